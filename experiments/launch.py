@@ -1,0 +1,65 @@
+"""What every launch script shares: the package is found in a plain clone, and every failure is one clear line.
+
+Exit codes: 0 done; 2 bad input (usage, missing file, malformed record); 1 failed at run time; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from absl import app, flags  # noqa: E402
+
+
+class InputError(Exception):
+  """Input that cannot be used; the message says what, where and what to do."""
+
+
+def launch(main: Callable[[], None]) -> None:
+  """Parses the flags, runs `main` and turns failures into one line on stderr and an exit code.
+
+  `InputError`, `FileNotFoundError`, `ValueError` and bad flags exit 2, other expected failures (operating system, run-time
+  errors) exit 1. SPFTSQL_TRACEBACK=1 shows the traceback of what went wrong.
+  """
+  if any(a in ("--help", "-help", "-h", "-?") for a in sys.argv[1:]):
+    print(f"{(sys.modules['__main__'].__doc__ or '').strip()}\n\nflags:{flags.FLAGS.main_module_help()}")
+    sys.exit(0)
+
+  def parse(argv: list[str]) -> list[str]:
+    try:
+      rest = flags.FLAGS(argv)
+      return rest
+    except (flags.Error, ValueError, OSError) as error:
+      _fail(2, f"{error} (see --help)")
+
+  def guarded(_: list[str]) -> None:
+    try:
+      main()
+    except KeyboardInterrupt:
+      _fail(130, "interrupted; what was written is kept, the same command goes on from there")
+    except InputError as error:
+      _fail(2, str(error), error)
+    except FileNotFoundError as error:
+      _fail(2, f"{error.filename}: no such file or folder" if error.filename else str(error), error)
+    except OSError as error:
+      what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+      _fail(1, f"{error.filename}: {what}" if error.filename else what, error)
+    except ValueError as error:
+      _fail(2, str(error), error)
+    except RuntimeError as error:
+      _fail(1, str(error), error)
+
+  app.run(guarded, flags_parser=parse)
+
+
+def _fail(code: int, message: str, error: BaseException | None = None) -> None:
+  if error is not None and os.environ.get("SPFTSQL_TRACEBACK"):
+    raise error
+  script = os.path.basename(sys.argv[0])
+  print(f"{script}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+  sys.exit(code)

@@ -1,0 +1,144 @@
+"""The prompt: schema first (shared by all questions of a database), question last, tokenized apart at that boundary.
+
+A prompt format is part of a model: its `fingerprint` is stored with every version in the model base, and a model is never
+evaluated under another format.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Literal
+
+from spftsql_jax.databases.schema import Schema, Table
+
+
+@dataclasses.dataclass(frozen=True)
+class PromptFormat:
+  """How schemas and questions are written into the prompt.
+
+  Attributes:
+    schema_style: "compact" writes a line a table, `name : column type , ...`; "ddl" writes CREATE TABLE statements.
+    comments: whether the database's comments on columns are shown.
+    samples: how many sample values of each column are shown.
+    matched_values: how many database values that the question mentions are listed behind it.
+  """
+
+  schema_style: Literal["compact", "ddl"] = "ddl"
+  comments: bool = True
+  samples: int = 0
+  matched_values: int = 3
+  version: int = 1
+
+  @property
+  def fingerprint(self) -> str:
+    """A short stable name of this format."""
+    text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+    return f"{self.schema_style}-v{self.version}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+@dataclasses.dataclass(frozen=True)
+class MatchedValue:
+  """A database value that a question mentions, with where it stands."""
+
+  table: str
+  column: str
+  value: str
+
+
+def schema_prompt(schema: Schema, style: PromptFormat) -> str:
+  """The prefix: the whole schema with types and keys."""
+  if style.schema_style == "compact":
+    return f"{schema.name}\n" + "\n".join(_compact_table(t, style) for t in schema.tables) + "\n"
+  return f"-- Database {schema.name} ({schema.dialect})\n" + "\n".join(_create_table(t, style) for t in schema.tables) + "\n"
+
+
+def question_prompt(question: str, matched: Sequence[MatchedValue], style: PromptFormat, evidence: str = "") -> str:
+  """The head of a text-to-SQL branch: evidence and matched values, then the question, up to where the SQL begins."""
+  lines = [f"Evidence: {evidence.strip()}"] if evidence.strip() else []
+  if shown := matched[: style.matched_values]:
+    lines.append("Values: " + " ; ".join(f"{m.table}.{m.column} = {_literal(m.value)}" for m in shown))
+  lines.append(f"Question: {' '.join(question.split())}")
+  return "\n".join(lines) + "\nSQL:"
+
+
+def sql_prompt(query: str) -> str:
+  """The head of an SQL-to-text branch, up to where the question begins."""
+  return f"SQL: {normalize_query(query)}\nQuestion:"
+
+
+def answer_text(text: str) -> str:
+  """An answer as it stands behind the colon of its prompt: one line, a space before it."""
+  return " " + normalize_query(text)
+
+
+def normalize_query(query: str) -> str:
+  """One line, no trailing semicolon; white space outside string literals is folded."""
+  out, quote = [], ""
+  for ch in query.strip().rstrip(";").rstrip():
+    if quote:
+      quote = "" if ch == quote else quote
+    elif ch in "'\"`":
+      quote = ch
+    elif ch.isspace():
+      if out and out[-1] == " ":
+        continue
+      ch = " "
+    out.append(" " if ch in "\r\n" else ch)
+  return "".join(out)
+
+
+def _literal(value: str) -> str:
+  return "'" + str(value).replace("'", "''").replace("\n", " ") + "'"
+
+
+def _notes(table: Table, column_name: str, style: PromptFormat) -> list[str]:
+  column = table.column(column_name)
+  notes = [" ".join(column.comment.split())] if style.comments and column.comment else []
+  if style.samples and column.samples:
+    notes.append("e.g. " + ", ".join(_literal(str(v)[:40]) for v in column.samples[: style.samples]))
+  return notes
+
+
+def _compact_table(table: Table, style: PromptFormat) -> str:
+  references = {k.columns[0]: f"{k.referred_table}.{k.referred_columns[0]}" for k in table.foreign_keys if len(k.columns) == 1}
+  parts = []
+  for column in table.columns:
+    text = f"{column.name} {column.kind}"
+    if column.name in table.primary_key:
+      text += " key"
+    if column.name in references:
+      text += f" = {references[column.name]}"
+    if notes := _notes(table, column.name, style):
+      text += f" ( {' ; '.join(notes)} )"
+    parts.append(text)
+  composite = [k for k in table.foreign_keys if len(k.columns) > 1]
+  parts += [f"( {' '.join(k.columns)} ) = {k.referred_table} ( {' '.join(k.referred_columns)} )" for k in composite]
+  return f"{table.name} : " + " , ".join(parts)
+
+
+def _create_table(table: Table, style: PromptFormat) -> str:
+  lines = []
+  for column in table.columns:
+    text = f"  {_identifier(column.name)} {column.type or column.kind.upper()}"
+    if table.primary_key == (column.name,):
+      text += " PRIMARY KEY"
+    notes = _notes(table, column.name, style)
+    lines.append((text, f" -- {'; '.join(notes)}" if notes else ""))
+  if len(table.primary_key) > 1:
+    lines.append((f"  PRIMARY KEY ({_identifiers(table.primary_key)})", ""))
+  for key in table.foreign_keys:
+    referred = f"{_identifier(key.referred_table)} ({_identifiers(key.referred_columns)})"
+    lines.append((f"  FOREIGN KEY ({_identifiers(key.columns)}) REFERENCES {referred}", ""))
+  body = "\n".join(text + ("," if i + 1 < len(lines) else "") + note for i, (text, note) in enumerate(lines))
+  return f"CREATE {'VIEW' if table.is_view else 'TABLE'} {_identifier(table.name)} (\n{body}\n);"
+
+
+def _identifier(name: str) -> str:
+  return name if name.isidentifier() else '"' + name.replace('"', '""') + '"'
+
+
+def _identifiers(names: Sequence[str]) -> str:
+  return ", ".join(map(_identifier, names))

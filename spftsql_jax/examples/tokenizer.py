@@ -1,0 +1,118 @@
+"""Text to token ids and back: a thin layer over Hugging Face fast tokenizers, and the training of a small one of our own.
+
+The boundary rule: schema prefix, question prompt and answer are tokenized *apart* and their ids concatenated, in training,
+scoring and generation alike, so that a branch has the same ids whatever it is used for. No special token is added but the end
+token behind an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import tokenizers
+import transformers
+from tokenizers import decoders, models, pre_tokenizers, trainers
+
+from spftsql_jax.databases.schema import Schema
+from spftsql_jax.examples.batches import Branch
+from spftsql_jax.examples.prompts import MatchedValue, PromptFormat, answer_text, question_prompt, schema_prompt, sql_prompt
+
+END = "<|endoftext|>"
+PAD = "<|pad|>"
+# Qwen2's split (words with their leading space, digits one by one, punctuation runs), so that the small model's tokens look
+# like those of the models it stands for.
+_SPLIT = (
+  r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+class Tokenizer:
+  """Ids of prompts and answers in one prompt format.
+
+  Attributes:
+    hf: the Hugging Face fast tokenizer.
+    style: the prompt format.
+    end_id, pad_id: ids of the token that ends an answer, and of padding.
+  """
+
+  def __init__(self, hf: transformers.PreTrainedTokenizerFast, style: PromptFormat):
+    if hf.eos_token_id is None:
+      raise ValueError("the tokenizer has no end token (eos_token); set one in its tokenizer_config.json")
+    self.hf, self.style = hf, style
+    self.end_id = hf.eos_token_id
+    self.pad_id = hf.pad_token_id if hf.pad_token_id is not None else hf.eos_token_id
+    self._prefixes: dict[Schema, tuple[int, ...]] = {}
+
+  def encode(self, text: str) -> tuple[int, ...]:
+    """Ids of a piece of text, without special tokens."""
+    return tuple(self.hf.encode(text, add_special_tokens=False))
+
+  def decode(self, ids: Sequence[int]) -> str:
+    """Text of answer ids: up to the end token, stripped."""
+    kept = list(ids)
+    if self.end_id in kept:
+      kept = kept[: kept.index(self.end_id)]
+    return self.hf.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
+
+  def prefix(self, schema: Schema) -> tuple[int, ...]:
+    """Ids of the schema prompt; the same object for the same schema."""
+    if schema not in self._prefixes:
+      self._prefixes[schema] = self.encode(schema_prompt(schema, self.style))
+    return self._prefixes[schema]
+
+  def question(self, question: str, matched: Sequence[MatchedValue] = (), evidence: str = "") -> tuple[int, ...]:
+    """Ids of a text-to-SQL branch up to where the SQL begins."""
+    return self.encode(question_prompt(question, matched, self.style, evidence))
+
+  def answer(self, text: str) -> tuple[int, ...]:
+    """Ids of an answer with its end token."""
+    return (*self.encode(answer_text(text)), self.end_id)
+
+  def text_to_sql(self, schema: Schema, question: str, query: str, matched: Sequence[MatchedValue] = (), evidence: str = "") -> Branch:
+    """The branch that teaches the SQL of a question."""
+    return Branch(self.prefix(schema), self.question(question, matched, evidence), self.answer(query))
+
+  def sql_to_text(self, schema: Schema, query: str, question: str) -> Branch:
+    """The branch that teaches the question of an SQL query."""
+    return Branch(self.prefix(schema), self.encode(sql_prompt(query)), self.answer(question))
+
+
+def train_bpe(texts: Iterable[str], vocab_size: int) -> transformers.PreTrainedTokenizerFast:
+  """Trains a byte-level BPE tokenizer (Qwen2's kind): any text can be encoded, and decoding gives it back.
+
+  Args:
+    texts: what the vocabulary is learned from.
+    vocab_size: entries at most, special tokens and the 256 bytes counted.
+  """
+  tokenizer = tokenizers.Tokenizer(models.BPE())
+  tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+    [
+      pre_tokenizers.Split(tokenizers.Regex(_SPLIT), behavior="isolated"),
+      pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    ]
+  )
+  tokenizer.decoder = decoders.ByteLevel()
+  trainer = trainers.BpeTrainer(
+    vocab_size=vocab_size,
+    special_tokens=[END, PAD],
+    initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    show_progress=False,
+    min_frequency=2,
+  )
+  tokenizer.train_from_iterator(texts, trainer)
+  return transformers.PreTrainedTokenizerFast(
+    tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, clean_up_tokenization_spaces=False, model_max_length=32_768
+  )
+
+
+def load_tokenizer(directory: str | Path, style: PromptFormat) -> Tokenizer:
+  """Reads the tokenizer of a Hugging Face model folder. Raises FileNotFoundError or ValueError naming the folder."""
+  directory = Path(directory)
+  if not directory.is_dir():
+    raise FileNotFoundError(f"{directory}: no such model folder")
+  try:
+    hf = transformers.AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
+  except (OSError, ValueError, KeyError) as error:
+    raise ValueError(f"{directory}: no tokenizer can be read there ({str(error).splitlines()[0]})") from error
+  return Tokenizer(hf, style)
