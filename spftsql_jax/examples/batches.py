@@ -90,7 +90,9 @@ def bucket(length: int, buckets: Sequence[int]) -> int | None:
 def fits(unit: Unit, shape: BatchShape) -> bool:
   """Whether every branch of the unit fits the largest buckets. What does not fit is for the caller to count and name."""
   return all(
-    len(b.prefix) <= shape.prefix_buckets[-1] and b.length <= shape.branch_buckets[-1] and len(b.answer) <= shape.answer_buckets[-1]
+    len(b.prefix) <= shape.prefix_buckets[-1]
+    and b.length <= shape.branch_buckets[-1]
+    and len(b.answer) <= shape.answer_buckets[-1]
     for b in unit.branches
   )
 

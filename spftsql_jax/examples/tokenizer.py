@@ -22,9 +22,7 @@ END = "<|endoftext|>"
 PAD = "<|pad|>"
 # Qwen2's split (words with their leading space, digits one by one, punctuation runs), so that the small model's tokens look
 # like those of the models it stands for.
-_SPLIT = (
-  r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
 class Tokenizer:
@@ -42,7 +40,7 @@ class Tokenizer:
     self.hf, self.style = hf, style
     self.end_id = hf.eos_token_id
     self.pad_id = hf.pad_token_id if hf.pad_token_id is not None else hf.eos_token_id
-    self._prefixes: dict[Schema, tuple[int, ...]] = {}
+    self._prefixes: dict[int, tuple[Schema, tuple[int, ...]]] = {}
 
   def encode(self, text: str) -> tuple[int, ...]:
     """Ids of a piece of text, without special tokens."""
@@ -57,9 +55,10 @@ class Tokenizer:
 
   def prefix(self, schema: Schema) -> tuple[int, ...]:
     """Ids of the schema prompt; the same object for the same schema."""
-    if schema not in self._prefixes:
-      self._prefixes[schema] = self.encode(schema_prompt(schema, self.style))
-    return self._prefixes[schema]
+    # Keyed by identity (hashing a schema walks it whole); the schema is kept, so its id stays its own.
+    if id(schema) not in self._prefixes:
+      self._prefixes[id(schema)] = schema, self.encode(schema_prompt(schema, self.style))
+    return self._prefixes[id(schema)][1]
 
   def question(self, question: str, matched: Sequence[MatchedValue] = (), evidence: str = "") -> tuple[int, ...]:
     """Ids of a text-to-SQL branch up to where the SQL begins."""
@@ -69,7 +68,9 @@ class Tokenizer:
     """Ids of an answer with its end token."""
     return (*self.encode(answer_text(text)), self.end_id)
 
-  def text_to_sql(self, schema: Schema, question: str, query: str, matched: Sequence[MatchedValue] = (), evidence: str = "") -> Branch:
+  def text_to_sql(
+    self, schema: Schema, question: str, query: str, matched: Sequence[MatchedValue] = (), evidence: str = ""
+  ) -> Branch:
     """The branch that teaches the SQL of a question."""
     return Branch(self.prefix(schema), self.question(question, matched, evidence), self.answer(query))
 

@@ -1,0 +1,59 @@
+"""Summed log-probs of answers, from logits at answer positions only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from spftsql_jax.examples.batches import PrefixBatch
+
+# Logits are made for so many positions at a time that a slice stays below this many numbers (256 MiB in float32).
+_LOGITS_AT_ONCE = 1 << 26
+
+
+def answer_log_probs(model: nn.Module, variables: dict[str, Any], batch: PrefixBatch) -> jax.Array:
+  """log p(answer | schema, question), summed over the answer's tokens, in float32.
+
+  Args:
+    model: a `Decoder`.
+    variables: {"params": ...} and, with an adapter, "lora".
+    batch: prefixes with K branches each.
+
+  Returns:
+    [B, K]; 0 for padding branches.
+  """
+  hidden = model.apply(variables, batch.prefix, batch.prefix_lengths, batch.branch, method="branch_hidden")  # [B, K, L, D]
+  steps = jnp.arange(batch.max_answer)
+  # The token at position t is predicted by the hidden state at t - 1, which is never before the branch: prompts are not empty.
+  positions = jnp.minimum(batch.answer_start[..., None] + steps, batch.branch.shape[-1] - 1)  # [B, K, A]
+  targets = jnp.take_along_axis(batch.branch, positions, axis=-1)
+  hidden = jnp.take_along_axis(hidden, (positions - 1)[..., None], axis=2)  # [B, K, A, D]
+  token_log_probs = _token_log_probs(model, variables, hidden, targets)
+  return jnp.sum(jnp.where(steps < batch.answer_lengths[..., None], token_log_probs, 0.0), axis=-1)
+
+
+def _token_log_probs(model: nn.Module, variables: dict[str, Any], hidden: jax.Array, targets: jax.Array) -> jax.Array:
+  """log p of `targets` [B, K, A] given `hidden` [B, K, A, D], in slices whose logits the backward pass computes again."""
+
+  def of(slice_: tuple[jax.Array, jax.Array]) -> jax.Array:
+    logits = model.apply(variables, slice_[0], method="logits").astype(jnp.float32)
+    chosen = jnp.take_along_axis(logits, slice_[1][..., None], axis=-1)[..., 0]
+    return chosen - jax.nn.logsumexp(logits, axis=-1)
+
+  slices = -(-targets.size * model.config.vocab_size // _LOGITS_AT_ONCE)
+  if slices <= 1:
+    return of((hidden, targets))
+  # Slice the answer axis, so that the sharded leading axis stays whole.
+  a_size = targets.shape[-1]
+  width = -(-a_size // min(slices, a_size))
+  padding = -a_size % width
+
+  def cut(x: jax.Array) -> jax.Array:
+    x = jnp.pad(x, [(0, 0), (0, 0), (0, padding)] + [(0, 0)] * (x.ndim - 3))
+    return jnp.moveaxis(x.reshape(*x.shape[:2], -1, width, *x.shape[3:]), 2, 0)
+
+  out = jax.lax.map(jax.checkpoint(of), (cut(hidden), cut(targets)))  # [slices, B, K, width]
+  return jnp.moveaxis(out, 0, 2).reshape(*targets.shape[:2], -1)[..., :a_size]

@@ -1,0 +1,64 @@
+"""Optimizers and schedules, from optax."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import jax
+import optax
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+  """How parameters are updated.
+
+  Attributes:
+    name: "adamw"; "adafactor" for less state; "rmsprop" as SPIN used.
+    learning_rate: the peak.
+    schedule: behind the warm-up: "constant", "linear" to 0 or "cosine" to a tenth of the peak.
+    warmup_share: share of the steps over which the rate rises from 0.
+    clip: gradients are scaled to at most this global norm; 0 for none.
+    weight_decay: decoupled, on matrices only.
+    b1, b2: Adam's decay rates.
+  """
+
+  name: Literal["adamw", "adafactor", "rmsprop"] = "adamw"
+  learning_rate: float = 1e-5
+  schedule: Literal["constant", "linear", "cosine"] = "cosine"
+  warmup_share: float = 0.05
+  clip: float = 1.0
+  weight_decay: float = 0.0
+  b1: float = 0.9
+  b2: float = 0.98
+
+
+def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
+  """The learning rate by step."""
+  warmup = min(max(1, round(num_steps * config.warmup_share)), max(num_steps - 1, 1)) if config.warmup_share else 0
+  rest = max(num_steps - warmup, 1)
+  after = {
+    "constant": optax.constant_schedule(config.learning_rate),
+    "linear": optax.linear_schedule(config.learning_rate, 0.0, rest),
+    "cosine": optax.cosine_decay_schedule(config.learning_rate, rest, alpha=0.1),
+  }[config.schedule]
+  return optax.join_schedules([optax.linear_schedule(0.0, config.learning_rate, warmup), after], [warmup]) if warmup else after
+
+
+def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
+  """Clipping, then the optimizer of that name. Raises ValueError for an unknown name."""
+  rate = learning_rate_schedule(config, num_steps)
+
+  def matrices(params: Any) -> Any:
+    # By name and not by rank: layers are stacked, so the norms' scales are two-dimensional as well.
+    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key in ("kernel", "embedding"), params)
+
+  if config.name == "adamw":
+    inner = optax.adamw(rate, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=matrices)
+  elif config.name == "adafactor":
+    inner = optax.adafactor(rate, multiply_by_parameter_scale=False, weight_decay_rate=config.weight_decay or None)
+  elif config.name == "rmsprop":
+    inner = optax.rmsprop(rate)
+  else:
+    raise ValueError(f"unknown optimizer {config.name!r}; there are adamw, adafactor and rmsprop")
+  return optax.chain(optax.clip_by_global_norm(config.clip), inner) if config.clip else inner

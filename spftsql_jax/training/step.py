@@ -1,0 +1,167 @@
+"""One training step: pure, jitted over a mesh, with exact weighting over accumulated microbatches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from spftsql_jax.examples.batches import PrefixBatch
+from spftsql_jax.models.log_probs import answer_log_probs
+from spftsql_jax.training.losses import OnCorrect, kept_pairs, pairwise_terms
+
+Metrics = dict[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+  """What is minimized.
+
+  Attributes:
+    loss: "sft" on every branch; "error_driven" (SPFT-SQL), "spin" or "dpo" on pairs of branches.
+    beta: the paper's lambda.
+    on_correct: what a pair whose opponent was right contributes ("error_driven" only).
+    nll_weight: weight of the negative log-likelihood a token of y+, added to a pairwise loss against collapse.
+    length_normalize: whether pairwise losses use log-probs a token instead of summed ones.
+  """
+
+  loss: Literal["sft", "error_driven", "spin", "dpo"] = "sft"
+  beta: float = 0.1
+  on_correct: OnCorrect = "positive_only"
+  nll_weight: float = 0.0
+  length_normalize: bool = False
+
+
+@flax.struct.dataclass
+class TrainState:
+  """Everything a step changes, and the frozen weights it reads.
+
+  Attributes:
+    step: int32 scalar, updates made.
+    trainable: the tree that is updated: all params, or the adapter.
+    frozen: the params under an adapter, or None.
+    optimizer: the optimizer's state for `trainable`.
+  """
+
+  step: jax.Array
+  trainable: Any
+  frozen: Any
+  optimizer: Any
+
+
+def init_state(optimizer: optax.GradientTransformation, params: Any, lora: Any = None) -> TrainState:
+  """A fresh state that trains `lora` where one is given and `params` otherwise."""
+  trainable, frozen = (lora, params) if lora is not None else (params, None)
+  return TrainState(jnp.zeros((), jnp.int32), trainable, frozen, optimizer.init(trainable))
+
+
+def variables_of(trainable: Any, frozen: Any) -> dict[str, Any]:
+  """The model's variables."""
+  return {"params": trainable} if frozen is None else {"params": frozen, "lora": trainable}
+
+
+def objective_value(
+  model: nn.Module, objective: Objective, variables: dict[str, Any], batch: PrefixBatch, weights: tuple[jax.Array, jax.Array]
+) -> tuple[jax.Array, Metrics]:
+  """A microbatch's share of the loss of the whole batch.
+
+  Args:
+    weights: (pairs, tokens) of the *whole* batch as `batch_weights` gives them, so that the shares of all microbatches add up
+      to the loss of the batch however the examples fell into them.
+
+  Returns:
+    The share, and summed metrics.
+  """
+  log_probs = answer_log_probs(model, variables, batch)  # [B, K]
+  lengths = batch.answer_lengths
+  pairs, tokens = weights
+  if objective.loss == "sft":
+    loss = -jnp.sum(log_probs) / tokens
+    return loss, {"loss": loss, "log_prob_positive": jnp.sum(log_probs) / jnp.maximum(pairs, 1)}
+  if objective.length_normalize:
+    log_probs = log_probs / jnp.maximum(lengths, 1)
+    opponent = batch.opponent_log_probs / jnp.maximum(lengths, 1)
+  else:
+    opponent = batch.opponent_log_probs
+  positive, negative = log_probs[:, 0::2], log_probs[:, 1::2]
+  reward, weight = pair_rewards(objective, batch)
+  terms = pairwise_terms(positive, negative, opponent[:, 0::2], opponent[:, 1::2], reward, objective.beta)
+  loss = jnp.sum(terms * weight) / pairs
+  if objective.nll_weight:
+    nll = -jnp.sum(positive * (lengths[:, 0::2] if objective.length_normalize else 1)) / tokens
+    loss += objective.nll_weight * nll
+  mean = lambda x: jnp.sum(x * weight) / pairs  # noqa: E731
+  return loss, {
+    "loss": loss,
+    "log_prob_positive": mean(positive),
+    "log_prob_negative": mean(negative),
+    "margin": mean(objective.beta * ((positive - opponent[:, 0::2]) - reward * (negative - opponent[:, 1::2]))),
+    "reward_rate": mean(reward),
+  }
+
+
+def pair_rewards(objective: Objective, batch: PrefixBatch) -> tuple[jax.Array, jax.Array]:
+  """(R, weight), each [..., B, K / 2]: the reward the loss uses, and 1 for the pairs that count, 0 for padding."""
+  present = (batch.answer_lengths[..., 0::2] > 0).astype(jnp.float32)
+  if objective.loss == "error_driven":
+    return batch.reward, present * kept_pairs(batch.reward, objective.on_correct)
+  return jnp.ones_like(batch.reward), present
+
+
+def batch_weights(objective: Objective, batches: PrefixBatch) -> tuple[jax.Array, jax.Array]:
+  """(number of pairs or examples that count, number of tokens of y+) over all microbatches; at least 1 each."""
+  lengths = batches.answer_lengths
+  if objective.loss == "sft":
+    return jnp.maximum(jnp.sum(lengths > 0), 1), jnp.maximum(jnp.sum(lengths), 1)
+  _, weight = pair_rewards(objective, batches)
+  return jnp.maximum(jnp.sum(weight), 1), jnp.maximum(jnp.sum(lengths[..., 0::2]), 1)
+
+
+def loss_and_gradients(
+  model: nn.Module, objective: Objective, trainable: Any, frozen: Any, batches: PrefixBatch
+) -> tuple[Any, Metrics]:
+  """(gradients, metrics) of a batch given as M microbatches (a leading axis [M] on every array of `batches`)."""
+  weights = batch_weights(objective, batches)
+
+  def value(tree: Any, batch: PrefixBatch) -> tuple[jax.Array, Metrics]:
+    return objective_value(model, objective, variables_of(tree, frozen), batch, weights)
+
+  gradient = jax.grad(value, has_aux=True)
+  count = batches.prefix.shape[0]
+  first = gradient(trainable, jax.tree.map(lambda x: x[0], batches))
+  if count == 1:
+    return first
+
+  def add(total: Any, batch: PrefixBatch) -> tuple[Any, None]:
+    return jax.tree.map(jnp.add, total, gradient(trainable, batch)), None
+
+  return jax.lax.scan(add, first, jax.tree.map(lambda x: x[1:], batches))[0]
+
+
+def make_train_step(
+  model: nn.Module, optimizer: optax.GradientTransformation, objective: Objective, state_shardings: Any = None
+) -> Callable[[TrainState, PrefixBatch], tuple[TrainState, Metrics]]:
+  """The jitted update `step(state, batches) -> (state, metrics)`; the state given is donated.
+
+  Args:
+    model: a `Decoder`.
+    optimizer: as from `make_optimizer`.
+    objective: the loss.
+    state_shardings: a tree of shardings like the state, on a mesh; None leaves placement to the arguments'.
+  """
+
+  def step(state: TrainState, batches: PrefixBatch) -> tuple[TrainState, Metrics]:
+    gradients, metrics = loss_and_gradients(model, objective, state.trainable, state.frozen, batches)
+    metrics["gradient_norm"] = optax.global_norm(gradients)
+    updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.trainable)
+    trainable = optax.apply_updates(state.trainable, updates)
+    return TrainState(state.step + 1, trainable, state.frozen, optimizer_state), metrics
+
+  out = None if state_shardings is None else (state_shardings, None)
+  return jax.jit(step, donate_argnums=0, out_shardings=out)
