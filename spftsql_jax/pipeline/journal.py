@@ -1,0 +1,132 @@
+"""A run's journal: which steps are done and what they gave, so that the same command goes on where it was cut off."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+
+class RunInProgress(RuntimeError):
+  """Another process runs in the same folder."""
+
+
+class ConfigChanged(ValueError):
+  """The folder holds a run of another configuration."""
+
+
+class StopAfter(Exception):
+  """Raised behind the stage after which the run was asked to stop."""
+
+
+class Journal:
+  """The journal of one work folder.
+
+  A step first writes its files, then its line here; a line is written whole or (cut off in the middle) not counted.
+
+  Attributes:
+    workdir: the run's folder. Files named in step outputs are relative to it.
+  """
+
+  def __init__(self, workdir: str | Path, config: dict[str, Any], stop_after: str | None = None):
+    """Opens or creates the run in `workdir`.
+
+    Raises:
+      RunInProgress: another process holds the folder.
+      ConfigChanged: the run there was started with another configuration; the message names the differences.
+    """
+    self.workdir = Path(workdir)
+    self.workdir.mkdir(parents=True, exist_ok=True)
+    self.stop_after = stop_after
+    self._lock = (self.workdir / ".lock").open("w")
+    try:
+      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+      raise RunInProgress(f"{self.workdir}: another run is at work here; wait for it or choose another --workdir") from error
+    _keep_config(self.workdir / "config.json", config)
+    self._path = self.workdir / "journal.jsonl"
+    self._done: dict[str, dict[str, Any]] = {}
+    if self._path.is_file():
+      text = self._path.read_text()
+      whole = text[: text.rfind("\n") + 1]
+      for line in whole.splitlines():
+        record = json.loads(line)
+        self._done[record["step"]] = record["output"]
+      if whole != text:
+        self._path.write_text(whole)
+
+  def close(self) -> None:
+    """Lets another process use the folder."""
+    self._lock.close()
+
+  def step(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The output of step `name`: from the journal if it is done, else by doing it now.
+
+    Args:
+      work: does the step; its output must be JSON.
+
+    Raises:
+      StopAfter: behind the step that the run was asked to stop after.
+    """
+    if name not in self._done:
+      output = json.loads(json.dumps(work()))
+      with self._path.open("a") as file:
+        file.write(json.dumps({"step": name, "output": output}) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+      self._done[name] = output
+    if name == self.stop_after:
+      raise StopAfter(name)
+    return self._done[name]
+
+  def is_done(self, name: str) -> bool:
+    return name in self._done
+
+  def write_jsonl(self, name: str, records: Iterable[dict[str, Any]]) -> str:
+    """Writes records under a content-addressed name; returns its path relative to the work folder."""
+    text = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    path = self.workdir / "data" / f"{name}-{digest}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name("." + path.name)
+    temporary.write_text(text)
+    os.replace(temporary, path)
+    return str(path.relative_to(self.workdir))
+
+  def read_jsonl(self, relative: str) -> Iterator[dict[str, Any]]:
+    """The records of a file that `write_jsonl` wrote. Raises RuntimeError where it is missing or damaged."""
+    path = self.workdir / relative
+    try:
+      with path.open() as file:
+        yield from map(json.loads, file)
+    except FileNotFoundError as error:
+      raise RuntimeError(f"{path}: the journal names this file, but it is gone; start again in a new --workdir") from error
+    except ValueError as error:
+      raise RuntimeError(f"{path}: damaged ({error}); start again in a new --workdir") from error
+
+
+def _keep_config(path: Path, config: dict[str, Any]) -> None:
+  config = json.loads(json.dumps(config))
+  if not path.is_file():
+    temporary = path.with_name(".config.json")
+    temporary.write_text(json.dumps(config, indent=1))
+    os.replace(temporary, path)
+    return
+  kept = json.loads(path.read_text())
+  if differences := [f"{key}: {old!r} there, {new!r} now" for key, old, new in _compare(kept, config)]:
+    raise ConfigChanged(
+      f"{path.parent} holds a run with another configuration ({'; '.join(differences[:5])}); "
+      "use that configuration to go on with it, or another --workdir"
+    )
+
+
+def _compare(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+  if isinstance(old, dict) and isinstance(new, dict):
+    for name in sorted({*old, *new}):
+      yield from _compare(old.get(name), new.get(name), f"{key}.{name}" if key else name)
+  elif old != new:
+    yield key, old, new

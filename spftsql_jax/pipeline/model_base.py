@@ -1,0 +1,178 @@
+"""The model base: every version a run made, with where it came from and how it scored.
+
+    base/
+      versions/<version>/lineage.json       immutable: parent, opponent, stage, round, prompt format, hashes
+      versions/<version>/params/            the weights, in Orbax's format
+      scores/<version>/<split>.json         written beside, atomically
+
+A version appears whole or not at all: it is written under a temporary name and renamed. "Best" and "weakest" are queries over
+scores. The folder can be copied anywhere; nothing in it is an absolute path.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import orbax.checkpoint.experimental.v1 as ocp
+
+
+class CorruptVersion(RuntimeError):
+  """A version whose files are not what was written."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Lineage:
+  """Where a version comes from.
+
+  Attributes:
+    stage: "base", "sft", "vbi_ft", "self_play" or a baseline's name.
+    round: round or iteration within the stage.
+    parent: the version it was trained from, or None.
+    opponent: the version it played against, or None.
+    base_model: name or folder of the pretrained model.
+    prompt_format: fingerprint of the prompt format it was trained with; evaluation refuses another.
+    data_hash: hash of the examples it was trained on.
+    seed: the run's seed.
+    code_revision: of this project, or "".
+  """
+
+  stage: str
+  round: int = 0
+  parent: str | None = None
+  opponent: str | None = None
+  base_model: str = ""
+  prompt_format: str = ""
+  data_hash: str = ""
+  seed: int = 0
+  code_revision: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+  """How a version did on a split: execution accuracy, the share of answers that run, and each example's outcome in order."""
+
+  execution_accuracy: float
+  executable: float
+  outcomes: tuple[bool, ...]
+
+
+class ModelBase:
+  """A folder of versions. Readers may work while one writer adds."""
+
+  def __init__(self, directory: str | Path):
+    self.directory = Path(directory)
+
+  def versions(self) -> list[str]:
+    """Names of the complete versions, in the order they were added."""
+    folder = self.directory / "versions"
+    names = [p.name for p in folder.iterdir() if (p / "lineage.json").is_file()] if folder.is_dir() else []
+    return sorted((n for n in names if not n.startswith(".")), key=lambda n: (self._record(n)["order"], n))
+
+  def add(self, version: str, params: Any, lineage: Lineage) -> None:
+    """Writes a version. Adding one that is there already does nothing: a run that resumes makes the same again."""
+    final = self._version(version)
+    if (final / "lineage.json").is_file():
+      return
+    temporary = final.with_name(f".{version}-{uuid.uuid4().hex[:8]}")
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    try:
+      ocp.save_pytree((temporary / "params").resolve(), params)
+      record = {"order": len(self.versions()), "lineage": dataclasses.asdict(lineage), "files": _digests(temporary / "params")}
+      _write_json(temporary / "lineage.json", record)
+      shutil.rmtree(final, ignore_errors=True)
+      os.replace(temporary, final)
+    finally:
+      shutil.rmtree(temporary, ignore_errors=True)
+
+  def load(self, version: str, like: Any = None) -> Any:
+    """The params of a version.
+
+    Args:
+      like: a tree of arrays or ShapeDtypeStructs to restore into (shapes, dtypes, shardings); None restores as saved.
+
+    Raises:
+      KeyError: no such version. CorruptVersion: its files are not those that were written.
+    """
+    record = self._record(version)
+    folder = self._version(version) / "params"
+    if broken := _differences(record["files"], folder):
+      raise CorruptVersion(f"version {version} in {self.directory} is damaged ({broken}); restore it from a copy or delete it")
+    return ocp.load_pytree(folder.resolve()) if like is None else ocp.load_pytree(folder.resolve(), like)
+
+  def lineage(self, version: str) -> Lineage:
+    """Where a version comes from. Raises KeyError."""
+    return Lineage(**self._record(version)["lineage"])
+
+  def add_score(self, version: str, split: str, score: Score) -> None:
+    """Writes a version's score on a split, replacing an older one."""
+    self._record(version)
+    path = self.directory / "scores" / version / f"{split}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write_json(path, dataclasses.asdict(score) | {"outcomes": "".join("01"[o] for o in score.outcomes)})
+
+  def score(self, version: str, split: str) -> Score | None:
+    """A version's score on a split, or None."""
+    path = self.directory / "scores" / version / f"{split}.json"
+    if not path.is_file():
+      return None
+    record = json.loads(path.read_text())
+    return Score(record["execution_accuracy"], record["executable"], tuple(c == "1" for c in record["outcomes"]))
+
+  def best(self, split: str, among: list[str] | None = None) -> str:
+    """The version of highest execution accuracy; of equals the oldest: a newcomer must be better. Raises ValueError."""
+    return max(self._scored(split, among), key=lambda s: s[1].execution_accuracy)[0]
+
+  def weakest(self, split: str, among: list[str] | None = None, min_executable: float = 0.0) -> str:
+    """The version of lowest execution accuracy whose answers run often enough; of equals the newest. Raises ValueError."""
+    scored = self._scored(split, among)
+    able = [s for s in scored if s[1].executable >= min_executable] or scored
+    return min(reversed(able), key=lambda s: s[1].execution_accuracy)[0]
+
+  def _scored(self, split: str, among: list[str] | None) -> list[tuple[str, Score]]:
+    names = self.versions() if among is None else [v for v in self.versions() if v in among]
+    scored = [(v, s) for v in names if (s := self.score(v, split)) is not None]
+    if not scored:
+      raise ValueError(f"{self.directory}: no version has a score on {split!r}")
+    return scored
+
+  def _version(self, version: str) -> Path:
+    return self.directory / "versions" / version
+
+  def _record(self, version: str) -> dict[str, Any]:
+    path = self._version(version) / "lineage.json"
+    if not path.is_file():
+      raise KeyError(f"no version {version!r} in {self.directory}")
+    return json.loads(path.read_text())
+
+
+def _digests(folder: Path) -> dict[str, str]:
+  return {str(p.relative_to(folder)): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def _differences(files: dict[str, str], folder: Path) -> str:
+  for name, digest in files.items():
+    path = folder / name
+    if not path.is_file():
+      return f"{name} is missing"
+    if _sha256(path) != digest:
+      return f"{name} has changed"
+  return ""
+
+
+def _sha256(path: Path) -> str:
+  with path.open("rb") as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_json(path: Path, value: Any) -> None:
+  """Atomically: under another name first, then renamed."""
+  temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+  temporary.write_text(json.dumps(value, indent=1))
+  os.replace(temporary, path)
