@@ -1,0 +1,440 @@
+"""The decoder as pure functions of its params: plain, prefix-branch and cached forwards of one set of layers.
+
+    model = Decoder(config)
+    params = init_params(config, jax.random.key(0))
+    logits = model.apply({"params": params}, tokens)                                              # [B, T, V]
+    hidden = model.apply({"params": params}, prefix, prefix_lengths, branch, method="branch_hidden")  # [B, K, L, D]
+
+Params are plain nested dicts; layers are stacked on a leading axis. Axes: B schemas, K branches, T tokens, P prefix, L branch,
+S cache slots, D hidden, V vocabulary, N key-value heads, G query heads a key-value head, H head size.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from spftsql_jax.models import attention
+from spftsql_jax.models.config import ModelConfig
+from spftsql_jax.models.lora import LoraConfig
+
+Params = dict[str, Any]
+KeyValue = tuple[jax.Array, jax.Array]
+
+# Position of a key that no query may see: it lies in every query's future.
+NEVER = 2**30
+# Above this vocabulary size log-probs are computed in vocabulary chunks of at most so many tokens.
+_VOCABULARY_CHUNK = 16384
+
+_ACTIVATIONS = {
+  "silu": nn.silu,
+  "gelu": lambda x: nn.gelu(x, approximate=False),
+  "gelu_new": lambda x: nn.gelu(x, approximate=True),
+  "gelu_pytorch_tanh": lambda x: nn.gelu(x, approximate=True),
+  "relu": nn.relu,
+}
+_REMAT_POLICIES = {
+  "full": jax.checkpoint_policies.nothing_saveable,
+  "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+}
+
+
+@struct.dataclass
+class PrefixCache:
+  """Keys and values of the prefixes: each [layers, B, P, N, H], or a tuple over layers of [B, P, N, H]."""
+
+  key: Any
+  value: Any
+
+
+@struct.dataclass
+class BranchCache:
+  """Keys and values of the branches' own tokens while decoding.
+
+  Slots [0, prompt_slots) hold the prompts, the others the new tokens: the token of step t lies in slot
+  prompt_slots + t % (S - prompt_slots), the same for all branches, so that a step writes one slice in place.
+
+  Attributes:
+    key, value: tuple over layers of [B, K, S, N, H].
+    positions: int32 [B, K, S], the position of each slot's token, NEVER where the slot is empty.
+    lengths: int32 [B, K], own tokens of each branch so far.
+    prompt_slots: number of slots set aside for prompts.
+  """
+
+  key: tuple[jax.Array, ...]
+  value: tuple[jax.Array, ...]
+  positions: jax.Array
+  lengths: jax.Array
+  prompt_slots: int = struct.field(pytree_node=False)
+
+
+@struct.dataclass
+class _Shared:
+  """What all layers read: positions and rotary tables of the two streams; `collect` asks for keys and values."""
+
+  prefix_keys: jax.Array | None = None  # [B, P] positions, NEVER for padding
+  prefix_queries: jax.Array | None = None  # [1 or B, P]
+  prefix_rope: KeyValue | None = None
+  branch_positions: jax.Array | None = None  # [B, K, L]
+  branch_rope: KeyValue | None = None
+  collect: bool = struct.field(pytree_node=False, default=False)
+
+
+def init_params(config: ModelConfig, rng: jax.Array) -> Params:
+  """Random params in `config.param_dtype`: normal with initializer_range, those that write to the residual stream scaled by
+  1/sqrt(2 layers); norms one, biases zero."""
+  variables = Decoder(config).init(rng, jnp.zeros((1, 1), jnp.int32))
+  return nn.meta.unbox(variables)["params"]
+
+
+def abstract_params(config: ModelConfig) -> Params:
+  """Shapes and dtypes of the params as `jax.ShapeDtypeStruct` leaves boxed with their logical axis names; no memory is used."""
+  model = Decoder(config)
+  return jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 1), jnp.int32))["params"]
+
+
+class RMSNorm(nn.Module):
+  """Root-mean-square norm over the last axis, computed in float32, returned in the dtype of its input."""
+
+  epsilon: float
+  param_dtype: str
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    scale_init = nn.with_logical_partitioning(nn.initializers.ones_init(), ("norm",))
+    scale = self.param("scale", scale_init, (x.shape[-1],), jnp.dtype(self.param_dtype))
+    wide = x.astype(jnp.float32)
+    wide = wide * jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + self.epsilon)
+    return (wide * scale.astype(jnp.float32)).astype(x.dtype)
+
+
+class Linear(nn.Module):
+  """x @ kernel [in, out] (+ bias), plus the low-rank update of the "lora" collection where that holds one for this module."""
+
+  features: int
+  axes: tuple[str, str]
+  use_bias: bool
+  config: ModelConfig
+  lora: LoraConfig | None
+  init_scale: float = 1.0
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    dtype, param_dtype = jnp.dtype(self.config.dtype), jnp.dtype(self.config.param_dtype)
+    init = nn.initializers.normal(self.config.initializer_range * self.init_scale)
+    kernel_init = nn.with_logical_partitioning(init, self.axes)
+    kernel = self.param("kernel", kernel_init, (x.shape[-1], self.features), param_dtype)
+    y = x @ kernel.astype(dtype)
+    if self.use_bias:
+      bias_init = nn.with_logical_partitioning(nn.initializers.zeros_init(), self.axes[1:])
+      y = y + self.param("bias", bias_init, (self.features,), param_dtype).astype(dtype)
+    if self.lora is not None and self.has_variable("lora", "a"):
+      down, up = self.get_variable("lora", "a").astype(dtype), self.get_variable("lora", "b").astype(dtype)
+      if self.lora.dropout and self.has_rng("dropout"):
+        x = nn.Dropout(self.lora.dropout, deterministic=False)(x)
+      y = y + ((x @ down) @ up) * self.lora.scale
+    return y
+
+
+class Attention(nn.Module):
+  """The projections of one attention layer; the attention itself is in attention.py."""
+
+  config: ModelConfig
+  lora: LoraConfig | None
+
+  def setup(self):
+    c = self.config
+    queries, keys = c.num_attention_heads * c.head_dim, c.num_key_value_heads * c.head_dim
+    self.q = Linear(queries, ("embed", "heads"), c.attention_bias, c, self.lora)
+    self.k = Linear(keys, ("embed", "kv_heads"), c.attention_bias, c, self.lora)
+    self.v = Linear(keys, ("embed", "kv_heads"), c.attention_bias, c, self.lora)
+    residual = (2 * c.num_hidden_layers) ** -0.5
+    self.o = Linear(c.hidden_size, ("heads", "embed"), c.attention_output_bias, c, self.lora, residual)
+    if c.qk_norm:
+      self.q_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
+      self.k_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
+
+  def project(self, x: jax.Array, rope: KeyValue) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Rotated queries [..., N, G, H] and keys [..., N, H], and values [..., N, H], of x [..., D]."""
+    c = self.config
+    q = self.q(x).reshape(*x.shape[:-1], c.num_attention_heads, c.head_dim)
+    k = self.k(x).reshape(*x.shape[:-1], c.num_key_value_heads, c.head_dim)
+    v = self.v(x).reshape(*x.shape[:-1], c.num_key_value_heads, c.head_dim)
+    if c.qk_norm:
+      q, k = self.q_norm(q), self.k_norm(k)
+    q, k = attention.apply_rope(q, rope), attention.apply_rope(k, rope)
+    groups = c.num_attention_heads // c.num_key_value_heads
+    return q.reshape(*x.shape[:-1], c.num_key_value_heads, groups, c.head_dim), k, v
+
+  def combine(self, heads: jax.Array) -> jax.Array:
+    """The output projection [..., D] of head outputs [..., N, G, H]."""
+    return self.o(heads.reshape(*heads.shape[:-3], -1))
+
+
+class MLP(nn.Module):
+  """down(act(gate(x)) * up(x))."""
+
+  config: ModelConfig
+  lora: LoraConfig | None
+
+  def setup(self):
+    c = self.config
+    self.gate = Linear(c.intermediate_size, ("embed", "mlp"), c.mlp_bias, c, self.lora)
+    self.up = Linear(c.intermediate_size, ("embed", "mlp"), c.mlp_bias, c, self.lora)
+    self.down = Linear(c.hidden_size, ("mlp", "embed"), c.mlp_bias, c, self.lora, (2 * c.num_hidden_layers) ** -0.5)
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    return self.down(_ACTIVATIONS[self.config.hidden_act](self.gate(x)) * self.up(x))
+
+
+class Block(nn.Module):
+  """One layer, advancing a prefix stream [B, P, D], a branch stream [B, K, L, D], or both."""
+
+  config: ModelConfig
+  lora: LoraConfig | None = None
+
+  def setup(self):
+    c = self.config
+    self.attention_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
+    self.attention = Attention(c, self.lora)
+    self.mlp_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
+    self.mlp = MLP(c, self.lora)
+
+  def _finish(self, x: jax.Array, heads: jax.Array) -> jax.Array:
+    x = x + self.attention.combine(heads)
+    x = x + self.mlp(self.mlp_norm(x))
+    axes = ("batch",) + (None,) * (x.ndim - 2) + ("hidden",)
+    return nn.with_logical_constraint(x, axes)
+
+  def __call__(self, streams, layer, shared: _Shared):
+    """As a scan body: `streams` (prefix or None, branch or None), `layer` (window or None, prefix keys and values or None)."""
+    prefix, branch = streams
+    window, prefix_kv = layer
+    own_kv = None
+    if prefix is not None:
+      q, k, v = self.attention.project(self.attention_norm(prefix), shared.prefix_rope)
+      mask = attention.visible(shared.prefix_queries, shared.prefix_keys, window)
+      prefix = self._finish(prefix, attention.causal_attention(q, k, v, mask))
+      prefix_kv = (k, v)
+    if branch is not None:
+      q, k, v = self.attention.project(self.attention_norm(branch), shared.branch_rope)
+      own_kv = (k, v)
+      positions = shared.branch_positions
+      prefix_mask = attention.visible(positions, shared.prefix_keys[:, None], window)
+      own_mask = attention.visible(positions, positions, window)
+      heads = attention.prefix_branch_attention(q, *prefix_kv, prefix_mask, k, v, own_mask)
+      branch = self._finish(branch, heads)
+    collected = (own_kv if own_kv is not None else prefix_kv) if shared.collect else None
+    return (prefix, branch), collected
+
+  def decode(self, x, window, prefix_keys, prefix_kv, positions, rope, cache_kv, cache_positions, slot):
+    """One token a branch: x [B, K, 1, D]; its key and value are written into slot `slot` of the cache."""
+    q, k, v = self.attention.project(self.attention_norm(x), rope)
+    cache_kv = tuple(jax.lax.dynamic_update_slice_in_dim(c, new, slot, axis=2) for c, new in zip(cache_kv, (k, v), strict=True))
+    prefix_mask = attention.visible(positions, prefix_keys[:, None], window)
+    own_mask = attention.visible(positions, cache_positions, window)
+    heads = attention.prefix_branch_attention(q, *prefix_kv, prefix_mask, *cache_kv, own_mask)
+    return self._finish(x, heads), cache_kv
+
+
+class Decoder(nn.Module):
+  """A causal language model. With `lora`, `apply` also takes the "lora" collection made by `lora.init_lora`."""
+
+  config: ModelConfig
+  lora: LoraConfig | None = None
+
+  def setup(self):
+    c = self.config
+    init = nn.with_logical_partitioning(nn.initializers.normal(c.initializer_range), ("vocab", "embed"))
+    shape = (c.vocab_size, c.hidden_size)
+    self.embedding = self.param("embedding", init, shape, jnp.dtype(c.param_dtype))
+    block = Block
+    if c.remat != "none":
+      block = nn.remat(Block, policy=_REMAT_POLICIES[c.remat], prevent_cse=False)
+    self.layers = nn.scan(
+      block,
+      variable_axes={"params": 0, "lora": 0},
+      split_rngs={"params": True, "dropout": True},
+      in_axes=(0, nn.broadcast),
+      length=c.num_hidden_layers,
+      metadata_params={nn.PARTITION_NAME: "layers"},
+    )(c, self.lora)
+    self.final_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
+    if not c.tie_word_embeddings:
+      self.lm_head = self.param("lm_head", init, shape, jnp.dtype(c.param_dtype))
+
+  def __call__(self, tokens: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
+    """Next-token logits of right-padded sequences: the plain causal forward, the reference for all others.
+
+    Args:
+      tokens: int [B, T].
+      lengths: int [B], tokens that count. Logits at and after a length mean nothing.
+
+    Returns:
+      float32 [B, T, V].
+    """
+    return self.logits(self.hidden(tokens, lengths))
+
+  def hidden(self, tokens: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
+    """As `__call__`, but the hidden states after the final norm: [B, T, D]."""
+    (hidden, _), _ = self._run(self._embed(tokens), None, self._prefix_shared(tokens.shape, lengths))
+    return self.final_norm(hidden)
+
+  def branch_hidden(self, prefix: jax.Array, prefix_lengths: jax.Array, branch: jax.Array) -> jax.Array:
+    """The prefix-branch forward: each prefix is computed once, each branch attends to its prefix and causally to itself.
+
+    The same function, with the same gradients, as B*K separate sequences prefix[:length] + branch.
+
+    Args:
+      prefix: int [B, P], right-padded. prefix_lengths: int [B].
+      branch: int [B, K, L], right-padded; what follows a branch's end does not reach what stands before it.
+
+    Returns:
+      Hidden states after the final norm [B, K, L, D]. Position l predicts the token at l + 1.
+    """
+    shared = self._prefix_shared(prefix.shape, prefix_lengths)
+    shared = self._with_branch(shared, prefix_lengths, branch.shape)
+    (_, hidden), _ = self._run(self._embed(prefix), self._embed(branch), shared)
+    return self.final_norm(hidden)
+
+  def logits(self, hidden: jax.Array) -> jax.Array:
+    """float32 [..., V] of hidden states [..., D] after the final norm."""
+    head = self._head().astype(hidden.dtype)
+    return jnp.einsum("...d,vd->...v", hidden, head, preferred_element_type=jnp.float32)
+
+  def token_log_probs(self, hidden: jax.Array, targets: jax.Array) -> jax.Array:
+    """log p(target) in float32, [...], for hidden states [..., D] and int targets [...].
+
+    A large vocabulary is visited in chunks, forward and backward, so that [..., V] never exists.
+    """
+    vocabulary = self.config.vocab_size
+    chunks = -(-vocabulary // _VOCABULARY_CHUNK)
+    if chunks == 1:
+      logits = self.logits(hidden)
+      chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+      return chosen - jax.nn.logsumexp(logits, axis=-1)
+    size = -(-vocabulary // chunks)
+    head = jnp.pad(self._head().astype(hidden.dtype), ((0, chunks * size - vocabulary), (0, 0)))
+
+    @jax.checkpoint
+    def visit(carry, chunk):
+      rows, first = chunk
+      total, chosen = carry
+      logits = jnp.einsum("...d,vd->...v", hidden, rows, preferred_element_type=jnp.float32)
+      logits = jnp.where(first + jnp.arange(size) < vocabulary, logits, -jnp.inf)
+      inside = (targets >= first) & (targets < first + size)
+      here = jnp.take_along_axis(logits, jnp.where(inside, targets - first, 0)[..., None], axis=-1)[..., 0]
+      total = jnp.logaddexp(total, jax.nn.logsumexp(logits, axis=-1))
+      return (total, jnp.where(inside, here, chosen)), None
+
+    start = jnp.full(targets.shape, -1e30, jnp.float32)
+    rows = head.reshape(chunks, size, -1)
+    (total, chosen), _ = jax.lax.scan(visit, (start, start), (rows, jnp.arange(chunks) * size))
+    return chosen - total
+
+  def prefill(self, prefix: jax.Array, prefix_lengths: jax.Array) -> PrefixCache:
+    """The cache of prefixes int [B, P] with lengths [B], computed once for all branches to come."""
+    shared = self._prefix_shared(prefix.shape, prefix_lengths).replace(collect=True)
+    _, (key, value) = self._run(self._embed(prefix), None, shared)
+    return PrefixCache(key, value)
+
+  def prefill_branches(
+    self, cache: PrefixCache, prefix_lengths: jax.Array, prompts: jax.Array, prompt_lengths: jax.Array, max_new_tokens: int
+  ) -> tuple[jax.Array, BranchCache]:
+    """Puts the branches' own prompts through the model in one pass.
+
+    Args:
+      cache, prefix_lengths: from `prefill`.
+      prompts: int [B, K, Q], right-padded. prompt_lengths: int [B, K], at least 1 where the branch counts.
+      max_new_tokens: slots to set aside for decoding.
+
+    Returns:
+      Logits of the first new token, float32 [B, K, V], and the branch cache.
+    """
+    prefix_slots, prompt_slots = cache.key[0].shape[1], prompts.shape[-1]
+    shared = self._prefix_shared((prompts.shape[0], prefix_slots), prefix_lengths).replace(collect=True)
+    shared = self._with_branch(shared, prefix_lengths, prompts.shape)
+    (_, hidden), own = self._run(None, self._embed(prompts), shared, (jnp.stack(cache.key), jnp.stack(cache.value)))
+    last = jnp.maximum(prompt_lengths - 1, 0)[..., None, None]
+    logits = self.logits(self.final_norm(jnp.take_along_axis(hidden, last, axis=2)[:, :, 0]))
+    padding = ((0, 0), (0, 0), (0, max_new_tokens), (0, 0), (0, 0))
+    key, value = (tuple(jnp.pad(layer, padding) for layer in stacked) for stacked in own)
+    filled = jnp.arange(prompt_slots) < prompt_lengths[..., None]
+    positions = jnp.where(filled, shared.branch_positions, NEVER)
+    positions = jnp.pad(positions, ((0, 0), (0, 0), (0, max_new_tokens)), constant_values=NEVER)
+    return logits, BranchCache(key, value, positions, prompt_lengths.astype(jnp.int32), prompt_slots)
+
+  def decode_step(
+    self, cache: PrefixCache, prefix_lengths: jax.Array, branches: BranchCache, tokens: jax.Array, step: jax.Array
+  ) -> tuple[jax.Array, BranchCache]:
+    """Appends one token to each branch.
+
+    Layers are unrolled: inside a loop each layer's cache is then updated in place, never copied.
+
+    Args:
+      cache, prefix_lengths: from `prefill`. branches: from `prefill_branches`, or the step before.
+      tokens: int [B, K], the token just chosen for each branch. step: int scalar, 0 for the first new token.
+
+    Returns:
+      Logits of the next token, float32 [B, K, V], and the cache with the token in it.
+    """
+    config = self.config
+    window_slots = branches.positions.shape[-1] - branches.prompt_slots
+    slot = branches.prompt_slots + step % window_slots
+    positions = (prefix_lengths[:, None] + branches.lengths)[..., None]
+    cache_positions = jax.lax.dynamic_update_slice_in_dim(branches.positions, positions, slot, axis=2)
+    prefix_slots = cache.key[0].shape[1]
+    prefix_keys = jnp.where(jnp.arange(prefix_slots) < prefix_lengths[:, None], jnp.arange(prefix_slots), NEVER)
+    rope = attention.rope_table(config, positions)
+    block = Block(config, self.lora, parent=None)
+    stacked = {name: tree["layers"] for name, tree in self.variables.items() if "layers" in tree}
+    x, keys, values = self._embed(tokens[..., None]), [], []
+    for i in range(config.num_hidden_layers):
+      variables = jax.tree.map(lambda leaf, i=i: leaf[i], stacked)
+      prefix_kv, cache_kv = (cache.key[i], cache.value[i]), (branches.key[i], branches.value[i])
+      x, (key, value) = block.apply(
+        variables,
+        x,
+        config.windows[i],
+        prefix_keys,
+        prefix_kv,
+        positions,
+        rope,
+        cache_kv,
+        cache_positions,
+        slot,
+        method="decode",
+      )
+      keys.append(key)
+      values.append(value)
+    branches = branches.replace(key=tuple(keys), value=tuple(values), positions=cache_positions, lengths=branches.lengths + 1)
+    return self.logits(self.final_norm(x[:, :, 0])), branches
+
+  def _head(self) -> jax.Array:
+    return self.embedding if self.config.tie_word_embeddings else self.lm_head
+
+  def _embed(self, tokens: jax.Array) -> jax.Array:
+    if self.lora is None and self.has_variable("lora", "layers"):
+      raise ValueError("a lora tree was given to a Decoder without a LoraConfig: use Decoder(config, lora=LoraConfig(...))")
+    return self.embedding.astype(jnp.dtype(self.config.dtype))[tokens]
+
+  def _prefix_shared(self, shape: tuple[int, ...], lengths: jax.Array | None) -> _Shared:
+    positions = jnp.arange(shape[1], dtype=jnp.int32)[None]
+    keys = positions if lengths is None else jnp.where(positions < lengths[:, None], positions, NEVER)
+    return _Shared(prefix_keys=keys, prefix_queries=positions, prefix_rope=attention.rope_table(self.config, positions))
+
+  def _with_branch(self, shared: _Shared, prefix_lengths: jax.Array, shape: tuple[int, ...]) -> _Shared:
+    positions = prefix_lengths[:, None, None] + jnp.arange(shape[2], dtype=jnp.int32)
+    positions = jnp.broadcast_to(positions.astype(jnp.int32), shape)
+    return shared.replace(branch_positions=positions, branch_rope=attention.rope_table(self.config, positions))
+
+  def _run(self, prefix, branch, shared: _Shared, prefix_kv: KeyValue | None = None):
+    """All layers over the streams; (streams, collected keys and values stacked over layers)."""
+    windows = None
+    if any(w is not None for w in self.config.windows):
+      windows = jnp.array([NEVER if w is None else w for w in self.config.windows], jnp.int32)
+    return self.layers((prefix, branch), (windows, prefix_kv), shared)
