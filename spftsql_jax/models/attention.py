@@ -1,7 +1,7 @@
 """Rotary embeddings and grouped-query attention: over one sequence, and over a shared prefix plus a branch's own tokens.
 
 Axes: B schemas, K branches, T tokens, P prefix, L branch queries, S branch keys, N key-value heads, G query heads a key-value
-head, H head size. Queries are [..., N, G, H], so that a key-value head is never repeated in memory for the G heads that share it.
+head, H head size. Queries are [..., N, G, H]: a key-value head is never repeated in memory for the G heads that share it.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ def prefix_branch_attention(
   """Attention of branches to the prefix they share and to their own tokens: ONE softmax over both sets of logits.
 
   The two sets are never concatenated: they share a maximum and a denominator. That is the same function with the same gradient
-  (a softmax does not depend on the constant subtracted, so the maximum carries none), and the prefix keys are read once for all K.
+  (a softmax does not depend on the constant subtracted, so the maximum carries none), and the prefix keys are read once
+  for all K.
 
   Args:
     query: [B, K, L, N, G, H].

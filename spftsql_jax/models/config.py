@@ -1,4 +1,4 @@
-"""What a decoder is made of: one frozen config for every supported family, read from and written to Hugging Face's `config.json`."""
+"""What a decoder is made of: one frozen config for all supported families, read from and written to HF's `config.json`."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class ModelConfig:
     Keys that are absent take the value that `transformers` takes for the family.
 
     Raises:
-      ValueError: a required key is missing, or an option is one whose function this package does not compute; the message names it.
+      ValueError: a required key is missing, or an option is one whose function this package does not compute (named).
       FileNotFoundError: no such file.
     """
     raw = dict(source) if isinstance(source, Mapping) else _read_json(source)
