@@ -6,8 +6,8 @@ of the enclosing query; `a.num1` is a column slot (its kind, then a number uniqu
 column in slot 1 (`:num1_2` another one); `:count`, `:limit` are small whole numbers; `COUNT(b.*)` counts rows of `b`;
 `LINKED(b)` says that a row of `b` must belong to it; `b.ref2_key1` is a foreign key that refers to slot 1.
 
-The kinds of a column slot: `name` (text that names a row), `text` (any text), `cat` (few distinct values), `num` (a measured number),
-`date`, `bool`, `any` (anything but a key), `key` (the primary key), `ref` (a foreign key).
+The kinds of a column slot: `name` (text that names a row), `text` (any text), `cat` (few distinct values), `num` (a measured
+number), `date`, `bool`, `any` (anything but a key), `key` (the primary key), `ref` (a foreign key).
 """
 
 from __future__ import annotations
@@ -359,7 +359,7 @@ _SETS = """
 
 _EXOTIC = """
 1 SELECT a.name1, CASE WHEN a.num2 > :num2 THEN 'high' ELSE 'low' END
-1 SELECT CASE WHEN a.num1 > :num1 THEN 'high' ELSE 'low' END, COUNT(a.*) GROUP BY CASE WHEN a.num1 > :num1 THEN 'high' ELSE 'low' END
+1 SELECT CASE WHEN a.num1 > :num1 THEN 'high' ELSE 'low' END, COUNT(a.*) GROUP BY 1
 1 SELECT SUM(CASE WHEN a.cat1 = :cat1 THEN 1 ELSE 0 END), COUNT(a.*)
 1 SELECT a.name1, RANK() OVER (ORDER BY a.num2 DESC)
 1 SELECT a.name1, RANK() OVER (PARTITION BY a.cat2 ORDER BY a.num3 DESC)
@@ -399,5 +399,5 @@ def pool_lines() -> list[tuple[float, str]]:
 def builtin_templates() -> tuple[templates_lib.WeightedTemplate, ...]:
   """The pool, each template once, with the weight of its line."""
   return tuple(
-    templates_lib.WeightedTemplate(template=templates_lib.Template(text), weight=weight) for weight, text in pool_lines()
+    templates_lib.WeightedTemplate(template=templates_lib.Template.parse(text), weight=weight) for weight, text in pool_lines()
   )

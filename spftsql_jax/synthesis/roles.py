@@ -1,0 +1,167 @@
+"""What a column is for, as far as a query that a person asks is concerned: key, name of its row, category, measure, ..."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+
+from spftsql_jax.databases.schema import Column, Schema, Table
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_ID_WORDS = frozenset({"id", "ids", "uuid", "guid", "key", "pk"})
+_NOT_ID_WORDS = frozenset({"paid", "bid", "valid", "grid", "aid", "said", "raid", "fluid", "solid", "hybrid"})
+_NAME_WORDS = frozenset({"name", "title", "label", "fullname", "headline", "nickname", "username", "lastname", "surname"})
+# Numbers that name something: their sum or average means nothing.
+_CODE_WORDS = frozenset(
+  [
+    "zip",
+    "zipcode",
+    "postal",
+    "postcode",
+    "code",
+    "phone",
+    "tel",
+    "telephone",
+    "mobile",
+    "fax",
+    "ssn",
+    "isbn",
+    "issn",
+    "year",
+    "yr",
+  ]
+  + [
+    "month",
+    "day",
+    "week",
+    "quarter",
+    "latitude",
+    "longitude",
+    "lat",
+    "lon",
+    "lng",
+    "number",
+    "no",
+    "nr",
+    "num",
+    "version",
+    "rank",
+  ]
+  + ["position", "serial", "account", "flight", "building", "room"]
+)
+# ... unless a word says that it is a quantity after all ("number of pages", "room count").
+_QUANTITY_WORDS = frozenset(["of", "count", "total", "amount", "sum", "avg", "average", "quantity", "price", "cost", "rooms"])
+
+
+@dataclasses.dataclass(frozen=True)
+class Role:
+  """The role of a column.
+
+  Attributes:
+    kind: num, text, date, bool, other, key (identifies a row) or ref (refers to another row).
+    refers_to: (table, column) in lower case that a single-column foreign key refers to.
+    unique: no two rows share a value.
+    name_score: 0 where the column does not name its row, up to 1 where it clearly does.
+    category_score: 0 where its values are all different, up to 1 for a handful of values over many rows.
+    measure: a number that may be summed and averaged.
+  """
+
+  kind: str
+  refers_to: tuple[str, str] | None = None
+  unique: bool = False
+  name_score: float = 0.0
+  category_score: float = 0.0
+  measure: bool = False
+
+
+def split_words(identifier: str) -> list[str]:
+  """The words of an identifier in lower case: "StuID" -> ["stu", "id"]."""
+  return [word.lower() for word in _WORD.findall(identifier)]
+
+
+def column_roles(schema: Schema) -> Mapping[tuple[str, str], Role]:
+  """The role of each column, keyed by (table, column) in lower case."""
+  roles = {}
+  for table in schema.tables:
+    foreign = {}
+    in_foreign = set()
+    for key in table.foreign_keys:
+      in_foreign.update(name.lower() for name in key.columns)
+      for column, referred in zip(key.columns, key.referred_columns, strict=False):
+        foreign.setdefault(column.lower(), (key.referred_table.lower(), referred.lower()))
+    key_column = _key_column(table, in_foreign)
+    for column in table.columns:
+      roles[(table.name.lower(), column.name.lower())] = _role(table, column, key_column, in_foreign, foreign)
+  return roles
+
+
+def _is_unique(table: Table, column: Column) -> bool:
+  lower = column.name.lower()
+  if [name.lower() for name in table.primary_key] == [lower] or any(
+    [n.lower() for n in names] == [lower] for names in table.unique
+  ):
+    return True
+  return table.row_count > 1 and column.distinct_count >= table.row_count
+
+
+def _key_column(table: Table, in_foreign: set[str]) -> str | None:
+  """The one column that identifies a row: the declared key, or else a first column that looks and behaves like one."""
+  if len(table.primary_key) == 1:
+    return table.primary_key[0].lower()
+  if table.primary_key:
+    return None
+  for column in table.columns[:2]:
+    if _looks_like_id(column) and column.name.lower() not in in_foreign and _is_unique(table, column):
+      return column.name.lower()
+  return None
+
+
+def _looks_like_id(column: Column) -> bool:
+  words = split_words(column.name)
+  return bool(words) and (
+    words[-1] in _ID_WORDS or words[-1].endswith("id") and words[-1] not in ("paid", "bid", "valid", "grid", "aid")
+  )
+
+
+def _role(table: Table, column: Column, key_column: str | None, in_foreign: set[str], foreign: dict) -> Role:
+  lower = column.name.lower()
+  unique = _is_unique(table, column)
+  category = _category_score(table, column)
+  if lower == key_column:
+    return Role("key", foreign.get(lower), True)
+  if lower in in_foreign or (_looks_like_id(column) and column.kind in ("number", "other")):
+    return Role("ref", foreign.get(lower), unique)
+  words = split_words(column.name)
+  if column.kind == "number":
+    coded = bool(_CODE_WORDS.intersection(words)) and not _QUANTITY_WORDS.intersection(words)
+    return Role("num", unique=unique, category_score=0.5 * category, measure=not coded)
+  if column.kind == "text":
+    return Role("text", unique=unique, name_score=_name_score(table, column, words), category_score=category)
+  if column.kind == "boolean":
+    return Role("bool", category_score=0.3)
+  return Role(column.kind, unique=unique)
+
+
+def _name_score(table: Table, column: Column, words: list[str]) -> float:
+  if not column.distinct_count:
+    return 0.0
+  ratio = column.distinct_count / max(table.row_count, column.distinct_count, 1)
+  if not words or _looks_like_id(column):
+    return 0.0
+  table_words = split_words(table.name)
+  last = words[-1]
+  if last in _NAME_WORDS or last == table_words[-1]:
+    # "name" or "<table>_name" names the row; "first_name" and "department_name" only partly.
+    own = len(words) == 1 or set(words[:-1]) <= set(table_words) | {word.rstrip("s") for word in table_words}
+    return (1.0 if own else 0.4) * (0.2 + 0.8 * ratio)
+  return 0.15 * ratio if ratio > 0.6 else 0.0
+
+
+def _category_score(table: Table, column: Column) -> float:
+  distinct, rows = column.distinct_count, table.row_count
+  if distinct < 2 or distinct >= rows or _looks_like_id(column):
+    return 0.0
+  repeats = rows / distinct
+  few = 1.0 if distinct <= 12 else 0.6 if distinct <= 40 else 0.2
+  return few * min(1.0, (repeats - 1.0) / 2.0 + 0.1)
