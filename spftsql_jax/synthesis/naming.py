@@ -1,0 +1,301 @@
+"""Natural names of tables and columns: what a person would call them when asking about them.
+
+Identifiers are split (snake_case, camelCase, glued words), abbreviations are spelled out, singular and plural forms come
+from the `inflect` library, and a general English table offers synonyms. Names are computed once for each schema.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import re
+
+import inflect
+
+from spftsql_jax.databases.schema import Column, Schema, Table
+from spftsql_jax.synthesis import wordings
+
+_ENGINE = inflect.engine()
+_CACHE_SIZE = 256
+_CACHE: collections.OrderedDict[int, tuple[Schema, SchemaNames]] = collections.OrderedDict()
+_PIECES = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+(?:\.\d+)?|%|[^\W\d_]+")
+_SHORT_COMMENT = re.compile(r"[a-z][a-z \-]{2,38}", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Noun:
+  """A noun phrase in both numbers: ("date of birth", "dates of birth")."""
+
+  singular: str
+  plural: str
+
+
+@dataclasses.dataclass(frozen=True)
+class TableName:
+  """What the rows of a table are called. `nouns[0]` is the name itself, the others are synonyms; `person` chooses who."""
+
+  nouns: tuple[Noun, ...]
+  person: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnName:
+  """What a column is called.
+
+  Attributes:
+    nouns: the full name first ("product name"), then synonyms.
+    short: the name without the words of its table ("name"), as used in "the name of the product"; synonyms follow.
+    tags: the kinds of attribute it is, of `wordings.ATTRIBUTE_TAGS`, e.g. {"name"} or {"price", "money"}.
+    names_entity: True where it is the natural name of its table's rows: "doctors" can stand for their names.
+    property: for a yes/no column, the participle or noun it states ("active", "parking"), else "".
+  """
+
+  nouns: tuple[Noun, ...]
+  short: tuple[Noun, ...]
+  tags: frozenset[str]
+  names_entity: bool
+  property: str = ""
+
+
+class SchemaNames:
+  """The natural names of everything in one schema."""
+
+  def __init__(self, schema: Schema):
+    self.tables: dict[str, TableName] = {}
+    self.columns: dict[tuple[str, str], ColumnName] = {}
+    taken = collections.Counter()
+    lexicon = set(wordings.LEXICON)
+    for table in schema.tables:
+      lexicon.update(w for w in split_identifier(table.name, frozenset()) if len(w) > 3)
+      lexicon.update(singular_of(w) for w in split_identifier(table.name, frozenset()) if len(w) > 3)
+    words = frozenset(lexicon)
+    for table in schema.tables:
+      noun = _table_noun(table, words)
+      taken[noun.singular] += 1
+      for column in table.columns:
+        taken[" ".join(expand(split_identifier(column.name, words)))] += 1
+    for table in schema.tables:
+      name = _table_name(table, words, taken)
+      self.tables[table.name.lower()] = name
+      # A synonym must not be the name of another column of the same table, nor of a table.
+      own = {" ".join(expand(split_identifier(c.name, words))) for c in table.columns}
+      for column in table.columns:
+        self.columns[table.name.lower(), column.name.lower()] = _column_name(column, table, name, words, own)
+
+  def table(self, table: Table) -> TableName:
+    return self.tables[table.name.lower()]
+
+  def column(self, table: Table, column: Column) -> ColumnName:
+    return self.columns[table.name.lower(), column.name.lower()]
+
+
+def names_of(schema: Schema) -> SchemaNames:
+  """The names of a schema, computed at its first use and kept for the most recently used schemas."""
+  entry = _CACHE.get(id(schema))
+  if entry is None or entry[0] is not schema:
+    entry = (schema, SchemaNames(schema))
+    _CACHE[id(schema)] = entry
+    if len(_CACHE) > _CACHE_SIZE:
+      _CACHE.popitem(last=False)
+  return entry[1]
+
+
+@functools.lru_cache(maxsize=16384)
+def plural_of(phrase: str) -> str:
+  """The plural of a singular noun phrase: "date of birth" -> "dates of birth", "staff" -> "staff"."""
+  head, separator, rest = phrase.partition(" of ")
+  if separator:
+    return plural_of(head) + separator + rest
+  before, _, word = phrase.rpartition(" ")
+  if word.lower() in wordings.UNCOUNTABLE or not word.isalpha():
+    return phrase
+  if word.isupper() and len(word) > 1:
+    plural = word + "s"
+  else:
+    plural = wordings.IRREGULAR_PLURALS.get(word) or _ENGINE.plural_noun(word) or word
+  return f"{before} {plural}" if before else plural
+
+
+@functools.lru_cache(maxsize=16384)
+def singular_of(phrase: str) -> str:
+  """The singular of a noun phrase that may be plural already: "has allergies" -> "has allergy", "status" -> "status"."""
+  head, separator, rest = phrase.partition(" of ")
+  if separator:
+    return singular_of(head) + separator + rest
+  before, _, word = phrase.rpartition(" ")
+  lowered = word.lower()
+  if lowered in wordings.UNCOUNTABLE or lowered.endswith(("ss", "us", "is", "as", "os")) or len(word) < 4 or not word.isalpha():
+    return phrase
+  single = wordings.IRREGULAR_SINGULARS.get(lowered) or (lowered.endswith("s") or lowered.endswith(("men", "ren", "people")))
+  if single is True:
+    single = _ENGINE.singular_noun(word) or word
+  single = single or word
+  return f"{before} {single}" if before else single
+
+
+def split_identifier(name: str, lexicon: frozenset[str]) -> tuple[str, ...]:
+  """Lower-case words of an identifier; glued words are taken apart where every piece is in `lexicon`."""
+  words: list[str] = []
+  for piece in _PIECES.findall(name.replace("'", "")):
+    lowered = piece.lower()
+    if lowered in wordings.ABBREVIATIONS or lowered in lexicon or len(lowered) < 5:
+      words.append(lowered)
+    else:
+      words.extend(_take_apart(lowered, lexicon))
+  return tuple(words) or (name.lower(),)
+
+
+def expand(words: tuple[str, ...]) -> tuple[str, ...]:
+  """Spells out abbreviations, and puts counts as people say them: (num, of, seats) -> (number, of, seats)."""
+  result: list[str] = []
+  for i, word in enumerate(words):
+    if word == "no" and i + 1 < len(words) and words[i + 1] != "of" and i == 0:
+      result.append("no")
+    elif word == "desc" and i + 1 < len(words):
+      result.append("description")
+    else:
+      result.extend(wordings.ABBREVIATIONS.get(word, word).split())
+  if len(result) > 1 and result[0] == "number" and result[1] != "of":
+    result = ["number", "of", *result[1:-1], plural_of(singular_of(result[-1]))]
+  elif len(result) > 2 and result[0] == "number" and result[1] == "of":
+    result = [*result[:-1], plural_of(singular_of(result[-1]))]
+  if len(result) > 1 and result[0] in wordings.AGGREGATE_PREFIXES:
+    result[0] = wordings.AGGREGATE_PREFIXES[result[0]]
+  deduplicated = [w for i, w in enumerate(result) if i == 0 or w != result[i - 1]]
+  return tuple(deduplicated)
+
+
+def role_of(columns: tuple[str, ...], referred: Table, schema_names: SchemaNames) -> Noun | None:
+  """What a foreign key calls the row it points to: `host_city_id` -> "host city"; None where it adds nothing to the table's name."""
+  if len(columns) != 1:
+    return None
+  return _role(columns[0], schema_names.table(referred).nouns[0].singular)
+
+
+@functools.lru_cache(maxsize=16384)
+def _role(column: str, referred: str) -> Noun | None:
+  words = list(expand(split_identifier(column, frozenset(wordings.LEXICON) | set(referred.split()))))
+  while words and words[-1] in wordings.KEY_WORDS:
+    words.pop()
+  if not words or (len(words) == 1 and (len(words[0]) < 5 or words[0].endswith("id") or words[0] in wordings.NOT_ROLES)):
+    return None
+  role = singular_of(" ".join(words))
+  if role == referred or set(role.split()) <= set(referred.split()) or referred.replace(" ", "").startswith(role.replace(" ", "")):
+    return None
+  if words[0] in wordings.VERB_LIKE or words[-1] in wordings.NOT_ROLES:
+    return None
+  return Noun(role, plural_of(role))
+
+
+def is_person(noun: str) -> bool:
+  """Whether a noun names people (which then takes who)."""
+  last = noun.split(" of ")[0].split()[-1]
+  if last in wordings.PERSONS:
+    return True
+  return last.endswith(("ist", "ian", "eer")) and last not in wordings.NOT_PERSONS
+
+
+def _take_apart(word: str, lexicon: frozenset[str]) -> list[str]:
+  """Splits "lastname" into known words; the word itself where that is not possible."""
+  best: list[list[str] | None] = [[]] + [None] * len(word)
+  for end in range(1, len(word) + 1):
+    for start in range(max(0, end - 14), end):
+      piece = word[start:end]
+      known = len(piece) > 2 and piece in lexicon or (piece in ("id", "no") and end == len(word)) or piece == "of"
+      if known and best[start] is not None and (best[end] is None or len(best[start]) + 1 < len(best[end])):
+        best[end] = [*best[start], piece]
+  return best[-1] or [word]
+
+
+def _table_noun(table: Table, lexicon: frozenset[str]) -> Noun:
+  words = list(split_identifier(table.name, lexicon))
+  while len(words) > 1 and words[0] in wordings.TABLE_PREFIXES:
+    words.pop(0)
+  while len(words) > 1 and words[-1] in wordings.TABLE_SUFFIXES:
+    words.pop()
+  singular = singular_of(" ".join(expand(tuple(words))))
+  return Noun(singular, plural_of(singular))
+
+
+def _table_name(table: Table, lexicon: frozenset[str], taken: collections.Counter) -> TableName:
+  noun = _table_noun(table, lexicon)
+  nouns = [noun]
+  before, _, last = noun.singular.rpartition(" ")
+  for synonym in wordings.TABLE_SYNONYMS.get(last, ()):
+    candidate = f"{before} {synonym}" if before else synonym
+    if not taken[candidate] and not taken[synonym]:
+      nouns.append(Noun(candidate, plural_of(candidate)))
+  return TableName(tuple(nouns), is_person(noun.singular))
+
+
+def _column_name(column: Column, table: Table, table_name: TableName, lexicon: frozenset[str], own: set[str]) -> ColumnName:
+  words = expand(split_identifier(column.name, lexicon))
+  full = singular_of(" ".join(words)) if words[0] != "number" else " ".join(words)
+  owner = table_name.nouns[0].singular.split()
+  short_words = list(words)
+  if len(words) > len(owner) and [singular_of(w) for w in words[: len(owner)]] == owner:
+    short_words = list(words[len(owner) :])
+  elif len(words) > 1 and singular_of(words[0]) == owner[-1]:
+    short_words = list(words[1:])
+  if short_words[0] in ("of", "in", "is", "has") or short_words[-1] in wordings.PREPOSITIONS:
+    short_words = list(words)
+  short = singular_of(" ".join(short_words)) if short_words[0] != "number" else " ".join(short_words)
+  tags = _tags(column, tuple(short_words))
+  full_nouns = [Noun(full, plural_of(full))]
+  short_nouns = [Noun(short, plural_of(short))]
+  for synonym in _synonyms(full, own):
+    full_nouns.append(Noun(synonym, plural_of(synonym)))
+  for synonym in _synonyms(short, own):
+    short_nouns.append(Noun(synonym, plural_of(synonym)))
+  comment = column.comment.strip().rstrip(".")
+  if comment and _SHORT_COMMENT.fullmatch(comment) and len(comment.split()) <= 4 and comment.lower() not in own:
+    noun = comment if any(w.isupper() for w in comment.split()) else comment.lower()
+    noun = re.sub(r"^(the|a|an) ", "", noun, flags=re.IGNORECASE)
+    full_nouns.append(Noun(noun, plural_of(noun)))
+    short_nouns.append(Noun(noun, plural_of(noun)))
+  names_entity = column.kind in ("text", "other") and (
+    short in wordings.NAMING_COLUMNS or short == table_name.nouns[0].singular or full == table_name.nouns[0].singular
+  )
+  return ColumnName(tuple(full_nouns), tuple(short_nouns), tags, names_entity, _property(column, words))
+
+
+def _synonyms(name: str, own: set[str]) -> list[str]:
+  """Synonyms of a column's name: of the whole name, and of its last word."""
+  found = list(wordings.COLUMN_SYNONYMS.get(name, ()))
+  before, _, last = name.rpartition(" ")
+  if before and " of " not in name:
+    found.extend(f"{before} {synonym}" for synonym in wordings.LAST_WORD_SYNONYMS.get(last, ()))
+  return [s for s in found if s not in own]
+
+
+def _tags(column: Column, words: tuple[str, ...]) -> frozenset[str]:
+  """The kinds of attribute: from the type first, then from the words of the name."""
+  tags = set()
+  last = singular_of(words[-1])
+  if column.kind == "date":
+    tags.add("date")
+  for tag, vocabulary in wordings.ATTRIBUTE_TAGS.items():
+    if last in vocabulary or " ".join(words) in vocabulary:
+      tags.add(tag)
+  if "date" in tags and column.kind == "number":
+    tags.discard("date")
+  if column.kind == "number":
+    tags -= {"place", "name", "type"}
+  elif column.kind in ("text", "other"):
+    tags -= set(wordings.NUMERIC_TAGS)
+  if words[0] == "number" and len(words) > 2 and words[1] == "of":
+    tags.add("count")
+  if len(words) == 1 or (len(words) == 2 and words[0] in ("total", "release", "publication", "list")):
+    tags.add("plain")
+  return frozenset(tags)
+
+
+def _property(column: Column, words: tuple[str, ...]) -> str:
+  """`is_active` -> "active", `has_parking` -> "has parking"; "" where the column is not a yes/no one."""
+  if len(words) > 1 and words[0] in ("is", "has", "was", "can"):
+    rest = " ".join(words[1:])
+    return rest if words[0] in ("is", "was") else f"{words[0]} {rest}"
+  if column.kind == "boolean" and words[-1] in wordings.PARTICIPLES:
+    return " ".join(words)
+  return ""
