@@ -1,0 +1,52 @@
+"""Databases: schema, values, running SQL on them safely, comparing results.
+
+    from spftsql_jax.databases import open_database
+
+    with open_database("shop.sqlite") as db:                       # or "duckdb:///shop.duckdb", "postgresql://reader@host/shop"
+      for table in db.schema.tables:
+        print(table.name, table.row_count, [(c.name, c.kind, c.samples) for c in table.columns])
+      result = db.execute("SELECT COUNT(*) FROM customers", timeout_s=5.0, max_rows=10_000)
+      if result.ok:
+        print(result.rows)
+      else:
+        print(result.status, result.message)                       # error | timeout | refused | resource
+
+Only a single SELECT is run (WITH allowed), read-only, in a worker process with limits on time, memory, rows and bytes. For many
+databases at once use one `Executor` for all:
+
+    with Executor(workers=2) as executor:
+      results = executor.execute_many([("a.sqlite", "SELECT 1"), ("b.sqlite", "SELECT 2")], timeout_s=5.0)
+
+`results_match(gold, predicted, gold_sql, "spider")` compares results the way the benchmarks do, `make_instances` makes
+neighbouring databases that tell near-miss queries apart, and `ValueIndex` finds the stored values that a question mentions.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+# Loaded when first used: a worker process imports this package and needs none of them.
+_EXPORTS = {
+  "Database": "database",
+  "open_database": "database",
+  "DatabaseError": "engines",
+  "Executor": "executor",
+  "Result": "results",
+  "results_match": "results",
+  "make_instances": "instances",
+  "ValueIndex": "values",
+  "ValueMatch": "values",
+  "Column": "schema",
+  "ForeignKey": "schema",
+  "Schema": "schema",
+  "Table": "schema",
+}
+__all__ = sorted(_EXPORTS)
+
+
+def __getattr__(name: str):
+  if name not in _EXPORTS:
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+  value = getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)
+  globals()[name] = value
+  return value

@@ -1,0 +1,69 @@
+"""One open database: its schema, read once, and running statements on it."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+
+from spftsql_jax.databases.engines import engine_module, engine_of, name_of
+from spftsql_jax.databases.executor import Executor
+from spftsql_jax.databases.results import Result
+from spftsql_jax.databases.schema import Schema
+
+
+class Database:
+  """An open database; see `open_database`. The schema is read when it is first asked for, workers start with the first
+  statement.
+  """
+
+  def __init__(self, location: str, workers: int = 1, executor: Executor | None = None):
+    self.location = location
+    self.name = name_of(location)
+    self._executor = executor or Executor(workers=workers)
+    self._owns_executor = executor is None
+
+  def __enter__(self) -> Database:
+    return self
+
+  def __exit__(self, *unused: object) -> None:
+    self.close()
+
+  def close(self) -> None:
+    """Ends the workers, unless the executor was given."""
+    if self._owns_executor:
+      self._executor.close()
+
+  @functools.cached_property
+  def schema(self) -> Schema:
+    """Tables, columns, keys, comments, row counts and sample values. Raises DatabaseError."""
+    # Imported here: reading a schema needs SQLAlchemy, running statements does not.
+    from spftsql_jax.databases.introspection import read_schema
+
+    return read_schema(self.location)
+
+  def execute(self, sql: str, timeout_s: float = 5.0, max_rows: int = 10_000, max_bytes: int = 64_000_000) -> Result:
+    """Runs one SELECT in a worker process. Never raises for what the statement does; see `Result.status`."""
+    return self._executor.execute(self.location, sql, timeout_s, max_rows, max_bytes)
+
+  def execute_many(
+    self, statements: Sequence[str], timeout_s: float = 5.0, max_rows: int = 10_000, max_bytes: int = 64_000_000
+  ) -> list[Result]:
+    """Runs statements, on all workers at once, and returns their results in order."""
+    return self._executor.execute_many([(self.location, sql) for sql in statements], timeout_s, max_rows, max_bytes)
+
+
+def open_database(location: str | os.PathLike, workers: int = 1, executor: Executor | None = None) -> Database:
+  """Opens a database for reading.
+
+  Args:
+    location: path of an SQLite file, `sqlite:///path`, `duckdb:///path` or `postgresql://user@host:port/name`.
+    workers: number of worker processes for its statements.
+    executor: a pool to share with other databases, instead of workers of its own.
+
+  Raises:
+    DatabaseError: it does not exist, cannot be read, or its engine is not supported.
+  """
+  location = os.fspath(location)
+  engine_module(engine_of(location)).connect(location).close()
+  return Database(location, workers, executor)

@@ -1,0 +1,65 @@
+"""The database engines: for each a module with `Connection`, which runs one statement under limits inside a worker process.
+
+A location is a path of an SQLite file, or a URL: `sqlite:///path`, `duckdb:///path`, `postgresql://user@host:port/name`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import urllib.parse
+
+ENGINES = ("sqlite",)
+_PREFIXES = {"sqlite": "sqlite", "duckdb": "duckdb", "postgresql": "postgresql", "postgres": "postgresql"}
+
+
+class DatabaseError(Exception):
+  """A database cannot be opened or read; the message says which one and why."""
+
+
+def engine_of(location: str) -> str:
+  """The engine's name for a location. Raises DatabaseError for one that is not supported."""
+  scheme, separator, _ = location.partition("://")
+  if not separator:
+    return "sqlite"
+  engine = _PREFIXES.get(scheme.split("+")[0].lower())
+  if engine is None or engine not in ENGINES:
+    raise DatabaseError(f"{location}: databases of kind {scheme!r} are not supported; supported are {', '.join(ENGINES)}")
+  return engine
+
+
+def path_of(location: str) -> str:
+  """The absolute path of a file database, "" for a server. Percent escapes in a URL are resolved."""
+  engine = engine_of(location)
+  if engine == "postgresql":
+    return ""
+  _, separator, rest = location.partition("://")
+  path = urllib.parse.unquote(rest.removeprefix("/")) if separator else location
+  return os.path.abspath(path)
+
+
+def identity_of(location: str) -> tuple:
+  """What changes when the file behind a location changes: path, size, time of change, inode. Servers are identified by their
+  URL.
+  """
+  path = path_of(location)
+  if not path:
+    return (location,)
+  try:
+    stat = os.stat(path)
+  except OSError:
+    return (path,)
+  return (path, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+def name_of(location: str) -> str:
+  """The db_id: file name without its ending, or the server's database name."""
+  path = path_of(location)
+  if path:
+    return os.path.splitext(os.path.basename(path))[0]
+  return urllib.parse.urlsplit(location).path.strip("/") or "postgres"
+
+
+def engine_module(name: str):
+  """The module of an engine, imported when it is first needed (a worker for SQLite never loads a driver)."""
+  return importlib.import_module(f"{__name__}.{name}")

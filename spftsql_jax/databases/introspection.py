@@ -1,0 +1,239 @@
+"""Reading the schema of a database: structure through SQLAlchemy's inspector, kinds and sample values from the data.
+
+Structure comes from the database's declarations. What a column holds comes from its declared type and a sample of its values,
+because SQLite lets any column hold anything and because dates are often text.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+
+import sqlalchemy
+from sqlalchemy import pool
+from sqlalchemy.engine import reflection
+
+from spftsql_jax.databases import comments
+from spftsql_jax.databases.engines import DatabaseError, engine_module, engine_of, name_of
+from spftsql_jax.databases.schema import Column, ForeignKey, Kind, Schema, Table
+
+# Of larger tables a sample of this many rows is read.
+SAMPLE_ROWS = 5_000
+# Up to this many rows distinct values are counted, beyond it they are estimated from the sample.
+EXACT_COUNT_ROWS = 100_000
+SAMPLES = 5
+_LONGEST_SAMPLE = 200
+
+_NUMERIC = re.compile(r"int|real|floa|doub|numeric|decimal|number|serial|money|hugeint|^num$|currency", re.IGNORECASE)
+_TEXTUAL = re.compile(r"char|text|clob|string|enum|uuid|citext", re.IGNORECASE)
+_DATELIKE = re.compile(r"date|timestamp", re.IGNORECASE)
+_BOOLEAN = re.compile(r"^(bool|boolean|bit)\b", re.IGNORECASE)
+_ISO_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$")
+
+
+def read_schema(location: str) -> Schema:
+  """The schema of the database at `location`. Raises DatabaseError."""
+  name = engine_of(location)
+  module = engine_module(name)
+  connection = module.connect(location)
+  try:
+    if name == "sqlite":
+      connection.text_factory = module.lenient_text
+    engine = sqlalchemy.create_engine(f"{name}://", creator=lambda: connection, poolclass=pool.StaticPool)
+    with warnings.catch_warnings():
+      # Types SQLAlchemy does not know; their declared text is read below.
+      warnings.simplefilter("ignore", sqlalchemy.exc.SAWarning)
+      return Schema(
+        name=name_of(location), dialect=module.DIALECT, tables=_read_tables(sqlalchemy.inspect(engine), connection, module)
+      )
+  except (sqlalchemy.exc.SQLAlchemyError, *module.ERRORS) as error:
+    raise DatabaseError(f"{location}: its schema cannot be read: {error}") from error
+  finally:
+    connection.close()
+
+
+def _read_tables(inspector: reflection.Inspector, connection, module) -> tuple[Table, ...]:
+  names = [(name, False) for name in inspector.get_table_names() if not name.startswith("sqlite_")]
+  names += [(name, True) for name in inspector.get_view_names()]
+  lowered = {name.lower(): name for name, _ in names}
+  tables = []
+  for name, is_view in names:
+    try:
+      tables.append(_read_table(inspector, connection, module, name, is_view))
+    except (sqlalchemy.exc.SQLAlchemyError, *module.ERRORS):
+      # A view over something that is gone is of no use to anyone; a table that cannot be read is an error.
+      if not is_view:
+        raise
+  columns = {table.name: {column.name.lower(): column.name for column in table.columns} for table in tables}
+  return tuple(_resolve_keys(table, lowered, columns) for table in tables)
+
+
+def _read_table(inspector: reflection.Inspector, connection, module, name: str, is_view: bool) -> Table:
+  declared = inspector.get_columns(name)
+  types = module.declared_types(connection, name)
+  primary_key, foreign_keys, unique, comment, column_comments = (), (), (), "", {}
+  if not is_view:
+    primary_key = tuple(inspector.get_pk_constraint(name).get("constrained_columns") or ())
+    foreign_keys = tuple(
+      ForeignKey(tuple(key["constrained_columns"]), key["referred_table"], tuple(key["referred_columns"] or ()))
+      for key in inspector.get_foreign_keys(name)
+    )
+    unique = _unique_sets(inspector, name, primary_key)
+  definition = module.definition(connection, name)
+  if definition:
+    comment, column_comments = comments.read_comments(definition)
+  else:
+    try:
+      comment = inspector.get_table_comment(name).get("text") or ""
+    except NotImplementedError:
+      pass
+  row_count, rows = _sample_rows(connection, name)
+  values = list(zip(*rows, strict=True)) if rows else [()] * len(declared)
+  counts = _distinct_counts(connection, name, [column["name"] for column in declared], row_count, values)
+  columns = tuple(
+    _make_column(column, types.get(column["name"]), column_comments, stored, count)
+    for column, stored, count in zip(declared, values, counts, strict=True)
+  )
+  return Table(name, columns, primary_key, foreign_keys, unique, row_count, comment, is_view)
+
+
+def _unique_sets(inspector: reflection.Inspector, name: str, primary_key: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+  sets = [tuple(constraint["column_names"]) for constraint in inspector.get_unique_constraints(name)]
+  for index in inspector.get_indexes(name):
+    # An index over an expression, or over some rows only, does not make a column unique.
+    partial = any(key.endswith("_where") and value is not None for key, value in index.get("dialect_options", {}).items())
+    if index.get("unique") and None not in index["column_names"] and not partial:
+      sets.append(tuple(index["column_names"]))
+  return tuple(dict.fromkeys(columns for columns in sets if columns and columns != primary_key))
+
+
+def quote(name: str) -> str:
+  """`name` as a quoted identifier of any of the engines."""
+  return '"' + name.replace('"', '""') + '"'
+
+
+def _fetch(connection, sql: str) -> list[tuple]:
+  cursor = connection.cursor()
+  try:
+    return cursor.execute(sql).fetchall()
+  finally:
+    cursor.close()
+
+
+def _sample_rows(connection, name: str) -> tuple[int, list[tuple]]:
+  row_count = _fetch(connection, f"SELECT COUNT(*) FROM {quote(name)}")[0][0]
+  return row_count, _fetch(connection, f"SELECT * FROM {quote(name)} LIMIT {SAMPLE_ROWS}") if row_count else []
+
+
+def _distinct_counts(connection, name: str, columns: Sequence[str], row_count: int, values: Sequence[tuple]) -> list[int]:
+  """Distinct non-NULL values of each column: counted, or for large tables estimated."""
+  if row_count > SAMPLE_ROWS and row_count <= EXACT_COUNT_ROWS:
+    return [_fetch(connection, f"SELECT COUNT(DISTINCT {quote(column)}) FROM {quote(name)}")[0][0] for column in columns]
+  counts = []
+  for stored in values:
+    present = [value for value in stored if value is not None]
+    distinct = len(set(map(_hashable, present)))
+    if row_count > EXACT_COUNT_ROWS and 2 * distinct > len(present):
+      # Mostly distinct in the sample: taken to go on like that.
+      distinct = distinct * row_count // max(1, len(stored))
+    counts.append(distinct)
+  return counts
+
+
+def _hashable(value: object) -> object:
+  return value if value.__hash__ is not None else repr(value)
+
+
+def _make_column(
+  declared: dict, declared_type: str | None, column_comments: dict, stored: tuple, distinct_count: int
+) -> Column:
+  name = declared["name"]
+  type_text = declared_type if declared_type is not None else str(declared["type"])
+  present = [_hashable(value) for value in stored if value is not None]
+  frequent = [
+    value
+    for value, _ in sorted(Counter(present).items(), key=lambda item: (-item[1], str(item[0])))
+    if not isinstance(value, str | bytes) or len(value) <= _LONGEST_SAMPLE
+  ]
+  return Column(
+    name=name,
+    type=type_text,
+    kind=kind_of(type_text, present),
+    nullable=bool(declared.get("nullable", True)),
+    comment=declared.get("comment") or column_comments.get(name.lower(), ""),
+    samples=tuple(frequent[:SAMPLES]),
+    distinct_count=distinct_count,
+  )
+
+
+def kind_of(declared_type: str, values: Sequence[object]) -> Kind:
+  """What a column holds, by its declared type and some of its non-NULL values.
+
+  The values decide where they are clear (a TEXT column of ISO dates is a date, an INT column of words is text); an empty
+  column is what it was declared to be.
+  """
+  values = values[:500]
+  if _BOOLEAN.search(declared_type) and all(value in (0, 1, "0", "1", "t", "f", "true", "false", "T", "F") for value in values):
+    return "boolean"
+  if not values:
+    return _declared_kind(declared_type)
+  kinds = Counter(_value_kind(value) for value in values)
+  kind, count = kinds.most_common(1)[0]
+  if count < 0.9 * len(values):
+    return "text" if kinds["text"] + kinds["date"] + kinds["numeral"] else _declared_kind(declared_type)
+  if kind == "numeral":
+    # Digits in a text column (telephone numbers, codes) are text; in a column declared numeric they are numbers.
+    return "number" if _declared_kind(declared_type) == "number" else "text"
+  return kind  # type: ignore[return-value]
+
+
+def _value_kind(value: object) -> str:
+  if isinstance(value, bool):
+    return "boolean"
+  if isinstance(value, str):
+    if _ISO_DATE.match(value):
+      return "date"
+    return "numeral" if value.replace(".", "", 1).removeprefix("-").isdigit() else "text"
+  if isinstance(value, bytes | memoryview):
+    return "other"
+  name = type(value).__name__
+  if name in ("int", "float", "Decimal"):
+    return "number"
+  return "date" if name in ("date", "datetime", "Timestamp") else "other"
+
+
+def _declared_kind(declared_type: str) -> Kind:
+  if _BOOLEAN.search(declared_type):
+    return "boolean"
+  if _DATELIKE.search(declared_type):
+    return "date"
+  if _TEXTUAL.search(declared_type):
+    return "text"
+  if _NUMERIC.search(declared_type):
+    return "number"
+  return "other"
+
+
+def _resolve_keys(table: Table, tables: dict[str, str], columns: dict[str, dict[str, str]]) -> Table:
+  """Foreign keys with names spelled as declared; those that refer to nothing are left out."""
+  resolved = []
+  for key in table.foreign_keys:
+    target = tables.get((key.referred_table or "").lower())
+    if target is None or target not in columns:
+      continue
+    own = tuple(columns[table.name].get(name.lower()) for name in key.columns)
+    referred = tuple(columns[target].get(name.lower()) for name in key.referred_columns)
+    if own and len(own) == len(referred) and None not in own and None not in referred:
+      resolved.append(ForeignKey(own, target, referred))
+  return Table(
+    table.name,
+    table.columns,
+    table.primary_key,
+    tuple(dict.fromkeys(resolved)),
+    table.unique,
+    table.row_count,
+    table.comment,
+    table.is_view,
+  )

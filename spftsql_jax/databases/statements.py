@@ -1,0 +1,100 @@
+"""Reading SQL text just far enough to say whether it is one SELECT.
+
+This is the first of two judges; the second is the engine itself (an authorizer in SQLite, the statement type in DuckDB, a
+read-only role and transaction in PostgreSQL). It reads tokens, not grammar, so it is fast (some 10 us a query), never fails
+on a dialect it does not know, and cannot be fooled by comments or quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# Longer statements are not written by people, and parsers take seconds for them.
+MAX_SQL_BYTES = 100_000
+
+# One alternative for each kind of token; an unterminated quote or comment runs to the end of the text.
+_TOKEN = re.compile(
+  r"""
+    (?P<space>\s++|--[^\n]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z))
+  | (?P<string>'(?:[^']++|'')*+(?:'|\Z))
+  | (?P<quoted>"(?:[^"]++|"")*+(?:"|\Z)|`(?:[^`]++|``)*+(?:`|\Z)|\[[^\]]*+(?:\]|\Z))
+  | (?P<dollar>\$(?P<tag>[A-Za-z_]*+)\$(?s:.*?)(?:\$(?P=tag)\$|\Z))
+  | (?P<word>[^\W\d][\w$]*+)
+  | (?P<number>(?:\d[\w.]*+|\.\d[\w]*+))
+  | (?P<other>.)
+  """,
+  re.VERBOSE | re.DOTALL,
+)
+
+# Words that, as the verb of a WITH or behind a SELECT, mean that something is written. Only the text outside quotes counts.
+_WRITING = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "INTO"})
+
+
+def tokens(sql: str, keep_space: bool = False) -> Iterator[tuple[str, str]]:
+  """Yields (kind, text); kind is string, quoted, dollar, word, number, other, and space (comments too) with `keep_space`."""
+  for match in _TOKEN.finditer(sql):
+    kind = match.lastgroup
+    if kind == "tag":
+      kind = "dollar"
+    if keep_space or kind != "space":
+      yield kind, match.group()
+
+
+def refusal(sql: str) -> tuple[str, str] | None:
+  """Why `sql` is not run: (status, reason) with status "refused" or "resource", or None where it reads as one SELECT.
+
+  A trailing semicolon is allowed; a second statement, a statement that does not begin with SELECT or WITH, and one with a
+  writing verb outside quotes are not. Names such as a column called `update` have to be quoted to pass.
+  """
+  if len(sql) > MAX_SQL_BYTES:
+    return "resource", f"the statement is longer than {MAX_SQL_BYTES} characters"
+  if "\0" in sql:
+    return "refused", "the statement contains a NUL character"
+  try:
+    sql.encode()
+  except UnicodeEncodeError:
+    return "refused", "the statement is not valid Unicode"
+  first = None
+  ended = False
+  previous = ""
+  for match in _TOKEN.finditer(sql):
+    kind = match.lastgroup
+    if kind == "space":
+      continue
+    text = match.group()
+    if ended and text != ";":
+      return "refused", "only one statement is run at a time"
+    if kind == "word":
+      word = text.upper()
+      if first is None:
+        first = word
+        if word not in ("SELECT", "WITH"):
+          return "refused", f"only a single SELECT is run, not {word}"
+      elif word in _WRITING and previous != ".":
+        return "refused", f"only a single SELECT is run, and this one contains {word}"
+    elif text == ";":
+      ended = True
+    elif first is None and text != "(":
+      return "refused", "only a single SELECT is run"
+    previous = text
+  if first is None:
+    return "refused", "the statement is empty"
+  return None
+
+
+def has_outer_order_by(sql: str) -> bool:
+  """Whether the outermost level of the query has ORDER BY (those in subqueries, common tables and windows stand in
+  parentheses).
+  """
+  depth = 0
+  previous = ""
+  for kind, text in tokens(sql):
+    if text == "(":
+      depth += 1
+    elif text == ")":
+      depth -= 1
+    elif kind == "word" and depth == 0 and previous == "ORDER" and text.upper() == "BY":
+      return True
+    previous = text.upper() if kind == "word" else ""
+  return False

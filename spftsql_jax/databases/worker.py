@@ -1,0 +1,168 @@
+"""The process that runs statements: reads jobs from standard input, writes one result each to standard output.
+
+It is a plain subprocess (never a fork: the parent may have JAX and its threads loaded), imports as little as it can, and
+starts in some 50 ms. Before each job it sets an alarm whose default action ends the process, so a statement that ignores its
+time limit ends with the worker even if the parent is gone. The protocol is a 4-byte little-endian length and a `marshal`
+value, on both sides of one machine and one Python version.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import pickle
+import resource
+import signal
+import struct
+import sys
+import time
+from collections import OrderedDict
+
+from spftsql_jax.databases.engines import DatabaseError, engine_module, engine_of
+
+# Beyond the time limit of a statement, for an engine that is slow to stop.
+GRACE_S = 0.5
+_OPEN_CONNECTIONS = 16
+_HEADER = struct.Struct("<I")
+# How the rows of a result are packed; the first byte of each piece.
+_MARSHAL, _PICKLE = b"m", b"p"
+
+
+def pack_rows(rows: list[tuple]) -> bytes:
+  """Rows as bytes: marshal where it can (several times faster), pickle for dates and decimals."""
+  try:
+    return _MARSHAL + marshal.dumps(rows)
+  except ValueError:
+    return _PICKLE + pickle.dumps(rows, protocol=5)
+
+
+def unpack_rows(pieces: list[bytes]) -> tuple[tuple, ...]:
+  """The rows packed by `pack_rows`, of all pieces."""
+  rows: list[tuple] = []
+  for piece in pieces:
+    rows += marshal.loads(piece[1:]) if piece[:1] == _MARSHAL else pickle.loads(piece[1:])
+  return tuple(rows)
+
+
+def frame(value: object) -> bytes:
+  """`value` with its length in front."""
+  payload = marshal.dumps(value)
+  return _HEADER.pack(len(payload)) + payload
+
+
+def unframe(buffer: bytearray) -> list:
+  """Takes all complete values off the front of `buffer`."""
+  values = []
+  start = 0
+  while len(buffer) - start >= _HEADER.size:
+    (length,) = _HEADER.unpack_from(buffer, start)
+    end = start + _HEADER.size + length
+    if len(buffer) < end:
+      break
+    values.append(marshal.loads(memoryview(buffer)[start + _HEADER.size : end]))
+    start = end
+  del buffer[:start]
+  return values
+
+
+class _Connections:
+  """Open databases, the least recently used closed first; reopened when the file behind one has changed."""
+
+  def __init__(self, memory_bytes: int):
+    self._memory_bytes = memory_bytes
+    self._open: OrderedDict[str, tuple[tuple, object]] = OrderedDict()
+
+  def get(self, location: str, identity: tuple):
+    entry = self._open.get(location)
+    if entry is not None and entry[0] == identity:
+      self._open.move_to_end(location)
+      return entry[1]
+    self.drop(location)
+    while len(self._open) >= _OPEN_CONNECTIONS:
+      self.drop(next(iter(self._open)))
+    connection = engine_module(engine_of(location)).Connection(location, self._memory_bytes)
+    self._open[location] = (identity, connection)
+    return connection
+
+  def drop(self, location: str) -> None:
+    entry = self._open.pop(location, None)
+    if entry is not None:
+      entry[1].close()
+
+
+def run_job(connections: _Connections, job: tuple) -> tuple:
+  """One job (location, identity, sql, timeout_s, max_rows, max_bytes) -> (status, columns, pieces, seconds, message)."""
+  location, identity, sql, timeout_s, max_rows, max_bytes = job
+  start = time.perf_counter()
+  try:
+    outcome = connections.get(location, identity).run(sql, timeout_s, max_rows, max_bytes, pack_rows)
+  except DatabaseError as error:
+    return "error", (), [], time.perf_counter() - start, str(error)
+  except MemoryError:
+    outcome = "resource", (), [], time.perf_counter() - start, "out of memory"
+  if outcome[0] in ("resource", "timeout"):
+    # Gives the memory back.
+    connections.drop(location)
+  return outcome
+
+
+def _limit_process(memory_bytes: int) -> None:
+  """No core files, no file written (a write fails, it does not kill), and a bound on memory on top of what the process has
+  now.
+  """
+  signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+  resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+  resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+  with open("/proc/self/statm") as file:
+    mapped = int(file.read().split()[0]) * resource.getpagesize()
+  # The engine has its own limit of `memory_bytes`; fetched rows and their packed form come on top.
+  bound = mapped + int(1.5 * memory_bytes) + 64_000_000
+  resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
+
+
+def _read_exactly(descriptor: int, size: int) -> bytes:
+  pieces = []
+  while size:
+    piece = os.read(descriptor, min(size, 1 << 20))
+    if not piece:
+      raise EOFError
+    pieces.append(piece)
+    size -= len(piece)
+  return b"".join(pieces)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+  view = memoryview(data)
+  while view:
+    view = view[os.write(descriptor, view) :]
+
+
+def main(memory_bytes: int) -> None:
+  """Serves jobs until standard input ends."""
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  signal.signal(signal.SIGALRM, signal.SIG_DFL)
+  source, sink = 0, os.dup(1)
+  # Whatever prints goes to stderr, never into the protocol.
+  os.dup2(2, 1)
+  if sys.platform.startswith("linux"):
+    _limit_process(memory_bytes)
+  connections = _Connections(memory_bytes)
+  _write_all(sink, frame("ready"))
+  while True:
+    try:
+      (length,) = _HEADER.unpack(_read_exactly(source, _HEADER.size))
+      jobs = marshal.loads(_read_exactly(source, length))
+    except EOFError:
+      return
+    for job in jobs:
+      signal.setitimer(signal.ITIMER_REAL, job[3] + GRACE_S)
+      outcome = run_job(connections, job)
+      signal.setitimer(signal.ITIMER_REAL, 0)
+      try:
+        answer = frame(outcome)
+      except MemoryError:
+        answer = frame(("resource", (), [], outcome[3], "out of memory"))
+      try:
+        _write_all(sink, answer)
+      except BrokenPipeError:
+        return

@@ -1,0 +1,129 @@
+"""Comparing results: against the definition (all permutations tried), and against the official evaluator's recorded
+verdicts.
+"""
+
+import itertools
+import json
+import os
+import pathlib
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spftsql_jax.databases import Executor, Result, results_match
+from spftsql_jax.databases.results import spider_match
+from spftsql_jax.evaluation import metrics
+
+SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
+needs_spider = pytest.mark.skipif(not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}")
+
+
+def rows_of(*rows):
+  width = len(rows[0]) if rows else 0
+  return Result("ok", tuple("abcdefgh"[:width]), tuple(rows))
+
+
+def by_definition(gold, predicted, ordered):
+  """METHOD 6 word for word, exponential: cells sorted by text and type first, then some permutation of the columns."""
+  if not gold and not predicted:
+    return True
+  if len(gold) != len(predicted) or len(gold[0]) != len(predicted[0]):
+    return False
+
+  def cells(row):
+    return tuple(sorted(row, key=lambda x: str(x) + str(type(x))))
+
+  left, right = [cells(r) for r in gold], [cells(r) for r in predicted]
+  if left != right if ordered else set(left) != set(right):
+    return False
+  for order in itertools.permutations(range(len(gold[0]))):
+    moved = [tuple(row[i] for i in order) for row in predicted]
+    if list(gold) == moved if ordered else Counter(gold) == Counter(moved):
+      return True
+  return False
+
+
+cell = st.sampled_from([0, 1, 2, 10, 1.0, 2.5, 10.0, -1, 0.0, -0.0, 1e20, "1", "a", "", "10", None, b"a", b"1", "A"])
+
+
+@st.composite
+def result_pairs(draw):
+  width = draw(st.integers(1, 4))
+  alphabet = draw(st.lists(cell, min_size=1, max_size=4))
+  row = st.tuples(*[st.sampled_from(alphabet)] * width)
+  gold = draw(st.lists(row, max_size=5))
+  predicted = draw(st.permutations(gold))
+  order = draw(st.permutations(range(width)))
+  predicted = [tuple(r[i] for i in order) for r in predicted]
+  twist = draw(st.sampled_from(["none", "type", "cell", "drop", "duplicate", "fresh"]))
+  if predicted and twist == "type":
+    predicted = [tuple(float(c) if isinstance(c, int) else c for c in r) for r in predicted]
+  elif predicted and twist == "cell":
+    predicted[0] = (draw(cell), *predicted[0][1:])
+  elif predicted and twist == "drop":
+    predicted = predicted[1:]
+  elif predicted and twist == "duplicate":
+    predicted[-1] = predicted[0]
+  elif twist == "fresh":
+    predicted = draw(st.lists(row, max_size=5))
+  return tuple(gold), tuple(predicted), draw(st.booleans())
+
+
+@settings(max_examples=1500, deadline=None)
+@given(result_pairs())
+def test_spider_match_agrees_with_its_definition(pair):
+  gold, predicted, ordered = pair
+  assert spider_match(gold, predicted, ordered) == by_definition(gold, predicted, ordered)
+
+
+def test_the_quirks_of_each_comparison():
+  a, b = "SELECT a FROM t", "SELECT a FROM t ORDER BY a"
+  nested = "SELECT a FROM (SELECT a FROM t ORDER BY a LIMIT 3)"
+  up, down = rows_of((1, "x"), (2, "y")), rows_of((2, "y"), (1, "x"))
+  assert results_match(up, down, a, "spider") and not results_match(up, down, b, "spider")
+  assert not results_match(up, down, nested, "spider"), "anywhere in the text"
+  assert results_match(up, down, nested, "strict") and not results_match(up, down, b, "strict")
+  assert results_match(up, down, b, "bird")
+  swapped = rows_of(("x", 1), ("y", 2))
+  assert results_match(up, swapped, a, "spider") and not results_match(up, swapped, a, "strict")
+  assert not results_match(up, swapped, a, "bird")
+  assert results_match(rows_of((1,), (1,)), rows_of((1,)), a, "bird")
+  assert not results_match(rows_of((1,), (1,)), rows_of((1,)), a, "spider")
+  assert not results_match(rows_of((1,)), rows_of(("1",)), a, "strict")
+  assert results_match(rows_of((None,)), rows_of((None,)), a, "strict")
+  assert results_match(rows_of((1,)), rows_of((1.0,)), a, "spider")
+  assert not results_match(rows_of((1, 10)), rows_of((1.0, 10)), a, "spider"), "sorted by text and type"
+  empty, wide = Result("ok", ("a",)), Result("ok", ("a", "b"))
+  assert results_match(empty, wide, a, "spider") and not results_match(empty, wide, a, "strict")
+  failed = Result("error", message="x")
+  assert not any(results_match(failed, failed, a, c) for c in ("spider", "bird", "strict"))
+  with pytest.raises(ValueError, match="unknown comparison"):
+    results_match(up, up, a, "loose")
+
+
+def test_many_columns_that_look_alike_are_matched_quickly():
+  # 12 columns, each a rotation of the same values: 12! permutations if tried one by one.
+  gold = tuple(tuple((i + j) % 12 for j in range(12)) for i in range(12))
+  predicted = tuple(tuple(reversed(row)) for row in gold)
+  assert spider_match(gold, predicted, ordered=False)
+  constant = tuple((1,) * 40 for _ in range(50))
+  assert spider_match(constant, constant[::-1], ordered=False)
+
+
+@needs_spider
+@pytest.mark.parametrize("system", ["c3sql-chatgpt", "dail-sql-gpt4", "graphix-t5", "codes-7b"])
+def test_spider_verdicts_agree_with_the_official_evaluator_on_every_question(system):
+  recorded = json.loads((SHARED / "predictions/spider-dev/official_scores.json").read_text())["execution_correct"][system]
+  examples = json.loads((SHARED / "spider/dev.json").read_text())
+  lines = (SHARED / f"predictions/spider-dev/{system}.txt").read_text().splitlines()
+  locations = [str(SHARED / f"spider/database/{e['db_id']}/{e['db_id']}.sqlite") for e in examples]
+  gold = [metrics.spider_query(e["query"], predicted=False) for e in examples]
+  predicted = [metrics.spider_query(line.split("\t")[0], predicted=True) for line in lines]
+  with Executor(workers=2) as executor:
+    limits = {"timeout_s": 30, "max_rows": 1_000_000, "max_bytes": 500_000_000}
+    results = executor.execute_many(list(zip(locations * 2, gold + predicted, strict=True)), **limits)
+  count = len(examples)
+  ours = "".join("01"[metrics.execution_match([results[i]], [results[count + i]], gold[i], "spider")] for i in range(count))
+  assert [i for i in range(count) if ours[i] != recorded[i]] == []
