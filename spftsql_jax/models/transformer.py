@@ -27,8 +27,6 @@ KeyValue = tuple[jax.Array, jax.Array]
 
 # Position of a key that no query may see: it lies in every query's future.
 NEVER = 2**30
-# Above this vocabulary size log-probs are computed in vocabulary chunks of at most so many tokens.
-_VOCABULARY_CHUNK = 16384
 
 _ACTIVATIONS = {
   "silu": nn.silu,
@@ -305,36 +303,6 @@ class Decoder(nn.Module):
     """float32 [..., V] of hidden states [..., D] after the final norm."""
     head = self._head().astype(hidden.dtype)
     return jnp.einsum("...d,vd->...v", hidden, head, preferred_element_type=jnp.float32)
-
-  def token_log_probs(self, hidden: jax.Array, targets: jax.Array) -> jax.Array:
-    """log p(target) in float32, [...], for hidden states [..., D] and int targets [...].
-
-    A large vocabulary is visited in chunks, forward and backward, so that [..., V] never exists.
-    """
-    vocabulary = self.config.vocab_size
-    chunks = -(-vocabulary // _VOCABULARY_CHUNK)
-    if chunks == 1:
-      logits = self.logits(hidden)
-      chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
-      return chosen - jax.nn.logsumexp(logits, axis=-1)
-    size = -(-vocabulary // chunks)
-    head = jnp.pad(self._head().astype(hidden.dtype), ((0, chunks * size - vocabulary), (0, 0)))
-
-    @jax.checkpoint
-    def visit(carry, chunk):
-      rows, first = chunk
-      total, chosen = carry
-      logits = jnp.einsum("...d,vd->...v", hidden, rows, preferred_element_type=jnp.float32)
-      logits = jnp.where(first + jnp.arange(size) < vocabulary, logits, -jnp.inf)
-      inside = (targets >= first) & (targets < first + size)
-      here = jnp.take_along_axis(logits, jnp.where(inside, targets - first, 0)[..., None], axis=-1)[..., 0]
-      total = jnp.logaddexp(total, jax.nn.logsumexp(logits, axis=-1))
-      return (total, jnp.where(inside, here, chosen)), None
-
-    start = jnp.full(targets.shape, -1e30, jnp.float32)
-    rows = head.reshape(chunks, size, -1)
-    (total, chosen), _ = jax.lax.scan(visit, (start, start), (rows, jnp.arange(chunks) * size))
-    return chosen - total
 
   def prefill(self, prefix: jax.Array, prefix_lengths: jax.Array) -> PrefixCache:
     """The cache of prefixes int [B, P] with lengths [B], computed once for all branches to come."""
