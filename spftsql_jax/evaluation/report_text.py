@@ -1,0 +1,74 @@
+"""Numbers and names as the report writes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+Record = Mapping[str, Any]
+
+_STAGES = {"base": "base", "sft": "SFT", "vbi_ft": "VBI-FT", "self_play": "self-play", "spin": "SPIN", "dpo": "DPO"}
+
+
+def is_number(value: Any) -> bool:
+  """Whether `value` is a finite number (a bool is none)."""
+  return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def percent(value: Any) -> str:
+  """A share as a percentage with one decimal, without the sign; a dash where there is none."""
+  return f"{100 * value:.1f}".replace("-", "−") if is_number(value) else "–"
+
+
+def count(value: Any) -> str:
+  """A whole number with thousands grouped; a dash where there is none."""
+  return f"{int(value):,}" if is_number(value) else "–"
+
+
+def bounds(row: Record) -> tuple[float, float] | None:
+  """The row's 95 % interval, or None where it was not given."""
+  interval = row.get("ci95")
+  if interval is None or len(interval) != 2 or not all(map(is_number, interval)):
+    return None
+  return interval[0], interval[1]
+
+
+def duration(seconds: Any) -> str:
+  """Seconds as a person says them: "42 s", "8 min 32 s", "1 h 45 min"."""
+  if not is_number(seconds):
+    return "–"
+  if seconds < 9.95:
+    return f"{seconds:.1f} s"
+  whole = round(seconds)
+  if whole < 60:
+    return f"{whole} s"
+  if whole < 3600:
+    return f"{whole // 60} min {whole % 60} s"
+  return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(number_of_bytes: Any) -> str:
+  """Bytes in the binary unit that leaves a small number: "2.1 GiB"."""
+  if not is_number(number_of_bytes):
+    return "–"
+  value = float(number_of_bytes)
+  for unit in ("bytes", "KiB", "MiB", "GiB"):
+    if value < 1024:
+      return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+    value /= 1024
+  return f"{value:.1f} TiB"
+
+
+def stage_name(stage: Any) -> str:
+  """A stage identifier as text: "vbi_ft/round_1" becomes "VBI-FT, round 1"."""
+  return ", ".join(_STAGES.get(part, part.replace("_", " ")) for part in str(stage).split("/"))
+
+
+def stage_and_round(record: Record) -> str:
+  """The record's stage with its round, where it has one: "VBI-FT, round 1", "self-play, iteration 2"."""
+  stage = stage_name(record.get("stage", ""))
+  number = record.get("round")
+  if not is_number(number) or number == 0:
+    return stage
+  return f"{stage}{', ' if stage else ''}{'iteration' if record.get('stage') in ('self_play', 'spin') else 'round'} {number}"
