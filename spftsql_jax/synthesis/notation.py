@@ -126,8 +126,10 @@ class ValueSlot:
     slot: number of the column slot, or None for counts and limits.
     mode: plain, like, strftime, probe, count or limit. A probe's value is near what `probe` returns.
     operator: EQ, NEQ, GT, GTE, LT, LTE, LOW, HIGH (of a BETWEEN), IN or LIKE.
-    format: of strftime.
     scope: number of the SELECT it stands in.
+    letter: the table it is compared with a column of, as written.
+    format: of strftime.
+    under_or: the condition is part of a disjunction.
     probe: segments of a query that returns the values of the other side.
   """
 
@@ -138,6 +140,7 @@ class ValueSlot:
   scope: int
   letter: str = ""
   format: str = ""
+  under_or: bool = False
   probe: tuple[object, ...] = ()
 
 
@@ -385,7 +388,8 @@ def _value_slot(node, name, slot, scope, index_of, parents) -> ValueSlot:
     node, parent = parent, parent.parent
   operator, other = "EQ", None
   if isinstance(parent, (exp.Like, exp.Glob)):
-    return ValueSlot(name, slot, "like", "LIKE", scope)
+    column = parent.find(exp.Column)
+    return ValueSlot(name, slot, "like", "LIKE", scope, letter=column.table if column is not None else "")
   if isinstance(parent, exp.Between):
     operator, other = ("LOW" if node.arg_key == "low" else "HIGH"), parent.this
   elif isinstance(parent, exp.In):
@@ -399,7 +403,8 @@ def _value_slot(node, name, slot, scope, index_of, parents) -> ValueSlot:
     other = other.this
   letter = other.table if isinstance(other, exp.Column) else ""
   if isinstance(other, exp.Column) and slot is not None:
-    return ValueSlot(name, slot, "plain", operator, scope, letter=letter)
+    under_or = isinstance(parent.find_ancestor(exp.Or, exp.Select), exp.Or)
+    return ValueSlot(name, slot, "plain", operator, scope, letter=letter, under_or=under_or)
   if isinstance(other, exp.TimeToStr) and slot is not None and isinstance(other.args["format"], exp.Literal):
     column = other.find(exp.Column)
     return ValueSlot(name, slot, "strftime", operator, scope, letter=column.table, format=str(other.args["format"].this))

@@ -1,0 +1,195 @@
+"""Choosing the values of a query so that its conditions select something, but not everything."""
+
+from __future__ import annotations
+
+import datetime
+import random
+import re
+
+from spftsql_jax.synthesis import notation
+from spftsql_jax.synthesis.stored import TableRows, rank_below, round_number
+
+_LIMITS = (3, 3, 3, 5, 5, 5, 10, 2, 4)
+_COUNTS = (1, 1, 2, 2, 2, 3, 3, 5, 10)
+_WORDS = re.compile(r"[^\W\d_]{3,}")
+
+
+class CannotFill(ValueError):
+  """The schema or its data have nothing that fits the template; the message says what is missing."""
+
+
+def literal(value: object) -> str:
+  """A value as SQL. Raises CannotFill for what nobody writes into a query."""
+  if isinstance(value, bool):
+    return "1" if value else "0"
+  if isinstance(value, int):
+    return str(value)
+  if isinstance(value, float):
+    if value != value or abs(value) > 1e15:
+      raise CannotFill("a number too large to write")
+    return str(int(value)) if value.is_integer() else repr(value)
+  if isinstance(value, str):
+    if len(value) > 60 or "\n" in value or "\x00" in value:
+      raise CannotFill("a text too long to write")
+    return "'" + value.replace("'", "''") + "'"
+  if isinstance(value, (datetime.date, datetime.datetime)):
+    return f"'{value.isoformat(sep=' ') if isinstance(value, datetime.datetime) else value.isoformat()}'"
+  if hasattr(value, "as_integer_ratio"):  # Decimal
+    return literal(float(value))
+  raise CannotFill(f"a value of type {type(value).__name__}")
+
+
+def choose_free(slot: notation.ValueSlot, taken: set, rng: random.Random) -> int:
+  """A LIMIT, or a number of rows where nothing tells which numbers occur."""
+  options = [value for value in (_LIMITS if slot.mode == "limit" else _COUNTS) if value not in taken]
+  return rng.choice(options or [7])
+
+
+def choose_plain(
+  slot: notation.ValueSlot, stored: TableRows, column: str, kind: str, witness: object, taken: set, rng: random.Random
+) -> object:
+  """A value to compare a column with.
+
+  Args:
+    slot: the value slot with its operator.
+    stored: the table's rows.
+    column: the column's name.
+    kind: the column's role kind; dates and numbers may be rounded.
+    witness: the column's value in a row that the query is to select, or None.
+    taken: values that other slots of this column already have.
+    rng: source of chance.
+
+  Raises:
+    CannotFill: the column has no values that fit.
+  """
+  values = stored.distinct(column)
+  if not values:
+    raise CannotFill(f"no values in {column}")
+  if slot.operator in ("EQ", "IN", "NEQ"):
+    if slot.operator != "NEQ" and witness is not None and witness != "" and witness not in taken:
+      return witness
+    options = [value for value in values if value not in taken and value != witness] if len(values) < 500 else []
+    if not options:
+      options = [value for value in (rng.choice(values) for _ in range(8)) if value not in taken]
+    if not options:
+      raise CannotFill(f"too few values in {column}")
+    return rng.choice(options)
+  if len(values) < 2:
+    raise CannotFill(f"too few values in {column}")
+  return _threshold(values, slot.operator, kind, witness if not slot.under_or else None, rng)
+
+
+def choose_near(values: list, operator: str, rng: random.Random) -> object:
+  """A number to compare an expression with that takes `values`. Raises CannotFill."""
+  numbers = sorted({value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)})
+  if not numbers:
+    texts = sorted({value for value in values if isinstance(value, str)})
+    if not texts:
+      raise CannotFill("the expression has no values")
+    return rng.choice(texts)
+  if operator in ("EQ", "IN"):
+    return rng.choice(numbers)
+  if len(numbers) < 2:
+    raise CannotFill("the expression has only one value")
+  return _threshold(numbers, operator, "num", None, rng)
+
+
+def _threshold(values: list, operator: str, kind: str, witness: object, rng: random.Random) -> object:
+  """A value that parts `values`: some satisfy `x operator value`, some do not; `witness` does, if given."""
+  last = len(values) - 1
+  if operator in ("GT", "GTE", "LOW"):
+    top = rank_or_middle(values, witness, rng)
+    high = max(1, min(last, top))
+    low = rng.randint(high // 2, high - 1)
+    if operator == "GT":
+      return _between(values[low], values[high], kind, rng)
+    return _between(values[low], values[high], kind, rng) if rng.random() < 0.5 else values[high]
+  bottom = rank_or_middle(values, witness, rng)
+  low = max(0, min(last - 1, bottom))
+  high = rng.randint(low + 1, max(low + 1, (low + last + 1) // 2))
+  if operator == "LT":
+    # The bound itself is never reached: the upper neighbour is as good as any number before it.
+    rounded = _between(values[low], values[high], kind, rng)
+    return rounded if rounded != values[low] else values[high]
+  return (
+    _between(values[low], values[high], kind, rng) if rng.random() < 0.5 else values[low + 1 if operator == "HIGH" else low]
+  )
+
+
+def rank_or_middle(values: list, witness: object, rng: random.Random) -> int:
+  """The rank of the witness, or a rank somewhere in the middle."""
+  if witness is not None:
+    try:
+      return rank_below(values, witness)
+    except TypeError:
+      pass
+  last = len(values) - 1
+  return rng.randint(max(0, last // 4), max(1, (3 * last + 3) // 4))
+
+
+def _between(low: object, high: object, kind: str, rng: random.Random) -> object:
+  """A value people would say in [low, high): rounded more often than not, else `low`."""
+  if rng.random() < 0.3:
+    return low
+  if kind == "date" and isinstance(low, str) and isinstance(high, str):
+    for length, rest in ((4, "-01-01"), (7, "-01")):
+      rounded = high[:length] + rest
+      if low <= rounded < high and re.match(r"\d{4}(-\d\d)?-01", rounded):
+        return rounded
+    return low
+  numeric = isinstance(low, (int, float)) and isinstance(high, (int, float))
+  if numeric and kind == "num" and not (1900 <= low <= 2100 and isinstance(low, int)):
+    rounded = round_number(low, high, rng)
+    return low if rounded is None else rounded
+  return low
+
+
+def choose_like(stored: TableRows, column: str, witness: object, taken: set, rng: random.Random) -> str:
+  """A LIKE pattern that the witness matches: a word of it anywhere, or its first letters, or its last. Raises CannotFill."""
+  values = stored.distinct(column)
+  text = witness if isinstance(witness, str) and witness else rng.choice(values) if values else None
+  if not isinstance(text, str):
+    raise CannotFill(f"no text in {column}")
+  words = [word for word in _WORDS.findall(text) if word.isascii()]
+  chance = rng.random()
+  if words and chance < 0.6:
+    pattern = f"%{rng.choice(words)}%"
+  elif text[0].isalpha() and chance < 0.85:
+    pattern = f"{text[: rng.choice((1, 1, 2))]}%"
+  elif text[-1].isalpha():
+    pattern = f"%{text[-rng.choice((1, 2)) :]}"
+  else:
+    raise CannotFill(f"no words in {column}")
+  if pattern in taken or any(mark in pattern[1:-1] for mark in "%_") or pattern.strip("%") != pattern.strip("%").strip():
+    raise CannotFill(f"no new pattern in {column}")
+  return pattern
+
+
+def choose_formatted(
+  slot: notation.ValueSlot, stored: TableRows, column: str, witness: object, taken: set, rng: random.Random
+) -> str:
+  """A part of a date, such as its year, as strftime writes it. Raises CannotFill."""
+  parts = sorted({text for value in stored.distinct(column) if (text := format_date(value, slot.format)) is not None})
+  own = format_date(witness, slot.format) if witness is not None else None
+  if slot.operator in ("EQ", "IN", "NEQ"):
+    if own is not None and own not in taken and slot.operator != "NEQ":
+      return own
+    parts = [part for part in parts if part not in taken]
+    if not parts:
+      raise CannotFill(f"too few dates in {column}")
+    return rng.choice(parts)
+  if len(parts) < 2:
+    raise CannotFill(f"too few dates in {column}")
+  return str(_threshold(parts, slot.operator, "text", own, rng))
+
+
+def format_date(value: object, form: str) -> str | None:
+  """A stored date in strftime's format; None where it is no ISO date."""
+  if isinstance(value, str):
+    try:
+      value = datetime.date.fromisoformat(value[:10])
+    except ValueError:
+      return None
+  if not isinstance(value, datetime.date):
+    return None
+  return value.strftime(form)

@@ -1,0 +1,500 @@
+"""Filling a template: tables, columns, joins and values for its slots.
+
+The first column is drawn freely, the next tables by their distance in the schema (weight decay ** (distance - 1)), as in Hu et al.
+2023 (arXiv 2212.08785); types are kept, and the role of a column is respected (`roles.py`).
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import itertools
+import random
+import re
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.sqlite import SQLite
+
+from spftsql_jax.databases.schema import Schema
+from spftsql_jax.synthesis import joins, literals, notation, roles
+from spftsql_jax.synthesis.literals import CannotFill
+from spftsql_jax.synthesis.stored import StoredValues
+
+DECAY = 0.3
+_ATTEMPTS = 12
+_PLAIN_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+# Words that SQL reads as its own: SQLite's keywords and those of the other engines that people use as names of columns.
+_RESERVED = frozenset(word.lower() for word in SQLite.Tokenizer.KEYWORDS if word.isalpha()) - frozenset(
+  ["name", "date", "year", "month", "day", "text", "time", "type", "level", "number", "status", "value", "title", "comment"]
+)
+_AGGREGATES = frozenset({"avg", "sum", "max", "min", "count"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Filled:
+  """A query made of a template: its SQL, the tables it reads and the columns it names ("table.column")."""
+
+  sql: str
+  tables: tuple[str, ...]
+  columns: tuple[str, ...]
+
+
+def fill_template(
+  template: notation.Template, schema: Schema, values: StoredValues, rng: random.Random, decay: float = DECAY
+) -> str:
+  """The SQL of a query of this template over `schema`, in the schema's dialect.
+
+  Args:
+    template: what to fill.
+    schema: the schema to fill it from.
+    values: the stored values of that database.
+    rng: source of chance; the same state gives the same query.
+    decay: how much less likely a table is for every key that it is farther away (0 < decay <= 1).
+
+  Raises:
+    CannotFill: the schema or its data have nothing that fits.
+  """
+  return _filler(schema, values).fill(template, rng, decay).sql
+
+
+_FILLERS: collections.OrderedDict[tuple[int, int], Filler] = collections.OrderedDict()
+
+
+def _filler(schema: Schema, values: StoredValues) -> Filler:
+  """One filler for each schema, kept: a schema is large to hash, so its identity is the key and the filler holds it."""
+  key = (id(schema), id(values))
+  if key not in _FILLERS:
+    _FILLERS[key] = Filler(schema, values)
+    if len(_FILLERS) > 32:
+      _FILLERS.popitem(last=False)
+  return _FILLERS[key]
+
+
+class Filler:
+  """Fills templates over one database."""
+
+  def __init__(self, schema: Schema, values: StoredValues):
+    self.schema = schema
+    self.values = values
+    self.graph = joins.JoinGraph(schema)
+    self._roles = roles.column_roles(schema)
+    self._tables = {table.name.lower(): table for table in schema.tables if table.row_count and table.columns}
+    self._names = {
+      (table.name.lower(), column.name.lower()): column.name for table in schema.tables for column in table.columns
+    }
+    self._is_parent = functools.lru_cache(maxsize=None)(self.graph.is_parent)
+    self._candidates = functools.lru_cache(maxsize=None)(self._weigh_columns)
+
+  def fill(self, template: notation.Template, rng: random.Random, decay: float = DECAY) -> Filled:
+    """A query of this template. Raises CannotFill."""
+    compiled = notation.compile_template(template.text)
+    problem = "no table fits"
+    for _ in range(_ATTEMPTS):
+      try:
+        tables = self._choose_tables(compiled, rng, decay)
+        columns = self._choose_columns(compiled, tables, rng)
+        return _Rendering(self, compiled, tables, columns, rng).finish()
+      except (CannotFill, joins.CannotJoin) as error:
+        problem = str(error)
+    raise CannotFill(problem)
+
+  # Columns.
+
+  def _weigh_columns(self, table: str, kind: str, uses: frozenset[str]) -> tuple[tuple[str, float], ...]:
+    """The columns of a table that suit a slot, each with its weight."""
+    found = []
+    for column in self._tables[table].columns:
+      name = column.name.lower()
+      role = self._roles[(table, name)]
+      weight = _suitability(role, kind, uses) if column.distinct_count or "null" in uses else 0.0
+      if weight > 0 and "null" in uses and not self.values.tables[table].has_null(name):
+        weight = 0.0
+      if weight > 0 and uses & {"compare", "order", "max", "min", "equal"} and column.distinct_count < 2:
+        weight = 0.0
+      if weight > 0:
+        found.append((name, weight))
+    return tuple(found)
+
+  def _choose_columns(self, compiled: notation.Compiled, tables: dict[str, str], rng: random.Random) -> dict[int, str]:
+    """A column for each slot; keys and their references first, because they leave no choice."""
+    columns: dict[int, str] = {}
+    slots = sorted(compiled.slots.values(), key=lambda slot: (slot.kind not in ("key", "ref"), slot.number))
+    for slot in slots:
+      if slot.number in columns:
+        continue
+      if slot.refers_to is not None:
+        self._choose_reference(compiled, slot, tables, columns, rng)
+        continue
+      if slot.kind in ("key", "ref") and any(other.refers_to == slot.number for other in slots):
+        continue  # Chosen together with the slot that refers to it.
+      self._choose_column(slot, tables, columns, compiled, rng)
+    return columns
+
+  def _choose_column(self, slot, tables, columns, compiled, rng) -> None:
+    table = tables[slot.letter]
+    taken = {columns[number] for number, other in compiled.slots.items() if other.letter == slot.letter and number in columns}
+    options = [(name, weight) for name, weight in self._candidates(table, slot.kind, slot.uses) if name not in taken]
+    if not options:
+      raise CannotFill(f"no {slot.kind} column left in a table")
+    columns[slot.number] = _draw(options, rng)
+
+  def _choose_reference(self, compiled, slot, tables, columns, rng) -> None:
+    """Columns for a foreign key slot and the slot that it refers to."""
+    target = compiled.slots[slot.refers_to]
+    if target.refers_to is not None and target.number not in columns:
+      self._choose_reference(compiled, target, tables, columns, rng)
+    table, target_table = tables[slot.letter], tables[target.letter]
+    options = []
+    for own, other in self._references(table, target_table):
+      if columns.get(target.number, other) == other and own not in columns.values():
+        options.append(((own, other), 1.0))
+    if not options:
+      raise CannotFill("no foreign key between the tables")
+    columns[slot.number], columns[target.number] = _draw(options, rng)
+
+  def _references(self, table: str, target: str) -> list[tuple[str, str]]:
+    """Pairs of columns, one of each table, of which the first refers to the second or both refer to the same key."""
+    pairs = [
+      (edge.columns[0].lower(), edge.referred_columns[0].lower())
+      for edge in self.graph.edges_between(table, target)
+      if len(edge.columns) == 1
+    ]
+    for own in self.graph.edges:
+      for other in self.graph.edges:
+        if own.child == table and other.child == target and own != other and len(own.columns) == len(other.columns) == 1:
+          if (own.parent, own.referred_columns) == (other.parent, other.referred_columns):
+            pairs.append((own.columns[0].lower(), other.columns[0].lower()))
+    return pairs
+
+  # Tables.
+
+  def _choose_tables(self, compiled: notation.Compiled, rng: random.Random, decay: float) -> dict[str, str]:
+    """A table for each letter: the first by the number of columns that suit its first slot, the next by their distance."""
+    letters = list(dict.fromkeys(letter[0] for scope in compiled.scopes for letter in scope.letters))
+    needs: dict[str, list[notation.Slot]] = {letter: [] for letter in letters}
+    for slot in compiled.slots.values():
+      needs[slot.letter].append(slot)
+    chosen: dict[str, str] = {}
+    for letter in letters:
+      options = []
+      for table in self._tables:
+        if table in chosen.values():
+          continue
+        weight = self._fits(table, needs[letter])
+        if weight > 0 and chosen:
+          weight = min(weight, 1.0) * self._nearness(letter, table, chosen, compiled, needs, decay)
+        if weight > 0:
+          options.append((table, weight))
+      if not options:
+        raise CannotFill("no table fits")
+      chosen[letter] = _draw(options, rng)
+    return chosen
+
+  def _fits(self, table: str, slots: list[notation.Slot]) -> float:
+    """The weight of the columns that suit the first slot; 0 where the slots cannot all have a column of their own."""
+    if not slots:
+      return 1.0
+    options = [{name for name, _ in self._candidates(table, slot.kind, slot.uses)} for slot in slots]
+    if not all(options) or len(set().union(*options)) < len(options) or not _can_match(options):
+      return 0.0
+    return sum(weight for _, weight in self._candidates(table, slots[0].kind, slots[0].uses))
+
+  def _nearness(self, letter, table, chosen, compiled, needs, decay) -> float:
+    """How well a table goes with those chosen: near, and on the side of the relation that the template speaks of."""
+    weight = 1.0
+    for slot in itertools.chain(needs[letter], *(needs[other] for other in chosen)):
+      if slot.refers_to is None:
+        continue
+      target = compiled.slots[slot.refers_to]
+      pair = {slot.letter: tables for tables in [table if slot.letter == letter else chosen.get(slot.letter)] if tables}
+      other = table if target.letter == letter else chosen.get(target.letter)
+      if (
+        letter in (slot.letter, target.letter)
+        and slot.letter in pair
+        and other
+        and not self._references(pair[slot.letter], other)
+      ):
+        return 0.0
+    for scope in compiled.scopes:
+      own = [name for name in scope.letters if name[0] == letter]
+      others = [name for name in scope.letters if name[0] in chosen]
+      if not own or not others:
+        continue
+      distance = min(self.graph.distance(chosen[name[0]], table) for name in others)
+      if distance >= joins.FAR:
+        return 0.0
+      weight *= decay ** (distance - 1) * self._direction(letter, table, chosen, scope, others, needs)
+    return weight
+
+  def _direction(self, letter, table, chosen, scope, others, needs) -> float:
+    """Counting and summing belong to the many side of a relation; a description to the one side."""
+    weight = 1.0
+    mentioned = bool(needs[letter])
+    is_many = letter in scope.counted or any(slot.uses & _AGGREGATES for slot in needs[letter])
+    for name in others:
+      other = chosen[name[0]]
+      other_is_many = name[0] in scope.counted or any(slot.uses & _AGGREGATES for slot in needs[name[0]])
+      parent, child = self._is_parent(table, other), self._is_parent(other, table)
+      if is_many and not other_is_many:
+        weight *= 1.0 if child or not parent else 0.01
+      elif other_is_many and not is_many:
+        weight *= 1.0 if parent or not child else 0.01
+      elif not mentioned:
+        # LINKED to a parent says next to nothing: nearly every row has one.
+        weight *= 0.01 if parent else 1.0
+      else:
+        weight *= 1.0 if parent else 0.5
+    return weight
+
+  def name(self, table: str, column: str | None = None) -> str:
+    """The name of a table or column as it is written in a query."""
+    text = self._tables[table].name if column is None else self._names[(table, column.lower())]
+    return text if _PLAIN_NAME.match(text) and text.lower() not in _RESERVED else '"' + text.replace('"', '""') + '"'
+
+  def role(self, table: str, column: str) -> roles.Role:
+    return self._roles[(table, column)]
+
+
+def _suitability(role: roles.Role, kind: str, uses: frozenset[str]) -> float:
+  """How well a column of this role suits a slot: 0 not at all, 1 perfectly."""
+  if kind == "key":
+    return float(role.kind == "key")
+  if kind == "ref":
+    return float(role.kind == "ref" or (role.kind == "key" and role.refers_to is not None))
+  if role.kind in ("key", "ref"):
+    return 0.0
+  if kind == "name":
+    return role.name_score
+  if kind == "cat":
+    return role.category_score
+  if kind == "any":
+    weight = 0.2 if role.kind == "other" else 1.0
+  else:
+    weight = float(role.kind == kind)
+  if uses & {"sum", "avg", "arithmetic"}:
+    weight *= float(role.measure)
+  elif role.kind == "num" and not role.measure and uses & {"compare", "order", "max", "min"}:
+    weight *= 0.3
+  if "group" in uses and kind != "date":
+    # People group by categories, and by the name of a thing when they count what belongs to it.
+    weight *= max(role.category_score, 0.3 * role.name_score)
+  elif "like" in uses:
+    weight *= float(role.kind == "text")
+  elif "equal" in uses and role.kind == "num":
+    weight *= 0.2 + role.category_score
+  return weight
+
+
+def _can_match(options: list[set[str]]) -> bool:
+  """Whether every slot can have a column of its own (a bipartite matching)."""
+  owner: dict[str, int] = {}
+
+  def place(index: int, seen: set[str]) -> bool:
+    for name in options[index]:
+      if name not in seen:
+        seen.add(name)
+        if name not in owner or place(owner[name], seen):
+          owner[name] = index
+          return True
+    return False
+
+  return all(place(index, set()) for index in range(len(options)))
+
+
+def _draw(options: list[tuple], rng: random.Random):
+  """One of the (item, weight) pairs' items, by weight."""
+  if len(options) == 1:
+    return options[0][0]
+  return rng.choices([item for item, _ in options], [weight for _, weight in options])[0]
+
+
+class _Rendering:
+  """One filled template: joins, values and text."""
+
+  def __init__(self, filler: Filler, compiled: notation.Compiled, tables, columns, rng: random.Random):
+    self._filler = filler
+    self._compiled = compiled
+    self._tables = tables
+    self._columns = columns
+    self._rng = rng
+    self._joins = self._make_joins()
+    self._aliases = self._make_aliases()
+    self._literals: dict[str, str] = {}
+    self._values: dict[int, set] = {}
+    self._witnesses: dict[int, dict[str, tuple]] = {}
+
+  def finish(self) -> Filled:
+    # Values of conditions on rows first: probing a HAVING needs them.
+    for slot in sorted(self._compiled.values, key=lambda slot: slot.mode == "probe"):
+      self._literals[slot.name] = literals.literal(self._choose_value(slot))
+    sql = self._render(self._compiled.segments)
+    if self._filler.schema.dialect != "sqlite":
+      sql = sqlglot.transpile(sql, read="sqlite", write=self._filler.schema.dialect)[0]
+    tables = dict.fromkeys(table for tree in self._joins if tree is not None for table in tree.tables().values())
+    names = {table: self._filler.schema.table(table).name for table in tables}
+    columns = dict.fromkeys(
+      f"{names[self._tables[slot.letter]]}.{self._filler._names[(self._tables[slot.letter], self._columns[number])]}"
+      for number, slot in sorted(self._compiled.slots.items())
+      if self._tables[slot.letter] in names
+    )
+    return Filled(sql, tuple(names.values()), tuple(columns))
+
+  def _make_joins(self) -> list[joins.JoinTree | None]:
+    """The join of each scope; two scopes with the same tables (the sides of INTERSECT) get the same."""
+    made: dict[tuple, joins.JoinTree] = {}
+    trees: list[joins.JoinTree | None] = []
+    for scope in self._compiled.scopes:
+      nodes = tuple((letter, self._tables[letter[0]]) for letter in scope.letters)
+      if not nodes:
+        if not scope.has_source:
+          raise CannotFill("a SELECT without a table")
+        trees.append(None)
+        continue
+      optional_last = tuple(sorted(nodes, key=lambda node: node[0] in scope.optional))
+      if optional_last not in made:
+        made[optional_last] = self._filler.graph.join(optional_last, self._rng)
+      trees.append(made[optional_last])
+    return trees
+
+  def _make_aliases(self) -> list[dict[str, str]]:
+    """The alias of each node in each scope; none where a query reads one table and no other query names it."""
+    aliases: list[dict[str, str]] = []
+    offsets: list[int] = []
+    for index, scope in enumerate(self._compiled.scopes):
+      tree = self._joins[index]
+      nodes = list(tree.tables()) if tree is not None else []
+      inner = scope.correlated and scope.parent >= 0
+      start = offsets[scope.parent] if inner else 0
+      offsets.append(start + len(nodes))
+      needed = len(nodes) > 1 or scope.correlated
+      aliases.append({node: f"T{start + position + 1}" if needed else "" for position, node in enumerate(nodes)})
+    return aliases
+
+  def _render(self, segments: tuple[object, ...]) -> str:
+    parts = []
+    for segment in segments:
+      if isinstance(segment, str):
+        parts.append(segment)
+      elif segment[0] == "from":
+        parts.append(self._render_from(segment[1]))
+      elif segment[0] == "col":
+        _, scope, letter, number = segment
+        column = self._filler.name(self._tables[letter[0]], self._columns[number])
+        parts.append(self._qualified(scope, letter, column))
+      elif segment[0] == "star":
+        parts.append(self._qualified(segment[1], segment[2], "*"))
+      else:
+        parts.append(self._literals[segment[1]])
+    return "".join(parts)
+
+  def _qualified(self, scope: int, node: str, column: str) -> str:
+    alias = self._aliases[scope].get(node, "")
+    return f"{alias}.{column}" if alias else column
+
+  def _render_from(self, scope: int) -> str:
+    tree, aliases = self._joins[scope], self._aliases[scope]
+    optional = set(self._compiled.scopes[scope].optional)
+    for step in reversed(tree.steps):
+      # What only leads to a table of a left join is joined the same way.
+      after = [other.node for other in tree.steps if other.to == step.node]
+      if after and step.node.startswith("~") and all(node in optional for node in after):
+        optional.add(step.node)
+
+    def source(node: str, table: str) -> str:
+      alias = aliases[node]
+      return f"{self._filler.name(table)} AS {alias}" if alias else self._filler.name(table)
+
+    parts = [source(tree.root, tree.root_table)]
+    tables = tree.tables()
+    for step in tree.steps:
+      near, far = (
+        (step.edge.referred_columns, step.edge.columns) if not step.upwards else (step.edge.columns, step.edge.referred_columns)
+      )
+      conditions = [
+        f"{aliases[step.to]}.{self._filler.name(tables[step.to], left)} = {aliases[step.node]}.{self._filler.name(step.table, right)}"
+        for left, right in zip(near, far, strict=True)
+      ]
+      kind = "LEFT JOIN" if step.node in optional else "JOIN"
+      parts.append(f"{kind} {source(step.node, step.table)} ON {' AND '.join(conditions)}")
+    return " ".join(parts)
+
+  # Values.
+
+  def _choose_value(self, slot: notation.ValueSlot) -> object:
+    rng, number = self._rng, slot.slot
+    taken = self._values.setdefault(number or 0, set())
+    if slot.mode in ("limit", "count"):
+      value: object = literals.choose_free(slot, taken, rng)
+    elif slot.mode == "probe":
+      value = self._probe_value(slot, taken)
+    else:
+      table = self._tables[self._compiled.slots[number].letter]
+      column = self._columns[number]
+      stored = self._filler.values.tables[table]
+      witness = self._witness_value(slot, table, column)
+      if slot.mode == "like":
+        value = literals.choose_like(stored, column, witness, taken, rng)
+      elif slot.mode == "strftime":
+        value = literals.choose_formatted(slot, stored, column, witness, taken, rng)
+      else:
+        kind = self._filler.role(table, column).kind
+        value = literals.choose_plain(slot, stored, column, kind, witness, taken, rng)
+    taken.add(value)
+    return value
+
+  def _probe_value(self, slot: notation.ValueSlot, taken: set) -> object:
+    """A value near those which the other side of the comparison takes in the database."""
+    probe = self._filler.values.probe
+    if probe is None:
+      return literals.choose_free(slot, taken, self._rng)
+    sql = self._render(slot.probe) + " LIMIT 500"
+    if self._filler.schema.dialect != "sqlite":
+      sql = sqlglot.transpile(sql, read="sqlite", write=self._filler.schema.dialect)[0]
+    return literals.choose_near([row[0] for row in probe(sql)], slot.operator, self._rng)
+
+  def _witness_value(self, slot: notation.ValueSlot, table: str, column: str) -> object:
+    """The column's value in a row that the query is to select."""
+    letter = slot.letter.removesuffix("_outer")
+    if slot.scope not in self._witnesses:
+      self._witnesses[slot.scope] = self._find_witness(slot.scope)
+    row = self._witnesses[slot.scope].get(letter)
+    return self._filler.values.tables[table].value(row, column) if row is not None else None
+
+  def _find_witness(self, scope: int) -> dict[str, tuple]:
+    """A row of the scope's join, as a row of each node's table; empty where none was found.
+
+    The sides of a set operation and nested queries over the same first table start from the same row, so that they have a row
+    in common.
+    """
+    tree = self._joins[scope]
+    if tree is None:
+      return {}
+    stored = self._filler.values.tables
+    rows = stored[tree.root_table].rows
+    if not rows:
+      return {}
+    known = next((found[tree.root] for found in self._witnesses.values() if tree.root in found), None)
+    for attempt in range(6):
+      root = known if known is not None and attempt < 3 else rows[self._rng.randrange(len(rows))]
+      found = {tree.root: root}
+      for step in tree.steps:
+        near, far = (
+          (step.edge.columns, step.edge.referred_columns) if step.upwards else (step.edge.referred_columns, step.edge.columns)
+        )
+        table = tree.tables()[step.to]
+        values = tuple(stored[table].value(found[step.to], name) for name in near)
+        matching = stored[step.table].matching(far, values) if None not in values else []
+        if not matching:
+          break
+        found[step.node] = matching[self._rng.randrange(len(matching))]
+      else:
+        return found
+    return {}
+
+
+def output_columns(sql: str, dialect: str) -> int:
+  """Number of columns that a query returns, as far as its text tells."""
+  tree = sqlglot.parse_one(sql, read=dialect)
+  return len(tree.selects) if isinstance(tree, exp.Query) else 0

@@ -1,0 +1,102 @@
+"""The stored values of a database, read once, from which the conditions of queries are drawn."""
+
+from __future__ import annotations
+
+import bisect
+import random
+from collections.abc import Callable, Mapping, Sequence
+
+from spftsql_jax.databases.schema import Schema
+
+Rows = Sequence[tuple]
+# Of a larger table, this many rows are kept.
+MAX_ROWS = 4_000
+
+
+def quoted(name: str) -> str:
+  """`name` as a quoted identifier."""
+  return '"' + name.replace('"', '""') + '"'
+
+
+class TableRows:
+  """Rows of one table; the index of a column set and the distinct values of a column are made when first asked for."""
+
+  def __init__(self, columns: Sequence[str], rows: Rows):
+    self.rows = list(rows)
+    self._position = {name.lower(): index for index, name in enumerate(columns)}
+    self._distinct: dict[str, list] = {}
+    self._indexes: dict[tuple[str, ...], dict[tuple, list[tuple]]] = {}
+
+  def value(self, row: tuple, column: str) -> object:
+    return row[self._position[column.lower()]]
+
+  def distinct(self, column: str) -> list:
+    """The distinct non-NULL values of a column, sorted; mixed types are sorted by type first."""
+    key = column.lower()
+    if key not in self._distinct:
+      position = self._position[key]
+      values = {row[position] for row in self.rows if row[position] is not None and row[position] != ""}
+      numbers = all(isinstance(value, (int, float)) for value in values)
+      self._distinct[key] = sorted(values) if numbers else sorted(values, key=lambda value: (type(value).__name__, str(value)))
+    return self._distinct[key]
+
+  def has_null(self, column: str) -> bool:
+    position = self._position[column.lower()]
+    return any(row[position] is None for row in self.rows)
+
+  def matching(self, columns: tuple[str, ...], values: tuple) -> list[tuple]:
+    """The rows whose `columns` hold `values`."""
+    key = tuple(name.lower() for name in columns)
+    if key not in self._indexes:
+      positions = [self._position[name] for name in key]
+      index: dict[tuple, list[tuple]] = {}
+      for row in self.rows:
+        index.setdefault(tuple(row[position] for position in positions), []).append(row)
+      self._indexes[key] = index
+    return self._indexes[key].get(values, [])
+
+
+class StoredValues:
+  """The values of one database.
+
+  Attributes:
+    tables: the rows kept of each table, by its name in lower case.
+    probe: runs a query and returns its rows, at most a few thousand; None where no database is at hand.
+  """
+
+  def __init__(self, tables: Mapping[str, TableRows], probe: Callable[[str], Rows] | None = None):
+    self.tables = tables
+    self.probe = probe
+
+  @classmethod
+  def read(cls, run: Callable[[str], Rows], schema: Schema, max_rows: int = MAX_ROWS) -> StoredValues:
+    """Reads up to `max_rows` rows of each table with `run`, which is kept for probing."""
+    tables = {}
+    for table in schema.tables:
+      names = [column.name for column in table.columns]
+      columns = ", ".join(quoted(name) for name in names)
+      tables[table.name.lower()] = TableRows(names, run(f"SELECT {columns} FROM {quoted(table.name)} LIMIT {max_rows}"))
+    return cls(tables, run)
+
+
+def rank_below(values: Sequence, value: object) -> int:
+  """How many of the sorted `values` are smaller than `value`."""
+  return bisect.bisect_left(values, value)
+
+
+def round_number(low: float, high: float, rng: random.Random) -> float | None:
+  """The roundest number in [low, high), one of the roundest if there are several; None if there is none."""
+  if not low < high:
+    return None
+  whole = isinstance(low, int) and isinstance(high, int)
+  for exponent in range(9, -1 if whole else -4, -1):
+    for factor in (5, 2, 1):
+      step = factor * 10**exponent
+      first = -(-low // step)
+      last = -(-high // step) - 1
+      if last >= first:
+        number = rng.randint(int(first), int(min(last, first + 20))) * step
+        if not low <= number < high:
+          continue
+        return int(number) if whole else round(number, 6)
+  return None
