@@ -1,0 +1,358 @@
+"""Neighbouring instances of a database: same schema, different rows.
+
+Two queries can agree on one database by luck. On instances whose rows are drawn anew from the same values (with duplicates,
+ties, NULLs, and values at and beside the literals of the queries) a near-miss query gives itself away, while two equivalent
+queries still agree. After Zhong et al. (2020), "Semantic Evaluation for Text-to-SQL with Distilled Test Suites", section 3,
+without their distillation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import os
+import pathlib
+import random
+import re
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from spftsql_jax.databases import literals
+from spftsql_jax.databases.engines import name_of, sqlite
+from spftsql_jax.databases.introspection import quote, read_schema
+from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
+
+# Rows read of a table, and rows written at most: instances of large databases are small.
+READ_ROWS = 20_000
+MAX_ROWS = 1_500
+# Rows made up for a table that is empty in the original.
+_INVENTED_ROWS = 12
+_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})(.*)$", re.DOTALL)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Profile:
+  """How one instance differs from the original: the number of rows, and the share of cells that are changed, and how."""
+
+  size: float
+  swap: float
+  jitter: float
+  null: float
+  literal: float
+  repeat: float
+  rewire: float
+
+
+# One after the other, so that a few instances already differ in kind: the original's own size and look; few rows with many
+# ties and NULLs; many repeated rows; few rows, nearly all cells drawn anew.
+_PROFILES = (
+  _Profile(size=1.0, swap=0.25, jitter=0.15, null=0.04, literal=0.15, repeat=0.1, rewire=0.2),
+  _Profile(size=0.4, swap=0.5, jitter=0.1, null=0.12, literal=0.3, repeat=0.2, rewire=0.4),
+  _Profile(size=1.3, swap=0.3, jitter=0.05, null=0.05, literal=0.2, repeat=0.5, rewire=0.3),
+  _Profile(size=0.7, swap=0.9, jitter=0.2, null=0.08, literal=0.25, repeat=0.0, rewire=0.8),
+)
+
+
+def make_instances(
+  path: str | os.PathLike, output_dir: str | os.PathLike, count: int, seed: int, queries: Iterable[str] = ()
+) -> list[pathlib.Path]:
+  """Makes `count` neighbouring instances of an SQLite database.
+
+  Declared types, NOT NULL, unique keys and foreign keys hold in every instance (a key the original breaks may stay broken).
+  The same arguments give the same rows.
+
+  Args:
+    path: the original, which is only read.
+    output_dir: made if missing; gets `<db_id>_<i>.sqlite`, complete files only.
+    count: number of instances.
+    seed: of the random draws.
+    queries: SQL whose literals are worth hitting, say the gold queries; what cannot be parsed is passed over.
+
+  Returns:
+    The paths of the instances.
+
+  Raises:
+    DatabaseError: the original cannot be read.
+  """
+  location = os.fspath(path)
+  schema = read_schema(location)
+  connection = sqlite.connect(location)
+  connection.text_factory = sqlite.lenient_text
+  try:
+    stored = {table.name: _read_rows(connection, table) for table in schema.tables if not table.is_view}
+    definitions = connection.execute(
+      "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' "
+      "ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid"
+    ).fetchall()
+  finally:
+    connection.close()
+  wanted = literals.literals_by_column(queries)
+  os.makedirs(output_dir, exist_ok=True)
+  paths = []
+  for i in range(count):
+    rng = random.Random(f"{seed}/{schema.name}/{i}")
+    rows = _Instance(schema, stored, wanted, _PROFILES[i % len(_PROFILES)], rng).make()
+    target = pathlib.Path(output_dir) / f"{name_of(location)}_{i}.sqlite"
+    _write(target, definitions, schema, rows, stored)
+    paths.append(target)
+  return paths
+
+
+def _read_rows(connection: sqlite3.Connection, table: Table) -> list[list]:
+  names = ", ".join(quote(column.name) for column in table.columns)
+  return [list(row) for row in connection.execute(f"SELECT {names} FROM {quote(table.name)} LIMIT {READ_ROWS}")]
+
+
+def _write(path: pathlib.Path, definitions: Sequence[tuple], schema: Schema, rows: dict[str, list[list]], stored: dict) -> None:
+  """Writes one instance beside its final name, then moves it there."""
+  unfinished = path.with_name(path.name + ".unfinished")
+  unfinished.unlink(missing_ok=True)
+  with contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
+    connection.execute("PRAGMA journal_mode = OFF")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("BEGIN")
+    for kind, _, sql in definitions:
+      if kind in ("table", "index"):
+        connection.execute(sql)
+    for table in schema.tables:
+      if table.name in rows:
+        _insert(connection, table, rows[table.name], stored[table.name])
+    _drop_orphans(connection)
+    for kind, _, sql in definitions:
+      if kind not in ("table", "index"):
+        connection.execute(sql)
+    connection.execute("COMMIT")
+  os.replace(unfinished, path)
+
+
+def _drop_orphans(connection: sqlite3.Connection) -> None:
+  """Deletes rows whose foreign key refers to nothing: overlapping keys, or a parent row that a constraint refused."""
+  for _ in range(3):
+    try:
+      orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
+    except sqlite3.OperationalError:
+      # Some declared key refers to columns that are not unique, which SQLite cannot check.
+      return
+    orphans = {(table, rowid) for table, rowid, *_ in orphans if rowid is not None}
+    if not orphans:
+      return
+    for table in {table for table, _ in orphans}:
+      rowids = [(rowid,) for name, rowid in orphans if name == table]
+      (count,) = connection.execute(f"SELECT COUNT(*) FROM {quote(table)}").fetchone()
+      # A key that the original breaks throughout stays broken: an empty table would tell nothing.
+      if len(rowids) < count:
+        connection.executemany(f"DELETE FROM {quote(table)} WHERE rowid = ?", rowids)
+
+
+def _insert(connection: sqlite3.Connection, table: Table, rows: list[list], stored: list[list]) -> None:
+  """Inserts rows; one that a constraint refuses gives way to an original row, or is left out."""
+  generated = {
+    name
+    for name, hidden in connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (table.name,))
+    if hidden in (2, 3)
+  }
+  kept = [i for i, column in enumerate(table.columns) if column.name not in generated]
+  names = ", ".join(quote(table.columns[i].name) for i in kept)
+  marks = ", ".join("?" * len(kept))
+  sql = f"INSERT OR IGNORE INTO {quote(table.name)} ({names}) VALUES ({marks})"
+  inserted = connection.executemany(sql, [[row[i] for i in kept] for row in rows]).rowcount
+  if inserted == 0 and rows and stored:
+    # A CHECK that nothing changed can pass: better the original rows than an empty table.
+    connection.executemany(sql, [[row[i] for i in kept] for row in stored[:MAX_ROWS]])
+
+
+class _Instance:
+  """Draws the rows of one instance, tables that others refer to first."""
+
+  def __init__(
+    self, schema: Schema, stored: dict[str, list[list]], wanted: dict[str, list], profile: _Profile, rng: random.Random
+  ):
+    self._schema = schema
+    self._stored = stored
+    self._wanted = wanted
+    self._profile = profile
+    self._rng = rng
+    self._rows: dict[str, list[list]] = {}
+
+  def make(self) -> dict[str, list[list]]:
+    """The rows of every table."""
+    late: list[tuple[Table, ForeignKey]] = []
+    for table in _parents_first(self._schema):
+      self._rows[table.name] = self._draw_table(table, late)
+    for table, key in late:
+      self._rewire(table, self._rows[table.name], key, share=1.0)
+    return self._rows
+
+  def _draw_table(self, table: Table, late: list[tuple[Table, ForeignKey]]) -> list[list]:
+    rng, profile = self._rng, self._profile
+    stored = self._stored[table.name] or self._invent(table)
+    limit = min(MAX_ROWS, max(3, round(len(stored) * profile.size)))
+    if profile.size >= 1.0 and len(stored) <= MAX_ROWS:
+      rows = [list(row) for row in stored if rng.random() > 0.1]
+    else:
+      rows = [list(row) for row in rng.sample(stored, min(limit, len(stored)))]
+    target = max(1, min(MAX_ROWS, round(max(len(rows), limit) * (1 + profile.repeat / 2))))
+    for _ in range(max(0, target - len(rows))):
+      rows.append(list(rng.choice(rows or stored)))
+    positions = {column.name: i for i, column in enumerate(table.columns)}
+    key_columns = {name for key in table.foreign_keys for name in key.columns}
+    fixed = set(table.primary_key) | {name for columns in table.unique for name in columns} | key_columns
+    for column in table.columns:
+      if column.name not in fixed:
+        self._change_column(rows, positions[column.name], column, [row[positions[column.name]] for row in stored])
+    for key in table.foreign_keys:
+      if key.referred_table in self._rows and key.referred_table != table.name:
+        self._rewire(table, rows, key, profile.rewire)
+      else:
+        late.append((table, key))
+    return self._make_unique(table, rows, positions)
+
+  def _change_column(self, rows: list[list], position: int, column: Column, pool: list) -> None:
+    """Swaps, jitters, empties and aims cells of a column that is no key."""
+    rng, profile = self._rng, self._profile
+    present = [value for value in pool if value is not None]
+    wanted = self._wanted.get(column.name.lower(), [])
+    for row in rows:
+      dice = rng.random()
+      if wanted and rng.random() < profile.literal:
+        row[position] = literals.near(rng.choice(wanted), column.kind, rng)
+      elif dice < profile.swap:
+        row[position] = rng.choice(pool)
+      elif dice < profile.swap + profile.jitter and row[position] is not None:
+        row[position] = _jitter(row[position], rng)
+      if column.nullable and rng.random() < profile.null:
+        row[position] = None
+      elif not column.nullable and row[position] is None and present:
+        row[position] = rng.choice(present)
+
+  def _rewire(self, table: Table, rows: list[list], key: ForeignKey, share: float) -> None:
+    """Lets the foreign key of each row refer to a row that is there; `share` of them to one drawn anew."""
+    rng = self._rng
+    own = [self._position(table, name) for name in key.columns]
+    parent = self._schema.table(key.referred_table)
+    theirs = [self._position(parent, name) for name in key.referred_columns]
+    targets = [tuple(row[i] for i in theirs) for row in self._rows[parent.name]]
+    targets = [target for target in targets if None not in target]
+    known = {tuple(map(str, target)) for target in targets}
+    columns = [table.columns[i] for i in own]
+    in_primary_key = any(column.name in table.primary_key for column in columns)
+    may_be_null = all(column.nullable for column in columns) and not in_primary_key
+    # In a link table the keys are the primary key: what is there stays where it can.
+    share = 0.0 if in_primary_key and share == 1.0 else share
+    for row in rows:
+      value = tuple(row[i] for i in own)
+      if None in value and may_be_null and rng.random() < 0.7:
+        continue
+      if may_be_null and rng.random() < self._profile.null / 2:
+        value = (None,) * len(own)
+      elif targets and (rng.random() < share or tuple(map(str, value)) not in known):
+        value = rng.choice(targets)
+      elif not targets and may_be_null:
+        value = (None,) * len(own)
+      for i, part in zip(own, value, strict=True):
+        row[i] = part
+
+  def _make_unique(self, table: Table, rows: list[list], positions: dict[str, int]) -> list[list]:
+    """Gives rows whose unique columns are taken a fresh value, or another link, or leaves them out."""
+    kept = rows
+    for columns in (table.primary_key, *table.unique):
+      own = [positions[name] for name in columns if name in positions]
+      if not own:
+        continue
+      free = [i for i in own if not any(table.columns[i].name in key.columns for key in table.foreign_keys)]
+      seen: set[tuple] = set()
+      numbers = _Fresh(self._stored[table.name] + kept, free[-1]) if free else None
+      result = []
+      for row in kept:
+        value = tuple(row[i] for i in own)
+        for _ in range(20):
+          if value not in seen or None in value:
+            break
+          if numbers is not None:
+            row[free[-1]] = numbers.next(row[free[-1]], table.columns[free[-1]])
+          else:
+            for key in table.foreign_keys:
+              if set(key.columns) & set(columns):
+                self._rewire_row(table, row, key)
+          value = tuple(row[i] for i in own)
+        if value not in seen or None in value:
+          seen.add(value)
+          result.append(row)
+      kept = result
+    return kept
+
+  def _rewire_row(self, table: Table, row: list, key: ForeignKey) -> None:
+    if self._rows.get(key.referred_table):
+      target = self._rng.choice(self._rows[key.referred_table])
+      parent = self._schema.table(key.referred_table)
+      for name, referred in zip(key.columns, key.referred_columns, strict=True):
+        row[self._position(table, name)] = target[self._position(parent, referred)]
+
+  def _invent(self, table: Table) -> list[list]:
+    """Rows for a table that is empty: small numbers, a few words and dates, so that joins and comparisons hit."""
+    return [[_invent_value(column, i, self._rng) for column in table.columns] for i in range(_INVENTED_ROWS)]
+
+  @staticmethod
+  def _position(table: Table, name: str) -> int:
+    return next(i for i, column in enumerate(table.columns) if column.name == name)
+
+
+class _Fresh:
+  """Values for a column that do not occur in it yet."""
+
+  def __init__(self, rows: list[list], position: int):
+    numbers = [row[position] for row in rows if isinstance(row[position], int | float)]
+    numbers += [int(row[position]) for row in rows if isinstance(row[position], str) and row[position].isdecimal()]
+    self._number = int(max(numbers, default=0))
+
+  def next(self, value: object, column: Column) -> object:
+    self._number += 1
+    if isinstance(value, str) and not value.isdecimal():
+      if column.kind == "date" and (match := _DAY.match(value)):
+        return _shift_day(match, self._number % 20_000)
+      return f"{value} {self._number}"
+    return str(self._number) if isinstance(value, str) else self._number
+
+
+def _parents_first(schema: Schema) -> list[Table]:
+  """The tables, each after those it refers to as far as that is possible."""
+  tables = [table for table in schema.tables if not table.is_view]
+  placed: dict[str, Table] = {}
+  while len(placed) < len(tables):
+    rest = [table for table in tables if table.name not in placed]
+    ready = [t for t in rest if all(k.referred_table in placed or k.referred_table == t.name for k in t.foreign_keys)]
+    # A circle of references is cut at its first table.
+    for table in ready or rest[:1]:
+      placed[table.name] = table
+  return list(placed.values())
+
+
+def _jitter(value: object, rng: random.Random) -> object:
+  if isinstance(value, int):
+    return value + rng.choice((-1, 1, 2, -max(1, abs(value) // 10), max(1, abs(value) // 10)))
+  if isinstance(value, float):
+    return round(value * rng.choice((0.5, 0.9, 1.1, 2.0)), 4)
+  if isinstance(value, str) and (match := _DAY.match(value)):
+    return _shift_day(match, rng.choice((-366, -31, -1, 1, 31, 366)))
+  if isinstance(value, str) and value.isdecimal() and len(value) < 10 and not value.startswith("0"):
+    return str(max(0, int(value) + rng.choice((-1, 1))))
+  return value
+
+
+def _shift_day(match: re.Match, days: int) -> str:
+  try:
+    day = datetime.date(int(match[1]), int(match[2]), int(match[3])) + datetime.timedelta(days=days)
+  except (ValueError, OverflowError):
+    return match.group()
+  return day.isoformat() + match[4]
+
+
+def _invent_value(column: Column, i: int, rng: random.Random) -> object:
+  if column.kind == "number":
+    return i + 1 if rng.random() < 0.5 else rng.randint(1, 20)
+  if column.kind == "boolean":
+    return rng.randint(0, 1)
+  if column.kind == "date":
+    return (datetime.date(2000, 1, 1) + datetime.timedelta(days=rng.randint(0, 9000))).isoformat()
+  return rng.choice(("alpha", "beta", "gamma", "delta", "omega")) if rng.random() < 0.8 else f"item {i}"

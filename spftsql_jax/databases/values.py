@@ -1,0 +1,205 @@
+"""Finding the stored values that a question mentions: BM25 to find candidates, the longest common substring to rank them.
+
+After CodeS (Li et al., 2024, section 6.2), which does the same on Lucene. The BM25 index here is three NumPy arrays: a
+posting list of documents and weights for each word. (The library bm25s was weighed: it loads JAX when imported and claims a
+device.)
+"""
+
+from __future__ import annotations
+
+import array
+import dataclasses
+import os
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+from spftsql_jax.databases.database import Database
+from spftsql_jax.databases.engines import engine_module, engine_of
+from spftsql_jax.databases.introspection import quote, read_schema
+
+# Longer texts are prose: no question quotes them.
+LONGEST_VALUE = 80
+VALUES_PER_COLUMN = 2_000_000
+_CANDIDATES = 100
+# BM25's usual constants.
+_K1, _B = 1.5, 0.75
+_WORD = re.compile(r"\w+")
+# A match must cover at least this share of the value.
+_LEAST_SCORE = 0.55
+# Words of every question that also occur as codes ("AND" is Andorra): only meant where the question writes them as they are
+# stored.
+_COMMON_WORD_LIST = """
+  a all an and any are as at be but by can do does each for from get had has have he her him his how i if in is it its list
+  many may me most name no not of on one or our out over own per she show so some than that the their them then there they
+  this to top two up us was we were what when where which who whose will with you your
+"""
+_COMMON_WORDS = frozenset(_COMMON_WORD_LIST.split())
+
+
+@dataclasses.dataclass(frozen=True)
+class ValueMatch:
+  """A stored value that a question mentions; `score` in (0, 1], 1 where the whole value stands in the question as words of
+  its own.
+  """
+
+  table: str
+  column: str
+  value: str
+  score: float
+
+
+class ValueIndex:
+  """The text values of a database, searchable by what a question mentions.
+
+  index = ValueIndex.build("concert_singer.sqlite")
+  index.search("Which singers come from france?")      # [ValueMatch("singer", "Country", "France", 1.0)]
+  """
+
+  def __init__(self, values: Iterable[tuple[str, str, str]]):
+    """Indexes (table, column, value) triples."""
+    self._places: list[tuple[str, str]] = []
+    self._place_of = array.array("i")
+    self._values: list[str] = []
+    numbers: dict[tuple[str, str], int] = {}
+    words: dict[str, int] = {}
+    occurrences = array.array("i")  # word numbers, value after value
+    lengths = array.array("i")  # words of each value
+    for table, column, value in values:
+      place = numbers.setdefault((table, column), len(numbers))
+      self._place_of.append(place)
+      self._values.append(value)
+      found = _WORD.findall(value.lower())
+      lengths.append(len(found))
+      for word in found:
+        occurrences.append(words.setdefault(word, len(words)))
+    self._places = list(numbers)
+    self._words = words
+    self._build_postings(np.frombuffer(occurrences, np.int32), np.frombuffer(lengths, np.int32))
+
+  def _build_postings(self, occurrences: np.ndarray, lengths: np.ndarray) -> None:
+    """Posting lists sorted by word: `_documents` and `_weights` [P], `_starts` [words + 1]."""
+    documents = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+    # A word twice in one value is one posting with its count.
+    pairs, counts = np.unique(occurrences * np.int64(max(1, len(lengths))) + documents, return_counts=True)
+    word_of, self._documents = np.divmod(pairs, max(1, len(lengths)))
+    self._documents = self._documents.astype(np.int32)
+    frequency = np.bincount(word_of, minlength=len(self._words))
+    idf = np.log1p((len(lengths) - frequency + 0.5) / (frequency + 0.5))
+    norm = _K1 * (1 - _B + _B * lengths / max(1.0, float(lengths.mean()) if len(lengths) else 1.0))
+    weights = idf[word_of] * counts * (_K1 + 1) / (counts + norm[self._documents])
+    self._weights = weights.astype(np.float32)
+    self._starts = np.concatenate([[0], np.cumsum(frequency)])
+
+  def __len__(self) -> int:
+    return len(self._values)
+
+  @classmethod
+  def build(cls, database: Database | str | os.PathLike) -> ValueIndex:
+    """Indexes the distinct values of all text columns of a database (an open one, or its location). Raises DatabaseError."""
+    if isinstance(database, Database):
+      location, schema = database.location, database.schema
+    else:
+      location = os.fspath(database)
+      schema = read_schema(location)
+    module = engine_module(engine_of(location))
+    connection = module.connect(location)
+    if hasattr(connection, "text_factory"):
+      connection.text_factory = module.lenient_text
+
+    def stored():
+      for table in schema.tables:
+        for column in table.columns:
+          if column.kind != "text" or table.is_view:
+            continue
+          name = quote(column.name)
+          cursor = connection.cursor()
+          cursor.execute(f"SELECT DISTINCT {name} FROM {quote(table.name)} WHERE {name} IS NOT NULL LIMIT {VALUES_PER_COLUMN}")
+          while rows := cursor.fetchmany(10_000):
+            for (value,) in rows:
+              if isinstance(value, str) and 0 < len(value) <= LONGEST_VALUE and not value.isspace():
+                yield table.name, column.name, value
+
+    try:
+      return cls(stored())
+    finally:
+      connection.close()
+
+  def search(self, question: str, limit: int = 5) -> list[ValueMatch]:
+    """The values that `question` mentions, best first; equal ones in the order of the schema."""
+    candidates = self._candidates(question)
+    lowered = question.lower()
+    matches = []
+    for i in candidates:
+      score = _mention_score(question, lowered, self._values[i])
+      if score >= _LEAST_SCORE:
+        matches.append((-score, -len(self._values[i]), i))
+    best = []
+    for negative, _, i in sorted(matches)[:limit]:
+      table, column = self._places[self._place_of[i]]
+      best.append(ValueMatch(table, column, self._values[i], round(-negative, 4)))
+    return best
+
+  def _candidates(self, question: str) -> list[int]:
+    """The numbers of the values with the highest BM25 score for the question's words."""
+    wanted: dict[int, None] = {}
+    for word in _WORD.findall(question.lower()):
+      # The plural of what is stored, or the singular.
+      for form in (word, word[:-1] if word.endswith("s") else word + "s", word[:-2] if word.endswith("es") else word):
+        if form in self._words:
+          wanted[self._words[form]] = None
+    if not wanted:
+      return []
+    pieces = [slice(self._starts[word], self._starts[word + 1]) for word in wanted]
+    documents = np.concatenate([self._documents[piece] for piece in pieces])
+    weights = np.concatenate([self._weights[piece] for piece in pieces])
+    if 4 * len(documents) > len(self._values):
+      scores = np.bincount(documents, weights, minlength=len(self._values))
+      touched = np.flatnonzero(scores)
+      scores = scores[touched]
+    else:
+      touched, inverse = np.unique(documents, return_inverse=True)
+      scores = np.bincount(inverse, weights)
+    if len(touched) > _CANDIDATES:
+      # All that tie with the last one stay, else the order of storage would decide; but not without end.
+      bound = np.partition(scores, -_CANDIDATES)[-_CANDIDATES]
+      above = touched[scores > bound]
+      touched = np.concatenate([above, touched[scores == bound][: 2 * _CANDIDATES]])
+    return touched.tolist()
+
+
+def _mention_score(question: str, lowered: str, value: str) -> float:
+  """How much of `value` the question mentions, in [0, 1]."""
+  text = value.strip()
+  if len(text) <= 2 or text.lower() in _COMMON_WORDS:
+    if text in _COMMON_WORDS:
+      return 0.0
+    # "M", "NY", "AND": nothing but the very word counts.
+    return 1.0 if re.search(rf"(?<!\w){re.escape(text)}(?!\w)", question) else 0.0
+  text = text.lower()
+  at = lowered.find(text)
+  if at >= 0:
+    before, behind = lowered[at - 1 : at], lowered[at + len(text) : at + len(text) + 1]
+    if not before.isalnum() and not behind.isalnum():
+      return 1.0
+    # Inside a longer word: "singer" in "singers" is likely meant, "art" in "start" is not.
+    return 0.95 if not before.isalnum() and lowered[at + len(text) :].startswith(("s", "es", "'")) else 0.5
+  return 0.9 * _common_substring(lowered, text) / len(text)
+
+
+def _common_substring(text: str, value: str) -> int:
+  """Length of the longest common substring that starts at the start of a word in both."""
+  best = 0
+  starts = [match.start() for match in _WORD.finditer(text)]
+  for match in _WORD.finditer(value):
+    begin = match.start()
+    if len(value) - begin <= best:
+      break
+    for start in starts:
+      length = 0
+      bound = min(len(value) - begin, len(text) - start)
+      while length < bound and value[begin + length] == text[start + length]:
+        length += 1
+      best = max(best, length)
+  return best
