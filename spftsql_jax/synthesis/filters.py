@@ -1,0 +1,316 @@
+"""Which synthesized queries are kept: those whose result says something, says it every time, and needs every part of the query.
+
+Weak checkers get exploited: an empty result is matched by any other empty one, a tie under LIMIT, SQLite's bare columns and
+volatile functions make noise, and a condition that changes nothing teaches to ignore the question.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import sqlglot
+from sqlglot import exp
+
+from spftsql_jax.synthesis.runner import QueryFailed, Runner
+
+_VOLATILE = frozenset(
+  {"random", "randomblob", "rand", "now", "current_date", "current_time", "current_timestamp", "changes", "last_insert_rowid"}
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+  """What a kept query may cost and must give.
+
+  Attributes:
+    max_rows: more rows than this are no answer to a question.
+    neighbours_with_rows: share of the neighbouring instances on which the result must not be empty.
+  """
+
+  max_rows: int = 1_000
+  neighbours_with_rows: float = 0.5
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def check(
+  sql: str, original: Runner, neighbours: Sequence[Runner] = (), dialect: str = "sqlite", limits: Limits = DEFAULT_LIMITS
+) -> str | None:
+  """Why a query is not kept, or None where it is.
+
+  Args:
+    sql: one SELECT in the database's dialect.
+    original: the database.
+    neighbours: neighbouring instances of it; with none, the checks that need them see the original only.
+    dialect: sqlglot's name of the dialect.
+    limits: see `Limits`.
+  """
+  try:
+    tree = sqlglot.parse_one(sql, read=dialect)
+  except sqlglot.errors.SqlglotError:
+    return "does not parse"
+  if not isinstance(tree, exp.Query):
+    return "not a SELECT"
+  if reason := _volatile(tree):
+    return reason
+  try:
+    rows = original.rows(sql)
+  except QueryFailed as error:
+    return "timeout" if error.status == "timeout" else "fails"
+  if reason := _poor_result(rows, limits):
+    return reason
+  try:
+    return (
+      _tie_at_limit(tree, rows, original, dialect)
+      or _bare_column(tree, [original, *neighbours], dialect)
+      or _empty_elsewhere(sql, neighbours, limits)
+      or _redundant_part(tree, sql, rows, original, neighbours, dialect)
+    )
+  except QueryFailed as error:
+    return "timeout in a check" if error.status == "timeout" else f"a check fails: {error}"
+
+
+def _volatile(tree: exp.Expression) -> str | None:
+  for node in tree.find_all(exp.Func):
+    name = node.name.lower() if isinstance(node, exp.Anonymous) else node.sql_name().lower()
+    if name in _VOLATILE:
+      return "volatile function"
+  if any(literal.is_string and literal.name.lower() == "now" for literal in tree.find_all(exp.Literal)):
+    return "volatile function"
+  return None
+
+
+def _poor_result(rows: Sequence[tuple], limits: Limits) -> str | None:
+  if not rows:
+    return "empty"
+  if len(rows) > limits.max_rows:
+    return "too many rows"
+  if all(value is None for row in rows for value in row):
+    return "only NULL"
+  if len(rows) == 1 and all(value in (0, None) for value in rows[0]):
+    return "only zero"
+  if len(rows) > 2 and all(row == rows[0] for row in rows):
+    return "all rows equal"
+  return None
+
+
+def _tie_at_limit(tree: exp.Query, rows: Sequence[tuple], original: Runner, dialect: str) -> str | None:
+  """Whether which rows a LIMIT keeps is chance: no order, or equal (or NULL) sort keys at the cut."""
+  for query in tree.find_all(exp.Select, exp.SetOperation):
+    limit = query.args.get("limit")
+    if limit is None:
+      continue
+    order = query.args.get("order")
+    if order is None:
+      return "LIMIT without ORDER BY"
+    if query.args.get("offset") or not limit.expression.is_int:
+      return "unusual LIMIT"
+    if (
+      query is not tree
+      and query.find_ancestor(exp.Select)
+      and any(c.table for c in query.find_all(exp.Column))
+      and _correlated(query)
+    ):
+      return "LIMIT in a correlated query"
+    count = int(limit.expression.name)
+    widened = query.copy()
+    width = len(query.selects)
+    keys = [item.this for item in order.expressions]
+    if isinstance(widened, exp.Select) and not widened.args.get("distinct"):
+      for index, key in enumerate(keys):
+        widened.select(exp.alias_(_unaliased(key, query), f"sort_key_{index}"), copy=False)
+      positions = list(range(width, width + len(keys)))
+    else:
+      outputs = [item.alias_or_name.lower() or item.sql() for item in query.selects]
+      texts = [key.name.lower() if isinstance(key, exp.Column) else key.sql() for key in keys]
+      if not all(text in outputs for text in texts):
+        return "LIMIT with an order that DISTINCT hides"
+      positions = [outputs.index(text) for text in texts]
+    widened.set("limit", exp.Limit(expression=exp.Literal.number(count + 1)))
+    found = original.rows(widened.sql(dialect=dialect))
+    sort_keys = [tuple(row[position] for position in positions) for row in found]
+    if any(None in key for key in sort_keys[:count]):
+      return "NULL at LIMIT"
+    if len(found) > count and sort_keys[count - 1] == sort_keys[count]:
+      return "tie at LIMIT"
+  return None
+
+
+def _unaliased(key: exp.Expression, query: exp.Select) -> exp.Expression:
+  """A sort key that names or counts an output column, as that column's expression."""
+  for index, item in enumerate(query.selects):
+    named = isinstance(key, exp.Column) and not key.table and isinstance(item, exp.Alias) and item.alias == key.name
+    if named or (isinstance(key, exp.Literal) and key.name == str(index + 1)):
+      return item.unalias().copy()
+  return key.copy()
+
+
+def _correlated(query: exp.Query) -> bool:
+  own = {table.alias_or_name.lower() for table in query.find_all(exp.Table)}
+  return any(column.table and column.table.lower() not in own for column in query.find_all(exp.Column))
+
+
+def _bare_column(tree: exp.Query, instances: Sequence[Runner], dialect: str) -> str | None:
+  """Whether a column outside the aggregates has several values in a group, of which SQLite returns any."""
+  for select in tree.find_all(exp.Select):
+    group = select.args.get("group")
+    outputs = [*select.selects, *([select.args["having"].this] if select.args.get("having") else [])]
+    outputs += [item.this for item in select.args["order"].expressions] if select.args.get("order") else []
+    aggregates = any(_own(select, exp.AggFunc, output) for output in outputs)
+    if group is None and not aggregates:
+      continue
+    grouped = {_group_item(item, select).sql() for item in group.expressions} if group is not None else set()
+    bare = {column.sql(): column for output in outputs for column in _bare_columns(output, grouped)}
+    if not bare:
+      continue
+    if group is None:
+      return "bare column"
+    probe = select.copy()
+    for part in ("order", "limit", "distinct", "having"):
+      probe.set(part, None)
+    probe.set("expressions", [exp.Literal.number(1)])
+    several = [
+      exp.GT(this=exp.Count(this=exp.Distinct(expressions=[c.copy()])), expression=exp.Literal.number(1)) for c in bare.values()
+    ]
+    probe.set("having", exp.Having(this=exp.or_(*several)))
+    probe.set("limit", exp.Limit(expression=exp.Literal.number(1)))
+    if _correlated(select):
+      return "bare column"
+    probe.set("group", exp.Group(expressions=[_group_item(item, select).copy() for item in group.expressions]))
+    if any(instance.rows(probe.sql(dialect=dialect)) for instance in instances):
+      return "bare column"
+  return None
+
+
+def _group_item(item: exp.Expression, select: exp.Select) -> exp.Expression:
+  if isinstance(item, exp.Literal) and item.is_int and int(item.name) <= len(select.selects):
+    return select.selects[int(item.name) - 1].unalias()
+  return item
+
+
+def _own(select: exp.Select, kind: type, root: exp.Expression) -> bool:
+  return any(node.find_ancestor(exp.Select) is select and not node.find_ancestor(exp.Window) for node in root.find_all(kind))
+
+
+def _bare_columns(node: exp.Expression, grouped: set[str]) -> Iterator[exp.Column]:
+  """Columns below `node` that are neither grouped by, nor in an aggregate, nor in a nested query."""
+  if node.sql() in grouped or isinstance(node, (exp.AggFunc, exp.Query, exp.Subquery)):
+    return
+  if isinstance(node, exp.Column):
+    yield node
+    return
+  for child in node.iter_expressions():
+    yield from _bare_columns(child, grouped)
+
+
+def _empty_elsewhere(sql: str, neighbours: Sequence[Runner], limits: Limits) -> str | None:
+  if not neighbours:
+    return None
+  with_rows = sum(bool(neighbour.rows(sql)) for neighbour in neighbours)
+  return "empty on neighbours" if with_rows < limits.neighbours_with_rows * len(neighbours) else None
+
+
+def _redundant_part(tree, sql, rows, original, neighbours, dialect) -> str | None:
+  """Whether a part of the query could be left out and no instance would tell."""
+  ordered = tree.args.get("order") is not None
+  found: dict[int, object] = {}
+
+  def result(index: int, instance: Runner) -> object:
+    if index not in found:
+      found[index] = _comparable(rows if instance is original else instance.rows(sql), ordered)
+    return found[index]
+
+  for reason, shorter in reductions(tree):
+    text = shorter.sql(dialect=dialect)
+    for index, instance in enumerate([original, *neighbours]):
+      if _comparable(instance.rows(text), ordered) != result(index, instance):
+        break
+    else:
+      return reason
+  return None
+
+
+def _comparable(rows: Sequence[tuple], ordered: bool) -> object:
+  return list(rows) if ordered else sorted(rows, key=repr)
+
+
+def reductions(tree: exp.Query) -> Iterator[tuple[str, exp.Query]]:
+  """The query with one part left out, and what its being equal would mean."""
+  for where in tree.find_all(exp.Where, exp.Having):
+    conditions = list(where.this.flatten()) if isinstance(where.this, (exp.And, exp.Or)) else [where.this]
+    kind = type(where.this)
+    for index in range(len(conditions)):
+      copied, target = _copy_with(tree, where)
+      rest = [condition.copy() for position, condition in enumerate(conditions) if position != index]
+      if rest:
+        target.set("this", (exp.or_ if kind is exp.Or else exp.and_)(*rest))
+      else:
+        target.pop()
+      yield "redundant condition", copied
+  for operation in tree.find_all(exp.SetOperation):
+    for side in ("this", "expression"):
+      if isinstance(operation, exp.Except) and side == "expression":
+        continue
+      copied, target = _copy_with(tree, operation)
+      kept = target.args[side].copy()
+      if target is copied:
+        # A set operation has no duplicates, so neither has what it is compared with.
+        if isinstance(kept, exp.Select):
+          kept.set("distinct", exp.Distinct())
+        yield "redundant set operation", kept
+      else:
+        target.replace(kept)
+        yield "redundant set operation", copied
+
+
+def _copy_with(tree: exp.Expression, node: exp.Expression) -> tuple[exp.Expression, exp.Expression]:
+  """A copy of the tree, and the copy's node that corresponds to `node`."""
+  copied = tree.copy()
+  for source, target in zip(tree.walk(), copied.walk(), strict=True):
+    if source is node:
+      return copied, target
+  raise ValueError("the node is not in the tree")
+
+
+def normal_form(sql: str, dialect: str = "sqlite") -> str:
+  """A text that is the same for queries which differ in case, white space, aliases and the order of AND only.
+
+  Raises ValueError where the query does not parse.
+  """
+  try:
+    tree = sqlglot.parse_one(sql, read=dialect)
+  except sqlglot.errors.SqlglotError as error:
+    raise ValueError(f"query does not parse: {sql}") from error
+  for select in list(tree.find_all(exp.Select)):
+    tables = [table for table in select.find_all(exp.Table) if table.find_ancestor(exp.Select) is select]
+    names = [table.name.lower() for table in tables]
+    aliases = {
+      table.alias_or_name.lower(): name if names.count(name) == 1 else f"{name}{names[: position + 1].count(name)}"
+      for position, (table, name) in enumerate(zip(tables, names, strict=True))
+    }
+    for column in select.find_all(exp.Column):
+      if column.table.lower() in aliases:
+        column.set("table", exp.to_identifier(aliases[column.table.lower()]))
+      elif (
+        not column.table
+        and len(tables) == 1
+        and column.find_ancestor(exp.Select) is select
+        and not column.this.args.get("quoted")
+      ):
+        column.set("table", exp.to_identifier(names[0]))
+    for table in tables:
+      table.set("alias", None)
+  for alias in list(tree.find_all(exp.Alias)):
+    alias.replace(alias.this)
+  for identifier in tree.find_all(exp.Identifier):
+    identifier.set("this", identifier.name.lower())
+    identifier.set("quoted", False)
+  for conjunction in list(tree.find_all(exp.And, exp.Or)):
+    if type(conjunction.parent) is not type(conjunction):
+      parts = sorted((part.copy() for part in conjunction.flatten()), key=lambda part: part.sql())
+      joined = (exp.and_ if isinstance(conjunction, exp.And) else exp.or_)(*parts)
+      if conjunction.parent is not None:
+        conjunction.replace(joined)
+  return tree.sql(dialect=dialect, comments=False)
