@@ -181,13 +181,13 @@ def rounds_chart(series: Sequence[EstimateSeries], label: str, width: int, name_
     series: values in percent; an estimate's `x` is its round.
     label: what the chart shows, for readers who do not see it.
     width: of the coordinate system; the height follows from the number of series.
-    name_length: longer names are shortened to this many characters (the full name stays in the tooltips).
+    name_length: longer names lose their middle, down to this many characters (the full name stays in the tooltips).
     css_class: of the svg element.
   """
   estimates = [estimate for one in series for estimate in one.estimates]
   rounds = sorted({estimate.x for estimate in estimates})
   ticks = nice_ticks(min(estimate.low for estimate in estimates), max(estimate.high for estimate in estimates), 5)
-  end_labels = [f"{shorten(one.name, name_length)} {one.estimates[-1].value:.1f}" for one in series]
+  end_labels = [f"{_shorten_middle(one.name, name_length)} {one.estimates[-1].value:.1f}" for one in series]
   left, right = 40.0, width - 22 - CHARACTER_WIDTH * max(map(len, end_labels))
   height = max(270.0, LABEL_GAP * (len(series) + 3))
   top, bottom = 12.0, height - 40
@@ -284,6 +284,14 @@ def lineage_graph(parents: Sequence[int | None], opponents: Sequence[int | None]
     x, y = place(row)
     parts.append(f'<circle class="version{" best" if row == best else ""}" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>')
   return "".join(parts) + "</svg>"
+
+
+def _shorten_middle(text: str, length: int) -> str:
+  """`text` in at most `length` characters; both ends stay, as either may be what tells two models apart."""
+  if len(text) <= length:
+    return text
+  tail = (length - 1) // 2
+  return f"{text[: length - 1 - tail].rstrip()}…{text[len(text) - tail :].lstrip()}"
 
 
 def _open_svg(width: float, height: float, label: str, css_class: str = "chart", fixed: bool = False) -> str:

@@ -76,16 +76,17 @@ def self_play(iterations: Sequence[Record]) -> str:
 
 def training(metrics: Sequence[Record]) -> str:
   """For each stage the curves of its loss, log-probs of y+ and y-, margin and gradient norm, where they were recorded."""
-  stages: dict[str, dict[Any, Record]] = {}
+  stages: dict[str, dict[float, Record]] = {}
   for index, line in enumerate(metrics):
     # A step written twice by a run that was resumed counts once, with its last figures.
-    stages.setdefault(str(line.get("stage", "")), {})[line.get("step", index)] = line
+    step = line["step"] if is_number(line.get("step")) else index
+    stages.setdefault(str(line.get("stage", "")), {})[step] = line
   blocks = []
   for stage, by_step in stages.items():
-    lines = [by_step[step] for step in sorted(by_step)]
+    lines = sorted(by_step.items(), key=lambda item: item[0])
     figures = []
     for title, definitions in _TRAINING_CHARTS:
-      curves = [_curve(name, colour, lines, metric, by_step) for metric, name, colour in definitions]
+      curves = [_curve(name, colour, lines, metric) for metric, name, colour in definitions]
       curves = [curve for curve in curves if curve.points]
       if curves:
         gaps = sum(not math.isfinite(y) for curve in curves for _, y in curve.points)
@@ -170,11 +171,6 @@ def _agreement_bar(agreement: Any) -> str:
   return charts.bar(agreement, "accent") if is_number(agreement) else ""
 
 
-def _curve(name: str, colour: int, lines: Sequence[Record], metric: str, by_step: Mapping[Any, Record]) -> Curve:
-  steps = sorted(by_step)
-  points = []
-  for step, line in zip(steps, lines, strict=True):
-    value = line.get(metric)
-    if isinstance(value, (int, float)):
-      points.append((float(step), float(value)))
-  return Curve(name, colour, tuple(points))
+def _curve(name: str, colour: int, lines: Sequence[tuple[float, Record]], metric: str) -> Curve:
+  recorded = [(step, line[metric]) for step, line in lines if isinstance(line.get(metric), (int, float))]
+  return Curve(name, colour, tuple((float(step), float(value)) for step, value in recorded))

@@ -17,7 +17,7 @@ STYLE = """
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body {
-  margin: 0; background: var(--paper); color: var(--ink);
+  margin: 0; background: var(--paper); color: var(--ink); overflow-wrap: break-word;
   font: 15px/1.55 -apple-system, "Segoe UI", Inter, Roboto, "Helvetica Neue", Arial, "Liberation Sans", sans-serif;
 }
 main { max-width: 1000px; margin: 0 auto; padding: 56px 24px 96px; }
@@ -50,8 +50,9 @@ tr.best td, tr.best th { font-weight: 650; }
 .sub { display: block; color: var(--muted); font-size: 12.5px; font-weight: 400; }
 .results td.range { width: 34%; min-width: 150px; }
 .results tbody th { min-width: 132px; }
-@media (min-width: 641px) { .results .sub { white-space: nowrap; } }
+@media (min-width: 641px) { .results tbody th { min-width: 215px; } }
 .scale { display: flex; justify-content: space-between; }
+.multiples .bars td:first-child { min-width: 110px; overflow-wrap: anywhere; }
 .bars td.range { width: 40%; min-width: 80px; }
 td.reason { min-width: 180px; }
 td.template { width: 60%; min-width: 200px; }
@@ -150,7 +151,10 @@ summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 .verdict { font-size: 13px; font-weight: 600; }
 .verdict.correct { color: var(--good); } .verdict.wrong { color: var(--bad); }
 .question { overflow-wrap: anywhere; }
-.origin { display: flex; flex-wrap: wrap; gap: 0 12px; font-size: 13px; color: var(--muted); }
+.origin {
+  min-width: 0; overflow-wrap: anywhere; display: flex; flex-wrap: wrap; gap: 0 12px;
+  font-size: 13px; color: var(--muted);
+}
 .status { color: var(--bad); }
 .sides { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 28px; padding: 6px 0 24px 90px; }
 pre.sql { margin: 0 0 12px; padding: 10px 12px; background: var(--soft); border-radius: 6px; white-space: pre-wrap;
@@ -167,8 +171,8 @@ table.rows { width: auto; font-size: 13px; }
 details.more { margin-top: 10px; }
 details.more > summary { cursor: pointer; color: var(--muted); font-size: 14px; }
 details.more > pre { background: var(--soft); border-radius: 6px; padding: 14px 16px; overflow-x: auto; margin: 10px 0 0; }
-dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 4px 20px; margin: 0 0 20px; font-size: 14px; }
-dt { color: var(--muted); } dd { margin: 0; overflow-wrap: anywhere; }
+dl { display: grid; grid-template-columns: fit-content(40%) minmax(0, 1fr); gap: 4px 20px; margin: 0 0 20px; font-size: 14px; }
+dt { color: var(--muted); min-width: 0; overflow-wrap: anywhere; } dd { margin: 0; overflow-wrap: anywhere; }
 
 @media (max-width: 640px) {
   main { padding: 32px 16px 64px; }
@@ -190,7 +194,12 @@ dt { color: var(--muted); } dd { margin: 0; overflow-wrap: anywhere; }
   main { max-width: none; padding: 0; }
   main > section { margin-top: 28pt; }
   h2, h3, h4 { break-after: avoid; }
-  figure, tr, .sides, .lineage li { break-inside: avoid; }
+  .about { break-after: avoid; }
+  figure, tr, .lineage, #rounds { break-inside: avoid; }
+  .multiples { grid-template-columns: repeat(4, 1fr); }
+  .multiples.large { grid-template-columns: repeat(2, 1fr); }
+  .rows td { white-space: normal; overflow-wrap: anywhere; }
+  .rows td.long { min-width: 0; }
   nav, #filter { display: none !important; }
   .scroll { overflow: visible; }
   details.more::details-content { content-visibility: visible; height: auto; }
