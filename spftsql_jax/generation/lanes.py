@@ -1,0 +1,180 @@
+"""The compiled part of decoding: lanes over shared prefixes that are filled, advanced and filled again.
+
+B rows hold a prefix each, K lanes a row hold a request each. All shapes are static; a finished lane keeps computing until it is
+filled again, and what it computes reaches no other lane.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from spftsql_jax.generation.sampling import Sampler
+from spftsql_jax.models.transformer import NEVER, BranchCache, Decoder, PrefixCache
+
+
+@struct.dataclass
+class Rows:
+  """The prefixes: caches as a tuple over layers of [B, P, N, H], and lengths int32 [B]."""
+
+  cache: PrefixCache
+  lengths: jax.Array
+
+
+@struct.dataclass
+class Lanes:
+  """The requests being answered.
+
+  Attributes:
+    cache: keys and values of prompts and answers.
+    token: int32 [B, K], chosen last and not yet in the cache.
+    request: uint32 [B, K], whose randomness the lane uses.
+    count: int32 [B, K], tokens of the answer so far. done: bool [B, K].
+    log_prob: float32 [B, K], of the answer so far. answer: int32 [B, K, R].
+    step: int32 scalar, decoding steps made.
+  """
+
+  cache: BranchCache
+  token: jax.Array
+  request: jax.Array
+  count: jax.Array
+  done: jax.Array
+  log_prob: jax.Array
+  answer: jax.Array
+  step: jax.Array
+
+
+@struct.dataclass
+class Newcomers:
+  """Requests to put into lanes: A places a row.
+
+  Attributes:
+    prompts: int32 [B, A, Q], right-padded. lengths: int32 [B, A].
+    lane: int32 [B, A], the lane to fill; K or more for an unused place.
+    request: uint32 [B, A].
+  """
+
+  prompts: jax.Array
+  lengths: jax.Array
+  lane: jax.Array
+  request: jax.Array
+
+
+def empty_rows(model: Decoder, rows: int, prefix_slots: int) -> Rows:
+  """Rows without a prefix."""
+  config = model.config
+  shape = (rows, prefix_slots, config.num_key_value_heads, config.head_dim)
+
+  def zeros() -> tuple[jax.Array, ...]:
+    return tuple(jnp.zeros(shape, config.dtype) for _ in range(config.num_hidden_layers))
+
+  return Rows(PrefixCache(zeros(), zeros()), jnp.zeros(rows, jnp.int32))
+
+
+def empty_lanes(model: Decoder, rows: int, lanes: int, prompt_slots: int, answer_slots: int) -> Lanes:
+  """Lanes without a request: all done."""
+  config = model.config
+  shape = (rows, lanes, prompt_slots + answer_slots, config.num_key_value_heads, config.head_dim)
+
+  def zeros() -> tuple[jax.Array, ...]:
+    return tuple(jnp.zeros(shape, config.dtype) for _ in range(config.num_hidden_layers))
+
+  def integers(*more: int) -> jax.Array:
+    return jnp.zeros((rows, lanes, *more), jnp.int32)
+
+  cache = BranchCache(zeros(), zeros(), jnp.full(shape[:3], NEVER, jnp.int32), integers(), prompt_slots)
+  return Lanes(
+    cache=cache,
+    token=integers(),
+    request=integers().astype(jnp.uint32),
+    count=integers(),
+    done=jnp.ones((rows, lanes), bool),
+    log_prob=jnp.zeros((rows, lanes), jnp.float32),
+    answer=integers(answer_slots),
+    step=jnp.int32(0),
+  )
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
+def place_prefixes(
+  model: Decoder, variables: dict[str, Any], rows: Rows, prefixes: jax.Array, lengths: jax.Array, places: jax.Array
+) -> Rows:
+  """Computes the prefixes int32 [A, P] with lengths [A] and puts them into rows `places` [A] (B or more: nowhere)."""
+  new = model.apply(variables, prefixes, lengths, method="prefill")
+
+  def put(old: tuple[jax.Array, ...], stacked: jax.Array) -> tuple[jax.Array, ...]:
+    return tuple(layer.at[places].set(stacked[i], mode="drop") for i, layer in enumerate(old))
+
+  cache = PrefixCache(put(rows.cache.key, new.key), put(rows.cache.value, new.value))
+  return Rows(cache, rows.lengths.at[places].set(lengths, mode="drop"))
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
+def admit(
+  model: Decoder, variables: dict[str, Any], rows: Rows, lanes: Lanes, new: Newcomers, sampler: Sampler, stop: jax.Array
+) -> Lanes:
+  """Puts newcomers into lanes: their prompts in one pass, and the first token of their answers. `stop` int32 [E] ends one."""
+  logits, cache = model.apply(variables, rows.cache, rows.lengths, new.prompts, new.lengths, 0, method="prefill_branches")
+  first = jnp.zeros_like(new.lane)
+  token, log_prob = sampler.choose(logits, new.request, first)
+  answer_slots, prompt_slots = lanes.answer.shape[-1], new.prompts.shape[-1]
+  index = (jnp.arange(new.lane.shape[0])[:, None], new.lane)
+
+  def put(old: jax.Array, values: jax.Array) -> jax.Array:
+    return old.at[index].set(values, mode="drop")
+
+  def put_cache(old: tuple[jax.Array, ...], values: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+    return tuple(o.at[(*index, slice(prompt_slots))].set(v, mode="drop") for o, v in zip(old, values, strict=True))
+
+  free = ((0, 0), (0, 0), (0, answer_slots))
+  return Lanes(
+    cache=BranchCache(
+      put_cache(lanes.cache.key, cache.key),
+      put_cache(lanes.cache.value, cache.value),
+      put(lanes.cache.positions, jnp.pad(cache.positions, free, constant_values=NEVER)),
+      put(lanes.cache.lengths, cache.lengths),
+      prompt_slots,
+    ),
+    token=put(lanes.token, token),
+    request=put(lanes.request, new.request),
+    count=put(lanes.count, first + 1),
+    done=put(lanes.done, jnp.isin(token, stop) | (answer_slots == 1)),
+    log_prob=put(lanes.log_prob, log_prob),
+    answer=put(lanes.answer, jnp.pad(token[..., None], ((0, 0), (0, 0), (0, answer_slots - 1)))),
+    step=lanes.step,
+  )
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
+def advance(
+  model: Decoder, variables: dict[str, Any], rows: Rows, lanes: Lanes, sampler: Sampler, stop: jax.Array, wake: jax.Array
+) -> Lanes:
+  """Decodes until all lanes are done, or at least `wake` of them (so that the caller can fill them again)."""
+  places = jnp.arange(lanes.answer.shape[-1])
+
+  def working(lanes: Lanes) -> jax.Array:
+    done = jnp.sum(lanes.done)
+    return (done < lanes.done.size) & (done < wake)
+
+  def step(lanes: Lanes) -> Lanes:
+    arguments = (rows.cache, rows.lengths, lanes.cache, lanes.token, lanes.step)
+    logits, cache = model.apply(variables, *arguments, method="decode_step")
+    token, log_prob = sampler.choose(logits, lanes.request, lanes.count)
+    token = jnp.where(lanes.done, lanes.token, token)
+    here = (places == lanes.count[..., None]) & ~lanes.done[..., None]
+    count = lanes.count + ~lanes.done
+    return lanes.replace(
+      cache=cache,
+      token=token,
+      count=count,
+      log_prob=lanes.log_prob + jnp.where(lanes.done, 0.0, log_prob),
+      answer=jnp.where(here, token[..., None], lanes.answer),
+      done=lanes.done | jnp.isin(token, stop) | (count >= len(places)),
+      step=lanes.step + 1,
+    )
+
+  return jax.lax.while_loop(working, step, lanes)
