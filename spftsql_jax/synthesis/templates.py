@@ -6,6 +6,8 @@ uses it in stage 1. The notation of a template is described in `notation.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import sqlglot
 from sqlglot import exp
 
@@ -30,6 +32,7 @@ __all__ = [
   "compile_template",
   "extract_template",
   "extract_templates",
+  "mix_templates",
 ]
 
 
@@ -53,6 +56,16 @@ def extract_templates(queries: list[tuple[str, Schema]]) -> tuple[list[WeightedT
     counts[template] = counts.get(template, 0) + 1
   ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0].text))
   return [WeightedTemplate(template, float(count)) for template, count in ranked], reasons
+
+
+def mix_templates(sources: Sequence[Sequence[WeightedTemplate]]) -> list[WeightedTemplate]:
+  """The templates of several sources, each source with the same total weight."""
+  weights: dict[Template, float] = {}
+  for source in sources:
+    total = sum(item.weight for item in source)
+    for item in source:
+      weights[item.template] = weights.get(item.template, 0.0) + item.weight / total
+  return [WeightedTemplate(template, weight) for template, weight in weights.items()]
 
 
 class Extractor:
@@ -386,7 +399,7 @@ class _Rewriting:
       select.set("where", exp.Where(this=exp.and_(*old, *conditions)))
 
 
-def _walk_one_query(root: exp.Expression, enter: bool = False):
+def _walk_one_query(root: exp.Expression, enter: bool = False) -> Iterator[exp.Expression]:
   """Nodes below `root` in text order, without going into nested queries, which are yielded themselves."""
   yield_root = not enter
   stack = [root]

@@ -1,0 +1,159 @@
+"""Makes question-SQL examples from databases, with no labels and no model needed.
+
+    python experiments/synthesize.py --databases=DIR|URL[,..] --num_examples=1000 --seed=0 --output=examples.jsonl
+
+Databases: folders in the layout DIR/<db_id>/<db_id>.sqlite, SQLite files, or URLs. Templates come from a built-in pool; with
+--seed_examples (a Spider- or BIRD-style JSON file) or --query_log (SQL, one query a line, optionally a TAB and the db_id) from
+these queries instead, or from both. Writes JSON lines with db_id, query, question, template, tables, columns; the last line on
+stdout is a JSON summary.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import launch
+from absl import flags
+from tqdm import tqdm
+
+from spftsql_jax.databases import DatabaseError
+from spftsql_jax.databases.engines import name_of
+from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.examples import benchmarks
+from spftsql_jax.synthesis import pool, synthesize, templates
+
+_DATABASES = flags.DEFINE_list("databases", None, "Folders DIR/<db_id>/<db_id>.sqlite, SQLite files or URLs.", required=True)
+_SEED_EXAMPLES = flags.DEFINE_string("seed_examples", None, "JSON file of examples whose queries give the templates.")
+_QUERY_LOG = flags.DEFINE_string("query_log", None, "File of SQL, one query a line (TAB db_id), that gives the templates.")
+_TEMPLATES = flags.DEFINE_enum(
+  "templates", "auto", ["auto", "builtin", "seeds", "both"], "Where templates come from; auto: seeds where given, else builtin."
+)
+_EXCLUDE = flags.DEFINE_list("exclude", [], "JSON files of examples whose queries must not be made (evaluation sets).")
+_NUM_EXAMPLES = flags.DEFINE_integer("num_examples", 1000, "How many examples, in all.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed; the same seed gives the same examples whatever the number of workers.")
+_WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "Worker processes.", lower_bound=1)
+_INSTANCES = flags.DEFINE_integer("instances", 2, "Neighbouring instances of each SQLite database to check on.", lower_bound=0)
+_DECAY = flags.DEFINE_float("decay", 0.3, "How much less likely a table is for every key farther away.", 0.0, 1.0)
+_OUTPUT = flags.DEFINE_string("output", None, "JSON lines file to write.", required=True)
+
+
+def main() -> None:
+  output = Path(_OUTPUT.value)
+  if not output.parent.is_dir():
+    raise launch.InputError(f"{output.parent}: no such folder for --output")
+  locations = _locations(_DATABASES.value)
+  excluded = [example.query for path in _EXCLUDE.value for example in benchmarks.read_examples(path)]
+  try:
+    weighted, reasons = _templates(locations)
+    with tqdm(total=_NUM_EXAMPLES.value, desc="examples", disable=not sys.stderr.isatty()) as bar:
+      made = synthesize.synthesize(
+        locations,
+        weighted,
+        _NUM_EXAMPLES.value,
+        _SEED.value,
+        _WORKERS.value,
+        exclude=excluded,
+        instances=_INSTANCES.value,
+        decay=_DECAY.value,
+        progress=bar.update,
+      )
+  except DatabaseError as error:
+    raise launch.InputError(str(error)) from error
+  # Written beside and moved, so that a file under this name is always whole.
+  unfinished = output.with_name(output.name + ".unfinished")
+  with unfinished.open("w", encoding="utf-8") as file:
+    for example in made.examples:
+      file.write(json.dumps(example.to_json(), ensure_ascii=False) + "\n")
+  unfinished.replace(output)
+  summary = {
+    "output": os.fspath(output),
+    "examples": len(made.examples),
+    "asked_for": _NUM_EXAMPLES.value,
+    "databases": len(locations),
+    "templates": len(weighted),
+    "templates_used": len(made.templates),
+    "queries_without_template": reasons,
+    "attempts": made.attempts,
+    "rejections": dict(made.rejections.most_common()),
+    "short": dict(made.short),
+    "seconds": round(made.seconds, 2),
+    "examples_per_second": round(len(made.examples) / max(made.seconds, 1e-9), 1),
+  }
+  if not made.examples:
+    raise RuntimeError(f"no examples could be made of {len(locations)} databases: {dict(made.rejections.most_common(3))}")
+  print(json.dumps(summary, ensure_ascii=False))
+
+
+def _locations(values: list[str]) -> list[str]:
+  """The databases that the flag names, each once. Raises InputError for what is not there."""
+  found: dict[str, str] = {}
+  for value in values:
+    path = Path(value)
+    if "://" in value:
+      candidates = [value]
+    elif path.is_dir():
+      candidates = [os.fspath(entry / f"{entry.name}.sqlite") for entry in sorted(path.iterdir()) if entry.is_dir()]
+      candidates = [entry for entry in candidates if os.path.isfile(entry)]
+      if not candidates and (path / f"{path.name}.sqlite").is_file():
+        candidates = [os.fspath(path / f"{path.name}.sqlite")]
+      if not candidates:
+        raise launch.InputError(f"{value}: no databases in it (expected DIR/<db_id>/<db_id>.sqlite)")
+    elif path.is_file():
+      candidates = [value]
+    else:
+      raise launch.InputError(f"{value}: no such database or folder")
+    for candidate in candidates:
+      try:
+        name = name_of(candidate)
+      except DatabaseError as error:
+        raise launch.InputError(str(error)) from error
+      if found.setdefault(name, candidate) != candidate:
+        raise launch.InputError(f"{candidate}: a second database named {name}; the first is {found[name]}")
+  return list(found.values())
+
+
+def _templates(locations: list[str]) -> tuple[list[templates.WeightedTemplate], dict[str, int]]:
+  """The templates to draw from, and how many queries gave none, by reason."""
+  queries = (
+    [(example.db_id, example.query) for example in benchmarks.read_examples(_SEED_EXAMPLES.value)]
+    if _SEED_EXAMPLES.value
+    else []
+  )
+  queries += _read_log(_QUERY_LOG.value, locations) if _QUERY_LOG.value else []
+  source = _TEMPLATES.value
+  if source == "auto":
+    source = "seeds" if queries else "builtin"
+  if source in ("seeds", "both") and not queries:
+    raise launch.InputError(f"--templates={source} needs --seed_examples or --query_log")
+  if source == "builtin":
+    return list(pool.builtin_templates()), {}
+  places = {name_of(location): location for location in locations}
+  unknown = sorted({db_id for db_id, _ in queries} - set(places))
+  if unknown:
+    raise launch.InputError(f"the queries are of databases that --databases does not have: {', '.join(unknown[:5])}")
+  schemas = {db_id: read_schema(places[db_id]) for db_id in dict.fromkeys(db_id for db_id, _ in queries)}
+  extracted, reasons = templates.extract_templates([(query, schemas[db_id]) for db_id, query in queries])
+  if source == "both":
+    extracted = templates.mix_templates([extracted, pool.builtin_templates()])
+  if not extracted:
+    raise launch.InputError(f"none of the {len(queries)} queries gives a template: {reasons}")
+  return extracted, reasons
+
+
+def _read_log(path: str, locations: list[str]) -> list[tuple[str, str]]:
+  queries = []
+  for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    sql, _, db_id = line.partition("\t")
+    if not sql.strip():
+      continue
+    if not db_id.strip() and len(locations) > 1:
+      raise launch.InputError(f"{path}:{number}: which database? With several, each line needs a TAB and the db_id")
+    queries.append((db_id.strip() or name_of(locations[0]), sql.strip().rstrip(";")))
+  return queries
+
+
+if __name__ == "__main__":
+  launch.launch(main)
