@@ -108,7 +108,9 @@ def plural_of(phrase: str) -> str:
   if separator:
     return plural_of(head) + separator + rest
   before, _, word = phrase.rpartition(" ")
-  if word.lower() in wordings.UNCOUNTABLE or not word.isalpha():
+  if before and (word in wordings.TRAILING_WORDS or (word.endswith("ed") and word != "feed")):
+    return f"{plural_of(before)} {word}"
+  if word.lower() in wordings.UNCOUNTABLE or not word.isalpha() or word in wordings.TRAILING_WORDS:
     return phrase
   if word.isupper() and len(word) > 1:
     plural = word + "s"
@@ -231,19 +233,19 @@ def _table_name(table: Table, lexicon: frozenset[str], taken: collections.Counte
 
 def _column_name(column: Column, table: Table, table_name: TableName, lexicon: frozenset[str], own: set[str]) -> ColumnName:
   words = expand(split_identifier(column.name, lexicon))
-  full = singular_of(" ".join(words)) if words[0] != "number" else " ".join(words)
+  # A column of numbers called "wins" counts them: the word stays as it is.
+  number_like = words[0] == "number" or column.kind == "number"
+  full = " ".join(words) if number_like else singular_of(" ".join(words))
   owner = table_name.nouns[0].singular.split()
   short_words = list(words)
   if len(words) > len(owner) and [singular_of(w) for w in words[: len(owner)]] == owner:
     short_words = list(words[len(owner) :])
-  elif len(words) > 1 and singular_of(words[0]) == owner[-1]:
-    short_words = list(words[1:])
   if short_words[0] in ("of", "in", "is", "has") or short_words[-1] in wordings.PREPOSITIONS:
     short_words = list(words)
-  short = singular_of(" ".join(short_words)) if short_words[0] != "number" else " ".join(short_words)
+  short = " ".join(short_words) if number_like else singular_of(" ".join(short_words))
   tags = _tags(column, tuple(short_words))
-  full_nouns = [Noun(full, plural_of(full))]
-  short_nouns = [Noun(short, plural_of(short))]
+  full_nouns = [Noun(full, plural_of(singular_of(full)))]
+  short_nouns = [Noun(short, plural_of(singular_of(short)))]
   for synonym in _synonyms(full, own):
     full_nouns.append(Noun(synonym, plural_of(synonym)))
   for synonym in _synonyms(short, own):

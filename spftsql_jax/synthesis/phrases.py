@@ -14,7 +14,7 @@ from sqlglot import exp
 from spftsql_jax.databases.schema import Column, Table
 from spftsql_jax.synthesis import wordings
 from spftsql_jax.synthesis.naming import ColumnName, Noun, SchemaNames, plural_of, role_of
-from spftsql_jax.synthesis.query_meaning import Edge, Query, Ref, UnsupportedQuery
+from spftsql_jax.synthesis.query_meaning import Edge, Query, Ref, UnsupportedQuery, bare
 
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 _PLAIN_TEXT = re.compile(r"[A-Za-zÀ-ÿ0-9][\wÀ-ÿ\-&'./ ]*[\wÀ-ÿ]|\w")
@@ -442,7 +442,7 @@ def negated(operator: str) -> str:
 
 def is_value(node: exp.Expression) -> bool:
   """Whether a node is a literal, possibly negative, in parentheses or cast."""
-  node = node.unnest()
+  node = bare(node)
   if isinstance(node, (exp.Neg, exp.Cast)):
     return is_value(node.this)
   return isinstance(node, (exp.Literal, exp.Boolean))

@@ -144,6 +144,13 @@ def read_nested(node: exp.Expression, outer: Query) -> Query | SetQuery:
   return _read(node, outer.schema, outer)
 
 
+def bare(node: exp.Expression) -> exp.Expression:
+  """The expression without parentheses around it (a subquery keeps its own)."""
+  while isinstance(node, exp.Paren):
+    node = node.this
+  return node
+
+
 def own_columns(node: exp.Expression) -> list[exp.Column]:
   """The columns in an expression, those inside its subqueries left out."""
   if isinstance(node, exp.Column):
@@ -155,7 +162,7 @@ def conjuncts(node: exp.Expression | None) -> list[exp.Expression]:
   """The members of a tree of ANDs, parentheses removed."""
   if node is None:
     return []
-  node = node.unnest()
+  node = bare(node)
   if isinstance(node, exp.And):
     return conjuncts(node.this) + conjuncts(node.expression)
   return [node]
@@ -163,7 +170,7 @@ def conjuncts(node: exp.Expression | None) -> list[exp.Expression]:
 
 def disjuncts(node: exp.Expression) -> list[exp.Expression]:
   """The members of a tree of ORs, parentheses removed."""
-  node = node.unnest()
+  node = bare(node)
   if isinstance(node, exp.Or):
     return disjuncts(node.this) + disjuncts(node.expression)
   return [node]
@@ -291,7 +298,7 @@ def _positional(node: exp.Expression, query: Query) -> exp.Expression:
 
 def _order(tree: exp.Expression) -> list[tuple[exp.Expression, bool]]:
   order = tree.args.get("order")
-  return [(o.this.unnest(), bool(o.args.get("desc"))) for o in order.expressions] if order else []
+  return [(bare(o.this), bool(o.args.get("desc"))) for o in order.expressions] if order else []
 
 
 def _limit(tree: exp.Expression) -> int | None:

@@ -66,6 +66,8 @@ UNCOUNTABLE = frozenset(
   transport birth death weight height premises goods savings earnings details credits contents hours points grounds kids adults sales
   politics economics logistics wages""".split()
 ) - {"gender", "birth", "death", "weight", "height", "population", "enrollment", "inventory", "attendance"}
+# Column names may end in these; what is counted stands before them ("date sold", "dates sold").
+TRAILING_WORDS = frozenset("sold from to by at on in for of won lost paid held bought made left given taken drawn".split())
 IRREGULAR_PLURALS = {
   "status": "statuses", "bus": "buses", "gas": "gases", "campus": "campuses", "person": "people", "man": "men", "woman": "women",
   "child": "children", "id": "ids", "index": "indexes", "matrix": "matrices", "analysis": "analyses", "medium": "media",
@@ -229,6 +231,18 @@ MAKERS = frozenset(
   performer photographer architect supplier""".split()
 )
 EVENTS = frozenset("season year festival event tournament competition race concert semester term conference show exhibition game match".split())
+
+# What people do with a thing they own or make: noun of the thing -> (past, participle, base form).
+DEEDS = {
+  "order": ("placed", "placed", "place"), "purchase": ("made", "made", "make"), "payment": ("made", "made", "make"),
+  "donation": ("made", "made", "make"), "booking": ("made", "made", "make"), "reservation": ("made", "made", "make"),
+  "review": ("wrote", "written", "write"), "comment": ("wrote", "written", "write"), "article": ("wrote", "written", "write"),
+  "visit": ("had", "had", "have"), "appointment": ("had", "had", "have"), "loan": ("had", "had", "have"), "ticket": ("bought", "bought", "buy"),
+  "treatment": ("received", "received", "receive"), "prescription": ("received", "received", "receive"), "award": ("won", "won", "win"),
+  "prize": ("won", "won", "win"), "medal": ("won", "won", "win"), "course": ("took", "taken", "take"), "class": ("took", "taken", "take"),
+  "performance": ("gave", "given", "give"), "complaint": ("filed", "filed", "file"), "claim": ("filed", "filed", "file"),
+  "rating": ("gave", "given", "give"), "rental": ("made", "made", "make"), "transaction": ("made", "made", "make"),
+}  # fmt: skip
 
 NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
