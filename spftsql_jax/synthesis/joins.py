@@ -28,7 +28,7 @@ class Edge:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-  """One more row source of a join: `node` joined to the earlier `to` along `edge`; `upwards` where `node` is the edge's parent."""
+  """One more source of a join: `node` joined to the earlier `to` along `edge`; `upwards` where `node` is the edge's parent."""
 
   node: str
   table: str
@@ -54,13 +54,16 @@ class JoinTree:
 
 
 class JoinGraph:
-  """The tables of a schema as a graph whose edges are the foreign keys."""
+  """The tables of a schema as a graph whose edges are the foreign keys.
+
+  Tables without rows are left out: a join through one of them is always empty.
+  """
 
   def __init__(self, schema: Schema):
     self.edges: list[Edge] = []
-    self.tables = [table.name.lower() for table in schema.tables]
-    known = {table.name.lower(): table for table in schema.tables}
-    for table in schema.tables:
+    known = {table.name.lower(): table for table in schema.tables if table.row_count}
+    self.tables = list(known)
+    for table in known.values():
       for key in table.foreign_keys:
         parent = known.get(key.referred_table.lower())
         if parent is None:

@@ -6,7 +6,7 @@ A template is SQL without FROM and JOIN whose columns and values are slots. Its 
 
   a, b, c       tables; a2 is a second row of the same table (a self join); a_outer is `a` of the enclosing query
   a.num1        a column slot: a kind and a number; the same number is the same column
-  b.ref2_key1   a foreign key that refers to slot 1 (b.ref2_ref1: both refer to the same key)
+  b.ref2_key1   a foreign key that refers to slot 1 (b.ref2_ref1: both refer to the same key; b.ref2_a: it refers to a row of a)
   :num1         a value of slot 1; :num1_2 another one; :count a number of rows; :limit a LIMIT
   COUNT(b.*)    COUNT(*) over a join in which `b` takes part even where none of its columns is named
   LINKED(b)     a condition: a row of `b` belongs to it (an inner join); OPTIONAL(b): a left join to `b`
@@ -28,7 +28,7 @@ from sqlglot.dialects.sqlite import SQLite
 KINDS = ("name", "text", "cat", "num", "date", "bool", "any", "other", "key", "ref")
 
 _KIND_PATTERN = "|".join(KINDS)
-_SLOT = re.compile(rf"^({_KIND_PATTERN})(\d+)(?:_(key|ref)(\d+))?$")
+_SLOT = re.compile(rf"^({_KIND_PATTERN})(\d+)(?:_(?:(key|ref)(\d+)|([a-z])))?$")
 _VALUE = re.compile(rf"^({_KIND_PATTERN})(\d+)(?:_(\d+))?$")
 _FREE_VALUE = re.compile(r"^(count|limit)(?:_(\d+))?$")
 _LETTER = re.compile(r"^([a-z])(\d?)(_outer)?$")
@@ -114,6 +114,7 @@ class Slot:
   letter: str
   kind: str
   refers_to: int | None
+  refers_to_table: str | None
   uses: frozenset[str]
 
 
@@ -175,7 +176,7 @@ def canonical_text(text: str) -> str:
   numbers: dict[str, int] = {}
   values: dict[str, str] = {}
   per_slot: dict[str, int] = {}
-  referents: dict[str, tuple[str, str]] = {}
+  referents: dict[str, tuple[str | None, ...]] = {}
 
   def letter_of(token: str) -> str:
     letter, instance, outer = _LETTER.match(token).groups()
@@ -203,7 +204,8 @@ def canonical_text(text: str) -> str:
     if _LETTER.match(word) and (after == "." or (before == "(" and tokens[index - 2].text in ("LINKED", "OPTIONAL"))):
       pieces.append(("", letter_of(word)))
     elif before == "." and (match := _SLOT.match(word)):
-      referents[match[2]] = (match[3], match[4]) if match[4] else referents.get(match[2], ("", ""))
+      if match[4] or match[5]:
+        referents[match[2]] = match.groups()[2:]
       pieces.append(("slot", f"{match[1]} {match[2]}"))
       number_of(match[2])
     elif before == ":" and (_VALUE.match(word) or _FREE_VALUE.match(word)):
@@ -214,9 +216,12 @@ def canonical_text(text: str) -> str:
   pieces.append(("", text[position:]))
 
   def slot_text(kind: str, number: str) -> str:
-    target_kind, target = referents.get(number, ("", ""))
-    # Of two foreign keys that refer to the same key, the later one says so, whatever the writer chose.
-    suffix = f"_{target_kind}{numbers[target]}" if target in numbers else ""
+    target_kind, target, table = referents.get(number, (None, None, None))
+    suffix = ""
+    if target in numbers:
+      suffix = f"_{target_kind}{numbers[target]}"
+    elif table in letters:
+      suffix = f"_{letters[table]}"
     return f"{kind}{numbers[number]}{suffix}"
 
   return "".join(slot_text(*piece.split()) if what == "slot" else piece for what, piece in pieces)
@@ -233,18 +238,18 @@ def compile_template(text: str) -> Compiled:
   index_of = {id(select): index for index, select in enumerate(selects)}
   parents = [_enclosing(select, index_of) for select in selects]
   scopes = [_read_scope(select, parents[index], index_of) for index, select in enumerate(selects)]
-  slots = _read_slots(tree, index_of, parents, scopes)
+  slots = _read_slots(tree)
   values = _read_values(tree, index_of, parents, slots)
   segments = _segments(tree, index_of, parents)
   return Compiled(slots=slots, values=tuple(values), scopes=tuple(scopes), segments=segments)
 
 
-def parse_slot(name: str) -> tuple[str, int, int | None]:
-  """Kind, number and referred slot of a slot's name. Raises UnsupportedTemplate."""
+def parse_slot(name: str) -> tuple[str, int, int | None, str | None]:
+  """Kind, number, slot referred to and table referred to, of a slot's name. Raises UnsupportedTemplate."""
   match = _SLOT.match(name)
   if not match:
     raise UnsupportedTemplate(f"{name!r} is not a column slot")
-  return match[1], int(match[2]), int(match[4]) if match[4] else None
+  return match[1], int(match[2]), int(match[4]) if match[4] else None, match[5]
 
 
 def _enclosing(node: exp.Expression, index_of: dict[int, int]) -> int:
@@ -257,7 +262,7 @@ def _enclosing(node: exp.Expression, index_of: dict[int, int]) -> int:
 
 
 def _scope_of(node: exp.Expression, index_of: dict[int, int], parents: list[int]) -> int:
-  """The scope whose table a node names: its SELECT, the one around it for `x_outer`, the first one in a set operation's ORDER BY."""
+  """The scope whose table a node names: its SELECT, the one around it for `x_outer`, the first of a set operation."""
   scope = _enclosing(node, index_of)
   if scope == -1:
     return 0
@@ -307,24 +312,22 @@ def _enclosing_of_index(index: int, root: exp.Expression, index_of: dict[int, in
   return -1
 
 
-def _read_slots(tree, index_of, parents, scopes) -> dict[int, Slot]:
-  found: dict[int, tuple[str, str, int | None, set[str]]] = {}
+def _read_slots(tree: exp.Expression) -> dict[int, Slot]:
+  slots: dict[int, Slot] = {}
   for column in tree.find_all(exp.Column, bfs=False):
     if not column.table or isinstance(column.this, exp.Star):
       continue
-    kind, number, refers_to = parse_slot(column.name)
+    kind, number, refers_to, table = parse_slot(column.name)
     letter = _LETTER.match(column.table)
     if not letter:
       raise UnsupportedTemplate(f"{column.table!r} is not a table of a template")
-    _, _, referred, uses = found.setdefault(number, (letter[1], kind, refers_to, set()))
-    if found[number][0] != letter[1] or found[number][1] != kind:
+    known = slots.get(number, Slot(number, letter[1], kind, None, None, frozenset()))
+    if (known.letter, known.kind) != (letter[1], kind):
       raise UnsupportedTemplate(f"slot {number} stands for two columns")
-    if refers_to is not None and referred is None:
-      found[number] = (letter[1], kind, refers_to, uses)
-    uses |= _uses(column)
-  return {
-    number: Slot(number, letter, kind, refers_to, frozenset(uses)) for number, (letter, kind, refers_to, uses) in found.items()
-  }
+    slots[number] = Slot(
+      number, known.letter, kind, known.refers_to or refers_to, known.refers_to_table or table, known.uses | _uses(column)
+    )
+  return slots
 
 
 _COMPARISONS = {exp.EQ: "EQ", exp.NEQ: "NEQ", exp.GT: "GT", exp.GTE: "GTE", exp.LT: "LT", exp.LTE: "LTE"}

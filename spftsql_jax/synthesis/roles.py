@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from spftsql_jax.databases.schema import Column, Schema, Table
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_NUMBER = re.compile(r"^-?\d+(\.\d+)?$")
 _ID_WORDS = frozenset({"id", "ids", "uuid", "guid", "key", "pk"})
-_NOT_ID_WORDS = frozenset({"paid", "bid", "valid", "grid", "aid", "said", "raid", "fluid", "solid", "hybrid"})
+_NOT_NUMBER = re.compile(r"^-?\d+(\.\d+)?$")
+_ID_WORDS = frozenset({"paid", "bid", "valid", "grid", "aid", "said", "raid", "fluid", "solid", "hybrid"})
 _NAME_WORDS = frozenset({"name", "title", "label", "fullname", "headline", "nickname", "username", "lastname", "surname"})
 # Numbers that name something: their sum or average means nothing.
 _CODE_WORDS = frozenset(
@@ -64,7 +66,7 @@ class Role:
     unique: no two rows share a value.
     name_score: 0 where the column does not name its row, up to 1 where it clearly does.
     category_score: 0 where its values are all different, up to 1 for a handful of values over many rows.
-    measure: a number that may be summed and averaged.
+    measure: a number (in a text column: text of digits) that may be summed and averaged.
   """
 
   kind: str
@@ -94,6 +96,11 @@ def column_roles(schema: Schema) -> Mapping[tuple[str, str], Role]:
     for column in table.columns:
       roles[(table.name.lower(), column.name.lower())] = _role(table, column, key_column, in_foreign, foreign)
   return roles
+
+
+def _holds_numbers(column: Column) -> bool:
+  """A text column of numbers, which SQLite sums and averages all the same."""
+  return bool(column.samples) and all(_NUMBER.match(str(sample)) for sample in column.samples)
 
 
 def _is_unique(table: Table, column: Column) -> bool:
@@ -137,7 +144,8 @@ def _role(table: Table, column: Column, key_column: str | None, in_foreign: set[
     coded = bool(_CODE_WORDS.intersection(words)) and not _QUANTITY_WORDS.intersection(words)
     return Role("num", unique=unique, category_score=0.5 * category, measure=not coded)
   if column.kind == "text":
-    return Role("text", unique=unique, name_score=_name_score(table, column, words), category_score=category)
+    name_score = _name_score(table, column, words)
+    return Role("text", unique=unique, name_score=name_score, category_score=category, measure=_holds_numbers(column))
   if column.kind == "boolean":
     return Role("bool", category_score=0.3)
   return Role(column.kind, unique=unique)

@@ -1,7 +1,7 @@
 """Filling a template: tables, columns, joins and values for its slots.
 
-The first column is drawn freely, the next tables by their distance in the schema (weight decay ** (distance - 1)), as in Hu et al.
-2023 (arXiv 2212.08785); types are kept, and the role of a column is respected (`roles.py`).
+The first column is drawn freely, the next tables by their distance in the schema (weight decay ** (distance - 1)), as in Hu et
+al. 2023 (arXiv 2212.08785); types are kept, and the role of a column is respected (`roles.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import random
 import re
 
 import sqlglot
-from sqlglot import exp
 from sqlglot.dialects.sqlite import SQLite
 
 from spftsql_jax.databases.schema import Schema
@@ -115,6 +114,10 @@ class Filler:
         weight = 0.0
       if weight > 0:
         found.append((name, weight))
+    if kind == "name":
+      # Where a column clearly names the row, no other does.
+      clear = max((weight for _, weight in found), default=0.0)
+      found = [(name, weight) for name, weight in found if weight >= 0.4 * clear]
     return tuple(found)
 
   def _choose_columns(self, compiled: notation.Compiled, tables: dict[str, str], rng: random.Random) -> dict[int, str]:
@@ -136,6 +139,13 @@ class Filler:
     table = tables[slot.letter]
     taken = {columns[number] for number, other in compiled.slots.items() if other.letter == slot.letter and number in columns}
     options = [(name, weight) for name, weight in self._candidates(table, slot.kind, slot.uses) if name not in taken]
+    if slot.refers_to_table is not None:
+      keys = self._keys_to(table, tables[slot.refers_to_table])
+      options = [option for option in options if option[0] in keys]
+    elif slot.kind == "ref":
+      # A key to a table of the query would say so in its slot.
+      elsewhere = {tables[letter] for letter in tables if letter != slot.letter}
+      options = [option for option in options if (self._roles[(table, option[0])].refers_to or ("",))[0] not in elsewhere]
     if not options:
       raise CannotFill(f"no {slot.kind} column left in a table")
     columns[slot.number] = _draw(options, rng)
@@ -154,6 +164,10 @@ class Filler:
       raise CannotFill("no foreign key between the tables")
     columns[slot.number], columns[target.number] = _draw(options, rng)
 
+  def _keys_to(self, table: str, target: str) -> set[str]:
+    """The columns of a table that are a foreign key to another."""
+    return {edge.columns[0].lower() for edge in self.graph.edges_between(table, target) if len(edge.columns) == 1}
+
   def _references(self, table: str, target: str) -> list[tuple[str, str]]:
     """Pairs of columns, one of each table, of which the first refers to the second or both refer to the same key."""
     pairs = [
@@ -161,11 +175,11 @@ class Filler:
       for edge in self.graph.edges_between(table, target)
       if len(edge.columns) == 1
     ]
-    for own in self.graph.edges:
-      for other in self.graph.edges:
-        if own.child == table and other.child == target and own != other and len(own.columns) == len(other.columns) == 1:
-          if (own.parent, own.referred_columns) == (other.parent, other.referred_columns):
-            pairs.append((own.columns[0].lower(), other.columns[0].lower()))
+    single = [edge for edge in self.graph.edges if len(edge.columns) == 1]
+    for own, other in itertools.product(single, single):
+      same_key = (own.parent, own.referred_columns) == (other.parent, other.referred_columns)
+      if same_key and own.child == table and other.child == target and own != other:
+        pairs.append((own.columns[0].lower(), other.columns[0].lower()))
     return pairs
 
   # Tables.
@@ -204,18 +218,16 @@ class Filler:
   def _nearness(self, letter, table, chosen, compiled, needs, decay) -> float:
     """How well a table goes with those chosen: near, and on the side of the relation that the template speaks of."""
     weight = 1.0
+    table_of = {**chosen, letter: table}
     for slot in itertools.chain(needs[letter], *(needs[other] for other in chosen)):
-      if slot.refers_to is None:
+      target = compiled.slots[slot.refers_to].letter if slot.refers_to is not None else slot.refers_to_table
+      # A letter is its own target in a key of a table to itself, which needs no second table.
+      if target is None or letter not in (slot.letter, target) or slot.letter == target:
         continue
-      target = compiled.slots[slot.refers_to]
-      pair = {slot.letter: tables for tables in [table if slot.letter == letter else chosen.get(slot.letter)] if tables}
-      other = table if target.letter == letter else chosen.get(target.letter)
-      if (
-        letter in (slot.letter, target.letter)
-        and slot.letter in pair
-        and other
-        and not self._references(pair[slot.letter], other)
-      ):
+      if slot.letter not in table_of or target not in table_of:
+        continue
+      fits = self._references if slot.refers_to is not None else self._keys_to
+      if not fits(table_of[slot.letter], table_of[target]):
         return 0.0
     for scope in compiled.scopes:
       own = [name for name in scope.letters if name[0] == letter]
@@ -238,9 +250,9 @@ class Filler:
       other_is_many = name[0] in scope.counted or any(slot.uses & _AGGREGATES for slot in needs[name[0]])
       parent, child = self._is_parent(table, other), self._is_parent(other, table)
       if is_many and not other_is_many:
-        weight *= 1.0 if child or not parent else 0.01
+        weight *= 1.0 if child else 0.3 if not parent else 0.01
       elif other_is_many and not is_many:
-        weight *= 1.0 if parent or not child else 0.01
+        weight *= 1.0 if parent else 0.3 if not child else 0.01
       elif not mentioned:
         # LINKED to a parent says next to nothing: nearly every row has one.
         weight *= 0.01 if parent else 1.0
@@ -323,6 +335,7 @@ class _Rendering:
     self._aliases = self._make_aliases()
     self._literals: dict[str, str] = {}
     self._values: dict[int, set] = {}
+    self._lower_bounds: dict[int, object] = {}
     self._witnesses: dict[int, dict[str, tuple]] = {}
 
   def finish(self) -> Filled:
@@ -409,11 +422,10 @@ class _Rendering:
     parts = [source(tree.root, tree.root_table)]
     tables = tree.tables()
     for step in tree.steps:
-      near, far = (
-        (step.edge.referred_columns, step.edge.columns) if not step.upwards else (step.edge.columns, step.edge.referred_columns)
-      )
+      near, far = _columns_of(step)
       conditions = [
-        f"{aliases[step.to]}.{self._filler.name(tables[step.to], left)} = {aliases[step.node]}.{self._filler.name(step.table, right)}"
+        f"{aliases[step.to]}.{self._filler.name(tables[step.to], left)}"
+        f" = {aliases[step.node]}.{self._filler.name(step.table, right)}"
         for left, right in zip(near, far, strict=True)
       ]
       kind = "LEFT JOIN" if step.node in optional else "JOIN"
@@ -441,6 +453,10 @@ class _Rendering:
       else:
         kind = self._filler.role(table, column).kind
         value = literals.choose_plain(slot, stored, column, kind, witness, taken, rng)
+        if slot.operator == "LOW":
+          self._lower_bounds[number] = value
+        elif slot.operator == "HIGH" and number in self._lower_bounds and not self._lower_bounds[number] < value:
+          raise CannotFill("an empty range")
     taken.add(value)
     return value
 
@@ -480,9 +496,7 @@ class _Rendering:
       root = known if known is not None and attempt < 3 else rows[self._rng.randrange(len(rows))]
       found = {tree.root: root}
       for step in tree.steps:
-        near, far = (
-          (step.edge.columns, step.edge.referred_columns) if step.upwards else (step.edge.referred_columns, step.edge.columns)
-        )
+        near, far = _columns_of(step)
         table = tree.tables()[step.to]
         values = tuple(stored[table].value(found[step.to], name) for name in near)
         matching = stored[step.table].matching(far, values) if None not in values else []
@@ -494,7 +508,7 @@ class _Rendering:
     return {}
 
 
-def output_columns(sql: str, dialect: str) -> int:
-  """Number of columns that a query returns, as far as its text tells."""
-  tree = sqlglot.parse_one(sql, read=dialect)
-  return len(tree.selects) if isinstance(tree, exp.Query) else 0
+def _columns_of(step: joins.Step) -> tuple[tuple[str, ...], tuple[str, ...]]:
+  """The columns that a step compares: of the source that is there, and of the one it adds."""
+  edge = step.edge
+  return (edge.columns, edge.referred_columns) if step.upwards else (edge.referred_columns, edge.columns)

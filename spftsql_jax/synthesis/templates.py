@@ -90,6 +90,9 @@ class Extractor:
     # The new tree gets its slots while the old one is walked, so that every scope still sees its own FROM.
     rewriting = _Rewriting(self._roles, self._columns)
     rewriting.rewrite(tree, None)
+    rewriting.mark_references(tree)
+    for item in tree.find_all(exp.Ordered):
+      item.set("desc", item.args.get("desc") or None)
     text = canonical_text(write_sql(tree))
     compile_template(text)
     return Template(text)
@@ -161,7 +164,9 @@ class _Rewriting:
       return
     for join in joins:
       conditions += self._read_join(join, scope)
-      commas = commas or not (join.args.get("on") or join.args.get("using") or join.args.get("method"))
+      on = join.args.get("on")
+      bare = on is None or (isinstance(on, exp.Boolean) and on.this)
+      commas = commas or (bare and not (join.args.get("using") or join.args.get("method")))
     if commas and select.args.get("where"):
       self._take_comma_joins(select, scope)
     for condition in conditions:
@@ -210,6 +215,8 @@ class _Rewriting:
       pair = self._connection(condition, scope)
       if pair:
         scope.joined.append(pair)
+      elif isinstance(condition, exp.Boolean) and condition.this:
+        pass  # JOIN without ON; its condition may stand in a later ON or in WHERE.
       elif "LEFT" in kind:
         raise UnsupportedTemplate("a condition in LEFT JOIN")
       else:
@@ -329,19 +336,29 @@ class _Rewriting:
     column.replace(exp.Column(this=exp.to_identifier(self._slot_name(table, column.name.lower())), table=qualifier))
 
   def _slot_name(self, table: str, column: str) -> str:
-    role = self._roles[(table, column)]
     number = self._numbers.setdefault((table, column), len(self._numbers) + 1)
-    name = f"{role.kind}{number}"
-    if role.refers_to is None:
-      return name
-    # A foreign key says which slot it refers to: the key itself, or else the first other foreign key to the same key.
-    if role.refers_to in self._numbers:
-      target = self._roles.get(role.refers_to)
-      return f"{name}_{'key' if target and target.kind == 'key' else 'ref'}{self._numbers[role.refers_to]}"
-    for (other_table, other_column), other in self._numbers.items():
-      if other < number and self._roles[(other_table, other_column)].refers_to == role.refers_to:
-        return f"{name}_ref{other}"
-    return name
+    return f"{self._roles[(table, column)].kind}{number}"
+
+  def mark_references(self, tree: exp.Expression) -> None:
+    """Lets each foreign key slot say what it refers to: a slot, or a table of the query, or what another one refers to."""
+    suffixes: dict[str, str] = {}
+    for (table, column), number in self._numbers.items():
+      role = self._roles[(table, column)]
+      if role.refers_to is None:
+        continue
+      suffix = ""
+      if role.refers_to in self._numbers and role.refers_to != (table, column):
+        kind = self._roles[role.refers_to].kind
+        suffix = f"_{'key' if kind == 'key' else 'ref'}{self._numbers[role.refers_to]}" if kind in ("key", "ref") else ""
+      elif role.refers_to[0] in self._letters and role.refers_to[0] != table:
+        suffix = f"_{self._letters[role.refers_to[0]]}"
+      else:
+        same = [n for key, n in self._numbers.items() if n < number and self._roles[key].refers_to == role.refers_to]
+        suffix = f"_ref{same[0]}" if same else ""
+      suffixes[f"{role.kind}{number}"] = suffix
+    for column in tree.find_all(exp.Column):
+      if column.table and column.name in suffixes:
+        column.this.set("this", column.name + suffixes[column.name])
 
   def _rewrite_literal(self, literal: exp.Expression) -> None:
     parent = literal.parent
@@ -361,7 +378,7 @@ class _Rewriting:
     if isinstance(other, exp.Count) or other.find(exp.Count):
       node.replace(exp.Placeholder(this=self._value_name("count", literal.name)))
     elif column is not None and column.table and not isinstance(column.this, exp.Star):
-      kind, number, _ = parse_slot(column.name)
+      kind, number, _, _ = parse_slot(column.name)
       node.replace(exp.Placeholder(this=self._value_name(f"{kind}{number}", node.sql())))
 
   def _value_name(self, base: str, value: str) -> str:
