@@ -60,6 +60,12 @@ class Executor:
   def __exit__(self, *unused: object) -> None:
     self.close()
 
+  def start(self) -> None:
+    """Starts all workers now, so that they are ready when the first work comes; else they start with it."""
+    with self._lock:
+      while len(self._workers) < self._size:
+        self._workers.append(_Worker(self._memory_bytes))
+
   def close(self) -> None:
     """Ends the workers. The executor cannot be used afterwards."""
     self._closed = True
@@ -131,8 +137,9 @@ class Executor:
     if progress is not None and len(jobs) > len(waiting):
       progress(len(jobs) - len(waiting))
     if waiting:
-      # Statements of one database in a row: its connection and cached pages serve them all.
-      queue = deque(sorted(waiting.items(), key=lambda item: item[1][0]))
+      # Statements of one database in a row: its connection and cached pages serve them all. Large databases first, so that at
+      # the end no worker sits on the slow ones while the others have nothing left to do.
+      queue = deque(sorted(waiting.items(), key=lambda item: (-_file_size(item[1][1]), item[1][0])))
       self._run(queue, answers, progress)
     return [answers[key] for key in keys]
 
@@ -202,6 +209,10 @@ class Executor:
     each.stop()
     if each in self._workers:
       self._workers.remove(each)
+
+
+def _file_size(identity: tuple) -> int:
+  return identity[1] if len(identity) > 1 else 0
 
 
 class _Worker:
@@ -297,17 +308,15 @@ class _Worker:
       self._process.kill()
 
   def stop(self) -> None:
-    """Ends the process and closes the pipes."""
+    """Ends the process, which holds nothing that is worth saving, and closes the pipes."""
+    if self._process.poll() is None:
+      self._process.kill()
     for pipe in (self._process.stdin, self._process.stdout):
       try:
         pipe.close()
       except OSError:
         pass
-    try:
-      self._process.wait(timeout=1.0)
-    except subprocess.TimeoutExpired:
-      self._process.kill()
-      self._process.wait()
+    self._process.wait()
 
 
 class _ResultCache:

@@ -77,7 +77,7 @@ def spider_match(gold: Rows, predicted: Rows, ordered: bool) -> bool:
   That evaluator tries the permutations one after the other. Here a column may only stand for one with the same bag of values,
   and the columns are assigned one by one, the most telling first, giving up as soon as the rows read so far differ as bags.
   """
-  if not gold and not predicted:
+  if gold is predicted or (not gold and not predicted):
     return True
   if len(gold) != len(predicted):
     return False
@@ -85,7 +85,7 @@ def spider_match(gold: Rows, predicted: Rows, ordered: bool) -> bool:
   if len(predicted[0]) != width:
     return False
   # Identical in value and type: the common case, and it passes every test below.
-  if repr(gold) == repr(predicted):
+  if gold == predicted and repr(gold) == repr(predicted):
     return True
   if not _same_unordered_rows(gold, predicted, ordered):
     return False

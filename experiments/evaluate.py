@@ -1,0 +1,226 @@
+"""Scores predicted SQL by execution.
+
+    python experiments/evaluate.py --examples=dev.json --predictions=predicted.sql --databases=database \
+      --comparison=spider --output=scores.json
+
+Examples are Spider- or BIRD-style JSON; predictions are one SQL a line in their order (a TAB and what follows it is ignored;
+a blank line is a wrong answer), or BIRD's JSON object of numbered answers. Databases lie in DIR/<db_id>/<db_id>.sqlite; with
+--metrics=ts all other *.sqlite in that folder are further instances, on which an answer must agree too.
+
+Comparisons: spider (Spider's test-suite evaluator), bird (BIRD's script), strict (rows with duplicates, columns in order;
+rows in order where the gold query orders them). The output holds each verdict, the accuracy in [0, 1] with its 95 % interval,
+the accuracy by hardness, and every deliberate divergence from the official script that was met. VES, R-VES and Soft-F1 are in
+percent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import launch
+from absl import flags
+
+from spftsql_jax.databases.executor import Executor
+from spftsql_jax.evaluation import metrics, scoring
+from spftsql_jax.examples import benchmarks
+
+_EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
+_PREDICTIONS = flags.DEFINE_string("predictions", None, "File of predictions.", required=True)
+_DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
+_COMPARISON = flags.DEFINE_enum("comparison", "strict", ["spider", "bird", "strict"], "How results are compared.")
+_METRICS = flags.DEFINE_list("metrics", ["ex"], "Measures: ex, ts, ves, r_ves, soft_f1.")
+_WORKERS = flags.DEFINE_integer("workers", min(8, os.cpu_count() or 1), "Worker processes.", lower_bound=1)
+_TIMEOUT_S = flags.DEFINE_float("timeout_s", 30.0, "Time limit of a query in seconds.", lower_bound=0.01)
+_KEEP_DISTINCT = flags.DEFINE_bool("keep_distinct", False, "With --comparison=spider: keep DISTINCT in both queries.")
+_TIMING_RUNS = flags.DEFINE_integer("timing_runs", 5, "Runs of each query for ves and r_ves (BIRD: 100).", lower_bound=1)
+
+_KNOWN_METRICS = ("ex", "ts", "ves", "r_ves", "soft_f1")
+
+
+def main() -> None:
+  begin = time.perf_counter()
+  wanted = [name.strip().lower() for name in _METRICS.value]
+  for name in wanted:
+    if name not in _KNOWN_METRICS:
+      raise launch.InputError(f"--metrics: unknown measure {name!r}; known are {', '.join(_KNOWN_METRICS)}")
+  output = Path(_OUTPUT.value)
+  if not output.resolve().parent.is_dir():
+    raise launch.InputError(f"{output.parent}: no such folder for --output")
+  # The workers start while the files are read.
+  with Executor(workers=_WORKERS.value) as executor:
+    executor.start()
+    report = _evaluate(executor, wanted)
+  report["seconds"] = round(time.perf_counter() - begin, 3)
+  unfinished = output.with_name(output.name + ".unfinished")
+  unfinished.write_text(_to_json(report), encoding="utf-8")
+  unfinished.replace(output)
+  low, high = report["ci95"]
+  print(
+    f"execution accuracy {100 * report['execution_accuracy']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f}, "
+    f"n = {report['count']}, {_COMPARISON.value}), {report['seconds']:.2f} s"
+  )
+
+
+def _evaluate(executor: Executor, wanted: list[str]) -> dict:
+  examples = benchmarks.read_examples(_EXAMPLES.value)
+  predictions = _read_predictions(Path(_PREDICTIONS.value), len(examples))
+  places = {db_id: _instances(db_id, "ts" in wanted) for db_id in benchmarks.database_ids(examples)}
+  queries = [(example.query, predicted) for example, predicted in zip(examples, predictions, strict=True)]
+  locations = [places[example.db_id] for example in examples]
+  with _progress_bar(len(queries)) as bar:
+    verdicts = scoring.score_predictions(
+      queries,
+      locations,
+      executor,
+      _COMPARISON.value,
+      _TIMEOUT_S.value,
+      keep_distinct=_KEEP_DISTINCT.value,
+      suite="ts" in wanted,
+      progress=bar.update,
+      keep_rows="soft_f1" in wanted,
+    )
+  report = _report(examples, verdicts)
+  if "ts" in wanted:
+    report["test_suite_accuracy"] = _share(sum(bool(verdict.suite_correct) for verdict in verdicts), len(verdicts))
+  if "soft_f1" in wanted:
+    scores = [metrics.soft_f1(v.gold.rows, v.predicted.rows) if v.gold.ok and v.predicted.ok else 0.0 for v in verdicts]
+    report["soft_f1"] = 100 * _share(sum(scores), len(scores))
+  if "ves" in wanted or "r_ves" in wanted:
+    ratios = _time_ratios(verdicts, locations)
+    report["timing_runs"] = _TIMING_RUNS.value
+    if "ves" in wanted:
+      report["ves"] = metrics.valid_efficiency_score(ratios)
+    if "r_ves" in wanted:
+      report["r_ves"] = metrics.reward_based_ves(ratios)
+  return report
+
+
+def _read_predictions(path: Path, count: int) -> list[str]:
+  """One SQL for each example. Bytes that are not UTF-8 stay in the text as surrogates, which no engine runs."""
+  text = path.read_bytes().decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
+  if path.suffix == ".json":
+    lines = _read_numbered(path, text, count)
+  else:
+    lines = text.split("\n")
+    if lines[-1] == "":
+      lines.pop()
+    # Blank lines at the end are no answers where there are enough without them.
+    while len(lines) > count and not lines[-1].strip():
+      lines.pop()
+  if len(lines) != count:
+    raise launch.InputError(f"{path}: {len(lines)} predictions for {count} examples (one SQL a line, in the examples' order)")
+  return [line.strip("\r\n ").split("\t")[0].strip() for line in lines]
+
+
+def _read_numbered(path: Path, text: str, count: int) -> list[str]:
+  """BIRD's format: {"0": "SQL<TAB>----- bird -----<TAB>db_id", ...}; a number that is missing is a blank answer."""
+  try:
+    record = json.loads(text)
+  except json.JSONDecodeError as error:
+    raise launch.InputError(f"{path}:{error.lineno}: not JSON ({error.msg})") from error
+  if not isinstance(record, dict) or not all(key.isdecimal() and int(key) < count for key in record):
+    raise launch.InputError(f"{path}: expected a JSON object with numbers below {count} as keys")
+  # Line breaks inside an answer are white space; a TAB ends it as in the other format.
+  answers = [record.get(str(i), "") for i in range(count)]
+  return [" ".join(answer.split("\t")[0].split("\n")) if isinstance(answer, str) else "" for answer in answers]
+
+
+def _instances(db_id: str, with_suite: bool) -> list[str]:
+  """The database, and behind it the other instances in its folder."""
+  main_path = benchmarks.find_database(_DATABASES.value, db_id)
+  others = sorted(path for path in main_path.parent.glob("*.sqlite") if path != main_path) if with_suite else []
+  return [os.fspath(path) for path in (main_path, *others)]
+
+
+def _share(successes: float, count: int) -> float:
+  return successes / count if count else 0.0
+
+
+def _report(examples: list, verdicts: list[scoring.Verdict]) -> dict:
+  correct = sum(verdict.correct for verdict in verdicts)
+  low, high = metrics.wilson_interval(correct, len(verdicts))
+  levels = {query: metrics.hardness(query) for query in {example.query for example in examples}}
+  counts: Counter = Counter()
+  right: Counter = Counter()
+  met: dict[str, list[int]] = {}
+  per_example = []
+  for i, (example, verdict) in enumerate(zip(examples, verdicts, strict=True)):
+    level = levels[example.query]
+    counts[level] += 1
+    right[level] += verdict.correct
+    if verdict.divergence:
+      met.setdefault(verdict.divergence, []).append(i)
+    entry = {"index": i, "correct": verdict.correct, "status": verdict.status, "message": verdict.message, "hardness": level}
+    if verdict.suite_correct is not None:
+      entry["suite_correct"] = verdict.suite_correct
+    per_example.append(entry)
+  return {
+    "execution_accuracy": _share(correct, len(verdicts)),
+    "ci95": [low, high],
+    "count": len(verdicts),
+    "comparison": _COMPARISON.value,
+    "by_hardness": {
+      level: {"count": counts[level], "execution_accuracy": _share(right[level], counts[level])}
+      for level in ("easy", "medium", "hard", "extra")
+    },
+    "divergences": [
+      {"name": name, "explanation": scoring.DIVERGENCES[name], "indices": indices} for name, indices in sorted(met.items())
+    ],
+    "per_example": per_example,
+  }
+
+
+def _to_json(report: dict) -> str:
+  """The report as JSON, one example a line."""
+  head = json.dumps({key: value for key, value in report.items() if key != "per_example"}, indent=1)
+  lines = ",\n  ".join(json.dumps(entry) for entry in report["per_example"])
+  return f'{head[:-2]},\n "per_example": [\n  {lines}\n ]\n}}\n'
+
+
+def _time_ratios(verdicts: list[scoring.Verdict], locations: list[list[str]]) -> list[float]:
+  """Gold time by predicted time of each question, 0 where the answer is wrong; all runs one after the other in one worker."""
+  runs = _TIMING_RUNS.value
+  ratios = []
+  with Executor(workers=1, cache_mb=0) as executor, _progress_bar(len(verdicts)) as bar:
+    for verdict, place in zip(verdicts, locations, strict=True):
+      ratio = 0.0
+      if verdict.correct:
+        # A text that differs in white space is another text to the executor: each one is really run.
+        jobs = [(place[0], sql + "\n" * run) for run in range(runs) for sql in (verdict.gold_sql + " ", verdict.predicted_sql)]
+        results = executor.execute_many(jobs, _TIMEOUT_S.value, scoring.MAX_ROWS, scoring.MAX_BYTES)
+        if all(result.ok for result in results):
+          seconds = [result.seconds for result in results]
+          ratio = metrics.time_ratio(seconds[0::2], seconds[1::2])
+      ratios.append(ratio)
+      bar.update(1)
+  return ratios
+
+
+def _progress_bar(total: int):
+  """A bar on a terminal, and nothing (not even the import) elsewhere."""
+  if sys.stderr.isatty():
+    import tqdm
+
+    return tqdm.tqdm(total=total, desc="evaluate", unit="question")
+  return _NoBar()
+
+
+class _NoBar:
+  def __enter__(self) -> _NoBar:
+    return self
+
+  def __exit__(self, *unused: object) -> None:
+    pass
+
+  def update(self, count: int) -> None:
+    pass
+
+
+if __name__ == "__main__":
+  launch.launch(main)
