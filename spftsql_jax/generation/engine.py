@@ -10,9 +10,11 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import itertools
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +26,7 @@ from spftsql_jax.generation.sampling import Sampler, Sampling
 from spftsql_jax.models.log_probs import answer_log_probs
 from spftsql_jax.models.transformer import Decoder, Params
 
+T = TypeVar("T")
 Status = Literal["stop", "length", "empty_prompt", "too_long"]
 
 
@@ -185,41 +188,62 @@ class Generator:
     by_prefix: dict[tuple[int, ...], list[int]] = {}
     for index in accepted:
       by_prefix.setdefault(tuple(requests[index].prefix), []).append(index)
-    gathered: dict[tuple[int, int, int], list[_Group]] = {}
+    by_slots: dict[tuple[int, int], list[_Group]] = {}
     for prefix, indices in by_prefix.items():
-      prompt_slots = _bucket(max(len(requests[i].prompt) for i in indices), smallest=16)
-      key = (self._lanes_a_row(len(indices)), _bucket(len(prefix), smallest=64), prompt_slots)
-      gathered.setdefault(key, []).append(_Group(prefix, collections.deque(indices)))
-    return {(self._row_count(len(groups), key[0]), *key): groups for key, groups in gathered.items()}
+      prompt_slots = _bucket(max(len(requests[i].prompt) for i in indices), smallest=32)
+      key = (_bucket(len(prefix), smallest=128), prompt_slots)
+      by_slots.setdefault(key, []).append(_Group(prefix, collections.deque(indices)))
+    plan: dict[tuple[int, int, int, int], list[_Group]] = {}
+    for slots, groups in by_slots.items():
+      for lanes, chosen in self._split_lanes(groups, lambda group: len(group.waiting)).items():
+        plan[(self._row_count(len(chosen), lanes), lanes, *slots)] = chosen
+    return plan
 
   def _score_plan(self, branches: Sequence[Branch]) -> dict[BatchShape, list[int]]:
     """Indices of branches by the batch shape they are scored in."""
     by_prefix: dict[tuple[int, ...], list[int]] = {}
     for index, branch in enumerate(branches):
       by_prefix.setdefault(branch.prefix, []).append(index)
-    gathered: dict[tuple[int, int], list[list[int]]] = {}
+    by_slots: dict[int, list[list[int]]] = {}
     for prefix, indices in by_prefix.items():
-      key = (self._lanes_a_row(len(indices)), _bucket(len(prefix), smallest=64))
-      gathered.setdefault(key, []).append(indices)
+      by_slots.setdefault(_bucket(len(prefix), smallest=128), []).append(indices)
     plan = {}
-    for (lanes, prefix_slots), groups in gathered.items():
-      indices = [i for group in groups for i in group]
-      lengths = {_bucket(branches[i].length, smallest=32) for i in indices}
-      answers = {_bucket(len(branches[i].answer), smallest=32) for i in indices}
-      rows = self._row_count(sum(-(-len(group) // lanes) for group in groups), lanes)
-      plan[BatchShape(rows, lanes, (prefix_slots,), tuple(sorted(lengths)), tuple(sorted(answers)))] = indices
+    for prefix_slots, groups in by_slots.items():
+      for lanes, chosen in self._split_lanes(groups, len).items():
+        indices = [i for group in chosen for i in group]
+        lengths = {_bucket(branches[i].length, smallest=64) for i in indices}
+        answers = {_bucket(len(branches[i].answer), smallest=64) for i in indices}
+        rows = self._row_count(sum(-(-len(group) // lanes) for group in chosen), lanes)
+        plan[BatchShape(rows, lanes, (prefix_slots,), tuple(sorted(lengths)), tuple(sorted(answers)))] = indices
     return plan
 
-  def _lanes_a_row(self, requests: int) -> int:
-    """Lanes given to a prefix with so many requests: 1, about an eighth, or all, so that few shapes occur."""
-    some = max(self.lanes // 8, 1)
-    if requests <= max(some // 4, 1):
-      return 1
-    return some if requests <= 2 * some else self.lanes
+  def _split_lanes(self, groups: list[T], size: Callable[[T], int]) -> dict[int, list[T]]:
+    """Groups by the number of lanes each gets: 1, about an eighth of all, or all.
+
+    Few lanes leave many idle when few groups are left, many lanes leave idle what a small group cannot fill. Of the ways to cut
+    the groups by size into the three kinds, the one that is done first is taken, in rounds of all lanes.
+    """
+    kinds = sorted({1, max(self.lanes // 8, 1), self.lanes})
+    best: tuple[float, dict[int, list[T]]] = (math.inf, {})
+    for limits in itertools.combinations_with_replacement((0, 1, 2, 4, self.lanes // 2, self.lanes, math.inf), len(kinds) - 1):
+      split: dict[int, list[T]] = {}
+      for group in groups:
+        kind = sum(size(group) > limit for limit in limits)
+        split.setdefault(kinds[kind], []).append(group)
+      rounds = 0
+      for lanes, chosen in split.items():
+        turns = [-(-size(group) // lanes) for group in chosen]
+        rounds += max(-(-sum(turns) // (self.lanes // lanes)), max(turns))
+      # A tenth of a round for each kind: fewer shapes, unless it matters.
+      cost = rounds + 0.1 * len(split)
+      if cost < best[0]:
+        best = (cost, split)
+    return best[1]
 
   def _row_count(self, groups: int, lanes: int) -> int:
-    """Rows in use at once: enough to fill the lanes, a power of two, no more than there are groups for."""
-    return min(max(self.lanes // lanes, 1), 1 << (groups - 1).bit_length())
+    """Rows in use at once: enough to fill the lanes, else the smallest power of four that holds the groups."""
+    full = max(self.lanes // lanes, 1)
+    return min(full, 4 ** math.ceil(math.log(groups, 4))) if groups < full else full
 
 
 class _Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -68,26 +69,52 @@ class Sampler:
     Returns:
       int32 [...] and its log-prob under the model (temperature 1, all tokens), float32 [...].
     """
-    tokens = jnp.argmax(logits if self.greedy else self._perturbed(logits, requests, steps), axis=-1)
+    if self.greedy:
+      tokens = jnp.argmax(logits, axis=-1)
+    else:
+      tokens = _invert_distribution(self._restricted(logits), self._uniforms(requests, steps))
     chosen = jnp.take_along_axis(logits, tokens[..., None], axis=-1)[..., 0]
     return tokens.astype(jnp.int32), chosen - jax.nn.logsumexp(logits, axis=-1)
 
-  def _perturbed(self, logits: jax.Array, requests: jax.Array, steps: jax.Array) -> jax.Array:
-    """Restricted and tempered logits plus Gumbel noise: their argmax is a sample."""
+  def _restricted(self, logits: jax.Array) -> jax.Array:
+    """Tempered logits, -inf where top-k or top-p takes a token out."""
     scaled = logits / self.temperature
     if self.top_k and self.top_k < logits.shape[-1]:
       smallest = jax.lax.top_k(scaled, self.top_k)[0][..., -1:]
       scaled = jnp.where(scaled < smallest, -jnp.inf, scaled)
     if self.nucleus:
       scaled = jnp.where(scaled < _nucleus_threshold(scaled, self.top_p), -jnp.inf, scaled)
+    return scaled
 
-    def noise(request: jax.Array, step: jax.Array) -> jax.Array:
-      key = jax.random.fold_in(jax.random.fold_in(self.key, request), step)
-      return jax.random.gumbel(key, logits.shape[-1:], jnp.float32)
+  def _uniforms(self, requests: jax.Array, steps: jax.Array) -> jax.Array:
+    """One number in [0, 1) for each request and step."""
+
+    def draw(request: jax.Array, step: jax.Array) -> jax.Array:
+      return jax.random.uniform(jax.random.fold_in(jax.random.fold_in(self.key, request), step))
 
     for _ in requests.shape:
-      noise = jax.vmap(noise)
-    return scaled + noise(requests, steps)
+      draw = jax.vmap(draw)
+    return draw(requests, steps)
+
+
+def _invert_distribution(logits: jax.Array, uniforms: jax.Array) -> jax.Array:
+  """Samples from softmax(logits [..., V]) with one uniform number each [...]: where the cumulated mass first exceeds it.
+
+  One number a token instead of one for each entry of the vocabulary: random bits are what sampling costs on a CPU. The mass is
+  cumulated over blocks first, then within the block: one pass over V.
+  """
+  size = logits.shape[-1]
+  block = math.isqrt(size - 1) + 1
+  mass = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
+  mass = jnp.pad(mass, ((0, 0),) * (mass.ndim - 1) + ((0, -size % block),)).reshape(*mass.shape[:-1], -1, block)
+  until = jnp.cumsum(mass.sum(axis=-1), axis=-1)
+  target = (uniforms * until[..., -1])[..., None]
+  chosen = jnp.argmax(until > target, axis=-1)[..., None]
+  before = jnp.where(chosen > 0, jnp.take_along_axis(until, jnp.maximum(chosen - 1, 0), axis=-1), 0.0)
+  inside = jnp.cumsum(jnp.take_along_axis(mass, chosen[..., None], axis=-2)[..., 0, :], axis=-1)
+  # Rounding may put the remainder at the block's whole mass; it must stay below, or the choice would fall on nothing.
+  remainder = jnp.clip(target - before, 0.0, inside[..., -1:] * (1 - 1e-6))
+  return chosen[..., 0] * block + jnp.argmax(inside > remainder, axis=-1)
 
 
 def _nucleus_threshold(logits: jax.Array, top_p: jax.Array) -> jax.Array:
