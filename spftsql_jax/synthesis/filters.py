@@ -7,11 +7,13 @@ volatile functions make noise, and a condition that changes nothing teaches to i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 
 import sqlglot
 from sqlglot import exp
 
+from spftsql_jax.synthesis import notation, sampler
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 
 _VOLATILE = frozenset(
@@ -35,6 +37,25 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """What has to be run to judge a query, made from its syntax tree alone; a text is SQL, or segments of a template.
+
+  Attributes:
+    refusal: why such a query is never kept, or None.
+    ties: for each LIMIT: a query that returns one row more with its sort keys, the limit's text, and where the keys are.
+    bare: queries that return a row where a column outside the aggregates has several values in a group.
+    reductions: what it would mean if this shorter query gave the same, and that query.
+    ordered: the order of the rows counts.
+  """
+
+  refusal: str | None
+  ties: tuple[tuple[object, object, tuple[int, ...]], ...] = ()
+  bare: tuple[object, ...] = ()
+  reductions: tuple[tuple[str, object], ...] = ()
+  ordered: bool = False
+
+
 def check(
   sql: str, original: Runner, neighbours: Sequence[Runner] = (), dialect: str = "sqlite", limits: Limits = DEFAULT_LIMITS
 ) -> str | None:
@@ -53,8 +74,54 @@ def check(
     return "does not parse"
   if not isinstance(tree, exp.Query):
     return "not a SELECT"
+  return _judge(sql, make_plan(tree, dialect), str, (), original, neighbours, limits)
+
+
+def check_filled(
+  filled: sampler.Filled, template: notation.Template, original: Runner, neighbours: Sequence[Runner], limits: Limits
+) -> str | None:
+  """`check` for a query made of a template: the same judgement, without parsing anything."""
+  return _judge(filled.sql, template_plan(template.text), filled.render, filled.shorter_joins, original, neighbours, limits)
+
+
+@functools.lru_cache(maxsize=20_000)
+def template_plan(text: str) -> Plan:
+  """The plan of all queries of a template."""
+  compiled = notation.compile_template(text)
+  keys = {number for number, slot in compiled.slots.items() if slot.kind == "key"}
+  plan = make_plan(sqlglot.parse_one(compiled.marked, read="sqlite"), notation.SqlStyle, keys)
+  split = notation.split_marks
+  return dataclasses.replace(
+    plan,
+    ties=tuple((split(query), split(limit), positions) for query, limit, positions in plan.ties),
+    bare=tuple(split(query) for query in plan.bare),
+    reductions=tuple((reason, split(query)) for reason, query in plan.reductions),
+  )
+
+
+def make_plan(tree: exp.Query, dialect: object = "sqlite", keys: frozenset[int] | set[int] = frozenset()) -> Plan:
+  """The plan of a query, or of a template's marked text, of which `keys` are the slots that are primary keys."""
   if reason := _volatile(tree):
-    return reason
+    return Plan(reason)
+  try:
+    return Plan(
+      None,
+      ties=tuple(_tie_probes(tree, dialect)),
+      bare=tuple(_bare_column_probes(tree, dialect, keys)),
+      reductions=tuple((reason, shorter.sql(dialect=dialect)) for reason, shorter in reductions(tree)),
+      ordered=tree.args.get("order") is not None,
+    )
+  except _Refused as refused:
+    return Plan(str(refused))
+
+
+class _Refused(Exception):
+  """A query that is not kept whatever the data."""
+
+
+def _judge(sql, plan, render, shorter_joins, original, neighbours, limits) -> str | None:
+  if plan.refusal:
+    return plan.refusal
   try:
     rows = original.rows(sql)
   except QueryFailed as error:
@@ -63,10 +130,10 @@ def check(
     return reason
   try:
     return (
-      _tie_at_limit(tree, rows, original, dialect)
-      or _bare_column(tree, [original, *neighbours], dialect)
+      _tie_at_limit(plan, render, original)
+      or ("bare column" if any(i.rows(render(query)) for query in plan.bare for i in (original, *neighbours)) else None)
       or _empty_elsewhere(sql, neighbours, limits)
-      or _redundant_part(tree, sql, rows, original, neighbours, dialect)
+      or _redundant_part(sql, plan, render, shorter_joins, rows, original, neighbours)
     )
   except QueryFailed as error:
     return "timeout in a check" if error.status == "timeout" else f"a check fails: {error}"
@@ -96,46 +163,47 @@ def _poor_result(rows: Sequence[tuple], limits: Limits) -> str | None:
   return None
 
 
-def _tie_at_limit(tree: exp.Query, rows: Sequence[tuple], original: Runner, dialect: str) -> str | None:
-  """Whether which rows a LIMIT keeps is chance: no order, or equal (or NULL) sort keys at the cut."""
-  for query in tree.find_all(exp.Select, exp.SetOperation):
-    limit = query.args.get("limit")
-    if limit is None:
-      continue
-    order = query.args.get("order")
-    if order is None:
-      return "LIMIT without ORDER BY"
-    if query.args.get("offset") or not limit.expression.is_int:
-      return "unusual LIMIT"
-    if (
-      query is not tree
-      and query.find_ancestor(exp.Select)
-      and any(c.table for c in query.find_all(exp.Column))
-      and _correlated(query)
-    ):
-      return "LIMIT in a correlated query"
-    count = int(limit.expression.name)
-    widened = query.copy()
-    width = len(query.selects)
-    keys = [item.this for item in order.expressions]
-    if isinstance(widened, exp.Select) and not widened.args.get("distinct"):
-      for index, key in enumerate(keys):
-        widened.select(exp.alias_(_unaliased(key, query), f"sort_key_{index}"), copy=False)
-      positions = list(range(width, width + len(keys)))
-    else:
-      outputs = [item.alias_or_name.lower() or item.sql() for item in query.selects]
-      texts = [key.name.lower() if isinstance(key, exp.Column) else key.sql() for key in keys]
-      if not all(text in outputs for text in texts):
-        return "LIMIT with an order that DISTINCT hides"
-      positions = [outputs.index(text) for text in texts]
-    widened.set("limit", exp.Limit(expression=exp.Literal.number(count + 1)))
-    found = original.rows(widened.sql(dialect=dialect))
+def _tie_at_limit(plan: Plan, render: Callable, original: Runner) -> str | None:
+  """Whether which rows a LIMIT keeps is chance: equal (or NULL) sort keys at the cut."""
+  for query, limit, positions in plan.ties:
+    count = int(render(limit))
+    found = original.rows(render(query))
     sort_keys = [tuple(row[position] for position in positions) for row in found]
     if any(None in key for key in sort_keys[:count]):
       return "NULL at LIMIT"
     if len(found) > count and sort_keys[count - 1] == sort_keys[count]:
       return "tie at LIMIT"
   return None
+
+
+def _tie_probes(tree: exp.Query, dialect: object) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+  for query in tree.find_all(exp.Select, exp.SetOperation):
+    limit = query.args.get("limit")
+    if limit is None:
+      continue
+    order = query.args.get("order")
+    if order is None:
+      raise _Refused("LIMIT without ORDER BY")
+    if query.args.get("offset") or not isinstance(limit, exp.Limit):
+      raise _Refused("unusual LIMIT")
+    if _correlated(query):
+      raise _Refused("LIMIT in a correlated query")
+    widened = query.copy()
+    width = len(query.selects)
+    keys = [item.this for item in order.expressions]
+    if isinstance(widened, exp.Select) and not widened.args.get("distinct"):
+      for index, key in enumerate(keys):
+        widened.select(exp.alias_(_unaliased(key, query), f"sort_key_{index}"), copy=False)
+      positions = tuple(range(width, width + len(keys)))
+    else:
+      outputs = [item.alias_or_name.lower() or item.sql() for item in query.selects]
+      texts = [key.name.lower() if isinstance(key, exp.Column) else key.sql() for key in keys]
+      if not all(text in outputs for text in texts):
+        raise _Refused("LIMIT with an order that DISTINCT hides")
+      positions = tuple(outputs.index(text) for text in texts)
+    more = exp.Add(this=limit.expression.copy(), expression=exp.Literal.number(1))
+    widened.set("limit", exp.Limit(expression=more))
+    yield widened.sql(dialect=dialect), limit.expression.sql(dialect=dialect), positions
 
 
 def _unaliased(key: exp.Expression, query: exp.Select) -> exp.Expression:
@@ -148,12 +216,19 @@ def _unaliased(key: exp.Expression, query: exp.Select) -> exp.Expression:
 
 
 def _correlated(query: exp.Query) -> bool:
+  """Whether a query names columns of a query around it."""
   own = {table.alias_or_name.lower() for table in query.find_all(exp.Table)}
-  return any(column.table and column.table.lower() not in own for column in query.find_all(exp.Column))
+  for column in query.find_all(exp.Column):
+    if column.name.startswith("__col_"):
+      if f"__from_{column.name.split('_')[3]}__" not in own:
+        return True
+    elif column.table and column.table.lower() not in own:
+      return True
+  return False
 
 
-def _bare_column(tree: exp.Query, instances: Sequence[Runner], dialect: str) -> str | None:
-  """Whether a column outside the aggregates has several values in a group, of which SQLite returns any."""
+def _bare_column_probes(tree: exp.Query, dialect: object, keys: frozenset[int] | set[int]) -> Iterator[str]:
+  """Queries for a group in which a column outside the aggregates has several values, of which SQLite returns any."""
   for select in tree.find_all(exp.Select):
     group = select.args.get("group")
     outputs = [*select.selects, *([select.args["having"].this] if select.args.get("having") else [])]
@@ -161,26 +236,34 @@ def _bare_column(tree: exp.Query, instances: Sequence[Runner], dialect: str) -> 
     aggregates = any(_own(select, exp.AggFunc, output) for output in outputs)
     if group is None and not aggregates:
       continue
-    grouped = {_group_item(item, select).sql() for item in group.expressions} if group is not None else set()
+    items = [_group_item(item, select) for item in group.expressions] if group is not None else []
+    grouped = {item.sql() for item in items}
+    # A primary key in GROUP BY determines the other columns of its table.
+    determined = {marks[:-1] for item in items if (marks := _slot_marks(item)) and int(marks[-1]) in keys}
     bare = {column.sql(): column for output in outputs for column in _bare_columns(output, grouped)}
+    bare = {text: column for text, column in bare.items() if (_slot_marks(column) or ("",))[:-1] not in determined}
     if not bare:
       continue
-    if group is None:
-      return "bare column"
+    if group is None or _correlated(select):
+      raise _Refused("bare column")
     probe = select.copy()
-    for part in ("order", "limit", "distinct", "having"):
+    for part in ("order", "limit", "distinct"):
       probe.set(part, None)
     probe.set("expressions", [exp.Literal.number(1)])
     several = [
-      exp.GT(this=exp.Count(this=exp.Distinct(expressions=[c.copy()])), expression=exp.Literal.number(1)) for c in bare.values()
+      exp.GT(this=exp.Count(this=exp.Distinct(expressions=[column.copy()])), expression=exp.Literal.number(1))
+      for column in bare.values()
     ]
     probe.set("having", exp.Having(this=exp.or_(*several)))
+    probe.set("group", exp.Group(expressions=[item.copy() for item in items]))
     probe.set("limit", exp.Limit(expression=exp.Literal.number(1)))
-    if _correlated(select):
-      return "bare column"
-    probe.set("group", exp.Group(expressions=[_group_item(item, select).copy() for item in group.expressions]))
-    if any(instance.rows(probe.sql(dialect=dialect)) for instance in instances):
-      return "bare column"
+    yield probe.sql(dialect=dialect)
+
+
+def _slot_marks(node: exp.Expression) -> tuple[str, ...] | None:
+  """Scope, letter and number of a template's marked column."""
+  if isinstance(node, exp.Column) and node.name.startswith("__col_"):
+    return tuple(node.name.strip("_").split("_")[1:])
   return None
 
 
@@ -199,7 +282,8 @@ def _bare_columns(node: exp.Expression, grouped: set[str]) -> Iterator[exp.Colum
   if node.sql() in grouped or isinstance(node, (exp.AggFunc, exp.Query, exp.Subquery)):
     return
   if isinstance(node, exp.Column):
-    yield node
+    if not node.name.startswith("__val_"):
+      yield node
     return
   for child in node.iter_expressions():
     yield from _bare_columns(child, grouped)
@@ -212,20 +296,19 @@ def _empty_elsewhere(sql: str, neighbours: Sequence[Runner], limits: Limits) -> 
   return "empty on neighbours" if with_rows < limits.neighbours_with_rows * len(neighbours) else None
 
 
-def _redundant_part(tree, sql, rows, original, neighbours, dialect) -> str | None:
+def _redundant_part(sql, plan, render, shorter_joins, rows, original, neighbours) -> str | None:
   """Whether a part of the query could be left out and no instance would tell."""
-  ordered = tree.args.get("order") is not None
   found: dict[int, object] = {}
 
   def result(index: int, instance: Runner) -> object:
     if index not in found:
-      found[index] = _comparable(rows if instance is original else instance.rows(sql), ordered)
+      found[index] = _comparable(rows if instance is original else instance.rows(sql), plan.ordered)
     return found[index]
 
-  for reason, shorter in reductions(tree):
-    text = shorter.sql(dialect=dialect)
-    for index, instance in enumerate([original, *neighbours]):
-      if _comparable(instance.rows(text), ordered) != result(index, instance):
+  shorter = [(reason, render(query)) for reason, query in plan.reductions]
+  for reason, text in [("redundant join", text) for text in shorter_joins] + shorter:
+    for index, instance in enumerate((original, *neighbours)):
+      if _comparable(instance.rows(text), plan.ordered) != result(index, instance):
         break
     else:
       return reason
@@ -249,6 +332,8 @@ def reductions(tree: exp.Query) -> Iterator[tuple[str, exp.Query]]:
       else:
         target.pop()
       yield "redundant condition", copied
+  for select in tree.find_all(exp.Select):
+    yield from _shorter_joins(tree, select)
   for operation in tree.find_all(exp.SetOperation):
     for side in ("this", "expression"):
       if isinstance(operation, exp.Except) and side == "expression":
@@ -263,6 +348,19 @@ def reductions(tree: exp.Query) -> Iterator[tuple[str, exp.Query]]:
       else:
         target.replace(kept)
         yield "redundant set operation", copied
+
+
+def _shorter_joins(tree: exp.Query, select: exp.Select) -> Iterator[tuple[str, exp.Query]]:
+  """The query without a joined table that nothing but its own ON names."""
+  for join in select.args.get("joins") or []:
+    alias = join.alias_or_name.lower()
+    own = list(join.find_all(exp.Column))
+    named = {column.table.lower() for column in select.find_all(exp.Column) if not any(column is other for other in own)}
+    if alias in named or "" in named or any(isinstance(item, exp.Star) for item in select.selects):
+      continue
+    copied, target = _copy_with(tree, join)
+    target.pop()
+    yield "redundant join", copied
 
 
 def _copy_with(tree: exp.Expression, node: exp.Expression) -> tuple[exp.Expression, exp.Expression]:

@@ -152,7 +152,7 @@ def choose_like(stored: TableRows, column: str, witness: object, taken: set, rng
     raise CannotFill(f"no text in {column}")
   words = [word for word in _WORDS.findall(text) if word.isascii()]
   chance = rng.random()
-  if words and chance < 0.6:
+  if len(words) > 1 and chance < 0.6:
     pattern = f"%{rng.choice(words)}%"
   elif text[0].isalpha() and chance < 0.85:
     pattern = f"{text[: rng.choice((1, 1, 2))]}%"

@@ -161,6 +161,7 @@ class Scope:
 class Compiled:
   """What the sampler needs of a template: slots, scopes, and its text cut into segments.
 
+  `marked` is the text with marks in place of slots, values and FROM: SQL again, from which variants of the query are made.
   A segment is a string, or ("from", scope), ("col", scope, letter, number), ("star", scope, letter), ("val", name).
   """
 
@@ -168,6 +169,7 @@ class Compiled:
   values: tuple[ValueSlot, ...]
   scopes: tuple[Scope, ...]
   segments: tuple[object, ...]
+  marked: str
 
 
 def canonical_text(text: str) -> str:
@@ -240,8 +242,8 @@ def compile_template(text: str) -> Compiled:
   scopes = [_read_scope(select, parents[index], index_of) for index, select in enumerate(selects)]
   slots = _read_slots(tree)
   values = _read_values(tree, index_of, parents, slots)
-  segments = _segments(tree, index_of, parents)
-  return Compiled(slots=slots, values=tuple(values), scopes=tuple(scopes), segments=segments)
+  marked = write_marked(tree, index_of, parents)
+  return Compiled(slots=slots, values=tuple(values), scopes=tuple(scopes), segments=split_marks(marked), marked=marked)
 
 
 def parse_slot(name: str) -> tuple[str, int, int | None, str | None]:
@@ -430,11 +432,11 @@ def _probe_segments(select: exp.Select, expression: exp.Expression, index_of, pa
     text += " WHERE " + write_marked(where.this, index_of, parents)
   if group is not None:
     text += " GROUP BY " + ", ".join(write_marked(item, index_of, parents) for item in group.expressions)
-  return _split(text.replace("{FROM}", f"FROM __from_{own}__"))
+  return split_marks(text.replace("{FROM}", f"FROM __from_{own}__"))
 
 
 def write_marked(node: exp.Expression, index_of: dict[int, int], parents: list[int]) -> str:
-  """The text of a node of a template with slots, values and FROM as marks that `_split` finds."""
+  """The text of a node of a template with slots, values and FROM as marks that `split_marks` finds."""
   marks: dict[int, exp.Expression] = {}
   for child in node.find_all(exp.Column, exp.Placeholder, exp.Anonymous, exp.Select, bfs=False):
     if isinstance(child, exp.Column) and child.table:
@@ -479,11 +481,8 @@ def _drop_true(where: exp.Where) -> None:
       where.pop()
 
 
-def _segments(tree: exp.Expression, index_of: dict[int, int], parents: list[int]) -> tuple[object, ...]:
-  return _split(write_marked(tree, index_of, parents))
-
-
-def _split(text: str) -> tuple[object, ...]:
+def split_marks(text: str) -> tuple[object, ...]:
+  """The segments of a marked text, see `Compiled`."""
   segments: list[object] = []
   position = 0
   for match in _MARK.finditer(text):

@@ -259,8 +259,8 @@ _JOINS = """
 2 SELECT MAX(a.num1) WHERE b.name2 = :name2
 1 SELECT MIN(a.num1) WHERE b.cat2 = :cat2
 3 SELECT a.name1 WHERE b.name2 = :name2 ORDER BY a.num3 DESC LIMIT 1
-3 SELECT b.name1 ORDER BY a.num2 DESC LIMIT 1
-2 SELECT b.name1 ORDER BY a.num2 LIMIT 1
+3 SELECT a.name1 ORDER BY b.num2 DESC LIMIT 1
+2 SELECT a.name1 ORDER BY b.num2 LIMIT 1
 2 SELECT a.name1, b.name2 ORDER BY a.num3 DESC LIMIT 1
 2 SELECT a.name1, b.name2 ORDER BY a.num3 DESC
 2 SELECT a.name1 WHERE b.cat2 = :cat2 ORDER BY a.num3
@@ -339,7 +339,7 @@ _NESTED = """
 2 SELECT a.name1, a.cat2 WHERE a.num3 = (SELECT MAX(a.num3) WHERE a.cat2 = a_outer.cat2)
 1 SELECT a.name1 WHERE a.num2 > (SELECT AVG(a.num2) WHERE a.cat3 = a_outer.cat3)
 1 SELECT AVG(a.num1) WHERE a.key2 NOT IN (SELECT b.ref3_key2)
-1 SELECT b.name1 WHERE a.num2 > (SELECT AVG(a.num2))
+1 SELECT a.name1 WHERE b.num2 > (SELECT AVG(b.num2))
 """
 
 _SETS = """
@@ -397,7 +397,5 @@ def pool_lines() -> list[tuple[float, str]]:
 
 @functools.lru_cache(maxsize=1)
 def builtin_templates() -> tuple[templates_lib.WeightedTemplate, ...]:
-  """The pool, each template once, with the weight of its line."""
-  return tuple(
-    templates_lib.WeightedTemplate(template=templates_lib.Template.parse(text), weight=weight) for weight, text in pool_lines()
-  )
+  """The pool, each template once, with the weight of its line. The lines are canonical as they stand."""
+  return tuple(templates_lib.WeightedTemplate(templates_lib.Template(text), weight) for weight, text in pool_lines())

@@ -140,6 +140,8 @@ def _role(table: Table, column: Column, key_column: str | None, in_foreign: set[
   if lower in in_foreign or (_looks_like_id(column) and column.kind in ("number", "other")):
     return Role("ref", foreign.get(lower), unique)
   words = split_words(column.name)
+  if column.kind == "number" and column.distinct_count <= 2 and column.samples and set(column.samples) <= {0, 1}:
+    return Role("bool", category_score=0.3)  # A flag, whatever it is declared.
   if column.kind == "number":
     coded = bool(_CODE_WORDS.intersection(words)) and not _QUANTITY_WORDS.intersection(words)
     return Role("num", unique=unique, category_score=0.5 * category, measure=not coded)

@@ -12,6 +12,7 @@ import functools
 import itertools
 import random
 import re
+from collections.abc import Callable, Iterator
 
 import sqlglot
 from sqlglot.dialects.sqlite import SQLite
@@ -33,11 +34,21 @@ _AGGREGATES = frozenset({"avg", "sum", "max", "min", "count"})
 
 @dataclasses.dataclass(frozen=True)
 class Filled:
-  """A query made of a template: its SQL, the tables it reads and the columns it names ("table.column")."""
+  """A query made of a template.
+
+  Attributes:
+    sql: the query, in the schema's dialect.
+    tables: the tables it reads.
+    columns: the columns it names, as "table.column".
+    render: gives a variant of the query (segments, see `notation.Compiled`) the same columns, joins and values.
+    shorter_joins: the query without one of the joined tables of which it names nothing.
+  """
 
   sql: str
   tables: tuple[str, ...]
   columns: tuple[str, ...]
+  render: Callable[[tuple[object, ...]], str]
+  shorter_joins: tuple[str, ...]
 
 
 def fill_template(
@@ -289,6 +300,8 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str]) -> float:
     weight *= float(role.measure)
   elif role.kind == "num" and not role.measure and uses & {"compare", "order", "max", "min"}:
     weight *= 0.3
+  if "like" in uses and role.category_score > 0.5:
+    weight *= 0.3
   if "group" in uses and kind != "date":
     # People group by categories, and by the name of a thing when they count what belongs to it.
     weight *= max(role.category_score, 0.3 * role.name_score)
@@ -342,9 +355,7 @@ class _Rendering:
     # Values of conditions on rows first: probing a HAVING needs them.
     for slot in sorted(self._compiled.values, key=lambda slot: slot.mode == "probe"):
       self._literals[slot.name] = literals.literal(self._choose_value(slot))
-    sql = self._render(self._compiled.segments)
-    if self._filler.schema.dialect != "sqlite":
-      sql = sqlglot.transpile(sql, read="sqlite", write=self._filler.schema.dialect)[0]
+    sql = self.text(self._compiled.segments)
     tables = dict.fromkeys(table for tree in self._joins if tree is not None for table in tree.tables().values())
     names = {table: self._filler.schema.table(table).name for table in tables}
     columns = dict.fromkeys(
@@ -352,7 +363,25 @@ class _Rendering:
       for number, slot in sorted(self._compiled.slots.items())
       if self._tables[slot.letter] in names
     )
-    return Filled(sql, tuple(names.values()), tuple(columns))
+    return Filled(sql, tuple(names.values()), tuple(columns), self.text, tuple(self._shorter_joins()))
+
+  def text(self, segments: tuple[object, ...]) -> str:
+    """A query of these segments in the schema's dialect."""
+    sql = self._render(segments)
+    dialect = self._filler.schema.dialect
+    return sql if dialect == "sqlite" else sqlglot.transpile(sql, read="sqlite", write=dialect)[0]
+
+  def _shorter_joins(self) -> Iterator[str]:
+    """The query without a table at the end of a join of which it names no column."""
+    named = {(part[1], part[2]) for part in self._compiled.segments if not isinstance(part, str) and part[0] in ("col", "star")}
+    for index, tree in enumerate(self._joins):
+      for step in tree.steps if tree is not None else ():
+        if (index, step.node) in named or any(other.to == step.node for other in tree.steps):
+          continue
+        rest = tuple(other for other in tree.steps if other is not step)
+        self._joins[index] = dataclasses.replace(tree, steps=rest)
+        yield self.text(self._compiled.segments)
+        self._joins[index] = tree
 
   def _make_joins(self) -> list[joins.JoinTree | None]:
     """The join of each scope; two scopes with the same tables (the sides of INTERSECT) get the same."""
@@ -465,10 +494,8 @@ class _Rendering:
     probe = self._filler.values.probe
     if probe is None:
       return literals.choose_free(slot, taken, self._rng)
-    sql = self._render(slot.probe) + " LIMIT 500"
-    if self._filler.schema.dialect != "sqlite":
-      sql = sqlglot.transpile(sql, read="sqlite", write=self._filler.schema.dialect)[0]
-    return literals.choose_near([row[0] for row in probe(sql)], slot.operator, self._rng)
+    rows = probe(self.text((*slot.probe, " LIMIT 500")))
+    return literals.choose_near([row[0] for row in rows], slot.operator, self._rng)
 
   def _witness_value(self, slot: notation.ValueSlot, table: str, column: str) -> object:
     """The column's value in a row that the query is to select."""

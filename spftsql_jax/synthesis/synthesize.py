@@ -290,7 +290,7 @@ def _attempt(opened: _Opened, attempt: int, reasons: collections.Counter[str]) -
     except QueryFailed as error:
       reasons[f"a probe fails: {error.status}"] += 1
       continue
-    reason = filters.check(filled.sql, opened.original, opened.neighbours, opened.schema.dialect, task.limits)
+    reason = filters.check_filled(filled, template, opened.original, opened.neighbours, task.limits)
     if reason is None and task.exclude and filters.normal_form(filled.sql, opened.schema.dialect) in task.exclude:
       reason = "in the evaluation set"
     if reason is not None:
