@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import sqlalchemy
-from sqlalchemy import pool
 from sqlalchemy.engine import reflection
 
 from spftsql_jax.databases import comments
@@ -41,12 +40,11 @@ def read_schema(location: str) -> Schema:
   try:
     if name == "sqlite":
       connection.text_factory = module.lenient_text
-    engine = sqlalchemy.create_engine(f"{name}://", creator=lambda: connection, poolclass=pool.StaticPool)
     with warnings.catch_warnings():
       # Types SQLAlchemy does not know; their declared text is read below.
       warnings.simplefilter("ignore", sqlalchemy.exc.SAWarning)
       return Schema(
-        name=name_of(location), dialect=module.DIALECT, tables=_read_tables(sqlalchemy.inspect(engine), connection, module)
+        name=name_of(location), dialect=module.DIALECT, tables=_read_tables(module.inspector(connection), connection, module)
       )
   except (sqlalchemy.exc.SQLAlchemyError, *module.ERRORS) as error:
     raise DatabaseError(f"{location}: its schema cannot be read: {error}") from error
@@ -160,7 +158,7 @@ def _make_column(
   return Column(
     name=name,
     type=type_text,
-    kind=kind_of(type_text, present),
+    kind=kind_of(type_text, [value for value in stored if value is not None]),
     nullable=bool(declared.get("nullable", True)),
     comment=declared.get("comment") or column_comments.get(name.lower(), ""),
     samples=tuple(frequent[:SAMPLES]),

@@ -89,6 +89,17 @@ def refusal(sql: str) -> tuple[str, str] | None:
   return None
 
 
+def called_functions(sql: str) -> set[str]:
+  """Lower-case names that stand before an opening parenthesis outside strings and comments (keywords such as IN among them)."""
+  names = set()
+  previous = ""
+  for kind, text in tokens(sql):
+    if text == "(" and previous:
+      names.add(previous)
+    previous = text.lower() if kind == "word" else text[1:-1].lower() if kind == "quoted" else ""
+  return names
+
+
 def has_outer_order_by(sql: str) -> bool:
   """Whether the outermost level of the query has ORDER BY (those in subqueries, common tables and windows stand in
   parentheses).

@@ -9,7 +9,7 @@ import importlib
 import os
 import urllib.parse
 
-ENGINES = ("sqlite",)
+ENGINES = ("sqlite", "duckdb", "postgresql")
 _PREFIXES = {"sqlite": "sqlite", "duckdb": "duckdb", "postgresql": "postgresql", "postgres": "postgresql"}
 
 
@@ -34,8 +34,13 @@ def path_of(location: str) -> str:
   if engine == "postgresql":
     return ""
   _, separator, rest = location.partition("://")
-  path = urllib.parse.unquote(rest.removeprefix("/")) if separator else location
-  return os.path.abspath(path)
+  if not separator:
+    return os.path.abspath(location)
+  # As in SQLAlchemy three slashes begin a relative path and four an absolute one; three before an absolute one are understood
+  # too.
+  path = os.path.abspath(urllib.parse.unquote(rest.removeprefix("/")))
+  absolute = urllib.parse.unquote(rest)
+  return absolute if not os.path.exists(path) and os.path.exists(absolute) else path
 
 
 def identity_of(location: str) -> tuple:
@@ -63,3 +68,21 @@ def name_of(location: str) -> str:
 def engine_module(name: str):
   """The module of an engine, imported when it is first needed (a worker for SQLite never loads a driver)."""
   return importlib.import_module(f"{__name__}.{name}")
+
+
+def hashable_rows(rows: list[tuple]) -> list[tuple]:
+  """Rows whose cells can be compared and counted: lists become tuples, structures tuples of their items."""
+  try:
+    for row in rows:
+      hash(row)
+    return rows
+  except TypeError:
+    return [tuple(map(_hashable, row)) for row in rows]
+
+
+def _hashable(cell: object) -> object:
+  if isinstance(cell, list | tuple):
+    return tuple(map(_hashable, cell))
+  if isinstance(cell, dict):
+    return tuple((_hashable(key), _hashable(value)) for key, value in cell.items())
+  return bytes(cell) if isinstance(cell, bytearray | memoryview) else cell

@@ -15,6 +15,9 @@ import urllib.parse
 
 from spftsql_jax.databases.engines import DatabaseError, path_of
 
+DIALECT = "sqlite"
+ERRORS = (sqlite3.Error,)
+
 MAX_CELL_BYTES = 10_000_000
 _OPCODES_BETWEEN_CHECKS = 4_000
 
@@ -186,10 +189,6 @@ def _status_of(error: Exception) -> str:
   return "error"
 
 
-DIALECT = "sqlite"
-ERRORS = (sqlite3.Error,)
-
-
 def declared_types(connection: sqlite3.Connection, table: str) -> dict[str, str]:
   """The types of a table's columns as they stand in its declaration ("" where there is none)."""
   return dict(connection.execute("SELECT name, type FROM pragma_table_xinfo(?)", (table,)))
@@ -199,3 +198,12 @@ def definition(connection: sqlite3.Connection, table: str) -> str:
   """The text of the table's CREATE TABLE, comments and all."""
   row = connection.execute("SELECT sql FROM sqlite_master WHERE name = ? AND type = 'table'", (table,)).fetchone()
   return row[0] if row and row[0] else ""
+
+
+def inspector(connection: sqlite3.Connection):
+  """SQLAlchemy's inspector on an open connection."""
+  # Imported here: a worker process never needs it.
+  import sqlalchemy
+  from sqlalchemy import pool
+
+  return sqlalchemy.inspect(sqlalchemy.create_engine("sqlite://", creator=lambda: connection, poolclass=pool.StaticPool))

@@ -1,0 +1,201 @@
+"""DuckDB: a read-only connection that runs one SELECT under limits.
+
+DuckDB itself says what kind of statement it read and which functions have no fixed result; access to files and the network is
+off, the configuration locked, the database opened read-only, and a timer interrupts what runs too long.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import duckdb
+
+from spftsql_jax.databases import statements
+from spftsql_jax.databases.engines import DatabaseError, hashable_rows, path_of
+
+DIALECT = "duckdb"
+ERRORS = (duckdb.Error,)
+
+_SETTINGS = {
+  "enable_external_access": "false",
+  "autoinstall_known_extensions": "false",
+  "autoload_known_extensions": "false",
+  "allow_community_extensions": "false",
+  "threads": "1",
+  # Nothing is spilled to disk: what does not fit in memory fails.
+  "temp_directory": "",
+}
+# Told to read the process's surroundings rather than the database.
+_REFUSED_FUNCTIONS = frozenset({"getenv", "getvariable", "duckdb_secrets", "duckdb_settings", "query", "query_table"})
+
+
+def connect(location: str, memory_bytes: int = 1_000_000_000) -> duckdb.DuckDBPyConnection:
+  """A read-only connection without access to anything but the file. Raises DatabaseError."""
+  path = path_of(location)
+  if not os.path.isfile(path):
+    raise DatabaseError(f"{path}: no such database file")
+  try:
+    connection = duckdb.connect(path, read_only=True, config={**_SETTINGS, "memory_limit": f"{memory_bytes}B"})
+    connection.execute("SET lock_configuration = true")
+  except duckdb.Error as error:
+    raise DatabaseError(f"{path}: cannot be read as a DuckDB database: {_one_line(error)}") from None
+  return connection
+
+
+class Connection:
+  """One database, opened for running statements under limits. Lives in a worker process."""
+
+  def __init__(self, location: str, memory_bytes: int):
+    self._connection = connect(location, memory_bytes)
+    volatile = self._connection.execute(
+      "SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE stability = 'VOLATILE'"
+    )
+    self._refused = _REFUSED_FUNCTIONS | {name for (name,) in volatile.fetchall()}
+
+  def close(self) -> None:
+    self._connection.close()
+
+  def run(self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack) -> tuple[str, tuple, list, float, str]:
+    """Runs one statement: (status, column names, packed pieces of the rows, seconds, message)."""
+    refused = self._refusal(sql)
+    if refused:
+      return "refused", (), [], 0.0, refused
+    start = time.perf_counter()
+    late = threading.Event()
+
+    def stop() -> None:
+      late.set()
+      self._connection.interrupt()
+
+    timer = threading.Timer(timeout_s, stop)
+    timer.start()
+    try:
+      columns, pieces, over = self._fetch(sql, max_rows, max_bytes, pack)
+    except (MemoryError, duckdb.OutOfMemoryException) as error:
+      return "resource", (), [], time.perf_counter() - start, f"out of memory: {_one_line(error)}"
+    except (duckdb.Error, RuntimeError) as error:
+      status = "timeout" if late.is_set() else _status_of(error)
+      return status, (), [], time.perf_counter() - start, _one_line(error)
+    finally:
+      timer.cancel()
+    seconds = time.perf_counter() - start
+    if over:
+      return "resource", (), [], seconds, over
+    return "ok", columns, pieces, seconds, ""
+
+  def _refusal(self, sql: str) -> str:
+    """Why DuckDB's own reading of the text is not one harmless SELECT, or ""; text it cannot read is left to fail when it
+    runs."""
+    try:
+      found = self._connection.extract_statements(sql)
+    except duckdb.Error:
+      return ""
+    if len(found) != 1 or found[0].type != duckdb.StatementType.SELECT:
+      return "only a single SELECT is run"
+    called = statements.called_functions(sql) & self._refused
+    return f"not allowed to use function {min(called)}" if called else ""
+
+  def _fetch(self, sql: str, max_rows: int, max_bytes: int, pack) -> tuple[tuple[str, ...], list[bytes], str]:
+    self._connection.execute(sql)
+    columns = tuple(entry[0] for entry in self._connection.description or ())
+    pieces: list[bytes] = []
+    rows, size = 0, 0
+    while piece := self._connection.fetchmany(1024):
+      rows += len(piece)
+      if rows > max_rows:
+        return columns, [], f"the result has more than {max_rows} rows"
+      packed = pack(hashable_rows(piece))
+      size += len(packed)
+      if size > max_bytes:
+        return columns, [], f"the result is larger than {max_bytes} bytes"
+      pieces.append(packed)
+    return columns, pieces, ""
+
+
+def _status_of(error: Exception) -> str:
+  if isinstance(error, duckdb.PermissionException):
+    return "refused"
+  text = str(error)
+  if "disabled" in text or "read-only" in text:
+    return "refused"
+  return "resource" if "out of memory" in text.lower() or "depth" in text or "too large" in text else "error"
+
+
+def _one_line(error: Exception) -> str:
+  return " ".join(str(error).split())[:500]
+
+
+class Inspector:
+  """The part of SQLAlchemy's inspector that reading a schema needs, on DuckDB's catalog functions (it has no dialect of its
+  own).
+  """
+
+  def __init__(self, connection: duckdb.DuckDBPyConnection):
+    self._connection = connection
+
+  def _rows(self, sql: str, *values: object) -> list[tuple]:
+    return self._connection.cursor().execute(sql, list(values)).fetchall()
+
+  def get_table_names(self) -> list[str]:
+    return [name for (name,) in self._rows(f"SELECT table_name FROM duckdb_tables() WHERE {_HERE} ORDER BY table_oid")]
+
+  def get_view_names(self) -> list[str]:
+    return [
+      name for (name,) in self._rows(f"SELECT view_name FROM duckdb_views() WHERE {_HERE} AND NOT internal ORDER BY view_oid")
+    ]
+
+  def get_columns(self, name: str) -> list[dict]:
+    wanted = "column_name, data_type, is_nullable, comment"
+    rows = self._rows(f"SELECT {wanted} FROM duckdb_columns() WHERE {_HERE} AND table_name = ? ORDER BY column_index", name)
+    return [
+      {"name": column, "type": kind, "nullable": nullable, "comment": comment} for column, kind, nullable, comment in rows
+    ]
+
+  def get_table_comment(self, name: str) -> dict:
+    rows = self._rows(f"SELECT comment FROM duckdb_tables() WHERE {_HERE} AND table_name = ?", name)
+    return {"text": rows[0][0] if rows else None}
+
+  def _constraints(self, name: str, kind: str, columns: str) -> list[tuple]:
+    where = f"{_HERE} AND table_name = ? AND constraint_type = ?"
+    return self._rows(f"SELECT {columns} FROM duckdb_constraints() WHERE {where} ORDER BY constraint_index", name, kind)
+
+  def get_pk_constraint(self, name: str) -> dict:
+    rows = self._constraints(name, "PRIMARY KEY", "constraint_column_names")
+    return {"constrained_columns": rows[0][0] if rows else []}
+
+  def get_unique_constraints(self, name: str) -> list[dict]:
+    return [{"column_names": columns} for (columns,) in self._constraints(name, "UNIQUE", "constraint_column_names")]
+
+  def get_foreign_keys(self, name: str) -> list[dict]:
+    columns = "constraint_column_names, referenced_table, referenced_column_names"
+    return [
+      {"constrained_columns": own, "referred_table": table, "referred_columns": theirs}
+      for own, table, theirs in self._constraints(name, "FOREIGN KEY", columns)
+    ]
+
+  def get_indexes(self, name: str) -> list[dict]:
+    del name  # A unique index appears among the constraints only where it was declared as one; expressions are not taken apart.
+    return []
+
+
+# The database of the file itself, in its main schema.
+_HERE = "database_name = current_database() AND schema_name = current_schema()"
+
+
+def inspector(connection: duckdb.DuckDBPyConnection) -> Inspector:
+  """What `introspection` asks for the structure of the database."""
+  return Inspector(connection)
+
+
+def declared_types(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+  """Nothing to add: the inspector gives the types as declared."""
+  del connection, table
+  return {}
+
+
+def definition(connection: duckdb.DuckDBPyConnection, table: str) -> str:
+  """Nothing: comments are in the catalog, not in the text of CREATE TABLE."""
+  del connection, table
+  return ""

@@ -1,0 +1,168 @@
+"""PostgreSQL: a connection that runs one SELECT under limits, in a read-only transaction that is always rolled back.
+
+A statement is declared as a cursor in the extended protocol: the server accepts exactly one, only a query, and refuses one
+that writes in its WITH. Functions that the server's catalog calls volatile (pg_sleep, nextval, set_config, pg_read_file,
+advisory locks, random) are not run. What the role may read is for the role to say: use one that may only SELECT.
+"""
+
+from __future__ import annotations
+
+import time
+
+import psycopg
+from psycopg import errors
+
+from spftsql_jax.databases import statements
+from spftsql_jax.databases.engines import DatabaseError, hashable_rows
+
+DIALECT = "postgres"
+ERRORS = (psycopg.Error,)
+_CONNECT_TIMEOUT_S = 10
+# Stable by the catalog, but able to run other text, or to tell about the server.
+_REFUSED_FUNCTIONS = frozenset(
+  {"current_setting", "database_to_xml", "dblink", "pg_ls_dir", "pg_read_file", "query_to_xml", "schema_to_xml", "table_to_xml"}
+)
+_REFUSED = (
+  errors.ReadOnlySqlTransaction,
+  errors.InsufficientPrivilege,
+  errors.ActiveSqlTransaction,
+  errors.InvalidCursorDefinition,
+)
+_RESOURCE = (errors.InsufficientResources, errors.ProgramLimitExceeded, errors.ConfigurationLimitExceeded)
+
+
+def connect(location: str) -> psycopg.Connection:
+  """A connection whose transactions are read-only. Raises DatabaseError."""
+  url = location.replace("postgres://", "postgresql://", 1) if location.startswith("postgres://") else location
+  scheme, _, rest = url.partition("://")
+  try:
+    connection = psycopg.connect(f"{scheme.split('+')[0]}://{rest}", connect_timeout=_CONNECT_TIMEOUT_S, autocommit=True)
+    connection.execute("SET default_transaction_read_only = on")
+    connection.autocommit = False
+    connection.read_only = True
+  except psycopg.Error as error:
+    raise DatabaseError(f"{_without_password(location)}: cannot be opened: {_one_line(error)}") from None
+  return connection
+
+
+class Connection:
+  """One database, opened for running statements under limits. Lives in a worker process."""
+
+  def __init__(self, location: str, memory_bytes: int):
+    self._connection = connect(location)
+    self._timeout_ms = 0
+    execute = self._connection.execute
+    try:
+      # What the server does for this session in one operation before it turns to files, whose size it limits where it may.
+      execute(f"SET work_mem = '{max(1, memory_bytes // 8_000_000)}MB'")
+      execute("SET max_parallel_workers_per_gather = 0")
+      execute("SET lock_timeout = '2s'")
+      execute("SET idle_in_transaction_session_timeout = '120s'")
+      # The whole result is read: the plan that is best for all rows, not for the first tenth.
+      execute("SET cursor_tuple_fraction = 1.0")
+      self._connection.commit()
+      volatile = execute("SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE provolatile = 'v' AND prokind IN ('f', 'p')")
+      self._refused = _REFUSED_FUNCTIONS | {name.lower() for (name,) in volatile.fetchall()}
+      self._connection.commit()
+    except psycopg.Error as error:
+      raise DatabaseError(f"{_without_password(location)}: cannot be used: {_one_line(error)}") from None
+
+  def close(self) -> None:
+    self._connection.close()
+
+  def run(self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack) -> tuple[str, tuple, list, float, str]:
+    """Runs one statement: (status, column names, packed pieces of the rows, seconds, message)."""
+    called = statements.called_functions(sql) & self._refused
+    if called:
+      return "refused", (), [], 0.0, f"not allowed to use function {min(called)}"
+    start = time.perf_counter()
+    try:
+      self._limit_time(timeout_s)
+      start = time.perf_counter()
+      columns, pieces, over = self._fetch(sql, start + timeout_s, max_rows, max_bytes, pack)
+    except MemoryError:
+      return "resource", (), [], time.perf_counter() - start, "out of memory"
+    except errors.QueryCanceled as error:
+      return "timeout", (), [], time.perf_counter() - start, _one_line(error)
+    except (psycopg.Error, ValueError) as error:
+      # ValueError: a value that Python has no type for (a year beyond 9999).
+      seconds = time.perf_counter() - start
+      status = "refused" if isinstance(error, _REFUSED) else "resource" if isinstance(error, _RESOURCE) else "error"
+      return status, (), [], seconds, _one_line(error)
+    finally:
+      self._rollback()
+    seconds = time.perf_counter() - start
+    if over:
+      return ("timeout" if over == "time" else "resource"), (), [], seconds, "out of time" if over == "time" else over
+    return "ok", columns, pieces, seconds, ""
+
+  def _limit_time(self, timeout_s: float) -> None:
+    milliseconds = max(1, round(1000 * timeout_s))
+    if milliseconds != self._timeout_ms:
+      self._connection.execute(f"SET statement_timeout = {milliseconds}")
+      # Outside the transaction that is rolled back after each statement.
+      self._connection.commit()
+      self._timeout_ms = milliseconds
+
+  def _rollback(self) -> None:
+    try:
+      self._connection.rollback()
+    except psycopg.Error:
+      self._connection.close()
+
+  def _fetch(self, sql: str, deadline: float, max_rows: int, max_bytes: int, pack) -> tuple[tuple[str, ...], list[bytes], str]:
+    # The name makes it a cursor on the server: rows come in portions, a flood is cut off.
+    with self._connection.cursor(name="answer") as cursor:
+      cursor.execute(sql.rstrip().removesuffix(";"))
+      columns = tuple(entry.name for entry in cursor.description or ())
+      pieces: list[bytes] = []
+      rows, size, step = 0, 0, 256
+      while True:
+        piece = cursor.fetchmany(step)
+        rows += len(piece)
+        if rows > max_rows:
+          return columns, [], f"the result has more than {max_rows} rows"
+        packed = pack(hashable_rows(piece))
+        size += len(packed)
+        if size > max_bytes:
+          return columns, [], f"the result is larger than {max_bytes} bytes"
+        if piece:
+          pieces.append(packed)
+        if len(piece) < step:
+          return columns, pieces, ""
+        if time.perf_counter() > deadline:
+          return columns, [], "time"
+        step = max(1, min(4096, 250_000 * rows // max(size, 1)))
+
+
+def inspector(connection: psycopg.Connection):
+  """SQLAlchemy's inspector on an open connection."""
+  # Imported here: a worker process never needs it.
+  import sqlalchemy
+  from sqlalchemy import pool
+
+  return sqlalchemy.inspect(
+    sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=pool.StaticPool)
+  )
+
+
+def declared_types(connection: psycopg.Connection, table: str) -> dict[str, str]:
+  """Nothing to add: SQLAlchemy knows the server's types."""
+  del connection, table
+  return {}
+
+
+def definition(connection: psycopg.Connection, table: str) -> str:
+  """Nothing: comments are in the catalog, not in the text of CREATE TABLE."""
+  del connection, table
+  return ""
+
+
+def _one_line(error: Exception) -> str:
+  return " ".join(str(error).split())[:500]
+
+
+def _without_password(location: str) -> str:
+  scheme, separator, rest = location.partition("://")
+  user, at, host = rest.rpartition("@")
+  return f"{scheme}{separator}{user.split(':')[0]}{at}{host}"
