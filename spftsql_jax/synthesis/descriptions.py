@@ -64,10 +64,11 @@ def is_link(table: Table) -> bool:
 
 def is_pure_link(table: Table) -> bool:
   """Whether each row of the table is one pair of the two rows that it connects."""
-  if len(table.foreign_keys) != 2:
+  if not is_link(table):
     return False
   keys = {c.lower() for k in table.foreign_keys for c in k.columns}
-  return all(c.name.lower() in keys for c in table.columns) and len(keys) == 2
+  others = [c.name.lower() for c in table.columns if c.name.lower() not in keys]
+  return {c.lower() for c in table.primary_key} == keys or not others or others == [c.lower() for c in table.primary_key]
 
 
 class Descriptions(Phrases):
@@ -194,20 +195,52 @@ class Descriptions(Phrases):
       clauses = self.clauses(query, plan, other, edge)
       if not clauses:
         return None
-      return self.parent_relation(edge, self.noun(query, other), clauses, self.person(query, other), self._named(query, plan, other, edge))
+      return self.parent_relation(edge, self.noun(query, other), clauses, self.person(query, other), self._named(query, plan, other, edge), self.noun(query, alias))
+    event = self._event_relation(query, plan, alias, other, edge)
+    if event is not None:
+      return event
     if other in plan.absent:
       return self.child_relation(self._far_noun(query, alias, other).plural, True, self.person(query, alias), self.noun(query, other))
     optional = edge.optional == other
     noun, clauses, person = self._through_link(query, plan, alias, other, edge)
     if not clauses and (optional or self._subtree(query, other, edge) & plan.spoken):
       return None
+    far = self._far_alias(query, plan, other, edge)
+    if far is not None and not self.person(query, alias) and noun.singular.split()[-1] in wordings.MAKER_VERBS and clauses:
+      return self.parent_relation(far[1], noun, clauses, person, self._named(query, plan, far[0], far[1]), self.noun(query, alias))
+    if far is not None and self.maybe(0.6):
+      name = self._named(query, plan, far[0], far[1])
+      if name is not None:
+        called = self.rng.choice((f"the {noun.singular} {name}", f"{noun.singular} {name}", f"the {noun.singular} {name}"))
+        posts = [f"with {called}"] + ([f"in {called}", f"in {name}"] if noun.singular.split()[-1] in wordings.PLACES else [])
+        return Clause("", "", "", ((f"have {called}", f"has {called}"),), tuple(posts))
     every = self.with_number(noun, clauses, person, "plural")
     one = self.with_number(noun, clauses, person, "a")
-    return self.child_relation(every, False, self.person(query, alias), noun, one, bool(clauses))
+    return self.child_relation(every, False, self.person(query, alias), noun, one, bool(clauses), self.noun(query, alias))
 
-  def parent_relation(self, edge: Edge, noun: Noun, clauses: list[Clause], person: bool, name: str | None) -> Clause:
+  def parent_relation(self, edge: Edge, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun) -> Clause:
     """Rows that point to one row of a parent: "visits of the patient Ann", "visits whose patient is from Boston"."""
-    prepositions = relation_preposition(edge, noun.singular)
+    clause = self._plain_parent_relation(edge, noun, clauses, person, name, child)
+    maker = wordings.MAKER_VERBS.get(noun.singular.split()[-1])
+    works = child.singular.split()[-1] in wordings.WORKERS and noun.singular.split()[-1] in wordings.PLACES
+    if not (maker or works) or is_person(child.singular) != works:
+      return clause
+    if name is not None:
+      called = [f"{noun.singular} {name}", f"the {noun.singular} {name}"] + ([name, name] if maker else [])
+    else:
+      called = [self.with_number(noun, clauses, person, "plural"), self.with_number(noun, clauses, person, "a")]
+    said = self.rng.choice(called)
+    if maker:
+      clause.verbs = ((f"were {maker[1]} by {said}", f"was {maker[1]} by {said}"),)
+      clause.posts = (*clause.posts, f"{maker[1]} by {said}", f"{maker[1]} by {said}")
+    else:
+      place = self.rng.choice(("at", "in", "for"))
+      clause.verbs = (*clause.verbs, (f"work {place} {said}", f"works {place} {said}"))
+      clause.posts = (*clause.posts, f"working {place} {said}", f"at {said}")
+    return clause
+
+  def _plain_parent_relation(self, edge: Edge, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun) -> Clause:
+    prepositions = relation_preposition(noun.singular, child.singular, person)
     if name is not None:
       called = self.rng.choice((f"{noun.singular} {name}", f"the {noun.singular} {name}", f"the {noun.singular} named {name}", f"the {noun.singular} called {name}", f"{noun.singular} {name}"))
       posts = [f"{self.rng.choice(prepositions)} {called}", f"{self.rng.choice(prepositions)} {called}"]
@@ -230,9 +263,68 @@ class Descriptions(Phrases):
         owner, predicate = f"{noun.singular}'s {clause.noun}", clause.predicate
     return Clause(owner if predicate else "", predicate, "", verbs, posts)
 
-  def child_relation(self, every: str, without: bool, person: bool, noun: Noun, one: str = "", specific: bool = False) -> Clause:
+  def _event_relation(self, query: Query, plan: Plan, alias: str, event: str, edge: Edge) -> Clause | None:
+    """A relation through an event: "members who borrowed books by ...", "books borrowed by members from ...", "books never borrowed"."""
+    table = query.sources[event]
+    if event in plan.absent:
+      return self.happening(self.person(query, alias), table, edge.columns, self.noun(query, event), True, query)
+    onward = [e for e in query.neighbours(event) if e is not edge]
+    if plan.own.get(event) or event in plan.spoken or edge.optional == event or self.maybe(0.4):
+      return None
+    verb = wordings.EVENT_VERBS.get(self.names.table(table).nouns[0].singular.split()[-1])
+    if verb is None or len(onward) > 1 or (onward and (onward[0].child != event or not onward[0].is_key)):
+      return None
+    if not onward:
+      return self.happening(self.person(query, alias), table, edge.columns, self.noun(query, event), False, query)
+    far = onward[0].parent
+    doer, thing = self.person(query, alias), not self.person(query, far)
+    if doer != thing or (far in plan.spoken and not plan.own.get(far)):
+      return None
+    noun, name = self.noun(query, far), self._named(query, plan, far, onward[0])
+    if noun.singular.split()[-1] in wordings.PLACES and verb[0] != "visited":
+      return None
+    if name is not None:
+      said = self.rng.choice((f"the {noun.singular} {name}", name, name))
+      every = one = said
+    else:
+      clauses = self.clauses(query, plan, far, onward[0])
+      if not clauses:
+        return None
+      every = self.with_number(noun, clauses, self.person(query, far), "plural")
+      one = self.with_number(noun, clauses, self.person(query, far), "a")
+    if doer:
+      return Clause("", "", "", ((f"{verb[0]} {every}", f"{verb[0]} {every}"), (f"have {verb[0]} {one}", f"has {verb[0]} {one}") if verb[0] == verb[2] else (f"{verb[0]} {one}", f"{verb[0]} {one}")))
+    return Clause("", "", "", ((f"were {verb[1]} {every}", f"was {verb[1]} {one}"), (f"have been {verb[1]} {every}", f"has been {verb[1]} {one}")), (f"{verb[1]} {every}", f"{verb[1]} {one}"))
+
+  def happening(self, person: bool, event: Table, key: tuple[str, ...], noun: Noun, negative: bool, query: Query) -> Clause | None:
+    """Whether anything happened: "books that were never borrowed", "members who borrowed at least one book"."""
+    verb = wordings.EVENT_VERBS.get(self.names.table(event).nouns[0].singular.split()[-1])
+    if verb is None or self.maybe(0.35):
+      return None
+    if not person:
+      if verb[0] in ("enrolled in", "registered for"):
+        return None
+      if negative:
+        verbs = ((f"were never {verb[2]}", f"was never {verb[2]}"), (f"have not been {verb[2]}", f"has not been {verb[2]}"), (f"have never been {verb[2]}", f"has never been {verb[2]}"))
+        return Clause("", "", "", verbs, (f"never {verb[2]}",))
+      verbs = ((f"have been {verb[2]}", f"has been {verb[2]}"), (f"were {verb[2]} at least once", f"was {verb[2]} at least once"))
+      return Clause("", "", "", verbs, (f"{verb[2]} at least once",))
+    things = [self._referred_noun(query, k) for k in event.foreign_keys if {c.lower() for c in k.columns} != {c.lower() for c in key}]
+    things = [n for n in things if not is_person(n.singular) and n.singular.split()[-1] not in wordings.PLACES]
+    if not things:
+      return None
+    thing = things[0]
+    if negative:
+      verbs = ((f"never {verb[0]} any {thing.plural}", f"never {verb[0]} any {thing.plural}"), (f"never {verb[0]} {article(thing.singular)}", f"never {verb[0]} {article(thing.singular)}"),
+               (f"did not {verb[3]} any {thing.plural}", f"did not {verb[3]} any {thing.plural}"))  # fmt: skip
+      return Clause("", "", "", verbs)
+    return Clause("", "", "", ((f"{verb[0]} at least one {thing.singular}", f"{verb[0]} at least one {thing.singular}"), (f"have {verb[0]} {article(thing.singular)}", f"has {verb[0]} {article(thing.singular)}")))
+
+  def child_relation(self, every: str, without: bool, person: bool, noun: Noun, one: str = "", specific: bool = False, owner: Noun | None = None) -> Clause:
     """Rows that others point to: "patients with visits", "patients who have never had a visit"."""
     deed = wordings.DEEDS.get(noun.singular.split()[-1]) if person else None
+    if owner is not None and not is_person(noun.singular):
+      deed = wordings.MAKER_VERBS.get(owner.singular.split()[-1], deed)
     if without:
       verbs = [(f"have no {every}", f"has no {every}"), (f"do not have any {every}", f"does not have any {every}"), (f"don't have any {every}", f"doesn't have any {every}")]
       if deed:
@@ -303,16 +395,28 @@ class Descriptions(Phrases):
         return noun, [], is_person(noun.singular)
     return self.noun(query, link), self.clauses(query, plan, link, edge), self.person(query, link)
 
+  def _far_alias(self, query: Query, plan: Plan, link: str, edge: Edge) -> tuple[str, Edge] | None:
+    """The alias on the other side of a link table, where `_through_link` goes there."""
+    if not is_link(query.sources[link]) or plan.own.get(link):
+      return None
+    onward = [e for e in query.neighbours(link) if e is not edge]
+    return (onward[0].parent, onward[0]) if len(onward) == 1 and onward[0].child == link and onward[0].is_key else None
+
   def _far_noun(self, query: Query, alias: str, link: str) -> Noun:
     """What a link table's rows stand for, seen from one of its ends: enrolments of a student are courses."""
     table = query.sources[link]
-    if is_pure_link(table):
+    if is_pure_link(table) and (self._named_after_ends(query, table) or self.maybe(0.5)):
       for edge in query.neighbours(link):
         if edge.child == link and edge.parent == alias:
           for key in table.foreign_keys:
             if tuple(c.lower() for c in key.columns) != tuple(c.lower() for c in edge.columns):
               return self._referred_noun(query, key)
     return self.noun(query, link)
+
+  def _named_after_ends(self, query: Query, table: Table) -> bool:
+    """Whether a link table has no name of its own: "book_author"."""
+    words = self.names.table(table).nouns[0].singular
+    return any(self.names.table(query.schema.table(k.referred_table)).nouns[0].singular in words for k in table.foreign_keys)
 
   def _referred_noun(self, query: Query, key: ForeignKey) -> Noun:
     referred = query.schema.table(key.referred_table)
@@ -339,7 +443,7 @@ class Descriptions(Phrases):
         return Clause(noun, f"is between {self.value(node.args['low'])} and {self.value(node.args['high'])}")
       return self.between_clause(ref, noun, node.args["low"], node.args["high"], own)
     if isinstance(node, exp.Like):
-      return self._like(query, node, head, False)
+      return self._like(query, node, head, bool(node.args.get("negate")))
     if isinstance(node, exp.In):
       return self._in(query, node, head, False)
     if isinstance(node, exp.Is):
@@ -354,7 +458,7 @@ class Descriptions(Phrases):
     if isinstance(node, exp.In):
       return self._in(query, node, head, True)
     if isinstance(node, exp.Like):
-      return self._like(query, node, head, True)
+      return self._like(query, node, head, not node.args.get("negate"))
     if isinstance(node, exp.Is):
       return self._is(query, node, head, True)
     if isinstance(node, exp.Exists):
@@ -444,6 +548,8 @@ class Descriptions(Phrases):
               ">=": (f"in {spoken} or later", f"since {spoken}", f"from {spoken} on"), "<=": (f"in {spoken} or earlier", f"up to and including {spoken}")}[operator]  # fmt: skip
       said = self.rng.choice(when)
       clause = Clause(noun, f"is {said}", f"{article(noun)} {said}")
+      if own and self.column_name(ref).event:
+        return self.happened(self.column_name(ref), clause, said)
       if own and self.only_of_tag(ref, "date"):
         clause.posts = (said, f"from {spoken}" if operator == "=" else said, f"from the year {spoken}" if operator == "=" and kind == "year" else said)
         if operator == "=" and kind == "year":
@@ -511,6 +617,9 @@ class Descriptions(Phrases):
       clause = self._key_member(query, left, right, nested, head, negative)
       if clause is not None:
         return clause
+    sibling = self._sibling_member(query, left, nested, negative)
+    if sibling is not None and self.belongs(query, left.alias, head):
+      return sibling
     noun = (self.short(left) if self.belongs(query, left.alias, head) else self.qualified(query, left)).singular
     among = self.content(nested)
     if negative:
@@ -518,6 +627,30 @@ class Descriptions(Phrases):
     else:
       predicate = self.rng.choice((f"is among {among}", f"is one of {among}", f"appears among {among}"))
     return Clause(noun, predicate)
+
+  def _sibling_member(self, query: Query, left: Ref, nested: Query | SetQuery, negative: bool) -> Clause | None:
+    """Both sides point to the same table: "reservations for books that have no loans"."""
+    if not isinstance(nested, Query) or len(nested.items) != 1 or nested.group or nested.limit is not None or nested.derived:
+      return None
+    item = nested.items[0].unalias()
+    right = nested.ref(item) if isinstance(item, exp.Column) else None
+    if right is None or right.outer:
+      return None
+    ours = [k for k in left.table.foreign_keys if tuple(c.lower() for c in k.columns) == (left.column.name.lower(),)]
+    theirs = [k for k in right.table.foreign_keys if tuple(c.lower() for c in k.columns) == (right.column.name.lower(),)]
+    if not ours or not theirs or ours[0].referred_table.lower() != theirs[0].referred_table.lower():
+      return None
+    noun = self._referred_noun(query, ours[0])
+    clauses = self.clauses(nested, self.plan(nested, right.alias, set()), right.alias, None)
+    other, person = self.noun(nested, right.alias), self.person(nested, right.alias)
+    every = self.with_number(other, clauses, person, "plural")
+    inner = None
+    if not clauses:
+      inner = self.happening(is_person(noun.singular), right.table, (right.column.name,), other, negative, nested)
+    inner = inner or self.child_relation(every, negative, is_person(noun.singular), other, self.with_number(other, clauses, person, "a"), bool(clauses))
+    described = self.modified(noun.plural, [inner], is_person(noun.singular), True)
+    preposition = relation_preposition(noun.singular, "", is_person(noun.singular))[0]
+    return Clause(noun.singular, self.verb(inner, False), "", ((f"are {preposition} {described}", f"is {preposition} {described}"),), (f"{preposition} {described}",))
 
   def _key_member(self, query: Query, left: Ref, right: Ref, nested: Query, head: str, negative: bool) -> Clause | None:
     own = self.belongs(query, left.alias, head)
@@ -541,7 +674,10 @@ class Descriptions(Phrases):
       every = self.with_number(noun, clauses, is_person(noun.singular), "plural")
       one = self.with_number(noun, clauses, is_person(noun.singular), "a")
       before, self.existential = self.existential, True
-      clause = self.child_relation(every, negative, person, noun, one, bool(clauses))
+      clause = None
+      if not clauses and not nested.edges:
+        clause = self.happening(person, table, (right.column.name,), noun, negative, nested)
+      clause = clause or self.child_relation(every, negative, person, noun, one, bool(clauses), self.noun(query, head))
       self.existential = before
       return clause
     if nested.group or nested.having:
@@ -555,7 +691,7 @@ class Descriptions(Phrases):
         return None
       if own and not negative:
         edge = Edge(left.alias, right.alias, key.columns, key.referred_columns, True, False)
-        return self.parent_relation(edge, noun, clauses, self.person(nested, right.alias), None)
+        return self.parent_relation(edge, noun, clauses, self.person(nested, right.alias), None, self.noun(query, head))
       every = self.with_number(noun, clauses, self.person(nested, right.alias), "plural")
       return Clause(noun.singular, f"is {'not ' if negative else ''}one of the {every}")
     if left.table.name.lower() == right.table.name.lower() and left.column.name.lower() == right.column.name.lower() and own:
@@ -698,7 +834,7 @@ class Descriptions(Phrases):
     verbs: tuple[tuple[str, str], ...] = ()
     if all(c.verbs or c.having for c in clauses):
       plural, singular = [self.verb(c, True) for c in clauses], [self.verb(c, False) for c in clauses]
-      either = "either " if self.maybe(0.5) else ""
+      either = "either "
       verbs = ((f"{either}{join_words(plural, 'or')}", f"{either}{join_words(singular, 'or')}"),)
     sentence = ""
     if all(c.sentence or c.noun for c in clauses):
@@ -766,15 +902,18 @@ class Descriptions(Phrases):
     part = date_part(node)
     if part is not None:
       kind, column = part
+      event = self.column_name(query.ref(column)).event
+      if event and kind in ("year", "month") and self.maybe(0.8):
+        stem = wordings.EVENTS_OF_COLUMNS[event][0]
+        return self.rng.choice((Noun(f"{stem} {kind}", f"{stem} {kind}s"), Noun(f"{kind} of {stem}", f"{kind}s of {stem}")))
       inner = self.expression(query, column, head).singular
       if kind == "year" and not inner.endswith("year") and self.maybe(0.4) and inner.endswith(" date"):
         return Noun(f"{inner[:-5]} year", f"{inner[:-5]} years")
       return Noun(f"{kind} of the {inner}", f"{plural_of(kind)} of the {inner}")
     if isinstance(node, exp.Round):
       inner = self.expression(query, node.this, head)
-      digits = node.args.get("decimals")
-      places = f"rounded to {digits.this} decimal{'s' if digits.this != '1' else ''}" if digits is not None and digits.this != "0" else "rounded to a whole number"
-      return Noun(f"{inner.singular}, {places},", f"{inner.plural}, {places},")
+      places = rounding(node.args.get("decimals"))
+      return Noun(f"{inner.singular} {places}", f"{inner.plural} {places}")
     if isinstance(node, exp.Cast):
       return self.expression(query, node.this, head)
     if isinstance(node, exp.Length):
@@ -861,7 +1000,9 @@ def date_part(node: exp.Expression) -> tuple[str, exp.Column] | None:
 
 def article_for(text: str, noun: str) -> str:
   """Puts a or an before a modified noun; nothing before what cannot be counted."""
-  return text if article(noun) == noun else article(text) if article(text) != text else f"a {text}"
+  if article(noun) == noun:
+    return text
+  return f"{article(text.split(' ', 1)[0] + ' thing').split(' ', 1)[0]} {text}"
 
 
 def one_rest(one: str, noun: str) -> str:
@@ -877,6 +1018,13 @@ def singular_head(phrase: str) -> str:
   first, separator, rest = phrase.partition(" ")
   single = singular_of(first)
   return phrase if single == first and separator else f"{single}{separator}{rest}"
+
+
+def rounding(digits: exp.Expression | None) -> str:
+  """ "(rounded to 2 decimals)"."""
+  if digits is None or digits.name == "0":
+    return "(rounded to a whole number)"
+  return f"(rounded to {'one decimal' if digits.name == '1' else digits.name + ' decimals'})"
 
 
 def query_outer(query: Query, node: exp.Expression) -> bool:

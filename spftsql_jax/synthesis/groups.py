@@ -7,7 +7,7 @@ import dataclasses
 from sqlglot import exp
 
 from spftsql_jax.synthesis import wordings
-from spftsql_jax.synthesis.descriptions import Plan, aggregate_of, date_part
+from spftsql_jax.synthesis.descriptions import Plan, aggregate_of, date_part, is_pure_link, rounding
 from spftsql_jax.synthesis.messages import Message, Messages, _Column, _Top, aggregate_in
 from spftsql_jax.synthesis.naming import Noun
 from spftsql_jax.synthesis.phrases import Clause, article, flipped, is_value, join_words, operator_of, pick
@@ -34,6 +34,8 @@ class _Group:
   row_person: bool
   plan: Plan
   optional: bool = False
+  words: str = ""
+  said: bool = False
 
 
 class QuestionWriter(Messages):
@@ -65,8 +67,11 @@ class QuestionWriter(Messages):
     plan = self.plan(query, rows, spoken)
     if alias is None:
       row_clauses = self.clauses(query, plan, rows, None)
-      noun = self._key_noun(query, query.group, rows)
-      return _Group(None, noun, [], False, rows, self.noun(query, rows), row_clauses, self.person(query, rows), plan)
+      noun, row_noun, row_person = self._key_noun(query, query.group, rows), self.noun(query, rows), self.person(query, rows)
+      owners = {r.alias for r in refs if r is not None}
+      if is_pure_link(query.sources[rows]) and not row_clauses and len(owners) == 1 and rows not in owners:
+        row_noun = self._far_noun(query, next(iter(owners)), rows)
+      return _Group(None, noun, [], False, rows, row_noun, row_clauses, row_person, plan)
     path = self._path(query, alias, rows)
     if plan.mixed:
       raise UnsupportedQuery("a condition over both the groups and their rows")
@@ -77,8 +82,6 @@ class QuestionWriter(Messages):
     blocked = dataclasses.replace(plan, own={a: c for a, c in plan.own.items() if a == rows or a not in self._beyond(query, alias, path[0])})
     if len(path) == 1:
       row_noun, row_clauses, row_person = self._through_link(query, blocked, alias, rows, path[0])
-      if query.sources[rows].name.lower() != "" and row_noun is self.noun(query, rows):
-        row_noun = self._far_noun(query, alias, rows) if self.maybe(0.6) else row_noun
     else:
       before = blocked.spoken
       blocked.spoken = before | set(query.sources)
@@ -171,9 +174,29 @@ class QuestionWriter(Messages):
   # ----------------------------------------------------------------------------------------------- aggregates of groups
 
   def _row_words(self, group: _Group) -> str:
-    return self.with_number(group.row_noun, group.row_clauses, group.row_person, "plural")
+    """The grouped rows with their conditions, in the same words throughout the question."""
+    if not group.words:
+      group.words = self.with_number(group.row_noun, group.row_clauses, group.row_person, "plural")
+    return group.words
 
-  def _group_aggregate(self, query: Query, group: _Group, node: exp.Expression, described: bool = True) -> Noun:
+  def _happens(self, group: _Group) -> tuple[str, str, str, str] | None:
+    """The verb of what is counted, where the groups are the things that it happens to: a book is borrowed."""
+    if group.person or group.alias is None or group.row_clauses:
+      return None
+    verb = wordings.EVENT_VERBS.get(group.row_noun.singular.split()[-1])
+    return verb if verb is not None and verb[0] not in ("enrolled in", "registered for") else None
+
+  def _split_aggregate(self, noun: Noun, inner: Noun) -> tuple[str, str]:
+    """ "average", "salary" of "average salary"."""
+    for words in (inner.singular, inner.plural):
+      if noun.singular.endswith(" " + words):
+        head = noun.singular[: -len(words) - 1]
+        return ("total" if head.startswith("sum of") else head), inner.singular
+    head = "most recent" if noun.singular.startswith("most recent ") else noun.singular.split(" ", 1)[0]
+    rest = noun.singular.removeprefix("sum of the ").removeprefix(head + " ")
+    return ("total" if head == "sum" else head), rest
+
+  def _group_aggregate(self, query: Query, group: _Group, node: exp.Expression, described: bool = True, inside: bool = False) -> Noun:
     """The noun of one aggregate per group; `described` says whether conditions on the rows are to be spoken."""
     node = bare(node.unalias())
     if isinstance(node, exp.Count) and self._counts_rows(query, group, node):
@@ -182,17 +205,29 @@ class QuestionWriter(Messages):
     if isinstance(node, exp.Round) and aggregate_of(bare(node.this)):
       inner = self._group_aggregate(query, group, bare(node.this), described)
       digits = node.args.get("decimals")
-      places = f"rounded to {digits.this} decimals" if digits is not None and digits.name not in ("0", "1") else "rounded to one decimal" if digits is not None and digits.name == "1" else "rounded to a whole number"
+      places = rounding(digits)
       return Noun(f"{inner.singular} {places}", f"{inner.plural} {places}")
     noun = self.aggregate(query, node, group.rows if group.alias is None or group.rows != group.alias else group.alias)
     columns = [query.ref(c) for c in own_columns(node)]
+    if group.alias is None and inside and columns and all(self.belongs(query, r.alias, group.rows) for r in columns):
+      group.said = True
+      if group.row_clauses:
+        return Noun(f"{noun.singular} of {self._row_words(group)}", f"{noun.plural} of {self._row_words(group)}")
+      word = group.row_noun.singular
+      if isinstance(node, (exp.Avg, exp.Max, exp.Min, exp.Sum)) and isinstance(node.this, exp.Column) and word.split()[-1] not in noun.singular.split():
+        head, inner = self._split_aggregate(noun, self.short(columns[0]))
+        if inner.startswith(("number of ", "date of ", "year of ")):
+          return Noun(f"{noun.singular} of {group.row_noun.plural}", f"{noun.plural} of {group.row_noun.plural}")
+        return Noun(f"{head} {word} {inner}", f"{head} {word} {inner}")
+      return noun
     if group.alias is not None and columns and all(self.belongs(query, r.alias, group.rows) for r in columns):
       # "the average cost" of a doctor is not clear, "the average visit cost" is.
       row = group.row_noun.singular if group.row_noun.plural == self.noun(query, group.rows).plural else self.noun(query, group.rows).singular
       if row.split()[-1] not in noun.singular.split():
-        rows = self._row_words(group) if described else f"their {group.row_noun.plural}"
-        if (group.row_clauses and described) or self.maybe(0.5):
-          return Noun(f"{noun.singular} of {rows if described and group.row_clauses else 'its' if not group.person and self.maybe(0.0) else 'their' if self.maybe(0.5) else 'the'} {'' if described and group.row_clauses else group.row_noun.plural}".strip(), f"{noun.plural} of the {group.row_noun.plural}")
+        rows = self._row_words(group)
+        if (group.row_clauses and described) or self.maybe(0.4):
+          rows = rows if described else group.row_noun.plural
+          return Noun(f"{noun.singular} of {rows}", f"{noun.plural} of {rows}")
         if isinstance(node, (exp.Avg, exp.Max, exp.Min, exp.Sum)) and isinstance(node.this, exp.Column):
           qualified = self.qualified(query, query.ref(node.this)).singular
           head = noun.singular.split(" ")[0] if not noun.singular.startswith(("sum of", "most recent", "alphabetically")) else " ".join(noun.singular.split(" ")[:2])
@@ -242,13 +277,18 @@ class QuestionWriter(Messages):
       deed = wordings.DEEDS.get(group.row_noun.singular.split()[-1]) if group.person else None
       if deed:
         verbs += [(f"{deed[0]} {counted}", f"{deed[0]} {counted}"), (f"have {deed[1]} {counted}", f"has {deed[1]} {counted}")]
+      happens = self._happens(group)
+      if happens:
+        times = self.counted(operator, right, "times").replace("one time", "once") if right.name != "1" or operator != ">" else "more than once"
+        verbs += [(f"were {happens[2]} {times}", f"was {happens[2]} {times}"), (f"have been {happens[2]} {times}", f"has been {happens[2]} {times}")]
+        posts += [f"{happens[2]} {times}"]
       if group.alias is None:
-        verbs += [(f"are shared by {counted}", f"is shared by {counted}")] if not group.row_clauses else []
+        verbs += [(f"are shared by {counted}", f"is shared by {counted}")] if not group.row_clauses and self.maybe(0.3) else []
       words = counted[: -len(rows)].strip() if counted.endswith(rows) else ""
       if words and operator not in ("=", "!="):
         return Clause(f"number of {rows}", f"is {words}", counted, tuple(verbs), tuple(posts))
       return Clause("", "", counted, tuple(verbs), tuple(posts))
-    noun = self._group_aggregate(query, group, left)
+    noun = self._group_aggregate(query, group, left, inside=True)
     if is_value(right):
       value = self.value(right)
     elif isinstance(right, exp.Subquery):
@@ -292,11 +332,17 @@ class QuestionWriter(Messages):
       if deed:
         verbs += [(f"{deed[0]} {phrase}{ties}", f"{deed[0]} {phrase}{ties}"), (f"have {deed[1]} {phrase}{ties}", f"has {deed[1]} {phrase}{ties}")]
       posts = (f"with {phrase}{ties}",)
+      happens = self._happens(group)
+      if happens and not ties and self.maybe(0.5):
+        if self.maybe(0.5):
+          return _Top(limit, number, self.rng.choice((f"{'most' if descending else 'least'} {happens[2]}", f"{'most' if descending else 'least'} often {happens[2]}")), [], "")
+        often = "most often" if descending else "least often"
+        return _Top(limit, number, "", [Clause("", "", "", ((f"were {happens[2]} {often}", f"was {happens[2]} {often}"),))], f"{'was' if limit == 1 else 'were'} {happens[2]} {often}")
       if limit > 1 and descending and not ties and self.maybe(0.25):
         return _Top(limit, f"top {number}", "", [Clause("", "", "", (), (f"by number of {rows}", f"by the number of {rows}"))], "")
       had = self.rng.choice(verbs)
       return _Top(limit, number, "", [Clause("", "", "", tuple(verbs), posts)], had[1 if limit == 1 else 0])
-    noun = self._group_aggregate(query, group, expression).singular
+    noun = self._group_aggregate(query, group, expression, inside=True).singular
     extreme = "highest" if descending else "lowest"
     columns = [query.ref(c) for c in own_columns(expression)]
     if columns and self.style(columns[0]) == "date":
@@ -370,6 +416,9 @@ class QuestionWriter(Messages):
         if have not in ("have",):
           verb = f"did {self.rng.choice(('each', 'every', 'each'))} {one} {have}"
         sentences += [f"How many {rows} {verb}{zero}?"] * 3
+        happens = self._happens(group)
+        if happens and not zero:
+          sentences += [f"How {self.rng.choice(('many times', 'often'))} was each {one} {happens[2]}?"] * 2
         sentences += [f"How many {rows} {verb}{zero}? {self.rng.choice(('Show', 'Give', 'List', 'Return'))} the {group.noun.singular} {self.rng.choice(('name', 'name')) if columns[0].noun.singular == 'name' else columns[0].noun.singular} and the {self.rng.choice(('count', 'number'))}."]
         if not group.row_clauses:
           sentences += [f"How many {rows} are there {self.rng.choice(('for each', 'per', 'for every'))} {one}{zero}?"]
@@ -438,7 +487,7 @@ class QuestionWriter(Messages):
       noun = Noun(top.put(group.noun.singular), top.put(group.noun.plural))
       described = self.with_number(noun, clauses, False, "singular" if top.limit == 1 else "plural")
       extra = join_words([f"the {w}" for w in aggregate_words])
-      among = "" if rows in described else f" among {rows}"
+      among = "" if rows in described or group.said else f" among {rows}"
       sentences = []
       if top.limit == 1:
         for question in top.questions(group.noun, True, False, clauses, self):
@@ -448,7 +497,7 @@ class QuestionWriter(Messages):
         return Message(f"the {described}{among} and {extra}" if not aggregates[0] else f"the {listed} of the {described}{among}", True, sentences=tuple(sentences))
       return Message(f"the {described}{among} and {extra}", True)
     each = self.with_number(group.noun, clauses, False, "singular")
-    each_word = self.rng.choice(("each", "every", "each", "each", "each different"))
+    each_word = self.rng.choice(("each", "every", "each", "each", "each" if clauses or len(query.group) > 1 else "each different"))
     place = self._place_word(query, group)
     if group.noun.singular.startswith("label") or len(group.noun.singular.split()) > 8:
       return Message(f"the {join_words(aggregate_words)} of {rows}" if not all(counts[i] for i, a in enumerate(aggregates) if a) else f"the number of {rows}", False, f"for each {each}", True, tail)
@@ -463,7 +512,7 @@ class QuestionWriter(Messages):
           (f"the number of {rows}", f"{self.rng.choice((place, 'for'))} {each_word} {each}"),
           (f"the number of {rows} {pick(self.rng, wordings.EACH[2:4]) if not clauses else 'for each'} {each}", ""),
           (f"{self.rng.choice(('each', 'every'))} {each} and the number of {rows}{self.rng.choice((' in it', ' it has', '')) if not group.row_clauses else ''}", ""),
-          (f"the {listed_keys(words, aggregates)} and the number of {rows}", f"for {each_word} {each}"),
+          (f"the number of {rows}", f"for {each_word} {each}") if clauses or len(keys) > 1 else (f"the {listed_keys(words, aggregates)} and the number of {rows}", f"for {each_word} {each}"),
           (f"the number of {rows}{self.rng.choice((' grouped by', ' broken down by', ', grouped by', ' split by'))} {each}" if not clauses else f"the number of {rows} for each {each}", ""),
         ]
         have = f"does {each_word} {each} have" if not group.row_clauses else f"are there {place} {each_word} {each}"
@@ -511,7 +560,7 @@ class QuestionWriter(Messages):
       said = Noun(top.put(noun.singular), top.put(noun.plural))
       single = top.limit == 1
       described = self.with_number(said, clauses + top.clauses, False, "singular" if single else "plural")
-      among = "" if rows in described else f" {self.rng.choice(('of', 'among', 'for'))} {rows}"
+      among = "" if rows in described or group.said else f" {self.rng.choice(('of', 'among', 'for'))} {rows}"
       sentences = [f"{q[:-1]}{'' if rows in q else among}?" for q in top.questions(noun, True, False, clauses + top.clauses, self)]
       if top.adjective:
         sentences = [f"Which {noun.singular if single else noun.plural} {'is' if single else 'are'} the {top.put('').strip()}{among or f' among {rows}'}?"]
@@ -520,7 +569,7 @@ class QuestionWriter(Messages):
       different = self.rng.choice(wordings.DISTINCT_WORDS)
       return Message(f"the {different} {noun.plural} of {rows}", True, tail=tail)
     described = self.with_number(noun, clauses, False, "plural")
-    among = "" if rows in described else f" of {rows}"
+    among = "" if rows in described or group.said else f" of {rows}"
     sentences = []
     if all(c.verbs or c.having for c in clauses):
       said_verbs = join_words([self.verb(c, True) for c in clauses])

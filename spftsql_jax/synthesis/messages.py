@@ -24,6 +24,7 @@ class Message:
     tail: said last ("sorted by name").
     sentences: complete questions that say the same ("Which doctors are from Boston?").
     sentence_rate: how often to use one of them.
+    bare: "who" or "what" where the content names the rows themselves ("the doctors from Boston"), else "".
   """
 
   content: str
@@ -33,6 +34,7 @@ class Message:
   tail: str = ""
   sentences: tuple[str, ...] = ()
   sentence_rate: float = 0.4
+  bare: str = ""
 
 
 class Messages(Descriptions):
@@ -260,7 +262,14 @@ class Messages(Descriptions):
         sentences += [f"For {self.rng.choice(('each', 'every'))} {each}, {self.rng.choice(('show', 'give', 'list', 'return', 'what is'))} the {singular_words}."]
     if superlative is not None and not natural and len(columns) == 1 and self.maybe(0.2):
       sentences += [f"What are the {different}{plural_words} of {entity}?"]
-    return Message(self.rng.choice(forms), True, tail=tail, sentences=tuple(f"{s[:-1]}{',' if self.maybe(0.3) else ''} {tail.lstrip(', ')}{s[-1]}" if tail else s for s in sentences))
+    if natural and not distinct and superlative is None and not clauses and not tail:
+      sentences += [f"What {noun.plural} are there?", f"Which {noun.plural} do we have?", f"What are the {noun.singular} {columns[0].noun.plural}?"]
+    content = self.rng.choice(forms)
+    singular = f" {each}" in content and len(columns) == 1 and content.startswith("the ")
+    bare = "" if content.startswith(("the " + plural_words, "the " + singular_words, "the " + different)) or not natural else "who" if person else "what"
+    if bare and not clauses and superlative is None:
+      bare = "none"
+    return Message(content, not singular, bare=bare, tail=tail, sentences=tuple(f"{s[:-1]}{',' if self.maybe(0.3) else ''} {tail.lstrip(', ')}{s[-1]}" if tail else s for s in sentences))
 
   def _which(self, noun: Noun, person: bool, clauses: list[Clause]) -> list[str]:
     """ "Which doctors are from Boston?" """
@@ -444,7 +453,8 @@ class Messages(Descriptions):
       sentences = (f"How many {entity} are there and what {'is' if len(items) == 2 else 'are'} {rest}?", f"How many {entity} are there, and what {'is' if len(items) == 2 else 'are'} {rest}?")
       return Message(f"{self.rng.choice(wordings.COUNT_NOUNS)} {entity} and {rest}", True, sentences=sentences)
     if any(counts):
-      parts = [f"the number of {noun.plural}" if c else f"the {self.aggregate(query, i, head).singular}" for c, i in zip(counts, items, strict=True)]
+      total = "total number" if any(self._conditional(query, i, head) for i in items) else "number"
+      parts = [f"the {total} of {noun.plural}" if c else f"the {self.aggregate(query, i, head).singular}" for c, i in zip(counts, items, strict=True)]
       return Message(f"{join_words(parts)} for {entity}" if clauses else join_words(parts), True)
     columns = {i.this.sql() for i in items if aggregate_of(i) and isinstance(i.this, exp.Column)}
     if len(columns) == 1 and all(aggregate_of(i) in ("avg", "max", "min", "sum") for i in items):
@@ -547,10 +557,10 @@ class Messages(Descriptions):
       different = f"{self.rng.choice(wordings.DISTINCT_WORDS)} " if key_of_head and (not clauses or self.maybe(0.5)) else ""
       entity, plural = f"{different}{entity}", f"{different}{noun.plural}"
       content = f"{self.rng.choice(wordings.COUNT_NOUNS)} {entity}"
-      sentences = [f"How many {entity} are there?", f"How many {entity} are there?", f"Count the {'number of ' if self.maybe(0.4) else ''}{entity}.", f"How many {entity}?",
+      sentences = [f"How many {entity} are there?", f"How many {entity} are there?", f"Count the {'number of ' if self.maybe(0.4) else ''}{entity}.",
                    f"How many {entity} do we have?", f"Count {'all ' if self.maybe(0.3) else ''}{entity}.", f"What's the count of {entity}?"]  # fmt: skip
       if not clauses:
-        sentences += [f"How many {entity} are there in total?", f"How many {entity} are {self.rng.choice(('recorded', 'listed', 'in the database', 'on record'))}?"]
+        sentences += [f"How many {entity} are there in total?", f"How many {entity}?", f"How many {entity} are {self.rng.choice(('recorded', 'listed', 'in the database', 'on record'))}?"]
       elif all(c.verbs or c.having for c in clauses):
         said = join_words([self.verb(c, True) for c in clauses])
         sentences += [f"How many {plural} {said}?"] * 4 + [f"Count how many {plural} {said}."]
@@ -619,7 +629,12 @@ class Messages(Descriptions):
     entity = self.with_number(noun, clauses, person, "plural")
     share = self.rng.choice(("percentage", "percent", "percentage", "share in percent"))
     sentences = [f"What {'percentage' if share != 'percent' else share} of {'all ' if self.maybe(0.3) else 'the ' if self.maybe(0.3) else ''}{noun.plural} {self.verb(clauses[0], True)}?"] if len(clauses) == 1 and (clauses[0].verbs or clauses[0].having) else []
-    return Message(f"the percentage of {noun.plural} that are {entity}", False, sentences=tuple(sentences), sentence_rate=0.7)
+    who = "who" if person else "that"
+    if all(c.verbs or c.having for c in clauses):
+      entity = f"{noun.plural} {who} {join_words([self.verb(c, True) for c in clauses])}"
+    else:
+      entity = f"{noun.plural} that are {entity}"
+    return Message(f"the percentage of {entity}", False, sentences=tuple(sentences), sentence_rate=0.7)
 
   # ------------------------------------------------------------------------------------------------------- see groups
 

@@ -20,6 +20,7 @@ _ENGINE = inflect.engine()
 _CACHE_SIZE = 256
 _CACHE: collections.OrderedDict[int, tuple[Schema, SchemaNames]] = collections.OrderedDict()
 _PIECES = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+(?:\.\d+)?|%|[^\W\d_]+")
+_AFTER_HEAD = (" of ", " for ", " with ", " in ", " by ", " at ", " to ", " on ", " from ")
 _SHORT_COMMENT = re.compile(r"[a-z][a-z \-]{2,38}", re.IGNORECASE)
 
 
@@ -48,7 +49,8 @@ class ColumnName:
     short: the name without the words of its table ("name"), as used in "the name of the product"; synonyms follow.
     tags: the kinds of attribute it is, of `wordings.ATTRIBUTE_TAGS`, e.g. {"name"} or {"price", "money"}.
     names_entity: True where it is the natural name of its table's rows: "doctors" can stand for their names.
-    property: for a yes/no column, the participle or noun it states ("active", "parking"), else "".
+    property: for a yes/no column, the participle or noun it states ("active", "has parking"), else "".
+    event: for a date or year called by what happened then ("hired", "bought_on"), the participle, else "".
   """
 
   nouns: tuple[Noun, ...]
@@ -56,6 +58,7 @@ class ColumnName:
   tags: frozenset[str]
   names_entity: bool
   property: str = ""
+  event: str = ""
 
 
 class SchemaNames:
@@ -104,9 +107,10 @@ def names_of(schema: Schema) -> SchemaNames:
 @functools.lru_cache(maxsize=16384)
 def plural_of(phrase: str) -> str:
   """The plural of a singular noun phrase: "date of birth" -> "dates of birth", "staff" -> "staff"."""
-  head, separator, rest = phrase.partition(" of ")
-  if separator:
-    return plural_of(head) + separator + rest
+  for separator in _AFTER_HEAD:
+    head, found, rest = phrase.partition(separator)
+    if found and head:
+      return plural_of(head) + found + rest
   before, _, word = phrase.rpartition(" ")
   if before and (word in wordings.TRAILING_WORDS or (word.endswith("ed") and word != "feed")):
     return f"{plural_of(before)} {word}"
@@ -122,9 +126,10 @@ def plural_of(phrase: str) -> str:
 @functools.lru_cache(maxsize=16384)
 def singular_of(phrase: str) -> str:
   """The singular of a noun phrase that may be plural already: "has allergies" -> "has allergy", "status" -> "status"."""
-  head, separator, rest = phrase.partition(" of ")
-  if separator:
-    return singular_of(head) + separator + rest
+  for separator in _AFTER_HEAD:
+    head, found, rest = phrase.partition(separator)
+    if found and head:
+      return singular_of(head) + found + rest
   before, _, word = phrase.rpartition(" ")
   lowered = word.lower()
   if lowered in wordings.UNCOUNTABLE or lowered.endswith(("ss", "us", "is", "as", "os")) or len(word) < 4 or not word.isalpha():
@@ -139,8 +144,10 @@ def singular_of(phrase: str) -> str:
 def split_identifier(name: str, lexicon: frozenset[str]) -> tuple[str, ...]:
   """Lower-case words of an identifier; glued words are taken apart where every piece is in `lexicon`."""
   words: list[str] = []
-  for piece in _PIECES.findall(name.replace("'", "")):
-    lowered = piece.lower()
+  pieces = [p.lower() for p in _PIECES.findall(name.replace("'", ""))]
+  if len(pieces) == 2 and len(pieces[0]) == 1 and "".join(pieces) in wordings.ABBREVIATIONS:
+    pieces = ["".join(pieces)]
+  for lowered in pieces:
     if lowered in wordings.ABBREVIATIONS or lowered in lexicon or len(lowered) < 5:
       words.append(lowered)
     else:
@@ -178,7 +185,7 @@ def role_of(columns: tuple[str, ...], referred: Table, schema_names: SchemaNames
 @functools.lru_cache(maxsize=16384)
 def _role(column: str, referred: str) -> Noun | None:
   words = list(expand(split_identifier(column, frozenset(wordings.LEXICON) | set(referred.split()))))
-  while words and words[-1] in wordings.KEY_WORDS:
+  while words and (words[-1] in wordings.KEY_WORDS or (words[-1].endswith("id") and len(words[-1]) < 6 and len(words) > 1)):
     words.pop()
   if not words or (len(words) == 1 and (len(words[0]) < 5 or words[0].endswith("id") or words[0] in wordings.NOT_ROLES)):
     return None
@@ -244,22 +251,76 @@ def _column_name(column: Column, table: Table, table_name: TableName, lexicon: f
     short_words = list(words)
   short = " ".join(short_words) if number_like else singular_of(" ".join(short_words))
   tags = _tags(column, tuple(short_words))
-  full_nouns = [Noun(full, plural_of(singular_of(full)))]
-  short_nouns = [Noun(short, plural_of(singular_of(short)))]
+  property_ = _property(column, words)
+  event = "" if property_ else _event(column, short_words)
+  full_nouns, short_nouns = [Noun(full, plural_of(singular_of(full)))], [Noun(short, plural_of(singular_of(short)))]
+  if event:
+    tags = (tags | {"date" if column.kind == "date" else "year"}) - {"type", "name", "place"}
+    what = "date" if column.kind == "date" else "year"
+    stem = wordings.EVENTS_OF_COLUMNS[event][0]
+    full_nouns = [Noun(f"{stem} {what}", f"{stem} {what}s"), Noun(f"{what} of {stem}", f"{what}s of {stem}")]
+    short_nouns = full_nouns
+  elif property_:
+    word = property_.removeprefix("has ").removeprefix("can ")
+    full_nouns = short_nouns = [Noun(f"{word} flag", f"{word} flags"), Noun(f"{word} status", f"{word} statuses")]
+  elif words[-1] in wordings.UNITS and len(short_words) > 1 and column.kind == "number" and words[0] != "number":
+    unit = wordings.UNIT_NAMES.get(words[-1], words[-1])
+    bare = " ".join(short_words[:-1])
+    tags = _tags(column, tuple(short_words[:-1]))
+    full_nouns = short_nouns = [Noun(f"{bare} in {unit}", f"{plural_of(bare)} in {unit}"), Noun(bare, plural_of(bare))]
+  elif _counts(column, short_words):
+    noun, single = short_words[-1], singular_of(short_words[-1])
+    full_nouns = short_nouns = [Noun(f"number of {noun}", f"numbers of {noun}"), Noun(noun, noun), Noun(f"{single} count", f"{single} counts")]
+    tags = tags | {"count", "plain"}
   for synonym in _synonyms(full, own):
-    full_nouns.append(Noun(synonym, plural_of(synonym)))
+    full_nouns = [*full_nouns, Noun(synonym, plural_of(synonym))]
   for synonym in _synonyms(short, own):
-    short_nouns.append(Noun(synonym, plural_of(synonym)))
-  comment = column.comment.strip().rstrip(".")
-  if comment and _SHORT_COMMENT.fullmatch(comment) and len(comment.split()) <= 4 and comment.lower() not in own:
-    noun = comment if any(w.isupper() for w in comment.split()) else comment.lower()
-    noun = re.sub(r"^(the|a|an) ", "", noun, flags=re.IGNORECASE)
-    full_nouns.append(Noun(noun, plural_of(noun)))
-    short_nouns.append(Noun(noun, plural_of(noun)))
+    short_nouns = [*short_nouns, Noun(synonym, plural_of(synonym))]
+  described = singular_of(_named_by_comment(column, own))
+  if described:
+    full_nouns, short_nouns = [*full_nouns, Noun(described, plural_of(described))], [*short_nouns, Noun(described, plural_of(described))]
   names_entity = column.kind in ("text", "other") and (
     short in wordings.NAMING_COLUMNS or short == table_name.nouns[0].singular or full == table_name.nouns[0].singular
   )
-  return ColumnName(tuple(full_nouns), tuple(short_nouns), tags, names_entity, _property(column, words))
+  return ColumnName(tuple(full_nouns), tuple(short_nouns), tags, names_entity, property_, event)
+
+
+def _named_by_comment(column: Column, own: set[str]) -> str:
+  """The name that a short comment gives its column ("year of publication"), or ""."""
+  comment = column.comment.strip()
+  if comment.count(",") > 1:
+    return ""
+  said = re.split(r"[,;:(.]| if | when ", comment, maxsplit=1)[0].strip()
+  said = re.sub(r"^(the|a|an) ", "", said, flags=re.IGNORECASE)
+  before, _, unit = said.rpartition(" in ")
+  if before and unit in wordings.UNITS:
+    said = before
+  words = said.lower().split()
+  if not _SHORT_COMMENT.fullmatch(said) or len(words) > 5 or words[0] in wordings.NO_NAMES | wordings.UNITS or "or" in words or len(said) < 4:
+    return ""
+  if words[0] in ("milligrams", "number") and len(words) < 3 or any(w in ("which", "that", "where", "was", "is", "null", "empty") for w in words):
+    return ""
+  if said.lower() in {str(v).lower() for v in column.samples}:
+    return ""
+  name = said if any(w.isupper() for w in said.split()) else said.lower()
+  return "" if name in own or name.split()[0].rstrip("s") + "s" in wordings.UNITS else name
+
+
+def _event(column: Column, words: list[str]) -> str:
+  """The participle of a column called by what happened: "hired", "bought on", "date sold", "founded year"."""
+  rest = [w for w in words if w not in ("on", "at", "in", "date", "year", "datetime", "time")]
+  if len(rest) != 1 or rest[0] not in wordings.EVENTS_OF_COLUMNS:
+    return ""
+  years = bool(column.samples) and all(isinstance(v, int) and 1000 <= v <= 2100 for v in column.samples)
+  return rest[0] if column.kind == "date" or (column.kind == "number" and (years or "year" in words)) else ""
+
+
+def _counts(column: Column, words: list[str]) -> bool:
+  """Whether a number column counts things and is called by them: "seats", "pages"."""
+  if column.kind != "number" or len(words) != 1:
+    return False
+  word = words[0]
+  return singular_of(word) != word and word not in wordings.NOT_COUNTED
 
 
 def _synonyms(name: str, own: set[str]) -> list[str]:
@@ -295,9 +356,10 @@ def _tags(column: Column, words: tuple[str, ...]) -> frozenset[str]:
 
 def _property(column: Column, words: tuple[str, ...]) -> str:
   """`is_active` -> "active", `has_parking` -> "has parking"; "" where the column is not a yes/no one."""
-  if len(words) > 1 and words[0] in ("is", "has", "was", "can"):
+  values = {str(v).lower() for v in column.samples}
+  yes_no = column.kind == "boolean" or (values and (values <= {"0", "1"} or values <= {"y", "n"} or values <= {"t", "f"} or values <= {"yes", "no"} or values <= {"true", "false"}))
+  if len(words) > 1 and words[0] in ("is", "has", "was", "can") and (yes_no or not values):
     rest = " ".join(words[1:])
     return rest if words[0] in ("is", "was") else f"{words[0]} {rest}"
-  if column.kind == "boolean" and words[-1] in wordings.PARTICIPLES:
-    return " ".join(words)
-  return ""
+  participle = words[-1] in wordings.PARTICIPLES or words[-1] in wordings.ADJECTIVES or (words[-1].endswith("ed") and len(words) == 1)
+  return " ".join(words) if yes_no and participle else ""

@@ -14,7 +14,7 @@ from sqlglot import exp
 from spftsql_jax.databases.schema import Column, Table
 from spftsql_jax.synthesis import wordings
 from spftsql_jax.synthesis.naming import ColumnName, Noun, SchemaNames, plural_of, role_of
-from spftsql_jax.synthesis.query_meaning import Edge, Query, Ref, UnsupportedQuery, bare
+from spftsql_jax.synthesis.query_meaning import Query, Ref, UnsupportedQuery, bare
 
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 _PLAIN_TEXT = re.compile(r"[A-Za-zÀ-ÿ0-9][\wÀ-ÿ\-&'./ ]*[\wÀ-ÿ]|\w")
@@ -201,6 +201,13 @@ class Phrases:
     words = pick(self.rng, tables[style][operator])
     return words.replace("{0}", value) if "{0}" in words else f"{words} {value}"
 
+  def amount(self, operator: str, value: str) -> str:
+    """A comparison that can follow cost or earn: "more than 5", "5 or more"."""
+    words = {">": ("more than", "more than", "over"), "<": ("less than", "less than", "under"), ">=": ("at least", "{0} or more", "no less than"),
+             "<=": ("at most", "no more than", "{0} or less")}[operator]  # fmt: skip
+    word = self.rng.choice(words)
+    return word.replace("{0}", value) if "{0}" in word else f"{word} {value}"
+
   def superlative(self, tags: frozenset[str], descending: bool) -> str:
     """The adjective of a column's extreme: "highest", "most recent"."""
     for tag, (high, low) in wordings.NOUN_SUPERLATIVES.items():
@@ -221,6 +228,8 @@ class Phrases:
     """A column compared with a literal. `own` says that the column belongs to the thing described, not to a relation of it."""
     name = self.column_name(ref)
     tags, kind = name.tags, ref.column.kind
+    if name.property and (operator, str(getattr(node, "this", ""))) in ((">", "0"), (">=", "1"), ("<", "1"), ("<=", "0")):
+      operator, node = "=", exp.Literal.number(1 if operator in (">", ">=") else 0)
     if name.property and operator in ("=", "!="):
       return self._yes_no(name, noun, operator, node, own)
     if operator in ("=", "!="):
@@ -229,6 +238,8 @@ class Phrases:
     value = self.value(node, ref.column, style == "date")
     compared = self.comparison(operator, value, style)
     clause = Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
+    if own and name.event:
+      return self.happened(name, clause, compared)
     if noun.startswith("number of "):
       counted = self.comparison(operator, value, "count")
       clause.having = f"{counted} {noun.removeprefix('number of ')}"
@@ -239,19 +250,30 @@ class Phrases:
     if style == "date" and (tags & {"plain"} or "date" in tags) and self.only_of_tag(ref, "date" if "date" in tags else "year"):
       clause.posts = (compared,)
       clause.verbs = ((f"are from {compared}" if False else f"have {article(noun)} {compared}", f"has {article(noun)} {compared}"),)
+    amount = self.amount(operator, value)
     if "plain" in tags and kind == "number":
       for tag, (more, less) in wordings.THING_COMPARATIVES.items():
-        if tag in tags and operator in "><" and not (tag == "price" and self.maybe(0.5)):
+        if tag in tags and operator in "><" and (tag != "price" or noun in ("price", "cost")) and not (tag == "price" and self.maybe(0.5)):
           clause.posts = (f"{more if operator == '>' else less} than {value}",)
           clause.verbs = ((f"are {clause.posts[0]}", f"is {clause.posts[0]}"),)
-      if "price" in tags and not clause.posts:
-        clause.posts = (f"costing {compared}", f"priced at {compared}" if operator in (">=", "<=") else f"that cost {compared}")
-        clause.verbs = ((f"cost {compared}", f"costs {compared}"),)
+      if noun in ("price", "cost") and not clause.posts:
+        clause.posts = (f"costing {amount}", f"priced at {amount}" if operator in (">=", "<=") else f"that cost {amount}")
+        clause.verbs = ((f"cost {amount}", f"costs {amount}"),)
       if "pay" in tags:
-        clause.posts = (f"earning {compared}", f"making {compared}", f"paid {compared}")
-        clause.verbs = ((f"earn {compared}", f"earns {compared}"), (f"make {compared}", f"makes {compared}"))
+        clause.posts = (f"earning {amount}", f"making {amount}", f"paid {amount}")
+        clause.verbs = ((f"earn {amount}", f"earns {amount}"), (f"make {amount}", f"makes {amount}"))
       if "age" in tags and operator in (">=", "<="):
-        clause.posts = (f"aged {value} or {'older' if operator == '>=' else 'younger'}", f"who are {compared} years old")
+        clause.posts = (f"aged {value} or {'older' if operator == '>=' else 'younger'}", f"who are {amount} years old")
+    return clause
+
+  def happened(self, name: ColumnName, clause: Clause, when: str) -> Clause:
+    """What is said with the verb of a date called by it: "hired before 2010", "that opened in 2001"."""
+    _, plural, singular = wordings.EVENTS_OF_COLUMNS[name.event]
+    clause.verbs = ((f"{plural} {when}", f"{singular} {when}"),)
+    if plural.startswith("were ") or name.event in ("opened", "started"):
+      clause.posts = (f"{name.event} {when}",)
+    if self.maybe(0.6):
+      clause.having = ""
     return clause
 
   def between_clause(self, ref: Ref, noun: str, low: exp.Expression, high: exp.Expression, own: bool) -> Clause:
@@ -259,13 +281,15 @@ class Phrases:
     span = pick(self.rng, ((f"between {a} and {b}", 8), (f"from {a} to {b}", 2)))
     clause = Clause(noun, f"is {span}", f"{article(noun)} {span}")
     name = self.column_name(ref)
+    if own and name.event:
+      return self.happened(name, clause, span)
     if noun.startswith("number of "):
       clause.having = f"{span} {noun.removeprefix('number of ')}"
     if own and self.style(ref) == "date" and self.only_of_tag(ref, "date" if "date" in name.tags else "year"):
       clause.posts = (span,)
     elif own and "age" in name.tags:
       clause.posts = (f"aged {span}", f"between the ages of {a} and {b}")
-    elif own and "price" in name.tags and "plain" in name.tags:
+    elif own and noun in ("price", "cost"):
       clause.posts = (f"costing {span}", f"priced {span}")
     elif own and "pay" in name.tags and "plain" in name.tags:
       clause.posts = (f"earning {span}",)
@@ -304,6 +328,13 @@ class Phrases:
 
   def null_clause(self, ref: Ref, noun: str, missing: bool, own: bool) -> Clause:
     """IS NULL and IS NOT NULL."""
+    event = self.column_name(ref).event
+    if event and own:
+      _, plural, singular = wordings.EVENTS_OF_COLUMNS[event]
+      if plural.startswith("were "):
+        done = (("have not been", "has not been"), ("were never", "was never"), ("were not", "was not")) if missing else (("have been", "has been"), ("were", "was"))
+        verb = self.rng.choice(done)
+        return Clause(noun, "is missing" if missing else "is recorded", "", ((f"{verb[0]} {event}", f"{verb[1]} {event}"),), (f"never {event}" if missing else f"already {event}",))
     if missing:
       predicate = self.rng.choice(("is missing", "is unknown", "is not known", "is not recorded", "is null", "is empty", "is not given", "has no value"))
       verbs = (
@@ -342,7 +373,11 @@ class Phrases:
       return clause
     listed = join_words(words, "or")
     either = f"either {listed}" if self.maybe(0.5) else listed
-    clause = Clause(noun, self.rng.choice((f"is {either}", f"is {either}", f"is one of {join_words(words)}")), f"{noun} {listed}")
+    clause = Clause(noun, f"is {either}", f"{noun} {either}")
+    if ref.column.kind == "number":
+      clause.having = f"{article(noun)} of {either}"
+    if own and self.column_name(ref).event:
+      return self.happened(self.column_name(ref), clause, f"{'in' if 'year' in tags else 'on'} {either}")
     if own and "place" in tags and "plain" in tags:
       clause.posts = (f"from {either}", f"in {either}")
       clause.verbs = ((f"are from {either}", f"is from {either}"),)
@@ -353,6 +388,8 @@ class Phrases:
   def _equal(self, ref: Ref, name: ColumnName, noun: str, positive: bool, node: exp.Expression, own: bool) -> Clause:
     tags, kind = name.tags, ref.column.kind
     value = self.value(node, ref.column, "date" in tags)
+    if own and positive and name.event:
+      return self.happened(name, Clause(noun, f"is {value}", f"{article(noun)} of {value}"), f"{'in' if 'year' in tags else 'on'} {value}")
     if not positive:
       wording = self.rng.choice((f"is not {value}", f"is not {value}", f"is not equal to {value}" if kind == "number" else f"is different from {value}",
                                  f"is anything other than {value}", f"isn't {value}"))  # fmt: skip
@@ -392,7 +429,7 @@ class Phrases:
     elif "age" in tags:
       clause.posts = (f"aged {value}", f"who are {value} years old", f"of age {value}")
       clause.verbs = ((f"are {value} years old", f"is {value} years old"),)
-    elif "price" in tags and "plain" in tags and kind == "number":
+    elif noun in ("price", "cost") and kind == "number":
       clause.posts = (f"costing {value}", f"priced at {value}")
       clause.verbs = ((f"cost {value}", f"costs {value}"),)
     elif "type" in tags and kind != "number":
@@ -448,10 +485,14 @@ def is_value(node: exp.Expression) -> bool:
   return isinstance(node, (exp.Literal, exp.Boolean))
 
 
-def relation_preposition(edge: Edge, noun: str) -> tuple[str, ...]:
+def relation_preposition(noun: str, child: str, person: bool) -> tuple[str, ...]:
   """How a child row relates to its parent: "visits of a patient", "books by an author", "concerts in a stadium"."""
-  last = noun.split()[-1]
-  if last in wordings.MAKERS:
+  last, thing = noun.split()[-1], child.split(" ")[-1]
+  if person and (thing in wordings.EVENT_VERBS or thing in wordings.DEEDS):
+    return ("by", "of", "by", "of")
+  if last in ("stage", "floor", "list", "playlist", "platform", "track"):
+    return ("on", "on", "of")
+  if last in wordings.MAKERS and (last in wordings.MAKER_VERBS or thing in wordings.WORKS):
     return ("by", "by", "of", "from")
   if last in wordings.PLACES:
     return ("in", "at", "of", "from") if last not in ("city", "country", "state", "region", "county", "district", "town", "list", "playlist", "team", "club") else (

@@ -7,6 +7,7 @@ put into one of the forms in which people ask: commands, questions, terse notes,
 from __future__ import annotations
 
 import random
+import re
 
 from spftsql_jax.databases.schema import Schema
 from spftsql_jax.synthesis import wordings as word_tables
@@ -62,20 +63,32 @@ def _frame(message: Message, rng: random.Random) -> str:
     content, lead = f"{content} {lead}", ""
   if tail:
     content = f"{content}{'' if tail.startswith(',') else ','  if rng.random() < 0.35 else ''} {tail.lstrip(', ')}"
-  content = " ".join(content.split()).replace(" ,", ",").rstrip(",")
+  content = " ".join(content.split()).replace(" ,", ",").replace("the the ", "the ").rstrip(",")
+  content = _move_rounding(content, rng)
   start = f"{lead[0].upper()}{lead[1:]}, " if lead else ""
   style = rng.random()
+  if message.bare == "none" and style > 0.5:
+    style = 0.81 + 0.19 * rng.random()
   if style < 0.5:
     command = pick(rng, word_tables.COMMANDS)
     return f"{start}{_lower(command) if start else command} {_drop_article(content, rng)}."
   if style < 0.8:
     verb = "are" if message.plural else "is"
-    return f"{start}{'what' if start else 'What'} {verb} {content}?"
+    what = "who" if message.bare == "who" and rng.random() < 0.7 else "what"
+    return f"{start}{what if start else what.capitalize()} {verb} {content}?"
   if style < 0.93:
     frame = pick(rng, word_tables.INDIRECT).format(content, be="are" if message.plural else "is")
     return f"{start}{_lower_first(frame) if start else frame}"
   terse = _drop_article(content, rng, 0.9)
   return f"{start}{terse}" if start else f"{terse[0].upper()}{terse[1:]}"
+
+
+def _move_rounding(content: str, rng: random.Random) -> str:
+  """The one rounding of a question is often said last: "the average price of books, rounded to 2 decimals"."""
+  found = re.findall(r" \((rounded to [^()]*)\)", content)
+  if len(found) != 1 or rng.random() < 0.4:
+    return content
+  return f"{content.replace(f' ({found[0]})', '')}, {found[0]}"
 
 
 def _drop_article(content: str, rng: random.Random, probability: float = 0.35) -> str:

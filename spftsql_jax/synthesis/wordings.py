@@ -97,6 +97,39 @@ NOT_PERSONS = frozenset(("list", "playlist", "checklist", "wishlist", "waitlist"
 
 NAMING_COLUMNS = frozenset(("name", "title", "full name", "common name", "label"))
 
+# Columns called by what happened: participle -> (stem of "... date", past tense of many, of one). "were" marks the passive.
+EVENTS_OF_COLUMNS = {
+  "opened": ("opening", "opened", "opened"), "hired": ("hire", "were hired", "was hired"), "formed": ("formation", "were formed", "was formed"),
+  "joined": ("joining", "joined", "joined"), "bought": ("purchase", "were bought", "was bought"), "purchased": ("purchase", "were purchased", "was purchased"),
+  "refunded": ("refund", "were refunded", "was refunded"), "reserved": ("reservation", "were reserved", "was reserved"),
+  "founded": ("founding", "were founded", "was founded"), "established": ("establishment", "were established", "was established"),
+  "published": ("publication", "were published", "was published"), "created": ("creation", "were created", "was created"),
+  "released": ("release", "were released", "was released"), "built": ("construction", "were built", "was built"), "born": ("birth", "were born", "was born"),
+  "died": ("death", "died", "died"), "paid": ("payment", "were paid", "was paid"), "shipped": ("shipping", "were shipped", "was shipped"),
+  "delivered": ("delivery", "were delivered", "was delivered"), "sold": ("sale", "were sold", "was sold"), "returned": ("return", "were returned", "was returned"),
+  "updated": ("update", "were updated", "was updated"), "started": ("start", "started", "started"), "ended": ("end", "ended", "ended"),
+  "borrowed": ("borrowing", "were borrowed", "was borrowed"), "registered": ("registration", "were registered", "was registered"),
+  "enrolled": ("enrollment", "enrolled", "enrolled"), "closed": ("closing", "were closed", "was closed"), "issued": ("issue", "were issued", "was issued"),
+  "signed": ("signing", "were signed", "was signed"), "admitted": ("admission", "were admitted", "was admitted"),
+  "discharged": ("discharge", "were discharged", "was discharged"), "launched": ("launch", "were launched", "was launched"),
+  "ordered": ("order", "were ordered", "was ordered"), "posted": ("posting", "were posted", "was posted"), "sent": ("sending", "were sent", "was sent"),
+  "received": ("receipt", "were received", "was received"), "booked": ("booking", "were booked", "was booked"), "completed": ("completion", "were completed", "was completed"),
+  "cancelled": ("cancellation", "were cancelled", "was cancelled"), "retired": ("retirement", "retired", "retired"), "adopted": ("adoption", "were adopted", "was adopted"),
+  "acquired": ("acquisition", "were acquired", "was acquired"), "approved": ("approval", "were approved", "was approved"), "moved": ("moving", "moved", "moved"),
+  "settled": ("settlement", "were settled", "was settled"), "reported": ("report", "were reported", "was reported"), "rented": ("rental", "were rented", "was rented"),
+  "appointed": ("appointment", "were appointed", "was appointed"), "elected": ("election", "were elected", "was elected"), "visited": ("visit", "were visited", "was visited"),
+  "planted": ("planting", "were planted", "was planted"), "painted": ("painting", "were painted", "was painted"), "added": ("addition", "were added", "was added"),
+}  # fmt: skip
+NOT_COUNTED = frozenset("sales earnings profits savings points wages revenues losses details gross status address milliseconds bytes news "
+                        "goods taxes series fees costs charges".split())  # fmt: skip
+UNITS = frozenset("milligrams cents pence pieces people persons feet ft km kilometers m meters metres cm mm miles mi inches kg kilograms lbs pounds grams g tons minutes seconds hours days weeks "
+                  "months years dollars usd eur euros gbp percent percentage mph kmh kw watts liters litres celsius fahrenheit mg ml milliseconds "
+                  "millions billion million thousands".split())  # fmt: skip
+UNIT_NAMES = {"ft": "feet", "km": "km", "m": "meters", "mi": "miles", "lbs": "pounds", "usd": "dollars", "eur": "euros", "gbp": "pounds", "g": "grams"}
+# A comment that starts so, or consists of units, does not name its column.
+NO_NAMES = frozenset("where when as in if empty null not only see the format day date value values used for from to stored is may can must one".split())
+ADJECTIVES = frozenset("main active primary current valid public private open available free new official mandatory optional vip".split())
+
 # Tags of columns by the last word of their name.
 ATTRIBUTE_TAGS: dict[str, frozenset[str]] = {
   "name": frozenset("name title label nickname surname forename".split()),
@@ -141,7 +174,7 @@ COLUMN_SYNONYMS = {
   "end date": ("ending date", "finish date"), "hire date": ("date of hire", "hiring date"), "comment": ("remark",), "title": ("name",),
   "surname": ("last name", "family name"), "last name": ("surname", "family name"), "first name": ("given name", "forename"),
   "forename": ("first name",), "capacity": ("maximum capacity",)[:0], "zip code": ("postal code",), "postal code": ("zip code",),
-  "nationality": ("country of origin",), "occupation": ("job", "profession"), "job": ("occupation",), "note": ("remark",),
+  "nationality": ("country of origin",)[:0], "occupation": ("job", "profession"), "job": ("occupation",), "note": ("remark",),
   "publication year": ("year of publication",), "release year": ("year of release",), "birth year": ("year of birth",),
   "publication date": ("date of publication",), "release date": ("date of release",), "order date": ("date of the order",)[:0],
   "color": ("colour",), "colour": ("color",), "home town": ("hometown",), "hometown": ("home town",), "specialty": ("speciality", "specialization"),
@@ -218,7 +251,7 @@ EACH = ("for each", "for every", "per", "by", "for each", "in each", "grouped by
 AVERAGE = ("average", "mean", "average", "average")
 MAXIMUM = ("maximum", "highest", "largest", "max")
 MINIMUM = ("minimum", "lowest", "smallest", "min")
-TOTAL = ("total", "total", "combined", "sum of the", "overall")
+TOTAL = ("total", "total", "total", "combined", "sum of the", "sum of the")
 
 # Prepositions towards a parent row, by the last word of its noun.
 PLACES = frozenset(
@@ -231,6 +264,29 @@ MAKERS = frozenset(
   performer photographer architect supplier""".split()
 )
 EVENTS = frozenset("season year festival event tournament competition race concert semester term conference show exhibition game match".split())
+
+# Event tables between a doer and a thing: noun of the event -> (what the doer did to the thing, what was done to it, participle, base form).
+EVENT_VERBS = {
+  "loan": ("borrowed", "borrowed by", "borrowed", "borrow"), "rental": ("rented", "rented by", "rented", "rent"),
+  "reservation": ("reserved", "reserved by", "reserved", "reserve"), "booking": ("booked", "booked by", "booked", "book"),
+  "purchase": ("bought", "bought by", "bought", "buy"), "order": ("ordered", "ordered by", "ordered", "order"), "review": ("reviewed", "reviewed by", "reviewed", "review"),
+  "rating": ("rated", "rated by", "rated", "rate"), "visit": ("visited", "visited by", "visited", "visit"), "checkout": ("checked out", "checked out by", "checked out", "check out"),
+  "subscription": ("subscribed to", "subscribed to by", "subscribed to", "subscribe to"), "enrollment": ("enrolled in", "taken by", "taken", "enroll in"),
+  "enrolment": ("enrolled in", "taken by", "taken", "enroll in"), "registration": ("registered for", "taken by", "taken", "register for"),
+  "attendance": ("attended", "attended by", "attended", "attend"), "inspection": ("inspected", "inspected by", "inspected", "inspect"),
+  "adoption": ("adopted", "adopted by", "adopted", "adopt"), "like": ("liked", "liked by", "liked", "like"), "application": ("applied for", "applied for by", "applied for", "apply for"),
+}  # fmt: skip
+# Makers and what they make: noun of the maker -> (past, participle, base form).
+MAKER_VERBS = {
+  "author": ("wrote", "written", "write"), "writer": ("wrote", "written", "write"), "director": ("directed", "directed", "direct"),
+  "producer": ("produced", "produced", "produce"), "composer": ("composed", "composed", "compose"), "manufacturer": ("made", "made", "make"),
+  "maker": ("made", "made", "make"), "publisher": ("published", "published", "publish"), "painter": ("painted", "painted", "paint"),
+  "designer": ("designed", "designed", "design"), "developer": ("developed", "developed", "develop"), "builder": ("built", "built", "build"),
+  "architect": ("designed", "designed", "design"), "photographer": ("took", "taken", "take"),
+}  # fmt: skip
+WORKS = frozenset("song album track concert performance show record recording single painting artwork sculpture book article paper film movie photo video "
+                  "poem play musical episode invoice exhibition exhibit product item part shipment".split())  # fmt: skip
+WORKERS = frozenset("doctor physician nurse employee worker staff teacher instructor professor lecturer clerk engineer technician manager librarian driver officer".split())
 
 # What people do with a thing they own or make: noun of the thing -> (past, participle, base form).
 DEEDS = {
