@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import array
 import dataclasses
+import math
 import os
 import re
 from collections.abc import Iterable
@@ -185,21 +186,22 @@ def _mention_score(question: str, lowered: str, value: str) -> float:
       return 1.0
     # Inside a longer word: "singer" in "singers" is likely meant, "art" in "start" is not.
     return 0.95 if not before.isalnum() and lowered[at + len(text) :].startswith(("s", "es", "'")) else 0.5
-  return 0.9 * _common_substring(lowered, text) / len(text)
+  least = max(1, math.ceil(_LEAST_SCORE / 0.9 * len(text) - 1e-9))
+  return 0.9 * _common_substring(lowered, text, least) / len(text)
 
 
-def _common_substring(text: str, value: str) -> int:
-  """Length of the longest common substring that starts at the start of a word in both."""
-  best = 0
+def _common_substring(text: str, value: str, least: int) -> int:
+  """Length of the longest common substring that starts at the start of a word in both; 0 where it is shorter than `least`."""
+  best = least - 1
   starts = [match.start() for match in _WORD.finditer(text)]
   for match in _WORD.finditer(value):
     begin = match.start()
     if len(value) - begin <= best:
       break
+    # Only what is longer than the best so far is looked at: one comparison tells for most pairs of words.
+    longer = value[begin : begin + best + 1]
     for start in starts:
-      length = 0
-      bound = min(len(value) - begin, len(text) - start)
-      while length < bound and value[begin + length] == text[start + length]:
-        length += 1
-      best = max(best, length)
-  return best
+      while len(longer) > best and text.startswith(longer, start):
+        best += 1
+        longer = value[begin : begin + best + 1]
+  return best if best >= least else 0
