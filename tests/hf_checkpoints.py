@@ -1,0 +1,120 @@
+"""Small random Hugging Face checkpoints for tests, written with NumPy alone: names and shapes as the format has them."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+
+VOCABULARY = 97
+
+_SIZES = {
+  "vocab_size": VOCABULARY,
+  "hidden_size": 32,
+  "intermediate_size": 48,
+  "num_hidden_layers": 3,
+  "num_attention_heads": 4,
+  "num_key_value_heads": 2,
+  "max_position_embeddings": 512,
+  "rms_norm_eps": 1e-6,
+  "hidden_act": "silu",
+  "bos_token_id": 1,
+  "eos_token_id": 2,
+  "tie_word_embeddings": False,
+}
+_LLAMA3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}
+# One config for each option that changes numbers.
+CONFIGS: dict[str, dict[str, Any]] = {
+  "llama": {"model_type": "llama", "rope_theta": 500000.0},
+  "llama_biases_llama3_rope": {
+    "model_type": "llama",
+    "attention_bias": True,
+    "mlp_bias": True,
+    "num_key_value_heads": 1,
+    "rope_scaling": {"rope_type": "llama3", **_LLAMA3},
+  },
+  "deepseek_linear_rope": {
+    "model_type": "llama",
+    "num_key_value_heads": 4,
+    "head_dim": 16,
+    "rope_theta": 100000.0,
+    "rope_scaling": {"type": "linear", "factor": 4.0},
+  },
+  "llama_new_spelling_yarn": {
+    "model_type": "llama",
+    "rope_parameters": {
+      "rope_type": "yarn",
+      "factor": 16.0,
+      "original_max_position_embeddings": 32,
+      "rope_theta": 20000.0,
+    },
+  },
+  "qwen2": {"model_type": "qwen2", "rope_theta": 1000000.0, "sliding_window": 8, "use_sliding_window": False},
+  "qwen2_windows_in_upper_layers": {
+    "model_type": "qwen2",
+    "use_sliding_window": True,
+    "sliding_window": 5,
+    "max_window_layers": 1,
+    "tie_word_embeddings": True,
+  },
+  "qwen3": {"model_type": "qwen3", "head_dim": 24, "rms_norm_eps": 1e-3, "attention_bias": True},
+  "mistral_window": {"model_type": "mistral", "sliding_window": 7, "hidden_act": "gelu", "rms_norm_eps": 1e-5},
+}
+
+
+def hf_config(name: str) -> dict[str, Any]:
+  """The config.json of one of `CONFIGS`."""
+  return {**_SIZES, **CONFIGS[name]}
+
+
+def random_tensors(config: dict[str, Any], seed: int = 0, scale: float = 0.3) -> dict[str, np.ndarray]:
+  """Every tensor of a checkpoint of that config, float32."""
+  rng = np.random.default_rng(seed)
+  hidden, inner, family = config["hidden_size"], config["intermediate_size"], config["model_type"]
+  head_dim = config.get("head_dim") or hidden // config["num_attention_heads"]
+  queries, keys = config["num_attention_heads"] * head_dim, config["num_key_value_heads"] * head_dim
+  attention_bias = family == "qwen2" or config.get("attention_bias", False)
+  shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (config["vocab_size"], hidden)}
+  for i in range(config["num_hidden_layers"]):
+    layer = f"model.layers.{i}."
+    kernels = {
+      "self_attn.q_proj": (queries, hidden),
+      "self_attn.k_proj": (keys, hidden),
+      "self_attn.v_proj": (keys, hidden),
+      "self_attn.o_proj": (hidden, queries),
+      "mlp.gate_proj": (inner, hidden),
+      "mlp.up_proj": (inner, hidden),
+      "mlp.down_proj": (hidden, inner),
+    }
+    for name, shape in kernels.items():
+      shapes[f"{layer}{name}.weight"] = shape
+      has_bias = config.get("mlp_bias", False) if name.startswith("mlp") else attention_bias
+      if has_bias and not (family == "qwen2" and name.endswith("o_proj")):
+        shapes[f"{layer}{name}.bias"] = shape[:1]
+    shapes[f"{layer}input_layernorm.weight"] = shapes[f"{layer}post_attention_layernorm.weight"] = (hidden,)
+    if family == "qwen3":
+      shapes[f"{layer}self_attn.q_norm.weight"] = shapes[f"{layer}self_attn.k_norm.weight"] = (head_dim,)
+  shapes["model.norm.weight"] = (hidden,)
+  if not config["tie_word_embeddings"]:
+    shapes["lm_head.weight"] = (config["vocab_size"], hidden)
+  tensors = {}
+  for name, shape in shapes.items():
+    values = rng.normal(size=shape) * scale
+    tensors[name] = (values + 1 if "norm" in name else values).astype(np.float32)
+  return tensors
+
+
+def write_checkpoint(directory: pathlib.Path, config: dict[str, Any], tensors: dict[str, np.ndarray]) -> pathlib.Path:
+  """config.json and model.safetensors; returns the folder."""
+  directory.mkdir(parents=True, exist_ok=True)
+  (directory / "config.json").write_text(json.dumps(config))
+  safetensors.numpy.save_file(tensors, str(directory / "model.safetensors"), metadata={"format": "pt"})
+  return directory
+
+
+def random_tokens(shape: tuple[int, ...], seed: int = 1) -> np.ndarray:
+  """int32 tokens, none of them special."""
+  return np.random.default_rng(seed).integers(3, VOCABULARY, shape).astype(np.int32)
