@@ -171,7 +171,7 @@ class Executor:
               selector.unregister(each.reader)
               busy.remove(each)
               self._bury(each, queue, answers, progress)
-            elif not each.pending:
+            elif not each.pending and not each.retired:
               selector.unregister(each.reader)
               busy.remove(each)
           for each in [each for each in busy if time.monotonic() > each.deadline]:
@@ -186,14 +186,14 @@ class Executor:
     self._discard(dead)
     if not dead.started:
       raise ExecutorError(f"a worker process of {sys.executable} does not start (exit status {dead.exit_status})")
-    if dead.pending:
+    if dead.pending and not dead.retired:
       answer = dead.obituary()
       key, _ = dead.pending.popleft()
       answers[key] = answer
       self._cache.put(key, answers[key], 200)
       if progress is not None:
         progress(1)
-      queue.extendleft(reversed(dead.pending))
+    queue.extendleft(reversed(dead.pending))
 
   def _idle_worker(self, busy: list[_Worker]) -> _Worker | None:
     for each in self._workers:
@@ -236,6 +236,7 @@ class _Worker:
     self.pending: deque = deque()
     self.started = False
     self.dead = False
+    self.retired = False
     self._killed = False
     self._since = 0.0
     self.deadline = time.monotonic() + _START_LIMIT_S
@@ -279,8 +280,11 @@ class _Worker:
         break
     done = []
     for value in worker.unframe(self._buffer):
-      if not self.started:
+      if value == worker.READY:
         self.started = True
+        continue
+      if value == worker.RETIRED:
+        self.retired = True
         continue
       status, columns, pieces, seconds, message = value
       key, _ = self.pending.popleft()

@@ -23,6 +23,8 @@ from spftsql_jax.databases.engines import DatabaseError, engine_module, engine_o
 # Beyond the time limit of a statement, for an engine that is slow to stop.
 GRACE_S = 0.5
 _OPEN_CONNECTIONS = 16
+# What a worker says first, and what it says where it ends by itself.
+READY, RETIRED = "ready", "retired"
 _HEADER = struct.Struct("<I")
 # How the rows of a result are packed; the first byte of each piece.
 _MARSHAL, _PICKLE = b"m", b"p"
@@ -70,6 +72,7 @@ class _Connections:
 
   def __init__(self, memory_bytes: int):
     self._memory_bytes = memory_bytes
+    self._limited = False
     self._open: OrderedDict[str, tuple[tuple, object]] = OrderedDict()
 
   def get(self, location: str, identity: tuple):
@@ -80,7 +83,12 @@ class _Connections:
     self.drop(location)
     while len(self._open) >= _OPEN_CONNECTIONS:
       self.drop(next(iter(self._open)))
-    connection = engine_module(engine_of(location)).Connection(location, self._memory_bytes)
+    module = engine_module(engine_of(location))
+    connection = module.Connection(location, self._memory_bytes)
+    if not self._limited:
+      # On top of what the engine's library takes when loaded.
+      _limit_memory(self._memory_bytes + module.MEMORY_SLACK)
+      self._limited = True
     self._open[location] = (identity, connection)
     return connection
 
@@ -106,17 +114,20 @@ def run_job(connections: _Connections, job: tuple) -> tuple:
   return outcome
 
 
-def _limit_process(memory_bytes: int) -> None:
-  """No core files, no file written (a write fails, it does not kill), and a bound on memory on top of what the process has
-  now.
-  """
+def _limit_files() -> None:
+  """No core files, and no file written: a write fails, it does not kill."""
   signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
   resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
   resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def _limit_memory(more_bytes: int) -> None:
+  """Bounds the memory of the process to what it has now and `more_bytes`. The engine has its own, lower limit."""
+  if not sys.platform.startswith("linux"):
+    return
   with open("/proc/self/statm") as file:
     mapped = int(file.read().split()[0]) * resource.getpagesize()
-  # The engine has its own limit of `memory_bytes`; fetched rows and their packed form come on top.
-  bound = mapped + int(1.5 * memory_bytes) + 64_000_000
+  bound = mapped + more_bytes
   resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
 
 
@@ -144,10 +155,9 @@ def main(memory_bytes: int) -> None:
   source, sink = 0, os.dup(1)
   # Whatever prints goes to stderr, never into the protocol.
   os.dup2(2, 1)
-  if sys.platform.startswith("linux"):
-    _limit_process(memory_bytes)
+  _limit_files()
   connections = _Connections(memory_bytes)
-  _write_all(sink, frame("ready"))
+  _write_all(sink, frame(READY))
   while True:
     try:
       (length,) = _HEADER.unpack(_read_exactly(source, _HEADER.size))
@@ -164,5 +174,9 @@ def main(memory_bytes: int) -> None:
         answer = frame(("resource", (), [], outcome[3], "out of memory"))
       try:
         _write_all(sink, answer)
+        if outcome[0] in ("resource", "timeout") and not engine_module(engine_of(job[0])).SURVIVES_LIMITS:
+          # The engine is not to be trusted after that: a fresh process takes the rest.
+          _write_all(sink, frame(RETIRED))
+          return
       except BrokenPipeError:
         return

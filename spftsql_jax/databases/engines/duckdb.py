@@ -17,6 +17,10 @@ from spftsql_jax.databases.engines import DatabaseError, hashable_rows, path_of
 
 DIALECT = "duckdb"
 ERRORS = (duckdb.Error,)
+# Address space that a worker may take beyond the engine's own limit, and whether a connection is as good as new after it ran
+# into one.
+MEMORY_SLACK = 2_000_000_000
+SURVIVES_LIMITS = False
 
 _SETTINGS = {
   "enable_external_access": "false",

@@ -17,6 +17,10 @@ from spftsql_jax.databases.engines import DatabaseError, hashable_rows
 
 DIALECT = "postgres"
 ERRORS = (psycopg.Error,)
+# Address space that a worker may take beyond the engine's own limit, and whether a connection is as good as new after it ran
+# into one.
+MEMORY_SLACK = 512_000_000
+SURVIVES_LIMITS = True
 _CONNECT_TIMEOUT_S = 10
 # Stable by the catalog, but able to run other text, or to tell about the server.
 _REFUSED_FUNCTIONS = frozenset(

@@ -17,6 +17,10 @@ from spftsql_jax.databases.engines import DatabaseError, path_of
 
 DIALECT = "sqlite"
 ERRORS = (sqlite3.Error,)
+# Address space that a worker may take beyond the engine's own limit, and whether a connection is as good as new after it ran
+# into one.
+MEMORY_SLACK = 64_000_000
+SURVIVES_LIMITS = True
 
 MAX_CELL_BYTES = 10_000_000
 _OPCODES_BETWEEN_CHECKS = 4_000
