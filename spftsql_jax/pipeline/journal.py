@@ -19,10 +19,6 @@ class ConfigChanged(ValueError):
   """The folder holds a run of another configuration."""
 
 
-class StopAfter(Exception):
-  """Raised behind the stage after which the run was asked to stop."""
-
-
 class Journal:
   """The journal of one work folder.
 
@@ -32,7 +28,7 @@ class Journal:
     workdir: the run's folder. Files named in step outputs are relative to it.
   """
 
-  def __init__(self, workdir: str | Path, config: dict[str, Any], stop_after: str | None = None):
+  def __init__(self, workdir: str | Path, config: dict[str, Any]):
     """Opens or creates the run in `workdir`.
 
     Raises:
@@ -41,7 +37,6 @@ class Journal:
     """
     self.workdir = Path(workdir)
     self.workdir.mkdir(parents=True, exist_ok=True)
-    self.stop_after = stop_after
     self._lock = (self.workdir / ".lock").open("w")
     try:
       fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,9 +63,6 @@ class Journal:
 
     Args:
       work: does the step; its output must be JSON.
-
-    Raises:
-      StopAfter: behind the step that the run was asked to stop after.
     """
     if name not in self._done:
       output = json.loads(json.dumps(work()))
@@ -79,8 +71,6 @@ class Journal:
         file.flush()
         os.fsync(file.fileno())
       self._done[name] = output
-    if name == self.stop_after:
-      raise StopAfter(name)
     return self._done[name]
 
   def is_done(self, name: str) -> bool:

@@ -18,7 +18,6 @@ import orbax.checkpoint.experimental.v1 as ocp
 from tqdm import tqdm
 
 from spftsql_jax.examples.batches import BatchShape, PrefixBatch, Unit, collate, padding_share, plan_epoch
-from spftsql_jax.models.log_probs import answer_log_probs
 from spftsql_jax.training.optimizer import OptimizerConfig, make_optimizer
 from spftsql_jax.training.step import Objective, init_state, make_train_step
 
@@ -134,28 +133,6 @@ def fit(
 def forget_checkpoints(checkpoints: Path) -> None:
   """Removes a finished run's checkpoints; call it once the result is stored elsewhere."""
   shutil.rmtree(checkpoints, ignore_errors=True)
-
-
-def score_units(
-  model: nn.Module,
-  variables: dict[str, Any],
-  units: Sequence[Unit],
-  shape: BatchShape,
-  *,
-  pad_id: int,
-  description: str = "scoring",
-) -> list[tuple[float, ...]]:
-  """Summed log-prob of every branch of every unit, in the shapes of training: the opponent's, stored once with the pairs."""
-  score = jax.jit(lambda v, batch: answer_log_probs(model, v, batch))
-  out: list[tuple[float, ...]] = [()] * len(units)
-  plan = plan_epoch(units, shape, np.random.default_rng(0))
-  for groups in tqdm(plan, desc=description, unit="batch", disable=None, leave=False):
-    values = np.asarray(score(variables, collate(units, groups, shape, pad_id)))
-    for row, group in enumerate(groups):
-      for place, index in enumerate(group):
-        per_unit = len(units[index].branches)
-        out[index] = tuple(float(v) for v in values[row, place * per_unit : (place + 1) * per_unit])
-  return out
 
 
 def _plan(units: Sequence[Unit], config: FitConfig) -> list[list[list[int]]]:

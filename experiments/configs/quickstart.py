@@ -1,0 +1,63 @@
+"""SPFT-SQL on the demo databases, with a small model trained from scratch: the whole method in minutes on two cores.
+
+make quickstart        (python experiments/quickstart.py --workdir=runs/quickstart)
+"""
+
+from ml_collections import ConfigDict
+
+from spftsql_jax.examples.batches import BatchShape
+from spftsql_jax.examples.prompts import PromptFormat
+from spftsql_jax.pipeline.config import (
+  DataConfig,
+  ModelSource,
+  RunConfig,
+  SelfPlayConfig,
+  SynthesisConfig,
+  Training,
+  VbiFtConfig,
+  to_dict,
+)
+from spftsql_jax.training.optimizer import OptimizerConfig
+from spftsql_jax.training.step import Objective
+
+
+def get_config() -> ConfigDict:
+  return ConfigDict(to_dict(quickstart()))
+
+
+def quickstart() -> RunConfig:
+  scratch = OptimizerConfig(learning_rate=2e-3, schedule="cosine")
+  gentle = OptimizerConfig(learning_rate=1e-4, schedule="constant")
+  return RunConfig(
+    name="SPFT-SQL quickstart",
+    data_dir="",
+    data=DataConfig(databases=".", seeds="seeds.json", test="test.json", comparison="strict"),
+    model=ModelSource(
+      hf_config={
+        "model_type": "qwen2",
+        "hidden_size": 128,
+        "intermediate_size": 384,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 1024,
+        "rope_theta": 10000.0,
+        "tie_word_embeddings": True,
+        "initializer_range": 0.05,
+      },
+      vocab_size=1536,
+    ),
+    prompt=PromptFormat(schema_style="compact", comments=False, matched_values=3),
+    shape=BatchShape(schemas=3, branches=32, prefix_buckets=(192, 256), branch_buckets=(64, 96), answer_buckets=(64,)),
+    max_new_tokens=80,
+    sft=Training(60, scratch),
+    synthesis=SynthesisConfig(examples=3000),
+    vbi_ft=VbiFtConfig(rounds=2, training=Training(200, scratch), question_training=Training(40, scratch)),
+    self_play=SelfPlayConfig(
+      iterations=2,
+      questions=600,
+      training=Training(30, gentle),
+      objective=Objective("error_driven", beta=0.1, nll_weight=0.5),
+      spin_objective=Objective("spin", beta=0.1),
+    ),
+  )

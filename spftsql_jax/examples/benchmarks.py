@@ -1,0 +1,55 @@
+"""Reading benchmark files: Spider-style (`db_id`, `question`, `query`) and BIRD-style (`SQL`, `evidence`) JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from spftsql_jax.examples.example import Example
+
+
+def read_examples(path: str | Path) -> list[Example]:
+  """The examples of a benchmark file, in order.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: not JSON, or a record without a needed field; the message gives the file and the record.
+  """
+  path = Path(path)
+  try:
+    records = json.loads(path.read_text(encoding="utf-8"))
+  except json.JSONDecodeError as error:
+    raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg})") from error
+  except UnicodeDecodeError as error:
+    raise ValueError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+  if not isinstance(records, list):
+    raise ValueError(f"{path}: expected a JSON list of examples, found {type(records).__name__}")
+  return [_example(path, number, record) for number, record in enumerate(records)]
+
+
+def find_database(databases: str | Path, db_id: str) -> Path:
+  """The file of a database in the layout `DIR/<db_id>/<db_id>.sqlite`. Raises FileNotFoundError."""
+  path = Path(databases) / db_id / f"{db_id}.sqlite"
+  if not path.is_file():
+    raise FileNotFoundError(f"{path}: no such database (expected DIR/<db_id>/<db_id>.sqlite)")
+  return path
+
+
+def database_ids(examples: Sequence[Example]) -> list[str]:
+  """The databases of the examples, each once, in order of first use."""
+  return list(dict.fromkeys(e.db_id for e in examples))
+
+
+def _example(path: Path, number: int, record: object) -> Example:
+  where = f"{path}: record {number}"
+  if not isinstance(record, dict):
+    raise ValueError(f"{where}: expected an object, found {type(record).__name__}")
+  query = record.get("query", record.get("SQL"))
+  fields = {"db_id": record.get("db_id"), "question": record.get("question"), "query (or SQL)": query}
+  for name, value in fields.items():
+    if not isinstance(value, str):
+      raise ValueError(f"{where}: field {name} is {'missing' if value is None else 'not a string'}")
+  return Example(
+    db_id=record["db_id"], question=record["question"], query=query, evidence=str(record.get("evidence") or ""), source="gold"
+  )

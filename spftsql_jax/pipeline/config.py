@@ -1,0 +1,201 @@
+"""The configuration of a run: frozen dataclasses, one Python file an experiment under experiments/configs/."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from typing import Any, Literal
+
+from spftsql_jax.examples.batches import BatchShape
+from spftsql_jax.examples.prompts import PromptFormat
+from spftsql_jax.training.optimizer import OptimizerConfig
+from spftsql_jax.training.step import Objective
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+  """Where examples and databases lie. Paths are relative to `RunConfig.data_dir`.
+
+  Attributes:
+    databases: folder of `<db_id>/<db_id>.sqlite`.
+    seeds: labelled examples to start from (Spider- or BIRD-style JSON); "" for none.
+    test: held-out examples that nothing is trained or selected on.
+    comparison: how results are compared on the test.
+    seed_limit, test_limit: use so many (drawn by seed for the seeds, evenly spaced for the test); 0 for all.
+    apart: databases whose test examples are left out in a second figure (ex_without).
+  """
+
+  databases: str = "."
+  seeds: str = "seeds.json"
+  test: str = "test.json"
+  comparison: Literal["spider", "bird", "strict"] = "strict"
+  seed_limit: int = 0
+  test_limit: int = 0
+  apart: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSource:
+  """The language model that is fine-tuned.
+
+  Attributes:
+    hf_model: folder of a Hugging Face model with its tokenizer; "" to start from random weights.
+    hf_config: without `hf_model`, the values of a Hugging Face config.json (vocabulary size left out).
+    vocab_size: without `hf_model`, entries of the tokenizer that is trained on schemas, values and seeds.
+    dtype: of the computation.
+    lora_rank: rank of the adapter that is trained over frozen weights; 0 trains all weights.
+  """
+
+  hf_model: str = ""
+  hf_config: dict[str, Any] = dataclasses.field(default_factory=dict)
+  vocab_size: int = 2048
+  dtype: str = "float32"
+  lora_rank: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+  """One kind of training in a run."""
+
+  steps: int
+  optimizer: OptimizerConfig = OptimizerConfig()
+
+
+@dataclasses.dataclass(frozen=True)
+class SynthesisConfig:
+  """How examples are synthesized in a round.
+
+  Attributes:
+    examples: accepted examples a round, over all databases.
+    pool_share: share of the template mass given to the built-in pool; the rest goes to the templates of the seeds.
+    decay: how fast the weight of a column falls with its schema distance.
+    instances: neighbouring instances of each database on which queries are verified.
+    model_questions: share of a round's queries for which the SQL-to-text model writes a second wording.
+    feedback_cap: a template that failed in the round before weighs at most so many times as much in the next.
+    holdout: shares of the pool's templates set apart for (self-play, selection).
+    workers: processes.
+  """
+
+  examples: int = 3000
+  pool_share: float = 0.5
+  decay: float = 0.5
+  instances: int = 2
+  model_questions: float = 0.2
+  feedback_cap: float = 3.0
+  holdout: tuple[float, float] = (0.15, 0.1)
+  workers: int = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class VbiFtConfig:
+  """Stage 1.
+
+  Attributes:
+    rounds: of synthesis and fine-tuning.
+    training: of the text-to-SQL model, each round.
+    question_training: of the SQL-to-text model, each round.
+    verify: examples of a round that are held back from training and answered for feedback.
+    select: examples of the selection split on which versions are scored.
+  """
+
+  rounds: int = 2
+  training: Training = Training(300)
+  question_training: Training = Training(100)
+  verify: int = 256
+  select: int = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class SelfPlayConfig:
+  """Stage 2.
+
+  Attributes:
+    iterations: of play and training.
+    questions: the opponent answers this many an iteration.
+    training: of the main model, each iteration.
+    objective: the error-driven loss and its guards.
+    min_executable: the weakest version whose answers run at least this often is the opponent.
+    abort_drop: see `FitConfig.abort_drop`.
+    spin_objective: of the SPIN baseline.
+    baselines: which controls are trained on the same budget: "spin", "sft_control".
+  """
+
+  iterations: int = 2
+  questions: int = 1000
+  training: Training = Training(60)
+  objective: Objective = Objective("error_driven", beta=0.1, nll_weight=0.5)
+  min_executable: float = 0.3
+  abort_drop: float = 20.0
+  spin_objective: Objective = Objective("spin", beta=0.1)
+  baselines: tuple[str, ...] = ("spin", "sft_control")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+  """Everything that determines a run. Stored whole in results.json.
+
+  Attributes:
+    seed_repeats: how often the labelled examples count beside the synthetic ones of a round.
+    max_new_tokens: longest answer.
+    lanes: answers decoded at once.
+  """
+
+  name: str
+  data_dir: str
+  seed: int = 0
+  data: DataConfig = DataConfig()
+  model: ModelSource = ModelSource()
+  prompt: PromptFormat = PromptFormat()
+  shape: BatchShape = BatchShape()
+  max_new_tokens: int = 96
+  lanes: int = 96
+  seed_repeats: int = 3
+  sft: Training = Training(100)
+  synthesis: SynthesisConfig = SynthesisConfig()
+  vbi_ft: VbiFtConfig = VbiFtConfig()
+  self_play: SelfPlayConfig = SelfPlayConfig()
+  checkpoint_every: int = 200
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+  """A config as nested plain dicts (tuples stay tuples)."""
+  return {
+    f.name: to_dict(value) if dataclasses.is_dataclass(value := getattr(config, f.name)) else value
+    for f in dataclasses.fields(config)
+  }
+
+
+def from_dict(kind: type, values: typing.Mapping[str, Any], where: str = "config") -> Any:
+  """The dataclass `kind` from nested mappings.
+
+  Raises:
+    ValueError: an unknown field or a value of the wrong kind; the message names it.
+  """
+  hints = typing.get_type_hints(kind)
+  if unknown := set(values) - set(hints):
+    raise ValueError(f"{where} has no field {sorted(unknown)[0]!r}; there are {', '.join(sorted(hints))}")
+  return kind(**{name: _checked(hints[name], value, f"{where}.{name}") for name, value in values.items()})
+
+
+def _checked(hint: Any, value: Any, where: str) -> Any:
+  if dataclasses.is_dataclass(hint):
+    return from_dict(typing.cast(type, hint), value, where)
+  origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+  if origin is Literal:
+    if value not in arguments:
+      raise ValueError(f"{where} must be one of {', '.join(map(repr, arguments))}, not {value!r}")
+  elif origin is tuple:
+    kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
+    if len(kinds) != len(value):
+      raise ValueError(f"{where} must have {len(kinds)} values, not {value!r}")
+    return tuple(_checked(k, v, where) for k, v in zip(kinds, value, strict=True))
+  elif origin is dict:
+    return dict(value)
+  elif isinstance(hint, types.UnionType):
+    return value
+  elif hint is float and isinstance(value, int) and not isinstance(value, bool):
+    return float(value)
+  elif isinstance(hint, type) and not isinstance(value, hint):
+    raise ValueError(f"{where} must be {hint.__name__}, not {value!r}")
+  return value

@@ -1,0 +1,156 @@
+"""Before the first stage: read the data, make the neighbouring instances, the tokenizer and the starting model."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from tqdm import tqdm
+
+from spftsql_jax.databases import Executor, make_instances
+from spftsql_jax.evaluation.predict import PromptDatabase
+from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
+from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.prompts import answer_text, question_prompt, schema_prompt
+from spftsql_jax.examples.tokenizer import load_tokenizer, train_bpe
+from spftsql_jax.generation.engine import Generator
+from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, init_params, load_hf, save_hf
+from spftsql_jax.pipeline.config import RunConfig
+from spftsql_jax.pipeline.journal import Journal
+from spftsql_jax.pipeline.model_base import Lineage, ModelBase
+from spftsql_jax.pipeline.workbench import Workbench
+from spftsql_jax.synthesis.pool import builtin_templates
+from spftsql_jax.synthesis.synthesize import synthesize
+
+# Sentences of the rule-based writer that a tokenizer of our own learns its words from.
+_TOKENIZER_SENTENCES = 1500
+
+
+@dataclasses.dataclass(frozen=True)
+class RunData:
+  """The labelled examples of a run: what it starts from and what it is measured on."""
+
+  seeds: tuple[Example, ...]
+  test: tuple[Example, ...]
+
+  @property
+  def seed_databases(self) -> list[str]:
+    """Databases that examples are synthesized on: those of the seeds, else those of the test."""
+    return database_ids(self.seeds or self.test)
+
+
+def read_data(config: RunConfig) -> RunData:
+  """Reads and limits the examples. Raises FileNotFoundError or ValueError naming file and record."""
+  root = _data_dir(config)
+  seeds = read_examples(root / config.data.seeds) if config.data.seeds else []
+  test = read_examples(root / config.data.test)
+  if not test:
+    raise ValueError(f"{root / config.data.test}: no examples to evaluate on")
+  # Databases that a benchmark lacks are left out of the seeds; of the test they are an error.
+  folder = root / config.data.databases
+  present = {d for d in database_ids(seeds) if (folder / d / f"{d}.sqlite").is_file()}
+  if seeds and not present:
+    raise FileNotFoundError(f"{folder}: none of the seeds' databases is there (expected DIR/<db_id>/<db_id>.sqlite)")
+  seeds = [e for e in seeds if e.db_id in present]
+  if config.data.seed_limit and len(seeds) > config.data.seed_limit:
+    chosen = random.Random(config.seed).sample(range(len(seeds)), config.data.seed_limit)
+    seeds = [seeds[i] for i in sorted(chosen)]
+  if config.data.test_limit and len(test) > config.data.test_limit:
+    count = config.data.test_limit
+    test = [test[i * len(test) // count] for i in range(count)]
+  return RunData(tuple(seeds), tuple(test))
+
+
+def open_workbench(
+  config: RunConfig,
+  journal: Journal,
+  data: RunData,
+  executor: Executor,
+  metrics: Callable[[str, int, dict[str, float]], None],
+  say: Callable[[str], None],
+) -> Workbench:
+  """Reads the databases, and makes (or finds, when a run is resumed) instances, tokenizer and starting model."""
+  folder = _data_dir(config) / config.data.databases
+  ids = database_ids([*data.seeds, *data.test])
+  databases = {d: PromptDatabase.read(find_database(folder, d)) for d in tqdm(ids, desc="databases", disable=None, leave=False)}
+  instances = {d: (databases[d].location,) for d in ids}
+  for d in data.seed_databases:
+    made = make_instances(databases[d].location, journal.workdir / "instances", config.synthesis.instances, config.seed)
+    instances[d] += tuple(map(os.fspath, made))
+  model_dir = journal.workdir / "start"
+  journal.step("prepare/model", lambda: _make_start(config, data, databases, model_dir))
+  source = config.model.hf_model or model_dir
+  tokenizer = load_tokenizer(source, config.prompt)
+  model, params = load_hf(source, config.model.dtype)
+  if config.model.lora_rank:
+    model = Decoder(model.config, lora=LoraConfig(rank=config.model.lora_rank, alpha=2.0 * config.model.lora_rank))
+  bench = Workbench(
+    config=config,
+    journal=journal,
+    databases=databases,
+    instances=instances,
+    tokenizer=tokenizer,
+    model=model,
+    generator=Generator(model, lanes=config.lanes, pad_id=tokenizer.pad_id),
+    start=params,
+    executor=executor,
+    models=ModelBase(journal.workdir / "model_base"),
+    writers=ModelBase(journal.workdir / "question_writers"),
+    metrics=metrics,
+    say=say,
+  )
+  journal.step("prepare/base", lambda: _add_base(bench, params))
+  count = sum(leaf.size for leaf in jax.tree.leaves(params))
+  say(
+    f"  {len(databases)} databases, {len(data.seeds):,} seeds, {len(data.test):,} test questions; "
+    f"model of {count:,} parameters, vocabulary {model.config.vocab_size:,}"
+  )
+  return bench
+
+
+def _data_dir(config: RunConfig) -> Path:
+  if not config.data_dir:
+    raise ValueError("no data folder; give one with --config.data_dir=DIR")
+  root = Path(config.data_dir)
+  if not root.is_dir():
+    raise FileNotFoundError(f"{root}: no such data folder (--config.data_dir)")
+  return root
+
+
+def _make_start(config: RunConfig, data: RunData, databases: dict[str, PromptDatabase], folder: Path) -> dict[str, Any]:
+  """A tokenizer trained on schemas, seeds and rule-worded sentences, and random weights, as a Hugging Face folder."""
+  if config.model.hf_model:
+    return {"hf_model": config.model.hf_model}
+  hf = train_bpe(_texts(config, data.seeds, databases, data.seed_databases), config.model.vocab_size)
+  values = dict(config.model.hf_config) | {
+    "vocab_size": len(hf),
+    "eos_token_id": hf.eos_token_id,
+    "pad_token_id": hf.pad_token_id,
+    "bos_token_id": None,
+  }
+  model_config = ModelConfig.from_hf(values)
+  save_hf(folder, model_config, init_params(model_config, jax.random.key(config.seed)), hf)
+  return {"vocab_size": len(hf)}
+
+
+def _texts(config: RunConfig, seeds: Sequence[Example], databases: dict[str, PromptDatabase], ids: Sequence[str]) -> list[str]:
+  made = synthesize([databases[d].location for d in ids], builtin_templates(), _TOKENIZER_SENTENCES, config.seed, instances=0)
+  texts = [schema_prompt(databases[d].schema, config.prompt) for d in ids] * 5
+  for example in [*seeds, *(e.example() for e in made.examples)]:
+    texts += [question_prompt(example.question, (), config.prompt), answer_text(example.query)]
+  return texts
+
+
+def _add_base(bench: Workbench, params: Any) -> dict[str, Any]:
+  config = bench.config
+  tree = params
+  if bench.model.lora is not None:
+    tree = init_lora(bench.model.config, bench.model.lora, jax.random.key(config.seed))
+  name = config.model.hf_model or "random weights"
+  bench.models.add("base", tree, Lineage("base", base_model=name, prompt_format=config.prompt.fingerprint, seed=config.seed))
+  return {"version": "base"}

@@ -1,0 +1,253 @@
+"""Stage 1, verification-based iterative fine-tuning (VBI-FT): METHOD 2, arXiv 2509.03937 section 3.1.
+
+A round synthesizes SQL from templates, writes questions, fine-tunes on real and synthetic data, evaluates on synthesized
+examples held back from training, and feeds back: right answers train the SQL-to-text model, the templates of wrong answers
+weigh more in the next round.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from spftsql_jax.databases import Schema
+from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.prompts import sql_prompt
+from spftsql_jax.generation.engine import Request
+from spftsql_jax.pipeline.model_base import Lineage
+from spftsql_jax.pipeline.workbench import (
+  Workbench,
+  add_version,
+  answer,
+  checkpoint_folder,
+  data_hash,
+  error_rates,
+  judge,
+  question_units,
+  read_examples_of,
+  sql_units,
+  stage_seed,
+  train,
+  write_examples,
+)
+from spftsql_jax.synthesis.notation import WeightedTemplate
+from spftsql_jax.synthesis.pool import builtin_templates
+from spftsql_jax.synthesis.synthesize import Synthesis, reweight, synthesize
+from spftsql_jax.synthesis.templates import extract_templates
+from spftsql_jax.training.trainer import forget_checkpoints
+
+# The longest question the SQL-to-text model may write, in tokens.
+_QUESTION_TOKENS = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class TemplateSplits:
+  """The templates of a run, apart by split: no template is in two."""
+
+  train: tuple[WeightedTemplate, ...]
+  self_play: tuple[WeightedTemplate, ...]
+  selection: tuple[WeightedTemplate, ...]
+
+
+def split_templates(bench: Workbench, seeds: Sequence[Example], schemas: dict[str, Schema]) -> TemplateSplits:
+  """Templates of the seeds and of the built-in pool, dealt to three disjoint splits.
+
+  The seeds are trained on, so their templates are in `train`. Of the others each split gets its share of the weight: heaviest
+  first, each template goes to the split that is furthest below its share.
+  """
+  config = bench.config.synthesis
+  from_seeds, _ = extract_templates([(e.query, schemas[e.db_id]) for e in seeds]) if seeds else ([], {})
+  trained = {item.template for item in from_seeds}
+  pool = [item for item in builtin_templates() if item.template not in trained]
+  pool_share = config.pool_share if from_seeds else 1.0
+  seeds_mass, pool_mass = sum(i.weight for i in from_seeds), sum(i.weight for i in pool)
+  shares = {"train": 1 - sum(config.holdout), "self_play": config.holdout[0], "selection": config.holdout[1]}
+  parts: dict[str, list[WeightedTemplate]] = {name: [] for name in shares}
+  filled = Counter({name: 0.0 for name in shares})
+  rng = random.Random(stage_seed(bench, "template splits"))
+  ties = {item.template: rng.random() for item in pool}
+  for item in sorted(pool, key=lambda i: (-i.weight, ties[i.template])):
+    name = min((n for n in shares if shares[n] > 0), key=lambda n: (filled[n] + item.weight) / shares[n])
+    parts[name].append(dataclasses.replace(item, weight=pool_share * item.weight / pool_mass))
+    filled[name] += item.weight
+  parts["train"] += [dataclasses.replace(i, weight=(1 - pool_share) * i.weight / seeds_mass) for i in from_seeds]
+  return TemplateSplits(*(tuple(parts[name]) for name in ("train", "self_play", "selection")))
+
+
+def make_examples(
+  bench: Workbench, name: str, templates: Sequence[WeightedTemplate], count: int, exclude: Sequence[str], db_ids: Sequence[str]
+) -> Synthesis:
+  """Synthesizes `count` verified examples over the databases `db_ids`; none of the queries `exclude` is made again."""
+  return synthesize(
+    [bench.databases[d].location for d in db_ids],
+    templates,
+    count,
+    stage_seed(bench, name),
+    workers=bench.config.synthesis.workers,
+    exclude=exclude,
+    instances=bench.config.synthesis.instances,
+    instance_dir=bench.journal.workdir / "instances",
+    decay=bench.config.synthesis.decay,
+  )
+
+
+def train_question_writer(bench: Workbench, version: str, parent: str | None, examples: Sequence[Example]) -> dict[str, Any]:
+  """Fine-tunes the SQL-to-text model on reversed pairs and adds it to `bench.writers`."""
+  stage = f"questions/{version}"
+  tree = bench.writers.load(parent) if parent else bench.load("base")
+  result = train(bench, stage, tree, question_units(bench, examples), bench.config.vbi_ft.question_training)
+  lineage = Lineage("questions", parent=parent, data_hash=data_hash(examples), seed=bench.config.seed)
+  bench.writers.add(version, result.trained, lineage)
+  forget_checkpoints(checkpoint_folder(bench, stage))
+  return {"version": version, "examples": len(examples), **result.summary}
+
+
+def write_model_questions(bench: Workbench, version: str, queries: Sequence[Example]) -> list[Example]:
+  """The SQL-to-text model's wording of each query; queries for which it writes nothing are left out."""
+  tokenizer = bench.tokenizer
+  requests = [
+    Request(tokenizer.prefix(bench.databases[e.db_id].schema), tokenizer.encode(sql_prompt(e.query))) for e in queries
+  ]
+  answers = bench.generator.generate(
+    requests=requests,
+    max_new_tokens=_QUESTION_TOKENS,
+    eos_id=tokenizer.end_id,
+    temperature=0.7,
+    top_p=0.95,
+    seed=stage_seed(bench, version) % 2**31,
+    **bench.weights(bench.writers.load(version)),
+  )
+  texts = [tokenizer.decode(a.tokens) if a.status == "stop" else "" for a in answers]
+  return [dataclasses.replace(e, question=t, source="model") for e, t in zip(queries, texts, strict=True) if t]
+
+
+def keep_consistent(bench: Workbench, judge_version: str, examples: Sequence[Example]) -> list[Example]:
+  """Examples whose question the text-to-SQL model answers with the query's own result (METHOD 5: a check from round 0 on)."""
+  verdicts = judge(bench, examples, answer(bench, bench.load(judge_version), examples))
+  return [e for e, v in zip(examples, verdicts, strict=True) if v.suite_correct]
+
+
+def run_round(
+  bench: Workbench,
+  number: int,
+  parent: str,
+  seeds: Sequence[Example],
+  templates: Sequence[WeightedTemplate],
+  db_ids: Sequence[str],
+  exclude: Sequence[str],
+  selection: Sequence[Example],
+  earlier: Sequence[str],
+) -> dict[str, Any]:
+  """One round. Each step is journaled, so that a run cut off in the middle goes on there.
+
+  Args:
+    number: of the round, from 1.
+    parent: the version that is fine-tuned further.
+    seeds: labelled examples.
+    templates: this round's, with their weights.
+    db_ids: databases to synthesize on.
+    exclude: queries that must not be made (test, selection, self-play).
+    selection: examples on which the round's version is scored.
+    earlier: data files of the rounds before, which are trained on again.
+
+  Returns:
+    version, data file, verification file, template errors, and the figures of the round.
+  """
+  journal, config, name = bench.journal, bench.config.vbi_ft, f"vbi_ft/round_{number}"
+  synthesis_config = bench.config.synthesis
+  version, writer = f"vbi_ft-{number}", f"writer-{number - 1}"
+
+  def synthesize_round() -> dict[str, Any]:
+    made = make_examples(bench, name, templates, synthesis_config.examples + config.verify, exclude, db_ids)
+    examples = [e.example() for e in made.examples]
+    # Held back for verification: an even draw over the databases, of the same templates as what is trained on.
+    held = set(
+      random.Random(stage_seed(bench, f"{name}/held back")).sample(range(len(examples)), min(config.verify, len(examples) // 4))
+    )
+    train_part = [e for i, e in enumerate(examples) if i not in held]
+    bench.say(
+      f"  synthesized {len(examples):,} examples in {made.seconds:.0f} s from {len(made.templates)} templates; "
+      f"{sum(made.rejections.values()):,} queries rejected"
+    )
+    return {
+      "train": write_examples(bench, f"round_{number}-train", train_part),
+      "verify": write_examples(bench, f"round_{number}-verify", [examples[i] for i in sorted(held)]),
+      "accepted": len(examples),
+      "rejections": dict(made.rejections.most_common()),
+      "seconds": made.seconds,
+    }
+
+  made = journal.step(f"{name}/synthesis", synthesize_round)
+  rules = read_examples_of(bench, made["train"])
+
+  def write_questions() -> dict[str, Any]:
+    rng = random.Random(stage_seed(bench, f"{name}/questions"))
+    chosen = rng.sample(rules, round(len(rules) * synthesis_config.model_questions))
+    written = write_model_questions(bench, writer, chosen) if chosen else []
+    kept = keep_consistent(bench, parent, written) if written else []
+    agreement = len(kept) / len(written) if written else None
+    if written:
+      bench.say(f"  the SQL-to-text model worded {len(written):,} queries again; {len(kept):,} ({agreement:.0%}) agree")
+    return {"model": write_examples(bench, f"round_{number}-model", kept), "written": len(written), "agreement": agreement}
+
+  questions = journal.step(f"{name}/questions", write_questions)
+
+  def fine_tune() -> dict[str, Any]:
+    synthetic = [e for file in (*earlier, made["train"], questions["model"]) for e in read_examples_of(bench, file)]
+    examples = list(seeds) * bench.config.seed_repeats + synthetic
+    result = train(bench, name, bench.load(parent), sql_units(bench, examples), config.training)
+    lineage = Lineage("vbi_ft", number, parent, data_hash=data_hash(examples))
+    selected = add_version(bench, version, result.trained, lineage, selection, name)
+    bench.say(
+      f"  {version}: trained on {len(examples):,} examples at {result.summary['examples_per_second']:.0f} a second; "
+      f"selection EX {selected.execution_accuracy:.1%}, {selected.executable:.0%} run"
+    )
+    return {"selection_ex": selected.execution_accuracy, **result.summary}
+
+  trained = journal.step(f"{name}/training", fine_tune)
+
+  def verify() -> dict[str, Any]:
+    held = read_examples_of(bench, made["verify"])
+    predictions = answer(bench, bench.load(version), held)
+    verdicts = judge(bench, held, predictions)
+    right = [bool(v.suite_correct) for v in verdicts]
+    positive = [dataclasses.replace(e, query=p) for e, p, r in zip(held, predictions, right, strict=True) if r]
+    wrong = [not r for r in right]
+    bench.say(f"  verification: {sum(right)} of {len(right)} held-back examples answered rightly")
+    return {
+      "positive": write_examples(bench, f"round_{number}-positive", positive),
+      "template_errors": error_rates(held, wrong),
+      "verified_ex": sum(right) / max(len(right), 1),
+    }
+
+  verified = journal.step(f"{name}/verification", verify)
+  if synthesis_config.model_questions:
+    journal.step(
+      f"{name}/question_writer",
+      lambda: train_question_writer(
+        bench, f"writer-{number}", writer, [*seeds, *read_examples_of(bench, verified["positive"])]
+      ),
+    )
+  return {
+    "version": version,
+    "number": number,
+    "files": [made["train"], questions["model"]],
+    "verify": made["verify"],
+    "accepted": made["accepted"],
+    "rejections": made["rejections"],
+    "agreement": questions["agreement"],
+    "model_questions": questions["written"],
+    "template_errors": verified["template_errors"],
+    "verified_ex": verified["verified_ex"],
+    "selection_ex": trained["selection_ex"],
+    "seconds": trained["seconds"],
+  }
+
+
+def next_templates(bench: Workbench, templates: Sequence[WeightedTemplate], done: dict[str, Any]) -> list[WeightedTemplate]:
+  """The next round's templates: those of y- weigh more, up to the cap (METHOD 2.6)."""
+  errors = {row["template"]: row["errors"] for row in done["template_errors"]}
+  return reweight(templates, errors, cap=bench.config.synthesis.feedback_cap)

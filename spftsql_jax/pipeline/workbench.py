@@ -1,0 +1,229 @@
+"""What every stage of a run works with, and the four things all stages do: train, answer, judge, score."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import zlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from spftsql_jax.databases import Executor
+from spftsql_jax.evaluation.predict import PromptDatabase, predict
+from spftsql_jax.evaluation.scoring import Verdict, score_predictions
+from spftsql_jax.examples.batches import Branch, Unit, fits
+from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.tokenizer import Tokenizer
+from spftsql_jax.generation.engine import Generator
+from spftsql_jax.models.transformer import Decoder
+from spftsql_jax.pipeline.config import RunConfig, Training
+from spftsql_jax.pipeline.journal import Journal
+from spftsql_jax.pipeline.model_base import Lineage, ModelBase, Score
+from spftsql_jax.training.step import Objective
+from spftsql_jax.training.trainer import FitConfig, FitResult, fit, forget_checkpoints
+
+SELECTION = "selection"
+TEST = "test"
+_SFT = Objective("sft")
+
+
+@dataclasses.dataclass(frozen=True)
+class Workbench:
+  """The things that stay the same through a run.
+
+  Attributes:
+    config: of the run.
+    journal: what is done.
+    databases: by db_id, those of the seeds and of the test.
+    instances: by db_id, the locations of a database and of its neighbouring instances.
+    tokenizer, model, generator: of the text-to-SQL and the SQL-to-text model alike.
+    start: the params that fine-tuning starts from; with an adapter they stay under it.
+    executor: runs SQL.
+    models: versions of the text-to-SQL model.
+    writers: versions of the SQL-to-text model.
+    metrics: called with (stage, step, values) while training.
+    say: prints a line.
+  """
+
+  config: RunConfig
+  journal: Journal
+  databases: Mapping[str, PromptDatabase]
+  instances: Mapping[str, tuple[str, ...]]
+  tokenizer: Tokenizer
+  model: Decoder
+  generator: Generator
+  start: Any
+  executor: Executor
+  models: ModelBase
+  writers: ModelBase
+  metrics: Callable[[str, int, dict[str, float]], None]
+  say: Callable[[str], None]
+
+  def weights(self, tree: Any) -> dict[str, Any]:
+    """A version's tree as `params` and `lora` arguments: params of its own, or an adapter over `start`."""
+    return {"params": tree, "lora": None} if self.model.lora is None else {"params": self.start, "lora": tree}
+
+  def load(self, version: str) -> Any:
+    """A version's tree."""
+    return self.models.load(version)
+
+
+def stage_seed(bench: Workbench, name: str) -> int:
+  """A seed for a stage: of the run's seed and the stage's name, so that stages do not share their draws."""
+  return zlib.crc32(f"{bench.config.seed}/{name}".encode())
+
+
+def data_hash(records: Sequence[Any]) -> str:
+  """A hash of examples or pairs, for lineage and for stored log-probs."""
+  text = json.dumps([dataclasses.asdict(r) for r in records], sort_keys=True, ensure_ascii=False)
+  return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def sql_units(bench: Workbench, examples: Sequence[Example]) -> list[Unit]:
+  """Units that teach the SQL of each question; what exceeds the largest bucket is left out and said."""
+  return _fitting(bench, [(_sql_branch(bench, e, e.query),) for e in examples], "question-SQL pairs")
+
+
+def question_units(bench: Workbench, examples: Sequence[Example]) -> list[Unit]:
+  """Units that teach the question of each SQL query."""
+  branches = [(bench.tokenizer.sql_to_text(bench.databases[e.db_id].schema, e.query, e.question),) for e in examples]
+  return _fitting(bench, branches, "SQL-question pairs")
+
+
+def pair_branches(bench: Workbench, example: Example, answer: str) -> tuple[Branch, Branch]:
+  """(y+, y-) for one question: the gold query and an opponent's answer behind the same prompt."""
+  return _sql_branch(bench, example, example.query), _sql_branch(bench, example, answer)
+
+
+def train(
+  bench: Workbench,
+  stage: str,
+  tree: Any,
+  units: Sequence[Unit],
+  training: Training,
+  objective: Objective = _SFT,
+  abort_drop: float = 0.0,
+) -> FitResult:
+  """Trains a copy of a version's tree, resuming from its checkpoints where the run was cut off."""
+  config = FitConfig(
+    steps=training.steps,
+    shape=bench.config.shape,
+    optimizer=training.optimizer,
+    objective=objective,
+    abort_drop=abort_drop,
+    checkpoint_every=bench.config.checkpoint_every,
+    seed=stage_seed(bench, stage),
+  )
+  return fit(
+    bench.model,
+    units=units,
+    config=config,
+    pad_id=bench.tokenizer.pad_id,
+    on_metrics=lambda step, values: bench.metrics(stage, step, values),
+    checkpoints=checkpoint_folder(bench, stage),
+    description=stage,
+    **bench.weights(tree),
+  )
+
+
+def checkpoint_folder(bench: Workbench, stage: str) -> Path:
+  return bench.journal.workdir / "checkpoints" / stage.replace("/", "-")
+
+
+def answer(bench: Workbench, tree: Any, examples: Sequence[Example]) -> list[str]:
+  """A version's greedy SQL for each question."""
+  return predict(
+    bench.generator,
+    tokenizer=bench.tokenizer,
+    databases=bench.databases,
+    examples=examples,
+    max_new_tokens=bench.config.max_new_tokens,
+    **bench.weights(tree),
+  )
+
+
+def judge(bench: Workbench, examples: Sequence[Example], predictions: Sequence[str]) -> list[Verdict]:
+  """Whether each prediction gives the gold result on the database and on its neighbouring instances (`suite_correct`)."""
+  return score_predictions(
+    [(e.query, p) for e, p in zip(examples, predictions, strict=True)],
+    [bench.instances[e.db_id] for e in examples],
+    bench.executor,
+    comparison="strict",
+    timeout_s=5.0,
+    suite=True,
+  )
+
+
+def score(bench: Workbench, tree: Any, examples: Sequence[Example]) -> Score:
+  """A version's score on synthesized examples, verified on all instances."""
+  verdicts = judge(bench, examples, answer(bench, tree, examples))
+  return score_of([bool(v.suite_correct) for v in verdicts], verdicts)
+
+
+def score_of(outcomes: Sequence[bool], verdicts: Sequence[Verdict]) -> Score:
+  """The score of outcomes, with the share of answers that ran."""
+  count = max(len(outcomes), 1)
+  return Score(sum(outcomes) / count, sum(v.status == "ok" for v in verdicts) / count, tuple(outcomes))
+
+
+def add_version(
+  bench: Workbench, version: str, tree: Any, lineage: Lineage, selection: Sequence[Example], checkpoints_of: str | None = None
+) -> Score:
+  """Adds a version to the model base with its score on the selection split, and forgets its training checkpoints."""
+  config = bench.config
+  lineage = dataclasses.replace(
+    lineage,
+    base_model=config.model.hf_model or "random weights",
+    prompt_format=bench.tokenizer.style.fingerprint,
+    seed=config.seed,
+  )
+  bench.models.add(version, tree, lineage)
+  result = score(bench, tree, selection)
+  bench.models.add_score(version, SELECTION, result)
+  if checkpoints_of:
+    forget_checkpoints(checkpoint_folder(bench, checkpoints_of))
+  return result
+
+
+def read_examples_of(bench: Workbench, relative: str) -> list[Example]:
+  """Examples from a data file of the run."""
+  return [Example(**record) for record in bench.journal.read_jsonl(relative)]
+
+
+def write_examples(bench: Workbench, name: str, examples: Sequence[Example]) -> str:
+  """Writes examples as a data file of the run; returns its name."""
+  return bench.journal.write_jsonl(name, map(dataclasses.asdict, examples))
+
+
+def error_rates(examples: Sequence[Example], wrong: Sequence[bool]) -> list[dict[str, Any]]:
+  """Errors and total by template id, most errors first."""
+  totals = Counter(e.template for e in examples)
+  errors = Counter(e.template for e, w in zip(examples, wrong, strict=True) if w)
+  return [
+    {"template": t, "errors": errors[t], "total": n} for t, n in sorted(totals.items(), key=lambda i: (-errors[i[0]], i[0]))
+  ]
+
+
+def device_line() -> str:
+  """The devices in words."""
+  devices = jax.devices()
+  return f"{len(devices)} {devices[0].device_kind or devices[0].platform} device{'s' if len(devices) > 1 else ''}"
+
+
+def _sql_branch(bench: Workbench, example: Example, query: str) -> Branch:
+  database = bench.databases[example.db_id]
+  matched = database.matched(example.question, bench.tokenizer.style.matched_values)
+  return bench.tokenizer.text_to_sql(database.schema, example.question, query, matched, example.evidence)
+
+
+def _fitting(bench: Workbench, branches: Sequence[tuple[Branch, ...]], what: str) -> list[Unit]:
+  units = [Unit(b) for b in branches]
+  kept = [u for u in units if fits(u, bench.config.shape)]
+  if len(kept) < len(units):
+    bench.say(f"  {len(units) - len(kept)} of {len(units)} {what} exceed the largest bucket and are left out")
+  return kept
