@@ -2,10 +2,14 @@
 verdicts.
 """
 
+import importlib.util
 import itertools
 import json
 import os
 import pathlib
+import random
+import sys
+import types
 from collections import Counter
 
 import pytest
@@ -76,6 +80,87 @@ def result_pairs(draw):
 def test_spider_match_agrees_with_its_definition(pair):
   gold, predicted, ordered = pair
   assert spider_match(gold, predicted, ordered) == by_definition(gold, predicted, ordered)
+
+
+def official_result_eq():
+  """`result_eq` of a clone of taoyds/test-suite-sql-eval (see third_party/); its parser and progress bar are not needed for
+  it.
+  """
+  folder = os.environ.get("SPFTSQL_TEST_SUITE_EVAL")
+  if not folder:
+    pytest.skip("SPFTSQL_TEST_SUITE_EVAL does not name a clone of the official evaluator")
+  stubs = {name: types.ModuleType(name) for name in ("parse", "tqdm")}
+  stubs["parse"].get_all_preds_for_execution = stubs["parse"].remove_distinct = None
+  sys.modules |= {name: stub for name, stub in stubs.items() if name not in sys.modules}
+  spec = importlib.util.spec_from_file_location("exec_eval", pathlib.Path(folder) / "exec_eval.py")
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module.result_eq
+
+
+def random_pair(rng):
+  """Two results that are equal, nearly equal or unrelated, full of the evaluator's quirks."""
+  width, height = rng.choice((1, 1, 2, 2, 3, 4, 5)), rng.choice((0, 1, 2, 3, 5, 8))
+  kinds = [
+    0,
+    1,
+    2,
+    10,
+    100,
+    1.0,
+    2.5,
+    10.0,
+    -1,
+    -0.0,
+    0.0,
+    1e20,
+    "1",
+    "a",
+    "",
+    "10",
+    "None",
+    None,
+    b"a",
+    b"1",
+    "A",
+    "a'",
+    3,
+    0.1,
+  ]
+  alphabet = rng.sample(kinds, rng.randint(1, 6))
+  gold = [tuple(rng.choice(alphabet) for _ in range(width)) for _ in range(height)]
+  if rng.random() < 0.15:
+    predicted = [tuple(rng.choice(alphabet) for _ in range(width)) for _ in range(rng.choice((height, height, height + 1)))]
+  else:
+    predicted = list(gold)
+    if rng.random() < 0.5:
+      rng.shuffle(predicted)
+    if rng.random() < 0.5:
+      order = rng.sample(range(width), width)
+      predicted = [tuple(row[i] for i in order) for row in predicted]
+    if predicted and rng.random() < 0.4:
+      i, j = rng.randrange(len(predicted)), rng.randrange(width)
+      row = list(predicted[i])
+      row[j] = rng.choice((float(row[j]) if isinstance(row[j], int) else str(row[j]), rng.choice(kinds), None))
+      predicted[i] = tuple(row)
+    if len(predicted) > 1 and rng.random() < 0.15:
+      predicted[rng.randrange(len(predicted))] = predicted[rng.randrange(len(predicted))]
+    if predicted and rng.random() < 0.05:
+      predicted = [row[:-1] for row in predicted] if width > 1 else predicted[:-1]
+  return gold, predicted, rng.random() < 0.4
+
+
+def test_spider_match_agrees_with_the_official_function_on_50000_random_pairs():
+  official = official_result_eq()
+  rng = random.Random(0)
+  random.seed(0)
+  matches = 0
+  for _ in range(50_000):
+    gold, predicted, ordered = random_pair(rng)
+    expected = official(gold, predicted, order_matters=ordered)
+    matches += expected
+    assert spider_match(tuple(gold), tuple(predicted), ordered) == expected, (gold, predicted, ordered)
+  assert 10_000 < matches < 40_000
 
 
 def test_the_quirks_of_each_comparison():
