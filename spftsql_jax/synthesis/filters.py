@@ -47,6 +47,7 @@ class Plan:
     bare: queries that return a row where a column outside the aggregates has several values in a group.
     reductions: what it would mean if this shorter query gave the same, and that query.
     ordered: the order of the rows counts.
+    null_sensitive: one NULL in a nested query empties the result (NOT IN), as it does on neighbouring instances that add some.
   """
 
   refusal: str | None
@@ -54,6 +55,7 @@ class Plan:
   bare: tuple[object, ...] = ()
   reductions: tuple[tuple[str, object], ...] = ()
   ordered: bool = False
+  null_sensitive: bool = False
 
 
 def check(
@@ -110,6 +112,7 @@ def make_plan(tree: exp.Query, dialect: object = "sqlite", keys: frozenset[int] 
       bare=tuple(_bare_column_probes(tree, dialect, keys)),
       reductions=tuple((reason, shorter.sql(dialect=dialect)) for reason, shorter in reductions(tree)),
       ordered=tree.args.get("order") is not None,
+      null_sensitive=any(isinstance(node.this, exp.In) and node.this.args.get("query") for node in tree.find_all(exp.Not)),
     )
   except _Refused as refused:
     return Plan(str(refused))
@@ -132,7 +135,7 @@ def _judge(sql, plan, render, shorter_joins, original, neighbours, limits) -> st
     return (
       _tie_at_limit(plan, render, original)
       or ("bare column" if any(i.rows(render(query)) for query in plan.bare for i in (original, *neighbours)) else None)
-      or _empty_elsewhere(sql, neighbours, limits)
+      or (None if plan.null_sensitive else _empty_elsewhere(sql, neighbours, limits))
       or _redundant_part(sql, plan, render, shorter_joins, rows, original, neighbours)
     )
   except QueryFailed as error:

@@ -43,6 +43,8 @@ class SqlStyle(SQLite):
   """SQLite's dialect written the way people write it: !=, NOT IN, IS NOT NULL, count as COUNT, strftime in lower case."""
 
   class Generator(SQLite.Generator):
+    TRANSFORMS = {kind: write for kind, write in SQLite.Generator.TRANSFORMS.items() if kind is not exp.TimeToStr}
+
     def neq_sql(self, expression: exp.NEQ) -> str:
       return self.binary(expression, "!=")
 
@@ -108,7 +110,7 @@ class WeightedTemplate:
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-  """A column slot. `uses` says where it stands: select, distinct, group, order, like, null, equal, compare, avg, sum, ..."""
+  """A column slot. `uses` says where it stands: select, distinct, group, like, null, optional, equal, compare, ..."""
 
   number: int
   letter: str
@@ -241,6 +243,11 @@ def compile_template(text: str) -> Compiled:
   parents = [_enclosing(select, index_of) for select in selects]
   scopes = [_read_scope(select, parents[index], index_of) for index, select in enumerate(selects)]
   slots = _read_slots(tree)
+  optional = {letter for scope in scopes for letter in scope.optional}
+  slots = {
+    number: dataclasses.replace(slot, uses=slot.uses | {"optional"}) if slot.letter in optional else slot
+    for number, slot in slots.items()
+  }
   values = _read_values(tree, index_of, parents, slots)
   marked = write_marked(tree, index_of, parents)
   return Compiled(slots=slots, values=tuple(values), scopes=tuple(scopes), segments=split_marks(marked), marked=marked)

@@ -204,21 +204,21 @@ _DATES = """
 4 SELECT a.name1 WHERE a.date2 > :date2
 4 SELECT a.name1 WHERE a.date2 < :date2
 3 SELECT a.name1 WHERE a.date2 BETWEEN :date2 AND :date2_2
-4 SELECT a.name1 WHERE STRFTIME('%Y', a.date2) = :date2
+4 SELECT a.name1 WHERE strftime('%Y', a.date2) = :date2
 2 SELECT a.name1, a.date2 WHERE a.date2 >= :date2
 1 SELECT a.name1 WHERE a.date2 = :date2
-3 SELECT COUNT(a.*) WHERE STRFTIME('%Y', a.date1) = :date1
+3 SELECT COUNT(a.*) WHERE strftime('%Y', a.date1) = :date1
 3 SELECT COUNT(a.*) WHERE a.date1 > :date1
 2 SELECT COUNT(a.*) WHERE a.date1 < :date1
 2 SELECT COUNT(a.*) WHERE a.date1 BETWEEN :date1 AND :date1_2
-1 SELECT COUNT(a.*) WHERE a.cat1 = :cat1 AND STRFTIME('%Y', a.date2) = :date2
-2 SELECT SUM(a.num1) WHERE STRFTIME('%Y', a.date2) = :date2
+1 SELECT COUNT(a.*) WHERE a.cat1 = :cat1 AND strftime('%Y', a.date2) = :date2
+2 SELECT SUM(a.num1) WHERE strftime('%Y', a.date2) = :date2
 1 SELECT AVG(a.num1) WHERE a.date2 > :date2
-3 SELECT STRFTIME('%Y', a.date1), COUNT(a.*) GROUP BY STRFTIME('%Y', a.date1)
-1 SELECT STRFTIME('%m', a.date1), COUNT(a.*) GROUP BY STRFTIME('%m', a.date1)
-1 SELECT STRFTIME('%Y', a.date1), SUM(a.num2) GROUP BY STRFTIME('%Y', a.date1)
-1 SELECT STRFTIME('%Y', a.date1) GROUP BY STRFTIME('%Y', a.date1) ORDER BY COUNT(a.*) DESC LIMIT 1
-1 SELECT COUNT(a.*) WHERE STRFTIME('%m', a.date1) = :date1
+3 SELECT strftime('%Y', a.date1), COUNT(a.*) GROUP BY strftime('%Y', a.date1)
+1 SELECT strftime('%m', a.date1), COUNT(a.*) GROUP BY strftime('%m', a.date1)
+1 SELECT strftime('%Y', a.date1), SUM(a.num2) GROUP BY strftime('%Y', a.date1)
+1 SELECT strftime('%Y', a.date1) GROUP BY strftime('%Y', a.date1) ORDER BY COUNT(a.*) DESC LIMIT 1
+1 SELECT COUNT(a.*) WHERE strftime('%m', a.date1) = :date1
 """
 
 _JOINS = """
@@ -243,7 +243,7 @@ _JOINS = """
 2 SELECT a.name1 WHERE b.cat2 = :cat2 OR b.cat2 = :cat2_2
 2 SELECT a.name1 WHERE b.name2 = :name2 AND c.cat3 = :cat3
 1 SELECT a.name1 WHERE b.name2 = :name2 AND c.name3 = :name3
-2 SELECT a.name1 WHERE STRFTIME('%Y', b.date2) = :date2
+2 SELECT a.name1 WHERE strftime('%Y', b.date2) = :date2
 2 SELECT a.name1 WHERE b.date2 > :date2
 1 SELECT a.name1 WHERE b.text2 LIKE :text2
 4 SELECT DISTINCT a.name1 WHERE LINKED(b)

@@ -173,5 +173,7 @@ def _category_score(table: Table, column: Column) -> float:
   if distinct < 2 or distinct >= rows or _looks_like_id(column):
     return 0.0
   repeats = rows / distinct
+  if any(isinstance(sample, float) and not sample.is_integer() for sample in column.samples):
+    return 0.0
   few = 1.0 if distinct <= 12 else 0.6 if distinct <= 40 else 0.2
   return few * min(1.0, (repeats - 1.0) / 2.0 + 0.1)

@@ -15,7 +15,6 @@ import re
 from collections.abc import Callable, Iterator
 
 import sqlglot
-from sqlglot.dialects.sqlite import SQLite
 
 from spftsql_jax.databases.schema import Schema
 from spftsql_jax.synthesis import joins, literals, notation, roles
@@ -25,10 +24,16 @@ from spftsql_jax.synthesis.stored import StoredValues
 DECAY = 0.3
 _ATTEMPTS = 12
 _PLAIN_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
-# Words that SQL reads as its own: SQLite's keywords and those of the other engines that people use as names of columns.
-_RESERVED = frozenset(word.lower() for word in SQLite.Tokenizer.KEYWORDS if word.isalpha()) - frozenset(
-  ["name", "date", "year", "month", "day", "text", "time", "type", "level", "number", "status", "value", "title", "comment"]
-)
+# Words that SQLite, DuckDB or PostgreSQL read as their own where a name is expected.
+_RESERVED_WORDS = """
+  add all alter analyse analyze and any array as asc autoincrement between both by case cast check collate column commit
+  constraint create cross current_date current_time current_timestamp default deferrable delete desc distinct do drop else
+  end escape except exists false fetch for foreign from full glob grant group having if ilike in index inner insert intersect
+  into is isnull join lateral leading left like limit natural not notnull null offset on only or order outer over pivot
+  primary qualify references returning right select session_user set some symmetric table then to trailing transaction true
+  union unique unpivot update user using values when where window with
+"""
+_RESERVED = frozenset(_RESERVED_WORDS.split())
 _AGGREGATES = frozenset({"avg", "sum", "max", "min", "count"})
 
 
@@ -119,7 +124,7 @@ class Filler:
       name = column.name.lower()
       role = self._roles[(table, name)]
       weight = _suitability(role, kind, uses) if column.distinct_count or "null" in uses else 0.0
-      if weight > 0 and "null" in uses and not self.values.tables[table].has_null(name):
+      if weight > 0 and "null" in uses and "optional" not in uses and not self.values.tables[table].has_null(name):
         weight = 0.0
       if weight > 0 and uses & {"compare", "order", "max", "min", "equal"} and column.distinct_count < 2:
         weight = 0.0
@@ -169,7 +174,9 @@ class Filler:
     table, target_table = tables[slot.letter], tables[target.letter]
     options = []
     for own, other in self._references(table, target_table):
-      if columns.get(target.number, other) == other and own not in columns.values():
+      suits = _suitability(self._roles[(table, own)], slot.kind, frozenset())
+      suits *= _suitability(self._roles[(target_table, other)], target.kind, frozenset())
+      if suits and columns.get(target.number, other) == other and own not in columns.values():
         options.append(((own, other), 1.0))
     if not options:
       raise CannotFill("no foreign key between the tables")

@@ -243,6 +243,8 @@ class _Opened:
     self.original = Runner(task.location)
     self.neighbours = [Runner(path) for path in task.instances]
     self.filler = sampler.Filler(self.schema, StoredValues.read(self.original.rows, self.schema))
+    # Queries that this worker has handed over already: a later attempt that makes one again is a duplicate for sure.
+    self.made: set[str] = set()
     self.cumulative = list(itertools.accumulate(item.weight for item in task.templates))
 
   def close(self) -> None:
@@ -263,8 +265,11 @@ def _opened(task: _Task) -> _Opened:
   return _OPEN[key]
 
 
-def _attempt_block(task: _Task, first: int) -> tuple[list[list[SyntheticExample]], list[collections.Counter[str]]]:
-  """The candidates of `_BLOCK` attempts (none or one each), and why queries were not kept, attempt by attempt."""
+_Candidate = tuple[SyntheticExample, str]  # An example and its normal form.
+
+
+def _attempt_block(task: _Task, first: int) -> tuple[list[_Candidate | None], list[collections.Counter[str]]]:
+  """The candidates of `_BLOCK` attempts, and why queries were not kept, attempt by attempt."""
   opened = _opened(task)
   candidates, rejections = [], []
   for attempt in range(first, first + _BLOCK):
@@ -274,7 +279,7 @@ def _attempt_block(task: _Task, first: int) -> tuple[list[list[SyntheticExample]
   return candidates, rejections
 
 
-def _attempt(opened: _Opened, attempt: int, reasons: collections.Counter[str]) -> list[SyntheticExample]:
+def _attempt(opened: _Opened, attempt: int, reasons: collections.Counter[str]) -> _Candidate | None:
   task = opened.task
   rng = random.Random(f"{task.seed}/{task.db_id}/{attempt}")
   position = bisect.bisect(opened.cumulative, rng.random() * opened.cumulative[-1], hi=len(opened.cumulative) - 1)
@@ -285,13 +290,17 @@ def _attempt(opened: _Opened, attempt: int, reasons: collections.Counter[str]) -
     except CannotFill as error:
       reasons[f"cannot fill: {_reason(error)}"] += 1
       if "no table fits" in str(error):
-        return []
+        return None
       continue
     except QueryFailed as error:
       reasons[f"a probe fails: {error.status}"] += 1
       continue
+    if filled.sql in opened.made:
+      reasons["duplicate"] += 1
+      return None
     reason = filters.check_filled(filled, template, opened.original, opened.neighbours, task.limits)
-    if reason is None and task.exclude and filters.normal_form(filled.sql, opened.schema.dialect) in task.exclude:
+    form = filters.normal_form(filled.sql, opened.schema.dialect) if reason is None else ""
+    if form in task.exclude:
       reason = "in the evaluation set"
     if reason is not None:
       reasons[reason] += 1
@@ -304,8 +313,9 @@ def _attempt(opened: _Opened, attempt: int, reasons: collections.Counter[str]) -
     example = SyntheticExample(
       task.db_id, question, filled.sql, template.id, template.text, filled.tables, filled.columns, attempt=attempt
     )
-    return [example]
-  return []
+    opened.made.add(filled.sql)
+    return example, form
+  return None
 
 
 def _reason(error: Exception) -> str:
@@ -348,15 +358,16 @@ def _accept(tasks: Sequence[_Task], shares: Sequence[int], pool: _pool, progress
       made.attempts += 1
       fruitless[index] += 1
       made.rejections.update(reasons)
-      for example in found:
-        key = " ".join(example.query.lower().split())
-        if key in seen[index]:
-          made.rejections["duplicate"] += 1
-          continue
-        seen[index].add(key)
-        made.examples[index].append(example)
-        accepted += 1
-        fruitless[index] = 0
+      if found is None:
+        continue
+      example, form = found
+      if form in seen[index]:
+        made.rejections["duplicate"] += 1
+        continue
+      seen[index].add(form)
+      made.examples[index].append(example)
+      accepted += 1
+      fruitless[index] = 0
     made.done[index] = made.done[index] or len(made.examples[index]) >= shares[index]
     if progress is not None and accepted:
       progress(accepted)

@@ -406,7 +406,7 @@ class _Rewriting:
           count.set("this", exp.Column(this=exp.Star(), table=exp.to_identifier(scope.letters[counted])))
         scope.mentioned.add(counted)
     marks = [(alias, "OPTIONAL" if alias in scope.optional else "LINKED") for alias in leaves]
-    marks += [(alias, "OPTIONAL") for alias in tables if alias in scope.optional and alias not in leaves]
+    marks += [(alias, "OPTIONAL") for alias in tables if alias in scope.optional & scope.mentioned]
     conditions: list[exp.Expression] = [
       exp.Anonymous(this=name, expressions=[exp.column(scope.letters[alias])]) for alias, name in marks
     ]

@@ -1,0 +1,128 @@
+"""Filters: each kind of useless query is refused by name, good ones pass, and the two ways to judge agree."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import synthesis_fixtures
+
+from spftsql_jax.databases import make_instances
+from spftsql_jax.synthesis import filters, pool
+from spftsql_jax.synthesis.literals import CannotFill
+from spftsql_jax.synthesis.runner import QueryFailed, Runner
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("filters")
+  path = synthesis_fixtures.make_database(folder)
+  _, runner, filler = synthesis_fixtures.open_filler(path)
+  return runner, [Runner(place) for place in make_instances(path, folder / "instances", 3, 0)], filler
+
+
+REFUSED = [
+  ("SELECT title FROM book WHERE", "does not parse"),
+  ("DELETE FROM book", "not a SELECT"),
+  ("SELECT nothing FROM book", "fails"),
+  ("SELECT title FROM book WHERE pages > 100000", "empty"),
+  ("SELECT COUNT(*) FROM book WHERE pages > 100000", "only zero"),
+  ("SELECT MAX(pages) FROM book WHERE pages > 100000", "only NULL"),
+  ("SELECT 'book' FROM book", "all rows equal"),
+  ("SELECT T1.id FROM copy AS T1 JOIN copy AS T2 ON T1.id <= T2.id", "too many rows"),
+  ("SELECT title FROM book ORDER BY random() LIMIT 1", "volatile function"),
+  ("SELECT title FROM book WHERE \"first edition\" < date('now')", "volatile function"),
+  ("SELECT title FROM book LIMIT 3", "LIMIT without ORDER BY"),
+  ("SELECT title FROM book ORDER BY genre DESC LIMIT 3", "tie at LIMIT"),
+  ("SELECT name FROM author ORDER BY born LIMIT 2", "NULL at LIMIT"),
+  ("SELECT DISTINCT genre FROM book ORDER BY pages LIMIT 2", "LIMIT with an order that DISTINCT hides"),
+  ("SELECT condition FROM copy GROUP BY condition ORDER BY COUNT(*) / 1000 LIMIT 1", "tie at LIMIT"),
+  ("SELECT title, MAX(pages) FROM book", "bare column"),
+  ("SELECT genre, title, COUNT(*) FROM book GROUP BY genre", "bare column"),
+  ("SELECT title FROM book WHERE title != ''", "redundant condition"),
+  ("SELECT title FROM book WHERE genre = 'novel' AND genre != 'crime'", "redundant condition"),
+  ("SELECT title FROM book WHERE pages > 400 OR pages > 500", "redundant condition"),
+  ("SELECT genre FROM book GROUP BY genre HAVING COUNT(*) > 0", "redundant condition"),
+  ("SELECT T1.share FROM book_author AS T1 JOIN book AS T2 ON T1.book_id = T2.id", "redundant join"),
+  ("SELECT title FROM book UNION SELECT title FROM book", "redundant set operation"),
+]
+
+
+@pytest.mark.parametrize(("sql", "reason"), REFUSED)
+def test_useless_query_is_refused_by_name(sql, reason, shop):
+  original, neighbours, _ = shop
+  assert filters.check(sql, original, neighbours) == reason
+
+
+KEPT = [
+  "SELECT title FROM book",
+  "SELECT title FROM book WHERE pages > 300",
+  "SELECT title FROM book ORDER BY pages DESC, id LIMIT 3",
+  "SELECT T1.name, COUNT(*) FROM author AS T1 JOIN book_author AS T2 ON T1.id = T2.author_id GROUP BY T1.id",
+  "SELECT genre, COUNT(*) FROM book GROUP BY genre HAVING COUNT(*) > 12",
+  "SELECT DISTINCT T1.title FROM book AS T1 JOIN copy AS T2 ON T1.id = T2.book_id",
+  "SELECT title FROM book WHERE id NOT IN (SELECT book_id FROM copy)",
+  "SELECT COUNT(*) FROM book WHERE genre = 'novel'",
+  "SELECT title FROM book AS T1 WHERE pages > (SELECT AVG(pages) FROM book AS T2 WHERE T2.genre = T1.genre)",
+  "SELECT title, RANK() OVER (ORDER BY pages DESC) FROM book",
+]
+
+
+@pytest.mark.parametrize("sql", KEPT)
+def test_good_query_is_kept(sql, shop):
+  original, neighbours, _ = shop
+  assert filters.check(sql, original, neighbours) is None
+
+
+def test_neighbours_show_what_one_database_hides(shop):
+  original, neighbours, _ = shop
+  # No novel of the original is cheaper than its cheapest novel; on a neighbour one may be.
+  rows = original.rows("SELECT MIN(price) FROM book WHERE genre = 'novel'")
+  sql = f"SELECT title FROM book WHERE genre = 'novel' AND price >= {rows[0][0]}"
+  assert filters.check(sql, original) == "redundant condition"
+  assert filters.check(sql, original, neighbours) is None
+
+
+def test_a_query_of_a_template_is_judged_as_its_text_is(shop):
+  original, neighbours, filler = shop
+  rng, compared = random.Random(1), 0
+  for item in pool.builtin_templates():
+    try:
+      filled = filler.fill(item.template, rng)
+    except CannotFill:
+      continue
+    quick = filters.check_filled(filled, item.template, original, neighbours, filters.DEFAULT_LIMITS)
+    assert quick == filters.check(filled.sql, original, neighbours), filled.sql
+    compared += 1
+  assert compared > 250
+
+
+@pytest.mark.parametrize(
+  ("left", "right", "same"),
+  [
+    ("SELECT title FROM book", "select  Book.Title from BOOK", True),
+    ("SELECT T1.title FROM book AS T1 WHERE T1.pages > 3", "SELECT title FROM book WHERE pages > 3", True),
+    ("SELECT title FROM book WHERE pages > 3 AND price < 4", "SELECT title FROM book WHERE price < 4 AND pages > 3", True),
+    ("SELECT COUNT(*) AS n FROM book", "SELECT count(*) FROM book", True),
+    ("SELECT a.name FROM author a JOIN country c ON a.country_code = c.code",
+     "SELECT T1.name FROM author AS T1 JOIN country AS T2 ON T1.country_code = T2.code", True),
+    ("SELECT title FROM book WHERE genre = 'novel'", "SELECT title FROM book WHERE genre = 'Novel'", False),
+    ("SELECT title FROM book WHERE pages > 3", "SELECT title FROM book WHERE pages >= 3", False),
+    ("SELECT title, pages FROM book", "SELECT pages, title FROM book", False),
+    ("SELECT DISTINCT title FROM book", "SELECT title FROM book", False),
+    ("SELECT a.name FROM author a JOIN author b ON a.mentor_id = b.id",
+     "SELECT b.name FROM author a JOIN author b ON a.mentor_id = b.id", False),
+  ],
+)  # fmt: skip
+def test_normal_form_sees_through_spelling_only(left, right, same):
+  assert (filters.normal_form(left) == filters.normal_form(right)) is same
+
+
+def test_runner_stops_a_query_that_takes_too_long_and_reads_odd_text(tmp_path):
+  path = synthesis_fixtures.make_database(tmp_path)
+  runner = Runner(path, timeout_s=0.2)
+  with pytest.raises(QueryFailed) as failure:
+    runner.rows("SELECT COUNT(*) FROM copy a, copy b, copy c, copy d, copy e WHERE a.id + b.id + c.id + d.id + e.id = 7")
+  assert failure.value.status == "timeout"
+  assert runner.rows("SELECT CAST(x'41ff42' AS TEXT)") == [("AB",)]
+  assert runner.rows("SELECT COUNT(*) FROM copy") == [(150,)]

@@ -1,0 +1,176 @@
+"""Filling templates: every query runs, roles and keys are respected, near tables come more often."""
+
+from __future__ import annotations
+
+import random
+import re
+import sqlite3
+from collections import Counter
+
+import pytest
+import sqlglot
+import synthesis_fixtures
+from sqlglot import exp
+
+from spftsql_jax.synthesis import joins, pool
+from spftsql_jax.synthesis.literals import CannotFill
+from spftsql_jax.synthesis.sampler import fill_template
+from spftsql_jax.synthesis.stored import StoredValues, round_number
+from spftsql_jax.synthesis.templates import Extractor, Template
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+  path = synthesis_fixtures.make_database(tmp_path_factory.mktemp("sampler"))
+  schema, runner, filler = synthesis_fixtures.open_filler(path)
+  return path, schema, runner, filler
+
+
+def fills(shop, text, count, **options):
+  _, schema, _, filler = shop
+  queries = []
+  for seed in range(count):
+    try:
+      queries.append(fill_template(Template.parse(text), schema, filler.values, random.Random(seed), **options))
+    except CannotFill:
+      continue
+  return queries
+
+
+def test_every_template_of_the_pool_fills_into_queries_that_sqlite_runs(shop):
+  path = shop[0]
+  connection = sqlite3.connect(path)
+  never, empty, total = [], 0, 0
+  for item in pool.builtin_templates():
+    queries = fills(shop, item.template.text, 6)
+    if not queries:
+      never.append(item.template.text)
+    for query in queries:
+      total += 1
+      empty += not connection.execute(query).fetchmany(1)
+  assert not never
+  assert empty < 0.1 * total
+
+
+def test_same_state_of_the_generator_gives_the_same_query(shop):
+  for item in pool.builtin_templates()[::10]:
+    assert fills(shop, item.template.text, 3) == fills(shop, item.template.text, 3)
+
+
+def test_refilled_template_is_extracted_again_as_it_was(shop):
+  _, schema, _, _ = shop
+  extractor = Extractor(schema)
+  texts = [
+    "SELECT a.text1 WHERE a.num2 > :num2",
+    "SELECT a.text1, b.text2",
+    "SELECT a.text1, COUNT(b.*) GROUP BY a.key2 HAVING COUNT(b.*) > :count",
+    "SELECT a.text1 WHERE a.key2 NOT IN (SELECT b.ref3_key2)",
+    "SELECT a.text1 WHERE NOT EXISTS (SELECT 1 WHERE b.ref2_key3 = a_outer.key3)",
+    "SELECT a.text1 GROUP BY b.ref2_a ORDER BY COUNT(*) DESC LIMIT 1",
+    "SELECT a.text1, a2.text1",
+    "SELECT a.text1 WHERE b.key2 IS NULL AND OPTIONAL(b)",
+    "SELECT a.text1 WHERE a.text2 = :text2 INTERSECT SELECT a.text1 WHERE a.num3 < :num3",
+    "SELECT a.text1 WHERE a.num2 > (SELECT AVG(a.num2) WHERE a.text3 = a_outer.text3)",
+    "SELECT DISTINCT a.text1 WHERE LINKED(b)",
+  ]
+  for text in texts:
+    queries = fills(shop, text, 8)
+    assert queries, text
+    assert {extractor.extract(query).text for query in queries} == {text}
+
+
+def test_keys_are_not_averaged_and_numbers_not_matched_by_like(shop):
+  identifiers = {"id", "author_id", "book_id", "mentor_id", "country_code", "code"}
+  for text in ("SELECT AVG(a.num1)", "SELECT SUM(a.num1) WHERE a.cat2 = :cat2", "SELECT a.name1, a.any2"):
+    for query in fills(shop, text, 30):
+      columns = {column.name for column in sqlglot.parse_one(query, read="sqlite").find_all(exp.Column)}
+      assert not columns & identifiers, query
+  for query in fills(shop, "SELECT a.any1 WHERE a.any2 LIKE :any2", 30):
+    column = sqlglot.parse_one(query, read="sqlite").find(exp.Like).this.name
+    assert column not in {"pages", "price", "share", "degrees", "born", "bought", "in_print"}, query
+
+
+def test_groups_are_categories_and_names_name_their_row(shop):
+  grouped = Counter(
+    sqlglot.parse_one(query, read="sqlite").args["group"].expressions[0].name
+    for query in fills(shop, "SELECT a.cat1, COUNT(a.*) GROUP BY a.cat1", 60)
+  )
+  assert set(grouped) <= {"continent", "genre", "condition", "in_print", "room", "place"}, grouped
+  named = {query.split()[1] for query in fills(shop, "SELECT a.name1", 60)}
+  assert named == {"name", "title", "label"}
+
+
+def test_near_tables_are_chosen_more_often_with_a_small_decay(shop):
+  _, schema, _, _ = shop
+  graph = joins.JoinGraph(schema)
+
+  def mean_distance(decay: float) -> float:
+    distances = []
+    for query in fills(shop, "SELECT a.any1, b.any2", 200, decay=decay):
+      aliases = {t.alias: t.name for t in sqlglot.parse_one(query, read="sqlite").find_all(exp.Table)}
+      first, second = (aliases[alias] for alias in re.findall(r"(T\d+)\.", query)[:2])
+      distances.append(graph.distance(first, second))
+    return sum(distances) / len(distances)
+
+  assert mean_distance(0.05) < mean_distance(1.0) - 0.3
+
+
+def test_joins_follow_composite_self_and_many_to_many_keys(shop):
+  _, schema, _, _ = shop
+  graph = joins.JoinGraph(schema)
+  rng = random.Random(0)
+  (step,) = graph.join([("a", "copy"), ("b", "shelf")], rng).steps
+  assert step.edge.columns == ("room", "place") and step.upwards
+  many = graph.join([("a", "author"), ("b", "book")], rng)
+  assert list(many.tables().values()) == ["author", "book_author", "book"]
+  (self_join,) = graph.join([("a", "author"), ("a2", "author")], rng).steps
+  assert self_join.edge.columns == ("mentor_id",) and self_join.edge.referred_columns == ("id",)
+  assert graph.distance("country", "copy") == 4
+  with pytest.raises(joins.CannotJoin, match="weather"):
+    graph.join([("a", "book"), ("b", "weather")], rng)
+
+
+def test_one_table_has_no_alias_and_joins_are_written_as_people_do(shop):
+  for query in fills(shop, "SELECT a.name1 WHERE a.num2 > :num2", 5):
+    assert re.fullmatch(r"SELECT \w+ FROM \w+ WHERE \w+ > [\d.-]+", query), query
+  for query in fills(shop, "SELECT a.name1, b.name2", 20):
+    assert re.match(r"SELECT T1\.\w+, T\d\.\w+ FROM \w+ AS T1 JOIN \w+ AS T2 ON T1\.\w+ = T2\.\w+( AND| JOIN|$)", query), query
+
+
+def test_identifiers_with_spaces_are_quoted_and_quotes_in_values_doubled(shop):
+  assert any('"first edition"' in query for query in fills(shop, "SELECT a.name1 ORDER BY a.date2", 40))
+  queries = fills(shop, "SELECT a.date1 WHERE a.name2 = :name2", 60)
+  assert any("'Anne O''Brien" in query for query in queries)
+
+
+def test_conditions_select_something_but_not_everything(shop):
+  connection = sqlite3.connect(shop[0])
+  kept = []
+  for text in ("SELECT COUNT(a.*) WHERE a.num1 > :num1", "SELECT COUNT(a.*) WHERE a.date1 < :date1"):
+    for query in fills(shop, text, 60):
+      (found,), (every,) = connection.execute(query).fetchone(), connection.execute(query.split(" WHERE ")[0]).fetchone()
+      kept.append(0 < found < every)
+  assert sum(kept) > 0.95 * len(kept)
+
+
+def test_a_schema_without_the_types_is_refused(shop):
+  _, schema, _, filler = shop
+  with pytest.raises(CannotFill):
+    fill_template(Template.parse("SELECT a.bool1, a.bool2"), schema, filler.values, random.Random(0))
+
+
+def test_without_a_database_at_hand_groups_are_compared_with_small_numbers(shop):
+  _, schema, _, filler = shop
+  values = StoredValues(filler.values.tables)
+  sql = fill_template(
+    Template.parse("SELECT a.cat1 GROUP BY a.cat1 HAVING COUNT(a.*) > :count"), schema, values, random.Random(0)
+  )
+  assert re.search(r"HAVING COUNT\(\*\) > \d+$", sql)
+
+
+@pytest.mark.parametrize(("low", "high"), [(3, 4), (137, 812), (0.31, 0.32), (-40, 12), (1_234, 9_876_543)])
+def test_round_number_stays_in_its_interval(low, high):
+  for seed in range(20):
+    number = round_number(low, high, random.Random(seed))
+    assert number is not None and low <= number < high
+  assert round_number(5, 5, random.Random(0)) is None

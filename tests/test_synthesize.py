@@ -1,0 +1,129 @@
+"""Synthesis as a whole: reproducible whatever the workers, verified by sqlite3 itself, and the launch script's contract."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import synthesis_fixtures
+
+from spftsql_jax.synthesis import filters, pool
+from spftsql_jax.synthesis.synthesize import reweight, synthesize
+from spftsql_jax.synthesis.templates import Template, WeightedTemplate
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("synthesize")
+  synthesis_fixtures.make_database(folder, "bookshop")
+  synthesis_fixtures.make_database(folder, "annexe")
+  return folder
+
+
+def paths(folder):
+  return [folder / name / f"{name}.sqlite" for name in ("annexe", "bookshop")]
+
+
+@pytest.fixture(scope="module")
+def made(folder):
+  return synthesize(paths(folder), pool.builtin_templates(), 240, seed=5)
+
+
+def test_examples_run_have_rows_and_are_all_different(made, folder):
+  assert len(made.examples) == 240 and not made.short
+  assert Counter(example.db_id for example in made.examples) == {"annexe": 120, "bookshop": 120}
+  for path in paths(folder):
+    connection = sqlite3.connect(path)
+    examples = [example for example in made.examples if example.db_id == path.stem]
+    assert len({filters.normal_form(example.query) for example in examples}) == len(examples)
+    for example in examples:
+      assert connection.execute(example.query).fetchall(), example.query
+      assert example.question.strip() and example.source == "rules"
+      assert example.tables and Template(example.skeleton).id == example.template
+    connection.close()
+  assert sum(made.templates.values()) == 240 and made.attempts >= 240
+
+
+def test_same_seed_gives_the_same_examples_whatever_the_number_of_workers(made, folder):
+  again = synthesize(paths(folder), pool.builtin_templates(), 240, seed=5, workers=2)
+  assert again.examples == made.examples
+  assert again.rejections == made.rejections and again.attempts == made.attempts
+  other = synthesize(paths(folder)[:1], pool.builtin_templates(), 40, seed=6)
+  assert {e.query for e in other.examples} != {e.query for e in made.examples[:40]}
+
+
+def test_every_table_of_interest_is_reached(made):
+  tables = Counter(table for example in made.examples for table in example.tables)
+  assert {"author", "book", "book_author", "copy", "country", "shelf", "weather"} <= set(tables)
+
+
+def test_excluded_queries_are_not_made_again(made, folder):
+  taken = [example.query.replace("SELECT", "select  ") for example in made.examples]
+  again = synthesize(paths(folder)[:1], pool.builtin_templates(), 60, seed=5, exclude=taken)
+  forms = {filters.normal_form(query) for query in taken}
+  assert not forms & {filters.normal_form(example.query) for example in again.examples}
+  assert again.rejections["in the evaluation set"] > 20
+
+
+def test_a_database_with_no_more_to_give_comes_up_short_and_says_so(folder):
+  templates = [WeightedTemplate(Template.parse("SELECT COUNT(a.*)"))]
+  made = synthesize(paths(folder)[:1], templates, 50, seed=0)
+  assert 5 <= len(made.examples) <= 7, "one for each table"
+  assert made.short == {"annexe": 50 - len(made.examples)} and made.rejections["duplicate"] > 500
+
+
+def test_failed_templates_weigh_more_up_to_the_cap():
+  templates = [WeightedTemplate(Template.parse(text), 2.0) for text in ("SELECT a.num1", "SELECT a.text1", "SELECT a.date1")]
+  first, second, third = (item.template.id for item in templates)
+  weights = {item.template.id: item.weight for item in reweight(templates, {first: 9, second: 1}, cap=2.5)}
+  assert weights[first] == pytest.approx(5.0), "capped at 2.5 times"
+  assert weights[second] == pytest.approx(2.0 * 1.2)
+  assert weights[third] == 2.0
+  assert reweight(templates, {}) == templates
+
+
+def run_script(*arguments: str) -> subprocess.CompletedProcess:
+  script = REPOSITORY / "experiments" / "synthesize.py"
+  return subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_launch_script_writes_json_lines_and_a_summary(folder, tmp_path):
+  seeds = tmp_path / "seeds.json"
+  queries = ["SELECT title FROM book WHERE pages > 300", "SELECT T1.name, COUNT(*) FROM author AS T1 JOIN book_author AS T2"
+             " ON T1.id = T2.author_id GROUP BY T1.id", "SELECT genre, AVG(price) FROM book GROUP BY genre"]  # fmt: skip
+  seeds.write_text(json.dumps([{"db_id": "bookshop", "question": "?", "query": query} for query in queries]))
+  output = tmp_path / "out.jsonl"
+  done = run_script(f"--databases={folder}", f"--seed_examples={seeds}", "--num_examples=30", "--seed=1", f"--output={output}")
+  assert done.returncode == 0, done.stderr
+  records = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+  summary = json.loads(done.stdout.strip().splitlines()[-1])
+  assert summary["examples"] == len(records) == 30 and summary["templates"] == 3
+  for record in records:
+    assert {"db_id", "query", "question", "template", "tables", "columns"} <= set(record)
+
+
+@pytest.mark.parametrize(
+  ("arguments", "words"),
+  [
+    (["--num_examples=3"], "databases"),
+    (["--databases=/nowhere", "--output=x.jsonl"], "/nowhere"),
+    (["--databases={folder}", "--output={folder}/x.jsonl", "--seed_examples=/nowhere.json"], "/nowhere.json"),
+    (["--databases={folder}", "--output={folder}/x.jsonl", "--seed_examples={folder}/broken.json"], "broken.json: record 0"),
+    (["--databases={folder}/broken.sqlite", "--output={folder}/x.jsonl"], "broken.sqlite"),
+    (["--databases={folder}", "--output=/nowhere/x.jsonl"], "/nowhere"),
+  ],
+)
+def test_launch_script_ends_in_one_clear_line_on_bad_input(arguments, words, folder):
+  (folder / "broken.json").write_text('[{"db_id": "bookshop"}]')
+  (folder / "broken.sqlite").write_text("this is no database, only text that is long enough to be taken for one" * 20)
+  done = run_script(*[argument.replace("{folder}", str(folder)) for argument in arguments])
+  assert done.returncode == 2
+  assert words in done.stderr and "Traceback" not in done.stderr
+  assert len(done.stderr.strip().splitlines()) == 1
