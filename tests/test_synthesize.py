@@ -100,7 +100,9 @@ def test_launch_script_writes_json_lines_and_a_summary(folder, tmp_path):
              " ON T1.id = T2.author_id GROUP BY T1.id", "SELECT genre, AVG(price) FROM book GROUP BY genre"]  # fmt: skip
   seeds.write_text(json.dumps([{"db_id": "bookshop", "question": "?", "query": query} for query in queries]))
   output = tmp_path / "out.jsonl"
-  done = run_script(f"--databases={folder}", f"--seed_examples={seeds}", "--num_examples=30", "--seed=1", f"--output={output}")
+  done = run_script(
+    f"--databases={folder}", f"--seed_examples={seeds}", "--num_examples=30", "--workers=1", f"--output={output}"
+  )
   assert done.returncode == 0, done.stderr
   records = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
   summary = json.loads(done.stdout.strip().splitlines()[-1])

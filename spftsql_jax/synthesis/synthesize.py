@@ -25,7 +25,6 @@ from spftsql_jax.examples.example import Example
 from spftsql_jax.synthesis import filters, sampler
 from spftsql_jax.synthesis.literals import CannotFill
 from spftsql_jax.synthesis.notation import WeightedTemplate
-from spftsql_jax.synthesis.questions import UnsupportedQuery, write_question
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 from spftsql_jax.synthesis.stored import StoredValues
 
@@ -238,6 +237,10 @@ class _Opened:
   """A database in a worker: connections, stored values, and what draws from it."""
 
   def __init__(self, task: _Task):
+    # Imported where questions are written: the words of English take seconds to load, and bad input should be told at once.
+    from spftsql_jax.synthesis import questions
+
+    self.questions = questions
     self.task = task
     self.schema = read_schema(task.location)
     self.original = Runner(task.location)
@@ -306,8 +309,8 @@ def _attempt(opened: _Opened, attempt: int, reasons: collections.Counter[str]) -
       reasons[reason] += 1
       continue
     try:
-      question = write_question(filled.sql, opened.schema, rng)
-    except UnsupportedQuery as error:
+      question = opened.questions.write_question(filled.sql, opened.schema, rng)
+    except opened.questions.UnsupportedQuery as error:
       reasons[f"no question: {_reason(error)}"] += 1
       continue
     example = SyntheticExample(
