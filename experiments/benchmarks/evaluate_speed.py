@@ -1,0 +1,126 @@
+"""Times evaluate.py against Spider's official test-suite evaluator on the same predictions, side by side, and compares every
+verdict.
+
+    python experiments/benchmarks/evaluate_speed.py --official=test-suite-sql-eval --examples=dev.json
+    --predictions=predicted.sql \
+      --databases=database --instances=20 --output=speed.json
+
+--official is a clone of taoyds/test-suite-sql-eval (third_party/README.md says which revision); --official_python a Python
+that has its requirements (sqlparse, nltk, tqdm). With --instances=N each database gets N - 1 neighbouring instances in a
+temporary folder. Times are wall clock of the whole process, workers' start included; the best of --runs is reported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import launch
+from absl import flags
+
+from spftsql_jax.databases.instances import make_instances
+from spftsql_jax.examples import benchmarks
+
+_OFFICIAL = flags.DEFINE_string("official", None, "Clone of the official evaluator.", required=True)
+_OFFICIAL_PYTHON = flags.DEFINE_string("official_python", sys.executable, "Python with the official evaluator's requirements.")
+_EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
+_PREDICTIONS = flags.DEFINE_string("predictions", None, "File of predictions.", required=True)
+_DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)
+_INSTANCES = flags.DEFINE_integer("instances", 1, "Instances of each database, the original included.", lower_bound=1)
+_RUNS = flags.DEFINE_integer("runs", 2, "Runs of each, the best counts.", lower_bound=1)
+_WORKERS = flags.DEFINE_integer("workers", min(8, os.cpu_count() or 1), "Worker processes of evaluate.py.", lower_bound=1)
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
+
+# Runs evaluation.py as it is and prints each verdict. The tokenizer's data (punkt, for splitting sentences) cannot be had
+# everywhere: the word tokenizer inside it, called directly, gives the same tokens for SQL and takes less time.
+_WRAPPER = """
+import sys, nltk
+from nltk.tokenize import NLTKWordTokenizer
+tokenizer = NLTKWordTokenizer()
+nltk.word_tokenize = tokenizer.tokenize
+import exec_eval
+original = exec_eval.eval_exec_match
+def recorded(**arguments):
+  verdict = original(**arguments)
+  print("VERDICT", verdict)
+  return verdict
+exec_eval.eval_exec_match = recorded
+import evaluation
+evaluation.evaluate(*sys.argv[1:4], "exec", None, False, False, False)
+"""
+
+
+def main() -> None:
+  examples = benchmarks.read_examples(_EXAMPLES.value)
+  if not (Path(_OFFICIAL.value) / "exec_eval.py").is_file():
+    raise launch.InputError(f"{_OFFICIAL.value}: no clone of the official evaluator (exec_eval.py is missing)")
+  with tempfile.TemporaryDirectory() as scratch:
+    databases = Path(scratch) / "database"
+    for db_id in benchmarks.database_ids(examples):
+      source = benchmarks.find_database(_DATABASES.value, db_id)
+      (databases / db_id).mkdir(parents=True)
+      shutil.copy(source, databases / db_id)
+      make_instances(source, databases / db_id, _INSTANCES.value - 1, seed=0)
+    gold = Path(scratch) / "gold.sql"
+    gold.write_text("".join(f"{' '.join(e.query.split())}\t{e.db_id}\n" for e in examples), encoding="utf-8")
+    theirs = [_run_official(gold, databases) for _ in range(_RUNS.value)]
+    ours = [_run_ours(databases, Path(scratch) / "ours.json") for _ in range(_RUNS.value)]
+  official_seconds, official_verdicts = min(theirs)
+  our_seconds, our_verdicts = min(ours)
+  disagreements = [i for i, (a, b) in enumerate(zip(official_verdicts, our_verdicts, strict=True)) if a != b]
+  result = {
+    "questions": len(examples),
+    "instances": _INSTANCES.value,
+    "workers": _WORKERS.value,
+    "official_seconds": round(official_seconds, 3),
+    "seconds": round(our_seconds, 3),
+    "speedup": round(official_seconds / our_seconds, 2),
+    "disagreements": disagreements,
+  }
+  Path(_OUTPUT.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+  print(json.dumps(result))
+
+
+def _run_official(gold: Path, databases: Path) -> tuple[float, list[bool]]:
+  command = [_OFFICIAL_PYTHON.value, "-c", _WRAPPER, str(gold), os.path.abspath(_PREDICTIONS.value), str(databases)]
+  start = time.perf_counter()
+  done = subprocess.run(command, cwd=_OFFICIAL.value, capture_output=True, text=True, check=False)
+  seconds = time.perf_counter() - start
+  if done.returncode:
+    raise RuntimeError(f"the official evaluator failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+  return seconds, [line == "VERDICT 1" for line in done.stdout.splitlines() if line.startswith("VERDICT")]
+
+
+def _run_ours(databases: Path, output: Path) -> tuple[float, list[bool]]:
+  script = Path(__file__).resolve().parents[1] / "evaluate.py"
+  measure = "ts" if _INSTANCES.value > 1 else "ex"
+  command = [
+    sys.executable,
+    str(script),
+    f"--examples={_EXAMPLES.value}",
+    f"--predictions={_PREDICTIONS.value}",
+    f"--databases={databases}",
+    "--comparison=spider",
+    f"--metrics={measure}",
+    f"--workers={_WORKERS.value}",
+    f"--output={output}",
+  ]
+  start = time.perf_counter()
+  done = subprocess.run(command, capture_output=True, text=True, check=False)
+  seconds = time.perf_counter() - start
+  if done.returncode:
+    raise RuntimeError(f"evaluate.py failed: {done.stderr.strip()}")
+  key = "suite_correct" if _INSTANCES.value > 1 else "correct"
+  return seconds, [entry[key] for entry in json.loads(output.read_text())["per_example"]]
+
+
+if __name__ == "__main__":
+  launch.launch(main)
