@@ -335,8 +335,8 @@ class Descriptions(Phrases):
     verbs = [(f"have {every}", f"has {every}"), (f"have {one}", f"has {one}")] if one else [(f"have {every}", f"has {every}")]
     posts = [f"with {every}", f"with {one}"] if one else [f"with {every}"]
     if self.existential or not specific:
-      verbs += [(f"have at least one {noun.singular}{one_rest(one, noun.singular)}", f"has at least one {noun.singular}{one_rest(one, noun.singular)}"), (f"have any {every}", f"has any {every}")]
-      posts += [f"with at least one {noun.singular}{one_rest(one, noun.singular)}", f"with any {every}"]
+      verbs += [(f"have at least one {without_article(one)}", f"has at least one {without_article(one)}"), (f"have any {every}", f"has any {every}")]
+      posts += [f"with at least one {without_article(one)}", f"with any {every}"]
     if deed:
       past, participle, _ = deed
       verbs += [(f"{past} {every}", f"{past} {every}"), (f"have {participle} {every}", f"has {participle} {every}"), (f"{past} {one}", f"{past} {one}")]
@@ -394,6 +394,42 @@ class Descriptions(Phrases):
         noun = self._far_noun(query, alias, link)
         return noun, [], is_person(noun.singular)
     return self.noun(query, link), self.clauses(query, plan, link, edge), self.person(query, link)
+
+  def through(self, query: Query, head: str, alias: str) -> str:
+    """How a row of `alias` is reached from the head where that goes through rows that point to it: "of the loans of their books"; else ""."""
+    path = self.path(query, head, alias)
+    nouns: list[Noun] = []
+    here, down = head, False
+    for i, edge in enumerate(path):
+      before, here = here, edge.other(here)
+      down = down or (edge.child == here and not edge.same)
+      middle = here != alias
+      if middle and not is_link(query.sources[here]):
+        if edge.child == before and not down:
+          continue
+        nouns.append(self.noun(query, here))
+      if not middle and i == 0:
+        return ""
+    if not down or not nouns:
+      return ""
+    chain = f"their {nouns[0].plural}"
+    for noun in nouns[1:]:
+      chain = f"the {noun.plural} of {chain}"
+    return f"of {chain}"
+
+  def path(self, query: Query, start: str, goal: str) -> list[Edge]:
+    """The edges from one alias to another."""
+    todo: list[tuple[str, list[Edge]]] = [(start, [])]
+    seen = {start}
+    while todo:
+      alias, path = todo.pop()
+      if alias == goal:
+        return path
+      for edge in query.neighbours(alias):
+        if edge.other(alias) not in seen:
+          seen.add(edge.other(alias))
+          todo.append((edge.other(alias), [*path, edge]))
+    return []
 
   def _far_alias(self, query: Query, plan: Plan, link: str, edge: Edge) -> tuple[str, Edge] | None:
     """The alias on the other side of a link table, where `_through_link` goes there."""
@@ -643,6 +679,11 @@ class Descriptions(Phrases):
     noun = self._referred_noun(query, ours[0])
     clauses = self.clauses(nested, self.plan(nested, right.alias, set()), right.alias, None)
     other, person = self.noun(nested, right.alias), self.person(nested, right.alias)
+    if is_pure_link(right.table) and not clauses and not nested.edges:
+      for key in right.table.foreign_keys:
+        if key is not theirs[0]:
+          other = self._referred_noun(nested, key)
+          person = is_person(other.singular)
     every = self.with_number(other, clauses, person, "plural")
     inner = None
     if not clauses:
@@ -1005,10 +1046,20 @@ def article_for(text: str, noun: str) -> str:
   return f"{article(text.split(' ', 1)[0] + ' thing').split(' ', 1)[0]} {text}"
 
 
-def one_rest(one: str, noun: str) -> str:
-  """What follows the noun in "a visit that cost more than 100"."""
-  _, found, rest = one.partition(noun)
-  return rest if found else ""
+def without_article(phrase: str) -> str:
+  """ "a female doctor" -> "female doctor"."""
+  return phrase.removeprefix("an ") if phrase.startswith("an ") else phrase.removeprefix("a ")
+
+
+def fold_adjectives(noun: Noun, clauses: list[Clause]) -> tuple[Noun, list[Clause]]:
+  """Puts the adjectives of clauses into the noun, so that what follows ("the oldest ...") stands before them."""
+  rest = []
+  for clause in clauses:
+    if clause.adjectives:
+      noun = Noun(f"{clause.adjectives[0]} {noun.singular}", f"{clause.adjectives[0]} {noun.plural}")
+    else:
+      rest.append(clause)
+  return noun, rest
 
 
 def singular_head(phrase: str) -> str:

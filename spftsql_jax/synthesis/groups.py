@@ -7,7 +7,7 @@ import dataclasses
 from sqlglot import exp
 
 from spftsql_jax.synthesis import wordings
-from spftsql_jax.synthesis.descriptions import Plan, aggregate_of, date_part, is_pure_link, rounding
+from spftsql_jax.synthesis.descriptions import Plan, aggregate_of, date_part, fold_adjectives, is_pure_link, rounding
 from spftsql_jax.synthesis.messages import Message, Messages, _Column, _Top, aggregate_in
 from spftsql_jax.synthesis.naming import Noun
 from spftsql_jax.synthesis.phrases import Clause, article, flipped, is_value, join_words, operator_of, pick
@@ -72,7 +72,7 @@ class QuestionWriter(Messages):
       if is_pure_link(query.sources[rows]) and not row_clauses and len(owners) == 1 and rows not in owners:
         row_noun = self._far_noun(query, next(iter(owners)), rows)
       return _Group(None, noun, [], False, rows, row_noun, row_clauses, row_person, plan)
-    path = self._path(query, alias, rows)
+    path = self.path(query, alias, rows)
     if plan.mixed:
       raise UnsupportedQuery("a condition over both the groups and their rows")
     clauses = self._clauses_without(query, plan, alias, path[0]) if path else self.clauses(query, plan, alias, None)
@@ -117,20 +117,6 @@ class QuestionWriter(Messages):
       if edge.same and edge.parent == alias:
         return edge.child if edge.child != rows else None
     return alias
-
-  def _path(self, query: Query, start: str, goal: str) -> list[Edge]:
-    """The edges from one alias to another."""
-    todo: list[tuple[str, list[Edge]]] = [(start, [])]
-    seen = {start}
-    while todo:
-      alias, path = todo.pop()
-      if alias == goal:
-        return path
-      for edge in query.neighbours(alias):
-        if edge.other(alias) not in seen:
-          seen.add(edge.other(alias))
-          todo.append((edge.other(alias), [*path, edge]))
-    return []
 
   def _beyond(self, query: Query, alias: str, edge: Edge) -> set[str]:
     """The aliases on the side of `alias` when `edge` is cut."""
@@ -379,8 +365,9 @@ class QuestionWriter(Messages):
     """Groups that are the rows of a table: "the name of each doctor and the number of visits"."""
     if not any(aggregates):
       return self._attributes(query, group.plan, group.alias, group.clauses, False, top, tail, group.noun)
-    clauses = group.clauses + (top.clauses if top is not None else [])
-    noun = Noun(top.put(group.noun.singular), top.put(group.noun.plural)) if top is not None else group.noun
+    plain, conditions = fold_adjectives(group.noun, group.clauses) if top is not None else (group.noun, group.clauses)
+    clauses = conditions + (top.clauses if top is not None else [])
+    noun = Noun(top.put(plain.singular), top.put(plain.plural)) if top is not None else group.noun
     single = top is not None and top.limit == 1
     words, plurals, columns = self._group_items(query, group, items, aggregates)
     listed, listed_plural = join_words(words), join_words(plurals)
@@ -666,8 +653,8 @@ class QuestionWriter(Messages):
     elif query.operator == "union":
       if not first:
         return None
-      said = self.rng.choice((f"{who} {a} or {b}", f"{who} either {a} or {b}", f"{who} {a}, as well as those {who} {b},"))
-      said += self.rng.choice((" without duplicates", ", each listed once", " without repeats"))
+      said = self.rng.choice((f"{who} {a} or {b}", f"{who} either {a} or {b}", f"{who} {a}, as well as those {who} {b}"))
+      said += self.rng.choice((", without duplicates", ", each listed once", ", without repeats"))
       which = []
     else:
       denied = " or ".join(self._deny(c) for c in second) if len(second) == 1 else ""
@@ -701,7 +688,7 @@ class QuestionWriter(Messages):
     """Values shared by two sets of rows: "the cities of doctors older than 50 that are also cities of doctors younger than 30"."""
     every, other = self.with_number(noun, first, person, "plural"), self.with_number(noun, second, person, "plural")
     if query.operator == "intersect":
-      content = self.rng.choice((f"the {listed} shared by {every} and {other}", f"the {listed} of both {every} and {other}", f"the {listed} of {every} that are also {listed} of {other}",
+      content = self.rng.choice((f"the {listed} shared by {every} and {other}", f"the {listed} of {every} that are also {listed} of {other}",
                                  f"the {listed} that have both {every} and {other}"))  # fmt: skip
     elif query.operator == "except":
       content = self.rng.choice((f"the {listed} of {every} that are not {listed} of {other}", f"the {listed} of {every} but not of {other}", f"the {listed} {'of ' + every + ' ' if first else ''}without any {other}"))

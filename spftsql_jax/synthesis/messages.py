@@ -7,7 +7,7 @@ import dataclasses
 from sqlglot import exp
 
 from spftsql_jax.synthesis import wordings
-from spftsql_jax.synthesis.descriptions import Descriptions, Plan, aggregate_of, date_part, is_link, is_pure_link
+from spftsql_jax.synthesis.descriptions import Descriptions, Plan, aggregate_of, date_part, fold_adjectives, is_link, is_pure_link
 from spftsql_jax.synthesis.naming import Noun, plural_of
 from spftsql_jax.synthesis.phrases import Clause, article, is_value, join_words, operator_of
 from spftsql_jax.synthesis.query_meaning import Query, Ref, SetQuery, UnsupportedQuery, bare, own_columns, read_nested
@@ -119,8 +119,10 @@ class Messages(Descriptions):
     person = self.person(query, head)
     single = one or (superlative is not None and superlative.limit == 1)
     if superlative is not None:
+      folded, clauses = fold_adjectives(noun, clauses)
+      noun = folded
       clauses = clauses + superlative.clauses
-      entity_noun = Noun(superlative.put(noun.singular), superlative.put(noun.plural))
+      entity_noun = Noun(superlative.put(folded.singular), superlative.put(folded.plural))
     else:
       entity_noun = noun
     entity = self.with_number(entity_noun, clauses, person, "singular" if single else "plural")
@@ -155,7 +157,8 @@ class Messages(Descriptions):
         if word.singular in seen:
           raise UnsupportedQuery(f"two columns called {word.singular}")
         seen.add(word.singular)
-        columns.append(_Column(word, own, own and name.names_entity, ref))
+        through = "" if own else self.through(query, head, ref.alias)
+        columns.append(_Column(word, own, own and name.names_entity, ref, through=through))
       elif is_value(node):
         raise UnsupportedQuery("a constant among the columns")
       else:
@@ -215,6 +218,8 @@ class Messages(Descriptions):
     own = [c for c in columns if c.own]
     natural = len(columns) == 1 and columns[0].natural
     different = f"{self.rng.choice(wordings.DISTINCT_WORDS)} " if distinct else ""
+    if any(c.through for c in columns) and columns[0].own:
+      return self._with_related(columns, entity, each, single, distinct, tail)
     long = any(c.long for c in columns)
     plural_words = join_words([c.noun.plural for c in columns])
     singular_words = join_words([c.noun.singular for c in columns])
@@ -270,6 +275,20 @@ class Messages(Descriptions):
     if bare and not clauses and superlative is None:
       bare = "none"
     return Message(content, not singular, bare=bare, tail=tail, sentences=tuple(f"{s[:-1]}{',' if self.maybe(0.3) else ''} {tail.lstrip(', ')}{s[-1]}" if tail else s for s in sentences))
+
+  def _with_related(self, columns: list[_Column], entity: str, each: str, single: bool, distinct: bool, tail: str) -> Message:
+    """Columns of the head, then columns of rows that belong to it: "the names of bands and the stage names of their performances"."""
+    different = f"{self.rng.choice(wordings.DISTINCT_WORDS)} " if distinct else ""
+    first = [c for c in columns if not c.through]
+    rest = [c for c in columns if c.through]
+    if columns != first + rest or len({c.through for c in rest}) > 1:
+      raise UnsupportedQuery("columns of related rows before those of the rows themselves")
+    related = f"the {join_words([c.noun.plural for c in rest])} {rest[0].through}"
+    words = join_words([c.noun.singular if single else c.noun.plural for c in first])
+    link = self.rng.choice(("and", "along with", "together with", "and"))
+    if not single and not distinct and self.maybe(0.35):
+      return Message(f"the {join_words([c.noun.singular for c in first])} and {related}", True, f"for each {each}", False, tail)
+    return Message(f"the {different}{'combinations of the ' if distinct else ''}{words} of {entity} {link} {related}", True, tail=tail)
 
   def _which(self, noun: Noun, person: bool, clauses: list[Clause]) -> list[str]:
     """ "Which doctors are from Boston?" """
@@ -486,11 +505,20 @@ class Messages(Descriptions):
     if counted or not any(own_columns(i) for i in items):
       if finest is None:
         raise UnsupportedQuery("a count over tables of which none is the finest")
-      if is_pure_link(query.sources[finest]) and len(query.sources) > 1:
-        return finest
+      if is_pure_link(query.sources[finest]) and self._named_after_ends(query, query.sources[finest]):
+        return self._counted_end(query, finest)
       return finest
     aliases = [a for i in items for a in self._aliases(query, i)]
     return aliases[0] if aliases else finest or next(iter(query.sources))
+
+  def _counted_end(self, query: Query, link: str) -> str:
+    """The end of a link table that its rows count where the other end is one row: bands of the genre Folk."""
+    ends = [e.parent for e in query.neighbours(link) if e.child == link]
+    for end in ends:
+      others = [o for o in ends if o != end]
+      if len(others) == 1 and len(ends) == 2 and self._is_single(query, self.plan(query, link, set()), others[0]):
+        return end
+    return link
 
   def aggregate(self, query: Query, node: exp.Expression, head: str) -> Noun:
     """The noun of an aggregate expression beside others."""
@@ -657,6 +685,7 @@ class _Column:
   natural: bool
   ref: Ref | None
   long: bool = False
+  through: str = ""
 
 
 @dataclasses.dataclass

@@ -82,6 +82,7 @@ class Phrases:
     self.names = names
     self.rng = rng
     self._table_nouns: dict[str, Noun] = {}
+    self._column_nouns: dict[tuple[str, str], Noun] = {}
     self._synonym_rate = 0.22 if rng.random() < 0.6 else 0.0
     self._quote = "'" if rng.random() < 0.4 else '"'
     self._bare = rng.random() < 0.62
@@ -125,7 +126,13 @@ class Phrases:
     return self.names.column(ref.table, ref.column)
 
   def short(self, ref: Ref) -> Noun:
-    """A column's noun beside its entity: "name" in "the name of the product"."""
+    """A column's noun beside its entity: "name" in "the name of the product"; the same throughout the question."""
+    key = (ref.table.name, ref.column.name)
+    if key not in self._column_nouns:
+      self._column_nouns[key] = self._choose_short(ref)
+    return self._column_nouns[key]
+
+  def _choose_short(self, ref: Ref) -> Noun:
     name = self.column_name(ref)
     options = name.short if self.maybe(0.75) else name.nouns
     if name.nouns[0].singular.split()[-1] in ("id", "code") and len(name.short[0].singular.split()) == 1:
@@ -138,10 +145,10 @@ class Phrases:
     full, short = name.nouns[0], name.short[0]
     if owner.singular in full.singular or owner.singular.split()[-1] in full.singular.split()[:-1] or name.nouns[0].singular == owner.singular:
       return full
-    if full.singular == short.singular and len(short.singular.split()) > 2:
-      return short
     if name.names_entity and self.maybe(0.3):
       return owner
+    if " of " in short.singular:
+      return Noun(f"{short.singular} of the {owner.singular}", f"{short.plural} of the {owner.plural}")
     return Noun(f"{owner.singular} {short.singular}", f"{owner.singular} {short.plural}")
 
   # ----------------------------------------------------------------------------------------------------------- values
@@ -488,6 +495,8 @@ def is_value(node: exp.Expression) -> bool:
 def relation_preposition(noun: str, child: str, person: bool) -> tuple[str, ...]:
   """How a child row relates to its parent: "visits of a patient", "books by an author", "concerts in a stadium"."""
   last, thing = noun.split()[-1], child.split(" ")[-1]
+  if person and last in wordings.WORKERS and thing in wordings.MEETINGS:
+    return ("with", "to", "with", "of")
   if person and (thing in wordings.EVENT_VERBS or thing in wordings.DEEDS):
     return ("by", "of", "by", "of")
   if last in ("stage", "floor", "list", "playlist", "platform", "track"):

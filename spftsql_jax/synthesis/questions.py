@@ -63,7 +63,7 @@ def _frame(message: Message, rng: random.Random) -> str:
     content, lead = f"{content} {lead}", ""
   if tail:
     content = f"{content}{'' if tail.startswith(',') else ','  if rng.random() < 0.35 else ''} {tail.lstrip(', ')}"
-  content = " ".join(content.split()).replace(" ,", ",").replace("the the ", "the ").rstrip(",")
+  content = " ".join(content.split()).replace(" ,", ",").replace("the the ", "the ").replace(",,", ",").rstrip(",")
   content = _move_rounding(content, rng)
   start = f"{lead[0].upper()}{lead[1:]}, " if lead else ""
   style = rng.random()
@@ -74,6 +74,8 @@ def _frame(message: Message, rng: random.Random) -> str:
     return f"{start}{_lower(command) if start else command} {_drop_article(content, rng)}."
   if style < 0.8:
     verb = "are" if message.plural else "is"
+    if message.bare and not content.startswith(("the ", "all ")):
+      content = f"the {content}"
     what = "who" if message.bare == "who" and rng.random() < 0.7 else "what"
     return f"{start}{what if start else what.capitalize()} {verb} {content}?"
   if style < 0.93:

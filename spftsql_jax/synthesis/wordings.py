@@ -286,6 +286,7 @@ MAKER_VERBS = {
 }  # fmt: skip
 WORKS = frozenset("song album track concert performance show record recording single painting artwork sculpture book article paper film movie photo video "
                   "poem play musical episode invoice exhibition exhibit product item part shipment".split())  # fmt: skip
+MEETINGS = frozenset("visit appointment consultation session lesson meeting interview checkup".split())
 WORKERS = frozenset("doctor physician nurse employee worker staff teacher instructor professor lecturer clerk engineer technician manager librarian driver officer".split())
 
 # What people do with a thing they own or make: noun of the thing -> (past, participle, base form).

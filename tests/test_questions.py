@@ -1,0 +1,365 @@
+"""The question writer: what a question must mention, on many queries and many seeds."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
+from spftsql_jax.synthesis.naming import names_of, plural_of, singular_of, split_identifier
+from spftsql_jax.synthesis.query_meaning import Query, own_columns, read_query
+from spftsql_jax.synthesis.questions import UnsupportedQuery, wordings, write_question
+
+_DATA = Path(os.environ.get("SPFTSQL_SHARED_DATA", Path(__file__).resolve().parents[1] / ".." / "shared" / "data"))
+_SPIDER = _DATA / "spider"
+_SEEDS = range(14)
+_MONTHS = "January February March April May June July August September October November December".split()
+_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+
+
+def _columns(text: str) -> tuple[Column, ...]:
+  """ "name:text, price:number" with samples where they decide how a column is called."""
+  samples = {"founded": (1990, 2004), "is_active": (0, 1), "gender": ("F", "M")}
+  result = []
+  for part in text.split(", "):
+    name, kind = part.split(":")
+    result.append(Column(name, kind.upper(), kind, samples=samples.get(name, ())))
+  return tuple(result)
+
+
+def _key(column: str, table: str) -> ForeignKey:
+  return ForeignKey((column,), table, ("id",))
+
+
+def _table(name: str, columns: str, *keys: ForeignKey, primary_key: tuple[str, ...] = ("id",)) -> Table:
+  return Table(name, _columns(columns), primary_key, keys, row_count=100)
+
+
+SHOP = Schema(
+  "shop",
+  "sqlite",
+  (
+    _table("customer", "id:number, name:text, city:text, gender:text, birth_date:date, email:text"),
+    _table("product", "id:number, name:text, category:text, price:number, weight_kg:number, is_active:number, color:text"),
+    _table(
+      "purchase",
+      "id:number, customer_id:number, product_id:number, purchase_date:date, quantity:number",
+      _key("customer_id", "customer"),
+      _key("product_id", "product"),
+    ),
+    _table("supplier", "id:number, name:text, country:text, founded:number"),
+    _table(
+      "product_supplier",
+      "product_id:number, supplier_id:number",
+      _key("product_id", "product"),
+      _key("supplier_id", "supplier"),
+      primary_key=("product_id", "supplier_id"),
+    ),
+    _table("store", "id:number, name:text, city:text, opened:date, num_employees:number, budget:number"),
+    _table(
+      "employee",
+      "id:number, first_name:text, last_name:text, salary:number, age:number, hired:date, store_id:number, manager_id:number",
+      _key("store_id", "store"),
+      _key("manager_id", "employee"),
+    ),
+  ),
+)
+
+_AVERAGE = "average|mean|on average"
+_COUNT = "how many|number|count"
+_DISTINCT = "different|distinct|unique"
+_MOST = "most|highest|largest|greatest|biggest|max|maximum|top"
+_LEAST = "fewest|lowest|smallest|least|min|minimum|cheapest|bottom"
+_TOTAL = "total|sum|combined"
+_EACH = "each|every|per|by|grouped|broken|split"
+_NOT = "not|\\w+n't|no|without|never|except|excluding|other|but|outside|different|neither|none|nor"
+_DOWN = "descending|decreasing|highest|largest|most|latest|newest|high|reverse|z to a"
+
+# Query, and regular expressions (whole words) each of which must occur in all its wordings.
+CASES: tuple[tuple[str, tuple[str, ...]], ...] = (
+  ("SELECT name FROM customer", ("customers?|clients?",)),
+  ("SELECT name, price FROM product", ("products?", "prices?|costs?")),
+  ("SELECT DISTINCT city FROM customer", (_DISTINCT,)),
+  ("SELECT first_name, last_name FROM employee", ("employees?|staff|workers?",)),
+  ("SELECT id, name FROM store", ("ids?", "names?")),
+  ("SELECT * FROM store WHERE city = 'Boston'", ("all|everything|complete|full", "Boston")),
+  ("SELECT name FROM customer WHERE city = 'New York'", ("New York",)),
+  ("SELECT name FROM customer WHERE city != 'Boston'", (_NOT, "Boston")),
+  ("SELECT name FROM product WHERE price > 20", ("more|over|above|greater|higher|larger|exceeding|bigger|expensive", "20")),
+  ("SELECT name FROM product WHERE price < 20", ("less|under|below|lower|smaller|cheaper",)),
+  ("SELECT name FROM product WHERE price >= 20", ("least|less|below|more|higher|greater",)),
+  ("SELECT name FROM product WHERE price BETWEEN 10 AND 25", ("between|from", "10", "25")),
+  ("SELECT last_name FROM employee WHERE age > 30", ("older|more|over|above|greater|higher|larger|exceeding|bigger",)),
+  ("SELECT name FROM product WHERE name LIKE '%chair%'", ("contains?|containing|includes?|including|has|have|in", "chair")),
+  ("SELECT name FROM product WHERE name NOT LIKE '%chair%'", (_NOT, "chair")),
+  ("SELECT name FROM product WHERE name LIKE 'Red%'", ("starts?|starting|begins?|beginning", "Red")),
+  ("SELECT name FROM product WHERE name LIKE '%table'", ("ends?|ending", "table")),
+  ("SELECT name FROM customer WHERE email IS NULL", ("no|missing|unknown|without|not|null|empty|lacks?|\\w+n't", "e-?mails?")),
+  ("SELECT name FROM customer WHERE email IS NOT NULL", ("has|have|with|known|recorded|not|given|available|\\w+n't", "e-?mails?")),
+  ("SELECT name FROM product WHERE category IN ('toys', 'games')", ("toys", "games", "or|and")),
+  ("SELECT name FROM product WHERE category NOT IN ('toys', 'games')", ("toys", "games", _NOT)),
+  ("SELECT name FROM product WHERE category = 'toys' OR category = 'games'", ("toys", "games", "or|and")),
+  ("SELECT name FROM product WHERE category = 'toys' OR price > 20", ("toys", "20", "or")),
+  ("SELECT name FROM product WHERE category = 'toys' AND (price > 20 OR color = 'red')", ("toys", "20", "red", "or", "either")),
+  ("SELECT name FROM product WHERE price < 5 OR price > 90", ("5", "90", "or")),
+  ("SELECT name FROM product WHERE is_active = 1", ("active",)),
+  ("SELECT name FROM product WHERE is_active = 0", ("active", _NOT)),
+  ("SELECT name FROM customer WHERE gender = 'F' AND city = 'Boston'", ("female|F", "Boston")),
+  ("SELECT name FROM supplier WHERE founded > 1995", ("founded|founding", "after|later|recent", "1995")),
+  ("SELECT first_name FROM employee WHERE hired < '2015-02-03'", ("hired?", "before|earlier|prior", "2015-02-03|February 3, 2015|3 February 2015")),
+  ("SELECT name FROM store WHERE STRFTIME('%Y', opened) = '2012'", ("open(ed|ing)", "2012")),
+  ("SELECT COUNT(*) FROM purchase WHERE STRFTIME('%m', purchase_date) = '05'", ("May",)),
+  ("SELECT COUNT(*) FROM customer", (_COUNT, "customers|clients")),
+  ("SELECT COUNT(*) FROM customer WHERE city = 'Boston'", (_COUNT, "Boston")),
+  ("SELECT COUNT(DISTINCT city) FROM customer", (_COUNT, _DISTINCT, "cities|towns")),
+  ("SELECT AVG(price) FROM product", (_AVERAGE, "prices?|costs?")),
+  ("SELECT MAX(price), MIN(price) FROM product", (_MOST, _LEAST, "prices?|costs?")),
+  ("SELECT SUM(quantity) FROM purchase WHERE product_id = 7", (_TOTAL, "7")),
+  ("SELECT AVG(salary) FROM employee WHERE age > 40", (_AVERAGE, "40")),
+  ("SELECT MIN(opened) FROM store", ("earliest|oldest|first", "opening|opened")),
+  ("SELECT COUNT(*), AVG(age) FROM employee", (_COUNT, _AVERAGE, "age")),
+  ("SELECT ROUND(AVG(price), 2) FROM product", (_AVERAGE, "rounded", "2")),
+  ("SELECT MAX(price) - MIN(price) FROM product", ("difference|minus",)),
+  ("SELECT category, COUNT(*) FROM product GROUP BY category", (_EACH, "categor(y|ies)|types?|kinds?", _COUNT)),
+  ("SELECT category, AVG(price) FROM product GROUP BY category", (_EACH, _AVERAGE)),
+  ("SELECT category, COUNT(*) FROM product WHERE price > 20 GROUP BY category", ("20", _COUNT)),
+  ("SELECT category, MIN(price), MAX(price) FROM product GROUP BY category", (_MOST, _LEAST)),
+  ("SELECT category FROM product GROUP BY category HAVING COUNT(*) > 3", ("more|over|multiple", "3|three")),
+  ("SELECT category FROM product GROUP BY category HAVING COUNT(*) >= 2", ("least|more|fewer|minimum", "2|two")),
+  ("SELECT category FROM product GROUP BY category HAVING AVG(price) > 30", (_AVERAGE, "30")),
+  ("SELECT category FROM product GROUP BY category ORDER BY COUNT(*) DESC LIMIT 1", (_MOST,)),
+  ("SELECT category FROM product GROUP BY category ORDER BY COUNT(*) LIMIT 1", (_LEAST + "|rarest",)),
+  ("SELECT category, COUNT(*) FROM product GROUP BY category ORDER BY COUNT(*) DESC", (_DOWN,)),
+  ("SELECT STRFTIME('%Y', purchase_date), COUNT(*) FROM purchase GROUP BY STRFTIME('%Y', purchase_date)", ("years?", _COUNT)),
+  ("SELECT name FROM product ORDER BY price", ("prices?|costs?", "sorted|order(ed)?|arranged|ranked|from")),
+  ("SELECT name FROM product ORDER BY price DESC", (_DOWN,)),
+  ("SELECT name FROM product ORDER BY name", ("sorted|order(ed)?|arranged|ranked|alphabetical(ly)?",)),
+  ("SELECT name FROM product ORDER BY price DESC LIMIT 1", (_MOST, "prices?|costs?|expensive")),
+  ("SELECT name FROM product ORDER BY price LIMIT 3", (_LEAST, "3|three")),
+  ("SELECT name FROM customer ORDER BY birth_date LIMIT 1", ("oldest|earliest|first",)),
+  ("SELECT name, city FROM store ORDER BY num_employees DESC LIMIT 1", ("most|highest|largest|greatest", "employees", "cit(y|ies)|towns?")),
+  ("SELECT T1.name, T2.name FROM product AS T1 JOIN product_supplier AS T3 ON T1.id = T3.product_id JOIN supplier AS T2 ON T3.supplier_id = T2.id",
+   ("products?", "suppliers?|vendors?")),
+  ("SELECT T1.first_name, T2.name FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id", ("first|given|forenames?", "stores?|shops?")),
+  ("SELECT T1.name FROM product AS T1 JOIN product_supplier AS T2 ON T1.id = T2.product_id JOIN supplier AS T3 ON T2.supplier_id = T3.id "
+   "WHERE T3.name = 'Acme Corp'", ("Acme Corp", "products?")),
+  ("SELECT T1.first_name FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id WHERE T2.city = 'Boston'", ("Boston", "stores?|shops?")),
+  ("SELECT DISTINCT T1.name FROM customer AS T1 JOIN purchase AS T2 ON T1.id = T2.customer_id WHERE T2.quantity > 5", ("5", _DISTINCT)),
+  ("SELECT COUNT(*) FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id WHERE T2.name = 'Main Street'", ("Main Street", _COUNT)),
+  ("SELECT T2.name, COUNT(*) FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id GROUP BY T2.id", (_EACH, "stores?|shops?")),
+  ("SELECT T2.name FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id GROUP BY T2.id HAVING COUNT(*) > 4", ("4|four", "more|over")),
+  ("SELECT T2.name FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id GROUP BY T2.id ORDER BY COUNT(*) DESC LIMIT 1", (_MOST,)),
+  ("SELECT T2.name, AVG(T1.salary) FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id GROUP BY T2.id", (_AVERAGE,)),
+  ("SELECT T2.name, COUNT(*) FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id WHERE T1.age > 50 GROUP BY T2.id", ("50",)),
+  ("SELECT T2.first_name FROM employee AS T1 JOIN employee AS T2 ON T1.manager_id = T2.id WHERE T1.first_name = 'Ann'", ("Ann", "managers?")),
+  ("SELECT name FROM product WHERE price > (SELECT AVG(price) FROM product)", ("above|over|more|higher|greater|bigger|larger|exceeding|expensive", _AVERAGE)),
+  ("SELECT name FROM product WHERE price = (SELECT MAX(price) FROM product)", (_MOST,)),
+  ("SELECT name FROM product WHERE price > (SELECT MAX(price) FROM product WHERE category = 'toys')", ("toys", _MOST)),
+  ("SELECT name FROM customer WHERE id NOT IN (SELECT customer_id FROM purchase)", (_NOT,)),
+  ("SELECT name FROM product WHERE id NOT IN (SELECT product_id FROM purchase WHERE quantity > 5)", (_NOT, "5")),
+  ("SELECT name FROM customer WHERE id IN (SELECT customer_id FROM purchase WHERE quantity > 5)", ("5", "purchases?")),
+  ("SELECT name FROM customer AS T1 WHERE NOT EXISTS (SELECT 1 FROM purchase AS T2 WHERE T2.customer_id = T1.id)", (_NOT,)),
+  ("SELECT T1.name FROM product AS T1 WHERE T1.price > (SELECT AVG(T2.price) FROM product AS T2 WHERE T2.category = T1.category)",
+   (_AVERAGE, "same|their", "categor(y|ies)|types?|kinds?")),
+  ("SELECT name FROM customer EXCEPT SELECT T1.name FROM customer AS T1 JOIN purchase AS T2 ON T1.id = T2.customer_id", (_NOT,)),
+  ("SELECT category FROM product WHERE price > 50 INTERSECT SELECT category FROM product WHERE price < 10", ("50", "10", "both|and|shared|also")),
+  ("SELECT name FROM product WHERE price > 50 UNION SELECT name FROM product WHERE category = 'toys'", ("50", "toys", "or|as well")),
+  ("SELECT name FROM customer UNION SELECT name FROM supplier", ("customers?|clients?", "suppliers?|vendors?")),
+  ("SELECT name, CASE WHEN price > 30 THEN 'high' ELSE 'low' END FROM product", ("30", "high", "low")),
+  ("SELECT name, RANK() OVER (PARTITION BY category ORDER BY price DESC) FROM product", ("ranks?", "within|inside|separately")),
+  ("SELECT COUNT(*) * 100.0 / (SELECT COUNT(*) FROM product) FROM product WHERE category = 'toys'", ("percent(age)?", "toys")),
+  ("SELECT SUM(CASE WHEN category = 'toys' THEN 1 ELSE 0 END), COUNT(*) FROM product", ("toys", _COUNT)),
+  ("SELECT T1.name FROM store AS T1 LEFT JOIN employee AS T2 ON T1.id = T2.store_id WHERE T2.id IS NULL", (_NOT,)),
+)  # fmt: skip
+
+
+def _values(sql: str) -> list[tuple[str, ...]]:
+  """For every literal that a question must show: the spellings that count."""
+  found = []
+  for literal in sqlglot.parse_one(sql, dialect="sqlite").find_all(exp.Literal):
+    parent, text = literal.parent, literal.this
+    if isinstance(parent, (exp.TimeToStr, exp.Round, exp.If, exp.Mul, exp.Select)) or (literal.find_ancestor(exp.Limit) and text == "1"):
+      continue
+    forms = {text, text.strip("%")}
+    if text.isdigit():
+      forms.add(f"{int(text):,}")
+      forms |= {_NUMBERS[int(text)]} if int(text) < 13 else set()
+      forms |= {_MONTHS[int(text) - 1]} if len(text) == 2 and 1 <= int(text) <= 12 else set()
+    date = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", text)
+    if date and 1 <= int(date[2]) <= 12:
+      month = _MONTHS[int(date[2]) - 1]
+      forms |= {f"{month} {int(date[3])}, {date[1]}", f"{int(date[3])} {month} {date[1]}"}
+    if text.lower() in ("0", "1", "y", "n", "yes", "no", "t", "f", "m", "true", "false"):
+      continue
+    found.append(tuple(forms))
+  return found
+
+
+def _spoken(question: str, form: str) -> bool:
+  """Whether a value stands in a question, not as a part of another word or number."""
+  return bool(re.search(rf"(?<![\w.]){re.escape(form)}(?!\w)", question, re.IGNORECASE)) or (not form[:1].isalnum() and form in question)
+
+
+def _missing_columns(sql: str, schema: Schema, question: str) -> list[str]:
+  """Returned columns of which neither the name, nor a listed synonym, nor what stands for them occurs."""
+  query = read_query(sql, schema)
+  while not isinstance(query, Query):
+    query = query.left
+  names, lowered, missing = names_of(schema), question.lower(), []
+  for item in query.items:
+    for column in own_columns(item):
+      ref = query.ref(column)
+      if isinstance(item, exp.Sum) and item.find(exp.Case):
+        continue
+      name, table = names.column(ref.table, ref.column), names.table(ref.table)
+      nouns = {n for noun in name.nouns + name.short for n in (noun.singular, noun.plural)}
+      if name.names_entity or item.find(exp.Count):
+        nouns |= {n for noun in table.nouns for n in (noun.singular, noun.plural)}
+        nouns |= {n.singular for k in ref.table.foreign_keys for n in names.table(schema.table(k.referred_table)).nouns}
+      asked = {"age": "how old", "pay": "earn", "price": "how much", "height": "how tall", "duration": "how long", "date": "year", "name": "full name"}
+      nouns |= {words for tag, words in asked.items() if tag in name.tags} | {"month"} if "date" in name.tags else nouns
+      nouns |= {words for tag, words in asked.items() if tag in name.tags}
+      # Two name columns side by side are one phrase: "first and last names". An edge of a role is spoken by the role.
+      nouns |= {"first and last"} if "name" in name.tags else set()
+      nouns |= {"managers", "manager"} if any(e.parent == ref.alias and "manager_id" in e.columns for e in query.edges) else set()
+      if not any(n.lower() in lowered for n in nouns):
+        missing.append(column.name)
+  return missing
+
+
+def _word(text: str) -> str:
+  return rf"(?<!\w)(?:{text})(?!\w)"
+
+
+@pytest.mark.parametrize("sql,required", CASES, ids=lambda v: v[:60] if isinstance(v, str) else "")
+def test_every_wording_mentions_every_value_and_column_and_the_words_of_its_constructs(sql: str, required: tuple[str, ...]) -> None:
+  for seed in _SEEDS:
+    question = write_question(sql, SHOP, random.Random(seed))
+    for forms in _values(sql):
+      assert any(_spoken(question, f) for f in forms), (question, forms)
+    assert not _missing_columns(sql, SHOP, question), question
+    for pattern in required:
+      assert re.search(_word(pattern), question, re.IGNORECASE), (pattern, question)
+
+
+@pytest.mark.parametrize("sql", [c[0] for c in CASES[:90:7]])
+def test_the_same_seed_gives_the_same_question_and_seeds_vary(sql: str) -> None:
+  first = [write_question(sql, SHOP, random.Random(seed)) for seed in _SEEDS]
+  again = [write_question(sql, SHOP, random.Random(seed)) for seed in _SEEDS]
+  assert first == again
+  assert len(set(first)) >= 10
+
+
+def test_questions_do_not_depend_on_hash_randomization() -> None:
+  program = (
+    "import random, sys; sys.path.insert(0, 'tests'); from test_questions import CASES, SHOP; "
+    "from spftsql_jax.synthesis.questions import write_question; "
+    "print([write_question(sql, SHOP, random.Random(3)) for sql, _ in CASES])"
+  )
+  outputs = set()
+  for value in ("1", "2"):
+    environment = {**os.environ, "PYTHONHASHSEED": value, "PYTHONPATH": "."}
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run([sys.executable, "-c", program], env=environment, cwd=root, capture_output=True, text=True, check=True)
+    outputs.add(done.stdout)
+  assert len(outputs) == 1
+
+
+def test_wordings_are_distinct_and_as_many_as_asked_for() -> None:
+  found = wordings("SELECT name FROM product WHERE price > 20 AND category = 'toys'", SHOP, 40, seed=1)
+  assert len(found) == len(set(found)) == 40
+  assert wordings("SELECT COUNT(*) FROM customer", SHOP, 15, seed=1) == wordings("SELECT COUNT(*) FROM customer", SHOP, 15, seed=1)
+
+
+@pytest.mark.parametrize(
+  "sql,reason",
+  [
+    ("SELECT name FROM nowhere", "no table"),
+    ("SELECT nothing FROM product", "unknown column"),
+    ("SELECT name FROM product, store", "join without a condition"),
+    ("SELECT name FROM product LIMIT 3 OFFSET 2", "OFFSET"),
+    ("WITH p AS (SELECT * FROM product) SELECT * FROM p", "WITH"),
+    ("DELETE FROM product", "DELETE"),
+    ("SELECT name, COUNT(*) FROM product", "without GROUP BY"),
+    ("SELECT name, COUNT(*) FROM product GROUP BY category", "neither grouped"),
+    ("SELECT FROM WHERE", "does not parse"),
+  ],
+)
+def test_what_cannot_be_worded_raises_with_a_reason(sql: str, reason: str) -> None:
+  with pytest.raises(UnsupportedQuery, match=reason):
+    write_question(sql, SHOP, random.Random(0))
+
+
+def test_an_order_direction_is_never_lost() -> None:
+  for seed in range(60):
+    up = write_question("SELECT name FROM store ORDER BY budget LIMIT 1", SHOP, random.Random(seed))
+    down = write_question("SELECT name FROM store ORDER BY budget DESC LIMIT 1", SHOP, random.Random(seed))
+    assert re.search(_word("lowest|smallest"), up, re.IGNORECASE), up
+    assert re.search(_word("highest|largest|biggest"), down, re.IGNORECASE), down
+
+
+@pytest.mark.parametrize(
+  "identifier,words",
+  [("customer_id", ("customer", "id")), ("InvoiceDate", ("invoice", "date")), ("lastname", ("last", "name")), ("GDPTotal", ("gdp", "total"))],
+)
+def test_identifiers_are_split_into_words(identifier: str, words: tuple[str, ...]) -> None:
+  from spftsql_jax.synthesis.wordings import LEXICON
+
+  assert split_identifier(identifier, LEXICON) == words
+
+
+def test_plural_and_singular_of_phrases() -> None:
+  assert plural_of("date of birth") == "dates of birth"
+  assert plural_of("home city") == "home cities"
+  assert plural_of("staff") == "staff"
+  assert plural_of("date sold") == "dates sold"
+  assert [singular_of(w) for w in ("companies", "addresses", "status", "people", "products for hire")] == [
+    "company", "address", "status", "person", "product for hire"]  # fmt: skip
+
+
+def test_columns_get_the_names_that_people_use() -> None:
+  names = names_of(SHOP)
+
+  def short(table: str, column: str) -> str:
+    return names.column(SHOP.table(table), SHOP.table(table).column(column)).short[0].singular
+
+  assert short("store", "num_employees") == "number of employees"
+  assert short("product", "weight_kg") == "weight in kg"
+  assert short("supplier", "founded") == "founding year"
+  assert short("purchase", "purchase_date") == "date"
+  assert names.column(SHOP.table("product"), SHOP.table("product").column("is_active")).property == "active"
+
+
+def test_the_writer_needs_no_jax() -> None:
+  program = "import sys, spftsql_jax.synthesis.questions; sys.exit('jax' in sys.modules)"
+  root = Path(__file__).resolve().parents[1]
+  assert subprocess.run([sys.executable, "-c", program], cwd=root, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not (_SPIDER / "train_gold.sql").is_file(), reason="Spider is not in the shared data folder")
+def test_spider_train_queries_are_worded_with_their_values() -> None:
+  from spftsql_jax.databases import open_database
+
+  lines = [line.rstrip("\n").split("\t") for line in (_SPIDER / "train_gold.sql").read_text("utf-8").splitlines() if line.strip()]
+  chosen = random.Random(5).sample([pair for pair in lines if (_SPIDER / "database" / pair[1]).is_dir()], 400)
+  schemas, worded, faithful = {}, 0, 0
+  for i, (sql, db_id) in enumerate(chosen):
+    if db_id not in schemas:
+      with open_database(_SPIDER / "database" / db_id / f"{db_id}.sqlite") as database:
+        schemas[db_id] = database.schema
+    try:
+      question = write_question(sql, schemas[db_id], random.Random(i))
+    except UnsupportedQuery:
+      continue
+    worded += 1
+    faithful += all(any(_spoken(question, f) for f in forms) for forms in _values(sql))
+  assert worded >= 0.95 * len(chosen)
+  assert faithful >= 0.99 * worded
