@@ -36,6 +36,7 @@ _NUM_EXAMPLES = flags.DEFINE_integer("num_examples", 1000, "How many examples, i
 _SEED = flags.DEFINE_integer("seed", 0, "Seed; the same seed gives the same examples whatever the number of workers.")
 _WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "Worker processes.", lower_bound=1)
 _INSTANCES = flags.DEFINE_integer("instances", 2, "Neighbouring instances of each SQLite database to check on.", lower_bound=0)
+_WORDINGS = flags.DEFINE_integer("wordings", 1, "How often a query may come, each time with another question.", lower_bound=1)
 _DECAY = flags.DEFINE_float("decay", 0.3, "How much less likely a table is for every key farther away.", 0.0, 1.0)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON lines file to write.", required=True)
 
@@ -58,6 +59,7 @@ def main() -> None:
         exclude=excluded,
         instances=_INSTANCES.value,
         decay=_DECAY.value,
+        wordings=_WORDINGS.value,
         progress=bar.update,
       )
   except DatabaseError as error:

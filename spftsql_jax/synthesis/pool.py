@@ -373,6 +373,31 @@ _EXOTIC = """
 1 SELECT a.cat1, ROUND(AVG(a.num2), 1) GROUP BY a.cat1
 """
 
+# Tables whose rows have no name of their own (orders, visits) are spoken of by their keys, dates and amounts.
+_KEYS = """
+2 SELECT a.key1
+2 SELECT a.key1, a.any2
+2 SELECT a.key1 WHERE a.cat2 = :cat2
+1 SELECT a.key1 WHERE a.num2 > :num2
+1 SELECT a.key1 WHERE a.date2 > :date2
+1 SELECT a.key1, a.any2 WHERE a.cat3 = :cat3
+1 SELECT a.key1 ORDER BY a.num2 DESC LIMIT 1
+1 SELECT a.key1, a.date2 ORDER BY a.date2 DESC
+1 SELECT a.key1 WHERE b.name2 = :name2
+3 SELECT a.any1, a.any2 WHERE b.name3 = :name3
+2 SELECT a.date1 WHERE b.name2 = :name2
+2 SELECT a.any1, b.name2 WHERE a.num3 > :num3
+1 SELECT a.any1, b.name2 WHERE a.cat3 = :cat3
+1 SELECT a.any1 WHERE a.ref2 = :ref2
+1 SELECT DISTINCT a.ref1
+1 SELECT COUNT(DISTINCT a.ref1)
+1 SELECT COUNT(DISTINCT a.ref1) WHERE a.cat2 = :cat2
+1 SELECT a.ref1, COUNT(a.*) GROUP BY a.ref1
+1 SELECT a.ref1, AVG(a.num2) GROUP BY a.ref1
+1 SELECT a.ref1 GROUP BY a.ref1 HAVING COUNT(a.*) > :count
+1 SELECT a.ref1 GROUP BY a.ref1 ORDER BY COUNT(a.*) DESC LIMIT 1
+"""
+
 _SECTIONS = (
   _PROJECTIONS,
   _FILTERS,
@@ -386,6 +411,7 @@ _SECTIONS = (
   _NESTED,
   _SETS,
   _EXOTIC,
+  _KEYS,
 )
 
 

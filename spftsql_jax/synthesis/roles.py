@@ -66,6 +66,7 @@ class Role:
     unique: no two rows share a value.
     name_score: 0 where the column does not name its row, up to 1 where it clearly does.
     category_score: 0 where its values are all different, up to 1 for a handful of values over many rows.
+    natural: a key that says something itself (a department's name, a country's code), so that people ask for it.
     measure: a number (in a text column: text of digits) that may be summed and averaged.
   """
 
@@ -74,6 +75,7 @@ class Role:
   unique: bool = False
   name_score: float = 0.0
   category_score: float = 0.0
+  natural: bool = False
   measure: bool = False
 
 
@@ -135,18 +137,19 @@ def _role(table: Table, column: Column, key_column: str | None, in_foreign: set[
   lower = column.name.lower()
   unique = _is_unique(table, column)
   category = _category_score(table, column)
-  if lower == key_column:
-    return Role("key", foreign.get(lower), True)
-  if lower in in_foreign or (_looks_like_id(column) and column.kind in ("number", "other")):
-    return Role("ref", foreign.get(lower), unique)
   words = split_words(column.name)
+  natural = column.kind == "text" and not _looks_like_id(column)
+  name_score = _name_score(table, column, words) if natural else 0.0
+  if lower == key_column:
+    return Role("key", foreign.get(lower), True, name_score, natural=natural)
+  if lower in in_foreign or (_looks_like_id(column) and column.kind in ("number", "other")):
+    return Role("ref", foreign.get(lower), unique, name_score, category if natural else 0.0, natural)
   if column.kind == "number" and column.distinct_count <= 2 and column.samples and set(column.samples) <= {0, 1}:
     return Role("bool", category_score=0.3)  # A flag, whatever it is declared.
   if column.kind == "number":
     coded = bool(_CODE_WORDS.intersection(words)) and not _QUANTITY_WORDS.intersection(words)
     return Role("num", unique=unique, category_score=0.5 * category, measure=not coded)
   if column.kind == "text":
-    name_score = _name_score(table, column, words)
     return Role("text", unique=unique, name_score=name_score, category_score=category, measure=_holds_numbers(column))
   if column.kind == "boolean":
     return Role("bool", category_score=0.3)

@@ -293,7 +293,7 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str]) -> float:
     return float(role.kind == "key")
   if kind == "ref":
     return float(role.kind == "ref" or (role.kind == "key" and role.refers_to is not None))
-  if role.kind in ("key", "ref"):
+  if role.kind in ("key", "ref") and not (role.natural and kind in ("name", "cat", "any")):
     return 0.0
   if kind == "name":
     return role.name_score
@@ -313,7 +313,7 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str]) -> float:
     # People group by categories, and by the name of a thing when they count what belongs to it.
     weight *= max(role.category_score, 0.3 * role.name_score)
   elif "like" in uses:
-    weight *= float(role.kind == "text")
+    weight *= float(role.kind == "text" or role.natural)
   elif "equal" in uses and role.kind == "num":
     weight *= 0.2 + role.category_score
   return weight

@@ -32,6 +32,7 @@ _BLOCK = 64  # Attempts given to a worker at once.
 _FILLS = 8  # Tries to fill and pass with one template before the attempt is given up.
 # Attempts in a row without a new example after which a database is taken to have no more to give.
 _PATIENCE = 1_000
+_GOLDEN = (5**0.5 - 1) / 2
 DEFAULT_LIMITS = filters.Limits()
 
 
@@ -95,6 +96,7 @@ class _Task:
   seed: int
   decay: float
   limits: filters.Limits
+  wordings: int
 
 
 def synthesize(
@@ -109,6 +111,7 @@ def synthesize(
   instance_dir: str | os.PathLike | None = None,
   decay: float = sampler.DECAY,
   limits: filters.Limits = DEFAULT_LIMITS,
+  wordings: int = 1,
   progress: Callable[[int], None] | None = None,
 ) -> Synthesis:
   """Makes `num_examples` new examples, an equal share on each database.
@@ -124,6 +127,8 @@ def synthesize(
     instance_dir: where to keep these; a temporary folder by default.
     decay: see `sampler.fill_template`.
     limits: see `filters.Limits`.
+    wordings: how often a query may come, each time with another question. With 1, templates that fit a database in few ways
+      come less often than their weight says.
     progress: called with the number of examples just accepted.
 
   Raises:
@@ -133,14 +138,15 @@ def synthesize(
   locations = [os.fspath(databases)] if isinstance(databases, (str, os.PathLike)) else [os.fspath(item) for item in databases]
   if not locations or not templates:
     raise ValueError("synthesis needs at least one database and one template")
-  if num_examples < 0 or workers < 1:
-    raise ValueError("num_examples must not be negative, workers at least 1")
+  if num_examples < 0 or workers < 1 or wordings < 1:
+    raise ValueError("num_examples must not be negative, workers and wordings at least 1")
   start = time.perf_counter()
   excluded = frozenset(excluded_forms(exclude))
   with tempfile.TemporaryDirectory(prefix="instances_") as temporary, _pool(workers) as pool:
     folder = os.fspath(instance_dir or temporary)
     tasks = [
-      _Task(location, engines.name_of(location), (), tuple(templates), excluded, seed, decay, limits) for location in locations
+      _Task(location, engines.name_of(location), (), tuple(templates), excluded, seed, decay, limits, wordings)
+      for location in locations
     ]
     jobs = [(task, folder, instances) for task in tasks]
     tasks = [task for task in pool.run(_prepare, jobs)]
@@ -246,8 +252,10 @@ class _Opened:
     self.original = Runner(task.location)
     self.neighbours = [Runner(path) for path in task.instances]
     self.filler = sampler.Filler(self.schema, StoredValues.read(self.original.rows, self.schema))
-    # Queries that this worker has handed over already: a later attempt that makes one again is a duplicate for sure.
-    self.made: set[str] = set()
+    # Queries that this worker has handed over already, and their questions: one that has had its wordings is a duplicate for
+    # sure when a later attempt makes it again.
+    self.made: dict[str, set[str]] = collections.defaultdict(set)
+    self.start = random.Random(f"{task.seed}/{task.db_id}").random()
     self.cumulative = list(itertools.accumulate(item.weight for item in task.templates))
 
   def close(self) -> None:
@@ -285,7 +293,9 @@ def _attempt_block(task: _Task, first: int) -> tuple[list[_Candidate | None], li
 def _attempt(opened: _Opened, attempt: int, reasons: collections.Counter[str]) -> _Candidate | None:
   task = opened.task
   rng = random.Random(f"{task.seed}/{task.db_id}/{attempt}")
-  position = bisect.bisect(opened.cumulative, rng.random() * opened.cumulative[-1], hi=len(opened.cumulative) - 1)
+  # Steps of the golden ratio instead of independent draws: every template comes as often as its weight says, not by luck.
+  share = (opened.start + attempt * _GOLDEN) % 1.0
+  position = bisect.bisect(opened.cumulative, share * opened.cumulative[-1], hi=len(opened.cumulative) - 1)
   template = task.templates[position].template
   for _ in range(_FILLS):
     try:
@@ -298,7 +308,7 @@ def _attempt(opened: _Opened, attempt: int, reasons: collections.Counter[str]) -
     except QueryFailed as error:
       reasons[f"a probe fails: {error.status}"] += 1
       continue
-    if filled.sql in opened.made:
+    if len(opened.made.get(filled.sql, ())) >= task.wordings:
       reasons["duplicate"] += 1
       return None
     reason = filters.check_filled(filled, template, opened.original, opened.neighbours, task.limits)
@@ -316,7 +326,7 @@ def _attempt(opened: _Opened, attempt: int, reasons: collections.Counter[str]) -
     example = SyntheticExample(
       task.db_id, question, filled.sql, template.id, template.text, filled.tables, filled.columns, attempt=attempt
     )
-    opened.made.add(filled.sql)
+    opened.made[filled.sql].add(question)
     return example, form
   return None
 
@@ -340,7 +350,7 @@ def _accept(tasks: Sequence[_Task], shares: Sequence[int], pool: _pool, progress
   made = _Made([[] for _ in tasks], [share <= 0 for share in shares], collections.Counter(), 0)
   blocks = _blocks(made)
   waiting: collections.deque = collections.deque()
-  seen: list[set[str]] = [set() for _ in tasks]
+  seen: list[dict[str, set[str]]] = [collections.defaultdict(set) for _ in tasks]
   fruitless = [0] * len(tasks)
   ahead = 2 * pool.workers if pool.workers > 1 else 1
   while True:
@@ -364,10 +374,11 @@ def _accept(tasks: Sequence[_Task], shares: Sequence[int], pool: _pool, progress
       if found is None:
         continue
       example, form = found
-      if form in seen[index]:
+      questions = seen[index][form]
+      if example.question in questions or len(questions) >= tasks[index].wordings:
         made.rejections["duplicate"] += 1
         continue
-      seen[index].add(form)
+      questions.add(example.question)
       made.examples[index].append(example)
       accepted += 1
       fruitless[index] = 0
