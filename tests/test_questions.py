@@ -14,8 +14,9 @@ import sqlglot
 from sqlglot import exp
 
 from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
-from spftsql_jax.synthesis.naming import names_of, plural_of, singular_of, split_identifier
-from spftsql_jax.synthesis.query_meaning import Query, own_columns, read_query
+from spftsql_jax.synthesis.english.naming import names_of, plural_of, singular_of, split_identifier
+from spftsql_jax.synthesis.english.query_meaning import Query, read_query
+from spftsql_jax.synthesis.english.syntax import own_columns
 from spftsql_jax.synthesis.questions import UnsupportedQuery, wordings, write_question
 
 _DATA = Path(os.environ.get("SPFTSQL_SHARED_DATA", Path(__file__).resolve().parents[1] / ".." / "shared" / "data"))
@@ -186,7 +187,9 @@ def _values(sql: str) -> list[tuple[str, ...]]:
   found = []
   for literal in sqlglot.parse_one(sql, dialect="sqlite").find_all(exp.Literal):
     parent, text = literal.parent, literal.this
-    if isinstance(parent, (exp.TimeToStr, exp.Round, exp.If, exp.Mul, exp.Select)) or (literal.find_ancestor(exp.Limit) and text == "1"):
+    if isinstance(parent, (exp.TimeToStr, exp.Round, exp.If, exp.Mul, exp.Select)) or (
+      literal.find_ancestor(exp.Limit) and text == "1"
+    ):
       continue
     forms = {text, text.strip("%")}
     if text.isdigit():
@@ -205,7 +208,9 @@ def _values(sql: str) -> list[tuple[str, ...]]:
 
 def _spoken(question: str, form: str) -> bool:
   """Whether a value stands in a question, not as a part of another word or number."""
-  return bool(re.search(rf"(?<![\w.]){re.escape(form)}(?!\w)", question, re.IGNORECASE)) or (not form[:1].isalnum() and form in question)
+  return bool(re.search(rf"(?<![\w.]){re.escape(form)}(?!\w)", question, re.IGNORECASE)) or (
+    not form[:1].isalnum() and form in question
+  )
 
 
 def _missing_columns(sql: str, schema: Schema, question: str) -> list[str]:
@@ -224,12 +229,22 @@ def _missing_columns(sql: str, schema: Schema, question: str) -> list[str]:
       if name.names_entity or item.find(exp.Count):
         nouns |= {n for noun in table.nouns for n in (noun.singular, noun.plural)}
         nouns |= {n.singular for k in ref.table.foreign_keys for n in names.table(schema.table(k.referred_table)).nouns}
-      asked = {"age": "how old", "pay": "earn", "price": "how much", "height": "how tall", "duration": "how long", "date": "year", "name": "full name"}
+      asked = {
+        "age": "how old",
+        "pay": "earn",
+        "price": "how much",
+        "height": "how tall",
+        "duration": "how long",
+        "date": "year",
+        "name": "full name",
+      }
       nouns |= {words for tag, words in asked.items() if tag in name.tags} | {"month"} if "date" in name.tags else nouns
       nouns |= {words for tag, words in asked.items() if tag in name.tags}
       # Two name columns side by side are one phrase: "first and last names". An edge of a role is spoken by the role.
       nouns |= {"first and last"} if "name" in name.tags else set()
-      nouns |= {"managers", "manager"} if any(e.parent == ref.alias and "manager_id" in e.columns for e in query.edges) else set()
+      nouns |= (
+        {"managers", "manager"} if any(e.parent == ref.alias and "manager_id" in e.columns for e in query.edges) else set()
+      )
       if not any(n.lower() in lowered for n in nouns):
         missing.append(column.name)
   return missing
@@ -240,7 +255,9 @@ def _word(text: str) -> str:
 
 
 @pytest.mark.parametrize("sql,required", CASES, ids=lambda v: v[:60] if isinstance(v, str) else "")
-def test_every_wording_mentions_every_value_and_column_and_the_words_of_its_constructs(sql: str, required: tuple[str, ...]) -> None:
+def test_every_wording_mentions_every_value_and_column_and_the_words_of_its_constructs(
+  sql: str, required: tuple[str, ...]
+) -> None:
   for seed in _SEEDS:
     question = write_question(sql, SHOP, random.Random(seed))
     for forms in _values(sql):
@@ -268,7 +285,9 @@ def test_questions_do_not_depend_on_hash_randomization() -> None:
   for value in ("1", "2"):
     environment = {**os.environ, "PYTHONHASHSEED": value, "PYTHONPATH": "."}
     root = Path(__file__).resolve().parents[1]
-    done = subprocess.run([sys.executable, "-c", program], env=environment, cwd=root, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+      [sys.executable, "-c", program], env=environment, cwd=root, capture_output=True, text=True, check=True
+    )
     outputs.add(done.stdout)
   assert len(outputs) == 1
 
@@ -276,7 +295,9 @@ def test_questions_do_not_depend_on_hash_randomization() -> None:
 def test_wordings_are_distinct_and_as_many_as_asked_for() -> None:
   found = wordings("SELECT name FROM product WHERE price > 20 AND category = 'toys'", SHOP, 40, seed=1)
   assert len(found) == len(set(found)) == 40
-  assert wordings("SELECT COUNT(*) FROM customer", SHOP, 15, seed=1) == wordings("SELECT COUNT(*) FROM customer", SHOP, 15, seed=1)
+  assert wordings("SELECT COUNT(*) FROM customer", SHOP, 15, seed=1) == wordings(
+    "SELECT COUNT(*) FROM customer", SHOP, 15, seed=1
+  )
 
 
 @pytest.mark.parametrize(
@@ -308,10 +329,15 @@ def test_an_order_direction_is_never_lost() -> None:
 
 @pytest.mark.parametrize(
   "identifier,words",
-  [("customer_id", ("customer", "id")), ("InvoiceDate", ("invoice", "date")), ("lastname", ("last", "name")), ("GDPTotal", ("gdp", "total"))],
+  [
+    ("customer_id", ("customer", "id")),
+    ("InvoiceDate", ("invoice", "date")),
+    ("lastname", ("last", "name")),
+    ("GDPTotal", ("gdp", "total")),
+  ],
 )
 def test_identifiers_are_split_into_words(identifier: str, words: tuple[str, ...]) -> None:
-  from spftsql_jax.synthesis.wordings import LEXICON
+  from spftsql_jax.synthesis.english.wordings import LEXICON
 
   assert split_identifier(identifier, LEXICON) == words
 
@@ -348,7 +374,9 @@ def test_the_writer_needs_no_jax() -> None:
 def test_spider_train_queries_are_worded_with_their_values() -> None:
   from spftsql_jax.databases import open_database
 
-  lines = [line.rstrip("\n").split("\t") for line in (_SPIDER / "train_gold.sql").read_text("utf-8").splitlines() if line.strip()]
+  lines = [
+    line.rstrip("\n").split("\t") for line in (_SPIDER / "train_gold.sql").read_text("utf-8").splitlines() if line.strip()
+  ]
   chosen = random.Random(5).sample([pair for pair in lines if (_SPIDER / "database" / pair[1]).is_dir()], 400)
   schemas, worded, faithful = {}, 0, 0
   for i, (sql, db_id) in enumerate(chosen):

@@ -10,12 +10,13 @@ import random
 import re
 
 from spftsql_jax.databases.schema import Schema
-from spftsql_jax.synthesis import wordings as word_tables
-from spftsql_jax.synthesis.groups import QuestionWriter
-from spftsql_jax.synthesis.messages import Message
-from spftsql_jax.synthesis.naming import names_of
-from spftsql_jax.synthesis.phrases import pick
-from spftsql_jax.synthesis.query_meaning import Query, SetQuery, UnsupportedQuery, read_query
+from spftsql_jax.synthesis.english import wordings as word_tables
+from spftsql_jax.synthesis.english.naming import names_of
+from spftsql_jax.synthesis.english.parts import Message, pick
+from spftsql_jax.synthesis.english.query_meaning import Query, SetQuery, UnsupportedQuery, read_query
+from spftsql_jax.synthesis.english.writer import QuestionWriter
+
+__all__ = ["UnsupportedQuery", "wordings", "write_question"]
 
 _CONTRACTIONS = (
   ("What is ", "What's "), ("do not ", "don't "), ("does not ", "doesn't "), ("is not ", "isn't "), ("are not ", "aren't "), ("did not ", "didn't "),
@@ -62,7 +63,7 @@ def _frame(message: Message, rng: random.Random) -> str:
   if message.after and lead and rng.random() < 0.5:
     content, lead = f"{content} {lead}", ""
   if tail:
-    content = f"{content}{'' if tail.startswith(',') else ','  if rng.random() < 0.35 else ''} {tail.lstrip(', ')}"
+    content = f"{content}{'' if tail.startswith(',') else ',' if rng.random() < 0.35 else ''} {tail.lstrip(', ')}"
   content = " ".join(content.split()).replace(" ,", ",").replace("the the ", "the ").replace(",,", ",").rstrip(",")
   content = _move_rounding(content, rng)
   start = f"{lead[0].upper()}{lead[1:]}, " if lead else ""
@@ -120,5 +121,3 @@ def _noise(text: str, rng: random.Random) -> str:
     if rng.random() < 0.2:
       text = f"{text.rstrip('.?')} {rng.choice(('please', 'pls', 'thanks'))}"
   return text
-
-

@@ -93,7 +93,9 @@ PERSONS = frozenset(
   conductor bandmate teammate referee umpire goalkeeper pupil graduate intern apprentice contractor consultant
   analyst administrator operator provider carer caregiver guardian team_member staff_member""".split()
 )
-NOT_PERSONS = frozenset(("list", "playlist", "checklist", "wishlist", "waitlist", "tracklist", "pedestrian", "median", "career"))
+NOT_PERSONS = frozenset(
+  ("list", "playlist", "checklist", "wishlist", "waitlist", "tracklist", "pedestrian", "median", "career")
+)
 
 NAMING_COLUMNS = frozenset(("name", "title", "full name", "common name", "label"))
 
@@ -125,10 +127,24 @@ NOT_COUNTED = frozenset("sales earnings profits savings points wages revenues lo
 UNITS = frozenset("milligrams cents pence pieces people persons feet ft km kilometers m meters metres cm mm miles mi inches kg kilograms lbs pounds grams g tons minutes seconds hours days weeks "
                   "months years dollars usd eur euros gbp percent percentage mph kmh kw watts liters litres celsius fahrenheit mg ml milliseconds "
                   "millions billion million thousands".split())  # fmt: skip
-UNIT_NAMES = {"ft": "feet", "km": "km", "m": "meters", "mi": "miles", "lbs": "pounds", "usd": "dollars", "eur": "euros", "gbp": "pounds", "g": "grams"}
+UNIT_NAMES = {
+  "ft": "feet",
+  "km": "km",
+  "m": "meters",
+  "mi": "miles",
+  "lbs": "pounds",
+  "usd": "dollars",
+  "eur": "euros",
+  "gbp": "pounds",
+  "g": "grams",
+}
 # A comment that starts so, or consists of units, does not name its column.
-NO_NAMES = frozenset("where when as in if empty null not only see the format day date value values used for from to stored is may can must one".split())
-ADJECTIVES = frozenset("main active primary current valid public private open available free new official mandatory optional vip".split())
+NO_NAMES = frozenset(
+  "where when as in if empty null not only see the format day date value values used for from to stored is may can must one".split()
+)
+ADJECTIVES = frozenset(
+  "main active primary current valid public private open available free new official mandatory optional vip".split()
+)
 
 # Tags of columns by the last word of their name.
 ATTRIBUTE_TAGS: dict[str, frozenset[str]] = {
@@ -204,8 +220,22 @@ DISTINCT_WORDS = ("different", "distinct", "unique")
 
 MORE = (("more than", 8), ("over", 4), ("above", 4), ("greater than", 4), ("higher than", 3), ("larger than", 1), ("exceeding", 1), ("bigger than", 1))  # fmt: skip
 LESS = (("less than", 7), ("under", 4), ("below", 5), ("lower than", 4), ("smaller than", 1))
-AT_LEAST = (("at least", 8), ("no less than", 2), ("greater than or equal to", 2), ("not below", 1), ("{0} or more", 4), ("{0} or higher", 1))
-AT_MOST = (("at most", 7), ("no more than", 4), ("less than or equal to", 2), ("not above", 1), ("{0} or less", 3), ("up to", 2))
+AT_LEAST = (
+  ("at least", 8),
+  ("no less than", 2),
+  ("greater than or equal to", 2),
+  ("not below", 1),
+  ("{0} or more", 4),
+  ("{0} or higher", 1),
+)
+AT_MOST = (
+  ("at most", 7),
+  ("no more than", 4),
+  ("less than or equal to", 2),
+  ("not above", 1),
+  ("{0} or less", 3),
+  ("up to", 2),
+)
 MORE_COUNT = (("more than", 10), ("over", 3))
 LESS_COUNT = (("fewer than", 7), ("less than", 6), ("under", 1))
 AT_LEAST_COUNT = (("at least", 9), ("no fewer than", 1), ("{0} or more", 5), ("a minimum of", 1))
@@ -239,12 +269,40 @@ THING_SUPERLATIVES = {
   "rating": ("highest-rated", "lowest-rated"), "date": ("most recent", "earliest"), "year": ("newest", "oldest"),
 }  # fmt: skip
 
-ASCENDING = ("in ascending order", "from lowest to highest", "in increasing order", "ascending", "from low to high", "from smallest to largest")
-DESCENDING = ("in descending order", "from highest to lowest", "in decreasing order", "descending", "from high to low", "from largest to smallest")
+ASCENDING = (
+  "in ascending order",
+  "from lowest to highest",
+  "in increasing order",
+  "ascending",
+  "from low to high",
+  "from smallest to largest",
+)
+DESCENDING = (
+  "in descending order",
+  "from highest to lowest",
+  "in decreasing order",
+  "descending",
+  "from high to low",
+  "from largest to smallest",
+)
 ASCENDING_TEXT = ("in alphabetical order", "alphabetically", "in ascending order", "from A to Z", "ascending")
 DESCENDING_TEXT = ("in reverse alphabetical order", "in descending alphabetical order", "from Z to A", "in descending order")
-ASCENDING_DATE = ("from earliest to latest", "in chronological order", "oldest first", "in ascending order", "earliest first", "from oldest to newest")
-DESCENDING_DATE = ("from latest to earliest", "most recent first", "latest first", "newest first", "in descending order", "in reverse chronological order")
+ASCENDING_DATE = (
+  "from earliest to latest",
+  "in chronological order",
+  "oldest first",
+  "in ascending order",
+  "earliest first",
+  "from oldest to newest",
+)
+DESCENDING_DATE = (
+  "from latest to earliest",
+  "most recent first",
+  "latest first",
+  "newest first",
+  "in descending order",
+  "in reverse chronological order",
+)
 SORTED = ("sorted by", "ordered by", "in order of", "sorted on", "arranged by", "ranked by")
 EACH = ("for each", "for every", "per", "by", "for each", "in each", "grouped by", "broken down by")
 
@@ -263,7 +321,9 @@ MAKERS = frozenset(
   """author writer artist director producer composer manufacturer maker publisher painter designer developer builder singer musician band
   performer photographer architect supplier""".split()
 )
-EVENTS = frozenset("season year festival event tournament competition race concert semester term conference show exhibition game match".split())
+EVENTS = frozenset(
+  "season year festival event tournament competition race concert semester term conference show exhibition game match".split()
+)
 
 # Event tables between a doer and a thing: noun of the event -> (what the doer did to the thing, what was done to it, participle, base form).
 EVENT_VERBS = {
@@ -287,7 +347,9 @@ MAKER_VERBS = {
 WORKS = frozenset("song album track concert performance show record recording single painting artwork sculpture book article paper film movie photo video "
                   "poem play musical episode invoice exhibition exhibit product item part shipment".split())  # fmt: skip
 MEETINGS = frozenset("visit appointment consultation session lesson meeting interview checkup".split())
-WORKERS = frozenset("doctor physician nurse employee worker staff teacher instructor professor lecturer clerk engineer technician manager librarian driver officer".split())
+WORKERS = frozenset(
+  "doctor physician nurse employee worker staff teacher instructor professor lecturer clerk engineer technician manager librarian driver officer".split()
+)
 
 # What people do with a thing they own or make: noun of the thing -> (past, participle, base form).
 DEEDS = {
@@ -303,4 +365,17 @@ DEEDS = {
 
 NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+MONTHS = (
+  "January",
+  "February",
+  "March",
+  "April",
+  "May",
+  "June",
+  "July",
+  "August",
+  "September",
+  "October",
+  "November",
+  "December",
+)

@@ -14,7 +14,7 @@ import re
 import inflect
 
 from spftsql_jax.databases.schema import Column, Schema, Table
-from spftsql_jax.synthesis import wordings
+from spftsql_jax.synthesis.english import wordings
 
 _ENGINE = inflect.engine()
 _CACHE_SIZE = 256
@@ -190,7 +190,11 @@ def _role(column: str, referred: str) -> Noun | None:
   if not words or (len(words) == 1 and (len(words[0]) < 5 or words[0].endswith("id") or words[0] in wordings.NOT_ROLES)):
     return None
   role = singular_of(" ".join(words))
-  if role == referred or set(role.split()) <= set(referred.split()) or referred.replace(" ", "").startswith(role.replace(" ", "")):
+  if (
+    role == referred
+    or set(role.split()) <= set(referred.split())
+    or referred.replace(" ", "").startswith(role.replace(" ", ""))
+  ):
     return None
   if words[0] in wordings.VERB_LIKE or words[-1] in wordings.NOT_ROLES:
     return None
@@ -270,7 +274,11 @@ def _column_name(column: Column, table: Table, table_name: TableName, lexicon: f
     full_nouns = short_nouns = [Noun(f"{bare} in {unit}", f"{plural_of(bare)} in {unit}"), Noun(bare, plural_of(bare))]
   elif _counts(column, short_words):
     noun, single = short_words[-1], singular_of(short_words[-1])
-    full_nouns = short_nouns = [Noun(f"number of {noun}", f"numbers of {noun}"), Noun(noun, noun), Noun(f"{single} count", f"{single} counts")]
+    full_nouns = short_nouns = [
+      Noun(f"number of {noun}", f"numbers of {noun}"),
+      Noun(noun, noun),
+      Noun(f"{single} count", f"{single} counts"),
+    ]
     tags = tags | {"count", "plain"}
   for synonym in _synonyms(full, own):
     full_nouns = [*full_nouns, Noun(synonym, plural_of(synonym))]
@@ -278,7 +286,10 @@ def _column_name(column: Column, table: Table, table_name: TableName, lexicon: f
     short_nouns = [*short_nouns, Noun(synonym, plural_of(synonym))]
   described = singular_of(_named_by_comment(column, own))
   if described:
-    full_nouns, short_nouns = [*full_nouns, Noun(described, plural_of(described))], [*short_nouns, Noun(described, plural_of(described))]
+    full_nouns, short_nouns = (
+      [*full_nouns, Noun(described, plural_of(described))],
+      [*short_nouns, Noun(described, plural_of(described))],
+    )
   names_entity = column.kind in ("text", "other") and (
     short in wordings.NAMING_COLUMNS or short == table_name.nouns[0].singular or full == table_name.nouns[0].singular
   )
@@ -296,9 +307,19 @@ def _named_by_comment(column: Column, own: set[str]) -> str:
   if before and unit in wordings.UNITS:
     said = before
   words = said.lower().split()
-  if not _SHORT_COMMENT.fullmatch(said) or len(words) > 5 or words[0] in wordings.NO_NAMES | wordings.UNITS or "or" in words or len(said) < 4:
+  if (
+    not _SHORT_COMMENT.fullmatch(said)
+    or len(words) > 5
+    or words[0] in wordings.NO_NAMES | wordings.UNITS
+    or "or" in words
+    or len(said) < 4
+  ):
     return ""
-  if words[0] in ("milligrams", "number") and len(words) < 3 or any(w in ("which", "that", "where", "was", "is", "null", "empty") for w in words):
+  if (
+    words[0] in ("milligrams", "number")
+    and len(words) < 3
+    or any(w in ("which", "that", "where", "was", "is", "null", "empty") for w in words)
+  ):
     return ""
   if said.lower() in {str(v).lower() for v in column.samples}:
     return ""
@@ -357,9 +378,20 @@ def _tags(column: Column, words: tuple[str, ...]) -> frozenset[str]:
 def _property(column: Column, words: tuple[str, ...]) -> str:
   """`is_active` -> "active", `has_parking` -> "has parking"; "" where the column is not a yes/no one."""
   values = {str(v).lower() for v in column.samples}
-  yes_no = column.kind == "boolean" or (values and (values <= {"0", "1"} or values <= {"y", "n"} or values <= {"t", "f"} or values <= {"yes", "no"} or values <= {"true", "false"}))
+  yes_no = column.kind == "boolean" or (
+    values
+    and (
+      values <= {"0", "1"}
+      or values <= {"y", "n"}
+      or values <= {"t", "f"}
+      or values <= {"yes", "no"}
+      or values <= {"true", "false"}
+    )
+  )
   if len(words) > 1 and words[0] in ("is", "has", "was", "can") and (yes_no or not values):
     rest = " ".join(words[1:])
     return rest if words[0] in ("is", "was") else f"{words[0]} {rest}"
-  participle = words[-1] in wordings.PARTICIPLES or words[-1] in wordings.ADJECTIVES or (words[-1].endswith("ed") and len(words) == 1)
+  participle = (
+    words[-1] in wordings.PARTICIPLES or words[-1] in wordings.ADJECTIVES or (words[-1].endswith("ed") and len(words) == 1)
+  )
   return " ".join(words) if yes_no and participle else ""

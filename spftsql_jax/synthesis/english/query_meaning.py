@@ -12,6 +12,7 @@ import sqlglot
 from sqlglot import exp
 
 from spftsql_jax.databases.schema import Column, Schema, Table
+from spftsql_jax.synthesis.english.syntax import bare, conjuncts, own_columns
 
 
 class UnsupportedQuery(ValueError):
@@ -144,38 +145,6 @@ def read_nested(node: exp.Expression, outer: Query) -> Query | SetQuery:
   return _read(node, outer.schema, outer)
 
 
-def bare(node: exp.Expression) -> exp.Expression:
-  """The expression without parentheses around it (a subquery keeps its own)."""
-  while isinstance(node, exp.Paren):
-    node = node.this
-  return node
-
-
-def own_columns(node: exp.Expression) -> list[exp.Column]:
-  """The columns in an expression, those inside its subqueries left out."""
-  if isinstance(node, exp.Column):
-    return [node]
-  return [n for n in node.walk(prune=lambda n: isinstance(n, (exp.Select, exp.Subquery))) if isinstance(n, exp.Column)]
-
-
-def conjuncts(node: exp.Expression | None) -> list[exp.Expression]:
-  """The members of a tree of ANDs, parentheses removed."""
-  if node is None:
-    return []
-  node = bare(node)
-  if isinstance(node, exp.And):
-    return conjuncts(node.this) + conjuncts(node.expression)
-  return [node]
-
-
-def disjuncts(node: exp.Expression) -> list[exp.Expression]:
-  """The members of a tree of ORs, parentheses removed."""
-  node = bare(node)
-  if isinstance(node, exp.Or):
-    return disjuncts(node.this) + disjuncts(node.expression)
-  return [node]
-
-
 def _read(tree: exp.Expression, schema: Schema, outer: Query | None) -> Query | SetQuery:
   while isinstance(tree, (exp.Subquery, exp.Paren)) and not tree.args.get("joins"):
     tree = tree.this
@@ -216,7 +185,9 @@ def _read(tree: exp.Expression, schema: Schema, outer: Query | None) -> Query | 
   predicates += [(p, "") for p in conjuncts(where.this if where else None)]
   pairs: dict[tuple[str, str, str], list[tuple[Ref, Ref]]] = {}
   for predicate, optional in predicates:
-    if isinstance(predicate, exp.EQ) and isinstance(predicate.this, exp.Column) and isinstance(predicate.expression, exp.Column):
+    if (
+      isinstance(predicate, exp.EQ) and isinstance(predicate.this, exp.Column) and isinstance(predicate.expression, exp.Column)
+    ):
       left, right = query.ref(predicate.this), query.ref(predicate.expression)
       if not left.outer and not right.outer and left.alias != right.alias:
         if left.alias > right.alias:
@@ -271,7 +242,11 @@ def _edge(pairs: list[tuple[Ref, Ref]], optional: str) -> Edge:
   left_columns, right_columns = tuple(p[0].column.name for p in pairs), tuple(p[1].column.name for p in pairs)
   for child, parent, own, referred in ((left, right, left_columns, right_columns), (right, left, right_columns, left_columns)):
     for key in child.table.foreign_keys:
-      if key.referred_table.lower() == parent.table.name.lower() and _equal(key.columns, own) and _equal(key.referred_columns, referred):
+      if (
+        key.referred_table.lower() == parent.table.name.lower()
+        and _equal(key.columns, own)
+        and _equal(key.referred_columns, referred)
+      ):
         return Edge(child.alias, parent.alias, own, referred, True, _equal(child.table.primary_key, own), optional)
   left_is_key, right_is_key = _equal(left.table.primary_key, left_columns), _equal(right.table.primary_key, right_columns)
   if right_is_key and not left_is_key or (right_is_key and left_is_key):
