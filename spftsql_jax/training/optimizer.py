@@ -45,20 +45,25 @@ def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Sch
   return optax.join_schedules([optax.linear_schedule(0.0, config.learning_rate, warmup), after], [warmup]) if warmup else after
 
 
-def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
-  """Clipping, then the optimizer of that name. Raises ValueError for an unknown name."""
-  rate = learning_rate_schedule(config, num_steps)
+def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
+  """Clipping, then the optimizer of that name with a learning rate of 1: the step scales its updates by the rate it is given.
+
+  The rate stays out of the compiled program, so that runs which differ in rate or length share one. Raises ValueError for an
+  unknown name.
+  """
 
   def matrices(params: Any) -> Any:
     # By name and not by rank: layers are stacked, so the norms' scales are two-dimensional as well.
-    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key in ("kernel", "embedding"), params)
+    return jax.tree_util.tree_map_with_path(
+      lambda path, _: path[-1].key in ("kernel", "embedding", "lm_head", "a", "b"), params
+    )
 
   if config.name == "adamw":
-    inner = optax.adamw(rate, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=matrices)
+    inner = optax.adamw(1.0, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=matrices)
   elif config.name == "adafactor":
-    inner = optax.adafactor(rate, multiply_by_parameter_scale=False, weight_decay_rate=config.weight_decay or None)
+    inner = optax.adafactor(1.0, multiply_by_parameter_scale=False, weight_decay_rate=config.weight_decay or None)
   elif config.name == "rmsprop":
-    inner = optax.rmsprop(rate)
+    inner = optax.rmsprop(1.0)
   else:
     raise ValueError(f"unknown optimizer {config.name!r}; there are adamw, adafactor and rmsprop")
   return optax.chain(optax.clip_by_global_norm(config.clip), inner) if config.clip else inner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ import optax
 from spftsql_jax.examples.batches import PrefixBatch
 from spftsql_jax.models.log_probs import answer_log_probs
 from spftsql_jax.training.losses import OnCorrect, kept_pairs, pairwise_terms
+from spftsql_jax.training.optimizer import OptimizerConfig, make_optimizer
 
 Metrics = dict[str, jax.Array]
 
@@ -40,29 +42,27 @@ class Objective:
 
 @flax.struct.dataclass
 class TrainState:
-  """Everything a step changes, and the frozen weights it reads.
+  """Everything a step changes.
 
   Attributes:
     step: int32 scalar, updates made.
     trainable: the tree that is updated: all params, or the adapter.
-    frozen: the params under an adapter, or None.
     optimizer: the optimizer's state for `trainable`.
   """
 
   step: jax.Array
   trainable: Any
-  frozen: Any
   optimizer: Any
 
 
-def init_state(optimizer: optax.GradientTransformation, params: Any, lora: Any = None) -> TrainState:
-  """A fresh state that trains `lora` where one is given and `params` otherwise."""
-  trainable, frozen = (lora, params) if lora is not None else (params, None)
-  return TrainState(jnp.zeros((), jnp.int32), trainable, frozen, optimizer.init(trainable))
+def init_state(optimizer: OptimizerConfig, trainable: Any) -> TrainState:
+  """A fresh state that trains a copy of `trainable`: a step donates the state it is given."""
+  copy = jax.tree.map(lambda x: jnp.array(x, copy=True), trainable)
+  return TrainState(jnp.zeros((), jnp.int32), copy, make_optimizer(optimizer).init(copy))
 
 
 def variables_of(trainable: Any, frozen: Any) -> dict[str, Any]:
-  """The model's variables."""
+  """The model's variables: `trainable` is all params where `frozen` is None, else an adapter over `frozen`."""
   return {"params": trainable} if frozen is None else {"params": frozen, "lora": trainable}
 
 
@@ -144,24 +144,32 @@ def loss_and_gradients(
   return jax.lax.scan(add, first, jax.tree.map(lambda x: x[1:], batches))[0]
 
 
+@functools.lru_cache(maxsize=16)
 def make_train_step(
-  model: nn.Module, optimizer: optax.GradientTransformation, objective: Objective, state_shardings: Any = None
-) -> Callable[[TrainState, PrefixBatch], tuple[TrainState, Metrics]]:
-  """The jitted update `step(state, batches) -> (state, metrics)`; the state given is donated.
+  model: nn.Module, optimizer: OptimizerConfig, objective: Objective, state_shardings: Any = None
+) -> Callable[[TrainState, Any, PrefixBatch, float], tuple[TrainState, Metrics]]:
+  """The jitted update `step(state, frozen, batches, learning_rate) -> (state, metrics)`; the state given is donated.
+
+  `frozen` are the params under an adapter, or None where all params are trained.
+
+  The same arguments give the same function, so that a second run of the same kind compiles nothing.
 
   Args:
     model: a `Decoder`.
-    optimizer: as from `make_optimizer`.
+    optimizer: which optimizer; its rate and schedule do not matter here.
     objective: the loss.
     state_shardings: a tree of shardings like the state, on a mesh; None leaves placement to the arguments'.
   """
 
-  def step(state: TrainState, batches: PrefixBatch) -> tuple[TrainState, Metrics]:
-    gradients, metrics = loss_and_gradients(model, objective, state.trainable, state.frozen, batches)
+  transformation = make_optimizer(optimizer)
+
+  def step(state: TrainState, frozen: Any, batches: PrefixBatch, learning_rate: float) -> tuple[TrainState, Metrics]:
+    gradients, metrics = loss_and_gradients(model, objective, state.trainable, frozen, batches)
     metrics["gradient_norm"] = optax.global_norm(gradients)
-    updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.trainable)
+    updates, optimizer_state = transformation.update(gradients, state.optimizer, state.trainable)
+    updates = jax.tree.map(lambda u: u * learning_rate, updates)
     trainable = optax.apply_updates(state.trainable, updates)
-    return TrainState(state.step + 1, trainable, state.frozen, optimizer_state), metrics
+    return TrainState(state.step + 1, trainable, optimizer_state), metrics
 
   out = None if state_shardings is None else (state_shardings, None)
   return jax.jit(step, donate_argnums=0, out_shardings=out)

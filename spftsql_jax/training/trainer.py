@@ -18,7 +18,7 @@ import orbax.checkpoint.experimental.v1 as ocp
 from tqdm import tqdm
 
 from spftsql_jax.examples.batches import BatchShape, PrefixBatch, Unit, collate, padding_share, plan_epoch
-from spftsql_jax.training.optimizer import OptimizerConfig, make_optimizer
+from spftsql_jax.training.optimizer import OptimizerConfig, learning_rate_schedule
 from spftsql_jax.training.step import Objective, init_state, make_train_step
 
 
@@ -90,12 +90,12 @@ def fit(
   """
   if not units:
     raise ValueError(f"{description}: no examples to train on")
-  optimizer = make_optimizer(config.optimizer, config.steps)
-  # The step donates its state: train a copy.
-  trainable = jax.tree.map(lambda x: jax.numpy.array(x, copy=True), params if lora is None else lora)
-  state = init_state(optimizer, trainable if lora is None else params, None if lora is None else trainable)
-  state, start = _resume(state, checkpoints)
-  step_fn = make_train_step(model, optimizer, config.objective)
+  rate = learning_rate_schedule(config.optimizer, config.steps)
+  trainable, frozen = (params, None) if lora is None else (lora, params)
+  state, start = _resume(init_state(config.optimizer, trainable), checkpoints)
+  # Without rate and schedule, so that runs which differ in these alone share one compiled step.
+  kind = dataclasses.replace(config.optimizer, learning_rate=0.0, schedule="constant", warmup_share=0.0)
+  step_fn = make_train_step(model, kind, config.objective)
   plan = _plan(units, config)
   history: list[dict[str, float]] = []
   aborted, began, examples, tokens, padding = "", time.perf_counter(), 0, 0, []
@@ -104,7 +104,7 @@ def fit(
     examples += int((batch.answer_lengths > 0).sum())
     tokens += batch.prefix.size + batch.branch.size
     padding.append(padding_share(batch))
-    state, metrics = step_fn(state, place(batch))
+    state, metrics = step_fn(state, frozen, place(batch), float(rate(step - 1)))
     metrics = {name: float(value) for name, value in metrics.items()}
     history.append(metrics)
     on_metrics(step, metrics)
