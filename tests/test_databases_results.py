@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spftsql_jax.databases import Executor, Result, results_match
+from spftsql_jax.databases import Executor, Result, results_match, statements
 from spftsql_jax.databases.results import spider_match
 from spftsql_jax.evaluation import metrics
 
@@ -212,3 +212,21 @@ def test_spider_verdicts_agree_with_the_official_evaluator_on_every_question(sys
   count = len(examples)
   ours = "".join("01"[metrics.execution_match([results[i]], [results[count + i]], gold[i], "spider")] for i in range(count))
   assert [i for i in range(count) if ours[i] != recorded[i]] == []
+
+
+@pytest.mark.parametrize(
+  ("one", "other", "same"),
+  [
+    ("SELECT count(*) FROM t", "select COUNT ( * )\n from T ;", True),
+    ("SELECT a,b FROM t -- so", "SELECT a , b FROM t", True),
+    ("SELECT a FROM t WHERE b = 'X'", "SELECT a FROM t WHERE b = 'x'", False),
+    ("SELECT x'00'", "SELECT x '00'", False),
+    ("SELECT 1 > = 0", "SELECT 1 >= 0", False),
+    ('SELECT "A"', 'SELECT "a"', False),
+    ("SELECT - -1", "SELECT --1", False),
+    ("SELECT a b FROM t", "SELECT ab FROM t", False),
+    ("SELECT 1 UNION ALL SELECT 1", "SELECT 1 UNION SELECT 1", False),
+  ],
+)
+def test_texts_are_taken_for_the_same_only_where_nothing_but_space_and_case_differs(one, other, same):
+  assert (statements.same_text_key(one) == statements.same_text_key(other)) == same

@@ -100,6 +100,28 @@ def called_functions(sql: str) -> set[str]:
   return names
 
 
+def same_text_key(sql: str) -> str:
+  """A key that two texts share only if they differ in nothing but white space, comments, a last semicolon, and the case of
+  words.
+
+  Such texts give the same rows (the columns may be named otherwise), in SQLite and DuckDB at least.
+  """
+  parts: list[str] = []
+  space = False
+  for kind, text in tokens(sql, keep_space=True):
+    if kind == "space":
+      space = True
+      continue
+    # Where white space cannot matter it is left out.
+    if space and parts and text not in "(),;" and parts[-1] not in "(,":
+      parts.append(" ")
+    space = False
+    parts.append(text.lower() if kind == "word" else text)
+  while parts and parts[-1] in (";", " "):
+    parts.pop()
+  return "".join(parts)
+
+
 def has_outer_order_by(sql: str) -> bool:
   """Whether the outermost level of the query has ORDER BY (those in subqueries, common tables and windows stand in
   parentheses).

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
+from spftsql_jax.databases import statements
 from spftsql_jax.databases.executor import Executor
 from spftsql_jax.databases.results import Comparison, Result, results_match
 from spftsql_jax.evaluation import metrics
@@ -94,14 +95,20 @@ def score_predictions(
     One verdict for each pair, in order.
   """
   verdicts: list[Verdict] = []
+  chosen: dict[str, str] = {}
   for start in range(0, len(queries), _CHUNK):
     texts = [executed_texts(gold, predicted, comparison, keep_distinct) for gold, predicted in queries[start : start + _CHUNK]]
     places = locations[start : start + _CHUNK]
-    first = [(place[0], text) for place, pair in zip(places, texts, strict=True) for text in pair]
+    # Of texts that differ in white space and the case of words only, one is run for all.
+    keys = [tuple(map(statements.same_text_key, pair)) for pair in texts]
+    runs = [
+      tuple(chosen.setdefault(key, text) for key, text in zip(*both, strict=True)) for both in zip(keys, texts, strict=True)
+    ]
+    first = [(place[0], text) for place, pair in zip(places, runs, strict=True) for text in pair]
     results = executor.execute_many(first, timeout_s, MAX_ROWS, MAX_BYTES)
     chunk = [_judge(results[2 * i], results[2 * i + 1], texts[i], comparison) for i in range(len(texts))]
     if suite:
-      chunk = _judge_suite(chunk, places, executor, comparison, timeout_s)
+      chunk = _judge_suite(chunk, runs, places, executor, comparison, timeout_s)
     verdicts += chunk if keep_rows else [_without_rows(verdict) for verdict in chunk]
     if progress is not None:
       progress(len(chunk))
@@ -125,15 +132,20 @@ def _judge(gold: Result, predicted: Result, texts: tuple[str, str], comparison: 
 
 
 def _judge_suite(
-  chunk: list[Verdict], places: Sequence[Sequence[str]], executor: Executor, comparison: Comparison, timeout_s: float
+  chunk: list[Verdict],
+  runs: Sequence[tuple[str, str]],
+  places: Sequence[Sequence[str]],
+  executor: Executor,
+  comparison: Comparison,
+  timeout_s: float,
 ) -> list[Verdict]:
   """Judges those that are right on the first instance on the others too."""
   jobs, owners = [], []
-  for i, (verdict, place) in enumerate(zip(chunk, places, strict=True)):
+  for i, (verdict, (gold_run, predicted_run), place) in enumerate(zip(chunk, runs, places, strict=True)):
     # The same text gives the same rows everywhere; that it runs on the first instance is known.
-    if verdict.correct and verdict.gold_sql != verdict.predicted_sql:
+    if verdict.correct and gold_run != predicted_run:
       for location in place[1:]:
-        jobs += [(location, verdict.gold_sql), (location, verdict.predicted_sql)]
+        jobs += [(location, gold_run), (location, predicted_run)]
         owners.append(i)
   failed: dict[int, str] = {}
   results = executor.execute_many(jobs, timeout_s, MAX_ROWS, MAX_BYTES)
