@@ -14,7 +14,7 @@ _ID_WORDS = frozenset({"id", "ids", "uuid", "guid", "key", "pk"})
 _NOT_NUMBER = re.compile(r"^-?\d+(\.\d+)?$")
 _ID_WORDS = frozenset({"paid", "bid", "valid", "grid", "aid", "said", "raid", "fluid", "solid", "hybrid"})
 _NAME_WORDS = frozenset({"name", "title", "label", "fullname", "headline", "nickname", "username", "lastname", "surname"})
-# Numbers that name something: their sum or average means nothing.
+# Numbers that name something: their sum or average means nothing, nor does their order, ...
 _CODE_WORDS = frozenset(
   [
     "zip",
@@ -30,27 +30,14 @@ _CODE_WORDS = frozenset(
     "ssn",
     "isbn",
     "issn",
-    "year",
-    "yr",
+    "serial",
   ]
-  + [
-    "month",
-    "day",
-    "week",
-    "quarter",
-    "latitude",
-    "longitude",
-    "lat",
-    "lon",
-    "lng",
-    "number",
-    "no",
-    "nr",
-    "num",
-    "version",
-    "rank",
-  ]
-  + ["position", "serial", "account", "flight", "building", "room"]
+  + ["account", "flight", "building", "room", "classroom", "number", "no", "nr", "num"]
+)
+# ... except of these, which can be first or last.
+_ORDINAL_WORDS = frozenset(
+  ["year", "yr", "month", "day", "week", "quarter", "latitude", "longitude", "lat", "lon", "lng", "version", "rank", "position"]
+  + ["grade", "round", "season", "edition", "episode", "chapter", "volume"]
 )
 # ... unless a word says that it is a quantity after all ("number of pages", "room count").
 _QUANTITY_WORDS = frozenset(["of", "count", "total", "amount", "sum", "avg", "average", "quantity", "price", "cost", "rooms"])
@@ -68,6 +55,7 @@ class Role:
     category_score: 0 where its values are all different, up to 1 for a handful of values over many rows.
     natural: a key that says something itself (a department's name, a country's code), so that people ask for it.
     measure: a number (in a text column: text of digits) that may be summed and averaged.
+    coded: a number that only names something (a telephone, a room): its size and order mean nothing.
   """
 
   kind: str
@@ -77,6 +65,7 @@ class Role:
   category_score: float = 0.0
   natural: bool = False
   measure: bool = False
+  coded: bool = False
 
 
 def split_words(identifier: str) -> list[str]:
@@ -147,8 +136,10 @@ def _role(table: Table, column: Column, key_column: str | None, in_foreign: set[
   if column.kind == "number" and column.distinct_count <= 2 and column.samples and set(column.samples) <= {0, 1}:
     return Role("bool", category_score=0.3)  # A flag, whatever it is declared.
   if column.kind == "number":
-    coded = bool(_CODE_WORDS.intersection(words)) and not _QUANTITY_WORDS.intersection(words)
-    return Role("num", unique=unique, category_score=0.5 * category, measure=not coded)
+    quantity = bool(_QUANTITY_WORDS.intersection(words))
+    ordinal = quantity or bool(_ORDINAL_WORDS.intersection(words))
+    coded = bool(_CODE_WORDS.intersection(words)) and not ordinal
+    return Role("num", unique=unique, category_score=0.5 * category, measure=quantity or not (ordinal or coded), coded=coded)
   if column.kind == "text":
     return Role("text", unique=unique, name_score=name_score, category_score=category, measure=_holds_numbers(column))
   if column.kind == "boolean":

@@ -306,7 +306,7 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str]) -> float:
   if uses & {"sum", "avg", "arithmetic"}:
     weight *= float(role.measure)
   elif role.kind == "num" and not role.measure and uses & {"compare", "order", "max", "min"}:
-    weight *= 0.3
+    weight *= 0.02 if role.coded else 0.3
   if "like" in uses and role.category_score > 0.5:
     weight *= 0.3
   if "group" in uses and kind != "date":
