@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import random
 import re
@@ -22,8 +23,8 @@ from spftsql_jax.synthesis.questions import UnsupportedQuery, wordings, write_qu
 _DATA = Path(os.environ.get("SPFTSQL_SHARED_DATA", Path(__file__).resolve().parents[1] / ".." / "shared" / "data"))
 _SPIDER = _DATA / "spider"
 _SEEDS = range(14)
-_MONTHS = "January February March April May June July August September October November December".split()
-_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_MONTHS = [datetime.date(2000, month, 1).strftime("%B") for month in range(1, 13)]
+_NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 
 
 def _columns(text: str) -> tuple[Column, ...]:
@@ -104,7 +105,10 @@ CASES: tuple[tuple[str, tuple[str, ...]], ...] = (
   ("SELECT name FROM product WHERE name LIKE 'Red%'", ("starts?|starting|begins?|beginning", "Red")),
   ("SELECT name FROM product WHERE name LIKE '%table'", ("ends?|ending", "table")),
   ("SELECT name FROM customer WHERE email IS NULL", ("no|missing|unknown|without|not|null|empty|lacks?|\\w+n't", "e-?mails?")),
-  ("SELECT name FROM customer WHERE email IS NOT NULL", ("has|have|with|known|recorded|not|given|available|\\w+n't", "e-?mails?")),
+  (
+    "SELECT name FROM customer WHERE email IS NOT NULL",
+    ("has|have|with|known|recorded|not|given|available|\\w+n't", "e-?mails?"),
+  ),
   ("SELECT name FROM product WHERE category IN ('toys', 'games')", ("toys", "games", "or|and")),
   ("SELECT name FROM product WHERE category NOT IN ('toys', 'games')", ("toys", "games", _NOT)),
   ("SELECT name FROM product WHERE category = 'toys' OR category = 'games'", ("toys", "games", "or|and")),
@@ -115,7 +119,10 @@ CASES: tuple[tuple[str, tuple[str, ...]], ...] = (
   ("SELECT name FROM product WHERE is_active = 0", ("active", _NOT)),
   ("SELECT name FROM customer WHERE gender = 'F' AND city = 'Boston'", ("female|F", "Boston")),
   ("SELECT name FROM supplier WHERE founded > 1995", ("founded|founding", "after|later|recent", "1995")),
-  ("SELECT first_name FROM employee WHERE hired < '2015-02-03'", ("hired?", "before|earlier|prior", "2015-02-03|February 3, 2015|3 February 2015")),
+  (
+    "SELECT first_name FROM employee WHERE hired < '2015-02-03'",
+    ("hired?", "before|earlier|prior", "2015-02-03|February 3, 2015|3 February 2015"),
+  ),
   ("SELECT name FROM store WHERE STRFTIME('%Y', opened) = '2012'", ("open(ed|ing)", "2012")),
   ("SELECT COUNT(*) FROM purchase WHERE STRFTIME('%m', purchase_date) = '05'", ("May",)),
   ("SELECT COUNT(*) FROM customer", (_COUNT, "customers|clients")),
@@ -146,40 +153,92 @@ CASES: tuple[tuple[str, tuple[str, ...]], ...] = (
   ("SELECT name FROM product ORDER BY price DESC LIMIT 1", (_MOST, "prices?|costs?|expensive")),
   ("SELECT name FROM product ORDER BY price LIMIT 3", (_LEAST, "3|three")),
   ("SELECT name FROM customer ORDER BY birth_date LIMIT 1", ("oldest|earliest|first",)),
-  ("SELECT name, city FROM store ORDER BY num_employees DESC LIMIT 1", ("most|highest|largest|greatest", "employees", "cit(y|ies)|towns?")),
-  ("SELECT T1.name, T2.name FROM product AS T1 JOIN product_supplier AS T3 ON T1.id = T3.product_id JOIN supplier AS T2 ON T3.supplier_id = T2.id",
-   ("products?", "suppliers?|vendors?")),
-  ("SELECT T1.first_name, T2.name FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id", ("first|given|forenames?", "stores?|shops?")),
-  ("SELECT T1.name FROM product AS T1 JOIN product_supplier AS T2 ON T1.id = T2.product_id JOIN supplier AS T3 ON T2.supplier_id = T3.id "
-   "WHERE T3.name = 'Acme Corp'", ("Acme Corp", "products?")),
-  ("SELECT T1.first_name FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id WHERE T2.city = 'Boston'", ("Boston", "stores?|shops?")),
-  ("SELECT DISTINCT T1.name FROM customer AS T1 JOIN purchase AS T2 ON T1.id = T2.customer_id WHERE T2.quantity > 5", ("5", _DISTINCT)),
-  ("SELECT COUNT(*) FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id WHERE T2.name = 'Main Street'", ("Main Street", _COUNT)),
-  ("SELECT T2.name, COUNT(*) FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id GROUP BY T2.id", (_EACH, "stores?|shops?")),
-  ("SELECT T2.name FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id GROUP BY T2.id HAVING COUNT(*) > 4", ("4|four", "more|over")),
-  ("SELECT T2.name FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id GROUP BY T2.id ORDER BY COUNT(*) DESC LIMIT 1", (_MOST,)),
+  (
+    "SELECT name, city FROM store ORDER BY num_employees DESC LIMIT 1",
+    ("most|highest|largest|greatest", "employees", "cit(y|ies)|towns?"),
+  ),
+  (
+    "SELECT T1.name, T2.name FROM product AS T1 JOIN product_supplier AS T3 ON T1.id = T3.product_id "
+    "JOIN supplier AS T2 ON T3.supplier_id = T2.id",
+    ("products?", "suppliers?|vendors?"),
+  ),
+  (
+    "SELECT T1.first_name, T2.name FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id",
+    ("first|given|forenames?", "stores?|shops?"),
+  ),
+  (
+    "SELECT T1.name FROM product AS T1 JOIN product_supplier AS T2 ON T1.id = T2.product_id "
+    "JOIN supplier AS T3 ON T2.supplier_id = T3.id "
+    "WHERE T3.name = 'Acme Corp'",
+    ("Acme Corp", "products?"),
+  ),
+  (
+    "SELECT T1.first_name FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id WHERE T2.city = 'Boston'",
+    ("Boston", "stores?|shops?"),
+  ),
+  (
+    "SELECT DISTINCT T1.name FROM customer AS T1 JOIN purchase AS T2 ON T1.id = T2.customer_id WHERE T2.quantity > 5",
+    ("5", _DISTINCT),
+  ),
+  (
+    "SELECT COUNT(*) FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id WHERE T2.name = 'Main Street'",
+    ("Main Street", _COUNT),
+  ),
+  (
+    "SELECT T2.name, COUNT(*) FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id GROUP BY T2.id",
+    (_EACH, "stores?|shops?"),
+  ),
+  (
+    "SELECT T2.name FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id GROUP BY T2.id HAVING COUNT(*) > 4",
+    ("4|four", "more|over"),
+  ),
+  (
+    "SELECT T2.name FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id GROUP BY T2.id ORDER BY COUNT(*) DESC LIMIT 1",
+    (_MOST,),
+  ),
   ("SELECT T2.name, AVG(T1.salary) FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id GROUP BY T2.id", (_AVERAGE,)),
-  ("SELECT T2.name, COUNT(*) FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id WHERE T1.age > 50 GROUP BY T2.id", ("50",)),
-  ("SELECT T2.first_name FROM employee AS T1 JOIN employee AS T2 ON T1.manager_id = T2.id WHERE T1.first_name = 'Ann'", ("Ann", "managers?")),
-  ("SELECT name FROM product WHERE price > (SELECT AVG(price) FROM product)", ("above|over|more|higher|greater|bigger|larger|exceeding|expensive", _AVERAGE)),
+  (
+    "SELECT T2.name, COUNT(*) FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id WHERE T1.age > 50 GROUP BY T2.id",
+    ("50",),
+  ),
+  (
+    "SELECT T2.first_name FROM employee AS T1 JOIN employee AS T2 ON T1.manager_id = T2.id WHERE T1.first_name = 'Ann'",
+    ("Ann", "managers?"),
+  ),
+  (
+    "SELECT name FROM product WHERE price > (SELECT AVG(price) FROM product)",
+    ("above|over|more|higher|greater|bigger|larger|exceeding|expensive", _AVERAGE),
+  ),
   ("SELECT name FROM product WHERE price = (SELECT MAX(price) FROM product)", (_MOST,)),
   ("SELECT name FROM product WHERE price > (SELECT MAX(price) FROM product WHERE category = 'toys')", ("toys", _MOST)),
   ("SELECT name FROM customer WHERE id NOT IN (SELECT customer_id FROM purchase)", (_NOT,)),
   ("SELECT name FROM product WHERE id NOT IN (SELECT product_id FROM purchase WHERE quantity > 5)", (_NOT, "5")),
   ("SELECT name FROM customer WHERE id IN (SELECT customer_id FROM purchase WHERE quantity > 5)", ("5", "purchases?")),
   ("SELECT name FROM customer AS T1 WHERE NOT EXISTS (SELECT 1 FROM purchase AS T2 WHERE T2.customer_id = T1.id)", (_NOT,)),
-  ("SELECT T1.name FROM product AS T1 WHERE T1.price > (SELECT AVG(T2.price) FROM product AS T2 WHERE T2.category = T1.category)",
-   (_AVERAGE, "same|their", "categor(y|ies)|types?|kinds?")),
-  ("SELECT name FROM customer EXCEPT SELECT T1.name FROM customer AS T1 JOIN purchase AS T2 ON T1.id = T2.customer_id", (_NOT,)),
-  ("SELECT category FROM product WHERE price > 50 INTERSECT SELECT category FROM product WHERE price < 10", ("50", "10", "both|and|shared|also")),
-  ("SELECT name FROM product WHERE price > 50 UNION SELECT name FROM product WHERE category = 'toys'", ("50", "toys", "or|as well")),
+  (
+    "SELECT T1.name FROM product AS T1 WHERE T1.price > "
+    "(SELECT AVG(T2.price) FROM product AS T2 WHERE T2.category = T1.category)",
+    (_AVERAGE, "same|their", "categor(y|ies)|types?|kinds?"),
+  ),
+  (
+    "SELECT name FROM customer EXCEPT SELECT T1.name FROM customer AS T1 JOIN purchase AS T2 ON T1.id = T2.customer_id",
+    (_NOT,),
+  ),
+  (
+    "SELECT category FROM product WHERE price > 50 INTERSECT SELECT category FROM product WHERE price < 10",
+    ("50", "10", "both|and|shared|also"),
+  ),
+  (
+    "SELECT name FROM product WHERE price > 50 UNION SELECT name FROM product WHERE category = 'toys'",
+    ("50", "toys", "or|as well"),
+  ),
   ("SELECT name FROM customer UNION SELECT name FROM supplier", ("customers?|clients?", "suppliers?|vendors?")),
   ("SELECT name, CASE WHEN price > 30 THEN 'high' ELSE 'low' END FROM product", ("30", "high", "low")),
   ("SELECT name, RANK() OVER (PARTITION BY category ORDER BY price DESC) FROM product", ("ranks?", "within|inside|separately")),
   ("SELECT COUNT(*) * 100.0 / (SELECT COUNT(*) FROM product) FROM product WHERE category = 'toys'", ("percent(age)?", "toys")),
   ("SELECT SUM(CASE WHEN category = 'toys' THEN 1 ELSE 0 END), COUNT(*) FROM product", ("toys", _COUNT)),
   ("SELECT T1.name FROM store AS T1 LEFT JOIN employee AS T2 ON T1.id = T2.store_id WHERE T2.id IS NULL", (_NOT,)),
-)  # fmt: skip
+)
 
 
 def _values(sql: str) -> list[tuple[str, ...]]:
@@ -337,7 +396,7 @@ def test_an_order_direction_is_never_lost() -> None:
   ],
 )
 def test_identifiers_are_split_into_words(identifier: str, words: tuple[str, ...]) -> None:
-  from spftsql_jax.synthesis.english.wordings import LEXICON
+  from spftsql_jax.synthesis.english.vocabulary import LEXICON
 
   assert split_identifier(identifier, LEXICON) == words
 

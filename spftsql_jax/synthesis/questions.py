@@ -1,7 +1,8 @@
 """Writes the question that a SQL query answers, by rule and in many ways.
 
-The query is read into relations and conditions (`query_meaning`), its rows are named as entities (`descriptions`), and the whole is
-put into one of the forms in which people ask: commands, questions, terse notes, indirect requests.
+The query is read into relations and conditions (`english/query_meaning.py`), worded bottom up by the layers of `english/`
+(names, values, conditions, relations, entities, groups), and put into one of the forms in which people ask: commands,
+questions, terse notes, indirect requests, with the small irregularities of human writing.
 """
 
 from __future__ import annotations
@@ -19,9 +20,16 @@ from spftsql_jax.synthesis.english.writer import QuestionWriter
 __all__ = ["UnsupportedQuery", "wordings", "write_question"]
 
 _CONTRACTIONS = (
-  ("What is ", "What's "), ("do not ", "don't "), ("does not ", "doesn't "), ("is not ", "isn't "), ("are not ", "aren't "), ("did not ", "didn't "),
-  ("have not ", "haven't "), ("has not ", "hasn't "), ("Who is ", "Who's "),
-)  # fmt: skip
+  ("What is ", "What's "),
+  ("do not ", "don't "),
+  ("does not ", "doesn't "),
+  ("is not ", "isn't "),
+  ("are not ", "aren't "),
+  ("did not ", "didn't "),
+  ("have not ", "haven't "),
+  ("has not ", "hasn't "),
+  ("Who is ", "Who's "),
+)
 
 
 def write_question(sql: str, schema: Schema, rng: random.Random) -> str:

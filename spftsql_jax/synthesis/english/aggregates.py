@@ -172,16 +172,33 @@ class Aggregates(Superlatives):
     self, query: Query, item: exp.Expression, head: str, noun: Noun, entity: str, clauses: list[Clause], person: bool
   ) -> Message:
     """A single aggregate: "How many ...?", "What is the average ...?"."""
-    key_of_head = isinstance(item, exp.Count) and isinstance(item.this, exp.Distinct) and len(item.this.expressions) == 1 and isinstance(
-      item.this.expressions[0], exp.Column) and self._is_key(query.ref(item.this.expressions[0])) and query.ref(item.this.expressions[0]).alias == head  # fmt: skip
-    plain_count = isinstance(item, exp.Count) and (isinstance(item.this, exp.Star) or (isinstance(bare(item.this), exp.Column) and (
-      self._is_key(query.ref(bare(item.this))) or not query.ref(bare(item.this)).column.nullable)))  # fmt: skip
+    key_of_head = (
+      isinstance(item, exp.Count)
+      and isinstance(item.this, exp.Distinct)
+      and len(item.this.expressions) == 1
+      and isinstance(item.this.expressions[0], exp.Column)
+      and self._is_key(query.ref(item.this.expressions[0]))
+      and query.ref(item.this.expressions[0]).alias == head
+    )
+    plain_count = isinstance(item, exp.Count) and (
+      isinstance(item.this, exp.Star)
+      or (
+        isinstance(bare(item.this), exp.Column)
+        and (self._is_key(query.ref(bare(item.this))) or not query.ref(bare(item.this)).column.nullable)
+      )
+    )
     if plain_count or key_of_head:
       different = f"{self.rng.choice(wordings.DISTINCT_WORDS)} " if key_of_head and (not clauses or self.maybe(0.5)) else ""
       entity, plural = f"{different}{entity}", f"{different}{noun.plural}"
       content = f"{self.rng.choice(wordings.COUNT_NOUNS)} {entity}"
-      sentences = [f"How many {entity} are there?", f"How many {entity} are there?", f"Count the {'number of ' if self.maybe(0.4) else ''}{entity}.",
-                   f"How many {entity} do we have?", f"Count {'all ' if self.maybe(0.3) else ''}{entity}.", f"What's the count of {entity}?"]  # fmt: skip
+      sentences = [
+        f"How many {entity} are there?",
+        f"How many {entity} are there?",
+        f"Count the {'number of ' if self.maybe(0.4) else ''}{entity}.",
+        f"How many {entity} do we have?",
+        f"Count {'all ' if self.maybe(0.3) else ''}{entity}.",
+        f"What's the count of {entity}?",
+      ]
       if not clauses:
         sentences += [
           f"How many {entity} are there in total?",
@@ -297,11 +314,9 @@ class Aggregates(Superlatives):
     if not clauses:
       return None
     entity = self.with_number(noun, clauses, person, "plural")
-    share = self.rng.choice(("percentage", "percent", "percentage", "share in percent"))
+    share = self.rng.choice(("percentage", "percent", "percentage"))
     sentences = (
-      [
-        f"What {'percentage' if share != 'percent' else share} of {'all ' if self.maybe(0.3) else 'the ' if self.maybe(0.3) else ''}{noun.plural} {self.verb(clauses[0], True)}?"
-      ]
+      [f"What {share} of {self.rng.choice(('', '', 'all ', 'the '))}{noun.plural} {self.verb(clauses[0], True)}?"]
       if len(clauses) == 1 and (clauses[0].verbs or clauses[0].having)
       else []
     )

@@ -177,11 +177,16 @@ class Combinations(GroupQuestions):
   def _values_combined(
     self, query: SetQuery, listed: str, noun: Noun, first: list[Clause], second: list[Clause], person: bool
   ) -> Message | None:
-    """Values shared by two sets of rows: "the cities of doctors older than 50 that are also cities of doctors younger than 30"."""
+    """Values shared by two sets of rows: "the cities of old doctors that are also cities of young doctors"."""
     every, other = self.with_number(noun, first, person, "plural"), self.with_number(noun, second, person, "plural")
     if query.operator == "intersect":
-      content = self.rng.choice((f"the {listed} shared by {every} and {other}", f"the {listed} of {every} that are also {listed} of {other}",
-                                 f"the {listed} that have both {every} and {other}"))  # fmt: skip
+      content = self.rng.choice(
+        (
+          f"the {listed} shared by {every} and {other}",
+          f"the {listed} of {every} that are also {listed} of {other}",
+          f"the {listed} that have both {every} and {other}",
+        )
+      )
     elif query.operator == "except":
       content = self.rng.choice(
         (

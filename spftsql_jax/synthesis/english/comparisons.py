@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from spftsql_jax.synthesis.english import wordings
+from spftsql_jax.synthesis.english import vocabulary, wordings
 from spftsql_jax.synthesis.english.naming import ColumnName
 from spftsql_jax.synthesis.english.parts import (
   Clause,
@@ -70,7 +70,7 @@ class Comparisons(Phrases):
 
   def happened(self, name: ColumnName, clause: Clause, when: str) -> Clause:
     """What is said with the verb of a date called by it: "hired before 2010", "that opened in 2001"."""
-    _, plural, singular = wordings.EVENTS_OF_COLUMNS[name.event]
+    _, plural, singular = vocabulary.EVENTS_OF_COLUMNS[name.event]
     clause.verbs = ((f"{plural} {when}", f"{singular} {when}"),)
     if plural.startswith("were ") or name.event in ("opened", "started"):
       clause.posts = (f"{name.event} {when}",)
@@ -108,8 +108,15 @@ class Comparisons(Phrases):
       if self._quote in core:
         value = self.text(core)
       if pattern.startswith("%") and pattern.endswith("%"):
-        verbs = (("contain", "contains"), ("include", "includes"), ("have", "has {0} in it"), ("contain the word" if core.isalpha() and len(core) > 3 else
-                 "contain the text", "contains the word" if core.isalpha() and len(core) > 3 else "contains the text"))  # fmt: skip
+        verbs = (
+          ("contain", "contains"),
+          ("include", "includes"),
+          ("have", "has {0} in it"),
+          (
+            "contain the word" if core.isalpha() and len(core) > 3 else "contain the text",
+            "contains the word" if core.isalpha() and len(core) > 3 else "contains the text",
+          ),
+        )
       elif pattern.endswith("%"):
         verbs = (("start with", "starts with"), ("begin with", "begins with"), ("start with", "starts with the text"))
       elif pattern.startswith("%"):
@@ -139,7 +146,7 @@ class Comparisons(Phrases):
     """IS NULL and IS NOT NULL."""
     event = self.column_name(ref).event
     if event and own:
-      _, plural, singular = wordings.EVENTS_OF_COLUMNS[event]
+      _, plural, singular = vocabulary.EVENTS_OF_COLUMNS[event]
       if plural.startswith("were "):
         done = (
           (("have not been", "has not been"), ("were never", "was never"), ("were not", "was not"))
@@ -225,8 +232,15 @@ class Comparisons(Phrases):
         name, Clause(noun, f"is {value}", f"{article(noun)} of {value}"), f"{'in' if 'year' in tags else 'on'} {value}"
       )
     if not positive:
-      wording = self.rng.choice((f"is not {value}", f"is not {value}", f"is not equal to {value}" if kind == "number" else f"is different from {value}",
-                                 f"is anything other than {value}", f"isn't {value}"))  # fmt: skip
+      wording = self.rng.choice(
+        (
+          f"is not {value}",
+          f"is not {value}",
+          f"is not equal to {value}" if kind == "number" else f"is different from {value}",
+          f"is anything other than {value}",
+          f"isn't {value}",
+        )
+      )
       clause = Clause(
         noun, wording, f"{article(noun)} other than {value}" if self.maybe(0.5) else f"{article(noun)} different from {value}"
       )
@@ -272,8 +286,13 @@ class Comparisons(Phrases):
       if name.short[0].singular == "nationality":
         clause.posts = (f"of nationality {value}", f"with {value} nationality", f"with nationality {value}")
       else:
-        clause.posts = (f"from {value}", f"in {value}", f"from {value}", f"located in {value}" if not self.names.table(ref.table).person else f"living in {value}",
-                        f"based in {value}")  # fmt: skip
+        clause.posts = (
+          f"from {value}",
+          f"in {value}",
+          f"from {value}",
+          f"located in {value}" if not self.names.table(ref.table).person else f"living in {value}",
+          f"based in {value}",
+        )
         clause.verbs = ((f"are from {value}", f"is from {value}"), (f"are in {value}", f"is in {value}")) + (
           ((f"live in {value}", f"lives in {value}"),)
           if self.names.table(ref.table).person

@@ -136,8 +136,14 @@ class Conditions(Nested):
     else:
       spoken = str(text)
     if kind in ("year", "month", "year and month") and not (kind == "month" and operator not in ("=", "!=")):
-      when = {"=": (f"in {spoken}",), "!=": (f"not in {spoken}", f"in any {kind} except {spoken}"), ">": (f"after {spoken}",), "<": (f"before {spoken}",),
-              ">=": (f"in {spoken} or later", f"since {spoken}", f"from {spoken} on"), "<=": (f"in {spoken} or earlier", f"up to and including {spoken}")}[operator]  # fmt: skip
+      when = {
+        "=": (f"in {spoken}",),
+        "!=": (f"not in {spoken}", f"in any {kind} except {spoken}"),
+        ">": (f"after {spoken}",),
+        "<": (f"before {spoken}",),
+        ">=": (f"in {spoken} or later", f"since {spoken}", f"from {spoken} on"),
+        "<=": (f"in {spoken} or earlier", f"up to and including {spoken}"),
+      }[operator]
       said = self.rng.choice(when)
       clause = Clause(noun, f"is {said}", f"{article(noun)} {said}")
       if own and self.column_name(ref).event:
@@ -193,8 +199,12 @@ class Conditions(Nested):
 
   def _either(self, query: Query, members: list[exp.Expression], head: str) -> Clause:
     """OR: over one column as a list of values or ranges, else "either ... or ..."."""
-    columns = {query.ref(m.this).alias + "." + m.this.name.lower() if isinstance(m, _SIMPLE) and isinstance(m.this, exp.Column) and is_value(m.expression) else str(i)
-               for i, m in enumerate(members)}  # fmt: skip
+    columns = {
+      query.ref(m.this).alias + "." + m.this.name.lower()
+      if isinstance(m, _SIMPLE) and isinstance(m.this, exp.Column) and is_value(m.expression)
+      else str(i)
+      for i, m in enumerate(members)
+    }
     if len(columns) == 1 and len(members) > 1:
       noun, ref, own = self._subject(query, members[0].this, head)
       if all(isinstance(m, exp.EQ) for m in members):

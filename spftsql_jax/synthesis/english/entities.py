@@ -155,8 +155,14 @@ class Entities(Relations):
     result: list[exp.Expression] = []
     for condition in conditions:
       previous = result[-1] if result else None
-      if (isinstance(condition, exp.LTE) and isinstance(previous, exp.GTE) and isinstance(condition.this, exp.Column) and condition.this == previous.this
-          and is_value(condition.expression) and is_value(previous.expression)):  # fmt: skip
+      if (
+        isinstance(condition, exp.LTE)
+        and isinstance(previous, exp.GTE)
+        and isinstance(condition.this, exp.Column)
+        and condition.this == previous.this
+        and is_value(condition.expression)
+        and is_value(previous.expression)
+      ):
         result[-1] = exp.Between(this=condition.this, low=previous.expression, high=condition.expression)
       else:
         result.append(condition)

@@ -18,7 +18,7 @@ class Events(Links):
   """Words relations through events."""
 
   def _event_relation(self, query: Query, plan: Plan, alias: str, event: str, edge: Edge) -> Clause | None:
-    """A relation through an event: "members who borrowed books by ...", "books borrowed by members from ...", "books never borrowed"."""
+    """A relation through an event: "members who borrowed books by ...", "books borrowed by members from ..."."""
     table = query.sources[event]
     if event in plan.absent:
       return self.happening(self.person(query, alias), table, edge.columns, self.noun(query, event), True, query)
@@ -94,8 +94,11 @@ class Events(Links):
       return None
     thing = things[0]
     if negative:
-      verbs = ((f"never {verb[0]} any {thing.plural}", f"never {verb[0]} any {thing.plural}"), (f"never {verb[0]} {article(thing.singular)}", f"never {verb[0]} {article(thing.singular)}"),
-               (f"did not {verb[3]} any {thing.plural}", f"did not {verb[3]} any {thing.plural}"))  # fmt: skip
+      verbs = (
+        (f"never {verb[0]} any {thing.plural}", f"never {verb[0]} any {thing.plural}"),
+        (f"never {verb[0]} {article(thing.singular)}", f"never {verb[0]} {article(thing.singular)}"),
+        (f"did not {verb[3]} any {thing.plural}", f"did not {verb[3]} any {thing.plural}"),
+      )
       return Clause("", "", "", verbs)
     return Clause(
       "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from spftsql_jax.synthesis.english import wordings
+from spftsql_jax.synthesis.english import vocabulary, wordings
 from spftsql_jax.synthesis.english.comparisons import Comparisons
 from spftsql_jax.synthesis.english.naming import Noun, plural_of
 from spftsql_jax.synthesis.english.parts import (
@@ -47,7 +47,7 @@ class Expressions(Comparisons):
       kind, column = part
       event = self.column_name(query.ref(column)).event
       if event and kind in ("year", "month") and self.maybe(0.8):
-        stem = wordings.EVENTS_OF_COLUMNS[event][0]
+        stem = vocabulary.EVENTS_OF_COLUMNS[event][0]
         return self.rng.choice((Noun(f"{stem} {kind}", f"{stem} {kind}s"), Noun(f"{kind} of {stem}", f"{kind}s of {stem}")))
       inner = self.expression(query, column, head).singular
       if kind == "year" and not inner.endswith("year") and self.maybe(0.4) and inner.endswith(" date"):
@@ -140,8 +140,11 @@ class Expressions(Comparisons):
         raise UnsupportedQuery("a rank without one order")
       by, descending = order.expressions[0].this, bool(order.expressions[0].args.get("desc"))
       noun = self.expression(query, by, head).singular
-      direction = self.rng.choice(("from highest to lowest", "with the highest first", "in descending order")) if descending else self.rng.choice(
-        ("from lowest to highest", "with the lowest first", "in ascending order"))  # fmt: skip
+      direction = (
+        self.rng.choice(("from highest to lowest", "with the highest first", "in descending order"))
+        if descending
+        else self.rng.choice(("from lowest to highest", "with the lowest first", "in ascending order"))
+      )
       what = {"Rank": "rank", "RowNumber": "position", "DenseRank": "dense rank"}[type(node.this).__name__]
       text = self.rng.choice(
         (f"{what} by {noun} {direction}", f"{what} by {noun}, {direction}", f"{what} when ordered by {noun} {direction}")

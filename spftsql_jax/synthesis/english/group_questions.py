@@ -22,6 +22,9 @@ from spftsql_jax.synthesis.english.syntax import (
   bare,
 )
 
+_SHOW = ("Show", "Give", "List", "Return")
+_WITH = ("and", "with", "along with", "together with")
+
 
 class GroupQuestions(Groups):
   """Puts groups and their aggregates into questions."""
@@ -87,7 +90,7 @@ class GroupQuestions(Groups):
     if len(items) == 2 and columns[0] is not None and columns[0].natural and aggregates[1]:
       forms += [
         (
-          f"{self.rng.choice(('each', 'every', 'each'))} {one} {self.rng.choice(('and', 'with', 'along with', 'together with'))} the {words[1]}",
+          f"{self.rng.choice(('each', 'every', 'each'))} {one} {self.rng.choice(_WITH)} the {words[1]}",
           "",
         ),
         (f"the {words[1]} {self.rng.choice(('of', 'for', 'of'))} {self.rng.choice(('each', 'every', 'each'))} {one}", ""),
@@ -107,7 +110,8 @@ class GroupQuestions(Groups):
         if happens and not zero:
           sentences += [f"How {self.rng.choice(('many times', 'often'))} was each {one} {happens[2]}?"] * 2
         sentences += [
-          f"How many {rows} {verb}{zero}? {self.rng.choice(('Show', 'Give', 'List', 'Return'))} the {group.noun.singular} {self.rng.choice(('name', 'name')) if columns[0].noun.singular == 'name' else columns[0].noun.singular} and the {self.rng.choice(('count', 'number'))}."
+          f"How many {rows} {verb}{zero}? {self.rng.choice(_SHOW)} the {group.noun.singular} {columns[0].noun.singular} and "
+          f"the {self.rng.choice(('count', 'number'))}."
         ]
         if not group.row_clauses:
           sentences += [f"How many {rows} are there {self.rng.choice(('for each', 'per', 'for every'))} {one}{zero}?"]
@@ -117,7 +121,8 @@ class GroupQuestions(Groups):
       plain = join_words([plurals[i] for i in natural])
       forms += [
         (
-          f"the {plain} of {self.rng.choice(('', 'all ', 'the '))}{many}, {self.rng.choice(('along with', 'together with', 'and also'))} the {words[-1]} {self.rng.choice(('for each', 'of each'))}",
+          f"the {plain} of {self.rng.choice(('', 'all ', 'the '))}{many}, {self.rng.choice(('along with', 'together with'))} "
+          f"the {words[-1]} {self.rng.choice(('for each', 'of each'))}",
           "",
         )
       ]
@@ -240,7 +245,8 @@ class GroupQuestions(Groups):
           (f"the number of {rows}", f"{self.rng.choice((place, 'for'))} {each_word} {each}"),
           (f"the number of {rows} {pick(self.rng, wordings.EACH[2:4]) if not clauses else 'for each'} {each}", ""),
           (
-            f"{self.rng.choice(('each', 'every'))} {each} and the number of {rows}{self.rng.choice((' in it', ' it has', '')) if not group.row_clauses else ''}",
+            f"{self.rng.choice(('each', 'every'))} {each} and the number of {rows}"
+            f"{self.rng.choice((' in it', ' it has', '')) if not group.row_clauses else ''}",
             "",
           ),
           (f"the number of {rows}", f"for {each_word} {each}")
@@ -254,9 +260,15 @@ class GroupQuestions(Groups):
           ),
         ]
         have = f"does {each_word} {each} have" if not group.row_clauses else f"are there {place} {each_word} {each}"
-        sentences += [f"How many {rows} are there {self.rng.choice((place, 'for', place))} {each_word} {each}?", f"How many {rows} are there {self.rng.choice((place, 'for'))} {each_word} {each}?",
-                      f"How many {rows} {have}?", f"How many {rows} are there per {each}?" if not clauses else f"How many {rows} are there for each {each}?",
-                      f"Count the {rows} {self.rng.choice(('in', 'for', 'per', 'by')) if not clauses else 'for each'} {each}." if clauses or self.maybe(0.5) else f"Count the {rows} for each {each}."]  # fmt: skip
+        sentences += [
+          f"How many {rows} are there {self.rng.choice((place, 'for', place))} {each_word} {each}?",
+          f"How many {rows} are there {self.rng.choice((place, 'for'))} {each_word} {each}?",
+          f"How many {rows} {have}?",
+          f"How many {rows} are there per {each}?" if not clauses else f"How many {rows} are there for each {each}?",
+          f"Count the {rows} {self.rng.choice(('in', 'for', 'per', 'by')) if not clauses else 'for each'} {each}."
+          if clauses or self.maybe(0.5)
+          else f"Count the {rows} for each {each}.",
+        ]
         sentences = [
           s.replace(f"Count the {rows} in {each}", f"Count the {rows} in each {each}").replace(
             f"Count the {rows} for {each}", f"Count the {rows} for each {each}"
@@ -277,11 +289,15 @@ class GroupQuestions(Groups):
       )
       if simple_order:
         forms += [
-          (f"the {only}{of_rows}", f"for {each_word} {each}"), (f"the {only}{of_rows}", f"{self.rng.choice((place, 'for'))} {each_word} {each}"),
+          (f"the {only}{of_rows}", f"for {each_word} {each}"),
+          (f"the {only}{of_rows}", f"{self.rng.choice((place, 'for'))} {each_word} {each}"),
           (f"the {only}{of_rows} {self.rng.choice(('per', 'by', 'by', 'for each')) if not clauses else 'for each'} {each}", ""),
-          (f"{self.rng.choice(('each', 'every'))} {each} {self.rng.choice(('and', 'with', 'along with'))} the {only}{of_rows}", ""),
+          (
+            f"{self.rng.choice(('each', 'every'))} {each} {self.rng.choice(('and', 'with', 'along with'))} the {only}{of_rows}",
+            "",
+          ),
           (f"the {only}{of_rows}{', grouped by' if not clauses else ' for each'} {each}", ""),
-        ]  # fmt: skip
+        ]
         if sum(aggregates) == 1:
           sentences += [f"What is the {only}{of_rows} {self.rng.choice((place, 'for', 'of'))} each {each}?"]
       else:
@@ -321,9 +337,8 @@ class GroupQuestions(Groups):
         for q in top.questions(noun, True, False, clauses + top.clauses, self.with_number)
       ]
       if top.adjective:
-        sentences = [
-          f"Which {noun.singular if single else noun.plural} {'is' if single else 'are'} the {top.put('').strip()}{among or f' among {rows}'}?"
-        ]
+        which = f"{noun.singular} is" if single else f"{noun.plural} are"
+        sentences = [f"Which {which} the {top.put('').strip()}{among or f' among {rows}'}?"]
       return Message(f"the {described}{among}", not single, sentences=tuple(sentences))
     if not clauses:
       different = self.rng.choice(wordings.DISTINCT_WORDS)

@@ -363,8 +363,13 @@ class Groups(Listings):
       )
     if isinstance(expression, exp.Count) and self._counts_rows(query, group, expression):
       rows = self._row_words(group)
-      most = self.rng.choice(("the most", "the most", "the largest number of", "the highest number of", "the greatest number of")) if descending else self.rng.choice(
-        ("the fewest", "the least number of", "the smallest number of", "the lowest number of", "the fewest"))  # fmt: skip
+      most = (
+        self.rng.choice(("the most", "the most", "the largest number of", "the highest number of", "the greatest number of"))
+        if descending
+        else self.rng.choice(
+          ("the fewest", "the least number of", "the smallest number of", "the lowest number of", "the fewest")
+        )
+      )
       phrase = f"{most} {rows}"
       if group.alias is None and len(query.group) == 1 and not ties and self.maybe(0.3):
         word = (

@@ -33,7 +33,7 @@ class Links(Expressions):
     return self.noun(query, link), self.clauses(query, plan, link, edge), self.person(query, link)
 
   def through(self, query: Query, head: str, alias: str) -> str:
-    """How a row of `alias` is reached from the head where that goes through rows that point to it: "of the loans of their books"; else ""."""
+    """How a row of `alias` is reached from the head through rows that point to it: "of the loans of their books"; else ""."""
     path = self.path(query, head, alias)
     nouns: list[Noun] = []
     here, down = head, False

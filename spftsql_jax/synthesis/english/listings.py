@@ -73,8 +73,17 @@ class Listings(Aggregates):
           return True
     return False
 
-  def _attributes(self, query: Query, plan: Plan, head: str, clauses: list[Clause], one: bool, superlative: Top | None, tail: str,
-                  noun: Noun | None = None) -> Message:  # fmt: skip
+  def _attributes(
+    self,
+    query: Query,
+    plan: Plan,
+    head: str,
+    clauses: list[Clause],
+    one: bool,
+    superlative: Top | None,
+    tail: str,
+    noun: Noun | None = None,
+  ) -> Message:
     """ "the names and ages of ...": the columns returned, and the rows that they are of."""
     noun = noun or self.noun(query, head)
     person = self.person(query, head)
@@ -87,9 +96,7 @@ class Listings(Aggregates):
     else:
       entity_noun = noun
     entity = self.with_number(entity_noun, clauses, person, "singular" if single else "plural")
-    if single and not (one and superlative is None and self.maybe(0.0)):
-      entity = f"the {entity}"
-    elif superlative is not None or self.maybe(0.3):
+    if single and not (one and superlative is None and self.maybe(0.0)) or superlative is not None or self.maybe(0.3):
       entity = f"the {entity}"
     elif self.maybe(0.25):
       entity = f"all {entity}" if not entity.startswith(("the ", "all ")) and self.maybe(0.6) else f"all the {entity}"
@@ -124,8 +131,20 @@ class Listings(Aggregates):
         columns.append(Returned(word, True, False, None, len(word.singular.split()) > 5))
     return columns
 
-  def _attribute_message(self, query: Query, columns: list[Returned], entity: str, each: str, noun: Noun, person: bool, clauses: list[Clause],
-                         distinct: bool, single: bool, superlative: Top | None, tail: str) -> Message:  # fmt: skip
+  def _attribute_message(
+    self,
+    query: Query,
+    columns: list[Returned],
+    entity: str,
+    each: str,
+    noun: Noun,
+    person: bool,
+    clauses: list[Clause],
+    distinct: bool,
+    single: bool,
+    superlative: Top | None,
+    tail: str,
+  ) -> Message:
     own = [c for c in columns if c.own]
     natural = len(columns) == 1 and columns[0].natural
     different = f"{self.rng.choice(wordings.DISTINCT_WORDS)} " if distinct else ""
@@ -135,7 +154,8 @@ class Listings(Aggregates):
     plural_words = join_words([c.noun.plural for c in columns])
     singular_words = join_words([c.noun.singular for c in columns])
     if len(columns) == 2 and not long and self.maybe(0.15):
-      plural_words = f"{columns[0].noun.plural} {self.rng.choice(('as well as', 'together with the', 'along with the'))} {columns[1].noun.plural}"
+      link = self.rng.choice(("as well as", "together with the", "along with the"))
+      plural_words = f"{columns[0].noun.plural} {link} {columns[1].noun.plural}"
     if [c.noun.singular for c in columns] == ["first name", "last name"] and self.maybe(0.6):
       singular_words, plural_words = self.rng.choice(
         (("first and last name", "first and last names"), ("full name", "full names"))
@@ -157,7 +177,7 @@ class Listings(Aggregates):
         if not natural and len(own) == len(columns):
           sentences += [
             f"What {'are' if plural else 'is'} the {singular_words} of {entity}?",
-            f"Find {entity} and {self.rng.choice(('give', 'show', 'return'))} {('her or his' if False else 'the')} {singular_words}.",
+            f"Find {entity} and {self.rng.choice(('give', 'show', 'return'))} the {singular_words}.",
           ]
       elif len(columns) == 1 and columns[0].ref is not None:
         sentences += self._single_questions(query, columns[0], entity, person)
@@ -190,9 +210,8 @@ class Listings(Aggregates):
           f"{q} {self.rng.choice(('Show', 'Give', 'List', 'Return', 'Include'))} their {plural_words}."
           for q in self._which(noun, person, clauses)
         ]
-        sentences += [
-          f"For {self.rng.choice(('each', 'every'))} {each}, {self.rng.choice(('show', 'give', 'list', 'return', 'what is'))} the {singular_words}."
-        ]
+        verb = self.rng.choice(("show", "give", "list", "return"))
+        sentences += [f"For {self.rng.choice(('each', 'every'))} {each}, {verb} the {singular_words}."]
     if superlative is not None and not natural and len(columns) == 1 and self.maybe(0.2):
       sentences += [f"What are the {different}{plural_words} of {entity}?"]
     if natural and not distinct and superlative is None and not clauses and not tail:
@@ -221,7 +240,7 @@ class Listings(Aggregates):
     )
 
   def _with_related(self, columns: list[Returned], entity: str, each: str, single: bool, distinct: bool, tail: str) -> Message:
-    """Columns of the head, then columns of rows that belong to it: "the names of bands and the stage names of their performances"."""
+    """Columns of the head, then of rows that belong to it: "the names of bands and the dates of their performances"."""
     different = f"{self.rng.choice(wordings.DISTINCT_WORDS)} " if distinct else ""
     first = [c for c in columns if not c.through]
     rest = [c for c in columns if c.through]

@@ -14,7 +14,7 @@ import re
 import inflect
 
 from spftsql_jax.databases.schema import Column, Schema, Table
-from spftsql_jax.synthesis.english import wordings
+from spftsql_jax.synthesis.english import vocabulary
 
 _ENGINE = inflect.engine()
 _CACHE_SIZE = 256
@@ -47,7 +47,7 @@ class ColumnName:
   Attributes:
     nouns: the full name first ("product name"), then synonyms.
     short: the name without the words of its table ("name"), as used in "the name of the product"; synonyms follow.
-    tags: the kinds of attribute it is, of `wordings.ATTRIBUTE_TAGS`, e.g. {"name"} or {"price", "money"}.
+    tags: the kinds of attribute it is, of `vocabulary.ATTRIBUTE_TAGS`, e.g. {"name"} or {"price", "money"}.
     names_entity: True where it is the natural name of its table's rows: "doctors" can stand for their names.
     property: for a yes/no column, the participle or noun it states ("active", "has parking"), else "".
     event: for a date or year called by what happened then ("hired", "bought_on"), the participle, else "".
@@ -68,7 +68,7 @@ class SchemaNames:
     self.tables: dict[str, TableName] = {}
     self.columns: dict[tuple[str, str], ColumnName] = {}
     taken = collections.Counter()
-    lexicon = set(wordings.LEXICON)
+    lexicon = set(vocabulary.LEXICON)
     for table in schema.tables:
       lexicon.update(w for w in split_identifier(table.name, frozenset()) if len(w) > 3)
       lexicon.update(singular_of(w) for w in split_identifier(table.name, frozenset()) if len(w) > 3)
@@ -112,14 +112,14 @@ def plural_of(phrase: str) -> str:
     if found and head:
       return plural_of(head) + found + rest
   before, _, word = phrase.rpartition(" ")
-  if before and (word in wordings.TRAILING_WORDS or (word.endswith("ed") and word != "feed")):
+  if before and (word in vocabulary.TRAILING_WORDS or (word.endswith("ed") and word != "feed")):
     return f"{plural_of(before)} {word}"
-  if word.lower() in wordings.UNCOUNTABLE or not word.isalpha() or word in wordings.TRAILING_WORDS:
+  if word.lower() in vocabulary.UNCOUNTABLE or not word.isalpha() or word in vocabulary.TRAILING_WORDS:
     return phrase
   if word.isupper() and len(word) > 1:
     plural = word + "s"
   else:
-    plural = wordings.IRREGULAR_PLURALS.get(word) or _ENGINE.plural_noun(word) or word
+    plural = vocabulary.IRREGULAR_PLURALS.get(word) or _ENGINE.plural_noun(word) or word
   return f"{before} {plural}" if before else plural
 
 
@@ -132,9 +132,11 @@ def singular_of(phrase: str) -> str:
       return singular_of(head) + found + rest
   before, _, word = phrase.rpartition(" ")
   lowered = word.lower()
-  if lowered in wordings.UNCOUNTABLE or lowered.endswith(("ss", "us", "is", "as", "os")) or len(word) < 4 or not word.isalpha():
+  if (
+    lowered in vocabulary.UNCOUNTABLE or lowered.endswith(("ss", "us", "is", "as", "os")) or len(word) < 4 or not word.isalpha()
+  ):
     return phrase
-  single = wordings.IRREGULAR_SINGULARS.get(lowered) or (lowered.endswith("s") or lowered.endswith(("men", "ren", "people")))
+  single = vocabulary.IRREGULAR_SINGULARS.get(lowered) or (lowered.endswith("s") or lowered.endswith(("men", "ren", "people")))
   if single is True:
     single = _ENGINE.singular_noun(word) or word
   single = single or word
@@ -145,10 +147,10 @@ def split_identifier(name: str, lexicon: frozenset[str]) -> tuple[str, ...]:
   """Lower-case words of an identifier; glued words are taken apart where every piece is in `lexicon`."""
   words: list[str] = []
   pieces = [p.lower() for p in _PIECES.findall(name.replace("'", ""))]
-  if len(pieces) == 2 and len(pieces[0]) == 1 and "".join(pieces) in wordings.ABBREVIATIONS:
+  if len(pieces) == 2 and len(pieces[0]) == 1 and "".join(pieces) in vocabulary.ABBREVIATIONS:
     pieces = ["".join(pieces)]
   for lowered in pieces:
-    if lowered in wordings.ABBREVIATIONS or lowered in lexicon or len(lowered) < 5:
+    if lowered in vocabulary.ABBREVIATIONS or lowered in lexicon or len(lowered) < 5:
       words.append(lowered)
     else:
       words.extend(_take_apart(lowered, lexicon))
@@ -164,19 +166,19 @@ def expand(words: tuple[str, ...]) -> tuple[str, ...]:
     elif word == "desc" and i + 1 < len(words):
       result.append("description")
     else:
-      result.extend(wordings.ABBREVIATIONS.get(word, word).split())
+      result.extend(vocabulary.ABBREVIATIONS.get(word, word).split())
   if len(result) > 1 and result[0] == "number" and result[1] != "of":
     result = ["number", "of", *result[1:-1], plural_of(singular_of(result[-1]))]
   elif len(result) > 2 and result[0] == "number" and result[1] == "of":
     result = [*result[:-1], plural_of(singular_of(result[-1]))]
-  if len(result) > 1 and result[0] in wordings.AGGREGATE_PREFIXES:
-    result[0] = wordings.AGGREGATE_PREFIXES[result[0]]
+  if len(result) > 1 and result[0] in vocabulary.AGGREGATE_PREFIXES:
+    result[0] = vocabulary.AGGREGATE_PREFIXES[result[0]]
   deduplicated = [w for i, w in enumerate(result) if i == 0 or w != result[i - 1]]
   return tuple(deduplicated)
 
 
 def role_of(columns: tuple[str, ...], referred: Table, schema_names: SchemaNames) -> Noun | None:
-  """What a foreign key calls the row it points to: `host_city_id` -> "host city"; None where it adds nothing to the table's name."""
+  """What a foreign key calls its row: `host_city_id` -> "host city"; None where that adds nothing to the table's name."""
   if len(columns) != 1:
     return None
   return _role(columns[0], schema_names.table(referred).nouns[0].singular)
@@ -184,10 +186,10 @@ def role_of(columns: tuple[str, ...], referred: Table, schema_names: SchemaNames
 
 @functools.lru_cache(maxsize=16384)
 def _role(column: str, referred: str) -> Noun | None:
-  words = list(expand(split_identifier(column, frozenset(wordings.LEXICON) | set(referred.split()))))
-  while words and (words[-1] in wordings.KEY_WORDS or (words[-1].endswith("id") and len(words[-1]) < 6 and len(words) > 1)):
+  words = list(expand(split_identifier(column, frozenset(vocabulary.LEXICON) | set(referred.split()))))
+  while words and (words[-1] in vocabulary.KEY_WORDS or (words[-1].endswith("id") and len(words[-1]) < 6 and len(words) > 1)):
     words.pop()
-  if not words or (len(words) == 1 and (len(words[0]) < 5 or words[0].endswith("id") or words[0] in wordings.NOT_ROLES)):
+  if not words or (len(words) == 1 and (len(words[0]) < 5 or words[0].endswith("id") or words[0] in vocabulary.NOT_ROLES)):
     return None
   role = singular_of(" ".join(words))
   if (
@@ -196,7 +198,7 @@ def _role(column: str, referred: str) -> Noun | None:
     or referred.replace(" ", "").startswith(role.replace(" ", ""))
   ):
     return None
-  if words[0] in wordings.VERB_LIKE or words[-1] in wordings.NOT_ROLES:
+  if words[0] in vocabulary.VERB_LIKE or words[-1] in vocabulary.NOT_ROLES:
     return None
   return Noun(role, plural_of(role))
 
@@ -204,9 +206,9 @@ def _role(column: str, referred: str) -> Noun | None:
 def is_person(noun: str) -> bool:
   """Whether a noun names people (which then takes who)."""
   last = noun.split(" of ")[0].split()[-1]
-  if last in wordings.PERSONS:
+  if last in vocabulary.PERSONS:
     return True
-  return last.endswith(("ist", "ian", "eer")) and last not in wordings.NOT_PERSONS
+  return last.endswith(("ist", "ian", "eer")) and last not in vocabulary.NOT_PERSONS
 
 
 def _take_apart(word: str, lexicon: frozenset[str]) -> list[str]:
@@ -223,9 +225,9 @@ def _take_apart(word: str, lexicon: frozenset[str]) -> list[str]:
 
 def _table_noun(table: Table, lexicon: frozenset[str]) -> Noun:
   words = list(split_identifier(table.name, lexicon))
-  while len(words) > 1 and words[0] in wordings.TABLE_PREFIXES:
+  while len(words) > 1 and words[0] in vocabulary.TABLE_PREFIXES:
     words.pop(0)
-  while len(words) > 1 and words[-1] in wordings.TABLE_SUFFIXES:
+  while len(words) > 1 and words[-1] in vocabulary.TABLE_SUFFIXES:
     words.pop()
   singular = singular_of(" ".join(expand(tuple(words))))
   return Noun(singular, plural_of(singular))
@@ -235,7 +237,7 @@ def _table_name(table: Table, lexicon: frozenset[str], taken: collections.Counte
   noun = _table_noun(table, lexicon)
   nouns = [noun]
   before, _, last = noun.singular.rpartition(" ")
-  for synonym in wordings.TABLE_SYNONYMS.get(last, ()):
+  for synonym in vocabulary.TABLE_SYNONYMS.get(last, ()):
     candidate = f"{before} {synonym}" if before else synonym
     if not taken[candidate] and not taken[synonym]:
       nouns.append(Noun(candidate, plural_of(candidate)))
@@ -251,7 +253,7 @@ def _column_name(column: Column, table: Table, table_name: TableName, lexicon: f
   short_words = list(words)
   if len(words) > len(owner) and [singular_of(w) for w in words[: len(owner)]] == owner:
     short_words = list(words[len(owner) :])
-  if short_words[0] in ("of", "in", "is", "has") or short_words[-1] in wordings.PREPOSITIONS:
+  if short_words[0] in ("of", "in", "is", "has") or short_words[-1] in vocabulary.PREPOSITIONS:
     short_words = list(words)
   short = " ".join(short_words) if number_like else singular_of(" ".join(short_words))
   tags = _tags(column, tuple(short_words))
@@ -261,14 +263,14 @@ def _column_name(column: Column, table: Table, table_name: TableName, lexicon: f
   if event:
     tags = (tags | {"date" if column.kind == "date" else "year"}) - {"type", "name", "place"}
     what = "date" if column.kind == "date" else "year"
-    stem = wordings.EVENTS_OF_COLUMNS[event][0]
+    stem = vocabulary.EVENTS_OF_COLUMNS[event][0]
     full_nouns = [Noun(f"{stem} {what}", f"{stem} {what}s"), Noun(f"{what} of {stem}", f"{what}s of {stem}")]
     short_nouns = full_nouns
   elif property_:
     word = property_.removeprefix("has ").removeprefix("can ")
     full_nouns = short_nouns = [Noun(f"{word} flag", f"{word} flags"), Noun(f"{word} status", f"{word} statuses")]
-  elif words[-1] in wordings.UNITS and len(short_words) > 1 and column.kind == "number" and words[0] != "number":
-    unit = wordings.UNIT_NAMES.get(words[-1], words[-1])
+  elif words[-1] in vocabulary.UNITS and len(short_words) > 1 and column.kind == "number" and words[0] != "number":
+    unit = vocabulary.UNIT_NAMES.get(words[-1], words[-1])
     bare = " ".join(short_words[:-1])
     tags = _tags(column, tuple(short_words[:-1]))
     full_nouns = short_nouns = [Noun(f"{bare} in {unit}", f"{plural_of(bare)} in {unit}"), Noun(bare, plural_of(bare))]
@@ -291,7 +293,7 @@ def _column_name(column: Column, table: Table, table_name: TableName, lexicon: f
       [*short_nouns, Noun(described, plural_of(described))],
     )
   names_entity = column.kind in ("text", "other") and (
-    short in wordings.NAMING_COLUMNS or short == table_name.nouns[0].singular or full == table_name.nouns[0].singular
+    short in vocabulary.NAMING_COLUMNS or short == table_name.nouns[0].singular or full == table_name.nouns[0].singular
   )
   return ColumnName(tuple(full_nouns), tuple(short_nouns), tags, names_entity, property_, event)
 
@@ -304,13 +306,13 @@ def _named_by_comment(column: Column, own: set[str]) -> str:
   said = re.split(r"[,;:(.]| if | when ", comment, maxsplit=1)[0].strip()
   said = re.sub(r"^(the|a|an) ", "", said, flags=re.IGNORECASE)
   before, _, unit = said.rpartition(" in ")
-  if before and unit in wordings.UNITS:
+  if before and unit in vocabulary.UNITS:
     said = before
   words = said.lower().split()
   if (
     not _SHORT_COMMENT.fullmatch(said)
     or len(words) > 5
-    or words[0] in wordings.NO_NAMES | wordings.UNITS
+    or words[0] in vocabulary.NO_NAMES | vocabulary.UNITS
     or "or" in words
     or len(said) < 4
   ):
@@ -324,13 +326,13 @@ def _named_by_comment(column: Column, own: set[str]) -> str:
   if said.lower() in {str(v).lower() for v in column.samples}:
     return ""
   name = said if any(w.isupper() for w in said.split()) else said.lower()
-  return "" if name in own or name.split()[0].rstrip("s") + "s" in wordings.UNITS else name
+  return "" if name in own or name.split()[0].rstrip("s") + "s" in vocabulary.UNITS else name
 
 
 def _event(column: Column, words: list[str]) -> str:
   """The participle of a column called by what happened: "hired", "bought on", "date sold", "founded year"."""
   rest = [w for w in words if w not in ("on", "at", "in", "date", "year", "datetime", "time")]
-  if len(rest) != 1 or rest[0] not in wordings.EVENTS_OF_COLUMNS:
+  if len(rest) != 1 or rest[0] not in vocabulary.EVENTS_OF_COLUMNS:
     return ""
   years = bool(column.samples) and all(isinstance(v, int) and 1000 <= v <= 2100 for v in column.samples)
   return rest[0] if column.kind == "date" or (column.kind == "number" and (years or "year" in words)) else ""
@@ -341,15 +343,15 @@ def _counts(column: Column, words: list[str]) -> bool:
   if column.kind != "number" or len(words) != 1:
     return False
   word = words[0]
-  return singular_of(word) != word and word not in wordings.NOT_COUNTED
+  return singular_of(word) != word and word not in vocabulary.NOT_COUNTED
 
 
 def _synonyms(name: str, own: set[str]) -> list[str]:
   """Synonyms of a column's name: of the whole name, and of its last word."""
-  found = list(wordings.COLUMN_SYNONYMS.get(name, ()))
+  found = list(vocabulary.COLUMN_SYNONYMS.get(name, ()))
   before, _, last = name.rpartition(" ")
   if before and " of " not in name:
-    found.extend(f"{before} {synonym}" for synonym in wordings.LAST_WORD_SYNONYMS.get(last, ()))
+    found.extend(f"{before} {synonym}" for synonym in vocabulary.LAST_WORD_SYNONYMS.get(last, ()))
   return [s for s in found if s not in own]
 
 
@@ -359,15 +361,15 @@ def _tags(column: Column, words: tuple[str, ...]) -> frozenset[str]:
   last = singular_of(words[-1])
   if column.kind == "date":
     tags.add("date")
-  for tag, vocabulary in wordings.ATTRIBUTE_TAGS.items():
-    if last in vocabulary or " ".join(words) in vocabulary:
+  for tag, words_of_tag in vocabulary.ATTRIBUTE_TAGS.items():
+    if last in words_of_tag or " ".join(words) in words_of_tag:
       tags.add(tag)
   if "date" in tags and column.kind == "number":
     tags.discard("date")
   if column.kind == "number":
     tags -= {"place", "name", "type"}
   elif column.kind in ("text", "other"):
-    tags -= set(wordings.NUMERIC_TAGS)
+    tags -= set(vocabulary.NUMERIC_TAGS)
   if words[0] == "number" and len(words) > 2 and words[1] == "of":
     tags.add("count")
   if len(words) == 1 or (len(words) == 2 and words[0] in ("total", "release", "publication", "list")):
@@ -392,6 +394,6 @@ def _property(column: Column, words: tuple[str, ...]) -> str:
     rest = " ".join(words[1:])
     return rest if words[0] in ("is", "was") else f"{words[0]} {rest}"
   participle = (
-    words[-1] in wordings.PARTICIPLES or words[-1] in wordings.ADJECTIVES or (words[-1].endswith("ed") and len(words) == 1)
+    words[-1] in vocabulary.PARTICIPLES or words[-1] in vocabulary.ADJECTIVES or (words[-1].endswith("ed") and len(words) == 1)
   )
   return " ".join(words) if yes_no and participle else ""

@@ -234,7 +234,7 @@ class Nested(Entities):
     return Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
 
   def _within(self, query: Query, nested: Query, head: str) -> str | None:
-    """The rows over which a nested aggregate runs: "" for all, "of female doctors", "in their city"; None where that needs more words."""
+    """The rows that a nested aggregate runs over: "" for all, "of female doctors"; None where that needs more words."""
     if not nested.conditions:
       return ""
     if len(nested.conditions) == 1 and isinstance(nested.conditions[0], exp.EQ):

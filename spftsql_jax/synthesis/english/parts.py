@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from spftsql_jax.synthesis.english import wordings
+from spftsql_jax.synthesis.english import vocabulary, wordings
 from spftsql_jax.synthesis.english.naming import Noun, plural_of, singular_of
 from spftsql_jax.synthesis.english.query_meaning import Ref
 
@@ -124,7 +124,8 @@ class Top:
           f"Which {thing} {self.predicate}?" if not others else f"Which is the {described}?",
         ]
       return [f"Which {thing} {self.predicate}?", f"What {thing} {self.predicate}?", f"Which {thing} {self.predicate}?"] + (
-        [f"Who is the {describe(noun, clauses, person, 'singular')}?"] if person else [])  # fmt: skip
+        [f"Who is the {describe(noun, clauses, person, 'singular')}?"] if person else []
+      )
     things = describe(Noun(self.put(noun.singular), self.put(noun.plural)), clauses, person, "plural")
     if self.adjective or self.before.startswith(("top", "bottom")):
       return [f"Who are the {things}?"] if person else [f"What are the {things}?", f"Which are the {things}?"]
@@ -179,7 +180,7 @@ def join_words(words: list[str], conjunction: str = "and") -> str:
 def article(phrase: str) -> str:
   """The phrase with a or an; without, where it is no countable singular ("information", "GNP")."""
   word = phrase.split(" ", 1)[0].lower()
-  if phrase.split(" ")[-1].lower() in wordings.UNCOUNTABLE or (plural_of(phrase) == phrase and " of " not in phrase):
+  if phrase.split(" ")[-1].lower() in vocabulary.UNCOUNTABLE or (plural_of(phrase) == phrase and " of " not in phrase):
     return phrase
   vowel = (
     word[0] in "aeiou"
@@ -242,8 +243,11 @@ def relation_preposition(noun: str, child: str, person: bool) -> tuple[str, ...]
   if last in wordings.MAKERS and (last in wordings.MAKER_VERBS or thing in wordings.WORKS):
     return ("by", "by", "of", "from")
   if last in wordings.PLACES:
-    return ("in", "at", "of", "from") if last not in ("city", "country", "state", "region", "county", "district", "town", "list", "playlist", "team", "club") else (
-      "in", "of", "from")  # fmt: skip
+    return (
+      ("in", "at", "of", "from")
+      if last not in ("city", "country", "state", "region", "county", "district", "town", "list", "playlist", "team", "club")
+      else ("in", "of", "from")
+    )
   if last in wordings.EVENTS:
     return ("in", "at", "of", "for")
   return ("of", "for", "with", "of")

@@ -163,8 +163,12 @@ class Phrases(abc.ABC):
 
   def amount(self, operator: str, value: str) -> str:
     """A comparison that can follow cost or earn: "more than 5", "5 or more"."""
-    words = {">": ("more than", "more than", "over"), "<": ("less than", "less than", "under"), ">=": ("at least", "{0} or more", "no less than"),
-             "<=": ("at most", "no more than", "{0} or less")}[operator]  # fmt: skip
+    words = {
+      ">": ("more than", "more than", "over"),
+      "<": ("less than", "less than", "under"),
+      ">=": ("at least", "{0} or more", "no less than"),
+      "<=": ("at most", "no more than", "{0} or less"),
+    }[operator]
     word = self.rng.choice(words)
     return word.replace("{0}", value) if "{0}" in word else f"{word} {value}"
 

@@ -96,7 +96,7 @@ class Query:
     return {r.alias for c in own_columns(node) if not (r := self.ref(c)).outer}
 
   def finest(self) -> str | None:
-    """The alias whose rows the joined rows are, one to one: every other table is reached from child to parent. None if there is no such."""
+    """The alias whose rows the joined rows are, one to one: all others are reached from child to parent. None without such."""
     for alias in self.sources:
       if len(self._reached(alias, up_only=True)) == len(self.sources):
         return alias

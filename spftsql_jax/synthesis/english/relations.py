@@ -147,8 +147,12 @@ class Relations(Events):
       ]
       if deed:
         past, participle, base = deed
-        verbs = verbs[:1] + [(f"have not {participle} any {every}", f"has not {participle} any {every}"), (f"never {past} any {every}", f"never {past} any {every}"),
-                             (f"did not {base} any {every}", f"did not {base} any {every}"), (f"have never {participle} any {every}", f"has never {participle} any {every}")]  # fmt: skip
+        verbs = verbs[:1] + [
+          (f"have not {participle} any {every}", f"has not {participle} any {every}"),
+          (f"never {past} any {every}", f"never {past} any {every}"),
+          (f"did not {base} any {every}", f"did not {base} any {every}"),
+          (f"have never {participle} any {every}", f"has never {participle} any {every}"),
+        ]
       return Clause("", "", "", tuple(verbs), (f"without any {every}", f"with no {every}", f"without {every}"))
     verbs = [(f"have {every}", f"has {every}"), (f"have {one}", f"has {one}")] if one else [(f"have {every}", f"has {every}")]
     posts = [f"with {every}", f"with {one}"] if one else [f"with {every}"]
@@ -176,8 +180,13 @@ class Relations(Events):
     noun, person = self.noun(query, other), self.person(query, other)
     every = self.with_number(noun, clauses, person, "plural")
     one = self.with_number(noun, clauses, person, "a")
-    return Clause("", "", "", ((f"share {self._shared(query, alias, edge)} with {every}", f"shares {self._shared(query, alias, edge)} with {one}"),),
-                  (f"with the same {self._shared(query, alias, edge)} as {one}",))  # fmt: skip
+    return Clause(
+      "",
+      "",
+      "",
+      ((f"share {self._shared(query, alias, edge)} with {every}", f"shares {self._shared(query, alias, edge)} with {one}"),),
+      (f"with the same {self._shared(query, alias, edge)} as {one}",),
+    )
 
   def _shared(self, query: Query, alias: str, edge: Edge) -> str:
     columns = edge.columns if alias == edge.child else edge.referred

@@ -72,8 +72,11 @@ def aggregate_in(node: exp.Expression) -> bool:
   """Whether an expression aggregates, outside window functions and subqueries."""
   if isinstance(node.unalias(), exp.Window):
     return False
-  return any(isinstance(n, exp.AggFunc) for n in node.walk(prune=lambda n: isinstance(n, (exp.Subquery, exp.Window))) if not isinstance(n, exp.Window)) and not isinstance(
-    node.unalias(), exp.Subquery)  # fmt: skip
+  return any(
+    isinstance(n, exp.AggFunc)
+    for n in node.walk(prune=lambda n: isinstance(n, (exp.Subquery, exp.Window)))
+    if not isinstance(n, exp.Window)
+  ) and not isinstance(node.unalias(), exp.Subquery)
 
 
 def is_link(table: Table) -> bool:
