@@ -1,0 +1,200 @@
+"""Measures how many wrong queries pass verification on the original rows, and on neighbouring instances too.
+
+    python experiments/benchmarks/mutants.py --examples=dev.json --databases=database --instances=10 --output=mutants.json
+
+Each gold query is changed in one place (an operator, a literal, an aggregate, a column, a condition dropped, ...) in every
+way that applies, up to --per_query; a mutant passes where its rows equal the gold query's (comparison strict). What passes
+everywhere is listed: among those are the mutants that mean the same as the gold query. The instances know the literals of the
+gold queries, not the mutants'.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import launch
+import sqlglot
+from absl import flags
+from sqlglot import exp
+
+from spftsql_jax.databases.executor import Executor
+from spftsql_jax.databases.instances import make_instances
+from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.databases.results import results_match
+from spftsql_jax.databases.schema import Schema
+from spftsql_jax.examples import benchmarks
+
+_EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
+_DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)
+_INSTANCES = flags.DEFINE_integer("instances", 10, "Neighbouring instances of each database.", lower_bound=1)
+_QUERIES = flags.DEFINE_integer("queries", 0, "Gold queries to take, drawn at random; 0 takes all.", lower_bound=0)
+_PER_QUERY = flags.DEFINE_integer("per_query", 4, "Mutants of one query, drawn at random.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of draws and instances.")
+_WORKERS = flags.DEFINE_integer("workers", min(8, os.cpu_count() or 1), "Worker processes.", lower_bound=1)
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
+
+_SWAPS = {
+  exp.GT: [exp.GTE, exp.LT],
+  exp.GTE: [exp.GT],
+  exp.LT: [exp.LTE, exp.GT],
+  exp.LTE: [exp.LT],
+  exp.EQ: [exp.NEQ],
+  exp.NEQ: [exp.EQ],
+  exp.Max: [exp.Min],
+  exp.Min: [exp.Max],
+  exp.Sum: [exp.Avg],
+  exp.Avg: [exp.Sum, exp.Max],
+  exp.And: [exp.Or],
+  exp.Or: [exp.And],
+}
+
+
+def mutants(sql: str, schema: Schema) -> Iterator[tuple[str, str]]:
+  """Yields (kind of change, changed SQL) for every change of one place that applies."""
+  # A parent above the root, so that the root can be replaced as everything else.
+  tree = exp.Paren(this=sqlglot.parse_one(sql, read="sqlite"))
+  unchanged = tree.this.sql(dialect="sqlite")
+  # The tree is changed in place, written out, and changed back.
+  for node in list(tree.this.walk()):
+    for kind, put, restore in _changes(node, schema):
+      put()
+      text = tree.this.sql(dialect="sqlite")
+      if text != unchanged:
+        yield kind, text
+      restore()
+
+
+def _changes(node: exp.Expression, schema: Schema):
+  def replaced(kind: str, new: exp.Expression):
+    return kind, lambda: node.replace(new), lambda: new.replace(node)
+
+  def argument(kind: str, name: str, value: object):
+    old = node.args.get(name)
+    return kind, lambda: node.set(name, value), lambda: node.set(name, old)
+
+  if type(node) in _SWAPS and not isinstance(node.parent, exp.Join):
+    for other in _SWAPS[type(node)]:
+      yield replaced(f"{node.key} to {other.key}", other(**{name: _copy(value) for name, value in node.args.items()}))
+  if isinstance(node, exp.And) and not isinstance(node.parent, exp.Join):
+    yield replaced("drop condition", node.left.copy())
+    yield replaced("drop condition", node.right.copy())
+  if isinstance(node, exp.Literal) and not isinstance(node.parent, exp.Limit | exp.Ordered):
+    if node.is_string:
+      yield replaced("string literal", exp.Literal.string(node.this.strip("%")[:-1] or "x"))
+    elif "." not in node.this:
+      yield replaced("literal + 1", exp.Literal.number(int(node.this) + 1))
+  if isinstance(node, exp.Limit) and isinstance(node.expression, exp.Literal) and not node.expression.is_string:
+    yield argument("limit + 1", "expression", exp.Literal.number(int(node.expression.this) + 1))
+  if isinstance(node, exp.Ordered):
+    yield argument("sort direction", "desc", not node.args.get("desc"))
+  if isinstance(node, exp.Select):
+    if node.args.get("distinct"):
+      yield argument("drop distinct", "distinct", None)
+    elif isinstance(node.parent, exp.Paren) and not node.args.get("group") and not node.find(exp.AggFunc):
+      # Elsewhere (one row, grouped rows, a set operation, the list of IN) it changes nothing.
+      yield argument("add distinct", "distinct", exp.Distinct())
+    for name in ("where", "having", "order", "limit"):
+      if node.args.get(name):
+        yield argument(f"drop {name}", name, None)
+  if isinstance(node, exp.Join) and not node.side and not node.kind:
+    yield argument("join to left join", "side", "LEFT")
+  if isinstance(node, exp.Count):
+    if isinstance(node.this, exp.Star):
+      column = next(iter(node.root().find_all(exp.Column)), None)
+      if column is not None and not isinstance(column.this, exp.Star):
+        yield argument("count a column", "this", column.copy())
+    elif isinstance(node.this, exp.Distinct):
+      yield argument("count without distinct", "this", node.this.expressions[0].copy())
+    else:
+      yield argument("count distinct", "this", exp.Distinct(expressions=[node.this.copy()]))
+  if isinstance(node, exp.In) and not isinstance(node.parent, exp.Not):
+    yield replaced("in to not in", exp.Not(this=node.copy()))
+  if isinstance(node, exp.Not):
+    yield replaced("drop not", node.this.copy())
+  if type(node) in (exp.Intersect, exp.Except, exp.Union):
+    for other in (exp.Intersect, exp.Except, exp.Union):
+      if other is not type(node):
+        yield replaced("set operation", other(**{name: _copy(value) for name, value in node.args.items()}))
+  if isinstance(node, exp.Column) and not isinstance(node.this, exp.Star):
+    sibling = _sibling(node, schema)
+    if sibling:
+      yield argument("other column", "this", exp.to_identifier(sibling, quoted=True))
+
+
+def _copy(value: object) -> object:
+  if isinstance(value, list):
+    return [item.copy() if isinstance(item, exp.Expression) else item for item in value]
+  return value.copy() if isinstance(value, exp.Expression) else value
+
+
+def _sibling(column: exp.Column, schema: Schema) -> str | None:
+  """Another column of the same kind in a table that has a column of this name."""
+  for table in schema.tables:
+    names = [entry.name.lower() for entry in table.columns]
+    if column.name.lower() in names:
+      own = table.columns[names.index(column.name.lower())]
+      others = [entry.name for entry in table.columns if entry.kind == own.kind and entry.name != own.name]
+      return others[len(column.name) % len(others)] if others else None
+  return None
+
+
+def main() -> None:
+  examples = benchmarks.read_examples(_EXAMPLES.value)
+  unique = list({(example.db_id, example.query): example for example in examples}.values())
+  rng = random.Random(_SEED.value)
+  if _QUERIES.value:
+    unique = rng.sample(unique, min(_QUERIES.value, len(unique)))
+  with tempfile.TemporaryDirectory() as scratch, Executor(workers=_WORKERS.value) as executor:
+    places, schemas = {}, {}
+    for db_id in benchmarks.database_ids(unique):
+      path = benchmarks.find_database(_DATABASES.value, db_id)
+      queries = [example.query for example in unique if example.db_id == db_id]
+      made = make_instances(path, Path(scratch) / db_id, _INSTANCES.value, _SEED.value, queries)
+      places[db_id], schemas[db_id] = [os.fspath(p) for p in (path, *made)], read_schema(os.fspath(path))
+    trials = []
+    for example in unique:
+      found = {sql: kind for kind, sql in mutants(example.query, schemas[example.db_id])}
+      trials += [(example, kind, sql) for sql, kind in rng.sample(sorted(found.items()), min(_PER_QUERY.value, len(found)))]
+    jobs = [(place, sql) for example, _, mutant in trials for place in places[example.db_id] for sql in (example.query, mutant)]
+    results = iter(executor.execute_many(jobs, timeout_s=10.0, max_rows=200_000))
+  report = _count(trials, results)
+  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+  print(json.dumps({key: value for key, value in report.items() if key not in ("survivors", "survivors_by_kind")}))
+
+
+def _count(trials: list, results: Iterator) -> dict:
+  """The share of mutants that pass on the original and the first k instances, for each k, and those that pass on all."""
+  passed = Counter()
+  survivors, ran = [], 0
+  for example, kind, mutant in trials:
+    verdicts = []
+    for _ in range(_INSTANCES.value + 1):
+      gold, other = next(results), next(results)
+      # On an instance where the gold query fails nothing can be said.
+      verdicts.append(None if not gold.ok else "fails" if not other.ok else results_match(gold, other, example.query, "strict"))
+    if verdicts[0] in (None, "fails"):
+      continue
+    ran += 1
+    for k in range(_INSTANCES.value + 1):
+      passed[k] += all(verdict in (True, None) for verdict in verdicts[: k + 1])
+    if all(verdict in (True, None) for verdict in verdicts):
+      survivors.append({"kind": kind, "db_id": example.db_id, "gold": example.query, "mutant": mutant})
+  return {
+    "mutants": ran,
+    "share_passing_by_instances": {str(k): round(passed[k] / max(1, ran), 4) for k in range(_INSTANCES.value + 1)},
+    "survivors_by_kind": dict(Counter(entry["kind"] for entry in survivors).most_common()),
+    "survivors": survivors,
+  }
+
+
+if __name__ == "__main__":
+  launch.launch(main)
