@@ -16,6 +16,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from spftsql_jax.models import attention
@@ -72,27 +73,44 @@ class BranchCache:
 
 @struct.dataclass
 class _Shared:
-  """What all layers read: positions and rotary tables of the two streams; `collect` asks for keys and values."""
+  """What all layers read about the token stream [B, P + K * L]: the prefix's tokens, then those of all branches.
 
-  prefix_keys: jax.Array | None = None  # [B, P] positions, NEVER for padding
-  prefix_queries: jax.Array | None = None  # [1 or B, P]
-  prefix_rope: KeyValue | None = None
-  branch_positions: jax.Array | None = None  # [B, K, L]
-  branch_rope: KeyValue | None = None
+  One stream, because all but the attention treats tokens alike: half the matrix products, each twice as large.
+  """
+
+  rope: KeyValue  # [1 or B, P + K * L, H / 2]
+  prefix_keys: jax.Array  # [1 or B, P] positions, NEVER for padding
+  prefix_queries: jax.Array | None = None  # [1, P]; None where the prefix is not in the stream but in a cache
+  branch_positions: jax.Array | None = None  # [B, K, L]; None without branches
   collect: bool = struct.field(pytree_node=False, default=False)
 
 
 def init_params(config: ModelConfig, rng: jax.Array) -> Params:
-  """Random params in `config.param_dtype`: normal with initializer_range, those that write to the residual stream scaled by
-  1/sqrt(2 layers); norms one, biases zero."""
-  variables = Decoder(config).init(rng, jnp.zeros((1, 1), jnp.int32))
-  return nn.meta.unbox(variables)["params"]
+  """Random params in `config.param_dtype`: normal with initializer_range, kernels that write to the residual stream scaled by
+  1/sqrt(2 layers), norms one, biases zero. Drawn by NumPy on the host (compiling a random generator for each shape takes longer
+  than a small model's first epoch), so not to be traced; `abstract_params` gives shapes."""
+  generator = np.random.default_rng(np.asarray(jax.random.key_data(rng)))
+  residual = (2 * config.num_hidden_layers) ** -0.5
+
+  def draw(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> jax.Array:
+    names = [key.key for key in path]
+    if names[-1] in ("scale", "bias"):
+      return jnp.full(leaf.shape, float(names[-1] == "scale"), leaf.dtype)
+    deviation = config.initializer_range * (residual if names[-2:-1] in (["o"], ["down"]) else 1.0)
+    return jnp.asarray(generator.standard_normal(leaf.shape, np.float32) * np.float32(deviation), leaf.dtype)
+
+  return jax.tree_util.tree_map_with_path(draw, nn.meta.unbox(abstract_params(config)))
 
 
 def abstract_params(config: ModelConfig) -> Params:
   """Shapes and dtypes of the params as `jax.ShapeDtypeStruct` leaves boxed with their logical axis names; no memory is used."""
   model = Decoder(config)
   return jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 1), jnp.int32))["params"]
+
+
+def _declare(axes: tuple[str, ...]) -> Any:
+  """Declares a param's logical axes; its values come from `init_params` or a checkpoint."""
+  return nn.with_logical_partitioning(nn.initializers.zeros_init(), axes)
 
 
 class RMSNorm(nn.Module):
@@ -103,8 +121,7 @@ class RMSNorm(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    scale_init = nn.with_logical_partitioning(nn.initializers.ones_init(), ("norm",))
-    scale = self.param("scale", scale_init, (x.shape[-1],), jnp.dtype(self.param_dtype))
+    scale = self.param("scale", _declare(("norm",)), (x.shape[-1],), jnp.dtype(self.param_dtype))
     wide = x.astype(jnp.float32)
     wide = wide * jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + self.epsilon)
     return (wide * scale.astype(jnp.float32)).astype(x.dtype)
@@ -118,18 +135,14 @@ class Linear(nn.Module):
   use_bias: bool
   config: ModelConfig
   lora: LoraConfig | None
-  init_scale: float = 1.0
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     dtype, param_dtype = jnp.dtype(self.config.dtype), jnp.dtype(self.config.param_dtype)
-    init = nn.initializers.normal(self.config.initializer_range * self.init_scale)
-    kernel_init = nn.with_logical_partitioning(init, self.axes)
-    kernel = self.param("kernel", kernel_init, (x.shape[-1], self.features), param_dtype)
+    kernel = self.param("kernel", _declare(self.axes), (x.shape[-1], self.features), param_dtype)
     y = x @ kernel.astype(dtype)
     if self.use_bias:
-      bias_init = nn.with_logical_partitioning(nn.initializers.zeros_init(), self.axes[1:])
-      y = y + self.param("bias", bias_init, (self.features,), param_dtype).astype(dtype)
+      y = y + self.param("bias", _declare(self.axes[1:]), (self.features,), param_dtype).astype(dtype)
     if self.lora is not None and self.has_variable("lora", "a"):
       down, up = self.get_variable("lora", "a").astype(dtype), self.get_variable("lora", "b").astype(dtype)
       if self.lora.dropout and self.has_rng("dropout"):
@@ -150,8 +163,7 @@ class Attention(nn.Module):
     self.q = Linear(queries, ("embed", "heads"), c.attention_bias, c, self.lora)
     self.k = Linear(keys, ("embed", "kv_heads"), c.attention_bias, c, self.lora)
     self.v = Linear(keys, ("embed", "kv_heads"), c.attention_bias, c, self.lora)
-    residual = (2 * c.num_hidden_layers) ** -0.5
-    self.o = Linear(c.hidden_size, ("heads", "embed"), c.attention_output_bias, c, self.lora, residual)
+    self.o = Linear(c.hidden_size, ("heads", "embed"), c.attention_output_bias, c, self.lora)
     if c.qk_norm:
       self.q_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
       self.k_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
@@ -164,7 +176,7 @@ class Attention(nn.Module):
     v = self.v(x).reshape(*x.shape[:-1], c.num_key_value_heads, c.head_dim)
     if c.qk_norm:
       q, k = self.q_norm(q), self.k_norm(k)
-    q, k = attention.apply_rope(q, rope), attention.apply_rope(k, rope)
+    q, k = jnp.split(attention.apply_rope(jnp.concatenate([q, k], axis=-2), rope), [c.num_attention_heads], axis=-2)
     groups = c.num_attention_heads // c.num_key_value_heads
     return q.reshape(*x.shape[:-1], c.num_key_value_heads, groups, c.head_dim), k, v
 
@@ -183,14 +195,14 @@ class MLP(nn.Module):
     c = self.config
     self.gate = Linear(c.intermediate_size, ("embed", "mlp"), c.mlp_bias, c, self.lora)
     self.up = Linear(c.intermediate_size, ("embed", "mlp"), c.mlp_bias, c, self.lora)
-    self.down = Linear(c.hidden_size, ("mlp", "embed"), c.mlp_bias, c, self.lora, (2 * c.num_hidden_layers) ** -0.5)
+    self.down = Linear(c.hidden_size, ("mlp", "embed"), c.mlp_bias, c, self.lora)
 
   def __call__(self, x: jax.Array) -> jax.Array:
     return self.down(_ACTIVATIONS[self.config.hidden_act](self.gate(x)) * self.up(x))
 
 
 class Block(nn.Module):
-  """One layer, advancing a prefix stream [B, P, D], a branch stream [B, K, L, D], or both."""
+  """One layer over a stream of prefix tokens, branch tokens, or both."""
 
   config: ModelConfig
   lora: LoraConfig | None = None
@@ -205,38 +217,38 @@ class Block(nn.Module):
   def _finish(self, x: jax.Array, heads: jax.Array) -> jax.Array:
     x = x + self.attention.combine(heads)
     x = x + self.mlp(self.mlp_norm(x))
-    axes = ("batch",) + (None,) * (x.ndim - 2) + ("hidden",)
-    return nn.with_logical_constraint(x, axes)
+    return nn.with_logical_constraint(x, ("batch", None, "hidden"))
 
-  def __call__(self, streams, layer, shared: _Shared):
-    """As a scan body: `streams` (prefix or None, branch or None), `layer` (window or None, prefix keys and values or None)."""
-    prefix, branch = streams
+  def __call__(self, x: jax.Array, layer: tuple[jax.Array | None, KeyValue | None], shared: _Shared):
+    """As a scan body: x [B, P + K * L, D], `layer` (window or None, cached prefix keys and values or None)."""
     window, prefix_kv = layer
-    own_kv = None
-    if prefix is not None:
-      q, k, v = self.attention.project(self.attention_norm(prefix), shared.prefix_rope)
+    q, k, v = self.attention.project(self.attention_norm(x), shared.rope)
+    batch, heads, own_kv = x.shape[0], [], None
+    in_stream = 0 if shared.prefix_queries is None else shared.prefix_queries.shape[1]
+    if in_stream:
+      prefix_kv = (k[:, :in_stream], v[:, :in_stream])
       mask = attention.visible(shared.prefix_queries, shared.prefix_keys, window)
-      prefix = self._finish(prefix, attention.causal_attention(q, k, v, mask))
-      prefix_kv = (k, v)
-    if branch is not None:
-      q, k, v = self.attention.project(self.attention_norm(branch), shared.branch_rope)
-      own_kv = (k, v)
+      heads.append(attention.causal_attention(q[:, :in_stream], *prefix_kv, mask))
+    if shared.branch_positions is not None:
       positions = shared.branch_positions
+      q, k, v = (a[:, in_stream:].reshape(batch, *positions.shape[1:], *a.shape[2:]) for a in (q, k, v))
+      own_kv = (k, v)
       prefix_mask = attention.visible(positions, shared.prefix_keys[:, None], window)
       own_mask = attention.visible(positions, positions, window)
-      heads = attention.prefix_branch_attention(q, *prefix_kv, prefix_mask, k, v, own_mask)
-      branch = self._finish(branch, heads)
-    collected = (own_kv if own_kv is not None else prefix_kv) if shared.collect else None
-    return (prefix, branch), collected
+      branch_heads = attention.prefix_branch_attention(q, *prefix_kv, prefix_mask, k, v, own_mask)
+      heads.append(branch_heads.reshape(batch, -1, *branch_heads.shape[3:]))
+    x = self._finish(x, heads[0] if len(heads) == 1 else jnp.concatenate(heads, axis=1))
+    collected = (prefix_kv if own_kv is None else own_kv) if shared.collect else None
+    return x, collected
 
   def decode(self, x, window, prefix_keys, prefix_kv, positions, rope, cache_kv, cache_positions, slot):
-    """One token a branch: x [B, K, 1, D]; its key and value are written into slot `slot` of the cache."""
-    q, k, v = self.attention.project(self.attention_norm(x), rope)
+    """One token a branch: x [B, K, D]; its key and value are written into slot `slot` of the cache."""
+    q, k, v = (a[:, :, None] for a in self.attention.project(self.attention_norm(x), rope))
     cache_kv = tuple(jax.lax.dynamic_update_slice_in_dim(c, new, slot, axis=2) for c, new in zip(cache_kv, (k, v), strict=True))
     prefix_mask = attention.visible(positions, prefix_keys[:, None], window)
     own_mask = attention.visible(positions, cache_positions, window)
     heads = attention.prefix_branch_attention(q, *prefix_kv, prefix_mask, *cache_kv, own_mask)
-    return self._finish(x, heads), cache_kv
+    return self._finish(x, heads[:, :, 0]), cache_kv
 
 
 class Decoder(nn.Module):
@@ -247,9 +259,8 @@ class Decoder(nn.Module):
 
   def setup(self):
     c = self.config
-    init = nn.with_logical_partitioning(nn.initializers.normal(c.initializer_range), ("vocab", "embed"))
-    shape = (c.vocab_size, c.hidden_size)
-    self.embedding = self.param("embedding", init, shape, jnp.dtype(c.param_dtype))
+    declaration = (_declare(("vocab", "embed")), (c.vocab_size, c.hidden_size), jnp.dtype(c.param_dtype))
+    self.embedding = self.param("embedding", *declaration)
     block = Block
     if c.remat != "none":
       block = nn.remat(Block, policy=_REMAT_POLICIES[c.remat], prevent_cse=False)
@@ -263,7 +274,7 @@ class Decoder(nn.Module):
     )(c, self.lora)
     self.final_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
     if not c.tie_word_embeddings:
-      self.lm_head = self.param("lm_head", init, shape, jnp.dtype(c.param_dtype))
+      self.lm_head = self.param("lm_head", *declaration)
 
   def __call__(self, tokens: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
     """Next-token logits of right-padded sequences: the plain causal forward, the reference for all others.
@@ -279,7 +290,7 @@ class Decoder(nn.Module):
 
   def hidden(self, tokens: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
     """As `__call__`, but the hidden states after the final norm: [B, T, D]."""
-    (hidden, _), _ = self._run(self._embed(tokens), None, self._prefix_shared(tokens.shape, lengths))
+    hidden, _ = self._run(tokens, self._shared(tokens.shape, lengths))
     return self.final_norm(hidden)
 
   def branch_hidden(self, prefix: jax.Array, prefix_lengths: jax.Array, branch: jax.Array) -> jax.Array:
@@ -294,10 +305,9 @@ class Decoder(nn.Module):
     Returns:
       Hidden states after the final norm [B, K, L, D]. Position l predicts the token at l + 1.
     """
-    shared = self._prefix_shared(prefix.shape, prefix_lengths)
-    shared = self._with_branch(shared, prefix_lengths, branch.shape)
-    (_, hidden), _ = self._run(self._embed(prefix), self._embed(branch), shared)
-    return self.final_norm(hidden)
+    stream = jnp.concatenate([prefix, branch.reshape(len(branch), -1)], axis=1)
+    hidden, _ = self._run(stream, self._shared(prefix.shape, prefix_lengths, branch.shape))
+    return self.final_norm(hidden[:, prefix.shape[1] :].reshape(*branch.shape, -1))
 
   def logits(self, hidden: jax.Array) -> jax.Array:
     """float32 [..., V] of hidden states [..., D] after the final norm."""
@@ -306,8 +316,7 @@ class Decoder(nn.Module):
 
   def prefill(self, prefix: jax.Array, prefix_lengths: jax.Array) -> PrefixCache:
     """The cache of prefixes int [B, P] with lengths [B], computed once for all branches to come."""
-    shared = self._prefix_shared(prefix.shape, prefix_lengths).replace(collect=True)
-    _, (key, value) = self._run(self._embed(prefix), None, shared)
+    _, (key, value) = self._run(prefix, self._shared(prefix.shape, prefix_lengths, collect=True))
     return PrefixCache(key, value)
 
   def prefill_branches(
@@ -324,9 +333,9 @@ class Decoder(nn.Module):
       Logits of the first new token, float32 [B, K, V], and the branch cache.
     """
     prefix_slots, prompt_slots = cache.key[0].shape[1], prompts.shape[-1]
-    shared = self._prefix_shared((prompts.shape[0], prefix_slots), prefix_lengths).replace(collect=True)
-    shared = self._with_branch(shared, prefix_lengths, prompts.shape)
-    (_, hidden), own = self._run(None, self._embed(prompts), shared, (jnp.stack(cache.key), jnp.stack(cache.value)))
+    shared = self._shared((len(prompts), prefix_slots), prefix_lengths, prompts.shape, cached=True, collect=True)
+    hidden, own = self._run(prompts.reshape(len(prompts), -1), shared, (jnp.stack(cache.key), jnp.stack(cache.value)))
+    hidden = hidden.reshape(*prompts.shape, -1)
     last = jnp.maximum(prompt_lengths - 1, 0)[..., None, None]
     logits = self.logits(self.final_norm(jnp.take_along_axis(hidden, last, axis=2)[:, :, 0]))
     padding = ((0, 0), (0, 0), (0, max_new_tokens), (0, 0), (0, 0))
@@ -357,10 +366,10 @@ class Decoder(nn.Module):
     cache_positions = jax.lax.dynamic_update_slice_in_dim(branches.positions, positions, slot, axis=2)
     prefix_slots = cache.key[0].shape[1]
     prefix_keys = jnp.where(jnp.arange(prefix_slots) < prefix_lengths[:, None], jnp.arange(prefix_slots), NEVER)
-    rope = attention.rope_table(config, positions)
+    rope = attention.rope_table(config, positions[..., 0])
     block = Block(config, self.lora, parent=None)
     stacked = {name: tree["layers"] for name, tree in self.variables.items() if "layers" in tree}
-    x, keys, values = self._embed(tokens[..., None]), [], []
+    x, keys, values = self._embed(tokens), [], []
     for i in range(config.num_hidden_layers):
       variables = jax.tree.map(lambda leaf, i=i: leaf[i], stacked)
       prefix_kv, cache_kv = (cache.key[i], cache.value[i]), (branches.key[i], branches.value[i])
@@ -380,7 +389,7 @@ class Decoder(nn.Module):
       keys.append(key)
       values.append(value)
     branches = branches.replace(key=tuple(keys), value=tuple(values), positions=cache_positions, lengths=branches.lengths + 1)
-    return self.logits(self.final_norm(x[:, :, 0])), branches
+    return self.logits(self.final_norm(x)), branches
 
   def _head(self) -> jax.Array:
     return self.embedding if self.config.tie_word_embeddings else self.lm_head
@@ -390,19 +399,29 @@ class Decoder(nn.Module):
       raise ValueError("a lora tree was given to a Decoder without a LoraConfig: use Decoder(config, lora=LoraConfig(...))")
     return self.embedding.astype(jnp.dtype(self.config.dtype))[tokens]
 
-  def _prefix_shared(self, shape: tuple[int, ...], lengths: jax.Array | None) -> _Shared:
-    positions = jnp.arange(shape[1], dtype=jnp.int32)[None]
-    keys = positions if lengths is None else jnp.where(positions < lengths[:, None], positions, NEVER)
-    return _Shared(prefix_keys=keys, prefix_queries=positions, prefix_rope=attention.rope_table(self.config, positions))
+  def _shared(
+    self,
+    prefix_shape: tuple[int, ...],
+    prefix_lengths: jax.Array | None,
+    branch_shape: tuple[int, ...] | None = None,
+    cached: bool = False,
+    collect: bool = False,
+  ) -> _Shared:
+    """Positions and rotary tables of a prefix [B, P] (in the stream, or `cached`) and of branches [B, K, L]."""
+    positions = jnp.arange(prefix_shape[1], dtype=jnp.int32)[None]
+    keys = positions if prefix_lengths is None else jnp.where(positions < prefix_lengths[:, None], positions, NEVER)
+    stream, branch_positions = ([] if cached else [positions]), None
+    if branch_shape is not None:
+      branch_positions = prefix_lengths[:, None, None].astype(jnp.int32) + jnp.arange(branch_shape[2], dtype=jnp.int32)
+      branch_positions = jnp.broadcast_to(branch_positions, branch_shape)
+      stream = [jnp.broadcast_to(part, (branch_shape[0], part.shape[1])) for part in stream]
+      stream.append(branch_positions.reshape(branch_shape[0], -1))
+    rope = attention.rope_table(self.config, jnp.concatenate(stream, axis=1))
+    return _Shared(rope, keys, None if cached else positions, branch_positions, collect)
 
-  def _with_branch(self, shared: _Shared, prefix_lengths: jax.Array, shape: tuple[int, ...]) -> _Shared:
-    positions = prefix_lengths[:, None, None] + jnp.arange(shape[2], dtype=jnp.int32)
-    positions = jnp.broadcast_to(positions.astype(jnp.int32), shape)
-    return shared.replace(branch_positions=positions, branch_rope=attention.rope_table(self.config, positions))
-
-  def _run(self, prefix, branch, shared: _Shared, prefix_kv: KeyValue | None = None):
-    """All layers over the streams; (streams, collected keys and values stacked over layers)."""
+  def _run(self, tokens: jax.Array, shared: _Shared, prefix_kv: KeyValue | None = None):
+    """All layers over a stream of tokens [B, T]: hidden [B, T, D], and keys and values stacked over layers if collected."""
     windows = None
     if any(w is not None for w in self.config.windows):
       windows = jnp.array([NEVER if w is None else w for w in self.config.windows], jnp.int32)
-    return self.layers((prefix, branch), (windows, prefix_kv), shared)
+    return self.layers(self._embed(tokens), (windows, prefix_kv), shared)

@@ -1,0 +1,199 @@
+"""Generation: the answers of transformers.generate, whatever else is in the batch; samples from the right distribution."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import hf_checkpoints as checkpoints
+
+from spftsql_jax.examples.batches import Branch
+from spftsql_jax.generation import Answer, Generator, Request, Sampling
+from spftsql_jax.generation import lanes as lanes_lib
+from spftsql_jax.generation.sampling import Sampler
+from spftsql_jax.models import Decoder, LoraConfig, init_lora, load_hf, merge
+
+LIMIT = 12
+STOP = (5, 9, 17, 33, 40, 71)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+  """(folder, model, params) of a random model with attention windows."""
+  config = checkpoints.hf_config("qwen2_windows_in_upper_layers")
+  folder = tmp_path_factory.mktemp("model")
+  checkpoints.write_checkpoint(folder, config, checkpoints.random_tensors(config))
+  return folder, *load_hf(folder)
+
+
+@pytest.fixture(scope="module")
+def requests():
+  """Many questions over one schema, a few over two others, one without schema, in mixed order."""
+  rng = np.random.default_rng(0)
+  prefixes = [tuple(rng.integers(3, 97, n).tolist()) for n in (70, 31, 100, 0)]
+  made = [
+    Request(prefixes[which], tuple(rng.integers(3, 97, rng.integers(1, 20)).tolist()))
+    for which, count in enumerate((19, 4, 2, 1))
+    for _ in range(count)
+  ]
+  return [made[i] for i in rng.permutation(len(made))]
+
+
+@pytest.fixture(scope="module")
+def greedy(small, requests):
+  return Generator(small[1], lanes=8).generate(small[2], requests, max_new_tokens=LIMIT, eos_id=STOP)
+
+
+def test_greedy_answers_are_those_of_transformers(small, requests, greedy):
+  torch = pytest.importorskip("torch", reason="torch is not installed")
+  transformers = pytest.importorskip("transformers")
+  reference = transformers.AutoModelForCausalLM.from_pretrained(str(small[0]), dtype=torch.float32).eval()
+  for request, answer in zip(requests, greedy, strict=True):
+    ids = torch.tensor([request.prefix + request.prompt])
+    output = reference.generate(
+      ids,
+      attention_mask=torch.ones_like(ids),
+      max_new_tokens=LIMIT,
+      do_sample=False,
+      eos_token_id=list(STOP),
+      pad_token_id=0,
+    )
+    assert tuple(output[0, ids.shape[1] :].tolist()) == answer.tokens
+
+
+def test_answers_end_at_a_stop_token_or_at_the_limit(greedy):
+  assert {answer.status for answer in greedy} == {"stop", "length"}
+  for answer in greedy:
+    ended = [token in STOP for token in answer.tokens]
+    assert not any(ended[:-1])
+    assert ended[-1] == (answer.status == "stop")
+    assert (len(answer.tokens) == LIMIT) or ended[-1]
+
+
+def test_scores_are_the_log_probs_of_the_plain_forward_and_those_reported(small, requests, greedy):
+  _, model, params = small
+  branches = [Branch(r.prefix, r.prompt, a.tokens) for r, a in zip(requests, greedy, strict=True)]
+  scores = Generator(model, lanes=8).score(params, branches)
+  np.testing.assert_allclose(scores, [answer.log_prob for answer in greedy], atol=1e-4)
+  sequences = np.zeros((len(branches), 160), np.int32)
+  for i, branch in enumerate(branches):
+    tokens = branch.prefix + branch.prompt + branch.answer
+    sequences[i, : len(tokens)] = tokens
+  logits = np.asarray(jax.jit(model.apply)({"params": params}, sequences), np.float64)
+  for i, branch in enumerate(branches):
+    start = len(branch.prefix) + len(branch.prompt) - 1
+    rows = logits[i, start : start + len(branch.answer)]
+    expected = rows[np.arange(len(rows)), branch.answer] - np.log(np.exp(rows).sum(axis=-1))
+    np.testing.assert_allclose(scores[i], expected.sum(), atol=1e-4)
+
+
+def test_an_answer_depends_on_its_request_alone(small, requests):
+  _, model, params = small
+  options = {"max_new_tokens": LIMIT, "eos_id": STOP, "temperature": 1.3, "seed": 4}
+  together = Generator(model, lanes=8).generate(params, requests, **options)
+  assert len({a.tokens for a in together}) > len(together) // 2
+  some = [20, 3, 11, 7]
+  apart = Generator(model, lanes=3).generate(
+    params, [Request(requests[i].prefix, requests[i].prompt, id=i) for i in some], **options
+  )
+  assert [a.tokens for a in apart] == [together[i].tokens for i in some]
+  other = Generator(model, lanes=8).generate(params, requests, **(options | {"seed": 5}))
+  assert [a.tokens for a in other] != [a.tokens for a in together]
+
+
+def test_adapters_are_switched_without_compiling_again(small, requests, greedy):
+  _, model, params = small
+  lora = LoraConfig(rank=2, modules=("q", "down"))
+  generator = Generator(Decoder(model.config, lora=lora), lanes=8)
+  options = {"max_new_tokens": LIMIT, "eos_id": STOP}
+  chosen = [r for r in requests if len(r.prefix) == 70]
+  zero = init_lora(model.config, lora, jax.random.key(0))
+  same = generator.generate(params, chosen, lora=zero, **options)
+  assert [a.tokens for a in same] == [a.tokens for a, r in zip(greedy, requests, strict=True) if r in chosen]
+  before = lanes_lib.advance._cache_size()
+  tree = jax.tree.map(lambda leaf: leaf + 0.1, zero)
+  adapted = generator.generate(params, chosen, lora=tree, **options)
+  assert lanes_lib.advance._cache_size() == before
+  merged = Generator(model, lanes=8).generate(merge(params, tree, lora), chosen, **options)
+  assert [a.tokens for a in adapted] == [a.tokens for a in merged] != [a.tokens for a in same]
+
+
+def test_what_cannot_be_answered_gets_a_status_and_the_rest_an_answer(small, requests, greedy):
+  _, model, params = small
+  seen = {}
+  mixed = [Request((3, 4), ()), requests[0], Request(tuple([3] * 600), (4,))]
+  answers = Generator(model, lanes=8).generate(
+    params, mixed, max_new_tokens=LIMIT, eos_id=STOP, on_answer=lambda i, answer: seen.update({i: answer})
+  )
+  assert answers[0] == Answer((), 0.0, "empty_prompt")
+  assert answers[1].tokens == greedy[0].tokens
+  assert answers[2] == Answer((), 0.0, "too_long")
+  assert seen == dict(enumerate(answers))
+  assert Generator(model).generate(params, [], max_new_tokens=3, eos_id=1) == []
+
+
+def test_finished_lanes_are_filled_again(small, requests):
+  """With eight lanes and 19 questions of one schema, lanes are filled as they end: fewer steps than three full rounds."""
+  generator = Generator(small[1], lanes=8)
+  chosen = [r for r in requests if len(r.prefix) == 70]
+  answers = generator.generate(small[2], chosen, max_new_tokens=LIMIT, eos_id=STOP)
+  assert generator.statistics.tokens == sum(len(a.tokens) for a in answers)
+  assert generator.statistics.prefill_tokens == 70 + sum(len(r.prompt) for r in chosen)
+  assert generator.statistics.lane_steps <= 3 * 8 * (LIMIT - 1)
+
+
+def sampled_counts(logits, draws, **options):
+  sampler = Sampler.of(Sampling(**options))
+  tokens, log_probs = jax.jit(sampler.choose)(
+    jnp.broadcast_to(logits, (draws, len(logits))), jnp.arange(draws, dtype=jnp.uint32), jnp.zeros(draws, jnp.int32)
+  )
+  expected = jax.nn.log_softmax(logits)[tokens]
+  np.testing.assert_allclose(log_probs, expected, atol=1e-5)
+  return np.bincount(tokens, minlength=len(logits))
+
+
+@pytest.mark.parametrize(
+  "options",
+  [{"temperature": 1.0}, {"temperature": 0.6, "top_k": 4}, {"temperature": 1.5, "top_p": 0.7}],
+  ids=["plain", "top_k", "top_p"],
+)
+def test_samples_follow_the_distribution(options):
+  logits = np.random.default_rng(3).normal(size=11).astype(np.float32) * 1.5
+  # The distribution, by definition, in float64.
+  scaled = logits.astype(np.float64) / options["temperature"]
+  order = np.argsort(-scaled)
+  if "top_k" in options:
+    scaled[order[options["top_k"] :]] = -np.inf
+  probabilities = np.exp(scaled - scaled.max()) / np.exp(scaled - scaled.max()).sum()
+  if "top_p" in options:
+    before = np.cumsum(probabilities[order]) - probabilities[order]
+    probabilities[order[before >= options["top_p"]]] = 0
+    probabilities /= probabilities.sum()
+  counts = sampled_counts(jnp.asarray(logits), 20_000, seed=7, **options)
+  possible = probabilities > 0
+  assert possible.sum() > 2 and counts[~possible].sum() == 0
+  assert scipy.stats.chisquare(counts[possible], probabilities[possible] * counts.sum()).pvalue > 1e-3
+
+
+def test_tokens_without_mass_are_never_sampled():
+  logits = jnp.where(jnp.arange(1000) % 37 == 5, 0.0, -jnp.inf)
+  counts = sampled_counts(jnp.where(jnp.isinf(logits), -1e9, logits), 5_000, temperature=1.0)
+  assert set(np.flatnonzero(counts)) == set(range(5, 1000, 37))
+
+
+@pytest.mark.parametrize("options", [{"temperature": -1}, {"top_p": 0}, {"top_p": 1.1}, {"top_k": -1}])
+def test_sampling_options_out_of_range_are_refused(options):
+  with pytest.raises(ValueError, match=next(iter(options))):
+    Sampling(**options)
+
+
+def test_scoring_refuses_empty_parts(small):
+  with pytest.raises(ValueError, match="branch 1 has an empty answer"):
+    Generator(small[1]).score(small[2], [Branch((3,), (4,), (5,)), Branch((3,), (4,), ())])
