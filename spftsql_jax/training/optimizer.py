@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import jax
 import optax
+import optax.contrib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +15,8 @@ class OptimizerConfig:
   """How parameters are updated.
 
   Attributes:
-    name: "adamw"; "adafactor" for less state; "rmsprop" as SPIN used.
+    name: "adamw"; "adafactor" for less state; "rmsprop" as SPIN used; "muon" for training from scratch (arXiv 2502.16982: the
+      momentum of matrices is orthogonalized and scaled to AdamW's size, so that AdamW's rates serve; the rest is AdamW).
     learning_rate: the peak.
     schedule: behind the warm-up: "constant", "linear" to 0 or "cosine" to a tenth of the peak.
     warmup_share: share of the steps over which the rate rises from 0.
@@ -23,7 +25,7 @@ class OptimizerConfig:
     b1, b2: Adam's decay rates.
   """
 
-  name: Literal["adamw", "adafactor", "rmsprop"] = "adamw"
+  name: Literal["adamw", "adafactor", "rmsprop", "muon"] = "adamw"
   learning_rate: float = 1e-5
   schedule: Literal["constant", "linear", "cosine"] = "cosine"
   warmup_share: float = 0.05
@@ -64,6 +66,21 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
     inner = optax.adafactor(1.0, multiply_by_parameter_scale=False, weight_decay_rate=config.weight_decay or None)
   elif config.name == "rmsprop":
     inner = optax.rmsprop(1.0)
+  elif config.name == "muon":
+    inner = optax.contrib.muon(
+      1.0,
+      weight_decay=config.weight_decay,
+      adam_b1=config.b1,
+      adam_b2=config.b2,
+      muon_weight_dimension_numbers=_layer_matrices,
+      consistent_rms=0.2,
+    )
   else:
-    raise ValueError(f"unknown optimizer {config.name!r}; there are adamw, adafactor and rmsprop")
+    raise ValueError(f"unknown optimizer {config.name!r}; there are adamw, adafactor, rmsprop and muon")
   return optax.chain(optax.clip_by_global_norm(config.clip), inner) if config.clip else inner
+
+
+def _layer_matrices(params: Any) -> Any:
+  """Which leaves are matrices [layers, in, out] to orthogonalize one by one; None for all others."""
+  numbers = optax.contrib.MuonDimensionNumbers(1, 2)
+  return jax.tree_util.tree_map_with_path(lambda path, _: numbers if path[-1].key == "kernel" else None, params)

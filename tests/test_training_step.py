@@ -1,0 +1,211 @@
+"""Prefix-branch batches train exactly as separate sequences do, however they are cut into microbatches."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from spftsql_jax.examples.batches import BatchShape, Branch, Unit, collate, fits, padding_share, plan_epoch
+from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, init_params
+from spftsql_jax.training.optimizer import OptimizerConfig
+from spftsql_jax.training.step import Objective, init_state, loss_and_gradients, make_train_step
+from spftsql_jax.training.trainer import FitConfig, fit
+
+VOCAB = 97
+CONFIG = ModelConfig.from_hf(
+  {
+    "model_type": "qwen2",
+    "vocab_size": VOCAB,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "tie_word_embeddings": True,
+    "initializer_range": 0.2,
+  }
+)
+MODEL = Decoder(CONFIG)
+OBJECTIVES = {
+  "sft": Objective("sft"),
+  "error_driven": Objective("error_driven", beta=0.3, nll_weight=0.5),
+  "drop": Objective("error_driven", beta=0.3, on_correct="drop"),
+  "spin": Objective("spin", beta=0.2),
+  "dpo": Objective("dpo", beta=0.2, length_normalize=True),
+}
+
+
+@pytest.fixture(scope="module")
+def params():
+  return init_params(CONFIG, jax.random.key(0))
+
+
+def make_units(objective: Objective, count: int, schemas: int = 3, seed: int = 0) -> list[Unit]:
+  rng = np.random.default_rng(seed)
+
+  def tokens(low: int, high: int) -> tuple[int, ...]:
+    return tuple(int(t) for t in rng.integers(1, VOCAB, rng.integers(low, high + 1)))
+
+  prefixes = [tokens(3, 16) for _ in range(schemas)]
+  units = []
+  for i in range(count):
+    prefix, prompt = prefixes[i % schemas], tokens(1, 8)
+    if objective.loss == "sft":
+      units.append(Unit((Branch(prefix, prompt, tokens(1, 7)),)))
+    else:
+      pair = (Branch(prefix, prompt, tokens(1, 7)), Branch(prefix, prompt, tokens(1, 7)))
+      units.append(Unit(pair, float(rng.random() < 0.6), tuple(-rng.gamma(2.0, 8.0, 2))))
+  return units
+
+
+def plain_log_prob(params, branch: Branch) -> jax.Array:
+  """log p(answer) from one ordinary sequence: schema, question and answer in a row."""
+  tokens = branch.prefix + branch.prompt + branch.answer
+  logits = MODEL.apply({"params": params}, jnp.array([tokens]))[0]
+  log_probs = jax.nn.log_softmax(logits, axis=-1)
+  start = len(tokens) - len(branch.answer)
+  return sum(log_probs[i - 1, tokens[i]] for i in range(start, len(tokens)))
+
+
+def plain_loss(params, units: list[Unit], objective: Objective) -> jax.Array:
+  """The objective, a sequence at a time."""
+  if objective.loss == "sft":
+    return -sum(plain_log_prob(params, u.branches[0]) for u in units) / sum(len(u.branches[0].answer) for u in units)
+  losses, nll, tokens = [], 0.0, 0
+  for unit in units:
+    positive, negative = (plain_log_prob(params, b) for b in unit.branches)
+    nll, tokens = nll - positive, tokens + len(unit.branches[0].answer)
+    scale = [len(b.answer) if objective.length_normalize else 1 for b in unit.branches]
+    reward = unit.reward if objective.loss == "error_driven" else 1.0
+    if objective.on_correct == "drop" and reward == 0:
+      continue
+    margin = (positive - unit.opponent_log_probs[0]) / scale[0] - reward * (negative - unit.opponent_log_probs[1]) / scale[1]
+    losses.append(jax.nn.softplus(-objective.beta * margin))
+  return sum(losses) / max(len(losses), 1) + objective.nll_weight * nll / tokens
+
+
+def stacked(units: list[Unit], shape: BatchShape, microbatches: int):
+  """All units in one batch of `microbatches`."""
+  per_group = shape.branches // len(units[0].branches)
+  by_prefix: dict = {}
+  for i, unit in enumerate(units):
+    by_prefix.setdefault(unit.branches[0].prefix, []).append(i)
+  groups = [g[i : i + per_group] for g in by_prefix.values() for i in range(0, len(g), per_group)]
+  assert len(groups) <= shape.schemas * microbatches
+  wide = BatchShape(shape.schemas * microbatches, *list(vars(shape).values())[1:])
+  return jax.tree.map(lambda x: x.reshape(microbatches, -1, *x.shape[1:]), collate(units, groups, wide, 0))
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_loss_and_gradients_equal_those_of_separate_sequences(params, name):
+  objective = OBJECTIVES[name]
+  units = make_units(objective, 5, schemas=2)
+  batch = stacked(units, BatchShape(3, 8, (20,), (16,), (8,)), 1)
+  gradients, metrics = jax.jit(lambda p, b: loss_and_gradients(MODEL, objective, p, None, b))(params, batch)
+  expected, expected_gradients = jax.jit(jax.value_and_grad(lambda p: plain_loss(p, units, objective)))(params)
+  np.testing.assert_allclose(metrics["loss"], expected, rtol=1e-5)
+  for ours, theirs in zip(jax.tree.leaves(gradients), jax.tree.leaves(expected_gradients), strict=True):
+    np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["sft", "error_driven", "drop"])
+@pytest.mark.parametrize("microbatches", [2, 4])
+def test_accumulation_changes_nothing(params, name, microbatches):
+  objective = OBJECTIVES[name]
+  units = make_units(objective, 13, schemas=4, seed=1)
+  buckets = ((20,), (16,), (8,))
+  f = jax.jit(lambda p, b: loss_and_gradients(MODEL, objective, p, None, b))
+  whole, metrics = f(params, stacked(units, BatchShape(8, 4, *buckets), 1))
+  parts, part_metrics = f(params, stacked(units, BatchShape(8 // microbatches, 4, *buckets), microbatches))
+  for key in metrics:
+    np.testing.assert_allclose(metrics[key], part_metrics[key], rtol=2e-5, atol=1e-6)
+  for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-5)
+
+
+def test_a_step_is_optax_adamw_at_the_given_rate(params):
+  units = make_units(OBJECTIVES["sft"], 6)
+  batch = stacked(units, BatchShape(3, 4, (20,), (16,), (8,)), 1)
+  config = OptimizerConfig(weight_decay=0.1, clip=1.0)
+  state, metrics = make_train_step(MODEL, config, OBJECTIVES["sft"])(init_state(config, params), None, batch, 0.01)
+  gradients, _ = loss_and_gradients(MODEL, OBJECTIVES["sft"], params, None, batch)
+  np.testing.assert_allclose(metrics["gradient_norm"], optax.global_norm(gradients), rtol=1e-4)
+  decayed = {"kernel", "embedding"}
+  mask = jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key in decayed, params)
+  adamw = optax.adamw(0.01, b1=config.b1, b2=config.b2, weight_decay=0.1, mask=mask)
+  reference = optax.chain(optax.clip_by_global_norm(1.0), adamw)
+  updates, _ = reference.update(gradients, reference.init(params), params)
+  expected = optax.apply_updates(params, updates)
+  for a, b in zip(jax.tree.leaves(state.trainable), jax.tree.leaves(expected), strict=True):
+    # Adam's first step is the sign of the gradient: where that is rounding noise, so is the step.
+    assert np.mean(np.abs(a - b) > 1e-4) < 0.01
+  assert int(state.step) == 1
+
+
+def test_fit_resumes_to_the_same_params(tmp_path, params):
+  units = make_units(OBJECTIVES["sft"], 24)
+  shape = BatchShape(2, 4, (20,), (16,), (8,))
+  config = FitConfig(12, shape, optimizer=OptimizerConfig(learning_rate=1e-3), checkpoint_every=4)
+  whole = fit(MODEL, params, units, config, pad_id=0)
+
+  def cut(step, metrics):
+    if step == 10:
+      raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    fit(MODEL, params, units, config, pad_id=0, checkpoints=tmp_path, on_metrics=cut)
+  seen = []
+  resumed = fit(MODEL, params, units, config, pad_id=0, checkpoints=tmp_path, on_metrics=lambda step, m: seen.append(step))
+  assert seen[0] == 9 and resumed.steps == 12
+  for a, b in zip(jax.tree.leaves(whole.trained), jax.tree.leaves(resumed.trained), strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
+def test_fit_trains_an_adapter_and_leaves_the_weights(params):
+  lora = LoraConfig(rank=4, alpha=8.0)
+  model = Decoder(CONFIG, lora=lora)
+  adapter = init_lora(CONFIG, lora, jax.random.key(1))
+  units = make_units(OBJECTIVES["sft"], 12)
+  before = jax.tree.map(np.array, params)
+  config = FitConfig(
+    8, BatchShape(3, 4, (20,), (16,), (8,)), optimizer=OptimizerConfig(learning_rate=1e-2, schedule="constant")
+  )
+  losses = []
+  result = fit(model, params, units, config, pad_id=0, lora=adapter, on_metrics=lambda s, m: losses.append(m["loss"]))
+  assert losses[-1] < losses[0]
+  assert jax.tree.structure(result.trained) == jax.tree.structure(adapter)
+  for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(params), strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
+def test_fit_aborts_when_the_log_prob_of_right_answers_falls(params):
+  objective = Objective("spin", beta=5.0)
+  units = make_units(objective, 12)
+  optimizer = OptimizerConfig(learning_rate=0.05, schedule="constant", warmup_share=0.0)
+  config = FitConfig(200, BatchShape(3, 8, (20,), (16,), (8,)), optimizer=optimizer, objective=objective, abort_drop=5.0)
+  result = fit(MODEL, params, units, config, pad_id=0)
+  assert result.steps < 200 and "log-prob of y+" in result.aborted
+
+
+@pytest.mark.parametrize("objective", [OBJECTIVES["sft"], OBJECTIVES["spin"]])
+def test_plan_holds_every_unit_once(objective):
+  units = make_units(objective, 57, schemas=5)
+  shape = BatchShape(2, 6, (8, 20), (8, 16), (8,))
+  assert all(fits(u, shape) for u in units)
+  plan = plan_epoch(units, shape, np.random.default_rng(0))
+  assert sorted(i for groups in plan for group in groups for i in group) == list(range(57))
+  for groups in plan:
+    assert len(groups) <= 2
+    for group in groups:
+      assert len({units[i].branches[0].prefix for i in group}) == 1
+    batch = collate(units, groups, shape, 0)
+    assert batch.prefix.shape[1] in (8, 20) and batch.branch.shape[2] in (8, 16)
+    assert 0 <= padding_share(batch) < 1
+
+
+def test_a_unit_that_fits_no_bucket_is_refused_by_the_plan():
+  unit = Unit((Branch((1,) * 30, (2,), (3,)),))
+  with pytest.raises(ValueError, match="largest bucket"):
+    plan_epoch([unit], BatchShape(1, 2, (20,), (16,), (8,)), np.random.default_rng(0))
