@@ -44,6 +44,7 @@ REFUSED = [
   ("SELECT title FROM book WHERE pages > 400 OR pages > 500", "redundant condition"),
   ("SELECT genre FROM book GROUP BY genre HAVING COUNT(*) > 0", "redundant condition"),
   ("SELECT T1.share FROM book_author AS T1 JOIN book AS T2 ON T1.book_id = T2.id", "redundant join"),
+  ("SELECT title FROM book WHERE pages > (SELECT pages FROM book WHERE genre = 'novel')", "several rows to compare with"),
   ("SELECT title FROM book UNION SELECT title FROM book", "redundant set operation"),
 ]
 

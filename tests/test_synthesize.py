@@ -129,3 +129,21 @@ def test_launch_script_ends_in_one_clear_line_on_bad_input(arguments, words, fol
   assert done.returncode == 2
   assert words in done.stderr and "Traceback" not in done.stderr
   assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_duckdb_gets_queries_that_duckdb_runs(folder, tmp_path):
+  duckdb = pytest.importorskip("duckdb")
+  path = tmp_path / "bookshop.duckdb"
+  source = sqlite3.connect(paths(folder)[1])
+  with duckdb.connect(str(path)) as target:
+    for statement in synthesis_fixtures.SCHEMA.split(";")[:-1]:
+      target.execute(statement)
+    for name in ("country", "author", "book", "book_author", "shelf", "copy", "weather"):
+      rows = source.execute(f"SELECT * FROM {name}").fetchall()
+      target.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+  source.close()
+  made = synthesize(f"duckdb:///{path}", pool.builtin_templates(), 60, seed=2)
+  assert len(made.examples) == 60 and not made.rejections["fails"]
+  with duckdb.connect(str(path), read_only=True) as connection:
+    for example in made.examples:
+      assert connection.execute(example.query).fetchall(), example.query

@@ -1,18 +1,18 @@
 """Running queries of our own making where they are checked: in this process, read-only, with a limit on time and rows.
 
 What a model writes goes to the killable workers of `databases.Executor`. The queries here come from templates of ours, by
-the thousand; sending each to another process would cost more than running it. SQLite is read directly, other engines through
-`open_database`.
+the thousand; sending each to another process would cost more than running it.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Sequence
 
-from spftsql_jax.databases import engines, open_database
+from spftsql_jax.databases import engines
 
 
 class QueryFailed(Exception):
@@ -24,41 +24,51 @@ class QueryFailed(Exception):
 
 
 class Runner:
-  """Runs single SELECTs on one database."""
+  """Runs single SELECTs on one database, over one read-only connection. Raises DatabaseError where it cannot be opened."""
 
   def __init__(self, location: str | os.PathLike, timeout_s: float = 1.0, max_rows: int = 5_000):
     self.location = os.fspath(location)
     self._timeout_s = timeout_s
     self._max_rows = max_rows
     self._deadline = 0.0
-    self._connection: sqlite3.Connection | None = None
-    self._database = None
-    if engines.engine_of(self.location) == "sqlite":
-      self._connection = engines.engine_module("sqlite").connect(self.location)
+    self._engine = engines.engine_of(self.location)
+    module = engines.engine_module(self._engine)
+    self._errors: tuple[type[Exception], ...] = module.ERRORS
+    self._connection = module.connect(self.location)
+    if self._engine == "sqlite":
       self._connection.set_progress_handler(lambda: time.perf_counter() > self._deadline, 10_000)
-    else:
-      self._database = open_database(self.location)
 
   def close(self) -> None:
-    for held in (self._connection, self._database):
-      if held is not None:
-        held.close()
+    self._connection.close()
 
-  def rows(self, sql: str) -> Sequence[tuple]:
+  def rows(self, sql: str, timeout_s: float | None = None) -> Sequence[tuple]:
     """The rows of a query, at most `max_rows` of them. Raises QueryFailed."""
-    if self._connection is None:
-      result = self._database.execute(sql, timeout_s=self._timeout_s, max_rows=self._max_rows)
-      if result.status != "ok":
-        raise QueryFailed(result.status, result.message)
-      return result.rows
-    self._deadline = time.perf_counter() + self._timeout_s
+    timeout_s = timeout_s or self._timeout_s
+    if self._engine != "sqlite":
+      return self._rows_elsewhere(sql, timeout_s)
+    self._deadline = time.perf_counter() + timeout_s
     try:
       return self._connection.execute(sql).fetchmany(self._max_rows)
     except sqlite3.OperationalError as error:
       if "decode to UTF-8" in str(error):
         # Text that is not UTF-8 is rare, and reading all text leniently is slow: only once it has been met.
         self._connection.text_factory = lambda text: text.decode(errors="ignore")
-        return self.rows(sql)
+        return self.rows(sql, timeout_s)
       raise QueryFailed("timeout" if "interrupted" in str(error) else "error", str(error)) from error
     except sqlite3.Error as error:
       raise QueryFailed("error", str(error)) from error
+
+  def _rows_elsewhere(self, sql: str, timeout_s: float) -> Sequence[tuple]:
+    """Runs a query of DuckDB or PostgreSQL, which another thread stops when its time is over."""
+    stop = self._connection.interrupt if self._engine == "duckdb" else self._connection.cancel
+    late = threading.Event()
+    timer = threading.Timer(timeout_s, lambda: (late.set(), stop()))
+    timer.start()
+    try:
+      return self._connection.cursor().execute(sql).fetchmany(self._max_rows)
+    except self._errors as error:
+      raise QueryFailed("timeout" if late.is_set() else "error", str(error)) from error
+    finally:
+      timer.cancel()
+      if self._engine == "postgresql":
+        self._connection.rollback()

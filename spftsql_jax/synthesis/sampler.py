@@ -14,10 +14,8 @@ import random
 import re
 from collections.abc import Callable, Iterator
 
-import sqlglot
-
 from spftsql_jax.databases.schema import Schema
-from spftsql_jax.synthesis import joins, literals, notation, roles
+from spftsql_jax.synthesis import dialects, joins, literals, notation, roles
 from spftsql_jax.synthesis.literals import CannotFill
 from spftsql_jax.synthesis.stored import StoredValues
 
@@ -374,9 +372,7 @@ class _Rendering:
 
   def text(self, segments: tuple[object, ...]) -> str:
     """A query of these segments in the schema's dialect."""
-    sql = self._render(segments)
-    dialect = self._filler.schema.dialect
-    return sql if dialect == "sqlite" else sqlglot.transpile(sql, read="sqlite", write=dialect)[0]
+    return dialects.to_dialect(self._render(segments), self._filler.schema.dialect)
 
   def _shorter_joins(self) -> Iterator[str]:
     """The query without a table at the end of a join of which it names no column."""

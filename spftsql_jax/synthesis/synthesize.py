@@ -32,6 +32,7 @@ _BLOCK = 64  # Attempts given to a worker at once.
 _FILLS = 8  # Tries to fill and pass with one template before the attempt is given up.
 # Attempts in a row without a new example after which a database is taken to have no more to give.
 _PATIENCE = 1_000
+_READING_S = 60.0  # For reading the first rows of a table.
 _GOLDEN = (5**0.5 - 1) / 2
 DEFAULT_LIMITS = filters.Limits()
 
@@ -233,6 +234,7 @@ class _pool:
 def _prepare(task: _Task, folder: str, count: int) -> _Task:
   """Makes a database's neighbouring instances; reads its schema first, so that what cannot be read is found out early."""
   if engines.engine_of(task.location) != "sqlite":
+    # Instances can only be made of SQLite files; elsewhere the original alone judges.
     read_schema(task.location)
     return task
   paths = make_instances(task.location, folder, count, task.seed) if count else []
@@ -251,7 +253,11 @@ class _Opened:
     self.schema = read_schema(task.location)
     self.original = Runner(task.location)
     self.neighbours = [Runner(path) for path in task.instances]
-    self.filler = sampler.Filler(self.schema, StoredValues.read(self.original.rows, self.schema))
+    try:
+      stored = StoredValues.read(lambda sql: self.original.rows(sql, timeout_s=_READING_S), self.schema)
+    except QueryFailed as error:
+      raise engines.DatabaseError(f"{task.location}: its values cannot be read: {error}") from error
+    self.filler = sampler.Filler(self.schema, StoredValues(stored.tables, self.original.rows))
     # Queries that this worker has handed over already, and their questions: one that has had its wordings is a duplicate for
     # sure when a later attempt makes it again.
     self.made: dict[str, set[str]] = collections.defaultdict(set)
