@@ -1,0 +1,124 @@
+"""Hugging Face model folders to a model base, and versions of a model base to Hugging Face folders.
+
+python experiments/convert_hf.py --hf_model=DIR --output=DIR
+    writes OUTPUT/model_base with the version "base", and OUTPUT/start with the model's config and tokenizer.
+python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR
+    DIR is a run's folder (or what the command above wrote). Writes safetensors, config, generation config and tokenizer that
+    transformers loads; adapters are merged. Without VERSION: the best on the selection split, or the newest without scores.
+python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR --peft
+    writes the version's LoRA adapter as peft loads it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from absl import flags, logging
+from launch import InputError, launch
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("hf_model", None, "Hugging Face model folder to read.")
+flags.DEFINE_string("checkpoint", None, "Run folder, with :VERSION behind it for another version than the best.")
+flags.DEFINE_string("output", None, "Folder to write.", required=True)
+flags.DEFINE_boolean("peft", False, "Write the adapter alone instead of merged weights.")
+flags.DEFINE_string("dtype", None, "dtype of the weights written (float32, bfloat16, float16); by default they keep theirs.")
+flags.DEFINE_float("lora_alpha", None, "alpha the adapter was trained with; by default 2 * rank, as runs have it.")
+
+
+def main() -> None:
+  logging.set_verbosity(logging.ERROR)  # Orbax tells of every step of every file
+  if (FLAGS.hf_model is None) == (FLAGS.checkpoint is None):
+    raise InputError("give one of --hf_model and --checkpoint")
+  if FLAGS.dtype not in (None, "float32", "bfloat16", "float16"):
+    raise InputError(f"--dtype={FLAGS.dtype} is none of float32, bfloat16, float16")
+  if FLAGS.hf_model is not None:
+    if FLAGS.peft:
+      raise InputError("--peft goes with --checkpoint")
+    to_model_base(Path(FLAGS.hf_model), Path(FLAGS.output))
+  else:
+    from_model_base(FLAGS.checkpoint, Path(FLAGS.output))
+
+
+def to_model_base(source: Path, output: Path) -> None:
+  """Writes the weights of a Hugging Face folder as the version "base" of a new model base."""
+  import json
+
+  from spftsql_jax.models import hf
+  from spftsql_jax.pipeline.model_base import Lineage, ModelBase
+
+  base = ModelBase(output / "model_base")
+  if "base" in base.versions():
+    raise InputError(f"{output} holds a model base with a version 'base' already; choose another --output")
+  model, params = hf.load_hf(source, FLAGS.dtype)
+  start = output / "start"
+  start.mkdir(parents=True, exist_ok=True)
+  (start / "config.json").write_text(json.dumps(model.config.to_hf(), indent=2) + "\n")
+  copied = hf.copy_tokenizer(source, start)
+  base.add("base", params, Lineage("base", base_model=source.resolve().name))
+  print(f"{output}: version base of {source}{'' if copied else ' (no tokenizer files there)'}")
+
+
+def from_model_base(checkpoint: str, output: Path) -> None:
+  """Writes a version as a Hugging Face folder, or its adapter."""
+  from spftsql_jax.models import LoraConfig, ModelConfig, hf, load_hf, merge
+  from spftsql_jax.models.lora import MODULES
+
+  folder, version = split_checkpoint(checkpoint)
+  base, version = find_version(folder, version)
+  start = find_start(folder, base.lineage(version).base_model)
+  tree = base.load(version)
+  config = ModelConfig.from_hf(start)
+  if "embedding" in tree:
+    if FLAGS.peft:
+      raise InputError(f"version {version} of {folder} holds all params, no adapter; leave --peft out")
+    hf.save_hf(output, config, tree, start, dtype=FLAGS.dtype)
+  else:
+    modules = tuple(name for name, part in MODULES.items() if name in tree["layers"].get(part, {}))
+    rank = tree["layers"][MODULES[modules[0]]][modules[0]]["a"].shape[-1]
+    lora = LoraConfig(rank, FLAGS.lora_alpha or 2.0 * rank, modules)
+    if FLAGS.peft:
+      hf.save_adapter(output, config, lora, tree, base_model=str(start))
+    else:
+      model, params = load_hf(start, None)
+      hf.save_hf(output, model.config, merge(params, tree, lora), start, dtype=FLAGS.dtype)
+  print(f"{output}: version {version} of {folder}")
+
+
+def split_checkpoint(checkpoint: str) -> tuple[Path, str | None]:
+  """(folder, version or None) of DIR[:VERSION]; a folder whose name has a colon is taken as it stands."""
+  folder, colon, version = checkpoint.rpartition(":")
+  if colon and not Path(checkpoint).is_dir():
+    return Path(folder), version
+  return Path(checkpoint), None
+
+
+def find_version(folder: Path, version: str | None) -> tuple[Any, str]:
+  """The model base of a run folder (or the folder itself), and the version asked for, or the best."""
+  from spftsql_jax.pipeline.model_base import ModelBase
+
+  directory = folder / "model_base" if (folder / "model_base").is_dir() else folder
+  base = ModelBase(directory)
+  versions = base.versions()
+  if not versions:
+    raise InputError(f"{folder} holds no model base")
+  if version is None:
+    scored = [v for v in versions if base.score(v, "selection") is not None]
+    return base, base.best("selection", scored) if scored else versions[-1]
+  if version not in versions:
+    raise InputError(f"{folder}: no version {version!r}; there are {', '.join(versions)}")
+  return base, version
+
+
+def find_start(folder: Path, base_model: str) -> Path:
+  """The Hugging Face folder with config and tokenizer that a run started from."""
+  for candidate in (folder / "start", folder.parent / "start", Path(base_model or ".")):
+    if (candidate / "config.json").is_file():
+      return candidate
+  raise InputError(
+    f"{folder}: neither {folder / 'start'} nor {base_model!r} holds the config.json of the model it started from"
+  )
+
+
+if __name__ == "__main__":
+  launch(main)
