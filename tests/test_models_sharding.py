@@ -1,0 +1,74 @@
+"""The mesh and the shardings it gives to params and adapters; on eight CPU devices, the same logits as on one."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import AbstractMesh, AxisType, PartitionSpec
+
+from spftsql_jax.models import LoraConfig, ModelConfig
+from spftsql_jax.models.sharding import MESH_AXES, lora_shardings, make_mesh, param_shardings
+
+CONFIG = ModelConfig("qwen2", 63, 32, 48, 2, 4, 1, 8, attention_bias=True)
+
+
+def test_the_default_mesh_has_all_devices_on_data():
+  mesh = make_mesh()
+  assert dict(mesh.shape) == {"data": len(jax.devices()), "fsdp": 1, "tensor": 1}
+
+
+@pytest.mark.parametrize("spec", ["data:3,fsdp:5", "rows:1", "data:1,data:1", "data", "data:x", "data:-1,fsdp:-1", "data:0"])
+def test_meshes_that_do_not_fit_are_refused(spec):
+  with pytest.raises(ValueError, match="mesh"):
+    make_mesh(spec)
+
+
+def test_axes_follow_the_rules_and_what_does_not_divide_is_replicated():
+  mesh = AbstractMesh((1, 4, 2), MESH_AXES, axis_types=(AxisType.Auto,) * 3)
+  layers = param_shardings(CONFIG, mesh)["layers"]
+  assert layers["mlp"]["up"]["kernel"].spec == PartitionSpec(None, "fsdp", "tensor")
+  assert layers["attention"]["o"]["kernel"].spec == PartitionSpec(None, "tensor", "fsdp")
+  # One key-value head is not cut in two, an odd vocabulary neither.
+  assert layers["attention"]["k"]["kernel"].spec == PartitionSpec(None, "fsdp", None)
+  assert param_shardings(CONFIG, mesh)["embedding"].spec == PartitionSpec(None, "fsdp")
+  adapter = lora_shardings(CONFIG, LoraConfig(rank=4, modules=("up",)), mesh)["layers"]["mlp"]["up"]
+  assert adapter["a"].spec == PartitionSpec(None, "fsdp", None)
+  assert adapter["b"].spec == PartitionSpec(None, None, "tensor")
+
+
+_SHARDED_RUN = """
+import sys
+import jax, numpy as np
+from spftsql_jax.models import Decoder, load_hf, sharding
+mesh = sharding.make_mesh("data:2,fsdp:2,tensor:2")
+model, _ = load_hf(sys.argv[1])
+_, params = load_hf(sys.argv[1], shardings=sharding.param_shardings(model.config, mesh))
+kernel = params["layers"]["mlp"]["up"]["kernel"]
+assert kernel.addressable_shards[0].data.size * 4 == kernel.size
+tokens = jax.device_put(np.load(sys.argv[2]), sharding.batch_sharding(mesh))
+with sharding.use_mesh(mesh):
+  np.save(sys.argv[3], jax.jit(model.apply)({"params": params}, tokens))
+"""
+
+
+def test_weights_loaded_to_eight_devices_give_the_logits_of_one(tmp_path):
+  sys.path.insert(0, str(pathlib.Path(__file__).parent))
+  import hf_checkpoints as checkpoints
+
+  from spftsql_jax.models import load_hf, next_token_logits
+
+  config = checkpoints.hf_config("qwen2") | {"num_hidden_layers": 1}
+  folder = checkpoints.write_checkpoint(tmp_path / "hf", config, checkpoints.random_tensors(config))
+  tokens = checkpoints.random_tokens((4, 9))
+  np.save(tmp_path / "tokens.npy", tokens)
+  environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+  command = [sys.executable, "-c", _SHARDED_RUN, str(folder), str(tmp_path / "tokens.npy"), str(tmp_path / "logits.npy")]
+  subprocess.run(command, env=environment, check=True, cwd=pathlib.Path(__file__).parents[1], timeout=300)
+  expected = next_token_logits(*load_hf(folder), tokens)
+  np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected, atol=1e-5)
