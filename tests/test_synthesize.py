@@ -91,7 +91,7 @@ def test_failed_templates_weigh_more_up_to_the_cap():
 
 def run_script(*arguments: str) -> subprocess.CompletedProcess:
   script = REPOSITORY / "experiments" / "synthesize.py"
-  return subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, timeout=120, check=False)
+  return subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, timeout=400, check=False)
 
 
 def test_launch_script_writes_json_lines_and_a_summary(folder, tmp_path):

@@ -218,7 +218,8 @@ class _pool:
   def __exit__(self, kind: object, *unused: object) -> None:
     if self._executor is not None:
       self._executor.shutdown(wait=kind is None, cancel_futures=True)
-    _OPEN.clear()
+    while _OPEN:
+      _OPEN.popitem()[1].close()
 
   def submit(self, function: Callable, *arguments: object) -> Callable[[], object]:
     """Starts a job; what is returned waits for its result."""
