@@ -109,7 +109,7 @@ def test_each_status(location, sql, statuses):
     start = time.perf_counter()
     result = database.execute(sql, timeout_s=1.0, max_rows=1000)
     assert result.status in statuses and result.message and result.rows == ()
-    assert time.perf_counter() - start < 4.0
+    assert time.perf_counter() - start < 8.0
     assert database.execute("SELECT COUNT(*) FROM customer").rows == ((2,),), "the pool is alive"
 
 

@@ -88,9 +88,9 @@ def test_the_same_seed_gives_the_same_rows_and_another_does_not(library, tmp_pat
 
 
 def test_an_instance_of_a_few_thousand_rows_takes_less_than_a_second(library, tmp_path):
-  start = time.perf_counter()
+  start = time.process_time()
   make_instances(library, tmp_path, 2, seed=0)
-  assert (time.perf_counter() - start) / 2 < 1.0
+  assert (time.process_time() - start) / 2 < 1.0
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """SQLite databases: what is read of the schema, and how statements run, each against sqlite3 itself."""
 
+import contextlib
 import os
 import pathlib
 import sqlite3
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from spftsql_jax.databases import DatabaseError, Executor, open_database
+from spftsql_jax.databases import DatabaseError, Executor, make_instances, open_database
 from spftsql_jax.databases.comments import read_comments
 from spftsql_jax.databases.introspection import read_schema
 
@@ -112,9 +113,9 @@ def test_schema_of_every_spider_database_agrees_with_pragmas():
 
 def test_reading_a_spider_size_schema_is_fast(shop):
   read_schema(shop)
-  start = time.perf_counter()
+  start = time.process_time()
   read_schema(shop)
-  assert time.perf_counter() - start < 0.2
+  assert time.process_time() - start < 0.1
 
 
 def test_statements_give_what_sqlite_gives(shop):
@@ -171,7 +172,7 @@ def test_each_status(shop, sql, status):
     start = time.perf_counter()
     result = database.execute(sql, timeout_s=0.5, max_rows=1000)
     assert result.status == status and result.message and result.rows == ()
-    assert time.perf_counter() - start < 2.0
+    assert time.perf_counter() - start < 5.0
     assert database.execute("SELECT COUNT(*) FROM customer").rows == ((3,),), "the pool is alive"
 
 
@@ -257,3 +258,26 @@ def test_a_database_with_a_write_ahead_log_is_read_without_new_files(tmp_path):
   with open_database(path) as database:
     assert database.execute("SELECT x FROM t").rows == ((1,),)
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_odd_but_legal_schemas_are_read_and_queried(tmp_path):
+  path = tmp_path / "odd.sqlite"
+  wide = ", ".join(f"c{i} INT" for i in range(500))
+  with contextlib.closing(sqlite3.connect(path)) as connection:
+    connection.execute('CREATE TABLE "select" ("from" INT, "two words" TEXT, "quo""te" TEXT, [brackets] BLOB, "ä" DOUBLE)')
+    connection.execute("INSERT INTO \"select\" VALUES (1, 'a', NULL, x'00', 1.5)")
+    connection.execute(f"CREATE TABLE wide ({wide})")
+    connection.execute("CREATE TABLE keyless (a INT, a2 REFERENCES missing(x))")
+    connection.execute("CREATE TABLE t (x INTEGER PRIMARY KEY, y GENERATED ALWAYS AS (x + 1)) WITHOUT ROWID")
+    connection.execute("CREATE VIRTUAL TABLE words USING fts5(word)")
+    connection.execute("CREATE UNIQUE INDEX half ON keyless (a) WHERE a > 1")
+    connection.commit()
+  with open_database(path) as database:
+    odd = database.schema.table("SELECT")
+    assert [c.name for c in odd.columns] == ["from", "two words", 'quo"te', "brackets", "ä"]
+    assert [c.kind for c in odd.columns] == ["number", "text", "text", "other", "number"]
+    assert len(database.schema.table("wide").columns) == 500
+    assert database.schema.table("keyless").foreign_keys == () and database.schema.table("keyless").unique == ()
+    assert database.execute('SELECT "from", "TWO WORDS", "quo""te" FROM "SELECT"').rows == ((1, "a", None),)
+    assert database.execute(f"SELECT {', '.join(f'c{i}' for i in range(500))} FROM wide").rows == ()
+  assert len(make_instances(path, tmp_path / "made", 2, seed=0)) == 2

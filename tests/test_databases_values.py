@@ -68,9 +68,9 @@ def test_a_question_takes_milliseconds_with_many_values():
   words = ["".join(rng.choices("abcdefghij", k=6)) for _ in range(5000)]
   values = [("t", f"c{i % 9}", f"street {' '.join(rng.choices(words, k=2))} {i}") for i in range(100_000)]
   index = ValueIndex(values)
-  start = time.perf_counter()
+  start = time.process_time()
   found = index.search(f"Which people live in {values[777][2]}?")
-  assert time.perf_counter() - start < 0.2
+  assert time.process_time() - start < 0.2
   assert found[0].value == values[777][2]
 
 

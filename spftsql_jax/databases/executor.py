@@ -110,7 +110,7 @@ class Executor:
     identities: dict[str, tuple] = {}
     answers: dict[tuple, Result] = {}
     waiting: dict[tuple, tuple] = {}  # cache key -> job for the worker
-    keys = []
+    keys: list[tuple] = []
     for location, sql in jobs:
       location = os.fspath(location)
       if location not in identities:
@@ -230,6 +230,8 @@ class _Worker:
       start_new_session=True,
       cwd="/",
     )
+    assert self._process.stdin is not None and self._process.stdout is not None
+    self._writer = self._process.stdin
     self.reader = self._process.stdout
     os.set_blocking(self.reader.fileno(), False)
     self._buffer = bytearray()
@@ -252,7 +254,7 @@ class _Worker:
     try:
       # A worker reads a whole batch before it answers, so this cannot block for long.
       view = memoryview(data)
-      descriptor = self._process.stdin.fileno()
+      descriptor = self._writer.fileno()
       while view:
         view = view[os.write(descriptor, view) :]
     except OSError:
@@ -315,7 +317,7 @@ class _Worker:
     """Ends the process, which holds nothing that is worth saving, and closes the pipes."""
     if self._process.poll() is None:
       self._process.kill()
-    for pipe in (self._process.stdin, self._process.stdout):
+    for pipe in (self._writer, self.reader):
       try:
         pipe.close()
       except OSError:

@@ -85,9 +85,12 @@ def make_instances(
       "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' "
       "ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid"
     ).fetchall()
+    # The tables behind a virtual table come with it.
+    hidden = sqlite.hidden_tables(connection)
+    definitions = [entry for entry in definitions if entry[1] not in hidden]
   finally:
     connection.close()
-  wanted = literals.literals_by_column(queries)
+  wanted = literals.literals_by_query(queries)
   os.makedirs(output_dir, exist_ok=True)
   paths = []
   for i in range(count):
@@ -134,11 +137,11 @@ def _drop_orphans(connection: sqlite3.Connection) -> None:
     except sqlite3.OperationalError:
       # Some declared key refers to columns that are not unique, which SQLite cannot check.
       return
-    orphans = {(table, rowid) for table, rowid, *_ in orphans if rowid is not None}
-    if not orphans:
+    found = {(table, rowid) for table, rowid, *_ in orphans if rowid is not None}
+    if not found:
       return
-    for table in {table for table, _ in orphans}:
-      rowids = [(rowid,) for name, rowid in orphans if name == table]
+    for table in sorted({table for table, _ in found}):
+      rowids = [(rowid,) for name, rowid in found if name == table]
       (count,) = connection.execute(f"SELECT COUNT(*) FROM {quote(table)}").fetchone()
       # A key that the original breaks throughout stays broken: an empty table would tell nothing.
       if len(rowids) < count:
@@ -166,7 +169,7 @@ class _Instance:
   """Draws the rows of one instance, tables that others refer to first."""
 
   def __init__(
-    self, schema: Schema, stored: dict[str, list[list]], wanted: dict[str, list], profile: _Profile, rng: random.Random
+    self, schema: Schema, stored: dict[str, list[list]], wanted: list[dict[str, list]], profile: _Profile, rng: random.Random
   ):
     self._schema = schema
     self._stored = stored
@@ -201,6 +204,7 @@ class _Instance:
     for column in table.columns:
       if column.name not in fixed:
         self._change_column(rows, positions[column.name], column, [row[positions[column.name]] for row in stored])
+    self._aim(rows, [(positions[column.name], column) for column in table.columns if column.name not in fixed])
     for key in table.foreign_keys:
       if key.referred_table in self._rows and key.referred_table != table.name:
         self._rewire(table, rows, key, profile.rewire)
@@ -209,15 +213,12 @@ class _Instance:
     return self._make_unique(table, rows, positions)
 
   def _change_column(self, rows: list[list], position: int, column: Column, pool: list) -> None:
-    """Swaps, jitters, empties and aims cells of a column that is no key."""
+    """Swaps, jitters and empties cells of a column that is no key."""
     rng, profile = self._rng, self._profile
     present = [value for value in pool if value is not None]
-    wanted = self._wanted.get(column.name.lower(), [])
     for row in rows:
       dice = rng.random()
-      if wanted and rng.random() < profile.literal:
-        row[position] = literals.near(rng.choice(wanted), column.kind, rng)
-      elif dice < profile.swap:
+      if dice < profile.swap:
         row[position] = rng.choice(pool)
       elif dice < profile.swap + profile.jitter and row[position] is not None:
         row[position] = _jitter(row[position], rng)
@@ -225,6 +226,19 @@ class _Instance:
         row[position] = None
       elif not column.nullable and row[position] is None and present:
         row[position] = rng.choice(present)
+
+  def _aim(self, rows: list[list], columns: list[tuple[int, Column]]) -> None:
+    """Puts values at and beside the literals of one query into one row, so that all its conditions have a chance to meet."""
+    targets = []
+    for query in self._wanted:
+      hit = [(position, column, query[column.name.lower()]) for position, column in columns if column.name.lower() in query]
+      if hit:
+        targets.append(hit)
+    for row in rows if targets else ():
+      if self._rng.random() < self._profile.literal:
+        for position, column, values in self._rng.choice(targets):
+          if self._rng.random() < 0.9:
+            row[position] = literals.near(self._rng.choice(values), column.kind, self._rng)
 
   def _rewire(self, table: Table, rows: list[list], key: ForeignKey, share: float) -> None:
     """Lets the foreign key of each row refer to a row that is there; `share` of them to one drawn anew."""

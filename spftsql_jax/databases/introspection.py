@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy
 from sqlalchemy.engine import reflection
@@ -53,7 +54,8 @@ def read_schema(location: str) -> Schema:
 
 
 def _read_tables(inspector: reflection.Inspector, connection, module) -> tuple[Table, ...]:
-  names = [(name, False) for name in inspector.get_table_names() if not name.startswith("sqlite_")]
+  hidden = module.hidden_tables(connection)
+  names = [(name, False) for name in inspector.get_table_names() if name not in hidden]
   names += [(name, True) for name in inspector.get_view_names()]
   lowered = {name.lower(): name for name, _ in names}
   tables = []
@@ -71,7 +73,11 @@ def _read_tables(inspector: reflection.Inspector, connection, module) -> tuple[T
 def _read_table(inspector: reflection.Inspector, connection, module, name: str, is_view: bool) -> Table:
   declared = inspector.get_columns(name)
   types = module.declared_types(connection, name)
-  primary_key, foreign_keys, unique, comment, column_comments = (), (), (), "", {}
+  primary_key: tuple[str, ...] = ()
+  foreign_keys: tuple[ForeignKey, ...] = ()
+  unique: tuple[tuple[str, ...], ...] = ()
+  comment = ""
+  column_comments: dict[str, str] = {}
   if not is_view:
     primary_key = tuple(inspector.get_pk_constraint(name).get("constrained_columns") or ())
     foreign_keys = tuple(
@@ -98,12 +104,12 @@ def _read_table(inspector: reflection.Inspector, connection, module, name: str, 
 
 
 def _unique_sets(inspector: reflection.Inspector, name: str, primary_key: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-  sets = [tuple(constraint["column_names"]) for constraint in inspector.get_unique_constraints(name)]
+  sets = [tuple(map(str, constraint["column_names"])) for constraint in inspector.get_unique_constraints(name)]
   for index in inspector.get_indexes(name):
     # An index over an expression, or over some rows only, does not make a column unique.
     partial = any(key.endswith("_where") and value is not None for key, value in index.get("dialect_options", {}).items())
     if index.get("unique") and None not in index["column_names"] and not partial:
-      sets.append(tuple(index["column_names"]))
+      sets.append(tuple(map(str, index["column_names"])))
   return tuple(dict.fromkeys(columns for columns in sets if columns and columns != primary_key))
 
 
@@ -145,7 +151,7 @@ def _hashable(value: object) -> object:
 
 
 def _make_column(
-  declared: dict, declared_type: str | None, column_comments: dict, stored: tuple, distinct_count: int
+  declared: Mapping[str, Any], declared_type: str | None, column_comments: dict, stored: tuple, distinct_count: int
 ) -> Column:
   name = declared["name"]
   type_text = declared_type if declared_type is not None else str(declared["type"])
@@ -221,9 +227,9 @@ def _resolve_keys(table: Table, tables: dict[str, str], columns: dict[str, dict[
     target = tables.get((key.referred_table or "").lower())
     if target is None or target not in columns:
       continue
-    own = tuple(columns[table.name].get(name.lower()) for name in key.columns)
-    referred = tuple(columns[target].get(name.lower()) for name in key.referred_columns)
-    if own and len(own) == len(referred) and None not in own and None not in referred:
+    own = tuple(columns[table.name].get(name.lower(), "") for name in key.columns)
+    referred = tuple(columns[target].get(name.lower(), "") for name in key.referred_columns)
+    if own and len(own) == len(referred) and all(own) and all(referred):
       resolved.append(ForeignKey(own, target, referred))
   return Table(
     table.name,

@@ -15,13 +15,14 @@ from spftsql_jax.databases.schema import Kind
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Like, exp.ILike, exp.Between, exp.In)
 
 
-def literals_by_column(queries: Iterable[str]) -> dict[str, list]:
-  """Literals by the lower-case name of the column they are compared with, in a stable order; unparsable queries give none.
+def literals_by_query(queries: Iterable[str]) -> list[dict[str, list]]:
+  """For each query the literals by the lower-case name of the column they are compared with; what cannot be parsed gives none.
 
   In SQLite "x" may be a string: a quoted name that is compared with a column counts as one too.
   """
-  found: dict[str, dict] = {}
-  for sql in queries:
+  found = []
+  for sql in dict.fromkeys(queries):
+    columns: dict[str, list] = {}
     try:
       trees = sqlglot.parse(sql, read="sqlite")
     except sqlglot.errors.SqlglotError:
@@ -34,9 +35,12 @@ def literals_by_column(queries: Iterable[str]) -> dict[str, list]:
         parts = [node.args.get(name) for name in ("expression", "low", "high")] + list(node.args.get("expressions") or ())
         for part in parts:
           value = _literal(part)
-          if value is not None:
-            found.setdefault(column.name.lower(), {})[value] = None
-  return {column: list(values) for column, values in found.items()}
+          if value is not None and value not in columns.setdefault(column.name.lower(), []):
+            columns[column.name.lower()].append(value)
+    columns = {name: values for name, values in columns.items() if values}
+    if columns:
+      found.append(columns)
+  return found
 
 
 def _literal(node: exp.Expression | None) -> object:
@@ -76,8 +80,9 @@ def near(literal: object, kind: Kind, rng: random.Random) -> object:
       text = literal.replace("%", fill).replace("_", "e")
       return rng.choice((text, text, "b" + text, text + "b", text.upper()))
     return rng.choice((literal, literal, literal, literal.upper(), literal.lower(), literal + "s", literal[:-1]))
+  value: object = literal
   if isinstance(literal, int):
     value = literal + rng.choice((-1, 0, 0, 1))
-  else:
+  elif isinstance(literal, float):
     value = literal + rng.choice((-0.01, 0.0, 0.0, 0.01))
   return str(value) if kind == "text" else value

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 # Longer statements are not written by people, and parsers take seconds for them.
 MAX_SQL_BYTES = 100_000
@@ -38,14 +39,12 @@ _SUSPICIOUS = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|INTO)\b", re.IGNORECA
 def tokens(sql: str, keep_space: bool = False) -> Iterator[tuple[str, str]]:
   """Yields (kind, text); kind is string, quoted, dollar, word, number, other, and space (comments too) with `keep_space`."""
   for match in _TOKEN.finditer(sql):
-    kind = match.lastgroup
-    if kind == "tag":
-      kind = "dollar"
+    kind = match.lastgroup or "other"
     if keep_space or kind != "space":
       yield kind, match.group()
 
 
-def refusal(sql: str) -> tuple[str, str] | None:
+def refusal(sql: str) -> tuple[Literal["refused", "resource"], str] | None:
   """Why `sql` is not run: (status, reason) with status "refused" or "resource", or None where it reads as one SELECT.
 
   A trailing semicolon is allowed; a second statement, a statement that does not begin with SELECT or WITH, and one with a

@@ -17,6 +17,7 @@ import struct
 import sys
 import time
 from collections import OrderedDict
+from typing import Any
 
 from spftsql_jax.databases.engines import DatabaseError, engine_module, engine_of
 
@@ -46,7 +47,7 @@ def unpack_rows(pieces: list[bytes]) -> tuple[tuple, ...]:
   return tuple(rows)
 
 
-def frame(value: object) -> bytes:
+def frame(value: tuple | list | str) -> bytes:
   """`value` with its length in front."""
   payload = marshal.dumps(value)
   return _HEADER.pack(len(payload)) + payload
@@ -73,7 +74,7 @@ class _Connections:
   def __init__(self, memory_bytes: int):
     self._memory_bytes = memory_bytes
     self._limited = False
-    self._open: OrderedDict[str, tuple[tuple, object]] = OrderedDict()
+    self._open: OrderedDict[str, tuple[tuple, Any]] = OrderedDict()
 
   def get(self, location: str, identity: tuple):
     entry = self._open.get(location)

@@ -100,9 +100,10 @@ def score_predictions(
     texts = [executed_texts(gold, predicted, comparison, keep_distinct) for gold, predicted in queries[start : start + _CHUNK]]
     places = locations[start : start + _CHUNK]
     # Of texts that differ in white space and the case of words only, one is run for all.
-    keys = [tuple(map(statements.same_text_key, pair)) for pair in texts]
+    keys = [(statements.same_text_key(gold), statements.same_text_key(predicted)) for gold, predicted in texts]
     runs = [
-      tuple(chosen.setdefault(key, text) for key, text in zip(*both, strict=True)) for both in zip(keys, texts, strict=True)
+      (chosen.setdefault(gold_key, gold), chosen.setdefault(predicted_key, predicted))
+      for (gold_key, predicted_key), (gold, predicted) in zip(keys, texts, strict=True)
     ]
     first = [(place[0], text) for place, pair in zip(places, runs, strict=True) for text in pair]
     results = executor.execute_many(first, timeout_s, MAX_ROWS, MAX_BYTES)

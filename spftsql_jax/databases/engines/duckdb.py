@@ -193,6 +193,12 @@ def inspector(connection: duckdb.DuckDBPyConnection) -> Inspector:
   return Inspector(connection)
 
 
+def hidden_tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+  """None: what the engine keeps for itself is not listed."""
+  del connection
+  return set()
+
+
 def declared_types(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
   """Nothing to add: the inspector gives the types as declared."""
   del connection, table

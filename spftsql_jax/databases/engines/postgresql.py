@@ -150,6 +150,12 @@ def inspector(connection: psycopg.Connection):
   )
 
 
+def hidden_tables(connection: psycopg.Connection) -> set[str]:
+  """None: what the engine keeps for itself is not listed."""
+  del connection
+  return set()
+
+
 def declared_types(connection: psycopg.Connection, table: str) -> dict[str, str]:
   """Nothing to add: SQLAlchemy knows the server's types."""
   del connection, table
