@@ -328,6 +328,8 @@ class _Rewriting:
     if suffix and at is not scope.parent:
       raise UnsupportedTemplate("a reference to a query two levels up")
     table = at.sources[alias]
+    if table is None:
+      raise UnsupportedTemplate("a column of a derived table named with its alias")
     at.mentioned.add(alias)
     qualifier = exp.to_identifier(at.letters[alias] + suffix)
     if isinstance(column.this, exp.Star):
