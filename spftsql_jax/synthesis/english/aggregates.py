@@ -35,7 +35,7 @@ class Aggregates(Superlatives):
     head = self._aggregate_head(query, items)
     spoken = {a for i in items for a in self._aliases(query, i)}
     plan = self.plan(query, head, spoken)
-    before, self.existential = self.existential, True
+    before, self.existential = self.existential, any(i.find(exp.Distinct) for i in items)
     clauses = self.clauses(query, plan, head, None)
     self.existential = before
     noun, person = self.noun(query, head), self.person(query, head)

@@ -113,7 +113,9 @@ class Combinations(GroupQuestions):
     who = "who" if person else "that"
     columns = self._columns(left, head, first, self.plan(left, head, set()))
     natural = len(columns) == 1 and columns[0].natural
-    named = any(c.natural for c in columns) or any(self._is_key(c.ref) for c in columns if c.ref is not None)
+    named = any(
+      c.ref is not None and (c.natural or self._is_key(c.ref) or "name" in self.column_name(c.ref).tags) for c in columns
+    )
     listed = join_words([c.noun.plural for c in columns])
     if not second or not all(c.verbs or c.having for c in first + second):
       return None

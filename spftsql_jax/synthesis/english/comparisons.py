@@ -44,9 +44,7 @@ class Comparisons(Phrases):
       return clause
     if style == "date" and (tags & {"plain"} or "date" in tags) and self.only_of_tag(ref, "date" if "date" in tags else "year"):
       clause.posts = (compared,)
-      clause.verbs = (
-        (f"are from {compared}" if False else f"have {article(noun)} {compared}", f"has {article(noun)} {compared}"),
-      )
+      clause.verbs = self.took_place(ref, noun, compared)
     amount = self.amount(operator, value)
     if "plain" in tags and kind == "number":
       for tag, (more, less) in wordings.THING_COMPARATIVES.items():
@@ -78,6 +76,16 @@ class Comparisons(Phrases):
       clause.having = ""
     return clause
 
+  def took_place(self, ref: Ref, noun: str, when: str) -> tuple[tuple[str, str], ...]:
+    """The verb of a row that is itself an event, with its date: "took place in 2020", "were made before March"."""
+    last = self.names.table(ref.table).nouns[0].singular.split()[-1]
+    dated = (f"have {article(noun)} {when}", f"has {article(noun)} {when}")
+    if last in wordings.MEETINGS | wordings.EVENTS | wordings.SHOWS:
+      return ((f"took place {when}", f"took place {when}"), (f"were held {when}", f"was held {when}"), dated)
+    if last in wordings.DEEDS and wordings.DEEDS[last][0] == "made" or last in ("order", "loan", "complaint", "claim"):
+      return ((f"were made {when}", f"was made {when}"), dated)
+    return (dated,)
+
   def between_clause(self, ref: Ref, noun: str, low: exp.Expression, high: exp.Expression, own: bool) -> Clause:
     a, b = self.value(low, ref.column, True), self.value(high, ref.column, True)
     span = pick(self.rng, ((f"between {a} and {b}", 8), (f"from {a} to {b}", 2)))
@@ -89,6 +97,7 @@ class Comparisons(Phrases):
       clause.having = f"{span} {noun.removeprefix('number of ')}"
     if own and self.style(ref) == "date" and self.only_of_tag(ref, "date" if "date" in name.tags else "year"):
       clause.posts = (span,)
+      clause.verbs = self.took_place(ref, noun, span)
     elif own and "age" in name.tags:
       clause.posts = (f"aged {span}", f"between the ages of {a} and {b}")
     elif own and noun in ("price", "cost"):
@@ -145,7 +154,7 @@ class Comparisons(Phrases):
   def null_clause(self, ref: Ref, noun: str, missing: bool, own: bool) -> Clause:
     """IS NULL and IS NOT NULL."""
     event = self.column_name(ref).event
-    if event and own:
+    if event in vocabulary.OPTIONAL_EVENTS and own:
       _, plural, singular = vocabulary.EVENTS_OF_COLUMNS[event]
       if plural.startswith("were "):
         done = (
@@ -303,6 +312,7 @@ class Comparisons(Phrases):
       clause.verbs = ((f"are from {value}", f"is from {value}"),)
     elif "date" in tags and self.only_of_tag(ref, "date"):
       clause.posts = (f"on {value}", f"dated {value}")
+      clause.verbs = self.took_place(ref, noun, f"on {value}")
     elif "age" in tags:
       clause.posts = (f"aged {value}", f"who are {value} years old", f"of age {value}")
       clause.verbs = ((f"are {value} years old", f"is {value} years old"),)

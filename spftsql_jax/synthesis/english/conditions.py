@@ -149,6 +149,7 @@ class Conditions(Nested):
       if own and self.column_name(ref).event:
         return self.happened(self.column_name(ref), clause, said)
       if own and self.only_of_tag(ref, "date"):
+        clause.verbs = self.took_place(ref, noun, said)
         clause.posts = (
           said,
           f"from {spoken}" if operator == "=" else said,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from spftsql_jax.synthesis.english import wordings
+from spftsql_jax.synthesis.english import vocabulary, wordings
 from spftsql_jax.synthesis.english.aggregates import Aggregates
 from spftsql_jax.synthesis.english.naming import Noun
 from spftsql_jax.synthesis.english.parts import (
@@ -87,7 +87,7 @@ class Listings(Aggregates):
     """ "the names and ages of ...": the columns returned, and the rows that they are of."""
     noun = noun or self.noun(query, head)
     person = self.person(query, head)
-    single = one or (superlative is not None and superlative.limit == 1)
+    single = (one and not query.distinct) or (superlative is not None and superlative.limit == 1)
     if superlative is not None:
       folded, clauses = fold_adjectives(noun, clauses)
       noun = folded
@@ -96,7 +96,11 @@ class Listings(Aggregates):
     else:
       entity_noun = noun
     entity = self.with_number(entity_noun, clauses, person, "singular" if single else "plural")
-    if single and not (one and superlative is None and self.maybe(0.0)) or superlative is not None or self.maybe(0.3):
+    known = self._named(query, plan, head, None) if single and superlative is None else None
+    if known is not None and self.maybe(0.25):
+      # "What is the salary of Ann Lee?": the name alone tells who is meant.
+      entity = known
+    elif single or superlative is not None or self.maybe(0.3):
       entity = f"the {entity}"
     elif self.maybe(0.25):
       entity = f"all {entity}" if not entity.startswith(("the ", "all ")) and self.maybe(0.6) else f"all the {entity}"
@@ -181,7 +185,9 @@ class Listings(Aggregates):
           ]
       elif len(columns) == 1 and columns[0].ref is not None:
         sentences += self._single_questions(query, columns[0], entity, person)
-      return Message(content, plural, tail=tail, sentences=tuple(sentences))
+      if superlative is None and entity[:1].isupper() and not entity.endswith("s") and self.maybe(0.4):
+        content = f"{entity}'s {singular_words}"
+      return Message(content, plural, tail=tail, sentences=() if tail else tuple(sentences))
     forms = [
       f"the {different}{plural_words} of {entity}",
       f"the {different}{plural_words} of {entity}",
@@ -212,6 +218,8 @@ class Listings(Aggregates):
         ]
         verb = self.rng.choice(("show", "give", "list", "return"))
         sentences += [f"For {self.rng.choice(('each', 'every'))} {each}, {verb} the {singular_words}."]
+    if distinct and superlative is None and len(columns) == 1 and own and columns[0].ref is not None:
+      sentences += self._kinds(columns[0], different, noun, entity, person, clauses)
     if superlative is not None and not natural and len(columns) == 1 and self.maybe(0.2):
       sentences += [f"What are the {different}{plural_words} of {entity}?"]
     if natural and not distinct and superlative is None and not clauses and not tail:
@@ -266,10 +274,36 @@ class Listings(Aggregates):
       sentences += [f"Who are the {self.modified(noun.plural, clauses, person, True)}?"]
     return sentences
 
-  def _single_questions(self, query: Query, column: Returned, entity: str, person: bool) -> list[str]:
-    """ "How old is the patient Ann?", "When ...?" are left to columns whose tags tell."""
+  def _kinds(self, column: Returned, different: str, noun: Noun, entity: str, person: bool, clauses: list[Clause]) -> list[str]:
+    """ "Which different cities do the patients live in?", "What different kinds of medicine are there?" """
     tags = self.column_name(column.ref).tags
+    words = f"{different}{column.noun.plural}"
+    if "place" in tags and "plain" in tags and column.noun.singular in ("city", "town", "country", "district", "state"):
+      verb = self.rng.choice(("come from", "live in")) if person else "come from"
+      found = [f"Which {words} do {entity} {verb}?", f"What {words} do {entity} {verb}?"] if person else []
+      return [*found, f"In which {words} are {entity} located?"] if not person else found
+    if tags & {"type"} and not clauses:
+      return [f"What {words} of {noun.plural} are there?", f"Which {words} of {noun.plural} exist?"]
+    return [f"What {words} are there for {entity}?", f"What {words} do {entity} have?"]
+
+  def _single_questions(self, query: Query, column: Returned, entity: str, person: bool) -> list[str]:
+    """Questions with a word of their own: "How old is the patient Ann?", "When was the doctor Bo hired?"."""
+    name = self.column_name(column.ref)
+    tags = name.tags
     word = column.noun.singular
+    if column.own and name.event and column.ref.column.kind == "date":
+      _, _, past = vocabulary.EVENTS_OF_COLUMNS[name.event]
+      base = {"opened": "open", "joined": "join", "started": "start", "ended": "end", "died": "die", "enrolled": "enroll"}
+      if past.startswith("was "):
+        return [
+          f"When was {entity} {name.event}?",
+          f"On what date was {entity} {name.event}?",
+          f"What is the {word} of {entity}?",
+        ]
+      if name.event in base:
+        return [f"When did {entity} {base[name.event]}?", f"On which date did {entity} {base[name.event]}?"]
+    if column.own and word in ("birth date", "date of birth", "birthday") and person:
+      return [f"When was {entity} born?", f"When was {entity} born?", f"What is the {word} of {entity}?"]
     sentences = [f"What is the {word} of {entity}?", f"What's the {word} of {entity}?", f"What {word} does {entity} have?"]
     if column.own and "plain" in tags:
       if "age" in tags:
@@ -281,6 +315,8 @@ class Listings(Aggregates):
       elif "height" in tags and person:
         sentences += [f"How tall is {entity}?"] * 2
       elif "place" in tags and word in ("city", "country", "state", "town"):
+        if person and word in ("city", "town"):
+          sentences += [f"Which {word} does {entity} live in?", f"In which {word} does {entity} live?"]
         sentences += [
           f"Which {word} is {entity} {'from' if person else 'in'}?",
           f"In which {word} is {entity}?" if not person else f"What {word} is {entity} from?",

@@ -264,15 +264,17 @@ def _column_name(column: Column, table: Table, table_name: TableName, lexicon: f
     tags = (tags | {"date" if column.kind == "date" else "year"}) - {"type", "name", "place"}
     what = "date" if column.kind == "date" else "year"
     stem = vocabulary.EVENTS_OF_COLUMNS[event][0]
-    full_nouns = [Noun(f"{stem} {what}", f"{stem} {what}s"), Noun(f"{what} of {stem}", f"{what}s of {stem}")]
-    short_nouns = full_nouns
+    if event in words:
+      full_nouns = [Noun(f"{stem} {what}", f"{stem} {what}s"), Noun(f"{what} of {stem}", f"{what}s of {stem}")]
+      short_nouns = full_nouns
   elif property_:
     word = property_.removeprefix("has ").removeprefix("can ")
     full_nouns = short_nouns = [Noun(f"{word} flag", f"{word} flags"), Noun(f"{word} status", f"{word} statuses")]
   elif words[-1] in vocabulary.UNITS and len(short_words) > 1 and column.kind == "number" and words[0] != "number":
     unit = vocabulary.UNIT_NAMES.get(words[-1], words[-1])
-    bare = " ".join(short_words[:-1])
-    tags = _tags(column, tuple(short_words[:-1]))
+    bare_words = short_words[:-2] if short_words[-2] == "in" and len(short_words) > 2 else short_words[:-1]
+    bare = " ".join(bare_words)
+    tags = _tags(column, tuple(bare_words))
     full_nouns = short_nouns = [Noun(f"{bare} in {unit}", f"{plural_of(bare)} in {unit}"), Noun(bare, plural_of(bare))]
   elif _counts(column, short_words):
     noun, single = short_words[-1], singular_of(short_words[-1])
@@ -331,10 +333,14 @@ def _named_by_comment(column: Column, own: set[str]) -> str:
 
 def _event(column: Column, words: list[str]) -> str:
   """The participle of a column called by what happened: "hired", "bought on", "date sold", "founded year"."""
-  rest = [w for w in words if w not in ("on", "at", "in", "date", "year", "datetime", "time")]
+  rest = [w for w in words if w not in ("on", "at", "in", "of", "date", "year", "datetime", "time")]
+  if words == ["birthday"] or words == ["birthdate"]:
+    rest = ["birth"]
+  if len(rest) == 1 and len(words) > 1 or rest == ["birth"]:
+    rest = [vocabulary.EVENT_STEMS.get(rest[0], rest[0])]
   if len(rest) != 1 or rest[0] not in vocabulary.EVENTS_OF_COLUMNS:
     return ""
-  years = bool(column.samples) and all(isinstance(v, int) and 1000 <= v <= 2100 for v in column.samples)
+  years = bool(column.samples) and all(isinstance(v, (int, float)) and 1000 <= v <= 2100 for v in column.samples)
   return rest[0] if column.kind == "date" or (column.kind == "number" and (years or "year" in words)) else ""
 
 
@@ -364,7 +370,7 @@ def _tags(column: Column, words: tuple[str, ...]) -> frozenset[str]:
   for tag, words_of_tag in vocabulary.ATTRIBUTE_TAGS.items():
     if last in words_of_tag or " ".join(words) in words_of_tag:
       tags.add(tag)
-  if "date" in tags and column.kind == "number":
+  if column.kind == "number" or (column.kind in ("text", "other") and last == "time"):
     tags.discard("date")
   if column.kind == "number":
     tags -= {"place", "name", "type"}

@@ -35,6 +35,9 @@ class Phrases(abc.ABC):
     self._column_nouns: dict[tuple[str, str], Noun] = {}
     self._synonym_rate = 0.22 if rng.random() < 0.6 else 0.0
     self._quote = "'" if rng.random() < 0.4 else '"'
+    # Amounts of money carry their unit in some questions, where the schema tells it.
+    chance = rng.random()
+    self._currency = chance if chance < 0.12 else 0.0
     self._bare = rng.random() < 0.62
     self._long_dates = rng.random() < 0.4
 
@@ -117,6 +120,10 @@ class Phrases(abc.ABC):
       raise UnsupportedQuery(f"the value {node.sql()}")
     text = node.this
     if not node.is_string:
+      if column is not None and self._currency and not date:
+        unit = next((u for u in ("dollars", "euros") if u in column.comment), "")
+        if unit:
+          return f"{text} {unit}" if self._currency > 0.06 else f"{'$' if unit == 'dollars' else '€'}{text}"
       if text.isdigit() and len(text) > 4 and self.maybe(0.12) and not (column is not None and "id" in column.name.lower()):
         return f"{int(text):,}"
       return text

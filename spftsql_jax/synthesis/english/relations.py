@@ -193,7 +193,7 @@ class Relations(Events):
     table = query.sources[alias]
     return join_words([self.names.column(table, table.column(c)).short[0].singular for c in columns])
 
-  def _named(self, query: Query, plan: Plan, alias: str, came_from: Edge) -> str | None:
+  def _named(self, query: Query, plan: Plan, alias: str, came_from: Edge | None) -> str | None:
     """The value of the natural name, where that is the only thing said of a row."""
     own = plan.own.get(alias, [])
     if (

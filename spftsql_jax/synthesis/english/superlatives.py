@@ -93,6 +93,12 @@ class Superlatives(Conditions):
       )
     verbs = ((f"have {phrase}{ties}", f"has {phrase}{ties}"),)
     posts = (f"with {phrase}{ties}", f"having {phrase}{ties}", f"with {phrase}{ties}")
+    does = {"salary": "earn", "pay": "earn", "wage": "earn", "price": "cost", "cost": "cost"}.get(noun) if own else None
+    if does and not ties and self.maybe(0.4):
+      most = "the most" if descending else "the least"
+      verbs, posts = ((f"{does} {most}", f"{does}s {most}"),), ()
+      predicate = f"{does}{'s' if limit == 1 else ''} {most}"
+      return Top(limit, number, "", [Clause("", "", "", verbs, posts)], predicate)
     if limit > 1:
       return Top(limit, number, "", [Clause("", "", "", verbs, posts)], f"have {phrase}{ties}")
     clause = Clause("", "", "", verbs, posts)

@@ -153,6 +153,17 @@ EVENTS_OF_COLUMNS = {
   "planted": ("planting", "were planted", "was planted"), "painted": ("painting", "were painted", "was painted"),
   "added": ("addition", "were added", "was added"),
 }  # fmt: skip
+# Columns "release date", "year of birth" tell of the same events; these stems are too general for it.
+VAGUE_STEMS = frozenset(
+  """visit report order update posting sending moving addition receipt booking admission registration election
+  appointment""".split()
+)
+# Events that may never happen: no date means that they did not, not that it is unknown when.
+OPTIONAL_EVENTS = frozenset(
+  """refunded returned paid shipped delivered sold cancelled closed completed discharged retired died settled approved published
+  released adopted launched received ended""".split()
+)
+EVENT_STEMS = {forms[0]: participle for participle, forms in EVENTS_OF_COLUMNS.items() if forms[0] not in VAGUE_STEMS}
 NOT_COUNTED = frozenset(
   """sales earnings profits savings points wages revenues losses details gross status address milliseconds bytes news goods
   taxes series fees costs charges""".split()

@@ -49,7 +49,7 @@ LESS_COUNT = (("fewer than", 7), ("less than", 6), ("under", 1))
 AT_LEAST_COUNT = (("at least", 9), ("no fewer than", 1), ("{0} or more", 5), ("a minimum of", 1))
 AT_MOST_COUNT = (("at most", 7), ("no more than", 4), ("up to", 1), ("{0} or fewer", 2))
 EXACTLY = (("exactly", 8), ("", 2), ("just", 1))
-AFTER = (("after", 10), ("later than", 3), ("more recent than", 1))
+AFTER = (("after", 10), ("later than", 3))
 BEFORE = (("before", 10), ("earlier than", 3), ("prior to", 1))
 SINCE = (("on or after", 5), ("since", 5), ("no earlier than", 2), ("from {0} on", 2), ("from {0} onwards", 1))
 UNTIL = (("on or before", 5), ("until", 2), ("no later than", 4), ("up to", 2))
@@ -173,6 +173,9 @@ MAKER_VERBS = {
 WORKS = frozenset(
   """song album track concert performance show record recording single painting artwork sculpture book article paper film
   movie photo video poem play musical episode invoice exhibition exhibit product item part shipment""".split()
+)
+SHOWS = frozenset(
+  "performance concert show exhibition race match game event competition party wedding election screening".split()
 )
 MEETINGS = frozenset("visit appointment consultation session lesson meeting interview checkup".split())
 WORKERS = frozenset(
