@@ -66,7 +66,7 @@ def _word(query: Query | SetQuery, schema: Schema, rng: random.Random) -> str:
 def _frame(message: Message, rng: random.Random) -> str:
   """Puts what is asked for into a sentence."""
   if message.sentences and rng.random() < message.sentence_rate:
-    return rng.choice(message.sentences)
+    return rng.choice(message.sentences).replace("the the ", "the ")
   content, lead, tail = message.content, message.lead, message.tail
   if message.after and lead and rng.random() < 0.5:
     content, lead = f"{content} {lead}", ""

@@ -57,7 +57,7 @@ class Comparisons(Phrases):
           clause.posts = (f"{more if operator == '>' else less} than {value}",)
           clause.verbs = ((f"are {clause.posts[0]}", f"is {clause.posts[0]}"),)
       if noun in ("price", "cost") and not clause.posts:
-        clause.posts = (f"costing {amount}", f"priced at {amount}" if operator in (">=", "<=") else f"that cost {amount}")
+        clause.posts = (f"costing {amount}", f"priced at {amount}" if operator in (">=", "<=") else f"costing {amount}")
         clause.verbs = ((f"cost {amount}", f"costs {amount}"),)
       if "pay" in tags:
         clause.posts = (f"earning {amount}", f"making {amount}", f"paid {amount}")

@@ -45,7 +45,8 @@ class Groups(Listings):
       row_clauses = self.clauses(query, plan, rows, None)
       noun, row_noun, row_person = self._key_noun(query, query.group, rows), self.noun(query, rows), self.person(query, rows)
       owners = {r.alias for r in refs if r is not None}
-      if is_pure_link(query.sources[rows]) and not row_clauses and len(owners) == 1 and rows not in owners:
+      measured = {a for n in query.tree.find_all(exp.AggFunc) for a in self._aliases(query, n)}
+      if is_pure_link(query.sources[rows]) and not row_clauses and len(owners) == 1 and rows not in owners | measured:
         row_noun = self._far_noun(query, next(iter(owners)), rows)
       return Group(None, noun, [], False, rows, row_noun, row_clauses, row_person, plan)
     path = self.path(query, alias, rows)
