@@ -26,7 +26,8 @@ def get_config() -> ConfigDict:
 
 
 def quickstart() -> RunConfig:
-  scratch = OptimizerConfig(learning_rate=2e-3, schedule="cosine")
+  # Muon learns from scratch in less than half of AdamW's steps here.
+  scratch = OptimizerConfig("muon", learning_rate=5e-3, schedule="cosine")
   gentle = OptimizerConfig(learning_rate=1e-4, schedule="constant")
   return RunConfig(
     name="SPFT-SQL quickstart",
@@ -37,22 +38,22 @@ def quickstart() -> RunConfig:
         "model_type": "qwen2",
         "hidden_size": 128,
         "intermediate_size": 384,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
         "max_position_embeddings": 1024,
         "rope_theta": 10000.0,
         "tie_word_embeddings": True,
         "initializer_range": 0.05,
       },
-      vocab_size=1536,
+      vocab_size=2048,
     ),
     prompt=PromptFormat(schema_style="compact", comments=False, matched_values=3),
-    shape=BatchShape(schemas=3, branches=32, prefix_buckets=(192, 256), branch_buckets=(64, 96), answer_buckets=(64,)),
+    shape=BatchShape(schemas=1, branches=32, prefix_buckets=(192, 256), branch_buckets=(56, 96), answer_buckets=(64,)),
     max_new_tokens=80,
-    sft=Training(60, scratch),
-    synthesis=SynthesisConfig(examples=3000),
-    vbi_ft=VbiFtConfig(rounds=2, training=Training(200, scratch), question_training=Training(40, scratch)),
+    sft=Training(100, scratch),
+    synthesis=SynthesisConfig(examples=4500, wordings=8),
+    vbi_ft=VbiFtConfig(rounds=2, training=Training(350, scratch), question_training=Training(40, scratch)),
     self_play=SelfPlayConfig(
       iterations=2,
       questions=600,

@@ -69,6 +69,8 @@ class SynthesisConfig:
   Attributes:
     examples: accepted examples a round, over all databases.
     pool_share: share of the template mass given to the built-in pool; the rest goes to the templates of the seeds.
+    wordings: how often a query may come in a round, each time with another question: in a small database the simple templates
+      have few queries, and would lose their share of the examples.
     decay: how fast the weight of a column falls with its schema distance.
     instances: neighbouring instances of each database on which queries are verified.
     model_questions: share of a round's queries for which the SQL-to-text model writes a second wording.
@@ -79,7 +81,8 @@ class SynthesisConfig:
 
   examples: int = 3000
   pool_share: float = 0.5
-  decay: float = 0.5
+  wordings: int = 1
+  decay: float = 0.3
   instances: int = 2
   model_questions: float = 0.2
   feedback_cap: float = 3.0

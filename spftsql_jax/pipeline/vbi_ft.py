@@ -78,7 +78,13 @@ def split_templates(bench: Workbench, seeds: Sequence[Example], schemas: dict[st
 
 
 def make_examples(
-  bench: Workbench, name: str, templates: Sequence[WeightedTemplate], count: int, exclude: Sequence[str], db_ids: Sequence[str]
+  bench: Workbench,
+  name: str,
+  templates: Sequence[WeightedTemplate],
+  count: int,
+  exclude: Sequence[str],
+  db_ids: Sequence[str],
+  wordings: int = 1,
 ) -> Synthesis:
   """Synthesizes `count` verified examples over the databases `db_ids`; none of the queries `exclude` is made again."""
   return synthesize(
@@ -91,6 +97,7 @@ def make_examples(
     instances=bench.config.synthesis.instances,
     instance_dir=bench.journal.workdir / "instances",
     decay=bench.config.synthesis.decay,
+    wordings=wordings,
   )
 
 
@@ -161,7 +168,8 @@ def run_round(
   version, writer = f"vbi_ft-{number}", f"writer-{number - 1}"
 
   def synthesize_round() -> dict[str, Any]:
-    made = make_examples(bench, name, templates, synthesis_config.examples + config.verify, exclude, db_ids)
+    count = synthesis_config.examples + config.verify
+    made = make_examples(bench, name, templates, count, exclude, db_ids, synthesis_config.wordings)
     examples = [e.example() for e in made.examples]
     # Held back for verification: an even draw over the databases, of the same templates as what is trained on.
     held = set(
