@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from absl import app, flags
+from absl import app, flags, logging
 
 
 class InputError(Exception):
@@ -32,12 +32,12 @@ def launch(main: Callable[[], None]) -> None:
 
   def parse(argv: list[str]) -> list[str]:
     try:
-      rest = flags.FLAGS(argv)
-      return rest
+      return flags.FLAGS(argv)
     except (flags.Error, ValueError, OSError) as error:
       _fail(2, f"{error} (see --help)")
 
   def guarded(_: list[str]) -> None:
+    logging.set_verbosity(logging.WARNING)  # Orbax tells of every step of every save.
     try:
       main()
     except KeyboardInterrupt:
@@ -53,6 +53,8 @@ def launch(main: Callable[[], None]) -> None:
       _fail(2, str(error), error)
     except RuntimeError as error:
       _fail(1, str(error), error)
+    except Exception as error:  # Not foreseen: still one line, and how to see more.
+      _fail(1, f"{type(error).__name__}: {error} (SPFTSQL_TRACEBACK=1 shows where)", error)
 
   app.run(guarded, flags_parser=parse)
 

@@ -49,10 +49,10 @@ def quickstart() -> RunConfig:
       vocab_size=2048,
     ),
     prompt=PromptFormat(schema_style="compact", comments=False, matched_values=3),
-    shape=BatchShape(schemas=1, branches=32, prefix_buckets=(192, 256), branch_buckets=(56, 96), answer_buckets=(64,)),
+    shape=BatchShape(schemas=1, branches=32, prefix_buckets=(192, 256), branch_buckets=(56, 104), answer_buckets=(64,)),
     max_new_tokens=80,
     sft=Training(100, scratch),
-    synthesis=SynthesisConfig(examples=4500, wordings=8),
+    synthesis=SynthesisConfig(examples=4500, wordings=8, model_questions=0.05),
     vbi_ft=VbiFtConfig(rounds=2, training=Training(350, scratch), question_training=Training(40, scratch)),
     self_play=SelfPlayConfig(
       iterations=2,

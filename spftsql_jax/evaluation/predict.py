@@ -22,6 +22,8 @@ class PromptDatabase:
   location: str
   schema: Schema
   values: ValueIndex
+  # What was found: every round looks for the same questions again.
+  found: dict[str, tuple[MatchedValue, ...]] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
   @classmethod
   def read(cls, location: str | os.PathLike) -> PromptDatabase:
@@ -30,8 +32,10 @@ class PromptDatabase:
 
   def matched(self, question: str, limit: int) -> tuple[MatchedValue, ...]:
     """The stored values that `question` mentions, best first."""
-    found = self.values.search(question, limit=limit) if limit else ()
-    return tuple(MatchedValue(m.table, m.column, m.value) for m in found)
+    if limit and question not in self.found:
+      matches = self.values.search(question, limit=limit)
+      self.found[question] = tuple(MatchedValue(m.table, m.column, m.value) for m in matches)
+    return self.found[question][:limit] if limit else ()
 
 
 def question_request(tokenizer: Tokenizer, database: PromptDatabase, question: str, evidence: str = "") -> Request:

@@ -27,7 +27,7 @@ from spftsql_jax.pipeline.workbench import Workbench
 from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.synthesize import synthesize
 
-# Sentences of the rule-based writer that a tokenizer of our own learns its words from.
+# A tokenizer of our own learns its words from so many examples at least: the seeds, and rule-worded ones where these are few.
 _TOKENIZER_SENTENCES = 1500
 
 
@@ -89,6 +89,7 @@ def open_workbench(
   model, params = load_hf(source, config.model.dtype)
   if config.model.lora_rank:
     model = Decoder(model.config, lora=LoraConfig(rank=config.model.lora_rank, alpha=2.0 * config.model.lora_rank))
+  tree = params if model.lora is None else init_lora(model.config, model.lora, jax.random.key(config.seed))
   bench = Workbench(
     config=config,
     journal=journal,
@@ -98,13 +99,14 @@ def open_workbench(
     model=model,
     generator=Generator(model, lanes=config.lanes, pad_id=tokenizer.pad_id),
     start=params,
+    like=tree,
     executor=executor,
     models=ModelBase(journal.workdir / "model_base"),
     writers=ModelBase(journal.workdir / "question_writers"),
     metrics=metrics,
     say=say,
   )
-  journal.step("prepare/base", lambda: _add_base(bench, params))
+  journal.step("prepare/base", lambda: _add_base(bench))
   count = sum(leaf.size for leaf in jax.tree.leaves(params))
   say(
     f"  {len(databases)} databases, {len(data.seeds):,} seeds, {len(data.test):,} test questions; "
@@ -139,18 +141,20 @@ def _make_start(config: RunConfig, data: RunData, databases: dict[str, PromptDat
 
 
 def _texts(config: RunConfig, seeds: Sequence[Example], databases: dict[str, PromptDatabase], ids: Sequence[str]) -> list[str]:
-  made = synthesize([databases[d].location for d in ids], builtin_templates(), _TOKENIZER_SENTENCES, config.seed, instances=0)
   texts = [schema_prompt(databases[d].schema, config.prompt) for d in ids] * 5
-  for example in [*seeds, *(e.example() for e in made.examples)]:
+  examples = list(seeds)
+  if (wanted := _TOKENIZER_SENTENCES - len(examples)) > 0:
+    made = synthesize([databases[d].location for d in ids], builtin_templates(), wanted, config.seed, instances=0)
+    examples += [e.example() for e in made.examples]
+  for example in examples:
     texts += [question_prompt(example.question, (), config.prompt), answer_text(example.query)]
   return texts
 
 
-def _add_base(bench: Workbench, params: Any) -> dict[str, Any]:
+def _add_base(bench: Workbench) -> dict[str, Any]:
   config = bench.config
-  tree = params
-  if bench.model.lora is not None:
-    tree = init_lora(bench.model.config, bench.model.lora, jax.random.key(config.seed))
   name = config.model.hf_model or "random weights"
-  bench.models.add("base", tree, Lineage("base", base_model=name, prompt_format=config.prompt.fingerprint, seed=config.seed))
+  bench.models.add(
+    "base", bench.like, Lineage("base", base_model=name, prompt_format=config.prompt.fingerprint, seed=config.seed)
+  )
   return {"version": "base"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import resource
@@ -17,6 +16,7 @@ import numpy as np
 import tensorboardX
 
 from spftsql_jax.databases import Executor
+from spftsql_jax.evaluation.exported import write_prompt_format
 from spftsql_jax.evaluation.metrics import hardness, wilson_interval
 from spftsql_jax.evaluation.report import format_table, write_report
 from spftsql_jax.evaluation.scoring import Verdict, score_predictions
@@ -377,8 +377,7 @@ def export(bench: Workbench, version: str, folder: Path) -> None:
   if bench.model.lora is not None:
     params = merge(bench.start, params, bench.model.lora)
   save_hf(folder, bench.model.config, params, bench.tokenizer.hf)
-  record = dataclasses.asdict(bench.config.prompt) | {"max_new_tokens": bench.config.max_new_tokens}
-  (folder / "prompt_format.json").write_text(json.dumps(record, indent=1))
+  write_prompt_format(folder, bench.config.prompt, bench.config.max_new_tokens)
 
 
 class _Metrics:

@@ -19,6 +19,7 @@ from spftsql_jax.examples.prompts import sql_prompt
 from spftsql_jax.generation.engine import Request
 from spftsql_jax.pipeline.model_base import Lineage
 from spftsql_jax.pipeline.workbench import (
+  SELECTION,
   Workbench,
   add_version,
   answer,
@@ -104,7 +105,7 @@ def make_examples(
 def train_question_writer(bench: Workbench, version: str, parent: str | None, examples: Sequence[Example]) -> dict[str, Any]:
   """Fine-tunes the SQL-to-text model on reversed pairs and adds it to `bench.writers`."""
   stage = f"questions/{version}"
-  tree = bench.writers.load(parent) if parent else bench.load("base")
+  tree = bench.writers.load(parent, bench.like) if parent else bench.load("base")
   result = train(bench, stage, tree, question_units(bench, examples), bench.config.vbi_ft.question_training)
   lineage = Lineage("questions", parent=parent, data_hash=data_hash(examples), seed=bench.config.seed)
   bench.writers.add(version, result.trained, lineage)
@@ -125,7 +126,7 @@ def write_model_questions(bench: Workbench, version: str, queries: Sequence[Exam
     temperature=0.7,
     top_p=0.95,
     seed=stage_seed(bench, version) % 2**31,
-    **bench.weights(bench.writers.load(version)),
+    **bench.weights(bench.writers.load(version, bench.like)),
   )
   texts = [tokenizer.decode(a.tokens) if a.status == "stop" else "" for a in answers]
   return [dataclasses.replace(e, question=t, source="model") for e, t in zip(queries, texts, strict=True) if t]
@@ -192,13 +193,16 @@ def run_round(
   rules = read_examples_of(bench, made["train"])
 
   def write_questions() -> dict[str, Any]:
+    # The check needs a model that answers something: with none that does, nothing would be kept.
+    checker = bench.models.score(parent, SELECTION)
+    if not synthesis_config.model_questions or checker is None or not any(checker.outcomes):
+      return {"model": write_examples(bench, f"round_{number}-model", []), "written": 0, "agreement": None}
     rng = random.Random(stage_seed(bench, f"{name}/questions"))
     chosen = rng.sample(rules, round(len(rules) * synthesis_config.model_questions))
-    written = write_model_questions(bench, writer, chosen) if chosen else []
+    written = write_model_questions(bench, writer, chosen)
     kept = keep_consistent(bench, parent, written) if written else []
     agreement = len(kept) / len(written) if written else None
-    if written:
-      bench.say(f"  the SQL-to-text model worded {len(written):,} queries again; {len(kept):,} ({agreement:.0%}) agree")
+    bench.say(f"  the SQL-to-text model worded {len(written):,} of {len(chosen):,} queries again; {len(kept):,} of these agree")
     return {"model": write_examples(bench, f"round_{number}-model", kept), "written": len(written), "agreement": agreement}
 
   questions = journal.step(f"{name}/questions", write_questions)

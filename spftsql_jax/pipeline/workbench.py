@@ -43,6 +43,7 @@ class Workbench:
     instances: by db_id, the locations of a database and of its neighbouring instances.
     tokenizer, model, generator: of the text-to-SQL and the SQL-to-text model alike.
     start: the params that fine-tuning starts from; with an adapter they stay under it.
+    like: a tree of a version's shapes.
     executor: runs SQL.
     models: versions of the text-to-SQL model.
     writers: versions of the SQL-to-text model.
@@ -58,6 +59,7 @@ class Workbench:
   model: Decoder
   generator: Generator
   start: Any
+  like: Any
   executor: Executor
   models: ModelBase
   writers: ModelBase
@@ -70,7 +72,7 @@ class Workbench:
 
   def load(self, version: str) -> Any:
     """A version's tree."""
-    return self.models.load(version)
+    return self.models.load(version, self.like)
 
 
 def stage_seed(bench: Workbench, name: str) -> int:

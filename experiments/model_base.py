@@ -1,0 +1,60 @@
+"""Looks into a model base.
+
+python experiments/model_base.py list --base=DIR                     versions with stage, parent, opponent and scores
+python experiments/model_base.py show --base=DIR --version=NAME      one version's lineage and scores, as JSON
+python experiments/model_base.py best --base=DIR [--split=NAME]      the name of the best version
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from launch import InputError, launch
+
+from absl import flags  # isort: skip
+
+from spftsql_jax.pipeline.model_base import ModelBase
+
+_BASE = flags.DEFINE_string("base", None, "Folder of the model base.", required=True)
+_VERSION = flags.DEFINE_string("version", None, "Version to show.")
+_SPLIT = flags.DEFINE_string("split", "selection", "Split whose scores decide.")
+
+
+def main() -> None:
+  words = flags.FLAGS(sys.argv)[1:]
+  if len(words) != 1 or words[0] not in ("list", "show", "best"):
+    raise InputError("say what to do: list, show or best (see --help)")
+  if not (Path(_BASE.value) / "versions").is_dir():
+    raise InputError(f"{_BASE.value}: no model base there (it has a folder named versions)")
+  base = ModelBase(_BASE.value)
+  if words[0] == "best":
+    print(base.best(_SPLIT.value))
+  elif words[0] == "list":
+    print(f"{'version':24}{'stage':14}{'parent':24}{'opponent':24}{_SPLIT.value + ' EX':>14}")
+    for version in base.versions():
+      lineage, score = base.lineage(version), base.score(version, _SPLIT.value)
+      ex = "-" if score is None else f"{score.execution_accuracy:.1%}"
+      print(f"{version:24}{lineage.stage:14}{lineage.parent or '-':24}{lineage.opponent or '-':24}{ex:>14}")
+  else:
+    print(json.dumps(_show(base), indent=1))
+
+
+def _show(base: ModelBase) -> dict:
+  if not _VERSION.value:
+    raise InputError("which version? --version=NAME (model_base.py list names them)")
+  try:
+    lineage = base.lineage(_VERSION.value)
+  except KeyError as error:
+    raise InputError(error.args[0]) from error
+  scores = {}
+  for path in sorted((base.directory / "scores" / _VERSION.value).glob("*.json")):
+    score = base.score(_VERSION.value, path.stem)
+    scores[path.stem] = {"ex": score.execution_accuracy, "executable": score.executable, "n": len(score.outcomes)}
+  return {"version": _VERSION.value, "lineage": dataclasses.asdict(lineage), "scores": scores}
+
+
+if __name__ == "__main__":
+  launch(main)

@@ -1,0 +1,31 @@
+"""Runs SPFT-SQL from a config: SFT, VBI-FT, self-play, the baselines, evaluation and report.
+
+    python experiments/spft.py --config=experiments/configs/spider_small.py --config.data_dir=DIR --workdir=runs/spider_small
+
+Any field of the config can be set with --config.x.y=value. A run that was cut off goes on with the same command; a workdir
+that holds a run of another config is refused.
+"""
+
+from __future__ import annotations
+
+from launch import InputError, launch
+
+from absl import flags  # isort: skip
+from ml_collections import config_flags
+
+from spftsql_jax.pipeline.config import RunConfig, from_dict
+from spftsql_jax.pipeline.run import STAGES, run
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, one of experiments/configs/.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if missing.", required=True)
+_STOP_AFTER = flags.DEFINE_enum("stop_after", None, STAGES, "Stage behind which to stop.")
+
+
+def main() -> None:
+  if _CONFIG.value is None:
+    raise InputError("no config; give one with --config=FILE.py, for example experiments/configs/spider_small.py")
+  run(from_dict(RunConfig, _CONFIG.value.to_dict()), _WORKDIR.value, _STOP_AFTER.value)
+
+
+if __name__ == "__main__":
+  launch(main)

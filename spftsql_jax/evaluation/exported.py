@@ -1,0 +1,55 @@
+"""An exported model folder: weights, tokenizer and the prompt format it was trained with."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from spftsql_jax.examples.prompts import PromptFormat
+from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
+from spftsql_jax.generation.engine import Generator
+from spftsql_jax.models import load_hf
+
+PROMPT_FILE = "prompt_format.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedModel:
+  """What answering needs: a generator over the model, its params, its tokenizer, and the longest answer in tokens."""
+
+  generator: Generator
+  params: Any
+  tokenizer: Tokenizer
+  max_new_tokens: int
+
+
+def write_prompt_format(folder: Path, style: PromptFormat, max_new_tokens: int) -> None:
+  """Stores the prompt format beside a model: prompts are part of a model."""
+  record = dataclasses.asdict(style) | {"max_new_tokens": max_new_tokens}
+  (folder / PROMPT_FILE).write_text(json.dumps(record, indent=1))
+
+
+def load_exported(folder: str | Path, lanes: int = 64, dtype: str = "float32") -> ExportedModel:
+  """Reads an exported folder, or any Hugging Face model folder (then with the default prompt format).
+
+  Raises:
+    FileNotFoundError: no such folder. ValueError: weights, tokenizer or prompt format cannot be used; the message says which.
+  """
+  folder = Path(folder)
+  model, params = load_hf(folder, dtype)
+  path = folder / PROMPT_FILE
+  record: dict[str, Any] = {}
+  if path.is_file():
+    try:
+      record = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+      raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg})") from error
+  max_new_tokens = int(record.pop("max_new_tokens", 256))
+  try:
+    style = PromptFormat(**record)
+  except TypeError as error:
+    raise ValueError(f"{path}: not a prompt format of this version ({error})") from error
+  tokenizer = load_tokenizer(folder, style)
+  return ExportedModel(Generator(model, lanes=lanes, pad_id=tokenizer.pad_id), params, tokenizer, max_new_tokens)
