@@ -11,7 +11,7 @@ from launch import InputError, launch
 
 from absl import flags  # isort: skip
 
-from spftsql_jax.databases import DatabaseError, open_database
+from spftsql_jax.databases import open_database
 from spftsql_jax.evaluation.exported import load_exported
 from spftsql_jax.evaluation.predict import PromptDatabase, predict
 from spftsql_jax.examples.example import Example
@@ -26,22 +26,18 @@ def main() -> None:
   question = " ".join(flags.FLAGS(sys.argv)[1:]).strip()
   if not question:
     raise InputError('no question; give it behind the flags: ask.py --model=DIR --database=PATH "How many ...?"')
-  try:
-    with open_database(_DATABASE.value) as database:
-      exported = load_exported(_MODEL.value, lanes=1)
-      prompt_database = PromptDatabase.read(_DATABASE.value)
-      [sql] = predict(
-        exported.generator,
-        exported.params,
-        exported.tokenizer,
-        {"": prompt_database},
-        [Example("", question, "")],
-        max_new_tokens=exported.max_new_tokens,
-      )
-      print(sql)
-      result = database.execute(sql, timeout_s=_TIMEOUT_S.value, max_rows=100_000)
-  except DatabaseError as error:
-    raise InputError(str(error)) from error
+  with open_database(_DATABASE.value) as database:
+    exported = load_exported(_MODEL.value, lanes=1)
+    [sql] = predict(
+      exported.generator,
+      exported.params,
+      exported.tokenizer,
+      {"": PromptDatabase.read(_DATABASE.value)},
+      [Example("", question, "")],
+      max_new_tokens=exported.max_new_tokens,
+    )
+    print(sql)
+    result = database.execute(sql, timeout_s=_TIMEOUT_S.value, max_rows=100_000)
   if not result.ok:
     raise RuntimeError(f"the query did not run ({result.status}): {result.message}")
   print("\t".join(result.columns))

@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from absl import app, flags, logging
 
+from spftsql_jax.databases import DatabaseError
+
 
 class InputError(Exception):
   """Input that cannot be used; the message says what, where and what to do."""
@@ -23,8 +25,8 @@ class InputError(Exception):
 def launch(main: Callable[[], None]) -> None:
   """Parses the flags, runs `main` and turns failures into one line on stderr and an exit code.
 
-  `InputError`, `FileNotFoundError`, `ValueError` and bad flags exit 2, other expected failures (operating system, run-time
-  errors) exit 1. SPFTSQL_TRACEBACK=1 shows the traceback of what went wrong.
+  `InputError`, `DatabaseError`, `FileNotFoundError`, `ValueError` and bad flags exit 2, other failures (operating system,
+  run-time errors) exit 1. SPFTSQL_TRACEBACK=1 shows the traceback of what went wrong.
   """
   if any(a in ("--help", "-help", "-h", "-?") for a in sys.argv[1:]):
     print(f"{(sys.modules['__main__'].__doc__ or '').strip()}\n\nflags:{flags.FLAGS.main_module_help()}")
@@ -42,7 +44,7 @@ def launch(main: Callable[[], None]) -> None:
       main()
     except KeyboardInterrupt:
       _fail(130, "interrupted; what was written is kept, the same command goes on from there")
-    except InputError as error:
+    except (InputError, DatabaseError) as error:
       _fail(2, str(error), error)
     except FileNotFoundError as error:
       _fail(2, f"{error.filename}: no such file or folder" if error.filename else str(error), error)

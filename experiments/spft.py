@@ -24,7 +24,11 @@ _STOP_AFTER = flags.DEFINE_enum("stop_after", None, STAGES, "Stage behind which 
 def main() -> None:
   if _CONFIG.value is None:
     raise InputError("no config; give one with --config=FILE.py, for example experiments/configs/spider_small.py")
-  run(from_dict(RunConfig, _CONFIG.value.to_dict()), _WORKDIR.value, _STOP_AFTER.value)
+  try:
+    values = _CONFIG.value.to_dict()
+  except Exception as error:  # The file is Python: it may fail in any way.
+    raise InputError(f"the config cannot be read: {error}") from error
+  run(from_dict(RunConfig, values), _WORKDIR.value, _STOP_AFTER.value)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,147 @@
+"""Config, journal, model base and the guards of self-play, each by itself."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from spftsql_jax.pipeline.config import RunConfig, SynthesisConfig, from_dict, to_dict
+from spftsql_jax.pipeline.journal import ConfigChanged, Journal, RunInProgress
+from spftsql_jax.pipeline.model_base import CorruptVersion, Lineage, ModelBase, Score
+from spftsql_jax.pipeline.self_play import verdict_on
+
+
+def test_config_survives_its_dictionary():
+  config = RunConfig("a", "b", synthesis=SynthesisConfig(holdout=(0.2, 0.3)))
+  assert from_dict(RunConfig, to_dict(config)) == config
+  # Lists are what a config file or flags may give for tuples.
+  assert from_dict(RunConfig, json.loads(json.dumps(to_dict(config)))) == config
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    ({"sead": 1}, "config has no field 'sead'"),
+    ({"sft": {"steps": "many"}}, "config.sft.steps must be int"),
+    ({"data": {"comparison": "exact"}}, "config.data.comparison must be one of"),
+    ({"synthesis": {"holdout": (0.1,)}}, "config.synthesis.holdout must have 2 values"),
+  ],
+)
+def test_config_names_what_is_wrong(change, message):
+  with pytest.raises(ValueError, match=message):
+    from_dict(RunConfig, {"name": "a", "data_dir": "b", **change})
+
+
+def test_journal_does_each_step_once(tmp_path):
+  journal = Journal(tmp_path, {"a": 1})
+  assert journal.step("one", lambda: {"x": (1, 2)}) == {"x": [1, 2]}
+  journal.close()
+  again = Journal(tmp_path, {"a": 1})
+  assert again.step("one", lambda: pytest.fail("done already")) == {"x": [1, 2]}
+
+
+def test_journal_forgets_a_line_that_was_cut_off(tmp_path):
+  journal = Journal(tmp_path, {})
+  journal.step("one", lambda: {"x": 1})
+  journal.step("two", lambda: {"x": 2})
+  journal.close()
+  path = tmp_path / "journal.jsonl"
+  path.write_text(path.read_text()[:-9])
+  again = Journal(tmp_path, {})
+  assert again.is_done("one") and not again.is_done("two")
+  again.step("two", lambda: {"x": 3})
+  assert [json.loads(line)["output"]["x"] for line in path.read_text().splitlines()] == [1, 3]
+
+
+def test_journal_refuses_another_config_and_names_the_difference(tmp_path):
+  Journal(tmp_path, {"seed": 1, "sft": {"steps": 5}}).close()
+  with pytest.raises(ConfigChanged, match=r"sft\.steps: 5 there, 6 now"):
+    Journal(tmp_path, {"seed": 1, "sft": {"steps": 6}})
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path):
+  journal = Journal(tmp_path, {})
+  code = f"from spftsql_jax.pipeline.journal import Journal; Journal({str(tmp_path)!r}, {{}})"
+  done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+  assert "another run is at work here" in done.stderr
+  with pytest.raises(RunInProgress):
+    Journal(tmp_path, {})
+  journal.close()
+
+
+def test_journal_says_when_a_data_file_is_gone(tmp_path):
+  journal = Journal(tmp_path, {})
+  name = journal.write_jsonl("part", [{"a": 1}, {"a": 2}])
+  assert list(journal.read_jsonl(name)) == [{"a": 1}, {"a": 2}]
+  assert journal.write_jsonl("part", [{"a": 1}, {"a": 2}]) == name
+  (tmp_path / name).unlink()
+  with pytest.raises(RuntimeError, match="gone"):
+    list(journal.read_jsonl(name))
+
+
+@pytest.fixture
+def base(tmp_path):
+  base = ModelBase(tmp_path / "base")
+  for i, (version, ex, executable) in enumerate([("a", 0.5, 1.0), ("b", 0.7, 1.0), ("c", 0.1, 0.05), ("d", 0.7, 0.9)]):
+    base.add(version, {"w": jnp.full((3, 2), i)}, Lineage("sft", i, parent="a" if i else None, seed=7))
+    base.add_score(version, "selection", Score(ex, executable, (True, False)))
+  return base
+
+
+def test_model_base_gives_back_what_was_added(base):
+  assert base.versions() == ["a", "b", "c", "d"]
+  np.testing.assert_array_equal(base.load("b")["w"], np.full((3, 2), 1))
+  assert base.lineage("b") == Lineage("sft", 1, parent="a", seed=7)
+  assert base.score("b", "selection") == Score(0.7, 1.0, (True, False))
+  assert base.score("b", "test") is None
+  with pytest.raises(KeyError, match="no version 'x'"):
+    base.load("x")
+
+
+def test_best_is_the_oldest_of_equals_and_weakest_must_be_able_to_write_sql(base):
+  assert base.best("selection") == "b"
+  assert base.weakest("selection") == "c"
+  assert base.weakest("selection", min_executable=0.3) == "a"
+  assert base.best("selection", ["a", "c"]) == "a"
+  with pytest.raises(ValueError, match="no version has a score on 'test'"):
+    base.best("test")
+
+
+def test_a_version_that_is_damaged_is_named_and_not_used(base):
+  [path] = [p for p in (base.directory / "versions" / "b" / "params").rglob("*") if p.is_file() and p.stat().st_size > 200][:1]
+  path.write_bytes(path.read_bytes()[:-1])
+  with pytest.raises(CorruptVersion, match="version b"):
+    base.load("b")
+
+
+def test_half_a_version_is_none(base):
+  folder = base.directory / "versions" / "e"
+  folder.mkdir()
+  (folder / "params").mkdir()
+  assert "e" not in base.versions()
+  base.add("e", {"w": jnp.zeros(1)}, Lineage("sft"))
+  assert base.versions()[-1] == "e"
+
+
+def test_a_collapsed_model_is_not_accepted():
+  def score(right: int, executable: float) -> Score:
+    return Score(right / 20, executable, tuple(i < right for i in range(20)))
+
+  main = score(10, 0.9)
+  assert verdict_on(main, score(12, 0.9), "") == (True, "better than main (50.0% to 60.0%, p = 0.50)")
+  assert not verdict_on(main, score(10, 0.9), "")[0]
+  accepted, reason = verdict_on(main, score(1, 0.1), "")
+  assert not accepted and reason.startswith("collapsed: 10% of its answers run")
+  accepted, reason = verdict_on(main, score(1, 0.1), "mean log-prob of y+ fell")
+  assert not accepted and "stopped early" in reason
+
+
+def test_config_fields_are_all_plain():
+  """The journal and results.json keep the config as JSON."""
+  config = to_dict(RunConfig("a", "b"))
+  assert json.loads(json.dumps(config)) is not None
+  assert set(config) == {f.name for f in dataclasses.fields(RunConfig)}
