@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import duckdb
 import pytest
 
 from spftsql_jax.databases import Executor
@@ -129,3 +130,18 @@ def test_a_closed_executor_says_so(path):
     executor.execute(path, "SELECT 1")
   with pytest.raises(ValueError, match="workers"):
     Executor(workers=0)
+
+
+def test_relative_locations_are_those_of_the_caller(tmp_path, monkeypatch):
+  """Workers run in another folder."""
+  with contextlib.closing(sqlite3.connect(tmp_path / "here.sqlite")) as connection:
+    connection.execute("CREATE TABLE t (x)")
+    connection.execute("INSERT INTO t VALUES (5)")
+    connection.commit()
+  duckdb.connect(str(tmp_path / "there.duckdb")).execute("CREATE TABLE t AS SELECT 6 AS x").close()
+  monkeypatch.chdir(tmp_path)
+  with Executor(workers=1) as executor:
+    results = executor.execute_many(
+      [(p, "SELECT x FROM t") for p in ("here.sqlite", "sqlite:///here.sqlite", "duckdb:///there.duckdb")]
+    )
+  assert [r.rows for r in results] == [((5,),), ((5,),), ((6,),)]

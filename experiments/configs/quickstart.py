@@ -53,10 +53,12 @@ def quickstart() -> RunConfig:
     max_new_tokens=80,
     sft=Training(100, scratch),
     synthesis=SynthesisConfig(examples=4500, wordings=8, model_questions=0.05),
-    vbi_ft=VbiFtConfig(rounds=2, training=Training(350, scratch), question_training=Training(40, scratch)),
+    vbi_ft=VbiFtConfig(
+      rounds=2, training=Training(320, scratch), question_training=Training(40, scratch), verify=192, select=192
+    ),
     self_play=SelfPlayConfig(
       iterations=2,
-      questions=600,
+      questions=400,
       training=Training(30, gentle),
       objective=Objective("error_driven", beta=0.1, nll_weight=0.5),
       spin_objective=Objective("spin", beta=0.1),

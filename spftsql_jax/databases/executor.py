@@ -19,7 +19,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 
 from spftsql_jax.databases import statements, worker
-from spftsql_jax.databases.engines import DatabaseError, identity_of
+from spftsql_jax.databases.engines import DatabaseError, absolute_location, identity_of
 from spftsql_jax.databases.results import Result
 
 _LARGEST_BATCH = 32
@@ -133,7 +133,7 @@ class Executor:
       elif (refused := statements.refusal(sql)) is not None:
         answers[key] = Result(refused[0], message=refused[1])
       else:
-        waiting[key] = (location, identity, sql, *limits)
+        waiting[key] = (absolute_location(location), identity, sql, *limits)
     if progress is not None and len(jobs) > len(waiting):
       progress(len(jobs) - len(waiting))
     if waiting:

@@ -43,6 +43,14 @@ def path_of(location: str) -> str:
   return absolute if not os.path.exists(path) and os.path.exists(absolute) else path
 
 
+def absolute_location(location: str) -> str:
+  """The same location without a relative path, for a process with another working folder."""
+  path = path_of(location)
+  if not path:
+    return location
+  return path if engine_of(location) == "sqlite" else f"{engine_of(location)}:///{path}"
+
+
 def identity_of(location: str) -> tuple:
   """What changes when the file behind a location changes: path, size, time of change, inode. Servers are identified by their
   URL.
