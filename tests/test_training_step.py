@@ -9,7 +9,7 @@ import pytest
 from spftsql_jax.examples.batches import BatchShape, Branch, Unit, collate, fits, padding_share, plan_epoch
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, init_params
 from spftsql_jax.training.optimizer import OptimizerConfig
-from spftsql_jax.training.step import Objective, init_state, loss_and_gradients, make_train_step
+from spftsql_jax.training.step import Objective, init_state, loss_and_gradients, make_train_step, numbers_of, program_of
 from spftsql_jax.training.trainer import FitConfig, fit
 
 VOCAB = 97
@@ -110,6 +110,16 @@ def test_loss_and_gradients_equal_those_of_separate_sequences(params, name):
     np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_shared_program_with_numbers_is_the_objective(params, name):
+  objective = OBJECTIVES[name]
+  batch = stacked(make_units(objective, 5, schemas=2), BatchShape(3, 8, (20,), (16,), (8,)), 1)
+  own = loss_and_gradients(MODEL, objective, params, None, batch)
+  shared = loss_and_gradients(MODEL, program_of(objective), params, None, batch, numbers_of(objective))
+  for a, b in zip(jax.tree.leaves(own), jax.tree.leaves(shared), strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-6, rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["sft", "error_driven", "drop"])
 @pytest.mark.parametrize("microbatches", [2, 4])
 def test_accumulation_changes_nothing(params, name, microbatches):
@@ -129,7 +139,9 @@ def test_a_step_is_optax_adamw_at_the_given_rate(params):
   units = make_units(OBJECTIVES["sft"], 6)
   batch = stacked(units, BatchShape(3, 4, (20,), (16,), (8,)), 1)
   config = OptimizerConfig(weight_decay=0.1, clip=1.0)
-  state, metrics = make_train_step(MODEL, config, OBJECTIVES["sft"])(init_state(config, params), None, batch, 0.01)
+  state, metrics = make_train_step(MODEL, config, program_of(OBJECTIVES["sft"]))(
+    init_state(config, params), None, batch, 0.01, numbers_of(OBJECTIVES["sft"])
+  )
   gradients, _ = loss_and_gradients(MODEL, OBJECTIVES["sft"], params, None, batch)
   np.testing.assert_allclose(metrics["gradient_norm"], optax.global_norm(gradients), rtol=1e-4)
   decayed = {"kernel", "embedding"}

@@ -48,18 +48,18 @@ def quickstart() -> RunConfig:
       },
       vocab_size=2048,
     ),
-    prompt=PromptFormat(schema_style="compact", comments=False, matched_values=3),
-    shape=BatchShape(schemas=1, branches=32, prefix_buckets=(192, 256), branch_buckets=(56, 104), answer_buckets=(64,)),
-    max_new_tokens=80,
-    sft=Training(100, scratch),
-    synthesis=SynthesisConfig(examples=4500, wordings=8, model_questions=0.05),
+    prompt=PromptFormat(schema_style="names", matched_values=3),
+    shape=BatchShape(schemas=1, branches=32, prefix_buckets=(128, 160), branch_buckets=(52, 72, 104), answer_buckets=(64,)),
+    max_new_tokens=72,
+    sft=Training(60, scratch),
+    synthesis=SynthesisConfig(examples=3600, wordings=8, model_questions=0.05),
     vbi_ft=VbiFtConfig(
-      rounds=2, training=Training(320, scratch), question_training=Training(40, scratch), verify=192, select=192
+      rounds=2, training=Training(280, scratch), question_training=Training(40, scratch), verify=128, select=128
     ),
     self_play=SelfPlayConfig(
       iterations=2,
-      questions=400,
-      training=Training(30, gentle),
+      questions=320,
+      training=Training(20, gentle),
       objective=Objective("error_driven", beta=0.1, nll_weight=0.5),
       spin_objective=Objective("spin", beta=0.1),
     ),

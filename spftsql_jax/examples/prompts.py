@@ -20,13 +20,14 @@ class PromptFormat:
   """How schemas and questions are written into the prompt.
 
   Attributes:
-    schema_style: "compact" writes a line a table, `name : column type , ...`; "ddl" writes CREATE TABLE statements.
+    schema_style: "ddl" writes CREATE TABLE statements; "compact" a line a table, `name : column type , ...`; "names" a line a
+      table with the names of its columns and the keys alone, for models that count every token.
     comments: whether the database's comments on columns are shown.
     samples: how many sample values of each column are shown.
     matched_values: how many database values that the question mentions are listed behind it.
   """
 
-  schema_style: Literal["compact", "ddl"] = "ddl"
+  schema_style: Literal["ddl", "compact", "names"] = "ddl"
   comments: bool = True
   samples: int = 0
   matched_values: int = 3
@@ -50,6 +51,8 @@ class MatchedValue:
 
 def schema_prompt(schema: Schema, style: PromptFormat) -> str:
   """The prefix: the whole schema with types and keys."""
+  if style.schema_style == "names":
+    return f"{schema.name}\n" + "\n".join(map(_names_of_table, schema.tables)) + "\n"
   if style.schema_style == "compact":
     return f"{schema.name}\n" + "\n".join(_compact_table(t, style) for t in schema.tables) + "\n"
   return f"-- Database {schema.name} ({schema.dialect})\n" + "\n".join(_create_table(t, style) for t in schema.tables) + "\n"
@@ -102,8 +105,19 @@ def _notes(table: Table, column_name: str, style: PromptFormat) -> list[str]:
   return notes
 
 
+def _references(table: Table) -> dict[str, str]:
+  """What each column refers to that is a foreign key by itself."""
+  return {k.columns[0]: f"{k.referred_table}.{k.referred_columns[0]}" for k in table.foreign_keys if len(k.columns) == 1}
+
+
+def _names_of_table(table: Table) -> str:
+  references = _references(table)
+  names = [f"{c.name} = {references[c.name]}" if c.name in references else c.name for c in table.columns]
+  return f"{table.name} : {' '.join(names)}"
+
+
 def _compact_table(table: Table, style: PromptFormat) -> str:
-  references = {k.columns[0]: f"{k.referred_table}.{k.referred_columns[0]}" for k in table.foreign_keys if len(k.columns) == 1}
+  references = _references(table)
   parts = []
   for column in table.columns:
     text = f"{column.name} {column.kind}"

@@ -159,6 +159,8 @@ def _run_stages(
   say("Evaluation on the held-out test")
   best = bench.models.best(SELECTION, candidates)
   versions = bench.models.versions()
+  superseded = [v for v in versions for w in versions if _supersedes(bench, w, v)]
+  versions = [v for v in versions if v not in superseded]
   for version in versions:
     journal.step(f"evaluation/{version}", lambda v=version: _evaluate(bench, v, data.test))
   cost = journal.step("cost", lambda: _cost(began))
@@ -173,11 +175,11 @@ def _run_stages(
 def _held_out_data(bench: Workbench, splits: vbi_ft.TemplateSplits, data: RunData, db_ids: Sequence[str]) -> dict[str, Any]:
   """The selection and self-play examples: synthesized once, from templates that no round trains on."""
   config = bench.config
-  test_queries = [e.query for e in data.test]
-  selection = vbi_ft.make_examples(bench, "selection", splits.selection, config.vbi_ft.select, test_queries, db_ids)
+  test_queries, wordings = [e.query for e in data.test], config.synthesis.wordings
+  selection = vbi_ft.make_examples(bench, "selection", splits.selection, config.vbi_ft.select, test_queries, db_ids, wordings)
   chosen = [e.example() for e in selection.examples]
   exclude = test_queries + [e.query for e in chosen]
-  played = vbi_ft.make_examples(bench, "self_play", splits.self_play, config.self_play.questions, exclude, db_ids)
+  played = vbi_ft.make_examples(bench, "self_play", splits.self_play, config.self_play.questions, exclude, db_ids, wordings)
   bench.say(
     f"  templates: {len(splits.train)} to train on, {len(splits.self_play)} for self-play, {len(splits.selection)} for "
     f"selection ({len(chosen)} examples)"
@@ -216,6 +218,12 @@ def _evaluate(bench: Workbench, version: str, test: Sequence[Example]) -> dict[s
   bench.say(f"  {version}: EX {result.execution_accuracy:.1%}, {result.executable:.0%} run")
   records = [{"prediction": p, "correct": v.correct} for p, v in zip(predictions, verdicts, strict=True)]
   return {"file": bench.journal.write_jsonl(f"test-{version}", records)}
+
+
+def _supersedes(bench: Workbench, version: str, other: str) -> bool:
+  """Whether `version` is a later iteration of the same baseline: only the last one is evaluated."""
+  a, b = bench.models.lineage(version), bench.models.lineage(other)
+  return a.stage == b.stage and a.stage not in _CANDIDATES and a.round > b.round
 
 
 def _judge_test(

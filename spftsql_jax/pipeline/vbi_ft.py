@@ -236,7 +236,7 @@ def run_round(
     }
 
   verified = journal.step(f"{name}/verification", verify)
-  if synthesis_config.model_questions:
+  if synthesis_config.model_questions and number < config.rounds:  # The last round's would write nothing.
     journal.step(
       f"{name}/question_writer",
       lambda: train_question_writer(

@@ -19,6 +19,7 @@ from spftsql_jax.training.losses import OnCorrect, kept_pairs, pairwise_terms
 from spftsql_jax.training.optimizer import OptimizerConfig, make_optimizer
 
 Metrics = dict[str, jax.Array]
+Numbers = tuple[float | jax.Array, float | jax.Array, float | jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,12 +67,30 @@ def variables_of(trainable: Any, frozen: Any) -> dict[str, Any]:
   return {"params": trainable} if frozen is None else {"params": frozen, "lora": trainable}
 
 
+def program_of(objective: Objective) -> Objective:
+  """The objective without what a compiled step takes as numbers: objectives with equal programs share one."""
+  pairs = "sft" if objective.loss == "sft" else "error_driven"
+  on_correct = objective.on_correct if objective.loss == "error_driven" else "positive_only"
+  return Objective(pairs, beta=0.0, on_correct=on_correct, nll_weight=0.0, length_normalize=objective.length_normalize)
+
+
+def numbers_of(objective: Objective) -> Numbers:
+  """(beta, weight of the NLL term, 1.0 where every answer of the opponent is a negative whatever its reward)."""
+  return objective.beta, objective.nll_weight, float(objective.loss in ("spin", "dpo"))
+
+
 def objective_value(
-  model: nn.Module, objective: Objective, variables: dict[str, Any], batch: PrefixBatch, weights: tuple[jax.Array, jax.Array]
+  model: nn.Module,
+  objective: Objective,
+  variables: dict[str, Any],
+  batch: PrefixBatch,
+  weights: tuple[jax.Array, jax.Array],
+  numbers: Numbers,
 ) -> tuple[jax.Array, Metrics]:
   """A microbatch's share of the loss of the whole batch.
 
   Args:
+    numbers: `numbers_of(objective)`; they may be traced.
     weights: (pairs, tokens) of the *whole* batch as `batch_weights` gives them, so that the shares of all microbatches add up
       to the loss of the batch however the examples fell into them.
 
@@ -81,6 +100,7 @@ def objective_value(
   log_probs = answer_log_probs(model, variables, batch)  # [B, K]
   lengths = batch.answer_lengths
   pairs, tokens = weights
+  beta, nll_weight, always = numbers
   if objective.loss == "sft":
     loss = -jnp.sum(log_probs) / tokens
     return loss, {"loss": loss, "log_prob_positive": jnp.sum(log_probs) / jnp.maximum(pairs, 1)}
@@ -91,27 +111,26 @@ def objective_value(
     opponent = batch.opponent_log_probs
   positive, negative = log_probs[:, 0::2], log_probs[:, 1::2]
   reward, weight = pair_rewards(objective, batch)
-  terms = pairwise_terms(positive, negative, opponent[:, 0::2], opponent[:, 1::2], reward, objective.beta)
-  loss = jnp.sum(terms * weight) / pairs
-  if objective.nll_weight:
-    nll = -jnp.sum(positive * (lengths[:, 0::2] if objective.length_normalize else 1)) / tokens
-    loss += objective.nll_weight * nll
+  reward = jnp.maximum(reward, always)  # SPIN and DPO: R = 1 always
+  terms = pairwise_terms(positive, negative, opponent[:, 0::2], opponent[:, 1::2], reward, beta)
+  nll = -jnp.sum(positive * (lengths[:, 0::2] if objective.length_normalize else 1)) / tokens
+  loss = jnp.sum(terms * weight) / pairs + nll_weight * nll
   mean = lambda x: jnp.sum(x * weight) / pairs  # noqa: E731
   return loss, {
     "loss": loss,
     "log_prob_positive": mean(positive),
     "log_prob_negative": mean(negative),
-    "margin": mean(objective.beta * ((positive - opponent[:, 0::2]) - reward * (negative - opponent[:, 1::2]))),
+    "margin": mean(beta * ((positive - opponent[:, 0::2]) - reward * (negative - opponent[:, 1::2]))),
     "reward_rate": mean(reward),
   }
 
 
 def pair_rewards(objective: Objective, batch: PrefixBatch) -> tuple[jax.Array, jax.Array]:
-  """(R, weight), each [..., B, K / 2]: the reward the loss uses, and 1 for the pairs that count, 0 for padding."""
+  """(R, weight), each [..., B, K / 2]: the reward, and 1 for the pairs that count, 0 for padding and what is dropped."""
   present = (batch.answer_lengths[..., 0::2] > 0).astype(jnp.float32)
   if objective.loss == "error_driven":
-    return batch.reward, present * kept_pairs(batch.reward, objective.on_correct)
-  return jnp.ones_like(batch.reward), present
+    present *= kept_pairs(batch.reward, objective.on_correct)
+  return batch.reward, present
 
 
 def batch_weights(objective: Objective, batches: PrefixBatch) -> tuple[jax.Array, jax.Array]:
@@ -124,13 +143,22 @@ def batch_weights(objective: Objective, batches: PrefixBatch) -> tuple[jax.Array
 
 
 def loss_and_gradients(
-  model: nn.Module, objective: Objective, trainable: Any, frozen: Any, batches: PrefixBatch
+  model: nn.Module,
+  objective: Objective,
+  trainable: Any,
+  frozen: Any,
+  batches: PrefixBatch,
+  numbers: Numbers | None = None,
 ) -> tuple[Any, Metrics]:
-  """(gradients, metrics) of a batch given as M microbatches (a leading axis [M] on every array of `batches`)."""
+  """(gradients, metrics) of a batch given as M microbatches (a leading axis [M] on every array of `batches`).
+
+  `numbers` are the objective's own unless they are given, traced, beside its `program_of`.
+  """
   weights = batch_weights(objective, batches)
+  numbers = numbers_of(objective) if numbers is None else numbers
 
   def value(tree: Any, batch: PrefixBatch) -> tuple[jax.Array, Metrics]:
-    return objective_value(model, objective, variables_of(tree, frozen), batch, weights)
+    return objective_value(model, objective, variables_of(tree, frozen), batch, weights, numbers)
 
   gradient = jax.grad(value, has_aux=True)
   count = batches.prefix.shape[0]
@@ -147,24 +175,26 @@ def loss_and_gradients(
 @functools.lru_cache(maxsize=16)
 def make_train_step(
   model: nn.Module, optimizer: OptimizerConfig, objective: Objective, state_shardings: Any = None
-) -> Callable[[TrainState, Any, PrefixBatch, float], tuple[TrainState, Metrics]]:
-  """The jitted update `step(state, frozen, batches, learning_rate) -> (state, metrics)`; the state given is donated.
+) -> Callable[[TrainState, Any, PrefixBatch, float, Numbers], tuple[TrainState, Metrics]]:
+  """The jitted update `step(state, frozen, batches, learning_rate, numbers) -> (state, metrics)`; the state is donated.
 
-  `frozen` are the params under an adapter, or None where all params are trained.
+  `frozen` are the params under an adapter, or None where all params are trained; `numbers` are `numbers_of` the objective.
 
   The same arguments give the same function, so that a second run of the same kind compiles nothing.
 
   Args:
     model: a `Decoder`.
     optimizer: which optimizer; its rate and schedule do not matter here.
-    objective: the loss.
+    objective: the loss, as `program_of` gives it.
     state_shardings: a tree of shardings like the state, on a mesh; None leaves placement to the arguments'.
   """
 
   transformation = make_optimizer(optimizer)
 
-  def step(state: TrainState, frozen: Any, batches: PrefixBatch, learning_rate: float) -> tuple[TrainState, Metrics]:
-    gradients, metrics = loss_and_gradients(model, objective, state.trainable, frozen, batches)
+  def step(
+    state: TrainState, frozen: Any, batches: PrefixBatch, learning_rate: float, numbers: Numbers
+  ) -> tuple[TrainState, Metrics]:
+    gradients, metrics = loss_and_gradients(model, objective, state.trainable, frozen, batches, numbers)
     metrics["gradient_norm"] = optax.global_norm(gradients)
     updates, optimizer_state = transformation.update(gradients, state.optimizer, state.trainable)
     updates = jax.tree.map(lambda u: u * learning_rate, updates)

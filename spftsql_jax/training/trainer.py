@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from spftsql_jax.examples.batches import BatchShape, PrefixBatch, Unit, collate, padding_share, plan_epoch
 from spftsql_jax.training.optimizer import OptimizerConfig, learning_rate_schedule
-from spftsql_jax.training.step import Objective, init_state, make_train_step
+from spftsql_jax.training.step import Objective, init_state, make_train_step, numbers_of, program_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +95,8 @@ def fit(
   state, start = _resume(init_state(config.optimizer, trainable), checkpoints)
   # Without rate and schedule, so that runs which differ in these alone share one compiled step.
   kind = dataclasses.replace(config.optimizer, learning_rate=0.0, schedule="constant", warmup_share=0.0)
-  step_fn = make_train_step(model, kind, config.objective)
+  step_fn = make_train_step(model, kind, program_of(config.objective))
+  numbers = numbers_of(config.objective)
   plan = _plan(units, config)
   history: list[dict[str, float]] = []
   aborted, began, examples, tokens, padding = "", time.perf_counter(), 0, 0, []
@@ -104,7 +105,7 @@ def fit(
     examples += int((batch.answer_lengths > 0).sum())
     tokens += batch.prefix.size + batch.branch.size
     padding.append(padding_share(batch))
-    state, metrics = step_fn(state, frozen, place(batch), float(rate(step - 1)))
+    state, metrics = step_fn(state, frozen, place(batch), float(rate(step - 1)), numbers)
     metrics = {name: float(value) for name, value in metrics.items()}
     history.append(metrics)
     on_metrics(step, metrics)
