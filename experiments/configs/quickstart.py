@@ -37,7 +37,7 @@ def quickstart() -> RunConfig:
       hf_config={
         "model_type": "qwen2",
         "hidden_size": 128,
-        "intermediate_size": 384,
+        "intermediate_size": 256,
         "num_hidden_layers": 3,
         "num_attention_heads": 2,
         "num_key_value_heads": 1,
@@ -49,12 +49,12 @@ def quickstart() -> RunConfig:
       vocab_size=2048,
     ),
     prompt=PromptFormat(schema_style="names", matched_values=3),
-    shape=BatchShape(schemas=1, branches=32, prefix_buckets=(128, 160), branch_buckets=(52, 72, 104), answer_buckets=(64,)),
+    shape=BatchShape(schemas=1, branches=32, prefix_buckets=(128, 160), branch_buckets=(64, 104), answer_buckets=(64,)),
     max_new_tokens=72,
     sft=Training(60, scratch),
-    synthesis=SynthesisConfig(examples=3600, wordings=8, model_questions=0.05),
+    synthesis=SynthesisConfig(examples=3600, wordings=8, model_questions=0.02),
     vbi_ft=VbiFtConfig(
-      rounds=2, training=Training(280, scratch), question_training=Training(40, scratch), verify=128, select=128
+      rounds=2, training=Training(280, scratch), question_training=Training(20, scratch), verify=128, select=128
     ),
     self_play=SelfPlayConfig(
       iterations=2,

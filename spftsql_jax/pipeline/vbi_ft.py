@@ -93,7 +93,8 @@ def make_examples(
     templates,
     count,
     stage_seed(bench, name),
-    workers=bench.config.synthesis.workers,
+    # A few examples are made sooner than worker processes start.
+    workers=bench.config.synthesis.workers if count > 1000 else 1,
     exclude=exclude,
     instances=bench.config.synthesis.instances,
     instance_dir=bench.journal.workdir / "instances",
