@@ -15,17 +15,21 @@ from pathlib import Path
 from launch import launch
 
 from absl import flags  # isort: skip
-from configs.quickstart import quickstart
 from demo.make_databases import make_demo
-
-from spftsql_jax.pipeline.run import STAGES, run
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/quickstart", "Folder of the run.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
-_STOP_AFTER = flags.DEFINE_enum("stop_after", None, STAGES, "Stage behind which to stop.")
+_STOP_AFTER = flags.DEFINE_string(
+  "stop_after", None, "Stage behind which to stop: prepare, sft, vbi_ft, self_play or baselines."
+)
 
 
 def main() -> None:
+  # Here and not above: the processes that synthesize import this file, and start sooner without JAX.
+  from configs.quickstart import quickstart
+
+  from spftsql_jax.pipeline.run import run
+
   workdir = Path(_WORKDIR.value)
   demo = workdir / "demo"
   make_demo(demo)

@@ -13,15 +13,18 @@ from launch import InputError, launch
 from absl import flags  # isort: skip
 from ml_collections import config_flags
 
-from spftsql_jax.pipeline.config import RunConfig, from_dict
-from spftsql_jax.pipeline.run import STAGES, run
-
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, one of experiments/configs/.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if missing.", required=True)
-_STOP_AFTER = flags.DEFINE_enum("stop_after", None, STAGES, "Stage behind which to stop.")
+_STOP_AFTER = flags.DEFINE_string(
+  "stop_after", None, "Stage behind which to stop: prepare, sft, vbi_ft, self_play or baselines."
+)
 
 
 def main() -> None:
+  # Here and not above: the processes that synthesize import this file, and start sooner without JAX.
+  from spftsql_jax.pipeline.config import RunConfig, from_dict
+  from spftsql_jax.pipeline.run import run
+
   if _CONFIG.value is None:
     raise InputError("no config; give one with --config=FILE.py, for example experiments/configs/spider_small.py")
   try:

@@ -2,63 +2,37 @@
 
 from __future__ import annotations
 
-import json
-import os
 import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
-import tensorboardX
 
 from spftsql_jax.databases import Executor
-from spftsql_jax.evaluation.exported import write_prompt_format
-from spftsql_jax.evaluation.metrics import hardness, wilson_interval
-from spftsql_jax.evaluation.report import format_table, write_report
-from spftsql_jax.evaluation.scoring import Verdict, score_predictions
+from spftsql_jax.evaluation.report import format_table
 from spftsql_jax.examples.example import Example
-from spftsql_jax.models import merge, save_hf
 from spftsql_jax.pipeline import self_play, vbi_ft
 from spftsql_jax.pipeline.config import RunConfig, to_dict
 from spftsql_jax.pipeline.journal import Journal
+from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.model_base import Lineage
 from spftsql_jax.pipeline.prepare import RunData, open_workbench, read_data
+from spftsql_jax.pipeline.results import CANDIDATES, collect_results, evaluate_version, write_results
 from spftsql_jax.pipeline.workbench import (
   SELECTION,
-  TEST,
   Workbench,
   add_version,
-  answer,
   data_hash,
   device_line,
   read_examples_of,
-  score_of,
   sql_units,
   train,
   write_examples,
 )
-from spftsql_jax.synthesis.notation import WeightedTemplate
 
 STAGES = ("prepare", "sft", "vbi_ft", "self_play", "baselines", "evaluation")
-# Names in the table. A baseline's last version stands for it.
-_LABELS = {
-  "base": "base",
-  "sft": "SFT on seeds",
-  "vbi_ft": "VBI-FT, round {}",
-  "self_play": "SPFT-SQL, iteration {}",
-  "spin": "SPIN, iteration {}",
-  "sft_control": "SFT on the same pairs, iteration {}",
-}
-_CANDIDATES = ("sft", "vbi_ft", "self_play")
-# What the results tell of an iteration of self-play.
-_PLAYED = ("iteration", "main", "opponent", "pairs", "left_out", "reward_rate", "accepted", "reason")
-# Answers of the best model that the report shows with both results.
-_SHOWN_EXAMPLES = 400
-_SHOWN_ROWS = 10
 
 
 def run(
@@ -83,7 +57,7 @@ def run(
   began = time.perf_counter()
   data = read_data(config)
   journal = Journal(workdir, to_dict(config))
-  metrics = _Metrics(journal.workdir)
+  metrics = MetricsLog(journal.workdir)
   try:
     with Executor(workers=2) as executor:
       executor.start()
@@ -98,7 +72,7 @@ def _run_stages(
   journal: Journal,
   data: RunData,
   executor: Executor,
-  metrics: _Metrics,
+  metrics: MetricsLog,
   stop_after: str | None,
   say: Callable[[str], None],
   began: float,
@@ -162,10 +136,10 @@ def _run_stages(
   superseded = [v for v in versions for w in versions if _supersedes(bench, w, v)]
   versions = [v for v in versions if v not in superseded]
   for version in versions:
-    journal.step(f"evaluation/{version}", lambda v=version: _evaluate(bench, v, data.test))
+    journal.step(f"evaluation/{version}", lambda v=version: evaluate_version(bench, v, data.test))
   cost = journal.step("cost", lambda: _cost(began))
-  results = _results(bench, data, versions, best, rounds, iterations, splits.train, cost)
-  _write_results(bench, results, best, metrics)
+  results = collect_results(bench, data, versions, best, rounds, iterations, splits.train, cost)
+  write_results(bench, results, best, metrics)
   say(format_table(results["table"]))
   for note in results["notes"]:
     say(note)
@@ -209,209 +183,12 @@ def _sft(bench: Workbench, seeds: Sequence[Example], selection: Sequence[Example
   return {"selection_ex": score.execution_accuracy, **result.summary}
 
 
-def _evaluate(bench: Workbench, version: str, test: Sequence[Example]) -> dict[str, Any]:
-  """Answers the test with a version and judges as the benchmark does."""
-  predictions = answer(bench, bench.load(version), test)
-  verdicts = _judge_test(bench, test, predictions)
-  result = score_of([v.correct for v in verdicts], verdicts)
-  bench.models.add_score(version, TEST, result)
-  bench.say(f"  {version}: EX {result.execution_accuracy:.1%}, {result.executable:.0%} run")
-  records = [{"prediction": p, "correct": v.correct} for p, v in zip(predictions, verdicts, strict=True)]
-  return {"file": bench.journal.write_jsonl(f"test-{version}", records)}
-
-
 def _supersedes(bench: Workbench, version: str, other: str) -> bool:
   """Whether `version` is a later iteration of the same baseline: only the last one is evaluated."""
   a, b = bench.models.lineage(version), bench.models.lineage(other)
-  return a.stage == b.stage and a.stage not in _CANDIDATES and a.round > b.round
-
-
-def _judge_test(
-  bench: Workbench, test: Sequence[Example], predictions: Sequence[str], keep_rows: bool = False
-) -> list[Verdict]:
-  return score_predictions(
-    [(e.query, p) for e, p in zip(test, predictions, strict=True)],
-    [bench.instances[e.db_id][:1] for e in test],
-    bench.executor,
-    comparison=bench.config.data.comparison,
-    timeout_s=10.0,
-    keep_rows=keep_rows,
-  )
-
-
-def _results(
-  bench: Workbench,
-  data: RunData,
-  versions: Sequence[str],
-  best: str,
-  rounds: Sequence[dict[str, Any]],
-  iterations: Sequence[dict[str, Any]],
-  templates: Sequence[WeightedTemplate],
-  cost: dict[str, Any],
-) -> dict[str, Any]:
-  levels = [hardness(e.query) for e in data.test]
-  accepted = {i["version"]: i["accepted"] for i in iterations}
-  table = [_row(bench, version, data.test, levels, accepted) for version in versions]
-  final = next(row for row in table if row["version"] == best)
-  names = {item.template.id: item.template.text for item in templates}
-  return {
-    "title": bench.config.name,
-    "best": best,
-    "config": to_dict(bench.config),
-    "environment": {
-      "python": sys.version.split()[0],
-      "jax": jax.__version__,
-      "devices": device_line(),
-      "cores": os.cpu_count(),
-    },
-    **cost,
-    "table": table,
-    "lineage": [_lineage_row(bench, v) for v in versions],
-    "synthesis": [
-      {
-        "round": r["number"],
-        "accepted": r["accepted"],
-        "rejections": r["rejections"],
-        "questions": {"rules": r["accepted"], "model": r["model_questions"], "agreement": r["agreement"]},
-        "verified_ex": r["verified_ex"],
-        "template_errors": [t | {"template": names.get(t["template"], t["template"])} for t in r["template_errors"][:40]],
-      }
-      for r in rounds
-    ],
-    "self_play": [{k: i[k] for k in _PLAYED} for i in iterations],
-    "examples": _shown_examples(bench, data.test, best),
-    "notes": _notes(bench, final, best),
-  }
-
-
-def _lineage_row(bench: Workbench, version: str) -> dict[str, Any]:
-  lineage = bench.models.lineage(version)
-  row = {name: getattr(lineage, name) for name in ("parent", "opponent", "stage", "round")}
-  return {"version": version, **row, "selection_ex": _ex(bench, version, SELECTION)}
-
-
-def _row(
-  bench: Workbench, version: str, test: Sequence[Example], levels: Sequence[str], accepted: dict[str, bool]
-) -> dict[str, Any]:
-  lineage, score = bench.models.lineage(version), bench.models.score(version, TEST)
-  outcomes = score.outcomes
-  row = {
-    "model": _LABELS[lineage.stage].format(lineage.round),
-    "stage": lineage.stage,
-    "round": lineage.round,
-    "ex": score.execution_accuracy,
-    "ci95": list(wilson_interval(sum(outcomes), len(outcomes))),
-    "n": len(outcomes),
-    "executable": score.executable,
-    "selection_ex": _ex(bench, version, SELECTION),
-    "by_hardness": {
-      level: {"ex": float(np.mean(part)), "n": len(part)}
-      for level in ("easy", "medium", "hard", "extra")
-      if (part := [o for o, l in zip(outcomes, levels, strict=True) if l == level])
-    },
-    "version": version,
-    "promoted": lineage.stage in _CANDIDATES and accepted.get(version, True),
-  }
-  if apart := bench.config.data.apart:
-    kept = [o for o, e in zip(outcomes, test, strict=True) if e.db_id not in apart]
-    row["ex_without"] = {"databases": list(apart), "ex": float(np.mean(kept)), "n": len(kept)}
-    row["ex_without"]["ci95"] = list(wilson_interval(sum(kept), len(kept)))
-  return row
-
-
-def _ex(bench: Workbench, version: str, split: str) -> float | None:
-  score = bench.models.score(version, split)
-  return None if score is None else score.execution_accuracy
-
-
-def _shown_examples(bench: Workbench, test: Sequence[Example], best: str) -> list[dict[str, Any]]:
-  file = bench.journal.step(f"evaluation/{best}", dict)["file"]
-  chosen = list(zip(test, [r["prediction"] for r in bench.journal.read_jsonl(file)], strict=True))[:_SHOWN_EXAMPLES]
-  verdicts = _judge_test(bench, [e for e, _ in chosen], [p for _, p in chosen], keep_rows=True)
-  return [
-    {
-      "db_id": e.db_id,
-      "question": e.question,
-      "gold": e.query,
-      "model": best,
-      "prediction": p,
-      "correct": v.correct,
-      "status": v.status,
-      "message": v.message,
-      "gold_columns": list(v.gold.columns),
-      "gold_rows": _rows(v.gold.rows),
-      "predicted_columns": list(v.predicted.columns),
-      "predicted_rows": _rows(v.predicted.rows),
-    }
-    for (e, p), v in zip(chosen, verdicts, strict=True)
-  ]
-
-
-def _rows(rows: Sequence[tuple]) -> list[list[Any]]:
-  return [[c if isinstance(c, str | int | float | None) else repr(c) for c in row] for row in rows[:_SHOWN_ROWS]]
-
-
-def _notes(bench: Workbench, final: dict[str, Any], best: str) -> list[str]:
-  notes = [
-    f"Best on the selection split: {final['model']} ({best}). Test questions were not used to choose it.",
-    "Intervals are Wilson's, 95 %; single-run differences within them say nothing.",
-  ]
-  if apart := final.get("ex_without"):
-    low, high = apart["ci95"]
-    names = ", ".join(apart["databases"])
-    notes.append(f"Without {names}: EX {apart['ex']:.1%} ({low:.1%} to {high:.1%}, n = {apart['n']:,}) for {final['model']}.")
-  return notes
+  return a.stage == b.stage and a.stage not in CANDIDATES and a.round > b.round
 
 
 def _cost(began: float) -> dict[str, Any]:
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
   return {"seconds": time.perf_counter() - began, "peak_memory_bytes": peak}
-
-
-def _write_results(bench: Workbench, results: dict[str, Any], best: str, metrics: _Metrics) -> None:
-  workdir = bench.journal.workdir
-  path = workdir / "results.json"
-  unfinished = path.with_name(".results.json")
-  unfinished.write_text(json.dumps(results, indent=1))
-  os.replace(unfinished, path)
-  write_report(results, metrics.read(), workdir / "report.html")
-  export(bench, best, workdir / "export")
-  bench.say(f"Results: {path}; report: {workdir / 'report.html'}; best model for transformers: {workdir / 'export'}")
-
-
-def export(bench: Workbench, version: str, folder: Path) -> None:
-  """Writes a version as a Hugging Face model folder (an adapter merged), with its prompt format beside it."""
-  params = bench.load(version)
-  if bench.model.lora is not None:
-    params = merge(bench.start, params, bench.model.lora)
-  save_hf(folder, bench.model.config, params, bench.tokenizer.hf)
-  write_prompt_format(folder, bench.config.prompt, bench.config.max_new_tokens)
-
-
-class _Metrics:
-  """Training metrics, by stage, as JSON lines and for TensorBoard. A stage that is resumed goes on behind its last line."""
-
-  def __init__(self, workdir: Path):
-    self._folder = workdir / "metrics"
-    self._tensorboard = workdir / "tensorboard"
-    self._open: dict[str, tuple[Any, tensorboardX.SummaryWriter]] = {}
-
-  def write(self, stage: str, step: int, values: dict[str, float]) -> None:
-    if stage not in self._open:
-      name = stage.replace("/", "-")
-      self._folder.mkdir(parents=True, exist_ok=True)
-      file = (self._folder / f"{name}.jsonl").open("a", buffering=1)
-      self._open[stage] = file, tensorboardX.SummaryWriter(str(self._tensorboard / name))
-    file, board = self._open[stage]
-    file.write(json.dumps({"stage": stage, "step": step, **values}) + "\n")
-    for name, value in values.items():
-      board.add_scalar(name, value, step)
-
-  def read(self) -> list[dict[str, Any]]:
-    """All lines; of a step that was done twice (before and after a cut), the report takes the last."""
-    return [json.loads(line) for path in sorted(self._folder.glob("*.jsonl")) for line in path.read_text().splitlines()]
-
-  def close(self) -> None:
-    for file, board in self._open.values():
-      file.close()
-      board.close()
