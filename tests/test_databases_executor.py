@@ -47,7 +47,10 @@ def wait_until(condition, seconds=10.0):
 
 
 def start_parent(path, sql, timeout_s):
+  # A shell starts what it runs in the background with Ctrl-C ignored, and children inherit that.
   code = f"""
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from spftsql_jax.databases import Executor
 try:
   with Executor(workers=2) as executor:
