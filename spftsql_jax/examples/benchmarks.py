@@ -18,14 +18,21 @@ def read_examples(path: str | Path) -> list[Example]:
   """
   path = Path(path)
   try:
-    records = json.loads(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    records = json.loads(text)
   except json.JSONDecodeError as error:
     raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg})") from error
   except UnicodeDecodeError as error:
     raise ValueError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
   if not isinstance(records, list):
     raise ValueError(f"{path}: expected a JSON list of examples, found {type(records).__name__}")
-  return [_example(path, number, record) for number, record in enumerate(records)]
+  examples = []
+  for number, record in enumerate(records):
+    try:
+      examples.append(_example(record))
+    except ValueError as error:
+      raise ValueError(f"{path}:{_line_of(text, number)}: record {number}: {error}") from error
+  return examples
 
 
 def find_database(databases: str | Path, db_id: str) -> Path:
@@ -41,15 +48,25 @@ def database_ids(examples: Sequence[Example]) -> list[str]:
   return list(dict.fromkeys(e.db_id for e in examples))
 
 
-def _example(path: Path, number: int, record: object) -> Example:
-  where = f"{path}: record {number}"
+def _line_of(text: str, number: int) -> int:
+  """The line on which a record of a JSON list begins."""
+  decoder, at = json.JSONDecoder(), text.index("[") + 1
+  for _ in range(number + 1):
+    while text[at] in " \t\r\n,":
+      at += 1
+    begin = at
+    _, at = decoder.raw_decode(text, at)
+  return text.count("\n", 0, begin) + 1
+
+
+def _example(record: object) -> Example:
   if not isinstance(record, dict):
-    raise ValueError(f"{where}: expected an object, found {type(record).__name__}")
+    raise ValueError(f"expected an object, found {type(record).__name__}")
   query = record.get("query", record.get("SQL"))
   fields = {"db_id": record.get("db_id"), "question": record.get("question"), "query (or SQL)": query}
   for name, value in fields.items():
     if not isinstance(value, str):
-      raise ValueError(f"{where}: field {name} is {'missing' if value is None else 'not a string'}")
+      raise ValueError(f"field {name} is {'missing' if value is None else 'not a string'}")
   return Example(
     db_id=record["db_id"], question=record["question"], query=query, evidence=str(record.get("evidence") or ""), source="gold"
   )
