@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 import uuid
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,11 @@ class ModelBase:
     folder = self._version(version) / "params"
     if broken := _differences(record["files"], folder):
       raise CorruptVersion(f"version {version} in {self.directory} is damaged ({broken}); restore it from a copy or delete it")
-    return ocp.load_pytree(folder.resolve()) if like is None else ocp.load_pytree(folder.resolve(), like)
+    if like is not None:
+      return ocp.load_pytree(folder.resolve(), like)
+    with warnings.catch_warnings():
+      warnings.filterwarnings("ignore", "Sharding info not provided")  # that is what None asks for
+      return ocp.load_pytree(folder.resolve())
 
   def lineage(self, version: str) -> Lineage:
     """Where a version comes from. Raises KeyError."""

@@ -93,7 +93,7 @@ def collect_results(
     },
     **cost,
     "table": table,
-    "lineage": [_lineage_row(bench, v) for v in versions],
+    "lineage": [_lineage_row(bench, v) for v in bench.models.versions()],
     "synthesis": [
       {
         "round": r["number"],
