@@ -117,7 +117,7 @@ def test_launch_script_writes_json_lines_and_a_summary(folder, tmp_path):
     (["--num_examples=3"], "databases"),
     (["--databases=/nowhere", "--output=x.jsonl"], "/nowhere"),
     (["--databases={folder}", "--output={folder}/x.jsonl", "--seed_examples=/nowhere.json"], "/nowhere.json"),
-    (["--databases={folder}", "--output={folder}/x.jsonl", "--seed_examples={folder}/broken.json"], "broken.json: record 0"),
+    (["--databases={folder}", "--output={folder}/x.jsonl", "--seed_examples={folder}/broken.json"], "broken.json:1: record 0"),
     (["--databases={folder}/broken.sqlite", "--output={folder}/x.jsonl"], "broken.sqlite"),
     (["--databases={folder}", "--output=/nowhere/x.jsonl"], "/nowhere"),
   ],

@@ -86,7 +86,7 @@ class ModelBase:
     try:
       ocp.save_pytree((temporary / "params").resolve(), params)
       record = {"order": len(self.versions()), "lineage": dataclasses.asdict(lineage), "files": _digests(temporary / "params")}
-      _write_json(temporary / "lineage.json", record)
+      write_json(temporary / "lineage.json", record)
       shutil.rmtree(final, ignore_errors=True)
       os.replace(temporary, final)
     finally:
@@ -120,7 +120,7 @@ class ModelBase:
     self._record(version)
     path = self.directory / "scores" / version / f"{split}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write_json(path, dataclasses.asdict(score) | {"outcomes": "".join("01"[o] for o in score.outcomes)})
+    write_json(path, dataclasses.asdict(score) | {"outcomes": "".join("01"[o] for o in score.outcomes)})
 
   def score(self, version: str, split: str) -> Score | None:
     """A version's score on a split, or None."""
@@ -176,7 +176,7 @@ def _sha256(path: Path) -> str:
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
   """Atomically: under another name first, then renamed."""
   temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
   temporary.write_text(json.dumps(value, indent=1))

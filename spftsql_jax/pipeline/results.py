@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from spftsql_jax.examples.example import Example
 from spftsql_jax.models import merge, save_hf
 from spftsql_jax.pipeline.config import to_dict
 from spftsql_jax.pipeline.metrics_log import MetricsLog
+from spftsql_jax.pipeline.model_base import write_json
 from spftsql_jax.pipeline.prepare import RunData
 from spftsql_jax.pipeline.workbench import SELECTION, TEST, Workbench, answer, device_line, score_of
 from spftsql_jax.synthesis.notation import WeightedTemplate
@@ -194,9 +194,7 @@ def write_results(bench: Workbench, results: dict[str, Any], best: str, metrics:
   """Writes results.json, report.html and the export of the best version."""
   workdir = bench.journal.workdir
   path = workdir / "results.json"
-  unfinished = path.with_name(".results.json")
-  unfinished.write_text(json.dumps(results, indent=1))
-  os.replace(unfinished, path)
+  write_json(path, results)
   write_report(results, metrics.read(), workdir / "report.html")
   export(bench, best, workdir / "export")
   bench.say(f"Results: {path}; report: {workdir / 'report.html'}; best model for transformers: {workdir / 'export'}")

@@ -210,8 +210,10 @@ def run_round(
 
   def fine_tune() -> dict[str, Any]:
     synthetic = [e for file in (*earlier, made["train"], questions["model"]) for e in read_examples_of(bench, file)]
-    examples = list(seeds) * bench.config.seed_repeats + synthetic
-    result = train(bench, name, bench.load(parent), sql_units(bench, examples), config.training)
+    repeats = bench.config.seed_repeats
+    examples = list(seeds) * repeats + synthetic
+    units = sql_units(bench, seeds) * repeats + sql_units(bench, synthetic)  # Each seed is tokenized once.
+    result = train(bench, name, bench.load(parent), units, config.training)
     lineage = Lineage("vbi_ft", number, parent, data_hash=data_hash(examples))
     selected = add_version(bench, version, result.trained, lineage, selection, name)
     bench.say(
