@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -57,6 +59,35 @@ def test_same_seed_gives_the_same_examples_whatever_the_number_of_workers(made, 
   assert again.rejections == made.rejections and again.attempts == made.attempts
   other = synthesize(paths(folder)[:1], pool.builtin_templates(), 40, seed=6)
   assert {e.query for e in other.examples} != {e.query for e in made.examples[:40]}
+
+
+def test_workers_end_when_their_parent_is_killed(folder, tmp_path):
+  script = tmp_path / "long.py"
+  script.write_text(
+    f"import sys; sys.path.insert(0, {str(REPOSITORY)!r})\n"
+    "from spftsql_jax.synthesis import pool\n"
+    "from spftsql_jax.synthesis.synthesize import synthesize\n"
+    "if __name__ == '__main__':\n"
+    f"  synthesize([{str(paths(folder)[1])!r}], pool.builtin_templates(), 10**6, seed=0, workers=2)\n"
+  )
+  started = subprocess.Popen([sys.executable, script])
+  children: list[int] = []
+  deadline = time.monotonic() + 60
+  while len(children) < 3 and started.poll() is None and time.monotonic() < deadline:  # Two workers and a resource tracker.
+    time.sleep(0.1)
+    children = [int(pid) for pid in Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()]
+  time.sleep(1.0)
+  started.send_signal(signal.SIGKILL)
+  started.wait()
+  assert len(children) == 3
+  while any(_alive(pid) for pid in children) and time.monotonic() < deadline:
+    time.sleep(0.1)
+  assert not [pid for pid in children if _alive(pid)]
+
+
+def _alive(pid: int) -> bool:
+  stat = Path(f"/proc/{pid}/stat")
+  return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def test_every_table_of_interest_is_reached(made):

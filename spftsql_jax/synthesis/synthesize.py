@@ -16,6 +16,7 @@ import os
 import random
 import re
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -210,7 +211,9 @@ class _pool:
     self._executor = None
     if workers > 1:
       # Spawned, because the parent may hold JAX and its threads, which do not survive a fork.
-      self._executor = concurrent.futures.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+      self._executor = concurrent.futures.ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
+      )
 
   def __enter__(self) -> _pool:
     return self
@@ -230,6 +233,16 @@ class _pool:
   def run(self, function: Callable, jobs: Sequence[tuple]) -> list:
     waiting = [self.submit(function, *job) for job in jobs]
     return [wait() for wait in waiting]
+
+
+def _end_with_parent() -> None:
+  """Lets this worker end when its parent is killed: it would wait for the next block for ever."""
+
+  def watch() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+  threading.Thread(target=watch, daemon=True).start()
 
 
 def _prepare(task: _Task, folder: str, count: int) -> _Task:
