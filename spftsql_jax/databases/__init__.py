@@ -17,6 +17,9 @@ databases at once use one `Executor` for all:
     with Executor(workers=2) as executor:
       results = executor.execute_many([("a.sqlite", "SELECT 1"), ("b.sqlite", "SELECT 2")], timeout_s=5.0)
 
+Foreign keys that a database does not declare can be supplied (`foreign_keys=`, `read_foreign_keys`) or looked for
+(`infer_keys=True`); they are marked `inferred`.
+
 `results_match(gold, predicted, gold_sql, "spider")` compares results the way the benchmarks do, `make_instances` makes
 neighbouring databases that tell near-miss queries apart, and `ValueIndex` finds the stored values that a question mentions.
 """
@@ -33,7 +36,9 @@ _EXPORTS = {
   "Executor": "executor",
   "Result": "results",
   "results_match": "results",
+  "infer_foreign_keys": "key_inference",
   "make_instances": "instances",
+  "read_foreign_keys": "foreign_keys",
   "ValueIndex": "values",
   "ValueMatch": "values",
   "Column": "schema",

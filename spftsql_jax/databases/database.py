@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from spftsql_jax.databases.engines import engine_module, engine_of, name_of
 from spftsql_jax.databases.executor import Executor
+from spftsql_jax.databases.foreign_keys import TableKey
 from spftsql_jax.databases.results import Result
 from spftsql_jax.databases.schema import Schema
 
@@ -17,8 +18,17 @@ class Database:
   statement.
   """
 
-  def __init__(self, location: str, workers: int = 1, executor: Executor | None = None):
+  def __init__(
+    self,
+    location: str,
+    workers: int = 1,
+    executor: Executor | None = None,
+    foreign_keys: Sequence[TableKey] = (),
+    infer_keys: bool = False,
+  ):
     self.location = location
+    self._foreign_keys = foreign_keys
+    self._infer_keys = infer_keys
     self.name = name_of(location)
     self._executor = executor or Executor(workers=workers)
     self._owns_executor = executor is None
@@ -36,11 +46,16 @@ class Database:
 
   @functools.cached_property
   def schema(self) -> Schema:
-    """Tables, columns, keys, comments, row counts and sample values. Raises DatabaseError."""
+    """Tables, columns, keys, comments, row counts and sample values.
+
+    Raises DatabaseError, and ValueError where a supplied foreign key does not fit.
+    """
     # Imported here: reading a schema needs SQLAlchemy, running statements does not.
     from spftsql_jax.databases.introspection import read_schema
+    from spftsql_jax.databases.key_inference import infer_foreign_keys
 
-    return read_schema(self.location)
+    schema = read_schema(self.location, self._foreign_keys)
+    return infer_foreign_keys(schema, self.location) if self._infer_keys else schema
 
   def execute(self, sql: str, timeout_s: float = 5.0, max_rows: int = 10_000, max_bytes: int = 64_000_000) -> Result:
     """Runs one SELECT in a worker process. Never raises for what the statement does; see `Result.status`."""
@@ -53,17 +68,25 @@ class Database:
     return self._executor.execute_many([(self.location, sql) for sql in statements], timeout_s, max_rows, max_bytes)
 
 
-def open_database(location: str | os.PathLike, workers: int = 1, executor: Executor | None = None) -> Database:
+def open_database(
+  location: str | os.PathLike,
+  workers: int = 1,
+  executor: Executor | None = None,
+  foreign_keys: Sequence[TableKey] = (),
+  infer_keys: bool = False,
+) -> Database:
   """Opens a database for reading.
 
   Args:
     location: path of an SQLite file, `sqlite:///path`, `duckdb:///path` or `postgresql://user@host:port/name`.
     workers: number of worker processes for its statements.
     executor: a pool to share with other databases, instead of workers of its own.
+    foreign_keys: keys that the schema has besides those the database declares (`foreign_keys.read_foreign_keys` reads them).
+    infer_keys: also look for keys that nothing declares, by name and value (`key_inference`).
 
   Raises:
     DatabaseError: it does not exist, cannot be read, or its engine is not supported.
   """
   location = os.fspath(location)
   engine_module(engine_of(location)).connect(location).close()
-  return Database(location, workers, executor)
+  return Database(location, workers, executor, foreign_keys, infer_keys)

@@ -6,17 +6,19 @@ because SQLite lets any column hold anything and because dates are often text.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy
 from sqlalchemy.engine import reflection
 
 from spftsql_jax.databases import comments
-from spftsql_jax.databases.engines import DatabaseError, engine_module, engine_of, name_of
+from spftsql_jax.databases.engines import DatabaseError, engine_module, engine_of, name_of, without_password
+from spftsql_jax.databases.foreign_keys import TableKey, add_foreign_keys
 from spftsql_jax.databases.schema import Column, ForeignKey, Kind, Schema, Table
 
 # Of larger tables a sample of this many rows is read.
@@ -27,30 +29,44 @@ SAMPLES = 5
 _LONGEST_SAMPLE = 200
 
 _NUMERIC = re.compile(r"int|real|floa|doub|numeric|decimal|number|serial|money|hugeint|^num$|currency", re.IGNORECASE)
-_TEXTUAL = re.compile(r"char|text|clob|string|enum|uuid|citext", re.IGNORECASE)
+TEXTUAL = re.compile(r"char|text|clob|string|enum|uuid|citext", re.IGNORECASE)
 _DATELIKE = re.compile(r"date|timestamp", re.IGNORECASE)
 _BOOLEAN = re.compile(r"^(bool|boolean|bit)\b", re.IGNORECASE)
 _ISO_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$")
 
 
-def read_schema(location: str) -> Schema:
-  """The schema of the database at `location`. Raises DatabaseError."""
-  name = engine_of(location)
-  module = engine_module(name)
+@contextlib.contextmanager
+def open_reader(location: str) -> Iterator[Any]:
+  """A read-only DB-API connection for code of ours, closed at the end.
+
+  Raises DatabaseError, also for what the engine raises inside the block.
+  """
+  module = engine_module(engine_of(location))
   connection = module.connect(location)
   try:
-    if name == "sqlite":
+    if hasattr(connection, "text_factory"):
       connection.text_factory = module.lenient_text
-    with warnings.catch_warnings():
-      # Types SQLAlchemy does not know; their declared text is read below.
-      warnings.simplefilter("ignore", sqlalchemy.exc.SAWarning)
-      return Schema(
-        name=name_of(location), dialect=module.DIALECT, tables=_read_tables(module.inspector(connection), connection, module)
-      )
+    yield connection
   except (sqlalchemy.exc.SQLAlchemyError, *module.ERRORS) as error:
-    raise DatabaseError(f"{location}: its schema cannot be read: {error}") from error
+    raise DatabaseError(f"{without_password(location)}: cannot be read: {' '.join(str(error).split())[:500]}") from error
   finally:
     connection.close()
+
+
+def read_schema(location: str, foreign_keys: Sequence[TableKey] = ()) -> Schema:
+  """The schema of the database at `location`, with `foreign_keys` (of `foreign_keys.py`) besides those it declares.
+
+  Raises:
+    DatabaseError: the database cannot be read.
+    ValueError: a supplied key does not fit the database.
+  """
+  module = engine_module(engine_of(location))
+  with open_reader(location) as connection, warnings.catch_warnings():
+    # Types SQLAlchemy does not know; their declared text is read below.
+    warnings.simplefilter("ignore", sqlalchemy.exc.SAWarning)
+    tables = _read_tables(module.inspector(connection), connection, module)
+  schema = Schema(name=name_of(location), dialect=module.DIALECT, tables=tables)
+  return add_foreign_keys(schema, foreign_keys) if foreign_keys else schema
 
 
 def _read_tables(inspector: reflection.Inspector, connection, module) -> tuple[Table, ...]:
@@ -118,7 +134,8 @@ def quote(name: str) -> str:
   return '"' + name.replace('"', '""') + '"'
 
 
-def _fetch(connection, sql: str) -> list[tuple]:
+def fetch(connection, sql: str) -> list[tuple]:
+  """All rows of a query."""
   cursor = connection.cursor()
   try:
     return cursor.execute(sql).fetchall()
@@ -127,14 +144,14 @@ def _fetch(connection, sql: str) -> list[tuple]:
 
 
 def _sample_rows(connection, name: str) -> tuple[int, list[tuple]]:
-  row_count = _fetch(connection, f"SELECT COUNT(*) FROM {quote(name)}")[0][0]
-  return row_count, _fetch(connection, f"SELECT * FROM {quote(name)} LIMIT {SAMPLE_ROWS}") if row_count else []
+  row_count = fetch(connection, f"SELECT COUNT(*) FROM {quote(name)}")[0][0]
+  return row_count, fetch(connection, f"SELECT * FROM {quote(name)} LIMIT {SAMPLE_ROWS}") if row_count else []
 
 
 def _distinct_counts(connection, name: str, columns: Sequence[str], row_count: int, values: Sequence[tuple]) -> list[int]:
   """Distinct non-NULL values of each column: counted, or for large tables estimated."""
   if row_count > SAMPLE_ROWS and row_count <= EXACT_COUNT_ROWS:
-    return [_fetch(connection, f"SELECT COUNT(DISTINCT {quote(column)}) FROM {quote(name)}")[0][0] for column in columns]
+    return [fetch(connection, f"SELECT COUNT(DISTINCT {quote(column)}) FROM {quote(name)}")[0][0] for column in columns]
   counts = []
   for stored in values:
     present = [value for value in stored if value is not None]
@@ -213,7 +230,7 @@ def _declared_kind(declared_type: str) -> Kind:
     return "boolean"
   if _DATELIKE.search(declared_type):
     return "date"
-  if _TEXTUAL.search(declared_type):
+  if TEXTUAL.search(declared_type):
     return "text"
   if _NUMERIC.search(declared_type):
     return "number"

@@ -17,8 +17,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from spftsql_jax.databases.database import Database
-from spftsql_jax.databases.engines import engine_module, engine_of
-from spftsql_jax.databases.introspection import quote, read_schema
+from spftsql_jax.databases.introspection import open_reader, quote, read_schema
 
 # Longer texts are prose: no question quotes them.
 LONGEST_VALUE = 80
@@ -104,12 +103,8 @@ class ValueIndex:
     else:
       location = os.fspath(database)
       schema = read_schema(location)
-    module = engine_module(engine_of(location))
-    connection = module.connect(location)
-    if hasattr(connection, "text_factory"):
-      connection.text_factory = module.lenient_text
 
-    def stored():
+    def stored(connection):
       for table in schema.tables:
         for column in table.columns:
           if column.kind != "text" or table.is_view:
@@ -122,10 +117,8 @@ class ValueIndex:
               if isinstance(value, str) and 0 < len(value) <= LONGEST_VALUE and not value.isspace():
                 yield table.name, column.name, value
 
-    try:
-      return cls(stored())
-    finally:
-      connection.close()
+    with open_reader(location) as connection:
+      return cls(stored(connection))
 
   def search(self, question: str, limit: int = 5) -> list[ValueMatch]:
     """The values that `question` mentions, best first; equal ones in the order of the schema."""

@@ -73,6 +73,13 @@ def name_of(location: str) -> str:
   return urllib.parse.urlsplit(location).path.strip("/") or "postgres"
 
 
+def without_password(location: str) -> str:
+  """The location as it may be shown."""
+  scheme, separator, rest = location.partition("://")
+  user, at, host = rest.rpartition("@")
+  return f"{scheme}{separator}{user.split(':')[0]}{at}{host}"
+
+
 def engine_module(name: str):
   """The module of an engine, imported when it is first needed (a worker for SQLite never loads a driver)."""
   return importlib.import_module(f"{__name__}.{name}")

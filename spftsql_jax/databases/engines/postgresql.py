@@ -13,7 +13,7 @@ import psycopg
 from psycopg import errors
 
 from spftsql_jax.databases import statements
-from spftsql_jax.databases.engines import DatabaseError, hashable_rows
+from spftsql_jax.databases.engines import DatabaseError, hashable_rows, without_password
 
 DIALECT = "postgres"
 ERRORS = (psycopg.Error,)
@@ -45,7 +45,7 @@ def connect(location: str) -> psycopg.Connection:
     connection.autocommit = False
     connection.read_only = True
   except psycopg.Error as error:
-    raise DatabaseError(f"{_without_password(location)}: cannot be opened: {_one_line(error)}") from None
+    raise DatabaseError(f"{without_password(location)}: cannot be opened: {_one_line(error)}") from None
   return connection
 
 
@@ -69,7 +69,7 @@ class Connection:
       self._refused = _REFUSED_FUNCTIONS | {name.lower() for (name,) in volatile.fetchall()}
       self._connection.commit()
     except psycopg.Error as error:
-      raise DatabaseError(f"{_without_password(location)}: cannot be used: {_one_line(error)}") from None
+      raise DatabaseError(f"{without_password(location)}: cannot be used: {_one_line(error)}") from None
 
   def close(self) -> None:
     self._connection.close()
@@ -170,9 +170,3 @@ def definition(connection: psycopg.Connection, table: str) -> str:
 
 def _one_line(error: Exception) -> str:
   return " ".join(str(error).split())[:500]
-
-
-def _without_password(location: str) -> str:
-  scheme, separator, rest = location.partition("://")
-  user, at, host = rest.rpartition("@")
-  return f"{scheme}{separator}{user.split(':')[0]}{at}{host}"
