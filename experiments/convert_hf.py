@@ -61,7 +61,7 @@ def to_model_base(source: Path, output: Path) -> None:
 
 def from_model_base(checkpoint: str, output: Path) -> None:
   """Writes a version as a Hugging Face folder, or its adapter."""
-  from spftsql_jax.models import LoraConfig, ModelConfig, hf, load_hf, merge
+  from spftsql_jax.models import LoraConfig, ModelConfig, hf, load_hf, merge, save_adapter
   from spftsql_jax.models.lora import MODULES
 
   folder, version = split_checkpoint(checkpoint)
@@ -78,7 +78,7 @@ def from_model_base(checkpoint: str, output: Path) -> None:
     rank = tree["layers"][MODULES[modules[0]]][modules[0]]["a"].shape[-1]
     lora = LoraConfig(rank, FLAGS.lora_alpha or 2.0 * rank, modules)
     if FLAGS.peft:
-      hf.save_adapter(output, config, lora, tree, base_model=str(start))
+      save_adapter(output, config, lora, tree, base_model=str(start))
     else:
       model, params = load_hf(start, None)
       hf.save_hf(output, model.config, merge(params, tree, lora), start, dtype=FLAGS.dtype)

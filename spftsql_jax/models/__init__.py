@@ -11,8 +11,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from spftsql_jax.models.adapters import load_adapter, save_adapter
 from spftsql_jax.models.config import ModelConfig, RopeScaling
-from spftsql_jax.models.hf import load_adapter, load_hf, save_adapter, save_hf
+from spftsql_jax.models.hf import load_hf, save_hf
 from spftsql_jax.models.lora import LoraConfig, init_lora, merge
 from spftsql_jax.models.transformer import Decoder, Params, init_params
 

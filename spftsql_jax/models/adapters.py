@@ -1,0 +1,123 @@
+"""LoRA adapters in peft's format, in and out."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+
+import jax.numpy as jnp
+import numpy as np
+
+from spftsql_jax.models import lora as lora_lib
+from spftsql_jax.models.config import ModelConfig
+from spftsql_jax.models.hf import LAYER, PARTS, shorten
+from spftsql_jax.models.lora import LoraConfig
+from spftsql_jax.models.tensor_files import Source, TensorFiles, write_json, write_tensors
+from spftsql_jax.models.transformer import Params
+
+# Options of peft whose other values change the function in ways that are not computed here.
+_PLAIN_OPTIONS = {
+  "peft_type": "LORA",
+  "use_rslora": False,
+  "use_dora": False,
+  "bias": "none",
+  "lora_bias": False,
+  "fan_in_fan_out": False,
+  "rank_pattern": {},
+  "alpha_pattern": {},
+  "modules_to_save": [],
+  "layers_to_transform": [],
+  "layer_replication": [],
+  "target_parameters": [],
+  "trainable_token_indices": [],
+  "exclude_modules": [],
+}
+_CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+
+
+def save_adapter(
+  directory: str | os.PathLike, config: ModelConfig, lora: LoraConfig, lora_params: Params, base_model: str = ""
+) -> None:
+  """Writes an adapter as `peft.PeftModel.from_pretrained` loads it.
+
+  Args:
+    directory: made if missing.
+    config: the base model's config.
+    lora, lora_params: the adapter.
+    base_model: name or folder of the base model, recorded in adapter_config.json.
+  """
+  directory = pathlib.Path(directory)
+  directory.mkdir(parents=True, exist_ok=True)
+  sources = []
+  for part, modules in lora_params["layers"].items():
+    for name, arrays in modules.items():
+      host = {side: np.asarray(array) for side, array in arrays.items()}
+      for i in range(config.num_hidden_layers):
+        for side, letter in (("a", "A"), ("b", "B")):
+          tensor = host[side][i].T
+          key = f"base_model.model.{LAYER.format(i)}{PARTS[part]}.{name}_proj.lora_{letter}.weight"
+          sources.append(Source(key, tensor.shape, tensor.dtype, lambda tensor=tensor: tensor))
+  write_tensors(directory / _WEIGHTS, sources)
+  adapter = {
+    "peft_type": "LORA",
+    "task_type": "CAUSAL_LM",
+    "base_model_name_or_path": base_model or None,
+    "r": lora.rank,
+    "lora_alpha": lora.alpha,
+    "lora_dropout": lora.dropout,
+    "target_modules": [f"{name}_proj" for name in lora.modules],
+    "bias": "none",
+    "fan_in_fan_out": False,
+    "inference_mode": True,
+  }
+  write_json(directory / _CONFIG, adapter)
+
+
+def load_adapter(directory: str | os.PathLike, config: ModelConfig, dtype: str = "float32") -> tuple[LoraConfig, Params]:
+  """Reads a LoRA adapter in peft's format for a base model of `config`.
+
+  Raises:
+    FileNotFoundError: no adapter there.
+    ValueError: a kind of adapter this package does not compute, or tensors missing, extra or misshapen.
+  """
+  directory = pathlib.Path(directory)
+  path = directory / _CONFIG
+  if not path.is_file():
+    raise FileNotFoundError(f"no adapter: {path} is missing")
+  try:
+    raw = json.loads(path.read_text(encoding="utf-8"))
+  except json.JSONDecodeError as error:
+    raise ValueError(f"{path} is not JSON: {error}") from error
+  for option, plain in _PLAIN_OPTIONS.items():
+    if raw.get(option, plain) not in (plain, None):
+      raise ValueError(f"{path}: {option}={raw[option]!r} is not supported")
+  if not (directory / _WEIGHTS).is_file():
+    raise FileNotFoundError(f"no adapter: {directory / _WEIGHTS} is missing")
+  targets = raw.get("target_modules") or []
+  modules = tuple(name for name in lora_lib.MODULES if f"{name}_proj" in targets)
+  if isinstance(targets, str) or len(modules) != len(targets) or not modules:
+    raise ValueError(f"{path}: target_modules {targets!r} must be a list of {[f'{m}_proj' for m in lora_lib.MODULES]}")
+  lora = LoraConfig(int(raw["r"]), float(raw["lora_alpha"]), modules, float(raw.get("lora_dropout", 0.0)))
+  shapes = lora_lib.kernel_shapes(config)
+  layers: Params = {}
+  wrong = []
+  with TensorFiles([directory / _WEIGHTS]) as tensors:
+    unread = tensors.names()
+    for name in modules:
+      fan_in, fan_out = shapes[name]
+      part = lora_lib.MODULES[name]
+      for side, letter, shape in (("a", "A", (lora.rank, fan_in)), ("b", "B", (fan_out, lora.rank))):
+        prefix = f"base_model.model.{LAYER}{PARTS[part]}.{name}_proj.lora_{letter}.weight"
+        names = [prefix.format(i) for i in range(config.num_hidden_layers)]
+        wrong += [f"{key}: missing" for key in names if key not in unread]
+        present = [key for key in names if key in unread]
+        wrong += [f"{key}: {tensors.shape(key)}, expected {shape}" for key in present if tensors.shape(key) != shape]
+        unread.difference_update(names)
+        if not wrong:
+          stacked = np.stack([tensors.read_whole(key).T for key in names])
+          layers.setdefault(part, {}).setdefault(name, {})[side] = jnp.asarray(stacked, dtype)
+  wrong += [f"{key}: extra" for key in sorted(unread)]
+  if wrong:
+    raise ValueError(f"{directory}: adapter does not fit the model: {shorten(wrong)}")
+  return lora, {"layers": layers}
