@@ -120,6 +120,17 @@ def test_a_shared_program_with_numbers_is_the_objective(params, name):
     np.testing.assert_allclose(a, b, atol=1e-6, rtol=1e-6)
 
 
+def test_pairs_without_their_pairwise_term_are_sft_on_the_right_answers(params):
+  control = Objective("error_driven", nll_weight=1.0, pair_weight=0.0)
+  pairs, shape = make_units(control, 5, schemas=2), BatchShape(3, 8, (20,), (16,), (8,))
+  right = [Unit(u.branches[:1]) for u in pairs]
+  gradients, metrics = loss_and_gradients(MODEL, control, params, None, stacked(pairs, shape, 1))
+  expected, sft_metrics = loss_and_gradients(MODEL, OBJECTIVES["sft"], params, None, stacked(right, shape, 1))
+  np.testing.assert_allclose(metrics["loss"], sft_metrics["loss"], rtol=1e-6)
+  for a, b in zip(jax.tree.leaves(gradients), jax.tree.leaves(expected), strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-6, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["sft", "error_driven", "drop"])
 @pytest.mark.parametrize("microbatches", [2, 4])
 def test_accumulation_changes_nothing(params, name, microbatches):

@@ -23,7 +23,6 @@ from spftsql_jax.pipeline.workbench import (
   data_hash,
   judge,
   pair_branches,
-  sql_units,
   train,
 )
 from spftsql_jax.training.step import Objective
@@ -171,12 +170,16 @@ def run_spin(bench: Workbench, start: str, questions: Sequence[Example], selecti
 def run_sft_control(
   bench: Workbench, start: str, iterations: Sequence[dict[str, Any]], selection: Sequence[Example]
 ) -> list[dict[str, Any]]:
-  """SFT on the y+ of the very pairs and steps of the self-play iterations, without negatives (the control of METHOD 5)."""
+  """SFT on the y+ of the very batches and steps of the self-play iterations, without negatives (the control of METHOD 5).
+
+  It runs the self-play step with the pairwise term weighted 0, so nothing but the negatives differs, nor is anything compiled.
+  """
   current, done = start, []
+  objective = dataclasses.replace(bench.config.self_play.objective, pair_weight=0.0, nll_weight=1.0)
   for played in iterations:
     number = played["iteration"]
     name, version = f"sft_control/iteration_{number}", f"sft_control-{number}"
-    done.append(_baseline(bench, name, version, "sft_control", number, current, played, Objective("sft"), selection))
+    done.append(_baseline(bench, name, version, "sft_control", number, current, played, objective, selection))
     current = version
   return done
 
@@ -194,10 +197,9 @@ def _baseline(
 ) -> dict[str, Any]:
   def update() -> dict[str, Any]:
     pairs = read_pairs(bench, played, played["opponent"])
-    sft = objective.loss == "sft"
-    units = sql_units(bench, [p.example for p in pairs]) if sft else pair_units(bench, pairs)
-    result = train(bench, name, bench.load(parent), units, bench.config.self_play.training, objective)
-    lineage = Lineage(stage, number, parent, None if sft else played["opponent"], data_hash=played["hash"])
+    result = train(bench, name, bench.load(parent), pair_units(bench, pairs), bench.config.self_play.training, objective)
+    opponent = played["opponent"] if objective.pair_weight else None
+    lineage = Lineage(stage, number, parent, opponent, data_hash=played["hash"])
     after = add_version(bench, version, result.trained, lineage, selection, name)
     bench.say(f"  {version}: from {parent}; selection EX {after.execution_accuracy:.1%}, {after.executable:.0%} run")
     return {"selection_ex": after.execution_accuracy, **result.summary}

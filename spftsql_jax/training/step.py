@@ -19,7 +19,7 @@ from spftsql_jax.training.losses import OnCorrect, kept_pairs, pairwise_terms
 from spftsql_jax.training.optimizer import OptimizerConfig, make_optimizer
 
 Metrics = dict[str, jax.Array]
-Numbers = tuple[float | jax.Array, float | jax.Array, float | jax.Array]
+Numbers = tuple[float | jax.Array, float | jax.Array, float | jax.Array, float | jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Objective:
     beta: the paper's lambda.
     on_correct: what a pair whose opponent was right contributes ("error_driven" only).
     nll_weight: weight of the negative log-likelihood a token of y+, added to a pairwise loss against collapse.
+    pair_weight: weight of the pairwise loss itself; with 0 the NLL term alone is left, which is SFT on the y+ of the very same
+      batches (the control of METHOD 5).
     length_normalize: whether pairwise losses use log-probs a token instead of summed ones.
   """
 
@@ -38,6 +40,7 @@ class Objective:
   beta: float = 0.1
   on_correct: OnCorrect = "positive_only"
   nll_weight: float = 0.0
+  pair_weight: float = 1.0
   length_normalize: bool = False
 
 
@@ -71,12 +74,12 @@ def program_of(objective: Objective) -> Objective:
   """The objective without what a compiled step takes as numbers: objectives with equal programs share one."""
   pairs = "sft" if objective.loss == "sft" else "error_driven"
   on_correct = objective.on_correct if objective.loss == "error_driven" else "positive_only"
-  return Objective(pairs, beta=0.0, on_correct=on_correct, nll_weight=0.0, length_normalize=objective.length_normalize)
+  return Objective(pairs, 0.0, on_correct, nll_weight=0.0, pair_weight=0.0, length_normalize=objective.length_normalize)
 
 
 def numbers_of(objective: Objective) -> Numbers:
-  """(beta, weight of the NLL term, 1.0 where every answer of the opponent is a negative whatever its reward)."""
-  return objective.beta, objective.nll_weight, float(objective.loss in ("spin", "dpo"))
+  """(beta, weight of the NLL term, weight of the pairwise term, 1.0 where every answer is a negative whatever its reward)."""
+  return objective.beta, objective.nll_weight, objective.pair_weight, float(objective.loss in ("spin", "dpo"))
 
 
 def objective_value(
@@ -100,7 +103,7 @@ def objective_value(
   log_probs = answer_log_probs(model, variables, batch)  # [B, K]
   lengths = batch.answer_lengths
   pairs, tokens = weights
-  beta, nll_weight, always = numbers
+  beta, nll_weight, pair_weight, always = numbers
   if objective.loss == "sft":
     loss = -jnp.sum(log_probs) / tokens
     return loss, {"loss": loss, "log_prob_positive": jnp.sum(log_probs) / jnp.maximum(pairs, 1)}
@@ -114,7 +117,7 @@ def objective_value(
   reward = jnp.maximum(reward, always)  # SPIN and DPO: R = 1 always
   terms = pairwise_terms(positive, negative, opponent[:, 0::2], opponent[:, 1::2], reward, beta)
   nll = -jnp.sum(positive * (lengths[:, 0::2] if objective.length_normalize else 1)) / tokens
-  loss = jnp.sum(terms * weight) / pairs + nll_weight * nll
+  loss = pair_weight * jnp.sum(terms * weight) / pairs + nll_weight * nll
   mean = lambda x: jnp.sum(x * weight) / pairs  # noqa: E731
   return loss, {
     "loss": loss,
