@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spftsql_jax.databases import Executor, Result, results_match, statements
-from spftsql_jax.databases.results import spider_match
+from spftsql_jax.databases.comparison import spider_match
 from spftsql_jax.evaluation import metrics
 
 SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
