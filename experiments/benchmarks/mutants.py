@@ -3,28 +3,36 @@
     python experiments/benchmarks/mutants.py --examples=dev.json --databases=database --instances=10 --output=mutants.json
 
 Each gold query is changed in one place (an operator, a literal, an aggregate, a column, a condition dropped, ...) in every
-way that applies, up to --per_query; a mutant passes where its rows equal the gold query's (comparison strict). What passes
-everywhere is listed: among those are the mutants that mean the same as the gold query. The instances know the literals of the
-gold queries, not the mutants'.
+way that applies, up to --per_query drawn at random. A mutant passes on k instances where its rows equal the gold query's
+(comparison strict: columns in order, bags of rows, lists of rows where the gold query's outermost level has ORDER BY) on the
+original and on each of the first k. Mutants that fail to run on the original are left out; an instance on which the gold query
+fails says nothing. The instances are made from the gold queries alone.
+
+What passes everywhere is listed, with the rules of equivalence.py that make it the same query as the gold one wherever the
+declared constraints hold, or "undecided".
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import equivalence
 import launch
 import sqlglot
 from absl import flags
 from sqlglot import exp
+from tqdm import tqdm
 
 from spftsql_jax.databases.executor import Executor
 from spftsql_jax.databases.instances import make_instances
@@ -39,6 +47,7 @@ _INSTANCES = flags.DEFINE_integer("instances", 10, "Neighbouring instances of ea
 _QUERIES = flags.DEFINE_integer("queries", 0, "Gold queries to take, drawn at random; 0 takes all.", lower_bound=0)
 _PER_QUERY = flags.DEFINE_integer("per_query", 4, "Mutants of one query, drawn at random.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of draws and instances.")
+_ORPHANS = flags.DEFINE_bool("orphans", True, "Whether rows planted for queries may refer to nothing.")
 _WORKERS = flags.DEFINE_integer("workers", min(8, os.cpu_count() or 1), "Worker processes.", lower_bound=1)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
@@ -147,6 +156,16 @@ def _sibling(column: exp.Column, schema: Schema) -> str | None:
   return None
 
 
+@dataclasses.dataclass(frozen=True)
+class Trial:
+  """A mutant and the gold query it was made of."""
+
+  db_id: str
+  gold: str
+  kind: str
+  mutant: str
+
+
 def main() -> None:
   examples = benchmarks.read_examples(_EXAMPLES.value)
   unique = list({(example.db_id, example.query): example for example in examples}.values())
@@ -155,44 +174,61 @@ def main() -> None:
     unique = rng.sample(unique, min(_QUERIES.value, len(unique)))
   with tempfile.TemporaryDirectory() as scratch, Executor(workers=_WORKERS.value) as executor:
     places, schemas = {}, {}
-    for db_id in benchmarks.database_ids(unique):
+    start = time.process_time()
+    for db_id in tqdm(benchmarks.database_ids(unique), desc="instances", disable=None, leave=False):
       path = benchmarks.find_database(_DATABASES.value, db_id)
       queries = [example.query for example in unique if example.db_id == db_id]
-      made = make_instances(path, Path(scratch) / db_id, _INSTANCES.value, _SEED.value, queries)
+      made = make_instances(path, Path(scratch) / db_id, _INSTANCES.value, _SEED.value, queries, orphans=_ORPHANS.value)
       places[db_id], schemas[db_id] = [os.fspath(p) for p in (path, *made)], read_schema(os.fspath(path))
+    seconds = time.process_time() - start
     trials = []
     for example in unique:
       found = {sql: kind for kind, sql in mutants(example.query, schemas[example.db_id])}
-      trials += [(example, kind, sql) for sql, kind in rng.sample(sorted(found.items()), min(_PER_QUERY.value, len(found)))]
-    jobs = [(place, sql) for example, _, mutant in trials for place in places[example.db_id] for sql in (example.query, mutant)]
-    results = iter(executor.execute_many(jobs, timeout_s=10.0, max_rows=200_000))
-  report = _count(trials, results)
+      drawn = rng.sample(sorted(found.items()), min(_PER_QUERY.value, len(found)))
+      trials += [Trial(example.db_id, example.query, kind, sql) for sql, kind in drawn]
+    report = _judge(trials, places, executor)
+  survivors = report["survivors"]
+  for entry in survivors:
+    entry["reason"] = equivalence.reason(entry["gold"], entry["mutant"], schemas[entry["db_id"]]) or "undecided"
+  report["equivalent"] = sum(entry["reason"] != "undecided" for entry in survivors)
+  report["undecided"] = len(survivors) - report["equivalent"]
+  report["reasons"] = dict(Counter(entry["reason"] for entry in survivors).most_common())
+  report["undecided_by_kind"] = dict(Counter(e["kind"] for e in survivors if e["reason"] == "undecided").most_common())
+  report["cpu_seconds_an_instance"] = round(seconds / len(places) / _INSTANCES.value, 3)
+  report["survivors"] = report.pop("survivors")
   Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-  print(json.dumps({key: value for key, value in report.items() if key not in ("survivors", "survivors_by_kind")}))
+  print(json.dumps({key: value for key, value in report.items() if key != "survivors"}))
 
 
-def _count(trials: list, results: Iterator) -> dict:
-  """The share of mutants that pass on the original and the first k instances, for each k, and those that pass on all."""
-  passed = Counter()
-  survivors, ran = [], 0
-  for example, kind, mutant in trials:
-    verdicts = []
-    for _ in range(_INSTANCES.value + 1):
-      gold, other = next(results), next(results)
-      # On an instance where the gold query fails nothing can be said.
-      verdicts.append(None if not gold.ok else "fails" if not other.ok else results_match(gold, other, example.query, "strict"))
-    if verdicts[0] in (None, "fails"):
-      continue
-    ran += 1
-    for k in range(_INSTANCES.value + 1):
-      passed[k] += all(verdict in (True, None) for verdict in verdicts[: k + 1])
-    if all(verdict in (True, None) for verdict in verdicts):
-      survivors.append({"kind": kind, "db_id": example.db_id, "gold": example.query, "mutant": mutant})
+def _judge(trials: list[Trial], places: dict[str, list[str]], executor: Executor) -> dict:
+  """Runs every mutant on the original, and what passes there on one instance after the other."""
+  golds = list(dict.fromkeys((trial.db_id, trial.gold) for trial in trials))
+  alive, ran, passing, by_kind, filled = trials, trials, {}, {}, {}
+  for k in tqdm(range(_INSTANCES.value + 1), desc="rounds", disable=None, leave=False):
+    jobs = [(places[db_id][k], sql) for db_id, sql in golds]
+    jobs += [(places[trial.db_id][k], trial.mutant) for trial in alive]
+    results = executor.execute_many(jobs, timeout_s=10.0, max_rows=200_000)
+    gold = dict(zip(golds, results, strict=False))
+    verdicts = [
+      (trial, gold[trial.db_id, trial.gold], result) for trial, result in zip(alive, results[len(golds) :], strict=True)
+    ]
+    if k == 0:
+      verdicts = [entry for entry in verdicts if entry[1].ok and entry[2].ok]
+      ran = [trial for trial, _, _ in verdicts]
+    alive = [t for t, expected, result in verdicts if not expected.ok or results_match(expected, result, t.gold, "strict")]
+    counts = Counter(trial.kind for trial in alive)
+    passing[str(k)], by_kind[str(k)] = round(len(alive) / max(1, len(ran)), 4), counts
+    filled[str(k)] = round(sum(bool(result.rows) for result in gold.values()) / max(1, len(gold)), 4)
   return {
-    "mutants": ran,
-    "share_passing_by_instances": {str(k): round(passed[k] / max(1, ran), 4) for k in range(_INSTANCES.value + 1)},
-    "survivors_by_kind": dict(Counter(entry["kind"] for entry in survivors).most_common()),
-    "survivors": survivors,
+    "mutants": len(ran),
+    "comparison": "strict",
+    "share_passing_by_instances": passing,
+    "share_of_gold_results_with_rows": filled,
+    "by_kind": {
+      kind: {"mutants": count} | {f"passing_{k}": by_kind[k][kind] for k in ("0", "1", "2", "5", "10") if k in by_kind}
+      for kind, count in Counter(trial.kind for trial in ran).most_common()
+    },
+    "survivors": [dataclasses.asdict(trial) for trial in alive],
   }
 
 

@@ -1,73 +1,94 @@
 """Neighbouring instances of a database: same schema, different rows.
 
 Two queries can agree on one database by luck. On instances whose rows are drawn anew from the same values (with duplicates,
-ties, NULLs, and values at and beside the literals of the queries) a near-miss query gives itself away, while two equivalent
-queries still agree. After Zhong et al. (2020), "Semantic Evaluation for Text-to-SQL with Distilled Test Suites", section 3,
-without their distillation.
+ties and NULLs, and for known queries with rows at and beside their literals) a near-miss query gives itself away, while two
+equivalent queries still agree. After Zhong et al. (2020), "Semantic Evaluation for Text-to-SQL with Distilled Test Suites",
+section 3, without their distillation.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import os
 import pathlib
 import random
-import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from spftsql_jax.databases import literals
+from spftsql_jax.databases import cells
 from spftsql_jax.databases.engines import name_of, sqlite
 from spftsql_jax.databases.introspection import quote, read_schema
 from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
+from spftsql_jax.databases.selections import read_selections
+from spftsql_jax.databases.witnesses import Planter
 
 # Rows read of a table, and rows written at most: instances of large databases are small.
 READ_ROWS = 20_000
 MAX_ROWS = 1_500
 # Rows made up for a table that is empty in the original.
 _INVENTED_ROWS = 12
-_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})(.*)$", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Profile:
-  """How one instance differs from the original: the number of rows, and the share of cells that are changed, and how."""
+  """How one instance differs from the original.
+
+  Attributes:
+    size: number of rows, as a share of the original's.
+    swap: share of cells that take another row's value.
+    jitter: share of cells that take a value nearby.
+    null: share of cells that are emptied where they may be.
+    repeat: twice the share of rows that are there twice.
+    rewire: share of references that go elsewhere.
+    narrow: share of columns that keep two values at most.
+    planted_nulls: whether rows planted for queries hold NULLs.
+    orphans: whether rows planted for queries may refer to nothing.
+  """
 
   size: float
   swap: float
   jitter: float
   null: float
-  literal: float
   repeat: float
   rewire: float
+  narrow: float
+  planted_nulls: bool
+  orphans: bool
 
 
 # One after the other, so that a few instances already differ in kind: the original's own size and look; few rows with many
 # ties and NULLs; many repeated rows; few rows, nearly all cells drawn anew.
 _PROFILES = (
-  _Profile(size=1.0, swap=0.25, jitter=0.15, null=0.04, literal=0.15, repeat=0.1, rewire=0.2),
-  _Profile(size=0.4, swap=0.5, jitter=0.1, null=0.12, literal=0.3, repeat=0.2, rewire=0.4),
-  _Profile(size=1.3, swap=0.3, jitter=0.05, null=0.05, literal=0.2, repeat=0.5, rewire=0.3),
-  _Profile(size=0.7, swap=0.9, jitter=0.2, null=0.08, literal=0.25, repeat=0.0, rewire=0.8),
+  _Profile(1.0, 0.25, 0.15, 0.04, repeat=0.1, rewire=0.2, narrow=0.0, planted_nulls=True, orphans=False),
+  _Profile(0.4, 0.5, 0.1, 0.12, repeat=0.2, rewire=0.4, narrow=0.2, planted_nulls=True, orphans=True),
+  _Profile(1.3, 0.3, 0.05, 0.05, repeat=0.5, rewire=0.3, narrow=0.0, planted_nulls=False, orphans=False),
+  _Profile(0.7, 0.9, 0.2, 0.08, repeat=0.0, rewire=0.8, narrow=0.1, planted_nulls=True, orphans=True),
 )
 
 
 def make_instances(
-  path: str | os.PathLike, output_dir: str | os.PathLike, count: int, seed: int, queries: Iterable[str] = ()
+  path: str | os.PathLike,
+  output_dir: str | os.PathLike,
+  count: int,
+  seed: int,
+  queries: Iterable[str] = (),
+  orphans: bool = True,
 ) -> list[pathlib.Path]:
   """Makes `count` neighbouring instances of an SQLite database.
 
-  Declared types, NOT NULL, unique keys and foreign keys hold in every instance (a key the original breaks may stay broken).
-  The same arguments give the same rows.
+  Declared types, NOT NULL and unique keys hold in every instance, foreign keys too (one that the original breaks may stay
+  broken), with one exception: SQLite enforces no reference unless a connection asks for it, so every second instance made for
+  queries has rows that refer to nothing where a query joins. The same arguments give the same rows.
 
   Args:
     path: the original, which is only read.
     output_dir: made if missing; gets `<db_id>_<i>.sqlite`, complete files only.
     count: number of instances.
     seed: of the random draws.
-    queries: SQL whose literals are worth hitting, say the gold queries; what cannot be parsed is passed over.
+    queries: SQL that the instances shall test, say the gold queries: rows are planted that meet all its conditions, or all
+      but one. What cannot be parsed is passed over.
+    orphans: False keeps foreign keys valid for queries too.
 
   Returns:
     The paths of the instances.
@@ -90,14 +111,17 @@ def make_instances(
     definitions = [entry for entry in definitions if entry[1] not in hidden]
   finally:
     connection.close()
-  wanted = literals.literals_by_query(queries)
+  selections = read_selections(queries, schema)
   os.makedirs(output_dir, exist_ok=True)
   paths = []
   for i in range(count):
     rng = random.Random(f"{seed}/{schema.name}/{i}")
-    rows = _Instance(schema, stored, wanted, _PROFILES[i % len(_PROFILES)], rng).make()
+    profile = _PROFILES[i % len(_PROFILES)]
+    rows = _Instance(schema, stored, profile, rng).make()
+    planter = Planter(schema, rows, rng, orphans=orphans and profile.orphans, nulls=profile.planted_nulls)
+    planter.plant(selections)
     target = pathlib.Path(output_dir) / f"{name_of(location)}_{i}.sqlite"
-    _write(target, definitions, schema, rows, stored)
+    _write(target, definitions, schema, rows, stored, planter.late)
     paths.append(target)
   return paths
 
@@ -107,8 +131,10 @@ def _read_rows(connection: sqlite3.Connection, table: Table) -> list[list]:
   return [list(row) for row in connection.execute(f"SELECT {names} FROM {quote(table.name)} LIMIT {READ_ROWS}")]
 
 
-def _write(path: pathlib.Path, definitions: Sequence[tuple], schema: Schema, rows: dict[str, list[list]], stored: dict) -> None:
-  """Writes one instance beside its final name, then moves it there."""
+def _write(
+  path: pathlib.Path, definitions: Sequence[tuple], schema: Schema, rows: dict[str, list[list]], stored: dict, late: dict
+) -> None:
+  """Writes one instance beside its final name, then moves it there; `late` are rows that may refer to nothing."""
   unfinished = path.with_name(path.name + ".unfinished")
   unfinished.unlink(missing_ok=True)
   with contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
@@ -122,6 +148,8 @@ def _write(path: pathlib.Path, definitions: Sequence[tuple], schema: Schema, row
       if table.name in rows:
         _insert(connection, table, rows[table.name], stored[table.name])
     _drop_orphans(connection)
+    for name, added in late.items():
+      _insert(connection, schema.table(name), added, [])
     for kind, _, sql in definitions:
       if kind not in ("table", "index"):
         connection.execute(sql)
@@ -168,12 +196,9 @@ def _insert(connection: sqlite3.Connection, table: Table, rows: list[list], stor
 class _Instance:
   """Draws the rows of one instance, tables that others refer to first."""
 
-  def __init__(
-    self, schema: Schema, stored: dict[str, list[list]], wanted: list[dict[str, list]], profile: _Profile, rng: random.Random
-  ):
+  def __init__(self, schema: Schema, stored: dict[str, list[list]], profile: _Profile, rng: random.Random):
     self._schema = schema
     self._stored = stored
-    self._wanted = wanted
     self._profile = profile
     self._rng = rng
     self._rows: dict[str, list[list]] = {}
@@ -204,7 +229,6 @@ class _Instance:
     for column in table.columns:
       if column.name not in fixed:
         self._change_column(rows, positions[column.name], column, [row[positions[column.name]] for row in stored])
-    self._aim(rows, [(positions[column.name], column) for column in table.columns if column.name not in fixed])
     for key in table.foreign_keys:
       if key.referred_table in self._rows and key.referred_table != table.name:
         self._rewire(table, rows, key, profile.rewire)
@@ -215,30 +239,21 @@ class _Instance:
   def _change_column(self, rows: list[list], position: int, column: Column, pool: list) -> None:
     """Swaps, jitters and empties cells of a column that is no key."""
     rng, profile = self._rng, self._profile
+    if rng.random() < profile.narrow:
+      pool = rng.choices(pool, k=2)
+      for row in rows:
+        row[position] = rng.choice(pool)
     present = [value for value in pool if value is not None]
     for row in rows:
       dice = rng.random()
       if dice < profile.swap:
         row[position] = rng.choice(pool)
       elif dice < profile.swap + profile.jitter and row[position] is not None:
-        row[position] = _jitter(row[position], rng)
+        row[position] = cells.jitter(row[position], rng)
       if column.nullable and rng.random() < profile.null:
         row[position] = None
       elif not column.nullable and row[position] is None and present:
         row[position] = rng.choice(present)
-
-  def _aim(self, rows: list[list], columns: list[tuple[int, Column]]) -> None:
-    """Puts values at and beside the literals of one query into one row, so that all its conditions have a chance to meet."""
-    targets = []
-    for query in self._wanted:
-      hit = [(position, column, query[column.name.lower()]) for position, column in columns if column.name.lower() in query]
-      if hit:
-        targets.append(hit)
-    for row in rows if targets else ():
-      if self._rng.random() < self._profile.literal:
-        for position, column, values in self._rng.choice(targets):
-          if self._rng.random() < 0.9:
-            row[position] = literals.near(self._rng.choice(values), column.kind, self._rng)
 
   def _rewire(self, table: Table, rows: list[list], key: ForeignKey, share: float) -> None:
     """Lets the foreign key of each row refer to a row that is there; `share` of them to one drawn anew."""
@@ -276,7 +291,7 @@ class _Instance:
         continue
       free = [i for i in own if not any(table.columns[i].name in key.columns for key in table.foreign_keys)]
       seen: set[tuple] = set()
-      numbers = _Fresh(self._stored[table.name] + kept, free[-1]) if free else None
+      numbers = cells.Fresh(row[free[-1]] for row in self._stored[table.name] + kept) if free else None
       result = []
       for row in kept:
         value = tuple(row[i] for i in own)
@@ -305,28 +320,11 @@ class _Instance:
 
   def _invent(self, table: Table) -> list[list]:
     """Rows for a table that is empty: small numbers, a few words and dates, so that joins and comparisons hit."""
-    return [[_invent_value(column, i, self._rng) for column in table.columns] for i in range(_INVENTED_ROWS)]
+    return [[cells.invent(column, i, self._rng) for column in table.columns] for i in range(_INVENTED_ROWS)]
 
   @staticmethod
   def _position(table: Table, name: str) -> int:
     return next(i for i, column in enumerate(table.columns) if column.name == name)
-
-
-class _Fresh:
-  """Values for a column that do not occur in it yet."""
-
-  def __init__(self, rows: list[list], position: int):
-    numbers = [row[position] for row in rows if isinstance(row[position], int | float)]
-    numbers += [int(row[position]) for row in rows if isinstance(row[position], str) and row[position].isdecimal()]
-    self._number = int(max(numbers, default=0))
-
-  def next(self, value: object, column: Column) -> object:
-    self._number += 1
-    if isinstance(value, str) and not value.isdecimal():
-      if column.kind == "date" and (match := _DAY.match(value)):
-        return _shift_day(match, self._number % 20_000)
-      return f"{value} {self._number}"
-    return str(self._number) if isinstance(value, str) else self._number
 
 
 def _parents_first(schema: Schema) -> list[Table]:
@@ -340,33 +338,3 @@ def _parents_first(schema: Schema) -> list[Table]:
     for table in ready or rest[:1]:
       placed[table.name] = table
   return list(placed.values())
-
-
-def _jitter(value: object, rng: random.Random) -> object:
-  if isinstance(value, int):
-    return value + rng.choice((-1, 1, 2, -max(1, abs(value) // 10), max(1, abs(value) // 10)))
-  if isinstance(value, float):
-    return round(value * rng.choice((0.5, 0.9, 1.1, 2.0)), 4)
-  if isinstance(value, str) and (match := _DAY.match(value)):
-    return _shift_day(match, rng.choice((-366, -31, -1, 1, 31, 366)))
-  if isinstance(value, str) and value.isdecimal() and len(value) < 10 and not value.startswith("0"):
-    return str(max(0, int(value) + rng.choice((-1, 1))))
-  return value
-
-
-def _shift_day(match: re.Match, days: int) -> str:
-  try:
-    day = datetime.date(int(match[1]), int(match[2]), int(match[3])) + datetime.timedelta(days=days)
-  except (ValueError, OverflowError):
-    return match.group()
-  return day.isoformat() + match[4]
-
-
-def _invent_value(column: Column, i: int, rng: random.Random) -> object:
-  if column.kind == "number":
-    return i + 1 if rng.random() < 0.5 else rng.randint(1, 20)
-  if column.kind == "boolean":
-    return rng.randint(0, 1)
-  if column.kind == "date":
-    return (datetime.date(2000, 1, 1) + datetime.timedelta(days=rng.randint(0, 9000))).isoformat()
-  return rng.choice(("alpha", "beta", "gamma", "delta", "omega")) if rng.random() < 0.8 else f"item {i}"

@@ -4,48 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import random
-from collections.abc import Iterable
+import re
 
-import sqlglot
 from sqlglot import exp
 
 from spftsql_jax.databases.schema import Kind
 
-_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Like, exp.ILike, exp.Between, exp.In)
 
-
-def literals_by_query(queries: Iterable[str]) -> list[dict[str, list]]:
-  """For each query the literals by the lower-case name of the column they are compared with; what cannot be parsed gives none.
-
-  In SQLite "x" may be a string: a quoted name that is compared with a column counts as one too.
-  """
-  found = []
-  for sql in dict.fromkeys(queries):
-    columns: dict[str, list] = {}
-    try:
-      trees = sqlglot.parse(sql, read="sqlite")
-    except sqlglot.errors.SqlglotError:
-      continue
-    for tree in trees:
-      for node in tree.find_all(*_COMPARISONS) if tree is not None else ():
-        column = node.this
-        if not isinstance(column, exp.Column):
-          continue
-        parts = [node.args.get(name) for name in ("expression", "low", "high")] + list(node.args.get("expressions") or ())
-        for part in parts:
-          value = _literal(part)
-          if value is not None and value not in columns.setdefault(column.name.lower(), []):
-            columns[column.name.lower()].append(value)
-    columns = {name: values for name, values in columns.items() if values}
-    if columns:
-      found.append(columns)
-  return found
-
-
-def _literal(node: exp.Expression | None) -> object:
+def literal_of(node: exp.Expression | None) -> object:
+  """The value of a literal, or None where `node` is none. In SQLite "x" may be a string: a quoted bare name counts as one."""
+  if isinstance(node, exp.Paren):
+    return literal_of(node.this)
   if isinstance(node, exp.Neg):
-    value = _literal(node.this)
+    value = literal_of(node.this)
     return -value if isinstance(value, int | float) else None
   if isinstance(node, exp.Column) and not node.table and isinstance(node.this, exp.Identifier) and node.this.quoted:
     return node.name
@@ -60,29 +31,50 @@ def _literal(node: exp.Expression | None) -> object:
   return None
 
 
-def near(literal: object, kind: Kind, rng: random.Random) -> object:
-  """The literal itself, or a value at its edge: one more or less, the day before or after, other letter case, text around a
-  pattern.
+def beside(literal: object, kind: Kind, pattern: bool = False) -> list:
+  """The literal itself, then values at its edge: one more and one less, the day before and after, other letter case, one
+  letter more or less; for a LIKE `pattern` texts that match it and some that just do not.
   """
+  if isinstance(literal, str) and pattern:
+    texts = [literal.replace("%", fill).replace("_", "e") for fill in ("", "a", "x y")]
+    return [*texts, "b" + texts[1], texts[1] + "b", texts[1].upper(), texts[0][:-1]]
   if isinstance(literal, str):
-    try:
-      number = int(literal)
-    except ValueError:
-      number = None
-    if number is not None:
-      literal = number + rng.choice((-1, 0, 0, 1))
-      return literal if kind == "number" else str(literal)
     with contextlib.suppress(ValueError):
+      number = int(literal)
+      return [near if kind == "number" else str(near) for near in (number, number - 1, number + 1)]
+    with contextlib.suppress(ValueError, OverflowError):
       day = datetime.date.fromisoformat(literal)
-      return (day + datetime.timedelta(days=rng.choice((-1, 0, 0, 1)))).isoformat()
-    if "%" in literal or "_" in literal:
-      fill = rng.choice(("", "a", "x y"))
-      text = literal.replace("%", fill).replace("_", "e")
-      return rng.choice((text, text, "b" + text, text + "b", text.upper()))
-    return rng.choice((literal, literal, literal, literal.upper(), literal.lower(), literal + "s", literal[:-1]))
-  value: object = literal
+      return [literal, *((day + datetime.timedelta(days=days)).isoformat() for days in (-1, 1))]
+    return [literal, literal.upper(), literal.lower(), literal + "s", literal[:-1]]
+  values: list = [literal]
   if isinstance(literal, int):
-    value = literal + rng.choice((-1, 0, 0, 1))
+    values = [literal, literal - 1, literal + 1, literal - 10, literal + 10]
   elif isinstance(literal, float):
-    value = literal + rng.choice((-0.01, 0.0, 0.0, 0.01))
-  return str(value) if kind == "text" else value
+    values = [literal, literal - 0.01, literal + 0.01, literal - 1.5, literal + 1.5]
+  return [str(value) for value in values] if kind == "text" else values
+
+
+def holds(operator: str, literals: tuple, value: object) -> bool:
+  """Whether a stored `value` meets a comparison as SQLite would judge it; numbers in text count as numbers here.
+
+  `operator` is one of = <> < <= > >= like in between null.
+  """
+  if operator == "null" or value is None:
+    return operator == "null" and value is None
+  if operator == "like":
+    pattern = "".join(".*" if c == "%" else "." if c == "_" else re.escape(c) for c in str(literals[0]))
+    return re.fullmatch(pattern, str(value), re.IGNORECASE | re.DOTALL) is not None
+  found, *bounds = _comparable(value, *literals)
+  if operator in ("=", "in"):
+    return found in bounds
+  if operator == "between":
+    return bounds[0] <= found <= bounds[-1]
+  bound = bounds[0]
+  return {"<>": found != bound, "<": found < bound, "<=": found <= bound, ">": found > bound, ">=": found >= bound}[operator]
+
+
+def _comparable(*values: object) -> list:
+  try:
+    return [float(value) for value in values]  # type: ignore[arg-type]
+  except (TypeError, ValueError):
+    return [str(value) for value in values]

@@ -1,0 +1,78 @@
+"""Values for single cells: fresh ones, shifted ones, ones beyond the others, and made-up ones."""
+
+from __future__ import annotations
+
+import datetime
+import random
+import re
+from collections.abc import Iterable
+
+from spftsql_jax.databases.schema import Column
+
+_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})(.*)$", re.DOTALL)
+
+
+class Fresh:
+  """Counts on from the largest number of a column, so that its values do not occur in the column yet."""
+
+  def __init__(self, values: Iterable[object]):
+    self.number = 0
+    for value in values:
+      if isinstance(value, int | float) or (isinstance(value, str) and value.isdecimal()):
+        self.number = max(self.number, int(value))
+
+  def next(self, like: object, column: Column) -> object:
+    """A new value that looks like `like`."""
+    self.number += 1
+    if isinstance(like, str) and not like.isdecimal():
+      if column.kind == "date" and (match := _DAY.match(like)):
+        return _shift_day(match, self.number % 20_000)
+      return f"{like} {self.number}"
+    return str(self.number) if isinstance(like, str) else self.number
+
+
+def jitter(value: object, rng: random.Random) -> object:
+  """A value near `value`; text that is neither a number nor a date stays as it is."""
+  if isinstance(value, int):
+    return value + rng.choice((-1, 1, 2, -max(1, abs(value) // 10), max(1, abs(value) // 10)))
+  if isinstance(value, float):
+    return round(value * rng.choice((0.5, 0.9, 1.1, 2.0)), 4)
+  if isinstance(value, str) and (match := _DAY.match(value)):
+    return _shift_day(match, rng.choice((-366, -31, -1, 1, 31, 366)))
+  if isinstance(value, str) and value.isdecimal() and len(value) < 10 and not value.startswith("0"):
+    return str(max(0, int(value) + rng.choice((-1, 1))))
+  return value
+
+
+def beyond(values: Iterable[object], above: bool) -> object:
+  """A value above (or below) all of `values`, or None where that cannot be said."""
+  present = [value for value in values if value is not None]
+  numbers = [value for value in present if isinstance(value, int | float)]
+  if numbers and len(numbers) == len(present):
+    return max(numbers) + 1 if above else min(numbers) - 1
+  texts = [value for value in present if isinstance(value, str)]
+  if not texts or len(texts) < len(present):
+    return None
+  edge = max(texts) if above else min(texts)
+  if match := _DAY.match(edge):
+    return _shift_day(match, 1 if above else -1)
+  return edge + "z" if above else edge[:-1] or None
+
+
+def invent(column: Column, i: int, rng: random.Random) -> object:
+  """A small number, a word or a date for the i-th row of a table that is empty."""
+  if column.kind == "number":
+    return i + 1 if rng.random() < 0.5 else rng.randint(1, 20)
+  if column.kind == "boolean":
+    return rng.randint(0, 1)
+  if column.kind == "date":
+    return (datetime.date(2000, 1, 1) + datetime.timedelta(days=rng.randint(0, 9000))).isoformat()
+  return rng.choice(("alpha", "beta", "gamma", "delta", "omega")) if rng.random() < 0.8 else f"item {i}"
+
+
+def _shift_day(match: re.Match, days: int) -> str:
+  try:
+    day = datetime.date(int(match[1]), int(match[2]), int(match[3])) + datetime.timedelta(days=days)
+  except (ValueError, OverflowError):
+    return match.group()
+  return day.isoformat() + match[4]
