@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from spftsql_jax.evaluation import charts
 from spftsql_jax.evaluation.report import format_table, render_report, write_report
 from spftsql_jax.evaluation.report_examples import render_sql
+from spftsql_jax.evaluation.report_models import results_table
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 VOID = {"meta", "input", "br", "img", "link", "hr"}
@@ -374,6 +375,16 @@ def test_format_table_aligns_columns_and_hides_no_control_character():
   row = next(line for line in lines if line.startswith("VBI-FT, round 1"))
   assert re.split(" {2,}", row) == ["VBI-FT, round 1", "1", "45.5", "38.6 to 52.4", "200", "72.8"]
   assert "–" in format_table([{"model": "Base", "stage": "base", "round": 0, "ex": None, "ci95": None, "n": 0}])
+
+
+def test_table_shows_the_figure_without_the_databases_left_out():
+  table = make_results()["table"]
+  table[1]["ex_without"] = {"databases": ["wta_1"], "ex": 0.123, "ci95": [0.1, 0.15], "n": 972}
+  head, _, *rows = format_table(table).split("\n")
+  assert head.rstrip().endswith("n") and "without wta_1: EX %" in head
+  assert re.split(" {2,}", rows[1])[-3:] == ["12.3", "10.0 to 15.0", "972"]
+  assert "EX % without wta_1" in results_table(table) and "12.3" in results_table(table)
+  assert "without" not in results_table(make_results()["table"])
 
 
 def test_report_imports_nothing_beyond_the_standard_library():

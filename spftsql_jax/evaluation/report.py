@@ -81,20 +81,19 @@ def render_report(results: Record, metrics: Sequence[Record]) -> str:
 
 
 def format_table(table: Sequence[Record]) -> str:
-  """The results as aligned plain text for the terminal: model, round, EX %, 95 % CI, n, executable %. No newline at the end."""
-  lines = [("model", "round", "EX %", "95 % CI", "n", "executable %")]
+  """The results as aligned plain text for the terminal, without a newline at the end.
+
+  Columns: model, round, EX %, 95 % CI, n, executable %; and EX %, CI and n once more where databases are left out.
+  """
+  apart = report_models.without(table)
+  lines = [["model", "round", "EX %", "95 % CI", "n", "executable %"]]
+  if apart:
+    lines[0] += [escape_terminal(f"without {', '.join(apart)}: EX %"), "95 % CI", "n"]
   for row in table:
-    interval = bounds(row)
-    lines.append(
-      (
-        " ".join(escape_terminal(row.get("model", "")).split()),
-        count(row.get("round")),
-        percent(row.get("ex")),
-        f"{percent(interval[0])} to {percent(interval[1])}" if interval else "–",
-        count(row.get("n")),
-        percent(row.get("executable")),
-      )
-    )
+    name = " ".join(escape_terminal(row.get("model", "")).split())
+    lines.append([name, count(row.get("round")), *_estimate_cells(row), percent(row.get("executable"))])
+    if apart:
+      lines[-1] += _estimate_cells(row.get("ex_without") or {})
   widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
   aligned = [
     "  ".join(
@@ -104,6 +103,11 @@ def format_table(table: Sequence[Record]) -> str:
     for line in lines
   ]
   return "\n".join([aligned[0], "-" * len(aligned[0]), *aligned[1:]])
+
+
+def _estimate_cells(row: Record) -> list[str]:
+  interval = bounds(row)
+  return [percent(row.get("ex")), f"{percent(interval[0])} to {percent(interval[1])}" if interval else "–", count(row.get("n"))]
 
 
 def escape_terminal(text: object) -> str:

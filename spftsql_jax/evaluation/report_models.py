@@ -59,26 +59,29 @@ def summary(results: Record) -> str:
   return f'<p class="lead">{text}</p>'
 
 
+def without(table: Sequence[Record]) -> list[str]:
+  """The databases that the second figure of a table (`ex_without`) leaves out."""
+  return sorted({str(name) for row in table for name in (row.get("ex_without") or {}).get("databases") or ()})
+
+
 def results_table(table: Sequence[Record]) -> str:
   """Every model with its EX, the interval drawn on one common axis, and what else was recorded."""
   drawn = [_estimate(row) for row in table if is_number(row.get("ex"))]
   ticks = charts.nice_ticks(min((e.low for e in drawn), default=0.0), max((e.high for e in drawn), default=100.0), 4)
   low, high = max(ticks[0], 0.0), min(ticks[-1], 100.0)
-  extras = [
-    (title, show)
-    for key, title, show in (
-      ("executable", "Executable %", percent),
-      ("selection_ex", "Selection EX %", percent),
-      ("seconds", "Time", duration),
-    )
-    if any(is_number(row.get(key)) for row in table)
-  ]
-  keys = {"Executable %": "executable", "Selection EX %": "selection_ex", "Time": "seconds"}
+  names = ", ".join(without(table))
+  columns = (
+    (f"EX % without {escape(names)}", percent, lambda row: (row.get("ex_without") or {}).get("ex")),
+    ("Executable %", percent, lambda row: row.get("executable")),
+    ("Selection EX %", percent, lambda row: row.get("selection_ex")),
+    ("Time", duration, lambda row: row.get("seconds")),
+  )
+  extras = [(title, show, value) for title, show, value in columns if any(is_number(value(row)) for row in table)]
   head = (
     '<th>Model</th><th class="number">EX %</th>'
     f'<th><span class="scale"><span>{charts.number(low)}</span><span>{charts.number(high)}</span></span></th>'
     '<th class="number">95 % interval</th><th class="number">n</th>'
-    + "".join(f'<th class="number">{title}</th>' for title, _ in extras)
+    + "".join(f'<th class="number">{title}</th>' for title, *_ in extras)
   )
   best = best_row(table)
   body = []
@@ -91,7 +94,7 @@ def results_table(table: Sequence[Record]) -> str:
       f'<span class="sub">{_subtitle(row)}</span></th><td class="number">{percent(row.get("ex"))}</td>'
       f'<td class="range">{mark}</td><td class="number">{"–".join(map(percent, interval)) if interval else "–"}</td>'
       f'<td class="number">{count(row.get("n"))}</td>'
-      + "".join(f'<td class="number">{show(row.get(keys[title]))}</td>' for title, show in extras)
+      + "".join(f'<td class="number">{show(value(row))}</td>' for _, show, value in extras)
       + "</tr>"
     )
   about = "EX: share of questions whose predicted SQL returns the gold query's result. Lines are 95 % intervals."

@@ -107,7 +107,7 @@ def collect_results(
     ],
     "self_play": [{k: i[k] for k in _PLAYED} for i in iterations],
     "examples": _shown_examples(bench, data.test, best),
-    "notes": _notes(bench, final, best),
+    "notes": _notes(final, best),
   }
 
 
@@ -178,16 +178,11 @@ def _rows(rows: Sequence[tuple]) -> list[list[Any]]:
   return [[c if isinstance(c, str | int | float | None) else repr(c) for c in row] for row in rows[:_SHOWN_ROWS]]
 
 
-def _notes(bench: Workbench, final: dict[str, Any], best: str) -> list[str]:
-  notes = [
+def _notes(final: dict[str, Any], best: str) -> list[str]:
+  return [
     f"Best on the selection split: {final['model']} ({best}). Test questions were not used to choose it.",
     "Intervals are Wilson's, 95 %; single-run differences within them say nothing.",
   ]
-  if apart := final.get("ex_without"):
-    low, high = apart["ci95"]
-    names = ", ".join(apart["databases"])
-    notes.append(f"Without {names}: EX {apart['ex']:.1%} ({low:.1%} to {high:.1%}, n = {apart['n']:,}) for {final['model']}.")
-  return notes
 
 
 def write_results(bench: Workbench, results: dict[str, Any], best: str, metrics: MetricsLog) -> None:
