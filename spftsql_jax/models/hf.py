@@ -97,7 +97,7 @@ def load_hf(
     if config.tie_word_embeddings and not _really_tied(tensors):
       config = config.replace(tie_word_embeddings=False)
     leaves = list(_leaves(config))
-    _check_tensors(directory, leaves, tensors, config.tie_word_embeddings)
+    _check_tensors(directory, config, tensors)
     own = tensors.dtype(leaves[0].names[0]).name
     config = config.replace(dtype=dtype or own, param_dtype=dtype or own)
     params: Params = {}
@@ -153,6 +153,11 @@ def read_special_ids(directory: str | os.PathLike) -> dict[str, Any]:
     raise ValueError(f"{path} is no JSON object: {error}") from error
 
 
+def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+  """Name and shape of every tensor of a checkpoint of this config."""
+  return {name: leaf.tensor_shape for leaf in _leaves(config) for name in leaf.names}
+
+
 def copy_tokenizer(source: str | os.PathLike, target: str | os.PathLike) -> list[str]:
   """Copies the tokenizer files of one model folder to another; returns their names."""
   source, target = pathlib.Path(source), pathlib.Path(target)
@@ -187,10 +192,10 @@ def _really_tied(tensors: TensorFiles) -> bool:
   return not {embedding, head} <= tensors.names() or tensors.same(embedding, head)
 
 
-def _check_tensors(directory: pathlib.Path, leaves: list[_Leaf], tensors: TensorFiles, tied: bool) -> None:
-  expected = {name: leaf.tensor_shape for leaf in leaves for name in leaf.names}
+def _check_tensors(directory: pathlib.Path, config: ModelConfig, tensors: TensorFiles) -> None:
+  expected = tensor_shapes(config)
   found = {name for name in tensors.names() if not _IGNORED.match(name)}
-  if tied:
+  if config.tie_word_embeddings:
     found.discard(_TOP["lm_head"])
   misshapen = [
     f"{name} is {tensors.shape(name)}, expected {shape}"
