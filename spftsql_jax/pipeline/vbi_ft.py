@@ -34,7 +34,7 @@ from spftsql_jax.pipeline.workbench import (
   train,
   write_examples,
 )
-from spftsql_jax.synthesis.notation import WeightedTemplate
+from spftsql_jax.synthesis.notation import Template, WeightedTemplate
 from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.synthesize import Synthesis, reweight, synthesize
 from spftsql_jax.synthesis.templates import extract_templates
@@ -54,6 +54,21 @@ class TemplateSplits:
 
 
 def split_templates(bench: Workbench, seeds: Sequence[Example], schemas: dict[str, Schema]) -> TemplateSplits:
+  """The run's templates by split: dealt once (thousands of seeds take minutes), then read from the file of the journal."""
+  journal = bench.journal
+
+  def deal() -> dict[str, Any]:
+    splits = dataclasses.asdict(_deal_templates(bench, seeds, schemas))
+    rows = [{"split": name, "text": i["template"]["text"], "weight": i["weight"]} for name in splits for i in splits[name]]
+    return {"file": journal.write_jsonl("templates", rows)}
+
+  parts: dict[str, list[WeightedTemplate]] = {field.name: [] for field in dataclasses.fields(TemplateSplits)}
+  for row in journal.read_jsonl(journal.step("prepare/templates", deal)["file"]):
+    parts[row["split"]].append(WeightedTemplate(Template(row["text"]), row["weight"]))
+  return TemplateSplits(**{name: tuple(items) for name, items in parts.items()})
+
+
+def _deal_templates(bench: Workbench, seeds: Sequence[Example], schemas: dict[str, Schema]) -> TemplateSplits:
   """Templates of the seeds and of the built-in pool, dealt to three disjoint splits.
 
   The seeds are trained on, so their templates are in `train`. Of the others each split gets its share of the weight: heaviest
