@@ -1,5 +1,8 @@
 """The prompt: schema first (shared by all questions of a database), question last, tokenized apart at that boundary.
 
+With `PromptFormat.chat` the same text is written as a conversation: instruction and schema are the system's message, evidence,
+values and question the user's (`chat.py` puts the tokenizer's chat template around them).
+
 A prompt format is part of a model: its `fingerprint` is stored with every version in the model base, and a model is never
 evaluated under another format.
 """
@@ -9,10 +12,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import typing
 from collections.abc import Sequence
 from typing import Literal
 
 from spftsql_jax.databases.schema import Schema, Table
+
+SchemaStyle = Literal["ddl", "compact", "names"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,18 +31,32 @@ class PromptFormat:
     comments: whether the database's comments on columns are shown.
     samples: how many sample values of each column are shown.
     matched_values: how many database values that the question mentions are listed behind it.
+    chat: whether prompts are written as a conversation by the tokenizer's chat template, for models tuned on conversations.
+
+  Raises:
+    ValueError: an unknown schema_style.
   """
 
-  schema_style: Literal["ddl", "compact", "names"] = "ddl"
+  schema_style: SchemaStyle = "ddl"
   comments: bool = True
   samples: int = 0
   matched_values: int = 3
   version: int = 1
+  chat: bool = False
+
+  def __post_init__(self):
+    if self.schema_style not in typing.get_args(SchemaStyle):
+      raise ValueError(
+        f"prompt format: schema_style {self.schema_style!r} is none of {', '.join(typing.get_args(SchemaStyle))}"
+      )
 
   @property
   def fingerprint(self) -> str:
     """A short stable name of this format."""
-    text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+    fields = dataclasses.asdict(self)
+    if not self.chat:
+      del fields["chat"]  # as the names of formats were before there were conversations
+    text = json.dumps(fields, sort_keys=True)
     return f"{self.schema_style}-v{self.version}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
@@ -58,18 +78,32 @@ def schema_prompt(schema: Schema, style: PromptFormat) -> str:
   return f"-- Database {schema.name} ({schema.dialect})\n" + "\n".join(_create_table(t, style) for t in schema.tables) + "\n"
 
 
+def system_prompt(schema: Schema, style: PromptFormat) -> str:
+  """The system's message of a conversation: what is to be done, then the schema."""
+  return (
+    f"You translate between questions and {schema.dialect} queries over the database below. Answer a question with one SQL "
+    "query and nothing else; answer a query with the question it answers and nothing else.\n\n"
+    + schema_prompt(schema, style).strip()
+  )
+
+
 def question_prompt(question: str, matched: Sequence[MatchedValue], style: PromptFormat, evidence: str = "") -> str:
-  """The head of a text-to-SQL branch: evidence and matched values, then the question, up to where the SQL begins."""
+  """The head of a text-to-SQL branch: evidence and matched values, then the question, up to where the SQL begins.
+
+  In a conversation: the user's message.
+  """
   lines = [f"Evidence: {evidence.strip()}"] if evidence.strip() else []
   if shown := matched[: style.matched_values]:
     lines.append("Values: " + " ; ".join(f"{m.table}.{m.column} = {_literal(m.value)}" for m in shown))
   lines.append(f"Question: {' '.join(question.split())}")
-  return "\n".join(lines) + "\nSQL:"
+  text = "\n".join(lines)
+  return text.strip() if style.chat else text + "\nSQL:"
 
 
-def sql_prompt(query: str) -> str:
-  """The head of an SQL-to-text branch, up to where the question begins."""
-  return f"SQL: {normalize_query(query)}\nQuestion:"
+def sql_prompt(query: str, style: PromptFormat | None = None) -> str:
+  """The head of an SQL-to-text branch, up to where the question begins; in a conversation, the user's message."""
+  text = f"SQL: {normalize_query(query)}"
+  return text.strip() if style is not None and style.chat else text + "\nQuestion:"
 
 
 def answer_text(text: str) -> str:

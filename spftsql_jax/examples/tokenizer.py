@@ -2,7 +2,7 @@
 
 The boundary rule: schema prefix, question prompt and answer are tokenized *apart* and their ids concatenated, in training,
 scoring and generation alike, so that a branch has the same ids whatever it is used for. No special token is added but the end
-token behind an answer.
+token behind an answer, and in conversations those of the chat template.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from spftsql_jax.databases.schema import Schema
 from spftsql_jax.examples.batches import Branch
-from spftsql_jax.examples.prompts import MatchedValue, PromptFormat, answer_text, question_prompt, schema_prompt, sql_prompt
+from spftsql_jax.examples.chat import chat_frame
+from spftsql_jax.examples.prompts import (
+  MatchedValue,
+  PromptFormat,
+  answer_text,
+  question_prompt,
+  schema_prompt,
+  sql_prompt,
+  system_prompt,
+)
 
 END = "<|endoftext|>"
 PAD = "<|pad|>"
@@ -32,13 +41,17 @@ class Tokenizer:
     hf: the Hugging Face fast tokenizer.
     style: the prompt format.
     end_id, pad_id: ids of the token that ends an answer, and of padding.
+
+  Raises:
+    ValueError: no end token, or a conversation is asked for and the tokenizer's chat template cannot give one.
   """
 
   def __init__(self, hf: transformers.PreTrainedTokenizerFast, style: PromptFormat):
     if hf.eos_token_id is None:
       raise ValueError("the tokenizer has no end token (eos_token); set one in its tokenizer_config.json")
     self.hf, self.style = hf, style
-    self.end_id = hf.eos_token_id
+    self._chat = chat_frame(hf) if style.chat else None
+    self.end_id = hf.eos_token_id if self._chat is None else self._chat.end_id
     self.pad_id = hf.pad_token_id if hf.pad_token_id is not None else hf.eos_token_id
     self._fast: tokenizers.Tokenizer | None = getattr(hf, "backend_tokenizer", None)
     self._prefixes: dict[int, tuple[Schema, tuple[int, ...]]] = {}
@@ -61,16 +74,29 @@ class Tokenizer:
     """Ids of the schema prompt; the same object for the same schema."""
     # Keyed by identity (hashing a schema walks it whole); the schema is kept, so its id stays its own.
     if id(schema) not in self._prefixes:
-      self._prefixes[id(schema)] = schema, self.encode(schema_prompt(schema, self.style))
+      self._prefixes[id(schema)] = schema, self.encode(self._prefix_text(schema))
     return self._prefixes[id(schema)][1]
 
   def question(self, question: str, matched: Sequence[MatchedValue] = (), evidence: str = "") -> tuple[int, ...]:
     """Ids of a text-to-SQL branch up to where the SQL begins."""
-    return self.encode(question_prompt(question, matched, self.style, evidence))
+    return self._branch(question_prompt(question, matched, self.style, evidence))
+
+  def query(self, query: str) -> tuple[int, ...]:
+    """Ids of an SQL-to-text branch up to where the question begins."""
+    return self._branch(sql_prompt(query, self.style))
 
   def answer(self, text: str) -> tuple[int, ...]:
     """Ids of an answer with its end token."""
-    return (*self.encode(answer_text(text)), self.end_id)
+    text = answer_text(text) if self._chat is None else self._chat.before_answer + answer_text(text).strip()
+    return (*self.encode(text), self.end_id)
+
+  def _prefix_text(self, schema: Schema) -> str:
+    if self._chat is None:
+      return schema_prompt(schema, self.style)
+    return self._chat.before_schema + self._chat.plain(system_prompt(schema, self.style)) + self._chat.between
+
+  def _branch(self, text: str) -> tuple[int, ...]:
+    return self.encode(text if self._chat is None else self._chat.plain(text) + self._chat.behind_question)
 
   def text_to_sql(
     self, schema: Schema, question: str, query: str, matched: Sequence[MatchedValue] = (), evidence: str = ""
@@ -80,7 +106,7 @@ class Tokenizer:
 
   def sql_to_text(self, schema: Schema, query: str, question: str) -> Branch:
     """The branch that teaches the question of an SQL query."""
-    return Branch(self.prefix(schema), self.encode(sql_prompt(query)), self.answer(question))
+    return Branch(self.prefix(schema), self.query(query), self.answer(question))
 
 
 def train_bpe(texts: Iterable[str], vocab_size: int) -> transformers.PreTrainedTokenizerFast:
@@ -120,4 +146,7 @@ def load_tokenizer(directory: str | Path, style: PromptFormat) -> Tokenizer:
     hf = transformers.AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
   except (OSError, ValueError, KeyError) as error:
     raise ValueError(f"{directory}: no tokenizer can be read there ({str(error).splitlines()[0]})") from error
-  return Tokenizer(hf, style)
+  try:
+    return Tokenizer(hf, style)
+  except ValueError as error:
+    raise ValueError(f"{directory}: {error}") from error
