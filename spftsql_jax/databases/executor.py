@@ -66,6 +66,10 @@ class Executor:
       while len(self._workers) < self._size:
         self._workers.append(_Worker(self._memory_bytes))
 
+  def worker_pids(self) -> list[int]:
+    """The process ids of the workers that are started, for measuring."""
+    return [each.pid for each in self._workers]
+
   def close(self) -> None:
     """Ends the workers. The executor cannot be used afterwards."""
     self._closed = True
@@ -105,6 +109,18 @@ class Executor:
     with self._lock:
       return self._execute_many(jobs, timeout_s, max_rows, max_bytes, progress)
 
+  def run_jobs(self, jobs: Sequence[tuple], progress: Callable[[int], None] | None = None) -> list:
+    """Gives jobs to the workers as they are, in this order; returns their answers, None for a job that a worker died of.
+
+    Nothing is looked up in the cache or kept there. `worker.run_judge_job` tells the form of a job; raises as `execute_many`.
+    """
+    if self._closed:
+      raise ExecutorError("the executor is closed")
+    answers: dict[int, object] = {}
+    with self._lock:
+      self._run(deque(enumerate(jobs)), answers, progress, largest_batch=1)
+    return [None if isinstance(answers[i], Result) else answers[i] for i in range(len(jobs))]
+
   def _execute_many(self, jobs, timeout_s, max_rows, max_bytes, progress) -> list[Result]:
     limits = (float(timeout_s), int(max_rows), int(max_bytes))
     identities: dict[str, tuple] = {}
@@ -143,14 +159,16 @@ class Executor:
       self._run(queue, answers, progress)
     return [answers[key] for key in keys]
 
-  def _run(self, queue: deque, answers: dict[tuple, Result], progress: Callable[[int], None] | None) -> None:
+  def _run(
+    self, queue: deque, answers: dict, progress: Callable[[int], None] | None, largest_batch: int = _LARGEST_BATCH
+  ) -> None:
     """Works off the queue; each answer goes to `answers` and the cache."""
     with selectors.DefaultSelector() as selector:
       busy: list[_Worker] = []
       try:
         while queue or busy:
           while queue and (idle := self._idle_worker(busy)) is not None:
-            count = max(1, min(_LARGEST_BATCH, len(queue) // (2 * self._size)))
+            count = max(1, min(largest_batch, len(queue) // (2 * self._size)))
             if idle.send([queue.popleft() for _ in range(min(count, len(queue)))]):
               busy.append(idle)
               selector.register(idle.reader, selectors.EVENT_READ, idle)
@@ -244,6 +262,10 @@ class _Worker:
     self.deadline = time.monotonic() + _START_LIMIT_S
 
   @property
+  def pid(self) -> int:
+    return self._process.pid
+
+  @property
   def exit_status(self) -> int | None:
     return self._process.returncode
 
@@ -287,6 +309,13 @@ class _Worker:
         continue
       if value == worker.RETIRED:
         self.retired = True
+        continue
+      if value == worker.WORKING:
+        self._start_clock()
+        continue
+      if value[0] == worker.JUDGED:
+        # Larger than any cache: verdicts are not kept.
+        done.append((self.pending.popleft()[0], value[1], sys.maxsize))
         continue
       status, columns, pieces, seconds, message = value
       key, _ = self.pending.popleft()

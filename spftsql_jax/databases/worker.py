@@ -10,22 +10,25 @@ from __future__ import annotations
 
 import marshal
 import os
-import pickle
 import resource
 import signal
 import struct
 import sys
 import time
 from collections import OrderedDict
-from typing import Any
 
 from spftsql_jax.databases.engines import DatabaseError, engine_module, engine_of
 
+TYPE_CHECKING = False  # As in typing, which takes as long to import as half of the rest.
+if TYPE_CHECKING:
+  from typing import Any
+
 # Beyond the time limit of a statement, for an engine that is slow to stop.
 GRACE_S = 0.5
-_OPEN_CONNECTIONS = 16
-# What a worker says first, and what it says where it ends by itself.
-READY, RETIRED = "ready", "retired"
+_OPEN_CONNECTIONS = 32
+# What a worker says first, where it ends by itself, now and then during a long job, and before the verdicts on pairs.
+READY, RETIRED, WORKING, JUDGED = "ready", "retired", "working", "judged"
+_WORKING_EVERY_S = 0.2
 _HEADER = struct.Struct("<I")
 # How the rows of a result are packed; the first byte of each piece.
 _MARSHAL, _PICKLE = b"m", b"p"
@@ -36,6 +39,8 @@ def pack_rows(rows: list[tuple]) -> bytes:
   try:
     return _MARSHAL + marshal.dumps(rows)
   except ValueError:
+    import pickle  # rarely needed, and a worker should start at once
+
     return _PICKLE + pickle.dumps(rows, protocol=5)
 
 
@@ -43,7 +48,12 @@ def unpack_rows(pieces: list[bytes]) -> tuple[tuple, ...]:
   """The rows packed by `pack_rows`, of all pieces."""
   rows: list[tuple] = []
   for piece in pieces:
-    rows += marshal.loads(piece[1:]) if piece[:1] == _MARSHAL else pickle.loads(piece[1:])
+    if piece[:1] == _MARSHAL:
+      rows += marshal.loads(memoryview(piece)[1:])
+    else:
+      import pickle
+
+      rows += pickle.loads(piece[1:])
   return tuple(rows)
 
 
@@ -115,6 +125,41 @@ def run_job(connections: _Connections, job: tuple) -> tuple:
   return outcome
 
 
+def run_alarmed(connections: _Connections, job: tuple) -> tuple:
+  """`run_job` under the alarm that ends the process."""
+  signal.setitimer(signal.ITIMER_REAL, job[3] + GRACE_S)
+  outcome = run_job(connections, job)
+  signal.setitimer(signal.ITIMER_REAL, 0)
+  return outcome
+
+
+def run_judge_job(connections: _Connections, job: tuple, sink: int) -> tuple[str, list]:
+  """A job of pairs (locations, identities, pairs, timeout_s, max_rows, max_bytes, comparison) -> (JUDGED, verdicts).
+
+  The verdicts are those of `judge.judge_pairs`. While it works it says so, so that the parent does not take it for stuck.
+  """
+  # Imported by those workers that judge.
+  from spftsql_jax.databases import judge
+
+  locations, identities, pairs, timeout_s, max_rows, max_bytes, comparison = job
+  spoken = time.monotonic()
+
+  def execute(instance: int, sql: str) -> tuple:
+    nonlocal spoken
+    if time.monotonic() > spoken + _WORKING_EVERY_S:
+      _write_all(sink, frame(WORKING))
+      spoken = time.monotonic()
+    return run_alarmed(connections, (locations[instance], identities[instance], sql, timeout_s, max_rows, max_bytes))
+
+  def match(gold: tuple, predicted: tuple, ordered: bool) -> bool:
+    signal.setitimer(signal.ITIMER_REAL, timeout_s + GRACE_S)
+    same = judge.outcomes_match(unpack_rows, comparison, gold, predicted, ordered)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return same
+
+  return JUDGED, judge.judge_pairs(execute, match, len(locations), pairs)
+
+
 def _limit_files() -> None:
   """No core files, and no file written: a write fails, it does not kill."""
   signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -166,9 +211,10 @@ def main(memory_bytes: int) -> None:
     except EOFError:
       return
     for job in jobs:
-      signal.setitimer(signal.ITIMER_REAL, job[3] + GRACE_S)
-      outcome = run_job(connections, job)
-      signal.setitimer(signal.ITIMER_REAL, 0)
+      try:
+        outcome = run_judge_job(connections, job, sink) if len(job) == 7 else run_alarmed(connections, job)
+      except BrokenPipeError:
+        return
       try:
         answer = frame(outcome)
       except MemoryError:

@@ -1,5 +1,4 @@
-"""Scoring predictions by execution: each is run beside its gold query and judged; the rules are those of METHOD-style
-comparisons.
+"""Scoring predictions by execution: each is run beside its gold query and judged.
 
 Every place where a verdict may differ from the official script on purpose has a name in `DIVERGENCES`, and what was met is
 reported.
@@ -13,7 +12,7 @@ from collections.abc import Callable, Sequence
 from spftsql_jax.databases import statements
 from spftsql_jax.databases.executor import Executor
 from spftsql_jax.databases.results import Comparison, Result, results_match
-from spftsql_jax.evaluation import metrics
+from spftsql_jax.evaluation import judging, metrics
 
 MAX_ROWS = 1_000_000
 MAX_BYTES = 256_000_000
@@ -40,7 +39,7 @@ class Verdict:
   Attributes:
     correct: it agrees with the gold query on the database.
     suite_correct: it agrees on all instances of the database; None unless asked for.
-    gold, predicted: the results on the database.
+    gold, predicted: the results on the database, without rows unless they were asked for.
     gold_sql, predicted_sql: the texts that were executed.
     divergence: a key of `DIVERGENCES`, or "".
     message: why it is wrong, where there is more to say than that the rows differ.
@@ -89,36 +88,72 @@ def score_predictions(
     keep_distinct: with "spider": compare with DISTINCT in place.
     suite: also judge on all instances (those that pass on the first; the others are wrong already).
     progress: called with the number of pairs that have been judged.
-    keep_rows: keep the rows in the verdicts, for measures that need them; else large results are there without rows.
+    keep_rows: keep the rows in the verdicts, for measures that need them.
 
   Returns:
     One verdict for each pair, in order.
   """
-  verdicts: list[Verdict] = []
+  texts = [executed_texts(gold, predicted, comparison, keep_distinct) for gold, predicted in queries]
+  # Of texts that differ in white space and the case of words only, one is run for all.
   chosen: dict[str, str] = {}
-  for start in range(0, len(queries), _CHUNK):
-    texts = [executed_texts(gold, predicted, comparison, keep_distinct) for gold, predicted in queries[start : start + _CHUNK]]
-    places = locations[start : start + _CHUNK]
-    # Of texts that differ in white space and the case of words only, one is run for all.
-    keys = [(statements.same_text_key(gold), statements.same_text_key(predicted)) for gold, predicted in texts]
-    runs = [
-      (chosen.setdefault(gold_key, gold), chosen.setdefault(predicted_key, predicted))
-      for (gold_key, predicted_key), (gold, predicted) in zip(keys, texts, strict=True)
-    ]
-    first = [(place[0], text) for place, pair in zip(places, runs, strict=True) for text in pair]
-    results = executor.execute_many(first, timeout_s, MAX_ROWS, MAX_BYTES)
-    chunk = [_judge(results[2 * i], results[2 * i + 1], texts[i], comparison) for i in range(len(texts))]
-    if suite:
-      chunk = _judge_suite(chunk, runs, places, executor, comparison, timeout_s)
-    verdicts += chunk if keep_rows else [_without_rows(verdict) for verdict in chunk]
-    if progress is not None:
+  keys = {text: statements.same_text_key(text) for pair in texts for text in pair}
+  pairs = [
+    judging.Pair(
+      chosen.setdefault(keys[gold], gold), chosen.setdefault(keys[predicted], predicted), tuple(place if suite else place[:1])
+    )
+    for (gold, predicted), place in zip(texts, locations, strict=True)
+  ]
+  judged: dict[judging.Pair, judging.Judgement] = {}
+  if not keep_rows:
+    different = list(dict.fromkeys(pairs))
+    judged = judging.judge(different, executor, comparison, timeout_s, MAX_ROWS, progress)
+  verdicts: dict[int, Verdict] = {}
+  for i, pair in enumerate(pairs):
+    if pair in judged:
+      verdicts[i] = _verdict_of(judged[pair], pair, texts[i], suite)
+  # The others are run for their rows, which are compared here.
+  rest = [i for i in range(len(pairs)) if i not in verdicts]
+  for start in range(0, len(rest), _CHUNK):
+    chunk = rest[start : start + _CHUNK]
+    for i, verdict in zip(chunk, _score_rows(chunk, texts, pairs, executor, comparison, timeout_s, suite), strict=True):
+      verdicts[i] = verdict if keep_rows else _without_rows(verdict)
+    if progress is not None and keep_rows:
       progress(len(chunk))
-  return verdicts
+  return [verdicts[i] for i in range(len(pairs))]
 
 
-def _judge(gold: Result, predicted: Result, texts: tuple[str, str], comparison: Comparison) -> Verdict:
+def _verdict_of(judgement: judging.Judgement, pair: judging.Pair, texts: tuple[str, str], suite: bool) -> Verdict:
+  correct = judgement.differs_on != 0
+  verdict = _verdict(correct, judgement.gold, judgement.predicted, texts)
+  if not suite:
+    return verdict
+  message = verdict.message
+  if judgement.differs_on > 0:
+    message = _difference(pair.locations[judgement.differs_on], judgement.message)
+  return dataclasses.replace(verdict, suite_correct=judgement.differs_on < 0, message=message)
+
+
+def _score_rows(
+  chunk: Sequence[int],
+  texts: Sequence[tuple[str, str]],
+  pairs: Sequence[judging.Pair],
+  executor: Executor,
+  comparison: Comparison,
+  timeout_s: float,
+  suite: bool,
+) -> list[Verdict]:
+  """The verdicts on the pairs with these numbers, from their rows."""
+  jobs = [(pairs[i].locations[0], text) for i in chunk for text in (pairs[i].gold, pairs[i].predicted)]
+  results = iter(executor.execute_many(jobs, timeout_s, MAX_ROWS, MAX_BYTES))
+  verdicts = [
+    _verdict(results_match(gold, predicted, texts[i][0], comparison), gold, predicted, texts[i])
+    for i, gold, predicted in zip(chunk, results, results, strict=True)
+  ]
+  return _judge_suite(verdicts, [pairs[i] for i in chunk], executor, comparison, timeout_s) if suite else verdicts
+
+
+def _verdict(correct: bool, gold: Result, predicted: Result, texts: tuple[str, str]) -> Verdict:
   gold_sql, predicted_sql = texts
-  correct = results_match(gold, predicted, gold_sql, comparison)
   divergence, message = "", predicted.message
   if not predicted_sql.strip():
     divergence, message = "blank_prediction", "the prediction is blank"
@@ -133,39 +168,38 @@ def _judge(gold: Result, predicted: Result, texts: tuple[str, str], comparison: 
 
 
 def _judge_suite(
-  chunk: list[Verdict],
-  runs: Sequence[tuple[str, str]],
-  places: Sequence[Sequence[str]],
+  verdicts: Sequence[Verdict],
+  pairs: Sequence[judging.Pair],
   executor: Executor,
   comparison: Comparison,
   timeout_s: float,
 ) -> list[Verdict]:
   """Judges those that are right on the first instance on the others too."""
   jobs, owners = [], []
-  for i, (verdict, (gold_run, predicted_run), place) in enumerate(zip(chunk, runs, places, strict=True)):
+  for i, (verdict, pair) in enumerate(zip(verdicts, pairs, strict=True)):
     # The same text gives the same rows everywhere; that it runs on the first instance is known.
-    if verdict.correct and gold_run != predicted_run:
-      for location in place[1:]:
-        jobs += [(location, gold_run), (location, predicted_run)]
+    if verdict.correct and pair.gold != pair.predicted:
+      for location in pair.locations[1:]:
+        jobs += [(location, pair.gold), (location, pair.predicted)]
         owners.append(i)
   failed: dict[int, str] = {}
   results = executor.execute_many(jobs, timeout_s, MAX_ROWS, MAX_BYTES)
   for k, i in enumerate(owners):
     gold, predicted = results[2 * k], results[2 * k + 1]
-    if i not in failed and not results_match(gold, predicted, chunk[i].gold_sql, comparison):
-      failed[i] = f"differs on {jobs[2 * k][0]}" + (
-        f": {predicted.message or gold.message}" if not (gold.ok and predicted.ok) else ""
-      )
+    if i not in failed and not results_match(gold, predicted, verdicts[i].gold_sql, comparison):
+      failed[i] = _difference(jobs[2 * k][0], predicted.message or gold.message)
   return [
     dataclasses.replace(verdict, suite_correct=verdict.correct and i not in failed, message=failed.get(i, verdict.message))
-    for i, verdict in enumerate(chunk)
+    for i, verdict in enumerate(verdicts)
   ]
+
+
+def _difference(location: str, message: str) -> str:
+  return f"differs on {location}" + (f": {message}" if message else "")
 
 
 def _without_rows(verdict: Verdict) -> Verdict:
   gold, predicted = verdict.gold, verdict.predicted
-  if len(gold.rows) + len(predicted.rows) < 100:
-    return verdict
   return dataclasses.replace(
     verdict, gold=dataclasses.replace(gold, rows=()), predicted=dataclasses.replace(predicted, rows=())
   )
