@@ -1,8 +1,9 @@
 """Reading SQL text just far enough to say whether it is one SELECT.
 
 This is the first of two judges; the second is the engine itself (an authorizer in SQLite, the statement type in DuckDB, a
-read-only role and transaction in PostgreSQL). It reads tokens, not grammar, so it is fast (some 10 us a query), never fails
-on a dialect it does not know, and cannot be fooled by comments or quotes.
+cursor in a read-only transaction in PostgreSQL), and where an engine has functions that do more than compute, its module reads
+their names as that engine does. This one reads tokens, not grammar, so it is fast (some 10 us a query) and never fails on a
+dialect it does not know.
 """
 
 from __future__ import annotations
@@ -86,17 +87,6 @@ def refusal(sql: str) -> tuple[Literal["refused", "resource"], str] | None:
   if first is None:
     return "refused", "the statement is empty"
   return None
-
-
-def called_functions(sql: str) -> set[str]:
-  """Lower-case names that stand before an opening parenthesis outside strings and comments (keywords such as IN among them)."""
-  names = set()
-  previous = ""
-  for kind, text in tokens(sql):
-    if text == "(" and previous:
-      names.add(previous)
-    previous = text.lower() if kind == "word" else text[1:-1].lower() if kind == "quoted" else ""
-  return names
 
 
 def same_text_key(sql: str) -> str:

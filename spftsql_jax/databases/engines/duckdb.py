@@ -1,18 +1,20 @@
 """DuckDB: a read-only connection that runs one SELECT under limits.
 
-DuckDB itself says what kind of statement it read and which functions have no fixed result; access to files and the network is
-off, the configuration locked, the database opened read-only, and a timer interrupts what runs too long.
+DuckDB itself says what kind of statement it read, how the text falls into tokens, and which functions have no fixed result or
+give tables; of the latter only a few are run, since others write logs and profiles or load what they are told to. Access to
+files and the network is off, the configuration locked, the database opened read-only, and a timer interrupts what runs too
+long.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 
 import duckdb
 
-from spftsql_jax.databases import statements
 from spftsql_jax.databases.engines import DatabaseError, hashable_rows, path_of
 
 DIALECT = "duckdb"
@@ -27,12 +29,20 @@ _SETTINGS = {
   "autoinstall_known_extensions": "false",
   "autoload_known_extensions": "false",
   "allow_community_extensions": "false",
+  "allow_persistent_secrets": "false",
+  # A table that is not there is not looked for among Python's variables.
+  "python_enable_replacements": "false",
   "threads": "1",
   # Nothing is spilled to disk: what does not fit in memory fails.
   "temp_directory": "",
 }
 # Told to read the process's surroundings rather than the database.
-_REFUSED_FUNCTIONS = frozenset({"getenv", "getvariable", "duckdb_secrets", "duckdb_settings", "query", "query_table"})
+_REFUSED_FUNCTIONS = frozenset({"getenv", "getvariable", "current_setting"})
+# The functions giving tables that a query may use.
+_TABLE_FUNCTIONS = ("generate_series", "json_each", "json_tree", "range", "repeat", "repeat_row", "unnest")
+# Characters that DuckDB may read as a space, though its lexer takes them for letters.
+_NAME = re.compile(rb'"(?:[^"]++|"")*+"?|[\w$\x80-\xff]*+')
+_ODD_SPACE = re.compile(r"[^\S\x00-\x7f]|[\u200b-\u200f\u2060\ufeff]")
 
 
 def connect(location: str, memory_bytes: int = 1_000_000_000) -> duckdb.DuckDBPyConnection:
@@ -53,10 +63,12 @@ class Connection:
 
   def __init__(self, location: str, memory_bytes: int):
     self._connection = connect(location, memory_bytes)
-    volatile = self._connection.execute(
-      "SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE stability = 'VOLATILE'"
+    refused = self._connection.execute(
+      """SELECT lower(function_name) FROM duckdb_functions() WHERE stability = 'VOLATILE'
+         UNION (SELECT lower(function_name) FROM duckdb_functions() WHERE function_type IN ('table', 'table_macro', 'pragma')
+         EXCEPT SELECT lower(function_name) FROM duckdb_functions() WHERE function_type IN ('scalar', 'aggregate', 'macro'))"""
     )
-    self._refused = _REFUSED_FUNCTIONS | {name for (name,) in volatile.fetchall()}
+    self._refused = _REFUSED_FUNCTIONS | {name for (name,) in refused.fetchall() if name not in _TABLE_FUNCTIONS}
 
   def close(self) -> None:
     self._connection.close()
@@ -98,7 +110,11 @@ class Connection:
       return ""
     if len(found) != 1 or found[0].type != duckdb.StatementType.SELECT:
       return "only a single SELECT is run"
-    called = statements.called_functions(sql) & self._refused
+    try:
+      called = _called_functions(sql) | _called_functions(_ODD_SPACE.sub(" ", sql))
+    except duckdb.Error as error:
+      return f"its functions cannot be told: {_one_line(error)}"
+    called &= self._refused
     return f"not allowed to use function {min(called)}" if called else ""
 
   def _fetch(self, sql: str, max_rows: int, max_bytes: int, pack) -> tuple[tuple[str, ...], list[bytes], str]:
@@ -116,6 +132,22 @@ class Connection:
         return columns, [], f"the result is larger than {max_bytes} bytes"
       pieces.append(packed)
     return columns, pieces, ""
+
+
+def _called_functions(sql: str) -> set[str]:
+  """Lower-case names that stand before an opening parenthesis, in DuckDB's own reading of the text."""
+  text = sql.encode()
+  found = [token for token in duckdb.tokenize(sql) if token[1] != duckdb.token_type.comment]
+  ends = [start for start, _ in found[1:]] + [len(text)]
+  names = set()
+  previous = b""
+  for (start, kind), end in zip(found, ends, strict=True):
+    if text[start : start + 1] == b"(" and previous:
+      names.add(previous.decode(errors="replace").lower())
+    # A keyword may be the name of a function too.
+    is_name = kind in (duckdb.token_type.identifier, duckdb.token_type.keyword)
+    previous = _NAME.match(text, start, end).group().strip(b'"') if is_name else b""
+  return names
 
 
 def _status_of(error: Exception) -> str:

@@ -7,12 +7,13 @@ advisory locks, random) are not run. What the role may read is for the role to s
 
 from __future__ import annotations
 
+import re
 import time
 
 import psycopg
 from psycopg import errors
+from psycopg.types.string import TextLoader
 
-from spftsql_jax.databases import statements
 from spftsql_jax.databases.engines import DatabaseError, hashable_rows, without_password
 
 DIALECT = "postgres"
@@ -23,15 +24,34 @@ MEMORY_SLACK = 512_000_000
 SURVIVES_LIMITS = True
 _CONNECT_TIMEOUT_S = 10
 # Stable by the catalog, but able to run other text, or to tell about the server.
-_REFUSED_FUNCTIONS = frozenset(
-  {"current_setting", "database_to_xml", "dblink", "pg_ls_dir", "pg_read_file", "query_to_xml", "schema_to_xml", "table_to_xml"}
-)
+_REFUSED_FUNCTIONS = frozenset({"connectby", "current_setting", "dblink", "pg_ls_dir", "pg_read_file", "xpath_table"})
+# The same: query_to_xml, table_to_xmlschema, crosstab3 ...
+_REFUSED_FAMILIES = re.compile(r"(?:query|cursor|table|schema|database)_to_xml|crosstab")
 _REFUSED = (
   errors.ReadOnlySqlTransaction,
   errors.InsufficientPrivilege,
   errors.ActiveSqlTransaction,
   errors.InvalidCursorDefinition,
 )
+# The tokens of PostgreSQL's own reader, as far as they decide what is a string and what a call. Every character beyond ASCII is
+# a letter to it, "--" ends at a carriage return too, and comments nest (which `_called_functions` sees to).
+_LETTER = r"A-Za-z_\x80-\U0010ffff"
+_TOKEN = re.compile(
+  rf"""
+    (?P<space>[ \t\n\r\f\v]++|--[^\n\r]*+)
+  | (?P<comment>/\*)
+  | (?P<escaped>[eE]'(?:[^'\\]++|\\.|'')*+(?:'|\Z))
+  | (?P<string>'(?:[^']++|'')*+(?:'|\Z))
+  | (?P<quoted>"(?:[^"]++|"")*+(?:"|\Z))
+  | (?P<unclear>[uU]&"|\d[\w.]*+\$)
+  | (?P<dollar>\$(?P<tag>(?:[{_LETTER}][{_LETTER}0-9]*+)?)\$.*?(?:\$(?P=tag)\$|\Z))
+  | (?P<word>[{_LETTER}][{_LETTER}0-9$]*+)
+  | (?P<number>\d[\w.]*+)
+  | (?P<other>.)
+  """,
+  re.VERBOSE | re.DOTALL,
+)
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
 _RESOURCE = (errors.InsufficientResources, errors.ProgramLimitExceeded, errors.ConfigurationLimitExceeded)
 
 
@@ -40,13 +60,56 @@ def connect(location: str) -> psycopg.Connection:
   url = location.replace("postgres://", "postgresql://", 1) if location.startswith("postgres://") else location
   scheme, _, rest = url.partition("://")
   try:
-    connection = psycopg.connect(f"{scheme.split('+')[0]}://{rest}", connect_timeout=_CONNECT_TIMEOUT_S, autocommit=True)
+    connection = psycopg.connect(
+      f"{scheme.split('+')[0]}://{rest}", connect_timeout=_CONNECT_TIMEOUT_S, autocommit=True, client_encoding="utf8"
+    )
     connection.execute("SET default_transaction_read_only = on")
+    # How `_TOKEN` reads strings; the server and the surroundings may set another way.
+    connection.execute("SET standard_conforming_strings = on")
+    if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+      for kind in ("text", "varchar", "bpchar", "name", "unknown"):
+        connection.adapters.register_loader(kind, _LenientText)
     connection.autocommit = False
     connection.read_only = True
   except psycopg.Error as error:
     raise DatabaseError(f"{without_password(location)}: cannot be opened: {_one_line(error)}") from None
   return connection
+
+
+class _LenientText(TextLoader):
+  """Text of a server that does not say how it is encoded: bytes that are not UTF-8 are left out, as in SQLite."""
+
+  def load(self, data) -> str:
+    return bytes(data).decode(errors="ignore")
+
+
+def _called_functions(sql: str) -> set[str] | None:
+  """The names that stand before an opening parenthesis (keywords such as IN among them), as the server spells them.
+
+  None where it depends on the server's version what is a name and what a string.
+  """
+  names = set()
+  previous = ""
+  at = 0
+  while match := _TOKEN.match(sql, at):
+    kind, at = match.lastgroup, match.end()
+    if kind == "unclear":
+      return None
+    if kind == "comment":
+      depth = 1
+      while depth and (edge := _COMMENT_EDGE.search(sql, at)):
+        depth += 1 if edge.group() == "/*" else -1
+        at = edge.end()
+      at = len(sql) if depth else at
+    elif kind == "word":
+      previous = match.group().lower()
+    elif kind == "quoted":
+      previous = match.group()[1:-1].replace('""', '"')
+    elif kind != "space":
+      if match.group() == "(" and previous:
+        names.add(previous)
+      previous = ""
+  return names
 
 
 class Connection:
@@ -76,9 +139,9 @@ class Connection:
 
   def run(self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack) -> tuple[str, tuple, list, float, str]:
     """Runs one statement: (status, column names, packed pieces of the rows, seconds, message)."""
-    called = statements.called_functions(sql) & self._refused
-    if called:
-      return "refused", (), [], 0.0, f"not allowed to use function {min(called)}"
+    refused = self._refusal(sql)
+    if refused:
+      return "refused", (), [], 0.0, refused
     start = time.perf_counter()
     try:
       self._limit_time(timeout_s)
@@ -99,6 +162,14 @@ class Connection:
     if over:
       return ("timeout" if over == "time" else "resource"), (), [], seconds, "out of time" if over == "time" else over
     return "ok", columns, pieces, seconds, ""
+
+  def _refusal(self, sql: str) -> str:
+    """Why the functions that `sql` calls are not to be run, or ""."""
+    called = _called_functions(sql)
+    if called is None:
+      return "not allowed: a name with Unicode escapes, or a number that runs into a $"
+    found = [name for name in called if name in self._refused or _REFUSED_FAMILIES.match(name)]
+    return f"not allowed to use function {min(found)}" if found else ""
 
   def _limit_time(self, timeout_s: float) -> None:
     milliseconds = max(1, round(1000 * timeout_s))

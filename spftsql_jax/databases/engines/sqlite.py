@@ -8,6 +8,7 @@ the executor, from outside.
 
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
 import time
@@ -86,9 +87,22 @@ def _is_quiet_wal(path: str) -> bool:
   return not os.path.exists(log) or os.path.getsize(log) == 0
 
 
-def _authorize(action: int, first: str | None, second: str | None, database: str | None, source: str | None) -> int:
-  del first, database, source
+def _module_tables(connection: sqlite3.Connection) -> frozenset[str]:
+  """Lower-case names that can be read from without being in the schema: modules that tell about the file's pages or the
+  connection (dbstat, sqlite_dbpage, sqlite_stmt, pragma_...).
+  """
+  try:
+    modules = {name.lower() for (name,) in connection.execute("SELECT name FROM pragma_module_list")}
+  except sqlite3.OperationalError:
+    modules = {"dbstat", "sqlite_dbpage", "sqlite_stmt", "bytecode", "tables_used"}  # SQLite was built without the list.
+  stored = {name.lower() for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+  return frozenset(modules - stored - {"json_each", "json_tree"})
+
+
+def _authorize(hidden: frozenset[str], action: int, first: str | None, second: str | None, *unused: str | None) -> int:
   if action in _ALLOWED_ACTIONS:
+    if action == sqlite3.SQLITE_READ and first is not None and first.lower() in hidden:
+      return sqlite3.SQLITE_DENY
     return sqlite3.SQLITE_OK
   if action == sqlite3.SQLITE_FUNCTION and second is not None and second.lower() in _FUNCTIONS:
     return sqlite3.SQLITE_OK
@@ -110,7 +124,7 @@ class Connection:
     for limit, value in _LIMITS.items():
       self._connection.setlimit(limit, value)
     self._connection.set_progress_handler(self._is_late, _OPCODES_BETWEEN_CHECKS)
-    self._connection.set_authorizer(_authorize)
+    self._connection.set_authorizer(functools.partial(_authorize, _module_tables(self._connection)))
 
   def close(self) -> None:
     self._connection.close()
