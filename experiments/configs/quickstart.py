@@ -49,8 +49,8 @@ def quickstart() -> RunConfig:
       vocab_size=2048,
     ),
     prompt=PromptFormat(schema_style="names", matched_values=3),
-    shape=BatchShape(schemas=1, branches=32, prefix_buckets=(128, 160), branch_buckets=(64, 104), answer_buckets=(64,)),
-    max_new_tokens=72,
+    shape=BatchShape(schemas=1, branches=32, prefix_buckets=(112,), branch_buckets=(64, 104), answer_buckets=(64,)),
+    max_new_tokens=64,
     sft=Training(60, scratch),
     synthesis=SynthesisConfig(examples=3600, wordings=8, model_questions=0.02),
     vbi_ft=VbiFtConfig(

@@ -40,9 +40,6 @@ from spftsql_jax.synthesis.synthesize import Synthesis, reweight, synthesize
 from spftsql_jax.synthesis.templates import extract_templates
 from spftsql_jax.training.trainer import forget_checkpoints
 
-# The longest question the SQL-to-text model may write, in tokens.
-_QUESTION_TOKENS = 64
-
 
 @dataclasses.dataclass(frozen=True)
 class TemplateSplits:
@@ -137,7 +134,7 @@ def write_model_questions(bench: Workbench, version: str, queries: Sequence[Exam
   ]
   answers = bench.generator.generate(
     requests=requests,
-    max_new_tokens=_QUESTION_TOKENS,
+    max_new_tokens=bench.config.max_new_tokens,
     eos_id=tokenizer.end_id,
     temperature=0.7,
     top_p=0.95,
