@@ -140,7 +140,7 @@ class RunConfig:
 
   Attributes:
     seed_repeats: how often the labelled examples count beside the synthetic ones of a round.
-    max_new_tokens: longest answer.
+    max_new_tokens: longest answer, SQL or question.
     lanes: answers decoded at once.
   """
 
