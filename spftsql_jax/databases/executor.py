@@ -124,6 +124,7 @@ class Executor:
   def _execute_many(self, jobs, timeout_s, max_rows, max_bytes, progress) -> list[Result]:
     limits = (float(timeout_s), int(max_rows), int(max_bytes))
     identities: dict[str, tuple] = {}
+    absolute: dict[str, str] = {}
     answers: dict[tuple, Result] = {}
     waiting: dict[tuple, tuple] = {}  # cache key -> job for the worker
     keys: list[tuple] = []
@@ -132,6 +133,7 @@ class Executor:
       if location not in identities:
         try:
           identities[location] = identity_of(location)
+          absolute[location] = absolute_location(location)
         except DatabaseError as error:
           identities[location] = (location, None)
           answers[(location, None)] = Result("error", message=str(error))
@@ -149,7 +151,7 @@ class Executor:
       elif (refused := statements.refusal(sql)) is not None:
         answers[key] = Result(refused[0], message=refused[1])
       else:
-        waiting[key] = (absolute_location(location), identity, sql, *limits)
+        waiting[key] = (absolute[location], identity, sql, *limits)
     if progress is not None and len(jobs) > len(waiting):
       progress(len(jobs) - len(waiting))
     if waiting:
