@@ -21,11 +21,12 @@ def reason(gold: str, mutant: str, schema: Schema) -> str | None:
   for sql in (gold, mutant):
     tree = exp.Paren(this=sqlglot.parse_one(sql, read="sqlite"))
     names = _normalize(tree, schema)
-    trees.append(tree.this.sql(dialect="sqlite", normalize=True).lower() if names is not None else sql)
+    trees.append(tree.this.sql(dialect="sqlite").lower())
     used.append(names)
   # What both need says nothing about what differs.
-  rules = [name for name in dict.fromkeys(used[0] + used[1]) if used[0].count(name) != used[1].count(name)]
-  return "; ".join(rules) or "the same text" if trees[0] == trees[1] else None
+  both = list(dict.fromkeys(used[0] + used[1]))
+  rules = [name for name in both if used[0].count(name) != used[1].count(name)] or both
+  return "; ".join(rules) if trees[0] == trees[1] else None
 
 
 def _normalize(tree: exp.Expression, schema: Schema) -> list[str]:
@@ -104,7 +105,7 @@ class _Scope:
       name = "DISTINCT in the list of IN"
     elif limit is not None and limit.expression.sql() == "1" and not select.args.get("offset"):
       name = "DISTINCT with LIMIT 1"
-    elif self._tables and all(self._shows_key(name) for name in self._tables):
+    elif self._tables and all(self._shows_key(name) or self._joins_by_key(name) for name in self._tables):
       name = "DISTINCT over rows with a unique key"
     else:
       return []
@@ -177,6 +178,17 @@ class _Scope:
     filled = {c.name.lower() for c in table.columns if not c.nullable}
     keys = [table.primary_key, *(key for key in table.unique if {name.lower() for name in key} <= filled)]
     return any(key and {name.lower() for name in key} <= shown for key in keys)
+
+  def _joins_by_key(self, alias: str) -> bool:
+    """Whether the source is joined by a key of its own to a source before it, so that it repeats no row."""
+    table = self._tables[alias]
+    for join in self._joins:
+      test = join.args.get("on")
+      if table is not None and join.this.alias_or_name.lower() == alias and isinstance(test, exp.EQ):
+        for near, far in ((test.this, test.expression), (test.expression, test.this)):
+          if self._mentions(near, alias, None) and self._is_unique(near) and isinstance(far, exp.Column):
+            return self._owner(far) not in (None, alias)
+    return False
 
   def _rejects(self, part: exp.Expression, alias: str, name: str | None = None) -> bool:
     """Whether the condition cannot hold where the source's columns (or the named one) are NULL."""

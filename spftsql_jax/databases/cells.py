@@ -45,13 +45,13 @@ def jitter(value: object, rng: random.Random) -> object:
 
 
 def beyond(values: Iterable[object], above: bool) -> object:
-  """A value above (or below) all of `values`, or None where that cannot be said."""
-  present = [value for value in values if value is not None]
+  """A value above (or below) all of `values` in SQLite's order, text above numbers; None where that cannot be said."""
+  present = list(values)
   numbers = [value for value in present if isinstance(value, int | float)]
-  if numbers and len(numbers) == len(present):
-    return max(numbers) + 1 if above else min(numbers) - 1
   texts = [value for value in present if isinstance(value, str)]
-  if not texts or len(texts) < len(present):
+  if numbers and (not texts or not above):
+    return max(numbers) + 1 if above else min(numbers) - 1
+  if not texts:
     return None
   edge = max(texts) if above else min(texts)
   if match := _DAY.match(edge):

@@ -18,10 +18,11 @@ from collections.abc import Iterable, Sequence
 
 from spftsql_jax.databases import cells
 from spftsql_jax.databases.engines import name_of, sqlite
+from spftsql_jax.databases.growing import GrowingRows
 from spftsql_jax.databases.introspection import quote, read_schema
 from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
 from spftsql_jax.databases.selections import read_selections
-from spftsql_jax.databases.witnesses import Planter
+from spftsql_jax.databases.witnesses import Manner, plant
 
 # Rows read of a table, and rows written at most: instances of large databases are small.
 READ_ROWS = 20_000
@@ -42,8 +43,7 @@ class _Profile:
     repeat: twice the share of rows that are there twice.
     rewire: share of references that go elsewhere.
     narrow: share of columns that keep two values at most.
-    planted_nulls: whether rows planted for queries hold NULLs.
-    orphans: whether rows planted for queries may refer to nothing.
+    planted: how rows are planted for queries.
   """
 
   size: float
@@ -53,17 +53,20 @@ class _Profile:
   repeat: float
   rewire: float
   narrow: float
-  planted_nulls: bool
-  orphans: bool
+  planted: Manner
 
 
 # One after the other, so that a few instances already differ in kind: the original's own size and look; few rows with many
-# ties and NULLs; many repeated rows; few rows, nearly all cells drawn anew.
+# ties and NULLs; many repeated rows and no NULL made, since a single one empties NOT IN; few rows, nearly all cells drawn anew;
+# and one where some joins find no row at all.
 _PROFILES = (
-  _Profile(1.0, 0.25, 0.15, 0.04, repeat=0.1, rewire=0.2, narrow=0.0, planted_nulls=True, orphans=False),
-  _Profile(0.4, 0.5, 0.1, 0.12, repeat=0.2, rewire=0.4, narrow=0.2, planted_nulls=True, orphans=True),
-  _Profile(1.3, 0.3, 0.05, 0.05, repeat=0.5, rewire=0.3, narrow=0.0, planted_nulls=False, orphans=False),
-  _Profile(0.7, 0.9, 0.2, 0.08, repeat=0.0, rewire=0.8, narrow=0.1, planted_nulls=True, orphans=True),
+  _Profile(1.0, 0.25, 0.15, 0.04, repeat=0.1, rewire=0.2, narrow=0.0, planted=Manner(nulls=True)),
+  _Profile(
+    0.4, 0.5, 0.1, 0.12, repeat=0.2, rewire=0.4, narrow=0.2, planted=Manner(nulls=True, orphans=True, flood=True, flat=True)
+  ),
+  _Profile(1.3, 0.3, 0.05, 0.0, repeat=0.5, rewire=0.3, narrow=0.0, planted=Manner()),
+  _Profile(0.7, 0.9, 0.2, 0.0, repeat=0.0, rewire=0.8, narrow=0.1, planted=Manner(orphans=True, flat=True)),
+  _Profile(0.6, 0.5, 0.1, 0.08, repeat=0.2, rewire=0.5, narrow=0.0, planted=Manner(nulls=True, flood=True, barren=True)),
 )
 
 
@@ -78,8 +81,9 @@ def make_instances(
   """Makes `count` neighbouring instances of an SQLite database.
 
   Declared types, NOT NULL and unique keys hold in every instance, foreign keys too (one that the original breaks may stay
-  broken), with one exception: SQLite enforces no reference unless a connection asks for it, so every second instance made for
-  queries has rows that refer to nothing where a query joins. The same arguments give the same rows.
+  broken), with one exception: SQLite enforces no reference unless a connection asks for it, so some of the instances made for
+  queries (the 2nd and 4th of every five) have rows that refer to nothing where a query joins. In the 5th of every five half
+  of the tables that queries join are empty. The same arguments give the same rows.
 
   Args:
     path: the original, which is only read.
@@ -118,10 +122,11 @@ def make_instances(
     rng = random.Random(f"{seed}/{schema.name}/{i}")
     profile = _PROFILES[i % len(_PROFILES)]
     rows = _Instance(schema, stored, profile, rng).make()
-    planter = Planter(schema, rows, rng, orphans=orphans and profile.orphans, nulls=profile.planted_nulls)
-    planter.plant(selections)
+    manner = dataclasses.replace(profile.planted, orphans=orphans and profile.planted.orphans, turn=i // len(_PROFILES))
+    growing = GrowingRows(schema, rows, rng, manner.orphans)
+    plant(selections, growing, manner, rng)
     target = pathlib.Path(output_dir) / f"{name_of(location)}_{i}.sqlite"
-    _write(target, definitions, schema, rows, stored, planter.late)
+    _write(target, definitions, schema, rows, stored, growing.late)
     paths.append(target)
   return paths
 

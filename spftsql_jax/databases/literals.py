@@ -48,7 +48,7 @@ def beside(literal: object, kind: Kind, pattern: bool = False) -> list:
     return [literal, literal.upper(), literal.lower(), literal + "s", literal[:-1]]
   values: list = [literal]
   if isinstance(literal, int):
-    values = [literal, literal - 1, literal + 1, literal - 10, literal + 10]
+    values = [literal, literal - 1, literal + 1]
   elif isinstance(literal, float):
     values = [literal, literal - 0.01, literal + 0.01, literal - 1.5, literal + 1.5]
   return [str(value) for value in values] if kind == "text" else values

@@ -43,7 +43,9 @@ class Selection:
     shown: cells that are projected, counted or grouped by.
     grouped: cells that are grouped by.
     ranked: cells that are ordered by, aggregated, or compared with a nested query's value.
+    compared: those of them that are compared.
     group_sizes: literals that a COUNT is compared with.
+    side: 1 on the left of a set operation, 2 on its right, else 0.
   """
 
   tables: tuple[Table, ...]
@@ -52,7 +54,9 @@ class Selection:
   shown: tuple[Cell, ...] = ()
   grouped: tuple[Cell, ...] = ()
   ranked: tuple[Cell, ...] = ()
+  compared: tuple[Cell, ...] = ()
   group_sizes: tuple[int, ...] = ()
+  side: int = 0
 
 
 def read_selections(queries: Iterable[str], schema: Schema) -> list[Selection]:
@@ -72,28 +76,39 @@ def read_selections(queries: Iterable[str], schema: Schema) -> list[Selection]:
 def _read_query(tree: exp.Expression, schema: Schema) -> Iterable[Selection]:
   readers = {id(select): _Reader(select, schema) for select in tree.find_all(exp.Select)}
   read = {key: reader.read() for key, reader in readers.items() if reader.tables}
+  for node in tree.find_all(exp.SetOperation):
+    for side, branch in ((1, node.left), (2, node.right)):
+      for select in _branches(branch):
+        if id(select) in read:
+          read[id(select)] = dataclasses.replace(read[id(select)], side=side)
   yield from read.values()
   for node in tree.find_all(exp.SetOperation):
-    left, right = _first_select(node.left), _first_select(node.right)
-    if left is not None and right is not None and id(left) in read and id(right) in read:
-      pairs = zip(readers[id(left)].projected, readers[id(right)].projected, strict=False)
-      yield _tie(read[id(left)], read[id(right)], [(a, b) for a, b in pairs if a and b])
+    for left in _branches(node.left):
+      for right in _branches(node.right):
+        if id(left) in read and id(right) in read:
+          pairs = zip(readers[id(left)].projected, readers[id(right)].projected, strict=False)
+          yield _tie(read[id(left)], read[id(right)], [(a, b) for a, b in pairs if a and b])
   for node in tree.find_all(exp.In, exp.EQ, exp.Exists):
-    inner = node.args.get("query") or node.args.get("expression") or node.this
-    outer, nested = node.find_ancestor(exp.Select), _first_select(inner)
-    if nested is None or outer is None or id(outer) not in read or id(nested) not in read:
+    outer = node.find_ancestor(exp.Select)
+    if outer is None or id(outer) not in read:
       continue
-    mine = readers[id(outer)].cell(node.this) if not isinstance(node, exp.Exists) else None
-    theirs = next(iter(readers[id(nested)].projected), None)
-    pairs = [(mine, theirs)] if mine and theirs else readers[id(outer)].correlated(readers[id(nested)])
-    if pairs:
-      yield _tie(read[id(outer)], read[id(nested)], pairs)
+    for nested in _branches(node.args.get("query") or node.args.get("expression") or node.this):
+      if id(nested) not in read:
+        continue
+      mine = readers[id(outer)].cell(node.this) if not isinstance(node, exp.Exists) else None
+      theirs = next(iter(readers[id(nested)].projected), None)
+      pairs = [(mine, theirs)] if mine and theirs else readers[id(outer)].correlated(readers[id(nested)])
+      if pairs:
+        yield _tie(read[id(outer)], read[id(nested)], pairs)
 
 
-def _first_select(node: exp.Expression | None) -> exp.Select | None:
-  while isinstance(node, exp.Subquery | exp.Paren | exp.SetOperation):
+def _branches(node: exp.Expression | None) -> list[exp.Select]:
+  """The SELECTs that a query consists of: itself, or the branches of its set operations."""
+  while isinstance(node, exp.Subquery | exp.Paren):
     node = node.this
-  return node if isinstance(node, exp.Select) else None
+  if isinstance(node, exp.SetOperation):
+    return _branches(node.left) + _branches(node.right)
+  return [node] if isinstance(node, exp.Select) else []
 
 
 def _tie(left: Selection, right: Selection, pairs: list[tuple[Cell, Cell]]) -> Selection:
@@ -109,7 +124,8 @@ def _tie(left: Selection, right: Selection, pairs: list[tuple[Cell, Cell]]) -> S
     conditions=left.conditions + tuple(dataclasses.replace(c, cell=move(c.cell)) for c in right.conditions),
     shown=left.shown,
     grouped=left.grouped,
-    ranked=left.ranked,
+    ranked=left.ranked + tuple(map(move, right.ranked)),
+    compared=left.compared + tuple(map(move, right.compared)),
     group_sizes=left.group_sizes,
   )
 
@@ -151,7 +167,7 @@ class _Reader:
 
   def read(self) -> Selection:
     """The selection."""
-    select, conditions, joins, sizes, ranked = self._select, [], [], [], []
+    select, conditions, joins, sizes, compared = self._select, [], [], [], []
     for node in self._own(exp.Binary, exp.Between, exp.In):
       left, right = node.this, node.args.get("expression")
       cell, other = self.cell(left), self.cell(right)
@@ -161,7 +177,7 @@ class _Reader:
         value = literal_of(right)
         sizes += [value] if isinstance(value, int) and value <= _LARGEST_GROUP else []
       elif cell and isinstance(right, exp.Subquery):
-        ranked.append(cell)
+        compared.append(cell)
       elif condition := self._condition(node):
         conditions.append(condition)
     for join in select.args.get("joins") or ():
@@ -172,7 +188,7 @@ class _Reader:
     grouped = self._cells(select.args.get("group"))
     aggregated = [self.cell(node.this) for node in self._own(exp.Max, exp.Min, exp.Sum, exp.Avg)]
     counted = [cell for node in self._own(exp.Count) for cell in self._cells(node)]
-    ranked += [*self._cells(select.args.get("order")), *(cell for cell in aggregated if cell)]
+    ranked = [*compared, *self._cells(select.args.get("order")), *(cell for cell in aggregated if cell)]
     shown = [*(cell for cell in self.projected if cell), *counted, *grouped]
     return Selection(
       tables=tuple(self.tables),
@@ -181,6 +197,7 @@ class _Reader:
       shown=tuple(dict.fromkeys(shown)),
       grouped=tuple(dict.fromkeys(grouped)),
       ranked=tuple(dict.fromkeys(ranked)),
+      compared=tuple(dict.fromkeys(compared)),
       group_sizes=tuple(dict.fromkeys(sizes)),
     )
 
