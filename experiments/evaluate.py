@@ -10,7 +10,7 @@ a blank line is a wrong answer), or BIRD's JSON object of numbered answers. Data
 Comparisons: spider (Spider's test-suite evaluator), bird (BIRD's script), strict (rows with duplicates, columns in order;
 rows in order where the gold query orders them). The output holds each verdict, the accuracy in [0, 1] with its 95 % interval,
 the accuracy by hardness, and every deliberate divergence from the official script that was met. VES, R-VES and Soft-F1 are in
-percent.
+percent. --metrics=em adds Spider's exact match by component; which columns count as the same there is taken from --tables.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import json
 import os
 import sys
 import time
-from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import launch
@@ -27,6 +27,7 @@ from absl import flags
 
 from spftsql_jax.databases.executor import Executor
 from spftsql_jax.evaluation import metrics, scoring
+from spftsql_jax.evaluation.exact_match import ExactMatch, exact_match, partial_scores, read_foreign_keys, read_schema
 from spftsql_jax.examples import benchmarks
 
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
@@ -34,13 +35,18 @@ _PREDICTIONS = flags.DEFINE_string("predictions", None, "File of predictions.", 
 _DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 _COMPARISON = flags.DEFINE_enum("comparison", "strict", ["spider", "bird", "strict"], "How results are compared.")
-_METRICS = flags.DEFINE_list("metrics", ["ex"], "Measures: ex, ts, ves, r_ves, soft_f1.")
+_METRICS = flags.DEFINE_list("metrics", ["ex"], "Measures: ex, ts, em, ves, r_ves, soft_f1.")
+_TABLES = flags.DEFINE_string(
+  "tables",
+  None,
+  "Spider's tables.json, for em; without it the one beside the examples or the databases, else the databases' foreign keys.",
+)
 _WORKERS = flags.DEFINE_integer("workers", min(8, os.cpu_count() or 1), "Worker processes.", lower_bound=1)
 _TIMEOUT_S = flags.DEFINE_float("timeout_s", 30.0, "Time limit of a query in seconds.", lower_bound=0.01)
 _KEEP_DISTINCT = flags.DEFINE_bool("keep_distinct", False, "With --comparison=spider: keep DISTINCT in both queries.")
 _TIMING_RUNS = flags.DEFINE_integer("timing_runs", 5, "Runs of each query for ves and r_ves (BIRD: 100).", lower_bound=1)
 
-_KNOWN_METRICS = ("ex", "ts", "ves", "r_ves", "soft_f1")
+_KNOWN_METRICS = ("ex", "ts", "em", "ves", "r_ves", "soft_f1")
 
 
 def main() -> None:
@@ -52,6 +58,9 @@ def main() -> None:
   output = Path(_OUTPUT.value)
   if not output.resolve().parent.is_dir():
     raise launch.InputError(f"{output.parent}: no such folder for --output")
+  for path in (_EXAMPLES.value, _PREDICTIONS.value):
+    if Path(path).is_dir():
+      raise launch.InputError(f"{path}: a folder where a file is expected")
   # The workers start while the files are read.
   with Executor(workers=_WORKERS.value) as executor:
     executor.start()
@@ -61,9 +70,10 @@ def main() -> None:
   unfinished.write_text(_to_json(report), encoding="utf-8")
   unfinished.replace(output)
   low, high = report["ci95"]
+  exact = f", exact match {100 * report['exact_match']:.1f} %" if "exact_match" in report else ""
   print(
     f"execution accuracy {100 * report['execution_accuracy']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f}, "
-    f"n = {report['count']}, {_COMPARISON.value}), {report['seconds']:.2f} s"
+    f"n = {report['count']}, {_COMPARISON.value}){exact}, {report['seconds']:.2f} s"
   )
 
 
@@ -73,6 +83,7 @@ def _evaluate(executor: Executor, wanted: list[str]) -> dict:
   places = {db_id: _instances(db_id, "ts" in wanted) for db_id in benchmarks.database_ids(examples)}
   queries = [(example.query, predicted) for example, predicted in zip(examples, predictions, strict=True)]
   locations = [places[example.db_id] for example in examples]
+  schemas = _match_schemas(places) if "em" in wanted else None
   with _progress_bar(len(queries)) as bar:
     verdicts = scoring.score_predictions(
       queries,
@@ -85,14 +96,16 @@ def _evaluate(executor: Executor, wanted: list[str]) -> dict:
       progress=bar.update,
       keep_rows="soft_f1" in wanted,
     )
-  report = _report(examples, verdicts)
+  matches = _exact_matches(examples, predictions, schemas) if schemas is not None else None
+  report = _report(examples, verdicts, matches)
   if "ts" in wanted:
     report["test_suite_accuracy"] = _share(sum(bool(verdict.suite_correct) for verdict in verdicts), len(verdicts))
   if "soft_f1" in wanted:
     scores = [metrics.soft_f1(v.gold.rows, v.predicted.rows) if v.gold.ok and v.predicted.ok else 0.0 for v in verdicts]
     report["soft_f1"] = 100 * _share(sum(scores), len(scores))
   if "ves" in wanted or "r_ves" in wanted:
-    ratios = _time_ratios(verdicts, locations)
+    ratios, equal_times = _time_ratios(verdicts, locations)
+    _add_divergence(report, "equal_times", equal_times)
     report["timing_runs"] = _TIMING_RUNS.value
     if "ves" in wanted:
       report["ves"] = metrics.valid_efficiency_score(ratios)
@@ -142,38 +155,74 @@ def _share(successes: float, count: int) -> float:
   return successes / count if count else 0.0
 
 
-def _report(examples: list, verdicts: list[scoring.Verdict]) -> dict:
+def _match_schemas(places: dict[str, list[str]]) -> tuple[dict, bool]:
+  """The schema of each database for exact match, and whether the foreign keys are those that the databases declare."""
+  databases = Path(_DATABASES.value)
+  beside = [Path(_EXAMPLES.value).parent, databases.parent, databases]
+  file = _TABLES.value or next((folder / "tables.json" for folder in beside if (folder / "tables.json").is_file()), None)
+  keys = read_foreign_keys(file) if file is not None else None
+  missing = [db_id for db_id in places if keys is not None and db_id not in keys]
+  if missing:
+    raise launch.InputError(f"{file}: no schema of database {missing[0]!r}")
+  return {db_id: read_schema(place[0], keys and keys[db_id]) for db_id, place in places.items()}, keys is None
+
+
+def _exact_matches(examples: list, predictions: list[str], schemas: tuple[dict, bool]) -> list[ExactMatch]:
+  by_database, declared = schemas
+  matches = [exact_match(e.query, p, by_database[e.db_id]) for e, p in zip(examples, predictions, strict=True)]
+  if declared:
+    matches = [match if match.divergence else replace(match, divergence="declared_foreign_keys") for match in matches]
+  return matches
+
+
+def _report(examples: list, verdicts: list[scoring.Verdict], matches: list[ExactMatch] | None) -> dict:
   correct = sum(verdict.correct for verdict in verdicts)
   low, high = metrics.wilson_interval(correct, len(verdicts))
   levels = {query: metrics.hardness(query) for query in {example.query for example in examples}}
-  counts: Counter = Counter()
-  right: Counter = Counter()
+  by_level: dict[str, list[int]] = {level: [] for level in ("easy", "medium", "hard", "extra")}
   met: dict[str, list[int]] = {}
   per_example = []
   for i, (example, verdict) in enumerate(zip(examples, verdicts, strict=True)):
     level = levels[example.query]
-    counts[level] += 1
-    right[level] += verdict.correct
+    by_level[level].append(i)
     if verdict.divergence:
       met.setdefault(verdict.divergence, []).append(i)
     entry = {"index": i, "correct": verdict.correct, "status": verdict.status, "message": verdict.message, "hardness": level}
     if verdict.suite_correct is not None:
       entry["suite_correct"] = verdict.suite_correct
+    if matches is not None:
+      entry["exact_match"] = matches[i].correct
+      entry["differing_components"] = [name for name, part in matches[i].components.items() if not part.same]
+      if matches[i].divergence:
+        met.setdefault(matches[i].divergence, []).append(i)
     per_example.append(entry)
-  return {
+  report = {
     "execution_accuracy": _share(correct, len(verdicts)),
     "ci95": [low, high],
     "count": len(verdicts),
     "comparison": _COMPARISON.value,
     "by_hardness": {
-      level: {"count": counts[level], "execution_accuracy": _share(right[level], counts[level])}
-      for level in ("easy", "medium", "hard", "extra")
+      level: {"count": len(indices), "execution_accuracy": _share(sum(verdicts[i].correct for i in indices), len(indices))}
+      for level, indices in by_level.items()
     },
-    "divergences": [
-      {"name": name, "explanation": scoring.DIVERGENCES[name], "indices": indices} for name, indices in sorted(met.items())
-    ],
+    "divergences": [],
     "per_example": per_example,
   }
+  if matches is not None:
+    report["exact_match"] = _share(sum(match.correct for match in matches), len(matches))
+    report["partial_match"] = partial_scores(matches)
+    for level, indices in by_level.items():
+      report["by_hardness"][level]["exact_match"] = _share(sum(matches[i].correct for i in indices), len(indices))
+  for name, indices in met.items():
+    _add_divergence(report, name, indices)
+  return report
+
+
+def _add_divergence(report: dict, name: str, indices: list[int]) -> None:
+  """Notes a deliberate divergence and the questions that met it; the list is in the order of the names."""
+  if indices:
+    entry = {"name": name, "explanation": scoring.DIVERGENCES[name], "count": len(indices), "indices": indices}
+    report["divergences"] = sorted([*report["divergences"], entry], key=lambda each: each["name"])
 
 
 def _to_json(report: dict) -> str:
@@ -183,12 +232,15 @@ def _to_json(report: dict) -> str:
   return f'{head[:-2]},\n "per_example": [\n  {lines}\n ]\n}}\n'
 
 
-def _time_ratios(verdicts: list[scoring.Verdict], locations: list[list[str]]) -> list[float]:
-  """Gold time by predicted time of each question, 0 where the answer is wrong; all runs one after the other in one worker."""
+def _time_ratios(verdicts: list[scoring.Verdict], locations: list[list[str]]) -> tuple[list[float], list[int]]:
+  """Gold time by predicted time of each question, 0 where the answer is wrong, and the questions whose runs were all equal.
+
+  All runs are made one after the other in one worker.
+  """
   runs = _TIMING_RUNS.value
-  ratios = []
+  ratios, equal_times = [], []
   with Executor(workers=1, cache_mb=0) as executor, _progress_bar(len(verdicts)) as bar:
-    for verdict, place in zip(verdicts, locations, strict=True):
+    for i, (verdict, place) in enumerate(zip(verdicts, locations, strict=True)):
       ratio = 0.0
       if verdict.correct:
         # A text that differs in white space is another text to the executor: each one is really run.
@@ -197,9 +249,11 @@ def _time_ratios(verdicts: list[scoring.Verdict], locations: list[list[str]]) ->
         if all(result.ok for result in results):
           seconds = [result.seconds for result in results]
           ratio = metrics.time_ratio(seconds[0::2], seconds[1::2])
+          if len({gold / max(predicted, 1e-9) for gold, predicted in zip(seconds[0::2], seconds[1::2], strict=True)}) == 1:
+            equal_times.append(i)
       ratios.append(ratio)
       bar.update(1)
-  return ratios
+  return ratios, equal_times
 
 
 def _progress_bar(total: int):

@@ -33,7 +33,7 @@ class Result:
     columns: names of the result's columns, empty unless ok.
     rows: the rows in the engine's order, empty unless ok.
     seconds: time the engine took, the transfer between processes not counted.
-    message: why it is not ok, else "".
+    message: why it is not ok, or `engines.sqlite.NOT_UTF8` where text was decoded with bytes left out, else "".
   """
 
   status: Status

@@ -23,6 +23,9 @@ ERRORS = (sqlite3.Error,)
 MEMORY_SLACK = 64_000_000
 SURVIVES_LIMITS = True
 
+# The message of a result whose text had to be decoded that way.
+NOT_UTF8 = "bytes that are not UTF-8 were left out of the text"
+
 MAX_CELL_BYTES = 10_000_000
 _OPCODES_BETWEEN_CHECKS = 4_000
 
@@ -156,7 +159,7 @@ class Connection:
     seconds = time.perf_counter() - start
     if over:
       return "resource", (), [], seconds, over
-    return "ok", columns, pieces, seconds, ""
+    return "ok", columns, pieces, seconds, NOT_UTF8 if self._connection.text_factory is lenient_text else ""
 
   def _fetch(self, sql: str, max_rows: int, max_bytes: int, pack) -> tuple[tuple[str, ...], list[bytes], str]:
     cursor = self._connection.cursor()
