@@ -1,7 +1,7 @@
 """Statements that a careless executor would be hurt by: engine, SQL, and the statuses that are right answers to it.
 
-They run on the table t (a, b) of `test_hostile_sql.py`. {TARGET} is a path that must not come into being, {SECRET} a file
-that must not be read.
+They run on the table t (a, b) of `hostile_harness.py`. {TARGET} is a path that must not come into being, {SECRET} a file that
+must not be read, {PORT} a port of this machine that no one may connect to.
 """
 
 _BOMB = "hex(zeroblob(4000000))"
@@ -102,6 +102,9 @@ DUCKDB = [
   ("SELECT * FROM glob('/etc/*')", _DENIED),
   ("SELECT * FROM '{SECRET}'", _DENIED),
   ("SELECT * FROM read_parquet('https://example.org/x.parquet')", _DENIED),
+  ("SELECT * FROM read_csv('http://127.0.0.1:{PORT}/x.csv')", _DENIED),
+  ("SELECT * FROM 'http://127.0.0.1:{PORT}/x.parquet'", _DENIED),
+  ("ATTACH 'http://127.0.0.1:{PORT}/x.duckdb' AS other", _NO),
   ("COPY t TO '{TARGET}'", _NO),
   ("COPY (SELECT 1) TO '{TARGET}'", _NO),
   ("EXPORT DATABASE '{TARGET}'", _NO),
@@ -182,6 +185,8 @@ POSTGRESQL = [
   ("SELECT lo_import('/etc/passwd')", _NO),
   ("SELECT lo_creat(-1)", _NO),
   ("SELECT * FROM dblink('dbname=shop', 'DELETE FROM t') AS d(x int)", _DENIED),
+  ("SELECT * FROM dblink('host=127.0.0.1 port={PORT} dbname=shop', 'SELECT 1') AS d(x int)", _DENIED),
+  ("CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 port={PORT}' PUBLICATION p", _NO),
   ("DO $$ BEGIN PERFORM pg_sleep(60); END $$", _NO),
   ("SELECT pg_advisory_lock(1)", _NO),
   ("SELECT pg_terminate_backend(1)", _NO),

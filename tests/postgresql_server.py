@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests: its own data folder, a free loopback port, gone afterwards."""
+"""A PostgreSQL server for tests and benchmarks: its own data folder, a free loopback port, gone afterwards."""
 
 import contextlib
 import dataclasses
@@ -11,7 +11,10 @@ import subprocess
 import tempfile
 
 import psycopg
-import pytest
+
+
+class NoServerError(RuntimeError):
+  """A server cannot be started here; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,17 +34,32 @@ def _binaries() -> str | None:
 
 @contextlib.contextmanager
 def running_server(schema: str):
-  """A server whose database `shop` holds what `schema` creates. Skips the test, saying why, where no server can be started."""
+  """As `start_server`; skips the test, saying why, where no server can be started."""
+  import pytest  # a benchmark does without it
+
+  try:
+    starting = start_server(schema)
+    server = starting.__enter__()
+  except NoServerError as error:
+    pytest.skip(str(error))
+  with contextlib.ExitStack() as stack:
+    stack.push(starting)
+    yield server
+
+
+@contextlib.contextmanager
+def start_server(schema: str):
+  """A server whose database `shop` holds what `schema` creates. Raises NoServerError."""
   binaries = _binaries()
   if binaries is None:
-    pytest.skip("no PostgreSQL server binaries (initdb, pg_ctl)")
+    raise NoServerError("no PostgreSQL server binaries (initdb, pg_ctl)")
   as_user = {}
   if os.getuid() == 0:
     # The server refuses to run as root.
     try:
       user = pwd.getpwnam("postgres")
     except KeyError:
-      pytest.skip("the tests run as root and there is no user postgres to run the server")
+      raise NoServerError("no user postgres to run the server, which does not run as root") from None
     as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
   folder = tempfile.mkdtemp(prefix="pg_test_", dir="/tmp")
   if as_user:

@@ -1,0 +1,242 @@
+"""Databases under attack, and what must hold behind every hostile statement: used by the tests and the benchmark."""
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import pathlib
+import socket
+import sqlite3
+import threading
+import time
+
+import duckdb
+import hostile_statements
+import psycopg
+
+from spftsql_jax.databases import Executor, Result, results_match
+
+ENGINES = ("sqlite", "duckdb", "postgresql")
+MEMORY_MB = 200
+ROWS = "CREATE TABLE t (a INTEGER, b VARCHAR); CREATE SEQUENCE s; INSERT INTO t VALUES " + ", ".join(
+  f"({i}, 'row {i}')" for i in range(30)
+)
+# Beside the limits: what a connection and the engine's code take, and starting a worker on a busy machine.
+SLACK_MB, SLACK_S = 100, 1.5
+_MIB = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Attack:
+  """What one statement did. Memory is the highest resident memory while it ran, in MiB: of the worker, and of the process
+  that serves its connection (0 for an engine inside the worker).
+  """
+
+  engine: str
+  sql: str
+  result: Result
+  seconds: float
+  worker_mib: float
+  server_mib: float
+  harm: tuple[str, ...]  # what did not hold; empty where all is well
+
+
+class Watch:
+  """The highest resident memory of processes, and the sockets a worker held, sampled while a statement runs.
+
+  The kernel keeps the highest value of a process; reading it now and then only guards against the process being gone.
+  `starved_s` is the time that a busy machine let the sampling wait for its turn, as it will have let the worker.
+  """
+
+  def __init__(self, workers, servers=()):
+    self._workers, self._servers = workers, servers
+    self.worker_mib = self.server_mib = 0.0
+    self.sockets = set()
+    self.starved_s = 0.0
+    for pid in (*workers(), *servers):
+      with contextlib.suppress(OSError):
+        pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+    self._done = threading.Event()
+    self._thread = threading.Thread(target=self._sample, daemon=True)
+    self._thread.start()
+
+  def _sample(self):
+    start = time.perf_counter()
+    while not self._done.wait(0.01):
+      self.starved_s += time.perf_counter() - start - 0.01
+      self._look()
+      start = time.perf_counter()
+
+  def _look(self):
+    self.worker_mib = max([self.worker_mib, *map(highest_mib, self._workers())])
+    self.server_mib = max([self.server_mib, *map(highest_mib, self._servers)])
+    for pid in self._workers():
+      self.sockets |= sockets_of(pid)
+
+  def stop(self):
+    self._done.set()
+    self._thread.join()
+    self._look()
+
+
+def highest_mib(pid):
+  """The highest resident memory of a process since it was last reset, 0 where it is gone."""
+  with contextlib.suppress(OSError):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+      if line.startswith("VmHWM:"):
+        return int(line.split()[1]) / 1024
+  return 0.0
+
+
+def sockets_of(pid):
+  """The sockets that a process holds."""
+  held = set()
+  with contextlib.suppress(OSError):
+    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+      with contextlib.suppress(OSError):
+        target = os.readlink(link)
+        held |= {target} if target.startswith("socket:") else set()
+  return held
+
+
+class Target:
+  """A database under attack: where it is, and what must not change."""
+
+  def __init__(self, engine, folder, server=None):
+    self.engine = engine
+    self.folder = pathlib.Path(folder)
+    # Where a library would put its files unasked; empty at first.
+    self.home = self.folder / "home"
+    self.home.mkdir(parents=True)
+    self.secret = self.folder / "secret.txt"
+    self.secret.write_text("secret")
+    self._listener = socket.create_server(("127.0.0.1", 0))
+    self._listener.setblocking(False)
+    self._admin = None
+    if engine == "sqlite":
+      self.location = str(self.folder / "target.sqlite")
+      with contextlib.closing(sqlite3.connect(self.location)) as connection:
+        connection.executescript(ROWS.replace("CREATE SEQUENCE s;", ""))
+    elif engine == "duckdb":
+      path = self.folder / "target.duckdb"
+      with duckdb.connect(str(path)) as connection:
+        connection.execute(ROWS)
+      self.location = f"duckdb:///{path}"
+    else:
+      self.location = server.reader
+      self._admin = psycopg.connect(server.admin, autocommit=True)
+
+  def close(self):
+    self._listener.close()
+    if self._admin is not None:
+      self._admin.close()
+
+  @property
+  def port(self):
+    return self._listener.getsockname()[1]
+
+  def state(self):
+    """The bytes of every file below the folder, the names in the workers' folder and in the one for temporary files that tell
+    of a library or a statement; for the server also the rows, tables, roles, settings and large objects it holds.
+    """
+    files = {str(path.relative_to(self.folder)): _digest(path) for path in self.folder.rglob("*")}
+    names = set(os.listdir("/")) | {name for name in os.listdir("/tmp") if "made" in name or "duckdb" in name}
+    if self._admin is None:
+      return files, names
+    queries = (
+      "SELECT * FROM t ORDER BY a",
+      "SELECT relname, relpages FROM pg_class ORDER BY 1",
+      "SELECT rolname, rolsuper FROM pg_roles ORDER BY 1",
+      "SELECT last_value, is_called FROM s",
+      "SELECT COUNT(*) FROM pg_largeobject",
+      "SELECT COUNT(*) FROM pg_db_role_setting",
+      "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory'",
+    )
+    return files, names, [self._admin.execute(sql).fetchall() for sql in queries]
+
+  def connections(self):
+    """How many have connected to the port since the last call."""
+    count = 0
+    with contextlib.suppress(BlockingIOError):
+      while True:
+        self._listener.accept()[0].close()
+        count += 1
+    return count
+
+  def servers(self):
+    """The server's processes that serve the workers."""
+    if self._admin is None:
+      return ()
+    rows = self._admin.execute("SELECT pid FROM pg_stat_activity WHERE usename = 'reader'").fetchall()
+    return tuple(pid for (pid,) in rows)
+
+  def statements(self):
+    places = {"{TARGET}": f"{self.folder}/made", "{SECRET}": str(self.secret), "{PORT}": str(self.port)}
+    for sql, wanted in getattr(hostile_statements, self.engine.upper()):
+      for mark, text in places.items():
+        sql = sql.replace(mark, text)
+      yield sql, wanted
+
+
+def _digest(path):
+  return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+
+
+@contextlib.contextmanager
+def attacked_executor(target):
+  """An executor whose one worker takes the target's folder for its home and for temporary files."""
+  names = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+  before = {name: os.environ.get(name) for name in names}
+  os.environ.update(dict.fromkeys(names, str(target.home)))
+  try:
+    with Executor(workers=1, memory_mb=MEMORY_MB, cache_mb=0) as executor:
+      executor.execute(target.location, "SELECT 1", timeout_s=60.0)
+      yield executor
+  finally:
+    for name, value in before.items():
+      os.environ.pop(name)
+      if value is not None:
+        os.environ[name] = value
+
+
+def attack(target, executor, sql, wanted, before, timeout_s):
+  """Runs one statement and looks at everything that must hold; `before` is the state before all attacks."""
+  base = max(map(highest_mib, executor.worker_pids()), default=0.0)
+  watch = Watch(executor.worker_pids, target.servers())
+  held = set().union(*map(sockets_of, executor.worker_pids()))
+  start = time.perf_counter()
+  result = executor.execute(target.location, sql, timeout_s=timeout_s, max_rows=10_000, max_bytes=20_000_000)
+  seconds = time.perf_counter() - start
+  watch.stop()
+  harm = []
+  if result.status not in wanted:
+    harm.append(f"status {result.status} ({result.message})")
+  if target.state() != before:
+    harm.append("data or files changed")
+  if count := target.connections():
+    harm.append(f"{count} connections out")
+  allowed = 1 if target.engine == "postgresql" else 0
+  if len(watch.sockets - held) > allowed:
+    harm.append(f"sockets {watch.sockets - held}")
+  if seconds - watch.starved_s > 2 * timeout_s + SLACK_S:
+    harm.append(f"{seconds:.2f} s")
+  if watch.worker_mib > min(base, SLACK_MB) + 2 * MEMORY_MB * 1e6 / _MIB + SLACK_MB:
+    harm.append(f"{watch.worker_mib:.0f} MiB")
+  for gold in (Result("ok", ("n",), ((30,),)), Result("ok", ("a", "b"), ())):
+    if any(results_match(gold, result, "SELECT COUNT(*) FROM t", each) for each in ("spider", "bird", "strict")):
+      harm.append("scored right")
+  alive = executor.execute(target.location, "SELECT COUNT(*) FROM t", timeout_s=60.0)
+  if alive.rows != ((30,),):
+    harm.append(f"the pool is dead: {alive}")
+  return Attack(target.engine, sql, result, seconds, watch.worker_mib, watch.server_mib, tuple(harm))
+
+
+def run_corpus(target, timeout_s, each=lambda: None):
+  """Every statement of the target's engine; `each` is called after each."""
+  attacks = []
+  with attacked_executor(target) as executor:
+    before = target.state()
+    for sql, wanted in target.statements():
+      attacks.append(attack(target, executor, sql, wanted, before, timeout_s))
+      each()
+  return attacks
