@@ -47,14 +47,14 @@ def get_config() -> ConfigDict:
       },
       vocab_size=4096,
     ),
-    prompt=PromptFormat(schema_style="names", matched_values=2),
-    shape=BatchShape(schemas=2, branches=16, prefix_buckets=(128, 288), branch_buckets=(64, 104), answer_buckets=(72,)),
-    max_new_tokens=72,
+    prompt=PromptFormat(schema_style="compact", comments=False, matched_values=2),
+    shape=BatchShape(schemas=2, branches=16, prefix_buckets=(192, 448), branch_buckets=(88,), answer_buckets=(64,)),
+    max_new_tokens=64,
     seed_repeats=1,
-    sft=Training(300, scratch),
+    sft=Training(200, scratch),
     synthesis=SynthesisConfig(examples=2000, wordings=1, instances=1, model_questions=0.1),
     vbi_ft=VbiFtConfig(
-      rounds=2, training=Training(200, scratch), question_training=Training(40, scratch), verify=128, select=128
+      rounds=2, training=Training(150, scratch), question_training=Training(40, scratch), verify=128, select=128
     ),
     self_play=SelfPlayConfig(
       iterations=1,
