@@ -2,7 +2,8 @@
 
 Both are rewritten by rules that do not change the result under NOT NULL, primary and unique keys (references are not relied
 on: SQLite does not enforce them). Where the two come out the same, the names of the rules used are the proof. A primary key
-counts as NOT NULL. "LIMIT 1" rules hold up to the choice among ties, which SQL leaves open.
+counts as NOT NULL. Rules about LIMIT hold up to the choice among ties, rules about aggregates up to the rounding of a sum:
+SQL leaves both open.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class _Scope:
       name = "DISTINCT under a set operation that drops repeats itself"
     elif isinstance(parent, exp.In) and limit is None:
       name = "DISTINCT in the list of IN"
-    elif limit is not None and limit.expression.sql() == "1" and not select.args.get("offset"):
+    elif limit is not None and limit.expression.sql() == "1" and not select.args.get("offset") and self._orders_by_shown():
       name = "DISTINCT with LIMIT 1"
     elif self._tables and all(self._shows_key(name) or self._joins_by_key(name) for name in self._tables):
       name = "DISTINCT over rows with a unique key"
@@ -111,6 +112,12 @@ class _Scope:
       return []
     select.set("distinct", None)
     return [name]
+
+  def _orders_by_shown(self) -> bool:
+    """Whether ORDER BY names projected columns alone. By others SQLite orders the first row of each value that it meets."""
+    order = self._select.args.get("order")
+    shown = [e.unalias().sql().lower() for e in self._select.expressions]
+    return order is None or all(entry.this.sql().lower() in shown for entry in order.expressions)
 
   def limit(self) -> list[str]:
     """Drops LIMIT of a nested query whose first row alone is compared, and of one row of aggregates."""

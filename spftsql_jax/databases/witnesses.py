@@ -106,7 +106,8 @@ class _Grower:
       self._group(ranked=True)
     for i in rng.sample(range(count), min(_MAX_CONDITIONS, count)):
       self._group(broken=self._conditions[selection.conditions[i].cell], fresh=True)
-      self._group(broken=(i,), ranked=True, fresh=rng.random() < 0.5)
+      for _ in range(2 if selection.ranked else 1):
+        self._group(broken=(i,), ranked=True, fresh=rng.random() < 0.5)
       self._group(fresh=True)
     if count > 2:
       self._group(broken=rng.sample(range(count), rng.randint(1, count)))
@@ -140,7 +141,7 @@ class _Grower:
     joined = [cell for equal in self._classes for cell in equal]
     keyed = {source for source, i in joined if self._rows.is_key(tables[source], i)}
     for size in [size + more for size in selection.group_sizes for more in (-1, 0, 1)] or [rng.choice((2, 3, 4, 8))]:
-      if size > _LARGE_GROUP and rng.random() < 0.7:
+      if size > _LARGE_GROUP and rng.random() < 0.5:
         continue
       first = self._group(fresh=True) if selection.group_sizes else base
       if first is None:
@@ -176,7 +177,7 @@ class _Grower:
 
   def _can_be_fresh(self, cell: Cell) -> bool:
     table, position = self._selection.tables[cell[0]], cell[1]
-    return table.columns[position].kind in ("number", "text", "date") and self._rows.is_free(table, position)
+    return table.columns[position].kind in ("number", "text", "date") and not self._rows.in_key(table, position)
 
   def _may_be_null(self, cell: Cell) -> bool:
     table = self._selection.tables[cell[0]]
@@ -268,17 +269,18 @@ class _Grower:
     table, rng = self._selection.tables[cell[0]], self._rng
     column = table.columns[cell[1]]
     mine: list[tuple[Condition, bool]] = [(self._selection.conditions[i], i not in broken) for i in self._conditions[cell]]
-    candidates = [self._rows.random_row(table)[cell[1]] for _ in range(3)]
+    candidates: list[object] = []
     for condition, _ in mine:
       for literal in condition.values:
         candidates += literals.beside(literal, column.kind, condition.operator == "like")
+    candidates += [self._rows.random_row(table)[cell[1]] for _ in range(3)]
     if self._may_be_null(cell) and (any(c.operator == "null" for c, _ in mine) or (broken and rng.random() < 0.2)):
       candidates.append(None)
     candidates = [value for value in candidates if value is not None or self._may_be_null(cell)] or candidates
     scores = [sum(literals.holds(c.operator, c.values, value) == met for c, met in mine) for value in candidates]
     best = [value for value, score in zip(candidates, scores, strict=True) if score == max(scores)]
-    # The first that fits is the literal itself or next to it.
-    return rng.choice(best)
+    # The first that fits is the literal itself or next to it: the edge of the condition.
+    return best[0] if rng.random() < 0.5 else rng.choice(best)
 
   def _parents_first(self) -> list[int]:
     tables = self._selection.tables
