@@ -67,6 +67,7 @@ def test_the_output_holds_verdicts_accuracy_and_divergences(bench):
   assert (report["execution_accuracy"], report["count"]) == (0.4, 10)
   assert sum(level["count"] for level in report["by_hardness"].values()) == 10
   divergences = {entry["name"]: entry["indices"] for entry in report["divergences"]}
+  assert all(entry["count"] == len(entry["indices"]) and entry["explanation"] for entry in report["divergences"])
   assert divergences == {"refused_statement": [2, 7], "blank_prediction": [3], "gold_failed": [4], "time_limit": [9]}
   assert (bench / "database/shop/shop.sqlite").read_bytes() == before
 
@@ -90,6 +91,33 @@ def test_all_measures(bench):
   assert 30 <= report["soft_f1"] < 100
 
 
+def test_exact_match_by_component(bench):
+  assert evaluate(bench, metrics="ex,em").returncode == 0
+  report = scores(bench)
+  assert [entry["index"] for entry in report["per_example"] if entry["exact_match"]] == [0, 6, 7, 8]
+  assert report["exact_match"] == 0.4 and "exact_match" in report["by_hardness"]["easy"]
+  assert report["per_example"][1]["differing_components"] == ["select", "select(no AGG)"]
+  assert report["partial_match"]["where"]["recall"] == 0.0 and report["partial_match"]["select"]["accuracy"] > 0.5
+  # Without tables.json every question that the grammar reads is judged by the database's own keys; the fifth is not read.
+  divergences = {entry["name"]: entry["indices"] for entry in report["divergences"]}
+  assert divergences["declared_foreign_keys"] == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+  assert 4 in divergences["gold_not_read"] and 4 in divergences["gold_failed"]
+  (bench / "tables.json").write_text(
+    json.dumps(
+      [
+        {
+          "db_id": "shop",
+          "table_names_original": ["t"],
+          "column_names_original": [[-1, "*"], [0, "name"], [0, "x"]],
+          "foreign_keys": [],
+        }
+      ]
+    )
+  )
+  assert evaluate(bench, metrics="em").returncode == 0
+  assert "declared_foreign_keys" not in {entry["name"] for entry in scores(bench)["divergences"]}
+
+
 def test_birds_json_of_predictions(bench):
   answers = {str(i): f"{sql}\t----- bird -----\tshop" for i, (_, sql) in enumerate(EXAMPLES) if sql}
   (bench / "predicted.json").write_text(json.dumps(answers))
@@ -111,12 +139,20 @@ def test_birds_json_of_predictions(bench):
     ({"examples": "broken.json"}, "broken.json:2"),
     ({"examples": "records.json"}, "record 1"),
     ({"predictions": "short.sql"}, "1 predictions for 10 examples"),
+    ({"predictions": "broken.json"}, "broken.json:2"),
+    ({"predictions": "far.json"}, "numbers below 10"),
+    ({"predictions": "database"}, "a folder where a file is expected"),
+    ({"tables": "absent.json", "metrics": "em"}, "absent.json"),
+    ({"tables": "broken.json", "metrics": "em"}, "broken.json:2"),
+    ({"tables": "empty.json", "metrics": "em"}, "no schema of database 'shop'"),
   ],
 )
 def test_bad_input_exits_2_with_one_line(bench, changed, message):
   (bench / "broken.json").write_text('[\n{"db_id": }]')
   (bench / "records.json").write_text('[{"db_id": "shop", "question": "q", "query": "SELECT 1"}, {"db_id": "shop"}]')
   (bench / "short.sql").write_text("SELECT 1\n")
+  (bench / "far.json").write_text('{"99": "SELECT 1"}')
+  (bench / "empty.json").write_text("[]")
   done = evaluate(bench, **changed)
   assert done.returncode == 2
   assert message in done.stderr and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
@@ -140,3 +176,13 @@ def test_spider_dev_agrees_with_the_official_evaluator(tmp_path):
   assert done.returncode == 0, done.stderr
   recorded = json.loads((SHARED / "predictions/spider-dev/official_scores.json").read_text())["execution_correct"]["graphix-t5"]
   assert "".join("01"[entry["correct"]] for entry in scores(tmp_path)["per_example"]) == recorded
+
+
+def test_evaluate_never_imports_jax(bench):
+  (bench / "sitecustomize.py").write_text("import sys; sys.modules['jax'] = sys.modules['torch'] = None")
+  flags = {"examples": "dev.json", "predictions": "predicted.sql", "databases": "database", "output": "out.json"}
+  command = [sys.executable, str(ROOT / "experiments" / "evaluate.py"), *(f"--{k}={v}" for k, v in flags.items())]
+  command += ["--metrics=ex,ts,em,ves,soft_f1", "--timeout_s=0.5"]
+  environment = os.environ | {"PYTHONPATH": str(bench)}
+  done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=bench, env=environment)
+  assert done.returncode == 0, done.stderr

@@ -1,24 +1,27 @@
 """Times evaluate.py against Spider's official test-suite evaluator on the same predictions, side by side, and compares every
 verdict.
 
-    python experiments/benchmarks/evaluate_speed.py --official=test-suite-sql-eval --examples=dev.json
-    --predictions=predicted.sql \
-      --databases=database --instances=20 --output=speed.json
+    python experiments/benchmarks/evaluate_speed.py --official=test-suite-sql-eval --examples=dev.json \
+      --predictions=predicted.sql --databases=database --instances=20 --output=speed.json
 
 --official is a clone of taoyds/test-suite-sql-eval (third_party/README.md says which revision); --official_python a Python
 that has its requirements (sqlparse, nltk, tqdm). With --instances=N each database gets N - 1 neighbouring instances in a
-temporary folder. Times are wall clock of the whole process, workers' start included; the best of --runs is reported.
+temporary folder. Both are run --runs times, in turns. Reported are the medians of wall clock and of CPU time (user and system,
+workers included) of the whole process, start included, and every run.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -35,7 +38,7 @@ _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", 
 _PREDICTIONS = flags.DEFINE_string("predictions", None, "File of predictions.", required=True)
 _DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)
 _INSTANCES = flags.DEFINE_integer("instances", 1, "Instances of each database, the original included.", lower_bound=1)
-_RUNS = flags.DEFINE_integer("runs", 2, "Runs of each, the best counts.", lower_bound=1)
+_RUNS = flags.DEFINE_integer("runs", 3, "Runs of each, in turns.", lower_bound=1)
 _WORKERS = flags.DEFINE_integer("workers", min(8, os.cpu_count() or 1), "Worker processes of evaluate.py.", lower_bound=1)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
@@ -71,35 +74,55 @@ def main() -> None:
       make_instances(source, databases / db_id, _INSTANCES.value - 1, seed=0)
     gold = Path(scratch) / "gold.sql"
     gold.write_text("".join(f"{' '.join(e.query.split())}\t{e.db_id}\n" for e in examples), encoding="utf-8")
-    theirs = [_run_official(gold, databases) for _ in range(_RUNS.value)]
-    ours = [_run_ours(databases, Path(scratch) / "ours.json") for _ in range(_RUNS.value)]
-  official_seconds, official_verdicts = min(theirs)
-  our_seconds, our_verdicts = min(ours)
-  disagreements = [i for i, (a, b) in enumerate(zip(official_verdicts, our_verdicts, strict=True)) if a != b]
+    runs: dict[str, list[dict]] = {"official": [], "ours": []}
+    for _ in range(_RUNS.value):
+      # Interleaved, so that a machine that changes its speed changes it for both.
+      runs["official"].append(_timed(lambda: _run_official(gold, databases)))
+      runs["ours"].append(_timed(lambda: _run_ours(databases, Path(scratch) / "ours.json")))
+  pairs = zip(runs["official"][0].pop("verdicts"), runs["ours"][0].pop("verdicts"), strict=True)
+  disagreements = [i for i, (theirs, ours) in enumerate(pairs) if theirs != ours]
+  for run in (*runs["official"][1:], *runs["ours"][1:]):
+    del run["verdicts"]
+  medians = {
+    name: {key: statistics.median(run[key] for run in each) for key in ("seconds", "cpu_seconds")}
+    for name, each in runs.items()
+  }
   result = {
     "questions": len(examples),
     "instances": _INSTANCES.value,
     "workers": _WORKERS.value,
-    "official_seconds": round(official_seconds, 3),
-    "seconds": round(our_seconds, 3),
-    "speedup": round(official_seconds / our_seconds, 2),
+    "medians": medians,
+    "speedup": round(medians["official"]["seconds"] / medians["ours"]["seconds"], 2),
+    "cpu_ratio": round(medians["official"]["cpu_seconds"] / medians["ours"]["cpu_seconds"], 2),
     "disagreements": disagreements,
   }
-  Path(_OUTPUT.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+  Path(_OUTPUT.value).write_text(json.dumps(result | {"runs": runs}, indent=1) + "\n", encoding="utf-8")
   print(json.dumps(result))
 
 
-def _run_official(gold: Path, databases: Path) -> tuple[float, list[bool]]:
-  command = [_OFFICIAL_PYTHON.value, "-c", _WRAPPER, str(gold), os.path.abspath(_PREDICTIONS.value), str(databases)]
-  start = time.perf_counter()
-  done = subprocess.run(command, cwd=_OFFICIAL.value, capture_output=True, text=True, check=False)
+def _timed(run: Callable[[], list[bool]]) -> dict:
+  """The verdicts of a run with its wall clock and the CPU time of its processes."""
+  before, start = _children_cpu_seconds(), time.perf_counter()
+  verdicts = run()
   seconds = time.perf_counter() - start
+  return {"seconds": round(seconds, 3), "cpu_seconds": round(_children_cpu_seconds() - before, 3), "verdicts": verdicts}
+
+
+def _children_cpu_seconds() -> float:
+  """CPU time of all processes that this one has waited for, and of those that they have waited for."""
+  usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+  return usage.ru_utime + usage.ru_stime
+
+
+def _run_official(gold: Path, databases: Path) -> list[bool]:
+  command = [_OFFICIAL_PYTHON.value, "-c", _WRAPPER, str(gold), os.path.abspath(_PREDICTIONS.value), str(databases)]
+  done = subprocess.run(command, cwd=_OFFICIAL.value, capture_output=True, text=True, check=False)
   if done.returncode:
     raise RuntimeError(f"the official evaluator failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
-  return seconds, [line == "VERDICT 1" for line in done.stdout.splitlines() if line.startswith("VERDICT")]
+  return [line == "VERDICT 1" for line in done.stdout.splitlines() if line.startswith("VERDICT")]
 
 
-def _run_ours(databases: Path, output: Path) -> tuple[float, list[bool]]:
+def _run_ours(databases: Path, output: Path) -> list[bool]:
   script = Path(__file__).resolve().parents[1] / "evaluate.py"
   measure = "ts" if _INSTANCES.value > 1 else "ex"
   command = [
@@ -113,13 +136,11 @@ def _run_ours(databases: Path, output: Path) -> tuple[float, list[bool]]:
     f"--workers={_WORKERS.value}",
     f"--output={output}",
   ]
-  start = time.perf_counter()
   done = subprocess.run(command, capture_output=True, text=True, check=False)
-  seconds = time.perf_counter() - start
   if done.returncode:
     raise RuntimeError(f"evaluate.py failed: {done.stderr.strip()}")
   key = "suite_correct" if _INSTANCES.value > 1 else "correct"
-  return seconds, [entry[key] for entry in json.loads(output.read_text())["per_example"]]
+  return [entry[key] for entry in json.loads(output.read_text())["per_example"]]
 
 
 if __name__ == "__main__":

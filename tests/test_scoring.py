@@ -1,0 +1,127 @@
+"""Scoring: what workers judge themselves is what comes out where rows are fetched and compared here."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import sqlite3
+
+import pytest
+
+from spftsql_jax.databases import Executor, statements
+from spftsql_jax.evaluation import judging, scoring
+
+SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
+needs_spider = pytest.mark.skipif(not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}")
+
+FLOOD = "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r LIMIT {}) SELECT x, hex(zeroblob(20)) FROM r"
+PAIRS = [
+  ("SELECT name, x FROM t", "SELECT name, x FROM t"),
+  ("SELECT name, x FROM t", "select  NAME , x from T;"),
+  ("SELECT name, x FROM t", "SELECT x, name FROM t"),
+  ("SELECT name, x FROM t ORDER BY x", "SELECT name, x FROM t ORDER BY x DESC"),
+  ("SELECT count(*) FROM t", "SELECT count(x) FROM t"),
+  ("SELECT count(*) FROM t", "SELECT 3"),
+  ("SELECT x FROM t WHERE x > 1", "SELECT x FROM t WHERE x >= 2"),
+  ("SELECT x FROM t WHERE x > 900", "SELECT name FROM t WHERE x > 900"),
+  ("SELECT x FROM t", "SELECT x * 1.0 FROM t"),
+  ("SELECT nope FROM t", "SELECT x FROM t"),
+  ("SELECT x FROM t", "SELECT nope FROM t"),
+  ("SELECT x FROM t", "DELETE FROM t"),
+  ("SELECT x FROM t", ""),
+  ("SELECT x FROM t", "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT count(*) FROM r"),
+  # More bytes than a worker compares, equal and not.
+  (FLOOD.format(200_000), FLOOD.format(200_000).replace("x, hex", "x , hex") + " ORDER BY 1"),
+  (FLOOD.format(200_000), FLOOD.format(200_001)),
+]
+
+
+@pytest.fixture(scope="module")
+def instances(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("shop")
+  for i, rows in enumerate(([("a", 1), ("b", 2), ("b", 3)], [("a", 1), ("b", None), ("c", 2.5)], [])):
+    with contextlib.closing(sqlite3.connect(folder / f"shop_{i}.sqlite")) as connection:
+      connection.execute("CREATE TABLE t (name TEXT, x)")
+      connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
+      connection.commit()
+  return [str(folder / f"shop_{i}.sqlite") for i in range(3)]
+
+
+def plain(verdict):
+  """Without what may differ: rows, times, and how far a statement got before it was stopped."""
+  gold, predicted = (dataclasses.replace(r, rows=(), seconds=0.0) for r in (verdict.gold, verdict.predicted))
+  return dataclasses.replace(verdict, gold=gold, predicted=predicted)
+
+
+@pytest.mark.parametrize("suite", [False, True])
+@pytest.mark.parametrize("comparison", ["spider", "bird", "strict"])
+def test_workers_judge_as_rows_are_compared_here(instances, comparison, suite):
+  with Executor(workers=2) as executor:
+    judged, compared = (
+      scoring.score_predictions(PAIRS, [instances] * len(PAIRS), executor, comparison, 3.0, suite=suite, keep_rows=keep_rows)
+      for keep_rows in (False, True)
+    )
+  assert [plain(v) for v in judged] == [plain(v) for v in compared]
+  assert {v.divergence for v in judged} == {"", "gold_failed", "refused_statement", "blank_prediction", "time_limit"}
+  assert all(not v.gold.rows and not v.predicted.rows for v in judged) and compared[0].gold.rows
+
+
+def test_a_pair_that_ends_its_worker_is_judged_all_the_same(instances, monkeypatch):
+  pairs = [judging.Pair("SELECT x FROM t", f"SELECT {i}", tuple(instances[:1])) for i in range(3)]
+  with Executor(workers=1) as executor:
+    monkeypatch.setattr(executor, "run_jobs", lambda jobs, progress: [None] * len(jobs))
+    assert judging.judge(pairs, executor, "strict", 1.0, 100) == {}
+    verdicts = scoring.score_predictions([("SELECT x FROM t", "SELECT x FROM t WHERE 1")], [instances[:1]], executor)
+  assert [v.correct for v in verdicts] == [True]
+
+
+def test_a_worker_that_is_killed_while_it_judges_is_replaced(instances):
+  # One call of a function that compares for hours, which SQLite does not interrupt.
+  stubborn = "SELECT instr(hex(zeroblob(4000000)), hex(zeroblob(2000000)) || '1')"
+  pairs = [("SELECT 1", stubborn), ("SELECT count(*) FROM t", "SELECT 3")]
+  with Executor(workers=1) as executor:
+    verdicts = scoring.score_predictions(pairs, [instances[:1]] * 2, executor, timeout_s=1.0)
+  assert [(v.correct, v.divergence) for v in verdicts] == [(False, "time_limit"), (True, "")]
+  assert "killed" in verdicts[0].message
+
+
+def test_text_that_is_not_utf8_is_a_named_divergence_from_birds_script(tmp_path):
+  path = str(tmp_path / "latin.sqlite")
+  with contextlib.closing(sqlite3.connect(path)) as connection:
+    connection.execute("CREATE TABLE t (name TEXT)")
+    connection.execute("INSERT INTO t VALUES (CAST(x'4a6f73e9' AS TEXT))")
+    connection.commit()
+  pairs = [("SELECT name FROM t", "SELECT name FROM t WHERE 1"), ("SELECT count(*) FROM t", "SELECT 1")]
+  for comparison, divergences in (("bird", ["not_utf8", ""]), ("spider", ["", ""])):
+    with Executor(workers=1) as executor:
+      verdicts = scoring.score_predictions(pairs, [[path]] * 2, executor, comparison)
+    assert [(v.correct, v.divergence, v.message) for v in verdicts] == [(True, each, "") for each in divergences]
+
+
+@needs_spider
+def test_text_keys_are_those_of_the_token_reader():
+  texts = [e["query"] for name in ("dev", "train_spider") for e in json.loads((SHARED / f"spider/{name}.json").read_text())]
+  fast = {}
+  for text in texts:
+    fast.setdefault(scoring._text_key(text), set()).add(statements.same_text_key(text))
+  assert all(len(keys) == 1 for keys in fast.values())
+  assert len(fast) == len({statements.same_text_key(text) for text in texts}) < len(set(texts))
+
+
+@pytest.mark.parametrize(
+  ("one", "other", "same"),
+  [
+    ("SELECT count(*) FROM t", "select COUNT ( * )\n from T ;", True),
+    ("SELECT a,b FROM t -- so", "SELECT a , b FROM t", True),
+    ("SELECT a FROM t WHERE b = 'X'", "SELECT a FROM t WHERE b = 'x'", False),
+    ("SELECT a FROM t WHERE b = 'a  b'", "SELECT a FROM t WHERE b = 'a b'", False),
+    ("SELECT x'00'", "SELECT x '00'", False),
+    ("SELECT 'it''s A'", "SELECT 'it''s a'", False),
+    ("SELECT 'A", "SELECT 'a", False),
+    ("SELECT - -1", "SELECT --1", False),
+    ("SELECT a b FROM t", "SELECT ab FROM t", False),
+  ],
+)
+def test_text_keys_are_the_same_only_where_nothing_but_space_and_case_differs(one, other, same):
+  assert (scoring._text_key(one) == scoring._text_key(other)) == same
