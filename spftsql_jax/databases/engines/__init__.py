@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import urllib.parse
 
 ENGINES = ("sqlite", "duckdb", "postgresql")
 _PREFIXES = {"sqlite": "sqlite", "duckdb": "duckdb", "postgresql": "postgresql", "postgres": "postgresql"}
@@ -36,6 +35,8 @@ def path_of(location: str) -> str:
   _, separator, rest = location.partition("://")
   if not separator:
     return os.path.abspath(location)
+  import urllib.parse  # not needed by a worker for SQLite, which is to start at once
+
   # As in SQLAlchemy three slashes begin a relative path and four an absolute one; three before an absolute one are understood
   # too.
   path = os.path.abspath(urllib.parse.unquote(rest.removeprefix("/")))
@@ -70,6 +71,8 @@ def name_of(location: str) -> str:
   path = path_of(location)
   if path:
     return os.path.splitext(os.path.basename(path))[0]
+  import urllib.parse
+
   return urllib.parse.urlsplit(location).path.strip("/") or "postgres"
 
 

@@ -12,7 +12,6 @@ import functools
 import os
 import sqlite3
 import time
-import urllib.parse
 
 from spftsql_jax.databases.engines import DatabaseError, path_of
 
@@ -63,7 +62,8 @@ def connect(location: str) -> sqlite3.Connection:
   path = path_of(location)
   if not os.path.isfile(path):
     raise DatabaseError(f"{path}: no such database file")
-  quoted = urllib.parse.quote(path)
+  # What a file name in an SQLite URI has to escape.
+  quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
   try:
     # A write-ahead-log database would need a -shm file beside it even for reading; without a log it can be read as it is.
     options = "mode=ro&immutable=1" if _is_quiet_wal(path) else "mode=ro"
