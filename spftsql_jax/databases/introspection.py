@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ SAMPLE_ROWS = 5_000
 # Up to this many rows distinct values are counted, beyond it they are estimated from the sample.
 EXACT_COUNT_ROWS = 100_000
 SAMPLES = 5
+# A view may hide any amount of work: one whose rows take longer is listed without row count and samples.
+VIEW_SECONDS = 5.0
 _LONGEST_SAMPLE = 200
 
 _NUMERIC = re.compile(r"int|real|floa|doub|numeric|decimal|number|serial|money|hugeint|^num$|currency", re.IGNORECASE)
@@ -71,8 +74,11 @@ def read_schema(location: str, foreign_keys: Sequence[TableKey] = ()) -> Schema:
 
 def _read_tables(inspector: reflection.Inspector, connection, module) -> tuple[Table, ...]:
   hidden = module.hidden_tables(connection)
-  names = [(name, False) for name in inspector.get_table_names() if name not in hidden]
-  names += [(name, True) for name in inspector.get_view_names()]
+  views = inspector.get_view_names()
+  with contextlib.suppress(NotImplementedError):  # Few engines have materialized views.
+    views = [*views, *inspector.get_materialized_view_names()]
+  names = [(name, False) for name in inspector.get_table_names()] + [(name, True) for name in views]
+  names = [(name, is_view) for name, is_view in names if name not in hidden]
   lowered = {name.lower(): name for name, _ in names}
   tables = []
   for name, is_view in names:
@@ -82,6 +88,7 @@ def _read_tables(inspector: reflection.Inspector, connection, module) -> tuple[T
       # A view over something that is gone is of no use to anyone; a table that cannot be read is an error.
       if not is_view:
         raise
+      _roll_back(connection, module)
   columns = {table.name: {column.name.lower(): column.name for column in table.columns} for table in tables}
   return tuple(_resolve_keys(table, lowered, columns) for table in tables)
 
@@ -109,7 +116,8 @@ def _read_table(inspector: reflection.Inspector, connection, module, name: str, 
       comment = inspector.get_table_comment(name).get("text") or ""
     except NotImplementedError:
       pass
-  row_count, rows = _sample_rows(connection, name)
+  with contextlib.closing(connection.cursor()) as cursor:
+    row_count, rows = _sample_view(connection, cursor, module, name) if is_view else _sample_rows(cursor, name)
   values = list(zip(*rows, strict=True)) if rows else [()] * len(declared)
   counts = _distinct_counts(connection, name, [column["name"] for column in declared], row_count, values)
   columns = tuple(
@@ -136,16 +144,42 @@ def quote(name: str) -> str:
 
 def fetch(connection, sql: str) -> list[tuple]:
   """All rows of a query."""
-  cursor = connection.cursor()
-  try:
+  with contextlib.closing(connection.cursor()) as cursor:
     return cursor.execute(sql).fetchall()
+
+
+def _sample_rows(cursor, name: str) -> tuple[int, list[tuple]]:
+  row_count = cursor.execute(f"SELECT COUNT(*) FROM {quote(name)}").fetchall()[0][0]
+  return row_count, cursor.execute(f"SELECT * FROM {quote(name)} LIMIT {SAMPLE_ROWS}").fetchall() if row_count else []
+
+
+def _sample_view(connection, cursor, module, name: str) -> tuple[int, list[tuple]]:
+  """As `_sample_rows`, but (0, []) where it takes longer than VIEW_SECONDS."""
+  late = threading.Event()
+
+  def stop() -> None:
+    late.set()
+    # A cursor is a connection of its own in DuckDB, and interrupted as one.
+    (getattr(cursor, "interrupt", None) or getattr(connection, "interrupt", None) or connection.cancel)()
+
+  timer = threading.Timer(VIEW_SECONDS, stop)
+  timer.start()
+  try:
+    return _sample_rows(cursor, name)
+  except (RuntimeError, *module.ERRORS):  # RuntimeError: how DuckDB says that it was interrupted.
+    if not late.is_set():
+      raise
+    _roll_back(connection, module)
+    return 0, []
   finally:
-    cursor.close()
+    timer.cancel()
+    timer.join()
 
 
-def _sample_rows(connection, name: str) -> tuple[int, list[tuple]]:
-  row_count = fetch(connection, f"SELECT COUNT(*) FROM {quote(name)}")[0][0]
-  return row_count, fetch(connection, f"SELECT * FROM {quote(name)} LIMIT {SAMPLE_ROWS}") if row_count else []
+def _roll_back(connection, module) -> None:
+  """Makes a connection usable again whose transaction has failed."""
+  with contextlib.suppress(*module.ERRORS):
+    connection.rollback()
 
 
 def _distinct_counts(connection, name: str, columns: Sequence[str], row_count: int, values: Sequence[tuple]) -> list[int]:

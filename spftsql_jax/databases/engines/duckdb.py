@@ -182,6 +182,9 @@ class Inspector:
       name for (name,) in self._rows(f"SELECT view_name FROM duckdb_views() WHERE {_HERE} AND NOT internal ORDER BY view_oid")
     ]
 
+  def get_materialized_view_names(self) -> list[str]:
+    raise NotImplementedError
+
   def get_columns(self, name: str) -> list[dict]:
     wanted = "column_name, data_type, is_nullable, comment"
     rows = self._rows(f"SELECT {wanted} FROM duckdb_columns() WHERE {_HERE} AND table_name = ? ORDER BY column_index", name)
@@ -212,8 +215,11 @@ class Inspector:
     ]
 
   def get_indexes(self, name: str) -> list[dict]:
-    del name  # A unique index appears among the constraints only where it was declared as one; expressions are not taken apart.
-    return []
+    rows = self._rows(f"SELECT expressions FROM duckdb_indexes() WHERE {_HERE} AND table_name = ? AND is_unique", name)
+    columns = {column["name"] for column in self.get_columns(name)}
+    # The catalog has the text of the indexed expressions; those that are columns are named in it as they are, or quoted.
+    found = [[part.strip(" \"'") for part in expressions.strip("[]").split(",")] for (expressions,) in rows]
+    return [{"column_names": names, "unique": True} for names in found if columns.issuperset(names)]
 
 
 # The database of the file itself, in its main schema.

@@ -67,7 +67,9 @@ def connect(location: str) -> psycopg.Connection:
     # How `_TOKEN` reads strings; the server and the surroundings may set another way.
     connection.execute("SET standard_conforming_strings = on")
     if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
-      for kind in ("text", "varchar", "bpchar", "name", "unknown"):
+      # It holds any bytes, and would refuse to give those that are not UTF-8.
+      connection.execute("SET client_encoding = 'SQL_ASCII'")
+      for kind in ("text", "varchar", "bpchar", "name", '"char"'):
         connection.adapters.register_loader(kind, _LenientText)
     connection.autocommit = False
     connection.read_only = True
@@ -188,7 +190,7 @@ class Connection:
   def _fetch(self, sql: str, deadline: float, max_rows: int, max_bytes: int, pack) -> tuple[tuple[str, ...], list[bytes], str]:
     # The name makes it a cursor on the server: rows come in portions, a flood is cut off.
     with self._connection.cursor(name="answer") as cursor:
-      cursor.execute(sql.rstrip().removesuffix(";"))
+      cursor.execute(sql.rstrip().removesuffix(";").encode())
       columns = tuple(entry.name for entry in cursor.description or ())
       pieces: list[bytes] = []
       rows, size, step = 0, 0, 256
@@ -222,9 +224,12 @@ def inspector(connection: psycopg.Connection):
 
 
 def hidden_tables(connection: psycopg.Connection) -> set[str]:
-  """None: what the engine keeps for itself is not listed."""
-  del connection
-  return set()
+  """Tables and views that the role may not read."""
+  rows = connection.execute(
+    """SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = current_schema()::regnamespace
+       AND relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT has_table_privilege(oid, 'SELECT')"""
+  )
+  return {name for (name,) in rows.fetchall()}
 
 
 def declared_types(connection: psycopg.Connection, table: str) -> dict[str, str]:
