@@ -11,6 +11,8 @@ python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR --peft
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,9 @@ flags.DEFINE_string("checkpoint", None, "Run folder, with :VERSION behind it for
 flags.DEFINE_string("output", None, "Folder to write.", required=True)
 flags.DEFINE_boolean("peft", False, "Write the adapter alone instead of merged weights.")
 flags.DEFINE_string("dtype", None, "dtype of the weights written (float32, bfloat16, float16); by default they keep theirs.")
-flags.DEFINE_float("lora_alpha", None, "alpha the adapter was trained with; by default 2 * rank, as runs have it.")
+flags.DEFINE_float(
+  "lora_alpha", None, "alpha the adapter was trained with; by default 2 * rank, as runs have it.", lower_bound=0
+)
 
 
 def main() -> None:
@@ -42,8 +46,6 @@ def main() -> None:
 
 def to_model_base(source: Path, output: Path) -> None:
   """Writes the weights of a Hugging Face folder as the version "base" of a new model base."""
-  import json
-
   from spftsql_jax.models import hf
   from spftsql_jax.pipeline.model_base import Lineage, ModelBase
 
@@ -55,18 +57,23 @@ def to_model_base(source: Path, output: Path) -> None:
   start.mkdir(parents=True, exist_ok=True)
   (start / "config.json").write_text(json.dumps(model.config.to_hf(), indent=2) + "\n")
   copied = hf.copy_tokenizer(source, start)
+  if (source / hf.GENERATION_CONFIG).is_file():
+    shutil.copyfile(source / hf.GENERATION_CONFIG, start / hf.GENERATION_CONFIG)
   base.add("base", params, Lineage("base", base_model=source.resolve().name))
   print(f"{output}: version base of {source}{'' if copied else ' (no tokenizer files there)'}")
 
 
 def from_model_base(checkpoint: str, output: Path) -> None:
   """Writes a version as a Hugging Face folder, or its adapter."""
+  from spftsql_jax.evaluation.exported import write_prompt_format
   from spftsql_jax.models import LoraConfig, ModelConfig, hf, load_hf, merge, save_adapter
   from spftsql_jax.models.lora import MODULES
 
   folder, version = split_checkpoint(checkpoint)
   base, version = find_version(folder, version)
-  start = find_start(folder, base.lineage(version).base_model)
+  lineage = base.lineage(version)
+  start = find_start(folder, lineage.base_model)
+  prompt = read_prompt(folder, lineage.prompt_format)
   tree = base.load(version)
   config = ModelConfig.from_hf(start)
   if "embedding" in tree:
@@ -82,7 +89,24 @@ def from_model_base(checkpoint: str, output: Path) -> None:
     else:
       model, params = load_hf(start, None)
       hf.save_hf(output, model.config, merge(params, tree, lora), start, dtype=FLAGS.dtype)
+  if prompt is not None:
+    write_prompt_format(output, *prompt)
   print(f"{output}: version {version} of {folder}")
+
+
+def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int] | None:
+  """Prompt format and longest answer from a run's config; None where there is no run. It must be the version's own."""
+  from spftsql_jax.examples.prompts import PromptFormat
+  from spftsql_jax.pipeline.config import from_dict
+
+  path = folder / "config.json"
+  record = json.loads(path.read_text()) if path.is_file() else {}
+  if "prompt" not in record:
+    return None
+  style = from_dict(PromptFormat, record["prompt"], f"{path}: prompt")
+  if style.fingerprint != fingerprint:
+    raise InputError(f"{path} has the prompt format {style.fingerprint}, the version was trained with {fingerprint}")
+  return style, record["max_new_tokens"]
 
 
 def split_checkpoint(checkpoint: str) -> tuple[Path, str | None]:

@@ -11,7 +11,17 @@ from typing import Any, Literal
 
 Family = Literal["llama", "qwen2", "qwen3", "mistral"]
 FAMILIES: tuple[str, ...] = ("llama", "qwen2", "qwen3", "mistral")
-ACTIVATIONS: tuple[str, ...] = ("silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
+ACTIVATIONS: tuple[str, ...] = (
+  "silu",
+  "swish",
+  "gelu",
+  "gelu_new",
+  "gelu_fast",
+  "gelu_pytorch_tanh",
+  "quick_gelu",
+  "relu",
+  "relu2",
+)
 ROPE_KINDS: tuple[str, ...] = ("default", "linear", "llama3", "yarn")
 REMAT_POLICIES: tuple[str, ...] = ("none", "full", "dots")
 DTYPES: tuple[str, ...] = ("float32", "bfloat16", "float16")
@@ -25,6 +35,23 @@ _ARCHITECTURES = {
 # What `transformers` takes where config.json is silent and the families differ.
 _DEFAULT_KV_HEADS = {"llama": None, "qwen2": 32, "qwen3": 32, "mistral": 8}
 _DEFAULT_POSITIONS = {"llama": 2048, "qwen2": 32768, "qwen3": 32768, "mistral": 131072}
+# Options of relatives of these families that would change the function, by the name they have in config.json.
+_OTHER_FUNCTIONS = {
+  "quantization_config": "quantized weights",
+  "num_experts": "mixtures of experts",
+  "num_local_experts": "mixtures of experts",
+  "n_routed_experts": "mixtures of experts",
+  "attn_logit_softcapping": "capped attention logits",
+  "final_logit_softcapping": "capped logits",
+  "attention_sinks": "attention sinks",
+  "use_attention_sinks": "attention sinks",
+  "no_rope_layers": "layers without rotary positions",
+  "alibi": "ALiBi positions",
+  "clip_qkv": "clipped queries, keys and values",
+  "embedding_multiplier": "scaled embeddings",
+  "residual_multiplier": "scaled residuals",
+  "logits_scaling": "scaled logits",
+}
 _REQUIRED = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 
 
@@ -149,8 +176,7 @@ class ModelConfig:
     family = raw.get("model_type")
     if family not in FAMILIES:
       raise ValueError(f"model config: model_type {family!r} is not supported; supported: {', '.join(FAMILIES)}")
-    if raw.get("quantization_config"):
-      raise ValueError("model config: quantized checkpoints (quantization_config) are not supported")
+    _refuse_other_functions(raw)
     missing = [name for name in _REQUIRED if raw.get(name) is None]
     if missing:
       raise ValueError(f"model config: missing {', '.join(missing)}")
@@ -267,9 +293,22 @@ def _read_json(source: str | os.PathLike) -> dict[str, Any]:
   return raw
 
 
+def _refuse_other_functions(raw: Mapping[str, Any]) -> None:
+  for name, what in _OTHER_FUNCTIONS.items():
+    if raw.get(name):
+      raise ValueError(f"model config: {what} ({name}={raw[name]!r}) are not supported")
+  if raw.get("is_causal") is False:
+    raise ValueError("model config: attention in both directions (is_causal=false) is not supported")
+  architectures = raw.get("architectures") or []
+  if architectures and not any(str(name).endswith("ForCausalLM") for name in architectures):
+    raise ValueError(f"model config: architectures {architectures!r} name no causal language model (...ForCausalLM)")
+
+
 def _read_rope(raw: Mapping[str, Any], positions: int) -> tuple[float, RopeScaling | None]:
   """rope_theta and scaling from either spelling: rope_theta + rope_scaling (transformers 4) or rope_parameters (5)."""
-  scaling = dict(raw.get("rope_scaling") or raw.get("rope_parameters") or {})
+  scaling = raw.get("rope_scaling") or raw.get("rope_parameters") or {}
+  if not isinstance(scaling, Mapping):
+    raise ValueError(f"model config: rope_scaling must be an object, is {scaling!r}")
   if any(isinstance(value, Mapping) for value in scaling.values()):
     raise ValueError("model config: rope parameters that differ between layer types are not supported")
   theta = scaling.get("rope_theta")
@@ -279,6 +318,8 @@ def _read_rope(raw: Mapping[str, Any], positions: int) -> tuple[float, RopeScali
   partial = scaling.get("partial_rotary_factor", raw.get("partial_rotary_factor"))
   if partial not in (None, 1, 1.0):
     raise ValueError(f"model config: partial_rotary_factor {partial} is not supported")
+  if scaling.get("mrope_section"):
+    raise ValueError("model config: positions of several axes (mrope_section) are not supported")
   kind = scaling.get("rope_type", scaling.get("type", "default"))
   if kind not in ROPE_KINDS:
     raise ValueError(f"model config: rope scaling {kind!r} is not supported; supported: {', '.join(ROPE_KINDS)}")

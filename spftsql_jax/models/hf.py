@@ -51,6 +51,7 @@ _TOKENIZER_FILES = (
   "tokenizer.model",
   "chat_template.jinja",
 )
+GENERATION_CONFIG = "generation_config.json"
 _SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
@@ -138,12 +139,12 @@ def save_hf(
   elif tokenizer is not None:
     tokenizer.save_pretrained(str(directory))
   # Sampling defaults of the model it came from are left out: what was measured is greedy decoding, without penalties.
-  write_json(directory / "generation_config.json", {k: v for k, v in special.items() if v is not None} | {"do_sample": False})
+  write_json(directory / GENERATION_CONFIG, {k: v for k, v in special.items() if v is not None} | {"do_sample": False})
 
 
 def read_special_ids(directory: str | os.PathLike) -> dict[str, Any]:
   """The ids of begin, end and padding in a folder's generation_config.json; often there are more ends than in config.json."""
-  path = pathlib.Path(directory) / "generation_config.json"
+  path = pathlib.Path(directory) / GENERATION_CONFIG
   if not path.is_file():
     return {}
   try:

@@ -31,10 +31,14 @@ NEVER = 2**30
 
 _ACTIVATIONS = {
   "silu": nn.silu,
+  "swish": nn.silu,
   "gelu": lambda x: nn.gelu(x, approximate=False),
-  "gelu_new": lambda x: nn.gelu(x, approximate=True),
-  "gelu_pytorch_tanh": lambda x: nn.gelu(x, approximate=True),
+  "gelu_new": nn.gelu,
+  "gelu_fast": nn.gelu,
+  "gelu_pytorch_tanh": nn.gelu,
+  "quick_gelu": lambda x: x * nn.sigmoid(1.702 * x),
   "relu": nn.relu,
+  "relu2": lambda x: jnp.square(nn.relu(x)),
 }
 _REMAT_POLICIES = {
   "full": jax.checkpoint_policies.nothing_saveable,
