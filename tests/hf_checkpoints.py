@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 import numpy as np
+import pytest
 import safetensors.numpy
 
 VOCABULARY = 97
@@ -61,6 +62,26 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "tie_word_embeddings": True,
   },
   "qwen3": {"model_type": "qwen3", "head_dim": 24, "rms_norm_eps": 1e-3, "attention_bias": True},
+  "codellama_padded_vocabulary": {"model_type": "llama", "num_key_value_heads": 4, "rope_theta": 1e6, "vocab_size": 104},
+  "llama32_tied": {
+    "model_type": "llama",
+    "tie_word_embeddings": True,
+    "rope_theta": 500000.0,
+    "rope_scaling": {"rope_type": "llama3", **_LLAMA3, "factor": 32.0},
+  },
+  "qwen2_yarn": {
+    "model_type": "qwen2",
+    "rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32},
+  },
+  "qwen3_layer_types": {
+    "model_type": "qwen3",
+    "head_dim": 12,
+    "tie_word_embeddings": True,
+    "use_sliding_window": True,
+    "sliding_window": 9,
+    "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+  },
+  "mistral_head_dim": {"model_type": "mistral", "sliding_window": None, "head_dim": 20, "num_key_value_heads": 1},
   "mistral_window": {"model_type": "mistral", "sliding_window": 7, "hidden_act": "gelu", "rms_norm_eps": 1e-5},
 }
 
@@ -68,6 +89,63 @@ CONFIGS: dict[str, dict[str, Any]] = {
 def hf_config(name: str) -> dict[str, Any]:
   """The config.json of one of `CONFIGS`."""
   return {**_SIZES, **CONFIGS[name]}
+
+
+def random_config(seed: int) -> dict[str, Any]:
+  """A config.json drawn from all families and options, small in every size."""
+  rng = np.random.default_rng(seed)
+  pick = lambda *values: values[rng.integers(len(values))]  # noqa: E731
+  family = pick("llama", "qwen2", "qwen3", "mistral")
+  kv_heads = pick(1, 2, 3)
+  heads = kv_heads * pick(1, 2, 3)
+  layers = pick(1, 2, 3)
+  hidden = heads * pick(4, 8, 10)
+  config = {
+    **_SIZES,
+    "model_type": family,
+    "vocab_size": pick(97, 101, 128),
+    "hidden_size": hidden,
+    "intermediate_size": pick(8, 24, 40),
+    "num_hidden_layers": layers,
+    "num_attention_heads": heads,
+    "num_key_value_heads": kv_heads,
+    "rms_norm_eps": pick(1e-6, 1e-5, 1e-2),
+    "hidden_act": pick("silu", "silu", "gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "quick_gelu", "relu", "relu2"),
+    "tie_word_embeddings": pick(True, False),
+    "max_position_embeddings": 256,
+  }
+  if family == "qwen3" or pick(True, False):
+    config["head_dim"] = pick(6, 8, 16)
+  if family in ("llama", "qwen3"):
+    config["attention_bias"] = pick(True, False)
+  if family == "llama":
+    config["mlp_bias"] = pick(True, False)
+  theta = float(pick(500, 10_000, 1_000_000))
+  scaling = pick(
+    None,
+    {"type": "linear", "factor": pick(1.5, 4.0)},
+    {"rope_type": "llama3", **_LLAMA3, "factor": pick(2.0, 32.0), "high_freq_factor": pick(2.0, 4.0)},
+    {"rope_type": "yarn", "factor": pick(2.0, 8.0), "original_max_position_embeddings": pick(16, 64)},
+    {"type": "yarn", "factor": 4.0, "beta_fast": 16, "beta_slow": 2, "truncate": pick(True, False), "attention_factor": 1.2},
+    {"rope_type": "yarn", "factor": 4.0, "mscale": 0.7, "mscale_all_dim": 1.0, "original_max_position_embeddings": 32},
+  )
+  if pick(True, False):
+    config |= {"rope_theta": theta, "rope_scaling": scaling}
+  else:
+    config["rope_parameters"] = {"rope_type": "default", "rope_theta": theta, **(scaling or {})}
+    if "type" in config["rope_parameters"]:
+      config["rope_parameters"]["rope_type"] = config["rope_parameters"].pop("type")
+  if family == "mistral":
+    config["sliding_window"] = pick(None, 1, 5, 40)
+  if family in ("qwen2", "qwen3"):
+    config |= {
+      "use_sliding_window": pick(True, True, False),
+      "sliding_window": pick(1, 6, 30),
+      "max_window_layers": pick(0, 1, 5),
+    }
+    if config["use_sliding_window"] and pick(True, False):
+      config["layer_types"] = [pick("full_attention", "sliding_attention") for _ in range(layers)]
+  return config
 
 
 def random_tensors(config: dict[str, Any], seed: int = 0, scale: float = 0.3) -> dict[str, np.ndarray]:
@@ -118,3 +196,43 @@ def write_checkpoint(directory: pathlib.Path, config: dict[str, Any], tensors: d
 def random_tokens(shape: tuple[int, ...], seed: int = 1) -> np.ndarray:
   """int32 tokens, none of them special."""
   return np.random.default_rng(seed).integers(3, VOCABULARY, shape).astype(np.int32)
+
+
+def quiet_transformers() -> None:
+  """No progress bars, and no warnings of what the tests do on purpose."""
+  try:
+    import transformers
+  except ImportError:
+    return
+  transformers.utils.logging.set_verbosity_error()
+  transformers.utils.logging.disable_progress_bar()
+
+
+def torch_model(directory: pathlib.Path, adapter: pathlib.Path | None = None) -> Any:
+  """The model as transformers (and peft) load it, float32 on the CPU; skips the test where they are not installed."""
+  torch = pytest.importorskip("torch", reason="torch is not installed")
+  transformers = pytest.importorskip("transformers")
+  model, report = transformers.AutoModelForCausalLM.from_pretrained(
+    str(directory), dtype=torch.float32, attn_implementation="eager", output_loading_info=True
+  )
+  assert not report["missing_keys"] and not report["unexpected_keys"] and not report["mismatched_keys"]
+  if adapter is not None:
+    model = pytest.importorskip("peft").PeftModel.from_pretrained(model, str(adapter))
+  return model.eval()
+
+
+def torch_logits(model: Any, tokens: np.ndarray) -> np.ndarray:
+  """Logits [B, T, V] of a `torch_model`."""
+  import torch
+
+  with torch.no_grad():
+    return model(torch.tensor(tokens)).logits.numpy()
+
+
+def torch_greedy(model: Any, tokens: list[int], count: int, eos: int) -> list[int]:
+  """The greedy continuation of one sequence by a `torch_model`."""
+  import torch
+
+  ids = torch.tensor([tokens])
+  options = {"max_new_tokens": count, "do_sample": False, "eos_token_id": eos, "pad_token_id": eos}
+  return model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **options)[0, len(tokens) :].tolist()
