@@ -4,15 +4,21 @@
 
 Databases: folders in the layout DIR/<db_id>/<db_id>.sqlite, SQLite files, or URLs. Templates come from a built-in pool; with
 --seed_examples (a Spider- or BIRD-style JSON file) or --query_log (SQL, one query a line, optionally a TAB and the db_id) from
-these queries instead, or from both. Writes JSON lines with db_id, query, question, template, tables, columns; the last line on
-stdout is a JSON summary.
+these queries instead, or from both. Writes JSON lines with db_id, query, question, template, tables, columns, or with
+--format=datasets a folder that `datasets.load_from_disk` reads; the last line on stdout is a JSON summary.
+
+Killed, the same command goes on where it was and ends with the same bytes (what has been made is kept beside the output, in
+OUTPUT.record). On several machines --shard=i/n makes the i-th of n shards, and the shards together are what one machine makes;
+--shard=jax takes i and n from jax.distributed. Few databases are cut finer with --parts.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import launch
@@ -22,8 +28,11 @@ from tqdm import tqdm
 from spftsql_jax.databases import DatabaseError
 from spftsql_jax.databases.engines import name_of
 from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.evaluation.metrics import hardness
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.synthesis import pool, synthesize, templates
+from spftsql_jax.synthesis.attempts import SyntheticExample
+from spftsql_jax.synthesis.balance import AIMS, Balance, operators_of, sketch
 
 _DATABASES = flags.DEFINE_list("databases", None, "Folders DIR/<db_id>/<db_id>.sqlite, SQLite files or URLs.", required=True)
 _SEED_EXAMPLES = flags.DEFINE_string("seed_examples", None, "JSON file of examples whose queries give the templates.")
@@ -37,16 +46,40 @@ _SEED = flags.DEFINE_integer("seed", 0, "Seed; the same seed gives the same exam
 _WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "Worker processes.", lower_bound=1)
 _INSTANCES = flags.DEFINE_integer("instances", 2, "Neighbouring instances of each SQLite database to check on.", lower_bound=0)
 _WORDINGS = flags.DEFINE_integer("wordings", 1, "How often a query may come, each time with another question.", lower_bound=1)
+_REPAIR = flags.DEFINE_boolean("repair", True, "Mend and keep queries that fail for a reason that can be mended.")
+_BALANCE = flags.DEFINE_list(
+  "balance",
+  [],
+  f"What comes equally often, of {', '.join(AIMS)} (operators: each in a tenth of the queries or more); a share can be set for "
+  "an operator or a hardness, as in join=0.5,easy=0.2.",
+)
+_EXCLUDE_MASKED = flags.DEFINE_boolean(
+  "exclude_masked", True, "Nor make queries that differ from those of --exclude in their values only."
+)
+_PARTS = flags.DEFINE_integer("parts", 1, "Units, without a query in common, that each database is cut into.", lower_bound=1)
+_SHARD = flags.DEFINE_string(
+  "shard", "0/1", "i/n: make only the i-th of n shards; jax: as jax.distributed numbers the processes."
+)
 _DECAY = flags.DEFINE_float("decay", 0.3, "How much less likely a table is for every key farther away.", 0.0, 1.0)
-_OUTPUT = flags.DEFINE_string("output", None, "JSON lines file to write.", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "JSON lines file to write, or a folder with --format=datasets.", required=True)
+_FORMAT = flags.DEFINE_enum(
+  "format",
+  "auto",
+  ["auto", "jsonl", "datasets"],
+  "auto: a datasets folder where the output's name has no ending, else JSON lines.",
+)
+_LEAST = 0.1  # The share of every operator where operators are balanced.
+_HARDNESS = ("easy", "medium", "hard", "extra")
 
 
 def main() -> None:
-  output = Path(_OUTPUT.value)
+  shard = _shard(_SHARD.value)
+  output = _of_shard(Path(_OUTPUT.value), shard)
   if not output.parent.is_dir():
     raise launch.InputError(f"{output.parent}: no such folder for --output")
   locations = _locations(_DATABASES.value)
   excluded = [example.query for path in _EXCLUDE.value for example in benchmarks.read_examples(path)]
+  record = output.with_name(output.name + ".record")
   try:
     weighted, reasons = _templates(locations)
     with tqdm(total=_NUM_EXAMPLES.value, desc="examples", disable=not sys.stderr.isatty()) as bar:
@@ -57,36 +90,110 @@ def main() -> None:
         _SEED.value,
         _WORKERS.value,
         exclude=excluded,
+        exclude_masked=_EXCLUDE_MASKED.value,
         instances=_INSTANCES.value,
         decay=_DECAY.value,
         wordings=_WORDINGS.value,
+        repair=_REPAIR.value,
+        balance=_balance(_BALANCE.value, weighted),
+        hardness_of=hardness,
+        parts=_PARTS.value,
+        shard=shard,
+        record=record,
         progress=bar.update,
       )
   except DatabaseError as error:
     raise launch.InputError(str(error)) from error
-  # Written beside and moved, so that a file under this name is always whole.
-  unfinished = output.with_name(output.name + ".unfinished")
-  with unfinished.open("w", encoding="utf-8") as file:
-    for example in made.examples:
-      file.write(json.dumps(example.to_json(), ensure_ascii=False) + "\n")
-  unfinished.replace(output)
+  if not made.examples:
+    raise RuntimeError(f"no examples could be made of {len(locations)} databases: {dict(made.rejections.most_common(3))}")
+  _write(made.examples, output)
+  record.unlink()
   summary = {
     "output": os.fspath(output),
     "examples": len(made.examples),
     "asked_for": _NUM_EXAMPLES.value,
+    "shard": f"{shard[0]}/{shard[1]}",
     "databases": len(locations),
     "templates": len(weighted),
     "templates_used": len(made.templates),
     "queries_without_template": reasons,
     "attempts": made.attempts,
     "rejections": dict(made.rejections.most_common()),
+    "repaired": dict(made.repairs.most_common()),
     "short": dict(made.short),
     "seconds": round(made.seconds, 2),
     "examples_per_second": round(len(made.examples) / max(made.seconds, 1e-9), 1),
   }
-  if not made.examples:
-    raise RuntimeError(f"no examples could be made of {len(locations)} databases: {dict(made.rejections.most_common(3))}")
   print(json.dumps(summary, ensure_ascii=False))
+
+
+def _write(examples: Sequence[SyntheticExample], output: Path) -> None:
+  """Writes beside and moves, so that what stands under this name is always whole."""
+  unfinished = output.with_name(output.name + ".unfinished")
+  records = [example.to_json() for example in examples]
+  if _FORMAT.value == "datasets" or (_FORMAT.value == "auto" and not output.suffix):
+    # Imported here: it takes a second, and JSON lines need none of it.
+    import datasets
+
+    datasets.disable_progress_bars()
+    shutil.rmtree(unfinished, ignore_errors=True)
+    datasets.Dataset.from_list(records).save_to_disk(os.fspath(unfinished))
+    if output.is_dir():
+      shutil.rmtree(output)
+  else:
+    with unfinished.open("w", encoding="utf-8") as file:
+      file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+  unfinished.replace(output)
+
+
+def _shard(value: str) -> tuple[int, int]:
+  """(i, n) of --shard. Raises InputError."""
+  if value == "jax":
+    # Only here: synthesis itself needs no JAX.
+    import jax
+
+    jax.distributed.initialize()
+    return jax.process_index(), jax.process_count()
+  index, slash, count = value.partition("/")
+  if not slash or not index.isdigit() or not count.isdigit() or not int(index) < int(count):
+    raise launch.InputError(f"--shard={value}: expected i/n with i from 0 to n - 1, such as 0/4, or jax")
+  return int(index), int(count)
+
+
+def _of_shard(output: Path, shard: tuple[int, int]) -> Path:
+  """The output's own name, or with several shards out-00001-of-00004.jsonl."""
+  index, count = shard
+  return output if count == 1 else output.with_name(f"{output.stem}-{index:05}-of-{count:05}{output.suffix}")
+
+
+def _balance(values: list[str], weighted: Sequence[templates.WeightedTemplate]) -> Balance:
+  """The targets that --balance names. Raises InputError."""
+  shares: dict[str, float] = {}
+  known = sorted(set().union(*(operators_of(item.template.text) for item in weighted))) if values else []
+  for value in values:
+    name, equals, share = value.partition("=")
+    if not equals and name in AIMS:
+      continue
+    try:
+      shares[name] = float(share)
+    except ValueError:
+      shares[name] = -1.0
+    if name not in (*known, *_HARDNESS) or not 0 <= shares[name] <= 1:
+      raise launch.InputError(
+        f"--balance={value}: expected one of {', '.join(AIMS)}, or a share such as join=0.5 for one of {', '.join(known)}, "
+        f"{', '.join(_HARDNESS)}"
+      )
+  total = sum(item.weight for item in weighted)
+  own = {name: sum(i.weight for i in weighted if name in operators_of(i.template.text)) / total for name in known}
+  operators = {name: max(share, _LEAST) for name, share in own.items()} if "operators" in values else {}
+  there = {hardness(sketch(item.template.text)) for item in weighted} if "hardness" in values else set()
+  even = {name: 1 / len(there) for name in there}
+  return Balance(
+    templates="templates" in values,
+    aim="columns" if "columns" in values else "tables" if "tables" in values else "reach",
+    operators=operators | {name: share for name, share in shares.items() if name in known},
+    hardness=even | {name: share for name, share in shares.items() if name in _HARDNESS},
+  )
 
 
 def _locations(values: list[str]) -> list[str]:

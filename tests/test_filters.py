@@ -8,8 +8,9 @@ import pytest
 import synthesis_fixtures
 
 from spftsql_jax.databases import make_instances
-from spftsql_jax.synthesis import filters, pool
+from spftsql_jax.synthesis import filters, pool, repair
 from spftsql_jax.synthesis.literals import CannotFill
+from spftsql_jax.synthesis.notation import Template
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 
 
@@ -46,6 +47,8 @@ REFUSED = [
   ("SELECT T1.share FROM book_author AS T1 JOIN book AS T2 ON T1.book_id = T2.id", "redundant join"),
   ("SELECT title FROM book WHERE pages > (SELECT pages FROM book WHERE genre = 'novel')", "several rows to compare with"),
   ("SELECT title FROM book UNION SELECT title FROM book", "redundant set operation"),
+  ('SELECT title FROM book WHERE genre = "novel"', "quoted string"),
+  ("SELECT DISTINCT genre FROM book WHERE genre = 'novel'", "constant"),
 ]
 
 
@@ -66,6 +69,7 @@ KEPT = [
   "SELECT COUNT(*) FROM book WHERE genre = 'novel'",
   "SELECT title FROM book AS T1 WHERE pages > (SELECT AVG(pages) FROM book AS T2 WHERE T2.genre = T1.genre)",
   "SELECT title, RANK() OVER (ORDER BY pages DESC) FROM book",
+  'SELECT "first edition" FROM book WHERE pages > 300',
 ]
 
 
@@ -96,6 +100,41 @@ def test_a_query_of_a_template_is_judged_as_its_text_is(shop):
     assert quick == filters.check(filled.sql, original, neighbours), filled.sql
     compared += 1
   assert compared > 250
+
+
+REPAIRED = [
+  ("SELECT a.cat1 ORDER BY a.num2 DESC LIMIT 1", "tie at LIMIT", "added a tie-breaking sort key"),
+  ("SELECT a.name1 ORDER BY a.num2 DESC LIMIT :limit", "tie at LIMIT", "another LIMIT"),
+  ("SELECT a.name1 ORDER BY a.date2 LIMIT 1", "NULL at LIMIT", "left out rows without the sort key"),
+  ("SELECT a.name1 LIMIT 3", "LIMIT without ORDER BY", "added a tie-breaking sort key"),
+  ("SELECT DISTINCT a.cat1 ORDER BY a.num2 DESC LIMIT 1", "LIMIT with an order that DISTINCT hides",
+   "dropped DISTINCT before LIMIT"),
+  ("SELECT a.cat1, COUNT(a.*)", "bare column", "grouped by a bare column"),
+  ("SELECT a.num1 WHERE LINKED(b)", "redundant join", "dropped a redundant join"),
+  ("SELECT a.name1 WHERE a.num2 > :num2 AND a.num2 > :num2_2", "redundant condition", "dropped a redundant condition"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "reason", "what"), REPAIRED)
+def test_repairable_query_is_mended_and_says_so(text, reason, what, shop):
+  original, neighbours, filler = shop
+  template, found = Template.parse(text), []
+  for seed in range(150):
+    try:
+      filled = filler.fill(template, random.Random(seed))
+    except CannotFill:
+      continue
+    if filters.check_filled(filled, template, original, neighbours, filters.DEFAULT_LIMITS) != reason:
+      continue
+    mended = repair.repair(filled, template, reason, original, neighbours, filters.DEFAULT_LIMITS)
+    if mended is not None:
+      found.append(mended)
+      if mended[2] == what:
+        break
+  assert what in {mended[2] for mended in found}
+  query, mended_template, _ = found[-1]
+  assert filters.check(query.sql, original, neighbours) is None, "the mended query passes as text, too"
+  assert Template.parse(mended_template.text) == mended_template
 
 
 @pytest.mark.parametrize(

@@ -174,3 +174,57 @@ def test_round_number_stays_in_its_interval(low, high):
     number = round_number(low, high, random.Random(seed))
     assert number is not None and low <= number < high
   assert round_number(5, 5, random.Random(0)) is None
+
+
+def test_flags_are_no_numbers_and_words_that_end_in_id_no_keys(tmp_path):
+  path = tmp_path / "loans.sqlite"
+  with sqlite3.connect(path) as connection:
+    connection.execute(
+      "CREATE TABLE loan (id INTEGER PRIMARY KEY, late INTEGER, sealed TEXT, amount_paid REAL, rooms TEXT, phone TEXT)"
+    )
+    rows = [(i, i % 2, "10"[i % 2], 10.5 + i, str(i % 7), str(555000 + i)) for i in range(40)]
+    connection.executemany("INSERT INTO loan VALUES (?, ?, ?, ?, ?, ?)", rows)
+  connection.close()
+  schema, runner, filler = synthesis_fixtures.open_filler(path)
+  found = Counter()
+  for text in ("SELECT AVG(a.num1)", "SELECT SUM(a.text1)", "SELECT MAX(a.bool1)", "SELECT COUNT(a.*) WHERE a.num1 > :num1"):
+    for seed in range(20):
+      try:
+        query = filler.fill(Template.parse(text), random.Random(seed)).sql
+      except CannotFill:
+        continue
+      found.update((text, column.name) for column in sqlglot.parse_one(query, read="sqlite").find_all(exp.Column))
+  assert set(found) == {
+    ("SELECT AVG(a.num1)", "amount_paid"),
+    ("SELECT SUM(a.text1)", "rooms"),
+    ("SELECT COUNT(a.*) WHERE a.num1 > :num1", "amount_paid"),
+  }
+  runner.close()
+
+
+def test_one_table_is_not_grouped_by_what_is_unique(shop):
+  grouped = Counter(
+    sqlglot.parse_one(query, read="sqlite").args["group"].expressions[0].name
+    for query in fills(shop, "SELECT a.text1, COUNT(a.*) GROUP BY a.text1", 80)
+  )
+  assert grouped and not {"title", "name", "label", "code"} & set(grouped), grouped
+  assert not fills(shop, "SELECT a.key1, COUNT(a.*) GROUP BY a.key1", 10)
+  assert fills(shop, "SELECT a.key1, COUNT(b.*) GROUP BY a.key1", 10), "the rows of another table are counted"
+
+
+def test_columns_that_are_compared_have_values_in_common(shop):
+  for query in fills(shop, "SELECT a.text1 INTERSECT SELECT b.text2", 40):
+    assert sqlite3.connect(shop[0]).execute(query.replace("INTERSECT", "UNION ALL")).fetchall()
+    left, right = (set(sqlite3.connect(shop[0]).execute(side).fetchall()) for side in query.split(" INTERSECT "))
+    assert left & right, query
+
+
+def test_a_column_in_focus_is_named_in_the_query(shop):
+  _, _, _, filler = shop
+  named = 0
+  for item in pool.builtin_templates()[::6]:
+    if filler.holding(item.template.text, ("book", "price")):
+      query = filler.fill(item.template, random.Random(1), focus=("book", "price")).sql
+      assert "price" in query, query
+      named += 1
+  assert named > 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
+import statistics
 import subprocess
 import sys
 import time
@@ -14,7 +15,10 @@ from pathlib import Path
 import pytest
 import synthesis_fixtures
 
+from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.evaluation.metrics import hardness
 from spftsql_jax.synthesis import filters, pool
+from spftsql_jax.synthesis.balance import Balance, operators_of, reach_targets
 from spftsql_jax.synthesis.synthesize import reweight, synthesize
 from spftsql_jax.synthesis.templates import Template, WeightedTemplate
 
@@ -80,6 +84,7 @@ def test_workers_end_when_their_parent_is_killed(folder, tmp_path):
   started.send_signal(signal.SIGKILL)
   started.wait()
   assert len(children) == 3
+  deadline = time.monotonic() + 60
   while any(_alive(pid) for pid in children) and time.monotonic() < deadline:
     time.sleep(0.1)
   assert not [pid for pid in children if _alive(pid)]
@@ -142,6 +147,83 @@ def test_launch_script_writes_json_lines_and_a_summary(folder, tmp_path):
     assert {"db_id", "query", "question", "template", "tables", "columns"} <= set(record)
 
 
+def test_killed_run_goes_on_and_ends_with_the_same_bytes(folder, tmp_path):
+  arguments = [f"--databases={folder}", "--num_examples=400", "--workers=1", "--seed=3"]
+  whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+  assert run_script(*arguments, f"--output={whole}").returncode == 0
+  script = REPOSITORY / "experiments" / "synthesize.py"
+  started = subprocess.Popen([sys.executable, str(script), *arguments, f"--output={cut}"], stdout=subprocess.DEVNULL)
+  record = tmp_path / "cut.jsonl.record"
+  deadline = time.monotonic() + 120
+  while time.monotonic() < deadline and not (record.is_file() and record.read_text(encoding="utf-8").count("\n") > 2):
+    time.sleep(0.02)
+  started.send_signal(signal.SIGKILL)
+  started.wait()
+  assert not cut.exists(), "killed before its end"
+  kept = record.read_text(encoding="utf-8")
+  record.write_text(kept[:-40], encoding="utf-8")  # As if the kill had torn the last line.
+  done = run_script(*arguments, f"--output={cut}", "--workers=2")
+  assert done.returncode == 0, done.stderr
+  assert cut.read_bytes() == whole.read_bytes() and not record.exists()
+
+
+def test_shards_together_make_what_one_run_makes(folder):
+  whole = synthesize(paths(folder), pool.builtin_templates(), 90, seed=4, parts=2)
+  shards = [synthesize(paths(folder), pool.builtin_templates(), 90, seed=4, parts=2, shard=(i, 3)) for i in range(3)]
+  together = [example for shard in shards for example in shard.examples]
+  assert all(len(shard.examples) < 90 for shard in shards)
+  assert sorted(map(repr, together)) == sorted(map(repr, whole.examples)) and len(together) == 90
+  forms = Counter((e.db_id, filters.normal_form(e.query)) for e in together)
+  assert max(forms.values()) == 1, "parts have no query in common"
+
+
+def test_every_column_with_values_is_reached(folder):
+  made = synthesize(paths(folder)[1], pool.builtin_templates(), 250, seed=1, balance=Balance(aim="reach"))
+  schema = read_schema(str(paths(folder)[1]))
+  columns = {f"{table.name}.{column.name}" for table in schema.tables for column in table.columns}
+  assert columns == {column for example in made.examples for column in example.columns}
+
+
+def test_balanced_columns_come_about_equally_often(folder):
+  def spread(aim: str) -> float:
+    made = synthesize(paths(folder)[1], pool.builtin_templates(), 300, seed=1, balance=Balance(aim=aim))
+    counts = Counter(column for example in made.examples for column in example.columns)
+    return max(counts.values()) / statistics.median(counts.values())
+
+  assert spread("columns") < 0.7 * spread("reach")
+
+
+def test_targets_for_operators_and_hardness_are_met(folder):
+  balance = Balance(operators={"join": 0.5, "group": 0.25}, hardness={"easy": 0.3, "medium": 0.3, "hard": 0.3, "extra": 0.1})
+  weighted = reach_targets(pool.builtin_templates(), balance, hardness)
+  total = sum(item.weight for item in weighted)
+  join = sum(item.weight for item in weighted if "join" in operators_of(item.template.text)) / total
+  assert join == pytest.approx(0.5, abs=0.01)
+  made = synthesize(paths(folder)[1], pool.builtin_templates(), 300, seed=1, balance=balance, hardness_of=hardness)
+  shares = {name: count / 300 for name, count in Counter(hardness(e.query) for e in made.examples).items()}
+  assert shares["easy"] == pytest.approx(0.3, abs=0.1) and shares["hard"] == pytest.approx(0.3, abs=0.1)
+  assert sum(" JOIN " in e.query for e in made.examples) / 300 == pytest.approx(0.5, abs=0.12)
+  with pytest.raises(ValueError, match="'like'"):
+    reach_targets(pool.builtin_templates()[:1], Balance(operators={"like": 0.5}))
+
+
+def test_queries_that_differ_from_excluded_ones_in_their_values_only_are_not_made(made, folder):
+  taken = [example.query for example in made.examples]
+  again = synthesize(paths(folder)[:1], pool.builtin_templates(), 60, seed=5, exclude=taken, exclude_masked=True)
+  masked = {filters.masked(filters.normal_form(query)) for query in taken}
+  assert not masked & {filters.masked(filters.normal_form(example.query)) for example in again.examples}
+
+
+def test_launch_script_writes_a_dataset(folder, tmp_path):
+  datasets = pytest.importorskip("datasets")
+  arguments = [f"--databases={folder}/bookshop/bookshop.sqlite", "--num_examples=30", "--workers=1"]
+  done = run_script(*arguments, f"--output={tmp_path / 'set'}")
+  assert done.returncode == 0, done.stderr
+  assert run_script(*arguments, f"--output={tmp_path / 'set.jsonl'}").returncode == 0
+  lines = (tmp_path / "set.jsonl").read_text(encoding="utf-8").splitlines()
+  assert datasets.load_from_disk(str(tmp_path / "set")).to_list() == [json.loads(line) for line in lines]
+
+
 @pytest.mark.parametrize(
   ("arguments", "words"),
   [
@@ -151,6 +233,8 @@ def test_launch_script_writes_json_lines_and_a_summary(folder, tmp_path):
     (["--databases={folder}", "--output={folder}/x.jsonl", "--seed_examples={folder}/broken.json"], "broken.json:1: record 0"),
     (["--databases={folder}/broken.sqlite", "--output={folder}/x.jsonl"], "broken.sqlite"),
     (["--databases={folder}", "--output=/nowhere/x.jsonl"], "/nowhere"),
+    (["--databases={folder}", "--output={folder}/x.jsonl", "--shard=3/3"], "--shard=3/3"),
+    (["--databases={folder}", "--output={folder}/x.jsonl", "--balance=speed"], "--balance=speed"),
   ],
 )
 def test_launch_script_ends_in_one_clear_line_on_bad_input(arguments, words, folder):

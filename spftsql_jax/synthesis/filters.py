@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import sqlglot
@@ -19,6 +20,9 @@ from spftsql_jax.synthesis.runner import QueryFailed, Runner
 _VOLATILE = frozenset(
   {"random", "randomblob", "rand", "now", "current_date", "current_time", "current_timestamp", "changes", "last_insert_rowid"}
 )
+
+
+_MASKED_VALUE = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +82,8 @@ def check(
     return "does not parse"
   if not isinstance(tree, exp.Query):
     return "not a SELECT"
+  if dialect == "sqlite" and _quoted_string(tree, original):
+    return "quoted string"
   return _judge(sql, make_plan(tree, dialect), str, (), original, neighbours, limits)
 
 
@@ -133,7 +139,7 @@ def _judge(sql, plan, render, shorter_joins, original, neighbours, limits) -> st
     rows = original.rows(sql)
   except QueryFailed as error:
     return "timeout" if error.status == "timeout" else "fails"
-  if reason := _poor_result(rows, limits):
+  if reason := _poor_result(sql, rows, limits):
     return reason
   try:
     return (
@@ -147,6 +153,22 @@ def _judge(sql, plan, render, shorter_joins, original, neighbours, limits) -> st
     return "timeout in a check" if error.status == "timeout" else "a check fails"
 
 
+def _quoted_string(tree: exp.Query, original: Runner) -> bool:
+  """Whether a name in double quotes is no column, so that SQLite silently takes it for a text."""
+  quoted = {column.name.lower() for column in tree.find_all(exp.Column) if not column.table and column.this.args.get("quoted")}
+  if not quoted:
+    return False
+  known = {alias.alias.lower() for alias in tree.find_all(exp.Alias)}
+  for table in {table.name for table in tree.find_all(exp.Table)}:
+    try:
+      known |= {
+        row[0].lower() for row in original.rows(f"SELECT name FROM pragma_table_info({exp.Literal.string(table).sql()})")
+      }
+    except QueryFailed:
+      return False
+  return not quoted <= known
+
+
 def _volatile(tree: exp.Expression) -> str | None:
   for node in tree.find_all(exp.Func):
     name = node.name.lower() if isinstance(node, exp.Anonymous) else node.sql_name().lower()
@@ -157,7 +179,7 @@ def _volatile(tree: exp.Expression) -> str | None:
   return None
 
 
-def _poor_result(rows: Sequence[tuple], limits: Limits) -> str | None:
+def _poor_result(sql: str, rows: Sequence[tuple], limits: Limits) -> str | None:
   if not rows:
     return "empty"
   if len(rows) > limits.max_rows:
@@ -168,6 +190,9 @@ def _poor_result(rows: Sequence[tuple], limits: Limits) -> str | None:
     return "only zero"
   if len(rows) > 2 and all(row == rows[0] for row in rows):
     return "all rows equal"
+  only_text = len(rows[0]) == 1 and isinstance(rows[0][0], str) and all(row == rows[0] for row in rows)
+  if only_text and f"= {exp.Literal.string(rows[0][0]).sql()}" in sql:
+    return "constant"  # The answer stands in the question: "the country of the singers from France".
   return None
 
 
@@ -326,7 +351,8 @@ def _redundant_part(sql, plan, render, shorter_joins, rows, original, neighbours
 
   shorter = [(reason, render(query)) for reason, query in plan.reductions]
   for reason, text in [("redundant join", text) for text in shorter_joins] + shorter:
-    for index, instance in enumerate((original, *neighbours)):
+    # The original last: it may be large, and mostly a neighbour shows the difference.
+    for index, instance in enumerate((*neighbours, original)):
       try:
         other = _comparable(instance.rows(text), plan.ordered)
       except QueryFailed as error:
@@ -350,7 +376,7 @@ def reductions(tree: exp.Query) -> Iterator[tuple[str, exp.Query]]:
     conditions = list(where.this.flatten()) if isinstance(where.this, (exp.And, exp.Or)) else [where.this]
     kind = type(where.this)
     for index in range(len(conditions)):
-      copied, target = _copy_with(tree, where)
+      copied, target = copy_with(tree, where)
       rest = [condition.copy() for position, condition in enumerate(conditions) if position != index]
       if rest:
         target.set("this", (exp.or_ if kind is exp.Or else exp.and_)(*rest))
@@ -363,7 +389,7 @@ def reductions(tree: exp.Query) -> Iterator[tuple[str, exp.Query]]:
     for side in ("this", "expression"):
       if isinstance(operation, exp.Except) and side == "expression":
         continue
-      copied, target = _copy_with(tree, operation)
+      copied, target = copy_with(tree, operation)
       kept = target.args[side].copy()
       if target is copied:
         # A set operation has no duplicates, so neither has what it is compared with.
@@ -383,18 +409,23 @@ def _shorter_joins(tree: exp.Query, select: exp.Select) -> Iterator[tuple[str, e
     named = {column.table.lower() for column in select.find_all(exp.Column) if not any(column is other for other in own)}
     if alias in named or "" in named or any(isinstance(item, exp.Star) for item in select.selects):
       continue
-    copied, target = _copy_with(tree, join)
+    copied, target = copy_with(tree, join)
     target.pop()
     yield "redundant join", copied
 
 
-def _copy_with(tree: exp.Expression, node: exp.Expression) -> tuple[exp.Expression, exp.Expression]:
+def copy_with(tree: exp.Expression, node: exp.Expression) -> tuple[exp.Expression, exp.Expression]:
   """A copy of the tree, and the copy's node that corresponds to `node`."""
   copied = tree.copy()
   for source, target in zip(tree.walk(), copied.walk(), strict=True):
     if source is node:
       return copied, target
   raise ValueError("the node is not in the tree")
+
+
+def masked(form: str) -> str:
+  """A normal form with every value masked: the same for queries that differ in their values only."""
+  return _MASKED_VALUE.sub("?", form)
 
 
 def normal_form(sql: str, dialect: str = "sqlite") -> str:

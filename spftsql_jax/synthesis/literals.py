@@ -18,10 +18,10 @@ class CannotFill(ValueError):
   """The schema or its data have nothing that fits the template; the message says what is missing."""
 
 
-def literal(value: object) -> str:
+def literal(value: object, dialect: str = "sqlite") -> str:
   """A value as SQL. Raises CannotFill for what nobody writes into a query."""
   if isinstance(value, bool):
-    return "1" if value else "0"
+    return ("1" if value else "0") if dialect == "sqlite" else ("TRUE" if value else "FALSE")
   if isinstance(value, int):
     return str(value)
   if isinstance(value, float):
@@ -65,6 +65,13 @@ def choose_plain(
   values = stored.distinct(column)
   if not values:
     raise CannotFill(f"no values in {column}")
+  if slot.single:
+    if stored.count(column, witness) == 1 and witness not in taken:
+      return witness
+    once = [value for value in values if value not in taken and stored.count(column, value) == 1]
+    if not once:
+      raise CannotFill(f"no value in {column} that occurs once")
+    return rng.choice(once)
   if slot.operator in ("EQ", "IN", "NEQ"):
     if slot.operator != "NEQ" and witness is not None and witness != "" and witness not in taken:
       return witness

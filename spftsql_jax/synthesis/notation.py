@@ -20,6 +20,7 @@ import dataclasses
 import functools
 import hashlib
 import re
+from collections.abc import Iterator
 
 import sqlglot
 from sqlglot import exp
@@ -110,7 +111,11 @@ class WeightedTemplate:
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-  """A column slot. `uses` says where it stands: select, distinct, group, like, null, optional, equal, compare, ..."""
+  """A column slot.
+
+  `uses` says where it stands: select, distinct, group, alone (grouped by in a query over one table), like, null, optional,
+  equal, compare, ...
+  """
 
   number: int
   letter: str
@@ -133,6 +138,7 @@ class ValueSlot:
     letter: the table it is compared with a column of, as written.
     format: of strftime.
     under_or: the condition is part of a disjunction.
+    single: it must select one row, because another value is compared with what its query returns.
     probe: segments of a query that returns the values of the other side.
   """
 
@@ -144,6 +150,7 @@ class ValueSlot:
   letter: str = ""
   format: str = ""
   under_or: bool = False
+  single: bool = False
   probe: tuple[object, ...] = ()
 
 
@@ -163,6 +170,8 @@ class Scope:
 class Compiled:
   """What the sampler needs of a template: slots, scopes, and its text cut into segments.
 
+  `alike` lists pairs of slots whose values are compared, so that their columns must have some in common; `meets` says of a
+  scope that is the right side of an INTERSECT which scope the left one is, and the (left, right) slots that they return.
   `marked` is the text with marks in place of slots, values and FROM: SQL again, from which variants of the query are made.
   A segment is a string, or ("from", scope), ("col", scope, letter, number), ("star", scope, letter), ("val", name).
   """
@@ -172,6 +181,8 @@ class Compiled:
   scopes: tuple[Scope, ...]
   segments: tuple[object, ...]
   marked: str
+  alike: tuple[tuple[int, int], ...] = ()
+  meets: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = dataclasses.field(default_factory=dict)
 
 
 def canonical_text(text: str) -> str:
@@ -244,13 +255,65 @@ def compile_template(text: str) -> Compiled:
   scopes = [_read_scope(select, parents[index], index_of) for index, select in enumerate(selects)]
   slots = _read_slots(tree)
   optional = {letter for scope in scopes for letter in scope.optional}
-  slots = {
-    number: dataclasses.replace(slot, uses=slot.uses | {"optional"}) if slot.letter in optional else slot
-    for number, slot in slots.items()
-  }
+  alone = _grouped_alone(selects, scopes)
+  for number, slot in slots.items():
+    more = {"optional"} if slot.letter in optional else set()
+    more |= {"alone"} if number in alone else set()
+    slots[number] = dataclasses.replace(slot, uses=slot.uses | more) if more else slot
   values = _read_values(tree, index_of, parents, slots)
   marked = write_marked(tree, index_of, parents)
-  return Compiled(slots=slots, values=tuple(values), scopes=tuple(scopes), segments=split_marks(marked), marked=marked)
+  return Compiled(
+    slots=slots,
+    values=tuple(values),
+    scopes=tuple(scopes),
+    segments=split_marks(marked),
+    marked=marked,
+    alike=tuple(_alike(tree, slots)),
+    meets=_meetings(tree, index_of),
+  )
+
+
+def _slot_of(node: exp.Expression | None) -> int | None:
+  """The number of the column slot that a node is, or that a SELECT of one column returns."""
+  while isinstance(node, (exp.Paren, exp.Subquery, exp.Alias)):
+    node = node.this
+  if isinstance(node, exp.Select):
+    return _slot_of(node.selects[0]) if len(node.selects) == 1 else None
+  plain = isinstance(node, exp.Column) and node.table and not isinstance(node.this, exp.Star)
+  return parse_slot(node.name)[1] if plain else None
+
+
+def _returned(query: exp.Expression) -> list[int | None]:
+  """The slots that a query without a set operation returns, column by column."""
+  while isinstance(query, (exp.Paren, exp.Subquery)):
+    query = query.this
+  return [_slot_of(item) for item in query.selects] if isinstance(query, exp.Select) else []
+
+
+def _alike(tree: exp.Expression, slots: dict[int, Slot]) -> Iterator[tuple[int, int]]:
+  pairs: list[tuple[int | None, int | None]] = []
+  for operation in tree.find_all(exp.Intersect, exp.Except):
+    pairs += zip(_returned(operation.this), _returned(operation.expression), strict=False)
+  for node in tree.find_all(exp.EQ, exp.In):
+    other = node.expression if isinstance(node, exp.EQ) else node.args.get("query")
+    pairs.append((_slot_of(node.this), _slot_of(other)))
+  for left, right in pairs:
+    if left is None or right is None or left == right:
+      continue
+    # A key and what refers to it are alike as it is.
+    if slots[left].refers_to is None and slots[right].refers_to is None:
+      yield left, right
+
+
+def _meetings(tree: exp.Expression, index_of: dict[int, int]) -> dict[int, tuple[int, tuple[tuple[int, int], ...]]]:
+  found = {}
+  for operation in tree.find_all(exp.Intersect):
+    sides = [side.this if isinstance(side, exp.Subquery) else side for side in (operation.this, operation.expression)]
+    if all(isinstance(side, exp.Select) for side in sides):
+      pairs = zip(*(_returned(side) for side in sides), strict=False)
+      slots = tuple((left, right) for left, right in pairs if left is not None and right is not None)
+      found[index_of[id(sides[1])]] = (index_of[id(sides[0])], slots)
+  return found
 
 
 def parse_slot(name: str) -> tuple[str, int, int | None, str | None]:
@@ -314,6 +377,16 @@ def _read_scope(select: exp.Select, parent: int, index_of: dict[int, int]) -> Sc
   )
 
 
+def _grouped_alone(selects: list[exp.Select], scopes: list[Scope]) -> set[int]:
+  """The slots that a SELECT over one table groups by."""
+  found = set()
+  for select, scope in zip(selects, scopes, strict=True):
+    group = select.args.get("group")
+    if group is not None and len(scope.letters) == 1:
+      found |= {parse_slot(item.name)[1] for item in group.expressions if isinstance(item, exp.Column) and item.table}
+  return found
+
+
 def _enclosing_of_index(index: int, root: exp.Expression, index_of: dict[int, int]) -> int:
   for select in root.find_all(exp.Select):
     if index_of.get(id(select)) == index:
@@ -363,6 +436,8 @@ def _uses(column: exp.Column) -> set[str]:
       uses.add("compare")
     elif isinstance(parent, (exp.Add, exp.Sub, exp.Mul, exp.Div)):
       uses.add("arithmetic")
+    elif isinstance(parent, exp.And):
+      uses.add("conjunct")
     elif isinstance(parent, exp.Group):
       uses.add("group")
     elif isinstance(parent, exp.Order):
@@ -416,7 +491,8 @@ def _value_slot(node, name, slot, scope, index_of, parents) -> ValueSlot:
   letter = other.table if isinstance(other, exp.Column) else ""
   if isinstance(other, exp.Column) and slot is not None:
     under_or = isinstance(parent.find_ancestor(exp.Or, exp.Select), exp.Or)
-    return ValueSlot(name, slot, "plain", operator, scope, letter=letter, under_or=under_or)
+    single = operator == "EQ" and _compared(parent.find_ancestor(exp.Select))
+    return ValueSlot(name, slot, "plain", operator, scope, letter=letter, under_or=under_or, single=single)
   if isinstance(other, exp.TimeToStr) and slot is not None and isinstance(other.args["format"], exp.Literal):
     column = other.find(exp.Column)
     return ValueSlot(name, slot, "strftime", operator, scope, letter=column.table, format=str(other.args["format"].this))
@@ -425,6 +501,14 @@ def _value_slot(node, name, slot, scope, index_of, parents) -> ValueSlot:
   select = other.find_ancestor(exp.Select)
   probe = _probe_segments(select, other, index_of, parents) if select is not None else ()
   return ValueSlot(name, slot, "probe" if probe else "count", operator, scope, probe=probe)
+
+
+def _compared(select: exp.Select | None) -> bool:
+  """Whether a nested query is compared with and has nothing but its conditions to make it return one row."""
+  if select is None or not isinstance(select.parent, exp.Subquery) or type(select.parent.parent) not in _COMPARISONS:
+    return False
+  aggregated = any(item.find(exp.AggFunc) for item in select.selects)
+  return not (aggregated or select.args.get("group") or select.args.get("limit"))
 
 
 def _probe_segments(select: exp.Select, expression: exp.Expression, index_of, parents) -> tuple[object, ...]:

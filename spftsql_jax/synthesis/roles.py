@@ -11,8 +11,10 @@ from spftsql_jax.databases.schema import Column, Schema, Table
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _NUMBER = re.compile(r"^-?\d+(\.\d+)?$")
 _ID_WORDS = frozenset({"id", "ids", "uuid", "guid", "key", "pk"})
-_NOT_NUMBER = re.compile(r"^-?\d+(\.\d+)?$")
-_ID_WORDS = frozenset({"paid", "bid", "valid", "grid", "aid", "said", "raid", "fluid", "solid", "hybrid"})
+# Words that end in "id" and identify nothing.
+_NOT_ID_WORDS = frozenset({"paid", "bid", "valid", "grid", "aid", "said", "raid", "fluid", "solid", "hybrid", "covid"})
+# What a yes/no column holds, however it is declared.
+_FLAG_VALUES = frozenset({"0", "1", "y", "n", "yes", "no", "t", "f", "true", "false"})
 _NAME_WORDS = frozenset({"name", "title", "label", "fullname", "headline", "nickname", "username", "lastname", "surname"})
 # Numbers that name something: their sum or average means nothing, nor does their order, ...
 _CODE_WORDS = frozenset(
@@ -56,6 +58,7 @@ class Role:
     natural: a key that says something itself (a department's name, a country's code), so that people ask for it.
     measure: a number (in a text column: text of digits) that may be summed and averaged.
     coded: a number that only names something (a telephone, a room): its size and order mean nothing.
+    flag: a yes/no column: neither summed, nor ordered by, nor matched by LIKE.
   """
 
   kind: str
@@ -66,6 +69,7 @@ class Role:
   natural: bool = False
   measure: bool = False
   coded: bool = False
+  flag: bool = False
 
 
 def split_words(identifier: str) -> list[str]:
@@ -94,6 +98,14 @@ def _holds_numbers(column: Column) -> bool:
   return bool(column.samples) and all(_NUMBER.match(str(sample)) for sample in column.samples)
 
 
+def _is_flag(column: Column) -> bool:
+  """A yes/no column: at most two values, and these are 0 and 1, Y and N, true and false."""
+  if column.kind == "number":
+    return column.distinct_count <= 2 and bool(column.samples) and set(column.samples) <= {0, 1}
+  values = {str(sample).lower() for sample in column.samples}
+  return column.kind == "text" and column.distinct_count <= 2 and bool(values) and values <= _FLAG_VALUES
+
+
 def _is_unique(table: Table, column: Column) -> bool:
   lower = column.name.lower()
   if [name.lower() for name in table.primary_key] == [lower] or any(
@@ -117,9 +129,7 @@ def _key_column(table: Table, in_foreign: set[str]) -> str | None:
 
 def _looks_like_id(column: Column) -> bool:
   words = split_words(column.name)
-  return bool(words) and (
-    words[-1] in _ID_WORDS or words[-1].endswith("id") and words[-1] not in ("paid", "bid", "valid", "grid", "aid")
-  )
+  return bool(words) and (words[-1] in _ID_WORDS or words[-1].endswith("id") and words[-1] not in _NOT_ID_WORDS)
 
 
 def _role(table: Table, column: Column, key_column: str | None, in_foreign: set[str], foreign: dict) -> Role:
@@ -133,17 +143,20 @@ def _role(table: Table, column: Column, key_column: str | None, in_foreign: set[
     return Role("key", foreign.get(lower), True, name_score, natural=natural)
   if lower in in_foreign or (_looks_like_id(column) and column.kind in ("number", "other")):
     return Role("ref", foreign.get(lower), unique, name_score, category if natural else 0.0, natural)
-  if column.kind == "number" and column.distinct_count <= 2 and column.samples and set(column.samples) <= {0, 1}:
-    return Role("bool", category_score=0.3)  # A flag, whatever it is declared.
+  flag = _is_flag(column)
+  if flag and column.kind == "number":
+    return Role("bool", category_score=0.3, flag=True)  # A flag, whatever it is declared.
   if column.kind == "number":
     quantity = bool(_QUANTITY_WORDS.intersection(words))
     ordinal = quantity or bool(_ORDINAL_WORDS.intersection(words))
     coded = bool(_CODE_WORDS.intersection(words)) and not ordinal
     return Role("num", unique=unique, category_score=0.5 * category, measure=quantity or not (ordinal or coded), coded=coded)
   if column.kind == "text":
-    return Role("text", unique=unique, name_score=name_score, category_score=category, measure=_holds_numbers(column))
+    coded = bool(_CODE_WORDS.intersection(words)) and not _QUANTITY_WORDS.intersection(words)
+    measure = _holds_numbers(column) and not flag and not coded
+    return Role("text", unique=unique, name_score=name_score, category_score=category, measure=measure, flag=flag)
   if column.kind == "boolean":
-    return Role("bool", category_score=0.3)
+    return Role("bool", category_score=0.3, flag=True)
   return Role(column.kind, unique=unique)
 
 

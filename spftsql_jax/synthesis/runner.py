@@ -14,6 +14,12 @@ from collections.abc import Sequence
 
 from spftsql_jax.databases import engines
 
+# Of SQLite's virtual machine: about a second's work on a slow core. A limit on steps, unlike one on time, stops the same query
+# on every machine and under any load, so that the same seed gives the same examples.
+_STEPS_PER_SECOND = 30_000_000
+_STEPS_AT_ONCE = 10_000
+_SLOWEST = 20  # A query of SQLite's may take this many times its seconds before it is stopped all the same.
+
 
 class QueryFailed(Exception):
   """A query did not run to its end; the message says why, `status` as in `databases.Result`."""
@@ -24,19 +30,27 @@ class QueryFailed(Exception):
 
 
 class Runner:
-  """Runs single SELECTs on one database, over one read-only connection. Raises DatabaseError where it cannot be opened."""
+  """Runs single SELECTs on one database, over one read-only connection. Raises DatabaseError where it cannot be opened.
+
+  `timeout_s` is the time on an idle machine; for SQLite it is counted in steps, elsewhere by the clock.
+  """
 
   def __init__(self, location: str | os.PathLike, timeout_s: float = 1.0, max_rows: int = 5_000):
     self.location = os.fspath(location)
     self._timeout_s = timeout_s
     self._max_rows = max_rows
     self._deadline = 0.0
+    self._calls_left = 0
     self._engine = engines.engine_of(self.location)
     module = engines.engine_module(self._engine)
     self._errors: tuple[type[Exception], ...] = module.ERRORS
     self._connection = module.connect(self.location)
     if self._engine == "sqlite":
-      self._connection.set_progress_handler(lambda: time.perf_counter() > self._deadline, 10_000)
+      self._connection.set_progress_handler(self._must_stop, _STEPS_AT_ONCE)
+
+  def _must_stop(self) -> bool:
+    self._calls_left -= 1
+    return self._calls_left < 0 or (self._calls_left % 64 == 0 and time.perf_counter() > self._deadline)
 
   def close(self) -> None:
     self._connection.close()
@@ -46,7 +60,8 @@ class Runner:
     timeout_s = timeout_s or self._timeout_s
     if self._engine != "sqlite":
       return self._rows_elsewhere(sql, timeout_s)
-    self._deadline = time.perf_counter() + timeout_s
+    self._calls_left = int(timeout_s * _STEPS_PER_SECOND) // _STEPS_AT_ONCE
+    self._deadline = time.perf_counter() + _SLOWEST * timeout_s
     try:
       return self._connection.execute(sql).fetchmany(self._max_rows)
     except sqlite3.OperationalError as error:

@@ -12,7 +12,7 @@ import functools
 import itertools
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from spftsql_jax.databases.schema import Schema
 from spftsql_jax.synthesis import dialects, joins, literals, notation, roles
@@ -21,6 +21,7 @@ from spftsql_jax.synthesis.stored import StoredValues
 
 DECAY = 0.3
 _ATTEMPTS = 12
+_WITNESSES = 8  # Other rows looked at for a value that is not taken yet.
 _PLAIN_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 # Words that SQLite, DuckDB or PostgreSQL read as their own where a name is expected.
 _RESERVED_WORDS = """
@@ -33,6 +34,8 @@ _RESERVED_WORDS = """
 """
 _RESERVED = frozenset(_RESERVED_WORDS.split())
 _AGGREGATES = frozenset({"avg", "sum", "max", "min", "count"})
+# Uses that a yes/no column has no sense for.
+_OF_NUMBERS = frozenset({"avg", "sum", "max", "min", "arithmetic", "compare", "like"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,14 +46,17 @@ class Filled:
     sql: the query, in the schema's dialect.
     tables: the tables it reads.
     columns: the columns it names, as "table.column".
-    render: gives a variant of the query (segments, see `notation.Compiled`) the same columns, joins and values.
+    render: gives a variant of the query (segments, see `notation.Compiled`) the same columns, joins and values; values may be
+      given anew by the names of their slots.
+    rebuild: fills another template's text, whose slots are among this one's, with the same tables, columns and values.
     shorter_joins: the query without one of the joined tables of which it names nothing.
   """
 
   sql: str
   tables: tuple[str, ...]
   columns: tuple[str, ...]
-  render: Callable[[tuple[object, ...]], str]
+  render: Callable[..., str]
+  rebuild: Callable[..., Filled]
   shorter_joins: tuple[str, ...]
 
 
@@ -99,29 +105,83 @@ class Filler:
     }
     self._is_parent = functools.lru_cache(maxsize=None)(self.graph.is_parent)
     self._candidates = functools.lru_cache(maxsize=None)(self._weigh_columns)
+    self._share_values = functools.lru_cache(maxsize=100_000)(self._have_common_values)
+    self._references = functools.lru_cache(maxsize=None)(self._find_references)
+    # Of each table its referring columns, and the (table, column) that each refers to.
+    self._referring: dict[str, list[tuple[str, tuple[str, str]]]] = {table: [] for table in self._tables}
+    for edge in self.graph.edges:
+      for own, referred in zip(edge.columns, edge.referred_columns, strict=True):
+        self._referring[edge.child].append((own.lower(), (edge.parent, referred.lower())))
+    self._fits = functools.lru_cache(maxsize=100_000)(self._weigh_table)
+    self.leniency = functools.lru_cache(maxsize=None)(self._leniency)
 
-  def fill(self, template: notation.Template, rng: random.Random, decay: float = DECAY) -> Filled:
-    """A query of this template. Raises CannotFill."""
+  def fill(
+    self, template: notation.Template, rng: random.Random, decay: float = DECAY, focus: tuple[str, str] | None = None
+  ) -> Filled:
+    """A query of this template; with `focus`, one that names this (table, column), in lower case. Raises CannotFill."""
     compiled = notation.compile_template(template.text)
+    lenient = self.leniency(template.text)
+    if lenient is None:
+      raise CannotFill("no table fits")
     problem = "no table fits"
     for _ in range(_ATTEMPTS):
       try:
-        tables = self._choose_tables(compiled, rng, decay)
-        columns = self._choose_columns(compiled, tables, rng)
+        tables, columns = self._place(template, focus, rng) if focus else ({}, {})
+        tables = self._choose_tables(compiled, tables, rng, decay, lenient)
+        columns = self._choose_columns(compiled, tables, columns, rng, lenient)
         return _Rendering(self, compiled, tables, columns, rng).finish()
       except (CannotFill, joins.CannotJoin) as error:
         problem = str(error)
     raise CannotFill(problem)
 
+  def holding(self, text: str, focus: tuple[str, str]) -> list[notation.Slot]:
+    """The slots of a template that a (table, column) can stand for."""
+    table, column = focus
+    compiled = notation.compile_template(text)
+    needs = _needs(compiled)
+    found = []
+    for slot in compiled.slots.values():
+      # A slot that refers to another, or is referred to, is chosen together with that one.
+      bound = slot.refers_to is not None or any(other.refers_to == slot.number for other in compiled.slots.values())
+      lenient = None if bound else self.leniency(text)
+      if lenient is None or not self._fits(table, tuple(needs[slot.letter]), lenient):
+        continue
+      if any(name == column for name, _ in self._candidates(table, slot.kind, slot.uses, lenient)):
+        found.append(slot)
+    return found
+
+  def _place(self, template, focus, rng) -> tuple[dict[str, str], dict[int, str]]:
+    """Puts the focus's table and column into one of the slots that they suit."""
+    table, column = focus
+    options = self.holding(template.text, focus)
+    if not options:
+      raise CannotFill("no slot for the column")
+    slot = rng.choice(options)
+    return {slot.letter: table}, {slot.number: column}
+
+  def _leniency(self, text: str) -> bool | None:
+    """Whether columns must be chosen leniently (see `_suitability`) to fill a template; None where even that does not help."""
+    compiled = notation.compile_template(text)
+    needs = _needs(compiled)
+
+    def assignable(chosen: dict[str, str], lenient: bool) -> bool:
+      left = [letter for letter in needs if letter not in chosen]
+      if not left:
+        return True
+      options = self._table_options(left[0], chosen, compiled, needs, 0.5, lenient)
+      return any(assignable({**chosen, left[0]: table}, lenient) for table, _ in options)
+
+    return next((lenient for lenient in (False, True) if assignable({}, lenient)), None)
+
   # Columns.
 
-  def _weigh_columns(self, table: str, kind: str, uses: frozenset[str]) -> tuple[tuple[str, float], ...]:
+  def _weigh_columns(self, table: str, kind: str, uses: frozenset[str], lenient: bool) -> tuple[tuple[str, float], ...]:
     """The columns of a table that suit a slot, each with its weight."""
     found = []
     for column in self._tables[table].columns:
       name = column.name.lower()
       role = self._roles[(table, name)]
-      weight = _suitability(role, kind, uses) if column.distinct_count or "null" in uses else 0.0
+      weight = _suitability(role, kind, uses, lenient) if column.distinct_count or "null" in uses else 0.0
       if weight > 0 and "null" in uses and "optional" not in uses and not self.values.tables[table].has_null(name):
         weight = 0.0
       if weight > 0 and uses & {"compare", "order", "max", "min", "equal"} and column.distinct_count < 2:
@@ -134,9 +194,11 @@ class Filler:
       found = [(name, weight) for name, weight in found if weight >= 0.4 * clear]
     return tuple(found)
 
-  def _choose_columns(self, compiled: notation.Compiled, tables: dict[str, str], rng: random.Random) -> dict[int, str]:
+  def _choose_columns(
+    self, compiled: notation.Compiled, tables: dict[str, str], placed: dict[int, str], rng: random.Random, lenient: bool
+  ) -> dict[int, str]:
     """A column for each slot; keys and their references first, because they leave no choice."""
-    columns: dict[int, str] = {}
+    columns = dict(placed)
     slots = sorted(compiled.slots.values(), key=lambda slot: (slot.kind not in ("key", "ref"), slot.number))
     for slot in slots:
       if slot.number in columns:
@@ -146,13 +208,19 @@ class Filler:
         continue
       if slot.kind in ("key", "ref") and any(other.refers_to == slot.number for other in slots):
         continue  # Chosen together with the slot that refers to it.
-      self._choose_column(slot, tables, columns, compiled, rng)
+      self._choose_column(slot, tables, columns, compiled, rng, lenient)
     return columns
 
-  def _choose_column(self, slot, tables, columns, compiled, rng) -> None:
+  def _choose_column(self, slot, tables, columns, compiled, rng, lenient) -> None:
     table = tables[slot.letter]
     taken = {columns[number] for number, other in compiled.slots.items() if other.letter == slot.letter and number in columns}
-    options = [(name, weight) for name, weight in self._candidates(table, slot.kind, slot.uses) if name not in taken]
+    candidates = self._candidates(table, slot.kind, slot.uses, lenient)
+    options = [(name, weight) for name, weight in candidates if name not in taken]
+    for left, right in compiled.alike:
+      other = right if slot.number == left else left if slot.number == right else None
+      if other in columns:
+        place = (tables[compiled.slots[other].letter], columns[other])
+        options = [option for option in options if self._share_values((table, option[0]), place)]
     if slot.refers_to_table is not None:
       keys = self._keys_to(table, tables[slot.refers_to_table])
       options = [option for option in options if option[0] in keys]
@@ -180,56 +248,62 @@ class Filler:
       raise CannotFill("no foreign key between the tables")
     columns[slot.number], columns[target.number] = _draw(options, rng)
 
-  def _keys_to(self, table: str, target: str) -> set[str]:
-    """The columns of a table that are a foreign key to another."""
-    return {edge.columns[0].lower() for edge in self.graph.edges_between(table, target) if len(edge.columns) == 1}
+  def _have_common_values(self, left: tuple[str, str], right: tuple[str, str]) -> bool:
+    """Whether two columns, each a table and a name, hold some value both."""
+    first, second = (self.values.tables[table].distinct(column) for table, column in (left, right))
+    return not set(first).isdisjoint(second)
 
-  def _references(self, table: str, target: str) -> list[tuple[str, str]]:
+  def _keys_to(self, table: str, target: str) -> set[str]:
+    """The columns of a table that are a foreign key, or a part of one, to another."""
+    return {own for own, place in self._referring[table] if place[0] == target}
+
+  def _find_references(self, table: str, target: str) -> list[tuple[str, str]]:
     """Pairs of columns, one of each table, of which the first refers to the second or both refer to the same key."""
-    pairs = [
-      (edge.columns[0].lower(), edge.referred_columns[0].lower())
-      for edge in self.graph.edges_between(table, target)
-      if len(edge.columns) == 1
-    ]
-    single = [edge for edge in self.graph.edges if len(edge.columns) == 1]
-    for own, other in itertools.product(single, single):
-      same_key = (own.parent, own.referred_columns) == (other.parent, other.referred_columns)
-      if same_key and own.child == table and other.child == target and own != other:
-        pairs.append((own.columns[0].lower(), other.columns[0].lower()))
+    pairs = [(own, column) for own, (parent, column) in self._referring[table] if parent == target]
+    for (own, place), (other, other_place) in itertools.product(self._referring[table], self._referring[target]):
+      if place == other_place and (table, own) != (target, other):
+        pairs.append((own, other))
     return pairs
 
   # Tables.
 
-  def _choose_tables(self, compiled: notation.Compiled, rng: random.Random, decay: float) -> dict[str, str]:
+  def _choose_tables(
+    self, compiled: notation.Compiled, placed: dict[str, str], rng: random.Random, decay: float, lenient: bool
+  ) -> dict[str, str]:
     """A table for each letter: the first by the number of columns that suit its first slot, the next by their distance."""
-    letters = list(dict.fromkeys(letter[0] for scope in compiled.scopes for letter in scope.letters))
-    needs: dict[str, list[notation.Slot]] = {letter: [] for letter in letters}
-    for slot in compiled.slots.values():
-      needs[slot.letter].append(slot)
-    chosen: dict[str, str] = {}
-    for letter in letters:
-      options = []
-      for table in self._tables:
-        if table in chosen.values():
-          continue
-        weight = self._fits(table, needs[letter])
-        if weight > 0 and chosen:
-          weight = min(weight, 1.0) * self._nearness(letter, table, chosen, compiled, needs, decay)
-        if weight > 0:
-          options.append((table, weight))
+    needs = _needs(compiled)
+    chosen = dict(placed)
+    for letter in needs:
+      if letter in placed:
+        continue
+      options = self._table_options(letter, chosen, compiled, needs, decay, lenient)
       if not options:
         raise CannotFill("no table fits")
       chosen[letter] = _draw(options, rng)
     return chosen
 
-  def _fits(self, table: str, slots: list[notation.Slot]) -> float:
+  def _table_options(self, letter, chosen, compiled, needs, decay, lenient) -> list[tuple[str, float]]:
+    """The tables that a letter can stand for beside those chosen, with their weights."""
+    options = []
+    for table in self._tables:
+      if table in chosen.values():
+        continue
+      weight = self._fits(table, tuple(needs[letter]), lenient)
+      if weight > 0 and chosen:
+        weight = min(weight, 1.0) * self._nearness(letter, table, chosen, compiled, needs, decay)
+      if weight > 0:
+        options.append((table, weight))
+    return options
+
+  def _weigh_table(self, table: str, slots: tuple[notation.Slot, ...], lenient: bool) -> float:
     """The weight of the columns that suit the first slot; 0 where the slots cannot all have a column of their own."""
     if not slots:
       return 1.0
-    options = [{name for name, _ in self._candidates(table, slot.kind, slot.uses)} for slot in slots]
+    candidates = [self._candidates(table, slot.kind, slot.uses, lenient) for slot in slots]
+    options = [{name for name, _ in found} for found in candidates]
     if not all(options) or len(set().union(*options)) < len(options) or not _can_match(options):
       return 0.0
-    return sum(weight for _, weight in self._candidates(table, slots[0].kind, slots[0].uses))
+    return sum(weight for _, weight in candidates[0])
 
   def _nearness(self, letter, table, chosen, compiled, needs, decay) -> float:
     """How well a table goes with those chosen: near, and on the side of the relation that the template speaks of."""
@@ -281,12 +355,26 @@ class Filler:
     text = self._tables[table].name if column is None else self._names[(table, column.lower())]
     return text if _PLAIN_NAME.match(text) and text.lower() not in _RESERVED else '"' + text.replace('"', '""') + '"'
 
+  def columns_with_values(self) -> list[tuple[str, str]]:
+    """The (table, column) pairs, in lower case, that hold anything."""
+    return [
+      (name, column.name.lower()) for name, table in self._tables.items() for column in table.columns if column.distinct_count
+    ]
+
   def role(self, table: str, column: str) -> roles.Role:
     return self._roles[(table, column)]
 
 
-def _suitability(role: roles.Role, kind: str, uses: frozenset[str]) -> float:
-  """How well a column of this role suits a slot: 0 not at all, 1 perfectly."""
+def _suitability(role: roles.Role, kind: str, uses: frozenset[str], lenient: bool = False) -> float:
+  """How well a column of this role suits a slot: 0 not at all, 1 perfectly.
+
+  `lenient` lets in what people ask now and then (the average of a year, groups by an amount), for templates that nothing else
+  fits; what makes no sense (the sum of a flag or a telephone number, groups by what is unique) stays out.
+  """
+  if "alone" in uses and role.unique:
+    return 0.0  # Every group would be one row.
+  if role.flag and uses & _OF_NUMBERS:
+    return 0.0
   if kind == "key":
     return float(role.kind == "key")
   if kind == "ref":
@@ -302,19 +390,29 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str]) -> float:
   else:
     weight = float(role.kind == kind)
   if uses & {"sum", "avg", "arithmetic"}:
-    weight *= float(role.measure)
+    weight *= 1.0 if role.measure else 0.05 * (lenient and role.kind == "num" and not role.coded)
   elif role.kind == "num" and not role.measure and uses & {"compare", "order", "max", "min"}:
-    weight *= 0.02 if role.coded else 0.3
+    weight *= 0.02 * lenient if role.coded else 0.3
   if "like" in uses and role.category_score > 0.5:
     weight *= 0.3
   if "group" in uses and kind != "date":
     # People group by categories, and by the name of a thing when they count what belongs to it.
-    weight *= max(role.category_score, 0.3 * role.name_score)
+    weight *= max(role.category_score, 0.3 * role.name_score, 0.05 * (lenient and not role.unique))
   elif "like" in uses:
     weight *= float(role.kind == "text" or role.natural)
+  elif {"equal", "conjunct"} <= uses and role.unique:
+    weight *= 0.05  # Whoever has that value is one row, and the other conditions say nothing more.
   elif "equal" in uses and role.kind == "num":
     weight *= 0.2 + role.category_score
   return weight
+
+
+def _needs(compiled: notation.Compiled) -> dict[str, list[notation.Slot]]:
+  """The column slots of each table, tables in the order of their appearance."""
+  needs: dict[str, list[notation.Slot]] = {letter[0]: [] for scope in compiled.scopes for letter in scope.letters}
+  for slot in compiled.slots.values():
+    needs[slot.letter].append(slot)
+  return needs
 
 
 def _can_match(options: list[set[str]]) -> bool:
@@ -356,10 +454,13 @@ class _Rendering:
     self._lower_bounds: dict[int, object] = {}
     self._witnesses: dict[int, dict[str, tuple]] = {}
 
-  def finish(self) -> Filled:
+  def finish(self, values: Mapping[str, str] | None = None) -> Filled:
+    """The filled query; `values` are literals that are known already, by the names of their slots."""
+    self._literals.update(values or {})
     # Values of conditions on rows first: probing a HAVING needs them.
     for slot in sorted(self._compiled.values, key=lambda slot: slot.mode == "probe"):
-      self._literals[slot.name] = literals.literal(self._choose_value(slot))
+      if slot.name not in self._literals:
+        self._literals[slot.name] = literals.literal(self._choose_value(slot), self._filler.schema.dialect)
     sql = self.text(self._compiled.segments)
     tables = dict.fromkeys(table for tree in self._joins if tree is not None for table in tree.tables().values())
     names = {table: self._filler.schema.table(table).name for table in tables}
@@ -368,11 +469,22 @@ class _Rendering:
       for number, slot in sorted(self._compiled.slots.items())
       if self._tables[slot.letter] in names
     )
-    return Filled(sql, tuple(names.values()), tuple(columns), self.text, tuple(self._shorter_joins()))
+    shorter = tuple(self._shorter_joins())
+    return Filled(sql, tuple(names.values()), tuple(columns), self.text, self._rebuild, shorter)
 
-  def text(self, segments: tuple[object, ...]) -> str:
-    """A query of these segments in the schema's dialect."""
-    return dialects.to_dialect(self._render(segments), self._filler.schema.dialect)
+  def text(self, segments: tuple[object, ...], values: Mapping[str, str] | None = None) -> str:
+    """A query of these segments in the schema's dialect, some values perhaps given anew."""
+    kept = self._literals
+    self._literals = {**kept, **(values or {})}
+    try:
+      return dialects.to_dialect(self._render(segments), self._filler.schema.dialect)
+    finally:
+      self._literals = kept
+
+  def _rebuild(self, text: str, values: Mapping[str, str] | None = None) -> Filled:
+    compiled = notation.compile_template(text)
+    other = _Rendering(self._filler, compiled, self._tables, self._columns, self._rng)
+    return other.finish({**self._literals, **(values or {})})
 
   def _shorter_joins(self) -> Iterator[str]:
     """The query without a table at the end of a join of which it names no column."""
@@ -478,6 +590,12 @@ class _Rendering:
       column = self._columns[number]
       stored = self._filler.values.tables[table]
       witness = self._witness_value(slot, table, column)
+      for _ in range(_WITNESSES if witness in taken and slot.operator in ("EQ", "IN") and not slot.under_or else 0):
+        # Another row that the rest of the query asks for just as well.
+        self._witnesses.pop(slot.scope, None)
+        witness = self._witness_value(slot, table, column)
+        if witness not in taken:
+          break
       if slot.mode == "like":
         value = literals.choose_like(stored, column, witness, taken, rng)
       elif slot.mode == "strftime":
@@ -522,8 +640,12 @@ class _Rendering:
     if not rows:
       return {}
     known = next((found[tree.root] for found in self._witnesses.values() if tree.root in found), None)
+    meeting = self._meeting_rows(scope, tree)
     for attempt in range(6):
-      root = known if known is not None and attempt < 3 else rows[self._rng.randrange(len(rows))]
+      if meeting and attempt < 3:
+        root = meeting[self._rng.randrange(len(meeting))]
+      else:
+        root = known if known is not None and attempt < 3 else rows[self._rng.randrange(len(rows))]
       found = {tree.root: root}
       for step in tree.steps:
         near, far = _columns_of(step)
@@ -536,6 +658,22 @@ class _Rendering:
       else:
         return found
     return {}
+
+  def _meeting_rows(self, scope: int, tree: joins.JoinTree) -> list[tuple]:
+    """For the right side of an INTERSECT: rows of its first table that return what the left side's witness returns."""
+    left, slots = self._compiled.meets.get(scope, (scope, ()))
+    before = self._witnesses.get(left)
+    own = [pair for pair in slots if self._compiled.slots[pair[1]].letter == tree.root[0]]
+    if not before or not own:
+      return []
+    stored = self._filler.values.tables
+    values = []
+    for number, _ in own:
+      letter = self._compiled.slots[number].letter
+      if letter not in before:
+        return []
+      values.append(stored[self._tables[letter]].value(before[letter], self._columns[number]))
+    return stored[tree.root_table].matching(tuple(self._columns[number] for _, number in own), tuple(values))
 
 
 def _columns_of(step: joins.Step) -> tuple[tuple[str, ...], tuple[str, ...]]:

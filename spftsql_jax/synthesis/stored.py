@@ -40,6 +40,10 @@ class TableRows:
       self._distinct[key] = sorted(values) if numbers else sorted(values, key=lambda value: (type(value).__name__, str(value)))
     return self._distinct[key]
 
+  def count(self, column: str, value: object) -> int:
+    """How many rows hold a value."""
+    return len(self.matching((column,), (value,)))
+
   def has_null(self, column: str) -> bool:
     position = self._position[column.lower()]
     return any(row[position] is None for row in self.rows)

@@ -288,7 +288,7 @@ class Comparisons(Phrases):
         f"named {value}",
         f"called {value}",
         f"with the {noun} {value}",
-        f"{noun if self.maybe(0.3) else 'named'} {value}",
+        f"with {noun} {value}",
       )
       clause.verbs = ((f"are named {value}", f"is named {value}"), (f"are called {value}", f"is called {value}"))
     elif "place" in tags and "plain" in tags:

@@ -74,6 +74,11 @@ class Events(Links):
     if not person:
       if verb[0] in ("enrolled in", "registered for"):
         return None
+      subjects = [
+        self._referred_noun(query, k) for k in event.foreign_keys if {c.lower() for c in k.columns} == {c.lower() for c in key}
+      ]
+      if verb[0] != "visited" and any(n.singular.split()[-1] in wordings.PLACES for n in subjects):
+        return None  # A purchase at a branch buys something, but not the branch.
       if negative:
         verbs = (
           (f"were never {verb[2]}", f"was never {verb[2]}"),

@@ -229,7 +229,8 @@ class Listings(Aggregates):
         f"What are the {noun.singular} {columns[0].noun.plural}?",
       ]
     content = self.rng.choice(forms)
-    singular = f" {each}" in content and len(columns) == 1 and content.startswith("the ")
+    one_by_one = any(f" {word} {each}" in content for word in ("each", "every"))
+    singular = one_by_one and len(columns) == 1 and content.startswith("the ")
     bare = (
       ""
       if content.startswith(("the " + plural_words, "the " + singular_words, "the " + different)) or not natural

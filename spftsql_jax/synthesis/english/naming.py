@@ -11,12 +11,10 @@ import dataclasses
 import functools
 import re
 
-import inflect
-
 from spftsql_jax.databases.schema import Column, Schema, Table
 from spftsql_jax.synthesis.english import vocabulary
+from spftsql_jax.synthesis.english.inflection import ENGINE
 
-_ENGINE = inflect.engine()
 _CACHE_SIZE = 256
 _CACHE: collections.OrderedDict[int, tuple[Schema, SchemaNames]] = collections.OrderedDict()
 _PIECES = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+(?:\.\d+)?|%|[^\W\d_]+")
@@ -119,7 +117,7 @@ def plural_of(phrase: str) -> str:
   if word.isupper() and len(word) > 1:
     plural = word + "s"
   else:
-    plural = vocabulary.IRREGULAR_PLURALS.get(word) or _ENGINE.plural_noun(word) or word
+    plural = vocabulary.IRREGULAR_PLURALS.get(word) or ENGINE.plural_noun(word) or word
   return f"{before} {plural}" if before else plural
 
 
@@ -138,7 +136,7 @@ def singular_of(phrase: str) -> str:
     return phrase
   single = vocabulary.IRREGULAR_SINGULARS.get(lowered) or (lowered.endswith("s") or lowered.endswith(("men", "ren", "people")))
   if single is True:
-    single = _ENGINE.singular_noun(word) or word
+    single = ENGINE.singular_noun(word) or word
   single = single or word
   return f"{before} {single}" if before else single
 
@@ -246,6 +244,10 @@ def _table_name(table: Table, lexicon: frozenset[str], taken: collections.Counte
 
 def _column_name(column: Column, table: Table, table_name: TableName, lexicon: frozenset[str], own: set[str]) -> ColumnName:
   words = expand(split_identifier(column.name, lexicon))
+  if column.kind == "date" and len(words) > 1 and words[-1] in ("on", "at") and words[-2] not in vocabulary.EVENTS_OF_COLUMNS:
+    words = (*words[:-1], "date")  # "checked on": the checked date.
+  if column.kind == "number" and len(words) == 1 and words[0] in vocabulary.SUPERLATIVE_NAMES:
+    words = (*words, "value")  # "highest": the highest value, of which there can be a lowest.
   # A column of numbers called "wins" counts them: the word stays as it is.
   number_like = words[0] == "number" or column.kind == "number"
   full = " ".join(words) if number_like else singular_of(" ".join(words))

@@ -23,6 +23,10 @@ _PLAIN_TEXT = re.compile(r"[A-Za-zÀ-ÿ0-9][\wÀ-ÿ\-&'./ ]*[\wÀ-ÿ]|\w")
 _RISKY_WORDS = re.compile(r"\b(and|or|with|of|the|is|in|by|not|all|to|for|from)\b", re.IGNORECASE)
 
 
+# What a column says beside its table's name when it holds the time of its rows.
+_TIME_WORDS = frozenset({"date", "year", "day", "time", "datetime", "of", "release", "publication", "publish", "event"})
+
+
 class Phrases(abc.ABC):
   """The words of one question: a thing is called the same throughout it."""
 
@@ -190,8 +194,16 @@ class Phrases(abc.ABC):
     return "date" if self.column_name(ref).tags & {"date", "year"} else "number"
 
   def only_of_tag(self, ref: Ref, tag: str) -> bool:
-    """Whether no other column of the table shares the tag: then "in 2019" needs no column name."""
-    return sum(tag in self.names.column(ref.table, c).tags for c in ref.table.columns) == 1
+    """Whether "in 2019" needs no column name: the rows happen at a time, and no other column of the table shares the tag.
+
+    A visit happens on its date, and a film is of its year; "the owners after 2007" says nothing of when they became members.
+    """
+    name = self.names.table(ref.table)
+    if name.person or sum(tag in self.names.column(ref.table, c).tags for c in ref.table.columns) != 1:
+      return False
+    words = name.nouns[0].singular.split()
+    happens = words[-1] in wordings.MEETINGS | wordings.EVENTS | wordings.SHOWS or words[-1] in wordings.DEEDS
+    return happens or set(self.column_name(ref).short[0].singular.split()) <= {*words, *_TIME_WORDS}
 
   # What the layers above define.
 

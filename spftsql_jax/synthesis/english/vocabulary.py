@@ -151,19 +151,33 @@ EVENTS_OF_COLUMNS = {
   "appointed": ("appointment", "were appointed", "was appointed"), "elected": ("election", "were elected", "was elected"),
   "visited": ("visit", "were visited", "was visited"),
   "planted": ("planting", "were planted", "was planted"), "painted": ("painting", "were painted", "was painted"),
-  "added": ("addition", "were added", "was added"),
+  "added": ("addition", "were added", "was added"), "arrived": ("arrival", "arrived", "arrived"),
+  "departed": ("departure", "departed", "departed"), "left": ("departure", "left", "left"),
+  "done": ("completion", "were done", "was done"), "finished": ("finishing", "were finished", "was finished"),
+  "filed": ("filing", "were filed", "was filed"), "installed": ("installation", "were installed", "was installed"),
+  "inspected": ("inspection", "were inspected", "was inspected"), "repaired": ("repair", "were repaired", "was repaired"),
+  "tested": ("testing", "were tested", "was tested"), "renewed": ("renewal", "were renewed", "was renewed"),
+  "expired": ("expiry", "expired", "expired"), "submitted": ("submission", "were submitted", "was submitted"),
+  "graduated": ("graduation", "graduated", "graduated"), "married": ("marriage", "married", "married"),
+  "promoted": ("promotion", "were promoted", "was promoted"), "collected": ("collection", "were collected", "was collected"),
+  "recorded": ("recording", "were recorded", "was recorded"), "scheduled": ("scheduling", "were scheduled", "was scheduled"),
+  "vaccinated": ("vaccination", "were vaccinated", "was vaccinated"),
 }  # fmt: skip
 # Columns "release date", "year of birth" tell of the same events; these stems are too general for it.
 VAGUE_STEMS = frozenset(
   """visit report order update posting sending moving addition receipt booking admission registration election
-  appointment""".split()
+  appointment finishing filing installation inspection repair testing renewal submission marriage promotion collection
+  recording scheduling vaccination""".split()
 )
 # Events that may never happen: no date means that they did not, not that it is unknown when.
 OPTIONAL_EVENTS = frozenset(
   """refunded returned paid shipped delivered sold cancelled closed completed discharged retired died settled approved published
-  released adopted launched received ended""".split()
+  released adopted launched received ended left departed done finished graduated""".split()
 )
-EVENT_STEMS = {forms[0]: participle for participle, forms in EVENTS_OF_COLUMNS.items() if forms[0] not in VAGUE_STEMS}
+# Of events with the same stem the first.
+EVENT_STEMS = {forms[0]: participle for participle, forms in reversed(EVENTS_OF_COLUMNS.items()) if forms[0] not in VAGUE_STEMS}
+# Columns that are called by an adjective alone.
+SUPERLATIVE_NAMES = frozenset({"highest", "lowest", "average", "maximum", "minimum", "max", "min", "best", "worst"})
 NOT_COUNTED = frozenset(
   """sales earnings profits savings points wages revenues losses details gross status address milliseconds bytes news goods
   taxes series fees costs charges""".split()

@@ -69,7 +69,7 @@ NOUN_SUPERLATIVES = {
   "weight": (("greatest", "highest", "largest"), ("lowest", "smallest")),
   "size": (("largest", "biggest", "highest"), ("smallest", "lowest")),
   "speed": (("highest", "fastest"), ("lowest", "slowest")), "rating": (("highest", "best"), ("lowest", "worst")),
-  "date": (("latest", "most recent"), ("earliest", "oldest")), "year": (("latest", "most recent"), ("earliest",)),
+  "date": (("latest", "most recent"), ("earliest",)), "year": (("latest", "most recent"), ("earliest",)),
   "count": (("largest", "highest", "greatest"), ("smallest", "lowest")),
   "": (("highest", "largest", "greatest", "biggest"), ("lowest", "smallest")),
 }  # fmt: skip

@@ -1,0 +1,173 @@
+"""Many examples on each of several databases, checked by sqlite3 itself and by means of their own.
+
+    python experiments/benchmarks/synthesis_ten.py --databases=A.sqlite,B.sqlite,.. --seed_examples=train_spider.json \
+      --seed_databases=DIR --exclude=dev.json --output=ten.json
+
+Templates come from --seed_examples over --seed_databases, or from the built-in pool without them. For each database: how many
+examples came, how many run and give rows, duplicates, how many are among the excluded queries, the Jensen-Shannon distance
+(base 2: the square root of the divergence) of the template frequencies from the source's, over all templates and over those
+that fit the database, the columns with values that no query names, and examples and CPU seconds.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import math
+import os
+import random
+import resource
+import sqlite3
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import launch
+from absl import flags
+
+from spftsql_jax.databases.engines import name_of
+from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.examples import benchmarks
+from spftsql_jax.synthesis import pool, synthesize, templates
+from spftsql_jax.synthesis.balance import Balance
+from spftsql_jax.synthesis.runner import Runner
+from spftsql_jax.synthesis.sampler import Filler
+from spftsql_jax.synthesis.stored import StoredValues
+
+_DATABASES = flags.DEFINE_list("databases", None, "SQLite files.", required=True)
+_SEED_EXAMPLES = flags.DEFINE_string("seed_examples", None, "JSON file of examples that give the templates.")
+_SEED_DATABASES = flags.DEFINE_string("seed_databases", None, "Folder of their databases.")
+_EXCLUDE = flags.DEFINE_list("exclude", [], "JSON files of examples that must not be made again.")
+_NUM_EXAMPLES = flags.DEFINE_integer("num_examples", 3000, "Examples on each database.", lower_bound=1)
+_WORDINGS = flags.DEFINE_integer("wordings", 1, "How often a query may come.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed.")
+_WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "Worker processes.", lower_bound=1)
+_REPAIR = flags.DEFINE_boolean("repair", True, "Mend queries.")
+_EXAMPLES_DIR = flags.DEFINE_string("examples_dir", None, "Folder for the examples of each database as JSON lines.")
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
+
+
+def main() -> None:
+  source = _source()
+  excluded = [example.query for path in _EXCLUDE.value for example in benchmarks.read_examples(path)]
+  report = []
+  for location in _DATABASES.value:
+    before = _cpu_seconds()
+    made = synthesize.synthesize(
+      location,
+      source,
+      _NUM_EXAMPLES.value,
+      _SEED.value,
+      _WORKERS.value,
+      exclude=excluded,
+      exclude_masked=True,
+      wordings=_WORDINGS.value,
+      repair=_REPAIR.value,
+      balance=Balance(aim="reach"),
+    )
+    entry = judge(location, made, source, excluded) | {"cpu_seconds": round(_cpu_seconds() - before, 1)}
+    report.append(entry)
+    print(json.dumps(entry, ensure_ascii=False), flush=True)
+    if _EXAMPLES_DIR.value:
+      lines = [json.dumps(example.to_json(), ensure_ascii=False) + "\n" for example in made.examples]
+      (Path(_EXAMPLES_DIR.value) / f"{entry['database']}.jsonl").write_text("".join(lines), encoding="utf-8")
+    Path(_OUTPUT.value).write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _cpu_seconds() -> float:
+  """CPU time of this process and of its children that have ended."""
+  used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+  return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def _source() -> list[templates.WeightedTemplate]:
+  if not _SEED_EXAMPLES.value:
+    return list(pool.builtin_templates())
+  examples = benchmarks.read_examples(_SEED_EXAMPLES.value)
+  schemas = {}
+  for db_id in benchmarks.database_ids(examples):
+    path = Path(_SEED_DATABASES.value or ".") / db_id / f"{db_id}.sqlite"
+    if path.is_file():
+      schemas[db_id] = read_schema(str(path))
+  extracted, _ = templates.extract_templates([(e.query, schemas[e.db_id]) for e in examples if e.db_id in schemas])
+  return extracted
+
+
+def judge(location: str, made: synthesize.Synthesis, source, excluded: list[str]) -> dict[str, object]:
+  """The figures of one database."""
+  connection = sqlite3.connect(f"file:{location}?mode=ro", uri=True)
+  connection.text_factory = lambda text: text.decode(errors="ignore")
+  runs = rows = 0
+  for example in made.examples:
+    try:
+      found = connection.execute(example.query).fetchone()
+    except sqlite3.Error as error:
+      print(f"{location}: {error}: {example.query}", file=sys.stderr)
+      continue
+    runs += 1
+    rows += found is not None
+  connection.close()
+  plain = collections.Counter(_plain(example.query) for example in made.examples)
+  pairs = collections.Counter((_plain(example.query), example.question) for example in made.examples)
+  forbidden = {_plain(query) for query in excluded}
+  schema = read_schema(location)
+  named = {column.lower() for example in made.examples for column in example.columns}
+  columns = [
+    f"{table.name}.{column.name}"
+    for table in schema.tables
+    for column in table.columns
+    if table.row_count and column.distinct_count
+  ]
+  runner = Runner(location)
+  filler = Filler(schema, StoredValues.read(runner.rows, schema))
+  weights = {item.template.id: item.weight for item in source}
+  fitting = {item.template.id: item.weight for item in source if filler.leniency(item.template.text) is not None}
+  runner.close()
+  return {
+    "database": name_of(location),
+    "examples": len(made.examples),
+    "run": runs,
+    "with_rows": rows,
+    "duplicate_queries": sum(count - 1 for count in plain.values()),
+    "duplicate_pairs": sum(count - 1 for count in pairs.values()),
+    "excluded_made": sum(query in forbidden for query in plain),
+    "distance_all": round(distance(made.templates, weights), 4),
+    "distance_fitting": round(distance(made.templates, fitting), 4),
+    "divergence_fitting": round(distance(made.templates, fitting) ** 2, 4),
+    "distance_of_a_fair_draw": round(_fair(fitting, len(made.examples)), 4),
+    "templates": len(weights),
+    "templates_fitting": len(fitting),
+    "templates_used": len(made.templates),
+    "columns": len(columns),
+    "columns_missed": sorted(column for column in columns if column.lower() not in named),
+    "attempts": made.attempts,
+    "repaired": dict(made.repairs),
+    "rejections": dict(made.rejections.most_common(12)),
+    "seconds": round(made.seconds, 1),
+  }
+
+
+def _plain(query: str) -> str:
+  return " ".join(query.lower().split()).rstrip("; ")
+
+
+def _fair(weights: dict[str, float], count: int) -> float:
+  """The distance of `count` independent draws from their own source: what chance alone gives."""
+  drawn = random.Random(0).choices(list(weights), list(weights.values()), k=count)
+  return distance(collections.Counter(drawn), weights)
+
+
+def distance(left: dict[str, float], right: dict[str, float]) -> float:
+  """The Jensen-Shannon distance of two distributions given by weights, base 2."""
+  sums = sum(left.values()), sum(right.values())
+  total = 0.0
+  for name in left.keys() | right.keys():
+    p, q = left.get(name, 0) / sums[0], right.get(name, 0) / sums[1]
+    middle = (p + q) / 2
+    total += sum(0.5 * value * math.log2(value / middle) for value in (p, q) if value > 0)
+  return math.sqrt(max(0.0, total))
+
+
+if __name__ == "__main__":
+  launch.launch(main)
