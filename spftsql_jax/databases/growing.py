@@ -146,8 +146,8 @@ class GrowingRows:
       parent = self._schema.table(key.referred_table)
       target = self.random_row(parent)
       if new_parent:
-        referred = self._position(parent, key.referred_columns[0])
-        target[referred] = self.fresh([(parent, referred), (table, self._position(table, key.columns[0]))])
+        first = self._position(parent, key.referred_columns[0])
+        target[first] = self.fresh([(parent, first), (table, self._position(table, key.columns[0]))])
       for name, referred in zip(key.columns, key.referred_columns, strict=True):
         row[self._position(table, name)] = target[self._position(parent, referred)]
 
