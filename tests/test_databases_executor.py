@@ -95,6 +95,42 @@ def test_a_worker_killed_from_outside_costs_at_most_one_result(path):
   assert all(result.rows == ((7 + i,),) for i, result in enumerate(results) if result.ok)
 
 
+def test_answers_that_wait_to_be_read_are_no_reason_to_kill(path, monkeypatch):
+  """A machine that lets the parent wait longer than the limits costs no answer."""
+  with Executor(workers=1, cache_mb=0) as executor:
+    executor.execute(path, "SELECT 1")
+    real = executor._workers[0].receive
+    pid = executor.worker_pids()
+
+    def late():
+      # It answers, and the parent sleeps through its deadline before it looks.
+      executor._workers[0].deadline = 0.0
+      time.sleep(0.05)
+      return real() if late.calls else setattr(late, "calls", 1) or []
+
+    late.calls = 0
+    monkeypatch.setattr(executor._workers[0], "receive", late)
+    results = executor.execute_many([(path, f"SELECT x + {i} FROM t") for i in range(64)], timeout_s=0.2)
+    assert [result.rows for result in results] == [((7 + i,),) for i in range(64)]
+    assert executor.worker_pids() == pid
+
+
+def test_a_worker_killed_for_its_time_has_timed_out_even_if_it_answered_just_before(path):
+  executor = Executor(workers=1)
+  with executor:
+    executor.start()
+    each = executor._workers[0]
+    each.send([(("key", "SELECT 1"), (path, (path,), SLOW, 5.0, 10, 1000))])
+    each.kill()
+    # Its end is read before the system has buried it.
+    each.dead = True
+    each._process.poll = lambda: None
+    each.kill()
+    del each._process.poll
+    each._process.wait()
+    assert each.obituary().status == "timeout"
+
+
 def test_results_are_kept_within_their_bytes(path):
   with Executor(workers=1, cache_mb=1) as executor:
     sql = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 1000) SELECT n, n, n FROM r"

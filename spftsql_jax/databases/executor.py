@@ -194,8 +194,13 @@ class Executor:
             elif not each.pending and not each.retired:
               selector.unregister(each.reader)
               busy.remove(each)
-          for each in [each for each in busy if time.monotonic() > each.deadline]:
-            each.kill()  # its reader reports the end in the next turn
+          late = [each for each in busy if time.monotonic() > each.deadline]
+          if late:
+            # On a busy machine it may be this process that was late, and the answers are there.
+            answered = [key.data for key, _ in selector.select(0)]
+            for each in late:
+              if each not in answered:
+                each.kill()  # its reader reports the end in the next turn
       except BaseException:
         for each in busy:
           self._discard(each)
@@ -341,7 +346,7 @@ class _Worker:
 
   def kill(self) -> None:
     if self._process.poll() is None:
-      self._killed = not self.dead
+      self._killed = self._killed or not self.dead
       self._process.kill()
 
   def stop(self) -> None:
