@@ -27,6 +27,9 @@ from spftsql_jax.models.log_probs import answer_log_probs
 from spftsql_jax.models.transformer import Decoder, Params
 
 T = TypeVar("T")
+
+# Prefixes that are computed in one pass. On a CPU one is enough for the matrix products, and its scores stay in the caches.
+_PREFILL_ROWS = 1 if jax.default_backend() == "cpu" else 8
 Status = Literal["stop", "length", "empty_prompt", "too_long"]
 
 
@@ -287,7 +290,7 @@ class _Run:
       self.groups[row] = self.queue.popleft() if self.queue else None
       if self.groups[row] is not None:
         placed.append(row)
-    for part in _parts(placed, self.row_count):
+    for part in _parts(placed, min(_PREFILL_ROWS, self.row_count)):
       size = len(part)
       prefixes = np.full((size, self.prefix_slots), self.generator.pad_id, np.int32)
       lengths = np.zeros(size, np.int32)
@@ -362,11 +365,6 @@ def _bucket(length: int, smallest: int) -> int:
 
 
 def _parts(places: list[int], full: int) -> list[list[int | None]]:
-  """`places` cut into parts of size `full` or a quarter of it, the last padded with None: two sizes, two programs."""
-  quarter = max(full // 4, 1)
-  parts: list[list[int | None]] = []
-  while places:
-    size = full if len(places) > quarter else quarter
-    part, places = places[:size], places[size:]
-    parts.append(part + [None] * (size - len(part)))
-  return parts
+  """`places` cut into parts of size `full` and, of what is left over, of size one: two sizes, two programs."""
+  whole = len(places) - len(places) % full
+  return [places[i : i + full] for i in range(0, whole, full)] + [[place] for place in places[whole:]]

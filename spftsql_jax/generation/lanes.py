@@ -13,16 +13,29 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from spftsql_jax.generation.prefill import prefix_key_values
 from spftsql_jax.generation.sampling import Sampler
 from spftsql_jax.models.transformer import NEVER, BranchCache, Decoder, PrefixCache
 
 
 @struct.dataclass
 class Rows:
-  """The prefixes: caches as a tuple over layers of [B, P, N, H], and lengths int32 [B]."""
+  """The prefixes.
 
-  cache: PrefixCache
+  Attributes:
+    key, value: tuple over layers of [B, N, H, P]: in this order the products of a decoding step read them as they lie. In the
+      model's own order, [B, P, N, H], a CPU would transpose them in every step.
+    lengths: int32 [B].
+  """
+
+  key: tuple[jax.Array, ...]
+  value: tuple[jax.Array, ...]
   lengths: jax.Array
+
+  @property
+  def cache(self) -> PrefixCache:
+    """As the model takes them."""
+    return PrefixCache(*(tuple(jnp.moveaxis(layer, 3, 1) for layer in layers) for layers in (self.key, self.value)))
 
 
 @struct.dataclass
@@ -67,12 +80,12 @@ class Newcomers:
 def empty_rows(model: Decoder, rows: int, prefix_slots: int) -> Rows:
   """Rows without a prefix."""
   config = model.config
-  shape = (rows, prefix_slots, config.num_key_value_heads, config.head_dim)
+  shape = (rows, config.num_key_value_heads, config.head_dim, prefix_slots)
 
   def zeros() -> tuple[jax.Array, ...]:
     return tuple(jnp.zeros(shape, config.dtype) for _ in range(config.num_hidden_layers))
 
-  return Rows(PrefixCache(zeros(), zeros()), jnp.zeros(rows, jnp.int32))
+  return Rows(zeros(), zeros(), jnp.zeros(rows, jnp.int32))
 
 
 def empty_lanes(model: Decoder, rows: int, lanes: int, prompt_slots: int, answer_slots: int) -> Lanes:
@@ -104,13 +117,12 @@ def place_prefixes(
   model: Decoder, variables: dict[str, Any], rows: Rows, prefixes: jax.Array, lengths: jax.Array, places: jax.Array
 ) -> Rows:
   """Computes the prefixes int32 [A, P] with lengths [A] and puts them into rows `places` [A] (B or more: nowhere)."""
-  new = model.apply(variables, prefixes, lengths, method="prefill")
+  keys, values = zip(*prefix_key_values(model, variables, prefixes, lengths), strict=True)
 
-  def put(old: tuple[jax.Array, ...], stacked: jax.Array) -> tuple[jax.Array, ...]:
-    return tuple(layer.at[places].set(stacked[i], mode="drop") for i, layer in enumerate(old))
+  def put(old: tuple[jax.Array, ...], new: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+    return tuple(o.at[places].set(jnp.moveaxis(n, 1, 3), mode="drop") for o, n in zip(old, new, strict=True))
 
-  cache = PrefixCache(put(rows.cache.key, new.key), put(rows.cache.value, new.value))
-  return Rows(cache, rows.lengths.at[places].set(lengths, mode="drop"))
+  return Rows(put(rows.key, keys), put(rows.value, values), rows.lengths.at[places].set(lengths, mode="drop"))
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
