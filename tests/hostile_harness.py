@@ -42,7 +42,7 @@ class Attack:
 
 
 class Watch:
-  """The highest resident memory of processes, and the sockets a worker held, sampled while a statement runs.
+  """The highest resident memory of processes, and the sockets and files a worker opened, sampled while a statement runs.
 
   The kernel keeps the highest value of a process; reading it now and then only guards against the process being gone.
   `starved_s` is the time that a busy machine let the sampling wait for its turn, as it will have let the worker.
@@ -51,7 +51,7 @@ class Watch:
   def __init__(self, workers, servers=()):
     self._workers, self._servers = workers, servers
     self.worker_mib = self.server_mib = 0.0
-    self.sockets = set()
+    self.opened = set()
     self.starved_s = 0.0
     for pid in (*workers(), *servers):
       with contextlib.suppress(OSError):
@@ -71,7 +71,7 @@ class Watch:
     self.worker_mib = max([self.worker_mib, *map(highest_mib, self._workers())])
     self.server_mib = max([self.server_mib, *map(highest_mib, self._servers)])
     for pid in self._workers():
-      self.sockets |= sockets_of(pid)
+      self.opened |= opened_by(pid)
 
   def stop(self):
     self._done.set()
@@ -88,14 +88,18 @@ def highest_mib(pid):
   return 0.0
 
 
-def sockets_of(pid):
-  """The sockets that a process holds."""
+def opened_by(pid):
+  """The sockets that a process holds, and the files that it holds open for writing."""
   held = set()
   with contextlib.suppress(OSError):
     for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
       with contextlib.suppress(OSError):
         target = os.readlink(link)
-        held |= {target} if target.startswith("socket:") else set()
+        if target.startswith("socket:"):
+          held.add(target)
+        elif target.startswith("/") and not target.startswith("/dev/"):
+          flags = pathlib.Path(f"/proc/{pid}/fdinfo/{link.name}").read_text().split("flags:")[1].split()[0]
+          held |= {target} if int(flags, 8) & (os.O_WRONLY | os.O_RDWR) else set()
   return held
 
 
@@ -136,11 +140,11 @@ class Target:
     return self._listener.getsockname()[1]
 
   def state(self):
-    """The bytes of every file below the folder, the names in the workers' folder and in the one for temporary files that tell
-    of a library or a statement; for the server also the rows, tables, roles, settings and large objects it holds.
+    """The bytes of every file below the folder and the names in the folder that workers run in; for the server also the rows,
+    tables, roles, settings, large objects and locks it holds.
     """
     files = {str(path.relative_to(self.folder)): _digest(path) for path in self.folder.rglob("*")}
-    names = set(os.listdir("/")) | {name for name in os.listdir("/tmp") if "made" in name or "duckdb" in name}
+    names = set(os.listdir("/"))
     if self._admin is None:
       return files, names
     queries = (
@@ -203,7 +207,7 @@ def attack(target, executor, sql, wanted, before, timeout_s):
   """Runs one statement and looks at everything that must hold; `before` is the state before all attacks."""
   base = max(map(highest_mib, executor.worker_pids()), default=0.0)
   watch = Watch(executor.worker_pids, target.servers())
-  held = set().union(*map(sockets_of, executor.worker_pids()))
+  held = set().union(*map(opened_by, executor.worker_pids()))
   start = time.perf_counter()
   result = executor.execute(target.location, sql, timeout_s=timeout_s, max_rows=10_000, max_bytes=20_000_000)
   seconds = time.perf_counter() - start
@@ -216,8 +220,8 @@ def attack(target, executor, sql, wanted, before, timeout_s):
   if count := target.connections():
     harm.append(f"{count} connections out")
   allowed = 1 if target.engine == "postgresql" else 0
-  if len(watch.sockets - held) > allowed:
-    harm.append(f"sockets {watch.sockets - held}")
+  if len(watch.opened - held) > allowed:
+    harm.append(f"opened {watch.opened - held}")
   if seconds - watch.starved_s > 2 * timeout_s + SLACK_S:
     harm.append(f"{seconds:.2f} s")
   if watch.worker_mib > min(base, SLACK_MB) + 2 * MEMORY_MB * 1e6 / _MIB + SLACK_MB:

@@ -4,7 +4,6 @@ on. `experiments/benchmarks/hostile.py` writes the table of all statements.
 
 import contextlib
 import os
-import pathlib
 import socket
 import sqlite3
 
@@ -40,14 +39,15 @@ def test_the_checks_see_harm(target, tmp_path):
   before = target.state()
   socket.create_connection(("127.0.0.1", target.port)).close()
   assert target.connections() == 1 and target.connections() == 0
-  made = [target.folder / "made", target.home / "cache", pathlib.Path("/tmp") / f"made_{os.getpid()}"]
-  for path in made:
+  for path in (target.folder / "made", target.home / "cache"):
     path.touch()
     assert target.state() != before, path
     path.unlink()
   assert target.state() == before
-  with socket.socket():
-    assert hostile_harness.sockets_of(os.getpid())
+  held = hostile_harness.opened_by(os.getpid())
+  with socket.socket(), (tmp_path / "written").open("w"):
+    opened = hostile_harness.opened_by(os.getpid()) - held
+  assert str(tmp_path / "written") in opened and any(each.startswith("socket:") for each in opened)
   assert hostile_harness.highest_mib(os.getpid()) > 1
   if target.engine == "sqlite":
     other = hostile_harness.Target("sqlite", tmp_path / "other")

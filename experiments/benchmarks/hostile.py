@@ -4,9 +4,9 @@
 
 For each statement: engine, status, time, memory of the worker (and of PostgreSQL's process behind it), and whether all held
 that must: the bytes of the database (of a server its rows, tables, roles, settings and locks) unchanged; no file made beside
-it, in the worker's home or in its folder; no one connected to a port that waits for it, no socket opened; time and memory
-within twice their limits; the pool alive; the statement scored wrong. Engines that cannot be started here are named and left
-out. Exit status 1 where anything did not hold.
+it, in the worker's home or in its folder, nor seen open for writing; no one connected to a port that waits for it, no socket
+seen open; time and memory within twice their limits; the pool alive; the statement scored wrong. Engines that cannot be
+started here are named and left out. Exit status 1 where anything did not hold.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=Tr
 _TABLE = flags.DEFINE_string("table", "", "Markdown file to write the table to.")
 
 _UNCHANGED = {
-  "sqlite": "bytes of all files, no connection, no socket",
-  "duckdb": "bytes of all files, no connection, no socket",
-  "postgresql": "rows, tables, roles, settings, locks, files, no connection",
+  "sqlite": "bytes of all files; no file, socket or connection",
+  "duckdb": "bytes of all files; no file, socket or connection",
+  "postgresql": "rows, tables, roles, settings, locks; no file, socket or connection",
 }
 
 
