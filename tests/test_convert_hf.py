@@ -81,7 +81,7 @@ def folders(tmp_path_factory):
   results = convert(
     ["--hf_model", root / "hf", "--output", root / "base"],
     ["--checkpoint", root / "base", "--output", root / "back"],
-    ["--checkpoint", root / "base:base", "--output", root / "half", "--dtype=float16"],
+    ["--checkpoint", f"{root / 'base'}:base", "--output", root / "half", "--dtype=float16"],
     ["--checkpoint", run, "--output", root / "best"],
     ["--checkpoint", f"{run}:adapter", "--output", root / "peft", "--peft"],
   )

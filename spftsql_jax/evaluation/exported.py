@@ -49,7 +49,7 @@ def load_exported(folder: str | Path, lanes: int = 64, dtype: str = "float32") -
   max_new_tokens = int(record.pop("max_new_tokens", 256))
   try:
     style = PromptFormat(**record)
-  except TypeError as error:
+  except (TypeError, ValueError) as error:
     raise ValueError(f"{path}: not a prompt format of this version ({error})") from error
   tokenizer = load_tokenizer(folder, style)
   return ExportedModel(Generator(model, lanes=lanes, pad_id=tokenizer.pad_id), params, tokenizer, max_new_tokens)

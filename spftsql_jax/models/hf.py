@@ -6,6 +6,7 @@ The product never imports torch. Weights are read tensor by tensor, and of each 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -97,7 +98,7 @@ def load_hf(
   with TensorFiles.of_model(directory) as tensors:
     if config.tie_word_embeddings and not _really_tied(tensors):
       config = config.replace(tie_word_embeddings=False)
-    leaves = list(_leaves(config))
+    leaves = _leaves(config)
     _check_tensors(directory, config, tensors)
     own = tensors.dtype(leaves[0].names[0]).name
     config = config.replace(dtype=dtype or own, param_dtype=dtype or own)
@@ -169,13 +170,19 @@ def copy_tokenizer(source: str | os.PathLike, target: str | os.PathLike) -> list
   return names
 
 
-def _leaves(config: ModelConfig) -> Iterator[_Leaf]:
+def _leaves(config: ModelConfig) -> tuple[_Leaf, ...]:
   """Every leaf of the params with the HF tensors it comes from; a leaf at a time is all that loading holds in host memory."""
-  shapes = jax.tree_util.tree_leaves_with_path(nn.meta.unbox(abstract_params(config)))
-  for key_path, abstract in shapes:
+  # Names and shapes are found by tracing the model, once for all dtypes.
+  return _traced_leaves(config.replace(dtype="float32", param_dtype="float32"))
+
+
+@functools.lru_cache(maxsize=8)
+def _traced_leaves(config: ModelConfig) -> tuple[_Leaf, ...]:
+  leaves = []
+  for key_path, abstract in jax.tree_util.tree_leaves_with_path(nn.meta.unbox(abstract_params(config))):
     path = tuple(key.key for key in key_path)
     if path[0] != "layers":
-      yield _Leaf(path, abstract.shape, (_TOP["/".join(path)],), False, False)
+      leaves.append(_Leaf(path, abstract.shape, (_TOP["/".join(path)],), False, False))
       continue
     inner = "/".join(path[1:])
     if inner in _IN_LAYER:
@@ -184,7 +191,8 @@ def _leaves(config: ModelConfig) -> Iterator[_Leaf]:
       part, module, kind = path[1:]
       name = f"{PARTS[part]}.{module}_proj.{'weight' if kind == 'kernel' else 'bias'}"
     names = tuple(LAYER.format(i) + name for i in range(config.num_hidden_layers))
-    yield _Leaf(path, abstract.shape, names, True, path[-1] == "kernel")
+    leaves.append(_Leaf(path, abstract.shape, names, True, path[-1] == "kernel"))
+  return tuple(leaves)
 
 
 def _really_tied(tensors: TensorFiles) -> bool:
