@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
+
+from spftsql_jax.synthesis import notation
+
+
+@functools.lru_cache(maxsize=100_000)
+def segments_to_dialect(segments: tuple[object, ...], dialect: str) -> tuple[object, ...]:
+  """Segments of a template (`notation.Compiled`) in another dialect: translated once, whatever they are filled with."""
+  return notation.split_marks(to_dialect(notation.join_marks(segments), dialect))
 
 
 def to_dialect(sql: str, dialect: str) -> str:
@@ -22,6 +31,8 @@ def to_dialect(sql: str, dialect: str) -> str:
   for item in tree.find_all(exp.Ordered):
     descending = bool(item.args.get("desc"))
     item.set("nulls_first", {"nulls_are_small": not descending, "nulls_are_large": descending}.get(ordering, False))
+  for division in tree.find_all(exp.Div):
+    division.set("safe", False)  # Nobody guards every division against 0 as SQLite does.
   for select in tree.find_all(exp.Select):
     group = select.args.get("group")
     if group is None:
@@ -40,7 +51,8 @@ def _bare_columns(node: exp.Expression, grouped: set[str]) -> Iterator[exp.Colum
   if node.sql() in grouped or isinstance(node, (exp.AggFunc, exp.Query, exp.Subquery)):
     return
   if isinstance(node, exp.Column):
-    yield node
+    if not node.name.startswith("__val_"):
+      yield node
     return
   for child in node.iter_expressions():
     yield from _bare_columns(child, grouped)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import random
 import re
+import struct
 
 from spftsql_jax.synthesis import notation
 from spftsql_jax.synthesis.stored import TableRows, rank_below, round_number
@@ -27,6 +28,7 @@ def literal(value: object, dialect: str = "sqlite") -> str:
   if isinstance(value, float):
     if value != value or abs(value) > 1e15:
       raise CannotFill("a number too large to write")
+    value = _shortest(value)
     return str(int(value)) if value.is_integer() else repr(value)
   if isinstance(value, str):
     if len(value) > 60 or "\n" in value or "\x00" in value:
@@ -37,6 +39,20 @@ def literal(value: object, dialect: str = "sqlite") -> str:
   if hasattr(value, "as_integer_ratio"):  # Decimal
     return literal(float(value))
   raise CannotFill(f"a value of type {type(value).__name__}")
+
+
+def _shortest(value: float) -> float:
+  """A number that was stored with single precision (2.299999952316284) as it was meant (2.3)."""
+  if len(repr(value)) > 10 and _single(value) == value:
+    return next((short for digits in range(6, 10) if _single(short := float(f"{value:.{digits}g}")) == value), value)
+  return value
+
+
+def _single(value: float) -> float | None:
+  try:
+    return struct.unpack("f", struct.pack("f", value))[0]
+  except OverflowError:
+    return None
 
 
 def choose_free(slot: notation.ValueSlot, taken: set, rng: random.Random) -> int:
@@ -104,6 +120,8 @@ def choose_near(values: list, operator: str, rng: random.Random) -> object:
 def _threshold(values: list, operator: str, kind: str, witness: object, rng: random.Random) -> object:
   """A value that parts `values`: some satisfy `x operator value`, some do not; `witness` does, if given."""
   last = len(values) - 1
+  if isinstance(values[0], float) and len(repr(values[last // 2]).partition(".")[2]) > 3 and operator in ("GTE", "LTE"):
+    operator = operator[:2]  # A long fraction is not met exactly, nor said: a round number near it is.
   if operator in ("GT", "GTE", "LOW"):
     top = rank_or_middle(values, witness, rng)
     high = max(1, min(last, top))
@@ -136,7 +154,8 @@ def rank_or_middle(values: list, witness: object, rng: random.Random) -> int:
 
 def _between(low: object, high: object, kind: str, rng: random.Random) -> object:
   """A value people would say in [low, high): rounded more often than not, else `low`."""
-  if rng.random() < 0.3:
+  spelled_out = isinstance(low, float) and len(repr(low).partition(".")[2]) > 3
+  if rng.random() < 0.3 and not spelled_out:
     return low
   if kind == "date" and isinstance(low, str) and isinstance(high, str):
     for length, rest in ((4, "-01-01"), (7, "-01")):

@@ -572,6 +572,11 @@ def _drop_true(where: exp.Where) -> None:
       where.pop()
 
 
+def join_marks(segments: tuple[object, ...]) -> str:
+  """The marked text that `split_marks` cuts into these segments."""
+  return "".join(part if isinstance(part, str) else f"__{'_'.join(map(str, part))}__" for part in segments)
+
+
 def split_marks(text: str) -> tuple[object, ...]:
   """The segments of a marked text, see `Compiled`."""
   segments: list[object] = []

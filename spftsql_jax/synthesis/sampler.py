@@ -353,7 +353,10 @@ class Filler:
   def name(self, table: str, column: str | None = None) -> str:
     """The name of a table or column as it is written in a query."""
     text = self._tables[table].name if column is None else self._names[(table, column.lower())]
-    return text if _PLAIN_NAME.match(text) and text.lower() not in _RESERVED else '"' + text.replace('"', '""') + '"'
+    plain = _PLAIN_NAME.match(text) and text.lower() not in _RESERVED
+    if self.schema.dialect == "postgres" and text != text.lower():
+      plain = False  # Without quotes PostgreSQL reads it in lower case.
+    return text if plain else '"' + text.replace('"', '""') + '"'
 
   def columns_with_values(self) -> list[tuple[str, str]]:
     """The (table, column) pairs, in lower case, that hold anything."""
@@ -477,7 +480,8 @@ class _Rendering:
     kept = self._literals
     self._literals = {**kept, **(values or {})}
     try:
-      return dialects.to_dialect(self._render(segments), self._filler.schema.dialect)
+      dialect = self._filler.schema.dialect
+      return self._render(segments if dialect == "sqlite" else dialects.segments_to_dialect(segments, dialect))
     finally:
       self._literals = kept
 
