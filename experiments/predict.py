@@ -3,24 +3,32 @@
     python experiments/predict.py --model=DIR --examples=FILE.json --databases=DIR --output=FILE.sql
 
 The model is a folder as a run exports it (Hugging Face files and prompt_format.json). Answers are kept in FILE.sql.partial as
-they come; the same command goes on where it was cut off.
+they come; the same command goes on where it was cut off. A question that cannot be answered (an empty one, a prompt that is too
+long) gets a blank line and is named at the end.
+
+--samples=K answers each question K times and takes the result that most answers give (self-consistency): answers are executed
+while others are written. --constrain restricts identifiers to those of the database's schema.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from launch import InputError, launch
 
 from absl import flags  # isort: skip
 from tqdm import tqdm
 
+from spftsql_jax.databases import Executor
 from spftsql_jax.evaluation.exported import load_exported
-from spftsql_jax.evaluation.predict import PromptDatabase, predict
+from spftsql_jax.evaluation.predict import Prediction, PromptDatabase, answer_questions
+from spftsql_jax.evaluation.self_consistency import predict_by_vote
 from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
 
 _MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
@@ -29,56 +37,93 @@ _DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases, DI
 _OUTPUT = flags.DEFINE_string("output", None, "File to write.", required=True)
 _LANES = flags.DEFINE_integer("lanes", 64, "Answers decoded at once.", lower_bound=1)
 _DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Of weights and computation.")
+_SAMPLES = flags.DEFINE_integer("samples", 1, "Answers a question; with more than one the majority by result.", lower_bound=1)
+_TEMPERATURE = flags.DEFINE_float("temperature", 0.8, "Of the samples; a single answer is greedy.", lower_bound=0.01)
+_SEED = flags.DEFINE_integer("seed", 0, "Of the samples.", lower_bound=0)
+_CONSTRAIN = flags.DEFINE_bool("constrain", False, "Restrict identifiers to those of the schema.")
+_WORKERS = flags.DEFINE_integer("workers", min(8, os.cpu_count() or 1), "Processes that execute samples.", lower_bound=1)
+_TIMEOUT_S = flags.DEFINE_float("timeout_s", 5.0, "Time limit of a sample's execution in seconds.", lower_bound=0.01)
+_DETAILS = flags.DEFINE_string("details", None, "JSON lines to write: status, log-prob and votes of each answer.")
+
+_REASONS = {"empty_prompt": "the question is empty", "too_long": "prompt and answer exceed the model's positions"}
 
 
 def main() -> None:
   output = Path(_OUTPUT.value)
-  if not output.resolve().parent.is_dir():
-    raise InputError(f"{output.parent}: no such folder for --output")
+  for path in (output, Path(_DETAILS.value or output)):
+    if not path.resolve().parent.is_dir():
+      raise InputError(f"{path.parent}: no such folder to write {path.name} in")
   examples = read_examples(_EXAMPLES.value)
   databases = {d: PromptDatabase.read(find_database(_DATABASES.value, d)) for d in database_ids(examples)}
   exported = load_exported(_MODEL.value, _LANES.value, _DTYPE.value)
   partial = output.with_name(output.name + ".partial")
-  done = _resume(partial, _fingerprint(len(examples)))
+  done = _resume(partial, _fingerprint())
   missing = [i for i in range(len(examples)) if i not in done]
   with partial.open("a") as file, tqdm(total=len(examples), initial=len(done), desc="answers", disable=None) as bar:
 
-    def keep(place: int, sql: str) -> None:
-      done[missing[place]] = sql
-      file.write(json.dumps([missing[place], sql]) + "\n")
+    def keep(place: int, prediction: Prediction, **more: Any) -> None:
+      done[missing[place]] = dataclasses.asdict(prediction) | more
+      file.write(json.dumps([missing[place], done[missing[place]]]) + "\n")
       file.flush()
+      bar.set_postfix_str(f"{exported.generator.statistics.tokens_per_second:.0f} tokens/s", refresh=False)
       bar.update()
 
-    predict(
-      exported.generator,
-      exported.params,
-      exported.tokenizer,
-      databases,
-      [examples[i] for i in missing],
-      max_new_tokens=exported.max_new_tokens,
-      on_answer=keep,
-    )
-  unfinished = output.with_name(output.name + ".unfinished")
-  unfinished.write_text("".join(done[i] + "\n" for i in range(len(examples))))
-  os.replace(unfinished, output)
+    arguments = (exported.generator, exported.params, exported.tokenizer, databases, [examples[i] for i in missing])
+    options = {"max_new_tokens": exported.max_new_tokens, "constrain": _CONSTRAIN.value, "places": missing}
+    if _SAMPLES.value == 1:
+      answer_questions(*arguments, on_question=lambda place, answers: keep(place, answers[0]), **options)
+    else:
+      with Executor(workers=_WORKERS.value) as executor:
+        predict_by_vote(
+          *arguments,
+          executor,
+          samples=_SAMPLES.value,
+          temperature=_TEMPERATURE.value,
+          seed=_SEED.value,
+          timeout_s=_TIMEOUT_S.value,
+          on_vote=lambda place, vote: keep(place, vote.prediction, votes=vote.votes, samples=len(vote.samples)),
+          **options,
+        )
+  if _DETAILS.value:
+    _write(Path(_DETAILS.value), (json.dumps({"index": i, **done[i]}) for i in range(len(examples))))
+  _write(output, (done[i]["sql"] for i in range(len(examples))))
   partial.unlink()
-  print(f"{output}: {len(examples)} predictions", file=sys.stderr)
+  for status, reason in _REASONS.items():
+    if lines := [i + 1 for i in range(len(examples)) if done[i]["status"] == status]:
+      print(f"{output}: {reason} on {len(lines)} blank lines, the first of them {lines[:5]}", file=sys.stderr)
+  speed = exported.generator.statistics.tokens_per_second
+  print(f"{output}: {len(examples)} predictions, {speed:.0f} tokens/s", file=sys.stderr)
 
 
-def _fingerprint(count: int) -> str:
-  """Of what the answers depend on: a partial file of another model or other questions is not gone on with."""
+def _write(path: Path, lines: Any) -> None:
+  unfinished = path.with_name(path.name + ".unfinished")
+  unfinished.write_text("".join(line + "\n" for line in lines))
+  os.replace(unfinished, path)
+
+
+def _fingerprint() -> dict[str, str]:
+  """What the answers depend on: a partial file of another model, other questions or options is not gone on with."""
   model = Path(_MODEL.value)
-  parts = [str(model.resolve()), *(f"{p.name}{p.stat().st_size}{p.stat().st_mtime_ns}" for p in sorted(model.iterdir()))]
-  parts.append(hashlib.sha256(Path(_EXAMPLES.value).read_bytes()).hexdigest())
-  return hashlib.sha256("\n".join([*parts, str(count), _DTYPE.value]).encode()).hexdigest()
+  files = [f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in sorted(model.iterdir())]
+  sampling = [_SAMPLES.value, _TEMPERATURE.value, _SEED.value, _TIMEOUT_S.value] if _SAMPLES.value > 1 else []
+  parts = {
+    "model": [str(model.resolve()), *files],
+    "examples": hashlib.sha256(Path(_EXAMPLES.value).read_bytes()).hexdigest(),
+    "databases": str(Path(_DATABASES.value).resolve()),
+    "options": [_DTYPE.value, _CONSTRAIN.value, *sampling],
+  }
+  return {name: hashlib.sha256(json.dumps(part).encode()).hexdigest()[:16] for name, part in parts.items()}
 
 
-def _resume(partial: Path, fingerprint: str) -> dict[int, str]:
-  """The answers that are there already; starts the file where there is none, or one of something else."""
+def _resume(partial: Path, fingerprint: dict[str, str]) -> dict[int, dict[str, Any]]:
+  """The answers that are there already; starts the file where there is none. Raises InputError where they are of others."""
   lines = partial.read_text().split("\n") if partial.is_file() else []
-  if not lines or lines[0] != json.dumps(fingerprint):
+  if len(lines) < 2:  # not even the first line was written whole
     partial.write_text(json.dumps(fingerprint) + "\n")
     return {}
+  before = json.loads(lines[0])
+  if changed := [name for name in fingerprint if before.get(name) != fingerprint[name]]:
+    raise InputError(f"{partial}: begun with other {' and '.join(changed)}; give the same again, or delete it to start anew")
   whole = lines[1:-1]  # the last one is empty, or was cut off
   partial.write_text("\n".join([lines[0], *whole]) + "\n")
   return dict(json.loads(line) for line in whole)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +14,27 @@ from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import MatchedValue
 from spftsql_jax.examples.tokenizer import Tokenizer
-from spftsql_jax.generation.engine import Answer, Generator, Request
+from spftsql_jax.generation.automaton import TokenAutomaton
+from spftsql_jax.generation.engine import Generator
+from spftsql_jax.generation.identifiers import identifier_automaton, token_bytes
+from spftsql_jax.generation.requests import Answer, Request, Status
+
+# What cannot stand in a line of a file of predictions, where a TAB begins the db_id.
+_ONE_LINE = re.compile(r"[\r\n\t\v\f\x1c-\x1e\x85\u2028\u2029]")
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+  """SQL for a question.
+
+  Attributes:
+    sql: on one line; "" where nothing was generated.
+    status: see `Answer`. log_prob: of the answer's tokens, summed, in nats.
+  """
+
+  sql: str
+  status: Status
+  log_prob: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,25 +76,122 @@ def predict(
   *,
   max_new_tokens: int,
   lora: Any = None,
-  on_answer: Callable[[int, str], None] | None = None,
+  constrain: bool = False,
 ) -> list[str]:
-  """Greedy SQL for each example's question, on one line; "" where the request was refused.
+  """Greedy SQL for each example's question, on one line; "" where the request was refused. See `answer_questions`."""
+  return [
+    prediction.sql
+    for (prediction,) in answer_questions(
+      generator, params, tokenizer, databases, examples, max_new_tokens=max_new_tokens, lora=lora, constrain=constrain
+    )
+  ]
+
+
+def answer_questions(
+  generator: Generator,
+  params: Any,
+  tokenizer: Tokenizer,
+  databases: Mapping[str, PromptDatabase],
+  examples: Sequence[Example],
+  *,
+  max_new_tokens: int,
+  samples: int = 1,
+  temperature: float = 0.0,
+  top_p: float = 1.0,
+  seed: int = 0,
+  lora: Any = None,
+  constrain: bool = False,
+  places: Sequence[int] | None = None,
+  on_question: Callable[[int, tuple[Prediction, ...]], None] | None = None,
+) -> list[tuple[Prediction, ...]]:
+  """A model's SQL for each example's question: up to the end token, a semicolon outside quotes, or the limit.
 
   Args:
     databases: by db_id.
-    on_answer: called with (index, SQL) as answers become complete, in no particular order.
+    samples: answers a question.
+    temperature, top_p, seed: see `Sampling`; greedy by default.
+    constrain: identifiers are restricted to those of the database's schema (`generation.identifiers`).
+    places: what names each question's randomness; its place in the list by default. With the same places a part of the
+      questions gets the answers that it gets among all.
+    on_question: called with (index, answers) as a question's answers are complete, in no particular order, while the device
+      decodes others.
   """
-  requests = [question_request(tokenizer, databases[e.db_id], e.question, e.evidence) for e in examples]
+  asked = [question_request(tokenizer, databases[e.db_id], e.question, e.evidence) for e in examples]
+  automata = _automata(tokenizer, databases, examples, generator.model.config.vocab_size) if constrain else {}
+  requests = [
+    dataclasses.replace(request, id=place * samples + i, automaton=automata.get(example.db_id))
+    for request, example, place in zip(asked, examples, places or range(len(examples)), strict=True)
+    for i in range(samples)
+  ]
+  answered: list[list[Prediction | None]] = [[None] * samples for _ in examples]
+  semicolons = _semicolons(tokenizer)
+  cut_off: list[int] = []
 
-  def finished(index: int, answer: Answer) -> None:
-    if on_answer is not None:
-      on_answer(index, _text(tokenizer, answer))
+  def finish(index: int, prediction: Prediction) -> None:
+    question, sample = divmod(index, samples)
+    answered[question][sample] = prediction
+    if on_question is not None and all(answered[question]):
+      on_question(question, tuple(answered[question]))
 
+  def first(index: int, answer: Answer) -> None:
+    if answer.tokens and answer.tokens[-1] in semicolons and _semicolon(tokenizer.decode(answer.tokens)) < 0:
+      cut_off.append(index)
+    else:
+      finish(index, _prediction(tokenizer, answer))
+
+  options = {"temperature": temperature, "top_p": top_p, "lora": lora}
+  stop = (tokenizer.end_id, *semicolons)
   answers = generator.generate(
-    params, requests, max_new_tokens=max_new_tokens, eos_id=tokenizer.end_id, lora=lora, on_answer=finished
+    params, requests, max_new_tokens=max_new_tokens, eos_id=stop, seed=seed, on_answer=first, **options
   )
-  return [_text(tokenizer, answer) for answer in answers]
+  if cut_off:
+    # A semicolon in a literal ends nothing: these go on behind it. Rare, so the literal's automaton is not taken up again.
+    more = [dataclasses.replace(requests[i], prompt=requests[i].prompt + answers[i].tokens, automaton=None) for i in cut_off]
+    rest = generator.generate(params, more, max_new_tokens=max_new_tokens, eos_id=tokenizer.end_id, seed=seed + 1, **options)
+    for i, end in zip(cut_off, rest, strict=True):
+      tokens = (answers[i].tokens + end.tokens)[:max_new_tokens]
+      whole = Answer(tokens, answers[i].log_prob + end.log_prob, end.status if tokens[-1] == tokenizer.end_id else "length")
+      finish(i, _prediction(tokenizer, whole))
+  return [tuple(predictions) for predictions in answered]
 
 
-def _text(tokenizer: Tokenizer, answer: Answer) -> str:
-  return " ".join(tokenizer.decode(answer.tokens).split("\n"))
+def _automata(
+  tokenizer: Tokenizer, databases: Mapping[str, PromptDatabase], examples: Sequence[Example], vocab_size: int
+) -> dict[str, TokenAutomaton]:
+  """The automaton of each example's schema, by db_id."""
+  spelled = token_bytes(tokenizer.hf)
+  return {
+    db_id: identifier_automaton(
+      {table.name: [column.name for column in table.columns] for table in databases[db_id].schema.tables},
+      spelled,
+      {tokenizer.end_id},
+      vocab_size,
+    )
+    for db_id in dict.fromkeys(e.db_id for e in examples)
+  }
+
+
+@functools.lru_cache(maxsize=8)
+def _semicolons(tokenizer: Tokenizer) -> frozenset[int]:
+  """The tokens that end in a semicolon."""
+  spelled = token_bytes(tokenizer.hf)
+  return frozenset(i for i, text in enumerate(spelled) if text is not None and text.rstrip().endswith(b";"))
+
+
+def _semicolon(text: str) -> int:
+  """Where the first semicolon outside quotes stands, -1 where there is none."""
+  quote = ""
+  for place, char in enumerate(text):
+    if quote:
+      quote = "" if char == quote else quote
+    elif char in "'\"`":
+      quote = char
+    elif char == ";":
+      return place
+  return -1
+
+
+def _prediction(tokenizer: Tokenizer, answer: Answer) -> Prediction:
+  text = tokenizer.decode(answer.tokens)
+  end = _semicolon(text)
+  return Prediction(_ONE_LINE.sub(" ", text if end < 0 else text[:end]).strip(), answer.status, answer.log_prob)

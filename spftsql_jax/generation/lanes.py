@@ -12,7 +12,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import struct
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from spftsql_jax.generation.automaton import Automata
 from spftsql_jax.generation.prefill import prefix_key_values
 from spftsql_jax.generation.sampling import Sampler
 from spftsql_jax.models.transformer import NEVER, BranchCache, Decoder, PrefixCache
@@ -49,6 +51,7 @@ class Lanes:
     count: int32 [B, K], tokens of the answer so far. done: bool [B, K].
     log_prob: float32 [B, K], of the answer so far. answer: int32 [B, K, R].
     step: int32 scalar, decoding steps made.
+    automaton, state: int32 [B, K], which automaton constrains the lane (0: none), and its state.
   """
 
   cache: BranchCache
@@ -59,6 +62,8 @@ class Lanes:
   log_prob: jax.Array
   answer: jax.Array
   step: jax.Array
+  automaton: jax.Array
+  state: jax.Array
 
 
 @struct.dataclass
@@ -69,12 +74,14 @@ class Newcomers:
     prompts: int32 [B, A, Q], right-padded. lengths: int32 [B, A].
     lane: int32 [B, A], the lane to fill; K or more for an unused place.
     request: uint32 [B, A].
+    automaton: int32 [B, A].
   """
 
   prompts: jax.Array
   lengths: jax.Array
   lane: jax.Array
   request: jax.Array
+  automaton: jax.Array
 
 
 def empty_rows(model: Decoder, rows: int, prefix_slots: int) -> Rows:
@@ -109,7 +116,27 @@ def empty_lanes(model: Decoder, rows: int, lanes: int, prompt_slots: int, answer
     log_prob=jnp.zeros((rows, lanes), jnp.float32),
     answer=integers(answer_slots),
     step=jnp.int32(0),
+    automaton=integers(),
+    state=integers(),
   )
+
+
+def place_on_mesh(rows: Rows, lanes: Lanes, mesh: Mesh) -> tuple[Rows, Lanes]:
+  """Spreads rows, or lanes where the mesh does not divide the rows, over "data" and "fsdp", key-value heads over "tensor"."""
+  spread, parts = ("data", "fsdp"), mesh.shape["data"] * mesh.shape["fsdp"]
+  row_count, lane_count = lanes.done.shape
+  over_rows = spread if row_count % parts == 0 else None
+  over_lanes = spread if over_rows is None and lane_count % parts == 0 else None
+  over_heads = "tensor" if rows.key[0].shape[1] % mesh.shape["tensor"] == 0 else None
+
+  def place(array: jax.Array, *axes: Any) -> jax.Array:
+    return jax.device_put(array, NamedSharding(mesh, PartitionSpec(*axes)))
+
+  def place_lanes(array: jax.Array) -> jax.Array:
+    return place(array, *(over_rows, over_lanes, None, over_heads)[: array.ndim] if array.ndim else ())
+
+  placed_rows = jax.tree.map(lambda a: place(a, *(over_rows, over_heads)[: a.ndim]), rows)
+  return placed_rows, jax.tree.map(place_lanes, lanes)
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
@@ -127,12 +154,19 @@ def place_prefixes(
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
 def admit(
-  model: Decoder, variables: dict[str, Any], rows: Rows, lanes: Lanes, new: Newcomers, sampler: Sampler, stop: jax.Array
+  model: Decoder,
+  variables: dict[str, Any],
+  rows: Rows,
+  lanes: Lanes,
+  new: Newcomers,
+  sampler: Sampler,
+  stop: jax.Array,
+  automata: Automata | None,
 ) -> Lanes:
   """Puts newcomers into lanes: their prompts in one pass, and the first token of their answers. `stop` int32 [E] ends one."""
   logits, cache = model.apply(variables, rows.cache, rows.lengths, new.prompts, new.lengths, 0, method="prefill_branches")
   first = jnp.zeros_like(new.lane)
-  token, log_prob = sampler.choose(logits, new.request, first)
+  token, log_prob, state = _choose(sampler, logits, new.request, first, automata, new.automaton, first)
   answer_slots, prompt_slots = lanes.answer.shape[-1], new.prompts.shape[-1]
   index = (jnp.arange(new.lane.shape[0])[:, None], new.lane)
 
@@ -158,12 +192,21 @@ def admit(
     log_prob=put(lanes.log_prob, log_prob),
     answer=put(lanes.answer, jnp.pad(token[..., None], ((0, 0), (0, 0), (0, answer_slots - 1)))),
     step=lanes.step,
+    automaton=put(lanes.automaton, new.automaton),
+    state=put(lanes.state, state),
   )
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
 def advance(
-  model: Decoder, variables: dict[str, Any], rows: Rows, lanes: Lanes, sampler: Sampler, stop: jax.Array, wake: jax.Array
+  model: Decoder,
+  variables: dict[str, Any],
+  rows: Rows,
+  lanes: Lanes,
+  sampler: Sampler,
+  stop: jax.Array,
+  wake: jax.Array,
+  automata: Automata | None,
 ) -> Lanes:
   """Decodes until all lanes are done, or at least `wake` of them (so that the caller can fill them again)."""
   places = jnp.arange(lanes.answer.shape[-1])
@@ -175,7 +218,8 @@ def advance(
   def step(lanes: Lanes) -> Lanes:
     arguments = (rows.cache, rows.lengths, lanes.cache, lanes.token, lanes.step)
     logits, cache = model.apply(variables, *arguments, method="decode_step")
-    token, log_prob = sampler.choose(logits, lanes.request, lanes.count)
+    chosen = _choose(sampler, logits, lanes.request, lanes.count, automata, lanes.automaton, lanes.state)
+    token, log_prob, state = chosen
     token = jnp.where(lanes.done, lanes.token, token)
     here = (places == lanes.count[..., None]) & ~lanes.done[..., None]
     count = lanes.count + ~lanes.done
@@ -187,6 +231,24 @@ def advance(
       answer=jnp.where(here, token[..., None], lanes.answer),
       done=lanes.done | jnp.isin(token, stop) | (count >= len(places)),
       step=lanes.step + 1,
+      state=state,
     )
 
   return jax.lax.while_loop(working, step, lanes)
+
+
+def _choose(
+  sampler: Sampler,
+  logits: jax.Array,
+  requests: jax.Array,
+  places: jax.Array,
+  automata: Automata | None,
+  automaton: jax.Array,
+  state: jax.Array,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """Tokens [B, K] that the automata allow, their log-probs without constraint, and the states behind them."""
+  if automata is None:
+    return *sampler.choose(logits, requests, places), state
+  following = automata.following(automaton, state)  # [B, K, V]
+  token, log_prob = sampler.choose(logits, requests, places, following >= 0)
+  return token, log_prob, jnp.take_along_axis(following, token[..., None], axis=-1)[..., 0]

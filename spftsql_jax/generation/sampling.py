@@ -58,21 +58,25 @@ class Sampler:
       nucleus=sampling.top_p < 1,
     )
 
-  def choose(self, logits: jax.Array, requests: jax.Array, steps: jax.Array) -> tuple[jax.Array, jax.Array]:
+  def choose(
+    self, logits: jax.Array, requests: jax.Array, steps: jax.Array, allowed: jax.Array | None = None
+  ) -> tuple[jax.Array, jax.Array]:
     """Chooses a token for each row.
 
     Args:
       logits: float32 [..., V].
       requests: uint32 [...], what tells one request's randomness from another's.
       steps: int32 [...], place of the token in its answer.
+      allowed: bool [..., V], the tokens to choose from, at least one in each row; None for all.
 
     Returns:
       int32 [...] and its log-prob under the model (temperature 1, all tokens), float32 [...].
     """
+    candidates = logits if allowed is None else jnp.where(allowed, logits, -jnp.inf)
     if self.greedy:
-      tokens = jnp.argmax(logits, axis=-1)
+      tokens = jnp.argmax(candidates, axis=-1)
     else:
-      tokens = _invert_distribution(self._restricted(logits), self._uniforms(requests, steps))
+      tokens = _invert_distribution(self._restricted(candidates), self._uniforms(requests, steps))
     chosen = jnp.take_along_axis(logits, tokens[..., None], axis=-1)[..., 0]
     return tokens.astype(jnp.int32), chosen - jax.nn.logsumexp(logits, axis=-1)
 

@@ -1,0 +1,183 @@
+"""The requests of one static shape, from the first prefill to the last answer: the host's side of continuous batching."""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from spftsql_jax.generation import lanes as lanes_lib
+from spftsql_jax.generation.automaton import Automata
+from spftsql_jax.generation.plan import Group, Shape
+from spftsql_jax.generation.requests import Answer, Request, Statistics
+from spftsql_jax.generation.sampling import Sampler
+from spftsql_jax.models.transformer import Decoder
+
+# Prefixes that are computed in one pass. On a CPU one is enough for the matrix products, and its scores stay in the caches.
+_PREFILL_ROWS = {"cpu": 1}
+_PREFILL_ROWS_ELSEWHERE = 8
+
+
+class Outbox:
+  """Answers that are complete but not yet handed over: that is done while the device decodes the next ones."""
+
+  def __init__(self, deliver: Any):
+    self._deliver, self._waiting = deliver, collections.deque()
+
+  def put(self, index: int, answer: Answer) -> None:
+    self._waiting.append((index, answer))
+
+  def send(self) -> None:
+    while self._waiting:
+      self._deliver(*self._waiting.popleft())
+
+
+class ShapeRun:
+  """Answers groups of requests in one shape.
+
+  Args:
+    model, variables: what is run.
+    requests: all requests; groups name theirs by index.
+    groups: prefixes with the requests over them.
+    shape: rows, lanes and slots.
+    max_new_tokens: length limit of an answer.
+    sampler: chooses tokens. stop: int32 [E], tokens that end an answer.
+    pad_id: fills unused places.
+    outbox: takes the answers.
+    statistics: is kept up to date.
+    mesh: devices that share the work, or None.
+  """
+
+  def __init__(
+    self,
+    model: Decoder,
+    variables: dict[str, Any],
+    requests: Sequence[Request],
+    groups: Sequence[Group],
+    shape: Shape,
+    *,
+    max_new_tokens: int,
+    sampler: Sampler,
+    stop: np.ndarray,
+    pad_id: int,
+    outbox: Outbox,
+    statistics: Statistics,
+    mesh: jax.sharding.Mesh | None = None,
+  ):
+    self._model, self._variables, self._requests = model, variables, requests
+    self._queue, self._shape = collections.deque(groups), shape
+    self._sampler, self._stop, self._pad_id = sampler, stop, pad_id
+    self._outbox, self._statistics = outbox, statistics
+    self._automata, self._automaton_of = Automata.of([requests[i].automaton for group in groups for i in group.waiting])
+    rows = lanes_lib.empty_rows(model, shape.rows, shape.prefix_slots)
+    lanes = lanes_lib.empty_lanes(model, shape.rows, shape.lanes, shape.prompt_slots, max_new_tokens)
+    self._rows, self._lanes = lanes_lib.place_on_mesh(rows, lanes, mesh) if mesh is not None else (rows, lanes)
+    self._steps = 0
+    self._idle_since: float | None = None
+    self._groups: list[Group | None] = [None] * shape.rows
+    # The index of the request in each lane, -1 where there is none.
+    self._occupants = np.full((shape.rows, shape.lanes), -1)
+
+  def finish_all(self) -> None:
+    """Decodes until every request is answered; the last answers may still lie in the outbox."""
+    self._idle_since = time.perf_counter()
+    while True:
+      self._place_prefixes()
+      self._admit()
+      busy = int((self._occupants >= 0).sum())
+      if not busy:
+        return
+      # With work waiting, come back when a quarter of the busy lanes is free; otherwise when all are done.
+      waiting = bool(self._queue) or any(group and group.waiting for group in self._groups)
+      wake = self._occupants.size - busy + max(busy // 4, 1) if waiting else self._occupants.size
+      arguments = (self._rows, self._lanes, self._sampler, self._stop, np.int32(wake), self._automata)
+      self._lanes = lanes_lib.advance(self._model, self._variables, *arguments)
+      began = time.perf_counter()
+      self._outbox.send()
+      # What was handed over while the device worked costs nothing, unless the device was done before it.
+      done_unobserved = self._lanes.done.is_ready()
+      self._collect()
+      self._idle_since = began if done_unobserved else time.perf_counter()
+
+  def _device_starts(self) -> None:
+    """To be called before the device is given work."""
+    if self._idle_since is not None:
+      self._statistics.idle_seconds += time.perf_counter() - self._idle_since
+      self._idle_since = None
+
+  def _place_prefixes(self) -> None:
+    """Gives rows whose group is answered the next group's prefix."""
+    placed = []
+    for row in range(self._shape.rows):
+      group = self._groups[row]
+      if (self._occupants[row] >= 0).any() or (group is not None and group.waiting):
+        continue
+      self._groups[row] = self._queue.popleft() if self._queue else None
+      if self._groups[row] is not None:
+        placed.append(row)
+    most = _PREFILL_ROWS.get(jax.default_backend(), _PREFILL_ROWS_ELSEWHERE)
+    for part in _parts(placed, min(most, self._shape.rows)):
+      prefixes = np.full((len(part), self._shape.prefix_slots), self._pad_id, np.int32)
+      lengths = np.zeros(len(part), np.int32)
+      for i, row in enumerate(part):
+        prefix = self._groups[row].prefix
+        prefixes[i, : len(prefix)], lengths[i] = prefix, len(prefix)
+      places = np.array(part, np.int32)
+      self._device_starts()
+      self._rows = lanes_lib.place_prefixes(self._model, self._variables, self._rows, prefixes, lengths, places)
+      self._statistics.prefill_tokens += int(lengths.sum())
+
+  def _admit(self) -> None:
+    """Fills free lanes with waiting requests of their row's group."""
+    chosen: list[list[tuple[int, int]]] = [[] for _ in range(self._shape.rows)]
+    for row, group in enumerate(self._groups):
+      for lane in np.flatnonzero(self._occupants[row] < 0) if group is not None else ():
+        if not group.waiting:
+          break
+        index = group.waiting.popleft()
+        self._occupants[row, lane] = index
+        chosen[row].append((int(lane), index))
+    most = max(map(len, chosen))
+    if not most:
+      return
+    # Two sizes of a round of admissions: all lanes, or a quarter of them.
+    quarter = max(self._shape.lanes // 4, 1)
+    shape = (self._shape.rows, quarter if most <= quarter else self._shape.lanes)
+    prompts = np.full((*shape, self._shape.prompt_slots), self._pad_id, np.int32)
+    lengths, lane_of = np.ones(shape, np.int32), np.full(shape, self._shape.lanes, np.int32)
+    ids, automata = np.zeros(shape, np.uint32), np.zeros(shape, np.int32)
+    for row, pairs in enumerate(chosen):
+      for place, (lane, index) in enumerate(pairs):
+        request = self._requests[index]
+        prompts[row, place, : len(request.prompt)] = request.prompt
+        lengths[row, place], lane_of[row, place] = len(request.prompt), lane
+        ids[row, place] = index if request.id is None else request.id
+        automata[row, place] = self._automaton_of(request.automaton)
+        self._statistics.prefill_tokens += len(request.prompt)
+    new = lanes_lib.Newcomers(prompts, lengths, lane_of, ids, automata)
+    arguments = (self._rows, self._lanes, new, self._sampler, self._stop, self._automata)
+    self._device_starts()
+    self._lanes = lanes_lib.admit(self._model, self._variables, *arguments)
+
+  def _collect(self) -> None:
+    """Waits for the device, and frees the lanes whose answers are complete."""
+    lanes = self._lanes
+    done, count, log_prob, answer, step = jax.device_get((lanes.done, lanes.count, lanes.log_prob, lanes.answer, lanes.step))
+    self._statistics.lane_steps += (int(step) - self._steps) * self._occupants.size
+    self._steps = int(step)
+    stop = set(self._stop.tolist())
+    for row, lane in zip(*np.nonzero(done & (self._occupants >= 0)), strict=True):
+      tokens = tuple(answer[row, lane, : count[row, lane]].tolist())
+      status = "stop" if tokens[-1] in stop else "length"
+      self._outbox.put(int(self._occupants[row, lane]), Answer(tokens, float(log_prob[row, lane]), status))
+      self._occupants[row, lane] = -1
+
+
+def _parts(places: list[int], full: int) -> list[list[int]]:
+  """`places` cut into parts of size `full` and, of what is left over, of size one: two sizes, two programs."""
+  whole = len(places) - len(places) % full
+  return [places[i : i + full] for i in range(0, whole, full)] + [[place] for place in places[whole:]]
