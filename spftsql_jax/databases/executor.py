@@ -320,6 +320,9 @@ class _Worker:
       if value == worker.WORKING:
         self._start_clock()
         continue
+      if value == worker.OPENING:
+        self.deadline = time.monotonic() + worker.OPEN_LIMIT_S + _KILL_AFTER_S
+        continue
       if value[0] == worker.JUDGED:
         # Larger than any cache: verdicts are not kept.
         done.append((self.pending.popleft()[0], value[1], sys.maxsize))

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 
 # Beyond the time limit of a statement, for an engine that is slow to stop.
 GRACE_S = 0.5
+# For opening a database: loading the engine's library, or reaching its server.
+OPEN_LIMIT_S = 20.0
 _OPEN_CONNECTIONS = 32
-# What a worker says first, where it ends by itself, now and then during a long job, and before the verdicts on pairs.
-READY, RETIRED, WORKING, JUDGED = "ready", "retired", "working", "judged"
+# What a worker says first, where it ends by itself, before it opens a database, now and then during a long job, and before the
+# verdicts on pairs.
+READY, RETIRED, OPENING, WORKING, JUDGED = "ready", "retired", "opening", "working", "judged"
 _WORKING_EVERY_S = 0.2
 _HEADER = struct.Struct("<I")
 # How the rows of a result are packed; the first byte of each piece.
@@ -86,11 +89,16 @@ class _Connections:
     self._limited = False
     self._open: OrderedDict[str, tuple[tuple, Any]] = OrderedDict()
 
-  def get(self, location: str, identity: tuple):
+  def find(self, location: str, identity: tuple):
+    """The open connection to what is at `location` now, or None."""
     entry = self._open.get(location)
-    if entry is not None and entry[0] == identity:
-      self._open.move_to_end(location)
-      return entry[1]
+    if entry is None or entry[0] != identity:
+      return None
+    self._open.move_to_end(location)
+    return entry[1]
+
+  def open(self, location: str, identity: tuple):
+    """A new connection. Raises DatabaseError."""
     self.drop(location)
     while len(self._open) >= _OPEN_CONNECTIONS:
       self.drop(next(iter(self._open)))
@@ -109,27 +117,31 @@ class _Connections:
       entry[1].close()
 
 
-def run_job(connections: _Connections, job: tuple) -> tuple:
-  """One job (location, identity, sql, timeout_s, max_rows, max_bytes) -> (status, columns, pieces, seconds, message)."""
+def run_job(connections: _Connections, job: tuple, sink: int) -> tuple:
+  """One job (location, identity, sql, timeout_s, max_rows, max_bytes) -> (status, columns, pieces, seconds, message).
+
+  Runs under the alarm that ends the process. Opening a database is no part of a statement's time and has a limit of its own,
+  of which the parent is told.
+  """
   location, identity, sql, timeout_s, max_rows, max_bytes = job
   start = time.perf_counter()
   try:
-    outcome = connections.get(location, identity).run(sql, timeout_s, max_rows, max_bytes, pack_rows)
+    connection = connections.find(location, identity)
+    if connection is None:
+      signal.setitimer(signal.ITIMER_REAL, OPEN_LIMIT_S)
+      _write_all(sink, frame(OPENING))
+      connection = connections.open(location, identity)
+      _write_all(sink, frame(WORKING))
+    signal.setitimer(signal.ITIMER_REAL, timeout_s + GRACE_S)
+    outcome = connection.run(sql, timeout_s, max_rows, max_bytes, pack_rows)
   except DatabaseError as error:
-    return "error", (), [], time.perf_counter() - start, str(error)
+    outcome = "error", (), [], time.perf_counter() - start, str(error)
   except MemoryError:
     outcome = "resource", (), [], time.perf_counter() - start, "out of memory"
+  signal.setitimer(signal.ITIMER_REAL, 0)
   if outcome[0] in ("resource", "timeout"):
     # Gives the memory back.
     connections.drop(location)
-  return outcome
-
-
-def run_alarmed(connections: _Connections, job: tuple) -> tuple:
-  """`run_job` under the alarm that ends the process."""
-  signal.setitimer(signal.ITIMER_REAL, job[3] + GRACE_S)
-  outcome = run_job(connections, job)
-  signal.setitimer(signal.ITIMER_REAL, 0)
   return outcome
 
 
@@ -149,7 +161,7 @@ def run_judge_job(connections: _Connections, job: tuple, sink: int) -> tuple[str
     if time.monotonic() > spoken + _WORKING_EVERY_S:
       _write_all(sink, frame(WORKING))
       spoken = time.monotonic()
-    return run_alarmed(connections, (locations[instance], identities[instance], sql, timeout_s, max_rows, max_bytes))
+    return run_job(connections, (locations[instance], identities[instance], sql, timeout_s, max_rows, max_bytes), sink)
 
   def match(gold: tuple, predicted: tuple, ordered: bool) -> bool:
     signal.setitimer(signal.ITIMER_REAL, timeout_s + GRACE_S)
@@ -212,7 +224,7 @@ def main(memory_bytes: int) -> None:
       return
     for job in jobs:
       try:
-        outcome = run_judge_job(connections, job, sink) if len(job) == 7 else run_alarmed(connections, job)
+        outcome = run_judge_job(connections, job, sink) if len(job) == 7 else run_job(connections, job, sink)
       except BrokenPipeError:
         return
       try:
