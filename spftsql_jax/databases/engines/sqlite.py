@@ -9,6 +9,7 @@ the executor, from outside.
 from __future__ import annotations
 
 import functools
+import operator
 import os
 import sqlite3
 import time
@@ -76,9 +77,8 @@ def connect(location: str) -> sqlite3.Connection:
   return connection
 
 
-def lenient_text(text: bytes) -> str:
-  """Text as the official evaluators read it: bytes that are not UTF-8 are left out."""
-  return text.decode(errors="ignore")
+# Text as the official evaluators read it: bytes that are not UTF-8 are left out.
+lenient_text = operator.methodcaller("decode", "utf-8", "ignore")
 
 
 def _is_quiet_wal(path: str) -> bool:
@@ -121,13 +121,16 @@ class Connection:
     execute = self._connection.execute
     execute("PRAGMA query_only = ON")
     execute("PRAGMA trusted_schema = OFF")
-    # Sorting spills into memory, which is limited, and never into files.
-    execute("PRAGMA temp_store = MEMORY")
+    # Sorting is a third faster where it may spill into files, even if it never does: that is tried first, with a cache that
+    # makes it rare. A worker can write no file, so a statement that does spill fails, and runs again with all in memory.
+    execute("PRAGMA cache_size = -16000")
+    self._spills_into_memory = False
     execute(f"PRAGMA hard_heap_limit = {memory_bytes}")
     for limit, value in _LIMITS.items():
       self._connection.setlimit(limit, value)
     self._connection.set_progress_handler(self._is_late, _OPCODES_BETWEEN_CHECKS)
-    self._connection.set_authorizer(functools.partial(_authorize, _module_tables(self._connection)))
+    self._authorizer = functools.partial(_authorize, _module_tables(self._connection))
+    self._connection.set_authorizer(self._authorizer)
 
   def close(self) -> None:
     self._connection.close()
@@ -143,14 +146,13 @@ class Connection:
     self._deadline = start + timeout_s
     self._connection.text_factory = str
     try:
-      try:
-        columns, pieces, over = self._fetch(sql, max_rows, max_bytes, pack)
-      except sqlite3.OperationalError as error:
-        if "decode to UTF-8" not in str(error):
-          raise
-        # Rare, and a Python call for each cell: only once the fast way has failed.
-        self._connection.text_factory = lenient_text
-        columns, pieces, over = self._fetch(sql, max_rows, max_bytes, pack)
+      while True:
+        try:
+          columns, pieces, over = self._fetch(sql, max_rows, max_bytes, pack)
+          break
+        except sqlite3.OperationalError as error:
+          if not self._has_another_way(error):
+            raise
     except MemoryError:
       return "resource", (), [], time.perf_counter() - start, "out of memory"
     except (sqlite3.Error, sqlite3.Warning) as error:
@@ -160,6 +162,23 @@ class Connection:
     if over:
       return "resource", (), [], seconds, over
     return "ok", columns, pieces, seconds, NOT_UTF8 if self._connection.text_factory is lenient_text else ""
+
+  def _has_another_way(self, error: sqlite3.OperationalError) -> bool:
+    """Turns from a fast way that has failed to a slower one; False where that is not what has failed."""
+    if "decode to UTF-8" in str(error) and self._connection.text_factory is str:
+      # A call for each cell.
+      self._connection.text_factory = lenient_text
+      return True
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN) and not self._spills_into_memory:
+      self._spills_into_memory = True
+      self._connection.set_authorizer(None)
+      self._connection.execute("PRAGMA temp_store = MEMORY")
+      # The schema is forgotten over this; the authorizer would refuse to have it read again.
+      self._connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+      self._connection.set_authorizer(self._authorizer)
+      return True
+    return False
 
   def _fetch(self, sql: str, max_rows: int, max_bytes: int, pack) -> tuple[tuple[str, ...], list[bytes], str]:
     cursor = self._connection.cursor()
