@@ -125,3 +125,16 @@ def test_text_keys_are_those_of_the_token_reader():
 )
 def test_text_keys_are_the_same_only_where_nothing_but_space_and_case_differs(one, other, same):
   assert (scoring._text_key(one) == scoring._text_key(other)) == same
+
+
+def test_a_sort_that_would_spill_into_files_gives_what_sqlite_gives(instances):
+  sql = (
+    "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r LIMIT 300000), "
+    "s AS (SELECT (x * 7919) % 300007 AS k, hex(zeroblob(50)) AS filler FROM r ORDER BY k LIMIT 299999) "
+    "SELECT count(*), sum(k), min(length(filler)) FROM s"
+  )
+  with contextlib.closing(sqlite3.connect(instances[0])) as connection:
+    expected = tuple(connection.execute(sql).fetchall())
+  with Executor(workers=1) as executor:
+    results = executor.execute_many([(instances[0], sql), (instances[0], "SELECT count(*) FROM t")], timeout_s=20)
+  assert [(r.status, r.rows) for r in results] == [("ok", expected), ("ok", ((3,),))]
