@@ -11,10 +11,13 @@ import collections
 import dataclasses
 import hashlib
 import itertools
+import json
 import os
 import random
 import re
 from collections.abc import Sequence
+
+import sqlglot
 
 from spftsql_jax.databases import engines, make_instances
 from spftsql_jax.databases.introspection import read_schema
@@ -92,6 +95,8 @@ class Task:
     share: how many examples are wanted.
     aim: see `Balance.aim`.
     part: (i, n): only queries of the i-th of n parts, which have none in common.
+    accepted: a file to which the accepted examples are added, or "": workers read it, so that they need not check again what
+      another one has made. What they return does not depend on it, but for the time it takes.
   """
 
   location: str
@@ -108,6 +113,7 @@ class Task:
   share: int = 0
   aim: str = ""
   part: tuple[int, int] = (0, 1)
+  accepted: str = ""
 
 
 def prepare(task: Task, folder: str, count: int) -> Task:
@@ -138,9 +144,10 @@ class _Opened:
     except QueryFailed as error:
       raise engines.DatabaseError(f"{task.location}: its values cannot be read: {error}") from error
     self.filler = sampler.Filler(self.schema, StoredValues(stored.tables, self.original.rows))
-    # Queries that this worker has handed over already, and their questions: one that has had its wordings is a duplicate for
-    # sure when a later attempt makes it again.
+    # Queries that this worker has handed over already or that were accepted of others, and their questions: one that has had
+    # its wordings is a duplicate for sure when a later attempt makes it again.
     self.made: dict[str, set[str]] = collections.defaultdict(set)
+    self._accepted_read = 0
     self.stream = f"{task.seed}/{task.db_id}" + (f"#{task.part[0]}" if task.part[1] > 1 else "")
     start = random.Random(self.stream)
     self.start = start.random()
@@ -177,6 +184,18 @@ class _Opened:
     if focus is None:
       return self.filler.leniency(template.text) is not None
     return bool(self.filler.holding(template.text, focus))
+
+  def read_accepted(self) -> None:
+    """Takes note of what has been accepted since the last block."""
+    if not self.task.accepted:
+      return
+    with open(self.task.accepted, "rb") as file:
+      file.seek(self._accepted_read)
+      lines, _, _ = file.read().rpartition(b"\n")
+    for line in lines.splitlines():
+      query, question = json.loads(line)
+      self.made[query].add(question)
+    self._accepted_read += len(lines) + 1 if lines else 0
 
   def close(self) -> None:
     for runner in (self.original, *self.neighbours):
@@ -223,6 +242,7 @@ Candidate = tuple[SyntheticExample, str]  # An example and its normal form.
 def attempt_block(task: Task, first: int) -> tuple[list[Candidate | None], list[collections.Counter[str]]]:
   """The candidates of `BLOCK` attempts, and why queries were not kept, attempt by attempt. Raises DatabaseError."""
   opened = _opened(task)
+  opened.read_accepted()
   candidates, rejections = [], []
   for number in range(first, first + BLOCK):
     reasons: collections.Counter[str] = collections.Counter()
@@ -281,14 +301,16 @@ def _attempt(opened: _Opened, number: int, reasons: collections.Counter[str]) ->
 def _candidate(opened: _Opened, filled, template, rng, number, reasons, repaired: str = "") -> Candidate | None:
   """The example of a query that the filters have passed, if it is new and can be worded."""
   task = opened.task
-  form = filters.normal_form(filled.sql, opened.schema.dialect)
-  if form in task.exclude or (task.masked and filters.masked(form) in task.masked):
-    reasons["in the evaluation set"] += 1
-    return None
+  # Parsed once for both: the question reads the tree, the normal form changes it.
+  tree = sqlglot.parse_one(filled.sql, read=opened.schema.dialect)
   try:
-    question = opened.questions.write_question(filled.sql, opened.schema, rng)
+    question = opened.questions.write_question(tree, opened.schema, rng)
   except opened.questions.UnsupportedQuery as error:
     reasons[f"no question: {_reason(error)}"] += 1
+    return None
+  form = filters.normal_form(tree, opened.schema.dialect)
+  if form in task.exclude or (task.masked and filters.masked(form) in task.masked):
+    reasons["in the evaluation set"] += 1
     return None
   example = SyntheticExample(
     task.db_id,

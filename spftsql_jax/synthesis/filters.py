@@ -428,43 +428,65 @@ def masked(form: str) -> str:
   return _MASKED_VALUE.sub("?", form)
 
 
-def normal_form(sql: str, dialect: str = "sqlite") -> str:
+def normal_form(query: str | exp.Expression, dialect: str = "sqlite") -> str:
   """A text that is the same for queries which differ in case, white space, aliases and the order of AND only.
 
-  Raises ValueError where the query does not parse.
+  Args:
+    query: its text, or its tree, which is changed.
+    dialect: of the text, and of what is returned.
+
+  Raises:
+    ValueError: the text does not parse.
   """
   try:
-    tree = sqlglot.parse_one(sql, read=dialect)
+    tree = sqlglot.parse_one(query, read=dialect) if isinstance(query, str) else query
   except sqlglot.errors.SqlglotError as error:
-    raise ValueError(f"query does not parse: {sql}") from error
-  for select in list(tree.find_all(exp.Select)):
-    tables = [table for table in select.find_all(exp.Table) if table.find_ancestor(exp.Select) is select]
-    names = [table.name.lower() for table in tables]
-    aliases = {
-      table.alias_or_name.lower(): name if names.count(name) == 1 else f"{name}{names[: position + 1].count(name)}"
-      for position, (table, name) in enumerate(zip(tables, names, strict=True))
-    }
-    for column in select.find_all(exp.Column):
-      if column.table.lower() in aliases:
-        column.set("table", exp.to_identifier(aliases[column.table.lower()]))
-      elif (
-        not column.table
-        and len(tables) == 1
-        and column.find_ancestor(exp.Select) is select
-        and not column.this.args.get("quoted")
-      ):
-        column.set("table", exp.to_identifier(names[0]))
-    for table in tables:
-      table.set("alias", None)
-  for alias in list(tree.find_all(exp.Alias)):
+    raise ValueError(f"query does not parse: {query}") from error
+  nodes: dict[type, list[exp.Expression]] = {}
+  for node in tree.walk():
+    nodes.setdefault(type(node), []).append(node)
+  sources: dict[int, list[exp.Expression]] = {}
+  for table in nodes.get(exp.Table, ()):
+    sources.setdefault(id(table.find_ancestor(exp.Select)), []).append(table)
+  names = {select: _source_names(tables) for select, tables in sources.items()}
+  for column in nodes.get(exp.Column, ()):
+    _qualify(column, names)
+  for table in nodes.get(exp.Table, ()):
+    table.set("alias", None)
+  for alias in nodes.get(exp.Alias, ()):
     alias.replace(alias.this)
-  for identifier in tree.find_all(exp.Identifier):
-    identifier.set("this", identifier.name.lower())
-    identifier.set("quoted", False)
-  for conjunction in list(tree.find_all(exp.And, exp.Or)):
+  # The names that the columns were given just now are in lower case already.
+  for identifier in nodes.get(exp.Identifier, ()):
+    identifier.args["this"], identifier.args["quoted"] = identifier.name.lower(), False
+  for conjunction in (*nodes.get(exp.And, ()), *nodes.get(exp.Or, ())):
     if type(conjunction.parent) is not type(conjunction):
       parts = sorted((part.copy() for part in conjunction.flatten()), key=lambda part: part.sql())
-      joined = (exp.and_ if isinstance(conjunction, exp.And) else exp.or_)(*parts)
+      joined = (exp.and_ if isinstance(conjunction, exp.And) else exp.or_)(*parts, copy=False)
       if conjunction.parent is not None:
         conjunction.replace(joined)
   return tree.sql(dialect=dialect, comments=False)
+
+
+def _source_names(tables: Sequence[exp.Expression]) -> dict[str, str]:
+  """By the alias of each table of a FROM its name, numbered where the table comes more than once."""
+  names = [table.name.lower() for table in tables]
+  return {
+    table.alias_or_name.lower(): name if names.count(name) == 1 else f"{name}{names[: position + 1].count(name)}"
+    for position, (table, name) in enumerate(zip(tables, names, strict=True))
+  }
+
+
+def _qualify(column: exp.Expression, names: dict[int, dict[str, str]]) -> None:
+  """Writes a column with its table's name instead of the alias."""
+  select = column.find_ancestor(exp.Select)
+  alias = column.table.lower()
+  if not alias:
+    own = names.get(id(select), {})
+    if len(own) == 1 and not column.this.args.get("quoted"):
+      column.set("table", exp.to_identifier(next(iter(own.values()))))
+    return
+  while select is not None:
+    if alias in names.get(id(select), ()):
+      column.set("table", exp.to_identifier(names[id(select)][alias]))
+      return
+    select = select.find_ancestor(exp.Select)

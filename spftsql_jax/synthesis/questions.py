@@ -10,6 +10,8 @@ from __future__ import annotations
 import random
 import re
 
+from sqlglot import exp
+
 from spftsql_jax.databases.schema import Schema
 from spftsql_jax.synthesis.english import wordings as word_tables
 from spftsql_jax.synthesis.english.naming import names_of
@@ -32,11 +34,11 @@ _CONTRACTIONS = (
 )
 
 
-def write_question(sql: str, schema: Schema, rng: random.Random) -> str:
+def write_question(sql: str | exp.Expression, schema: Schema, rng: random.Random) -> str:
   """One wording of a query as a question in English; the same `rng` state gives the same question.
 
   Args:
-    sql: one SELECT (or set operation) in the dialect of the schema.
+    sql: one SELECT (or set operation) in the dialect of the schema, or its tree.
     schema: the schema of the query's database.
     rng: source of all choices.
 

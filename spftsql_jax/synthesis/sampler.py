@@ -290,7 +290,7 @@ class Filler:
         continue
       weight = self._fits(table, tuple(needs[letter]), lenient)
       if weight > 0 and chosen:
-        weight = min(weight, 1.0) * self._nearness(letter, table, chosen, compiled, needs, decay)
+        weight = min(weight, 1.0) * self._nearness(letter, table, chosen, compiled, needs, decay, lenient)
       if weight > 0:
         options.append((table, weight))
     return options
@@ -305,7 +305,7 @@ class Filler:
       return 0.0
     return sum(weight for _, weight in candidates[0])
 
-  def _nearness(self, letter, table, chosen, compiled, needs, decay) -> float:
+  def _nearness(self, letter, table, chosen, compiled, needs, decay, lenient) -> float:
     """How well a table goes with those chosen: near, and on the side of the relation that the template speaks of."""
     weight = 1.0
     table_of = {**chosen, letter: table}
@@ -327,18 +327,25 @@ class Filler:
       distance = min(self.graph.distance(chosen[name[0]], table) for name in others)
       if distance >= joins.FAR:
         return 0.0
-      weight *= decay ** (distance - 1) * self._direction(letter, table, chosen, scope, others, needs)
+      weight *= decay ** (distance - 1) * self._direction(letter, table, chosen, scope, others, needs, lenient)
     return weight
 
-  def _direction(self, letter, table, chosen, scope, others, needs) -> float:
-    """Counting and summing belong to the many side of a relation; a description to the one side."""
+  def _direction(self, letter, table, chosen, scope, others, needs, lenient) -> float:
+    """Counting and summing belong to the many side of a relation; a description to the one side.
+
+    A sum over rows that the join repeats adds some of them several times, which no question says: only `lenient` lets it in.
+    """
     weight = 1.0
     mentioned = bool(needs[letter])
+    added_up = any(slot.uses & {"sum", "avg"} for slot in needs[letter])
     is_many = letter in scope.counted or any(slot.uses & _AGGREGATES for slot in needs[letter])
     for name in others:
       other = chosen[name[0]]
       other_is_many = name[0] in scope.counted or any(slot.uses & _AGGREGATES for slot in needs[name[0]])
       parent, child = self._is_parent(table, other), self._is_parent(other, table)
+      other_added_up = any(slot.uses & {"sum", "avg"} for slot in needs[name[0]])
+      if not lenient and ((added_up and not child) or (other_added_up and not parent)):
+        return 0.0
       if is_many and not other_is_many:
         weight *= 1.0 if child else 0.3 if not parent else 0.01
       elif other_is_many and not is_many:

@@ -11,6 +11,7 @@ import collections
 import contextlib
 import dataclasses
 import itertools
+import json
 import os
 import tempfile
 import time
@@ -141,7 +142,10 @@ def synthesize(
     once = {task.location: task for task in tasks}
     prepared = pool.run(prepare, [(task, folder, instances) for task in once.values()])
     paths = {task.location: task.instances for task in prepared}
-    tasks = [dataclasses.replace(task, instances=paths[task.location]) for task in tasks]
+    tasks = [
+      dataclasses.replace(task, instances=paths[task.location], accepted=os.path.join(temporary, f"accepted_{index}"))
+      for index, task in enumerate(tasks)
+    ]
     with contextlib.ExitStack() as stack:
       written = stack.enter_context(contextlib.closing(Record(record, fingerprint))) if record is not None else None
       made = _accept(tasks, pool, written, progress)
@@ -229,6 +233,8 @@ def _accept(tasks: Sequence[Task], pool: WorkerPool, record: Record | None, prog
   fruitless = [0] * len(tasks)
   ahead = 2 * pool.workers if pool.workers > 1 else 1
   known = record.blocks if record is not None else {}
+  for task in tasks:
+    open(task.accepted, "wb").close()
   while True:
     while len(waiting) < ahead and (block := next(blocks, None)) is not None:
       index, first = block
@@ -242,7 +248,7 @@ def _accept(tasks: Sequence[Task], pool: WorkerPool, record: Record | None, prog
     found_block = result()
     if record is not None:
       record.add(index, first, found_block)
-    accepted = 0
+    accepted: list[SyntheticExample] = []
     for found, reasons in zip(*found_block, strict=True):
       made.done[index] = len(made.examples[index]) >= tasks[index].share or fruitless[index] >= _PATIENCE
       if made.done[index]:
@@ -258,12 +264,15 @@ def _accept(tasks: Sequence[Task], pool: WorkerPool, record: Record | None, prog
         made.rejections["duplicate"] += 1
         continue
       questions.add(example.question)
+      accepted.append(example)
       made.examples[index].append(example)
-      accepted += 1
       fruitless[index] = 0
     made.done[index] = made.done[index] or len(made.examples[index]) >= tasks[index].share
+    if pool.workers > 1:
+      with open(tasks[index].accepted, "a", encoding="utf-8") as file:
+        file.writelines(json.dumps([example.query, example.question]) + "\n" for example in accepted)
     if progress is not None and accepted:
-      progress(accepted)
+      progress(len(accepted))
 
 
 def _blocks(made: _Made) -> Iterator[tuple[int, int]]:

@@ -129,10 +129,12 @@ class SetQuery:
   limit: int | None
 
 
-def read_query(sql: str, schema: Schema) -> Query | SetQuery:
-  """Parses and resolves a query. Raises UnsupportedQuery where it does not parse, or holds what has no representation."""
+def read_query(sql: str | exp.Expression, schema: Schema) -> Query | SetQuery:
+  """Parses and resolves a query, or resolves its tree. Raises UnsupportedQuery where it does not parse, or holds what has no
+  representation.
+  """
   try:
-    tree = sqlglot.parse_one(sql, dialect=schema.dialect or "sqlite")
+    tree = sqlglot.parse_one(sql, dialect=schema.dialect or "sqlite") if isinstance(sql, str) else sql
   except sqlglot.errors.SqlglotError as error:
     raise UnsupportedQuery(f"the SQL does not parse: {str(error).splitlines()[0]}") from None
   return _read(tree, schema, None)
