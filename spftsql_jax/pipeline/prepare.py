@@ -33,10 +33,16 @@ _TOKENIZER_SENTENCES = 1500
 
 @dataclasses.dataclass(frozen=True)
 class RunData:
-  """The labelled examples of a run: what it starts from and what it is measured on."""
+  """The labelled examples of a run: what it starts from and what it is measured on.
+
+  Attributes:
+    seeds, test: the examples.
+    held_out: all queries of the test file, those beyond `test_limit` too: none of them is ever synthesized.
+  """
 
   seeds: tuple[Example, ...]
   test: tuple[Example, ...]
+  held_out: tuple[str, ...]
 
   @property
   def seed_databases(self) -> list[str]:
@@ -51,6 +57,7 @@ def read_data(config: RunConfig) -> RunData:
   test = read_examples(root / config.data.test)
   if not test:
     raise ValueError(f"{root / config.data.test}: no examples to evaluate on")
+  held_out = tuple(e.query for e in test)
   # Databases that a benchmark lacks are left out of the seeds; of the test they are an error.
   folder = root / config.data.databases
   present = {d for d in database_ids(seeds) if (folder / d / f"{d}.sqlite").is_file()}
@@ -63,7 +70,7 @@ def read_data(config: RunConfig) -> RunData:
   if config.data.test_limit and len(test) > config.data.test_limit:
     count = config.data.test_limit
     test = [test[i * len(test) // count] for i in range(count)]
-  return RunData(tuple(seeds), tuple(test))
+  return RunData(tuple(seeds), tuple(test), held_out)
 
 
 def open_workbench(

@@ -96,7 +96,7 @@ def _run_stages(
 
   rounds: list[dict[str, Any]] = []
   templates, parent = list(splits.train), "sft"
-  exclude = [e.query for e in (*data.test, *selection, *played)]
+  exclude = [*data.held_out, *(e.query for e in (*selection, *played))]
   for number in range(1, config.vbi_ft.rounds + 1):
     say(f"VBI-FT, round {number} of {config.vbi_ft.rounds}")
     earlier = [file for done in rounds for file in done["files"]]
@@ -149,7 +149,7 @@ def _run_stages(
 def _held_out_data(bench: Workbench, splits: vbi_ft.TemplateSplits, data: RunData, db_ids: Sequence[str]) -> dict[str, Any]:
   """The selection and self-play examples: synthesized once, from templates that no round trains on."""
   config = bench.config
-  test_queries, wordings = [e.query for e in data.test], config.synthesis.wordings
+  test_queries, wordings = list(data.held_out), config.synthesis.wordings
   selection = vbi_ft.make_examples(bench, "selection", splits.selection, config.vbi_ft.select, test_queries, db_ids, wordings)
   chosen = [e.example() for e in selection.examples]
   exclude = test_queries + [e.query for e in chosen]
