@@ -1,6 +1,8 @@
 """DuckDB and PostgreSQL behind the same `open_database`: schema, answers against the driver itself, limits."""
 
 import datetime
+import socket
+import threading
 import time
 from decimal import Decimal
 
@@ -9,7 +11,7 @@ import postgresql_server
 import psycopg
 import pytest
 
-from spftsql_jax.databases import DatabaseError, ValueIndex, open_database, results_match
+from spftsql_jax.databases import DatabaseError, Executor, ValueIndex, open_database, results_match
 
 SCHEMA = """
 CREATE TABLE customer (id INTEGER PRIMARY KEY, "full name" VARCHAR(40) NOT NULL, mail VARCHAR UNIQUE, born DATE,
@@ -123,6 +125,23 @@ def test_a_reader_that_may_write_still_cannot(server):
     assert database.execute(writes).status == "refused"
     assert database.execute("SELECT set_config('transaction_read_only', 'off', false)").status == "refused"
     assert database.execute("SELECT COUNT(*) FROM shipment").rows == ((1,),)
+
+
+def test_opening_is_no_part_of_a_statements_time():
+  """A server that takes longer to turn a connection away than the statement may take is not the statement's fault."""
+  with socket.create_server(("127.0.0.1", 0)) as listener:
+
+    def turn_away():
+      connection, _ = listener.accept()
+      time.sleep(1.5)
+      connection.close()
+
+    turning = threading.Thread(target=turn_away)
+    turning.start()
+    with Executor(workers=1) as executor:
+      result = executor.execute(f"postgresql://reader@127.0.0.1:{listener.getsockname()[1]}/shop", "SELECT 1", timeout_s=0.1)
+    turning.join()
+  assert result.status == "error" and "cannot be opened" in result.message
 
 
 def test_what_cannot_be_opened_is_said_in_one_line(tmp_path):
