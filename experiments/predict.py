@@ -55,9 +55,11 @@ def main() -> None:
       raise InputError(f"{path.parent}: no such folder to write {path.name} in")
   examples = read_examples(_EXAMPLES.value)
   databases = {d: PromptDatabase.read(find_database(_DATABASES.value, d)) for d in database_ids(examples)}
-  exported = load_exported(_MODEL.value, _LANES.value, _DTYPE.value)
   partial = output.with_name(output.name + ".partial")
   done = _resume(partial, _fingerprint())
+  exported = load_exported(_MODEL.value, _LANES.value, _DTYPE.value)
+  if not exported.tokenizer.encode("SELECT"):
+    raise InputError(f"{_MODEL.value}: no tokenizer there (tokenizer.json); copy the tokenizer files of the model to it")
   missing = [i for i in range(len(examples)) if i not in done]
   with partial.open("a") as file, tqdm(total=len(examples), initial=len(done), desc="answers", disable=None) as bar:
 

@@ -169,7 +169,9 @@ class _Rules:
     """A trie of words in either case; returns its root and keeps where each word ends and what may come behind it."""
     root = self._state(False)
     for word in {w for w in words if _NAME.fullmatch(w)}:
-      self._terminals[self._insert(root, word)] = (word, behind.get(word, _ANY))
+      end, place = self._insert(root, word), behind.get(word, _ANY)
+      self._terminals[end] = (word, place)
+      self._final[end] = place != _TABLE
     if aliases:
       for letter in "abcdefghijklmnopqrstuvwxyz":
         end = self._insert(root, letter)
