@@ -131,7 +131,6 @@ def test_a_reader_that_may_write_still_cannot(server):
 def test_opening_is_no_part_of_a_statements_time():
   """A server that takes longer to turn a connection away than the statement may take is not the statement's fault."""
   with socket.create_server(("127.0.0.1", 0)) as listener:
-
     listener.settimeout(30)
 
     def turn_away():
