@@ -1,12 +1,14 @@
 """Databases under attack, and what must hold behind every hostile statement: used by the tests and the benchmark."""
 
 import contextlib
+import ctypes
 import dataclasses
 import hashlib
 import os
 import pathlib
 import socket
 import sqlite3
+import struct
 import threading
 import time
 
@@ -103,6 +105,33 @@ def opened_by(pid):
   return held
 
 
+class CreationLog:
+  """The names of files that anybody creates in a folder, also of those that are gone before one looks (inotify)."""
+
+  _IN_CREATE, _IN_MOVED_TO, _HEADER = 0x100, 0x80, struct.Struct("iIII")
+
+  def __init__(self, folder):
+    libc = ctypes.CDLL(None, use_errno=True)
+    self._descriptor = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    watch = libc.inotify_add_watch(self._descriptor, os.fsencode(folder), self._IN_CREATE | self._IN_MOVED_TO)
+    assert self._descriptor >= 0 and watch >= 0, os.strerror(ctypes.get_errno())
+
+  def take(self):
+    """The names since the last call."""
+    names, data, start = [], b"", 0
+    with contextlib.suppress(BlockingIOError):
+      while True:
+        data += os.read(self._descriptor, 1 << 16)
+    while start < len(data):
+      *_, length = self._HEADER.unpack_from(data, start)
+      start += self._HEADER.size + length
+      names.append(os.fsdecode(data[start - length : start].rstrip(b"\0")))
+    return names
+
+  def close(self):
+    os.close(self._descriptor)
+
+
 class Target:
   """A database under attack: where it is, and what must not change."""
 
@@ -112,6 +141,7 @@ class Target:
     # Where a library would put its files unasked; empty at first.
     self.home = self.folder / "home"
     self.home.mkdir(parents=True)
+    self.created = CreationLog(self.home)
     self.secret = self.folder / "secret.txt"
     self.secret.write_text("secret")
     self._listener = socket.create_server(("127.0.0.1", 0))
@@ -131,6 +161,7 @@ class Target:
       self._admin = psycopg.connect(server.admin, autocommit=True)
 
   def close(self):
+    self.created.close()
     self._listener.close()
     if self._admin is not None:
       self._admin.close()
@@ -208,6 +239,7 @@ def attack(target, executor, sql, wanted, before, timeout_s):
   base = max(map(highest_mib, executor.worker_pids()), default=0.0)
   watch = Watch(executor.worker_pids, target.servers())
   held = set().union(*map(opened_by, executor.worker_pids()))
+  target.created.take()
   start = time.perf_counter()
   result = executor.execute(target.location, sql, timeout_s=timeout_s, max_rows=10_000, max_bytes=20_000_000)
   seconds = time.perf_counter() - start
@@ -217,6 +249,8 @@ def attack(target, executor, sql, wanted, before, timeout_s):
     harm.append(f"status {result.status} ({result.message})")
   if target.state() != before:
     harm.append("data or files changed")
+  if names := target.created.take():
+    harm.append(f"created {names}")
   if count := target.connections():
     harm.append(f"{count} connections out")
   allowed = 1 if target.engine == "postgresql" else 0

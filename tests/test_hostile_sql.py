@@ -39,11 +39,13 @@ def test_the_checks_see_harm(target, tmp_path):
   before = target.state()
   socket.create_connection(("127.0.0.1", target.port)).close()
   assert target.connections() == 1 and target.connections() == 0
+  target.created.take()
   for path in (target.folder / "made", target.home / "cache"):
     path.touch()
     assert target.state() != before, path
     path.unlink()
   assert target.state() == before
+  assert target.created.take() == ["cache"]
   held = hostile_harness.opened_by(os.getpid())
   with socket.socket(), (tmp_path / "written").open("w"):
     opened = hostile_harness.opened_by(os.getpid()) - held

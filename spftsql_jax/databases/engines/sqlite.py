@@ -1,9 +1,9 @@
 """SQLite: a read-only connection that runs one SELECT under limits.
 
-Four fences stand around a statement: the file is opened read-only, an authorizer with an allow-list refuses everything but
-reading and known functions, SQLite's own limits bound lengths, depths and memory, and a progress handler stops it when its
-time is over. What ignores even that (one call of a string function that takes minutes) is stopped by the worker's alarm and
-the executor, from outside.
+Five fences stand around a statement: the file is opened read-only, an authorizer with an allow-list refuses everything but
+reading and known functions, the process may open no file while it runs, SQLite's own limits bound lengths, depths and memory,
+and a progress handler stops it when its time is over. What ignores even that (one call of a string function that takes
+minutes) is stopped by the worker's alarm and the executor, from outside.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import operator
 import os
+import resource
 import sqlite3
 import time
 
@@ -122,7 +123,7 @@ class Connection:
     execute("PRAGMA query_only = ON")
     execute("PRAGMA trusted_schema = OFF")
     # Sorting is a third faster where it may spill into files, even if it never does: that is tried first, with a cache that
-    # makes it rare. A worker can write no file, so a statement that does spill fails, and runs again with all in memory.
+    # makes it rare. A statement can open no file, so one that does spill fails, and runs again with all in memory.
     execute("PRAGMA cache_size = -16000")
     self._spills_into_memory = False
     execute(f"PRAGMA hard_heap_limit = {memory_bytes}")
@@ -145,6 +146,9 @@ class Connection:
     start = time.perf_counter()
     self._deadline = start + timeout_s
     self._connection.text_factory = str
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # What is open stays open; nothing more can be, be it a file to sort in.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, files[1]))
     try:
       while True:
         try:
@@ -158,6 +162,8 @@ class Connection:
     except (sqlite3.Error, sqlite3.Warning) as error:
       seconds = time.perf_counter() - start
       return _status_of(error), (), [], seconds, str(error)
+    finally:
+      resource.setrlimit(resource.RLIMIT_NOFILE, files)
     seconds = time.perf_counter() - start
     if over:
       return "resource", (), [], seconds, over
