@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import subprocess
 import sys
 
 import jax
@@ -17,8 +19,9 @@ import hf_checkpoints as checkpoints
 from spftsql_jax.examples.batches import Branch
 from spftsql_jax.generation import Answer, Generator, Request, Sampling
 from spftsql_jax.generation import lanes as lanes_lib
+from spftsql_jax.generation.prefill import causal_attention_in_blocks
 from spftsql_jax.generation.sampling import Sampler
-from spftsql_jax.models import Decoder, LoraConfig, init_lora, load_hf, merge
+from spftsql_jax.models import Decoder, LoraConfig, attention, init_lora, load_hf, merge
 
 LIMIT = 12
 STOP = (5, 9, 17, 33, 40, 71)
@@ -35,12 +38,12 @@ def small(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def requests():
-  """Many questions over one schema, a few over two others, one without schema, in mixed order."""
+  """200 questions: many over one schema, some over two others, a few without schema, in mixed order."""
   rng = np.random.default_rng(0)
   prefixes = [tuple(rng.integers(3, 97, n).tolist()) for n in (70, 31, 100, 0)]
   made = [
     Request(prefixes[which], tuple(rng.integers(3, 97, rng.integers(1, 20)).tolist()))
-    for which, count in enumerate((19, 4, 2, 1))
+    for which, count in enumerate((150, 36, 10, 4))
     for _ in range(count)
   ]
   return [made[i] for i in rng.permutation(len(made))]
@@ -55,8 +58,12 @@ def test_greedy_answers_are_those_of_transformers(small, requests, greedy):
   torch = pytest.importorskip("torch", reason="torch is not installed")
   transformers = pytest.importorskip("transformers")
   reference = transformers.AutoModelForCausalLM.from_pretrained(str(small[0]), dtype=torch.float32).eval()
-  for request, answer in zip(requests, greedy, strict=True):
-    ids = torch.tensor([request.prefix + request.prompt])
+  assert len(requests) == 200
+  by_length: dict[int, list[int]] = {}
+  for i, request in enumerate(requests):
+    by_length.setdefault(len(request.prefix + request.prompt), []).append(i)
+  for length, same in by_length.items():
+    ids = torch.tensor([requests[i].prefix + requests[i].prompt for i in same])
     output = reference.generate(
       ids,
       attention_mask=torch.ones_like(ids),
@@ -65,7 +72,9 @@ def test_greedy_answers_are_those_of_transformers(small, requests, greedy):
       eos_token_id=list(STOP),
       pad_token_id=0,
     )
-    assert tuple(output[0, ids.shape[1] :].tolist()) == answer.tokens
+    for i, row in zip(same, output[:, length:].tolist(), strict=True):
+      end = next((place for place, token in enumerate(row) if token in STOP), LIMIT - 1)
+      assert tuple(row[: end + 1]) == greedy[i].tokens
 
 
 def test_answers_end_at_a_stop_token_or_at_the_limit(greedy):
@@ -97,7 +106,7 @@ def test_scores_are_the_log_probs_of_the_plain_forward_and_those_reported(small,
 def test_an_answer_depends_on_its_request_alone(small, requests):
   _, model, params = small
   options = {"max_new_tokens": LIMIT, "eos_id": STOP, "temperature": 1.3, "seed": 4}
-  generator, chosen = Generator(model, lanes=8), [r for r in requests if len(r.prefix) == 70]
+  generator, chosen = Generator(model, lanes=8), [r for r in requests if len(r.prefix) == 70][:19]
   together = generator.generate(params, chosen, **options)
   assert len({a.tokens for a in together}) > len(together) // 2
   some = [18, 3, 11, 7]
@@ -141,7 +150,7 @@ def test_what_cannot_be_answered_gets_a_status_and_the_rest_an_answer(small, req
 def test_finished_lanes_are_filled_again(small, requests):
   """With eight lanes and 19 questions of one schema, lanes are filled as they end: fewer steps than three full rounds."""
   generator = Generator(small[1], lanes=8)
-  chosen = [r for r in requests if len(r.prefix) == 70]
+  chosen = [r for r in requests if len(r.prefix) == 70][:19]
   answers = generator.generate(small[2], chosen, max_new_tokens=LIMIT, eos_id=STOP)
   assert generator.statistics.tokens == sum(len(a.tokens) for a in answers)
   assert generator.statistics.prefill_tokens == 70 + sum(len(r.prompt) for r in chosen)
@@ -181,6 +190,37 @@ def test_samples_follow_the_distribution(options):
   assert scipy.stats.chisquare(counts[possible], probabilities[possible] * counts.sum()).pvalue > 1e-3
 
 
+def test_sampled_answers_follow_the_model_s_distribution(small):
+  """Two tokens of 1,500 answers to one prompt, lanes filled again and again, against the plain forward in float64."""
+  _, model, params = small
+  request, count = Request((3, 4, 5), (6, 7)), 1500
+  options = {"max_new_tokens": 2, "eos_id": 0, "temperature": 0.7, "top_k": 5}
+  answers = Generator(model, lanes=8).generate(params, [request] * count, **options)
+  forward = jax.jit(lambda tokens: model.apply({"params": params}, tokens)[:, -1])
+
+  def distribution(tokens):
+    logits = np.asarray(forward(np.array([tokens], np.int32)), np.float64)[0] / options["temperature"]
+    logits[logits < np.sort(logits)[-options["top_k"]]] = -np.inf
+    return np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+
+  prompt, expected = [3, 4, 5, 6, 7], {}
+  for first in np.flatnonzero(start := distribution(prompt)):
+    second = distribution([*prompt, first])
+    if first == 0:
+      expected[(0,)] = start[0]
+    else:
+      expected |= {(first, token): start[first] * second[token] for token in np.flatnonzero(second)}
+  seen = {tokens: sum(a.tokens == tokens for a in answers) for tokens in {a.tokens for a in answers}}
+  assert seen.keys() <= expected.keys()
+  # Rare answers are counted together: the test wants about five of each.
+  common = [tokens for tokens, p in expected.items() if p * count >= 5]
+  observed = np.array([seen.get(tokens, 0) for tokens in common])
+  wanted = np.array([expected[tokens] * count for tokens in common])
+  observed, wanted = np.append(observed, count - observed.sum()), np.append(wanted, count - wanted.sum())
+  assert len(common) > 8
+  assert scipy.stats.chisquare(observed, wanted, sum_check=False).pvalue > 1e-3
+
+
 def test_tokens_without_mass_are_never_sampled():
   logits = jnp.where(jnp.arange(1000) % 37 == 5, 0.0, -jnp.inf)
   counts = sampled_counts(jnp.where(jnp.isinf(logits), -1e9, logits), 5_000, temperature=1.0)
@@ -196,3 +236,68 @@ def test_sampling_options_out_of_range_are_refused(options):
 def test_scoring_refuses_empty_parts(small):
   with pytest.raises(ValueError, match="branch 1 has an empty answer"):
     Generator(small[1]).score(small[2], [Branch((3,), (4,), (5,)), Branch((3,), (4,), ())])
+
+
+@pytest.mark.parametrize(("slots", "window"), [(70, None), (600, None), (256, 40)])
+def test_attention_in_blocks_is_causal_attention(slots, window):
+  rng = np.random.default_rng(slots)
+  query, key, value = (jnp.asarray(rng.normal(size=(2, slots, 2, *more, 4)), jnp.float32) for more in ((3,), (), ()))
+  lengths = np.array([[slots], [slots // 2]])
+  keys = np.where(np.arange(slots) < lengths, np.arange(slots), 2**30)
+  mask = attention.visible(jnp.arange(slots), jnp.asarray(keys), window)
+  expected = attention.causal_attention(query, key, value, mask)
+  actual = causal_attention_in_blocks(query, key, value, jnp.asarray(keys), window)
+  np.testing.assert_allclose(actual, expected, atol=2e-6)
+
+
+def test_answers_are_handed_over_while_the_device_decodes(small, requests, monkeypatch):
+  """Of a run with several stretches of decoding, none but the last stretch's answers wait until nothing is left to do."""
+  _, model, params = small
+  order = []
+  advance = lanes_lib.advance
+  monkeypatch.setattr(lanes_lib, "advance", lambda *arguments: order.append("decode") or advance(*arguments))
+  chosen = [r for r in requests if len(r.prefix) == 70][:19]
+  options = {"max_new_tokens": LIMIT, "eos_id": STOP, "on_answer": lambda i, _: order.append(i)}
+  generator = Generator(model, lanes=8)
+  generator.generate(params, chosen, **options)
+  assert sorted(o for o in order if o != "decode") == list(range(19))
+  last = len(order) - order[::-1].index("decode")
+  # Answers of the stretch before the last are handed over behind the start of the last: nothing stands between two starts
+  # that could have been done during the later one.
+  first = order.index("decode")
+  assert order[first + 1] == "decode" and len(order[last:]) < 19
+  assert 0 < generator.statistics.idle_seconds < generator.statistics.seconds
+
+
+_ON_A_MESH = """
+import sys
+import jax, numpy as np
+from spftsql_jax.generation import Generator, Request
+from spftsql_jax.generation import lanes as lanes_lib
+from spftsql_jax.models import load_hf, sharding
+mesh = sharding.make_mesh("data:1,fsdp:2,tensor:2")
+model, params = load_hf(sys.argv[1])
+params_on_mesh = jax.device_put(params, sharding.param_shardings(model.config, mesh))
+requests = [Request((3, 4, 5) * (1 + i % 2), tuple(range(6, 8 + i % 5)), id=i) for i in range(10)]
+options = dict(max_new_tokens=6, eos_id=(9, 17), temperature=1.0, seed=1)
+alone = Generator(model, lanes=4).generate(params, requests, **options)
+generator = Generator(model, lanes=4, mesh=mesh)
+assert generator.generate(params_on_mesh, requests, **options)[0].tokens == alone[0].tokens
+compiled = lanes_lib.advance._cache_size(), lanes_lib.admit._cache_size(), lanes_lib.place_prefixes._cache_size()
+shared = generator.generate(params_on_mesh, requests, **options)
+assert [a.tokens for a in shared] == [a.tokens for a in alone]
+assert compiled == (lanes_lib.advance._cache_size(), lanes_lib.admit._cache_size(), lanes_lib.place_prefixes._cache_size())
+rows, lanes = lanes_lib.place_on_mesh(lanes_lib.empty_rows(model, 1, 8), lanes_lib.empty_lanes(model, 1, 4, 8, 8), mesh)
+assert rows.key[0].addressable_shards[0].data.shape == (1, 1, 16 // 2, 8), rows.key[0].addressable_shards[0].data.shape
+assert lanes.cache.key[0].addressable_shards[0].data.shape[:2] == (1, 2)
+"""
+
+
+def test_answers_on_four_devices_are_those_of_one(small):
+  flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+  environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+  root = pathlib.Path(__file__).parents[1]
+  done = subprocess.run(
+    [sys.executable, "-c", _ON_A_MESH, str(small[0])], cwd=root, env=environment, capture_output=True, text=True, check=False
+  )
+  assert done.returncode == 0, done.stderr[-2000:]

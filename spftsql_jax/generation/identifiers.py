@@ -55,7 +55,7 @@ def token_bytes(hf: transformers.PreTrainedTokenizerFast) -> list[bytes | None]:
   size = max(len(hf), hf.vocab_size)
   tokens, special = hf.convert_ids_to_tokens(list(range(size))), set(hf.all_special_ids)
   of_char = {char: byte for byte, char in _byte_alphabet().items()}
-  byte_level = "ByteLevel" in repr(hf.backend_tokenizer.decoder)
+  byte_level = "ByteLevel" in repr(getattr(getattr(hf, "backend_tokenizer", None), "decoder", None))
 
   def spell(token: str) -> bytes:
     if byte_level:

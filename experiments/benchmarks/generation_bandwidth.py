@@ -1,0 +1,136 @@
+"""Tokens a second of decoding on an accelerator, as a share of what its memory bandwidth allows.
+
+    python experiments/benchmarks/generation_bandwidth.py --output=bandwidth.json --bandwidth_gb_s=4800
+
+Random bfloat16 weights in the shapes of --shapes (or of a config.json given there), --branches answers at once over one schema
+of --schema_tokens, end tokens off. A decoding step must read all weights once, the schema's cache once and each branch's own
+cache; the bound is the bytes of these by the bandwidth: that of the data sheet, or with --bandwidth_gb_s=0 that of a measured
+copy. Only the time behind the prefill counts; the first call of each size compiles and does not count. Medians of --runs. The
+shapes need a GPU or TPU of 16 GiB (1.5b) and 40 GiB (7b); with --shapes=tiny the script runs anywhere, which only shows that it
+runs.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from launch import InputError, launch
+
+from absl import flags  # isort: skip
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from spftsql_jax.generation import Generator, Request
+from spftsql_jax.models import Decoder, ModelConfig
+from spftsql_jax.models.transformer import abstract_params
+
+_SHAPES = flags.DEFINE_list("shapes", ["qwen2.5-coder-1.5b", "qwen2.5-coder-7b"], "Shapes by name, or config.json files.")
+_BRANCHES = flags.DEFINE_list("branches", ["16", "64", "256", "1024"], "Answers decoded at once.")
+_SCHEMA_TOKENS = flags.DEFINE_integer("schema_tokens", 1024, "Tokens of the schema.", lower_bound=1)
+_QUESTION_TOKENS = flags.DEFINE_integer("question_tokens", 32, "Tokens of a question.", lower_bound=1)
+_ANSWER_TOKENS = flags.DEFINE_integer("answer_tokens", 64, "Tokens of an answer.", lower_bound=2)
+_BANDWIDTH = flags.DEFINE_float("bandwidth_gb_s", 0.0, "Of the device's memory; 0 measures a copy.", lower_bound=0.0)
+_RUNS = flags.DEFINE_integer("runs", 3, "Times each is timed.", lower_bound=1)
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
+
+# As published in the models' config.json.
+_PUBLISHED = {
+  "qwen2.5-coder-1.5b": (1536, 8960, 28, 12, 2, 151936, True),
+  "qwen2.5-coder-7b": (3584, 18944, 28, 28, 4, 152064, False),
+  "tiny": (64, 128, 2, 4, 2, 512, True),
+}
+
+
+def main() -> None:
+  bandwidth = _BANDWIDTH.value or measured_bandwidth()
+  device = jax.devices()[0]
+  report = {"device": device.device_kind or device.platform, "bandwidth_gb_s": round(bandwidth, 1), "results": []}
+  for name in _SHAPES.value:
+    config = read_shape(name)
+    params = constant_params(config)
+    for branches in map(int, _BRANCHES.value):
+      report["results"].append({"model": name, **measure(config, params, branches, bandwidth)})
+      print(json.dumps(report["results"][-1]), flush=True)
+      # Written each time: what was measured stays where a later size does not fit.
+      Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
+    del params
+
+
+def read_shape(name: str) -> ModelConfig:
+  """A model's config in bfloat16."""
+  if name not in _PUBLISHED:
+    if not Path(name).is_file():
+      raise InputError(f"{name}: no such shape ({', '.join(_PUBLISHED)}), and no such config.json")
+    return ModelConfig.from_hf(name, dtype="bfloat16")
+  hidden, inner, layers, heads, kv_heads, vocabulary, tied = _PUBLISHED[name]
+  config = ModelConfig(
+    "qwen2", vocabulary, hidden, inner, layers, heads, kv_heads, hidden // heads, rope_theta=1e6, tie_word_embeddings=tied
+  )
+  return config.replace(attention_bias=True, dtype="bfloat16", param_dtype="bfloat16")
+
+
+def constant_params(config: ModelConfig) -> dict:
+  """Params made on the device: their values do not matter for speed."""
+  boxed = jax.tree.map(lambda leaf: leaf.value, abstract_params(config), is_leaf=lambda leaf: hasattr(leaf, "names"))
+  return jax.tree.map(lambda leaf: jnp.full(leaf.shape, 0.01, leaf.dtype), boxed)
+
+
+def measure(config: ModelConfig, params: dict, branches: int, bandwidth: float) -> dict:
+  """Tokens a second of one size, and the share of the bandwidth that this is."""
+  rng = np.random.default_rng(0)
+  draw = lambda count: tuple(rng.integers(0, config.vocab_size, count).tolist())  # noqa: E731
+  schema = draw(_SCHEMA_TOKENS.value)
+  requests = [Request(schema, draw(_QUESTION_TOKENS.value)) for _ in range(branches)]
+  generator = Generator(Decoder(config), lanes=branches)
+
+  def clock(answer_tokens: int) -> float:
+    began = time.perf_counter()
+    generator.generate(params, requests, max_new_tokens=answer_tokens, eos_id=())
+    return time.perf_counter() - began
+
+  # Prefill and admission alone, and with the decoding steps behind them: the difference is the steps.
+  for tokens in (1, _ANSWER_TOKENS.value):
+    clock(tokens)
+  turns = [(clock(1), clock(_ANSWER_TOKENS.value)) for _ in range(_RUNS.value)]
+  before, whole = (statistics.median(turn[i] for turn in turns) for i in (0, 1))
+  steps = _ANSWER_TOKENS.value - 1
+  step = max(whole - before, 1e-9) / steps
+  weights = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+  if not config.tie_word_embeddings:
+    weights -= params["embedding"].nbytes  # Only rows of it are read.
+  token_bytes = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * 2
+  own = _QUESTION_TOKENS.value + _ANSWER_TOKENS.value / 2
+  needed = weights + token_bytes * (_SCHEMA_TOKENS.value + branches * own)
+  return {
+    "branches": branches,
+    "tokens_per_second": round(branches / step),
+    "answers_per_second_with_prefill": round(branches / whole, 2),
+    "prefill_seconds": round(before, 4),
+    "step_ms": round(1e3 * step, 3),
+    "bytes_needed_gb": round(needed / 1e9, 3),
+    "share_of_bandwidth": round(needed / 1e9 / bandwidth / step, 3),
+  }
+
+
+def measured_bandwidth() -> float:
+  """GB/s of reading and writing a large array."""
+  array = jnp.zeros(1 << (28 if jax.default_backend() != "cpu" else 25), jnp.float32)
+  add = jax.jit(lambda x: x + 1, donate_argnums=0)
+  array = jax.block_until_ready(add(array))
+  best = float("inf")
+  for _ in range(5):
+    began = time.perf_counter()
+    array = jax.block_until_ready(add(array))
+    best = min(best, time.perf_counter() - began)
+  return 2 * array.nbytes / best / 1e9
+
+
+if __name__ == "__main__":
+  launch(main)
