@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Iterable
 
 Rows = tuple[tuple, ...]
-_PLAIN_TYPES = {int, str, bytes, type(None)}
-_PLAIN_TYPES_AND_FLOATS = _PLAIN_TYPES | {float}
+_PLAIN_TYPES = {int, float, str, bytes, type(None)}
 
 
 def rows_match(gold: Rows, predicted: Rows, widths: tuple[int, int], comparison: str, ordered: bool) -> bool:
@@ -32,7 +32,7 @@ def rows_match(gold: Rows, predicted: Rows, widths: tuple[int, int], comparison:
   if comparison == "strict":
     if widths[0] != widths[1] or len(gold) != len(predicted):
       return False
-    return gold == predicted or (not ordered and Counter(gold) == Counter(predicted))
+    return gold == predicted or (not ordered and _bag(gold) == _bag(predicted))
   raise ValueError(f"unknown comparison {comparison!r}: expected spider, bird or strict")
 
 
@@ -52,7 +52,7 @@ def spider_match(gold: Rows, predicted: Rows, ordered: bool) -> bool:
     return False
   if _are_plain(gold, predicted):
     # Most predictions that are right have their columns in order.
-    if gold == predicted or (not ordered and Counter(gold) == Counter(predicted)):
+    if gold == predicted or (not ordered and _bag(gold) == _bag(predicted)):
       return True
   # Identical in value and type: passes every test below.
   elif gold == predicted and repr(gold) == repr(predicted):
@@ -62,20 +62,29 @@ def spider_match(gold: Rows, predicted: Rows, ordered: bool) -> bool:
   gold_columns = list(zip(*gold, strict=True))
   predicted_columns = list(zip(*predicted, strict=True))
   if ordered:
-    return Counter(gold_columns) == Counter(predicted_columns)
+    return _bag(gold_columns) == _bag(predicted_columns)
   return _columns_can_be_assigned(gold_columns, predicted_columns)
 
 
+def _bag(items: Iterable) -> dict:
+  """How often each item occurs. A plain dict: two Counters are compared item by item in Python."""
+  return dict(Counter(items))
+
+
 def _are_plain(gold: Rows, predicted: Rows) -> bool:
-  """Whether equal cells also have equal text: no decimals or booleans, and no floats that may equal an integer.
+  """Whether equal cells also have equal text: no decimals or booleans, and no floats that equal an integer there.
 
   Rows that are equal under some permutation of the columns then have equal sorted rows, and sorting them is not needed.
   """
   cells = list(itertools.chain.from_iterable(itertools.chain(gold, predicted)))
   types = set(map(type, cells))
-  if types <= _PLAIN_TYPES:
+  if not types <= _PLAIN_TYPES:
+    return False
+  if float not in types:
     return True
-  return types <= _PLAIN_TYPES_AND_FLOATS and not any(type(cell) is float and cell.is_integer() for cell in cells)
+  whole = {cell for cell in cells if type(cell) is float and cell.is_integer()}
+  # -0.0 equals 0.0, but not as text.
+  return 0.0 not in whole and whole.isdisjoint(cell for cell in cells if type(cell) is int)
 
 
 def _cell_key(cell: object) -> str:
@@ -112,9 +121,9 @@ def _same_unordered_rows(gold: Rows, predicted: Rows, ordered: bool) -> bool:
 def _columns_can_be_assigned(gold_columns: list[tuple], predicted_columns: list[tuple]) -> bool:
   """Whether the predicted columns can be permuted so that the bags of rows are equal."""
   if len(gold_columns) == 1:
-    return Counter(gold_columns[0]) == Counter(predicted_columns[0])
-  gold_bags = [Counter(column) for column in gold_columns]
-  predicted_bags = [Counter(column) for column in predicted_columns]
+    return _bag(gold_columns[0]) == _bag(predicted_columns[0])
+  gold_bags = [_bag(column) for column in gold_columns]
+  predicted_bags = [_bag(column) for column in predicted_columns]
   candidates = [[j for j, bag in enumerate(predicted_bags) if bag == gold_bag] for gold_bag in gold_bags]
   if not all(candidates):
     return False
@@ -127,14 +136,14 @@ def _columns_can_be_assigned(gold_columns: list[tuple], predicted_columns: list[
     column = gold_columns[order[depth]]
     numbers: dict[tuple, int] = {}
     new_gold = [numbers.setdefault(pair, len(numbers)) for pair in zip(gold_groups, column, strict=True)]
-    gold_bag = Counter(new_gold)
+    gold_bag = _bag(new_gold)
     tried: set[tuple] = set()
     for j in candidates[order[depth]]:
       if j in used or predicted_columns[j] in tried:
         continue
       tried.add(predicted_columns[j])
       new_predicted = [numbers.get(pair, -1) for pair in zip(predicted_groups, predicted_columns[j], strict=True)]
-      if Counter(new_predicted) == gold_bag and assign(depth + 1, used | {j}, new_gold, new_predicted):
+      if _bag(new_predicted) == gold_bag and assign(depth + 1, used | {j}, new_gold, new_predicted):
         return True
     return False
 

@@ -126,12 +126,7 @@ def run_job(connections: _Connections, job: tuple, sink: int) -> tuple:
   location, identity, sql, timeout_s, max_rows, max_bytes = job
   start = time.perf_counter()
   try:
-    connection = connections.find(location, identity)
-    if connection is None:
-      signal.setitimer(signal.ITIMER_REAL, OPEN_LIMIT_S)
-      _write_all(sink, frame(OPENING))
-      connection = connections.open(location, identity)
-      _write_all(sink, frame(WORKING))
+    connection = _connection(connections, location, identity, sink)
     signal.setitimer(signal.ITIMER_REAL, timeout_s + GRACE_S)
     outcome = connection.run(sql, timeout_s, max_rows, max_bytes, pack_rows)
   except DatabaseError as error:
@@ -143,6 +138,17 @@ def run_job(connections: _Connections, job: tuple, sink: int) -> tuple:
     # Gives the memory back.
     connections.drop(location)
   return outcome
+
+
+def _connection(connections: _Connections, location: str, identity: tuple, sink: int):
+  """The connection to a database; opening one is announced to the parent and has a time limit of its own."""
+  connection = connections.find(location, identity)
+  if connection is None:
+    signal.setitimer(signal.ITIMER_REAL, OPEN_LIMIT_S)
+    _write_all(sink, frame(OPENING))
+    connection = connections.open(location, identity)
+    _write_all(sink, frame(WORKING))
+  return connection
 
 
 def run_judge_job(connections: _Connections, job: tuple, sink: int) -> tuple[str, list]:
@@ -169,7 +175,20 @@ def run_judge_job(connections: _Connections, job: tuple, sink: int) -> tuple[str
     signal.setitimer(signal.ITIMER_REAL, 0)
     return same
 
-  return JUDGED, judge.judge_pairs(execute, match, len(locations), pairs)
+  programs = judge.Programs(
+    len(locations), lambda instance: _connection(connections, locations[instance], identities[instance], sink)
+  )
+
+  def programs_agree(gold_sql: str, predicted_sql: str) -> bool:
+    signal.setitimer(signal.ITIMER_REAL, timeout_s + GRACE_S)
+    try:
+      agree = programs.agree(gold_sql, predicted_sql, timeout_s)
+    except (DatabaseError, MemoryError):
+      agree = False
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return agree
+
+  return JUDGED, judge.judge_pairs(execute, match, programs_agree, len(locations), pairs)
 
 
 def _limit_files() -> None:

@@ -83,24 +83,32 @@ lenient_text = operator.methodcaller("decode", "utf-8", "ignore")
 
 
 def _is_quiet_wal(path: str) -> bool:
-  with open(path, "rb") as file:
-    header = file.read(20)
+  descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+  try:
+    header = os.read(descriptor, 20)
+  finally:
+    os.close(descriptor)
   if len(header) < 20 or header[18] != 2:
     return False
   log = path + "-wal"
   return not os.path.exists(log) or os.path.getsize(log) == 0
 
 
+# Names of a process's modules, read once: they belong to the library, not to a database.
+_modules: list[frozenset[str]] = []
+
+
 def _module_tables(connection: sqlite3.Connection) -> frozenset[str]:
   """Lower-case names that can be read from without being in the schema: modules that tell about the file's pages or the
   connection (dbstat, sqlite_dbpage, sqlite_stmt, pragma_...).
   """
-  try:
-    modules = {name.lower() for (name,) in connection.execute("SELECT name FROM pragma_module_list")}
-  except sqlite3.OperationalError:
-    modules = {"dbstat", "sqlite_dbpage", "sqlite_stmt", "bytecode", "tables_used"}  # SQLite was built without the list.
-  stored = {name.lower() for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-  return frozenset(modules - stored - {"json_each", "json_tree"})
+  if not _modules:
+    try:
+      names = {name.lower() for (name,) in connection.execute("SELECT name FROM pragma_module_list")}
+    except sqlite3.OperationalError:
+      names = {"dbstat", "sqlite_dbpage", "sqlite_stmt", "bytecode", "tables_used"}  # SQLite was built without the list.
+    _modules.append(frozenset(names - {"json_each", "json_tree"}))
+  return _modules[0].difference(name.lower() for (name,) in connection.execute("SELECT name FROM sqlite_master"))
 
 
 def _authorize(hidden: frozenset[str], action: int, first: str | None, second: str | None, *unused: str | None) -> int:
@@ -168,6 +176,25 @@ class Connection:
     if over:
       return "resource", (), [], seconds, over
     return "ok", columns, pieces, seconds, NOT_UTF8 if self._connection.text_factory is lenient_text else ""
+
+  def program(self, sql: str, timeout_s: float) -> list[tuple] | None:
+    """The byte code that a statement is compiled to, None where it cannot be compiled.
+
+    Numbers are printed with 16 digits, blobs not at all. None for an SQLite that may cut long operands.
+    """
+    if sqlite3.sqlite_version_info < (3, 38):
+      return None
+    self._deadline = time.perf_counter() + timeout_s
+    try:
+      # Without the line number and the comment.
+      return [line[1:7] for line in self._connection.execute(f"EXPLAIN {sql}")]
+    except (sqlite3.Error, sqlite3.Warning):
+      return None
+
+  def schema_text(self) -> str:
+    """The declarations of everything in the database."""
+    rows = self._connection.execute("SELECT type || ' ' || name || ' ' || ifnull(sql, '') FROM sqlite_master ORDER BY 1")
+    return "\n".join(text for (text,) in rows)
 
   def _has_another_way(self, error: sqlite3.OperationalError) -> bool:
     """Turns from a fast way that has failed to a slower one; False where that is not what has failed."""
