@@ -27,8 +27,11 @@ from absl import flags
 
 from spftsql_jax.databases.executor import Executor
 from spftsql_jax.evaluation import metrics, scoring
-from spftsql_jax.evaluation.exact_match import ExactMatch, exact_match, partial_scores, read_foreign_keys, read_schema
 from spftsql_jax.examples import benchmarks
+
+TYPE_CHECKING = False  # As in typing. Exact match, with its grammar, is imported where it is asked for.
+if TYPE_CHECKING:
+  from spftsql_jax.evaluation.exact_match import ExactMatch
 
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
 _PREDICTIONS = flags.DEFINE_string("predictions", None, "File of predictions.", required=True)
@@ -157,6 +160,8 @@ def _share(successes: float, count: int) -> float:
 
 def _match_schemas(places: dict[str, list[str]]) -> tuple[dict, bool]:
   """The schema of each database for exact match, and whether the foreign keys are those that the databases declare."""
+  from spftsql_jax.evaluation.exact_match import read_foreign_keys, read_schema
+
   databases = Path(_DATABASES.value)
   beside = [Path(_EXAMPLES.value).parent, databases.parent, databases]
   file = _TABLES.value or next((folder / "tables.json" for folder in beside if (folder / "tables.json").is_file()), None)
@@ -168,6 +173,8 @@ def _match_schemas(places: dict[str, list[str]]) -> tuple[dict, bool]:
 
 
 def _exact_matches(examples: list, predictions: list[str], schemas: tuple[dict, bool]) -> list[ExactMatch]:
+  from spftsql_jax.evaluation.exact_match import exact_match
+
   by_database, declared = schemas
   matches = [exact_match(e.query, p, by_database[e.db_id]) for e, p in zip(examples, predictions, strict=True)]
   if declared:
@@ -209,6 +216,8 @@ def _report(examples: list, verdicts: list[scoring.Verdict], matches: list[Exact
     "per_example": per_example,
   }
   if matches is not None:
+    from spftsql_jax.evaluation.exact_match import partial_scores
+
     report["exact_match"] = _share(sum(match.correct for match in matches), len(matches))
     report["partial_match"] = partial_scores(matches)
     for level, indices in by_level.items():

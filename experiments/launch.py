@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 # Of transformers only tokenizers are used: that torch is missing is no news.
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 
-from absl import app, flags, logging
+from absl import flags, logging
 
 from spftsql_jax.databases import DatabaseError
 
@@ -30,7 +30,7 @@ def launch(main: Callable[[], None]) -> None:
   `InputError`, `DatabaseError`, `FileNotFoundError`, `ValueError` and bad flags exit 2, other failures (operating system,
   run-time errors) exit 1. SPFTSQL_TRACEBACK=1 shows the traceback of what went wrong.
   """
-  if any(a in ("--help", "-help", "-h", "-?") for a in sys.argv[1:]):
+  if any(a in ("--help", "--helpfull", "--helpshort", "-help", "-h", "-?") for a in sys.argv[1:]):
     print(f"{(sys.modules['__main__'].__doc__ or '').strip()}\n\nflags:{flags.FLAGS.main_module_help()}")
     sys.exit(0)
 
@@ -60,7 +60,8 @@ def launch(main: Callable[[], None]) -> None:
     except Exception as error:  # Not foreseen: still one line, and how to see more.
       _fail(1, f"{type(error).__name__}: {error} (SPFTSQL_TRACEBACK=1 shows where)", error)
 
-  app.run(guarded, flags_parser=parse)
+  # Not absl's app.run: it loads a debugger, and all that it would do is done above.
+  guarded(parse(sys.argv))
 
 
 def _fail(code: int, message: str, error: BaseException | None = None) -> None:

@@ -1,64 +1,20 @@
 """Judging pairs of statements where they run: a worker process compares the rows itself and answers with verdicts.
 
 Rows need not be sent to another process then, and those of two statements that agree are mostly equal byte for byte, so they
-are not even unpacked. Two texts that the engine compiles to the same program (names, aliases and spelling aside) are one
-statement: it runs once, and need not be judged on further instances.
+are not even unpacked. Two texts that the engine compiles to the same program (`programs.py`) are one statement: it runs once,
+and need not be judged on further instances.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 from spftsql_jax.databases.comparison import rows_match
 
-TYPE_CHECKING = False  # As in typing, which a worker does not import.
-if TYPE_CHECKING:
-  from spftsql_jax.databases.engines.sqlite import Connection
-
 # Statements that take longer are compared as programs before the second runs; the others only where that saves runs on
 # further instances.
 _SLOW_S = 0.002
-# A program is printed with 16 digits a number and without its blobs: statements that differ there may print alike.
-_NOT_PRINTED = re.compile(r"\d*\.\d+|\d+\.|\d+[eE]|\d{16,}|\b[xX]'[^']*'")
-
-
-class Programs:
-  """Tells whether two statements are the same program on all instances of a database.
-
-  SQLite compiles a statement for a schema, so two statements that become the same byte code on one instance give the same
-  rows on every instance of that schema. Statistics (ANALYZE) would let it compile differently elsewhere: where there are any,
-  or where schemas differ, nothing is said to agree.
-
-  Args:
-    instances: their number.
-    connect: opens one; may raise DatabaseError.
-  """
-
-  def __init__(self, instances: int, connect: Callable[[int], Connection]):
-    self._instances, self._connect = instances, connect
-    self._one_schema: bool | None = None
-    self._programs: dict[str, list[tuple] | None] = {}
-
-  def agree(self, one_sql: str, other_sql: str, timeout_s: float) -> bool:
-    """Whether both compile, and to the same program. Raises DatabaseError where an instance cannot be opened."""
-    if sorted(_NOT_PRINTED.findall(one_sql)) != sorted(_NOT_PRINTED.findall(other_sql)):
-      return False
-    one = self._program(one_sql, timeout_s)
-    if one is None or one != self._program(other_sql, timeout_s):
-      return False
-    if self._one_schema is None:
-      schema = self._connect(0).schema_text()
-      self._one_schema = "sqlite_stat" not in schema and all(
-        self._connect(instance).schema_text() == schema for instance in range(1, self._instances)
-      )
-    return self._one_schema
-
-  def _program(self, sql: str, timeout_s: float) -> list[tuple] | None:
-    if sql not in self._programs:
-      self._programs[sql] = self._connect(0).program(sql, timeout_s)
-    return self._programs[sql]
 
 
 def judge_pairs(

@@ -32,6 +32,8 @@ _OPEN_CONNECTIONS = 32
 # verdicts on pairs.
 READY, RETIRED, OPENING, WORKING, JUDGED = "ready", "retired", "opening", "working", "judged"
 _WORKING_EVERY_S = 0.2
+# A worker that judges keeps a database locked for reading at most so long between two statements.
+_HOLD_S = 0.05
 _HEADER = struct.Struct("<I")
 # How the rows of a result are packed; the first byte of each piece.
 _MARSHAL, _PICKLE = b"m", b"p"
@@ -158,15 +160,25 @@ def run_judge_job(connections: _Connections, job: tuple, sink: int) -> tuple[str
   """
   # Imported by those workers that judge.
   from spftsql_jax.databases import judge
+  from spftsql_jax.databases.programs import Programs
 
   locations, identities, pairs, timeout_s, max_rows, max_bytes, comparison = job
   spoken = time.monotonic()
+  held, held_since = None, 0.0
 
   def execute(instance: int, sql: str) -> tuple:
-    nonlocal spoken
-    if time.monotonic() > spoken + _WORKING_EVERY_S:
+    nonlocal spoken, held, held_since
+    now = time.monotonic()
+    if now > spoken + _WORKING_EVERY_S:
       _write_all(sink, frame(WORKING))
-      spoken = time.monotonic()
+      spoken = now
+    connection = connections.find(locations[instance], identities[instance])
+    if connection is not held or now > held_since + _HOLD_S:
+      if held is not None:
+        held.release()
+      held, held_since = connection, now
+    if held is not None:
+      held.hold()
     return run_job(connections, (locations[instance], identities[instance], sql, timeout_s, max_rows, max_bytes), sink)
 
   def match(gold: tuple, predicted: tuple, ordered: bool) -> bool:
@@ -175,7 +187,7 @@ def run_judge_job(connections: _Connections, job: tuple, sink: int) -> tuple[str
     signal.setitimer(signal.ITIMER_REAL, 0)
     return same
 
-  programs = judge.Programs(
+  programs = Programs(
     len(locations), lambda instance: _connection(connections, locations[instance], identities[instance], sink)
   )
 
@@ -188,7 +200,10 @@ def run_judge_job(connections: _Connections, job: tuple, sink: int) -> tuple[str
     signal.setitimer(signal.ITIMER_REAL, 0)
     return agree
 
-  return JUDGED, judge.judge_pairs(execute, match, programs_agree, len(locations), pairs)
+  verdicts = judge.judge_pairs(execute, match, programs_agree, len(locations), pairs)
+  if held is not None:
+    held.release()
+  return JUDGED, verdicts
 
 
 def _limit_files() -> None:
