@@ -11,11 +11,14 @@ from spftsql_jax.evaluation.exported import load_exported
 from spftsql_jax.evaluation.predict import PromptDatabase, predict
 from spftsql_jax.examples.benchmarks import read_examples
 from spftsql_jax.pipeline import prepare, run, vbi_ft
+from spftsql_jax.pipeline.config import RunConfig, from_dict, to_dict
 from spftsql_jax.pipeline.journal import ConfigChanged
 from spftsql_jax.pipeline.model_base import ModelBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 
+from configs.baselines import BASELINES
+from configs.baselines import get_config as get_baseline
 from configs.quickstart import quickstart
 from demo.make_databases import make_demo, structure
 
@@ -158,6 +161,47 @@ def test_the_export_gives_the_same_greedy_sql_in_transformers(finished):
     ids = [*exported.tokenizer.prefix(database.schema), *exported.tokenizer.question(example.question, matched)]
     out = model.generate(torch.tensor([ids]), max_new_tokens=exported.max_new_tokens, do_sample=False)
     assert " ".join(tokenizer.decode(out[0, len(ids) :], skip_special_tokens=True).strip().split("\n")) == sql
+
+
+def test_every_baseline_is_a_config_of_its_own(demo):
+  configs = {name: change(tiny_config(demo)) for name, change in BASELINES.items()}
+  assert len({repr(config) for config in configs.values()}) == len(configs)
+  for name, config in configs.items():
+    assert from_dict(RunConfig, to_dict(config)) == config, name
+    assert from_dict(RunConfig, get_baseline(name).to_dict()).name.endswith(name.replace("_", " "))
+  with pytest.raises(ValueError, match="unknown baseline 'sfd'; there are sft, spin"):
+    get_baseline("sfd")
+
+
+def test_paper_splits_mixed_opponents_and_other_losses_run_to_the_end(demo, tmp_path, monkeypatch):
+  monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+  config = dataclasses.replace(tiny_config(demo), paper_splits=True)
+  play = dataclasses.replace(config.self_play, opponent="mixture", min_executable=0.0, baselines=("exspin", "dpo"))
+  config = dataclasses.replace(config, self_play=play, vbi_ft=dataclasses.replace(config.vbi_ft, rounds=1))
+  results = run.run(config, tmp_path, say=lambda line: None)
+  stages = {row["stage"] for row in results["table"]}
+  assert stages == {"base", "sft", "vbi_ft", "self_play", "exspin", "dpo"}
+  first = results["self_play"][0]
+  # Two candidates: main is one of them, so the other answers all; later iterations have two to draw from.
+  assert {first["main"], first["opponent"]} == {"sft", "vbi_ft-1"}
+  if len(results["self_play"]) > 1:
+    assert " + " in results["self_play"][1]["opponent"]
+  journal = {r["step"]: r["output"] for r in map(json.loads, (tmp_path / "journal.jsonl").read_text().splitlines())}
+  data = journal["prepare/data"]
+  assert data["selection"] == data["self_play"]
+  # DPO keeps its pairs: they are made once. ExSPIN's opponent is its predecessor.
+  assert "dpo/pairs" in journal and "dpo/iteration_1/pairs" not in journal
+  assert journal["exspin/iteration_2/pairs"]["opponent"] == "exspin-1"
+
+
+def test_self_play_from_the_base_plays_versions_of_the_base_alone(demo, tmp_path, monkeypatch):
+  monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+  config = BASELINES["self_play_from_base"](tiny_config(demo))
+  config = dataclasses.replace(config, self_play=dataclasses.replace(config.self_play, opponent="previous", iterations=1))
+  results = run.run(config, tmp_path, say=lambda line: None)
+  assert [row["stage"] for row in results["table"]] == ["base", "sft", "self_play"]
+  assert results["self_play"][0]["main"] == results["self_play"][0]["opponent"] == "base"
+  assert results["best"] in ("base", "self_play-1")
 
 
 def test_demo_split_shares_no_structure(demo):

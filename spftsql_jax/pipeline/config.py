@@ -114,24 +114,34 @@ class SelfPlayConfig:
   """Stage 2.
 
   Attributes:
+    candidates: who may play: "fine_tuned", the versions of stage 1 and their successors; or "base", the starting model and its
+      successors alone (self-play without stage 1).
+    opponent: "weakest" candidate (the paper's), the version played "previous" to main (its parent), or a "mixture": each
+      question is answered by a candidate drawn for it.
+    min_executable: of the candidates only those whose answers run at least this often are opponents; 0 for all of them.
     iterations: of play and training.
     questions: the opponent answers this many an iteration.
     training: of the main model, each iteration.
     objective: the error-driven loss and its guards.
-    min_executable: the weakest version whose answers run at least this often is the opponent.
     abort_drop: see `FitConfig.abort_drop`.
-    spin_objective: of the SPIN baseline.
-    baselines: which controls are trained on the same budget: "spin", "sft_control".
+    spin_objective, exspin_objective, dpo_objective: of the baselines with these names.
+    baselines: what is trained on the same budget beside it: "spin" (arXiv 2401.01335), "exspin" (SPIN on the opponent's errors
+      alone), "dpo" (arXiv 2305.18290; pairs and reference fixed at the start of stage 2), "sft_control" (the same pairs and
+      steps without negatives, METHOD 5).
   """
 
+  candidates: Literal["fine_tuned", "base"] = "fine_tuned"
+  opponent: Literal["weakest", "previous", "mixture"] = "weakest"
+  min_executable: float = 0.3
   iterations: int = 2
   questions: int = 1000
   training: Training = Training(60)
   objective: Objective = Objective("error_driven", beta=0.1, nll_weight=0.5)
-  min_executable: float = 0.3
   abort_drop: float = 20.0
   spin_objective: Objective = Objective("spin", beta=0.1)
-  baselines: tuple[str, ...] = ("spin", "sft_control")
+  exspin_objective: Objective = Objective("error_driven", beta=0.1, on_correct="drop")
+  dpo_objective: Objective = Objective("dpo", beta=0.1)
+  baselines: tuple[Literal["spin", "exspin", "dpo", "sft_control"], ...] = ("spin", "sft_control")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,6 +149,8 @@ class RunConfig:
   """Everything that determines a run. Stored whole in results.json.
 
   Attributes:
+    paper_splits: one synthesized validation set for verification, self-play and selection alike, from the templates that are
+      trained on, as in the paper; else the three are disjoint by template (METHOD 4).
     seed_repeats: how often the labelled examples count beside the synthetic ones of a round.
     max_new_tokens: longest answer, SQL or question.
     lanes: answers decoded at once.
@@ -153,6 +165,7 @@ class RunConfig:
   shape: BatchShape = BatchShape()
   max_new_tokens: int = 96
   lanes: int = 96
+  paper_splits: bool = False
   seed_repeats: int = 3
   sft: Training = Training(100)
   synthesis: SynthesisConfig = SynthesisConfig()

@@ -31,6 +31,8 @@ _LABELS = {
   "vbi_ft": "VBI-FT, round {}",
   "self_play": "SPFT-SQL, iteration {}",
   "spin": "SPIN, iteration {}",
+  "exspin": "ExSPIN, iteration {}",
+  "dpo": "DPO, iteration {}",
   "sft_control": "SFT on the same pairs, iteration {}",
 }
 CANDIDATES = ("sft", "vbi_ft", "self_play")

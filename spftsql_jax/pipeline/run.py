@@ -27,6 +27,7 @@ from spftsql_jax.pipeline.workbench import (
   data_hash,
   device_line,
   read_examples_of,
+  score_base,
   sql_units,
   train,
   write_examples,
@@ -107,9 +108,12 @@ def _run_stages(
     return {}
 
   candidates = ["sft", *(r["version"] for r in rounds)]
+  if config.self_play.candidates == "base":
+    candidates = ["base"]
+    journal.step("base/selection", lambda: score_base(bench, selection))
   start = bench.models.best(SELECTION, candidates)
-  questions = played + (read_examples_of(bench, rounds[-1]["verify"]) if rounds else [])
-  questions = questions[: config.self_play.questions]
+  more = read_examples_of(bench, rounds[-1]["verify"]) if rounds and not config.paper_splits else []
+  questions = [*played, *more][: config.self_play.questions]
   iterations: list[dict[str, Any]] = []
   for number in range(1, config.self_play.iterations + 1):
     say(f"Self-play, iteration {number} of {config.self_play.iterations}")
@@ -121,12 +125,9 @@ def _run_stages(
   if stop_after == "self_play":
     return {}
 
-  if "spin" in config.self_play.baselines:
-    say("Baseline: SPIN on the same questions and steps")
-    self_play.run_spin(bench, start, questions, selection)
-  if "sft_control" in config.self_play.baselines:
-    say("Baseline: SFT on the same pairs and steps")
-    self_play.run_sft_control(bench, start, iterations, selection)
+  for baseline in config.self_play.baselines:
+    say(f"Baseline: {self_play.BASELINES[baseline]}")
+    self_play.run_baseline(bench, baseline, start, iterations, questions, selection)
   if stop_after == "baselines":
     return {}
 
@@ -153,6 +154,10 @@ def _held_out_data(bench: Workbench, splits: vbi_ft.TemplateSplits, data: RunDat
   selection = vbi_ft.make_examples(bench, "selection", splits.selection, config.vbi_ft.select, test_queries, db_ids, wordings)
   chosen = [e.example() for e in selection.examples]
   exclude = test_queries + [e.query for e in chosen]
+  if config.paper_splits:
+    file = write_examples(bench, "selection", chosen)
+    bench.say(f"  {len(splits.train)} templates; one validation set of {len(chosen)} examples, as in the paper")
+    return {"selection": file, "self_play": file}
   played = vbi_ft.make_examples(bench, "self_play", splits.self_play, config.self_play.questions, exclude, db_ids, wordings)
   bench.say(
     f"  templates: {len(splits.train)} to train on, {len(splits.self_play)} for self-play, {len(splits.selection)} for "

@@ -8,6 +8,7 @@ joins the candidates. A new model becomes main only by being better on the selec
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from spftsql_jax.pipeline.workbench import (
   data_hash,
   judge,
   pair_branches,
+  stage_seed,
   train,
 )
 from spftsql_jax.training.step import Objective
@@ -47,34 +49,56 @@ class StalePairs(RuntimeError):
   """Pairs whose log-probs belong to another opponent or other data."""
 
 
-def play(bench: Workbench, name: str, opponent: str, examples: Sequence[Example]) -> dict[str, Any]:
-  """The opponent answers; its answers are executed and scored; the pairs are written with its version and a hash.
+def play(bench: Workbench, name: str, opponents: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
+  """Opponents answer; the answers are executed and scored; the pairs are written with the opponents' names and a hash.
+
+  Args:
+    opponents: each question is answered by one of them, drawn for it where there are several.
 
   Returns:
     file, opponent, hash, number of pairs, and the share of errors.
   """
-  tree = bench.load(opponent)
-  answers = answer(bench, tree, examples)
-  verdicts = judge(bench, examples, answers)
+  rng = random.Random(stage_seed(bench, f"{name}/opponents"))
+  drawn = [rng.choice(opponents) for _ in examples]
+  pairs: dict[int, Pair] = {}
+  for opponent in opponents:
+    indices = [i for i, each in enumerate(drawn) if each == opponent]
+    pairs |= _answered(bench, opponent, {i: examples[i] for i in indices})
+  kept = [pairs[i] for i in sorted(pairs)]
+  rate = sum(p.reward for p in kept) / max(len(kept), 1)
+  label = _label(opponents)
+  bench.say(f"  {label} answered {len(examples):,} questions, {rate:.0%} wrongly; log-probs are stored with the pairs")
+  return {
+    "file": bench.journal.write_jsonl(name.replace("/", "-"), map(dataclasses.asdict, kept)),
+    "opponent": label,
+    "hash": data_hash(kept),
+    "pairs": len(kept),
+    "left_out": len(examples) - len(kept),
+    "reward_rate": rate,
+  }
+
+
+def _label(opponents: Sequence[str]) -> str:
+  return " + ".join(opponents)
+
+
+def _answered(bench: Workbench, opponent: str, examples: dict[int, Example]) -> dict[int, Pair]:
+  """The pairs of one opponent, by number of the question; those that exceed the largest bucket are left out."""
+  tree, gold = bench.load(opponent), list(examples.values())
+  answers = answer(bench, tree, gold)
+  verdicts = judge(bench, gold, answers)
   branches: list[Branch] = []
-  kept: list[tuple[Example, str, float]] = []
-  for example, text, verdict in zip(examples, answers, verdicts, strict=True):
+  kept: list[tuple[int, str, float]] = []
+  for (i, example), text, verdict in zip(examples.items(), answers, verdicts, strict=True):
     pair = pair_branches(bench, example, text)
     if fits(Unit(pair), bench.config.shape):
       branches += pair
-      kept.append((example, text, float(not verdict.suite_correct)))
+      kept.append((i, text, float(not verdict.suite_correct)))
   weights = bench.weights(tree)
-  scores = bench.generator.score(weights["params"], branches, lora=weights["lora"])
-  pairs = [Pair(*k, (float(scores[2 * i]), float(scores[2 * i + 1]))) for i, k in enumerate(kept)]
-  rate = sum(p.reward for p in pairs) / max(len(pairs), 1)
-  bench.say(f"  {opponent} answered {len(examples):,} questions, {rate:.0%} wrongly; its log-probs are stored with the pairs")
+  scores = bench.generator.score(weights["params"], branches, lora=weights["lora"]) if branches else ()
   return {
-    "file": bench.journal.write_jsonl(name.replace("/", "-"), map(dataclasses.asdict, pairs)),
-    "opponent": opponent,
-    "hash": data_hash(pairs),
-    "pairs": len(pairs),
-    "left_out": len(examples) - len(pairs),
-    "reward_rate": rate,
+    i: Pair(examples[i], text, reward, (float(scores[2 * k]), float(scores[2 * k + 1])))
+    for k, (i, text, reward) in enumerate(kept)
   }
 
 
@@ -96,15 +120,21 @@ def pair_units(bench: Workbench, pairs: Sequence[Pair]) -> list[Unit]:
   return [Unit(pair_branches(bench, p.example, p.answer), p.reward, p.log_probs) for p in pairs]
 
 
-def choose_players(bench: Workbench, candidates: Sequence[str]) -> tuple[str, str]:
-  """(main, opponent): the best and the weakest candidate on the selection split (Algorithm 1).
+def choose_players(bench: Workbench, candidates: Sequence[str]) -> tuple[str, list[str]]:
+  """(main, opponents): the best candidate on the selection split, and whom it plays by `SelfPlayConfig.opponent`.
 
-  A candidate whose answers hardly run teaches nothing (METHOD 5: the very weak opponent did worst), so the weakest is taken
+  A candidate whose answers hardly run teaches nothing (METHOD 5: the very weak opponent did worst), so opponents are taken
   among those that run often enough.
   """
+  config = bench.config.self_play
   main = bench.models.best(SELECTION, list(candidates))
   others = [c for c in candidates if c != main] or [main]
-  return main, bench.models.weakest(SELECTION, others, bench.config.self_play.min_executable)
+  if config.opponent == "previous":
+    parent = bench.models.lineage(main).parent
+    return main, [parent if parent in candidates else main]
+  if config.opponent == "mixture":
+    return main, [c for c in others if _score(bench, c).executable >= config.min_executable] or others
+  return main, [bench.models.weakest(SELECTION, others, config.min_executable)]
 
 
 def run_iteration(
@@ -117,8 +147,9 @@ def run_iteration(
   """
   config, name = bench.config.self_play, f"self_play/iteration_{number}"
   version = f"self_play-{number}"
-  main, opponent = choose_players(bench, candidates)
-  played = bench.journal.step(f"{name}/pairs", lambda: play(bench, name, opponent, questions))
+  main, opponents = choose_players(bench, candidates)
+  opponent = _label(opponents)
+  played = bench.journal.step(f"{name}/pairs", lambda: play(bench, name, opponents, questions))
 
   def update() -> dict[str, Any]:
     units = pair_units(bench, read_pairs(bench, played, opponent))
@@ -153,16 +184,40 @@ def collapsed(bench: Workbench, done: dict[str, Any]) -> bool:
   return after.execution_accuracy < 0.9 * before.execution_accuracy
 
 
-def run_spin(bench: Workbench, start: str, questions: Sequence[Example], selection: Sequence[Example]) -> list[dict[str, Any]]:
-  """SPIN (arXiv 2401.01335) from `start`: each iteration the model plays its own predecessor, every answer a negative.
+# The baselines on the budget of self-play, in words.
+BASELINES = {
+  "spin": "SPIN on the same questions and steps",
+  "exspin": "SPIN on the opponent's errors alone (ExSPIN), same questions and steps",
+  "dpo": "DPO on the errors of the model that stage 2 starts from, same steps",
+  "sft_control": "SFT on the same pairs and steps",
+}
 
-  As published: no execution, no guard, the newest model always goes on.
+
+def run_baseline(
+  bench: Workbench,
+  baseline: str,
+  start: str,
+  iterations: Sequence[dict[str, Any]],
+  questions: Sequence[Example],
+  selection: Sequence[Example],
+) -> list[dict[str, Any]]:
+  """Trains one of `BASELINES` from `start`, as published: no guard, the newest model always goes on.
+
+  SPIN (arXiv 2401.01335) plays its own predecessor and takes every answer for a negative; ExSPIN only those that execute to
+  something else; DPO (arXiv 2305.18290) keeps the pairs and the reference of its start.
   """
+  if baseline == "sft_control":
+    return run_sft_control(bench, start, iterations, selection)
   config, current, done = bench.config.self_play, start, []
+  objective = {"spin": config.spin_objective, "exspin": config.exspin_objective, "dpo": config.dpo_objective}[baseline]
   for number in range(1, config.iterations + 1):
-    name, version, opponent = f"spin/iteration_{number}", f"spin-{number}", current
-    played = bench.journal.step(f"{name}/pairs", lambda n=name, o=opponent: play(bench, n, o, questions))
-    done.append(_baseline(bench, name, version, "spin", number, opponent, played, config.spin_objective, selection))
+    name, version = f"{baseline}/iteration_{number}", f"{baseline}-{number}"
+    opponent, source = (start, "dpo") if baseline == "dpo" else (current, name)
+    played = bench.journal.step(f"{source}/pairs", lambda s=source, o=opponent: play(bench, s, [o], questions))
+    if baseline == "dpo" and not played["reward_rate"]:
+      bench.say(f"  {start} makes no errors: there is nothing for DPO to learn from")
+      break
+    done.append(_baseline(bench, name, version, baseline, number, current, played, objective, selection))
     current = version
   return done
 
@@ -197,6 +252,8 @@ def _baseline(
 ) -> dict[str, Any]:
   def update() -> dict[str, Any]:
     pairs = read_pairs(bench, played, played["opponent"])
+    if objective.loss == "dpo":
+      pairs = [p for p in pairs if p.reward]  # A preference needs one answer that is wrong.
     result = train(bench, name, bench.load(parent), pair_units(bench, pairs), bench.config.self_play.training, objective)
     opponent = played["opponent"] if objective.pair_weight else None
     lineage = Lineage(stage, number, parent, opponent, data_hash=played["hash"])

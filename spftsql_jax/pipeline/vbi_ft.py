@@ -43,7 +43,7 @@ from spftsql_jax.training.trainer import forget_checkpoints
 
 @dataclasses.dataclass(frozen=True)
 class TemplateSplits:
-  """The templates of a run, apart by split: no template is in two."""
+  """The templates of a run, apart by split: no template is in two, unless the paper's splits are asked for."""
 
   train: tuple[WeightedTemplate, ...]
   self_play: tuple[WeightedTemplate, ...]
@@ -87,6 +87,8 @@ def _deal_templates(bench: Workbench, seeds: Sequence[Example], schemas: dict[st
     parts[name].append(dataclasses.replace(item, weight=pool_share * item.weight / pool_mass))
     filled[name] += item.weight
   parts["train"] += [dataclasses.replace(i, weight=(1 - pool_share) * i.weight / seeds_mass) for i in from_seeds]
+  if bench.config.paper_splits:
+    parts = dict.fromkeys(parts, [item for part in parts.values() for item in part])
   return TemplateSplits(*(tuple(parts[name]) for name in ("train", "self_play", "selection")))
 
 
@@ -237,7 +239,7 @@ def run_round(
   trained = journal.step(f"{name}/training", fine_tune)
 
   def verify() -> dict[str, Any]:
-    held = read_examples_of(bench, made["verify"])
+    held = selection if bench.config.paper_splits else read_examples_of(bench, made["verify"])
     predictions = answer(bench, bench.load(version), held)
     verdicts = judge(bench, held, predictions)
     right = [bool(v.suite_correct) for v in verdicts]

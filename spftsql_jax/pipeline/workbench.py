@@ -192,6 +192,13 @@ def add_version(
   return result
 
 
+def score_base(bench: Workbench, selection: Sequence[Example]) -> dict[str, Any]:
+  """Scores the starting model on the selection split, where it plays itself."""
+  result = score(bench, bench.load("base"), selection)
+  bench.models.add_score("base", SELECTION, result)
+  return {"selection_ex": result.execution_accuracy}
+
+
 def read_examples_of(bench: Workbench, relative: str) -> list[Example]:
   """Examples from a data file of the run."""
   return [Example(**record) for record in bench.journal.read_jsonl(relative)]
