@@ -1,7 +1,9 @@
 """Config, journal, model base and the guards of self-play, each by itself."""
 
 import dataclasses
+import importlib.util
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -14,12 +16,40 @@ from spftsql_jax.pipeline.journal import ConfigChanged, Journal, RunInProgress
 from spftsql_jax.pipeline.model_base import CorruptVersion, Lineage, ModelBase, Score
 from spftsql_jax.pipeline.self_play import verdict_on
 
+CONFIGS = pathlib.Path(__file__).parents[1] / "experiments" / "configs"
+
 
 def test_config_survives_its_dictionary():
   config = RunConfig("a", "b", synthesis=SynthesisConfig(holdout=(0.2, 0.3)))
   assert from_dict(RunConfig, to_dict(config)) == config
   # Lists are what a config file or flags may give for tuples.
   assert from_dict(RunConfig, json.loads(json.dumps(to_dict(config)))) == config
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.py")), ids=lambda path: path.stem)
+def test_config_files_are_runs(path, monkeypatch):
+  monkeypatch.syspath_prepend(str(CONFIGS.parent))
+  spec = importlib.util.spec_from_file_location(path.stem, path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  assert f"experiments/configs/{path.name}" in module.__doc__ or path.stem in ("quickstart", "paper")
+  if hasattr(module, "get_config"):
+    config = from_dict(RunConfig, module.get_config().to_dict())
+    assert config.shape.branches % 2 == 0 and config.name
+  else:
+    assert path.stem == "paper"
+
+
+def test_the_paper_s_models_have_a_config_for_each_benchmark():
+  models = (
+    "qwen2_5_coder_1_5b",
+    "qwen2_5_coder_7b",
+    "qwen2_5_coder_14b",
+    "qwen2_5_coder_32b",
+    "llama_3_8b",
+    "deepseek_coder_7b",
+  )
+  assert all((CONFIGS / f"{model}_{benchmark}.py").is_file() for model in models for benchmark in ("spider", "bird"))
 
 
 @pytest.mark.parametrize(
