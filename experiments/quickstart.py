@@ -23,6 +23,10 @@ _STOP_AFTER = flags.DEFINE_string(
   "stop_after", None, "Stage behind which to stop: prepare, sft, vbi_ft, self_play or baselines."
 )
 
+_START_FROM = flags.DEFINE_string(
+  "start_from", None, "Stage to do again, with all behind it; what it left in the work folder is forgotten."
+)
+
 
 def main() -> None:
   # Here and not above: the processes that synthesize import this file, and start sooner without JAX.
@@ -33,7 +37,12 @@ def main() -> None:
   workdir = Path(_WORKDIR.value)
   demo = workdir / "demo"
   make_demo(demo)
-  run(dataclasses.replace(quickstart(), data_dir=str(demo), seed=_SEED.value), workdir, _STOP_AFTER.value)
+  run(
+    dataclasses.replace(quickstart(), data_dir=str(demo), seed=_SEED.value),
+    workdir,
+    _STOP_AFTER.value,
+    start_from=_START_FROM.value,
+  )
 
 
 if __name__ == "__main__":

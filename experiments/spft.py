@@ -19,6 +19,10 @@ _STOP_AFTER = flags.DEFINE_string(
   "stop_after", None, "Stage behind which to stop: prepare, sft, vbi_ft, self_play or baselines."
 )
 
+_START_FROM = flags.DEFINE_string(
+  "start_from", None, "Stage to do again, with all behind it; what it left in the work folder is forgotten."
+)
+
 
 def main() -> None:
   # Here and not above: the processes that synthesize import this file, and start sooner without JAX.
@@ -31,7 +35,7 @@ def main() -> None:
     values = _CONFIG.value.to_dict()
   except Exception as error:  # The file is Python: it may fail in any way.
     raise InputError(f"the config cannot be read: {error}") from error
-  run(from_dict(RunConfig, values), _WORKDIR.value, _STOP_AFTER.value)
+  run(from_dict(RunConfig, values), _WORKDIR.value, _STOP_AFTER.value, start_from=_START_FROM.value)
 
 
 if __name__ == "__main__":

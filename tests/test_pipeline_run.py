@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+import shutil
 import sys
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
 from spftsql_jax.evaluation.exported import load_exported
@@ -108,6 +111,32 @@ def test_a_finished_run_says_its_results_again(finished):
   assert again["table"] == results["table"] and (workdir / "journal.jsonl").read_text() == before
 
 
+def test_a_stage_is_done_again_with_all_behind_it(finished, tmp_path):
+  workdir, config, results, _ = finished
+  again, lines = shutil.copytree(workdir, tmp_path / "again"), []
+  redone = run.run(config, again, say=lines.append, start_from="baselines")
+  assert redone["table"] == results["table"] and any(line.startswith("Baseline: SPIN") for line in lines)
+  journals = [[json.loads(line) for line in (w / "journal.jsonl").read_text().splitlines()] for w in (workdir, again)]
+  kept = [[r for r in journal if r["step"].startswith(("vbi_ft", "self_play"))] for journal in journals]
+  assert kept[0] == kept[1] and len(journals[0]) == len(journals[1])
+  first, second = (jax.tree.leaves(ModelBase(w / "model_base").load("spin-2")) for w in (workdir, again))
+  assert len(first) > 5 and all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_a_damaged_version_is_named_and_left_out(finished, tmp_path):
+  workdir, config, _, _ = finished
+  copy, lines = shutil.copytree(workdir, tmp_path / "copy"), []
+  broken = max((copy / "model_base/versions/vbi_ft-1/params").rglob("*"), key=lambda p: p.stat().st_size * p.is_file())
+  data = bytearray(broken.read_bytes())
+  data[len(data) // 2] ^= 1
+  broken.write_bytes(data)
+  said = f"version vbi_ft-1 is damaged ({broken.relative_to(copy / 'model_base/versions/vbi_ft-1/params')} has changed)"
+  results = run.run(config, copy, say=lines.append, start_from="self_play")
+  assert any(said in line for line in lines)
+  assert "vbi_ft-1" not in {row["version"] for row in results["table"]}
+  assert all("vbi_ft-1" not in (i["main"], i["opponent"]) for i in results["self_play"])
+
+
 def test_another_config_is_refused(finished):
   workdir, config, _, _ = finished
   with pytest.raises(ConfigChanged, match="seed: 0 there, 1 now"):
@@ -115,8 +144,9 @@ def test_another_config_is_refused(finished):
 
 
 def test_unknown_stage_is_refused(demo, tmp_path):
-  with pytest.raises(ValueError, match="unknown stage 'sfd'"):
-    run.run(tiny_config(demo), tmp_path, stop_after="sfd")
+  for option in ("stop_after", "start_from"):
+    with pytest.raises(ValueError, match="unknown stage 'sfd'"):
+      run.run(tiny_config(demo), tmp_path, **{option: "sfd"})
 
 
 def test_report_logs_and_lineage_are_there(finished):

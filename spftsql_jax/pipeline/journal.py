@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,13 @@ class Journal:
         os.fsync(file.fileno())
       self._done[name] = output
     return self._done[name]
+
+  def forget(self, prefixes: Sequence[str]) -> None:
+    """Takes back the steps whose names begin with one of `prefixes`: they are done again. Their files stay."""
+    self._done = {name: output for name, output in self._done.items() if not name.startswith(tuple(prefixes))}
+    temporary = self._path.with_name(".journal.jsonl")
+    temporary.write_text("".join(json.dumps({"step": n, "output": o}) + "\n" for n, o in self._done.items()))
+    os.replace(temporary, self._path)
 
   def is_done(self, name: str) -> bool:
     return name in self._done

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,13 @@ class MetricsLog:
   def read(self) -> list[dict[str, Any]]:
     """All lines; of a step that was done twice (before and after a cut), the report takes the last."""
     return [json.loads(line) for path in sorted(self._folder.glob("*.jsonl")) for line in path.read_text().splitlines()]
+
+  def forget(self, prefixes: Sequence[str]) -> None:
+    """Deletes the metrics of all stages whose names begin with one of `prefixes`."""
+    beginnings = tuple(prefix.replace("/", "-") for prefix in prefixes)
+    for path in (*self._folder.glob("*.jsonl"), *self._tensorboard.glob("*")):
+      if path.name.startswith(beginnings):
+        path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
 
   def close(self) -> None:
     """Closes all files."""

@@ -101,15 +101,25 @@ class ModelBase:
     Raises:
       KeyError: no such version. CorruptVersion: its files are not those that were written.
     """
-    record = self._record(version)
     folder = self._version(version) / "params"
-    if broken := _differences(record["files"], folder):
+    if broken := self.damage(version):
       raise CorruptVersion(f"version {version} in {self.directory} is damaged ({broken}); restore it from a copy or delete it")
     if like is not None:
       return ocp.load_pytree(folder.resolve(), like)
     with warnings.catch_warnings():
       warnings.filterwarnings("ignore", "Sharding info not provided")  # that is what None asks for
       return ocp.load_pytree(folder.resolve())
+
+  def damage(self, version: str) -> str:
+    """What is wrong with a version's files, "" where they are those that were written. Raises KeyError."""
+    return _differences(self._record(version)["files"], self._version(version) / "params")
+
+  def remove(self, version: str) -> None:
+    """Deletes a version and its scores; one that is not there is no error."""
+    # The lineage first: a version without one does not count.
+    (self._version(version) / "lineage.json").unlink(missing_ok=True)
+    for folder in (self._version(version), self.directory / "scores" / version):
+      shutil.rmtree(folder, ignore_errors=True)
 
   def lineage(self, version: str) -> Lineage:
     """Where a version comes from. Raises KeyError."""

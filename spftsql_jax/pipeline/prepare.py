@@ -29,6 +29,8 @@ from spftsql_jax.synthesis.synthesize import synthesize
 
 # A tokenizer of our own learns its words from so many examples at least: the seeds, and rule-worded ones where these are few.
 _TOKENIZER_SENTENCES = 1500
+# Folders of a run: versions of the text-to-SQL model, and of the SQL-to-text model.
+MODEL_BASE, QUESTION_WRITERS = "model_base", "question_writers"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,8 +110,8 @@ def open_workbench(
     start=params,
     like=tree,
     executor=executor,
-    models=ModelBase(journal.workdir / "model_base"),
-    writers=ModelBase(journal.workdir / "question_writers"),
+    models=ModelBase(journal.workdir / MODEL_BASE),
+    writers=ModelBase(journal.workdir / QUESTION_WRITERS),
     metrics=metrics,
     say=say,
   )

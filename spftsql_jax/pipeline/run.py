@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,8 +18,8 @@ from spftsql_jax.pipeline import self_play, vbi_ft
 from spftsql_jax.pipeline.config import RunConfig, to_dict
 from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.metrics_log import MetricsLog
-from spftsql_jax.pipeline.model_base import Lineage
-from spftsql_jax.pipeline.prepare import RunData, open_workbench, read_data
+from spftsql_jax.pipeline.model_base import Lineage, ModelBase
+from spftsql_jax.pipeline.prepare import MODEL_BASE, QUESTION_WRITERS, RunData, open_workbench, read_data
 from spftsql_jax.pipeline.results import CANDIDATES, collect_results, evaluate_version, write_results
 from spftsql_jax.pipeline.workbench import (
   SELECTION,
@@ -34,10 +35,24 @@ from spftsql_jax.pipeline.workbench import (
 )
 
 STAGES = ("prepare", "sft", "vbi_ft", "self_play", "baselines", "evaluation")
+# The journal's steps of each stage, by the beginnings of their names, and the stages of the versions it adds.
+_STEPS = {
+  "prepare": ("prepare/",),
+  "sft": ("sft", "questions"),
+  "vbi_ft": ("vbi_ft/",),
+  "self_play": ("base/", "self_play/"),
+  "baselines": tuple(f"{name}/" for name in self_play.BASELINES),
+  "evaluation": ("evaluation/", "cost"),
+}
+_VERSIONS = {"prepare": ("base",), "baselines": tuple(self_play.BASELINES)}
 
 
 def run(
-  config: RunConfig, workdir: str | Path, stop_after: str | None = None, say: Callable[[str], None] = print
+  config: RunConfig,
+  workdir: str | Path,
+  stop_after: str | None = None,
+  say: Callable[[str], None] = print,
+  start_from: str | None = None,
 ) -> dict[str, Any]:
   """Runs the method in `workdir`, or goes on where a run of the same config was cut off.
 
@@ -46,6 +61,7 @@ def run(
     workdir: gets journal, data, model base, TensorBoard logs, results.json, report.html and export/.
     stop_after: a stage of `STAGES` behind which to stop.
     say: prints a line.
+    start_from: a stage of `STAGES` that is done again, with all behind it; what these left in `workdir` is forgotten first.
 
   Returns:
     The results (results.json), or {} where the run was asked to stop earlier.
@@ -53,19 +69,51 @@ def run(
   Raises:
     ValueError, FileNotFoundError: bad input. RunInProgress, ConfigChanged: the workdir is another run's.
   """
-  if stop_after is not None and stop_after not in STAGES:
-    raise ValueError(f"unknown stage {stop_after!r} to stop after; there are {', '.join(STAGES)}")
+  for stage, what in ((stop_after, "stop after"), (start_from, "start from")):
+    if stage is not None and stage not in STAGES:
+      raise ValueError(f"unknown stage {stage!r} to {what}; there are {', '.join(STAGES)}")
   began = time.perf_counter()
   data = read_data(config)
   journal = Journal(workdir, to_dict(config))
   metrics = MetricsLog(journal.workdir)
   try:
+    if start_from is not None:
+      _forget(journal, metrics, STAGES[STAGES.index(start_from) :])
     with Executor(workers=2) as executor:
       executor.start()
       return _run_stages(config, journal, data, executor, metrics, stop_after, say, began)
   finally:
     metrics.close()
     journal.close()
+
+
+def _forget(journal: Journal, metrics: MetricsLog, stages: Sequence[str]) -> None:
+  """Takes back what stages have done: their versions, checkpoints and metrics, and last their steps in the journal."""
+  models = ModelBase(journal.workdir / MODEL_BASE)
+  added = {name for stage in stages for name in _VERSIONS.get(stage, (stage,))}
+  for version in models.versions():
+    if models.lineage(version).stage in added:
+      models.remove(version)
+  writers = ModelBase(journal.workdir / QUESTION_WRITERS)
+  for version in writers.versions():
+    # The first is trained on the seeds, the others on what rounds have verified.
+    if "sft" in stages or ("vbi_ft" in stages and writers.lineage(version).parent is not None):
+      writers.remove(version)
+  shutil.rmtree(journal.workdir / "checkpoints", ignore_errors=True)
+  prefixes = [prefix for stage in stages for prefix in _STEPS[stage]]
+  metrics.forget(prefixes)
+  journal.forget(prefixes)
+
+
+def _sound(bench: Workbench, versions: Sequence[str]) -> list[str]:
+  """The versions whose files are those that were written; the others are named and left out."""
+  sound = []
+  for version in versions:
+    if damage := bench.models.damage(version):
+      bench.say(f"  version {version} is damaged ({damage}): it is left out")
+    else:
+      sound.append(version)
+  return sound
 
 
 def _run_stages(
@@ -111,13 +159,13 @@ def _run_stages(
   if config.self_play.candidates == "base":
     candidates = ["base"]
     journal.step("base/selection", lambda: score_base(bench, selection))
-  start = bench.models.best(SELECTION, candidates)
+  start = bench.models.best(SELECTION, _sound(bench, candidates))
   more = read_examples_of(bench, rounds[-1]["verify"]) if rounds and not config.paper_splits else []
   questions = [*played, *more][: config.self_play.questions]
   iterations: list[dict[str, Any]] = []
   for number in range(1, config.self_play.iterations + 1):
     say(f"Self-play, iteration {number} of {config.self_play.iterations}")
-    iterations.append(self_play.run_iteration(bench, number, candidates, questions, selection))
+    iterations.append(self_play.run_iteration(bench, number, _sound(bench, candidates), questions, selection))
     candidates.append(iterations[-1]["version"])
     if self_play.collapsed(bench, iterations[-1]):
       say("  self-play does harm: it stops here, and the harmed model is never main")
@@ -132,8 +180,8 @@ def _run_stages(
     return {}
 
   say("Evaluation on the held-out test")
-  best = bench.models.best(SELECTION, candidates)
-  versions = bench.models.versions()
+  versions = _sound(bench, bench.models.versions())
+  best = bench.models.best(SELECTION, [c for c in candidates if c in versions])
   superseded = [v for v in versions for w in versions if _supersedes(bench, w, v)]
   versions = [v for v in versions if v not in superseded]
   for version in versions:

@@ -147,8 +147,14 @@ def run_iteration(
   """
   config, name = bench.config.self_play, f"self_play/iteration_{number}"
   version = f"self_play-{number}"
-  main, opponents = choose_players(bench, candidates)
-  opponent = _label(opponents)
+
+  def choose() -> dict[str, Any]:
+    main, opponents = choose_players(bench, candidates)
+    return {"main": main, "opponents": opponents}
+
+  # Journaled, so that a run which is gone on with finds the same players although a version was damaged meanwhile.
+  players = bench.journal.step(f"{name}/players", choose)
+  main, opponents, opponent = players["main"], players["opponents"], _label(players["opponents"])
   played = bench.journal.step(f"{name}/pairs", lambda: play(bench, name, opponents, questions))
 
   def update() -> dict[str, Any]:
