@@ -22,35 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 
 from configs.baselines import BASELINES
 from configs.baselines import get_config as get_baseline
-from configs.quickstart import quickstart
+from configs.demo_tiny import tiny_config
 from demo.make_databases import make_demo, structure
-
-
-def tiny_config(data_dir):
-  """The quickstart, cut down until nothing is learned."""
-  config, replace = quickstart(), dataclasses.replace
-  small = config.model.hf_config | {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1}
-  return replace(
-    config,
-    data_dir=str(data_dir),
-    data=replace(config.data, test_limit=8, seed_limit=40),
-    model=replace(config.model, hf_config=small, vocab_size=600),
-    shape=replace(config.shape, branches=8, prefix_buckets=(512,), branch_buckets=(160,), answer_buckets=(128,)),
-    sft=replace(config.sft, steps=3),
-    synthesis=replace(config.synthesis, examples=60, wordings=2, workers=1),
-    vbi_ft=replace(
-      config.vbi_ft,
-      rounds=2,
-      training=replace(config.vbi_ft.training, steps=3),
-      question_training=replace(config.vbi_ft.question_training, steps=2),
-      verify=8,
-      select=8,
-    ),
-    self_play=replace(config.self_play, iterations=2, questions=12, training=replace(config.self_play.training, steps=2)),
-    max_new_tokens=12,
-    lanes=8,
-    checkpoint_every=2,
-  )
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +37,7 @@ def demo(tmp_path_factory):
 def finished(demo, tmp_path_factory):
   """(work folder, config, results, the lines it printed) of a run that was cut off twice and gone on with."""
   workdir = tmp_path_factory.mktemp("run")
-  config = tiny_config(demo)
+  config = tiny_config(str(demo))
   lines: list[str] = []
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
@@ -146,7 +119,7 @@ def test_another_config_is_refused(finished):
 def test_unknown_stage_is_refused(demo, tmp_path):
   for option in ("stop_after", "start_from"):
     with pytest.raises(ValueError, match="unknown stage 'sfd'"):
-      run.run(tiny_config(demo), tmp_path, **{option: "sfd"})
+      run.run(tiny_config(str(demo)), tmp_path, **{option: "sfd"})
 
 
 def test_report_logs_and_lineage_are_there(finished):
@@ -194,7 +167,7 @@ def test_the_export_gives_the_same_greedy_sql_in_transformers(finished):
 
 
 def test_every_baseline_is_a_config_of_its_own(demo):
-  configs = {name: change(tiny_config(demo)) for name, change in BASELINES.items()}
+  configs = {name: change(tiny_config(str(demo))) for name, change in BASELINES.items()}
   assert len({repr(config) for config in configs.values()}) == len(configs)
   for name, config in configs.items():
     assert from_dict(RunConfig, to_dict(config)) == config, name
@@ -205,7 +178,7 @@ def test_every_baseline_is_a_config_of_its_own(demo):
 
 def test_paper_splits_mixed_opponents_and_other_losses_run_to_the_end(demo, tmp_path, monkeypatch):
   monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
-  config = dataclasses.replace(tiny_config(demo), paper_splits=True)
+  config = dataclasses.replace(tiny_config(str(demo)), paper_splits=True)
   play = dataclasses.replace(config.self_play, opponent="mixture", min_executable=0.0, baselines=("exspin", "dpo"))
   config = dataclasses.replace(config, self_play=play, vbi_ft=dataclasses.replace(config.vbi_ft, rounds=1))
   results = run.run(config, tmp_path, say=lambda line: None)
@@ -226,7 +199,7 @@ def test_paper_splits_mixed_opponents_and_other_losses_run_to_the_end(demo, tmp_
 
 def test_self_play_from_the_base_plays_versions_of_the_base_alone(demo, tmp_path, monkeypatch):
   monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
-  config = BASELINES["self_play_from_base"](tiny_config(demo))
+  config = BASELINES["self_play_from_base"](tiny_config(str(demo)))
   config = dataclasses.replace(config, self_play=dataclasses.replace(config.self_play, opponent="previous", iterations=1))
   results = run.run(config, tmp_path, say=lambda line: None)
   assert [row["stage"] for row in results["table"]] == ["base", "sft", "self_play"]
