@@ -18,6 +18,9 @@ from spftsql_jax.models.log_probs import answer_log_probs
 from spftsql_jax.training.losses import OnCorrect, kept_pairs, pairwise_terms
 from spftsql_jax.training.optimizer import OptimizerConfig, make_optimizer
 
+# Models of at most so many layers are trained unrolled (see `Decoder.unroll`).
+_UNROLLED_LAYERS = 8
+
 Metrics = dict[str, jax.Array]
 Numbers = tuple[float | jax.Array, float | jax.Array, float | jax.Array, float | jax.Array]
 
@@ -159,6 +162,8 @@ def loss_and_gradients(
   """
   weights = batch_weights(objective, batches)
   numbers = numbers_of(objective) if numbers is None else numbers
+  if model.config.num_hidden_layers <= _UNROLLED_LAYERS and model.config.remat == "none":
+    model = model.clone(unroll=True)
 
   def value(tree: Any, batch: PrefixBatch) -> tuple[jax.Array, Metrics]:
     return objective_value(model, objective, variables_of(tree, frozen), batch, weights, numbers)
