@@ -3,18 +3,20 @@
     python experiments/benchmarks/training.py --spider=SPIDER --tokenizer=QWEN2 --output=training.json
 
 makes a virtual environment for each peer under --environments (once; pip and PyPI are needed), writes one random model of the
-architecture in training_peers/model.json as a Hugging Face folder that all sides load, and runs three cases, each with LoRA (rank 16 on
-all linear layers) and with full fine-tuning, in float32 with AdamW on the CPU:
+architecture in training_peers/model.json as a Hugging Face folder that all sides load, and runs three cases, each with LoRA
+(rank 16 on all linear layers) and with full fine-tuning, in float32 with AdamW on the CPU:
 
   a  DPO on pairs of different prompts: 4 at a time, 512 prompt tokens, answers of 64; nothing to share but y+ and y-'s prompt
-  b  DPO at real lengths: Spider train, plain DDL, Qwen2's tokens folded into the vocabulary; y- is another query of the database
+  b  DPO at real lengths: Spider train, plain DDL, Qwen2's tokens folded into the vocabulary; y- is another query of the
+    database
   c  SFT on the same: TRL's SFTTrainer with packing
 
-SPIDER holds train_spider.json and database/, QWEN2 the tokenizer's files. Databases of (b) and (c) are those at --databases even
-steps of the questions, ordered by the tokens of their schema, with at most --questions questions each. References are scored
-before the clock runs on both sides (tunix cannot; it runs without a reference). Peers run at the best of --batch_sizes, tried once each.
-Then all sides take turns, --turns times: a turn of ours is one pass over the records, of a peer's as many as --peer_records.
-Reported are records a second by wall clock and by CPU time (medians over the turns) and the tokens computed, which explain them.
+SPIDER holds train_spider.json and database/, QWEN2 the tokenizer's files. Databases of (b) and (c) are those at --databases
+even steps of the questions, ordered by the tokens of their schema, with at most --questions questions each. References are
+scored before the clock runs on both sides (tunix cannot; it runs without a reference). Peers run at the best of --batch_sizes,
+tried once each. Then all sides take turns, --turns times: a turn of ours is one pass over the records, of a peer's as many as
+--peer_records. Reported are records a second by wall clock and by CPU time (medians over the turns) and the tokens computed,
+which explain them.
 
 On a GPU: experiments/benchmarks/training_gpu.py.
 """

@@ -173,7 +173,7 @@ def _sft(bench: Workbench, seeds: Sequence[Example], selection: Sequence[Example
   if not seeds:  # No labels: the next stage starts from the base.
     score = add_version(bench, "sft", bench.load("base"), Lineage("sft", 0, "base"), selection)
     return {"selection_ex": score.execution_accuracy}
-  result = train(bench, "sft", bench.load("base"), sql_units(bench, seeds), bench.config.sft)
+  result = train(bench, "sft", bench.load("base"), sql_units(bench, seeds), bench.config.sft, held_out=selection)
   lineage = Lineage("sft", 0, "base", data_hash=data_hash(seeds))
   score = add_version(bench, "sft", result.trained, lineage, selection, "sft")
   bench.say(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from spftsql_jax.evaluation.metrics import paired_exact_test
-from spftsql_jax.examples.batches import Branch, Unit, fits
+from spftsql_jax.examples.batches import Unit
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.model_base import Lineage, Score
 from spftsql_jax.pipeline.workbench import (
@@ -21,6 +21,7 @@ from spftsql_jax.pipeline.workbench import (
   add_version,
   answer,
   data_hash,
+  describe,
   judge,
   pair_branches,
   train,
@@ -56,16 +57,15 @@ def play(bench: Workbench, name: str, opponent: str, examples: Sequence[Example]
   tree = bench.load(opponent)
   answers = answer(bench, tree, examples)
   verdicts = judge(bench, examples, answers)
-  branches: list[Branch] = []
-  kept: list[tuple[Example, str, float]] = []
-  for example, text, verdict in zip(examples, answers, verdicts, strict=True):
-    pair = pair_branches(bench, example, text)
-    if fits(Unit(pair), bench.config.shape):
-      branches += pair
-      kept.append((example, text, float(not verdict.suite_correct)))
+  branches, found = pair_branches(bench, examples, answers)
+  if text := describe(found, len(examples), "pairs"):
+    bench.say(f"  {text}")
   weights = bench.weights(tree)
-  scores = bench.generator.score(weights["params"], branches, lora=weights["lora"])
-  pairs = [Pair(*k, (float(scores[2 * i]), float(scores[2 * i + 1]))) for i, k in enumerate(kept)]
+  scores = bench.generator.score(weights["params"], [b for pair in branches.values() for b in pair], lora=weights["lora"])
+  pairs = [
+    Pair(examples[i], answers[i], float(not verdicts[i].suite_correct), (float(scores[2 * n]), float(scores[2 * n + 1])))
+    for n, i in enumerate(branches)
+  ]
   rate = sum(p.reward for p in pairs) / max(len(pairs), 1)
   bench.say(f"  {opponent} answered {len(examples):,} questions, {rate:.0%} wrongly; its log-probs are stored with the pairs")
   return {
@@ -93,7 +93,8 @@ def read_pairs(bench: Workbench, played: dict[str, Any], opponent: str) -> list[
 
 def pair_units(bench: Workbench, pairs: Sequence[Pair]) -> list[Unit]:
   """Units of y+ and y- with reward and the opponent's log-probs."""
-  return [Unit(pair_branches(bench, p.example, p.answer), p.reward, p.log_probs) for p in pairs]
+  branches, _ = pair_branches(bench, [p.example for p in pairs], [p.answer for p in pairs])
+  return [Unit(branches[i], p.reward, p.log_probs) for i, p in enumerate(pairs)]
 
 
 def choose_players(bench: Workbench, candidates: Sequence[str]) -> tuple[str, str]:
@@ -122,7 +123,7 @@ def run_iteration(
 
   def update() -> dict[str, Any]:
     units = pair_units(bench, read_pairs(bench, played, opponent))
-    result = train(bench, name, bench.load(main), units, config.training, config.objective, config.abort_drop)
+    result = train(bench, name, bench.load(main), units, config.training, config.objective, config.abort_drop, selection)
     lineage = Lineage("self_play", number, main, opponent, data_hash=played["hash"])
     before = _score(bench, main)
     after = add_version(bench, version, result.trained, lineage, selection, name)

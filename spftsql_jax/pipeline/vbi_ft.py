@@ -225,7 +225,7 @@ def run_round(
     repeats = bench.config.seed_repeats
     examples = list(seeds) * repeats + synthetic
     units = sql_units(bench, seeds) * repeats + sql_units(bench, synthetic)  # Each seed is tokenized once.
-    result = train(bench, name, bench.load(parent), units, config.training)
+    result = train(bench, name, bench.load(parent), units, config.training, held_out=selection)
     lineage = Lineage("vbi_ft", number, parent, data_hash=data_hash(examples))
     selected = add_version(bench, version, result.trained, lineage, selection, name)
     bench.say(

@@ -1,5 +1,8 @@
 """Our training step on the job's records: batches are planned, collated, placed and trained on as `trainer.fit` does it."""
 
+# Threads are set before the libraries that read them are imported.
+# ruff: noqa: E402
+
 from __future__ import annotations
 
 import turns

@@ -1,8 +1,12 @@
 """TRL's DPOTrainer or SFTTrainer at its best on the job's records: `trainer.train()` as users run it, a turn at a time.
 
 DPO: reference log-probs precomputed, batches padded to their longest. SFT: packing (best fit decreasing) with padding-free
-batches, loss on the SQL alone. The records' ids reach TRL as text of one word a token, so that both sides train on the same ids.
+batches, loss on the SQL alone. The records' ids reach TRL as text of one word a token, so that both sides train on the same
+ids.
 """
+
+# Threads are set before the libraries that read them are imported.
+# ruff: noqa: E402
 
 from __future__ import annotations
 
@@ -112,9 +116,7 @@ def main() -> None:
       steps = max(1, round(JOB["turn_records"] * mean / (batch * JOB["pack_to"])))
     timed = Turns(steps)
     data = datasets.Dataset.from_dict(columns)
-    trainer = kind(
-      model=model, args=config, train_dataset=data, processing_class=words, peft_config=lora, callbacks=[timed]
-    )
+    trainer = kind(model=model, args=config, train_dataset=data, processing_class=words, peft_config=lora, callbacks=[timed])
     if JOB["loss"] == "dpo":
       row = trainer.train_dataset[0]
       first = JOB["records"][0]

@@ -1,8 +1,11 @@
 """tunix's DPOTrainer on the job's pairs, without a reference forward: it cannot take precomputed reference log-probs.
 
-Its step is the compiled one of `PeftTrainer`, fed as `PeftTrainer.train` feeds it. Pairs are sorted into batches of like length and
-padded to a multiple of 64, which is kinder than the fixed lengths that its users give.
+Its step is the compiled one of `PeftTrainer`, fed as `PeftTrainer.train` feeds it. Pairs are sorted into batches of like length
+and padded to a multiple of 64, which is kinder than the fixed lengths that its users give.
 """
+
+# Threads are set before the libraries that read them are imported.
+# ruff: noqa: E402
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What the measured processes share: a job to read, and turns that are timed when the benchmark asks for one.
 
-The benchmark starts `WORKER.py JOB.json` and writes "go" lines to it; for each the worker trains for one turn and answers with a
-line of JSON. Nothing here imports JAX or torch: each worker runs in its own virtual environment.
+The benchmark starts `WORKER.py JOB.json` and writes "go" lines to it; for each the worker trains for one turn and answers with
+a line of JSON. Nothing here imports JAX or torch: each worker runs in its own virtual environment.
 """
 
 from __future__ import annotations
