@@ -86,7 +86,7 @@ def random_case(rng):
   return units, objective, jax.tree.map(lambda x: x.reshape(microbatches, schemas, *x.shape[1:]), batch)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(6))
 def test_loss_and_gradients_are_those_of_plain_sequences(params, seed):
   units, objective, batch = random_case(np.random.default_rng(seed))
   found = [[plain(params, b) for b in u.branches] for u in units]
@@ -112,12 +112,14 @@ def test_attention_in_blocks_is_attention():
     logits = jnp.where(visible(places, places, 5)[:, None, None], logits, -jnp.inf)
     return (jnp.einsum("bngts,bsnh->btngh", jax.nn.softmax(logits), value) * weights).sum()
 
-  expected = jax.grad(plain, (0, 1, 2))(query, key, value)
-  for blocks in (1, 2, 4):
-    ours = jax.grad(
-      lambda q, k, v, n=blocks: (causal_attention(q, k, v, visible(places, places, 5), n) * weights).sum(), (0, 1, 2)
-    )(query, key, value)
-    for a, b in zip(ours, expected, strict=True):
+  expected = jax.jit(jax.grad(plain, (0, 1, 2)))(query, key, value)
+  for blocks in (1, 3):
+
+    def ours(query, key, value, blocks=blocks):
+      return (causal_attention(query, key, value, visible(places, places, 5), blocks) * weights).sum()
+
+    found = jax.jit(jax.grad(ours, (0, 1, 2)))(query, key, value)
+    for a, b in zip(found, expected, strict=True):
       np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-5)
 
 
@@ -136,7 +138,8 @@ def test_dropout_of_the_adapter_is_drawn_by_key_and_leaves_the_weights():
   model, params = Decoder(CONFIG, lora=lora), init_params(CONFIG, jax.random.key(0))
   adapter = jax.tree.map(lambda x: x + 0.1, init_lora(CONFIG, lora, jax.random.key(1)))
   _, objective, batch = random_case(np.random.default_rng(3))
-  run = lambda key: loss_and_gradients(model, objective, adapter, params, batch, dropout_key=key)[1]["loss"]  # noqa: E731
+  batch = jax.tree.map(lambda x: x[:1], batch)
+  run = jax.jit(lambda key: loss_and_gradients(model, objective, adapter, params, batch, dropout_key=key)[1]["loss"])
   first, again, other, none = run(jax.random.key(0)), run(jax.random.key(0)), run(jax.random.key(1)), run(None)
   assert first == again and len({float(first), float(other), float(none)}) == 3
 
@@ -201,7 +204,7 @@ for spec in sys.argv[3:]:
   results[spec] = np.concatenate([*flat, [metrics["loss"], metrics["gradient_norm"]]])
 np.savez(sys.argv[2], **results)
 """
-_MESHES = ("data:1", "data:2", "fsdp:2", "tensor:2", "fsdp:4", "data:2,tensor:2", "data:2,fsdp:2,tensor:2")
+_MESHES = ("data:1", "fsdp:2", "data:2,tensor:2", "data:2,fsdp:2,tensor:2")
 
 
 def test_gradients_are_the_same_on_meshes_of_one_to_eight_devices(tmp_path):

@@ -17,7 +17,7 @@ from spftsql_jax.examples.batches import BatchShape, Branch, Unit, collate
 from spftsql_jax.models import load_hf
 from spftsql_jax.models.log_probs import answer_log_probs
 from spftsql_jax.training.losses import dpo_loss, spin_loss
-from spftsql_jax.training.step import Objective, loss_and_gradients
+from spftsql_jax.training.step import Objective, loss_and_gradients, numbers_of, program_of
 
 SHAPE = BatchShape(2, 6, (24,), (20,), (12,))
 
@@ -37,7 +37,7 @@ def batch_of(log_probs: np.ndarray | None = None):
 def log_probs_of(folder) -> np.ndarray:
   """[6, 2] of (chosen, rejected), by the pairs' order."""
   model, params = load_hf(folder)
-  found = np.asarray(answer_log_probs(model, {"params": params}, batch_of())).reshape(2, 3, 2)
+  found = np.asarray(jax.jit(lambda p: answer_log_probs(model, {"params": p}, batch_of()))(params)).reshape(2, 3, 2)
   return np.stack([found[i % 2, i // 2] for i in range(6)])
 
 
@@ -55,13 +55,15 @@ def check(ours, theirs) -> None:
     np.testing.assert_allclose(values, expected, atol=1e-4, rtol=1e-5)
   model, params = load_hf(folder)
   batch = jax.tree.map(lambda x: x[None], batch_of(reference))
+  program = program_of(Objective("dpo"))
+  run = jax.jit(lambda numbers: loss_and_gradients(model, program, params, None, batch, numbers))
   for beta in trl_reference.BETAS:
     expected = theirs["losses"][str(beta)]
     columns = (policy[:, 0], policy[:, 1], reference[:, 0], reference[:, 1])
     assert dpo_loss(*columns, beta) == pytest.approx(expected, abs=1e-4)
     assert spin_loss(*columns, beta) == pytest.approx(expected, abs=1e-4)
     for loss in ("dpo", "spin"):
-      gradients, metrics = loss_and_gradients(model, Objective(loss, beta=beta), params, None, batch)
+      gradients, metrics = run(numbers_of(Objective(loss, beta=beta)))
       assert float(metrics["loss"]) == pytest.approx(expected, abs=1e-4)
       assert float(optax.global_norm(gradients)) == pytest.approx(theirs["gradient_norms"][str(beta)], rel=1e-4)
 
