@@ -12,7 +12,7 @@ import pytest
 
 from spftsql_jax.examples.batches import BatchShape, Branch, Unit, choose_buckets, choose_shape, collate, plan_epoch
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, init_params
-from spftsql_jax.models.attention import causal_attention, visible
+from spftsql_jax.models.attention import causal_attention, flash_attention, visible
 from spftsql_jax.models.transformer import matmul
 from spftsql_jax.training.step import Objective, loss_and_gradients
 
@@ -113,6 +113,10 @@ def test_attention_in_blocks_is_attention():
     return (jnp.einsum("bngts,bsnh->btngh", jax.nn.softmax(logits), value) * weights).sum()
 
   expected = jax.jit(jax.grad(plain, (0, 1, 2)))(query, key, value)
+  found = jax.grad(lambda *qkv: (flash_attention(*qkv, "xla") * weights).sum(), (0, 1, 2))(query, key, value)
+  whole = jax.grad(lambda *qkv: (causal_attention(*qkv, visible(places, places, None)) * weights).sum(), (0, 1, 2))
+  for a, b in zip(found, whole(query, key, value), strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-5)
   for blocks in (1, 3):
 
     def ours(query, key, value, blocks=blocks):

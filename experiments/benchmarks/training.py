@@ -18,17 +18,23 @@ tried once each. Then all sides take turns, --turns times: a turn of ours is one
 --peer_records. Reported are records a second by wall clock and by CPU time (medians over the turns) and the tokens computed,
 which explain them.
 
-On a GPU: experiments/benchmarks/training_gpu.py.
+With --device=gpu the same cases run on one GPU in bfloat16 with the architecture in training_peers/model_gpu.json
+(Qwen2.5-Coder-1.5B), and two more, "b long" and "c long", whose schemas hold types, keys, descriptions and sample values. The
+prompt's attention is einsum or cuDNN, whichever is faster there. Reported too: the share of the chip's peak (MFU) and the peak
+of its memory. No comparison begins behind --budget_s seconds, so that one call stays below eight minutes. A peer needs a CUDA
+build of torch; give its Python as --trl_python, or leave it out with --peers= to time ours alone.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +59,9 @@ _PEER_RECORDS = flags.DEFINE_integer("peer_records", 32, "Records of a peer's tu
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["2", "4", "8"], "Batch sizes tried with a peer in cases b and c.")
 _TURNS = flags.DEFINE_integer("turns", 3, "Turns of each side.", lower_bound=1)
 _THREADS = flags.DEFINE_integer("threads", 2, "Threads of torch; JAX takes the cores it may use.", lower_bound=1)
+_DEVICE = flags.DEFINE_enum("device", "cpu", ["cpu", "gpu"], "Where all sides run.")
+_TRL_PYTHON = flags.DEFINE_string("trl_python", None, "A Python that has TRL, instead of an environment that is made.")
+_BUDGET = flags.DEFINE_float("budget_s", 0, "No comparison begins behind so many seconds; 0 for no limit (GPU: 420).")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
 _WORKERS = Path(__file__).parent / "training_peers"
@@ -66,6 +75,12 @@ _OUR_CASES = {
   "a": {"schemas": 4, "branches": 2, "buckets": {"prefix_buckets": 1, "branch_buckets": 1, "answer_buckets": 1}},
   "b": {"schemas": 1, "branches": 32, "buckets": {"prefix_buckets": 6, "branch_buckets": 4, "branch_counts": 2}},
   "c": {"schemas": 1, "branches": 32, "buckets": {"prefix_buckets": 6, "branch_buckets": 4, "branch_counts": 2}},
+}
+# On a GPU batches are larger and shapes fewer: each of its compilations takes some 20 s.
+_OUR_GPU_CASES = {
+  "a": _OUR_CASES["a"],
+  "b": {"schemas": 4, "branches": 32, "buckets": {"prefix_buckets": 2, "branch_buckets": 1, "answer_buckets": 1}},
+  "c": {"schemas": 4, "branches": 32, "buckets": {"prefix_buckets": 2, "branch_buckets": 1, "answer_buckets": 1}},
 }
 _PACK_TO = 1024
 
@@ -116,7 +131,9 @@ def main() -> None:
     raise InputError("cases b and c need --spider and --tokenizer")
   if unknown := set(_PEERS.value) - set(_REQUIREMENTS):
     raise InputError(f"--peers: no peer {sorted(unknown)[0]!r}; there are {', '.join(_REQUIREMENTS)}")
-  config = json.loads((_WORKERS / "model.json").read_text())
+  gpu, began = _DEVICE.value == "gpu", time.perf_counter()
+  budget = _BUDGET.value or (420.0 if gpu else math.inf)
+  config = json.loads((_WORKERS / ("model_gpu.json" if gpu else "model.json")).read_text())
   environments = {peer: make_environment(peer) for peer in _PEERS.value}
   report: dict[str, Any] = {"machine": {"cores": os.cpu_count(), "threads": _THREADS.value}, "model": config, "cases": {}}
   report["peers"] = {peer: found if isinstance(found, str) else "installed" for peer, found in environments.items()}
@@ -126,8 +143,16 @@ def main() -> None:
     if {"b", "c"} & set(_CASES.value):
       records["b"] = records["c"] = spider_records(config["vocab_size"])
       report["lengths"] = lengths_of(records["b"])
-    for case in _CASES.value:
+    cases = list(_CASES.value)
+    if gpu and set(cases) > {"a"}:
+      records["b long"] = records["c long"] = spider_records(config["vocab_size"], long=True)
+      report["lengths of long"] = lengths_of(records["b long"])
+      cases += [f"{case} long" for case in cases if case != "a"]
+    for case in cases:
       for tree in _TREES.value:
+        if time.perf_counter() - began > budget:
+          report.setdefault("left out for lack of time", []).append(f"{case} {tree}")
+          continue
         entry = compare(case, tree == "lora", records[case], config, environments, folder)
         report["cases"][f"{case} {tree}"] = entry
         print(case, tree, json.dumps(entry), flush=True)
@@ -136,6 +161,8 @@ def main() -> None:
 
 def make_environment(peer: str) -> Path | str:
   """The Python of the peer's virtual environment, made if it is not there; or, as text, why it cannot be had."""
+  if peer == "trl" and _TRL_PYTHON.value:
+    return Path(_TRL_PYTHON.value)
   folder = Path(_ENVIRONMENTS.value) / peer
   python, done = folder / "bin" / "python", folder / "done.json"
   wanted = json.dumps(_REQUIREMENTS[peer])
@@ -174,15 +201,15 @@ def random_records(vocab_size: int, count: int) -> list[dict[str, list[int]]]:
   return [one() for _ in range(count)]
 
 
-def spider_records(vocab_size: int) -> list[dict[str, list[int]]]:
-  """Questions of Spider train with their SQL and another query of the same database."""
+def spider_records(vocab_size: int, long: bool = False) -> list[dict[str, list[int]]]:
+  """Questions of Spider train with their SQL and another query of the same database; `long` schemas show values."""
   from spftsql_jax.databases.introspection import read_schema
   from spftsql_jax.examples.benchmarks import find_database, read_examples
   from spftsql_jax.examples.prompts import PromptFormat
   from spftsql_jax.examples.tokenizer import load_tokenizer
 
   root = Path(_SPIDER.value)
-  tokenizer = load_tokenizer(_TOKENIZER.value, PromptFormat(comments=False, matched_values=0))
+  tokenizer = load_tokenizer(_TOKENIZER.value, PromptFormat(comments=long, samples=5 if long else 0, matched_values=0))
   by_database: dict[str, list[Any]] = {}
   for example in read_examples(root / "train_spider.json"):
     if (root / "database" / example.db_id / f"{example.db_id}.sqlite").is_file():
@@ -222,11 +249,12 @@ def compare(
   case: str, lora: bool, records: list, config: dict[str, Any], environments: dict[str, Path | str], folder: str
 ) -> dict[str, Any]:
   """Medians of all sides in one case, taking turns."""
-  loss = "sft" if case == "c" else "dpo"
+  kind, gpu = case[0], _DEVICE.value == "gpu"
+  loss = "sft" if kind == "c" else "dpo"
   job = {"model_dir": folder, "config": config, "records": records, "lora": lora, "loss": loss}
-  job |= {"threads": _THREADS.value, "pack_to": _PACK_TO}
+  job |= {"threads": _THREADS.value, "pack_to": _PACK_TO, "device": _DEVICE.value, "dtype": "bfloat16" if gpu else "float32"}
   entry: dict[str, Any] = {}
-  workers = {"ours": Worker(sys.executable, "our_worker.py", job | _OUR_CASES[case], folder)}
+  workers = {"ours": our_best_worker(job | (_OUR_GPU_CASES if gpu else _OUR_CASES)[kind], folder, entry)}
   try:
     for peer, python in environments.items():
       if peer == "tunix" and loss == "sft":
@@ -235,7 +263,7 @@ def compare(
         entry[peer] = {"failed": python}
         continue
       try:
-        workers[peer], tried = best_worker(peer, python, case, job, folder)
+        workers[peer], tried = best_worker(peer, python, kind, job, folder)
         entry[peer] = {"tried_records_a_second": tried}
       except RuntimeError as error:
         entry[peer] = {"failed": str(error)}
@@ -246,6 +274,8 @@ def compare(
   finally:
     for worker in workers.values():
       worker.close()
+  if peak := workers["ours"].ready["peak_flops"]:
+    entry["mfu"] = round(statistics.median(t["flops"] / t["seconds"] for t in results["ours"]) / peak, 3)
   for name, turns in results.items():
     entry[name] = {**entry.get(name, {}), **medians(turns), **{k: v for k, v in workers[name].ready.items() if k != "ready"}}
     if name != "ours":
@@ -255,6 +285,23 @@ def compare(
         "tokens": round(entry[name]["tokens_a_record"] / entry["ours"]["tokens_a_record"], 2),
       }
   return entry
+
+
+def our_best_worker(job: dict[str, Any], folder: str, entry: dict[str, Any]) -> Worker:
+  """Ours with the faster attention of those the device has; on the CPU there is one."""
+  if job["device"] == "cpu":
+    return Worker(sys.executable, "our_worker.py", job | {"attention": "einsum", "remat": "none"}, folder)
+  tried: dict[str, float] = {}
+  for attention in ("einsum", "cudnn"):
+    worker = Worker(sys.executable, "our_worker.py", job | {"attention": attention, "remat": "dots"}, folder)
+    tried[attention] = round(min(worker.turn()["seconds"] for _ in range(2)), 4)
+    if attention == "cudnn" and tried["cudnn"] <= tried["einsum"]:
+      break
+    worker.close()  # the memory of one GPU holds one of them
+  else:
+    worker = Worker(sys.executable, "our_worker.py", job | {"attention": "einsum", "remat": "dots"}, folder)
+  entry["attention_tried_seconds"] = tried
+  return worker
 
 
 def best_worker(peer: str, python: Path, case: str, job: dict[str, Any], folder: str) -> tuple[Worker, dict[str, float]]:
@@ -287,6 +334,7 @@ def medians(turns: list[dict[str, Any]]) -> dict[str, Any]:
     "cpu_ms_a_record": round(1000 * statistics.median(t["cpu_seconds"] / t["records"] for t in turns), 1),
     "tokens_a_record": round(statistics.median(t["tokens"] / t["records"] for t in turns), 1),
     "records_a_turn": turns[0]["records"],
+    **({"peak_gib": round(max(t["peak_bytes"] for t in turns) / 2**30, 2)} if turns[0].get("peak_bytes") else {}),
     "ms_a_thousand_tokens": round(1e6 * statistics.median(t["seconds"] / t["tokens"] for t in turns), 1),
   }
 

@@ -242,6 +242,7 @@ class Block(nn.Module):
 
   config: ModelConfig
   lora: LoraConfig | None = None
+  prompt_attention: str = "einsum"
 
   def setup(self):
     c = self.config
@@ -263,8 +264,11 @@ class Block(nn.Module):
     in_stream = 0 if shared.prefix_queries is None else shared.prefix_queries.shape[1]
     if in_stream:
       prefix_kv = (k[:, :in_stream], v[:, :in_stream])
-      mask = attention.visible(shared.prefix_queries, shared.prefix_keys, window)
-      heads.append(attention.causal_attention(q[:, :in_stream], *prefix_kv, mask, _causal_blocks(in_stream)))
+      if self.prompt_attention == "einsum" or window is not None:
+        mask = attention.visible(shared.prefix_queries, shared.prefix_keys, window)
+        heads.append(attention.causal_attention(q[:, :in_stream], *prefix_kv, mask, _causal_blocks(in_stream)))
+      else:
+        heads.append(attention.flash_attention(q[:, :in_stream], *prefix_kv, self.prompt_attention))
     if shared.branch_positions is not None:
       positions = shared.branch_positions
       q, k, v = (a[:, in_stream:].reshape(batch, *positions.shape[1:], *a.shape[2:]) for a in (q, k, v))
@@ -293,11 +297,14 @@ class Decoder(nn.Module):
   Attributes:
     unroll: whether the layers are compiled one by one instead of as a loop over one. What a loop keeps for its backward pass is
       stacked by copying; without, a training step of a shallow model takes a tenth less. Compilation grows with depth.
+    prompt_attention: what the prompt's attention to itself is computed by: "einsum", or "cudnn" or "xla" of
+      `jax.nn.dot_product_attention`; layers with a window use einsum always.
   """
 
   config: ModelConfig
   lora: LoraConfig | None = None
   unroll: bool = False
+  prompt_attention: str = "einsum"
 
   def setup(self):
     c = self.config
@@ -314,7 +321,7 @@ class Decoder(nn.Module):
       length=c.num_hidden_layers,
       unroll=c.num_hidden_layers if self.unroll else 1,
       metadata_params={nn.PARTITION_NAME: "layers"},
-    )(c, self.lora)
+    )(c, self.lora, self.prompt_attention)
     self.final_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
     if not c.tie_word_embeddings:
       self.lm_head = self.param("lm_head", *declaration)

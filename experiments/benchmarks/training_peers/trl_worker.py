@@ -62,6 +62,8 @@ class Turns(transformers.TrainerCallback):
   def on_step_end(self, args, state, control, **kwargs):
     self.done += 1
     if self.done % self.steps == 0:
+      if JOB["device"] == "gpu":
+        torch.cuda.synchronize()
       seconds, cpu = time.perf_counter() - self.began, time.process_time() - self.cpu
       turns.say(seconds=seconds, cpu_seconds=cpu, records=self.records(), tokens=self.tokens)
 
@@ -79,7 +81,10 @@ class Turns(transformers.TrainerCallback):
 
 
 def main() -> None:
-  model = transformers.AutoModelForCausalLM.from_pretrained(JOB["model_dir"], dtype=torch.float32)
+  half = JOB["dtype"] == "bfloat16"
+  # As users do on a GPU: float32 weights under autocast where they are trained, 16-bit ones where they are frozen.
+  dtype = torch.bfloat16 if half and JOB["lora"] else torch.float32
+  model = transformers.AutoModelForCausalLM.from_pretrained(JOB["model_dir"], dtype=dtype)
   words = tokenizer(model.config.vocab_size)
   prompts = [text(r["prefix"] + r["prompt"]) for r in JOB["records"]]
   lora = peft.LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM") if JOB["lora"] else None
@@ -94,8 +99,8 @@ def main() -> None:
       save_strategy="no",
       report_to="none",
       disable_tqdm=True,
-      use_cpu=True,
-      bf16=False,
+      use_cpu=JOB["device"] == "cpu",
+      bf16=half,
       gradient_checkpointing=False,
       optim="adamw_torch",
       seed=0,

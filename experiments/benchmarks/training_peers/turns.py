@@ -24,7 +24,7 @@ def threads_of(job: dict[str, Any]) -> None:
   """Sets the threads of BLAS and OpenMP; call it before anything heavy is imported."""
   for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = str(job["threads"])
-  os.environ["JAX_PLATFORMS"] = os.environ.get("JAX_PLATFORMS", "cpu")
+  os.environ["JAX_PLATFORMS"] = {"cpu": "cpu", "gpu": "cuda"}[job["device"]]
 
 
 def say(**values: Any) -> None:
