@@ -62,12 +62,12 @@ def weigh(units, values, objective):
   return loss, by
 
 
-def random_case(rng):
-  """(units, objective, batch of [M, B, ...]) of random sizes."""
-  loss = ("sft", "error_driven", "spin", "dpo")[rng.integers(4)]
+def random_case(rng, kind=0):
+  """(units, objective of the kind, batch of [M, B, ...]) of random sizes."""
+  loss = ("sft", "error_driven", "error_driven", "spin", "dpo")[kind % 5]
   objective = Objective(loss, float(rng.uniform(0.05, 1)), length_normalize=bool(rng.integers(2)))
   if loss == "error_driven":
-    objective = Objective(loss, objective.beta, ("positive_only", "drop")[rng.integers(2)], nll_weight=0.5)
+    objective = Objective(loss, objective.beta, ("positive_only", "drop")[kind % 5 - 1], nll_weight=0.5)
   per_unit = 1 if loss == "sft" else 2
   draw = lambda low, high: tuple(rng.integers(1, 61, rng.integers(low, high + 1)).tolist())  # noqa: E731
   units = []
@@ -86,9 +86,9 @@ def random_case(rng):
   return units, objective, jax.tree.map(lambda x: x.reshape(microbatches, schemas, *x.shape[1:]), batch)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(8))
 def test_loss_and_gradients_are_those_of_plain_sequences(params, seed):
-  units, objective, batch = random_case(np.random.default_rng(seed))
+  units, objective, batch = random_case(np.random.default_rng(seed), seed)
   found = [[plain(params, b) for b in u.branches] for u in units]
   loss, by = weigh(units, np.array([[float(v) for v, _ in row] for row in found]), objective)
   trees = [(gradient, by[i, j]) for i, row in enumerate(found) for j, (_, gradient) in enumerate(row)]
