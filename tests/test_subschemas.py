@@ -11,7 +11,7 @@ from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.examples.subschemas import SubSchemas, tables_of
 from spftsql_jax.examples.tokenizer import Tokenizer, train_bpe
-from spftsql_jax.pipeline import workbench
+from spftsql_jax.pipeline import units as training_units
 
 
 def table(name: str, *refers: str) -> Table:
@@ -51,6 +51,9 @@ def test_a_query_gets_the_first_part_that_covers_it_and_the_same_again():
   assert {"a", "f"} <= names(apart) and len(names(apart)) == 3
   assert parts.covering({"a", "f"}) is apart
   assert parts.covering({"a", "c", "e", "f"}) is None
+  # What was asked before changes nothing: a run that goes on after a cut sees the same parts.
+  fresh = SubSchemas(SCHEMA, at_most(3))
+  assert fresh.covering({"c"}) == parts.covering({"c"}) and fresh.covering({"f", "a"}) == apart
 
 
 def test_tables_of_a_query_are_those_of_the_schema():
@@ -97,13 +100,13 @@ def test_long_examples_are_moved_or_left_out_counted_and_named(tokenizer):
   whole, limit = len(tokenizer.prefix(SCHEMA)), 0
   limit = whole * 2 // 3
   lines: list[str] = []
-  units = workbench.sql_units(bench_with(tokenizer, limit, "split", lines), EXAMPLES)
+  units = training_units.sql_units(bench_with(tokenizer, limit, "split", lines), EXAMPLES)
   assert all(len(b.prefix) <= limit for u in units for b in u.branches)
   left = len(EXAMPLES) - len(units)
   assert lines and "put over sub-schemas (shop" in lines[0]
   assert ("left out (shop" in lines[0]) == (left > 0)
   # Nothing is cut: the branches are those of the whole prompt.
-  plain = workbench.sql_units(bench_with(tokenizer, whole, "split", []), EXAMPLES)
+  plain = training_units.sql_units(bench_with(tokenizer, whole, "split", []), EXAMPLES)
   assert {u.branches[0].prompt + u.branches[0].answer for u in units} <= {
     u.branches[0].prompt + u.branches[0].answer for u in plain
   }
@@ -112,15 +115,15 @@ def test_long_examples_are_moved_or_left_out_counted_and_named(tokenizer):
 def test_long_examples_are_dropped_by_option_and_fitting_ones_stay(tokenizer):
   whole = len(tokenizer.prefix(SCHEMA))
   lines: list[str] = []
-  assert workbench.sql_units(bench_with(tokenizer, whole - 1, "drop", lines), EXAMPLES) == []
+  assert training_units.sql_units(bench_with(tokenizer, whole - 1, "drop", lines), EXAMPLES) == []
   assert lines == ["  4 of 4 question-SQL pairs exceed the largest bucket and are left out (shop 4)"]
   lines.clear()
-  assert len(workbench.sql_units(bench_with(tokenizer, whole, "drop", lines), EXAMPLES)) == 4 and not lines
+  assert len(training_units.sql_units(bench_with(tokenizer, whole, "drop", lines), EXAMPLES)) == 4 and not lines
 
 
 def test_pairs_over_a_sub_schema_share_their_prefix(tokenizer):
   bench = bench_with(tokenizer, len(tokenizer.prefix(SCHEMA)) * 2 // 3, "split", [])
-  pairs, found = workbench.pair_branches(bench, EXAMPLES[:2], ["SELECT 1", "SELECT 2 FROM zebra"])
+  pairs, found = training_units.pair_branches(bench, EXAMPLES[:2], ["SELECT 1", "SELECT 2 FROM zebra"])
   assert found.moved == Counter(shop=2) and list(pairs) == [0, 1]
   for positive, negative in pairs.values():
     assert positive.prefix == negative.prefix and positive.prompt == negative.prompt and positive.answer != negative.answer

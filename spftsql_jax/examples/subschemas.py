@@ -52,19 +52,22 @@ class SubSchemas:
     kept = [a for i, a in enumerate(grown) if not any(a < b or (a == b and j < i) for j, b in enumerate(grown))]
     self.parts: list[Schema] = [self._part(names) for names in kept]
     self._names: list[frozenset[str]] = kept
+    self._around: dict[frozenset[str], Schema | None] = {}
 
   def covering(self, tables: Collection[str]) -> Schema | None:
-    """The first part that holds all `tables`, or a new one grown around them; None where even they alone are too long."""
+    """The first part that holds all `tables`, else one grown around them; None where even they alone are too long.
+
+    It depends on the tables alone, not on what was asked before: pairs are scored and trained on over the same part, in a run
+    that goes on after a cut too.
+    """
     wanted = frozenset(tables)
     for names, part in zip(self._names, self.parts, strict=True):
       if wanted <= names:
         return part
-    names = self._grow(sorted(wanted, key=self._order.index)) if wanted else None
-    if names is None:
-      return None
-    self._names.append(names)
-    self.parts.append(self._part(names))
-    return self.parts[-1]
+    if wanted not in self._around:
+      names = self._grow(sorted(wanted, key=self._order.index)) if wanted else None
+      self._around[wanted] = None if names is None else self._part(names)
+    return self._around[wanted]
 
   def _grow(self, start: Sequence[str]) -> frozenset[str] | None:
     names = set(start)

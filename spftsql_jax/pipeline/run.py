@@ -20,6 +20,7 @@ from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.model_base import Lineage
 from spftsql_jax.pipeline.prepare import RunData, open_workbench, read_data
 from spftsql_jax.pipeline.results import CANDIDATES, collect_results, evaluate_version, write_results
+from spftsql_jax.pipeline.units import sql_units
 from spftsql_jax.pipeline.workbench import (
   SELECTION,
   Workbench,
@@ -27,7 +28,6 @@ from spftsql_jax.pipeline.workbench import (
   data_hash,
   device_line,
   read_examples_of,
-  sql_units,
   train,
   write_examples,
 )

@@ -15,15 +15,14 @@ from spftsql_jax.evaluation.metrics import paired_exact_test
 from spftsql_jax.examples.batches import Unit
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.model_base import Lineage, Score
+from spftsql_jax.pipeline.units import describe, pair_branches
 from spftsql_jax.pipeline.workbench import (
   SELECTION,
   Workbench,
   add_version,
   answer,
   data_hash,
-  describe,
   judge,
-  pair_branches,
   train,
 )
 from spftsql_jax.training.step import Objective

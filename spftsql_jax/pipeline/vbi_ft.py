@@ -18,6 +18,7 @@ from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import sql_prompt
 from spftsql_jax.generation.engine import Request
 from spftsql_jax.pipeline.model_base import Lineage
+from spftsql_jax.pipeline.units import question_units, sql_units
 from spftsql_jax.pipeline.workbench import (
   SELECTION,
   Workbench,
@@ -27,9 +28,7 @@ from spftsql_jax.pipeline.workbench import (
   data_hash,
   error_rates,
   judge,
-  question_units,
   read_examples_of,
-  sql_units,
   stage_seed,
   train,
   write_examples,
