@@ -30,6 +30,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -123,7 +124,8 @@ class Worker:
         return json.loads(line[5:])
     self.process.wait()
     lines = self.errors.read_text().strip().splitlines()
-    raise RuntimeError(f"a worker ended with code {self.process.returncode}: {(lines or ['no message'])[-1]}")
+    told = [line for line in lines if re.match(r"\S*(Error|Exception|Interrupt)\b", line)] or lines or ["no message"]
+    raise RuntimeError(f"a worker ended with code {self.process.returncode}: {told[-1]}")
 
 
 def main() -> None:

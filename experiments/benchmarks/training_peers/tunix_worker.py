@@ -33,19 +33,21 @@ def batches() -> list[dpo_trainer.TrainingInput]:
 
 
 def _padded(records: list[dict]) -> dpo_trainer.TrainingInput:
-  def side(rows: list[list[int]], left: bool) -> tuple[np.ndarray, np.ndarray]:
-    width = -(-max(map(len, rows)) // 64) * 64
+  def side(rows: list[list[int]], left: bool, longest: int) -> tuple[np.ndarray, np.ndarray]:
+    width = -(-longest // 64) * 64
     ids, mask = np.ones((len(rows), width), np.int32), np.zeros((len(rows), width), np.int32)
     for i, row in enumerate(rows):
       place = slice(width - len(row), width) if left else slice(0, len(row))
       ids[i, place], mask[i, place] = row, 1
     return ids, mask
 
-  prompt = side([r["prefix"] + r["prompt"] for r in records], True)
+  prompts = [r["prefix"] + r["prompt"] for r in records]
+  longest = max(len(r[name]) for r in records for name in ("chosen", "rejected"))  # tunix stacks both sides
+  prompt = side(prompts, True, max(map(len, prompts)))
+  chosen, rejected = (side([r[name] for r in records], False, longest) for name in ("chosen", "rejected"))
   return dpo_trainer.TrainingInput(
-    *prompt, **dict(zip(("chosen_ids", "chosen_mask"), side([r["chosen"] for r in records], False), strict=True)),
-    **dict(zip(("rejected_ids", "rejected_mask"), side([r["rejected"] for r in records], False), strict=True)),
-  )  # fmt: skip
+    *prompt, chosen_ids=chosen[0], chosen_mask=chosen[1], rejected_ids=rejected[0], rejected_mask=rejected[1]
+  )
 
 
 def main() -> None:
