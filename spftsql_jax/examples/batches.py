@@ -7,6 +7,7 @@ tokens at most.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 
 import flax.struct
@@ -73,6 +74,9 @@ class BatchShape:
     prefix_buckets: allowed P, ascending.
     branch_buckets: allowed L, ascending.
     answer_buckets: allowed A, ascending.
+    branch_counts: smaller K, ascending, for batches whose groups have fewer branches; none by default.
+
+  `choose_shape` gives the buckets that suit a set of units best.
   """
 
   schemas: int = 4
@@ -80,6 +84,12 @@ class BatchShape:
   prefix_buckets: tuple[int, ...] = (256, 512, 1024)
   branch_buckets: tuple[int, ...] = (64, 96, 128, 192)
   answer_buckets: tuple[int, ...] = (64, 128)
+  branch_counts: tuple[int, ...] = ()
+
+  @property
+  def counts(self) -> tuple[int, ...]:
+    """Allowed K, ascending."""
+    return (*self.branch_counts, self.branches)
 
 
 def bucket(length: int, buckets: Sequence[int]) -> int | None:
@@ -97,11 +107,67 @@ def fits(unit: Unit, shape: BatchShape) -> bool:
   )
 
 
+def choose_buckets(lengths: Sequence[int], count: int) -> tuple[int, ...]:
+  """The `count` or fewer buckets, ascending, to which `lengths` are padded with the fewest positions in all; exact."""
+  sizes, numbers = np.unique(np.asarray(lengths, np.int64), return_counts=True)
+  before = np.concatenate([[0], np.cumsum(numbers)])
+  # best[j]: fewest positions for the j shortest sizes; a last bucket sizes[j - 1] holds those behind some i < j.
+  best = np.where(np.arange(len(sizes) + 1) == 0, 0.0, np.inf)
+  choices = []
+  for _ in range(min(count, len(sizes))):
+    costs = best[None, :-1] + sizes[:, None] * (before[1:, None] - before[None, :-1])  # [j - 1, i]
+    costs = np.where(np.tri(len(sizes), dtype=bool), costs, np.inf)
+    choices.append(costs.argmin(axis=1))
+    best = np.concatenate([[0.0], costs.min(axis=1)])
+  buckets, end = [], len(sizes)
+  for choice in reversed(choices):
+    if end:
+      buckets.append(int(sizes[end - 1]))
+      end = int(choice[end - 1])
+  return tuple(reversed(buckets))
+
+
+def choose_shape(
+  units: Sequence[Unit],
+  schemas: int,
+  branches: int,
+  prefix_buckets: int = 3,
+  branch_buckets: int = 3,
+  answer_buckets: int = 2,
+  branch_counts: int = 1,
+) -> BatchShape:
+  """The shape with so many buckets of each kind that holds all units with the least padding.
+
+  Each combination of buckets that occurs is compiled once. Raises ValueError without units.
+  """
+  if not units:
+    raise ValueError("no units to choose a batch shape for")
+  by_prefix = Counter(unit.branches[0].prefix for unit in units)
+  per_unit = len(units[0].branches)
+  groups = [(len(prefix), size * per_unit) for prefix, n in by_prefix.items() for size in _cuts(n, branches // per_unit)]
+  counts = choose_buckets([size for _, size in groups], branch_counts)
+  return BatchShape(
+    schemas,
+    counts[-1],
+    choose_buckets([length for length, _ in groups], prefix_buckets),
+    choose_buckets([max(b.length for b in unit.branches) for unit in units], branch_buckets),
+    choose_buckets([max(len(b.answer) for b in unit.branches) for unit in units], answer_buckets),
+    counts[:-1],
+  )
+
+
+def _cuts(count: int, most: int) -> list[int]:
+  """Sizes, equal but for one, of the fewest parts of `count` with at most `most` each."""
+  parts = -(-count // most)
+  return [count // parts + (i < count % parts) for i in range(parts)]
+
+
 def plan_epoch(units: Sequence[Unit], shape: BatchShape, rng: np.random.Generator) -> list[list[list[int]]]:
   """Groups units into batches: a list of batches, each a list of at most B groups, each the indices of units of one schema.
 
-  Units of a schema are shuffled, then cut into groups of similar length (sorted within windows of eight groups), and groups of
-  the same buckets are put together, so that padding stays small while the order stays random. Every unit occurs exactly once.
+  Units of a schema are shuffled, then cut into groups of equal size and similar length (sorted within windows of eight groups),
+  and groups of the same buckets are put together, so that padding stays small while the order stays random. Every unit occurs
+  exactly once.
 
   Raises:
     ValueError: a unit exceeds the largest bucket (filter with `fits` first).
@@ -115,16 +181,21 @@ def plan_epoch(units: Sequence[Unit], shape: BatchShape, rng: np.random.Generato
   def longest(index: int) -> int:
     return max(b.length for b in units[index].branches)
 
-  by_shape: dict[tuple[int, int], list[list[int]]] = {}
+  by_shape: dict[tuple[int | None, ...], list[list[int]]] = {}
   for prefix, indices in by_prefix.items():
-    per_group = shape.branches // len(units[indices[0]].branches)
+    per_unit = len(units[indices[0]].branches)
     order = [indices[i] for i in rng.permutation(len(indices))]
-    window = per_group * 8
-    for start in range(0, len(order), window):
-      part = sorted(order[start : start + window], key=longest)
-      for group_start in range(0, len(part), per_group):
-        group = part[group_start : group_start + per_group]
-        key = (bucket(len(prefix), shape.prefix_buckets), bucket(max(map(longest, group)), shape.branch_buckets))
+    sizes = _cuts(len(order), shape.branches // per_unit)
+    for first in range(0, len(sizes), 8):
+      window = sizes[first : first + 8]
+      part, order = sorted(order[: sum(window)], key=longest), order[sum(window) :]
+      for size in window:
+        group, part = part[:size], part[size:]
+        key = (
+          bucket(len(prefix), shape.prefix_buckets),
+          bucket(max(map(longest, group)), shape.branch_buckets),
+          bucket(size * per_unit, shape.counts),
+        )
         by_shape.setdefault(key, []).append(group)
   batches = []
   for groups in by_shape.values():
@@ -138,7 +209,7 @@ def collate(units: Sequence[Unit], groups: Sequence[Sequence[int]], shape: Batch
   chosen = [units[i] for group in groups for i in group]
   branches = [b for unit in chosen for b in unit.branches]
   per_unit = len(chosen[0].branches)
-  b_size, k_size = shape.schemas, shape.branches
+  b_size, k_size = shape.schemas, bucket(max(len(group) for group in groups) * per_unit, shape.counts)
   p_size = bucket(max(len(b.prefix) for b in branches), shape.prefix_buckets)
   l_size = bucket(max(b.length for b in branches), shape.branch_buckets)
   a_size = bucket(max(len(b.answer) for b in branches), shape.answer_buckets)

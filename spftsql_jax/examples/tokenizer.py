@@ -77,6 +77,10 @@ class Tokenizer:
       self._prefixes[id(schema)] = schema, self.encode(self._prefix_text(schema))
     return self._prefixes[id(schema)][1]
 
+  def prefix_length(self, schema: Schema) -> int:
+    """Number of ids of the schema prompt, of a schema that is not kept."""
+    return len(self.encode(self._prefix_text(schema)))
+
   def question(self, question: str, matched: Sequence[MatchedValue] = (), evidence: str = "") -> tuple[int, ...]:
     """Ids of a text-to-SQL branch up to where the SQL begins."""
     return self._branch(question_prompt(question, matched, self.style, evidence))

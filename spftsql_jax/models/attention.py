@@ -95,21 +95,79 @@ def visible(query_positions: jax.Array, key_positions: jax.Array, window: jax.Ar
   return mask if window is None else mask & (distance < window)
 
 
-def causal_attention(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array) -> jax.Array:
+def causal_attention(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array, blocks: int = 1) -> jax.Array:
   """Softmax attention within one sequence.
 
   Args:
     query: [B, T, N, G, H]. key, value: [B, S, N, H].
     mask: bool, broadcastable to [B, T, S].
+    blocks: the queries are computed in so many parts, of which each reads the keys up to its own last position alone; more than
+      one only where T = S and the mask is causal. Of the scores above the diagonal 1 / blocks are left.
 
   Returns:
     [B, T, N, G, H] in the dtype of `value`. The softmax is float32.
   """
-  scale = query.shape[-1] ** -0.5
-  logits = jnp.einsum("btngh,bsnh->bngts", query, key, preferred_element_type=jnp.float32) * scale
-  logits = jnp.where(mask[:, None, None], logits, _MASKED)
-  probabilities = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
-  return jnp.einsum("bngts,bsnh->btngh", probabilities, value)
+  length = query.shape[1]
+  size = -(-length // blocks)
+  parts = []
+  for start in range(0, length, size):
+    stop = min(start + size, length)
+    seen = key.shape[1] if blocks == 1 else stop
+    parts.append(_attend(query[:, start:stop], key[:, :seen], value[:, :seen], mask[:, start:stop, :seen]))
+  return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1)
+
+
+def flash_attention(query: jax.Array, key: jax.Array, value: jax.Array, implementation: str) -> jax.Array:
+  """`causal_attention` of right-padded sequences by `jax.nn.dot_product_attention`: "cudnn" (NVIDIA, 16-bit) or "xla".
+
+  No mask but the causal one: padding stands behind all that counts, and what it attends to means nothing.
+  """
+  batch, length, heads, groups, size = query.shape
+  flat = query.reshape(batch, length, heads * groups, size)
+  out = jax.nn.dot_product_attention(flat, key, value, is_causal=True, implementation=implementation)
+  return out.reshape(query.shape)
+
+
+def _attend(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array) -> jax.Array:
+  batch, length, heads, groups, size = query.shape
+  rows = jnp.moveaxis(query, 2, 1).reshape(batch, heads, length * groups, size)
+  key, value = jnp.moveaxis(key, 2, 1), jnp.moveaxis(value, 2, 1)
+  logits = scores(rows, key).reshape(batch, heads, length, groups, -1) * size**-0.5
+  logits = jnp.where(mask[:, None, :, None], logits, _MASKED)
+  # Divided behind the product with the values: H numbers a row instead of S.
+  weights = jnp.exp(logits - jax.lax.stop_gradient(logits.max(axis=-1, keepdims=True)))
+  total = weights.sum(axis=-1)
+  weighted = weights.astype(value.dtype).reshape(batch, heads, length * groups, -1)
+  out = jnp.einsum("bnms,bnsh->bnmh", weighted, value, preferred_element_type=jnp.float32)
+  out = out.reshape(batch, heads, length, groups, size) / total[..., None]
+  return jnp.moveaxis(out, 1, 2).astype(value.dtype)
+
+
+@jax.custom_vjp
+def scores(query: jax.Array, key: jax.Array) -> jax.Array:
+  """query @ key^T in float32 [..., M, S] of [..., M, H] and [..., S, H].
+
+  Its gradient with respect to the keys is written with the small operand, the queries, turned around: JAX's own rule turns the
+  M x S array around, which on a CPU costs as much as the product itself.
+  """
+  axis, batch = query.ndim - 1, tuple(range(query.ndim - 2))
+  return jax.lax.dot_general(query, key, (((axis,), (axis,)), (batch, batch)), preferred_element_type=jnp.float32)
+
+
+def _scores_forward(query: jax.Array, key: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+  return scores(query, key), (query, key)
+
+
+def _scores_backward(kept: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+  query, key = kept
+  gradient = gradient.astype(query.dtype)
+  axis, batch = query.ndim - 1, tuple(range(query.ndim - 2))
+  to_query = jax.lax.dot_general(gradient, key, (((axis,), (axis - 1,)), (batch, batch)))
+  to_key = jax.lax.dot_general(query, gradient, (((axis - 1,), (axis - 1,)), (batch, batch)))  # [..., H, S]
+  return to_query, jnp.swapaxes(to_key, -1, -2)
+
+
+scores.defvjp(_scores_forward, _scores_backward)
 
 
 def prefix_branch_attention(
@@ -135,11 +193,16 @@ def prefix_branch_attention(
   Returns:
     [B, K, L, N, G, H] in the dtype of `own_value`. The softmax is float32.
   """
-  scale = query.shape[-1] ** -0.5
+  batch, branches, length, heads, groups, size = query.shape
+  scale = size**-0.5
   # Each logits array keeps the axis order of its matrix product: no transpose of anything of size P or S.
-  prefix_logits = jnp.einsum("bklngh,bpnh->bnklgp", query, prefix_key, preferred_element_type=jnp.float32) * scale
+  rows = jnp.moveaxis(query, 3, 1).reshape(batch, heads, -1, size)
+  prefix_logits = scores(rows, jnp.moveaxis(prefix_key, 2, 1)) * scale
+  prefix_logits = prefix_logits.reshape(batch, heads, branches, length, groups, -1)
   prefix_logits = jnp.where(prefix_mask[:, None, :, :, None], prefix_logits, _MASKED)
-  own_logits = jnp.einsum("bklngh,bksnh->bknlgs", query, own_key, preferred_element_type=jnp.float32) * scale
+  rows = jnp.moveaxis(query, 3, 2).reshape(batch, branches, heads, -1, size)
+  own_logits = scores(rows, jnp.moveaxis(own_key, 3, 2)) * scale
+  own_logits = own_logits.reshape(batch, branches, heads, length, groups, -1)
   own_logits = jnp.where(own_mask[:, :, None, :, None], own_logits, _MASKED)
   prefix_maximum = jnp.moveaxis(prefix_logits.max(axis=-1), 1, 2)  # [B, K, N, L, G]
   maximum = jax.lax.stop_gradient(jnp.maximum(prefix_maximum, own_logits.max(axis=-1)))

@@ -14,18 +14,23 @@ from spftsql_jax.examples.batches import PrefixBatch
 _LOGITS_AT_ONCE = 1 << 26
 
 
-def answer_log_probs(model: nn.Module, variables: dict[str, Any], batch: PrefixBatch) -> jax.Array:
+def answer_log_probs(
+  model: nn.Module, variables: dict[str, Any], batch: PrefixBatch, dropout_key: jax.Array | None = None
+) -> jax.Array:
   """log p(answer | schema, question), summed over the answer's tokens, in float32.
 
   Args:
     model: a `Decoder`.
     variables: {"params": ...} and, with an adapter, "lora".
     batch: prefixes with K branches each.
+    dropout_key: of the adapter's dropout, in training; None for none.
 
   Returns:
     [B, K]; 0 for padding branches.
   """
-  hidden = model.apply(variables, batch.prefix, batch.prefix_lengths, batch.branch, method="branch_hidden")  # [B, K, L, D]
+  rngs = None if dropout_key is None else {"dropout": dropout_key}
+  stream = (batch.prefix, batch.prefix_lengths, batch.branch)
+  hidden = model.apply(variables, *stream, method="branch_hidden", rngs=rngs)  # [B, K, L, D]
   steps = jnp.arange(batch.max_answer)
   # The token at position t is predicted by the hidden state at t - 1, which is never before the branch: prompts are not empty.
   positions = jnp.minimum(batch.answer_start[..., None] + steps, batch.branch.shape[-1] - 1)  # [B, K, A]

@@ -45,6 +45,7 @@ class ModelSource:
     vocab_size: without `hf_model`, entries of the tokenizer that is trained on schemas, values and seeds.
     dtype: of the computation.
     lora_rank: rank of the adapter that is trained over frozen weights; 0 trains all weights.
+    lora_dropout: of the adapter's input while it is trained.
   """
 
   hf_model: str = ""
@@ -52,14 +53,24 @@ class ModelSource:
   vocab_size: int = 2048
   dtype: str = "float32"
   lora_rank: int = 0
+  lora_dropout: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-  """One kind of training in a run."""
+  """One kind of training in a run.
+
+  Attributes:
+    steps, optimizer: see `FitConfig`.
+    evaluate_every: steps between evaluations by execution on the selection split, by which the run ends early; 0 for none.
+    patience, executable_drop: see `guards.Guards`. With patience the best evaluated model is kept, not the last.
+  """
 
   steps: int
   optimizer: OptimizerConfig = OptimizerConfig()
+  evaluate_every: int = 0
+  patience: int = 0
+  executable_drop: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,6 +165,8 @@ class RunConfig:
     seed_repeats: how often the labelled examples count beside the synthetic ones of a round.
     max_new_tokens: longest answer, SQL or question.
     lanes: answers decoded at once.
+    long_schemas: what becomes of training examples whose schema exceeds the largest prefix bucket: "split" puts them over a
+      sub-schema that covers their query, "drop" leaves them out. Both are counted and named.
   """
 
   name: str
@@ -172,6 +185,7 @@ class RunConfig:
   vbi_ft: VbiFtConfig = VbiFtConfig()
   self_play: SelfPlayConfig = SelfPlayConfig()
   checkpoint_every: int = 200
+  long_schemas: Literal["split", "drop"] = "split"
 
 
 def to_dict(config: Any) -> dict[str, Any]:

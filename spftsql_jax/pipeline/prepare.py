@@ -97,7 +97,8 @@ def open_workbench(
   tokenizer = load_tokenizer(source, config.prompt)
   model, params = load_hf(source, config.model.dtype)
   if config.model.lora_rank:
-    model = Decoder(model.config, lora=LoraConfig(rank=config.model.lora_rank, alpha=2.0 * config.model.lora_rank))
+    rank = config.model.lora_rank
+    model = Decoder(model.config, lora=LoraConfig(rank=rank, alpha=2.0 * rank, dropout=config.model.lora_dropout))
   tree = params if model.lora is None else init_lora(model.config, model.lora, jax.random.key(config.seed))
   bench = Workbench(
     config=config,

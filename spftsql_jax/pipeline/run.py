@@ -21,6 +21,7 @@ from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase
 from spftsql_jax.pipeline.prepare import MODEL_BASE, QUESTION_WRITERS, RunData, open_workbench, read_data
 from spftsql_jax.pipeline.results import CANDIDATES, collect_results, evaluate_version, write_results
+from spftsql_jax.pipeline.units import sql_units
 from spftsql_jax.pipeline.workbench import (
   SELECTION,
   Workbench,
@@ -29,7 +30,6 @@ from spftsql_jax.pipeline.workbench import (
   device_line,
   read_examples_of,
   score_base,
-  sql_units,
   train,
   write_examples,
 )
@@ -226,7 +226,7 @@ def _sft(bench: Workbench, seeds: Sequence[Example], selection: Sequence[Example
   if not seeds:  # No labels: the next stage starts from the base.
     score = add_version(bench, "sft", bench.load("base"), Lineage("sft", 0, "base"), selection)
     return {"selection_ex": score.execution_accuracy}
-  result = train(bench, "sft", bench.load("base"), sql_units(bench, seeds), bench.config.sft)
+  result = train(bench, "sft", bench.load("base"), sql_units(bench, seeds), bench.config.sft, held_out=selection)
   lineage = Lineage("sft", 0, "base", data_hash=data_hash(seeds))
   score = add_version(bench, "sft", result.trained, lineage, selection, "sft")
   bench.say(

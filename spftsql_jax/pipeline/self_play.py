@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from spftsql_jax.evaluation.metrics import paired_exact_test
-from spftsql_jax.examples.batches import Branch, Unit, fits
+from spftsql_jax.examples.batches import Unit
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.model_base import Lineage, Score
+from spftsql_jax.pipeline.units import describe, pair_branches
 from spftsql_jax.pipeline.workbench import (
   SELECTION,
   Workbench,
@@ -23,7 +24,6 @@ from spftsql_jax.pipeline.workbench import (
   answer,
   data_hash,
   judge,
-  pair_branches,
   stage_seed,
   train,
 )
@@ -83,22 +83,21 @@ def _label(opponents: Sequence[str]) -> str:
 
 
 def _answered(bench: Workbench, opponent: str, examples: dict[int, Example]) -> dict[int, Pair]:
-  """The pairs of one opponent, by number of the question; those that exceed the largest bucket are left out."""
-  tree, gold = bench.load(opponent), list(examples.values())
+  """The pairs of one opponent, by number of the question; those that exceed the largest bucket are left out, and said."""
+  tree, numbers, gold = bench.load(opponent), list(examples), list(examples.values())
   answers = answer(bench, tree, gold)
   verdicts = judge(bench, gold, answers)
-  branches: list[Branch] = []
-  kept: list[tuple[int, str, float]] = []
-  for (i, example), text, verdict in zip(examples.items(), answers, verdicts, strict=True):
-    pair = pair_branches(bench, example, text)
-    if fits(Unit(pair), bench.config.shape):
-      branches += pair
-      kept.append((i, text, float(not verdict.suite_correct)))
+  branches, found = pair_branches(bench, gold, answers)
+  if text := describe(found, len(gold), "pairs"):
+    bench.say(f"  {text}")
   weights = bench.weights(tree)
-  scores = bench.generator.score(weights["params"], branches, lora=weights["lora"]) if branches else ()
+  flat = [b for pair in branches.values() for b in pair]
+  scores = bench.generator.score(weights["params"], flat, lora=weights["lora"]) if flat else ()
   return {
-    i: Pair(examples[i], text, reward, (float(scores[2 * k]), float(scores[2 * k + 1])))
-    for k, (i, text, reward) in enumerate(kept)
+    numbers[i]: Pair(
+      gold[i], answers[i], float(not verdicts[i].suite_correct), (float(scores[2 * n]), float(scores[2 * n + 1]))
+    )
+    for n, i in enumerate(branches)
   }
 
 
@@ -117,7 +116,8 @@ def read_pairs(bench: Workbench, played: dict[str, Any], opponent: str) -> list[
 
 def pair_units(bench: Workbench, pairs: Sequence[Pair]) -> list[Unit]:
   """Units of y+ and y- with reward and the opponent's log-probs."""
-  return [Unit(pair_branches(bench, p.example, p.answer), p.reward, p.log_probs) for p in pairs]
+  branches, _ = pair_branches(bench, [p.example for p in pairs], [p.answer for p in pairs])
+  return [Unit(branches[i], p.reward, p.log_probs) for i, p in enumerate(pairs)]
 
 
 def choose_players(bench: Workbench, candidates: Sequence[str]) -> tuple[str, list[str]]:
@@ -159,7 +159,7 @@ def run_iteration(
 
   def update() -> dict[str, Any]:
     units = pair_units(bench, read_pairs(bench, played, opponent))
-    result = train(bench, name, bench.load(main), units, config.training, config.objective, config.abort_drop)
+    result = train(bench, name, bench.load(main), units, config.training, config.objective, config.abort_drop, selection)
     lineage = Lineage("self_play", number, main, opponent, data_hash=played["hash"])
     before = _score(bench, main)
     after = add_version(bench, version, result.trained, lineage, selection, name)

@@ -18,6 +18,7 @@ from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import sql_prompt
 from spftsql_jax.generation.engine import Request
 from spftsql_jax.pipeline.model_base import Lineage
+from spftsql_jax.pipeline.units import question_units, sql_units
 from spftsql_jax.pipeline.workbench import (
   SELECTION,
   Workbench,
@@ -27,9 +28,7 @@ from spftsql_jax.pipeline.workbench import (
   data_hash,
   error_rates,
   judge,
-  question_units,
   read_examples_of,
-  sql_units,
   stage_seed,
   train,
   write_examples,
@@ -227,7 +226,7 @@ def run_round(
     repeats = bench.config.seed_repeats
     examples = list(seeds) * repeats + synthetic
     units = sql_units(bench, seeds) * repeats + sql_units(bench, synthetic)  # Each seed is tokenized once.
-    result = train(bench, name, bench.load(parent), units, config.training)
+    result = train(bench, name, bench.load(parent), units, config.training, held_out=selection)
     lineage = Lineage("vbi_ft", number, parent, data_hash=data_hash(examples))
     selected = add_version(bench, version, result.trained, lineage, selection, name)
     bench.say(

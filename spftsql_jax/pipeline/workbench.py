@@ -16,8 +16,9 @@ import jax
 from spftsql_jax.databases import Executor
 from spftsql_jax.evaluation.predict import PromptDatabase, predict
 from spftsql_jax.evaluation.scoring import Verdict, score_predictions
-from spftsql_jax.examples.batches import Branch, Unit, fits
+from spftsql_jax.examples.batches import Unit
 from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.subschemas import SubSchemas
 from spftsql_jax.examples.tokenizer import Tokenizer
 from spftsql_jax.generation.engine import Generator
 from spftsql_jax.models.transformer import Decoder
@@ -65,6 +66,8 @@ class Workbench:
   writers: ModelBase
   metrics: Callable[[str, int, dict[str, float]], None]
   say: Callable[[str], None]
+  # The parts of schemas too long for the largest bucket, by db_id, as they are asked for.
+  sub_schemas: dict[str, SubSchemas] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
   def weights(self, tree: Any) -> dict[str, Any]:
     """A version's tree as `params` and `lora` arguments: params of its own, or an adapter over `start`."""
@@ -86,22 +89,6 @@ def data_hash(records: Sequence[Any]) -> str:
   return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def sql_units(bench: Workbench, examples: Sequence[Example]) -> list[Unit]:
-  """Units that teach the SQL of each question; what exceeds the largest bucket is left out and said."""
-  return _fitting(bench, [(_sql_branch(bench, e, e.query),) for e in examples], "question-SQL pairs")
-
-
-def question_units(bench: Workbench, examples: Sequence[Example]) -> list[Unit]:
-  """Units that teach the question of each SQL query."""
-  branches = [(bench.tokenizer.sql_to_text(bench.databases[e.db_id].schema, e.query, e.question),) for e in examples]
-  return _fitting(bench, branches, "SQL-question pairs")
-
-
-def pair_branches(bench: Workbench, example: Example, answer: str) -> tuple[Branch, Branch]:
-  """(y+, y-) for one question: the gold query and an opponent's answer behind the same prompt."""
-  return _sql_branch(bench, example, example.query), _sql_branch(bench, example, answer)
-
-
 def train(
   bench: Workbench,
   stage: str,
@@ -110,14 +97,29 @@ def train(
   training: Training,
   objective: Objective = _SFT,
   abort_drop: float = 0.0,
+  held_out: Sequence[Example] = (),
 ) -> FitResult:
-  """Trains a copy of a version's tree, resuming from its checkpoints where the run was cut off."""
+  """Trains a copy of a version's tree, resuming from its checkpoints where the run was cut off.
+
+  Args:
+    held_out: where `training.evaluate_every` is set, questions that the model answers while it trains, verified by execution;
+      the run ends early by their figures (see `guards.Guards`).
+  """
+
+  def evaluate(current: Any) -> tuple[float, float]:
+    found = score(bench, current, held_out)
+    bench.say(f"  {stage}: EX {found.execution_accuracy:.1%} on {len(held_out)} held-out questions, {found.executable:.0%} run")
+    return found.execution_accuracy, found.executable
+
   config = FitConfig(
     steps=training.steps,
     shape=bench.config.shape,
     optimizer=training.optimizer,
     objective=objective,
     abort_drop=abort_drop,
+    evaluate_every=training.evaluate_every,
+    patience=training.patience,
+    executable_drop=training.executable_drop,
     checkpoint_every=bench.config.checkpoint_every,
     seed=stage_seed(bench, stage),
   )
@@ -127,6 +129,7 @@ def train(
     config=config,
     pad_id=bench.tokenizer.pad_id,
     on_metrics=lambda step, values: bench.metrics(stage, step, values),
+    evaluate=evaluate if held_out else None,
     checkpoints=checkpoint_folder(bench, stage),
     description=stage,
     **bench.weights(tree),
@@ -222,17 +225,3 @@ def device_line() -> str:
   """The devices in words."""
   devices = jax.devices()
   return f"{len(devices)} {devices[0].device_kind or devices[0].platform} device{'s' if len(devices) > 1 else ''}"
-
-
-def _sql_branch(bench: Workbench, example: Example, query: str) -> Branch:
-  database = bench.databases[example.db_id]
-  matched = database.matched(example.question, bench.tokenizer.style.matched_values)
-  return bench.tokenizer.text_to_sql(database.schema, example.question, query, matched, example.evidence)
-
-
-def _fitting(bench: Workbench, branches: Sequence[tuple[Branch, ...]], what: str) -> list[Unit]:
-  units = [Unit(b) for b in branches]
-  kept = [u for u in units if fits(u, bench.config.shape)]
-  if len(kept) < len(units):
-    bench.say(f"  {len(units) - len(kept)} of {len(units)} {what} exceed the largest bucket and are left out")
-  return kept

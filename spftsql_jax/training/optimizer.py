@@ -15,14 +15,17 @@ class OptimizerConfig:
   """How parameters are updated.
 
   Attributes:
-    name: "adamw"; "adafactor" for less state; "rmsprop" as SPIN used; "muon" for training from scratch (arXiv 2502.16982: the
-      momentum of matrices is orthogonalized and scaled to AdamW's size, so that AdamW's rates serve; the rest is AdamW).
+    name: "adamw"; "adafactor" for less state (factored second moments, no first); "rmsprop" as SPIN used; "muon" for training
+      from scratch (arXiv 2502.16982: the momentum of matrices is orthogonalized and scaled to AdamW's size, so that AdamW's
+      rates serve; the rest is AdamW).
     learning_rate: the peak.
     schedule: behind the warm-up: "constant", "linear" to 0 or "cosine" to a tenth of the peak.
     warmup_share: share of the steps over which the rate rises from 0.
     clip: gradients are scaled to at most this global norm; 0 for none.
     weight_decay: decoupled, on matrices only.
     b1, b2: Adam's decay rates.
+    state_dtype: of the first moment ("bfloat16" halves it). Second moments stay in float32: in bfloat16 (1 - b2) of a square is
+      lost beside the sum it is added to.
   """
 
   name: Literal["adamw", "adafactor", "rmsprop", "muon"] = "adamw"
@@ -33,6 +36,7 @@ class OptimizerConfig:
   weight_decay: float = 0.0
   b1: float = 0.9
   b2: float = 0.98
+  state_dtype: Literal["float32", "bfloat16"] = "float32"
 
 
 def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
@@ -60,8 +64,9 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
       lambda path, _: path[-1].key in ("kernel", "embedding", "lm_head", "a", "b"), params
     )
 
+  moment = None if config.state_dtype == "float32" else config.state_dtype
   if config.name == "adamw":
-    inner = optax.adamw(1.0, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=matrices)
+    inner = optax.adamw(1.0, b1=config.b1, b2=config.b2, weight_decay=config.weight_decay, mask=matrices, mu_dtype=moment)
   elif config.name == "adafactor":
     inner = optax.adafactor(1.0, multiply_by_parameter_scale=False, weight_decay_rate=config.weight_decay or None)
   elif config.name == "rmsprop":
@@ -72,6 +77,7 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
       weight_decay=config.weight_decay,
       adam_b1=config.b1,
       adam_b2=config.b2,
+      mu_dtype=moment,
       muon_weight_dimension_numbers=_layer_matrices,
       consistent_rms=0.2,
     )

@@ -18,6 +18,9 @@ from spftsql_jax.models.log_probs import answer_log_probs
 from spftsql_jax.training.losses import OnCorrect, kept_pairs, pairwise_terms
 from spftsql_jax.training.optimizer import OptimizerConfig, make_optimizer
 
+# Models of at most so many layers are trained unrolled (see `Decoder.unroll`).
+_UNROLLED_LAYERS = 8
+
 Metrics = dict[str, jax.Array]
 Numbers = tuple[float | jax.Array, float | jax.Array, float | jax.Array, float | jax.Array]
 
@@ -89,6 +92,7 @@ def objective_value(
   batch: PrefixBatch,
   weights: tuple[jax.Array, jax.Array],
   numbers: Numbers,
+  dropout_key: jax.Array | None = None,
 ) -> tuple[jax.Array, Metrics]:
   """A microbatch's share of the loss of the whole batch.
 
@@ -100,7 +104,7 @@ def objective_value(
   Returns:
     The share, and summed metrics.
   """
-  log_probs = answer_log_probs(model, variables, batch)  # [B, K]
+  log_probs = answer_log_probs(model, variables, batch, dropout_key)  # [B, K]
   lengths = batch.answer_lengths
   pairs, tokens = weights
   beta, nll_weight, pair_weight, always = numbers
@@ -152,36 +156,42 @@ def loss_and_gradients(
   frozen: Any,
   batches: PrefixBatch,
   numbers: Numbers | None = None,
+  dropout_key: jax.Array | None = None,
 ) -> tuple[Any, Metrics]:
   """(gradients, metrics) of a batch given as M microbatches (a leading axis [M] on every array of `batches`).
 
-  `numbers` are the objective's own unless they are given, traced, beside its `program_of`.
+  `numbers` are the objective's own unless they are given, traced, beside its `program_of`. With `dropout_key` each microbatch
+  draws its own dropout of the adapter.
   """
   weights = batch_weights(objective, batches)
   numbers = numbers_of(objective) if numbers is None else numbers
+  if model.config.num_hidden_layers <= _UNROLLED_LAYERS and model.config.remat == "none":
+    model = model.clone(unroll=True)
 
-  def value(tree: Any, batch: PrefixBatch) -> tuple[jax.Array, Metrics]:
-    return objective_value(model, objective, variables_of(tree, frozen), batch, weights, numbers)
+  def value(tree: Any, batch: PrefixBatch, index: jax.Array) -> tuple[jax.Array, Metrics]:
+    key = None if dropout_key is None else jax.random.fold_in(dropout_key, index)
+    return objective_value(model, objective, variables_of(tree, frozen), batch, weights, numbers, key)
 
   gradient = jax.grad(value, has_aux=True)
   count = batches.prefix.shape[0]
-  first = gradient(trainable, jax.tree.map(lambda x: x[0], batches))
+  first = gradient(trainable, jax.tree.map(lambda x: x[0], batches), jnp.int32(0))
   if count == 1:
     return first
 
-  def add(total: Any, batch: PrefixBatch) -> tuple[Any, None]:
-    return jax.tree.map(jnp.add, total, gradient(trainable, batch)), None
+  def add(total: Any, item: tuple[PrefixBatch, jax.Array]) -> tuple[Any, None]:
+    return jax.tree.map(jnp.add, total, gradient(trainable, *item)), None
 
-  return jax.lax.scan(add, first, jax.tree.map(lambda x: x[1:], batches))[0]
+  return jax.lax.scan(add, first, (jax.tree.map(lambda x: x[1:], batches), jnp.arange(1, count)))[0]
 
 
 @functools.lru_cache(maxsize=16)
 def make_train_step(
   model: nn.Module, optimizer: OptimizerConfig, objective: Objective, state_shardings: Any = None
-) -> Callable[[TrainState, Any, PrefixBatch, float, Numbers], tuple[TrainState, Metrics]]:
-  """The jitted update `step(state, frozen, batches, learning_rate, numbers) -> (state, metrics)`; the state is donated.
+) -> Callable[..., tuple[TrainState, Metrics]]:
+  """The jitted update `step(state, frozen, batches, learning_rate, numbers, seed=0) -> (state, metrics)`; the state is donated.
 
-  `frozen` are the params under an adapter, or None where all params are trained; `numbers` are `numbers_of` the objective.
+  `frozen` are the params under an adapter, or None where all params are trained; `numbers` are `numbers_of` the objective;
+  `seed` with the state's step gives the dropout of an adapter that has one.
 
   The same arguments give the same function, so that a second run of the same kind compiles nothing.
 
@@ -193,11 +203,13 @@ def make_train_step(
   """
 
   transformation = make_optimizer(optimizer)
+  dropout = model.lora is not None and model.lora.dropout > 0
 
   def step(
-    state: TrainState, frozen: Any, batches: PrefixBatch, learning_rate: float, numbers: Numbers
+    state: TrainState, frozen: Any, batches: PrefixBatch, learning_rate: float, numbers: Numbers, seed: int = 0
   ) -> tuple[TrainState, Metrics]:
-    gradients, metrics = loss_and_gradients(model, objective, state.trainable, frozen, batches, numbers)
+    key = jax.random.fold_in(jax.random.key(seed), state.step) if dropout else None
+    gradients, metrics = loss_and_gradients(model, objective, state.trainable, frozen, batches, numbers, key)
     metrics["gradient_norm"] = optax.global_norm(gradients)
     updates, optimizer_state = transformation.update(gradients, state.optimizer, state.trainable)
     updates = jax.tree.map(lambda u: u * learning_rate, updates)

@@ -1,10 +1,11 @@
-"""`fit`: a run of training steps over units of examples, with guards, metrics and resumable checkpoints."""
+"""`fit`: a run of training steps over units of examples, with guards, metrics, evaluations and resumable checkpoints."""
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import queue
-import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +15,19 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
-import orbax.checkpoint.experimental.v1 as ocp
 from tqdm import tqdm
 
 from spftsql_jax.examples.batches import BatchShape, PrefixBatch, Unit, collate, padding_share, plan_epoch
+from spftsql_jax.models.flops import peak_flops, step_flops
+from spftsql_jax.training.checkpoints import Checkpoints, forget_checkpoints
+from spftsql_jax.training.guards import Evaluation, Guards
 from spftsql_jax.training.optimizer import OptimizerConfig, learning_rate_schedule
 from spftsql_jax.training.step import Objective, init_state, make_train_step, numbers_of, program_of
+
+__all__ = ["Evaluation", "FitConfig", "FitResult", "Preempted", "fit", "forget_checkpoints"]
+
+# Steps that may be under way while the host goes on: a metric is fetched when so many newer steps have been started.
+_IN_FLIGHT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +39,10 @@ class FitConfig:
     shape: batch shape of one microbatch.
     accumulate: microbatches an update.
     optimizer, objective: what is minimized and how.
-    abort_drop: the run ends when the mean log-prob of y+ (nats an answer, over the last 10 steps) falls this far below what it
-      was over the first 10; 0 for no such guard. The loss of a collapsing self-play goes *down*, so the loss tells nothing.
+    abort_drop, evaluate_every, patience, executable_drop: see `guards.Guards`; evaluations are `fit`'s `evaluate` every so many
+      steps, before the first and behind the last; 0 for none.
     checkpoint_every: steps between checkpoints to resume from; 0 for none.
-    seed: of the order of the data.
+    seed: of the order of the data and of dropout.
   """
 
   steps: int
@@ -43,6 +51,9 @@ class FitConfig:
   optimizer: OptimizerConfig = OptimizerConfig()
   objective: Objective = Objective()
   abort_drop: float = 0.0
+  evaluate_every: int = 0
+  patience: int = 0
+  executable_drop: float = 0.0
   checkpoint_every: int = 0
   seed: int = 0
 
@@ -52,16 +63,22 @@ class FitResult:
   """What `fit` returns.
 
   Attributes:
-    trained: the trained tree (params, or the adapter).
+    trained: the trained tree (params, or the adapter): the best evaluated one where the run had patience, else the last.
     steps: updates made.
     aborted: why the run ended early, or "".
-    summary: means over the last tenth of the run, examples a second, padding share and the like.
+    summary: means over the last tenth of the run, examples a second, padding share, compiled shapes and the like.
+    evaluations: what was evaluated, in order.
   """
 
   trained: Any
   steps: int
   aborted: str
   summary: dict[str, float]
+  evaluations: tuple[Evaluation, ...] = ()
+
+
+class Preempted(RuntimeError):
+  """SIGTERM came: the state is in a checkpoint, and the same call goes on from there."""
 
 
 def fit(
@@ -73,67 +90,149 @@ def fit(
   pad_id: int,
   lora: Any = None,
   on_metrics: Callable[[int, dict[str, float]], None] = lambda step, metrics: None,
+  evaluate: Callable[[Any], tuple[float, float]] | None = None,
   checkpoints: Path | None = None,
   place: Callable[[PrefixBatch], PrefixBatch] = jax.device_put,
   description: str = "training",
 ) -> FitResult:
   """Trains `lora` over frozen `params` where an adapter is given, else `params`; the trees given are left as they are.
 
+  Metrics are fetched two steps late, so that the device never waits for the host.
+
   Args:
     units: what is learned from; every one must fit `config.shape` (see `batches.fits`).
-    on_metrics: called with (step, metrics) after every step.
-    checkpoints: folder of this run's checkpoints; a run found there is resumed, and the folder is removed at the end.
+    on_metrics: called with (step, metrics) of every step, in order: loss, gradient norm, mean log-prob of y+ (and of y-, margin
+      and reward rate for pairs), examples and tokens a second, padding share, and mfu where the chip is known.
+    evaluate: (execution accuracy, share of answers that run) of a tree, on held-out questions.
+    checkpoints: folder of this run's checkpoints, written while training goes on; a run found there is resumed, in the middle
+      of an epoch too. `forget_checkpoints` removes it once the result is stored elsewhere.
     place: puts a batch on the devices (a mesh's batch sharding).
 
   Raises:
-    ValueError: no units.
+    ValueError: no units. Preempted: SIGTERM came; with `checkpoints` the state is stored there first.
   """
   if not units:
     raise ValueError(f"{description}: no examples to train on")
   rate = learning_rate_schedule(config.optimizer, config.steps)
   trainable, frozen = (params, None) if lora is None else (lora, params)
-  state, start = _resume(init_state(config.optimizer, trainable), checkpoints)
+  store = Checkpoints(checkpoints)
+  guards = Guards(config.abort_drop, config.patience, config.executable_drop)
+  state, start = store.resume(init_state(config.optimizer, trainable), guards)
   # Without rate and schedule, so that runs which differ in these alone share one compiled step.
   kind = dataclasses.replace(config.optimizer, learning_rate=0.0, schedule="constant", warmup_share=0.0)
   step_fn = make_train_step(model, kind, program_of(config.objective))
   numbers = numbers_of(config.objective)
   plan = _plan(units, config)
+  meter = _Meter(model)
+  evaluating = evaluate is not None and config.evaluate_every > 0
+  pending: collections.deque[tuple[int, dict[str, jax.Array], dict[str, float]]] = collections.deque()
   history: list[dict[str, float]] = []
-  aborted, began, examples, tokens, padding = "", time.perf_counter(), 0, 0, []
-  bar = tqdm(total=config.steps, initial=start, desc=description, unit="step", disable=None, leave=False)
-  for step, batch in _prefetch(_collated(units, plan, config, pad_id, start)):
-    examples += int((batch.answer_lengths > 0).sum())
-    tokens += batch.prefix.size + batch.branch.size
-    padding.append(padding_share(batch))
-    state, metrics = step_fn(state, frozen, place(batch), float(rate(step - 1)), numbers)
-    metrics = {name: float(value) for name, value in metrics.items()}
-    history.append(metrics)
-    on_metrics(step, metrics)
-    bar.update()
-    bar.set_postfix(loss=f"{metrics['loss']:.3f}")
-    aborted = _abort_reason(history, config.abort_drop)
-    if aborted or not np.isfinite(metrics["loss"]):
-      aborted = aborted or f"the loss is {metrics['loss']} at step {step}"
-      break
-    if checkpoints and config.checkpoint_every and step % config.checkpoint_every == 0 and step < config.steps:
-      _save(state, checkpoints, step)
-  bar.close()
-  jax.block_until_ready(state.trainable)
-  seconds = time.perf_counter() - began
-  tail = history[-max(1, len(history) // 10) :]
-  summary = {name: float(np.mean([m[name] for m in tail])) for name in (tail[0] if tail else {})}
-  summary |= {
-    "examples_per_second": examples / seconds,
-    "tokens_per_second": tokens / seconds,
-    "padding_share": float(np.mean(padding)) if padding else 0.0,
-    "seconds": seconds,
-  }
-  return FitResult(state.trainable, start + len(history), aborted, summary)
+
+  def fetch(keep: int) -> None:
+    """Fetches the metrics of all but the `keep` newest steps."""
+    while len(pending) > keep and not guards.reason:
+      step, metrics, counts = pending.popleft()
+      values = {name: float(value) for name, value in metrics.items()}
+      guards.see(step, values)
+      history.append(values | meter.rates(counts))
+      on_metrics(step, history[-1])
+      bar.update()
+      bar.set_postfix(loss=f"{values['loss']:.3f}")
+
+  with (
+    _sigterm() as terminated,
+    store,
+    tqdm(total=config.steps, initial=start, desc=description, unit="step", disable=None, leave=False) as bar,
+  ):
+    if evaluating and not guards.evaluations:
+      guards.evaluated(0, *evaluate(state.trainable), state.trainable)
+    for step, batch in _prefetch(_collated(units, plan, config, pad_id, start)):
+      state, metrics = step_fn(state, frozen, place(batch), float(rate(step - 1)), numbers, config.seed % 2**31)
+      pending.append((step, metrics, meter.count(batch)))
+      fetch(_IN_FLIGHT)
+      if evaluating and (step % config.evaluate_every == 0 or step == config.steps) and not guards.reason:
+        fetch(0)
+        meter.stop()
+        guards.evaluated(step, *evaluate(state.trainable), state.trainable)
+        meter.go()
+      if guards.reason:
+        break
+      if terminated.is_set():
+        fetch(0)
+        kept = f"its state at step {step} is kept, the same command goes on from there" if checkpoints else "nothing is kept"
+        store.save(state, guards, step)
+        raise Preempted(f"{description} was ended by SIGTERM; {kept}")
+      if config.checkpoint_every and step % config.checkpoint_every == 0 and step < config.steps:
+        fetch(0)  # so that the guards' record is complete
+        store.save(state, guards, step)
+    fetch(0)
+    jax.block_until_ready(state.trainable)
+  trained = guards.best(state.trainable)
+  return FitResult(trained, start + len(history), guards.reason, meter.summary(history), tuple(guards.evaluations))
 
 
-def forget_checkpoints(checkpoints: Path) -> None:
-  """Removes a finished run's checkpoints; call it once the result is stored elsewhere."""
-  shutil.rmtree(checkpoints, ignore_errors=True)
+class _Meter:
+  """Examples, tokens, padding and compiled shapes of a run, and its rates."""
+
+  def __init__(self, model: nn.Module):
+    self._model, self._peak = model, peak_flops()
+    self._began = self._last = time.perf_counter()
+    self._totals, self._paddings, self._shapes, self._stopped = collections.Counter(), [], set(), 0.0
+
+  def count(self, batch: PrefixBatch) -> dict[str, float]:
+    """What a batch holds; called when its step is started."""
+    counts = {"examples": int((batch.answer_lengths > 0).sum()), "tokens": batch.prefix.size + batch.branch.size}
+    padding = padding_share(batch)
+    self._totals.update(counts)
+    self._paddings.append(padding)
+    self._shapes.add((batch.prefix.shape, batch.branch.shape, batch.max_answer))
+    if self._peak:
+      counts["flops"] = step_flops(self._model.config, batch, self._model.lora)
+    return counts | {"padding_share": padding}
+
+  def rates(self, counts: dict[str, float]) -> dict[str, float]:
+    """Rates of a step whose metrics have come, by the time since those of the step before."""
+    now = time.perf_counter()
+    seconds, self._last = max(now - self._last, 1e-9), now
+    rates = {"padding_share": counts["padding_share"]}
+    rates |= {f"{name}_per_second": counts[name] / seconds for name in ("examples", "tokens")}
+    return rates | ({"mfu": counts["flops"] / seconds / self._peak / jax.device_count()} if "flops" in counts else {})
+
+  def stop(self) -> None:
+    """An evaluation begins: its time is none of training's."""
+    self._paused = time.perf_counter()
+
+  def go(self) -> None:
+    self._last = time.perf_counter()
+    self._stopped += self._last - self._paused
+
+  def summary(self, history: Sequence[dict[str, float]]) -> dict[str, float]:
+    seconds = time.perf_counter() - self._began - self._stopped
+    tail = history[-max(1, len(history) // 10) :]
+    means = {name: float(np.mean([m[name] for m in tail])) for name in (tail[0] if tail else {})}
+    return means | {
+      "examples_per_second": self._totals["examples"] / seconds,
+      "tokens_per_second": self._totals["tokens"] / seconds,
+      "padding_share": float(np.mean(self._paddings)) if self._paddings else 0.0,
+      "compiled_shapes": len(self._shapes),
+      "seconds": seconds,
+    }
+
+
+class _sigterm:
+  """Within, SIGTERM sets the event it gives instead of ending the process. Elsewhere than in the main thread it does
+  nothing."""
+
+  def __enter__(self) -> threading.Event:
+    event = threading.Event()
+    self._main = threading.current_thread() is threading.main_thread()
+    if self._main:
+      self._before = signal.signal(signal.SIGTERM, lambda number, frame: event.set())
+    return event
+
+  def __exit__(self, *_: Any) -> None:
+    if self._main:
+      signal.signal(signal.SIGTERM, self._before)
 
 
 def _plan(units: Sequence[Unit], config: FitConfig) -> list[list[list[int]]]:
@@ -191,36 +290,3 @@ def _prefetch(items: Iterator[Any], depth: int = 2) -> Iterator[Any]:
       yield item
   finally:
     stop.set()
-
-
-def _abort_reason(history: list[dict[str, float]], drop: float) -> str:
-  if not drop or len(history) < 20:
-    return ""
-  first = np.mean([m["log_prob_positive"] for m in history[:10]])
-  last = np.mean([m["log_prob_positive"] for m in history[-10:]])
-  if first - last <= drop:
-    return ""
-  return f"mean log-prob of y+ fell from {first:.2f} to {last:.2f} (more than {drop:g} nats) by step {len(history)}"
-
-
-def _resume(state: Any, checkpoints: Path | None) -> tuple[Any, int]:
-  steps = sorted(int(p.name) for p in checkpoints.iterdir() if p.name.isdigit()) if checkpoints and checkpoints.is_dir() else []
-  for step in reversed(steps):
-    try:
-      kept = ocp.load_pytree((checkpoints / str(step)).resolve(), _changing(state))
-    except (ValueError, OSError, KeyError):
-      continue  # cut off while it was written: the one before it serves
-    return state.replace(**kept), step
-  return state, 0
-
-
-def _changing(state: Any) -> dict[str, Any]:
-  return {"step": state.step, "trainable": state.trainable, "optimizer": state.optimizer}
-
-
-def _save(state: Any, checkpoints: Path, step: int) -> None:
-  checkpoints.mkdir(parents=True, exist_ok=True)
-  ocp.save_pytree((checkpoints / str(step)).resolve(), _changing(state), overwrite=True)
-  for old in checkpoints.iterdir():
-    if old.name.isdigit() and int(old.name) < step:
-      shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,345 @@
+"""Times our training steps beside TRL's and tunix's: the same model, the same pairs, the same run, in turns.
+
+    python experiments/benchmarks/training.py --spider=SPIDER --tokenizer=QWEN2 --output=training.json
+
+makes a virtual environment for each peer under --environments (once; pip and PyPI are needed), writes one random model of the
+architecture in training_peers/model.json as a Hugging Face folder that all sides load, and runs three cases, each with LoRA
+(rank 16 on all linear layers) and with full fine-tuning, in float32 with AdamW on the CPU:
+
+  a  DPO on pairs of different prompts: 4 at a time, 512 prompt tokens, answers of 64; nothing to share but y+ and y-'s prompt
+  b  DPO at real lengths: Spider train, plain DDL, Qwen2's tokens folded into the vocabulary; y- is another query of the
+    database
+  c  SFT on the same: TRL's SFTTrainer with packing
+
+SPIDER holds train_spider.json and database/, QWEN2 the tokenizer's files. Databases of (b) and (c) are those at --databases
+even steps of the questions, ordered by the tokens of their schema, with at most --questions questions each. References are
+scored before the clock runs on both sides (tunix cannot; it runs without a reference). Peers run at the best of --batch_sizes,
+tried once each. Then all sides take turns, --turns times: a turn of ours is one pass over the records, of a peer's as many as
+--peer_records. Reported are records a second by wall clock and by CPU time (medians over the turns) and the tokens computed,
+which explain them.
+
+With --device=gpu the same cases run on one GPU in bfloat16 with the architecture in training_peers/model_gpu.json
+(Qwen2.5-Coder-1.5B), and two more, "b long" and "c long", whose schemas hold types, keys, descriptions and sample values. The
+prompt's attention is einsum or cuDNN, whichever is faster there. Reported too: the share of the chip's peak (MFU) and the peak
+of its memory. No comparison begins behind --budget_s seconds, so that one call stays below eight minutes. A peer needs a CUDA
+build of torch; give its Python as --trl_python, or leave it out with --peers= to time ours alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from launch import InputError, launch
+
+from absl import flags  # isort: skip
+import numpy as np
+
+_SPIDER = flags.DEFINE_string("spider", None, "Folder of Spider: train_spider.json and database/ (cases b and c).")
+_TOKENIZER = flags.DEFINE_string("tokenizer", None, "Folder of Qwen2's tokenizer (cases b and c).")
+_ENVIRONMENTS = flags.DEFINE_string(
+  "environments", os.path.expanduser("~/.cache/spftsql_jax/benchmark_environments"), "Where the peers' environments are made."
+)
+_PEERS = flags.DEFINE_list("peers", ["trl", "tunix"], "Which peers.")
+_CASES = flags.DEFINE_list("cases", ["a", "b", "c"], "Which cases.")
+_TREES = flags.DEFINE_list("trees", ["lora", "full"], "Which of lora and full.")
+_DATABASES = flags.DEFINE_integer("databases", 6, "Databases of cases b and c.", lower_bound=1)
+_QUESTIONS = flags.DEFINE_integer("questions", 40, "Questions a database at most (Spider's median).", lower_bound=1)
+_PEER_RECORDS = flags.DEFINE_integer("peer_records", 32, "Records of a peer's turn in cases b and c.", lower_bound=1)
+_BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["2", "4", "8"], "Batch sizes tried with a peer in cases b and c.")
+_TURNS = flags.DEFINE_integer("turns", 3, "Turns of each side.", lower_bound=1)
+_THREADS = flags.DEFINE_integer("threads", 2, "Threads of torch; JAX takes the cores it may use.", lower_bound=1)
+_DEVICE = flags.DEFINE_enum("device", "cpu", ["cpu", "gpu"], "Where all sides run.")
+_TRL_PYTHON = flags.DEFINE_string("trl_python", None, "A Python that has TRL, instead of an environment that is made.")
+_BUDGET = flags.DEFINE_float("budget_s", 0, "No comparison begins behind so many seconds; 0 for no limit (GPU: 420).")
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
+
+_WORKERS = Path(__file__).parent / "training_peers"
+# torch's CPU build comes first: it is the one of this version that a plain index may hold, and trl then takes it as it is.
+_REQUIREMENTS = {
+  "trl": (("torch==2.13.0",), ("trl==1.16.0", "peft==0.21.2", "datasets==5.2.0", "transformers==5.24.0")),
+  "tunix": (("google-tunix==0.1.7",),),
+}
+# What each side does in each case: a batch is 4 pairs in case a.
+_OUR_CASES = {
+  "a": {"schemas": 4, "branches": 2, "buckets": {"prefix_buckets": 1, "branch_buckets": 1, "answer_buckets": 1}},
+  "b": {"schemas": 1, "branches": 32, "buckets": {"prefix_buckets": 6, "branch_buckets": 4, "branch_counts": 2}},
+  "c": {"schemas": 1, "branches": 32, "buckets": {"prefix_buckets": 6, "branch_buckets": 4, "branch_counts": 2}},
+}
+# On a GPU batches are larger and shapes fewer: each of its compilations takes some 20 s.
+_OUR_GPU_CASES = {
+  "a": _OUR_CASES["a"],
+  "b": {"schemas": 4, "branches": 32, "buckets": {"prefix_buckets": 2, "branch_buckets": 1, "answer_buckets": 1}},
+  "c": {"schemas": 4, "branches": 32, "buckets": {"prefix_buckets": 2, "branch_buckets": 1, "answer_buckets": 1}},
+}
+_PACK_TO = 1024
+
+
+class Worker:
+  """A process that trains for a turn whenever it is asked to."""
+
+  def __init__(self, python: str | Path, script: str, job: dict[str, Any], folder: str):
+    path = Path(tempfile.mkstemp(suffix=".json", dir=folder)[1])
+    path.write_text(json.dumps(job), encoding="utf-8")
+    self.errors = path.with_suffix(".log")
+    with self.errors.open("w") as errors:
+      self.process = subprocess.Popen(
+        [str(python), str(_WORKERS / script), str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"HF_HUB_OFFLINE": "1", "HF_HOME": folder},
+      )
+    self.ready = self._answer()
+
+  def turn(self) -> dict[str, Any]:
+    self.process.stdin.write("go\n")
+    self.process.stdin.flush()
+    return self._answer()
+
+  def close(self) -> None:
+    if self.process.poll() is None:
+      self.process.stdin.close()
+      try:
+        self.process.wait(30)
+      except subprocess.TimeoutExpired:
+        self.process.kill()
+        self.process.wait()
+
+  def _answer(self) -> dict[str, Any]:
+    for line in self.process.stdout:
+      if line.startswith("TURN "):
+        return json.loads(line[5:])
+    self.process.wait()
+    lines = self.errors.read_text().strip().splitlines()
+    told = [line for line in lines if re.match(r"\S*(Error|Exception|Interrupt)\b", line)] or lines or ["no message"]
+    raise RuntimeError(f"a worker ended with code {self.process.returncode}: {told[-1]}")
+
+
+def main() -> None:
+  if {"b", "c"} & set(_CASES.value) and not (_SPIDER.value and _TOKENIZER.value):
+    raise InputError("cases b and c need --spider and --tokenizer")
+  if unknown := set(_PEERS.value) - set(_REQUIREMENTS):
+    raise InputError(f"--peers: no peer {sorted(unknown)[0]!r}; there are {', '.join(_REQUIREMENTS)}")
+  gpu, began = _DEVICE.value == "gpu", time.perf_counter()
+  budget = _BUDGET.value or (420.0 if gpu else math.inf)
+  config = json.loads((_WORKERS / ("model_gpu.json" if gpu else "model.json")).read_text())
+  environments = {peer: make_environment(peer) for peer in _PEERS.value}
+  report: dict[str, Any] = {"machine": {"cores": os.cpu_count(), "threads": _THREADS.value}, "model": config, "cases": {}}
+  report["peers"] = {peer: found if isinstance(found, str) else "installed" for peer, found in environments.items()}
+  with tempfile.TemporaryDirectory() as folder:
+    write_model(folder, config)
+    records = {"a": random_records(config["vocab_size"], 12)}
+    if {"b", "c"} & set(_CASES.value):
+      records["b"] = records["c"] = spider_records(config["vocab_size"])
+      report["lengths"] = lengths_of(records["b"])
+    cases = list(_CASES.value)
+    if gpu and set(cases) > {"a"}:
+      records["b long"] = records["c long"] = spider_records(config["vocab_size"], long=True)
+      report["lengths of long"] = lengths_of(records["b long"])
+      cases += [f"{case} long" for case in cases if case != "a"]
+    for case in cases:
+      for tree in _TREES.value:
+        if time.perf_counter() - began > budget:
+          report.setdefault("left out for lack of time", []).append(f"{case} {tree}")
+          continue
+        entry = compare(case, tree == "lora", records[case], config, environments, folder)
+        report["cases"][f"{case} {tree}"] = entry
+        print(case, tree, json.dumps(entry), flush=True)
+        Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def make_environment(peer: str) -> Path | str:
+  """The Python of the peer's virtual environment, made if it is not there; or, as text, why it cannot be had."""
+  if peer == "trl" and _TRL_PYTHON.value:
+    return Path(_TRL_PYTHON.value)
+  folder = Path(_ENVIRONMENTS.value) / peer
+  python, done = folder / "bin" / "python", folder / "done.json"
+  wanted = json.dumps(_REQUIREMENTS[peer])
+  if done.is_file() and done.read_text() == wanted:
+    return python
+  print(f"making the environment of {peer} in {folder}", flush=True)
+  subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+  for step in _REQUIREMENTS[peer]:
+    made = subprocess.run([str(python), "-m", "pip", "install", "-q", *step], capture_output=True, text=True, check=False)
+    if made.returncode:
+      lines = [line for line in made.stderr.strip().splitlines() if "ERROR" in line] or ["pip failed"]
+      return f"cannot be installed: {lines[-1]}"
+  done.write_text(wanted)
+  return python
+
+
+def write_model(folder: str, config: dict[str, Any]) -> None:
+  """The same random weights for all sides, as a Hugging Face folder."""
+  import jax
+
+  from spftsql_jax.models import ModelConfig, init_params, save_hf
+
+  ours = ModelConfig.from_hf(config)
+  save_hf(folder, ours, init_params(ours, jax.random.key(0)))
+
+
+def random_records(vocab_size: int, count: int) -> list[dict[str, list[int]]]:
+  """Pairs of different prompts: 512 prompt tokens, of which the last 16 stand for the question, and answers of 64."""
+  rng = np.random.default_rng(0)
+  sizes = {"prefix": 496, "prompt": 16, "chosen": 63, "rejected": 63}
+
+  def one() -> dict[str, list[int]]:
+    drawn = {name: rng.integers(2, vocab_size, size).tolist() for name, size in sizes.items()}
+    return {name: ids + [0] * (name in ("chosen", "rejected")) for name, ids in drawn.items()}
+
+  return [one() for _ in range(count)]
+
+
+def spider_records(vocab_size: int, long: bool = False) -> list[dict[str, list[int]]]:
+  """Questions of Spider train with their SQL and another query of the same database; `long` schemas show values."""
+  from spftsql_jax.databases.introspection import read_schema
+  from spftsql_jax.examples.benchmarks import find_database, read_examples
+  from spftsql_jax.examples.prompts import PromptFormat
+  from spftsql_jax.examples.tokenizer import load_tokenizer
+
+  root = Path(_SPIDER.value)
+  tokenizer = load_tokenizer(_TOKENIZER.value, PromptFormat(comments=long, samples=5 if long else 0, matched_values=0))
+  by_database: dict[str, list[Any]] = {}
+  for example in read_examples(root / "train_spider.json"):
+    if (root / "database" / example.db_id / f"{example.db_id}.sqlite").is_file():
+      by_database.setdefault(example.db_id, []).append(example)
+  schemas = {d: read_schema(str(find_database(root / "database", d))) for d in by_database}
+  ordered = sorted(by_database, key=lambda d: (len(tokenizer.prefix(schemas[d])), d))
+  places = np.cumsum([len(by_database[d]) for d in ordered]) / sum(map(len, by_database.values()))
+  chosen = [ordered[int(np.searchsorted(places, (i + 0.5) / _DATABASES.value))] for i in range(_DATABASES.value)]
+  rng, records = np.random.default_rng(0), []
+
+  def folded(ids: tuple[int, ...]) -> list[int]:
+    return [2 + i % (vocab_size - 2) for i in ids]
+
+  for database in dict.fromkeys(chosen):
+    examples = by_database[database]
+    prefix = folded(tokenizer.prefix(schemas[database]))
+    for i in rng.permutation(len(examples))[: _QUESTIONS.value]:
+      example = examples[i]
+      others = [e.query for e in examples if e.query != example.query]
+      answers = (example.query, others[rng.integers(len(others))])
+      chosen_ids, rejected_ids = (folded(tokenizer.answer(a)[:-1]) + [0] for a in answers)
+      question = folded(tokenizer.question(example.question))
+      records.append({"prefix": prefix, "prompt": question, "chosen": chosen_ids, "rejected": rejected_ids})
+  return [records[i] for i in rng.permutation(len(records))]
+
+
+def lengths_of(records: list[dict[str, list[int]]]) -> dict[str, Any]:
+  """What the records are like."""
+  return {
+    "records": len(records),
+    "schemas": len({tuple(r["prefix"]) for r in records}),
+    "mean_tokens": {n: round(float(np.mean([len(r[n]) for r in records])), 1) for n in ("prefix", "prompt", "chosen")},
+  }
+
+
+def compare(
+  case: str, lora: bool, records: list, config: dict[str, Any], environments: dict[str, Path | str], folder: str
+) -> dict[str, Any]:
+  """Medians of all sides in one case, taking turns."""
+  kind, gpu = case[0], _DEVICE.value == "gpu"
+  loss = "sft" if kind == "c" else "dpo"
+  job = {"model_dir": folder, "config": config, "records": records, "lora": lora, "loss": loss}
+  job |= {"threads": _THREADS.value, "pack_to": _PACK_TO, "device": _DEVICE.value, "dtype": "bfloat16" if gpu else "float32"}
+  entry: dict[str, Any] = {}
+  workers = {"ours": our_best_worker(job | (_OUR_GPU_CASES if gpu else _OUR_CASES)[kind], folder, entry)}
+  try:
+    for peer, python in environments.items():
+      if peer == "tunix" and loss == "sft":
+        continue  # the comparison is with TRL's packing
+      if isinstance(python, str):
+        entry[peer] = {"failed": python}
+        continue
+      try:
+        workers[peer], tried = best_worker(peer, python, kind, job, folder)
+        entry[peer] = {"tried_records_a_second": tried}
+      except RuntimeError as error:
+        entry[peer] = {"failed": str(error)}
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
+    for _ in range(_TURNS.value):
+      for name, worker in workers.items():
+        results[name].append(worker.turn())
+  finally:
+    for worker in workers.values():
+      worker.close()
+  if peak := workers["ours"].ready["peak_flops"]:
+    entry["mfu"] = round(statistics.median(t["flops"] / t["seconds"] for t in results["ours"]) / peak, 3)
+  for name, turns in results.items():
+    entry[name] = {**entry.get(name, {}), **medians(turns), **{k: v for k, v in workers[name].ready.items() if k != "ready"}}
+    if name != "ours":
+      entry[name]["ours_times_its_speed"] = {
+        "wall": round(entry["ours"]["records_a_second"] / entry[name]["records_a_second"], 2),
+        "cpu": round(entry[name]["cpu_ms_a_record"] / entry["ours"]["cpu_ms_a_record"], 2),
+        "tokens": round(entry[name]["tokens_a_record"] / entry["ours"]["tokens_a_record"], 2),
+      }
+  return entry
+
+
+def our_best_worker(job: dict[str, Any], folder: str, entry: dict[str, Any]) -> Worker:
+  """Ours with the faster attention of those the device has; on the CPU there is one."""
+  if job["device"] == "cpu":
+    return Worker(sys.executable, "our_worker.py", job | {"attention": "einsum", "remat": "none"}, folder)
+  tried: dict[str, float] = {}
+  for attention in ("einsum", "cudnn"):
+    worker = Worker(sys.executable, "our_worker.py", job | {"attention": attention, "remat": "dots"}, folder)
+    tried[attention] = round(min(worker.turn()["seconds"] for _ in range(2)), 4)
+    if attention == "cudnn" and tried["cudnn"] <= tried["einsum"]:
+      break
+    worker.close()  # the memory of one GPU holds one of them
+  else:
+    worker = Worker(sys.executable, "our_worker.py", job | {"attention": "einsum", "remat": "dots"}, folder)
+  entry["attention_tried_seconds"] = tried
+  return worker
+
+
+def best_worker(peer: str, python: Path, case: str, job: dict[str, Any], folder: str) -> tuple[Worker, dict[str, float]]:
+  """The peer at the best of the batch sizes; each is tried for a turn after one that warms up."""
+  if case == "a":
+    sizes = [4]
+  else:
+    # A batch of packed rows holds some 3 records.
+    sizes = [int(b) for b in _BATCH_SIZES.value] if case == "b" else [1, 2, 4]
+  turn_records = 4 if case == "a" else _PEER_RECORDS.value
+  tried: dict[int, tuple[float, Worker]] = {}
+  for size in sizes:
+    worker = Worker(python, f"{peer}_worker.py", job | {"batch": size, "turn_records": turn_records}, folder)
+    worker.turn()
+    done = worker.turn()
+    tried[size] = (done["records"] / done["cpu_seconds"], worker)
+  best = max(tried, key=lambda size: tried[size][0])
+  for size, (_, worker) in tried.items():
+    if size != best:
+      worker.close()
+  tried[best][1].ready["batch_size"] = best
+  return tried[best][1], {str(size): round(rate, 2) for size, (rate, _) in tried.items()}
+
+
+def medians(turns: list[dict[str, Any]]) -> dict[str, Any]:
+  rates = [t["records"] / t["seconds"] for t in turns]
+  return {
+    "records_a_second": round(statistics.median(rates), 3),
+    "all_records_a_second": [round(r, 3) for r in rates],
+    "cpu_ms_a_record": round(1000 * statistics.median(t["cpu_seconds"] / t["records"] for t in turns), 1),
+    "tokens_a_record": round(statistics.median(t["tokens"] / t["records"] for t in turns), 1),
+    "records_a_turn": turns[0]["records"],
+    **({"peak_gib": round(max(t["peak_bytes"] for t in turns) / 2**30, 2)} if turns[0].get("peak_bytes") else {}),
+    "ms_a_thousand_tokens": round(1e6 * statistics.median(t["seconds"] / t["tokens"] for t in turns), 1),
+  }
+
+
+if __name__ == "__main__":
+  launch(main)

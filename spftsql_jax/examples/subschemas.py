@@ -1,0 +1,95 @@
+"""Sub-schemas: parts of a schema that fit the largest prefix bucket, of tables that keys connect.
+
+Where a schema's prompt is too long, questions are put over a part that covers the tables they need. The parts overlap, are few
+and are the same for all questions of a database, so that questions still share them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+import sqlglot
+from sqlglot import exp
+
+from spftsql_jax.databases.schema import Schema
+
+
+def tables_of(query: str, schema: Schema) -> frozenset[str] | None:
+  """Names, as the schema spells them, of the schema's tables that a query reads; None where it cannot be parsed."""
+  try:
+    tree = sqlglot.parse_one(query, read=schema.dialect)
+  except sqlglot.errors.SqlglotError:
+    return None
+  known = {table.name.lower(): table.name for table in schema.tables}
+  return frozenset(known[t.name.lower()] for t in tree.find_all(exp.Table) if t.name.lower() in known)
+
+
+class SubSchemas:
+  """The parts of one schema.
+
+  Args:
+    schema: the whole.
+    fits: whether a schema's prompt is short enough.
+
+  Attributes:
+    parts: one grown from each table: the tables nearest by keys are added as long as they fit. Parts within others are left
+      out.
+  """
+
+  def __init__(self, schema: Schema, fits: Callable[[Schema], bool]):
+    self._schema, self._fits = schema, fits
+    self._order = [table.name for table in schema.tables]
+    self._near: dict[str, list[str]] = {name: [] for name in self._order}
+    known = {name.lower(): name for name in self._order}
+    for table in schema.tables:
+      for key in table.foreign_keys:
+        if (other := known.get(key.referred_table.lower())) and other != table.name:
+          self._near[table.name].append(other)
+          self._near[other].append(table.name)
+    grown = [names for name in self._order if (names := self._grow([name]))]
+    kept = [a for i, a in enumerate(grown) if not any(a < b or (a == b and j < i) for j, b in enumerate(grown))]
+    self.parts: list[Schema] = [self._part(names) for names in kept]
+    self._names: list[frozenset[str]] = kept
+    self._around: dict[frozenset[str], Schema | None] = {}
+
+  def covering(self, tables: Collection[str]) -> Schema | None:
+    """The first part that holds all `tables`, else one grown around them; None where even they alone are too long.
+
+    It depends on the tables alone, not on what was asked before: pairs are scored and trained on over the same part, in a run
+    that goes on after a cut too.
+    """
+    wanted = frozenset(tables)
+    for names, part in zip(self._names, self.parts, strict=True):
+      if wanted <= names:
+        return part
+    if wanted not in self._around:
+      names = self._grow(sorted(wanted, key=self._order.index)) if wanted else None
+      self._around[wanted] = None if names is None else self._part(names)
+    return self._around[wanted]
+
+  def _grow(self, start: Sequence[str]) -> frozenset[str] | None:
+    names = set(start)
+    if not self._fits(self._part(names)):
+      return None
+    waiting, seen = deque(start), set(start)
+    while waiting:
+      for other in self._near[waiting.popleft()]:
+        if other not in seen:
+          seen.add(other)
+          if self._fits(self._part(names | {other})):
+            names.add(other)
+            waiting.append(other)
+    return frozenset(names)
+
+  def _part(self, names: Iterable[str]) -> Schema:
+    """The tables of these names; keys to tables that are not there are left out, for nothing can be joined along them."""
+    kept = set(names)
+    present = {name.lower() for name in kept}
+    tables = tuple(
+      dataclasses.replace(t, foreign_keys=tuple(k for k in t.foreign_keys if k.referred_table.lower() in present))
+      for t in self._schema.tables
+      if t.name in kept
+    )
+    return dataclasses.replace(self._schema, tables=tables)
