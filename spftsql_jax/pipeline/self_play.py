@@ -19,9 +19,8 @@ from spftsql_jax.pipeline.workbench import (
   SELECTION,
   Workbench,
   add_version,
-  answer,
+  answer_and_judge,
   data_hash,
-  judge,
   pair_branches,
   train,
 )
@@ -54,8 +53,7 @@ def play(bench: Workbench, name: str, opponent: str, examples: Sequence[Example]
     file, opponent, hash, number of pairs, and the share of errors.
   """
   tree = bench.load(opponent)
-  answers = answer(bench, tree, examples)
-  verdicts = judge(bench, examples, answers)
+  answers, verdicts = answer_and_judge(bench, tree, examples)
   branches: list[Branch] = []
   kept: list[tuple[Example, str, float]] = []
   for example, text, verdict in zip(examples, answers, verdicts, strict=True):
