@@ -7,7 +7,7 @@ from typing import Literal
 
 from spftsql_jax.generation.automaton import TokenAutomaton
 
-Status = Literal["stop", "length", "empty_prompt", "too_long"]
+Status = Literal["stop", "length", "empty_prompt", "too_long", "unknown_token"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Answer:
   Attributes:
     tokens: token ids, the end token included where one was reached.
     log_prob: of `tokens` under the model at temperature 1 and without constraint, summed, in nats.
-    status: "stop" (an end token), "length" (max_new_tokens reached), "empty_prompt" or "too_long" (nothing generated: the
-      prompt has no tokens, or prompt and answer would exceed the model's positions).
+    status: "stop" (an end token) or "length" (max_new_tokens reached); where nothing is generated "empty_prompt" (no tokens),
+      "too_long" (prompt and answer would exceed the model's positions) or "unknown_token" (an id that the model does not have).
   """
 
   tokens: tuple[int, ...]

@@ -156,6 +156,14 @@ class ModelConfig:
       return ()
     return self.eos_token_id if isinstance(self.eos_token_id, tuple) else (self.eos_token_id,)
 
+  @property
+  def longest_sequence(self) -> int:
+    """Tokens that positions are made for: configs with yarn often keep the length of pretraining as their own."""
+    scaling = self.rope_scaling
+    if scaling is None or scaling.kind != "yarn":
+      return self.max_position_embeddings
+    return max(self.max_position_embeddings, int(scaling.factor * scaling.original_max_position_embeddings))
+
   def replace(self, **changes: Any) -> ModelConfig:
     """A copy with the given fields changed."""
     return dataclasses.replace(self, **changes)
