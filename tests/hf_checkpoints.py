@@ -238,6 +238,7 @@ def torch_model(directory: pathlib.Path, adapter: pathlib.Path | None = None) ->
   """The model as transformers (and peft) load it, float32 on the CPU; skips the test where they are not installed."""
   torch = pytest.importorskip("torch", reason="torch is not installed")
   transformers = pytest.importorskip("transformers")
+  torch.set_num_threads(1)  # so small a model gains nothing by more, and loses much on a busy machine
   model, report = transformers.AutoModelForCausalLM.from_pretrained(
     str(directory), dtype=torch.float32, attn_implementation="eager", output_loading_info=True
   )

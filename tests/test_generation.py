@@ -56,8 +56,7 @@ def greedy(small, requests):
 
 def test_greedy_answers_are_those_of_transformers(small, requests, greedy):
   torch = pytest.importorskip("torch", reason="torch is not installed")
-  transformers = pytest.importorskip("transformers")
-  reference = transformers.AutoModelForCausalLM.from_pretrained(str(small[0]), dtype=torch.float32).eval()
+  reference = checkpoints.torch_model(small[0])
   assert len(requests) == 200
   by_length: dict[int, list[int]] = {}
   for i, request in enumerate(requests):
