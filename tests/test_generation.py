@@ -147,6 +147,16 @@ def test_what_cannot_be_answered_gets_a_status_and_the_rest_an_answer(small, req
   assert Generator(model).generate(params, [], max_new_tokens=3, eos_id=1) == []
 
 
+def test_requests_take_any_sequence_and_an_id_in_range(small, requests, greedy):
+  lists = Request(np.array(requests[0].prefix, np.int32), list(requests[0].prompt), id=2**32 - 1)
+  assert lists.prefix == requests[0].prefix and lists.prompt == requests[0].prompt
+  options = {"max_new_tokens": LIMIT, "eos_id": STOP}
+  assert Generator(small[1], lanes=8).generate(small[2], [lists], **options)[0].tokens == greedy[0].tokens
+  for id_ in (-1, 2**32):
+    with pytest.raises(ValueError, match="id"):
+      Request((3,), (4,), id=id_)
+
+
 def test_finished_lanes_are_filled_again(small, requests):
   """With eight lanes and 19 questions of one schema, lanes are filled as they end: fewer steps than three full rounds."""
   generator = Generator(small[1], lanes=8)

@@ -27,6 +27,13 @@ class Request:
   id: int | None = None
   automaton: TokenAutomaton | None = None
 
+  def __post_init__(self):
+    for name in ("prefix", "prompt"):
+      if not isinstance(value := getattr(self, name), tuple):
+        object.__setattr__(self, name, tuple(int(token) for token in value))
+    if self.id is not None and not 0 <= self.id < 2**32:
+      raise ValueError(f"a request's id must be 0 to 2**32 - 1, is {self.id}")
+
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
