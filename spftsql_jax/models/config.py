@@ -48,6 +48,7 @@ _OTHER_FUNCTIONS = {
   "no_rope_layers": "layers without rotary positions",
   "alibi": "ALiBi positions",
   "clip_qkv": "clipped queries, keys and values",
+  "use_mrope": "positions of several axes",
   "embedding_multiplier": "scaled embeddings",
   "residual_multiplier": "scaled residuals",
   "logits_scaling": "scaled logits",
@@ -386,6 +387,10 @@ def _read_windows(raw: Mapping[str, Any], family: str) -> tuple[int | None, ...]
     return (None,) * layers
   window = raw.get("sliding_window", 4096)
   if family == "mistral":
+    if set(raw.get("layer_types") or ()) - {"full_attention" if window is None else "sliding_attention"}:
+      raise ValueError(
+        f"model config: mistral with sliding_window={window} and layer_types {raw['layer_types']} is not supported"
+      )
     return (window,) * layers
   if not raw.get("use_sliding_window", False):
     window = None
