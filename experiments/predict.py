@@ -30,6 +30,7 @@ from spftsql_jax.evaluation.exported import load_exported
 from spftsql_jax.evaluation.predict import Prediction, PromptDatabase, answer_questions
 from spftsql_jax.evaluation.self_consistency import predict_by_vote
 from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
+from spftsql_jax.models.sharding import make_mesh
 
 _MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the questions.", required=True)
@@ -39,13 +40,22 @@ _LANES = flags.DEFINE_integer("lanes", 64, "Answers decoded at once.", lower_bou
 _DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Of weights and computation.")
 _SAMPLES = flags.DEFINE_integer("samples", 1, "Answers a question; with more than one the majority by result.", lower_bound=1)
 _TEMPERATURE = flags.DEFINE_float("temperature", 0.8, "Of the samples; a single answer is greedy.", lower_bound=0.01)
+_TOP_P = flags.DEFINE_float(
+  "top_p", 1.0, "Samples are of the likeliest tokens with this mass.", lower_bound=0.001, upper_bound=1.0
+)
+_TOP_K = flags.DEFINE_integer("top_k", 0, "Samples are of the k likeliest tokens; 0 for all.", lower_bound=0)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the samples.", lower_bound=0)
 _CONSTRAIN = flags.DEFINE_bool("constrain", False, "Restrict identifiers to those of the schema.")
+_MESH = flags.DEFINE_string("mesh", None, "Devices that share the work, as in data:1,fsdp:2,tensor:4; by default one.")
 _WORKERS = flags.DEFINE_integer("workers", min(8, os.cpu_count() or 1), "Processes that execute samples.", lower_bound=1)
 _TIMEOUT_S = flags.DEFINE_float("timeout_s", 5.0, "Time limit of a sample's execution in seconds.", lower_bound=0.01)
 _DETAILS = flags.DEFINE_string("details", None, "JSON lines to write: status, log-prob and votes of each answer.")
 
-_REASONS = {"empty_prompt": "the question is empty", "too_long": "prompt and answer exceed the model's positions"}
+_REASONS = {
+  "empty_prompt": "the question is empty",
+  "too_long": "prompt and answer exceed the model's positions",
+  "unknown_token": "the tokenizer gives ids that the model does not have",
+}
 
 
 def main() -> None:
@@ -57,7 +67,8 @@ def main() -> None:
   databases = {d: PromptDatabase.read(find_database(_DATABASES.value, d)) for d in database_ids(examples)}
   partial = output.with_name(output.name + ".partial")
   done = _resume(partial, _fingerprint())
-  exported = load_exported(_MODEL.value, _LANES.value, _DTYPE.value)
+  mesh = make_mesh(_MESH.value) if _MESH.value else None
+  exported = load_exported(_MODEL.value, _LANES.value, _DTYPE.value, mesh)
   if not exported.tokenizer.encode("SELECT"):
     raise InputError(f"{_MODEL.value}: no tokenizer there (tokenizer.json); copy the tokenizer files of the model to it")
   missing = [i for i in range(len(examples)) if i not in done]
@@ -81,6 +92,8 @@ def main() -> None:
           executor,
           samples=_SAMPLES.value,
           temperature=_TEMPERATURE.value,
+          top_p=_TOP_P.value,
+          top_k=_TOP_K.value,
           seed=_SEED.value,
           timeout_s=_TIMEOUT_S.value,
           on_vote=lambda place, vote: keep(place, vote.prediction, votes=vote.votes, samples=len(vote.samples)),
@@ -107,7 +120,8 @@ def _fingerprint() -> dict[str, str]:
   """What the answers depend on: a partial file of another model, other questions or options is not gone on with."""
   model = Path(_MODEL.value)
   files = [f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in sorted(model.iterdir())]
-  sampling = [_SAMPLES.value, _TEMPERATURE.value, _SEED.value, _TIMEOUT_S.value] if _SAMPLES.value > 1 else []
+  drawn = [_TEMPERATURE.value, _TOP_P.value, _TOP_K.value, _SEED.value]
+  sampling = [_SAMPLES.value, *drawn, _TIMEOUT_S.value] if _SAMPLES.value > 1 else []
   parts = {
     "model": [str(model.resolve()), *files],
     "examples": hashlib.sha256(Path(_EXAMPLES.value).read_bytes()).hexdigest(),

@@ -86,6 +86,27 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 
+# Rotary positions as published models have them: head size, theta and scaling.
+_LLAMA31 = {**_LLAMA3, "rope_type": "llama3", "original_max_position_embeddings": 8192}
+ROPE: dict[str, tuple[int, float, dict[str, Any] | None]] = {
+  "llama2": (128, 1e4, None),
+  "llama3": (128, 5e5, None),
+  "llama31": (128, 5e5, _LLAMA31),
+  "llama32": (64, 5e5, {**_LLAMA31, "factor": 32.0}),
+  "deepseek_coder": (128, 1e5, {"rope_type": "linear", "factor": 4.0}),
+  "codellama": (128, 1e6, None),
+  "qwen2_half_b": (64, 1e6, None),
+  "qwen2_yarn": (128, 1e6, {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}),
+}
+
+
+def rope_config(name: str, length: int = 32768) -> dict[str, Any]:
+  """The config.json of a small Llama with one of the `ROPE`."""
+  head_dim, theta, scaling = ROPE[name]
+  more = {"head_dim": head_dim, "rope_theta": theta, "rope_scaling": scaling, "max_position_embeddings": length}
+  return {**_SIZES, "model_type": "llama", "num_hidden_layers": 2, **more}
+
+
 def hf_config(name: str) -> dict[str, Any]:
   """The config.json of one of `CONFIGS`."""
   return {**_SIZES, **CONFIGS[name]}
@@ -148,8 +169,13 @@ def random_config(seed: int) -> dict[str, Any]:
   return config
 
 
-def random_tensors(config: dict[str, Any], seed: int = 0, scale: float = 0.3) -> dict[str, np.ndarray]:
-  """Every tensor of a checkpoint of that config, float32."""
+def random_tensors(config: dict[str, Any], seed: int = 0) -> dict[str, np.ndarray]:
+  """Every tensor of a checkpoint of that config, float32.
+
+  Weights are large, so that every option shows in the logits, but no layer triples its input: beyond that, rounding alone takes
+  the float32 logits of transformers further from its float64 ones than the tests allow.
+  """
+  scale = min(0.3, 1.7 * config["hidden_size"] ** -0.5)
   rng = np.random.default_rng(seed)
   hidden, inner, family = config["hidden_size"], config["intermediate_size"], config["model_type"]
   head_dim = config.get("head_dim") or hidden // config["num_attention_heads"]
@@ -212,6 +238,7 @@ def torch_model(directory: pathlib.Path, adapter: pathlib.Path | None = None) ->
   """The model as transformers (and peft) load it, float32 on the CPU; skips the test where they are not installed."""
   torch = pytest.importorskip("torch", reason="torch is not installed")
   transformers = pytest.importorskip("transformers")
+  torch.set_num_threads(1)  # so small a model gains nothing by more, and loses much on a busy machine
   model, report = transformers.AutoModelForCausalLM.from_pretrained(
     str(directory), dtype=torch.float32, attn_implementation="eager", output_loading_info=True
   )

@@ -56,8 +56,7 @@ def greedy(small, requests):
 
 def test_greedy_answers_are_those_of_transformers(small, requests, greedy):
   torch = pytest.importorskip("torch", reason="torch is not installed")
-  transformers = pytest.importorskip("transformers")
-  reference = transformers.AutoModelForCausalLM.from_pretrained(str(small[0]), dtype=torch.float32).eval()
+  reference = checkpoints.torch_model(small[0])
   assert len(requests) == 200
   by_length: dict[int, list[int]] = {}
   for i, request in enumerate(requests):
@@ -136,15 +135,26 @@ def test_adapters_are_switched_without_compiling_again(small, requests, greedy):
 def test_what_cannot_be_answered_gets_a_status_and_the_rest_an_answer(small, requests, greedy):
   _, model, params = small
   seen = {}
-  mixed = [Request((3, 4), ()), requests[0], Request(tuple([3] * 600), (4,))]
+  mixed = [Request((3, 4), ()), requests[0], Request(tuple([3] * 600), (4,)), Request((3, 97), (4,)), Request((3,), (4, -1))]
   answers = Generator(model, lanes=8).generate(
     params, mixed, max_new_tokens=LIMIT, eos_id=STOP, on_answer=lambda i, answer: seen.update({i: answer})
   )
   assert answers[0] == Answer((), 0.0, "empty_prompt")
   assert answers[1].tokens == greedy[0].tokens
   assert answers[2] == Answer((), 0.0, "too_long")
+  assert answers[3] == answers[4] == Answer((), 0.0, "unknown_token")
   assert seen == dict(enumerate(answers))
   assert Generator(model).generate(params, [], max_new_tokens=3, eos_id=1) == []
+
+
+def test_requests_take_any_sequence_and_an_id_in_range(small, requests, greedy):
+  lists = Request(np.array(requests[0].prefix, np.int32), list(requests[0].prompt), id=2**32 - 1)
+  assert lists.prefix == requests[0].prefix and lists.prompt == requests[0].prompt
+  options = {"max_new_tokens": LIMIT, "eos_id": STOP}
+  assert Generator(small[1], lanes=8).generate(small[2], [lists], **options)[0].tokens == greedy[0].tokens
+  for id_ in (-1, 2**32):
+    with pytest.raises(ValueError, match="id"):
+      Request((3,), (4,), id=id_)
 
 
 def test_finished_lanes_are_filled_again(small, requests):
@@ -245,9 +255,12 @@ def test_attention_in_blocks_is_causal_attention(slots, window):
   lengths = np.array([[slots], [slots // 2]])
   keys = np.where(np.arange(slots) < lengths, np.arange(slots), 2**30)
   mask = attention.visible(jnp.arange(slots), jnp.asarray(keys), window)
-  expected = attention.causal_attention(query, key, value, mask)
-  actual = causal_attention_in_blocks(query, key, value, jnp.asarray(keys), window)
-  np.testing.assert_allclose(actual, expected, atol=2e-6)
+  expected = jax.jit(attention.causal_attention)(query, key, value, mask)
+  actual = jax.jit(causal_attention_in_blocks, static_argnums=4)(query, key, value, jnp.asarray(keys), window)
+  # Padding further from its prefix than the window sees nothing; what comes out there means nothing.
+  seen = np.asarray(mask).any(axis=-1)
+  assert seen[0].all() and seen[1, : slots // 2].all()
+  np.testing.assert_allclose(np.asarray(actual)[seen], np.asarray(expected)[seen], atol=2e-6)
 
 
 def test_answers_are_handed_over_while_the_device_decodes(small, requests, monkeypatch):
@@ -277,7 +290,8 @@ from spftsql_jax.generation import lanes as lanes_lib
 from spftsql_jax.models import load_hf, sharding
 mesh = sharding.make_mesh("data:1,fsdp:2,tensor:2")
 model, params = load_hf(sys.argv[1])
-params_on_mesh = jax.device_put(params, sharding.param_shardings(model.config, mesh))
+_, params_on_mesh = load_hf(sys.argv[1], shardings=mesh)
+assert params_on_mesh["layers"]["mlp"]["up"]["kernel"].sharding.num_devices == 4
 requests = [Request((3, 4, 5) * (1 + i % 2), tuple(range(6, 8 + i % 5)), id=i) for i in range(10)]
 options = dict(max_new_tokens=6, eos_id=(9, 17), temperature=1.0, seed=1)
 alone = Generator(model, lanes=4).generate(params, requests, **options)

@@ -68,6 +68,14 @@ def test_both_spellings_of_rope_scaling_mean_the_same():
   assert ModelConfig.from_hf(old).rope_scaling == RopeScaling("llama3", 8.0, 8192, 1.0, 4.0)
 
 
+def test_yarn_reaches_beyond_the_length_that_a_config_keeps_from_pretraining():
+  yarn = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
+  raw = {"model_type": "qwen2", **BASE, "num_key_value_heads": 2, "max_position_embeddings": 32768}
+  assert ModelConfig.from_hf(raw).longest_sequence == 32768
+  assert ModelConfig.from_hf(raw | {"rope_scaling": yarn}).longest_sequence == 131072
+  assert ModelConfig.from_hf(raw | {"rope_scaling": yarn, "max_position_embeddings": 131072}).longest_sequence == 131072
+
+
 @pytest.mark.parametrize(
   ("changes", "message"),
   [
@@ -86,6 +94,9 @@ def test_both_spellings_of_rope_scaling_mean_the_same():
     ({"rope_scaling": {"rope_type": "longrope", "long_factor": [1.0]}}, "rope scaling 'longrope'"),
     ({"rope_scaling": {"type": "default", "mrope_section": [16, 24, 24]}}, "mrope_section"),
     ({"rope_scaling": 4.0}, "rope_scaling must be an object"),
+    ({"use_mrope": True}, "use_mrope"),
+    ({"rope_scaling": {"rope_type": "proportional"}}, "rope scaling 'proportional'"),
+    ({"model_type": "mistral", "num_key_value_heads": 4, "layer_types": ["full_attention"] * 4}, "layer_types"),
     ({"rope_parameters": {"full_attention": {"rope_theta": 1e4}}}, "differ between layer types"),
     ({"vocab_size": None}, "missing vocab_size"),
     ({"num_key_value_heads": 3}, "num_key_value_heads"),

@@ -20,7 +20,8 @@ import hf_checkpoints as checkpoints
 
 from spftsql_jax.examples.batches import Branch
 from spftsql_jax.generation import Generator
-from spftsql_jax.models import load_hf, next_token_logits, save_hf
+from spftsql_jax.models import ModelConfig, load_hf, next_token_logits, save_hf
+from spftsql_jax.models.attention import rope_frequencies
 
 GOLDEN = pathlib.Path(__file__).parent / "data" / "hf_logits.npz"
 # One shape for all fixed configs: each is compiled once. Random configs have random shapes.
@@ -28,7 +29,7 @@ SHAPE = (2, 96)
 ANSWER = 64
 RECORDED = 4
 LOGITS, LOG_PROBS = 2e-4, 1e-3
-RANDOM_CONFIGS = int(os.environ.get("SPFTSQL_PARITY_CONFIGS", "6"))
+RANDOM_CONFIGS = int(os.environ.get("SPFTSQL_PARITY_CONFIGS", "10"))
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +56,22 @@ def test_logits_and_log_probs_are_those_recorded_from_transformers(name, tmp_pat
   assert np.abs(recorded[name]).max() > 1
   np.testing.assert_allclose(logits[:, -RECORDED:], recorded[name], atol=LOGITS)
   np.testing.assert_allclose(answer_log_probs(logits, tokens), recorded[f"{name}/log_probs"], atol=LOG_PROBS)
+
+
+@pytest.mark.parametrize("name", checkpoints.ROPE)
+def test_rotary_angles_are_those_recorded_from_transformers_at_position_32768(name):
+  frequencies, factor = rope_frequencies(ModelConfig.from_hf(checkpoints.rope_config(name)))
+  recorded = np.load(GOLDEN)
+  np.testing.assert_allclose(frequencies * 32768, recorded[f"rope/{name}"] * 32768, atol=2e-6)
+  assert factor == pytest.approx(float(recorded[f"rope/{name}/factor"]), rel=1e-7)
+
+
+@pytest.mark.parametrize("name", ["llama31", "deepseek_coder"])
+def test_logits_of_2000_tokens_are_those_of_transformers(name, tmp_path):
+  directory = make(tmp_path, checkpoints.rope_config(name))
+  tokens = checkpoints.random_tokens((1, 2000))
+  theirs = checkpoints.torch_logits(checkpoints.torch_model(directory), tokens)
+  np.testing.assert_allclose(next_token_logits(*load_hf(directory), tokens), theirs, atol=LOGITS)
 
 
 @pytest.mark.parametrize("name", checkpoints.CONFIGS)
@@ -129,5 +146,11 @@ if __name__ == "__main__":
     logits = checkpoints.torch_logits(reference, ids)
     recorded[config_name] = logits[:, -RECORDED:]
     recorded[f"{config_name}/log_probs"] = answer_log_probs(logits, ids)
+  for rope_name in checkpoints.ROPE:
+    with tempfile.TemporaryDirectory() as folder:
+      reference = checkpoints.torch_model(make(pathlib.Path(folder), checkpoints.rope_config(rope_name)))
+    rotary = reference.model.rotary_emb
+    recorded[f"rope/{rope_name}"] = rotary.inv_freq.numpy()
+    recorded[f"rope/{rope_name}/factor"] = np.float64(rotary.attention_scaling)
   GOLDEN.parent.mkdir(exist_ok=True)
   np.savez_compressed(GOLDEN, **recorded)

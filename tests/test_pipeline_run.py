@@ -43,7 +43,7 @@ def finished(demo, tmp_path_factory):
     patch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
     assert run.run(config, workdir, stop_after="sft", say=lines.append) == {}
     assert ModelBase(workdir / "model_base").versions() == ["base", "sft"]
-    real, calls = vbi_ft.judge, []
+    real, calls = vbi_ft.answer_and_judge, []
 
     def interrupted(*arguments):
       calls.append(1)
@@ -51,7 +51,7 @@ def finished(demo, tmp_path_factory):
         raise KeyboardInterrupt
       return real(*arguments)
 
-    patch.setattr(vbi_ft, "judge", interrupted)
+    patch.setattr(vbi_ft, "answer_and_judge", interrupted)
     with pytest.raises(KeyboardInterrupt):
       run.run(config, workdir, say=lines.append)
     results = run.run(config, workdir, say=lines.append)

@@ -1,28 +1,38 @@
-"""Tokens a second of decoding on an accelerator, as a share of what its memory bandwidth allows.
+"""Tokens a second of decoding on an accelerator, as a share of what its memory bandwidth allows, and beside transformers.
 
     python experiments/benchmarks/generation_bandwidth.py --output=bandwidth.json --bandwidth_gb_s=4800
 
 Random bfloat16 weights in the shapes of --shapes (or of a config.json given there), --branches answers at once over one schema
 of --schema_tokens, end tokens off. A decoding step must read all weights once, the schema's cache once and each branch's own
 cache; the bound is the bytes of these by the bandwidth: that of the data sheet, or with --bandwidth_gb_s=0 that of a measured
-copy. Only the time behind the prefill counts; the first call of each size compiles and does not count. Medians of --runs. The
-shapes need a GPU or TPU of 16 GiB (1.5b) and 40 GiB (7b); with --shapes=tiny the script runs anywhere, which only shows that it
-runs.
+copy. Only the time behind the prefill counts; the first call of each size compiles and does not count. Medians of --runs.
+
+The ratio to transformers.generate is that of answers a second, prefill included, at the numbers in --peer_branches: the same
+shapes, prompts and dtype on the same device, in batches of the best of --peer_batch_sizes (one that does not fit into memory is
+left out). Where JAX has a GPU and torch has none the ratio is left out, and the report says so.
+
+The shapes need a GPU or TPU of 16 GiB (1.5b) and 40 GiB (7b), and twice that with the peer; with --shapes=tiny the script runs
+anywhere, which only shows that it runs.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from launch import InputError, launch
 
 from absl import flags  # isort: skip
+
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # torch shares the device
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,6 +47,8 @@ _SCHEMA_TOKENS = flags.DEFINE_integer("schema_tokens", 1024, "Tokens of the sche
 _QUESTION_TOKENS = flags.DEFINE_integer("question_tokens", 32, "Tokens of a question.", lower_bound=1)
 _ANSWER_TOKENS = flags.DEFINE_integer("answer_tokens", 64, "Tokens of an answer.", lower_bound=2)
 _BANDWIDTH = flags.DEFINE_float("bandwidth_gb_s", 0.0, "Of the device's memory; 0 measures a copy.", lower_bound=0.0)
+_PEER_BRANCHES = flags.DEFINE_list("peer_branches", ["256"], "At which of --branches transformers is timed; empty for none.")
+_PEER_BATCH_SIZES = flags.DEFINE_list("peer_batch_sizes", ["64", "128", "256"], "Batch sizes tried with transformers.")
 _RUNS = flags.DEFINE_integer("runs", 3, "Times each is timed.", lower_bound=1)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
@@ -55,12 +67,21 @@ def main() -> None:
   for name in _SHAPES.value:
     config = read_shape(name)
     params = constant_params(config)
+    results = []
     for branches in map(int, _BRANCHES.value):
-      report["results"].append({"model": name, **measure(config, params, branches, bandwidth)})
-      print(json.dumps(report["results"][-1]), flush=True)
+      results.append({"model": name, **measure(config, params, branches, bandwidth)})
+      print(json.dumps(results[-1]), flush=True)
+      report["results"].append(results[-1])
       # Written each time: what was measured stays where a later size does not fit.
       Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
     del params
+    timed = [r for r in results if str(r["branches"]) in _PEER_BRANCHES.value]
+    for result, theirs in zip(timed, measure_transformers(config, [r["branches"] for r in timed]), strict=True):
+      result["transformers"] = theirs
+      if "answers_per_second" in theirs:
+        result["ratio_to_transformers"] = round(result["answers_per_second_with_prefill"] / theirs["answers_per_second"], 2)
+      print(json.dumps(result), flush=True)
+      Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
 
 
 def read_shape(name: str) -> ModelConfig:
@@ -82,12 +103,17 @@ def constant_params(config: ModelConfig) -> dict:
   return jax.tree.map(lambda leaf: jnp.full(leaf.shape, 0.01, leaf.dtype), boxed)
 
 
-def measure(config: ModelConfig, params: dict, branches: int, bandwidth: float) -> dict:
-  """Tokens a second of one size, and the share of the bandwidth that this is."""
+def make_requests(config: ModelConfig, branches: int) -> list[Request]:
+  """Random questions over one random schema."""
   rng = np.random.default_rng(0)
   draw = lambda count: tuple(rng.integers(0, config.vocab_size, count).tolist())  # noqa: E731
   schema = draw(_SCHEMA_TOKENS.value)
-  requests = [Request(schema, draw(_QUESTION_TOKENS.value)) for _ in range(branches)]
+  return [Request(schema, draw(_QUESTION_TOKENS.value)) for _ in range(branches)]
+
+
+def measure(config: ModelConfig, params: dict, branches: int, bandwidth: float) -> dict:
+  """Tokens a second of one size, and the share of the bandwidth that this is."""
+  requests = make_requests(config, branches)
   generator = Generator(Decoder(config), lanes=branches)
 
   def clock(answer_tokens: int) -> float:
@@ -117,6 +143,65 @@ def measure(config: ModelConfig, params: dict, branches: int, bandwidth: float) 
     "bytes_needed_gb": round(needed / 1e9, 3),
     "share_of_bandwidth": round(needed / 1e9 / bandwidth / step, 3),
   }
+
+
+def measure_transformers(config: ModelConfig, sizes: list[int]) -> list[dict[str, Any]]:
+  """Answers a second of transformers.generate at each number of branches, in batches of the best size."""
+  if not sizes:
+    return []
+  try:
+    import torch
+    import transformers
+  except ImportError as error:
+    return [{"left_out": f"{error.name} is not installed"}] * len(sizes)
+  if jax.default_backend() != "cpu" and not torch.cuda.is_available():
+    return [{"left_out": f"JAX runs on {jax.default_backend()}, torch has no GPU"}] * len(sizes)
+  device = "cuda" if torch.cuda.is_available() and jax.default_backend() != "cpu" else "cpu"
+  made = transformers.AutoConfig.for_model(**config.to_hf() | {"eos_token_id": None, "bos_token_id": None})
+  with torch.device(device):
+    model = transformers.AutoModelForCausalLM.from_config(made, dtype=torch.bfloat16).eval()
+  for value in model.parameters():
+    value.data.fill_(0.01)
+
+  def answer(requests: list[Request], batch_size: int) -> None:
+    with torch.inference_mode():
+      for start in range(0, len(requests), batch_size):
+        ids = torch.tensor([r.prefix + r.prompt for r in requests[start : start + batch_size]], device=device)
+        count = _ANSWER_TOKENS.value
+        options = {"max_new_tokens": count, "min_new_tokens": count, "do_sample": False, "pad_token_id": 0}
+        output = model.generate(ids, attention_mask=torch.ones_like(ids), **options)
+        if output.shape[1] - ids.shape[1] != count:
+          raise RuntimeError(f"transformers wrote {output.shape[1] - ids.shape[1]} tokens instead of {count}")
+    if device == "cuda":
+      torch.cuda.synchronize()
+
+  def clock(requests: list[Request], batch_size: int) -> float:
+    began = time.perf_counter()
+    answer(requests, batch_size)
+    return time.perf_counter() - began
+
+  results: list[dict[str, Any]] = []
+  for branches in sizes:
+    requests, tried = make_requests(config, branches), {}
+    for size in sorted({min(int(b), branches) for b in _PEER_BATCH_SIZES.value}):
+      try:
+        clock(requests[:size], size)
+        tried[size] = clock(requests, size)
+      except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+    if not tried:
+      results.append({"left_out": "no batch size fits into memory"})
+      continue
+    best = min(tried, key=tried.get)
+    seconds = statistics.median(clock(requests, best) for _ in range(_RUNS.value))
+    results.append(
+      {
+        "answers_per_second": round(branches / seconds, 2),
+        "batch_size": best,
+        "tried_seconds": {size: round(value, 3) for size, value in tried.items()},
+      }
+    )
+  return results
 
 
 def measured_bandwidth() -> float:

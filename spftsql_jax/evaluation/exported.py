@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from jax.sharding import Mesh
+
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
 from spftsql_jax.generation.engine import Generator
@@ -31,14 +33,19 @@ def write_prompt_format(folder: Path, style: PromptFormat, max_new_tokens: int) 
   (folder / PROMPT_FILE).write_text(json.dumps(record, indent=1))
 
 
-def load_exported(folder: str | Path, lanes: int = 64, dtype: str = "float32") -> ExportedModel:
+def load_exported(folder: str | Path, lanes: int = 64, dtype: str = "float32", mesh: Mesh | None = None) -> ExportedModel:
   """Reads an exported folder, or any Hugging Face model folder (then with the default prompt format).
+
+  Args:
+    folder: the folder.
+    lanes, mesh: see `Generator`; the params are spread over the mesh.
+    dtype: see `load_hf`.
 
   Raises:
     FileNotFoundError: no such folder. ValueError: weights, tokenizer or prompt format cannot be used; the message says which.
   """
   folder = Path(folder)
-  model, params = load_hf(folder, dtype)
+  model, params = load_hf(folder, dtype, shardings=mesh)
   path = folder / PROMPT_FILE
   record: dict[str, Any] = {}
   if path.is_file():
@@ -52,4 +59,4 @@ def load_exported(folder: str | Path, lanes: int = 64, dtype: str = "float32") -
   except (TypeError, ValueError) as error:
     raise ValueError(f"{path}: not a prompt format of this version ({error})") from error
   tokenizer = load_tokenizer(folder, style)
-  return ExportedModel(Generator(model, lanes=lanes, pad_id=tokenizer.pad_id), params, tokenizer, max_new_tokens)
+  return ExportedModel(Generator(model, lanes=lanes, pad_id=tokenizer.pad_id, mesh=mesh), params, tokenizer, max_new_tokens)

@@ -98,6 +98,7 @@ def answer_questions(
   samples: int = 1,
   temperature: float = 0.0,
   top_p: float = 1.0,
+  top_k: int = 0,
   seed: int = 0,
   lora: Any = None,
   constrain: bool = False,
@@ -109,7 +110,7 @@ def answer_questions(
   Args:
     databases: by db_id.
     samples: answers a question.
-    temperature, top_p, seed: see `Sampling`; greedy by default.
+    temperature, top_p, top_k, seed: see `Sampling`; greedy by default.
     constrain: identifiers are restricted to those of the database's schema (`generation.identifiers`).
     places: what names each question's randomness; its place in the list by default. With the same places a part of the
       questions gets the answers that it gets among all.
@@ -139,7 +140,7 @@ def answer_questions(
     else:
       finish(index, _prediction(tokenizer, answer))
 
-  options = {"temperature": temperature, "top_p": top_p, "lora": lora}
+  options = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "lora": lora}
   stop = (tokenizer.end_id, *semicolons)
   answers = generator.generate(
     params, requests, max_new_tokens=max_new_tokens, eos_id=stop, seed=seed, on_answer=first, **options

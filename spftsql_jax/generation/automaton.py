@@ -32,7 +32,7 @@ class Automata:
   """Several automata, padded to one size; number 0 allows every token.
 
   Attributes:
-    classes: int32 [U, V]. table: int32 [U, S, C].
+    classes: [U, V]. table: [U, S, C]. int16 where that is enough, else int32: twenty schemas are then some 500 MB.
   """
 
   classes: jax.Array
@@ -42,16 +42,17 @@ class Automata:
   def of(cls, automata: Sequence[TokenAutomaton | None]) -> tuple[Automata | None, Callable[[TokenAutomaton | None], int]]:
     """The distinct ones of `automata`, and the number of each; None where there is none, so that no constraint costs nothing.
 
-    Sizes are rounded up to powers of two, so that other schemas rarely mean another program.
+    Sizes are rounded up, so that other schemas rarely mean another program.
     """
     distinct = list({id(a): a for a in automata if a is not None}.values())
     number = {id(a): i + 1 for i, a in enumerate(distinct)}
     if not distinct:
       return None, lambda automaton: 0
-    states, classes = (_power_of_two(max(a.table.shape[axis] for a in distinct)) for axis in (0, 1))
+    states, classes = (_rounded_up(max(a.table.shape[axis] for a in distinct)) for axis in (0, 1))
+    dtype = np.int16 if max(states, classes) < 2**15 else np.int32
     count = _power_of_two(len(distinct) + 1)
-    all_classes = np.zeros((count, len(distinct[0].classes)), np.int32)
-    table = np.full((count, states, classes), -1, np.int32)
+    all_classes = np.zeros((count, len(distinct[0].classes)), dtype)
+    table = np.full((count, states, classes), -1, dtype)
     table[0, 0, 0] = 0
     for i, each in enumerate(distinct, 1):
       all_classes[i] = each.classes
@@ -60,7 +61,12 @@ class Automata:
 
   def following(self, automaton: jax.Array, state: jax.Array) -> jax.Array:
     """int32 [..., V]: the state behind each token, -1 where it may not follow, for automata and states [...]."""
-    return jax.numpy.take_along_axis(self.table[automaton, state], self.classes[automaton], axis=-1)
+    classes = self.classes[automaton].astype(jax.numpy.int32)
+    return jax.numpy.take_along_axis(self.table[automaton, state], classes, axis=-1).astype(jax.numpy.int32)
+
+
+def _rounded_up(size: int) -> int:
+  return _power_of_two(size) if size < 512 else -(-size // 512) * 512
 
 
 def _power_of_two(size: int) -> int:

@@ -90,8 +90,9 @@ class Generator:
         on_answer(index, answer)
 
     outbox, accepted = Outbox(finish), []
+    known: dict[int, bool] = {}  # by the identity of a prefix: most requests share theirs
     for index, request in enumerate(requests):
-      status = self._refusal(request, max_new_tokens)
+      status = self._refusal(request, max_new_tokens, known)
       if status is None:
         accepted.append(index)
       else:
@@ -137,11 +138,15 @@ class Generator:
               scores[indices[unit]] = result[row, place]
     return scores
 
-  def _refusal(self, request: Request, max_new_tokens: int) -> Status | None:
+  def _refusal(self, request: Request, max_new_tokens: int, known: dict[int, bool]) -> Status | None:
+    config = self.model.config
     if not request.prompt:
       return "empty_prompt"
-    length = len(request.prefix) + len(request.prompt) + max_new_tokens
-    return "too_long" if length > self.model.config.max_position_embeddings else None
+    if len(request.prefix) + len(request.prompt) + max_new_tokens > config.longest_sequence:
+      return "too_long"
+    if id(request.prefix) not in known:
+      known[id(request.prefix)] = _in_vocabulary(request.prefix, config.vocab_size)
+    return None if known[id(request.prefix)] and _in_vocabulary(request.prompt, config.vocab_size) else "unknown_token"
 
   def _on_mesh(self) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext() if self.mesh is None else use_mesh(self.mesh)
@@ -149,6 +154,10 @@ class Generator:
 
 def _variables(params: Params, lora: Params | None) -> dict[str, Any]:
   return {"params": params} if lora is None else {"params": params, "lora": lora}
+
+
+def _in_vocabulary(tokens: Sequence[int], size: int) -> bool:
+  return not tokens or (min(tokens) >= 0 and max(tokens) < size)
 
 
 @functools.partial(jax.jit, static_argnums=0)

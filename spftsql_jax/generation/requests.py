@@ -7,7 +7,7 @@ from typing import Literal
 
 from spftsql_jax.generation.automaton import TokenAutomaton
 
-Status = Literal["stop", "length", "empty_prompt", "too_long"]
+Status = Literal["stop", "length", "empty_prompt", "too_long", "unknown_token"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,13 @@ class Request:
   id: int | None = None
   automaton: TokenAutomaton | None = None
 
+  def __post_init__(self):
+    for name in ("prefix", "prompt"):
+      if not isinstance(value := getattr(self, name), tuple):
+        object.__setattr__(self, name, tuple(int(token) for token in value))
+    if self.id is not None and not 0 <= self.id < 2**32:
+      raise ValueError(f"a request's id must be 0 to 2**32 - 1, is {self.id}")
+
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
@@ -35,8 +42,8 @@ class Answer:
   Attributes:
     tokens: token ids, the end token included where one was reached.
     log_prob: of `tokens` under the model at temperature 1 and without constraint, summed, in nats.
-    status: "stop" (an end token), "length" (max_new_tokens reached), "empty_prompt" or "too_long" (nothing generated: the
-      prompt has no tokens, or prompt and answer would exceed the model's positions).
+    status: "stop" (an end token) or "length" (max_new_tokens reached); where nothing is generated "empty_prompt" (no tokens),
+      "too_long" (prompt and answer would exceed the model's positions) or "unknown_token" (an id that the model does not have).
   """
 
   tokens: tuple[int, ...]

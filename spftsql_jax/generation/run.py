@@ -144,9 +144,16 @@ class ShapeRun:
     most = max(map(len, chosen))
     if not most:
       return
-    # Two sizes of a round of admissions: all lanes, or a quarter of them.
+    # Two sizes of a round of admissions: all lanes, or a quarter of them. A stretch of decoding leaves a quarter free and a few
+    # more, which are two rounds of the small size; the first round is of the large one: both programs are met at the start.
     quarter = max(self._shape.lanes // 4, 1)
-    shape = (self._shape.rows, quarter if most <= quarter else self._shape.lanes)
+    size = self._shape.lanes if most > 2 * quarter else quarter
+    for start in range(0, most, size):
+      self._admit_round([pairs[start : start + size] for pairs in chosen], size)
+
+  def _admit_round(self, chosen: list[list[tuple[int, int]]], size: int) -> None:
+    """Puts up to `size` requests a row, as (lane, index), into their lanes."""
+    shape = (self._shape.rows, size)
     prompts = np.full((*shape, self._shape.prompt_slots), self._pad_id, np.int32)
     lengths, lane_of = np.ones(shape, np.int32), np.full(shape, self._shape.lanes, np.int32)
     ids, automata = np.zeros(shape, np.uint32), np.zeros(shape, np.int32)

@@ -74,7 +74,7 @@ class Sampler:
     """
     candidates = logits if allowed is None else jnp.where(allowed, logits, -jnp.inf)
     if self.greedy:
-      tokens = jnp.argmax(candidates, axis=-1)
+      tokens = _first_of_the_largest(candidates)
     else:
       tokens = _invert_distribution(self._restricted(candidates), self._uniforms(requests, steps))
     chosen = jnp.take_along_axis(logits, tokens[..., None], axis=-1)[..., 0]
@@ -99,6 +99,13 @@ class Sampler:
     for _ in requests.shape:
       draw = jax.vmap(draw)
     return draw(requests, steps)
+
+
+def _first_of_the_largest(logits: jax.Array) -> jax.Array:
+  """`argmax` over the last axis as two reductions of one array each, which a CPU does several times faster."""
+  size = logits.shape[-1]
+  places = jnp.where(logits == jnp.max(logits, axis=-1, keepdims=True), jnp.arange(size), size - 1)
+  return jnp.min(places, axis=-1)
 
 
 def _invert_distribution(logits: jax.Array, uniforms: jax.Array) -> jax.Array:

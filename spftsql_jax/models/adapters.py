@@ -32,7 +32,15 @@ _PLAIN_OPTIONS = {
   "target_parameters": [],
   "trainable_token_indices": [],
   "exclude_modules": [],
+  "use_qalora": False,
+  "use_bdlora": None,
+  "alora_invocation_tokens": [],
+  "arrow_config": None,
+  "kasa_config": None,
+  "monteclora_config": None,
 }
+# Starts of an adapter that leave the base weights as they are; others (PiSSA, OLoRA, CorDA, LoftQ) change them.
+_PLAIN_STARTS = (True, False, None, "gaussian", "orthogonal", "eva")
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
@@ -92,6 +100,8 @@ def load_adapter(directory: str | os.PathLike, config: ModelConfig, dtype: str =
   for option, plain in _PLAIN_OPTIONS.items():
     if raw.get(option, plain) not in (plain, None):
       raise ValueError(f"{path}: {option}={raw[option]!r} is not supported")
+  if raw.get("init_lora_weights") not in _PLAIN_STARTS:
+    raise ValueError(f"{path}: init_lora_weights={raw['init_lora_weights']!r} changes the base weights and is not supported")
   if not (directory / _WEIGHTS).is_file():
     raise FileNotFoundError(f"no adapter: {directory / _WEIGHTS} is missing")
   targets = raw.get("target_modules") or []

@@ -21,11 +21,13 @@ _MASKED = -1e30
 def rope_frequencies(config: ModelConfig) -> tuple[np.ndarray, float]:
   """Rotary frequencies float32 [head_dim / 2] and the factor on cos and sin (1 except for yarn).
 
-  In float32 step by step, as checkpoints were trained with: at position 10,000 a float64 table differs by 1e-3 radians.
+  In float32 step by step, in the order of `transformers`, as checkpoints were trained with: at position 10,000 a float64 table
+  differs by 1e-3 radians. The powers are rounded from float64: NumPy's float32 power is off by one bit in every fifth of them.
   """
   dim = config.head_dim
   exponents = np.arange(0, dim, 2, dtype=np.float32) / np.float32(dim)
-  frequencies = np.float32(1.0) / np.power(np.float32(config.rope_theta), exponents)
+  powers = np.power(np.float64(np.float32(config.rope_theta)), exponents.astype(np.float64)).astype(np.float32)
+  frequencies = np.float32(1.0) / powers
   scaling = config.rope_scaling
   if scaling is None:
     return frequencies, 1.0
@@ -33,22 +35,22 @@ def rope_frequencies(config: ModelConfig) -> tuple[np.ndarray, float]:
     return frequencies / np.float32(scaling.factor), 1.0
   if scaling.kind == "llama3":
     return _llama3_frequencies(frequencies, scaling), 1.0
-  return _yarn_frequencies(frequencies, scaling, config.rope_theta), _yarn_attention_factor(scaling)
+  return _yarn_frequencies(powers, scaling, config.rope_theta), _yarn_attention_factor(scaling)
 
 
 def _llama3_frequencies(frequencies: np.ndarray, scaling: RopeScaling) -> np.ndarray:
   factor, low, high = np.float32(scaling.factor), scaling.low_freq_factor, scaling.high_freq_factor
-  length = np.float32(scaling.original_max_position_embeddings)
-  wavelength = np.float32(2 * math.pi) / frequencies
-  blend = (length / wavelength - np.float32(low)) / np.float32(high - low)
-  blended = (1 - blend) * frequencies / factor + blend * frequencies
-  result = np.where(wavelength > length / np.float32(low), frequencies / factor, frequencies)
-  between = (wavelength >= length / np.float32(high)) & (wavelength <= length / np.float32(low))
-  return np.where(between, blended, result).astype(np.float32)
+  length, one = scaling.original_max_position_embeddings, np.float32(1.0)
+  wavelength = one / frequencies * np.float32(2 * math.pi)
+  blend = (one / wavelength * np.float32(length) - np.float32(low)) / np.float32(high - low)
+  blended = (one - blend) * frequencies / factor + blend * frequencies
+  longest, shortest = np.float32(length / low), np.float32(length / high)
+  result = np.where(wavelength > longest, frequencies / factor, frequencies)
+  return np.where((wavelength >= shortest) & (wavelength <= longest), blended, result)
 
 
-def _yarn_frequencies(frequencies: np.ndarray, scaling: RopeScaling, theta: float) -> np.ndarray:
-  dim = 2 * len(frequencies)
+def _yarn_frequencies(powers: np.ndarray, scaling: RopeScaling, theta: float) -> np.ndarray:
+  dim = 2 * len(powers)
 
   def dimension_of(rotations: float) -> float:
     return dim * math.log(scaling.original_max_position_embeddings / (rotations * 2 * math.pi)) / (2 * math.log(theta))
@@ -59,8 +61,10 @@ def _yarn_frequencies(frequencies: np.ndarray, scaling: RopeScaling, theta: floa
   low, high = max(low, 0), min(high, dim - 1)
   if low == high:
     high += 0.001
-  ramp = np.clip((np.arange(dim // 2, dtype=np.float32) - np.float32(low)) / np.float32(high - low), 0, 1)
-  return (frequencies / np.float32(scaling.factor) * ramp + frequencies * (1 - ramp)).astype(np.float32)
+  one = np.float32(1.0)
+  ramp = np.clip((np.arange(len(powers), dtype=np.float32) - np.float32(low)) / np.float32(high - low), 0, 1)
+  kept = one - ramp
+  return one / (np.float32(scaling.factor) * powers) * (one - kept) + one / powers * kept
 
 
 def _yarn_attention_factor(scaling: RopeScaling) -> float:

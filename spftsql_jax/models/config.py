@@ -48,6 +48,7 @@ _OTHER_FUNCTIONS = {
   "no_rope_layers": "layers without rotary positions",
   "alibi": "ALiBi positions",
   "clip_qkv": "clipped queries, keys and values",
+  "use_mrope": "positions of several axes",
   "embedding_multiplier": "scaled embeddings",
   "residual_multiplier": "scaled residuals",
   "logits_scaling": "scaled logits",
@@ -155,6 +156,14 @@ class ModelConfig:
     if self.eos_token_id is None:
       return ()
     return self.eos_token_id if isinstance(self.eos_token_id, tuple) else (self.eos_token_id,)
+
+  @property
+  def longest_sequence(self) -> int:
+    """Tokens that positions are made for: configs with yarn often keep the length of pretraining as their own."""
+    scaling = self.rope_scaling
+    if scaling is None or scaling.kind != "yarn":
+      return self.max_position_embeddings
+    return max(self.max_position_embeddings, int(scaling.factor * scaling.original_max_position_embeddings))
 
   def replace(self, **changes: Any) -> ModelConfig:
     """A copy with the given fields changed."""
@@ -378,6 +387,10 @@ def _read_windows(raw: Mapping[str, Any], family: str) -> tuple[int | None, ...]
     return (None,) * layers
   window = raw.get("sliding_window", 4096)
   if family == "mistral":
+    if set(raw.get("layer_types") or ()) - {"full_attention" if window is None else "sliding_attention"}:
+      raise ValueError(
+        f"model config: mistral with sliding_window={window} and layer_types {raw['layer_types']} is not supported"
+      )
     return (window,) * layers
   if not raw.get("use_sliding_window", False):
     window = None

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from spftsql_jax.models.config import ModelConfig
+from spftsql_jax.models.sharding import param_shardings
 from spftsql_jax.models.tensor_files import Source, TensorFiles, write_json, write_model
 from spftsql_jax.models.transformer import Decoder, Params, abstract_params
 
@@ -80,8 +81,8 @@ def load_hf(
   Args:
     directory: the folder.
     dtype: of the params and of the computation, "float32", "bfloat16" or "float16"; None takes the files' own.
-    shardings: a tree of shardings like the params (`sharding.param_shardings`); each device gets its part straight from the
-      file. None puts all on the default device.
+    shardings: a tree of shardings like the params, or a mesh for those of `sharding.param_shardings`; each device gets its part
+      straight from the file. None puts all on the default device.
     remat: see `ModelConfig.remat`.
 
   Returns:
@@ -100,6 +101,8 @@ def load_hf(
       config = config.replace(tie_word_embeddings=False)
     leaves = _leaves(config)
     _check_tensors(directory, config, tensors)
+    if isinstance(shardings, jax.sharding.Mesh):
+      shardings = param_shardings(config, shardings)
     own = tensors.dtype(leaves[0].names[0]).name
     config = config.replace(dtype=dtype or own, param_dtype=dtype or own)
     params: Params = {}

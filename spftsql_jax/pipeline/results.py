@@ -21,7 +21,7 @@ from spftsql_jax.pipeline.config import to_dict
 from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.model_base import write_json
 from spftsql_jax.pipeline.prepare import RunData
-from spftsql_jax.pipeline.workbench import SELECTION, TEST, Workbench, answer, device_line, score_of
+from spftsql_jax.pipeline.workbench import SELECTION, TEST, Workbench, answer_and_judge, device_line, score_of
 from spftsql_jax.synthesis.notation import WeightedTemplate
 
 # Names in the table. A baseline's last version stands for it.
@@ -45,8 +45,7 @@ _SHOWN_ROWS = 10
 
 def evaluate_version(bench: Workbench, version: str, test: Sequence[Example]) -> dict[str, Any]:
   """Answers the test with a version and judges as the benchmark does."""
-  predictions = answer(bench, bench.load(version), test)
-  verdicts = _judge_test(bench, test, predictions)
+  predictions, verdicts = answer_and_judge(bench, bench.load(version), test, _judge_test)
   result = score_of([v.correct for v in verdicts], verdicts)
   bench.models.add_score(version, TEST, result)
   bench.say(f"  {version}: EX {result.execution_accuracy:.1%}, {result.executable:.0%} run")

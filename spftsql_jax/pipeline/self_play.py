@@ -21,9 +21,8 @@ from spftsql_jax.pipeline.workbench import (
   SELECTION,
   Workbench,
   add_version,
-  answer,
+  answer_and_judge,
   data_hash,
-  judge,
   stage_seed,
   train,
 )
@@ -85,8 +84,7 @@ def _label(opponents: Sequence[str]) -> str:
 def _answered(bench: Workbench, opponent: str, examples: dict[int, Example]) -> dict[int, Pair]:
   """The pairs of one opponent, by number of the question; those that exceed the largest bucket are left out, and said."""
   tree, numbers, gold = bench.load(opponent), list(examples), list(examples.values())
-  answers = answer(bench, tree, gold)
-  verdicts = judge(bench, gold, answers)
+  answers, verdicts = answer_and_judge(bench, tree, gold)
   branches, found = pair_branches(bench, gold, answers)
   if text := describe(found, len(gold), "pairs"):
     bench.say(f"  {text}")

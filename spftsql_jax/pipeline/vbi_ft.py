@@ -23,11 +23,10 @@ from spftsql_jax.pipeline.workbench import (
   SELECTION,
   Workbench,
   add_version,
-  answer,
+  answer_and_judge,
   checkpoint_folder,
   data_hash,
   error_rates,
-  judge,
   read_examples_of,
   stage_seed,
   train,
@@ -148,7 +147,7 @@ def write_model_questions(bench: Workbench, version: str, queries: Sequence[Exam
 
 def keep_consistent(bench: Workbench, judge_version: str, examples: Sequence[Example]) -> list[Example]:
   """Examples whose question the text-to-SQL model answers with the query's own result (METHOD 5: a check from round 0 on)."""
-  verdicts = judge(bench, examples, answer(bench, bench.load(judge_version), examples))
+  _, verdicts = answer_and_judge(bench, bench.load(judge_version), examples)
   return [e for e, v in zip(examples, verdicts, strict=True) if v.suite_correct]
 
 
@@ -239,8 +238,7 @@ def run_round(
 
   def verify() -> dict[str, Any]:
     held = selection if bench.config.paper_splits else read_examples_of(bench, made["verify"])
-    predictions = answer(bench, bench.load(version), held)
-    verdicts = judge(bench, held, predictions)
+    predictions, verdicts = answer_and_judge(bench, bench.load(version), held)
     right = [bool(v.suite_correct) for v in verdicts]
     positive = [dataclasses.replace(e, query=p) for e, p, r in zip(held, predictions, right, strict=True) if r]
     wrong = [not r for r in right]

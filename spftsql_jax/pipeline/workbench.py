@@ -1,7 +1,8 @@
-"""What every stage of a run works with, and the four things all stages do: train, answer, judge, score."""
+"""What every stage of a run works with, and what all stages do: train, answer and judge, score."""
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import hashlib
 import json
@@ -14,7 +15,7 @@ from typing import Any
 import jax
 
 from spftsql_jax.databases import Executor
-from spftsql_jax.evaluation.predict import PromptDatabase, predict
+from spftsql_jax.evaluation.predict import Prediction, PromptDatabase, answer_questions
 from spftsql_jax.evaluation.scoring import Verdict, score_predictions
 from spftsql_jax.examples.batches import Unit
 from spftsql_jax.examples.example import Example
@@ -31,6 +32,8 @@ from spftsql_jax.training.trainer import FitConfig, FitResult, fit, forget_check
 SELECTION = "selection"
 TEST = "test"
 _SFT = Objective("sft")
+# Answers that are handed to the workers together.
+_JUDGED_AT_ONCE = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,18 +143,6 @@ def checkpoint_folder(bench: Workbench, stage: str) -> Path:
   return bench.journal.workdir / "checkpoints" / stage.replace("/", "-")
 
 
-def answer(bench: Workbench, tree: Any, examples: Sequence[Example]) -> list[str]:
-  """A version's greedy SQL for each question."""
-  return predict(
-    bench.generator,
-    tokenizer=bench.tokenizer,
-    databases=bench.databases,
-    examples=examples,
-    max_new_tokens=bench.config.max_new_tokens,
-    **bench.weights(tree),
-  )
-
-
 def judge(bench: Workbench, examples: Sequence[Example], predictions: Sequence[str]) -> list[Verdict]:
   """Whether each prediction gives the gold result on the database and on its neighbouring instances (`suite_correct`)."""
   return score_predictions(
@@ -164,9 +155,53 @@ def judge(bench: Workbench, examples: Sequence[Example], predictions: Sequence[s
   )
 
 
+def answer_and_judge(
+  bench: Workbench,
+  tree: Any,
+  examples: Sequence[Example],
+  judged_by: Callable[[Workbench, Sequence[Example], Sequence[str]], list[Verdict]] = judge,
+) -> tuple[list[str], list[Verdict]]:
+  """A version's greedy SQL for each question, and its verdicts: the workers execute what is answered while the accelerator
+  decodes the rest."""
+  answers, verdicts = [""] * len(examples), {}
+  waiting: list[int] = []
+
+  def judge_part(indices: tuple[int, ...]) -> None:
+    found = judged_by(bench, [examples[i] for i in indices], [answers[i] for i in indices])
+    verdicts.update(zip(indices, found, strict=True))
+
+  with concurrent.futures.ThreadPoolExecutor(1) as thread:
+    parts: list[concurrent.futures.Future] = []
+
+    def hand_over() -> None:
+      parts.append(thread.submit(judge_part, tuple(waiting)))
+      waiting.clear()
+
+    def done(index: int, predictions: tuple[Prediction, ...]) -> None:
+      answers[index] = predictions[0].sql
+      waiting.append(index)
+      if len(waiting) == _JUDGED_AT_ONCE:
+        hand_over()
+
+    answer_questions(
+      bench.generator,
+      tokenizer=bench.tokenizer,
+      databases=bench.databases,
+      examples=examples,
+      max_new_tokens=bench.config.max_new_tokens,
+      on_question=done,
+      **bench.weights(tree),
+    )
+    if waiting:
+      hand_over()
+    for part in parts:
+      part.result()
+  return answers, [verdicts[i] for i in range(len(examples))]
+
+
 def score(bench: Workbench, tree: Any, examples: Sequence[Example]) -> Score:
   """A version's score on synthesized examples, verified on all instances."""
-  verdicts = judge(bench, examples, answer(bench, tree, examples))
+  _, verdicts = answer_and_judge(bench, tree, examples)
   return score_of([bool(v.suite_correct) for v in verdicts], verdicts)
 
 
