@@ -198,8 +198,12 @@ class Listings(Aggregates):
         f"the {singular_words} of {self.rng.choice(('each', 'every', 'each'))} {each}",
         f"the {singular_words} for {self.rng.choice(('each', 'every'))} {each}",
       ]
+    if natural and distinct and columns[0].noun.plural == noun.plural:
+      forms = []  # Not "the different models of all models".
     if natural:
       plain = f"{different}{entity.removeprefix('the ').removeprefix('all ').removeprefix('the ')}" if distinct else entity
+      if not forms:
+        forms = [plain if plain.startswith(("the ", "all ")) else f"the {plain}"]
       if not distinct:
         forms += [plain, plain, plain]
         if not clauses and superlative is None:
@@ -238,6 +242,8 @@ class Listings(Aggregates):
       if person
       else "what"
     )
+    if len(columns) > 1 and columns[0].natural and content.startswith(entity):
+      bare = "none"  # "What are the patients and their birth dates?" asks what patients are.
     if bare and not clauses and superlative is None:
       bare = "none"
     return Message(

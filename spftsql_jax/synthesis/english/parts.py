@@ -180,7 +180,9 @@ def join_words(words: list[str], conjunction: str = "and") -> str:
 def article(phrase: str) -> str:
   """The phrase with a or an; without, where it is no countable singular ("information", "GNP")."""
   word = phrase.split(" ", 1)[0].lower()
-  if phrase.split(" ")[-1].lower() in vocabulary.UNCOUNTABLE or (plural_of(phrase) == phrase and " of " not in phrase):
+  last = phrase.split(" ")[-1]
+  plural = plural_of(phrase) == phrase or (singular_of(last) != last and plural_of(singular_of(last)) == last)
+  if last.lower() in vocabulary.UNCOUNTABLE or (plural and " of " not in phrase):
     return phrase
   vowel = (
     word[0] in "aeiou"

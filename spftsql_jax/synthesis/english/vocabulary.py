@@ -57,7 +57,9 @@ LEXICON = frozenset(
   winner work writer year years zip""".split()
 )
 
-TABLE_PREFIXES = frozenset(("ref", "tbl", "tb", "dim", "fact", "stg", "lookup", "lkp", "the"))
+TABLE_PREFIXES = frozenset(("has", "have", "ref", "tbl", "tb", "dim", "fact", "stg", "lookup", "lkp", "the"))
+# Columns named by a verb, as a noun.
+COLUMN_PHRASES = {("reports", "to"): ("manager", "id"), ("report", "to"): ("manager", "id"), ("belongs", "to"): ("owner", "id")}
 TABLE_SUFFIXES = frozenset(("tbl", "table", "data", "info", "details", "detail", "master", "list", "records"))
 KEY_WORDS = frozenset(("id", "ids", "code", "key", "number", "ref", "fk", "no", "uuid"))
 NOT_ROLES = frozenset("parent name type reference child link record object entity source ref fk".split())
@@ -201,7 +203,7 @@ UNIT_NAMES = {
 # A comment that starts so, or consists of units, does not name its column.
 NO_NAMES = frozenset(
   """where when as in if empty null not only see the format day date value values used for from to stored is may can must
-  one""".split()
+  one part""".split()
 )
 ADJECTIVES = frozenset(
   """main active primary current valid public private open available free new official mandatory optional vip""".split()

@@ -122,6 +122,7 @@ EACH = ("for each", "for every", "per", "by", "for each", "in each", "grouped by
 AVERAGE = ("average", "mean", "average", "average")
 MAXIMUM = ("maximum", "highest", "largest", "max")
 MINIMUM = ("minimum", "lowest", "smallest", "min")
+EXTREMES = (("maximum", "minimum"), ("highest", "lowest"), ("largest", "smallest"), ("max", "min"), ("greatest", "smallest"))
 TOTAL = ("total", "total", "total", "combined", "sum of the", "sum of the")
 
 # Prepositions towards a parent row, by the last word of its noun.
@@ -134,6 +135,10 @@ PLACES = frozenset(
 MAKERS = frozenset(
   """author writer artist director producer composer manufacturer maker publisher painter designer developer builder singer
   musician band performer photographer architect supplier""".split()
+)
+# Groups that have their rows: "how many books does each genre have?", but not "does each gender have?".
+HOLDERS = frozenset(
+  "department category genre class group course series brand company organization manufacturer maker family subject".split()
 )
 EVENTS = frozenset(
   """season year festival event tournament competition race concert semester term conference show
