@@ -409,6 +409,8 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str], lenient: boo
     weight *= 0.02 * lenient if role.coded else 0.3
   if "like" in uses and role.category_score > 0.5:
     weight *= 0.3
+  if role.flag and {"count", "distinct"} <= uses:
+    return 0.0  # Two at most, as everybody knows.
   if role.flag and "group" in uses:
     weight *= 0.2  # Seldom asked: one compares those with and those without.
   if "group" in uses and kind != "date":

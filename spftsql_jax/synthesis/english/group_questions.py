@@ -220,7 +220,7 @@ class GroupQuestions(Groups):
             sentences.append(f"{question[:-1]}, and how many {self.rng.choice(('are there', 'does it have'))}?")
         return Message(
           f"the {described}{among} and {extra}" if not aggregates[0] else f"the {listed} of the {described}{among}",
-          True,
+          False,
           sentences=tuple(sentences),
         )
       return Message(f"the {described}{among} and {extra}", True)

@@ -111,7 +111,12 @@ class Groups(Listings):
   def _group_alias(self, query: Query, refs: list[Ref], rows: str) -> str | None:
     """The table whose rows are the groups: grouped by its key, by the key that points to it, or by its natural name."""
     for ref in refs:
-      if tuple(c.lower() for c in ref.table.primary_key) == (ref.column.name.lower(),) and ref.alias != rows:
+      key = tuple(c.lower() for c in ref.table.primary_key) == (ref.column.name.lower(),)
+      key = key or any(  # Keys that nothing declares are known by what refers to them.
+        e.parent == ref.alias and e.is_key and tuple(c.lower() for c in e.referred) == (ref.column.name.lower(),)
+        for e in query.edges
+      )
+      if key and ref.alias != rows:
         return self._specific(query, ref.alias, rows)
       for edge in query.edges:
         if (

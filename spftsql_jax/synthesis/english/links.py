@@ -97,7 +97,8 @@ class Links(Expressions):
   def _named_after_ends(self, query: Query, table: Table) -> bool:
     """Whether a link table has no name of its own: "book_author"."""
     words = self.names.table(table).nouns[0].singular
-    return any(self.names.table(query.schema.table(k.referred_table)).nouns[0].singular in words for k in table.foreign_keys)
+    ends = (self.names.table(query.schema.table(k.referred_table)).nouns[0].singular for k in table.foreign_keys)
+    return any(end in words or end.split()[-1] == words for end in ends)
 
   def _referred_noun(self, query: Query, key: ForeignKey) -> Noun:
     referred = query.schema.table(key.referred_table)

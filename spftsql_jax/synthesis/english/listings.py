@@ -39,7 +39,8 @@ class Listings(Aggregates):
     before, self.existential = self.existential, query.distinct
     clauses = self.clauses(query, plan, head, None)
     self.existential = before
-    one = self._is_single(query, plan, head)
+    one = self.one_row or self._is_single(query, plan, head)
+    self.one_row = False
     superlative = None
     if query.limit is not None:
       superlative = self._superlative(query, plan, head, query.limit)
@@ -222,7 +223,7 @@ class Listings(Aggregates):
         ]
         verb = self.rng.choice(("show", "give", "list", "return"))
         sentences += [f"For {self.rng.choice(('each', 'every'))} {each}, {verb} the {singular_words}."]
-    if distinct and superlative is None and len(columns) == 1 and own and columns[0].ref is not None:
+    if distinct and superlative is None and len(columns) == 1 and own and not clauses and columns[0].ref is not None:
       sentences += self._kinds(columns[0], different, noun, entity, person, clauses)
     if superlative is not None and not natural and len(columns) == 1 and self.maybe(0.2):
       sentences += [f"What are the {different}{plural_words} of {entity}?"]

@@ -131,7 +131,11 @@ def singular_of(phrase: str) -> str:
   before, _, word = phrase.rpartition(" ")
   lowered = word.lower()
   if (
-    lowered in vocabulary.UNCOUNTABLE or lowered.endswith(("ss", "us", "is", "as", "os")) or len(word) < 4 or not word.isalpha()
+    lowered in vocabulary.UNCOUNTABLE
+    or lowered in ("cosmos", "chaos")
+    or lowered.endswith(("ss", "us", "is", "as"))
+    or len(word) < 4
+    or not word.isalpha()
   ):
     return phrase
   single = vocabulary.IRREGULAR_SINGULARS.get(lowered) or (lowered.endswith("s") or lowered.endswith(("men", "ren", "people")))
@@ -234,6 +238,8 @@ def _table_noun(table: Table, lexicon: frozenset[str]) -> Noun:
     words.pop(0)
   while len(words) > 1 and words[-1] in vocabulary.TABLE_SUFFIXES:
     words.pop()
+  if len(words) == 2 and words[0] in vocabulary.VERB_TABLES and words[1] in vocabulary.PREPOSITIONS:
+    words = vocabulary.VERB_TABLES[words[0]].split()
   singular = singular_of(" ".join(expand(tuple(words))))
   return Noun(singular, plural_of(singular))
 

@@ -217,9 +217,13 @@ def fold_adjectives(noun: Noun, clauses: list[Clause]) -> tuple[Noun, list[Claus
 
 def singular_head(phrase: str) -> str:
   """ "visits from Boston" -> "visit from Boston"."""
-  first, separator, rest = phrase.partition(" ")
-  single = singular_of(first)
-  return phrase if single == first and separator else f"{single}{separator}{rest}"
+  words = phrase.split(" ")
+  for place, word in enumerate(words):
+    if word in ("that", "who", "which", "whose", "of", "with", "in", "from", "by", "for", "where"):
+      break
+    if (single := singular_of(word)) != word:
+      return " ".join([*words[:place], single, *words[place + 1 :]])
+  return phrase
 
 
 def rounding(digits: exp.Expression | None) -> str:

@@ -121,7 +121,7 @@ class Relations(Events):
       verbs = (
         (f"belong to {called}", f"belongs to {called}"),
         (f"have {called}", f"has {called}")
-        if self.maybe(0.3)
+        if self.maybe(0.3) and not is_person(child.singular)
         else (f"are {prepositions[0]} {called}", f"is {prepositions[0]} {called}"),
       )
       return Clause(noun.singular, f"is {name}", f"{noun.singular} {name}", verbs, tuple(posts))

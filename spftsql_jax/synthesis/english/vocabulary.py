@@ -59,7 +59,15 @@ LEXICON = frozenset(
 
 TABLE_PREFIXES = frozenset(("has", "have", "ref", "tbl", "tb", "dim", "fact", "stg", "lookup", "lkp", "the"))
 # Columns named by a verb, as a noun.
-COLUMN_PHRASES = {("reports", "to"): ("manager", "id"), ("report", "to"): ("manager", "id"), ("belongs", "to"): ("owner", "id")}
+VERB_TABLES = {
+  "lives": "residence", "works": "job", "plays": "engagement", "participates": "participation", "attends": "attendance",
+  "belongs": "membership", "enrolled": "enrollment", "registered": "registration", "stays": "stay", "studies": "study",
+  "travels": "trip", "serves": "service", "applies": "application",
+}  # fmt: skip
+COLUMN_PHRASES = {
+  ("how", "to", "get", "there"): ("directions",),
+  ("reports", "to"): ("manager", "id"), ("report", "to"): ("manager", "id"), ("belongs", "to"): ("owner", "id"),
+}  # fmt: skip
 TABLE_SUFFIXES = frozenset(("tbl", "table", "data", "info", "details", "detail", "master", "list", "records"))
 KEY_WORDS = frozenset(("id", "ids", "code", "key", "number", "ref", "fk", "no", "uuid"))
 NOT_ROLES = frozenset("parent name type reference child link record object entity source ref fk".split())

@@ -130,7 +130,7 @@ PLACES = frozenset(
   """city country room hall venue station airport department building store shop branch hospital clinic school university
   college library museum gallery stadium theater theatre cinema hotel restaurant office warehouse factory district
   county state region province town village campus neighborhood location stage floor ward market farm park area
-  continent section league division team club list playlist""".split()
+  continent section league division team club list playlist dorm dormitory apartment house""".split()
 )
 MAKERS = frozenset(
   """author writer artist director producer composer manufacturer maker publisher painter designer developer builder singer
