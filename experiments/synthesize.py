@@ -106,7 +106,8 @@ def main() -> None:
   except DatabaseError as error:
     raise launch.InputError(str(error)) from error
   if not made.examples:
-    raise RuntimeError(f"no examples could be made of {len(locations)} databases: {dict(made.rejections.most_common(3))}")
+    reasons = ", ".join(f"{reason} ({count:,} times)" for reason, count in made.rejections.most_common(3))
+    raise RuntimeError(f"no examples could be made of {', '.join(made.short) or 'these databases'}: {reasons}")
   _write(made.examples, output)
   record.unlink()
   summary = {

@@ -275,7 +275,7 @@ def _attempt(opened: _Opened, number: int, reasons: collections.Counter[str]) ->
   if template is None and focus is not None:
     focus, template = None, opened.draw_for(None, share, rng)
   if template is None:
-    reasons["no table fits the templates"] += 1
+    reasons["no table fits the templates" if opened.targets else "no table has rows"] += 1
     return None
   limits = task.limits
   if template in opened.own_templates:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from spftsql_jax.databases.schema import Column, Schema, Table
 from spftsql_jax.synthesis.english.vocabulary import PERSONS
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 _NUMBER = re.compile(r"^-?\d+(\.\d+)?$")
 _ID_WORDS = frozenset({"id", "ids", "uuid", "guid", "key", "pk"})
 # Words that end in "id" and identify nothing.
@@ -17,6 +17,9 @@ _NOT_ID_WORDS = frozenset({"paid", "bid", "valid", "grid", "aid", "said", "raid"
 # What a yes/no column holds, however it is declared.
 _FLAG_VALUES = frozenset({"0", "1", "y", "n", "yes", "no", "t", "f", "true", "false"})
 _NAME_WORDS = frozenset({"name", "title", "label", "fullname", "headline", "nickname", "username", "lastname", "surname"})
+_MOMENT_WORDS = frozenset(
+  ["at", "on", "time", "timestamp", "date", "datetime", "ts", "created", "updated", "modified", "epoch"]
+)
 # Words for persons that a number may count.
 _MANY_PERSONS = frozenset(["people", "staff", "crew", "faculty", "personnel", "human", "head", "individual", "kid"])
 # Numbers that name something: their sum or average means nothing, nor does their order, ...
@@ -107,6 +110,17 @@ def _holds_numbers(column: Column) -> bool:
   return bool(column.samples) and all(_NUMBER.match(str(sample)) for sample in column.samples)
 
 
+def _holds_dates(column: Column, words: list[str]) -> bool:
+  """Whether whole numbers are days (20240131), or by name and size seconds or milliseconds since 1970."""
+  samples = [value for value in column.samples if isinstance(value, int)]
+  if not samples or len(samples) < len(column.samples):
+    return False
+  if all(19000101 <= v <= 21001231 and 1 <= v // 100 % 100 <= 12 and 1 <= v % 100 <= 31 for v in samples):
+    return True
+  named = words[-1] in _MOMENT_WORDS
+  return named and all(5e8 <= v <= 4e9 or 5e11 <= v <= 4e12 for v in samples)
+
+
 def _is_flag(column: Column) -> bool:
   """A yes/no column: at most two values, and these are 0 and 1, Y and N, true and false."""
   if column.kind == "number":
@@ -159,6 +173,8 @@ def _role(table: Table, column: Column, key_column: str | None, in_foreign: set[
     return Role("bool", category_score=0.3, flag=True)  # A flag, whatever it is declared.
   if column.kind == "number":
     quantity = bool(_QUANTITY_WORDS.intersection(words))
+    if _holds_dates(column, words):
+      return Role("num", unique=unique, category_score=0.5 * category)
     ordinal = quantity or bool(_ORDINAL_WORDS.intersection(words))
     coded = bool(_CODE_WORDS.intersection(words)) and not ordinal
     return Role("num", unique=unique, category_score=0.5 * category, measure=quantity or not (ordinal or coded), coded=coded)

@@ -17,7 +17,8 @@ from spftsql_jax.synthesis.english.inflection import ENGINE
 
 _CACHE_SIZE = 256
 _CACHE: collections.OrderedDict[int, tuple[Schema, SchemaNames]] = collections.OrderedDict()
-_PIECES = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+(?:\.\d+)?|%|[^\W\d_]+")
+# Letters beyond ASCII are taken for small ones: "größe" is one word.
+_PIECES = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+(?:\.\d+)?|%")
 _AFTER_HEAD = (" of ", " for ", " with ", " in ", " by ", " at ", " to ", " on ", " from ")
 _SHORT_COMMENT = re.compile(r"[a-z][a-z \-]{2,38}", re.IGNORECASE)
 
@@ -112,7 +113,7 @@ def plural_of(phrase: str) -> str:
   before, _, word = phrase.rpartition(" ")
   if before and (word in vocabulary.TRAILING_WORDS or (word.endswith("ed") and word != "feed")):
     return f"{plural_of(before)} {word}"
-  if word.lower() in vocabulary.UNCOUNTABLE or not word.isalpha() or word in vocabulary.TRAILING_WORDS:
+  if word.lower() in vocabulary.UNCOUNTABLE or not (word.isalpha() and word.isascii()) or word in vocabulary.TRAILING_WORDS:
     return phrase
   if word.isupper() and len(word) > 1:
     plural = word + "s"
@@ -258,6 +259,8 @@ def _table_name(table: Table, lexicon: frozenset[str], taken: collections.Counte
 def _column_name(column: Column, table: Table, table_name: TableName, lexicon: frozenset[str], own: set[str]) -> ColumnName:
   words = expand(split_identifier(column.name, lexicon))
   words = vocabulary.COLUMN_PHRASES.get(words, words)
+  if len(words) > 1 and words[0] in ("the", "a"):
+    words = words[1:]
   if column.kind == "date" and len(words) > 1 and words[-1] in ("on", "at") and words[-2] not in vocabulary.EVENTS_OF_COLUMNS:
     words = (*words[:-1], "date")  # "checked on": the checked date.
   if len(words) == 2 and words[1] in ("from", "since") and words[0] in ("start", "valid", "effective"):
