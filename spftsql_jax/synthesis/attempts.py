@@ -40,8 +40,8 @@ _REPAIRS = 2  # Failed queries of an attempt that are repaired at most.
 _READING_S = 60.0  # For reading the first rows of a table.
 _LARGE = 100_000  # Rows that a query may go through in a second, generously.
 _GOLDEN = (5**0.5 - 1) / 2
-# One in so many attempts is to name a column whose turn it is, or more where examples are few for the columns there are.
-_COVERAGE = 8
+# One in so many attempts is to name a column whose turn it is, or more: each column is to have its turn a few times.
+_COVERAGE = 64
 _PER_COLUMN = 4
 DEFAULT_LIMITS = filters.Limits()
 _WORD = re.compile(r"'(?:[^']|'')*'|\w+")
