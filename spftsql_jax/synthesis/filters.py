@@ -393,6 +393,7 @@ def reductions(tree: exp.Query) -> Iterator[tuple[str, exp.Query]]:
       else:
         target.pop()
       yield "redundant condition", copied
+  yield from _known_alternatives(tree)
   for select in tree.find_all(exp.Select):
     yield from _shorter_joins(tree, select)
   for operation in tree.find_all(exp.SetOperation):
@@ -409,6 +410,23 @@ def reductions(tree: exp.Query) -> Iterator[tuple[str, exp.Query]]:
       else:
         target.replace(kept)
         yield "redundant set operation", copied
+
+
+def _known_alternatives(tree: exp.Query) -> Iterator[tuple[str, exp.Query]]:
+  """The query with NOT NULL in place of an OR or a list of values: the same where one of them always holds (x < 7 OR x > 5)."""
+  for where in tree.find_all(exp.Where):
+    conditions = list(where.this.flatten()) if isinstance(where.this, exp.And) else [where.this]
+    for condition in conditions:
+      inner = condition.unnest()
+      if not isinstance(inner, exp.Or) and not (isinstance(inner, exp.In) and not inner.args.get("query")):
+        continue
+      columns = {c.sql(): c for c in inner.find_all(exp.Column) if not c.name.startswith("__val_")}
+      if inner.find(exp.Select) or not columns or any(isinstance(c.this, exp.Star) for c in columns.values()):
+        continue
+      known = [exp.Not(this=exp.Is(this=column.copy(), expression=exp.Null())) for column in columns.values()]
+      copied, target = copy_with(tree, condition)
+      target.replace(exp.and_(*known, copy=False))
+      yield "tautological condition", copied
 
 
 def _shorter_joins(tree: exp.Query, select: exp.Select) -> Iterator[tuple[str, exp.Query]]:

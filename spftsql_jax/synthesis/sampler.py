@@ -351,7 +351,7 @@ class Filler:
       if not lenient and ((not mentioned and parent) or (not needs[name[0]] and child)) and is_many != other_is_many:
         return 0.0  # Counting parents of rows counts the rows.
       if is_many and not other_is_many:
-        weight *= 1.0 if child else 0.3 if not parent else 0.01
+        weight *= 1.0 if child else 0.01 if parent else 0.3 if mentioned else 0.05
       elif other_is_many and not is_many:
         weight *= 1.0 if parent else 0.3 if not child else 0.01
       elif not mentioned:
@@ -397,22 +397,22 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str], lenient: boo
     return 0.0
   if kind == "name":
     return role.name_score
+  if role.flag and {"count", "distinct"} <= uses:
+    return 0.0  # Two at most, as everybody knows.
+  # Groups of those with and those without are seldom asked for.
+  weight = 0.2 if role.flag and "group" in uses else 1.0
   if kind == "cat":
-    return role.category_score
+    return weight * role.category_score
   if kind == "any":
-    weight = 0.2 if role.kind == "other" else 1.0
+    weight *= 0.2 if role.kind == "other" else 1.0
   else:
-    weight = float(role.kind == kind)
+    weight *= float(role.kind == kind)
   if uses & {"sum", "avg", "arithmetic"}:
     weight *= 1.0 if role.measure else 0.05 * (lenient and role.kind == "num" and not role.coded)
   elif role.kind == "num" and not role.measure and uses & {"compare", "order", "max", "min"}:
     weight *= 0.02 * lenient if role.coded else 0.3
   if "like" in uses and role.category_score > 0.5:
     weight *= 0.3
-  if role.flag and {"count", "distinct"} <= uses:
-    return 0.0  # Two at most, as everybody knows.
-  if role.flag and "group" in uses:
-    weight *= 0.2  # Seldom asked: one compares those with and those without.
   if "group" in uses and kind != "date":
     # People group by categories, and by the name of a thing when they count what belongs to it.
     weight *= max(role.category_score, 0.3 * role.name_score, 0.05 * (lenient and not role.unique))

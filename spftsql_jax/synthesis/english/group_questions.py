@@ -70,7 +70,7 @@ class GroupQuestions(Groups):
         sentences += [f"{w}, and how many?" for w in which if "most" in w or "number" in w or "fewest" in w]
       return Message(f"the {listed} of the {one}", len(items) > 1, sentences=tuple(sentences))
     zero = (
-      self.rng.choice((", including those without any", " (including those with none)", ", even if there are none"))
+      self.rng.choice((", including those without any", ", including those with none", ", even if there are none"))
       if group.optional
       else ""
     )
@@ -138,7 +138,7 @@ class GroupQuestions(Groups):
       len(items) > 1 and not content.startswith(f"the {words[1]} "),
       lead,
       True,
-      f"{zero} {tail}".strip() if lead and zero else tail,
+      f"{zero.lstrip(', ')} {tail}".strip() if lead and zero else tail,
       tuple(sentences),
       0.45,
       "none" if content.startswith(("each ", "every ")) else "",

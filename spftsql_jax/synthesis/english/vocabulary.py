@@ -66,6 +66,8 @@ VERB_TABLES = {
 }  # fmt: skip
 COLUMN_PHRASES = {
   ("how", "to", "get", "there"): ("directions",),
+  ("directed", "by"): ("director",), ("written", "by"): ("writer",), ("produced", "by"): ("producer",),
+  ("created", "by"): ("creator",), ("made", "by"): ("maker",), ("published", "by"): ("publisher",),
   ("reports", "to"): ("manager", "id"), ("report", "to"): ("manager", "id"), ("belongs", "to"): ("owner", "id"),
 }  # fmt: skip
 TABLE_SUFFIXES = frozenset(("tbl", "table", "data", "info", "details", "detail", "master", "list", "records"))
@@ -242,7 +244,7 @@ ATTRIBUTE_TAGS: dict[str, frozenset[str]] = {
   "weight": frozenset(("weight",)),
   "size": frozenset("size area capacity population enrollment attendance".split()),
   "speed": frozenset(("speed",)),
-  "rating": frozenset("rating score grade gpa GPA rank ranking point points mark".split()),
+  "rating": frozenset("rating score grade gpa GPA rank ranking point points mark".split()) - {"rank", "ranking"},
   "count": frozenset("quantity count copies seats employees".split()),
 }  # fmt: skip
 NUMERIC_TAGS = ("age", "price", "pay", "money", "duration", "length", "height", "weight", "size", "speed", "count")

@@ -195,10 +195,8 @@ DEEDS = {
   "review": ("wrote", "written", "write"), "comment": ("wrote", "written", "write"), "article": ("wrote", "written", "write"),
   "visit": ("had", "had", "have"), "appointment": ("had", "had", "have"), "loan": ("had", "had", "have"),
   "ticket": ("bought", "bought", "buy"),
-  "treatment": ("received", "received", "receive"), "prescription": ("received", "received", "receive"),
   "award": ("won", "won", "win"),
-  "prize": ("won", "won", "win"), "medal": ("won", "won", "win"), "course": ("took", "taken", "take"),
-  "class": ("took", "taken", "take"),
+  "prize": ("won", "won", "win"), "medal": ("won", "won", "win"),
   "performance": ("gave", "given", "give"), "complaint": ("filed", "filed", "file"), "claim": ("filed", "filed", "file"),
   "rating": ("gave", "given", "give"), "rental": ("made", "made", "make"), "transaction": ("made", "made", "make"),
 }  # fmt: skip
