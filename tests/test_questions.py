@@ -464,7 +464,8 @@ def test_spider_train_queries_are_worded_with_their_values() -> None:
      r"at least one", None),
     ("SELECT CAST(SUM(CASE WHEN category = 'toys' THEN 1 ELSE 0 END) AS REAL) * 100 / COUNT(*) FROM product",
      r"percent.*toys", None),
-    ("SELECT category, MIN(price), MAX(price) FROM product GROUP BY category", r"categor|kind|type", r"(?<!together )(?<!along )\bwith the\b"),
+    ("SELECT category, MIN(price), MAX(price) FROM product GROUP BY category", r"categor|kind|type",
+     r"(?<!together )(?<!along )\bwith the\b"),
     ("SELECT name, birth_date FROM customer WHERE city = 'Rome'", r"Rome", r"^what (are|is) (the |all |all the )?customers"),
   ],
 )  # fmt: skip

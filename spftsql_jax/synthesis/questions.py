@@ -128,6 +128,6 @@ def _noise(text: str, rng: random.Random) -> str:
       text = text.rstrip(".?")
     if rng.random() < 0.7 and not text.startswith(("I ", "I'")) and not text.split()[0].isupper():
       text = _lower(text)
-    if rng.random() < 0.2:
+    if rng.random() < 0.2 and "please" not in text.lower():
       text = f"{text.rstrip('.?')} {rng.choice(('please', 'pls', 'thanks'))}"
   return text

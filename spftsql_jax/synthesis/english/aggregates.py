@@ -290,7 +290,13 @@ class Aggregates(Superlatives):
 
   def _shared_word(self, query: Query, ref: Ref) -> bool:
     """Whether another table has a column of the same name: then the table must be said."""
-    return sum(c.name.lower() == ref.column.name.lower() for t in query.schema.tables for c in t.columns) > 1
+    said = {noun.singular for noun in self.column_name(ref).short}
+    return any(
+      said.intersection(noun.singular for noun in self.names.column(t, c).short)
+      for t in query.schema.tables
+      for c in t.columns
+      if t is not ref.table
+    )
 
   def _conditional_share(self, query: Query, node: exp.Div) -> Message | None:
     """CAST(SUM(CASE WHEN c THEN 1 ELSE 0 END) AS REAL) * 100 / COUNT(*): the percentage of the rows that satisfy c."""

@@ -98,7 +98,7 @@ class Listings(Aggregates):
       entity_noun = noun
     entity = self.with_number(entity_noun, clauses, person, "singular" if single else "plural")
     known = self._named(query, plan, head, None) if single and superlative is None else None
-    if known is not None and self.maybe(0.25):
+    if known is not None and len(known.strip("'\"")) > 3 and known.strip("'\"")[:1].isupper() and self.maybe(0.25):
       # "What is the salary of Ann Lee?": the name alone tells who is meant.
       entity = known
     elif single or superlative is not None or self.maybe(0.3):
@@ -292,7 +292,7 @@ class Listings(Aggregates):
       return [*found, f"In which {words} are {entity} located?"] if not person else found
     if tags & {"type"} and not clauses:
       return [f"What {words} of {noun.plural} are there?", f"Which {words} of {noun.plural} exist?"]
-    return [f"What {words} are there for {entity}?", f"What {words} do {entity} have?"]
+    return [f"What {words} are there for {entity}?", f"What {words} do {entity.removeprefix('all ')} have?"]
 
   def _single_questions(self, query: Query, column: Returned, entity: str, person: bool) -> list[str]:
     """Questions with a word of their own: "How old is the patient Ann?", "When was the doctor Bo hired?"."""
