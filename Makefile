@@ -11,7 +11,7 @@ quickstart: $(VENV)/.installed
 	$(BIN)/python experiments/quickstart.py --workdir=runs/quickstart
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

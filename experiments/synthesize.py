@@ -27,11 +27,10 @@ from tqdm import tqdm
 
 from spftsql_jax.databases import DatabaseError
 from spftsql_jax.databases.engines import name_of
-from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.evaluation.metrics import hardness
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.synthesis import pool, synthesize, templates
-from spftsql_jax.synthesis.attempts import SyntheticExample
+from spftsql_jax.synthesis.attempts import SyntheticExample, schema_of
 from spftsql_jax.synthesis.balance import AIMS, Balance, operators_of, sketch
 
 _DATABASES = flags.DEFINE_list("databases", None, "Folders DIR/<db_id>/<db_id>.sqlite, SQLite files or URLs.", required=True)
@@ -60,6 +59,7 @@ _PARTS = flags.DEFINE_integer("parts", 1, "Units, without a query in common, tha
 _SHARD = flags.DEFINE_string(
   "shard", "0/1", "i/n: make only the i-th of n shards; jax: as jax.distributed numbers the processes."
 )
+_INFER_KEYS = flags.DEFINE_boolean("infer_keys", True, "Join along keys that the database does not declare, too.")
 _DECAY = flags.DEFINE_float("decay", 0.3, "How much less likely a table is for every key farther away.", 0.0, 1.0)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON lines file to write, or a folder with --format=datasets.", required=True)
 _FORMAT = flags.DEFINE_enum(
@@ -99,13 +99,15 @@ def main() -> None:
         hardness_of=hardness,
         parts=_PARTS.value,
         shard=shard,
+        infer_keys=_INFER_KEYS.value,
         record=record,
         progress=bar.update,
       )
   except DatabaseError as error:
     raise launch.InputError(str(error)) from error
   if not made.examples:
-    raise RuntimeError(f"no examples could be made of {len(locations)} databases: {dict(made.rejections.most_common(3))}")
+    reasons = ", ".join(f"{reason} ({count:,} times)" for reason, count in made.rejections.most_common(3))
+    raise RuntimeError(f"no examples could be made of {', '.join(made.short) or 'these databases'}: {reasons}")
   _write(made.examples, output)
   record.unlink()
   summary = {
@@ -243,7 +245,7 @@ def _templates(locations: list[str]) -> tuple[list[templates.WeightedTemplate], 
   unknown = sorted({db_id for db_id, _ in queries} - set(places))
   if unknown:
     raise launch.InputError(f"the queries are of databases that --databases does not have: {', '.join(unknown[:5])}")
-  schemas = {db_id: read_schema(places[db_id]) for db_id in dict.fromkeys(db_id for db_id, _ in queries)}
+  schemas = {db_id: schema_of(places[db_id], _INFER_KEYS.value) for db_id in dict.fromkeys(db_id for db_id, _ in queries)}
   extracted, reasons = templates.extract_templates([(query, schemas[db_id]) for db_id, query in queries])
   if source == "both":
     extracted = templates.mix_templates([extracted, pool.builtin_templates()])

@@ -166,3 +166,31 @@ def test_runner_stops_a_query_that_takes_too_long_and_reads_odd_text(tmp_path):
   assert failure.value.status == "timeout"
   assert runner.rows("SELECT CAST(x'41ff42' AS TEXT)") == [("AB",)]
   assert runner.rows("SELECT COUNT(*) FROM copy") == [(150,)]
+
+
+def test_a_list_that_a_join_repeats_gets_distinct(shop):
+  original, neighbours, filler = shop
+  template, limits = Template.parse("SELECT a.name1 WHERE b.cat2 = :cat2"), filters.Limits(repeated_rows=False)
+  reasons, mended = set(), []
+  for seed in range(60):
+    filled = filler.fill(template, random.Random(seed))
+    reason = filters.check_filled(filled, template, original, neighbours, limits)
+    reasons.add(reason)
+    if reason is None:
+      rows = original.rows(filled.sql)
+      assert not filled.repeats or len(rows) == len(set(rows)), filled.sql
+    elif reason == filters.REPEATED:
+      rows = original.rows(filled.sql)
+      assert len(rows) > len(set(rows))
+      assert filters.check_filled(filled, template, original, neighbours, filters.DEFAULT_LIMITS) != reason
+      mended.append(repair.repair(filled, template, reason, original, neighbours, limits))
+  assert {None, filters.REPEATED} <= reasons
+  done = [found for found in mended if found is not None]
+  assert done and all(found[2] == "added DISTINCT" and found[0].sql.startswith("SELECT DISTINCT ") for found in done)
+
+
+def test_a_limit_that_cuts_nothing_is_refused(shop):
+  original, neighbours, _ = shop
+  sql = "SELECT name FROM country ORDER BY name LIMIT {}"
+  assert filters.check(sql.format(3), original, neighbours) is None
+  assert filters.check(sql.format(5), original) == "redundant LIMIT"

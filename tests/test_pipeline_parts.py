@@ -6,11 +6,14 @@ import json
 import pathlib
 import subprocess
 import sys
+import types
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from spftsql_jax.examples.example import Example
+from spftsql_jax.pipeline import consistency
 from spftsql_jax.pipeline.config import RunConfig, SynthesisConfig, from_dict, to_dict
 from spftsql_jax.pipeline.journal import ConfigChanged, Journal, RunInProgress
 from spftsql_jax.pipeline.model_base import CorruptVersion, Lineage, ModelBase, Score
@@ -175,3 +178,30 @@ def test_config_fields_are_all_plain():
   config = to_dict(RunConfig("a", "b"))
   assert json.loads(json.dumps(config)) is not None
   assert set(config) == {f.name for f in dataclasses.fields(RunConfig)}
+
+
+def test_model_written_questions_are_kept_by_agreement_and_counted(monkeypatch):
+  """Of three questions the answers agree never, once and always; k answers stand beside each other in order."""
+  examples = [Example("d", f"question {i}", f"SELECT {i}") for i in range(3)]
+  answers = [("SELECT 9", "", "SELECT 8"), ("SELECT 1", "SELECT 7", ""), ("SELECT 2",) * 3]
+  asked = {}
+
+  def answer_questions(generator, **options):
+    asked.update(options)
+    return [tuple(types.SimpleNamespace(sql=sql) for sql in found) for found in answers]
+
+  def judge(bench, repeated, predictions):
+    return [types.SimpleNamespace(suite_correct=e.query == p) for e, p in zip(repeated, predictions, strict=True)]
+
+  monkeypatch.setattr(consistency, "answer_questions", answer_questions)
+  monkeypatch.setattr(consistency, "judge", judge)
+  monkeypatch.setattr(consistency, "stage_seed", lambda bench, stage: 1)
+  config = types.SimpleNamespace(max_new_tokens=9)
+  bench = types.SimpleNamespace(generator=None, tokenizer=None, databases={}, config=config, load=str, weights=lambda tree: {})
+  found = consistency.check_questions(bench, "v", examples, 3)
+  assert found.kept == (examples[1], examples[2]) and found.counts == (1, 1, 0, 1)
+  assert asked["samples"] == 3 and asked["temperature"] > 0
+  rates = found.to_json()
+  assert rates["kept"] == pytest.approx(2 / 3) and rates["trivial"] == pytest.approx(1 / 3)
+  assert rates["answers"] == pytest.approx(4 / 9) and rates["checked"] == 3
+  assert consistency.check_questions(bench, "v", [], 3).to_json()["kept"] is None

@@ -450,3 +450,27 @@ def test_spider_train_queries_are_worded_with_their_values() -> None:
     faithful += all(any(_spoken(question, f) for f in forms) for forms in _values(sql))
   assert worded >= 0.95 * len(chosen)
   assert faithful >= 0.99 * worded
+
+
+@pytest.mark.parametrize(
+  "sql,said,unsaid",
+  [
+    # What a left join leaves out, and what an inner join leaves out of "the fewest".
+    ("SELECT T1.name FROM customer AS T1 LEFT JOIN purchase AS T2 ON T1.id = T2.customer_id WHERE T2.id IS NULL",
+     r"\b(no|without|never|not)\b|n't\b", None),
+    ("SELECT T1.name FROM customer AS T1 JOIN purchase AS T2 ON T1.id = T2.customer_id GROUP BY T1.id"
+     " ORDER BY COUNT(*) LIMIT 1", r"at least one|without any", None),
+    ("SELECT T1.name FROM customer AS T1 JOIN purchase AS T2 ON T1.id = T2.customer_id GROUP BY T1.id HAVING COUNT(*) < 4",
+     r"at least one", None),
+    ("SELECT CAST(SUM(CASE WHEN category = 'toys' THEN 1 ELSE 0 END) AS REAL) * 100 / COUNT(*) FROM product",
+     r"percent.*toys", None),
+    ("SELECT category, MIN(price), MAX(price) FROM product GROUP BY category", r"categor|kind|type",
+     r"(?<!together )(?<!along )\bwith the\b"),
+    ("SELECT name, birth_date FROM customer WHERE city = 'Rome'", r"Rome", r"^what (are|is) (the |all |all the )?customers"),
+  ],
+)  # fmt: skip
+def test_what_a_query_leaves_out_is_said(sql: str, said: str, unsaid: str | None) -> None:
+  for seed in range(60):
+    question = write_question(sql, SHOP, random.Random(seed))
+    assert re.search(said, question, re.IGNORECASE), question
+    assert unsaid is None or not re.search(unsaid, question, re.IGNORECASE), question

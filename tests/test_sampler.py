@@ -241,3 +241,27 @@ def test_what_a_join_repeats_is_not_added_up(shop):
     counted = query.replace(query.split(" FROM ")[0], f"SELECT COUNT(*), COUNT(DISTINCT {alias}.rowid)")
     rows, distinct = connection.execute(counted).fetchone()
     assert rows == distinct, f"{query}: rows of {table} come more than once"
+
+
+def test_days_and_persons_as_numbers_are_not_summed_and_parents_not_counted(tmp_path):
+  path = tmp_path / "club.sqlite"
+  with sqlite3.connect(path) as connection:
+    connection.executescript(
+      "CREATE TABLE team (id INTEGER PRIMARY KEY, name TEXT, founded_on INTEGER, seen_at INTEGER, advisor INTEGER,"
+      " points INTEGER);"
+      "CREATE TABLE player (id INTEGER PRIMARY KEY, team_id INTEGER REFERENCES team (id), nick TEXT, role TEXT, phone TEXT);"
+    )
+    for i in range(30):
+      team = (i, f"Team {i}", 19900101 + 10000 * (i % 9), 1600000000 + 5000 * i, 7 * i % 11, i * i)
+      connection.execute("INSERT INTO team VALUES (?, ?, ?, ?, ?, ?)", team)
+      player = (i, i % 7, f"Nick {i}", "ABC"[i % 3], f"0{i % 20}")
+      connection.execute("INSERT INTO player VALUES (?, ?, ?, ?, ?)", player)
+  connection.close()
+  club = (path, *synthesis_fixtures.open_filler(path))
+  for text in ("SELECT SUM(a.num1)", "SELECT AVG(a.num1)", "SELECT a.name1 WHERE a.num2 > (SELECT AVG(a.num2))"):
+    queries = " ".join(fills(club, text, 30))
+    assert "points" in queries and not re.search("founded_on|seen_at|advisor", queries), queries
+  grouped = " ".join(fills(club, "SELECT a.cat1, COUNT(a.*) GROUP BY a.cat1", 30))
+  assert "role" in grouped and "phone" not in grouped
+  counts = fills(club, "SELECT COUNT(a.*) WHERE b.name1 = :name1", 30)
+  assert counts and all("WHERE T1.name" in query or "WHERE T2.name" in query for query in counts), "players of a team"

@@ -2,10 +2,12 @@
 
     python experiments/benchmarks/synthesis_refill.py --examples=train_spider.json --databases=DIR --output=refill.json
 
-A query is sound if it runs. Every distinct pair of template and database is tried on its own database, and on one other,
-drawn among those whose schema has what the template names: a table with enough columns of the right kinds for every letter, and
-the keys between them. A try counts when the filled query passes every filter and is extracted to the very template again.
-A pair that never does counts by the reason that stopped it most often. Shares are given by pairs and by queries.
+A query is sound if it runs. Of databases that are not at hand, --tables (Spider's tables.json) gives the schema: their queries
+count as sound and are extracted, but not filled. Every distinct pair of template and database is tried on its own database, and
+on one other, drawn among those whose schema has what the template names: a table with enough columns of the right kinds for
+every letter, and the keys between them. A try counts when the filled query passes every filter and is extracted to the very
+template again. A pair that never does counts by the reason that stopped it most often. Shares are given by pairs and by
+queries.
 """
 
 from __future__ import annotations
@@ -29,10 +31,10 @@ from absl import flags
 from tqdm import tqdm
 
 from spftsql_jax.databases import make_instances
-from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.databases.schema import Schema
+from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.synthesis import filters, joins, repair, roles
+from spftsql_jax.synthesis.attempts import schema_of
 from spftsql_jax.synthesis.literals import CannotFill
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 from spftsql_jax.synthesis.sampler import Filler
@@ -41,9 +43,11 @@ from spftsql_jax.synthesis.templates import Extractor, Template, UnsupportedTemp
 
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
 _DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)
+_TABLES = flags.DEFINE_string("tables", None, "Spider's tables.json, for the schemas of databases that are not in the folder.")
+_INFER_KEYS = flags.DEFINE_boolean("infer_keys", True, "Join along keys that a database does not declare, too.")
 _INSTANCES = flags.DEFINE_integer("instances", 2, "Neighbouring instances to check on.", lower_bound=0)
 _INSTANCE_DIR = flags.DEFINE_string("instance_dir", None, "Where the instances are, or are made.", required=True)
-_TRIES = flags.DEFINE_integer("tries", 40, "Fills with one template before it is given up.", lower_bound=1)
+_TRIES = flags.DEFINE_integer("tries", 100, "Fills with one template before it is given up.", lower_bound=1)
 _SAMPLE = flags.DEFINE_integer("sample", 0, "Only so many queries, drawn at random; 0 for all.", lower_bound=0)
 _OTHER = flags.DEFINE_boolean("other", True, "Also fill on another database.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of every draw.")
@@ -56,15 +60,21 @@ def main() -> None:
   root, instances = Path(_DATABASES.value), Path(_INSTANCE_DIR.value)
   places = {d: str(root / d / f"{d}.sqlite") for d in sorted({e.db_id for e in examples})}
   missing = [d for d, place in places.items() if not Path(place).is_file()]
+  known = listed_schemas(_TABLES.value, missing) if _TABLES.value else {}
+  unfilled = [(e.db_id, e.query) for e in examples if e.db_id in known]
   examples = [e for e in examples if e.db_id not in missing]
   if _SAMPLE.value:
     examples = random.Random(_SEED.value).sample(examples, min(_SAMPLE.value, len(examples)))
+    unfilled = []
   start = time.perf_counter()
   sound, unsound = sound_queries([(e.db_id, e.query) for e in examples], places)
-  schemas = {d: read_schema(places[d]) for d in places if d not in missing}
+  schemas = {d: schema_of(places[d], _INFER_KEYS.value) for d in places if d not in missing}
   pairs, refused = extract(sound, schemas)
+  more, more_refused = extract(unfilled, known)
+  refused += more_refused
   with concurrent.futures.ProcessPoolExecutor(_WORKERS.value, mp_context=multiprocessing.get_context("spawn")) as pool:
     fill = functools.partial(fill_all, places=places, folder=str(instances), count=_INSTANCES.value, tries=_TRIES.value)
+    fill = functools.partial(fill, infer_keys=_INFER_KEYS.value)
     own = run(pool, fill, pairs, "own database")
     elsewhere, nowhere = {}, 0
     if _OTHER.value:
@@ -72,11 +82,12 @@ def main() -> None:
       elsewhere = run(pool, fill, moved, "another database")
   report = {
     "databases_missing": missing,
-    "queries": len(examples),
-    "sound": len(sound),
+    "queries": len(examples) + len(unfilled),
+    "sound": len(sound) + len(unfilled),
+    "sound_of_missing_databases": len(unfilled),
     "not_sound": unsound,
-    "templates": sum(pairs.values()),
-    "templates_share": sum(pairs.values()) / len(sound),
+    "templates": sum(pairs.values()) + sum(more.values()),
+    "templates_share": (sum(pairs.values()) + sum(more.values())) / (len(sound) + len(unfilled)),
     "without_template": dict(refused.most_common()),
     "own": share(own, pairs),
     "other": share(elsewhere, moved) | {"no_other_database_has_the_types": nowhere} if _OTHER.value else None,
@@ -110,6 +121,34 @@ def sound_queries(queries: list[tuple[str, str]], places: dict[str, str]) -> tup
     except sqlite3.Error:
       pass
   return sound, len(queries) - len(sound)
+
+
+def listed_schemas(path: str, names: list[str]) -> dict[str, Schema]:
+  """The schemas of some databases as Spider's tables.json lists them: names, types and keys, no rows."""
+  found = {}
+  for entry in json.loads(Path(path).read_text(encoding="utf-8")):
+    if entry["db_id"] not in names:
+      continue
+    columns = entry["column_names_original"]
+    tables = []
+    for index, table in enumerate(entry["table_names_original"]):
+      own = [(place, name) for place, (owner, name) in enumerate(columns) if owner == index]
+      kinds = {"number": "number", "text": "text", "time": "date", "boolean": "boolean"}
+      keys = [
+        ForeignKey((columns[left][1],), entry["table_names_original"][columns[right][0]], (columns[right][1],))
+        for left, right in entry["foreign_keys"]
+        if columns[left][0] == index
+      ]
+      tables.append(
+        Table(
+          table,
+          tuple(Column(name, "", kinds.get(entry["column_types"][place], "other")) for place, name in own),
+          primary_key=tuple(columns[place][1] for place in entry["primary_keys"] if columns[place][0] == index),
+          foreign_keys=tuple(keys),
+        )
+      )
+    found[entry["db_id"]] = Schema(entry["db_id"], "sqlite", tuple(tables))
+  return found
 
 
 def extract(queries: list[tuple[str, str]], schemas: dict[str, Schema]) -> tuple[collections.Counter, collections.Counter]:
@@ -225,12 +264,14 @@ def run(pool, fill, pairs, label: str) -> dict[Pair, Outcome]:
   return {pair: outcomes[pair] for pair in pairs}
 
 
-def fill_all(db_id: str, texts: list[str], places: dict[str, str], folder: str, count: int, tries: int) -> dict[Pair, Outcome]:
+def fill_all(
+  db_id: str, texts: list[str], places: dict[str, str], folder: str, count: int, tries: int, infer_keys: bool
+) -> dict:
   """Fills the templates on one database."""
-  schema = read_schema(places[db_id])
+  schema = schema_of(places[db_id], infer_keys)
   paths = [Path(folder) / f"{db_id}_{index}.sqlite" for index in range(count)]
   if not all(path.is_file() for path in paths):
-    paths = make_instances(places[db_id], folder, count, 0)
+    paths = make_instances(places[db_id], folder, count, 0, schema=schema)
   original, neighbours = Runner(places[db_id]), [Runner(path) for path in paths]
   filler, extractor = Filler(schema, StoredValues.read(original.rows, schema)), Extractor(schema)
   outcomes = {}

@@ -44,6 +44,7 @@ _WORDINGS = flags.DEFINE_integer("wordings", 1, "How often a query may come.", l
 _SEED = flags.DEFINE_integer("seed", 0, "Seed.")
 _WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "Worker processes.", lower_bound=1)
 _REPAIR = flags.DEFINE_boolean("repair", True, "Mend queries.")
+_AIM = flags.DEFINE_enum("aim", "reach", ["", "reach", "columns", "tables"], "See `Balance.aim`; empty for unbalanced.")
 _EXAMPLES_DIR = flags.DEFINE_string("examples_dir", None, "Folder for the examples of each database as JSON lines.")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
@@ -64,7 +65,7 @@ def main() -> None:
       exclude_masked=True,
       wordings=_WORDINGS.value,
       repair=_REPAIR.value,
-      balance=Balance(aim="reach"),
+      balance=Balance(aim=_AIM.value),
     )
     entry = judge(location, made, source, excluded) | {"cpu_seconds": round(_cpu_seconds() - before, 1)}
     report.append(entry)

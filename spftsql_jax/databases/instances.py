@@ -77,6 +77,7 @@ def make_instances(
   seed: int,
   queries: Iterable[str] = (),
   orphans: bool = True,
+  schema: Schema | None = None,
 ) -> list[pathlib.Path]:
   """Makes `count` neighbouring instances of an SQLite database.
 
@@ -93,6 +94,7 @@ def make_instances(
     queries: SQL that the instances shall test, say the gold queries: rows are planted that meet all its conditions, or all
       but one. What cannot be parsed is passed over.
     orphans: False keeps foreign keys valid for queries too.
+    schema: the original's, where it is to hold keys that the database does not declare.
 
   Returns:
     The paths of the instances.
@@ -101,7 +103,7 @@ def make_instances(
     DatabaseError: the original cannot be read.
   """
   location = os.fspath(path)
-  schema = read_schema(location)
+  schema = schema or read_schema(location)
   connection = sqlite.connect(location)
   connection.text_factory = sqlite.lenient_text
   try:

@@ -125,16 +125,23 @@ def _questions(rounds_: Sequence[Record]) -> str:
   body = "".join(
     f'<tr><th scope="row">{escape(number)}</th><td class="number">{count(questions.get("rules"))}</td>'
     f'<td class="number">{count(questions.get("model"))}</td><td class="number">{percent(questions.get("agreement"))}</td>'
-    f'<td class="range">{_agreement_bar(questions.get("agreement"))}</td></tr>'
+    f'<td class="range">{_agreement_bar(questions.get("agreement"))}</td><td>{_agreeing(questions)}</td></tr>'
     for number, questions in rows
   )
   return (
     "<h3>Questions</h3>"
     '<p class="about">Who wrote them, and how often sampled answers to them return the result of their query.</p>'
     '<div class="scroll"><table class="bars"><thead><tr><th>Round</th><th class="number">By rules</th>'
-    f'<th class="number">By the model</th><th class="number">Agreement %</th><th></th></tr></thead>'
+    f'<th class="number">By the model</th><th class="number">Agreement %</th><th></th>'
+    "<th>Questions by agreeing answers</th></tr></thead>"
     f"<tbody>{body}</tbody></table></div>"
   )
+
+
+def _agreeing(questions: Record) -> str:
+  """How many questions have 0, 1, ... sampled answers that agree: "0: 12, 1: 3, 2: 40"."""
+  counts = (questions.get("consistency") or {}).get("counts") or ()
+  return escape(", ".join(f"{number}: {many:,}" for number, many in enumerate(counts)))
 
 
 def _template_errors(rounds_: Sequence[Record]) -> str:

@@ -85,6 +85,7 @@ class SynthesisConfig:
     decay: how fast the weight of a column falls with its schema distance.
     instances: neighbouring instances of each database on which queries are verified.
     model_questions: share of a round's queries for which the SQL-to-text model writes a second wording.
+    check_samples: answers of the text-to-SQL model to each of these wordings; one is kept where an answer agrees.
     feedback_cap: a template that failed in the round before weighs at most so many times as much in the next.
     holdout: shares of the pool's templates set apart for (self-play, selection).
     workers: processes.
@@ -96,6 +97,7 @@ class SynthesisConfig:
   decay: float = 0.3
   instances: int = 2
   model_questions: float = 0.2
+  check_samples: int = 4
   feedback_cap: float = 3.0
   holdout: tuple[float, float] = (0.15, 0.1)
   workers: int = 2

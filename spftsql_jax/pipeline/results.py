@@ -100,7 +100,8 @@ def collect_results(
         "round": r["number"],
         "accepted": r["accepted"],
         "rejections": r["rejections"],
-        "questions": {"rules": r["accepted"], "model": r["model_questions"], "agreement": r["agreement"]},
+        "questions": {"rules": r["accepted"], "model": r["model_questions"], "agreement": r["agreement"]}
+        | ({"consistency": r["consistency"]} if r["consistency"] else {}),
         "verified_ex": r["verified_ex"],
         "template_errors": [t | {"template": names.get(t["template"], t["template"])} for t in r["template_errors"][:40]],
       }

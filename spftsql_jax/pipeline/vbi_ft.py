@@ -17,6 +17,7 @@ from spftsql_jax.databases import Schema
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import sql_prompt
 from spftsql_jax.generation.engine import Request
+from spftsql_jax.pipeline.consistency import check_questions
 from spftsql_jax.pipeline.model_base import Lineage
 from spftsql_jax.pipeline.units import question_units, sql_units
 from spftsql_jax.pipeline.workbench import (
@@ -145,12 +146,6 @@ def write_model_questions(bench: Workbench, version: str, queries: Sequence[Exam
   return [dataclasses.replace(e, question=t, source="model") for e, t in zip(queries, texts, strict=True) if t]
 
 
-def keep_consistent(bench: Workbench, judge_version: str, examples: Sequence[Example]) -> list[Example]:
-  """Examples whose question the text-to-SQL model answers with the query's own result (METHOD 5: a check from round 0 on)."""
-  _, verdicts = answer_and_judge(bench, bench.load(judge_version), examples)
-  return [e for e, v in zip(examples, verdicts, strict=True) if v.suite_correct]
-
-
 def run_round(
   bench: Workbench,
   number: int,
@@ -209,14 +204,19 @@ def run_round(
     # The check needs a model that answers something: with none that does, nothing would be kept.
     checker = bench.models.score(parent, SELECTION)
     if not synthesis_config.model_questions or checker is None or not any(checker.outcomes):
-      return {"model": write_examples(bench, f"round_{number}-model", []), "written": 0, "agreement": None}
+      none = {"written": 0, "agreement": None, "consistency": None}
+      return {"model": write_examples(bench, f"round_{number}-model", []), **none}
     rng = random.Random(stage_seed(bench, f"{name}/questions"))
     chosen = rng.sample(rules, round(len(rules) * synthesis_config.model_questions))
     written = write_model_questions(bench, writer, chosen)
-    kept = keep_consistent(bench, parent, written) if written else []
-    agreement = len(kept) / len(written) if written else None
-    bench.say(f"  the SQL-to-text model worded {len(written):,} of {len(chosen):,} queries again; {len(kept):,} of these agree")
-    return {"model": write_examples(bench, f"round_{number}-model", kept), "written": len(written), "agreement": agreement}
+    checked = check_questions(bench, parent, written, synthesis_config.check_samples)
+    rates = checked.to_json()
+    bench.say(
+      f"  the SQL-to-text model worded {len(written):,} of {len(chosen):,} queries again; {len(checked.kept):,} of these agree "
+      f"with an answer out of {synthesis_config.check_samples}, {checked.counts[-1]:,} with all"
+    )
+    file = write_examples(bench, f"round_{number}-model", checked.kept)
+    return {"model": file, "written": len(written), "agreement": rates["kept"], "consistency": rates}
 
   questions = journal.step(f"{name}/questions", write_questions)
 
@@ -265,6 +265,7 @@ def run_round(
     "accepted": made["accepted"],
     "rejections": made["rejections"],
     "agreement": questions["agreement"],
+    "consistency": questions["consistency"],
     "model_questions": questions["written"],
     "template_errors": verified["template_errors"],
     "verified_ex": verified["verified_ex"],

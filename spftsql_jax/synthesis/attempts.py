@@ -21,23 +21,27 @@ import sqlglot
 
 from spftsql_jax.databases import engines, make_instances
 from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.databases.key_inference import infer_foreign_keys
+from spftsql_jax.databases.schema import Schema
 from spftsql_jax.examples.example import Example
 from spftsql_jax.synthesis import filters, repair, sampler
 from spftsql_jax.synthesis.balance import column_templates
 from spftsql_jax.synthesis.literals import CannotFill
 from spftsql_jax.synthesis.notation import Template, WeightedTemplate
+from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 from spftsql_jax.synthesis.stored import StoredValues
 
 BLOCK = 64  # Attempts given to a worker at once.
 _FILLS = 12  # Tries to fill and pass with one template before the attempt is given up.
 _REDRAWS = 20  # Templates drawn for an attempt until one fits the schema.
+_REPEATED = 4  # Fills whose rows a join repeats after which the same goes for the template.
 _REPAIRS = 2  # Failed queries of an attempt that are repaired at most.
 _READING_S = 60.0  # For reading the first rows of a table.
 _LARGE = 100_000  # Rows that a query may go through in a second, generously.
 _GOLDEN = (5**0.5 - 1) / 2
-# One in so many attempts is to name a column whose turn it is, or more where examples are few for the columns there are.
-_COVERAGE = 8
+# One in so many attempts is to name a column whose turn it is, or more: each column is to have its turn a few times.
+_COVERAGE = 64
 _PER_COLUMN = 4
 DEFAULT_LIMITS = filters.Limits()
 _WORD = re.compile(r"'(?:[^']|'')*'|\w+")
@@ -95,6 +99,7 @@ class Task:
     share: how many examples are wanted.
     aim: see `Balance.aim`.
     part: (i, n): only queries of the i-th of n parts, which have none in common.
+    infer_keys: joins also follow keys that the database does not declare (`databases.key_inference`).
     accepted: a file to which the accepted examples are added, or "": workers read it, so that they need not check again what
       another one has made. What they return does not depend on it, but for the time it takes.
   """
@@ -114,16 +119,22 @@ class Task:
   aim: str = ""
   part: tuple[int, int] = (0, 1)
   accepted: str = ""
+  infer_keys: bool = False
 
 
 def prepare(task: Task, folder: str, count: int) -> Task:
   """Makes a database's neighbouring instances; reads its schema first, so that what cannot be read is found out early."""
+  schema = schema_of(task.location, task.infer_keys)
   if engines.engine_of(task.location) != "sqlite":
-    # Instances can only be made of SQLite files; elsewhere the original alone judges.
-    read_schema(task.location)
-    return task
-  paths = make_instances(task.location, folder, count, task.seed) if count else []
+    return task  # Instances can only be made of SQLite files; elsewhere the original alone judges.
+  paths = make_instances(task.location, folder, count, task.seed, schema=schema) if count else []
   return dataclasses.replace(task, instances=tuple(os.fspath(path) for path in paths))
+
+
+def schema_of(location: str, infer_keys: bool) -> Schema:
+  """The schema of a database, with the keys that it does not declare where these are asked for. Raises DatabaseError."""
+  schema = read_schema(location)
+  return infer_foreign_keys(schema, location) if infer_keys else schema
 
 
 class _Opened:
@@ -135,7 +146,7 @@ class _Opened:
 
     self.questions = questions
     self.task = task
-    self.schema = read_schema(task.location)
+    self.schema = schema_of(task.location, task.infer_keys)
     largest = max((table.row_count for table in self.schema.tables), default=0)
     self.original = Runner(task.location, timeout_s=1.0 + largest / _LARGE)
     self.neighbours = [Runner(path) for path in task.instances]
@@ -148,6 +159,7 @@ class _Opened:
     # its wordings is a duplicate for sure when a later attempt makes it again.
     self.made: dict[str, set[str]] = collections.defaultdict(set)
     self._accepted_read = 0
+    self.own_templates = {item.template for item in builtin_templates()}
     self.stream = f"{task.seed}/{task.db_id}" + (f"#{task.part[0]}" if task.part[1] > 1 else "")
     start = random.Random(self.stream)
     self.start = start.random()
@@ -263,8 +275,11 @@ def _attempt(opened: _Opened, number: int, reasons: collections.Counter[str]) ->
   if template is None and focus is not None:
     focus, template = None, opened.draw_for(None, share, rng)
   if template is None:
-    reasons["no table fits the templates"] += 1
+    reasons["no table fits the templates" if opened.targets else "no table has rows"] += 1
     return None
+  limits = task.limits
+  if template in opened.own_templates:
+    limits = dataclasses.replace(limits, repeated_rows=False)  # Templates of others keep the habits of their source.
   broken: list[tuple[sampler.Filled, str]] = []
   for _ in range(_FILLS):
     try:
@@ -280,16 +295,18 @@ def _attempt(opened: _Opened, number: int, reasons: collections.Counter[str]) ->
     if len(opened.made.get(filled.sql, ())) >= task.wordings:
       reasons["duplicate"] += 1
       return None
-    reason = filters.check_filled(filled, template, opened.original, opened.neighbours, task.limits)
+    reason = filters.check_filled(filled, template, opened.original, opened.neighbours, limits)
     if reason is not None:
       reasons[reason] += 1
       if len(broken) < _REPAIRS:
         broken.append((filled, reason))
+      if reasons[reason] >= _REPEATED and reason == filters.REPEATED:
+        break  # The schema has no other way to fill it, or seldom.
       continue
     if found := _candidate(opened, filled, template, rng, number, reasons):
       return found
   for filled, reason in broken if task.repair else ():
-    mended = repair.repair(filled, template, reason, opened.original, opened.neighbours, task.limits)
+    mended = repair.repair(filled, template, reason, opened.original, opened.neighbours, limits)
     if mended is not None and part_of(mended[0].sql, task.part[1]) == task.part[0]:
       if len(opened.made.get(mended[0].sql, ())) >= task.wordings:
         reasons["duplicate"] += 1

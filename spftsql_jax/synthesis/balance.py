@@ -43,8 +43,7 @@ class Balance:
   Attributes:
     templates: every template equally often, instead of as often as in its source.
     aim: "columns" or "tables": these come in turn, equally often; "reach": all columns come, those that no template suits in
-      simple queries about them; "": one attempt in eight, or more where columns are many, takes the columns in turn, but no
-      other templates than the given ones come.
+      simple queries about them; "": each column has its turn a few times, but no other templates than the given ones come.
     operators: the share of queries that have each operator, of those that `operators_of` names.
     hardness: the share of queries of each hardness.
   """

@@ -22,6 +22,7 @@ _VOLATILE = frozenset(
 )
 
 
+REPEATED = "rows repeated by a join"
 _MASKED_VALUE = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
 
 
@@ -32,10 +33,13 @@ class Limits:
   Attributes:
     max_rows: more rows than this are no answer to a question.
     neighbours_with_rows: share of the neighbouring instances on which the result must not be empty.
+    repeated_rows: a list may have the same row several times because a join repeats it ("the patients who had a visit", each as
+      often as they came), as the queries of some sources do.
   """
 
   max_rows: int = 1_000
   neighbours_with_rows: float = 0.5
+  repeated_rows: bool = True
 
 
 DEFAULT_LIMITS = Limits()
@@ -91,7 +95,9 @@ def check_filled(
   filled: sampler.Filled, template: notation.Template, original: Runner, neighbours: Sequence[Runner], limits: Limits
 ) -> str | None:
   """`check` for a query made of a template: the same judgement, without parsing anything."""
-  return _judge(filled.sql, template_plan(template.text), filled.render, filled.shorter_joins, original, neighbours, limits)
+  distinct = not limits.repeated_rows and filled.repeats
+  plan = template_plan(template.text)
+  return _judge(filled.sql, plan, filled.render, filled.shorter_joins, original, neighbours, limits, distinct)
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -132,7 +138,7 @@ class _Refused(Exception):
   """A query that is not kept whatever the data."""
 
 
-def _judge(sql, plan, render, shorter_joins, original, neighbours, limits) -> str | None:
+def _judge(sql, plan, render, shorter_joins, original, neighbours, limits, distinct=False) -> str | None:
   if plan.refusal:
     return plan.refusal
   try:
@@ -141,9 +147,11 @@ def _judge(sql, plan, render, shorter_joins, original, neighbours, limits) -> st
     return "timeout" if error.status == "timeout" else "fails"
   if reason := _poor_result(sql, rows, limits):
     return reason
+  if distinct and len(set(map(repr, rows))) < len(rows):
+    return REPEATED
   try:
     return (
-      _tie_at_limit(plan, render, original)
+      _tie_at_limit(plan, render, original, neighbours)
       or ("bare column" if any(i.rows(render(query)) for query in plan.bare for i in (original, *neighbours)) else None)
       or ("several rows to compare with" if any(len(original.rows(render(query))) > 1 for query in plan.scalars) else None)
       or (None if plan.null_sensitive else _empty_elsewhere(sql, neighbours, limits))
@@ -196,14 +204,16 @@ def _poor_result(sql: str, rows: Sequence[tuple], limits: Limits) -> str | None:
   return None
 
 
-def _tie_at_limit(plan: Plan, render: Callable, original: Runner) -> str | None:
-  """Whether which rows a LIMIT keeps is chance: equal (or NULL) sort keys at the cut."""
+def _tie_at_limit(plan: Plan, render: Callable, original: Runner, neighbours: Sequence[Runner]) -> str | None:
+  """Whether which rows a LIMIT keeps is chance (equal or NULL sort keys at the cut), or whether it cuts nothing anywhere."""
   for query, limit, positions in plan.ties:
     count = int(render(limit))
     found = original.rows(render(query))
     sort_keys = [tuple(row[position] for position in positions) for row in found]
     if any(None in key for key in sort_keys[:count]):
       return "NULL at LIMIT"
+    if len(found) < count or (len(found) == count and not any(len(i.rows(render(query))) > count for i in neighbours)):
+      return "redundant LIMIT"
     if len(found) > count and sort_keys[count - 1] == sort_keys[count]:
       return "tie at LIMIT"
   return None
@@ -383,6 +393,7 @@ def reductions(tree: exp.Query) -> Iterator[tuple[str, exp.Query]]:
       else:
         target.pop()
       yield "redundant condition", copied
+  yield from _known_alternatives(tree)
   for select in tree.find_all(exp.Select):
     yield from _shorter_joins(tree, select)
   for operation in tree.find_all(exp.SetOperation):
@@ -399,6 +410,23 @@ def reductions(tree: exp.Query) -> Iterator[tuple[str, exp.Query]]:
       else:
         target.replace(kept)
         yield "redundant set operation", copied
+
+
+def _known_alternatives(tree: exp.Query) -> Iterator[tuple[str, exp.Query]]:
+  """The query with NOT NULL in place of an OR or a list of values: the same where one of them always holds (x < 7 OR x > 5)."""
+  for where in tree.find_all(exp.Where):
+    conditions = list(where.this.flatten()) if isinstance(where.this, exp.And) else [where.this]
+    for condition in conditions:
+      inner = condition.unnest()
+      if not isinstance(inner, exp.Or) and not (isinstance(inner, exp.In) and not inner.args.get("query")):
+        continue
+      columns = {c.sql(): c for c in inner.find_all(exp.Column) if not c.name.startswith("__val_")}
+      if inner.find(exp.Select) or not columns or any(isinstance(c.this, exp.Star) for c in columns.values()):
+        continue
+      known = [exp.Not(this=exp.Is(this=column.copy(), expression=exp.Null())) for column in columns.values()]
+      copied, target = copy_with(tree, condition)
+      target.replace(exp.and_(*known, copy=False))
+      yield "tautological condition", copied
 
 
 def _shorter_joins(tree: exp.Query, select: exp.Select) -> Iterator[tuple[str, exp.Query]]:

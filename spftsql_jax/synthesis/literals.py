@@ -136,9 +136,9 @@ def _threshold(values: list, operator: str, kind: str, witness: object, rng: ran
     # The bound itself is never reached: the upper neighbour is as good as any number before it.
     rounded = _between(values[low], values[high], kind, rng)
     return rounded if rounded != values[low] else values[high]
-  return (
-    _between(values[low], values[high], kind, rng) if rng.random() < 0.5 else values[low + 1 if operator == "HIGH" else low]
-  )
+  bound = values[low + 1 if operator == "HIGH" else low]
+  long = isinstance(bound, float) and len(repr(bound).partition(".")[2]) > 3
+  return _between(values[low], values[high], kind, rng) if long or rng.random() < 0.5 else bound
 
 
 def rank_or_middle(values: list, witness: object, rng: random.Random) -> int:

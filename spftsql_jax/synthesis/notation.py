@@ -172,6 +172,7 @@ class Compiled:
 
   `alike` lists pairs of slots whose values are compared, so that their columns must have some in common; `meets` says of a
   scope that is the right side of an INTERSECT which scope the left one is, and the (left, right) slots that they return.
+  `listed` are the tables of what a plain list of rows returns: a SELECT without DISTINCT, groups, aggregates or LIMIT.
   `marked` is the text with marks in place of slots, values and FROM: SQL again, from which variants of the query are made.
   A segment is a string, or ("from", scope), ("col", scope, letter, number), ("star", scope, letter), ("val", name).
   """
@@ -183,6 +184,7 @@ class Compiled:
   marked: str
   alike: tuple[tuple[int, int], ...] = ()
   meets: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = dataclasses.field(default_factory=dict)
+  listed: frozenset[str] = frozenset()
 
 
 def canonical_text(text: str) -> str:
@@ -270,7 +272,16 @@ def compile_template(text: str) -> Compiled:
     marked=marked,
     alike=tuple(_alike(tree, slots)),
     meets=_meetings(tree, index_of),
+    listed=_listed(tree),
   )
+
+
+def _listed(tree: exp.Expression) -> frozenset[str]:
+  if not isinstance(tree, exp.Select) or any(tree.args.get(part) for part in ("distinct", "group", "limit")):
+    return frozenset()
+  if any(item.find(exp.AggFunc) for item in tree.selects):
+    return frozenset()
+  return frozenset(column.table for item in tree.selects for column in item.find_all(exp.Column))
 
 
 def _slot_of(node: exp.Expression | None) -> int | None:

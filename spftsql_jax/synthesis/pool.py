@@ -371,6 +371,19 @@ _EXOTIC = """
 1 SELECT COUNT(a.*) * 100.0 / (SELECT COUNT(a.*)) WHERE a.cat1 = :cat1
 1 SELECT ROUND(AVG(a.num1), 2)
 1 SELECT a.cat1, ROUND(AVG(a.num2), 1) GROUP BY a.cat1
+1 SELECT a.name1, ROW_NUMBER() OVER (ORDER BY a.num2 DESC)
+1 SELECT a.name1, DENSE_RANK() OVER (ORDER BY a.num2 DESC)
+1 SELECT a.name1, a.num2, AVG(a.num2) OVER (PARTITION BY a.cat3)
+1 SELECT CAST(SUM(CASE WHEN a.cat1 = :cat1 THEN 1 ELSE 0 END) AS REAL) * 100 / COUNT(a.*)
+1 SELECT CAST(SUM(CASE WHEN a.num1 > :num1 THEN 1 ELSE 0 END) AS REAL) * 100 / COUNT(a.*)
+1 SELECT CAST(SUM(CASE WHEN a.cat1 = :cat1 THEN 1 ELSE 0 END) AS REAL) * 100 / COUNT(a.*) WHERE a.cat2 = :cat2
+1 SELECT a.cat1, SUM(CASE WHEN a.num2 > :num2 THEN 1 ELSE 0 END) GROUP BY a.cat1
+1 SELECT COUNT(a.*) WHERE CAST(strftime('%Y', a.date1) AS INTEGER) >= :date1
+1 SELECT a.name1 WHERE CAST(strftime('%Y', a.date2) AS INTEGER) > :date2
+1 SELECT a.name1, CAST(a.num2 AS REAL) / a.num3
+1 SELECT a.name1, COUNT(b.key2) WHERE OPTIONAL(b) GROUP BY a.key3
+1 SELECT a.name1, COUNT(b.key2) WHERE OPTIONAL(b) GROUP BY a.key3 ORDER BY COUNT(b.key2) DESC
+1 SELECT a.name1 WHERE b.key2 IS NULL AND OPTIONAL(b)
 """
 
 # Tables whose rows have no name of their own (orders, visits) are spoken of by their keys, dates and amounts.

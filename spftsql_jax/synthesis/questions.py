@@ -87,7 +87,7 @@ def _frame(message: Message, rng: random.Random) -> str:
     verb = "are" if message.plural else "is"
     if message.bare and not content.startswith(("the ", "all ")):
       content = f"the {content}"
-    what = "who" if message.bare == "who" and rng.random() < 0.7 else "what"
+    what = "who" if message.bare == "who" else "what"
     return f"{start}{what if start else what.capitalize()} {verb} {content}?"
   if style < 0.93:
     frame = pick(rng, word_tables.INDIRECT).format(content, be="are" if message.plural else "is")
@@ -128,6 +128,6 @@ def _noise(text: str, rng: random.Random) -> str:
       text = text.rstrip(".?")
     if rng.random() < 0.7 and not text.startswith(("I ", "I'")) and not text.split()[0].isupper():
       text = _lower(text)
-    if rng.random() < 0.2:
+    if rng.random() < 0.2 and "please" not in text.lower():
       text = f"{text.rstrip('.?')} {rng.choice(('please', 'pls', 'thanks'))}"
   return text

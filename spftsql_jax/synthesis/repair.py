@@ -90,6 +90,8 @@ def _changed(text: str, reason: str) -> tuple[tuple[str, str], ...]:
     found = _with_more_groups(tree)
   elif reason == "redundant join":
     found = _without_links(tree)
+  elif reason == "rows repeated by a join":
+    found = _with_distinct(tree)
   elif reason in ("redundant condition", "redundant set operation"):
     found = ((_DROPPED[reason], shorter) for why, shorter in filters.reductions(tree) if why == reason)
   else:
@@ -135,6 +137,14 @@ def _without_null(tree: exp.Expression) -> Iterator[Change]:
         copied, target = filters.copy_with(tree, select)
         target.where(exp.Not(this=exp.Is(this=item.this.copy(), expression=exp.Null())), copy=False)
         yield "left out rows without the sort key", copied
+
+
+def _with_distinct(tree: exp.Expression) -> Iterator[Change]:
+  # An order by something else than what is returned would have no meaning any more.
+  if isinstance(tree, exp.Select) and not tree.args.get("order"):
+    copied = tree.copy()
+    copied.set("distinct", exp.Distinct())
+    yield "added DISTINCT", copied
 
 
 def _without_distinct(tree: exp.Expression) -> Iterator[Change]:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping
 
 from spftsql_jax.databases.schema import Column, Schema, Table
+from spftsql_jax.synthesis.english.vocabulary import PERSONS
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 _NUMBER = re.compile(r"^-?\d+(\.\d+)?$")
 _ID_WORDS = frozenset({"id", "ids", "uuid", "guid", "key", "pk"})
 # Words that end in "id" and identify nothing.
@@ -16,6 +17,11 @@ _NOT_ID_WORDS = frozenset({"paid", "bid", "valid", "grid", "aid", "said", "raid"
 # What a yes/no column holds, however it is declared.
 _FLAG_VALUES = frozenset({"0", "1", "y", "n", "yes", "no", "t", "f", "true", "false"})
 _NAME_WORDS = frozenset({"name", "title", "label", "fullname", "headline", "nickname", "username", "lastname", "surname"})
+_MOMENT_WORDS = frozenset(
+  ["at", "on", "time", "timestamp", "date", "datetime", "ts", "created", "updated", "modified", "epoch"]
+)
+# Words for persons that a number may count.
+_MANY_PERSONS = frozenset(["people", "staff", "crew", "faculty", "personnel", "human", "head", "individual", "kid"])
 # Numbers that name something: their sum or average means nothing, nor does their order, ...
 _CODE_WORDS = frozenset(
   [
@@ -34,7 +40,13 @@ _CODE_WORDS = frozenset(
     "issn",
     "serial",
   ]
+  + ["major", "minor", "category", "type", "kind", "class", "status", "gender", "sex", "department", "region", "branch"]
   + ["account", "flight", "building", "room", "classroom", "number", "no", "nr", "num"]
+)
+# Text that is each row's own, even where some rows share it.
+_CONTACT_WORDS = frozenset(
+  ["phone", "tel", "telephone", "mobile", "cell", "fax", "email", "mail", "url", "website", "homepage", "address", "ssn"]
+  + ["isbn", "issn", "serial", "password", "description", "comment", "comments", "note", "notes"]
 )
 # ... except of these, which can be first or last.
 _ORDINAL_WORDS = frozenset(
@@ -98,6 +110,17 @@ def _holds_numbers(column: Column) -> bool:
   return bool(column.samples) and all(_NUMBER.match(str(sample)) for sample in column.samples)
 
 
+def _holds_dates(column: Column, words: list[str]) -> bool:
+  """Whether whole numbers are days (20240131), or by name and size seconds or milliseconds since 1970."""
+  samples = [value for value in column.samples if isinstance(value, int)]
+  if not samples or len(samples) < len(column.samples):
+    return False
+  if all(19000101 <= v <= 21001231 and 1 <= v // 100 % 100 <= 12 and 1 <= v % 100 <= 31 for v in samples):
+    return True
+  named = words[-1] in _MOMENT_WORDS
+  return named and all(5e8 <= v <= 4e9 or 5e11 <= v <= 4e12 for v in samples)
+
+
 def _is_flag(column: Column) -> bool:
   """A yes/no column: at most two values, and these are 0 and 1, Y and N, true and false."""
   if column.kind == "number":
@@ -129,6 +152,8 @@ def _key_column(table: Table, in_foreign: set[str]) -> str | None:
 
 def _looks_like_id(column: Column) -> bool:
   words = split_words(column.name)
+  if column.kind == "number" and words and words[-1] in PERSONS - _MANY_PERSONS:
+    return True  # A number called "advisor" tells who that is.
   return bool(words) and (words[-1] in _ID_WORDS or words[-1].endswith("id") and words[-1] not in _NOT_ID_WORDS)
 
 
@@ -148,6 +173,8 @@ def _role(table: Table, column: Column, key_column: str | None, in_foreign: set[
     return Role("bool", category_score=0.3, flag=True)  # A flag, whatever it is declared.
   if column.kind == "number":
     quantity = bool(_QUANTITY_WORDS.intersection(words))
+    if _holds_dates(column, words):
+      return Role("num", unique=unique, category_score=0.5 * category)
     ordinal = quantity or bool(_ORDINAL_WORDS.intersection(words))
     coded = bool(_CODE_WORDS.intersection(words)) and not ordinal
     return Role("num", unique=unique, category_score=0.5 * category, measure=quantity or not (ordinal or coded), coded=coded)
@@ -168,6 +195,8 @@ def _name_score(table: Table, column: Column, words: list[str]) -> float:
     return 0.0
   table_words = split_words(table.name)
   last = words[-1]
+  if last == "title" and table_words[-1].rstrip("s") in PERSONS:
+    return 0.15 * ratio  # A position, not a name.
   if last in _NAME_WORDS or last == table_words[-1]:
     # "name" or "<table>_name" names the row; "first_name" and "department_name" only partly.
     own = len(words) == 1 or set(words[:-1]) <= set(table_words) | {word.rstrip("s") for word in table_words}
@@ -183,4 +212,6 @@ def _category_score(table: Table, column: Column) -> float:
   if any(isinstance(sample, float) and not sample.is_integer() for sample in column.samples):
     return 0.0
   few = 1.0 if distinct <= 12 else 0.6 if distinct <= 40 else 0.2
+  if _CONTACT_WORDS.intersection(split_words(column.name)):
+    return 0.0  # Two clinics may share a telephone, but nobody sorts clinics by it.
   return few * min(1.0, (repeats - 1.0) / 2.0 + 0.1)

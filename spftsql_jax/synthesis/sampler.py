@@ -50,6 +50,7 @@ class Filled:
       given anew by the names of their slots.
     rebuild: fills another template's text, whose slots are among this one's, with the same tables, columns and values.
     shorter_joins: the query without one of the joined tables of which it names nothing.
+    repeats: its join leads from the rows that it lists to several rows of a table of which it returns nothing.
   """
 
   sql: str
@@ -58,6 +59,7 @@ class Filled:
   render: Callable[..., str]
   rebuild: Callable[..., Filled]
   shorter_joins: tuple[str, ...]
+  repeats: bool = False
 
 
 def fill_template(
@@ -346,15 +348,17 @@ class Filler:
       other_added_up = any(slot.uses & {"sum", "avg"} for slot in needs[name[0]])
       if not lenient and ((added_up and not child) or (other_added_up and not parent)):
         return 0.0
+      if not lenient and ((not mentioned and parent) or (not needs[name[0]] and child)) and is_many != other_is_many:
+        return 0.0  # Counting parents of rows counts the rows.
       if is_many and not other_is_many:
-        weight *= 1.0 if child else 0.3 if not parent else 0.01
+        weight *= 1.0 if child else 0.01 if parent else 0.3 if mentioned else 0.05
       elif other_is_many and not is_many:
         weight *= 1.0 if parent else 0.3 if not child else 0.01
       elif not mentioned:
         # LINKED to a parent says next to nothing: nearly every row has one.
         weight *= 0.01 if parent else 1.0
       else:
-        weight *= 1.0 if parent else 0.5
+        weight *= 1.0 if parent else 0.5 if child else 0.15
     return weight
 
   def name(self, table: str, column: str | None = None) -> str:
@@ -393,12 +397,16 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str], lenient: boo
     return 0.0
   if kind == "name":
     return role.name_score
+  if role.flag and {"count", "distinct"} <= uses:
+    return 0.0  # Two at most, as everybody knows.
+  # Groups of those with and those without are seldom asked for.
+  weight = 0.2 if role.flag and "group" in uses else 1.0
   if kind == "cat":
-    return role.category_score
+    return weight * role.category_score
   if kind == "any":
-    weight = 0.2 if role.kind == "other" else 1.0
+    weight *= 0.2 if role.kind == "other" else 1.0
   else:
-    weight = float(role.kind == kind)
+    weight *= float(role.kind == kind)
   if uses & {"sum", "avg", "arithmetic"}:
     weight *= 1.0 if role.measure else 0.05 * (lenient and role.kind == "num" and not role.coded)
   elif role.kind == "num" and not role.measure and uses & {"compare", "order", "max", "min"}:
@@ -413,7 +421,7 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str], lenient: boo
   elif {"equal", "conjunct"} <= uses and role.unique:
     weight *= 0.05  # Whoever has that value is one row, and the other conditions say nothing more.
   elif "equal" in uses and role.kind == "num":
-    weight *= 0.2 + role.category_score
+    weight *= 0.03 + role.category_score
   return weight
 
 
@@ -480,7 +488,24 @@ class _Rendering:
       if self._tables[slot.letter] in names
     )
     shorter = tuple(self._shorter_joins())
-    return Filled(sql, tuple(names.values()), tuple(columns), self.text, self._rebuild, shorter)
+    return Filled(sql, tuple(names.values()), tuple(columns), self.text, self._rebuild, shorter, self._repeats())
+
+  def _repeats(self) -> bool:
+    """Whether the join repeats the rows that a plain list is about: from what it returns it leads to the many side of a key."""
+    listed, tree = self._compiled.listed, self._joins[0]
+    if not listed or tree is None:
+      return False
+    reached = {node for node in tree.tables() if node in listed}
+    edges = [(step.to, step.node, step.upwards) for step in tree.steps]
+    while True:
+      found = {b for a, b, _ in edges if a in reached} | {a for a, b, _ in edges if b in reached}
+      for near, far, upwards in edges:
+        onward = near in reached and far not in reached and not upwards
+        if onward or (far in reached and near not in reached and upwards):
+          return True
+      if found <= reached:
+        return False
+      reached |= found
 
   def text(self, segments: tuple[object, ...], values: Mapping[str, str] | None = None) -> str:
     """A query of these segments in the schema's dialect, some values perhaps given anew."""

@@ -73,6 +73,7 @@ def synthesize(
   hardness_of: Callable[[str], str] | None = None,
   parts: int = 1,
   shard: tuple[int, int] = (0, 1),
+  infer_keys: bool = False,
   record: str | os.PathLike | None = None,
   progress: Callable[[int], None] | None = None,
 ) -> Synthesis:
@@ -97,6 +98,7 @@ def synthesize(
     hardness_of: the hardness of a query, for targets over it.
     parts: into how many units with no query in common each database is cut, for many hosts on few databases.
     shard: (i, n): only every n-th unit, from the i-th. The shards together make what one run makes.
+    infer_keys: joins also follow keys that a database does not declare (`databases.key_inference`).
     record: a file that keeps what has been made, until the run is complete; a run that was killed goes on from it.
     progress: called with the number of examples just accepted.
 
@@ -133,6 +135,7 @@ def synthesize(
       share=share,
       aim=balance.aim,
       part=(part, parts),
+      infer_keys=infer_keys,
     )
     for (place, part), share in zip(units, shares, strict=True)
   ][shard[0] :: shard[1]]

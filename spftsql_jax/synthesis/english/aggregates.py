@@ -62,6 +62,11 @@ class Aggregates(Superlatives):
     columns = {i.this.sql() for i in items if aggregate_of(i) and isinstance(i.this, exp.Column)}
     if len(columns) == 1 and all(aggregate_of(i) in ("avg", "max", "min", "sum") for i in items):
       words = [self._aggregate_word(query, i) for i in items]
+      functions = [aggregate_of(i) for i in items]
+      if {"max", "min"} <= set(functions) and not self.column_name(query.ref(items[0].this)).tags & {"date", "year"}:
+        # Both ends in words that belong together: "the highest and lowest", not "the largest and minimum".
+        ends = self.rng.choice(wordings.EXTREMES)
+        words = [ends[f == "min"] if f in ("max", "min") else w for f, w in zip(functions, words, strict=True)]
       inner = query.ref(items[0].this)
       word = self.short(inner) if self.belongs(query, inner.alias, head) else self.qualified(query, inner)
       content = f"the {join_words(words)} {word.singular}"
@@ -218,6 +223,12 @@ class Aggregates(Superlatives):
       if ref is None:
         raise UnsupportedQuery("COUNT(DISTINCT) of more than a column")
       things, different = self._counted_things(query, ref, head), self.rng.choice(wordings.DISTINCT_WORDS)
+      end = self._other_end(query, ref) if ref.alias == head and len(query.sources) == 1 and not clauses else None
+      if end is not None:
+        having = f"have {self.rng.choice((article(end.singular), f'at least one {end.singular}', end.plural))}"
+        count = self.rng.choice(wordings.COUNT_NOUNS)
+        sentences = (f"How many {things} {having}?", f"How many different {things} {having}?")
+        return Message(f"{count} {different} {things} that {having}", False, sentences=sentences, sentence_rate=0.5)
       among = (
         self.rng.choice((f"of {entity}", f"among {entity}", f"for {entity}", f"among the {entity}", f"of all {entity}"))
         if clauses or self.maybe(0.75) or self._shared_word(query, ref)
@@ -279,13 +290,48 @@ class Aggregates(Superlatives):
 
   def _shared_word(self, query: Query, ref: Ref) -> bool:
     """Whether another table has a column of the same name: then the table must be said."""
-    return sum(c.name.lower() == ref.column.name.lower() for t in query.schema.tables for c in t.columns) > 1
+    said = {noun.singular for noun in self.column_name(ref).short}
+    return any(
+      said.intersection(noun.singular for noun in self.names.column(t, c).short)
+      for t in query.schema.tables
+      for c in t.columns
+      if t is not ref.table
+    )
+
+  def _conditional_share(self, query: Query, node: exp.Div) -> Message | None:
+    """CAST(SUM(CASE WHEN c THEN 1 ELSE 0 END) AS REAL) * 100 / COUNT(*): the percentage of the rows that satisfy c."""
+    top = bare(node.this)
+    factors = [bare(top.this), bare(top.expression)] if isinstance(top, exp.Mul) else []
+    factors = [bare(f.this) if isinstance(f, exp.Cast) else f for f in factors]
+    whole = bare(node.expression)
+    sums = [f for f in factors if isinstance(f, exp.Sum) and isinstance(bare(f.this), exp.Case)]
+    hundreds = [f for f in factors if isinstance(f, exp.Literal) and f.name in ("100", "100.0")]
+    if len(sums) != 1 or len(hundreds) != 1 or not isinstance(whole, exp.Count) or not isinstance(whole.this, exp.Star):
+      return None
+    head = self._aggregate_head(query, [whole])
+    noun, person = self.noun(query, head), self.person(query, head)
+    clauses = self.clauses(query, self.plan(query, head, set()), head, None)
+    self._conditional(query, sums[0], head)  # Refuses sums of other things than 1 and 0.
+    wanted = self.condition(query, bare(sums[0].this).args["ifs"][0].this, head)
+    entity = self.with_number(noun, clauses, person, "plural")
+    if not (wanted.verbs or wanted.having):
+      raise UnsupportedQuery("a share of rows that no verb tells")
+    said = self.verb(wanted, True)
+    share = self.rng.choice(("percentage", "percent", "percentage"))
+    every = self.rng.choice(("", "", "all " if not clauses else "the ", "the "))
+    who = "who" if person and not clauses else "that"
+    content = f"the percentage of {entity} {who} {said}" if not clauses else f"the percentage that {said} among the {entity}"
+    return Message(content, False, sentences=(f"What {share} of {every}{entity} {said}?",), sentence_rate=0.7)
 
   def _share(self, query: Query) -> Message | None:
     """COUNT(*) * 100.0 / (SELECT COUNT(*) ...): a percentage."""
     if len(query.items) != 1:
       return None
     node = bare(query.items[0].unalias())
+    if isinstance(node, exp.Div):
+      conditional = self._conditional_share(query, node)
+      if conditional is not None:
+        return conditional
     if not isinstance(node, exp.Div) or not isinstance(bare(node.expression), exp.Subquery):
       return None
     top = bare(node.this)

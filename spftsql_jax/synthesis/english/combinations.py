@@ -157,7 +157,9 @@ class Combinations(GroupQuestions):
     ]
     if natural:
       forms += [f"{self.rng.choice(('the ', '', 'all '))}{noun.plural} {said}"]
-    return Message(self.rng.choice(forms), True, sentences=tuple(which) if natural else (), sentence_rate=0.4)
+    content = self.rng.choice(forms)
+    bare = ("who" if person else "what") if natural and content == forms[-1] else ""
+    return Message(content, True, sentences=tuple(which) if natural else (), sentence_rate=0.4, bare=bare)
 
   def _deny(self, clause: Clause) -> str:
     """The contrary of a clause: "have visits" -> "do not have any visits"."""

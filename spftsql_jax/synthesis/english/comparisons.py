@@ -15,6 +15,8 @@ from spftsql_jax.synthesis.english.parts import (
 from spftsql_jax.synthesis.english.phrases import Phrases
 from spftsql_jax.synthesis.english.query_meaning import Ref
 
+_GENDERS = {"f": "female", "female": "female", "m": "male", "male": "male"}
+
 
 class Comparisons(Phrases):
   """Words conditions over one column."""
@@ -221,7 +223,7 @@ class Comparisons(Phrases):
       return clause
     listed = join_words(words, "or")
     either = f"either {listed}" if self.maybe(0.5) else listed
-    clause = Clause(noun, f"is {either}", f"{noun} {either}")
+    clause = Clause(noun, f"is {either}", self.rng.choice((f"the {noun} {listed}", f"{article(noun)} of {either}")))
     if ref.column.kind == "number":
       clause.having = f"{article(noun)} of {either}"
     if own and self.column_name(ref).event:
@@ -262,6 +264,9 @@ class Comparisons(Phrases):
           (f"are not from {value}", f"is not from {value}"),
           (f"do not come from {value}", f"does not come from {value}"),
         )
+      elif own and noun.split()[-1] in ("gender", "sex") and str(getattr(node, "this", "")).lower() in _GENDERS:
+        word = _GENDERS[str(node.this).lower()]
+        return Clause(noun, f"is not {word}", "", ((f"are not {word}", f"is not {word}"),))
       elif own and kind == "text" and "plain" in tags:
         clause.verbs = ((f"do not have the {noun} {value}", f"does not have the {noun} {value}"),)
       return clause
@@ -322,11 +327,11 @@ class Comparisons(Phrases):
     elif "type" in tags and kind != "number":
       text = node.this if isinstance(node, exp.Literal) else value
       last = noun.split()[-1]
-      if last in ("gender", "sex") and text.lower() in ("f", "m", "female", "male"):
-        word = "female" if text.lower().startswith("f") else "male"
+      if last in ("gender", "sex") and text.lower() in _GENDERS:
+        word = _GENDERS[text.lower()]
         if self.maybe(0.75):
           clause.adjectives = (word,)
-          clause.verbs = ((f"are {word}", f"is {word}"),)
+          clause.verbs, clause.having = ((f"are {word}", f"is {word}"),), ""
       elif last in ("type", "kind", "category", "class") and "plain" in tags:
         clause.posts = (
           f"of {last} {value}",

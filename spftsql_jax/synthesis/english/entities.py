@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from spftsql_jax.synthesis.english.naming import Noun
+from spftsql_jax.synthesis.english.naming import Noun, singular_of
 from spftsql_jax.synthesis.english.parts import (
   Clause,
   Plan,
@@ -30,7 +30,13 @@ class Entities(Relations):
       aliases = query.aliases_in(condition)
       if isinstance(condition, exp.Is) and isinstance(condition.expression, exp.Null) and len(aliases) == 1:
         (alias,) = aliases
-        if any(e.optional == alias for e in query.edges):
+        optional = next((e for e in query.edges if e.optional == alias), None)
+        if optional is not None:
+          column = condition.find(exp.Column)
+          ref = query.ref(column)
+          joined = {name.lower() for name in (*optional.columns, *optional.referred, *ref.table.primary_key)}
+          if ref.column.nullable and ref.column.name.lower() not in joined:
+            raise UnsupportedQuery("a column that is NULL in a left join or without a match")
           plan.absent.add(alias)
           continue
       if not aliases:
@@ -78,7 +84,13 @@ class Entities(Relations):
       if edge is came_from:
         continue
       if edge.same and edge.other(alias) not in plan.absent:
-        result.extend(self.clauses(query, plan, edge.other(alias), edge))
+        other = edge.other(alias)
+        said = self.clauses(query, plan, other, edge)
+        if not said and edge.child == other and not edge.optional and not self._subtree(query, other, edge) & plan.spoken:
+          # The join asks for a row there, and nothing else says so.
+          noun = self.names.table(query.sources[other]).nouns[0]
+          said = [self.child_relation(noun.plural, False, self.person(query, alias), noun, article(noun.singular))]
+        result.extend(said)
       else:
         clause = self._relation(query, plan, alias, edge)
         if clause is not None:
@@ -102,6 +114,11 @@ class Entities(Relations):
       return noun
     who = ("who" if self.maybe(0.8) else "that") if person else ("that" if self.maybe(0.8) else "which")
     style = self.rng.random()
+    # "the model whose model is ...", "the medicine where the name is ...": nobody speaks of the thing and its name like that.
+    by_name = any(c.posts and c.posts[0].startswith("named ") for c in rest)
+    same_word = any(c.noun and c.noun.split()[-1] in (noun.split()[-1], singular_of(noun.split()[-1])) for c in rest)
+    if same_word and all(c.posts or c.having for c in rest):
+      style = 0.0
     if style < 0.42 and all(c.posts or c.having for c in rest):
       return f"{noun} {self._chain_posts(rest)}"
     if style < 0.68 and all(c.verbs or c.having for c in rest):
@@ -109,7 +126,7 @@ class Entities(Relations):
     if style < 0.88 and all(c.noun and c.predicate for c in rest):
       separator = self.rng.choice(("and", "and whose"))
       return f"{noun} whose " + join_words([f"{c.noun} {c.predicate}" for c in rest], separator)
-    if style < 0.94 and all(c.noun or c.sentence for c in rest):
+    if style < 0.94 and not by_name and all(c.noun or c.sentence for c in rest):
       return f"{noun} where {join_words([c.sentence or f'the {c.noun} {c.predicate}' for c in rest])}"
     parts: list[str] = []
     before: list[Clause] = []

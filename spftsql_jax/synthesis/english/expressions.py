@@ -114,7 +114,7 @@ class Expressions(Comparisons):
       word = self.rng.choice(wordings.TOTAL)
       if word == "sum of the":
         return Noun(f"sum of the {inner.plural}", f"sums of the {inner.plural}")
-      if inner.singular.startswith("total "):
+      if inner.singular.startswith("total ") or inner.singular == "total":
         word = "sum of the"
         return Noun(f"sum of the {inner.plural}", f"sums of the {inner.plural}")
     else:

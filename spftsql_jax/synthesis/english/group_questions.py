@@ -15,6 +15,7 @@ from spftsql_jax.synthesis.english.parts import (
   fold_adjectives,
   join_words,
   pick,
+  singular_head,
 )
 from spftsql_jax.synthesis.english.query_meaning import Query, UnsupportedQuery
 from spftsql_jax.synthesis.english.syntax import (
@@ -23,6 +24,7 @@ from spftsql_jax.synthesis.english.syntax import (
 )
 
 _SHOW = ("Show", "Give", "List", "Return")
+_TOGETHER = ("and", "together with", "along with")  # Not with: "each city with the lowest price" would mean some cities.
 _WITH = ("and", "with", "along with", "together with")
 
 
@@ -68,7 +70,7 @@ class GroupQuestions(Groups):
         sentences += [f"{w}, and how many?" for w in which if "most" in w or "number" in w or "fewest" in w]
       return Message(f"the {listed} of the {one}", len(items) > 1, sentences=tuple(sentences))
     zero = (
-      self.rng.choice((", including those without any", " (including those with none)", ", even if there are none"))
+      self.rng.choice((", including those without any", ", including those with none", ", even if there are none"))
       if group.optional
       else ""
     )
@@ -105,7 +107,9 @@ class GroupQuestions(Groups):
         verb = f"does {self.rng.choice(('each', 'every', 'each'))} {one} {have}"
         if have not in ("have",):
           verb = f"did {self.rng.choice(('each', 'every', 'each'))} {one} {have}"
-        sentences += [f"How many {rows} {verb}{zero}?"] * 3
+        sentences += (
+          [f"How many {rows} {verb}{zero}?"] * 3 if not clauses else [f"How many {rows} are there for each {one}{zero}?"]
+        )
         happens = self._happens(group)
         if happens and not zero:
           sentences += [f"How {self.rng.choice(('many times', 'often'))} was each {one} {happens[2]}?"] * 2
@@ -131,12 +135,13 @@ class GroupQuestions(Groups):
       sentences = [f"{s[:-1]}, {tail}{s[-1]}" for s in sentences]
     message = Message(
       f"{content}{zero}" if not lead else content,
-      len(items) > 1,
+      len(items) > 1 and not content.startswith(f"the {words[1]} "),
       lead,
       True,
-      f"{zero} {tail}".strip() if lead and zero else tail,
+      f"{zero.lstrip(', ')} {tail}".strip() if lead and zero else tail,
       tuple(sentences),
       0.45,
+      "none" if content.startswith(("each ", "every ")) else "",
     )
     if lead and zero:
       message.after = False
@@ -206,7 +211,7 @@ class GroupQuestions(Groups):
       noun = Noun(top.put(group.noun.singular), top.put(group.noun.plural))
       described = self.with_number(noun, clauses, False, "singular" if top.limit == 1 else "plural")
       extra = join_words([f"the {w}" for w in aggregate_words])
-      among = "" if rows in described or group.said else f" among {rows}"
+      among = "" if self._says(described, rows) or group.said else f" among {rows}"
       sentences = []
       if top.limit == 1:
         for question in top.questions(group.noun, True, False, clauses, self.with_number):
@@ -215,7 +220,7 @@ class GroupQuestions(Groups):
             sentences.append(f"{question[:-1]}, and how many {self.rng.choice(('are there', 'does it have'))}?")
         return Message(
           f"the {described}{among} and {extra}" if not aggregates[0] else f"the {listed} of the {described}{among}",
-          True,
+          False,
           sentences=tuple(sentences),
         )
       return Message(f"the {described}{among} and {extra}", True)
@@ -234,19 +239,23 @@ class GroupQuestions(Groups):
         True,
         tail,
       )
-    of_rows = "" if all(c for c, a in zip(counts, aggregates, strict=True) if a) and not group.row_clauses else f" of {rows}"
+    counted = [
+      c or (a and aggregate_is_conditional(i)) for i, c, a in zip(items, counts, aggregates, strict=True)
+    ]  # What is counted says of which rows itself.
+    of_rows = "" if all(c for c, a in zip(counted, aggregates, strict=True) if a) and not group.row_clauses else f" of {rows}"
     forms: list[tuple[str, str]] = []
     sentences = []
     simple_order = whole and not any(aggregates[: len(keys)])
     if sum(aggregates) == 1 and counts[aggregates.index(True)]:
       if simple_order:
+        holder = group.noun.singular.split()[-1] in wordings.PLACES | wordings.MAKERS | wordings.HOLDERS
         forms += [
           (f"the number of {rows}", f"{self.rng.choice((place, 'for'))} {each_word} {each}"),
           (f"the number of {rows}", f"{self.rng.choice((place, 'for'))} {each_word} {each}"),
           (f"the number of {rows} {pick(self.rng, wordings.EACH[2:4]) if not clauses else 'for each'} {each}", ""),
           (
             f"{self.rng.choice(('each', 'every'))} {each} and the number of {rows}"
-            f"{self.rng.choice((' in it', ' it has', '')) if not group.row_clauses else ''}",
+            f"{self.rng.choice((' in it', ' it has', '')) if holder and not group.row_clauses else ''}",
             "",
           ),
           (f"the number of {rows}", f"for {each_word} {each}")
@@ -259,7 +268,7 @@ class GroupQuestions(Groups):
             "",
           ),
         ]
-        have = f"does {each_word} {each} have" if not group.row_clauses else f"are there {place} {each_word} {each}"
+        have = f"does {each_word} {each} have" if holder and not group.row_clauses else f"are there {place} {each_word} {each}"
         sentences += [
           f"How many {rows} are there {self.rng.choice((place, 'for', place))} {each_word} {each}?",
           f"How many {rows} are there {self.rng.choice((place, 'for'))} {each_word} {each}?",
@@ -293,7 +302,7 @@ class GroupQuestions(Groups):
           (f"the {only}{of_rows}", f"{self.rng.choice((place, 'for'))} {each_word} {each}"),
           (f"the {only}{of_rows} {self.rng.choice(('per', 'by', 'by', 'for each')) if not clauses else 'for each'} {each}", ""),
           (
-            f"{self.rng.choice(('each', 'every'))} {each} {self.rng.choice(('and', 'with', 'along with'))} the {only}{of_rows}",
+            f"{self.rng.choice(('each', 'every'))} {each} {self.rng.choice(_TOGETHER)} the {only}{of_rows}",
             "",
           ),
           (f"the {only}{of_rows}{', grouped by' if not clauses else ' for each'} {each}", ""),
@@ -308,7 +317,8 @@ class GroupQuestions(Groups):
     content, lead = self.rng.choice(forms)
     if tail:
       sentences = [f"{s[:-1]}, {tail}{s[-1]}" for s in sentences]
-    return Message(content, sum(aggregates) > 1 or "and the" in content, lead, True, tail, tuple(sentences), 0.4)
+    bare = "none" if content.startswith(("each ", "every ")) else ""
+    return Message(content, sum(aggregates) > 1 or "and the" in content, lead, True, tail, tuple(sentences), 0.4, bare)
 
   def _row_listed(self, words: list[str], counts: list[bool], rows: str) -> str:
     """The columns, with the counted rows described where they are counted."""
@@ -331,9 +341,9 @@ class GroupQuestions(Groups):
       said = Noun(top.put(noun.singular), top.put(noun.plural))
       single = top.limit == 1
       described = self.with_number(said, clauses + top.clauses, False, "singular" if single else "plural")
-      among = "" if rows in described or group.said else f" {self.rng.choice(('of', 'among', 'for'))} {rows}"
+      among = "" if self._says(described, rows) or group.said else f" {self.rng.choice(('of', 'among', 'for'))} {rows}"
       sentences = [
-        f"{q[:-1]}{'' if rows in q else among}?"
+        f"{q[:-1]}{'' if self._says(q, rows) else among}?"
         for q in top.questions(noun, True, False, clauses + top.clauses, self.with_number)
       ]
       if top.adjective:
@@ -344,11 +354,11 @@ class GroupQuestions(Groups):
       different = self.rng.choice(wordings.DISTINCT_WORDS)
       return Message(f"the {different} {noun.plural} of {rows}", True, tail=tail)
     described = self.with_number(noun, clauses, False, "plural")
-    among = "" if rows in described or group.said else f" of {rows}"
+    among = "" if self._says(described, rows) or group.said else f" of {rows}"
     sentences = []
     if all(c.verbs or c.having for c in clauses):
       said_verbs = join_words([self.verb(c, True) for c in clauses])
-      suffix = "" if rows in said_verbs else among
+      suffix = "" if self._says(said_verbs, rows) else among
       sentences = [f"Which {noun.plural} {said_verbs}{suffix}?", f"What {noun.plural} {said_verbs}{suffix}?"]
     if tail:
       sentences = [f"{s[:-1]}, {tail}?" for s in sentences]
@@ -356,16 +366,24 @@ class GroupQuestions(Groups):
       f"{self.rng.choice(('the ', 'the ', 'all '))}{described}{among}", True, tail=tail, sentences=tuple(sentences)
     )
 
+  def _says(self, text: str, rows: str) -> bool:
+    """Whether a text names the rows already: "cities that have more than one doctor" needs no "of doctors"."""
+    return rows in text or singular_head(rows) in text
+
   def _place_word(self, query: Query, group: Group) -> str:
     """ "in each city", "for each type"."""
     last = group.noun.singular.split()[-1]
     if last in wordings.PLACES or last in ("year", "month", "category", "class", "group", "genre", "department"):
       return "in"
     return (
-      self.rng.choice(("for", "with", "of"))
+      self.rng.choice(("for", "with", "for"))
       if last in ("type", "status", "kind", "gender", "sex", "age", "color", "grade")
       else "for"
     )
+
+
+def aggregate_is_conditional(item: exp.Expression) -> bool:
+  return isinstance(item, exp.Sum) and isinstance(bare(item.this), exp.Case)
 
 
 def listed_keys(words: list[str], aggregates: list[bool]) -> str:

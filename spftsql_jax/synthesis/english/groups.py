@@ -48,6 +48,8 @@ class Groups(Listings):
       measured = {a for n in query.tree.find_all(exp.AggFunc) for a in self._aliases(query, n)}
       if is_pure_link(query.sources[rows]) and not row_clauses and len(owners) == 1 and rows not in owners | measured:
         row_noun = self._far_noun(query, next(iter(owners)), rows)
+      elif not row_clauses and owners == {rows} and len(query.sources) == len(refs) == 1 and measured <= {rows}:
+        row_noun = self._other_end(query, refs[0]) or row_noun
       return Group(None, noun, [], False, rows, row_noun, row_clauses, row_person, plan)
     path = self.path(query, alias, rows)
     if plan.mixed:
@@ -72,6 +74,8 @@ class Groups(Listings):
     if len(path) == 1:
       row_noun, row_clauses, row_person = self._through_link(query, blocked, alias, rows, path[0])
     else:
+      if is_pure_link(query.sources[rows]) and self._named_after_ends(query, query.sources[rows]):
+        raise UnsupportedQuery("a count of pairs that have no name of their own")
       before = blocked.spoken
       blocked.spoken = before | set(query.sources)
       row_noun, row_clauses, row_person = (
@@ -107,7 +111,12 @@ class Groups(Listings):
   def _group_alias(self, query: Query, refs: list[Ref], rows: str) -> str | None:
     """The table whose rows are the groups: grouped by its key, by the key that points to it, or by its natural name."""
     for ref in refs:
-      if tuple(c.lower() for c in ref.table.primary_key) == (ref.column.name.lower(),) and ref.alias != rows:
+      key = tuple(c.lower() for c in ref.table.primary_key) == (ref.column.name.lower(),)
+      key = key or any(  # Keys that nothing declares are known by what refers to them.
+        e.parent == ref.alias and e.is_key and tuple(c.lower() for c in e.referred) == (ref.column.name.lower(),)
+        for e in query.edges
+      )
+      if key and ref.alias != rows:
         return self._specific(query, ref.alias, rows)
       for edge in query.edges:
         if (
@@ -291,6 +300,8 @@ class Groups(Listings):
     if isinstance(left, exp.Count) and self._counts_rows(query, group, left) and is_value(right):
       rows = self._row_words(group)
       counted = self.counted(operator, right, rows)
+      if operator in ("<", "<=") and group.alias is not None and group.alias != group.rows and not group.optional:
+        counted = f"at least one but {counted}"  # The join leaves out those without any.
       if operator == ">" and right.name == "1" and self.maybe(0.2):
         counted = f"multiple {rows}"
       verbs = [(f"have {counted}", f"has {counted}")]
@@ -372,6 +383,9 @@ class Groups(Listings):
         )
       )
       phrase = f"{most} {rows}"
+      if not descending and group.alias is not None and group.alias != group.rows and not group.optional:
+        # The join leaves out those without any.
+        ties = f"{self.rng.choice((' (but at least one)', ', not counting those without any,', ' (at least one)'))}{ties}"
       if group.alias is None and len(query.group) == 1 and not ties and self.maybe(0.3):
         word = (
           self.rng.choice(("most common", "most frequent"))

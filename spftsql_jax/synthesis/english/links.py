@@ -9,7 +9,7 @@ from spftsql_jax.synthesis.english.parts import (
   Clause,
   Plan,
 )
-from spftsql_jax.synthesis.english.query_meaning import Edge, Query
+from spftsql_jax.synthesis.english.query_meaning import Edge, Query, Ref
 from spftsql_jax.synthesis.english.syntax import (
   is_link,
   is_pure_link,
@@ -86,10 +86,19 @@ class Links(Expressions):
               return self._referred_noun(query, key)
     return self.noun(query, link)
 
+  def _other_end(self, query: Query, ref: Ref) -> Noun | None:
+    """What the rows of a link table without a name of its own are, for each value of one of its two keys: the other's rows."""
+    keys = ref.table.foreign_keys
+    if not is_pure_link(ref.table) or len(keys) != 2 or not self._named_after_ends(query, ref.table):
+      return None
+    others = [key for key in keys if [c.lower() for c in key.columns] != [ref.column.name.lower()]]
+    return self._referred_noun(query, others[0]) if len(others) == 1 else None
+
   def _named_after_ends(self, query: Query, table: Table) -> bool:
     """Whether a link table has no name of its own: "book_author"."""
     words = self.names.table(table).nouns[0].singular
-    return any(self.names.table(query.schema.table(k.referred_table)).nouns[0].singular in words for k in table.foreign_keys)
+    ends = (self.names.table(query.schema.table(k.referred_table)).nouns[0].singular for k in table.foreign_keys)
+    return any(end in words or end.split()[-1] == words for end in ends)
 
   def _referred_noun(self, query: Query, key: ForeignKey) -> Noun:
     referred = query.schema.table(key.referred_table)

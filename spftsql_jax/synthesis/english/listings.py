@@ -39,7 +39,8 @@ class Listings(Aggregates):
     before, self.existential = self.existential, query.distinct
     clauses = self.clauses(query, plan, head, None)
     self.existential = before
-    one = self._is_single(query, plan, head)
+    one = self.one_row or self._is_single(query, plan, head)
+    self.one_row = False
     superlative = None
     if query.limit is not None:
       superlative = self._superlative(query, plan, head, query.limit)
@@ -97,7 +98,7 @@ class Listings(Aggregates):
       entity_noun = noun
     entity = self.with_number(entity_noun, clauses, person, "singular" if single else "plural")
     known = self._named(query, plan, head, None) if single and superlative is None else None
-    if known is not None and self.maybe(0.25):
+    if known is not None and len(known.strip("'\"")) > 3 and known.strip("'\"")[:1].isupper() and self.maybe(0.25):
       # "What is the salary of Ann Lee?": the name alone tells who is meant.
       entity = known
     elif single or superlative is not None or self.maybe(0.3):
@@ -198,8 +199,12 @@ class Listings(Aggregates):
         f"the {singular_words} of {self.rng.choice(('each', 'every', 'each'))} {each}",
         f"the {singular_words} for {self.rng.choice(('each', 'every'))} {each}",
       ]
+    if natural and distinct and columns[0].noun.plural == noun.plural:
+      forms = []  # Not "the different models of all models".
     if natural:
       plain = f"{different}{entity.removeprefix('the ').removeprefix('all ').removeprefix('the ')}" if distinct else entity
+      if not forms:
+        forms = [plain if plain.startswith(("the ", "all ")) else f"the {plain}"]
       if not distinct:
         forms += [plain, plain, plain]
         if not clauses and superlative is None:
@@ -218,7 +223,7 @@ class Listings(Aggregates):
         ]
         verb = self.rng.choice(("show", "give", "list", "return"))
         sentences += [f"For {self.rng.choice(('each', 'every'))} {each}, {verb} the {singular_words}."]
-    if distinct and superlative is None and len(columns) == 1 and own and columns[0].ref is not None:
+    if distinct and superlative is None and len(columns) == 1 and own and not clauses and columns[0].ref is not None:
       sentences += self._kinds(columns[0], different, noun, entity, person, clauses)
     if superlative is not None and not natural and len(columns) == 1 and self.maybe(0.2):
       sentences += [f"What are the {different}{plural_words} of {entity}?"]
@@ -238,6 +243,8 @@ class Listings(Aggregates):
       if person
       else "what"
     )
+    if len(columns) > 1 and columns[0].natural and content.startswith(entity):
+      bare = "none"  # "What are the patients and their birth dates?" asks what patients are.
     if bare and not clauses and superlative is None:
       bare = "none"
     return Message(
@@ -285,7 +292,7 @@ class Listings(Aggregates):
       return [*found, f"In which {words} are {entity} located?"] if not person else found
     if tags & {"type"} and not clauses:
       return [f"What {words} of {noun.plural} are there?", f"Which {words} of {noun.plural} exist?"]
-    return [f"What {words} are there for {entity}?", f"What {words} do {entity} have?"]
+    return [f"What {words} are there for {entity}?", f"What {words} do {entity.removeprefix('all ')} have?"]
 
   def _single_questions(self, query: Query, column: Returned, entity: str, person: bool) -> list[str]:
     """Questions with a word of their own: "How old is the patient Ann?", "When was the doctor Bo hired?"."""

@@ -17,7 +17,8 @@ from spftsql_jax.synthesis.english.inflection import ENGINE
 
 _CACHE_SIZE = 256
 _CACHE: collections.OrderedDict[int, tuple[Schema, SchemaNames]] = collections.OrderedDict()
-_PIECES = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+(?:\.\d+)?|%|[^\W\d_]+")
+# Letters beyond ASCII are taken for small ones: "größe" is one word.
+_PIECES = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+(?:\.\d+)?|%")
 _AFTER_HEAD = (" of ", " for ", " with ", " in ", " by ", " at ", " to ", " on ", " from ")
 _SHORT_COMMENT = re.compile(r"[a-z][a-z \-]{2,38}", re.IGNORECASE)
 
@@ -112,7 +113,7 @@ def plural_of(phrase: str) -> str:
   before, _, word = phrase.rpartition(" ")
   if before and (word in vocabulary.TRAILING_WORDS or (word.endswith("ed") and word != "feed")):
     return f"{plural_of(before)} {word}"
-  if word.lower() in vocabulary.UNCOUNTABLE or not word.isalpha() or word in vocabulary.TRAILING_WORDS:
+  if word.lower() in vocabulary.UNCOUNTABLE or not (word.isalpha() and word.isascii()) or word in vocabulary.TRAILING_WORDS:
     return phrase
   if word.isupper() and len(word) > 1:
     plural = word + "s"
@@ -131,7 +132,11 @@ def singular_of(phrase: str) -> str:
   before, _, word = phrase.rpartition(" ")
   lowered = word.lower()
   if (
-    lowered in vocabulary.UNCOUNTABLE or lowered.endswith(("ss", "us", "is", "as", "os")) or len(word) < 4 or not word.isalpha()
+    lowered in vocabulary.UNCOUNTABLE
+    or lowered in ("cosmos", "chaos")
+    or lowered.endswith(("ss", "us", "is", "as"))
+    or len(word) < 4
+    or not word.isalpha()
   ):
     return phrase
   single = vocabulary.IRREGULAR_SINGULARS.get(lowered) or (lowered.endswith("s") or lowered.endswith(("men", "ren", "people")))
@@ -201,6 +206,13 @@ def _role(column: str, referred: str) -> Noun | None:
   return Noun(role, plural_of(role))
 
 
+@functools.lru_cache(maxsize=16384)
+def same_thing(child: str, parent: str) -> bool:
+  """Whether a row of `child` whose key is that of a row of `parent` is that row: a student is a person, a hiring is none."""
+  nouns = (singular_of(" ".join(expand(split_identifier(name, frozenset())))) for name in (child, parent))
+  return len({is_person(noun) for noun in nouns}) == 1
+
+
 def is_person(noun: str) -> bool:
   """Whether a noun names people (which then takes who)."""
   last = noun.split(" of ")[0].split()[-1]
@@ -227,6 +239,8 @@ def _table_noun(table: Table, lexicon: frozenset[str]) -> Noun:
     words.pop(0)
   while len(words) > 1 and words[-1] in vocabulary.TABLE_SUFFIXES:
     words.pop()
+  if len(words) == 2 and words[0] in vocabulary.VERB_TABLES and words[1] in vocabulary.PREPOSITIONS:
+    words = vocabulary.VERB_TABLES[words[0]].split()
   singular = singular_of(" ".join(expand(tuple(words))))
   return Noun(singular, plural_of(singular))
 
@@ -244,8 +258,13 @@ def _table_name(table: Table, lexicon: frozenset[str], taken: collections.Counte
 
 def _column_name(column: Column, table: Table, table_name: TableName, lexicon: frozenset[str], own: set[str]) -> ColumnName:
   words = expand(split_identifier(column.name, lexicon))
+  words = vocabulary.COLUMN_PHRASES.get(words, words)
+  if len(words) > 1 and words[0] in ("the", "a"):
+    words = words[1:]
   if column.kind == "date" and len(words) > 1 and words[-1] in ("on", "at") and words[-2] not in vocabulary.EVENTS_OF_COLUMNS:
     words = (*words[:-1], "date")  # "checked on": the checked date.
+  if len(words) == 2 and words[1] in ("from", "since") and words[0] in ("start", "valid", "effective"):
+    words = (words[0], "date" if column.kind == "date" else "year" if _years(column) else "time")
   if column.kind == "number" and len(words) == 1 and words[0] in vocabulary.SUPERLATIVE_NAMES:
     words = (*words, "value")  # "highest": the highest value, of which there can be a lowest.
   # A column of numbers called "wins" counts them: the word stays as it is.
@@ -286,6 +305,9 @@ def _column_name(column: Column, table: Table, table_name: TableName, lexicon: f
       Noun(f"{single} count", f"{single} counts"),
     ]
     tags = tags | {"count", "plain"}
+  job = table_name.person and short == "title"  # A person's title is no name.
+  if job:
+    own = own | {"name"}
   for synonym in _synonyms(full, own):
     full_nouns = [*full_nouns, Noun(synonym, plural_of(synonym))]
   for synonym in _synonyms(short, own):
@@ -296,8 +318,10 @@ def _column_name(column: Column, table: Table, table_name: TableName, lexicon: f
       [*full_nouns, Noun(described, plural_of(described))],
       [*short_nouns, Noun(described, plural_of(described))],
     )
-  names_entity = column.kind in ("text", "other") and (
-    short in vocabulary.NAMING_COLUMNS or short == table_name.nouns[0].singular or full == table_name.nouns[0].singular
+  names_entity = (
+    not job
+    and column.kind in ("text", "other")
+    and (short in vocabulary.NAMING_COLUMNS or short == table_name.nouns[0].singular or full == table_name.nouns[0].singular)
   )
   return ColumnName(tuple(full_nouns), tuple(short_nouns), tags, names_entity, property_, event)
 
@@ -333,6 +357,11 @@ def _named_by_comment(column: Column, own: set[str]) -> str:
   return "" if name in own or name.split()[0].rstrip("s") + "s" in vocabulary.UNITS else name
 
 
+def _years(column: Column) -> bool:
+  samples = [int(v) if isinstance(v, str) and v.isdigit() else v for v in column.samples]
+  return bool(samples) and all(isinstance(v, (int, float)) and 1000 <= v <= 2100 for v in samples)
+
+
 def _event(column: Column, words: list[str]) -> str:
   """The participle of a column called by what happened: "hired", "bought on", "date sold", "founded year"."""
   rest = [w for w in words if w not in ("on", "at", "in", "of", "date", "year", "datetime", "time")]
@@ -342,7 +371,7 @@ def _event(column: Column, words: list[str]) -> str:
     rest = [vocabulary.EVENT_STEMS.get(rest[0], rest[0])]
   if len(rest) != 1 or rest[0] not in vocabulary.EVENTS_OF_COLUMNS:
     return ""
-  years = bool(column.samples) and all(isinstance(v, (int, float)) and 1000 <= v <= 2100 for v in column.samples)
+  years = _years(column)
   return rest[0] if column.kind == "date" or (column.kind == "number" and (years or "year" in words)) else ""
 
 
@@ -404,4 +433,5 @@ def _property(column: Column, words: tuple[str, ...]) -> str:
   participle = (
     words[-1] in vocabulary.PARTICIPLES or words[-1] in vocabulary.ADJECTIVES or (words[-1].endswith("ed") and len(words) == 1)
   )
-  return " ".join(words) if yes_no and participle else ""
+  stated = len(words) > 1 and words[0] in ("in", "on", "for", "under", "out")  # "in print", "on sale"
+  return " ".join(words) if yes_no and (participle or stated) else ""

@@ -222,7 +222,10 @@ class Nested(Entities):
         within = self._within(query, nested, head)
         if within is not None:
           return self._against_extreme(ref, noun, operator, function, within, own)
+    # Compared with one value, so what it is of is one row.
+    before, self.one_row = self.one_row, function is None
     value = self.content(nested)
+    self.one_row = before
     if operator in ("=", "!="):
       return Clause(
         noun,

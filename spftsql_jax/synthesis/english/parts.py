@@ -180,7 +180,9 @@ def join_words(words: list[str], conjunction: str = "and") -> str:
 def article(phrase: str) -> str:
   """The phrase with a or an; without, where it is no countable singular ("information", "GNP")."""
   word = phrase.split(" ", 1)[0].lower()
-  if phrase.split(" ")[-1].lower() in vocabulary.UNCOUNTABLE or (plural_of(phrase) == phrase and " of " not in phrase):
+  last = phrase.split(" ")[-1]
+  plural = plural_of(phrase) == phrase or (singular_of(last) != last and plural_of(singular_of(last)) == last)
+  if last.lower() in vocabulary.UNCOUNTABLE or (plural and " of " not in phrase):
     return phrase
   vowel = (
     word[0] in "aeiou"
@@ -215,9 +217,13 @@ def fold_adjectives(noun: Noun, clauses: list[Clause]) -> tuple[Noun, list[Claus
 
 def singular_head(phrase: str) -> str:
   """ "visits from Boston" -> "visit from Boston"."""
-  first, separator, rest = phrase.partition(" ")
-  single = singular_of(first)
-  return phrase if single == first and separator else f"{single}{separator}{rest}"
+  words = phrase.split(" ")
+  for place, word in enumerate(words):
+    if word in ("that", "who", "which", "whose", "of", "with", "in", "from", "by", "for", "where"):
+      break
+    if (single := singular_of(word)) != word:
+      return " ".join([*words[:place], single, *words[place + 1 :]])
+  return phrase
 
 
 def rounding(digits: exp.Expression | None) -> str:

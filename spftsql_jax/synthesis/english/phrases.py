@@ -35,6 +35,8 @@ class Phrases(abc.ABC):
     self.rng = rng
     # Whether joined rows are meant as "at least one": where duplicates cannot show.
     self.existential = False
+    # A nested query gives one row, though nothing in it says so.
+    self.one_row = False
     self._table_nouns: dict[str, Noun] = {}
     self._column_nouns: dict[tuple[str, str], Noun] = {}
     self._synonym_rate = 0.22 if rng.random() < 0.6 else 0.0
@@ -66,6 +68,13 @@ class Phrases(abc.ABC):
         return self.noun(query, edge.child)
       if edge.parent == alias and edge.is_key:
         role = role_of(edge.columns, table, self.names)
+        child = self.names.table(query.sources[edge.child]).nouns[0].singular
+        if role is not None and (
+          role.singular == child
+          or len(query.sources[edge.child].primary_key) == len(edge.columns) == 1
+          and query.sources[edge.child].primary_key[0].lower() == edge.columns[0].lower()
+        ):
+          role = None  # A key that is also the child's own is named after the child.
         if role is not None and (not alone or self.names.table(table).nouns[0].singular not in role.singular.split()[:-1]):
           return role
     if not alone and not any(e.child == alias for e in query.edges):

@@ -12,6 +12,7 @@ import sqlglot
 from sqlglot import exp
 
 from spftsql_jax.databases.schema import Column, Schema, Table
+from spftsql_jax.synthesis.english.naming import same_thing
 from spftsql_jax.synthesis.english.syntax import bare, conjuncts, own_columns
 
 
@@ -249,10 +250,12 @@ def _edge(pairs: list[tuple[Ref, Ref]], optional: str) -> Edge:
         and _equal(key.columns, own)
         and _equal(key.referred_columns, referred)
       ):
-        return Edge(child.alias, parent.alias, own, referred, True, _equal(child.table.primary_key, own), optional)
+        same = _equal(child.table.primary_key, own) and same_thing(child.table.name, parent.table.name)
+        return Edge(child.alias, parent.alias, own, referred, True, same, optional)
   left_is_key, right_is_key = _equal(left.table.primary_key, left_columns), _equal(right.table.primary_key, right_columns)
   if right_is_key and not left_is_key or (right_is_key and left_is_key):
-    return Edge(left.alias, right.alias, left_columns, right_columns, True, left_is_key and right_is_key, optional)
+    same = left_is_key and right_is_key and same_thing(left.table.name, right.table.name)
+    return Edge(left.alias, right.alias, left_columns, right_columns, True, same, optional)
   if left_is_key:
     return Edge(right.alias, left.alias, right_columns, left_columns, True, False, optional)
   return Edge(left.alias, right.alias, left_columns, right_columns, False, False, optional)

@@ -10,11 +10,12 @@ from spftsql_jax.synthesis.english.naming import Noun, is_person
 from spftsql_jax.synthesis.english.parts import (
   Clause,
   Plan,
+  article,
   join_words,
   relation_preposition,
   without_article,
 )
-from spftsql_jax.synthesis.english.query_meaning import Edge, Query
+from spftsql_jax.synthesis.english.query_meaning import Edge, Query, UnsupportedQuery
 from spftsql_jax.synthesis.english.syntax import (
   is_value,
 )
@@ -29,6 +30,11 @@ class Relations(Events):
     if not edge.is_key:
       return self._loose_relation(query, plan, alias, edge)
     if edge.parent == other:
+      if other in plan.absent:
+        noun = self.noun(query, other)
+        one = article(noun.singular)
+        verbs = ((f"have no {noun.singular}", f"has no {noun.singular}"), (f"do not have {one}", f"does not have {one}"))
+        return Clause("", "", "", verbs, (f"without {one}", f"with no {noun.singular}"))
       clauses = self.clauses(query, plan, other, edge)
       if not clauses:
         return None
@@ -48,6 +54,12 @@ class Relations(Events):
         self._far_noun(query, alias, other).plural, True, self.person(query, alias), self.noun(query, other)
       )
     optional = edge.optional == other
+    if self._subtree(query, other, edge) & plan.absent:
+      far = self._far_alias(query, plan, other, edge)
+      if far is None or far[0] not in plan.absent or not optional:
+        raise UnsupportedQuery("rows without a match behind others")
+      noun = self.noun(query, far[0])
+      return self.child_relation(noun.plural, True, self.person(query, alias), noun)
     noun, clauses, person = self._through_link(query, plan, alias, other, edge)
     if not clauses and (optional or self._subtree(query, other, edge) & plan.spoken):
       return None
@@ -109,7 +121,7 @@ class Relations(Events):
       verbs = (
         (f"belong to {called}", f"belongs to {called}"),
         (f"have {called}", f"has {called}")
-        if self.maybe(0.3)
+        if self.maybe(0.3) and not is_person(child.singular)
         else (f"are {prepositions[0]} {called}", f"is {prepositions[0]} {called}"),
       )
       return Clause(noun.singular, f"is {name}", f"{noun.singular} {name}", verbs, tuple(posts))
@@ -174,6 +186,8 @@ class Relations(Events):
   def _loose_relation(self, query: Query, plan: Plan, alias: str, edge: Edge) -> Clause | None:
     """Tables joined on columns that are no keys: they share a value."""
     other = edge.other(alias)
+    if other in plan.absent:
+      raise UnsupportedQuery("rows without a match on columns that are no keys")
     clauses = self.clauses(query, plan, other, edge)
     if not clauses and self._subtree(query, other, edge) & plan.spoken:
       return None

@@ -88,7 +88,7 @@ class Superlatives(Conditions):
         limit,
         f"{word} {number}",
         "",
-        [Clause("", "", "", ((f"rank {word} by {noun}", f"ranks {word} by {noun}"),), (f"by {noun}", f"in terms of {noun}"))],
+        [Clause("", "", "", (), (f"by {noun}", f"in terms of {noun}"))],
         "",
       )
     verbs = ((f"have {phrase}{ties}", f"has {phrase}{ties}"),)

@@ -57,7 +57,19 @@ LEXICON = frozenset(
   winner work writer year years zip""".split()
 )
 
-TABLE_PREFIXES = frozenset(("ref", "tbl", "tb", "dim", "fact", "stg", "lookup", "lkp", "the"))
+TABLE_PREFIXES = frozenset(("has", "have", "ref", "tbl", "tb", "dim", "fact", "stg", "lookup", "lkp", "the"))
+# Columns named by a verb, as a noun.
+VERB_TABLES = {
+  "lives": "residence", "works": "job", "plays": "engagement", "participates": "participation", "attends": "attendance",
+  "belongs": "membership", "enrolled": "enrollment", "registered": "registration", "stays": "stay", "studies": "study",
+  "travels": "trip", "serves": "service", "applies": "application",
+}  # fmt: skip
+COLUMN_PHRASES = {
+  ("how", "to", "get", "there"): ("directions",),
+  ("directed", "by"): ("director",), ("written", "by"): ("writer",), ("produced", "by"): ("producer",),
+  ("created", "by"): ("creator",), ("made", "by"): ("maker",), ("published", "by"): ("publisher",),
+  ("reports", "to"): ("manager", "id"), ("report", "to"): ("manager", "id"), ("belongs", "to"): ("owner", "id"),
+}  # fmt: skip
 TABLE_SUFFIXES = frozenset(("tbl", "table", "data", "info", "details", "detail", "master", "list", "records"))
 KEY_WORDS = frozenset(("id", "ids", "code", "key", "number", "ref", "fk", "no", "uuid"))
 NOT_ROLES = frozenset("parent name type reference child link record object entity source ref fk".split())
@@ -201,7 +213,7 @@ UNIT_NAMES = {
 # A comment that starts so, or consists of units, does not name its column.
 NO_NAMES = frozenset(
   """where when as in if empty null not only see the format day date value values used for from to stored is may can must
-  one""".split()
+  one part""".split()
 )
 ADJECTIVES = frozenset(
   """main active primary current valid public private open available free new official mandatory optional vip""".split()
@@ -232,7 +244,7 @@ ATTRIBUTE_TAGS: dict[str, frozenset[str]] = {
   "weight": frozenset(("weight",)),
   "size": frozenset("size area capacity population enrollment attendance".split()),
   "speed": frozenset(("speed",)),
-  "rating": frozenset("rating score grade gpa GPA rank ranking point points mark".split()),
+  "rating": frozenset("rating score grade gpa GPA rank ranking point points mark".split()) - {"rank", "ranking"},
   "count": frozenset("quantity count copies seats employees".split()),
 }  # fmt: skip
 NUMERIC_TAGS = ("age", "price", "pay", "money", "duration", "length", "height", "weight", "size", "speed", "count")

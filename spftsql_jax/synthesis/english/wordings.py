@@ -122,6 +122,7 @@ EACH = ("for each", "for every", "per", "by", "for each", "in each", "grouped by
 AVERAGE = ("average", "mean", "average", "average")
 MAXIMUM = ("maximum", "highest", "largest", "max")
 MINIMUM = ("minimum", "lowest", "smallest", "min")
+EXTREMES = (("maximum", "minimum"), ("highest", "lowest"), ("largest", "smallest"), ("max", "min"), ("greatest", "smallest"))
 TOTAL = ("total", "total", "total", "combined", "sum of the", "sum of the")
 
 # Prepositions towards a parent row, by the last word of its noun.
@@ -129,11 +130,15 @@ PLACES = frozenset(
   """city country room hall venue station airport department building store shop branch hospital clinic school university
   college library museum gallery stadium theater theatre cinema hotel restaurant office warehouse factory district
   county state region province town village campus neighborhood location stage floor ward market farm park area
-  continent section league division team club list playlist""".split()
+  continent section league division team club list playlist dorm dormitory apartment house""".split()
 )
 MAKERS = frozenset(
   """author writer artist director producer composer manufacturer maker publisher painter designer developer builder singer
   musician band performer photographer architect supplier""".split()
+)
+# Groups that have their rows: "how many books does each genre have?", but not "does each gender have?".
+HOLDERS = frozenset(
+  "department category genre class group course series brand company organization manufacturer maker family subject".split()
 )
 EVENTS = frozenset(
   """season year festival event tournament competition race concert semester term conference show
@@ -190,10 +195,8 @@ DEEDS = {
   "review": ("wrote", "written", "write"), "comment": ("wrote", "written", "write"), "article": ("wrote", "written", "write"),
   "visit": ("had", "had", "have"), "appointment": ("had", "had", "have"), "loan": ("had", "had", "have"),
   "ticket": ("bought", "bought", "buy"),
-  "treatment": ("received", "received", "receive"), "prescription": ("received", "received", "receive"),
   "award": ("won", "won", "win"),
-  "prize": ("won", "won", "win"), "medal": ("won", "won", "win"), "course": ("took", "taken", "take"),
-  "class": ("took", "taken", "take"),
+  "prize": ("won", "won", "win"), "medal": ("won", "won", "win"),
   "performance": ("gave", "given", "give"), "complaint": ("filed", "filed", "file"), "claim": ("filed", "filed", "file"),
   "rating": ("gave", "given", "give"), "rental": ("made", "made", "make"), "transaction": ("made", "made", "make"),
 }  # fmt: skip
