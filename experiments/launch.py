@@ -61,7 +61,7 @@ def launch(main: Callable[[], None]) -> None:
       _fail(1, f"{type(error).__name__}: {error} (SPFTSQL_TRACEBACK=1 shows where)", error)
 
   # Not absl's app.run: it loads a debugger, and all that it would do is done above.
-  guarded(parse(sys.argv))
+  sys.exit(guarded(parse(sys.argv)))
 
 
 def _fail(code: int, message: str, error: BaseException | None = None) -> None:
