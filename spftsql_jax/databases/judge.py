@@ -20,7 +20,7 @@ _SLOW_S = 0.002
 def judge_pairs(
   execute: Callable[[int, str], tuple],
   match: Callable[[tuple, tuple, bool], bool],
-  programs_agree: Callable[[str, str], bool],
+  programs_agree: Callable[[str, str, bool], bool],
   instances: int,
   pairs: Sequence[tuple[str, str, bool]],
 ) -> list[tuple | None]:
@@ -32,7 +32,8 @@ def judge_pairs(
   Args:
     execute: runs a statement on an instance: (instance, sql) -> (status, columns, packed rows, seconds, message).
     match: compares two such outcomes of status "ok"; the last argument says whether the order of the rows counts.
-    programs_agree: whether two statements are the same program on all instances.
+    programs_agree: whether two statements are the same program on all instances; the last argument says whether the order of the
+      rows counts.
     instances: the number of instances.
     pairs: (gold SQL, predicted SQL, whether order counts).
 
@@ -60,7 +61,7 @@ def judge_pairs(
       gold_sql, predicted_sql, ordered = pairs[i]
       gold = outcome_of(gold_sql)
       slow = instance == 0 and gold[0] == "ok" and gold[3] > _SLOW_S
-      if predicted_sql == gold_sql or (slow and programs_agree(gold_sql, predicted_sql)):
+      if predicted_sql == gold_sql or (slow and programs_agree(gold_sql, predicted_sql, ordered)):
         predicted = gold
       else:
         predicted = outcome_of(predicted_sql)
@@ -74,7 +75,7 @@ def judge_pairs(
         continue
       if instance == 0:
         verdicts[i] = (_without_rows(gold), _without_rows(predicted), -1 if same else 0, "")
-        settled = not same or gold is predicted or instances == 1 or programs_agree(gold_sql, predicted_sql)
+        settled = not same or gold is predicted or instances == 1 or programs_agree(gold_sql, predicted_sql, ordered)
         if not settled:
           agreeing.append(i)
       elif same:

@@ -3,12 +3,16 @@
 SQLite's EXPLAIN prints the byte code of a statement, a list of (operation, p1, p2, p3, p4, p5). Table names, aliases and
 spelling are gone there; what is left of the order in FROM are the numbers of the cursors, which are replaced by what they are
 opened on. See https://www.sqlite.org/opcode.html for what the operands of each operation are.
+
+Where the order of rows and columns does not count, one with its select list in the other's order is as good.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+
+from spftsql_jax.databases.select_lists import reordered_like
 
 TYPE_CHECKING = False  # As in typing, which a worker does not import.
 if TYPE_CHECKING:
@@ -55,19 +59,28 @@ class Programs:
     self._one_schema: bool | None = None
     self._programs: dict[str, list[Instruction] | None] = {}
 
-  def agree(self, one_sql: str, other_sql: str, timeout_s: float) -> bool:
-    """Whether both compile, and to the same program. Raises DatabaseError where an instance cannot be opened."""
+  def agree(self, one_sql: str, other_sql: str, timeout_s: float, any_order: bool = False) -> bool:
+    """Whether both compile, and to the same program; `any_order`: or one that returns the same rows in another order of rows
+    and columns.
+
+    Raises DatabaseError where an instance cannot be opened.
+    """
     if sorted(_NOT_PRINTED.findall(one_sql)) != sorted(_NOT_PRINTED.findall(other_sql)):
       return False
-    one, other = self._program(one_sql, timeout_s), self._program(other_sql, timeout_s)
-    if one is None or other is None or not same_program(one, other):
-      return False
+    if not self._compile_alike(one_sql, other_sql, timeout_s):
+      reordered = reordered_like(other_sql, one_sql) if any_order else None
+      if reordered is None or not self._compile_alike(one_sql, reordered, timeout_s):
+        return False
     if self._one_schema is None:
       schema = self._connect(0).schema_text()
       self._one_schema = "sqlite_stat" not in schema and all(
         self._connect(instance).schema_text() == schema for instance in range(1, self._instances)
       )
     return self._one_schema
+
+  def _compile_alike(self, one_sql: str, other_sql: str, timeout_s: float) -> bool:
+    one, other = self._program(one_sql, timeout_s), self._program(other_sql, timeout_s)
+    return one is not None and other is not None and same_program(one, other)
 
   def _program(self, sql: str, timeout_s: float) -> list[Instruction] | None:
     if sql not in self._programs:

@@ -191,10 +191,10 @@ def run_judge_job(connections: _Connections, job: tuple, sink: int) -> tuple[str
     len(locations), lambda instance: _connection(connections, locations[instance], identities[instance], sink)
   )
 
-  def programs_agree(gold_sql: str, predicted_sql: str) -> bool:
+  def programs_agree(gold_sql: str, predicted_sql: str, ordered: bool) -> bool:
     signal.setitimer(signal.ITIMER_REAL, timeout_s + GRACE_S)
     try:
-      agree = programs.agree(gold_sql, predicted_sql, timeout_s)
+      agree = programs.agree(gold_sql, predicted_sql, timeout_s, any_order=comparison == "spider" and not ordered)
     except (DatabaseError, MemoryError):
       agree = False
     signal.setitimer(signal.ITIMER_REAL, 0)
