@@ -85,6 +85,77 @@ def test_what_differs_is_not_the_same_program(instances, one, other):
   assert not programs(instances).agree(one, other, 5.0)
 
 
+def test_a_select_list_in_another_order_is_the_same_where_order_does_not_count(instances):
+  gold = "SELECT count(*) , T1.name FROM author AS T1 JOIN book AS T2 ON T1.id = T2.author_id GROUP BY T1.id"
+  for same in (
+    "SELECT name, COUNT(*) FROM author JOIN book ON author.id = book.author_id GROUP BY author.id",
+    "SELECT a.name AS who, count(*) AS books FROM book b JOIN author a ON a.id = b.author_id GROUP BY a.id;",
+  ):
+    assert programs(instances).agree(gold, same, 5.0, any_order=True), same
+    assert not programs(instances).agree(gold, same, 5.0)
+
+
+@pytest.mark.parametrize(
+  ("one", "other"),
+  [
+    ("SELECT born, name FROM author", "SELECT name, name FROM author"),
+    ("SELECT born, name FROM author", "SELECT name, id FROM author"),
+    # Each of these would be compiled to the program of the first if its list were put in that order.
+    ("SELECT pages, count(*), title FROM book GROUP BY 1", "SELECT title, count(*), pages FROM book GROUP BY 1"),
+    ("SELECT pages, count(*), title FROM book GROUP BY (1)", "SELECT title, count(*), pages FROM book GROUP BY (1)"),
+    ("SELECT pages AS x, title AS x FROM book GROUP BY x", "SELECT title AS x, pages AS x FROM book GROUP BY x"),
+    ("SELECT pages x, title x FROM book GROUP BY x", "SELECT title x, pages x FROM book GROUP BY x"),
+    ("SELECT max(pages), min(price), title FROM book", "SELECT min(price), max(pages), title FROM book"),
+    ("SELECT title, pages FROM book UNION SELECT name, born FROM author",
+     "SELECT pages, title FROM book UNION SELECT name, born FROM author"),
+    ("SELECT title, pages FROM book LIMIT 3", "SELECT pages, title FROM book LIMIT 3"),
+    ("SELECT name, born FROM author ORDER BY 1 LIMIT 1", "SELECT born, name FROM author ORDER BY 1 LIMIT 1"),
+  ],
+)  # fmt: skip
+def test_where_the_order_of_the_select_list_may_matter_it_is_kept(instances, one, other):
+  assert not programs(instances).agree(one, other, 5.0, any_order=True)
+
+
+def test_random_select_lists_in_another_order_hold_the_same_rows_on_every_instance(instances):
+  rng = random.Random(1)
+  items = (
+    "b.title",
+    "b.pages",
+    "price",
+    "count(*)",
+    "max(b.price)",
+    "avg(pages) AS p",
+    "a.name n",
+    "length(a.name)",
+    "born + 1",
+  )
+  tails = (
+    "",
+    "WHERE b.pages > 1",
+    "GROUP BY a.id",
+    "GROUP BY n",
+    "GROUP BY p",
+    "GROUP BY 1",
+    "GROUP BY b.title HAVING count(*) > 1",
+  )
+  run = lambda connection, sql: connection.run(sql, 5.0, 10**6, 10**9, list)  # noqa: E731
+  agreed = 0
+  for _ in range(400):
+    chosen = rng.sample(items, rng.randint(2, 4))
+    joined = rng.choice(("author a JOIN book b ON a.id = b.author_id", "book b JOIN author a ON a.id = b.author_id"))
+    tail, distinct = rng.choice(tails), rng.choice(("", "", "DISTINCT "))
+    order = rng.sample(range(len(chosen)), len(chosen))
+    one = f"SELECT {distinct}{', '.join(chosen)} FROM {joined} {tail}"
+    other = f"SELECT {distinct}{', '.join(chosen[i] for i in order)} FROM {joined} {tail}"
+    if one != other and programs(instances).agree(one, other, 5.0, any_order=True):
+      agreed += 1
+      for connection in instances:
+        first, second = run(connection, one), run(connection, other)
+        rows = [[tuple(row[i] for i in order) for row in piece] for piece in first[2]]
+        assert first[0] == second[0] == "ok" and rows == second[2], (one, other)
+  assert agreed > 150
+
+
 def random_query(rng):
   tables = [("author", "a"), ("book", "b"), ("loan", "l")][: rng.randint(1, 3)]
   joins = ["a.id = b.author_id", "b.id = l.book_id"][: len(tables) - 1]

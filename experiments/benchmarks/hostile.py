@@ -21,8 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 # The statements and checks are those of the tests.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
-import hostile_harness
 import launch
+
+# isort: split
+import hostile_harness
 import postgresql_server
 import tqdm
 from absl import flags

@@ -27,8 +27,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import equivalence
 import launch
+
+# isort: split
+import equivalence
 import sqlglot
 from absl import flags
 from sqlglot import exp

@@ -32,8 +32,7 @@ def judge_pairs(
   Args:
     execute: runs a statement on an instance: (instance, sql) -> (status, columns, packed rows, seconds, message).
     match: compares two such outcomes of status "ok"; the last argument says whether the order of the rows counts.
-    programs_agree: whether two statements are the same program on all instances; the last argument says whether the order of the
-      rows counts.
+    programs_agree: whether two statements are the same program on all instances; the last argument as above.
     instances: the number of instances.
     pairs: (gold SQL, predicted SQL, whether order counts).
 
