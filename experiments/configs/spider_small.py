@@ -48,7 +48,7 @@ def get_config() -> ConfigDict:
       vocab_size=4096,
     ),
     prompt=PromptFormat(schema_style="compact", comments=False, matched_values=2),
-    shape=BatchShape(schemas=2, branches=16, prefix_buckets=(192, 448), branch_buckets=(88,), answer_buckets=(64,)),
+    shape=BatchShape(schemas=2, branches=16, prefix_buckets=(192, 448), branch_buckets=(88, 136), answer_buckets=(68,)),
     max_new_tokens=64,
     seed_repeats=1,
     sft=Training(200, scratch),

@@ -12,6 +12,8 @@ from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.subschemas import SubSchemas, tables_of
 from spftsql_jax.pipeline.workbench import Workbench
 
+_DATABASES_NAMED = 5
+
 
 def sql_units(bench: Workbench, examples: Sequence[Example]) -> list[Unit]:
   """Units that teach the SQL of each question; what exceeds the largest bucket is moved or left out, and said (`placed`)."""
@@ -116,4 +118,8 @@ def _said(bench: Workbench, placed: Placed, what: str) -> list[Unit]:
 
 
 def _by_database(found: Counter[str]) -> str:
-  return ", ".join(f"{db_id} {count}" for db_id, count in sorted(found.items(), key=lambda i: (-i[1], i[0])))
+  """The databases with most of them, and how many others there are: Spider has 140, and every stage tells."""
+  ranked = sorted(found.items(), key=lambda i: (-i[1], i[0]))
+  named = ", ".join(f"{db_id} {count}" for db_id, count in ranked[:_DATABASES_NAMED])
+  others = ranked[_DATABASES_NAMED:]
+  return f"{named}, and {sum(count for _, count in others)} of {len(others)} other databases" if others else named
