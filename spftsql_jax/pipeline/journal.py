@@ -86,24 +86,31 @@ class Journal:
   def write_jsonl(self, name: str, records: Iterable[dict[str, Any]]) -> str:
     """Writes records under a content-addressed name; returns its path relative to the work folder."""
     text = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    path = self.workdir / "data" / f"{name}-{digest}.jsonl"
+    path = self.workdir / "data" / f"{name}-{_digest(text)}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name("." + path.name)
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
     return str(path.relative_to(self.workdir))
 
   def read_jsonl(self, relative: str) -> Iterator[dict[str, Any]]:
     """The records of a file that `write_jsonl` wrote. Raises RuntimeError where it is missing or damaged."""
     path = self.workdir / relative
+    remedy = "put it back, or do the stage that wrote it again (--start_from)"
     try:
-      with path.open() as file:
-        yield from map(json.loads, file)
+      text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-      raise RuntimeError(f"{path}: the journal names this file, but it is gone; start again in a new --workdir") from error
-    except ValueError as error:
-      raise RuntimeError(f"{path}: damaged ({error}); start again in a new --workdir") from error
+      raise RuntimeError(f"{path}: the journal names this file, but it is gone; {remedy}") from error
+    except UnicodeDecodeError as error:
+      raise RuntimeError(f"{path}: damaged ({error}); {remedy}") from error
+    if path.stem.rpartition("-")[2] != _digest(text):
+      raise RuntimeError(f"{path}: damaged (it is not what the run wrote); {remedy}")
+    # Not by lines of the text: other characters than the line feed end those, and stand in questions.
+    yield from (json.loads(line) for line in text.split("\n") if line)
+
+
+def _digest(text: str) -> str:
+  return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _keep_config(path: Path, config: dict[str, Any]) -> None:
