@@ -78,10 +78,10 @@ def test_a_poisoned_example_file_is_named_and_never_used(started, tmp_path, pois
 
 @pytest.fixture
 def small_disk(tmp_path):
-  """A file system of 2 MB of its own."""
+  """A file system of 128 kB of its own."""
   place = tmp_path / "disk"
   place.mkdir()
-  command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
+  command = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(place)]
   if os.geteuid() or not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
     pytest.skip("file systems cannot be mounted here (needs root)")
   yield place

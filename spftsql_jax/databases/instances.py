@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import pathlib
 import random
@@ -17,7 +18,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from spftsql_jax.databases import cells
-from spftsql_jax.databases.engines import name_of, sqlite
+from spftsql_jax.databases.engines import DatabaseError, name_of, sqlite
 from spftsql_jax.databases.growing import GrowingRows
 from spftsql_jax.databases.introspection import quote, read_schema
 from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
@@ -100,7 +101,7 @@ def make_instances(
     The paths of the instances.
 
   Raises:
-    DatabaseError: the original cannot be read.
+    DatabaseError: the original cannot be read, or an instance not written. OSError: the disk is full.
   """
   location = os.fspath(path)
   schema = schema or read_schema(location)
@@ -128,7 +129,12 @@ def make_instances(
     growing = GrowingRows(schema, rows, rng, manner.orphans)
     plant(selections, growing, manner, rng)
     target = pathlib.Path(output_dir) / f"{name_of(location)}_{i}.sqlite"
-    _write(target, definitions, schema, rows, stored, growing.late)
+    try:
+      _write(target, definitions, schema, rows, stored, growing.late)
+    except sqlite3.OperationalError as error:
+      if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
+      raise DatabaseError(f"{target}: cannot be written: {error}") from error
     paths.append(target)
   return paths
 
