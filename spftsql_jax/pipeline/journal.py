@@ -85,11 +85,11 @@ class Journal:
 
   def write_jsonl(self, name: str, records: Iterable[dict[str, Any]]) -> str:
     """Writes records under a content-addressed name; returns its path relative to the work folder."""
-    text = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records)
-    path = self.workdir / "data" / f"{name}-{_digest(text)}.jsonl"
+    data = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records).encode()
+    path = self.workdir / "data" / f"{name}-{_digest(data)}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name("." + path.name)
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_bytes(data)
     os.replace(temporary, path)
     return str(path.relative_to(self.workdir))
 
@@ -98,19 +98,16 @@ class Journal:
     path = self.workdir / relative
     remedy = "put it back, or do the stage that wrote it again (--start_from)"
     try:
-      text = path.read_text(encoding="utf-8")
+      data = path.read_bytes()
     except FileNotFoundError as error:
       raise RuntimeError(f"{path}: the journal names this file, but it is gone; {remedy}") from error
-    except UnicodeDecodeError as error:
-      raise RuntimeError(f"{path}: damaged ({error}); {remedy}") from error
-    if path.stem.rpartition("-")[2] != _digest(text):
+    if path.stem.rpartition("-")[2] != _digest(data):
       raise RuntimeError(f"{path}: damaged (it is not what the run wrote); {remedy}")
-    # Not by lines of the text: other characters than the line feed end those, and stand in questions.
-    yield from (json.loads(line) for line in text.split("\n") if line)
+    yield from map(json.loads, data.splitlines())
 
 
-def _digest(text: str) -> str:
-  return hashlib.sha256(text.encode()).hexdigest()[:12]
+def _digest(data: bytes) -> str:
+  return hashlib.sha256(data).hexdigest()[:12]
 
 
 def _keep_config(path: Path, config: dict[str, Any]) -> None:
