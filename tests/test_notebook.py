@@ -1,6 +1,5 @@
 """The notebook runs top to bottom; its setting TINY makes that a minute."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ nbclient = pytest.importorskip("nbclient")
 NOTEBOOK = Path(__file__).resolve().parents[1] / "experiments" / "colab" / "quickstart.ipynb"
 
 
-def test_the_notebook_runs_top_to_bottom(tmp_path):
+def test_the_notebook_runs_top_to_bottom(tmp_path, monkeypatch):
   book = nbformat.read(NOTEBOOK, as_version=4)
   nbformat.validate(book)
   assert not any(cell.get("outputs") for cell in book.cells), "outputs are not kept"
@@ -20,7 +19,7 @@ def test_the_notebook_runs_top_to_bottom(tmp_path):
     assert old in settings
     settings = settings.replace(old, new)
   book.cells[1].source = settings
-  os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+  monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
   nbclient.NotebookClient(book, timeout=600, kernel_name="python3", resources={"metadata": {"path": NOTEBOOK.parent}}).execute()
   images = sum("image/png" in output.get("data", {}) for cell in book.cells for output in cell.get("outputs", ()))
   assert images == 4
