@@ -25,15 +25,22 @@ os.environ |= {"TPU_SKIP_MDS_QUERY": "1", "JAX_PLATFORMS": "cpu"}
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from spftsql_jax.examples.batches import PrefixBatch
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, sharding
 from spftsql_jax.models.transformer import abstract_params
-from spftsql_jax.training.optimizer import OptimizerConfig, make_optimizer
-from spftsql_jax.training.step import Objective, TrainState, make_train_step, numbers_of, program_of
+from spftsql_jax.training.optimizer import OptimizerConfig
+from spftsql_jax.training.step import (
+  Objective,
+  TrainState,
+  init_state,
+  make_train_step,
+  numbers_of,
+  program_of,
+  state_shardings,
+)
 
 _TOPOLOGY = flags.DEFINE_string("topology", None, "TPU slice, such as v5e:4x4 or v5p:2x2x2.", required=True)
 _MODEL_CONFIG = flags.DEFINE_string("model_config", None, "config.json of a Hugging Face model.", required=True)
@@ -71,7 +78,9 @@ def main() -> None:
     )
   state, frozen = _abstract_state(config, lora, optimizer, mesh)
   batch = _abstract_batch(schemas, objective, mesh)
-  step = make_train_step(Decoder(config, lora=lora), optimizer, program_of(objective))
+  step = make_train_step(
+    Decoder(config, lora=lora), optimizer, program_of(objective), state_shardings(optimizer, state.trainable)
+  )
   start = time.perf_counter()
   with sharding.use_mesh(mesh):
     compiled = step.lower(state, frozen, batch, 1e-5, numbers_of(objective)).compile()
@@ -112,27 +121,18 @@ def _abstract(shapes: Any, shardings: Any) -> Any:
 def _abstract_state(
   config: ModelConfig, lora: LoraConfig | None, optimizer: OptimizerConfig, mesh: Mesh
 ) -> tuple[TrainState, Any]:
-  """(state, frozen params) without values, each array with its sharding; moments lie as what they are moments of."""
+  """(state, frozen params) without values, each array with its sharding."""
   params = _abstract(nn.meta.unbox(abstract_params(config)), sharding.param_shardings(config, mesh))
   trainable, frozen = params, None
   if lora is not None:
     shapes = jax.eval_shape(lambda key: init_lora(config, lora, key), jax.random.key(0))
     trainable, frozen = _abstract(shapes, sharding.lora_shardings(config, lora, mesh)), params
-  everywhere = NamedSharding(mesh, PartitionSpec())
+  shapes = jax.eval_shape(lambda tree: init_state(optimizer, tree), jax.tree.map(_plain, trainable))
+  return _abstract(shapes, state_shardings(optimizer, trainable)), frozen
 
-  def moment(leaf: jax.ShapeDtypeStruct, of: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-    # Adafactor keeps rows and columns instead.
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=of.sharding if leaf.shape == of.shape else everywhere)
 
-  transformation = make_optimizer(optimizer)
-  moments = optax.tree_map_params(
-    transformation,
-    moment,
-    jax.eval_shape(transformation.init, trainable),
-    trainable,
-    transform_non_params=lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
-  )
-  return TrainState(jax.ShapeDtypeStruct((), jnp.int32, sharding=everywhere), trainable, moments), frozen
+def _plain(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+  return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
 
 
 def _abstract_batch(schemas: int, objective: Objective, mesh: Mesh) -> PrefixBatch:

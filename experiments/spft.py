@@ -4,10 +4,14 @@
 
 Any field of the config can be set with --config.x.y=value. A run that was cut off goes on with the same command; a workdir
 that holds a run of another config is refused.
+
+On several hosts (a TPU pod, a GPU cluster) the same command with --distributed runs on each of them; --workdir is a folder that
+all of them see. A run may be gone on with on another number of hosts or devices.
 """
 
 from __future__ import annotations
 
+import processes
 from launch import InputError, launch
 
 from absl import flags  # isort: skip
@@ -22,6 +26,9 @@ _STOP_AFTER = flags.DEFINE_string(
 _START_FROM = flags.DEFINE_string(
   "start_from", None, "Stage to do again, with all behind it; what it left in the work folder is forgotten."
 )
+_MESH = flags.DEFINE_string(
+  "mesh", None, 'How the devices of all hosts share the work, such as "data:2,fsdp:4,tensor:1"; all on data by default.'
+)
 
 
 def main() -> None:
@@ -35,7 +42,8 @@ def main() -> None:
     values = _CONFIG.value.to_dict()
   except Exception as error:  # The file is Python: it may fail in any way.
     raise InputError(f"the config cannot be read: {error}") from error
-  run(from_dict(RunConfig, values), _WORKDIR.value, _STOP_AFTER.value, start_from=_START_FROM.value)
+  processes.join()
+  run(from_dict(RunConfig, values), _WORKDIR.value, _STOP_AFTER.value, start_from=_START_FROM.value, mesh=_MESH.value)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ these queries instead, or from both. Writes JSON lines with db_id, query, questi
 
 Killed, the same command goes on where it was and ends with the same bytes (what has been made is kept beside the output, in
 OUTPUT.record). On several machines --shard=i/n makes the i-th of n shards, and the shards together are what one machine makes;
---shard=jax takes i and n from jax.distributed. Few databases are cut finer with --parts.
+--shard=jax takes i and n from jax.distributed (--coordinator, where processes do not find each other). Few databases are cut
+finer with --parts.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import launch
+import processes
 from absl import flags
 from tqdm import tqdm
 
@@ -151,10 +153,9 @@ def _write(examples: Sequence[SyntheticExample], output: Path) -> None:
 def _shard(value: str) -> tuple[int, int]:
   """(i, n) of --shard. Raises InputError."""
   if value == "jax":
-    # Only here: synthesis itself needs no JAX.
-    import jax
+    processes.join(always=True)
+    import jax  # Only here: synthesis itself needs no JAX.
 
-    jax.distributed.initialize()
     return jax.process_index(), jax.process_count()
   index, slash, count = value.partition("/")
   if not slash or not index.isdigit() or not count.isdigit() or not int(index) < int(count):

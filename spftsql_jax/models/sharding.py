@@ -9,8 +9,10 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from spftsql_jax.models import hosts
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.lora import LoraConfig, init_lora
 from spftsql_jax.models.transformer import abstract_params
@@ -88,6 +90,67 @@ def lora_shardings(config: ModelConfig, lora: LoraConfig, mesh: Mesh) -> dict[st
 def batch_sharding(mesh: Mesh) -> NamedSharding:
   """Sharding of arrays whose leading axis is the batch of schemas (B)."""
   return NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
+
+
+def batch_parts(mesh: Mesh | None) -> int:
+  """Into how many parts the batch of schemas is cut."""
+  return 1 if mesh is None else mesh.shape["data"] * mesh.shape["fsdp"]
+
+
+def put(tree: Any, shardings: Any) -> Any:
+  """A tree of host arrays on the devices of a mesh, those of other processes too: each has the same values and puts its part.
+
+  Args:
+    tree: of arrays that this process holds whole.
+    shardings: a tree like it, or one sharding for all.
+  """
+  if isinstance(shardings, NamedSharding):
+    shardings = jax.tree.map(lambda _: shardings, tree)
+
+  def place(array: Any, sharding: NamedSharding) -> jax.Array:
+    host = np.asarray(array)
+    return jax.make_array_from_callback(host.shape, sharding, lambda part: host[part])
+
+  return jax.tree.map(place, tree, shardings)
+
+
+def local_mesh(mesh: Mesh) -> Mesh:
+  """The part of a mesh that is this process's: a mesh of its own, on which it works while the others do something else.
+
+  It keeps the form of the whole where the process's devices are a block of it, as they are when hosts lie along "data".
+  """
+  mine = np.vectorize(lambda device: device.process_index == jax.process_index())(mesh.devices)
+  if mine.all():
+    return mesh
+  corner = tuple(slice(places.min(), places.max() + 1) for places in np.nonzero(mine))
+  if mine[corner].all():
+    return Mesh(mesh.devices[corner], MESH_AXES, axis_types=mesh.axis_types)
+  return make_mesh(devices=list(mesh.devices[mine]))
+
+
+def on_local_mesh(tree: Any, local: Mesh) -> Any:
+  """A tree on the mesh of all processes as one on the process's own, for work that it does alone.
+
+  Nothing is copied where the process's devices hold all of an array, as they do unless "fsdp" or "tensor" go beyond the host.
+  Otherwise the tree is put together in the host's memory first.
+  """
+
+  def take(array: jax.Array) -> jax.Array:
+    if array.is_fully_addressable:
+      return array
+    sharding = NamedSharding(local, array.sharding.spec)
+    held = {shard.device: shard for shard in array.addressable_shards}
+    wanted = sharding.devices_indices_map(array.shape)
+    if wanted.keys() == held.keys() and all(_same_part(wanted[d], held[d].index, array.shape) for d in held):
+      shards = [held[device].data for device in sharding.addressable_devices_indices_map(array.shape)]
+      return jax.make_array_from_single_device_arrays(array.shape, sharding, shards)
+    return put(hosts.whole(array), NamedSharding(local, PartitionSpec()))
+
+  return jax.tree.map(take, tree)
+
+
+def _same_part(left: tuple[slice, ...], right: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
+  return [s.indices(n) for s, n in zip(left, shape, strict=True)] == [s.indices(n) for s, n in zip(right, shape, strict=True)]
 
 
 @contextlib.contextmanager

@@ -88,7 +88,8 @@ class SynthesisConfig:
     check_samples: answers of the text-to-SQL model to each of these wordings; one is kept where an answer agrees.
     feedback_cap: a template that failed in the round before weighs at most so many times as much in the next.
     holdout: shares of the pool's templates set apart for (self-play, selection).
-    workers: processes.
+    workers: processes, of each host.
+    parts: into how many parts each database's queries are cut, so that more hosts than there are databases have work.
   """
 
   examples: int = 3000
@@ -101,6 +102,7 @@ class SynthesisConfig:
   feedback_cap: float = 3.0
   holdout: tuple[float, float] = (0.15, 0.1)
   workers: int = 2
+  parts: int = 1
 
 
 @dataclasses.dataclass(frozen=True)

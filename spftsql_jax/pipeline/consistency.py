@@ -13,6 +13,7 @@ from typing import Any
 
 from spftsql_jax.evaluation.predict import answer_questions
 from spftsql_jax.examples.example import Example
+from spftsql_jax.models import hosts
 from spftsql_jax.pipeline.workbench import Workbench, judge, stage_seed
 
 _TEMPERATURE, _TOP_P = 0.7, 0.95
@@ -48,23 +49,28 @@ def check_questions(bench: Workbench, version: str, examples: Sequence[Example],
   """Asks `version` each question `samples` times (greedily, where once) and counts the answers with the query's result."""
   if not examples:
     return Consistency((), (0,) * (samples + 1))
-  answers = answer_questions(
-    bench.generator,
-    tokenizer=bench.tokenizer,
-    databases=bench.databases,
-    examples=examples,
-    max_new_tokens=bench.config.max_new_tokens,
-    samples=samples,
-    temperature=_TEMPERATURE if samples > 1 else 0.0,
-    top_p=_TOP_P if samples > 1 else 1.0,
-    seed=stage_seed(bench, f"{version}/consistency") % 2**31,
-    **bench.weights(bench.load(version)),
-  )
-  repeated = [example for example in examples for _ in range(samples)]
-  verdicts = judge(bench, repeated, [prediction.sql for predictions in answers for prediction in predictions])
-  agreeing = [
-    sum(bool(verdict.suite_correct) for verdict in verdicts[place * samples : (place + 1) * samples])
-    for place in range(len(examples))
-  ]
+  weights = bench.local_weights(bench.load(version))
+
+  def count(places: list[int]) -> list[int]:
+    """How many answers agree, for this process's share."""
+    asked = [examples[place] for place in places]
+    answers = answer_questions(
+      bench.generator,
+      tokenizer=bench.tokenizer,
+      databases=bench.databases,
+      examples=asked,
+      max_new_tokens=bench.config.max_new_tokens,
+      samples=samples,
+      temperature=_TEMPERATURE if samples > 1 else 0.0,
+      top_p=_TOP_P if samples > 1 else 1.0,
+      seed=stage_seed(bench, f"{version}/consistency") % 2**31,
+      places=places,
+      **weights,
+    )
+    repeated = [example for example in asked for _ in range(samples)]
+    verdicts = judge(bench, repeated, [prediction.sql for predictions in answers for prediction in predictions])
+    return [sum(bool(v.suite_correct) for v in verdicts[i : i + samples]) for i in range(0, len(verdicts), samples)]
+
+  agreeing = hosts.in_shares([e.db_id for e in examples], count)
   kept = tuple(example for example, count in zip(examples, agreeing, strict=True) if count)
   return Consistency(kept, tuple(agreeing.count(number) for number in range(samples + 1)))

@@ -8,7 +8,9 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+from spftsql_jax.models import hosts
 
 
 class RunInProgress(RuntimeError):
@@ -24,6 +26,8 @@ class Journal:
 
   A step first writes its files, then its line here; a line is written whole or (cut off in the middle) not counted.
 
+  With several processes, one a host, all do a step's work together, and the first writes. They see the same folder.
+
   Attributes:
     workdir: the run's folder. Files named in step outputs are relative to it.
   """
@@ -36,6 +40,12 @@ class Journal:
       ConfigChanged: the run there was started with another configuration; the message names the differences.
     """
     self.workdir = Path(workdir)
+    self._path = self.workdir / "journal.jsonl"
+    self._lock: TextIO | None = None
+    self._done: dict[str, dict[str, Any]] = hosts.from_first(lambda: self._open(config))
+
+  def _open(self, config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Takes the folder's lock; the steps that are done."""
     self.workdir.mkdir(parents=True, exist_ok=True)
     self._lock = (self.workdir / ".lock").open("w")
     try:
@@ -43,20 +53,21 @@ class Journal:
     except OSError as error:
       raise RunInProgress(f"{self.workdir}: another run is at work here; wait for it or choose another --workdir") from error
     _keep_config(self.workdir / "config.json", config)
-    self._path = self.workdir / "journal.jsonl"
-    self._done: dict[str, dict[str, Any]] = {}
+    done: dict[str, dict[str, Any]] = {}
     if self._path.is_file():
       text = self._path.read_text()
       whole = text[: text.rfind("\n") + 1]
       for line in whole.splitlines():
         record = json.loads(line)
-        self._done[record["step"]] = record["output"]
+        done[record["step"]] = record["output"]
       if whole != text:
         self._path.write_text(whole)
+    return done
 
   def close(self) -> None:
     """Lets another process use the folder."""
-    self._lock.close()
+    if self._lock is not None:
+      self._lock.close()
 
   def step(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The output of step `name`: from the journal if it is done, else by doing it now.
@@ -66,31 +77,49 @@ class Journal:
     """
     if name not in self._done:
       output = json.loads(json.dumps(work()))
-      with self._path.open("a") as file:
-        file.write(json.dumps({"step": name, "output": output}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-      self._done[name] = output
+      self._done[name] = hosts.from_first(lambda: self._write(name, output))
     return self._done[name]
+
+  def _write(self, name: str, output: dict[str, Any]) -> dict[str, Any]:
+    with self._path.open("a") as file:
+      file.write(json.dumps({"step": name, "output": output}) + "\n")
+      file.flush()
+      os.fsync(file.fileno())
+    return output
 
   def forget(self, prefixes: Sequence[str]) -> None:
     """Takes back the steps whose names begin with one of `prefixes`: they are done again. Their files stay."""
     self._done = {name: output for name, output in self._done.items() if not name.startswith(tuple(prefixes))}
-    temporary = self._path.with_name(".journal.jsonl")
-    temporary.write_text("".join(json.dumps({"step": n, "output": o}) + "\n" for n, o in self._done.items()))
-    os.replace(temporary, self._path)
+
+    def write() -> None:
+      temporary = self._path.with_name(".journal.jsonl")
+      temporary.write_text("".join(json.dumps({"step": n, "output": o}) + "\n" for n, o in self._done.items()))
+      os.replace(temporary, self._path)
+
+    hosts.from_first(write)
 
   def is_done(self, name: str) -> bool:
     return name in self._done
 
   def write_jsonl(self, name: str, records: Iterable[dict[str, Any]]) -> str:
-    """Writes records under a content-addressed name; returns its path relative to the work folder."""
+    """Writes records under a content-addressed name; returns its path relative to the work folder.
+
+    Raises RuntimeError where another process has other records under this name.
+    """
     data = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records).encode()
     path = self.workdir / "data" / f"{name}-{_digest(data)}.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name("." + path.name)
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    if len(set(hosts.gather(path.name))) > 1:
+      raise RuntimeError(
+        f"{path.parent / name}: the processes of this run made different data; are their code and data the same?"
+      )
+
+    def write() -> None:
+      path.parent.mkdir(parents=True, exist_ok=True)
+      temporary = path.with_name("." + path.name)
+      temporary.write_bytes(data)
+      os.replace(temporary, path)
+
+    hosts.from_first(write)
     return str(path.relative_to(self.workdir))
 
   def read_jsonl(self, relative: str) -> Iterator[dict[str, Any]]:

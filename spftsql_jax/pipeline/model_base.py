@@ -23,6 +23,8 @@ from typing import Any
 
 import orbax.checkpoint.experimental.v1 as ocp
 
+from spftsql_jax.models import hosts
+
 
 class CorruptVersion(RuntimeError):
   """A version whose files are not what was written."""
@@ -65,7 +67,11 @@ class Score:
 
 
 class ModelBase:
-  """A folder of versions. Readers may work while one writer adds."""
+  """A folder of versions. Readers may work while one writer adds.
+
+  With several processes, one a host, all call `add`, `load`, `remove` and `add_score` together: each writes and reads its part
+  of the weights, the first all else.
+  """
 
   def __init__(self, directory: str | Path):
     self.directory = Path(directory)
@@ -79,16 +85,24 @@ class ModelBase:
   def add(self, version: str, params: Any, lineage: Lineage) -> None:
     """Writes a version. Adding one that is there already does nothing: a run that resumes makes the same again."""
     final = self._version(version)
-    if (final / "lineage.json").is_file():
+    if hosts.from_first((final / "lineage.json").is_file):
       return
-    temporary = final.with_name(f".{version}-{uuid.uuid4().hex[:8]}")
-    temporary.parent.mkdir(parents=True, exist_ok=True)
-    try:
-      ocp.save_pytree((temporary / "params").resolve(), params)
+
+    def begin() -> Path:
+      temporary = final.with_name(f".{version}-{uuid.uuid4().hex[:8]}")
+      temporary.parent.mkdir(parents=True, exist_ok=True)
+      return temporary
+
+    def complete() -> None:
       record = {"order": len(self.versions()), "lineage": dataclasses.asdict(lineage), "files": _digests(temporary / "params")}
       write_json(temporary / "lineage.json", record)
       shutil.rmtree(final, ignore_errors=True)
       os.replace(temporary, final)
+
+    temporary = hosts.from_first(begin)
+    try:
+      ocp.save_pytree((temporary / "params").resolve(), params)
+      hosts.from_first(complete)
     finally:
       shutil.rmtree(temporary, ignore_errors=True)
 
@@ -102,7 +116,7 @@ class ModelBase:
       KeyError: no such version. CorruptVersion: its files are not those that were written.
     """
     folder = self._version(version) / "params"
-    if broken := self.damage(version):
+    if broken := hosts.from_first(lambda: self.damage(version)):
       raise CorruptVersion(f"version {version} in {self.directory} is damaged ({broken}); restore it from a copy or delete it")
     if like is not None:
       return ocp.load_pytree(folder.resolve(), like)
@@ -116,10 +130,14 @@ class ModelBase:
 
   def remove(self, version: str) -> None:
     """Deletes a version and its scores; one that is not there is no error."""
-    # The lineage first: a version without one does not count.
-    (self._version(version) / "lineage.json").unlink(missing_ok=True)
-    for folder in (self._version(version), self.directory / "scores" / version):
-      shutil.rmtree(folder, ignore_errors=True)
+
+    def delete() -> None:
+      # The lineage first: a version without one does not count.
+      (self._version(version) / "lineage.json").unlink(missing_ok=True)
+      for folder in (self._version(version), self.directory / "scores" / version):
+        shutil.rmtree(folder, ignore_errors=True)
+
+    hosts.from_first(delete)
 
   def lineage(self, version: str) -> Lineage:
     """Where a version comes from. Raises KeyError."""
@@ -129,8 +147,12 @@ class ModelBase:
     """Writes a version's score on a split, replacing an older one."""
     self._record(version)
     path = self.directory / "scores" / version / f"{split}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, dataclasses.asdict(score) | {"outcomes": "".join("01"[o] for o in score.outcomes)})
+
+    def write() -> None:
+      path.parent.mkdir(parents=True, exist_ok=True)
+      write_json(path, dataclasses.asdict(score) | {"outcomes": "".join("01"[o] for o in score.outcomes)})
+
+    hosts.from_first(write)
 
   def score(self, version: str, split: str) -> Score | None:
     """A version's score on a split, or None."""

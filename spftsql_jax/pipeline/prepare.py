@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 from tqdm import tqdm
 
 from spftsql_jax.databases import Executor, make_instances
@@ -19,7 +20,8 @@ from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import answer_text, question_prompt, schema_prompt
 from spftsql_jax.examples.tokenizer import load_tokenizer, train_bpe
 from spftsql_jax.generation.engine import Generator
-from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, init_params, load_hf, save_hf
+from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, hosts, init_lora, init_params, load_hf, save_hf
+from spftsql_jax.models.sharding import local_mesh, lora_shardings, put
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase
@@ -82,24 +84,32 @@ def open_workbench(
   executor: Executor,
   metrics: Callable[[str, int, dict[str, float]], None],
   say: Callable[[str], None],
+  mesh: Mesh | None = None,
 ) -> Workbench:
   """Reads the databases, and makes (or finds, when a run is resumed) instances, tokenizer and starting model."""
   folder = _data_dir(config) / config.data.databases
   ids = database_ids([*data.seeds, *data.test])
   databases = {d: PromptDatabase.read(find_database(folder, d)) for d in tqdm(ids, desc="databases", disable=None, leave=False)}
   instances = {d: (databases[d].location,) for d in ids}
-  for d in data.seed_databases:
-    made = make_instances(databases[d].location, journal.workdir / "instances", config.synthesis.instances, config.seed)
-    instances[d] += tuple(map(os.fspath, made))
+
+  def neighbours(places: list[int]) -> list[tuple[str, ...]]:
+    chosen = [databases[data.seed_databases[place]].location for place in places]
+    folder, count = journal.workdir / "instances", config.synthesis.instances
+    return [tuple(map(os.fspath, make_instances(location, folder, count, config.seed))) for location in chosen]
+
+  for d, made in zip(data.seed_databases, hosts.in_shares(data.seed_databases, neighbours), strict=True):
+    instances[d] += made
   model_dir = journal.workdir / "start"
-  journal.step("prepare/model", lambda: _make_start(config, data, databases, model_dir))
+  journal.step("prepare/model", lambda: hosts.from_first(lambda: _make_start(config, data, databases, model_dir)))
   source = config.model.hf_model or model_dir
   tokenizer = load_tokenizer(source, config.prompt)
-  model, params = load_hf(source, config.model.dtype)
+  model, params = load_hf(source, config.model.dtype, shardings=mesh)
   if config.model.lora_rank:
     rank = config.model.lora_rank
     model = Decoder(model.config, lora=LoraConfig(rank=rank, alpha=2.0 * rank, dropout=config.model.lora_dropout))
   tree = params if model.lora is None else init_lora(model.config, model.lora, jax.random.key(config.seed))
+  if model.lora is not None and mesh is not None:
+    tree = put(tree, lora_shardings(model.config, model.lora, mesh))
   bench = Workbench(
     config=config,
     journal=journal,
@@ -107,7 +117,8 @@ def open_workbench(
     instances=instances,
     tokenizer=tokenizer,
     model=model,
-    generator=Generator(model, lanes=config.lanes, pad_id=tokenizer.pad_id),
+    generator=Generator(model, lanes=config.lanes, pad_id=tokenizer.pad_id, mesh=None if mesh is None else local_mesh(mesh)),
+    mesh=mesh,
     start=params,
     like=tree,
     executor=executor,

@@ -16,7 +16,7 @@ from spftsql_jax.evaluation.metrics import hardness, wilson_interval
 from spftsql_jax.evaluation.report import write_report
 from spftsql_jax.evaluation.scoring import Verdict, score_predictions
 from spftsql_jax.examples.example import Example
-from spftsql_jax.models import merge, save_hf
+from spftsql_jax.models import hosts, merge, save_hf
 from spftsql_jax.pipeline.config import to_dict
 from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.model_base import write_json
@@ -91,6 +91,7 @@ def collect_results(
       "jax": jax.__version__,
       "devices": device_line(),
       "cores": os.cpu_count(),
+      "processes": hosts.count(),
     },
     **cost,
     "table": table,
@@ -191,8 +192,12 @@ def write_results(bench: Workbench, results: dict[str, Any], best: str, metrics:
   """Writes results.json, report.html and the export of the best version."""
   workdir = bench.journal.workdir
   path = workdir / "results.json"
-  write_json(path, results)
-  write_report(results, metrics.read(), workdir / "report.html")
+
+  def write() -> None:
+    write_json(path, results)
+    write_report(results, metrics.read(), workdir / "report.html")
+
+  hosts.from_first(write)
   export(bench, best, workdir / "export")
   bench.say(f"Results: {path}; report: {workdir / 'report.html'}; best model for transformers: {workdir / 'export'}")
 
@@ -202,5 +207,11 @@ def export(bench: Workbench, version: str, folder: Path) -> None:
   params = bench.load(version)
   if bench.model.lora is not None:
     params = merge(bench.start, params, bench.model.lora)
+  if hosts.count() > 1:
+    params = hosts.whole(params)
+  hosts.from_first(lambda: _save(bench, params, folder))
+
+
+def _save(bench: Workbench, params: Any, folder: Path) -> None:
   save_hf(folder, bench.model.config, params, bench.tokenizer.hf)
   write_prompt_format(folder, bench.config.prompt, bench.config.max_new_tokens)

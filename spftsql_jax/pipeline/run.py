@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import resource
 import shutil
 import time
@@ -9,11 +10,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from spftsql_jax.databases import Executor
 from spftsql_jax.evaluation.report import format_table
 from spftsql_jax.examples.example import Example
+from spftsql_jax.models import hosts
+from spftsql_jax.models.sharding import make_mesh
 from spftsql_jax.pipeline import self_play, vbi_ft
 from spftsql_jax.pipeline.config import RunConfig, to_dict
 from spftsql_jax.pipeline.journal import Journal
@@ -47,14 +52,23 @@ _STEPS = {
 _VERSIONS = {"prepare": ("base",), "baselines": tuple(self_play.BASELINES)}
 
 
+class LostProcess(RuntimeError):
+  """Another process of the run ended, and what all do together cannot be done."""
+
+
 def run(
   config: RunConfig,
   workdir: str | Path,
   stop_after: str | None = None,
   say: Callable[[str], None] = print,
   start_from: str | None = None,
+  mesh: str | None = None,
 ) -> dict[str, Any]:
   """Runs the method in `workdir`, or goes on where a run of the same config was cut off.
+
+  With several processes, one a host (`jax.distributed`), all call this alike and see the same `workdir`: each synthesizes,
+  answers and judges its share, training spans the devices of all, and the first writes. A run may be gone on with by another
+  number of processes or devices.
 
   Args:
     config: of the run.
@@ -62,29 +76,45 @@ def run(
     stop_after: a stage of `STAGES` behind which to stop.
     say: prints a line.
     start_from: a stage of `STAGES` that is done again, with all behind it; what these left in `workdir` is forgotten first.
+    mesh: how the devices share the work, see `sharding.make_mesh`; None puts each on "data". It does not belong to the config.
 
   Returns:
     The results (results.json), or {} where the run was asked to stop earlier.
 
   Raises:
-    ValueError, FileNotFoundError: bad input. RunInProgress, ConfigChanged: the workdir is another run's.
+    ValueError, FileNotFoundError: bad input. RunInProgress, ConfigChanged: the workdir is another run's. LostProcess: another
+    process of the run ended.
   """
   for stage, what in ((stop_after, "stop after"), (start_from, "start from")):
     if stage is not None and stage not in STAGES:
       raise ValueError(f"unknown stage {stage!r} to {what}; there are {', '.join(STAGES)}")
   began = time.perf_counter()
+  devices = make_mesh(mesh) if mesh or jax.device_count() > 1 else None
   data = read_data(config)
   journal = Journal(workdir, to_dict(config))
   metrics = MetricsLog(journal.workdir)
+  if not hosts.is_first():
+    say = _silence
   try:
     if start_from is not None:
       _forget(journal, metrics, STAGES[STAGES.index(start_from) :])
     with Executor(workers=2) as executor:
       executor.start()
-      return _run_stages(config, journal, data, executor, metrics, stop_after, say, began)
+      return _run_stages(config, journal, data, executor, metrics, stop_after, say, began, devices)
+  except jax.errors.JaxRuntimeError as error:
+    if hosts.count() == 1:
+      raise
+    raise LostProcess(
+      f"process {hosts.index()} of {hosts.count()} cannot go on, another one seems to be lost ({str(error).splitlines()[0]}); "
+      "start the same command on every host again: the run goes on from its journal"
+    ) from error
   finally:
     metrics.close()
     journal.close()
+
+
+def _silence(*_: Any) -> None:
+  """Takes what all processes but the first would say and log."""
 
 
 def _forget(journal: Journal, metrics: MetricsLog, stages: Sequence[str]) -> None:
@@ -101,7 +131,7 @@ def _forget(journal: Journal, metrics: MetricsLog, stages: Sequence[str]) -> Non
       writers.remove(version)
   shutil.rmtree(journal.workdir / "checkpoints", ignore_errors=True)
   prefixes = [prefix for stage in stages for prefix in _STEPS[stage]]
-  metrics.forget(prefixes)
+  hosts.from_first(lambda: metrics.forget(prefixes))
   journal.forget(prefixes)
 
 
@@ -109,7 +139,7 @@ def _sound(bench: Workbench, versions: Sequence[str]) -> list[str]:
   """The versions whose files are those that were written; the others are named and left out."""
   sound = []
   for version in versions:
-    if damage := bench.models.damage(version):
+    if damage := hosts.from_first(lambda v=version: bench.models.damage(v)):
       bench.say(f"  version {version} is damaged ({damage}): it is left out")
     else:
       sound.append(version)
@@ -125,9 +155,11 @@ def _run_stages(
   stop_after: str | None,
   say: Callable[[str], None],
   began: float,
+  mesh: Mesh | None,
 ) -> dict[str, Any]:
   say(f"{config.name}: {device_line()}, work folder {journal.workdir}")
-  bench = open_workbench(config, journal, data, executor, metrics.write, say)
+  log = metrics.write if hosts.is_first() else _silence
+  bench = open_workbench(config, journal, data, executor, log, say, mesh)
   db_ids = data.seed_databases
   schemas = {d: bench.databases[d].schema for d in db_ids}
   splits = vbi_ft.split_templates(bench, data.seeds, schemas)
@@ -187,7 +219,8 @@ def _run_stages(
   for version in versions:
     journal.step(f"evaluation/{version}", lambda v=version: evaluate_version(bench, v, data.test))
   cost = journal.step("cost", lambda: _cost(began))
-  results = collect_results(bench, data, versions, best, rounds, iterations, splits.train, cost)
+  collect = functools.partial(collect_results, bench, data, versions, best, rounds, iterations, splits.train, cost)
+  results = hosts.from_first(collect)
   write_results(bench, results, best, metrics)
   say(format_table(results["table"]))
   for note in results["notes"]:

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from spftsql_jax.evaluation.metrics import paired_exact_test
-from spftsql_jax.examples.batches import Unit
+from spftsql_jax.examples.batches import Branch, Unit
 from spftsql_jax.examples.example import Example
+from spftsql_jax.models import hosts
 from spftsql_jax.pipeline.model_base import Lineage, Score
 from spftsql_jax.pipeline.units import describe, pair_branches
 from spftsql_jax.pipeline.workbench import (
@@ -88,15 +89,25 @@ def _answered(bench: Workbench, opponent: str, examples: dict[int, Example]) -> 
   branches, found = pair_branches(bench, gold, answers)
   if text := describe(found, len(gold), "pairs"):
     bench.say(f"  {text}")
-  weights = bench.weights(tree)
-  flat = [b for pair in branches.values() for b in pair]
-  scores = bench.generator.score(weights["params"], flat, lora=weights["lora"]) if flat else ()
+  scores = _log_probs(bench, tree, [gold[i].db_id for i in branches], list(branches.values()))
   return {
-    numbers[i]: Pair(
-      gold[i], answers[i], float(not verdicts[i].suite_correct), (float(scores[2 * n]), float(scores[2 * n + 1]))
-    )
-    for n, i in enumerate(branches)
+    numbers[i]: Pair(gold[i], answers[i], float(not verdicts[i].suite_correct), log_probs)
+    for i, log_probs in zip(branches, scores, strict=True)
   }
+
+
+def _log_probs(
+  bench: Workbench, tree: Any, db_ids: Sequence[str], pairs: Sequence[tuple[Branch, Branch]]
+) -> list[tuple[float, float]]:
+  """(log p(y+ | x), log p(y- | x)) of each pair under a version; every process scores its share."""
+  weights = bench.local_weights(tree)
+
+  def part(places: list[int]) -> list[tuple[float, float]]:
+    flat = [branch for place in places for branch in pairs[place]]
+    scores = bench.generator.score(weights["params"], flat, lora=weights["lora"]) if flat else ()
+    return [(float(scores[i]), float(scores[i + 1])) for i in range(0, len(flat), 2)]
+
+  return hosts.in_shares(db_ids, part)
 
 
 def read_pairs(bench: Workbench, played: dict[str, Any], opponent: str) -> list[Pair]:

@@ -17,6 +17,7 @@ from spftsql_jax.databases import Schema
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import sql_prompt
 from spftsql_jax.generation.engine import Request
+from spftsql_jax.models import hosts
 from spftsql_jax.pipeline.consistency import check_questions
 from spftsql_jax.pipeline.model_base import Lineage
 from spftsql_jax.pipeline.units import question_units, sql_units
@@ -35,7 +36,7 @@ from spftsql_jax.pipeline.workbench import (
 )
 from spftsql_jax.synthesis.notation import Template, WeightedTemplate
 from spftsql_jax.synthesis.pool import builtin_templates
-from spftsql_jax.synthesis.synthesize import Synthesis, reweight, synthesize
+from spftsql_jax.synthesis.synthesize import Synthesis, joined, reweight, synthesize
 from spftsql_jax.synthesis.templates import extract_templates
 from spftsql_jax.training.trainer import forget_checkpoints
 
@@ -100,8 +101,9 @@ def make_examples(
   db_ids: Sequence[str],
   wordings: int = 1,
 ) -> Synthesis:
-  """Synthesizes `count` verified examples over the databases `db_ids`; none of the queries `exclude` is made again."""
-  return synthesize(
+  """Synthesizes `count` verified examples over the databases `db_ids`; none of the queries `exclude` is made again. Every
+  process makes its shard, and all have the whole."""
+  made = synthesize(
     [bench.databases[d].location for d in db_ids],
     templates,
     count,
@@ -113,7 +115,10 @@ def make_examples(
     instance_dir=bench.journal.workdir / "instances",
     decay=bench.config.synthesis.decay,
     wordings=wordings,
+    parts=bench.config.synthesis.parts,
+    shard=(hosts.index(), hosts.count()),
   )
+  return joined(hosts.gather(made))
 
 
 def train_question_writer(bench: Workbench, version: str, parent: str | None, examples: Sequence[Example]) -> dict[str, Any]:
@@ -130,19 +135,29 @@ def train_question_writer(bench: Workbench, version: str, parent: str | None, ex
 def write_model_questions(bench: Workbench, version: str, queries: Sequence[Example]) -> list[Example]:
   """The SQL-to-text model's wording of each query; queries for which it writes nothing are left out."""
   tokenizer = bench.tokenizer
-  requests = [
-    Request(tokenizer.prefix(bench.databases[e.db_id].schema), tokenizer.encode(sql_prompt(e.query))) for e in queries
-  ]
-  answers = bench.generator.generate(
-    requests=requests,
-    max_new_tokens=bench.config.max_new_tokens,
-    eos_id=tokenizer.end_id,
-    temperature=0.7,
-    top_p=0.95,
-    seed=stage_seed(bench, version) % 2**31,
-    **bench.weights(bench.writers.load(version, bench.like)),
-  )
-  texts = [tokenizer.decode(a.tokens) if a.status == "stop" else "" for a in answers]
+  weights = bench.local_weights(bench.writers.load(version, bench.like))
+
+  def write(places: list[int]) -> list[str]:
+    requests = [
+      Request(
+        tokenizer.prefix(bench.databases[queries[place].db_id].schema),
+        tokenizer.encode(sql_prompt(queries[place].query)),
+        id=place,
+      )
+      for place in places
+    ]
+    answers = bench.generator.generate(
+      requests=requests,
+      max_new_tokens=bench.config.max_new_tokens,
+      eos_id=tokenizer.end_id,
+      temperature=0.7,
+      top_p=0.95,
+      seed=stage_seed(bench, version) % 2**31,
+      **weights,
+    )
+    return [tokenizer.decode(a.tokens) if a.status == "stop" else "" for a in answers]
+
+  texts = hosts.in_shares([e.db_id for e in queries], write)
   return [dataclasses.replace(e, question=t, source="model") for e, t in zip(queries, texts, strict=True) if t]
 
 
@@ -193,7 +208,7 @@ def run_round(
       "train": write_examples(bench, f"round_{number}-train", train_part),
       "verify": write_examples(bench, f"round_{number}-verify", [examples[i] for i in sorted(held)]),
       "accepted": len(examples),
-      "rejections": dict(made.rejections.most_common()),
+      "rejections": dict(sorted(made.rejections.items(), key=lambda item: (-item[1], item[0]))),
       "seconds": made.seconds,
     }
 

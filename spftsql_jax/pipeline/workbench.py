@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
 from spftsql_jax.databases import Executor
 from spftsql_jax.evaluation.predict import Prediction, PromptDatabase, answer_questions
@@ -22,6 +23,8 @@ from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.subschemas import SubSchemas
 from spftsql_jax.examples.tokenizer import Tokenizer
 from spftsql_jax.generation.engine import Generator
+from spftsql_jax.models import hosts
+from spftsql_jax.models.sharding import on_local_mesh
 from spftsql_jax.models.transformer import Decoder
 from spftsql_jax.pipeline.config import RunConfig, Training
 from spftsql_jax.pipeline.journal import Journal
@@ -45,7 +48,9 @@ class Workbench:
     journal: what is done.
     databases: by db_id, those of the seeds and of the test.
     instances: by db_id, the locations of a database and of its neighbouring instances.
-    tokenizer, model, generator: of the text-to-SQL and the SQL-to-text model alike.
+    tokenizer, model, generator: of the text-to-SQL and the SQL-to-text model alike. The generator works on this process's part
+      of the mesh.
+    mesh: the devices of all processes, on which versions lie and are trained; None for one device.
     start: the params that fine-tuning starts from; with an adapter they stay under it.
     like: a tree of a version's shapes.
     executor: runs SQL.
@@ -62,6 +67,7 @@ class Workbench:
   tokenizer: Tokenizer
   model: Decoder
   generator: Generator
+  mesh: Mesh | None
   start: Any
   like: Any
   executor: Executor
@@ -75,6 +81,11 @@ class Workbench:
   def weights(self, tree: Any) -> dict[str, Any]:
     """A version's tree as `params` and `lora` arguments: params of its own, or an adapter over `start`."""
     return {"params": tree, "lora": None} if self.model.lora is None else {"params": self.start, "lora": tree}
+
+  def local_weights(self, tree: Any) -> dict[str, Any]:
+    """`weights` as this process's generator takes them."""
+    weights, local = self.weights(tree), self.generator.mesh
+    return weights if local is None else {name: on_local_mesh(part, local) for name, part in weights.items()}
 
   def load(self, version: str) -> Any:
     """A version's tree."""
@@ -134,6 +145,7 @@ def train(
     on_metrics=lambda step, values: bench.metrics(stage, step, values),
     evaluate=evaluate if held_out else None,
     checkpoints=checkpoint_folder(bench, stage),
+    mesh=bench.mesh,
     description=stage,
     **bench.weights(tree),
   )
@@ -162,7 +174,23 @@ def answer_and_judge(
   judged_by: Callable[[Workbench, Sequence[Example], Sequence[str]], list[Verdict]] = judge,
 ) -> tuple[list[str], list[Verdict]]:
   """A version's greedy SQL for each question, and its verdicts: the workers execute what is answered while the accelerator
-  decodes the rest."""
+  decodes the rest. Every process answers and judges its share."""
+  weights = bench.local_weights(tree)
+
+  def part(places: list[int]) -> list[tuple[str, Verdict]]:
+    own = [examples[place] for place in places]
+    return list(zip(*_answer_and_judge(bench, weights, own, judged_by), strict=True))
+
+  found = hosts.in_shares([e.db_id for e in examples], part)
+  return [answer for answer, _ in found], [verdict for _, verdict in found]
+
+
+def _answer_and_judge(
+  bench: Workbench,
+  weights: dict[str, Any],
+  examples: Sequence[Example],
+  judged_by: Callable[[Workbench, Sequence[Example], Sequence[str]], list[Verdict]],
+) -> tuple[list[str], list[Verdict]]:
   answers, verdicts = [""] * len(examples), {}
   waiting: list[int] = []
 
@@ -190,7 +218,7 @@ def answer_and_judge(
       examples=examples,
       max_new_tokens=bench.config.max_new_tokens,
       on_question=done,
-      **bench.weights(tree),
+      **weights,
     )
     if waiting:
       hand_over()
@@ -259,4 +287,5 @@ def error_rates(examples: Sequence[Example], wrong: Sequence[bool]) -> list[dict
 def device_line() -> str:
   """The devices in words."""
   devices = jax.devices()
-  return f"{len(devices)} {devices[0].device_kind or devices[0].platform} device{'s' if len(devices) > 1 else ''}"
+  of = f" of {hosts.count()} processes" if hosts.count() > 1 else ""
+  return f"{len(devices)} {devices[0].device_kind or devices[0].platform} device{'s' if len(devices) > 1 else ''}{of}"

@@ -43,6 +43,7 @@ class Synthesis:
     short: how many examples fewer than its share each database gave.
     seconds: time taken.
     repairs: how many of the examples were repaired, by what was done.
+    unit_sizes: how many examples each unit (a database, or a part of its queries) gave, in their order.
   """
 
   examples: list[SyntheticExample]
@@ -52,6 +53,7 @@ class Synthesis:
   short: Mapping[str, int]
   seconds: float
   repairs: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+  unit_sizes: tuple[int, ...] = ()
 
 
 def synthesize(
@@ -164,6 +166,29 @@ def synthesize(
     short={db_id: count for db_id, count in short.items() if count > 0},
     seconds=time.perf_counter() - start,
     repairs=collections.Counter(example.repaired for example in examples if example.repaired),
+    unit_sizes=tuple(map(len, made.examples)),
+  )
+
+
+def joined(shards: Sequence[Synthesis]) -> Synthesis:
+  """What one call would have made, from what `synthesize` made with shard=(0, n), (1, n), .., (n - 1, n)."""
+  parts = [iter(made.examples) for made in shards]
+  examples: list[SyntheticExample] = []
+  for sizes in itertools.zip_longest(*(made.unit_sizes for made in shards), fillvalue=0):
+    for part, size in zip(parts, sizes, strict=True):
+      examples += itertools.islice(part, size)
+  totals = {
+    name: sum((collections.Counter(getattr(made, name)) for made in shards), collections.Counter())
+    for name in ("rejections", "templates", "short", "repairs")
+  }
+  return Synthesis(
+    examples=examples,
+    attempts=sum(made.attempts for made in shards),
+    seconds=max(made.seconds for made in shards),
+    unit_sizes=tuple(
+      size for sizes in itertools.zip_longest(*(made.unit_sizes for made in shards)) for size in sizes if size is not None
+    ),
+    **totals,
   )
 
 

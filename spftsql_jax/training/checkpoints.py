@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint.experimental.v1 as ocp
 
+from spftsql_jax.models import hosts
 from spftsql_jax.training.guards import Guards
 
 
@@ -24,17 +26,16 @@ class Checkpoints:
   def __enter__(self) -> Checkpoints:
     return self
 
-  def __exit__(self, *_: Any) -> None:
-    self._finish()
+  def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+    if kind is None or hosts.count() == 1:  # otherwise another process may be gone, which would be waited for
+      self.finish()
 
   def resume(self, state: Any, guards: Guards) -> tuple[Any, int]:
     """(state, its step) of the newest complete checkpoint, with the guards' record restored; else the state given, and 0."""
-    if self._folder is None or not self._folder.is_dir():
+    if self._folder is None:
       return state, 0
-    steps = sorted((int(p.name) for p in self._folder.iterdir() if p.name.isdigit()), reverse=True)
-    for step in steps:
+    for step, record in hosts.from_first(self._complete):
       try:
-        record = json.loads(self._record(step).read_text(encoding="utf-8"))
         like = _changing(state) | ({"best": state.trainable} if record["best"] else {})
         kept = ocp.load_pytree(self._path(step), like)
       except (ValueError, OSError, KeyError):
@@ -43,29 +44,45 @@ class Checkpoints:
       return state.replace(**kept), step
     return state, 0
 
+  def _complete(self) -> list[tuple[int, dict[str, Any]]]:
+    """(step, record) of the checkpoints, newest first; one whose record cannot be read was cut off while it was written."""
+    found = []
+    steps = [int(p.name) for p in self._folder.iterdir() if p.name.isdigit()] if self._folder.is_dir() else []
+    for step in sorted(steps, reverse=True):
+      with contextlib.suppress(ValueError, OSError):
+        found.append((step, json.loads(self._record(step).read_text(encoding="utf-8"))))
+    return found
+
   def save(self, state: Any, guards: Guards, step: int) -> None:
     """Starts writing a checkpoint, once the one before it is complete; older ones go when it is."""
     if self._folder is None:
       return
-    self._finish()
-    self._folder.mkdir(parents=True, exist_ok=True)
+    self.finish()
     best = guards.best(None)
     tree = _changing(state) | ({} if best is None else {"best": best})
     if jax.default_backend() == "cpu":
       tree = jax.tree.map(jnp.copy, tree)  # there the host reads the arrays themselves, which the next step overwrites
     record = guards.record() | {"best": best is not None}
-    self._record(step).write_text(json.dumps(record), encoding="utf-8")
+    hosts.from_first(lambda: self._write_record(step, record))
     self._writing = step, ocp.save_pytree_async(self._path(step), tree, overwrite=True)
 
-  def _finish(self) -> None:
+  def finish(self) -> None:
+    """Waits until what is being written is complete."""
     if self._writing is None:
       return
     (step, response), self._writing = self._writing, None
     response.result()
+    hosts.from_first(lambda: self._forget_before(step))
+
+  def _forget_before(self, step: int) -> None:
     for old in self._folder.iterdir():
       name = old.name.removesuffix(".json")
       if name.isdigit() and int(name) < step:
         shutil.rmtree(old) if old.is_dir() else old.unlink()
+
+  def _write_record(self, step: int, record: dict[str, Any]) -> None:
+    self._folder.mkdir(parents=True, exist_ok=True)
+    self._record(step).write_text(json.dumps(record), encoding="utf-8")
 
   def _path(self, step: int) -> Path:
     return (self._folder / str(step)).resolve()
@@ -76,7 +93,7 @@ class Checkpoints:
 
 def forget_checkpoints(folder: Path) -> None:
   """Removes a finished run's checkpoints; call it once the result is stored elsewhere."""
-  shutil.rmtree(folder, ignore_errors=True)
+  hosts.from_first(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def _changing(state: Any) -> dict[str, Any]:

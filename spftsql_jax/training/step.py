@@ -12,6 +12,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import NamedSharding, PartitionSpec
 
 from spftsql_jax.examples.batches import PrefixBatch
 from spftsql_jax.models.log_probs import answer_log_probs
@@ -63,9 +64,42 @@ class TrainState:
 
 
 def init_state(optimizer: OptimizerConfig, trainable: Any) -> TrainState:
-  """A fresh state that trains a copy of `trainable`: a step donates the state it is given."""
-  copy = jax.tree.map(lambda x: jnp.array(x, copy=True), trainable)
-  return TrainState(jnp.zeros((), jnp.int32), copy, make_optimizer(optimizer).init(copy))
+  """A fresh state that trains a copy of `trainable`: a step donates the state it is given.
+
+  Where `trainable` lies on a mesh, the state does (see `state_shardings`).
+  """
+
+  def init(tree: Any) -> TrainState:
+    copy = jax.tree.map(lambda x: jnp.array(x, copy=True), tree)
+    return TrainState(jnp.zeros((), jnp.int32), copy, make_optimizer(optimizer).init(copy))
+
+  if not _on_mesh(trainable):
+    return init(trainable)
+  return jax.jit(init, out_shardings=state_shardings(optimizer, trainable))(trainable)
+
+
+def state_shardings(optimizer: OptimizerConfig, trainable: Any) -> TrainState:
+  """The sharding of each array of a state: moments lie as what they are moments of, all else is replicated.
+
+  Args:
+    trainable: arrays, or shapes with shardings, on a mesh.
+  """
+  everywhere = NamedSharding(jax.tree.leaves(trainable)[0].sharding.mesh, PartitionSpec())
+  names = dict(jax.tree_util.tree_leaves_with_path(trainable))
+
+  def lies(path: tuple, leaf: Any) -> NamedSharding:
+    # A moment's path ends with its parameter's, whatever the optimizer wraps around (chains, masks, groups). Adafactor keeps
+    # sums over rows and columns there instead, which have another shape.
+    ends = (names.get(path[start:]) for start in range(len(path)))
+    return next((end.sharding for end in ends if end is not None and end.shape == leaf.shape), everywhere)
+
+  moments = jax.tree_util.tree_map_with_path(lies, jax.eval_shape(make_optimizer(optimizer).init, trainable))
+  return TrainState(everywhere, jax.tree.map(lambda x: x.sharding, trainable), moments)
+
+
+def _on_mesh(trainable: Any) -> bool:
+  leaf = jax.tree.leaves(trainable)[0]
+  return isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer) and isinstance(leaf.sharding, NamedSharding)
 
 
 def variables_of(trainable: Any, frozen: Any) -> dict[str, Any]:
@@ -184,9 +218,8 @@ def loss_and_gradients(
   return jax.lax.scan(add, first, (jax.tree.map(lambda x: x[1:], batches), jnp.arange(1, count)))[0]
 
 
-@functools.lru_cache(maxsize=16)
 def make_train_step(
-  model: nn.Module, optimizer: OptimizerConfig, objective: Objective, state_shardings: Any = None
+  model: nn.Module, optimizer: OptimizerConfig, objective: Objective, shardings: TrainState | None = None
 ) -> Callable[..., tuple[TrainState, Metrics]]:
   """The jitted update `step(state, frozen, batches, learning_rate, numbers, seed=0) -> (state, metrics)`; the state is donated.
 
@@ -199,9 +232,16 @@ def make_train_step(
     model: a `Decoder`.
     optimizer: which optimizer; its rate and schedule do not matter here.
     objective: the loss, as `program_of` gives it.
-    state_shardings: a tree of shardings like the state, on a mesh; None leaves placement to the arguments'.
+    shardings: `state_shardings` on a mesh: the new state lies where the old one lay. None leaves placement to the compiler.
   """
+  leaves, structure = (None, None) if shardings is None else jax.tree.flatten(shardings)
+  return _train_step(model, optimizer, objective, leaves and tuple(leaves), structure)
 
+
+@functools.lru_cache(maxsize=16)
+def _train_step(
+  model: nn.Module, optimizer: OptimizerConfig, objective: Objective, shardings: tuple | None, structure: Any
+) -> Callable[..., tuple[TrainState, Metrics]]:
   transformation = make_optimizer(optimizer)
   dropout = model.lora is not None and model.lora.dropout > 0
 
@@ -216,5 +256,5 @@ def make_train_step(
     trainable = optax.apply_updates(state.trainable, updates)
     return TrainState(state.step + 1, trainable, optimizer_state), metrics
 
-  out = None if state_shardings is None else (state_shardings, None)
+  out = None if shardings is None else (structure.unflatten(shardings), None)
   return jax.jit(step, donate_argnums=0, out_shardings=out)

@@ -15,14 +15,16 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
 
 from spftsql_jax.examples.batches import BatchShape, PrefixBatch, Unit, collate, padding_share, plan_epoch
+from spftsql_jax.models import hosts, sharding
 from spftsql_jax.models.flops import peak_flops, step_flops
 from spftsql_jax.training.checkpoints import Checkpoints, forget_checkpoints
 from spftsql_jax.training.guards import Evaluation, Guards
 from spftsql_jax.training.optimizer import OptimizerConfig, learning_rate_schedule
-from spftsql_jax.training.step import Objective, init_state, make_train_step, numbers_of, program_of
+from spftsql_jax.training.step import Objective, init_state, make_train_step, numbers_of, program_of, state_shardings
 
 __all__ = ["Evaluation", "FitConfig", "FitResult", "Preempted", "fit", "forget_checkpoints"]
 
@@ -92,7 +94,7 @@ def fit(
   on_metrics: Callable[[int, dict[str, float]], None] = lambda step, metrics: None,
   evaluate: Callable[[Any], tuple[float, float]] | None = None,
   checkpoints: Path | None = None,
-  place: Callable[[PrefixBatch], PrefixBatch] = jax.device_put,
+  mesh: Mesh | None = None,
   description: str = "training",
 ) -> FitResult:
   """Trains `lora` over frozen `params` where an adapter is given, else `params`; the trees given are left as they are.
@@ -106,7 +108,8 @@ def fit(
     evaluate: (execution accuracy, share of answers that run) of a tree, on held-out questions.
     checkpoints: folder of this run's checkpoints, written while training goes on; a run found there is resumed, in the middle
       of an epoch too. `forget_checkpoints` removes it once the result is stored elsewhere.
-    place: puts a batch on the devices (a mesh's batch sharding).
+    mesh: devices that share the work, of all processes; the trees given lie on it. Every process is given the same units. Which
+      examples a step sees does not depend on the mesh: batches are padded to a row for each of its parts.
 
   Raises:
     ValueError: no units. Preempted: SIGTERM came; with `checkpoints` the state is stored there first.
@@ -120,7 +123,8 @@ def fit(
   state, start = store.resume(init_state(config.optimizer, trainable), guards)
   # Without rate and schedule, so that runs which differ in these alone share one compiled step.
   kind = dataclasses.replace(config.optimizer, learning_rate=0.0, schedule="constant", warmup_share=0.0)
-  step_fn = make_train_step(model, kind, program_of(config.objective))
+  pinned = None if mesh is None else state_shardings(config.optimizer, trainable)
+  step_fn = _on_mesh(make_train_step(model, kind, program_of(config.objective), pinned), mesh)
   numbers = numbers_of(config.objective)
   plan = _plan(units, config)
   meter = _Meter(model)
@@ -146,8 +150,8 @@ def fit(
   ):
     if evaluating and not guards.evaluations:
       guards.evaluated(0, *evaluate(state.trainable), state.trainable)
-    for step, batch in _prefetch(_collated(units, plan, config, pad_id, start)):
-      state, metrics = step_fn(state, frozen, place(batch), float(rate(step - 1)), numbers, config.seed % 2**31)
+    for step, batch in _prefetch(_collated(units, plan, config, pad_id, start, sharding.batch_parts(mesh))):
+      state, metrics = step_fn(state, frozen, _placed(batch, mesh), float(rate(step - 1)), numbers, config.seed % 2**31)
       pending.append((step, metrics, meter.count(batch)))
       fetch(_IN_FLIGHT)
       if evaluating and (step % config.evaluate_every == 0 or step == config.steps) and not guards.reason:
@@ -157,10 +161,11 @@ def fit(
         meter.go()
       if guards.reason:
         break
-      if terminated.is_set():
+      if terminated.is_set() or hosts.preempted(step):
         fetch(0)
         kept = f"its state at step {step} is kept, the same command goes on from there" if checkpoints else "nothing is kept"
         store.save(state, guards, step)
+        store.finish()
         raise Preempted(f"{description} was ended by SIGTERM; {kept}")
       if config.checkpoint_every and step % config.checkpoint_every == 0 and step < config.steps:
         fetch(0)  # so that the guards' record is complete
@@ -220,12 +225,12 @@ class _Meter:
 
 
 class _sigterm:
-  """Within, SIGTERM sets the event it gives instead of ending the process. Elsewhere than in the main thread it does
-  nothing."""
+  """Within, SIGTERM sets the event it gives instead of ending the process. Elsewhere than in the main thread it does nothing,
+  nor with several processes, which must end at the same step: there JAX takes the signal (`hosts.preempted`)."""
 
   def __enter__(self) -> threading.Event:
     event = threading.Event()
-    self._main = threading.current_thread() is threading.main_thread()
+    self._main = threading.current_thread() is threading.main_thread() and hosts.count() == 1
     if self._main:
       self._before = signal.signal(signal.SIGTERM, lambda number, frame: event.set())
     return event
@@ -233,6 +238,25 @@ class _sigterm:
   def __exit__(self, *_: Any) -> None:
     if self._main:
       signal.signal(signal.SIGTERM, self._before)
+
+
+def _on_mesh(step_fn: Callable, mesh: Mesh | None) -> Callable:
+  """The step as it is called on a mesh."""
+  if mesh is None:
+    return step_fn
+
+  def call(*arguments: Any) -> Any:
+    with sharding.use_mesh(mesh):
+      return step_fn(*arguments)
+
+  return call
+
+
+def _placed(batch: PrefixBatch, mesh: Mesh | None) -> PrefixBatch:
+  """Puts microbatches [M, B, ...] on the devices."""
+  if mesh is None:
+    return jax.device_put(batch)
+  return sharding.put(batch, NamedSharding(mesh, PartitionSpec(None, ("data", "fsdp"))))
 
 
 def _plan(units: Sequence[Unit], config: FitConfig) -> list[list[list[int]]]:
@@ -247,9 +271,10 @@ def _plan(units: Sequence[Unit], config: FitConfig) -> list[list[list[int]]]:
 
 
 def _collated(
-  units: Sequence[Unit], plan: list[list[list[int]]], config: FitConfig, pad_id: int, start: int
+  units: Sequence[Unit], plan: list[list[list[int]]], config: FitConfig, pad_id: int, start: int, parts: int
 ) -> Iterator[tuple[int, PrefixBatch]]:
-  wide = dataclasses.replace(config.shape, schemas=config.shape.schemas * config.accumulate)
+  rows = -(-config.shape.schemas // parts) * parts
+  wide = dataclasses.replace(config.shape, schemas=rows * config.accumulate)
   for step in range(start, len(plan)):
     batch = collate(units, plan[step], wide, pad_id)
     yield step + 1, jax.tree.map(lambda x: x.reshape(config.accumulate, -1, *x.shape[1:]), batch)
