@@ -197,7 +197,8 @@ def test_model_written_questions_are_kept_by_agreement_and_counted(monkeypatch):
   monkeypatch.setattr(consistency, "judge", judge)
   monkeypatch.setattr(consistency, "stage_seed", lambda bench, stage: 1)
   config = types.SimpleNamespace(max_new_tokens=9)
-  bench = types.SimpleNamespace(generator=None, tokenizer=None, databases={}, config=config, load=str, local_weights=lambda tree: {})
+  bench = types.SimpleNamespace(generator=None, tokenizer=None, databases={}, config=config, load=str)
+  bench.local_weights = lambda tree: {}
   found = consistency.check_questions(bench, "v", examples, 3)
   assert found.kept == (examples[1], examples[2]) and found.counts == (1, 1, 0, 1)
   assert asked["samples"] == 3 and asked["temperature"] > 0
