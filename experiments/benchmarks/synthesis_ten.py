@@ -5,8 +5,12 @@
 
 Templates come from --seed_examples over --seed_databases, or from the built-in pool without them. For each database: how many
 examples came, how many run and give rows, duplicates, how many are among the excluded queries, the Jensen-Shannon distance
-(base 2: the square root of the divergence) of the template frequencies from the source's, over all templates and over those
-that fit the database, the columns with values that no query names, and examples and CPU seconds.
+(base 2: the square root of the divergence) of the template frequencies from the source's, the columns with values that no query
+names, and examples and CPU seconds.
+
+The distance is given from the whole source, from its templates whose slots the schema and its statistics can fill ("fitting"),
+and from those of them that the data can express as well: a query that passes the filters was found, in the run or in
+--fills further ones. The share of the fitting templates' weight that is expressible bounds the first two from below.
 """
 
 from __future__ import annotations
@@ -29,9 +33,10 @@ from absl import flags
 from spftsql_jax.databases.engines import name_of
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.examples import benchmarks
-from spftsql_jax.synthesis import pool, synthesize, templates
+from spftsql_jax.synthesis import filters, pool, questions, synthesize, templates
 from spftsql_jax.synthesis.balance import Balance
-from spftsql_jax.synthesis.runner import Runner
+from spftsql_jax.synthesis.literals import CannotFill
+from spftsql_jax.synthesis.runner import QueryFailed, Runner
 from spftsql_jax.synthesis.sampler import Filler
 from spftsql_jax.synthesis.stored import StoredValues
 
@@ -44,6 +49,7 @@ _WORDINGS = flags.DEFINE_integer("wordings", 1, "How often a query may come.", l
 _SEED = flags.DEFINE_integer("seed", 0, "Seed.")
 _WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "Worker processes.", lower_bound=1)
 _REPAIR = flags.DEFINE_boolean("repair", True, "Mend queries.")
+_FILLS = flags.DEFINE_integer("fills", 300, "Fills of a template that gave no example before it counts as inexpressible.")
 _AIM = flags.DEFINE_enum("aim", "reach", ["", "reach", "columns", "tables"], "See `Balance.aim`; empty for unbalanced.")
 _EXAMPLES_DIR = flags.DEFINE_string("examples_dir", None, "Folder for the examples of each database as JSON lines.")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
@@ -124,6 +130,11 @@ def judge(location: str, made: synthesize.Synthesis, source, excluded: list[str]
   filler = Filler(schema, StoredValues.read(runner.rows, schema))
   weights = {item.template.id: item.weight for item in source}
   fitting = {item.template.id: item.weight for item in source if filler.leniency(item.template.text) is not None}
+  expressible = {
+    item.template.id: item.weight
+    for item in source
+    if item.template.id in fitting and (item.template.id in made.templates or _expressible(item.template, filler, runner))
+  }
   runner.close()
   return {
     "database": name_of(location),
@@ -135,10 +146,12 @@ def judge(location: str, made: synthesize.Synthesis, source, excluded: list[str]
     "excluded_made": sum(query in forbidden for query in plain),
     "distance_all": round(distance(made.templates, weights), 4),
     "distance_fitting": round(distance(made.templates, fitting), 4),
-    "divergence_fitting": round(distance(made.templates, fitting) ** 2, 4),
+    "distance_expressible": round(distance(made.templates, expressible), 4),
+    "share_expressible": round(sum(expressible.values()) / sum(fitting.values()), 4),
     "distance_of_a_fair_draw": round(_fair(fitting, len(made.examples)), 4),
     "templates": len(weights),
     "templates_fitting": len(fitting),
+    "templates_expressible": len(expressible),
     "templates_used": len(made.templates),
     "columns": len(columns),
     "columns_missed": sorted(column for column in columns if column.lower() not in named),
@@ -147,6 +160,25 @@ def judge(location: str, made: synthesize.Synthesis, source, excluded: list[str]
     "rejections": dict(made.rejections.most_common(12)),
     "seconds": round(made.seconds, 1),
   }
+
+
+def _expressible(template: templates.Template, filler: Filler, runner: Runner) -> bool:
+  """Whether a query of the template can be found that passes the filters on the database itself."""
+  rng = random.Random(template.id)
+  limits = filters.Limits(repeated_rows=bool(_SEED_EXAMPLES.value))
+  for number in range(_FILLS.value):
+    try:
+      filled = filler.fill(template, rng, tight=number % 3 == 2)
+    except (CannotFill, QueryFailed):
+      continue
+    if filters.check_filled(filled, template, runner, (), limits) is not None:
+      continue
+    try:
+      questions.write_question(filled.sql, filler.schema, rng)
+    except questions.UnsupportedQuery:
+      continue
+    return True
+  return False
 
 
 def _plain(query: str) -> str:

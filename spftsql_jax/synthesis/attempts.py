@@ -1,7 +1,8 @@
 """What a worker does: attempts to make an example on one database.
 
-Attempt i on a database draws from a generator seeded with (seed, database, part, i) and depends on nothing else, so that any
-number of workers, on any machine, makes the same candidates.
+Attempt i on a database draws from a generator seeded with (seed, database, part, i). Beside that it depends on its job
+(`plan.py`) and on what was accepted before its wave of attempts, so that any number of workers, on any machine, makes the same
+candidates.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 import itertools
 import json
 import os
+import pickle
 import random
 import re
 from collections.abc import Sequence
@@ -28,14 +30,16 @@ from spftsql_jax.synthesis import filters, repair, sampler
 from spftsql_jax.synthesis.balance import column_templates
 from spftsql_jax.synthesis.literals import CannotFill
 from spftsql_jax.synthesis.notation import Template, WeightedTemplate
+from spftsql_jax.synthesis.plan import Block, Job
 from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 from spftsql_jax.synthesis.stored import StoredValues
 
-BLOCK = 64  # Attempts given to a worker at once.
 _FILLS = 12  # Tries to fill and pass with one template before the attempt is given up.
+_STREAK = 6  # Attempts in a row without a candidate after which a job is given up.
+_WORDINGS = 4  # Questions written for a query that has some already, until one is new.
 _REDRAWS = 20  # Templates drawn for an attempt until one fits the schema.
-_REPEATED = 4  # Fills whose rows a join repeats after which the same goes for the template.
+_REPEATED = 4  # Fills whose rows a join repeats, or that cannot be worded, after which the same goes for the template.
 _REPAIRS = 2  # Failed queries of an attempt that are repaired at most.
 _READING_S = 60.0  # For reading the first rows of a table.
 _LARGE = 100_000  # Rows that a query may go through in a second, generously.
@@ -100,8 +104,9 @@ class Task:
     aim: see `Balance.aim`.
     part: (i, n): only queries of the i-th of n parts, which have none in common.
     infer_keys: joins also follow keys that the database does not declare (`databases.key_inference`).
-    accepted: a file to which the accepted examples are added, or "": workers read it, so that they need not check again what
-      another one has made. What they return does not depend on it, but for the time it takes.
+    accepted: a file with a line for each accepted example, so that workers need not make again what another one has made.
+    fitting: indexes of the templates that fit the database's schema.
+    targets: the (table, column) pairs, in lower case, that hold anything.
   """
 
   location: str
@@ -120,15 +125,45 @@ class Task:
   part: tuple[int, int] = (0, 1)
   accepted: str = ""
   infer_keys: bool = False
+  fitting: tuple[int, ...] = ()
+  targets: tuple[tuple[str, str], ...] = ()
+
+  @property
+  def stream(self) -> str:
+    """Seeds what is left to chance."""
+    return f"{self.seed}/{self.db_id}" + (f"#{self.part[0]}" if self.part[1] > 1 else "")
 
 
 def prepare(task: Task, folder: str, count: int) -> Task:
-  """Makes a database's neighbouring instances; reads its schema first, so that what cannot be read is found out early."""
+  """Makes a database's neighbouring instances and finds out which templates fit it. Raises DatabaseError."""
   schema = schema_of(task.location, task.infer_keys)
-  if engines.engine_of(task.location) != "sqlite":
-    return task  # Instances can only be made of SQLite files; elsewhere the original alone judges.
-  paths = make_instances(task.location, folder, count, task.seed, schema=schema) if count else []
-  return dataclasses.replace(task, instances=tuple(os.fspath(path) for path in paths))
+  paths = []
+  if count and engines.engine_of(task.location) == "sqlite":
+    # Instances can only be made of SQLite files; elsewhere the original alone judges.
+    paths = make_instances(task.location, folder, count, task.seed, schema=schema)
+  runner = _runner(task.location, schema)
+  filler = sampler.Filler(schema, _stored(runner, schema))
+  fitting = [index for index, item in enumerate(task.templates) if filler.leniency(item.template.text) is not None]
+  runner.close()
+  return dataclasses.replace(
+    task,
+    instances=tuple(os.fspath(path) for path in paths),
+    fitting=tuple(fitting),
+    targets=tuple(sorted(filler.columns_with_values())),
+  )
+
+
+def _runner(location: str, schema: Schema) -> Runner:
+  largest = max((table.row_count for table in schema.tables), default=0)
+  return Runner(location, timeout_s=1.0 + largest / _LARGE)
+
+
+def _stored(runner: Runner, schema: Schema) -> StoredValues:
+  try:
+    stored = StoredValues.read(lambda sql: runner.rows(sql, timeout_s=_READING_S), schema)
+  except QueryFailed as error:
+    raise engines.DatabaseError(f"{runner.location}: its values cannot be read: {error}") from error
+  return StoredValues(stored.tables, runner.rows)
 
 
 def schema_of(location: str, infer_keys: bool) -> Schema:
@@ -147,24 +182,19 @@ class _Opened:
     self.questions = questions
     self.task = task
     self.schema = schema_of(task.location, task.infer_keys)
-    largest = max((table.row_count for table in self.schema.tables), default=0)
-    self.original = Runner(task.location, timeout_s=1.0 + largest / _LARGE)
+    self.original = _runner(task.location, self.schema)
     self.neighbours = [Runner(path) for path in task.instances]
-    try:
-      stored = StoredValues.read(lambda sql: self.original.rows(sql, timeout_s=_READING_S), self.schema)
-    except QueryFailed as error:
-      raise engines.DatabaseError(f"{task.location}: its values cannot be read: {error}") from error
-    self.filler = sampler.Filler(self.schema, StoredValues(stored.tables, self.original.rows))
-    # Queries that this worker has handed over already or that were accepted of others, and their questions: one that has had
-    # its wordings is a duplicate for sure when a later attempt makes it again.
+    self.filler = sampler.Filler(self.schema, _stored(self.original, self.schema))
+    # Queries that have been accepted, and those of the block under way, with their questions.
+    self.accepted: dict[str, set[str]] = collections.defaultdict(set)
     self.made: dict[str, set[str]] = collections.defaultdict(set)
-    self._accepted_read = 0
+    self._accepted_count = self._accepted_read = 0
     self.own_templates = {item.template for item in builtin_templates()}
-    self.stream = f"{task.seed}/{task.db_id}" + (f"#{task.part[0]}" if task.part[1] > 1 else "")
-    start = random.Random(self.stream)
+    self.source = {item.template for item in task.templates}
+    start = random.Random(task.stream)
     self.start = start.random()
     self.draw = _Draw(task.templates)
-    targets = sorted(self.filler.columns_with_values())
+    targets = list(task.targets)
     start.shuffle(targets)
     if task.aim == "tables":
       turns = {}
@@ -192,22 +222,35 @@ class _Opened:
     own = [item for item in column_templates(self.filler.role(*focus).kind) if self._suits(item.template, focus)]
     return _Draw(own).at(rng.random()) if own else None
 
+  def next_suiting(self, template: Template, turn: int) -> tuple[str, str] | None:
+    """The column whose turn it is, or the next one after it that the template has a slot for."""
+    for step in range(len(self.targets)):
+      target = self.targets[(turn + step) % len(self.targets)]
+      if self.filler.holding(template.text, target):
+        return target
+    return None
+
   def _suits(self, template: Template, focus: tuple[str, str] | None) -> bool:
     if focus is None:
       return self.filler.leniency(template.text) is not None
     return bool(self.filler.holding(template.text, focus))
 
-  def read_accepted(self) -> None:
-    """Takes note of what has been accepted since the last block."""
-    if not self.task.accepted:
+  def begin(self, known: int) -> None:
+    """Takes note of the first `known` accepted examples, and forgets what the last block has made."""
+    self.made.clear()
+    if known == self._accepted_count:
       return
     with open(self.task.accepted, "rb") as file:
       file.seek(self._accepted_read)
-      lines, _, _ = file.read().rpartition(b"\n")
-    for line in lines.splitlines():
-      query, question = json.loads(line)
-      self.made[query].add(question)
-    self._accepted_read += len(lines) + 1 if lines else 0
+      for line in itertools.islice(file, known - self._accepted_count):
+        query, question = json.loads(line)
+        self.accepted[query].add(question)
+        self._accepted_read += len(line)
+    self._accepted_count = known
+
+  def questions_of(self, sql: str) -> set[str]:
+    """The questions that a query has already."""
+    return self.accepted.get(sql, _NONE) | self.made.get(sql, _NONE)
 
   def close(self) -> None:
     for runner in (self.original, *self.neighbours):
@@ -227,19 +270,25 @@ class _Draw:
     return self.items[position].template
 
 
-_OPEN: collections.OrderedDict[tuple, _Opened] = collections.OrderedDict()
+_OPEN: collections.OrderedDict[str, _Opened] = collections.OrderedDict()
+_NONE: frozenset[str] = frozenset()
 
 
-def _opened(task: Task) -> _Opened:
-  key = (task.location, task.seed, task.instances, task.part)
-  if key not in _OPEN or _OPEN[key].task != task:
-    if key in _OPEN:
-      _OPEN.pop(key).close()
-    _OPEN[key] = _Opened(task)
+def save_task(task: Task, path: str) -> None:
+  """Writes a task where workers find it: with its templates it is too large to be sent along with every block."""
+  with open(path, "wb") as file:
+    pickle.dump(task, file)
+
+
+def _opened(path: str) -> _Opened:
+  if path not in _OPEN:
+    with open(path, "rb") as file:
+      _OPEN[path] = _Opened(pickle.load(file))
     if len(_OPEN) > 8:
       _, oldest = _OPEN.popitem(last=False)
       oldest.close()
-  return _OPEN[key]
+  _OPEN.move_to_end(path)
+  return _OPEN[path]
 
 
 def close_all() -> None:
@@ -249,31 +298,31 @@ def close_all() -> None:
 
 
 Candidate = tuple[SyntheticExample, str]  # An example and its normal form.
+# The position of the attempt's job in its block, the candidate, and why queries were not kept.
+Attempt = tuple[int, Candidate | None, collections.Counter[str]]
 
 
-def attempt_block(task: Task, first: int) -> tuple[list[Candidate | None], list[collections.Counter[str]]]:
-  """The candidates of `BLOCK` attempts, and why queries were not kept, attempt by attempt. Raises DatabaseError."""
-  opened = _opened(task)
-  opened.read_accepted()
-  candidates, rejections = [], []
-  for number in range(first, first + BLOCK):
-    reasons: collections.Counter[str] = collections.Counter()
-    candidates.append(_attempt(opened, number, reasons))
-    rejections.append(reasons)
-  return candidates, rejections
+def attempt_block(path: str, block: Block) -> list[Attempt]:
+  """The attempts of a block at the task that `save_task` wrote to `path`. Raises DatabaseError."""
+  opened = _opened(path)
+  opened.begin(block.known)
+  attempts: list[Attempt] = []
+  for position, job in enumerate(block.jobs):
+    found = streak = 0
+    for number in range(job.first, job.first + job.tries):
+      if found == job.wanted or streak == _STREAK and job.template is not None:
+        break
+      reasons: collections.Counter[str] = collections.Counter()
+      candidate = _attempt(opened, job, number, reasons)
+      found, streak = (found, streak + 1) if candidate is None else (found + 1, 0)
+      attempts.append((position, candidate, reasons))
+  return attempts
 
 
-def _attempt(opened: _Opened, number: int, reasons: collections.Counter[str]) -> Candidate | None:
+def _attempt(opened: _Opened, job: Job, number: int, reasons: collections.Counter[str]) -> Candidate | None:
   task = opened.task
-  rng = random.Random(f"{opened.stream}/{number}")
-  # Steps of the golden ratio instead of independent draws: every template comes as often as its weight says, not by luck.
-  share = (opened.start + number * _GOLDEN) % 1.0
-  focus = None
-  if opened.targets and number % opened.period == opened.period - 1:
-    focus = opened.targets[number // opened.period % len(opened.targets)]
-  template = opened.draw_for(focus, share, rng)
-  if template is None and focus is not None:
-    focus, template = None, opened.draw_for(None, share, rng)
+  rng = random.Random(f"{task.stream}/{number}")
+  template, focus = _choose(opened, job, number, rng)
   if template is None:
     reasons["no table fits the templates" if opened.targets else "no table has rows"] += 1
     return None
@@ -281,9 +330,17 @@ def _attempt(opened: _Opened, number: int, reasons: collections.Counter[str]) ->
   if template in opened.own_templates:
     limits = dataclasses.replace(limits, repeated_rows=False)  # Templates of others keep the habits of their source.
   broken: list[tuple[sampler.Filled, str]] = []
-  for _ in range(_FILLS):
+  refused = filters.template_plan(template.text).refusal is not None  # Whatever it is filled with.
+  tries = left = _FILLS * task.part[1]
+  fills = _FILLS
+  while left and fills:
+    left -= 1
+    if left == tries // 2 and job.template is not None:
+      focus = None  # The template may suit another column.
     try:
-      filled = opened.filler.fill(template, rng, task.decay, focus)
+      # Of fewer rows a join repeats none, perhaps.
+      tight = bool(reasons[filters.REPEATED] or reasons[filters.TOO_MANY])
+      filled = opened.filler.fill(template, rng, task.decay, focus, tight)
     except CannotFill as error:
       reasons[f"cannot fill: {_reason(error)}"] += 1
       continue
@@ -292,27 +349,52 @@ def _attempt(opened: _Opened, number: int, reasons: collections.Counter[str]) ->
       continue
     if part_of(filled.sql, task.part[1]) != task.part[0]:
       continue
-    if len(opened.made.get(filled.sql, ())) >= task.wordings:
+    fills -= 1
+    questions = opened.questions_of(filled.sql)
+    if len(questions) >= task.wordings:
       reasons["duplicate"] += 1
-      return None
-    reason = filters.check_filled(filled, template, opened.original, opened.neighbours, limits)
+      continue
+    # What has been accepted once need not be judged again.
+    reason = None if questions else filters.check_filled(filled, template, opened.original, opened.neighbours, limits)
     if reason is not None:
       reasons[reason] += 1
       if len(broken) < _REPAIRS:
         broken.append((filled, reason))
-      if reasons[reason] >= _REPEATED and reason == filters.REPEATED:
+      if refused or (reasons[reason] >= _REPEATED and reason == filters.REPEATED):
         break  # The schema has no other way to fill it, or seldom.
       continue
     if found := _candidate(opened, filled, template, rng, number, reasons):
       return found
-  for filled, reason in broken if task.repair else ():
+    if sum(count for reason, count in reasons.items() if reason.startswith("no question")) >= _REPEATED:
+      break
+  for filled, reason in broken if task.repair and job.repair else ():
     mended = repair.repair(filled, template, reason, opened.original, opened.neighbours, limits)
-    if mended is not None and part_of(mended[0].sql, task.part[1]) == task.part[0]:
-      if len(opened.made.get(mended[0].sql, ())) >= task.wordings:
-        reasons["duplicate"] += 1
-      elif found := _candidate(opened, mended[0], mended[1], rng, number, reasons, mended[2]):
-        return found
+    if mended is None or (job.repair == "source" and mended[1] not in opened.source):
+      continue
+    if part_of(mended[0].sql, task.part[1]) != task.part[0]:
+      continue
+    if len(opened.questions_of(mended[0].sql)) >= task.wordings:
+      reasons["duplicate"] += 1
+    elif found := _candidate(opened, mended[0], mended[1], rng, number, reasons, mended[2]):
+      return found
   return None
+
+
+def _choose(opened: _Opened, job: Job, number: int, rng: random.Random) -> tuple[Template | None, tuple[str, str] | None]:
+  """The template of an attempt, and the column that its query is to name, if any."""
+  # Steps of the golden ratio instead of independent draws: every template comes as often as its weight says, not by luck.
+  share = (opened.start + number * _GOLDEN) % 1.0
+  if job.focus is not None:
+    return opened.draw_for(job.focus, rng.random(), rng), job.focus
+  turn = number // opened.period if opened.targets and number % opened.period == opened.period - 1 else None
+  if job.template is not None:
+    template = opened.task.templates[job.template].template
+    return template, None if turn is None else opened.next_suiting(template, turn)
+  focus = None if turn is None else opened.targets[turn % len(opened.targets)]
+  template = opened.draw_for(focus, share, rng)
+  if template is None and focus is not None:
+    focus, template = None, opened.draw_for(None, share, rng)
+  return template, focus
 
 
 def _candidate(opened: _Opened, filled, template, rng, number, reasons, repaired: str = "") -> Candidate | None:
@@ -320,10 +402,17 @@ def _candidate(opened: _Opened, filled, template, rng, number, reasons, repaired
   task = opened.task
   # Parsed once for both: the question reads the tree, the normal form changes it.
   tree = sqlglot.parse_one(filled.sql, read=opened.schema.dialect)
+  known = opened.questions_of(filled.sql)
   try:
     question = opened.questions.write_question(tree, opened.schema, rng)
+    for _ in range(_WORDINGS if question in known else 0):
+      if question in known:
+        question = opened.questions.write_question(tree, opened.schema, rng)
   except opened.questions.UnsupportedQuery as error:
     reasons[f"no question: {_reason(error)}"] += 1
+    return None
+  if question in known:
+    reasons["duplicate"] += 1
     return None
   form = filters.normal_form(tree, opened.schema.dialect)
   if form in task.exclude or (task.masked and filters.masked(form) in task.masked):

@@ -23,6 +23,7 @@ _VOLATILE = frozenset(
 
 
 REPEATED = "rows repeated by a join"
+TOO_MANY = "too many rows"
 _MASKED_VALUE = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
 
 
@@ -191,7 +192,7 @@ def _poor_result(sql: str, rows: Sequence[tuple], limits: Limits) -> str | None:
   if not rows:
     return "empty"
   if len(rows) > limits.max_rows:
-    return "too many rows"
+    return TOO_MANY
   if all(value is None for row in rows for value in row):
     return "only NULL"
   if len(rows) == 1 and all(value in (0, None) for value in rows[0]):

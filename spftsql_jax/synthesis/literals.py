@@ -12,6 +12,7 @@ from spftsql_jax.synthesis.stored import TableRows, rank_below, round_number
 
 _LIMITS = (3, 3, 3, 5, 5, 5, 10, 2, 4)
 _COUNTS = (1, 1, 2, 2, 2, 3, 3, 5, 10)
+_TIGHT = 2  # A tight bound leaves this many values out beside the outermost one, at most.
 _WORDS = re.compile(r"[^\W\d_]{3,}")
 
 
@@ -62,7 +63,14 @@ def choose_free(slot: notation.ValueSlot, taken: set, rng: random.Random) -> int
 
 
 def choose_plain(
-  slot: notation.ValueSlot, stored: TableRows, column: str, kind: str, witness: object, taken: set, rng: random.Random
+  slot: notation.ValueSlot,
+  stored: TableRows,
+  column: str,
+  kind: str,
+  witness: object,
+  taken: set,
+  rng: random.Random,
+  tight: bool = False,
 ) -> object:
   """A value to compare a column with.
 
@@ -74,6 +82,7 @@ def choose_plain(
     witness: the column's value in a row that the query is to select, or None.
     taken: values that other slots of this column already have.
     rng: source of chance.
+    tight: few rows are to be selected.
 
   Raises:
     CannotFill: the column has no values that fit.
@@ -99,7 +108,7 @@ def choose_plain(
     return rng.choice(options)
   if len(values) < 2:
     raise CannotFill(f"too few values in {column}")
-  return _threshold(values, slot.operator, kind, witness if not slot.under_or else None, rng)
+  return _threshold(values, slot.operator, kind, witness if not slot.under_or else None, rng, tight)
 
 
 def choose_near(values: list, operator: str, rng: random.Random) -> object:
@@ -117,21 +126,28 @@ def choose_near(values: list, operator: str, rng: random.Random) -> object:
   return _threshold(numbers, operator, "num", None, rng)
 
 
-def _threshold(values: list, operator: str, kind: str, witness: object, rng: random.Random) -> object:
-  """A value that parts `values`: some satisfy `x operator value`, some do not; `witness` does, if given."""
+def _threshold(values: list, operator: str, kind: str, witness: object, rng: random.Random, tight: bool = False) -> object:
+  """A value that parts `values`: some satisfy `x operator value`, some do not; `witness` does, if given.
+
+  `tight` leaves but a few of them: of a range those next to the witness, else the largest or the smallest.
+  """
   last = len(values) - 1
   if isinstance(values[0], float) and len(repr(values[last // 2]).partition(".")[2]) > 3 and operator in ("GTE", "LTE"):
     operator = operator[:2]  # A long fraction is not met exactly, nor said: a round number near it is.
   if operator in ("GT", "GTE", "LOW"):
     top = rank_or_middle(values, witness, rng)
     high = max(1, min(last, top))
-    low = rng.randint(high // 2, high - 1)
+    if tight:
+      high = high if operator == "LOW" else max(1, last - rng.randint(0, _TIGHT))
+    low = high - 1 if tight else rng.randint(high // 2, high - 1)
     if operator == "GT":
       return _between(values[low], values[high], kind, rng)
     return _between(values[low], values[high], kind, rng) if rng.random() < 0.5 else values[high]
   bottom = rank_or_middle(values, witness, rng)
   low = max(0, min(last - 1, bottom))
-  high = rng.randint(low + 1, max(low + 1, (low + last + 1) // 2))
+  if tight:
+    low = low if operator == "HIGH" else min(last - 1, rng.randint(0, _TIGHT))
+  high = low + 1 if tight else rng.randint(low + 1, max(low + 1, (low + last + 1) // 2))
   if operator == "LT":
     # The bound itself is never reached: the upper neighbour is as good as any number before it.
     rounded = _between(values[low], values[high], kind, rng)

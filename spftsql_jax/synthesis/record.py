@@ -10,9 +10,9 @@ import json
 import os
 from pathlib import Path
 
-from spftsql_jax.synthesis.attempts import BLOCK, Candidate, SyntheticExample
+from spftsql_jax.synthesis.attempts import Attempt, SyntheticExample
 
-BlockResult = tuple[list[Candidate | None], list[collections.Counter[str]]]
+BlockResult = list[Attempt]
 
 
 def fingerprint_of(*arguments: object) -> str:
@@ -54,13 +54,8 @@ class Record:
     """Writes a block down, unless it is there already."""
     if (unit, first) in self.blocks:
       return
-    candidates, rejections = result
-    entry = {
-      "unit": unit,
-      "first": first,
-      "candidates": [[i, found[0].to_json(), found[1]] for i, found in enumerate(candidates) if found is not None],
-      "rejections": [[i, dict(reasons)] for i, reasons in enumerate(rejections) if reasons],
-    }
+    attempts = [[position, found and [found[0].to_json(), found[1]], dict(reasons)] for position, found, reasons in result]
+    entry = {"unit": unit, "first": first, "attempts": attempts}
     self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
     self._file.flush()
 
@@ -69,10 +64,7 @@ class Record:
 
 
 def _from_json(entry: dict) -> BlockResult:
-  candidates: list[Candidate | None] = [None] * BLOCK
-  rejections: list[collections.Counter[str]] = [collections.Counter() for _ in range(BLOCK)]
-  for index, example, form in entry["candidates"]:
-    candidates[index] = (SyntheticExample.from_json(example), form)
-  for index, reasons in entry["rejections"]:
-    rejections[index] = collections.Counter(reasons)
-  return candidates, rejections
+  return [
+    (position, found and (SyntheticExample.from_json(found[0]), found[1]), collections.Counter(reasons))
+    for position, found, reasons in entry["attempts"]
+  ]

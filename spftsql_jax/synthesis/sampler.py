@@ -118,9 +118,16 @@ class Filler:
     self.leniency = functools.lru_cache(maxsize=None)(self._leniency)
 
   def fill(
-    self, template: notation.Template, rng: random.Random, decay: float = DECAY, focus: tuple[str, str] | None = None
+    self,
+    template: notation.Template,
+    rng: random.Random,
+    decay: float = DECAY,
+    focus: tuple[str, str] | None = None,
+    tight: bool = False,
   ) -> Filled:
-    """A query of this template; with `focus`, one that names this (table, column), in lower case. Raises CannotFill."""
+    """A query of this template; with `focus`, one that names this (table, column), in lower case; with `tight`, one whose
+    conditions select few rows. Raises CannotFill.
+    """
     compiled = notation.compile_template(template.text)
     lenient = self.leniency(template.text)
     if lenient is None:
@@ -131,7 +138,7 @@ class Filler:
         tables, columns = self._place(template, focus, rng) if focus else ({}, {})
         tables = self._choose_tables(compiled, tables, rng, decay, lenient)
         columns = self._choose_columns(compiled, tables, columns, rng, lenient)
-        return _Rendering(self, compiled, tables, columns, rng).finish()
+        return _Rendering(self, compiled, tables, columns, rng, tight).finish()
       except (CannotFill, joins.CannotJoin) as error:
         problem = str(error)
     raise CannotFill(problem)
@@ -183,7 +190,7 @@ class Filler:
     for column in self._tables[table].columns:
       name = column.name.lower()
       role = self._roles[(table, name)]
-      weight = _suitability(role, kind, uses, lenient) if column.distinct_count or "null" in uses else 0.0
+      weight = _suitability(role, kind, uses, lenient) if column.distinct_count else 0.0
       if weight > 0 and "null" in uses and "optional" not in uses and not self.values.tables[table].has_null(name):
         weight = 0.0
       if weight > 0 and uses & {"compare", "order", "max", "min", "equal"} and column.distinct_count < 2:
@@ -459,12 +466,13 @@ def _draw(options: list[tuple], rng: random.Random):
 class _Rendering:
   """One filled template: joins, values and text."""
 
-  def __init__(self, filler: Filler, compiled: notation.Compiled, tables, columns, rng: random.Random):
+  def __init__(self, filler: Filler, compiled: notation.Compiled, tables, columns, rng: random.Random, tight: bool = False):
     self._filler = filler
     self._compiled = compiled
     self._tables = tables
     self._columns = columns
     self._rng = rng
+    self._tight = tight
     self._joins = self._make_joins()
     self._aliases = self._make_aliases()
     self._literals: dict[str, str] = {}
@@ -638,7 +646,7 @@ class _Rendering:
         value = literals.choose_formatted(slot, stored, column, witness, taken, rng)
       else:
         kind = self._filler.role(table, column).kind
-        value = literals.choose_plain(slot, stored, column, kind, witness, taken, rng)
+        value = literals.choose_plain(slot, stored, column, kind, witness, taken, rng, self._tight)
         if slot.operator == "LOW":
           self._lower_bounds[number] = value
         elif slot.operator == "HIGH" and number in self._lower_bounds and not self._lower_bounds[number] < value:

@@ -1,8 +1,8 @@
 """New question-SQL examples from databases: draw a template, fill it, check the query, write the question.
 
-The work is cut into units, a database or a part of its queries, and these into blocks of attempts (`attempts.py`), which depend
-on nothing but the seed. Examples are accepted in the order of the attempts: the same seed gives the same examples whatever the
-number of workers, and whether or not the run was killed and gone on with.
+The work is cut into units, a database or a part of its queries, and these into waves (`plan.py`) of blocks of attempts
+(`attempts.py`), which depend on nothing but the seed and the waves before. Examples are accepted in the order of the attempts:
+the same seed gives the same examples whatever the number of workers, and whether or not the run was killed and gone on with.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ import dataclasses
 import itertools
 import json
 import os
+import random
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from spftsql_jax.databases import engines
 from spftsql_jax.synthesis import filters, sampler
-from spftsql_jax.synthesis.attempts import BLOCK, SyntheticExample, Task, attempt_block, close_all, prepare
+from spftsql_jax.synthesis.attempts import SyntheticExample, Task, attempt_block, close_all, prepare, save_task
 from spftsql_jax.synthesis.balance import Balance, reach_targets
 from spftsql_jax.synthesis.notation import WeightedTemplate
-from spftsql_jax.synthesis.record import Record, fingerprint_of
+from spftsql_jax.synthesis.plan import Block, Planner, interleave
+from spftsql_jax.synthesis.record import BlockResult, Record, fingerprint_of
 from spftsql_jax.synthesis.workers import WorkerPool
 
-# Attempts in a row without a new example after which a database is taken to have no more to give.
-_PATIENCE = 1_000
+_RECORD_FORMAT = 2
 DEFAULT_LIMITS = filters.Limits()
 NO_BALANCE = Balance()
 
@@ -36,7 +37,7 @@ class Synthesis:
   """What `synthesize` made.
 
   Attributes:
-    examples: in the order of the databases, then of the attempts.
+    examples: in the order of the databases; within one, those of each template are spread evenly.
     rejections: how many queries were not kept, by reason.
     templates: how many examples each template (id) gave.
     attempts: how many draws were made.
@@ -146,9 +147,11 @@ def synthesize(
     folder = os.fspath(instance_dir or temporary)
     once = {task.location: task for task in tasks}
     prepared = pool.run(prepare, [(task, folder, instances) for task in once.values()])
-    paths = {task.location: task.instances for task in prepared}
+    ready = {task.location: task for task in prepared}
     tasks = [
-      dataclasses.replace(task, instances=paths[task.location], accepted=os.path.join(temporary, f"accepted_{index}"))
+      dataclasses.replace(
+        ready[task.location], share=task.share, part=task.part, accepted=os.path.join(temporary, f"accepted_{index}")
+      )
       for index, task in enumerate(tasks)
     ]
     with contextlib.ExitStack() as stack:
@@ -208,6 +211,7 @@ def _fingerprint(tasks: Sequence[Task], instances: int) -> str:
     bool(tasks and tasks[0].masked),
     [engines.identity_of(task.location) for task in tasks],
     instances,
+    _RECORD_FORMAT,
   )
 
 
@@ -247,66 +251,123 @@ def reweight(
 @dataclasses.dataclass
 class _Made:
   examples: list[list[SyntheticExample]]
-  done: list[bool]
   rejections: collections.Counter[str]
   attempts: int
 
 
+class _Unit:
+  """A unit under way: its plan, and what it has given."""
+
+  def __init__(self, index: int, task: Task):
+    self.index = index
+    self.task = task
+    self.path = f"{task.accepted}.task"
+    self.examples: list[SyntheticExample] = []
+    self.attempts = 0
+    self._places = {item.template.id: place for place, item in enumerate(task.templates)}
+    self._plan = Planner(
+      {place: task.templates[place].weight for place in task.fitting},
+      task.share,
+      task.stream,
+      task.targets,
+      drawn=task.aim in ("tables", "columns"),
+      repair=task.repair,
+    )
+    self._seen: dict[str, set[str]] = collections.defaultdict(set)
+    self._blocks: collections.deque[Block] = collections.deque()
+    self._waiting = 0
+    save_task(task, self.path)
+    open(task.accepted, "wb").close()
+
+  @property
+  def done(self) -> bool:
+    return self._plan.done
+
+  def next_block(self) -> Block | None:
+    """A block that can be started: the next of the wave, or the first of a new one when all others have been taken."""
+    if not self._blocks and not self._waiting:
+      self._blocks.extend(self._plan.wave())
+    if self.done or not self._blocks:
+      return None
+    self._waiting += 1
+    return self._blocks.popleft()
+
+  def take(self, block: Block, result: BlockResult) -> collections.Counter[str]:
+    """Accepts what is new of a block's candidates; returns why queries were not kept."""
+    self._waiting -= 1
+    rejections: collections.Counter[str] = collections.Counter()
+    accepted: list[SyntheticExample] = []
+    for position, found, reasons in result:
+      if self.done:
+        break
+      self.attempts += 1
+      rejections.update(reasons)
+      example, form = found or (None, "")
+      if example is not None and not self._is_new(example, form):
+        rejections["duplicate"] += 1
+        example = None
+      place = self._places.get(example.template) if example is not None else None
+      self._plan.take(block.jobs[position], place, None if example is None else example.columns)
+      if example is not None:
+        accepted.append(example)
+    self.examples += accepted
+    with open(self.task.accepted, "a", encoding="utf-8") as file:
+      file.writelines(json.dumps([example.query, example.question]) + "\n" for example in accepted)
+    return rejections
+
+  def _is_new(self, example: SyntheticExample, form: str) -> bool:
+    questions = self._seen[form]
+    if example.question in questions or len(questions) >= self.task.wordings:
+      return False
+    questions.add(example.question)
+    return True
+
+  def spread_examples(self) -> list[SyntheticExample]:
+    """The examples, those of each template spread evenly."""
+    order = interleave(
+      [example.template for example in self.examples], lambda name: random.Random(f"{self.task.stream}/{name}").random()
+    )
+    return [self.examples[index] for index in order]
+
+
 def _accept(tasks: Sequence[Task], pool: WorkerPool, record: Record | None, progress: Callable[[int], None] | None) -> _Made:
   """Accepts examples in the order of the attempts, keeping the workers a few blocks ahead."""
-  made = _Made([[] for _ in tasks], [task.share <= 0 for task in tasks], collections.Counter(), 0)
-  blocks = _blocks(made)
+  made = _Made([[] for _ in tasks], collections.Counter(), 0)
+  coming = (_Unit(index, task) for index, task in enumerate(tasks) if task.share > 0)
+  units: list[_Unit] = []
   waiting: collections.deque = collections.deque()
-  seen: list[dict[str, set[str]]] = [collections.defaultdict(set) for _ in tasks]
-  fruitless = [0] * len(tasks)
   ahead = 2 * pool.workers if pool.workers > 1 else 1
   known = record.blocks if record is not None else {}
-  for task in tasks:
-    open(task.accepted, "wb").close()
+
+  def next_block() -> tuple[_Unit, Block] | None:
+    """A block of the first unit that can start one; where all wait for the end of a wave, of a new unit."""
+    for unit in units:
+      if (block := unit.next_block()) is not None:
+        return unit, block
+    for unit in coming:
+      units.append(unit)
+      if (block := unit.next_block()) is not None:
+        return unit, block
+    return None
+
   while True:
-    while len(waiting) < ahead and (block := next(blocks, None)) is not None:
-      index, first = block
-      result = (lambda block=block: known[block]) if block in known else pool.submit(attempt_block, tasks[index], first)
-      waiting.append((index, first, result))
+    while len(waiting) < ahead and (found := next_block()) is not None:
+      unit, block = found
+      key = (unit.index, block.first)
+      result = (lambda key=key: known[key]) if key in known else pool.submit(attempt_block, unit.path, block)
+      waiting.append((unit, block, result))
     if not waiting:
       return made
-    index, first, result = waiting.popleft()
-    if made.done[index]:
-      continue
-    found_block = result()
-    if record is not None:
-      record.add(index, first, found_block)
-    accepted: list[SyntheticExample] = []
-    for found, reasons in zip(*found_block, strict=True):
-      made.done[index] = len(made.examples[index]) >= tasks[index].share or fruitless[index] >= _PATIENCE
-      if made.done[index]:
-        break
-      made.attempts += 1
-      fruitless[index] += 1
-      made.rejections.update(reasons)
-      if found is None:
-        continue
-      example, form = found
-      questions = seen[index][form]
-      if example.question in questions or len(questions) >= tasks[index].wordings:
-        made.rejections["duplicate"] += 1
-        continue
-      questions.add(example.question)
-      accepted.append(example)
-      made.examples[index].append(example)
-      fruitless[index] = 0
-    made.done[index] = made.done[index] or len(made.examples[index]) >= tasks[index].share
-    if pool.workers > 1:
-      with open(tasks[index].accepted, "a", encoding="utf-8") as file:
-        file.writelines(json.dumps([example.query, example.question]) + "\n" for example in accepted)
-    if progress is not None and accepted:
-      progress(len(accepted))
-
-
-def _blocks(made: _Made) -> Iterator[tuple[int, int]]:
-  """Blocks of attempts, unit after unit, each until it is done."""
-  for index in range(len(made.done)):
-    for first in itertools.count(0, BLOCK):
-      if made.done[index]:
-        break
-      yield index, first
+    unit, block, result = waiting.popleft()
+    if not unit.done:
+      attempts = result()
+      if record is not None:
+        record.add(unit.index, block.first, attempts)
+      before = len(unit.examples)
+      made.rejections.update(unit.take(block, attempts))
+      if progress is not None and len(unit.examples) > before:
+        progress(len(unit.examples) - before)
+    if unit.done and unit in units:
+      units.remove(unit)
+      made.attempts += unit.attempts
+      made.examples[unit.index] = unit.spread_examples()
