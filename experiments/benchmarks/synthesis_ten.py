@@ -73,7 +73,8 @@ def main() -> None:
       repair=_REPAIR.value,
       balance=Balance(aim=_AIM.value),
     )
-    entry = judge(location, made, source, excluded) | {"cpu_seconds": round(_cpu_seconds() - before, 1)}
+    used = round(_cpu_seconds() - before, 1)
+    entry = judge(location, made, source, excluded) | {"cpu_seconds": used}
     report.append(entry)
     print(json.dumps(entry, ensure_ascii=False), flush=True)
     if _EXAMPLES_DIR.value:

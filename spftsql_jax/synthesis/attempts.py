@@ -35,14 +35,18 @@ from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 from spftsql_jax.synthesis.stored import StoredValues
 
-_FILLS = 12  # Tries to fill and pass with one template before the attempt is given up.
+_FILLS = 12  # Tries to fill and pass with one template before the attempt is given up, ...
+_FILLS_LARGE = 4  # ... in a database where a single query may take a second.
 _STREAK = 6  # Attempts in a row without a candidate after which a job is given up.
 _WORDINGS = 4  # Questions written for a query that has some already, until one is new.
 _REDRAWS = 20  # Templates drawn for an attempt until one fits the schema.
-_REPEATED = 4  # Fills whose rows a join repeats, or that cannot be worded, after which the same goes for the template.
+# Fills whose rows a join repeats, that list too many, or that cannot be worded, after which the same goes for the template.
+_REPEATED = 4
 _REPAIRS = 2  # Failed queries of an attempt that are repaired at most.
+_CHECKED = 20_000  # Judgements kept.
 _READING_S = 60.0  # For reading the first rows of a table.
 _LARGE = 100_000  # Rows that a query may go through in a second, generously.
+_SLOWEST_S = 30.0  # What takes longer is not asked for, however large the database.
 _GOLDEN = (5**0.5 - 1) / 2
 # One in so many attempts is to name a column whose turn it is, or more: each column is to have its turn a few times.
 _COVERAGE = 64
@@ -155,7 +159,7 @@ def prepare(task: Task, folder: str, count: int) -> Task:
 
 def _runner(location: str, schema: Schema) -> Runner:
   largest = max((table.row_count for table in schema.tables), default=0)
-  return Runner(location, timeout_s=1.0 + largest / _LARGE)
+  return Runner(location, timeout_s=min(_SLOWEST_S, 1.0 + largest / _LARGE))
 
 
 def _stored(runner: Runner, schema: Schema) -> StoredValues:
@@ -183,12 +187,15 @@ class _Opened:
     self.task = task
     self.schema = schema_of(task.location, task.infer_keys)
     self.original = _runner(task.location, self.schema)
+    largest = max((table.row_count for table in self.schema.tables), default=0)
+    self.fills = _FILLS if largest < _LARGE else _FILLS_LARGE
     self.neighbours = [Runner(path) for path in task.instances]
     self.filler = sampler.Filler(self.schema, _stored(self.original, self.schema))
     # Queries that have been accepted, and those of the block under way, with their questions.
     self.accepted: dict[str, set[str]] = collections.defaultdict(set)
     self.made: dict[str, set[str]] = collections.defaultdict(set)
     self._accepted_count = self._accepted_read = 0
+    self._checked: dict[tuple, str | None] = {}
     self.own_templates = {item.template for item in builtin_templates()}
     self.source = {item.template for item in task.templates}
     start = random.Random(task.stream)
@@ -247,6 +254,15 @@ class _Opened:
         self.accepted[query].add(question)
         self._accepted_read += len(line)
     self._accepted_count = known
+
+  def check(self, filled: sampler.Filled, template: Template, limits: filters.Limits) -> str | None:
+    """`filters.check_filled`, once for each query: where a template has few ways to be filled, the same query comes again."""
+    key = (filled.sql, template.text, limits)
+    if key not in self._checked:
+      if len(self._checked) >= _CHECKED:
+        self._checked.clear()
+      self._checked[key] = filters.check_filled(filled, template, self.original, self.neighbours, limits)
+    return self._checked[key]
 
   def questions_of(self, sql: str) -> set[str]:
     """The questions that a query has already."""
@@ -331,8 +347,8 @@ def _attempt(opened: _Opened, job: Job, number: int, reasons: collections.Counte
     limits = dataclasses.replace(limits, repeated_rows=False)  # Templates of others keep the habits of their source.
   broken: list[tuple[sampler.Filled, str]] = []
   refused = filters.template_plan(template.text).refusal is not None  # Whatever it is filled with.
-  tries = left = _FILLS * task.part[1]
-  fills = _FILLS
+  fills = opened.fills
+  tries = left = fills * task.part[1]
   while left and fills:
     left -= 1
     if left == tries // 2 and job.template is not None:
@@ -355,12 +371,12 @@ def _attempt(opened: _Opened, job: Job, number: int, reasons: collections.Counte
       reasons["duplicate"] += 1
       continue
     # What has been accepted once need not be judged again.
-    reason = None if questions else filters.check_filled(filled, template, opened.original, opened.neighbours, limits)
+    reason = None if questions else opened.check(filled, template, limits)
     if reason is not None:
       reasons[reason] += 1
       if len(broken) < _REPAIRS:
         broken.append((filled, reason))
-      if refused or (reasons[reason] >= _REPEATED and reason == filters.REPEATED):
+      if refused or (reasons[reason] >= _REPEATED and reason in (filters.REPEATED, filters.TOO_MANY)):
         break  # The schema has no other way to fill it, or seldom.
       continue
     if found := _candidate(opened, filled, template, rng, number, reasons):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import functools
 import random
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,6 +12,7 @@ from spftsql_jax.databases.schema import Schema
 Rows = Sequence[tuple]
 # Of a larger table, this many rows are kept.
 MAX_ROWS = 4_000
+_PROBES = 2_000  # Results of probes that are kept.
 
 
 def quoted(name: str) -> str:
@@ -70,7 +72,8 @@ class StoredValues:
 
   def __init__(self, tables: Mapping[str, TableRows], probe: Callable[[str], Rows] | None = None):
     self.tables = tables
-    self.probe = probe
+    # The same few expressions are probed again and again, and on a large table each time costs a scan.
+    self.probe = functools.lru_cache(maxsize=_PROBES)(probe) if probe is not None else None
 
   @classmethod
   def read(cls, run: Callable[[str], Rows], schema: Schema, max_rows: int = MAX_ROWS) -> StoredValues:
