@@ -43,6 +43,7 @@ def main() -> None:
   except Exception as error:  # The file is Python: it may fail in any way.
     raise InputError(f"the config cannot be read: {error}") from error
   processes.join()
+  processes.end_together()
   run(from_dict(RunConfig, values), _WORKDIR.value, _STOP_AFTER.value, start_from=_START_FROM.value, mesh=_MESH.value)
 
 
