@@ -86,9 +86,11 @@ def _answered(bench: Workbench, opponent: str, examples: dict[int, Example]) -> 
   """The pairs of one opponent, by number of the question; those that exceed the largest bucket are left out, and said."""
   tree, numbers, gold = bench.load(opponent), list(examples), list(examples.values())
   answers, verdicts = answer_and_judge(bench, tree, gold)
-  branches, found = pair_branches(bench, gold, answers)
+  branches, found, endless = pair_branches(bench, gold, answers)
   if text := describe(found, len(gold), "pairs"):
     bench.say(f"  {text}")
+  if endless:
+    bench.say(f"  {endless} of {len(gold)} answers do not end within the largest bucket: they are y- as far as they go")
   scores = _log_probs(bench, tree, [gold[i].db_id for i in branches], list(branches.values()))
   return {
     numbers[i]: Pair(gold[i], answers[i], float(not verdicts[i].suite_correct), log_probs)
@@ -125,7 +127,7 @@ def read_pairs(bench: Workbench, played: dict[str, Any], opponent: str) -> list[
 
 def pair_units(bench: Workbench, pairs: Sequence[Pair]) -> list[Unit]:
   """Units of y+ and y- with reward and the opponent's log-probs."""
-  branches, _ = pair_branches(bench, [p.example for p in pairs], [p.answer for p in pairs])
+  branches, _, _ = pair_branches(bench, [p.example for p in pairs], [p.answer for p in pairs])
   return [Unit(branches[i], p.reward, p.log_probs) for i, p in enumerate(pairs)]
 
 
