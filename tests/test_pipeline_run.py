@@ -227,6 +227,13 @@ def test_paper_splits_mixed_opponents_and_other_losses_run_to_the_end(demo, tmp_
   assert journal["exspin/iteration_2/pairs"]["opponent"] == "exspin-1"
 
 
+def test_spin_alone_trains_its_iterations_and_never_plays_itself(demo, tmp_path, monkeypatch):
+  monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+  results = run.run(BASELINES["spin"](tiny_config(str(demo))), tmp_path, say=lambda line: None)
+  assert [(row["stage"], row["round"]) for row in results["table"]] == [("base", 0), ("sft", 0), ("spin", 2)]
+  assert ModelBase(tmp_path / "model_base").lineage("spin-2").parent == "spin-1"
+
+
 def test_self_play_from_the_base_plays_versions_of_the_base_alone(demo, tmp_path, monkeypatch):
   monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
   config = BASELINES["self_play_from_base"](tiny_config(str(demo)))

@@ -49,7 +49,7 @@ def placed(
   bench: Workbench, examples: Sequence[Example], branches_of: Callable[[Example, Schema], tuple[Branch, ...]]
 ) -> Placed:
   """The unit of each example over its schema, or, where that exceeds the largest prefix bucket, over a sub-schema that covers
-  the tables of its query (DESIGN 3; `RunConfig.long_schemas` "drop" leaves it out)."""
+  the tables of its query (`RunConfig.long_schemas` "drop" leaves it out)."""
   out = Placed({}, Counter(), Counter())
   for index, example in enumerate(examples):
     schema = bench.databases[example.db_id].schema
