@@ -134,8 +134,8 @@ def pair_units(bench: Workbench, pairs: Sequence[Pair]) -> list[Unit]:
 def choose_players(bench: Workbench, candidates: Sequence[str]) -> tuple[str, list[str]]:
   """(main, opponents): the best candidate on the selection split, and whom it plays by `SelfPlayConfig.opponent`.
 
-  A candidate whose answers hardly run teaches nothing (in an earlier toy the weakest opponent did worst), so opponents are taken
-  among those that run often enough.
+  A candidate whose answers hardly run teaches nothing (in an earlier toy the weakest opponent did worst), so opponents are
+  taken among those that run often enough.
   """
   config = bench.config.self_play
   main = bench.models.best(SELECTION, list(candidates))
