@@ -27,7 +27,7 @@ _PROCESS_ID = flags.DEFINE_integer("process_id", None, "With --coordinator: numb
 # A host without power says nothing: after so many seconds of silence, and so many unanswered probes a second apart, it is lost.
 _SILENCE, _PROBES = 10, 10
 # The main thread may come upon the loss by itself, in an operation of all processes, and then ends with a message of its own.
-_HEAD_START = 2
+_HEAD_START = 2  # Seconds.
 
 
 def join(always: bool = False) -> None:
@@ -91,7 +91,8 @@ def _watch(line: socket.socket, other: int) -> None:
   with contextlib.suppress(OSError):
     if line.recv(1):
       return
-  time.sleep(_HEAD_START)
+  if other:  # Without the first process JAX aborts within half a second, so there this one has to be sooner.
+    time.sleep(_HEAD_START)
   print(
     f"{os.path.basename(sys.argv[0])}: process {other} of this run has ended, so this one ends too; start the same command on "
     "every host again: the run goes on from its journal",

@@ -7,13 +7,18 @@ import pathlib
 import subprocess
 import sys
 
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import AbstractMesh, AxisType, PartitionSpec
 
 from spftsql_jax.models import LoraConfig, ModelConfig
 from spftsql_jax.models.sharding import MESH_AXES, lora_shardings, make_mesh, param_shardings
+from spftsql_jax.models.transformer import abstract_params
+from spftsql_jax.training.optimizer import OptimizerConfig
+from spftsql_jax.training.step import init_state, state_shardings
 
 CONFIG = ModelConfig("qwen2", 63, 32, 48, 2, 4, 1, 8, attention_bias=True)
 
@@ -72,3 +77,23 @@ def test_weights_loaded_to_eight_devices_give_the_logits_of_one(tmp_path):
   subprocess.run(command, env=environment, check=True, cwd=pathlib.Path(__file__).parents[1], timeout=300)
   expected = next_token_logits(*load_hf(folder), tokens)
   np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["adamw", "adafactor", "rmsprop", "muon"])
+def test_an_optimizer_s_moments_lie_as_what_they_are_moments_of(kind):
+  mesh = AbstractMesh((1, 4, 2), MESH_AXES, axis_types=(AxisType.Auto,) * 3)
+  shapes = nn.unbox(abstract_params(CONFIG))
+  place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)  # noqa: E731
+  placed = jax.tree.map(place, shapes, param_shardings(CONFIG, mesh))
+  optimizer = OptimizerConfig(kind, learning_rate=1e-3)
+  found = state_shardings(optimizer, placed)
+  state = jax.eval_shape(lambda: init_state(optimizer, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)))
+  assert jax.tree.structure(found) == jax.tree.structure(state)
+  ups = [
+    (leaf.shape, sharding.spec)
+    for (path, leaf), sharding in zip(jax.tree.leaves_with_path(state.optimizer), jax.tree.leaves(found.optimizer), strict=True)
+    if "['up']" in jax.tree_util.keystr(path)
+  ]
+  whole = [spec for shape, spec in ups if shape == (2, 32, 48)]
+  assert whole == [PartitionSpec(None, "fsdp", "tensor")] * {"adamw": 2, "adafactor": 1, "rmsprop": 1, "muon": 1}[kind]
+  assert all(spec == PartitionSpec() for shape, spec in ups if shape != (2, 32, 48))

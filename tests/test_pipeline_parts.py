@@ -16,6 +16,7 @@ from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline import consistency
 from spftsql_jax.pipeline.config import RunConfig, SynthesisConfig, from_dict, to_dict
 from spftsql_jax.pipeline.journal import ConfigChanged, Journal, RunInProgress
+from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.model_base import CorruptVersion, Lineage, ModelBase, Score
 from spftsql_jax.pipeline.self_play import verdict_on
 
@@ -75,6 +76,24 @@ def test_journal_does_each_step_once(tmp_path):
   journal.close()
   again = Journal(tmp_path, {"a": 1})
   assert again.step("one", lambda: pytest.fail("done already")) == {"x": [1, 2]}
+
+
+def test_metrics_of_steps_that_are_done_again_are_those_of_the_second_time(tmp_path):
+  def write(steps, value):
+    log = MetricsLog(tmp_path)
+    for step in steps:
+      log.write("vbi_ft/1", step, {"loss": value})
+    log.close()
+
+  write(range(1, 8), 0.5)
+  file = tmp_path / "metrics" / "vbi_ft-1.jsonl"
+  file.write_text(file.read_text() + '{"stage": "vbi_ft/1", "st')  # a line that was cut off
+  write(range(5, 7), 0.25)  # resumed from the checkpoint at step 4
+  assert [(line["step"], line["loss"]) for line in MetricsLog(tmp_path).read()] == [
+    (n, 0.5 if n < 5 else 0.25) for n in range(1, 7)
+  ]
+  write([1], 1.0)
+  assert [(line["step"], line["loss"]) for line in MetricsLog(tmp_path).read()] == [(1, 1.0)]
 
 
 def test_journal_forgets_a_line_that_was_cut_off(tmp_path):

@@ -17,6 +17,7 @@ from spftsql_jax.pipeline import prepare, run, vbi_ft
 from spftsql_jax.pipeline.config import RunConfig, from_dict, to_dict
 from spftsql_jax.pipeline.journal import ConfigChanged
 from spftsql_jax.pipeline.model_base import ModelBase
+from spftsql_jax.training.optimizer import OptimizerConfig
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 
@@ -166,6 +167,35 @@ def test_the_export_gives_the_same_greedy_sql_in_transformers(finished):
     assert " ".join(tokenizer.decode(out[0, len(ids) :], skip_special_tokens=True).strip().split("\n")) == sql
 
 
+def test_a_destructive_learning_rate_is_caught_and_its_model_is_never_main(demo, tmp_path, monkeypatch):
+  """A model that knows its few seeds by heart, asked them on the selection split too, and then torn apart by self-play."""
+  data = shutil.copytree(demo, tmp_path / "data")
+  seeds = sorted(json.loads((demo / "seeds.json").read_text()), key=lambda seed: len(seed["query"]))[:4]
+  (data / "seeds.json").write_text(json.dumps(seeds))
+  config, replace = tiny_config(str(data)), dataclasses.replace
+  tear = replace(config.self_play.training, steps=24, optimizer=OptimizerConfig(learning_rate=1.0, schedule="constant"))
+  config = replace(
+    config,
+    model=replace(config.model, hf_config=config.model.hf_config | {"hidden_size": 64, "intermediate_size": 128}),
+    sft=replace(config.sft, steps=100, optimizer=replace(config.sft.optimizer, learning_rate=2e-2)),
+    vbi_ft=replace(config.vbi_ft, rounds=0),
+    synthesis=replace(config.synthesis, model_questions=0.0),
+    self_play=replace(config.self_play, baselines=(), training=tear),
+    max_new_tokens=32,
+  )
+  monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+  monkeypatch.setattr(run, "read_examples_of", lambda bench, file: read_examples(data / "seeds.json"))
+  lines: list[str] = []
+  results = run.run(config, tmp_path / "run", say=lines.append)
+  models = ModelBase(tmp_path / "run" / "model_base")
+  main, torn = (models.score(version, "selection") for version in ("sft", "self_play-1"))
+  assert main.execution_accuracy >= 0.5 and torn.execution_accuracy < main.execution_accuracy
+  [iteration] = results["self_play"]  # There is no second one.
+  assert not iteration["accepted"] and "mean log-prob of y+ fell" in iteration["reason"]
+  assert any("self-play does harm: it stops here, and the harmed model is never main" in line for line in lines)
+  assert results["best"] == "sft"
+
+
 def test_every_baseline_is_a_config_of_its_own(demo):
   configs = {name: change(tiny_config(str(demo))) for name, change in BASELINES.items()}
   assert len({repr(config) for config in configs.values()}) == len(configs)
@@ -195,6 +225,13 @@ def test_paper_splits_mixed_opponents_and_other_losses_run_to_the_end(demo, tmp_
   # DPO keeps its pairs: they are made once. ExSPIN's opponent is its predecessor.
   assert "dpo/pairs" in journal and "dpo/iteration_1/pairs" not in journal
   assert journal["exspin/iteration_2/pairs"]["opponent"] == "exspin-1"
+
+
+def test_spin_alone_trains_its_iterations_and_never_plays_itself(demo, tmp_path, monkeypatch):
+  monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+  results = run.run(BASELINES["spin"](tiny_config(str(demo))), tmp_path, say=lambda line: None)
+  assert [(row["stage"], row["round"]) for row in results["table"]] == [("base", 0), ("sft", 0), ("spin", 2)]
+  assert ModelBase(tmp_path / "model_base").lineage("spin-2").parent == "spin-1"
 
 
 def test_self_play_from_the_base_plays_versions_of_the_base_alone(demo, tmp_path, monkeypatch):

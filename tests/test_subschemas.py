@@ -123,7 +123,27 @@ def test_long_examples_are_dropped_by_option_and_fitting_ones_stay(tokenizer):
 
 def test_pairs_over_a_sub_schema_share_their_prefix(tokenizer):
   bench = bench_with(tokenizer, len(tokenizer.prefix(SCHEMA)) * 2 // 3, "split", [])
-  pairs, found = training_units.pair_branches(bench, EXAMPLES[:2], ["SELECT 1", "SELECT 2 FROM zebra"])
+  pairs, found, _ = training_units.pair_branches(bench, EXAMPLES[:2], ["SELECT 1", "SELECT 2 FROM zebra"])
   assert found.moved == Counter(shop=2) and list(pairs) == [0, 1]
   for positive, negative in pairs.values():
     assert positive.prefix == negative.prefix and positive.prompt == negative.prompt and positive.answer != negative.answer
+
+
+def test_an_answer_that_does_not_end_is_y_minus_as_far_as_it_goes(tokenizer):
+  lines: list[str] = []
+  bench = bench_with(tokenizer, len(tokenizer.prefix(SCHEMA)), "split", lines)
+  room = bench.config.shape.answer_buckets[-1]
+  answers = ["SELECT 1, " * room, "SELECT 2"]
+  pairs, found, endless = training_units.pair_branches(bench, EXAMPLES[:2], answers)
+  whole = tokenizer.text_to_sql(SCHEMA, EXAMPLES[0].question, answers[0], ()).answer
+  cut = pairs[0][1]
+  assert endless == 1 and not found.left_out and len(whole) > room >= cut.length - len(cut.prompt)
+  assert cut.answer == whole[: len(cut.answer)] and cut.length in (
+    bench.config.shape.branch_buckets[-1],
+    room + len(cut.prompt),
+  )
+  assert pairs[1][1].answer == tokenizer.text_to_sql(SCHEMA, EXAMPLES[1].question, answers[1], ()).answer
+  # A gold query is never cut.
+  long = dataclasses.replace(EXAMPLES[0], query=answers[0])
+  pairs, found, endless = training_units.pair_branches(bench, [long], ["SELECT 1"])
+  assert not pairs and found.left_out == Counter(shop=1) and endless == 0

@@ -1,5 +1,6 @@
 """`fit`: guards, evaluations, SIGTERM, checkpoints that are resumed; optimizers with less state."""
 
+import dataclasses
 import os
 import signal
 
@@ -43,6 +44,11 @@ def same(a, b) -> bool:
   return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 
+def steady(summary: dict) -> dict:
+  """Without times and rates."""
+  return {name: value for name, value in summary.items() if "second" not in name}
+
+
 def test_sigterm_leaves_a_checkpoint_and_the_same_call_goes_on(tmp_path, params, units):
   whole = fit(MODEL, params, units, config(14), pad_id=0)
 
@@ -58,6 +64,25 @@ def test_sigterm_leaves_a_checkpoint_and_the_same_call_goes_on(tmp_path, params,
   resumed = fit(MODEL, params, units, config(14), pad_id=0, checkpoints=tmp_path, on_metrics=lambda s, m: seen.append(s))
   assert 8 <= seen[0] <= 11 and seen == list(range(seen[0], 15))  # in the middle of the second epoch of ten steps
   assert same(whole.trained, resumed.trained)
+  assert steady(resumed.summary) == steady(whole.summary)
+
+
+def test_the_summary_of_a_resumed_run_is_that_of_the_whole(tmp_path, params):
+  rng = np.random.default_rng(1)
+  draw = lambda n: tuple(rng.integers(1, 61, n).tolist())  # noqa: E731
+  # The first epoch's shapes of prefixes do not come again, and the last tenth begins before the cut.
+  units = [Unit((Branch(draw(7 if i % 3 else 3), draw(3), draw(i % 3 + 1)),)) for i in range(40)]
+  run = dataclasses.replace(config(30, checkpoint_every=28), shape=BatchShape(1, 4, (4, 8), (8,), (4,)))
+  whole = fit(MODEL, params, units, run, pad_id=0)
+
+  def cut(step, metrics):
+    if step == 29:
+      raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    fit(MODEL, params, units, run, pad_id=0, checkpoints=tmp_path, on_metrics=cut)
+  resumed = fit(MODEL, params, units, run, pad_id=0, checkpoints=tmp_path)
+  assert steady(resumed.summary) == steady(whole.summary) and whole.summary["compiled_shapes"] > 1
 
 
 def test_metrics_come_for_every_step_in_order(params, units):
@@ -103,6 +128,7 @@ def test_evaluations_and_the_best_model_survive_a_cut(tmp_path, params, units):
   resumed = evaluated((6,), tmp_path)
   assert resumed.evaluations == whole.evaluations and resumed.aborted == whole.aborted != ""
   assert same(resumed.trained, whole.trained)
+  assert steady(resumed.summary) == steady(whole.summary)
 
 
 def test_guards_end_a_run_whose_answers_run_less_often_or_whose_loss_is_not_a_number():

@@ -38,7 +38,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
 # What differs from run to run: times, rates and peak memory.
-_VARYING = ("seconds", "per_second", "peak_memory_bytes", "padding_share")
+_VARYING = ("seconds", "per_second", "mfu", "peak_memory_bytes")
 # A life is ended at the latest after this share of the undisturbed run, behind the time that starting takes.
 _LONGEST_SHARE = 0.4
 
@@ -146,6 +146,8 @@ def contents(workdir: Path) -> dict[str, Any]:
   found: dict[str, Any] = {path.name: path.read_bytes() for path in (workdir / "data").iterdir() if path.suffix == ".jsonl"}
   lines = [json.loads(line) for line in (workdir / "journal.jsonl").read_text().splitlines()]
   found |= {f"journal {line['step']}": _steady(line["output"]) for line in lines}
+  for path in (workdir / "metrics").glob("*.jsonl"):
+    found[f"metrics {path.name}"] = [_steady(json.loads(line)) for line in path.read_text().splitlines()]
   found["results.json"] = _steady(json.loads((workdir / "results.json").read_text()))
   for name in ("model_base", "question_writers"):
     base = ModelBase(workdir / name)

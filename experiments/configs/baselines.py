@@ -29,7 +29,7 @@ def _alone(**changes: Any) -> Callable[[RunConfig], RunConfig]:
 BASELINES: dict[str, Callable[[RunConfig], RunConfig]] = {
   # Whole methods.
   "sft": _alone(iterations=0, baselines=()),
-  "spin": _alone(iterations=0, baselines=("spin",)),
+  "spin": _alone(iterations=0, baselines=("spin",), baseline_iterations=2),
   "vbi_ft": _with("self_play", iterations=0, baselines=()),
   "vbi_ft_dpo": _with("self_play", baselines=("dpo",)),
   "vbi_ft_spft_sql": _with("self_play", baselines=()),

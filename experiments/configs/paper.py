@@ -1,6 +1,6 @@
 """What the runs of the paper's table share (arXiv 2509.03937): six models on Spider and BIRD, one file each beside this one.
 
-Learning rates, ranks, beta, epochs and rounds are not in the paper; these are our choices (METHOD 4 and 5: small rates, an NLL
+Learning rates, ranks, beta, epochs and rounds are not in the paper; these are our choices (small rates, an NLL
 term on y+), and none of these runs has been made yet. The files tell by operation count what the training of a run costs.
 """
 

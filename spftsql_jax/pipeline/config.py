@@ -142,7 +142,8 @@ class SelfPlayConfig:
     spin_objective, exspin_objective, dpo_objective: of the baselines with these names.
     baselines: what is trained on the same budget beside it: "spin" (arXiv 2401.01335), "exspin" (SPIN on the opponent's errors
       alone), "dpo" (arXiv 2305.18290; pairs and reference fixed at the start of stage 2), "sft_control" (the same pairs and
-      steps without negatives, METHOD 5).
+      steps without negatives).
+    baseline_iterations: of "spin", "exspin" and "dpo"; 0 for as many as `iterations`.
   """
 
   candidates: Literal["fine_tuned", "base"] = "fine_tuned"
@@ -157,6 +158,7 @@ class SelfPlayConfig:
   exspin_objective: Objective = Objective("error_driven", beta=0.1, on_correct="drop")
   dpo_objective: Objective = Objective("dpo", beta=0.1)
   baselines: tuple[Literal["spin", "exspin", "dpo", "sft_control"], ...] = ("spin", "sft_control")
+  baseline_iterations: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +167,7 @@ class RunConfig:
 
   Attributes:
     paper_splits: one synthesized validation set for verification, self-play and selection alike, from the templates that are
-      trained on, as in the paper; else the three are disjoint by template (METHOD 4).
+      trained on, as in the paper; else the three are disjoint by template.
     seed_repeats: how often the labelled examples count beside the synthetic ones of a round.
     max_new_tokens: longest answer, SQL or question.
     lanes: answers decoded at once.

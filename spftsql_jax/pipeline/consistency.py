@@ -1,4 +1,4 @@
-"""The check of questions that a model wrote: does the text-to-SQL model find their query again? METHOD 5.
+"""The check of questions that a model wrote: does the text-to-SQL model find their query again?
 
 A base SQL-to-text model is wrong nearly half the time. k answers are sampled to each question; what is counted is how many of
 them give the query's own result on the database and on all neighbouring instances. A question to which none agrees is not

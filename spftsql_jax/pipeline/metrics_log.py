@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +14,8 @@ import tensorboardX
 
 
 class MetricsLog:
-  """A file and a TensorBoard log for each stage. A stage that is resumed goes on behind its last line."""
+  """A file and a TensorBoard log for each stage. A stage that is resumed goes on where it does: what a cut run has written of
+  the steps that are done again is dropped, so that the files are those of a run without a cut."""
 
   def __init__(self, workdir: Path):
     self._folder = workdir / "metrics"
@@ -24,16 +27,18 @@ class MetricsLog:
     if stage not in self._open:
       name = stage.replace("/", "-")
       self._folder.mkdir(parents=True, exist_ok=True)
-      file = (self._folder / f"{name}.jsonl").open("a", buffering=1)
-      self._open[stage] = file, tensorboardX.SummaryWriter(str(self._tensorboard / name))
+      path = self._folder / f"{name}.jsonl"
+      _keep_before(path, step)
+      board = tensorboardX.SummaryWriter(str(self._tensorboard / name), purge_step=step if step > 1 else None)
+      self._open[stage] = path.open("a", buffering=1), board
     file, board = self._open[stage]
     file.write(json.dumps({"stage": stage, "step": step, **values}) + "\n")
     for name, value in values.items():
       board.add_scalar(name, value, step)
 
   def read(self) -> list[dict[str, Any]]:
-    """All lines; of a step that was done twice (before and after a cut), the report takes the last."""
-    return [json.loads(line) for path in sorted(self._folder.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    """All lines."""
+    return [line for path in sorted(self._folder.glob("*.jsonl")) for line in _read(path)]
 
   def forget(self, prefixes: Sequence[str]) -> None:
     """Deletes the metrics of all stages whose names begin with one of `prefixes`."""
@@ -47,3 +52,22 @@ class MetricsLog:
     for file, board in self._open.values():
       file.close()
       board.close()
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+  """The lines of a file; one that was cut off while it was written is none."""
+  lines = []
+  for line in path.read_text(encoding="utf-8").splitlines():
+    with contextlib.suppress(json.JSONDecodeError):
+      lines.append(json.loads(line))
+  return lines
+
+
+def _keep_before(path: Path, step: int) -> None:
+  """Drops the lines of `step` and of those behind it."""
+  if not path.exists():
+    return
+  kept = [line for line in _read(path) if line["step"] < step]
+  temporary = path.with_name("." + path.name)
+  temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+  os.replace(temporary, path)

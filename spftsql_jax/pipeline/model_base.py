@@ -17,10 +17,10 @@ import json
 import os
 import shutil
 import uuid
-import warnings
 from pathlib import Path
 from typing import Any
 
+import jax
 import orbax.checkpoint.experimental.v1 as ocp
 
 from spftsql_jax.models import hosts
@@ -110,19 +110,19 @@ class ModelBase:
     """The params of a version.
 
     Args:
-      like: a tree of arrays or ShapeDtypeStructs to restore into (shapes, dtypes, shardings); None restores as saved.
+      like: a tree of arrays or ShapeDtypeStructs to restore into (shapes, dtypes, shardings); None restores to one device, on
+        whatever devices of whatever hosts it was saved.
 
     Raises:
       KeyError: no such version. CorruptVersion: its files are not those that were written.
     """
-    folder = self._version(version) / "params"
+    folder = (self._version(version) / "params").resolve()
     if broken := hosts.from_first(lambda: self.damage(version)):
       raise CorruptVersion(f"version {version} in {self.directory} is damaged ({broken}); restore it from a copy or delete it")
-    if like is not None:
-      return ocp.load_pytree(folder.resolve(), like)
-    with warnings.catch_warnings():
-      warnings.filterwarnings("ignore", "Sharding info not provided")  # that is what None asks for
-      return ocp.load_pytree(folder.resolve())
+    if like is None:
+      here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+      like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), ocp.metadata(folder).metadata)
+    return ocp.load_pytree(folder, like)
 
   def damage(self, version: str) -> str:
     """What is wrong with a version's files, "" where they are those that were written. Raises KeyError."""

@@ -1,4 +1,4 @@
-"""Stage 2, self-play: METHOD 3, Algorithm 1 of arXiv 2509.03937; with SPIN and the SFT control on the same budget.
+"""Stage 2, self-play: Algorithm 1 of arXiv 2509.03937; with SPIN and the SFT control on the same budget.
 
 An iteration: main = the best candidate, opponent = the weakest; the opponent answers the questions; each answer is executed
 and rewarded (R = 1 for an error); the opponent's log-probs are scored once; main is updated with the error-driven loss and
@@ -86,9 +86,11 @@ def _answered(bench: Workbench, opponent: str, examples: dict[int, Example]) -> 
   """The pairs of one opponent, by number of the question; those that exceed the largest bucket are left out, and said."""
   tree, numbers, gold = bench.load(opponent), list(examples), list(examples.values())
   answers, verdicts = answer_and_judge(bench, tree, gold)
-  branches, found = pair_branches(bench, gold, answers)
+  branches, found, endless = pair_branches(bench, gold, answers)
   if text := describe(found, len(gold), "pairs"):
     bench.say(f"  {text}")
+  if endless:
+    bench.say(f"  {endless} of {len(gold)} answers do not end within the largest bucket: they are y- as far as they go")
   scores = _log_probs(bench, tree, [gold[i].db_id for i in branches], list(branches.values()))
   return {
     numbers[i]: Pair(gold[i], answers[i], float(not verdicts[i].suite_correct), log_probs)
@@ -125,15 +127,15 @@ def read_pairs(bench: Workbench, played: dict[str, Any], opponent: str) -> list[
 
 def pair_units(bench: Workbench, pairs: Sequence[Pair]) -> list[Unit]:
   """Units of y+ and y- with reward and the opponent's log-probs."""
-  branches, _ = pair_branches(bench, [p.example for p in pairs], [p.answer for p in pairs])
+  branches, _, _ = pair_branches(bench, [p.example for p in pairs], [p.answer for p in pairs])
   return [Unit(branches[i], p.reward, p.log_probs) for i, p in enumerate(pairs)]
 
 
 def choose_players(bench: Workbench, candidates: Sequence[str]) -> tuple[str, list[str]]:
   """(main, opponents): the best candidate on the selection split, and whom it plays by `SelfPlayConfig.opponent`.
 
-  A candidate whose answers hardly run teaches nothing (METHOD 5: the very weak opponent did worst), so opponents are taken
-  among those that run often enough.
+  A candidate whose answers hardly run teaches nothing (in an earlier toy the weakest opponent did worst), so opponents are
+  taken among those that run often enough.
   """
   config = bench.config.self_play
   main = bench.models.best(SELECTION, list(candidates))
@@ -225,7 +227,7 @@ def run_baseline(
     return run_sft_control(bench, start, iterations, selection)
   config, current, done = bench.config.self_play, start, []
   objective = {"spin": config.spin_objective, "exspin": config.exspin_objective, "dpo": config.dpo_objective}[baseline]
-  for number in range(1, config.iterations + 1):
+  for number in range(1, (config.baseline_iterations or config.iterations) + 1):
     name, version = f"{baseline}/iteration_{number}", f"{baseline}-{number}"
     opponent, source = (start, "dpo") if baseline == "dpo" else (current, name)
     played = bench.journal.step(f"{source}/pairs", lambda s=source, o=opponent: play(bench, s, [o], questions))
@@ -240,7 +242,7 @@ def run_baseline(
 def run_sft_control(
   bench: Workbench, start: str, iterations: Sequence[dict[str, Any]], selection: Sequence[Example]
 ) -> list[dict[str, Any]]:
-  """SFT on the y+ of the very batches and steps of the self-play iterations, without negatives (the control of METHOD 5).
+  """SFT on the y+ of the very batches and steps of the self-play iterations, without negatives.
 
   It runs the self-play step with the pairwise term weighted 0, so nothing but the negatives differs, nor is anything compiled.
   """

@@ -49,7 +49,7 @@ def placed(
   bench: Workbench, examples: Sequence[Example], branches_of: Callable[[Example, Schema], tuple[Branch, ...]]
 ) -> Placed:
   """The unit of each example over its schema, or, where that exceeds the largest prefix bucket, over a sub-schema that covers
-  the tables of its query (DESIGN 3; `RunConfig.long_schemas` "drop" leaves it out). Nothing is ever cut."""
+  the tables of its query (`RunConfig.long_schemas` "drop" leaves it out)."""
   out = Placed({}, Counter(), Counter())
   for index, example in enumerate(examples):
     schema = bench.databases[example.db_id].schema
@@ -79,17 +79,30 @@ def describe(placed: Placed, count: int, what: str) -> str:
 
 def pair_branches(
   bench: Workbench, examples: Sequence[Example], answers: Sequence[str]
-) -> tuple[dict[int, tuple[Branch, Branch]], Placed]:
-  """(y+, y-) for each question, by its index: the gold query and an opponent's answer behind the same prompt."""
+) -> tuple[dict[int, tuple[Branch, Branch]], Placed, int]:
+  """(y+, y-) for each question, by its index: the gold query and an opponent's answer behind the same prompt.
+
+  An answer that does not end within the largest bucket is y- as far as it goes, without an end token: it is what a weak model
+  does most, and its log-prob is that of this beginning. A gold query is never cut.
+
+  Returns:
+    The branches, what was moved or left out, and the number of answers that do not end.
+  """
+  shape, endless = bench.config.shape, set()
 
   def branches(example: Example, schema: Schema) -> tuple[Branch, ...]:
-    return tuple(_sql_branch(bench, example, q, schema) for q in (example.query, answers[places[id(example)]]))
+    gold, answer = (_sql_branch(bench, example, q, schema) for q in (example.query, answers[places[id(example)]]))
+    room = min(shape.answer_buckets[-1], shape.branch_buckets[-1] - len(answer.prompt))
+    if len(answer.answer) > room:
+      endless.add(places[id(example)])
+      answer = dataclasses.replace(answer, answer=answer.answer[: max(room, 0)])
+    return gold, answer
 
   # An example may occur twice: each occurrence is an object of its own here.
   own = [dataclasses.replace(e) for e in examples]
   places = {id(e): place for place, e in enumerate(own)}
   out = placed(bench, own, branches)
-  return {i: (u.branches[0], u.branches[1]) for i, u in out.units.items()}, out
+  return {i: (u.branches[0], u.branches[1]) for i, u in out.units.items()}, out, len(endless & out.units.keys())
 
 
 def _sql_branch(bench: Workbench, example: Example, query: str, schema: Schema) -> Branch:

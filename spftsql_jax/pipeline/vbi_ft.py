@@ -1,4 +1,4 @@
-"""Stage 1, verification-based iterative fine-tuning (VBI-FT): METHOD 2, arXiv 2509.03937 section 3.1.
+"""Stage 1, verification-based iterative fine-tuning (VBI-FT): arXiv 2509.03937 section 3.1.
 
 A round synthesizes SQL from templates, writes questions, fine-tunes on real and synthetic data, evaluates on synthesized
 examples held back from training, and feeds back: right answers train the SQL-to-text model, the templates of wrong answers
@@ -290,6 +290,6 @@ def run_round(
 
 
 def next_templates(bench: Workbench, templates: Sequence[WeightedTemplate], done: dict[str, Any]) -> list[WeightedTemplate]:
-  """The next round's templates: those of y- weigh more, up to the cap (METHOD 2.6)."""
+  """The next round's templates: those of y- weigh more, up to the cap."""
   errors = {row["template"]: row["errors"] for row in done["template_errors"]}
   return reweight(templates, errors, cap=bench.config.synthesis.feedback_cap)

@@ -227,7 +227,7 @@ def excluded_forms(queries: Iterable[str]) -> Iterator[str]:
 def reweight(
   templates: Sequence[WeightedTemplate], errors: Mapping[str, float], cap: float = 3.0, strength: float = 1.0
 ) -> list[WeightedTemplate]:
-  """The next round's templates: those of failed examples weigh more (METHOD 2.6: the templates of y- seed the next round).
+  """The next round's templates: those of failed examples weigh more (the templates of y- seed the next round).
 
   A template's weight is multiplied by 1 + strength * errors / mean errors, at most by `cap`; one that never failed keeps its
   weight.

@@ -6,7 +6,7 @@ import contextlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,14 @@ import orbax.checkpoint.experimental.v1 as ocp
 
 from spftsql_jax.models import hosts
 from spftsql_jax.training.guards import Guards
+
+
+class Recorded(Protocol):
+  """What goes on from a record of its own (JSON) when a run is resumed."""
+
+  def record(self) -> dict[str, Any]: ...
+
+  def restore(self, record: dict[str, Any]) -> None: ...
 
 
 class Checkpoints:
@@ -30,8 +38,8 @@ class Checkpoints:
     if kind is None or hosts.count() == 1:  # otherwise another process may be gone, which would be waited for
       self.finish()
 
-  def resume(self, state: Any, guards: Guards) -> tuple[Any, int]:
-    """(state, its step) of the newest complete checkpoint, with the guards' record restored; else the state given, and 0."""
+  def resume(self, state: Any, guards: Guards, meter: Recorded) -> tuple[Any, int]:
+    """(state, its step) of the newest complete checkpoint, with both records restored; else the state given, and 0."""
     if self._folder is None:
       return state, 0
     for step, record in hosts.from_first(self._complete):
@@ -40,7 +48,8 @@ class Checkpoints:
         kept = ocp.load_pytree(self._path(step), like)
       except (ValueError, OSError, KeyError):
         continue  # cut off while it was written: the one before it serves
-      guards.restore(record, kept.pop("best", None))
+      guards.restore(record["guards"], kept.pop("best", None))
+      meter.restore(record["meter"])
       return state.replace(**kept), step
     return state, 0
 
@@ -53,7 +62,7 @@ class Checkpoints:
         found.append((step, json.loads(self._record(step).read_text(encoding="utf-8"))))
     return found
 
-  def save(self, state: Any, guards: Guards, step: int) -> None:
+  def save(self, state: Any, guards: Guards, meter: Recorded, step: int) -> None:
     """Starts writing a checkpoint, once the one before it is complete; older ones go when it is."""
     if self._folder is None:
       return
@@ -62,7 +71,7 @@ class Checkpoints:
     tree = _changing(state) | ({} if best is None else {"best": best})
     if jax.default_backend() == "cpu":
       tree = jax.tree.map(jnp.copy, tree)  # there the host reads the arrays themselves, which the next step overwrites
-    record = guards.record() | {"best": best is not None}
+    record = {"guards": guards.record(), "meter": meter.record(), "best": best is not None}
     hosts.from_first(lambda: self._write_record(step, record))
     self._writing = step, ocp.save_pytree_async(self._path(step), tree, overwrite=True)
 

@@ -1,4 +1,4 @@
-"""When a training run must end early (METHOD 5): self-play collapses quietly, so the loss is never asked."""
+"""When a training run must end early: self-play collapses quietly, so the loss is never asked."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Objective:
     on_correct: what a pair whose opponent was right contributes ("error_driven" only).
     nll_weight: weight of the negative log-likelihood a token of y+, added to a pairwise loss against collapse.
     pair_weight: weight of the pairwise loss itself; with 0 the NLL term alone is left, which is SFT on the y+ of the very same
-      batches (the control of METHOD 5).
+      batches (the SFT control).
     length_normalize: whether pairwise losses use log-probs a token instead of summed ones.
   """
 

@@ -68,7 +68,7 @@ class FitResult:
     trained: the trained tree (params, or the adapter): the best evaluated one where the run had patience, else the last.
     steps: updates made.
     aborted: why the run ended early, or "".
-    summary: means over the last tenth of the run, examples a second, padding share, compiled shapes and the like.
+    summary: means over the last tenth of the run's steps, examples a second, padding share, compiled shapes and the like.
     evaluations: what was evaluated, in order.
   """
 
@@ -120,26 +120,27 @@ def fit(
   trainable, frozen = (params, None) if lora is None else (lora, params)
   store = Checkpoints(checkpoints)
   guards = Guards(config.abort_drop, config.patience, config.executable_drop)
-  state, start = store.resume(init_state(config.optimizer, trainable), guards)
+  meter = _Meter(model, tail=max(1, config.steps // 10))
+  state, start = store.resume(init_state(config.optimizer, trainable), guards, meter)
   # Without rate and schedule, so that runs which differ in these alone share one compiled step.
   kind = dataclasses.replace(config.optimizer, learning_rate=0.0, schedule="constant", warmup_share=0.0)
   pinned = None if mesh is None else state_shardings(config.optimizer, trainable)
   step_fn = _on_mesh(make_train_step(model, kind, program_of(config.objective), pinned), mesh)
   numbers = numbers_of(config.objective)
   plan = _plan(units, config)
-  meter = _Meter(model)
   evaluating = evaluate is not None and config.evaluate_every > 0
   pending: collections.deque[tuple[int, dict[str, jax.Array], dict[str, float]]] = collections.deque()
-  history: list[dict[str, float]] = []
+  fetched = start
 
   def fetch(keep: int) -> None:
     """Fetches the metrics of all but the `keep` newest steps."""
+    nonlocal fetched
     while len(pending) > keep and not guards.reason:
       step, metrics, counts = pending.popleft()
       values = {name: float(value) for name, value in metrics.items()}
       guards.see(step, values)
-      history.append(values | meter.rates(counts))
-      on_metrics(step, history[-1])
+      fetched = step
+      on_metrics(step, meter.see(values, counts))
       bar.update()
       bar.set_postfix(loss=f"{values['loss']:.3f}")
 
@@ -164,44 +165,53 @@ def fit(
       if terminated.is_set() or hosts.preempted(step):
         fetch(0)
         kept = f"its state at step {step} is kept, the same command goes on from there" if checkpoints else "nothing is kept"
-        store.save(state, guards, step)
+        store.save(state, guards, meter, step)
         store.finish()
         raise Preempted(f"{description} was ended by SIGTERM; {kept}")
       if config.checkpoint_every and step % config.checkpoint_every == 0 and step < config.steps:
         fetch(0)  # so that the guards' record is complete
-        store.save(state, guards, step)
+        store.save(state, guards, meter, step)
     fetch(0)
     jax.block_until_ready(state.trainable)
   trained = guards.best(state.trainable)
-  return FitResult(trained, start + len(history), guards.reason, meter.summary(history), tuple(guards.evaluations))
+  return FitResult(trained, fetched, guards.reason, meter.summary(), tuple(guards.evaluations))
 
 
 class _Meter:
-  """Examples, tokens, padding and compiled shapes of a run, and its rates."""
+  """Metrics of the last steps, examples, tokens, padding and compiled shapes of a run, and its rates.
 
-  def __init__(self, model: nn.Module):
+  Times and rates are those of this process; the rest is that of the whole run, however often it was cut and resumed.
+  """
+
+  def __init__(self, model: nn.Module, tail: int):
     self._model, self._peak = model, peak_flops()
     self._began = self._last = time.perf_counter()
-    self._totals, self._paddings, self._shapes, self._stopped = collections.Counter(), [], set(), 0.0
+    self._stopped = 0.0
+    self._totals: collections.Counter[str] = collections.Counter()
+    self._tail: collections.deque[dict[str, float]] = collections.deque(maxlen=tail)
+    self._steps, self._padding, self._shapes = 0, 0.0, set()
 
   def count(self, batch: PrefixBatch) -> dict[str, float]:
     """What a batch holds; called when its step is started."""
     counts = {"examples": int((batch.answer_lengths > 0).sum()), "tokens": batch.prefix.size + batch.branch.size}
     padding = padding_share(batch)
     self._totals.update(counts)
-    self._paddings.append(padding)
+    self._steps, self._padding = self._steps + 1, self._padding + padding
     self._shapes.add((batch.prefix.shape, batch.branch.shape, batch.max_answer))
     if self._peak:
       counts["flops"] = step_flops(self._model.config, batch, self._model.lora)
     return counts | {"padding_share": padding}
 
-  def rates(self, counts: dict[str, float]) -> dict[str, float]:
-    """Rates of a step whose metrics have come, by the time since those of the step before."""
+  def see(self, values: dict[str, float], counts: dict[str, float]) -> dict[str, float]:
+    """Takes a step's metrics once they have come; returns them with its rates, by the time since those of the step before."""
     now = time.perf_counter()
     seconds, self._last = max(now - self._last, 1e-9), now
     rates = {"padding_share": counts["padding_share"]}
     rates |= {f"{name}_per_second": counts[name] / seconds for name in ("examples", "tokens")}
-    return rates | ({"mfu": counts["flops"] / seconds / self._peak / jax.device_count()} if "flops" in counts else {})
+    if "flops" in counts:
+      rates["mfu"] = counts["flops"] / seconds / self._peak / jax.device_count()
+    self._tail.append(values | rates)
+    return self._tail[-1]
 
   def stop(self) -> None:
     """An evaluation begins: its time is none of training's."""
@@ -211,17 +221,26 @@ class _Meter:
     self._last = time.perf_counter()
     self._stopped += self._last - self._paused
 
-  def summary(self, history: Sequence[dict[str, float]]) -> dict[str, float]:
+  def summary(self) -> dict[str, float]:
     seconds = time.perf_counter() - self._began - self._stopped
-    tail = history[-max(1, len(history) // 10) :]
-    means = {name: float(np.mean([m[name] for m in tail])) for name in (tail[0] if tail else {})}
+    means = {name: float(np.mean([m[name] for m in self._tail])) for name in (self._tail[0] if self._tail else {})}
     return means | {
       "examples_per_second": self._totals["examples"] / seconds,
       "tokens_per_second": self._totals["tokens"] / seconds,
-      "padding_share": float(np.mean(self._paddings)) if self._paddings else 0.0,
+      "padding_share": self._padding / max(self._steps, 1),
       "compiled_shapes": len(self._shapes),
       "seconds": seconds,
     }
+
+  def record(self) -> dict[str, Any]:
+    """What `restore` needs, as JSON."""
+    return {"tail": list(self._tail), "steps": self._steps, "padding": self._padding, "shapes": sorted(self._shapes)}
+
+  def restore(self, record: dict[str, Any]) -> None:
+    """Goes on from a record."""
+    self._tail.extend(record["tail"])
+    self._steps, self._padding = record["steps"], record["padding"]
+    self._shapes = {(tuple(prefix), tuple(branch), answer) for prefix, branch, answer in record["shapes"]}
 
 
 class _sigterm:
