@@ -30,7 +30,7 @@ def rows_of(*rows):
 
 
 def by_definition(gold, predicted, ordered):
-  """The rule of Spider's evaluator, word for word, exponential: cells sorted by text and type first, then some permutation of the columns."""
+  """Spider's evaluator's rule, word for word, exponential: cells sorted by text and type, then some order of the columns."""
   if not gold and not predicted:
     return True
   if len(gold) != len(predicted) or len(gold[0]) != len(predicted[0]):

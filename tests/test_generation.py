@@ -115,6 +115,31 @@ def test_an_answer_depends_on_its_request_alone(small, requests):
   assert [a.tokens for a in other] != [a.tokens for a in together]
 
 
+def test_without_room_for_a_second_copy_the_layers_are_read_where_they_are(small, requests, greedy, monkeypatch):
+  class Device:
+    """One that holds everything, with so much memory left."""
+
+    free = 0
+    __hash__ = None
+
+    def __eq__(self, other):
+      return True
+
+    def memory_stats(self):
+      return {"bytes_limit": 1_000_000 + self.free, "bytes_in_use": 1_000_000}
+
+  made = []
+  layers_of = lanes_lib.layers_of
+  monkeypatch.setattr(lanes_lib, "layers_of", lambda *args: made.append(args) or layers_of(*args))
+  monkeypatch.setattr(jax, "local_devices", lambda: [Device()])
+  needed = 2 * sum(leaf.nbytes for leaf in jax.tree.leaves(small[2]["layers"]))
+  for Device.free, copies in ((needed - 1, 0), (needed, 1)):
+    generator = Generator(small[1], lanes=8)
+    answers = generator.generate(small[2], requests[:16], max_new_tokens=LIMIT, eos_id=STOP)
+    assert [a.tokens for a in answers] == [a.tokens for a in greedy[:16]]
+    assert len(made) == copies
+
+
 def test_adapters_are_switched_without_compiling_again(small, requests, greedy):
   _, model, params = small
   lora = LoraConfig(rank=2, modules=("q", "down"))

@@ -6,6 +6,7 @@ Random bfloat16 weights in the shapes of --shapes (or of a config.json given the
 of --schema_tokens, end tokens off. A decoding step must read all weights once, the schema's cache once and each branch's own
 cache; the bound is the bytes of these by the bandwidth: that of the data sheet, or with --bandwidth_gb_s=0 that of a measured
 copy. Only the time behind the prefill counts; the first call of each size compiles and does not count. Medians of --runs.
+Reported beside it: the share of the chip's peak in products with weights, which many branches are bound by instead.
 
 The ratio to transformers.generate is that of answers a second, prefill included, at the numbers in --peer_branches: the same
 shapes, prompts and dtype on the same device, in batches of the best of --peer_batch_sizes (one that does not fit into memory is
@@ -17,11 +18,13 @@ anywhere, which only shows that it runs.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from spftsql_jax.generation import Generator, Request
+from spftsql_jax.generation import lanes as lanes_lib
 from spftsql_jax.models import Decoder, ModelConfig
+from spftsql_jax.models.flops import peak_flops
+from spftsql_jax.models.lora import kernel_shapes
 from spftsql_jax.models.transformer import abstract_params
 
 _SHAPES = flags.DEFINE_list("shapes", ["qwen2.5-coder-1.5b", "qwen2.5-coder-7b"], "Shapes by name, or config.json files.")
@@ -58,6 +64,8 @@ _PUBLISHED = {
   "qwen2.5-coder-7b": (3584, 18944, 28, 28, 4, 152064, False),
   "tiny": (64, 128, 2, 4, 2, 512, True),
 }
+# Of a length that no row is a multiple of.
+_BLOCK = (0.02 * np.random.default_rng(0).standard_normal(1_000_003)).astype(np.float32)
 
 
 def main() -> None:
@@ -66,7 +74,7 @@ def main() -> None:
   report = {"device": device.device_kind or device.platform, "bandwidth_gb_s": round(bandwidth, 1), "results": []}
   for name in _SHAPES.value:
     config = read_shape(name)
-    params = constant_params(config)
+    params = random_params(config)
     results = []
     for branches in map(int, _BRANCHES.value):
       results.append({"model": name, **measure(config, params, branches, bandwidth)})
@@ -97,10 +105,11 @@ def read_shape(name: str) -> ModelConfig:
   return config.replace(attention_bias=True, dtype="bfloat16", param_dtype="bfloat16")
 
 
-def constant_params(config: ModelConfig) -> dict:
-  """Params made on the device: their values do not matter for speed."""
+def random_params(config: ModelConfig) -> dict:
+  """Params made on the device of one block of random numbers over and over: equal ones would be multiplied faster."""
   boxed = jax.tree.map(lambda leaf: leaf.value, abstract_params(config), is_leaf=lambda leaf: hasattr(leaf, "names"))
-  return jax.tree.map(lambda leaf: jnp.full(leaf.shape, 0.01, leaf.dtype), boxed)
+  block = jnp.asarray(_BLOCK, config.param_dtype)
+  return jax.tree.map(lambda leaf: jnp.resize(block, leaf.shape), boxed)
 
 
 def make_requests(config: ModelConfig, branches: int) -> list[Request]:
@@ -116,33 +125,59 @@ def measure(config: ModelConfig, params: dict, branches: int, bandwidth: float) 
   requests = make_requests(config, branches)
   generator = Generator(Decoder(config), lanes=branches)
 
-  def clock(answer_tokens: int) -> float:
+  def clock() -> float:
     began = time.perf_counter()
-    generator.generate(params, requests, max_new_tokens=answer_tokens, eos_id=())
+    generator.generate(params, requests, max_new_tokens=_ANSWER_TOKENS.value, eos_id=())
     return time.perf_counter() - began
 
-  # Prefill and admission alone, and with the decoding steps behind them: the difference is the steps.
-  for tokens in (1, _ANSWER_TOKENS.value):
-    clock(tokens)
-  turns = [(clock(1), clock(_ANSWER_TOKENS.value)) for _ in range(_RUNS.value)]
-  before, whole = (statistics.median(turn[i] for turn in turns) for i in (0, 1))
-  steps = _ANSWER_TOKENS.value - 1
-  step = max(whole - before, 1e-9) / steps
+  began = time.perf_counter()
+  clock()
+  first = time.perf_counter() - began
+  whole = statistics.median(clock() for _ in range(_RUNS.value))
+  with timed_decoding() as spent:
+    for _ in range(_RUNS.value):
+      clock()
+  steps = _ANSWER_TOKENS.value - 1  # the prompt's pass gives the first token
+  step = statistics.median(spent) / steps
   weights = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
   if not config.tie_word_embeddings:
     weights -= params["embedding"].nbytes  # Only rows of it are read.
   token_bytes = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * 2
   own = _QUESTION_TOKENS.value + _ANSWER_TOKENS.value / 2
+  layer = sum(fan_in * fan_out for fan_in, fan_out in kernel_shapes(config).values())
+  operations = 2 * branches * (config.num_hidden_layers * layer + config.vocab_size * config.hidden_size)
+  peak = peak_flops()
   needed = weights + token_bytes * (_SCHEMA_TOKENS.value + branches * own)
   return {
     "branches": branches,
     "tokens_per_second": round(branches / step),
     "answers_per_second_with_prefill": round(branches / whole, 2),
-    "prefill_seconds": round(before, 4),
+    "prefill_seconds": round(whole - steps * step, 4),
     "step_ms": round(1e3 * step, 3),
     "bytes_needed_gb": round(needed / 1e9, 3),
     "share_of_bandwidth": round(needed / 1e9 / bandwidth / step, 3),
+    **({"share_of_peak": round(operations / peak / step, 3)} if peak else {}),
+    "first_call_seconds": round(first, 1),
   }
+
+
+@contextlib.contextmanager
+def timed_decoding() -> Iterator[list[float]]:
+  """Within, the seconds of each stretch of decoding steps are collected."""
+  advance, spent = lanes_lib.advance, []
+
+  def timed(*arguments: Any) -> lanes_lib.Lanes:
+    jax.block_until_ready(arguments)
+    began = time.perf_counter()
+    result = jax.block_until_ready(advance(*arguments))
+    spent.append(time.perf_counter() - began)
+    return result
+
+  lanes_lib.advance = timed
+  try:
+    yield spent
+  finally:
+    lanes_lib.advance = advance
 
 
 def measure_transformers(config: ModelConfig, sizes: list[int]) -> list[dict[str, Any]]:
@@ -160,8 +195,9 @@ def measure_transformers(config: ModelConfig, sizes: list[int]) -> list[dict[str
   made = transformers.AutoConfig.for_model(**config.to_hf() | {"eos_token_id": None, "bos_token_id": None})
   with torch.device(device):
     model = transformers.AutoModelForCausalLM.from_config(made, dtype=torch.bfloat16).eval()
+  block = torch.from_numpy(_BLOCK).to(device, torch.bfloat16)
   for value in model.parameters():
-    value.data.fill_(0.01)
+    value.data.copy_(block.repeat(-(-value.numel() // len(block)))[: value.numel()].view_as(value))
 
   def answer(requests: list[Request], batch_size: int) -> None:
     with torch.inference_mode():

@@ -20,9 +20,11 @@ which explain them.
 
 With --device=gpu the same cases run on one GPU in bfloat16 with the architecture in training_peers/model_gpu.json
 (Qwen2.5-Coder-1.5B), and two more, "b long" and "c long", whose schemas hold types, keys, descriptions and sample values. The
-prompt's attention is einsum or cuDNN, whichever is faster there. Reported too: the share of the chip's peak (MFU) and the peak
-of its memory. No comparison begins behind --budget_s seconds, so that one call stays below eight minutes. A peer needs a CUDA
-build of torch; give its Python as --trl_python, or leave it out with --peers= to time ours alone.
+prompt's attention is einsum or cuDNN, whichever is faster there: --attentions are tried with a case's first tree. Sides have
+the GPU one after another, since its memory holds one of them; those to come prepare what needs none. Reported too: share of the
+chip's peak (MFU) and the peak of its memory. No comparison begins behind --budget_s seconds, so that one call stays below eight
+minutes; most of ours is compiling, which JAX_COMPILATION_CACHE_DIR keeps for a second call. A peer needs a CUDA build of torch;
+give its Python as --trl_python, or leave it out with --peers= to time ours alone. --comparisons names what is run, in order.
 """
 
 from __future__ import annotations
@@ -58,6 +60,8 @@ _DATABASES = flags.DEFINE_integer("databases", 6, "Databases of cases b and c.",
 _QUESTIONS = flags.DEFINE_integer("questions", 40, "Questions a database at most (Spider's median).", lower_bound=1)
 _PEER_RECORDS = flags.DEFINE_integer("peer_records", 32, "Records of a peer's turn in cases b and c.", lower_bound=1)
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["2", "4", "8"], "Batch sizes tried with a peer in cases b and c.")
+_ATTENTIONS = flags.DEFINE_list("attentions", ["einsum", "cudnn"], "Attentions tried on a GPU.")
+_COMPARISONS = flags.DEFINE_list("comparisons", [], 'Comparisons in order, such as "c full,b long lora"; by default all.')
 _TURNS = flags.DEFINE_integer("turns", 3, "Turns of each side.", lower_bound=1)
 _THREADS = flags.DEFINE_integer("threads", 2, "Threads of torch; JAX takes the cores it may use.", lower_bound=1)
 _DEVICE = flags.DEFINE_enum("device", "cpu", ["cpu", "gpu"], "Where all sides run.")
@@ -80,16 +84,21 @@ _OUR_CASES = {
 # On a GPU batches are larger and shapes fewer: each of its compilations takes some 20 s.
 _OUR_GPU_CASES = {
   "a": _OUR_CASES["a"],
-  "b": {"schemas": 4, "branches": 32, "buckets": {"prefix_buckets": 2, "branch_buckets": 1, "answer_buckets": 1}},
-  "c": {"schemas": 4, "branches": 32, "buckets": {"prefix_buckets": 2, "branch_buckets": 1, "answer_buckets": 1}},
+  "b": {"schemas": 4, "branches": 40, "buckets": {"prefix_buckets": 1, "branch_buckets": 2, "answer_buckets": 1}},
+  "c": {"schemas": 2, "branches": 40, "buckets": {"prefix_buckets": 1, "branch_buckets": 4, "answer_buckets": 1}},
+  "b long": {"schemas": 2, "branches": 80, "buckets": {"prefix_buckets": 2, "branch_buckets": 4, "answer_buckets": 1}},
+  "c long": {"schemas": 2, "branches": 40, "buckets": {"prefix_buckets": 2, "branch_buckets": 4, "answer_buckets": 1}},
 }
-_PACK_TO = 1024
+# Batch sizes tried with a peer on a GPU, and the tokens of a packed row, which hold the longest record.
+_PEER_GPU_SIZES = {"a": [4], "b": [8, 16], "c": [8, 16], "b long": [4, 8], "c long": [2, 4]}
+_PACK_TO = {"c": 1024, "c long": 4096}
 
 
 class Worker:
   """A process that trains for a turn whenever it is asked to."""
 
   def __init__(self, python: str | Path, script: str, job: dict[str, Any], folder: str):
+    self.options = job["options"]
     path = Path(tempfile.mkstemp(suffix=".json", dir=folder)[1])
     path.write_text(json.dumps(job), encoding="utf-8")
     self.errors = path.with_suffix(".log")
@@ -100,14 +109,34 @@ class Worker:
         stdout=subprocess.PIPE,
         stderr=errors,
         text=True,
-        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"HF_HUB_OFFLINE": "1", "HF_HOME": folder},
+        env={k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "JAX_PLATFORMS")}
+        | {"HF_HUB_OFFLINE": "1", "HF_HOME": folder},
       )
-    self.ready = self._answer()
+
+  def answer(self) -> dict[str, Any]:
+    """What the worker says next."""
+    for line in self.process.stdout:
+      if line.startswith("TURN "):
+        return json.loads(line[5:])
+    self.process.wait()
+    lines = self.errors.read_text().strip().splitlines()
+    told = [line for line in lines if re.match(r"\S*(Error|Exception|Interrupt)\b", line)] or lines or ["no message"]
+    raise RuntimeError(f"a worker ended with code {self.process.returncode}: {told[-1]}")
 
   def turn(self) -> dict[str, Any]:
-    self.process.stdin.write("go\n")
-    self.process.stdin.flush()
-    return self._answer()
+    return self._ask("go")
+
+  def next(self) -> dict[str, Any]:
+    """Has the worker make ready with the next of its options."""
+    return self._ask("next")
+
+  def _ask(self, word: str) -> dict[str, Any]:
+    try:
+      self.process.stdin.write(f"{word}\n")
+      self.process.stdin.flush()
+    except BrokenPipeError:
+      pass  # it has ended; its answer says why
+    return self.answer()
 
   def close(self) -> None:
     if self.process.poll() is None:
@@ -117,15 +146,6 @@ class Worker:
       except subprocess.TimeoutExpired:
         self.process.kill()
         self.process.wait()
-
-  def _answer(self) -> dict[str, Any]:
-    for line in self.process.stdout:
-      if line.startswith("TURN "):
-        return json.loads(line[5:])
-    self.process.wait()
-    lines = self.errors.read_text().strip().splitlines()
-    told = [line for line in lines if re.match(r"\S*(Error|Exception|Interrupt)\b", line)] or lines or ["no message"]
-    raise RuntimeError(f"a worker ended with code {self.process.returncode}: {told[-1]}")
 
 
 def main() -> None:
@@ -150,15 +170,28 @@ def main() -> None:
       records["b long"] = records["c long"] = spider_records(config["vocab_size"], long=True)
       report["lengths of long"] = lengths_of(records["b long"])
       cases += [f"{case} long" for case in cases if case != "a"]
-    for case in cases:
-      for tree in _TREES.value:
-        if time.perf_counter() - began > budget:
-          report.setdefault("left out for lack of time", []).append(f"{case} {tree}")
-          continue
-        entry = compare(case, tree == "lora", records[case], config, environments, folder)
-        report["cases"][f"{case} {tree}"] = entry
-        print(case, tree, json.dumps(entry), flush=True)
-        Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    names = [name.strip() for name in _COMPARISONS.value] or [f"{case} {tree}" for case in cases for tree in _TREES.value]
+    if unknown := [n for n in names if n.rpartition(" ")[0] not in records or n.split()[-1] not in ("lora", "full")]:
+      raise InputError(f"--comparisons: no comparison {unknown[0]!r} of {', '.join(records)} with lora or full")
+    ahead = start(names[0], records, config, environments, folder) if gpu else {}
+    attentions: dict[str, list[str]] = {}
+    for name, following in zip(names, [*names[1:], ""], strict=True):
+      if time.perf_counter() - began > budget:
+        report.setdefault("left out for lack of time", []).append(name)
+        continue
+      case = name.rpartition(" ")[0]
+      if gpu:
+        workers = ahead
+        ahead = start(following, records, config, environments, folder, attentions.get(case)) if following else {}
+        entry = compare_one_after_another(workers, environments)
+        attentions[case] = [entry["ours"]["option"]] if "option" in entry["ours"] else None
+      else:
+        entry = compare(case, name.endswith("lora"), records[case], config, environments, folder)
+      report["cases"][name] = entry
+      print(f"{time.perf_counter() - began:.0f} s", name, json.dumps(entry), flush=True)
+      Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    for worker in ahead.values():
+      worker.close()
 
 
 def make_environment(peer: str) -> Path | str:
@@ -182,13 +215,27 @@ def make_environment(peer: str) -> Path | str:
 
 
 def write_model(folder: str, config: dict[str, Any]) -> None:
-  """The same random weights for all sides, as a Hugging Face folder."""
+  """The same random weights for all sides, as a Hugging Face folder; on a GPU in bfloat16."""
+  os.environ["JAX_PLATFORMS"] = "cpu"  # the GPU is the workers'
+  import flax.linen as nn
   import jax
 
   from spftsql_jax.models import ModelConfig, init_params, save_hf
+  from spftsql_jax.models.transformer import abstract_params
 
   ours = ModelConfig.from_hf(config)
-  save_hf(folder, ours, init_params(ours, jax.random.key(0)))
+  if _DEVICE.value == "cpu":
+    save_hf(folder, ours, init_params(ours, jax.random.key(0)))
+    return
+  # One block of random numbers over and over, of a length that no row is a multiple of: to draw all takes half a minute.
+  block = (config["initializer_range"] * np.random.default_rng(0).standard_normal(1_000_003)).astype(np.float32)
+
+  def fill(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+    fixed = {"scale": 1.0, "bias": 0.0}.get(path[-1].key)
+    values = np.resize(block.astype("bfloat16") if fixed is None else np.asarray(fixed, "bfloat16"), leaf.shape)
+    return values
+
+  save_hf(folder, ours, jax.tree_util.tree_map_with_path(fill, nn.meta.unbox(abstract_params(ours))))
 
 
 def random_records(vocab_size: int, count: int) -> list[dict[str, list[int]]]:
@@ -247,25 +294,90 @@ def lengths_of(records: list[dict[str, list[int]]]) -> dict[str, Any]:
   }
 
 
+def job_of(case: str, lora: bool, records: list, config: dict[str, Any], folder: str) -> dict[str, Any]:
+  """What all sides of a comparison are told."""
+  gpu = _DEVICE.value == "gpu"
+  job = {"model_dir": folder, "config": config, "records": records, "lora": lora, "loss": "sft" if case[0] == "c" else "dpo"}
+  job |= {"threads": _THREADS.value, "pack_to": _PACK_TO.get(case), "device": _DEVICE.value}
+  return job | {"dtype": "bfloat16" if gpu else "float32", "turn_records": 4 if case == "a" else _PEER_RECORDS.value}
+
+
+def start(
+  name: str, records: dict, config: dict, environments: dict, folder: str, attentions: list[str] | None = None
+) -> dict[str, Worker]:
+  """The workers of a comparison on a GPU; they prepare what needs none."""
+  case, _, tree = name.rpartition(" ")
+  job = job_of(case, tree == "lora", records[case], config, folder)
+  ours = job | _OUR_GPU_CASES[case] | {"options": attentions or _ATTENTIONS.value, "remat": "dots"}
+  workers = {"ours": Worker(sys.executable, "our_worker.py", ours, folder)}
+  for peer, python in environments.items():
+    if isinstance(python, Path) and not (peer == "tunix" and job["loss"] == "sft"):
+      workers[peer] = Worker(python, f"{peer}_worker.py", job | {"options": _PEER_GPU_SIZES[case]}, folder)
+  return workers
+
+
+def compare_one_after_another(workers: dict[str, Worker], environments: dict[str, Path | str]) -> dict[str, Any]:
+  """Medians of all sides, each with the GPU for itself and at the best of its options."""
+  entry: dict[str, Any] = {peer: {"failed": told} for peer, told in environments.items() if isinstance(told, str)}
+  results: dict[str, list[dict[str, Any]]] = {}
+  for name, worker in workers.items():
+    tried: dict[str, Any] = {}
+    best: list[dict[str, Any]] = []
+    entry[name] = {}
+    try:
+      worker.answer()
+      for _ in worker.options:
+        ready = worker.next()
+        if "failed" in ready:
+          tried[str(ready["option"])] = ready["failed"]
+          continue
+        worker.turn()
+        turns = [worker.turn() for _ in range(_TURNS.value)]
+        rate = statistics.median(t["records"] / t["seconds"] for t in turns)
+        tried[str(ready["option"])] = round(rate, 3)
+        if not best or rate > statistics.median(t["records"] / t["seconds"] for t in best):
+          best, entry[name] = turns, {k: v for k, v in ready.items() if k != "ready"} | medians(turns)
+    except RuntimeError as error:
+      entry[name]["failed"] = str(error)
+    finally:
+      worker.close()
+    entry[name]["tried_records_a_second"] = tried
+    if best:
+      results[name] = best
+      if name != "ours" and "ours" in results:
+        entry[name]["ours_times_its_speed"] = times(entry["ours"], entry[name])
+  if "ours" in results and (peak := entry["ours"]["peak_flops"]):
+    entry["mfu"] = round(statistics.median(t["flops"] / t["seconds"] for t in results["ours"]) / peak, 3)
+  return entry
+
+
+def times(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, float]:
+  """By how much ours is faster."""
+  return {
+    "wall": round(ours["records_a_second"] / theirs["records_a_second"], 2),
+    "cpu": round(theirs["cpu_ms_a_record"] / ours["cpu_ms_a_record"], 2),
+    "tokens": round(theirs["tokens_a_record"] / ours["tokens_a_record"], 2),
+  }
+
+
 def compare(
   case: str, lora: bool, records: list, config: dict[str, Any], environments: dict[str, Path | str], folder: str
 ) -> dict[str, Any]:
   """Medians of all sides in one case, taking turns."""
-  kind, gpu = case[0], _DEVICE.value == "gpu"
-  loss = "sft" if kind == "c" else "dpo"
-  job = {"model_dir": folder, "config": config, "records": records, "lora": lora, "loss": loss}
-  job |= {"threads": _THREADS.value, "pack_to": _PACK_TO, "device": _DEVICE.value, "dtype": "bfloat16" if gpu else "float32"}
+  job = job_of(case, lora, records, config, folder)
   entry: dict[str, Any] = {}
-  workers = {"ours": our_best_worker(job | (_OUR_GPU_CASES if gpu else _OUR_CASES)[kind], folder, entry)}
+  ours = job | _OUR_CASES[case] | {"options": ["einsum"], "remat": "none"}
+  workers = {"ours": Worker(sys.executable, "our_worker.py", ours, folder)}
+  readies = {"ours": workers["ours"].answer()}
   try:
     for peer, python in environments.items():
-      if peer == "tunix" and loss == "sft":
+      if peer == "tunix" and job["loss"] == "sft":
         continue  # the comparison is with TRL's packing
       if isinstance(python, str):
         entry[peer] = {"failed": python}
         continue
       try:
-        workers[peer], tried = best_worker(peer, python, kind, job, folder)
+        workers[peer], readies[peer], tried = best_worker(peer, python, case, job, folder)
         entry[peer] = {"tried_records_a_second": tried}
       except RuntimeError as error:
         entry[peer] = {"failed": str(error)}
@@ -276,47 +388,27 @@ def compare(
   finally:
     for worker in workers.values():
       worker.close()
-  if peak := workers["ours"].ready["peak_flops"]:
-    entry["mfu"] = round(statistics.median(t["flops"] / t["seconds"] for t in results["ours"]) / peak, 3)
   for name, turns in results.items():
-    entry[name] = {**entry.get(name, {}), **medians(turns), **{k: v for k, v in workers[name].ready.items() if k != "ready"}}
+    entry[name] = {**entry.get(name, {}), **medians(turns), **{k: v for k, v in readies[name].items() if k != "ready"}}
     if name != "ours":
-      entry[name]["ours_times_its_speed"] = {
-        "wall": round(entry["ours"]["records_a_second"] / entry[name]["records_a_second"], 2),
-        "cpu": round(entry[name]["cpu_ms_a_record"] / entry["ours"]["cpu_ms_a_record"], 2),
-        "tokens": round(entry[name]["tokens_a_record"] / entry["ours"]["tokens_a_record"], 2),
-      }
+      entry[name]["ours_times_its_speed"] = times(entry["ours"], entry[name])
   return entry
 
 
-def our_best_worker(job: dict[str, Any], folder: str, entry: dict[str, Any]) -> Worker:
-  """Ours with the faster attention of those the device has; on the CPU there is one."""
-  if job["device"] == "cpu":
-    return Worker(sys.executable, "our_worker.py", job | {"attention": "einsum", "remat": "none"}, folder)
-  tried: dict[str, float] = {}
-  for attention in ("einsum", "cudnn"):
-    worker = Worker(sys.executable, "our_worker.py", job | {"attention": attention, "remat": "dots"}, folder)
-    tried[attention] = round(min(worker.turn()["seconds"] for _ in range(2)), 4)
-    if attention == "cudnn" and tried["cudnn"] <= tried["einsum"]:
-      break
-    worker.close()  # the memory of one GPU holds one of them
-  else:
-    worker = Worker(sys.executable, "our_worker.py", job | {"attention": "einsum", "remat": "dots"}, folder)
-  entry["attention_tried_seconds"] = tried
-  return worker
-
-
-def best_worker(peer: str, python: Path, case: str, job: dict[str, Any], folder: str) -> tuple[Worker, dict[str, float]]:
+def best_worker(
+  peer: str, python: Path, case: str, job: dict[str, Any], folder: str
+) -> tuple[Worker, dict[str, Any], dict[str, float]]:
   """The peer at the best of the batch sizes; each is tried for a turn after one that warms up."""
   if case == "a":
     sizes = [4]
   else:
     # A batch of packed rows holds some 3 records.
     sizes = [int(b) for b in _BATCH_SIZES.value] if case == "b" else [1, 2, 4]
-  turn_records = 4 if case == "a" else _PEER_RECORDS.value
   tried: dict[int, tuple[float, Worker]] = {}
+  readies: dict[int, dict[str, Any]] = {}
   for size in sizes:
-    worker = Worker(python, f"{peer}_worker.py", job | {"batch": size, "turn_records": turn_records}, folder)
+    worker = Worker(python, f"{peer}_worker.py", job | {"options": [size]}, folder)
+    readies[size] = worker.answer()
     worker.turn()
     done = worker.turn()
     tried[size] = (done["records"] / done["cpu_seconds"], worker)
@@ -324,8 +416,7 @@ def best_worker(peer: str, python: Path, case: str, job: dict[str, Any], folder:
   for size, (_, worker) in tried.items():
     if size != best:
       worker.close()
-  tried[best][1].ready["batch_size"] = best
-  return tried[best][1], {str(size): round(rate, 2) for size, (rate, _) in tried.items()}
+  return tried[best][1], readies[best], {str(size): round(rate, 2) for size, (rate, _) in tried.items()}
 
 
 def medians(turns: list[dict[str, Any]]) -> dict[str, Any]:

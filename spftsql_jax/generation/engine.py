@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from spftsql_jax.examples.batches import Branch, PrefixBatch, Unit, collate, plan_epoch
+from spftsql_jax.generation import lanes as lanes_lib
 from spftsql_jax.generation.plan import plan_decoding, plan_scoring
 from spftsql_jax.generation.requests import Answer, Request, Statistics, Status
 from spftsql_jax.generation.run import Outbox, ShapeRun
@@ -98,10 +99,13 @@ class Generator:
       else:
         outbox.put(index, Answer((), 0.0, status))
     with self._on_mesh():
+      variables = _variables(params, lora)
+      layers = self._layers_apart(variables) if accepted else None
       for shape, groups in plan_decoding(requests, accepted, self.lanes).items():
         ShapeRun(
           self.model,
-          _variables(params, lora),
+          variables,
+          layers,
           requests,
           groups,
           shape,
@@ -137,6 +141,16 @@ class Generator:
             for place, unit in enumerate(group):
               scores[indices[unit]] = result[row, place]
     return scores
+
+  def _layers_apart(self, variables: dict[str, Any]) -> lanes_lib.Layers:
+    """`lanes.layers_of`, or None where a device's memory has no room for its part of them and as much again for caches."""
+    stacked = jax.tree.leaves({name: tree["layers"] for name, tree in variables.items() if "layers" in tree})
+    for device in jax.local_devices():
+      memory = device.memory_stats() or {}  # Of a CPU nothing is known: its memory holds the model several times.
+      parts = (shard for leaf in stacked for shard in getattr(leaf, "addressable_shards", ()) if shard.device == device)
+      if "bytes_limit" in memory and memory["bytes_limit"] - memory["bytes_in_use"] < 2 * sum(p.data.nbytes for p in parts):
+        return None
+    return lanes_lib.layers_of(self.model, variables, self.mesh is None and "lora" not in variables)
 
   def _refusal(self, request: Request, max_new_tokens: int, known: dict[int, bool]) -> Status | None:
     config = self.model.config

@@ -17,6 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from spftsql_jax.generation.automaton import Automata
 from spftsql_jax.generation.prefill import prefix_key_values
 from spftsql_jax.generation.sampling import Sampler
+from spftsql_jax.models import transformer
 from spftsql_jax.models.transformer import NEVER, BranchCache, Decoder, PrefixCache
 
 
@@ -139,12 +140,28 @@ def place_on_mesh(rows: Rows, lanes: Lanes, mesh: Mesh) -> tuple[Rows, Lanes]:
   return placed_rows, jax.tree.map(place_lanes, lanes)
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
+# The variables of each layer by itself; None where there is no room for them, and the model's own are read layer by layer.
+Layers = tuple[dict[str, Any], ...] | None
+
+
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def layers_of(model: Decoder, variables: dict[str, Any], join: bool) -> Layers:
+  """`transformer.layers_of`: as much memory again as the layers take, and a decoding step that copies no weights."""
+  return transformer.layers_of(model.config, variables, join)
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
 def place_prefixes(
-  model: Decoder, variables: dict[str, Any], rows: Rows, prefixes: jax.Array, lengths: jax.Array, places: jax.Array
+  model: Decoder,
+  variables: dict[str, Any],
+  layers: Layers,
+  rows: Rows,
+  prefixes: jax.Array,
+  lengths: jax.Array,
+  places: jax.Array,
 ) -> Rows:
   """Computes the prefixes int32 [A, P] with lengths [A] and puts them into rows `places` [A] (B or more: nowhere)."""
-  keys, values = zip(*prefix_key_values(model, variables, prefixes, lengths), strict=True)
+  keys, values = zip(*prefix_key_values(model, variables, layers, prefixes, lengths), strict=True)
 
   def put(old: tuple[jax.Array, ...], new: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
     return tuple(o.at[places].set(jnp.moveaxis(n, 1, 3), mode="drop") for o, n in zip(old, new, strict=True))
@@ -197,10 +214,11 @@ def admit(
   )
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=4)
 def advance(
   model: Decoder,
   variables: dict[str, Any],
+  layers: Layers,
   rows: Rows,
   lanes: Lanes,
   sampler: Sampler,
@@ -216,7 +234,7 @@ def advance(
     return (done < lanes.done.size) & (done < wake)
 
   def step(lanes: Lanes) -> Lanes:
-    arguments = (rows.cache, rows.lengths, lanes.cache, lanes.token, lanes.step)
+    arguments = (rows.cache, rows.lengths, lanes.cache, lanes.token, lanes.step, layers)
     logits, cache = model.apply(variables, *arguments, method="decode_step")
     chosen = _choose(sampler, logits, lanes.request, lanes.count, automata, lanes.automaton, lanes.state)
     token, log_prob, state = chosen

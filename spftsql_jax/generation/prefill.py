@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from spftsql_jax.models import attention
-from spftsql_jax.models.transformer import NEVER, Block, Decoder
+from spftsql_jax.models.transformer import NEVER, Block, Decoder, layers_of
 
 _MASKED = -1e30
 # A prefix is cut into so many blocks of queries, none smaller than this.
@@ -22,20 +22,23 @@ KeyValue = tuple[jax.Array, jax.Array]
 
 
 def prefix_key_values(
-  model: Decoder, variables: dict[str, Any], prefixes: jax.Array, lengths: jax.Array
+  model: Decoder,
+  variables: dict[str, Any],
+  layers: tuple[dict[str, Any], ...] | None,
+  prefixes: jax.Array,
+  lengths: jax.Array,
 ) -> tuple[KeyValue, ...]:
-  """Keys and values of prefixes int32 [A, P] with lengths [A]: for each layer two arrays [A, P, N, H]."""
+  """Keys and values of prefixes int32 [A, P] with lengths [A]: for each layer two arrays [A, P, N, H]. `layers` is from
+  `transformer.layers_of`, by default of `variables`."""
   config = model.config
   positions = jnp.arange(prefixes.shape[1], dtype=jnp.int32)
   keys = jnp.where(positions < lengths[:, None], positions, NEVER)
   rope = attention.rope_table(config, positions[None])
   block = Block(config, model.lora)
-  layers = {name: tree["layers"] for name, tree in variables.items()}
   x = variables["params"]["embedding"].astype(jnp.dtype(config.dtype))[prefixes]
   collected = []
-  for i in range(config.num_hidden_layers):
+  for i, layer in enumerate(layers_of(config, variables) if layers is None else layers):
     last = i == config.num_hidden_layers - 1
-    layer = jax.tree.map(lambda leaf, i=i: leaf[i], layers)
     x, key_value = block.apply(layer, x, config.windows[i], keys, rope, last, method=_layer)
     collected.append(key_value)
   return tuple(collected)

@@ -40,7 +40,7 @@ class ShapeRun:
   """Answers groups of requests in one shape.
 
   Args:
-    model, variables: what is run.
+    model, variables: what is run. layers: from `lanes.layers_of`, or None.
     requests: all requests; groups name theirs by index.
     groups: prefixes with the requests over them.
     shape: rows, lanes and slots.
@@ -56,6 +56,7 @@ class ShapeRun:
     self,
     model: Decoder,
     variables: dict[str, Any],
+    layers: lanes_lib.Layers,
     requests: Sequence[Request],
     groups: Sequence[Group],
     shape: Shape,
@@ -68,7 +69,7 @@ class ShapeRun:
     statistics: Statistics,
     mesh: jax.sharding.Mesh | None = None,
   ):
-    self._model, self._variables, self._requests = model, variables, requests
+    self._model, self._variables, self._layers, self._requests = model, variables, layers, requests
     self._queue, self._shape = collections.deque(groups), shape
     self._sampler, self._stop, self._pad_id = sampler, stop, pad_id
     self._outbox, self._statistics = outbox, statistics
@@ -95,7 +96,7 @@ class ShapeRun:
       waiting = bool(self._queue) or any(group and group.waiting for group in self._groups)
       wake = self._occupants.size - busy + max(busy // 4, 1) if waiting else self._occupants.size
       arguments = (self._rows, self._lanes, self._sampler, self._stop, np.int32(wake), self._automata)
-      self._lanes = lanes_lib.advance(self._model, self._variables, *arguments)
+      self._lanes = lanes_lib.advance(self._model, self._variables, self._layers, *arguments)
       began = time.perf_counter()
       self._outbox.send()
       # What was handed over while the device worked costs nothing, unless the device was done before it.
@@ -128,7 +129,8 @@ class ShapeRun:
         prefixes[i, : len(prefix)], lengths[i] = prefix, len(prefix)
       places = np.array(part, np.int32)
       self._device_starts()
-      self._rows = lanes_lib.place_prefixes(self._model, self._variables, self._rows, prefixes, lengths, places)
+      arguments = (self._rows, prefixes, lengths, places)
+      self._rows = lanes_lib.place_prefixes(self._model, self._variables, self._layers, *arguments)
       self._statistics.prefill_tokens += int(lengths.sum())
 
   def _admit(self) -> None:

@@ -112,6 +112,29 @@ def abstract_params(config: ModelConfig) -> Params:
   return jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 1), jnp.int32))["params"]
 
 
+def layers_of(config: ModelConfig, variables: dict[str, Any], join: bool = False) -> tuple[dict[str, Any], ...]:
+  """The variables of each layer by itself, for `decode_step`: a slice of stacked ones is a copy, in each step anew.
+
+  With `join` kernels that read the same input lie side by side (q, k and v; gate and up): fewer and larger products. Not for
+  layers with an adapter, nor for kernels that a mesh cuts along their outputs.
+  """
+  stacked = {name: tree["layers"] for name, tree in variables.items() if "layers" in tree}
+
+  def side_by_side(part: dict[str, Any], names: tuple[str, ...], name: str) -> dict[str, Any]:
+    kept = {n: leaf for n, leaf in part.items() if n not in names}
+    return kept | {name: jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), *(part[n] for n in names))}
+
+  def layer(index: int) -> dict[str, Any]:
+    own = jax.tree.map(lambda leaf: leaf[index], stacked)
+    if join:
+      attention_part = side_by_side(own["params"]["attention"], ("q", "k", "v"), "qkv")
+      mlp_part = side_by_side(own["params"]["mlp"], ("gate", "up"), "gate_up")
+      own["params"] = own["params"] | {"attention": attention_part, "mlp": mlp_part}
+    return own
+
+  return tuple(layer(i) for i in range(config.num_hidden_layers))
+
+
 def _declare(axes: tuple[str, ...]) -> Any:
   """Declares a param's logical axes; its values come from `init_params` or a checkpoint."""
   return nn.with_logical_partitioning(nn.initializers.zeros_init(), axes)
@@ -194,6 +217,7 @@ class Attention(nn.Module):
     self.q = Linear(queries, ("embed", "heads"), c.attention_bias, c, self.lora)
     self.k = Linear(keys, ("embed", "kv_heads"), c.attention_bias, c, self.lora)
     self.v = Linear(keys, ("embed", "kv_heads"), c.attention_bias, c, self.lora)
+    self.qkv = Linear(queries + 2 * keys, ("embed", "heads"), c.attention_bias, c, None)
     self.o = Linear(c.hidden_size, ("heads", "embed"), c.attention_output_bias, c, self.lora)
     if c.qk_norm:
       self.q_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
@@ -202,14 +226,19 @@ class Attention(nn.Module):
   def project(self, x: jax.Array, rope: KeyValue) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Rotated queries [..., N, G, H] and keys [..., N, H], and values [..., N, H], of x [..., D]."""
     c = self.config
-    q = self.q(x).reshape(*x.shape[:-1], c.num_attention_heads, c.head_dim)
-    k = self.k(x).reshape(*x.shape[:-1], c.num_key_value_heads, c.head_dim)
-    v = self.v(x).reshape(*x.shape[:-1], c.num_key_value_heads, c.head_dim)
+    q, k, v = (a.reshape(*x.shape[:-1], -1, c.head_dim) for a in self._joined(x))
     if c.qk_norm:
       q, k = self.q_norm(q), self.k_norm(k)
     q, k = jnp.split(attention.apply_rope(jnp.concatenate([q, k], axis=-2), rope), [c.num_attention_heads], axis=-2)
     groups = c.num_attention_heads // c.num_key_value_heads
     return q.reshape(*x.shape[:-1], c.num_key_value_heads, groups, c.head_dim), k, v
+
+  def _joined(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Queries, keys and values [..., heads * H] of x: by one product where `layers_of` has joined the kernels."""
+    if not self.has_variable("params", "qkv"):
+      return self.q(x), self.k(x), self.v(x)
+    queries, keys = (self.config.head_dim * n for n in (self.config.num_attention_heads, self.config.num_key_value_heads))
+    return tuple(jnp.split(self.qkv(x), [queries, queries + keys], axis=-1))
 
   def combine(self, heads: jax.Array) -> jax.Array:
     """The output projection [..., D] of head outputs [..., N, G, H]."""
@@ -231,10 +260,13 @@ class MLP(nn.Module):
     c = self.config
     self.gate = Linear(c.intermediate_size, ("embed", "mlp"), c.mlp_bias, c, self.lora)
     self.up = Linear(c.intermediate_size, ("embed", "mlp"), c.mlp_bias, c, self.lora)
+    self.gate_up = Linear(2 * c.intermediate_size, ("embed", "mlp"), c.mlp_bias, c, None)
     self.down = Linear(c.hidden_size, ("mlp", "embed"), c.mlp_bias, c, self.lora)
 
   def __call__(self, x: jax.Array) -> jax.Array:
-    return self.down(_ACTIVATIONS[self.config.hidden_act](self.gate(x)) * self.up(x))
+    joined = self.has_variable("params", "gate_up")  # see `layers_of`
+    gate, up = jnp.split(self.gate_up(x), 2, axis=-1) if joined else (self.gate(x), self.up(x))
+    return self.down(_ACTIVATIONS[self.config.hidden_act](gate) * up)
 
 
 class Block(nn.Module):
@@ -396,7 +428,13 @@ class Decoder(nn.Module):
     return logits, BranchCache(key, value, positions, prompt_lengths.astype(jnp.int32), prompt_slots)
 
   def decode_step(
-    self, cache: PrefixCache, prefix_lengths: jax.Array, branches: BranchCache, tokens: jax.Array, step: jax.Array
+    self,
+    cache: PrefixCache,
+    prefix_lengths: jax.Array,
+    branches: BranchCache,
+    tokens: jax.Array,
+    step: jax.Array,
+    layers: tuple[dict[str, Any], ...] | None = None,
   ) -> tuple[jax.Array, BranchCache]:
     """Appends one token to each branch.
 
@@ -405,6 +443,7 @@ class Decoder(nn.Module):
     Args:
       cache, prefix_lengths: from `prefill`. branches: from `prefill_branches`, or the step before.
       tokens: int [B, K], the token just chosen for each branch. step: int scalar, 0 for the first new token.
+      layers: from `layers_of`, made once for many steps; by default of the module's own variables.
 
     Returns:
       Logits of the next token, float32 [B, K, V], and the cache with the token in it.
@@ -418,10 +457,8 @@ class Decoder(nn.Module):
     prefix_keys = jnp.where(jnp.arange(prefix_slots) < prefix_lengths[:, None], jnp.arange(prefix_slots), NEVER)
     rope = attention.rope_table(config, positions[..., 0])
     block = Block(config, self.lora, parent=None)
-    stacked = {name: tree["layers"] for name, tree in self.variables.items() if "layers" in tree}
     x, keys, values = self._embed(tokens), [], []
-    for i in range(config.num_hidden_layers):
-      variables = jax.tree.map(lambda leaf, i=i: leaf[i], stacked)
+    for i, variables in enumerate(layers_of(config, self.variables) if layers is None else layers):
       prefix_kv, cache_kv = (cache.key[i], cache.value[i]), (branches.key[i], branches.value[i])
       x, (key, value) = block.apply(
         variables,

@@ -18,9 +18,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from spftsql_jax.examples.batches import Branch, Unit, choose_shape, collate, padding_share, plan_epoch
+from spftsql_jax.examples.batches import BatchShape, Branch, Unit, choose_shape, collate, padding_share, plan_epoch
 from spftsql_jax.models import Decoder, LoraConfig, init_lora, load_hf
 from spftsql_jax.models.flops import peak_flops, step_flops
 from spftsql_jax.models.log_probs import answer_log_probs
@@ -33,25 +34,42 @@ def units_of(records: list[dict], dpo: bool) -> list[Unit]:
   return [Unit(tuple(Branch(tuple(r["prefix"]), tuple(r["prompt"]), tuple(r[s])) for s in sides), 1.0) for r in records]
 
 
+def rounded(shape: BatchShape) -> BatchShape:
+  """On a GPU lengths are multiples of 16: its kernels want aligned rows."""
+  if JOB["device"] == "cpu":
+    return shape
+  up = lambda lengths: tuple(sorted({-(-n // 16) * 16 for n in lengths}))  # noqa: E731
+  names = ("prefix_buckets", "branch_buckets", "answer_buckets")
+  return dataclasses.replace(shape, **{name: up(getattr(shape, name)) for name in names})
+
+
 def main() -> None:
-  dpo = JOB["loss"] == "dpo"
+  turns.begin(JOB)
   # Frozen weights are kept in the dtype of the computation, trained ones in float32.
   model, params = load_hf(JOB["model_dir"], JOB["dtype"] if JOB["lora"] else "float32")
   config = dataclasses.replace(model.config, dtype=JOB["dtype"], remat=JOB["remat"])
-  model = Decoder(config, prompt_attention=JOB["attention"])
-  trainable, frozen = params, None
+  for attention in JOB["options"]:
+    if not measure(Decoder(config, prompt_attention=attention), params, attention):
+      break
+
+
+def measure(model: Decoder, params: dict, attention: str) -> bool:
+  """Serves turns with one attention; returns whether the next is asked for."""
+  dpo = JOB["loss"] == "dpo"
+  # The step takes its state for itself: what a further option needs is copied.
+  trainable, frozen = params if JOB["lora"] or len(JOB["options"]) == 1 else jax.tree.map(jnp.copy, params), None
   if JOB["lora"]:
     lora = LoraConfig(16, 32.0)
     model = model.clone(lora=lora)
     trainable, frozen = init_lora(model.config, lora, jax.random.key(0)), params
   units = units_of(JOB["records"], dpo)
-  shape = choose_shape(units, schemas=JOB["schemas"], branches=JOB["branches"], **JOB["buckets"])
+  shape = rounded(choose_shape(units, schemas=JOB["schemas"], branches=JOB["branches"], **JOB["buckets"]))
   plan = plan_epoch(units, shape, np.random.default_rng(0))
   if dpo:  # the reference is the model at the start: its log-probs once, in the shapes of training
-    score = jax.jit(lambda batch: answer_log_probs(model, variables_of(trainable, frozen), batch))
+    score = jax.jit(lambda variables, batch: answer_log_probs(model, variables, batch))
     scored: dict[int, tuple[float, float]] = {}
     for groups in plan:
-      found = np.asarray(score(collate(units, groups, shape, 1)))
+      found = np.asarray(score(variables_of(trainable, frozen), collate(units, groups, shape, 1)))
       for row, group in enumerate(groups):
         scored |= {i: (float(found[row, 2 * p]), float(found[row, 2 * p + 1])) for p, i in enumerate(group)}
     units = [Unit(u.branches, u.reward, scored[i]) for i, u in enumerate(units)]
@@ -79,8 +97,9 @@ def main() -> None:
   began = time.perf_counter()
   first = run()
   compiled = time.perf_counter() - began
-  turns.serve(
+  return turns.serve(
     run,
+    option=attention,
     compiled_in_s=round(compiled, 1),
     shapes=step._cache_size(),
     padding_share=round(float(np.mean(paddings)), 3),

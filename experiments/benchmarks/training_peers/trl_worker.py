@@ -48,27 +48,28 @@ def text(ids: list[int]) -> str:
 class Turns(transformers.TrainerCallback):
   """Times `steps` steps at a time and waits for the benchmark between them."""
 
-  def __init__(self, steps: int):
-    self.steps, self.done, self.tokens, self.losses = steps, 0, 0, []
+  def start(self, steps: int, batch: int) -> None:
+    """Another batch size begins."""
+    self.steps, self.batch, self.done, self.said = steps, batch, 0, ""
 
   def on_step_begin(self, args, state, control, **kwargs):
     if self.done % self.steps == 0:
       if self.done == 0:
-        turns.say(ready=True, versions={"trl": trl.__version__, "torch": torch.__version__})
-      if not turns.wait():
+        turns.say(ready=True, option=self.batch, versions={"trl": trl.__version__, "torch": torch.__version__})
+      self.said = turns.wait()
+      if self.said != "go":
         raise KeyboardInterrupt
       self.tokens, self.rows, self.began, self.cpu = 0, 0, time.perf_counter(), time.process_time()
 
   def on_step_end(self, args, state, control, **kwargs):
     self.done += 1
     if self.done % self.steps == 0:
+      peak = 0
       if JOB["device"] == "gpu":
         torch.cuda.synchronize()
+        peak = torch.cuda.max_memory_allocated()
       seconds, cpu = time.perf_counter() - self.began, time.process_time() - self.cpu
-      turns.say(seconds=seconds, cpu_seconds=cpu, records=self.records(), tokens=self.tokens)
-
-  def records(self) -> int:
-    return self.rows
+      turns.say(seconds=seconds, cpu_seconds=cpu, records=self.rows, tokens=self.tokens, peak_bytes=peak)
 
   def count(self, module, arguments, values):
     ids = values.get("input_ids")
@@ -88,11 +89,11 @@ def main() -> None:
   words = tokenizer(model.config.vocab_size)
   prompts = [text(r["prefix"] + r["prompt"]) for r in JOB["records"]]
   lora = peft.LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM") if JOB["lora"] else None
-  batch = JOB["batch"]
+  turns.begin(JOB)
   with tempfile.TemporaryDirectory() as folder:
     shared = dict(
       output_dir=folder,
-      per_device_train_batch_size=batch,
+      per_device_train_batch_size=JOB["options"][0],
       max_steps=1_000_000,
       learning_rate=1e-6,
       logging_steps=1_000_000,
@@ -112,14 +113,12 @@ def main() -> None:
         "rejected": [" " + text(r["rejected"]) for r in JOB["records"]],
       }
       config = trl.DPOConfig(precompute_ref_log_probs=True, precompute_ref_batch_size=8, max_length=None, **shared)
-      kind, steps = trl.DPOTrainer, max(1, round(JOB["turn_records"] / batch))
+      kind = trl.DPOTrainer
     else:
       columns = {"prompt": prompts, "completion": [" " + text(r["chosen"]) for r in JOB["records"]]}
       config = trl.SFTConfig(packing=True, max_length=JOB["pack_to"], completion_only_loss=True, **shared)
       kind = trl.SFTTrainer
-      mean = sum(len(r["prefix"] + r["prompt"] + r["chosen"]) for r in JOB["records"]) / len(JOB["records"])
-      steps = max(1, round(JOB["turn_records"] * mean / (batch * JOB["pack_to"])))
-    timed = Turns(steps)
+    timed = Turns()
     data = datasets.Dataset.from_dict(columns)
     trainer = kind(model=model, args=config, train_dataset=data, processing_class=words, peft_config=lora, callbacks=[timed])
     if JOB["loss"] == "dpo":
@@ -127,10 +126,28 @@ def main() -> None:
       first = JOB["records"][0]
       assert row["prompt_ids"] == first["prefix"] + first["prompt"] and row["chosen_ids"] == first["chosen"], "ids differ"
     model.register_forward_pre_hook(timed.count, with_kwargs=True)
-    try:
-      trainer.train()
-    except KeyboardInterrupt:
-      pass
+    for batch in JOB["options"]:
+      trainer.args.per_device_train_batch_size = trainer._train_batch_size = batch
+      timed.start(steps_of_a_turn(batch), batch)
+      try:
+        trainer.train()
+      except KeyboardInterrupt:
+        if timed.said != "next":
+          break
+      except torch.OutOfMemoryError:
+        trainer.model.zero_grad(set_to_none=True)
+        turns.say(failed="out of memory", option=batch)
+        if timed.said != "go" or turns.wait() != "next":
+          break
+      torch.cuda.empty_cache()
+
+
+def steps_of_a_turn(batch: int) -> int:
+  """About as many records as the job wants in a turn."""
+  if JOB["loss"] == "dpo":
+    return max(1, round(JOB["turn_records"] / batch))
+  mean = sum(len(r["prefix"] + r["prompt"] + r["chosen"]) for r in JOB["records"]) / len(JOB["records"])
+  return max(1, round(JOB["turn_records"] * mean / (batch * JOB["pack_to"])))
 
 
 if __name__ == "__main__":

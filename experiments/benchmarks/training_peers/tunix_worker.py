@@ -27,7 +27,7 @@ from tunix.sft.dpo import dpo_trainer
 
 
 def batches() -> list[dpo_trainer.TrainingInput]:
-  batch = JOB["batch"]
+  batch = JOB["options"][0]
   records = sorted(JOB["records"], key=lambda r: len(r["prefix"]) + len(r["prompt"]))
   return [_padded(records[i : i + batch]) for i in range(0, len(records) - batch + 1, batch)]
 
@@ -76,7 +76,7 @@ def main() -> None:
     trainer = dpo_trainer.DPOTrainer(model, None, optax.adamw(1e-6), options)
     step, _ = trainer.jit_train_and_eval_step()
     data = batches()
-    turn_batches = max(1, round(JOB["turn_records"] / JOB["batch"]))
+    turn_batches = max(1, round(JOB["turn_records"] / JOB["options"][0]))
     place = 0
 
     def run(count: int) -> dict:
