@@ -35,7 +35,7 @@ class Limits:
     max_rows: more rows than this are no answer to a question.
     neighbours_with_rows: share of the neighbouring instances on which the result must not be empty.
     repeated_rows: a list may have the same row several times because a join repeats it ("the patients who had a visit", each as
-      often as they came), as the queries of some sources do.
+      often as they came), and a join may end in a table of which nothing is said, as in the queries of some sources.
   """
 
   max_rows: int = 1_000
@@ -96,6 +96,8 @@ def check_filled(
   filled: sampler.Filled, template: notation.Template, original: Runner, neighbours: Sequence[Runner], limits: Limits
 ) -> str | None:
   """`check` for a query made of a template: the same judgement, without parsing anything."""
+  if filled.idle and not limits.repeated_rows:
+    return "redundant join"
   distinct = not limits.repeated_rows and filled.repeats
   plan = template_plan(template.text)
   return _judge(filled.sql, plan, filled.render, filled.shorter_joins, original, neighbours, limits, distinct)

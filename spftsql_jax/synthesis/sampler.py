@@ -51,6 +51,7 @@ class Filled:
     rebuild: fills another template's text, whose slots are among this one's, with the same tables, columns and values.
     shorter_joins: the query without one of the joined tables of which it names nothing.
     repeats: its join leads from the rows that it lists to several rows of a table of which it returns nothing.
+    idle: a table at the end of its join tells nothing but that a key is not NULL, which no question says.
   """
 
   sql: str
@@ -60,6 +61,7 @@ class Filled:
   rebuild: Callable[..., Filled]
   shorter_joins: tuple[str, ...]
   repeats: bool = False
+  idle: bool = False
 
 
 def fill_template(
@@ -420,6 +422,8 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str], lenient: boo
     weight *= 0.02 * lenient if role.coded else 0.3
   if "like" in uses and role.category_score > 0.5:
     weight *= 0.3
+  if "group" in uses and role.measure and role.kind == "num":
+    weight *= 0.2  # Who groups by an amount is rare, however few amounts there are.
   if "group" in uses and kind != "date":
     # People group by categories, and by the name of a thing when they count what belongs to it.
     weight *= max(role.category_score, 0.3 * role.name_score, 0.05 * (lenient and not role.unique))
@@ -496,7 +500,9 @@ class _Rendering:
       if self._tables[slot.letter] in names
     )
     shorter = tuple(self._shorter_joins())
-    return Filled(sql, tuple(names.values()), tuple(columns), self.text, self._rebuild, shorter, self._repeats())
+    return Filled(
+      sql, tuple(names.values()), tuple(columns), self.text, self._rebuild, shorter, self._repeats(), self._has_idle_end()
+    )
 
   def _repeats(self) -> bool:
     """Whether the join repeats the rows that a plain list is about: from what it returns it leads to the many side of a key."""
@@ -541,6 +547,16 @@ class _Rendering:
         self._joins[index] = dataclasses.replace(tree, steps=rest)
         yield self.text(self._compiled.segments)
         self._joins[index] = tree
+
+  def _has_idle_end(self) -> bool:
+    """Whether a join ends in the row that a key refers to, and the query names no column of it (counting is no naming)."""
+    named = {(part[1], part[2]) for part in self._compiled.segments if not isinstance(part, str) and part[0] == "col"}
+    for index, tree in enumerate(self._joins):
+      edges = [(step.node, step.to) if step.upwards else (step.to, step.node) for step in tree.steps] if tree else []
+      ends = collections.Counter(node for edge in edges for node in edge)
+      if any(ends[parent] == 1 and (index, parent) not in named for parent, _ in edges):
+        return True
+    return False
 
   def _make_joins(self) -> list[joins.JoinTree | None]:
     """The join of each scope; two scopes with the same tables (the sides of INTERSECT) get the same."""

@@ -67,11 +67,7 @@ class SchemaNames:
     self.tables: dict[str, TableName] = {}
     self.columns: dict[tuple[str, str], ColumnName] = {}
     taken = collections.Counter()
-    lexicon = set(vocabulary.LEXICON)
-    for table in schema.tables:
-      lexicon.update(w for w in split_identifier(table.name, frozenset()) if len(w) > 3)
-      lexicon.update(singular_of(w) for w in split_identifier(table.name, frozenset()) if len(w) > 3)
-    words = frozenset(lexicon)
+    words = _lexicon_of(schema)
     for table in schema.tables:
       noun = _table_noun(table, words)
       taken[noun.singular] += 1
@@ -90,6 +86,24 @@ class SchemaNames:
 
   def column(self, table: Table, column: Column) -> ColumnName:
     return self.columns[table.name.lower(), column.name.lower()]
+
+
+def _lexicon_of(schema: Schema) -> frozenset[str]:
+  """The words that identifiers of a schema are taken apart into: a general vocabulary's and those of the tables' names, but for
+  a table's name that is two other names written as one (countrylanguage, beside a table country and a column Language).
+  """
+
+  def long_words(name: str) -> set[str]:
+    found = {word for word in split_identifier(name, frozenset()) if len(word) > 3}
+    return found | {singular_of(word) for word in found}
+
+  of_tables = {word for table in schema.tables for word in long_words(table.name)}
+  known = of_tables | {word for table in schema.tables for column in table.columns for word in long_words(column.name)}
+  lexicon = set(vocabulary.LEXICON)
+  for word in of_tables:
+    halves = ({word[:cut], word[cut:]} for cut in range(4, len(word) - 3))
+    lexicon.update(next((both for both in halves if both <= known), {word}))
+  return frozenset(lexicon)
 
 
 def names_of(schema: Schema) -> SchemaNames:
@@ -176,6 +190,8 @@ def expand(words: tuple[str, ...]) -> tuple[str, ...]:
     result = [*result[:-1], plural_of(singular_of(result[-1]))]
   if len(result) > 1 and result[0] in vocabulary.AGGREGATE_PREFIXES:
     result[0] = vocabulary.AGGREGATE_PREFIXES[result[0]]
+  if len(result) > 1 and result[-1] in vocabulary.LEADING_WORDS and result[0] not in ("is", "was", "has", "years"):
+    result = [result[-1], *result[:-1]]  # "GNPOld" is the old GNP.
   deduplicated = [w for i, w in enumerate(result) if i == 0 or w != result[i - 1]]
   return tuple(deduplicated)
 
@@ -258,6 +274,11 @@ def _table_name(table: Table, lexicon: frozenset[str], taken: collections.Counte
 
 def _column_name(column: Column, table: Table, table_name: TableName, lexicon: frozenset[str], own: set[str]) -> ColumnName:
   words = expand(split_identifier(column.name, lexicon))
+  owner = table_name.nouns[0].singular.split()
+  if words[:1] == ("other",) and [singular_of(w) for w in words[1:-1]] == owner:
+    words = (words[0], words[-1])  # "other student details" of a student
+  if len(words) == 3 and words[0] == "date" and words[1] in ("first", "last") and words[2] in vocabulary.EVENTS_OF_COLUMNS:
+    words = (words[1], vocabulary.EVENTS_OF_COLUMNS[words[2]][0], "date")  # "date first registered"
   words = vocabulary.COLUMN_PHRASES.get(words, words)
   if len(words) > 1 and words[0] in ("the", "a"):
     words = words[1:]
@@ -270,10 +291,13 @@ def _column_name(column: Column, table: Table, table_name: TableName, lexicon: f
   # A column of numbers called "wins" counts them: the word stays as it is.
   number_like = words[0] == "number" or column.kind == "number"
   full = " ".join(words) if number_like else singular_of(" ".join(words))
-  owner = table_name.nouns[0].singular.split()
   short_words = list(words)
   if len(words) > len(owner) and [singular_of(w) for w in words[: len(owner)]] == owner:
     short_words = list(words[len(owner) :])
+  elif words[-1 - len(owner) : -len(owner)] == ("of",) and [singular_of(w) for w in words[-len(owner) :]] == owner:
+    head = words[: -1 - len(owner)]  # "cost of treatment" of a treatment: its cost.
+    if head and head[0] != "number" and " ".join(head) not in own:
+      short_words = list(head)
   if short_words[0] in ("of", "in", "is", "has") or short_words[-1] in vocabulary.PREPOSITIONS:
     short_words = list(words)
   short = " ".join(short_words) if number_like else singular_of(" ".join(short_words))

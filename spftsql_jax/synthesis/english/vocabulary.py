@@ -15,7 +15,8 @@ ABBREVIATIONS = {
   "dst": "destination", "dt": "date", "emp": "employee", "enr": "enrollment", "eval": "evaluation", "fname": "first name",
   "fax": "fax", "freq": "frequency", "gpa": "GPA", "gdp": "GDP", "gnp": "GNP", "hr": "hour", "hrs": "hours",
   "hq": "headquarters",
-  "id": "id", "ids": "ids", "img": "image", "init": "initial", "inst": "institution", "instr": "instructor", "inv": "invoice",
+  "id": "id", "ids": "ids", "img": "image", "indep": "independence",
+  "init": "initial", "inst": "institution", "instr": "instructor", "inv": "invoice",
   "ip": "IP", "isbn": "ISBN", "lat": "latitude", "lname": "last name", "lng": "longitude", "loc": "location",
   "lon": "longitude", "manuf": "manufacturer", "max": "max", "mgr": "manager", "min": "min", "mins": "minutes",
   "msg": "message",
@@ -69,6 +70,11 @@ COLUMN_PHRASES = {
   ("directed", "by"): ("director",), ("written", "by"): ("writer",), ("produced", "by"): ("producer",),
   ("created", "by"): ("creator",), ("made", "by"): ("maker",), ("published", "by"): ("publisher",),
   ("reports", "to"): ("manager", "id"), ("report", "to"): ("manager", "id"), ("belongs", "to"): ("owner", "id"),
+  ("zip", "code", "postcode"): ("zip", "code"), ("postcode", "zip", "code"): ("zip", "code"),
+  ("state", "province"): ("state",), ("state", "province", "county"): ("state",), ("state", "county"): ("state",),
+  ("line", "1"): ("first", "address", "line"), ("line", "2"): ("second", "address", "line"),
+  ("line", "3"): ("third", "address", "line"), ("other", "details"): ("other", "information"),
+  ("bytes",): ("size", "in", "bytes"), ("milliseconds",): ("length", "in", "milliseconds"),
 }  # fmt: skip
 TABLE_SUFFIXES = frozenset(("tbl", "table", "data", "info", "details", "detail", "master", "list", "records"))
 KEY_WORDS = frozenset(("id", "ids", "code", "key", "number", "ref", "fk", "no", "uuid"))
@@ -90,6 +96,8 @@ UNCOUNTABLE = frozenset(
 )
 # Column names may end in these; what is counted stands before them ("date sold", "dates sold").
 TRAILING_WORDS = frozenset("""sold from to by at on in for of won lost paid held bought made left given taken drawn""".split())
+# Behind a noun in identifiers, before it in English.
+LEADING_WORDS = frozenset(("old", "new", "previous", "current", "former"))
 IRREGULAR_PLURALS = {
   "status": "statuses", "bus": "buses", "gas": "gases", "campus": "campuses", "person": "people", "man": "men",
   "woman": "women",
@@ -195,7 +203,7 @@ NOT_COUNTED = frozenset(
   taxes series fees costs charges""".split()
 )
 UNITS = frozenset(
-  """milligrams cents pence pieces people persons feet ft km kilometers m meters metres cm mm miles mi inches kg kilograms
+  """bytes milligrams cents pence pieces people persons feet ft km kilometers m meters metres cm mm miles mi inches kg kilograms
   lbs pounds grams g tons minutes seconds hours days weeks months years dollars usd eur euros gbp percent percentage
   mph kmh kw watts liters litres celsius fahrenheit mg ml milliseconds millions billion million thousands""".split()
 )
