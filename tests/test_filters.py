@@ -189,6 +189,26 @@ def test_a_list_that_a_join_repeats_gets_distinct(shop):
   assert done and all(found[2] == "added DISTINCT" and found[0].sql.startswith("SELECT DISTINCT ") for found in done)
 
 
+def test_a_join_that_ends_in_a_row_of_which_nothing_is_said_is_refused(shop):
+  """ "How many copies has this shelf?" counts no book; "which authors have a book" says something of each author."""
+  original, neighbours, filler = shop
+  limits = filters.Limits(repeated_rows=False)
+  idle = set()
+  for seed in range(80):
+    filled = filler.fill(Template.parse("SELECT COUNT(a.*) WHERE b.text1 = :text1"), random.Random(seed))
+    root = filled.tables[0]
+    # The first table is what is counted; where the join leads from it to its children, it is but the row that they refer to.
+    joined = {(key.referred_table) for table in filled.tables[1:2] for key in filler.schema.table(table).foreign_keys}
+    assert filled.idle == (root in joined), filled.sql
+    if filled.idle:
+      assert filters.check_filled(
+        filled, Template.parse("SELECT COUNT(a.*) WHERE b.text1 = :text1"), original, neighbours, limits
+      ) == ("redundant join")
+    idle.add(filled.idle)
+  assert idle == {True, False}
+  assert not any(filler.fill(Template.parse("SELECT a.name1 WHERE b.cat2 = :cat2"), random.Random(s)).idle for s in range(40))
+
+
 def test_a_limit_that_cuts_nothing_is_refused(shop):
   original, neighbours, _ = shop
   sql = "SELECT name FROM country ORDER BY name LIMIT {}"

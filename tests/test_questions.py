@@ -423,6 +423,32 @@ def test_columns_get_the_names_that_people_use() -> None:
   assert names.column(SHOP.table("product"), SHOP.table("product").column("is_active")).property == "active"
 
 
+def test_names_written_as_one_word_or_with_the_table_s_own_are_said_as_people_do() -> None:
+  odd = Schema(
+    "odd",
+    "sqlite",
+    (
+      _table(
+        "country", "id:number, GNPOld:number, IndepYear:number, zip_postcode:text, other_country_details:text, bytes:number"
+      ),
+      _table("countrylanguage", "id:number, Language:text", _key("id", "country")),
+      _table("Treatments", "id:number, cost_of_treatment:number, date_of_treatment:date, date_first_registered:date"),
+      _table("Prices", "id:number, price:number, amount_of_price:number, cost:number, number_of_prices:number"),
+      _table("departments", "id:number, name:text"),
+    ),
+  )
+  names = names_of(odd)
+  assert [names.table(table).nouns[0].plural for table in odd.tables] == [
+    "countries", "country languages", "treatments", "prices", "departments"]  # fmt: skip
+
+  def short(table: str) -> list[str]:
+    return [names.column(odd.table(table), column).short[0].singular for column in odd.table(table).columns[1:]]
+
+  assert short("country") == ["old GNP", "independence year", "zip code", "other information", "size in bytes"]
+  assert short("Treatments") == ["cost", "date", "first registration date"]
+  assert short("Prices")[1:] == ["amount", "cost", "number of prices"]
+
+
 def test_the_writer_needs_no_jax() -> None:
   program = "import sys, spftsql_jax.synthesis.questions; sys.exit('jax' in sys.modules)"
   root = Path(__file__).resolve().parents[1]
