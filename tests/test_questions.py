@@ -434,18 +434,19 @@ def test_names_written_as_one_word_or_with_the_table_s_own_are_said_as_people_do
       _table("countrylanguage", "id:number, Language:text", _key("id", "country")),
       _table("Treatments", "id:number, cost_of_treatment:number, date_of_treatment:date, date_first_registered:date"),
       _table("Prices", "id:number, price:number, amount_of_price:number, cost:number, number_of_prices:number"),
-      _table("departments", "id:number, name:text"),
+      _table("model_list", "id:number, Model:text"),
     ),
   )
   names = names_of(odd)
   assert [names.table(table).nouns[0].plural for table in odd.tables] == [
-    "countries", "country languages", "treatments", "prices", "departments"]  # fmt: skip
+    "countries", "country languages", "treatments", "prices", "models"]  # fmt: skip
 
   def short(table: str) -> list[str]:
     return [names.column(odd.table(table), column).short[0].singular for column in odd.table(table).columns[1:]]
 
   assert short("country") == ["old GNP", "independence year", "zip code", "other information", "size in bytes"]
   assert short("Treatments") == ["cost", "date", "first registration date"]
+  assert short("model_list") == ["name"]
   assert short("Prices")[1:] == ["amount", "cost", "number of prices"]
 
 

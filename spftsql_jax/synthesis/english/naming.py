@@ -347,6 +347,8 @@ def _column_name(column: Column, table: Table, table_name: TableName, lexicon: f
     and column.kind in ("text", "other")
     and (short in vocabulary.NAMING_COLUMNS or short == table_name.nouns[0].singular or full == table_name.nouns[0].singular)
   )
+  if short == table_name.nouns[0].singular and names_entity and not any(name.endswith("name") for name in own):
+    short_nouns = [Noun("name", "names")]  # The model of a model is its name.
   return ColumnName(tuple(full_nouns), tuple(short_nouns), tags, names_entity, property_, event)
 
 
