@@ -12,7 +12,8 @@ import sqlglot
 import synthesis_fixtures
 from sqlglot import exp
 
-from spftsql_jax.synthesis import joins, pool
+from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
+from spftsql_jax.synthesis import joins, pool, roles
 from spftsql_jax.synthesis.literals import CannotFill
 from spftsql_jax.synthesis.sampler import fill_template
 from spftsql_jax.synthesis.stored import StoredValues, round_number
@@ -200,6 +201,18 @@ def test_flags_are_no_numbers_and_words_that_end_in_id_no_keys(tmp_path):
     ("SELECT COUNT(a.*) WHERE a.num1 > :num1", "amount_paid"),
   }
   runner.close()
+
+
+def test_a_text_of_digits_that_refers_to_a_row_says_nothing_itself():
+  def role(samples: tuple[str, ...]) -> roles.Role:
+    maker = Column("country", "TEXT", "text", samples=samples, distinct_count=3)
+    key = ForeignKey(("country",), "countries", ("id",))
+    schema = Schema(
+      "cars", "sqlite", (Table("makers", (maker,), (), (key,), row_count=30), Table("countries", (), ("id",), (), row_count=9))
+    )
+    return roles.column_roles(schema)["makers", "country"]
+
+  assert role(("FR", "IT", "DE")).natural and not role(("7", "3", "2")).natural
 
 
 def test_one_table_is_not_grouped_by_what_is_unique(shop):

@@ -162,7 +162,8 @@ def _role(table: Table, column: Column, key_column: str | None, in_foreign: set[
   unique = _is_unique(table, column)
   category = _category_score(table, column)
   words = split_words(column.name)
-  natural = column.kind == "text" and not _looks_like_id(column)
+  # A text of digits that refers to a row ("country 7") is a number all the same.
+  natural = column.kind == "text" and not _looks_like_id(column) and not (lower in in_foreign and _holds_numbers(column))
   name_score = _name_score(table, column, words) if natural else 0.0
   if lower == key_column:
     return Role("key", foreign.get(lower), True, name_score, natural=natural)
