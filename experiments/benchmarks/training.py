@@ -89,6 +89,7 @@ _OUR_GPU_CASES = {
   "b long": {"schemas": 2, "branches": 80, "buckets": {"prefix_buckets": 2, "branch_buckets": 4, "answer_buckets": 1}},
   "c long": {"schemas": 2, "branches": 40, "buckets": {"prefix_buckets": 2, "branch_buckets": 4, "answer_buckets": 1}},
 }
+_OUR_GPU_FULL = {"b": {"schemas": 2}}  # What differs with full fine-tuning, for 80 GB.
 # Batch sizes tried with a peer on a GPU, and the tokens of a packed row, which hold the longest record.
 _PEER_GPU_SIZES = {"a": [4], "b": [8, 16], "c": [8, 16], "b long": [4, 8], "c long": [2, 4]}
 _PACK_TO = {"c": 1024, "c long": 4096}
@@ -308,7 +309,8 @@ def start(
   """The workers of a comparison on a GPU; they prepare what needs none."""
   case, _, tree = name.rpartition(" ")
   job = job_of(case, tree == "lora", records[case], config, folder)
-  ours = job | _OUR_GPU_CASES[case] | {"options": attentions or _ATTENTIONS.value, "remat": "dots"}
+  shape = _OUR_GPU_CASES[case] | (_OUR_GPU_FULL.get(case, {}) if tree == "full" else {})
+  ours = job | shape | {"options": attentions or _ATTENTIONS.value, "remat": "dots"}
   workers = {"ours": Worker(sys.executable, "our_worker.py", ours, folder)}
   for peer, python in environments.items():
     if isinstance(python, Path) and not (peer == "tunix" and job["loss"] == "sft"):
