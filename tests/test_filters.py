@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import types
 
 import pytest
 import synthesis_fixtures
@@ -189,6 +190,21 @@ def test_a_list_that_a_join_repeats_gets_distinct(shop):
   assert done and all(found[2] == "added DISTINCT" and found[0].sql.startswith("SELECT DISTINCT ") for found in done)
 
 
+def test_a_list_that_is_long_because_a_join_repeats_it_gets_distinct_too(shop):
+  original, neighbours, filler = shop
+  template, limits = Template.parse("SELECT a.name1 WHERE b.cat2 = :cat2"), filters.Limits(max_rows=5, repeated_rows=False)
+  seen = set()
+  for seed in range(60):
+    filled = filler.fill(template, random.Random(seed))
+    rows = original.rows(filled.sql)
+    if len(rows) > 5:
+      repeated = filled.repeats and len(rows) > len(set(rows))
+      reason = filters.check_filled(filled, template, original, neighbours, limits)
+      assert reason == (filters.REPEATED if repeated else filters.TOO_MANY), filled.sql
+      seen.add(reason)
+  assert seen == {filters.REPEATED, filters.TOO_MANY}
+
+
 def test_a_join_that_ends_in_a_row_of_which_nothing_is_said_is_refused(shop):
   """ "How many copies has this shelf?" counts no book; "which authors have a book" says something of each author."""
   original, neighbours, filler = shop
@@ -207,6 +223,23 @@ def test_a_join_that_ends_in_a_row_of_which_nothing_is_said_is_refused(shop):
     idle.add(filled.idle)
   assert idle == {True, False}
   assert not any(filler.fill(Template.parse("SELECT a.name1 WHERE b.cat2 = :cat2"), random.Random(s)).idle for s in range(40))
+
+
+def test_the_rows_under_a_limit_are_taken_from_the_query_that_looks_for_ties(shop, monkeypatch):
+  original, neighbours, _ = shop
+  for sql in (
+    "SELECT * FROM book ORDER BY pages DESC, id LIMIT 3",
+    "SELECT DISTINCT genre FROM book ORDER BY genre DESC LIMIT 2",
+    "SELECT genre, COUNT(*) AS n FROM book GROUP BY genre ORDER BY n DESC, genre LIMIT 2",
+    "SELECT name FROM country UNION SELECT genre FROM book ORDER BY name DESC LIMIT 4",
+  ):
+    ran, judged = [], []
+    recording = types.SimpleNamespace(rows=lambda text, ran=ran: ran.append(text) or original.rows(text))
+    monkeypatch.setattr(filters, "_poor_result", lambda _, rows, __, judged=judged: judged.append(list(rows)))
+    assert filters.check(sql, recording, neighbours) is None and sql not in ran
+    assert judged == [list(original.rows(sql))], sql
+  # The sort key stands behind all columns of the row.
+  assert filters.check("SELECT * FROM book ORDER BY genre LIMIT 3", original, neighbours) == "tie at LIMIT"
 
 
 def test_a_limit_that_cuts_nothing_is_refused(shop):

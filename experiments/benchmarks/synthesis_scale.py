@@ -22,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import launch
+import numpy as np
 from absl import flags
 
 from spftsql_jax.databases import make_instances
@@ -36,6 +37,7 @@ _NUM_EXAMPLES = flags.DEFINE_integer("num_examples", 300, "Examples on each.", l
 _WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "Worker processes.", lower_bound=1)
 _FOLDER = flags.DEFINE_string("folder", None, "Where the databases are made, or are found from an earlier run.")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
+_CHUNK = 200_000  # Rows drawn at once.
 
 
 def main() -> None:
@@ -142,12 +144,21 @@ def make_tall(connection: sqlite3.Connection, rows: int) -> None:
     "INSERT INTO product VALUES (?, ?, ?, ?)",
     ((i + 1, f"Product {i}", rng.choice(["toys", "books", "tools"]), round(rng.uniform(1, 90), 2)) for i in range(products)),
   )
-  connection.execute(
-    f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
-    INSERT INTO sale SELECT i, 1 + (i * 7919) % {customers}, 1 + (i * 104729) % {products}, 1 + (i * 31) % 12,
-    round(((i * 6151) % 90000) / 100.0, 2), date('2020-01-01', '+' || ((i * 13) % 1800) || ' days'),
-    CASE (i * 17) % 3 WHEN 0 THEN 'web' WHEN 1 THEN 'shop' ELSE 'phone' END FROM n"""
-  )
+  draws = np.random.default_rng(0)
+  days = np.datetime_as_string(np.datetime64("2020-01-01") + np.arange(1800)).tolist()
+  for first in range(0, rows, _CHUNK):
+    count = min(_CHUNK, rows - first)
+    columns = (
+      np.arange(first + 1, first + count + 1),
+      1 + (draws.random(count) ** 2 * customers).astype(int),  # Some buy much more than others, ...
+      1 + (draws.random(count) ** 3 * products).astype(int),  # ... and some things sell much better.
+      1 + draws.geometric(0.4, count),
+      np.round(draws.gamma(2.0, 40.0, count), 2),
+      [days[i] for i in draws.integers(len(days), size=count)],
+      [("web", "shop", "phone")[i] for i in draws.choice(3, count, p=(0.6, 0.3, 0.1))],
+    )
+    cells = zip(*(column if isinstance(column, list) else column.tolist() for column in columns), strict=True)
+    connection.executemany("INSERT INTO sale VALUES (?, ?, ?, ?, ?, ?, ?)", cells)
   connection.execute("CREATE INDEX sale_customer ON sale (customer_id)")
   connection.execute("CREATE INDEX sale_product ON sale (product_id)")
 

@@ -42,6 +42,7 @@ _WORDINGS = 4  # Questions written for a query that has some already, until one 
 _REDRAWS = 20  # Templates drawn for an attempt until one fits the schema.
 # Fills whose rows a join repeats, that list too many, or that cannot be worded, after which the same goes for the template.
 _REPEATED = 4
+_REPEATED_LARGE = 1  # For the rows of a join, where tables are large.
 _REPAIRS = 2  # Failed queries of an attempt that are repaired at most.
 _CHECKED = 20_000  # Judgements kept.
 _READING_S = 60.0  # For reading the first rows of a table.
@@ -111,6 +112,7 @@ class Task:
     accepted: a file with a line for each accepted example, so that workers need not make again what another one has made.
     fitting: indexes of the templates that fit the database's schema.
     targets: the (table, column) pairs, in lower case, that hold anything.
+    large: a single query may take a second.
   """
 
   location: str
@@ -131,6 +133,7 @@ class Task:
   infer_keys: bool = False
   fitting: tuple[int, ...] = ()
   targets: tuple[tuple[str, str], ...] = ()
+  large: bool = False
 
   @property
   def stream(self) -> str:
@@ -154,12 +157,17 @@ def prepare(task: Task, folder: str, count: int) -> Task:
     instances=tuple(os.fspath(path) for path in paths),
     fitting=tuple(fitting),
     targets=tuple(sorted(filler.columns_with_values())),
+    large=_largest(schema) >= _LARGE,
   )
 
 
+def _largest(schema: Schema) -> int:
+  """Rows of the largest table."""
+  return max((table.row_count for table in schema.tables), default=0)
+
+
 def _runner(location: str, schema: Schema) -> Runner:
-  largest = max((table.row_count for table in schema.tables), default=0)
-  return Runner(location, timeout_s=min(_SLOWEST_S, 1.0 + largest / _LARGE))
+  return Runner(location, timeout_s=min(_SLOWEST_S, 1.0 + _largest(schema) / _LARGE))
 
 
 def _stored(runner: Runner, schema: Schema) -> StoredValues:
@@ -187,8 +195,8 @@ class _Opened:
     self.task = task
     self.schema = schema_of(task.location, task.infer_keys)
     self.original = _runner(task.location, self.schema)
-    largest = max((table.row_count for table in self.schema.tables), default=0)
-    self.fills = _FILLS if largest < _LARGE else _FILLS_LARGE
+    self.fills = _FILLS_LARGE if task.large else _FILLS
+    self.repeated = _REPEATED_LARGE if task.large else _REPEATED
     self.neighbours = [Runner(path) for path in task.instances]
     self.filler = sampler.Filler(self.schema, _stored(self.original, self.schema))
     # Queries that have been accepted, and those of the block under way, with their questions.
@@ -376,7 +384,8 @@ def _attempt(opened: _Opened, job: Job, number: int, reasons: collections.Counte
       reasons[reason] += 1
       if len(broken) < _REPAIRS:
         broken.append((filled, reason))
-      if refused or (reasons[reason] >= _REPEATED and reason in (filters.REPEATED, filters.TOO_MANY)):
+      often = {filters.REPEATED: opened.repeated, filters.TOO_MANY: _REPEATED}.get(reason)
+      if refused or (often and reasons[reason] >= often):
         break  # The schema has no other way to fill it, or seldom.
       continue
     if found := _candidate(opened, filled, template, rng, number, reasons):

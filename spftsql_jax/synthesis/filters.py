@@ -52,7 +52,9 @@ class Plan:
 
   Attributes:
     refusal: why such a query is never kept, or None.
-    ties: for each LIMIT: a query that returns one row more with its sort keys, the limit's text, and where the keys are.
+    ties: for each LIMIT: a query that returns one row more with its sort keys, the limit's text, and where the keys are (from
+      the end, where they were added).
+    limited: the first of `ties` is of the whole query.
     bare: queries that return a row where a column outside the aggregates has several values in a group.
     scalars: nested queries that are compared with and must give one row; of several, SQLite takes any.
     reductions: what it would mean if this shorter query gave the same, and that query.
@@ -62,6 +64,7 @@ class Plan:
 
   refusal: str | None
   ties: tuple[tuple[object, object, tuple[int, ...]], ...] = ()
+  limited: bool = False
   bare: tuple[object, ...] = ()
   scalars: tuple[object, ...] = ()
   reductions: tuple[tuple[str, object], ...] = ()
@@ -127,6 +130,7 @@ def make_plan(tree: exp.Query, dialect: object = "sqlite", keys: frozenset[int] 
     return Plan(
       None,
       ties=tuple(_tie_probes(tree, dialect)),
+      limited=tree.args.get("limit") is not None,
       bare=tuple(_bare_column_probes(tree, dialect, keys)),
       scalars=tuple(_scalar_probes(tree, dialect)),
       reductions=tuple((reason, shorter.sql(dialect=dialect)) for reason, shorter in reductions(tree)),
@@ -144,17 +148,25 @@ class _Refused(Exception):
 def _judge(sql, plan, render, shorter_joins, original, neighbours, limits, distinct=False) -> str | None:
   if plan.refusal:
     return plan.refusal
+  widened = None
   try:
-    rows = original.rows(sql)
+    if plan.limited:
+      # One run for both: on a large table a query takes seconds.
+      probe, limit, positions = plan.ties[0]
+      widened = original.rows(render(probe))
+      rows = [row[: min(positions[0], 0) or None] for row in widened[: int(render(limit))]]
+    else:
+      rows = original.rows(sql)
   except QueryFailed as error:
     return "timeout" if error.status == "timeout" else "fails"
-  if reason := _poor_result(sql, rows, limits):
-    return reason
-  if distinct and len(set(map(repr, rows))) < len(rows):
+  reason = _poor_result(sql, rows, limits)
+  if reason in (None, TOO_MANY) and distinct and len(set(map(repr, rows))) < len(rows):
     return REPEATED
+  if reason:
+    return reason
   try:
     return (
-      _tie_at_limit(plan, render, original, neighbours)
+      _tie_at_limit(plan, render, widened, original, neighbours)
       or ("bare column" if any(i.rows(render(query)) for query in plan.bare for i in (original, *neighbours)) else None)
       or ("several rows to compare with" if any(len(original.rows(render(query))) > 1 for query in plan.scalars) else None)
       or (None if plan.null_sensitive else _empty_elsewhere(sql, neighbours, limits))
@@ -207,11 +219,15 @@ def _poor_result(sql: str, rows: Sequence[tuple], limits: Limits) -> str | None:
   return None
 
 
-def _tie_at_limit(plan: Plan, render: Callable, original: Runner, neighbours: Sequence[Runner]) -> str | None:
-  """Whether which rows a LIMIT keeps is chance (equal or NULL sort keys at the cut), or whether it cuts nothing anywhere."""
-  for query, limit, positions in plan.ties:
+def _tie_at_limit(
+  plan: Plan, render: Callable, widened: Sequence[tuple] | None, original: Runner, neighbours: Sequence[Runner]
+) -> str | None:
+  """Whether which rows a LIMIT keeps is chance (equal or NULL sort keys at the cut), or whether it cuts nothing anywhere;
+  `widened` is the result of the first probe where it is known.
+  """
+  for index, (query, limit, positions) in enumerate(plan.ties):
     count = int(render(limit))
-    found = original.rows(render(query))
+    found = widened if widened is not None and index == 0 else original.rows(render(query))
     sort_keys = [tuple(row[position] for position in positions) for row in found]
     if any(None in key for key in sort_keys[:count]):
       return "NULL at LIMIT"
@@ -235,12 +251,11 @@ def _tie_probes(tree: exp.Query, dialect: object) -> Iterator[tuple[str, str, tu
     if _correlated(query):
       raise _Refused("LIMIT in a correlated query")
     widened = query.copy()
-    width = len(query.selects)
     keys = [item.this for item in order.expressions]
     if isinstance(widened, exp.Select) and not widened.args.get("distinct"):
       for index, key in enumerate(keys):
         widened.select(exp.alias_(_unaliased(key, query), f"sort_key_{index}"), copy=False)
-      positions = tuple(range(width, width + len(keys)))
+      positions = tuple(range(-len(keys), 0))
     else:
       outputs = [item.alias_or_name.lower() or item.sql() for item in query.selects]
       texts = [key.name.lower() if isinstance(key, exp.Column) else key.sql() for key in keys]

@@ -14,7 +14,8 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-_BLOCK = 64  # Examples wanted of a worker at once.
+_BLOCK = 64  # Examples wanted of a worker at once, ...
+_BLOCK_SLOW = 8  # ... where each takes seconds.
 _DRAWN_BLOCKS = 8  # Blocks of a wave of attempts whose templates are drawn.
 _SPARE = (1, 3)  # Attempts at a template beyond what is wanted of it, in the first wave and in each later one.
 _EXHAUSTED = 6  # Attempts in a row without a new example after which a template has no more to give.
@@ -125,6 +126,7 @@ class Planner:
     columns: Sequence[tuple[str, str]] = (),
     drawn: bool = False,
     repair: bool = False,
+    slow: bool = False,
   ):
     """
     Args:
@@ -134,6 +136,7 @@ class Planner:
       columns: each is to be named by some query, as (table, column) in lower case.
       drawn: all templates are drawn attempt by attempt, because they depend on the columns whose turn it is.
       repair: templates that give nothing may have their failing queries mended.
+      slow: each attempt takes long, so that small blocks keep all workers busy.
     """
     self._weights = dict(weights)
     self._share = share
@@ -141,6 +144,7 @@ class Planner:
     self._columns = list(columns)
     self._drawn = drawn or not weights
     self._repair = repair
+    self._block = _BLOCK_SLOW if slow else _BLOCK
     self._next = 0  # The number of the next attempt.
     self._wave = 0
     self._made: collections.Counter[int] = collections.Counter()
@@ -164,7 +168,7 @@ class Planner:
     if not jobs or self._wave > _WAVES:
       self._drawn = True
       jobs = list(self._drawn_jobs())
-    return [Block(block, self.accepted) for block in _cut(jobs)]
+    return [Block(block, self.accepted) for block in _cut(jobs, self._block)]
 
   def take(self, job: Job, template: int | None, columns: Sequence[str] | None) -> None:
     """Takes note of an attempt.
@@ -209,8 +213,8 @@ class Planner:
 
   def _drawn_jobs(self) -> Iterator[Job]:
     missing = self._share - self.accepted
-    for _ in range(min(_DRAWN_BLOCKS, -(-5 * missing // (4 * _BLOCK)))):
-      yield self._job(None, _BLOCK, _BLOCK, repair="any" if self._repair else "")
+    for _ in range(min(_DRAWN_BLOCKS, -(-5 * missing // (4 * self._block)))):
+      yield self._job(None, self._block, self._block, repair="any" if self._repair else "")
 
   def _job(self, template: int | None, tries: int, wanted: int, focus=None, repair: str = "") -> Job:
     job = Job(template, self._next, tries, wanted, focus, repair)
@@ -223,17 +227,17 @@ class Planner:
     return self._chances[name]
 
 
-def _cut(jobs: Sequence[Job]) -> Iterator[tuple[Job, ...]]:
-  """Jobs in blocks, large ones in several; the tries go with what is wanted."""
+def _cut(jobs: Sequence[Job], size: int) -> Iterator[tuple[Job, ...]]:
+  """Jobs in blocks that want `size` examples each, large ones in several; the tries go with what is wanted."""
   block: list[Job] = []
-  room = _BLOCK
+  room = size
   for job in jobs:
     while job.wanted > room:
       if room:
         block.append(dataclasses.replace(job, tries=room, wanted=room))
         job = dataclasses.replace(job, first=job.first + room, tries=job.tries - room, wanted=job.wanted - room)
       yield tuple(block)
-      block, room = [], _BLOCK
+      block, room = [], size
     block.append(job)
     room -= job.wanted
   if block:

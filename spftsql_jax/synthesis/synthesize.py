@@ -272,6 +272,7 @@ class _Unit:
       task.targets,
       drawn=task.aim in ("tables", "columns"),
       repair=task.repair,
+      slow=task.large,
     )
     self._seen: dict[str, set[str]] = collections.defaultdict(set)
     self._blocks: collections.deque[Block] = collections.deque()
