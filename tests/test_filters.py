@@ -239,7 +239,7 @@ def test_the_rows_under_a_limit_are_taken_from_the_query_that_looks_for_ties(sho
     assert filters.check(sql, recording, neighbours) is None and sql not in ran
     assert judged == [list(original.rows(sql))], sql
   # The sort key stands behind all columns of the row.
-  assert filters.check("SELECT * FROM book ORDER BY genre LIMIT 3", original, neighbours) == "tie at LIMIT"
+  assert filters.check("SELECT * FROM book ORDER BY genre DESC LIMIT 3", original, neighbours) == "tie at LIMIT"
 
 
 def test_a_limit_that_cuts_nothing_is_refused(shop):

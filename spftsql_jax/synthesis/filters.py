@@ -293,7 +293,7 @@ def _bare_column_probes(tree: exp.Query, dialect: object, keys: frozenset[int] |
   for select in tree.find_all(exp.Select):
     group = select.args.get("group")
     outputs = [*select.selects, *([select.args["having"].this] if select.args.get("having") else [])]
-    outputs += [item.this for item in select.args["order"].expressions] if select.args.get("order") else []
+    outputs += [_unaliased(item.this, select) for item in select.args["order"].expressions] if select.args.get("order") else []
     aggregates = any(_own(select, exp.AggFunc, output) for output in outputs)
     if group is None and not aggregates:
       continue
