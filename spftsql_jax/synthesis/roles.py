@@ -55,6 +55,10 @@ _ORDINAL_WORDS = frozenset(
 )
 # ... unless a word says that it is a quantity after all ("number of pages", "room count").
 _QUANTITY_WORDS = frozenset(["of", "count", "total", "amount", "sum", "avg", "average", "quantity", "price", "cost", "rooms"])
+# Numbers that are averaged, but not added up.
+_RATIO_WORDS = frozenset(["percent", "percentage", "pct", "perc", "ratio", "avg", "average", "mean", "median", "temperature"])
+# Text that tells a time, of which nobody asks how it ends.
+_TIME_WORDS = frozenset(["date", "time", "datetime", "timestamp"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +75,8 @@ class Role:
     measure: a number (in a text column: text of digits) that may be summed and averaged.
     coded: a number that only names something (a telephone, a room): its size and order mean nothing.
     flag: a yes/no column: neither summed, nor ordered by, nor matched by LIKE.
+    ratio: a number whose sum means nothing, say a percentage.
+    time: a text that tells a time: not matched by LIKE.
   """
 
   kind: str
@@ -82,6 +88,8 @@ class Role:
   measure: bool = False
   coded: bool = False
   flag: bool = False
+  ratio: bool = False
+  time: bool = False
 
 
 def split_words(identifier: str) -> list[str]:
@@ -178,11 +186,13 @@ def _role(table: Table, column: Column, key_column: str | None, in_foreign: set[
       return Role("num", unique=unique, category_score=0.5 * category)
     ordinal = quantity or bool(_ORDINAL_WORDS.intersection(words))
     coded = bool(_CODE_WORDS.intersection(words)) and not ordinal
-    return Role("num", unique=unique, category_score=0.5 * category, measure=quantity or not (ordinal or coded), coded=coded)
+    measure, ratio = quantity or not (ordinal or coded), bool(_RATIO_WORDS.intersection(words))
+    return Role("num", unique=unique, category_score=0.5 * category, measure=measure, coded=coded, ratio=ratio)
   if column.kind == "text":
     coded = bool(_CODE_WORDS.intersection(words)) and not _QUANTITY_WORDS.intersection(words)
     measure = _holds_numbers(column) and not flag and not coded
-    return Role("text", unique=unique, name_score=name_score, category_score=category, measure=measure, flag=flag)
+    time = bool(words) and words[-1] in _TIME_WORDS
+    return Role("text", unique=unique, name_score=name_score, category_score=category, measure=measure, flag=flag, time=time)
   if column.kind == "boolean":
     return Role("bool", category_score=0.3, flag=True)
   return Role(column.kind, unique=unique)

@@ -420,6 +420,8 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str], lenient: boo
     weight *= 1.0 if role.measure else 0.05 * (lenient and role.kind == "num" and not role.coded)
   elif role.kind == "num" and not role.measure and uses & {"compare", "order", "max", "min"}:
     weight *= 0.02 * lenient if role.coded else 0.3
+  if ("sum" in uses and role.ratio) or ("like" in uses and role.time):
+    weight *= 0.05 * lenient
   if "like" in uses and role.category_score > 0.5:
     weight *= 0.3
   if "group" in uses and role.measure and role.kind == "num":

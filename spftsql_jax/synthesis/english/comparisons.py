@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from spftsql_jax.synthesis.english import vocabulary, wordings
-from spftsql_jax.synthesis.english.naming import ColumnName
+from spftsql_jax.synthesis.english.naming import ColumnName, singular_of
 from spftsql_jax.synthesis.english.parts import (
   Clause,
   article,
@@ -16,6 +16,11 @@ from spftsql_jax.synthesis.english.phrases import Phrases
 from spftsql_jax.synthesis.english.query_meaning import Ref
 
 _GENDERS = {"f": "female", "female": "female", "m": "male", "male": "male"}
+
+
+def _counted(words: str, things: str) -> str:
+  """ "more than 2 seats", "more than 1 seat"."""
+  return f"{words} {singular_of(things) if words == '1' or words.endswith(' 1') else things}"
 
 
 class Comparisons(Phrases):
@@ -38,10 +43,9 @@ class Comparisons(Phrases):
     if own and name.event:
       return self.happened(name, clause, compared)
     if noun.startswith("number of "):
-      counted = self.comparison(operator, value, "count")
-      clause.having = f"{counted} {noun.removeprefix('number of ')}"
+      clause.having = _counted(self.comparison(operator, value, "count"), noun.removeprefix("number of "))
     elif kind == "number" and name.nouns[0].plural == noun and "date" not in tags:
-      clause.having = f"{self.comparison(operator, value, 'count')} {noun}"
+      clause.having = _counted(self.comparison(operator, value, "count"), noun)
     if not own:
       return clause
     if style == "date" and (tags & {"plain"} or "date" in tags) and self.only_of_tag(ref, "date" if "date" in tags else "year"):
@@ -281,7 +285,7 @@ class Comparisons(Phrases):
         )
       )
       if noun.startswith("number of "):
-        clause.having = f"{value} {noun.removeprefix('number of ')}"
+        clause.having = _counted(value, noun.removeprefix("number of "))
     else:
       clause.having = self.rng.choice(
         (f"{noun} {value}", f"the {noun} {value}", f"{noun} {value}", f"{article(noun)} of {value}")
@@ -346,6 +350,8 @@ class Comparisons(Phrases):
         and self.maybe(0.5)
       ):
         clause.adjectives = clause.adjectives or (text,)
+    if kind == "text" and not clause.verbs and not clause.adjectives:
+      clause.verbs = ((f"have the {noun} {value}", f"has the {noun} {value}"),)
     return clause
 
   def _yes_no(self, name: ColumnName, noun: str, operator: str, node: exp.Expression, own: bool) -> Clause:

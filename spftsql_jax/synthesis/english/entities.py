@@ -89,7 +89,8 @@ class Entities(Relations):
         if not said and edge.child == other and not edge.optional and not self._subtree(query, other, edge) & plan.spoken:
           # The join asks for a row there, and nothing else says so.
           noun = self.names.table(query.sources[other]).nouns[0]
-          said = [self.child_relation(noun.plural, False, self.person(query, alias), noun, article(noun.singular))]
+          if noun.singular != self.noun(query, alias).singular:
+            said = [self.child_relation(noun.plural, False, self.person(query, alias), noun, article(noun.singular))]
         result.extend(said)
       else:
         clause = self._relation(query, plan, alias, edge)

@@ -42,6 +42,8 @@ class Groups(Listings):
     spoken = {r.alias for r in refs if r is not None} | {query.ref(c).alias for i in query.items for c in own_columns(i)}
     plan = self.plan(query, rows, spoken)
     if alias is None:
+      if (query.having or query.limit) and any(r is not None and self.column_name(r).property for r in refs):
+        raise UnsupportedQuery("which of those with and those without")
       row_clauses = self.clauses(query, plan, rows, None)
       noun, row_noun, row_person = self._key_noun(query, query.group, rows), self.noun(query, rows), self.person(query, rows)
       owners = {r.alias for r in refs if r is not None}
@@ -422,7 +424,7 @@ class Groups(Listings):
           [Clause("", "", "", ((f"were {happens[2]} {often}", f"was {happens[2]} {often}"),))],
           f"{'was' if limit == 1 else 'were'} {happens[2]} {often}",
         )
-      if limit > 1 and descending and not ties and self.maybe(0.25):
+      if limit > 1 and descending and not ties and not group.clauses and self.maybe(0.25):
         return Top(
           limit, f"top {number}", "", [Clause("", "", "", (), (f"by number of {rows}", f"by the number of {rows}"))], ""
         )

@@ -18,8 +18,10 @@ from spftsql_jax.synthesis.english.inflection import ENGINE
 _CACHE_SIZE = 256
 _CACHE: collections.OrderedDict[int, tuple[Schema, SchemaNames]] = collections.OrderedDict()
 # Letters beyond ASCII are taken for small ones: "größe" is one word.
-_PIECES = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+(?:\.\d+)?|%")
+_PIECES = re.compile(r"[KMGT]i?[Bb](?![A-Za-z])|[kMG]Hz|kWh|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+(?:\.\d+)?|%")
 _AFTER_HEAD = (" of ", " for ", " with ", " in ", " by ", " at ", " to ", " on ", " from ")
+# Dates by the day, written as numbers.
+_FIRST_DAY, _LAST_DAY = 19_000_101, 21_001_231
 _SHORT_COMMENT = re.compile(r"[a-z][a-z \-]{2,38}", re.IGNORECASE)
 
 
@@ -117,15 +119,22 @@ def names_of(schema: Schema) -> SchemaNames:
   return entry[1]
 
 
+def _follows_noun(word: str) -> bool:
+  """Whether a word in an identifier stands behind what it is about: "date sold", "documents mailed"."""
+  return word in vocabulary.TRAILING_WORDS or (word.endswith("ed") and word not in vocabulary.NOT_PARTICIPLES)
+
+
 @functools.lru_cache(maxsize=16384)
 def plural_of(phrase: str) -> str:
   """The plural of a singular noun phrase: "date of birth" -> "dates of birth", "staff" -> "staff"."""
   for separator in _AFTER_HEAD:
     head, found, rest = phrase.partition(separator)
-    if found and head:
+    if found and head and not _follows_noun(head.split()[-1]):
       return plural_of(head) + found + rest
   before, _, word = phrase.rpartition(" ")
-  if before and (word in vocabulary.TRAILING_WORDS or (word.endswith("ed") and word != "feed")):
+  if phrase.startswith("date ") and " " in before:
+    return f"dates {phrase.removeprefix('date ')}"  # "date became customer", "date product discontinued"
+  if before and _follows_noun(word):
     return f"{plural_of(before)} {word}"
   if word.lower() in vocabulary.UNCOUNTABLE or not (word.isalpha() and word.isascii()) or word in vocabulary.TRAILING_WORDS:
     return phrase
@@ -141,9 +150,11 @@ def singular_of(phrase: str) -> str:
   """The singular of a noun phrase that may be plural already: "has allergies" -> "has allergy", "status" -> "status"."""
   for separator in _AFTER_HEAD:
     head, found, rest = phrase.partition(separator)
-    if found and head:
+    if found and head and not _follows_noun(head.split()[-1]):
       return singular_of(head) + found + rest
   before, _, word = phrase.rpartition(" ")
+  if before and _follows_noun(word):
+    return f"{singular_of(before)} {word}"
   lowered = word.lower()
   if (
     lowered in vocabulary.UNCOUNTABLE
@@ -164,6 +175,9 @@ def split_identifier(name: str, lexicon: frozenset[str]) -> tuple[str, ...]:
   """Lower-case words of an identifier; glued words are taken apart where every piece is in `lexicon`."""
   words: list[str] = []
   pieces = [p.lower() for p in _PIECES.findall(name.replace("'", ""))]
+  for index in reversed(range(1, len(pieces))):
+    if pieces[index].isdigit() and pieces[index - 1].isdigit():
+      pieces[index - 1 : index + 1] = [f"{pieces[index - 1]}-{pieces[index]}"]  # "18_49": from 18 to 49.
   if len(pieces) == 2 and len(pieces[0]) == 1 and "".join(pieces) in vocabulary.ABBREVIATIONS:
     pieces = ["".join(pieces)]
   for lowered in pieces:
@@ -184,7 +198,9 @@ def expand(words: tuple[str, ...]) -> tuple[str, ...]:
       result.append("description")
     else:
       result.extend(vocabulary.ABBREVIATIONS.get(word, word).split())
-  if len(result) > 1 and result[0] == "number" and result[1] != "of":
+  if len(result) > 1 and result[-1] == "mf":
+    result.pop()  # "gender_mf" says what it holds.
+  if len(result) > 1 and result[0] == "number" and result[1] not in vocabulary.PREPOSITIONS:
     result = ["number", "of", *result[1:-1], plural_of(singular_of(result[-1]))]
   elif len(result) > 2 and result[0] == "number" and result[1] == "of":
     result = [*result[:-1], plural_of(singular_of(result[-1]))]
@@ -257,8 +273,16 @@ def _table_noun(table: Table, lexicon: frozenset[str]) -> Noun:
     words.pop()
   if len(words) == 2 and words[0] in vocabulary.VERB_TABLES and words[1] in vocabulary.PREPOSITIONS:
     words = vocabulary.VERB_TABLES[words[0]].split()
-  singular = singular_of(" ".join(expand(tuple(words))))
+  spelled = expand(tuple(words))
+  singular = singular_of(" ".join((*map(_modifier, spelled, spelled[1:]), spelled[-1])))
   return Noun(singular, plural_of(singular))
+
+
+def _modifier(word: str, following: str) -> str:
+  """A word of a compound before another: the cards of customers are customer cards."""
+  if following in vocabulary.PREPOSITIONS or word in vocabulary.PLURAL_MODIFIERS or is_person(following):
+    return word
+  return singular_of(word)
 
 
 def _table_name(table: Table, lexicon: frozenset[str], taken: collections.Counter) -> TableName:
@@ -279,6 +303,8 @@ def _column_name(column: Column, table: Table, table_name: TableName, lexicon: f
     words = (words[0], words[-1])  # "other student details" of a student
   if len(words) == 3 and words[0] == "date" and words[1] in ("first", "last") and words[2] in vocabulary.EVENTS_OF_COLUMNS:
     words = (words[1], vocabulary.EVENTS_OF_COLUMNS[words[2]][0], "date")  # "date first registered"
+  if len(words) == 3 and words[0] == "date" and words[2] in ("from", "to", "until"):
+    words = (f"{words[1]}-{words[2]}", "date")  # "date valid from"
   words = vocabulary.COLUMN_PHRASES.get(words, words)
   if len(words) > 1 and words[0] in ("the", "a"):
     words = words[1:]
@@ -349,6 +375,8 @@ def _column_name(column: Column, table: Table, table_name: TableName, lexicon: f
   )
   if short == table_name.nouns[0].singular and names_entity and not any(name.endswith("name") for name in own):
     short_nouns = [Noun("name", "names")]  # The model of a model is its name.
+  elif short == owner[-1] and column.kind == "text" and "full name" in own and "short name" not in own:
+    full_nouns = short_nouns = [Noun("short name", "short names")]
   return ColumnName(tuple(full_nouns), tuple(short_nouns), tags, names_entity, property_, event)
 
 
@@ -386,6 +414,18 @@ def _named_by_comment(column: Column, own: set[str]) -> str:
 def _years(column: Column) -> bool:
   samples = [int(v) if isinstance(v, str) and v.isdigit() else v for v in column.samples]
   return bool(samples) and all(isinstance(v, (int, float)) and 1000 <= v <= 2100 for v in samples)
+
+
+def day_numbers(column: Column) -> bool:
+  """Whether a column of numbers holds days: 20240131."""
+  return (
+    column.kind == "number"
+    and bool(column.samples)
+    and all(
+      isinstance(v, int) and _FIRST_DAY <= v <= _LAST_DAY and 1 <= v // 100 % 100 <= 12 and 1 <= v % 100 <= 31
+      for v in column.samples
+    )
+  )
 
 
 def _event(column: Column, words: list[str]) -> str:
@@ -427,11 +467,11 @@ def _tags(column: Column, words: tuple[str, ...]) -> frozenset[str]:
   for tag, words_of_tag in vocabulary.ATTRIBUTE_TAGS.items():
     if last in words_of_tag or " ".join(words) in words_of_tag:
       tags.add(tag)
-  if column.kind == "number" or (column.kind in ("text", "other") and last == "time"):
+  if (column.kind == "number" and not day_numbers(column)) or (column.kind in ("text", "other") and last == "time"):
     tags.discard("date")
   if column.kind == "number":
     tags -= {"place", "name", "type"}
-  elif column.kind in ("text", "other"):
+  elif column.kind in ("text", "other") and not (column.samples and all(str(value).isdigit() for value in column.samples)):
     tags -= set(vocabulary.NUMERIC_TAGS)
   if words[0] == "number" and len(words) > 2 and words[1] == "of":
     tags.add("count")

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from spftsql_jax.databases.schema import Column, Table
 from spftsql_jax.synthesis.english import wordings
-from spftsql_jax.synthesis.english.naming import ColumnName, Noun, SchemaNames, role_of
+from spftsql_jax.synthesis.english.naming import ColumnName, Noun, SchemaNames, day_numbers, role_of
 from spftsql_jax.synthesis.english.parts import (
   Clause,
   Plan,
@@ -18,6 +18,7 @@ from spftsql_jax.synthesis.english.parts import (
 )
 from spftsql_jax.synthesis.english.query_meaning import Edge, Query, Ref, SetQuery, UnsupportedQuery
 
+_MIDNIGHT = " 00:00:00"
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 _PLAIN_TEXT = re.compile(r"[A-Za-zÀ-ÿ0-9][\wÀ-ÿ\-&'./ ]*[\wÀ-ÿ]|\w")
 _RISKY_WORDS = re.compile(r"\b(and|or|with|of|the|is|in|by|not|all|to|for|from)\b", re.IGNORECASE)
@@ -132,6 +133,10 @@ class Phrases(abc.ABC):
     if not isinstance(node, exp.Literal):
       raise UnsupportedQuery(f"the value {node.sql()}")
     text = node.this
+    if column is not None and not node.is_string and len(text) == 8 and day_numbers(column):
+      text, node = f"{text[:4]}-{text[4:6]}-{text[6:]}", exp.Literal.string(text)
+    elif text.endswith(_MIDNIGHT) and column is not None and all(str(v).endswith(_MIDNIGHT) for v in column.samples):
+      text = text.removesuffix(_MIDNIGHT)  # Days, of which no hour is told.
     if not node.is_string:
       if column is not None and self._currency and not date:
         unit = next((u for u in ("dollars", "euros") if u in column.comment), "")

@@ -56,13 +56,7 @@ class Superlatives(Conditions):
     noun = (self.short(ref) if own or finer else self.qualified(query, ref)).singular
     tags = name.tags
     extreme = self.superlative(tags, descending)
-    if ref.column.kind == "text" and not tags & {"date", "year"}:
-      extreme = "last" if descending else "first"
-      noun = f"{noun} {self.rng.choice(('alphabetically', 'in alphabetical order'))}"
-    if noun.startswith("number of ") and self.maybe(0.6):
-      phrase = f"the {'most' if descending else 'fewest'} {noun.removeprefix('number of ')}"
-    else:
-      phrase = f"the {extreme} {noun}"
+    phrase = self._extreme(noun, ref, extreme, descending)
     if finer:
       other = self.noun(query, ref.alias)
       thing = self._thing_superlative(tags, descending, self.person(query, ref.alias))
@@ -74,6 +68,11 @@ class Superlatives(Conditions):
         said = f"the {number} {other.plural} with {phrase}"
       verbs = ((f"have {said}{ties}", f"has {said}{ties}"),)
       return Top(limit, "", "", [Clause("", "", "", verbs, (f"with {said}{ties}", f"of {said}{ties}"))], f"has {said}{ties}")
+    if not own and limit == 1 and any(e.child == head and e.parent == ref.alias for e in query.edges) and self.maybe(0.8):
+      # Of what the row belongs to: "the tweet whose author has the most followers".
+      other, phrase = self.noun(query, ref.alias).singular, self._extreme(self.short(ref).singular, ref, extreme, descending)
+      posts = (f"whose {other} has {phrase}{ties}", f"of the {other} with {phrase}{ties}")
+      return Top(limit, "", "", [Clause("", "", "", (), posts)], f"has the {other} with {phrase}{ties}")
     thing = (
       self._thing_superlative(tags, descending, self.person(query, head))
       if own and ("plain" in tags or "birth" in tags)
@@ -82,7 +81,8 @@ class Superlatives(Conditions):
     if thing is not None and self.maybe(0.4) and not ties:
       # "The oldest doctor": for dates only where the table has one date, else it is not clear which is meant.
       return Top(limit, number, thing, [], f"is the {thing}")
-    if limit > 1 and not ties and self.maybe(0.35) and "date" not in tags and "year" not in tags and ref.column.kind != "text":
+    by = limit > 1 and not ties and not query.conditions and "date" not in tags and "year" not in tags
+    if by and ref.column.kind != "text" and self.maybe(0.35):
       word = "top" if descending else "bottom"
       return Top(
         limit,
@@ -103,6 +103,14 @@ class Superlatives(Conditions):
       return Top(limit, number, "", [Clause("", "", "", verbs, posts)], f"have {phrase}{ties}")
     clause = Clause("", "", "", verbs, posts)
     return Top(limit, "", "", [clause], f"has {phrase}{ties}")
+
+  def _extreme(self, noun: str, ref: Ref, extreme: str, descending: bool) -> str:
+    """ "the highest salary", "the most seats", "the first name alphabetically"."""
+    if ref.column.kind == "text" and not self.column_name(ref).tags & {"date", "year"}:
+      return f"the {'last' if descending else 'first'} {noun} {self.rng.choice(('alphabetically', 'in alphabetical order'))}"
+    if noun.startswith("number of ") and self.maybe(0.6):
+      return f"the {'most' if descending else 'fewest'} {noun.removeprefix('number of ')}"
+    return f"the {extreme} {noun}"
 
   def _thing_superlative(self, tags: frozenset[str], descending: bool, person: bool) -> str | None:
     order = ("birth", "age", "price", "pay", "height", "weight", "duration", "speed", "rating") + (

@@ -32,6 +32,8 @@ ABBREVIATIONS = {
   "mpg": "MPG", "usd": "USD", "vat": "VAT", "vip": "VIP", "ceo": "CEO", "cpu": "CPU", "dna": "DNA", "tv": "TV", "sms": "SMS",
   "pdf": "PDF", "iso": "ISO", "mph": "mph", "hp": "horsepower", "ticketno": "ticket number", "sku": "SKU", "pin": "PIN",
   "gps": "GPS",
+  "kb": "KB", "mb": "MB", "gb": "GB", "tb": "TB", "kib": "KiB", "mib": "MiB", "gib": "GiB", "tib": "TiB",
+  "khz": "kHz", "mhz": "MHz", "ghz": "GHz", "kwh": "kWh", "ram": "RAM", "rom": "ROM",
   "uk": "UK", "us": "US", "usa": "USA", "eu": "EU", "hh": "household", "ht": "height",
 }  # fmt: skip
 
@@ -55,7 +57,9 @@ LEXICON = frozenset(
   start state station status stay stock stop store street student style subject supplier surface system table taken
   target tax teacher team telephone term test text ticket time title total town track train transaction transport
   treatment trip type unit update user value vehicle venue version video view visit visitor vote water weight width
-  winner work writer year years zip""".split()
+  winner work writer year years zip
+  championship citizenship friendship internship leadership membership ownership partnership readership relationship
+  scholarship sponsorship""".split()
 )
 
 TABLE_PREFIXES = frozenset(("has", "have", "ref", "tbl", "tb", "dim", "fact", "stg", "lookup", "lkp", "the"))
@@ -74,6 +78,7 @@ COLUMN_PHRASES = {
   ("state", "province"): ("state",), ("state", "province", "county"): ("state",), ("state", "county"): ("state",),
   ("line", "1"): ("first", "address", "line"), ("line", "2"): ("second", "address", "line"),
   ("line", "3"): ("third", "address", "line"), ("other", "details"): ("other", "information"),
+  ("town", "city"): ("city",), ("city", "town"): ("city",), ("accelerate",): ("acceleration",),
   ("bytes",): ("size", "in", "bytes"), ("milliseconds",): ("length", "in", "milliseconds"),
 }  # fmt: skip
 TABLE_SUFFIXES = frozenset(("tbl", "table", "data", "info", "details", "detail", "master", "list", "records"))
@@ -92,24 +97,31 @@ UNCOUNTABLE = frozenset(
   money feedback homework evidence luggage police cattle sheep fish aircraft faculty headquarters stuff traffic advice
   research gps tennis physics statistics mathematics dna mpg mph usd vat gdp gnp horsepower
   stock wellbeing money clothing transport premises goods
-  savings earnings details credits contents hours points grounds kids adults sales politics economics logistics wages""".split()
+  bluetooth wifi internet
+  savings earnings details credits contents hours points grounds sales politics economics logistics wages""".split()
 )
 # Column names may end in these; what is counted stands before them ("date sold", "dates sold").
 TRAILING_WORDS = frozenset("""sold from to by at on in for of won lost paid held bought made left given taken drawn""".split())
+# Words in "ed" that are no participles.
+NOT_PARTICIPLES = frozenset(
+  "bed bleed breed creed deed feed freed greed hundred med need red reed seed shed sled speed steed weed".split()
+)
+# Plural in front of other nouns too.
+PLURAL_MODIFIERS = frozenset("sports arms customs systems operations communications electronics".split())
 # Behind a noun in identifiers, before it in English.
 LEADING_WORDS = frozenset(("old", "new", "previous", "current", "former"))
 IRREGULAR_PLURALS = {
   "status": "statuses", "bus": "buses", "gas": "gases", "campus": "campuses", "person": "people", "man": "men",
   "woman": "women",
   "child": "children", "id": "ids", "index": "indexes", "matrix": "matrices", "analysis": "analyses", "medium": "media",
-  "staff member": "staff members", "bonus": "bonuses", "virus": "viruses", "diagnosis": "diagnoses",
+  "lens": "lenses", "staff member": "staff members", "bonus": "bonuses", "virus": "viruses", "diagnosis": "diagnoses",
 }  # fmt: skip
 IRREGULAR_SINGULARS = {
   "people": "person", "movies": "movie", "cookies": "cookie", "shoes": "shoe", "leaves": "leave", "lives": "life",
   "axes": "axis",
   "indices": "index", "matrices": "matrix", "children": "child", "men": "man", "women": "woman", "buses": "bus",
   "statuses": "status",
-  "aliases": "alias", "series": "series", "calories": "calorie", "categories": "category",
+  "lens": "lens", "lenses": "lens", "aliases": "alias", "series": "series", "calories": "calorie", "categories": "category",
 }  # fmt: skip
 
 PERSONS = frozenset(
@@ -205,6 +217,7 @@ NOT_COUNTED = frozenset(
 UNITS = frozenset(
   """bytes milligrams cents pence pieces people persons feet ft km kilometers m meters metres cm mm miles mi inches kg kilograms
   lbs pounds grams g tons minutes seconds hours days weeks months years dollars usd eur euros gbp percent percentage
+  KB MB GB TB KiB MiB GiB TiB kHz MHz GHz kWh
   mph kmh kw watts liters litres celsius fahrenheit mg ml milliseconds millions billion million thousands""".split()
 )
 UNIT_NAMES = {
