@@ -93,6 +93,8 @@ def _frame(message: Message, rng: random.Random) -> str:
     frame = pick(rng, word_tables.INDIRECT).format(content, be="are" if message.plural else "is")
     return f"{start}{_lower_first(frame) if start else frame}"
   terse = _drop_article(content, rng, 0.9)
+  if len(terse.split()) < 2:
+    terse = f"{'list' if start else 'List'} {terse}"  # "Concerts" is no question.
   return f"{start}{terse}" if start else f"{terse[0].upper()}{terse[1:]}"
 
 

@@ -56,7 +56,10 @@ _ORDINAL_WORDS = frozenset(
 # ... unless a word says that it is a quantity after all ("number of pages", "room count").
 _QUANTITY_WORDS = frozenset(["of", "count", "total", "amount", "sum", "avg", "average", "quantity", "price", "cost", "rooms"])
 # Numbers that are averaged, but not added up.
-_RATIO_WORDS = frozenset(["percent", "percentage", "pct", "perc", "ratio", "avg", "average", "mean", "median", "temperature"])
+_RATIO_WORDS = frozenset(
+  ["percent", "percentage", "pct", "perc", "ratio", "avg", "average", "mean", "median", "temperature"]
+  + ["age", "level", "gpa", "rating"]
+)
 # Text that tells a time, of which nobody asks how it ends.
 _TIME_WORDS = frozenset(["date", "time", "datetime", "timestamp"])
 
@@ -75,7 +78,7 @@ class Role:
     measure: a number (in a text column: text of digits) that may be summed and averaged.
     coded: a number that only names something (a telephone, a room): its size and order mean nothing.
     flag: a yes/no column: neither summed, nor ordered by, nor matched by LIKE.
-    ratio: a number whose sum means nothing, say a percentage.
+    ratio: a number whose sum means nothing, say a percentage or an age.
     time: a text that tells a time: not matched by LIKE.
   """
 
@@ -182,6 +185,8 @@ def _role(table: Table, column: Column, key_column: str | None, in_foreign: set[
     return Role("bool", category_score=0.3, flag=True)  # A flag, whatever it is declared.
   if column.kind == "number":
     quantity = bool(_QUANTITY_WORDS.intersection(words))
+    if _CONTACT_WORDS.intersection(words) and not _QUANTITY_WORDS.intersection(words):
+      return Role("other", unique=unique, coded=True)  # A telephone is no amount, though written as a number.
     if _holds_dates(column, words):
       return Role("num", unique=unique, category_score=0.5 * category)
     ordinal = quantity or bool(_ORDINAL_WORDS.intersection(words))

@@ -425,7 +425,8 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str], lenient: boo
   if "like" in uses and role.category_score > 0.5:
     weight *= 0.3
   if "group" in uses and role.measure and role.kind == "num":
-    weight *= 0.2  # Who groups by an amount is rare, however few amounts there are.
+    # Who groups by an amount is rare, and by one of many amounts nobody.
+    weight *= 0.2 if role.category_score > 0.4 else 0.05 * lenient
   if "group" in uses and kind != "date":
     # People group by categories, and by the name of a thing when they count what belongs to it.
     weight *= max(role.category_score, 0.3 * role.name_score, 0.05 * (lenient and not role.unique))

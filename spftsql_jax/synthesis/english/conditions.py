@@ -210,6 +210,8 @@ class Conditions(Nested):
       noun, ref, own = self._subject(query, members[0].this, head)
       if all(isinstance(m, exp.EQ) for m in members):
         return self.in_clause(ref, noun, [m.expression for m in members], False, own)
+      if len({m.expression.sql() for m in members}) < len(members):
+        raise UnsupportedQuery("below or above the same value")
       clauses = [self.compare_clause(ref, noun, operator_of(m), m.expression, own) for m in members]
       predicates = [c.predicate.removeprefix("is ") for c in clauses]
       if all(c.predicate.startswith("is ") for c in clauses):
@@ -234,7 +236,16 @@ class Conditions(Nested):
     return Clause("", "", "", verbs, (), (), sentence)
 
   def _both(self, query: Query, members: list[exp.Expression], head: str) -> Clause:
-    """AND below an OR."""
+    """AND below an OR, or of two bounds of one column."""
+    if all(isinstance(m, _SIMPLE) and isinstance(m.this, exp.Column) and is_value(m.expression) for m in members) and (
+      len({m.this.sql() for m in members}) == 1
+    ):
+      noun, ref, own = self._subject(query, members[0].this, head)
+      said = [self.compare_clause(ref, noun, operator_of(m), m.expression, False).predicate for m in members]
+      if all(words.startswith("is ") for words in said):
+        span = " and ".join(words.removeprefix("is ") for words in said)
+        clause = Clause(noun, f"is {span}", f"{article(noun)} {span}")
+        return self.happened(self.column_name(ref), clause, span) if own and self.column_name(ref).event else clause
     clauses = [self.condition(query, m, head) for m in members]
     verbs: tuple[tuple[str, str], ...] = ()
     if all(c.verbs or c.having for c in clauses):

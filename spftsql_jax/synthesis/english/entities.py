@@ -169,7 +169,7 @@ class Entities(Relations):
     return " and ".join(posts) if len(posts) > 1 and self.maybe(0.5) else " ".join(posts)
 
   def _merge_ranges(self, conditions: list[exp.Expression]) -> list[exp.Expression]:
-    """x >= a AND x <= b, which people say as one range, becomes BETWEEN."""
+    """x >= a AND x <= b, which people say as one range, becomes BETWEEN; x > a AND x < b stays together."""
     result: list[exp.Expression] = []
     for condition in conditions:
       previous = result[-1] if result else None
@@ -182,6 +182,15 @@ class Entities(Relations):
         and is_value(previous.expression)
       ):
         result[-1] = exp.Between(this=condition.this, low=previous.expression, high=condition.expression)
+      elif (
+        isinstance(condition, (exp.LT, exp.LTE))
+        and isinstance(previous, (exp.GT, exp.GTE))
+        and isinstance(condition.this, exp.Column)
+        and condition.this == previous.this
+        and is_value(condition.expression)
+        and is_value(previous.expression)
+      ):
+        result[-1] = exp.And(this=previous, expression=condition)
       else:
         result.append(condition)
     return result

@@ -79,6 +79,12 @@ class Expressions(Comparisons):
         return self.content(read_nested(part, query))
       return f"the {self.expression(query, part, head).singular}"
 
+    parts = [bare(node.this), bare(node.expression)]
+    if isinstance(node, (exp.Add, exp.Sub)) and all(isinstance(part, exp.Column) for part in parts):
+      names = [self.column_name(query.ref(part)) for part in parts]
+      words = [set(name.nouns[0].singular.split()) - {"of", "in", "number"} for name in names]
+      if not words[0] & words[1] and not (names[0].tags & names[1].tags) - {"plain"}:
+        raise UnsupportedQuery("a sum or difference of unlike things")
     left, right = side(node.this), side(node.expression)
     if isinstance(node, exp.Sub):
       return _fixed(

@@ -40,12 +40,25 @@ class GroupQuestions(Groups):
     for item, aggregated in zip(items, aggregates, strict=True):
       if not aggregated and not self._is_group_column(query, group, item):
         raise UnsupportedQuery(f"{item.sql()} is neither grouped by nor an aggregate")
+    if query.having and group.alias is None and not any(aggregates) and self._by_amount(query):
+      raise UnsupportedQuery("which amounts have so many rows")
     group.clauses = group.clauses + [self._having(query, group, h) for h in query.having]
     top = self._group_top(query, group) if query.limit is not None else None
     tail = "" if query.limit is not None else self._group_order(query, group)
     if group.alias is not None:
       return self._per_entity(query, group, items, aggregates, top, tail)
     return self._per_value(query, group, items, aggregates, top, tail)
+
+  def _by_amount(self, query: Query) -> bool:
+    """Whether the groups are the values of a number that is neither a key nor a year: nobody asks which prices have 3 books."""
+    refs = [query.ref(key) for key in query.group if isinstance(key, exp.Column)]
+    keys = {(ref.table.name, name.lower()) for ref in refs for key in ref.table.foreign_keys for name in key.columns}
+    return any(
+      ref.column.kind == "number"
+      and not self.column_name(ref).tags & {"year", "date"}
+      and (ref.table.name, ref.column.name.lower()) not in keys
+      for ref in refs
+    )
 
   def _per_entity(
     self, query: Query, group: Group, items: list[exp.Expression], aggregates: list[bool], top: Top | None, tail: str

@@ -176,7 +176,7 @@ class Listings(Aggregates):
       if natural:
         options = [content, entity] if superlative is not None else [content]
         content = self.rng.choice(options)
-      plural = len(columns) > 1
+      plural = len(columns) > 1 or columns[0].noun.singular.split()[-1] in vocabulary.PLURAL_ONLY
       if superlative is not None:
         sentences += superlative.questions(noun, natural, person, clauses, self.with_number)
         if not natural and len(own) == len(columns):
@@ -228,14 +228,13 @@ class Listings(Aggregates):
     if superlative is not None and not natural and len(columns) == 1 and self.maybe(0.2):
       sentences += [f"What are the {different}{plural_words} of {entity}?"]
     if natural and not distinct and superlative is None and not clauses and not tail:
-      sentences += [
-        f"What {noun.plural} are there?",
-        f"Which {noun.plural} do we have?",
-        f"What are the {noun.singular} {columns[0].noun.plural}?",
-      ]
+      sentences += [f"What {noun.plural} are there?", f"Which {noun.plural} do we have?"]
+      if not columns[0].noun.singular.startswith(noun.singular):
+        sentences += [f"What are the {noun.singular} {columns[0].noun.plural}?"]
     content = self.rng.choice(forms)
     one_by_one = any(f" {word} {each}" in content for word in ("each", "every"))
-    singular = one_by_one and len(columns) == 1 and content.startswith("the ")
+    plural_only = columns[0].noun.singular.split()[-1] in vocabulary.PLURAL_ONLY
+    singular = one_by_one and len(columns) == 1 and not plural_only and content.startswith("the ")
     bare = (
       ""
       if content.startswith(("the " + plural_words, "the " + singular_words, "the " + different)) or not natural

@@ -75,13 +75,14 @@ class SchemaNames:
       taken[noun.singular] += 1
       for column in table.columns:
         taken[" ".join(expand(split_identifier(column.name, words)))] += 1
+    referred = {table.name.lower(): _table_noun(table, words).singular for table in schema.tables}
     for table in schema.tables:
       name = _table_name(table, words, taken)
       self.tables[table.name.lower()] = name
       # A synonym must not be the name of another column of the same table, nor of a table.
       own = {" ".join(expand(split_identifier(c.name, words))) for c in table.columns}
       for column in table.columns:
-        self.columns[table.name.lower(), column.name.lower()] = _column_name(column, table, name, words, own)
+        self.columns[table.name.lower(), column.name.lower()] = _column_name(column, table, name, words, own, referred)
 
   def table(self, table: Table) -> TableName:
     return self.tables[table.name.lower()]
@@ -131,6 +132,9 @@ def plural_of(phrase: str) -> str:
     head, found, rest = phrase.partition(separator)
     if found and head and not _follows_noun(head.split()[-1]):
       return plural_of(head) + found + rest
+  first, joined, second = phrase.partition(" and ")
+  if joined:
+    return f"{plural_of(first)} and {plural_of(second)}"
   before, _, word = phrase.rpartition(" ")
   if phrase.startswith("date ") and " " in before:
     return f"dates {phrase.removeprefix('date ')}"  # "date became customer", "date product discontinued"
@@ -152,6 +156,9 @@ def singular_of(phrase: str) -> str:
     head, found, rest = phrase.partition(separator)
     if found and head and not _follows_noun(head.split()[-1]):
       return singular_of(head) + found + rest
+  first, joined, second = phrase.partition(" and ")
+  if joined:
+    return f"{singular_of(first)} and {singular_of(second)}"
   before, _, word = phrase.rpartition(" ")
   if before and _follows_noun(word):
     return f"{singular_of(before)} {word}"
@@ -241,8 +248,9 @@ def _role(column: str, referred: str) -> Noun | None:
 @functools.lru_cache(maxsize=16384)
 def same_thing(child: str, parent: str) -> bool:
   """Whether a row of `child` whose key is that of a row of `parent` is that row: a student is a person, a hiring is none."""
-  nouns = (singular_of(" ".join(expand(split_identifier(name, frozenset())))) for name in (child, parent))
-  return len({is_person(noun) for noun in nouns}) == 1
+  nouns = [singular_of(" ".join(expand(split_identifier(name, frozenset())))) for name in (child, parent)]
+  # The address of a student, or the district of a store, is neither.
+  return len({is_person(noun) for noun in nouns}) == 1 and not nouns[0].startswith(f"{nouns[1]} ")
 
 
 def is_person(noun: str) -> bool:
@@ -296,15 +304,41 @@ def _table_name(table: Table, lexicon: frozenset[str], taken: collections.Counte
   return TableName(tuple(nouns), is_person(noun.singular))
 
 
-def _column_name(column: Column, table: Table, table_name: TableName, lexicon: frozenset[str], own: set[str]) -> ColumnName:
+def _key_words(
+  column: Column, table: Table, words: tuple[str, ...], owner: list[str], referred: dict[str, str]
+) -> tuple[str, ...]:
+  """The words of a key that shortens what it is the key of: mID, actid."""
+  glued = len(words) == 1 and words[0].endswith("id") and words[0] not in vocabulary.ENDS_IN_ID and words[0] != "id"
+  short = len(words) == 2 and words[1] == "id" and len(words[0]) == 1
+  if not glued and not short:
+    return words
+  keys = [key for key in table.foreign_keys if tuple(key.columns) == (column.name,)]
+  if keys and keys[0].referred_table.lower() in referred and keys[0].referred_table.lower() != table.name.lower():
+    return (*referred[keys[0].referred_table.lower()].split(), "id")
+  return (*owner, "id") if tuple(table.primary_key) == (column.name,) else words
+
+
+def _column_name(
+  column: Column, table: Table, table_name: TableName, lexicon: frozenset[str], own: set[str], referred: dict[str, str]
+) -> ColumnName:
+  """`referred` holds the nouns of the tables, by their names in lower case."""
   words = expand(split_identifier(column.name, lexicon))
   owner = table_name.nouns[0].singular.split()
+  words = _key_words(column, table, words, owner, referred)
+  if len(words[0]) > 2 and words[0] not in lexicon and owner[0] != words[0] and owner[0].startswith(words[0]):
+    words = (owner[0], *words[1:])  # "resName" of a restaurant
+  if len(words) == 3 and words[0] == "date" and singular_of(words[1]) == owner[-1] and words[2] in vocabulary.EVENTS_OF_COLUMNS:
+    words = (words[0], words[2])  # "date account opened" of an account
+  if len(words) == 2 and words[0] == "born":
+    words = (words[1], "of", "birth")
   if words[:1] == ("other",) and [singular_of(w) for w in words[1:-1]] == owner:
     words = (words[0], words[-1])  # "other student details" of a student
   if len(words) == 3 and words[0] == "date" and words[1] in ("first", "last") and words[2] in vocabulary.EVENTS_OF_COLUMNS:
     words = (words[1], vocabulary.EVENTS_OF_COLUMNS[words[2]][0], "date")  # "date first registered"
   if len(words) == 3 and words[0] == "date" and words[2] in ("from", "to", "until"):
     words = (f"{words[1]}-{words[2]}", "date")  # "date valid from"
+  if len(words) == 3 and words[1:] in (("from", "date"), ("to", "date")):
+    words = (f"{words[0]}-{words[1]}", "date")
   words = vocabulary.COLUMN_PHRASES.get(words, words)
   if len(words) > 1 and words[0] in ("the", "a"):
     words = words[1:]
@@ -320,6 +354,8 @@ def _column_name(column: Column, table: Table, table_name: TableName, lexicon: f
   short_words = list(words)
   if len(words) > len(owner) and [singular_of(w) for w in words[: len(owner)]] == owner:
     short_words = list(words[len(owner) :])
+  elif len(owner) > 1 and len(words) > 1 and words[0] == owner[-1] and " ".join(words[1:]) not in own:
+    short_words = list(words[1:])  # "order status" of a customer order
   elif words[-1 - len(owner) : -len(owner)] == ("of",) and [singular_of(w) for w in words[-len(owner) :]] == owner:
     head = words[: -1 - len(owner)]  # "cost of treatment" of a treatment: its cost.
     if head and head[0] != "number" and " ".join(head) not in own:

@@ -245,6 +245,8 @@ class Nested(Entities):
       if isinstance(left, exp.Column) and isinstance(right, exp.Column):
         a, b = nested.ref(left), nested.ref(right)
         if a.outer != b.outer and a.column is b.column:
+          if self.column_name(a).property:
+            raise UnsupportedQuery("rows alike in a yes or no")
           noun = self.short(a).singular
           things = self.table_noun(a.table).plural
           return self.rng.choice(
@@ -301,6 +303,8 @@ class Nested(Entities):
     inner = next((r for r in (query.ref(left), query.ref(right)) if not r.outer), None)
     if inner is None or query.ref(left).column.name.lower() != query.ref(right).column.name.lower():
       raise UnsupportedQuery("a correlated condition over different columns")
+    if self.column_name(inner).property:
+      raise UnsupportedQuery("rows alike in a yes or no")
     noun = self.short(inner).singular
     return Clause(
       noun, "is the same", f"the same {noun}", ((f"share the {noun}", f"shares the {noun}"),), (f"with the same {noun}",)

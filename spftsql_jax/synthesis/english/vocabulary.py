@@ -9,6 +9,7 @@ from __future__ import annotations
 ABBREVIATIONS = {
   "abbr": "abbreviation", "abbrev": "abbreviation", "acc": "account", "acct": "account", "addr": "address", "alt": "altitude",
   "amt": "amount", "apt": "apartment", "appt": "appointment", "apps": "appearances", "asst": "assistant", "attr": "attribute",
+  "auth": "author",
   "avg": "average", "bal": "balance", "bldg": "building", "cal": "calendar", "char": "character", "cnt": "count",
   "comp": "company", "cred": "credits", "cust": "customer", "dept": "department", "desc": "description",
   "descr": "description", "dest": "destination", "dir": "director", "div": "division", "dob": "date of birth",
@@ -34,6 +35,8 @@ ABBREVIATIONS = {
   "gps": "GPS",
   "kb": "KB", "mb": "MB", "gb": "GB", "tb": "TB", "kib": "KiB", "mib": "MiB", "gib": "GiB", "tib": "TiB",
   "khz": "kHz", "mhz": "MHz", "ghz": "GHz", "kwh": "kWh", "ram": "RAM", "rom": "ROM",
+  "jan": "January", "feb": "February", "apr": "April", "jul": "July", "aug": "August", "sep": "September", "oct": "October",
+  "nov": "November", "dec": "December",
   "uk": "UK", "us": "US", "usa": "USA", "eu": "EU", "hh": "household", "ht": "height",
 }  # fmt: skip
 
@@ -58,6 +61,7 @@ LEXICON = frozenset(
   target tax teacher team telephone term test text ticket time title total town track train transaction transport
   treatment trip type unit update user value vehicle venue version video view visit visitor vote water weight width
   winner work writer year years zip
+  bedroom bathroom classroom database playlist warehouse weekday workshop
   championship citizenship friendship internship leadership membership ownership partnership readership relationship
   scholarship sponsorship""".split()
 )
@@ -77,11 +81,16 @@ COLUMN_PHRASES = {
   ("zip", "code", "postcode"): ("zip", "code"), ("postcode", "zip", "code"): ("zip", "code"),
   ("state", "province"): ("state",), ("state", "province", "county"): ("state",), ("state", "county"): ("state",),
   ("line", "1"): ("first", "address", "line"), ("line", "2"): ("second", "address", "line"),
-  ("line", "3"): ("third", "address", "line"), ("other", "details"): ("other", "information"),
+  ("line", "3"): ("third", "address", "line"), ("address", "line", "1"): ("first", "address", "line"),
+  ("address", "line", "2"): ("second", "address", "line"), ("address", "line", "3"): ("third", "address", "line"),
+  ("scores",): ("score",), ("marks",): ("mark",), ("ratings",): ("rating",),
+  ("took", "office"): ("date", "of", "taking", "office"), ("left", "office"): ("date", "of", "leaving", "office"),
+  ("from",): ("origin",), ("to",): ("destination",), ("other", "details"): ("other", "information"),
   ("town", "city"): ("city",), ("city", "town"): ("city",), ("accelerate",): ("acceleration",),
   ("bytes",): ("size", "in", "bytes"), ("milliseconds",): ("length", "in", "milliseconds"),
 }  # fmt: skip
 TABLE_SUFFIXES = frozenset(("tbl", "table", "data", "info", "details", "detail", "master", "list", "records"))
+ENDS_IN_ID = frozenset("paid bid valid grid aid said raid fluid solid hybrid covid acid rapid kid lid mid".split())
 KEY_WORDS = frozenset(("id", "ids", "code", "key", "number", "ref", "fk", "no", "uuid"))
 NOT_ROLES = frozenset("parent name type reference child link record object entity source ref fk".split())
 VERB_LIKE = frozenset("has is was reports supports".split())
@@ -98,10 +107,12 @@ UNCOUNTABLE = frozenset(
   research gps tennis physics statistics mathematics dna mpg mph usd vat gdp gnp horsepower
   stock wellbeing money clothing transport premises goods
   bluetooth wifi internet
-  savings earnings details credits contents hours points grounds sales politics economics logistics wages""".split()
+  savings earnings details credits hours points grounds sales politics economics logistics wages""".split()
 )
 # Column names may end in these; what is counted stands before them ("date sold", "dates sold").
 TRAILING_WORDS = frozenset("""sold from to by at on in for of won lost paid held bought made left given taken drawn""".split())
+# Always plural: "what are the details".
+PLURAL_ONLY = frozenset("details credits points earnings savings hours wages directions grounds credentials".split())
 # Words in "ed" that are no participles.
 NOT_PARTICIPLES = frozenset(
   "bed bleed breed creed deed feed freed greed hundred med need red reed seed shed sled speed steed weed".split()
@@ -174,6 +185,7 @@ EVENTS_OF_COLUMNS = {
   "sent": ("sending", "were sent", "was sent"),
   "received": ("receipt", "were received", "was received"), "booked": ("booking", "were booked", "was booked"),
   "completed": ("completion", "were completed", "was completed"),
+  "discontinued": ("discontinuation", "were discontinued", "was discontinued"),
   "cancelled": ("cancellation", "were cancelled", "was cancelled"), "retired": ("retirement", "retired", "retired"),
   "adopted": ("adoption", "were adopted", "was adopted"),
   "acquired": ("acquisition", "were acquired", "was acquired"), "approved": ("approval", "were approved", "was approved"),
@@ -204,7 +216,7 @@ VAGUE_STEMS = frozenset(
 # Events that may never happen: no date means that they did not, not that it is unknown when.
 OPTIONAL_EVENTS = frozenset(
   """refunded returned paid shipped delivered sold cancelled closed completed discharged retired died settled approved published
-  released adopted launched received ended left departed done finished graduated""".split()
+  discontinued released adopted launched received ended left departed done finished graduated""".split()
 )
 # Of events with the same stem the first.
 EVENT_STEMS = {forms[0]: participle for participle, forms in reversed(EVENTS_OF_COLUMNS.items()) if forms[0] not in VAGUE_STEMS}
@@ -216,7 +228,7 @@ NOT_COUNTED = frozenset(
 )
 UNITS = frozenset(
   """bytes milligrams cents pence pieces people persons feet ft km kilometers m meters metres cm mm miles mi inches kg kilograms
-  lbs pounds grams g tons minutes seconds hours days weeks months years dollars usd eur euros gbp percent percentage
+  lbs pounds grams g tons minutes seconds hours days weeks months years dollar dollars usd eur euros gbp percent percentage
   KB MB GB TB KiB MiB GiB TiB kHz MHz GHz kWh
   mph kmh kw watts liters litres celsius fahrenheit mg ml milliseconds millions billion million thousands""".split()
 )
@@ -227,6 +239,7 @@ UNIT_NAMES = {
   "mi": "miles",
   "lbs": "pounds",
   "usd": "dollars",
+  "dollar": "dollars",
   "eur": "euros",
   "gbp": "pounds",
   "g": "grams",
@@ -261,7 +274,7 @@ ATTRIBUTE_TAGS: dict[str, frozenset[str]] = {
 ),
   "duration": frozenset("duration length runtime".split()) | {"running time", "playing time"},
   "length": frozenset(("length", "distance", "mileage")),
-  "height": frozenset(("height", "elevation", "altitude")),
+  "height": frozenset(("height",)),
   "weight": frozenset(("weight",)),
   "size": frozenset("size area capacity population enrollment attendance".split()),
   "speed": frozenset(("speed",)),

@@ -62,7 +62,7 @@ THING_COMPARATIVES = {
 }  # fmt: skip
 # The superlatives of a column's noun: tag -> (highest, lowest).
 NOUN_SUPERLATIVES = {
-  "age": (("highest", "greatest"), ("lowest", "smallest")), "price": (("highest",), ("lowest",)),
+  "age": (("highest", "greatest"), ("lowest",)), "price": (("highest",), ("lowest",)),
   "pay": (("highest", "biggest"), ("lowest", "smallest")),
   "money": (("highest", "largest", "biggest"), ("lowest", "smallest")), "duration": (("longest",), ("shortest",)),
   "length": (("longest", "greatest"), ("shortest", "smallest")), "height": (("greatest", "highest"), ("lowest", "smallest")),
