@@ -50,8 +50,24 @@ _CONTACT_WORDS = frozenset(
 )
 # ... except of these, which can be first or last.
 _ORDINAL_WORDS = frozenset(
-  ["year", "yr", "month", "day", "week", "quarter", "latitude", "longitude", "lat", "lon", "lng", "version", "rank", "position"]
-  + ["grade", "round", "season", "edition", "episode", "chapter", "volume"]
+  [
+    "year",
+    "yr",
+    "month",
+    "day",
+    "hour",
+    "hr",
+    "week",
+    "quarter",
+    "latitude",
+    "longitude",
+    "lat",
+    "lon",
+    "lng",
+    "version",
+    "rank",
+  ]
+  + ["position", "grade", "round", "season", "edition", "episode", "chapter", "volume"]
 )
 # ... unless a word says that it is a quantity after all ("number of pages", "room count").
 _QUANTITY_WORDS = frozenset(["of", "count", "total", "amount", "sum", "avg", "average", "quantity", "price", "cost", "rooms"])

@@ -44,7 +44,7 @@ class Comparisons(Phrases):
       return self.happened(name, clause, compared)
     if noun.startswith("number of "):
       clause.having = _counted(self.comparison(operator, value, "count"), noun.removeprefix("number of "))
-    elif kind == "number" and name.nouns[0].plural == noun and "date" not in tags:
+    elif kind == "number" and name.nouns[0].plural == noun and noun.endswith("s") and "date" not in tags:
       clause.having = _counted(self.comparison(operator, value, "count"), noun)
     if not own:
       return clause
@@ -60,7 +60,9 @@ class Comparisons(Phrases):
           and (tag != "price" or noun in ("price", "cost"))
           and not (tag == "price" and self.maybe(0.5))
         ):
-          clause.posts = (f"{more if operator == '>' else less} than {value}",)
+          _, _, unit = name.nouns[0].singular.rpartition(" in ")
+          measured = f"{value} {unit}" if unit in vocabulary.UNITS else value
+          clause.posts = (f"{more if operator == '>' else less} than {measured}",)
           clause.verbs = ((f"are {clause.posts[0]}", f"is {clause.posts[0]}"),)
       if noun in ("price", "cost") and not clause.posts:
         clause.posts = (f"costing {amount}", f"priced at {amount}" if operator in (">=", "<=") else f"costing {amount}")
@@ -85,7 +87,8 @@ class Comparisons(Phrases):
   def took_place(self, ref: Ref, noun: str, when: str) -> tuple[tuple[str, str], ...]:
     """The verb of a row that is itself an event, with its date: "took place in 2020", "were made before March"."""
     last = self.names.table(ref.table).nouns[0].singular.split()[-1]
-    dated = (f"have {article(noun)} {when}", f"has {article(noun)} {when}")
+    at = f"of {when.removeprefix('on ')}" if when.startswith("on ") else when
+    dated = (f"have {article(noun)} {at}", f"has {article(noun)} {at}")
     if last in wordings.MEETINGS | wordings.EVENTS | wordings.SHOWS:
       return ((f"took place {when}", f"took place {when}"), (f"were held {when}", f"was held {when}"), dated)
     if last in wordings.DEEDS and wordings.DEEDS[last][0] == "made" or last in ("order", "loan", "complaint", "claim"):

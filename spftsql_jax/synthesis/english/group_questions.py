@@ -40,7 +40,7 @@ class GroupQuestions(Groups):
     for item, aggregated in zip(items, aggregates, strict=True):
       if not aggregated and not self._is_group_column(query, group, item):
         raise UnsupportedQuery(f"{item.sql()} is neither grouped by nor an aggregate")
-    if query.having and group.alias is None and not any(aggregates) and self._by_amount(query):
+    if (query.having or query.limit) and group.alias is None and not any(aggregates) and self._by_amount(query):
       raise UnsupportedQuery("which amounts have so many rows")
     group.clauses = group.clauses + [self._having(query, group, h) for h in query.having]
     top = self._group_top(query, group) if query.limit is not None else None

@@ -205,7 +205,7 @@ def expand(words: tuple[str, ...]) -> tuple[str, ...]:
       result.append("description")
     else:
       result.extend(vocabulary.ABBREVIATIONS.get(word, word).split())
-  if len(result) > 1 and result[-1] == "mf":
+  if len(result) > 1 and result[-1] in ("mf", "mfu"):
     result.pop()  # "gender_mf" says what it holds.
   if len(result) > 1 and result[0] == "number" and result[1] not in vocabulary.PREPOSITIONS:
     result = ["number", "of", *result[1:-1], plural_of(singular_of(result[-1]))]
@@ -240,7 +240,8 @@ def _role(column: str, referred: str) -> Noun | None:
     or referred.replace(" ", "").startswith(role.replace(" ", ""))
   ):
     return None
-  if words[0] in vocabulary.VERB_LIKE or words[-1] in vocabulary.NOT_ROLES:
+  of_verb = words[0] in vocabulary.VERB_LIKE or bool(vocabulary.PREPOSITIONS & set(words[1:-1]) - {"of"})  # "recorded by staff"
+  if of_verb or words[-1] in vocabulary.NOT_ROLES:
     return None
   return Noun(role, plural_of(role))
 
@@ -282,7 +283,11 @@ def _table_noun(table: Table, lexicon: frozenset[str]) -> Noun:
   if len(words) == 2 and words[0] in vocabulary.VERB_TABLES and words[1] in vocabulary.PREPOSITIONS:
     words = vocabulary.VERB_TABLES[words[0]].split()
   spelled = expand(tuple(words))
+  if len(spelled) == 3 and spelled[1] == "of":
+    spelled = (spelled[2], spelled[0])  # "member of club"
   singular = singular_of(" ".join((*map(_modifier, spelled, spelled[1:]), spelled[-1])))
+  if spelled[-1] == "staff":
+    return Noun(f"{singular} member", singular)
   return Noun(singular, plural_of(singular))
 
 
@@ -307,14 +312,20 @@ def _table_name(table: Table, lexicon: frozenset[str], taken: collections.Counte
 def _key_words(
   column: Column, table: Table, words: tuple[str, ...], owner: list[str], referred: dict[str, str]
 ) -> tuple[str, ...]:
-  """The words of a key that shortens what it is the key of: mID, actid."""
+  """The words of a column that shortens what it belongs to: mID, actid, pname."""
+  keys = [key.referred_table.lower() for key in table.foreign_keys if tuple(key.columns) == (column.name,)]
+  keys = [name for name in keys if name in referred and name != table.name.lower()]
+  if len(words) == 1 and words[0][1:] in vocabulary.AFTER_INITIAL:
+    rest = vocabulary.ABBREVIATIONS.get(words[0][1:], words[0][1:])
+    if keys and referred[keys[0]].startswith(words[0][0]):
+      return (*referred[keys[0]].split(), rest)
+    return (*owner, rest) if owner[-1][0] == words[0][0] else words
   glued = len(words) == 1 and words[0].endswith("id") and words[0] not in vocabulary.ENDS_IN_ID and words[0] != "id"
   short = len(words) == 2 and words[1] == "id" and len(words[0]) == 1
   if not glued and not short:
     return words
-  keys = [key for key in table.foreign_keys if tuple(key.columns) == (column.name,)]
-  if keys and keys[0].referred_table.lower() in referred and keys[0].referred_table.lower() != table.name.lower():
-    return (*referred[keys[0].referred_table.lower()].split(), "id")
+  if keys:
+    return (*referred[keys[0]].split(), "id")
   return (*owner, "id") if tuple(table.primary_key) == (column.name,) else words
 
 
@@ -323,7 +334,7 @@ def _column_name(
 ) -> ColumnName:
   """`referred` holds the nouns of the tables, by their names in lower case."""
   words = expand(split_identifier(column.name, lexicon))
-  owner = table_name.nouns[0].singular.split()
+  owner = table_name.nouns[0].singular.replace("staff member", "staff").split()
   words = _key_words(column, table, words, owner, referred)
   if len(words[0]) > 2 and words[0] not in lexicon and owner[0] != words[0] and owner[0].startswith(words[0]):
     words = (owner[0], *words[1:])  # "resName" of a restaurant
@@ -346,6 +357,8 @@ def _column_name(
     words = (*words[:-1], "date")  # "checked on": the checked date.
   if len(words) == 2 and words[1] in ("from", "since") and words[0] in ("start", "valid", "effective"):
     words = (words[0], "date" if column.kind == "date" else "year" if _years(column) else "time")
+  if column.kind == "number" and len(words) == 1 and _follows_noun(words[0]) and words[0] not in vocabulary.EVENTS_OF_COLUMNS:
+    words = (*words, "amount")  # "budgeted"
   if column.kind == "number" and len(words) == 1 and words[0] in vocabulary.SUPERLATIVE_NAMES:
     words = (*words, "value")  # "highest": the highest value, of which there can be a lowest.
   # A column of numbers called "wins" counts them: the word stays as it is.
@@ -382,13 +395,14 @@ def _column_name(
     bare_words = short_words[:-2] if short_words[-2] == "in" and len(short_words) > 2 else short_words[:-1]
     bare = " ".join(bare_words)
     tags = _tags(column, tuple(bare_words))
-    full_nouns = short_nouns = [Noun(f"{bare} in {unit}", f"{plural_of(bare)} in {unit}"), Noun(bare, plural_of(bare))]
+    many = plural_of(singular_of(bare))
+    full_nouns = short_nouns = [Noun(f"{bare} in {unit}", f"{many} in {unit}"), Noun(bare, many)]
   elif _counts(column, short_words):
-    noun, single = short_words[-1], singular_of(short_words[-1])
+    noun, single = " ".join(short_words), singular_of(short_words[-1])
     full_nouns = short_nouns = [
       Noun(f"number of {noun}", f"numbers of {noun}"),
       Noun(noun, noun),
-      Noun(f"{single} count", f"{single} counts"),
+      *([Noun(f"{single} count", f"{single} counts")] if len(short_words) == 1 else []),
     ]
     tags = tags | {"count", "plain"}
   job = table_name.person and short == "title"  # A person's title is no name.
@@ -410,7 +424,7 @@ def _column_name(
     and (short in vocabulary.NAMING_COLUMNS or short == table_name.nouns[0].singular or full == table_name.nouns[0].singular)
   )
   if short == table_name.nouns[0].singular and names_entity and not any(name.endswith("name") for name in own):
-    short_nouns = [Noun("name", "names")]  # The model of a model is its name.
+    full_nouns = short_nouns = [Noun("name", "names")]  # The model of a model is its name.
   elif short == owner[-1] and column.kind == "text" and "full name" in own and "short name" not in own:
     full_nouns = short_nouns = [Noun("short name", "short names")]
   return ColumnName(tuple(full_nouns), tuple(short_nouns), tags, names_entity, property_, event)
@@ -469,7 +483,7 @@ def _event(column: Column, words: list[str]) -> str:
   rest = [w for w in words if w not in ("on", "at", "in", "of", "date", "year", "datetime", "time")]
   if words == ["birthday"] or words == ["birthdate"]:
     rest = ["birth"]
-  if len(rest) == 1 and len(words) > 1 or rest == ["birth"]:
+  if len(rest) == 1 and (len(words) > 1 or _years(column)) or rest == ["birth"]:
     rest = [vocabulary.EVENT_STEMS.get(rest[0], rest[0])]
   if len(rest) != 1 or rest[0] not in vocabulary.EVENTS_OF_COLUMNS:
     return ""
@@ -478,10 +492,11 @@ def _event(column: Column, words: list[str]) -> str:
 
 
 def _counts(column: Column, words: list[str]) -> bool:
-  """Whether a number column counts things and is called by them: "seats", "pages"."""
-  if column.kind != "number" or len(words) != 1:
+  """Whether a number column counts things and is called by them: "seats", "home games", "bikes available"."""
+  if column.kind != "number" or words[0] in vocabulary.NOT_OF_COUNTS or "of" in words or "in" in words:
     return False
-  word = words[0]
+  counted = words[: words.index("per")] if "per" in words[1:] else words[:-1] if words[-1] == "available" else words
+  word = counted[-1] if counted else words[-1]
   return singular_of(word) != word and word not in vocabulary.NOT_COUNTED
 
 
@@ -532,6 +547,8 @@ def _property(column: Column, words: tuple[str, ...]) -> str:
   if len(words) > 1 and words[0] in ("is", "has", "was", "can") and (yes_no or not values):
     rest = " ".join(words[1:])
     return rest if words[0] in ("is", "was") else f"{words[0]} {rest}"
+  if yes_no and len(words) > 2 and words[-1] == "flag" and _follows_noun(words[-2]):
+    return f"has {' '.join(words[:-1])}"  # "pets_allowed_yn"
   participle = (
     words[-1] in vocabulary.PARTICIPLES or words[-1] in vocabulary.ADJECTIVES or (words[-1].endswith("ed") and len(words) == 1)
   )

@@ -78,7 +78,7 @@ class Superlatives(Conditions):
       if own and ("plain" in tags or "birth" in tags)
       else None
     )
-    if thing is not None and self.maybe(0.4) and not ties:
+    if thing is not None and self.maybe(0.85 if tags & {"age", "birth"} else 0.4) and not ties:
       # "The oldest doctor": for dates only where the table has one date, else it is not clear which is meant.
       return Top(limit, number, thing, [], f"is the {thing}")
     by = limit > 1 and not ties and not query.conditions and "date" not in tags and "year" not in tags

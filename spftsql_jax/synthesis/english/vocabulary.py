@@ -10,7 +10,8 @@ ABBREVIATIONS = {
   "abbr": "abbreviation", "abbrev": "abbreviation", "acc": "account", "acct": "account", "addr": "address", "alt": "altitude",
   "amt": "amount", "apt": "apartment", "appt": "appointment", "apps": "appearances", "asst": "assistant", "attr": "attribute",
   "auth": "author",
-  "avg": "average", "bal": "balance", "bldg": "building", "cal": "calendar", "char": "character", "cnt": "count",
+  "avg": "average", "bal": "balance",
+  "bdate": "birth date", "bldg": "building", "cal": "calendar", "char": "character", "cnt": "count",
   "comp": "company", "cred": "credits", "cust": "customer", "dept": "department", "desc": "description",
   "descr": "description", "dest": "destination", "dir": "director", "div": "division", "dob": "date of birth",
   "dst": "destination", "dt": "date", "emp": "employee", "enr": "enrollment", "eval": "evaluation", "fname": "first name",
@@ -66,7 +67,7 @@ LEXICON = frozenset(
   scholarship sponsorship""".split()
 )
 
-TABLE_PREFIXES = frozenset(("has", "have", "ref", "tbl", "tb", "dim", "fact", "stg", "lookup", "lkp", "the"))
+TABLE_PREFIXES = frozenset(("has", "have", "ref", "tbl", "tb", "dim", "fact", "stg", "lookup", "lkp", "the", "all"))
 # Columns named by a verb, as a noun.
 VERB_TABLES = {
   "lives": "residence", "works": "job", "plays": "engagement", "participates": "participation", "attends": "attendance",
@@ -91,6 +92,10 @@ COLUMN_PHRASES = {
 }  # fmt: skip
 TABLE_SUFFIXES = frozenset(("tbl", "table", "data", "info", "details", "detail", "master", "list", "records"))
 ENDS_IN_ID = frozenset("paid bid valid grid aid said raid fluid solid hybrid covid acid rapid kid lid mid".split())
+# Behind the initial of what a column belongs to: pname, dno.
+AFTER_INITIAL = frozenset("name no num number location title type code".split())
+# A number column whose name begins so does not count what its name ends in.
+NOT_OF_COUNTS = frozenset("total average mean maximum minimum max min number amount sum rate percentage no combined".split())
 KEY_WORDS = frozenset(("id", "ids", "code", "key", "number", "ref", "fk", "no", "uuid"))
 NOT_ROLES = frozenset("parent name type reference child link record object entity source ref fk".split())
 VERB_LIKE = frozenset("has is was reports supports".split())
@@ -110,7 +115,10 @@ UNCOUNTABLE = frozenset(
   savings earnings details credits hours points grounds sales politics economics logistics wages""".split()
 )
 # Column names may end in these; what is counted stands before them ("date sold", "dates sold").
-TRAILING_WORDS = frozenset("""sold from to by at on in for of won lost paid held bought made left given taken drawn""".split())
+TRAILING_WORDS = frozenset(
+  """sold from to by at on in for of won lost paid held bought made left given taken drawn
+  available""".split()
+)
 # Always plural: "what are the details".
 PLURAL_ONLY = frozenset("details credits points earnings savings hours wages directions grounds credentials".split())
 # Words in "ed" that are no participles.
@@ -230,7 +238,7 @@ UNITS = frozenset(
   """bytes milligrams cents pence pieces people persons feet ft km kilometers m meters metres cm mm miles mi inches kg kilograms
   lbs pounds grams g tons minutes seconds hours days weeks months years dollar dollars usd eur euros gbp percent percentage
   KB MB GB TB KiB MiB GiB TiB kHz MHz GHz kWh
-  mph kmh kw watts liters litres celsius fahrenheit mg ml milliseconds millions billion million thousands""".split()
+  degrees mph kmh kw watts liters litres celsius fahrenheit mg ml milliseconds millions billion million thousands""".split()
 )
 UNIT_NAMES = {
   "ft": "feet",
@@ -257,7 +265,8 @@ ADJECTIVES = frozenset(
 ATTRIBUTE_TAGS: dict[str, frozenset[str]] = {
   "name": frozenset("name title label nickname surname forename".split()),
   "place": frozenset(
-  """city town country state region county province location place hometown district village nation continent""".split()
+  """city town country state region county province location place hometown district village nation continent
+  headquarters""".split()
 ),
   "type": frozenset(
   """type kind category genre class style gender sex status breed role specialty speciality discipline""".split()
