@@ -46,7 +46,7 @@ _CODE_WORDS = frozenset(
 # Text that is each row's own, even where some rows share it.
 _CONTACT_WORDS = frozenset(
   ["phone", "tel", "telephone", "mobile", "cell", "fax", "email", "mail", "url", "website", "homepage", "address", "ssn"]
-  + ["isbn", "issn", "serial", "password", "description", "comment", "comments", "note", "notes"]
+  + ["isbn", "issn", "serial", "password", "description", "comment", "comments", "note", "notes", "details"]
 )
 # ... except of these, which can be first or last.
 _ORDINAL_WORDS = frozenset(

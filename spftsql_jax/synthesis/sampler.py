@@ -410,6 +410,9 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str], lenient: boo
     return 0.0  # Two at most, as everybody knows.
   # Groups of those with and those without are seldom asked for.
   weight = 0.2 if role.flag and "group" in uses else 1.0
+  if "group" in uses and role.measure and role.kind == "num":
+    # Who groups by an amount is rare, and by one of many amounts nobody.
+    weight = 0.2 if role.category_score > 0.4 else 0.05 * lenient
   if kind == "cat":
     return weight * role.category_score
   if kind == "any":
@@ -424,9 +427,6 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str], lenient: boo
     weight *= 0.05 * lenient
   if "like" in uses and role.category_score > 0.5:
     weight *= 0.3
-  if "group" in uses and role.measure and role.kind == "num":
-    # Who groups by an amount is rare, and by one of many amounts nobody.
-    weight *= 0.2 if role.category_score > 0.4 else 0.05 * lenient
   if "group" in uses and kind != "date":
     # People group by categories, and by the name of a thing when they count what belongs to it.
     weight *= max(role.category_score, 0.3 * role.name_score, 0.05 * (lenient and not role.unique))

@@ -283,6 +283,7 @@ def _table_noun(table: Table, lexicon: frozenset[str]) -> Noun:
   if len(words) == 2 and words[0] in vocabulary.VERB_TABLES and words[1] in vocabulary.PREPOSITIONS:
     words = vocabulary.VERB_TABLES[words[0]].split()
   spelled = expand(tuple(words))
+  spelled = (*spelled[:-1], vocabulary.DEEDS_OF_TABLES.get(spelled[-1], spelled[-1]))
   if len(spelled) == 3 and spelled[1] == "of":
     spelled = (spelled[2], spelled[0])  # "member of club"
   singular = singular_of(" ".join((*map(_modifier, spelled, spelled[1:]), spelled[-1])))
@@ -357,7 +358,8 @@ def _column_name(
     words = (*words[:-1], "date")  # "checked on": the checked date.
   if len(words) == 2 and words[1] in ("from", "since") and words[0] in ("start", "valid", "effective"):
     words = (words[0], "date" if column.kind == "date" else "year" if _years(column) else "time")
-  if column.kind == "number" and len(words) == 1 and _follows_noun(words[0]) and words[0] not in vocabulary.EVENTS_OF_COLUMNS:
+  done = len(words) == 1 and _follows_noun(words[0]) and words[0] not in vocabulary.EVENTS_OF_COLUMNS
+  if done and column.kind == "number" and not _property(column, words):
     words = (*words, "amount")  # "budgeted"
   if column.kind == "number" and len(words) == 1 and words[0] in vocabulary.SUPERLATIVE_NAMES:
     words = (*words, "value")  # "highest": the highest value, of which there can be a lowest.
@@ -392,7 +394,11 @@ def _column_name(
     full_nouns = short_nouns = [Noun(f"{word} flag", f"{word} flags"), Noun(f"{word} status", f"{word} statuses")]
   elif words[-1] in vocabulary.UNITS and len(short_words) > 1 and column.kind == "number" and words[0] != "number":
     unit = vocabulary.UNIT_NAMES.get(words[-1], words[-1])
-    bare_words = short_words[:-2] if short_words[-2] == "in" and len(short_words) > 2 else short_words[:-1]
+    bare_words = short_words[:-1]
+    if bare_words[-1] == "metric" and len(bare_words) > 1:
+      unit, bare_words = f"metric {unit}", bare_words[:-1]
+    if bare_words[-1] == "in" and len(bare_words) > 1:
+      bare_words = bare_words[:-1]
     bare = " ".join(bare_words)
     tags = _tags(column, tuple(bare_words))
     many = plural_of(singular_of(bare))
@@ -549,6 +555,8 @@ def _property(column: Column, words: tuple[str, ...]) -> str:
     return rest if words[0] in ("is", "was") else f"{words[0]} {rest}"
   if yes_no and len(words) > 2 and words[-1] == "flag" and _follows_noun(words[-2]):
     return f"has {' '.join(words[:-1])}"  # "pets_allowed_yn"
+  if yes_no and len(words) == 2 and words[-1] == "flag" and _follows_noun(words[0]):
+    return words[0]  # "abandoned_yn"
   participle = (
     words[-1] in vocabulary.PARTICIPLES or words[-1] in vocabulary.ADJECTIVES or (words[-1].endswith("ed") and len(words) == 1)
   )

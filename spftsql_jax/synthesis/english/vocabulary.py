@@ -72,7 +72,7 @@ TABLE_PREFIXES = frozenset(("has", "have", "ref", "tbl", "tb", "dim", "fact", "s
 VERB_TABLES = {
   "lives": "residence", "works": "job", "plays": "engagement", "participates": "participation", "attends": "attendance",
   "belongs": "membership", "enrolled": "enrollment", "registered": "registration", "stays": "stay", "studies": "study",
-  "travels": "trip", "serves": "service", "applies": "application",
+  "assigned": "assignment", "travels": "trip", "serves": "service", "applies": "application",
 }  # fmt: skip
 COLUMN_PHRASES = {
   ("how", "to", "get", "there"): ("directions",),
@@ -92,6 +92,11 @@ COLUMN_PHRASES = {
 }  # fmt: skip
 TABLE_SUFFIXES = frozenset(("tbl", "table", "data", "info", "details", "detail", "master", "list", "records"))
 ENDS_IN_ID = frozenset("paid bid valid grid aid said raid fluid solid hybrid covid acid rapid kid lid mid".split())
+# A table called by what is done in it, as a noun.
+DEEDS_OF_TABLES = {
+  "arrange": "arrangement", "assign": "assignment", "attend": "attendance", "borrow": "loan", "enrol": "enrolment",
+  "enroll": "enrollment", "participate": "participation", "teach": "teaching", "manage": "management",
+}  # fmt: skip
 # Behind the initial of what a column belongs to: pname, dno.
 AFTER_INITIAL = frozenset("name no num number location title type code".split())
 # A number column whose name begins so does not count what its name ends in.
@@ -238,7 +243,7 @@ UNITS = frozenset(
   """bytes milligrams cents pence pieces people persons feet ft km kilometers m meters metres cm mm miles mi inches kg kilograms
   lbs pounds grams g tons minutes seconds hours days weeks months years dollar dollars usd eur euros gbp percent percentage
   KB MB GB TB KiB MiB GiB TiB kHz MHz GHz kWh
-  degrees mph kmh kw watts liters litres celsius fahrenheit mg ml milliseconds millions billion million thousands""".split()
+  degrees tonnes gallons mph kmh kw watts liters litres celsius fahrenheit mg ml milliseconds millions billion million thousands""".split()
 )
 UNIT_NAMES = {
   "ft": "feet",
