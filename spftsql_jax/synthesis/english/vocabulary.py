@@ -243,7 +243,8 @@ UNITS = frozenset(
   """bytes milligrams cents pence pieces people persons feet ft km kilometers m meters metres cm mm miles mi inches kg kilograms
   lbs pounds grams g tons minutes seconds hours days weeks months years dollar dollars usd eur euros gbp percent percentage
   KB MB GB TB KiB MiB GiB TiB kHz MHz GHz kWh
-  degrees tonnes gallons mph kmh kw watts liters litres celsius fahrenheit mg ml milliseconds millions billion million thousands""".split()
+  degrees tonnes gallons
+  mph kmh kw watts liters litres celsius fahrenheit mg ml milliseconds millions billion million thousands""".split()
 )
 UNIT_NAMES = {
   "ft": "feet",
