@@ -110,7 +110,7 @@ class Task:
     part: (i, n): only queries of the i-th of n parts, which have none in common.
     infer_keys: joins also follow keys that the database does not declare (`databases.key_inference`).
     accepted: a file with a line for each accepted example, so that workers need not make again what another one has made.
-    fitting: indexes of the templates that fit the database's schema.
+    fitting: indexes of the templates that fit the database's schema, without those of ours that would give odd queries only.
     targets: the (table, column) pairs, in lower case, that hold anything.
     large: a single query may take a second.
   """
@@ -150,7 +150,13 @@ def prepare(task: Task, folder: str, count: int) -> Task:
     paths = make_instances(task.location, folder, count, task.seed, schema=schema)
   runner = _runner(task.location, schema)
   filler = sampler.Filler(schema, _stored(runner, schema))
-  fitting = [index for index, item in enumerate(task.templates) if filler.leniency(item.template.text) is not None]
+  lenient = {index: filler.leniency(item.template.text) for index, item in enumerate(task.templates)}
+  own = {item.template for item in builtin_templates()}
+  # What people ask now and then only is left to templates that a source really has, unless there is nothing else.
+  fitting = [
+    index for index, found in lenient.items() if found is False or (found and task.templates[index].template not in own)
+  ]
+  fitting = fitting or [index for index, found in lenient.items() if found is not None]
   runner.close()
   return dataclasses.replace(
     task,
@@ -206,6 +212,7 @@ class _Opened:
     self._checked: dict[tuple, str | None] = {}
     self.own_templates = {item.template for item in builtin_templates()}
     self.source = {item.template for item in task.templates}
+    self.fitting = {task.templates[index].template for index in task.fitting}
     start = random.Random(task.stream)
     self.start = start.random()
     self.draw = _Draw(task.templates)
@@ -234,7 +241,8 @@ class _Opened:
       share = rng.random()
     if focus is None or not self.task.aim:
       return None
-    own = [item for item in column_templates(self.filler.role(*focus).kind) if self._suits(item.template, focus)]
+    simple = column_templates(self.filler.role(*focus).kind)
+    own = [item for item in simple if self.filler.holding(item.template.text, focus)]
     return _Draw(own).at(rng.random()) if own else None
 
   def next_suiting(self, template: Template, turn: int) -> tuple[str, str] | None:
@@ -246,9 +254,7 @@ class _Opened:
     return None
 
   def _suits(self, template: Template, focus: tuple[str, str] | None) -> bool:
-    if focus is None:
-      return self.filler.leniency(template.text) is not None
-    return bool(self.filler.holding(template.text, focus))
+    return template in self.fitting and (focus is None or bool(self.filler.holding(template.text, focus)))
 
   def begin(self, known: int) -> None:
     """Takes note of the first `known` accepted examples, and forgets what the last block has made."""

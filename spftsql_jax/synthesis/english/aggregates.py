@@ -11,6 +11,7 @@ from spftsql_jax.synthesis.english.parts import (
   Message,
   article,
   fix_spaces,
+  is_plural,
   join_words,
 )
 from spftsql_jax.synthesis.english.query_meaning import Query, Ref, UnsupportedQuery, read_nested
@@ -286,7 +287,7 @@ class Aggregates(Superlatives):
       and "plain" in self.column_name(query.ref(item.this)).tags
     ):
       sentences += [f"How much do {entity} cost {self.rng.choice(('in total', 'altogether', 'all together'))}?"]
-    return Message(content, False, sentences=tuple(sentences), sentence_rate=0.25)
+    return Message(content, is_plural(aggregate.singular), sentences=tuple(sentences), sentence_rate=0.25)
 
   def _shared_word(self, query: Query, ref: Ref) -> bool:
     """Whether another table has a column of the same name: then the table must be said."""

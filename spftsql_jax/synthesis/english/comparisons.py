@@ -18,6 +18,20 @@ from spftsql_jax.synthesis.english.query_meaning import Ref
 _GENDERS = {"f": "female", "female": "female", "m": "male", "male": "male"}
 
 
+def _unit_of(name: ColumnName) -> str:
+  """The unit in a column's name, or ""."""
+  _, _, unit = name.nouns[0].singular.rpartition(" in ")
+  return unit if unit and unit.split()[-1] in vocabulary.UNITS else ""
+
+
+def _with_unit(value: str, name: ColumnName, noun: str) -> str:
+  """A value with the unit that its column's name has and the noun, as chosen, has not: "sales above 100 billion"."""
+  unit = _unit_of(name)
+  if not unit or noun.endswith(f" in {unit}"):
+    return value
+  return f"{value}%" if unit in ("percent", "percentage") else f"{value} {unit}"
+
+
 def _counted(words: str, things: str) -> str:
   """ "more than 2 seats", "more than 1 seat"."""
   return f"{words} {singular_of(things) if words == '1' or words.endswith(' 1') else things}"
@@ -30,6 +44,7 @@ class Comparisons(Phrases):
     """A column compared with a literal. `own` says that the column belongs to the thing described, not to a relation of it."""
     name = self.column_name(ref)
     tags, kind = name.tags, ref.column.kind
+    noun = self._compared_noun(name, noun)
     if name.property and (operator, str(getattr(node, "this", ""))) in ((">", "0"), (">=", "1"), ("<", "1"), ("<=", "0")):
       operator, node = "=", exp.Literal.number(1 if operator in (">", ">=") else 0)
     if name.property and operator in ("=", "!="):
@@ -37,7 +52,7 @@ class Comparisons(Phrases):
     if operator in ("=", "!="):
       return self._equal(ref, name, noun, operator == "=", node, own)
     style = self.style(ref)
-    value = self.value(node, ref.column, style == "date")
+    value = _with_unit(self.value(node, ref.column, style == "date"), name, noun)
     compared = self.comparison(operator, value, style)
     clause = Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
     if own and name.event:
@@ -60,8 +75,7 @@ class Comparisons(Phrases):
           and (tag != "price" or noun in ("price", "cost"))
           and not (tag == "price" and self.maybe(0.5))
         ):
-          _, _, unit = name.nouns[0].singular.rpartition(" in ")
-          measured = f"{value} {unit}" if unit in vocabulary.UNITS else value
+          measured = _with_unit(self.value(node, ref.column), name, "")
           clause.posts = (f"{more if operator == '>' else less} than {measured}",)
           clause.verbs = ((f"are {clause.posts[0]}", f"is {clause.posts[0]}"),)
       if noun in ("price", "cost") and not clause.posts:
@@ -73,6 +87,11 @@ class Comparisons(Phrases):
       if "age" in tags and operator in (">=", "<="):
         clause.posts = (f"aged {value} or {'older' if operator == '>=' else 'younger'}", f"who are {amount} years old")
     return clause
+
+  def _compared_noun(self, name: ColumnName, noun: str) -> str:
+    """The noun of a column that is compared with a value: the unit is mostly said with the value."""
+    unit = _unit_of(name)
+    return noun.removesuffix(f" in {unit}") if unit and self.maybe(0.85) else noun
 
   def happened(self, name: ColumnName, clause: Clause, when: str) -> Clause:
     """What is said with the verb of a date called by it: "hired before 2010", "that opened in 2001"."""
@@ -96,7 +115,8 @@ class Comparisons(Phrases):
     return (dated,)
 
   def between_clause(self, ref: Ref, noun: str, low: exp.Expression, high: exp.Expression, own: bool) -> Clause:
-    a, b = self.value(low, ref.column, True), self.value(high, ref.column, True)
+    noun = self._compared_noun(self.column_name(ref), noun)
+    a, b = (_with_unit(self.value(end, ref.column, True), self.column_name(ref), noun) for end in (low, high))
     span = pick(self.rng, ((f"between {a} and {b}", 8), (f"from {a} to {b}", 2)))
     clause = Clause(noun, f"is {span}", f"{article(noun)} {span}")
     name = self.column_name(ref)
@@ -244,7 +264,7 @@ class Comparisons(Phrases):
 
   def _equal(self, ref: Ref, name: ColumnName, noun: str, positive: bool, node: exp.Expression, own: bool) -> Clause:
     tags, kind = name.tags, ref.column.kind
-    value = self.value(node, ref.column, "date" in tags)
+    value = _with_unit(self.value(node, ref.column, "date" in tags), name, noun)
     if own and positive and name.event:
       return self.happened(
         name, Clause(noun, f"is {value}", f"{article(noun)} of {value}"), f"{'in' if 'year' in tags else 'on'} {value}"

@@ -229,9 +229,9 @@ class Conditions(Nested):
       verbs = ((f"{either}{join_words(plural, 'or')}", f"{either}{join_words(singular, 'or')}"),)
     sentence = ""
     if all(c.sentence or c.noun for c in clauses):
-      sentence = f"either {join_words([c.sentence or f'the {c.noun} {c.predicate}' for c in clauses], 'or')}"
+      sentence = f"either {join_words([c.sentence or f'the {c.said}' for c in clauses], 'or')}"
     if not verbs and not sentence:
-      parts = [c.sentence or (f"the {c.noun} {c.predicate}" if c.noun else f"they {self.verb(c, True)}") for c in clauses]
+      parts = [c.sentence or (f"the {c.said}" if c.noun else f"they {self.verb(c, True)}") for c in clauses]
       sentence = f"either {join_words(parts, 'or')}"
     return Clause("", "", "", verbs, (), (), sentence)
 
@@ -252,7 +252,5 @@ class Conditions(Nested):
       verbs = (
         (" and ".join(f"{self.verb(c, True)}" for c in clauses), " and ".join(f"{self.verb(c, False)}" for c in clauses)),
       )
-    sentence = " and ".join(
-      c.sentence or (f"the {c.noun} {c.predicate}" if c.noun else f"they {self.verb(c, True)}") for c in clauses
-    )
+    sentence = " and ".join(c.sentence or (f"the {c.said}" if c.noun else f"they {self.verb(c, True)}") for c in clauses)
     return Clause("", "", "", verbs, (), (), f"both {sentence}")

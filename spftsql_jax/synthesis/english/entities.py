@@ -126,9 +126,9 @@ class Entities(Relations):
       return f"{noun} {who} {join_words([self.verb(c, plural) for c in rest])}"
     if style < 0.88 and all(c.noun and c.predicate for c in rest):
       separator = self.rng.choice(("and", "and whose"))
-      return f"{noun} whose " + join_words([f"{c.noun} {c.predicate}" for c in rest], separator)
+      return f"{noun} whose " + join_words([f"{c.said}" for c in rest], separator)
     if style < 0.94 and not by_name and all(c.noun or c.sentence for c in rest):
-      return f"{noun} where {join_words([c.sentence or f'the {c.noun} {c.predicate}' for c in rest])}"
+      return f"{noun} where {join_words([c.sentence or f'the {c.said}' for c in rest])}"
     parts: list[str] = []
     before: list[Clause] = []
     for clause in rest:
@@ -137,7 +137,7 @@ class Entities(Relations):
       elif clause.verbs or (clause.having and self.maybe(0.6)):
         parts.append(f"{who} {self.verb(clause, plural)}")
       elif clause.noun:
-        parts.append(f"whose {clause.noun} {clause.predicate}")
+        parts.append(f"whose {clause.said}")
       elif clause.having or clause.posts:
         parts.append(self._chain_posts([clause]))
       else:

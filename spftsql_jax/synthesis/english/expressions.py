@@ -174,7 +174,7 @@ class Expressions(Comparisons):
       clause = self.condition(query, branch.this, head)
       if not is_value(branch.args["true"]) or not (clause.noun or clause.sentence or clause.verbs):
         raise UnsupportedQuery("CASE with computed results")
-      when = clause.sentence or (f"the {clause.noun} {clause.predicate}" if clause.noun else f"it {self.verb(clause, False)}")
+      when = clause.sentence or (f"the {clause.said}" if clause.noun else f"it {self.verb(clause, False)}")
       parts.append(f"'{bare(branch.args['true']).this}' {self.rng.choice(('if', 'when', 'where'))} {when}")
     default = node.args.get("default")
     if default is not None:

@@ -14,11 +14,13 @@ from spftsql_jax.synthesis.english.parts import (
   Returned,
   Top,
   fold_adjectives,
+  is_plural,
   join_words,
 )
 from spftsql_jax.synthesis.english.query_meaning import Query, UnsupportedQuery
 from spftsql_jax.synthesis.english.syntax import (
   bare,
+  is_link,
   is_value,
   own_columns,
 )
@@ -128,6 +130,9 @@ class Listings(Aggregates):
           raise UnsupportedQuery(f"two columns called {word.singular}")
         seen.add(word.singular)
         through = "" if own else self.through(query, head, ref.alias)
+        path = [] if own or through else self.path(query, head, ref.alias)
+        if len(path) == 2 and path[0].parent == head and path[1].parent == ref.alias and is_link(query.sources[path[0].child]):
+          word, through = self.short(ref), f"of their {self.noun(query, ref.alias).plural}"
         columns.append(Returned(word, own, own and name.names_entity, ref, through=through))
       elif is_value(node):
         raise UnsupportedQuery("a constant among the columns")
@@ -176,7 +181,7 @@ class Listings(Aggregates):
       if natural:
         options = [content, entity] if superlative is not None else [content]
         content = self.rng.choice(options)
-      plural = len(columns) > 1 or columns[0].noun.singular.split()[-1] in vocabulary.PLURAL_ONLY
+      plural = len(columns) > 1 or is_plural(columns[0].noun.singular)
       if superlative is not None:
         sentences += superlative.questions(noun, natural, person, clauses, self.with_number)
         if not natural and len(own) == len(columns):
@@ -233,7 +238,7 @@ class Listings(Aggregates):
         sentences += [f"What are the {noun.singular} {columns[0].noun.plural}?"]
     content = self.rng.choice(forms)
     one_by_one = any(f" {word} {each}" in content for word in ("each", "every"))
-    plural_only = columns[0].noun.singular.split()[-1] in vocabulary.PLURAL_ONLY
+    plural_only = is_plural(columns[0].noun.singular)
     singular = one_by_one and len(columns) == 1 and not plural_only and content.startswith("the ")
     bare = (
       ""

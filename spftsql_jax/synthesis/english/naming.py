@@ -359,6 +359,8 @@ def _column_name(
   if len(words) == 2 and words[1] in ("from", "since") and words[0] in ("start", "valid", "effective"):
     words = (words[0], "date" if column.kind == "date" else "year" if _years(column) else "time")
   done = len(words) == 1 and _follows_noun(words[0]) and words[0] not in vocabulary.EVENTS_OF_COLUMNS
+  if words[0] in vocabulary.ADJECTIVE_NAMES and len(words) == 1 and column.kind == "number" and not _property(column, words):
+    words = (*words, "figure")
   if done and column.kind == "number" and not _property(column, words):
     words = (*words, "amount")  # "budgeted"
   if column.kind == "number" and len(words) == 1 and words[0] in vocabulary.SUPERLATIVE_NAMES:

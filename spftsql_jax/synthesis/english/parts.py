@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 from collections.abc import Callable
 
 from sqlglot import exp
@@ -11,6 +12,15 @@ from sqlglot import exp
 from spftsql_jax.synthesis.english import vocabulary, wordings
 from spftsql_jax.synthesis.english.naming import Noun, plural_of, singular_of
 from spftsql_jax.synthesis.english.query_meaning import Ref
+
+_MANY = {"is": "are", "isn't": "aren't", "has": "have", "does": "do", "contains": "contain", "includes": "include"}
+_MANY |= {"starts": "start", "begins": "begin", "ends": "end", "matches": "match"}
+
+
+def is_plural(phrase: str) -> bool:
+  """Whether a noun phrase takes a plural verb: "sales in billion", "total credits", but not "number of seats"."""
+  head = re.split(r" (?:of|in|for|per) ", phrase, maxsplit=1)[0].split()[-1].lower()
+  return head in vocabulary.PLURAL_VERB or (head not in vocabulary.UNCOUNTABLE and singular_of(head) != head)
 
 
 @dataclasses.dataclass
@@ -33,6 +43,12 @@ class Clause:
   posts: tuple[str, ...] = ()
   adjectives: tuple[str, ...] = ()
   sentence: str = ""
+
+  @property
+  def said(self) -> str:
+    """Noun and predicate, in agreement: "salary is above 100", "sales are above 100"."""
+    verb, _, rest = self.predicate.partition(" ")
+    return f"{self.noun} {_MANY[verb]} {rest}" if verb in _MANY and is_plural(self.noun) else f"{self.noun} {self.predicate}"
 
 
 @dataclasses.dataclass
@@ -179,6 +195,9 @@ def join_words(words: list[str], conjunction: str = "and") -> str:
 
 def article(phrase: str) -> str:
   """The phrase with a or an; without, where it is no countable singular ("information", "GNP")."""
+  before, _, unit = phrase.rpartition(" in ")
+  if before and unit.split()[-1] in vocabulary.UNITS and article(before) == before:
+    return phrase  # "assets in billion"
   word = phrase.split(" ", 1)[0].lower()
   last = phrase.split(" ")[-1]
   plural = plural_of(phrase) == phrase or (singular_of(last) != last and plural_of(singular_of(last)) == last)

@@ -124,8 +124,10 @@ TRAILING_WORDS = frozenset(
   """sold from to by at on in for of won lost paid held bought made left given taken drawn
   available""".split()
 )
-# Always plural: "what are the details".
-PLURAL_ONLY = frozenset("details credits points earnings savings hours wages directions grounds credentials".split())
+# Plural, though there may be one of them only: "the sales are", "what are the details".
+PLURAL_VERB = frozenset(
+  "details credits points earnings savings hours wages sales grounds goods clothes directions credentials".split()
+)
 # Words in "ed" that are no participles.
 NOT_PARTICIPLES = frozenset(
   "bed bleed breed creed deed feed freed greed hundred med need red reed seed shed sled speed steed weed".split()
@@ -235,6 +237,11 @@ OPTIONAL_EVENTS = frozenset(
 EVENT_STEMS = {forms[0]: participle for participle, forms in reversed(EVENTS_OF_COLUMNS.items()) if forms[0] not in VAGUE_STEMS}
 # Columns that are called by an adjective alone.
 SUPERLATIVE_NAMES = frozenset({"highest", "lowest", "average", "maximum", "minimum", "max", "min", "best", "worst"})
+# Adjectives that name a number column, which then has no noun.
+ADJECTIVE_NAMES = frozenset(
+  """black white asian hispanic multiracial amerindian native male female domestic international urban rural undergraduate
+  graduate foreign""".split()
+)
 NOT_COUNTED = frozenset(
   """sales earnings profits savings points wages revenues losses details gross status address milliseconds bytes news goods
   taxes series fees costs charges""".split()
