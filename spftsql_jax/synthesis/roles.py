@@ -46,7 +46,22 @@ _CODE_WORDS = frozenset(
 # Text that is each row's own, even where some rows share it.
 _CONTACT_WORDS = frozenset(
   ["phone", "tel", "telephone", "mobile", "cell", "fax", "email", "mail", "url", "website", "homepage", "address", "ssn"]
-  + ["isbn", "issn", "serial", "password", "description", "comment", "comments", "note", "notes", "details"]
+  + [
+    "isbn",
+    "issn",
+    "serial",
+    "password",
+    "description",
+    "comment",
+    "comments",
+    "note",
+    "notes",
+    "details",
+    "fname",
+    "lname",
+    "firstname",
+  ]
+  + ["lastname", "surname", "forename"]
 )
 # ... except of these, which can be first or last.
 _ORDINAL_WORDS = frozenset(
@@ -244,6 +259,7 @@ def _category_score(table: Table, column: Column) -> float:
   if any(isinstance(sample, float) and not sample.is_integer() for sample in column.samples):
     return 0.0
   few = 1.0 if distinct <= 12 else 0.6 if distinct <= 40 else 0.2
-  if _CONTACT_WORDS.intersection(split_words(column.name)):
+  words = split_words(column.name)
+  if _CONTACT_WORDS.intersection(words) or words[-2:] in (["first", "name"], ["last", "name"], ["middle", "name"]):
     return 0.0  # Two clinics may share a telephone, but nobody sorts clinics by it.
   return few * min(1.0, (repeats - 1.0) / 2.0 + 0.1)

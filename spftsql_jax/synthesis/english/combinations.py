@@ -110,6 +110,8 @@ class Combinations(GroupQuestions):
     second = self.clauses(right, self.plan(right, other_head, set()), other_head, None)
     self.existential = before
     noun, person = self.noun(left, head), self.person(left, head)
+    if self.noun(right, other_head).singular != noun.singular and not any(edge.same for edge in (*left.edges, *right.edges)):
+      raise UnsupportedQuery("rows that have a role on one side only")
     who = "who" if person else "that"
     columns = self._columns(left, head, first, self.plan(left, head, set()))
     natural = len(columns) == 1 and columns[0].natural

@@ -20,8 +20,8 @@ _GENDERS = {"f": "female", "female": "female", "m": "male", "male": "male"}
 
 def _unit_of(name: ColumnName) -> str:
   """The unit in a column's name, or ""."""
-  _, _, unit = name.nouns[0].singular.rpartition(" in ")
-  return unit if unit and unit.split()[-1] in vocabulary.UNITS else ""
+  before, _, unit = name.nouns[0].singular.rpartition(" in ")
+  return unit if before and unit.split()[-1] in vocabulary.UNITS else ""
 
 
 def _with_unit(value: str, name: ColumnName, noun: str) -> str:

@@ -105,7 +105,9 @@ def _lexicon_of(schema: Schema) -> frozenset[str]:
   lexicon = set(vocabulary.LEXICON)
   for word in of_tables:
     halves = ({word[:cut], word[cut:]} for cut in range(4, len(word) - 3))
-    lexicon.update(next((both for both in halves if both <= known), {word}))
+    shortened = {cut for cut in range(4, len(word) - 3) if word[:cut] in lexicon and word[cut:] in vocabulary.ABBREVIATIONS}
+    if not shortened:  # "useracct" is a user's account.
+      lexicon.update(next((both for both in halves if both <= known), {word}))
   return frozenset(lexicon)
 
 
@@ -231,6 +233,8 @@ def _role(column: str, referred: str) -> Noun | None:
   words = list(expand(split_identifier(column, frozenset(vocabulary.LEXICON) | set(referred.split()))))
   while words and (words[-1] in vocabulary.KEY_WORDS or (words[-1].endswith("id") and len(words[-1]) < 6 and len(words) > 1)):
     words.pop()
+  if len(words) > 1 and len(words[-1]) == 1 and referred.startswith(words[-1]):
+    words[-1:] = referred.split()  # "source_u_id" of a user
   if not words or (len(words) == 1 and (len(words[0]) < 5 or words[0].endswith("id") or words[0] in vocabulary.NOT_ROLES)):
     return None
   role = singular_of(" ".join(words))
@@ -268,7 +272,13 @@ def _take_apart(word: str, lexicon: frozenset[str]) -> list[str]:
   for end in range(1, len(word) + 1):
     for start in range(max(0, end - 14), end):
       piece = word[start:end]
-      known = len(piece) > 2 and piece in lexicon or (piece in ("id", "no") and end == len(word)) or piece == "of"
+      known = (
+        len(piece) > 2
+        and piece in lexicon
+        or (len(piece) > 3 and piece in vocabulary.ABBREVIATIONS)
+        or (piece in ("id", "no") and end == len(word))
+        or piece == "of"
+      )
       if known and best[start] is not None and (best[end] is None or len(best[start]) + 1 < len(best[end])):
         best[end] = [*best[start], piece]
   return best[-1] or [word]
@@ -282,6 +292,8 @@ def _table_noun(table: Table, lexicon: frozenset[str]) -> Noun:
     words.pop()
   if len(words) == 2 and words[0] in vocabulary.VERB_TABLES and words[1] in vocabulary.PREPOSITIONS:
     words = vocabulary.VERB_TABLES[words[0]].split()
+  if len(words) == 2 and words[0] in vocabulary.VERB_TABLES:
+    words = [singular_of(words[1]), vocabulary.DEEDS_OF_VERBS.get(words[0], vocabulary.VERB_TABLES[words[0]])]
   spelled = expand(tuple(words))
   spelled = (*spelled[:-1], vocabulary.DEEDS_OF_TABLES.get(spelled[-1], spelled[-1]))
   if len(spelled) == 3 and spelled[1] == "of":
@@ -330,6 +342,13 @@ def _key_words(
   return (*owner, "id") if tuple(table.primary_key) == (column.name,) else words
 
 
+def _is_prefix(word: str, noun: str, table: Table) -> bool:
+  """Whether a word abbreviates the noun of the table's rows in most of its columns."""
+  letters = iter(noun)
+  short = word[0] == noun[0] and 2 <= len(word) < len(noun) and all(letter in letters for letter in word)
+  return short and 2 * sum(column.name.lower().startswith(word) for column in table.columns) >= len(table.columns)
+
+
 def _column_name(
   column: Column, table: Table, table_name: TableName, lexicon: frozenset[str], own: set[str], referred: dict[str, str]
 ) -> ColumnName:
@@ -337,8 +356,13 @@ def _column_name(
   words = expand(split_identifier(column.name, lexicon))
   owner = table_name.nouns[0].singular.replace("staff member", "staff").split()
   words = _key_words(column, table, words, owner, referred)
-  if len(words[0]) > 2 and words[0] not in lexicon and owner[0] != words[0] and owner[0].startswith(words[0]):
-    words = (owner[0], *words[1:])  # "resName" of a restaurant
+  if len(words) > 1 and words[0] not in lexicon and words[0] != owner[0]:
+    if len(words[0]) > 2 and owner[0].startswith(words[0]):
+      words = (owner[0], *words[1:])  # "resName" of a restaurant
+    elif _is_prefix(words[0], owner[-1], table):
+      words = (owner[-1], *words[1:])  # "CRS_CODE" of a course
+    elif len(words) == 2 and words[0] == owner[-1][0] and words[1] in vocabulary.AFTER_INITIAL:
+      words = (owner[-1], words[1])  # "GName" of a video game
   if len(words) == 3 and words[0] == "date" and singular_of(words[1]) == owner[-1] and words[2] in vocabulary.EVENTS_OF_COLUMNS:
     words = (words[0], words[2])  # "date account opened" of an account
   if len(words) == 2 and words[0] == "born":
@@ -433,6 +457,8 @@ def _column_name(
   )
   if short == table_name.nouns[0].singular and names_entity and not any(name.endswith("name") for name in own):
     full_nouns = short_nouns = [Noun("name", "names")]  # The model of a model is its name.
+  elif short == table_name.nouns[0].singular and column.kind == "number":
+    full_nouns = short_nouns = [Noun(f"{short} value", f"{short} values")]
   elif short == owner[-1] and column.kind == "text" and "full name" in own and "short name" not in own:
     full_nouns = short_nouns = [Noun("short name", "short names")]
   return ColumnName(tuple(full_nouns), tuple(short_nouns), tags, names_entity, property_, event)
@@ -503,8 +529,11 @@ def _counts(column: Column, words: list[str]) -> bool:
   """Whether a number column counts things and is called by them: "seats", "home games", "bikes available"."""
   if column.kind != "number" or words[0] in vocabulary.NOT_OF_COUNTS or "of" in words or "in" in words:
     return False
-  counted = words[: words.index("per")] if "per" in words[1:] else words[:-1] if words[-1] == "available" else words
+  done = len(words) > 1 and (_follows_noun(words[-1]) or words[-1].endswith("ing"))
+  counted = words[: words.index("per")] if "per" in words[1:] else words[:-1] if done else words
   word = counted[-1] if counted else words[-1]
+  if word in vocabulary.TIMES and counted != words:
+    return True  # "hours played", "years working"
   return singular_of(word) != word and word not in vocabulary.NOT_COUNTED
 
 

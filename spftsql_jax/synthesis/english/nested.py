@@ -134,9 +134,15 @@ class Nested(Entities):
               noun = self._referred_noun(nested, key)
       every = self.with_number(noun, clauses, is_person(noun.singular), "plural")
       one = self.with_number(noun, clauses, is_person(noun.singular), "a")
+      keys = [key for key in table.foreign_keys if key.referred_table.lower() == left.table.name.lower()]
+      role = role_of((right.column.name,), left.table, self.names) if len(keys) > 1 else None
+      if role is not None:  # "players without any match as a loser"
+        if clauses:
+          raise UnsupportedQuery("conditions on rows that refer in one of several roles")
+        every, one = (f"{words} as {article(role.singular)}" for words in (every, one))
       before, self.existential = self.existential, True
       clause = None
-      if not clauses and not nested.edges:
+      if not clauses and not nested.edges and role is None:
         clause = self.happening(person, table, (right.column.name,), noun, negative, nested)
       clause = clause or self.child_relation(every, negative, person, noun, one, bool(clauses), self.noun(query, head))
       self.existential = before

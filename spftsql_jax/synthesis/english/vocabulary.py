@@ -97,6 +97,9 @@ DEEDS_OF_TABLES = {
   "arrange": "arrangement", "assign": "assignment", "attend": "attendance", "borrow": "loan", "enrol": "enrolment",
   "enroll": "enrollment", "participate": "participation", "teach": "teaching", "manage": "management",
 }  # fmt: skip
+DEEDS_OF_VERBS = {"plays": "play", "works": "job", "lives": "residence"}
+# What time is counted in.
+TIMES = frozenset("hours minutes seconds days weeks months years".split())
 # Behind the initial of what a column belongs to: pname, dno.
 AFTER_INITIAL = frozenset("name no num number location title type code".split())
 # A number column whose name begins so does not count what its name ends in.
