@@ -373,6 +373,8 @@ def _column_name(
     words = (words[1], vocabulary.EVENTS_OF_COLUMNS[words[2]][0], "date")  # "date first registered"
   if len(words) == 3 and words[0] == "date" and words[2] in ("from", "to", "until"):
     words = (f"{words[1]}-{words[2]}", "date")  # "date valid from"
+  if len(words) > 2 and words[:2] == ("date", "time"):
+    words = (*words[2:], "time")  # "datetime_detention_end"
   if len(words) == 3 and words[1:] in (("from", "date"), ("to", "date")):
     words = (f"{words[0]}-{words[1]}", "date")
   words = vocabulary.COLUMN_PHRASES.get(words, words)
@@ -386,7 +388,7 @@ def _column_name(
   if words[0] in vocabulary.ADJECTIVE_NAMES and len(words) == 1 and column.kind == "number" and not _property(column, words):
     words = (*words, "figure")
   if done and column.kind == "number" and not _property(column, words):
-    words = (*words, "amount")  # "budgeted"
+    words = ("number", words[0]) if words[0] in vocabulary.SUFFERED else (*words, "amount")  # "killed", "budgeted"
   if column.kind == "number" and len(words) == 1 and words[0] in vocabulary.SUPERLATIVE_NAMES:
     words = (*words, "value")  # "highest": the highest value, of which there can be a lowest.
   # A column of numbers called "wins" counts them: the word stays as it is.
@@ -433,7 +435,6 @@ def _column_name(
     noun, single = " ".join(short_words), singular_of(short_words[-1])
     full_nouns = short_nouns = [
       Noun(f"number of {noun}", f"numbers of {noun}"),
-      Noun(noun, noun),
       *([Noun(f"{single} count", f"{single} counts")] if len(short_words) == 1 else []),
     ]
     tags = tags | {"count", "plain"}
@@ -555,6 +556,8 @@ def _tags(column: Column, words: tuple[str, ...]) -> frozenset[str]:
   for tag, words_of_tag in vocabulary.ATTRIBUTE_TAGS.items():
     if last in words_of_tag or " ".join(words) in words_of_tag:
       tags.add(tag)
+  if column.kind == "number" and last == "date" and _years(column):
+    tags.add("year")
   if (column.kind == "number" and not day_numbers(column)) or (column.kind in ("text", "other") and last == "time"):
     tags.discard("date")
   if column.kind == "number":

@@ -206,7 +206,7 @@ def article(phrase: str) -> str:
   vowel = (
     word[0] in "aeiou"
     and not word.startswith(("uni", "use", "user", "eu", "one", "usu", "us"))
-    or word in ("hour", "mph", "mpg", "honor", "sms")
+    or word in ("hour", "mph", "mpg", "honor", "sms", "x")
   )
   return f"{'an' if vowel else 'a'} {phrase}"
 

@@ -19,7 +19,8 @@ ABBREVIATIONS = {
   "hq": "headquarters",
   "id": "id", "ids": "ids", "img": "image", "indep": "independence",
   "init": "initial", "inst": "institution", "instr": "instructor", "inv": "invoice",
-  "ip": "IP", "isbn": "ISBN", "lat": "latitude", "lname": "last name", "lng": "longitude", "loc": "location",
+  "iata": "IATA code",
+  "icao": "ICAO code", "ip": "IP", "isbn": "ISBN", "lat": "latitude", "lname": "last name", "lng": "longitude", "loc": "location",
   "lon": "longitude", "manuf": "manufacturer", "max": "max", "mgr": "manager", "min": "min", "mins": "minutes",
   "msg": "message",
   "nbr": "number", "num": "number", "no": "number", "org": "organization", "orig": "origin", "pct": "percentage",
@@ -72,7 +73,8 @@ TABLE_PREFIXES = frozenset(("has", "have", "ref", "tbl", "tb", "dim", "fact", "s
 VERB_TABLES = {
   "lives": "residence", "works": "job", "plays": "engagement", "participates": "participation", "attends": "attendance",
   "belongs": "membership", "enrolled": "enrollment", "registered": "registration", "stays": "stay", "studies": "study",
-  "assigned": "assignment", "travels": "trip", "serves": "service", "applies": "application",
+  "assigned": "assignment", "affiliated": "affiliation", "trained": "training", "member": "membership", "minor": "minor",
+  "travels": "trip", "serves": "service", "applies": "application",
 }  # fmt: skip
 COLUMN_PHRASES = {
   ("how", "to", "get", "there"): ("directions",),
@@ -86,6 +88,7 @@ COLUMN_PHRASES = {
   ("address", "line", "2"): ("second", "address", "line"), ("address", "line", "3"): ("third", "address", "line"),
   ("scores",): ("score",), ("marks",): ("mark",), ("ratings",): ("rating",),
   ("took", "office"): ("date", "of", "taking", "office"), ("left", "office"): ("date", "of", "leaving", "office"),
+  ("x",): ("x", "coordinate"), ("y",): ("y", "coordinate"), ("z",): ("z", "coordinate"),
   ("from",): ("origin",), ("to",): ("destination",), ("other", "details"): ("other", "information"),
   ("town", "city"): ("city",), ("city", "town"): ("city",), ("accelerate",): ("acceleration",),
   ("bytes",): ("size", "in", "bytes"), ("milliseconds",): ("length", "in", "milliseconds"),
@@ -98,6 +101,8 @@ DEEDS_OF_TABLES = {
   "enroll": "enrollment", "participate": "participation", "teach": "teaching", "manage": "management",
 }  # fmt: skip
 DEEDS_OF_VERBS = {"plays": "play", "works": "job", "lives": "residence"}
+# Participles of people that a number column counts.
+SUFFERED = frozenset("killed injured wounded infected affected".split())
 # What time is counted in.
 TIMES = frozenset("hours minutes seconds days weeks months years".split())
 # Behind the initial of what a column belongs to: pname, dno.
@@ -204,6 +209,7 @@ EVENTS_OF_COLUMNS = {
   "received": ("receipt", "were received", "was received"), "booked": ("booking", "were booked", "was booked"),
   "completed": ("completion", "were completed", "was completed"),
   "discontinued": ("discontinuation", "were discontinued", "was discontinued"),
+  "awarded": ("award", "were awarded", "was awarded"),
   "cancelled": ("cancellation", "were cancelled", "was cancelled"), "retired": ("retirement", "retired", "retired"),
   "adopted": ("adoption", "were adopted", "was adopted"),
   "acquired": ("acquisition", "were acquired", "was acquired"), "approved": ("approval", "were approved", "was approved"),
