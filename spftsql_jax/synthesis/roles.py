@@ -89,7 +89,7 @@ _QUANTITY_WORDS = frozenset(["of", "count", "total", "amount", "sum", "avg", "av
 # Numbers that are averaged, but not added up.
 _RATIO_WORDS = frozenset(
   ["percent", "percentage", "pct", "perc", "ratio", "avg", "average", "mean", "median", "temperature"]
-  + ["age", "level", "gpa", "rating"]
+  + ["speed", "humidity", "pressure", "visibility", "age", "level", "gpa", "rating"]
 )
 # Text that tells a time, of which nobody asks how it ends.
 _TIME_WORDS = frozenset(["date", "time", "datetime", "timestamp"])

@@ -307,12 +307,12 @@ class Comparisons(Phrases):
           f"{article(noun)} equal to {value}",
         )
       )
-      if noun.startswith("number of "):
-        clause.having = _counted(value, noun.removeprefix("number of "))
     else:
       clause.having = self.rng.choice(
         (f"{noun} {value}", f"the {noun} {value}", f"{noun} {value}", f"{article(noun)} of {value}")
       )
+    if noun.startswith("number of "):
+      clause.having = _counted(value, noun.removeprefix("number of "))
     if not own:
       return clause
     if name.names_entity or (tags & {"name"} and "plain" in tags):
@@ -373,7 +373,7 @@ class Comparisons(Phrases):
         and self.maybe(0.5)
       ):
         clause.adjectives = clause.adjectives or (text,)
-    if kind == "text" and not clause.verbs and not clause.adjectives:
+    if kind == "text" and not clause.verbs and not clause.adjectives and not noun.startswith("number of "):
       clause.verbs = ((f"have the {noun} {value}", f"has the {noun} {value}"),)
     return clause
 

@@ -299,6 +299,8 @@ def _table_noun(table: Table, lexicon: frozenset[str]) -> Noun:
   if len(spelled) == 3 and spelled[1] == "of":
     spelled = (spelled[2], spelled[0])  # "member of club"
   singular = singular_of(" ".join((*map(_modifier, spelled, spelled[1:]), spelled[-1])))
+  if spelled[-1] in vocabulary.RECORDED:
+    singular = f"{singular} record"
   if spelled[-1] == "staff":
     return Noun(f"{singular} member", singular)
   return Noun(singular, plural_of(singular))
@@ -384,6 +386,8 @@ def _column_name(
     words = (*words[:-1], "date")  # "checked on": the checked date.
   if len(words) == 2 and words[1] in ("from", "since") and words[0] in ("start", "valid", "effective"):
     words = (words[0], "date" if column.kind == "date" else "year" if _years(column) else "time")
+  if len(words) == 1 and words[0] in ("gold", "silver", "bronze") and column.kind == "number":
+    words = (words[0], "medals")
   done = len(words) == 1 and _follows_noun(words[0]) and words[0] not in vocabulary.EVENTS_OF_COLUMNS
   if words[0] in vocabulary.ADJECTIVE_NAMES and len(words) == 1 and column.kind == "number" and not _property(column, words):
     words = (*words, "figure")
@@ -392,7 +396,7 @@ def _column_name(
   if column.kind == "number" and len(words) == 1 and words[0] in vocabulary.SUPERLATIVE_NAMES:
     words = (*words, "value")  # "highest": the highest value, of which there can be a lowest.
   # A column of numbers called "wins" counts them: the word stays as it is.
-  number_like = words[0] == "number" or column.kind == "number"
+  number_like = words[0] == "number" or column.kind == "number" or _digits(column)
   full = " ".join(words) if number_like else singular_of(" ".join(words))
   short_words = list(words)
   if len(words) > len(owner) and [singular_of(w) for w in words[: len(owner)]] == owner:
@@ -501,6 +505,11 @@ def _years(column: Column) -> bool:
   return bool(samples) and all(isinstance(v, (int, float)) and 1000 <= v <= 2100 for v in samples)
 
 
+def _digits(column: Column) -> bool:
+  """Whether a text column holds whole numbers."""
+  return column.kind == "text" and bool(column.samples) and all(str(value).isdigit() for value in column.samples)
+
+
 def day_numbers(column: Column) -> bool:
   """Whether a column of numbers holds days: 20240131."""
   return (
@@ -528,7 +537,7 @@ def _event(column: Column, words: list[str]) -> str:
 
 def _counts(column: Column, words: list[str]) -> bool:
   """Whether a number column counts things and is called by them: "seats", "home games", "bikes available"."""
-  if column.kind != "number" or words[0] in vocabulary.NOT_OF_COUNTS or "of" in words or "in" in words:
+  if not (column.kind == "number" or _digits(column)) or words[0] in vocabulary.NOT_OF_COUNTS or "of" in words or "in" in words:
     return False
   done = len(words) > 1 and (_follows_noun(words[-1]) or words[-1].endswith("ing"))
   counted = words[: words.index("per")] if "per" in words[1:] else words[:-1] if done else words
@@ -562,7 +571,7 @@ def _tags(column: Column, words: tuple[str, ...]) -> frozenset[str]:
     tags.discard("date")
   if column.kind == "number":
     tags -= {"place", "name", "type"}
-  elif column.kind in ("text", "other") and not (column.samples and all(str(value).isdigit() for value in column.samples)):
+  elif column.kind in ("text", "other") and not _digits(column):
     tags -= set(vocabulary.NUMERIC_TAGS)
   if words[0] == "number" and len(words) > 2 and words[1] == "of":
     tags.add("count")

@@ -76,6 +76,8 @@ class Phrases(abc.ABC):
           and query.sources[edge.child].primary_key[0].lower() == edge.columns[0].lower()
         ):
           role = None  # A key that is also the child's own is named after the child.
+        if role is None and edge.columns[0][-1:].isdigit():
+          raise UnsupportedQuery("one of several keys that differ by a number")
         if role is not None and (not alone or self.names.table(table).nouns[0].singular not in role.singular.split()[:-1]):
           return role
     if not alone and not any(e.child == alias for e in query.edges):

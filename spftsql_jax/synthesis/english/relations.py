@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from spftsql_jax.synthesis.english import wordings
 from spftsql_jax.synthesis.english.events import Events
-from spftsql_jax.synthesis.english.naming import Noun, is_person
+from spftsql_jax.synthesis.english.naming import Noun, is_person, plural_of
 from spftsql_jax.synthesis.english.parts import (
   Clause,
   Plan,
@@ -105,6 +105,9 @@ class Relations(Events):
     self, edge: Edge, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
   ) -> Clause:
     prepositions = relation_preposition(noun.singular, child.singular, person)
+    direction, _, place = noun.singular.partition(" ")
+    if place and direction in wordings.DIRECTIONS:
+      return self._directed(wordings.DIRECTIONS[direction], Noun(place, plural_of(place)), clauses, person, name)
     if name is not None:
       called = self.rng.choice(
         (
@@ -143,6 +146,15 @@ class Relations(Events):
       elif clause.noun and not clause.noun.startswith("the "):
         owner, predicate = f"{noun.singular}'s {clause.noun}", clause.predicate
     return Clause(owner if predicate else "", predicate, "", verbs, posts)
+
+  def _directed(self, preposition: str, noun: Noun, clauses: list[Clause], person: bool, name: str | None) -> Clause:
+    """ "flights to Boston", of a key that is called a destination."""
+    if name is not None:
+      said = (f"{preposition} {name}", f"{preposition} {noun.singular} {name}", f"{preposition} the {noun.singular} {name}")
+    else:
+      said = tuple(f"{preposition} {self.with_number(noun, clauses, person, number)}" for number in ("plural", "a"))
+    verb = self.rng.choice(said)
+    return Clause("", "", "", ((f"are {verb}", f"is {verb}"),), said)
 
   def child_relation(
     self, every: str, without: bool, person: bool, noun: Noun, one: str = "", specific: bool = False, owner: Noun | None = None

@@ -20,7 +20,8 @@ ABBREVIATIONS = {
   "id": "id", "ids": "ids", "img": "image", "indep": "independence",
   "init": "initial", "inst": "institution", "instr": "instructor", "inv": "invoice",
   "iata": "IATA code",
-  "icao": "ICAO code", "ip": "IP", "isbn": "ISBN", "lat": "latitude", "lname": "last name", "lng": "longitude", "loc": "location",
+  "icao": "ICAO code", "ip": "IP", "isbn": "ISBN",
+  "lat": "latitude", "lname": "last name", "lng": "longitude", "loc": "location",
   "lon": "longitude", "manuf": "manufacturer", "max": "max", "mgr": "manager", "min": "min", "mins": "minutes",
   "msg": "message",
   "nbr": "number", "num": "number", "no": "number", "org": "organization", "orig": "origin", "pct": "percentage",
@@ -125,7 +126,7 @@ UNCOUNTABLE = frozenset(
   research gps tennis physics statistics mathematics dna mpg mph usd vat gdp gnp horsepower
   stock wellbeing money clothing transport premises goods
   bluetooth wifi internet
-  savings earnings details credits hours points grounds sales politics economics logistics wages""".split()
+  savings earnings details hours grounds sales politics economics logistics wages""".split()
 )
 # Column names may end in these; what is counted stands before them ("date sold", "dates sold").
 TRAILING_WORDS = frozenset(
@@ -136,6 +137,8 @@ TRAILING_WORDS = frozenset(
 PLURAL_VERB = frozenset(
   "details credits points earnings savings hours wages sales grounds goods clothes directions credentials".split()
 )
+# What cannot be counted, but by its records.
+RECORDED = frozenset("weather information traffic stock data".split())
 # Words in "ed" that are no participles.
 NOT_PARTICIPLES = frozenset(
   "bed bleed breed creed deed feed freed greed hundred med need red reed seed shed sled speed steed weed".split()
@@ -252,7 +255,7 @@ ADJECTIVE_NAMES = frozenset(
   graduate foreign""".split()
 )
 NOT_COUNTED = frozenset(
-  """sales earnings profits savings points wages revenues losses details gross status address milliseconds bytes news goods
+  """sales earnings profits savings wages revenues losses details gross status address milliseconds bytes news goods
   taxes series fees costs charges""".split()
 )
 UNITS = frozenset(
@@ -309,7 +312,7 @@ ATTRIBUTE_TAGS: dict[str, frozenset[str]] = {
   "weight": frozenset(("weight",)),
   "size": frozenset("size area capacity population enrollment attendance".split()),
   "speed": frozenset(("speed",)),
-  "rating": frozenset("rating score grade gpa GPA rank ranking point points mark".split()) - {"rank", "ranking"},
+  "rating": frozenset("rating score grade gpa GPA rank ranking mark".split()) - {"rank", "ranking"},
   "count": frozenset("quantity count copies seats employees".split()),
 }  # fmt: skip
 NUMERIC_TAGS = ("age", "price", "pay", "money", "duration", "length", "height", "weight", "size", "speed", "count")

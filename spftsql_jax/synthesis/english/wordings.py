@@ -125,6 +125,8 @@ MINIMUM = ("minimum", "lowest", "smallest", "min")
 EXTREMES = (("maximum", "minimum"), ("highest", "lowest"), ("largest", "smallest"), ("max", "min"), ("greatest", "smallest"))
 TOTAL = ("total", "total", "total", "combined", "sum of the", "sum of the")
 
+# What the first word of a key's name says of the way to its row.
+DIRECTIONS = {"destination": "to", "arrival": "to", "target": "to", "source": "from", "origin": "from", "departure": "from"}
 # Prepositions towards a parent row, by the last word of its noun.
 PLACES = frozenset(
   """city country room hall venue station airport department building store shop branch hospital clinic school university
