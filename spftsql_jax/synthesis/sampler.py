@@ -429,7 +429,7 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str], lenient: boo
     weight *= 0.3
   if "group" in uses and kind != "date":
     # People group by categories, and by the name of a thing when they count what belongs to it.
-    weight *= max(role.category_score, 0.3 * role.name_score, 0.05 * (lenient and not role.unique))
+    weight *= max(role.category_score, 0.3 * role.name_score * (role.name_score > 0.4), 0.05 * (lenient and not role.unique))
   elif "like" in uses:
     weight *= float(role.kind == "text" or role.natural)
   elif {"equal", "conjunct"} <= uses and role.unique:

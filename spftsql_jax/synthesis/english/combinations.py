@@ -183,13 +183,13 @@ class Combinations(GroupQuestions):
   def _values_combined(
     self, query: SetQuery, listed: str, noun: Noun, first: list[Clause], second: list[Clause], person: bool
   ) -> Message | None:
-    """Values shared by two sets of rows: "the cities of old doctors that are also cities of young doctors"."""
+    """Values shared by two sets of rows: "the cities shared by old doctors and young doctors"."""
     every, other = self.with_number(noun, first, person, "plural"), self.with_number(noun, second, person, "plural")
     if query.operator == "intersect":
       content = self.rng.choice(
         (
           f"the {listed} shared by {every} and {other}",
-          f"the {listed} of {every} that are also {listed} of {other}",
+          f"the {listed} that {every} and {other} have in common",
           f"the {listed} that have both {every} and {other}",
         )
       )

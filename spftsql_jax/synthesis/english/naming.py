@@ -593,6 +593,8 @@ def _property(column: Column, words: tuple[str, ...]) -> str:
       or values <= {"true", "false"}
     )
   )
+  if len(words) > 1 and words[0] == "if" and yes_no:
+    return " ".join(words[1:])
   if len(words) > 1 and words[0] in ("is", "has", "was", "can") and (yes_no or not values):
     rest = " ".join(words[1:])
     return rest if words[0] in ("is", "was") else f"{words[0]} {rest}"

@@ -113,6 +113,7 @@ class Phrases(abc.ABC):
     if (
       owner.singular in full.singular
       or owner.singular.split()[-1] in full.singular.split()[:-1]
+      or (owner.singular.split()[0] == full.singular.split()[0] and len(full.singular.split()) > 2)
       or name.nouns[0].singular == owner.singular
     ):
       return full

@@ -130,6 +130,8 @@ class Relations(Events):
       return Clause(noun.singular, f"is {name}", f"{noun.singular} {name}", verbs, tuple(posts))
     every = self.with_number(noun, clauses, person, "plural")
     one = self.with_number(noun, clauses, person, "a")
+    if noun.singular.split()[-1] == "address":  # Nobody belongs to an address.
+      return Clause("", "", "", ((f"have {one}", f"has {one}"),), (f"with {one}",))
     posts = (
       f"{self.rng.choice(prepositions)} {every}",
       f"{self.rng.choice(prepositions)} {one}",
