@@ -112,6 +112,8 @@ class Expressions(Comparisons):
       raise UnsupportedQuery("an aggregate of the enclosing query")
     inner = self.short(ref) if self.belongs(query, ref.alias, head) else self.qualified(query, ref)
     function = aggregate_of(node)
+    if function in ("avg", "sum") and inner.singular.startswith(("average ", "mean ")):
+      raise UnsupportedQuery("an average or a sum of averages")
     if function == "count":
       return Noun(f"number of {inner.plural}", f"numbers of {inner.plural}")
     if function == "avg":

@@ -142,6 +142,8 @@ def plural_of(phrase: str) -> str:
     return f"dates {phrase.removeprefix('date ')}"  # "date became customer", "date product discontinued"
   if before and _follows_noun(word):
     return f"{plural_of(before)} {word}"
+  if _follows_noun(word):
+    return phrase  # "invested" has no plural.
   if word.lower() in vocabulary.UNCOUNTABLE or not (word.isalpha() and word.isascii()) or word in vocabulary.TRAILING_WORDS:
     return phrase
   if word.isupper() and len(word) > 1:
@@ -244,6 +246,8 @@ def _role(column: str, referred: str) -> Noun | None:
     or referred.replace(" ", "").startswith(role.replace(" ", ""))
   ):
     return None
+  if len(words) == 1 and _follows_noun(words[0]):
+    return None  # "liked_id"
   of_verb = words[0] in vocabulary.VERB_LIKE or bool(vocabulary.PREPOSITIONS & set(words[1:-1]) - {"of"})  # "recorded by staff"
   if of_verb or words[-1] in vocabulary.NOT_ROLES:
     return None
@@ -539,6 +543,8 @@ def _counts(column: Column, words: list[str]) -> bool:
   """Whether a number column counts things and is called by them: "seats", "home games", "bikes available"."""
   if not (column.kind == "number" or _digits(column)) or words[0] in vocabulary.NOT_OF_COUNTS or "of" in words or "in" in words:
     return False
+  if words[0] in vocabulary.TIMES and len(words) > 1:
+    return True  # "weeks on top"
   done = len(words) > 1 and (_follows_noun(words[-1]) or words[-1].endswith("ing"))
   counted = words[: words.index("per")] if "per" in words[1:] else words[:-1] if done else words
   word = counted[-1] if counted else words[-1]
