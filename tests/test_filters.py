@@ -30,6 +30,7 @@ REFUSED = [
   ("SELECT title FROM book WHERE pages > 100000", "empty"),
   ("SELECT COUNT(*) FROM book WHERE pages > 100000", "only zero"),
   ("SELECT MAX(pages) FROM book WHERE pages > 100000", "only NULL"),
+  ("SELECT born, COUNT(*) FROM author GROUP BY born ORDER BY COUNT(*) DESC LIMIT 1", "NULL first"),
   ("SELECT 'book' FROM book", "all rows equal"),
   ("SELECT T1.id FROM copy AS T1 JOIN copy AS T2 ON T1.id <= T2.id", "too many rows"),
   ("SELECT title FROM book ORDER BY random() LIMIT 1", "volatile function"),

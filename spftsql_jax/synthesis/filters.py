@@ -209,6 +209,8 @@ def _poor_result(sql: str, rows: Sequence[tuple], limits: Limits) -> str | None:
     return TOO_MANY
   if all(value is None for row in rows for value in row):
     return "only NULL"
+  if len(rows) == 1 and len(rows[0]) > 1 and rows[0][0] is None and " GROUP BY " in sql:
+    return "NULL first"  # "The company with the most customers, and how many": those of no company.
   if len(rows) == 1 and all(value in (0, None) for value in rows[0]):
     return "only zero"
   if len(rows) > 2 and all(row == rows[0] for row in rows):

@@ -371,6 +371,8 @@ def _column_name(
       words = (owner[-1], words[1])  # "GName" of a video game
   if len(words) == 3 and words[0] == "date" and singular_of(words[1]) == owner[-1] and words[2] in vocabulary.EVENTS_OF_COLUMNS:
     words = (words[0], words[2])  # "date account opened" of an account
+  if len(words) == 2 and words[0].endswith("ated") and words[1] == "in" and column.kind == "text":
+    words = ("place", "of", f"{words[0][:-2]}ion")  # "incorporated in"
   if len(words) == 2 and words[0] == "born":
     words = (words[1], "of", "birth")
   if words[:1] == ("other",) and [singular_of(w) for w in words[1:-1]] == owner:
