@@ -271,9 +271,7 @@ class GroupQuestions(Groups):
             f"{self.rng.choice((' in it', ' it has', '')) if holder and not group.row_clauses else ''}",
             "",
           ),
-          (f"the number of {rows}", f"for {each_word} {each}")
-          if clauses or len(keys) > 1
-          else (f"the {listed_keys(words, aggregates)} and the number of {rows}", f"for {each_word} {each}"),
+          (f"the number of {rows}", f"for {each_word} {each}"),
           (
             f"the number of {rows}{self.rng.choice((' grouped by', ' broken down by', ', grouped by', ' split by'))} {each}"
             if not clauses
@@ -397,7 +395,3 @@ class GroupQuestions(Groups):
 
 def aggregate_is_conditional(item: exp.Expression) -> bool:
   return isinstance(item, exp.Sum) and isinstance(bare(item.this), exp.Case)
-
-
-def listed_keys(words: list[str], aggregates: list[bool]) -> str:
-  return join_words([w.removeprefix("the ") for w, a in zip(words, aggregates, strict=True) if not a])

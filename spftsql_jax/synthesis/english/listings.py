@@ -159,7 +159,7 @@ class Listings(Aggregates):
     natural = len(columns) == 1 and columns[0].natural
     different = f"{self.rng.choice(wordings.DISTINCT_WORDS)} " if distinct else ""
     if any(c.through for c in columns) and columns[0].own:
-      return self._with_related(columns, entity, each, single, distinct, tail)
+      return self._with_related(columns, entity, each, single, distinct, tail, person)
     long = any(c.long for c in columns)
     plural_words = join_words([c.noun.plural for c in columns])
     singular_words = join_words([c.noun.singular for c in columns])
@@ -259,7 +259,9 @@ class Listings(Aggregates):
       sentences=tuple(f"{s[:-1]}{',' if self.maybe(0.3) else ''} {tail.lstrip(', ')}{s[-1]}" if tail else s for s in sentences),
     )
 
-  def _with_related(self, columns: list[Returned], entity: str, each: str, single: bool, distinct: bool, tail: str) -> Message:
+  def _with_related(
+    self, columns: list[Returned], entity: str, each: str, single: bool, distinct: bool, tail: str, person: bool
+  ) -> Message:
     """Columns of the head, then of rows that belong to it: "the names of bands and the dates of their performances"."""
     different = f"{self.rng.choice(wordings.DISTINCT_WORDS)} " if distinct else ""
     first = [c for c in columns if not c.through]
@@ -267,6 +269,8 @@ class Listings(Aggregates):
     if columns != first + rest or len({c.through for c in rest}) > 1:
       raise UnsupportedQuery("columns of related rows before those of the rows themselves")
     related = f"the {join_words([c.noun.plural for c in rest])} {rest[0].through}"
+    if single and not person:
+      related = related.replace(" their ", " its ", 1)
     words = join_words([c.noun.singular if single else c.noun.plural for c in first])
     link = self.rng.choice(("and", "along with", "together with", "and"))
     if not single and not distinct and self.maybe(0.35):

@@ -567,7 +567,8 @@ def _synonyms(name: str, own: set[str]) -> list[str]:
 def _tags(column: Column, words: tuple[str, ...]) -> frozenset[str]:
   """The kinds of attribute: from the type first, then from the words of the name."""
   tags = set()
-  last = singular_of(words[-1])
+  # What a phrase is, its head says: the level of membership, the rank of the year.
+  last = singular_of(words[words.index("of") - 1] if "of" in words[1:] and words[0] != "number" else words[-1])
   if column.kind == "date":
     tags.add("date")
   for tag, words_of_tag in vocabulary.ATTRIBUTE_TAGS.items():

@@ -21,7 +21,7 @@ from spftsql_jax.synthesis.english.query_meaning import Edge, Query, Ref, SetQue
 _MIDNIGHT = " 00:00:00"
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 _PLAIN_TEXT = re.compile(r"[A-Za-zÀ-ÿ0-9][\wÀ-ÿ\-&'./ ]*[\wÀ-ÿ]|\w")
-_RISKY_WORDS = re.compile(r"\b(and|or|with|of|the|is|in|by|not|all|to|for|from)\b", re.IGNORECASE)
+_RISKY_WORDS = re.compile(r"\b(and|or|with|of|the|is|in|by|not|all|to|for|from|at|on|as|than|that|who)\b", re.IGNORECASE)
 
 
 # What a column says beside its table's name when it holds the time of its rows.

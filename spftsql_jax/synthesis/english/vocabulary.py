@@ -91,6 +91,7 @@ COLUMN_PHRASES = {
   ("scores",): ("score",), ("marks",): ("mark",), ("ratings",): ("rating",),
   ("took", "office"): ("date", "of", "taking", "office"), ("left", "office"): ("date", "of", "leaving", "office"),
   ("x",): ("x", "coordinate"), ("y",): ("y", "coordinate"), ("z",): ("z", "coordinate"),
+  ("year", "join"): ("joining", "year"), ("join", "year"): ("joining", "year"), ("join", "date"): ("joining", "date"),
   ("from",): ("origin",), ("to",): ("destination",), ("other", "details"): ("other", "information"),
   ("town", "city"): ("city",), ("city", "town"): ("city",), ("accelerate",): ("acceleration",),
   ("bytes",): ("size", "in", "bytes"), ("milliseconds",): ("length", "in", "milliseconds"),
