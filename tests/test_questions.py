@@ -15,7 +15,7 @@ import sqlglot
 from sqlglot import exp
 
 from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
-from spftsql_jax.synthesis.english.naming import names_of, plural_of, singular_of, split_identifier
+from spftsql_jax.synthesis.english.naming import Noun, names_of, plural_of, singular_of, split_identifier
 from spftsql_jax.synthesis.english.query_meaning import Query, read_query
 from spftsql_jax.synthesis.english.syntax import own_columns
 from spftsql_jax.synthesis.questions import UnsupportedQuery, wordings, write_question
@@ -29,7 +29,7 @@ _NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eigh
 
 def _columns(text: str) -> tuple[Column, ...]:
   """ "name:text, price:number" with samples where they decide how a column is called."""
-  samples = {"founded": (1990, 2004), "is_active": (0, 1), "gender": ("F", "M")}
+  samples = {"founded": (1990, 2004), "is_active": (0, 1), "gender": ("F", "M"), "pets_allowed_yn": (0, 1), "killed": (3, 7)}
   result = []
   for part in text.split(", "):
     name, kind = part.split(":")
@@ -371,6 +371,10 @@ def test_wordings_are_distinct_and_as_many_as_asked_for() -> None:
     ("SELECT name, COUNT(*) FROM product", "without GROUP BY"),
     ("SELECT name, COUNT(*) FROM product GROUP BY category", "neither grouped"),
     ("SELECT FROM WHERE", "does not parse"),
+    ("SELECT price + weight_kg FROM product", "unlike things"),
+    ("SELECT name FROM product WHERE price < 5 OR price > 5", "the same value"),
+    ("SELECT num_employees FROM store GROUP BY num_employees HAVING COUNT(*) > 1", "which amounts"),
+    ("SELECT is_active FROM product GROUP BY is_active HAVING COUNT(*) > 1", "those with and those without"),
   ],
 )
 def test_what_cannot_be_worded_raises_with_a_reason(sql: str, reason: str) -> None:
@@ -450,6 +454,59 @@ def test_names_written_as_one_word_or_with_the_table_s_own_are_said_as_people_do
   assert short("Prices")[1:] == ["amount", "cost", "number of prices"]
 
 
+def test_names_that_shorten_or_glue_what_they_are_about_are_said_in_full() -> None:
+  odd = Schema(
+    "odd",
+    "sqlite",
+    (
+      _table("useracct", "id:number, uLogin:text"),
+      _table("Customers_Cards", "id:number, date_valid_to:date, town_city:text, gender_mf:text"),
+      _table("Student_Tests_Taken", "id:number, line_1:text, date_became_student:date"),
+      _table("COURSE", "CRS_CODE:text, CRS_CREDIT:number, CRS_NOTE:text", primary_key=("CRS_CODE",)),
+      _table("Video_Games", "id:number, GName:text, Hours_Played:number, bikes_available:number, RAM_MiB:number"),
+      _table("Plays_Games", "id:number, weeks_on_top:number, killed:number, budgeted:number, born_state:text, x:number"),
+      _table("camera_lens", "id:number, Incorporated_in:text, Number_in_season:number, Level_of_membership:number"),
+      _table("All_Staff", "id:number, staff_name:text, 18_49_share:number, datetime_shift_end:date"),
+      _table("trust", "source_u_id:number, trust:number", _key("source_u_id", "useracct"), primary_key=("source_u_id",)),
+      _table("Member_of_club", "id:number, mID:number", _key("mID", "useracct")),
+      _table("course_arrange", "id:number, bronze:number, order_status:text"),
+      _table("weekly_weather", "id:number, Asian:number, If_full_time:boolean, pets_allowed_yn:boolean"),
+    ),
+  )
+  names = names_of(odd)
+  assert [names.table(table).nouns[0] for table in odd.tables] == [
+    Noun("user account", "user accounts"), Noun("customer card", "customer cards"),
+    Noun("student test taken", "student tests taken"), Noun("course", "courses"), Noun("video game", "video games"),
+    Noun("game play", "game plays"), Noun("camera lens", "camera lenses"), Noun("staff member", "staff"),
+    Noun("trust", "trusts"), Noun("club member", "club members"), Noun("course arrangement", "course arrangements"),
+    Noun("weekly weather record", "weekly weather records"),
+  ]  # fmt: skip
+
+  def short(table: str) -> list[str]:
+    columns = [column for column in odd.table(table).columns if column.name != "id"]
+    return [names.column(odd.table(table), column).short[0].singular for column in columns]
+
+  assert short("Customers_Cards") == ["valid-to date", "city", "gender"]
+  assert short("Student_Tests_Taken")[0] == "first address line"
+  assert short("COURSE") == ["code", "credit", "note"]
+  assert short("Video_Games") == ["name", "number of hours played", "number of bikes available", "RAM in MiB"]
+  assert short("Plays_Games") == [
+    "number of weeks on top", "number killed", "budgeted amount", "state of birth", "x coordinate"]  # fmt: skip
+  assert short("camera_lens") == ["place of incorporation", "number in season", "level of membership"]
+  assert short("All_Staff") == ["name", "18-49 share", "shift end time"]
+  assert short("trust")[1] == "trust value" and short("Member_of_club") == ["user account id"]
+  assert short("course_arrange") == ["number of bronze medals", "order status"]
+  assert short("weekly_weather")[0] == "asian figure"
+  record = odd.table("weekly_weather")
+  assert [names.column(record, record.column(name)).property for name in ("If_full_time", "pets_allowed_yn")] == [
+    "full time", "has pets allowed"]  # fmt: skip
+  # One of a table's own columns has to be named for its dates in the plural.
+  assert plural_of("date became student") == "dates became student"
+  assert plural_of("dog breed") == "dog breeds" and plural_of("document mailed") == "documents mailed"
+  assert plural_of("mailed to address id") == "mailed to address ids" and plural_of("invested") == "invested"
+  assert plural_of("course author and tutor") == "course authors and tutors"
+
+
 def test_the_writer_needs_no_jax() -> None:
   program = "import sys, spftsql_jax.synthesis.questions; sys.exit('jax' in sys.modules)"
   root = Path(__file__).resolve().parents[1]
@@ -493,6 +550,10 @@ def test_spider_train_queries_are_worded_with_their_values() -> None:
      r"percent.*toys", None),
     ("SELECT category, MIN(price), MAX(price) FROM product GROUP BY category", r"categor|kind|type",
      r"(?<!together )(?<!along )\bwith the\b"),
+    ("SELECT name FROM product WHERE weight_kg > 4", r"\b4 kg\b|in kg", None),
+    ("SELECT name FROM product WHERE weight_kg > 4 AND weight_kg < 9", r"4( kg)? and [a-z ]+ 9\b", r"weight.*weight"),
+    ("SELECT name FROM store WHERE num_employees > 1", r"1\b|one\b", r"than (1|one) employees"),
+    ("SELECT name FROM supplier WHERE founded > 1995 OR founded < 1991", r"1995.*1991", None),
     ("SELECT name, birth_date FROM customer WHERE city = 'Rome'", r"Rome", r"^what (are|is) (the |all |all the )?customers"),
   ],
 )  # fmt: skip

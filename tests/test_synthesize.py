@@ -300,3 +300,29 @@ def test_keys_that_nothing_declares_are_joined_along(tmp_path):
   joined = [sum(" JOIN " in e.query for e in synthesize(path, pool.builtin_templates(), 80, seed=1, infer_keys=infer).examples)
             for infer in (False, True)]  # fmt: skip
   assert joined[0] == 0 and joined[1] >= 10
+
+
+def test_templates_of_ours_are_not_filled_with_what_is_seldom_asked(tmp_path):
+  """The sum of what a link leads to counts some rows twice: left to sources that really ask for it."""
+  path = tmp_path / "staff.sqlite"
+  with sqlite3.connect(path) as connection:
+    connection.executescript("""
+      CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT);
+      CREATE TABLE firm (id INTEGER PRIMARY KEY, title TEXT, assets INTEGER);
+      CREATE TABLE job (person_id INTEGER REFERENCES person (id), firm_id INTEGER REFERENCES firm (id));
+    """)
+    connection.executemany("INSERT INTO person VALUES (?, ?)", [(i, f"Person {i}") for i in range(12)])
+    connection.executemany("INSERT INTO firm VALUES (?, ?, ?)", [(i, f"Firm {i}", 7 * i + 3) for i in range(9)])
+    connection.executemany("INSERT INTO job VALUES (?, ?)", [(i % 12, (i * 5) % 9) for i in range(30)])
+  connection.close()
+  summed = Template.parse("SELECT a.name1, SUM(b.num2) GROUP BY a.key3")
+  ours = [item for item in pool.builtin_templates() if item.template == summed]
+  plain = WeightedTemplate(Template.parse("SELECT a.name1"), 1.0)
+  assert len(ours) == 1
+  made = synthesize(path, [ours[0], plain], 12, seed=0)
+  assert made.examples and not any("SUM(" in example.query and "JOIN" in example.query for example in made.examples)
+  # A template that differs from all of ours comes from a source, whose habits are kept.
+  habit = WeightedTemplate(Template.parse("SELECT a.name1, SUM(b.num2), COUNT(b.*) GROUP BY a.key3"), 1.0)
+  assert habit.template not in {item.template for item in pool.builtin_templates()}
+  kept = synthesize(path, [habit, plain], 12, seed=0)
+  assert any("SUM(" in example.query and "JOIN" in example.query for example in kept.examples)
