@@ -15,7 +15,9 @@ import sqlglot
 from sqlglot import exp
 
 from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
-from spftsql_jax.synthesis.english.naming import Noun, names_of, plural_of, singular_of, split_identifier
+from spftsql_jax.synthesis.english.identifiers import split_identifier
+from spftsql_jax.synthesis.english.inflection import plural_of, singular_of
+from spftsql_jax.synthesis.english.naming import Noun, names_of
 from spftsql_jax.synthesis.english.query_meaning import Query, read_query
 from spftsql_jax.synthesis.english.syntax import own_columns
 from spftsql_jax.synthesis.questions import UnsupportedQuery, wordings, write_question

@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlglot import exp
 
 from spftsql_jax.synthesis.english import vocabulary, wordings
-from spftsql_jax.synthesis.english.naming import ColumnName, singular_of
+from spftsql_jax.synthesis.english.inflection import singular_of
+from spftsql_jax.synthesis.english.naming import ColumnName
 from spftsql_jax.synthesis.english.parts import (
   Clause,
   article,

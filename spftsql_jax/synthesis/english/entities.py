@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from spftsql_jax.synthesis.english.naming import Noun, singular_of
+from spftsql_jax.synthesis.english.inflection import singular_of
+from spftsql_jax.synthesis.english.naming import Noun
 from spftsql_jax.synthesis.english.parts import (
   Clause,
   Plan,

@@ -6,7 +6,8 @@ from sqlglot import exp
 
 from spftsql_jax.synthesis.english import vocabulary, wordings
 from spftsql_jax.synthesis.english.comparisons import Comparisons
-from spftsql_jax.synthesis.english.naming import Noun, plural_of
+from spftsql_jax.synthesis.english.inflection import plural_of
+from spftsql_jax.synthesis.english.naming import Noun
 from spftsql_jax.synthesis.english.parts import (
   join_words,
   pick,

@@ -1,4 +1,4 @@
-"""The `inflect` engine, imported without its run-time type checks.
+"""Plural and singular of noun phrases, by the `inflect` engine, imported without its run-time type checks.
 
 inflect rewrites each of its functions to check the types of its arguments while it is imported, which takes seconds that every
 worker process would spend again; what is passed to it here is always a string.
@@ -6,11 +6,76 @@ worker process would spend again; what is passed to it here is always a string.
 
 from __future__ import annotations
 
+import functools
 from unittest import mock
 
 import typeguard
 
+from spftsql_jax.synthesis.english import vocabulary
+
 with mock.patch.object(typeguard, "typechecked", lambda function: function):
   import inflect
 
-ENGINE = inflect.engine()
+_ENGINE = inflect.engine()
+
+_AFTER_HEAD = (" of ", " for ", " with ", " in ", " by ", " at ", " to ", " on ", " from ")
+
+
+def follows_noun(word: str) -> bool:
+  """Whether a word in an identifier stands behind what it is about: "date sold", "documents mailed"."""
+  return word in vocabulary.TRAILING_WORDS or (word.endswith("ed") and word not in vocabulary.NOT_PARTICIPLES)
+
+
+@functools.lru_cache(maxsize=16384)
+def plural_of(phrase: str) -> str:
+  """The plural of a singular noun phrase: "date of birth" -> "dates of birth", "staff" -> "staff"."""
+  for separator in _AFTER_HEAD:
+    head, found, rest = phrase.partition(separator)
+    if found and head and not follows_noun(head.split()[-1]):
+      return plural_of(head) + found + rest
+  first, joined, second = phrase.partition(" and ")
+  if joined:
+    return f"{plural_of(first)} and {plural_of(second)}"
+  before, _, word = phrase.rpartition(" ")
+  if phrase.startswith("date ") and " " in before:
+    return f"dates {phrase.removeprefix('date ')}"  # "date became customer", "date product discontinued"
+  if before and follows_noun(word):
+    return f"{plural_of(before)} {word}"
+  if follows_noun(word):
+    return phrase  # "invested" has no plural.
+  if word.lower() in vocabulary.UNCOUNTABLE or not (word.isalpha() and word.isascii()) or word in vocabulary.TRAILING_WORDS:
+    return phrase
+  if word.isupper() and len(word) > 1:
+    plural = word + "s"
+  else:
+    plural = vocabulary.IRREGULAR_PLURALS.get(word) or _ENGINE.plural_noun(word) or word
+  return f"{before} {plural}" if before else plural
+
+
+@functools.lru_cache(maxsize=16384)
+def singular_of(phrase: str) -> str:
+  """The singular of a noun phrase that may be plural already: "has allergies" -> "has allergy", "status" -> "status"."""
+  for separator in _AFTER_HEAD:
+    head, found, rest = phrase.partition(separator)
+    if found and head and not follows_noun(head.split()[-1]):
+      return singular_of(head) + found + rest
+  first, joined, second = phrase.partition(" and ")
+  if joined:
+    return f"{singular_of(first)} and {singular_of(second)}"
+  before, _, word = phrase.rpartition(" ")
+  if before and follows_noun(word):
+    return f"{singular_of(before)} {word}"
+  lowered = word.lower()
+  if (
+    lowered in vocabulary.UNCOUNTABLE
+    or lowered in ("cosmos", "chaos")
+    or lowered.endswith(("ss", "us", "is", "as"))
+    or len(word) < 4
+    or not word.isalpha()
+  ):
+    return phrase
+  single = vocabulary.IRREGULAR_SINGULARS.get(lowered) or (lowered.endswith("s") or lowered.endswith(("men", "ren", "people")))
+  if single is True:
+    single = _ENGINE.singular_noun(word) or word
+  single = single or word
+  return f"{before} {single}" if before else single

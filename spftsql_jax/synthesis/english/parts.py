@@ -10,7 +10,8 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from spftsql_jax.synthesis.english import vocabulary, wordings
-from spftsql_jax.synthesis.english.naming import Noun, plural_of, singular_of
+from spftsql_jax.synthesis.english.inflection import plural_of, singular_of
+from spftsql_jax.synthesis.english.naming import Noun
 from spftsql_jax.synthesis.english.query_meaning import Ref
 
 _MANY = {"is": "are", "isn't": "aren't", "has": "have", "does": "do", "contains": "contain", "includes": "include"}

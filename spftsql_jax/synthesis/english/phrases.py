@@ -10,7 +10,8 @@ from sqlglot import exp
 
 from spftsql_jax.databases.schema import Column, Table
 from spftsql_jax.synthesis.english import wordings
-from spftsql_jax.synthesis.english.naming import ColumnName, Noun, SchemaNames, day_numbers, role_of
+from spftsql_jax.synthesis.english.attributes import day_numbers
+from spftsql_jax.synthesis.english.naming import ColumnName, Noun, SchemaNames, role_of
 from spftsql_jax.synthesis.english.parts import (
   Clause,
   Plan,

@@ -6,7 +6,8 @@ from sqlglot import exp
 
 from spftsql_jax.synthesis.english import wordings
 from spftsql_jax.synthesis.english.events import Events
-from spftsql_jax.synthesis.english.naming import Noun, is_person, plural_of
+from spftsql_jax.synthesis.english.inflection import plural_of
+from spftsql_jax.synthesis.english.naming import Noun, is_person
 from spftsql_jax.synthesis.english.parts import (
   Clause,
   Plan,
