@@ -23,74 +23,29 @@ _MOMENT_WORDS = frozenset(
 # Words for persons that a number may count.
 _MANY_PERSONS = frozenset(["people", "staff", "crew", "faculty", "personnel", "human", "head", "individual", "kid"])
 # Numbers that name something: their sum or average means nothing, nor does their order, ...
-_CODE_WORDS = frozenset(
-  [
-    "zip",
-    "zipcode",
-    "postal",
-    "postcode",
-    "code",
-    "phone",
-    "tel",
-    "telephone",
-    "mobile",
-    "fax",
-    "ssn",
-    "isbn",
-    "issn",
-    "serial",
-  ]
-  + ["major", "minor", "category", "type", "kind", "class", "status", "gender", "sex", "department", "region", "branch"]
-  + ["account", "flight", "building", "room", "classroom", "number", "no", "nr", "num"]
-)
+_CODE_WORDS = frozenset([
+  "zip", "zipcode", "postal", "postcode", "code", "phone", "tel", "telephone", "mobile", "fax", "ssn", "isbn", "issn", "serial",
+  "major", "minor", "category", "type", "kind", "class", "status", "gender", "sex", "department", "region", "branch", "account",
+  "flight", "building", "room", "classroom", "number", "no", "nr", "num",
+])  # fmt: skip
 # Text that is each row's own, even where some rows share it.
-_CONTACT_WORDS = frozenset(
-  ["phone", "tel", "telephone", "mobile", "cell", "fax", "email", "mail", "url", "website", "homepage", "address", "ssn"]
-  + [
-    "isbn",
-    "issn",
-    "serial",
-    "password",
-    "description",
-    "comment",
-    "comments",
-    "note",
-    "notes",
-    "details",
-    "fname",
-    "lname",
-    "firstname",
-  ]
-  + ["lastname", "surname", "forename"]
-)
+_CONTACT_WORDS = frozenset([
+  "phone", "tel", "telephone", "mobile", "cell", "fax", "email", "mail", "url", "website", "homepage", "address", "ssn", "isbn",
+  "issn", "serial", "password", "description", "comment", "comments", "note", "notes", "details", "fname", "lname", "firstname",
+  "lastname", "surname", "forename",
+])  # fmt: skip
 # ... except of these, which can be first or last.
-_ORDINAL_WORDS = frozenset(
-  [
-    "year",
-    "yr",
-    "month",
-    "day",
-    "hour",
-    "hr",
-    "week",
-    "quarter",
-    "latitude",
-    "longitude",
-    "lat",
-    "lon",
-    "lng",
-    "version",
-    "rank",
-  ]
-  + ["position", "grade", "round", "season", "edition", "episode", "chapter", "volume"]
-)
+_ORDINAL_WORDS = frozenset([
+  "year", "yr", "month", "day", "hour", "hr", "week", "quarter", "latitude", "longitude", "lat", "lon", "lng", "version", "rank",
+  "position", "grade", "round", "season", "edition", "episode", "chapter", "volume",
+])  # fmt: skip
 # ... unless a word says that it is a quantity after all ("number of pages", "room count").
 _QUANTITY_WORDS = frozenset(["of", "count", "total", "amount", "sum", "avg", "average", "quantity", "price", "cost", "rooms"])
 # Numbers that are averaged, but not added up.
-_RATIO_WORDS = frozenset(
-  ["percent", "percentage", "pct", "perc", "ratio", "avg", "average", "mean", "median", "temperature"]
-  + ["speed", "humidity", "pressure", "visibility", "age", "level", "gpa", "rating"]
-)
+_RATIO_WORDS = frozenset([
+  "percent", "percentage", "pct", "perc", "ratio", "avg", "average", "mean", "median", "temperature", "speed", "humidity",
+  "pressure", "visibility", "age", "level", "gpa", "rating",
+])  # fmt: skip
 # Text that tells a time, of which nobody asks how it ends.
 _TIME_WORDS = frozenset(["date", "time", "datetime", "timestamp"])
 
@@ -216,7 +171,7 @@ def _role(table: Table, column: Column, key_column: str | None, in_foreign: set[
     return Role("bool", category_score=0.3, flag=True)  # A flag, whatever it is declared.
   if column.kind == "number":
     quantity = bool(_QUANTITY_WORDS.intersection(words))
-    if _CONTACT_WORDS.intersection(words) and not _QUANTITY_WORDS.intersection(words):
+    if _CONTACT_WORDS.intersection(words) and not quantity:
       return Role("other", unique=unique, coded=True)  # A telephone is no amount, though written as a number.
     if _holds_dates(column, words):
       return Role("num", unique=unique, category_score=0.5 * category)
