@@ -7,13 +7,11 @@ import re
 from collections.abc import Mapping
 
 from spftsql_jax.databases.schema import Column, Schema, Table
-from spftsql_jax.synthesis.english.vocabulary import PERSONS
+from spftsql_jax.synthesis.english.vocabulary import ENDS_IN_ID, PERSONS
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 _NUMBER = re.compile(r"^-?\d+(\.\d+)?$")
 _ID_WORDS = frozenset({"id", "ids", "uuid", "guid", "key", "pk"})
-# Words that end in "id" and identify nothing.
-_NOT_ID_WORDS = frozenset({"paid", "bid", "valid", "grid", "aid", "said", "raid", "fluid", "solid", "hybrid", "covid"})
 # What a yes/no column holds, however it is declared.
 _FLAG_VALUES = frozenset({"0", "1", "y", "n", "yes", "no", "t", "f", "true", "false"})
 _NAME_WORDS = frozenset({"name", "title", "label", "fullname", "headline", "nickname", "username", "lastname", "surname"})
@@ -36,8 +34,8 @@ _CONTACT_WORDS = frozenset([
 ])  # fmt: skip
 # ... except of these, which can be first or last.
 _ORDINAL_WORDS = frozenset([
-  "year", "yr", "month", "day", "hour", "hr", "week", "quarter", "latitude", "longitude", "lat", "lon", "lng", "version", "rank",
-  "position", "grade", "round", "season", "edition", "episode", "chapter", "volume",
+  "year", "yr", "month", "day", "hour", "hr", "week", "quarter", "latitude", "longitude", "lat", "lon", "lng", "version",
+  "rank", "position", "grade", "round", "season", "edition", "episode", "chapter", "volume",
 ])  # fmt: skip
 # ... unless a word says that it is a quantity after all ("number of pages", "room count").
 _QUANTITY_WORDS = frozenset(["of", "count", "total", "amount", "sum", "avg", "average", "quantity", "price", "cost", "rooms"])
@@ -151,7 +149,7 @@ def _looks_like_id(column: Column) -> bool:
   words = split_words(column.name)
   if column.kind == "number" and words and words[-1] in PERSONS - _MANY_PERSONS:
     return True  # A number called "advisor" tells who that is.
-  return bool(words) and (words[-1] in _ID_WORDS or words[-1].endswith("id") and words[-1] not in _NOT_ID_WORDS)
+  return bool(words) and (words[-1] in _ID_WORDS or words[-1].endswith("id") and words[-1] not in ENDS_IN_ID)
 
 
 def _role(table: Table, column: Column, key_column: str | None, in_foreign: set[str], foreign: dict) -> Role:

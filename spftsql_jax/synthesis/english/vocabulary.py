@@ -97,6 +97,7 @@ COLUMN_PHRASES = {
   ("bytes",): ("size", "in", "bytes"), ("milliseconds",): ("length", "in", "milliseconds"),
 }  # fmt: skip
 TABLE_SUFFIXES = frozenset(("tbl", "table", "data", "info", "details", "detail", "master", "list", "records"))
+# Words that end in "id" and identify nothing.
 ENDS_IN_ID = frozenset("paid bid valid grid aid said raid fluid solid hybrid covid acid rapid kid lid mid".split())
 # A table called by what is done in it, as a noun.
 DEEDS_OF_TABLES = {
