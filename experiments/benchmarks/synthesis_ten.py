@@ -8,8 +8,8 @@ examples came, how many run and give rows, duplicates, how many are among the ex
 (base 2: the square root of the divergence) of the template frequencies from the source's, the columns with values that no query
 names, and examples and CPU seconds.
 
-The distance is given from the whole source, from its templates whose slots the schema and its statistics can fill ("fitting"),
-and from those of them that the data can express as well: a query that passes the filters was found, in the run or in
+The distance is given from the whole source, from its templates that the schema and its statistics can fill ("fitting", see
+`attempts.fitting_templates`), and from those of them that the data can express as well: a query that passes the filters was found, in the run or in
 --fills further ones. The share of the fitting templates' weight that is expressible bounds the first two from below.
 """
 
@@ -34,6 +34,7 @@ from spftsql_jax.databases.engines import name_of
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.synthesis import filters, pool, questions, synthesize, templates
+from spftsql_jax.synthesis.attempts import fitting_templates
 from spftsql_jax.synthesis.balance import Balance
 from spftsql_jax.synthesis.literals import CannotFill
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
@@ -130,7 +131,7 @@ def judge(location: str, made: synthesize.Synthesis, source, excluded: list[str]
   runner = Runner(location)
   filler = Filler(schema, StoredValues.read(runner.rows, schema))
   weights = {item.template.id: item.weight for item in source}
-  fitting = {item.template.id: item.weight for item in source if filler.leniency(item.template.text) is not None}
+  fitting = {source[index].template.id: source[index].weight for index in fitting_templates(filler, source)}
   expressible = {
     item.template.id: item.weight
     for item in source

@@ -150,21 +150,27 @@ def prepare(task: Task, folder: str, count: int) -> Task:
     paths = make_instances(task.location, folder, count, task.seed, schema=schema)
   runner = _runner(task.location, schema)
   filler = sampler.Filler(schema, _stored(runner, schema))
-  lenient = {index: filler.leniency(item.template.text) for index, item in enumerate(task.templates)}
-  own = {item.template for item in builtin_templates()}
-  # What people ask now and then only is left to templates that a source really has, unless there is nothing else.
-  fitting = [
-    index for index, found in lenient.items() if found is False or (found and task.templates[index].template not in own)
-  ]
-  fitting = fitting or [index for index, found in lenient.items() if found is not None]
+  fitting = fitting_templates(filler, task.templates)
   runner.close()
   return dataclasses.replace(
     task,
     instances=tuple(os.fspath(path) for path in paths),
-    fitting=tuple(fitting),
+    fitting=fitting,
     targets=tuple(sorted(filler.columns_with_values())),
     large=_largest(schema) >= _LARGE,
   )
+
+
+def fitting_templates(filler: sampler.Filler, templates: Sequence[WeightedTemplate]) -> tuple[int, ...]:
+  """The indexes of the templates that a database can fill.
+
+  What people ask now and then only (see `sampler._suitability`) is left to templates that a source really has: a template of
+  ours that a database can fill with nothing else does not fit, unless none does.
+  """
+  lenient = [filler.leniency(item.template.text) for item in templates]
+  ours = {item.template for item in builtin_templates()}
+  kept = (i for i, item in enumerate(templates) if lenient[i] is False or (lenient[i] and item.template not in ours))
+  return tuple(kept) or tuple(i for i, found in enumerate(lenient) if found is not None)
 
 
 def _largest(schema: Schema) -> int:
