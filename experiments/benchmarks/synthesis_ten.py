@@ -9,8 +9,9 @@ examples came, how many run and give rows, duplicates, how many are among the ex
 names, and examples and CPU seconds.
 
 The distance is given from the whole source, from its templates that the schema and its statistics can fill ("fitting", see
-`attempts.fitting_templates`), and from those of them that the data can express as well: a query that passes the filters was found, in the run or in
---fills further ones. The share of the fitting templates' weight that is expressible bounds the first two from below.
+`attempts.fitting_templates`), and from those of them that the data can express as well: a query that passes the filters was
+found, in the run or in --fills further ones. The share of the fitting templates' weight that is expressible bounds the first
+two from below.
 """
 
 from __future__ import annotations
