@@ -32,6 +32,7 @@ _NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eigh
 def _columns(text: str) -> tuple[Column, ...]:
   """ "name:text, price:number" with samples where they decide how a column is called."""
   samples = {"founded": (1990, 2004), "is_active": (0, 1), "gender": ("F", "M"), "pets_allowed_yn": (0, 1), "killed": (3, 7)}
+  samples |= {"discount_pct": (0.1, 0.25), "vat_pct": (5.0, 19.0)}
   result = []
   for part in text.split(", "):
     name, kind = part.split(":")
@@ -52,7 +53,11 @@ SHOP = Schema(
   "sqlite",
   (
     _table("customer", "id:number, name:text, city:text, gender:text, birth_date:date, email:text"),
-    _table("product", "id:number, name:text, category:text, price:number, weight_kg:number, is_active:number, color:text"),
+    _table(
+      "product",
+      "id:number, name:text, category:text, price:number, weight_kg:number, is_active:number, color:text, "
+      "discount_pct:number, vat_pct:number",
+    ),
     _table(
       "purchase",
       "id:number, customer_id:number, product_id:number, purchase_date:date, quantity:number",
@@ -555,6 +560,8 @@ def test_spider_train_queries_are_worded_with_their_values() -> None:
     ("SELECT name FROM product WHERE weight_kg > 4", r"\b4 kg\b|in kg", None),
     ("SELECT name FROM product WHERE weight_kg > 4 AND weight_kg < 9", r"4( kg)? and [a-z ]+ 9\b", r"weight.*weight"),
     ("SELECT name FROM store WHERE num_employees > 1", r"1\b|one\b", r"than (1|one) employees"),
+    ("SELECT name FROM product WHERE discount_pct > 0.2", r"0\.2\b", r"0\.2 ?%|in percent"),
+    ("SELECT name FROM product WHERE vat_pct > 7", r"7 ?%|in percent", None),
     ("SELECT name FROM supplier WHERE founded > 1995 OR founded < 1991", r"1995.*1991", None),
     ("SELECT name, birth_date FROM customer WHERE city = 'Rome'", r"Rome", r"^what (are|is) (the |all |all the )?customers"),
   ],

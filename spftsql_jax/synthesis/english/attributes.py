@@ -27,7 +27,13 @@ def holds_digits(column: Column) -> bool:
   return column.kind == "text" and bool(column.samples) and all(str(value).isdigit() for value in column.samples)
 
 
+def holds_shares(column: Column) -> bool:
+  """Whether a number column holds shares of 1, which must not be said as per cent, whatever it is called."""
+  return column.kind == "number" and not any(isinstance(value, (int, float)) and abs(value) > 1 for value in column.samples)
+
+
 def holds_years(column: Column) -> bool:
+  """Whether all that a column holds could be years."""
   samples = [int(v) if isinstance(v, str) and v.isdigit() else v for v in column.samples]
   return bool(samples) and all(isinstance(v, (int, float)) and 1000 <= v <= 2100 for v in samples)
 

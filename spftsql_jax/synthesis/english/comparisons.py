@@ -116,11 +116,11 @@ class Comparisons(Phrases):
     return (dated,)
 
   def between_clause(self, ref: Ref, noun: str, low: exp.Expression, high: exp.Expression, own: bool) -> Clause:
-    noun = self._compared_noun(self.column_name(ref), noun)
-    a, b = (_with_unit(self.value(end, ref.column, True), self.column_name(ref), noun) for end in (low, high))
+    name = self.column_name(ref)
+    noun = self._compared_noun(name, noun)
+    a, b = (_with_unit(self.value(end, ref.column, True), name, noun) for end in (low, high))
     span = pick(self.rng, ((f"between {a} and {b}", 8), (f"from {a} to {b}", 2)))
     clause = Clause(noun, f"is {span}", f"{article(noun)} {span}")
-    name = self.column_name(ref)
     if own and name.event:
       return self.happened(name, clause, span)
     if noun.startswith("number of "):

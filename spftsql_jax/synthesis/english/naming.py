@@ -13,7 +13,7 @@ import re
 
 from spftsql_jax.databases.schema import Column, Schema, Table
 from spftsql_jax.synthesis.english import vocabulary
-from spftsql_jax.synthesis.english.attributes import counts, event_of, holds_digits, property_of, tags_of
+from spftsql_jax.synthesis.english.attributes import counts, event_of, holds_digits, holds_shares, property_of, tags_of
 from spftsql_jax.synthesis.english.column_words import column_words, short_words
 from spftsql_jax.synthesis.english.identifiers import expand, split_identifier
 from spftsql_jax.synthesis.english.inflection import follows_noun, plural_of, singular_of
@@ -222,6 +222,7 @@ def _column_name(
   property_ = property_of(column, words)
   event = "" if property_ else event_of(column, shortened)
   full_nouns, short_nouns = [Noun(full, plural_of(singular_of(full)))], [Noun(short, plural_of(singular_of(short)))]
+  share = words[-1] in ("percent", "percentage") and holds_shares(column)
   if event:
     tags = (tags | {"date" if column.kind == "date" else "year"}) - {"type", "name", "place"}
     what = "date" if column.kind == "date" else "year"
@@ -232,7 +233,7 @@ def _column_name(
   elif property_:
     word = property_.removeprefix("has ").removeprefix("can ")
     full_nouns = short_nouns = [Noun(f"{word} flag", f"{word} flags"), Noun(f"{word} status", f"{word} statuses")]
-  elif words[-1] in vocabulary.UNITS and len(shortened) > 1 and column.kind == "number" and words[0] != "number":
+  elif words[-1] in vocabulary.UNITS and len(shortened) > 1 and column.kind == "number" and words[0] != "number" and not share:
     unit = vocabulary.UNIT_NAMES.get(words[-1], words[-1])
     bare_words = shortened[:-1]
     if bare_words[-1] == "metric" and len(bare_words) > 1:
