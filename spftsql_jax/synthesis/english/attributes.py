@@ -81,10 +81,8 @@ def property_of(column: Column, words: tuple[str, ...]) -> str:
   if len(words) > 1 and words[0] in ("is", "has", "was", "can") and (yes_no or not values):
     rest = " ".join(words[1:])
     return rest if words[0] in ("is", "was") else f"{words[0]} {rest}"
-  if yes_no and len(words) > 2 and words[-1] == "flag" and follows_noun(words[-2]):
-    return f"has {' '.join(words[:-1])}"  # "pets_allowed_yn"
-  if yes_no and len(words) == 2 and words[-1] == "flag" and follows_noun(words[0]):
-    return words[0]  # "abandoned_yn"
+  if yes_no and len(words) > 1 and words[-1] == "flag" and follows_noun(words[-2]):
+    return words[0] if len(words) == 2 else f"has {' '.join(words[:-1])}"  # "abandoned_yn", "pets_allowed_yn"
   participle = (
     words[-1] in vocabulary.PARTICIPLES or words[-1] in vocabulary.ADJECTIVES or (words[-1].endswith("ed") and len(words) == 1)
   )

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from spftsql_jax.databases.schema import Column, Table
 from spftsql_jax.synthesis.english import vocabulary
 from spftsql_jax.synthesis.english.attributes import holds_years, property_of
-from spftsql_jax.synthesis.english.identifiers import expand, split_identifier
 from spftsql_jax.synthesis.english.inflection import follows_noun, singular_of
 
 
 def column_words(
-  column: Column, table: Table, owner: list[str], lexicon: frozenset[str], referred: dict[str, str]
+  column: Column,
+  table: Table,
+  words: tuple[str, ...],
+  owner: list[str],
+  lexicon: frozenset[str],
+  referred: Mapping[str, str],
 ) -> tuple[str, ...]:
   """The words of a column's full name.
 
   Args:
     column: the column.
     table: its table.
+    words: those of its identifier.
     owner: the words of the noun of the table's rows.
     lexicon: words that identifiers are taken apart into.
     referred: the nouns of all tables, by their names in lower case.
   """
-  words = expand(split_identifier(column.name, lexicon))
   words = _in_full(_key_words(column, table, words, owner, referred), table, owner, lexicon)
   return _with_noun(column, _as_said(column, words, owner))
 
@@ -46,7 +52,7 @@ def short_words(words: tuple[str, ...], owner: list[str], own: set[str]) -> list
 
 
 def _key_words(
-  column: Column, table: Table, words: tuple[str, ...], owner: list[str], referred: dict[str, str]
+  column: Column, table: Table, words: tuple[str, ...], owner: list[str], referred: Mapping[str, str]
 ) -> tuple[str, ...]:
   """The words of a column that shortens what it belongs to: mID, actid, pname."""
   keys = [key.referred_table.lower() for key in table.foreign_keys if tuple(key.columns) == (column.name,)]

@@ -174,23 +174,17 @@ class Entities(Relations):
     result: list[exp.Expression] = []
     for condition in conditions:
       previous = result[-1] if result else None
-      if (
-        isinstance(condition, exp.LTE)
-        and isinstance(previous, exp.GTE)
-        and isinstance(condition.this, exp.Column)
-        and condition.this == previous.this
-        and is_value(condition.expression)
-        and is_value(previous.expression)
-      ):
-        result[-1] = exp.Between(this=condition.this, low=previous.expression, high=condition.expression)
-      elif (
+      bounds = (
         isinstance(condition, (exp.LT, exp.LTE))
         and isinstance(previous, (exp.GT, exp.GTE))
         and isinstance(condition.this, exp.Column)
         and condition.this == previous.this
         and is_value(condition.expression)
         and is_value(previous.expression)
-      ):
+      )
+      if bounds and isinstance(condition, exp.LTE) and isinstance(previous, exp.GTE):
+        result[-1] = exp.Between(this=condition.this, low=previous.expression, high=condition.expression)
+      elif bounds:
         result[-1] = exp.And(this=previous, expression=condition)
       else:
         result.append(condition)

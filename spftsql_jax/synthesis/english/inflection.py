@@ -7,6 +7,7 @@ worker process would spend again; what is passed to it here is always a string.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from unittest import mock
 
 import typeguard
@@ -26,24 +27,27 @@ def follows_noun(word: str) -> bool:
   return word in vocabulary.TRAILING_WORDS or (word.endswith("ed") and word not in vocabulary.NOT_PARTICIPLES)
 
 
-@functools.lru_cache(maxsize=16384)
-def plural_of(phrase: str) -> str:
-  """The plural of a singular noun phrase: "date of birth" -> "dates of birth", "staff" -> "staff"."""
+def _by_joints(phrase: str, change: Callable[[str], str]) -> str | None:
+  """The phrase with its head changed ("date of birth"), or both of its nouns ("date and time"); None where it is one noun."""
   for separator in _AFTER_HEAD:
     head, found, rest = phrase.partition(separator)
     if found and head and not follows_noun(head.split()[-1]):
-      return plural_of(head) + found + rest
+      return change(head) + found + rest
   first, joined, second = phrase.partition(" and ")
-  if joined:
-    return f"{plural_of(first)} and {plural_of(second)}"
+  return f"{change(first)} and {change(second)}" if joined else None
+
+
+@functools.lru_cache(maxsize=16384)
+def plural_of(phrase: str) -> str:
+  """The plural of a singular noun phrase: "date of birth" -> "dates of birth", "staff" -> "staff"."""
+  if (joined := _by_joints(phrase, plural_of)) is not None:
+    return joined
   before, _, word = phrase.rpartition(" ")
   if phrase.startswith("date ") and " " in before:
     return f"dates {phrase.removeprefix('date ')}"  # "date became customer", "date product discontinued"
-  if before and follows_noun(word):
-    return f"{plural_of(before)} {word}"
   if follows_noun(word):
-    return phrase  # "invested" has no plural.
-  if word.lower() in vocabulary.UNCOUNTABLE or not (word.isalpha() and word.isascii()) or word in vocabulary.TRAILING_WORDS:
+    return f"{plural_of(before)} {word}" if before else phrase  # "invested" alone has no plural.
+  if word.lower() in vocabulary.UNCOUNTABLE or not (word.isalpha() and word.isascii()):
     return phrase
   if word.isupper() and len(word) > 1:
     plural = word + "s"
@@ -55,13 +59,8 @@ def plural_of(phrase: str) -> str:
 @functools.lru_cache(maxsize=16384)
 def singular_of(phrase: str) -> str:
   """The singular of a noun phrase that may be plural already: "has allergies" -> "has allergy", "status" -> "status"."""
-  for separator in _AFTER_HEAD:
-    head, found, rest = phrase.partition(separator)
-    if found and head and not follows_noun(head.split()[-1]):
-      return singular_of(head) + found + rest
-  first, joined, second = phrase.partition(" and ")
-  if joined:
-    return f"{singular_of(first)} and {singular_of(second)}"
+  if (joined := _by_joints(phrase, singular_of)) is not None:
+    return joined
   before, _, word = phrase.rpartition(" ")
   if before and follows_noun(word):
     return f"{singular_of(before)} {word}"

@@ -66,21 +66,23 @@ class SchemaNames:
   def __init__(self, schema: Schema):
     self.tables: dict[str, TableName] = {}
     self.columns: dict[tuple[str, str], ColumnName] = {}
-    taken = collections.Counter()
-    words = _lexicon_of(schema)
+    lexicon = _lexicon_of(schema)
+    nouns = {table.name.lower(): _table_noun(table, lexicon) for table in schema.tables}
+    spelled = {
+      table.name: [expand(split_identifier(column.name, lexicon)) for column in table.columns] for table in schema.tables
+    }
+    taken = collections.Counter(noun.singular for noun in nouns.values())
+    taken.update(" ".join(words) for columns in spelled.values() for words in columns)
+    referred = {key: noun.singular for key, noun in nouns.items()}
     for table in schema.tables:
-      noun = _table_noun(table, words)
-      taken[noun.singular] += 1
-      for column in table.columns:
-        taken[" ".join(expand(split_identifier(column.name, words)))] += 1
-    referred = {table.name.lower(): _table_noun(table, words).singular for table in schema.tables}
-    for table in schema.tables:
-      name = _table_name(table, words, taken)
-      self.tables[table.name.lower()] = name
+      key = table.name.lower()
+      owner = _owner(nouns[key])
+      self.tables[key] = _table_name(nouns[key], taken)
       # A synonym must not be the name of another column of the same table, nor of a table.
-      own = {" ".join(expand(split_identifier(c.name, words))) for c in table.columns}
-      for column in table.columns:
-        self.columns[table.name.lower(), column.name.lower()] = _column_name(column, table, name, words, own, referred)
+      own = {" ".join(words) for words in spelled[table.name]}
+      for column, words in zip(table.columns, spelled[table.name], strict=True):
+        full = column_words(column, table, words, owner, lexicon, referred)
+        self.columns[key, column.name.lower()] = _column_name(column, full, self.tables[key], owner, own)
 
   def table(self, table: Table) -> TableName:
     return self.tables[table.name.lower()]
@@ -173,10 +175,12 @@ def _table_noun(table: Table, lexicon: frozenset[str]) -> Noun:
     words.pop(0)
   while len(words) > 1 and words[-1] in vocabulary.TABLE_SUFFIXES:
     words.pop()
-  if len(words) == 2 and words[0] in vocabulary.VERB_TABLES and words[1] in vocabulary.PREPOSITIONS:
-    words = vocabulary.VERB_TABLES[words[0]].split()
   if len(words) == 2 and words[0] in vocabulary.VERB_TABLES:
-    words = [singular_of(words[1]), vocabulary.DEEDS_OF_VERBS.get(words[0], vocabulary.VERB_TABLES[words[0]])]
+    verb, other = words
+    if other in vocabulary.PREPOSITIONS:
+      words = vocabulary.VERB_TABLES[verb].split()
+    else:
+      words = [singular_of(other), vocabulary.DEEDS_OF_VERBS.get(verb, vocabulary.VERB_TABLES[verb])]
   spelled = expand(tuple(words))
   spelled = (*spelled[:-1], vocabulary.DEEDS_OF_TABLES.get(spelled[-1], spelled[-1]))
   if len(spelled) == 3 and spelled[1] == "of":
@@ -196,8 +200,12 @@ def _modifier(word: str, following: str) -> str:
   return singular_of(word)
 
 
-def _table_name(table: Table, lexicon: frozenset[str], taken: collections.Counter) -> TableName:
-  noun = _table_noun(table, lexicon)
+def _owner(noun: Noun) -> list[str]:
+  """The words by which columns name the rows of their table."""
+  return noun.singular.replace("staff member", "staff").split()
+
+
+def _table_name(noun: Noun, taken: collections.Counter) -> TableName:
   nouns = [noun]
   before, _, last = noun.singular.rpartition(" ")
   for synonym in vocabulary.TABLE_SYNONYMS.get(last, ()):
@@ -207,12 +215,9 @@ def _table_name(table: Table, lexicon: frozenset[str], taken: collections.Counte
   return TableName(tuple(nouns), is_person(noun.singular))
 
 
-def _column_name(
-  column: Column, table: Table, table_name: TableName, lexicon: frozenset[str], own: set[str], referred: dict[str, str]
-) -> ColumnName:
-  """`referred` holds the nouns of the tables, by their names in lower case."""
-  owner = table_name.nouns[0].singular.replace("staff member", "staff").split()
-  words = column_words(column, table, owner, lexicon, referred)
+def _column_name(column: Column, words: tuple[str, ...], table_name: TableName, owner: list[str], own: set[str]) -> ColumnName:
+  """The name made of the words of a column, of which `owner` name its table's rows; `own` are all columns of that table."""
+  table_noun = table_name.nouns[0].singular
   # A column of numbers called "wins" counts them: the word stays as it is.
   number_like = words[0] == "number" or column.kind == "number" or holds_digits(column)
   full = " ".join(words) if number_like else singular_of(" ".join(words))
@@ -265,13 +270,11 @@ def _column_name(
       [*short_nouns, Noun(described, plural_of(described))],
     )
   names_entity = (
-    not job
-    and column.kind in ("text", "other")
-    and (short in vocabulary.NAMING_COLUMNS or short == table_name.nouns[0].singular or full == table_name.nouns[0].singular)
+    not job and column.kind in ("text", "other") and (short in vocabulary.NAMING_COLUMNS or table_noun in (short, full))
   )
-  if short == table_name.nouns[0].singular and names_entity and not any(name.endswith("name") for name in own):
+  if short == table_noun and names_entity and not any(name.endswith("name") for name in own):
     full_nouns = short_nouns = [Noun("name", "names")]  # The model of a model is its name.
-  elif short == table_name.nouns[0].singular and column.kind == "number":
+  elif short == table_noun and column.kind == "number":
     full_nouns = short_nouns = [Noun(f"{short} value", f"{short} values")]
   elif short == owner[-1] and column.kind == "text" and "full name" in own and "short name" not in own:
     full_nouns = short_nouns = [Noun("short name", "short names")]

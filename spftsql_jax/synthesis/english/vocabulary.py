@@ -104,7 +104,7 @@ DEEDS_OF_TABLES = {
   "arrange": "arrangement", "assign": "assignment", "attend": "attendance", "borrow": "loan", "enrol": "enrolment",
   "enroll": "enrollment", "participate": "participation", "teach": "teaching", "manage": "management",
 }  # fmt: skip
-DEEDS_OF_VERBS = {"plays": "play", "works": "job", "lives": "residence"}
+DEEDS_OF_VERBS = {"plays": "play"}  # Of another than VERB_TABLES says, before what it is done to.
 # Participles of people that a number column counts.
 SUFFERED = frozenset("killed injured wounded infected affected".split())
 # What time is counted in.
