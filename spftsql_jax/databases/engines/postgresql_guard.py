@@ -228,7 +228,8 @@ class Guard:
     listed = [name for name in names if _is_refused_name(name)]
     values = [sql_text.Literal(sorted(each)) for each in (names, listed, signs)]
     lookup = sql_text.SQL("EXECUTE {}({}, {}, {})").format(sql_text.SQL(_PREPARED), *values)
-    found = [_Found(*row) for row in self._connection.execute(lookup).fetchall()]
+    # In UTF-8 whatever the connection: a server that does not know its encoding takes any bytes.
+    found = [_Found(*row) for row in self._connection.execute(lookup.as_bytes(None)).fetchall()]
     reason = (
       self._function_refusal(tokens, [each for each in found if each.kind == "function"])
       or self._relation_refusal([each for each in found if each.kind == "relation"])
@@ -272,7 +273,7 @@ class Guard:
     tables = _tables_called(tokens, owner)
     if not tables:
       return False
-    return not self._rows(_LACKING, sorted(tables), token.text)
+    return all(name.isascii() for name in (*tables, token.text)) and not self._rows(_LACKING, sorted(tables), token.text)
 
   def _relation_refusal(self, found: Sequence[_Found]) -> str:
     inside = []
