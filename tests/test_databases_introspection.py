@@ -150,8 +150,6 @@ def test_postgresql_text_in_an_encoding_that_the_server_does_not_know(server):
       connection.execute(b"INSERT INTO t VALUES ('A\xe3M', 'o\xffk')")
     with open_database(location, allow_superuser=True) as database:
       assert database.execute("SELECT a, b FROM t").rows == (("AM", "ok"),)
-      result = database.execute("SELECT 'é' AS e, max(x.\"à\") AS m FROM (SELECT a AS \"à\" FROM t) AS x")
-      assert result.rows == (("é", "AM"),), result
       assert database.schema.table("t").column("a").samples == ("AM",)
   finally:
     with psycopg.connect(server.admin, autocommit=True) as admin:
