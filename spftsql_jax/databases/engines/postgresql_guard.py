@@ -94,30 +94,34 @@ _FUNCTION = f"""
   p.pronargs::pg_catalog.int4 {_GE} 1
     AND 1 {_GE} (p.pronargs::pg_catalog.int4 OPERATOR(pg_catalog.-) p.pronargdefaults::pg_catalog.int4),
   CASE WHEN p.{_OWN} THEN {_EXTENSION} END"""
-# Everything that the names of a statement may mean, and what acts without being named. The columns are
-# kind, name, own, volatile, definer, takes one argument, extension, number of the object, types.
+# Whether a name without a schema may mean it, and its schema.
+_PLACE = f"n.nspname {_EQ} ANY (pg_catalog.current_schemas(true)), n.nspname::pg_catalog.text"
+# Everything that the names of a statement may mean, and what acts without being named: the columns of `_Found`.
 # cstring and internal (2275, 2281): functions that the server calls by itself.
 _LOOKUP = f"""
   SELECT 'function', {_FUNCTION}, p.oid, NULL::pg_catalog.oid[],
-    p.proargtypes::pg_catalog.oid[] {_HAS} ARRAY[2275, 2281]::pg_catalog.oid[]
-  FROM pg_catalog.pg_proc p WHERE p.proname {_EQ} ANY ($1::pg_catalog.name[])
+    p.proargtypes::pg_catalog.oid[] {_HAS} ARRAY[2275, 2281]::pg_catalog.oid[], {_PLACE}
+  FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid {_EQ} p.pronamespace
+  WHERE p.proname {_EQ} ANY ($1::pg_catalog.name[])
   AND (p.provolatile {_EQ} 'v'::pg_catalog."char" OR p.prosecdef OR p.{_OWN}
        OR p.proargtypes::pg_catalog.oid[] {_HAS} ARRAY[2275, 2281]::pg_catalog.oid[]
        OR p.proname {_EQ} ANY ($2::pg_catalog.name[]))
   UNION ALL
   SELECT 'relation', c.relname::pg_catalog.text, c.{_OWN}, c.relkind {_EQ} 'v'::pg_catalog."char", c.relrowsecurity,
-    NULL, n.nspname::pg_catalog.text, c.oid, NULL, false
+    NULL, NULL, c.oid, NULL, false, {_PLACE}
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {_EQ} c.relnamespace
   WHERE c.relname {_EQ} ANY ($1::pg_catalog.name[]) AND c.relkind OPERATOR(pg_catalog.<>) 'i'::pg_catalog."char"
   UNION ALL
-  SELECT 'operator', {_FUNCTION.replace("p.proname", "o.oprname", 1)}, o.oid, ARRAY[o.oprleft, o.oprright], false
+  SELECT 'operator', {_FUNCTION.replace("p.proname", "o.oprname", 1)}, o.oid, ARRAY[o.oprleft, o.oprright], false,
+    {_PLACE}
   FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid {_EQ} o.oprcode::pg_catalog.oid
+  JOIN pg_catalog.pg_namespace n ON n.oid {_EQ} o.oprnamespace
   WHERE o.{_OWN} AND o.oprname {_EQ} ANY ($3::pg_catalog.name[])
   UNION ALL
-  SELECT 'cast', {_FUNCTION}, c.oid, ARRAY[c.castsource, c.casttarget], false
+  SELECT 'cast', {_FUNCTION}, c.oid, ARRAY[c.castsource, c.casttarget], false, true, ''
   FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc p ON p.oid {_EQ} c.castfunc WHERE c.{_OWN}
   UNION ALL
-  SELECT 'domain', {_FUNCTION}, c.oid, ARRAY[c.contypid], false
+  SELECT 'domain', {_FUNCTION}, c.oid, ARRAY[c.contypid], false, true, ''
   FROM pg_catalog.pg_constraint c
   CROSS JOIN LATERAL pg_catalog.regexp_matches(c.conbin::pg_catalog.text, '{_NUMBERS}', 'g') m
   JOIN pg_catalog.pg_proc p ON p.oid {_EQ} m[1]::pg_catalog.oid
@@ -182,7 +186,11 @@ _LACKING = f"""
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Found:
-  """A row of `_LOOKUP`."""
+  """A row of `_LOOKUP`: a function, relation, operator, cast or domain.
+
+  `own`: it did not come with the server. `volatile` and `definer` are said of the function behind it; of relations that
+  they are views and have row policies. `types`: those that an operator, cast or domain is about.
+  """
 
   kind: str
   name: str
@@ -194,6 +202,8 @@ class _Found:
   oid: int
   types: list[int] | None
   by_server: bool | None
+  in_path: bool
+  schema: str
 
 
 class Guard:
@@ -233,7 +243,7 @@ class Guard:
     reason = (
       self._function_refusal(tokens, [each for each in found if each.kind == "function"])
       or self._relation_refusal([each for each in found if each.kind == "relation"])
-      or self._implied_refusal(names, [each for each in found if each.types is not None])
+      or self._implied_refusal(names, [each for each in found if each.types is not None and _is_within_reach(each, tokens)])
     )
     return ("refused", f"not allowed to use {reason}") if reason else None
 
@@ -246,27 +256,28 @@ class Guard:
 
   def _function_refusal(self, tokens: Sequence[Token], found: Sequence[_Found]) -> str:
     called, dotted = _calls_of(tokens)
-    harmful: dict[str, _Found] = {}
+    harmful = []
     for each in found:
       listed = _is_refused_name(each.name) and not each.own
       acts = each.volatile or each.definer or each.by_server or listed or self._is_owners(each)
       if acts and each.name not in self._allowed:
-        harmful.setdefault(each.name, each)
-        if each.takes_one:
-          harmful[each.name] = each
-    for token in tokens:
-      name = next((name for name in harmful if _means(token, name)), None) if token.is_name else None
-      if name is None:
-        continue
-      if id(token) in called:
-        return f"function {name}: {_why(harmful[name])}"
-      if id(token) in dotted and harmful[name].takes_one and not self._is_column(tokens, token):
-        return f"function {name}, which a dot before its name calls as well: {_why(harmful[name])}"
+        harmful.append(each)
+    for i, token in enumerate(tokens):
+      meant = [each for each in harmful if _means(token, each.name)] if token.is_name else []
+      if i in called:
+        meant = [each for each in meant if _is_in(each, tokens, i)]
+        if meant:
+          return f"function {meant[0].name}: {_why(meant[0])}"
+      elif i in dotted:
+        # Called so a function has one argument and no schema.
+        meant = [each for each in meant if each.takes_one and each.in_path]
+        if meant and not self._is_column(tokens, i):
+          return f"function {meant[0].name}, which a dot before its name calls as well: {_why(meant[0])}"
     return ""
 
-  def _is_column(self, tokens: Sequence[Token], token: Token) -> bool:
+  def _is_column(self, tokens: Sequence[Token], at: int) -> bool:
     """Whether `x.name` is a column whatever x is: only names of tables that have the column are called x."""
-    at = next(i for i, each in enumerate(tokens) if each is token)
+    token = tokens[at]
     if at < 2 or not tokens[at - 2].is_name:
       return False
     owner = tokens[at - 2]
@@ -278,8 +289,7 @@ class Guard:
   def _relation_refusal(self, found: Sequence[_Found]) -> str:
     inside = []
     for each in found:
-      schema = each.extension
-      if schema == "pg_toast" or (schema == "pg_catalog" and each.name not in _OPEN_CATALOGS):
+      if each.schema == "pg_toast" or (each.schema == "pg_catalog" and each.name not in _OPEN_CATALOGS):
         return f"relation {each.name}, which tells about the server"
       if each.own and (each.volatile or each.definer):
         inside.append(each.oid)
@@ -336,6 +346,20 @@ def _means(token: Token, name: str) -> bool:
   return len(token.other) > len(token.text) and name.startswith(token.text)
 
 
+def _is_in(found: _Found, tokens: Sequence[Token], at: int) -> bool:
+  """Whether the name at `at` may be that function, by the schema that stands before it or the search path."""
+  if not _stands(tokens, at - 1, "."):
+    return found.in_path
+  schema = tokens[at - 2] if at > 1 else None
+  # pg_temp is another name of the session's own schema.
+  return schema is None or not schema.is_name or _means(schema, found.schema) or schema.text.startswith("pg_temp")
+
+
+def _is_within_reach(found: _Found, tokens: Sequence[Token]) -> bool:
+  """Whether the statement can mean it: OPERATOR(schema.sign) names the schema of an operator."""
+  return found.in_path or any(token.is_word("operator") for token in tokens)
+
+
 def _names_of(tokens: Sequence[Token]) -> set[str]:
   names: set[str] = set()
   for token in tokens:
@@ -351,7 +375,7 @@ def _sign(operator: str) -> str:
 
 
 def _calls_of(tokens: Sequence[Token]) -> tuple[set[int], set[int]]:
-  """The `id`s of the names that may be called, and of those behind a dot that may be."""
+  """The places of the names that may be called, and of those behind a dot that may be."""
   called, dotted = set(), set()
   for i, token in enumerate(tokens):
     if not token.is_name:
@@ -360,9 +384,9 @@ def _calls_of(tokens: Sequence[Token]) -> tuple[set[int], set[int]]:
     before = tokens[i - 1] if i else None
     if behind is not None and behind.text == "(" and behind.kind == "mark":
       if not _names_columns(tokens, i):
-        called.add(id(token))
+        called.add(i)
     elif before is not None and before.kind == "mark" and before.text == ".":
-      dotted.add(id(token))
+      dotted.add(i)
   return called, dotted
 
 
