@@ -37,7 +37,8 @@ _REFUSED = (
   errors.ActiveSqlTransaction,
   errors.InvalidCursorDefinition,
 )
-_RESOURCE = (errors.InsufficientResources, errors.ProgramLimitExceeded, errors.ConfigurationLimitExceeded)
+# Classes of SQLSTATEs: insufficient resources, and program limits exceeded.
+_RESOURCE_CLASSES = ("53", "54")
 # SQLSTATEs that say something of the server at that moment and nothing of the statement: classes and single codes.
 _TRANSIENT_CLASSES = ("08", "40", "53", "58", "XX")
 _TRANSIENT_CODES = ("25P03", "55006", "55P03", "57P01", "57P02", "57P03", "57P04", "57P05")
@@ -168,9 +169,11 @@ class Connection:
     except (psycopg.Error, ValueError) as error:
       # ValueError: a value that Python has no type for (a year beyond 9999).
       seconds = time.perf_counter() - start
-      status = "refused" if isinstance(error, _REFUSED) else "resource" if isinstance(error, _RESOURCE) else "error"
+      code = getattr(error, "sqlstate", None)
+      is_resource = code is not None and code.startswith(_RESOURCE_CLASSES)
+      status = "refused" if isinstance(error, _REFUSED) else "resource" if is_resource else "error"
       lost = self._connection.closed
-      if lost or _is_transient(getattr(error, "sqlstate", None)):
+      if lost or _is_transient(code):
         raise TransientError(_one_line(error), status, lost, seconds) from None
       return status, (), [], seconds, _one_line(error)
     finally:
