@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+import database_access
 from launch import InputError, launch
 
 from absl import flags  # isort: skip
@@ -16,6 +17,7 @@ from spftsql_jax.evaluation.exported import load_exported
 from spftsql_jax.evaluation.predict import PromptDatabase, predict
 from spftsql_jax.examples.example import Example
 
+flags.adopt_module_key_flags(database_access)
 _MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
 _DATABASE = flags.DEFINE_string("database", None, "SQLite file, or URL of a database.", required=True)
 _MAX_ROWS = flags.DEFINE_integer("max_rows", 20, "Rows to print.", lower_bound=1)

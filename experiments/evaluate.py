@@ -22,6 +22,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import database_access
 import launch
 from absl import flags
 
@@ -33,6 +34,7 @@ TYPE_CHECKING = False  # As in typing. Exact match, with its grammar, is importe
 if TYPE_CHECKING:
   from spftsql_jax.evaluation.exact_match import ExactMatch
 
+flags.adopt_module_key_flags(database_access)
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
 _PREDICTIONS = flags.DEFINE_string("predictions", None, "File of predictions.", required=True)
 _DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)

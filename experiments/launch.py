@@ -24,6 +24,14 @@ class InputError(Exception):
   """Input that cannot be used; the message says what, where and what to do."""
 
 
+_before_main: list[Callable[[], None]] = []
+
+
+def before_main(function: Callable[[], None]) -> None:
+  """Has `launch` call a function when the flags are read, before the script's `main`."""
+  _before_main.append(function)
+
+
 def launch(main: Callable[[], None]) -> None:
   """Parses the flags, runs `main` and turns failures into one line on stderr and an exit code.
 
@@ -43,6 +51,8 @@ def launch(main: Callable[[], None]) -> None:
   def guarded(_: list[str]) -> None:
     logging.set_verbosity(logging.WARNING)  # Orbax tells of every step of every save.
     try:
+      for function in _before_main:
+        function()
       main()
     except KeyboardInterrupt:
       _fail(130, "interrupted; what was written is kept, the same command goes on from there")

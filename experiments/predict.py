@@ -20,6 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import database_access
 from launch import InputError, launch
 
 from absl import flags  # isort: skip
@@ -32,6 +33,7 @@ from spftsql_jax.evaluation.self_consistency import predict_by_vote
 from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
 from spftsql_jax.models.sharding import make_mesh
 
+flags.adopt_module_key_flags(database_access)
 _MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the questions.", required=True)
 _DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases, DIR/<db_id>/<db_id>.sqlite.", required=True)

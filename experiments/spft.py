@@ -11,12 +11,14 @@ all of them see. A run may be gone on with on another number of hosts or devices
 
 from __future__ import annotations
 
+import database_access
 import processes
 from launch import InputError, launch
 
 from absl import flags  # isort: skip
 from ml_collections import config_flags
 
+flags.adopt_module_key_flags(database_access)
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file, one of experiments/configs/.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; made if missing.", required=True)
 _STOP_AFTER = flags.DEFINE_string(

@@ -22,6 +22,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import database_access
 import launch
 import processes
 from absl import flags
@@ -35,6 +36,7 @@ from spftsql_jax.synthesis import pool, synthesize, templates
 from spftsql_jax.synthesis.attempts import SyntheticExample, schema_of
 from spftsql_jax.synthesis.balance import AIMS, Balance, operators_of, sketch
 
+flags.adopt_module_key_flags(database_access)
 _DATABASES = flags.DEFINE_list("databases", None, "Folders DIR/<db_id>/<db_id>.sqlite, SQLite files or URLs.", required=True)
 _SEED_EXAMPLES = flags.DEFINE_string("seed_examples", None, "JSON file of examples whose queries give the templates.")
 _QUERY_LOG = flags.DEFINE_string("query_log", None, "File of SQL, one query a line (TAB db_id), that gives the templates.")

@@ -23,6 +23,7 @@ MEMORY_MB = 200
 ROWS = "CREATE TABLE t (a INTEGER, b VARCHAR); CREATE SEQUENCE s; INSERT INTO t VALUES " + ", ".join(
   f"({i}, 'row {i}')" for i in range(30)
 )
+SERVER_ROWS = f"{ROWS};{hostile_statements.POSTGRESQL_OBJECTS}"
 # Beside the limits: what a connection and the engine's code take, and starting a worker on a busy machine.
 SLACK_MB, SLACK_S = 100, 1.5
 _MIB = 1 << 20
@@ -159,11 +160,14 @@ class Target:
     else:
       self.location = server.reader
       self._admin = psycopg.connect(server.admin, autocommit=True)
+      # Somebody else's session, which must live on.
+      self._bystander = psycopg.connect(server.reader, autocommit=True)
 
   def close(self):
     self.created.close()
     self._listener.close()
     if self._admin is not None:
+      self._bystander.close()
       self._admin.close()
 
   @property
@@ -183,11 +187,17 @@ class Target:
       "SELECT relname, relpages FROM pg_class ORDER BY 1",
       "SELECT rolname, rolsuper FROM pg_roles ORDER BY 1",
       "SELECT last_value, is_called FROM s",
-      "SELECT COUNT(*) FROM pg_largeobject",
+      "SELECT * FROM audit",
+      "SELECT COUNT(*) FROM pg_largeobject_metadata",
       "SELECT COUNT(*) FROM pg_db_role_setting",
       "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory'",
     )
-    return files, names, [self._admin.execute(sql).fetchall() for sql in queries]
+    rows = [self._admin.execute(sql).fetchall() for sql in queries]
+    try:
+      alive = self._bystander.execute("SELECT 1").fetchall()
+    except psycopg.Error:
+      alive = "another session was ended"
+    return files, names, rows, alive
 
   def connections(self):
     """How many have connected to the port since the last call."""
@@ -197,6 +207,18 @@ class Target:
         self._listener.accept()[0].close()
         count += 1
     return count
+
+  def goes_on(self):
+    """Whether the server still runs a statement of a worker that has been answered, half a second later."""
+    if self._admin is None:
+      return False
+    active = "SELECT COUNT(*) FROM pg_stat_activity WHERE usename = 'reader' AND state = 'active'"
+    end = time.perf_counter() + 0.5
+    while self._admin.execute(active).fetchall()[0][0]:
+      if time.perf_counter() > end:
+        return True
+      time.sleep(0.02)
+    return False
 
   def servers(self):
     """The server's processes that serve the workers."""
@@ -245,6 +267,8 @@ def attack(target, executor, sql, wanted, before, timeout_s):
   seconds = time.perf_counter() - start
   watch.stop()
   harm = []
+  if target.goes_on():
+    harm.append("the server goes on")
   if result.status not in wanted:
     harm.append(f"status {result.status} ({result.message})")
   if target.state() != before:
@@ -260,6 +284,8 @@ def attack(target, executor, sql, wanted, before, timeout_s):
     harm.append(f"{seconds:.2f} s")
   if watch.worker_mib > min(base, SLACK_MB) + 2 * MEMORY_MB * 1e6 / _MIB + SLACK_MB:
     harm.append(f"{watch.worker_mib:.0f} MiB")
+  if watch.server_mib > 2 * MEMORY_MB * 1e6 / _MIB + SLACK_MB:
+    harm.append(f"{watch.server_mib:.0f} MiB in the server")
   for gold in (Result("ok", ("n",), ((30,),)), Result("ok", ("a", "b"), ())):
     if any(results_match(gold, result, "SELECT COUNT(*) FROM t", each) for each in ("spider", "bird", "strict")):
       harm.append("scored right")

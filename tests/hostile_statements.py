@@ -208,3 +208,124 @@ POSTGRESQL = [
   ("SELECT random()", _NO),
   ("SELECT now()", ("ok",)),
 ]
+
+# What stands in the PostgreSQL database beside t: functions of an owner's that act (one writes over a connection of its own,
+# since a read-only transaction stops the others), and operators, casts, domains, aggregates and views that call them.
+POSTGRESQL_OBJECTS = (
+  """
+  CREATE EXTENSION dblink; CREATE EXTENSION tablefunc;
+  CREATE TABLE audit (x TEXT);
+  CREATE FUNCTION note(x TEXT) RETURNS TEXT LANGUAGE plpgsql SECURITY DEFINER AS $$BEGIN
+    PERFORM dblink_exec(format('host=127.0.0.1 port=%s dbname=shop user=admin', current_setting('port')),
+      format('INSERT INTO audit VALUES (%L)', x));
+    RETURN x; END$$;
+  CREATE FUNCTION row_write(t) RETURNS TEXT LANGUAGE sql AS 'SELECT note($1.b)';
+  CREATE FUNCTION "Row Write"(t) RETURNS TEXT LANGUAGE sql AS 'SELECT note($1.b)';
+  CREATE FUNCTION quiet(x TEXT) RETURNS TEXT LANGUAGE sql STABLE AS 'SELECT note(x)';
+  CREATE FUNCTION pair(x TEXT, y TEXT) RETURNS TEXT LANGUAGE sql AS 'SELECT note(x || y)';
+  CREATE FUNCTION """
+  + "w" * 70
+  + """(x TEXT) RETURNS TEXT LANGUAGE sql AS 'SELECT note(x)';
+  CREATE OPERATOR ### (LEFTARG = TEXT, RIGHTARG = TEXT, FUNCTION = pair);
+  CREATE AGGREGATE noted(TEXT) (SFUNC = pair, STYPE = TEXT, INITCOND = '');
+  CREATE TYPE box_of AS (x TEXT);
+  CREATE FUNCTION to_box(TEXT) RETURNS box_of LANGUAGE sql AS 'SELECT ROW(note($1))::box_of';
+  CREATE CAST (TEXT AS box_of) WITH FUNCTION to_box(TEXT);
+  CREATE DOMAIN noted_text AS TEXT CHECK (note(VALUE) <> '');
+  CREATE VIEW writing AS SELECT note(b) AS b FROM t;
+  CREATE VIEW writing_deeper AS SELECT * FROM writing;
+  CREATE VIEW counting AS SELECT pg_advisory_lock(a)::TEXT AS a FROM t;
+"""
+)
+
+POSTGRESQL += [
+  # Attribute notation and its relatives.
+  ("SELECT (60::float8).pg_sleep", _NO),
+  ("SELECT ((60::float8)) . /* so */ pg_sleep", _NO),
+  ('SELECT (60::float8)."pg_sleep"', _NO),
+  ("SELECT (ARRAY[60::float8])[1].pg_sleep", _NO),
+  ("SELECT (7::bigint).pg_advisory_lock", _NO),
+  ("SELECT 1 FROM t LIMIT ((7::bigint).pg_try_advisory_lock)::int", _NO),
+  ("SELECT sum(a) OVER (ROWS ((7::bigint).pg_try_advisory_lock)::int PRECEDING) FROM t", _NO),
+  ("SELECT (x.pid).pg_terminate_backend FROM pg_stat_activity AS x WHERE x.pid <> pg_backend_pid()", _NO),
+  ("SELECT (x.pid).pg_cancel_backend FROM pg_stat_activity AS x", _NO),
+  ("SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_locks WHERE pid <> pg_backend_pid()) AS x", _NO),
+  ("SELECT t.row_write FROM t", _NO),
+  ("SELECT (t).row_write FROM t", _NO),
+  ("SELECT x.row_write FROM public.t AS x", _NO),
+  ('SELECT t."Row Write" FROM t', _NO),
+  ('SELECT "Row Write"(t) FROM t', _NO),
+  ("SELECT row_write(t) FROM t", _NO),
+  ("SELECT (b).note FROM t", _NO),
+  ("SELECT 1 FROM t WHERE (b).note = 'x'", _NO),
+  ("SELECT (b).quiet FROM t", _NO),
+  ("SELECT quiet('x')", _NO),
+  ("SELECT public.note('x')", _NO),
+  ("SELECT NOTE /* a */ -- b\n ('x')", _NO),
+  ("SELECT note(x => 'x')", _NO),
+  ("SELECT * FROM note('x')", _NO),
+  ("SELECT * FROM ROWS FROM (note('x'), generate_series(1, 2)) AS r(a, b)", _NO),
+  ("SELECT * FROM t CROSS JOIN LATERAL note(b) AS n", _NO),
+  ("SELECT count(*) FILTER (WHERE note(b) <> '') FROM t", _NO),
+  ("SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY note(b)) FROM t", _NO),
+  ("WITH x(n) AS (SELECT 'x'), y AS (SELECT note(n) FROM x) SELECT * FROM y", _NO),
+  ("SELECT " + "w" * 63 + "('x')", _NO),
+  ("SELECT " + "W" * 80 + "('x')", _NO),
+  ("SELECT E'a'\n'\\'', note('x') --'", _NO),
+  ("SELECT 1note('x')", _DENIED),
+  # Operators, casts, domains, aggregates, views.
+  ("SELECT b ### 'x' FROM t", _NO),
+  ("SELECT b OPERATOR(public.###) 'x' FROM t", _NO),
+  ("SELECT noted(b) FROM t", _NO),
+  ("SELECT noted(b) OVER (ORDER BY a) FROM t", _NO),
+  ("SELECT b::text::box_of FROM t", _NO),
+  ("SELECT CAST(b::text AS public.box_of) FROM t", _NO),
+  ("SELECT 'x'::noted_text", _NO),
+  ("SELECT noted_text 'x'", _NO),
+  ("SELECT '{x}'::noted_text[]", _NO),
+  ('SELECT * FROM jsonb_to_record(\'{"x": "y"}\') AS r(x noted_text)', _NO),
+  ("SELECT domain_in('x', (SELECT oid FROM pg_type WHERE typname = 'noted_text'), -1)", _NO),
+  ("SELECT * FROM writing", _NO),
+  ("SELECT count(b) FROM public.writing_deeper AS w", _NO),
+  ("SELECT * FROM counting", _NO),
+  # Text that is run, and the server.
+  ("SELECT ('SELECT note($$x$$)::tsvector'::text).ts_stat", _NO),
+  ("SELECT ts_rewrite('a'::tsquery, 'SELECT note($$x$$)::tsquery, $$b$$::tsquery')", _NO),
+  ("SELECT table_to_xml('t', true, true, '')", _NO),
+  ("SELECT * FROM crosstab('SELECT note($$x$$), 1::text, 2') AS c(a text, b int)", _NO),
+  ("SELECT * FROM connectby('t', 'a', 'b', '1', 0) AS c(a int, b text, l int)", _NO),
+  ("SELECT dblink_connect('host=127.0.0.1 port={PORT} dbname=shop')", _NO),
+  ("SELECT ('host=127.0.0.1 port={PORT} dbname=shop'::text).dblink_connect", _NO),
+  ("SELECT ('/etc/passwd'::text).pg_read_file", _NO),
+  ("SELECT ('.'::text).pg_ls_dir", _NO),
+  ("SELECT (0::oid).lo_create", _NO),
+  ("SELECT ('a'::text).lo_import", _NO),
+  ("SELECT * FROM pg_hba_file_rules", _NO),
+  ("SELECT * FROM pg_catalog.pg_file_settings", _NO),
+  ("SELECT name, setting FROM pg_settings", _NO),
+  ("SELECT usename, query FROM pg_stat_activity", _NO),
+  ("SELECT srvname, umoptions FROM pg_user_mappings", _NO),
+  ("SELECT txid_current(), pg_current_xact_id()", _NO),
+  ("SELECT pg_export_snapshot()", _NO),
+  ("SELECT ('s'::regclass).nextval", _NO),
+  ("SELECT * FROM t TABLESAMPLE BERNOULLI (50)", _NO),
+  # What the server does not stop, or what takes its memory.
+  ("SELECT xpath('count(//*[count(//*)>1])', ('<a>' || repeat('<b/>', 20000) || '</a>')::xml)", _NO),
+  ("SELECT XMLEXISTS('//b[count(//b)=0]' PASSING XMLPARSE(DOCUMENT '<a>' || repeat('<b/>', 20000) || '</a>'))", _NO),
+  ("SELECT jsonb_path_query_array((repeat('[', 30) || repeat(']', 30))::jsonb, '$.**.**.**.**.**.**')", _NO),
+  ("SELECT (SELECT jsonb_agg(i) FROM generate_series(1, 50000) AS i) @? '$[*] ? ($[*] < 0)'", _NO),
+  ("SELECT jsonb_path_exists(to_jsonb(repeat('a', 100000)), '$ ? (@ like_regex \"(a*)*(a*)*b\")')", _NO),
+  ("SELECT jsonb_path_query('[]', ('$.*' || '*')::jsonpath)", _NO),
+  ("SELECT length(format('%1000000000s', 'x'))", _STOPPED),
+  ("SELECT length(repeat('x', 900000000) || 'y')", _STOPPED),
+  ("SELECT array_length(array_fill(1, ARRAY[130000000]), 1)", _STOPPED),
+  ("SELECT length(string_agg(repeat('x', 1000000), '')) FROM generate_series(1, 900)", _STOPPED),
+  ("SELECT length(jsonb_agg(repeat('x', 1000000))::text) FROM generate_series(1, 250)", _STOPPED),
+  ("WITH RECURSIVE r(x) AS (SELECT 'a' UNION ALL SELECT x || x FROM r) SELECT max(length(x)) FROM r", _STOPPED),
+  ("SELECT array_agg(i) FROM generate_series(1, 100000000) AS i", _STOPPED),
+  ("SELECT count(*) FROM (SELECT i FROM generate_series(1, 100000000) AS i GROUP BY i) AS x", _STOPPED),
+  ("SELECT factorial(30000)", ("timeout", "ok")),
+  ("SELECT variance(x) FROM (SELECT repeat('7', 60000)::numeric AS x FROM generate_series(1, 1000)) AS s", _STOPPED),
+  ("SELECT 'a' ~ '((((a{1,30}){1,30}){1,30}){1,30}){1,30}'", _ANY),
+  ("SELECT count(*) FROM " + ", ".join(f"t t{i}" for i in range(60)), _STOPPED),
+]

@@ -121,7 +121,7 @@ def test_values_are_indexed_on_every_engine(location):
 
 
 def test_a_reader_that_may_write_still_cannot(server):
-  with open_database(server.admin) as database:
+  with open_database(server.admin, allow_superuser=True) as database:
     writes = "WITH gone AS (DELETE FROM shipment RETURNING *) SELECT * FROM gone"
     assert database.execute(writes).status == "refused"
     assert database.execute("SELECT set_config('transaction_read_only', 'off', false)").status == "refused"

@@ -148,7 +148,7 @@ def test_postgresql_text_in_an_encoding_that_the_server_does_not_know(server):
       connection.execute("CREATE TABLE t (a TEXT, b VARCHAR(5))")
       connection.execute("SET client_encoding = 'SQL_ASCII'")
       connection.execute(b"INSERT INTO t VALUES ('A\xe3M', 'o\xffk')")
-    with open_database(location) as database:
+    with open_database(location, allow_superuser=True) as database:
       assert database.execute("SELECT a, b FROM t").rows == (("AM", "ok"),)
       assert database.schema.table("t").column("a").samples == ("AM",)
   finally:

@@ -12,13 +12,15 @@ import sys
 import types
 from collections import Counter
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spftsql_jax.databases import Executor, Result, results_match, statements
 from spftsql_jax.databases.comparison import spider_match
-from spftsql_jax.evaluation import metrics
+from spftsql_jax.databases.engines import postgresql_tokens
+from spftsql_jax.evaluation import metrics, scoring
 
 SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
 needs_spider = pytest.mark.skipif(not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}")
@@ -230,3 +232,96 @@ def test_spider_verdicts_agree_with_the_official_evaluator_on_every_question(sys
 )
 def test_texts_are_taken_for_the_same_only_where_nothing_but_space_and_case_differs(one, other, same):
   assert (statements.same_text_key(one) == statements.same_text_key(other)) == same
+
+
+@pytest.mark.parametrize(
+  ("one", "other"),
+  [
+    ("SELECT E'\\'ABC'", "SELECT E'\\'abc'"),
+    ("SELECT E'\\' || A || ' b'", "SELECT E'\\' || a || ' b'"),
+    ("SELECT $$ A $$", "SELECT $$ a $$"),
+    ("SELECT $1$ A $1$", "SELECT $1$ a $1$"),
+    ("SELECT $\u20ac$ A $\u20ac$", "SELECT $\u20ac$ a $\u20ac$"),
+    ("SELECT ARRAY[']', 'Abc']", "SELECT ARRAY[']', 'abc']"),
+    ("SELECT 1 ` 'Abc' `", "SELECT 1 ` 'abc' `"),
+    ("SELECT /* /* */ ' */ A --'", "SELECT /* /* */ ' */ a --'"),
+    ("SELECT 1 --\r, 'A'", "SELECT 1 --\r, 'a'"),
+    ("SELECT 1 -- x\r, 2", "SELECT 1"),
+    ("SELECT 'a'\n'b'", "SELECT 'a' 'b'"),
+    ("SELECT 'a' -- c\n'b'", "SELECT 'a' 'b'"),
+    ("SELECT \u00c9 FROM t", "SELECT \u00e9 FROM t"),
+    ("SELECT a\u00a0b FROM t", "SELECT a b FROM t"),
+    ("SELECT a /* c */\u00a0b FROM t", "SELECT a b FROM t"),
+    ("SELECT a\x1cb", "SELECT a b"),
+    ("SELECT a\x0bb", "SELECT a b"),
+    ('SELECT U&"d\\0061T"', 'SELECT U&"d\\0061t"'),
+    ('SELECT "A" FROM t', 'SELECT "a" FROM t'),
+    ("SELECT $A", "SELECT $a"),
+  ],
+)
+def test_texts_that_some_dialect_tells_apart_have_different_keys(one, other):
+  assert statements.same_text_key(one) != statements.same_text_key(other)
+  assert scoring._text_key(one) != scoring._text_key(other)
+  assert scoring._text_key(one, "postgresql") != scoring._text_key(other, "postgresql")
+
+
+def test_the_case_of_a_structures_fields_counts_in_duckdb():
+  one, other = "SELECT s FROM (SELECT 1 AS A) AS s", "SELECT s FROM (SELECT 1 AS a) AS s"
+  rows = [duckdb.sql(sql).fetchall() for sql in (one, other)]
+  assert rows[0] != rows[1] and scoring._text_key(one, "duckdb") != scoring._text_key(other, "duckdb")
+  assert scoring._text_key(one, "sqlite") == scoring._text_key(other, "sqlite")
+
+
+# Pieces that quotes, comments and escapes are made of: any of their order is some text.
+PIECES = [
+  "'",
+  '"',
+  "\\",
+  "$$",
+  "$a$",
+  "E",
+  "e",
+  "U&",
+  "--",
+  "\n",
+  "\r",
+  "/*",
+  "*/",
+  "`",
+  "[",
+  "]",
+  "x",
+  "X",
+  " ",
+  "1",
+  "|| ",
+  ", ",
+]
+
+
+def parsed_by_postgresql(sql):
+  """What the server's own rules make of a text (tested against the server elsewhere)."""
+  return [(token.kind, token.text) for token in postgresql_tokens.read_tokens(sql)]
+
+
+@settings(max_examples=2000, deadline=None)
+@given(pieces=st.lists(st.sampled_from(PIECES), max_size=14), change=st.integers(0, 13))
+def test_keys_tell_apart_what_postgresql_tells_apart(pieces, change):
+  """Of two texts that differ in the case of one piece, a line break for a blank, or a comment less."""
+  other = list(pieces)
+  if change < len(other):
+    swaps = {"x": "X", "X": "x", "E": "e", "e": "E", " ": "\n", "\n": " ", "--": " ", "/*": " ", "\r": " "}
+    other[change] = swaps.get(other[change], other[change])
+  one_text, other_text = "SELECT " + "".join(pieces), "SELECT " + "".join(other)
+  for key in (statements.same_text_key, scoring._text_key):
+    if key(one_text, "postgresql") != key(other_text, "postgresql"):
+      continue
+    try:
+      one, two = parsed_by_postgresql(one_text), parsed_by_postgresql(other_text)
+    except postgresql_tokens.UnreadableError as error:
+      # A number with letters behind it is one in no dialect.
+      assert one_text == other_text or "number" in str(error)
+      continue
+    while one and one[-1][1] == ";":
+      one.pop()
+    assert one == two

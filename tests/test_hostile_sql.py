@@ -6,6 +6,8 @@ import contextlib
 import os
 import socket
 import sqlite3
+import threading
+import time
 
 import hostile_harness
 import hostile_statements
@@ -24,7 +26,7 @@ def target(request, tmp_path_factory):
   with contextlib.ExitStack() as stack:
     server = None
     if request.param == "postgresql":
-      server = stack.enter_context(postgresql_server.running_server(hostile_harness.ROWS))
+      server = stack.enter_context(postgresql_server.running_server(hostile_harness.SERVER_ROWS, hostile_harness.MEMORY_MB))
     yield stack.enter_context(contextlib.closing(hostile_harness.Target(request.param, folder, server)))
 
 
@@ -68,11 +70,26 @@ def test_the_checks_see_harm(target, tmp_path):
       connection.execute("CREATE ROLE intruder")
       assert target.state() != before
       connection.execute("DROP ROLE intruder")
+      quiet = target.state()
+      connection.execute("SELECT note('x')")
+      assert target.state() != quiet and not target.goes_on()
+      with psycopg.connect(target.location) as other:
+        other.execute("SET statement_timeout = 1500")
+        running = threading.Thread(target=run_into_the_limit, args=[other])
+        running.start()
+        time.sleep(0.2)
+        assert target.goes_on()
+        running.join()
       assert Result("ok", ("n",), tuple(connection.execute("SELECT nextval('s')").fetchall())).rows == ((1,),)
       assert target.state() != before
 
 
+def run_into_the_limit(connection):
+  with contextlib.suppress(psycopg.Error):
+    connection.execute("SELECT pg_sleep(60)")
+
+
 def test_the_corpus_is_large_enough():
   corpora = (hostile_statements.SQLITE, hostile_statements.DUCKDB, hostile_statements.POSTGRESQL)
-  assert sum(map(len, corpora)) >= 60 and all(len(corpus) >= 30 for corpus in corpora)
+  assert sum(map(len, corpora)) >= 260 and all(len(corpus) >= 30 for corpus in corpora)
   assert all(len({sql for sql, _ in corpus}) == len(corpus) for corpus in corpora)

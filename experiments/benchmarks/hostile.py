@@ -52,7 +52,7 @@ def main() -> None:
       server = None
       if engine == "postgresql":
         try:
-          server = stack.enter_context(postgresql_server.start_server(hostile_harness.ROWS))
+          server = stack.enter_context(postgresql_server.start_server(hostile_harness.SERVER_ROWS, hostile_harness.MEMORY_MB))
         except postgresql_server.NoServerError as error:
           left_out[engine] = str(error)
           continue

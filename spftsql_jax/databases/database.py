@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Sequence
 
+from spftsql_jax.databases import permissions
 from spftsql_jax.databases.engines import engine_module, engine_of, name_of
 from spftsql_jax.databases.executor import Executor
 from spftsql_jax.databases.foreign_keys import TableKey
@@ -25,12 +26,14 @@ class Database:
     executor: Executor | None = None,
     foreign_keys: Sequence[TableKey] = (),
     infer_keys: bool = False,
+    allow_superuser: bool | None = None,
   ):
     self.location = location
+    self._allow_superuser = allow_superuser
     self._foreign_keys = foreign_keys
     self._infer_keys = infer_keys
     self.name = name_of(location)
-    self._executor = executor or Executor(workers=workers)
+    self._executor = executor or Executor(workers=workers, allow_superuser=allow_superuser)
     self._owns_executor = executor is None
 
   def __enter__(self) -> Database:
@@ -54,8 +57,9 @@ class Database:
     from spftsql_jax.databases.introspection import read_schema
     from spftsql_jax.databases.key_inference import infer_foreign_keys
 
-    schema = read_schema(self.location, self._foreign_keys)
-    return infer_foreign_keys(schema, self.location) if self._infer_keys else schema
+    with permissions.allowing(self._allow_superuser):
+      schema = read_schema(self.location, self._foreign_keys)
+      return infer_foreign_keys(schema, self.location) if self._infer_keys else schema
 
   def execute(self, sql: str, timeout_s: float = 5.0, max_rows: int = 10_000, max_bytes: int = 64_000_000) -> Result:
     """Runs one SELECT in a worker process. Never raises for what the statement does; see `Result.status`."""
@@ -74,6 +78,7 @@ def open_database(
   executor: Executor | None = None,
   foreign_keys: Sequence[TableKey] = (),
   infer_keys: bool = False,
+  allow_superuser: bool | None = None,
 ) -> Database:
   """Opens a database for reading.
 
@@ -83,10 +88,13 @@ def open_database(
     executor: a pool to share with other databases, instead of workers of its own.
     foreign_keys: keys that the schema has besides those the database declares (`foreign_keys.read_foreign_keys` reads them).
     infer_keys: also look for keys that nothing declares, by name and value (`key_inference`).
+    allow_superuser: PostgreSQL may be used as a superuser; by default what `permissions` says for the process. An executor
+      that is given has its own answer.
 
   Raises:
     DatabaseError: it does not exist, cannot be read, or its engine is not supported.
   """
   location = os.fspath(location)
-  engine_module(engine_of(location)).connect(location).close()
-  return Database(location, workers, executor, foreign_keys, infer_keys)
+  with permissions.allowing(allow_superuser):
+    engine_module(engine_of(location)).connect(location).close()
+  return Database(location, workers, executor, foreign_keys, infer_keys, allow_superuser)

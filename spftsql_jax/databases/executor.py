@@ -18,7 +18,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 
-from spftsql_jax.databases import statements, worker
+from spftsql_jax.databases import permissions, statements, worker
 from spftsql_jax.databases.engines import DatabaseError, absolute_location, identity_of
 from spftsql_jax.databases.results import Result
 
@@ -39,16 +39,27 @@ class Executor:
     workers: number of processes, started when there is work for them.
     memory_mb: memory a statement may take in its worker.
     cache_mb: memory for results that are kept, the least recently used leaving first; 0 keeps none.
+    allow_superuser: PostgreSQL may be used as a superuser; by default what `permissions` says for the process.
+    allow_functions: PostgreSQL functions that may be called though they did not come with the server; as above.
 
+  What another run may answer otherwise is not kept: a timeout, and results that are `transient`.
   A (location, statement, limits) triple is answered once as long as the file behind the location is unchanged. Locations of
   servers are cached as well: open a new executor to see new data. Safe to call from several threads, which then take turns.
   """
 
-  def __init__(self, workers: int = 2, memory_mb: int = 512, cache_mb: int = 256):
+  def __init__(
+    self,
+    workers: int = 2,
+    memory_mb: int = 512,
+    cache_mb: int = 256,
+    allow_superuser: bool | None = None,
+    allow_functions: Sequence[str] | None = None,
+  ):
     if workers < 1:
       raise ValueError(f"workers must be at least 1, not {workers}")
     self._size = workers
     self._memory_bytes = memory_mb * 1_000_000
+    self._environment = permissions.environment(allow_superuser, allow_functions)
     self._cache = _ResultCache(cache_mb * 1_000_000)
     self._workers: list[_Worker] = []
     self._lock = threading.Lock()
@@ -64,7 +75,7 @@ class Executor:
     """Starts all workers now, so that they are ready when the first work comes; else they start with it."""
     with self._lock:
       while len(self._workers) < self._size:
-        self._workers.append(_Worker(self._memory_bytes))
+        self._workers.append(_Worker(self._memory_bytes, self._environment))
 
   def worker_pids(self) -> list[int]:
     """The process ids of the workers that are started, for measuring."""
@@ -184,7 +195,7 @@ class Executor:
             done = each.receive()
             for job_key, result, size in done:
               answers[job_key] = result
-              self._cache.put(job_key, result, size)
+              self._keep(job_key, result, size)
             if progress is not None and done:
               progress(len(done))
             if each.dead:
@@ -206,6 +217,11 @@ class Executor:
           self._discard(each)
         raise
 
+  def _keep(self, key: tuple, result: object, size: int) -> None:
+    """Keeps a result if it is a property of the statement."""
+    if isinstance(result, Result) and result.status != "timeout" and not result.transient:
+      self._cache.put(key, result, size)
+
   def _bury(self, dead: _Worker, queue: deque, answers: dict[tuple, Result], progress) -> None:
     """The job that a worker died of gets a result, those behind it go back to the queue."""
     self._discard(dead)
@@ -215,7 +231,6 @@ class Executor:
       answer = dead.obituary()
       key, _ = dead.pending.popleft()
       answers[key] = answer
-      self._cache.put(key, answers[key], 200)
       if progress is not None:
         progress(1)
     queue.extendleft(reversed(dead.pending))
@@ -225,7 +240,7 @@ class Executor:
       if each not in busy:
         return each
     if len(self._workers) < self._size:
-      self._workers.append(_Worker(self._memory_bytes))
+      self._workers.append(_Worker(self._memory_bytes, self._environment))
       return self._workers[-1]
     return None
 
@@ -243,7 +258,7 @@ def _file_size(identity: tuple) -> int:
 class _Worker:
   """The parent's end of one worker process."""
 
-  def __init__(self, memory_bytes: int):
+  def __init__(self, memory_bytes: int, environment: dict[str, str]):
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     code = f"import sys; sys.path.insert(0, {root!r}); from spftsql_jax.databases import worker; worker.main({memory_bytes})"
     # A session of its own: Ctrl-C in the terminal reaches the parent alone.
@@ -254,6 +269,7 @@ class _Worker:
       stderr=subprocess.DEVNULL,
       start_new_session=True,
       cwd="/",
+      env=environment,
     )
     assert self._process.stdin is not None and self._process.stdout is not None
     self._writer = self._process.stdin
@@ -324,13 +340,13 @@ class _Worker:
         self.deadline = time.monotonic() + worker.OPEN_LIMIT_S + _KILL_AFTER_S
         continue
       if value[0] == worker.JUDGED:
-        # Larger than any cache: verdicts are not kept.
+        # Verdicts are not kept.
         done.append((self.pending.popleft()[0], value[1], sys.maxsize))
         continue
-      status, columns, pieces, seconds, message = value
+      status, columns, pieces, seconds, message, transient = value
       key, _ = self.pending.popleft()
       size = 300 + len(key[1]) + len(message) + 4 * sum(map(len, pieces))
-      done.append((key, Result(status, tuple(columns), worker.unpack_rows(pieces), seconds, message), size))
+      done.append((key, Result(status, tuple(columns), worker.unpack_rows(pieces), seconds, message, transient), size))
     if done or not self._since:
       self._start_clock()
     return done
@@ -345,7 +361,8 @@ class _Worker:
         "timeout", seconds=seconds, message=f"killed: it ran longer than {timeout_s:g} s and did not stop when told to"
       )
     reason = f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
-    return Result("resource", seconds=seconds, message=f"the worker process died of it ({reason})")
+    # It may have been killed for another's sake.
+    return Result("resource", seconds=seconds, message=f"the worker process died of it ({reason})", transient=True)
 
   def kill(self) -> None:
     if self._process.poll() is None:

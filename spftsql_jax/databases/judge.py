@@ -30,7 +30,8 @@ def judge_pairs(
   twice runs once, since it agrees with itself everywhere if it runs at all.
 
   Args:
-    execute: runs a statement on an instance: (instance, sql) -> (status, columns, packed rows, seconds, message).
+    execute: runs a statement on an instance: (instance, sql) -> (status, columns, packed rows, seconds, message,
+      transient).
     match: compares two such outcomes of status "ok"; the last argument says whether the order of the rows counts.
     programs_agree: whether two statements are the same program on all instances; the last argument as above.
     instances: the number of instances.
@@ -39,7 +40,8 @@ def judge_pairs(
   Returns:
     For each pair (gold outcome, predicted outcome, instance), where the outcomes are those of the first instance without
     rows and `instance` is the first on which the results differ, or -1; with the message of a statement that failed there as
-    a fourth item. None where a statement ran into a limit on memory, rows or bytes here.
+    a fourth item. None where a statement ran into a limit on memory, rows or bytes here, or did not run for a reason that
+    is no property of it.
   """
   verdicts: list[tuple | None] = [None] * len(pairs)
   uses = Counter(text for gold, predicted, _ in pairs for text in {gold, predicted})
@@ -64,7 +66,7 @@ def judge_pairs(
         predicted = gold
       else:
         predicted = outcome_of(predicted_sql)
-      if "resource" in (gold[0], predicted[0]):
+      if "resource" in (gold[0], predicted[0]) or gold[5] or predicted[5]:
         verdicts[i] = None
         continue
       try:
@@ -96,5 +98,5 @@ def outcomes_match(
 
 
 def _without_rows(outcome: tuple) -> tuple:
-  status, columns, _, seconds, message = outcome
+  status, columns, _, seconds, message, _ = outcome
   return status, columns, seconds, message

@@ -33,6 +33,8 @@ class Result:
     columns: names of the result's columns, empty unless ok.
     rows: the rows in the engine's order, empty unless ok.
     seconds: time the engine took, the transfer between processes not counted.
+    transient: it is not ok for a reason that is no property of the statement (a lock, a lost connection, a database that
+      cannot be opened, a full disk, a worker that was killed), so that it may well run another time.
     message: why it is not ok, or `engines.sqlite.NOT_UTF8` where text was decoded with bytes left out, else "".
   """
 
@@ -41,6 +43,7 @@ class Result:
   rows: Rows = ()
   seconds: float = 0.0
   message: str = ""
+  transient: bool = False
 
   @property
   def ok(self) -> bool:

@@ -89,23 +89,54 @@ def refusal(sql: str) -> tuple[Literal["refused", "resource"], str] | None:
   return None
 
 
-def same_text_key(sql: str) -> str:
+# What one dialect reads otherwise than another. Outside SQLite: a backslash may escape the quote behind it, brackets and
+# backticks do not quote. Anywhere: control characters are no white space, and "--" may end at a carriage return.
+_READ_DIFFERENTLY = re.compile(r"[\x01-\x08\x0b\x0e-\x1f\x7f\\`\[]|--[^\n]*\r(?!\n)")
+_READ_DIFFERENTLY_BY_SQLITE = re.compile(r"[\x01-\x08\x0b\x0e-\x1f\x7f]|--[^\n]*\r(?!\n)")
+_LOWER = {ord("A") + i: ord("a") + i for i in range(26)}
+
+
+def reads_alike(sql: str, dialect: str = "") -> bool:
+  """Whether nothing in the text hints at quotes and white space that some dialect reads otherwise than `tokens`.
+
+  A hint and no more: dollars, strings in a row and letters beyond ASCII are for `same_text_key` to see.
+  """
+  return (_READ_DIFFERENTLY_BY_SQLITE if dialect == "sqlite" else _READ_DIFFERENTLY).search(sql) is None
+
+
+def same_text_key(sql: str, dialect: str = "") -> str:
   """A key that two texts share only if they differ in nothing but white space, comments, a last semicolon, and the case of
   words.
 
-  Such texts give the same rows (the columns may be named otherwise), in SQLite and DuckDB at least.
+  Such texts give the same rows (the columns may be named otherwise). A text that an engine may read otherwise than `tokens`
+  does has itself for its key; with `dialect` "sqlite" only that one counts. For "duckdb" the case of words counts, since
+  the fields of its structures are values and keep it.
   """
+  itself = "\0" + sql
+  if not reads_alike(sql, dialect):
+    return itself
   parts: list[str] = []
-  space = False
+  space = ""
+  previous = ""
   for kind, text in tokens(sql, keep_space=True):
     if kind == "space":
-      space = True
+      is_comment = text.startswith(("--", "/*"))
+      # Comments nest in some dialects, and white space beyond ASCII is a letter in some.
+      if (is_comment and "/*" in text[2:] and text[0] == "/") or not (is_comment or text.isascii()):
+        return itself
+      space += text
       continue
+    if kind == "string":
+      # Two strings are one where a line break stands between.
+      if previous == "string" and space and dialect != "sqlite":
+        return itself
+    elif kind == "dollar" or (kind != "quoted" and not text.isascii()) or text == "$":
+      return itself
     # Where white space cannot matter it is left out.
     if space and parts and text not in "(),;" and parts[-1] not in "(,":
       parts.append(" ")
-    space = False
-    parts.append(text.lower() if kind == "word" else text)
+    space, previous = "", kind
+    parts.append(text.translate(_LOWER) if kind == "word" and dialect != "duckdb" else text)
   while parts and parts[-1] in (";", " "):
     parts.pop()
   return "".join(parts)

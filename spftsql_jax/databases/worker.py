@@ -17,7 +17,7 @@ import sys
 import time
 from collections import OrderedDict
 
-from spftsql_jax.databases.engines import DatabaseError, engine_module, engine_of
+from spftsql_jax.databases.engines import DatabaseError, TransientError, engine_module, engine_of
 
 TYPE_CHECKING = False  # As in typing, which takes as long to import as half of the rest.
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 GRACE_S = 0.5
 # For opening a database: loading the engine's library, or reaching its server.
 OPEN_LIMIT_S = 20.0
+# So long a server that has just dropped a connection is given to come back.
+_REOPEN_WITHIN_S = 5.0
 _OPEN_CONNECTIONS = 32
 # What a worker says first, where it ends by itself, before it opens a database, now and then during a long job, and before the
 # verdicts on pairs.
@@ -120,21 +122,37 @@ class _Connections:
 
 
 def run_job(connections: _Connections, job: tuple, sink: int) -> tuple:
-  """One job (location, identity, sql, timeout_s, max_rows, max_bytes) -> (status, columns, pieces, seconds, message).
+  """One job (location, identity, sql, timeout_s, max_rows, max_bytes) -> (status, columns, pieces, seconds, message,
+  transient); the last as in `Result`.
 
   Runs under the alarm that ends the process. Opening a database is no part of a statement's time and has a limit of its own,
-  of which the parent is told.
+  of which the parent is told. Where a connection is lost another is opened, once, and the statement runs again.
   """
   location, identity, sql, timeout_s, max_rows, max_bytes = job
   start = time.perf_counter()
-  try:
-    connection = _connection(connections, location, identity, sink)
-    signal.setitimer(signal.ITIMER_REAL, timeout_s + GRACE_S)
-    outcome = connection.run(sql, timeout_s, max_rows, max_bytes, pack_rows)
-  except DatabaseError as error:
-    outcome = "error", (), [], time.perf_counter() - start, str(error)
-  except MemoryError:
-    outcome = "resource", (), [], time.perf_counter() - start, "out of memory"
+  reopen_until = None
+  while True:
+    try:
+      connection = _connection(connections, location, identity, sink)
+      signal.setitimer(signal.ITIMER_REAL, timeout_s + GRACE_S)
+      outcome = *connection.run(sql, timeout_s, max_rows, max_bytes, pack_rows), False
+    except TransientError as error:
+      outcome = error.status, (), [], error.seconds, str(error), True
+      if error.lost:
+        connections.drop(location)
+        if reopen_until is None:
+          reopen_until = time.monotonic() + _REOPEN_WITHIN_S
+          continue
+        outcome = "resource", *outcome[1:4], f"the connection was lost twice: {error}", True
+    except DatabaseError as error:
+      # It cannot be opened, whatever the statement.
+      outcome = "error", (), [], time.perf_counter() - start, str(error), True
+      if reopen_until is not None and time.monotonic() < reopen_until:
+        time.sleep(0.1)
+        continue
+    except MemoryError:
+      outcome = "resource", (), [], time.perf_counter() - start, "out of memory", False
+    break
   signal.setitimer(signal.ITIMER_REAL, 0)
   if outcome[0] in ("resource", "timeout"):
     # Gives the memory back.
@@ -264,7 +282,7 @@ def main(memory_bytes: int) -> None:
       try:
         answer = frame(outcome)
       except MemoryError:
-        answer = frame(("resource", (), [], outcome[3], "out of memory"))
+        answer = frame(("resource", (), [], outcome[3], "out of memory", False))
       try:
         _write_all(sink, answer)
         if outcome[0] in ("resource", "timeout") and not engine_module(engine_of(job[0])).SURVIVES_LIMITS:

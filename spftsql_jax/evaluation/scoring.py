@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from spftsql_jax.databases import statements
-from spftsql_jax.databases.engines import sqlite
+from spftsql_jax.databases.engines import DatabaseError, engine_of, sqlite
 from spftsql_jax.databases.executor import Executor
 from spftsql_jax.databases.results import Comparison, Result, results_match
 from spftsql_jax.evaluation import judging, metrics
@@ -115,13 +115,17 @@ def score_predictions(
   """
   texts = [executed_texts(gold, predicted, comparison, keep_distinct) for gold, predicted in queries]
   # Of texts that differ in white space and the case of words only, one is run for all.
-  chosen: dict[str, str] = {}
-  keys = {text: _text_key(text) for text in {text for pair in texts for text in pair}}
+  chosen: dict[tuple[str, str], str] = {}
+  dialects = [_dialect_of(place[0]) for place in locations]
+  wanted = {(dialect, text) for pair, dialect in zip(texts, dialects, strict=True) for text in pair}
+  keys = {(dialect, text): (dialect, _text_key(text, dialect)) for dialect, text in wanted}
   pairs = [
     judging.Pair(
-      chosen.setdefault(keys[gold], gold), chosen.setdefault(keys[predicted], predicted), tuple(place if suite else place[:1])
+      chosen.setdefault(keys[dialect, gold], gold),
+      chosen.setdefault(keys[dialect, predicted], predicted),
+      tuple(place if suite else place[:1]),
     )
-    for (gold, predicted), place in zip(texts, locations, strict=True)
+    for (gold, predicted), place, dialect in zip(texts, locations, dialects, strict=True)
   ]
   judged: dict[judging.Pair, judging.Judgement] = {}
   if not keep_rows:
@@ -142,15 +146,24 @@ def score_predictions(
   return [verdicts[i] for i in range(len(pairs))]
 
 
-def _text_key(sql: str) -> str:
+def _dialect_of(location: str) -> str:
+  """The engine of a location, "" for one that no engine opens (which its result will say)."""
+  try:
+    return engine_of(location)
+  except DatabaseError:
+    return ""
+
+
+def _text_key(sql: str, dialect: str = "") -> str:
   """`statements.same_text_key`, several times faster for text without comments and rare quotes: no token is looked at."""
-  if _RARE_QUOTES.search(sql):
-    return statements.same_text_key(sql)
+  if dialect == "duckdb" or _RARE_QUOTES.search(sql) or not statements.reads_alike(sql, dialect):
+    return statements.same_text_key(sql, dialect)
   parts = _STRINGS.split(sql)
   for i in range(0, len(parts), 2):
     part = parts[i]
-    if "'" in part or '"' in part or not part.isascii():
-      return statements.same_text_key(sql)
+    # White space alone may make one string of two.
+    if "'" in part or '"' in part or not part.isascii() or (part.isspace() and i):
+      return statements.same_text_key(sql, dialect)
     part = " ".join(f".{part.lower()}.".split())
     for spaced, plain in _SPACE_AROUND:
       part = part.replace(spaced, plain)

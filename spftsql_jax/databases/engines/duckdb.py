@@ -15,10 +15,14 @@ import time
 
 import duckdb
 
-from spftsql_jax.databases.engines import DatabaseError, hashable_rows, path_of
+from spftsql_jax.databases.engines import DatabaseError, TransientError, hashable_rows, path_of
 
 DIALECT = "duckdb"
 ERRORS = (duckdb.Error,)
+# Errors that say something of the file, the disk or the library's state, and nothing of the statement; after those of the
+# first kind the connection is of no more use.
+_LOST = (duckdb.FatalException, duckdb.InternalException, duckdb.ConnectionException)
+_TRANSIENT = (duckdb.IOException, duckdb.TransactionException)
 # Address space that a worker may take beyond the engine's own limit, and whether a connection is as good as new after it ran
 # into one.
 MEMORY_SLACK = 2_000_000_000
@@ -101,6 +105,8 @@ class Connection:
       return "resource", (), [], time.perf_counter() - start, f"out of memory: {_one_line(error)}"
     except (duckdb.Error, RuntimeError) as error:
       status = "timeout" if late.is_set() else _status_of(error)
+      if status not in ("timeout", "refused") and isinstance(error, _LOST + _TRANSIENT):
+        raise TransientError(_one_line(error), status, isinstance(error, _LOST), time.perf_counter() - start) from None
       return status, (), [], time.perf_counter() - start, _one_line(error)
     finally:
       timer.cancel()

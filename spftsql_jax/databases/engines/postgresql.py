@@ -1,20 +1,22 @@
 """PostgreSQL: a connection that runs one SELECT under limits, in a read-only transaction that is always rolled back.
 
 A statement is declared as a cursor in the extended protocol: the server accepts exactly one, only a query, and refuses one
-that writes in its WITH. Functions that the server's catalog calls volatile (pg_sleep, nextval, set_config, pg_read_file,
-advisory locks, random) are not run. What the role may read is for the role to say: use one that may only SELECT.
+that writes in its WITH. What it calls is looked up in the server's catalog before (`postgresql_guard`). What the role may
+read is for the role to say: use one that may only SELECT. A superuser, or a role with rights on the server's files and
+processes, is turned away unless that is allowed.
 """
 
 from __future__ import annotations
 
-import re
 import time
 
 import psycopg
 from psycopg import errors
 from psycopg.types.string import TextLoader
 
-from spftsql_jax.databases.engines import DatabaseError, hashable_rows, without_password
+from spftsql_jax.databases import permissions
+from spftsql_jax.databases.engines import DatabaseError, TransientError, hashable_rows, without_password
+from spftsql_jax.databases.engines.postgresql_guard import Guard
 
 DIALECT = "postgres"
 ERRORS = (psycopg.Error,)
@@ -23,36 +25,42 @@ ERRORS = (psycopg.Error,)
 MEMORY_SLACK = 512_000_000
 SURVIVES_LIMITS = True
 _CONNECT_TIMEOUT_S = 10
-# Stable by the catalog, but able to run other text, or to tell about the server.
-_REFUSED_FUNCTIONS = frozenset({"connectby", "current_setting", "dblink", "pg_ls_dir", "pg_read_file", "xpath_table"})
-# The same: query_to_xml, table_to_xmlschema, crosstab3 ...
-_REFUSED_FAMILIES = re.compile(r"(?:query|cursor|table|schema|database)_to_xml|crosstab")
+# Built-in roles with rights on the server itself, and so on every database and file of it.
+_SERVER_ROLES = ("pg_read_server_files", "pg_write_server_files", "pg_execute_server_program", "pg_signal_backend")
+_READING_ROLE = (
+  "CREATE ROLE reader LOGIN PASSWORD '...'; GRANT CONNECT ON DATABASE {database} TO reader; "
+  "GRANT USAGE ON SCHEMA public TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;"
+)
 _REFUSED = (
   errors.ReadOnlySqlTransaction,
   errors.InsufficientPrivilege,
   errors.ActiveSqlTransaction,
   errors.InvalidCursorDefinition,
 )
-# The tokens of PostgreSQL's own reader, as far as they decide what is a string and what a call. Every character beyond ASCII is
-# a letter to it, "--" ends at a carriage return too, and comments nest (which `_called_functions` sees to).
-_LETTER = r"A-Za-z_\x80-\U0010ffff"
-_TOKEN = re.compile(
-  rf"""
-    (?P<space>[ \t\n\r\f\v]++|--[^\n\r]*+)
-  | (?P<comment>/\*)
-  | (?P<escaped>[eE]'(?:[^'\\]++|\\.|'')*+(?:'|\Z))
-  | (?P<string>'(?:[^']++|'')*+(?:'|\Z))
-  | (?P<quoted>"(?:[^"]++|"")*+(?:"|\Z))
-  | (?P<unclear>[uU]&"|\d[\w.]*+\$)
-  | (?P<dollar>\$(?P<tag>(?:[{_LETTER}][{_LETTER}0-9]*+)?)\$.*?(?:\$(?P=tag)\$|\Z))
-  | (?P<word>[{_LETTER}][{_LETTER}0-9$]*+)
-  | (?P<number>\d[\w.]*+)
-  | (?P<other>.)
-  """,
-  re.VERBOSE | re.DOTALL,
-)
-_COMMENT_EDGE = re.compile(r"/\*|\*/")
-_RESOURCE = (errors.InsufficientResources, errors.ProgramLimitExceeded, errors.ConfigurationLimitExceeded)
+# Classes of SQLSTATEs: insufficient resources, and program limits exceeded.
+_RESOURCE_CLASSES = ("53", "54")
+# SQLSTATEs that say something of the server at that moment and nothing of the statement: classes and single codes.
+_TRANSIENT_CLASSES = ("08", "40", "53", "58", "XX")
+_TRANSIENT_CODES = ("25P03", "55006", "55P03", "57P01", "57P02", "57P03", "57P04", "57P05")
+# Of these classes: the role's own limit on temporary files, which the statement ran into.
+_OF_THE_STATEMENT = ("53400",)
+# What the server does for a session in one operation before it turns to files, and what it may not do at all. Those that a
+# server is too old for, or that the role may not set, are left out.
+_SETTINGS = {
+  "max_parallel_workers_per_gather": "0",
+  "lock_timeout": "2s",
+  "idle_in_transaction_session_timeout": "120s",
+  # The whole result is read: the plan that is best for all rows, not for the first tenth.
+  "cursor_tuple_fraction": "1.0",
+  # The guard's look-up is planned once.
+  "plan_cache_mode": "force_generic_plan",
+}
+_SETTINGS_WHERE_ALLOWED = {
+  # The server notices within a second that a worker is gone, and does not compile a statement, which it would not stop.
+  "client_connection_check_interval": "1s",
+  "jit": "off",
+  "hash_mem_multiplier": "1",
+}
 
 
 def connect(location: str) -> psycopg.Connection:
@@ -71,6 +79,13 @@ def connect(location: str) -> psycopg.Connection:
       connection.execute("SET client_encoding = 'SQL_ASCII'")
       for kind in ("text", "varchar", "bpchar", "name", '"char"'):
         connection.adapters.register_loader(kind, _LenientText)
+    if not permissions.superuser_allowed() and (role := _server_role(connection)):
+      database = connection.info.dbname
+      connection.close()
+      raise DatabaseError(
+        f"{without_password(location)}: the role {role}; a model's SQL is run only by a role that can do no harm "
+        f"({_READING_ROLE.format(database=database)}), or with --allow_superuser"
+      )
     connection.autocommit = False
     connection.read_only = True
   except psycopg.Error as error:
@@ -85,33 +100,21 @@ class _LenientText(TextLoader):
     return bytes(data).decode(errors="ignore")
 
 
-def _called_functions(sql: str) -> set[str] | None:
-  """The names that stand before an opening parenthesis (keywords such as IN among them), as the server spells them.
-
-  None where it depends on the server's version what is a name and what a string.
-  """
-  names = set()
-  previous = ""
-  at = 0
-  while match := _TOKEN.match(sql, at):
-    kind, at = match.lastgroup, match.end()
-    if kind == "unclear":
-      return None
-    if kind == "comment":
-      depth = 1
-      while depth and (edge := _COMMENT_EDGE.search(sql, at)):
-        depth += 1 if edge.group() == "/*" else -1
-        at = edge.end()
-      at = len(sql) if depth else at
-    elif kind == "word":
-      previous = match.group().lower()
-    elif kind == "quoted":
-      previous = match.group()[1:-1].replace('""', '"')
-    elif kind != "space":
-      if match.group() == "(" and previous:
-        names.add(previous)
-      previous = ""
-  return names
+def _server_role(connection: psycopg.Connection) -> str:
+  """What makes the role more than a reader of databases ("admin is a superuser"), or ""."""
+  rows = connection.execute(
+    """SELECT r.rolname, r.rolsuper, session_user::pg_catalog.text FROM pg_catalog.pg_roles r
+       WHERE (r.rolsuper OR r.rolname OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.name[]))
+       AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')
+       ORDER BY r.rolname OPERATOR(pg_catalog.=) session_user DESC, r.rolname::pg_catalog.text LIMIT 1""",
+    [list(_SERVER_ROLES)],
+  ).fetchall()
+  if not rows:
+    return ""
+  name, is_superuser, own = rows[0]
+  if name == own or connection.info.parameter_status("is_superuser") == "on":
+    return f"{own} is a superuser"
+  return f"{own} is a member of {name}, " + ("a superuser" if is_superuser else "which has rights on the server itself")
 
 
 class Connection:
@@ -119,34 +122,44 @@ class Connection:
 
   def __init__(self, location: str, memory_bytes: int):
     self._connection = connect(location)
+    self._connection.prepare_threshold = None
     self._timeout_ms = 0
     execute = self._connection.execute
     try:
-      # What the server does for this session in one operation before it turns to files, whose size it limits where it may.
       execute(f"SET work_mem = '{max(1, memory_bytes // 8_000_000)}MB'")
-      execute("SET max_parallel_workers_per_gather = 0")
-      execute("SET lock_timeout = '2s'")
-      execute("SET idle_in_transaction_session_timeout = '120s'")
-      # The whole result is read: the plan that is best for all rows, not for the first tenth.
-      execute("SET cursor_tuple_fraction = 1.0")
+      for name, value in _SETTINGS.items():
+        execute(f"SET {name} = '{value}'")
       self._connection.commit()
-      volatile = execute("SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE provolatile = 'v' AND prokind IN ('f', 'p')")
-      self._refused = _REFUSED_FUNCTIONS | {name.lower() for (name,) in volatile.fetchall()}
-      self._connection.commit()
+      where_allowed = {**_SETTINGS_WHERE_ALLOWED, "temp_file_limit": f"{memory_bytes // 1000}kB"}
+      for name, value in where_allowed.items():
+        self._set_where_allowed(name, value)
+      self._guard = Guard(self._connection, permissions.functions_allowed(), memory_bytes)
+      # Has the server plan the look-up.
+      self._guard.refusal("SELECT 1")
+      self._connection.rollback()
     except psycopg.Error as error:
       raise DatabaseError(f"{without_password(location)}: cannot be used: {_one_line(error)}") from None
+
+  def _set_where_allowed(self, name: str, value: str) -> None:
+    try:
+      self._connection.execute(f"SET {name} = '{value}'")
+      self._connection.commit()
+    except (errors.InsufficientPrivilege, errors.UndefinedObject, errors.InvalidParameterValue):
+      self._connection.rollback()
 
   def close(self) -> None:
     self._connection.close()
 
   def run(self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack) -> tuple[str, tuple, list, float, str]:
-    """Runs one statement: (status, column names, packed pieces of the rows, seconds, message)."""
-    refused = self._refusal(sql)
-    if refused:
-      return "refused", (), [], 0.0, refused
+    """Runs one statement: (status, column names, packed pieces of the rows, seconds, message).
+
+    Raises TransientError for what is no property of the statement.
+    """
     start = time.perf_counter()
     try:
       self._limit_time(timeout_s)
+      if refused := self._guard.refusal(sql):
+        return refused[0], (), [], 0.0, refused[1]
       start = time.perf_counter()
       columns, pieces, over = self._fetch(sql, start + timeout_s, max_rows, max_bytes, pack)
     except MemoryError:
@@ -156,7 +169,12 @@ class Connection:
     except (psycopg.Error, ValueError) as error:
       # ValueError: a value that Python has no type for (a year beyond 9999).
       seconds = time.perf_counter() - start
-      status = "refused" if isinstance(error, _REFUSED) else "resource" if isinstance(error, _RESOURCE) else "error"
+      code = getattr(error, "sqlstate", None)
+      is_resource = code is not None and code.startswith(_RESOURCE_CLASSES)
+      status = "refused" if isinstance(error, _REFUSED) else "resource" if is_resource else "error"
+      lost = self._connection.closed
+      if lost or _is_transient(code):
+        raise TransientError(_one_line(error), status, lost, seconds) from None
       return status, (), [], seconds, _one_line(error)
     finally:
       self._rollback()
@@ -164,14 +182,6 @@ class Connection:
     if over:
       return ("timeout" if over == "time" else "resource"), (), [], seconds, "out of time" if over == "time" else over
     return "ok", columns, pieces, seconds, ""
-
-  def _refusal(self, sql: str) -> str:
-    """Why the functions that `sql` calls are not to be run, or ""."""
-    called = _called_functions(sql)
-    if called is None:
-      return "not allowed: a name with Unicode escapes, or a number that runs into a $"
-    found = [name for name in called if name in self._refused or _REFUSED_FAMILIES.match(name)]
-    return f"not allowed to use function {min(found)}" if found else ""
 
   def _limit_time(self, timeout_s: float) -> None:
     milliseconds = max(1, round(1000 * timeout_s))
@@ -242,6 +252,13 @@ def definition(connection: psycopg.Connection, table: str) -> str:
   """Nothing: comments are in the catalog, not in the text of CREATE TABLE."""
   del connection, table
   return ""
+
+
+def _is_transient(code: str | None) -> bool:
+  """Whether an SQLSTATE says that the same statement may well run later; None comes of a connection that broke."""
+  if code is None or code in _OF_THE_STATEMENT:
+    return False
+  return code in _TRANSIENT_CODES or code.startswith(_TRANSIENT_CLASSES)
 
 
 def _one_line(error: Exception) -> str:

@@ -15,7 +15,7 @@ import resource
 import sqlite3
 import time
 
-from spftsql_jax.databases.engines import DatabaseError, path_of
+from spftsql_jax.databases.engines import DatabaseError, TransientError, path_of
 
 DIALECT = "sqlite"
 ERRORS = (sqlite3.Error,)
@@ -27,8 +27,24 @@ SURVIVES_LIMITS = True
 # The message of a result whose text had to be decoded that way.
 NOT_UTF8 = "bytes that are not UTF-8 were left out of the text"
 
+# Codes that say something of the file, the disk or another process, and nothing of the statement.
+_TRANSIENT = frozenset(
+  {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_PROTOCOL,
+  }
+)
+
 MAX_CELL_BYTES = 10_000_000
 _OPCODES_BETWEEN_CHECKS = 4_000
+# So long is waited for another's lock at a time.
+_LOOK_AGAIN_S = 0.02
 
 _LIMITS = {
   sqlite3.SQLITE_LIMIT_LENGTH: MAX_CELL_BYTES,
@@ -128,6 +144,8 @@ class Connection:
     self._deadline = 0.0
     self._connection = connect(location)
     execute = self._connection.execute
+    # Waiting for a lock is `_has_another_way`'s, which keeps the time limit.
+    execute("PRAGMA busy_timeout = 0")
     execute("PRAGMA query_only = ON")
     execute("PRAGMA trusted_schema = OFF")
     # Sorting is a third faster where it may spill into files, even if it never does: that is tried first, with a cache that
@@ -171,6 +189,8 @@ class Connection:
       return "resource", (), [], time.perf_counter() - start, "out of memory"
     except (sqlite3.Error, sqlite3.Warning) as error:
       seconds = time.perf_counter() - start
+      if getattr(error, "sqlite_errorcode", 0) & 0xFF in _TRANSIENT:
+        raise TransientError(str(error), _status_of(error), seconds=seconds) from None
       return _status_of(error), (), [], seconds, str(error)
     finally:
       resource.setrlimit(resource.RLIMIT_NOFILE, files)
@@ -222,6 +242,10 @@ class Connection:
       self._connection.text_factory = lenient_text
       return True
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.perf_counter() < self._deadline - _LOOK_AGAIN_S:
+      # Somebody writes; a transaction of his is over before long.
+      time.sleep(_LOOK_AGAIN_S)
+      return True
     if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN) and not self._spills_into_memory:
       self._spills_into_memory = True
       self.release()

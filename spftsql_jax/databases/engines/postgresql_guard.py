@@ -1,0 +1,498 @@
+"""Whether PostgreSQL may run a statement: every name and operator in it is looked up in the server's catalog first.
+
+The text decides only what might be meant, and always for more than less: each name before an opening
+parenthesis or behind a dot (`(x).f` calls f) may be a call of every function of that name, each
+operator every operator of that sign. The catalog, asked in the transaction that runs the statement,
+decides what they do:
+
+- A function is harmless if it came with the server, is not volatile, not SECURITY DEFINER, takes what
+  SQL can give it, and is none of the few in `_REFUSED_FUNCTIONS` and `_REFUSED_FAMILIES`. One that did
+  not come with the server is harmless if it is a function of a well-known extension that computes
+  (`_PURE_EXTENSIONS`), or allowed by name.
+- Relations of the server's own are not read, but those that describe tables (`_OPEN_CATALOGS`) and
+  information_schema: settings, files, roles and other sessions are no part of the data.
+- What an owner has built into views, row policies, types, casts and operators runs by itself when a
+  statement touches them. It may call functions of his that are not volatile; a statement that can reach
+  a volatile one is refused. Base types and operator classes are not looked at: only superusers make them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from psycopg import sql as sql_text
+
+from spftsql_jax.databases.engines import postgresql_paths
+from spftsql_jax.databases.engines.postgresql_tokens import Token, UnreadableError, read_tokens
+
+TYPE_CHECKING = False  # As in typing, which a worker does not import.
+if TYPE_CHECKING:
+  import psycopg
+
+# Not volatile by the catalog, but able to run other text, to tell about the server, to take a
+# transaction number, or to run on when they are to stop.
+_REFUSED_FUNCTIONS_NAMES = """
+  current_setting fmgr_c_validator fmgr_internal_validator fmgr_sql_validator getpgusername inet_client_addr
+  inet_client_port inet_server_addr inet_server_port json_table row_security_active txid_current
+  txid_current_if_assigned txid_current_snapshot txid_snapshot_xip txid_status xml_is_well_formed
+  xml_is_well_formed_content xml_is_well_formed_document xmlexists xmlparse xmltable xmlvalidate xpath
+  xpath_exists
+"""
+_REFUSED_FUNCTIONS = frozenset(_REFUSED_FUNCTIONS_NAMES.split())
+# query_to_xml, table_to_xmlschema ...; and what only the server has to do with.
+_REFUSED_FAMILIES = re.compile(r"(?:query|cursor|table|schema|database)_to_xml|pg_|binary_upgrade_|has_\w+_privilege$")
+# Of those families, what says how a value or a table is made.
+_OPEN_FUNCTIONS_NAMES = """
+  pg_collation_for pg_column_size pg_get_constraintdef pg_get_expr pg_get_indexdef pg_get_serial_sequence
+  pg_get_viewdef pg_size_bytes pg_size_pretty pg_table_is_visible pg_type_is_visible pg_typeof
+"""
+_OPEN_FUNCTIONS = frozenset(_OPEN_FUNCTIONS_NAMES.split())
+# The server's own relations that describe tables.
+_OPEN_CATALOGS_NAMES = """
+  pg_attrdef pg_attribute pg_class pg_collation pg_constraint pg_description pg_enum pg_foreign_table pg_index
+  pg_indexes pg_inherits pg_matviews pg_namespace pg_partitioned_table pg_range pg_sequence pg_tables pg_type
+  pg_views
+"""
+_OPEN_CATALOGS = frozenset(_OPEN_CATALOGS_NAMES.split())
+# Extensions whose functions that are neither volatile nor SECURITY DEFINER compute from their arguments alone.
+_PURE_EXTENSIONS_NAMES = """
+  btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hstore intagg intarray isn ltree
+  pg_trgm pgcrypto postgis seg unaccent uuid-ossp vector
+"""
+_PURE_EXTENSIONS = frozenset(_PURE_EXTENSIONS_NAMES.split())
+# Reserved words: no function, table or type is called by one of them unless it is quoted.
+_RESERVED_NAMES = """
+  all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
+  current_catalog current_date current_role current_time current_timestamp current_user default deferrable desc
+  distinct do else end except false fetch for foreign from grant group having in initially intersect into lateral
+  leading limit localtime localtimestamp not null offset on only or order placing primary references returning
+  select session_user some symmetric table then to trailing true union unique user using variadic when where window
+  with
+"""
+_RESERVED = frozenset(_RESERVED_NAMES.split())
+# Behind these words a name is no alias.
+_BEFORE_NO_ALIAS = _RESERVED - {"all", "any", "array", "as", "end", "false", "null", "some", "true"} | {"join"}
+# Signs that stand for themselves in IN, BETWEEN, CASE, LIKE, USING and the like.
+_COMPARISONS = frozenset(("=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~"))
+
+# Where the server keeps, in an expression that it has understood, the numbers of functions.
+_NUMBERS = r":(?:funcid|opfuncid|aggfnoid|winfnoid|tsmhandler|startInRangeFunc|endInRangeFunc) (\d+)"
+_PREPARED = "spftsql_lookup"
+_EQ = "OPERATOR(pg_catalog.=)"
+_GE = "OPERATOR(pg_catalog.>=)"
+_HAS = "OPERATOR(pg_catalog.&&)"
+# 16384 is the first number of what did not come with the server (FirstNormalObjectId).
+_OWN = f"oid {_GE} 16384::pg_catalog.oid"
+_EXTENSION = f"""
+  (SELECT e.extname::pg_catalog.text FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid {_EQ} d.refobjid
+   WHERE d.classid {_EQ} 1255::pg_catalog.oid AND d.objid {_EQ} p.oid
+   AND d.refclassid {_EQ} 3079::pg_catalog.oid AND d.deptype {_EQ} 'e'::pg_catalog."char")"""
+_FUNCTION = f"""
+  p.proname::pg_catalog.text, p.{_OWN}, p.provolatile {_EQ} 'v'::pg_catalog."char", p.prosecdef,
+  p.pronargs::pg_catalog.int4 {_GE} 1
+    AND 1 {_GE} (p.pronargs::pg_catalog.int4 OPERATOR(pg_catalog.-) p.pronargdefaults::pg_catalog.int4),
+  CASE WHEN p.{_OWN} THEN {_EXTENSION} END"""
+# Whether a name without a schema may mean it, and its schema.
+_PLACE = f"n.nspname {_EQ} ANY (pg_catalog.current_schemas(true)), n.nspname::pg_catalog.text"
+# Everything that the names of a statement may mean, and what acts without being named: the columns of `_Found`.
+# cstring and internal (2275, 2281): functions that the server calls by itself.
+_LOOKUP = f"""
+  SELECT 'function', {_FUNCTION}, p.oid, NULL::pg_catalog.oid[],
+    p.proargtypes::pg_catalog.oid[] {_HAS} ARRAY[2275, 2281]::pg_catalog.oid[], {_PLACE}
+  FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid {_EQ} p.pronamespace
+  WHERE p.proname {_EQ} ANY ($1::pg_catalog.name[])
+  AND (p.provolatile {_EQ} 'v'::pg_catalog."char" OR p.prosecdef OR p.{_OWN}
+       OR p.proargtypes::pg_catalog.oid[] {_HAS} ARRAY[2275, 2281]::pg_catalog.oid[]
+       OR p.proname {_EQ} ANY ($2::pg_catalog.name[]))
+  UNION ALL
+  SELECT 'relation', c.relname::pg_catalog.text, c.{_OWN}, c.relkind {_EQ} 'v'::pg_catalog."char", c.relrowsecurity,
+    NULL, NULL, c.oid, NULL, false, {_PLACE}
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {_EQ} c.relnamespace
+  WHERE c.relname {_EQ} ANY ($1::pg_catalog.name[]) AND c.relkind OPERATOR(pg_catalog.<>) 'i'::pg_catalog."char"
+  UNION ALL
+  SELECT 'operator', {_FUNCTION.replace("p.proname", "o.oprname", 1)}, o.oid, ARRAY[o.oprleft, o.oprright], false,
+    {_PLACE}
+  FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc p ON p.oid {_EQ} o.oprcode::pg_catalog.oid
+  JOIN pg_catalog.pg_namespace n ON n.oid {_EQ} o.oprnamespace
+  WHERE o.{_OWN} AND o.oprname {_EQ} ANY ($3::pg_catalog.name[])
+  UNION ALL
+  SELECT 'cast', {_FUNCTION}, c.oid, ARRAY[c.castsource, c.casttarget], false, true, ''
+  FROM pg_catalog.pg_cast c JOIN pg_catalog.pg_proc p ON p.oid {_EQ} c.castfunc WHERE c.{_OWN}
+  UNION ALL
+  SELECT 'domain', {_FUNCTION}, c.oid, ARRAY[c.contypid], false, true, ''
+  FROM pg_catalog.pg_constraint c
+  CROSS JOIN LATERAL pg_catalog.regexp_matches(c.conbin::pg_catalog.text, '{_NUMBERS}', 'g') m
+  JOIN pg_catalog.pg_proc p ON p.oid {_EQ} m[1]::pg_catalog.oid
+  WHERE c.contypid {_GE} 16384::pg_catalog.oid AND (p.{_OWN} OR p.provolatile {_EQ} 'v'::pg_catalog."char")"""
+# Views, and tables with row policies, under each of the given ones: what they call that is volatile. The
+# server keeps them as it has understood them, with the numbers of functions and operators.
+_INSIDE = f"""
+  WITH RECURSIVE inside (root, oid, tree) AS (
+    SELECT c.oid, c.oid, t.tree FROM pg_catalog.pg_class c, LATERAL ({{trees}}) t
+    WHERE c.oid {_EQ} ANY (%s::pg_catalog.oid[])
+    UNION
+    SELECT i.root, c.oid, t.tree FROM inside i
+    CROSS JOIN LATERAL pg_catalog.regexp_matches(i.tree, ':relid (\\d+)', 'g') m
+    JOIN pg_catalog.pg_class c ON c.oid {_EQ} m[1]::pg_catalog.oid, LATERAL ({{trees}}) t
+  ), called (root, oid) AS (
+    SELECT i.root, m[1]::pg_catalog.oid FROM inside i
+    CROSS JOIN LATERAL pg_catalog.regexp_matches(i.tree, '{_NUMBERS}', 'g') m
+    UNION
+    SELECT i.root, o.oprcode::pg_catalog.oid FROM inside i
+    CROSS JOIN LATERAL pg_catalog.regexp_matches(i.tree, ':(?:opno|eqop|sortop) (\\d+)', 'g') m
+    JOIN pg_catalog.pg_operator o ON o.oid {_EQ} m[1]::pg_catalog.oid
+    UNION
+    SELECT i.root, s.step FROM inside i
+    CROSS JOIN LATERAL pg_catalog.regexp_matches(i.tree, ':(?:aggfnoid|winfnoid) (\\d+)', 'g') m
+    JOIN pg_catalog.pg_aggregate a ON a.aggfnoid::pg_catalog.oid {_EQ} m[1]::pg_catalog.oid
+    CROSS JOIN LATERAL pg_catalog.unnest(
+      ARRAY[a.aggtransfn, a.aggfinalfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::pg_catalog.oid[]) AS s(step)
+  )
+  SELECT c.relname::pg_catalog.text, c.relkind {_EQ} 'v'::pg_catalog."char", p.proname::pg_catalog.text
+  FROM called f JOIN pg_catalog.pg_proc p ON p.oid {_EQ} f.oid JOIN pg_catalog.pg_class c ON c.oid {_EQ} f.root
+  WHERE p.provolatile {_EQ} 'v'::pg_catalog."char"
+""".replace(
+  "{trees}",
+  f"""SELECT w.ev_action::pg_catalog.text AS tree FROM pg_catalog.pg_rewrite w WHERE w.ev_class {_EQ} c.oid
+      UNION ALL SELECT r.polqual::pg_catalog.text FROM pg_catalog.pg_policy r WHERE r.polrelid {_EQ} c.oid""",
+)
+# The names that bring a value of one of the given types (or an array, domain, range or row of them) into a
+# statement: types, relations and functions.
+_BRINGING = f"""
+  WITH RECURSIVE held (oid) AS (
+    SELECT a.held FROM pg_catalog.unnest(%s::pg_catalog.oid[]) AS a(held)
+    UNION
+    SELECT t.oid FROM held h CROSS JOIN LATERAL (
+      SELECT oid FROM pg_catalog.pg_type WHERE typelem {_EQ} h.oid OR typbasetype {_EQ} h.oid
+      UNION ALL SELECT a.oid FROM pg_catalog.pg_attribute b JOIN pg_catalog.pg_type a ON a.typrelid {_EQ} b.attrelid
+        WHERE b.atttypid {_EQ} h.oid AND NOT b.attisdropped
+      UNION ALL SELECT rngtypid FROM pg_catalog.pg_range WHERE rngsubtype {_EQ} h.oid
+    ) t
+  )
+  SELECT t.typname::pg_catalog.text, t.typrelid OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
+  FROM held h JOIN pg_catalog.pg_type t ON t.oid {_EQ} h.oid
+  UNION ALL
+  SELECT p.proname::pg_catalog.text, true FROM pg_catalog.pg_proc p
+  WHERE p.{_OWN} AND (p.prorettype {_EQ} ANY (SELECT oid FROM held)
+    OR p.proallargtypes {_HAS} ARRAY(SELECT oid FROM held))"""
+_LACKING = f"""
+  SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c
+  WHERE c.relname {_EQ} ANY (%s::pg_catalog.name[]) AND c.relkind OPERATOR(pg_catalog.<>) 'i'::pg_catalog."char"
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid {_EQ} c.oid AND NOT a.attisdropped
+                  AND a.attname {_EQ} %s::pg_catalog.name)"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Found:
+  """A row of `_LOOKUP`: a function, relation, operator, cast or domain.
+
+  `own`: it did not come with the server. `volatile` and `definer` are said of the function behind it; of relations that
+  they are views and have row policies. `types`: those that an operator, cast or domain is about.
+  """
+
+  kind: str
+  name: str
+  own: bool
+  volatile: bool
+  definer: bool
+  takes_one: bool | None
+  extension: str | None
+  oid: int
+  types: list[int] | None
+  by_server: bool | None
+  in_path: bool
+  schema: str
+
+
+class Guard:
+  """Judges the statements of one connection.
+
+  Args:
+    connection: asked within the transaction that is to run the statement; nothing is kept from one
+      statement to the next, since functions and views come and go.
+    allow_functions: names, as in the catalog, of functions that may be called all the same.
+    memory_bytes: a single value that the text asks for may not be larger.
+  """
+
+  def __init__(self, connection: psycopg.Connection, allow_functions: frozenset[str], memory_bytes: int):
+    self._connection = connection
+    self._allowed = allow_functions
+    self._memory_bytes = memory_bytes
+    # Planned once: the driver forgets what it has prepared itself when a transaction is rolled back.
+    connection.execute(f"PREPARE {_PREPARED} AS {_LOOKUP}")
+
+  def refusal(self, sql: str) -> tuple[str, str] | None:
+    """Why `sql` is not run, as (status, reason), or None. Raises psycopg.Error."""
+    try:
+      tokens = read_tokens(sql)
+    except UnreadableError as error:
+      return "refused", f"not allowed: {error}"
+    if reason := _shape_refusal(tokens):
+      return "refused", f"not allowed: {reason}"
+    if reason := _size_refusal(tokens, self._memory_bytes):
+      return "resource", reason
+    names = _names_of(tokens)
+    signs = {_sign(token.text) for token in tokens if token.kind == "operator"} | _COMPARISONS
+    listed = [name for name in names if _is_refused_name(name)]
+    values = [sql_text.Literal(sorted(each)) for each in (names, listed, signs)]
+    lookup = sql_text.SQL("EXECUTE {}({}, {}, {})").format(sql_text.SQL(_PREPARED), *values)
+    # In UTF-8 whatever the connection: a server that does not know its encoding takes any bytes.
+    found = [_Found(*row) for row in self._connection.execute(lookup.as_bytes(None)).fetchall()]
+    reason = (
+      self._function_refusal(tokens, [each for each in found if each.kind == "function"])
+      or self._relation_refusal([each for each in found if each.kind == "relation"])
+      or self._implied_refusal(names, [each for each in found if each.types is not None and _is_within_reach(each, tokens)])
+    )
+    return ("refused", f"not allowed to use {reason}") if reason else None
+
+  def _rows(self, query: str, *values: object) -> list[tuple]:
+    return self._connection.execute(query, values).fetchall()
+
+  def _is_owners(self, found: _Found) -> bool:
+    """Whether a function is neither the server's nor a trusted extension's nor allowed."""
+    return found.own and found.extension not in _PURE_EXTENSIONS and found.name not in self._allowed
+
+  def _function_refusal(self, tokens: Sequence[Token], found: Sequence[_Found]) -> str:
+    called, dotted = _calls_of(tokens)
+    harmful = []
+    for each in found:
+      listed = _is_refused_name(each.name) and not each.own
+      acts = each.volatile or each.definer or each.by_server or listed or self._is_owners(each)
+      if acts and each.name not in self._allowed:
+        harmful.append(each)
+    for i, token in enumerate(tokens):
+      meant = [each for each in harmful if _means(token, each.name)] if token.is_name else []
+      if i in called:
+        meant = [each for each in meant if _is_in(each, tokens, i)]
+        if meant:
+          return f"function {meant[0].name}: {_why(meant[0])}"
+      elif i in dotted:
+        # Called so a function has one argument and no schema.
+        meant = [each for each in meant if each.takes_one and each.in_path]
+        if meant and not self._is_column(tokens, i):
+          return f"function {meant[0].name}, which a dot before its name calls as well: {_why(meant[0])}"
+    return ""
+
+  def _is_column(self, tokens: Sequence[Token], at: int) -> bool:
+    """Whether `x.name` is a column whatever x is: only names of tables that have the column are called x."""
+    token = tokens[at]
+    if at < 2 or not tokens[at - 2].is_name:
+      return False
+    owner = tokens[at - 2]
+    tables = _tables_called(tokens, owner)
+    if not tables:
+      return False
+    return all(name.isascii() for name in (*tables, token.text)) and not self._rows(_LACKING, sorted(tables), token.text)
+
+  def _relation_refusal(self, found: Sequence[_Found]) -> str:
+    inside = []
+    for each in found:
+      if each.schema == "pg_toast" or (each.schema == "pg_catalog" and each.name not in _OPEN_CATALOGS):
+        return f"relation {each.name}, which tells about the server"
+      if each.own and (each.volatile or each.definer):
+        inside.append(each.oid)
+    if not inside:
+      return ""
+    for name, is_view, function in self._rows(_INSIDE, inside):
+      if function not in self._allowed:
+        what = "view" if is_view else "table"
+        return f"{what} {name}: its definition calls {function}, which is volatile"
+    return ""
+
+  def _implied_refusal(self, names: frozenset[str] | set[str], found: Sequence[_Found]) -> str:
+    """Operators, casts and domains, which call functions without their names."""
+    for each in found:
+      acts = each.volatile or each.definer
+      if each.name in self._allowed or not (acts or self._is_owners(each)):
+        continue
+      what = {
+        "operator": f"operator {each.name}",
+        "cast": f"a cast by {each.name}",
+        "domain": f"a domain checked by {each.name}",
+      }
+      types = [oid for oid in each.types or () if oid >= 16384]
+      if types:
+        by_type = self._rows(_BRINGING, types)
+        # An owner's type may call an owner's function, but not at a model's word.
+        reached = next((name for name, brings in by_type if name in names and (acts or not brings)), None)
+        if reached is not None:
+          return f"{what[each.kind]} on {reached}: {_why(each)}"
+      elif acts or (each.kind == "operator" and each.name not in _COMPARISONS):
+        return f"{what[each.kind]}: {_why(each)}"
+    return ""
+
+
+def _why(found: _Found) -> str:
+  if found.volatile:
+    return "it is volatile"
+  if found.definer:
+    return "it runs with its owner's rights (SECURITY DEFINER)"
+  if found.own:
+    return "it did not come with the server and is not allowed by name"
+  return "it runs other text, tells about the server, or runs on when it is to stop"
+
+
+def _is_refused_name(name: str) -> bool:
+  return name in _REFUSED_FUNCTIONS or (_REFUSED_FAMILIES.match(name) is not None and name not in _OPEN_FUNCTIONS)
+
+
+def _means(token: Token, name: str) -> bool:
+  """Whether the server may read a token as this name."""
+  if name in (token.text, token.other):
+    return True
+  # Other encodings have room for more characters in a name than UTF-8.
+  return len(token.other) > len(token.text) and name.startswith(token.text)
+
+
+def _is_in(found: _Found, tokens: Sequence[Token], at: int) -> bool:
+  """Whether the name at `at` may be that function, by the schema that stands before it or the search path."""
+  if not _stands(tokens, at - 1, "."):
+    return found.in_path
+  schema = tokens[at - 2] if at > 1 else None
+  # pg_temp is another name of the session's own schema.
+  return schema is None or not schema.is_name or _means(schema, found.schema) or schema.text.startswith("pg_temp")
+
+
+def _is_within_reach(found: _Found, tokens: Sequence[Token]) -> bool:
+  """Whether the statement can mean it: OPERATOR(schema.sign) names the schema of an operator."""
+  return found.in_path or any(token.is_word("operator") for token in tokens)
+
+
+def _names_of(tokens: Sequence[Token]) -> set[str]:
+  names: set[str] = set()
+  for token in tokens:
+    if token.is_name and not (token.kind == "name" and token.text in _RESERVED):
+      names.add(token.text)
+      if token.other:
+        names.add(token.other)
+  return names
+
+
+def _sign(operator: str) -> str:
+  return "<>" if operator == "!=" else operator
+
+
+def _calls_of(tokens: Sequence[Token]) -> tuple[set[int], set[int]]:
+  """The places of the names that may be called, and of those behind a dot that may be."""
+  called, dotted = set(), set()
+  for i, token in enumerate(tokens):
+    if not token.is_name:
+      continue
+    behind = tokens[i + 1] if i + 1 < len(tokens) else None
+    before = tokens[i - 1] if i else None
+    if behind is not None and behind.text == "(" and behind.kind == "mark":
+      if not _names_columns(tokens, i):
+        called.add(i)
+    elif before is not None and before.kind == "mark" and before.text == ".":
+      dotted.add(i)
+  return called, dotted
+
+
+def _names_columns(tokens: Sequence[Token], at: int) -> bool:
+  """Whether the parenthesis behind a name lists columns: `AS name (`, `WITH name (`, `, name (...) AS (SELECT`."""
+  before = tokens[at - 1] if at else None
+  if before is None:
+    return False
+  if before.is_word("as", "with", "recursive"):
+    return True
+  if before.text != "," or before.kind != "mark":
+    return False
+  end = _closing(tokens, at + 1)
+  rest = tokens[end + 1 : end + 5]
+  if not rest or not rest[0].is_word("as"):
+    return False
+  words = [token for token in rest[1:] if not token.is_word("not", "materialized")]
+  # A function's own list of columns begins with a name that is not reserved.
+  return len(words) > 1 and words[0].text == "(" and words[1].is_word("select", "with")
+
+
+def _closing(tokens: Sequence[Token], at: int) -> int:
+  """The index of the parenthesis that closes the one at `at`, the number of tokens where there is none."""
+  depth = 0
+  for i in range(at, len(tokens)):
+    if tokens[i].kind == "mark":
+      depth += {"(": 1, ")": -1}.get(tokens[i].text, 0)
+      if depth == 0:
+        return i
+  return len(tokens)
+
+
+def _tables_called(tokens: Sequence[Token], owner: Token) -> set[str]:
+  """The tables that `owner`, a name before a dot, may stand for; none where it may stand for something else.
+
+  Every other place where the name stands must be a table or the alias of one: no common table, no
+  subquery, no function, no new names for the columns.
+  """
+  tables: set[str] = set()
+  for i, token in enumerate(tokens):
+    if not token.is_name or token.text != owner.text or _stands(tokens, i + 1, "."):
+      continue
+    if len(token.other) > len(token.text):
+      return set()
+    if _binds_otherwise(tokens, i):
+      return set()
+    j = i - 1
+    if j >= 0 and tokens[j].is_word("as"):
+      j -= 1
+    before = tokens[j] if j >= 0 else None
+    if before is not None and before.is_name and not before.is_word(*_BEFORE_NO_ALIAS):
+      if any(each.is_name and each.text == before.text and _binds_otherwise(tokens, k) for k, each in enumerate(tokens)):
+        return set()
+      if len(before.other) > len(before.text):
+        return set()
+      tables.add(before.text)
+    elif before is not None and j == i - 1 and (before.is_name or (before.kind == "mark" and before.text in (",", "(", "."))):
+      tables.add(token.text)
+    else:
+      return set()
+  return tables
+
+
+def _binds_otherwise(tokens: Sequence[Token], at: int) -> bool:
+  """Whether the name at `at` is followed by a list of columns or a common table's query."""
+  if _stands(tokens, at + 1, "("):
+    return True
+  behind = tokens[at + 1] if at + 1 < len(tokens) else None
+  if behind is None or not behind.is_word("as"):
+    return False
+  after = tokens[at + 2] if at + 2 < len(tokens) else None
+  return after is None or after.text == "(" or after.is_word("not", "materialized")
+
+
+def _stands(tokens: Sequence[Token], at: int, mark: str) -> bool:
+  return 0 <= at < len(tokens) and tokens[at].kind == "mark" and tokens[at].text == mark
+
+
+def _shape_refusal(tokens: Sequence[Token]) -> str:
+  """What is refused by its syntax, since it has no function's name: XML that is read, paths that are not plain."""
+  for i, token in enumerate(tokens):
+    before = tokens[i - 1] if i else None
+    if token.is_word("xmltable", "xmlparse", "xmlexists", "json_table") and _stands(tokens, i + 1, "("):
+      return f"{token.text}, which runs on when it is to stop"
+    if token.is_word("document") and before is not None and before.is_word("is", "not"):
+      return "IS DOCUMENT, which runs on when it is to stop"
+    if token.is_name and token.text == "xml" and before is not None:
+      behind = tokens[i + 1] if i + 1 < len(tokens) else None
+      reads = before.text == "::" or before.is_word("as") and _stands(tokens, i + 1, ")")
+      if reads or (behind is not None and (behind.kind == "string" or behind.text == "(")):
+        return "reading text as XML, which runs on when it is to stop"
+  return postgresql_paths.refusal(tokens)
+
+
+def _size_refusal(tokens: Sequence[Token], memory_bytes: int) -> str:
+  """Why one value that the text asks for is too large: repeat('x', 300000000), format('%1000000000s', 1)."""
+  for i, token in enumerate(tokens):
+    if not _stands(tokens, i + 1, "("):
+      continue
+    if token.is_word("repeat", "lpad", "rpad", "array_fill", "polygon"):
+      end = _closing(tokens, i + 1)
+      for each in tokens[i + 2 : end]:
+        if each.kind == "number" and each.text.isdigit() and int(each.text[:20]) > memory_bytes // 2:
+          return f"{token.text} of {each.text} is more than the memory of a statement"
+    elif token.is_word("format"):
+      for each in tokens[i + 2 : _closing(tokens, i + 1)]:
+        if each.kind == "string" and any(int(n[:20]) > memory_bytes // 2 for n in re.findall(r"%\D{0,9}(\d{6,})", each.text)):
+          return "format with a width that is more than the memory of a statement"
+  return ""

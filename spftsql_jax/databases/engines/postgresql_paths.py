@@ -1,0 +1,151 @@
+"""Which SQL/JSON paths PostgreSQL may evaluate: those whose work grows with the document and no faster.
+
+The server does not stop a path in the middle, and one of thirty characters can take it minutes and
+gigabytes. A path is run only where it stands in the statement as a literal, so that it can be read:
+`$.items[*].price`, `$.items[*] ? (@.price > 3)`. A filter may look at its item (@) but not back at the
+document ($), nor walk through lists or compare two paths, since each of these is a product of sizes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from spftsql_jax.databases.engines.postgresql_tokens import Token
+
+_FUNCTION = re.compile(r"jsonb_path_\w+$|json_(?:exists|value|query)$")
+_OPERATORS = ("@?", "@@")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_COMPARISON = re.compile(r"==|!=|<>|<=?|>=?")
+# Where one comparison ends and the next begins.
+_BETWEEN_COMPARISONS = re.compile(r"&&|\|\||[()]")
+# The document itself, not a variable.
+_DOCUMENT = re.compile(r"\$(?![\w\"])")
+_SUBSCRIPT = re.compile(r"\[[^\]]*+\]")
+_LONGEST = 1_000
+_WALKS = 4
+
+
+def refusal(tokens: Sequence[Token]) -> str:
+  """Why the paths in a statement are not evaluated, or ""."""
+  for i, token in enumerate(tokens):
+    reason = ""
+    if token.is_name and _FUNCTION.match(token.text) and _is(tokens, i + 1, "("):
+      reason = _path_refusal(tokens, _second_argument(tokens, i + 1))
+    elif token.kind == "operator" and token.text in _OPERATORS:
+      reason = _operand_refusal(tokens, i)
+    elif token.is_name and token.text == "jsonpath":
+      reason = _cast_refusal(tokens, i)
+    if reason:
+      return reason
+  return ""
+
+
+def path_refusal(path: str) -> str:
+  """Why a path is not evaluated, or ""."""
+  if len(path) > _LONGEST or "\\" in path or "/*" in path:
+    return "a JSON path that is not plain"
+  path = _QUOTED.sub('""', path)
+  if path.count('"') % 2 or "like_regex" in path:
+    return "a JSON path with like_regex" if "like_regex" in path else "a JSON path that is not plain"
+  if "**" in path.replace(" ", ""):
+    return "a JSON path that visits every level (**)"
+  if any(_DOCUMENT.search(part) or "@" in part for part in _SUBSCRIPT.findall(path)):
+    return "a JSON path with a path in a subscript"
+  for part in _filters(path):
+    if _DOCUMENT.search(part) or "*" in part or "[" in part or "?" in part:
+      return "a JSON path whose filter looks beyond its item"
+  walks = path.replace("[ * ]", "[*]").count("*") + path.count("?")
+  if walks > _WALKS or len(_DOCUMENT.findall(path)) > _WALKS:
+    return f"a JSON path with more than {_WALKS} wildcards and filters"
+  for part in _BETWEEN_COMPARISONS.split(path):
+    sides = _COMPARISON.split(part)
+    if len(sides) > 1 and sum("@" in side or _DOCUMENT.search(side) is not None for side in sides) > 1:
+      return "a JSON path that compares two paths"
+  return ""
+
+
+def _filters(path: str) -> list[str]:
+  """The insides of `? ( ... )`, to the parenthesis that closes each; to the end where none does."""
+  found = []
+  for match in re.finditer(r"\?\s*\(", path):
+    depth, end = 1, match.end()
+    while depth and end < len(path):
+      depth += {"(": 1, ")": -1}.get(path[end], 0)
+      end += 1
+    found.append(path[match.end() : end])
+  return found
+
+
+def _is(tokens: Sequence[Token], at: int, mark: str) -> bool:
+  return 0 <= at < len(tokens) and tokens[at].kind == "mark" and tokens[at].text == mark
+
+
+def _second_argument(tokens: Sequence[Token], opening: int) -> int:
+  """The index of the first token of a call's second argument, or -1."""
+  depth = 0
+  for i in range(opening, len(tokens)):
+    if tokens[i].kind == "mark":
+      depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(tokens[i].text, 0)
+      if depth == 0:
+        return -1
+      if depth == 1 and tokens[i].text == ",":
+        return i + 1
+  return -1
+
+
+def _path_refusal(tokens: Sequence[Token], at: int) -> str:
+  if 0 <= at < len(tokens) - 2 and tokens[at].is_name and tokens[at + 1].text in ("=>", ":="):
+    at += 2
+  if at < 0 or at >= len(tokens) or tokens[at].kind != "string" or not _ends_literal(tokens, at + 1):
+    return "a JSON path that is not a literal"
+  return path_refusal(tokens[at].text)
+
+
+def _ends_literal(tokens: Sequence[Token], at: int) -> bool:
+  """Whether a literal ends before `at` (two literals in a row are one, and an operator makes another value of it)."""
+  if at >= len(tokens):
+    return True
+  if tokens[at].text == "::" and tokens[at].kind == "mark":
+    return at + 1 < len(tokens) and tokens[at + 1].text == "jsonpath" and _ends_literal(tokens, at + 2)
+  return tokens[at].text in (",", ")") or tokens[at].is_word("passing", "returning", "with", "without")
+
+
+def _operand_refusal(tokens: Sequence[Token], at: int) -> str:
+  """`@?` and `@@`, the latter of which full text search has too."""
+  text = tokens[at].text
+  i = at + 1
+  while _is(tokens, i, "("):
+    i += 1
+  operand = tokens[i] if i < len(tokens) else None
+  if operand is None or operand.is_word("any", "all", "some") or _is(tokens, i, ")"):
+    return f"{text} on a JSON path that is not a literal"
+  if operand.kind == "string":
+    behind = tokens[i + 1] if i + 1 < len(tokens) else None
+    if behind is not None and behind.kind in ("string", "operator"):
+      return f"{text} on a JSON path that is not a literal"
+    if _is(tokens, i + 1, "::") and i + 2 < len(tokens) and tokens[i + 2].is_word("tsquery"):
+      return ""
+    return path_refusal(operand.text)
+  return "" if text == "@@" else f"{text} on a JSON path that is not a literal"
+
+
+def _cast_refusal(tokens: Sequence[Token], at: int) -> str:
+  """The type's name: `'$.a'::jsonpath`, `jsonpath '$.a'`, `CAST('$.a' AS jsonpath)`, or a column called so."""
+  behind = tokens[at + 1] if at + 1 < len(tokens) else None
+  if behind is not None and behind.kind == "string":
+    return path_refusal(behind.text)
+  if at > 1 and tokens[at - 1].text == "." and tokens[at - 2].text == "pg_catalog":
+    at -= 2
+  before = tokens[at - 1] if at else None
+  value = tokens[at - 2] if at > 1 else None
+  if before is not None and (before.text == "::" or before.is_word("as")):
+    first = tokens[at - 3] if at > 2 else None
+    if value is None or value.kind != "string" or (first is not None and first.kind in ("string", "operator")):
+      # `x AS jsonpath` names a column; behind a cast's it stands before a parenthesis.
+      is_alias = before.is_word("as") and not (behind is not None and behind.text in (")", "["))
+      return "" if is_alias else "a JSON path that is not a literal"
+    return path_refusal(value.text)
+  # Behind a dot it may be a cast as well.
+  is_cast = (behind is not None and behind.text == "(") or (before is not None and before.text == ".")
+  return "a JSON path that is not a literal" if is_cast else ""
