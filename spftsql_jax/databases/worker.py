@@ -17,7 +17,7 @@ import sys
 import time
 from collections import OrderedDict
 
-from spftsql_jax.databases.engines import DatabaseError, engine_module, engine_of
+from spftsql_jax.databases.engines import RESTING_BYTES, DatabaseError, engine_module, engine_of
 
 TYPE_CHECKING = False  # As in typing, which takes as long to import as half of the rest.
 if TYPE_CHECKING:
@@ -84,11 +84,14 @@ def unframe(buffer: bytearray) -> list:
 
 
 class _Connections:
-  """Open databases, the least recently used closed first; reopened when the file behind one has changed."""
+  """Open databases, the least recently used closed first; reopened when the file behind one has changed.
+
+  All together those that no statement runs on hold at most `RESTING_BYTES`, so that no statement pays for another database.
+  """
 
   def __init__(self, memory_bytes: int):
     self._memory_bytes = memory_bytes
-    self._limited = False
+    self._engines: set[str] = set()
     self._open: OrderedDict[str, tuple[tuple, Any]] = OrderedDict()
 
   def find(self, location: str, identity: tuple):
@@ -96,22 +99,42 @@ class _Connections:
     entry = self._open.get(location)
     if entry is None or entry[0] != identity:
       return None
-    self._open.move_to_end(location)
+    if next(reversed(self._open)) != location:
+      self._open.move_to_end(location)
+      self._make_room()
     return entry[1]
 
   def open(self, location: str, identity: tuple):
     """A new connection. Raises DatabaseError."""
     self.drop(location)
-    while len(self._open) >= _OPEN_CONNECTIONS:
-      self.drop(next(iter(self._open)))
-    module = engine_module(engine_of(location))
-    connection = module.Connection(location, self._memory_bytes)
-    if not self._limited:
-      # On top of what the engine's library takes when loaded.
-      _limit_memory(self._memory_bytes + module.MEMORY_SLACK)
-      self._limited = True
+    self._make_room()
+    engine = engine_of(location)
+    if engine in self._engines:
+      connection = self._connect(engine, location)
+    else:
+      # What the engine's library takes when loaded is no part of the limit.
+      _limit_memory(None)
+      connection = self._connect(engine, location)
+      _limit_memory(self._memory_bytes + RESTING_BYTES + engine_module(engine).MEMORY_SLACK)
+      self._engines.add(engine)
     self._open[location] = (identity, connection)
+    self._make_room()
     return connection
+
+  def _connect(self, engine: str, location: str):
+    module = engine_module(engine)
+    try:
+      return module.Connection(location, self._memory_bytes)
+    except module.ERRORS as error:
+      raise DatabaseError(f"{location}: cannot be used: {error}") from None
+
+  def _make_room(self) -> None:
+    """Closes what was used longest ago, but never the last."""
+    while len(self._open) > 1 and (
+      len(self._open) > _OPEN_CONNECTIONS
+      or sum(getattr(connection, "resting_bytes", 0) for _, connection in [*self._open.values()][:-1]) > RESTING_BYTES
+    ):
+      self.drop(next(iter(self._open)))
 
   def drop(self, location: str) -> None:
     entry = self._open.pop(location, None)
@@ -210,17 +233,24 @@ def _limit_files() -> None:
   """No core files, and no file written: a write fails, it does not kill."""
   signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
   resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-  resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+  # The hard limit stays: a database with a journal to be rolled back is copied before its statements run.
+  resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
-def _limit_memory(more_bytes: int) -> None:
-  """Bounds the memory of the process to what it has now and `more_bytes`. The engine has its own, lower limit."""
+def _limit_memory(more_bytes: int | None) -> None:
+  """Bounds the memory of the process to what it has now and `more_bytes`; None lifts the bound. The engine has its own, lower
+  limit, which does not see every allocation.
+
+  Counted is what is private and writable, touched or not; address space that is only reserved, and code, are not.
+  """
   if not sys.platform.startswith("linux"):
     return
-  with open("/proc/self/statm") as file:
-    mapped = int(file.read().split()[0]) * resource.getpagesize()
-  bound = mapped + more_bytes
-  resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
+  unlimited = resource.getrlimit(resource.RLIMIT_DATA)[1]
+  bound = unlimited
+  if more_bytes is not None:
+    with open("/proc/self/statm") as file:
+      bound = int(file.read().split()[5]) * resource.getpagesize() + more_bytes
+  resource.setrlimit(resource.RLIMIT_DATA, (bound, unlimited))
 
 
 def _read_exactly(descriptor: int, size: int) -> bytes:

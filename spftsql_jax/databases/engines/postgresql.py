@@ -156,7 +156,9 @@ class Connection:
     except (psycopg.Error, ValueError) as error:
       # ValueError: a value that Python has no type for (a year beyond 9999).
       seconds = time.perf_counter() - start
-      status = "refused" if isinstance(error, _REFUSED) else "resource" if isinstance(error, _RESOURCE) else "error"
+      # A WITH that writes is a query, but none that the server declares a cursor for.
+      writes = isinstance(error, errors.FeatureNotSupported) and "DECLARE CURSOR" in str(error)
+      status = "refused" if writes or isinstance(error, _REFUSED) else "resource" if isinstance(error, _RESOURCE) else "error"
       return status, (), [], seconds, _one_line(error)
     finally:
       self._rollback()
