@@ -30,12 +30,14 @@ _TOKEN = re.compile(
   re.VERBOSE | re.DOTALL,
 )
 
-# The words that a query may begin with, in one dialect or another; DuckDB alone has the last four. DESCRIBE, SHOW and SUMMARIZE,
+# The words that a query may begin with, in one dialect or another (the last four in DuckDB alone). DESCRIBE, SHOW and SUMMARIZE,
 # which it counts as queries too, tell about tables and answer no question.
 _BEGINNINGS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "FROM", "PIVOT", "PIVOT_WIDER", "UNPIVOT"})
 # Most statements need no second look: they begin with SELECT or WITH, and nowhere, not even in a string, is there a semicolon
 # (but at the end) or a NUL.
 _PLAIN = re.compile(r"\s*+(?:SELECT|WITH)\b[^;\0]*+;?\s*+\Z", re.IGNORECASE)
+# A string of PostgreSQL and DuckDB whose backslash may escape a quote, so that it ends elsewhere than `tokens` thinks.
+_ESCAPING = re.compile(r"\b[eE]'(?:[^'\\]|'')*+\\")
 
 
 def tokens(sql: str, keep_space: bool = False) -> Iterator[tuple[str, str]]:
@@ -68,7 +70,7 @@ def refusal(sql: str) -> tuple[Literal["refused", "resource"], str] | None:
     if kind == "space":
       continue
     text = match.group()
-    if ended and text != ";":
+    if ended and text != ";" and not _ESCAPING.search(sql):
       return "refused", "only one statement is run at a time"
     if kind == "word" and first is None:
       first = text.upper()

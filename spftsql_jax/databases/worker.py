@@ -136,6 +136,12 @@ class _Connections:
     ):
       self.drop(next(iter(self._open)))
 
+  def rest(self) -> None:
+    """To be called when there is nothing to do for the moment."""
+    for _, connection in self._open.values():
+      if hasattr(connection, "rest"):
+        connection.rest()
+
   def drop(self, location: str) -> None:
     entry = self._open.pop(location, None)
     if entry is not None:
@@ -286,7 +292,7 @@ def main(memory_bytes: int) -> None:
       jobs = marshal.loads(_read_exactly(source, length))
     except EOFError:
       return
-    for job in jobs:
+    for number, job in enumerate(jobs, start=1):
       try:
         outcome = run_judge_job(connections, job, sink) if len(job) == 7 else run_job(connections, job, sink)
       except BrokenPipeError:
@@ -295,6 +301,8 @@ def main(memory_bytes: int) -> None:
         answer = frame(outcome)
       except MemoryError:
         answer = frame(("resource", (), [], outcome[3], "out of memory"))
+      if number == len(jobs):
+        connections.rest()
       try:
         _write_all(sink, answer)
         if outcome[0] in ("resource", "timeout") and not engine_module(engine_of(job[0])).SURVIVES_LIMITS:

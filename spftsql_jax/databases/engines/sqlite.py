@@ -36,7 +36,7 @@ _OPCODES_BETWEEN_CHECKS = 4_000
 # Of one database; and what each declaration, and each letter of one, takes of the heap at most once it is read (measured).
 _CACHE_BYTES = 16_384_000
 _HEAP_OF_A_NAME, _HEAP_OF_A_LETTER = 400, 4
-# How often a statement is run on a file that another process writes to before it is read with locks.
+# How often a statement is run on a file that another process writes to.
 _ATTEMPTS = 3
 
 _LIMITS = {
@@ -80,7 +80,7 @@ def connect(location: str) -> sqlite3.Connection:
 
   Nothing is written beside the file either; see `sqlite_files` for how a database with a log or a journal is read.
   """
-  return sqlite_files.open_file(path_of(location), shared=True).connection
+  return sqlite_files.open_file(path_of(location)).connection
 
 
 # Text as the official evaluators read it: bytes that are not UTF-8 are left out.
@@ -172,7 +172,7 @@ class Connection:
     self._reader: sqlite3.Cursor | None = None
     self._snapshot: sqlite_files.Snapshot | None = None
     self.resting_bytes = 0
-    self._open(shared=False)
+    self._open()
 
   def close(self) -> None:
     """Lets go of the file; the next statement opens it again."""
@@ -181,10 +181,10 @@ class Connection:
       self._snapshot.connection.close()
       self._snapshot = None
 
-  def _open(self, shared: bool) -> None:
+  def _open(self) -> None:
     """Opens the file as it is now. Raises DatabaseError."""
     self.close()
-    snapshot = sqlite_files.open_file(self._path, shared)
+    snapshot = sqlite_files.open_file(self._path)
     try:
       self._fence(snapshot.connection)
     except sqlite3.Error as error:
@@ -226,19 +226,22 @@ class Connection:
     deadline = time.perf_counter() + timeout_s
     for _ in range(_ATTEMPTS):
       if self._snapshot is None or (self._snapshot.unlocked and self._snapshot.is_stale()):
-        self._open(shared=False)
+        self._open()
       outcome = self._run(sql, deadline, max_rows, max_bytes, pack)
       sure = outcome[0] == "timeout" or (outcome[0] == "ok" and not self._snapshot.unlocked)
       if sure or not self._snapshot.is_stale():
         return outcome
       # What was read without locks, or failed, while another process wrote is read again.
+      unlocked = self._snapshot.unlocked
       self.close()
-    # Somebody writes without pause: read with SQLite's own locks, which writers wait for, and not longer than needed, since
-    # nobody could put the log away.
-    self._open(shared=True)
-    try:
-      return self._run(sql, deadline, max_rows, max_bytes, pack)
-    finally:
+    if not unlocked:
+      return outcome
+    message = "the database is written to all the time, so that it cannot be read; try again later"
+    return "error", (), [], outcome[3], message
+
+  def rest(self) -> None:
+    """To be called when no statement is at hand: lets go of a log that its writer would put away."""
+    if self._snapshot is not None and self._snapshot.uses_log:
       self.close()
 
   def _run(self, sql: str, deadline: float, max_rows: int, max_bytes: int, pack) -> tuple[str, tuple, list, float, str]:
@@ -292,7 +295,7 @@ class Connection:
     if sqlite3.sqlite_version_info < (3, 38):
       return None
     if self._snapshot is None or (self._snapshot.unlocked and self._snapshot.is_stale()):
-      self._open(shared=False)
+      self._open()
     self._deadline = time.perf_counter() + timeout_s
     try:
       with _no_new_files():
@@ -306,7 +309,7 @@ class Connection:
   def schema_text(self) -> str:
     """The declarations of everything in the database. Raises DatabaseError."""
     if self._snapshot is None:
-      self._open(shared=False)
+      self._open()
     rows = self._connection.execute("SELECT type || ' ' || name || ' ' || ifnull(sql, '') FROM sqlite_master ORDER BY 1")
     return "\n".join(text for (text,) in rows)
 
