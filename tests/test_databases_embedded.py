@@ -263,7 +263,7 @@ def test_what_another_process_commits_to_a_log_is_seen_at_once(tmp_path):
     assert executor.execute(str(place), "SELECT COUNT(*) FROM t").rows == ((30,),)
     # From a log to a journal and back, in one life of the connection.
     for mode in ("DELETE", "WAL", "DELETE"):
-      assert tell(f"c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('PRAGMA journal_mode = {mode}')")
+      assert tell(f"c.close(); c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('PRAGMA journal_mode = {mode}')")
       assert tell("c.execute('INSERT INTO t VALUES (2)')")
       rows = executor.execute(str(place), f"SELECT COUNT(*), '{mode}' FROM t WHERE a = 2").rows
       assert rows == executor.execute(str(place), f"SELECT COUNT(*), '{mode}' AS x FROM t WHERE a = 2").rows
