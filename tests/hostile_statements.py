@@ -207,8 +207,8 @@ POSTGRESQL = [
   ("SELECT now()", ("ok",)),
 ]
 
-# Virtual tables and their shadows, memory that string functions take, names that the library keeps to itself. `note` is a
-# full-text table of the database, `place` an R-tree.
+# Virtual tables and their shadows, memory that string functions take, names that the library keeps
+# to itself. `note` is a full-text table of the database, `place` an R-tree.
 SQLITE_MORE = [
   ("INSERT INTO note(note) VALUES ('delete-all')", _NO),
   ("WITH x AS (SELECT 1) INSERT INTO note(note) SELECT 'rebuild' FROM x", _NO),
@@ -248,13 +248,17 @@ SQLITE_MORE = [
     "WITH RECURSIVE r(x) AS (SELECT json_array(1) UNION ALL SELECT json_array(x, x, x) FROM r) SELECT count(*) FROM r",
     _STOPPED,
   ),
-  ("WITH RECURSIVE r(x) AS (SELECT 'a' UNION SELECT printf('%s%s', x, x) FROM r) SELECT total(length(x)) FROM r", ("ok", *_STOPPED)),
+  (
+    "WITH RECURSIVE r(x) AS (SELECT 'a' UNION SELECT printf('%s%s', x, x) FROM r) SELECT total(length(x)) FROM r",
+    ("ok", *_STOPPED),
+  ),
   ("SELECT printf('%.9999999s%.9999999s', hex(zeroblob(4999999)), hex(zeroblob(4999999)))", ("ok", *_STOPPED)),
   ("SELECT format('%*d', 2147483647, 1), format('%-*d', 1000000000, 1)", ("resource", "timeout", "ok")),
   ("SELECT sum(length(zeroblob(9999999) || a.a)) FROM t a, t b, t c, t d", _STOPPED),
   ("SELECT group_concat(a.b || b.b || c.b || d.b || e.b) FROM t a, t b, t c, t d, t e", _STOPPED),
   (
-    "SELECT total(x) OVER (ORDER BY x) FROM (SELECT a.a + 1e3 * b.a + 1e6 * c.a + 1e9 * d.a + 1e12 * e.a AS x "
+    "SELECT total(x) OVER (ORDER BY x) FROM (SELECT a.a + 1e3 * b.a + 1e6 * c.a + 1e9 * d.a + "
+    "1e12 * e.a AS x "
     "FROM t a, t b, t c, t d, t e)",
     _STOPPED,
   ),
@@ -268,8 +272,9 @@ SQLITE_MORE = [
 ]
 SQLITE += SQLITE_MORE
 
-# Memory that functions take outside DuckDB's buffers, files under all the names that read or write them, and what tells about
-# the process. `luck` is a macro of the database over random(), `lucky` a view on it.
+# Memory that functions take outside DuckDB's buffers, files under all the names that read or write
+# them, and what tells about the process. `luck` is a macro of the database over random(), `lucky` a
+# view on it.
 DUCKDB_MORE = [
   ("SELECT format('{:1000000000}', 1)", _STOPPED),
   ("SELECT length(format('{:>1500000000}{:>1500000000}', 1, 2))", _STOPPED),

@@ -9,7 +9,8 @@ _TABLES = """
   CREATE TABLE sale (id INTEGER PRIMARY KEY, store_id INTEGER, item VARCHAR, price DOUBLE, sold DATE, tags VARCHAR);
   INSERT INTO sale VALUES
     (1, 1, 'tea', 2.5, '2024-01-01', '["hot", "green"]'), (2, 1, 'cup', 7.0, '2024-01-02', '[]'),
-    (3, 2, 'tea', 2.75, '2024-02-01', '["hot"]'), (4, 3, 'pot', 19.0, '2024-02-29', NULL), (5, 3, 'cup', 6.5, '2024-03-01', '[]');
+    (3, 2, 'tea', 2.75, '2024-02-01', '["hot"]'), (4, 3, 'pot', 19.0, '2024-02-29', NULL),
+    (5, 3, 'cup', 6.5, '2024-03-01', '[]');
   CREATE TABLE staff (id INTEGER PRIMARY KEY, name VARCHAR, boss_id INTEGER);
   INSERT INTO staff VALUES (1, 'Ada', NULL), (2, 'Bob', 1), (3, 'Cy', 2);
   CREATE TABLE log ("update" INTEGER, "delete" VARCHAR, "into" INTEGER, "select" VARCHAR, "order" INTEGER);
@@ -65,7 +66,8 @@ SQLITE = [
   "WITH a AS MATERIALIZED (SELECT 1 AS x), b AS NOT MATERIALIZED (SELECT x + 1 AS y FROM a) SELECT * FROM a, b",
   "WITH RECURSIVE chain(id, depth) AS (SELECT id, 0 FROM staff WHERE boss_id IS NULL UNION ALL "
   "SELECT s.id, depth + 1 FROM staff s JOIN chain c ON s.boss_id = c.id) SELECT * FROM chain",
-  "WITH RECURSIVE day(d) AS (SELECT date('2024-01-01') UNION ALL SELECT date(d, '+1 day') FROM day WHERE d < '2024-01-05') "
+  "WITH RECURSIVE day(d) AS (SELECT date('2024-01-01') UNION ALL SELECT date(d, '+1 day') FROM "
+  "day WHERE d < '2024-01-05') "
   "SELECT d FROM day",
   "VALUES (1, 'a'), (2, 'b')",
   "SELECT * FROM (VALUES (1, 2), (3, 4))",
@@ -172,10 +174,12 @@ DUCKDB = [
   "SELECT city, name, grouping(city) FROM store GROUP BY ROLLUP (city, name)",
   "SELECT city, name FROM store GROUP BY CUBE (city, name) ORDER BY ALL",
   "SELECT item, count(*) FILTER (WHERE price > 5), sum(price) FILTER (price < 5) FROM sale GROUP BY ALL",
-  "SELECT item, string_agg(id::VARCHAR, ',' ORDER BY id), list(price ORDER BY price), arg_max(id, price) FROM sale GROUP BY item",
+  "SELECT item, string_agg(id::VARCHAR, ',' ORDER BY id), list(price ORDER BY price), "
+  "arg_max(id, price) FROM sale GROUP BY item",
   "SELECT quantile_cont(price, [0.25, 0.5]), median(price), mode(item), approx_count_distinct(item), histogram(item) FROM sale",
   "SELECT item, sum(price) OVER w, lag(price) OVER w FROM sale WINDOW w AS (PARTITION BY item ORDER BY sold)",
-  "SELECT avg(price) OVER (ORDER BY sold RANGE BETWEEN INTERVAL 30 DAYS PRECEDING AND CURRENT ROW EXCLUDE CURRENT ROW) FROM sale",
+  "SELECT avg(price) OVER (ORDER BY sold RANGE BETWEEN INTERVAL 30 DAYS PRECEDING AND CURRENT "
+  "ROW EXCLUDE CURRENT ROW) FROM sale",
   'SELECT "opening date" FROM store',
   'SELECT "update", "delete", "into", "select" FROM log',
   'SELECT log.update, delete, into_ FROM (SELECT "update" AS update, "delete" AS delete, 1 AS into_ FROM log) log',
@@ -191,7 +195,8 @@ DUCKDB = [
   "SELECT json_extract(tags, '$[0]'), tags -> '$[0]', tags ->> '$[0]', json_array_length(tags), json_type(tags) FROM sale",
   "SELECT s.id, j.value FROM sale s, json_each(s.tags) j",
   "SELECT to_json({'a': 1}), json_object('a', 1), '{\"a\": 1}'::JSON -> 'a', json_group_array(id) FROM sale",
-  "SELECT regexp_extract(item, '([a-z])', 1), regexp_replace(item, 'e', 'x', 'g'), item SIMILAR TO '(tea|cup)', item ~ 't' FROM sale",
+  "SELECT regexp_extract(item, '([a-z])', 1), regexp_replace(item, 'e', 'x', 'g'), item SIMILAR "
+  "TO '(tea|cup)', item ~ 't' FROM sale",
   "SELECT price::INTEGER, TRY_CAST(item AS INTEGER), CAST(price AS DECIMAL(9, 2)), price // 2, 7 % 2, 2 ** 3 FROM sale",
   "SELECT item[1], item[1:2], 'abc'[-1], item.upper(), upper(item).lower() FROM sale",
   "SELECT if(price > 5, 'a', 'b'), ifnull(tags, ''), coalesce(tags, ''), greatest(1, 2), CASE id WHEN 1 THEN 2 END FROM sale",

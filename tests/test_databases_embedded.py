@@ -1,5 +1,6 @@
-"""SQLite and DuckDB as they are used: many and large databases at once, large schemas, virtual tables, files that other processes
-write to or were killed over, and memory that an engine does not count.
+"""SQLite and DuckDB as they are used: many and large databases at once, large schemas, virtual
+tables, files that other processes write to or were killed over, and memory that an engine does not
+count.
 """
 
 import contextlib
@@ -25,7 +26,9 @@ _MB = 1_000_000
 
 @contextlib.contextmanager
 def other_process(code, *arguments):
-  """A Python process that runs `code`, says something, and then each line that it is sent; yields a function that sends one."""
+  """A Python process that runs `code`, says something, and then each line that it is sent; yields a
+  function that sends one.
+  """
   loop = """
     print("ready", flush=True)
     for line in sys.stdin:
@@ -263,7 +266,9 @@ def test_what_another_process_commits_to_a_log_is_seen_at_once(tmp_path):
     assert executor.execute(str(place), "SELECT COUNT(*) FROM t").rows == ((30,),)
     # From a log to a journal and back, in one life of the connection.
     for mode in ("DELETE", "WAL", "DELETE"):
-      assert tell(f"c.close(); c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('PRAGMA journal_mode = {mode}')")
+      assert tell(
+        f"c.close(); c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('PRAGMA journal_mode = {mode}')"
+      )
       assert tell("c.execute('INSERT INTO t VALUES (2)')")
       rows = executor.execute(str(place), f"SELECT COUNT(*), '{mode}' FROM t WHERE a = 2").rows
       assert rows == executor.execute(str(place), f"SELECT COUNT(*), '{mode}' AS x FROM t WHERE a = 2").rows

@@ -1,4 +1,6 @@
-"""False refusals: what people and models rightly write for SQLite and DuckDB is run, but for a reason written beside it."""
+"""False refusals: what people and models rightly write for SQLite and DuckDB is run, but for a
+reason written beside it.
+"""
 
 import contextlib
 import sqlite3

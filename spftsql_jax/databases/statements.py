@@ -1,10 +1,12 @@
 """Reading SQL text just far enough to say that it is no query.
 
-This is the first of two judges, and says only what no engine need be asked for: that there is nothing to run, or several
-statements, or one that begins as no query of any dialect does. Whether a text is one SELECT that does nothing else is for the
-engine to say (an authorizer in SQLite, the statement type in DuckDB, a cursor in a read-only transaction in PostgreSQL), and
-where an engine has functions that do more than compute, its module reads their names as that engine does. This one reads
-tokens, not grammar, so it is fast (some 10 us a query) and never fails on a dialect it does not know.
+This is the first of two judges, and says only what no engine need be asked for: that there is
+nothing to run, or several statements, or one that begins as no query of any dialect does. Whether a
+text is one SELECT that does nothing else is for the engine to say (an authorizer in SQLite, the
+statement type in DuckDB, a cursor in a read-only transaction in PostgreSQL), and where an engine
+has functions that do more than compute, its module reads their names as that engine does. This one
+reads tokens, not grammar, so it is fast (some 10 us a query) and never fails on a dialect it does
+not know.
 """
 
 from __future__ import annotations
@@ -30,13 +32,15 @@ _TOKEN = re.compile(
   re.VERBOSE | re.DOTALL,
 )
 
-# The words that a query may begin with, in one dialect or another (the last four in DuckDB alone). DESCRIBE, SHOW and SUMMARIZE,
-# which it counts as queries too, tell about tables and answer no question.
+# The words that a query may begin with, in one dialect or another (the last four in DuckDB alone).
+# DESCRIBE, SHOW and SUMMARIZE, which it counts as queries too, tell about tables and answer no
+# question.
 _BEGINNINGS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "FROM", "PIVOT", "PIVOT_WIDER", "UNPIVOT"})
-# Most statements need no second look: they begin with SELECT or WITH, and nowhere, not even in a string, is there a semicolon
-# (but at the end) or a NUL.
+# Most statements need no second look: they begin with SELECT or WITH, and nowhere, not even in a
+# string, is there a semicolon (but at the end) or a NUL.
 _PLAIN = re.compile(r"\s*+(?:SELECT|WITH)\b[^;\0]*+;?\s*+\Z", re.IGNORECASE)
-# A string of PostgreSQL and DuckDB whose backslash may escape a quote, so that it ends elsewhere than `tokens` thinks.
+# A string of PostgreSQL and DuckDB whose backslash may escape a quote, so that it ends elsewhere
+# than `tokens` thinks.
 _ESCAPING = re.compile(r"\b[eE]'(?:[^'\\]|'')*+\\")
 
 
@@ -49,9 +53,11 @@ def tokens(sql: str, keep_space: bool = False) -> Iterator[tuple[str, str]]:
 
 
 def refusal(sql: str) -> tuple[Literal["refused", "resource"], str] | None:
-  """Why `sql` is not run: (status, reason) with status "refused" or "resource", or None where the engine is to judge it.
+  """Why `sql` is not run: (status, reason) with status "refused" or "resource", or None where the
+  engine is to judge it.
 
-  A trailing semicolon is allowed, a second statement and one that does not begin as a query does are not.
+  A trailing semicolon is allowed, a second statement and one that does not begin as a query does
+  are not.
   """
   if len(sql) > MAX_SQL_BYTES:
     return "resource", f"the statement is longer than {MAX_SQL_BYTES} characters"

@@ -84,9 +84,11 @@ def unframe(buffer: bytearray) -> list:
 
 
 class _Connections:
-  """Open databases, the least recently used closed first; reopened when the file behind one has changed.
+  """Open databases, the least recently used closed first; reopened when the file behind one has
+  changed.
 
-  All together those that no statement runs on hold at most `RESTING_BYTES`, so that no statement pays for another database.
+  All together those that no statement runs on hold at most `RESTING_BYTES`, so that no statement
+  pays for another database.
   """
 
   def __init__(self, memory_bytes: int):
@@ -239,15 +241,17 @@ def _limit_files() -> None:
   """No core files, and no file written: a write fails, it does not kill."""
   signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
   resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-  # The hard limit stays: a database with a journal to be rolled back is copied before its statements run.
+  # The hard limit stays: a database with a journal to be rolled back is copied before its
+  # statements run.
   resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
 def _limit_memory(more_bytes: int | None) -> None:
-  """Bounds the memory of the process to what it has now and `more_bytes`; None lifts the bound. The engine has its own, lower
-  limit, which does not see every allocation.
+  """Bounds the memory of the process to what it has now and `more_bytes`; None lifts the bound. The
+  engine has its own, lower limit, which does not see every allocation.
 
-  Counted is what is private and writable, touched or not; address space that is only reserved, and code, are not.
+  Counted is what is private and writable, touched or not; address space that is only reserved, and
+  code, are not.
   """
   if not sys.platform.startswith("linux"):
     return

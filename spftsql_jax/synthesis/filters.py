@@ -17,18 +17,22 @@ from sqlglot import exp
 from spftsql_jax.synthesis import notation, sampler
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 
-# Functions that give something else the next time, in any of the dialects, by sqlglot's name or their own.
+# Functions that give something else the next time, in any of the dialects, by sqlglot's name or
+# their own.
 _VOLATILE_NAMES = """
-  array_sample array_shuffle changes clock_timestamp currval current_date current_datetime current_localtime
-  current_localtimestamp current_query_id current_time current_timestamp current_timestamp_ltz gen_random_uuid generate_uuid
-  get_current_time get_current_timestamp getdate last_insert_rowid lastval localtime localtimestamp nextval now rand randn random
-  random_normal randomblob reservoir_quantile setseed statement_timestamp sysdate timeofday today total_changes
-  transaction_timestamp txid_current unix_timestamp utc_date utc_time utc_timestamp uuid uuidv4 uuidv7
+  array_sample array_shuffle changes clock_timestamp currval current_date current_datetime
+  current_localtime current_localtimestamp current_query_id current_time current_timestamp
+  current_timestamp_ltz gen_random_uuid generate_uuid get_current_time get_current_timestamp getdate
+  last_insert_rowid lastval localtime localtimestamp nextval now rand randn random random_normal
+  randomblob reservoir_quantile setseed statement_timestamp sysdate timeofday today total_changes
+  transaction_timestamp txid_current unix_timestamp utc_date utc_time utc_timestamp uuid uuidv4
+  uuidv7
 """
 _VOLATILE = frozenset(_VOLATILE_NAMES.split())
 # Those that mean now where they are not told a time, with the number of arguments that leaves.
 _VOLATILE_BY_ARGUMENTS = {"date": 0, "time": 0, "datetime": 0, "julianday": 0, "unixepoch": 0, "age": 1}
-# Texts that mean another day each day where they are read as a time; the first is read so by functions as well.
+# Texts that mean another day each day where they are read as a time; the first is read so by
+# functions as well.
 _VOLATILE_TIMES = frozenset({"now", "today", "tomorrow", "yesterday"})
 
 

@@ -47,7 +47,8 @@ class Runner:
     self._connection = module.connect(self.location)
     if self._engine == "sqlite":
       self._connection.set_progress_handler(self._must_stop, _STEPS_AT_ONCE)
-    # What the database itself is made of may be luck, which no text shows: DuckDB's macros and views.
+    # What the database itself is made of may be luck, which no text shows: DuckDB's macros and
+    # views.
     self._fence = module.Fence(self._connection) if self._engine == "duckdb" else None
 
   def _must_stop(self) -> bool:

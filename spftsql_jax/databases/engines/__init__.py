@@ -11,7 +11,8 @@ import time
 
 ENGINES = ("sqlite", "duckdb", "postgresql")
 _PREFIXES = {"sqlite": "sqlite", "duckdb": "duckdb", "postgresql": "postgresql", "postgres": "postgresql"}
-# What other open databases may hold of a worker's memory while a statement runs, beside its own limit.
+# What other open databases may hold of a worker's memory while a statement runs, beside its own
+# limit.
 RESTING_BYTES = 64_000_000
 # The files beside a database that hold data of it, by engine.
 _BESIDE = {"sqlite": ("-wal", "-journal"), "duckdb": (".wal",)}
@@ -61,8 +62,8 @@ def absolute_location(location: str) -> str:
 
 
 def identity_of(location: str) -> tuple:
-  """What changes when the file behind a location changes: path, size, time of change, inode, and the same of the logs and
-  journals beside it. Servers are identified by their URL.
+  """What changes when the file behind a location changes: path, size, time of change, inode, and
+  the same of the logs and journals beside it. Servers are identified by their URL.
   """
   path = path_of(location)
   if not path:
@@ -70,15 +71,18 @@ def identity_of(location: str) -> tuple:
   state, settled = file_state(path, engine_of(location))
   if not state:
     return (path,)
-  # Written to at this moment, and for longer than was waited: whatever is read of it now may not be used again.
+  # Written to at this moment, and for longer than was waited: whatever is read of it now may not be
+  # used again.
   return (path, *state) if settled else (path, *state, time.monotonic_ns())
 
 
 def file_state(path: str, engine: str) -> tuple[tuple, bool]:
-  """What changes with every write to a database in a file, and whether a write from now on is sure to change it.
+  """What changes with every write to a database in a file, and whether a write from now on is sure
+  to change it.
 
-  The first is () where there is no file, else size, time of change and inode of it, and of each file with data that belongs to
-  it. A file that was written to just now could be written to again at the same tick of the clock: then this waits for the next.
+  The first is () where there is no file, else size, time of change and inode of it, and of each
+  file with data that belongs to it. A file that was written to just now could be written to again
+  at the same tick of the clock: then this waits for the next.
   """
   for _ in range(3):
     state, newest = _stat_all(path, engine)

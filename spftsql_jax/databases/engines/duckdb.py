@@ -1,14 +1,16 @@
 """DuckDB: a read-only connection that runs one SELECT under limits.
 
-DuckDB itself says what kind of statement it read, how the text falls into tokens, and which functions have no fixed result or
-give tables; of the latter only a few are run, since others write logs and profiles or load what they are told to. What depends
-on luck is not run: functions without a fixed result, samples, and the database's own macros, views and generated columns made
-of them. Access to files and the network is off, the configuration locked, the database opened read-only, and a timer interrupts
-what runs too long.
+DuckDB itself says what kind of statement it read, how the text falls into tokens, and which
+functions have no fixed result or give tables; of the latter only a few are run, since others write
+logs and profiles or load what they are told to. What depends on luck is not run: functions without
+a fixed result, samples, and the database's own macros, views and generated columns made of them.
+Access to files and the network is off, the configuration locked, the database opened read-only, and
+a timer interrupts what runs too long.
 
-Memory: DuckDB's own limit bounds what its buffers hold, not the strings and lists that its functions build. Those are bounded
-by the worker's limit on the memory of the process: together at most what the process had after DuckDB was loaded (some 70 MB
-resident), the limit, `engines.RESTING_BYTES` and `MEMORY_SLACK`.
+Memory: DuckDB's own limit bounds what its buffers hold, not the strings and lists that its
+functions build. Those are bounded by the worker's limit on the memory of the process: together at
+most what the process had after DuckDB was loaded (some 70 MB resident), the limit,
+`engines.RESTING_BYTES` and `MEMORY_SLACK`.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ from spftsql_jax.databases.engines import DatabaseError, hashable_rows, path_of
 
 DIALECT = "duckdb"
 ERRORS = (duckdb.Error,)
-# Memory that a worker may take beyond the engine's own limit (stacks of threads, what the allocator keeps), and whether a
-# connection is as good as new after it ran into one.
+# Memory that a worker may take beyond the engine's own limit (stacks of threads, what the allocator
+# keeps), and whether a connection is as good as new after it ran into one.
 MEMORY_SLACK = 128_000_000
 SURVIVES_LIMITS = False
 
@@ -44,10 +46,12 @@ _SETTINGS = {
   # Nothing is spilled to disk: what does not fit in memory fails.
   "temp_directory": "",
 }
-# Told to read the process's surroundings rather than the database; or to take a sample, whatever the catalog says.
+# Told to read the process's surroundings rather than the database; or to take a sample, whatever
+# the catalog says.
 _REFUSED_FUNCTIONS = frozenset({"getenv", "getvariable", "current_setting", "reservoir_quantile"})
 _refused: frozenset[str] | None = None
-# What a database rests on between statements: a thread's stack and the catalog, beside the blocks it has read.
+# What a database rests on between statements: a thread's stack and the catalog, beside the blocks
+# it has read.
 _RESTING_BYTES = 16_000_000
 # The functions giving tables that a query may use.
 _TABLE_FUNCTIONS = ("generate_series", "json_each", "json_tree", "range", "repeat", "repeat_row", "unnest")
@@ -71,7 +75,9 @@ def connect(location: str, memory_bytes: int = 1_000_000_000) -> duckdb.DuckDBPy
 
 
 def _refused_functions(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
-  """The lower-case names of the library's functions that are not run; asked once, which takes it a tenth of a second."""
+  """The lower-case names of the library's functions that are not run; asked once, which takes it a
+  tenth of a second.
+  """
   global _refused
   if _refused is None:
     rows = connection.execute(
@@ -84,7 +90,9 @@ def _refused_functions(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
 
 @dataclasses.dataclass(frozen=True)
 class _Reading:
-  """What DuckDB's tokens say of a text: lower-case names before an opening parenthesis, all names, and whether it samples."""
+  """What DuckDB's tokens say of a text: lower-case names before an opening parenthesis, all names,
+  and whether it samples.
+  """
 
   called: frozenset[str]
   names: frozenset[str]
@@ -92,13 +100,16 @@ class _Reading:
 
 
 class Fence:
-  """Tells of any text whether it is one SELECT that does nothing else, by the library's and the database's own catalogs."""
+  """Tells of any text whether it is one SELECT that does nothing else, by the library's and the
+  database's own catalogs.
+  """
 
   def __init__(self, connection: duckdb.DuckDBPyConnection):
     self._connection = connection
     self._functions = _refused_functions(connection)
     self._tables: frozenset[str] = frozenset()
-    # What the database itself names: a macro, view or generated column made of what is refused is refused, and so on.
+    # What the database itself names: a macro, view or generated column made of what is refused is
+    # refused, and so on.
     rows = connection.execute(
       """SELECT 'function', function_name, macro_definition FROM duckdb_functions()
          WHERE NOT internal AND macro_definition IS NOT NULL
@@ -112,7 +123,9 @@ class Fence:
       self._tables |= {name for kind, name, _ in found if kind == "table"}
 
   def refusal(self, sql: str) -> str:
-    """Why the text is not one harmless SELECT, or ""; text that DuckDB cannot read is left to fail when it runs."""
+    """Why the text is not one harmless SELECT, or ""; text that DuckDB cannot read is left to fail
+    when it runs.
+    """
     try:
       found = self._connection.extract_statements(sql)
     except duckdb.Error:

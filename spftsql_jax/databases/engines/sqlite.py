@@ -24,7 +24,8 @@ from spftsql_jax.databases.engines import RESTING_BYTES, DatabaseError, path_of,
 
 DIALECT = "sqlite"
 ERRORS = (sqlite3.Error,)
-# Memory that a worker may take beyond the engine's own limit, and whether a connection is as good as new after it ran into one.
+# Memory that a worker may take beyond the engine's own limit, and whether a connection is as good
+# as new after it ran into one.
 MEMORY_SLACK = 64_000_000
 SURVIVES_LIMITS = True
 
@@ -33,7 +34,8 @@ NOT_UTF8 = "bytes that are not UTF-8 were left out of the text"
 
 MAX_CELL_BYTES = 10_000_000
 _OPCODES_BETWEEN_CHECKS = 4_000
-# Of one database; and what each declaration, and each letter of one, takes of the heap at most once it is read (measured).
+# Of one database; and what each declaration, and each letter of one, takes of the heap at most once
+# it is read (measured).
 _CACHE_BYTES = 16_384_000
 _HEAP_OF_A_NAME, _HEAP_OF_A_LETTER = 400, 4
 # How often a statement is run on a file that another process writes to.
@@ -41,7 +43,8 @@ _ATTEMPTS = 3
 
 _LIMITS = {
   sqlite3.SQLITE_LIMIT_LENGTH: MAX_CELL_BYTES,
-  # Statements are far shorter (`statements.MAX_SQL_BYTES`); the declaration of a wide table, which SQLite reads again, is not.
+  # Statements are far shorter (`statements.MAX_SQL_BYTES`); the declaration of a wide table, which
+  # SQLite reads again, is not.
   sqlite3.SQLITE_LIMIT_SQL_LENGTH: 20_000_000,
   sqlite3.SQLITE_LIMIT_COLUMN: 2_000,
   sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 500,
@@ -56,29 +59,35 @@ _LIMITS = {
 # What a SELECT may ask for. Absent on purpose: random, randomblob (a score must not depend on luck), load_extension,
 # fts3_tokenizer, readfile, writefile, edit, and everything that only tells about the library.
 _FUNCTION_NAMES = """
-  abs acos acosh asin asinh atan atan2 atanh avg bm25 ceil ceiling changes char coalesce concat concat_ws cos cosh count
-  cume_dist current_date current_time current_timestamp date datetime degrees dense_rank exp first_value floor format glob
-  group_concat hex highlight if ifnull iif instr json json_array json_array_insert json_array_length json_each
-  json_error_position json_extract json_group_array json_group_object json_insert json_object json_patch json_pretty
-  json_quote json_remove json_replace json_set json_tree json_type json_valid jsonb jsonb_array jsonb_array_insert jsonb_each
-  jsonb_extract jsonb_group_array jsonb_group_object jsonb_insert jsonb_object jsonb_patch jsonb_remove jsonb_replace
-  jsonb_set jsonb_tree julianday lag last_value lead length like likelihood likely ln log log10 log2 lower ltrim match
-  matchinfo max median min mod nth_value ntile nullif octet_length offsets percent_rank percentile percentile_cont
-  percentile_disc pi pow power printf quote radians rank regexp replace round row_number rtrim sign sin sinh snippet
-  soundex sqrt strftime string_agg substr substring subtype sum tan tanh time timediff total trim trunc typeof unhex
-  unicode unistr unistr_quote unixepoch unlikely upper zeroblob -> ->>
+  abs acos acosh asin asinh atan atan2 atanh avg bm25 ceil ceiling changes char coalesce concat
+  concat_ws cos cosh count cume_dist current_date current_time current_timestamp date datetime
+  degrees dense_rank exp first_value floor format glob group_concat hex highlight if ifnull iif
+  instr json json_array json_array_insert json_array_length json_each json_error_position
+  json_extract json_group_array json_group_object json_insert json_object json_patch json_pretty
+  json_quote json_remove json_replace json_set json_tree json_type json_valid jsonb jsonb_array
+  jsonb_array_insert jsonb_each jsonb_extract jsonb_group_array jsonb_group_object jsonb_insert
+  jsonb_object jsonb_patch jsonb_remove jsonb_replace jsonb_set jsonb_tree julianday lag last_value
+  lead length like likelihood likely ln log log10 log2 lower ltrim match matchinfo max median min
+  mod nth_value ntile nullif octet_length offsets percent_rank percentile percentile_cont
+  percentile_disc pi pow power printf quote radians rank regexp replace round row_number rtrim sign
+  sin sinh snippet soundex sqrt strftime string_agg substr substring subtype sum tan tanh time
+  timediff total trim trunc typeof unhex unicode unistr unistr_quote unixepoch unlikely upper
+  zeroblob -> ->>
 """
 _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
-# Modules of virtual tables that compute from the database's own tables alone, and those that are read like functions.
+# Modules of virtual tables that compute from the database's own tables alone, and those that are
+# read like functions.
 _TABLE_MODULES = frozenset({"fts3", "fts4", "fts4aux", "fts5", "fts5vocab", "geopoly", "rtree", "rtree_i32"})
 _TABLE_FUNCTIONS = frozenset({"generate_series", "json_each", "json_tree", "jsonb_each", "jsonb_tree"})
 _ALLOWED_ACTIONS = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE})
 
 
 def connect(location: str) -> sqlite3.Connection:
-  """A read-only connection without further fences, for code of ours (introspection). Raises DatabaseError.
+  """A read-only connection without further fences, for code of ours (introspection). Raises
+  DatabaseError.
 
-  Nothing is written beside the file either; see `sqlite_files` for how a database with a log or a journal is read.
+  Nothing is written beside the file either; see `sqlite_files` for how a database with a log or a
+  journal is read.
   """
   return sqlite_files.open_file(path_of(location)).connection
 
@@ -113,8 +122,9 @@ def _virtual_tables(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 def _hidden_modules(connection: sqlite3.Connection, virtual: dict[str, str]) -> frozenset[str]:
-  """Lower-case names that may not be read from: modules that tell about the file's pages or the connection (dbstat,
-  sqlite_stmt, pragma_...) or might read other files, by themselves or as tables of the database made with them.
+  """Lower-case names that may not be read from: modules that tell about the file's pages or the
+  connection (dbstat, sqlite_stmt, pragma_...) or might read other files, by themselves or as tables
+  of the database made with them.
   """
   own = {name.lower() for (name,) in connection.execute("SELECT name FROM sqlite_master")}
   eponymous = _library_modules(connection) - _TABLE_FUNCTIONS - own
@@ -122,8 +132,8 @@ def _hidden_modules(connection: sqlite3.Connection, virtual: dict[str, str]) -> 
 
 
 def _open_virtual_tables(connection: sqlite3.Connection, virtual: dict[str, str]) -> None:
-  """Has SQLite connect the harmless virtual tables now, under no authorizer: it declares their columns by a CREATE TABLE, and
-  R-tree prepares the statements that it would write with.
+  """Has SQLite connect the harmless virtual tables now, under no authorizer: it declares their
+  columns by a CREATE TABLE, and R-tree prepares the statements that it would write with.
   """
   names = [name for name, module in virtual.items() if module in _TABLE_MODULES]
   for name in [*names, *(_library_modules(connection) & _TABLE_FUNCTIONS)]:
@@ -162,7 +172,8 @@ def _no_new_files() -> Iterator[None]:
 class Connection:
   """One database, opened for running statements under limits. Lives in a worker process.
 
-  `resting_bytes` is what it may hold of SQLite's heap between statements: cached pages and the schema.
+  `resting_bytes` is what it may hold of SQLite's heap between statements: cached pages and the
+  schema.
   """
 
   def __init__(self, location: str, memory_bytes: int):
@@ -200,7 +211,8 @@ class Connection:
     # makes it rare. A statement can open no file, so one that does spill fails, and runs again with all in memory.
     execute(f"PRAGMA cache_size = -{_CACHE_BYTES // 1024}")
     self._spills_into_memory = False
-    # SQLite counts the heap of the whole process: other databases that are open hold their part of it.
+    # SQLite counts the heap of the whole process: other databases that are open hold their part of
+    # it.
     execute(f"PRAGMA hard_heap_limit = {self._memory_bytes + RESTING_BYTES}")
     connection.set_progress_handler(self._is_late, _OPCODES_BETWEEN_CHECKS)
     objects, text = execute("SELECT COUNT(*), TOTAL(LENGTH(sql)) FROM sqlite_master").fetchone()
@@ -240,7 +252,9 @@ class Connection:
     return "error", (), [], outcome[3], message
 
   def rest(self) -> None:
-    """To be called when no statement is at hand: lets go of a log that its writer would put away."""
+    """To be called when no statement is at hand: lets go of a log that its writer would put
+    away.
+    """
     if self._snapshot is not None and self._snapshot.uses_log:
       self.close()
 

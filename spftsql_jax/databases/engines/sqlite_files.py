@@ -5,18 +5,19 @@ A plain database is opened read-only and shares SQLite's locks. What that would 
 other ways:
 
 - A write-ahead log (`-wal`) with its index (`-shm`), as a process that writes or was killed has it:
-  with SQLite's locks, and the index read-only. Not for long: while somebody reads, the writer cannot
-  put the log away.
+  with SQLite's locks, and the index read-only. Not for long: while somebody reads, the writer
+  cannot put the log away.
 - A database in that mode without a log is opened as one that does not change.
 - A log without its index, and a journal that a killed process left, have to be put back into the
-  database: that is done to a copy in the folder for temporary files, whose names are gone as soon as
-  it is open.
+  database: that is done to a copy in the folder for temporary files, whose names are gone as soon
+  as it is open.
 
 The last two are the file as it was at one moment, held without a lock: who reads must ask
 `Snapshot.is_stale` before and after, and read again where it is.
 
 (An index in this process's memory, which SQLite offers on a file system layer without locks, would
-spare the copy; but SQLite then believes itself alone, and on closing deletes a log that others use.)
+spare the copy; but SQLite then believes itself alone, and on closing deletes a log that others
+use.)
 
 See https://www.sqlite.org/wal.html and https://www.sqlite.org/walformat.html.
 """
@@ -71,15 +72,15 @@ def open_file(path: str) -> Snapshot:
       if not unlocked or (settled and file_state(path, "sqlite")[0] == state):
         return Snapshot(connection, path, unlocked, uses_log, state)
       connection.close()
-    raise DatabaseError(
-      f"{path}: is written to all the time, so that it cannot be read; try again later"
-    )
+    raise DatabaseError(f"{path}: is written to all the time, so that it cannot be read; try again later")
   except (sqlite3.Error, OSError) as error:
     raise DatabaseError(f"{path}: cannot be read as an SQLite database: {error}") from None
 
 
 def _open(path: str) -> tuple[sqlite3.Connection, bool, bool]:
-  """A connection that has read the schema's first page, whether it has no lock, and whether a log."""
+  """A connection that has read the schema's first page, whether it has no lock, and whether a
+  log.
+  """
   logged = os.path.exists(path + "-wal")
   if not logged and _writes_ahead(path):
     return _connect(path, "mode=ro&immutable=1"), True, False
@@ -129,8 +130,7 @@ def _recovered_copy(path: str) -> sqlite3.Connection:
 
   if os.path.getsize(path) > LARGEST_COPY_BYTES:
     raise DatabaseError(
-      f"{path}: a process that wrote to it was killed, and it is too large to be mended in a copy;"
-      " open it once for writing"
+      f"{path}: a process that wrote to it was killed, and it is too large to be mended in a copy; open it once for writing"
     )
   written = resource.getrlimit(resource.RLIMIT_FSIZE)
   resource.setrlimit(resource.RLIMIT_FSIZE, (written[1], written[1]))
