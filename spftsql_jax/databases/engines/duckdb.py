@@ -49,6 +49,8 @@ _SETTINGS = {
 # Told to read the process's surroundings rather than the database; or to take a sample, whatever
 # the catalog says.
 _REFUSED_FUNCTIONS = frozenset({"getenv", "getvariable", "current_setting", "reservoir_quantile"})
+# The library's own views on the same: of files, settings and what other connections did.
+_SURROUNDINGS = r"\b(duckdb_databases|duckdb_logs|duckdb_prepared_statements|duckdb_settings)\("
 _refused: frozenset[str] | None = None
 # What a database rests on between statements: a thread's stack and the catalog, beside the blocks
 # it has read.
@@ -113,8 +115,10 @@ class Fence:
     rows = connection.execute(
       """SELECT 'function', function_name, macro_definition FROM duckdb_functions()
          WHERE NOT internal AND macro_definition IS NOT NULL
-         UNION ALL SELECT 'table', view_name, sql FROM duckdb_views() WHERE NOT internal
-         UNION ALL SELECT 'table', table_name, generation_expression FROM duckdb_columns() WHERE is_generated"""
+         UNION ALL SELECT 'table', view_name, sql FROM duckdb_views()
+         WHERE NOT internal OR regexp_matches(sql, ?)
+         UNION ALL SELECT 'table', table_name, generation_expression FROM duckdb_columns() WHERE is_generated""",
+      [_SURROUNDINGS],
     )
     left = [(kind, name.lower(), _read(text)) for kind, name, text in rows.fetchall() if text]
     while found := [each for each in left if self._reason(each[2])]:
