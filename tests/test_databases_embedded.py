@@ -304,7 +304,18 @@ def test_a_result_is_of_one_moment_while_another_process_writes_without_pause(tm
       assert result.rows == ((200_000, 2_000, i),), result
 
 
-@pytest.mark.parametrize("index", ["kept", "lost"])
+def test_the_log_of_a_database_behind_a_link_is_found(tmp_path):
+  place, link = tmp_path / "real.sqlite", tmp_path / "links" / "other.sqlite"
+  link.parent.mkdir()
+  link.symlink_to(place)
+  with Executor(workers=1) as executor, other_process(WRITES_AHEAD, place) as tell:
+    for i in range(3):
+      assert executor.execute(str(link), "SELECT COUNT(*) FROM t").rows == ((i,),)
+      assert tell("c.execute('INSERT INTO t VALUES (1)')")
+  assert os.listdir(link.parent) == ["other.sqlite"]
+
+
+@pytest.mark.parametrize("index", ["kept", "lost", "empty"])
 def test_a_log_that_a_killed_process_left_is_read_without_new_files(index, tmp_path):
   place = tmp_path / "left.sqlite"
   with other_process(WRITES_AHEAD, place) as tell:
@@ -313,6 +324,8 @@ def test_a_log_that_a_killed_process_left_is_read_without_new_files(index, tmp_p
     kill(tell)
   if index == "lost":
     (tmp_path / "left.sqlite-shm").unlink()
+  elif index == "empty":
+    (tmp_path / "left.sqlite-shm").write_bytes(b"")
   before = contents(tmp_path)
   log = hostile_harness.CreationLog(tmp_path)
   with open_database(str(place)) as database:

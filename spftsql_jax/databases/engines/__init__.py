@@ -97,6 +97,9 @@ def file_state(path: str, engine: str) -> tuple[tuple, bool]:
 def _stat_all(path: str, engine: str) -> tuple[tuple, int]:
   state: list[object] = []
   newest = 0
+  if engine == "sqlite" and os.path.islink(path):
+    # SQLite looks beside the file that is meant, DuckDB beside its name.
+    path = os.path.realpath(path)
   for ending in ("", *_BESIDE[engine]):
     try:
       stat = os.stat(path + ending)

@@ -8,7 +8,6 @@ minutes) is stopped by the worker's alarm and the executor, from outside.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import math
@@ -17,7 +16,7 @@ import os
 import resource
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from spftsql_jax.databases import statements
 from spftsql_jax.databases.engines import RESTING_BYTES, DatabaseError, path_of, sqlite_files
@@ -131,12 +130,11 @@ def _hidden_modules(connection: sqlite3.Connection, virtual: dict[str, str]) -> 
   return eponymous | {name for name, module in virtual.items() if module not in _TABLE_MODULES}
 
 
-def _open_virtual_tables(connection: sqlite3.Connection, virtual: dict[str, str]) -> None:
+def _open_virtual_tables(connection: sqlite3.Connection, names: Iterable[str]) -> None:
   """Has SQLite connect the harmless virtual tables now, under no authorizer: it declares their
   columns by a CREATE TABLE, and R-tree prepares the statements that it would write with.
   """
-  names = [name for name, module in virtual.items() if module in _TABLE_MODULES]
-  for name in [*names, *(_library_modules(connection) & _TABLE_FUNCTIONS)]:
+  for name in names:
     quoted = name.replace('"', '""')
     try:
       connection.execute(f'SELECT * FROM "{quoted}" LIMIT 1').fetchone()
@@ -158,17 +156,6 @@ def _authorize(hidden: frozenset[str], action: int, first: str | None, second: s
   return sqlite3.SQLITE_DENY
 
 
-@contextlib.contextmanager
-def _no_new_files() -> Iterator[None]:
-  """What is open stays open; nothing more can be, be it a file to sort in."""
-  files = resource.getrlimit(resource.RLIMIT_NOFILE)
-  resource.setrlimit(resource.RLIMIT_NOFILE, (0, files[1]))
-  try:
-    yield
-  finally:
-    resource.setrlimit(resource.RLIMIT_NOFILE, files)
-
-
 class Connection:
   """One database, opened for running statements under limits. Lives in a worker process.
 
@@ -179,6 +166,7 @@ class Connection:
   def __init__(self, location: str, memory_bytes: int):
     self._path = path_of(location)
     self._memory_bytes = memory_bytes
+    self._most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     self._deadline = math.inf
     self._reader: sqlite3.Cursor | None = None
     self._snapshot: sqlite_files.Snapshot | None = None
@@ -192,9 +180,10 @@ class Connection:
       self._snapshot.connection.close()
       self._snapshot = None
 
-  def _open(self) -> None:
+  def _open(self) -> sqlite_files.Snapshot:
     """Opens the file as it is now. Raises DatabaseError."""
     self.close()
+    self._deadline = math.inf
     snapshot = sqlite_files.open_file(self._path)
     try:
       self._fence(snapshot.connection)
@@ -202,6 +191,7 @@ class Connection:
       snapshot.connection.close()
       raise DatabaseError(f"{self._path}: cannot be read as an SQLite database: {error}") from None
     self._snapshot, self._connection = snapshot, snapshot.connection
+    return snapshot
 
   def _fence(self, connection: sqlite3.Connection) -> None:
     execute = connection.execute
@@ -220,8 +210,8 @@ class Connection:
     self.resting_bytes = cached + int(_HEAP_OF_A_NAME * objects + _HEAP_OF_A_LETTER * text)
     virtual = _virtual_tables(connection)
     self._authorizer = functools.partial(_authorize, _hidden_modules(connection, virtual))
-    self._open_virtual_tables = functools.partial(_open_virtual_tables, connection, virtual)
-    self._open_virtual_tables()
+    self._virtual = [name for name, module in virtual.items() if module in _TABLE_MODULES]
+    _open_virtual_tables(connection, self._virtual)
     for limit, value in _LIMITS.items():
       connection.setlimit(limit, value)
     connection.set_authorizer(self._authorizer)
@@ -237,16 +227,17 @@ class Connection:
     """
     deadline = time.perf_counter() + timeout_s
     for _ in range(_ATTEMPTS):
-      if self._snapshot is None or (self._snapshot.unlocked and self._snapshot.is_stale()):
-        self._open()
+      snapshot = self._snapshot
+      if snapshot is None or (snapshot.unlocked and snapshot.is_stale()):
+        snapshot = self._open()
       outcome = self._run(sql, deadline, max_rows, max_bytes, pack)
-      sure = outcome[0] == "timeout" or (outcome[0] == "ok" and not self._snapshot.unlocked)
-      if sure or not self._snapshot.is_stale():
+      if outcome[0] == "timeout" or (outcome[0] == "ok" and not snapshot.unlocked):
+        return outcome
+      if not snapshot.is_stale():
         return outcome
       # What was read without locks, or failed, while another process wrote is read again.
-      unlocked = self._snapshot.unlocked
       self.close()
-    if not unlocked:
+    if not snapshot.unlocked:
       return outcome
     message = "the database is written to all the time, so that it cannot be read; try again later"
     return "error", (), [], outcome[3], message
@@ -262,22 +253,23 @@ class Connection:
     start = time.perf_counter()
     self._deadline = deadline
     self._connection.text_factory = str
+    # What is open stays open; nothing more can be, be it a file to sort in.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, self._most_files[1]))
     try:
-      with _no_new_files():
-        while True:
-          try:
-            columns, pieces, over = self._fetch(sql, max_rows, max_bytes, pack)
-            break
-          except sqlite3.OperationalError as error:
-            if not self._has_another_way(error):
-              raise
+      while True:
+        try:
+          columns, pieces, over = self._fetch(sql, max_rows, max_bytes, pack)
+          break
+        except sqlite3.OperationalError as error:
+          if not self._has_another_way(error):
+            raise
     except MemoryError:
       return "resource", (), [], time.perf_counter() - start, "out of memory"
     except (sqlite3.Error, sqlite3.Warning) as error:
       seconds = time.perf_counter() - start
       return _status_of(error), (), [], seconds, str(error)
     finally:
-      self._deadline = math.inf
+      resource.setrlimit(resource.RLIMIT_NOFILE, self._most_files)
     seconds = time.perf_counter() - start
     if over:
       return "resource", (), [], seconds, over
@@ -286,14 +278,17 @@ class Connection:
   def hold(self) -> None:
     """Keeps the read lock between statements, which takes a third of the time of a small one, until `release`. Writers wait."""
     if self._reader is None and self._snapshot is not None and not self._snapshot.unlocked:
+      self._deadline = math.inf
+      resource.setrlimit(resource.RLIMIT_NOFILE, (0, self._most_files[1]))
       try:
-        with _no_new_files():
-          # A statement that is not read to its end.
-          self._reader = self._connection.execute("SELECT 1 FROM sqlite_master")
-          self._reader.fetchone()
+        # A statement that is not read to its end.
+        self._reader = self._connection.execute("SELECT 1 FROM sqlite_master")
+        self._reader.fetchone()
       except sqlite3.Error:
         # Somebody writes: the statement itself will say so, or find it done.
         self._reader = None
+      finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._most_files)
 
   def release(self) -> None:
     """Gives the read lock back."""
@@ -311,19 +306,20 @@ class Connection:
     if self._snapshot is None or (self._snapshot.unlocked and self._snapshot.is_stale()):
       self._open()
     self._deadline = time.perf_counter() + timeout_s
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, self._most_files[1]))
     try:
-      with _no_new_files():
-        # Without the line number and the comment.
-        return [line[1:7] for line in self._connection.execute(f"EXPLAIN {sql}")]
+      # Without the line number and the comment.
+      return [line[1:7] for line in self._connection.execute(f"EXPLAIN {sql}")]
     except (sqlite3.Error, sqlite3.Warning):
       return None
     finally:
-      self._deadline = math.inf
+      resource.setrlimit(resource.RLIMIT_NOFILE, self._most_files)
 
   def schema_text(self) -> str:
     """The declarations of everything in the database. Raises DatabaseError."""
     if self._snapshot is None:
       self._open()
+    self._deadline = math.inf
     rows = self._connection.execute("SELECT type || ' ' || name || ' ' || ifnull(sql, '') FROM sqlite_master ORDER BY 1")
     return "\n".join(text for (text,) in rows)
 
@@ -341,7 +337,15 @@ class Connection:
       self._connection.execute("PRAGMA temp_store = MEMORY")
       # The schema is forgotten over this; the authorizer would refuse to have it read again.
       self._connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-      self._open_virtual_tables()
+      _open_virtual_tables(self._connection, self._virtual)
+      self._connection.set_authorizer(self._authorizer)
+      return True
+    functions = _TABLE_FUNCTIONS & _library_modules(self._connection)
+    if "vtable constructor failed" in str(error) and not functions.issubset(self._virtual):
+      # The first statement that reads from json_each or its like.
+      self._virtual += functions
+      self._connection.set_authorizer(None)
+      _open_virtual_tables(self._connection, self._virtual)
       self._connection.set_authorizer(self._authorizer)
       return True
     return False

@@ -65,6 +65,8 @@ def open_file(path: str) -> Snapshot:
   """Opens a database for reading. Raises DatabaseError."""
   if not os.path.isfile(path):
     raise DatabaseError(f"{path}: no such database file")
+  # Where SQLite looks for what lies beside it.
+  path = os.path.realpath(path)
   try:
     for _ in range(_OPENINGS):
       state, settled = file_state(path, "sqlite")
@@ -92,7 +94,7 @@ def _open(path: str) -> tuple[sqlite3.Connection, bool, bool]:
       return _connect(path, "mode=ro&readonly_shm=1"), False, True
   except sqlite3.OperationalError as error:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+    if code not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL):
       raise
     if not any(os.path.exists(path + ending) for ending in _LEFT):
       raise
