@@ -18,7 +18,6 @@ import sqlite3
 import time
 from collections.abc import Iterable
 
-from spftsql_jax.databases import statements
 from spftsql_jax.databases.engines import RESTING_BYTES, DatabaseError, path_of, sqlite_files
 
 DIALECT = "sqlite"
@@ -114,6 +113,8 @@ def _virtual_tables(connection: sqlite3.Connection) -> dict[str, str]:
   found = {}
   virtual = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage = 0 AND sql LIKE 'CREATE VIRTUAL%'"
   for name, sql in connection.execute(virtual):
+    from spftsql_jax.databases import statements  # rarely needed, and a worker should start at once
+
     # CREATE VIRTUAL TABLE name USING module; the name may be quoted and hold anything.
     words = [text for _, text in itertools.islice(statements.tokens(sql), 6)]
     found[name.lower()] = words[5].strip('"`[]').lower() if len(words) > 5 and words[4].upper() == "USING" else ""

@@ -24,7 +24,6 @@ See https://www.sqlite.org/wal.html and https://www.sqlite.org/walformat.html.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import resource
 import sqlite3
@@ -38,9 +37,8 @@ _OPENINGS = 5
 _LEFT = ("-wal", "-journal")
 
 
-@dataclasses.dataclass(frozen=True)
 class Snapshot:
-  """An open database.
+  """An open database. (No dataclass: a worker is to start at once, and that module takes its time.)
 
   Attributes:
     connection: to the file, or to what it was at one moment.
@@ -50,11 +48,11 @@ class Snapshot:
     state: the file's, and that of what lies beside it, when it was opened.
   """
 
-  connection: sqlite3.Connection
-  path: str
-  unlocked: bool
-  uses_log: bool
-  state: tuple
+  __slots__ = ("connection", "path", "state", "unlocked", "uses_log")
+
+  def __init__(self, connection: sqlite3.Connection, path: str, unlocked: bool, uses_log: bool, state: tuple):
+    self.connection, self.path = connection, path
+    self.unlocked, self.uses_log, self.state = unlocked, uses_log, state
 
   def is_stale(self) -> bool:
     """Whether something was written since it was opened."""
