@@ -24,6 +24,15 @@ ROWS = "CREATE TABLE t (a INTEGER, b VARCHAR); CREATE SEQUENCE s; INSERT INTO t 
   f"({i}, 'row {i}')" for i in range(30)
 )
 SERVER_ROWS = f"{ROWS};{hostile_statements.POSTGRESQL_OBJECTS}"
+# What the database itself has that might lead further.
+SQLITE_ROWS = """
+  CREATE VIRTUAL TABLE note USING fts5(body);
+  INSERT INTO note VALUES ('x y z');
+  CREATE VIRTUAL TABLE place USING rtree(id, low, high);
+  INSERT INTO place VALUES (1, 0, 1);
+  CREATE VIRTUAL TABLE pages USING dbstat;
+"""
+DUCKDB_ROWS = "CREATE MACRO luck() AS random(); CREATE VIEW lucky AS SELECT luck() AS number"
 # Beside the limits: what a connection and the engine's code take, and starting a worker on a busy machine.
 SLACK_MB, SLACK_S = 100, 1.5
 _MIB = 1 << 20
@@ -151,11 +160,12 @@ class Target:
     if engine == "sqlite":
       self.location = str(self.folder / "target.sqlite")
       with contextlib.closing(sqlite3.connect(self.location)) as connection:
-        connection.executescript(ROWS.replace("CREATE SEQUENCE s;", ""))
+        connection.executescript(ROWS.replace("CREATE SEQUENCE s;", "") + ";" + SQLITE_ROWS)
     elif engine == "duckdb":
       path = self.folder / "target.duckdb"
       with duckdb.connect(str(path)) as connection:
         connection.execute(ROWS)
+        connection.execute(DUCKDB_ROWS)
       self.location = f"duckdb:///{path}"
     else:
       self.location = server.reader

@@ -6,6 +6,7 @@ import random
 import types
 
 import pytest
+import sqlglot
 import synthesis_fixtures
 
 from spftsql_jax.databases import make_instances
@@ -79,6 +80,30 @@ KEPT = [
 def test_good_query_is_kept(sql, shop):
   original, neighbours, _ = shop
   assert filters.check(sql, original, neighbours) is None
+
+
+@pytest.mark.parametrize(
+  ("dialect", "sql", "reason"),
+  [
+    ("duckdb", "SELECT a FROM t USING SAMPLE 10 ROWS", "sample"),
+    ("duckdb", "SELECT COUNT(*) FROM (SELECT a FROM t TABLESAMPLE 10%) AS u", "sample"),
+    ("postgres", "SELECT a FROM t TABLESAMPLE BERNOULLI (10)", "sample"),
+    ("postgres", "SELECT a FROM t WHERE b > 0 ORDER BY RANDOM()", "volatile function"),
+    ("postgres", "SELECT GEN_RANDOM_UUID()", "volatile function"),
+    ("postgres", "SELECT a FROM t WHERE d < 'today'::date", "volatile function"),
+    ("postgres", "SELECT AGE(d) FROM t", "volatile function"),
+    ("duckdb", "SELECT a FROM t WHERE d < TODAY()", "volatile function"),
+    ("duckdb", "SELECT UUID(), CURRENT_LOCALTIME()", "volatile function"),
+    ("sqlite", "SELECT HEX(RANDOMBLOB(4))", "volatile function"),
+    ("sqlite", "SELECT JULIANDAY() - JULIANDAY(d) FROM t", "volatile function"),
+    ("sqlite", "SELECT a FROM t WHERE d < DATE()", "volatile function"),
+    ("sqlite", "SELECT a FROM t WHERE d < DATE(e) AND b = 'today'", None),
+    ("postgres", "SELECT AGE(d, e), sample FROM t", None),
+    ("duckdb", "SELECT sample, d FROM t WHERE b = 'yesterday'", None),
+  ],
+)
+def test_luck_and_the_clock_are_refused_in_every_dialect(dialect, sql, reason):
+  assert filters.make_plan(sqlglot.parse_one(sql, read=dialect), dialect).refusal == reason
 
 
 def test_neighbours_show_what_one_database_hides(shop):

@@ -1,9 +1,12 @@
-"""Reading SQL text just far enough to say whether it is one SELECT.
+"""Reading SQL text just far enough to say that it is no query.
 
-This is the first of two judges; the second is the engine itself (an authorizer in SQLite, the statement type in DuckDB, a
-cursor in a read-only transaction in PostgreSQL), and where an engine has functions that do more than compute, its module reads
-their names as that engine does. This one reads tokens, not grammar, so it is fast (some 10 us a query) and never fails on a
-dialect it does not know.
+This is the first of two judges, and says only what no engine need be asked for: that there is
+nothing to run, or several statements, or one that begins as no query of any dialect does. Whether a
+text is one SELECT that does nothing else is for the engine to say (an authorizer in SQLite, the
+statement type in DuckDB, a cursor in a read-only transaction in PostgreSQL), and where an engine
+has functions that do more than compute, its module reads their names as that engine does. This one
+reads tokens, not grammar, so it is fast (some 10 us a query) and never fails on a dialect it does
+not know.
 """
 
 from __future__ import annotations
@@ -29,12 +32,16 @@ _TOKEN = re.compile(
   re.VERBOSE | re.DOTALL,
 )
 
-# Words that, as the verb of a WITH or behind a SELECT, mean that something is written. Only the text outside quotes counts.
-_WRITING = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "INTO"})
-# Most statements need no second look: they begin with SELECT or WITH, and nowhere, not even in a string, is there a semicolon
-# (but at the end), a NUL or a writing verb.
+# The words that a query may begin with, in one dialect or another (the last four in DuckDB alone).
+# DESCRIBE, SHOW and SUMMARIZE, which it counts as queries too, tell about tables and answer no
+# question.
+_BEGINNINGS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "FROM", "PIVOT", "PIVOT_WIDER", "UNPIVOT"})
+# Most statements need no second look: they begin with SELECT or WITH, and nowhere, not even in a
+# string, is there a semicolon (but at the end) or a NUL.
 _PLAIN = re.compile(r"\s*+(?:SELECT|WITH)\b[^;\0]*+;?\s*+\Z", re.IGNORECASE)
-_SUSPICIOUS = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|INTO)\b", re.IGNORECASE)
+# A string of PostgreSQL and DuckDB whose backslash may escape a quote, so that it ends elsewhere
+# than `tokens` thinks.
+_ESCAPING = re.compile(r"\b[eE]'(?:[^'\\]|'')*+\\")
 
 
 def tokens(sql: str, keep_space: bool = False) -> Iterator[tuple[str, str]]:
@@ -46,10 +53,11 @@ def tokens(sql: str, keep_space: bool = False) -> Iterator[tuple[str, str]]:
 
 
 def refusal(sql: str) -> tuple[Literal["refused", "resource"], str] | None:
-  """Why `sql` is not run: (status, reason) with status "refused" or "resource", or None where it reads as one SELECT.
+  """Why `sql` is not run: (status, reason) with status "refused" or "resource", or None where the
+  engine is to judge it.
 
-  A trailing semicolon is allowed; a second statement, a statement that does not begin with SELECT or WITH, and one with a
-  writing verb outside quotes are not. Names such as a column called `update` have to be quoted to pass.
+  A trailing semicolon is allowed, a second statement and one that does not begin as a query does
+  are not.
   """
   if len(sql) > MAX_SQL_BYTES:
     return "resource", f"the statement is longer than {MAX_SQL_BYTES} characters"
@@ -59,31 +67,25 @@ def refusal(sql: str) -> tuple[Literal["refused", "resource"], str] | None:
     sql.encode()
   except UnicodeEncodeError:
     return "refused", "the statement is not valid Unicode"
-  if _PLAIN.match(sql) and not _SUSPICIOUS.search(sql):
+  if _PLAIN.match(sql):
     return None
   first = None
   ended = False
-  previous = ""
   for match in _TOKEN.finditer(sql):
     kind = match.lastgroup
     if kind == "space":
       continue
     text = match.group()
-    if ended and text != ";":
+    if ended and text != ";" and not _ESCAPING.search(sql):
       return "refused", "only one statement is run at a time"
-    if kind == "word":
-      word = text.upper()
-      if first is None:
-        first = word
-        if word not in ("SELECT", "WITH"):
-          return "refused", f"only a single SELECT is run, not {word}"
-      elif word in _WRITING and previous != ".":
-        return "refused", f"only a single SELECT is run, and this one contains {word}"
+    if kind == "word" and first is None:
+      first = text.upper()
+      if first not in _BEGINNINGS:
+        return "refused", f"only a single SELECT is run, not {first}"
     elif text == ";":
       ended = True
     elif first is None and text != "(":
       return "refused", "only a single SELECT is run"
-    previous = text
   if first is None:
     return "refused", "the statement is empty"
   return None

@@ -17,7 +17,13 @@ import sys
 import time
 from collections import OrderedDict
 
-from spftsql_jax.databases.engines import DatabaseError, TransientError, engine_module, engine_of
+from spftsql_jax.databases.engines import (
+  RESTING_BYTES,
+  DatabaseError,
+  TransientError,
+  engine_module,
+  engine_of,
+)
 
 TYPE_CHECKING = False  # As in typing, which takes as long to import as half of the rest.
 if TYPE_CHECKING:
@@ -86,11 +92,16 @@ def unframe(buffer: bytearray) -> list:
 
 
 class _Connections:
-  """Open databases, the least recently used closed first; reopened when the file behind one has changed."""
+  """Open databases, the least recently used closed first; reopened when the file behind one has
+  changed.
+
+  All together those that no statement runs on hold at most `RESTING_BYTES`, so that no statement
+  pays for another database.
+  """
 
   def __init__(self, memory_bytes: int):
     self._memory_bytes = memory_bytes
-    self._limited = False
+    self._engines: set[str] = set()
     self._open: OrderedDict[str, tuple[tuple, Any]] = OrderedDict()
 
   def find(self, location: str, identity: tuple):
@@ -98,22 +109,48 @@ class _Connections:
     entry = self._open.get(location)
     if entry is None or entry[0] != identity:
       return None
-    self._open.move_to_end(location)
+    if next(reversed(self._open)) != location:
+      self._open.move_to_end(location)
+      self._make_room()
     return entry[1]
 
   def open(self, location: str, identity: tuple):
     """A new connection. Raises DatabaseError."""
     self.drop(location)
-    while len(self._open) >= _OPEN_CONNECTIONS:
-      self.drop(next(iter(self._open)))
-    module = engine_module(engine_of(location))
-    connection = module.Connection(location, self._memory_bytes)
-    if not self._limited:
-      # On top of what the engine's library takes when loaded.
-      _limit_memory(self._memory_bytes + module.MEMORY_SLACK)
-      self._limited = True
+    self._make_room()
+    engine = engine_of(location)
+    if engine in self._engines:
+      connection = self._connect(engine, location)
+    else:
+      # What the engine's library takes when loaded is no part of the limit.
+      _limit_memory(None)
+      connection = self._connect(engine, location)
+      _limit_memory(self._memory_bytes + RESTING_BYTES + engine_module(engine).MEMORY_SLACK)
+      self._engines.add(engine)
     self._open[location] = (identity, connection)
+    self._make_room()
     return connection
+
+  def _connect(self, engine: str, location: str):
+    module = engine_module(engine)
+    try:
+      return module.Connection(location, self._memory_bytes)
+    except module.ERRORS as error:
+      raise DatabaseError(f"{location}: cannot be used: {error}") from None
+
+  def _make_room(self) -> None:
+    """Closes what was used longest ago, but never the last."""
+    while len(self._open) > 1 and (
+      len(self._open) > _OPEN_CONNECTIONS
+      or sum(getattr(connection, "resting_bytes", 0) for _, connection in [*self._open.values()][:-1]) > RESTING_BYTES
+    ):
+      self.drop(next(iter(self._open)))
+
+  def rest(self) -> None:
+    """To be called when there is nothing to do for the moment."""
+    for _, connection in self._open.values():
+      if hasattr(connection, "rest"):
+        connection.rest()
 
   def drop(self, location: str) -> None:
     entry = self._open.pop(location, None)
@@ -228,17 +265,26 @@ def _limit_files() -> None:
   """No core files, and no file written: a write fails, it does not kill."""
   signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
   resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-  resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+  # The hard limit stays: a database with a journal to be rolled back is copied before its
+  # statements run.
+  resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
-def _limit_memory(more_bytes: int) -> None:
-  """Bounds the memory of the process to what it has now and `more_bytes`. The engine has its own, lower limit."""
+def _limit_memory(more_bytes: int | None) -> None:
+  """Bounds the memory of the process to what it has now and `more_bytes`; None lifts the bound. The
+  engine has its own, lower limit, which does not see every allocation.
+
+  Counted is what is private and writable, touched or not; address space that is only reserved, and
+  code, are not.
+  """
   if not sys.platform.startswith("linux"):
     return
-  with open("/proc/self/statm") as file:
-    mapped = int(file.read().split()[0]) * resource.getpagesize()
-  bound = mapped + more_bytes
-  resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
+  unlimited = resource.getrlimit(resource.RLIMIT_DATA)[1]
+  bound = unlimited
+  if more_bytes is not None:
+    with open("/proc/self/statm") as file:
+      bound = int(file.read().split()[5]) * resource.getpagesize() + more_bytes
+  resource.setrlimit(resource.RLIMIT_DATA, (bound, unlimited))
 
 
 def _read_exactly(descriptor: int, size: int) -> bytes:
@@ -274,7 +320,7 @@ def main(memory_bytes: int) -> None:
       jobs = marshal.loads(_read_exactly(source, length))
     except EOFError:
       return
-    for job in jobs:
+    for number, job in enumerate(jobs, start=1):
       try:
         outcome = run_judge_job(connections, job, sink) if len(job) == 7 else run_job(connections, job, sink)
       except BrokenPipeError:
@@ -283,6 +329,8 @@ def main(memory_bytes: int) -> None:
         answer = frame(outcome)
       except MemoryError:
         answer = frame(("resource", (), [], outcome[3], "out of memory", False))
+      if number == len(jobs):
+        connections.rest()
       try:
         _write_all(sink, answer)
         if outcome[0] in ("resource", "timeout") and not engine_module(engine_of(job[0])).SURVIVES_LIMITS:

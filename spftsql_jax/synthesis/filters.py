@@ -17,9 +17,23 @@ from sqlglot import exp
 from spftsql_jax.synthesis import notation, sampler
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 
-_VOLATILE = frozenset(
-  {"random", "randomblob", "rand", "now", "current_date", "current_time", "current_timestamp", "changes", "last_insert_rowid"}
-)
+# Functions that give something else the next time, in any of the dialects, by sqlglot's name or
+# their own.
+_VOLATILE_NAMES = """
+  array_sample array_shuffle changes clock_timestamp currval current_date current_datetime
+  current_localtime current_localtimestamp current_query_id current_time current_timestamp
+  current_timestamp_ltz gen_random_uuid generate_uuid get_current_time get_current_timestamp getdate
+  last_insert_rowid lastval localtime localtimestamp nextval now rand randn random random_normal
+  randomblob reservoir_quantile setseed statement_timestamp sysdate timeofday today total_changes
+  transaction_timestamp txid_current unix_timestamp utc_date utc_time utc_timestamp uuid uuidv4
+  uuidv7
+"""
+_VOLATILE = frozenset(_VOLATILE_NAMES.split())
+# Those that mean now where they are not told a time, with the number of arguments that leaves.
+_VOLATILE_BY_ARGUMENTS = {"date": 0, "time": 0, "datetime": 0, "julianday": 0, "unixepoch": 0, "age": 1}
+# Texts that mean another day each day where they are read as a time; the first is read so by
+# functions as well.
+_VOLATILE_TIMES = frozenset({"now", "today", "tomorrow", "yesterday"})
 
 
 REPEATED = "rows repeated by a join"
@@ -195,11 +209,15 @@ def _quoted_string(tree: exp.Query, original: Runner) -> bool:
 def _volatile(tree: exp.Expression) -> str | None:
   for node in tree.find_all(exp.Func):
     name = node.name.lower() if isinstance(node, exp.Anonymous) else node.sql_name().lower()
-    if name in _VOLATILE:
+    arguments = node.expressions if isinstance(node, exp.Anonymous) else [value for value in node.args.values() if value]
+    if name in _VOLATILE or _VOLATILE_BY_ARGUMENTS.get(name) == len(arguments):
       return "volatile function"
-  if any(literal.is_string and literal.name.lower() == "now" for literal in tree.find_all(exp.Literal)):
-    return "volatile function"
-  return None
+  for literal in tree.find_all(exp.Literal):
+    text = literal.name.strip().lower() if literal.is_string else ""
+    if text == "now" or (text in _VOLATILE_TIMES and isinstance(literal.parent, exp.Cast)):
+      return "volatile function"
+  # A clause of a table or of the whole query.
+  return "sample" if tree.find(exp.TableSample) else None
 
 
 def _poor_result(sql: str, rows: Sequence[tuple], limits: Limits) -> str | None:

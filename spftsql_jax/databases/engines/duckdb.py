@@ -1,13 +1,21 @@
 """DuckDB: a read-only connection that runs one SELECT under limits.
 
-DuckDB itself says what kind of statement it read, how the text falls into tokens, and which functions have no fixed result or
-give tables; of the latter only a few are run, since others write logs and profiles or load what they are told to. Access to
-files and the network is off, the configuration locked, the database opened read-only, and a timer interrupts what runs too
-long.
+DuckDB itself says what kind of statement it read, how the text falls into tokens, and which
+functions have no fixed result or give tables; of the latter only a few are run, since others write
+logs and profiles or load what they are told to. What depends on luck is not run: functions without
+a fixed result, samples, and the database's own macros, views and generated columns made of them.
+Access to files and the network is off, the configuration locked, the database opened read-only, and
+a timer interrupts what runs too long.
+
+Memory: DuckDB's own limit bounds what its buffers hold, not the strings and lists that its
+functions build. Those are bounded by the worker's limit on the memory of the process: together at
+most what the process had after DuckDB was loaded (some 70 MB resident), the limit,
+`engines.RESTING_BYTES` and `MEMORY_SLACK`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import threading
@@ -23,9 +31,9 @@ ERRORS = (duckdb.Error,)
 # first kind the connection is of no more use.
 _LOST = (duckdb.FatalException, duckdb.InternalException, duckdb.ConnectionException)
 _TRANSIENT = (duckdb.IOException, duckdb.TransactionException)
-# Address space that a worker may take beyond the engine's own limit, and whether a connection is as good as new after it ran
-# into one.
-MEMORY_SLACK = 2_000_000_000
+# Memory that a worker may take beyond the engine's own limit (stacks of threads, what the allocator
+# keeps), and whether a connection is as good as new after it ran into one.
+MEMORY_SLACK = 128_000_000
 SURVIVES_LIMITS = False
 
 _SETTINGS = {
@@ -37,14 +45,23 @@ _SETTINGS = {
   # A table that is not there is not looked for among Python's variables.
   "python_enable_replacements": "false",
   "threads": "1",
+  # Eight threads of 8 MB otherwise, for files on the network.
+  "async_threads": "1",
   # Nothing is spilled to disk: what does not fit in memory fails.
   "temp_directory": "",
 }
-# Told to read the process's surroundings rather than the database.
-_REFUSED_FUNCTIONS = frozenset({"getenv", "getvariable", "current_setting"})
+# Told to read the process's surroundings rather than the database; or to take a sample, whatever
+# the catalog says.
+_REFUSED_FUNCTIONS = frozenset({"getenv", "getvariable", "current_setting", "reservoir_quantile"})
+# The library's own views on the same: of files, settings and what other connections did.
+_SURROUNDINGS = r"\b(duckdb_databases|duckdb_logs|duckdb_prepared_statements|duckdb_settings)\("
 _refused: frozenset[str] | None = None
+# What a database rests on between statements: a thread's stack and the catalog, beside the blocks
+# it has read.
+_RESTING_BYTES = 16_000_000
 # The functions giving tables that a query may use.
 _TABLE_FUNCTIONS = ("generate_series", "json_each", "json_tree", "range", "repeat", "repeat_row", "unnest")
+_PIVOTS = frozenset({"pivot", "pivot_wider"})
 # Characters that DuckDB may read as a space, though its lexer takes them for letters.
 _NAME = re.compile(rb'"(?:[^"]++|"")*+"?|[\w$\x80-\xff]*+')
 _ODD_SPACE = re.compile(r"[^\S\x00-\x7f]|[\u200b-\u200f\u2060\ufeff]")
@@ -64,7 +81,9 @@ def connect(location: str, memory_bytes: int = 1_000_000_000) -> duckdb.DuckDBPy
 
 
 def _refused_functions(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
-  """The lower-case names of the functions that are not run; asked of the library once, which takes it a tenth of a second."""
+  """The lower-case names of the library's functions that are not run; asked once, which takes it a
+  tenth of a second.
+  """
   global _refused
   if _refused is None:
     rows = connection.execute(
@@ -75,19 +94,85 @@ def _refused_functions(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
   return _refused
 
 
+@dataclasses.dataclass(frozen=True)
+class _Reading:
+  """What DuckDB's tokens say of a text: lower-case names before an opening parenthesis, all names,
+  and whether it samples.
+  """
+
+  called: frozenset[str]
+  names: frozenset[str]
+  samples: bool
+
+
+class Fence:
+  """Tells of any text whether it is one SELECT that does nothing else, by the library's and the
+  database's own catalogs.
+  """
+
+  def __init__(self, connection: duckdb.DuckDBPyConnection):
+    self._connection = connection
+    self._functions = _refused_functions(connection)
+    self._tables: frozenset[str] = frozenset()
+    # What the database itself names: a macro, view or generated column made of what is refused is
+    # refused, and so on.
+    rows = connection.execute(
+      """SELECT 'function', function_name, macro_definition FROM duckdb_functions()
+         WHERE NOT internal AND macro_definition IS NOT NULL
+         UNION ALL SELECT 'table', view_name, sql FROM duckdb_views()
+         WHERE NOT internal OR regexp_matches(sql, ?)
+         UNION ALL SELECT 'table', table_name, generation_expression FROM duckdb_columns() WHERE is_generated""",
+      [_SURROUNDINGS],
+    )
+    left = [(kind, name.lower(), _read(text)) for kind, name, text in rows.fetchall() if text]
+    while found := [each for each in left if self._reason(each[2])]:
+      left = [each for each in left if each not in found]
+      self._functions |= {name for kind, name, _ in found if kind == "function"}
+      self._tables |= {name for kind, name, _ in found if kind == "table"}
+
+  def refusal(self, sql: str) -> str:
+    """Why the text is not one harmless SELECT, or ""; text that DuckDB cannot read is left to fail
+    when it runs.
+    """
+    try:
+      found = self._connection.extract_statements(sql)
+    except duckdb.Error:
+      return ""
+    # MULTI: a PIVOT whose columns DuckDB looks up first, in a type that it makes and drops.
+    if len(found) != 1 or found[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI):
+      return "only a single SELECT is run"
+    try:
+      readings = {text: _read(text) for text in {sql, _ODD_SPACE.sub(" ", sql)}}
+    except duckdb.Error as error:
+      return f"its functions cannot be told: {_one_line(error)}"
+    if found[0].type == duckdb.StatementType.MULTI and not any(r.names & _PIVOTS for r in readings.values()):
+      return "only a single SELECT is run"
+    return next((reason for reading in readings.values() if (reason := self._reason(reading))), "")
+
+  def _reason(self, reading: _Reading) -> str:
+    if reading.samples:
+      return "not allowed to take a sample: which rows it has is luck"
+    if called := reading.called & self._functions:
+      return f"not allowed to use function {min(called)}"
+    if named := reading.names & self._tables:
+      return f"not allowed to read {min(named)}: it is made of what is not allowed, or of luck"
+    return ""
+
+
 class Connection:
   """One database, opened for running statements under limits. Lives in a worker process."""
 
   def __init__(self, location: str, memory_bytes: int):
     self._connection = connect(location, memory_bytes)
-    self._refused = _refused_functions(self._connection)
+    self._fence = Fence(self._connection)
+    self.resting_bytes = _RESTING_BYTES + min(os.path.getsize(path_of(location)), memory_bytes)
 
   def close(self) -> None:
     self._connection.close()
 
   def run(self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack) -> tuple[str, tuple, list, float, str]:
     """Runs one statement: (status, column names, packed pieces of the rows, seconds, message)."""
-    refused = self._refusal(sql)
+    refused = self._fence.refusal(sql)
     if refused:
       return "refused", (), [], 0.0, refused
     start = time.perf_counter()
@@ -115,22 +200,6 @@ class Connection:
       return "resource", (), [], seconds, over
     return "ok", columns, pieces, seconds, ""
 
-  def _refusal(self, sql: str) -> str:
-    """Why DuckDB's own reading of the text is not one harmless SELECT, or ""; text it cannot read is left to fail when it
-    runs."""
-    try:
-      found = self._connection.extract_statements(sql)
-    except duckdb.Error:
-      return ""
-    if len(found) != 1 or found[0].type != duckdb.StatementType.SELECT:
-      return "only a single SELECT is run"
-    try:
-      called = _called_functions(sql) | _called_functions(_ODD_SPACE.sub(" ", sql))
-    except duckdb.Error as error:
-      return f"its functions cannot be told: {_one_line(error)}"
-    called &= self._refused
-    return f"not allowed to use function {min(called)}" if called else ""
-
   def _fetch(self, sql: str, max_rows: int, max_bytes: int, pack) -> tuple[tuple[str, ...], list[bytes], str]:
     self._connection.execute(sql)
     columns = tuple(entry[0] for entry in self._connection.description or ())
@@ -148,20 +217,30 @@ class Connection:
     return columns, pieces, ""
 
 
-def _called_functions(sql: str) -> set[str]:
-  """Lower-case names that stand before an opening parenthesis, in DuckDB's own reading of the text."""
+def _read(sql: str) -> _Reading:
+  """DuckDB's own reading of the text, token by token. Raises duckdb.Error."""
   text = sql.encode()
   found = [token for token in duckdb.tokenize(sql) if token[1] != duckdb.token_type.comment]
   ends = [start for start, _ in found[1:]] + [len(text)]
-  names = set()
-  previous = b""
+  called, names = set(), set()
+  samples = False
+  previous = ""
   for (start, kind), end in zip(found, ends, strict=True):
     if text[start : start + 1] == b"(" and previous:
-      names.add(previous.decode(errors="replace").lower())
-    # A keyword may be the name of a function too.
-    is_name = kind in (duckdb.token_type.identifier, duckdb.token_type.keyword)
-    previous = _NAME.match(text, start, end).group().strip(b'"') if is_name else b""
-  return names
+      called.add(previous)
+    # A keyword may be the name of a function too, and a string that of a table.
+    if kind in (duckdb.token_type.identifier, duckdb.token_type.keyword):
+      name = _NAME.match(text, start, end).group()
+    elif kind == duckdb.token_type.string_const:
+      name = text[start:end].strip()
+    else:
+      name = b""
+    word = name.decode(errors="replace").lower()
+    samples |= word == "tablesample" or (word == "sample" and previous == "using")
+    previous = "" if kind == duckdb.token_type.string_const else word.strip('"')
+    if name:
+      names.add(word.strip("\"'"))
+  return _Reading(frozenset(called), frozenset(names), samples)
 
 
 def _status_of(error: Exception) -> str:

@@ -171,7 +171,9 @@ class Connection:
       seconds = time.perf_counter() - start
       code = getattr(error, "sqlstate", None)
       is_resource = code is not None and code.startswith(_RESOURCE_CLASSES)
-      status = "refused" if isinstance(error, _REFUSED) else "resource" if is_resource else "error"
+      # A WITH that writes is a query, but none that the server declares a cursor for.
+      writes = isinstance(error, errors.FeatureNotSupported) and "DECLARE CURSOR" in str(error)
+      status = "refused" if writes or isinstance(error, _REFUSED) else "resource" if is_resource else "error"
       lost = self._connection.closed
       if lost or _is_transient(code):
         raise TransientError(_one_line(error), status, lost, seconds) from None
