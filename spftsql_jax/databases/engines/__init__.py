@@ -89,6 +89,27 @@ def engine_module(name: str):
   return importlib.import_module(f"{__name__}.{name}")
 
 
+class ServerText(str):
+  """The text of a value whose type Python does not have (money, a point, XML)."""
+
+
+def is_readable(value: object) -> bool:
+  """Whether a value can be shown and written into a query as it is stored.
+
+  False for text with U+FFFD (in readers of ours it stands for bytes that are not text), with NUL, or with half a surrogate
+  pair, which no UTF-8 file can take.
+  """
+  if not isinstance(value, str):
+    return True
+  if "\ufffd" in value or "\0" in value:
+    return False
+  try:
+    value.encode()
+  except UnicodeEncodeError:
+    return False
+  return True
+
+
 def hashable_rows(rows: list[tuple]) -> list[tuple]:
   """Rows whose cells can be compared and counted; see `hashable_cell`."""
   try:
@@ -114,5 +135,5 @@ def hashable_cell(cell: object) -> object:
     hash(cell)
   except TypeError:
     # A multirange, a signalling NaN.
-    return str(cell)
+    return ServerText(cell)
   return cell
