@@ -150,7 +150,7 @@ def test_postgresql_text_in_an_encoding_that_the_server_does_not_know(server):
       connection.execute(b"INSERT INTO t VALUES ('A\xe3M', 'o\xffk')")
     with open_database(location, allow_superuser=True) as database:
       assert database.execute("SELECT a, b FROM t").rows == (("AM", "ok"),)
-      assert database.schema.table("t").column("a").samples == ("AM",)
+      assert database.schema.table("t").column("a").samples == (), "no query could compare with it"
   finally:
     with psycopg.connect(server.admin, autocommit=True) as admin:
       admin.execute("DROP DATABASE latin WITH (FORCE)")

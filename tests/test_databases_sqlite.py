@@ -147,7 +147,7 @@ def test_text_that_is_not_utf8_is_decoded_leniently(tmp_path):
   connection.close()
   with open_database(path) as database:
     assert database.execute("SELECT a FROM t").rows == (("AM",),)
-    assert database.schema.table("t").column("a").samples == ("AM",)
+    assert database.schema.table("t").column("a").samples == (), "no query could compare with it"
 
 
 @pytest.mark.parametrize(

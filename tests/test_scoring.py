@@ -138,3 +138,79 @@ def test_a_sort_that_would_spill_into_files_gives_what_sqlite_gives(instances):
   with Executor(workers=1) as executor:
     results = executor.execute_many([(instances[0], sql), (instances[0], "SELECT count(*) FROM t")], timeout_s=20)
   assert [(r.status, r.rows) for r in results] == [("ok", expected), ("ok", ((3,),))]
+
+
+def score(queries, location, comparison="spider", **options):
+  with Executor(workers=1) as executor:
+    return scoring.score_predictions(queries, [[location]] * len(queries), executor, comparison, 5.0, **options)
+
+
+# Gold texts that run as the same query and differ in what Spider's script reads from them; and predictions likewise.
+ORDER_GOLD = [
+  "SELECT name, x FROM t ORDER BY x",
+  "SELECT name, x FROM t ORDER  BY x",
+  "SELECT name, x FROM t ORDER\nBY x",
+  "SELECT name, x FROM t order /* so */ by x",
+]
+VALUE_PREDICTIONS = ["SELECT value FROM v", "SELECT Value FROM v", "SELECT VALUE FROM v", "SELECT 1 FROM v"]
+
+
+@pytest.fixture(scope="module")
+def with_values(tmp_path_factory):
+  path = tmp_path_factory.mktemp("values") / "v.sqlite"
+  with contextlib.closing(sqlite3.connect(path)) as connection:
+    connection.execute("CREATE TABLE v (value INTEGER)")
+    connection.executemany("INSERT INTO v VALUES (?)", [(5,), (7,)])
+    connection.execute("CREATE TABLE t (name TEXT, x)")
+    connection.executemany("INSERT INTO t VALUES (?, ?)", [("a", 1), ("b", 2), ("c", 3)])
+    connection.commit()
+  return str(path)
+
+
+@pytest.mark.parametrize("keep_rows", [False, True])
+@pytest.mark.parametrize("comparison", ["spider", "bird", "strict"])
+def test_a_verdict_never_depends_on_the_other_questions_of_the_file(with_values, comparison, keep_rows):
+  backwards = "SELECT name, x FROM t ORDER BY x DESC"
+  pairs = [(gold, backwards) for gold in ORDER_GOLD] + [("SELECT value FROM v", each) for each in VALUE_PREDICTIONS]
+  alone = [plain(score([pair], with_values, comparison, keep_rows=keep_rows)[0]) for pair in pairs]
+  for order in (pairs, pairs[::-1], pairs[2:] + pairs[:2]):
+    together = score(order, with_values, comparison, keep_rows=keep_rows)
+    assert {pair: plain(verdict) for pair, verdict in zip(order, together, strict=True)} == dict(zip(pairs, alone, strict=True))
+
+
+def test_an_oddity_of_spiders_script_that_decides_a_verdict_is_named(with_values):
+  backwards, forwards = "SELECT name, x FROM t ORDER BY x DESC", "SELECT name, x FROM t ORDER BY x"
+  nested = "SELECT name, x FROM (SELECT * FROM t ORDER BY x)"
+  cases = [
+    # The script sees no order in these gold texts, though the query asks for one ...
+    *((gold, backwards, True, "order_by_text") for gold in ORDER_GOLD[1:]),
+    *((gold, forwards, True, "") for gold in ORDER_GOLD),
+    (ORDER_GOLD[0], backwards, False, ""),
+    # ... and one in this, whose outermost level has none.
+    (nested, backwards, False, "order_by_text"),
+    # "value" is run as 1: a right answer is wrong, a wrong one right.
+    ("SELECT value FROM v", "SELECT value FROM v", False, "value_placeholder"),
+    ("SELECT value FROM v", "SELECT Value FROM v", True, ""),
+    ("SELECT count(*) FROM v WHERE 1 = 1", "SELECT count(*) FROM v WHERE value = 1", True, "value_placeholder"),
+    ("SELECT count(*) FROM v", "SELECT count(value) FROM v", True, ""),
+  ]
+  verdicts = score([case[:2] for case in cases], with_values)
+  assert [(v.correct, v.divergence) for v in verdicts] == [case[2:] for case in cases]
+  assert {case[3] for case in cases} - {""} <= set(scoring.DIVERGENCES)
+
+
+def test_in_duckdb_texts_that_differ_in_case_are_run_each(tmp_path):
+  duckdb = pytest.importorskip("duckdb")
+  duckdb.connect(str(tmp_path / "d.duckdb")).close()
+  location = f"duckdb:///{tmp_path}/d.duckdb"
+  pairs = [("SELECT {a: 1}", "SELECT {a: 1}"), ("SELECT {a: 1}", "SELECT {A: 1}"), ("SELECT {A: 1}", "SELECT {a: 1}")]
+  assert [v.correct for v in score(pairs, location, "strict")] == [True, False, False]
+
+
+def test_nan_is_a_named_divergence_from_the_scripts(tmp_path):
+  duckdb = pytest.importorskip("duckdb")
+  duckdb.connect(str(tmp_path / "d.duckdb")).close()
+  pairs = [("SELECT 'nan'::DOUBLE", "SELECT sqrt(4.0) * 'nan'::DOUBLE"), ("SELECT 1", "SELECT 'nan'::FLOAT")]
+  for comparison, name in (("spider", "nan"), ("bird", "nan"), ("strict", "")):
+    verdicts = score(pairs, f"duckdb:///{tmp_path}/d.duckdb", comparison)
+    assert [(v.correct, v.divergence) for v in verdicts] == [(True, name), (False, "")]

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from spftsql_jax.databases.engines import hashable_cell
 
 Rows = tuple[tuple, ...]
 _PLAIN_TYPES = {int, float, str, bytes, type(None)}
+_NEVER_NAN = {int, bool, str, bytes, type(None)}
+# Every NaN is compared as this one object, which Python's containers find equal to itself.
+_NAN = float("nan")
 
 
 def rows_match(gold: Rows, predicted: Rows, widths: tuple[int, int], comparison: str, ordered: bool) -> bool:
-  """Whether the predicted rows are as good as the gold rows.
+  """Whether the predicted rows are as good as the gold rows; a NaN is as good as any other NaN, also inside a list.
 
   Args:
     gold, predicted: the rows.
@@ -25,6 +30,55 @@ def rows_match(gold: Rows, predicted: Rows, widths: tuple[int, int], comparison:
   Raises:
     ValueError: unknown comparison.
   """
+  try:
+    if _rows_match(gold, predicted, widths, comparison, ordered):
+      return True
+  except (TypeError, ArithmeticError):
+    # A cell that cannot be hashed or compared as it is (a list, a signalling NaN): compared by its canonical form below.
+    return _rows_match(canonical_rows(gold), canonical_rows(predicted), widths, comparison, ordered)
+  # NaN makes equal rows differ, never different rows equal: only where both have one is there more to see.
+  if not (has_nan(gold) and has_nan(predicted)):
+    return False
+  return _rows_match(canonical_rows(gold), canonical_rows(predicted), widths, comparison, ordered)
+
+
+def has_nan(rows: Iterable[Sequence]) -> bool:
+  """Whether some cell does not equal itself: NaN, or a list or structure with a NaN in it."""
+  cells = list(itertools.chain.from_iterable(rows))
+  if set(map(type, cells)) <= _NEVER_NAN:
+    return False
+  return any(map(_holds_nan, cells))
+
+
+def _holds_nan(cell: object) -> bool:
+  # Python finds a list equal to itself whatever stands in it.
+  if isinstance(cell, tuple | list | dict):
+    return any(map(_holds_nan, cell.items() if isinstance(cell, dict) else cell))
+  is_nan = getattr(cell, "is_nan", None)
+  return is_nan() if is_nan is not None else cell != cell
+
+
+def canonical_rows(rows: Iterable[Sequence]) -> Rows:
+  """The rows with canonical cells; see `canonical_cell`."""
+  return tuple(tuple(map(canonical_cell, row)) for row in rows)
+
+
+def canonical_cell(cell: object) -> object:
+  """`cell` as it is compared and counted: one object for every NaN (of float or Decimal), tuples for lists and structures."""
+  if isinstance(cell, float):
+    return _NAN if cell != cell else cell
+  if isinstance(cell, tuple | list | dict):
+    return tuple(map(canonical_cell, cell.items() if isinstance(cell, dict) else cell))
+  # Decimal, which a worker for SQLite need not import.
+  is_nan = getattr(cell, "is_nan", None)
+  if is_nan is not None and is_nan():
+    return _NAN
+  cell = hashable_cell(cell)
+  # Whatever else does not equal itself (a range up to NaN) is compared as text.
+  return cell if cell == cell else str(cell)
+
+
+def _rows_match(gold: Rows, predicted: Rows, widths: tuple[int, int], comparison: str, ordered: bool) -> bool:
   if comparison == "spider":
     return spider_match(gold, predicted, ordered)
   if comparison == "bird":

@@ -71,7 +71,8 @@ class GrowingRows:
     counters = []
     for table, position in places:
       if (table.name, position) not in self._fresh:
-        self._fresh[table.name, position] = cells.Fresh(row[position] for row in self._rows[table.name])
+        stored = (row[position] for row in self._rows[table.name])
+        self._fresh[table.name, position] = cells.Fresh(stored, table.columns[position])
       counters.append(self._fresh[table.name, position])
     table, position = places[0]
     counters[0].number = max(counter.number for counter in counters)
@@ -85,7 +86,7 @@ class GrowingRows:
     above = self._rng.random() < 0.6
     place = table.name, position, above
     known = [self._extremes[place]] if place in self._extremes else [row[position] for row in self._rows[table.name]]
-    self._extremes[place] = cells.beyond(known, above)
+    self._extremes[place] = cells.beyond(known, table.columns[position], above)
     return self._extremes[place]
 
   def add(self, table: Table, row: list, decided: Collection[int], unmatched: Collection[int] = ()) -> list | None:

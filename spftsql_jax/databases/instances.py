@@ -18,7 +18,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from spftsql_jax.databases import cells
-from spftsql_jax.databases.engines import DatabaseError, name_of, sqlite
+from spftsql_jax.databases.engines import DatabaseError, is_readable, name_of, sqlite
 from spftsql_jax.databases.growing import GrowingRows
 from spftsql_jax.databases.introspection import quote, read_schema
 from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
@@ -200,10 +200,32 @@ def _insert(connection: sqlite3.Connection, table: Table, rows: list[list], stor
   names = ", ".join(quote(table.columns[i].name) for i in kept)
   marks = ", ".join("?" * len(kept))
   sql = f"INSERT OR IGNORE INTO {quote(table.name)} ({names}) VALUES ({marks})"
-  inserted = connection.executemany(sql, [[row[i] for i in kept] for row in rows]).rowcount
-  if inserted == 0 and rows and stored:
+  _insert_possible(connection, sql, [[_storable(row[i]) for i in kept] for row in rows])
+  if rows and stored and connection.execute(f"SELECT NOT EXISTS (SELECT 1 FROM {quote(table.name)})").fetchone()[0]:
     # A CHECK that nothing changed can pass: better the original rows than an empty table.
-    connection.executemany(sql, [[row[i] for i in kept] for row in stored[:MAX_ROWS]])
+    _insert_possible(connection, sql, [[row[i] for i in kept] for row in stored[:MAX_ROWS]])
+
+
+def _insert_possible(connection: sqlite3.Connection, sql: str, rows: Sequence[list]) -> None:
+  """Inserts those of the rows that the table takes."""
+  waiting = iter(rows)
+  while True:
+    try:
+      connection.executemany(sql, waiting)
+      return
+    except sqlite3.IntegrityError:
+      # A fraction in an INTEGER PRIMARY KEY: OR IGNORE does not pass over it. The rows behind it are still waiting.
+      continue
+
+
+def _storable(value: object) -> object:
+  """`value` as SQLite keeps it: numbers beyond 64 bits as it reads them in a statement, text without half surrogate pairs."""
+  if isinstance(value, int) and not -(2**63) <= value < 2**63:
+    try:
+      return float(value)
+    except OverflowError:
+      return float("inf") if value > 0 else float("-inf")
+  return value if is_readable(value) or not isinstance(value, str) else value.encode(errors="replace").decode()
 
 
 class _Instance:
@@ -262,7 +284,7 @@ class _Instance:
       if dice < profile.swap:
         row[position] = rng.choice(pool)
       elif dice < profile.swap + profile.jitter and row[position] is not None:
-        row[position] = cells.jitter(row[position], rng)
+        row[position] = cells.jitter(row[position], column, rng)
       if column.nullable and rng.random() < profile.null:
         row[position] = None
       elif not column.nullable and row[position] is None and present:
@@ -304,7 +326,9 @@ class _Instance:
         continue
       free = [i for i in own if not any(table.columns[i].name in key.columns for key in table.foreign_keys)]
       seen: set[tuple] = set()
-      numbers = cells.Fresh(row[free[-1]] for row in self._stored[table.name] + kept) if free else None
+      numbers = None
+      if free:
+        numbers = cells.Fresh((row[free[-1]] for row in self._stored[table.name] + kept), table.columns[free[-1]])
       result = []
       for row in kept:
         value = tuple(row[i] for i in own)

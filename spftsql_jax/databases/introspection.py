@@ -18,9 +18,19 @@ import sqlalchemy
 from sqlalchemy.engine import reflection
 
 from spftsql_jax.databases import comments
-from spftsql_jax.databases.engines import DatabaseError, engine_module, engine_of, name_of, without_password
+from spftsql_jax.databases.comparison import canonical_cell
+from spftsql_jax.databases.engines import (
+  DatabaseError,
+  ServerText,
+  engine_module,
+  engine_of,
+  is_readable,
+  name_of,
+  without_password,
+)
 from spftsql_jax.databases.foreign_keys import TableKey, add_foreign_keys
 from spftsql_jax.databases.schema import Column, ForeignKey, Kind, Schema, Table
+from spftsql_jax.databases.whole_dates import format_of
 
 # Of larger tables a sample of this many rows is read.
 SAMPLE_ROWS = 5_000
@@ -47,8 +57,7 @@ def open_reader(location: str) -> Iterator[Any]:
   module = engine_module(engine_of(location))
   connection = module.connect(location)
   try:
-    if hasattr(connection, "text_factory"):
-      connection.text_factory = module.lenient_text
+    module.mark_undecodable(connection)
     yield connection
   except (sqlalchemy.exc.SQLAlchemyError, *module.ERRORS) as error:
     raise DatabaseError(f"{without_password(location)}: cannot be read: {' '.join(str(error).split())[:500]}") from error
@@ -117,11 +126,11 @@ def _read_table(inspector: reflection.Inspector, connection, module, name: str, 
     except NotImplementedError:
       pass
   with contextlib.closing(connection.cursor()) as cursor:
-    row_count, rows = _sample_view(connection, cursor, module, name) if is_view else _sample_rows(cursor, name)
+    row_count, rows = _sample_view(connection, cursor, module, name) if is_view else _sample_rows(cursor, module, name)
   values = list(zip(*rows, strict=True)) if rows else [()] * len(declared)
-  counts = _distinct_counts(connection, name, [column["name"] for column in declared], row_count, values)
+  counts = _distinct_counts(connection, module, name, [column["name"] for column in declared], row_count, values)
   columns = tuple(
-    _make_column(column, types.get(column["name"]), column_comments, stored, count)
+    _make_column(column, types.get(column["name"]), column_comments, stored, count, module.TYPES_ARE_KEPT)
     for column, stored, count in zip(declared, values, counts, strict=True)
   )
   return Table(name, columns, primary_key, foreign_keys, unique, row_count, comment, is_view)
@@ -148,9 +157,10 @@ def fetch(connection, sql: str) -> list[tuple]:
     return cursor.execute(sql).fetchall()
 
 
-def _sample_rows(cursor, name: str) -> tuple[int, list[tuple]]:
+def _sample_rows(cursor, module, name: str) -> tuple[int, list[tuple]]:
   row_count = cursor.execute(f"SELECT COUNT(*) FROM {quote(name)}").fetchall()[0][0]
-  return row_count, cursor.execute(f"SELECT * FROM {quote(name)} LIMIT {SAMPLE_ROWS}").fetchall() if row_count else []
+  sql = f"SELECT * FROM {quote(name)} LIMIT {SAMPLE_ROWS}"
+  return row_count, module.fetch_rows(cursor, sql, SAMPLE_ROWS) if row_count else []
 
 
 def _sample_view(connection, cursor, module, name: str) -> tuple[int, list[tuple]]:
@@ -165,7 +175,7 @@ def _sample_view(connection, cursor, module, name: str) -> tuple[int, list[tuple
   timer = threading.Timer(VIEW_SECONDS, stop)
   timer.start()
   try:
-    return _sample_rows(cursor, name)
+    return _sample_rows(cursor, module, name)
   except (RuntimeError, *module.ERRORS):  # RuntimeError: how DuckDB says that it was interrupted.
     if not late.is_set():
       raise
@@ -182,15 +192,22 @@ def _roll_back(connection, module) -> None:
     connection.rollback()
 
 
-def _distinct_counts(connection, name: str, columns: Sequence[str], row_count: int, values: Sequence[tuple]) -> list[int]:
-  """Distinct non-NULL values of each column: counted, or for large tables estimated."""
-  if row_count > SAMPLE_ROWS and row_count <= EXACT_COUNT_ROWS:
-    return [fetch(connection, f"SELECT COUNT(DISTINCT {quote(column)}) FROM {quote(name)}")[0][0] for column in columns]
+def _distinct_counts(
+  connection, module, name: str, columns: Sequence[str], row_count: int, values: Sequence[tuple]
+) -> list[int]:
+  """Distinct non-NULL values of each column: counted, or for large tables, and types without equality, estimated."""
   counts = []
-  for stored in values:
+  for column, stored in zip(columns, values, strict=True):
+    if SAMPLE_ROWS < row_count <= EXACT_COUNT_ROWS:
+      try:
+        counts.append(fetch(connection, f"SELECT COUNT(DISTINCT {quote(column)}) FROM {quote(name)}")[0][0])
+        continue
+      except module.ERRORS:
+        # PostgreSQL's json, xml and point have no equality.
+        _roll_back(connection, module)
     present = [value for value in stored if value is not None]
     distinct = len(set(map(_hashable, present)))
-    if row_count > EXACT_COUNT_ROWS and 2 * distinct > len(present):
+    if row_count > len(stored) and 2 * distinct > len(present):
       # Mostly distinct in the sample: taken to go on like that.
       distinct = distinct * row_count // max(1, len(stored))
     counts.append(distinct)
@@ -198,11 +215,18 @@ def _distinct_counts(connection, name: str, columns: Sequence[str], row_count: i
 
 
 def _hashable(value: object) -> object:
-  return value if value.__hash__ is not None else repr(value)
+  """What a value is counted as: every NaN as one, a list as its text."""
+  cell = canonical_cell(value)
+  return repr(value) if isinstance(cell, tuple) else cell
 
 
 def _make_column(
-  declared: Mapping[str, Any], declared_type: str | None, column_comments: dict, stored: tuple, distinct_count: int
+  declared: Mapping[str, Any],
+  declared_type: str | None,
+  column_comments: dict,
+  stored: tuple,
+  distinct_count: int,
+  types_are_kept: bool = False,
 ) -> Column:
   name = declared["name"]
   type_text = declared_type if declared_type is not None else str(declared["type"])
@@ -210,25 +234,31 @@ def _make_column(
   frequent = [
     value
     for value, _ in sorted(Counter(present).items(), key=lambda item: (-item[1], str(item[0])))
-    if not isinstance(value, str | bytes) or len(value) <= _LONGEST_SAMPLE
+    if (not isinstance(value, str | bytes) or len(value) <= _LONGEST_SAMPLE) and is_readable(value)
   ]
   return Column(
     name=name,
     type=type_text,
-    kind=kind_of(type_text, [value for value in stored if value is not None]),
+    kind=(kind := kind_of(type_text, [value for value in stored if value is not None], types_are_kept)),
     nullable=bool(declared.get("nullable", True)),
     comment=declared.get("comment") or column_comments.get(name.lower(), ""),
     samples=tuple(frequent[:SAMPLES]),
     distinct_count=distinct_count,
+    date_format=format_of(name, present) if kind in ("number", "text") else "",
   )
 
 
-def kind_of(declared_type: str, values: Sequence[object]) -> Kind:
+def kind_of(declared_type: str, values: Sequence[object], types_are_kept: bool = False) -> Kind:
   """What a column holds, by its declared type and some of its non-NULL values.
 
   The values decide where they are clear (a TEXT column of ISO dates is a date, an INT column of words is text); an empty
-  column is what it was declared to be.
+  column is what it was declared to be. Where the engine lets no other value into a column (`types_are_kept`), text in a
+  column of dates or numbers is one that Python does not have ("infinity"), and says nothing.
   """
+  if values and all(isinstance(value, ServerText) for value in values) and _declared_kind(declared_type) != "date":
+    return "other"
+  if types_are_kept and _declared_kind(declared_type) in ("date", "number", "boolean"):
+    values = [value for value in values if not isinstance(value, str)]
   values = values[:500]
   if _BOOLEAN.search(declared_type) and all(value in (0, 1, "0", "1", "t", "f", "true", "false", "T", "F") for value in values):
     return "boolean"
@@ -247,6 +277,8 @@ def kind_of(declared_type: str, values: Sequence[object]) -> Kind:
 def _value_kind(value: object) -> str:
   if isinstance(value, bool):
     return "boolean"
+  if isinstance(value, ServerText):
+    return "other"
   if isinstance(value, str):
     if _ISO_DATE.match(value):
       return "date"

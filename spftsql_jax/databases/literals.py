@@ -8,7 +8,8 @@ import re
 
 from sqlglot import exp
 
-from spftsql_jax.databases.schema import Kind
+from spftsql_jax.databases import whole_dates
+from spftsql_jax.databases.schema import Column
 
 
 def literal_of(node: exp.Expression | None) -> object:
@@ -31,13 +32,17 @@ def literal_of(node: exp.Expression | None) -> object:
   return None
 
 
-def beside(literal: object, kind: Kind, pattern: bool = False) -> list:
-  """The literal itself, then values at its edge: one more and one less, the day before and after, other letter case, one
-  letter more or less; for a LIKE `pattern` texts that match it and some that just do not.
+def beside(literal: object, column: Column, pattern: bool = False) -> list:
+  """The literal itself, then values of the column at its edge: one more and one less, the day before and after, other letter
+  case, one letter more or less; for a LIKE `pattern` texts that match it and some that just do not.
   """
+  kind, form = column.kind, column.date_format
   if isinstance(literal, str) and pattern:
     texts = [literal.replace("%", fill).replace("_", "e") for fill in ("", "a", "x y")]
     return [*texts, "b" + texts[1], texts[1] + "b", texts[1].upper(), texts[0][:-1]]
+  if form and whole_dates.parse(literal, form):
+    days = [whole_dates.shift(literal, days, form) for days in (0, -1, 1)]
+    return [str(day) for day in days] if kind == "text" else [int(day) for day in days]
   if isinstance(literal, str):
     with contextlib.suppress(ValueError):
       number = int(literal)
@@ -76,5 +81,5 @@ def holds(operator: str, literals: tuple, value: object) -> bool:
 def _comparable(*values: object) -> list:
   try:
     return [float(value) for value in values]  # type: ignore[arg-type]
-  except (TypeError, ValueError):
+  except (TypeError, ValueError, OverflowError):
     return [str(value) for value in values]

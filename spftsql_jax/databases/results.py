@@ -7,8 +7,8 @@
 - "bird": BIRD's script: the sets of rows are equal; order and duplicates do not matter, the order of the columns does.
 - "strict": bags of rows with the columns in order; in order where the outermost level of the gold query has ORDER BY.
 
-In all three NULL equals NULL, 1 equals 1.0, "1" does not equal 1, floats are compared exactly, and a statement that failed
-equals nothing.
+In all three NULL equals NULL, NaN equals NaN, 1 equals 1.0, "1" does not equal 1, floats are compared exactly, and a statement
+that failed equals nothing.
 """
 
 from __future__ import annotations
@@ -52,10 +52,15 @@ class Result:
 
 def results_match(gold: Result, predicted: Result, gold_sql: str, comparison: Comparison = "strict") -> bool:
   """Whether `predicted` is as good as `gold`; `gold_sql` decides whether the order of the rows counts. Raises ValueError."""
+  return results_agree(gold, predicted, comparison, order_counts(gold_sql, comparison))
+
+
+def results_agree(gold: Result, predicted: Result, comparison: Comparison, ordered: bool) -> bool:
+  """`results_match` where it is known whether the order of the rows counts. Raises ValueError."""
   if gold.status != "ok" or predicted.status != "ok":
     return False
   widths = len(gold.columns), len(predicted.columns)
-  return rows_match(tuple(gold.rows), tuple(predicted.rows), widths, comparison, order_counts(gold_sql, comparison))
+  return rows_match(tuple(gold.rows), tuple(predicted.rows), widths, comparison, ordered)
 
 
 def order_counts(gold_sql: str, comparison: Comparison) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, TypeVar
 
 # The type of a column as far as filling a template slot is concerned.
 Kind = Literal["number", "text", "date", "boolean", "other"]
+_Named = TypeVar("_Named", "Column", "Table")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Column:
     comment: the database's own description of the column, or "".
     samples: a few distinct non-NULL values, most frequent first.
     distinct_count: number of distinct non-NULL values.
+    date_format: how days are written where the column holds them as whole numbers or digits (`whole_dates.format_of`), else "".
   """
 
   name: str
@@ -30,6 +33,7 @@ class Column:
   comment: str = ""
   samples: tuple[object, ...] = ()
   distinct_count: int = 0
+  date_format: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,10 +63,9 @@ class Table:
   is_view: bool = False
 
   def column(self, name: str) -> Column:
-    """The column of that name, compared without case. Raises KeyError."""
-    for column in self.columns:
-      if column.name.lower() == name.lower():
-        return column
+    """The column of that name, or else the first that differs from it in case only. Raises KeyError."""
+    if (column := _called(self.columns, name)) is not None:
+      return column
     raise KeyError(f"no column {name!r} in table {self.name!r}")
 
 
@@ -75,8 +78,49 @@ class Schema:
   tables: tuple[Table, ...]
 
   def table(self, name: str) -> Table:
-    """The table of that name, compared without case. Raises KeyError."""
-    for table in self.tables:
-      if table.name.lower() == name.lower():
-        return table
+    """The table of that name, or else the first that differs from it in case only. Raises KeyError."""
+    if (table := _called(self.tables, name)) is not None:
+      return table
     raise KeyError(f"no table {name!r} in database {self.name!r}")
+
+
+def without_twins(schema: Schema) -> Schema:
+  """The schema with only the first of several tables, or of a table's columns, whose names differ in case alone, for those who
+  tell names apart without case; a schema without such twins is returned as it is.
+  """
+  kept = {name: _first_of_twins(table.columns) for name, table in _first_of_twins(schema.tables).items()}
+  if sum(map(len, kept.values())) == sum(len(table.columns) for table in schema.tables):
+    return schema
+
+  def stays(table_name: str, columns: tuple[str, ...]) -> bool:
+    return table_name in kept and all(name in kept[table_name] for name in columns)
+
+  tables = tuple(
+    dataclasses.replace(
+      table,
+      columns=tuple(kept[table.name].values()),
+      primary_key=table.primary_key if stays(table.name, table.primary_key) else (),
+      unique=tuple(columns for columns in table.unique if stays(table.name, columns)),
+      foreign_keys=tuple(
+        key for key in table.foreign_keys if stays(table.name, key.columns) and stays(key.referred_table, key.referred_columns)
+      ),
+    )
+    for table in schema.tables
+    if table.name in kept
+  )
+  return dataclasses.replace(schema, tables=tables)
+
+
+def _called(items: Sequence[_Named], name: str) -> _Named | None:
+  """The item of that name, or else the first whose name differs in case only."""
+  lowered = name.lower()
+  alike = [item for item in items if item.name.lower() == lowered]
+  return next((item for item in alike if item.name == name), alike[0] if alike else None)
+
+
+def _first_of_twins(items: Sequence[_Named]) -> dict[str, _Named]:
+  """By name the items that are the first of those whose names differ in case only."""
+  first: dict[str, _Named] = {}
+  for item in items:
+    first.setdefault(item.name.lower(), item)
+  return {item.name: item for item in first.values()}

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from spftsql_jax.databases.database import Database
+from spftsql_jax.databases.engines import is_readable
 from spftsql_jax.databases.introspection import open_reader, quote, read_schema
 
 # Longer texts are prose: no question quotes them.
@@ -114,7 +115,7 @@ class ValueIndex:
           cursor.execute(f"SELECT DISTINCT {name} FROM {quote(table.name)} WHERE {name} IS NOT NULL LIMIT {VALUES_PER_COLUMN}")
           while rows := cursor.fetchmany(10_000):
             for (value,) in rows:
-              if isinstance(value, str) and 0 < len(value) <= LONGEST_VALUE and not value.isspace():
+              if isinstance(value, str) and 0 < len(value) <= LONGEST_VALUE and not value.isspace() and is_readable(value):
                 yield table.name, column.name, value
 
     with open_reader(location) as connection:

@@ -272,7 +272,7 @@ class _Grower:
     candidates: list[object] = []
     for condition, _ in mine:
       for literal in condition.values:
-        candidates += literals.beside(literal, column.kind, condition.operator == "like")
+        candidates += literals.beside(literal, column, condition.operator == "like")
     candidates += [self._rows.random_row(table)[cell[1]] for _ in range(3)]
     if self._may_be_null(cell) and (any(c.operator == "null" for c, _ in mine) or (broken and rng.random() < 0.2)):
       candidates.append(None)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from spftsql_jax.databases import statements
 from spftsql_jax.databases.engines import DatabaseError, absolute_location, engine_of, identity_of
 from spftsql_jax.databases.executor import Executor
-from spftsql_jax.databases.results import Comparison, Result, order_counts
+from spftsql_jax.databases.results import Comparison, Result
 
 # Larger results are not held in a worker but compared by the caller.
 _MAX_BYTES = 8_000_000
@@ -21,11 +21,12 @@ _PAIRS_IN_A_JOB, _PAIRS_OF_A_LARGE_FILE = 64, 8
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pair:
-  """A gold and a predicted statement, and the instances of their database."""
+  """A gold and a predicted statement, the instances of their database, and whether the order of the rows counts."""
 
   gold: str
   predicted: str
   locations: tuple[str, ...]
+  ordered: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def judge(
     (
       tuple(absolute_location(location) for location in batch[0].locations),
       tuple(identities[location] for location in batch[0].locations),
-      [(pair.gold, pair.predicted, order_counts(pair.gold, comparison)) for pair in batch],
+      [(pair.gold, pair.predicted, pair.ordered) for pair in batch],
       float(timeout_s),
       max_rows,
       _MAX_BYTES,

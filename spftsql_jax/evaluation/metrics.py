@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from spftsql_jax.databases import statements
+from spftsql_jax.databases.comparison import canonical_rows
 from spftsql_jax.databases.results import Comparison, Result, results_match
 from spftsql_jax.evaluation import components
 
@@ -125,11 +126,11 @@ def soft_f1(gold: Sequence[tuple], predicted: Sequence[tuple]) -> float:
 
   Duplicate rows are dropped and rows paired by their position. In a pair, predicted cells found in the gold row are hits,
   those not found false, gold cells not found in the predicted row missed, each as a share of the gold row's cells; a row
-  without partner is all missed or all false. Two empty results agree fully.
+  without partner is all missed or all false. Two empty results agree fully. NaN is found where there is a NaN.
   """
   if not gold and not predicted:
     return 1.0
-  gold, predicted = list(dict.fromkeys(gold)), list(dict.fromkeys(predicted))
+  gold, predicted = list(dict.fromkeys(canonical_rows(gold))), list(dict.fromkeys(canonical_rows(predicted)))
   paired = min(len(gold), len(predicted))
   hits, false, missed = 0.0, float(len(predicted) - paired), float(len(gold) - paired)
   for gold_row, predicted_row in zip(gold, predicted, strict=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -178,7 +179,13 @@ def _shown_examples(bench: Workbench, test: Sequence[Example], best: str) -> lis
 
 
 def _rows(rows: Sequence[tuple]) -> list[list[Any]]:
-  return [[c if isinstance(c, str | int | float | None) else repr(c) for c in row] for row in rows[:_SHOWN_ROWS]]
+  return [[_shown(cell) for cell in row] for row in rows[:_SHOWN_ROWS]]
+
+
+def _shown(cell: Any) -> Any:
+  """A cell as JSON has it; what JSON has no value for (NaN, dates, bytes) as text."""
+  plain = isinstance(cell, str | int | None) or (isinstance(cell, float) and math.isfinite(cell))
+  return cell if plain else repr(cell)
 
 
 def _notes(final: dict[str, Any], best: str) -> list[str]:

@@ -24,7 +24,7 @@ import sqlglot
 from spftsql_jax.databases import engines, make_instances
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.key_inference import infer_foreign_keys
-from spftsql_jax.databases.schema import Schema
+from spftsql_jax.databases.schema import Schema, without_twins
 from spftsql_jax.examples.example import Example
 from spftsql_jax.synthesis import filters, repair, sampler
 from spftsql_jax.synthesis.balance import column_templates
@@ -191,8 +191,11 @@ def _stored(runner: Runner, schema: Schema) -> StoredValues:
 
 
 def schema_of(location: str, infer_keys: bool) -> Schema:
-  """The schema of a database, with the keys that it does not declare where these are asked for. Raises DatabaseError."""
-  schema = read_schema(location)
+  """The schema of a database, with the keys that it does not declare where these are asked for. Raises DatabaseError.
+
+  Of names that differ in case only the first alone is used: no question can tell one from the other.
+  """
+  schema = without_twins(read_schema(location))
   return infer_foreign_keys(schema, location) if infer_keys else schema
 
 

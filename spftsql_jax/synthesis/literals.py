@@ -6,8 +6,12 @@ import datetime
 import random
 import re
 import struct
+from collections.abc import Collection
 
+from spftsql_jax.databases import whole_dates
+from spftsql_jax.databases.engines import is_readable
 from spftsql_jax.synthesis import notation
+from spftsql_jax.synthesis.roles import Role
 from spftsql_jax.synthesis.stored import TableRows, rank_below, round_number
 
 _LIMITS = (3, 3, 3, 5, 5, 5, 10, 2, 4)
@@ -32,8 +36,8 @@ def literal(value: object, dialect: str = "sqlite") -> str:
     value = _shortest(value)
     return str(int(value)) if value.is_integer() else repr(value)
   if isinstance(value, str):
-    if len(value) > 60 or "\n" in value or "\x00" in value:
-      raise CannotFill("a text too long to write")
+    if len(value) > 60 or "\n" in value or not is_readable(value):
+      raise CannotFill("a text too long to write, or not readable")
     return "'" + value.replace("'", "''") + "'"
   if isinstance(value, (datetime.date, datetime.datetime)):
     return f"'{value.isoformat(sep=' ') if isinstance(value, datetime.datetime) else value.isoformat()}'"
@@ -66,7 +70,7 @@ def choose_plain(
   slot: notation.ValueSlot,
   stored: TableRows,
   column: str,
-  kind: str,
+  role: Role,
   witness: object,
   taken: set,
   rng: random.Random,
@@ -78,7 +82,7 @@ def choose_plain(
     slot: the value slot with its operator.
     stored: the table's rows.
     column: the column's name.
-    kind: the column's role kind; dates and numbers may be rounded.
+    role: the column's; dates and numbers may be rounded.
     witness: the column's value in a row that the query is to select, or None.
     taken: values that other slots of this column already have.
     rng: source of chance.
@@ -108,11 +112,14 @@ def choose_plain(
     return rng.choice(options)
   if len(values) < 2:
     raise CannotFill(f"too few values in {column}")
-  return _threshold(values, slot.operator, kind, witness if not slot.under_or else None, rng, tight)
+  return _threshold(values, slot.operator, role, witness if not slot.under_or else None, rng, tight)
 
 
-def choose_near(values: list, operator: str, rng: random.Random) -> object:
-  """A number to compare an expression with that takes `values`. Raises CannotFill."""
+def choose_near(values: list, operator: str, rng: random.Random, date_formats: Collection[str] = ()) -> object:
+  """A number to compare an expression with that takes `values`; where these are days in one of the `date_formats`, a day.
+
+  Raises CannotFill.
+  """
   numbers = sorted({value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)})
   if not numbers:
     texts = sorted({value for value in values if isinstance(value, str)})
@@ -123,10 +130,11 @@ def choose_near(values: list, operator: str, rng: random.Random) -> object:
     return rng.choice(numbers)
   if len(numbers) < 2:
     raise CannotFill("the expression has only one value")
-  return _threshold(numbers, operator, "num", None, rng)
+  form = next((f for f in date_formats if all(whole_dates.parse(number, f) for number in numbers)), "")
+  return _threshold(numbers, operator, Role("num", date_format=form), None, rng)
 
 
-def _threshold(values: list, operator: str, kind: str, witness: object, rng: random.Random, tight: bool = False) -> object:
+def _threshold(values: list, operator: str, role: Role, witness: object, rng: random.Random, tight: bool = False) -> object:
   """A value that parts `values`: some satisfy `x operator value`, some do not; `witness` does, if given.
 
   `tight` leaves but a few of them: of a range those next to the witness, else the largest or the smallest.
@@ -141,8 +149,8 @@ def _threshold(values: list, operator: str, kind: str, witness: object, rng: ran
       high = high if operator == "LOW" else max(1, last - rng.randint(0, _TIGHT))
     low = high - 1 if tight else rng.randint(high // 2, high - 1)
     if operator == "GT":
-      return _between(values[low], values[high], kind, rng)
-    return _between(values[low], values[high], kind, rng) if rng.random() < 0.5 else values[high]
+      return _between(values[low], values[high], role, rng)
+    return _between(values[low], values[high], role, rng) if rng.random() < 0.5 else values[high]
   bottom = rank_or_middle(values, witness, rng)
   low = max(0, min(last - 1, bottom))
   if tight:
@@ -150,11 +158,11 @@ def _threshold(values: list, operator: str, kind: str, witness: object, rng: ran
   high = low + 1 if tight else rng.randint(low + 1, max(low + 1, (low + last + 1) // 2))
   if operator == "LT":
     # The bound itself is never reached: the upper neighbour is as good as any number before it.
-    rounded = _between(values[low], values[high], kind, rng)
+    rounded = _between(values[low], values[high], role, rng)
     return rounded if rounded != values[low] else values[high]
   bound = values[low + 1 if operator == "HIGH" else low]
   long = isinstance(bound, float) and len(repr(bound).partition(".")[2]) > 3
-  return _between(values[low], values[high], kind, rng) if long or rng.random() < 0.5 else bound
+  return _between(values[low], values[high], role, rng) if long or rng.random() < 0.5 else bound
 
 
 def rank_or_middle(values: list, witness: object, rng: random.Random) -> int:
@@ -168,19 +176,21 @@ def rank_or_middle(values: list, witness: object, rng: random.Random) -> int:
   return rng.randint(max(0, last // 4), max(1, (3 * last + 3) // 4))
 
 
-def _between(low: object, high: object, kind: str, rng: random.Random) -> object:
+def _between(low: object, high: object, role: Role, rng: random.Random) -> object:
   """A value people would say in [low, high): rounded more often than not, else `low`."""
   spelled_out = isinstance(low, float) and len(repr(low).partition(".")[2]) > 3
   if rng.random() < 0.3 and not spelled_out:
     return low
-  if kind == "date" and isinstance(low, str) and isinstance(high, str):
+  if role.date_format:
+    return whole_dates.start_of(low, high, role.date_format) or low
+  if role.kind == "date" and isinstance(low, str) and isinstance(high, str):
     for length, rest in ((4, "-01-01"), (7, "-01")):
       rounded = high[:length] + rest
       if low <= rounded < high and re.match(r"\d{4}(-\d\d)?-01", rounded):
         return rounded
     return low
   numeric = isinstance(low, (int, float)) and isinstance(high, (int, float))
-  if numeric and kind == "num" and not (1900 <= low <= 2100 and isinstance(low, int)):
+  if numeric and role.kind == "num" and not (1900 <= low <= 2100 and isinstance(low, int)):
     rounded = round_number(low, high, rng)
     return low if rounded is None else rounded
   return low
@@ -222,7 +232,7 @@ def choose_formatted(
     return rng.choice(parts)
   if len(parts) < 2:
     raise CannotFill(f"too few dates in {column}")
-  return str(_threshold(parts, slot.operator, "text", own, rng))
+  return str(_threshold(parts, slot.operator, Role("text"), own, rng))
 
 
 def format_date(value: object, form: str) -> str | None:

@@ -15,9 +15,6 @@ _ID_WORDS = frozenset({"id", "ids", "uuid", "guid", "key", "pk"})
 # What a yes/no column holds, however it is declared.
 _FLAG_VALUES = frozenset({"0", "1", "y", "n", "yes", "no", "t", "f", "true", "false"})
 _NAME_WORDS = frozenset({"name", "title", "label", "fullname", "headline", "nickname", "username", "lastname", "surname"})
-_MOMENT_WORDS = frozenset(
-  ["at", "on", "time", "timestamp", "date", "datetime", "ts", "created", "updated", "modified", "epoch"]
-)
 # Words for persons that a number may count.
 _MANY_PERSONS = frozenset(["people", "staff", "crew", "faculty", "personnel", "human", "head", "individual", "kid"])
 # Numbers that name something: their sum or average means nothing, nor does their order, ...
@@ -64,6 +61,7 @@ class Role:
     flag: a yes/no column: neither summed, nor ordered by, nor matched by LIKE.
     ratio: a number whose sum means nothing, say a percentage or an age.
     time: a text that tells a time: not matched by LIKE.
+    date_format: of days that are whole numbers or digits (`Column.date_format`): they are neither summed nor rounded.
   """
 
   kind: str
@@ -77,11 +75,12 @@ class Role:
   flag: bool = False
   ratio: bool = False
   time: bool = False
+  date_format: str = ""
 
 
 def split_words(identifier: str) -> list[str]:
-  """The words of an identifier in lower case: "StuID" -> ["stu", "id"]."""
-  return [word.lower() for word in _WORD.findall(identifier)]
+  """The words of an identifier in lower case: "StuID" -> ["stu", "id"]; one without letters and digits is one word itself."""
+  return [word.lower() for word in _WORD.findall(identifier)] or [identifier.lower()]
 
 
 def column_roles(schema: Schema) -> Mapping[tuple[str, str], Role]:
@@ -103,17 +102,6 @@ def column_roles(schema: Schema) -> Mapping[tuple[str, str], Role]:
 def _holds_numbers(column: Column) -> bool:
   """A text column of numbers, which SQLite sums and averages all the same."""
   return bool(column.samples) and all(_NUMBER.match(str(sample)) for sample in column.samples)
-
-
-def _holds_dates(column: Column, words: list[str]) -> bool:
-  """Whether whole numbers are days (20240131), or by name and size seconds or milliseconds since 1970."""
-  samples = [value for value in column.samples if isinstance(value, int)]
-  if not samples or len(samples) < len(column.samples):
-    return False
-  if all(19000101 <= v <= 21001231 and 1 <= v // 100 % 100 <= 12 and 1 <= v % 100 <= 31 for v in samples):
-    return True
-  named = words[-1] in _MOMENT_WORDS
-  return named and all(5e8 <= v <= 4e9 or 5e11 <= v <= 4e12 for v in samples)
 
 
 def _is_flag(column: Column) -> bool:
@@ -171,17 +159,19 @@ def _role(table: Table, column: Column, key_column: str | None, in_foreign: set[
     quantity = bool(_QUANTITY_WORDS.intersection(words))
     if _CONTACT_WORDS.intersection(words) and not quantity:
       return Role("other", unique=unique, coded=True)  # A telephone is no amount, though written as a number.
-    if _holds_dates(column, words):
-      return Role("num", unique=unique, category_score=0.5 * category)
+    if column.date_format:
+      return Role("num", unique=unique, category_score=0.5 * category, date_format=column.date_format)
     ordinal = quantity or bool(_ORDINAL_WORDS.intersection(words))
     coded = bool(_CODE_WORDS.intersection(words)) and not ordinal
     measure, ratio = quantity or not (ordinal or coded), bool(_RATIO_WORDS.intersection(words))
     return Role("num", unique=unique, category_score=0.5 * category, measure=measure, coded=coded, ratio=ratio)
   if column.kind == "text":
     coded = bool(_CODE_WORDS.intersection(words)) and not _QUANTITY_WORDS.intersection(words)
-    measure = _holds_numbers(column) and not flag and not coded
-    time = bool(words) and words[-1] in _TIME_WORDS
-    return Role("text", unique=unique, name_score=name_score, category_score=category, measure=measure, flag=flag, time=time)
+    form = column.date_format
+    measure = _holds_numbers(column) and not flag and not coded and not form
+    time = bool(form or words and words[-1] in _TIME_WORDS)
+    score = 0.0 if form else name_score
+    return Role("text", None, unique, score, category, measure=measure, flag=flag, time=time, date_format=form)
   if column.kind == "boolean":
     return Role("bool", category_score=0.3, flag=True)
   return Role(column.kind, unique=unique)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 
 from spftsql_jax.databases import engines
+from spftsql_jax.databases.comparison import canonical_rows
 
 # Of SQLite's virtual machine: about a second's work on a slow core. A limit on steps, unlike one on time, stops the same query
 # on every machine and under any load, so that the same seed gives the same examples.
@@ -42,14 +43,16 @@ class Runner:
     self._deadline = 0.0
     self._calls_left = 0
     self._engine = engines.engine_of(self.location)
-    module = engines.engine_module(self._engine)
-    self._errors: tuple[type[Exception], ...] = module.ERRORS
-    self._connection = module.connect(self.location)
+    self._module = engines.engine_module(self._engine)
+    self._errors: tuple[type[Exception], ...] = self._module.ERRORS
+    self._connection = self._module.connect(self.location)
     if self._engine == "sqlite":
       self._connection.set_progress_handler(self._must_stop, _STEPS_AT_ONCE)
+    else:
+      self._module.mark_undecodable(self._connection)
     # What the database itself is made of may be luck, which no text shows: DuckDB's macros and
     # views.
-    self._fence = module.Fence(self._connection) if self._engine == "duckdb" else None
+    self._fence = self._module.Fence(self._connection) if self._engine == "duckdb" else None
 
   def _must_stop(self) -> bool:
     self._calls_left -= 1
@@ -59,7 +62,7 @@ class Runner:
     self._connection.close()
 
   def rows(self, sql: str, timeout_s: float | None = None) -> Sequence[tuple]:
-    """The rows of a query, at most `max_rows` of them. Raises QueryFailed."""
+    """The rows of a query, at most `max_rows` of them, with cells that can be compared and counted. Raises QueryFailed."""
     timeout_s = timeout_s or self._timeout_s
     if self._engine != "sqlite":
       return self._rows_elsewhere(sql, timeout_s)
@@ -70,7 +73,7 @@ class Runner:
     except sqlite3.OperationalError as error:
       if "decode to UTF-8" in str(error):
         # Text that is not UTF-8 is rare, and reading all text leniently is slow: only once it has been met.
-        self._connection.text_factory = lambda text: text.decode(errors="ignore")
+        self._module.mark_undecodable(self._connection)
         return self.rows(sql, timeout_s)
       raise QueryFailed("timeout" if "interrupted" in str(error) else "error", str(error)) from error
     except sqlite3.Error as error:
@@ -80,13 +83,15 @@ class Runner:
     """Runs a query of DuckDB or PostgreSQL, which another thread stops when its time is over."""
     if self._fence is not None and (reason := self._fence.refusal(sql)):
       raise QueryFailed("refused", reason)
-    stop = self._connection.interrupt if self._engine == "duckdb" else self._connection.cancel
+    cursor = self._connection.cursor()
+    # A cursor is a connection of its own in DuckDB, and interrupted as one.
+    stop = cursor.interrupt if self._engine == "duckdb" else self._connection.cancel
     late = threading.Event()
     timer = threading.Timer(timeout_s, lambda: (late.set(), stop()))
     timer.start()
     try:
-      return self._connection.cursor().execute(sql).fetchmany(self._max_rows)
-    except self._errors as error:
+      return canonical_rows(self._module.fetch_rows(cursor, sql, self._max_rows))
+    except (RuntimeError, *self._errors) as error:  # RuntimeError: how DuckDB says that it was interrupted.
       raise QueryFailed("timeout" if late.is_set() else "error", str(error)) from error
     finally:
       timer.cancel()

@@ -664,8 +664,8 @@ class _Rendering:
       elif slot.mode == "strftime":
         value = literals.choose_formatted(slot, stored, column, witness, taken, rng)
       else:
-        kind = self._filler.role(table, column).kind
-        value = literals.choose_plain(slot, stored, column, kind, witness, taken, rng, self._tight)
+        role = self._filler.role(table, column)
+        value = literals.choose_plain(slot, stored, column, role, witness, taken, rng, self._tight)
         if slot.operator == "LOW":
           self._lower_bounds[number] = value
         elif slot.operator == "HIGH" and number in self._lower_bounds and not self._lower_bounds[number] < value:
@@ -679,7 +679,9 @@ class _Rendering:
     if probe is None:
       return literals.choose_free(slot, taken, self._rng)
     rows = probe(self.text((*slot.probe, " LIMIT 500")))
-    return literals.choose_near([row[0] for row in rows], slot.operator, self._rng)
+    named = {self._filler.role(self._tables[s.letter], self._columns[n]) for n, s in self._compiled.slots.items()}
+    formats = {role.date_format for role in named} - {""}
+    return literals.choose_near([row[0] for row in rows], slot.operator, self._rng, sorted(formats))
 
   def _witness_value(self, slot: notation.ValueSlot, table: str, column: str) -> object:
     """The column's value in a row that the query is to select."""

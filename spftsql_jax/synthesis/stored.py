@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import bisect
+import datetime
+import decimal
 import functools
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 
+from spftsql_jax.databases.engines import is_readable
 from spftsql_jax.databases.schema import Schema
 
 Rows = Sequence[tuple]
@@ -18,6 +22,12 @@ _PROBES = 2_000  # Results of probes that are kept.
 def quoted(name: str) -> str:
   """`name` as a quoted identifier."""
   return '"' + name.replace('"', '""') + '"'
+
+
+def _can_be_given(value: object) -> bool:
+  if isinstance(value, float | decimal.Decimal):
+    return math.isfinite(value)
+  return value is not None and value != "" and is_readable(value)
 
 
 class TableRows:
@@ -33,12 +43,18 @@ class TableRows:
     return row[self._position[column.lower()]]
 
   def distinct(self, column: str) -> list:
-    """The distinct non-NULL values of a column, sorted; mixed types are sorted by type first."""
+    """The distinct values of a column that a query can be given, sorted; mixed types are sorted by type first.
+
+    Left out are NULL, empty text, NaN and the infinities, text that is not readable, and text beside dates (an engine's way
+    to write a date that Python does not have).
+    """
     key = column.lower()
     if key not in self._distinct:
       position = self._position[key]
-      values = {row[position] for row in self.rows if row[position] is not None and row[position] != ""}
-      numbers = all(isinstance(value, (int, float)) for value in values)
+      values = {value for row in self.rows if _can_be_given(value := row[position])}
+      if any(isinstance(value, datetime.date) for value in values):
+        values = {value for value in values if isinstance(value, datetime.date)}
+      numbers = all(isinstance(value, int | float | decimal.Decimal) for value in values)
       self._distinct[key] = sorted(values) if numbers else sorted(values, key=lambda value: (type(value).__name__, str(value)))
     return self._distinct[key]
 

@@ -6,6 +6,7 @@ A location is a path of an SQLite file, or a URL: `sqlite:///path`, `duckdb:///p
 from __future__ import annotations
 
 import importlib
+import operator
 import os
 import time
 
@@ -150,19 +151,51 @@ def engine_module(name: str):
   return importlib.import_module(f"{__name__}.{name}")
 
 
+class ServerText(str):
+  """The text of a value whose type Python does not have (money, a point, XML)."""
+
+
+def is_readable(value: object) -> bool:
+  """Whether a value can be shown and written into a query as it is stored.
+
+  False for text with U+FFFD (in readers of ours it stands for bytes that are not text), with NUL, or with half a surrogate
+  pair, which no UTF-8 file can take.
+  """
+  if not isinstance(value, str):
+    return True
+  if "\ufffd" in value or "\0" in value:
+    return False
+  try:
+    value.encode()
+  except UnicodeEncodeError:
+    return False
+  return True
+
+
 def hashable_rows(rows: list[tuple]) -> list[tuple]:
-  """Rows whose cells can be compared and counted: lists become tuples, structures tuples of their items."""
+  """Rows whose cells can be compared and counted; see `hashable_cell`."""
   try:
     for row in rows:
       hash(row)
     return rows
   except TypeError:
-    return [tuple(map(_hashable, row)) for row in rows]
+    return [tuple(map(hashable_cell, row)) for row in rows]
 
 
-def _hashable(cell: object) -> object:
+def hashable_cell(cell: object) -> object:
+  """A cell that can be compared and counted: lists become tuples, structures tuples of their items, what else cannot be hashed
+  its text; others stay as they are.
+  """
   if isinstance(cell, list | tuple):
-    return tuple(map(_hashable, cell))
+    parts = tuple(map(hashable_cell, cell))
+    return cell if type(cell) is tuple and all(map(operator.is_, parts, cell)) else parts
   if isinstance(cell, dict):
-    return tuple((_hashable(key), _hashable(value)) for key, value in cell.items())
-  return bytes(cell) if isinstance(cell, bytearray | memoryview) else cell
+    return tuple((hashable_cell(key), hashable_cell(value)) for key, value in cell.items())
+  if isinstance(cell, bytearray | memoryview):
+    return bytes(cell)
+  try:
+    hash(cell)
+  except TypeError:
+    # A multirange, a signalling NaN.
+    return ServerText(cell)
+  return cell

@@ -23,10 +23,14 @@ import time
 
 import duckdb
 
-from spftsql_jax.databases.engines import DatabaseError, TransientError, hashable_rows, path_of
+from spftsql_jax.databases.engines import DatabaseError, TransientError, path_of
+from spftsql_jax.databases.engines.duckdb_values import Unreadable, ValueReader
+from spftsql_jax.databases.engines.duckdb_values import fetch_rows as fetch_rows
 
 DIALECT = "duckdb"
 ERRORS = (duckdb.Error,)
+# Whether a column holds values of its declared type only.
+TYPES_ARE_KEPT = True
 # Errors that say something of the file, the disk or the library's state, and nothing of the statement; after those of the
 # first kind the connection is of no more use.
 _LOST = (duckdb.FatalException, duckdb.InternalException, duckdb.ConnectionException)
@@ -201,20 +205,25 @@ class Connection:
     return "ok", columns, pieces, seconds, ""
 
   def _fetch(self, sql: str, max_rows: int, max_bytes: int, pack) -> tuple[tuple[str, ...], list[bytes], str]:
-    self._connection.execute(sql)
-    columns = tuple(entry[0] for entry in self._connection.description or ())
-    pieces: list[bytes] = []
-    rows, size = 0, 0
-    while piece := self._connection.fetchmany(1024):
-      rows += len(piece)
-      if rows > max_rows:
-        return columns, [], f"the result has more than {max_rows} rows"
-      packed = pack(hashable_rows(piece))
-      size += len(packed)
-      if size > max_bytes:
-        return columns, [], f"the result is larger than {max_bytes} bytes"
-      pieces.append(packed)
-    return columns, pieces, ""
+    try:
+      return _fetch_all(ValueReader(self._connection, sql), max_rows, max_bytes, pack)
+    except Unreadable:
+      return _fetch_all(ValueReader(self._connection, sql, as_text=True), max_rows, max_bytes, pack)
+
+
+def _fetch_all(reader: ValueReader, max_rows: int, max_bytes: int, pack) -> tuple[tuple[str, ...], list[bytes], str]:
+  pieces: list[bytes] = []
+  rows, size = 0, 0
+  while piece := reader.fetchmany(1024):
+    rows += len(piece)
+    if rows > max_rows:
+      return reader.columns, [], f"the result has more than {max_rows} rows"
+    packed = pack(piece)
+    size += len(packed)
+    if size > max_bytes:
+      return reader.columns, [], f"the result is larger than {max_bytes} bytes"
+    pieces.append(packed)
+  return reader.columns, pieces, ""
 
 
 def _read(sql: str) -> _Reading:
@@ -254,6 +263,11 @@ def _status_of(error: Exception) -> str:
 
 def _one_line(error: Exception) -> str:
   return " ".join(str(error).split())[:500]
+
+
+def mark_undecodable(connection: duckdb.DuckDBPyConnection) -> None:
+  """Nothing to do: DuckDB's text is always UTF-8."""
+  del connection
 
 
 class Inspector:

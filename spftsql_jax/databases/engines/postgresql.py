@@ -12,14 +12,17 @@ import time
 
 import psycopg
 from psycopg import errors
-from psycopg.types.string import TextLoader
 
 from spftsql_jax.databases import permissions
 from spftsql_jax.databases.engines import DatabaseError, TransientError, hashable_rows, without_password
 from spftsql_jax.databases.engines.postgresql_guard import Guard
+from spftsql_jax.databases.engines.postgresql_values import mark_undecodable as mark_undecodable
+from spftsql_jax.databases.engines.postgresql_values import register_loaders
 
 DIALECT = "postgres"
 ERRORS = (psycopg.Error,)
+# Whether a column holds values of its declared type only.
+TYPES_ARE_KEPT = True
 # Address space that a worker may take beyond the engine's own limit, and whether a connection is as good as new after it ran
 # into one.
 MEMORY_SLACK = 512_000_000
@@ -74,11 +77,7 @@ def connect(location: str) -> psycopg.Connection:
     connection.execute("SET default_transaction_read_only = on")
     # How `_TOKEN` reads strings; the server and the surroundings may set another way.
     connection.execute("SET standard_conforming_strings = on")
-    if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
-      # It holds any bytes, and would refuse to give those that are not UTF-8.
-      connection.execute("SET client_encoding = 'SQL_ASCII'")
-      for kind in ("text", "varchar", "bpchar", "name", '"char"'):
-        connection.adapters.register_loader(kind, _LenientText)
+    register_loaders(connection)
     if not permissions.superuser_allowed() and (role := _server_role(connection)):
       database = connection.info.dbname
       connection.close()
@@ -91,13 +90,6 @@ def connect(location: str) -> psycopg.Connection:
   except psycopg.Error as error:
     raise DatabaseError(f"{without_password(location)}: cannot be opened: {_one_line(error)}") from None
   return connection
-
-
-class _LenientText(TextLoader):
-  """Text of a server that does not say how it is encoded: bytes that are not UTF-8 are left out, as in SQLite."""
-
-  def load(self, data) -> str:
-    return bytes(data).decode(errors="ignore")
 
 
 def _server_role(connection: psycopg.Connection) -> str:
@@ -167,7 +159,7 @@ class Connection:
     except errors.QueryCanceled as error:
       return "timeout", (), [], time.perf_counter() - start, _one_line(error)
     except (psycopg.Error, ValueError) as error:
-      # ValueError: a value that Python has no type for (a year beyond 9999).
+      # ValueError: text of the driver's own that cannot be read.
       seconds = time.perf_counter() - start
       code = getattr(error, "sqlstate", None)
       is_resource = code is not None and code.startswith(_RESOURCE_CLASSES)
@@ -222,6 +214,11 @@ class Connection:
         if time.perf_counter() > deadline:
           return columns, [], "time"
         step = max(1, min(4096, 250_000 * rows // max(size, 1)))
+
+
+def fetch_rows(cursor: psycopg.Cursor, sql: str, limit: int) -> list[tuple]:
+  """Up to `limit` rows of a query of ours, hashable, with the server's text for what Python does not have."""
+  return hashable_rows(cursor.execute(sql).fetchmany(limit))
 
 
 def inspector(connection: psycopg.Connection):

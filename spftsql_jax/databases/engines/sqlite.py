@@ -22,6 +22,8 @@ from spftsql_jax.databases.engines import RESTING_BYTES, DatabaseError, Transien
 
 DIALECT = "sqlite"
 ERRORS = (sqlite3.Error,)
+# Whether a column holds values of its declared type only.
+TYPES_ARE_KEPT = False
 # Memory that a worker may take beyond the engine's own limit, and whether a connection is as good
 # as new after it ran into one.
 MEMORY_SLACK = 64_000_000
@@ -108,6 +110,16 @@ def connect(location: str) -> sqlite3.Connection:
 
 # Text as the official evaluators read it: bytes that are not UTF-8 are left out.
 lenient_text = operator.methodcaller("decode", "utf-8", "ignore")
+
+
+def mark_undecodable(connection: sqlite3.Connection) -> None:
+  """Lets text that is not UTF-8 come with U+FFFD where it cannot be read, so that it can be told from other text."""
+  connection.text_factory = operator.methodcaller("decode", "utf-8", "replace")
+
+
+def fetch_rows(cursor: sqlite3.Cursor, sql: str, limit: int) -> list[tuple]:
+  """Up to `limit` rows of a query of ours."""
+  return cursor.execute(sql).fetchmany(limit)
 
 
 # Names of a process's modules, read once: they belong to the library, not to a database.

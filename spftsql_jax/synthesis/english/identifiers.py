@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import unicodedata
 
 from spftsql_jax.synthesis.english import vocabulary
 from spftsql_jax.synthesis.english.inflection import plural_of, singular_of
@@ -12,7 +14,10 @@ _PIECES = re.compile(r"[KMGT]i?[Bb](?![A-Za-z])|[kMG]Hz|kWh|[A-Z]+(?=[A-Z][a-z])
 
 
 def split_identifier(name: str, lexicon: frozenset[str]) -> tuple[str, ...]:
-  """Lower-case words of an identifier; glued words are taken apart where every piece is in `lexicon`."""
+  """Lower-case words of an identifier; glued words are taken apart where every piece is in `lexicon`.
+
+  There is always at least one: a name without letters and digits is called by its characters ("number-sign").
+  """
   words: list[str] = []
   pieces = [p.lower() for p in _PIECES.findall(name.replace("'", ""))]
   for index in reversed(range(1, len(pieces))):
@@ -25,7 +30,19 @@ def split_identifier(name: str, lexicon: frozenset[str]) -> tuple[str, ...]:
       words.append(lowered)
     else:
       words.extend(_take_apart(lowered, lexicon))
-  return tuple(words) or (name.lower(),)
+  return tuple(words) or _characters(name)
+
+
+def _characters(name: str) -> tuple[str, ...]:
+  """The names of the characters of an identifier, each run of one character once: "--" -> ("double", "hyphen-minus")."""
+  words: list[str] = []
+  for character, run in itertools.groupby(name):
+    times = sum(1 for _ in run)
+    if times > 1:
+      words.append("double" if times == 2 else f"{times}-fold")
+    # One word, of which no other rule takes a part for something else.
+    words.append("-".join(unicodedata.name(character, f"character {ord(character)}").lower().split()))
+  return tuple(words) or ("unnamed",)
 
 
 def expand(words: tuple[str, ...]) -> tuple[str, ...]:
