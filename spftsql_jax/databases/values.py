@@ -17,7 +17,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from spftsql_jax.databases.database import Database
-from spftsql_jax.databases.introspection import open_reader, quote, read_schema
+from spftsql_jax.databases.identifiers import quote, quote_path
+from spftsql_jax.databases.introspection import open_reader, read_schema
 
 # Longer texts are prose: no question quotes them.
 LONGEST_VALUE = 80
@@ -111,7 +112,8 @@ class ValueIndex:
             continue
           name = quote(column.name)
           cursor = connection.cursor()
-          cursor.execute(f"SELECT DISTINCT {name} FROM {quote(table.name)} WHERE {name} IS NOT NULL LIMIT {VALUES_PER_COLUMN}")
+          path = quote_path(table.parts)
+          cursor.execute(f"SELECT DISTINCT {name} FROM {path} WHERE {name} IS NOT NULL LIMIT {VALUES_PER_COLUMN}")
           while rows := cursor.fetchmany(10_000):
             for (value,) in rows:
               if isinstance(value, str) and 0 < len(value) <= LONGEST_VALUE and not value.isspace():

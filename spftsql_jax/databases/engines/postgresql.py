@@ -14,7 +14,8 @@ import psycopg
 from psycopg import errors
 from psycopg.types.string import TextLoader
 
-from spftsql_jax.databases.engines import DatabaseError, hashable_rows, without_password
+from spftsql_jax.databases.engines import DatabaseError, hashable_rows, server_url, without_password
+from spftsql_jax.databases.locations import hide_passwords
 
 DIALECT = "postgres"
 ERRORS = (psycopg.Error,)
@@ -57,11 +58,9 @@ _RESOURCE = (errors.InsufficientResources, errors.ProgramLimitExceeded, errors.C
 
 def connect(location: str) -> psycopg.Connection:
   """A connection whose transactions are read-only. Raises DatabaseError."""
-  url = location.replace("postgres://", "postgresql://", 1) if location.startswith("postgres://") else location
-  scheme, _, rest = url.partition("://")
   try:
     connection = psycopg.connect(
-      f"{scheme.split('+')[0]}://{rest}", connect_timeout=_CONNECT_TIMEOUT_S, autocommit=True, client_encoding="utf8"
+      server_url(location), connect_timeout=_CONNECT_TIMEOUT_S, autocommit=True, client_encoding="utf8"
     )
     connection.execute("SET default_transaction_read_only = on")
     # How `_TOKEN` reads strings; the server and the surroundings may set another way.
@@ -74,7 +73,7 @@ def connect(location: str) -> psycopg.Connection:
     connection.autocommit = False
     connection.read_only = True
   except psycopg.Error as error:
-    raise DatabaseError(f"{without_password(location)}: cannot be opened: {_one_line(error)}") from None
+    raise DatabaseError(f"{without_password(location)}: cannot be opened: {hide_passwords(_one_line(error), location)}") from None
   return connection
 
 
@@ -210,38 +209,6 @@ class Connection:
         if time.perf_counter() > deadline:
           return columns, [], "time"
         step = max(1, min(4096, 250_000 * rows // max(size, 1)))
-
-
-def inspector(connection: psycopg.Connection):
-  """SQLAlchemy's inspector on an open connection."""
-  # Imported here: a worker process never needs it.
-  import sqlalchemy
-  from sqlalchemy import pool
-
-  return sqlalchemy.inspect(
-    sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=pool.StaticPool)
-  )
-
-
-def hidden_tables(connection: psycopg.Connection) -> set[str]:
-  """Tables and views that the role may not read."""
-  rows = connection.execute(
-    """SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = current_schema()::regnamespace
-       AND relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT has_table_privilege(oid, 'SELECT')"""
-  )
-  return {name for (name,) in rows.fetchall()}
-
-
-def declared_types(connection: psycopg.Connection, table: str) -> dict[str, str]:
-  """Nothing to add: SQLAlchemy knows the server's types."""
-  del connection, table
-  return {}
-
-
-def definition(connection: psycopg.Connection, table: str) -> str:
-  """Nothing: comments are in the catalog, not in the text of CREATE TABLE."""
-  del connection, table
-  return ""
 
 
 def _one_line(error: Exception) -> str:
