@@ -25,7 +25,6 @@ from collections.abc import Iterable, Sequence
 
 _ANY_CASE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOWER_CASE = re.compile(r"[a-z_][a-z0-9_]*")
-_PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
 
 
 def quote(name: str) -> str:
@@ -47,11 +46,6 @@ def written_path(parts: Sequence[str], dialect: str) -> str:
 def quote_path(parts: Iterable[str]) -> str:
   """As `written_path`, every part in quotes: for queries that nobody reads."""
   return ".".join(map(quote, parts))
-
-
-def split_path(text: str) -> tuple[str, ...]:
-  """The parts of a name as `written_path` gives it, without quotes."""
-  return tuple(quoted.replace('""', '"') if not plain else plain for quoted, plain in _PART.findall(text))
 
 
 @functools.cache

@@ -117,7 +117,7 @@ def _read_tables(catalog: catalogs.Catalog, connection, module) -> tuple[tuple[T
       if _is_lost(connection):
         raise
       failures.append(f"{'view' if relation.is_view else 'table'} {relation.shown} cannot be read ({_one_line(error)})")
-      _roll_back(connection, module)
+      roll_back(connection, module.ERRORS)
       continue
     if dropped := len(structure.columns) - len(table.columns):
       failures.append(f"{dropped} columns of table {relation.shown} whose names differ from another's in case only")
@@ -156,11 +156,11 @@ def _read_table(
     row_count, rows = sample(connection, cursor, module, path, names)
   values = list(zip(*rows, strict=True)) if rows else [()] * len(declared)
   counts = _distinct_counts(connection, path, names, row_count, values)
-  columns = tuple(
-    _make_column(column, stored, count) for column, stored, count in zip(declared, values, counts, strict=True)
-  )
+  columns = tuple(_make_column(column, stored, count) for column, stored, count in zip(declared, values, counts, strict=True))
   known = set(names)
-  unique = (columns for columns in structure.unique if columns and columns != structure.primary_key and known.issuperset(columns))
+  unique = (
+    columns for columns in structure.unique if columns and columns != structure.primary_key and known.issuperset(columns)
+  )
   return Table(
     ".".join((*qualifiers, relation.name)),
     columns,
@@ -210,16 +210,16 @@ def _sample_in_time(connection, cursor, module, path: str, columns: Sequence[str
   except (RuntimeError, *module.ERRORS):  # RuntimeError: how DuckDB says that it was interrupted.
     if not late.is_set():
       raise
-    _roll_back(connection, module)
+    roll_back(connection, module.ERRORS)
     return 0, []
   finally:
     timer.cancel()
     timer.join()
 
 
-def _roll_back(connection, module) -> None:
-  """Makes a connection usable again whose transaction has failed."""
-  with contextlib.suppress(*module.ERRORS):
+def roll_back(connection, errors: tuple[type[Exception], ...]) -> None:
+  """Makes a connection usable again whose transaction has failed; `errors` are its engine's."""
+  with contextlib.suppress(*errors):
     connection.rollback()
 
 

@@ -212,7 +212,9 @@ def _values_fit(
   values = f"SELECT DISTINCT * FROM ({rows}) AS r WHERE {present} LIMIT {CHECKED_VALUES}"
   joined = " AND ".join(f"k.{quote(theirs)} = d.v{i}" for i, (_, theirs) in enumerate(names))
   key = f"k.{quote(names[0][1])}"
-  count, held = run(f"SELECT COUNT(*), COUNT({key}) FROM ({values}) AS d LEFT JOIN {quote_path(referred.parts)} AS k ON {joined}")[0]
+  count, held = run(
+    f"SELECT COUNT(*), COUNT({key}) FROM ({values}) AS d LEFT JOIN {quote_path(referred.parts)} AS k ON {joined}"
+  )[0]
   return held >= LEAST_CONTAINED * count if count else sure
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from spftsql_jax.databases import statements
-from spftsql_jax.databases.engines import sqlite
+from spftsql_jax.databases.engines import sqlite, without_password
 from spftsql_jax.databases.executor import Executor
 from spftsql_jax.databases.results import Comparison, Result, results_match
 from spftsql_jax.evaluation import judging, metrics
@@ -235,7 +235,7 @@ def _judge_suite(
 
 
 def _difference(location: str, message: str) -> str:
-  return f"differs on {location}" + (f": {message}" if message else "")
+  return f"differs on {without_password(location)}" + (f": {message}" if message else "")
 
 
 def _without_rows(verdict: Verdict) -> Verdict:

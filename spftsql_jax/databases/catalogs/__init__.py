@@ -135,7 +135,9 @@ def choose_schemas(counts: Mapping[str, int], path: Sequence[str], wanted: Seque
   if not taken or not others:
     return taken or others, []
   names = listed(f"{name} ({counts[name]})" for name in others)
-  return taken, [f"what stands in schema{'s' * (len(others) > 1)} {names}: take it with --schemas={','.join([*taken, others[0]])}"]
+  return taken, [
+    f"what stands in schema{'s' * (len(others) > 1)} {names}: take it with --schemas={','.join([*taken, others[0]])}"
+  ]
 
 
 def listed(names: Iterable[str]) -> str:

@@ -33,13 +33,19 @@ _PARTITIONS = """
 _COLUMNS = """
   SELECT a.attrelid, a.attname::text, format_type(a.atttypid, a.atttypmod), format_type(base.oid, NULL), NOT a.attnotnull,
     col_description(a.attrelid, a.attnum), has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
-    ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid IN (base.oid, base.typelem) ORDER BY enumsortorder)
+    ARRAY(
+      WITH RECURSIVE within (oid) AS (
+        SELECT a.atttypid
+        UNION SELECT next.oid FROM within w JOIN pg_type t ON t.oid = w.oid CROSS JOIN LATERAL
+          (VALUES (t.typbasetype), (CASE t.typcategory WHEN 'A' THEN t.typelem ELSE 0 END)) next (oid)
+      )
+      SELECT enumlabel::text FROM pg_enum WHERE enumtypid IN (SELECT oid FROM within) ORDER BY enumsortorder)
   FROM pg_attribute a CROSS JOIN LATERAL (
     WITH RECURSIVE stands_for (oid) AS (
       SELECT a.atttypid
       UNION ALL SELECT t.typbasetype FROM stands_for s JOIN pg_type t ON t.oid = s.oid AND t.typtype = 'd'
     )
-    SELECT t.oid, t.typelem FROM stands_for s JOIN pg_type t ON t.oid = s.oid WHERE t.typtype <> 'd') base
+    SELECT t.oid FROM stands_for s JOIN pg_type t ON t.oid = s.oid WHERE t.typtype <> 'd') base
   WHERE a.attrelid = ANY(%s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum
 """
 _NAMES = """

@@ -68,7 +68,9 @@ class SqliteCatalog:
       columns,
       tuple(inspector.get_pk_constraint(name).get("constrained_columns") or ()),
       tuple(
-        DeclaredKey(tuple(key["constrained_columns"]), _SCHEMA, key["referred_table"] or "", tuple(key["referred_columns"] or ()))
+        DeclaredKey(
+          tuple(key["constrained_columns"]), _SCHEMA, key["referred_table"] or "", tuple(key["referred_columns"] or ())
+        )
         for key in inspector.get_foreign_keys(name)
       ),
       tuple(self._unique_sets(name)),

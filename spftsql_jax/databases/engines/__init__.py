@@ -51,7 +51,7 @@ def _engine_of_file(path: str) -> str:
   if begin == _SQLITE_HEADER:
     return "sqlite"
   if begin:
-    raise DatabaseError(f"{path}: neither an SQLite nor a DuckDB database: it begins with {begin!r}")
+    raise DatabaseError(f"{path}: cannot be read as an SQLite database, nor as a DuckDB one: it begins with {begin!r}")
   return "duckdb" if path.lower().endswith((".duckdb", ".ddb")) else "sqlite"
 
 

@@ -73,7 +73,9 @@ def connect(location: str) -> psycopg.Connection:
     connection.autocommit = False
     connection.read_only = True
   except psycopg.Error as error:
-    raise DatabaseError(f"{without_password(location)}: cannot be opened: {hide_passwords(_one_line(error), location)}") from None
+    raise DatabaseError(
+      f"{without_password(location)}: cannot be opened: {hide_passwords(_one_line(error), location)}"
+    ) from None
   return connection
 
 
