@@ -323,7 +323,7 @@ def test_duckdb_schemas_beside_main_are_named_and_chosen(warehouse):
     assert key.referred_table == "sales.sales.customer"
     assert "one of 'firm', 'person'" in schema_prompt(schema, PromptFormat("compact"))
     assert "one of" not in schema_prompt(schema, PromptFormat("ddl")), "the type says it"
-    assert len(ValueIndex.build(database)) == 2 + 2 + 9 + 3
+    assert len(ValueIndex.build(database)) == 2 + 2 + 2 + 9 + 3
   made = synthesize.synthesize(
     [with_schemas(str(warehouse), ["main", "sales", "crm"])], pool.builtin_templates(), 40, seed=1, instances=0
   )
