@@ -101,8 +101,16 @@ def test_postgresql_tables_are_those_that_people_see(schema):
 
 def test_what_is_left_out_is_named_with_the_reason(schema):
   text = "; ".join(schema.left_out)
-  for word in ("audit (1), crm (1), sales (2)", "--schemas=public,audit", "public.vault", "GRANT SELECT ON public.vault TO reader",
-               "staff", "salary", "view broken cannot be read (division by zero", "view unfilled cannot be read"):
+  for word in (
+    "audit (1), crm (1), sales (2)",
+    "--schemas=public,audit",
+    "public.vault",
+    "GRANT SELECT ON public.vault TO reader",
+    "staff",
+    "salary",
+    "view broken cannot be read (division by zero",
+    "view unfilled cannot be read",
+  ):
     assert word in text, (word, text)
   assert [c.name for c in schema.table("staff").columns] == ["id", "name"]
   assert schema.table("staff").row_count == 20 and schema.table("staff").column("name").samples
@@ -191,7 +199,9 @@ def test_a_role_without_rights_is_told_the_grant_to_run(server):
   with psycopg.connect(server.admin, autocommit=True) as admin:
     for grant in grants:
       admin.execute(grant)
-  assert "public.customer" in names(read_schema(with_schemas(server.reader.replace("reader@", "nobody_yet@"), ["public", "sales"])))
+  assert "public.customer" in names(
+    read_schema(with_schemas(server.reader.replace("reader@", "nobody_yet@"), ["public", "sales"]))
+  )
 
 
 def test_a_foreign_table_is_a_table_and_one_whose_server_is_away_is_left_out(server):
@@ -202,9 +212,13 @@ def test_a_foreign_table_is_a_table_and_one_whose_server_is_away_is_left_out(ser
     except psycopg.Error as error:
       pytest.skip(f"no postgres_fdw: {error}")
     for name, at in (("near", port), ("away", "1")):
-      admin.execute(f"CREATE SERVER {name} FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '{at}', dbname 'shop')")
+      admin.execute(
+        f"CREATE SERVER {name} FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '{at}', dbname 'shop')"
+      )
       admin.execute(f"CREATE USER MAPPING FOR PUBLIC SERVER {name} OPTIONS (user 'admin', password_required 'false')")
-      admin.execute(f"CREATE FOREIGN TABLE entry_{name} (id INT, what TEXT) SERVER {name} OPTIONS (schema_name 'audit', table_name 'entry')")
+      admin.execute(
+        f"CREATE FOREIGN TABLE entry_{name} (id INT, what TEXT) SERVER {name} OPTIONS (schema_name 'audit', table_name 'entry')"
+      )
       admin.execute(f"GRANT SELECT ON entry_{name} TO reader")
     try:
       schema = read_schema(server.reader)

@@ -19,17 +19,157 @@ from spftsql_jax.examples.prompts import PromptFormat, schema_prompt
 from spftsql_jax.generation.identifiers import identifier_automaton
 from spftsql_jax.synthesis import sampler, stored
 
-SQLITE_KEYWORDS = """
-  abort action add after all alter always analyze and as asc attach autoincrement before begin between by cascade case cast
-  check collate column commit conflict constraint create cross current current_date current_time current_timestamp database
-  default deferrable deferred delete desc detach distinct do drop each else end escape except exclude exclusive exists explain
-  fail filter first following for foreign from full generated glob group groups having if ignore immediate in index indexed
-  initially inner insert instead intersect into is isnull join key last left like limit match materialized natural no not
-  nothing notnull null nulls of offset on or order others outer over partition plan pragma preceding primary query raise range
-  recursive references regexp reindex release rename replace restrict returning right rollback row rows savepoint select set
-  table temp temporary then ties to transaction trigger unbounded union unique update using vacuum values view virtual when
-  where window with without true false
-""".split()
+SQLITE_KEYWORDS = [
+  "abort",
+  "action",
+  "add",
+  "after",
+  "all",
+  "alter",
+  "always",
+  "analyze",
+  "and",
+  "as",
+  "asc",
+  "attach",
+  "autoincrement",
+  "before",
+  "begin",
+  "between",
+  "by",
+  "cascade",
+  "case",
+  "cast",
+  "check",
+  "collate",
+  "column",
+  "commit",
+  "conflict",
+  "constraint",
+  "create",
+  "cross",
+  "current",
+  "current_date",
+  "current_time",
+  "current_timestamp",
+  "database",
+  "default",
+  "deferrable",
+  "deferred",
+  "delete",
+  "desc",
+  "detach",
+  "distinct",
+  "do",
+  "drop",
+  "each",
+  "else",
+  "end",
+  "escape",
+  "except",
+  "exclude",
+  "exclusive",
+  "exists",
+  "explain",
+  "fail",
+  "filter",
+  "first",
+  "following",
+  "for",
+  "foreign",
+  "from",
+  "full",
+  "generated",
+  "glob",
+  "group",
+  "groups",
+  "having",
+  "if",
+  "ignore",
+  "immediate",
+  "in",
+  "index",
+  "indexed",
+  "initially",
+  "inner",
+  "insert",
+  "instead",
+  "intersect",
+  "into",
+  "is",
+  "isnull",
+  "join",
+  "key",
+  "last",
+  "left",
+  "like",
+  "limit",
+  "match",
+  "materialized",
+  "natural",
+  "no",
+  "not",
+  "nothing",
+  "notnull",
+  "null",
+  "nulls",
+  "of",
+  "offset",
+  "on",
+  "or",
+  "order",
+  "others",
+  "outer",
+  "over",
+  "partition",
+  "plan",
+  "pragma",
+  "preceding",
+  "primary",
+  "query",
+  "raise",
+  "range",
+  "recursive",
+  "references",
+  "regexp",
+  "reindex",
+  "release",
+  "rename",
+  "replace",
+  "restrict",
+  "returning",
+  "right",
+  "rollback",
+  "row",
+  "rows",
+  "savepoint",
+  "select",
+  "set",
+  "table",
+  "temp",
+  "temporary",
+  "then",
+  "ties",
+  "to",
+  "transaction",
+  "trigger",
+  "unbounded",
+  "union",
+  "unique",
+  "update",
+  "using",
+  "vacuum",
+  "values",
+  "view",
+  "virtual",
+  "when",
+  "where",
+  "window",
+  "with",
+  "without",
+  "true",
+  "false",
+]
 AWFUL = (
   "user", "order", "select", "firstName", "two words", "2nd", "it's", 'quo"te', "Größe", "a-b", "semi;colon", "date", "value",
   "a.b", "comma,b", "x(y)", "--c", "/*", "%", "#", "日本", "T1", " lead", "trail ", "UPPER", "x:y", "$1", "a$b", "_", "\\", "?",
@@ -54,7 +194,9 @@ def declarations(names):
 
 @pytest.fixture(scope="module")
 def server():
-  with postgresql_server.running_server("CREATE SCHEMA keywords; CREATE SCHEMA awful; GRANT USAGE ON SCHEMA awful TO reader") as running:
+  with postgresql_server.running_server(
+    "CREATE SCHEMA keywords; CREATE SCHEMA awful; GRANT USAGE ON SCHEMA awful TO reader"
+  ) as running:
     yield running
 
 
@@ -168,9 +310,7 @@ def test_each_name_of_each_prompt_runs_as_printed(engine, request, tmp_path):
     printed = {name for table, columns in found.items() for name in (table, *columns)}
     # The very same are in synthesized queries, and are what constrained decoding allows.
     worded = [t for t in database.schema.tables if re.search(r"[A-Za-z]", t.name)]
-    worded = [
-      dataclasses.replace(t, columns=tuple(c for c in t.columns if re.search(r"[A-Za-z]{2}", c.name))) for t in worded
-    ]
+    worded = [dataclasses.replace(t, columns=tuple(c for c in t.columns if re.search(r"[A-Za-z]{2}", c.name))) for t in worded]
     schema = dataclasses.replace(database.schema, tables=tuple(worded))
     values = stored.StoredValues.read(lambda sql: database.execute(sql).rows, schema)
     filler = sampler.Filler(schema, values)

@@ -157,7 +157,7 @@ def _without_secrets(scheme: str, rest: str) -> str:
   user, password, host = split_user(rest)
   head, question, parameters = host.partition("?")
   shown = "&".join(map(_shown_parameter, parameters.split("&")))
-  return (f"{user}@" if user or password else "") + head + question + shown
+  return (f"{user}@" if user else "") + head + question + shown
 
 
 def _shown_parameter(text: str) -> str:

@@ -6,6 +6,7 @@ A location is a path of an SQLite or DuckDB file, or a URL: `sqlite:///path`, `d
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 from collections.abc import Sequence
@@ -41,11 +42,12 @@ def engine_of(location: str) -> str:
 
 def _engine_of_file(path: str) -> str:
   """The engine of a file, by what it begins with; of one that is empty or cannot be looked into, by its name."""
-  try:
-    with open(path, "rb", buffering=0) as file:
-      begin = file.read(16)
-  except OSError:
-    begin = b""  # Opening it will say what is wrong.
+  begin = b""
+  # A pipe would be waited for. Of what cannot be read, opening it will say what is wrong.
+  with contextlib.suppress(OSError):
+    if os.path.isfile(path):
+      with open(path, "rb", buffering=0) as file:
+        begin = file.read(16)
   if begin[_DUCKDB_AT : _DUCKDB_AT + len(_DUCKDB_HEADER)] == _DUCKDB_HEADER:
     return "duckdb"
   if begin == _SQLITE_HEADER:
