@@ -2,10 +2,12 @@
 
     python experiments/synthesize.py --databases=DIR|URL[,..] --num_examples=1000 --seed=0 --output=examples.jsonl
 
-Databases: folders in the layout DIR/<db_id>/<db_id>.sqlite, SQLite or DuckDB files, or URLs. Templates come from a built-in
-pool; with --seed_examples (a Spider- or BIRD-style JSON file) or --query_log (SQL, one query a line, optionally a TAB and the db_id) from
-these queries instead, or from both. Writes JSON lines with db_id, query, question, template, tables, columns, or with
---format=datasets a folder that `datasets.load_from_disk` reads; the last line on stdout is a JSON summary.
+Databases: folders in the layout DIR/<db_id>/<db_id>.sqlite, SQLite or DuckDB files, or URLs; of a
+database with several schemas --schemas chooses. Templates come from a built-in pool; with
+--seed_examples (a Spider- or BIRD-style JSON file) or --query_log (SQL, one query a line,
+optionally a TAB and the db_id) from these queries instead, or from both. Writes JSON lines with
+db_id, query, question, template, tables, columns, or with --format=datasets a folder that
+`datasets.load_from_disk` reads; the last line on stdout is a JSON summary.
 
 Killed, the same command goes on where it was and ends with the same bytes (what has been made is kept beside the output, in
 OUTPUT.record). On several machines --shard=i/n makes the i-th of n shards, and the shards together are what one machine makes;

@@ -55,9 +55,11 @@ CREATE MATERIALIZED VIEW public.unfilled AS SELECT 1 AS x WITH NO DATA;
 CREATE VIEW public.broken AS SELECT 1 / (id - id) AS n FROM public.staff;
 COMMENT ON TABLE sales.customer IS 'who buys from us';
 COMMENT ON COLUMN sales.customer.city IS 'where the parcel goes';
-INSERT INTO public.customer SELECT i, 'Person ' || i, 'p' || i || '@x.org', (ARRAY['sad', 'so so', 'it''s fine'])[1 + i % 3]::mood,
+INSERT INTO public.customer SELECT i, 'Person ' || i, 'p' || i || '@x.org',
+  (ARRAY['sad', 'so so', 'it''s fine'])[1 + i % 3]::mood,
   ARRAY['sad']::feeling[], ARRAY['a', 'b'], '{"k": [1]}', i * 1.5, '2024-01-01 10:00' FROM generate_series(1, 40) i;
-INSERT INTO sales.customer SELECT i, 'Firm ' || i, (ARRAY['Bonn', 'Ulm', 'Jena', 'Kiel'])[1 + i % 4] FROM generate_series(1, 30) i;
+INSERT INTO sales.customer SELECT i, 'Firm ' || i, (ARRAY['Bonn', 'Ulm', 'Jena', 'Kiel'])[1 + i % 4]
+  FROM generate_series(1, 30) i;
 INSERT INTO sales."Order" SELECT i, 1 + i % 30, (ARRAY['ann', 'bob', 'cy'])[1 + i % 3], (i * 37 % 400) / 4.0,
   DATE '2024-01-01' + i % 90 FROM generate_series(1, 200) i;
 INSERT INTO crm.visit SELECT i, 1 + i % 40, 5 * (i % 13), (ARRAY['shop', 'fair'])[1 + i % 2] FROM generate_series(1, 90) i;
@@ -260,6 +262,50 @@ def test_what_is_synthesized_over_schemas_runs_as_it_is(server):
   assert questions.write_question(made.examples[0].query, schema, random.Random(0))
 
 
+AWFUL = """
+CREATE SCHEMA "Order Dept"; CREATE SCHEMA "user";
+CREATE TABLE "Order Dept"."User" ("Id" INT PRIMARY KEY, "group" TEXT, "firstName" TEXT);
+CREATE TABLE "user".log (id INT, day DATE, who INT REFERENCES "Order Dept"."User", n INT, PRIMARY KEY (id, day))
+  PARTITION BY RANGE (day);
+CREATE TABLE "user".log_rest PARTITION OF "user".log DEFAULT;
+CREATE TABLE "user".note (id INT PRIMARY KEY, log INT, day DATE, txt TEXT, FOREIGN KEY (log, day) REFERENCES "user".log);
+CREATE TABLE "user"."a.b" (id INT PRIMARY KEY, x TEXT);
+CREATE TABLE "user".secret (id INT) PARTITION BY LIST (id);
+CREATE TABLE "user".open_part PARTITION OF "user".secret FOR VALUES IN (1);
+INSERT INTO "Order Dept"."User" SELECT i, (ARRAY['x', 'y'])[1 + i % 2], 'N' || i FROM generate_series(1, 30) i;
+INSERT INTO "user".log SELECT i, DATE '2024-01-01' + i % 20, 1 + i % 30, i * 3 % 17 FROM generate_series(1, 90) i;
+INSERT INTO "user".note SELECT i, i, DATE '2024-01-01' + i % 20, 'T' || i FROM generate_series(1, 50) i;
+INSERT INTO "user"."a.b" SELECT i, 'T' || i FROM generate_series(1, 50) i;
+GRANT USAGE ON SCHEMA "Order Dept", "user" TO reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA "Order Dept", "user" TO reader;
+REVOKE ALL ON "user".secret FROM reader;
+"""
+
+
+def test_schemas_with_awful_names_and_nothing_on_the_search_path(server):
+  with psycopg.connect(server.admin, autocommit=True) as admin:
+    admin.execute("CREATE DATABASE awful")
+  with psycopg.connect(server.admin.replace("/shop", "/awful"), autocommit=True) as admin:
+    admin.execute(AWFUL)
+  location = server.reader.replace("/shop", "/awful")
+  schema = read_schema(location)
+  # A partition is a table to who may not read the whole.
+  assert names(schema) == ["Order Dept.User", "user.log", "user.note", "user.a.b", "user.open_part"]
+  assert schema.table("user.log").row_count == 90
+  [key] = schema.table("user.note").foreign_keys
+  assert (key.columns, key.referred_table, key.referred_columns) == (("log", "day"), "user.log", ("id", "day"))
+  assert schema.left_out == (
+    'what role reader may not read: user.secret (as its owner: GRANT SELECT ON "user".secret TO reader)',
+  )
+  made = synthesize.synthesize([location], pool.builtin_templates(), 60, seed=1, instances=0)
+  with open_database(location) as database:
+    results = database.execute_many([example.query for example in made.examples])
+  assert len(results) == 60 and [r.message for r in results if not r.ok] == []
+  assert {'"Order Dept"."User"', '"user".log', '"user"."a.b"'} <= {
+    name for name in ('"Order Dept"."User"', '"user".log', '"user"."a.b"') for e in made.examples if name in e.query
+  }
+
+
 def test_values_are_found_and_named_as_a_query_must_name_them(server):
   found = PromptDatabase.read(with_schemas(server.reader, ["sales"])).matched("Which firms are from Jena?", 1)
   assert [(m.table, m.column, m.value) for m in found] == [("sales.customer", "city", "Jena")]
@@ -312,7 +358,8 @@ def warehouse(tmp_path):
       CREATE TABLE region (id INTEGER PRIMARY KEY, name VARCHAR);
       CREATE SCHEMA sales.sales; CREATE SCHEMA crm;
       CREATE TABLE sales.sales.customer (id INTEGER PRIMARY KEY, city VARCHAR, kind ENUM('firm', 'person'));
-      CREATE TABLE sales.sales."Order" (id INTEGER PRIMARY KEY, customer INTEGER REFERENCES sales.sales.customer(id), "select" VARCHAR);
+      CREATE TABLE sales.sales."Order" (id INTEGER PRIMARY KEY, customer INTEGER
+        REFERENCES sales.sales.customer(id), "select" VARCHAR);
       CREATE TABLE crm.customer (id INTEGER PRIMARY KEY, mail VARCHAR);
       COMMENT ON TABLE crm.customer IS 'people we write to';
       INSERT INTO region VALUES (1, 'north'), (2, 'south');

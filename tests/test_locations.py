@@ -172,7 +172,8 @@ def test_no_script_prints_or_keeps_a_password(script, traceback, tmp_path):
     "predict.py": [f"--databases={location}", f"--model={tmp_path}/model", f"--examples={examples}", f"--output={out}/a.sql"],
     "ask.py": [f"--database={location}", f"--model={tmp_path}/model", "How many?"],
     "spft.py": [f"--config={EXPERIMENTS}/configs/demo_tiny.py", f"--config.data.databases={location}",
-                f"--config.data_dir={tmp_path}", "--config.data.seeds=", "--config.data.test=examples.json", f"--workdir={out}"],
+                f"--config.data_dir={tmp_path}", "--config.data.seeds=",
+                "--config.data.test=examples.json", f"--workdir={out}"],
     "evaluate.py": [f"--databases={location}", f"--examples={examples}", f"--predictions={tmp_path}/predictions.sql",
                     "--comparison=strict", f"--output={out}/a.json"],
   }[script]  # fmt: skip

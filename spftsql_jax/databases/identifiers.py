@@ -1,18 +1,20 @@
-"""How a name is written in SQL: as it is where the engine reads it back as the same name, in double quotes where not.
+"""How a name is written in SQL: as it is where the engine reads it back as the same name, in double
+quotes where not.
 
-The one place that decides it, for prompts, synthesized queries, constrained decoding and queries of our own alike: what a
-prompt shows is what a query has to say.
+The one place that decides it, for prompts, synthesized queries, constrained decoding and queries of
+our own alike: what a prompt shows is what a query has to say.
 
     written("singer", "sqlite")      -> singer
-    written("firstName", "postgres") -> "firstName"     (without quotes PostgreSQL reads it in lower case)
+    written("firstName", "postgres") -> "firstName"     (without quotes it is read in lower case)
     written("user", "postgres")      -> "user"          (without quotes it is the role's name)
     written("2nd try", "duckdb")     -> "2nd try"
 
-The words that an engine keeps for itself stand in `reserved_words.json`, not in the database at hand: a prompt is part of a
-model and must not change with the server's version. PostgreSQL's are those that its own quote_ident quotes
-(pg_get_keywords() but for the unreserved ones, of versions 15 to 17); SQLite's and DuckDB's those of their keywords that fail,
-or mean something else, as the name of a table or column in some place of a query. Words that sqlglot cannot read back as a
-name are in all three. A test asks the engines.
+The words that an engine keeps for itself stand in `reserved_words.json`, not in the database at
+hand: a prompt is part of a model and must not change with the server's version. PostgreSQL's are
+those that its own quote_ident quotes (pg_get_keywords() but for the unreserved ones, of version 15,
+and what 16 and 17 added); SQLite's and DuckDB's those of their keywords that fail, or mean something else, as the name
+of a table or column in some place of a query. Words that sqlglot cannot read back as a name are in
+all three. A test asks the engines.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Locations of databases as text: showing them without their secrets, and taking a list of them apart.
+"""Locations of databases as text: showing them without their secrets, and taking a list of them
+apart.
 
-Everything that prints or stores a location, or a message that may repeat one, goes through `without_password` or
-`hide_passwords`.
+Everything that prints or stores a location, or a message that may repeat one, goes through
+`without_password` or `hide_passwords`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*"
 _URL = re.compile(rf"({_SCHEME}):(/{{1,3}})((?:(?!,{_SCHEME}:/)[^\s\"'`<>])*)")
 _URL_BEGIN = re.compile(rf"{_SCHEME}://")
 _FILE_SCHEMES = frozenset({"sqlite", "duckdb", "file"})
-# Parameters of libpq that are secrets or lead to them: password, passfile, sslpassword, oauth_client_secret, scram_client_key.
+# Parameters of libpq that are secrets or lead to them: password, passfile, sslpassword,
+# oauth_client_secret, scram_client_key.
 _SECRET_NAME = r"[A-Za-z_]*(?:pass|secret|token|scram)[A-Za-z_]*"
 _SECRET_PARAMETER = re.compile(rf"({_SECRET_NAME})=([^&#\s]*)", re.IGNORECASE)
 _SECRET_PAIR = re.compile(
@@ -56,7 +58,8 @@ def hide_passwords(text: str, *locations: str) -> str:
 
 
 def hide_in(value: object) -> object:
-  """A value of lists, dicts and texts (a config, a record) as it may be stored: without passwords."""
+  """A value of lists, dicts and texts (a config, a record) as it may be stored: without
+  passwords."""
   if isinstance(value, str):
     return hide_passwords(value)
   if isinstance(value, dict):
@@ -65,7 +68,8 @@ def hide_in(value: object) -> object:
 
 
 def secrets_of(location: str) -> set[str]:
-  """The secrets in a location, as they stand there and decoded; none that is the user's or the database's name too."""
+  """The secrets in a location, as they stand there and decoded; none that is the user's or the
+  database's name too."""
   begin = _URL_BEGIN.match(location)
   if not begin:
     pairs = _SECRET_PAIR.finditer(location) if is_key_value(location) else ()
@@ -84,8 +88,8 @@ def secrets_of(location: str) -> set[str]:
 def split_user(rest: str) -> tuple[str, str, str]:
   """User, password and what follows them, of a URL without its scheme.
 
-  A password is often written as it is, though a URL wants some characters escaped: all up to the last @ before the
-  parameters belongs to it.
+  A password is often written as it is, though a URL wants some characters escaped: all up to the
+  last @ before the parameters belongs to it.
   """
   head, question, parameters = rest.partition("?")
   if "@" in head:
@@ -105,10 +109,13 @@ def is_key_value(location: str) -> bool:
 
 
 def split_locations(values: Iterable[str]) -> list[str]:
-  """The locations in the values of a flag that may be repeated and may hold several, with commas between them.
+  """The locations in the values of a flag that may be repeated and may hold several, with commas
+  between them.
 
-  A comma ends a location where another one begins behind it. A URL may hold commas itself (in a password, options, a list of
-  hosts): it goes on, unless what follows is another URL, or a path that begins with a slash or is there.
+  A comma ends a location where another one begins behind it. A URL may hold commas itself (in a
+  password, options, a list of
+  hosts): it goes on, unless what follows is another URL, or a path that begins with a slash or is
+    there.
   """
   found: list[str] = []
   for value in values:

@@ -52,11 +52,11 @@ class Table:
   """A table or view.
 
   Attributes:
-    name: tells it from all other tables of its `Schema`, in lower case too: the name alone, or with `qualifiers` before it
-      (sales.customer). SQL is written from `parts`, not from this.
+    name: tells it from all other tables of its `Schema`, in lower case too: the name alone, or with
+      `qualifiers` before it (sales.customer). SQL is written from `parts`, not from this.
     unique: column sets with a unique constraint or index, the primary key excluded.
-    qualifiers: what SQL has to write before the name: the schema, where the name alone is another table's or nobody's; in
-      DuckDB perhaps the catalog before it.
+    qualifiers: what SQL has to write before the name: the schema, where the name alone is another
+      table's or nobody's; in DuckDB perhaps the catalog before it.
     schema: where it stands, whether or not that has to be written; "" where it is not known.
   """
 

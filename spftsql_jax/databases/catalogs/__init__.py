@@ -1,7 +1,7 @@
 """What a database says about itself: its tables, their columns and keys, one module an engine.
 
-Each module has `open_catalog(connection, schemas)`, which gives a `Catalog`. Rows are not read here (`introspection` does),
-nor is anything a worker process needs.
+Each module has `open_catalog(connection, schemas)`, which gives a `Catalog`. Rows are not read here
+(`introspection` does), nor is anything a worker process needs.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Relation:
 
 @dataclasses.dataclass(frozen=True)
 class DeclaredColumn:
-  """A column as it is declared; `base_type` is the type that a domain stands for, elsewhere the type itself."""
+  """A column as it is declared; `base_type` is the type that a domain stands for, elsewhere the
+  type itself."""
 
   name: str
   type: str
@@ -82,7 +83,8 @@ class Catalog(Protocol):
   """The tables and views of a database.
 
   Attributes:
-    relations: those that are taken; what a query finds by its name alone comes first, tables before views.
+    relations: those that are taken; what a query finds by its name alone comes first, tables before
+      views.
     left_out: what is not taken and why, a line each.
   """
 
@@ -103,7 +105,8 @@ def open_catalog(engine: str, connection, schemas: Sequence[str]) -> Catalog:
     schemas: those to take; with none see `choose_schemas`.
 
   Raises:
-    DatabaseError: a schema of `schemas` is not there, or nothing may be read. The engine's own errors.
+    DatabaseError: a schema of `schemas` is not there, or nothing may be read. The engine's own
+      errors.
   """
   return importlib.import_module(f"{__name__}.{engine}").open_catalog(connection, schemas)
 
@@ -111,9 +114,9 @@ def open_catalog(engine: str, connection, schemas: Sequence[str]) -> Catalog:
 def choose_schemas(counts: Mapping[str, int], path: Sequence[str], wanted: Sequence[str]) -> tuple[list[str], list[str]]:
   """The schemas to take, and what is left out by that.
 
-  By default these are the ones in which a query looks by itself (the search path), for that is what the database's owner set
-  up to be found; a database may hold hundreds more, of tenants, audits or old versions. Where nothing stands there, all are
-  taken: then their names must be written anyway.
+  By default these are the ones in which a query looks by itself (the search path), for that is what
+  the database's owner set up to be found; a database may hold hundreds more, of tenants, audits or
+  old versions. Where nothing stands there, all are taken: then their names must be written anyway.
 
   Args:
     counts: of all schemas how many tables and views may be read.

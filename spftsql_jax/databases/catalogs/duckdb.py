@@ -74,7 +74,8 @@ class DuckdbCatalog:
 
   def _unique_indexes(self, place: tuple[str, str], columns: set[str]) -> list[tuple[str, ...]]:
     rows = self._rows(f"SELECT expressions FROM duckdb_indexes() WHERE {_OF} AND is_unique", *place)
-    # The catalog has the text of the indexed expressions; those that are columns are named in it as they are, or quoted.
+    # The catalog has the text of the indexed expressions; those that are columns are named in it as
+    # they are, or quoted.
     found = [tuple(part.strip(" \"'") for part in expressions.strip("[]").split(",")) for (expressions,) in rows]
     return [names for names in found if columns.issuperset(names)]
 

@@ -1,7 +1,8 @@
 """PostgreSQL's catalog, from pg_catalog: what a role may read, as people use the server.
 
-A partitioned table is one table, its partitions are none of their own; foreign tables are tables, materialized views are
-views. Types are written as `format_type` writes them. Of a table that the role may read in part, that part is taken.
+A partitioned table is one table, its partitions are none of their own; foreign tables are tables,
+materialized views are views. Types are written as `format_type` writes them. Of a table that the
+role may read in part, that part is taken.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _RELATIONS = r"""
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
   ORDER BY c.oid
 """
-# A child by inheritance that adds no column of its own is a partition in the manner of older servers.
+# A child by inheritance that adds no column of its own is a partition in the manner of older
+# servers.
 _PARTITIONS = """
   SELECT i.inhrelid, i.inhparent FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
   WHERE c.relispartition OR NOT EXISTS (SELECT 1 FROM pg_attribute a

@@ -1,4 +1,5 @@
-"""SQLite's catalog, through SQLAlchemy's inspector; types and comments stand in the text of the declarations alone."""
+"""SQLite's catalog, through SQLAlchemy's inspector; types and comments stand in the text of the
+declarations alone."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ def open_catalog(connection: sqlite3.Connection, schemas: Sequence[str]) -> Sqli
 
 
 def hidden_tables(connection: sqlite3.Connection) -> set[str]:
-  """Tables that SQLite keeps for itself: sqlite_sequence and its like, and the shadow tables behind virtual ones."""
+  """Tables that SQLite keeps for itself: sqlite_sequence and its like, and the shadow tables behind
+  virtual ones."""
   names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE substr(name, 1, 7) = 'sqlite_'")}
   try:
     names |= {name for (name,) in connection.execute("SELECT name FROM pragma_table_list WHERE type = 'shadow'")}
