@@ -19,7 +19,8 @@ from spftsql_jax.examples.example import Example
 
 flags.adopt_module_key_flags(database_access)
 _MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
-_DATABASE = flags.DEFINE_string("database", None, "SQLite file, or URL of a database.", required=True)
+_DATABASE = flags.DEFINE_string("database", None, "SQLite or DuckDB file, or URL of a database.", required=True)
+_SCHEMAS = flags.DEFINE_list("schemas", [], "Schemas whose tables are taken; by default those on the search path.")
 _MAX_ROWS = flags.DEFINE_integer("max_rows", 20, "Rows to print.", lower_bound=1)
 _TIMEOUT_S = flags.DEFINE_float("timeout_s", 30.0, "Time limit of the query in seconds.", lower_bound=0.01)
 
@@ -28,13 +29,13 @@ def main() -> None:
   question = " ".join(flags.FLAGS(sys.argv)[1:]).strip()
   if not question:
     raise InputError('no question; give it behind the flags: ask.py --model=DIR --database=PATH "How many ...?"')
-  with open_database(_DATABASE.value) as database:
+  with open_database(_DATABASE.value, schemas=_SCHEMAS.value) as database:
     exported = load_exported(_MODEL.value, lanes=1)
     [sql] = predict(
       exported.generator,
       exported.params,
       exported.tokenizer,
-      {"": PromptDatabase.read(_DATABASE.value)},
+      {"": PromptDatabase.read(database.location)},
       [Example("", question, "")],
       max_new_tokens=exported.max_new_tokens,
     )

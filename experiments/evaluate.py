@@ -26,6 +26,7 @@ import database_access
 import launch
 from absl import flags
 
+from spftsql_jax.databases.engines import engine_of
 from spftsql_jax.databases.executor import Executor
 from spftsql_jax.evaluation import metrics, scoring
 from spftsql_jax.examples import benchmarks
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 flags.adopt_module_key_flags(database_access)
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
 _PREDICTIONS = flags.DEFINE_string("predictions", None, "File of predictions.", required=True)
-_DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)
+_DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases, or URLs and database files.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 _COMPARISON = flags.DEFINE_enum("comparison", "strict", ["spider", "bird", "strict"], "How results are compared.")
 _METRICS = flags.DEFINE_list("metrics", ["ex"], "Measures: ex, ts, em, ves, r_ves, soft_f1.")
@@ -151,7 +152,10 @@ def _read_numbered(path: Path, text: str, count: int) -> list[str]:
 
 def _instances(db_id: str, with_suite: bool) -> list[str]:
   """The database, and behind it the other instances in its folder."""
-  main_path = benchmarks.find_database(_DATABASES.value, db_id)
+  location = benchmarks.find_location(_DATABASES.value, db_id)
+  if engine_of(location) != "sqlite":
+    return [location]
+  main_path = Path(location)
   others = sorted(path for path in main_path.parent.glob("*.sqlite") if path != main_path) if with_suite else []
   return [os.fspath(path) for path in (main_path, *others)]
 

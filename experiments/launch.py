@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 from absl import flags, logging
 
 from spftsql_jax.databases import DatabaseError
+from spftsql_jax.databases.locations import hide_passwords, split_locations
 
 
 class InputError(Exception):
@@ -75,10 +77,12 @@ def launch(main: Callable[[], None]) -> None:
 
 
 def _fail(code: int, message: str, error: BaseException | None = None) -> None:
+  # A driver, or a path made of a URL, may repeat the password that it was given.
+  given = split_locations(argument.partition("=")[2] or argument for argument in sys.argv[1:])
   if error is not None and os.environ.get("SPFTSQL_TRACEBACK"):
-    raise error
+    print(hide_passwords("".join(traceback.format_exception(error)), *given), file=sys.stderr, end="")
   script = os.path.basename(sys.argv[0])
-  print(f"{script}: {' '.join(message.split())}", file=sys.stderr, flush=True)
+  print(f"{script}: {hide_passwords(' '.join(message.split()), *given)}", file=sys.stderr, flush=True)
   if (hosts := sys.modules.get("spftsql_jax.models.hosts")) and hosts.count() > 1:
     os._exit(code)  # at once, so that the other processes notice; an orderly end would wait for them
   sys.exit(code)

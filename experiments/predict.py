@@ -27,16 +27,20 @@ from absl import flags  # isort: skip
 from tqdm import tqdm
 
 from spftsql_jax.databases import Executor
+from spftsql_jax.databases.engines import with_schemas, without_password
 from spftsql_jax.evaluation.exported import load_exported
 from spftsql_jax.evaluation.predict import Prediction, PromptDatabase, answer_questions
 from spftsql_jax.evaluation.self_consistency import predict_by_vote
-from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
+from spftsql_jax.examples.benchmarks import database_ids, find_location, read_examples
 from spftsql_jax.models.sharding import make_mesh
 
 flags.adopt_module_key_flags(database_access)
 _MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the questions.", required=True)
-_DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases, DIR/<db_id>/<db_id>.sqlite.", required=True)
+_DATABASES = flags.DEFINE_string(
+  "databases", None, "Folder DIR/<db_id>/<db_id>.sqlite, or URLs and database files.", required=True
+)
+_SCHEMAS = flags.DEFINE_list("schemas", [], "Schemas whose tables are taken; by default those on the search path.")
 _OUTPUT = flags.DEFINE_string("output", None, "File to write.", required=True)
 _LANES = flags.DEFINE_integer("lanes", 64, "Answers decoded at once.", lower_bound=1)
 _DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Of weights and computation.")
@@ -66,7 +70,9 @@ def main() -> None:
     if not path.resolve().parent.is_dir():
       raise InputError(f"{path.parent}: no such folder to write {path.name} in")
   examples = read_examples(_EXAMPLES.value)
-  databases = {d: PromptDatabase.read(find_database(_DATABASES.value, d)) for d in database_ids(examples)}
+  databases = {
+    d: PromptDatabase.read(with_schemas(find_location(_DATABASES.value, d), _SCHEMAS.value)) for d in database_ids(examples)
+  }
   partial = output.with_name(output.name + ".partial")
   done = _resume(partial, _fingerprint())
   mesh = make_mesh(_MESH.value) if _MESH.value else None
@@ -127,10 +133,16 @@ def _fingerprint() -> dict[str, str]:
   parts = {
     "model": [str(model.resolve()), *files],
     "examples": hashlib.sha256(Path(_EXAMPLES.value).read_bytes()).hexdigest(),
-    "databases": str(Path(_DATABASES.value).resolve()),
+    "databases": [_place(), *_SCHEMAS.value],
     "options": [_DTYPE.value, _CONSTRAIN.value, *sampling],
   }
   return {name: hashlib.sha256(json.dumps(part).encode()).hexdigest()[:16] for name, part in parts.items()}
+
+
+def _place() -> str:
+  """The databases, wherever the script is started; another password does not make them others."""
+  value = _DATABASES.value
+  return without_password(value) if "://" in value else str(Path(value).resolve())
 
 
 def _resume(partial: Path, fingerprint: dict[str, str]) -> dict[int, dict[str, Any]]:

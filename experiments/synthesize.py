@@ -2,10 +2,12 @@
 
     python experiments/synthesize.py --databases=DIR|URL[,..] --num_examples=1000 --seed=0 --output=examples.jsonl
 
-Databases: folders in the layout DIR/<db_id>/<db_id>.sqlite, SQLite files, or URLs. Templates come from a built-in pool; with
---seed_examples (a Spider- or BIRD-style JSON file) or --query_log (SQL, one query a line, optionally a TAB and the db_id) from
-these queries instead, or from both. Writes JSON lines with db_id, query, question, template, tables, columns, or with
---format=datasets a folder that `datasets.load_from_disk` reads; the last line on stdout is a JSON summary.
+Databases: folders in the layout DIR/<db_id>/<db_id>.sqlite, SQLite or DuckDB files, or URLs; of a
+database with several schemas --schemas chooses. Templates come from a built-in pool; with
+--seed_examples (a Spider- or BIRD-style JSON file) or --query_log (SQL, one query a line,
+optionally a TAB and the db_id) from these queries instead, or from both. Writes JSON lines with
+db_id, query, question, template, tables, columns, or with --format=datasets a folder that
+`datasets.load_from_disk` reads; the last line on stdout is a JSON summary.
 
 Killed, the same command goes on where it was and ends with the same bytes (what has been made is kept beside the output, in
 OUTPUT.record). On several machines --shard=i/n makes the i-th of n shards, and the shards together are what one machine makes;
@@ -29,7 +31,8 @@ from absl import flags
 from tqdm import tqdm
 
 from spftsql_jax.databases import DatabaseError
-from spftsql_jax.databases.engines import name_of
+from spftsql_jax.databases.engines import name_of, with_schemas, without_password
+from spftsql_jax.databases.locations import split_locations
 from spftsql_jax.evaluation.metrics import hardness
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.synthesis import pool, synthesize, templates
@@ -37,7 +40,16 @@ from spftsql_jax.synthesis.attempts import SyntheticExample, schema_of
 from spftsql_jax.synthesis.balance import AIMS, Balance, operators_of, sketch
 
 flags.adopt_module_key_flags(database_access)
-_DATABASES = flags.DEFINE_list("databases", None, "Folders DIR/<db_id>/<db_id>.sqlite, SQLite files or URLs.", required=True)
+_DATABASES = flags.DEFINE_multi_string(
+  "databases",
+  None,
+  "Folders DIR/<db_id>/<db_id>.sqlite, database files or URLs, with commas between them; may be repeated. A comma inside a URL "
+  "belongs to it, unless another URL or a path follows.",
+  required=True,
+)
+_SCHEMAS = flags.DEFINE_list(
+  "schemas", [], "Schemas whose tables are taken; by default those on the search path, and where nothing stands there, all."
+)
 _SEED_EXAMPLES = flags.DEFINE_string("seed_examples", None, "JSON file of examples whose queries give the templates.")
 _QUERY_LOG = flags.DEFINE_string("query_log", None, "File of SQL, one query a line (TAB db_id), that gives the templates.")
 _TEMPLATES = flags.DEFINE_enum(
@@ -81,7 +93,7 @@ def main() -> None:
   output = _of_shard(Path(_OUTPUT.value), shard)
   if not output.parent.is_dir():
     raise launch.InputError(f"{output.parent}: no such folder for --output")
-  locations = _locations(_DATABASES.value)
+  locations = [with_schemas(location, _SCHEMAS.value) for location in _locations(_DATABASES.value)]
   excluded = [example.query for path in _EXCLUDE.value for example in benchmarks.read_examples(path)]
   record = output.with_name(output.name + ".record")
   try:
@@ -127,6 +139,7 @@ def main() -> None:
     "rejections": dict(made.rejections.most_common()),
     "repaired": dict(made.repairs.most_common()),
     "short": dict(made.short),
+    "left_out": {db_id: list(texts) for db_id, texts in made.left_out.items()},
     "seconds": round(made.seconds, 2),
     "examples_per_second": round(len(made.examples) / max(made.seconds, 1e-9), 1),
   }
@@ -204,7 +217,7 @@ def _balance(values: list[str], weighted: Sequence[templates.WeightedTemplate]) 
 def _locations(values: list[str]) -> list[str]:
   """The databases that the flag names, each once. Raises InputError for what is not there."""
   found: dict[str, str] = {}
-  for value in values:
+  for value in split_locations(values):
     path = Path(value)
     if "://" in value:
       candidates = [value]
@@ -218,14 +231,15 @@ def _locations(values: list[str]) -> list[str]:
     elif path.is_file():
       candidates = [value]
     else:
-      raise launch.InputError(f"{value}: no such database or folder")
+      raise launch.InputError(f"{without_password(value)}: no such database or folder")
     for candidate in candidates:
       try:
         name = name_of(candidate)
       except DatabaseError as error:
         raise launch.InputError(str(error)) from error
       if found.setdefault(name, candidate) != candidate:
-        raise launch.InputError(f"{candidate}: a second database named {name}; the first is {found[name]}")
+        first = without_password(found[name])
+        raise launch.InputError(f"{without_password(candidate)}: a second database named {name}; the first is {first}")
   return list(found.values())
 
 

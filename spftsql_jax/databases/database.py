@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 
 from spftsql_jax.databases import permissions
-from spftsql_jax.databases.engines import engine_module, engine_of, name_of
+from spftsql_jax.databases.engines import engine_module, engine_of, name_of, with_schemas
 from spftsql_jax.databases.executor import Executor
 from spftsql_jax.databases.foreign_keys import TableKey
 from spftsql_jax.databases.results import Result
@@ -54,11 +54,12 @@ class Database:
     Raises DatabaseError, and ValueError where a supplied foreign key does not fit.
     """
     # Imported here: reading a schema needs SQLAlchemy, running statements does not.
-    from spftsql_jax.databases.introspection import read_schema
+    from spftsql_jax.databases.introspection import read_schema, tell_left_out
     from spftsql_jax.databases.key_inference import infer_foreign_keys
 
     with permissions.allowing(self._allow_superuser):
       schema = read_schema(self.location, self._foreign_keys)
+      tell_left_out(schema.name, schema.left_out)
       return infer_foreign_keys(schema, self.location) if self._infer_keys else schema
 
   def execute(self, sql: str, timeout_s: float = 5.0, max_rows: int = 10_000, max_bytes: int = 64_000_000) -> Result:
@@ -79,22 +80,25 @@ def open_database(
   foreign_keys: Sequence[TableKey] = (),
   infer_keys: bool = False,
   allow_superuser: bool | None = None,
+  schemas: Sequence[str] = (),
 ) -> Database:
   """Opens a database for reading.
 
   Args:
-    location: path of an SQLite file, `sqlite:///path`, `duckdb:///path` or `postgresql://user@host:port/name`.
+    location: path of an SQLite or DuckDB file, `sqlite:///path`, `duckdb:///path` or `postgresql://user@host:port/name`.
     workers: number of worker processes for its statements.
     executor: a pool to share with other databases, instead of workers of its own.
     foreign_keys: keys that the schema has besides those the database declares (`foreign_keys.read_foreign_keys` reads them).
     infer_keys: also look for keys that nothing declares, by name and value (`key_inference`).
     allow_superuser: PostgreSQL may be used as a superuser; by default what `permissions` says for the process. An executor
       that is given has its own answer.
+    schemas: the schemas whose tables are taken, of a database that has several; by default those in which a query looks by
+      itself, and where nothing stands there, all. What is left out is named in `Database.schema.left_out`.
 
   Raises:
     DatabaseError: it does not exist, cannot be read, or its engine is not supported.
   """
-  location = os.fspath(location)
+  location = with_schemas(os.fspath(location), schemas)
   with permissions.allowing(allow_superuser):
     engine_module(engine_of(location)).connect(location).close()
   return Database(location, workers, executor, foreign_keys, infer_keys, allow_superuser)

@@ -18,9 +18,11 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from spftsql_jax.databases import cells
+from spftsql_jax.databases.catalogs.sqlite import hidden_tables
 from spftsql_jax.databases.engines import DatabaseError, is_readable, name_of, sqlite
 from spftsql_jax.databases.growing import GrowingRows
-from spftsql_jax.databases.introspection import quote, read_schema
+from spftsql_jax.databases.identifiers import quote
+from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
 from spftsql_jax.databases.selections import read_selections
 from spftsql_jax.databases.witnesses import Manner, plant
@@ -110,12 +112,12 @@ def make_instances(
   try:
     stored = {table.name: _read_rows(connection, table) for table in schema.tables if not table.is_view}
     definitions = connection.execute(
-      "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' "
+      "SELECT type, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' "
       "ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid"
     ).fetchall()
-    # The tables behind a virtual table come with it.
-    hidden = sqlite.hidden_tables(connection)
-    definitions = [entry for entry in definitions if entry[1] not in hidden]
+    # The tables behind a virtual table come with it; what could not be read is not made, nor what belongs to it.
+    absent = hidden_tables(connection) | _unread(definitions, schema)
+    definitions = [entry for entry in definitions if entry[1] not in absent]
   finally:
     connection.close()
   selections = read_selections(queries, schema)
@@ -137,6 +139,11 @@ def make_instances(
       raise DatabaseError(f"{target}: cannot be written: {error}") from error
     paths.append(target)
   return paths
+
+
+def _unread(definitions: Sequence[tuple], schema: Schema) -> set[str]:
+  """Names of the tables that are declared and not in the schema."""
+  return {name for kind, name, _ in definitions if kind == "table"}.difference(table.name for table in schema.tables)
 
 
 def _read_rows(connection: sqlite3.Connection, table: Table) -> list[list]:

@@ -1,23 +1,25 @@
-"""Reading the schema of a database: structure through SQLAlchemy's inspector, kinds and sample values from the data.
+"""Reading the schema of a database: structure from its catalog, kinds and sample values from the data.
 
-Structure comes from the database's declarations. What a column holds comes from its declared type and a sample of its values,
-because SQLite lets any column hold anything and because dates are often text.
+Structure comes from the database's declarations (`catalogs`). What a column holds comes from its declared type and a sample of
+its values, because SQLite lets any column hold anything and because dates are often text. A table that cannot be read is left
+out and named in `Schema.left_out`: the others are of use without it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import logging
 import re
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy.engine import reflection
 
-from spftsql_jax.databases import comments
+from spftsql_jax.databases import catalogs
 from spftsql_jax.databases.comparison import canonical_cell
 from spftsql_jax.databases.engines import (
   DatabaseError,
@@ -26,18 +28,23 @@ from spftsql_jax.databases.engines import (
   engine_of,
   is_readable,
   name_of,
+  schemas_of,
   without_password,
 )
 from spftsql_jax.databases.foreign_keys import TableKey, add_foreign_keys
+from spftsql_jax.databases.identifiers import quote, quote_path
+from spftsql_jax.databases.locations import hide_passwords
 from spftsql_jax.databases.schema import Column, ForeignKey, Kind, Schema, Table
 from spftsql_jax.databases.whole_dates import format_of
 
+_LOGGER = logging.getLogger(__name__)
 # Of larger tables a sample of this many rows is read.
 SAMPLE_ROWS = 5_000
 # Up to this many rows distinct values are counted, beyond it they are estimated from the sample.
 EXACT_COUNT_ROWS = 100_000
 SAMPLES = 5
-# A view may hide any amount of work: one whose rows take longer is listed without row count and samples.
+# A view may hide any amount of work, and the rows of a foreign table come from another server: where they take longer the table
+# is listed without row count and samples.
 VIEW_SECONDS = 5.0
 _LONGEST_SAMPLE = 200
 
@@ -60,7 +67,8 @@ def open_reader(location: str) -> Iterator[Any]:
     module.mark_undecodable(connection)
     yield connection
   except (sqlalchemy.exc.SQLAlchemyError, *module.ERRORS) as error:
-    raise DatabaseError(f"{without_password(location)}: cannot be read: {' '.join(str(error).split())[:500]}") from error
+    message = hide_passwords(_one_line(error), location)
+    raise DatabaseError(f"{without_password(location)}: cannot be read: {message}") from error
   finally:
     connection.close()
 
@@ -69,86 +77,113 @@ def read_schema(location: str, foreign_keys: Sequence[TableKey] = ()) -> Schema:
   """The schema of the database at `location`, with `foreign_keys` (of `foreign_keys.py`) besides those it declares.
 
   Raises:
-    DatabaseError: the database cannot be read.
+    DatabaseError: the database cannot be read, or nothing in it.
     ValueError: a supplied key does not fit the database.
   """
-  module = engine_module(engine_of(location))
+  engine = engine_of(location)
+  module = engine_module(engine)
   with open_reader(location) as connection, warnings.catch_warnings():
-    # Types SQLAlchemy does not know; their declared text is read below.
+    # Types SQLAlchemy does not know; their declared text is read.
     warnings.simplefilter("ignore", sqlalchemy.exc.SAWarning)
-    tables = _read_tables(module.inspector(connection), connection, module)
-  schema = Schema(name=name_of(location), dialect=module.DIALECT, tables=tables)
+    try:
+      catalog = catalogs.open_catalog(engine, connection, schemas_of(location))
+      tables, failures = _read_tables(catalog, connection, module)
+    except DatabaseError as error:
+      raise DatabaseError(f"{without_password(location)}: {error}") from error
+  left_out = tuple(hide_passwords(text, location) for text in (*failures, *catalog.left_out))
+  schema = Schema(name=name_of(location), dialect=module.DIALECT, tables=tables, left_out=left_out)
   return add_foreign_keys(schema, foreign_keys) if foreign_keys else schema
 
 
-def _read_tables(inspector: reflection.Inspector, connection, module) -> tuple[Table, ...]:
-  hidden = module.hidden_tables(connection)
-  views = inspector.get_view_names()
-  with contextlib.suppress(NotImplementedError):  # Few engines have materialized views.
-    views = [*views, *inspector.get_materialized_view_names()]
-  names = [(name, False) for name in inspector.get_table_names()] + [(name, True) for name in views]
-  names = [(name, is_view) for name, is_view in names if name not in hidden]
-  lowered = {name.lower(): name for name, _ in names}
-  tables = []
-  for name, is_view in names:
+# What has been said of which database: a schema is read several times in a run.
+_said: set[tuple[str, str]] = set()
+
+
+def tell_left_out(name: str, left_out: Sequence[str]) -> None:
+  """Says once, in a line of the log (on stderr, if nobody set it up otherwise), what was left out of a database."""
+  text = "; ".join(left_out)
+  if text and (name, text) not in _said:
+    _said.add((name, text))
+    _LOGGER.warning("%s: left out: %s", name, text)
+
+
+def _read_tables(catalog: catalogs.Catalog, connection, module) -> tuple[tuple[Table, ...], list[str]]:
+  """The tables, and of those that cannot be read the name and the reason."""
+  names = _identities(catalog.relations)
+  read: dict[str, tuple[Table, catalogs.Structure]] = {}
+  failures = []
+  for relation, qualifiers in zip(catalog.relations, names, strict=True):
     try:
-      tables.append(_read_table(inspector, connection, module, name, is_view))
-    except (sqlalchemy.exc.SQLAlchemyError, *module.ERRORS):
-      # A view over something that is gone is of no use to anyone; a table that cannot be read is an error.
-      if not is_view:
+      structure = catalog.structure(relation)
+      table = _read_table(connection, module, relation, qualifiers, structure)
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, *module.ERRORS) as error:
+      if _is_lost(connection):
         raise
-      _roll_back(connection, module)
-  columns = {table.name: {column.name.lower(): column.name for column in table.columns} for table in tables}
-  return tuple(_resolve_keys(table, lowered, columns) for table in tables)
+      failures.append(f"{'view' if relation.is_view else 'table'} {relation.shown} cannot be read ({_one_line(error)})")
+      roll_back(connection, module.ERRORS)
+      continue
+    if dropped := len(structure.columns) - len(table.columns):
+      failures.append(f"{dropped} columns of table {relation.shown} whose names differ from another's in case only")
+    read[table.name] = (table, structure)
+  if failures and not read:
+    raise DatabaseError(f"none of its tables can be read: {failures[0]}")
+  places = {(table.schema.lower(), table.base_name.lower()): table for table, _ in reversed(read.values())}
+  exact = {(table.schema, table.base_name): table for table, _ in read.values()}
+  return tuple(_with_keys(table, structure, exact, places) for table, structure in read.values()), failures
 
 
-def _read_table(inspector: reflection.Inspector, connection, module, name: str, is_view: bool) -> Table:
-  declared = inspector.get_columns(name)
-  types = module.declared_types(connection, name)
-  primary_key: tuple[str, ...] = ()
-  foreign_keys: tuple[ForeignKey, ...] = ()
-  unique: tuple[tuple[str, ...], ...] = ()
-  comment = ""
-  column_comments: dict[str, str] = {}
-  if not is_view:
-    primary_key = tuple(inspector.get_pk_constraint(name).get("constrained_columns") or ())
-    foreign_keys = tuple(
-      ForeignKey(tuple(key["constrained_columns"]), key["referred_table"], tuple(key["referred_columns"] or ()))
-      for key in inspector.get_foreign_keys(name)
-    )
-    unique = _unique_sets(inspector, name, primary_key)
-  definition = module.definition(connection, name)
-  if definition:
-    comment, column_comments = comments.read_comments(definition)
-  else:
-    try:
-      comment = inspector.get_table_comment(name).get("text") or ""
-    except NotImplementedError:
-      pass
+def _identities(relations: Sequence[catalogs.Relation]) -> list[tuple[str, ...]]:
+  """What is to be written before each name: nothing where a query finds it and no other is called the same."""
+  same = Counter(relation.name.lower() for relation in relations)
+  taken: set[str] = set()
+  found = []
+  for relation in relations:
+    qualifiers = () if relation.is_found and same[relation.name.lower()] == 1 else relation.path
+    if not qualifiers and relation.name.lower() in taken:
+      qualifiers = relation.path  # Another one's qualified name reads the same: a table "a.b" beside b of schema a.
+    taken.add(".".join((*qualifiers, relation.name)).lower())
+    found.append(qualifiers)
+  return found
+
+
+def _read_table(
+  connection, module, relation: catalogs.Relation, qualifiers: tuple[str, ...], structure: catalogs.Structure
+) -> Table:
+  """A table with what its rows tell of its columns, still without foreign keys."""
+  # PostgreSQL tells "Name" from name; nobody who asks does.
+  declared = list({column.name.lower(): column for column in reversed(structure.columns)}.values())[::-1]
+  names = [column.name for column in declared]
+  path = quote_path((*(qualifiers or relation.path if module.DIALECT != "sqlite" else ()), relation.name))
   with contextlib.closing(connection.cursor()) as cursor:
-    row_count, rows = _sample_view(connection, cursor, module, name) if is_view else _sample_rows(cursor, module, name)
+    sample = _sample_in_time if relation.is_view or relation.is_remote else _sample_rows
+    row_count, rows = sample(connection, cursor, module, path, names)
   values = list(zip(*rows, strict=True)) if rows else [()] * len(declared)
-  counts = _distinct_counts(connection, module, name, [column["name"] for column in declared], row_count, values)
+  counts = _distinct_counts(connection, module, path, names, row_count, values)
   columns = tuple(
-    _make_column(column, types.get(column["name"]), column_comments, stored, count, module.TYPES_ARE_KEPT)
+    _make_column(column, stored, count, module.TYPES_ARE_KEPT)
     for column, stored, count in zip(declared, values, counts, strict=True)
   )
-  return Table(name, columns, primary_key, foreign_keys, unique, row_count, comment, is_view)
+  known = set(names)
+  unique = (
+    columns for columns in structure.unique if columns and columns != structure.primary_key and known.issuperset(columns)
+  )
+  return Table(
+    ".".join((*qualifiers, relation.name)),
+    columns,
+    structure.primary_key if known.issuperset(structure.primary_key) else (),
+    (),
+    tuple(dict.fromkeys(unique)),
+    row_count,
+    structure.comment,
+    relation.is_view,
+    qualifiers,
+    relation.schema,
+  )
 
 
-def _unique_sets(inspector: reflection.Inspector, name: str, primary_key: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-  sets = [tuple(map(str, constraint["column_names"])) for constraint in inspector.get_unique_constraints(name)]
-  for index in inspector.get_indexes(name):
-    # An index over an expression, or over some rows only, does not make a column unique.
-    partial = any(key.endswith("_where") and value is not None for key, value in index.get("dialect_options", {}).items())
-    if index.get("unique") and None not in index["column_names"] and not partial:
-      sets.append(tuple(map(str, index["column_names"])))
-  return tuple(dict.fromkeys(columns for columns in sets if columns and columns != primary_key))
-
-
-def quote(name: str) -> str:
-  """`name` as a quoted identifier of any of the engines."""
-  return '"' + name.replace('"', '""') + '"'
+def _is_lost(connection) -> bool:
+  """Whether a failure is the connection's and not a table's: nothing else can be read either."""
+  return bool(getattr(connection, "closed", False) or getattr(connection, "broken", False))
 
 
 def fetch(connection, sql: str) -> list[tuple]:
@@ -157,13 +192,16 @@ def fetch(connection, sql: str) -> list[tuple]:
     return cursor.execute(sql).fetchall()
 
 
-def _sample_rows(cursor, module, name: str) -> tuple[int, list[tuple]]:
-  row_count = cursor.execute(f"SELECT COUNT(*) FROM {quote(name)}").fetchall()[0][0]
-  sql = f"SELECT * FROM {quote(name)} LIMIT {SAMPLE_ROWS}"
-  return row_count, module.fetch_rows(cursor, sql, SAMPLE_ROWS) if row_count else []
+def _sample_rows(connection, cursor, module, path: str, columns: Sequence[str]) -> tuple[int, list[tuple]]:
+  """The number of rows, and the first of them."""
+  del connection
+  row_count = cursor.execute(f"SELECT COUNT(*) FROM {path}").fetchall()[0][0]
+  names = ", ".join(map(quote, columns))
+  sql = f"SELECT {names} FROM {path} LIMIT {SAMPLE_ROWS}"
+  return row_count, module.fetch_rows(cursor, sql, SAMPLE_ROWS) if row_count and names else []
 
 
-def _sample_view(connection, cursor, module, name: str) -> tuple[int, list[tuple]]:
+def _sample_in_time(connection, cursor, module, path: str, columns: Sequence[str]) -> tuple[int, list[tuple]]:
   """As `_sample_rows`, but (0, []) where it takes longer than VIEW_SECONDS."""
   late = threading.Event()
 
@@ -175,36 +213,36 @@ def _sample_view(connection, cursor, module, name: str) -> tuple[int, list[tuple
   timer = threading.Timer(VIEW_SECONDS, stop)
   timer.start()
   try:
-    return _sample_rows(cursor, module, name)
+    return _sample_rows(connection, cursor, module, path, columns)
   except (RuntimeError, *module.ERRORS):  # RuntimeError: how DuckDB says that it was interrupted.
     if not late.is_set():
       raise
-    _roll_back(connection, module)
+    roll_back(connection, module.ERRORS)
     return 0, []
   finally:
     timer.cancel()
     timer.join()
 
 
-def _roll_back(connection, module) -> None:
-  """Makes a connection usable again whose transaction has failed."""
-  with contextlib.suppress(*module.ERRORS):
+def roll_back(connection, errors: tuple[type[Exception], ...]) -> None:
+  """Makes a connection usable again whose transaction has failed; `errors` are its engine's."""
+  with contextlib.suppress(*errors):
     connection.rollback()
 
 
 def _distinct_counts(
-  connection, module, name: str, columns: Sequence[str], row_count: int, values: Sequence[tuple]
+  connection, module, path: str, columns: Sequence[str], row_count: int, values: Sequence[tuple]
 ) -> list[int]:
   """Distinct non-NULL values of each column: counted, or for large tables, and types without equality, estimated."""
   counts = []
   for column, stored in zip(columns, values, strict=True):
     if SAMPLE_ROWS < row_count <= EXACT_COUNT_ROWS:
       try:
-        counts.append(fetch(connection, f"SELECT COUNT(DISTINCT {quote(column)}) FROM {quote(name)}")[0][0])
+        counts.append(fetch(connection, f"SELECT COUNT(DISTINCT {quote(column)}) FROM {path}")[0][0])
         continue
       except module.ERRORS:
         # PostgreSQL's json, xml and point have no equality.
-        _roll_back(connection, module)
+        roll_back(connection, module.ERRORS)
     present = [value for value in stored if value is not None]
     distinct = len(set(map(_hashable, present)))
     if row_count > len(stored) and 2 * distinct > len(present):
@@ -220,16 +258,7 @@ def _hashable(value: object) -> object:
   return repr(value) if isinstance(cell, tuple) else cell
 
 
-def _make_column(
-  declared: Mapping[str, Any],
-  declared_type: str | None,
-  column_comments: dict,
-  stored: tuple,
-  distinct_count: int,
-  types_are_kept: bool = False,
-) -> Column:
-  name = declared["name"]
-  type_text = declared_type if declared_type is not None else str(declared["type"])
+def _make_column(declared: catalogs.DeclaredColumn, stored: tuple, distinct_count: int, types_are_kept: bool = False) -> Column:
   present = [_hashable(value) for value in stored if value is not None]
   frequent = [
     value
@@ -237,14 +266,21 @@ def _make_column(
     if (not isinstance(value, str | bytes) or len(value) <= _LONGEST_SAMPLE) and is_readable(value)
   ]
   return Column(
-    name=name,
-    type=type_text,
-    kind=(kind := kind_of(type_text, [value for value in stored if value is not None], types_are_kept)),
-    nullable=bool(declared.get("nullable", True)),
-    comment=declared.get("comment") or column_comments.get(name.lower(), ""),
+    name=declared.name,
+    type=declared.type,
+    kind=(
+      kind := kind_of(
+        "enum" if declared.allowed else declared.base_type,
+        [value for value in stored if value is not None],
+        types_are_kept,
+      )
+    ),
+    nullable=declared.nullable,
+    comment=declared.comment,
     samples=tuple(frequent[:SAMPLES]),
     distinct_count=distinct_count,
-    date_format=format_of(name, present) if kind in ("number", "text") else "",
+    date_format=format_of(declared.name, present) if kind in ("number", "text") else "",
+    allowed=declared.allowed,
   )
 
 
@@ -303,24 +339,23 @@ def _declared_kind(declared_type: str) -> Kind:
   return "other"
 
 
-def _resolve_keys(table: Table, tables: dict[str, str], columns: dict[str, dict[str, str]]) -> Table:
-  """Foreign keys with names spelled as declared; those that refer to nothing are left out."""
-  resolved = []
-  for key in table.foreign_keys:
-    target = tables.get((key.referred_table or "").lower())
-    if target is None or target not in columns:
+def _with_keys(table: Table, structure: catalogs.Structure, exact: dict, places: dict) -> Table:
+  """The table with its foreign keys, names spelled as declared; those that refer to nothing that was read are left out."""
+  keys = []
+  own_names = {column.name.lower(): column.name for column in table.columns}
+  for key in structure.foreign_keys:
+    place = (key.referred_schema, key.referred)
+    target = exact.get(place) or places.get((place[0].lower(), place[1].lower()))
+    if target is None:
       continue
-    own = tuple(columns[table.name].get(name.lower(), "") for name in key.columns)
-    referred = tuple(columns[target].get(name.lower(), "") for name in key.referred_columns)
+    their_names = {column.name.lower(): column.name for column in target.columns}
+    own = tuple(own_names.get(name.lower(), "") for name in key.columns)
+    referred = tuple(their_names.get(name.lower(), "") for name in key.referred_columns)
     if own and len(own) == len(referred) and all(own) and all(referred):
-      resolved.append(ForeignKey(own, target, referred))
-  return Table(
-    table.name,
-    table.columns,
-    table.primary_key,
-    tuple(dict.fromkeys(resolved)),
-    table.unique,
-    table.row_count,
-    table.comment,
-    table.is_view,
-  )
+      keys.append(ForeignKey(own, target.name, referred))
+  return dataclasses.replace(table, foreign_keys=tuple(dict.fromkeys(keys)))
+
+
+def _one_line(error: Exception) -> str:
+  """An error's own words; SQLAlchemy adds the statement and a link."""
+  return " ".join(str(getattr(error, "orig", None) or error).split())[:500]

@@ -17,7 +17,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from spftsql_jax.databases.foreign_keys import TableKey, add_foreign_keys
-from spftsql_jax.databases.introspection import EXACT_COUNT_ROWS, TEXTUAL, fetch, open_reader, quote
+from spftsql_jax.databases.identifiers import quote, quote_path
+from spftsql_jax.databases.introspection import EXACT_COUNT_ROWS, TEXTUAL, fetch, open_reader
 from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
 
 # Rows of a referring table that are read, and distinct values of them that are looked up.
@@ -89,7 +90,7 @@ def _targets(tables: list[Table]) -> list[_Key]:
       undeclared = counted and not table.primary_key and not table.unique and column.distinct_count == table.row_count
       if words and (column.name in single or (undeclared and words[-1].endswith(("id", *_KEY_WORDS)))):
         is_primary = table.primary_key == (column.name,)
-        found.append(_Key(table, column, words, tuple(_split(table.name)), is_primary))
+        found.append(_Key(table, column, words, _split(table.base_name), is_primary))
   return found
 
 
@@ -144,7 +145,7 @@ def _may_point(table: Table, column: Column, key: _Key, form: int) -> bool:
     return form == _ROLE and not own_key
   if own_key:
     # Two tables with the same key: the one that the key is named after is referred to.
-    named_here = _stem(_split(column.name)) in _spellings(_split(table.name))
+    named_here = _stem(_split(column.name)) in _spellings(_split(table.base_name))
     return form in (_SAME, _TABLE_AND_KEY, _TABLE) and _owns(key.words, key.table_words) and not named_here
   return True
 
@@ -206,12 +207,14 @@ def _values_fit(
 ) -> bool:
   """Whether nearly all values that `table` holds stand in `referred`; where it holds none, whether the name is `sure`."""
   picked = ", ".join(f"{quote(own)} AS v{i}" for i, (own, _) in enumerate(names))
-  rows = f"SELECT {picked} FROM {quote(table.name)} LIMIT {CHECKED_ROWS}"
+  rows = f"SELECT {picked} FROM {quote_path(table.parts)} LIMIT {CHECKED_ROWS}"
   present = " AND ".join(f"v{i} IS NOT NULL" for i in range(len(names)))
   values = f"SELECT DISTINCT * FROM ({rows}) AS r WHERE {present} LIMIT {CHECKED_VALUES}"
   joined = " AND ".join(f"k.{quote(theirs)} = d.v{i}" for i, (_, theirs) in enumerate(names))
   key = f"k.{quote(names[0][1])}"
-  count, held = run(f"SELECT COUNT(*), COUNT({key}) FROM ({values}) AS d LEFT JOIN {quote(referred.name)} AS k ON {joined}")[0]
+  count, held = run(
+    f"SELECT COUNT(*), COUNT({key}) FROM ({values}) AS d LEFT JOIN {quote_path(referred.parts)} AS k ON {joined}"
+  )[0]
   return held >= LEAST_CONTAINED * count if count else sure
 
 

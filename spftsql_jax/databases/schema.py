@@ -24,6 +24,7 @@ class Column:
     samples: a few distinct non-NULL values, most frequent first.
     distinct_count: number of distinct non-NULL values.
     date_format: how days are written where the column holds them as whole numbers or digits (`whole_dates.format_of`), else "".
+    allowed: the values that its type allows, of an enumeration; in the type's order.
   """
 
   name: str
@@ -34,6 +35,7 @@ class Column:
   samples: tuple[object, ...] = ()
   distinct_count: int = 0
   date_format: str = ""
+  allowed: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +53,16 @@ class ForeignKey:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """A table or view. `unique` lists column sets with a unique constraint or index, the primary key excluded."""
+  """A table or view.
+
+  Attributes:
+    name: tells it from all other tables of its `Schema`, in lower case too: the name alone, or with
+      `qualifiers` before it (sales.customer). SQL is written from `parts`, not from this.
+    unique: column sets with a unique constraint or index, the primary key excluded.
+    qualifiers: what SQL has to write before the name: the schema, where the name alone is another
+      table's or nobody's; in DuckDB perhaps the catalog before it.
+    schema: where it stands, whether or not that has to be written; "" where it is not known.
+  """
 
   name: str
   columns: tuple[Column, ...]
@@ -61,6 +72,18 @@ class Table:
   row_count: int = 0
   comment: str = ""
   is_view: bool = False
+  qualifiers: tuple[str, ...] = ()
+  schema: str = ""
+
+  @property
+  def base_name(self) -> str:
+    """The name without what it stands in."""
+    return self.name[len(".".join(self.qualifiers)) + 1 :] if self.qualifiers else self.name
+
+  @property
+  def parts(self) -> tuple[str, ...]:
+    """The name as SQL has to give it, qualifiers first (see `identifiers`)."""
+    return (*self.qualifiers, self.base_name)
 
   def column(self, name: str) -> Column:
     """The column of that name, or else the first that differs from it in case only. Raises KeyError."""
@@ -71,16 +94,37 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Schema:
-  """The schema of one database. `name` is its db_id, `dialect` sqlglot's name of its SQL."""
+  """The schema of one database.
+
+  Attributes:
+    name: its db_id.
+    dialect: sqlglot's name of its SQL.
+    tables: those that a query without qualifiers finds come first.
+    left_out: what stands in the database and not in `tables`, with the reason; a line each.
+  """
 
   name: str
   dialect: str
   tables: tuple[Table, ...]
+  left_out: tuple[str, ...] = ()
 
-  def table(self, name: str) -> Table:
-    """The table of that name, or else the first that differs from it in case only. Raises KeyError."""
-    if (table := _called(self.tables, name)) is not None:
+  def table(self, name: str, qualifier: str = "") -> Table:
+    """The table of that name, or else the first that differs from it in case only.
+
+    Args:
+      name: a table's `name`; or its name alone, which of several tables means the first.
+      qualifier: the schema that a query writes before the name alone, if any.
+
+    Raises:
+      KeyError: there is none.
+    """
+    if (table := _called(self.tables, f"{qualifier}.{name}" if qualifier else name)) is not None:
       return table
+    for table in self.tables:
+      # A schema may be written where it need not be: public.customer.
+      fits = not qualifier or not table.schema or table.schema.lower() == qualifier.lower()
+      if fits and table.base_name.lower() == name.lower():
+        return table
     raise KeyError(f"no table {name!r} in database {self.name!r}")
 
 

@@ -17,8 +17,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from spftsql_jax.databases.database import Database
-from spftsql_jax.databases.engines import is_readable
-from spftsql_jax.databases.introspection import open_reader, quote, read_schema
+from spftsql_jax.databases.engines import engine_module, engine_of, is_readable
+from spftsql_jax.databases.identifiers import quote, quote_path
+from spftsql_jax.databases.introspection import open_reader, read_schema, roll_back, tell_left_out
+from spftsql_jax.databases.locations import hide_passwords
 
 # Longer texts are prose: no question quotes them.
 LONGEST_VALUE = 80
@@ -104,19 +106,29 @@ class ValueIndex:
     else:
       location = os.fspath(database)
       schema = read_schema(location)
+    errors = engine_module(engine_of(location)).ERRORS
 
     def stored(connection):
       for table in schema.tables:
         for column in table.columns:
-          if column.kind != "text" or table.is_view:
+          if column.kind != "text" or table.is_view or not table.row_count:
             continue
-          name = quote(column.name)
-          cursor = connection.cursor()
-          cursor.execute(f"SELECT DISTINCT {name} FROM {quote(table.name)} WHERE {name} IS NOT NULL LIMIT {VALUES_PER_COLUMN}")
-          while rows := cursor.fetchmany(10_000):
-            for (value,) in rows:
-              if isinstance(value, str) and 0 < len(value) <= LONGEST_VALUE and not value.isspace() and is_readable(value):
-                yield table.name, column.name, value
+          try:
+            yield from values_of(connection, table, column)
+          except errors as error:
+            # Its first rows could be read, when the schema was: what lies behind them is damaged, or away by now.
+            reason = f"values of column {column.name} of table {table.name} ({' '.join(str(error).split())[:200]})"
+            tell_left_out(schema.name, [hide_passwords(reason, location)])
+            roll_back(connection, errors)
+
+    def values_of(connection, table, column):
+      name, path = quote(column.name), quote_path(table.parts)
+      cursor = connection.cursor()
+      cursor.execute(f"SELECT DISTINCT {name} FROM {path} WHERE {name} IS NOT NULL LIMIT {VALUES_PER_COLUMN}")
+      while rows := cursor.fetchmany(10_000):
+        for (value,) in rows:
+          if isinstance(value, str) and 0 < len(value) <= LONGEST_VALUE and not value.isspace() and is_readable(value):
+            yield table.name, column.name, value
 
     with open_reader(location) as connection:
       return cls(stored(connection))

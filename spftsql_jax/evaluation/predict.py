@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from spftsql_jax.databases import Schema, ValueIndex
-from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.databases import Schema, ValueIndex, identifiers
+from spftsql_jax.databases.introspection import read_schema, tell_left_out
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import MatchedValue
 from spftsql_jax.examples.tokenizer import Tokenizer
@@ -50,13 +50,21 @@ class PromptDatabase:
   @classmethod
   def read(cls, location: str | os.PathLike) -> PromptDatabase:
     """Reads schema and text values. Raises DatabaseError."""
-    return cls(os.fspath(location), read_schema(os.fspath(location)), ValueIndex.build(location))
+    schema = read_schema(os.fspath(location))
+    tell_left_out(schema.name, schema.left_out)
+    return cls(os.fspath(location), schema, ValueIndex.build(location))
 
   def matched(self, question: str, limit: int) -> tuple[MatchedValue, ...]:
     """The stored values that `question` mentions, best first."""
     if limit and question not in self.found:
       matches = self.values.search(question, limit=limit)
-      self.found[question] = tuple(MatchedValue(m.table, m.column, m.value) for m in matches)
+      dialect = self.schema.dialect
+      self.found[question] = tuple(
+        MatchedValue(
+          identifiers.written_path(self.schema.table(m.table).parts, dialect), identifiers.written(m.column, dialect), m.value
+        )
+        for m in matches
+      )
     return self.found[question][:limit] if limit else ()
 
 
@@ -156,6 +164,14 @@ def answer_questions(
   return [tuple(predictions) for predictions in answered]
 
 
+def written_names(schema: Schema) -> dict[str, list[str]]:
+  """The columns of each table, all as SQL has to write them."""
+  return {
+    identifiers.written_path(table.parts, schema.dialect): [identifiers.written(c.name, schema.dialect) for c in table.columns]
+    for table in schema.tables
+  }
+
+
 def _automata(
   tokenizer: Tokenizer, databases: Mapping[str, PromptDatabase], examples: Sequence[Example], vocab_size: int
 ) -> dict[str, TokenAutomaton]:
@@ -163,7 +179,7 @@ def _automata(
   spelled = token_bytes(tokenizer.hf)
   return {
     db_id: identifier_automaton(
-      {table.name: [column.name for column in table.columns] for table in databases[db_id].schema.tables},
+      written_names(databases[db_id].schema),
       spelled,
       {tokenizer.end_id},
       vocab_size,

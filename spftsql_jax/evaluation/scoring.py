@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from spftsql_jax.databases import statements
 from spftsql_jax.databases.comparison import has_nan
-from spftsql_jax.databases.engines import DatabaseError, engine_of, sqlite
+from spftsql_jax.databases.engines import DatabaseError, engine_of, sqlite, without_password
 from spftsql_jax.databases.executor import Executor
 from spftsql_jax.databases.results import Comparison, Result, order_counts, results_agree
 from spftsql_jax.evaluation import judging, metrics
@@ -302,7 +302,7 @@ def _judge_suite(
 
 
 def _difference(location: str, message: str) -> str:
-  return f"differs on {location}" + (f": {message}" if message else "")
+  return f"differs on {without_password(location)}" + (f": {message}" if message else "")
 
 
 def _without_rows(verdict: Verdict) -> Verdict:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from spftsql_jax.databases.engines import DatabaseError, name_of
+from spftsql_jax.databases.locations import split_locations
 from spftsql_jax.examples.example import Example
 
 
@@ -41,6 +43,25 @@ def find_database(databases: str | Path, db_id: str) -> Path:
   if not path.is_file():
     raise FileNotFoundError(f"{path}: no such database (expected DIR/<db_id>/<db_id>.sqlite)")
   return path
+
+
+def find_location(databases: str | Path, db_id: str) -> str:
+  """The location of a database, as `open_database` takes it.
+
+  Args:
+    databases: a folder as for `find_database`, or URLs and database files, with commas between them, of which one has the name.
+
+  Raises:
+    FileNotFoundError, DatabaseError: it is not there.
+  """
+  named = split_locations([str(databases)])
+  if len(named) == 1 and "://" not in named[0] and not Path(named[0]).is_file():
+    return str(find_database(databases, db_id))
+  for location in named:
+    if name_of(location) == db_id:
+      return location
+  there = ", ".join(map(name_of, named))
+  raise DatabaseError(f"no database {db_id!r} among those given: {there}")
 
 
 def database_ids(examples: Sequence[Example]) -> list[str]:

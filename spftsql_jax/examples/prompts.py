@@ -16,7 +16,11 @@ import typing
 from collections.abc import Sequence
 from typing import Literal
 
+from spftsql_jax.databases import identifiers
 from spftsql_jax.databases.schema import Schema, Table
+
+# Of an enumeration so many values are shown.
+_ALLOWED_SHOWN = 20
 
 SchemaStyle = Literal["ddl", "compact", "names"]
 
@@ -62,7 +66,7 @@ class PromptFormat:
 
 @dataclasses.dataclass(frozen=True)
 class MatchedValue:
-  """A database value that a question mentions, with where it stands."""
+  """A database value that a question mentions, with where it stands: table and column as SQL has to write them."""
 
   table: str
   column: str
@@ -70,12 +74,14 @@ class MatchedValue:
 
 
 def schema_prompt(schema: Schema, style: PromptFormat) -> str:
-  """The prefix: the whole schema with types and keys."""
+  """The prefix: the whole schema with types and keys, every name as SQL has to write it."""
+  names = _Names(schema)
   if style.schema_style == "names":
-    return f"{schema.name}\n" + "\n".join(map(_names_of_table, schema.tables)) + "\n"
+    return f"{schema.name}\n" + "\n".join(_names_of_table(t, names) for t in schema.tables) + "\n"
   if style.schema_style == "compact":
-    return f"{schema.name}\n" + "\n".join(_compact_table(t, style) for t in schema.tables) + "\n"
-  return f"-- Database {schema.name} ({schema.dialect})\n" + "\n".join(_create_table(t, style) for t in schema.tables) + "\n"
+    return f"{schema.name}\n" + "\n".join(_compact_table(t, style, names) for t in schema.tables) + "\n"
+  head = f"-- Database {schema.name} ({schema.dialect})\n"
+  return head + "\n".join(_create_table(t, style, names) for t in schema.tables) + "\n"
 
 
 def system_prompt(schema: Schema, style: PromptFormat) -> str:
@@ -131,30 +137,57 @@ def _literal(value: str) -> str:
   return "'" + str(value).replace("'", "''").replace("\n", " ") + "'"
 
 
-def _notes(table: Table, column_name: str, style: PromptFormat) -> list[str]:
+class _Names:
+  """The names of a schema as SQL has to write them."""
+
+  def __init__(self, schema: Schema):
+    self._dialect = schema.dialect
+    self._paths = {table.name.lower(): identifiers.written_path(table.parts, schema.dialect) for table in schema.tables}
+
+  def table(self, name: str) -> str:
+    return self._paths.get(name.lower()) or self.column(name)
+
+  def column(self, name: str) -> str:
+    return identifiers.written(name, self._dialect)
+
+  def columns(self, names: Sequence[str], separator: str = ", ") -> str:
+    return separator.join(map(self.column, names))
+
+
+def _notes(table: Table, column_name: str, style: PromptFormat, with_type: bool = False) -> list[str]:
+  """What is said of a column beside its name; `with_type` where its declared type is shown, which may list what it allows."""
   column = table.column(column_name)
   notes = [" ".join(column.comment.split())] if style.comments and column.comment else []
+  if column.allowed and not (with_type and column.type.startswith("ENUM(")):
+    more = ", ..." if len(column.allowed) > _ALLOWED_SHOWN else ""
+    notes.append("one of " + ", ".join(_literal(value) for value in column.allowed[:_ALLOWED_SHOWN]) + more)
   if style.samples and column.samples:
     notes.append("e.g. " + ", ".join(_literal(str(v)[:40]) for v in column.samples[: style.samples]))
   return notes
 
 
-def _references(table: Table) -> dict[str, str]:
+def _references(table: Table, names: _Names) -> dict[str, str]:
   """What each column refers to that is a foreign key by itself."""
-  return {k.columns[0]: f"{k.referred_table}.{k.referred_columns[0]}" for k in table.foreign_keys if len(k.columns) == 1}
+  return {
+    k.columns[0]: f"{names.table(k.referred_table)}.{names.column(k.referred_columns[0])}"
+    for k in table.foreign_keys
+    if len(k.columns) == 1
+  }
 
 
-def _names_of_table(table: Table) -> str:
-  references = _references(table)
-  names = [f"{c.name} = {references[c.name]}" if c.name in references else c.name for c in table.columns]
-  return f"{table.name} : {' '.join(names)}"
+def _names_of_table(table: Table, names: _Names) -> str:
+  references = _references(table, names)
+  columns = [
+    f"{names.column(c.name)} = {references[c.name]}" if c.name in references else names.column(c.name) for c in table.columns
+  ]
+  return f"{names.table(table.name)} : {' '.join(columns)}"
 
 
-def _compact_table(table: Table, style: PromptFormat) -> str:
-  references = _references(table)
+def _compact_table(table: Table, style: PromptFormat, names: _Names) -> str:
+  references = _references(table, names)
   parts = []
   for column in table.columns:
-    text = f"{column.name} {column.kind}"
+    text = f"{names.column(column.name)} {column.kind}"
     if column.name in table.primary_key:
       text += " key"
     if column.name in references:
@@ -162,31 +195,25 @@ def _compact_table(table: Table, style: PromptFormat) -> str:
     if notes := _notes(table, column.name, style):
       text += f" ( {' ; '.join(notes)} )"
     parts.append(text)
-  composite = [k for k in table.foreign_keys if len(k.columns) > 1]
-  parts += [f"( {' '.join(k.columns)} ) = {k.referred_table} ( {' '.join(k.referred_columns)} )" for k in composite]
-  return f"{table.name} : " + " , ".join(parts)
+  for key in table.foreign_keys:
+    if len(key.columns) > 1:
+      referred = f"{names.table(key.referred_table)} ( {names.columns(key.referred_columns, ' ')} )"
+      parts.append(f"( {names.columns(key.columns, ' ')} ) = {referred}")
+  return f"{names.table(table.name)} : " + " , ".join(parts)
 
 
-def _create_table(table: Table, style: PromptFormat) -> str:
+def _create_table(table: Table, style: PromptFormat, names: _Names) -> str:
   lines = []
   for column in table.columns:
-    text = f"  {_identifier(column.name)} {column.type or column.kind.upper()}"
+    text = f"  {names.column(column.name)} {column.type or column.kind.upper()}"
     if table.primary_key == (column.name,):
       text += " PRIMARY KEY"
-    notes = _notes(table, column.name, style)
+    notes = _notes(table, column.name, style, with_type=True)
     lines.append((text, f" -- {'; '.join(notes)}" if notes else ""))
   if len(table.primary_key) > 1:
-    lines.append((f"  PRIMARY KEY ({_identifiers(table.primary_key)})", ""))
+    lines.append((f"  PRIMARY KEY ({names.columns(table.primary_key)})", ""))
   for key in table.foreign_keys:
-    referred = f"{_identifier(key.referred_table)} ({_identifiers(key.referred_columns)})"
-    lines.append((f"  FOREIGN KEY ({_identifiers(key.columns)}) REFERENCES {referred}", ""))
+    referred = f"{names.table(key.referred_table)} ({names.columns(key.referred_columns)})"
+    lines.append((f"  FOREIGN KEY ({names.columns(key.columns)}) REFERENCES {referred}", ""))
   body = "\n".join(text + ("," if i + 1 < len(lines) else "") + note for i, (text, note) in enumerate(lines))
-  return f"CREATE {'VIEW' if table.is_view else 'TABLE'} {_identifier(table.name)} (\n{body}\n);"
-
-
-def _identifier(name: str) -> str:
-  return name if name.isidentifier() else '"' + name.replace('"', '""') + '"'
-
-
-def _identifiers(names: Sequence[str]) -> str:
-  return ", ".join(map(_identifier, names))
+  return f"CREATE {'VIEW' if table.is_view else 'TABLE'} {names.table(table.name)} (\n{body}\n);"

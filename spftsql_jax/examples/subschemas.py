@@ -6,6 +6,7 @@ and are the same for all questions of a database, so that questions still share 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -22,8 +23,11 @@ def tables_of(query: str, schema: Schema) -> frozenset[str] | None:
     tree = sqlglot.parse_one(query, read=schema.dialect)
   except sqlglot.errors.SqlglotError:
     return None
-  known = {table.name.lower(): table.name for table in schema.tables}
-  return frozenset(known[t.name.lower()] for t in tree.find_all(exp.Table) if t.name.lower() in known)
+  found = set()
+  for table in tree.find_all(exp.Table):
+    with contextlib.suppress(KeyError):  # The name of a WITH, or nobody's.
+      found.add(schema.table(table.name, table.db).name)
+  return frozenset(found)
 
 
 class SubSchemas:

@@ -45,6 +45,8 @@ _DEAD = -1
 # Places outside words, by what word may come next.
 _ANY, _TABLE, _COLUMN, _ALIAS = "any", "table", "column", "alias"
 _NAME = re.compile(r"[^\W\d]\w*")
+# A part of a name with what it stands in before it: sales."Order".
+_PART = re.compile(r'"(?:[^"]|"")*"|[^".]+')
 
 
 def token_bytes(hf: transformers.PreTrainedTokenizerFast) -> list[bytes | None]:
@@ -73,7 +75,8 @@ def identifier_automaton(
   """The automaton of a schema over a vocabulary.
 
   Args:
-    tables: names of the columns by name of the table.
+    tables: names of the columns by name of the table, all as SQL has to write them (`databases.identifiers`): one in quotes
+      may not stand without them, and sales.customer is read as the table of a schema.
     spelled: from `token_bytes`.
     end_ids: tokens that end an answer; they may stand wherever no word is begun and none is needed.
     vocab_size: the model's, where it is larger than the tokenizer's; the tokens in between are never chosen.
@@ -129,23 +132,24 @@ class _Rules:
   def __init__(self, tables: Mapping[str, Sequence[str]]):
     self._next: list[dict[int, int]] = []
     self._final: list[bool] = []
-    # Where a word ends: the word, and the place behind it.
-    self._terminals: dict[int, tuple[str, str]] = {}
-    names = {name.lower(): [c.lower() for c in columns] for name, columns in tables.items()}
+    # Where a word ends: the names up to it, of which dots lead to the next, and the place behind it.
+    self._terminals: dict[int, tuple[tuple[str, ...], str]] = {}
+    members, self._bare_qualifiers, behind_quotes = _members(tables)
+    names = [path[0] for path in members if len(path) == 1]
     # State 0 is where an answer begins.
     self._outside = {place: self._state(place not in (_TABLE, _COLUMN)) for place in (_ANY, _TABLE, _COLUMN, _ALIAS)}
-    self._column_of = {name: self._state(False) for name in names}
+    self._inside = {path: self._state(False) for path in members}
     self._number, self._free_word = self._state(True), self._state(True)
     self._quoted = {quote: self._state(True) for quote in _QUOTES}
-    every_column = [c for columns in names.values() for c in columns]
+    every_member = [name for inside in (*members.values(), behind_quotes) for name in inside]
     behind = {"from": _TABLE, "join": _TABLE, "as": _ALIAS, "with": _ALIAS}
-    any_root = self._trie([*KEYWORDS.split(), *names, *every_column], behind, aliases=True)
-    table_root, column_root = self._trie(names, {}), self._trie(every_column, {})
+    any_root = self._trie([*KEYWORDS.split(), *names, *every_member], behind, aliases=True)
+    table_root, column_root = self._trie(names, {}), self._trie(every_member, {})
     self._leave(self._outside[_ANY], any_root, number=True)
     self._leave(self._outside[_TABLE], table_root, only=b"(")
     self._leave(self._outside[_COLUMN], column_root, only=b"*", number=True)
-    for name, state in self._column_of.items():
-      self._leave(state, self._trie(names[name], {}), only=b"*")
+    for path, state in self._inside.items():
+      self._leave(state, self._trie(members[path], {}, path=path), only=b"*")
     self._leave_for_free_word(self._outside[_ALIAS])
     self._end_word(self._number, _WORD | _DIGITS | {ord(".")}, self._number)
     self._end_word(self._free_word, _WORD | _DIGITS, self._free_word)
@@ -165,19 +169,22 @@ class _Rules:
     self._final.append(final)
     return len(self._next) - 1
 
-  def _trie(self, words: Iterable[str], behind: Mapping[str, str], aliases: bool = False) -> int:
-    """A trie of words in either case; returns its root and keeps where each word ends and what may come behind it."""
+  def _trie(self, words: Iterable[str], behind: Mapping[str, str], aliases: bool = False, path: tuple[str, ...] = ()) -> int:
+    """A trie of words in either case; returns its root and keeps where each word ends and what may come behind it.
+
+    `path` names what the words stand in, as in a schema the tables.
+    """
     root = self._state(False)
     for word in {w for w in words if _NAME.fullmatch(w)}:
       end, place = self._insert(root, word), behind.get(word, _ANY)
-      self._terminals[end] = (word, place)
-      self._final[end] = place != _TABLE
+      self._terminals[end] = ((*path, word), place)
+      self._final[end] = place != _TABLE and (*path, word) not in self._bare_qualifiers
     if aliases:
       for letter in "abcdefghijklmnopqrstuvwxyz":
         end = self._insert(root, letter)
-        self._terminals.setdefault(end, (letter, _ANY))
+        self._terminals.setdefault(end, ((letter,), _ANY))
         digits = self._state(True)
-        self._terminals[digits] = ("", _ANY)
+        self._terminals[digits] = ((), _ANY)
         for digit in _DIGITS:
           self._next[end].setdefault(digit, digits)
           self._next[digits][digit] = digits
@@ -213,10 +220,38 @@ class _Rules:
 
   def _end_terminals(self) -> None:
     """Behind a whole word comes what may come behind it, or more letters where a longer word begins so."""
-    for state, (word, place) in self._terminals.items():
+    for state, (path, place) in self._terminals.items():
       following = {b: to for b, to in self._next[self._outside[place]].items() if b not in _WORD | _DIGITS}
-      following[ord(".")] = self._column_of.get(word, self._outside[_COLUMN])
+      if path in self._bare_qualifiers:
+        following = {}  # A schema is nothing without the name of a table.
+      following[ord(".")] = self._inside.get(path, self._outside[_COLUMN])
       self._next[state] = following | self._next[state]
+
+
+def _members(
+  tables: Mapping[str, Sequence[str]],
+) -> tuple[dict[tuple[str, ...], list[str]], set[tuple[str, ...]], list[str]]:
+  """What may follow each name and a dot, of names without quotes: of a table its columns, of a schema its tables.
+
+  Also the paths of schemas that are no table, column or keyword; and what may follow a quoted name and a dot. Quoted names
+  are free wherever they stand, so that a path ends before them.
+  """
+  members: dict[tuple[str, ...], list[str]] = {}
+  behind_quotes: list[str] = []
+  of_tables = set()
+  for name, columns in tables.items():
+    parts = _PART.findall(name.lower())
+    plain = next((i for i, part in enumerate(parts) if not _NAME.fullmatch(part)), len(parts))
+    for length in range(1, plain + 1):
+      members.setdefault(tuple(parts[:length]), [])
+      if length > 1:
+        members[tuple(parts[: length - 1])].append(parts[length - 1])
+    own = members[tuple(parts)] if plain == len(parts) else behind_quotes
+    own += [*parts[plain:], *map(str.lower, columns)]
+    of_tables.add(tuple(parts))
+  words = {column.lower() for columns in tables.values() for column in columns} | set(KEYWORDS.split())
+  qualifiers = {path for path in members if path not in of_tables and path[-1] not in words}
+  return members, qualifiers, behind_quotes
 
 
 def _byte_alphabet() -> dict[int, str]:

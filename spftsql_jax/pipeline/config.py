@@ -7,6 +7,7 @@ import types
 import typing
 from typing import Any, Literal
 
+from spftsql_jax.databases.locations import hide_in
 from spftsql_jax.examples.batches import BatchShape
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.training.optimizer import OptimizerConfig
@@ -18,7 +19,8 @@ class DataConfig:
   """Where examples and databases lie. Paths are relative to `RunConfig.data_dir`.
 
   Attributes:
-    databases: folder of `<db_id>/<db_id>.sqlite`.
+    databases: folder of `<db_id>/<db_id>.sqlite`; or URLs, with commas between them, each with the name of a db_id.
+    schemas: of databases with schemas those that are taken; see `open_database`.
     seeds: labelled examples to start from (Spider- or BIRD-style JSON); "" for none.
     test: held-out examples that nothing is trained or selected on.
     comparison: how results are compared on the test.
@@ -27,6 +29,7 @@ class DataConfig:
   """
 
   databases: str = "."
+  schemas: tuple[str, ...] = ()
   seeds: str = "seeds.json"
   test: str = "test.json"
   comparison: Literal["spider", "bird", "strict"] = "strict"
@@ -200,6 +203,11 @@ def to_dict(config: Any) -> dict[str, Any]:
     f.name: to_dict(value) if dataclasses.is_dataclass(value := getattr(config, f.name)) else value
     for f in dataclasses.fields(config)
   }
+
+
+def to_record(config: Any) -> dict[str, Any]:
+  """As `to_dict`, to be stored: without the passwords of locations. A run may be gone on with under another password."""
+  return typing.cast(dict, hide_in(to_dict(config)))
 
 
 def from_dict(kind: type, values: typing.Mapping[str, Any], where: str = "config") -> Any:

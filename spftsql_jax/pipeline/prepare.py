@@ -13,9 +13,10 @@ import jax
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from spftsql_jax.databases import Executor, make_instances
+from spftsql_jax.databases import DatabaseError, Executor, make_instances
+from spftsql_jax.databases.engines import engine_of, with_schemas, without_password
 from spftsql_jax.evaluation.predict import PromptDatabase
-from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
+from spftsql_jax.examples.benchmarks import database_ids, find_location, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import answer_text, question_prompt, schema_prompt
 from spftsql_jax.examples.tokenizer import load_tokenizer, train_bpe
@@ -63,10 +64,12 @@ def read_data(config: RunConfig) -> RunData:
     raise ValueError(f"{root / config.data.test}: no examples to evaluate on")
   held_out = tuple(e.query for e in test)
   # Databases that a benchmark lacks are left out of the seeds; of the test they are an error.
-  folder = root / config.data.databases
-  present = {d for d in database_ids(seeds) if (folder / d / f"{d}.sqlite").is_file()}
+  folder = _databases(config)
+  present = {d for d in database_ids(seeds) if _is_there(folder, d)}
   if seeds and not present:
-    raise FileNotFoundError(f"{folder}: none of the seeds' databases is there (expected DIR/<db_id>/<db_id>.sqlite)")
+    raise FileNotFoundError(
+      f"{without_password(folder)}: none of the seeds' databases is there (expected DIR/<db_id>/<db_id>.sqlite)"
+    )
   seeds = [e for e in seeds if e.db_id in present]
   if config.data.seed_limit and len(seeds) > config.data.seed_limit:
     chosen = random.Random(config.seed).sample(range(len(seeds)), config.data.seed_limit)
@@ -87,15 +90,22 @@ def open_workbench(
   mesh: Mesh | None = None,
 ) -> Workbench:
   """Reads the databases, and makes (or finds, when a run is resumed) instances, tokenizer and starting model."""
-  folder = _data_dir(config) / config.data.databases
+  folder, schemas = _databases(config), config.data.schemas
   ids = database_ids([*data.seeds, *data.test])
-  databases = {d: PromptDatabase.read(find_database(folder, d)) for d in tqdm(ids, desc="databases", disable=None, leave=False)}
+  databases = {
+    d: PromptDatabase.read(with_schemas(find_location(folder, d), schemas))
+    for d in tqdm(ids, desc="databases", disable=None, leave=False)
+  }
   instances = {d: (databases[d].location,) for d in ids}
 
   def neighbours(places: list[int]) -> list[tuple[str, ...]]:
     chosen = [databases[data.seed_databases[place]].location for place in places]
     folder, count = journal.workdir / "instances", config.synthesis.instances
-    return [tuple(map(os.fspath, make_instances(location, folder, count, config.seed))) for location in chosen]
+    # Instances can only be made of SQLite files.
+    return [
+      tuple(map(os.fspath, make_instances(location, folder, count, config.seed))) if engine_of(location) == "sqlite" else ()
+      for location in chosen
+    ]
 
   for d, made in zip(data.seed_databases, hosts.in_shares(data.seed_databases, neighbours), strict=True):
     instances[d] += made
@@ -134,6 +144,19 @@ def open_workbench(
     f"model of {count:,} parameters, vocabulary {model.config.vocab_size:,}"
   )
   return bench
+
+
+def _databases(config: RunConfig) -> str:
+  """The folder of the databases, or their URLs."""
+  return config.data.databases if "://" in config.data.databases else os.fspath(_data_dir(config) / config.data.databases)
+
+
+def _is_there(databases: str, db_id: str) -> bool:
+  try:
+    find_location(databases, db_id)
+    return True
+  except (FileNotFoundError, DatabaseError):
+    return False
 
 
 def _data_dir(config: RunConfig) -> Path:

@@ -18,7 +18,7 @@ from spftsql_jax.evaluation.report import write_report
 from spftsql_jax.evaluation.scoring import Verdict, score_predictions
 from spftsql_jax.examples.example import Example
 from spftsql_jax.models import hosts, merge, save_hf
-from spftsql_jax.pipeline.config import to_dict
+from spftsql_jax.pipeline.config import to_record
 from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.model_base import write_json
 from spftsql_jax.pipeline.prepare import RunData
@@ -86,7 +86,7 @@ def collect_results(
   return {
     "title": bench.config.name,
     "best": best,
-    "config": to_dict(bench.config),
+    "config": to_record(bench.config),
     "environment": {
       "python": sys.version.split()[0],
       "jax": jax.__version__,

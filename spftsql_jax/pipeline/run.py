@@ -20,7 +20,7 @@ from spftsql_jax.examples.example import Example
 from spftsql_jax.models import hosts
 from spftsql_jax.models.sharding import make_mesh
 from spftsql_jax.pipeline import self_play, vbi_ft
-from spftsql_jax.pipeline.config import RunConfig, to_dict
+from spftsql_jax.pipeline.config import RunConfig, to_record
 from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase
@@ -91,7 +91,7 @@ def run(
   began = time.perf_counter()
   devices = make_mesh(mesh) if mesh or jax.device_count() > 1 else None
   data = read_data(config)
-  journal = Journal(workdir, to_dict(config))
+  journal = Journal(workdir, to_record(config))
   metrics = MetricsLog(journal.workdir)
   if not hosts.is_first():
     say = _silence

@@ -24,6 +24,7 @@ import sqlglot
 from spftsql_jax.databases import engines, make_instances
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.key_inference import infer_foreign_keys
+from spftsql_jax.databases.locations import hide_passwords, without_password
 from spftsql_jax.databases.schema import Schema, without_twins
 from spftsql_jax.examples.example import Example
 from spftsql_jax.synthesis import filters, repair, sampler
@@ -113,6 +114,7 @@ class Task:
     fitting: indexes of the templates that fit the database's schema, without those of ours that would give odd queries only.
     targets: the (table, column) pairs, in lower case, that hold anything.
     large: a single query may take a second.
+    left_out: what of the database could not be read or is not taken (`Schema.left_out`).
   """
 
   location: str
@@ -134,6 +136,7 @@ class Task:
   fitting: tuple[int, ...] = ()
   targets: tuple[tuple[str, str], ...] = ()
   large: bool = False
+  left_out: tuple[str, ...] = ()
 
   @property
   def stream(self) -> str:
@@ -158,6 +161,7 @@ def prepare(task: Task, folder: str, count: int) -> Task:
     fitting=fitting,
     targets=tuple(sorted(filler.columns_with_values())),
     large=_largest(schema) >= _LARGE,
+    left_out=schema.left_out,
   )
 
 
@@ -186,7 +190,8 @@ def _stored(runner: Runner, schema: Schema) -> StoredValues:
   try:
     stored = StoredValues.read(lambda sql: runner.rows(sql, timeout_s=_READING_S), schema)
   except QueryFailed as error:
-    raise engines.DatabaseError(f"{runner.location}: its values cannot be read: {error}") from error
+    shown, reason = without_password(runner.location), hide_passwords(str(error), runner.location)
+    raise engines.DatabaseError(f"{shown}: its values cannot be read: {reason}") from error
   return StoredValues(stored.tables, runner.rows)
 
 

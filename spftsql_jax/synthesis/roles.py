@@ -183,7 +183,7 @@ def _name_score(table: Table, column: Column, words: list[str]) -> float:
   ratio = column.distinct_count / max(table.row_count, column.distinct_count, 1)
   if not words or _looks_like_id(column):
     return 0.0
-  table_words = split_words(table.name)
+  table_words = split_words(table.base_name)
   last = words[-1]
   if last == "title" and table_words[-1].rstrip("s") in PERSONS:
     return 0.15 * ratio  # A position, not a name.

@@ -11,9 +11,9 @@ import dataclasses
 import functools
 import itertools
 import random
-import re
 from collections.abc import Callable, Iterator, Mapping
 
+from spftsql_jax.databases import identifiers
 from spftsql_jax.databases.schema import Schema
 from spftsql_jax.synthesis import dialects, joins, literals, notation, roles
 from spftsql_jax.synthesis.literals import CannotFill
@@ -22,17 +22,6 @@ from spftsql_jax.synthesis.stored import StoredValues
 DECAY = 0.3
 _ATTEMPTS = 12
 _WITNESSES = 8  # Other rows looked at for a value that is not taken yet.
-_PLAIN_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
-# Words that SQLite, DuckDB or PostgreSQL read as their own where a name is expected.
-_RESERVED_WORDS = """
-  add all alter analyse analyze and any array as asc autoincrement between both by case cast check collate column commit
-  constraint create cross current_date current_time current_timestamp default deferrable delete desc distinct do drop else
-  end escape except exists false fetch for foreign from full glob grant group having if ilike in index inner insert intersect
-  into is isnull join lateral leading left like limit natural not notnull null offset on only or order outer over pivot
-  primary qualify references returning right select session_user set some symmetric table then to trailing transaction true
-  union unique unpivot update user using values when where window with
-"""
-_RESERVED = frozenset(_RESERVED_WORDS.split())
 _AGGREGATES = frozenset({"avg", "sum", "max", "min", "count"})
 # Uses that a yes/no column has no sense for.
 _OF_NUMBERS = frozenset({"avg", "sum", "max", "min", "arithmetic", "compare", "like"})
@@ -372,11 +361,8 @@ class Filler:
 
   def name(self, table: str, column: str | None = None) -> str:
     """The name of a table or column as it is written in a query."""
-    text = self._tables[table].name if column is None else self._names[(table, column.lower())]
-    plain = _PLAIN_NAME.match(text) and text.lower() not in _RESERVED
-    if self.schema.dialect == "postgres" and text != text.lower():
-      plain = False  # Without quotes PostgreSQL reads it in lower case.
-    return text if plain else '"' + text.replace('"', '""') + '"'
+    parts = self._tables[table].parts if column is None else (self._names[(table, column.lower())],)
+    return identifiers.written_path(parts, self.schema.dialect)
 
   def columns_with_values(self) -> list[tuple[str, str]]:
     """The (table, column) pairs, in lower case, that hold anything."""

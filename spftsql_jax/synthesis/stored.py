@@ -11,17 +11,13 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 
 from spftsql_jax.databases.engines import is_readable
+from spftsql_jax.databases.identifiers import quote, quote_path
 from spftsql_jax.databases.schema import Schema
 
 Rows = Sequence[tuple]
 # Of a larger table, this many rows are kept.
 MAX_ROWS = 4_000
 _PROBES = 2_000  # Results of probes that are kept.
-
-
-def quoted(name: str) -> str:
-  """`name` as a quoted identifier."""
-  return '"' + name.replace('"', '""') + '"'
 
 
 def _can_be_given(value: object) -> bool:
@@ -97,8 +93,10 @@ class StoredValues:
     tables = {}
     for table in schema.tables:
       names = [column.name for column in table.columns]
-      columns = ", ".join(quoted(name) for name in names)
-      tables[table.name.lower()] = TableRows(names, run(f"SELECT {columns} FROM {quoted(table.name)} LIMIT {max_rows}"))
+      columns = ", ".join(map(quote, names))
+      query = f"SELECT {columns} FROM {quote_path(table.parts)} LIMIT {max_rows}"
+      # A table whose rows could not be counted in time is not asked for them again.
+      tables[table.name.lower()] = TableRows(names, run(query) if table.row_count else [])
     return cls(tables, run)
 
 

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from spftsql_jax.databases import engines
+from spftsql_jax.databases.introspection import tell_left_out
 from spftsql_jax.synthesis import filters, sampler
 from spftsql_jax.synthesis.attempts import SyntheticExample, Task, attempt_block, close_all, prepare, save_task
 from spftsql_jax.synthesis.balance import Balance, reach_targets
@@ -45,6 +46,7 @@ class Synthesis:
     seconds: time taken.
     repairs: how many of the examples were repaired, by what was done.
     unit_sizes: how many examples each unit (a database, or a part of its queries) gave, in their order.
+    left_out: of each database what could not be read or is not taken, a line each (`Schema.left_out`).
   """
 
   examples: list[SyntheticExample]
@@ -55,6 +57,7 @@ class Synthesis:
   seconds: float
   repairs: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
   unit_sizes: tuple[int, ...] = ()
+  left_out: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
 def synthesize(
@@ -148,6 +151,9 @@ def synthesize(
     once = {task.location: task for task in tasks}
     prepared = pool.run(prepare, [(task, folder, instances) for task in once.values()])
     ready = {task.location: task for task in prepared}
+    left_out = {task.db_id: task.left_out for task in prepared if task.left_out}
+    for db_id, texts in left_out.items():
+      tell_left_out(db_id, texts)
     tasks = [
       dataclasses.replace(
         ready[task.location], share=task.share, part=task.part, accepted=os.path.join(temporary, f"accepted_{index}")
@@ -170,6 +176,7 @@ def synthesize(
     seconds=time.perf_counter() - start,
     repairs=collections.Counter(example.repaired for example in examples if example.repaired),
     unit_sizes=tuple(map(len, made.examples)),
+    left_out=left_out,
   )
 
 
@@ -188,6 +195,7 @@ def joined(shards: Sequence[Synthesis]) -> Synthesis:
     examples=examples,
     attempts=sum(made.attempts for made in shards),
     seconds=max(made.seconds for made in shards),
+    left_out={db_id: texts for made in shards for db_id, texts in made.left_out.items()},
     unit_sizes=tuple(
       size for sizes in itertools.zip_longest(*(made.unit_sizes for made in shards)) for size in sizes if size is not None
     ),

@@ -74,6 +74,7 @@ class Extractor:
   def __init__(self, schema: Schema):
     self._dialect = schema.dialect
     self._roles = roles_lib.column_roles(schema)
+    self._schema = schema
     self._columns = {table.name.lower(): {c.name.lower() for c in table.columns} for table in schema.tables}
 
   def extract(self, sql: str) -> Template:
@@ -88,7 +89,7 @@ class Extractor:
     if tree.args.get("with_") or tree.find(exp.With):
       raise UnsupportedTemplate("WITH")
     # The new tree gets its slots while the old one is walked, so that every scope still sees its own FROM.
-    rewriting = _Rewriting(self._roles, self._columns)
+    rewriting = _Rewriting(self._schema, self._roles, self._columns)
     rewriting.rewrite(tree, None)
     rewriting.mark_references(tree)
     for item in tree.find_all(exp.Ordered):
@@ -114,7 +115,8 @@ class _Scope:
 class _Rewriting:
   """The rewriting of one query: which table has which letter, which column which slot, which literal which value."""
 
-  def __init__(self, roles, columns):
+  def __init__(self, schema: Schema, roles, columns):
+    self._schema = schema
     self._roles = roles
     self._columns = columns
     self._letters: dict[str, str] = {}
@@ -188,9 +190,10 @@ class _Rewriting:
       return True
     if not isinstance(item, exp.Table):
       raise UnsupportedTemplate(f"{item.key} in FROM")
-    table = item.name.lower()
-    if table not in self._columns:
-      raise UnsupportedTemplate(f"no such table: {item.name}")
+    try:
+      table = self._schema.table(item.name, item.db).name.lower()
+    except KeyError:
+      raise UnsupportedTemplate(f"no such table: {item.name}") from None
     scope.sources[alias] = table
     letter = self._letters.setdefault(table, chr(ord("a") + len(self._letters)))
     instance = sum(other == table for other in scope.sources.values())

@@ -1,17 +1,24 @@
 """The database engines: for each a module with `Connection`, which runs one statement under limits inside a worker process.
 
-A location is a path of an SQLite file, or a URL: `sqlite:///path`, `duckdb:///path`, `postgresql://user@host:port/name`.
+A location is a path of an SQLite or DuckDB file, or a URL: `sqlite:///path`, `duckdb:///path`,
+`postgresql://user@host:port/name`. A URL of a database with schemas may say which of them are meant: `?schemas=sales,crm`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import operator
 import os
 import time
+from collections.abc import Sequence
+
+from spftsql_jax.databases import locations
 
 ENGINES = ("sqlite", "duckdb", "postgresql")
 _PREFIXES = {"sqlite": "sqlite", "duckdb": "duckdb", "postgresql": "postgresql", "postgres": "postgresql"}
+# What files begin with, and where.
+_SQLITE_HEADER, _DUCKDB_HEADER, _DUCKDB_AT = b"SQLite format 3\0", b"DUCK", 8
 # What other open databases may hold of a worker's memory while a statement runs, beside its own
 # limit.
 RESTING_BYTES = 64_000_000
@@ -46,21 +53,47 @@ def engine_of(location: str) -> str:
   """The engine's name for a location. Raises DatabaseError for one that is not supported."""
   scheme, separator, _ = location.partition("://")
   if not separator:
-    return "sqlite"
+    if locations.is_key_value(location):
+      raise DatabaseError(
+        f"{without_password(location)}: give a PostgreSQL database as a URL, postgresql://user@host:port/name"
+      )
+    return _engine_of_file(location)
   engine = _PREFIXES.get(scheme.split("+")[0].lower())
   if engine is None or engine not in ENGINES:
-    raise DatabaseError(f"{location}: databases of kind {scheme!r} are not supported; supported are {', '.join(ENGINES)}")
+    raise DatabaseError(
+      f"{without_password(location)}: databases of kind {scheme!r} are not supported; supported are {', '.join(ENGINES)}"
+    )
   return engine
+
+
+def _engine_of_file(path: str) -> str:
+  """The engine of a file, by what it begins with; of one that is empty or cannot be looked into, by its name."""
+  begin = b""
+  # A pipe would be waited for. Of what cannot be read, opening it will say what is wrong.
+  with contextlib.suppress(OSError):
+    if os.path.isfile(path):
+      with open(path, "rb", buffering=0) as file:
+        begin = file.read(16)
+  if begin[_DUCKDB_AT : _DUCKDB_AT + len(_DUCKDB_HEADER)] == _DUCKDB_HEADER:
+    return "duckdb"
+  if begin == _SQLITE_HEADER:
+    return "sqlite"
+  if begin:
+    raise DatabaseError(f"{path}: cannot be read as an SQLite database, nor as a DuckDB one: it begins with {begin!r}")
+  return "duckdb" if path.lower().endswith((".duckdb", ".ddb")) else "sqlite"
 
 
 def path_of(location: str) -> str:
   """The absolute path of a file database, "" for a server. Percent escapes in a URL are resolved."""
-  engine = engine_of(location)
-  if engine == "postgresql":
-    return ""
   _, separator, rest = location.partition("://")
   if not separator:
     return os.path.abspath(location)
+  engine = engine_of(location)
+  if engine == "postgresql":
+    return ""
+  if engine == "duckdb":
+    rest, _ = locations.take_parameter(location, "schemas")
+    rest = rest.partition("://")[2]
   import urllib.parse  # not needed by a worker for SQLite, which is to start at once
 
   # As in SQLAlchemy three slashes begin a relative path and four an absolute one; three before an absolute one are understood
@@ -75,7 +108,37 @@ def absolute_location(location: str) -> str:
   path = path_of(location)
   if not path:
     return location
-  return path if engine_of(location) == "sqlite" else f"{engine_of(location)}:///{path}"
+  if engine_of(location) == "sqlite":
+    return path
+  import urllib.parse
+
+  return with_schemas(f"duckdb:///{urllib.parse.quote(path)}", schemas_of(location))
+
+
+def schemas_of(location: str) -> tuple[str, ...]:
+  """The schemas that a location names, none for those that are found by themselves."""
+  return locations.take_parameter(location, "schemas")[1]
+
+
+def with_schemas(location: str, schemas: Sequence[str]) -> str:
+  """The location of these schemas of a database; with none, the location as it is. Raises DatabaseError for SQLite."""
+  if not schemas:
+    return location
+  if engine_of(location) == "sqlite":
+    raise DatabaseError(f"{location}: an SQLite file has no schemas to choose ({', '.join(schemas)})")
+  url = absolute_location(location) if path_of(location) else location
+  return locations.with_parameter(locations.take_parameter(url, "schemas")[0], "schemas", schemas)
+
+
+def server_url(location: str) -> str:
+  """A PostgreSQL location as its driver takes it: without what only we read, its password escaped as a URL wants it."""
+  import urllib.parse
+
+  rest = locations.take_parameter(location, "schemas")[0].partition("://")[2]
+  user, password, host = locations.split_user(rest)
+  user, password = (urllib.parse.quote(urllib.parse.unquote(part), safe="") for part in (user, password))
+  account = f"{user}:{password}@" if password else f"{user}@" if user else ""
+  return f"postgresql://{account}{host}"
 
 
 def identity_of(location: str) -> tuple:
@@ -136,14 +199,13 @@ def name_of(location: str) -> str:
     return os.path.splitext(os.path.basename(path))[0]
   import urllib.parse
 
-  return urllib.parse.urlsplit(location).path.strip("/") or "postgres"
+  host = locations.split_user(location.partition("://")[2])[2]
+  return urllib.parse.unquote(host.partition("?")[0].partition("/")[2].strip("/")) or "postgres"
 
 
 def without_password(location: str) -> str:
-  """The location as it may be shown."""
-  scheme, separator, rest = location.partition("://")
-  user, at, host = rest.rpartition("@")
-  return f"{scheme}{separator}{user.split(':')[0]}{at}{host}"
+  """The location as it may be shown; see `locations`."""
+  return locations.without_password(location)
 
 
 def engine_module(name: str):

@@ -14,10 +14,11 @@ import psycopg
 from psycopg import errors
 
 from spftsql_jax.databases import permissions
-from spftsql_jax.databases.engines import DatabaseError, TransientError, hashable_rows, without_password
+from spftsql_jax.databases.engines import DatabaseError, TransientError, hashable_rows, server_url, without_password
 from spftsql_jax.databases.engines.postgresql_guard import Guard
 from spftsql_jax.databases.engines.postgresql_values import mark_undecodable as mark_undecodable
 from spftsql_jax.databases.engines.postgresql_values import register_loaders
+from spftsql_jax.databases.locations import hide_passwords
 
 DIALECT = "postgres"
 ERRORS = (psycopg.Error,)
@@ -68,11 +69,9 @@ _SETTINGS_WHERE_ALLOWED = {
 
 def connect(location: str) -> psycopg.Connection:
   """A connection whose transactions are read-only. Raises DatabaseError."""
-  url = location.replace("postgres://", "postgresql://", 1) if location.startswith("postgres://") else location
-  scheme, _, rest = url.partition("://")
   try:
     connection = psycopg.connect(
-      f"{scheme.split('+')[0]}://{rest}", connect_timeout=_CONNECT_TIMEOUT_S, autocommit=True, client_encoding="utf8"
+      server_url(location), connect_timeout=_CONNECT_TIMEOUT_S, autocommit=True, client_encoding="utf8"
     )
     connection.execute("SET default_transaction_read_only = on")
     # How `_TOKEN` reads strings; the server and the surroundings may set another way.
@@ -88,7 +87,9 @@ def connect(location: str) -> psycopg.Connection:
     connection.autocommit = False
     connection.read_only = True
   except psycopg.Error as error:
-    raise DatabaseError(f"{without_password(location)}: cannot be opened: {_one_line(error)}") from None
+    raise DatabaseError(
+      f"{without_password(location)}: cannot be opened: {hide_passwords(_one_line(error), location)}"
+    ) from None
   return connection
 
 
@@ -219,38 +220,6 @@ class Connection:
 def fetch_rows(cursor: psycopg.Cursor, sql: str, limit: int) -> list[tuple]:
   """Up to `limit` rows of a query of ours, hashable, with the server's text for what Python does not have."""
   return hashable_rows(cursor.execute(sql).fetchmany(limit))
-
-
-def inspector(connection: psycopg.Connection):
-  """SQLAlchemy's inspector on an open connection."""
-  # Imported here: a worker process never needs it.
-  import sqlalchemy
-  from sqlalchemy import pool
-
-  return sqlalchemy.inspect(
-    sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=pool.StaticPool)
-  )
-
-
-def hidden_tables(connection: psycopg.Connection) -> set[str]:
-  """Tables and views that the role may not read."""
-  rows = connection.execute(
-    """SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = current_schema()::regnamespace
-       AND relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT has_table_privilege(oid, 'SELECT')"""
-  )
-  return {name for (name,) in rows.fetchall()}
-
-
-def declared_types(connection: psycopg.Connection, table: str) -> dict[str, str]:
-  """Nothing to add: SQLAlchemy knows the server's types."""
-  del connection, table
-  return {}
-
-
-def definition(connection: psycopg.Connection, table: str) -> str:
-  """Nothing: comments are in the catalog, not in the text of CREATE TABLE."""
-  del connection, table
-  return ""
 
 
 def _is_transient(code: str | None) -> bool:

@@ -442,34 +442,3 @@ def _status_of(error: Exception) -> str:
   ):
     return "resource"
   return "error"
-
-
-def hidden_tables(connection: sqlite3.Connection) -> set[str]:
-  """Tables that SQLite keeps for itself: sqlite_sequence and its like, and the shadow tables behind virtual ones."""
-  names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE substr(name, 1, 7) = 'sqlite_'")}
-  try:
-    names |= {name for (name,) in connection.execute("SELECT name FROM pragma_table_list WHERE type = 'shadow'")}
-  except sqlite3.OperationalError:
-    # Before SQLite 3.37 there is no such list.
-    pass
-  return names
-
-
-def declared_types(connection: sqlite3.Connection, table: str) -> dict[str, str]:
-  """The types of a table's columns as they stand in its declaration ("" where there is none)."""
-  return dict(connection.execute("SELECT name, type FROM pragma_table_xinfo(?)", (table,)))
-
-
-def definition(connection: sqlite3.Connection, table: str) -> str:
-  """The text of the table's CREATE TABLE, comments and all."""
-  row = connection.execute("SELECT sql FROM sqlite_master WHERE name = ? AND type = 'table'", (table,)).fetchone()
-  return row[0] if row and row[0] else ""
-
-
-def inspector(connection: sqlite3.Connection):
-  """SQLAlchemy's inspector on an open connection."""
-  # Imported here: a worker process never needs it.
-  import sqlalchemy
-  from sqlalchemy import pool
-
-  return sqlalchemy.inspect(sqlalchemy.create_engine("sqlite://", creator=lambda: connection, poolclass=pool.StaticPool))

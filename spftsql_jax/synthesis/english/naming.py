@@ -67,7 +67,8 @@ class SchemaNames:
     self.tables: dict[str, TableName] = {}
     self.columns: dict[tuple[str, str], ColumnName] = {}
     lexicon = _lexicon_of(schema)
-    nouns = {table.name.lower(): _table_noun(table, lexicon) for table in schema.tables}
+    named = _spoken_names(schema)
+    nouns = {table.name.lower(): _table_noun(named[table.name], lexicon) for table in schema.tables}
     spelled = {
       table.name: [expand(split_identifier(column.name, lexicon)) for column in table.columns] for table in schema.tables
     }
@@ -100,7 +101,7 @@ def _lexicon_of(schema: Schema) -> frozenset[str]:
     found = {word for word in split_identifier(name, frozenset()) if len(word) > 3}
     return found | {singular_of(word) for word in found}
 
-  of_tables = {word for table in schema.tables for word in long_words(table.name)}
+  of_tables = {word for table in schema.tables for word in long_words(table.base_name)}
   known = of_tables | {word for table in schema.tables for column in table.columns for word in long_words(column.name)}
   lexicon = set(vocabulary.LEXICON)
   for word in of_tables:
@@ -169,8 +170,19 @@ def is_person(noun: str) -> bool:
   return last.endswith(("ist", "ian", "eer")) and last not in vocabulary.NOT_PERSONS
 
 
-def _table_noun(table: Table, lexicon: frozenset[str]) -> Noun:
-  words = list(split_identifier(table.name, lexicon))
+def _spoken_names(schema: Schema) -> dict[str, str]:
+  """What tables are called: their names alone, and of several with the same name the schema's as well, if it says anything."""
+  same = collections.Counter(table.base_name.lower() for table in schema.tables)
+  return {
+    table.name: f"{table.schema} {table.base_name}"
+    if same[table.base_name.lower()] > 1 and table.schema.lower() not in vocabulary.UNSPOKEN_SCHEMAS
+    else table.base_name
+    for table in schema.tables
+  }
+
+
+def _table_noun(name: str, lexicon: frozenset[str]) -> Noun:
+  words = list(split_identifier(name, lexicon))
   while len(words) > 1 and words[0] in vocabulary.TABLE_PREFIXES:
     words.pop(0)
   while len(words) > 1 and words[-1] in vocabulary.TABLE_SUFFIXES:

@@ -218,7 +218,7 @@ def _add_source(query: Query, node: exp.Expression) -> None:
   if not isinstance(node, exp.Table):
     raise UnsupportedQuery("a derived table in a join")
   try:
-    table = query.schema.table(node.name)
+    table = query.schema.table(node.name, node.db)
   except KeyError as error:
     raise UnsupportedQuery(str(error)) from None
   query.sources[node.alias_or_name.lower()] = table
@@ -250,11 +250,11 @@ def _edge(pairs: list[tuple[Ref, Ref]], optional: str) -> Edge:
         and _equal(key.columns, own)
         and _equal(key.referred_columns, referred)
       ):
-        same = _equal(child.table.primary_key, own) and same_thing(child.table.name, parent.table.name)
+        same = _equal(child.table.primary_key, own) and same_thing(child.table.base_name, parent.table.base_name)
         return Edge(child.alias, parent.alias, own, referred, True, same, optional)
   left_is_key, right_is_key = _equal(left.table.primary_key, left_columns), _equal(right.table.primary_key, right_columns)
   if right_is_key and not left_is_key or (right_is_key and left_is_key):
-    same = left_is_key and right_is_key and same_thing(left.table.name, right.table.name)
+    same = left_is_key and right_is_key and same_thing(left.table.base_name, right.table.base_name)
     return Edge(left.alias, right.alias, left_columns, right_columns, True, same, optional)
   if left_is_key:
     return Edge(right.alias, left.alias, right_columns, left_columns, True, False, optional)

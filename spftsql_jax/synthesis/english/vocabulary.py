@@ -71,6 +71,8 @@ LEXICON = frozenset(
 )
 
 TABLE_PREFIXES = frozenset(("has", "have", "ref", "tbl", "tb", "dim", "fact", "stg", "lookup", "lkp", "the", "all"))
+# Schemas in which engines put what nobody puts elsewhere.
+UNSPOKEN_SCHEMAS = frozenset(("", "public", "main"))
 # Columns named by a verb, as a noun.
 VERB_TABLES = {
   "lives": "residence", "works": "job", "plays": "engagement", "participates": "participation", "attends": "attendance",
