@@ -1,6 +1,13 @@
-"""Writes a model's SQL for the questions of a benchmark file, one line each, in order.
+"""Writes a model's SQL for the questions of an example file, one line each, in order.
 
     python experiments/predict.py --model=DIR --examples=FILE.json --databases=DIR --output=FILE.sql
+
+The examples need no SQL: JSON or JSON lines with `question` and `db_id` (no db_id where --databases names one file or
+URL). Databases lie in DIR/<db_id>/<db_id>.sqlite, in the first of the folders --databases=A,B that has it.
+
+A line holds no comments, and a line break or TAB inside a literal is written as an expression with the same value,
+('a' || char(10) || 'b'). An --output that ends in .json is written in BIRD's format, {"0": "SQL<TAB>----- bird
+-----<TAB>db_id"}, with the line breaks and comments of the model.
 
 The model is a folder as a run exports it (Hugging Face files and prompt_format.json). Answers are kept in FILE.sql.partial as
 they come; the same command goes on where it was cut off. A question that cannot be answered (an empty one, a prompt that is too
@@ -17,6 +24,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +33,18 @@ from launch import InputError, launch
 from absl import flags  # isort: skip
 from tqdm import tqdm
 
-from spftsql_jax.databases import Executor
+from spftsql_jax.databases import Executor, locations, model_text
 from spftsql_jax.evaluation.exported import load_exported
 from spftsql_jax.evaluation.predict import Prediction, PromptDatabase, answer_questions
 from spftsql_jax.evaluation.self_consistency import predict_by_vote
-from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
+from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.models.sharding import make_mesh
 
 _MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
-_EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the questions.", required=True)
-_DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases, DIR/<db_id>/<db_id>.sqlite.", required=True)
+_EXAMPLES = flags.DEFINE_string("examples", None, "JSON or JSON lines file of the questions.", required=True)
+_DATABASES = flags.DEFINE_string(
+  "databases", None, "Folders A,B of the databases, DIR/<db_id>/<db_id>.sqlite; or one file or URL.", required=True
+)
 _OUTPUT = flags.DEFINE_string("output", None, "File to write.", required=True)
 _LANES = flags.DEFINE_integer("lanes", 64, "Answers decoded at once.", lower_bound=1)
 _DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Of weights and computation.")
@@ -63,8 +73,12 @@ def main() -> None:
   for path in (output, Path(_DETAILS.value or output)):
     if not path.resolve().parent.is_dir():
       raise InputError(f"{path.parent}: no such folder to write {path.name} in")
-  examples = read_examples(_EXAMPLES.value)
-  databases = {d: PromptDatabase.read(find_database(_DATABASES.value, d)) for d in database_ids(examples)}
+  places = locations.database_places(_DATABASES.value)
+  examples = read_examples(_EXAMPLES.value, gold=False, db_id=locations.only_database(places))
+  found = {d: locations.find_database(places, d) for d in database_ids(examples)}
+  for line in locations.shadowed(places, found):
+    print(f"predict.py: {line}", file=sys.stderr)
+  databases = {d: PromptDatabase.read(location) for d, location in found.items()}
   partial = output.with_name(output.name + ".partial")
   done = _resume(partial, _fingerprint())
   mesh = make_mesh(_MESH.value) if _MESH.value else None
@@ -101,7 +115,12 @@ def main() -> None:
         )
   if _DETAILS.value:
     _write(Path(_DETAILS.value), (json.dumps({"index": i, **done[i]}) for i in range(len(examples))))
-  _write(output, (done[i]["sql"] for i in range(len(examples))))
+  answers = [done[i]["sql"] for i in range(len(examples))]
+  if output.suffix == ".json":
+    numbered = {str(i): f"{sql}\t----- bird -----\t{examples[i].db_id}" for i, sql in enumerate(answers)}
+    _write(output, [json.dumps(numbered, indent=1, ensure_ascii=False)])
+  else:
+    _write(output, _lines(answers, [databases[e.db_id].schema.dialect for e in examples]))
   partial.unlink()
   for status, reason in _REASONS.items():
     if lines := [i + 1 for i in range(len(examples)) if done[i]["status"] == status]:
@@ -110,9 +129,23 @@ def main() -> None:
   print(f"{output}: {len(examples)} predictions, {speed:.0f} tokens/s", file=sys.stderr)
 
 
+def _lines(answers: Sequence[str], dialects: Sequence[str]) -> list[str]:
+  """Each answer on one line; blank, and named, where it has a line break that a line cannot hold."""
+  lines, failed = [], []
+  for number, (sql, dialect) in enumerate(zip(answers, dialects, strict=True), start=1):
+    try:
+      lines.append(model_text.one_line(sql, dialect))
+    except ValueError as error:
+      lines.append("")
+      failed.append(f"line {number} is blank: {error}")
+  if failed:
+    print(f"{_OUTPUT.value}: {failed[0]} ({len(failed)} in all; --output=FILE.json keeps line breaks)", file=sys.stderr)
+  return lines
+
+
 def _write(path: Path, lines: Any) -> None:
   unfinished = path.with_name(path.name + ".unfinished")
-  unfinished.write_text("".join(line + "\n" for line in lines))
+  unfinished.write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="\n")
   os.replace(unfinished, path)
 
 
@@ -124,11 +157,16 @@ def _fingerprint() -> dict[str, str]:
   sampling = [_SAMPLES.value, *drawn, _TIMEOUT_S.value] if _SAMPLES.value > 1 else []
   parts = {
     "model": [str(model.resolve()), *files],
-    "examples": hashlib.sha256(Path(_EXAMPLES.value).read_bytes()).hexdigest(),
-    "databases": str(Path(_DATABASES.value).resolve()),
+    "examples": hashlib.sha256(b"".join(map(Path.read_bytes, _files(Path(_EXAMPLES.value))))).hexdigest(),
+    "databases": [p if "://" in p else str(Path(p).resolve()) for p in locations.database_places(_DATABASES.value)],
     "options": [_DTYPE.value, _CONSTRAIN.value, *sampling],
   }
   return {name: hashlib.sha256(json.dumps(part).encode()).hexdigest()[:16] for name, part in parts.items()}
+
+
+def _files(path: Path) -> list[Path]:
+  """The file, or those of a folder."""
+  return sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
 
 
 def _resume(partial: Path, fingerprint: dict[str, str]) -> dict[int, dict[str, Any]]:

@@ -194,7 +194,7 @@ def test_an_answer_ends_at_a_semicolon_outside_literals(loaded):
   texts = [" SELECT 1; DROP TABLE pets", " SELECT 'a;b' ; SELECT 2", " SELECT name FROM pets", ' SELECT "x;\n\'" FROM pets;']
   scripted = Scripted(exported, texts)
   arguments = (None, exported.tokenizer, databases, [Example("pets", q, "") for q in QUESTIONS[:4]])
-  expected = ["SELECT 1", "SELECT 'a;b'", "SELECT name FROM pets", 'SELECT "x; \'" FROM pets']
+  expected = ["SELECT 1", "SELECT 'a;b'", "SELECT name FROM pets", 'SELECT "x;\n\'" FROM pets']
   seen = {}
   answers = answer_questions(
     scripted, *arguments, max_new_tokens=64, on_question=lambda i, predictions: seen.update({i: predictions})

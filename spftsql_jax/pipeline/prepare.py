@@ -13,9 +13,9 @@ import jax
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from spftsql_jax.databases import Executor, make_instances
+from spftsql_jax.databases import Executor, locations, make_instances
 from spftsql_jax.evaluation.predict import PromptDatabase
-from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
+from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import answer_text, question_prompt, schema_prompt
 from spftsql_jax.examples.tokenizer import load_tokenizer, train_bpe
@@ -63,10 +63,12 @@ def read_data(config: RunConfig) -> RunData:
     raise ValueError(f"{root / config.data.test}: no examples to evaluate on")
   held_out = tuple(e.query for e in test)
   # Databases that a benchmark lacks are left out of the seeds; of the test they are an error.
-  folder = root / config.data.databases
-  present = {d for d in database_ids(seeds) if (folder / d / f"{d}.sqlite").is_file()}
+  places = locations.database_places(config.data.databases, root)
+  present = {d for d in database_ids(seeds) if locations.has_database(places, d)}
   if seeds and not present:
-    raise FileNotFoundError(f"{folder}: none of the seeds' databases is there (expected DIR/<db_id>/<db_id>.sqlite)")
+    raise FileNotFoundError(
+      f"{config.data.databases}: none of the seeds' databases is there (expected DIR/<db_id>/<db_id>.sqlite)"
+    )
   seeds = [e for e in seeds if e.db_id in present]
   if config.data.seed_limit and len(seeds) > config.data.seed_limit:
     chosen = random.Random(config.seed).sample(range(len(seeds)), config.data.seed_limit)
@@ -87,9 +89,12 @@ def open_workbench(
   mesh: Mesh | None = None,
 ) -> Workbench:
   """Reads the databases, and makes (or finds, when a run is resumed) instances, tokenizer and starting model."""
-  folder = _data_dir(config) / config.data.databases
+  places = locations.database_places(config.data.databases, _data_dir(config))
   ids = database_ids([*data.seeds, *data.test])
-  databases = {d: PromptDatabase.read(find_database(folder, d)) for d in tqdm(ids, desc="databases", disable=None, leave=False)}
+  found = {d: locations.find_database(places, d) for d in ids}
+  for line in locations.shadowed(places, ids):
+    say(f"  {line}")
+  databases = {d: PromptDatabase.read(found[d]) for d in tqdm(ids, desc="databases", disable=None, leave=False)}
   instances = {d: (databases[d].location,) for d in ids}
 
   def neighbours(places: list[int]) -> list[tuple[str, ...]]:
