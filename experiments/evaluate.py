@@ -173,11 +173,10 @@ def _read_numbered(path: Path, text: str, db_ids: list[str]) -> list[str]:
   for i, db_id in enumerate(db_ids):
     answer = record.get(str(i), "")
     answer = answer if isinstance(answer, str) else ""
-    sql, mark, _ = answer.rpartition(_BIRD_MARK)
-    if not mark:
-      sql, tab, behind = answer.rpartition("\t")
-      sql = sql if tab and behind.strip() == db_id else answer
-    answers.append(sql.strip())
+    marked, mark, _ = answer.rpartition(_BIRD_MARK)
+    text = marked if mark else answer
+    sql, tab, behind = text.rpartition("\t")
+    answers.append((sql if tab and behind.strip() == db_id else text).strip())
   return answers
 
 

@@ -14,6 +14,7 @@ import jax
 import pytest
 
 from spftsql_jax.databases import Executor
+from spftsql_jax.databases.model_text import one_line
 from spftsql_jax.databases.results import Result
 from spftsql_jax.evaluation.exported import load_exported, write_prompt_format
 from spftsql_jax.evaluation.predict import Prediction, PromptDatabase, answer_questions, predict
@@ -74,7 +75,7 @@ def test_there_is_a_line_a_question_and_what_was_not_answered_is_named(files, wh
   assert "the question is empty on 1 blank lines, the first of them [6]" in done.stderr
   assert "exceed the model's positions on 1 blank lines, the first of them [14]" in done.stderr
   details = [json.loads(line) for line in (files / "details.jsonl").read_text().splitlines()]
-  assert [d["sql"] for d in details] == lines[:-1]
+  assert [one_line(d["sql"]) for d in details] == lines[:-1]
   assert details[5]["status"] == "empty_prompt" and details[13]["status"] == "too_long"
   assert not list(files.glob("whole.sql.*"))
 
