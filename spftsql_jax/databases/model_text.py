@@ -72,6 +72,39 @@ _QUERY = re.compile(
   re.VERBOSE | re.IGNORECASE,
 )
 _SET_OPERATORS = frozenset({"UNION", "EXCEPT", "INTERSECT", "MINUS", "ALL", "DISTINCT"})
+# Words of the grammar behind which an expression stands.
+_BEFORE_AN_OPERAND = frozenset(
+  [
+    "ALL",
+    "AND",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "DISTINCT",
+    "ELSE",
+    "ESCAPE",
+    "FROM",
+    "GLOB",
+    "HAVING",
+    "ILIKE",
+    "IN",
+    "IS",
+    "LIKE",
+    "LIMIT",
+    "MATCH",
+    "NOT",
+    "OFFSET",
+    "ON",
+    "OR",
+    "REGEXP",
+    "SELECT",
+    "THEN",
+    "TO",
+    "VALUES",
+    "WHEN",
+    "WHERE",
+  ]
+)
 # Statements that may go on with a query on a line of its own, and words that begin a statement and never go on with one.
 _BEFORE_A_QUERY = frozenset({"WITH", "FROM", "INSERT", "REPLACE", "CREATE", "EXPLAIN", "DECLARE", "PREPARE", "MERGE"})
 _OTHER_VERBS = frozenset(
@@ -179,14 +212,16 @@ def one_line(sql: str, dialect: str = "sqlite") -> str:
     ValueError: a quoted name, or a literal that must stay one, holds a line break or a TAB.
   """
   parts: list[str] = []
+  previous = "("
   for kind, text in _folded_lexemes(read_statement(sql, dialect), dialect):
     if _LINE_BREAKING.search(text):
-      # A name, and a literal that is one (behind AS) or has a prefix (X'...'), cannot become an expression.
-      before = "".join(parts[-2:]).upper()
-      if kind != "string" or before.endswith("AS ") or before[-1:].isalnum() or before[-1:] == "&":
+      # Behind an operand a literal is a name, and behind X or U& a part of one: neither can become an expression.
+      operand = previous.upper() not in _BEFORE_AN_OPERAND and (previous[-1].isalnum() or previous[-1] in "_$)]\"'`&")
+      if kind != "string" or operand:
         raise ValueError(f"a line break or TAB in {text[:40]!r} cannot be written on one line")
       text = _literal_expression(text, dialect)
     parts.append(text)
+    previous = previous if kind == "space" else text
   return "".join(parts)
 
 
@@ -314,6 +349,15 @@ def _nested_end(sql: str, at: int) -> int:
   return len(sql)
 
 
+def _marks(text: str, dialect: str, start: int) -> Iterator[tuple[int, str]]:
+  """The marks in a text from `start` on, and where they stand."""
+  at = start
+  for kind, lexeme in lexemes(text, dialect, start):
+    if kind == "mark":
+      yield at, lexeme
+    at += len(lexeme)
+
+
 def _hidden(text: str, dialect: str) -> list[tuple[int, int]]:
   """Where a query's literals and comments stand: a fence in one of them is none."""
   places, at = [], 0
@@ -335,7 +379,11 @@ def _fenced(text: str, dialect: str) -> str | None:
       continue
     ticks, tildes = opening["ticks"], opening["tildes"]
     close = rf"(?<!['\"])`{{{len(ticks)},}}(?=\s|\Z)" if ticks else rf"^[ \t]*~{{{len(tildes)},}}[ \t]*$"
-    closing = re.compile(close, re.MULTILINE).search(text, opening.end())
+    # A fence inside a literal closes nothing, as far as it is SQL that stands here.
+    start = opening.end()
+    if _QUERY.match(text, start):
+      start = next((p for p, lexeme in _marks(text, dialect, start) if lexeme.startswith(ticks or tildes)), start)
+    closing = re.compile(close, re.MULTILINE).search(text, start)
     content = text[opening.end() : closing.start() if closing else len(text)].strip()
     at = closing.end() if closing else len(text)
     named = bool(_SQL_LANGUAGE.search(opening["language"] or ""))
