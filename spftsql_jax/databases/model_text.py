@@ -73,37 +73,10 @@ _QUERY = re.compile(
 )
 _SET_OPERATORS = frozenset({"UNION", "EXCEPT", "INTERSECT", "MINUS", "ALL", "DISTINCT"})
 # Words of the grammar behind which an expression stands.
-_BEFORE_AN_OPERAND = frozenset(
-  [
-    "ALL",
-    "AND",
-    "BETWEEN",
-    "BY",
-    "CASE",
-    "DISTINCT",
-    "ELSE",
-    "ESCAPE",
-    "FROM",
-    "GLOB",
-    "HAVING",
-    "ILIKE",
-    "IN",
-    "IS",
-    "LIKE",
-    "LIMIT",
-    "MATCH",
-    "NOT",
-    "OFFSET",
-    "ON",
-    "OR",
-    "REGEXP",
-    "SELECT",
-    "THEN",
-    "TO",
-    "VALUES",
-    "WHEN",
-    "WHERE",
-  ]
+_BEFORE_AN_OPERAND = re.compile(
+  r"ALL|AND|BETWEEN|BY|CASE|DISTINCT|ELSE|ESCAPE|FROM|GLOB|HAVING|ILIKE|IN|IS|LIKE|LIMIT|MATCH|NOT|OFFSET|ON|OR"
+  r"|REGEXP|SELECT|THEN|TO|VALUES|WHEN|WHERE",
+  re.IGNORECASE,
 )
 # Statements that may go on with a query on a line of its own, and words that begin a statement and never go on with one.
 _BEFORE_A_QUERY = frozenset({"WITH", "FROM", "INSERT", "REPLACE", "CREATE", "EXPLAIN", "DECLARE", "PREPARE", "MERGE"})
@@ -216,8 +189,8 @@ def one_line(sql: str, dialect: str = "sqlite") -> str:
   for kind, text in _folded_lexemes(read_statement(sql, dialect), dialect):
     if _LINE_BREAKING.search(text):
       # Behind an operand a literal is a name, and behind X or U& a part of one: neither can become an expression.
-      operand = previous.upper() not in _BEFORE_AN_OPERAND and (previous[-1].isalnum() or previous[-1] in "_$)]\"'`&")
-      if kind != "string" or operand:
+      operand = previous[-1].isalnum() or previous[-1] in "_$)]\"'`&"
+      if kind != "string" or (operand and not _BEFORE_AN_OPERAND.fullmatch(previous)):
         raise ValueError(f"a line break or TAB in {text[:40]!r} cannot be written on one line")
       text = _literal_expression(text, dialect)
     parts.append(text)

@@ -83,7 +83,7 @@ def read_text(path: str | Path) -> str:
   for begin, what in _OTHER_FILES:
     if data.startswith(begin):
       raise ValueError(f"{path}: the file is {what}")
-  if not data.strip():
+  if not data.removeprefix(b"\xef\xbb\xbf").strip():
     raise ValueError(f"{path}: the file is empty")
   try:
     return data.decode("utf-8-sig")
