@@ -80,6 +80,23 @@ def test_there_is_a_line_a_question_and_what_was_not_answered_is_named(files, wh
   assert not list(files.glob("whole.sql.*"))
 
 
+def test_questions_without_sql_or_db_id_are_answered_over_one_file(files, whole, tmp_path):
+  """A list of questions is enough where --databases names one database; a .json output is BIRD's."""
+  questions = [json.loads(json.dumps({"question": q})) for q in QUESTIONS[:3]]
+  (tmp_path / "asked.jsonl").write_text("\ufeff" + "".join(json.dumps(each) + "\r\n" for each in questions))
+  expected = whole[1].read_text().split("\n")[:3]
+  file = files / "db" / "pets" / "pets.sqlite"
+  for place in (file, f"sqlite:///{file}"):
+    options = [f"--examples={tmp_path / 'asked.jsonl'}", f"--databases={place}"]
+    done = run(files, tmp_path / "out.json", *options)
+    assert done.returncode == 0, done.stderr
+    answers = json.loads((tmp_path / "out.json").read_text())
+    assert list(answers) == ["0", "1", "2"]
+    assert [one_line(a.removesuffix("\t----- bird -----\tpets")) for a in answers.values()] == expected
+  done = run(files, tmp_path / "none.sql", f"--examples={tmp_path / 'asked.jsonl'}")
+  assert done.returncode == 2 and "asked.jsonl:1: record 0: field db_id is missing" in done.stderr
+
+
 def test_killed_it_goes_on_and_ends_with_the_same_lines(files, whole):
   output = files / "killed.sql"
   partial = Path(f"{output}.partial")
