@@ -62,7 +62,8 @@ _NESTED = re.compile(r"/\*|\*/")
 _PATTERNS = {"sqlite": _SQLITE, "duckdb": _POSTGRESQL, "postgres": _POSTGRESQL, "postgresql": _POSTGRESQL}
 
 # Text without any of these is one statement as it stands.
-_RARE = re.compile(r"[;`~]|--|/\*|<\||<\uff5c|</|<end_of|\A[\s\ufeff]|\s\Z")
+_RARE = re.compile(r"[;`~]|--|/\*|<\||<\uff5c|</|<end_of")
+_PERHAPS_RARE = re.compile(r"[;`~\-/<]")  # Several times faster to look for.
 _SPACE = r"(?:\s++|--[^\n]*+(?:\n|\Z)|/\*(?s:.*?)(?:\*/|\Z))*+"
 _NAME = r"""(?:[^\W\d][\w$]*+|"[^"]*+"|`[^`]*+`|\[[^\]]*+\])"""
 # How a query begins, so that "With these tables ..." and "From the schema ..." are none.
@@ -139,11 +140,12 @@ def read(text: str, dialect: str = "sqlite", begun: str = "") -> Reading:
     dialect: sqlglot's name of the database's SQL; one that is not known is read as SQLite's.
     begun: what the prompt has already begun, such as "SELECT"; put before an answer that does not begin a query itself.
   """
-  if not begun and not _RARE.search(text) and _QUERY.match(text):
-    return Reading(text)
+  stripped = text.strip()
+  if not begun and _QUERY.match(stripped) and not (_PERHAPS_RARE.search(text) and _RARE.search(text)):
+    return Reading(stripped)
   body = _THOUGHT.sub("", text, count=1) if "think>" in text else text
   body = _CLOSING_MARKS.sub("", _OPENING_MARKS.sub("", body))
-  around = body != text.removeprefix("\ufeff").strip()
+  around = body != stripped.removeprefix("\ufeff").strip()
   found = _fenced(body, dialect)
   if found is None:
     found = _behind_label(body)

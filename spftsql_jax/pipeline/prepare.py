@@ -173,7 +173,8 @@ def _texts(config: RunConfig, seeds: Sequence[Example], databases: dict[str, Pro
     made = synthesize([databases[d].location for d in ids], builtin_templates(), wanted, config.seed, instances=0)
     examples += [e.example() for e in made.examples]
   for example in examples:
-    texts += [question_prompt(example.question, (), config.prompt), answer_text(example.query)]
+    dialect = databases[example.db_id].schema.dialect
+    texts += [question_prompt(example.question, (), config.prompt), answer_text(example.query, dialect)]
   return texts
 
 
