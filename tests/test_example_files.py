@@ -68,11 +68,15 @@ def test_synthesized_pairs_are_examples(tmp_path):
   made = SyntheticExample("d", "q?", "SELECT 1", "t1", "SELECT :num", ("t",), ("t.a",))
   records = [made.to_json()] * 2
   line = json.dumps(records[0]) + "\n"
+  path = write(tmp_path / "made.jsonl", line * 2)
+  assert [(e.db_id, e.question, e.query) for e in read_examples(path)] == [("d", "q?", "SELECT 1")] * 2
+  assert read_query_log(path, {"d": "sqlite"}).queries == (("d", "SELECT 1"),) * 2
+  with pytest.raises(ValueError, match="a folder where a file of examples is expected"):
+    read_examples(tmp_path)
   datasets = pytest.importorskip("datasets")
   datasets.Dataset.from_list(records).save_to_disk(str(tmp_path / "set"))
-  for path in (write(tmp_path / "made.jsonl", line * 2), tmp_path / "set"):
-    assert [(e.db_id, e.question, e.query) for e in read_examples(path)] == [("d", "q?", "SELECT 1")] * 2
-    assert read_query_log(path, {"d": "sqlite"}).queries == (("d", "SELECT 1"),) * 2
+  assert read_examples(tmp_path / "set") == read_examples(path)
+  assert read_query_log(tmp_path / "set", {"d": "sqlite"}).queries == (("d", "SELECT 1"),) * 2
 
 
 def test_gold_and_database_may_be_missing_where_they_are_not_needed(tmp_path):

@@ -39,6 +39,10 @@ SELECT = "SELECT name FROM t"
     "```sql\nSELECT 0\n```\nNo, better:\n```sql\nSELECT name FROM t;\n```\nDone.",
     "```python\nrun('SELECT 0')\n```\n```sql\nSELECT name FROM t\n```",
     "```sql\nSELECT name FROM t\n```\nIt prints:\n```\n| name |\n```",
+    "sql\nSELECT name FROM t;\n```",
+    "```text\nno SQL\n```\nSELECT name FROM t;",
+    "<sql>SELECT name FROM t</sql>",
+    "<answer>\nSELECT name FROM t;\n</answer>",
     "SQL: SELECT name FROM t;",
     "**SQL:** SELECT name FROM t",
     "Sure! Here's the query:\n\nSELECT name FROM t",
@@ -124,6 +128,10 @@ def test_what_was_around_and_behind_is_told():
     *(True,) * 3,
   ]
   assert not any(read(f"SELECT 1{end}").around for end in ("", ";;", "; x", "\n"))
+
+
+def test_a_comment_may_follow_the_language_of_a_fence():
+  assert read_statement("```sql-- the names\nSELECT name FROM t```") == "-- the names\nSELECT name FROM t"
 
 
 def test_an_answer_goes_on_where_the_prompt_ended():

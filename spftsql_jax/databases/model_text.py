@@ -3,7 +3,7 @@ r"""From text to one SQL statement, and from a statement to one line: the only r
 Text of a model, a gold query of a benchmark file and a line of a log all pass through `read_statement`, so that what is
 scored, trained on, voted over and run is cut by the same rules:
 
-1. A thought up to `</think>` and the marks of a conversation (`<|im_end|>`, `</s>`) are left out.
+1. A thought up to `</think>` and the marks of a conversation (`<|im_end|>`, `</s>`, tags) are left out.
 2. SQL stands in a fence (three or more backticks or tildes; the last one may be open), in a code span, behind a label that ends
    in a colon ("SQL:"), or is the text itself. Of several fences the last one with SQL is read: models draft first and answer
    last. A fence of another language, or one without a query, is not read where there is a better one.
@@ -27,7 +27,7 @@ _LINE_BREAKING = re.compile(r"[\r\n\t\v\f\x1c-\x1e\x85\u2028\u2029]")
 # What every dialect has. Marks that a conversation or a fence puts behind SQL are no SQL in any dialect.
 # An unterminated literal, name or comment runs to the end of the text.
 _MARKS = r"""
-    (?P<mark><\|[A-Za-z_][\w\ ]*\|>|<\uff5c[^\uff5c\n]{1,40}\uff5c>|</s>|<end_of_turn>
+    (?P<mark><\|[A-Za-z_][\w\ ]*\|>|<\uff5c[^\uff5c\n]{1,40}\uff5c>|</[A-Za-z_]\w*>|<end_of_turn>
       |`{3,}+(?=\s|\Z)|(?:(?<=\n)|\A)(?:`{3,}|~{3,}))
 """
 _PLAIN_LITERAL = r"'(?:[^']++|'')*+(?:'|\Z)"
@@ -92,11 +92,14 @@ _OPENING_MARKS = re.compile(
 _CLOSING_MARKS = re.compile(r"(?:\s|<\|[A-Za-z_][\w ]*\|>|<\uff5c[^\uff5c\n]{1,40}\uff5c>|</s>|<end_of_turn>)+\Z")
 _FENCE = re.compile(
   r"(?:(?<![`'\"\w])(?P<ticks>`{3,})|^[ \t]*(?P<tildes>~{3,}))"
-  r"[ \t]*(?P<language>(?!(?:SELECT|WITH|VALUES|FROM|TABLE)\b)[A-Za-z][\w+#.-]*)?(?:[ \t]*(?:\{|\w+=)[^\n]*)?",
+  r"[ \t]*(?P<language>(?!(?:SELECT|WITH|VALUES|FROM|TABLE)\b)[A-Za-z][\w+#.]*)?(?:[ \t]*(?:\{|\w+=)[^\n]*)?",
   re.MULTILINE | re.IGNORECASE,
 )
 _SQL_LANGUAGE = re.compile(r"sql|postgres|duckdb", re.IGNORECASE)
-_LABEL_END = re.compile(r":[\s*_>#]*")
+# A colon, an opening tag, or a first line with the language alone (where the prompt ends in an open fence).
+_LABEL_END = re.compile(r":[\s*_>#]*|<[A-Za-z_]\w*>\s*|\A\s*(?:\w*sql\w*|postgres|duckdb)[ \t]*\r?\n\s*", re.IGNORECASE)
+# A fence without SQL in it, which says nothing.
+_OTHER_FENCE = re.compile(r"(?P<ticks>`{3,})[^`]*(?P=ticks)(?=\s|\Z)")
 _LONGEST_LABEL = 2_000  # Characters before the SQL, an explanation among them.
 _SPAN = re.compile(r"(?<![`\w])`{1,2}(?!`)")
 
@@ -148,6 +151,8 @@ def read(text: str, dialect: str = "sqlite", begun: str = "") -> Reading:
   around = body != stripped.removeprefix("\ufeff").strip()
   found = _fenced(body, dialect)
   if found is None:
+    if "```" in body and not _QUERY.match(body):
+      body = _OTHER_FENCE.sub("", body)
     found = _behind_label(body)
   if found is not None:
     body, around = found, True
