@@ -3,9 +3,12 @@
     python experiments/evaluate.py --examples=dev.json --predictions=predicted.sql --databases=database \
       --comparison=spider --output=scores.json
 
-Examples are Spider- or BIRD-style JSON; predictions are one SQL a line in their order (a TAB and what follows it is ignored;
-a blank line is a wrong answer), or BIRD's JSON object of numbered answers. Databases lie in DIR/<db_id>/<db_id>.sqlite; with
---metrics=ts all other *.sqlite in that folder are further instances, on which an answer must agree too.
+Examples are Spider- or BIRD-style JSON or JSON lines; predictions are one SQL a line in their order (a TAB and
+what follows it is ignored; a blank line is a wrong answer), or BIRD's JSON object of numbered answers, which keep
+their line breaks. Of a prediction and of gold alike the first statement counts, out of a fence where there is one
+(see `databases/model_text.py`). Databases lie in DIR/<db_id>/<db_id>.sqlite, in the first of the folders
+--databases=A,B that has it; with --metrics=ts all other *.sqlite in that folder are further instances, on which an
+answer must agree too.
 
 Comparisons: spider (Spider's test-suite evaluator), bird (BIRD's script), strict (rows with duplicates, columns in order;
 rows in order where the gold query orders them). The output holds each verdict, the accuracy in [0, 1] with its 95 % interval,
@@ -26,6 +29,8 @@ import database_access
 import launch
 from absl import flags
 
+from spftsql_jax.databases import model_text
+from spftsql_jax.databases import places as databases
 from spftsql_jax.databases.engines import engine_of
 from spftsql_jax.databases.executor import Executor
 from spftsql_jax.evaluation import metrics, scoring
@@ -36,9 +41,11 @@ if TYPE_CHECKING:
   from spftsql_jax.evaluation.exact_match import ExactMatch
 
 flags.adopt_module_key_flags(database_access)
-_EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
+_EXAMPLES = flags.DEFINE_string("examples", None, "JSON or JSON lines file of the examples.", required=True)
 _PREDICTIONS = flags.DEFINE_string("predictions", None, "File of predictions.", required=True)
-_DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases, or URLs and database files.", required=True)
+_DATABASES = flags.DEFINE_string(
+  "databases", None, "Folders of the databases (A,B: the first that has one counts), a file or a URL.", required=True
+)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 _COMPARISON = flags.DEFINE_enum("comparison", "strict", ["spider", "bird", "strict"], "How results are compared.")
 _METRICS = flags.DEFINE_list("metrics", ["ex"], "Measures: ex, ts, em, ves, r_ves, soft_f1.")
@@ -52,6 +59,7 @@ _TIMEOUT_S = flags.DEFINE_float("timeout_s", 30.0, "Time limit of a query in sec
 _KEEP_DISTINCT = flags.DEFINE_bool("keep_distinct", False, "With --comparison=spider: keep DISTINCT in both queries.")
 _TIMING_RUNS = flags.DEFINE_integer("timing_runs", 5, "Runs of each query for ves and r_ves (BIRD: 100).", lower_bound=1)
 
+_BIRD_MARK = "\t----- bird -----\t"
 _KNOWN_METRICS = ("ex", "ts", "em", "ves", "r_ves", "soft_f1")
 
 
@@ -64,9 +72,8 @@ def main() -> None:
   output = Path(_OUTPUT.value)
   if not output.resolve().parent.is_dir():
     raise launch.InputError(f"{output.parent}: no such folder for --output")
-  for path in (_EXAMPLES.value, _PREDICTIONS.value):
-    if Path(path).is_dir():
-      raise launch.InputError(f"{path}: a folder where a file is expected")
+  if Path(_PREDICTIONS.value).is_dir():
+    raise launch.InputError(f"{_PREDICTIONS.value}: a folder where a file is expected")
   # The workers start while the files are read.
   with Executor(workers=_WORKERS.value) as executor:
     executor.start()
@@ -84,11 +91,20 @@ def main() -> None:
 
 
 def _evaluate(executor: Executor, wanted: list[str]) -> dict:
-  examples = benchmarks.read_examples(_EXAMPLES.value)
-  predictions = _read_predictions(Path(_PREDICTIONS.value), len(examples))
-  places = {db_id: _instances(db_id, "ts" in wanted) for db_id in benchmarks.database_ids(examples)}
-  queries = [(example.query, predicted) for example, predicted in zip(examples, predictions, strict=True)]
+  given = databases.database_places(_DATABASES.value)
+  examples = benchmarks.read_examples(_EXAMPLES.value, db_id=databases.only_database(given))
+  answers = _read_predictions(Path(_PREDICTIONS.value), [example.db_id for example in examples])
+  ids = benchmarks.database_ids(examples)
+  places = {db_id: _instances(databases.find_database(given, db_id), db_id, "ts" in wanted) for db_id in ids}
+  for line in databases.shadowed(given, ids):
+    print(f"evaluate.py: {line}", file=sys.stderr)
   locations = [places[example.db_id] for example in examples]
+  dialects = [engine_of(place[0]) for place in locations]
+  read = [
+    tuple(model_text.read(text, dialect) for text in (example.query, answer))
+    for example, answer, dialect in zip(examples, answers, dialects, strict=True)
+  ]
+  queries = [(gold.sql, predicted.sql) for gold, predicted in read]
   schemas = _match_schemas(places) if "em" in wanted else None
   with _progress_bar(len(queries)) as bar:
     verdicts = scoring.score_predictions(
@@ -102,8 +118,11 @@ def _evaluate(executor: Executor, wanted: list[str]) -> dict:
       progress=bar.update,
       keep_rows="soft_f1" in wanted,
     )
-  matches = _exact_matches(examples, predictions, schemas) if schemas is not None else None
-  report = _report(examples, verdicts, matches)
+  matches = _exact_matches(examples, queries, schemas) if schemas is not None else None
+  report = _report(queries, verdicts, matches)
+  _add_divergence(report, "read_out_of_text", [i for i, pair in enumerate(read) if any(each.around for each in pair)])
+  if _COMPARISON.value != "spider" or _KEEP_DISTINCT.value:  # Else Spider's script reads the first statement, too.
+    _add_divergence(report, "text_behind_the_end", [i for i, pair in enumerate(read) if any(each.behind for each in pair)])
   if "ts" in wanted:
     report["test_suite_accuracy"] = _share(sum(bool(verdict.suite_correct) for verdict in verdicts), len(verdicts))
   if "soft_f1" in wanted:
@@ -120,44 +139,57 @@ def _evaluate(executor: Executor, wanted: list[str]) -> dict:
   return report
 
 
-def _read_predictions(path: Path, count: int) -> list[str]:
-  """One SQL for each example. Bytes that are not UTF-8 stay in the text as surrogates, which no engine runs."""
-  text = path.read_bytes().decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
+def _read_predictions(path: Path, db_ids: list[str]) -> list[str]:
+  """The text of each example's answer. Bytes that are not UTF-8 stay in it as surrogates, which no engine runs."""
+  data = path.read_bytes()
+  if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    raise launch.InputError(f"{path}: the file is UTF-16 text; save it as UTF-8")
+  text = data.decode("utf-8", errors="surrogateescape").removeprefix("\ufeff")
+  count = len(db_ids)
   if path.suffix == ".json":
-    lines = _read_numbered(path, text, count)
-  else:
-    lines = text.split("\n")
-    if lines[-1] == "":
-      lines.pop()
-    # Blank lines at the end are no answers where there are enough without them.
-    while len(lines) > count and not lines[-1].strip():
-      lines.pop()
+    return _read_numbered(path, text, db_ids)
+  lines = text.split("\n")
+  if lines[-1] == "":
+    lines.pop()
+  # Blank lines at the end are no answers where there are enough without them.
+  while len(lines) > count and not lines[-1].strip():
+    lines.pop()
   if len(lines) != count:
     raise launch.InputError(f"{path}: {len(lines)} predictions for {count} examples (one SQL a line, in the examples' order)")
   return [line.strip("\r\n ").split("\t")[0].strip() for line in lines]
 
 
-def _read_numbered(path: Path, text: str, count: int) -> list[str]:
-  """BIRD's format: {"0": "SQL<TAB>----- bird -----<TAB>db_id", ...}; a number that is missing is a blank answer."""
+def _read_numbered(path: Path, text: str, db_ids: list[str]) -> list[str]:
+  """BIRD's format: {"0": "SQL<TAB>----- bird -----<TAB>db_id", ...}; a number that is missing is a blank answer.
+
+  Line breaks and TABs in the SQL stay; the last TAB ends it where the example's db_id alone stands behind it.
+  """
+  count = len(db_ids)
   try:
     record = json.loads(text)
   except json.JSONDecodeError as error:
     raise launch.InputError(f"{path}:{error.lineno}: not JSON ({error.msg})") from error
   if not isinstance(record, dict) or not all(key.isdecimal() and int(key) < count for key in record):
     raise launch.InputError(f"{path}: expected a JSON object with numbers below {count} as keys")
-  # Line breaks inside an answer are white space; a TAB ends it as in the other format.
-  answers = [record.get(str(i), "") for i in range(count)]
-  return [" ".join(answer.split("\t")[0].split("\n")) if isinstance(answer, str) else "" for answer in answers]
+  answers = []
+  for i, db_id in enumerate(db_ids):
+    answer = record.get(str(i), "")
+    answer = answer if isinstance(answer, str) else ""
+    marked, mark, _ = answer.rpartition(_BIRD_MARK)
+    text = marked if mark else answer
+    sql, tab, behind = text.rpartition("\t")
+    answers.append((sql if tab and behind.strip() == db_id else text).strip())
+  return answers
 
 
-def _instances(db_id: str, with_suite: bool) -> list[str]:
-  """The database, and behind it the other instances in its folder."""
-  location = benchmarks.find_location(_DATABASES.value, db_id)
+def _instances(location: str, db_id: str, with_suite: bool) -> list[str]:
+  """The database, and behind it the other instances in its folder (which must be its own, DIR/<db_id>)."""
   if engine_of(location) != "sqlite":
     return [location]
-  main_path = Path(location)
-  others = sorted(path for path in main_path.parent.glob("*.sqlite") if path != main_path) if with_suite else []
-  return [os.fspath(path) for path in (main_path, *others)]
+  path = Path(location)
+  own = with_suite and "://" not in location and path.resolve().parent.name == db_id
+  others = sorted(each for each in path.parent.glob("*.sqlite") if each != path) if own else []
+  return [location, *map(os.fspath, others)]
 
 
 def _share(successes: float, count: int) -> float:
@@ -168,8 +200,8 @@ def _match_schemas(places: dict[str, list[str]]) -> tuple[dict, bool]:
   """The schema of each database for exact match, and whether the foreign keys are those that the databases declare."""
   from spftsql_jax.evaluation.exact_match import read_foreign_keys, read_schema
 
-  databases = Path(_DATABASES.value)
-  beside = [Path(_EXAMPLES.value).parent, databases.parent, databases]
+  folders = [Path(place) for place in databases.database_places(_DATABASES.value) if "://" not in place]
+  beside = [Path(_EXAMPLES.value).parent, *(folder for each in folders for folder in (each.parent, each))]
   file = _TABLES.value or next((folder / "tables.json" for folder in beside if (folder / "tables.json").is_file()), None)
   keys = read_foreign_keys(file) if file is not None else None
   missing = [db_id for db_id in places if keys is not None and db_id not in keys]
@@ -178,25 +210,25 @@ def _match_schemas(places: dict[str, list[str]]) -> tuple[dict, bool]:
   return {db_id: read_schema(place[0], keys and keys[db_id]) for db_id, place in places.items()}, keys is None
 
 
-def _exact_matches(examples: list, predictions: list[str], schemas: tuple[dict, bool]) -> list[ExactMatch]:
+def _exact_matches(examples: list, queries: list[tuple[str, str]], schemas: tuple[dict, bool]) -> list[ExactMatch]:
   from spftsql_jax.evaluation.exact_match import exact_match
 
   by_database, declared = schemas
-  matches = [exact_match(e.query, p, by_database[e.db_id]) for e, p in zip(examples, predictions, strict=True)]
+  matches = [exact_match(*pair, by_database[e.db_id]) for e, pair in zip(examples, queries, strict=True)]
   if declared:
     matches = [match if match.divergence else replace(match, divergence="declared_foreign_keys") for match in matches]
   return matches
 
 
-def _report(examples: list, verdicts: list[scoring.Verdict], matches: list[ExactMatch] | None) -> dict:
+def _report(queries: list[tuple[str, str]], verdicts: list[scoring.Verdict], matches: list[ExactMatch] | None) -> dict:
   correct = sum(verdict.correct for verdict in verdicts)
   low, high = metrics.wilson_interval(correct, len(verdicts))
-  levels = {query: metrics.hardness(query) for query in {example.query for example in examples}}
+  levels = {gold: metrics.hardness(gold) for gold in {gold for gold, _ in queries}}
   by_level: dict[str, list[int]] = {level: [] for level in ("easy", "medium", "hard", "extra")}
   met: dict[str, list[int]] = {}
   per_example = []
-  for i, (example, verdict) in enumerate(zip(examples, verdicts, strict=True)):
-    level = levels[example.query]
+  for i, ((gold, _), verdict) in enumerate(zip(queries, verdicts, strict=True)):
+    level = levels[gold]
     by_level[level].append(i)
     if verdict.divergence:
       met.setdefault(verdict.divergence, []).append(i)

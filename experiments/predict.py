@@ -1,6 +1,13 @@
-"""Writes a model's SQL for the questions of a benchmark file, one line each, in order.
+"""Writes a model's SQL for the questions of an example file, one line each, in order.
 
     python experiments/predict.py --model=DIR --examples=FILE.json --databases=DIR --output=FILE.sql
+
+The examples need no SQL: JSON or JSON lines with `question` and `db_id` (no db_id where --databases names one file or
+URL). Databases lie in DIR/<db_id>/<db_id>.sqlite, in the first of the folders --databases=A,B that has it.
+
+A line holds no comments, and a line break or TAB inside a literal is written as an expression with the same value,
+('a' || char(10) || 'b'). An --output that ends in .json is written in BIRD's format, {"0": "SQL<TAB>----- bird
+-----<TAB>db_id"}, with the line breaks and comments of the model.
 
 The model is a folder as a run exports it (Hugging Face files and prompt_format.json). Answers are kept in FILE.sql.partial as
 they come; the same command goes on where it was cut off. A question that cannot be answered (an empty one, a prompt that is too
@@ -17,6 +24,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +34,19 @@ from launch import InputError, launch
 from absl import flags  # isort: skip
 from tqdm import tqdm
 
-from spftsql_jax.databases import Executor
+from spftsql_jax.databases import Executor, model_text, places
 from spftsql_jax.databases.engines import with_schemas, without_password
 from spftsql_jax.evaluation.exported import load_exported
 from spftsql_jax.evaluation.predict import Prediction, PromptDatabase, answer_questions
 from spftsql_jax.evaluation.self_consistency import predict_by_vote
-from spftsql_jax.examples.benchmarks import database_ids, find_location, read_examples
+from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.models.sharding import make_mesh
 
 flags.adopt_module_key_flags(database_access)
 _MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
-_EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the questions.", required=True)
+_EXAMPLES = flags.DEFINE_string("examples", None, "JSON or JSON lines file of the questions.", required=True)
 _DATABASES = flags.DEFINE_string(
-  "databases", None, "Folder DIR/<db_id>/<db_id>.sqlite, or URLs and database files.", required=True
+  "databases", None, "Folders A,B of the databases, DIR/<db_id>/<db_id>.sqlite; or one file or URL.", required=True
 )
 _SCHEMAS = flags.DEFINE_list("schemas", [], "Schemas whose tables are taken; by default those on the search path.")
 _OUTPUT = flags.DEFINE_string("output", None, "File to write.", required=True)
@@ -69,10 +77,12 @@ def main() -> None:
   for path in (output, Path(_DETAILS.value or output)):
     if not path.resolve().parent.is_dir():
       raise InputError(f"{path.parent}: no such folder to write {path.name} in")
-  examples = read_examples(_EXAMPLES.value)
-  databases = {
-    d: PromptDatabase.read(with_schemas(find_location(_DATABASES.value, d), _SCHEMAS.value)) for d in database_ids(examples)
-  }
+  given = places.database_places(_DATABASES.value)
+  examples = read_examples(_EXAMPLES.value, gold=False, db_id=places.only_database(given))
+  found = {d: places.find_database(given, d) for d in database_ids(examples)}
+  for line in places.shadowed(given, found):
+    print(f"predict.py: {line}", file=sys.stderr)
+  databases = {d: PromptDatabase.read(with_schemas(location, _SCHEMAS.value)) for d, location in found.items()}
   partial = output.with_name(output.name + ".partial")
   done = _resume(partial, _fingerprint())
   mesh = make_mesh(_MESH.value) if _MESH.value else None
@@ -109,7 +119,12 @@ def main() -> None:
         )
   if _DETAILS.value:
     _write(Path(_DETAILS.value), (json.dumps({"index": i, **done[i]}) for i in range(len(examples))))
-  _write(output, (done[i]["sql"] for i in range(len(examples))))
+  answers = [done[i]["sql"] for i in range(len(examples))]
+  if output.suffix == ".json":
+    numbered = {str(i): f"{sql}\t----- bird -----\t{examples[i].db_id}" for i, sql in enumerate(answers)}
+    _write(output, [json.dumps(numbered, indent=1, ensure_ascii=False)])
+  else:
+    _write(output, _lines(answers, [databases[e.db_id].schema.dialect for e in examples]))
   partial.unlink()
   for status, reason in _REASONS.items():
     if lines := [i + 1 for i in range(len(examples)) if done[i]["status"] == status]:
@@ -118,9 +133,23 @@ def main() -> None:
   print(f"{output}: {len(examples)} predictions, {speed:.0f} tokens/s", file=sys.stderr)
 
 
+def _lines(answers: Sequence[str], dialects: Sequence[str]) -> list[str]:
+  """Each answer on one line; blank, and named, where it has a line break that a line cannot hold."""
+  lines, failed = [], []
+  for number, (sql, dialect) in enumerate(zip(answers, dialects, strict=True), start=1):
+    try:
+      lines.append(model_text.one_line(sql, dialect))
+    except ValueError as error:
+      lines.append("")
+      failed.append(f"line {number} is blank: {error}")
+  if failed:
+    print(f"{_OUTPUT.value}: {failed[0]} ({len(failed)} in all; --output=FILE.json keeps line breaks)", file=sys.stderr)
+  return lines
+
+
 def _write(path: Path, lines: Any) -> None:
   unfinished = path.with_name(path.name + ".unfinished")
-  unfinished.write_text("".join(line + "\n" for line in lines))
+  unfinished.write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="\n")
   os.replace(unfinished, path)
 
 
@@ -132,17 +161,21 @@ def _fingerprint() -> dict[str, str]:
   sampling = [_SAMPLES.value, *drawn, _TIMEOUT_S.value] if _SAMPLES.value > 1 else []
   parts = {
     "model": [str(model.resolve()), *files],
-    "examples": hashlib.sha256(Path(_EXAMPLES.value).read_bytes()).hexdigest(),
-    "databases": [_place(), *_SCHEMAS.value],
+    "examples": hashlib.sha256(b"".join(map(Path.read_bytes, _files(Path(_EXAMPLES.value))))).hexdigest(),
+    "databases": [*map(_place, places.database_places(_DATABASES.value)), *_SCHEMAS.value],
     "options": [_DTYPE.value, _CONSTRAIN.value, *sampling],
   }
   return {name: hashlib.sha256(json.dumps(part).encode()).hexdigest()[:16] for name, part in parts.items()}
 
 
-def _place() -> str:
-  """The databases, wherever the script is started; another password does not make them others."""
-  value = _DATABASES.value
-  return without_password(value) if "://" in value else str(Path(value).resolve())
+def _place(value: str) -> str:
+  """A place of databases, wherever the script is started; another password does not make it another."""
+  return str(Path(value).resolve()) if os.path.exists(value) else without_password(value)
+
+
+def _files(path: Path) -> list[Path]:
+  """The file, or those of a folder."""
+  return sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
 
 
 def _resume(partial: Path, fingerprint: dict[str, str]) -> dict[int, dict[str, Any]]:

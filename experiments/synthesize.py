@@ -4,9 +4,10 @@
 
 Databases: folders in the layout DIR/<db_id>/<db_id>.sqlite, SQLite or DuckDB files, or URLs; of a
 database with several schemas --schemas chooses. Templates come from a built-in pool; with
---seed_examples (a Spider- or BIRD-style JSON file) or --query_log (SQL, one query a line,
-optionally a TAB and the db_id) from these queries instead, or from both. Writes JSON lines with
-db_id, query, question, template, tables, columns, or with --format=datasets a folder that
+--seed_examples (a Spider- or BIRD-style JSON or JSON lines file) or --query_log (SQL statements,
+each ended by a semicolon or its line, optionally with a TAB and the db_id behind it; a server's log;
+or such examples) from these queries instead, or from both. Writes JSON lines with db_id, query,
+question, template, tables, columns, or with --format=datasets a folder that
 `datasets.load_from_disk` reads; the last line on stdout is a JSON summary.
 
 Killed, the same command goes on where it was and ends with the same bytes (what has been made is kept beside the output, in
@@ -31,13 +32,15 @@ from absl import flags
 from tqdm import tqdm
 
 from spftsql_jax.databases import DatabaseError
-from spftsql_jax.databases.engines import name_of, with_schemas, without_password
+from spftsql_jax.databases.engines import engine_of, name_of, with_schemas, without_password
 from spftsql_jax.databases.locations import split_locations
 from spftsql_jax.evaluation.metrics import hardness
 from spftsql_jax.examples import benchmarks
+from spftsql_jax.examples.example import Example
 from spftsql_jax.synthesis import pool, synthesize, templates
 from spftsql_jax.synthesis.attempts import SyntheticExample, schema_of
 from spftsql_jax.synthesis.balance import AIMS, Balance, operators_of, sketch
+from spftsql_jax.synthesis.query_log import read_query_log
 
 flags.adopt_module_key_flags(database_access)
 _DATABASES = flags.DEFINE_multi_string(
@@ -51,7 +54,7 @@ _SCHEMAS = flags.DEFINE_list(
   "schemas", [], "Schemas whose tables are taken; by default those on the search path, and where nothing stands there, all."
 )
 _SEED_EXAMPLES = flags.DEFINE_string("seed_examples", None, "JSON file of examples whose queries give the templates.")
-_QUERY_LOG = flags.DEFINE_string("query_log", None, "File of SQL, one query a line (TAB db_id), that gives the templates.")
+_QUERY_LOG = flags.DEFINE_string("query_log", None, "File of SQL statements (TAB db_id) whose queries give the templates.")
 _TEMPLATES = flags.DEFINE_enum(
   "templates", "auto", ["auto", "builtin", "seeds", "both"], "Where templates come from; auto: seeds where given, else builtin."
 )
@@ -94,7 +97,7 @@ def main() -> None:
   if not output.parent.is_dir():
     raise launch.InputError(f"{output.parent}: no such folder for --output")
   locations = [with_schemas(location, _SCHEMAS.value) for location in _locations(_DATABASES.value)]
-  excluded = [example.query for path in _EXCLUDE.value for example in benchmarks.read_examples(path)]
+  excluded = [example.query for path in _EXCLUDE.value for example in _read_excluded(path)]
   record = output.with_name(output.name + ".record")
   try:
     weighted, reasons = _templates(locations)
@@ -144,6 +147,10 @@ def main() -> None:
     "examples_per_second": round(len(made.examples) / max(made.seconds, 1e-9), 1),
   }
   print(json.dumps(summary, ensure_ascii=False))
+
+
+def _read_excluded(path: str) -> list[Example]:
+  return benchmarks.read_examples(path, db_id="any", question=False)  # Of these the queries alone count.
 
 
 def _write(examples: Sequence[SyntheticExample], output: Path) -> None:
@@ -217,6 +224,7 @@ def _balance(values: list[str], weighted: Sequence[templates.WeightedTemplate]) 
 def _locations(values: list[str]) -> list[str]:
   """The databases that the flag names, each once. Raises InputError for what is not there."""
   found: dict[str, str] = {}
+  folder_of: dict[str, bool] = {}  # Whether it was found in a folder of databases.
   for value in split_locations(values):
     path = Path(value)
     if "://" in value:
@@ -237,20 +245,31 @@ def _locations(values: list[str]) -> list[str]:
         name = name_of(candidate)
       except DatabaseError as error:
         raise launch.InputError(str(error)) from error
-      if found.setdefault(name, candidate) != candidate:
-        first = without_password(found[name])
-        raise launch.InputError(f"{without_password(candidate)}: a second database named {name}; the first is {first}")
+      in_folder = path.is_dir()
+      if found.setdefault(name, candidate) == candidate:
+        folder_of[name] = in_folder
+      elif in_folder and folder_of[name]:
+        print(f"synthesize.py: {name}: {found[name]} is used, the first of several; not used: {candidate}", file=sys.stderr)
+      else:
+        raise launch.InputError(
+          f"{without_password(candidate)}: a second database named {name}; the first is {without_password(found[name])}"
+        )
   return list(found.values())
 
 
 def _templates(locations: list[str]) -> tuple[list[templates.WeightedTemplate], dict[str, int]]:
   """The templates to draw from, and how many queries gave none, by reason."""
+  only = name_of(locations[0]) if len(locations) == 1 else ""
   queries = (
-    [(example.db_id, example.query) for example in benchmarks.read_examples(_SEED_EXAMPLES.value)]
+    [(example.db_id, example.query) for example in benchmarks.read_examples(_SEED_EXAMPLES.value, db_id=only, question=False)]
     if _SEED_EXAMPLES.value
     else []
   )
-  queries += _read_log(_QUERY_LOG.value, locations) if _QUERY_LOG.value else []
+  if _QUERY_LOG.value:
+    log = read_query_log(_QUERY_LOG.value, {name_of(location): engine_of(location) for location in locations})
+    queries += log.queries
+    if log.others:
+      print(f"synthesize.py: {log.describe()}", file=sys.stderr)
   source = _TEMPLATES.value
   if source == "auto":
     source = "seeds" if queries else "builtin"
@@ -269,18 +288,6 @@ def _templates(locations: list[str]) -> tuple[list[templates.WeightedTemplate], 
   if not extracted:
     raise launch.InputError(f"none of the {len(queries)} queries gives a template: {reasons}")
   return extracted, reasons
-
-
-def _read_log(path: str, locations: list[str]) -> list[tuple[str, str]]:
-  queries = []
-  for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
-    sql, _, db_id = line.partition("\t")
-    if not sql.strip():
-      continue
-    if not db_id.strip() and len(locations) > 1:
-      raise launch.InputError(f"{path}:{number}: which database? With several, each line needs a TAB and the db_id")
-    queries.append((db_id.strip() or name_of(locations[0]), sql.strip().rstrip(";")))
-  return queries
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 
+from spftsql_jax.databases.model_text import read_statement
 from spftsql_jax.evaluation.exported import load_exported
 from spftsql_jax.evaluation.predict import PromptDatabase, predict
 from spftsql_jax.examples.benchmarks import read_examples
@@ -165,7 +166,7 @@ def test_the_export_gives_the_same_greedy_sql_in_transformers(finished):
     matched = database.matched(example.question, exported.tokenizer.style.matched_values)
     ids = [*exported.tokenizer.prefix(database.schema), *exported.tokenizer.question(example.question, matched)]
     out = model.generate(torch.tensor([ids]), max_new_tokens=exported.max_new_tokens, do_sample=False)
-    assert " ".join(tokenizer.decode(out[0, len(ids) :], skip_special_tokens=True).strip().split("\n")) == sql
+    assert read_statement(tokenizer.decode(out[0, len(ids) :], skip_special_tokens=True)) == sql
 
 
 def test_a_destructive_learning_rate_is_caught_and_its_model_is_never_main(demo, tmp_path, monkeypatch):

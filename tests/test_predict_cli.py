@@ -14,6 +14,7 @@ import jax
 import pytest
 
 from spftsql_jax.databases import Executor
+from spftsql_jax.databases.model_text import one_line
 from spftsql_jax.databases.results import Result
 from spftsql_jax.evaluation.exported import load_exported, write_prompt_format
 from spftsql_jax.evaluation.predict import Prediction, PromptDatabase, answer_questions, predict
@@ -74,9 +75,26 @@ def test_there_is_a_line_a_question_and_what_was_not_answered_is_named(files, wh
   assert "the question is empty on 1 blank lines, the first of them [6]" in done.stderr
   assert "exceed the model's positions on 1 blank lines, the first of them [14]" in done.stderr
   details = [json.loads(line) for line in (files / "details.jsonl").read_text().splitlines()]
-  assert [d["sql"] for d in details] == lines[:-1]
+  assert [one_line(d["sql"]) for d in details] == lines[:-1]
   assert details[5]["status"] == "empty_prompt" and details[13]["status"] == "too_long"
   assert not list(files.glob("whole.sql.*"))
+
+
+def test_questions_without_sql_or_db_id_are_answered_over_one_file(files, whole, tmp_path):
+  """A list of questions is enough where --databases names one database; a .json output is BIRD's."""
+  questions = [json.loads(json.dumps({"question": q})) for q in QUESTIONS[:3]]
+  (tmp_path / "asked.jsonl").write_text("\ufeff" + "".join(json.dumps(each) + "\r\n" for each in questions))
+  expected = whole[1].read_text().split("\n")[:3]
+  file = files / "db" / "pets" / "pets.sqlite"
+  for place in (file, f"sqlite:///{file}"):
+    options = [f"--examples={tmp_path / 'asked.jsonl'}", f"--databases={place}"]
+    done = run(files, tmp_path / "out.json", *options)
+    assert done.returncode == 0, done.stderr
+    answers = json.loads((tmp_path / "out.json").read_text())
+    assert list(answers) == ["0", "1", "2"]
+    assert [one_line(a.removesuffix("\t----- bird -----\tpets")) for a in answers.values()] == expected
+  done = run(files, tmp_path / "none.sql", f"--examples={tmp_path / 'asked.jsonl'}")
+  assert done.returncode == 2 and "asked.jsonl:1: record 0: field db_id is missing" in done.stderr
 
 
 def test_killed_it_goes_on_and_ends_with_the_same_lines(files, whole):
@@ -194,7 +212,7 @@ def test_an_answer_ends_at_a_semicolon_outside_literals(loaded):
   texts = [" SELECT 1; DROP TABLE pets", " SELECT 'a;b' ; SELECT 2", " SELECT name FROM pets", ' SELECT "x;\n\'" FROM pets;']
   scripted = Scripted(exported, texts)
   arguments = (None, exported.tokenizer, databases, [Example("pets", q, "") for q in QUESTIONS[:4]])
-  expected = ["SELECT 1", "SELECT 'a;b'", "SELECT name FROM pets", 'SELECT "x; \'" FROM pets']
+  expected = ["SELECT 1", "SELECT 'a;b'", "SELECT name FROM pets", 'SELECT "x;\n\'" FROM pets']
   seen = {}
   answers = answer_questions(
     scripted, *arguments, max_new_tokens=64, on_question=lambda i, predictions: seen.update({i: predictions})

@@ -34,7 +34,7 @@ SCHEMA = Schema(
     ),
   ),
 )
-SQL = "SELECT \"full name\" FROM customer WHERE note = 'x  y' -- \u2713"
+SQL = "SELECT \"full name\" FROM customer WHERE note = 'x  y -- \u2713'"
 ODD = {
   "plain": "How many customers are there?",
   "empty": "",

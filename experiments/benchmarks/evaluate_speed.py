@@ -31,6 +31,7 @@ import launch
 from absl import flags
 
 from spftsql_jax.databases.instances import make_instances
+from spftsql_jax.databases.model_text import one_line
 from spftsql_jax.examples import benchmarks
 
 _OFFICIAL = flags.DEFINE_string("official", None, "Clone of the official evaluator.", required=True)
@@ -74,7 +75,7 @@ def main() -> None:
       shutil.copy(source, databases / db_id)
       make_instances(source, databases / db_id, _INSTANCES.value - 1, seed=0)
     gold = Path(scratch) / "gold.sql"
-    gold.write_text("".join(f"{' '.join(e.query.split())}\t{e.db_id}\n" for e in examples), encoding="utf-8")
+    gold.write_text("".join(f"{one_line(e.query)}\t{e.db_id}\n" for e in examples), encoding="utf-8")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = str(Path(scratch) / "byte_code")
     runs: dict[str, list[dict]] = {"official": [], "ours": []}

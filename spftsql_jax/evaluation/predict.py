@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from spftsql_jax.databases import Schema, ValueIndex, identifiers
+from spftsql_jax.databases import Schema, ValueIndex, identifiers, model_text
 from spftsql_jax.databases.introspection import read_schema, tell_left_out
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import MatchedValue
@@ -19,16 +18,14 @@ from spftsql_jax.generation.engine import Generator
 from spftsql_jax.generation.identifiers import identifier_automaton, token_bytes
 from spftsql_jax.generation.requests import Answer, Request, Status
 
-# What cannot stand in a line of a file of predictions, where a TAB begins the db_id.
-_ONE_LINE = re.compile(r"[\r\n\t\v\f\x1c-\x1e\x85\u2028\u2029]")
-
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
   """SQL for a question.
 
   Attributes:
-    sql: on one line; "" where nothing was generated.
+    sql: the statement that was read out of the answer (`model_text.read`), with its line breaks and comments; "" where nothing
+      was generated.
     status: see `Answer`. log_prob: of the answer's tokens, summed, in nats.
   """
 
@@ -86,7 +83,7 @@ def predict(
   lora: Any = None,
   constrain: bool = False,
 ) -> list[str]:
-  """Greedy SQL for each example's question, on one line; "" where the request was refused. See `answer_questions`."""
+  """Greedy SQL for each example's question; "" where the request was refused. See `answer_questions`."""
   return [
     prediction.sql
     for (prediction,) in answer_questions(
@@ -113,7 +110,7 @@ def answer_questions(
   places: Sequence[int] | None = None,
   on_question: Callable[[int, tuple[Prediction, ...]], None] | None = None,
 ) -> list[tuple[Prediction, ...]]:
-  """A model's SQL for each example's question: up to the end token, a semicolon outside quotes, or the limit.
+  """A model's SQL for each example's question: up to the end token, the semicolon of its statement, or the limit.
 
   Args:
     databases: by db_id.
@@ -136,6 +133,9 @@ def answer_questions(
   semicolons = _semicolons(tokenizer)
   cut_off: list[int] = []
 
+  def dialect_of(index: int) -> str:
+    return databases[examples[index // samples].db_id].schema.dialect
+
   def finish(index: int, prediction: Prediction) -> None:
     question, sample = divmod(index, samples)
     answered[question][sample] = prediction
@@ -143,10 +143,11 @@ def answer_questions(
       on_question(question, tuple(answered[question]))
 
   def first(index: int, answer: Answer) -> None:
-    if answer.tokens and answer.tokens[-1] in semicolons and _semicolon(tokenizer.decode(answer.tokens)) < 0:
+    stopped = bool(answer.tokens) and answer.tokens[-1] in semicolons
+    if stopped and not model_text.has_ended(tokenizer.decode(answer.tokens), dialect_of(index)):
       cut_off.append(index)
     else:
-      finish(index, _prediction(tokenizer, answer))
+      finish(index, _prediction(tokenizer, answer, dialect_of(index)))
 
   options = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "lora": lora}
   stop = (tokenizer.end_id, *semicolons)
@@ -154,13 +155,14 @@ def answer_questions(
     params, requests, max_new_tokens=max_new_tokens, eos_id=stop, seed=seed, on_answer=first, **options
   )
   if cut_off:
-    # A semicolon in a literal ends nothing: these go on behind it. Rare, so the literal's automaton is not taken up again.
+    # A semicolon in a literal or a fence ends nothing: these go on behind it. Rare, so the literal's automaton is not taken up
+    # again.
     more = [dataclasses.replace(requests[i], prompt=requests[i].prompt + answers[i].tokens, automaton=None) for i in cut_off]
     rest = generator.generate(params, more, max_new_tokens=max_new_tokens, eos_id=tokenizer.end_id, seed=seed + 1, **options)
     for i, end in zip(cut_off, rest, strict=True):
       tokens = (answers[i].tokens + end.tokens)[:max_new_tokens]
       whole = Answer(tokens, answers[i].log_prob + end.log_prob, end.status if tokens[-1] == tokenizer.end_id else "length")
-      finish(i, _prediction(tokenizer, whole))
+      finish(i, _prediction(tokenizer, whole, dialect_of(i)))
   return [tuple(predictions) for predictions in answered]
 
 
@@ -195,20 +197,6 @@ def _semicolons(tokenizer: Tokenizer) -> frozenset[int]:
   return frozenset(i for i, text in enumerate(spelled) if text is not None and text.rstrip().endswith(b";"))
 
 
-def _semicolon(text: str) -> int:
-  """Where the first semicolon outside quotes stands, -1 where there is none."""
-  quote = ""
-  for place, char in enumerate(text):
-    if quote:
-      quote = "" if char == quote else quote
-    elif char in "'\"`":
-      quote = char
-    elif char == ";":
-      return place
-  return -1
-
-
-def _prediction(tokenizer: Tokenizer, answer: Answer) -> Prediction:
-  text = tokenizer.decode(answer.tokens)
-  end = _semicolon(text)
-  return Prediction(_ONE_LINE.sub(" ", text if end < 0 else text[:end]).strip(), answer.status, answer.log_prob)
+def _prediction(tokenizer: Tokenizer, answer: Answer, dialect: str) -> Prediction:
+  sql = model_text.read_statement(tokenizer.decode(answer.tokens), dialect)
+  return Prediction(sql, answer.status, answer.log_prob)

@@ -11,7 +11,7 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 
-from spftsql_jax.databases import statements
+from spftsql_jax.databases import model_text, statements
 from spftsql_jax.databases.comparison import has_nan
 from spftsql_jax.databases.engines import DatabaseError, engine_of, sqlite, without_password
 from spftsql_jax.databases.executor import Executor
@@ -30,14 +30,22 @@ _CHUNK = 1024
 DIVERGENCES = {
   "refused_statement": (
     "the prediction is not a single SELECT, or asks for a function with side effects or without a fixed result, and was not "
-    "run; the official scripts run it (a write returns no rows, which passes where the gold result is empty; of several "
-    "statements Spider's runs the first)"
+    "run; the official scripts run it (a write returns no rows, which passes where the gold result is empty)"
   ),
   "gold_failed": "the gold query failed on the database, so no answer counts as right; Spider's script stops, BIRD's counts 0",
   "time_limit": "the prediction or the gold query ran out of time; the limit of Spider's script never ends a query",
   "resource_limit": "the prediction or the gold query went over a limit on memory, rows or bytes; the scripts have none",
   "blank_prediction": (
     "a blank line counts as a wrong answer; Spider's script takes it as the end of a session, BIRD's as a query without rows"
+  ),
+  "read_out_of_text": (
+    "the SQL of the gold query or the prediction was read out of a fence, a label or the marks of a "
+    "conversation around it; the official scripts run the whole text, which is no SQL"
+  ),
+  "text_behind_the_end": (
+    "behind the semicolon of the gold query or the prediction stands more (another semicolon or statement, "
+    "words), which is left out; BIRD's script fails on it, and so does Spider's with keep_distinct (without, "
+    "it runs the first statement, too)"
   ),
   "not_utf8": "text that is not UTF-8 is compared without the bytes that cannot be read; BIRD's script fails on it, which is 0",
   "equal_times": "all runs took the same time, and all are kept; BIRD's script takes them for outliers and counts 0",
@@ -94,8 +102,11 @@ class Verdict:
     return self.predicted.status
 
 
-def executed_texts(gold: str, predicted: str, comparison: Comparison, keep_distinct: bool = False) -> tuple[str, str]:
-  """The texts that a comparison executes for the gold query and the prediction."""
+def executed_texts(
+  gold: str, predicted: str, comparison: Comparison, keep_distinct: bool = False, dialect: str = "sqlite"
+) -> tuple[str, str]:
+  """The texts that a comparison executes for the gold query and the prediction: of both the statement that is read there."""
+  gold, predicted = (model_text.read_statement(text, dialect) for text in (gold, predicted))
   if comparison == "spider":
     return metrics.spider_query(gold, False, keep_distinct), metrics.spider_query(predicted, True, keep_distinct)
   return gold, predicted
@@ -128,7 +139,10 @@ def score_predictions(
   Returns:
     One verdict for each pair, in order.
   """
-  texts = [executed_texts(gold, predicted, comparison, keep_distinct) for gold, predicted in queries]
+  texts = [
+    executed_texts(gold, predicted, comparison, keep_distinct, _dialect_of(place[0]))
+    for (gold, predicted), place in zip(queries, locations, strict=True)
+  ]
   ordered = [order_counts(gold, comparison) for gold, _ in texts]
   # Of texts that differ in white space and the case of words only, one is run for all. The verdict hangs on the pair's own
   # texts alone: whether the order of the rows counts is told from its own gold text, not from the one that is run.

@@ -16,7 +16,7 @@ import typing
 from collections.abc import Sequence
 from typing import Literal
 
-from spftsql_jax.databases import identifiers
+from spftsql_jax.databases import identifiers, model_text
 from spftsql_jax.databases.schema import Schema, Table
 
 # Of an enumeration so many values are shown.
@@ -106,31 +106,28 @@ def question_prompt(question: str, matched: Sequence[MatchedValue], style: Promp
   return text.strip() if style.chat else text + "\nSQL:"
 
 
-def sql_prompt(query: str, style: PromptFormat | None = None) -> str:
+def sql_prompt(query: str, style: PromptFormat | None = None, dialect: str = "sqlite") -> str:
   """The head of an SQL-to-text branch, up to where the question begins; in a conversation, the user's message."""
-  text = f"SQL: {normalize_query(query)}"
+  text = f"SQL: {normalize_query(query, dialect)}"
   return text.strip() if style is not None and style.chat else text + "\nQuestion:"
 
 
-def answer_text(text: str) -> str:
-  """An answer as it stands behind the colon of its prompt: one line, a space before it."""
-  return " " + normalize_query(text)
+def answer_text(query: str, dialect: str = "sqlite") -> str:
+  """A query as the answer behind the colon of its prompt: a space before it."""
+  return " " + normalize_query(query, dialect)
 
 
-def normalize_query(query: str) -> str:
-  """One line, no trailing semicolon; white space outside string literals is folded."""
-  out, quote = [], ""
-  for ch in query.strip().rstrip(";").rstrip():
-    if quote:
-      quote = "" if ch == quote else quote
-    elif ch in "'\"`":
-      quote = ch
-    elif ch.isspace():
-      if out and out[-1] == " ":
-        continue
-      ch = " "
-    out.append(" " if ch in "\r\n" else ch)
-  return "".join(out)
+def question_text(question: str) -> str:
+  """A question as the answer behind the colon of its prompt: one line, a space before it."""
+  return " " + " ".join(question.split())
+
+
+def normalize_query(query: str, dialect: str = "sqlite") -> str:
+  """A query as models read and learn it: one statement without comments and semicolon, single spaces, literals as they are.
+
+  A comment is no part of an answer, and a line comment would take the rest of a line with it (see `model_text.folded`).
+  """
+  return model_text.folded(query, dialect)
 
 
 def _literal(value: str) -> str:

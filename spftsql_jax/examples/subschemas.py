@@ -14,13 +14,14 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import sqlglot
 from sqlglot import exp
 
+from spftsql_jax.databases.model_text import read_statement
 from spftsql_jax.databases.schema import Schema
 
 
 def tables_of(query: str, schema: Schema) -> frozenset[str] | None:
   """Names, as the schema spells them, of the schema's tables that a query reads; None where it cannot be parsed."""
   try:
-    tree = sqlglot.parse_one(query, read=schema.dialect)
+    tree = sqlglot.parse_one(read_statement(query, schema.dialect), read=schema.dialect)
   except sqlglot.errors.SqlglotError:
     return None
   found = set()

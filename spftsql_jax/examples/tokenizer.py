@@ -22,6 +22,7 @@ from spftsql_jax.examples.prompts import (
   PromptFormat,
   answer_text,
   question_prompt,
+  question_text,
   schema_prompt,
   sql_prompt,
   system_prompt,
@@ -85,13 +86,20 @@ class Tokenizer:
     """Ids of a text-to-SQL branch up to where the SQL begins."""
     return self._branch(question_prompt(question, matched, self.style, evidence))
 
-  def query(self, query: str) -> tuple[int, ...]:
+  def query(self, query: str, dialect: str = "sqlite") -> tuple[int, ...]:
     """Ids of an SQL-to-text branch up to where the question begins."""
-    return self._branch(sql_prompt(query, self.style))
+    return self._branch(sql_prompt(query, self.style, dialect))
 
-  def answer(self, text: str) -> tuple[int, ...]:
-    """Ids of an answer with its end token."""
-    text = answer_text(text) if self._chat is None else self._chat.before_answer + answer_text(text).strip()
+  def answer(self, query: str, dialect: str = "sqlite") -> tuple[int, ...]:
+    """Ids of a query as an answer, with its end token."""
+    return self._answer(answer_text(query, dialect))
+
+  def question_answer(self, question: str) -> tuple[int, ...]:
+    """Ids of a question as an answer, with its end token."""
+    return self._answer(question_text(question))
+
+  def _answer(self, text: str) -> tuple[int, ...]:
+    text = text if self._chat is None else self._chat.before_answer + text.strip()
     return (*self.encode(text), self.end_id)
 
   def _prefix_text(self, schema: Schema) -> str:
@@ -106,11 +114,11 @@ class Tokenizer:
     self, schema: Schema, question: str, query: str, matched: Sequence[MatchedValue] = (), evidence: str = ""
   ) -> Branch:
     """The branch that teaches the SQL of a question."""
-    return Branch(self.prefix(schema), self.question(question, matched, evidence), self.answer(query))
+    return Branch(self.prefix(schema), self.question(question, matched, evidence), self.answer(query, schema.dialect))
 
   def sql_to_text(self, schema: Schema, query: str, question: str) -> Branch:
     """The branch that teaches the question of an SQL query."""
-    return Branch(self.prefix(schema), self.query(query), self.answer(question))
+    return Branch(self.prefix(schema), self.query(query, schema.dialect), self.question_answer(question))
 
 
 def train_bpe(texts: Iterable[str], vocab_size: int) -> transformers.PreTrainedTokenizerFast:

@@ -13,10 +13,10 @@ import jax
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from spftsql_jax.databases import DatabaseError, Executor, make_instances
+from spftsql_jax.databases import Executor, make_instances, places
 from spftsql_jax.databases.engines import engine_of, with_schemas, without_password
 from spftsql_jax.evaluation.predict import PromptDatabase
-from spftsql_jax.examples.benchmarks import database_ids, find_location, read_examples
+from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import answer_text, question_prompt, schema_prompt
 from spftsql_jax.examples.tokenizer import load_tokenizer, train_bpe
@@ -64,11 +64,11 @@ def read_data(config: RunConfig) -> RunData:
     raise ValueError(f"{root / config.data.test}: no examples to evaluate on")
   held_out = tuple(e.query for e in test)
   # Databases that a benchmark lacks are left out of the seeds; of the test they are an error.
-  folder = _databases(config)
-  present = {d for d in database_ids(seeds) if _is_there(folder, d)}
+  given = places.database_places(config.data.databases, root)
+  present = {d for d in database_ids(seeds) if places.has_database(given, d)}
   if seeds and not present:
     raise FileNotFoundError(
-      f"{without_password(folder)}: none of the seeds' databases is there (expected DIR/<db_id>/<db_id>.sqlite)"
+      f"{without_password(config.data.databases)}: none of the seeds' databases is there (expected DIR/<db_id>/<db_id>.sqlite)"
     )
   seeds = [e for e in seeds if e.db_id in present]
   if config.data.seed_limit and len(seeds) > config.data.seed_limit:
@@ -90,16 +90,19 @@ def open_workbench(
   mesh: Mesh | None = None,
 ) -> Workbench:
   """Reads the databases, and makes (or finds, when a run is resumed) instances, tokenizer and starting model."""
-  folder, schemas = _databases(config), config.data.schemas
+  given = places.database_places(config.data.databases, _data_dir(config))
   ids = database_ids([*data.seeds, *data.test])
+  found = {d: places.find_database(given, d) for d in ids}
+  for line in places.shadowed(given, ids):
+    say(f"  {line}")
   databases = {
-    d: PromptDatabase.read(with_schemas(find_location(folder, d), schemas))
+    d: PromptDatabase.read(with_schemas(found[d], config.data.schemas))
     for d in tqdm(ids, desc="databases", disable=None, leave=False)
   }
   instances = {d: (databases[d].location,) for d in ids}
 
-  def neighbours(places: list[int]) -> list[tuple[str, ...]]:
-    chosen = [databases[data.seed_databases[place]].location for place in places]
+  def neighbours(indices: list[int]) -> list[tuple[str, ...]]:
+    chosen = [databases[data.seed_databases[index]].location for index in indices]
     folder, count = journal.workdir / "instances", config.synthesis.instances
     # Instances can only be made of SQLite files.
     return [
@@ -146,19 +149,6 @@ def open_workbench(
   return bench
 
 
-def _databases(config: RunConfig) -> str:
-  """The folder of the databases, or their URLs."""
-  return config.data.databases if "://" in config.data.databases else os.fspath(_data_dir(config) / config.data.databases)
-
-
-def _is_there(databases: str, db_id: str) -> bool:
-  try:
-    find_location(databases, db_id)
-    return True
-  except (FileNotFoundError, DatabaseError):
-    return False
-
-
 def _data_dir(config: RunConfig) -> Path:
   if not config.data_dir:
     raise ValueError("no data folder; give one with --config.data_dir=DIR")
@@ -191,7 +181,8 @@ def _texts(config: RunConfig, seeds: Sequence[Example], databases: dict[str, Pro
     made = synthesize([databases[d].location for d in ids], builtin_templates(), wanted, config.seed, instances=0)
     examples += [e.example() for e in made.examples]
   for example in examples:
-    texts += [question_prompt(example.question, (), config.prompt), answer_text(example.query)]
+    dialect = databases[example.db_id].schema.dialect
+    texts += [question_prompt(example.question, (), config.prompt), answer_text(example.query, dialect)]
   return texts
 
 

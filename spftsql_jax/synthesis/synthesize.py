@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from spftsql_jax.databases import engines
 from spftsql_jax.databases.introspection import tell_left_out
+from spftsql_jax.databases.model_text import read_statement
 from spftsql_jax.synthesis import filters, sampler
 from spftsql_jax.synthesis.attempts import SyntheticExample, Task, attempt_block, close_all, prepare, save_task
 from spftsql_jax.synthesis.balance import Balance, reach_targets
@@ -225,7 +226,7 @@ def _fingerprint(tasks: Sequence[Task], instances: int) -> str:
 
 def excluded_forms(queries: Iterable[str]) -> Iterator[str]:
   """The normal forms of an evaluation set's queries; one that does not parse stands for itself."""
-  for query in queries:
+  for query in map(read_statement, queries):
     try:
       yield filters.normal_form(query)
     except ValueError:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import sqlglot
 from sqlglot import exp
 
+from spftsql_jax.databases.model_text import read_statement
 from spftsql_jax.databases.schema import Schema
 from spftsql_jax.synthesis import roles as roles_lib
 from spftsql_jax.synthesis.notation import (
@@ -80,7 +81,7 @@ class Extractor:
   def extract(self, sql: str) -> Template:
     """The template of a query. Raises UnsupportedTemplate."""
     try:
-      trees = [tree for tree in sqlglot.parse(sql, read=self._dialect) if tree is not None]
+      trees = [tree for tree in sqlglot.parse(read_statement(sql, self._dialect), read=self._dialect) if tree is not None]
     except sqlglot.errors.SqlglotError as error:
       raise UnsupportedTemplate("query does not parse") from error
     if len(trees) != 1 or not isinstance(trees[0], (exp.Select, exp.SetOperation, exp.Subquery)):
