@@ -49,6 +49,7 @@ def render_report(results: Record, metrics: Sequence[Record]) -> str:
   """The page that `write_report` writes, as text. Raises ValueError where `results` has no "table"."""
   if "table" not in results:
     raise ValueError('results hold no "table"; the report needs at least that key')
+  results = report_models.mark_best(results)
   table = results["table"]
   title = escape(results.get("title") or "SPFT-SQL run")
   parts = [

@@ -46,7 +46,7 @@ _SHOWN_ROWS = 10
 def evaluate_version(bench: Workbench, version: str, test: Sequence[Example]) -> dict[str, Any]:
   """Answers the test with a version and judges as the benchmark does."""
   predictions, verdicts = answer_and_judge(bench, bench.load(version), test, _judge_test)
-  result = score_of([v.correct for v in verdicts], verdicts)
+  result = score_of(test, [v.correct for v in verdicts], verdicts)
   bench.models.add_score(version, TEST, result)
   bench.say(f"  {version}: EX {result.execution_accuracy:.1%}, {result.executable:.0%} run")
   records = [{"prediction": p, "correct": v.correct} for p, v in zip(predictions, verdicts, strict=True)]
@@ -134,6 +134,7 @@ def _row(
     "n": len(outcomes),
     "executable": score.executable,
     "selection_ex": _ex(bench, version, SELECTION),
+    "selection_executable": getattr(bench.models.score(version, SELECTION), "executable", None),
     "by_hardness": {
       level: {"ex": float(np.mean(part)), "n": len(part)}
       for level in ("easy", "medium", "hard", "extra")

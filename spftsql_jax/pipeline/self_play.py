@@ -2,7 +2,8 @@
 
 An iteration: main = the best candidate, opponent = the weakest; the opponent answers the questions; each answer is executed
 and rewarded (R = 1 for an error); the opponent's log-probs are scored once; main is updated with the error-driven loss and
-joins the candidates. A new model becomes main only by being better on the selection split.
+joins the candidates. It becomes main where it is the best of them on the selection split, by the one order of
+`ModelBase.best`: EX, then the share of answers that run, then the later.
 """
 
 from __future__ import annotations
@@ -183,16 +184,23 @@ def run_iteration(
 
 
 def verdict_on(before: Score, after: Score, aborted: str) -> tuple[bool, str]:
-  """Whether a new model becomes main: only if it is better on the selection split. And why, in words."""
+  """Whether a new model becomes main, and why, in words: if `ModelBase.best` names it before main on the selection split."""
   p = paired_exact_test(before.outcomes, after.outcomes)
   change = f"{before.execution_accuracy:.1%} to {after.execution_accuracy:.1%}, p = {p:.2f}"
+  accepted = after.rank >= before.rank
   if aborted:
-    return after.execution_accuracy > before.execution_accuracy, f"stopped early: {aborted} ({change})"
+    return accepted, f"stopped early: {aborted} ({change})"
   if after.execution_accuracy > before.execution_accuracy:
     return True, f"better than main ({change})"
+  if after.rank > before.rank:
+    return True, f"as good as main, and more of its answers run ({before.executable:.0%} to {after.executable:.0%}; {change})"
+  if accepted:
+    return True, f"as good as main, and the later of the two ({change})"
   if after.executable < 0.8 * before.executable:
     return False, f"collapsed: {after.executable:.0%} of its answers run, {before.executable:.0%} of main's ({change})"
-  return False, f"not better than main ({change})"
+  if after.execution_accuracy == before.execution_accuracy:
+    return False, f"as good as main, but fewer of its answers run ({before.executable:.0%} to {after.executable:.0%}; {change})"
+  return False, f"not as good as main ({change})"
 
 
 def collapsed(bench: Workbench, done: dict[str, Any]) -> bool:

@@ -230,13 +230,14 @@ def _answer_and_judge(
 def score(bench: Workbench, tree: Any, examples: Sequence[Example]) -> Score:
   """A version's score on synthesized examples, verified on all instances."""
   _, verdicts = answer_and_judge(bench, tree, examples)
-  return score_of([bool(v.suite_correct) for v in verdicts], verdicts)
+  return score_of(examples, [bool(v.suite_correct) for v in verdicts], verdicts)
 
 
-def score_of(outcomes: Sequence[bool], verdicts: Sequence[Verdict]) -> Score:
+def score_of(examples: Sequence[Example], outcomes: Sequence[bool], verdicts: Sequence[Verdict]) -> Score:
   """The score of outcomes, with the share of answers that ran."""
   count = max(len(outcomes), 1)
-  return Score(sum(outcomes) / count, sum(v.status == "ok" for v in verdicts) / count, tuple(outcomes))
+  ran = sum(v.status == "ok" for v in verdicts)
+  return Score(sum(outcomes) / count, ran / count, tuple(outcomes), data_hash(examples))
 
 
 def add_version(
