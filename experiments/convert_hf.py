@@ -136,12 +136,17 @@ def find_version(folder: Path, version: str | None) -> tuple[Any, str]:
 
 
 def find_start(folder: Path, base_model: str) -> Path:
-  """The Hugging Face folder with config and tokenizer that a run started from."""
-  for candidate in (folder / "start", folder.parent / "start", Path(base_model or ".")):
+  """The Hugging Face folder with config and tokenizer that a run started from: where the run's config says that it lies, or
+  where it lay when the version was made."""
+  path = folder / "config.json"
+  run = json.loads(path.read_text()) if path.is_file() else {}
+  places = [run.get("model", {}).get("hf_model"), base_model]
+  for candidate in (folder / "start", folder.parent / "start", *map(Path, filter(None, places))):
     if (candidate / "config.json").is_file():
       return candidate
   raise InputError(
-    f"{folder}: neither {folder / 'start'} nor {base_model!r} holds the config.json of the model it started from"
+    f"{folder}: neither {folder / 'start'} nor {base_model!r} holds the config.json of the model it started from; where that "
+    "folder was moved, start the run again with --config.model.hf_model=FOLDER, and it notes the new place"
   )
 
 

@@ -84,10 +84,11 @@ def render_report(results: Record, metrics: Sequence[Record]) -> str:
 def format_table(table: Sequence[Record]) -> str:
   """The results as aligned plain text for the terminal, without a newline at the end.
 
-  Columns: model, round, EX %, 95 % CI, n, executable %; and EX %, CI and n once more where databases are left out.
+  Columns: model, round, EX % (of the selection split, and said so, where the run had no test), 95 % CI, n, executable %; and EX %, CI and n once more where databases are left out.
   """
   apart = report_models.without(table)
-  lines = [["model", "round", "EX %", "95 % CI", "n", "executable %"]]
+  on = " on selection" if any(row.get("split") == "selection" for row in table) else ""
+  lines = [["model", "round", f"EX %{on}", "95 % CI", "n", "executable %"]]
   if apart:
     lines[0] += [escape_terminal(f"without {', '.join(apart)}: EX %"), "95 % CI", "n"]
   for row in table:

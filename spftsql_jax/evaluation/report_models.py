@@ -49,7 +49,13 @@ def summary(results: Record) -> str:
     return '<p class="lead">No model was evaluated.</p>'
   interval = bounds(best)
   text = f"<strong>{escape(best['model'])}</strong> answers <strong>{percent(best['ex'])}\u00a0%</strong> of "
-  text += f"{count(best.get('n'))} held-out questions with the right result"
+  optimistic = best.get("split") == "selection"
+  what = (
+    "synthesized questions of the selection split, on which it was chosen too (optimistic)"
+    if optimistic
+    else "held-out questions"
+  )
+  text += f"{count(best.get('n'))} {what} with the right result"
   if interval:
     text += f" (95\u00a0% interval {percent(interval[0])} to {percent(interval[1])})"
   first = table[0]

@@ -30,7 +30,6 @@ import orbax.checkpoint.experimental.v1 as ocp
 
 from spftsql_jax.models import hosts
 
-
 # Stages whose versions a run may hand over, in model bases that do not say which do; the others are baselines.
 _CANDIDATE_STAGES = ("sft", "vbi_ft", "self_play")
 
