@@ -84,7 +84,8 @@ def render_report(results: Record, metrics: Sequence[Record]) -> str:
 def format_table(table: Sequence[Record]) -> str:
   """The results as aligned plain text for the terminal, without a newline at the end.
 
-  Columns: model, round, EX % (of the selection split, and said so, where the run had no test), 95 % CI, n, executable %; and EX %, CI and n once more where databases are left out.
+  Columns: model, round, EX %, 95 % CI, n, executable %; and EX %, CI and n once more where databases are left out. Figures of
+  the selection split, where the run had no test, are called so.
   """
   apart = report_models.without(table)
   on = " on selection" if any(row.get("split") == "selection" for row in table) else ""
