@@ -86,13 +86,15 @@ def test_one_changed_byte_of_an_input_is_refused_with_its_name(begun, which, nam
   message = str(caught.value)
   assert named in message and ", is " in message and message.count(" was ") == 1 and "--workdir" in message
   assert (workdir / "journal.jsonl").read_bytes() == before
-  run.run(config, workdir, stop_after="prepare", say=quiet)  # as it was: it goes on
+  keep_inputs(workdir, prepare.inputs_of_run(config, prepare.read_data(config)))  # as it was: it goes on
 
 
 def _inside_text(path: Path, share: float) -> int:
   """A place near `share` of the file whose byte may change and leave the file what it is: a letter, where it is JSON."""
   content = path.read_bytes()
   place = int(share * len(content))
+  if path.suffix == ".csv":
+    return place
   if path.suffix != ".json":
     return max(place, 200)
   if path.name in ("test.json", "seeds.json"):
