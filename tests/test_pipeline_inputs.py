@@ -20,9 +20,9 @@ from spftsql_jax.pipeline.model_base import ModelBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 
-import convert_hf
 from configs.demo_tiny import tiny_config
 from demo.make_databases import make_demo
+from script_values import script_values
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
@@ -211,7 +211,7 @@ def test_a_moved_run_goes_on_to_the_same_result_and_nothing_names_the_old_place(
     assert all(np.array_equal(a, b) for a, b in zip(leaves, found, strict=True)), version
   named = [p for p in new.rglob("*") if p.is_file() and (b"old_place" in p.read_bytes() or b"/kept/" in p.read_bytes())]
   assert not named
-  _, version = convert_hf.find_version(new / "run", None)
+  [version] = script_values("convert_hf", [f"script.find_version(Path({str(new / 'run')!r}), None)[1]"])
   assert version == results["best"]
 
 
@@ -220,4 +220,5 @@ def test_a_starting_model_that_was_moved_is_found_where_the_run_goes_on_with_it(
   copy, moved = shutil.copytree(workdir, tmp_path / "run"), shutil.copytree(model, tmp_path / "elsewhere")
   config = dataclasses.replace(config, model=dataclasses.replace(config.model, hf_model=str(moved)))
   run.run(config, copy, stop_after="prepare", say=quiet)
-  assert convert_hf.find_start(copy, "a/place/that/is/gone") == moved
+  [found] = script_values("convert_hf", [f"str(script.find_start(Path({str(copy)!r}), 'a/place/that/is/gone'))"])
+  assert found == str(moved)

@@ -17,11 +17,11 @@ from spftsql_jax.pipeline.model_base import ModelBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 
-import convert_hf
 import jax
 import numpy as np
 from configs.demo_tiny import tiny_config
 from demo.make_databases import make_demo
+from script_values import script_values
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
@@ -89,7 +89,7 @@ def test_results_report_export_and_both_commands_name_one_version(unlabelled, tm
   command = [sys.executable, str(EXPERIMENTS / "model_base.py"), "best", f"--base={workdir / 'model_base'}"]
   said = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout.strip()
   assert said == results["best"] == base.best("selection")
-  assert convert_hf.find_version(workdir, None)[1] == said
+  assert script_values("convert_hf", [f"script.find_version(Path({str(workdir)!r}), None)[1]"]) == [said]
   assert best_row(mark_best(json.loads((workdir / "results.json").read_text()))["table"])["version"] == said
   load_exported(workdir / "export")  # what predict.py and ask.py read
   exported = jax.tree.leaves(load_hf(workdir / "export", "float32")[1])
