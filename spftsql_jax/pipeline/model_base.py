@@ -6,7 +6,7 @@
       scores/<version>/<split>.json         written beside, atomically
 
 A version appears whole or not at all: it is written under a temporary name and renamed. The folder can be copied anywhere;
-nothing in it is an absolute path.
+nothing that is read in it is an absolute path.
 
 Which version is the best is one query (`ModelBase.best`), asked by self-play, the export, the report and the commands alike:
 among the candidates the highest execution accuracy on a split; of equals the one whose answers run most often; of these the

@@ -58,6 +58,8 @@ _STEPS = {
   "evaluation": ("evaluation/", "cost"),
 }
 _VERSIONS = {"prepare": ("base",), "baselines": tuple(self_play.BASELINES)}
+# The version of the SQL-to-text model that is trained on the seeds.
+FIRST_WRITER = "writer-0"
 
 
 class LostProcess(RuntimeError):
@@ -136,8 +138,8 @@ def _forget(journal: Journal, metrics: MetricsLog, stages: Sequence[str]) -> Non
       models.remove(version)
   writers = ModelBase(journal.workdir / QUESTION_WRITERS)
   for version in writers.versions():
-    # The first is trained on the seeds, the others on what rounds have verified.
-    if "sft" in stages or ("vbi_ft" in stages and writers.lineage(version).parent is not None):
+    # The first is trained on the seeds, the others on what rounds have verified: without seeds all of them.
+    if "sft" in stages or ("vbi_ft" in stages and version != FIRST_WRITER):
       writers.remove(version)
   shutil.rmtree(journal.workdir / "checkpoints", ignore_errors=True)
   prefixes = [prefix for stage in stages for prefix in _STEPS[stage]]
@@ -184,7 +186,7 @@ def _run_stages(
     journal.step("sft", lambda: _sft(bench, data.seeds, selection))
     parent = "sft"
     if config.synthesis.model_questions:
-      trained = journal.step("questions", lambda: vbi_ft.train_question_writer(bench, "writer-0", None, data.seeds))
+      trained = journal.step("questions", lambda: vbi_ft.train_question_writer(bench, FIRST_WRITER, None, data.seeds))
       writer = trained["version"]
   else:
     say("No seeds: the SFT on them is left out, and everything is synthesized")
