@@ -4,7 +4,8 @@ python experiments/convert_hf.py --hf_model=DIR --output=DIR
     writes OUTPUT/model_base with the version "base", and OUTPUT/start with the model's config and tokenizer.
 python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR
     DIR is a run's folder (or what the command above wrote). Writes safetensors, config, generation config and tokenizer that
-    transformers loads; adapters are merged. Without VERSION: the best on the selection split, or the newest without scores.
+    transformers loads; adapters are merged. Without VERSION: the best candidate on the selection split, which is what the run
+    itself exports (model_base.py best), or the newest without scores.
 python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR --peft
     writes the version's LoRA adapter as peft loads it.
 """
@@ -118,7 +119,7 @@ def split_checkpoint(checkpoint: str) -> tuple[Path, str | None]:
 
 
 def find_version(folder: Path, version: str | None) -> tuple[Any, str]:
-  """The model base of a run folder (or the folder itself), and the version asked for, or the best."""
+  """The model base of a run folder (or the folder itself), and the version asked for, or the best candidate."""
   from spftsql_jax.pipeline.model_base import ModelBase
 
   directory = folder / "model_base" if (folder / "model_base").is_dir() else folder
@@ -127,20 +128,25 @@ def find_version(folder: Path, version: str | None) -> tuple[Any, str]:
   if not versions:
     raise InputError(f"{folder} holds no model base")
   if version is None:
-    scored = [v for v in versions if base.score(v, "selection") is not None]
-    return base, base.best("selection", scored) if scored else versions[-1]
+    scored = any(base.score(v, "selection") is not None for v in base.candidates())
+    return base, base.best("selection") if scored else (base.candidates() or versions)[-1]
   if version not in versions:
     raise InputError(f"{folder}: no version {version!r}; there are {', '.join(versions)}")
   return base, version
 
 
 def find_start(folder: Path, base_model: str) -> Path:
-  """The Hugging Face folder with config and tokenizer that a run started from."""
-  for candidate in (folder / "start", folder.parent / "start", Path(base_model or ".")):
+  """The Hugging Face folder with config and tokenizer that a run started from: where the run's config says that it lies, or
+  where it lay when the version was made."""
+  path = folder / "config.json"
+  run = json.loads(path.read_text()) if path.is_file() else {}
+  places = [run.get("model", {}).get("hf_model"), base_model]
+  for candidate in (folder / "start", folder.parent / "start", *map(Path, filter(None, places))):
     if (candidate / "config.json").is_file():
       return candidate
   raise InputError(
-    f"{folder}: neither {folder / 'start'} nor {base_model!r} holds the config.json of the model it started from"
+    f"{folder}: neither {folder / 'start'} nor {base_model!r} holds the config.json of the model it started from; where that "
+    "folder was moved, start the run again with --config.model.hf_model=FOLDER, and it notes the new place"
   )
 
 

@@ -138,7 +138,8 @@ def test_journal_says_when_a_data_file_is_gone(tmp_path):
 @pytest.fixture
 def base(tmp_path):
   base = ModelBase(tmp_path / "base")
-  for i, (version, ex, executable) in enumerate([("a", 0.5, 1.0), ("b", 0.7, 1.0), ("c", 0.1, 0.05), ("d", 0.7, 0.9)]):
+  scores = [("a", 0.5, 1.0), ("b", 0.7, 1.0), ("c", 0.1, 0.05), ("d", 0.7, 0.9)]
+  for i, (version, ex, executable) in enumerate(scores):
     base.add(version, {"w": jnp.full((3, 2), i)}, Lineage("sft", i, parent="a" if i else None, seed=7))
     base.add_score(version, "selection", Score(ex, executable, (True, False)))
   return base
@@ -154,7 +155,7 @@ def test_model_base_gives_back_what_was_added(base):
     base.load("x")
 
 
-def test_best_is_the_oldest_of_equals_and_weakest_must_be_able_to_write_sql(base):
+def test_best_goes_by_what_runs_among_equals_and_weakest_must_be_able_to_write_sql(base):
   assert base.best("selection") == "b"
   assert base.weakest("selection") == "c"
   assert base.weakest("selection", min_executable=0.3) == "a"
@@ -185,7 +186,9 @@ def test_a_collapsed_model_is_not_accepted():
 
   main = score(10, 0.9)
   assert verdict_on(main, score(12, 0.9), "") == (True, "better than main (50.0% to 60.0%, p = 0.50)")
-  assert not verdict_on(main, score(10, 0.9), "")[0]
+  assert verdict_on(main, score(10, 0.9), "") == (True, "as good as main, and the later of the two (50.0% to 50.0%, p = 1.00)")
+  assert verdict_on(main, score(10, 0.95), "")[0] and not verdict_on(main, score(10, 0.85), "")[0]
+  assert not verdict_on(main, score(9, 1.0), "")[0]
   accepted, reason = verdict_on(main, score(1, 0.1), "")
   assert not accepted and reason.startswith("collapsed: 10% of its answers run")
   accepted, reason = verdict_on(main, score(1, 0.1), "mean log-prob of y+ fell")

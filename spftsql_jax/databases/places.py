@@ -59,6 +59,19 @@ def has_database(places: Sequence[str], db_id: str) -> bool:
   return next(iter(_found(places, db_id)), None) is not None
 
 
+def all_databases(places: Sequence[str]) -> list[str]:
+  """The db_ids of all databases in the places, in order."""
+  found: list[str] = []
+  for place in places:
+    if _is_server(place) or os.path.isfile(place):
+      found.append(name_of(place))
+      continue
+    inside = sorted(path.stem for path in Path(place).glob("*/*.sqlite") if path.stem == path.parent.name)
+    own = Path(place).resolve().name
+    found += inside or ([own] if (Path(place) / f"{own}.sqlite").is_file() else [])
+  return list(dict.fromkeys(found))
+
+
 def only_database(places: Sequence[str]) -> str:
   """The db_id where the places are one file or one URL, else ""."""
   return name_of(places[0]) if len(places) == 1 and not os.path.isdir(places[0]) else ""

@@ -98,6 +98,11 @@ def same_program(one: Sequence[Instruction], other: Sequence[Instruction]) -> bo
   return named is not None and named == _name_cursors(other)
 
 
+def program_form(program: Sequence[Instruction]) -> list[Instruction]:
+  """What programs that `same_program` takes for one have in common: the program with its cursors named, where they can be."""
+  return _name_cursors(program) or list(program)
+
+
 def _name_cursors(program: Sequence[Instruction]) -> list[Instruction] | None:
   """The program with what a cursor is opened on in place of its number.
 

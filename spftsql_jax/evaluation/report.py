@@ -49,6 +49,7 @@ def render_report(results: Record, metrics: Sequence[Record]) -> str:
   """The page that `write_report` writes, as text. Raises ValueError where `results` has no "table"."""
   if "table" not in results:
     raise ValueError('results hold no "table"; the report needs at least that key')
+  results = report_models.mark_best(results)
   table = results["table"]
   title = escape(results.get("title") or "SPFT-SQL run")
   parts = [
@@ -83,10 +84,12 @@ def render_report(results: Record, metrics: Sequence[Record]) -> str:
 def format_table(table: Sequence[Record]) -> str:
   """The results as aligned plain text for the terminal, without a newline at the end.
 
-  Columns: model, round, EX %, 95 % CI, n, executable %; and EX %, CI and n once more where databases are left out.
+  Columns: model, round, EX %, 95 % CI, n, executable %; and EX %, CI and n once more where databases are left out. Figures of
+  the selection split, where the run had no test, are called so.
   """
   apart = report_models.without(table)
-  lines = [["model", "round", "EX %", "95 % CI", "n", "executable %"]]
+  on = " on selection" if any(row.get("split") == "selection" for row in table) else ""
+  lines = [["model", "round", f"EX %{on}", "95 % CI", "n", "executable %"]]
   if apart:
     lines[0] += [escape_terminal(f"without {', '.join(apart)}: EX %"), "95 % CI", "n"]
   for row in table:

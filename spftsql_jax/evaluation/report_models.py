@@ -18,16 +18,27 @@ COLOURS = 6
 
 
 def best_row(table: Sequence[Record]) -> Record | None:
-  """The model that the run hands over: highest selection EX of the promoted ones, or highest EX where none was recorded.
+  """The model that the run hands over, which the run has marked (`mark_best`).
 
-  Chosen on the selection split wherever there is one, as picking the highest figure on the test questions would flatter it.
+  A table without a mark: of the promoted ones the highest EX on the selection split, of equals the one whose answers run most
+  often, of these the latest; by the test's figures only where the table has none of selection, as picking the highest figure
+  on the test questions would flatter it.
   """
   rows = [row for row in table if is_number(row.get("ex"))]
+  if marked := [row for row in rows if row.get("best")]:
+    return marked[0]
   promoted = [row for row in rows if row.get("promoted") is not False] or rows
   selected = [row for row in promoted if is_number(row.get("selection_ex"))]
   if selected:
-    return max(selected, key=lambda row: row["selection_ex"])
-  return max(promoted, key=lambda row: row["ex"], default=None)
+    return max(reversed(selected), key=lambda row: (row["selection_ex"], row.get("selection_executable") or 0.0))
+  return max(reversed(promoted), key=lambda row: (row["ex"], row.get("executable") or 0.0), default=None)
+
+
+def mark_best(results: Record) -> Record:
+  """The results with the row of the version that they name as "best" marked; as they are where they name none."""
+  if results.get("best") is None:
+    return results
+  return {**results, "table": [{**row, "best": row.get("version") == results["best"]} for row in results["table"]]}
 
 
 def summary(results: Record) -> str:
@@ -38,7 +49,13 @@ def summary(results: Record) -> str:
     return '<p class="lead">No model was evaluated.</p>'
   interval = bounds(best)
   text = f"<strong>{escape(best['model'])}</strong> answers <strong>{percent(best['ex'])}\u00a0%</strong> of "
-  text += f"{count(best.get('n'))} held-out questions with the right result"
+  optimistic = best.get("split") == "selection"
+  what = (
+    "synthesized questions of the selection split, on which it was chosen too (optimistic)"
+    if optimistic
+    else "held-out questions"
+  )
+  text += f"{count(best.get('n'))} {what} with the right result"
   if interval:
     text += f" (95\u00a0% interval {percent(interval[0])} to {percent(interval[1])})"
   first = table[0]

@@ -19,10 +19,13 @@ class DataConfig:
   """Where examples and databases lie. Paths are relative to `RunConfig.data_dir`.
 
   Attributes:
-    databases: folder of `<db_id>/<db_id>.sqlite`; or URLs, with commas between them, each with the name of a db_id.
+    databases: folders of `<db_id>/<db_id>.sqlite`, database files or URLs, with commas between them; of several that have a
+      database the first counts.
     schemas: of databases with schemas those that are taken; see `open_database`.
-    seeds: labelled examples to start from (Spider- or BIRD-style JSON); "" for none.
-    test: held-out examples that nothing is trained or selected on.
+    seeds: labelled examples to start from (Spider- or BIRD-style JSON); "" for none: then everything is synthesized, the SFT
+      on the seeds is left out, and the starting model is the first candidate. Seeds that ask a query of the test are left out.
+    test: held-out examples that nothing is trained or selected on; "" for none: then the figures are those of the selection
+      split, on which the models are chosen too, and are said to be optimistic. Without either all of `databases` are used.
     comparison: how results are compared on the test.
     seed_limit, test_limit: use so many (drawn by seed for the seeds, evenly spaced for the test); 0 for all.
     apart: databases whose test examples are left out in a second figure (ex_without).
@@ -116,7 +119,8 @@ class VbiFtConfig:
     rounds: of synthesis and fine-tuning.
     training: of the text-to-SQL model, each round.
     question_training: of the SQL-to-text model, each round.
-    verify: examples of a round that are held back from training and answered for feedback.
+    verify: examples of a round that are held back from training, whole queries with all their wordings, and answered for
+      feedback; no later round trains on them.
     select: examples of the selection split on which versions are scored.
   """
 
@@ -133,7 +137,7 @@ class SelfPlayConfig:
 
   Attributes:
     candidates: who may play: "fine_tuned", the versions of stage 1 and their successors; or "base", the starting model and its
-      successors alone (self-play without stage 1).
+      successors alone (self-play without stage 1). Without seeds the starting model stands for the SFT among the "fine_tuned".
     opponent: "weakest" candidate (the paper's), the version played "previous" to main (its parent), or a "mixture": each
       question is answered by a candidate drawn for it.
     min_executable: of the candidates only those whose answers run at least this often are opponents; 0 for all of them.
@@ -195,6 +199,11 @@ class RunConfig:
   self_play: SelfPlayConfig = SelfPlayConfig()
   checkpoint_every: int = 200
   long_schemas: Literal["split", "drop"] = "split"
+
+
+# Fields that say where an input lies. What lies there is compared by content when a run is gone on with, so that run and data
+# may be moved.
+LOCATIONS = ("data_dir", "data.databases", "data.seeds", "data.test", "model.hf_model")
 
 
 def to_dict(config: Any) -> dict[str, Any]:

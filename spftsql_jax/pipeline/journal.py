@@ -32,8 +32,12 @@ class Journal:
     workdir: the run's folder. Files named in step outputs are relative to it.
   """
 
-  def __init__(self, workdir: str | Path, config: dict[str, Any]):
+  def __init__(self, workdir: str | Path, config: dict[str, Any], locations: Sequence[str] = ()):
     """Opens or creates the run in `workdir`.
+
+    Args:
+      locations: fields of the config ("data.test") that say where something lies. They may differ from those of the run that
+        is gone on with; what lies there is compared by `inputs.keep_inputs`.
 
     Raises:
       RunInProgress: another process holds the folder.
@@ -42,9 +46,9 @@ class Journal:
     self.workdir = Path(workdir)
     self._path = self.workdir / "journal.jsonl"
     self._lock: TextIO | None = None
-    self._done: dict[str, dict[str, Any]] = hosts.from_first(lambda: self._open(config))
+    self._done: dict[str, dict[str, Any]] = hosts.from_first(lambda: self._open(config, locations))
 
-  def _open(self, config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+  def _open(self, config: dict[str, Any], locations: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Takes the folder's lock; the steps that are done."""
     self.workdir.mkdir(parents=True, exist_ok=True)
     self._lock = (self.workdir / ".lock").open("w")
@@ -52,7 +56,7 @@ class Journal:
       fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
       raise RunInProgress(f"{self.workdir}: another run is at work here; wait for it or choose another --workdir") from error
-    _keep_config(self.workdir / "config.json", config)
+    _keep_config(self.workdir / "config.json", config, locations)
     done: dict[str, dict[str, Any]] = {}
     if self._path.is_file():
       text = self._path.read_text()
@@ -139,19 +143,20 @@ def _digest(data: bytes) -> str:
   return hashlib.sha256(data).hexdigest()[:12]
 
 
-def _keep_config(path: Path, config: dict[str, Any]) -> None:
+def _keep_config(path: Path, config: dict[str, Any], locations: Sequence[str]) -> None:
   config = json.loads(json.dumps(config))
-  if not path.is_file():
+  kept = json.loads(path.read_text()) if path.is_file() else None
+  if kept is not None:
+    changed = [(key, old, new) for key, old, new in _compare(kept, config) if key not in locations]
+    if differences := [f"{key}: {old!r} there, {new!r} now" for key, old, new in changed]:
+      raise ConfigChanged(
+        f"{path.parent} holds a run with another configuration ({'; '.join(differences[:5])}); "
+        "use that configuration to go on with it, or another --workdir"
+      )
+  if kept != config:  # a new run, or one whose inputs lie elsewhere now
     temporary = path.with_name(".config.json")
     temporary.write_text(json.dumps(config, indent=1))
     os.replace(temporary, path)
-    return
-  kept = json.loads(path.read_text())
-  if differences := [f"{key}: {old!r} there, {new!r} now" for key, old, new in _compare(kept, config)]:
-    raise ConfigChanged(
-      f"{path.parent} holds a run with another configuration ({'; '.join(differences[:5])}); "
-      "use that configuration to go on with it, or another --workdir"
-    )
 
 
 def _compare(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

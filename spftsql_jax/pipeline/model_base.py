@@ -5,8 +5,12 @@
       versions/<version>/params/            the weights, in Orbax's format
       scores/<version>/<split>.json         written beside, atomically
 
-A version appears whole or not at all: it is written under a temporary name and renamed. "Best" and "weakest" are queries over
-scores. The folder can be copied anywhere; nothing in it is an absolute path.
+A version appears whole or not at all: it is written under a temporary name and renamed. The folder can be copied anywhere;
+nothing that is read in it is an absolute path.
+
+Which version is the best is one query (`ModelBase.best`), asked by self-play, the export, the report and the commands alike:
+among the candidates the highest execution accuracy on a split; of equals the one whose answers run most often; of these the
+latest. "Weakest" is the other end of the same order.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +29,9 @@ import jax
 import orbax.checkpoint.experimental.v1 as ocp
 
 from spftsql_jax.models import hosts
+
+# Stages whose versions a run may hand over, in model bases that do not say which do; the others are baselines.
+_CANDIDATE_STAGES = ("sft", "vbi_ft", "self_play")
 
 
 class CorruptVersion(RuntimeError):
@@ -37,6 +45,8 @@ class Lineage:
   Attributes:
     stage: "base", "sft", "vbi_ft", "self_play" or a baseline's name.
     round: round or iteration within the stage.
+    candidate: whether the run may play, promote and hand over this version; False for what is only compared with (baselines,
+      and a starting model that does not play). None in older model bases: then the stage decides.
     parent: the version it was trained from, or None.
     opponent: the version it played against, or None.
     base_model: name or folder of the pretrained model.
@@ -55,15 +65,28 @@ class Lineage:
   data_hash: str = ""
   seed: int = 0
   code_revision: str = ""
+  candidate: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-  """How a version did on a split: execution accuracy, the share of answers that run, and each example's outcome in order."""
+  """How a version did on a split.
+
+  Attributes:
+    execution_accuracy, executable: shares of the answers that are right, and that run.
+    outcomes: whether each answer is right, in the order of the questions.
+    questions: a hash of the questions, "" where it was not kept. Scores on other questions are never compared.
+  """
 
   execution_accuracy: float
   executable: float
   outcomes: tuple[bool, ...]
+  questions: str = ""
+
+  @property
+  def rank(self) -> tuple[float, float]:
+    """What versions are ordered by, higher is better; of equals the later version stands above."""
+    return self.execution_accuracy, self.executable
 
 
 class ModelBase:
@@ -160,24 +183,55 @@ class ModelBase:
     if not path.is_file():
       return None
     record = json.loads(path.read_text())
-    return Score(record["execution_accuracy"], record["executable"], tuple(c == "1" for c in record["outcomes"]))
+    outcomes = tuple(c == "1" for c in record["outcomes"])
+    return Score(record["execution_accuracy"], record["executable"], outcomes, record.get("questions", ""))
 
-  def best(self, split: str, among: list[str] | None = None) -> str:
-    """The version of highest execution accuracy; of equals the oldest: a newcomer must be better. Raises ValueError."""
-    return max(self._scored(split, among), key=lambda s: s[1].execution_accuracy)[0]
+  def candidates(self) -> list[str]:
+    """The versions that a run may hand over, in the order they were added: all but baselines."""
+    return [v for v in self.versions() if self.is_candidate(v)]
 
-  def weakest(self, split: str, among: list[str] | None = None, min_executable: float = 0.0) -> str:
-    """The version of lowest execution accuracy whose answers run often enough; of equals the newest. Raises ValueError."""
-    scored = self._scored(split, among)
-    able = [s for s in scored if s[1].executable >= min_executable] or scored
-    return min(reversed(able), key=lambda s: s[1].execution_accuracy)[0]
+  def is_candidate(self, version: str) -> bool:
+    """Whether a version is more than a baseline. Raises KeyError."""
+    lineage = self.lineage(version)
+    return lineage.stage in _CANDIDATE_STAGES if lineage.candidate is None else lineage.candidate
 
-  def _scored(self, split: str, among: list[str] | None) -> list[tuple[str, Score]]:
-    names = self.versions() if among is None else [v for v in self.versions() if v in among]
+  def best(self, split: str, among: Sequence[str] | None = None) -> str:
+    """The version of highest execution accuracy on a split; of equals the one whose answers run most often; of these the
+    latest. Damaged versions are passed over.
+
+    Args:
+      among: the versions that compete; by default the candidates, so that no baseline is ever handed over.
+
+    Raises:
+      ValueError: none has a score on the split, or their scores are of different questions.
+    """
+    ranked = self._ranked(split, among)
+    sound = hosts.from_first(lambda: next((v for v, _ in reversed(ranked) if not self.damage(v)), None))
+    if sound is None:
+      raise ValueError(f"{self.directory}: every version with a score on {split!r} is damaged; restore one from a copy")
+    return sound
+
+  def weakest(self, split: str, among: Sequence[str] | None = None, min_executable: float = 0.0) -> str:
+    """The other end of the order of `best`: lowest execution accuracy, then lowest share of answers that run, then the
+    earliest; of those alone whose answers run at least `min_executable` often, where there are any. Raises ValueError."""
+    ranked = self._ranked(split, among)
+    return next((v for v, s in ranked if s.executable >= min_executable), ranked[0][0])
+
+  def _ranked(self, split: str, among: Sequence[str] | None) -> list[tuple[str, Score]]:
+    """The versions with a score on the split, the worst first."""
+    names = self.candidates() if among is None else [v for v in self.versions() if v in among]
     scored = [(v, s) for v in names if (s := self.score(v, split)) is not None]
     if not scored:
       raise ValueError(f"{self.directory}: no version has a score on {split!r}")
-    return scored
+    sizes = {len(s.outcomes): v for v, s in scored}
+    questions = {s.questions: v for v, s in scored if s.questions}
+    if len(sizes) > 1 or len(questions) > 1:
+      answered = ", ".join(f"{v} {n}" for n, v in sizes.items()) if len(sizes) > 1 else ", ".join(questions.values())
+      raise ValueError(
+        f"{self.directory}: scores on {split!r} are of different questions ({answered}) and cannot be compared; "
+        "do the stages that scored them again (--start_from)"
+      )
+    return sorted(scored, key=lambda s: s[1].rank)  # stable: of equals the later stands higher
 
   def _version(self, version: str) -> Path:
     return self.directory / "versions" / version

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,10 @@ from spftsql_jax.generation.engine import Generator
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, hosts, init_lora, init_params, load_hf, save_hf
 from spftsql_jax.models.sharding import local_mesh, lora_shardings, put
 from spftsql_jax.pipeline.config import RunConfig
+from spftsql_jax.pipeline.inputs import inputs_of
 from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase
+from spftsql_jax.pipeline.splits import Queries
 from spftsql_jax.pipeline.workbench import Workbench
 from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.synthesize import synthesize
@@ -41,43 +43,84 @@ class RunData:
   """The labelled examples of a run: what it starts from and what it is measured on.
 
   Attributes:
-    seeds, test: the examples.
-    held_out: all queries of the test file, those beyond `test_limit` too: none of them is ever synthesized.
+    seeds, test: the examples; none where the run has no labels, or no test.
+    held_out: all examples of the test file, those beyond `test_limit` too: none of their queries is ever trained on.
+    seed_databases: what examples are synthesized on: the databases of the seeds, else of the test, else all there are.
+    locations: of these and of the test's databases, by db_id.
+    leaked: how many seeds ask a query of the test, and are left out.
+    files: of the examples, by the name of their config field; None for none.
   """
 
   seeds: tuple[Example, ...]
   test: tuple[Example, ...]
-  held_out: tuple[str, ...]
-
-  @property
-  def seed_databases(self) -> list[str]:
-    """Databases that examples are synthesized on: those of the seeds, else those of the test."""
-    return database_ids(self.seeds or self.test)
+  held_out: tuple[Example, ...]
+  seed_databases: tuple[str, ...]
+  locations: Mapping[str, str]
+  leaked: int
+  files: Mapping[str, Path | None]
 
 
 def read_data(config: RunConfig) -> RunData:
-  """Reads and limits the examples. Raises FileNotFoundError or ValueError naming file and record."""
+  """Reads and limits the examples, and finds the databases. Raises FileNotFoundError or ValueError naming file and record."""
   root = _data_dir(config)
-  seeds = read_examples(root / config.data.seeds) if config.data.seeds else []
-  test = read_examples(root / config.data.test)
-  if not test:
-    raise ValueError(f"{root / config.data.test}: no examples to evaluate on")
-  held_out = tuple(e.query for e in test)
+  files = {name: _examples_file(root, name, getattr(config.data, name)) for name in ("seeds", "test")}
+  seeds, test = (_read_examples(files[name], name) for name in ("seeds", "test"))
+  held_out = tuple(test)
   # Databases that a benchmark lacks are left out of the seeds; of the test they are an error.
   given = places.database_places(config.data.databases, root)
+  shown = without_password(config.data.databases)
   present = {d for d in database_ids(seeds) if places.has_database(given, d)}
   if seeds and not present:
-    raise FileNotFoundError(
-      f"{without_password(config.data.databases)}: none of the seeds' databases is there (expected DIR/<db_id>/<db_id>.sqlite)"
-    )
+    raise FileNotFoundError(f"{shown}: none of the seeds' databases is there (expected DIR/<db_id>/<db_id>.sqlite)")
   seeds = [e for e in seeds if e.db_id in present]
+  queries = Queries({d: places.find_database(given, d) for d in present})
+  kept = queries.apart(seeds, held_out)
+  if seeds and not kept:
+    raise ValueError(f"{files['seeds']}: every seed asks a query of the test {files['test']}; give other seeds, or none")
+  seeds, leaked = kept, len(seeds) - len(kept)
   if config.data.seed_limit and len(seeds) > config.data.seed_limit:
     chosen = random.Random(config.seed).sample(range(len(seeds)), config.data.seed_limit)
     seeds = [seeds[i] for i in sorted(chosen)]
   if config.data.test_limit and len(test) > config.data.test_limit:
     count = config.data.test_limit
     test = [test[i * len(test) // count] for i in range(count)]
-  return RunData(tuple(seeds), tuple(test), held_out)
+  labelled = database_ids(seeds) or database_ids(test)
+  sources = tuple(labelled or places.all_databases(given))
+  if not sources:
+    raise FileNotFoundError(f"{shown}: no database is there (expected DIR/<db_id>/<db_id>.sqlite)")
+  locations = {
+    d: with_schemas(places.find_database(given, d), config.data.schemas) for d in dict.fromkeys([*sources, *database_ids(test)])
+  }
+  named = {f"data.{name}": path for name, path in files.items()}
+  return RunData(tuple(seeds), tuple(test), held_out, sources, locations, leaked, named)
+
+
+def inputs_of_run(config: RunConfig, data: RunData) -> dict[str, Any]:
+  """What the run reads from outside its folder, see `inputs.inputs_of`. Raises FileNotFoundError."""
+  hf_model = Path(config.model.hf_model) if config.model.hf_model else None
+  if hf_model is not None and not hf_model.is_dir():
+    raise FileNotFoundError(f"{hf_model}: no such model folder (--config.model.hf_model)")
+  return inputs_of(data.files, data.locations, hf_model)
+
+
+def _examples_file(root: Path, name: str, given: str) -> Path | None:
+  """The path of a file of examples; None where the config names none."""
+  if not given.strip():
+    return None
+  path = root / given
+  if not path.is_file():
+    what = "is a folder, not a file" if path.is_dir() else "no such file"
+    raise FileNotFoundError(f"{path}: {what} of examples (--config.data.{name}; leave it empty for none)")
+  return path
+
+
+def _read_examples(path: Path | None, name: str) -> list[Example]:
+  if path is None:
+    return []
+  examples = read_examples(path)
+  if not examples:
+    raise ValueError(f"{path}: no examples in it (--config.data.{name}; leave it empty for none)")
+  return examples
 
 
 def open_workbench(
@@ -90,15 +133,10 @@ def open_workbench(
   mesh: Mesh | None = None,
 ) -> Workbench:
   """Reads the databases, and makes (or finds, when a run is resumed) instances, tokenizer and starting model."""
-  given = places.database_places(config.data.databases, _data_dir(config))
-  ids = database_ids([*data.seeds, *data.test])
-  found = {d: places.find_database(given, d) for d in ids}
-  for line in places.shadowed(given, ids):
+  ids = list(data.locations)
+  for line in places.shadowed(places.database_places(config.data.databases, _data_dir(config)), ids):
     say(f"  {line}")
-  databases = {
-    d: PromptDatabase.read(with_schemas(found[d], config.data.schemas))
-    for d in tqdm(ids, desc="databases", disable=None, leave=False)
-  }
+  databases = {d: PromptDatabase.read(data.locations[d]) for d in tqdm(ids, desc="databases", disable=None, leave=False)}
   instances = {d: (databases[d].location,) for d in ids}
 
   def neighbours(indices: list[int]) -> list[tuple[str, ...]]:
@@ -137,15 +175,18 @@ def open_workbench(
     executor=executor,
     models=ModelBase(journal.workdir / MODEL_BASE),
     writers=ModelBase(journal.workdir / QUESTION_WRITERS),
+    queries=Queries(data.locations, {d: databases[d].schema.dialect for d in ids}),
     metrics=metrics,
     say=say,
   )
-  journal.step("prepare/base", lambda: _add_base(bench))
+  journal.step("prepare/base", lambda: _add_base(bench, data))
   count = sum(leaf.size for leaf in jax.tree.leaves(params))
   say(
     f"  {len(databases)} databases, {len(data.seeds):,} seeds, {len(data.test):,} test questions; "
     f"model of {count:,} parameters, vocabulary {model.config.vocab_size:,}"
   )
+  if data.leaked:
+    say(f"  {data.leaked:,} more seeds ask a query of the test, and are left out")
   return bench
 
 
@@ -162,7 +203,7 @@ def _make_start(config: RunConfig, data: RunData, databases: dict[str, PromptDat
   """A tokenizer trained on schemas, seeds and rule-worded sentences, and random weights, as a Hugging Face folder."""
   if config.model.hf_model:
     return {"hf_model": config.model.hf_model}
-  hf = train_bpe(_texts(config, data.seeds, databases, data.seed_databases), config.model.vocab_size)
+  hf = train_bpe(_texts(config, data, databases), config.model.vocab_size)
   values = dict(config.model.hf_config) | {
     "vocab_size": len(hf),
     "eos_token_id": hf.eos_token_id,
@@ -174,11 +215,12 @@ def _make_start(config: RunConfig, data: RunData, databases: dict[str, PromptDat
   return {"vocab_size": len(hf)}
 
 
-def _texts(config: RunConfig, seeds: Sequence[Example], databases: dict[str, PromptDatabase], ids: Sequence[str]) -> list[str]:
-  texts = [schema_prompt(databases[d].schema, config.prompt) for d in ids] * 5
-  examples = list(seeds)
+def _texts(config: RunConfig, data: RunData, databases: dict[str, PromptDatabase]) -> list[str]:
+  texts = [schema_prompt(databases[d].schema, config.prompt) for d in data.seed_databases] * 5
+  examples = list(data.seeds)
   if (wanted := _TOKENIZER_SENTENCES - len(examples)) > 0:
-    made = synthesize([databases[d].location for d in ids], builtin_templates(), wanted, config.seed, instances=0)
+    locations, exclude = [databases[d].location for d in data.seed_databases], [e.query for e in data.held_out]
+    made = synthesize(locations, builtin_templates(), wanted, config.seed, exclude=exclude, instances=0)
     examples += [e.example() for e in made.examples]
   for example in examples:
     dialect = databases[example.db_id].schema.dialect
@@ -186,10 +228,16 @@ def _texts(config: RunConfig, seeds: Sequence[Example], databases: dict[str, Pro
   return texts
 
 
-def _add_base(bench: Workbench) -> dict[str, Any]:
+def _add_base(bench: Workbench, data: RunData) -> dict[str, Any]:
   config = bench.config
   name = config.model.hf_model or "random weights"
-  bench.models.add(
-    "base", bench.like, Lineage("base", base_model=name, prompt_format=config.prompt.fingerprint, seed=config.seed)
+  lineage = Lineage(
+    "base",
+    base_model=name,
+    prompt_format=config.prompt.fingerprint,
+    seed=config.seed,
+    # Where nothing is fine-tuned before stage 1 or stage 2, it is the first that plays.
+    candidate=config.self_play.candidates == "base" or not data.seeds,
   )
+  bench.models.add("base", bench.like, lineage)
   return {"version": "base"}

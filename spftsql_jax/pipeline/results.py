@@ -22,7 +22,15 @@ from spftsql_jax.pipeline.config import to_record
 from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.model_base import write_json
 from spftsql_jax.pipeline.prepare import RunData
-from spftsql_jax.pipeline.workbench import SELECTION, TEST, Workbench, answer_and_judge, device_line, score_of
+from spftsql_jax.pipeline.workbench import (
+  SELECTION,
+  TEST,
+  Workbench,
+  answer_and_judge,
+  device_line,
+  judge,
+  score_of,
+)
 from spftsql_jax.synthesis.notation import WeightedTemplate
 
 # Names in the table. A baseline's last version stands for it.
@@ -37,6 +45,10 @@ _LABELS = {
   "sft_control": "SFT on the same pairs, iteration {}",
 }
 CANDIDATES = ("sft", "vbi_ft", "self_play")
+_NO_TEST = (
+  "No test was given. The figures are those of the selection split: synthesized questions, on which the models were chosen "
+  "too. They are optimistic."
+)
 # What the results tell of an iteration of self-play.
 _PLAYED = ("iteration", "main", "opponent", "pairs", "left_out", "reward_rate", "accepted", "reason")
 # Answers of the best model that the report shows with both results.
@@ -44,13 +56,18 @@ _SHOWN_EXAMPLES = 400
 _SHOWN_ROWS = 10
 
 
-def evaluate_version(bench: Workbench, version: str, test: Sequence[Example]) -> dict[str, Any]:
-  """Answers the test with a version and judges as the benchmark does."""
-  predictions, verdicts = answer_and_judge(bench, bench.load(version), test, _judge_test)
-  result = score_of([v.correct for v in verdicts], verdicts)
-  bench.models.add_score(version, TEST, result)
+def evaluate_version(bench: Workbench, version: str, test: Sequence[Example], selection: Sequence[Example]) -> dict[str, Any]:
+  """Answers the test with a version and judges as the benchmark does; without a test the selection split, judged as there."""
+  questions, split = (test, TEST) if test else (selection, SELECTION)
+  predictions, verdicts = answer_and_judge(bench, bench.load(version), questions, _judge_test if test else judge)
+  right = [v.correct if test else bool(v.suite_correct) for v in verdicts]
+  # By its score on the selection split a version was chosen: it stays as it was.
+  result = None if test else bench.models.score(version, split)
+  if result is None:
+    result = score_of(questions, right, verdicts)
+    bench.models.add_score(version, split, result)
   bench.say(f"  {version}: EX {result.execution_accuracy:.1%}, {result.executable:.0%} run")
-  records = [{"prediction": p, "correct": v.correct} for p, v in zip(predictions, verdicts, strict=True)]
+  records = [{"prediction": p, "correct": r} for p, r in zip(predictions, right, strict=True)]
   return {"file": bench.journal.write_jsonl(f"test-{version}", records)}
 
 
@@ -70,6 +87,7 @@ def _judge_test(
 def collect_results(
   bench: Workbench,
   data: RunData,
+  selection: Sequence[Example],
   versions: Sequence[str],
   best: str,
   rounds: Sequence[dict[str, Any]],
@@ -78,14 +96,18 @@ def collect_results(
   cost: dict[str, Any],
 ) -> dict[str, Any]:
   """What results.json holds: the table of `versions`, lineage, synthesis, self-play, examples, config and environment."""
-  levels = [hardness(e.query) for e in data.test]
+  questions = data.test or selection
+  levels = [hardness(e.query) for e in questions]
   accepted = {i["version"]: i["accepted"] for i in iterations}
-  table = [_row(bench, version, data.test, levels, accepted) for version in versions]
+  split = TEST if data.test else SELECTION
+  table = [_row(bench, version, split, questions, levels, accepted) for version in versions]
   final = next(row for row in table if row["version"] == best)
   names = {item.template.id: item.template.text for item in templates}
   return {
     "title": bench.config.name,
     "best": best,
+    "evaluated_on": split,
+    "seeds_left_out": data.leaked,
     "config": to_record(bench.config),
     "environment": {
       "python": sys.version.split()[0],
@@ -110,8 +132,8 @@ def collect_results(
       for r in rounds
     ],
     "self_play": [{k: i[k] for k in _PLAYED} for i in iterations],
-    "examples": _shown_examples(bench, data.test, best),
-    "notes": _notes(final, best),
+    "examples": _shown_examples(bench, data, questions, best),
+    "notes": _notes(data, final, best),
   }
 
 
@@ -122,9 +144,14 @@ def _lineage_row(bench: Workbench, version: str) -> dict[str, Any]:
 
 
 def _row(
-  bench: Workbench, version: str, test: Sequence[Example], levels: Sequence[str], accepted: dict[str, bool]
+  bench: Workbench,
+  version: str,
+  split: str,
+  questions: Sequence[Example],
+  levels: Sequence[str],
+  accepted: dict[str, bool],
 ) -> dict[str, Any]:
-  lineage, score = bench.models.lineage(version), bench.models.score(version, TEST)
+  lineage, score = bench.models.lineage(version), bench.models.score(version, split)
   outcomes = score.outcomes
   row = {
     "model": _LABELS[lineage.stage].format(lineage.round),
@@ -133,18 +160,20 @@ def _row(
     "ex": score.execution_accuracy,
     "ci95": list(wilson_interval(sum(outcomes), len(outcomes))),
     "n": len(outcomes),
+    "split": split,
     "executable": score.executable,
     "selection_ex": _ex(bench, version, SELECTION),
+    "selection_executable": getattr(bench.models.score(version, SELECTION), "executable", None),
     "by_hardness": {
       level: {"ex": float(np.mean(part)), "n": len(part)}
       for level in ("easy", "medium", "hard", "extra")
       if (part := [o for o, l in zip(outcomes, levels, strict=True) if l == level])
     },
     "version": version,
-    "promoted": lineage.stage in CANDIDATES and accepted.get(version, True),
+    "promoted": bench.models.is_candidate(version) and accepted.get(version, True),
   }
   if apart := bench.config.data.apart:
-    kept = [o for o, e in zip(outcomes, test, strict=True) if e.db_id not in apart]
+    kept = [o for o, e in zip(outcomes, questions, strict=True) if e.db_id not in apart]
     row["ex_without"] = {"databases": list(apart), "ex": float(np.mean(kept)), "n": len(kept)}
     row["ex_without"]["ci95"] = list(wilson_interval(sum(kept), len(kept)))
   return row
@@ -155,9 +184,10 @@ def _ex(bench: Workbench, version: str, split: str) -> float | None:
   return None if score is None else score.execution_accuracy
 
 
-def _shown_examples(bench: Workbench, test: Sequence[Example], best: str) -> list[dict[str, Any]]:
+def _shown_examples(bench: Workbench, data: RunData, questions: Sequence[Example], best: str) -> list[dict[str, Any]]:
   file = bench.journal.step(f"evaluation/{best}", dict)["file"]
-  chosen = list(zip(test, [r["prediction"] for r in bench.journal.read_jsonl(file)], strict=True))[:_SHOWN_EXAMPLES]
+  records = list(bench.journal.read_jsonl(file))[:_SHOWN_EXAMPLES]
+  chosen = list(zip(questions[:_SHOWN_EXAMPLES], [r["prediction"] for r in records], strict=True))
   verdicts = _judge_test(bench, [e for e, _ in chosen], [p for _, p in chosen], keep_rows=True)
   return [
     {
@@ -166,7 +196,7 @@ def _shown_examples(bench: Workbench, test: Sequence[Example], best: str) -> lis
       "gold": e.query,
       "model": best,
       "prediction": p,
-      "correct": v.correct,
+      "correct": v.correct if data.test else right["correct"],
       "status": v.status,
       "message": v.message,
       "gold_columns": list(v.gold.columns),
@@ -174,7 +204,7 @@ def _shown_examples(bench: Workbench, test: Sequence[Example], best: str) -> lis
       "predicted_columns": list(v.predicted.columns),
       "predicted_rows": _rows(v.predicted.rows),
     }
-    for (e, p), v in zip(chosen, verdicts, strict=True)
+    for (e, p), v, right in zip(chosen, verdicts, records, strict=True)
   ]
 
 
@@ -188,9 +218,12 @@ def _shown(cell: Any) -> Any:
   return cell if plain else repr(cell)
 
 
-def _notes(final: dict[str, Any], best: str) -> list[str]:
+def _notes(data: RunData, final: dict[str, Any], best: str) -> list[str]:
+  chosen = f"Best on the selection split: {final['model']} ({best})."
+  leaked = f"{data.leaked:,} seeds ask a query of the test, and were left out."
   return [
-    f"Best on the selection split: {final['model']} ({best}). Test questions were not used to choose it.",
+    f"{chosen} Test questions were not used to choose it." if data.test else f"{chosen} {_NO_TEST}",
+    *([leaked] if data.leaked else ()),
     "Intervals are Wilson's, 95 %; single-run differences within them say nothing.",
   ]
 

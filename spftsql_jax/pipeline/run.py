@@ -20,11 +20,19 @@ from spftsql_jax.examples.example import Example
 from spftsql_jax.models import hosts
 from spftsql_jax.models.sharding import make_mesh
 from spftsql_jax.pipeline import self_play, vbi_ft
-from spftsql_jax.pipeline.config import RunConfig, to_record
+from spftsql_jax.pipeline.config import LOCATIONS, RunConfig, to_record
+from spftsql_jax.pipeline.inputs import keep_inputs
 from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase
-from spftsql_jax.pipeline.prepare import MODEL_BASE, QUESTION_WRITERS, RunData, open_workbench, read_data
+from spftsql_jax.pipeline.prepare import (
+  MODEL_BASE,
+  QUESTION_WRITERS,
+  RunData,
+  inputs_of_run,
+  open_workbench,
+  read_data,
+)
 from spftsql_jax.pipeline.results import CANDIDATES, collect_results, evaluate_version, write_results
 from spftsql_jax.pipeline.units import sql_units
 from spftsql_jax.pipeline.workbench import (
@@ -50,6 +58,8 @@ _STEPS = {
   "evaluation": ("evaluation/", "cost"),
 }
 _VERSIONS = {"prepare": ("base",), "baselines": tuple(self_play.BASELINES)}
+# The version of the SQL-to-text model that is trained on the seeds.
+FIRST_WRITER = "writer-0"
 
 
 class LostProcess(RuntimeError):
@@ -82,8 +92,9 @@ def run(
     The results (results.json), or {} where the run was asked to stop earlier.
 
   Raises:
-    ValueError, FileNotFoundError: bad input. RunInProgress, ConfigChanged: the workdir is another run's. LostProcess: another
-    process of the run ended.
+    ValueError, FileNotFoundError: bad input. RunInProgress, ConfigChanged, InputsChanged: the workdir is another run's, by its
+    config or by what it began with (files and databases, by content; both may lie elsewhere now). LostProcess: another process
+    of the run ended.
   """
   for stage, what in ((stop_after, "stop after"), (start_from, "start from")):
     if stage is not None and stage not in STAGES:
@@ -91,11 +102,12 @@ def run(
   began = time.perf_counter()
   devices = make_mesh(mesh) if mesh or jax.device_count() > 1 else None
   data = read_data(config)
-  journal = Journal(workdir, to_record(config))
+  journal = Journal(workdir, to_record(config), LOCATIONS)
   metrics = MetricsLog(journal.workdir)
   if not hosts.is_first():
     say = _silence
   try:
+    hosts.from_first(lambda: keep_inputs(journal.workdir, inputs_of_run(config, data)))
     if start_from is not None:
       _forget(journal, metrics, STAGES[STAGES.index(start_from) :])
     with Executor(workers=2) as executor:
@@ -126,8 +138,8 @@ def _forget(journal: Journal, metrics: MetricsLog, stages: Sequence[str]) -> Non
       models.remove(version)
   writers = ModelBase(journal.workdir / QUESTION_WRITERS)
   for version in writers.versions():
-    # The first is trained on the seeds, the others on what rounds have verified.
-    if "sft" in stages or ("vbi_ft" in stages and writers.lineage(version).parent is not None):
+    # The first is trained on the seeds, the others on what rounds have verified: without seeds all of them.
+    if "sft" in stages or ("vbi_ft" in stages and version != FIRST_WRITER):
       writers.remove(version)
   shutil.rmtree(journal.workdir / "checkpoints", ignore_errors=True)
   prefixes = [prefix for stage in stages for prefix in _STEPS[stage]]
@@ -160,7 +172,7 @@ def _run_stages(
   say(f"{config.name}: {device_line()}, work folder {journal.workdir}")
   log = metrics.write if hosts.is_first() else _silence
   bench = open_workbench(config, journal, data, executor, log, say, mesh)
-  db_ids = data.seed_databases
+  db_ids = list(data.seed_databases)
   schemas = {d: bench.databases[d].schema for d in db_ids}
   splits = vbi_ft.split_templates(bench, data.seeds, schemas)
   held = journal.step("prepare/data", lambda: _held_out_data(bench, splits, data, db_ids))
@@ -168,34 +180,46 @@ def _run_stages(
   if stop_after == "prepare":
     return {}
 
-  say("SFT on the seeds")
-  journal.step("sft", lambda: _sft(bench, data.seeds, selection))
-  if config.synthesis.model_questions:
-    journal.step("questions", lambda: vbi_ft.train_question_writer(bench, "writer-0", None, data.seeds))
+  parent, writer = "base", None
+  if data.seeds:
+    say("SFT on the seeds")
+    journal.step("sft", lambda: _sft(bench, data.seeds, selection))
+    parent = "sft"
+    if config.synthesis.model_questions:
+      trained = journal.step("questions", lambda: vbi_ft.train_question_writer(bench, FIRST_WRITER, None, data.seeds))
+      writer = trained["version"]
+  else:
+    say("No seeds: the SFT on them is left out, and everything is synthesized")
+    journal.step("base/selection", lambda: score_base(bench, selection))
   if stop_after == "sft":
     return {}
 
   rounds: list[dict[str, Any]] = []
-  templates, parent = list(splits.train), "sft"
-  exclude = [*data.held_out, *(e.query for e in (*selection, *played))]
+  templates, candidates = list(splits.train), [parent]
+  apart = [*data.held_out, *selection, *played]
   for number in range(1, config.vbi_ft.rounds + 1):
     say(f"VBI-FT, round {number} of {config.vbi_ft.rounds}")
     earlier = [file for done in rounds for file in done["files"]]
-    rounds.append(vbi_ft.run_round(bench, number, parent, data.seeds, templates, db_ids, exclude, selection, earlier))
-    parent = rounds[-1]["version"]
+    held_back = [e for done in rounds for e in read_examples_of(bench, done["verify"])]
+    done = vbi_ft.run_round(
+      bench, number, parent, writer, data.seeds, templates, db_ids, [*apart, *held_back], selection, earlier
+    )
+    rounds.append(done)
+    parent, writer = done["version"], done["writer"]
     templates = vbi_ft.next_templates(bench, templates, rounds[-1])
   if stop_after == "vbi_ft":
     return {}
 
-  candidates = ["sft", *(r["version"] for r in rounds)]
+  candidates += [r["version"] for r in rounds]
   if config.self_play.candidates == "base":
     candidates = ["base"]
     journal.step("base/selection", lambda: score_base(bench, selection))
   start = bench.models.best(SELECTION, _sound(bench, candidates))
-  more = read_examples_of(bench, rounds[-1]["verify"]) if rounds and not config.paper_splits else []
-  questions = [*played, *more][: config.self_play.questions]
+  questions = played[: config.self_play.questions]
+  if not questions and (config.self_play.iterations or config.self_play.baselines):
+    say("Self-play and its baselines are left out: no questions could be synthesized for them")
   iterations: list[dict[str, Any]] = []
-  for number in range(1, config.self_play.iterations + 1):
+  for number in range(1, config.self_play.iterations + 1 if questions else 1):
     say(f"Self-play, iteration {number} of {config.self_play.iterations}")
     iterations.append(self_play.run_iteration(bench, number, _sound(bench, candidates), questions, selection))
     candidates.append(iterations[-1]["version"])
@@ -205,21 +229,22 @@ def _run_stages(
   if stop_after == "self_play":
     return {}
 
-  for baseline in config.self_play.baselines:
+  for baseline in config.self_play.baselines if questions else ():
     say(f"Baseline: {self_play.BASELINES[baseline]}")
     self_play.run_baseline(bench, baseline, start, iterations, questions, selection)
   if stop_after == "baselines":
     return {}
 
-  say("Evaluation on the held-out test")
+  say("Evaluation on the held-out test" if data.test else "No test: evaluation on the selection split")
   versions = _sound(bench, bench.models.versions())
-  best = bench.models.best(SELECTION, [c for c in candidates if c in versions])
+  best = bench.models.best(SELECTION)
   superseded = [v for v in versions for w in versions if _supersedes(bench, w, v)]
   versions = [v for v in versions if v not in superseded]
   for version in versions:
-    journal.step(f"evaluation/{version}", lambda v=version: evaluate_version(bench, v, data.test))
+    journal.step(f"evaluation/{version}", lambda v=version: evaluate_version(bench, v, data.test, selection))
   cost = journal.step("cost", lambda: _cost(began))
-  collect = functools.partial(collect_results, bench, data, versions, best, rounds, iterations, splits.train, cost)
+  stages = (rounds, iterations, splits.train, cost)
+  collect = functools.partial(collect_results, bench, data, selection, versions, best, *stages)
   results = hosts.from_first(collect)
   write_results(bench, results, best, metrics)
   say(format_table(results["table"]))
@@ -231,15 +256,22 @@ def _run_stages(
 def _held_out_data(bench: Workbench, splits: vbi_ft.TemplateSplits, data: RunData, db_ids: Sequence[str]) -> dict[str, Any]:
   """The selection and self-play examples: synthesized once, from templates that no round trains on."""
   config = bench.config
-  test_queries, wordings = list(data.held_out), config.synthesis.wordings
-  selection = vbi_ft.make_examples(bench, "selection", splits.selection, config.vbi_ft.select, test_queries, db_ids, wordings)
+  wordings = config.synthesis.wordings
+  # The seeds are trained on. Their templates are none of these splits', so few of their queries can come.
+  make = functools.partial(vbi_ft.make_examples, db_ids=db_ids, wordings=wordings, also_apart=data.seeds)
+  selection = make(bench, "selection", splits.selection, config.vbi_ft.select, data.held_out)
   chosen = [e.example() for e in selection.examples]
-  exclude = test_queries + [e.query for e in chosen]
+  if not chosen:
+    reasons = ", ".join(f"{r} ({n:,} times)" for r, n in selection.rejections.most_common(3))
+    raise ValueError(
+      f"no example of the selection split can be made on {', '.join(db_ids)}, so no model could be chosen: "
+      f"{reasons or 'none is asked for'} (--config.vbi_ft.select, --config.synthesis.holdout)"
+    )
   if config.paper_splits:
     file = write_examples(bench, "selection", chosen)
     bench.say(f"  {len(splits.train)} templates; one validation set of {len(chosen)} examples, as in the paper")
     return {"selection": file, "self_play": file}
-  played = vbi_ft.make_examples(bench, "self_play", splits.self_play, config.self_play.questions, exclude, db_ids, wordings)
+  played = make(bench, "self_play", splits.self_play, config.self_play.questions, [*data.held_out, *chosen])
   bench.say(
     f"  templates: {len(splits.train)} to train on, {len(splits.self_play)} for self-play, {len(splits.selection)} for "
     f"selection ({len(chosen)} examples)"
@@ -256,11 +288,9 @@ def _mixed(examples: list[Example], seed: int) -> list[Example]:
 
 
 def _sft(bench: Workbench, seeds: Sequence[Example], selection: Sequence[Example]) -> dict[str, Any]:
-  if not seeds:  # No labels: the next stage starts from the base.
-    score = add_version(bench, "sft", bench.load("base"), Lineage("sft", 0, "base"), selection)
-    return {"selection_ex": score.execution_accuracy}
   result = train(bench, "sft", bench.load("base"), sql_units(bench, seeds), bench.config.sft, held_out=selection)
-  lineage = Lineage("sft", 0, "base", data_hash=data_hash(seeds))
+  candidate = bench.config.self_play.candidates == "fine_tuned"
+  lineage = Lineage("sft", 0, "base", data_hash=data_hash(seeds), candidate=candidate)
   score = add_version(bench, "sft", result.trained, lineage, selection, "sft")
   bench.say(
     f"  sft: {result.steps} steps on {len(seeds):,} seeds at {result.summary['examples_per_second']:.0f} examples a second, "

@@ -2,7 +2,8 @@
 
 An iteration: main = the best candidate, opponent = the weakest; the opponent answers the questions; each answer is executed
 and rewarded (R = 1 for an error); the opponent's log-probs are scored once; main is updated with the error-driven loss and
-joins the candidates. A new model becomes main only by being better on the selection split.
+joins the candidates. It becomes main where it is the best of them on the selection split, by the one order of
+`ModelBase.best`: EX, then the share of answers that run, then the later.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from spftsql_jax.pipeline.workbench import (
   add_version,
   answer_and_judge,
   data_hash,
+  pairs_seed,
   stage_seed,
   train,
 )
@@ -170,29 +172,38 @@ def run_iteration(
 
   def update() -> dict[str, Any]:
     units = pair_units(bench, read_pairs(bench, played, opponent))
-    result = train(bench, name, bench.load(main), units, config.training, config.objective, config.abort_drop, selection)
-    lineage = Lineage("self_play", number, main, opponent, data_hash=played["hash"])
+    seed = pairs_seed(bench, number)
+    result = train(bench, name, bench.load(main), units, config.training, config.objective, config.abort_drop, selection, seed)
+    lineage = Lineage("self_play", number, main, opponent, data_hash=played["hash"], candidate=True)
     before = _score(bench, main)
     after = add_version(bench, version, result.trained, lineage, selection, name)
     accepted, reason = verdict_on(before, after, result.aborted)
     bench.say(f"  {version}: {main} against {opponent}; selection EX {after.execution_accuracy:.1%}; {reason}")
-    return {"accepted": accepted, "reason": reason, "selection_ex": after.execution_accuracy, **result.summary}
+    scores = {"selection_ex": after.execution_accuracy, **result.summary}
+    return {"accepted": accepted, "reason": reason, "steps": result.steps, **scores}
 
   updated = bench.journal.step(f"{name}/training", update)
   return {"version": version, "iteration": number, "main": main, "opponent": opponent, **played, **updated}
 
 
 def verdict_on(before: Score, after: Score, aborted: str) -> tuple[bool, str]:
-  """Whether a new model becomes main: only if it is better on the selection split. And why, in words."""
+  """Whether a new model becomes main, and why, in words: if `ModelBase.best` names it before main on the selection split."""
   p = paired_exact_test(before.outcomes, after.outcomes)
   change = f"{before.execution_accuracy:.1%} to {after.execution_accuracy:.1%}, p = {p:.2f}"
+  accepted = after.rank >= before.rank
   if aborted:
-    return after.execution_accuracy > before.execution_accuracy, f"stopped early: {aborted} ({change})"
+    return accepted, f"stopped early: {aborted} ({change})"
   if after.execution_accuracy > before.execution_accuracy:
     return True, f"better than main ({change})"
+  if after.rank > before.rank:
+    return True, f"as good as main, and more of its answers run ({before.executable:.0%} to {after.executable:.0%}; {change})"
+  if accepted:
+    return True, f"as good as main, and the later of the two ({change})"
   if after.executable < 0.8 * before.executable:
     return False, f"collapsed: {after.executable:.0%} of its answers run, {before.executable:.0%} of main's ({change})"
-  return False, f"not better than main ({change})"
+  if after.execution_accuracy == before.execution_accuracy:
+    return False, f"as good as main, but fewer of its answers run ({before.executable:.0%} to {after.executable:.0%}; {change})"
+  return False, f"not as good as main ({change})"
 
 
 def collapsed(bench: Workbench, done: dict[str, Any]) -> bool:
@@ -222,9 +233,14 @@ def run_baseline(
 
   SPIN (arXiv 2401.01335) plays its own predecessor and takes every answer for a negative; ExSPIN only those that execute to
   something else; DPO (arXiv 2305.18290) keeps the pairs and the reference of its start.
+
+  What is equal between the arms: the questions with their y+, the number of steps, optimizer, schedule and warm-up, and in each
+  iteration the seed of batches and dropout. In the first iteration SPIN and ExSPIN have the same pairs too, the answers of
+  `start`, so their batches are equal (a pair that ExSPIN drops stands in its batch with weight 0). Later each has its own
+  model's answers. DPO's are those of SPIN's first iteration less the ones that are right, so its batches are others.
   """
   if baseline == "sft_control":
-    return run_sft_control(bench, start, iterations, selection)
+    return run_sft_control(bench, iterations, selection)
   config, current, done = bench.config.self_play, start, []
   objective = {"spin": config.spin_objective, "exspin": config.exspin_objective, "dpo": config.dpo_objective}[baseline]
   for number in range(1, (config.baseline_iterations or config.iterations) + 1):
@@ -240,19 +256,28 @@ def run_baseline(
 
 
 def run_sft_control(
-  bench: Workbench, start: str, iterations: Sequence[dict[str, Any]], selection: Sequence[Example]
+  bench: Workbench, iterations: Sequence[dict[str, Any]], selection: Sequence[Example]
 ) -> list[dict[str, Any]]:
   """SFT on the y+ of the very batches and steps of the self-play iterations, without negatives.
 
-  It runs the self-play step with the pairwise term weighted 0, so nothing but the negatives differs, nor is anything compiled.
+  It runs the self-play step with the pairwise term weighted 0, so nothing but the loss differs, nor is anything compiled:
+  batches, dropout, schedule and guards are those of self-play. An iteration goes on from the counterpart of what self-play went
+  on from: from the common start again, where self-play's last version was not promoted.
   """
-  current, done = start, []
+  done: list[dict[str, Any]] = []
+  counterpart: dict[str, str] = {}
   objective = dataclasses.replace(bench.config.self_play.objective, pair_weight=0.0, nll_weight=1.0)
   for played in iterations:
     number = played["iteration"]
     name, version = f"sft_control/iteration_{number}", f"sft_control-{number}"
-    done.append(_baseline(bench, name, version, "sft_control", number, current, played, objective, selection))
-    current = version
+    parent = counterpart.get(played["main"], played["main"])
+    made = _baseline(bench, name, version, "sft_control", number, parent, played, objective, selection, guarded=True)
+    counterpart[played["version"]] = version
+    if made["steps"] != played["steps"]:
+      bench.say(
+        f"  {version} was trained for {made['steps']} steps, {played['version']} for {played['steps']}: guards ended one"
+      )
+    done.append(made)
   return done
 
 
@@ -266,17 +291,23 @@ def _baseline(
   played: dict[str, Any],
   objective: Objective,
   selection: Sequence[Example],
+  guarded: bool = False,
 ) -> dict[str, Any]:
+  """An iteration of a baseline; with `guarded` it ends early by the rules of self-play."""
+  config = bench.config.self_play
+  guards = {"abort_drop": config.abort_drop, "held_out": selection} if guarded else {}
+
   def update() -> dict[str, Any]:
     pairs = read_pairs(bench, played, played["opponent"])
     if objective.loss == "dpo":
       pairs = [p for p in pairs if p.reward]  # A preference needs one answer that is wrong.
-    result = train(bench, name, bench.load(parent), pair_units(bench, pairs), bench.config.self_play.training, objective)
+    units, seed = pair_units(bench, pairs), pairs_seed(bench, number)
+    result = train(bench, name, bench.load(parent), units, config.training, objective, seed=seed, **guards)
     opponent = played["opponent"] if objective.pair_weight else None
-    lineage = Lineage(stage, number, parent, opponent, data_hash=played["hash"])
+    lineage = Lineage(stage, number, parent, opponent, data_hash=played["hash"], candidate=False)
     after = add_version(bench, version, result.trained, lineage, selection, name)
     bench.say(f"  {version}: from {parent}; selection EX {after.execution_accuracy:.1%}, {after.executable:.0%} run")
-    return {"selection_ex": after.execution_accuracy, **result.summary}
+    return {"selection_ex": after.execution_accuracy, "steps": result.steps, **result.summary}
 
   return {"version": version, "number": number, **bench.journal.step(f"{name}/training", update)}
 

@@ -20,6 +20,7 @@ from spftsql_jax.generation.engine import Request
 from spftsql_jax.models import hosts
 from spftsql_jax.pipeline.consistency import check_questions
 from spftsql_jax.pipeline.model_base import Lineage
+from spftsql_jax.pipeline.splits import hold_back
 from spftsql_jax.pipeline.units import question_units, sql_units
 from spftsql_jax.pipeline.workbench import (
   SELECTION,
@@ -97,12 +98,17 @@ def make_examples(
   name: str,
   templates: Sequence[WeightedTemplate],
   count: int,
-  exclude: Sequence[str],
+  apart: Sequence[Example],
   db_ids: Sequence[str],
   wordings: int = 1,
+  also_apart: Sequence[Example] = (),
 ) -> Synthesis:
-  """Synthesizes `count` verified examples over the databases `db_ids`; none of the queries `exclude` is made again. Every
-  process makes its shard, and all have the whole."""
+  """Synthesizes `count` verified examples over the databases `db_ids`. Every process makes its shard, and all have the whole.
+
+  Args:
+    apart: examples of other splits: none of their queries is made again.
+    also_apart: the same for many examples with which few are shared: what was made all the same is left out, and not replaced.
+  """
   made = synthesize(
     [bench.databases[d].location for d in db_ids],
     templates,
@@ -110,7 +116,7 @@ def make_examples(
     stage_seed(bench, name),
     # A few examples are made sooner than worker processes start.
     workers=bench.config.synthesis.workers if count > 1000 else 1,
-    exclude=exclude,
+    exclude=[e.query for e in apart],
     instances=bench.config.synthesis.instances,
     instance_dir=bench.journal.workdir / "instances",
     decay=bench.config.synthesis.decay,
@@ -118,11 +124,23 @@ def make_examples(
     parts=bench.config.synthesis.parts,
     shard=(hosts.index(), hosts.count()),
   )
-  return joined(hosts.gather(made))
+  made = joined(hosts.gather(made))
+  # Once more by all that tells queries apart: synthesis goes by their normal form.
+  shared = bench.queries.among([e.example() for e in made.examples], [*apart, *also_apart])
+  kept = [e for e, found in zip(made.examples, shared, strict=True) if not found]
+  return dataclasses.replace(
+    made,
+    examples=kept,
+    templates=Counter(e.template for e in kept),
+    rejections=made.rejections + Counter({"asks a query of another split": sum(shared)}),
+  )
 
 
 def train_question_writer(bench: Workbench, version: str, parent: str | None, examples: Sequence[Example]) -> dict[str, Any]:
-  """Fine-tunes the SQL-to-text model on reversed pairs and adds it to `bench.writers`."""
+  """Fine-tunes the SQL-to-text model on reversed pairs and adds it to `bench.writers`; without examples the parent stays."""
+  if not examples:
+    bench.say("  there is no example yet to train the SQL-to-text model on: all questions are worded by rules")
+    return {"version": parent, "examples": 0}
   stage = f"questions/{version}"
   tree = bench.writers.load(parent, bench.like) if parent else bench.load("base")
   result = train(bench, stage, tree, question_units(bench, examples), bench.config.vbi_ft.question_training)
@@ -165,10 +183,11 @@ def run_round(
   bench: Workbench,
   number: int,
   parent: str,
+  writer: str | None,
   seeds: Sequence[Example],
   templates: Sequence[WeightedTemplate],
   db_ids: Sequence[str],
-  exclude: Sequence[str],
+  apart: Sequence[Example],
   selection: Sequence[Example],
   earlier: Sequence[str],
 ) -> dict[str, Any]:
@@ -177,36 +196,46 @@ def run_round(
   Args:
     number: of the round, from 1.
     parent: the version that is fine-tuned further.
+    writer: the version of the SQL-to-text model that words queries; None while nothing has trained one.
     seeds: labelled examples.
     templates: this round's, with their weights.
     db_ids: databases to synthesize on.
-    exclude: queries that must not be made (test, selection, self-play).
+    apart: examples whose queries must not be made: those of the test, of selection and self-play, and what earlier rounds
+      held back for verification.
     selection: examples on which the round's version is scored.
     earlier: data files of the rounds before, which are trained on again.
 
   Returns:
-    version, data file, verification file, template errors, and the figures of the round.
+    version, writer for the next round, data files, verification file, template errors, and the figures of the round.
   """
   journal, config, name = bench.journal, bench.config.vbi_ft, f"vbi_ft/round_{number}"
   synthesis_config = bench.config.synthesis
-  version, writer = f"vbi_ft-{number}", f"writer-{number - 1}"
+  version = f"vbi_ft-{number}"
 
   def synthesize_round() -> dict[str, Any]:
     count = synthesis_config.examples + config.verify
-    made = make_examples(bench, name, templates, count, exclude, db_ids, synthesis_config.wordings)
+    made = make_examples(bench, name, templates, count, apart, db_ids, synthesis_config.wordings)
     examples = [e.example() for e in made.examples]
-    # Held back for verification: an even draw over the databases, of the same templates as what is trained on.
-    held = set(
-      random.Random(stage_seed(bench, f"{name}/held back")).sample(range(len(examples)), min(config.verify, len(examples) // 4))
-    )
-    train_part = [e for i, e in enumerate(examples) if i not in held]
+    if not examples and not seeds and not earlier:
+      reasons = ", ".join(f"{reason} ({count:,} times)" for reason, count in made.rejections.most_common(3))
+      raise ValueError(f"{name}: no example can be synthesized on {', '.join(db_ids)}, and there are no seeds: {reasons}")
+    # Held back for verification: whole queries with all their wordings, an even draw over the databases, of the same templates
+    # as what is trained on, but no query that was ever trained on.
+    trained = [*seeds, *(e for file in earlier for e in read_examples_of(bench, file))]
+    groups = bench.queries.groups(examples)
+    barred = frozenset(g for g, found in zip(groups, bench.queries.among(examples, trained), strict=True) if found)
+    wanted = min(config.verify, len(examples) // 4)
+    held, rest = hold_back(groups, wanted, random.Random(stage_seed(bench, f"{name}/held back")), barred)
+    if len(held) < wanted:
+      bench.say(f"  {len(held)} of {wanted} examples are held back for verification: all other queries are trained on already")
+    train_part = [examples[i] for i in rest]
     bench.say(
       f"  synthesized {len(examples):,} examples in {made.seconds:.0f} s from {len(made.templates)} templates; "
       f"{sum(made.rejections.values()):,} queries rejected"
     )
     return {
       "train": write_examples(bench, f"round_{number}-train", train_part),
-      "verify": write_examples(bench, f"round_{number}-verify", [examples[i] for i in sorted(held)]),
+      "verify": write_examples(bench, f"round_{number}-verify", [examples[i] for i in held]),
       "accepted": len(examples),
       "rejections": dict(sorted(made.rejections.items(), key=lambda item: (-item[1], item[0]))),
       "seconds": made.seconds,
@@ -218,7 +247,7 @@ def run_round(
   def write_questions() -> dict[str, Any]:
     # The check needs a model that answers something: with none that does, nothing would be kept.
     checker = bench.models.score(parent, SELECTION)
-    if not synthesis_config.model_questions or checker is None or not any(checker.outcomes):
+    if writer is None or checker is None or not any(checker.outcomes):
       none = {"written": 0, "agreement": None, "consistency": None}
       return {"model": write_examples(bench, f"round_{number}-model", []), **none}
     rng = random.Random(stage_seed(bench, f"{name}/questions"))
@@ -241,7 +270,8 @@ def run_round(
     examples = list(seeds) * repeats + synthetic
     units = sql_units(bench, seeds) * repeats + sql_units(bench, synthetic)  # Each seed is tokenized once.
     result = train(bench, name, bench.load(parent), units, config.training, held_out=selection)
-    lineage = Lineage("vbi_ft", number, parent, data_hash=data_hash(examples))
+    candidate = bench.config.self_play.candidates == "fine_tuned"
+    lineage = Lineage("vbi_ft", number, parent, data_hash=data_hash(examples), candidate=candidate)
     selected = add_version(bench, version, result.trained, lineage, selection, name)
     bench.say(
       f"  {version}: trained on {len(examples):,} examples at {result.summary['examples_per_second']:.0f} a second; "
@@ -265,15 +295,17 @@ def run_round(
     }
 
   verified = journal.step(f"{name}/verification", verify)
+  next_writer = None
   if synthesis_config.model_questions and number < config.rounds:  # The last round's would write nothing.
-    journal.step(
+    next_writer = journal.step(
       f"{name}/question_writer",
       lambda: train_question_writer(
         bench, f"writer-{number}", writer, [*seeds, *read_examples_of(bench, verified["positive"])]
       ),
-    )
+    )["version"]
   return {
     "version": version,
+    "writer": next_writer,
     "number": number,
     "files": [made["train"], questions["model"]],
     "verify": made["verify"],

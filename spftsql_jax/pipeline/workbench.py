@@ -29,6 +29,7 @@ from spftsql_jax.models.transformer import Decoder
 from spftsql_jax.pipeline.config import RunConfig, Training
 from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase, Score
+from spftsql_jax.pipeline.splits import Queries
 from spftsql_jax.training.step import Objective
 from spftsql_jax.training.trainer import FitConfig, FitResult, fit, forget_checkpoints
 
@@ -56,6 +57,7 @@ class Workbench:
     executor: runs SQL.
     models: versions of the text-to-SQL model.
     writers: versions of the SQL-to-text model.
+    queries: tells which examples ask the same query.
     metrics: called with (stage, step, values) while training.
     say: prints a line.
   """
@@ -73,6 +75,7 @@ class Workbench:
   executor: Executor
   models: ModelBase
   writers: ModelBase
+  queries: Queries
   metrics: Callable[[str, int, dict[str, float]], None]
   say: Callable[[str], None]
   # The parts of schemas too long for the largest bucket, by db_id, as they are asked for.
@@ -97,6 +100,12 @@ def stage_seed(bench: Workbench, name: str) -> int:
   return zlib.crc32(f"{bench.config.seed}/{name}".encode())
 
 
+def pairs_seed(bench: Workbench, number: int) -> int:
+  """The seed of an iteration's pairs, shared by all that is trained on them: where two arms have the same pairs, they are given
+  the same batches in the same order, with the same dropout."""
+  return stage_seed(bench, f"pairs/iteration_{number}")
+
+
 def data_hash(records: Sequence[Any]) -> str:
   """A hash of examples or pairs, for lineage and for stored log-probs."""
   text = json.dumps([dataclasses.asdict(r) for r in records], sort_keys=True, ensure_ascii=False)
@@ -112,10 +121,13 @@ def train(
   objective: Objective = _SFT,
   abort_drop: float = 0.0,
   held_out: Sequence[Example] = (),
+  seed: int | None = None,
 ) -> FitResult:
   """Trains a copy of a version's tree, resuming from its checkpoints where the run was cut off.
 
   Args:
+    seed: of the order of the batches and of dropout; the stage's own by default. Stages that are compared with each other are
+      given one and the same (`pairs_seed`).
     held_out: where `training.evaluate_every` is set, questions that the model answers while it trains, verified by execution;
       the run ends early by their figures (see `guards.Guards`).
   """
@@ -135,7 +147,7 @@ def train(
     patience=training.patience,
     executable_drop=training.executable_drop,
     checkpoint_every=bench.config.checkpoint_every,
-    seed=stage_seed(bench, stage),
+    seed=stage_seed(bench, stage) if seed is None else seed,
   )
   return fit(
     bench.model,
@@ -230,13 +242,14 @@ def _answer_and_judge(
 def score(bench: Workbench, tree: Any, examples: Sequence[Example]) -> Score:
   """A version's score on synthesized examples, verified on all instances."""
   _, verdicts = answer_and_judge(bench, tree, examples)
-  return score_of([bool(v.suite_correct) for v in verdicts], verdicts)
+  return score_of(examples, [bool(v.suite_correct) for v in verdicts], verdicts)
 
 
-def score_of(outcomes: Sequence[bool], verdicts: Sequence[Verdict]) -> Score:
+def score_of(examples: Sequence[Example], outcomes: Sequence[bool], verdicts: Sequence[Verdict]) -> Score:
   """The score of outcomes, with the share of answers that ran."""
   count = max(len(outcomes), 1)
-  return Score(sum(outcomes) / count, sum(v.status == "ok" for v in verdicts) / count, tuple(outcomes))
+  ran = sum(v.status == "ok" for v in verdicts)
+  return Score(sum(outcomes) / count, ran / count, tuple(outcomes), data_hash(examples))
 
 
 def add_version(
@@ -259,7 +272,7 @@ def add_version(
 
 
 def score_base(bench: Workbench, selection: Sequence[Example]) -> dict[str, Any]:
-  """Scores the starting model on the selection split, where it plays itself."""
+  """Scores the starting model on the selection split."""
   result = score(bench, bench.load("base"), selection)
   bench.models.add_score("base", SELECTION, result)
   return {"selection_ex": result.execution_accuracy}

@@ -1,0 +1,120 @@
+"""What a run reads from outside its folder, by content: a run is not gone on with over other inputs than it began with.
+
+Files are hashed whole (SHA-256), large ones too: a hash of samples would miss a changed cell. That is done once. While a file's
+size, times of change and inode stay as they were it is not read again; a copy of the run or of the data is read once more, and
+goes on where its content is the same. A server's database has no file: its schema and its numbers of rows stand for it, so a
+changed cell is not seen there.
+
+Where the inputs lie does not matter, nor does the folder of the run: both may be moved.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from spftsql_jax.databases.engines import path_of
+from spftsql_jax.databases.introspection import read_schema
+
+# Beside a database of BIRD: what its columns mean.
+_DESCRIPTIONS = "database_description"
+_FILE = "inputs.json"
+_HASHED_AT_ONCE = 4
+
+# Of an input: the files that it consists of, by a name that does not depend on where it lies.
+Files = dict[str, Path]
+
+
+class InputsChanged(ValueError):
+  """The folder holds a run over other inputs."""
+
+
+def inputs_of(
+  examples: Mapping[str, Path | None], databases: Mapping[str, str], hf_model: Path | None
+) -> dict[str, Files | dict[str, str]]:
+  """The inputs of a run by name, each with its files; or with hashes, for what has none.
+
+  Args:
+    examples: files of examples by the name of their config field; None for none.
+    databases: locations by db_id.
+    hf_model: folder of the starting model; None for none.
+  """
+  found: dict[str, Any] = {name: {} if path is None else {"": path} for name, path in examples.items()}
+  for db_id, location in databases.items():
+    path = Path(path_of(location))
+    if not path.name:
+      found[f"database {db_id}"] = {"schema and numbers of rows": _sha256(repr(read_schema(location)).encode())}
+      continue
+    # What another program has committed and not yet moved into the file belongs to the database.
+    log = path.with_name(path.name + "-wal")
+    found[f"database {db_id}"] = {"": path} | ({"-wal": log} if log.is_file() and log.stat().st_size else {})
+    folder = path.parent / _DESCRIPTIONS
+    if folder.is_dir():
+      found[f"descriptions of {db_id}"] = {p.name: p for p in sorted(folder.iterdir()) if p.is_file()}
+  found["model.hf_model"] = {p.name: p for p in sorted(hf_model.iterdir()) if p.is_file()} if hf_model else {}
+  return found
+
+
+def keep_inputs(workdir: Path, inputs: Mapping[str, Files | dict[str, str]]) -> None:
+  """Notes the inputs of a new run in its folder, or compares them with what a run there has noted.
+
+  Raises:
+    InputsChanged: another content; the message names each input with what it was and what it is.
+    FileNotFoundError: a file is gone.
+  """
+  path = workdir / _FILE
+  kept = json.loads(path.read_text()) if path.is_file() else {}
+  now = _fingerprints(inputs, kept)
+  if kept and (differences := list(_compare(kept, now))):
+    more = f"; and {len(differences) - 5} more" if len(differences) > 5 else ""
+    raise InputsChanged(
+      f"{workdir} holds a run over other inputs ({'; '.join(differences[:5])}{more}); "
+      "put back what it began with to go on with it, or use another --workdir"
+    )
+  temporary = path.with_name(f".{_FILE}")
+  temporary.write_text(json.dumps(now, indent=1))
+  os.replace(temporary, path)
+
+
+def _fingerprints(inputs: Mapping[str, Files | dict[str, str]], kept: dict[str, Any]) -> dict[str, Any]:
+  def of(name: str, part: str, source: Path | str) -> dict[str, Any]:
+    if isinstance(source, str):
+      return {"sha256": source}
+    stat = source.stat()
+    state = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+    before = kept.get(name, {}).get(part, {})
+    if before.get("state") == state:
+      return before
+    with source.open("rb") as file:
+      return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": stat.st_size, "state": state}
+
+  with concurrent.futures.ThreadPoolExecutor(_HASHED_AT_ONCE) as pool:
+    jobs = {
+      name: {part: pool.submit(of, name, part, source) for part, source in parts.items()} for name, parts in inputs.items()
+    }
+    return {name: {part: job.result() for part, job in parts.items()} for name, parts in jobs.items()}
+
+
+def _compare(kept: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+  for name in sorted({*kept, *now}):
+    old, new = kept.get(name, {}), now.get(name, {})
+    for part in sorted({*old, *new}):
+      if old.get(part, {}).get("sha256") != new.get(part, {}).get("sha256"):
+        what = f"{name}{'' if part.startswith('-') or not part else ', '}{part}"
+        yield f"{what} was {_words(old.get(part))}, is {_words(new.get(part))}"
+
+
+def _words(fingerprint: dict[str, Any] | None) -> str:
+  if fingerprint is None:
+    return "none"
+  size = f" of {fingerprint['bytes']:,} bytes" if "bytes" in fingerprint else ""
+  return f"{fingerprint['sha256'][:12]}{size}"
+
+
+def _sha256(data: bytes) -> str:
+  return hashlib.sha256(data).hexdigest()

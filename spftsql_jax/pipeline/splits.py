@@ -1,0 +1,126 @@
+"""Which examples ask the same query, so that training, verification, self-play, selection and test are apart by query.
+
+A query comes with several wordings, and it can be written in several ways. Two examples count as one query where they are of
+one database and share a key: their text but for white space, comments and the case of words (`statements.same_text_key`); their
+normal form, in which aliases, the case of names and the order of AND are gone too; or the program that SQLite compiles them to,
+in which the spelling of joins and comparisons is. Queries that give the same rows by other ways are not found: nothing cheap
+finds them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import random
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+from spftsql_jax.databases.engines import DatabaseError, engine_of, sqlite
+from spftsql_jax.databases.programs import program_form
+from spftsql_jax.databases.statements import same_text_key
+from spftsql_jax.examples.example import Example
+from spftsql_jax.synthesis.filters import normal_form
+
+Key = tuple[str, str, str]
+
+
+class Queries:
+  """Tells which examples ask the same query.
+
+  Attributes:
+    locations: of the databases, by db_id; on one that is missing here texts and normal forms alone are compared.
+    dialects: of the databases' SQL, by db_id; SQLite's where one is missing.
+  """
+
+  def __init__(self, locations: Mapping[str, str], dialects: Mapping[str, str] | None = None):
+    self.locations, self.dialects = locations, dialects or {}
+    self._keys: dict[tuple[str, str], frozenset[Key]] = {}
+
+  def keys(self, examples: Sequence[Example]) -> list[frozenset[Key]]:
+    """The keys of each example's query. Two examples that share one ask the same query."""
+    asked = [(e.db_id, e.query) for e in examples]
+    new: dict[str, set[str]] = {}
+    for db_id, query in asked:
+      if (db_id, query) not in self._keys:
+        new.setdefault(db_id, set()).add(query)
+    for db_id, queries in new.items():
+      with contextlib.ExitStack() as stack:
+        connection = self._connect(db_id, stack)
+        for query in queries:
+          self._keys[db_id, query] = self._make_keys(db_id, query, connection)
+    return [self._keys[pair] for pair in asked]
+
+  def among(self, examples: Sequence[Example], others: Sequence[Example]) -> list[bool]:
+    """Whether each example asks a query that one of `others` asks."""
+    shared = {example.db_id for example in examples}
+    taken = frozenset().union(*self.keys([e for e in others if e.db_id in shared]))
+    return [not taken.isdisjoint(keys) for keys in self.keys(examples)]
+
+  def apart(self, examples: Sequence[Example], others: Sequence[Example]) -> list[Example]:
+    """The examples that ask no query of `others`."""
+    return [e for e, found in zip(examples, self.among(examples, others), strict=True) if not found]
+
+  def groups(self, examples: Sequence[Example]) -> list[int]:
+    """A number for each example's query: the same for all that share a key, be it over a third one between them."""
+    leaders: list[int] = list(range(len(examples)))
+    first: dict[Key, int] = {}
+
+    def find(place: int) -> int:
+      while leaders[place] != place:
+        leaders[place] = place = leaders[leaders[place]]
+      return place
+
+    for place, keys in enumerate(self.keys(examples)):
+      for key in keys:
+        one, other = sorted((find(place), find(first.setdefault(key, place))))
+        leaders[other] = one
+    return [find(place) for place in range(len(examples))]
+
+  def _connect(self, db_id: str, stack: contextlib.ExitStack) -> sqlite3.Connection | None:
+    """A connection to an SQLite database that is there, to compile on; nothing is executed."""
+    location = self.locations.get(db_id)
+    if location is None or engine_of(location) != "sqlite":
+      return None
+    try:
+      return stack.enter_context(contextlib.closing(sqlite.connect(location)))
+    except DatabaseError:
+      return None  # whoever needs the database says so
+
+  def _make_keys(self, db_id: str, query: str, connection: sqlite3.Connection | None) -> frozenset[Key]:
+    keys = [(db_id, "text", same_text_key(query))]
+    with contextlib.suppress(ValueError):
+      keys.append((db_id, "form", normal_form(query, self.dialects.get(db_id, "sqlite"))))
+    if connection is not None:
+      with contextlib.suppress(sqlite3.Error, sqlite3.Warning):
+        program = [line[1:7] for line in connection.execute(f"EXPLAIN {query}")]
+        keys.append((db_id, "program", hashlib.sha256(repr(program_form(program)).encode()).hexdigest()))
+    return frozenset(keys)
+
+
+def hold_back(
+  groups: Sequence[int], count: int, rng: random.Random, barred: frozenset[int] = frozenset()
+) -> tuple[list[int], list[int]]:
+  """Draws whole queries to hold back, and says what is left to train on.
+
+  Args:
+    groups: the query of each example, as a number.
+    count: examples to hold back; fewer where there are not enough queries.
+    barred: queries that must not be held back: they are trained on.
+
+  Returns:
+    The places of what is held back and of what is trained on, both in order. No query is on both sides; wordings of the last
+    query drawn that exceed `count` are on neither.
+  """
+  places: dict[int, list[int]] = {}
+  for place, group in enumerate(groups):
+    places.setdefault(group, []).append(place)
+  drawn = [group for group in places if group not in barred]
+  rng.shuffle(drawn)
+  held: list[int] = []
+  taken: set[int] = set()
+  for group in drawn:
+    if len(held) >= count:
+      break
+    held += places[group]
+    taken.add(group)
+  return sorted(held[:count]), [place for place, group in enumerate(groups) if group not in taken]

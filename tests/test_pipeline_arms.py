@@ -1,0 +1,142 @@
+"""The arms of stage 2 beside each other: the same batches, seeds, steps and rates, so that the loss alone differs."""
+
+import collections
+import dataclasses
+import sys
+import types
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from spftsql_jax.pipeline import prepare, run, self_play, workbench
+from spftsql_jax.pipeline.model_base import ModelBase
+from spftsql_jax.training import trainer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
+
+from configs.demo_tiny import tiny_config
+from demo.make_databases import make_demo
+
+
+@dataclasses.dataclass
+class Arm:
+  """What the trainer handed to the step, one entry a step, and how `fit` was called."""
+
+  batches: list[bytes] = dataclasses.field(default_factory=list)
+  rates: list[float] = dataclasses.field(default_factory=list)
+  numbers: list[tuple] = dataclasses.field(default_factory=list)
+  dropout: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+  evaluates: bool = False
+  config: trainer.FitConfig | None = None
+
+
+def bytes_of(batch) -> bytes:
+  leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(batch)]
+  return repr([(leaf.shape, str(leaf.dtype)) for leaf in leaves]).encode() + b"".join(leaf.tobytes() for leaf in leaves)
+
+
+@pytest.fixture(scope="module")
+def arms(tmp_path_factory):
+  """(arms by stage, work folder, results) of a run with every baseline and an adapter with dropout."""
+  demo, workdir = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("run")
+  make_demo(demo)
+  config, replace = tiny_config(str(demo)), dataclasses.replace
+  config = replace(
+    config,
+    # Schemas of one row each, and several rows a step: which examples share a step is the seed's.
+    shape=replace(config.shape, branches=4),
+    model=replace(config.model, lora_rank=2, lora_dropout=0.2),
+    vbi_ft=replace(config.vbi_ft, rounds=1),
+    synthesis=replace(config.synthesis, model_questions=0.0),
+    self_play=replace(
+      config.self_play,
+      questions=24,
+      min_executable=0.0,
+      training=replace(config.self_play.training, steps=6, evaluate_every=4, patience=9),
+      baselines=("spin", "exspin", "dpo", "sft_control"),
+    ),
+  )
+  found: dict[str, Arm] = collections.defaultdict(Arm)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+    real_fit, real_step, stage = trainer.fit, trainer.make_train_step, ""
+
+    def fit(*arguments, **options):
+      nonlocal stage
+      stage = options["description"]
+      found[stage].evaluates, found[stage].config = options["evaluate"] is not None, options["config"]
+      return real_fit(*arguments, **options)
+
+    def make_train_step(*arguments):
+      step = real_step(*arguments)
+
+      def recorded(state, frozen, batch, rate, numbers, seed):
+        arm = found[stage]
+        arm.batches.append(bytes_of(batch))
+        arm.rates.append(rate)
+        arm.numbers.append(numbers)
+        arm.dropout.append((seed, int(state.step)))
+        return step(state, frozen, batch, rate, numbers, seed)
+
+      return recorded
+
+    patch.setattr(workbench, "fit", fit)
+    patch.setattr(trainer, "make_train_step", make_train_step)
+    results = run.run(config, workdir, say=lambda line: None)
+  return found, workdir, results
+
+
+def iterations(results) -> list[int]:
+  return [i["iteration"] for i in results["self_play"]]
+
+
+def test_the_sft_control_is_given_the_very_batches_of_self_play(arms):
+  found, _, results = arms
+  assert iterations(results)
+  for number in iterations(results):
+    played, control = (found[f"{stage}/iteration_{number}"] for stage in ("self_play", "sft_control"))
+    assert len(played.batches) == 6 and len(set(played.batches)) > 1
+    assert control.batches == played.batches
+    assert control.rates == played.rates and control.dropout == played.dropout
+    # The weights of the loss alone differ, and with them nothing of how the runs are watched.
+    assert {(nll, pair) for _, nll, pair, _ in control.numbers} == {(1.0, 0.0)}
+    assert {(nll, pair) for _, nll, pair, _ in played.numbers} == {(0.5, 1.0)}
+    assert played.evaluates and control.evaluates
+    same = dataclasses.replace(control.config, objective=played.config.objective)
+    assert same == played.config
+
+
+def test_spin_and_exspin_are_given_the_same_batches_while_they_play_the_same_opponent(arms):
+  found, workdir, _ = arms
+  spin, exspin, dpo = (found[f"{stage}/iteration_1"] for stage in ("spin", "exspin", "dpo"))
+  assert spin.batches == exspin.batches and spin.dropout == exspin.dropout == dpo.dropout
+  # DPO leaves out the pairs without an error; steps, rates and seed are those of the others.
+  assert spin.rates == exspin.rates == dpo.rates == found["self_play/iteration_1"].rates
+  # From the second iteration on each has its own model's answers: what is equal then is said by the seed.
+  assert found["spin/iteration_2"].dropout == found["exspin/iteration_2"].dropout != spin.dropout
+  models = ModelBase(workdir / "model_base")
+  assert models.lineage("spin-1").data_hash == models.lineage("exspin-1").data_hash
+
+
+def test_every_iteration_has_an_order_of_its_own(arms):
+  found, _, _ = arms
+  assert found["dpo/iteration_1"].batches != found["dpo/iteration_2"].batches
+  assert sorted(found["dpo/iteration_1"].rates) == sorted(found["dpo/iteration_2"].rates)
+
+
+def test_the_control_goes_on_from_the_counterpart_of_what_self_play_went_on_from(monkeypatch):
+  """Where self-play's version is not promoted the next begins at the common start again, and so does the control's."""
+  parents = {}
+
+  def baseline(bench, name, version, stage, number, parent, *rest, **options):
+    parents[version] = parent
+    return {"version": version, "steps": 5}
+
+  monkeypatch.setattr(self_play, "_baseline", baseline)
+  bench = types.SimpleNamespace(config=types.SimpleNamespace(self_play=tiny_config("").self_play), say=None)
+  mains = ["vbi_ft-2", "vbi_ft-2", "self_play-2"]
+  played = [{"iteration": n, "version": f"self_play-{n}", "main": main, "steps": 5} for n, main in enumerate(mains, start=1)]
+  self_play.run_sft_control(bench, played, ())
+  assert parents == {"sft_control-1": "vbi_ft-2", "sft_control-2": "vbi_ft-2", "sft_control-3": "sft_control-2"}

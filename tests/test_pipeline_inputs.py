@@ -1,0 +1,230 @@
+"""A run is gone on with over the inputs that it began with, by content, wherever they and the run's folder lie now."""
+
+import dataclasses
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from spftsql_jax.pipeline import inputs, prepare, run, workbench
+from spftsql_jax.pipeline.inputs import InputsChanged, inputs_of, keep_inputs
+from spftsql_jax.pipeline.journal import ConfigChanged
+from spftsql_jax.pipeline.model_base import ModelBase
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
+
+from configs.demo_tiny import tiny_config
+from demo.make_databases import make_demo
+from script_values import script_values
+
+EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
+
+
+def quiet(line: str) -> None:
+  pass
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+  """(data, model folder, work folder, config) of a run from a model folder, stopped behind its first stage."""
+  root = tmp_path_factory.mktemp("inputs")
+  data, first, model, workdir = (root / name for name in ("data", "first", "model", "run"))
+  make_demo(data)
+  for db_id in ("clinic", "library"):
+    (data / db_id / "database_description").mkdir()
+    (data / db_id / "database_description" / "visit.csv").write_text("column,meaning\nfee,in euros\n")
+  config, replace = tiny_config(str(data)), dataclasses.replace
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+    run.run(config, first, stop_after="prepare", say=quiet)
+    shutil.copytree(first / "start", model)
+    config = replace(config, model=replace(config.model, hf_model=str(model), lora_rank=2))
+    run.run(config, workdir, stop_after="prepare", say=quiet)
+  return data, model, workdir, config
+
+
+def flip(path: Path, place: int) -> None:
+  """Changes one byte and nothing that `stat` shows but the times of change; not even its modification time."""
+  before, content = path.stat(), bytearray(path.read_bytes())
+  content[place] ^= 1
+  path.write_bytes(content)
+  os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+  ("which", "named"),
+  [
+    ("data/test.json", "data.test was "),
+    ("data/seeds.json", "data.seeds was "),
+    ("data/clinic/clinic.sqlite", "database clinic was "),
+    ("data/festival/festival.sqlite", "database festival was "),
+    ("data/library/database_description/visit.csv", "descriptions of library, visit.csv was "),
+    ("model/model.safetensors", "model.hf_model, model.safetensors was "),
+    ("model/tokenizer.json", "model.hf_model, tokenizer.json was "),
+    ("model/config.json", "model.hf_model, config.json was "),
+  ],
+)
+@pytest.mark.parametrize("place", [0.02, 0.98])
+def test_one_changed_byte_of_an_input_is_refused_with_its_name(begun, which, named, place):
+  data, _, workdir, config = begun
+  path = data.parent / which
+  kept = path.read_bytes()
+  before = (workdir / "journal.jsonl").read_bytes()
+  flip(path, _inside_text(path, place))
+  try:
+    with pytest.raises(InputsChanged) as caught:
+      run.run(config, workdir, stop_after="prepare", say=quiet)
+  finally:
+    path.write_bytes(kept)
+  message = str(caught.value)
+  assert named in message and ", is " in message and message.count(" was ") == 1 and "--workdir" in message
+  assert (workdir / "journal.jsonl").read_bytes() == before
+  keep_inputs(workdir, prepare.inputs_of_run(config, prepare.read_data(config)))  # as it was: it goes on
+
+
+def _inside_text(path: Path, share: float) -> int:
+  """A place near `share` of the file whose byte may change and leave the file what it is: a letter, where it is JSON."""
+  content = path.read_bytes()
+  place = int(share * len(content))
+  if path.suffix == ".csv":
+    return place
+  if path.suffix != ".json":
+    return max(place, 200)
+  if path.name in ("test.json", "seeds.json"):
+    return content.index(b'"question": "', place if share < 0.5 else len(content) // 2) + 14
+  # The second letter of a name that nobody asks for: what the file means is not the point here.
+  return content.index(b'"', place if share < 0.5 else len(content) // 2) + 1
+
+
+@pytest.mark.parametrize(
+  ("change", "named"),
+  [
+    ({"data": {"seeds": ""}}, r"data\.seeds was \w+ of [\d,]+ bytes, is none"),
+    ({"data": {"test": ""}}, r"data\.test was \w+ of [\d,]+ bytes, is none"),
+    ({"data": {"test": "fewer.json"}}, r"data\.test was \w+ of [\d,]+ bytes, is \w+ of"),
+    ({"model": {"hf_model": ""}}, r"model\.hf_model, config\.json was \w+ of [\d,]+ bytes, is none"),
+  ],
+)
+def test_another_input_is_refused_with_what_it_was_and_is(begun, change, named):
+  data, _, workdir, config = begun
+  (data / "fewer.json").write_text(json.dumps(json.loads((data / "test.json").read_text())[:9]))
+  parts = {part: dataclasses.replace(getattr(config, part), **fields) for part, fields in change.items()}
+  with pytest.raises(InputsChanged, match=named):
+    run.run(dataclasses.replace(config, **parts), workdir, say=quiet)
+  with pytest.raises(ConfigChanged, match="seed: 0 there, 1 now"):
+    run.run(dataclasses.replace(config, seed=1), workdir, say=quiet)
+
+
+def test_the_command_says_it_in_one_line_and_exits_with_2(begun):
+  data, _, workdir, config = begun
+  path = data / "test.json"
+  kept = path.read_bytes()
+  path.write_bytes(kept + b"\n")
+  command = [sys.executable, str(EXPERIMENTS / "spft.py"), f"--config={EXPERIMENTS}/configs/demo_tiny.py"]
+  command += [f"--config.data_dir={data}", f"--config.model.hf_model={config.model.hf_model}", f"--workdir={workdir}"]
+  try:
+    done = subprocess.run([*command, "--config.model.lora_rank=2"], capture_output=True, text=True, timeout=300, check=False)
+  finally:
+    path.write_bytes(kept)
+  said = [line for line in done.stderr.splitlines() if line.startswith("spft.py: ")]
+  assert done.returncode == 2 and len(said) == 1 and "data.test was " in said[0] and "Traceback" not in done.stderr
+
+
+def test_a_copy_of_everything_goes_on_and_hashes_only_what_may_have_changed(begun, tmp_path, monkeypatch):
+  data, model, workdir, config = begun
+  hashed = []
+  real = inputs.hashlib.file_digest
+  monkeypatch.setattr(inputs.hashlib, "file_digest", lambda file, name: hashed.append(file.name) or real(file, name))
+  noted = prepare.inputs_of_run(config, prepare.read_data(config))
+  keep_inputs(workdir, noted)
+  hashed.clear()
+  keep_inputs(workdir, noted)
+  assert not [name for name in hashed if "model_base" not in name]
+  again, theirs = shutil.copytree(workdir, tmp_path / "run"), shutil.copytree(data, tmp_path / "data")
+  moved = dataclasses.replace(config, data_dir=str(theirs))
+  run.run(moved, again, stop_after="prepare", say=quiet)
+  assert sum(name.startswith(str(theirs)) for name in hashed) >= 7 and not any(name.startswith(str(model)) for name in hashed)
+  assert json.loads((again / "config.json").read_text())["data_dir"] == str(theirs)
+
+
+def test_what_another_program_has_committed_beside_a_database_is_part_of_it(tmp_path):
+  path = tmp_path / "d" / "d.sqlite"
+  path.parent.mkdir()
+  connection = sqlite3.connect(path)
+  connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+  connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+  keep_inputs(tmp_path, inputs_of({}, {"d": str(path)}, None))
+  keep_inputs(tmp_path, inputs_of({}, {"d": str(path)}, None))
+  connection.execute("INSERT INTO t VALUES (2)")
+  connection.commit()
+  with pytest.raises(InputsChanged, match=r"database d-wal was none, is \w+ of"):
+    keep_inputs(tmp_path, inputs_of({}, {"d": str(path)}, None))
+  connection.close()
+
+
+def test_a_moved_run_goes_on_to_the_same_result_and_nothing_names_the_old_place(tmp_path, monkeypatch):
+  """Killed in the middle of training, then moved with its data and its model; the old place is gone."""
+  monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+  old, new = tmp_path / "old_place", tmp_path / "new_place"
+  make_demo(old / "run" / "demo")
+  replace = dataclasses.replace
+
+  def config_at(root: Path):
+    config = tiny_config(str(root / "run" / "demo"))
+    return replace(
+      config,
+      checkpoint_every=1,
+      vbi_ft=replace(config.vbi_ft, rounds=1),
+      self_play=replace(config.self_play, iterations=1, baselines=("sft_control",)),
+    )
+
+  run.run(config_at(old), old / "run", stop_after="sft", say=quiet)
+  real_log, logged = workbench.fit, []
+
+  def fit_until_killed(*arguments, on_metrics, **options):
+    def counted(step, values):
+      on_metrics(step, values)
+      if options["description"] == "vbi_ft/round_1":
+        logged.append(step)
+        if step == 2:
+          raise KeyboardInterrupt
+
+    return real_log(*arguments, on_metrics=counted, **options)
+
+  monkeypatch.setattr(workbench, "fit", fit_until_killed)
+  with pytest.raises(KeyboardInterrupt):
+    run.run(config_at(old), old / "run", say=quiet)
+  assert list((old / "run" / "checkpoints" / "vbi_ft-round_1").iterdir())
+  monkeypatch.setattr(workbench, "fit", real_log)
+  kept = shutil.copytree(old, tmp_path / "kept")
+  undisturbed = run.run(config_at(old), old / "run", say=quiet)
+  params = {v: jax.tree.leaves(ModelBase(old / "run" / "model_base").load(v)) for v in ("vbi_ft-1", "self_play-1")}
+  shutil.rmtree(old)
+  kept.rename(new)
+  results = run.run(config_at(new), new / "run", say=quiet)
+  assert results["table"] == undisturbed["table"] and results["best"] == undisturbed["best"]
+  for version, leaves in params.items():
+    found = jax.tree.leaves(ModelBase(new / "run" / "model_base").load(version))
+    assert all(np.array_equal(a, b) for a, b in zip(leaves, found, strict=True)), version
+  # Orbax notes for people where it has committed a checkpoint; nobody reads that.
+  files = [p for p in new.rglob("*") if p.is_file() and p.name != "commit_success.txt"]
+  named = [p for p in files if b"old_place" in p.read_bytes() or b"/kept/" in p.read_bytes()]
+  assert not named
+  [version] = script_values("convert_hf", [f"script.find_version(Path({str(new / 'run')!r}), None)[1]"])
+  assert version == results["best"]
+
+
+def test_a_starting_model_that_was_moved_is_found_where_the_run_goes_on_with_it(begun, tmp_path):
+  _, model, workdir, config = begun
+  copy, moved = shutil.copytree(workdir, tmp_path / "run"), shutil.copytree(model, tmp_path / "elsewhere")
+  config = dataclasses.replace(config, model=dataclasses.replace(config.model, hf_model=str(moved)))
+  run.run(config, copy, stop_after="prepare", say=quiet)
+  [found] = script_values("convert_hf", [f"str(script.find_start(Path({str(copy)!r}), 'a/place/that/is/gone'))"])
+  assert found == str(moved)
