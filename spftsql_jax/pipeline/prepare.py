@@ -21,6 +21,7 @@ from spftsql_jax.examples.prompts import answer_text, question_prompt, schema_pr
 from spftsql_jax.examples.tokenizer import load_tokenizer, train_bpe
 from spftsql_jax.generation.engine import Generator
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, hosts, init_lora, init_params, load_hf, save_hf
+from spftsql_jax.models.finite import not_finite
 from spftsql_jax.models.sharding import local_mesh, lora_shardings, put
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.journal import Journal
@@ -174,6 +175,11 @@ def _texts(config: RunConfig, seeds: Sequence[Example], databases: dict[str, Pro
 
 def _add_base(bench: Workbench) -> dict[str, Any]:
   config = bench.config
+  if broken := not_finite(bench.start):
+    raise ValueError(
+      f"{config.model.hf_model or bench.journal.workdir / 'start'}: {len(broken)} arrays of the starting model hold numbers "
+      f"that are not finite in {bench.model.config.param_dtype} ({', '.join(broken[:3])}); take other weights, or another dtype"
+    )
   name = config.model.hf_model or "random weights"
   bench.models.add(
     "base", bench.like, Lineage("base", base_model=name, prompt_format=config.prompt.fingerprint, seed=config.seed)

@@ -110,7 +110,7 @@ def collect_results(
     ],
     "self_play": [{k: i[k] for k in _PLAYED} for i in iterations],
     "examples": _shown_examples(bench, data.test, best),
-    "notes": _notes(final, best),
+    "notes": [*_notes(final, best), *_faults(bench)],
   }
 
 
@@ -186,6 +186,14 @@ def _notes(final: dict[str, Any], best: str) -> list[str]:
     f"Best on the selection split: {final['model']} ({best}). Test questions were not used to choose it.",
     "Intervals are Wilson's, 95 %; single-run differences within them say nothing.",
   ]
+
+
+def _faults(bench: Workbench) -> list[str]:
+  """The versions of both models whose training ended on numbers that are not finite."""
+  found = []
+  for models, what in ((bench.models, ""), (bench.writers, "SQL-to-text model ")):
+    found += [f"{what}{v}: {fault}." for v in models.versions() if (fault := models.lineage(v).fault)]
+  return found
 
 
 def write_results(bench: Workbench, results: dict[str, Any], best: str, metrics: MetricsLog) -> None:

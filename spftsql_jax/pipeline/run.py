@@ -33,6 +33,8 @@ from spftsql_jax.pipeline.workbench import (
   add_version,
   data_hash,
   device_line,
+  fault_line,
+  parent_of_next,
   read_examples_of,
   score_base,
   train,
@@ -176,13 +178,13 @@ def _run_stages(
     return {}
 
   rounds: list[dict[str, Any]] = []
-  templates, parent = list(splits.train), "sft"
+  templates, parent = list(splits.train), parent_of_next(bench, "sft", "base", selection)
   exclude = [*data.held_out, *(e.query for e in (*selection, *played))]
   for number in range(1, config.vbi_ft.rounds + 1):
     say(f"VBI-FT, round {number} of {config.vbi_ft.rounds}")
     earlier = [file for done in rounds for file in done["files"]]
     rounds.append(vbi_ft.run_round(bench, number, parent, data.seeds, templates, db_ids, exclude, selection, earlier))
-    parent = rounds[-1]["version"]
+    parent = parent_of_next(bench, rounds[-1]["version"], parent, selection)
     templates = vbi_ft.next_templates(bench, templates, rounds[-1])
   if stop_after == "vbi_ft":
     return {}
@@ -260,11 +262,11 @@ def _sft(bench: Workbench, seeds: Sequence[Example], selection: Sequence[Example
     score = add_version(bench, "sft", bench.load("base"), Lineage("sft", 0, "base"), selection)
     return {"selection_ex": score.execution_accuracy}
   result = train(bench, "sft", bench.load("base"), sql_units(bench, seeds), bench.config.sft, held_out=selection)
-  lineage = Lineage("sft", 0, "base", data_hash=data_hash(seeds))
+  lineage = Lineage("sft", 0, "base", data_hash=data_hash(seeds), fault=fault_line(result))
   score = add_version(bench, "sft", result.trained, lineage, selection, "sft")
   bench.say(
     f"  sft: {result.steps} steps on {len(seeds):,} seeds at {result.summary['examples_per_second']:.0f} examples a second, "
-    f"loss {result.summary['loss']:.3f}; selection EX {score.execution_accuracy:.1%}"
+    f"loss {result.summary.get('loss', float('nan')):.3f}; selection EX {score.execution_accuracy:.1%}"
   )
   return {"selection_ex": score.execution_accuracy, **result.summary}
 

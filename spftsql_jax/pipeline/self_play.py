@@ -24,6 +24,7 @@ from spftsql_jax.pipeline.workbench import (
   add_version,
   answer_and_judge,
   data_hash,
+  fault_line,
   stage_seed,
   train,
 )
@@ -171,7 +172,7 @@ def run_iteration(
   def update() -> dict[str, Any]:
     units = pair_units(bench, read_pairs(bench, played, opponent))
     result = train(bench, name, bench.load(main), units, config.training, config.objective, config.abort_drop, selection)
-    lineage = Lineage("self_play", number, main, opponent, data_hash=played["hash"])
+    lineage = Lineage("self_play", number, main, opponent, data_hash=played["hash"], fault=fault_line(result))
     before = _score(bench, main)
     after = add_version(bench, version, result.trained, lineage, selection, name)
     accepted, reason = verdict_on(before, after, result.aborted)
@@ -273,7 +274,7 @@ def _baseline(
       pairs = [p for p in pairs if p.reward]  # A preference needs one answer that is wrong.
     result = train(bench, name, bench.load(parent), pair_units(bench, pairs), bench.config.self_play.training, objective)
     opponent = played["opponent"] if objective.pair_weight else None
-    lineage = Lineage(stage, number, parent, opponent, data_hash=played["hash"])
+    lineage = Lineage(stage, number, parent, opponent, data_hash=played["hash"], fault=fault_line(result))
     after = add_version(bench, version, result.trained, lineage, selection, name)
     bench.say(f"  {version}: from {parent}; selection EX {after.execution_accuracy:.1%}, {after.executable:.0%} run")
     return {"selection_ex": after.execution_accuracy, **result.summary}

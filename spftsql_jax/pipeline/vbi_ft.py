@@ -29,6 +29,7 @@ from spftsql_jax.pipeline.workbench import (
   checkpoint_folder,
   data_hash,
   error_rates,
+  fault_line,
   read_examples_of,
   stage_seed,
   train,
@@ -126,7 +127,8 @@ def train_question_writer(bench: Workbench, version: str, parent: str | None, ex
   stage = f"questions/{version}"
   tree = bench.writers.load(parent, bench.like) if parent else bench.load("base")
   result = train(bench, stage, tree, question_units(bench, examples), bench.config.vbi_ft.question_training)
-  lineage = Lineage("questions", parent=parent, data_hash=data_hash(examples), seed=bench.config.seed)
+  hashed = data_hash(examples)
+  lineage = Lineage("questions", parent=parent, data_hash=hashed, seed=bench.config.seed, fault=fault_line(result))
   bench.writers.add(version, result.trained, lineage)
   forget_checkpoints(checkpoint_folder(bench, stage))
   return {"version": version, "examples": len(examples), **result.summary}
@@ -241,7 +243,7 @@ def run_round(
     examples = list(seeds) * repeats + synthetic
     units = sql_units(bench, seeds) * repeats + sql_units(bench, synthetic)  # Each seed is tokenized once.
     result = train(bench, name, bench.load(parent), units, config.training, held_out=selection)
-    lineage = Lineage("vbi_ft", number, parent, data_hash=data_hash(examples))
+    lineage = Lineage("vbi_ft", number, parent, data_hash=data_hash(examples), fault=fault_line(result))
     selected = add_version(bench, version, result.trained, lineage, selection, name)
     bench.say(
       f"  {version}: trained on {len(examples):,} examples at {result.summary['examples_per_second']:.0f} a second; "

@@ -115,6 +115,8 @@ def train(
 ) -> FitResult:
   """Trains a copy of a version's tree, resuming from its checkpoints where the run was cut off.
 
+  Where a number is not finite, training ends, says so, and gives the last good tree (see `fit`).
+
   Args:
     held_out: where `training.evaluate_every` is set, questions that the model answers while it trains, verified by execution;
       the run ends early by their figures (see `guards.Guards`).
@@ -137,7 +139,7 @@ def train(
     checkpoint_every=bench.config.checkpoint_every,
     seed=stage_seed(bench, stage),
   )
-  return fit(
+  result = fit(
     bench.model,
     units=units,
     config=config,
@@ -149,6 +151,33 @@ def train(
     description=stage,
     **bench.weights(tree),
   )
+  if result.fault:
+    bench.say(f"  {stage}: {fault_line(result)}")
+  return result
+
+
+def fault_line(result: FitResult) -> str:
+  """Why training ended early on numbers that are not finite, and what was kept; "" where it did not."""
+  if not result.fault:
+    return ""
+  kept = f"the last good weights, of step {result.steps}, are kept" if result.steps else "the weights it started from are kept"
+  return f"training ended early: {result.fault}; {kept}"
+
+
+def parent_of_next(bench: Workbench, version: str, before: str, selection: Sequence[Example]) -> str:
+  """Which version the next stage trains further: `version`; but where its training ended on numbers that are not finite
+  and it answers the selection split no better than `before`, which it was trained from, `before`."""
+  if not bench.models.lineage(version).fault:
+    return version
+  if bench.models.score(before, SELECTION) is None:  # the starting model, which is scored where it plays alone
+    bench.journal.step("base/selection", lambda: score_base(bench, selection))
+  old, new = (bench.models.score(v, SELECTION) for v in (before, version))
+  chosen = version if new.execution_accuracy > old.execution_accuracy else before
+  bench.say(
+    f"  {chosen} is trained further: selection EX of {before} {old.execution_accuracy:.1%}, of {version} "
+    f"{new.execution_accuracy:.1%}"
+  )
+  return chosen
 
 
 def checkpoint_folder(bench: Workbench, stage: str) -> Path:
