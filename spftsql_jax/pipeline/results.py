@@ -221,5 +221,6 @@ def export(bench: Workbench, version: str, folder: Path) -> None:
 
 
 def _save(bench: Workbench, params: Any, folder: Path) -> None:
-  save_hf(folder, bench.model.config, params, bench.tokenizer.hf)
+  ends = {"end_ids": bench.tokenizer.end_ids, "pad_id": bench.tokenizer.pad_id}
+  save_hf(folder, bench.model.config, params, bench.start_folder, **ends)
   write_prompt_format(folder, bench.config.prompt, bench.config.max_new_tokens)

@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from spftsql_jax.databases import Schema
+from spftsql_jax.evaluation.predict import query_request
 from spftsql_jax.examples.example import Example
-from spftsql_jax.examples.prompts import sql_prompt
-from spftsql_jax.generation.engine import Request
 from spftsql_jax.models import hosts
 from spftsql_jax.pipeline.consistency import check_questions
 from spftsql_jax.pipeline.model_base import Lineage
-from spftsql_jax.pipeline.units import question_units, sql_units
+from spftsql_jax.pipeline.units import prompt_schema, question_units, sql_units
 from spftsql_jax.pipeline.workbench import (
   SELECTION,
   Workbench,
@@ -140,18 +139,12 @@ def write_model_questions(bench: Workbench, version: str, queries: Sequence[Exam
   weights = bench.local_weights(bench.writers.load(version, bench.like))
 
   def write(places: list[int]) -> list[str]:
-    requests = [
-      Request(
-        tokenizer.prefix(bench.databases[queries[place].db_id].schema),
-        tokenizer.encode(sql_prompt(queries[place].query)),
-        id=place,
-      )
-      for place in places
-    ]
+    asked = [query_request(tokenizer, prompt_schema(bench, queries[place]), queries[place].query) for place in places]
+    requests = [dataclasses.replace(request, id=place) for request, place in zip(asked, places, strict=True)]
     answers = bench.generator.generate(
       requests=requests,
       max_new_tokens=bench.config.max_new_tokens,
-      eos_id=tokenizer.end_id,
+      eos_id=tokenizer.end_ids,
       temperature=0.7,
       top_p=0.95,
       seed=stage_seed(bench, version) % 2**31,

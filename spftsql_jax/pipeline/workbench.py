@@ -78,6 +78,11 @@ class Workbench:
   # The parts of schemas too long for the largest bucket, by db_id, as they are asked for.
   sub_schemas: dict[str, SubSchemas] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
+  @property
+  def start_folder(self) -> Path:
+    """The Hugging Face folder of the starting model and its tokenizer: one that was given, or the run's own."""
+    return Path(self.config.model.hf_model or self.journal.workdir / "start")
+
   def weights(self, tree: Any) -> dict[str, Any]:
     """A version's tree as `params` and `lora` arguments: params of its own, or an adapter over `start`."""
     return {"params": tree, "lora": None} if self.model.lora is None else {"params": self.start, "lora": tree}
