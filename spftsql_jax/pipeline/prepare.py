@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 from tqdm import tqdm
 
@@ -121,7 +122,7 @@ def open_workbench(
     generator=Generator(model, lanes=config.lanes, pad_id=tokenizer.pad_id, mesh=None if mesh is None else local_mesh(mesh)),
     mesh=mesh,
     start=params,
-    like=tree,
+    like=tree if model.lora is not None else jax.tree.map(_in_float32, params),
     executor=executor,
     models=ModelBase(journal.workdir / MODEL_BASE),
     writers=ModelBase(journal.workdir / QUESTION_WRITERS),
@@ -173,6 +174,10 @@ def _texts(config: RunConfig, seeds: Sequence[Example], databases: dict[str, Pro
   return texts
 
 
+def _in_float32(leaf: jax.Array) -> jax.ShapeDtypeStruct:
+  return jax.ShapeDtypeStruct(leaf.shape, jnp.float32, sharding=leaf.sharding)
+
+
 def _add_base(bench: Workbench) -> dict[str, Any]:
   config = bench.config
   if broken := not_finite(bench.start):
@@ -181,7 +186,6 @@ def _add_base(bench: Workbench) -> dict[str, Any]:
       f"that are not finite in {bench.model.config.param_dtype} ({', '.join(broken[:3])}); take other weights, or another dtype"
     )
   name = config.model.hf_model or "random weights"
-  bench.models.add(
-    "base", bench.like, Lineage("base", base_model=name, prompt_format=config.prompt.fingerprint, seed=config.seed)
-  )
+  tree = bench.start if bench.model.lora is None else bench.like
+  bench.models.add("base", tree, Lineage("base", base_model=name, prompt_format=config.prompt.fingerprint, seed=config.seed))
   return {"version": "base"}

@@ -212,7 +212,7 @@ def write_results(bench: Workbench, results: dict[str, Any], best: str, metrics:
 
 def export(bench: Workbench, version: str, folder: Path) -> None:
   """Writes a version as a Hugging Face model folder (an adapter merged), with its prompt format beside it."""
-  params = bench.load(version)
+  params = bench.rounded(bench.load(version))
   if bench.model.lora is not None:
     params = merge(bench.start, params, bench.model.lora)
   if hosts.count() > 1:

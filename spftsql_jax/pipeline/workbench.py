@@ -52,7 +52,8 @@ class Workbench:
       of the mesh.
     mesh: the devices of all processes, on which versions lie and are trained; None for one device.
     start: the params that fine-tuning starts from; with an adapter they stay under it.
-    like: a tree of a version's shapes.
+    like: a tree of a version's shapes. Versions are kept in float32 where all weights are trained, also where the model
+      computes with less (see `FitResult.trained`).
     executor: runs SQL.
     models: versions of the text-to-SQL model.
     writers: versions of the SQL-to-text model.
@@ -87,9 +88,15 @@ class Workbench:
     """A version's tree as `params` and `lora` arguments: params of its own, or an adapter over `start`."""
     return {"params": tree, "lora": None} if self.model.lora is None else {"params": self.start, "lora": tree}
 
+  def rounded(self, tree: Any) -> Any:
+    """A version's tree as the model computes with it."""
+    if self.model.lora is not None:
+      return tree
+    return jax.tree.map(lambda x: x.astype(self.model.config.param_dtype), tree)
+
   def local_weights(self, tree: Any) -> dict[str, Any]:
     """`weights` as this process's generator takes them."""
-    weights, local = self.weights(tree), self.generator.mesh
+    weights, local = self.weights(self.rounded(tree)), self.generator.mesh
     return weights if local is None else {name: on_local_mesh(part, local) for name, part in weights.items()}
 
   def load(self, version: str) -> Any:

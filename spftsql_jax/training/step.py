@@ -69,29 +69,39 @@ class TrainState:
   halted: jax.Array
   master: Any = None
 
+  @property
+  def weights(self) -> Any:
+    """What has been trained, in full: the master weights where there are any."""
+    return self.trainable if self.master is None else self.master
 
-def init_state(optimizer: OptimizerConfig, trainable: Any) -> TrainState:
+
+def init_state(optimizer: OptimizerConfig, trainable: Any, dtype: Any = None) -> TrainState:
   """A fresh state that trains a copy of `trainable`: a step donates the state it is given.
 
   Where `trainable` lies on a mesh, the state does (see `state_shardings`).
+
+  Args:
+    dtype: what the model computes with; None for the weights' own. Where it, or any weight, is narrower than float32,
+      the state has master weights: 4 bytes a weight more, and moments of 4 bytes instead of 2.
   """
 
   def init(tree: Any) -> TrainState:
-    copy = jax.tree.map(lambda x: jnp.array(x, copy=True), tree)
-    wide = jax.tree.map(lambda x: jnp.array(x, jnp.float32, copy=True), tree) if _is_narrow(tree) else None
+    copy = jax.tree.map(lambda x: jnp.array(x, dtype, copy=True), tree)
+    wide = jax.tree.map(lambda x: jnp.array(x, jnp.float32, copy=True), tree) if _is_narrow(copy) else None
     moments = make_optimizer(optimizer).init(copy if wide is None else wide)
     return TrainState(jnp.zeros((), jnp.int32), copy, moments, jnp.zeros((), bool), wide)
 
   if not _on_mesh(trainable):
     return init(trainable)
-  return jax.jit(init, out_shardings=state_shardings(optimizer, trainable))(trainable)
+  return jax.jit(init, out_shardings=state_shardings(optimizer, trainable, dtype))(trainable)
 
 
-def state_shardings(optimizer: OptimizerConfig, trainable: Any) -> TrainState:
+def state_shardings(optimizer: OptimizerConfig, trainable: Any, dtype: Any = None) -> TrainState:
   """The sharding of each array of a state: moments and master weights lie as what they belong to, all else is replicated.
 
   Args:
     trainable: arrays, or shapes with shardings, on a mesh.
+    dtype: see `init_state`.
   """
   everywhere = NamedSharding(jax.tree.leaves(trainable)[0].sharding.mesh, PartitionSpec())
   names = dict(jax.tree_util.tree_leaves_with_path(trainable))
@@ -104,12 +114,13 @@ def state_shardings(optimizer: OptimizerConfig, trainable: Any) -> TrainState:
 
   moments = jax.tree_util.tree_map_with_path(lies, jax.eval_shape(make_optimizer(optimizer).init, trainable))
   places = jax.tree.map(lambda x: x.sharding, trainable)
-  return TrainState(everywhere, places, moments, everywhere, places if _is_narrow(trainable) else None)
+  return TrainState(everywhere, places, moments, everywhere, places if _is_narrow(trainable, dtype) else None)
 
 
-def _is_narrow(tree: Any) -> bool:
-  """Whether any weight of a tree is of a type narrower than float32."""
-  return any(leaf.dtype != jnp.float32 for leaf in jax.tree.leaves(tree))
+def _is_narrow(tree: Any, dtype: Any = None) -> bool:
+  """Whether any weight of a tree is of a type narrower than float32, or `dtype` is, where it is given."""
+  kinds = {leaf.dtype for leaf in jax.tree.leaves(tree)} if dtype is None else {jnp.dtype(dtype)}
+  return kinds != {jnp.dtype(jnp.float32)}
 
 
 def _on_mesh(trainable: Any) -> bool:
@@ -281,7 +292,7 @@ def _train_step(
     metrics["gradient_norm"] = optax.global_norm(gradients)
     # The norm is infinite or no number where any gradient is, and where their squares overflow.
     sound = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["gradient_norm"]) & ~state.halted
-    weights = state.trainable if state.master is None else state.master
+    weights = state.weights
     updates, optimizer_state = transformation.update(gradients, state.optimizer, weights)
     moved = jax.tree.map(lambda w, u: w + u * learning_rate, weights, updates)
     # Weight by weight, and not first over all of them: that would need room for a second copy.

@@ -15,6 +15,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
@@ -75,7 +76,8 @@ class FitResult:
 
   Attributes:
     trained: the trained tree (params, or the adapter): the best evaluated one where the run had patience, else the last
-      good one (see `fit`).
+      good one (see `fit`). In float32, also where the model computes with less: what rounding would take from it is a
+      small stage's whole work.
     steps: updates made; where numbers were not finite, those behind the last good tree.
     aborted: why the run ended early, or "".
     fault: the same where a loss, a gradient or an update was no finite number, else "".
@@ -138,10 +140,11 @@ def fit(
   store = Checkpoints(checkpoints)
   guards = Guards(config.abort_drop, config.patience, config.executable_drop)
   meter = _Meter(model, tail=max(1, config.steps // 10))
-  state, start = store.resume(init_state(config.optimizer, trainable), guards, meter)
+  dtype = model.config.param_dtype if lora is None else None
+  state, start = store.resume(init_state(config.optimizer, trainable, dtype), guards, meter)
   # Without rate and schedule, so that runs which differ in these alone share one compiled step.
   kind = dataclasses.replace(config.optimizer, learning_rate=0.0, schedule="constant", warmup_share=0.0)
-  pinned = None if mesh is None else state_shardings(config.optimizer, trainable)
+  pinned = None if mesh is None else state_shardings(config.optimizer, trainable, dtype)
   step_fn = _on_mesh(make_train_step(model, kind, program_of(config.objective), pinned), mesh)
   numbers = numbers_of(config.objective)
   plan = _plan(units, config)
@@ -170,9 +173,9 @@ def fit(
     for _, batch in itertools.islice(again, 1) if fetched else ():
       state, metrics = step_fn(state, frozen, _placed(batch, mesh), 0.0, numbers, config.seed % 2**31)
       if all(np.isfinite(float(metrics[name])) for name in ("loss", "gradient_norm")):
-        return state.trainable, fetched
+        return state.weights, fetched
     # A checkpoint's weights are known to be good where an update has been made from them.
-    return store.trainable(state, before=fetched) or (trainable, 0)
+    return store.weights(state, before=fetched) or (jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), trainable), 0)
 
   with (
     _sigterm() as terminated,
@@ -180,7 +183,7 @@ def fit(
     tqdm(total=config.steps, initial=start, desc=description, unit="step", disable=None, leave=False) as bar,
   ):
     if evaluating and not guards.evaluations:
-      guards.evaluated(0, *evaluate(state.trainable), state.trainable)
+      guards.evaluated(0, *evaluate(state.trainable), state.weights)
     for step, batch in _prefetch(_collated(units, plan, config, pad_id, start, sharding.batch_parts(mesh))):
       state, metrics = step_fn(state, frozen, _placed(batch, mesh), float(rate(step - 1)), numbers, config.seed % 2**31)
       pending.append((step, metrics, meter.count(batch)))
@@ -191,7 +194,7 @@ def fit(
       fetch(0 if evaluated or kept or ended else _IN_FLIGHT)
       if evaluated and not guards.reason:
         meter.stop()
-        guards.evaluated(step, *evaluate(state.trainable), state.trainable)
+        guards.evaluated(step, *evaluate(state.trainable), state.weights)
         meter.go()
       if guards.reason:
         break
@@ -204,7 +207,7 @@ def fit(
         store.save(state, guards, meter, step)
     fetch(0)
     jax.block_until_ready(state.trainable)
-    last = state.trainable
+    last = state.weights
     if guards.fault:
       store.finish()
       last, fetched = last_good(state)
