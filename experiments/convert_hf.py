@@ -7,7 +7,7 @@ python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR
     transformers loads; adapters are merged. Without VERSION: the best candidate on the selection split, which is what the run
     itself exports (model_base.py best), or the newest without scores.
 python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR --peft
-    writes the version's LoRA adapter as peft loads it.
+    writes the version's LoRA adapter as peft loads it, with the tokenizer and the generation config beside it.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def to_model_base(source: Path, output: Path) -> None:
 def from_model_base(checkpoint: str, output: Path) -> None:
   """Writes a version as a Hugging Face folder, or its adapter."""
   from spftsql_jax.evaluation.exported import write_prompt_format
+  from spftsql_jax.examples.tokenizer import load_tokenizer
   from spftsql_jax.models import LoraConfig, ModelConfig, hf, load_hf, merge, save_adapter
   from spftsql_jax.models.lora import MODULES
 
@@ -77,19 +78,25 @@ def from_model_base(checkpoint: str, output: Path) -> None:
   prompt = read_prompt(folder, lineage.prompt_format)
   tree = base.load(version)
   config = ModelConfig.from_hf(start)
+  ends: dict[str, Any] = {}
+  if prompt is not None:  # what answers were trained to end with
+    tokenizer = load_tokenizer(start, prompt[0])
+    ends = {"end_ids": tokenizer.end_ids, "pad_id": tokenizer.pad_id}
   if "embedding" in tree:
     if FLAGS.peft:
       raise InputError(f"version {version} of {folder} holds all params, no adapter; leave --peft out")
-    hf.save_hf(output, config, tree, start, dtype=FLAGS.dtype)
+    hf.save_hf(output, config, tree, start, dtype=FLAGS.dtype, **ends)
   else:
     modules = tuple(name for name, part in MODULES.items() if name in tree["layers"].get(part, {}))
     rank = tree["layers"][MODULES[modules[0]]][modules[0]]["a"].shape[-1]
     lora = LoraConfig(rank, FLAGS.lora_alpha or 2.0 * rank, modules)
     if FLAGS.peft:
       save_adapter(output, config, lora, tree, base_model=str(start))
+      hf.copy_tokenizer(start, output)
+      hf.write_generation_config(output, config, start, **ends)
     else:
       model, params = load_hf(start, None)
-      hf.save_hf(output, model.config, merge(params, tree, lora), start, dtype=FLAGS.dtype)
+      hf.save_hf(output, model.config, merge(params, tree, lora), start, dtype=FLAGS.dtype, **ends)
   if prompt is not None:
     write_prompt_format(output, *prompt)
   print(f"{output}: version {version} of {folder}")

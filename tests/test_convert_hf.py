@@ -133,6 +133,16 @@ def test_the_prompt_format_goes_with_the_model(folders):
   assert not (folders["root"] / "back" / PROMPT_FILE).exists()
 
 
+def test_an_adapter_has_tokenizer_and_ends_beside_it(folders):
+  root = folders["root"]
+  for folder in ("best", "peft"):
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+      assert (root / folder / name).read_bytes() == (root / "run" / "start" / name).read_bytes()
+    written = json.loads((root / folder / "generation_config.json").read_text())
+    assert written == {"bos_token_id": 1, "eos_token_id": 0, "pad_token_id": 1, "do_sample": False}
+  assert not (root / "peft" / "config.json").exists()  # transformers would take the adapter for a model
+
+
 def test_what_cannot_be_converted_is_said_in_one_line(folders, tmp_path):
   root = folders["root"]
   tensors = {**folders["tensors"], "model.layers.9.mlp.up_proj.weight": np.zeros((4, 4), np.float32)}

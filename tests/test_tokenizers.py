@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
+import inspect
 import json
 import os
 import pathlib
+import types
 import unicodedata
 
 import numpy as np
@@ -16,10 +19,14 @@ from tokenizers import decoders, models, pre_tokenizers
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
-from spftsql_jax.evaluation.predict import PromptDatabase, question_request
+from spftsql_jax.evaluation.predict import PromptDatabase, answer_questions, question_request
 from spftsql_jax.examples.batches import BatchShape, Unit, collate
-from spftsql_jax.examples.prompts import MatchedValue, PromptFormat, question_prompt, schema_prompt, system_prompt
+from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.prompts import MatchedValue, PromptFormat, question_prompt, schema_prompt, sql_prompt, system_prompt
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer, train_bpe
+from spftsql_jax.generation.requests import Answer
+from spftsql_jax.pipeline.units import question_units, sql_units
+from spftsql_jax.pipeline.vbi_ft import write_model_questions
 
 SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
 SCHEMA = Schema(
@@ -258,3 +265,88 @@ def test_formats_keep_their_names_and_a_conversation_has_its_own():
   assert PromptFormat(chat=True).fingerprint != PromptFormat().fingerprint
   with pytest.raises(ValueError, match="schema_style 'yaml'"):
     PromptFormat(schema_style="yaml")
+
+
+class _Listener:
+  """A generator that only writes down what it is asked; everything stops at once."""
+
+  def __init__(self):
+    self.requests, self.ends = [], set()
+
+  def generate(self, params=None, requests=(), *, eos_id, on_answer=None, **options):
+    self.requests += requests
+    self.ends.update([eos_id] if isinstance(eos_id, int) else eos_id)
+    answers = [Answer((), 0.0, "stop") for _ in requests]
+    for index, answer in enumerate(answers):
+      if on_answer is not None:
+        on_answer(index, answer)
+    return answers
+
+
+def _bench(tokenizer, schema, largest_prefix=4096):
+  """As much of a workbench as prompts need."""
+  shape = BatchShape(1, 4, (largest_prefix,), (8192,), (8192,))
+  config = types.SimpleNamespace(shape=shape, long_schemas="split", max_new_tokens=9, seed=0)
+  database = PromptDatabase("unused", schema, None, found={question: () for question in ODD.values()})
+  return types.SimpleNamespace(
+    tokenizer=tokenizer,
+    config=config,
+    databases={"d": database},
+    generator=_Listener(),
+    sub_schemas={},
+    say=lambda line: None,
+    like=None,
+    writers=types.SimpleNamespace(load=lambda version, like: None),
+    local_weights=lambda tree: {"params": None},
+  )
+
+
+def _tokenizers(real, small):
+  """Tokenizers with a chat template and without one."""
+  plain = PromptFormat(matched_values=0)
+  chat = dataclasses.replace(plain, chat=True)
+  headings = (
+    "{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}\n{% elif m.role == 'user' %}### Instruction:\n"
+    "{{ m.content }}\n{% else %}### Response:\n{{ m.content }}\n<|endoftext|>\n{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}### Response:\n{% endif %}"
+  )
+  yield from (Tokenizer(hf, style) for hf in real.values() for style in (plain, chat))
+  yield from (Tokenizer(small, plain), Tokenizer(with_template(small, headings), chat))
+
+
+def test_both_directions_are_asked_with_the_ids_that_they_were_taught(real, small):
+  queries = [SQL, "SELECT 1", "SELECT '<|im_end|><|eot_id|>'", "SELECT\n  note -- why\nFROM sale;"]
+  examples = [Example("d", question, query) for question in ODD.values() if question.strip() for query in queries]
+  for tokenizer in _tokenizers(real, small):
+    bench = _bench(tokenizer, SCHEMA)
+    for units, ask in (
+      (question_units, lambda bench: write_model_questions(bench, "writer-0", examples)),
+      (
+        sql_units,
+        lambda bench: answer_questions(bench.generator, None, bench.tokenizer, bench.databases, examples, max_new_tokens=9),
+      ),
+    ):
+      bench.generator.requests.clear()
+      ask(bench)
+      taught = [unit.branches[0] for unit in units(bench, examples)]
+      assert len(taught) == len(bench.generator.requests) == len(examples)
+      for request, branch in zip(bench.generator.requests, taught, strict=True):
+        assert (request.prefix, request.prompt) == (branch.prefix, branch.prompt)
+      assert set(tokenizer.end_ids) <= bench.generator.ends
+
+
+def test_a_long_schema_is_put_to_the_question_writer_as_it_was_taught(small):
+  columns = tuple(Column(f"column_{i}", "TEXT", "text") for i in range(12))
+  schema = Schema("many", "sqlite", tuple(Table(f"table_{i}", columns) for i in range(8)))
+  tokenizer = Tokenizer(small, PromptFormat(matched_values=0))
+  bench = _bench(tokenizer, schema, largest_prefix=tokenizer.prefix_length(schema) // 3)
+  examples = [Example("d", "who?", f"SELECT column_1 FROM table_{i}") for i in (0, 7)]
+  write_model_questions(bench, "writer-0", examples)
+  taught = [unit.branches[0] for unit in question_units(bench, examples)]
+  assert [r.prefix for r in bench.generator.requests] == [b.prefix for b in taught]
+  assert all(len(b.prefix) <= bench.config.shape.prefix_buckets[-1] for b in taught)
+
+
+def test_no_prompt_is_made_without_its_format():
+  for make in (sql_prompt, question_prompt):
+    assert inspect.signature(make).parameters["style"].default is inspect.Parameter.empty

@@ -44,7 +44,7 @@ def main() -> None:
   exported = load_exported(_MODEL.value)
   tokenizer, limit = exported.tokenizer, exported.max_new_tokens
   requests = [question_request(tokenizer, databases[e.db_id], e.question, e.evidence) for e in examples]
-  answers = exported.generator.generate(exported.params, requests, max_new_tokens=limit, eos_id=tokenizer.end_id)
+  answers = exported.generator.generate(exported.params, requests, max_new_tokens=limit, eos_id=tokenizer.end_ids)
   peer = transformers.AutoModelForCausalLM.from_pretrained(_MODEL.value, dtype=torch.float32).eval()
   same, differences = 0, []
   for index, (request, answer) in enumerate(zip(requests, answers, strict=True)):
@@ -55,7 +55,7 @@ def main() -> None:
         attention_mask=torch.ones_like(ids),
         max_new_tokens=limit,
         do_sample=False,
-        eos_token_id=tokenizer.end_id,
+        eos_token_id=list(tokenizer.end_ids),
         pad_token_id=tokenizer.pad_id,
         output_logits=True,
         return_dict_in_generate=True,

@@ -72,6 +72,11 @@ def question_request(tokenizer: Tokenizer, database: PromptDatabase, question: s
   return Request(tokenizer.prefix(database.schema), prompt)
 
 
+def query_request(tokenizer: Tokenizer, schema: Schema, query: str) -> Request:
+  """The request for the question of an SQL query: what `Tokenizer.sql_to_text` teaches, up to where the question begins."""
+  return Request(tokenizer.prefix(schema), tokenizer.query(query, schema.dialect))
+
+
 def predict(
   generator: Generator,
   params: Any,
@@ -150,7 +155,7 @@ def answer_questions(
       finish(index, _prediction(tokenizer, answer, dialect_of(index)))
 
   options = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "lora": lora}
-  stop = (tokenizer.end_id, *semicolons)
+  stop = (*tokenizer.end_ids, *semicolons)
   answers = generator.generate(
     params, requests, max_new_tokens=max_new_tokens, eos_id=stop, seed=seed, on_answer=first, **options
   )
@@ -158,10 +163,11 @@ def answer_questions(
     # A semicolon in a literal or a fence ends nothing: these go on behind it. Rare, so the literal's automaton is not taken up
     # again.
     more = [dataclasses.replace(requests[i], prompt=requests[i].prompt + answers[i].tokens, automaton=None) for i in cut_off]
-    rest = generator.generate(params, more, max_new_tokens=max_new_tokens, eos_id=tokenizer.end_id, seed=seed + 1, **options)
+    ends = tokenizer.end_ids
+    rest = generator.generate(params, more, max_new_tokens=max_new_tokens, eos_id=ends, seed=seed + 1, **options)
     for i, end in zip(cut_off, rest, strict=True):
       tokens = (answers[i].tokens + end.tokens)[:max_new_tokens]
-      whole = Answer(tokens, answers[i].log_prob + end.log_prob, end.status if tokens[-1] == tokenizer.end_id else "length")
+      whole = Answer(tokens, answers[i].log_prob + end.log_prob, end.status if tokens[-1] in ends else "length")
       finish(i, _prediction(tokenizer, whole, dialect_of(i)))
   return [tuple(predictions) for predictions in answered]
 
@@ -183,7 +189,7 @@ def _automata(
     db_id: identifier_automaton(
       written_names(databases[db_id].schema),
       spelled,
-      {tokenizer.end_id},
+      set(tokenizer.end_ids),
       vocab_size,
     )
     for db_id in dict.fromkeys(e.db_id for e in examples)

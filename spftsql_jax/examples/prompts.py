@@ -106,10 +106,10 @@ def question_prompt(question: str, matched: Sequence[MatchedValue], style: Promp
   return text.strip() if style.chat else text + "\nSQL:"
 
 
-def sql_prompt(query: str, style: PromptFormat | None = None, dialect: str = "sqlite") -> str:
+def sql_prompt(query: str, style: PromptFormat, dialect: str = "sqlite") -> str:
   """The head of an SQL-to-text branch, up to where the question begins; in a conversation, the user's message."""
   text = f"SQL: {normalize_query(query, dialect)}"
-  return text.strip() if style is not None and style.chat else text + "\nQuestion:"
+  return text.strip() if style.chat else text + "\nQuestion:"
 
 
 def answer_text(query: str, dialect: str = "sqlite") -> str:

@@ -7,6 +7,7 @@ token behind an answer, and in conversations those of the chat template.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from spftsql_jax.examples.prompts import (
   sql_prompt,
   system_prompt,
 )
+from spftsql_jax.examples.special_ids import joined_ids, read_end_ids
 
 END = "<|endoftext|>"
 PAD = "<|pad|>"
@@ -41,18 +43,22 @@ class Tokenizer:
   Attributes:
     hf: the Hugging Face fast tokenizer.
     style: the prompt format.
-    end_id, pad_id: ids of the token that ends an answer, and of padding.
+    end_id, pad_id: ids of the token that training ends an answer with, and of padding.
+    end_ids: all tokens that end an answer when one is written: that one first, then the model's own. An export names the
+      same (`models.hf.save_hf`).
 
   Raises:
     ValueError: no end token, or a conversation is asked for and the tokenizer's chat template cannot give one.
   """
 
-  def __init__(self, hf: transformers.PreTrainedTokenizerFast, style: PromptFormat):
+  def __init__(self, hf: transformers.PreTrainedTokenizerFast, style: PromptFormat, own_ends: Sequence[int] = ()):
+    """A tokenizer of a model that has ended its texts with any of `own_ends`, beside the tokenizer's end token."""
     if hf.eos_token_id is None:
       raise ValueError("the tokenizer has no end token (eos_token); set one in its tokenizer_config.json")
     self.hf, self.style = hf, style
     self._chat = chat_frame(hf) if style.chat else None
     self.end_id = hf.eos_token_id if self._chat is None else self._chat.end_id
+    self.end_ids = joined_ids(self.end_id, own_ends, hf.eos_token_id)
     self.pad_id = hf.pad_token_id if hf.pad_token_id is not None else hf.eos_token_id
     self._fast: tokenizers.Tokenizer | None = getattr(hf, "backend_tokenizer", None)
     self._prefixes: dict[int, tuple[Schema, tuple[int, ...]]] = {}
@@ -65,10 +71,8 @@ class Tokenizer:
     return tuple(self.hf.encode(text, add_special_tokens=False))
 
   def decode(self, ids: Sequence[int]) -> str:
-    """Text of answer ids: up to the end token, stripped."""
-    kept = list(ids)
-    if self.end_id in kept:
-      kept = kept[: kept.index(self.end_id)]
+    """Text of answer ids: up to the first token that ends one, stripped."""
+    kept = list(itertools.takewhile(lambda i: i not in self.end_ids, ids))
     return self.hf.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
 
   def prefix(self, schema: Schema) -> tuple[int, ...]:
@@ -159,6 +163,6 @@ def load_tokenizer(directory: str | Path, style: PromptFormat) -> Tokenizer:
   except (OSError, ValueError, KeyError) as error:
     raise ValueError(f"{directory}: no tokenizer can be read there ({str(error).splitlines()[0]})") from error
   try:
-    return Tokenizer(hf, style)
+    return Tokenizer(hf, style, read_end_ids(directory))
   except ValueError as error:
     raise ValueError(f"{directory}: {error}") from error

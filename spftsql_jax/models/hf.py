@@ -13,7 +13,7 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from spftsql_jax.examples.special_ids import GENERATION_CONFIG, SPECIAL_IDS, joined_ids, read_special_ids
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.sharding import param_shardings
 from spftsql_jax.models.tensor_files import Source, TensorFiles, write_json, write_model
@@ -43,18 +44,28 @@ _IN_LAYER = {
 # Tensors old checkpoints carry that hold no weights.
 _IGNORED = re.compile(r".*rotary_emb\.inv_freq$")
 _ALIGNMENT = 64  # bytes; a host array that starts at a multiple of it becomes a JAX array on the CPU without a copy
+# What tokenizers of all kinds keep in a model's folder: their own files, vocabularies (BPE, sentencepiece, tiktoken), chat
+# templates, and code where a tokenizer brings it.
 _TOKENIZER_FILES = (
+  "tokenizer*",
+  "tokenization_*.py",
+  "special_tokens_map.json",
+  "added_tokens.json",
+  "vocab*",
+  "merges*",
+  "*.model",
+  "*.tiktoken",
+  "tekken.json",
+  "chat_template*",
+  "additional_chat_templates/*",
+)
+_WRITTEN_BY_TRANSFORMERS = (
   "tokenizer.json",
   "tokenizer_config.json",
   "special_tokens_map.json",
   "added_tokens.json",
-  "vocab.json",
-  "merges.txt",
-  "tokenizer.model",
   "chat_template.jinja",
 )
-GENERATION_CONFIG = "generation_config.json"
-_SPECIAL_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +131,8 @@ def save_hf(
   *,
   dtype: str | None = None,
   max_shard_bytes: int = 5 * 10**9,
+  end_ids: Sequence[int] = (),
+  pad_id: int | None = None,
 ) -> None:
   """Writes a folder that `transformers.AutoModelForCausalLM.from_pretrained` loads.
 
@@ -127,35 +140,61 @@ def save_hf(
     directory: made if missing; files of these names in it are replaced.
     config: the model's config.
     params: its params (an adapter must be merged first).
-    tokenizer: a Hugging Face tokenizer, or a folder whose tokenizer files are copied, or None.
+    tokenizer: a folder whose tokenizer files are copied byte for byte, or a Hugging Face tokenizer of our own, or None.
     dtype: of the written tensors; None keeps each param's own.
     max_shard_bytes: weights larger than this are split over files with an index.
+    end_ids: tokens that end an answer (`Tokenizer.end_ids`), named in config.json and generation_config.json beside the
+      model's own: one that was trained to end on another token than its base would never stop.
+    pad_id: of padding, where the model names none.
   """
   directory = pathlib.Path(directory)
   directory.mkdir(parents=True, exist_ok=True)
-  hf_config = config.to_hf() | {"torch_dtype": dtype or str(jnp.dtype(params["embedding"].dtype))}
+  kind = dtype or str(jnp.dtype(params["embedding"].dtype))
+  hf_config = config.to_hf() | {"torch_dtype": kind, "dtype": kind}  # as transformers 4 and 5 call it
   write_model(directory, _sources(config, params, dtype), max_shard_bytes)
+  own = hf_config["eos_token_id"]
+  if not set(end_ids) <= set(joined_ids(own)):
+    hf_config["eos_token_id"] = _one_or_list(joined_ids(end_ids, own))
+  if hf_config["pad_token_id"] is None:
+    hf_config["pad_token_id"] = pad_id
   write_json(directory / "config.json", hf_config)
-  special = {name: hf_config[name] for name in _SPECIAL_IDS}
-  if isinstance(tokenizer, str | os.PathLike):
-    copy_tokenizer(tokenizer, directory)
-    special |= read_special_ids(tokenizer)
+  source = tokenizer if isinstance(tokenizer, str | os.PathLike) else None
+  write_generation_config(directory, config, source, end_ids, pad_id)
+  if source is not None:
+    copy_tokenizer(source, directory)
   elif tokenizer is not None:
-    tokenizer.save_pretrained(str(directory))
-  # Sampling defaults of the model it came from are left out: what was measured is greedy decoding, without penalties.
-  write_json(directory / GENERATION_CONFIG, {k: v for k, v in special.items() if v is not None} | {"do_sample": False})
+    write_tokenizer(tokenizer, directory)
 
 
-def read_special_ids(directory: str | os.PathLike) -> dict[str, Any]:
-  """The ids of begin, end and padding in a folder's generation_config.json; often there are more ends than in config.json."""
-  path = pathlib.Path(directory) / GENERATION_CONFIG
-  if not path.is_file():
-    return {}
-  try:
-    raw = json.loads(path.read_text(encoding="utf-8"))
-    return {name: raw[name] for name in _SPECIAL_IDS if raw.get(name) is not None}
-  except (ValueError, AttributeError) as error:
-    raise ValueError(f"{path} is no JSON object: {error}") from error
+def write_generation_config(
+  directory: str | os.PathLike,
+  config: ModelConfig,
+  source: str | os.PathLike | None = None,
+  end_ids: Sequence[int] = (),
+  pad_id: int | None = None,
+) -> None:
+  """Writes what `generate` of transformers starts, stops and pads with: greedily, on `end_ids` and the model's own ends.
+
+  Sampling defaults of the model it came from are left out: what was measured is greedy decoding, without penalties.
+
+  Args:
+    directory: of the file.
+    config: of the model.
+    source: the folder it came from, whose generation_config.json goes before the config.
+    end_ids, pad_id: see `save_hf`.
+  """
+  own = {name: getattr(config, name) for name in SPECIAL_IDS}
+  special = own | ({} if source is None else read_special_ids(source))
+  special["eos_token_id"] = _one_or_list(joined_ids(end_ids, special["eos_token_id"], own["eos_token_id"]))
+  if special["pad_token_id"] is None:
+    special["pad_token_id"] = pad_id
+  kept = {name: value for name, value in special.items() if value is not None}
+  write_json(pathlib.Path(directory) / GENERATION_CONFIG, kept | {"do_sample": False})
+
+
+def _one_or_list(ids: Sequence[int]) -> int | list[int] | None:
+  """As configs have it."""
+  return list(ids) if len(ids) > 1 else ids[0] if ids else None
 
 
 def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -164,13 +203,42 @@ def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def copy_tokenizer(source: str | os.PathLike, target: str | os.PathLike) -> list[str]:
-  """Copies the tokenizer files of one model folder to another; returns their names."""
+  """Copies the tokenizer files of one model folder to another, byte for byte; returns their names.
+
+  Files of another tokenizer that an earlier export left in the target are removed.
+  """
   source, target = pathlib.Path(source), pathlib.Path(target)
-  names = [name for name in _TOKENIZER_FILES if (source / name).is_file()]
-  for name in names:
-    if (source / name).resolve() != (target / name).resolve():
+  names = _tokenizer_files(source)
+  if source.resolve() != target.resolve():
+    for name in set(_WRITTEN_BY_TRANSFORMERS) - set(names):
+      (target / name).unlink(missing_ok=True)
+    for name in names:
+      (target / name).parent.mkdir(parents=True, exist_ok=True)
       shutil.copyfile(source / name, target / name)
   return names
+
+
+def _tokenizer_files(folder: pathlib.Path) -> list[str]:
+  found = {
+    path.relative_to(folder).as_posix() for pattern in _TOKENIZER_FILES for path in folder.glob(pattern) if path.is_file()
+  }
+  return sorted(found)
+
+
+def write_tokenizer(tokenizer: Any, directory: str | os.PathLike) -> None:
+  """Writes a Hugging Face tokenizer so that transformers 4 reads it as well as 5.
+
+  transformers 5 names the class of a plain fast tokenizer, and special tokens without a name of their own, as 4 does not know
+  them; it reads the names that 4 writes.
+  """
+  tokenizer.save_pretrained(str(directory))
+  path = pathlib.Path(directory) / "tokenizer_config.json"
+  record = json.loads(path.read_text(encoding="utf-8"))
+  if record.get("tokenizer_class") == "TokenizersBackend":
+    record["tokenizer_class"] = "PreTrainedTokenizerFast"
+  if isinstance(record.get("extra_special_tokens"), list):
+    record["additional_special_tokens"] = record.pop("extra_special_tokens")
+  write_json(path, record)
 
 
 def _leaves(config: ModelConfig) -> tuple[_Leaf, ...]:

@@ -29,6 +29,7 @@ import jax
 import orbax.checkpoint.experimental.v1 as ocp
 
 from spftsql_jax.models import hosts
+from spftsql_jax.models.finite import not_finite
 
 # Stages whose versions a run may hand over, in model bases that do not say which do; the others are baselines.
 _CANDIDATE_STAGES = ("sft", "vbi_ft", "self_play")
@@ -36,6 +37,10 @@ _CANDIDATE_STAGES = ("sft", "vbi_ft", "self_play")
 
 class CorruptVersion(RuntimeError):
   """A version whose files are not what was written."""
+
+
+class BrokenWeights(RuntimeError):
+  """Weights that are no finite numbers: no version is made of them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +59,8 @@ class Lineage:
     data_hash: hash of the examples it was trained on.
     seed: the run's seed.
     code_revision: of this project, or "".
+    fault: why its training ended early, where a number was not finite (`FitResult.fault`), with the
+      step whose weights were kept; or "".
   """
 
   stage: str
@@ -66,6 +73,7 @@ class Lineage:
   seed: int = 0
   code_revision: str = ""
   candidate: bool | None = None
+  fault: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,10 +114,18 @@ class ModelBase:
     return sorted((n for n in names if not n.startswith(".")), key=lambda n: (self._record(n)["order"], n))
 
   def add(self, version: str, params: Any, lineage: Lineage) -> None:
-    """Writes a version. Adding one that is there already does nothing: a run that resumes makes the same again."""
+    """Writes a version. Adding one that is there already does nothing: a run that resumes makes the same again.
+
+    Raises BrokenWeights where a weight is no finite number.
+    """
     final = self._version(version)
     if hosts.from_first((final / "lineage.json").is_file):
       return
+    if broken := not_finite(params):
+      raise BrokenWeights(
+        f"version {version} is not added to {self.directory}: {len(broken)} of its arrays hold numbers that are not "
+        f"finite ({', '.join(broken[:3])})"
+      )
 
     def begin() -> Path:
       temporary = final.with_name(f".{version}-{uuid.uuid4().hex[:8]}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 from tqdm import tqdm
 
@@ -22,6 +23,7 @@ from spftsql_jax.examples.prompts import answer_text, question_prompt, schema_pr
 from spftsql_jax.examples.tokenizer import load_tokenizer, train_bpe
 from spftsql_jax.generation.engine import Generator
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, hosts, init_lora, init_params, load_hf, save_hf
+from spftsql_jax.models.finite import not_finite
 from spftsql_jax.models.sharding import local_mesh, lora_shardings, put
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.inputs import inputs_of
@@ -171,7 +173,7 @@ def open_workbench(
     generator=Generator(model, lanes=config.lanes, pad_id=tokenizer.pad_id, mesh=None if mesh is None else local_mesh(mesh)),
     mesh=mesh,
     start=params,
-    like=tree,
+    like=tree if model.lora is not None else jax.tree.map(_in_float32, params),
     executor=executor,
     models=ModelBase(journal.workdir / MODEL_BASE),
     writers=ModelBase(journal.workdir / QUESTION_WRITERS),
@@ -228,8 +230,17 @@ def _texts(config: RunConfig, data: RunData, databases: dict[str, PromptDatabase
   return texts
 
 
+def _in_float32(leaf: jax.Array) -> jax.ShapeDtypeStruct:
+  return jax.ShapeDtypeStruct(leaf.shape, jnp.float32, sharding=leaf.sharding)
+
+
 def _add_base(bench: Workbench, data: RunData) -> dict[str, Any]:
   config = bench.config
+  if broken := not_finite(bench.start):
+    raise ValueError(
+      f"{config.model.hf_model or bench.journal.workdir / 'start'}: {len(broken)} arrays of the starting model hold numbers "
+      f"that are not finite in {bench.model.config.param_dtype} ({', '.join(broken[:3])}); take other weights, or another dtype"
+    )
   name = config.model.hf_model or "random weights"
   lineage = Lineage(
     "base",
@@ -239,5 +250,6 @@ def _add_base(bench: Workbench, data: RunData) -> dict[str, Any]:
     # Where nothing is fine-tuned before stage 1 or stage 2, it is the first that plays.
     candidate=config.self_play.candidates == "base" or not data.seeds,
   )
-  bench.models.add("base", bench.like, lineage)
+  tree = bench.start if bench.model.lora is None else bench.like
+  bench.models.add("base", tree, lineage)
   return {"version": "base"}

@@ -133,7 +133,7 @@ def collect_results(
     ],
     "self_play": [{k: i[k] for k in _PLAYED} for i in iterations],
     "examples": _shown_examples(bench, data, questions, best),
-    "notes": _notes(data, final, best),
+    "notes": [*_notes(data, final, best), *_faults(bench)],
   }
 
 
@@ -228,6 +228,14 @@ def _notes(data: RunData, final: dict[str, Any], best: str) -> list[str]:
   ]
 
 
+def _faults(bench: Workbench) -> list[str]:
+  """The versions of both models whose training ended on numbers that are not finite."""
+  found = []
+  for models, what in ((bench.models, ""), (bench.writers, "SQL-to-text model ")):
+    found += [f"{what}{v}: {fault}." for v in models.versions() if (fault := models.lineage(v).fault)]
+  return found
+
+
 def write_results(bench: Workbench, results: dict[str, Any], best: str, metrics: MetricsLog) -> None:
   """Writes results.json, report.html and the export of the best version."""
   workdir = bench.journal.workdir
@@ -244,7 +252,7 @@ def write_results(bench: Workbench, results: dict[str, Any], best: str, metrics:
 
 def export(bench: Workbench, version: str, folder: Path) -> None:
   """Writes a version as a Hugging Face model folder (an adapter merged), with its prompt format beside it."""
-  params = bench.load(version)
+  params = bench.rounded(bench.load(version))
   if bench.model.lora is not None:
     params = merge(bench.start, params, bench.model.lora)
   if hosts.count() > 1:
@@ -253,5 +261,6 @@ def export(bench: Workbench, version: str, folder: Path) -> None:
 
 
 def _save(bench: Workbench, params: Any, folder: Path) -> None:
-  save_hf(folder, bench.model.config, params, bench.tokenizer.hf)
+  ends = {"end_ids": bench.tokenizer.end_ids, "pad_id": bench.tokenizer.pad_id}
+  save_hf(folder, bench.model.config, params, bench.start_folder, **ends)
   write_prompt_format(folder, bench.config.prompt, bench.config.max_new_tokens)

@@ -41,6 +41,8 @@ from spftsql_jax.pipeline.workbench import (
   add_version,
   data_hash,
   device_line,
+  fault_line,
+  parent_of_next,
   read_examples_of,
   score_base,
   train,
@@ -184,7 +186,7 @@ def _run_stages(
   if data.seeds:
     say("SFT on the seeds")
     journal.step("sft", lambda: _sft(bench, data.seeds, selection))
-    parent = "sft"
+    parent = parent_of_next(bench, "sft", "base", selection)
     if config.synthesis.model_questions:
       trained = journal.step("questions", lambda: vbi_ft.train_question_writer(bench, FIRST_WRITER, None, data.seeds))
       writer = trained["version"]
@@ -195,7 +197,7 @@ def _run_stages(
     return {}
 
   rounds: list[dict[str, Any]] = []
-  templates, candidates = list(splits.train), [parent]
+  templates, candidates = list(splits.train), ["sft" if data.seeds else "base"]
   apart = [*data.held_out, *selection, *played]
   for number in range(1, config.vbi_ft.rounds + 1):
     say(f"VBI-FT, round {number} of {config.vbi_ft.rounds}")
@@ -205,7 +207,7 @@ def _run_stages(
       bench, number, parent, writer, data.seeds, templates, db_ids, [*apart, *held_back], selection, earlier
     )
     rounds.append(done)
-    parent, writer = done["version"], done["writer"]
+    parent, writer = parent_of_next(bench, done["version"], parent, selection), done["writer"]
     templates = vbi_ft.next_templates(bench, templates, rounds[-1])
   if stop_after == "vbi_ft":
     return {}
@@ -290,11 +292,11 @@ def _mixed(examples: list[Example], seed: int) -> list[Example]:
 def _sft(bench: Workbench, seeds: Sequence[Example], selection: Sequence[Example]) -> dict[str, Any]:
   result = train(bench, "sft", bench.load("base"), sql_units(bench, seeds), bench.config.sft, held_out=selection)
   candidate = bench.config.self_play.candidates == "fine_tuned"
-  lineage = Lineage("sft", 0, "base", data_hash=data_hash(seeds), candidate=candidate)
+  lineage = Lineage("sft", 0, "base", data_hash=data_hash(seeds), candidate=candidate, fault=fault_line(result))
   score = add_version(bench, "sft", result.trained, lineage, selection, "sft")
   bench.say(
     f"  sft: {result.steps} steps on {len(seeds):,} seeds at {result.summary['examples_per_second']:.0f} examples a second, "
-    f"loss {result.summary['loss']:.3f}; selection EX {score.execution_accuracy:.1%}"
+    f"loss {result.summary.get('loss', float('nan')):.3f}; selection EX {score.execution_accuracy:.1%}"
   )
   return {"selection_ex": score.execution_accuracy, **result.summary}
 

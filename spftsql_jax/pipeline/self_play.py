@@ -25,6 +25,7 @@ from spftsql_jax.pipeline.workbench import (
   add_version,
   answer_and_judge,
   data_hash,
+  fault_line,
   pairs_seed,
   stage_seed,
   train,
@@ -174,7 +175,7 @@ def run_iteration(
     units = pair_units(bench, read_pairs(bench, played, opponent))
     seed = pairs_seed(bench, number)
     result = train(bench, name, bench.load(main), units, config.training, config.objective, config.abort_drop, selection, seed)
-    lineage = Lineage("self_play", number, main, opponent, data_hash=played["hash"], candidate=True)
+    lineage = Lineage("self_play", number, main, opponent, data_hash=played["hash"], candidate=True, fault=fault_line(result))
     before = _score(bench, main)
     after = add_version(bench, version, result.trained, lineage, selection, name)
     accepted, reason = verdict_on(before, after, result.aborted)
@@ -304,7 +305,7 @@ def _baseline(
     units, seed = pair_units(bench, pairs), pairs_seed(bench, number)
     result = train(bench, name, bench.load(parent), units, config.training, objective, seed=seed, **guards)
     opponent = played["opponent"] if objective.pair_weight else None
-    lineage = Lineage(stage, number, parent, opponent, data_hash=played["hash"], candidate=False)
+    lineage = Lineage(stage, number, parent, opponent, data_hash=played["hash"], candidate=False, fault=fault_line(result))
     after = add_version(bench, version, result.trained, lineage, selection, name)
     bench.say(f"  {version}: from {parent}; selection EX {after.execution_accuracy:.1%}, {after.executable:.0%} run")
     return {"selection_ex": after.execution_accuracy, "steps": result.steps, **result.summary}

@@ -52,19 +52,25 @@ def placed(
   the tables of its query (`RunConfig.long_schemas` "drop" leaves it out)."""
   out = Placed({}, Counter(), Counter())
   for index, example in enumerate(examples):
-    schema = bench.databases[example.db_id].schema
-    unit, moved = Unit(branches_of(example, schema)), False
-    if not fits(unit, bench.config.shape) and bench.config.long_schemas == "split" and not _prefix_fits(bench, schema):
-      parts = _sub_schemas(bench, example.db_id)
-      tables = tables_of(example.query, schema)
-      if tables is not None and (part := parts.covering(tables)) is not None:
-        unit, moved = Unit(branches_of(example, part)), True
+    schema = prompt_schema(bench, example)
+    unit, moved = Unit(branches_of(example, schema)), schema is not bench.databases[example.db_id].schema
     if fits(unit, bench.config.shape):
       out.units[index] = unit
       out.moved[example.db_id] += moved
     else:
       out.left_out[example.db_id] += 1
   return out
+
+
+def prompt_schema(bench: Workbench, example: Example) -> Schema:
+  """The schema over which an example is learned, and its query is put to the SQL-to-text model: the whole one, or the
+  sub-schema that covers the tables of its query where the whole exceeds the largest prefix bucket and is to be split."""
+  schema = bench.databases[example.db_id].schema
+  if bench.config.long_schemas != "split" or _prefix_fits(bench, schema):
+    return schema
+  tables = tables_of(example.query, schema)
+  part = None if tables is None else _sub_schemas(bench, example.db_id).covering(tables)
+  return schema if part is None else part
 
 
 def describe(placed: Placed, count: int, what: str) -> str:

@@ -14,14 +14,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from spftsql_jax.databases import Schema
+from spftsql_jax.evaluation.predict import query_request
 from spftsql_jax.examples.example import Example
-from spftsql_jax.examples.prompts import sql_prompt
-from spftsql_jax.generation.engine import Request
 from spftsql_jax.models import hosts
 from spftsql_jax.pipeline.consistency import check_questions
 from spftsql_jax.pipeline.model_base import Lineage
 from spftsql_jax.pipeline.splits import hold_back
-from spftsql_jax.pipeline.units import question_units, sql_units
+from spftsql_jax.pipeline.units import prompt_schema, question_units, sql_units
 from spftsql_jax.pipeline.workbench import (
   SELECTION,
   Workbench,
@@ -30,6 +29,7 @@ from spftsql_jax.pipeline.workbench import (
   checkpoint_folder,
   data_hash,
   error_rates,
+  fault_line,
   read_examples_of,
   stage_seed,
   train,
@@ -144,7 +144,8 @@ def train_question_writer(bench: Workbench, version: str, parent: str | None, ex
   stage = f"questions/{version}"
   tree = bench.writers.load(parent, bench.like) if parent else bench.load("base")
   result = train(bench, stage, tree, question_units(bench, examples), bench.config.vbi_ft.question_training)
-  lineage = Lineage("questions", parent=parent, data_hash=data_hash(examples), seed=bench.config.seed)
+  hashed = data_hash(examples)
+  lineage = Lineage("questions", parent=parent, data_hash=hashed, seed=bench.config.seed, fault=fault_line(result))
   bench.writers.add(version, result.trained, lineage)
   forget_checkpoints(checkpoint_folder(bench, stage))
   return {"version": version, "examples": len(examples), **result.summary}
@@ -156,18 +157,12 @@ def write_model_questions(bench: Workbench, version: str, queries: Sequence[Exam
   weights = bench.local_weights(bench.writers.load(version, bench.like))
 
   def write(places: list[int]) -> list[str]:
-    requests = [
-      Request(
-        tokenizer.prefix(bench.databases[queries[place].db_id].schema),
-        tokenizer.encode(sql_prompt(queries[place].query)),
-        id=place,
-      )
-      for place in places
-    ]
+    asked = [query_request(tokenizer, prompt_schema(bench, queries[place]), queries[place].query) for place in places]
+    requests = [dataclasses.replace(request, id=place) for request, place in zip(asked, places, strict=True)]
     answers = bench.generator.generate(
       requests=requests,
       max_new_tokens=bench.config.max_new_tokens,
-      eos_id=tokenizer.end_id,
+      eos_id=tokenizer.end_ids,
       temperature=0.7,
       top_p=0.95,
       seed=stage_seed(bench, version) % 2**31,
@@ -271,7 +266,7 @@ def run_round(
     units = sql_units(bench, seeds) * repeats + sql_units(bench, synthetic)  # Each seed is tokenized once.
     result = train(bench, name, bench.load(parent), units, config.training, held_out=selection)
     candidate = bench.config.self_play.candidates == "fine_tuned"
-    lineage = Lineage("vbi_ft", number, parent, data_hash=data_hash(examples), candidate=candidate)
+    lineage = Lineage("vbi_ft", number, parent, data_hash=data_hash(examples), candidate=candidate, fault=fault_line(result))
     selected = add_version(bench, version, result.trained, lineage, selection, name)
     bench.say(
       f"  {version}: trained on {len(examples):,} examples at {result.summary['examples_per_second']:.0f} a second; "

@@ -53,7 +53,8 @@ class Workbench:
       of the mesh.
     mesh: the devices of all processes, on which versions lie and are trained; None for one device.
     start: the params that fine-tuning starts from; with an adapter they stay under it.
-    like: a tree of a version's shapes.
+    like: a tree of a version's shapes. Versions are kept in float32 where all weights are trained, also where the model
+      computes with less (see `FitResult.trained`).
     executor: runs SQL.
     models: versions of the text-to-SQL model.
     writers: versions of the SQL-to-text model.
@@ -81,13 +82,24 @@ class Workbench:
   # The parts of schemas too long for the largest bucket, by db_id, as they are asked for.
   sub_schemas: dict[str, SubSchemas] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
+  @property
+  def start_folder(self) -> Path:
+    """The Hugging Face folder of the starting model and its tokenizer: one that was given, or the run's own."""
+    return Path(self.config.model.hf_model or self.journal.workdir / "start")
+
   def weights(self, tree: Any) -> dict[str, Any]:
     """A version's tree as `params` and `lora` arguments: params of its own, or an adapter over `start`."""
     return {"params": tree, "lora": None} if self.model.lora is None else {"params": self.start, "lora": tree}
 
+  def rounded(self, tree: Any) -> Any:
+    """A version's tree as the model computes with it."""
+    if self.model.lora is not None:
+      return tree
+    return jax.tree.map(lambda x: x.astype(self.model.config.param_dtype), tree)
+
   def local_weights(self, tree: Any) -> dict[str, Any]:
     """`weights` as this process's generator takes them."""
-    weights, local = self.weights(tree), self.generator.mesh
+    weights, local = self.weights(self.rounded(tree)), self.generator.mesh
     return weights if local is None else {name: on_local_mesh(part, local) for name, part in weights.items()}
 
   def load(self, version: str) -> Any:
@@ -125,6 +137,8 @@ def train(
 ) -> FitResult:
   """Trains a copy of a version's tree, resuming from its checkpoints where the run was cut off.
 
+  Where a number is not finite, training ends, says so, and gives the last good tree (see `fit`).
+
   Args:
     seed: of the order of the batches and of dropout; the stage's own by default. Stages that are compared with each other are
       given one and the same (`pairs_seed`).
@@ -149,7 +163,7 @@ def train(
     checkpoint_every=bench.config.checkpoint_every,
     seed=stage_seed(bench, stage) if seed is None else seed,
   )
-  return fit(
+  result = fit(
     bench.model,
     units=units,
     config=config,
@@ -161,6 +175,33 @@ def train(
     description=stage,
     **bench.weights(tree),
   )
+  if result.fault:
+    bench.say(f"  {stage}: {fault_line(result)}")
+  return result
+
+
+def fault_line(result: FitResult) -> str:
+  """Why training ended early on numbers that are not finite, and what was kept; "" where it did not."""
+  if not result.fault:
+    return ""
+  kept = f"the last good weights, of step {result.steps}, are kept" if result.steps else "the weights it started from are kept"
+  return f"training ended early: {result.fault}; {kept}"
+
+
+def parent_of_next(bench: Workbench, version: str, before: str, selection: Sequence[Example]) -> str:
+  """Which version the next stage trains further: `version`; but where its training ended on numbers that are not finite
+  and it answers the selection split no better than `before`, which it was trained from, `before`."""
+  if not bench.models.lineage(version).fault:
+    return version
+  if bench.models.score(before, SELECTION) is None:  # the starting model, which is scored where it plays alone
+    bench.journal.step("base/selection", lambda: score_base(bench, selection))
+  old, new = (bench.models.score(v, SELECTION) for v in (before, version))
+  chosen = version if new.execution_accuracy > old.execution_accuracy else before
+  bench.say(
+    f"  {chosen} is trained further: selection EX of {before} {old.execution_accuracy:.1%}, of {version} "
+    f"{new.execution_accuracy:.1%}"
+  )
+  return chosen
 
 
 def checkpoint_folder(bench: Workbench, stage: str) -> Path:

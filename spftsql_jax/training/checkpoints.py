@@ -44,7 +44,7 @@ class Checkpoints:
       return state, 0
     for step, record in hosts.from_first(self._complete):
       try:
-        like = _changing(state) | ({"best": state.trainable} if record["best"] else {})
+        like = _changing(state) | ({"best": state.weights} if record["best"] else {})
         kept = ocp.load_pytree(self._path(step), like)
       except (ValueError, OSError, KeyError):
         continue  # cut off while it was written: the one before it serves
@@ -52,6 +52,23 @@ class Checkpoints:
       meter.restore(record["meter"])
       return state.replace(**kept), step
     return state, 0
+
+  def weights(self, state: Any, before: int) -> tuple[Any, int] | None:
+    """(trained weights, their step) of the newest complete checkpoint of a step lower than `before`, or None.
+
+    The state gives shapes and shardings; its arrays are deleted, for two states may not fit in memory.
+    """
+    if self._folder is None:
+      return None
+    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), _changing(state))
+    jax.tree.map(lambda x: x.delete(), state)
+    name = "trainable" if state.master is None else "master"
+    for step, record in hosts.from_first(self._complete):
+      with contextlib.suppress(ValueError, OSError, KeyError):
+        if step < before:
+          best = {"best": like[name]} if record["best"] else {}
+          return ocp.load_pytree(self._path(step), like | best)[name], step
+    return None
 
   def _complete(self) -> list[tuple[int, dict[str, Any]]]:
     """(step, record) of the checkpoints, newest first; one whose record cannot be read was cut off while it was written."""
@@ -106,4 +123,6 @@ def forget_checkpoints(folder: Path) -> None:
 
 
 def _changing(state: Any) -> dict[str, Any]:
-  return {"step": state.step, "trainable": state.trainable, "optimizer": state.optimizer}
+  # A halted state is never kept: its run has ended.
+  tree = {"step": state.step, "trainable": state.trainable, "optimizer": state.optimizer}
+  return tree if state.master is None else tree | {"master": state.master}

@@ -22,6 +22,14 @@ class Evaluation:
   executable: float
 
 
+def _not_finite(metrics: dict[str, float]) -> str:
+  """What of a step is no finite number, in words; "" where all is."""
+  for name, what in (("loss", "the loss"), ("gradient_norm", "the norm of the gradients")):
+    if not np.isfinite(value := metrics.get(name, 0.0)):
+      return f"{what} is {value}"
+  return "" if metrics.get("finite", 1.0) else "weights would no longer be finite numbers"
+
+
 class Guards:
   """Watches a run; `reason` says why it must end, "" while it need not.
 
@@ -31,26 +39,28 @@ class Guards:
     patience: ends it when so many evaluations in a row are no better than the best; 0 for no such guard.
     executable_drop: ends it when the share of answers that run falls so far below that of the first evaluation; 0 for none.
     evaluations: so far.
+    fault: the reason once more where it is a number that is not finite. This guard is always on.
   """
 
   def __init__(self, abort_drop: float = 0.0, patience: int = 0, executable_drop: float = 0.0):
     self.abort_drop, self.patience, self.executable_drop = abort_drop, patience, executable_drop
     self.evaluations: list[Evaluation] = []
-    self.reason = ""
+    self.reason = self.fault = ""
     self._first: list[float] = []
     self._latest: list[float] = []
     self._best_tree: Any = None
 
   def see(self, step: int, metrics: dict[str, float]) -> None:
-    """Takes a step's metrics."""
+    """Takes a step's metrics. A step whose update was not finite, and so not made, counts for nothing else."""
+    if what := _not_finite(metrics):
+      self.reason = self.fault = f"{what} at step {step}"
+      return
     value = metrics["log_prob_positive"]
     if len(self._first) < _WINDOW:
       self._first.append(value)
     else:
       self._latest = [*self._latest[-_WINDOW + 1 :], value]
-    if not np.isfinite(metrics["loss"]):
-      self.reason = f"the loss is {metrics['loss']} at step {step}"
-    elif self.abort_drop and len(self._latest) == _WINDOW:
+    if self.abort_drop and len(self._latest) == _WINDOW:
       first, last = np.mean(self._first), np.mean(self._latest)
       if first - last > self.abort_drop:
         self.reason = (

@@ -54,35 +54,54 @@ class TrainState:
 
   Attributes:
     step: int32 scalar, updates made.
-    trainable: the tree that is updated: all params, or the adapter.
-    optimizer: the optimizer's state for `trainable`.
+    trainable: the tree that the model computes with: all params, or the adapter.
+    optimizer: the optimizer's state, in float32 whatever `trainable` is in (see `OptimizerConfig.state_dtype`).
+    halted: bool scalar, whether a loss, a gradient or an update was no finite number. Such an update
+      is not made, and none behind it: `trainable` stays what it was before.
+    master: the weights in float32 where `trainable` holds any of a narrower type, else None. The
+      optimizer updates these, and `trainable` is what they round to: a bfloat16 weight of 0.02 has
+      neighbours 1e-4 away, and an update of 1e-5 would be lost each time.
   """
 
   step: jax.Array
   trainable: Any
   optimizer: Any
+  halted: jax.Array
+  master: Any = None
+
+  @property
+  def weights(self) -> Any:
+    """What has been trained, in full: the master weights where there are any."""
+    return self.trainable if self.master is None else self.master
 
 
-def init_state(optimizer: OptimizerConfig, trainable: Any) -> TrainState:
+def init_state(optimizer: OptimizerConfig, trainable: Any, dtype: Any = None) -> TrainState:
   """A fresh state that trains a copy of `trainable`: a step donates the state it is given.
 
   Where `trainable` lies on a mesh, the state does (see `state_shardings`).
+
+  Args:
+    dtype: what the model computes with; None for the weights' own. Where it, or any weight, is narrower than float32,
+      the state has master weights: 4 bytes a weight more, and moments of 4 bytes instead of 2.
   """
 
   def init(tree: Any) -> TrainState:
-    copy = jax.tree.map(lambda x: jnp.array(x, copy=True), tree)
-    return TrainState(jnp.zeros((), jnp.int32), copy, make_optimizer(optimizer).init(copy))
+    copy = jax.tree.map(lambda x: jnp.array(x, dtype, copy=True), tree)
+    wide = jax.tree.map(lambda x: jnp.array(x, jnp.float32, copy=True), tree) if _is_narrow(copy) else None
+    moments = make_optimizer(optimizer).init(copy if wide is None else wide)
+    return TrainState(jnp.zeros((), jnp.int32), copy, moments, jnp.zeros((), bool), wide)
 
   if not _on_mesh(trainable):
     return init(trainable)
-  return jax.jit(init, out_shardings=state_shardings(optimizer, trainable))(trainable)
+  return jax.jit(init, out_shardings=state_shardings(optimizer, trainable, dtype))(trainable)
 
 
-def state_shardings(optimizer: OptimizerConfig, trainable: Any) -> TrainState:
-  """The sharding of each array of a state: moments lie as what they are moments of, all else is replicated.
+def state_shardings(optimizer: OptimizerConfig, trainable: Any, dtype: Any = None) -> TrainState:
+  """The sharding of each array of a state: moments and master weights lie as what they belong to, all else is replicated.
 
   Args:
     trainable: arrays, or shapes with shardings, on a mesh.
+    dtype: see `init_state`.
   """
   everywhere = NamedSharding(jax.tree.leaves(trainable)[0].sharding.mesh, PartitionSpec())
   names = dict(jax.tree_util.tree_leaves_with_path(trainable))
@@ -94,7 +113,14 @@ def state_shardings(optimizer: OptimizerConfig, trainable: Any) -> TrainState:
     return next((end.sharding for end in ends if end is not None and end.shape == leaf.shape), everywhere)
 
   moments = jax.tree_util.tree_map_with_path(lies, jax.eval_shape(make_optimizer(optimizer).init, trainable))
-  return TrainState(everywhere, jax.tree.map(lambda x: x.sharding, trainable), moments)
+  places = jax.tree.map(lambda x: x.sharding, trainable)
+  return TrainState(everywhere, places, moments, everywhere, places if _is_narrow(trainable, dtype) else None)
+
+
+def _is_narrow(tree: Any, dtype: Any = None) -> bool:
+  """Whether any weight of a tree is of a type narrower than float32, or `dtype` is, where it is given."""
+  kinds = {leaf.dtype for leaf in jax.tree.leaves(tree)} if dtype is None else {jnp.dtype(dtype)}
+  return kinds != {jnp.dtype(jnp.float32)}
 
 
 def _on_mesh(trainable: Any) -> bool:
@@ -194,6 +220,8 @@ def loss_and_gradients(
 ) -> tuple[Any, Metrics]:
   """(gradients, metrics) of a batch given as M microbatches (a leading axis [M] on every array of `batches`).
 
+  Gradients are float32, and are added up in it, whatever the weights are in.
+
   `numbers` are the objective's own unless they are given, traced, beside its `program_of`. With `dropout_key` each microbatch
   draws its own dropout of the adapter.
   """
@@ -206,7 +234,10 @@ def loss_and_gradients(
     key = None if dropout_key is None else jax.random.fold_in(dropout_key, index)
     return objective_value(model, objective, variables_of(tree, frozen), batch, weights, numbers, key)
 
-  gradient = jax.grad(value, has_aux=True)
+  def gradient(*arguments: Any) -> tuple[Any, Metrics]:
+    found, metrics = jax.grad(value, has_aux=True)(*arguments)
+    return jax.tree.map(lambda x: x.astype(jnp.float32), found), metrics
+
   count = batches.prefix.shape[0]
   first = gradient(trainable, jax.tree.map(lambda x: x[0], batches), jnp.int32(0))
   if count == 1:
@@ -218,10 +249,18 @@ def loss_and_gradients(
   return jax.lax.scan(add, first, (jax.tree.map(lambda x: x[1:], batches), jnp.arange(1, count)))[0]
 
 
+def _finite_as(values: jax.Array, dtype: Any) -> jax.Array:
+  """Which values are finite numbers in `dtype`: float16 ends at 65,504."""
+  return jnp.isfinite(values.astype(dtype))
+
+
 def make_train_step(
   model: nn.Module, optimizer: OptimizerConfig, objective: Objective, shardings: TrainState | None = None
 ) -> Callable[..., tuple[TrainState, Metrics]]:
   """The jitted update `step(state, frozen, batches, learning_rate, numbers, seed=0) -> (state, metrics)`; the state is donated.
+
+  An update that is not finite is not made: the state halts (see `TrainState.halted`), and the metric
+  "finite" is 0.0. Metrics come to the host late, so it is the program that must hold the state fast.
 
   `frozen` are the params under an adapter, or None where all params are trained; `numbers` are `numbers_of` the objective;
   `seed` with the state's step gives the dropout of an adapter that has one.
@@ -251,10 +290,25 @@ def _train_step(
     key = jax.random.fold_in(jax.random.key(seed), state.step) if dropout else None
     gradients, metrics = loss_and_gradients(model, objective, state.trainable, frozen, batches, numbers, key)
     metrics["gradient_norm"] = optax.global_norm(gradients)
-    updates, optimizer_state = transformation.update(gradients, state.optimizer, state.trainable)
-    updates = jax.tree.map(lambda u: u * learning_rate, updates)
-    trainable = optax.apply_updates(state.trainable, updates)
-    return TrainState(state.step + 1, trainable, optimizer_state), metrics
+    # The norm is infinite or no number where any gradient is, and where their squares overflow.
+    sound = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["gradient_norm"]) & ~state.halted
+    weights = state.weights
+    updates, optimizer_state = transformation.update(gradients, state.optimizer, weights)
+    moved = jax.tree.map(lambda w, u: w + u * learning_rate, weights, updates)
+    # Weight by weight, and not first over all of them: that would need room for a second copy.
+    safe = jax.tree.map(lambda new, like: _finite_as(new, like.dtype), moved, state.trainable)
+    weights = jax.tree.map(lambda ok, new, old: jnp.where(ok & sound, new, old), safe, moved, weights)
+    optimizer_state = jax.tree.map(lambda new, old: jnp.where(sound, new, old), optimizer_state, state.optimizer)
+    finite = sound & jnp.stack([jnp.all(ok) for ok in jax.tree.leaves(safe)]).all()
+    metrics["finite"] = finite.astype(jnp.float32)
+    after = TrainState(
+      state.step + finite,
+      jax.tree.map(lambda new, like: new.astype(like.dtype), weights, state.trainable),
+      optimizer_state,
+      ~finite,
+      None if state.master is None else weights,
+    )
+    return after, metrics
 
   out = None if shardings is None else (structure.unflatten(shardings), None)
   return jax.jit(step, donate_argnums=0, out_shardings=out)

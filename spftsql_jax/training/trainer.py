@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 import queue
 import signal
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
@@ -24,7 +26,15 @@ from spftsql_jax.models.flops import peak_flops, step_flops
 from spftsql_jax.training.checkpoints import Checkpoints, forget_checkpoints
 from spftsql_jax.training.guards import Evaluation, Guards
 from spftsql_jax.training.optimizer import OptimizerConfig, learning_rate_schedule
-from spftsql_jax.training.step import Objective, init_state, make_train_step, numbers_of, program_of, state_shardings
+from spftsql_jax.training.step import (
+  Objective,
+  TrainState,
+  init_state,
+  make_train_step,
+  numbers_of,
+  program_of,
+  state_shardings,
+)
 
 __all__ = ["Evaluation", "FitConfig", "FitResult", "Preempted", "fit", "forget_checkpoints"]
 
@@ -65,9 +75,12 @@ class FitResult:
   """What `fit` returns.
 
   Attributes:
-    trained: the trained tree (params, or the adapter): the best evaluated one where the run had patience, else the last.
-    steps: updates made.
+    trained: the trained tree (params, or the adapter): the best evaluated one where the run had patience, else the last
+      good one (see `fit`). In float32, also where the model computes with less: what rounding would take from it is a
+      small stage's whole work.
+    steps: updates made; where numbers were not finite, those behind the last good tree.
     aborted: why the run ended early, or "".
+    fault: the same where a loss, a gradient or an update was no finite number, else "".
     summary: means over the last tenth of the run's steps, examples a second, padding share, compiled shapes and the like.
     evaluations: what was evaluated, in order.
   """
@@ -77,6 +90,7 @@ class FitResult:
   aborted: str
   summary: dict[str, float]
   evaluations: tuple[Evaluation, ...] = ()
+  fault: str = ""
 
 
 class Preempted(RuntimeError):
@@ -101,10 +115,15 @@ def fit(
 
   Metrics are fetched two steps late, so that the device never waits for the host.
 
+  A loss, a gradient or an update that is no finite number ends the run, and the update is not made. The tree from before
+  it is what was trained, if its loss on the batch before is a number. Where it is not, the weights themselves have gone
+  astray: the newest checkpoint's that has been trained on without fault are taken, else those that the run started from.
+
   Args:
     units: what is learned from; every one must fit `config.shape` (see `batches.fits`).
-    on_metrics: called with (step, metrics) of every step, in order: loss, gradient norm, mean log-prob of y+ (and of y-, margin
-      and reward rate for pairs), examples and tokens a second, padding share, and mfu where the chip is known.
+    on_metrics: called with (step, metrics) of every update made, in order: loss, gradient norm, mean log-prob of y+
+      (and of y-, margin and reward rate for pairs), examples and tokens a second, padding share, and mfu where the
+      chip is known.
     evaluate: (execution accuracy, share of answers that run) of a tree, on held-out questions.
     checkpoints: folder of this run's checkpoints, written while training goes on; a run found there is resumed, in the middle
       of an epoch too. `forget_checkpoints` removes it once the result is stored elsewhere.
@@ -121,10 +140,11 @@ def fit(
   store = Checkpoints(checkpoints)
   guards = Guards(config.abort_drop, config.patience, config.executable_drop)
   meter = _Meter(model, tail=max(1, config.steps // 10))
-  state, start = store.resume(init_state(config.optimizer, trainable), guards, meter)
+  dtype = model.config.param_dtype if lora is None else None
+  state, start = store.resume(init_state(config.optimizer, trainable, dtype), guards, meter)
   # Without rate and schedule, so that runs which differ in these alone share one compiled step.
   kind = dataclasses.replace(config.optimizer, learning_rate=0.0, schedule="constant", warmup_share=0.0)
-  pinned = None if mesh is None else state_shardings(config.optimizer, trainable)
+  pinned = None if mesh is None else state_shardings(config.optimizer, trainable, dtype)
   step_fn = _on_mesh(make_train_step(model, kind, program_of(config.objective), pinned), mesh)
   numbers = numbers_of(config.objective)
   plan = _plan(units, config)
@@ -139,10 +159,23 @@ def fit(
       step, metrics, counts = pending.popleft()
       values = {name: float(value) for name, value in metrics.items()}
       guards.see(step, values)
+      if guards.fault:
+        return
+      del values["finite"]
       fetched = step
       on_metrics(step, meter.see(values, counts))
       bar.update()
       bar.set_postfix(loss=f"{values['loss']:.3f}")
+
+  def last_good(state: TrainState) -> tuple[Any, int]:
+    """(tree, its step) after a fault behind step `fetched`: the state has halted, another step only measures it."""
+    again = _collated(units, plan, config, pad_id, fetched - 1, sharding.batch_parts(mesh))
+    for _, batch in itertools.islice(again, 1) if fetched else ():
+      state, metrics = step_fn(state, frozen, _placed(batch, mesh), 0.0, numbers, config.seed % 2**31)
+      if all(np.isfinite(float(metrics[name])) for name in ("loss", "gradient_norm")):
+        return state.weights, fetched
+    # A checkpoint's weights are known to be good where an update has been made from them.
+    return store.weights(state, before=fetched) or (jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), trainable), 0)
 
   with (
     _sigterm() as terminated,
@@ -150,31 +183,36 @@ def fit(
     tqdm(total=config.steps, initial=start, desc=description, unit="step", disable=None, leave=False) as bar,
   ):
     if evaluating and not guards.evaluations:
-      guards.evaluated(0, *evaluate(state.trainable), state.trainable)
+      guards.evaluated(0, *evaluate(state.trainable), state.weights)
     for step, batch in _prefetch(_collated(units, plan, config, pad_id, start, sharding.batch_parts(mesh))):
       state, metrics = step_fn(state, frozen, _placed(batch, mesh), float(rate(step - 1)), numbers, config.seed % 2**31)
       pending.append((step, metrics, meter.count(batch)))
-      fetch(_IN_FLIGHT)
-      if evaluating and (step % config.evaluate_every == 0 or step == config.steps) and not guards.reason:
-        fetch(0)
+      evaluated = evaluating and (step % config.evaluate_every == 0 or step == config.steps)
+      kept = bool(config.checkpoint_every) and step % config.checkpoint_every == 0 and step < config.steps
+      ended = terminated.is_set() or hosts.preempted(step)
+      # All metrics before an evaluation or a checkpoint, so that neither is of a state that has halted.
+      fetch(0 if evaluated or kept or ended else _IN_FLIGHT)
+      if evaluated and not guards.reason:
         meter.stop()
-        guards.evaluated(step, *evaluate(state.trainable), state.trainable)
+        guards.evaluated(step, *evaluate(state.trainable), state.weights)
         meter.go()
       if guards.reason:
         break
-      if terminated.is_set() or hosts.preempted(step):
-        fetch(0)
-        kept = f"its state at step {step} is kept, the same command goes on from there" if checkpoints else "nothing is kept"
+      if ended:
+        what = f"its state at step {step} is kept, the same command goes on from there" if checkpoints else "nothing is kept"
         store.save(state, guards, meter, step)
         store.finish()
-        raise Preempted(f"{description} was ended by SIGTERM; {kept}")
-      if config.checkpoint_every and step % config.checkpoint_every == 0 and step < config.steps:
-        fetch(0)  # so that the guards' record is complete
+        raise Preempted(f"{description} was ended by SIGTERM; {what}")
+      if kept:
         store.save(state, guards, meter, step)
     fetch(0)
     jax.block_until_ready(state.trainable)
-  trained = guards.best(state.trainable)
-  return FitResult(trained, fetched, guards.reason, meter.summary(), tuple(guards.evaluations))
+    last = state.weights
+    if guards.fault:
+      store.finish()
+      last, fetched = last_good(state)
+  trained = guards.best(last)
+  return FitResult(trained, fetched, guards.reason, meter.summary(), tuple(guards.evaluations), guards.fault)
 
 
 class _Meter:
