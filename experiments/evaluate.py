@@ -15,6 +15,9 @@ percent. --metrics=em adds Spider's exact match by component; which columns coun
 
 from __future__ import annotations
 
+import launch  # First: from here on a signal ends the script with one line.
+
+# isort: split
 import json
 import os
 import sys
@@ -22,7 +25,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import launch
 from absl import flags
 
 from spftsql_jax.databases.executor import Executor
@@ -59,8 +61,7 @@ def main() -> None:
     if name not in _KNOWN_METRICS:
       raise launch.InputError(f"--metrics: unknown measure {name!r}; known are {', '.join(_KNOWN_METRICS)}")
   output = Path(_OUTPUT.value)
-  if not output.resolve().parent.is_dir():
-    raise launch.InputError(f"{output.parent}: no such folder for --output")
+  launch.check_output(output)
   for path in (_EXAMPLES.value, _PREDICTIONS.value):
     if Path(path).is_dir():
       raise launch.InputError(f"{path}: a folder where a file is expected")

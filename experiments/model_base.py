@@ -7,16 +7,19 @@ python experiments/model_base.py best --base=DIR [--split=NAME]      the name of
 
 from __future__ import annotations
 
+from launch import InputError, launch  # First: from here on a signal ends the script with one line.
+
+# isort: split
 import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from launch import InputError, launch
+from absl import flags
 
-from absl import flags  # isort: skip
-
-from spftsql_jax.pipeline.model_base import ModelBase
+if TYPE_CHECKING:
+  from spftsql_jax.pipeline.model_base import ModelBase
 
 _BASE = flags.DEFINE_string("base", None, "Folder of the model base.", required=True)
 _VERSION = flags.DEFINE_string("version", None, "Version to show.")
@@ -29,6 +32,10 @@ def main() -> None:
     raise InputError("say what to do: list, show or best (see --help)")
   if not (Path(_BASE.value) / "versions").is_dir():
     raise InputError(f"{_BASE.value}: no model base there (it has a folder named versions)")
+  if words[0] == "show" and not _VERSION.value:
+    raise InputError("which version? --version=NAME (model_base.py list names them)")
+  from spftsql_jax.pipeline.model_base import ModelBase  # Here: it imports JAX, which takes seconds.
+
   base = ModelBase(_BASE.value)
   if words[0] == "best":
     print(base.best(_SPLIT.value))
@@ -43,8 +50,6 @@ def main() -> None:
 
 
 def _show(base: ModelBase) -> dict:
-  if not _VERSION.value:
-    raise InputError("which version? --version=NAME (model_base.py list names them)")
   try:
     lineage = base.lineage(_VERSION.value)
   except KeyError as error:

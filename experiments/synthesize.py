@@ -15,6 +15,9 @@ finer with --parts.
 
 from __future__ import annotations
 
+import launch  # First: from here on a signal ends the script with one line.
+
+# isort: split
 import json
 import os
 import shutil
@@ -22,7 +25,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import launch
 import processes
 from absl import flags
 from tqdm import tqdm
@@ -77,8 +79,10 @@ _HARDNESS = ("easy", "medium", "hard", "extra")
 def main() -> None:
   shard = _shard(_SHARD.value)
   output = _of_shard(Path(_OUTPUT.value), shard)
-  if not output.parent.is_dir():
-    raise launch.InputError(f"{output.parent}: no such folder for --output")
+  if _as_datasets(output) and output.is_dir() and output.resolve().parent.is_dir():
+    pass  # An older one, which is replaced.
+  else:
+    launch.check_output(output)
   locations = _locations(_DATABASES.value)
   excluded = [example.query for path in _EXCLUDE.value for example in benchmarks.read_examples(path)]
   record = output.with_name(output.name + ".record")
@@ -135,7 +139,7 @@ def _write(examples: Sequence[SyntheticExample], output: Path) -> None:
   """Writes beside and moves, so that what stands under this name is always whole."""
   unfinished = output.with_name(output.name + ".unfinished")
   records = [example.to_json() for example in examples]
-  if _FORMAT.value == "datasets" or (_FORMAT.value == "auto" and not output.suffix):
+  if _as_datasets(output):
     # Imported here: it takes a second, and JSON lines need none of it.
     import datasets
 
@@ -148,6 +152,10 @@ def _write(examples: Sequence[SyntheticExample], output: Path) -> None:
     with unfinished.open("w", encoding="utf-8") as file:
       file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
   unfinished.replace(output)
+
+
+def _as_datasets(output: Path) -> bool:
+  return _FORMAT.value == "datasets" or (_FORMAT.value == "auto" and not output.suffix)
 
 
 def _shard(value: str) -> tuple[int, int]:
@@ -268,4 +276,4 @@ def _read_log(path: str, locations: list[str]) -> list[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-  launch.launch(main)
+  launch.launch(main, when_interrupted=launch.GOES_ON)

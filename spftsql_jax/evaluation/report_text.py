@@ -48,6 +48,19 @@ def duration(seconds: Any) -> str:
   return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def rate(per_second: Any, what: str = "") -> str:
+  """How fast something goes, in the unit of time that leaves a number of one or more: "140 a second", "12 a minute"."""
+  if not is_number(per_second):
+    return "–"
+  what = what and f" {what}"
+  for seconds, unit in ((1, "second"), (60, "minute"), (3600, "hour")):
+    value = per_second * seconds
+    if value >= 0.95 or unit == "hour":
+      break
+  digits = 0 if value >= 9.5 else 1
+  return f"{value:,.{digits}f}{what} {'an' if unit == 'hour' else 'a'} {unit}"
+
+
 def size(number_of_bytes: Any) -> str:
   """Bytes in the binary unit that leaves a small number: "2.1 GiB"."""
   if not is_number(number_of_bytes):
