@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
+from spftsql_jax.evaluation.stage_names import stage_name
+
 if TYPE_CHECKING:
   from spftsql_jax.pipeline.model_base import ModelBase
 
@@ -40,11 +42,11 @@ def main() -> None:
   if words[0] == "best":
     print(base.best(_SPLIT.value))
   elif words[0] == "list":
-    print(f"{'version':24}{'stage':14}{'parent':24}{'opponent':24}{_SPLIT.value + ' EX':>14}")
+    print(f"{'version':24}{'stage':24}{'parent':24}{'opponent':24}{_SPLIT.value + ' EX':>14}")
     for version in base.versions():
       lineage, score = base.lineage(version), base.score(version, _SPLIT.value)
       ex = "-" if score is None else f"{score.execution_accuracy:.1%}"
-      print(f"{version:24}{lineage.stage:14}{lineage.parent or '-':24}{lineage.opponent or '-':24}{ex:>14}")
+      print(f"{version:24}{stage_name(lineage.stage):24}{lineage.parent or '-':24}{lineage.opponent or '-':24}{ex:>14}")
   else:
     print(json.dumps(_show(base), indent=1))
 

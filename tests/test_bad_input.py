@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
+
+import config_file
+
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 TINY = f"--config={EXPERIMENTS}/configs/demo_tiny.py"
 MODEL = ["--model=model", "--database=shop.sqlite", "How many?"]
@@ -50,7 +54,7 @@ CASES = [
   ("predict", [*PREDICT, "--examples=dbs"], "dbs: a folder where a file is expected"),
   ("predict", [*PREDICT, "--databases=gone"], "gone"),
   ("predict", [*PREDICT, "--output=gone/out.sql"], "gone: no such folder"),
-  ("predict", [*PREDICT, "--output=dbs"], "dbs: a folder where a file is expected"),
+  ("predict", [*PREDICT, "--output=dbs"], "dbs: a folder where a file is to be written"),
   ("predict", [*PREDICT, "--lanes=0"], "--lanes=0"),
   ("predict", [*PREDICT, "--dtype=float8"], "--dtype=float8"),
   ("predict", [*PREDICT, "--samples=0"], "--samples=0"),
@@ -67,7 +71,7 @@ CASES = [
   ("evaluate", [*EVALUATE, "--predictions=two.sql"], "two.sql: 2 predictions for 1 examples"),
   ("evaluate", [*EVALUATE, "--databases=gone"], "gone"),
   ("evaluate", [*EVALUATE, "--output=gone/x.json"], "gone: no such folder"),
-  ("evaluate", [*EVALUATE, "--output=dbs"], "dbs: a folder where a file is expected"),
+  ("evaluate", [*EVALUATE, "--output=dbs"], "dbs: a folder where a file is to be written"),
   ("evaluate", [*EVALUATE, "--comparison=lax"], "--comparison=lax"),
   ("evaluate", [*EVALUATE, "--metrics=ex,tss"], "'tss'"),
   ("evaluate", [*EVALUATE, "--timeout_s=-1"], "--timeout_s=-1"),
@@ -89,7 +93,7 @@ CASES = [
   ("synthesize", [*SYNTHESIZE, "--exclude=gone.json"], "gone.json: no such file"),
   ("synthesize", [*SYNTHESIZE, "--query_log=gone.txt"], "gone.txt: no such file"),
   ("synthesize", [*SYNTHESIZE, "--output=gone/out.jsonl"], "gone: no such folder"),
-  ("synthesize", [*SYNTHESIZE, "--output=dbs", "--format=jsonl"], "dbs: a folder where a file is expected"),
+  ("synthesize", [*SYNTHESIZE, "--output=dbs", "--format=jsonl"], "dbs: a folder where a file is to be written"),
   ("convert_hf", [], "--output"),
   ("convert_hf", ["--output=x"], "give one of --hf_model and --checkpoint"),
   ("convert_hf", ["--output=x", "--hf_model=run"], "run: a run's folder without an export"),
@@ -119,32 +123,41 @@ CASES = [
   ("quickstart", ["--workdr=q"], "Did you mean: workdir"),
   ("spft", ["--workdir=work"], "--config"),
   ("spft", [TINY], "--workdir"),
-  ("spft", ["--config=gone.py", "--workdir=work"], "gone.py: no such config file"),
-  ("spft", ["--config=dbs", "--workdir=work"], "dbs: a folder where a config file"),
-  ("spft", ["--config=one.json", "--workdir=work"], "one.json"),
   ("spft", ["--config=syntax.py", "--workdir=work"], "syntax.py:2: not Python"),
-  ("spft", ["--config=empty.py", "--workdir=work"], "empty.py: there is no function get_config"),
-  ("spft", ["--config=raises.py", "--workdir=work"], "raises.py:2: the config cannot be made (ZeroDivisionError"),
-  ("spft", ["--config=module.py", "--workdir=work"], "module.py:1: the config cannot be made (ModuleNotFoundError"),
-  ("spft", ["--config=dict.py", "--workdir=work"], "dict.py: get_config() returns dict"),
-  ("spft", ["--config=fields.py", "--workdir=work"], "no field 'rounds'"),
   ("spft", [*SPFT, "--config.vbi_ft.round=3"], "config.vbi_ft has no field 'round'; did you mean config.vbi_ft.rounds?"),
-  ("spft", [*SPFT, "--config.vbi_ft.training.stepz=3"], "did you mean config.vbi_ft.training.steps?"),
-  ("spft", [*SPFT, "--config.selfplay.beta=3"], "did you mean config.self_play?"),
-  ("spft", [*SPFT, "--config.Seed=3"], "did you mean config.seed?"),
-  ("spft", [*SPFT, "--config.vbi_ft=3"], "config.vbi_ft is a group of fields"),
-  ("spft", [*SPFT, "--config.seed.x=3"], "config.seed is a value"),
   ("spft", [*SPFT, "--config.vbi_ft.rounds=many"], "--config.vbi_ft.rounds=many"),
-  ("spft", [*SPFT, "--config.vbi_ft.rounds="], "--config.vbi_ft.rounds="),
   ("spft", [*SPFT, "--config.self_play.opponent=strongest"], "must be one of 'weakest'"),
-  ("spft", [*SPFT, "--config.self_play.baselines=spin"], "config.self_play.baselines"),
-  ("spft", [*SPFT, "--config.shape.prefix_buckets[9]=1"], "prefix_buckets"),
-  ("spft", ["--config.vbi_ft.rounds=1", *SPFT], "--config"),
+  ("spft", ["--config=fields.py", "--workdir=work"], "no field 'rounds'"),
   ("spft", [*SPFT, "--config.data_dir=gone"], "gone"),
   ("spft", [*SPFT, "--stop_after=lunch"], "lunch"),
   ("spft", [*SPFT, "--start_from=lunch"], "lunch"),
   ("spft", [*SPFT, "--mesh=data:x"], "data:x"),
   ("spft", [*SPFT, "--num_processes=2"], "--coordinator, --num_processes and --process_id belong together"),
+]
+# The same of --config alone, judged in this process: what the file and the names of fields can have wrong.
+CONFIG_CASES = [
+  (["--config=gone.py"], "gone.py: no such config file"),
+  (["--config=dbs"], "dbs: a folder where a config file"),
+  (["--config=one.json"], "one.json"),
+  (["--config=syntax.py"], "syntax.py:2: not Python"),
+  (["--config=empty.py"], "empty.py: there is no function get_config"),
+  (["--config=raises.py"], "raises.py:2: the config cannot be made (ZeroDivisionError"),
+  (["--config=module.py"], "module.py:1: the config cannot be made (ModuleNotFoundError"),
+  (["--config=dict.py"], "dict.py: get_config() returns dict"),
+  ([TINY, "--config.vbi_ft.round=3"], "config.vbi_ft has no field 'round'; did you mean config.vbi_ft.rounds?"),
+  ([TINY, "--config.vbi_ft.training.stepz=3"], "did you mean config.vbi_ft.training.steps?"),
+  ([TINY, "--config.selfplay.beta=3"], "did you mean config.self_play?"),
+  ([TINY, "--config.Seed=3"], "did you mean config.seed?"),
+  ([TINY, "--config.vbi_ft=3"], "config.vbi_ft is a group of fields"),
+  ([TINY, "--config.seed.x=3"], "config.seed is a value"),
+  ([TINY, "--config.shape.prefix_buckets[9]=1"], "prefix_buckets"),
+  ([TINY, "--config.model.hf_config.hidden=3"], "did you mean config.model.hf_config.hidden_size?"),
+  ([TINY, "--config.vbi_ft.training.optimizer=3"], "config.vbi_ft.training.optimizer is a group of fields"),
+  ([TINY, "--config.shape.prefix_buckets.x=1"], "it has no fields"),
+  (["--config", "gone.py"], "gone.py: no such config file"),
+  ([f"--config={EXPERIMENTS}/configs/quickstrat.py"], "quickstart.py?"),
+  ([f"--config={EXPERIMENTS}/configs/baselines.py:spinn"], "baselines.py"),
+  (["--config="], "--config names no file"),
 ]
 NAMES = [f"{i}-{script}{''.join(' ' + a for a in arguments[-1:])}" for i, (script, arguments, _) in enumerate(CASES)]
 
@@ -200,6 +213,22 @@ def test_bad_input_is_one_line_and_exit_code_2(answers, name, case):
   lines = done.stderr.splitlines()
   assert len(lines) == 1 and lines[0].startswith(f"{case[0]}.py: "), done.stderr
   assert case[2] in lines[0]
+
+
+@pytest.mark.parametrize(("arguments", "says"), CONFIG_CASES, ids=[a[-1][-60:] for a, _ in CONFIG_CASES])
+def test_a_bad_config_is_named_with_what_was_meant(folder, monkeypatch, arguments, says):
+  monkeypatch.chdir(folder)
+  with pytest.raises(config_file.InputError) as raised:
+    config_file.check(["spft.py", *arguments])
+  assert says in str(raised.value)
+
+
+def test_a_good_config_passes(folder, monkeypatch):
+  monkeypatch.chdir(folder)
+  fields = ["--config.vbi_ft.rounds=3", "--config.self_play.baselines=()", "--config.model.hf_config={'a': 1}"]
+  config_file.check(["spft.py", TINY, *fields, "--config.shape.prefix_buckets[0]=256", "--noconfig.paper_splits"])
+  config_file.check(["spft.py", TINY, "--", "--config.none.such=1"])
+  config_file.check(["spft.py", "--workdir=x"])
 
 
 def test_every_launch_script_has_bad_inputs_here():
