@@ -19,10 +19,11 @@ from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.examples.tokenizer import train_bpe
 from spftsql_jax.models import ModelConfig, init_params, save_hf
 
-EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
-sys.path.insert(0, str(EXPERIMENTS))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 
 from demo.make_databases import make_demo
+
+EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
 # The first instant belongs to Python itself: before a script's first line nothing of ours can answer a signal.
 MOMENTS = [0.3, 1.2, 2.0, 4.0]

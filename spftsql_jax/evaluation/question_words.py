@@ -41,7 +41,7 @@ FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 # With which a sentence may begin without having said yet what is wanted.
 _BEFORE_THE_VERB = """
   a able ahead also and assistant be can could database dear do first go have hello hey hi i
-  immediately in just kindly let lets like must my need next now ok okay please right shall should
+  immediately in just kindly let let's lets like must my need next now ok okay please right shall should
   so sql system the then this to us want we will would you your
 """
 BEFORE_THE_VERB = frozenset(_BEFORE_THE_VERB.split())
