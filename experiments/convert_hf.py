@@ -105,7 +105,7 @@ def from_model_base(checkpoint: str, output: Path) -> None:
 def _check_checkpoint(folder: Path) -> None:
   """Raises InputError where no model base can be at `folder`."""
   if not folder.exists():
-    raise InputError(f"{folder}: no such folder")
+    raise InputError(f"{folder}: no such folder, so no model base")
   if not folder.is_dir():
     raise InputError(f"{folder}: a file; --checkpoint is a run's folder or a model base")
   if not ((folder / "model_base").is_dir() or (folder / "versions").is_dir()):

@@ -184,6 +184,6 @@ def test_a_runs_folder_stands_for_its_export(folder, tmp_path):
   assert find_model(folder / "run") == folder / "run" / "export"
   assert find_model(folder / "run" / "export") == folder / "run" / "export"
   (tmp_path / "model_base" / "versions").mkdir(parents=True)
-  for place, says in (("", "without an export"), ("model_base", "a model base"), ("gone", "no such model folder")):
+  for place, says in (("", "without an export"), ("model_base", "a model base"), ("gone", "no model folder there")):
     with pytest.raises((ValueError, FileNotFoundError), match=says):
       find_model(tmp_path / place)

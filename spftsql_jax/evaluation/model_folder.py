@@ -18,7 +18,7 @@ def find_model(path: str | os.PathLike) -> Path:
   """
   folder = Path(path)
   if not folder.exists():
-    raise FileNotFoundError(f"{folder}: no such model folder")
+    raise FileNotFoundError(f"{folder}: no model folder there")
   if not folder.is_dir():
     raise ValueError(f"{folder}: a file; a model is a folder with config.json, weights and tokenizer")
   export = folder / EXPORT
