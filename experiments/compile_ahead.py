@@ -9,15 +9,16 @@ fits, and the time to compile. Exit code 1 where the step does not fit.
 
 from __future__ import annotations
 
+from launch import InputError, check_output, launch  # First: from here on a signal ends the script with one line.
+
+# isort: split
 import json
 import os
 import time
 from pathlib import Path
 from typing import Any
 
-from launch import InputError, launch
-
-from absl import flags  # isort: skip
+from absl import flags
 
 # What libtpu would ask a cloud's metadata server for; there is none, and nothing is run.
 os.environ |= {"TPU_SKIP_MDS_QUERY": "1", "JAX_PLATFORMS": "cpu"}
@@ -63,9 +64,11 @@ _CHIP_MEMORY = {"TPU v4": 32, "TPU v5 lite": 16, "TPU v5p": 95, "TPU v5": 95, "T
 
 
 def main() -> None:
+  if _OUTPUT.value:
+    check_output(_OUTPUT.value)
+  config = _model_config(_MODEL_CONFIG.value)
   devices = _devices(_TOPOLOGY.value)
   mesh = sharding.make_mesh(_MESH.value, devices)
-  config = _model_config(_MODEL_CONFIG.value)
   lora = LoraConfig(rank=_LORA_RANK.value, alpha=2.0 * _LORA_RANK.value) if _LORA_RANK.value else None
   objective = Objective("sft") if _STEP.value == "sft" else Objective("error_driven", nll_weight=0.5)
   optimizer = OptimizerConfig(_OPTIMIZER.value, learning_rate=0.0, schedule="constant", warmup_share=0.0)

@@ -12,13 +12,17 @@ python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR --peft
 
 from __future__ import annotations
 
+from launch import InputError, check_output, launch  # First: from here on a signal ends the script with one line.
+
+# isort: split
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from absl import flags, logging
-from launch import InputError, launch
+
+from spftsql_jax.evaluation.model_folder import find_model
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("hf_model", None, "Hugging Face model folder to read.")
@@ -37,6 +41,7 @@ def main() -> None:
     raise InputError("give one of --hf_model and --checkpoint")
   if FLAGS.dtype not in (None, "float32", "bfloat16", "float16"):
     raise InputError(f"--dtype={FLAGS.dtype} is none of float32, bfloat16, float16")
+  check_output(FLAGS.output, folder=True)
   if FLAGS.hf_model is not None:
     if FLAGS.peft:
       raise InputError("--peft goes with --checkpoint")
@@ -47,6 +52,7 @@ def main() -> None:
 
 def to_model_base(source: Path, output: Path) -> None:
   """Writes the weights of a Hugging Face folder as the version "base" of a new model base."""
+  source = find_model(source)
   from spftsql_jax.models import hf
   from spftsql_jax.pipeline.model_base import Lineage, ModelBase
 
@@ -66,12 +72,14 @@ def to_model_base(source: Path, output: Path) -> None:
 
 def from_model_base(checkpoint: str, output: Path) -> None:
   """Writes a version as a Hugging Face folder, or its adapter."""
+  folder, version = split_checkpoint(checkpoint)
+  _check_checkpoint(folder)
+  # Here and not above: they import JAX, which takes seconds that bad input need not wait for.
   from spftsql_jax.evaluation.exported import write_prompt_format
   from spftsql_jax.examples.tokenizer import load_tokenizer
   from spftsql_jax.models import LoraConfig, ModelConfig, hf, load_hf, merge, save_adapter
   from spftsql_jax.models.lora import MODULES
 
-  folder, version = split_checkpoint(checkpoint)
   base, version = find_version(folder, version)
   lineage = base.lineage(version)
   start = find_start(folder, lineage.base_model)
@@ -100,6 +108,17 @@ def from_model_base(checkpoint: str, output: Path) -> None:
   if prompt is not None:
     write_prompt_format(output, *prompt)
   print(f"{output}: version {version} of {folder}")
+
+
+def _check_checkpoint(folder: Path) -> None:
+  """Raises InputError where no model base can be at `folder`."""
+  if not folder.exists():
+    raise InputError(f"{folder}: no such folder, so no model base")
+  if not folder.is_dir():
+    raise InputError(f"{folder}: a file; --checkpoint is a run's folder or a model base")
+  if not ((folder / "model_base").is_dir() or (folder / "versions").is_dir()):
+    there = ", but a model folder, which needs no conversion" if (folder / "config.json").is_file() else ""
+    raise InputError(f"{folder}: holds no model base{there}; --checkpoint is a run's folder")
 
 
 def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int] | None:

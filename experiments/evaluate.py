@@ -18,6 +18,9 @@ percent. --metrics=em adds Spider's exact match by component; which columns coun
 
 from __future__ import annotations
 
+import launch  # First: from here on a signal ends the script with one line.
+
+# isort: split
 import json
 import os
 import sys
@@ -26,7 +29,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import database_access
-import launch
 from absl import flags
 
 from spftsql_jax.databases import model_text
@@ -70,8 +72,7 @@ def main() -> None:
     if name not in _KNOWN_METRICS:
       raise launch.InputError(f"--metrics: unknown measure {name!r}; known are {', '.join(_KNOWN_METRICS)}")
   output = Path(_OUTPUT.value)
-  if not output.resolve().parent.is_dir():
-    raise launch.InputError(f"{output.parent}: no such folder for --output")
+  launch.check_output(output)
   if Path(_PREDICTIONS.value).is_dir():
     raise launch.InputError(f"{_PREDICTIONS.value}: a folder where a file is expected")
   # The workers start while the files are read.

@@ -1,25 +1,40 @@
 """What every launch script shares: the package is found in a plain clone, and every failure is one clear line.
 
-Exit codes: 0 done; 2 bad input (usage, missing file, malformed record); 1 failed at run time; 130 interrupted.
+Exit codes: 0 done; 2 bad input (usage, missing file, malformed record); 1 failed at run time; 130 interrupted (Ctrl-C), 143
+terminated (SIGTERM), 141 nobody reads the output any more. Scripts import this first, so that from then on a signal ends them
+with one line too.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
-import traceback
-from collections.abc import Callable
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+_HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, os.path.dirname(_HERE))
+
+import stopping  # noqa: E402
+
+# Not in a script's worker processes, which import the script too and end with their parent, nor where a test imports it.
+_main = getattr(sys.modules["__main__"], "__file__", None)
+if _main and os.path.realpath(_main).startswith(_HERE + os.sep):
+  stopping.install()
+
 # Of transformers only tokenizers are used: that torch is missing is no news.
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 
-from absl import flags, logging
+import errno  # noqa: E402
+import traceback  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
 
-from spftsql_jax.databases import DatabaseError
-from spftsql_jax.databases.locations import hide_passwords, split_locations
+from absl import flags, logging  # noqa: E402
+
+from spftsql_jax.databases import DatabaseError  # noqa: E402
+from spftsql_jax.databases.locations import hide_passwords, split_locations  # noqa: E402
+
+_HELP = ("--help", "--helpfull", "--helpshort", "-help", "-h", "-?")
+GOES_ON = "; what was written is kept, the same command goes on from there"
 
 
 class InputError(Exception):
@@ -34,55 +49,98 @@ def before_main(function: Callable[[], None]) -> None:
   _before_main.append(function)
 
 
-def launch(main: Callable[[], None]) -> None:
+def check_output(path: str | os.PathLike, folder: bool = False) -> None:
+  """Raises InputError where nothing can be written under this name: before the work, not behind it.
+
+  Args:
+    path: of a file to write, or of a folder that is made where it is missing.
+    folder: which of the two.
+  """
+  path = Path(path)
+  if folder:
+    if path.exists() and not path.is_dir():
+      raise InputError(f"{path}: a file is there, where a folder is to be written")
+  elif path.is_dir():
+    raise InputError(f"{path}: a folder where a file is to be written")
+  elif not path.resolve().parent.is_dir():
+    raise InputError(f"{path.parent}: no such folder to write {path.name} in")
+
+
+def launch(main: Callable[[], None], check: Callable[[list[str]], None] | None = None, when_interrupted: str = "") -> None:
   """Parses the flags, runs `main` and turns failures into one line on stderr and an exit code.
 
   `InputError`, `DatabaseError`, `FileNotFoundError`, `ValueError` and bad flags exit 2, other failures (operating system,
   run-time errors) exit 1. SPFTSQL_TRACEBACK=1 shows the traceback of what went wrong.
+
+  Args:
+    main: the script's work.
+    check: called with the command line before the flags are parsed; raises InputError.
+    when_interrupted: what the line of an interrupted script says besides.
   """
-  if any(a in ("--help", "--helpfull", "--helpshort", "-help", "-h", "-?") for a in sys.argv[1:]):
-    print(f"{(sys.modules['__main__'].__doc__ or '').strip()}\n\nflags:{flags.FLAGS.main_module_help()}")
-    sys.exit(0)
-
-  def parse(argv: list[str]) -> list[str]:
-    try:
-      return flags.FLAGS(argv)
-    except (flags.Error, ValueError, OSError) as error:
-      _fail(2, f"{error} (see --help)")
-
-  def guarded(_: list[str]) -> None:
-    logging.set_verbosity(logging.WARNING)  # Orbax tells of every step of every save.
-    try:
+  stopping.begin(when_interrupted)
+  # Not absl's app.run: it loads a debugger, and all that it would do is done here.
+  try:
+    if any(argument in _HELP for argument in sys.argv[1:]):
+      print(f"{(sys.modules['__main__'].__doc__ or '').strip()}\n\nflags:{flags.FLAGS.main_module_help()}")
+    else:
+      _parse(check)
+      logging.set_verbosity(logging.WARNING)  # Orbax tells of every step of every save.
       for function in _before_main:
         function()
       main()
-    except KeyboardInterrupt:
-      _fail(130, "interrupted; what was written is kept, the same command goes on from there")
-    except (InputError, DatabaseError) as error:
-      _fail(2, str(error), error)
-    except FileNotFoundError as error:
-      _fail(2, f"{error.filename}: no such file or folder" if error.filename else str(error), error)
-    except OSError as error:
-      what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-      _fail(1, f"{error.filename}: {what}" if error.filename else what, error)
-    except ValueError as error:
-      _fail(2, str(error), error)
-    except RuntimeError as error:
-      _fail(1, str(error), error)
-    except Exception as error:  # Not foreseen: still one line, and how to see more.
-      _fail(1, f"{type(error).__name__}: {error} (SPFTSQL_TRACEBACK=1 shows where)", error)
+    sys.stdout.flush()
+  except SystemExit:
+    raise
+  except BaseException as error:
+    if stopping.told() or isinstance(error, KeyboardInterrupt):
+      stopping.end_as_told()
+    if isinstance(error, BrokenPipeError) and stopping.reader_has_gone():
+      stopping.end(141)
+    _fail(*_explanation(error), error)
+  sys.exit()
 
-  # Not absl's app.run: it loads a debugger, and all that it would do is done above.
-  sys.exit(guarded(parse(sys.argv)))
+
+def _parse(check: Callable[[list[str]], None] | None) -> None:
+  """Parses the command line. Raises InputError."""
+  if check is not None:
+    check(sys.argv)
+  try:
+    flags.FLAGS(sys.argv)
+  except (flags.Error, ValueError, OSError) as error:
+    raise InputError(f"{error} (see --help)") from error
+
+
+def _explanation(error: BaseException) -> tuple[int, str]:
+  """The exit code of a failure, and what it says."""
+  if isinstance(error, (InputError, DatabaseError)):
+    return 2, str(error)
+  if isinstance(error, FileNotFoundError):
+    return 2, f"{error.filename}: no such file or folder" if error.filename else str(error)
+  if isinstance(error, (IsADirectoryError, NotADirectoryError, FileExistsError)) and error.filename:
+    # An input or output that is named wrongly, not a machine that fails.
+    wrong = {IsADirectoryError: "a folder where a file is expected", NotADirectoryError: "part of this path is no folder"}
+    return 2, f"{error.filename}: {wrong.get(type(error), 'a file is there, where a folder is needed')}"
+  if isinstance(error, OSError):
+    what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+    return 1, f"{error.filename}: {what}" if error.filename else what
+  if isinstance(error, ValueError):
+    return 2, str(error)
+  if isinstance(error, RuntimeError):
+    return 1, str(error)
+  # Not foreseen: still one line, and how to see more.
+  return 1, f"{type(error).__name__}: {error} (SPFTSQL_TRACEBACK=1 shows where)"
 
 
 def _fail(code: int, message: str, error: BaseException | None = None) -> None:
   # A driver, or a path made of a URL, may repeat the password that it was given.
   given = split_locations(argument.partition("=")[2] or argument for argument in sys.argv[1:])
+  text = f"{os.path.basename(sys.argv[0])}: {hide_passwords(' '.join(message.split()), *given)}\n"
   if error is not None and os.environ.get("SPFTSQL_TRACEBACK"):
-    print(hide_passwords("".join(traceback.format_exception(error)), *given), file=sys.stderr, end="")
-  script = os.path.basename(sys.argv[0])
-  print(f"{script}: {hide_passwords(' '.join(message.split()), *given)}", file=sys.stderr, flush=True)
+    text = hide_passwords("".join(traceback.format_exception(error)), *given) + text
+  try:
+    print(text, file=sys.stderr, end="", flush=True)
+  except OSError:  # Nobody reads it.
+    pass
   if (hosts := sys.modules.get("spftsql_jax.models.hosts")) and hosts.count() > 1:
     os._exit(code)  # at once, so that the other processes notice; an orderly end would wait for them
   sys.exit(code)

@@ -10,16 +10,21 @@ only compared with: --all asks among them too.
 
 from __future__ import annotations
 
+from launch import InputError, launch  # First: from here on a signal ends the script with one line.
+
+# isort: split
 import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from launch import InputError, launch
+from absl import flags
 
-from absl import flags  # isort: skip
+from spftsql_jax.evaluation.stage_names import stage_name
 
-from spftsql_jax.pipeline.model_base import ModelBase
+if TYPE_CHECKING:
+  from spftsql_jax.pipeline.model_base import ModelBase
 
 _BASE = flags.DEFINE_string("base", None, "Folder of the model base.", required=True)
 _VERSION = flags.DEFINE_string("version", None, "Version to show.")
@@ -33,24 +38,26 @@ def main() -> None:
     raise InputError("say what to do: list, show or best (see --help)")
   if not (Path(_BASE.value) / "versions").is_dir():
     raise InputError(f"{_BASE.value}: no model base there (it has a folder named versions)")
+  if words[0] == "show" and not _VERSION.value:
+    raise InputError("which version? --version=NAME (model_base.py list names them)")
+  from spftsql_jax.pipeline.model_base import ModelBase  # Here: it imports JAX, which takes seconds.
+
   base = ModelBase(_BASE.value)
   if words[0] == "best":
     print(base.best(_SPLIT.value, base.versions() if _ALL.value else None))
   elif words[0] == "list":
-    print(f"{'version':24}{'stage':14}{'parent':24}{'opponent':24}{_SPLIT.value + ' EX':>14}{'run':>8}  kind")
+    print(f"{'version':24}{'stage':24}{'parent':24}{'opponent':24}{_SPLIT.value + ' EX':>14}{'run':>8}  kind")
     for version in base.versions():
       lineage, score = base.lineage(version), base.score(version, _SPLIT.value)
       ex, run = ("-", "-") if score is None else (f"{score.execution_accuracy:.1%}", f"{score.executable:.0%}")
       kind = "candidate" if base.is_candidate(version) else "compared with"
       parent, opponent = lineage.parent or "-", lineage.opponent or "-"
-      print(f"{version:24}{lineage.stage:14}{parent:24}{opponent:24}{ex:>14}{run:>8}  {kind}")
+      print(f"{version:24}{stage_name(lineage.stage):24}{parent:24}{opponent:24}{ex:>14}{run:>8}  {kind}")
   else:
     print(json.dumps(_show(base), indent=1))
 
 
 def _show(base: ModelBase) -> dict:
-  if not _VERSION.value:
-    raise InputError("which version? --version=NAME (model_base.py list names them)")
   try:
     lineage = base.lineage(_VERSION.value)
   except KeyError as error:

@@ -19,6 +19,9 @@ while others are written. --constrain restricts identifiers to those of the data
 
 from __future__ import annotations
 
+from launch import GOES_ON, InputError, check_output, launch  # First: from here on a signal ends the script with one line.
+
+# isort: split
 import dataclasses
 import hashlib
 import json
@@ -26,24 +29,23 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import database_access
-from launch import InputError, launch
-
-from absl import flags  # isort: skip
+from absl import flags
 from tqdm import tqdm
 
 from spftsql_jax.databases import Executor, model_text, places
 from spftsql_jax.databases.engines import with_schemas, without_password
-from spftsql_jax.evaluation.exported import load_exported
-from spftsql_jax.evaluation.predict import Prediction, PromptDatabase, answer_questions
-from spftsql_jax.evaluation.self_consistency import predict_by_vote
+from spftsql_jax.evaluation.model_folder import find_model
+from spftsql_jax.evaluation.report_text import rate
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
-from spftsql_jax.models.sharding import make_mesh
+
+if TYPE_CHECKING:
+  from spftsql_jax.evaluation.predict import Prediction
 
 flags.adopt_module_key_flags(database_access)
-_MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
+_MODEL = flags.DEFINE_string("model", None, "Model folder, or the folder of a run, whose export is taken.", required=True)
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON or JSON lines file of the questions.", required=True)
 _DATABASES = flags.DEFINE_string(
   "databases", None, "Folders A,B of the databases, DIR/<db_id>/<db_id>.sqlite; or one file or URL.", required=True
@@ -75,18 +77,25 @@ _REASONS = {
 def main() -> None:
   output = Path(_OUTPUT.value)
   for path in (output, Path(_DETAILS.value or output)):
-    if not path.resolve().parent.is_dir():
-      raise InputError(f"{path.parent}: no such folder to write {path.name} in")
+    check_output(path)
+  model = find_model(_MODEL.value)
   given = places.database_places(_DATABASES.value)
   examples = read_examples(_EXAMPLES.value, gold=False, db_id=places.only_database(given))
   found = {d: places.find_database(given, d) for d in database_ids(examples)}
   for line in places.shadowed(given, found):
     print(f"predict.py: {line}", file=sys.stderr)
+
+  # Here and not above: they import JAX, which takes seconds that bad input need not wait for.
+  from spftsql_jax.evaluation.exported import load_exported
+  from spftsql_jax.evaluation.predict import PromptDatabase, answer_questions
+  from spftsql_jax.evaluation.self_consistency import predict_by_vote
+  from spftsql_jax.models.sharding import make_mesh
+
   databases = {d: PromptDatabase.read(with_schemas(location, _SCHEMAS.value)) for d, location in found.items()}
   partial = output.with_name(output.name + ".partial")
-  done = _resume(partial, _fingerprint())
+  done = _resume(partial, _fingerprint(model))
   mesh = make_mesh(_MESH.value) if _MESH.value else None
-  exported = load_exported(_MODEL.value, _LANES.value, _DTYPE.value, mesh)
+  exported = load_exported(model, _LANES.value, _DTYPE.value, mesh)
   if not exported.tokenizer.encode("SELECT"):
     raise InputError(f"{_MODEL.value}: no tokenizer there (tokenizer.json); copy the tokenizer files of the model to it")
   missing = [i for i in range(len(examples)) if i not in done]
@@ -96,7 +105,7 @@ def main() -> None:
       done[missing[place]] = dataclasses.asdict(prediction) | more
       file.write(json.dumps([missing[place], done[missing[place]]]) + "\n")
       file.flush()
-      bar.set_postfix_str(f"{exported.generator.statistics.tokens_per_second:.0f} tokens/s", refresh=False)
+      bar.set_postfix_str(rate(exported.generator.statistics.tokens_per_second, "tokens"), refresh=False)
       bar.update()
 
     arguments = (exported.generator, exported.params, exported.tokenizer, databases, [examples[i] for i in missing])
@@ -130,7 +139,8 @@ def main() -> None:
     if lines := [i + 1 for i in range(len(examples)) if done[i]["status"] == status]:
       print(f"{output}: {reason} on {len(lines)} blank lines, the first of them {lines[:5]}", file=sys.stderr)
   speed = exported.generator.statistics.tokens_per_second
-  print(f"{output}: {len(examples)} predictions, {speed:.0f} tokens/s", file=sys.stderr)
+  told = f", {rate(speed, 'tokens')}" if missing else " (all were there already)"
+  print(f"{output}: {len(examples)} predictions{told}", file=sys.stderr)
 
 
 def _lines(answers: Sequence[str], dialects: Sequence[str]) -> list[str]:
@@ -153,9 +163,8 @@ def _write(path: Path, lines: Any) -> None:
   os.replace(unfinished, path)
 
 
-def _fingerprint() -> dict[str, str]:
+def _fingerprint(model: Path) -> dict[str, str]:
   """What the answers depend on: a partial file of another model, other questions or options is not gone on with."""
-  model = Path(_MODEL.value)
   files = [f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in sorted(model.iterdir())]
   drawn = [_TEMPERATURE.value, _TOP_P.value, _TOP_K.value, _SEED.value]
   sampling = [_SAMPLES.value, *drawn, _TIMEOUT_S.value] if _SAMPLES.value > 1 else []
@@ -193,4 +202,4 @@ def _resume(partial: Path, fingerprint: dict[str, str]) -> dict[int, dict[str, A
 
 
 if __name__ == "__main__":
-  launch(main)
+  launch(main, when_interrupted=GOES_ON)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from launch import InputError  # First: from here on a signal ends the script with one line.
+
+# isort: split
 import atexit
 import contextlib
 import os
@@ -11,9 +14,7 @@ import sys
 import threading
 import time
 
-from launch import InputError
-
-from absl import flags  # isort: skip
+from absl import flags
 
 _DISTRIBUTED = flags.DEFINE_boolean(
   "distributed", False, "One of several processes, one a host, which find each other (TPU pods, Slurm, GKE, Open MPI)."

@@ -9,13 +9,13 @@ best model. The same command goes on where it was cut off.
 
 from __future__ import annotations
 
+from launch import GOES_ON, launch  # First: from here on a signal ends the script with one line.
+
+# isort: split
 import dataclasses
 from pathlib import Path
 
-from launch import launch
-
-from absl import flags  # isort: skip
-from demo.make_databases import make_demo
+from absl import flags
 
 _WORKDIR = flags.DEFINE_string("workdir", "runs/quickstart", "Folder of the run.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
@@ -31,6 +31,7 @@ _START_FROM = flags.DEFINE_string(
 def main() -> None:
   # Here and not above: the processes that synthesize import this file, and start sooner without JAX.
   from configs.quickstart import quickstart
+  from demo.make_databases import make_demo
 
   from spftsql_jax.pipeline.run import run
 
@@ -46,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-  launch(main)
+  launch(main, when_interrupted=GOES_ON)

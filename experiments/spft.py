@@ -11,11 +11,13 @@ all of them see. A run may be gone on with on another number of hosts or devices
 
 from __future__ import annotations
 
+from launch import GOES_ON, InputError, launch  # First: from here on a signal ends the script with one line.
+
+# isort: split
+import config_file
 import database_access
 import processes
-from launch import InputError, launch
-
-from absl import flags  # isort: skip
+from absl import flags
 from ml_collections import config_flags
 
 flags.adopt_module_key_flags(database_access)
@@ -40,14 +42,11 @@ def main() -> None:
 
   if _CONFIG.value is None:
     raise InputError("no config; give one with --config=FILE.py, for example experiments/configs/spider_small.py")
-  try:
-    values = _CONFIG.value.to_dict()
-  except Exception as error:  # The file is Python: it may fail in any way.
-    raise InputError(f"the config cannot be read: {error}") from error
+  values = _CONFIG.value.to_dict()
   processes.join()
   processes.end_together()
   run(from_dict(RunConfig, values), _WORKDIR.value, _STOP_AFTER.value, start_from=_START_FROM.value, mesh=_MESH.value)
 
 
 if __name__ == "__main__":
-  launch(main)
+  launch(main, config_file.check, GOES_ON)

@@ -18,6 +18,9 @@ finer with --parts.
 
 from __future__ import annotations
 
+import launch  # First: from here on a signal ends the script with one line.
+
+# isort: split
 import json
 import os
 import shutil
@@ -26,7 +29,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import database_access
-import launch
 import processes
 from absl import flags
 from tqdm import tqdm
@@ -94,8 +96,10 @@ _HARDNESS = ("easy", "medium", "hard", "extra")
 def main() -> None:
   shard = _shard(_SHARD.value)
   output = _of_shard(Path(_OUTPUT.value), shard)
-  if not output.parent.is_dir():
-    raise launch.InputError(f"{output.parent}: no such folder for --output")
+  if _as_datasets(output) and output.is_dir() and output.resolve().parent.is_dir():
+    pass  # An older one, which is replaced.
+  else:
+    launch.check_output(output)
   locations = [with_schemas(location, _SCHEMAS.value) for location in _locations(_DATABASES.value)]
   excluded = [example.query for path in _EXCLUDE.value for example in _read_excluded(path)]
   record = output.with_name(output.name + ".record")
@@ -157,7 +161,7 @@ def _write(examples: Sequence[SyntheticExample], output: Path) -> None:
   """Writes beside and moves, so that what stands under this name is always whole."""
   unfinished = output.with_name(output.name + ".unfinished")
   records = [example.to_json() for example in examples]
-  if _FORMAT.value == "datasets" or (_FORMAT.value == "auto" and not output.suffix):
+  if _as_datasets(output):
     # Imported here: it takes a second, and JSON lines need none of it.
     import datasets
 
@@ -170,6 +174,10 @@ def _write(examples: Sequence[SyntheticExample], output: Path) -> None:
     with unfinished.open("w", encoding="utf-8") as file:
       file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
   unfinished.replace(output)
+
+
+def _as_datasets(output: Path) -> bool:
+  return _FORMAT.value == "datasets" or (_FORMAT.value == "auto" and not output.suffix)
 
 
 def _shard(value: str) -> tuple[int, int]:
@@ -291,4 +299,4 @@ def _templates(locations: list[str]) -> tuple[list[templates.WeightedTemplate], 
 
 
 if __name__ == "__main__":
-  launch.launch(main)
+  launch.launch(main, when_interrupted=launch.GOES_ON)

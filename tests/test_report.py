@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import html.parser
 import json
@@ -17,13 +18,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spftsql_jax.evaluation import charts
+from spftsql_jax.evaluation import charts, rejection_words
 from spftsql_jax.evaluation.report import format_table, render_report, write_report
 from spftsql_jax.evaluation.report_examples import render_sql
 from spftsql_jax.evaluation.report_models import results_table
+from spftsql_jax.evaluation.report_style import STYLE
+from spftsql_jax.evaluation.report_text import rate
+from spftsql_jax.evaluation.stage_names import model_name, stage_name
+from spftsql_jax.pipeline.results import CANDIDATES
+from spftsql_jax.pipeline.self_play import BASELINES
+from spftsql_jax.synthesis import attempts, filters
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 VOID = {"meta", "input", "br", "img", "link", "hr"}
+RTL = "\u202eevil\u2067\u05d0\u05d1\u05d2"
+LONG = "x" * 3000
 HOSTILE = '<script>window.hacked = 1</script><img src=x onerror="window.hacked=1">"\'&\x00\ud800</style>'
 
 
@@ -143,6 +152,7 @@ def make_results() -> dict:
   ]
   return {
     "title": "A run",
+    "data": {"databases": ["clinic", "library"], "seeds": 216, "test": 200, "templates": 359},
     "config": {"seed": 7, "self_play": {"beta": 0.1}},
     "environment": {"jax": "0.10.2"},
     "seconds": 512.3,
@@ -177,13 +187,23 @@ def full_page() -> str:
 def test_page_is_well_formed_and_holds_every_section(full_page):
   page = Page(full_page)
   sections = [attrs["id"] for tag, attrs in page.tags if tag == "section" and "id" in attrs]
-  assert sections == ["results", "rounds", "hardness", "lineage", "synthesis", "self-play", "training", "answers", "run"]
+  # The order of the method, and behind it what serves to look things up.
+  method = ["data", "synthesis", "vbi-ft", "model-base", "self-play", "results", "rounds", "hardness", "answers"]
+  assert sections == [*method, "training", "run"]
   identifiers = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
   assert len(identifiers) == len(set(identifiers))
   links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
   assert all(link.startswith("#") and link[1:] in identifiers for link in links)
   text = page.text()
-  for expected in ("8 min 32 s", "2.1 GiB", "The base model is random.", "71.5", "tie under limit", "2 more templates"):
+  for expected in (
+    "8 min 32 s",
+    "2.1 GiB",
+    "The base model is random.",
+    "71.5",
+    "tie under limit",
+    "2 more templates",
+    "2: clinic, library",
+  ):
     assert expected in text, expected
 
 
@@ -240,6 +260,204 @@ def test_hostile_text_stays_text():
   assert not [tag for tag, _ in page.tags if tag == "img"]
   assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
   assert '<script>window.hacked = 1</script><img src=x onerror="window.hacked=1">"\'&\ufffd\ufffd</style>' in page.text()
+
+
+def refusals(rejections: dict) -> list[tuple[str, str]]:
+  """(words, count) of each refusal on a page with these rejections, in their order there."""
+  page = render_report({"table": [], "synthesis": [{"round": 1, "accepted": 5, "rejections": rejections}]}, [])
+  rows = re.findall(r'<tr><td><span class="name">(.*?)</span>.*?<td class="number">([\d,]+)</td></tr>', page, re.DOTALL)
+  return [(html.unescape(words), number) for words, number in rows]
+
+
+def test_refusals_stand_by_their_number_in_plain_words_each_with_an_explanation():
+  rejections = {"only zero": 3, "tie at LIMIT": 624, "no question: a derived table": 480, "empty": 730}
+  rejections |= {"no question: the expression Count": 200, "something_new": 12}
+  assert refusals(rejections) == [
+    ("No rows", "730"),
+    ("No words for it", "680"),
+    ("A tie at the end of a top list", "624"),
+    ("something new", "12"),
+    ("Only zero", "3"),
+  ]
+  page = render_report({"table": [], "synthesis": [{"round": 1, "accepted": 5, "rejections": rejections}]}, [])
+  assert "chance decides which are returned" in page and "a derived table (480); the expression Count (200)" in page
+  # Each round by its own numbers, not by those of all.
+  rounds = [
+    {"round": 1, "rejections": {"empty": 900, "duplicate": 1}},
+    {"round": 2, "rejections": {"empty": 2, "duplicate": 70}},
+  ]
+  figures = render_report({"table": [], "synthesis": rounds}, []).split("<figure>")[1:]
+  orders = [re.findall(r'<span class="name">(.*?)</span>', figure) for figure in figures]
+  assert orders == [["No rows", "Made before"], ["Made before", "No rows"]]
+
+
+def reasons_of_synthesis() -> set[str]:
+  """The reasons that the code of synthesis gives, read from it: what filters return, yield and raise, and what is counted."""
+  found = {filters.REPEATED, filters.TOO_MANY}
+  for module in (filters, attempts):
+    for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
+      if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_Refused":
+        found.add(node.args[0].value)
+      if isinstance(node, ast.Subscript) and getattr(node.value, "id", "") == "reasons":
+        found |= {c.value for c in ast.walk(node.slice) if isinstance(c, ast.Constant) and isinstance(c.value, str)}
+      if isinstance(node, ast.Return | ast.Yield) and module is filters and node.value is not None:
+        values = [node.value, *getattr(node.value, "elts", ()), *getattr(node.value, "values", ())]
+        values += [part for value in values if isinstance(value, ast.IfExp) for part in (value.body, value.orelse)]
+        found |= {v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str)}
+  return found
+
+
+def test_every_reason_of_synthesis_has_words():
+  reasons = reasons_of_synthesis()
+  assert len(reasons) > 25 and "tie at LIMIT" in reasons and "duplicate" in reasons
+  for reason in reasons:
+    words, explanation, _ = rejection_words.in_words(reason + "x" if reason.endswith(": ") else reason)
+    assert explanation and words != reason, reason
+
+
+def test_counts_of_rows_are_those_of_the_whole_result():
+  def counts(**example):
+    page = render_report({"table": [], "examples": [{"question": "?", "gold": "a", "prediction": "b", **example}]}, [])
+    return re.findall(r'<p class="count muted">(.*?)</p>', page)
+
+  ten, three = [[i] for i in range(10)], [[i] for i in range(3)]
+  assert counts(gold_rows=ten, gold_row_count=13, predicted_rows=ten, predicted_row_count=12) == [
+    "13 rows, the first 10 shown",
+    "12 rows, the first 10 shown",
+  ]
+  assert counts(gold_rows=ten, gold_row_count=10, predicted_rows=three, predicted_row_count=3) == ["10 rows", "3 rows"]
+  assert counts(gold_rows=three[:1], gold_row_count=1, predicted_rows=[], predicted_row_count=0) == ["1 row", "no rows"]
+  # Results of before: ten may be all that was kept.
+  [gold, predicted] = counts(gold_rows=ten, predicted_rows=three)
+  assert "not recorded" in gold and predicted == "3 rows"
+
+
+@pytest.mark.parametrize(
+  ("one", "colour", "says"),
+  [
+    ({"accepted": True, "p": 0.73, "main_ex": 0.5, "selection_ex": 0.52}, "", "p = 0.73, by chance possible"),
+    ({"accepted": True, "p": 0.05, "main_ex": 0.5, "selection_ex": 0.52}, "", "p = 0.050, by chance possible"),
+    ({"accepted": True, "p": 0.049, "main_ex": 0.5, "selection_ex": 0.6}, " correct", "p = 0.049"),
+    ({"accepted": True, "p": 1e-9, "main_ex": 0.5, "selection_ex": 0.9}, " correct", "p &lt; 0.001"),
+    ({"accepted": False, "p": 0.73, "main_ex": 0.5, "selection_ex": 0.48}, "", "by chance possible"),
+    ({"accepted": False, "p": 0.01, "main_ex": 0.5, "selection_ex": 0.2}, " wrong", "p = 0.010"),
+    ({"accepted": True, "reason": "better"}, "", "better"),
+  ],
+)
+def test_promoted_is_green_only_where_chance_would_hardly_do_it(one, colour, says):
+  page = render_report({"table": [], "self_play": [{"iteration": 1} | one]}, [])
+  told = "promoted" if one["accepted"] else "not promoted"
+  assert f'<span class="verdict{colour}">{told}</span>' in page and says in page
+
+
+def test_the_lead_says_where_chance_may_have_done_it():
+  results = make_results()
+  for p, says in ((0.2, "p = 0.20, by chance possible"), (0.0001, "p < 0.001)")):
+    results["table"][6]["p_first"] = p
+    assert says in html.unescape(render_report(results, []))
+
+
+def test_stages_have_one_name_everywhere():
+  stages = ["base", "sft", "vbi_ft", "self_play", "spin", "exspin", "dpo", "sft_control"]
+  assert set(BASELINES) <= set(stages) and set(CANDIDATES) <= set(stages)
+  assert [model_name(stage, 2) for stage in stages] == [
+    "base",
+    "SFT on seeds",
+    "VBI-FT, round 2",
+    "SPFT-SQL, iteration 2",
+    "SPIN, iteration 2",
+    "ExSPIN, iteration 2",
+    "DPO, iteration 2",
+    "SFT on the same pairs, iteration 2",
+  ]
+  for stage in stages:
+    lineage = [{"version": "v", "parent": None, "opponent": None, "stage": stage, "round": 1}]
+    metrics = [{"stage": f"{stage}/iteration_1", "step": s, "loss": 1.0} for s in range(2)]
+    text = Page(render_report({"table": [], "lineage": lineage}, metrics)).text()
+    heading = stage_name(f"{stage}/iteration_1")
+    assert model_name(stage, 1) in text and heading[0].upper() + heading[1:] in text
+    assert stage == "base" or stage.replace("_", " ") not in text.replace(stage_name(stage), ""), text
+    if stage in BASELINES:
+      assert BASELINES[stage].startswith(stage_name(stage))
+
+
+@pytest.mark.parametrize(
+  ("key", "says"),
+  [
+    ("self_play", "No self-play was run."),
+    ("synthesis", "Nothing was synthesized."),
+    ("examples", "There are no test questions"),
+  ],
+)
+def test_what_a_run_left_out_is_said(key, says):
+  results = make_results() | {key: []}
+  page = Page(render_report(results, []))
+  assert says in page.text()
+
+
+def test_a_run_without_labels_test_or_baselines_is_said():
+  results = make_results()
+  results["data"] |= {"seeds": 0, "test": 0}
+  results["table"] = [row for row in results["table"] if row["stage"] not in BASELINES]
+  text = Page(render_report(results, [])).text()
+  assert "none: everything was synthesized" in text and "No baselines were trained beside it." in text
+  assert "none: models are compared" in text
+  assert "No model was evaluated." in Page(render_report({"table": []}, [])).text()
+
+
+def test_rates_are_in_a_unit_that_leaves_a_number():
+  assert [rate(r) for r in (1234.5, 12.34, 3.21, 1.0, 0.4, 0.02, 0.0004)] == [
+    "1,234 a second",
+    "12 a second",
+    "3.2 a second",
+    "1.0 a second",
+    "24 a minute",
+    "1.2 a minute",
+    "1.4 an hour",
+  ]
+  assert rate(0.3, "examples") == "18 examples a minute" and rate(None) == "–" and rate(math.inf) == "–"
+
+
+def test_many_databases_and_very_long_names_stay_readable():
+  results = make_results()
+  results["data"]["databases"] = [f"database_{i}" for i in range(5_000)]
+  page = render_report(results, [])
+  assert "5,000: " in page and "and 4,960 more" in page and len(page) < 400_000
+
+
+def contrast(one: str, other: str) -> float:
+  """WCAG 2's contrast of two colours (#rrggbb)."""
+
+  def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+  light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+  return (light + 0.05) / (dark + 0.05)
+
+
+def test_text_has_contrast_in_light_and_dark():
+  blocks = re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)
+  assert len(blocks) == 2
+  for block in blocks:
+    colours = dict(re.findall(r"--([\w]+): (#[0-9a-f]{6})", block))
+    for ink in ("ink", "muted", "good", "bad", "accent", "c1", "c2", "c3", "c4", "c5", "c6"):
+      assert contrast(colours[ink], colours["paper"]) >= 4.5, ink
+    for ink, ground in (("ink", "soft"), ("muted", "soft"), ("ink", "mark"), ("ink", "track")):
+      assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
+    assert contrast(colours["c0"], colours["paper"]) >= 3  # lines and dots
+
+
+def test_headings_leave_out_no_level_and_boxes_that_scroll_take_the_keyboard(full_page):
+  page = Page(full_page)
+  levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+  assert levels[0] == 1 and levels.count(1) == 1
+  assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+  boxes = [attrs for tag, attrs in page.tags if attrs.get("class") == "scroll"]
+  assert boxes and all(b["tabindex"] == "0" and b["role"] == "region" and b["aria-label"] for b in boxes)
+  tables = re.findall(r"(.{120})<table class=\"(?!bars reasons)", full_page)
+  assert all('class="scroll"' in before for before in tables)
 
 
 def test_written_file_is_utf8_whatever_the_texts_hold(tmp_path):
@@ -405,6 +623,20 @@ frame.onload = () => {
   const rect = (node) => node.getBoundingClientRect();
   const visible = (node) => node.getClientRects().length > 0 && rect(node).width > 0;
   found.overflow = page.documentElement.scrollWidth - page.documentElement.clientWidth;
+  // Cut: text that its box hides and does not scroll to. Boxes that scroll must be able to show all of theirs.
+  found.cut = [];
+  for (const node of page.querySelectorAll("body *")) {
+    if (!visible(node) || node.closest("svg, legend, select") || node.tagName === "INPUT") continue;
+    const style = frame.contentWindow.getComputedStyle(node);
+    const hides = ["hidden", "clip"].includes(style.overflowX) || style.textOverflow === "ellipsis";
+    if (hides && node.scrollWidth > node.clientWidth + 1) found.cut.push("hidden: " + node.textContent.slice(0, 40));
+    const box = node.closest(".scroll, pre");
+    if (!box && rect(node).right > page.documentElement.clientWidth + 1)
+      found.cut.push("beyond the page: " + node.tagName + " " + node.textContent.slice(0, 40));
+    if (box && box !== node && rect(node).right - rect(box).left + box.scrollLeft > box.scrollWidth + 1)
+      found.cut.push("beyond its box: " + node.textContent.slice(0, 40));
+  }
+  found.scrolling = [...page.querySelectorAll(".scroll")].filter((box) => box.scrollWidth > box.clientWidth).length;
   found.charts = 0;
   found.clashes = [];
   for (const svg of page.querySelectorAll("svg.chart, svg.rounds")) {
@@ -474,12 +706,13 @@ needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here to
 
 
 @needs_browser
-@pytest.mark.parametrize(("width", "dark"), [(1100, False), (400, True)])
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1100, False), (400, True), (390, False), (320, False)])
 def test_browser_draws_the_page_without_error_overlap_or_overflow(tmp_path, width, dark):
   write_report(make_results(), make_metrics(), tmp_path / "report.html")
   found, messages = open_in_browser(tmp_path, width, dark)
   assert messages == []
-  assert found["overflow"] <= 0
+  assert found["overflow"] <= 0 and found["cut"] == []
+  assert (found["scrolling"] > 0) == (width < 1000)
   assert found["charts"] == 11 and found["clashes"] == []
   assert found["lineage"] < 1.5
   background, ink = (sum(map(int, re.findall(r"\d+", found[name])[:3])) for name in ("background", "ink"))
@@ -494,9 +727,28 @@ def test_browser_draws_the_page_without_error_overlap_or_overflow(tmp_path, widt
 
 
 @needs_browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_browser_cuts_nothing_of_long_tokens_and_text_from_right_to_left(tmp_path, width):
+  results = make_results()
+  for example in results["examples"]:
+    example["question"] += RTL + LONG
+    example["gold"] += f" -- {RTL}{LONG}"
+    example["db_id"] = LONG[:300]
+  results["table"][2]["model"] += LONG[:200]
+  results["synthesis"][0]["rejections"][f"no question: {LONG}"] = 5
+  results["synthesis"][0]["rejections"][LONG] = 5
+  results["self_play"][0]["reason"] = LONG
+  results["data"]["databases"] = [LONG, RTL]
+  results["notes"] = [LONG, RTL]
+  write_report(results, make_metrics(), tmp_path / "report.html")
+  found, messages = open_in_browser(tmp_path, width)
+  assert messages == [] and found["overflow"] <= 0 and found["cut"] == []
+
+
+@needs_browser
 def test_browser_runs_nothing_of_a_hostile_page(tmp_path):
   write_report(*make_hostile(), tmp_path / "report.html")
   found, messages = open_in_browser(tmp_path, 400)
   assert messages == []
   assert found["hacked"] == 0 and found["images"] == 0
-  assert found["overflow"] <= 0 and found["clashes"] == []
+  assert found["overflow"] <= 0 and found["clashes"] == [] and found["cut"] == []

@@ -133,6 +133,10 @@ class ValueIndex:
     with open_reader(location) as connection:
       return cls(stored(connection))
 
+  def has_word(self, word: str) -> bool:
+    """Whether some value has this word, given in small letters."""
+    return word in self._words
+
   def search(self, question: str, limit: int = 5) -> list[ValueMatch]:
     """The values that `question` mentions, best first; equal ones in the order of the schema."""
     candidates = self._candidates(question)

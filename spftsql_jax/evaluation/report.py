@@ -52,15 +52,19 @@ def render_report(results: Record, metrics: Sequence[Record]) -> str:
   results = report_models.mark_best(results)
   table = results["table"]
   title = escape(results.get("title") or "SPFT-SQL run")
+  synthesis, lineage = results.get("synthesis"), results.get("lineage") or ()
+  # In the order of the method; what is behind it serves to look things up.
   parts = [
-    ("results", "Results", report_models.results_table(table) if table else ""),
-    ("rounds", "Accuracy by round", report_models.rounds(table)),
-    ("hardness", "Accuracy by hardness", report_models.hardness(table)),
-    ("lineage", "Lineage of the models", report_models.lineage(results.get("lineage") or (), table)),
-    ("synthesis", "Synthesis", report_stages.synthesis(results.get("synthesis") or ())),
-    ("self-play", "Self-play", report_stages.self_play(results.get("self_play") or ())),
-    ("training", "Training", report_stages.training(metrics)),
-    ("answers", "Answers", render_examples(results["examples"]) if results.get("examples") else ""),
+    ("data", "Data", report_stages.data(results.get("data"))),
+    ("synthesis", "Synthesis", report_stages.synthesis(synthesis)),
+    ("vbi-ft", "VBI-FT rounds", report_stages.vbi_ft(synthesis, lineage, table)),
+    ("model-base", "Model base", report_models.lineage(lineage, table)),
+    ("self-play", "Self-play", report_stages.self_play(results.get("self_play"))),
+    ("results", "Results", report_models.results_table(table)),
+    ("rounds", "Results by round", report_models.rounds(table)),
+    ("hardness", "Results by hardness", report_models.hardness(table)),
+    ("answers", "Examples", render_examples(results["examples"]) if "examples" in results else ""),
+    ("training", "Training curves", report_stages.training(metrics)),
     ("run", "Run", report_stages.run(results)),
   ]
   parts = [part for part in parts if part[2]]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spftsql_jax.evaluation.charts import escape, shorten
+from spftsql_jax.evaluation.report_text import scroll
 
 ROWS_SHOWN = 10
 CELL_LENGTH = 80
@@ -30,6 +31,8 @@ def render_examples(examples: Sequence[Mapping[str, Any]]) -> str:
     examples: dicts with `db_id`, `question`, `gold`, `model`, `prediction`, `correct`, and optionally `status`, `message`,
       `gold_columns`, `gold_rows`, `predicted_columns`, `predicted_rows`.
   """
+  if not examples:
+    return '<p class="muted">There are no test questions, so no answers to show.</p>'
   models = list(dict.fromkeys(str(example.get("model", "")) for example in examples))
   choices = "".join(f'<option value="{escape(model)}">{escape(model)}</option>' for model in models)
   chooser = (
@@ -80,32 +83,44 @@ def _render_example(example: Mapping[str, Any], opened: bool) -> str:
   gold, prediction = str(example.get("gold", "")), str(example.get("prediction", ""))
   model = str(example.get("model", ""))
   note = "" if status == "ok" else f'<span class="status">{escape(status)}</span>'
-  left = _render_result(example.get("gold_columns"), example.get("gold_rows"), "")
+  left = _render_result(example.get("gold_columns"), example.get("gold_rows"), example.get("gold_row_count"), "")
   if status == "ok":
-    right = _render_result(example.get("predicted_columns"), example.get("predicted_rows"), str(example.get("message") or ""))
+    right = _render_result(
+      example.get("predicted_columns"),
+      example.get("predicted_rows"),
+      example.get("predicted_row_count"),
+      str(example.get("message") or ""),
+    )
   else:
     right = f'<p class="message">{escape(shorten(str(example.get("message") or status), 600))}</p>'
   return (
     f'<details class="example" data-verdict="{verdict}" data-model="{escape(model)}"{" open" if opened else ""}><summary>'
     f'<span class="verdict {verdict}">{verdict}</span><span class="question">{escape(example.get("question", ""))}</span>'
     f'<span class="origin">{note}<span>{escape(example.get("db_id", ""))}</span><span>{escape(model)}</span></span></summary>'
-    f'<div class="sides"><section><h4>Gold</h4>{render_sql(gold, None if correct else prediction)}{left}</section>'
-    f"<section><h4>Prediction</h4>{render_sql(prediction, None if correct else gold)}{right}</section></div></details>"
+    f'<div class="sides"><section><h3>Gold</h3>{render_sql(gold, None if correct else prediction)}{left}</section>'
+    f"<section><h3>Prediction</h3>{render_sql(prediction, None if correct else gold)}{right}</section></div></details>"
   )
 
 
-def _render_result(columns: Sequence[Any] | None, rows: Sequence[Sequence[Any]] | None, message: str) -> str:
+def _render_result(
+  columns: Sequence[Any] | None, rows: Sequence[Sequence[Any]] | None, row_count: int | None, message: str
+) -> str:
+  """A result's first rows, and how many it has: `row_count`, where more were returned than are kept here."""
   note = f'<p class="message">{escape(message)}</p>' if message else ""
   if rows is None:
     return note or '<p class="muted">result not recorded</p>'
   head = "".join(f"<th>{escape(shorten(str(column), CELL_LENGTH))}</th>" for column in columns or ())
   body = "".join(f"<tr>{''.join(_render_cell(value) for value in row)}</tr>" for row in rows[:ROWS_SHOWN])
-  count = f"{len(rows):,} row{'' if len(rows) == 1 else 's'}"
-  if len(rows) > ROWS_SHOWN:
-    count += f", the first {ROWS_SHOWN} shown"
-  if not rows:
+  whole = max(row_count if row_count is not None else 0, len(rows))
+  shown = min(len(rows), ROWS_SHOWN)
+  count = f"{whole:,} row{'' if whole == 1 else 's'}"
+  if row_count is None and len(rows) == ROWS_SHOWN:
+    count = f"the first {shown} rows; how many there are was not recorded"
+  elif whole > shown:
+    count += f", the first {shown} shown"
+  if not whole:
     count = "no rows"
-  table = f'<div class="scroll"><table class="rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+  table = scroll(f'<table class="rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>', "Rows of the result")
   return f'{table if head or body else ""}<p class="count muted">{count}</p>{note}'
 
 

@@ -8,13 +8,25 @@ from typing import Any
 
 from spftsql_jax.evaluation import charts
 from spftsql_jax.evaluation.charts import Estimate, EstimateSeries, escape
-from spftsql_jax.evaluation.report_text import bounds, count, duration, is_number, percent, size, stage_and_round
+from spftsql_jax.evaluation.report_text import (
+  bounds,
+  chance,
+  count,
+  duration,
+  is_number,
+  is_significant,
+  percent,
+  scroll,
+  size,
+)
+from spftsql_jax.evaluation.stage_names import model_name
 
 Record = Mapping[str, Any]
 
 HARDNESS = ("easy", "medium", "hard", "extra")
 LINEAGE_ROW_HEIGHT = 48
 COLOURS = 6
+BASELINES = ("spin", "exspin", "dpo", "sft_control")
 
 
 def best_row(table: Sequence[Record]) -> Record | None:
@@ -62,7 +74,10 @@ def summary(results: Record) -> str:
   if first is not best and is_number(first.get("ex")):
     points = 100 * (best["ex"] - first["ex"])
     distance = f"{abs(points):.1f} points {'above' if points > 0 else 'below'}" if abs(points) >= 0.05 else "level with"
-    text += f", {distance} {escape(first['model'])} ({percent(first['ex'])}\u00a0%)"
+    text += f", {distance} {escape(first['model'])} ({percent(first['ex'])}\u00a0%"
+    if p := chance(best.get("p_first")):
+      text += f"; {p}" + ("" if is_significant(best.get("p_first")) else ", by chance possible")
+    text += ")"
   text += "."
   highest = max((row for row in table if is_number(row.get("ex"))), key=lambda row: row["ex"])
   if highest["ex"] > best["ex"]:
@@ -83,6 +98,8 @@ def without(table: Sequence[Record]) -> list[str]:
 
 def results_table(table: Sequence[Record]) -> str:
   """Every model with its EX, the interval drawn on one common axis, and what else was recorded."""
+  if not table:
+    return '<p class="muted">No model was evaluated.</p>'
   drawn = [_estimate(row) for row in table if is_number(row.get("ex"))]
   ticks = charts.nice_ticks(min((e.low for e in drawn), default=0.0), max((e.high for e in drawn), default=100.0), 4)
   low, high = max(ticks[0], 0.0), min(ticks[-1], 100.0)
@@ -119,9 +136,10 @@ def results_table(table: Sequence[Record]) -> str:
     about += " A hollow dot marks a model that was not promoted."
   if best is not None:
     about += " Bold: the model the run hands over."
-  return (
-    f'<p class="about">{about}</p><div class="scroll"><table class="results"><thead><tr>{head}</tr></thead>'
-    f"<tbody>{''.join(body)}</tbody></table></div>"
+  if not any(row.get("stage") in BASELINES for row in table):
+    about += " No baselines were trained beside it."
+  return f'<p class="about">{about}</p>' + scroll(
+    f'<table class="results"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>', "Results by model"
   )
 
 
@@ -167,7 +185,7 @@ def lineage(versions: Sequence[Record], table: Sequence[Record]) -> str:
   items = []
   for version in ordered:
     name = str(version.get("version", ""))
-    origin = [escape(stage_and_round(version))]
+    origin = [escape(model_name(version.get("stage", ""), version.get("round")))]
     origin += [f"from {escape(version['parent'])}"] if version.get("parent") is not None else []
     origin += [f"against {escape(version['opponent'])}"] if version.get("opponent") is not None else []
     items.append(
@@ -181,9 +199,8 @@ def lineage(versions: Sequence[Record], table: Sequence[Record]) -> str:
     key += ' &emsp;<span class="key dashed"></span> played against'
   graph = charts.lineage_graph(parents, opponents, LINEAGE_ROW_HEIGHT, rows.get(str(best)))
   head = '<div class="head"><span>Version</span><span class="score">Selection</span><span class="score">Test</span></div>'
-  return (
-    f'<p class="about">{key}. EX in percent on the selection split and on the test questions.</p>'
-    f'<div class="lineage">{graph}<div>{head}<ol>{"".join(items)}</ol></div></div>'
+  return f'<p class="about">{key}. EX in percent on the selection split and on the test questions.</p>' + scroll(
+    f'<div class="lineage">{graph}<div>{head}<ol>{"".join(items)}</ol></div></div>', "Versions of the model"
   )
 
 
@@ -211,10 +228,9 @@ def hardness(table: Sequence[Record]) -> str:
       cells.append(f'<td class="number">{percent(cell.get("ex"))}{mark}{note}</td>')
     name = f'<th scope="row"><span class="name">{escape(row.get("model", ""))}</span></th>'
     body.append(f"<tr{' class=best' if row is best else ''}>{name}{''.join(cells)}</tr>")
-  return (
-    '<p class="about">Execution accuracy in percent by hardness of the gold query; bars run from 0 to 100.</p>'
-    f'<div class="scroll"><table class="hardness"><thead><tr><th>Model</th>{head}</tr></thead><tbody>{"".join(body)}</tbody>'
-    "</table></div>"
+  return '<p class="about">Execution accuracy in percent by hardness of the gold query; bars run from 0 to 100.</p>' + scroll(
+    f'<table class="hardness"><thead><tr><th>Model</th>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>',
+    "Accuracy by hardness",
   )
 
 
@@ -227,7 +243,7 @@ def _estimate(row: Record) -> Estimate:
 
 def _subtitle(row: Record) -> str:
   # The stage is said only where the model's name does not say it already.
-  name, place = str(row.get("model", "")), stage_and_round(row)
+  name, place = str(row.get("model", "")), model_name(row.get("stage", ""), row.get("round"))
   parts = [place if place.lower() != name.lower() else "", str(row.get("version") or "")]
   return " · ".join(escape(part) for part in parts if part and part != name)
 

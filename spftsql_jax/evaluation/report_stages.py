@@ -9,11 +9,23 @@ from typing import Any
 
 from spftsql_jax.evaluation import charts
 from spftsql_jax.evaluation.charts import Curve, escape
-from spftsql_jax.evaluation.report_text import count, duration, is_number, percent, size, stage_name
+from spftsql_jax.evaluation.rejection_words import in_words
+from spftsql_jax.evaluation.report_text import (
+  chance,
+  count,
+  duration,
+  is_number,
+  is_significant,
+  percent,
+  scroll,
+  size,
+)
+from spftsql_jax.evaluation.stage_names import stage_name
 
 Record = Mapping[str, Any]
 
 TEMPLATES_SHOWN = 8
+DATABASES_SHOWN = 40
 
 # Title, then (metric, name at the curve's end, colour) for each curve of the chart.
 _TRAINING_CHARTS = (
@@ -24,54 +36,146 @@ _TRAINING_CHARTS = (
 )
 
 
-def synthesis(rounds_: Sequence[Record]) -> str:
-  """What each round of synthesis accepted and why it refused the rest, its questions, and the templates with most errors."""
-  if not rounds_:
+def data(facts: Record | None) -> str:
+  """What the run had to start from and to be measured on; "" where it was not recorded."""
+  if not facts:
     return ""
-  totals: dict[str, float] = {}
-  for one in rounds_:
-    for reason, refused in (one.get("rejections") or {}).items():
-      totals[reason] = totals.get(reason, 0) + refused
-  reasons = sorted(totals, key=lambda reason: (-totals[reason], str(reason)))
-  largest = max((refused for one in rounds_ for refused in (one.get("rejections") or {}).values()), default=0)
+  names = facts.get("databases") or ()
+  shown = ", ".join(map(str, names[:DATABASES_SHOWN]))
+  if len(names) > DATABASES_SHOWN:
+    shown += f" and {len(names) - DATABASES_SHOWN:,} more"
+  rows = [
+    ("Databases", f"{count(len(names))}{': ' if names else ''}{escape(shown)}"),
+    ("Labelled examples", count(facts.get("seeds")) if facts.get("seeds") else "none: everything was synthesized"),
+    (
+      "Held-out test questions",
+      count(facts.get("test")) if facts.get("test") else "none: models are compared on questions of our own",
+    ),
+    ("Templates of queries", count(facts.get("templates"))),
+  ]
+  return f"<dl>{''.join(f'<dt>{name}</dt><dd>{value}</dd>' for name, value in rows)}</dl>"
+
+
+def synthesis(rounds_: Sequence[Record] | None) -> str:
+  """What each round of synthesis accepted, why it refused the rest, and its questions; "" where it was not recorded."""
+  if rounds_ is None:
+    return ""
+  if not rounds_:
+    return '<p class="muted">Nothing was synthesized.</p>'
+  counted = [_rejections(one.get("rejections") or {}) for one in rounds_]
+  largest = max((refused for reasons in counted for *_, refused in reasons), default=0)
   figures = []
-  for one in rounds_:
-    rejections = one.get("rejections") or {}
-    accepted, refused = one.get("accepted") or 0, sum(rejections.values())
+  for one, reasons in zip(rounds_, counted, strict=True):
+    accepted, refused = one.get("accepted") or 0, sum(number for *_, number in reasons)
     share = f" ({100 * accepted / (accepted + refused):.0f} %)" if accepted + refused else ""
     lines = "".join(
-      f"<tr><td>{escape(str(reason).replace('_', ' '))}</td>"
-      f'<td class="range">{charts.bar(rejections.get(reason, 0) / largest if largest else 0)}</td>'
-      f'<td class="number">{count(rejections.get(reason, 0))}</td></tr>'
-      for reason in reasons
+      f'<tr><td><span class="name">{escape(words)}</span>'
+      f'<span class="sub">{escape(explanation)}{_forms(forms)}</span></td>'
+      f'<td class="range">{charts.bar(number / largest if largest else 0)}</td>'
+      f'<td class="number">{count(number)}</td></tr>'
+      for words, explanation, forms, number in reasons
     )
     figures.append(
       f"<figure><h3>Round {escape(one.get('round', ''))}</h3><figcaption>{count(accepted)} of {count(accepted + refused)} "
-      f'candidates accepted{share}</figcaption><table class="bars"><tbody>{lines}</tbody></table></figure>'
+      f'candidates accepted{share}</figcaption><table class="bars reasons"><tbody>{lines}</tbody></table></figure>'
     )
   about = '<p class="about">Why candidate queries were refused; the bars of all rounds share one scale.</p>'
-  return f'{about}<div class="multiples large">{"".join(figures)}</div>{_questions(rounds_)}{_template_errors(rounds_)}'
+  return f'{about}<div class="multiples large">{"".join(figures)}</div>{_questions(rounds_)}'
 
 
-def self_play(iterations: Sequence[Record]) -> str:
-  """Each self-play iteration: who played whom, how often the opponent erred, and whether the new model was taken."""
-  if not iterations:
+def _rejections(rejections: Mapping[str, int]) -> list[tuple[str, str, list[tuple[str, int]], int]]:
+  """(plain words, explanation, [(form, count)], count) of each reason, the most frequent first."""
+  grouped: dict[tuple[str, str], dict[str, int]] = {}
+  for reason, number in rejections.items():
+    words, explanation, form = in_words(str(reason))
+    forms = grouped.setdefault((words, explanation), {})
+    forms[form] = forms.get(form, 0) + number
+  found = [
+    (
+      words,
+      explanation,
+      sorted(((f, n) for f, n in forms.items() if f), key=lambda item: (-item[1], item[0])),
+      sum(forms.values()),
+    )
+    for (words, explanation), forms in grouped.items()
+  ]
+  return sorted(found, key=lambda item: (-item[3], item[0]))
+
+
+def _forms(forms: Sequence[tuple[str, int]]) -> str:
+  """What a reason met, each with its count: behind a fold, as there may be many."""
+  if not forms:
     return ""
+  listed = "; ".join(f"{escape(form)} ({count(number)})" for form, number in forms)
+  return f"<details><summary>{len(forms):,} {'case' if len(forms) == 1 else 'cases'}</summary>{listed}</details>"
+
+
+def vbi_ft(rounds_: Sequence[Record] | None, versions: Sequence[Record], table: Sequence[Record]) -> str:
+  """Each round's model: what it was trained on, how it did on its verification, on the selection split and on the test."""
+  if rounds_ is None:
+    return ""
+  if not rounds_:
+    return '<p class="muted">No round was run.</p>'
+  selected = {v.get("round"): v.get("selection_ex") for v in versions if v.get("stage") == "vbi_ft"}
+  tested = {row.get("round"): row.get("ex") for row in table if row.get("stage") == "vbi_ft"}
+  lines = []
+  for one in rounds_:
+    number = one.get("round")
+    shares = (one.get("verified_ex"), selected.get(number), tested.get(number))
+    cells = "".join(f'<td class="number">{percent(share)}</td>' for share in shares)
+    lines.append(
+      f'<tr><th scope="row">{escape("" if number is None else number)}</th>'
+      f'<td class="number">{count(one.get("accepted"))}</td>{cells}</tr>'
+    )
+  body = "".join(lines)
+  head = "".join(
+    f'<th class="number">{title}</th>' for title in ("Synthesized", "Verification %", "Selection EX %", "Test EX %")
+  )
+  about = (
+    '<p class="about">Verification: share of the examples held back from a round’s training that its model answers with the '
+    "right result.</p>"
+  )
+  found = f"<table><thead><tr><th>Round</th>{head}</tr></thead><tbody>{body}</tbody></table>"
+  return f"{about}{scroll(found, 'Rounds of VBI-FT')}{_template_errors(rounds_)}"
+
+
+def self_play(iterations: Sequence[Record] | None) -> str:
+  """Each self-play iteration: who played whom, how often the opponent erred, and whether the new model was taken."""
+  if iterations is None:
+    return ""
+  if not iterations:
+    return '<p class="muted">No self-play was run.</p>'
   body = "".join(
-    f'<tr><th scope="row">{escape(one.get("iteration", ""))}</th><td>{escape(one.get("main", ""))}</td>'
-    f'<td>{escape(one.get("opponent", ""))}</td><td class="number">{count(one.get("pairs"))}</td>'
-    f'<td class="number">{percent(one.get("reward_rate"))}</td><td class="reason">'
-    f'<span class="verdict {"correct" if one.get("accepted") else "wrong"}">'
-    f"{'promoted' if one.get('accepted') else 'not promoted'}</span>"
-    f'<span class="sub">{escape(one.get("reason", ""))}</span></td></tr>'
+    f'<tr><th scope="row">{escape(one.get("iteration", ""))}</th><td class="reason">{_promotion(one)}</td>'
+    f'<td class="nowrap">{escape(one.get("main", ""))}</td><td class="nowrap">{escape(one.get("opponent", ""))}</td>'
+    f'<td class="number">{count(one.get("pairs"))}</td><td class="number">{percent(one.get("reward_rate"))}</td></tr>'
     for one in iterations
+  )
+  found = (
+    '<table><thead><tr><th>Iteration</th><th>New model</th><th>Main</th><th>Opponent</th><th class="number">Pairs</th>'
+    f'<th class="number">Opponent wrong %</th></tr></thead><tbody>{body}</tbody></table>'
   )
   return (
     '<p class="about">Opponent wrong: share of the opponent’s answers whose result differs from the gold one (the reward). '
-    "A new model is promoted only by its EX on the selection split.</p>"
-    '<div class="scroll"><table><thead><tr><th>Iteration</th><th>Main</th><th>Opponent</th><th class="number">Pairs</th>'
-    f'<th class="number">Opponent wrong %</th><th>New model</th></tr></thead><tbody>{body}</tbody></table></div>'
+    "A new model is promoted by its EX on the selection split. p: how likely a difference as large comes by chance alone, of "
+    f"two equally good models (paired exact test).</p>{scroll(found, 'Iterations of self-play')}"
   )
+
+
+def _promotion(one: Record) -> str:
+  """Whether a new model was promoted: in colour only where chance would hardly do it."""
+  accepted, p = bool(one.get("accepted")), one.get("p")
+  told = "promoted" if accepted else "not promoted"
+  before, after = one.get("main_ex"), one.get("selection_ex")
+  colour = ""
+  if is_significant(p) and is_number(before) and is_number(after) and before != after:
+    colour = " correct" if after > before else " wrong"
+  notes = []
+  if is_number(p):
+    notes.append(chance(p) + ("" if is_significant(p) else ", by chance possible"))
+  notes.append(str(one.get("reason", "")))
+  lines = "".join(f'<span class="sub">{escape(note)}</span>' for note in notes if note)
+  return f'<span class="verdict{colour}">{told}</span>{lines}'
 
 
 def training(metrics: Sequence[Record]) -> str:
@@ -131,10 +235,12 @@ def _questions(rounds_: Sequence[Record]) -> str:
   return (
     "<h3>Questions</h3>"
     '<p class="about">Who wrote them, and how often sampled answers to them return the result of their query.</p>'
-    '<div class="scroll"><table class="bars"><thead><tr><th>Round</th><th class="number">By rules</th>'
-    f'<th class="number">By the model</th><th class="number">Agreement %</th><th></th>'
-    "<th>Questions by agreeing answers</th></tr></thead>"
-    f"<tbody>{body}</tbody></table></div>"
+    + scroll(
+      '<table class="bars"><thead><tr><th>Round</th><th class="number">By rules</th>'
+      '<th class="number">By the model</th><th class="number">Agreement %</th><th></th>'
+      f"<th>Questions by agreeing answers</th></tr></thead><tbody>{body}</tbody></table>",
+      "Questions by round",
+    )
   )
 
 
@@ -162,9 +268,10 @@ def _template_errors(rounds_: Sequence[Record]) -> str:
     if rest:
       wrong, total = sum(entry["errors"] for entry in rest), sum(entry["total"] for entry in rest)
       more = f'<p class="muted">{len(rest):,} more templates: {count(wrong)} of {count(total)} wrong.</p>'
+    found = scroll(f'<table class="bars"><tbody>{body}</tbody></table>', "Templates with most errors")
     blocks.append(
       f'<details class="more"{" open" if one is rounds_[-1] else ""}><summary>Round {escape(one.get("round", ""))}</summary>'
-      f'<div class="scroll"><table class="bars"><tbody>{body}</tbody></table></div>{more}</details>'
+      f"{found}{more}</details>"
     )
   if not blocks:
     return ""

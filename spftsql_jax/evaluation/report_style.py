@@ -4,13 +4,13 @@ STYLE = """
 :root {
   color-scheme: light dark;
   --paper: #ffffff; --ink: #1b1e23; --muted: #626975; --line: #e4e6ea; --soft: #f5f6f8; --track: #eceef1;
-  --accent: #2b5c9e; --good: #2f7045; --bad: #b0392e; --mark: #fbe9c6;
+  --accent: #2b5c9e; --good: #2f7045; --bad: #b0392e; --mark: #fbe9c6; --shade: #c9cdd4;
   --c0: #7b828d; --c1: #2b5c9e; --c2: #b9571f; --c3: #3f7d4a; --c4: #7c4c9c; --c5: #92701a; --c6: #1f7d86;
 }
 @media screen and (prefers-color-scheme: dark) {
   :root {
     --paper: #14161a; --ink: #e7e9ec; --muted: #9ba2ad; --line: #2b2f36; --soft: #1b1e23; --track: #262a31;
-    --accent: #82ade8; --good: #7cc493; --bad: #ee8a7e; --mark: #4d3f1c;
+    --accent: #82ade8; --good: #7cc493; --bad: #ee8a7e; --mark: #4d3f1c; --shade: #4a505b;
     --c0: #8f96a1; --c1: #82ade8; --c2: #e59a68; --c3: #86c692; --c4: #c39ade; --c5: #d3b35c; --c6: #6cc3cb;
   }
 }
@@ -24,7 +24,6 @@ main { max-width: 1000px; margin: 0 auto; padding: 56px 24px 96px; }
 h1 { font-size: 30px; line-height: 1.2; font-weight: 650; letter-spacing: -0.015em; margin: 0 0 14px; text-wrap: balance; }
 h2 { font-size: 20px; line-height: 1.3; font-weight: 650; letter-spacing: -0.01em; margin: 0 0 4px; }
 h3 { font-size: 15px; font-weight: 600; margin: 28px 0 8px; }
-h4 { font-size: 12px; font-weight: 600; color: var(--muted); margin: 0 0 6px; }
 p { margin: 0 0 12px; max-width: 68ch; }
 a { color: inherit; text-decoration-color: var(--line); text-underline-offset: 3px; }
 a:hover { text-decoration-color: currentColor; }
@@ -34,9 +33,19 @@ a:hover { text-decoration-color: currentColor; }
 nav { display: flex; flex-wrap: wrap; gap: 4px 20px; margin-top: 20px; font-size: 14px; color: var(--muted); }
 main > section { margin-top: 64px; scroll-margin-top: 16px; }
 .notes { margin: 24px 0 0; padding: 0 0 0 18px; max-width: 84ch; color: var(--muted); font-size: 14px; }
-.scroll { overflow-x: auto; }
+/* A shade at the edge where there is more to scroll to: its covers move with the content, the shades do not. */
+.scroll {
+  overflow-x: auto;
+  background:
+    linear-gradient(to right, var(--paper) 40%, transparent) left / 36px 100% no-repeat local,
+    linear-gradient(to left, var(--paper) 40%, transparent) right / 36px 100% no-repeat local,
+    linear-gradient(to right, var(--shade), transparent) left / 14px 100% no-repeat scroll,
+    linear-gradient(to left, var(--shade), transparent) right / 14px 100% no-repeat scroll;
+}
+.nowrap { white-space: nowrap; }
+.scroll:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 code, pre { font: 12.5px/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; }
-.question, .origin span, td, th, pre, code, .name { unicode-bidi: isolate; }
+.question, .origin span, .sub, .from, li, dd, option, td, th, pre, code, .name { unicode-bidi: isolate; }
 
 table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
 th, td { padding: 7px 10px; text-align: left; vertical-align: middle; border-bottom: 1px solid var(--line); }
@@ -53,6 +62,10 @@ tr.best td, tr.best th { font-weight: 650; }
 @media (min-width: 641px) { .results tbody th { min-width: 215px; } }
 .scale { display: flex; justify-content: space-between; }
 .multiples .bars td:first-child { min-width: 110px; overflow-wrap: anywhere; }
+.bars.reasons td { vertical-align: top; }
+.bars.reasons td.range { width: 28%; min-width: 60px; padding-top: 14px; }
+.reasons .name { color: var(--ink); }
+.reasons details > summary { cursor: pointer; }
 .bars td.range { width: 40%; min-width: 80px; }
 td.reason { min-width: 180px; }
 td.template { width: 60%; min-width: 200px; }
@@ -100,16 +113,17 @@ figcaption { font-size: 13px; margin-bottom: 4px; }
 
 .lineage { display: flex; gap: 12px; align-items: flex-start; }
 .lineage-graph { flex: none; }
-.lineage > div { flex: 1; min-width: 0; }
+.lineage { min-width: max-content; }
+.lineage > div { flex: 1; min-width: max-content; }
 .lineage ol { list-style: none; margin: 0; padding: 0; }
 .lineage li, .lineage .head {
-  display: grid; grid-template-columns: minmax(0, 1fr) 64px 64px; column-gap: 8px; align-content: center;
+  display: grid; grid-template-columns: minmax(max-content, 1fr) 64px 64px; column-gap: 8px; align-content: center;
   border-bottom: 1px solid var(--line); font-size: 14px; line-height: 19px; font-variant-numeric: tabular-nums;
 }
 .lineage li { height: 48px; }
 .lineage .head { height: 32px; color: var(--muted); font-size: 13px; }
 .lineage-graph { margin-top: 32px; }
-.lineage li > * { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+.lineage li > * { white-space: nowrap; }
 .lineage .score { text-align: right; }
 .lineage .from { grid-column: 1 / -1; color: var(--muted); font-size: 12.5px; }
 .descent { fill: none; stroke: var(--c0); stroke-width: 1.6; }
@@ -138,7 +152,7 @@ figcaption { font-size: 13px; margin-bottom: 4px; }
 #examples { border-top: 1px solid var(--line); }
 .example { border-bottom: 1px solid var(--line); }
 .example > summary {
-  display: grid; grid-template-columns: 8px 58px minmax(0, 1fr) auto; gap: 0 12px; padding: 10px 0; align-items: baseline;
+  display: grid; grid-template-columns: 8px 62px minmax(0, 1fr) auto; gap: 0 12px; padding: 10px 0; align-items: baseline;
   cursor: pointer; list-style: none;
 }
 .example > summary::-webkit-details-marker { display: none; }
@@ -148,7 +162,7 @@ figcaption { font-size: 13px; margin-bottom: 4px; }
 .example[open] > summary::before { transform: rotate(90deg); }
 .example > summary:hover .question { text-decoration: underline var(--line); text-underline-offset: 3px; }
 summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-.verdict { font-size: 13px; font-weight: 600; }
+.verdict { font-size: 13px; font-weight: 600; white-space: nowrap; }
 .verdict.correct { color: var(--good); } .verdict.wrong { color: var(--bad); }
 .question { overflow-wrap: anywhere; }
 .origin {
@@ -156,6 +170,7 @@ summary:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
   font-size: 13px; color: var(--muted);
 }
 .status { color: var(--bad); }
+.sides h3 { font-size: 12px; color: var(--muted); margin: 0 0 6px; }
 .sides { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 28px; padding: 6px 0 24px 90px; }
 pre.sql { margin: 0 0 12px; padding: 10px 12px; background: var(--soft); border-radius: 6px; white-space: pre-wrap;
   overflow-wrap: anywhere; }
@@ -181,7 +196,7 @@ dt { color: var(--muted); min-width: 0; overflow-wrap: anywhere; } dd { margin: 
   main > section { margin-top: 48px; }
   .wide { display: none; }
   .narrow { display: block; }
-  .example > summary { grid-template-columns: 8px 52px minmax(0, 1fr); gap: 0 10px; }
+  .example > summary { grid-template-columns: 8px 60px minmax(0, 1fr); gap: 0 10px; }
   .example > summary::before { align-self: start; margin-top: 8px; }
   .origin { grid-column: 3; }
   .sides { grid-template-columns: minmax(0, 1fr); gap: 18px; padding: 4px 0 22px; }
@@ -193,7 +208,7 @@ dt { color: var(--muted); min-width: 0; overflow-wrap: anywhere; } dd { margin: 
   body { font-size: 10.5pt; }
   main { max-width: none; padding: 0; }
   main > section { margin-top: 28pt; }
-  h2, h3, h4 { break-after: avoid; }
+  h2, h3 { break-after: avoid; }
   .about { break-after: avoid; }
   figure, tr, .lineage, #rounds { break-inside: avoid; }
   .multiples { grid-template-columns: repeat(4, 1fr); }

@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from spftsql_jax.evaluation.charts import escape
+
 Record = Mapping[str, Any]
 
-_STAGES = {"base": "base", "sft": "SFT", "vbi_ft": "VBI-FT", "self_play": "self-play", "spin": "SPIN", "dpo": "DPO"}
+SIGNIFICANT = 0.05
 
 
 def is_number(value: Any) -> bool:
@@ -48,6 +50,19 @@ def duration(seconds: Any) -> str:
   return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def rate(per_second: Any, what: str = "") -> str:
+  """How fast something goes, in the unit of time that leaves a number of one or more: "140 a second", "12 a minute"."""
+  if not is_number(per_second):
+    return "–"
+  what = what and f" {what}"
+  for seconds, unit in ((1, "second"), (60, "minute"), (3600, "hour")):
+    value = per_second * seconds
+    if value >= 0.95 or unit == "hour":
+      break
+  digits = 0 if value >= 9.5 else 1
+  return f"{value:,.{digits}f}{what} {'an' if unit == 'hour' else 'a'} {unit}"
+
+
 def size(number_of_bytes: Any) -> str:
   """Bytes in the binary unit that leaves a small number: "2.1 GiB"."""
   if not is_number(number_of_bytes):
@@ -60,15 +75,18 @@ def size(number_of_bytes: Any) -> str:
   return f"{value:.1f} TiB"
 
 
-def stage_name(stage: Any) -> str:
-  """A stage identifier as text: "vbi_ft/round_1" becomes "VBI-FT, round 1"."""
-  return ", ".join(_STAGES.get(part, part.replace("_", " ")) for part in str(stage).split("/"))
+def chance(p: Any) -> str:
+  """A p-value as text: "p = 0.73", "p < 0.001"; "" where there is none."""
+  if not is_number(p):
+    return ""
+  return "p < 0.001" if p < 0.001 else f"p = {p:.2f}" if p >= 0.0995 else f"p = {p:.3f}"
 
 
-def stage_and_round(record: Record) -> str:
-  """The record's stage with its round, where it has one: "VBI-FT, round 1", "self-play, iteration 2"."""
-  stage = stage_name(record.get("stage", ""))
-  number = record.get("round")
-  if not is_number(number) or number == 0:
-    return stage
-  return f"{stage}{', ' if stage else ''}{'iteration' if record.get('stage') in ('self_play', 'spin') else 'round'} {number}"
+def is_significant(p: Any) -> bool:
+  """Whether chance alone would hardly do it: p below 0.05. False where p is not known."""
+  return is_number(p) and p < SIGNIFICANT
+
+
+def scroll(content: str, label: str) -> str:
+  """Content (HTML) that scrolls inside its own box where it is wider than the page, by the keyboard too."""
+  return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{content}</div>'

@@ -30,6 +30,16 @@ class Vote:
   samples: tuple[Prediction, ...]
   results: tuple[Result, ...]
 
+  @property
+  def agreement(self) -> float:
+    """The share of the samples that give the chosen answer's result; a sample that did not run gives none."""
+    return self.votes / len(self.samples)
+
+  @property
+  def result(self) -> Result:
+    """What the chosen answer gave."""
+    return self.results[self.samples.index(self.prediction)]
+
 
 def vote(samples: Sequence[Prediction], results: Sequence[Result]) -> Vote:
   """The likeliest of the answers that share the result which most answers give.
@@ -65,6 +75,7 @@ def predict_by_vote(
   samples: int,
   temperature: float = 0.8,
   timeout_s: float = 5.0,
+  max_rows: int = 10_000,
   on_vote: Callable[[int, Vote], None] | None = None,
   **options: Any,
 ) -> list[Vote]:
@@ -74,6 +85,7 @@ def predict_by_vote(
 
   Args:
     timeout_s: time limit of each statement.
+    max_rows: an answer with more rows has no say.
     on_vote: called with (index, vote), from another thread, as votes are cast.
     options: see `answer_questions`.
   """
@@ -81,7 +93,7 @@ def predict_by_vote(
 
   def cast(index: int, answers: tuple[Prediction, ...]) -> None:
     location = databases[examples[index].db_id].location
-    results = executor.execute_many([(location, a.sql) for a in answers], timeout_s)
+    results = executor.execute_many([(location, a.sql) for a in answers], timeout_s, max_rows)
     votes[index] = vote(answers, results)
     if on_vote is not None:
       on_vote(index, votes[index])

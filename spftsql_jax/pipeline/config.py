@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import types
 import typing
 from typing import Any, Literal
@@ -226,9 +227,19 @@ def from_dict(kind: type, values: typing.Mapping[str, Any], where: str = "config
     ValueError: an unknown field or a value of the wrong kind; the message names it.
   """
   hints = typing.get_type_hints(kind)
-  if unknown := set(values) - set(hints):
-    raise ValueError(f"{where} has no field {sorted(unknown)[0]!r}; there are {', '.join(sorted(hints))}")
+  if not isinstance(values, typing.Mapping):
+    raise ValueError(f"{where} must be a group of fields ({', '.join(sorted(hints))}), not {values!r}")
+  if unknown := sorted(set(values) - set(hints)):
+    near = difflib.get_close_matches(unknown[0], hints, 3)
+    meant = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise ValueError(f"{where} has no field {unknown[0]!r}{meant}; there are {', '.join(sorted(hints))}")
+  if missing := [f.name for f in dataclasses.fields(kind) if f.name not in values and _is_required(f)]:
+    raise ValueError(f"{where} lacks the field {missing[0]!r}")
   return kind(**{name: _checked(hints[name], value, f"{where}.{name}") for name, value in values.items()})
+
+
+def _is_required(field: dataclasses.Field) -> bool:
+  return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _checked(hint: Any, value: Any, where: str) -> Any:
@@ -239,16 +250,20 @@ def _checked(hint: Any, value: Any, where: str) -> Any:
     if value not in arguments:
       raise ValueError(f"{where} must be one of {', '.join(map(repr, arguments))}, not {value!r}")
   elif origin is tuple:
+    if not isinstance(value, (tuple, list)):  # A text has parts too: its letters.
+      raise ValueError(f"{where} must be several values, as in ({value!r},), not {value!r}")
     kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
     if len(kinds) != len(value):
       raise ValueError(f"{where} must have {len(kinds)} values, not {value!r}")
     return tuple(_checked(k, v, where) for k, v in zip(kinds, value, strict=True))
   elif origin is dict:
+    if not isinstance(value, typing.Mapping):
+      raise ValueError(f"{where} must be a dict, not {value!r}")
     return dict(value)
   elif isinstance(hint, types.UnionType):
     return value
   elif hint is float and isinstance(value, int) and not isinstance(value, bool):
     return float(value)
-  elif isinstance(hint, type) and not isinstance(value, hint):
+  elif isinstance(hint, type) and (not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)):
     raise ValueError(f"{where} must be {hint.__name__}, not {value!r}")
   return value

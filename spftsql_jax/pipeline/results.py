@@ -13,9 +13,10 @@ import jax
 import numpy as np
 
 from spftsql_jax.evaluation.exported import write_prompt_format
-from spftsql_jax.evaluation.metrics import hardness, wilson_interval
+from spftsql_jax.evaluation.metrics import hardness, paired_exact_test, wilson_interval
 from spftsql_jax.evaluation.report import write_report
 from spftsql_jax.evaluation.scoring import Verdict, score_predictions
+from spftsql_jax.evaluation.stage_names import model_name
 from spftsql_jax.examples.example import Example
 from spftsql_jax.models import hosts, merge, save_hf
 from spftsql_jax.pipeline.config import to_record
@@ -33,17 +34,6 @@ from spftsql_jax.pipeline.workbench import (
 )
 from spftsql_jax.synthesis.notation import WeightedTemplate
 
-# Names in the table. A baseline's last version stands for it.
-_LABELS = {
-  "base": "base",
-  "sft": "SFT on seeds",
-  "vbi_ft": "VBI-FT, round {}",
-  "self_play": "SPFT-SQL, iteration {}",
-  "spin": "SPIN, iteration {}",
-  "exspin": "ExSPIN, iteration {}",
-  "dpo": "DPO, iteration {}",
-  "sft_control": "SFT on the same pairs, iteration {}",
-}
 CANDIDATES = ("sft", "vbi_ft", "self_play")
 _NO_TEST = (
   "No test was given. The figures are those of the selection split: synthesized questions, on which the models were chosen "
@@ -101,6 +91,10 @@ def collect_results(
   accepted = {i["version"]: i["accepted"] for i in iterations}
   split = TEST if data.test else SELECTION
   table = [_row(bench, version, split, questions, levels, accepted) for version in versions]
+  first = bench.models.score(versions[0], split) if versions else None
+  for row, version in zip(table, versions, strict=True):
+    # Of the same questions, answered by the first model of the table and by this one.
+    row["p_first"] = paired_exact_test(first.outcomes, bench.models.score(version, split).outcomes)
   final = next(row for row in table if row["version"] == best)
   names = {item.template.id: item.template.text for item in templates}
   return {
@@ -117,6 +111,12 @@ def collect_results(
       "processes": hosts.count(),
     },
     **cost,
+    "data": {
+      "databases": sorted(bench.databases),
+      "seeds": len(data.seeds),
+      "test": len(data.test),
+      "templates": len(templates),
+    },
     "table": table,
     "lineage": [_lineage_row(bench, v) for v in bench.models.versions()],
     "synthesis": [
@@ -131,10 +131,19 @@ def collect_results(
       }
       for r in rounds
     ],
-    "self_play": [{k: i[k] for k in _PLAYED} for i in iterations],
+    "self_play": [{k: i[k] for k in _PLAYED} | _promotion(bench, i) for i in iterations],
     "examples": _shown_examples(bench, data, questions, best),
     "notes": [*_notes(data, final, best), *_faults(bench)],
   }
+
+
+def _promotion(bench: Workbench, iteration: dict[str, Any]) -> dict[str, Any]:
+  """What decided on an iteration's model: its EX and main's on the selection split, and how likely chance alone does it."""
+  before, after = (bench.models.score(iteration[name], SELECTION) for name in ("main", "version"))
+  if before is None or after is None:
+    return {}
+  p = paired_exact_test(before.outcomes, after.outcomes) if len(before.outcomes) == len(after.outcomes) else None
+  return {"main_ex": before.execution_accuracy, "selection_ex": after.execution_accuracy, "p": p, "n": len(after.outcomes)}
 
 
 def _lineage_row(bench: Workbench, version: str) -> dict[str, Any]:
@@ -154,7 +163,7 @@ def _row(
   lineage, score = bench.models.lineage(version), bench.models.score(version, split)
   outcomes = score.outcomes
   row = {
-    "model": _LABELS[lineage.stage].format(lineage.round),
+    "model": model_name(lineage.stage, lineage.round),
     "stage": lineage.stage,
     "round": lineage.round,
     "ex": score.execution_accuracy,
@@ -201,8 +210,10 @@ def _shown_examples(bench: Workbench, data: RunData, questions: Sequence[Example
       "message": v.message,
       "gold_columns": list(v.gold.columns),
       "gold_rows": _rows(v.gold.rows),
+      "gold_row_count": len(v.gold.rows),
       "predicted_columns": list(v.predicted.columns),
       "predicted_rows": _rows(v.predicted.rows),
+      "predicted_row_count": len(v.predicted.rows),
     }
     for (e, p), v, right in zip(chosen, verdicts, records, strict=True)
   ]

@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 
 from spftsql_jax.databases import Executor
 from spftsql_jax.evaluation.report import format_table
+from spftsql_jax.evaluation.report_text import rate
 from spftsql_jax.examples.example import Example
 from spftsql_jax.models import hosts
 from spftsql_jax.models.sharding import make_mesh
@@ -295,7 +296,7 @@ def _sft(bench: Workbench, seeds: Sequence[Example], selection: Sequence[Example
   lineage = Lineage("sft", 0, "base", data_hash=data_hash(seeds), candidate=candidate, fault=fault_line(result))
   score = add_version(bench, "sft", result.trained, lineage, selection, "sft")
   bench.say(
-    f"  sft: {result.steps} steps on {len(seeds):,} seeds at {result.summary['examples_per_second']:.0f} examples a second, "
+    f"  sft: {result.steps} steps on {len(seeds):,} seeds at {rate(result.summary['examples_per_second'], 'examples')}, "
     f"loss {result.summary.get('loss', float('nan')):.3f}; selection EX {score.execution_accuracy:.1%}"
   )
   return {"selection_ex": score.execution_accuracy, **result.summary}

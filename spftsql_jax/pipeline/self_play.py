@@ -216,7 +216,7 @@ def collapsed(bench: Workbench, done: dict[str, Any]) -> bool:
 # The baselines on the budget of self-play, in words.
 BASELINES = {
   "spin": "SPIN on the same questions and steps",
-  "exspin": "SPIN on the opponent's errors alone (ExSPIN), same questions and steps",
+  "exspin": "ExSPIN (SPIN on the opponent's errors alone), same questions and steps",
   "dpo": "DPO on the errors of the model that stage 2 starts from, same steps",
   "sft_control": "SFT on the same pairs and steps",
 }

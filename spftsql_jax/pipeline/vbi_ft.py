@@ -15,6 +15,7 @@ from typing import Any
 
 from spftsql_jax.databases import Schema
 from spftsql_jax.evaluation.predict import query_request
+from spftsql_jax.evaluation.report_text import rate
 from spftsql_jax.examples.example import Example
 from spftsql_jax.models import hosts
 from spftsql_jax.pipeline.consistency import check_questions
@@ -269,7 +270,7 @@ def run_round(
     lineage = Lineage("vbi_ft", number, parent, data_hash=data_hash(examples), candidate=candidate, fault=fault_line(result))
     selected = add_version(bench, version, result.trained, lineage, selection, name)
     bench.say(
-      f"  {version}: trained on {len(examples):,} examples at {result.summary['examples_per_second']:.0f} a second; "
+      f"  {version}: trained on {len(examples):,} examples at {rate(result.summary['examples_per_second'])}; "
       f"selection EX {selected.execution_accuracy:.1%}, {selected.executable:.0%} run"
     )
     return {"selection_ex": selected.execution_accuracy, **result.summary}

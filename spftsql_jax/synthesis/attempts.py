@@ -489,4 +489,4 @@ def part_of(sql: str, parts: int) -> int:
 def _reason(error: Exception) -> str:
   """An error's message without what is particular to the query, so that reasons can be counted."""
   text = re.sub(r"'[^']*'|\"[^\"]*\"|\b\S*[._]\S*\b|\d+", "...", str(error).split("\n")[0])
-  return " ".join(text.split()[:8])
+  return " ".join(text.split())
