@@ -58,6 +58,12 @@ CREATE TABLE guarded (a BIGINT);
 INSERT INTO guarded VALUES (1);
 ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON guarded FOR SELECT USING (grab(a) > 0);
+CREATE FUNCTION "user"(t) RETURNS BIGINT LANGUAGE sql AS 'SELECT grab($1.a)';
+CREATE FUNCTION "select"(BIGINT) RETURNS BIGINT LANGUAGE sql AS 'SELECT grab($1)';
+CREATE VIEW "table" AS SELECT grab(a) AS a FROM t;
+CREATE FUNCTION anything(ANYELEMENT) RETURNS BIGINT LANGUAGE sql AS 'SELECT grab(7)';
+CREATE TABLE named (anything BIGINT);
+CREATE TABLE "current_schema" (anything BIGINT);
 CREATE SCHEMA other;
 CREATE FUNCTION other.abs(x BIGINT) RETURNS BIGINT LANGUAGE sql AS 'SELECT public.grab(x)';
 CREATE FUNCTION other.lower(x TEXT, y INTEGER) RETURNS BIGINT LANGUAGE sql AS 'SELECT public.grab(y)';
@@ -104,6 +110,24 @@ ATTACKS = [
   "WITH has_column AS (SELECT t FROM t) SELECT (has_column.t).of_row FROM has_column",
   "WITH has_column AS MATERIALIZED (SELECT * FROM t) SELECT (h::t).of_row FROM has_column AS h",
   "SELECT (SELECT (7::bigint).pg_advisory_lock)",
+  "SELECT t.user FROM t",
+  'SELECT t."user" FROM t',
+  "SELECT (7::bigint).select",
+  "SELECT public.select(7)",
+  "SELECT * FROM public.table",
+  "SELECT named.anything FROM generate_series(1, 2) WITH ORDINALITY named",
+  "SELECT named.anything FROM current_user named",
+  "SELECT named.anything FROM current_user AS named",
+  "SELECT named.anything FROM generate_series(1, 2) named",
+  "SELECT named.anything FROM (SELECT 1 AS x) named",
+  "SELECT named.anything FROM (t CROSS JOIN has_column) AS named",
+  "SELECT named.anything FROM t CROSS JOIN LATERAL (VALUES (1)) AS named",
+  "SELECT named.anything FROM t * named",
+  "SELECT named.anything FROM ONLY (t) named",
+  "SELECT named.anything FROM (t JOIN has_column ON true) named",
+  "SELECT named.anything FROM t AS x JOIN t AS y USING (a) AS named",
+  "SELECT named.anything FROM named AS named(x) UNION ALL SELECT x.anything FROM t AS x",
+  'SELECT "current_schema".anything FROM current_schema',
   "SELECT 1 FROM t WHERE (a).grab > 0",
   "SELECT 1 FROM t ORDER BY (a).grab",
   "SELECT 1 FROM t LIMIT (7::bigint).grab",

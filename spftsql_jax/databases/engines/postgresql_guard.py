@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # transaction number, or to run on when they are to stop.
 _REFUSED_FUNCTIONS_NAMES = """
   current_setting fmgr_c_validator fmgr_internal_validator fmgr_sql_validator getpgusername inet_client_addr
-  inet_client_port inet_server_addr inet_server_port json_table row_security_active txid_current
+  inet_client_port inet_server_addr inet_server_port row_security_active txid_current
   txid_current_if_assigned txid_current_snapshot txid_snapshot_xip txid_status xml_is_well_formed
   xml_is_well_formed_content xml_is_well_formed_document xmlexists xmlparse xmltable xmlvalidate xpath
   xpath_exists
@@ -56,10 +56,10 @@ _OPEN_CATALOGS_NAMES = """
   pg_views
 """
 _OPEN_CATALOGS = frozenset(_OPEN_CATALOGS_NAMES.split())
-# Extensions whose functions that are neither volatile nor SECURITY DEFINER compute from their arguments alone.
+# Extensions whose functions in C and SQL that are neither volatile nor SECURITY DEFINER compute from their arguments alone.
 _PURE_EXTENSIONS_NAMES = """
   btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hstore intagg intarray isn ltree
-  pg_trgm pgcrypto postgis seg unaccent uuid-ossp vector
+  pg_trgm postgis seg unaccent uuid-ossp vector
 """
 _PURE_EXTENSIONS = frozenset(_PURE_EXTENSIONS_NAMES.split())
 # Reserved words: no function, table or type is called by one of them unless it is quoted.
@@ -73,7 +73,14 @@ _RESERVED_NAMES = """
 """
 _RESERVED = frozenset(_RESERVED_NAMES.split())
 # Behind these words a name is no alias.
-_BEFORE_NO_ALIAS = _RESERVED - {"all", "any", "array", "as", "end", "false", "null", "some", "true"} | {"join"}
+_BEFORE_NO_ALIAS_NAMES = "and case distinct else from having in join on only or select then when where"
+_BEFORE_NO_ALIAS = frozenset(_BEFORE_NO_ALIAS_NAMES.split())
+# Functions without parentheses: in FROM they are tables of these names.
+_BARE_FUNCTIONS_NAMES = """
+  current_catalog current_date current_role current_schema current_time current_timestamp current_user localtime
+  localtimestamp session_user system_user user
+"""
+_BARE_FUNCTIONS = frozenset(_BARE_FUNCTIONS_NAMES.split())
 # Signs that stand for themselves in IN, BETWEEN, CASE, LIKE, USING and the like.
 _COMPARISONS = frozenset(("=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~"))
 
@@ -93,7 +100,7 @@ _FUNCTION = f"""
   p.proname::pg_catalog.text, p.{_OWN}, p.provolatile {_EQ} 'v'::pg_catalog."char", p.prosecdef,
   p.pronargs::pg_catalog.int4 {_GE} 1
     AND 1 {_GE} (p.pronargs::pg_catalog.int4 OPERATOR(pg_catalog.-) p.pronargdefaults::pg_catalog.int4),
-  CASE WHEN p.{_OWN} THEN {_EXTENSION} END"""
+  CASE WHEN p.{_OWN} AND p.prolang {_EQ} ANY (ARRAY[13, 14]::pg_catalog.oid[]) THEN {_EXTENSION} END"""
 # Whether a name without a schema may mean it, and its schema.
 _PLACE = f"n.nspname {_EQ} ANY (pg_catalog.current_schemas(true)), n.nspname::pg_catalog.text"
 # Everything that the names of a statement may mean, and what acts without being named: the columns of `_Found`.
@@ -177,11 +184,13 @@ _BRINGING = f"""
   SELECT p.proname::pg_catalog.text, true FROM pg_catalog.pg_proc p
   WHERE p.{_OWN} AND (p.prorettype {_EQ} ANY (SELECT oid FROM held)
     OR p.proallargtypes {_HAS} ARRAY(SELECT oid FROM held))"""
-_LACKING = f"""
-  SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c
-  WHERE c.relname {_EQ} ANY (%s::pg_catalog.name[]) AND c.relkind OPERATOR(pg_catalog.<>) 'i'::pg_catalog."char"
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid {_EQ} c.oid AND NOT a.attisdropped
-                  AND a.attname {_EQ} %s::pg_catalog.name)"""
+# Whether each of some names is that of a relation, and every relation of these names has a column.
+_ALL_HAVE = f"""
+  SELECT pg_catalog.bool_and(c.oid IS NOT NULL AND a.attrelid IS NOT NULL)
+  FROM pg_catalog.unnest(%s::pg_catalog.name[]) AS w(name)
+  LEFT JOIN pg_catalog.pg_class c ON c.relname {_EQ} w.name AND c.relkind OPERATOR(pg_catalog.<>) 'i'::pg_catalog."char"
+  LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid {_EQ} c.oid AND NOT a.attisdropped
+    AND a.attname {_EQ} %s::pg_catalog.name"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -242,7 +251,7 @@ class Guard:
     found = [_Found(*row) for row in self._connection.execute(lookup.as_bytes(None)).fetchall()]
     reason = (
       self._function_refusal(tokens, [each for each in found if each.kind == "function"])
-      or self._relation_refusal([each for each in found if each.kind == "relation"])
+      or self._relation_refusal(names, [each for each in found if each.kind == "relation"])
       or self._implied_refusal(names, [each for each in found if each.types is not None and _is_within_reach(each, tokens)])
     )
     return ("refused", f"not allowed to use {reason}") if reason else None
@@ -284,11 +293,15 @@ class Guard:
     tables = _tables_called(tokens, owner)
     if not tables:
       return False
-    return all(name.isascii() for name in (*tables, token.text)) and not self._rows(_LACKING, sorted(tables), token.text)
+    if not all(name.isascii() for name in (*tables, token.text)):
+      return False
+    return self._rows(_ALL_HAVE, sorted(tables), token.text)[0][0]
 
-  def _relation_refusal(self, found: Sequence[_Found]) -> str:
+  def _relation_refusal(self, names: set[str], found: Sequence[_Found]) -> str:
     inside = []
     for each in found:
+      if not (each.in_path or each.schema in names or each.schema.startswith("pg_temp")):
+        continue
       if each.schema == "pg_toast" or (each.schema == "pg_catalog" and each.name not in _OPEN_CATALOGS):
         return f"relation {each.name}, which tells about the server"
       if each.own and (each.volatile or each.definer):
@@ -301,7 +314,7 @@ class Guard:
         return f"{what} {name}: its definition calls {function}, which is volatile"
     return ""
 
-  def _implied_refusal(self, names: frozenset[str] | set[str], found: Sequence[_Found]) -> str:
+  def _implied_refusal(self, names: set[str], found: Sequence[_Found]) -> str:
     """Operators, casts and domains, which call functions without their names."""
     for each in found:
       acts = each.volatile or each.definer
@@ -362,8 +375,9 @@ def _is_within_reach(found: _Found, tokens: Sequence[Token]) -> bool:
 
 def _names_of(tokens: Sequence[Token]) -> set[str]:
   names: set[str] = set()
-  for token in tokens:
-    if token.is_name and not (token.kind == "name" and token.text in _RESERVED):
+  for i, token in enumerate(tokens):
+    # Behind a dot any word is a name.
+    if token.is_name and not (token.is_word(*_RESERVED) and not _stands(tokens, i - 1, ".")):
       names.add(token.text)
       if token.other:
         names.add(token.other)
@@ -426,6 +440,8 @@ def _tables_called(tokens: Sequence[Token], owner: Token) -> set[str]:
   subquery, no function, no new names for the columns.
   """
   tables: set[str] = set()
+  if owner.text in _BARE_FUNCTIONS and any(token.is_word(owner.text) for token in tokens):
+    return tables
   for i, token in enumerate(tokens):
     if not token.is_name or token.text != owner.text or _stands(tokens, i + 1, "."):
       continue
@@ -469,9 +485,10 @@ def _shape_refusal(tokens: Sequence[Token]) -> str:
   """What is refused by its syntax, since it has no function's name: XML that is read, paths that are not plain."""
   for i, token in enumerate(tokens):
     before = tokens[i - 1] if i else None
-    if token.is_word("xmltable", "xmlparse", "xmlexists", "json_table") and _stands(tokens, i + 1, "("):
+    if token.is_word("xmltable", "xmlparse", "xmlexists") and _stands(tokens, i + 1, "("):
       return f"{token.text}, which runs on when it is to stop"
-    if token.is_word("document") and before is not None and before.is_word("is", "not"):
+    negated = before is not None and before.is_word("not")
+    if token.is_word("document") and i > negated and tokens[i - 1 - negated].is_word("is"):
       return "IS DOCUMENT, which runs on when it is to stop"
     if token.is_name and token.text == "xml" and before is not None:
       behind = tokens[i + 1] if i + 1 < len(tokens) else None
