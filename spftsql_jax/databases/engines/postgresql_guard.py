@@ -56,7 +56,7 @@ _OPEN_CATALOGS_NAMES = """
   pg_views
 """
 _OPEN_CATALOGS = frozenset(_OPEN_CATALOGS_NAMES.split())
-# Extensions whose functions in C and SQL that are neither volatile nor SECURITY DEFINER compute from their arguments alone.
+# Extensions whose functions in C and SQL (12 to 14; aggregates count as internal) that are neither volatile nor SECURITY DEFINER compute from their arguments alone.
 _PURE_EXTENSIONS_NAMES = """
   btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hstore intagg intarray isn ltree
   pg_trgm postgis seg unaccent uuid-ossp vector
@@ -100,7 +100,7 @@ _FUNCTION = f"""
   p.proname::pg_catalog.text, p.{_OWN}, p.provolatile {_EQ} 'v'::pg_catalog."char", p.prosecdef,
   p.pronargs::pg_catalog.int4 {_GE} 1
     AND 1 {_GE} (p.pronargs::pg_catalog.int4 OPERATOR(pg_catalog.-) p.pronargdefaults::pg_catalog.int4),
-  CASE WHEN p.{_OWN} AND p.prolang {_EQ} ANY (ARRAY[13, 14]::pg_catalog.oid[]) THEN {_EXTENSION} END"""
+  CASE WHEN p.{_OWN} AND p.prolang {_EQ} ANY (ARRAY[12, 13, 14]::pg_catalog.oid[]) THEN {_EXTENSION} END"""
 # Whether a name without a schema may mean it, and its schema.
 _PLACE = f"n.nspname {_EQ} ANY (pg_catalog.current_schemas(true)), n.nspname::pg_catalog.text"
 # Everything that the names of a statement may mean, and what acts without being named: the columns of `_Found`.
