@@ -73,8 +73,13 @@ class Runner:
     except sqlite3.Error as error:
       raise QueryFailed("error", str(error)) from error
 
-  def _rows_elsewhere(self, sql: str, timeout_s: float) -> Sequence[tuple]:
-    """Runs a query of DuckDB or PostgreSQL, which another thread stops when its time is over."""
+  def _rows_elsewhere(self, sql: str, timeout_s: float, again: bool = False) -> Sequence[tuple]:
+    """Runs a query of DuckDB or PostgreSQL, which another thread stops when its time is over; `again` where a connection was
+    lost over it.
+    """
+    if self._is_lost():
+      # A server that was started anew; one that is away raises DatabaseError.
+      self._connection = engines.engine_module(self._engine).connect(self.location)
     stop = self._connection.interrupt if self._engine == "duckdb" else self._connection.cancel
     late = threading.Event()
     timer = threading.Timer(timeout_s, lambda: (late.set(), stop()))
@@ -82,8 +87,13 @@ class Runner:
     try:
       return self._connection.cursor().execute(sql).fetchmany(self._max_rows)
     except self._errors as error:
+      if self._is_lost() and not again:
+        return self._rows_elsewhere(sql, timeout_s, again=True)
       raise QueryFailed("timeout" if late.is_set() else "error", str(error)) from error
     finally:
       timer.cancel()
-      if self._engine == "postgresql":
+      if self._engine == "postgresql" and not self._is_lost():
         self._connection.rollback()
+
+  def _is_lost(self) -> bool:
+    return self._engine == "postgresql" and self._connection.closed

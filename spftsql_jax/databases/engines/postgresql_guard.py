@@ -56,7 +56,7 @@ _OPEN_CATALOGS_NAMES = """
   pg_views
 """
 _OPEN_CATALOGS = frozenset(_OPEN_CATALOGS_NAMES.split())
-# Extensions whose functions in C and SQL (12 to 14; aggregates count as internal) that are neither volatile nor SECURITY DEFINER compute from their arguments alone.
+# Extensions whose functions in C and SQL that are neither volatile nor SECURITY DEFINER compute from their arguments alone.
 _PURE_EXTENSIONS_NAMES = """
   btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hstore intagg intarray isn ltree
   pg_trgm postgis seg unaccent uuid-ossp vector
@@ -96,6 +96,7 @@ _EXTENSION = f"""
   (SELECT e.extname::pg_catalog.text FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid {_EQ} d.refobjid
    WHERE d.classid {_EQ} 1255::pg_catalog.oid AND d.objid {_EQ} p.oid
    AND d.refclassid {_EQ} 3079::pg_catalog.oid AND d.deptype {_EQ} 'e'::pg_catalog."char")"""
+# Languages 12 to 14: internal (as aggregates are), C and SQL.
 _FUNCTION = f"""
   p.proname::pg_catalog.text, p.{_OWN}, p.provolatile {_EQ} 'v'::pg_catalog."char", p.prosecdef,
   p.pronargs::pg_catalog.int4 {_GE} 1
