@@ -3,14 +3,18 @@ have built into operators, casts, domains, aggregates and views. Each attack tak
 """
 
 import contextlib
+import os
+import signal
+import threading
+import time
 
 import legitimate_statements
 import postgresql_server
 import psycopg
 import pytest
 
-from spftsql_jax.databases import DatabaseError, Executor, open_database
-from spftsql_jax.databases.engines import postgresql_paths
+from spftsql_jax.databases import DatabaseError, Executor, open_database, permissions
+from spftsql_jax.databases.engines import postgresql, postgresql_paths
 from spftsql_jax.databases.engines.postgresql_tokens import UnreadableError, read_tokens
 
 LONG = "a" * 60 + "bcd"
@@ -393,6 +397,13 @@ def test_a_role_with_rights_on_the_server_is_turned_away(server, grant):
       admin.execute("DROP ROLE strong")
 
 
+def test_any_name_can_be_asked_for(executor, server):
+  for name in ("a'b", 'a""b', "a\\b", "{a}", "a,b", "NULL", "''; SELECT 1", "%s"):
+    assert executor.execute(server.reader, f'SELECT 1 AS "{name}"').rows == ((1,),), name
+    refused = executor.execute(server.reader, f'SELECT 1 AS "{name}", pg_sleep(0)')
+    assert refused.status == "refused", name
+
+
 def names(sql):
   return [token.text for token in read_tokens(sql) if token.is_name]
 
@@ -453,3 +464,43 @@ def test_operators_are_the_longest_run_as_in_the_server():
 )
 def test_paths_that_grow_no_faster_than_the_document(path, runs):
   assert (postgresql_paths.path_refusal(path) == "") == runs
+
+
+def test_a_frozen_server_costs_no_more_than_the_limits(server):
+  """The client comes back in time whatever the server does, and what it gave up ends when the server can."""
+  with psycopg.connect(server.admin, autocommit=True) as admin, Executor(workers=1, cache_mb=0) as pool:
+    pool.execute(server.reader, "SELECT 1")
+    readers = "SELECT pid FROM pg_stat_activity WHERE usename = 'reader' ORDER BY backend_start DESC"
+    pid = admin.execute(readers).fetchall()[0][0]
+    freezing = threading.Timer(0.2, os.kill, [pid, signal.SIGSTOP])
+    freezing.start()
+    begin = time.perf_counter()
+    result = pool.execute(server.reader, "SELECT count(*) FROM generate_series(1, 1000000000) AS s(i)", timeout_s=0.5)
+    seconds = time.perf_counter() - begin
+    os.kill(pid, signal.SIGCONT)
+    freezing.join()
+    assert result.status == "timeout" and seconds < 2.5, (result, seconds)
+    end = time.perf_counter() + 5
+    while admin.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid]).fetchall()[0][0]:
+      assert time.perf_counter() < end, "the server goes on"
+      time.sleep(0.05)
+
+
+def test_the_session_has_its_limits(server):
+  with permissions.allowing(True):
+    sessions = [postgresql.Connection(location, 200_000_000) for location in (server.reader, server.admin)]
+  for session in sessions:
+    session.run("SELECT 1", 1.5, 10, 1000, lambda rows: b"")
+    shown = {
+      name: session._connection.execute(f"SHOW {name}").fetchall()[0][0]
+      for name in ("work_mem", "statement_timeout", "lock_timeout", "jit", "hash_mem_multiplier", "transaction_read_only",
+                   "client_connection_check_interval", "max_parallel_workers_per_gather", "temp_file_limit")
+    }  # fmt: skip
+    limit = shown.pop("temp_file_limit")
+    # The role may not set it: it is the server's own (of the test's).
+    assert limit == ("200MB" if session is sessions[0] else "200000kB")
+    assert shown == {
+      "work_mem": "25MB", "statement_timeout": "1500ms", "lock_timeout": "2s", "jit": "off", "hash_mem_multiplier": "1",
+      "transaction_read_only": "on", "client_connection_check_interval": "1s", "max_parallel_workers_per_gather": "0",
+    }  # fmt: skip
+    session.close()

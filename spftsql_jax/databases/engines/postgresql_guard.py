@@ -20,9 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
-
-from psycopg import sql as sql_text
+from collections.abc import Iterable, Sequence
 
 from spftsql_jax.databases.engines import postgresql_paths
 from spftsql_jax.databases.engines.postgresql_tokens import Token, UnreadableError, read_tokens
@@ -246,10 +244,9 @@ class Guard:
     names = _names_of(tokens)
     signs = {_sign(token.text) for token in tokens if token.kind == "operator"} | _COMPARISONS
     listed = [name for name in names if _is_refused_name(name)]
-    values = [sql_text.Literal(sorted(each)) for each in (names, listed, signs)]
-    lookup = sql_text.SQL("EXECUTE {}({}, {}, {})").format(sql_text.SQL(_PREPARED), *values)
+    lookup = f"EXECUTE {_PREPARED}({_array(names)}, {_array(listed)}, {_array(signs)})"
     # In UTF-8 whatever the connection: a server that does not know its encoding takes any bytes.
-    found = [_Found(*row) for row in self._connection.execute(lookup.as_bytes(None)).fetchall()]
+    found = [_Found(*row) for row in self._connection.execute(lookup.encode()).fetchall()]
     reason = (
       self._function_refusal(tokens, [each for each in found if each.kind == "function"])
       or self._relation_refusal(names, [each for each in found if each.kind == "relation"])
@@ -338,6 +335,12 @@ class Guard:
     return ""
 
 
+def _array(names: Iterable[str]) -> str:
+  """An array as a literal (with standard_conforming_strings)."""
+  items = (name.replace("\\", "\\\\").replace('"', '\\"').replace("'", "''") for name in names)
+  return "'{" + ",".join(f'"{item}"' for item in items) + "}'"
+
+
 def _why(found: _Found) -> str:
   if found.volatile:
     return "it is volatile"
@@ -378,7 +381,7 @@ def _names_of(tokens: Sequence[Token]) -> set[str]:
   names: set[str] = set()
   for i, token in enumerate(tokens):
     # Behind a dot any word is a name.
-    if token.is_name and not (token.is_word(*_RESERVED) and not _stands(tokens, i - 1, ".")):
+    if token.is_name and (token.kind == "quoted" or token.text not in _RESERVED or _stands(tokens, i - 1, ".")):
       names.add(token.text)
       if token.other:
         names.add(token.other)
