@@ -4,7 +4,10 @@ have built into operators, casts, domains, aggregates and views. Each attack tak
 
 import contextlib
 import os
+import pathlib
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -504,3 +507,13 @@ def test_the_session_has_its_limits(server):
       "transaction_read_only": "on", "client_connection_check_interval": "1s", "max_parallel_workers_per_gather": "0",
     }  # fmt: skip
     session.close()
+
+
+def test_launch_scripts_take_the_flag(server, tmp_path):
+  script = pathlib.Path(__file__).parents[1] / "experiments" / "synthesize.py"
+  command = [sys.executable, str(script), f"--databases={server.admin}", "--num_examples=1", "--workers=1"]
+  command.append(f"--output={tmp_path}/made.jsonl")
+  done = subprocess.run(command, capture_output=True, text=True, check=False)
+  assert done.returncode == 2 and done.stderr.count("\n") == 1 and "admin is a superuser" in done.stderr, done.stderr
+  done = subprocess.run([*command, "--allow_superuser"], capture_output=True, text=True, check=False)
+  assert "superuser" not in done.stderr, done.stderr
