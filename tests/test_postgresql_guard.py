@@ -400,6 +400,23 @@ def test_a_role_with_rights_on_the_server_is_turned_away(server, grant):
       admin.execute("DROP ROLE strong")
 
 
+@pytest.mark.parametrize(
+  ("sql", "status"),
+  [
+    ("SELECT length(repeat('ab', 100000))", "ok"),
+    ("SELECT length(lpad('1', 20, '0')), format('%-10s %2$20s', 'a', 'b'), a * 5000000 FROM t LIMIT 1", "ok"),
+    ("SELECT length(repeat('x', 100001))", "resource"),
+    ("SELECT length(pg_catalog.\"repeat\"('x', 99999999999999999999))", "resource"),
+    ("SELECT length(rpad('x', 2000000))", "resource"),
+    ("SELECT length(format('%1$-1000000s', 'x'))", "resource"),
+    ("SELECT array_fill(1, ARRAY[10, 10000000])", "resource"),
+    ("SELECT polygon(5000, circle '((0,0),1)')", "resource"),
+  ],
+)
+def test_values_that_no_answer_needs_are_not_made(executor, server, sql, status):
+  assert executor.execute(server.reader, sql).status == status
+
+
 def test_any_name_can_be_asked_for(executor, server):
   for name in ("a'b", 'a""b', "a\\b", "{a}", "a,b", "NULL", "''; SELECT 1", "%s"):
     assert executor.execute(server.reader, f'SELECT 1 AS "{name}"').rows == ((1,),), name

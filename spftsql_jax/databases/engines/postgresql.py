@@ -133,7 +133,7 @@ class Connection:
       where_allowed = {**_SETTINGS_WHERE_ALLOWED, "temp_file_limit": f"{memory_bytes // 1000}kB"}
       for name, value in where_allowed.items():
         self._set_where_allowed(name, value)
-      self._guard = Guard(self._connection, permissions.functions_allowed(), memory_bytes)
+      self._guard = Guard(self._connection, permissions.functions_allowed())
       # Has the server plan the look-up.
       self._guard.refusal("SELECT 1")
       self._connection.rollback()

@@ -60,6 +60,11 @@ _PURE_EXTENSIONS_NAMES = """
   pg_trgm postgis seg unaccent uuid-ossp vector
 """
 _PURE_EXTENSIONS = frozenset(_PURE_EXTENSIONS_NAMES.split())
+# Functions that make a large value of a number, with the largest that may stand in the text. No answer is longer, and what
+# the server does with a value without looking up (position, replace, distances) takes time by the square of it.
+_LARGEST = {"array_fill": 100_000, "format": 100_000, "lpad": 100_000, "polygon": 1_000, "repeat": 100_000, "rpad": 100_000}
+# The width of a conversion: %10s, %-10s, %2$10s.
+_WIDTH = re.compile(r"%(?:\d+\$)?-?(\d+)")
 # Reserved words: no function, table or type is called by one of them unless it is quoted.
 _RESERVED_NAMES = """
   all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
@@ -221,13 +226,11 @@ class Guard:
     connection: asked within the transaction that is to run the statement; nothing is kept from one
       statement to the next, since functions and views come and go.
     allow_functions: names, as in the catalog, of functions that may be called all the same.
-    memory_bytes: a single value that the text asks for may not be larger.
   """
 
-  def __init__(self, connection: psycopg.Connection, allow_functions: frozenset[str], memory_bytes: int):
+  def __init__(self, connection: psycopg.Connection, allow_functions: frozenset[str]):
     self._connection = connection
     self._allowed = allow_functions
-    self._memory_bytes = memory_bytes
     # Planned once: the driver forgets what it has prepared itself when a transaction is rolled back.
     connection.execute(f"PREPARE {_PREPARED} AS {_LOOKUP}")
 
@@ -239,7 +242,7 @@ class Guard:
       return "refused", f"not allowed: {error}"
     if reason := _shape_refusal(tokens):
       return "refused", f"not allowed: {reason}"
-    if reason := _size_refusal(tokens, self._memory_bytes):
+    if reason := _size_refusal(tokens):
       return "resource", reason
     names = _names_of(tokens)
     signs = {_sign(token.text) for token in tokens if token.kind == "operator"} | _COMPARISONS
@@ -502,18 +505,16 @@ def _shape_refusal(tokens: Sequence[Token]) -> str:
   return postgresql_paths.refusal(tokens)
 
 
-def _size_refusal(tokens: Sequence[Token], memory_bytes: int) -> str:
+def _size_refusal(tokens: Sequence[Token]) -> str:
   """Why one value that the text asks for is too large: repeat('x', 300000000), format('%1000000000s', 1)."""
   for i, token in enumerate(tokens):
-    if not _stands(tokens, i + 1, "("):
+    if not (token.is_name and token.text in _LARGEST and _stands(tokens, i + 1, "(")):
       continue
-    if token.is_word("repeat", "lpad", "rpad", "array_fill", "polygon"):
-      end = _closing(tokens, i + 1)
-      for each in tokens[i + 2 : end]:
-        if each.kind == "number" and each.text.isdigit() and int(each.text[:20]) > memory_bytes // 2:
-          return f"{token.text} of {each.text} is more than the memory of a statement"
-    elif token.is_word("format"):
-      for each in tokens[i + 2 : _closing(tokens, i + 1)]:
-        if each.kind == "string" and any(int(n[:20]) > memory_bytes // 2 for n in re.findall(r"%\D{0,9}(\d{6,})", each.text)):
-          return "format with a width that is more than the memory of a statement"
+    most = _LARGEST[token.text]
+    for each in tokens[i + 2 : _closing(tokens, i + 1)]:
+      counts = _WIDTH.findall(each.text) if each.kind == "string" and token.text == "format" else []
+      if each.kind == "number" and each.text.isdigit():
+        counts = [each.text]
+      if any(len(count) > 18 or int(count) > most for count in counts):
+        return f"{token.text} makes values of at most {most:,} parts here"
   return ""
