@@ -72,7 +72,7 @@ def connect(location: str) -> psycopg.Connection:
       f"{scheme.split('+')[0]}://{rest}", connect_timeout=_CONNECT_TIMEOUT_S, autocommit=True, client_encoding="utf8"
     )
     connection.execute("SET default_transaction_read_only = on")
-    # How `_TOKEN` reads strings; the server and the surroundings may set another way.
+    # How `postgresql_tokens` reads strings; the server and the surroundings may set another way.
     connection.execute("SET standard_conforming_strings = on")
     if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
       # It holds any bytes, and would refuse to give those that are not UTF-8.
