@@ -3,14 +3,21 @@ have built into operators, casts, domains, aggregates and views. Each attack tak
 """
 
 import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
 
 import legitimate_statements
 import postgresql_server
 import psycopg
 import pytest
 
-from spftsql_jax.databases import DatabaseError, Executor, open_database
-from spftsql_jax.databases.engines import postgresql_paths
+from spftsql_jax.databases import DatabaseError, Executor, open_database, permissions
+from spftsql_jax.databases.engines import postgresql, postgresql_paths
 from spftsql_jax.databases.engines.postgresql_tokens import UnreadableError, read_tokens
 
 LONG = "a" * 60 + "bcd"
@@ -58,6 +65,12 @@ CREATE TABLE guarded (a BIGINT);
 INSERT INTO guarded VALUES (1);
 ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON guarded FOR SELECT USING (grab(a) > 0);
+CREATE FUNCTION "user"(t) RETURNS BIGINT LANGUAGE sql AS 'SELECT grab($1.a)';
+CREATE FUNCTION "select"(BIGINT) RETURNS BIGINT LANGUAGE sql AS 'SELECT grab($1)';
+CREATE VIEW "table" AS SELECT grab(a) AS a FROM t;
+CREATE FUNCTION anything(ANYELEMENT) RETURNS BIGINT LANGUAGE sql AS 'SELECT grab(7)';
+CREATE TABLE named (anything BIGINT);
+CREATE TABLE "current_schema" (anything BIGINT);
 CREATE SCHEMA other;
 CREATE FUNCTION other.abs(x BIGINT) RETURNS BIGINT LANGUAGE sql AS 'SELECT public.grab(x)';
 CREATE FUNCTION other.lower(x TEXT, y INTEGER) RETURNS BIGINT LANGUAGE sql AS 'SELECT public.grab(y)';
@@ -104,6 +117,24 @@ ATTACKS = [
   "WITH has_column AS (SELECT t FROM t) SELECT (has_column.t).of_row FROM has_column",
   "WITH has_column AS MATERIALIZED (SELECT * FROM t) SELECT (h::t).of_row FROM has_column AS h",
   "SELECT (SELECT (7::bigint).pg_advisory_lock)",
+  "SELECT t.user FROM t",
+  'SELECT t."user" FROM t',
+  "SELECT (7::bigint).select",
+  "SELECT public.select(7)",
+  "SELECT * FROM public.table",
+  "SELECT named.anything FROM generate_series(1, 2) WITH ORDINALITY named",
+  "SELECT named.anything FROM current_user named",
+  "SELECT named.anything FROM current_user AS named",
+  "SELECT named.anything FROM generate_series(1, 2) named",
+  "SELECT named.anything FROM (SELECT 1 AS x) named",
+  "SELECT named.anything FROM (t CROSS JOIN has_column) AS named",
+  "SELECT named.anything FROM t CROSS JOIN LATERAL (VALUES (1)) AS named",
+  "SELECT named.anything FROM t * named",
+  "SELECT named.anything FROM ONLY (t) named",
+  "SELECT named.anything FROM (t JOIN has_column ON true) named",
+  "SELECT named.anything FROM t AS x JOIN t AS y USING (a) AS named",
+  "SELECT named.anything FROM named AS named(x) UNION ALL SELECT x.anything FROM t AS x",
+  'SELECT "current_schema".anything FROM current_schema',
   "SELECT 1 FROM t WHERE (a).grab > 0",
   "SELECT 1 FROM t ORDER BY (a).grab",
   "SELECT 1 FROM t LIMIT (7::bigint).grab",
@@ -369,6 +400,30 @@ def test_a_role_with_rights_on_the_server_is_turned_away(server, grant):
       admin.execute("DROP ROLE strong")
 
 
+@pytest.mark.parametrize(
+  ("sql", "status"),
+  [
+    ("SELECT length(repeat('ab', 100000))", "ok"),
+    ("SELECT length(lpad('1', 20, '0')), format('%-10s %2$20s', 'a', 'b'), a * 5000000 FROM t LIMIT 1", "ok"),
+    ("SELECT length(repeat('x', 100001))", "resource"),
+    ("SELECT length(pg_catalog.\"repeat\"('x', 99999999999999999999))", "resource"),
+    ("SELECT length(rpad('x', 2000000))", "resource"),
+    ("SELECT length(format('%1$-1000000s', 'x'))", "resource"),
+    ("SELECT array_fill(1, ARRAY[10, 10000000])", "resource"),
+    ("SELECT polygon(5000, circle '((0,0),1)')", "resource"),
+  ],
+)
+def test_values_that_no_answer_needs_are_not_made(executor, server, sql, status):
+  assert executor.execute(server.reader, sql).status == status
+
+
+def test_any_name_can_be_asked_for(executor, server):
+  for name in ("a'b", 'a""b', "a\\b", "{a}", "a,b", "NULL", "''; SELECT 1", "%s"):
+    assert executor.execute(server.reader, f'SELECT 1 AS "{name}"').rows == ((1,),), name
+    refused = executor.execute(server.reader, f'SELECT 1 AS "{name}", pg_sleep(0)')
+    assert refused.status == "refused", name
+
+
 def names(sql):
   return [token.text for token in read_tokens(sql) if token.is_name]
 
@@ -429,3 +484,53 @@ def test_operators_are_the_longest_run_as_in_the_server():
 )
 def test_paths_that_grow_no_faster_than_the_document(path, runs):
   assert (postgresql_paths.path_refusal(path) == "") == runs
+
+
+def test_a_frozen_server_costs_no_more_than_the_limits(server):
+  """The client comes back in time whatever the server does, and what it gave up ends when the server can."""
+  with psycopg.connect(server.admin, autocommit=True) as admin, Executor(workers=1, cache_mb=0) as pool:
+    pool.execute(server.reader, "SELECT 1")
+    readers = "SELECT pid FROM pg_stat_activity WHERE usename = 'reader' ORDER BY backend_start DESC"
+    pid = admin.execute(readers).fetchall()[0][0]
+    freezing = threading.Timer(0.2, os.kill, [pid, signal.SIGSTOP])
+    freezing.start()
+    begin = time.perf_counter()
+    result = pool.execute(server.reader, "SELECT count(*) FROM generate_series(1, 1000000000) AS s(i)", timeout_s=0.5)
+    seconds = time.perf_counter() - begin
+    os.kill(pid, signal.SIGCONT)
+    freezing.join()
+    assert result.status == "timeout" and seconds < 2.5, (result, seconds)
+    end = time.perf_counter() + 5
+    while admin.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid]).fetchall()[0][0]:
+      assert time.perf_counter() < end, "the server goes on"
+      time.sleep(0.05)
+
+
+def test_the_session_has_its_limits(server):
+  with permissions.allowing(True):
+    sessions = [postgresql.Connection(location, 200_000_000) for location in (server.reader, server.admin)]
+  for session in sessions:
+    session.run("SELECT 1", 1.5, 10, 1000, lambda rows: b"")
+    shown = {
+      name: session._connection.execute(f"SHOW {name}").fetchall()[0][0]
+      for name in ("work_mem", "statement_timeout", "lock_timeout", "jit", "hash_mem_multiplier", "transaction_read_only",
+                   "client_connection_check_interval", "max_parallel_workers_per_gather", "temp_file_limit")
+    }  # fmt: skip
+    limit = shown.pop("temp_file_limit")
+    # The role may not set it: it is the server's own (of the test's).
+    assert limit == ("200MB" if session is sessions[0] else "200000kB")
+    assert shown == {
+      "work_mem": "25MB", "statement_timeout": "1500ms", "lock_timeout": "2s", "jit": "off", "hash_mem_multiplier": "1",
+      "transaction_read_only": "on", "client_connection_check_interval": "1s", "max_parallel_workers_per_gather": "0",
+    }  # fmt: skip
+    session.close()
+
+
+def test_launch_scripts_take_the_flag(server, tmp_path):
+  script = pathlib.Path(__file__).parents[1] / "experiments" / "synthesize.py"
+  command = [sys.executable, str(script), f"--databases={server.admin}", "--num_examples=1", "--workers=1"]
+  command.append(f"--output={tmp_path}/made.jsonl")
+  done = subprocess.run(command, capture_output=True, text=True, check=False)
+  assert done.returncode == 2 and done.stderr.count("\n") == 1 and "admin is a superuser" in done.stderr, done.stderr
+  done = subprocess.run([*command, "--allow_superuser"], capture_output=True, text=True, check=False)
+  assert "superuser" not in done.stderr, done.stderr

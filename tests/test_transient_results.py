@@ -19,6 +19,7 @@ import pytest
 from spftsql_jax.databases import Executor
 from spftsql_jax.databases.engines import postgresql
 from spftsql_jax.evaluation.scoring import score_predictions
+from spftsql_jax.synthesis.runner import Runner
 
 ROWS = "CREATE TABLE t (a INTEGER); INSERT INTO t VALUES " + ", ".join(f"({i})" for i in range(20))
 SLOW = "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT COUNT(*) FROM r"
@@ -178,3 +179,20 @@ def test_what_is_a_property_of_the_statement_is_kept_and_a_timeout_is_not(sqlite
 )  # fmt: skip
 def test_codes_of_the_server_and_codes_of_the_statement(code, transient):
   assert postgresql._is_transient(code) == transient
+
+
+def test_a_verdict_on_what_could_not_be_run_says_so(sqlite_file):
+  with contextlib.closing(sqlite3.connect(sqlite_file, isolation_level=None)) as other, Executor(workers=1) as executor:
+    other.execute("BEGIN EXCLUSIVE")
+    [verdict] = score_predictions(PAIRS[:1], [(sqlite_file,)], executor, timeout_s=0.2)
+    assert not verdict.correct and verdict.divergence == "not_run" and "locked" in verdict.message
+    other.execute("ROLLBACK")
+    assert score_predictions(PAIRS[:1], [(sqlite_file,)], executor, timeout_s=0.2)[0].correct
+
+
+def test_synthesis_goes_on_after_a_restart(server):
+  runner = Runner(server.reader)
+  assert runner.rows("SELECT count(*) FROM t") == [(20,)]
+  server.control("restart")
+  assert runner.rows("SELECT count(*) FROM t") == [(20,)]
+  runner.close()

@@ -34,6 +34,10 @@ DIVERGENCES = {
   ),
   "gold_failed": "the gold query failed on the database, so no answer counts as right; Spider's script stops, BIRD's counts 0",
   "time_limit": "the prediction or the gold query ran out of time; the limit of Spider's script never ends a query",
+  "not_run": (
+    "the prediction or the gold query could not be run for a reason that is no property of it (a lock, a lost connection, a "
+    "worker that was killed): the verdict says nothing of it"
+  ),
   "resource_limit": "the prediction or the gold query went over a limit on memory, rows or bytes; the scripts have none",
   "blank_prediction": (
     "a blank line counts as a wrong answer; Spider's script takes it as the end of a session, BIRD's as a query without rows"
@@ -274,6 +278,9 @@ def _verdict(correct: bool, gold: Result, predicted: Result, texts: tuple[str, s
   divergence, message = "", predicted.message
   if not predicted_sql.strip():
     divergence, message = "blank_prediction", "the prediction is blank"
+  elif gold.transient or predicted.transient:
+    divergence = "not_run"
+    message = gold.message if gold.transient else predicted.message
   elif not gold.ok:
     message = f"the gold query failed ({gold.status}): {gold.message}"
     divergence = _LIMITS.get(gold.status, "gold_failed")

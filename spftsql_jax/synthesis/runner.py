@@ -45,14 +45,17 @@ class Runner:
     self._engine = engines.engine_of(self.location)
     self._module = engines.engine_module(self._engine)
     self._errors: tuple[type[Exception], ...] = self._module.ERRORS
+    self._open()
+
+  def _open(self) -> None:
     self._connection = self._module.connect(self.location)
     if self._engine == "sqlite":
       self._connection.set_progress_handler(self._must_stop, _STEPS_AT_ONCE)
-    else:
-      self._module.mark_undecodable(self._connection)
-    # What the database itself is made of may be luck, which no text shows: DuckDB's macros and
-    # views.
-    self._fence = self._module.Fence(self._connection) if self._engine == "duckdb" else None
+      return
+    self._module.mark_undecodable(self._connection)
+    # Templates come from people's logs too, and what the database itself is made of (macros, functions, views) may be luck
+    # or worse, which no text shows.
+    self._refusal = self._module.refusal_of(self._connection)
 
   def _must_stop(self) -> bool:
     self._calls_left -= 1
@@ -79,10 +82,13 @@ class Runner:
     except sqlite3.Error as error:
       raise QueryFailed("error", str(error)) from error
 
-  def _rows_elsewhere(self, sql: str, timeout_s: float) -> Sequence[tuple]:
-    """Runs a query of DuckDB or PostgreSQL, which another thread stops when its time is over."""
-    if self._fence is not None and (reason := self._fence.refusal(sql)):
-      raise QueryFailed("refused", reason)
+  def _rows_elsewhere(self, sql: str, timeout_s: float, again: bool = False) -> Sequence[tuple]:
+    """Runs a query of DuckDB or PostgreSQL, which another thread stops when its time is over; `again` where a connection was
+    lost over it.
+    """
+    if self._is_lost():
+      # A server that was started anew; one that is away raises DatabaseError.
+      self._open()
     cursor = self._connection.cursor()
     # A cursor is a connection of its own in DuckDB, and interrupted as one.
     stop = cursor.interrupt if self._engine == "duckdb" else self._connection.cancel
@@ -90,10 +96,17 @@ class Runner:
     timer = threading.Timer(timeout_s, lambda: (late.set(), stop()))
     timer.start()
     try:
+      if reason := self._refusal(sql):
+        raise QueryFailed("refused", reason)
       return canonical_rows(self._module.fetch_rows(cursor, sql, self._max_rows))
     except (RuntimeError, *self._errors) as error:  # RuntimeError: how DuckDB says that it was interrupted.
+      if self._is_lost() and not again:
+        return self._rows_elsewhere(sql, timeout_s, again=True)
       raise QueryFailed("timeout" if late.is_set() else "error", str(error)) from error
     finally:
       timer.cancel()
-      if self._engine == "postgresql":
+      if self._engine == "postgresql" and not self._is_lost():
         self._connection.rollback()
+
+  def _is_lost(self) -> bool:
+    return self._engine == "postgresql" and self._connection.closed

@@ -20,6 +20,7 @@ import os
 import re
 import threading
 import time
+from collections.abc import Callable
 
 import duckdb
 
@@ -268,3 +269,8 @@ def _one_line(error: Exception) -> str:
 def mark_undecodable(connection: duckdb.DuckDBPyConnection) -> None:
   """Nothing to do: DuckDB's text is always UTF-8."""
   del connection
+
+
+def refusal_of(connection: duckdb.DuckDBPyConnection) -> Callable[[str], str]:
+  """What tells why a statement is not to be run on a connection of ours, "" where it may; see `Fence`."""
+  return Fence(connection).refusal

@@ -9,6 +9,7 @@ processes, is turned away unless that is allowed.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import psycopg
 from psycopg import errors
@@ -74,7 +75,7 @@ def connect(location: str) -> psycopg.Connection:
       server_url(location), connect_timeout=_CONNECT_TIMEOUT_S, autocommit=True, client_encoding="utf8"
     )
     connection.execute("SET default_transaction_read_only = on")
-    # How `_TOKEN` reads strings; the server and the surroundings may set another way.
+    # How `postgresql_tokens` reads strings; the server and the surroundings may set another way.
     connection.execute("SET standard_conforming_strings = on")
     register_loaders(connection)
     if not permissions.superuser_allowed() and (role := _server_role(connection)):
@@ -126,7 +127,7 @@ class Connection:
       where_allowed = {**_SETTINGS_WHERE_ALLOWED, "temp_file_limit": f"{memory_bytes // 1000}kB"}
       for name, value in where_allowed.items():
         self._set_where_allowed(name, value)
-      self._guard = Guard(self._connection, permissions.functions_allowed(), memory_bytes)
+      self._guard = Guard(self._connection, permissions.functions_allowed())
       # Has the server plan the look-up.
       self._guard.refusal("SELECT 1")
       self._connection.rollback()
@@ -220,6 +221,17 @@ class Connection:
 def fetch_rows(cursor: psycopg.Cursor, sql: str, limit: int) -> list[tuple]:
   """Up to `limit` rows of a query of ours, hashable, with the server's text for what Python does not have."""
   return hashable_rows(cursor.execute(sql).fetchmany(limit))
+
+
+def refusal_of(connection: psycopg.Connection) -> Callable[[str], str]:
+  """What tells why a statement is not to be run on a connection of ours, "" where it may; see `Guard`."""
+  guard = Guard(connection, permissions.functions_allowed())
+
+  def refusal(sql: str) -> str:
+    found = guard.refusal(sql)
+    return found[1] if found else ""
+
+  return refusal
 
 
 def _is_transient(code: str | None) -> bool:

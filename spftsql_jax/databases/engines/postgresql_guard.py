@@ -20,9 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
-
-from psycopg import sql as sql_text
+from collections.abc import Iterable, Sequence
 
 from spftsql_jax.databases.engines import postgresql_paths
 from spftsql_jax.databases.engines.postgresql_tokens import Token, UnreadableError, read_tokens
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 # transaction number, or to run on when they are to stop.
 _REFUSED_FUNCTIONS_NAMES = """
   current_setting fmgr_c_validator fmgr_internal_validator fmgr_sql_validator getpgusername inet_client_addr
-  inet_client_port inet_server_addr inet_server_port json_table row_security_active txid_current
+  inet_client_port inet_server_addr inet_server_port row_security_active txid_current
   txid_current_if_assigned txid_current_snapshot txid_snapshot_xip txid_status xml_is_well_formed
   xml_is_well_formed_content xml_is_well_formed_document xmlexists xmlparse xmltable xmlvalidate xpath
   xpath_exists
@@ -56,12 +54,17 @@ _OPEN_CATALOGS_NAMES = """
   pg_views
 """
 _OPEN_CATALOGS = frozenset(_OPEN_CATALOGS_NAMES.split())
-# Extensions whose functions that are neither volatile nor SECURITY DEFINER compute from their arguments alone.
+# Extensions whose functions in C and SQL that are neither volatile nor SECURITY DEFINER compute from their arguments alone.
 _PURE_EXTENSIONS_NAMES = """
   btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hstore intagg intarray isn ltree
-  pg_trgm pgcrypto postgis seg unaccent uuid-ossp vector
+  pg_trgm postgis seg unaccent uuid-ossp vector
 """
 _PURE_EXTENSIONS = frozenset(_PURE_EXTENSIONS_NAMES.split())
+# Functions that make a large value of a number, with the largest that may stand in the text. No answer is longer, and what
+# the server does with a value without looking up (position, replace, distances) takes time by the square of it.
+_LARGEST = {"array_fill": 100_000, "format": 100_000, "lpad": 100_000, "polygon": 1_000, "repeat": 100_000, "rpad": 100_000}
+# The width of a conversion: %10s, %-10s, %2$10s.
+_WIDTH = re.compile(r"%(?:\d+\$)?-?(\d+)")
 # Reserved words: no function, table or type is called by one of them unless it is quoted.
 _RESERVED_NAMES = """
   all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
@@ -73,7 +76,14 @@ _RESERVED_NAMES = """
 """
 _RESERVED = frozenset(_RESERVED_NAMES.split())
 # Behind these words a name is no alias.
-_BEFORE_NO_ALIAS = _RESERVED - {"all", "any", "array", "as", "end", "false", "null", "some", "true"} | {"join"}
+_BEFORE_NO_ALIAS_NAMES = "and case distinct else from having in join on only or select then when where"
+_BEFORE_NO_ALIAS = frozenset(_BEFORE_NO_ALIAS_NAMES.split())
+# Functions without parentheses: in FROM they are tables of these names.
+_BARE_FUNCTIONS_NAMES = """
+  current_catalog current_date current_role current_schema current_time current_timestamp current_user localtime
+  localtimestamp session_user system_user user
+"""
+_BARE_FUNCTIONS = frozenset(_BARE_FUNCTIONS_NAMES.split())
 # Signs that stand for themselves in IN, BETWEEN, CASE, LIKE, USING and the like.
 _COMPARISONS = frozenset(("=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~"))
 
@@ -89,11 +99,12 @@ _EXTENSION = f"""
   (SELECT e.extname::pg_catalog.text FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid {_EQ} d.refobjid
    WHERE d.classid {_EQ} 1255::pg_catalog.oid AND d.objid {_EQ} p.oid
    AND d.refclassid {_EQ} 3079::pg_catalog.oid AND d.deptype {_EQ} 'e'::pg_catalog."char")"""
+# Languages 12 to 14: internal (as aggregates are), C and SQL.
 _FUNCTION = f"""
   p.proname::pg_catalog.text, p.{_OWN}, p.provolatile {_EQ} 'v'::pg_catalog."char", p.prosecdef,
   p.pronargs::pg_catalog.int4 {_GE} 1
     AND 1 {_GE} (p.pronargs::pg_catalog.int4 OPERATOR(pg_catalog.-) p.pronargdefaults::pg_catalog.int4),
-  CASE WHEN p.{_OWN} THEN {_EXTENSION} END"""
+  CASE WHEN p.{_OWN} AND p.prolang {_EQ} ANY (ARRAY[12, 13, 14]::pg_catalog.oid[]) THEN {_EXTENSION} END"""
 # Whether a name without a schema may mean it, and its schema.
 _PLACE = f"n.nspname {_EQ} ANY (pg_catalog.current_schemas(true)), n.nspname::pg_catalog.text"
 # Everything that the names of a statement may mean, and what acts without being named: the columns of `_Found`.
@@ -177,11 +188,13 @@ _BRINGING = f"""
   SELECT p.proname::pg_catalog.text, true FROM pg_catalog.pg_proc p
   WHERE p.{_OWN} AND (p.prorettype {_EQ} ANY (SELECT oid FROM held)
     OR p.proallargtypes {_HAS} ARRAY(SELECT oid FROM held))"""
-_LACKING = f"""
-  SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c
-  WHERE c.relname {_EQ} ANY (%s::pg_catalog.name[]) AND c.relkind OPERATOR(pg_catalog.<>) 'i'::pg_catalog."char"
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid {_EQ} c.oid AND NOT a.attisdropped
-                  AND a.attname {_EQ} %s::pg_catalog.name)"""
+# Whether each of some names is that of a relation, and every relation of these names has a column.
+_ALL_HAVE = f"""
+  SELECT pg_catalog.bool_and(c.oid IS NOT NULL AND a.attrelid IS NOT NULL)
+  FROM pg_catalog.unnest(%s::pg_catalog.name[]) AS w(name)
+  LEFT JOIN pg_catalog.pg_class c ON c.relname {_EQ} w.name AND c.relkind OPERATOR(pg_catalog.<>) 'i'::pg_catalog."char"
+  LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid {_EQ} c.oid AND NOT a.attisdropped
+    AND a.attname {_EQ} %s::pg_catalog.name"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -213,13 +226,11 @@ class Guard:
     connection: asked within the transaction that is to run the statement; nothing is kept from one
       statement to the next, since functions and views come and go.
     allow_functions: names, as in the catalog, of functions that may be called all the same.
-    memory_bytes: a single value that the text asks for may not be larger.
   """
 
-  def __init__(self, connection: psycopg.Connection, allow_functions: frozenset[str], memory_bytes: int):
+  def __init__(self, connection: psycopg.Connection, allow_functions: frozenset[str]):
     self._connection = connection
     self._allowed = allow_functions
-    self._memory_bytes = memory_bytes
     # Planned once: the driver forgets what it has prepared itself when a transaction is rolled back.
     connection.execute(f"PREPARE {_PREPARED} AS {_LOOKUP}")
 
@@ -231,18 +242,17 @@ class Guard:
       return "refused", f"not allowed: {error}"
     if reason := _shape_refusal(tokens):
       return "refused", f"not allowed: {reason}"
-    if reason := _size_refusal(tokens, self._memory_bytes):
+    if reason := _size_refusal(tokens):
       return "resource", reason
     names = _names_of(tokens)
     signs = {_sign(token.text) for token in tokens if token.kind == "operator"} | _COMPARISONS
     listed = [name for name in names if _is_refused_name(name)]
-    values = [sql_text.Literal(sorted(each)) for each in (names, listed, signs)]
-    lookup = sql_text.SQL("EXECUTE {}({}, {}, {})").format(sql_text.SQL(_PREPARED), *values)
+    lookup = f"EXECUTE {_PREPARED}({_array(names)}, {_array(listed)}, {_array(signs)})"
     # In UTF-8 whatever the connection: a server that does not know its encoding takes any bytes.
-    found = [_Found(*row) for row in self._connection.execute(lookup.as_bytes(None)).fetchall()]
+    found = [_Found(*row) for row in self._connection.execute(lookup.encode()).fetchall()]
     reason = (
       self._function_refusal(tokens, [each for each in found if each.kind == "function"])
-      or self._relation_refusal([each for each in found if each.kind == "relation"])
+      or self._relation_refusal(names, [each for each in found if each.kind == "relation"])
       or self._implied_refusal(names, [each for each in found if each.types is not None and _is_within_reach(each, tokens)])
     )
     return ("refused", f"not allowed to use {reason}") if reason else None
@@ -284,11 +294,15 @@ class Guard:
     tables = _tables_called(tokens, owner)
     if not tables:
       return False
-    return all(name.isascii() for name in (*tables, token.text)) and not self._rows(_LACKING, sorted(tables), token.text)
+    if not all(name.isascii() for name in (*tables, token.text)):
+      return False
+    return self._rows(_ALL_HAVE, sorted(tables), token.text)[0][0]
 
-  def _relation_refusal(self, found: Sequence[_Found]) -> str:
+  def _relation_refusal(self, names: set[str], found: Sequence[_Found]) -> str:
     inside = []
     for each in found:
+      if not (each.in_path or each.schema in names or each.schema.startswith("pg_temp")):
+        continue
       if each.schema == "pg_toast" or (each.schema == "pg_catalog" and each.name not in _OPEN_CATALOGS):
         return f"relation {each.name}, which tells about the server"
       if each.own and (each.volatile or each.definer):
@@ -301,7 +315,7 @@ class Guard:
         return f"{what} {name}: its definition calls {function}, which is volatile"
     return ""
 
-  def _implied_refusal(self, names: frozenset[str] | set[str], found: Sequence[_Found]) -> str:
+  def _implied_refusal(self, names: set[str], found: Sequence[_Found]) -> str:
     """Operators, casts and domains, which call functions without their names."""
     for each in found:
       acts = each.volatile or each.definer
@@ -322,6 +336,12 @@ class Guard:
       elif acts or (each.kind == "operator" and each.name not in _COMPARISONS):
         return f"{what[each.kind]}: {_why(each)}"
     return ""
+
+
+def _array(names: Iterable[str]) -> str:
+  """An array as a literal (with standard_conforming_strings)."""
+  items = (name.replace("\\", "\\\\").replace('"', '\\"').replace("'", "''") for name in names)
+  return "'{" + ",".join(f'"{item}"' for item in items) + "}'"
 
 
 def _why(found: _Found) -> str:
@@ -362,8 +382,9 @@ def _is_within_reach(found: _Found, tokens: Sequence[Token]) -> bool:
 
 def _names_of(tokens: Sequence[Token]) -> set[str]:
   names: set[str] = set()
-  for token in tokens:
-    if token.is_name and not (token.kind == "name" and token.text in _RESERVED):
+  for i, token in enumerate(tokens):
+    # Behind a dot any word is a name.
+    if token.is_name and (token.kind == "quoted" or token.text not in _RESERVED or _stands(tokens, i - 1, ".")):
       names.add(token.text)
       if token.other:
         names.add(token.other)
@@ -426,6 +447,8 @@ def _tables_called(tokens: Sequence[Token], owner: Token) -> set[str]:
   subquery, no function, no new names for the columns.
   """
   tables: set[str] = set()
+  if owner.text in _BARE_FUNCTIONS and any(token.is_word(owner.text) for token in tokens):
+    return tables
   for i, token in enumerate(tokens):
     if not token.is_name or token.text != owner.text or _stands(tokens, i + 1, "."):
       continue
@@ -469,9 +492,10 @@ def _shape_refusal(tokens: Sequence[Token]) -> str:
   """What is refused by its syntax, since it has no function's name: XML that is read, paths that are not plain."""
   for i, token in enumerate(tokens):
     before = tokens[i - 1] if i else None
-    if token.is_word("xmltable", "xmlparse", "xmlexists", "json_table") and _stands(tokens, i + 1, "("):
+    if token.is_word("xmltable", "xmlparse", "xmlexists") and _stands(tokens, i + 1, "("):
       return f"{token.text}, which runs on when it is to stop"
-    if token.is_word("document") and before is not None and before.is_word("is", "not"):
+    negated = before is not None and before.is_word("not")
+    if token.is_word("document") and i > negated and tokens[i - 1 - negated].is_word("is"):
       return "IS DOCUMENT, which runs on when it is to stop"
     if token.is_name and token.text == "xml" and before is not None:
       behind = tokens[i + 1] if i + 1 < len(tokens) else None
@@ -481,18 +505,16 @@ def _shape_refusal(tokens: Sequence[Token]) -> str:
   return postgresql_paths.refusal(tokens)
 
 
-def _size_refusal(tokens: Sequence[Token], memory_bytes: int) -> str:
+def _size_refusal(tokens: Sequence[Token]) -> str:
   """Why one value that the text asks for is too large: repeat('x', 300000000), format('%1000000000s', 1)."""
   for i, token in enumerate(tokens):
-    if not _stands(tokens, i + 1, "("):
+    if not (token.is_name and token.text in _LARGEST and _stands(tokens, i + 1, "(")):
       continue
-    if token.is_word("repeat", "lpad", "rpad", "array_fill", "polygon"):
-      end = _closing(tokens, i + 1)
-      for each in tokens[i + 2 : end]:
-        if each.kind == "number" and each.text.isdigit() and int(each.text[:20]) > memory_bytes // 2:
-          return f"{token.text} of {each.text} is more than the memory of a statement"
-    elif token.is_word("format"):
-      for each in tokens[i + 2 : _closing(tokens, i + 1)]:
-        if each.kind == "string" and any(int(n[:20]) > memory_bytes // 2 for n in re.findall(r"%\D{0,9}(\d{6,})", each.text)):
-          return "format with a width that is more than the memory of a statement"
+    most = _LARGEST[token.text]
+    for each in tokens[i + 2 : _closing(tokens, i + 1)]:
+      counts = _WIDTH.findall(each.text) if each.kind == "string" and token.text == "format" else []
+      if each.kind == "number" and each.text.isdigit():
+        counts = [each.text]
+      if any(len(count) > 18 or int(count) > most for count in counts):
+        return f"{token.text} makes values of at most {most:,} parts here"
   return ""

@@ -13,7 +13,10 @@ from collections.abc import Sequence
 
 from spftsql_jax.databases.engines.postgresql_tokens import Token
 
-_FUNCTION = re.compile(r"jsonb_path_\w+$|json_(?:exists|value|query)$")
+_FUNCTION = re.compile(r"jsonb_path_\w+$|json_(?:exists|value|query|table)$")
+# What may follow a path within a call.
+_CLAUSES_NAMES = "as columns default empty error false null passing returning true unknown with without"
+_CLAUSES = frozenset(_CLAUSES_NAMES.split())
 _OPERATORS = ("@?", "@@")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _COMPARISON = re.compile(r"==|!=|<>|<=?|>=?")
@@ -32,6 +35,9 @@ def refusal(tokens: Sequence[Token]) -> str:
     reason = ""
     if token.is_name and _FUNCTION.match(token.text) and _is(tokens, i + 1, "("):
       reason = _path_refusal(tokens, _second_argument(tokens, i + 1))
+    elif token.is_word("path") and i + 1 < len(tokens) and tokens[i + 1].kind == "string":
+      # Of a column of JSON_TABLE.
+      reason = path_refusal(tokens[i + 1].text)
     elif token.kind == "operator" and token.text in _OPERATORS:
       reason = _operand_refusal(tokens, i)
     elif token.is_name and token.text == "jsonpath":
@@ -108,7 +114,7 @@ def _ends_literal(tokens: Sequence[Token], at: int) -> bool:
     return True
   if tokens[at].text == "::" and tokens[at].kind == "mark":
     return at + 1 < len(tokens) and tokens[at + 1].text == "jsonpath" and _ends_literal(tokens, at + 2)
-  return tokens[at].text in (",", ")") or tokens[at].is_word("passing", "returning", "with", "without")
+  return tokens[at].text in (",", ")") or tokens[at].is_word(*_CLAUSES)
 
 
 def _operand_refusal(tokens: Sequence[Token], at: int) -> str:
