@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (a statement a line)
 """SELECTs that people and models rightly write for SQLite and DuckDB, on the tables of `SQLITE_SCRIPT` and `DUCKDB_SCRIPT`.
 
 Each is a text, or a text and the reason why it is not run all the same.
