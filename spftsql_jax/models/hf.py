@@ -13,7 +13,7 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -131,10 +131,28 @@ def save_hf(
     dtype: of the written tensors; None keeps each param's own.
     max_shard_bytes: weights larger than this are split over files with an index.
   """
+  save_sources(directory, config, _sources(config, params, dtype), tokenizer, max_shard_bytes=max_shard_bytes)
+
+
+def save_sources(
+  directory: str | os.PathLike,
+  config: ModelConfig,
+  sources: Iterable[Source],
+  tokenizer: Any = None,
+  *,
+  max_shard_bytes: int = 5 * 10**9,
+) -> None:
+  """As `save_hf`, of tensors that are made one at a time. Raises ValueError where they are not those of the config."""
   directory = pathlib.Path(directory)
   directory.mkdir(parents=True, exist_ok=True)
-  hf_config = config.to_hf() | {"torch_dtype": dtype or str(jnp.dtype(params["embedding"].dtype))}
-  write_model(directory, _sources(config, params, dtype), max_shard_bytes)
+  sources = list(sources)
+  expected, found = tensor_shapes(config), {source.name: source.shape for source in sources}
+  if expected != found:
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    raise ValueError(f"{directory}: tensors do not fit the config: {shorten(wrong)}")
+  embedding = next(source.dtype for source in sources if source.name == _TOP["embedding"])
+  hf_config = config.to_hf() | {"torch_dtype": str(embedding)}
+  write_model(directory, sources, max_shard_bytes)
   write_json(directory / "config.json", hf_config)
   special = {name: hf_config[name] for name in _SPECIAL_IDS}
   if isinstance(tokenizer, str | os.PathLike):
