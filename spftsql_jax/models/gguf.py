@@ -102,6 +102,8 @@ def read_gguf(path: str | os.PathLike) -> GgufModel:
     metadata = {name: field.contents() for name, field in reader.fields.items()}
   except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
     raise GgufError(f"{path} cannot be read: it is damaged or cut off ({error})") from error
+  if metadata.get("split.count", 1) > 1:
+    raise GgufError(f"{path} is one of {metadata['split.count']} parts; merge them first (llama-gguf-split --merge)")
   architecture = metadata.get("general.architecture")
   if architecture not in FAMILIES:
     raise GgufError(f"{path}: architecture {architecture!r} is not supported; supported: {', '.join(FAMILIES)}")
