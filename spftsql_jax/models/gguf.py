@@ -23,7 +23,7 @@ from spftsql_jax.models.tensor_files import Source
 # llama.cpp calls Mistral "llama" too: the function is the same where no window is set.
 FAMILIES = {"llama": "llama", "mistral": "mistral", "qwen2": "qwen2", "qwen3": "qwen3"}
 # Families whose query and key rows llama.cpp reorders, so that rotary pairs lie side by side.
-_REORDERED = ("llama", "mistral")
+REORDERED = ("llama", "mistral")
 _TOP = {
   "token_embd.weight": "model.embed_tokens.weight",
   "output_norm.weight": "model.norm.weight",
@@ -43,7 +43,7 @@ _IN_LAYER = {
   "ffn_down": "mlp.down_proj",
 }
 # Divisors of the rotary frequencies, which Hugging Face keeps in the config.
-_ROPE_DIVISORS = "rope_freqs.weight"
+ROPE_DIVISORS = "rope_freqs.weight"
 # What llama.cpp reads as ends of an answer; chat-tuned files often have more than one.
 _ENDS = ("eos_token_id", "eot_token_id", "eom_token_id")
 _LOSSLESS = {"F32": np.dtype(np.float32), "F16": np.dtype(np.float16), "BF16": np.dtype(ml_dtypes.bfloat16)}
@@ -145,7 +145,7 @@ def config_of(model: GgufModel) -> ModelConfig:
     "pad_token_id": _token_id(model, "padding_token_id"),
   }
   config = ModelConfig.from_hf(raw | {"rope_scaling": _declared_scaling(model)})
-  if _ROPE_DIVISORS in model.tensors:
+  if ROPE_DIVISORS in model.tensors:
     config = config.replace(rope_scaling=_scaling_of(model, config))
   return config
 
@@ -164,9 +164,9 @@ def sources_of(model: GgufModel, dtype: str | None = None) -> Iterator[Source]:
   family = FAMILIES[model.metadata["general.architecture"]]
   heads = int(model.required("attention.head_count"))
   kv_heads = int(model.field("attention.head_count_kv", heads))
-  reordered = {"attn_q": heads, "attn_k": kv_heads} if family in _REORDERED else {}
+  reordered = {"attn_q": heads, "attn_k": kv_heads} if family in REORDERED else {}
   for name, tensor in model.tensors.items():
-    if name == _ROPE_DIVISORS:
+    if name == ROPE_DIVISORS:
       continue
     kind = tensor.tensor_type.name
     if tensor.tensor_type not in gguf.quants._type_traits and kind not in _LOSSLESS:
@@ -244,6 +244,18 @@ def find_in_package(name: str) -> pathlib.Path:
   return found[0]
 
 
+def gguf_name(name: str) -> str:
+  """llama.cpp's name of a Hugging Face tensor. Raises GgufError."""
+  if name in (tops := {theirs: ours for ours, theirs in _TOP.items()}):
+    return tops[name]
+  parts = {theirs: ours for ours, theirs in _IN_LAYER.items()}
+  stem, _, kind = name.removeprefix("model.layers.").rpartition(".")
+  layer, _, part = stem.partition(".")
+  if part not in parts:
+    raise GgufError(f"tensor {name} has no place in a GGUF file")
+  return f"blk.{layer}.{parts[part]}.{kind}"
+
+
 def _hf_name(model: GgufModel, name: str) -> str:
   if name in _TOP:
     return _TOP[name]
@@ -292,7 +304,7 @@ def _scaling_of(model: GgufModel, config: ModelConfig) -> RopeScaling:
   """The llama3 scaling whose frequencies are those of the file: it keeps divisors, not the numbers they were made from."""
   import gguf
 
-  tensor = model.tensors[_ROPE_DIVISORS]
+  tensor = model.tensors[ROPE_DIVISORS]
   divisors = gguf.quants.dequantize(tensor.data, tensor.tensor_type).reshape(-1).astype(np.float64)
   plain, _ = rope_frequencies(config.replace(rope_scaling=None))
   # All published ones blend between 1 and 4 periods of a power of two; the stretch is the largest divisor.
@@ -301,4 +313,4 @@ def _scaling_of(model: GgufModel, config: ModelConfig) -> RopeScaling:
     stretched, _ = rope_frequencies(config.replace(rope_scaling=scaling))
     if np.allclose(plain / divisors, stretched, rtol=1e-5):
       return scaling
-  raise GgufError(f"{model.path}: its rotary divisors ({_ROPE_DIVISORS}) are not those of a llama3 scaling")
+  raise GgufError(f"{model.path}: its rotary divisors ({ROPE_DIVISORS}) are not those of a llama3 scaling")
