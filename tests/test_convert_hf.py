@@ -158,8 +158,8 @@ def test_what_cannot_be_converted_is_said_in_one_line(folders, tmp_path):
   (tmp_path / "bin" / "pytorch_model.bin").write_bytes(b"")
   out = ["--output", tmp_path / "out"]
   cases = {
-    "give one of --hf_model and --checkpoint": out,
-    "give one of --hf_model and --checkpoint ": ["--hf_model=a", "--checkpoint=b", *out],
+    "give one of --hf_model, --checkpoint, --gguf=FILE and --pip": out,
+    "give one of --hf_model, --checkpoint, --gguf=FILE and --pip ": ["--hf_model=a", "--checkpoint=b", *out],
     "--output": ["--hf_model=a"],
     "--dtype=int8": ["--hf_model=a", "--dtype=int8", *out],
     "--peft goes with --checkpoint": ["--hf_model", root / "hf", "--peft", *out],
@@ -171,6 +171,7 @@ def test_what_cannot_be_converted_is_said_in_one_line(folders, tmp_path):
     "a model base with a version 'base' already": ["--hf_model", root / "hf", "--output", root / "base"],
     "no model base": ["--checkpoint", tmp_path / "nowhere", *out],
     "there are whole, adapter, other_prompt": ["--checkpoint", f"{root / 'run'}:best", *out],
+    "--peft or --gguf, not both": ["--checkpoint", f"{root / 'run'}:whole", "--peft", "--gguf", *out],
     "no adapter; leave --peft out": ["--checkpoint", f"{root / 'run'}:whole", "--peft", *out],
     "was trained with ddl-v1-0": ["--checkpoint", f"{root / 'run'}:other_prompt", *out],
   }

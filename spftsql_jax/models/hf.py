@@ -13,7 +13,7 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -147,11 +147,31 @@ def save_hf(
       model's own: one that was trained to end on another token than its base would never stop.
     pad_id: of padding, where the model names none.
   """
+  options = {"max_shard_bytes": max_shard_bytes, "end_ids": end_ids, "pad_id": pad_id}
+  save_sources(directory, config, _sources(config, params, dtype), tokenizer, **options)
+
+
+def save_sources(
+  directory: str | os.PathLike,
+  config: ModelConfig,
+  sources: Iterable[Source],
+  tokenizer: Any = None,
+  *,
+  max_shard_bytes: int = 5 * 10**9,
+  end_ids: Sequence[int] = (),
+  pad_id: int | None = None,
+) -> None:
+  """As `save_hf`, of tensors that are made one at a time. Raises ValueError where they are not those of the config."""
   directory = pathlib.Path(directory)
   directory.mkdir(parents=True, exist_ok=True)
-  kind = dtype or str(jnp.dtype(params["embedding"].dtype))
+  sources = list(sources)
+  expected, found = tensor_shapes(config), {source.name: source.shape for source in sources}
+  if expected != found:
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    raise ValueError(f"{directory}: tensors do not fit the config: {shorten(wrong)}")
+  kind = str(next(source.dtype for source in sources if source.name == _TOP["embedding"]))
   hf_config = config.to_hf() | {"torch_dtype": kind, "dtype": kind}  # as transformers 4 and 5 call it
-  write_model(directory, _sources(config, params, dtype), max_shard_bytes)
+  write_model(directory, sources, max_shard_bytes)
   own = hf_config["eos_token_id"]
   if not set(end_ids) <= set(joined_ids(own)):
     hf_config["eos_token_id"] = _one_or_list(joined_ids(end_ids, own))
