@@ -54,7 +54,7 @@ _FETCHED_ROWS = 100_000
 
 def main() -> None:
   question = " ".join(flags.FLAGS(sys.argv)[1:]).strip()
-  if not question:
+  if not any(map(str.isalnum, question)):
     raise InputError('no question; give it behind the flags: ask.py --model=DIR --database=PATH "How many ...?"')
   folder = find_model(_MODEL.value)
   location = with_schemas(_DATABASE.value, _SCHEMAS.value)

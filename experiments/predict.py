@@ -190,7 +190,7 @@ def _files(path: Path) -> list[Path]:
 def _resume(partial: Path, fingerprint: dict[str, str]) -> dict[int, dict[str, Any]]:
   """The answers that are there already; starts the file where there is none. Raises InputError where they are of others."""
   lines = partial.read_text().split("\n") if partial.is_file() else []
-  if len(lines) < 2:  # not even the first line was written whole
+  if len(lines) < 3:  # Not one answer was written whole: there is nothing to go on with.
     partial.write_text(json.dumps(fingerprint) + "\n")
     return {}
   before = json.loads(lines[0])

@@ -130,6 +130,10 @@ def test_a_request_to_change_data_is_refused_before_anything_is_loaded(folder):
     "You must add a new member",
     "Let's increase the grade of all highschoolers by 1",
     "Update members",
+    "Count the members; then delete them",
+    "How many members are there? Please also delete all of them.",
+    "x'; DROP TABLE members; --",
+    "Create a table of dogs",
   ],
 )
 def test_requests_to_change_are_told(database, request_):
@@ -149,6 +153,8 @@ def test_requests_to_change_are_told(database, request_):
     "Add up the grades of all highschoolers",
     "List all members who updated their city",
     "Can you show me who joined?",
+    "Create a list of all members",
+    "Change in grade per year?",
     "",
     "42?",
   ],

@@ -118,6 +118,7 @@ GOOD = json.dumps(RECORDS[0])
     ("SELECT 1;", ":1: not JSON"),
     (json.dumps([RECORDS[0] | {"question_id": 5}] * 2), "record 1: question_id 5 stands there a second time, after record 0"),
     ("[" * 100_000, "not JSON|nested too deeply"),
+    (f'{GOOD}\n{{"question_id": {"9" * 5000}}}', ":2: not a file of examples .*digits"),
   ],
 )
 def test_a_malformed_file_is_told_in_one_line(tmp_path, content, message):

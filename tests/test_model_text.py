@@ -62,6 +62,45 @@ SELECT = "SELECT name FROM t"
     "SELECT name FROM t; DROP TABLE t",
     "SELECT name FROM t; -- done",
     "SELECT name FROM t;\n\nThis query's result is a list; enjoy.",
+    "To answer, we need `name` of `t`.\n\nSELECT name FROM t;\n\nThe `name` is it.",
+    "First a `SELECT` with a `FROM`:\n\nSELECT name FROM t",
+    "Sure, here you go!\nSELECT name FROM t;\nHope it helps!",
+    "The query is SELECT name FROM t;",
+    "\u7b54\u6848\uff1aSELECT name FROM t",
+    "Voici la requ\u00eate :\nSELECT name FROM t;",
+    "## Answer\n\nSELECT name FROM t",
+    "[SQL]\nSELECT name FROM t\n[/SQL]",
+    "[/INST] SELECT name FROM t",
+    "sqlite> SELECT name FROM t;",
+    "1. SELECT name FROM t\n2. SELECT 0",
+    "- SELECT name FROM t",
+    "**SELECT name FROM t**",
+    "\u201cSELECT name FROM t\u201d",
+    '{"sql": "SELECT name FROM t"}',
+    '```json\n{"reasoning": "a; b", "sql": "SELECT name FROM t;"}\n```',
+    '{"sql": "SELECT name FROM t',
+    '```python\nsql = """\nSELECT name FROM t;\n"""\nrun(sql)\n```',
+    'cursor.execute("SELECT name FROM t")',
+    "```\nsql\nSELECT name FROM t\n```",
+    "```sql\nSQL: SELECT name FROM t\n```",
+    "'''sql\nSELECT name FROM t\n'''",
+    "<reasoning>\nSELECT 0;\n</reasoning>\n<answer>SELECT name FROM t</answer>",
+    "Is it SELECT 0; or?</think>\n\nSELECT name FROM t",
+    "<|channel|>analysis<|message|>SELECT 0;<|end|><|start|>assistant<|channel|>final<|message|>SELECT name FROM t<|return|>",
+    '<code lang="sql">SELECT name FROM t</code>',
+    "SELECT name FROM t<eos>",
+    "SELECT name FROM t.",
+    "SELECT name FROM t;\\n",
+    "SELECT name FROM t\n\nThis query returns the names.",
+    "SELECT name FROM t\nThis query returns the names",
+    "SELECT name FROM t\r\n\r\nNote that it isn't sorted.",
+    "SELECT name FROM t\n\nIn this query, we select `name`.",
+    "SELECT name FROM t\n\n**Explanation:** names; all.",
+    "SELECT name FROM t\nQuestion: How many?\nSQL: SELECT 0",
+    "SELECT name FROM t\n\n| name |\n|---|\n| a |",
+    "SELECT name FROM t\n\n- it lists the names",
+    "SELECT name FROM t\n\nSELECT 0",
+    "SELECT name FROM t\n\n\u8fd9\u4e2a\u67e5\u8be2\u8fd4\u56de\u540d\u5b57\u3002",
   ],
 )
 def test_the_statement_is_read_out_of_what_stands_around_it(text):
@@ -94,6 +133,79 @@ def test_a_statement_stays_as_it_is(sql):
   assert read(sql) == model_text.Reading(sql)
   if sql and "never closed" not in sql:
     assert read_statement(f"So:\n```sql\n{sql}\n```\nwhich it is") == sql
+
+
+@pytest.mark.parametrize(
+  ("sql", "dialect"),
+  [
+    ("SELECT name\n\nx FROM t\n\nb WHERE b.x = 1", "sqlite"),
+    ("SELECT name FROM t\n\nWHERE x = 1 -- the first one.\n\nORDER BY x", "sqlite"),
+    ("SELECT name FROM t\nODER BY x", "sqlite"),
+    ("SELECT a\n\nb, c d FROM t\n\nUNION\n\nSELECT 1, 2", "sqlite"),
+    ("SELECT x\n- b c FROM t\n\nLIMIT\n1.", "sqlite"),
+    ("SELECT DISTINCT ON (a)\nb c FROM t", "postgres"),
+    ("SELECT a FROM f(1)\n\nWITH ORDINALITY\n\nAS r(a, n)", "postgres"),
+    ("SELECT a COLLATE\nb DESC LIMIT 1", "postgres"),
+    ("SELECT 1 UNION ALL BY NAME\n\nSELECT 2", "duckdb"),
+    ("SELECT DISTINCT ON (a)\nb: c\nFROM\nu: t", "duckdb"),
+    ("FROM t\n\nSELECT name", "duckdb"),
+    ("SELECT a\n\n** b FROM t", "duckdb"),
+  ],
+)
+def test_a_line_with_which_a_query_goes_on_is_never_prose(sql, dialect):
+  assert read_statement(sql, dialect) == sql
+
+
+BEGUN = [
+  "SELECT a b FROM t u",
+  "SELECT a FROM t WHERE b IS NULL",
+  "FROM t SELECT a",
+  "SELECT DISTINCT ON (a) b c FROM t",
+  "SELECT a FROM t JOIN u ON a = b ORDER BY a LIMIT 1",
+  "WITH c AS ( SELECT 1 ) SELECT a FROM c",
+  "SELECT a: 1 FROM c: t",
+]
+WORDS = [
+  *("a", "b", "this", "query", "name", "SELECT", "FROM", "WHERE", "AND", "NOT", "IN", "IS", "NULL", "AS", "ON", "JOIN", "LEFT"),
+  *("SEMI", "USING", "GROUP", "ORDER", "BY", "LIMIT", "UNION", "ALL", "EXCEPT", "DISTINCT", "CASE", "WHEN", "THEN", "ELSE"),
+  *(
+    "END",
+    "LIKE",
+    "COLLATE",
+    "DESC",
+    "NULLS",
+    "LAST",
+    "OVER",
+    "INTERVAL",
+    "DAY",
+    "DATE",
+    "TIME",
+    "ZONE",
+    "DOUBLE",
+    "1",
+    "'x.'",
+  ),
+  *("+", "-", "*", "**", "(", ")", ",", "::", "=", ".", "(a)", "count(*)", "b:", '"q"', "1."),
+]
+
+
+def test_no_line_of_a_statement_that_duckdb_takes_is_prose():
+  duckdb = pytest.importorskip("duckdb")
+  rng, runs = random.Random(4), 0
+  with duckdb.connect() as connection:
+    for _ in range(15_000):
+      tokens = rng.choice(BEGUN).split()
+      for _ in range(rng.randint(0, 3)):
+        tokens.insert(rng.randint(1, len(tokens)), rng.choice(WORDS))
+      try:
+        (_,) = connection.extract_statements(" ".join(tokens))
+      except (duckdb.Error, ValueError):
+        continue
+      runs += 1
+      for breaks in (["\n\n"], ["\n"], [" ", "\n", "\n\n"]):
+        text = "".join(token + rng.choice(breaks) for token in tokens).strip()
+        assert read_statement(text, "duckdb") == text
+  assert runs > 1_000
 
 
 @pytest.mark.parametrize("dialect", ["postgres", "postgresql", "duckdb"])
@@ -143,13 +255,15 @@ def test_a_model_may_stop_at_the_end_of_its_statement_only():
   assert has_ended("SELECT 1;") and has_ended("SQL: SELECT ';' ;")
   for text in ("SELECT ';", "SELECT 1 -- ;", "```sql\nSELECT 1;", "<think>SELECT 1;", "SELECT 1", "SELECT /* ; */ 1"):
     assert not has_ended(text), text
+  for text in ("I need the names;", '{"sql": "SELECT 1;', "Let me see; first"):
+    assert not has_ended(text), text
 
 
 def test_a_line_comment_never_takes_what_follows():
   sql = "SELECT name -- the name; it's\nFROM t /* all\nrows */ WHERE note = 'a  -- b' -- end"
   expected = "SELECT name FROM t WHERE note = 'a  -- b'"
   assert folded(sql) == one_line(sql) == expected
-  assert answer_text(sql) == f" {expected}" and sql_prompt(sql) == f"SQL: {expected}\nQuestion:"
+  assert answer_text(sql) == f" {expected}" and sql_prompt(sql, PromptFormat()) == f"SQL: {expected}\nQuestion:"
   schema = Schema("d", "sqlite", (Table("t", (Column("name", "TEXT", "text"), Column("note", "TEXT", "text"))),))
   tokenizer = Tokenizer(train_bpe([sql] * 3, 300), PromptFormat())
   assert tokenizer.decode(tokenizer.text_to_sql(schema, "q", sql).answer) == expected

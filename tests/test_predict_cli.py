@@ -122,10 +122,17 @@ def test_killed_it_goes_on_and_ends_with_the_same_lines(files, whole):
 
 def test_another_model_or_other_questions_are_refused(files, tmp_path):
   output = tmp_path / "out.sql"
-  Path(f"{output}.partial").write_text(json.dumps({"model": "x", "examples": "y", "databases": "z", "options": "o"}) + "\n")
+  partial = Path(f"{output}.partial")
+  head = json.dumps({"model": "x", "examples": "y", "databases": "z", "options": "o"}) + "\n"
+  partial.write_text(head + json.dumps([0, {"sql": "SELECT 1"}]) + "\n")
   done = run(files, output, "--constrain")
   assert done.returncode == 2 and "begun with other model and examples and databases and options" in done.stderr
   assert len(done.stderr.splitlines()) == 1 and not output.exists()
+  # Where no answer is kept there is nothing to lose.
+  for kept in (head, head + '[0, {"sql": "SEL', ""):
+    partial.write_text(kept)
+    assert run(files, output).returncode == 0 and output.exists() and not partial.exists()
+    output.unlink()
 
 
 @pytest.fixture(scope="module")

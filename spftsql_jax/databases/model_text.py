@@ -5,10 +5,12 @@ scored, trained on, voted over and run is cut by the same rules:
 
 1. A thought up to `</think>` and the marks of a conversation (`<|im_end|>`, `</s>`, tags) are left out.
 2. SQL stands in a fence (three or more backticks or tildes; the last one may be open), in a code span, behind a label that ends
-   in a colon ("SQL:"), or is the text itself. Of several fences the last one with SQL is read: models draft first and answer
-   last. A fence of another language, or one without a query, is not read where there is a better one.
+   in a colon ("SQL:"), in a string of JSON or of a program, behind prose, or is the text itself. Of several fences the last one
+   with SQL is read: models draft first and answer last. A fence of another language, or one without a query, is not read where
+   there is a better one.
 3. The statement goes to the first semicolon that stands in no literal, no quoted name and no comment, as the database's dialect
-   has them. What follows is left out, whoever wrote it. Line breaks and comments inside the statement stay.
+   has them, or to a line with which no query can go on (`prose.begins_prose`). What follows is left out, whoever wrote it. Line
+   breaks and comments inside the statement stay.
 
 `folded` writes a statement without comments and with single spaces, as models are taught it: a comment is no part of an answer,
 and a line comment in a target of one line would swallow what follows. `one_line` does the same for files with one SQL a line;
@@ -21,13 +23,15 @@ import dataclasses
 import re
 from collections.abc import Collection, Iterator, Sequence
 
+from spftsql_jax.databases import prose
+
 # What cannot stand in a line of a file of predictions, where a TAB begins the db_id.
 _LINE_BREAKING = re.compile(r"[\r\n\t\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 # What every dialect has. Marks that a conversation or a fence puts behind SQL are no SQL in any dialect.
 # An unterminated literal, name or comment runs to the end of the text.
 _MARKS = r"""
-    (?P<mark><\|[A-Za-z_][\w\ ]*\|>|<\uff5c[^\uff5c\n]{1,40}\uff5c>|</[A-Za-z_]\w*>|<end_of_turn>
+    (?P<mark><\|[A-Za-z_][\w\ ]*\|>|<\uff5c[^\uff5c\n]{1,40}\uff5c>|</[A-Za-z_][\w-]*>|<end_of_turn>
       |`{3,}+(?=\s|\Z)|(?:(?<=\n)|\A)(?:`{3,}|~{3,}))
 """
 _PLAIN_LITERAL = r"'(?:[^']++|'')*+(?:'|\Z)"
@@ -72,6 +76,7 @@ _QUERY = re.compile(
     |WITH\s++(?:RECURSIVE\s++)?{_NAME}\s*+(?:\([^()]*+\)\s*+)?AS\b)""",
   re.VERBOSE | re.IGNORECASE,
 )
+_ORDINALITY = re.compile(r"WITH\s+ORDINALITY\s+AS\s+[^\s(]", re.IGNORECASE)  # Behind a function in FROM.
 _SET_OPERATORS = frozenset({"UNION", "EXCEPT", "INTERSECT", "MINUS", "ALL", "DISTINCT"})
 # Words of the grammar behind which an expression stands.
 _BEFORE_AN_OPERAND = re.compile(
@@ -86,10 +91,18 @@ _OTHER_VERBS = frozenset(
 )
 
 _THOUGHT = re.compile(r"\A\s*<think>(?s:.*?)(?:</think>|\Z)|\A(?s:.*)^[ \t]*</think>[ \t]*$", re.MULTILINE)
+# Thoughts under other names, where something follows.
+_OTHER_THOUGHT = re.compile(
+  r"\A\s*<(?P<name>thinking|thoughts?|reason(?:ing)?|analysis|scratchpad|reflection|plan)>(?s:.*)</(?P=name)>(?=\s*\S)"
+  r"|\A(?s:.*)(?:(?<!['\"])</think(?:ing)?>|<\|channel\|>final[^<\n]*<\|message\|>|<\|end_of_thought\|>)",
+  re.IGNORECASE,
+)
 _OPENING_MARKS = re.compile(
   r"\A(?:\ufeff|\s|<\|[A-Za-z_][\w ]*\|>(?:assistant\b)?|<s>|<\uff5c[^\uff5c\n]{1,40}\uff5c>|<start_of_turn>(?:model\b)?)+"
 )
-_CLOSING_MARKS = re.compile(r"(?:\s|<\|[A-Za-z_][\w ]*\|>|<\uff5c[^\uff5c\n]{1,40}\uff5c>|</s>|<end_of_turn>)+\Z")
+_CLOSING_MARKS = re.compile(
+  r"(?:\s|<\|[A-Za-z_][\w ]*\|>|<\uff5c[^\uff5c\n]{1,40}\uff5c>|</s>|<end_of_turn>|<(?:eos|pad|unk)>|\[/INST\])+\Z"
+)
 _FENCE = re.compile(
   r"(?:(?<![`'\"\w])(?P<ticks>`{3,})|^[ \t]*(?P<tildes>~{3,}))"
   r"[ \t]*(?P<language>(?!(?:SELECT|WITH|VALUES|FROM|TABLE)\b)[A-Za-z][\w+#.]*)?(?:[ \t]*(?:\{|\w+=)[^\n]*)?",
@@ -97,9 +110,32 @@ _FENCE = re.compile(
 )
 _SQL_LANGUAGE = re.compile(r"sql|postgres|duckdb", re.IGNORECASE)
 # A colon, an opening tag, or a first line with the language alone (where the prompt ends in an open fence).
-_LABEL_END = re.compile(r":[\s*_>#]*|<[A-Za-z_]\w*>\s*|\A\s*(?:\w*sql\w*|postgres|duckdb)[ \t]*\r?\n\s*", re.IGNORECASE)
+_LABEL_END = re.compile(
+  r"[:\uff1a][\s*_>#]*|<[A-Za-z_][\w-]*(?:\s+\w+=\"[^\"]*\")*>\s*"
+  r"|\A\s*(?:\w*sql\w*|postgres|duckdb)[ \t]*\r?\n\s*",
+  re.IGNORECASE,
+)
+# Where SQL may begin in other text: in quotation marks, behind a mark or a prompt, on a line of its own, or anywhere as the
+# capitals SELECT and FROM.
+_QUOTES = re.compile(r"(?P<quotes>\"{3}|'{3}|[\"'])(?:sql\b)?\s*(?=[\w(-])", re.IGNORECASE)
+_LINE_BEGIN = re.compile(
+  r"^[ \t\u200b\xa0]*(?:[-*\u2022>][ \t]+|\d+[.)][ \t]+|\[/?\w+\]\s*|\w*[=-]?\#?>\s*"
+  r"|\w+[ ]*(?:[=-]>|=)\s*|(?:'{3}|\"{3})?[ \t]*sql\s+|[\"'\u201c\xab]+)?",
+  re.MULTILINE | re.IGNORECASE,
+)
+_TABLE_NAMED = re.compile(r"\bFROM\s+\S", re.IGNORECASE)
+# What closes what was opened before SQL in other text.
+_CLOSERS = re.compile(r"\s*(?:\*{2,3}|[\u201d\xbb]|\]\]>)[.\s]*\Z")
+_INSTRUCTION = re.compile(r"\[/\w+\]\s*")
+_CAPITALS = re.compile(r"(?<![\w`'\"])(?=SELECT\s[^;]{0,2000}?\sFROM\s)")
+_VERBS_OF_STATEMENTS = (
+  _BEFORE_A_QUERY | _OTHER_VERBS | {"UPDATE", "ATTACH", "DETACH", "SET", "TRUNCATE", "GRANT", "CALL", "SHOW"}
+)
 # A fence without SQL in it, which says nothing.
 _OTHER_FENCE = re.compile(r"(?P<ticks>`{3,})[^`]*(?P=ticks)(?=\s|\Z)")
+_ANY_FENCE = re.compile(r"(?P<ticks>`{3,})\w*[ \t]*\r?\n(?P<inside>(?s:.*?))(?:(?P=ticks)|\Z)")
+# What ends a sentence, and no SQL: full stops of several scripts and a wide semicolon.
+_CLOSING_STOP = re.compile(r"(?<=[^\d.])\s*(?:\.|[\u3002\uff1b])\Z")  # "1." is a number.
 _LONGEST_LABEL = 2_000  # Characters before the SQL, an explanation among them.
 _SPAN = re.compile(r"(?<![`\w])`{1,2}(?!`)")
 
@@ -144,22 +180,36 @@ def read(text: str, dialect: str = "sqlite", begun: str = "") -> Reading:
     begun: what the prompt has already begun, such as "SELECT"; put before an answer that does not begin a query itself.
   """
   stripped = text.strip()
-  if not begun and _QUERY.match(stripped) and not (_PERHAPS_RARE.search(text) and _RARE.search(text)):
+  rare = (_PERHAPS_RARE.search(text) and _RARE.search(text)) or "\\n" in stripped
+  plain = not rare and not ("\n" in stripped and prose.MAY_FOLLOW.search(stripped))
+  if not begun and plain and _QUERY.match(stripped) and stripped[-1] not in ".]>\u3002\uff1b":
     return Reading(stripped)
   body = _THOUGHT.sub("", text, count=1) if "think>" in text else text
+  if "<" in body and not _QUERY.match(body):
+    body = _OTHER_THOUGHT.sub("", body, count=1)
   body = _CLOSING_MARKS.sub("", _OPENING_MARKS.sub("", body))
   around = body != stripped.removeprefix("\ufeff").strip()
   found = _fenced(body, dialect)
+  if found is None and not begun and not _QUERY.match(body):
+    found = _in_strings(body)
   if found is None:
     if "```" in body and not _QUERY.match(body):
       body = _OTHER_FENCE.sub("", body)
     found = _behind_label(body)
+  if found is None and not begun and not _is_statement(body):
+    found = _behind_prose(body)
   if found is not None:
-    body, around = found, True
+    body, around = _CLOSERS.sub("", found), True
+  if "\\n" in body and "\n" not in body.strip():
+    written = body
+    body = _with_line_breaks(body, dialect)
+    around = around or body != written
   start = re.match(r"[\s;]*", body).end()
   end, mark = _end(body, dialect, start)
   sql = body[start:end].strip()
   behind = body[end + 1 :] if mark == ";" else ""
+  if _QUERY.match(sql) and (stop := _CLOSING_STOP.search(sql)):
+    sql, around = sql[: stop.start()], True
   if begun and not _QUERY.match(sql):
     sql = f"{begun} {sql}".strip()
   return Reading(sql, around or bool(mark and mark != ";"), _says_something(behind, dialect), mark == ";")
@@ -175,9 +225,10 @@ def has_ended(text: str, dialect: str = "sqlite") -> bool:
 
   In a thought or a fence it goes on: the answer may stand in a later one.
   """
-  if "<think>" in text or _FENCE.search(text):
+  if "<think>" in text or _FENCE.search(text) or text.lstrip()[:1] in ("{", "["):
     return False
-  return read(text, dialect).ended
+  found = read(text, dialect)
+  return found.ended and _is_statement(found.sql)
 
 
 def folded(sql: str, dialect: str = "sqlite") -> str:
@@ -268,7 +319,9 @@ def _begins_another(text: str, at: int, word: str, previous: str, words: Sequenc
     return True
   if words[0] in _BEFORE_A_QUERY and not {"SELECT", "VALUES"} & set(words):
     return False
-  if word in ("SELECT", "WITH"):
+  if len(words) > 2 and list(words[-2:]) == ["BY", "NAME"] and words[-3] in _SET_OPERATORS:
+    return False
+  if word in ("SELECT", "WITH") and not _ORDINALITY.match(text, at):
     return previous not in _SET_OPERATORS and _QUERY.match(text, at) is not None
   return word in _OTHER_VERBS and (previous[-1:].isalnum() or previous[-1:] in "_\"'`])*")
 
@@ -307,11 +360,32 @@ def _next_statement(text: str, begin: int, dialect: str, labels: Collection[str]
 
 
 def _end(text: str, dialect: str, start: int) -> tuple[int, str]:
-  """Where the statement that begins at `start` ends, and what ends it: a semicolon, a mark, or "" for the text's end."""
-  at = start
+  """Where the statement that begins at `start` ends, and what ends it.
+
+  That is a semicolon, a mark, "\\n" for a line that is no part of it, or "" for the text's end.
+  """
+  at, words, previous, gap, depth = start, [], ("other", ","), "", 0
+  lines = "\n" in text and prose.MAY_FOLLOW.search(text, start) is not None
   for kind, lexeme in lexemes(text, dialect, start):
     if kind == "mark" or (kind == "other" and lexeme == ";"):
       return at, lexeme
+    if not lines:
+      pass
+    elif kind in ("space", "comment"):
+      gap += lexeme if kind == "space" else "\n" if lexeme.startswith("--") else " "
+    else:
+      if "\n" in gap and depth <= 0 and words and not prose.awaits_operand(*previous):
+        blank = gap.count("\n") > 1
+        line = text.rfind("\n", start, at) + 1
+        if prose.begins_prose(text, line, blank, previous[1]) or (
+          blank and _QUERY.match(text, at) and _begins_another(text, at, lexeme.upper(), previous[1].upper(), words)
+        ):
+          return line, "\n"
+      if kind == "word" and depth <= 0:
+        words.append(lexeme.upper())
+      if kind == "other":
+        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(lexeme, 0)
+      previous, gap = (kind, lexeme), ""
     at += len(lexeme)
   return at, ""
 
@@ -368,6 +442,8 @@ def _fenced(text: str, dialect: str) -> str | None:
     at = closing.end() if closing else len(text)
     named = bool(_SQL_LANGUAGE.search(opening["language"] or ""))
     query = _QUERY.match(content) is not None
+    if not query and (labelled := _behind_label(content)):
+      content, query = labelled, True
     if content and (named or query):
       found.append((2 * query + named, content))
   # `max` takes the first of equals.
@@ -387,7 +463,71 @@ def _behind_label(text: str) -> str | None:
       return text[place:]
     ticks = _SPAN.match(text, place)
     if ticks and _QUERY.match(text, ticks.end()):
-      return _span(text, ticks.end(), ticks.group())
+      inside = _span(text, ticks.end(), ticks.group())
+      # "We need a `SELECT` with ...": a word of the grammar, where the query itself begins a line.
+      if _TABLE_NAMED.search(inside) or _behind_prose(text) is None:
+        return inside
+  return None
+
+
+def _with_line_breaks(text: str, dialect: str) -> str:
+  """The text with line breaks where it has backslash and n for them, outside literals, where SQL has no backslash."""
+  parts, previous = [], ""
+  for kind, lexeme in lexemes(text, dialect):
+    escape = previous == "\\" and kind == "word" and lexeme[0] in "nrt"
+    if escape:
+      parts[-1], lexeme = {"n": "\n", "r": "\r", "t": "\t"}[lexeme[0]], lexeme[1:]
+    parts.append(lexeme)
+    previous = lexeme
+  return "".join(parts)
+
+
+def _is_statement(text: str) -> bool:
+  """Whether a text begins as SQL does, a query or not."""
+  word = re.match(r"[\s;(]*(\w*)", text)[1]
+  return begins_query(text) or word.upper() in _VERBS_OF_STATEMENTS
+
+
+def _in_strings(text: str) -> str | None:
+  """The last query in the strings of a text that is JSON, or of a fence that holds JSON or a program; None where none is."""
+  places = [match["inside"] for match in _ANY_FENCE.finditer(text)] or [text]
+  for place in reversed(places):
+    if place.lstrip()[:1] in ("{", "["):
+      found = [string for string in prose.strings_of_json(place.strip()) if _QUERY.match(string)]
+    else:
+      found = []
+    found = found or list(_quoted_queries(place))
+    if found:
+      return found[-1]
+  return None
+
+
+def _quoted_queries(text: str) -> Iterator[str]:
+  """The queries in a text's quotation marks, which stand behind =, ( or : or begin it."""
+  at = 0
+  while opening := _QUOTES.search(text, at):
+    at = opening.end()
+    before = text[: opening.start()].rstrip()
+    if (before and before[-1] not in "=(:[{,") or not _QUERY.match(text, at):
+      continue
+    quotes = opening["quotes"]
+    behind = "" if len(quotes) == 3 else r"(?=\s*(?:[,;)\]}.]|\n|\Z))"
+    close = re.compile(rf"(?<!\\){quotes}{behind}").search(text, at)
+    inside = text[at : close.start() if close else len(text)]
+    at = close.end() if close else len(text)
+    yield inside if len(quotes) == 3 else inside.replace(f"\\{quotes}", quotes)
+
+
+def _behind_prose(text: str) -> str | None:
+  """The query in a text that begins otherwise, from where a line or a mark before it says so; None where there is none."""
+  for pattern in (_LINE_BEGIN, _INSTRUCTION, _CAPITALS):
+    for match in pattern.finditer(text):
+      if _QUERY.match(text, match.end()):
+        opened, behind = match.group().strip(), text[match.end() :]
+        if opened.startswith("["):
+          return re.split(r"\[/\w+\]", behind)[0]
+        quotes = re.search(r"(?:'{3}|\"{3})(?:\s*sql)?\Z", opened, re.IGNORECASE)
+        return behind.partition(quotes.group()[:3])[0] if quotes else behind
   return None
 
 

@@ -16,6 +16,8 @@ from spftsql_jax.synthesis.english.identifiers import expand, split_identifier
 from spftsql_jax.synthesis.english.inflection import singular_of
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_SENTENCE_END = re.compile(r"[.?!](?=\s|$)|[;\n\u3002]")
+_PHRASES = [phrase.split() for phrase in QUESTION_PHRASES]
 _SHORTEST_STEM = 4
 # A word as long as this may stand anywhere in a name: "schooler" in "Highschooler".
 _LONG_WORD = 5
@@ -57,14 +59,19 @@ def look_up(question: str, schema: Schema, values: ValueIndex) -> KnownWords:
 
 
 def asks_for_change(question: str, schema: Schema) -> str:
-  """The verb with which a sentence asks to change data, "" where it is none: "please delete all members" -> "delete".
+  """The verb with which a question, or a sentence behind it, asks to change data, "" where none does.
 
-  A verb that begins a name of the schema is none where the question goes on as the name does: "Update dates of all orders".
+  "please delete all members" -> "delete". A verb that begins a name of the schema is none where the question goes on as the
+  name does: "Update dates of all orders".
   """
-  words = [match[0].lower() for match in _WORD.finditer(question)]
+  return next(filter(None, (_changing_verb(sentence, schema) for sentence in _SENTENCE_END.split(question))), "")
+
+
+def _changing_verb(sentence: str, schema: Schema) -> str:
+  words = [match[0].lower() for match in _WORD.finditer(sentence)]
   while words and words[0] in BEFORE_THE_VERB:
     words.pop(0)
-  if not words or words[0] not in CHANGING_VERBS or " ".join(words[:2]) in QUESTION_PHRASES:
+  if not words or words[0] not in CHANGING_VERBS or any(words[: len(phrase)] == phrase for phrase in _PHRASES):
     return ""
   followed = [words[0], singular_of(words[1])] if len(words) > 1 else words[:1]
   names = [name for table in schema.tables for name in (table.name, *(column.name for column in table.columns))]

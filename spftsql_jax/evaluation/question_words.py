@@ -58,4 +58,8 @@ _CHANGING_VERBS = """
 """
 CHANGING_VERBS = frozenset(_CHANGING_VERBS.split())
 # Beginnings that look like the ones above and ask nothing but a question.
-QUESTION_PHRASES = ("add up", "cut off", "order by", "set aside", "split by", "book value", "record count", "close to")
+_QUESTION_PHRASES = """
+  add up, cut off, order by, set aside, split by, book value, record count, close to, change in, create a list,
+  create a ranking, create a report, create a summary, create a chart, create an overview, raise in
+"""
+QUESTION_PHRASES = tuple(phrase.strip() for phrase in _QUESTION_PHRASES.split(","))

@@ -73,6 +73,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "A combination that changes nothing",
     "One of the combined queries alone returns the same.",
   ),
+  "sample": ("A sample of the rows", "It draws rows by luck, and returns others every time."),
   "volatile function": ("Depends on the time or on luck", "It returns something else every time."),
   "quoted string": (
     "A name that is no column",

@@ -43,7 +43,7 @@ DIVERGENCES = {
     "a blank line counts as a wrong answer; Spider's script takes it as the end of a session, BIRD's as a query without rows"
   ),
   "read_out_of_text": (
-    "the SQL of the gold query or the prediction was read out of a fence, a label or the marks of a "
+    "the SQL of the gold query or the prediction was read out of a fence, a label, prose or the marks of a "
     "conversation around it; the official scripts run the whole text, which is no SQL"
   ),
   "text_behind_the_end": (

@@ -142,6 +142,9 @@ def _values(path: Path, text: str, decoder: json.JSONDecoder) -> Iterator[tuple[
       raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg}{hint})") from None
     except RecursionError:
       raise ValueError(f"{path}: not a file of examples (nested too deeply)") from None
+    except ValueError:  # Python reads no whole number of more than 4,300 digits.
+      line = text.count("\n", 0, at) + 1
+      raise ValueError(f"{path}:{line}: not a file of examples (a number of thousands of digits)") from None
     yield at, value
     at = _behind_space(text, end)
 
