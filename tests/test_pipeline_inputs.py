@@ -169,6 +169,34 @@ def test_what_another_program_has_committed_beside_a_database_is_part_of_it(tmp_
   connection.close()
 
 
+def test_what_lies_beside_a_linked_database_is_part_of_it(tmp_path):
+  (tmp_path / "there").mkdir()
+  connection = sqlite3.connect(tmp_path / "there" / "d.sqlite")
+  connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (a)")
+  connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+  link = tmp_path / "d.sqlite"
+  link.symlink_to("there/d.sqlite")
+  keep_inputs(tmp_path, inputs_of({}, {"d": str(link)}, None))
+  connection.execute("INSERT INTO t VALUES (2)")
+  connection.commit()
+  with pytest.raises(InputsChanged, match=r"database d-wal was none, is \w+ of"):
+    keep_inputs(tmp_path, inputs_of({}, {"d": str(link)}, None))
+  connection.close()
+
+
+def test_what_duckdb_has_committed_to_its_log_is_part_of_a_database(tmp_path):
+  duckdb = pytest.importorskip("duckdb")
+  path = tmp_path / "d.duckdb"
+  with duckdb.connect(str(path)) as connection:
+    connection.execute("CREATE TABLE t (a INTEGER)")
+  keep_inputs(tmp_path, inputs_of({}, {"d": str(path)}, None))
+  with duckdb.connect(str(path)) as connection:
+    connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+    connection.execute("INSERT INTO t VALUES (2)")
+  with pytest.raises(InputsChanged, match=r"database d\.wal was none, is \w+ of"):
+    keep_inputs(tmp_path, inputs_of({}, {"d": str(path)}, None))
+
+
 def test_a_moved_run_goes_on_to_the_same_result_and_nothing_names_the_old_place(tmp_path, monkeypatch):
   """Killed in the middle of training, then moved with its data and its model; the old place is gone."""
   monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spftsql_jax.databases.engines import path_of
+from spftsql_jax.databases.engines import engine_of, files_of, path_of
 from spftsql_jax.databases.introspection import read_schema
 
 # Beside a database of BIRD: what its columns mean.
@@ -50,9 +50,9 @@ def inputs_of(
     if not path.name:
       found[f"database {db_id}"] = {"schema and numbers of rows": _sha256(repr(read_schema(location)).encode())}
       continue
-    # What another program has committed and not yet moved into the file belongs to the database.
-    log = path.with_name(path.name + "-wal")
-    found[f"database {db_id}"] = {"": path} | ({"-wal": log} if log.is_file() and log.stat().st_size else {})
+    # What another program has committed and not yet moved into the file belongs to the database, wherever a link leads.
+    files = files_of(str(path), engine_of(location))
+    found[f"database {db_id}"] = {end: Path(file) for end, file in files.items() if not end or os.path.getsize(file)}
     folder = path.parent / _DESCRIPTIONS
     if folder.is_dir():
       found[f"descriptions of {db_id}"] = {p.name: p for p in sorted(folder.iterdir()) if p.is_file()}
@@ -105,7 +105,7 @@ def _compare(kept: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     old, new = kept.get(name, {}), now.get(name, {})
     for part in sorted({*old, *new}):
       if old.get(part, {}).get("sha256") != new.get(part, {}).get("sha256"):
-        what = f"{name}{'' if part.startswith('-') or not part else ', '}{part}"
+        what = f"{name}{'' if not part or name.startswith('database ') else ', '}{part}"
         yield f"{what} was {_words(old.get(part))}, is {_words(new.get(part))}"
 
 
