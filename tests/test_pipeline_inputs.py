@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import pytest
 
+from spftsql_jax.databases.schema import Column, Schema, Table
 from spftsql_jax.pipeline import inputs, prepare, run, workbench
 from spftsql_jax.pipeline.inputs import InputsChanged, inputs_of, keep_inputs
 from spftsql_jax.pipeline.journal import ConfigChanged
@@ -167,6 +168,63 @@ def test_what_another_program_has_committed_beside_a_database_is_part_of_it(tmp_
   with pytest.raises(InputsChanged, match=r"database d-wal was none, is \w+ of"):
     keep_inputs(tmp_path, inputs_of({}, {"d": str(path)}, None))
   connection.close()
+
+
+def test_what_lies_beside_a_linked_database_is_part_of_it(tmp_path):
+  (tmp_path / "there").mkdir()
+  connection = sqlite3.connect(tmp_path / "there" / "d.sqlite")
+  connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (a)")
+  connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+  link = tmp_path / "d.sqlite"
+  link.symlink_to("there/d.sqlite")
+  keep_inputs(tmp_path, inputs_of({}, {"d": str(link)}, None))
+  connection.execute("INSERT INTO t VALUES (2)")
+  connection.commit()
+  with pytest.raises(InputsChanged, match=r"database d-wal was none, is \w+ of"):
+    keep_inputs(tmp_path, inputs_of({}, {"d": str(link)}, None))
+  connection.close()
+
+
+def test_what_duckdb_has_committed_to_its_log_is_part_of_a_database(tmp_path):
+  duckdb = pytest.importorskip("duckdb")
+  path = tmp_path / "d.duckdb"
+  with duckdb.connect(str(path)) as connection:
+    connection.execute("CREATE TABLE t (a INTEGER)")
+  keep_inputs(tmp_path, inputs_of({}, {"d": str(path)}, None))
+  with duckdb.connect(str(path)) as connection:
+    connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+    connection.execute("INSERT INTO t VALUES (2)")
+  with pytest.raises(InputsChanged, match=r"database d\.wal was none, is \w+ of"):
+    keep_inputs(tmp_path, inputs_of({}, {"d": str(path)}, None))
+
+
+def test_a_server_s_database_is_told_by_what_does_not_depend_on_which_rows_come_first(monkeypatch):
+  url = "postgresql://reader@host/shop"
+  column = Column("day", "integer", "number", samples=(20240517, 20240518), distinct_count=900, date_format="%Y%m%d")
+  shop = Schema(
+    "shop", "postgres", (Table("sale", (column,), row_count=1000), Table("v", (column,), row_count=5, is_view=True))
+  )
+
+  def outline(schema: Schema) -> dict:
+    monkeypatch.setattr(inputs, "read_schema", lambda location: schema)
+    return inputs_of({}, {"shop": url}, None)["database shop"]
+
+  def changed(number: int, **fields) -> Schema:
+    tables = list(shop.tables)
+    tables[number] = dataclasses.replace(tables[number], **fields)
+    return dataclasses.replace(shop, tables=tuple(tables))
+
+  others = dataclasses.replace(column, kind="text", samples=(7,), distinct_count=880, date_format="")
+  for same in (changed(0, columns=(others,)), changed(1, row_count=0), dataclasses.replace(shop, left_out=("late",))):
+    assert outline(same) == outline(shop)
+  wider = dataclasses.replace(column, type="bigint")
+  for other in (
+    changed(0, row_count=1001),
+    changed(0, columns=(wider,)),
+    changed(1, name="w"),
+    changed(0, primary_key=("day",)),
+  ):
+    assert outline(other) != outline(shop)
 
 
 def test_a_moved_run_goes_on_to_the_same_result_and_nothing_names_the_old_place(tmp_path, monkeypatch):

@@ -156,6 +156,57 @@ def test_two_queries_are_two(queries, one, other):
   assert queries.among([Example("d", "a", one)], [Example("d", "b", other)]) == [False]
 
 
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres", "sqlite"])
+@pytest.mark.parametrize(
+  ("one", "other"),
+  [
+    ("SELECT name FROM person WHERE age != 5", "SELECT name FROM person WHERE NOT (age = 5)"),
+    ("SELECT name FROM person WHERE (age > 5 AND (id = 3))", "SELECT name FROM person WHERE 3 = id AND 5 < age"),
+    (
+      "SELECT name FROM person WHERE age > 5 OR (id = 3 AND age < 2)",
+      "SELECT name FROM person WHERE age < 2 AND id = 3 OR age > 5",
+    ),
+    ("SELECT name FROM person ORDER BY age", "SELECT name FROM person ORDER BY age ASC"),
+    (
+      "SELECT x.name FROM person x LEFT JOIN pet y ON x.id = y.owner",
+      "SELECT p.name FROM person p LEFT OUTER JOIN pet o ON o.owner = p.id",
+    ),
+    (
+      "SELECT b.name FROM person b JOIN pet a ON a.owner = b.id",
+      "SELECT y.name FROM person AS y INNER JOIN pet AS z ON y.id = z.owner",
+    ),
+  ],
+)
+def test_one_query_in_two_spellings_is_one_where_nothing_compiles_it(dialect, one, other):
+  a, b = Example("d", "a", one), Example("d", "b", other)
+  assert Queries({}, {"d": dialect}).among([a], [b]) == [True]
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres", "sqlite"])
+@pytest.mark.parametrize(
+  ("one", "other"),
+  [
+    ("SELECT id FROM pet WHERE (id = 1 OR id = 2) AND owner = 3", "SELECT id FROM pet WHERE id = 1 OR id = 2 AND owner = 3"),
+    ("SELECT id FROM pet WHERE NOT (id = 1 AND owner = 3)", "SELECT id FROM pet WHERE NOT id = 1 AND owner = 3"),
+    ("SELECT (age + 1) * 2 FROM person", "SELECT age + 1 * 2 FROM person"),
+    ("SELECT -(age + 1) FROM person", "SELECT -age + 1 FROM person"),
+    ("SELECT age FROM person WHERE (age - id) - 1 = 2", "SELECT age FROM person WHERE age - (id - 1) = 2"),
+    ("SELECT name FROM person WHERE age < 5", "SELECT name FROM person WHERE 5 < age"),
+    ("SELECT a.id FROM person a JOIN person b ON a.id < b.id", "SELECT a.id FROM person a JOIN person b ON a.id > b.id"),
+    ("SELECT p.id FROM person p LEFT JOIN pet t ON p.id = t.owner", "SELECT p.id FROM person p JOIN pet t ON p.id = t.owner"),
+    ("SELECT id FROM pet EXCEPT SELECT id FROM person", "SELECT id FROM person EXCEPT SELECT id FROM pet"),
+    ("SELECT id FROM pet WHERE kind = 'cat'", "SELECT id FROM pet WHERE kind = 'Cat'"),
+  ],
+)
+def test_two_queries_are_two_where_nothing_compiles_them(dialect, one, other):
+  assert Queries({}, {"d": dialect}).among([Example("d", "a", one)], [Example("d", "b", other)]) == [False]
+
+
+def test_a_query_is_read_in_the_dialect_of_its_database():
+  a, b = (Example("d", "a", f"SELECT name FROM person WHERE {c} AND age::int > 3") for c in ("id = 1", "1 = id"))
+  assert Queries({"d": "postgresql://reader@host/d"}).among([a], [b]) == [True]
+
+
 def test_a_query_that_is_two_others_neighbour_keeps_all_three_together():
   """The first and the last share no key, but each shares one with the middle one."""
   keys = {"one": "a", "middle": "ab", "last": "b", "alone": "c"}

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from spftsql_jax.examples.special_ids import joined_ids, read_end_ids
 from spftsql_jax.models.attention import rope_frequencies
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.gguf import REORDERED, ROPE_DIVISORS, GgufError, gguf_name
@@ -46,6 +47,8 @@ def export_gguf(folder: str | os.PathLike, path: str | os.PathLike, kind: Kind =
   config = ModelConfig.from_hf(folder)
   if set(config.windows) != {None}:
     raise GgufError(f"{folder}: llama.cpp computes no sliding windows for a {config.family} model")
+  if config.family == "qwen3" and config.attention_bias:
+    raise GgufError(f"{folder}: llama.cpp has no place for the biases of attention in a qwen3 model")
   part = path.with_name(path.name + ".part")
   writer = GGUFWriter(str(part), "llama" if config.family in REORDERED else config.family)
   try:
@@ -103,9 +106,9 @@ def _add_tokenizer(writer: Any, folder: pathlib.Path, config: ModelConfig) -> No
   writer.add_token_types([added.get(p, _NORMAL) if p in by_id else _UNUSED for p in places])
   merges = record["model"]["merges"]
   writer.add_token_merges([m if isinstance(m, str) else " ".join(m) for m in merges])
-  # The end of an answer first: it is what llama.cpp stops at; what else ends one goes by another name.
-  ends = config.eos_token_ids or ((tokenizer.eos_token_id,) if tokenizer.eos_token_id is not None else ())
-  for add, place in zip((writer.add_eos_token_id, writer.add_eot_token_id), ends, strict=False):
+  # What training ended answers with stands first in an export's generation config. llama.cpp stops at each of these three.
+  ends = read_end_ids(folder) or joined_ids(tokenizer.eos_token_id)
+  for add, place in zip((writer.add_eos_token_id, writer.add_eot_token_id, writer.add_eom_token_id), ends, strict=False):
     add(place)
   if tokenizer.bos_token_id is not None:
     writer.add_bos_token_id(tokenizer.bos_token_id)

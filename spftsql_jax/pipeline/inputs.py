@@ -2,8 +2,8 @@
 
 Files are hashed whole (SHA-256), large ones too: a hash of samples would miss a changed cell. That is done once. While a file's
 size, times of change and inode stay as they were it is not read again; a copy of the run or of the data is read once more, and
-goes on where its content is the same. A server's database has no file: its schema and its numbers of rows stand for it, so a
-changed cell is not seen there.
+goes on where its content is the same. A server's database has no file: what it declares and the numbers of rows of its tables
+stand for it, so a changed cell is not seen there.
 
 Where the inputs lie does not matter, nor does the folder of the run: both may be moved.
 """
@@ -11,6 +11,7 @@ Where the inputs lie does not matter, nor does the folder of the run: both may b
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import hashlib
 import json
 import os
@@ -18,8 +19,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spftsql_jax.databases.engines import path_of
+from spftsql_jax.databases.engines import engine_of, files_of, path_of
 from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.databases.schema import Column, Schema
 
 # Beside a database of BIRD: what its columns mean.
 _DESCRIPTIONS = "database_description"
@@ -48,11 +50,11 @@ def inputs_of(
   for db_id, location in databases.items():
     path = Path(path_of(location))
     if not path.name:
-      found[f"database {db_id}"] = {"schema and numbers of rows": _sha256(repr(read_schema(location)).encode())}
+      found[f"database {db_id}"] = {"schema and numbers of rows": _sha256(_outline(read_schema(location)).encode())}
       continue
-    # What another program has committed and not yet moved into the file belongs to the database.
-    log = path.with_name(path.name + "-wal")
-    found[f"database {db_id}"] = {"": path} | ({"-wal": log} if log.is_file() and log.stat().st_size else {})
+    # What another program has committed and not yet moved into the file belongs to the database, wherever a link leads.
+    files = files_of(str(path), engine_of(location))
+    found[f"database {db_id}"] = {end: Path(file) for end, file in files.items() if not end or os.path.getsize(file)}
     folder = path.parent / _DESCRIPTIONS
     if folder.is_dir():
       found[f"descriptions of {db_id}"] = {p.name: p for p in sorted(folder.iterdir()) if p.is_file()}
@@ -105,7 +107,7 @@ def _compare(kept: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     old, new = kept.get(name, {}), now.get(name, {})
     for part in sorted({*old, *new}):
       if old.get(part, {}).get("sha256") != new.get(part, {}).get("sha256"):
-        what = f"{name}{'' if part.startswith('-') or not part else ', '}{part}"
+        what = f"{name}{'' if not part or name.startswith('database ') else ', '}{part}"
         yield f"{what} was {_words(old.get(part))}, is {_words(new.get(part))}"
 
 
@@ -114,6 +116,20 @@ def _words(fingerprint: dict[str, Any] | None) -> str:
     return "none"
   size = f" of {fingerprint['bytes']:,} bytes" if "bytes" in fingerprint else ""
   return f"{fingerprint['sha256'][:12]}{size}"
+
+
+def _outline(schema: Schema) -> str:
+  """What is declared, with the numbers of rows of tables. What was seen of the rows is left out: which rows a server sends
+  first is not fixed, nor which views it answers in time."""
+
+  def declared(column: Column) -> Column:
+    return dataclasses.replace(column, kind="other", samples=(), distinct_count=0, date_format="")
+
+  tables = [
+    dataclasses.replace(t, columns=tuple(map(declared, t.columns)), row_count=0 if t.is_view else t.row_count)
+    for t in schema.tables
+  ]
+  return repr(tables)
 
 
 def _sha256(data: bytes) -> str:

@@ -136,11 +136,11 @@ def _forget(journal: Journal, metrics: MetricsLog, stages: Sequence[str]) -> Non
   """Takes back what stages have done: their versions, checkpoints and metrics, and last their steps in the journal."""
   models = ModelBase(journal.workdir / MODEL_BASE)
   added = {name for stage in stages for name in _VERSIONS.get(stage, (stage,))}
-  for version in models.versions():
-    if models.lineage(version).stage in added:
-      models.remove(version)
+  # Listed by the first alone: another would miss what it has removed already, and both would wait for each other.
+  for version in hosts.from_first(lambda: [v for v in models.versions() if models.lineage(v).stage in added]):
+    models.remove(version)
   writers = ModelBase(journal.workdir / QUESTION_WRITERS)
-  for version in writers.versions():
+  for version in hosts.from_first(writers.versions):
     # The first is trained on the seeds, the others on what rounds have verified: without seeds all of them.
     if "sft" in stages or ("vbi_ft" in stages and version != FIRST_WRITER):
       writers.remove(version)

@@ -2,9 +2,9 @@
 
 A query comes with several wordings, and it can be written in several ways. Two examples count as one query where they are of
 one database and share a key: their text but for white space, comments and the case of words (`statements.same_text_key`); their
-normal form, in which aliases, the case of names and the order of AND are gone too; or the program that SQLite compiles them to,
-in which the spelling of joins and comparisons is. Queries that give the same rows by other ways are not found: nothing cheap
-finds them.
+normal form, in which aliases, the case of names, the order of AND, the spelling of joins and comparisons are gone too; or the
+program that SQLite compiles them to, in which the order of FROM often is. Queries that give the same rows by other ways are not
+found: nothing cheap finds them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ import random
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from spftsql_jax.databases.engines import DatabaseError, engine_of, sqlite
+import sqlglot
+from sqlglot import exp
+
+from spftsql_jax.databases.engines import DatabaseError, engine_module, engine_of, sqlite
 from spftsql_jax.databases.programs import program_form
 from spftsql_jax.databases.statements import same_text_key
 from spftsql_jax.examples.example import Example
@@ -23,13 +26,19 @@ from spftsql_jax.synthesis.filters import normal_form
 
 Key = tuple[str, str, str]
 
+# The comparison that says the same of swapped operands, and the one that is its contrary.
+_SWAPPED = {exp.EQ: exp.EQ, exp.NEQ: exp.NEQ, exp.LT: exp.GT, exp.GT: exp.LT, exp.LTE: exp.GTE, exp.GTE: exp.LTE}
+_CONTRARY = {exp.EQ: exp.NEQ, exp.NEQ: exp.EQ, exp.LT: exp.GTE, exp.GTE: exp.LT, exp.GT: exp.LTE, exp.LTE: exp.GT}
+# What may stand in another of its kind, grouped by parentheses.
+_OPERATIONS = (exp.Binary, exp.Not, exp.Neg, exp.Between, exp.In)
+
 
 class Queries:
   """Tells which examples ask the same query.
 
   Attributes:
     locations: of the databases, by db_id; on one that is missing here texts and normal forms alone are compared.
-    dialects: of the databases' SQL, by db_id; SQLite's where one is missing.
+    dialects: of the databases' SQL, by db_id; where one is missing that of its location's engine, else SQLite's.
   """
 
   def __init__(self, locations: Mapping[str, str], dialects: Mapping[str, str] | None = None):
@@ -76,6 +85,12 @@ class Queries:
         leaders[other] = one
     return [find(place) for place in range(len(examples))]
 
+  def _dialect(self, db_id: str) -> str:
+    if db_id in self.dialects:
+      return self.dialects[db_id]
+    location = self.locations.get(db_id)
+    return "sqlite" if location is None else engine_module(engine_of(location)).DIALECT
+
   def _connect(self, db_id: str, stack: contextlib.ExitStack) -> sqlite3.Connection | None:
     """A connection to an SQLite database that is there, to compile on; nothing is executed."""
     location = self.locations.get(db_id)
@@ -89,12 +104,41 @@ class Queries:
   def _make_keys(self, db_id: str, query: str, connection: sqlite3.Connection | None) -> frozenset[Key]:
     keys = [(db_id, "text", same_text_key(query))]
     with contextlib.suppress(ValueError):
-      keys.append((db_id, "form", normal_form(query, self.dialects.get(db_id, "sqlite"))))
+      keys.append((db_id, "form", _one_spelling(query, self._dialect(db_id))))
     if connection is not None:
       with contextlib.suppress(sqlite3.Error, sqlite3.Warning):
         program = [line[1:7] for line in connection.execute(f"EXPLAIN {query}")]
         keys.append((db_id, "program", hashlib.sha256(repr(program_form(program)).encode()).hexdigest()))
     return frozenset(keys)
+
+
+def _one_spelling(query: str, dialect: str) -> str:
+  """The query's normal form, with its joins, comparisons, orders and parentheses spelled in one way.
+
+  Raises ValueError where it does not parse.
+  """
+  try:
+    tree = sqlglot.parse_one(query, read=dialect)
+  except sqlglot.errors.SqlglotError as error:
+    raise ValueError(f"query does not parse: {query}") from error
+  for node in reversed(list(tree.walk())):  # what is inside first
+    if isinstance(node, exp.Paren):
+      node.replace(node.this)
+    elif isinstance(node, exp.Join) and node.args.get("kind") in ("INNER", "OUTER"):
+      node.set("kind", None)
+    elif isinstance(node, exp.Ordered):
+      node.set("desc", bool(node.args.get("desc")))
+    elif isinstance(node, exp.Not) and type(inner := node.this.unnest()) in _CONTRARY:
+      node.replace(_CONTRARY[type(inner)](this=inner.this, expression=inner.expression))
+  for node in reversed(list(tree.find_all(*_OPERATIONS))):
+    around = node.parent
+    if isinstance(around, _OPERATIONS) and (type(around) is not type(node) or node.arg_key != "this"):
+      node.replace(exp.Paren(this=node.copy()))  # as it is grouped, now everywhere alike
+  normal_form(tree, dialect)  # names the columns by their tables, by which operands are ordered
+  for node in reversed(list(tree.find_all(*_SWAPPED))):
+    if node.this.sql(dialect) > node.expression.sql(dialect):
+      node.replace(_SWAPPED[type(node)](this=node.expression, expression=node.this))
+  return normal_form(tree, dialect)
 
 
 def hold_back(

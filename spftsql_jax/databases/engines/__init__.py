@@ -174,15 +174,21 @@ def file_state(path: str, engine: str) -> tuple[tuple, bool]:
   return state, False
 
 
-def _stat_all(path: str, engine: str) -> tuple[tuple, int]:
-  state: list[object] = []
-  newest = 0
+def files_of(path: str, engine: str) -> dict[str, str]:
+  """The files that hold a database's data, by their endings: "" for itself, then what lies beside it and is there."""
   if engine == "sqlite" and os.path.islink(path):
     # SQLite looks beside the file that is meant, DuckDB beside its name.
     path = os.path.realpath(path)
-  for ending in ("", *_BESIDE[engine]):
+  beside = {ending: path + ending for ending in _BESIDE[engine]}
+  return {"": path} | {ending: file for ending, file in beside.items() if os.path.exists(file)}
+
+
+def _stat_all(path: str, engine: str) -> tuple[tuple, int]:
+  state: list[object] = []
+  newest = 0
+  for ending, file in files_of(path, engine).items():
     try:
-      stat = os.stat(path + ending)
+      stat = os.stat(file)
     except OSError:
       if not ending:
         return (), 0
