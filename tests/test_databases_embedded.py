@@ -362,6 +362,19 @@ def test_the_log_of_a_database_behind_a_link_is_found(tmp_path):
   assert os.listdir(link.parent) == ["other.sqlite"]
 
 
+def test_a_log_that_is_too_large_to_be_copied_is_named(tmp_path, monkeypatch):
+  place = tmp_path / "logged.sqlite"
+  with other_process(WRITES_AHEAD, place) as tell:
+    assert tell("c.execute('PRAGMA wal_autocheckpoint = 0')")
+    assert tell("c.executemany('INSERT INTO t VALUES (?)', [('x' * 9000,) for i in range(100)])")
+    kill(tell)
+  (tmp_path / "logged.sqlite-shm").unlink()
+  monkeypatch.setattr(sqlite_files, "LARGEST_COPY_BYTES", 500_000)
+  assert place.stat().st_size < 500_000 < (tmp_path / "logged.sqlite-wal").stat().st_size
+  with pytest.raises(Exception, match=r"logged\.sqlite: .* too large .* open it once for writing"):
+    open_database(str(place))
+
+
 @pytest.mark.parametrize("index", ["kept", "lost", "empty"])
 def test_a_log_that_a_killed_process_left_is_read_without_new_files(index, tmp_path):
   place = tmp_path / "left.sqlite"
@@ -418,6 +431,19 @@ def test_a_journal_that_a_killed_process_left_is_rolled_back_in_a_copy(largest, 
       connection.execute("DELETE FROM t WHERE a > 9")
     assert database.execute("SELECT MIN(a), MAX(a), COUNT(*), MAX(LENGTH(b)) FROM t").rows == ((0, 9, 10, 50),)
   log.close()
+
+
+def test_a_duckdb_file_is_read_under_several_names_at_once(tmp_path):
+  place = tmp_path / "a.duckdb"
+  with duckdb.connect(str(place)) as connection:
+    connection.execute("CREATE SCHEMA s; CREATE TABLE s.t AS SELECT 1 AS a")
+  (tmp_path / "link.duckdb").symlink_to(place)
+  os.link(place, tmp_path / "hard.duckdb")
+  names = [str(place), f"duckdb:///{place}?schemas=s", str(tmp_path / "link.duckdb"), str(tmp_path / "hard.duckdb")]
+  with Executor(workers=1) as executor:
+    found = executor.execute_many([(name, "SELECT a FROM s.t") for name in names], timeout_s=60.0)
+    assert [(each.rows, each.message) for each in found] == [(((1,),), "")] * 4
+    assert executor.execute(names[2], "SET threads = 2").status == "refused"
 
 
 def test_a_log_beside_a_duckdb_file_is_read_and_known(tmp_path):

@@ -89,7 +89,9 @@ def connect(location: str, memory_bytes: int = 1_000_000_000) -> duckdb.DuckDBPy
     raise DatabaseError(f"{path}: no such database file")
   try:
     connection = duckdb.connect(path, read_only=True, config={**_SETTINGS, "memory_limit": f"{memory_bytes}B"})
-    connection.execute("SET lock_configuration = true")
+    # A file that is open under another name is shared, settings and all.
+    if not connection.execute("SELECT current_setting('lock_configuration')").fetchone()[0]:
+      connection.execute("SET lock_configuration = true")
   except duckdb.Error as error:
     raise DatabaseError(f"{path}: cannot be read as a DuckDB database: {_one_line(error)}") from None
   return connection
