@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 
 import duckdb
 import hostile_harness
@@ -19,6 +20,7 @@ import pytest
 from spftsql_jax.databases import Executor, open_database, results_match
 from spftsql_jax.databases.engines import RESTING_BYTES, identity_of, sqlite_files
 from spftsql_jax.databases.engines import duckdb as duckdb_engine
+from spftsql_jax.databases.engines import sqlite as sqlite_engine
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 
 _MB = 1_000_000
@@ -180,6 +182,9 @@ FULL_TEXT = [
   ("SELECT id FROM whole_boxes WHERE left = 3", ((1,),)),
   ("SELECT COUNT(*) FROM boxes_node", ((1,),)),
   ("SELECT COUNT(*) FROM five_content", ((2,),)),
+  ("SELECT title FROM on_water ORDER BY 1", (("first",), ("second",))),
+  ("SELECT id FROM far", ((2,),)),
+  ("SELECT COUNT(*) FROM both", ((2,),)),
 ]
 
 
@@ -200,6 +205,9 @@ def test_virtual_tables_of_the_databases_own_are_read(tmp_path):
       CREATE VIRTUAL TABLE boxes USING rtree(id, left, right); INSERT INTO boxes VALUES (1, 0, 1), (2, 5, 6);
       CREATE VIRTUAL TABLE whole_boxes USING rtree_i32(id, left, right); INSERT INTO whole_boxes VALUES (1, 3, 4);
       CREATE VIRTUAL TABLE "using dbstat as it is" USING dbstat;
+      CREATE VIEW on_water AS SELECT title FROM five WHERE five MATCH 'water';
+      CREATE VIEW far AS SELECT id FROM boxes WHERE left > 3; CREATE VIEW both AS SELECT * FROM on_water, far;
+      CREATE VIEW pages AS SELECT * FROM "using dbstat as it is"; CREATE VIEW luck AS SELECT random() FROM five;
     """)
   before = contents(tmp_path)
   spilling = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) SELECT i FROM n ORDER BY -i"
@@ -212,6 +220,8 @@ def test_virtual_tables_of_the_databases_own_are_read(tmp_path):
     for sql in (
       'SELECT * FROM "using dbstat as it is"',
       "SELECT * FROM dbstat",
+      "SELECT * FROM pages",
+      "SELECT * FROM luck",
       "WITH x AS (SELECT 1) INSERT INTO five(five) SELECT 'rebuild' FROM x",
       "WITH x AS (SELECT 1) DELETE FROM boxes_node",
       "SELECT optimize(four) FROM four",
@@ -304,6 +314,43 @@ def test_a_result_is_of_one_moment_while_another_process_writes_without_pause(tm
       assert result.rows == ((200_000, 2_000, i),), result
 
 
+def test_a_journal_that_its_writer_keeps_is_no_obstacle(tmp_path):
+  place = tmp_path / "kept.sqlite"
+  with contextlib.closing(sqlite3.connect(place, isolation_level=None)) as connection:
+    connection.execute("PRAGMA journal_mode = PERSIST")
+    connection.execute("CREATE TABLE t (a)")
+    connection.execute("INSERT INTO t VALUES (1)")
+    before = contents(tmp_path)
+    assert before["kept.sqlite-journal"]
+    sqls = ["SELECT SUM(a) FROM t", "SELECT a FROM t ORDER BY -a"]
+    with Executor(workers=1) as executor:
+      assert [each.rows for each in executor.execute_many([(str(place), sql) for sql in sqls])] == [((1,),)] * 2
+      assert contents(tmp_path) == before
+      connection.execute("INSERT INTO t VALUES (2)")
+      assert executor.execute(str(place), sqls[0]).rows == ((3,),)
+      # It holds nobody up who writes.
+      connection.execute("PRAGMA busy_timeout = 0")
+      connection.execute("INSERT INTO t VALUES (4)")
+      assert executor.execute(str(place), sqls[0]).rows == ((7,),)
+
+
+def test_who_writes_while_a_database_is_opened_is_waited_for(tmp_path, monkeypatch):
+  place = tmp_path / "busy.sqlite"
+  with contextlib.closing(sqlite3.connect(place, isolation_level=None, check_same_thread=False)) as writer:
+    writer.execute("CREATE TABLE t (a)")
+    opening = sqlite_files.open_file
+
+    def then_locked(path):
+      snapshot = opening(path)
+      writer.execute("BEGIN EXCLUSIVE")
+      threading.Timer(0.5, writer.execute, ["COMMIT"]).start()
+      return snapshot
+
+    monkeypatch.setattr(sqlite_files, "open_file", then_locked)
+    with contextlib.closing(sqlite_engine.Connection(str(place), 100 * _MB)) as connection:
+      assert connection.schema_text()
+
+
 def test_the_log_of_a_database_behind_a_link_is_found(tmp_path):
   place, link = tmp_path / "real.sqlite", tmp_path / "links" / "other.sqlite"
   link.parent.mkdir()
@@ -313,6 +360,19 @@ def test_the_log_of_a_database_behind_a_link_is_found(tmp_path):
       assert executor.execute(str(link), "SELECT COUNT(*) FROM t").rows == ((i,),)
       assert tell("c.execute('INSERT INTO t VALUES (1)')")
   assert os.listdir(link.parent) == ["other.sqlite"]
+
+
+def test_a_log_that_is_too_large_to_be_copied_is_named(tmp_path, monkeypatch):
+  place = tmp_path / "logged.sqlite"
+  with other_process(WRITES_AHEAD, place) as tell:
+    assert tell("c.execute('PRAGMA wal_autocheckpoint = 0')")
+    assert tell("c.executemany('INSERT INTO t VALUES (?)', [('x' * 9000,) for i in range(100)])")
+    kill(tell)
+  (tmp_path / "logged.sqlite-shm").unlink()
+  monkeypatch.setattr(sqlite_files, "LARGEST_COPY_BYTES", 500_000)
+  assert place.stat().st_size < 500_000 < (tmp_path / "logged.sqlite-wal").stat().st_size
+  with pytest.raises(Exception, match=r"logged\.sqlite: .* too large .* open it once for writing"):
+    open_database(str(place))
 
 
 @pytest.mark.parametrize("index", ["kept", "lost", "empty"])
@@ -373,6 +433,19 @@ def test_a_journal_that_a_killed_process_left_is_rolled_back_in_a_copy(largest, 
   log.close()
 
 
+def test_a_duckdb_file_is_read_under_several_names_at_once(tmp_path):
+  place = tmp_path / "a.duckdb"
+  with duckdb.connect(str(place)) as connection:
+    connection.execute("CREATE SCHEMA s; CREATE TABLE s.t AS SELECT 1 AS a")
+  (tmp_path / "link.duckdb").symlink_to(place)
+  os.link(place, tmp_path / "hard.duckdb")
+  names = [str(place), f"duckdb:///{place}?schemas=s", str(tmp_path / "link.duckdb"), str(tmp_path / "hard.duckdb")]
+  with Executor(workers=1) as executor:
+    found = executor.execute_many([(name, "SELECT a FROM s.t") for name in names], timeout_s=60.0)
+    assert [(each.rows, each.message) for each in found] == [(((1,),), "")] * 4
+    assert executor.execute(names[2], "SET threads = 2").status == "refused"
+
+
 def test_a_log_beside_a_duckdb_file_is_read_and_known(tmp_path):
   place = tmp_path / "left.duckdb"
   code = f"""
@@ -405,6 +478,16 @@ def test_a_log_beside_a_duckdb_file_is_read_and_known(tmp_path):
     ("SELECT luck() FROM t", True),
     ("FROM lucky", True),
     ("SELECT a FROM t ORDER BY random()", True),
+    ("SELECT list_aggregate([1, 2, 3], 'reservoir_quantile', 0.5)", True),
+    ("SELECT [1, 2, 3].list_aggr('reservoir' || '_quantile', 0.5)", True),
+    (r"SELECT array_aggregate(list(a), E'reservoir\x5fquantile', 0.5) FROM t", True),
+    ("SELECT any_of([1, 2])", True),
+    ("SELECT txid_current()", True),
+    ("WITH random(a) AS (SELECT 1) SELECT random() FROM random", True),
+    ("WITH summary(a, b) AS (SELECT 1, 2), query(c) AS (SELECT 3) SELECT * FROM summary, query", False),
+    ("SELECT random.uuid FROM t AS random(uuid)", False),
+    ("SELECT list_aggregate([a, 2], 'sum'), [f for f in [a]].aggregate('max'), list_aggr([1], /* c */ 'MIN') FROM t", False),
+    ("PIVOT_LONGER (SELECT 1 AS a, 2 AS b) ON a, b", False),
     ("FROM t SELECT a", False),
     ("SELECT * FROM (PIVOT t ON a USING count(*))", False),
     ("SELECT a AS sample, a AS tablesample_ FROM t", False),
@@ -414,6 +497,7 @@ def test_luck_is_refused_in_gold_and_in_synthesis(sql, refused, tmp_path):
   with duckdb.connect(str(tmp_path / "a.duckdb")) as connection:
     connection.execute("CREATE TABLE t AS SELECT range AS a FROM range(9)")
     connection.execute("CREATE MACRO luck() AS random(); CREATE VIEW lucky AS SELECT luck()")
+    connection.execute("CREATE MACRO any_of(l) AS list_aggregate(l, 'reservoir_quantile', 0.5)")
   place = f"duckdb:///{tmp_path}/a.duckdb"
   with open_database(place) as database:
     assert database.execute(sql, timeout_s=60.0).status == ("refused" if refused else "ok")

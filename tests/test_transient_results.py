@@ -192,7 +192,7 @@ def test_a_verdict_on_what_could_not_be_run_says_so(sqlite_file):
 
 def test_synthesis_goes_on_after_a_restart(server):
   runner = Runner(server.reader)
-  assert runner.rows("SELECT count(*) FROM t") == [(20,)]
+  assert list(runner.rows("SELECT count(*) FROM t")) == [(20,)]
   server.control("restart")
-  assert runner.rows("SELECT count(*) FROM t") == [(20,)]
+  assert list(runner.rows("SELECT count(*) FROM t")) == [(20,)]
   runner.close()

@@ -32,10 +32,10 @@ _TOKEN = re.compile(
   re.VERBOSE | re.DOTALL,
 )
 
-# The words that a query may begin with, in one dialect or another (the last four in DuckDB alone).
+# The words that a query may begin with, in one dialect or another (the last five in DuckDB alone).
 # DESCRIBE, SHOW and SUMMARIZE, which it counts as queries too, tell about tables and answer no
 # question.
-_BEGINNINGS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "FROM", "PIVOT", "PIVOT_WIDER", "UNPIVOT"})
+_BEGINNINGS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "FROM", "PIVOT", "PIVOT_WIDER", "UNPIVOT", "PIVOT_LONGER"})
 # Most statements need no second look: they begin with SELECT or WITH, and nowhere, not even in a
 # string, is there a semicolon (but at the end) or a NUL.
 _PLAIN = re.compile(r"\s*+(?:SELECT|WITH)\b[^;\0]*+;?\s*+\Z", re.IGNORECASE)

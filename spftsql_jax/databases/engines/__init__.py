@@ -17,6 +17,7 @@ from spftsql_jax.databases import locations
 
 ENGINES = ("sqlite", "duckdb", "postgresql")
 _PREFIXES = {"sqlite": "sqlite", "duckdb": "duckdb", "postgresql": "postgresql", "postgres": "postgresql"}
+_FILE_ENDINGS = {"sqlite": (".sqlite", ".sqlite3"), "duckdb": (".duckdb", ".ddb")}
 # What files begin with, and where.
 _SQLITE_HEADER, _DUCKDB_HEADER, _DUCKDB_AT = b"SQLite format 3\0", b"DUCK", 8
 # What other open databases may hold of a worker's memory while a statement runs, beside its own
@@ -67,7 +68,14 @@ def engine_of(location: str) -> str:
 
 
 def _engine_of_file(path: str) -> str:
-  """The engine of a file, by what it begins with; of one that is empty or cannot be looked into, by its name."""
+  """The engine of a file, by its name; where that does not tell, by what it begins with.
+
+  To open a file and close it again lets go of the locks that this process has on it, whoever took
+  them (as POSIX has it): a file is only looked into where it must be.
+  """
+  for engine, endings in _FILE_ENDINGS.items():
+    if path.lower().endswith(endings):
+      return engine
   begin = b""
   # A pipe would be waited for. Of what cannot be read, opening it will say what is wrong.
   with contextlib.suppress(OSError):
@@ -80,7 +88,7 @@ def _engine_of_file(path: str) -> str:
     return "sqlite"
   if begin:
     raise DatabaseError(f"{path}: cannot be read as an SQLite database, nor as a DuckDB one: it begins with {begin!r}")
-  return "duckdb" if path.lower().endswith((".duckdb", ".ddb")) else "sqlite"
+  return "sqlite"
 
 
 def path_of(location: str) -> str:

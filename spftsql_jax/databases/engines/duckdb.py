@@ -55,9 +55,16 @@ _SETTINGS = {
   # Nothing is spilled to disk: what does not fit in memory fails.
   "temp_directory": "",
 }
-# Told to read the process's surroundings rather than the database; or to take a sample, whatever
-# the catalog says.
-_REFUSED_FUNCTIONS = frozenset({"getenv", "getvariable", "current_setting", "reservoir_quantile"})
+# Those that are told which aggregate to apply, and what stands for that where it is not written down.
+_CALLING_FUNCTIONS = frozenset(
+  {"aggregate", "array_aggr", "array_aggregate", "list_aggr", "list_aggregate", "to_aggregate_state"}
+)
+_UNKNOWN_AGGREGATE = "list_aggregate with an aggregate that is not named by a plain string"
+# Told to read the process's surroundings rather than the database; or to take a sample, or to count
+# what has been run, whatever the catalog says.
+_REFUSED_FUNCTIONS = frozenset(
+  {"getenv", "getvariable", "current_setting", "reservoir_quantile", "txid_current", _UNKNOWN_AGGREGATE}
+)
 # The library's own views on the same: of files, settings and what other connections did.
 _SURROUNDINGS = r"\b(duckdb_databases|duckdb_logs|duckdb_prepared_statements|duckdb_settings)\("
 _refused: frozenset[str] | None = None
@@ -69,6 +76,9 @@ _TABLE_FUNCTIONS = ("generate_series", "json_each", "json_tree", "range", "repea
 _PIVOTS = frozenset({"pivot", "pivot_wider"})
 # Characters that DuckDB may read as a space, though its lexer takes them for letters.
 _NAME = re.compile(rb'"(?:[^"]++|"")*+"?|[\w$\x80-\xff]*+')
+_PLAIN_STRING = re.compile(rb"'([A-Za-z_0-9]++)'(?!')")
+# What the text of a WITH begins with, of the words that name nothing else.
+_SUBQUERIES = frozenset({"from", "select", "with"})
 _ODD_SPACE = re.compile(r"[^\S\x00-\x7f]|[\u200b-\u200f\u2060\ufeff]")
 
 
@@ -79,7 +89,9 @@ def connect(location: str, memory_bytes: int = 1_000_000_000) -> duckdb.DuckDBPy
     raise DatabaseError(f"{path}: no such database file")
   try:
     connection = duckdb.connect(path, read_only=True, config={**_SETTINGS, "memory_limit": f"{memory_bytes}B"})
-    connection.execute("SET lock_configuration = true")
+    # A file that is open under another name is shared, settings and all.
+    if not connection.execute("SELECT current_setting('lock_configuration')").fetchone()[0]:
+      connection.execute("SET lock_configuration = true")
   except duckdb.Error as error:
     raise DatabaseError(f"{path}: cannot be read as a DuckDB database: {_one_line(error)}") from None
   return connection
@@ -234,10 +246,10 @@ def _read(sql: str) -> _Reading:
   ends = [start for start, _ in found[1:]] + [len(text)]
   called, names = set(), set()
   samples = False
-  previous = ""
-  for (start, kind), end in zip(found, ends, strict=True):
-    if text[start : start + 1] == b"(" and previous:
-      called.add(previous)
+  words = ["", ""]  # of all tokens so far, "" for what is no name
+  # Of each open bracket what it calls, and where the tokens of its arguments begin.
+  opened: list[tuple[str, list[int]]] = []
+  for number, ((start, kind), end) in enumerate(zip(found, ends, strict=True)):
     # A keyword may be the name of a function too, and a string that of a table.
     if kind in (duckdb.token_type.identifier, duckdb.token_type.keyword):
       name = _NAME.match(text, start, end).group()
@@ -246,11 +258,45 @@ def _read(sql: str) -> _Reading:
     else:
       name = b""
     word = name.decode(errors="replace").lower()
-    samples |= word == "tablesample" or (word == "sample" and previous == "using")
-    previous = "" if kind == duckdb.token_type.string_const else word.strip('"')
+    samples |= word == "tablesample" or (word == "sample" and words[-1] == "using")
+    character = text[start : start + 1]
+    if character == b"(":
+      # Behind these words stands the name of a common table, or of an alias, with its columns.
+      is_call = words[-1] and words[-2] not in ("as", "recursive", "with")
+      opened.append((words[-1].strip('"') if is_call else "", [number + 1]))
+    elif character in (b"[", b"{"):
+      opened.append(("", []))
+    elif character == b"," and opened:
+      opened[-1][1].append(number + 1)
+    elif character in (b")", b"]", b"}") and opened:
+      call, arguments = opened.pop()
+      if call in _CALLING_FUNCTIONS:
+        bounds = [*zip(arguments, [*(at - 1 for at in arguments[1:]), number], strict=True)]
+        called.add(_aggregate_named([text[found[i][0] :] for i, after in bounds[:2] if after - i == 1]))
+      if call and not _is_common_table(text, found[number + 1 : number + 4]):
+        called.add(call)
+    words.append("" if kind == duckdb.token_type.string_const else word)
     if name:
       names.add(word.strip("\"'"))
+  called.update(call for call, _ in opened if call)
   return _Reading(frozenset(called), frozenset(names), samples)
+
+
+def _aggregate_named(arguments: list[bytes]) -> str:
+  """The aggregate that is named by one of the texts, each of which begins with an argument."""
+  for argument in arguments:
+    if plain := _PLAIN_STRING.match(argument):
+      return plain[1].decode().lower()
+  return _UNKNOWN_AGGREGATE
+
+
+def _is_common_table(text: bytes, tokens: list[tuple]) -> bool:
+  """Whether these tokens behind `name (...)` tell that it is a table of a WITH clause and its columns."""
+  as_, opening, first = (
+    [_NAME.match(text, start).group().decode(errors="replace").lower() or text[start : start + 1] for start, _ in tokens]
+    + [""] * 3
+  )[:3]
+  return as_ == "as" and opening == b"(" and first in _SUBQUERIES
 
 
 def _status_of(error: Exception) -> str:

@@ -8,6 +8,7 @@ minutes) is stopped by the worker's alarm and the executor, from outside.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
@@ -44,6 +45,10 @@ _TRANSIENT = frozenset(
     sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_PROTOCOL,
   }
+)
+# SQLite would first have to put back what a process left that was killed, or is about to commit.
+_WANTS_TO_MEND = frozenset(
+  {sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY, sqlite3.SQLITE_READONLY_CANTINIT}
 )
 
 MAX_CELL_BYTES = 10_000_000
@@ -198,6 +203,7 @@ class Connection:
     self._most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     self._deadline = math.inf
     self._reader: sqlite3.Cursor | None = None
+    self._journal_stays = False
     self._snapshot: sqlite_files.Snapshot | None = None
     self.resting_bytes = 0
     self._open()
@@ -224,10 +230,12 @@ class Connection:
 
   def _fence(self, connection: sqlite3.Connection) -> None:
     execute = connection.execute
-    # Waiting for a lock is `_has_another_way`'s, which keeps the time limit.
-    execute("PRAGMA busy_timeout = 0")
     execute("PRAGMA query_only = ON")
-    execute("PRAGMA trusted_schema = OFF")
+    virtual = _virtual_tables(connection)
+    self._virtual = [name for name, module in virtual.items() if module in _TABLE_MODULES]
+    # It keeps views from full-text and R-tree tables too: where there are any, what a view may use
+    # is left to the authorizer, which sees it as well.
+    execute(f"PRAGMA trusted_schema = {'ON' if self._virtual else 'OFF'}")
     # Sorting is a third faster where it may spill into files, even if it never does: that is tried first, with a cache that
     # makes it rare. A statement can open no file, so one that does spill fails, and runs again with all in memory.
     execute(f"PRAGMA cache_size = -{_CACHE_BYTES // 1024}")
@@ -239,12 +247,12 @@ class Connection:
     objects, text = execute("SELECT COUNT(*), TOTAL(LENGTH(sql)) FROM sqlite_master").fetchone()
     cached = min(os.path.getsize(self._path), _CACHE_BYTES) * 11 // 10
     self.resting_bytes = cached + int(_HEAP_OF_A_NAME * objects + _HEAP_OF_A_LETTER * text)
-    virtual = _virtual_tables(connection)
     self._authorizer = functools.partial(_authorize, _hidden_modules(connection, virtual))
-    self._virtual = [name for name, module in virtual.items() if module in _TABLE_MODULES]
     _open_virtual_tables(connection, self._virtual)
     for limit, value in _LIMITS.items():
       connection.setlimit(limit, value)
+    # From now on waiting for a lock is `_has_another_way`'s, which keeps the time limit.
+    execute("PRAGMA busy_timeout = 0")
     connection.set_authorizer(self._authorizer)
 
   def _is_late(self) -> bool:
@@ -292,25 +300,32 @@ class Connection:
     start = time.perf_counter()
     self._deadline = deadline
     self._connection.text_factory = str
-    # What is open stays open; nothing more can be, be it a file to sort in.
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, self._most_files[1]))
+    held = self._reader
     try:
       while True:
         try:
+          if self._journal_stays and self._reader is None:
+            self._reader = self._begin_reading()
+          # What is open stays open; nothing more can be, be it a file to sort in.
+          resource.setrlimit(resource.RLIMIT_NOFILE, (0, self._most_files[1]))
           columns, pieces, over = self._fetch(sql, max_rows, max_bytes, pack)
           break
         except sqlite3.OperationalError as error:
+          resource.setrlimit(resource.RLIMIT_NOFILE, self._most_files)
           if not self._has_another_way(error):
             raise
     except MemoryError:
       return "resource", (), [], time.perf_counter() - start, "out of memory"
     except (sqlite3.Error, sqlite3.Warning) as error:
       seconds = time.perf_counter() - start
-      if getattr(error, "sqlite_errorcode", 0) & 0xFF in _TRANSIENT:
+      code = getattr(error, "sqlite_errorcode", 0)
+      if code & 0xFF in _TRANSIENT or code in _WANTS_TO_MEND:
         raise TransientError(str(error), _status_of(error), seconds=seconds) from None
       return _status_of(error), (), [], seconds, str(error)
     finally:
       resource.setrlimit(resource.RLIMIT_NOFILE, self._most_files)
+      if self._reader is not held:
+        self.release()
     seconds = time.perf_counter() - start
     if over:
       return "resource", (), [], seconds, over
@@ -320,16 +335,20 @@ class Connection:
     """Keeps the read lock between statements, which takes a third of the time of a small one, until `release`. Writers wait."""
     if self._reader is None and self._snapshot is not None and not self._snapshot.unlocked:
       self._deadline = math.inf
-      resource.setrlimit(resource.RLIMIT_NOFILE, (0, self._most_files[1]))
-      try:
-        # A statement that is not read to its end.
-        self._reader = self._connection.execute("SELECT 1 FROM sqlite_master")
-        self._reader.fetchone()
-      except sqlite3.Error:
-        # Somebody writes: the statement itself will say so, or find it done.
-        self._reader = None
-      finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, self._most_files)
+      if not self._journal_stays:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, self._most_files[1]))
+      # Where somebody writes the statement itself will say so, or find it done.
+      with contextlib.suppress(sqlite3.Error):
+        self._reader = self._begin_reading()
+      resource.setrlimit(resource.RLIMIT_NOFILE, self._most_files)
+
+  def _begin_reading(self) -> sqlite3.Cursor:
+    """Takes the read lock, which is kept until the cursor is closed: a statement that is not read to
+    its end.
+    """
+    cursor = self._connection.execute("SELECT 1 FROM sqlite_master UNION ALL SELECT 1")
+    cursor.fetchone()
+    return cursor
 
   def release(self) -> None:
     """Gives the read lock back."""
@@ -370,7 +389,13 @@ class Connection:
       # A call for each cell.
       self._connection.text_factory = lenient_text
       return True
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code == sqlite3.SQLITE_READONLY_ROLLBACK and not self._journal_stays:
+      # A journal lies there, and SQLite may not open it to see that nothing is to be put back (with
+      # PRAGMA journal_mode = PERSIST it always lies there).
+      self._journal_stays = True
+      return True
+    code &= 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.perf_counter() < self._deadline - _LOOK_AGAIN_S:
       # Somebody writes; a transaction of his is over before long.
       time.sleep(_LOOK_AGAIN_S)

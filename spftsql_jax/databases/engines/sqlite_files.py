@@ -30,7 +30,7 @@ import sqlite3
 
 from spftsql_jax.databases.engines import DatabaseError, file_state
 
-# A larger database is not copied.
+# A database that is larger, with what lies beside it, is not copied.
 LARGEST_COPY_BYTES = 1_000_000_000
 _OPENINGS = 5
 # What a process that is killed leaves to be put back.
@@ -128,7 +128,8 @@ def _recovered_copy(path: str) -> sqlite3.Connection:
   import shutil  # rarely needed, and a worker should start at once
   import tempfile
 
-  if os.path.getsize(path) > LARGEST_COPY_BYTES:
+  beside = [path + ending for ending in _LEFT if os.path.exists(path + ending)]
+  if sum(map(os.path.getsize, [path, *beside])) > LARGEST_COPY_BYTES:
     raise DatabaseError(
       f"{path}: a process that wrote to it was killed, and it is too large to be mended in a copy; open it once for writing"
     )
