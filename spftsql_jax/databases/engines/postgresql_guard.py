@@ -174,23 +174,25 @@ _INSIDE = f"""
 # The names that bring a value of one of the given types (or an array, domain, range or row of them) into a
 # statement: types, relations and functions.
 _HELD = f"""
-  WITH RECURSIVE held (oid) AS (
-    SELECT a.held FROM pg_catalog.unnest(%s::pg_catalog.oid[]) AS a(held)
+  WITH RECURSIVE held (root, oid) AS (
+    SELECT a.held, a.held FROM pg_catalog.unnest(%s::pg_catalog.oid[]) AS a(held)
     UNION
-    SELECT t.oid FROM held h CROSS JOIN LATERAL (
-      SELECT oid FROM pg_catalog.pg_type WHERE typelem {_EQ} h.oid OR typbasetype {_EQ} h.oid
-      UNION ALL SELECT a.oid FROM pg_catalog.pg_attribute b JOIN pg_catalog.pg_type a ON a.typrelid {_EQ} b.attrelid
-        WHERE b.atttypid {_EQ} h.oid AND NOT b.attisdropped
-      UNION ALL SELECT rngtypid FROM pg_catalog.pg_range WHERE rngsubtype {_EQ} h.oid
-    ) t
+    SELECT h.root, t.outside FROM held h JOIN (
+      SELECT typelem AS inside, oid AS outside FROM pg_catalog.pg_type
+      UNION ALL SELECT typbasetype, oid FROM pg_catalog.pg_type
+      UNION ALL SELECT b.atttypid, c.reltype FROM pg_catalog.pg_attribute b
+        JOIN pg_catalog.pg_class c ON c.oid {_EQ} b.attrelid WHERE b.attrelid {_GE} 16384::pg_catalog.oid AND NOT b.attisdropped
+      UNION ALL SELECT rngsubtype, rngtypid FROM pg_catalog.pg_range
+    ) t ON t.inside {_EQ} h.oid
+    WHERE t.outside {_GE} 1::pg_catalog.oid
   )"""
 _BRINGING = f"""{_HELD}
-  SELECT t.typname::pg_catalog.text, COALESCE(c.relkind OPERATOR(pg_catalog.<>) 'c'::pg_catalog."char", false)
+  SELECT h.root, t.typname::pg_catalog.text, COALESCE(c.relkind OPERATOR(pg_catalog.<>) 'c'::pg_catalog."char", false)
   FROM held h JOIN pg_catalog.pg_type t ON t.oid {_EQ} h.oid LEFT JOIN pg_catalog.pg_class c ON c.oid {_EQ} t.typrelid
   UNION ALL
-  SELECT p.proname::pg_catalog.text, true FROM pg_catalog.pg_proc p
-  WHERE p.{_OWN} AND (p.prorettype {_EQ} ANY (SELECT oid FROM held)
-    OR p.proallargtypes {_HAS} ARRAY(SELECT oid FROM held))"""
+  SELECT h.root, p.proname::pg_catalog.text, true FROM pg_catalog.pg_proc p
+  CROSS JOIN LATERAL pg_catalog.unnest(p.proallargtypes OPERATOR(pg_catalog.||) p.prorettype) AS a(type)
+  JOIN held h ON h.oid {_EQ} a.type WHERE p.{_OWN}"""
 # The columns of such a type, and of relations' rows.
 _COLUMNS_OF = f"""{_HELD}
   SELECT a.attname::pg_catalog.text FROM held h JOIN pg_catalog.pg_attribute a ON a.atttypid {_EQ} h.oid
@@ -340,10 +342,13 @@ class Guard:
 
   def _implied_refusal(self, tokens: Sequence[Token], names: set[str], found: Sequence[_Found]) -> str:
     """Operators, casts and domains, which call functions without their names."""
+    found = [
+      each for each in found
+      if each.name not in self._allowed and (each.volatile or each.definer or self._is_owners(each))
+    ]  # fmt: skip
+    bringing = self._bringing(names, {oid for each in found for oid in each.types or () if oid >= 16384})
     for each in found:
       acts = each.volatile or each.definer
-      if each.name in self._allowed or not (acts or self._is_owners(each)):
-        continue
       what = {
         "operator": f"operator {each.name}",
         "cast": f"a cast by {each.name}",
@@ -351,16 +356,26 @@ class Guard:
       }
       types = [oid for oid in each.types or () if oid >= 16384]
       if types:
-        reached = self._reached(tokens, names, types, each.kind != "domain" and acts)
+        named = {name: stored for oid in types for name, stored in bringing.get(oid, {}).items()}
+        reached = self._reached(tokens, names, types, named, each.kind != "domain" and acts)
         if reached is not None:
           return f"{what[each.kind]} on {reached}: {_why(each)}"
       elif acts or (each.kind == "operator" and (each.name not in _COMPARISONS or not each.in_path)):
         return f"{what[each.kind]}: {_why(each)}"
     return ""
 
-  def _reached(self, tokens: Sequence[Token], names: set[str], types: Sequence[int], by_reading: bool) -> str | None:
+  def _bringing(self, names: set[str], types: Iterable[int]) -> dict[int, dict[str, bool]]:
+    """By type the names that bring it into a statement, and whether it is stored under that name."""
+    bringing: dict[int, dict[str, bool]] = {}
+    for root, name, stored in self._rows(_BRINGING, list(types)) if types else ():
+      if name in names:
+        bringing.setdefault(root, {})[name] = stored
+    return bringing
+
+  def _reached(
+    self, tokens: Sequence[Token], names: set[str], types: Sequence[int], named: dict[str, bool], by_reading: bool
+  ) -> str | None:
     """The name by which a statement makes a value of one of the types, or with `by_reading` has one at all."""
-    named = {name: stored for name, stored in self._rows(_BRINGING, types) if name in names}
     if not named or by_reading:
       return next(iter(named), None)
     for i, token in enumerate(tokens):
@@ -395,7 +410,7 @@ class Guard:
     }
     if any("populate_record" in name for name in names):
       typed |= relations
-    if typed and any(name in typed for name, _ in self._rows(_BRINGING, [_XML])):
+    if typed and any(name in typed for _, name, _ in self._rows(_BRINGING, [_XML])):
       return "a row with XML made of text, which runs on when it is to stop"
     return ""
 
