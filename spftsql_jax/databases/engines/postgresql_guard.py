@@ -22,7 +22,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 
-from spftsql_jax.databases.engines import postgresql_paths
+from spftsql_jax.databases.engines import postgresql_paths, postgresql_products, postgresql_types
 from spftsql_jax.databases.engines.postgresql_tokens import Token, UnreadableError, read_tokens
 
 TYPE_CHECKING = False  # As in typing, which a worker does not import.
@@ -65,6 +65,8 @@ _PURE_EXTENSIONS = frozenset(_PURE_EXTENSIONS_NAMES.split())
 _LARGEST = {"array_fill": 100_000, "format": 100_000, "lpad": 100_000, "polygon": 1_000, "repeat": 100_000, "rpad": 100_000}
 # The width of a conversion: %10s, %-10s, %2$10s.
 _WIDTH = re.compile(r"%(?:\d+\$)?-?(\d+)")
+# One that is an argument: %*s.
+_WIDTH_GIVEN = re.compile(r"%(?:\d+\$)?-?\*")
 # Reserved words: no function, table or type is called by one of them unless it is quoted.
 _RESERVED_NAMES = """
   all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
@@ -171,23 +173,39 @@ _INSIDE = f"""
 )
 # The names that bring a value of one of the given types (or an array, domain, range or row of them) into a
 # statement: types, relations and functions.
-_BRINGING = f"""
-  WITH RECURSIVE held (oid) AS (
-    SELECT a.held FROM pg_catalog.unnest(%s::pg_catalog.oid[]) AS a(held)
+_HELD = f"""
+  WITH RECURSIVE held (root, oid) AS (
+    SELECT a.held, a.held FROM pg_catalog.unnest(%s::pg_catalog.oid[]) AS a(held)
     UNION
-    SELECT t.oid FROM held h CROSS JOIN LATERAL (
-      SELECT oid FROM pg_catalog.pg_type WHERE typelem {_EQ} h.oid OR typbasetype {_EQ} h.oid
-      UNION ALL SELECT a.oid FROM pg_catalog.pg_attribute b JOIN pg_catalog.pg_type a ON a.typrelid {_EQ} b.attrelid
-        WHERE b.atttypid {_EQ} h.oid AND NOT b.attisdropped
-      UNION ALL SELECT rngtypid FROM pg_catalog.pg_range WHERE rngsubtype {_EQ} h.oid
-    ) t
-  )
-  SELECT t.typname::pg_catalog.text, t.typrelid OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
-  FROM held h JOIN pg_catalog.pg_type t ON t.oid {_EQ} h.oid
+    SELECT h.root, t.outside FROM held h JOIN (
+      SELECT typelem AS inside, oid AS outside FROM pg_catalog.pg_type
+      UNION ALL SELECT typbasetype, oid FROM pg_catalog.pg_type
+      UNION ALL SELECT b.atttypid, c.reltype FROM pg_catalog.pg_attribute b
+        JOIN pg_catalog.pg_class c ON c.oid {_EQ} b.attrelid WHERE b.attrelid {_GE} 16384::pg_catalog.oid AND NOT b.attisdropped
+      UNION ALL SELECT rngsubtype, rngtypid FROM pg_catalog.pg_range
+    ) t ON t.inside {_EQ} h.oid
+    WHERE t.outside {_GE} 1::pg_catalog.oid
+  )"""
+_BRINGING = f"""{_HELD}
+  SELECT h.root, t.typname::pg_catalog.text, COALESCE(c.relkind OPERATOR(pg_catalog.<>) 'c'::pg_catalog."char", false)
+  FROM held h JOIN pg_catalog.pg_type t ON t.oid {_EQ} h.oid LEFT JOIN pg_catalog.pg_class c ON c.oid {_EQ} t.typrelid
   UNION ALL
-  SELECT p.proname::pg_catalog.text, true FROM pg_catalog.pg_proc p
-  WHERE p.{_OWN} AND (p.prorettype {_EQ} ANY (SELECT oid FROM held)
-    OR p.proallargtypes {_HAS} ARRAY(SELECT oid FROM held))"""
+  SELECT h.root, p.proname::pg_catalog.text, true FROM pg_catalog.pg_proc p
+  CROSS JOIN LATERAL pg_catalog.unnest(p.proallargtypes OPERATOR(pg_catalog.||) p.prorettype) AS a(type)
+  JOIN held h ON h.oid {_EQ} a.type WHERE p.{_OWN}"""
+# The columns of such a type, and of relations' rows.
+_COLUMNS_OF = f"""{_HELD}
+  SELECT a.attname::pg_catalog.text FROM held h JOIN pg_catalog.pg_attribute a ON a.atttypid {_EQ} h.oid
+  WHERE NOT a.attisdropped
+  UNION SELECT t.typname::pg_catalog.text FROM held h JOIN pg_catalog.pg_type t ON t.oid {_EQ} h.oid"""
+# Functions that take two values of a type that the one decides for the other, so that a literal becomes it:
+# lag(zip, 1, 'x'), array_append(zips, 'x').
+_POLYMORPHIC = f"""
+  SELECT p.proname::pg_catalog.text, p.pronargs::pg_catalog.int4 FROM pg_catalog.pg_proc p
+  WHERE p.proname {_EQ} ANY (%s::pg_catalog.name[]) AND 1 OPERATOR(pg_catalog.<) (
+    SELECT pg_catalog.count(*) FROM pg_catalog.unnest(p.proargtypes::pg_catalog.oid[]) AS a(type)
+    WHERE a.type {_EQ} ANY (ARRAY[2277, 2283, 2776, 3500, 5077, 5078, 5079]::pg_catalog.oid[]))"""
+_XML = 142
 # Whether each of some names is that of a relation, and every relation of these names has a column.
 _ALL_HAVE = f"""
   SELECT pg_catalog.bool_and(c.oid IS NOT NULL AND a.attrelid IS NOT NULL)
@@ -253,7 +271,10 @@ class Guard:
     reason = (
       self._function_refusal(tokens, [each for each in found if each.kind == "function"])
       or self._relation_refusal(names, [each for each in found if each.kind == "relation"])
-      or self._implied_refusal(names, [each for each in found if each.types is not None and _is_within_reach(each, tokens)])
+      or self._implied_refusal(
+        tokens, names, [each for each in found if each.types is not None and _is_within_reach(each, tokens)]
+      )
+      or self._xml_refusal(tokens, names, {each.name for each in found if each.kind == "relation"})
     )
     return ("refused", f"not allowed to use {reason}") if reason else None
 
@@ -272,7 +293,8 @@ class Guard:
       acts = each.volatile or each.definer or each.by_server or listed or self._is_owners(each)
       if acts and each.name not in self._allowed:
         harmful.append(each)
-    for i, token in enumerate(tokens):
+    columns: dict[tuple[str, str], bool] = {}
+    for i, token in enumerate(tokens if harmful else ()):
       meant = [each for each in harmful if _means(token, each.name)] if token.is_name else []
       if i in called:
         meant = [each for each in meant if _is_in(each, tokens, i)]
@@ -281,7 +303,10 @@ class Guard:
       elif i in dotted:
         # Called so a function has one argument and no schema.
         meant = [each for each in meant if each.takes_one and each.in_path]
-        if meant and not self._is_column(tokens, i):
+        place = (tokens[i - 2].text if i > 1 and tokens[i - 2].is_name else "", token.text)
+        if meant and place not in columns:
+          columns[place] = self._is_column(tokens, i)
+        if meant and not columns[place]:
           return f"function {meant[0].name}, which a dot before its name calls as well: {_why(meant[0])}"
     return ""
 
@@ -315,12 +340,15 @@ class Guard:
         return f"{what} {name}: its definition calls {function}, which is volatile"
     return ""
 
-  def _implied_refusal(self, names: set[str], found: Sequence[_Found]) -> str:
+  def _implied_refusal(self, tokens: Sequence[Token], names: set[str], found: Sequence[_Found]) -> str:
     """Operators, casts and domains, which call functions without their names."""
+    found = [
+      each for each in found
+      if each.name not in self._allowed and (each.volatile or each.definer or self._is_owners(each))
+    ]  # fmt: skip
+    bringing = self._bringing(names, {oid for each in found for oid in each.types or () if oid >= 16384})
     for each in found:
       acts = each.volatile or each.definer
-      if each.name in self._allowed or not (acts or self._is_owners(each)):
-        continue
       what = {
         "operator": f"operator {each.name}",
         "cast": f"a cast by {each.name}",
@@ -328,13 +356,62 @@ class Guard:
       }
       types = [oid for oid in each.types or () if oid >= 16384]
       if types:
-        by_type = self._rows(_BRINGING, types)
-        # An owner's type may call an owner's function, but not at a model's word.
-        reached = next((name for name, brings in by_type if name in names and (acts or not brings)), None)
+        named = {name: stored for oid in types for name, stored in bringing.get(oid, {}).items()}
+        reached = self._reached(tokens, names, types, named, each.kind != "domain" and acts)
         if reached is not None:
           return f"{what[each.kind]} on {reached}: {_why(each)}"
-      elif acts or (each.kind == "operator" and each.name not in _COMPARISONS):
+      elif acts or (each.kind == "operator" and (each.name not in _COMPARISONS or not each.in_path)):
         return f"{what[each.kind]}: {_why(each)}"
+    return ""
+
+  def _bringing(self, names: set[str], types: Iterable[int]) -> dict[int, dict[str, bool]]:
+    """By type the names that bring it into a statement, and whether it is stored under that name."""
+    bringing: dict[int, dict[str, bool]] = {}
+    for root, name, stored in self._rows(_BRINGING, list(types)) if types else ():
+      if name in names:
+        bringing.setdefault(root, {})[name] = stored
+    return bringing
+
+  def _reached(
+    self, tokens: Sequence[Token], names: set[str], types: Sequence[int], named: dict[str, bool], by_reading: bool
+  ) -> str | None:
+    """The name by which a statement makes a value of one of the types, or with `by_reading` has one at all."""
+    if not named or by_reading:
+      return next(iter(named), None)
+    for i, token in enumerate(tokens):
+      meant = next((name for name in named if token.is_name and _means(token, name)), None)
+      if meant is None or not postgresql_types.may_be_type(tokens, i):
+        continue
+      # A relation's name before a parenthesis is an alias or a function's.
+      if not (named[meant] and _stands(tokens, i + 1, "(")) and not self._is_column(tokens, i):
+        return meant
+    if any("populate_record" in name for name in names) or any(token.text == "#=" for token in tokens):
+      return next(iter(named))
+    # Of a query without another inside, names that are no column of the types are of other types.
+    is_single = sum(token.is_word("select", "values", "table") for token in tokens) < 2
+    columns = {name for (name,) in self._rows(_COLUMNS_OF, types)} if is_single else names
+    calls = set(self._rows(_POLYMORPHIC, list(names)))
+    for i, token in enumerate(tokens):
+      if token.is_name and _stands(tokens, i + 1, "(") and (token.text, _argument_count(tokens, i + 1)) in calls:
+        inside = tokens[i + 2 : _closing(tokens, i + 1)]
+        if any(each.is_name and (each.text in columns or each.other in columns) for each in inside):
+          return next(iter(named))
+    return None
+
+  def _xml_refusal(self, tokens: Sequence[Token], names: set[str], relations: set[str]) -> str:
+    """Rows that are made with XML in them: json_populate_record(NULL::page, ...)."""
+    typed = {
+      token.text
+      for i, token in enumerate(tokens)
+      if token.is_name
+      and (token.text in relations or token.text.startswith("_"))
+      and not _stands(tokens, i + 1, "(")
+      and postgresql_types.may_be_type(tokens, i)
+    }
+    if any("populate_record" in name for name in names):
+      typed |= relations
+    if typed and any(name in typed for _, name, _ in self._rows(_BRINGING, [_XML])):
+      return "a row with XML made of text, which runs on when it is to stop"
     return ""
 
 
@@ -377,7 +454,14 @@ def _is_in(found: _Found, tokens: Sequence[Token], at: int) -> bool:
 
 def _is_within_reach(found: _Found, tokens: Sequence[Token]) -> bool:
   """Whether the statement can mean it: OPERATOR(schema.sign) names the schema of an operator."""
-  return found.in_path or any(token.is_word("operator") for token in tokens)
+  if found.in_path:
+    return True
+  for i, token in enumerate(tokens):
+    if token.is_word("operator") and _stands(tokens, i + 1, "("):
+      schemas = [each for each in tokens[i + 2 : i + 5] if each.is_name]
+      if any(_means(each, found.schema) or each.text.startswith("pg_temp") for each in schemas):
+        return True
+  return False
 
 
 def _names_of(tokens: Sequence[Token]) -> set[str]:
@@ -484,6 +568,16 @@ def _binds_otherwise(tokens: Sequence[Token], at: int) -> bool:
   return after is None or after.text == "(" or after.is_word("not", "materialized")
 
 
+def _argument_count(tokens: Sequence[Token], opening: int) -> int:
+  """How many arguments a call has, at least one."""
+  count, depth = 1, 0
+  for token in tokens[opening : _closing(tokens, opening)]:
+    if token.kind == "mark":
+      depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(token.text, 0)
+      count += depth == 1 and token.text == ","
+  return count
+
+
 def _stands(tokens: Sequence[Token], at: int, mark: str) -> bool:
   return 0 <= at < len(tokens) and tokens[at].kind == "mark" and tokens[at].text == mark
 
@@ -497,12 +591,9 @@ def _shape_refusal(tokens: Sequence[Token]) -> str:
     negated = before is not None and before.is_word("not")
     if token.is_word("document") and i > negated and tokens[i - 1 - negated].is_word("is"):
       return "IS DOCUMENT, which runs on when it is to stop"
-    if token.is_name and token.text == "xml" and before is not None:
-      behind = tokens[i + 1] if i + 1 < len(tokens) else None
-      reads = before.text == "::" or before.is_word("as") and _stands(tokens, i + 1, ")")
-      if reads or (behind is not None and (behind.kind == "string" or behind.text == "(")):
-        return "reading text as XML, which runs on when it is to stop"
-  return postgresql_paths.refusal(tokens)
+    if token.is_name and token.text in ("xml", "_xml") and postgresql_types.may_be_type(tokens, i):
+      return "reading text as XML, which runs on when it is to stop"
+  return postgresql_paths.refusal(tokens) or postgresql_products.refusal(tokens)
 
 
 def _size_refusal(tokens: Sequence[Token]) -> str:
@@ -511,10 +602,25 @@ def _size_refusal(tokens: Sequence[Token]) -> str:
     if not (token.is_name and token.text in _LARGEST and _stands(tokens, i + 1, "(")):
       continue
     most = _LARGEST[token.text]
-    for each in tokens[i + 2 : _closing(tokens, i + 1)]:
+    product = 1.0
+    inside = tokens[i + 2 : _closing(tokens, i + 1)]
+    for j, each in enumerate(inside):
       counts = _WIDTH.findall(each.text) if each.kind == "string" and token.text == "format" else []
-      if each.kind == "number" and each.text.isdigit():
-        counts = [each.text]
-      if any(len(count) > 18 or int(count) > most for count in counts):
+      if each.kind == "number" and (count := _number(each.text)) is not None:
+        # 1000 * 1000
+        product = product * count if j and inside[j - 1].text in ("*", "^") else count
+        counts = [product]
+      if any(len(str(count)) > 18 or float(count) > most for count in counts):
         return f"{token.text} makes values of at most {most:,} parts here"
+      if token.text == "format" and each.kind == "string" and _WIDTH_GIVEN.search(each.text):
+        return "format takes no width from its arguments here"
+    if token.text == "polygon" and _argument_count(tokens, i + 1) > 1 and inside[0].kind != "number":
+      return "polygon takes a number of points only as it stands here"
   return ""
+
+
+def _number(text: str) -> float | None:
+  try:
+    return float(text.replace("_", ""))
+  except ValueError:
+    return None

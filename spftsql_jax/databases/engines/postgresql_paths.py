@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from spftsql_jax.databases.engines import postgresql_types
 from spftsql_jax.databases.engines.postgresql_tokens import Token
 
 _FUNCTION = re.compile(r"jsonb_path_\w+$|json_(?:exists|value|query|table)$")
@@ -24,6 +25,7 @@ _COMPARISON = re.compile(r"==|!=|<>|<=?|>=?")
 _BETWEEN_COMPARISONS = re.compile(r"&&|\|\||[()]")
 # The document itself, not a variable.
 _DOCUMENT = re.compile(r"\$(?![\w\"])")
+_VARIABLE = re.compile(r"\$[\w\"]")
 _SUBSCRIPT = re.compile(r"\[[^\]]*+\]")
 _LONGEST = 1_000
 _WALKS = 4
@@ -34,13 +36,13 @@ def refusal(tokens: Sequence[Token]) -> str:
   for i, token in enumerate(tokens):
     reason = ""
     if token.is_name and _FUNCTION.match(token.text) and _is(tokens, i + 1, "("):
-      reason = _path_refusal(tokens, _second_argument(tokens, i + 1))
+      reason = _path_refusal(tokens, _path_argument(tokens, i + 1), _other_arguments(tokens, i + 1))
     elif token.is_word("path") and i + 1 < len(tokens) and tokens[i + 1].kind == "string":
       # Of a column of JSON_TABLE.
       reason = path_refusal(tokens[i + 1].text)
     elif token.kind == "operator" and token.text in _OPERATORS:
       reason = _operand_refusal(tokens, i)
-    elif token.is_name and token.text == "jsonpath":
+    elif token.is_name and token.text in ("jsonpath", "_jsonpath"):
       reason = _cast_refusal(tokens, i)
     if reason:
       return reason
@@ -87,8 +89,27 @@ def _is(tokens: Sequence[Token], at: int, mark: str) -> bool:
   return 0 <= at < len(tokens) and tokens[at].kind == "mark" and tokens[at].text == mark
 
 
-def _second_argument(tokens: Sequence[Token], opening: int) -> int:
-  """The index of the first token of a call's second argument, or -1."""
+def _other_arguments(tokens: Sequence[Token], opening: int) -> Sequence[Token]:
+  """The tokens behind a call's path: with the variables of the path among them."""
+  start = end = max(_path_argument(tokens, opening), opening)
+  depth = 1
+  while end < len(tokens) and depth:
+    if tokens[end].kind == "mark" and end > opening:
+      depth += {"(": 1, ")": -1}.get(tokens[end].text, 0)
+    end += 1
+  return tokens[start + 1 : end - 1]
+
+
+def _path_argument(tokens: Sequence[Token], opening: int) -> int:
+  """The index of the first token of a call's second argument or of the one called path, or -1."""
+  depth = 0
+  for i in range(opening, len(tokens) - 1):
+    if tokens[i].kind == "mark":
+      depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(tokens[i].text, 0)
+      if depth == 0:
+        break
+    elif depth == 1 and tokens[i].is_name and tokens[i].text == "path" and tokens[i + 1].text in ("=>", ":="):
+      return i
   depth = 0
   for i in range(opening, len(tokens)):
     if tokens[i].kind == "mark":
@@ -100,12 +121,26 @@ def _second_argument(tokens: Sequence[Token], opening: int) -> int:
   return -1
 
 
-def _path_refusal(tokens: Sequence[Token], at: int) -> str:
+def _path_refusal(tokens: Sequence[Token], at: int, others: Sequence[Token]) -> str:
   if 0 <= at < len(tokens) - 2 and tokens[at].is_name and tokens[at + 1].text in ("=>", ":="):
+    if tokens[at].text != "path":
+      return "a JSON path that is not a literal"
     at += 2
   if at < 0 or at >= len(tokens) or tokens[at].kind != "string" or not _ends_literal(tokens, at + 1):
     return "a JSON path that is not a literal"
-  return path_refusal(tokens[at].text)
+  path = tokens[at].text
+  # A variable may be a list, and be compared item by item.
+  if _VARIABLE.search(path) and not _are_plain(others):
+    return "a JSON path with variables that are not literals"
+  return path_refusal(path)
+
+
+def _are_plain(others: Sequence[Token]) -> bool:
+  """Whether variables are given as literals, none of them a list."""
+  words = [token for token in others if token.kind != "mark" or token.text not in (",", ")", "::")]
+  return all(token.kind == "string" and "[" not in token.text and token.text != "\\" or
+             token.is_word("jsonb", "jsonpath", "true", "false", "vars", "silent") or
+             token.text in ("=>", ":=") for token in words)  # fmt: skip
 
 
 def _ends_literal(tokens: Sequence[Token], at: int) -> bool:
@@ -154,4 +189,6 @@ def _cast_refusal(tokens: Sequence[Token], at: int) -> str:
     return path_refusal(value.text)
   # Behind a dot it may be a cast as well.
   is_cast = (behind is not None and behind.text == "(") or (before is not None and before.text == ".")
+  # Of a column: json_to_record(x) AS r(p jsonpath).
+  is_cast = is_cast or postgresql_types.may_be_type(tokens, at)
   return "a JSON path that is not a literal" if is_cast else ""
