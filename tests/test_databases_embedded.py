@@ -111,6 +111,20 @@ def test_blocks_of_other_duckdb_databases_are_no_part_of_a_statements_memory(tmp
     assert hostile_harness.highest_mib(pid) < 100 + (64 * _MB + RESTING_BYTES + duckdb_engine.MEMORY_SLACK) / (1 << 20)
 
 
+def test_memory_stays_limited_after_a_file_that_cannot_be_opened(tmp_path):
+  place, broken = tmp_path / "a.sqlite", tmp_path / "broken.duckdb"
+  with contextlib.closing(sqlite3.connect(place)) as connection:
+    connection.execute("CREATE TABLE t (a)")
+  broken.write_bytes(b"\0" * 8 + b"DUCK" + b"\1" * 20_000)
+  with Executor(workers=1) as executor:
+    assert executor.execute(str(place), "SELECT a FROM t").ok
+    assert executor.execute(str(broken), "SELECT 1", timeout_s=60.0).transient
+    [pid] = executor.worker_pids()
+    limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+  [data] = [line.split()[3] for line in limits.splitlines() if line.startswith("Max data size")]
+  assert data.isdigit(), "unlimited"
+
+
 def test_one_executor_serves_both_engines(tmp_path):
   with contextlib.closing(sqlite3.connect(tmp_path / "a.sqlite")) as connection:
     connection.execute("CREATE TABLE t (a)")

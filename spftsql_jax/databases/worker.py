@@ -124,8 +124,11 @@ class _Connections:
     else:
       # What the engine's library takes when loaded is no part of the limit.
       _limit_memory(None)
-      connection = self._connect(engine, location)
-      _limit_memory(self._memory_bytes + RESTING_BYTES + engine_module(engine).MEMORY_SLACK)
+      try:
+        connection = self._connect(engine, location)
+      finally:
+        # Of the engines loaded before, too, where this database cannot be opened.
+        _limit_memory(self._memory_bytes + RESTING_BYTES + engine_module(engine).MEMORY_SLACK)
       self._engines.add(engine)
     self._open[location] = (identity, connection)
     self._make_room()
