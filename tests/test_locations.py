@@ -31,7 +31,7 @@ SECRETS = [
   ("postgresql://reader:hush,hush@127.0.0.1:1,127.0.0.1:2/shop?target_session_attrs=any", ["hush"]),
   ("postgresql://reader@127.0.0.1:1/shop?password=hushhush", ["hushhush"]),
   ("postgresql://127.0.0.1:1/shop?user=reader&password=hush%40hush&sslpassword=quietquiet", ["hush%40", "hush@", "quiet"]),
-  ("postgresql://reader@127.0.0.1:1/shop?passfile=/home/me/.hushpass", ["hushpass"]),
+  ("postgresql://reader@127.0.0.1:1/shop?passfile=/etc/.hushpass", ["hushpass"]),
   ("postgresql://:hushhush@127.0.0.1:1/shop", ["hushhush"]),
   ("postgresql://reader:xyz@127.0.0.1:1/shop", ["xyz"]),
   ("host=127.0.0.1 port=1 dbname=shop user=reader password=hushhush", ["hushhush"]),
@@ -165,6 +165,8 @@ def test_no_script_prints_or_keeps_a_password(script, traceback, tmp_path):
   examples.write_text(json.dumps([{"db_id": "shop", "question": "How many?", "query": "SELECT 1"}]))
   (tmp_path / "predictions.sql").write_text("SELECT 1\n")
   (tmp_path / "model").mkdir()
+  # Enough of a model that the database is looked at.
+  (tmp_path / "model" / "config.json").write_text("{}")
   out = tmp_path / "out"
   out.mkdir()
   arguments = {
@@ -201,10 +203,11 @@ def server():
 def test_a_good_url_is_kept_nowhere_either_and_a_run_goes_on_under_another_password(server, tmp_path):
   out = tmp_path / "out"
   out.mkdir()
-  (tmp_path / "examples.json").write_text(json.dumps([
-    {"db_id": "shop", "question": f"What is the name of item {i}?", "query": f"SELECT name FROM item WHERE id = {i}"}
-    for i in range(1, 6)
-  ]))  # fmt: skip
+  for part, column in (("seeds", "name"), ("test", "price")):
+    (tmp_path / f"{part}.json").write_text(json.dumps([
+      {"db_id": "shop", "question": f"What is the {column} of item {i}?", "query": f"SELECT {column} FROM item WHERE id = {i}"}
+      for i in range(1, 6)
+    ]))  # fmt: skip
   texts = []
   for password in ("hush@hush", "quiet/quiet"):
     location = server.reader.replace("reader@", f"reader:{password}@")
@@ -213,8 +216,8 @@ def test_a_good_url_is_kept_nowhere_either_and_a_run_goes_on_under_another_passw
       f"--config={EXPERIMENTS}/configs/demo_tiny.py",
       f"--config.data.databases={location}",
       f"--config.data_dir={tmp_path}",
-      "--config.data.seeds=examples.json",
-      "--config.data.test=examples.json",
+      "--config.data.seeds=seeds.json",
+      "--config.data.test=test.json",
       f"--workdir={out}/run",
       "--stop_after=prepare",
     )

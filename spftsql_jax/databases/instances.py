@@ -21,7 +21,7 @@ from spftsql_jax.databases import cells
 from spftsql_jax.databases.catalogs.sqlite import hidden_tables
 from spftsql_jax.databases.engines import DatabaseError, is_readable, name_of, sqlite
 from spftsql_jax.databases.growing import GrowingRows
-from spftsql_jax.databases.identifiers import quote
+from spftsql_jax.databases.identifiers import quote, quote_path
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
 from spftsql_jax.databases.selections import read_selections
@@ -148,7 +148,7 @@ def _unread(definitions: Sequence[tuple], schema: Schema) -> set[str]:
 
 def _read_rows(connection: sqlite3.Connection, table: Table) -> list[list]:
   names = ", ".join(quote(column.name) for column in table.columns)
-  return [list(row) for row in connection.execute(f"SELECT {names} FROM {quote(table.name)} LIMIT {READ_ROWS}")]
+  return [list(row) for row in connection.execute(f"SELECT {names} FROM {quote_path(table.parts)} LIMIT {READ_ROWS}")]
 
 
 def _write(
@@ -206,9 +206,9 @@ def _insert(connection: sqlite3.Connection, table: Table, rows: list[list], stor
   kept = [i for i, column in enumerate(table.columns) if column.name not in generated]
   names = ", ".join(quote(table.columns[i].name) for i in kept)
   marks = ", ".join("?" * len(kept))
-  sql = f"INSERT OR IGNORE INTO {quote(table.name)} ({names}) VALUES ({marks})"
+  sql = f"INSERT OR IGNORE INTO {quote_path(table.parts)} ({names}) VALUES ({marks})"
   _insert_possible(connection, sql, [[_storable(row[i]) for i in kept] for row in rows])
-  if rows and stored and connection.execute(f"SELECT NOT EXISTS (SELECT 1 FROM {quote(table.name)})").fetchone()[0]:
+  if rows and stored and connection.execute(f"SELECT NOT EXISTS (SELECT 1 FROM {quote_path(table.parts)})").fetchone()[0]:
     # A CHECK that nothing changed can pass: better the original rows than an empty table.
     _insert_possible(connection, sql, [[row[i] for i in kept] for row in stored[:MAX_ROWS]])
 

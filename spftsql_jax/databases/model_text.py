@@ -20,6 +20,7 @@ there, a line break or TAB inside a literal is written as an expression, `('a' |
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Collection, Iterator, Sequence
 
@@ -171,6 +172,8 @@ def read_statement(text: str, dialect: str = "sqlite", begun: str = "") -> str:
   return read(text, dialect, begun).sql
 
 
+# Gold and answers of a file are read several times on their way to a verdict.
+@functools.lru_cache(maxsize=8192)
 def read(text: str, dialect: str = "sqlite", begun: str = "") -> Reading:
   """The SQL statement in a text, by the rules at the head of this module. Reading what was read changes nothing.
 
