@@ -1,5 +1,7 @@
 """What PostgreSQL is let do with values of owners' types and with large values: columns are read, values are not made."""
 
+import time
+
 import postgresql_server
 import psycopg
 import pytest
@@ -158,3 +160,33 @@ def test_columns_of_owners_types_are_read(executor, server):
 @pytest.mark.parametrize("sql", RUNNING_ON)
 def test_what_would_run_on_is_refused(executor, server, sql):
   assert executor.execute(server.reader, sql, timeout_s=2).status in ("refused", "resource")
+
+
+@pytest.mark.parametrize("setting", ["statement_timeout = 1", "extra_float_digits = -3"])
+def test_a_roles_settings_change_no_answer(server, setting):
+  with psycopg.connect(server.admin, autocommit=True) as admin:
+    admin.execute(f"ALTER ROLE reader SET {setting}")
+    try:
+      with Executor(workers=1, cache_mb=0) as pool:
+        assert pool.execute(server.reader, "SELECT 1.1::float8 + 0.1::float8").rows == ((1.2000000000000002,),)
+    finally:
+      admin.execute("ALTER ROLE reader RESET ALL")
+
+
+def test_a_long_statement_is_judged_at_once(executor, server):
+  """The look at each name is no longer than the statement: 1,600 columns, 4,000 patterns."""
+  with psycopg.connect(server.admin, autocommit=True) as admin:
+    admin.execute("CREATE FUNCTION name(ANYELEMENT) RETURNS INTEGER LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'")
+  try:
+    for sql in (
+      "SELECT " + ", ".join(["c.name"] * 1600) + " FROM customer AS c",
+      "SELECT " + ", ".join(["max(c.id)"] * 1600) + " FROM customer AS c",
+      "SELECT repeat(name, id) FROM customer WHERE " + " OR ".join(f"name LIKE 'x{i}%'" for i in range(4000)),
+    ):
+      start = time.monotonic()
+      result = executor.execute(server.reader, sql, timeout_s=20)
+      assert result.status == "ok", result.message
+      assert time.monotonic() - start < 4
+  finally:
+    with psycopg.connect(server.admin, autocommit=True) as admin:
+      admin.execute("DROP FUNCTION name(ANYELEMENT)")

@@ -30,6 +30,8 @@ TYPES_ARE_KEPT = True
 MEMORY_SLACK = 512_000_000
 SURVIVES_LIMITS = True
 _CONNECT_TIMEOUT_S = 10
+# For statements of ours; a model's have their own limit.
+_CATALOG_TIMEOUT_S = 60
 # Built-in roles with rights on the server itself, and so on every database and file of it.
 _SERVER_ROLES = ("pg_read_server_files", "pg_write_server_files", "pg_execute_server_program", "pg_signal_backend")
 _READING_ROLE = (
@@ -77,6 +79,9 @@ def connect(location: str) -> psycopg.Connection:
     connection.execute("SET default_transaction_read_only = on")
     # How `postgresql_tokens` reads strings; the server and the surroundings may set another way.
     connection.execute("SET standard_conforming_strings = on")
+    # A role may be set to less than a look into the catalog takes, and to floats that are cut.
+    connection.execute(f"SET statement_timeout = '{_CATALOG_TIMEOUT_S}s'")
+    connection.execute("SET extra_float_digits = 1")
     register_loaders(connection)
     if not permissions.superuser_allowed() and (role := _server_role(connection)):
       database = connection.info.dbname
