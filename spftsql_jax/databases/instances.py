@@ -143,7 +143,7 @@ def make_instances(
 
 def _unread(definitions: Sequence[tuple], schema: Schema) -> set[str]:
   """Names of the tables that are declared and not in the schema."""
-  return {name for kind, name, _ in definitions if kind == "table"}.difference(table.name for table in schema.tables)
+  return {name for kind, name, _ in definitions if kind == "table"}.difference(table.base_name for table in schema.tables)
 
 
 def _read_rows(connection: sqlite3.Connection, table: Table) -> list[list]:
