@@ -500,3 +500,98 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path, begin):
     open_database(path)
   text = str(caught.value)
   assert str(path) in text and "SQLite" in text and "DuckDB" in text and "\n" not in text
+
+
+VIEWS_OF_LUCK = (
+  "CREATE TABLE t (id INTEGER PRIMARY KEY, n TEXT)",
+  "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'a'), (4, 'c'), (5, 'b'), (6, 'd')",
+  "CREATE VIEW fair AS SELECT id, upper(n) AS n FROM t",
+  "CREATE VIEW luck AS SELECT id, random() AS r FROM t",
+  "CREATE VIEW over_luck AS SELECT * FROM luck",
+)
+
+
+def check_that_views_of_luck_are_left_out(location, more=()):
+  """What the executor refuses whatever is asked about it is no part of the schema, and keeps nobody from the rest."""
+  refused = {"luck", "over_luck", *more}
+  with open_database(location) as database:
+    schema = database.schema
+    assert set(names(schema)) == {"t", "fair"}, schema.left_out
+    for name in refused:
+      assert not database.execute(f"SELECT * FROM {name}").ok
+      assert any(text.startswith(f"view {name} cannot be read (") for text in schema.left_out), name
+    assert database.execute("SELECT n FROM fair WHERE id = 1").rows == (("A",),)
+  made = synthesize.synthesize([location], pool.builtin_templates(), 10, seed=1, instances=0)
+  assert len(made.examples) == 10 and set(made.left_out.values()) == {schema.left_out}
+
+
+def test_views_that_no_query_may_read_on_sqlite(tmp_path):
+  path = tmp_path / "luck.sqlite"
+  with contextlib.closing(sqlite3.connect(path)) as connection:
+    for statement in (
+      *VIEWS_OF_LUCK,
+      "CREATE VIRTUAL TABLE words USING fts5(w)",
+      "CREATE VIEW over_words AS SELECT * FROM words",
+      "CREATE VIEW pragmas AS SELECT name FROM pragma_table_info('t')",
+      "CREATE VIEW numbers AS SELECT value FROM json_each('[1, 2]')",
+    ):
+      connection.execute(statement)
+    connection.commit()
+    tables = {table.name for table in read_schema(str(path)).tables}
+    assert tables == {"t", "fair", "words", "numbers"}
+    connection.execute("DROP VIEW numbers")
+    connection.execute("DROP TABLE words")
+    connection.commit()
+  check_that_views_of_luck_are_left_out(str(path), ("over_words", "pragmas"))
+
+
+def test_views_that_no_query_may_read_on_duckdb(tmp_path):
+  with duckdb.connect(str(tmp_path / "luck.duckdb")) as connection:
+    for statement in (
+      *VIEWS_OF_LUCK,
+      "CREATE MACRO dice() AS random()",
+      "CREATE VIEW dices AS SELECT dice() AS d FROM t",
+      "CREATE VIEW sampled AS SELECT * FROM t USING SAMPLE 2",
+    ):
+      connection.execute(statement)
+  check_that_views_of_luck_are_left_out(str(tmp_path / "luck.duckdb"), ("dices", "sampled"))
+
+
+def test_views_that_no_query_may_read_on_postgresql():
+  views = [
+    "CREATE VIEW sleeps AS SELECT pg_sleep(0)::text AS s FROM t",
+    "CREATE VIEW settings AS SELECT * FROM pg_settings",
+  ]
+  with postgresql_server.running_server("; ".join([*VIEWS_OF_LUCK, *views])) as running:
+    check_that_views_of_luck_are_left_out(running.reader, ("sleeps", "settings"))
+
+
+def test_samples_are_values_as_the_database_writes_them(tmp_path):
+  with duckdb.connect(str(tmp_path / "x.duckdb")) as connection:
+    connection.execute(
+      "CREATE TABLE t AS SELECT [1, 2] AS li, {'a': 1} AS st, MAP {'k': 1} AS ma, 'ab'::BLOB AS bl, '101'::BIT AS bi, 'x' AS s"
+    )
+    connection.execute("CREATE VIEW empties AS SELECT [] AS a, [[]] AS b, NULL AS c, 1 AS d")
+  schema = read_schema(str(tmp_path / "x.duckdb"))
+  assert {c.name: c.samples for c in schema.table("t").columns} == {
+    "li": (), "st": (), "ma": (), "bl": (), "bi": ("101",), "s": ("x",)
+  }  # fmt: skip
+  for style in ("ddl", "compact", "names"):
+    assert "NULL" not in schema_prompt(schema, PromptFormat(style, samples=3))
+
+
+@pytest.mark.parametrize("values", [[], ["101", "000"], ["1", "0"]])
+def test_bits_are_truth_values_only_where_types_are_not_kept(values):
+  assert introspection.kind_of("BIT", values, types_are_kept=True) == "other"
+  assert introspection.kind_of("bit(4)", values, types_are_kept=True) == "other"
+  assert introspection.kind_of("BIT", [0, 1, 1]) == introspection.kind_of("BIT", []) == "boolean"
+
+
+@pytest.mark.parametrize(
+  "declared",
+  ["INTEGER[]", "VARCHAR[3]", "STRUCT(a INTEGER, b VARCHAR)", "MAP(VARCHAR, INTEGER)", "UNION(n INTEGER, s VARCHAR)",
+   "INTERVAL", "int4range", "point", "daterange", "text[]", "timestamp without time zone[]"],
+)  # fmt: skip
+def test_a_compound_type_is_no_number_date_or_text_whether_or_not_there_are_rows(declared):
+  assert introspection.kind_of(declared, [], types_are_kept=True) == "other"
+  assert introspection.kind_of(declared, [1, 2, 3], types_are_kept=True) == "other"

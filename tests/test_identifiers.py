@@ -13,7 +13,7 @@ import sqlglot
 
 from spftsql_jax.databases import identifiers, open_database
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.databases.schema import Column, Schema, Table
+from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
 from spftsql_jax.evaluation.predict import written_names
 from spftsql_jax.examples.prompts import PromptFormat, schema_prompt
 from spftsql_jax.generation.identifiers import identifier_automaton
@@ -222,6 +222,23 @@ def test_constrained_decoding_reads_quoted_and_qualified_names():
     "SELECT sales.customer.total FROM sales.customer",
   ):
     assert not accepted(tables, sql), sql
+
+
+def test_tables_that_differ_in_case_only_keep_their_own_names_in_each_prompt():
+  columns = (Column("id", "integer", "number"),)
+  upper = Table("public.Case", columns, ("id",), qualifiers=("public",), schema="public")
+  key = ForeignKey(("id",), "public.Case", ("id",))
+  lower = Table("public.case", columns, foreign_keys=(key,), qualifiers=("public",), schema="public")
+  for tables in ((upper, lower), (lower, upper)):
+    schema = Schema("x", "postgres", tables)
+    for style in ("ddl", "compact", "names"):
+      prompt = schema_prompt(schema, PromptFormat(style))
+      mark = " (\n" if style == "ddl" else " : "
+      assert prompt.count(f'public."Case"{mark}') == prompt.count(f'public."case"{mark}') == 1, prompt
+      assert ('REFERENCES public."Case" (id)' if style == "ddl" else '= public."Case".id') in prompt
+    # What a query writes without its schema, or in its own case, is the table of that very name.
+    assert schema.table("case") is lower and schema.table("Case") is upper
+    assert schema.table("case", "public") is lower and schema.table("CASE") is tables[0]
 
 
 def test_a_table_keeps_its_name_through_a_schema_made_by_hand():

@@ -153,6 +153,16 @@ def test_files_that_are_folders_or_missing_are_said_in_one_line(demo, fields, me
     prepare.read_data(config)
 
 
+def test_databases_under_urls_alone_need_no_data_folder(demo):
+  [database] = sorted((demo / "library").glob("*.sqlite")) or sorted(demo.glob("*/library.sqlite"))
+  config = dataclasses.replace(without(tiny_config(""), "seeds", "test"), data_dir="")
+  config = dataclasses.replace(config, data=dataclasses.replace(config.data, databases=f"sqlite:///{database}"))
+  assert list(prepare.read_data(config).locations) == ["library"]
+  for fields in ({"seeds": "seeds.json"}, {"test": "test.json"}, {"databases": str(demo)}):
+    with pytest.raises(ValueError, match="no data folder"):
+      prepare.read_data(dataclasses.replace(config, data=dataclasses.replace(config.data, **fields)))
+
+
 def test_the_command_takes_the_empty_words_for_none_and_exits_2_on_a_folder(demo, tmp_path):
   def launch(*more):
     command = [sys.executable, str(EXPERIMENTS / "spft.py"), f"--config={EXPERIMENTS}/configs/demo_tiny.py"]

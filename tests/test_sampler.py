@@ -13,10 +13,10 @@ import synthesis_fixtures
 from sqlglot import exp
 
 from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
-from spftsql_jax.synthesis import joins, pool, roles
+from spftsql_jax.synthesis import attempts, joins, pool, roles, sampler
 from spftsql_jax.synthesis.literals import CannotFill
 from spftsql_jax.synthesis.sampler import fill_template
-from spftsql_jax.synthesis.stored import StoredValues, round_number
+from spftsql_jax.synthesis.stored import StoredValues, TableRows, round_number
 from spftsql_jax.synthesis.templates import Extractor, Template
 
 
@@ -278,3 +278,29 @@ def test_days_and_persons_as_numbers_are_not_summed_and_parents_not_counted(tmp_
   assert "role" in grouped and "phone" not in grouped
   counts = fills(club, "SELECT COUNT(a.*) WHERE b.name1 = :name1", 30)
   assert counts and all("WHERE T1.name" in query or "WHERE T2.name" in query for query in counts), "players of a team"
+
+
+def test_hundreds_of_tables_are_not_looked_at_in_pairs(monkeypatch):
+  def table(i, *keys):
+    columns = (Column("id", "INT", "number", distinct_count=9), Column("ref", "INT", "number", distinct_count=9))
+    texts = (Column("name", "TEXT", "text", distinct_count=9), Column("day", "DATE", "date", distinct_count=9))
+    return Table(f"t{i}", (*columns, *texts), ("id",), keys, row_count=9)
+
+  # Alone, but for two that have a key between them and one more beside the same table.
+  tables = [table(i) for i in range(120)]
+  tables[70], tables[90] = (table(i, ForeignKey(("ref",), "t50", ("id",))) for i in (70, 90))
+  names = [column.name for column in tables[0].columns]
+  rows = [(i, i, f"n{i}", f"2024-01-0{i}") for i in range(1, 10)]
+  schema = Schema("s", "sqlite", tuple(tables))
+  filler = sampler.Filler(schema, StoredValues({t.name: TableRows(names, rows) for t in tables}))
+  judged, nearness = [], sampler.Filler._nearness
+
+  def counted(self, letter, table, chosen, *more):
+    judged.append((table, *chosen.values()))
+    return nearness(self, letter, table, chosen, *more)
+
+  monkeypatch.setattr(sampler.Filler, "_nearness", counted)
+  fitting = attempts.fitting_templates(filler, pool.builtin_templates())
+  joined = [i for i in fitting if re.search(r"\bb\.", pool.builtin_templates()[i].template.text)]
+  # Of some 14,000 pairs for each of a hundred templates; those left are what templates without a key between may take.
+  assert len(joined) > 20 and len(judged) < 20_000

@@ -52,6 +52,10 @@ _NUMERIC = re.compile(r"int|real|floa|doub|numeric|decimal|number|serial|money|h
 TEXTUAL = re.compile(r"char|text|clob|string|enum|uuid|citext", re.IGNORECASE)
 _DATELIKE = re.compile(r"date|timestamp", re.IGNORECASE)
 _BOOLEAN = re.compile(r"^(bool|boolean|bit)\b", re.IGNORECASE)
+# What holds other values, or is none of them though its name has the name of a number in it.
+_COMPOUND = re.compile(r".*\[\d*\]$|(struct|map|union|interval|point|\w*range)\b", re.IGNORECASE | re.DOTALL)
+# SQLite and others call a truth value so; where types are kept it is a string of bits.
+_BITS = re.compile(r"bit\b", re.IGNORECASE)
 _ISO_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$")
 
 
@@ -112,18 +116,24 @@ def _read_tables(catalog: catalogs.Catalog, connection, module) -> tuple[tuple[T
   names = _identities(catalog.relations)
   read: dict[str, tuple[Table, catalogs.Structure]] = {}
   failures = []
+  refusal = module.refusal_of(connection)
   for relation, qualifiers in zip(catalog.relations, names, strict=True):
     try:
       structure = catalog.structure(relation)
       table = _read_table(connection, module, relation, qualifiers, structure)
+      # A view may be made of what no query may do (functions with effects, luck): nobody could ask about it.
+      if reason := refusal(f"SELECT * FROM {_path(module, relation, qualifiers)}"):
+        raise RuntimeError(reason)
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, *module.ERRORS) as error:
       if _is_lost(connection):
         raise
       failures.append(f"{'view' if relation.is_view else 'table'} {relation.shown} cannot be read ({_one_line(error)})")
       roll_back(connection, module.ERRORS)
       continue
-    if dropped := len(structure.columns) - len(table.columns):
-      failures.append(f"{dropped} columns of table {relation.shown} whose names differ from another's in case only")
+    taken = {column.name for column in table.columns}
+    if dropped := [column.name for column in structure.columns if column.name not in taken]:
+      names_of_twins = catalogs.listed(dropped)
+      failures.append(f"of table {relation.shown} what differs from another column's name in case only: {names_of_twins}")
     read[table.name] = (table, structure)
   if failures and not read:
     raise DatabaseError(f"none of its tables can be read: {failures[0]}")
@@ -153,7 +163,7 @@ def _read_table(
   # PostgreSQL tells "Name" from name; nobody who asks does.
   declared = list({column.name.lower(): column for column in reversed(structure.columns)}.values())[::-1]
   names = [column.name for column in declared]
-  path = quote_path((*(qualifiers or relation.path if module.DIALECT != "sqlite" else ()), relation.name))
+  path = _path(module, relation, qualifiers)
   with contextlib.closing(connection.cursor()) as cursor:
     sample = _sample_in_time if relation.is_view or relation.is_remote else _sample_rows
     row_count, rows = sample(connection, cursor, module, path, names)
@@ -179,6 +189,11 @@ def _read_table(
     qualifiers,
     relation.schema,
   )
+
+
+def _path(module, relation: catalogs.Relation, qualifiers: tuple[str, ...]) -> str:
+  """What a query of ours calls a relation."""
+  return quote_path((*(qualifiers or relation.path if module.DIALECT != "sqlite" else ()), relation.name))
 
 
 def _is_lost(connection) -> bool:
@@ -260,9 +275,11 @@ def _hashable(value: object) -> object:
 
 def _make_column(declared: catalogs.DeclaredColumn, stored: tuple, distinct_count: int, types_are_kept: bool = False) -> Column:
   present = [_hashable(value) for value in stored if value is not None]
+  # What Python made of a list or a document is no text that the database knows.
+  scalars = [_hashable(value) for value in stored if value is not None and not isinstance(canonical_cell(value), tuple | bytes)]
   frequent = [
     value
-    for value, _ in sorted(Counter(present).items(), key=lambda item: (-item[1], str(item[0])))
+    for value, _ in sorted(Counter(scalars).items(), key=lambda item: (-item[1], str(item[0])))
     if (not isinstance(value, str | bytes) or len(value) <= _LONGEST_SAMPLE) and is_readable(value)
   ]
   return Column(
@@ -292,6 +309,8 @@ def kind_of(declared_type: str, values: Sequence[object], types_are_kept: bool =
   column of dates or numbers is one that Python does not have ("infinity"), and says nothing.
   """
   if values and all(isinstance(value, ServerText) for value in values) and _declared_kind(declared_type) != "date":
+    return "other"
+  if types_are_kept and (_COMPOUND.match(declared_type) or _BITS.match(declared_type)):
     return "other"
   if types_are_kept and _declared_kind(declared_type) in ("date", "number", "boolean"):
     values = [value for value in values if not isinstance(value, str)]

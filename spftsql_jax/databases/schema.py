@@ -120,11 +120,15 @@ class Schema:
     """
     if (table := _called(self.tables, f"{qualifier}.{name}" if qualifier else name)) is not None:
       return table
-    for table in self.tables:
-      # A schema may be written where it need not be: public.customer.
-      fits = not qualifier or not table.schema or table.schema.lower() == qualifier.lower()
-      if fits and table.base_name.lower() == name.lower():
-        return table
+    # A schema may be written where it need not be: public.customer.
+    fitting = [
+      table
+      for table in self.tables
+      if (not qualifier or not table.schema or table.schema.lower() == qualifier.lower())
+      and table.base_name.lower() == name.lower()
+    ]
+    if fitting:
+      return next((table for table in fitting if table.base_name == name), fitting[0])
     raise KeyError(f"no table {name!r} in database {self.name!r}")
 
 
@@ -152,7 +156,9 @@ def without_twins(schema: Schema) -> Schema:
     for table in schema.tables
     if table.name in kept
   )
-  return dataclasses.replace(schema, tables=tables)
+  twins = [table.name for table in schema.tables if table.name not in kept]
+  said = f"no examples of what differs from another table's name in case only: {', '.join(twins)}"
+  return dataclasses.replace(schema, tables=tables, left_out=(*schema.left_out, *[said][: len(twins)]))
 
 
 def _called(items: Sequence[_Named], name: str) -> _Named | None:

@@ -139,10 +139,12 @@ class _Names:
 
   def __init__(self, schema: Schema):
     self._dialect = schema.dialect
-    self._paths = {table.name.lower(): identifiers.written_path(table.parts, schema.dialect) for table in schema.tables}
+    paths = {table.name: identifiers.written_path(table.parts, schema.dialect) for table in schema.tables}
+    # Keys may be spelled in another case than their table; tables may differ in nothing else.
+    self._paths = {name.lower(): path for name, path in reversed(paths.items())} | paths
 
   def table(self, name: str) -> str:
-    return self._paths.get(name.lower()) or self.column(name)
+    return self._paths.get(name) or self._paths.get(name.lower()) or self.column(name)
 
   def column(self, name: str) -> str:
     return identifiers.written(name, self._dialect)

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from spftsql_jax.databases import Executor, make_instances, places
 from spftsql_jax.databases.engines import engine_of, with_schemas, without_password
+from spftsql_jax.databases.locations import split_locations
 from spftsql_jax.evaluation.predict import PromptDatabase
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
@@ -194,6 +195,9 @@ def open_workbench(
 
 def _data_dir(config: RunConfig) -> Path:
   if not config.data_dir:
+    databases = split_locations([config.data.databases])
+    if databases and all("://" in each for each in databases) and not (config.data.seeds.strip() or config.data.test.strip()):
+      return Path()  # Nothing lies in a folder.
     raise ValueError("no data folder; give one with --config.data_dir=DIR")
   root = Path(config.data_dir)
   if not root.is_dir():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from spftsql_jax.databases.schema import Schema
 
@@ -96,6 +96,10 @@ class JoinGraph:
   def distance(self, left: str, right: str) -> int:
     """Number of foreign keys on the shortest path between two tables; FAR where there is none."""
     return self._distances[left].get(right, FAR)
+
+  def reachable(self, table: str) -> Collection[str]:
+    """The tables that keys connect with a table, in any number of steps, itself among them."""
+    return self._distances[table].keys()
 
   def edges_between(self, child: str, parent: str) -> list[Edge]:
     """The foreign keys of `child` that refer to `parent`."""

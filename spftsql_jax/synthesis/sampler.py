@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import itertools
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from spftsql_jax.databases import identifiers
 from spftsql_jax.databases.schema import Schema
@@ -93,6 +93,7 @@ class Filler:
     self.graph = joins.JoinGraph(schema)
     self._roles = roles.column_roles(schema)
     self._tables = {table.name.lower(): table for table in schema.tables if table.row_count and table.columns}
+    self._places = {table: place for place, table in enumerate(self._tables)}
     self._names = {
       (table.name.lower(), column.name.lower()): column.name for table in schema.tables for column in table.columns
     }
@@ -285,7 +286,7 @@ class Filler:
   def _table_options(self, letter, chosen, compiled, needs, decay, lenient) -> list[tuple[str, float]]:
     """The tables that a letter can stand for beside those chosen, with their weights."""
     options = []
-    for table in self._tables:
+    for table in self._within_reach(letter, chosen, compiled, needs):
       if table in chosen.values():
         continue
       weight = self._fits(table, tuple(needs[letter]), lenient)
@@ -294,6 +295,43 @@ class Filler:
       if weight > 0:
         options.append((table, weight))
     return options
+
+  def _within_reach(self, letter, chosen, compiled, needs) -> Iterable[str]:
+    """The tables, in their order, that keys connect with those chosen where the template wants it; `_nearness` judges them.
+
+    A database of hundreds of tables has too many pairs to look at each.
+    """
+    reaches = []
+    for scope in compiled.scopes:
+      others = [chosen[name[0]] for name in scope.letters if name[0] in chosen]
+      if others and any(name[0] == letter for name in scope.letters):
+        reaches.append(set().union(*map(self.graph.reachable, others)) if len(others) > 1 else self.graph.reachable(others[0]))
+    for slot in itertools.chain(needs[letter], *(needs[other] for other in chosen)):
+      ends = {slot.letter, self._target(compiled, slot)}
+      if letter in ends and (other := next(iter(ends - {letter, None}), None)) in chosen:
+        reaches.append(self._related[chosen[other]])
+    if not reaches:
+      return self._tables
+    smallest, *others = sorted(reaches, key=len)
+    within = (table for table in smallest if table in self._places and all(table in reach for reach in others))
+    return sorted(within, key=self._places.__getitem__)
+
+  @functools.cached_property
+  def _related(self) -> dict[str, set[str]]:
+    """The tables that each one has a key to or from, or a key to the same table as they have."""
+    parents = {table: {place[0] for _, place in referring} for table, referring in self._referring.items()}
+    children = collections.defaultdict(set)
+    for table, above in parents.items():
+      for parent in above:
+        children[parent].add(table)
+    return {
+      table: above | children[table] | set().union(*(children[each] for each in above)) for table, above in parents.items()
+    }
+
+  @staticmethod
+  def _target(compiled, slot) -> str | None:
+    """The letter of the table that a slot's key refers to, if any."""
+    return compiled.slots[slot.refers_to].letter if slot.refers_to is not None else slot.refers_to_table
 
   def _weigh_table(self, table: str, slots: tuple[notation.Slot, ...], lenient: bool) -> float:
     """The weight of the columns that suit the first slot; 0 where the slots cannot all have a column of their own."""
@@ -310,7 +348,7 @@ class Filler:
     weight = 1.0
     table_of = {**chosen, letter: table}
     for slot in itertools.chain(needs[letter], *(needs[other] for other in chosen)):
-      target = compiled.slots[slot.refers_to].letter if slot.refers_to is not None else slot.refers_to_table
+      target = self._target(compiled, slot)
       # A letter is its own target in a key of a table to itself, which needs no second table.
       if target is None or letter not in (slot.letter, target) or slot.letter == target:
         continue

@@ -13,6 +13,7 @@ from spftsql_jax.databases.catalogs import DeclaredColumn, DeclaredKey, Relation
 # The database of the file itself; what was attached to it elsewhere is no part of the file.
 _HERE = "database_name = current_database()"
 _OF = f"{_HERE} AND schema_name = ? AND table_name = ?"
+_NO_TYPE = re.compile(r'"NULL"(\[\d*\])*')
 _ENUM_VALUE = re.compile(r"'((?:[^']|'')*)'")
 
 
@@ -48,8 +49,8 @@ class DuckdbCatalog:
       f"SELECT column_name, data_type, is_nullable, comment FROM duckdb_columns() WHERE {_OF} ORDER BY column_index", *place
     )
     columns = tuple(
-      # A view of nothing but NULL has a type of that name, which is no type to anyone.
-      DeclaredColumn(name, text := "" if kind == '"NULL"' else kind, text, nullable, comment or "", _enum_values(kind))
+      # A view of nothing but NULL, or of empty lists, has a type of that name, which is no type to anyone.
+      DeclaredColumn(name, text := "" if _NO_TYPE.fullmatch(kind) else kind, text, nullable, comment or "", _enum_values(kind))
       for name, kind, nullable, comment in rows
     )
     if relation.is_view:

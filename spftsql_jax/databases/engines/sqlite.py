@@ -17,7 +17,7 @@ import os
 import resource
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from spftsql_jax.databases.engines import RESTING_BYTES, DatabaseError, TransientError, path_of, sqlite_files
 
@@ -188,6 +188,30 @@ def _authorize(hidden: frozenset[str], action: int, first: str | None, second: s
   if action == sqlite3.SQLITE_PRAGMA and second is None and first in ("data_version", "page_size"):
     return sqlite3.SQLITE_OK
   return sqlite3.SQLITE_DENY
+
+
+def refusal_of(connection: sqlite3.Connection) -> Callable[[str], str]:
+  """What tells why a statement is not to be run on a connection of ours, "" where it may: that a worker's connection would
+  refuse it, or that it cannot be read at all.
+  """
+  virtual = _virtual_tables(connection)
+  authorizer = functools.partial(_authorize, _hidden_modules(connection, virtual))
+  _open_virtual_tables(connection, [name for name, module in virtual.items() if module in _TABLE_MODULES])
+  ((trusted,),) = connection.execute("PRAGMA trusted_schema").fetchall() or [(1,)]
+
+  def refusal(sql: str) -> str:
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.set_authorizer(authorizer)
+    try:
+      connection.execute(f"EXPLAIN {sql}").close()
+    except sqlite3.Error as error:
+      return str(error)
+    finally:
+      connection.set_authorizer(None)
+      connection.execute(f"PRAGMA trusted_schema = {trusted}")
+    return ""
+
+  return refusal
 
 
 class Connection:
