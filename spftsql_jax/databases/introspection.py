@@ -113,7 +113,8 @@ def tell_left_out(name: str, left_out: Sequence[str]) -> None:
 
 def _read_tables(catalog: catalogs.Catalog, connection, module) -> tuple[tuple[Table, ...], list[str]]:
   """The tables, and of those that cannot be read the name and the reason."""
-  names = _identities(catalog.relations)
+  # An SQLite file has one schema, which tells nothing apart.
+  names = _identities(catalog.relations) if module.DIALECT != "sqlite" else [()] * len(catalog.relations)
   read: dict[str, tuple[Table, catalogs.Structure]] = {}
   failures = []
   refusal = module.refusal_of(connection)
