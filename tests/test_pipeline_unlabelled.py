@@ -136,17 +136,18 @@ def test_seeds_without_a_test_are_trained_on_and_selection_is_shown(demo, tmp_pa
     ({"seeds": "clinic"}, r"clinic: is a folder, not a file of examples \(--config\.data\.seeds; leave it empty for none\)"),
     ({"test": "clinic"}, r"clinic: is a folder, not a file of examples \(--config\.data\.test"),
     ({"test": "none.json"}, r"none\.json: no such file of examples \(--config\.data\.test; leave it empty for none\)"),
-    ({"seeds": "empty.json"}, r"empty\.json: no examples in it \(--config\.data\.seeds"),
-    ({"databases": "test.json"}, r"test\.json: is a file; the folder of databases \(--config\.data\.databases\)"),
-    ({"databases": "nowhere"}, r"nowhere: no such folder of databases"),
+    ({"seeds": "empty.json"}, r"empty\.json: there are no examples in it \(--config\.data\.seeds"),
+    ({"databases": "test.json"}, r"test\.json: none of the seeds' databases is there"),
+    ({"databases": "nowhere"}, r"nowhere: no such database or folder"),
     (
-      {"databases": "clinic", "seeds": "", "test": ""},
-      r"clinic: no database is there \(expected DIR/<db_id>/<db_id>\.sqlite\)",
+      {"databases": "no_databases", "seeds": "", "test": ""},
+      r"no_databases: no database is there \(expected DIR/<db_id>/<db_id>\.sqlite\)",
     ),
   ],
 )
 def test_files_that_are_folders_or_missing_are_said_in_one_line(demo, fields, message):
   (demo / "empty.json").write_text("[]")
+  (demo / "no_databases").mkdir(exist_ok=True)
   config = tiny_config(str(demo))
   config = dataclasses.replace(config, data=dataclasses.replace(config.data, **fields))
   with pytest.raises((FileNotFoundError, ValueError), match=message):

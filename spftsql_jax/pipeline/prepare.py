@@ -119,10 +119,10 @@ def _examples_file(root: Path, name: str, given: str) -> Path | None:
 def _read_examples(path: Path | None, name: str) -> list[Example]:
   if path is None:
     return []
-  examples = read_examples(path)
-  if not examples:
-    raise ValueError(f"{path}: no examples in it (--config.data.{name}; leave it empty for none)")
-  return examples
+  try:
+    return read_examples(path)
+  except ValueError as error:
+    raise ValueError(f"{error} (--config.data.{name}; leave it empty for none)") from error
 
 
 def open_workbench(
