@@ -136,32 +136,22 @@ def test_seeds_without_a_test_are_trained_on_and_selection_is_shown(demo, tmp_pa
     ({"seeds": "clinic"}, r"clinic: is a folder, not a file of examples \(--config\.data\.seeds; leave it empty for none\)"),
     ({"test": "clinic"}, r"clinic: is a folder, not a file of examples \(--config\.data\.test"),
     ({"test": "none.json"}, r"none\.json: no such file of examples \(--config\.data\.test; leave it empty for none\)"),
-    ({"seeds": "empty.json"}, r"empty\.json: there are no examples in it \(--config\.data\.seeds; leave it empty for none\)"),
-    ({"databases": "test.json"}, r"test\.json: none of the seeds' databases is there \(expected DIR/<db_id>/<db_id>\.sqlite\)"),
+    ({"seeds": "empty.json"}, r"empty\.json: there are no examples in it \(--config\.data\.seeds"),
+    ({"databases": "test.json"}, r"test\.json: none of the seeds' databases is there"),
     ({"databases": "nowhere"}, r"nowhere: no such database or folder"),
     (
-      {"databases": "void", "seeds": "", "test": ""},
-      r"void: no database is there \(expected DIR/<db_id>/<db_id>\.sqlite\)",
+      {"databases": "no_databases", "seeds": "", "test": ""},
+      r"no_databases: no database is there \(expected DIR/<db_id>/<db_id>\.sqlite\)",
     ),
   ],
 )
 def test_files_that_are_folders_or_missing_are_said_in_one_line(demo, fields, message):
-  (demo / "void").mkdir(exist_ok=True)
   (demo / "empty.json").write_text("[]")
+  (demo / "no_databases").mkdir(exist_ok=True)
   config = tiny_config(str(demo))
   config = dataclasses.replace(config, data=dataclasses.replace(config.data, **fields))
   with pytest.raises((FileNotFoundError, ValueError), match=message):
     prepare.read_data(config)
-
-
-def test_databases_under_urls_alone_need_no_data_folder(demo):
-  [database] = sorted((demo / "library").glob("*.sqlite")) or sorted(demo.glob("*/library.sqlite"))
-  config = dataclasses.replace(without(tiny_config(""), "seeds", "test"), data_dir="")
-  config = dataclasses.replace(config, data=dataclasses.replace(config.data, databases=f"sqlite:///{database}"))
-  assert list(prepare.read_data(config).locations) == ["library"]
-  for fields in ({"seeds": "seeds.json"}, {"test": "test.json"}, {"databases": str(demo)}):
-    with pytest.raises(ValueError, match="no data folder"):
-      prepare.read_data(dataclasses.replace(config, data=dataclasses.replace(config.data, **fields)))
 
 
 def test_the_command_takes_the_empty_words_for_none_and_exits_2_on_a_folder(demo, tmp_path):

@@ -123,6 +123,21 @@ def test_a_halted_state_is_neither_evaluated_nor_stored(params, tmp_path):
   assert max(int(path.stem) for path in tmp_path.glob("*.json")) == result.steps
 
 
+def test_the_best_evaluated_weights_are_kept_with_their_step(params):
+  """With patience, also where training ends on a number that is not finite behind them."""
+  units, objective = poisoned("-inf")
+  config = FitConfig(30, SHAPE, optimizer=STEADY, objective=objective, evaluate_every=1, patience=99, seed=3)
+  seen, figures = [], iter([0.1, 0.2, 0.5] + [0.3] * 30)
+
+  def evaluate(tree):
+    seen.append(jax.tree.map(jnp.copy, tree))
+    return next(figures), 1.0
+
+  result = fit(MODEL, params, units, config, pad_id=0, evaluate=evaluate)
+  assert result.fault and len(result.evaluations) > 3
+  assert result.steps == 2 and same(result.trained, seen[2])
+
+
 def test_a_model_without_numbers_trains_to_nothing_and_says_so(params):
   broken = jax.tree.map(lambda leaf: leaf * jnp.nan, params)
   result = fit(MODEL, broken, draws(8), FitConfig(5, SHAPE, objective=PAIRS), pad_id=0)

@@ -80,6 +80,11 @@ class Guards:
     elif self.executable_drop and first - executable > self.executable_drop:
       self.reason = f"the share of answers that run fell from {first:.1%} to {executable:.1%} by step {step}"
 
+  @property
+  def best_step(self) -> int:
+    """The updates behind the best evaluated tree."""
+    return self.evaluations[max(range(len(self.evaluations)), key=self._rank)].step
+
   def best(self, last: Any) -> Any:
     """The best evaluated tree where one was kept, else `last`."""
     return last if self._best_tree is None else self._best_tree

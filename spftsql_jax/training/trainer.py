@@ -78,7 +78,7 @@ class FitResult:
     trained: the trained tree (params, or the adapter): the best evaluated one where the run had patience, else the last
       good one (see `fit`). In float32, also where the model computes with less: what rounding would take from it is a
       small stage's whole work.
-    steps: updates made; where numbers were not finite, those behind the last good tree.
+    steps: updates made; where numbers were not finite, those behind the tree that is kept.
     aborted: why the run ended early, or "".
     fault: the same where a loss, a gradient or an update was no finite number, else "".
     summary: means over the last tenth of the run's steps, examples a second, padding share, compiled shapes and the like.
@@ -212,6 +212,8 @@ def fit(
       store.finish()
       last, fetched = last_good(state)
   trained = guards.best(last)
+  if guards.fault and trained is not last:
+    fetched = guards.best_step
   return FitResult(trained, fetched, guards.reason, meter.summary(), tuple(guards.evaluations), guards.fault)
 
 
