@@ -477,8 +477,8 @@ def test_it_is_said_once(tmp_path, caplog):
 # The engine of a file.
 
 
-def test_the_engine_is_told_by_what_the_file_begins_with(tmp_path):
-  ducks, lites = tmp_path / "a.sqlite", tmp_path / "b.duckdb"
+def test_the_engine_is_told_by_what_the_file_begins_with_where_its_name_does_not(tmp_path):
+  ducks, lites = tmp_path / "a.db", tmp_path / "b"
   with duckdb.connect(str(ducks)) as connection:
     connection.execute("CREATE TABLE t AS SELECT 7 AS x")
   with contextlib.closing(sqlite3.connect(lites)) as connection:
@@ -487,7 +487,7 @@ def test_the_engine_is_told_by_what_the_file_begins_with(tmp_path):
     with open_database(path) as database:
       assert database.schema.dialect == dialect
       assert database.execute("SELECT x FROM t").rows == ((7,),)
-  relative = Path("a.sqlite")
+  relative = Path("a.db")
   with contextlib.chdir(tmp_path), open_database(relative) as database:
     assert database.schema.dialect == "duckdb"
 
