@@ -92,7 +92,8 @@ def refusal(sql: str) -> tuple[Literal["refused", "resource"], str] | None:
 
 
 # What one dialect reads otherwise than another. Outside SQLite: a backslash may escape the quote behind it, brackets and
-# backticks do not quote, U& begins a name or string with escapes. Anywhere: control characters are no white space, and "--" may end at a carriage return.
+# backticks do not quote, U& begins a name or string with escapes. Anywhere: control characters are no white space, and "--"
+# may end at a carriage return.
 _READ_DIFFERENTLY = re.compile(r"[\x01-\x08\x0b\x0e-\x1f\x7f\\`\[]|--[^\n]*\r(?!\n)|[uU]&[\"']")
 _READ_DIFFERENTLY_BY_SQLITE = re.compile(r"[\x01-\x08\x0b\x0e-\x1f\x7f]|--[^\n]*\r(?!\n)")
 _LOWER = {ord("A") + i: ord("a") + i for i in range(26)}
