@@ -24,7 +24,6 @@ if _main and os.path.realpath(_main).startswith(_HERE + os.sep):
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 
 import errno  # noqa: E402
-import traceback  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 
@@ -136,6 +135,8 @@ def _fail(code: int, message: str, error: BaseException | None = None) -> None:
   given = split_locations(argument.partition("=")[2] or argument for argument in sys.argv[1:])
   text = f"{os.path.basename(sys.argv[0])}: {hide_passwords(' '.join(message.split()), *given)}\n"
   if error is not None and os.environ.get("SPFTSQL_TRACEBACK"):
+    import traceback  # rarely needed, and a script should start at once
+
     text = hide_passwords("".join(traceback.format_exception(error)), *given) + text
   try:
     print(text, file=sys.stderr, end="", flush=True)

@@ -183,10 +183,13 @@ def read(text: str, dialect: str = "sqlite", begun: str = "") -> Reading:
     begun: what the prompt has already begun, such as "SELECT"; put before an answer that does not begin a query itself.
   """
   stripped = text.strip()
-  rare = (_PERHAPS_RARE.search(text) and _RARE.search(text)) or "\\n" in stripped
-  plain = not rare and not ("\n" in stripped and prose.MAY_FOLLOW.search(stripped))
-  if not begun and plain and _QUERY.match(stripped) and stripped[-1] not in ".]>\u3002\uff1b":
-    return Reading(stripped)
+  # Most texts are one statement, with a semicolon behind it or without.
+  ended = stripped.endswith(";") and "[" not in stripped and stripped.count("'") % 2 == stripped.count('"') % 2 == 0
+  inner = stripped[:-1].rstrip() if ended else stripped
+  rare = (_PERHAPS_RARE.search(inner) and _RARE.search(inner)) or "\\n" in inner
+  plain = not rare and not ("\n" in inner and prose.MAY_FOLLOW.search(inner))
+  if not begun and plain and _QUERY.match(inner) and inner[-1] not in ".]>\u3002\uff1b":
+    return Reading(inner, ended=ended)
   body = _THOUGHT.sub("", text, count=1) if "think>" in text else text
   if "<" in body and not _QUERY.match(body):
     body = _OTHER_THOUGHT.sub("", body, count=1)
