@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING
 import database_access
 from absl import flags
 
+from spftsql_jax.answering import known_words
+from spftsql_jax.answering.model_folder import find_model
 from spftsql_jax.databases import Executor, ValueIndex
 from spftsql_jax.databases.engines import with_schemas
 from spftsql_jax.databases.introspection import read_schema, tell_left_out
-from spftsql_jax.evaluation import known_words
-from spftsql_jax.evaluation.model_folder import find_model
 
 if TYPE_CHECKING:
-  from spftsql_jax.databases.results import Result
-  from spftsql_jax.evaluation.self_consistency import Vote
+  from spftsql_jax.answering.vote import Vote
+  from spftsql_jax.databases.execution.results import Result
 
 flags.adopt_module_key_flags(database_access)
 _MODEL = flags.DEFINE_string("model", None, "Model folder, or a run's folder.", required=True)
@@ -66,9 +66,9 @@ def main() -> None:
   words = known_words.look_up(question, schema, values)
 
   # Here and not above: they import JAX, which takes seconds that bad input need not wait for.
-  from spftsql_jax.evaluation.exported import load_exported
-  from spftsql_jax.evaluation.predict import PromptDatabase
-  from spftsql_jax.evaluation.self_consistency import predict_by_vote
+  from spftsql_jax.answering.exported import load_exported
+  from spftsql_jax.answering.predict import PromptDatabase
+  from spftsql_jax.answering.vote import predict_by_vote
   from spftsql_jax.examples.example import Example
 
   exported = load_exported(folder, lanes=_SAMPLES.value)

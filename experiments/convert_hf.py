@@ -28,7 +28,7 @@ from typing import Any
 
 from absl import flags, logging
 
-from spftsql_jax.evaluation.model_folder import find_model
+from spftsql_jax.answering.model_folder import find_model
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("hf_model", None, "Hugging Face model folder to read.")
@@ -130,7 +130,7 @@ def from_model_base(checkpoint: str, output: Path) -> None:
   folder, version = split_checkpoint(checkpoint)
   _check_checkpoint(folder)
   # Here and not above: they import JAX, which takes seconds that bad input need not wait for.
-  from spftsql_jax.evaluation.exported import write_prompt_format
+  from spftsql_jax.answering.exported import write_prompt_format
   from spftsql_jax.examples.tokenizer import load_tokenizer
   from spftsql_jax.models import LoraConfig, ModelConfig, hf, load_hf, merge, save_adapter
   from spftsql_jax.models.lora import MODULES

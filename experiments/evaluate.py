@@ -6,7 +6,7 @@
 Examples are Spider- or BIRD-style JSON or JSON lines; predictions are one SQL a line in their order (a TAB and
 what follows it is ignored; a blank line is a wrong answer), or BIRD's JSON object of numbered answers, which keep
 their line breaks. Of a prediction and of gold alike the first statement counts, out of a fence where there is one
-(see `databases/model_text.py`). Databases lie in DIR/<db_id>/<db_id>.sqlite, in the first of the folders
+(see `sql/model_text.py`). Databases lie in DIR/<db_id>/<db_id>.sqlite, in the first of the folders
 --databases=A,B that has it; with --metrics=ts all other *.sqlite in that folder are further instances, on which an
 answer must agree too.
 
@@ -31,16 +31,16 @@ from pathlib import Path
 import database_access
 from absl import flags
 
-from spftsql_jax.databases import model_text
 from spftsql_jax.databases import places as databases
 from spftsql_jax.databases.engines import engine_of
-from spftsql_jax.databases.executor import Executor
-from spftsql_jax.evaluation import metrics, scoring
+from spftsql_jax.databases.execution.executor import Executor
 from spftsql_jax.examples import benchmarks
+from spftsql_jax.judging import metrics, scoring
+from spftsql_jax.sql import model_text
 
 TYPE_CHECKING = False  # As in typing. Exact match, with its grammar, is imported where it is asked for.
 if TYPE_CHECKING:
-  from spftsql_jax.evaluation.exact_match import ExactMatch
+  from spftsql_jax.judging.exact_match import ExactMatch
 
 flags.adopt_module_key_flags(database_access)
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON or JSON lines file of the examples.", required=True)
@@ -199,7 +199,7 @@ def _share(successes: float, count: int) -> float:
 
 def _match_schemas(places: dict[str, list[str]]) -> tuple[dict, bool]:
   """The schema of each database for exact match, and whether the foreign keys are those that the databases declare."""
-  from spftsql_jax.evaluation.exact_match import read_foreign_keys, read_schema
+  from spftsql_jax.judging.exact_match import read_foreign_keys, read_schema
 
   folders = [Path(place) for place in databases.database_places(_DATABASES.value) if "://" not in place]
   beside = [Path(_EXAMPLES.value).parent, *(folder for each in folders for folder in (each.parent, each))]
@@ -212,7 +212,7 @@ def _match_schemas(places: dict[str, list[str]]) -> tuple[dict, bool]:
 
 
 def _exact_matches(examples: list, queries: list[tuple[str, str]], schemas: tuple[dict, bool]) -> list[ExactMatch]:
-  from spftsql_jax.evaluation.exact_match import exact_match
+  from spftsql_jax.judging.exact_match import exact_match
 
   by_database, declared = schemas
   matches = [exact_match(*pair, by_database[e.db_id]) for e, pair in zip(examples, queries, strict=True)]
@@ -255,7 +255,7 @@ def _report(queries: list[tuple[str, str]], verdicts: list[scoring.Verdict], mat
     "per_example": per_example,
   }
   if matches is not None:
-    from spftsql_jax.evaluation.exact_match import partial_scores
+    from spftsql_jax.judging.exact_match import partial_scores
 
     report["exact_match"] = _share(sum(match.correct for match in matches), len(matches))
     report["partial_match"] = partial_scores(matches)

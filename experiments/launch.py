@@ -142,6 +142,6 @@ def _fail(code: int, message: str, error: BaseException | None = None) -> None:
     print(text, file=sys.stderr, end="", flush=True)
   except OSError:  # Nobody reads it.
     pass
-  if (hosts := sys.modules.get("spftsql_jax.models.hosts")) and hosts.count() > 1:
+  if (hosts := sys.modules.get("spftsql_jax.hosts")) and hosts.count() > 1:
     os._exit(code)  # at once, so that the other processes notice; an orderly end would wait for them
   sys.exit(code)

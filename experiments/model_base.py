@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from spftsql_jax.evaluation.stage_names import stage_name
+from spftsql_jax.report.stage_names import stage_name
 
 if TYPE_CHECKING:
   from spftsql_jax.pipeline.model_base import ModelBase

@@ -35,14 +35,15 @@ import database_access
 from absl import flags
 from tqdm import tqdm
 
-from spftsql_jax.databases import Executor, model_text, places
+from spftsql_jax.answering.model_folder import find_model
+from spftsql_jax.databases import Executor, places
 from spftsql_jax.databases.engines import with_schemas, without_password
-from spftsql_jax.evaluation.model_folder import find_model
-from spftsql_jax.evaluation.report_text import rate
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
+from spftsql_jax.report.text import rate
+from spftsql_jax.sql import model_text
 
 if TYPE_CHECKING:
-  from spftsql_jax.evaluation.predict import Prediction
+  from spftsql_jax.answering.predict import Prediction
 
 flags.adopt_module_key_flags(database_access)
 _MODEL = flags.DEFINE_string("model", None, "Model folder, or the folder of a run, whose export is taken.", required=True)
@@ -86,9 +87,9 @@ def main() -> None:
     print(f"predict.py: {line}", file=sys.stderr)
 
   # Here and not above: they import JAX, which takes seconds that bad input need not wait for.
-  from spftsql_jax.evaluation.exported import load_exported
-  from spftsql_jax.evaluation.predict import PromptDatabase, answer_questions
-  from spftsql_jax.evaluation.self_consistency import predict_by_vote
+  from spftsql_jax.answering.exported import load_exported
+  from spftsql_jax.answering.predict import PromptDatabase, answer_questions
+  from spftsql_jax.answering.vote import predict_by_vote
   from spftsql_jax.models.sharding import make_mesh
 
   databases = {d: PromptDatabase.read(with_schemas(location, _SCHEMAS.value)) for d, location in found.items()}

@@ -53,7 +53,7 @@ def end_together() -> None:
   aborts. Here each process holds a connection to the first one, which breaks at once when a process dies. Where none can be
   made between hosts, JAX's way is what remains.
   """
-  from spftsql_jax.models import hosts
+  from spftsql_jax import hosts
 
   if hosts.count() == 1:
     return

@@ -36,9 +36,9 @@ from tqdm import tqdm
 from spftsql_jax.databases import DatabaseError
 from spftsql_jax.databases.engines import engine_of, name_of, with_schemas, without_password
 from spftsql_jax.databases.locations import split_locations
-from spftsql_jax.evaluation.metrics import hardness
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.examples.example import Example
+from spftsql_jax.judging.metrics import hardness
 from spftsql_jax.synthesis import pool, synthesize, templates
 from spftsql_jax.synthesis.attempts import SyntheticExample, schema_of
 from spftsql_jax.synthesis.balance import AIMS, Balance, operators_of, sketch

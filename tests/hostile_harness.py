@@ -16,7 +16,8 @@ import duckdb
 import hostile_statements
 import psycopg
 
-from spftsql_jax.databases import Executor, Result, results_match
+from spftsql_jax.databases import Executor, Result
+from spftsql_jax.judging.comparison import results_match
 
 ENGINES = ("sqlite", "duckdb", "postgresql")
 MEMORY_MB = 200

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.databases.schema import Schema
+from spftsql_jax.schema import Schema
 from spftsql_jax.synthesis.runner import Runner
 from spftsql_jax.synthesis.sampler import Filler
 from spftsql_jax.synthesis.stored import StoredValues

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from spftsql_jax.answering import known_words
+from spftsql_jax.answering.model_folder import find_model
 from spftsql_jax.databases import ValueIndex
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.evaluation import known_words
-from spftsql_jax.evaluation.model_folder import find_model
 
 ASK = Path(__file__).resolve().parents[1] / "experiments" / "ask.py"
 TABLES = """
@@ -30,7 +30,7 @@ import json, os, runpy, sys, types
 sys.path.insert(0, {str(ASK.parent)!r})
 import launch
 from spftsql_jax.evaluation import exported, self_consistency
-from spftsql_jax.evaluation.predict import Prediction
+from spftsql_jax.answering.predict import Prediction
 model = types.SimpleNamespace(generator=None, params=None, tokenizer=None, max_new_tokens=9)
 exported.load_exported = lambda *arguments, **named: model
 def answer(*arguments, samples, on_question, **named):

@@ -20,7 +20,7 @@ from collections import Counter
 import pytest
 
 from spftsql_jax.databases import Executor
-from spftsql_jax.evaluation import metrics, scoring
+from spftsql_jax.judging import metrics, scoring
 
 SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
 VERDICTS = pathlib.Path(__file__).parent / "data" / "bird_verdicts.json"

@@ -17,7 +17,7 @@ import safetensors.numpy
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import hf_checkpoints as checkpoints
 
-from spftsql_jax.evaluation.exported import PROMPT_FILE
+from spftsql_jax.answering.exported import PROMPT_FILE
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.examples.tokenizer import train_bpe
 from spftsql_jax.models import Decoder, LoraConfig, init_lora, load_hf

@@ -17,10 +17,11 @@ import duckdb
 import hostile_harness
 import pytest
 
-from spftsql_jax.databases import Executor, open_database, results_match
+from spftsql_jax.databases import Executor, open_database
 from spftsql_jax.databases.engines import RESTING_BYTES, identity_of, sqlite_files
 from spftsql_jax.databases.engines import duckdb as duckdb_engine
 from spftsql_jax.databases.engines import sqlite as sqlite_engine
+from spftsql_jax.judging.comparison import results_match
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 
 _MB = 1_000_000

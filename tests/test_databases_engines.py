@@ -12,7 +12,8 @@ import postgresql_server
 import psycopg
 import pytest
 
-from spftsql_jax.databases import DatabaseError, Executor, ValueIndex, open_database, results_match
+from spftsql_jax.databases import DatabaseError, Executor, ValueIndex, open_database
+from spftsql_jax.judging.comparison import results_match
 
 SCHEMA = """
 CREATE TABLE customer (id INTEGER PRIMARY KEY, "full name" VARCHAR(40) NOT NULL, mail VARCHAR UNIQUE, born DATE,

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from spftsql_jax.databases import literals, make_instances
+from spftsql_jax.databases import make_instances
+from spftsql_jax.databases.instances import literals
 from spftsql_jax.databases.introspection import read_schema
 
 LIBRARY = """

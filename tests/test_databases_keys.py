@@ -9,9 +9,10 @@ import duckdb
 import postgresql_server
 import pytest
 
-from spftsql_jax.databases import ForeignKey, infer_foreign_keys, open_database, read_foreign_keys
+from spftsql_jax.databases import infer_foreign_keys, open_database, read_foreign_keys
 from spftsql_jax.databases.foreign_keys import add_foreign_keys, parse_foreign_keys
 from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.schema import ForeignKey
 
 # No table declares a foreign key.
 SCHEMA = """

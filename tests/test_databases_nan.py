@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spftsql_jax.databases import Result, results_match
-from spftsql_jax.databases.comparison import canonical_rows, has_nan
-from spftsql_jax.evaluation import metrics, self_consistency
-from spftsql_jax.evaluation.predict import Prediction
+from spftsql_jax.answering import vote
+from spftsql_jax.answering.predict import Prediction
+from spftsql_jax.databases import Result
+from spftsql_jax.databases.rows import canonical_rows, has_nan
+from spftsql_jax.judging import metrics
+from spftsql_jax.judging.comparison import results_match
 
 COMPARISONS = ("spider", "bird", "strict")
 ORDERED, UNORDERED = "SELECT a FROM t ORDER BY a", "SELECT a FROM t"
@@ -99,7 +101,7 @@ def test_soft_f1_drops_repeated_nan_rows_and_pairs_the_others():
 
 def test_answers_that_give_nan_vote_together():
   samples = [Prediction(f"SELECT {i}", "stop", -0.1 * i) for i in (1, 2, 3)]
-  found = self_consistency.vote(samples, [result_of([(1.0,)], 1), result_of([(NAN,)], 1), result_of([(NAN,)], 1)])
+  found = vote.vote(samples, [result_of([(1.0,)], 1), result_of([(NAN,)], 1), result_of([(NAN,)], 1)])
   assert found.votes == 2 and found.prediction is samples[1]
 
 

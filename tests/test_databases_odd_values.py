@@ -13,9 +13,10 @@ import postgresql_server
 import psycopg
 import pytest
 
-from spftsql_jax.databases import DatabaseError, ValueIndex, make_instances, open_database, results_match
+from spftsql_jax.databases import DatabaseError, ValueIndex, make_instances, open_database
 from spftsql_jax.databases.engines import is_readable
 from spftsql_jax.examples.prompts import PromptFormat, schema_prompt
+from spftsql_jax.judging.comparison import results_match
 from spftsql_jax.synthesis import pool
 from spftsql_jax.synthesis.literals import CannotFill, literal
 from spftsql_jax.synthesis.synthesize import synthesize

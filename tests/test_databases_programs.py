@@ -11,9 +11,9 @@ import pytest
 
 from spftsql_jax.databases import Executor
 from spftsql_jax.databases.engines import sqlite
-from spftsql_jax.databases.instances import make_instances
-from spftsql_jax.databases.programs import Programs, same_program
-from spftsql_jax.evaluation.scoring import score_predictions
+from spftsql_jax.databases.instances.make import make_instances
+from spftsql_jax.judging.programs import Programs, same_program
+from spftsql_jax.judging.scoring import score_predictions
 
 SPIDER = pathlib.Path(__file__).parents[2] / "shared" / "data" / "spider"
 SCHEMA = """

@@ -17,10 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spftsql_jax.databases import Executor, Result, results_match, statements
-from spftsql_jax.databases.comparison import spider_match
+from spftsql_jax.databases import Executor, Result
 from spftsql_jax.databases.engines import postgresql_tokens
-from spftsql_jax.evaluation import metrics, scoring
+from spftsql_jax.judging import metrics, scoring
+from spftsql_jax.judging.comparison import results_match, spider_match
+from spftsql_jax.sql import statements
 
 SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
 needs_spider = pytest.mark.skipif(not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}")

@@ -14,14 +14,15 @@ import postgresql_server
 import psycopg
 import pytest
 
+from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.databases import DatabaseError, ValueIndex, introspection, open_database
 from spftsql_jax.databases.engines import with_schemas
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.key_inference import infer_foreign_keys
-from spftsql_jax.evaluation.predict import PromptDatabase
 from spftsql_jax.examples.prompts import PromptFormat, schema_prompt
 from spftsql_jax.examples.subschemas import tables_of
-from spftsql_jax.synthesis import pool, questions, synthesize, templates
+from spftsql_jax.questions import sentences
+from spftsql_jax.synthesis import pool, synthesize, templates
 
 SCRIPT = Path(__file__).resolve().parents[1] / "experiments" / "synthesize.py"
 
@@ -259,7 +260,7 @@ def test_what_is_synthesized_over_schemas_runs_as_it_is(server):
     assert tables_of(example.query, schema) == set(example.tables)
   extracted, reasons = templates.extract_templates([(example.query, schema) for example in made.examples[:40]])
   assert sum(reasons.values()) == 0 and extracted
-  assert questions.write_question(made.examples[0].query, schema, random.Random(0))
+  assert sentences.write_question(made.examples[0].query, schema, random.Random(0))
 
 
 AWFUL = """

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from spftsql_jax.databases import DatabaseError, Executor, make_instances, open_database
-from spftsql_jax.databases.comments import read_comments
+from spftsql_jax.databases.catalogs.sqlite_comments import read_comments
 from spftsql_jax.databases.introspection import read_schema
 
 SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))

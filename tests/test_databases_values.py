@@ -76,7 +76,7 @@ def test_a_question_takes_milliseconds_with_many_values():
 
 def test_the_databases_wing_never_imports_jax():
   code = (
-    "import sys, spftsql_jax.evaluation.metrics\n"
+    "import sys, spftsql_jax.judging.metrics\n"
     "from spftsql_jax.databases import values, instances, executor, worker, introspection, results, literals\n"
     "from spftsql_jax.databases.engines import sqlite\n"
     "sys.exit('jax' in sys.modules)"

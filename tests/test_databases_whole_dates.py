@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spftsql_jax.databases import cells, literals, make_instances, whole_dates
+from spftsql_jax.columns import whole_dates
+from spftsql_jax.columns.roles import Role
+from spftsql_jax.databases import make_instances
+from spftsql_jax.databases.instances import cells, literals
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.databases.schema import Column
+from spftsql_jax.schema import Column
 from spftsql_jax.synthesis import literals as synthesis_literals
 from spftsql_jax.synthesis import pool
-from spftsql_jax.synthesis.roles import Role
 from spftsql_jax.synthesis.synthesize import synthesize
 
 FORMATS = ["%Y%m%d", "%Y%m", "%Y%j", "%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S"]

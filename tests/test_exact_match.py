@@ -16,7 +16,7 @@ import sys
 
 import pytest
 
-from spftsql_jax.evaluation import exact_match as em
+from spftsql_jax.judging import exact_match as em
 
 SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
 needs_spider = pytest.mark.skipif(not (SHARED / "predictions").is_dir(), reason=f"no recorded scores at {SHARED}")

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
 from spftsql_jax.examples.benchmarks import read_examples
 from spftsql_jax.examples.prompts import MatchedValue, PromptFormat, normalize_query, question_prompt, schema_prompt
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer, train_bpe
+from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
 SCHEMA = Schema(
   "shop",

@@ -18,15 +18,15 @@ import numpy as np
 import pytest
 import transformers
 
-from spftsql_jax.databases.schema import Column, Schema, Table
-from spftsql_jax.evaluation.exported import load_exported, write_prompt_format
-from spftsql_jax.evaluation.predict import PromptDatabase, answer_questions
+from spftsql_jax.answering.exported import load_exported, write_prompt_format
+from spftsql_jax.answering.predict import PromptDatabase, answer_questions
 from spftsql_jax.examples.batches import Unit, choose_shape
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.examples.tokenizer import load_tokenizer, train_bpe
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, init_params, save_adapter, save_hf
 from spftsql_jax.models.hf import copy_tokenizer, write_generation_config, write_tokenizer
+from spftsql_jax.schema import Column, Schema, Table
 from spftsql_jax.training.optimizer import OptimizerConfig
 from spftsql_jax.training.trainer import FitConfig, fit
 

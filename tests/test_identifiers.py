@@ -11,12 +11,13 @@ import psycopg
 import pytest
 import sqlglot
 
-from spftsql_jax.databases import identifiers, open_database
+from spftsql_jax.answering.predict import written_names
+from spftsql_jax.databases import open_database
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
-from spftsql_jax.evaluation.predict import written_names
 from spftsql_jax.examples.prompts import PromptFormat, schema_prompt
 from spftsql_jax.generation.identifiers import identifier_automaton
+from spftsql_jax.schema import Column, ForeignKey, Schema, Table
+from spftsql_jax.sql import identifiers
 from spftsql_jax.synthesis import sampler, stored
 
 SQLITE_KEYWORDS = """

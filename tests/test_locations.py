@@ -14,7 +14,7 @@ from spftsql_jax.databases import DatabaseError, open_database
 from spftsql_jax.databases.engines import absolute_location, name_of, path_of, schemas_of, server_url, with_schemas
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.locations import hide_in, hide_passwords, split_locations, without_password
-from spftsql_jax.evaluation import scoring
+from spftsql_jax.judging import scoring
 from spftsql_jax.pipeline.config import DataConfig, RunConfig, to_record
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"

@@ -8,7 +8,7 @@ import pathlib
 import pytest
 from scipy import stats
 
-from spftsql_jax.evaluation import metrics
+from spftsql_jax.judging import metrics
 
 SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
 needs_spider = pytest.mark.skipif(not (SHARED / "predictions").is_dir(), reason=f"no recorded scores at {SHARED}")

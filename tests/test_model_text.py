@@ -7,12 +7,13 @@ import sqlite3
 
 import pytest
 
-from spftsql_jax.databases import Executor, model_text
-from spftsql_jax.databases.model_text import folded, has_ended, one_line, read, read_statement, split_statements
-from spftsql_jax.databases.schema import Column, Schema, Table
-from spftsql_jax.evaluation import scoring
+from spftsql_jax.databases import Executor
 from spftsql_jax.examples.prompts import PromptFormat, answer_text, sql_prompt
 from spftsql_jax.examples.tokenizer import Tokenizer, train_bpe
+from spftsql_jax.judging import scoring
+from spftsql_jax.schema import Column, Schema, Table
+from spftsql_jax.sql import model_text
+from spftsql_jax.sql.model_text import folded, has_ended, one_line, read, read_statement, split_statements
 from spftsql_jax.synthesis.templates import extract_template
 
 SELECT = "SELECT name FROM t"

@@ -10,8 +10,9 @@ import jax
 import numpy as np
 import pytest
 
-from spftsql_jax.pipeline import prepare, run, self_play, workbench
+from spftsql_jax.pipeline import prepare, run, workbench
 from spftsql_jax.pipeline.model_base import ModelBase
+from spftsql_jax.pipeline.stages import self_play
 from spftsql_jax.training import trainer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))

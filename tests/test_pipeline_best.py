@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import pytest
 from script_values import script_values
 
-from spftsql_jax.evaluation.report_models import best_row, mark_best
 from spftsql_jax.pipeline.config import SelfPlayConfig
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase, Score
-from spftsql_jax.pipeline.self_play import choose_players, verdict_on
+from spftsql_jax.pipeline.stages.self_play import choose_players, verdict_on
+from spftsql_jax.report.models import best_row, mark_best
 
 STAGES = {"sft": "sft", "vbi_ft-1": "vbi_ft", "vbi_ft-2": "vbi_ft", "self_play-1": "self_play", "spin-1": "spin"}
 # (EX in eighths, share of the answers that run) of sft, vbi_ft-1, vbi_ft-2, self_play-1, spin-1; then best, weakest of the

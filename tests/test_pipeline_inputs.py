@@ -13,11 +13,11 @@ import jax
 import numpy as np
 import pytest
 
-from spftsql_jax.databases.schema import Column, Schema, Table
 from spftsql_jax.pipeline import inputs, prepare, run, workbench
 from spftsql_jax.pipeline.inputs import InputsChanged, inputs_of, keep_inputs
 from spftsql_jax.pipeline.journal import ConfigChanged
 from spftsql_jax.pipeline.model_base import ModelBase
+from spftsql_jax.schema import Column, Schema, Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from spftsql_jax.examples.example import Example
-from spftsql_jax.pipeline import consistency
 from spftsql_jax.pipeline.config import RunConfig, SynthesisConfig, from_dict, to_dict
 from spftsql_jax.pipeline.journal import ConfigChanged, Journal, RunInProgress
 from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.model_base import CorruptVersion, Lineage, ModelBase, Score
-from spftsql_jax.pipeline.self_play import verdict_on
+from spftsql_jax.pipeline.stages import consistency
+from spftsql_jax.pipeline.stages.self_play import verdict_on
 
 CONFIGS = pathlib.Path(__file__).parents[1] / "experiments" / "configs"
 

@@ -11,14 +11,15 @@ import jax
 import numpy as np
 import pytest
 
-from spftsql_jax.databases.model_text import read_statement
-from spftsql_jax.evaluation.exported import load_exported
-from spftsql_jax.evaluation.predict import PromptDatabase, predict
+from spftsql_jax.answering.exported import load_exported
+from spftsql_jax.answering.predict import PromptDatabase, predict
 from spftsql_jax.examples.benchmarks import read_examples
-from spftsql_jax.pipeline import prepare, run, vbi_ft
+from spftsql_jax.pipeline import prepare, run
 from spftsql_jax.pipeline.config import RunConfig, from_dict, to_dict
 from spftsql_jax.pipeline.journal import ConfigChanged
 from spftsql_jax.pipeline.model_base import ModelBase
+from spftsql_jax.pipeline.stages import vbi_ft
+from spftsql_jax.sql.model_text import read_statement
 from spftsql_jax.training.optimizer import OptimizerConfig
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))

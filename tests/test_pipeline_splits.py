@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from spftsql_jax.databases.statements import same_text_key
 from spftsql_jax.examples.benchmarks import read_examples
 from spftsql_jax.examples.example import Example
-from spftsql_jax.pipeline import consistency, prepare, run, vbi_ft, workbench
+from spftsql_jax.pipeline import prepare, run, workbench
 from spftsql_jax.pipeline.model_base import Score
 from spftsql_jax.pipeline.splits import Queries, hold_back
+from spftsql_jax.pipeline.stages import consistency, vbi_ft
+from spftsql_jax.sql.statements import same_text_key
 from spftsql_jax.synthesis.filters import normal_form
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))

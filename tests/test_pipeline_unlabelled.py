@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from spftsql_jax.evaluation.exported import load_exported
-from spftsql_jax.evaluation.report_models import best_row, mark_best
+from spftsql_jax.answering.exported import load_exported
 from spftsql_jax.models import load_hf
 from spftsql_jax.pipeline import prepare, run
 from spftsql_jax.pipeline.model_base import ModelBase
+from spftsql_jax.report.models import best_row, mark_best
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from test_postgresql_guard import SCHEMA
 
-from spftsql_jax.databases import statements
 from spftsql_jax.databases.engines import postgresql
+from spftsql_jax.sql import statements
 
 FUNCTIONS = (
   "grab", "pg_advisory_lock", "calm", "owned", "of_row", "later", "many", "anything", "pg_try_advisory_lock_shared", "Grab It",

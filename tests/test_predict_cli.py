@@ -13,16 +13,16 @@ from pathlib import Path
 import jax
 import pytest
 
+from spftsql_jax.answering.exported import load_exported, write_prompt_format
+from spftsql_jax.answering.predict import Prediction, PromptDatabase, answer_questions, predict
+from spftsql_jax.answering.vote import predict_by_vote, vote
 from spftsql_jax.databases import Executor
-from spftsql_jax.databases.model_text import one_line
-from spftsql_jax.databases.results import Result
-from spftsql_jax.evaluation.exported import load_exported, write_prompt_format
-from spftsql_jax.evaluation.predict import Prediction, PromptDatabase, answer_questions, predict
-from spftsql_jax.evaluation.self_consistency import predict_by_vote, vote
+from spftsql_jax.databases.execution.results import Result
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.examples.tokenizer import train_bpe
 from spftsql_jax.models import ModelConfig, init_params, save_hf
+from spftsql_jax.sql.model_text import one_line
 
 SCRIPT = Path(__file__).resolve().parents[1] / "experiments" / "predict.py"
 QUESTIONS = [f"How many pets are {n} years old?" for n in range(12)]

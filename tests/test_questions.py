@@ -14,13 +14,13 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
-from spftsql_jax.synthesis.english.identifiers import split_identifier
-from spftsql_jax.synthesis.english.inflection import plural_of, singular_of
-from spftsql_jax.synthesis.english.naming import Noun, names_of
-from spftsql_jax.synthesis.english.query_meaning import Query, read_query
-from spftsql_jax.synthesis.english.syntax import own_columns
-from spftsql_jax.synthesis.questions import UnsupportedQuery, wordings, write_question
+from spftsql_jax.columns.inflection import plural_of, singular_of
+from spftsql_jax.columns.words import split_identifier
+from spftsql_jax.questions.naming import Noun, names_of
+from spftsql_jax.questions.query_meaning import Query, read_query
+from spftsql_jax.questions.sentences import UnsupportedQuery, wordings, write_question
+from spftsql_jax.questions.syntax import own_columns
+from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
 _DATA = Path(os.environ.get("SPFTSQL_SHARED_DATA", Path(__file__).resolve().parents[1] / ".." / "shared" / "data"))
 _SPIDER = _DATA / "spider"
@@ -344,7 +344,7 @@ def test_the_same_seed_gives_the_same_question_and_seeds_vary(sql: str) -> None:
 def test_questions_do_not_depend_on_hash_randomization() -> None:
   program = (
     "import random, sys; sys.path.insert(0, 'tests'); from test_questions import CASES, SHOP; "
-    "from spftsql_jax.synthesis.questions import write_question; "
+    "from spftsql_jax.questions.sentences import write_question; "
     "print([write_question(sql, SHOP, random.Random(3)) for sql, _ in CASES])"
   )
   outputs = set()
@@ -407,7 +407,7 @@ def test_an_order_direction_is_never_lost() -> None:
   ],
 )
 def test_identifiers_are_split_into_words(identifier: str, words: tuple[str, ...]) -> None:
-  from spftsql_jax.synthesis.english.vocabulary import LEXICON
+  from spftsql_jax.columns.vocabulary import LEXICON
 
   assert split_identifier(identifier, LEXICON) == words
 
@@ -515,7 +515,7 @@ def test_names_that_shorten_or_glue_what_they_are_about_are_said_in_full() -> No
 
 
 def test_the_writer_needs_no_jax() -> None:
-  program = "import sys, spftsql_jax.synthesis.questions; sys.exit('jax' in sys.modules)"
+  program = "import sys, spftsql_jax.questions.sentences; sys.exit('jax' in sys.modules)"
   root = Path(__file__).resolve().parents[1]
   assert subprocess.run([sys.executable, "-c", program], cwd=root, check=False).returncode == 0
 

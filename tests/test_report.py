@@ -18,15 +18,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spftsql_jax.evaluation import charts, rejection_words
-from spftsql_jax.evaluation.report import format_table, render_report, write_report
-from spftsql_jax.evaluation.report_examples import render_sql
-from spftsql_jax.evaluation.report_models import results_table
-from spftsql_jax.evaluation.report_style import STYLE
-from spftsql_jax.evaluation.report_text import rate
-from spftsql_jax.evaluation.stage_names import model_name, stage_name
 from spftsql_jax.pipeline.results import CANDIDATES
-from spftsql_jax.pipeline.self_play import BASELINES
+from spftsql_jax.pipeline.stages.self_play import BASELINES
+from spftsql_jax.report import charts, rejection_words
+from spftsql_jax.report.examples import render_sql
+from spftsql_jax.report.models import results_table
+from spftsql_jax.report.page import format_table, render_report, write_report
+from spftsql_jax.report.stage_names import model_name, stage_name
+from spftsql_jax.report.style import STYLE
+from spftsql_jax.report.text import rate
 from spftsql_jax.synthesis import attempts, filters
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -606,7 +606,7 @@ def test_table_shows_the_figure_without_the_databases_left_out():
 
 
 def test_report_imports_nothing_beyond_the_standard_library():
-  code = "import sys, spftsql_jax.evaluation.report; print(sorted({'jax', 'numpy', 'sqlglot', 'torch'} & set(sys.modules)))"
+  code = "import sys, spftsql_jax.report.page; print(sorted({'jax', 'numpy', 'sqlglot', 'torch'} & set(sys.modules)))"
   done = subprocess.run(
     [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=True
   )

@@ -12,8 +12,9 @@ import sqlglot
 import synthesis_fixtures
 from sqlglot import exp
 
-from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
-from spftsql_jax.synthesis import attempts, joins, pool, roles, sampler
+from spftsql_jax.columns import roles
+from spftsql_jax.schema import Column, ForeignKey, Schema, Table
+from spftsql_jax.synthesis import attempts, joins, pool, sampler
 from spftsql_jax.synthesis.literals import CannotFill
 from spftsql_jax.synthesis.sampler import fill_template
 from spftsql_jax.synthesis.stored import StoredValues, TableRows, round_number

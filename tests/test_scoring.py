@@ -9,8 +9,10 @@ import sqlite3
 
 import pytest
 
-from spftsql_jax.databases import Executor, statements
-from spftsql_jax.evaluation import judging, scoring
+from spftsql_jax.databases import Executor
+from spftsql_jax.judging import scoring
+from spftsql_jax.judging.pairs import Pair, judge
+from spftsql_jax.sql import statements
 
 SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
 needs_spider = pytest.mark.skipif(not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}")
@@ -68,10 +70,10 @@ def test_workers_judge_as_rows_are_compared_here(instances, comparison, suite):
 
 
 def test_a_pair_that_ends_its_worker_is_judged_all_the_same(instances, monkeypatch):
-  pairs = [judging.Pair("SELECT x FROM t", f"SELECT {i}", tuple(instances[:1])) for i in range(3)]
+  pairs = [Pair("SELECT x FROM t", f"SELECT {i}", tuple(instances[:1])) for i in range(3)]
   with Executor(workers=1) as executor:
     monkeypatch.setattr(executor, "run_jobs", lambda jobs, progress: [None] * len(jobs))
-    assert judging.judge(pairs, executor, "strict", 1.0, 100) == {}
+    assert judge(pairs, executor, "strict", 1.0, 100) == {}
     verdicts = scoring.score_predictions([("SELECT x FROM t", "SELECT x FROM t WHERE 1")], [instances[:1]], executor)
   assert [v.correct for v in verdicts] == [True]
 

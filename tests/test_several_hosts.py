@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from spftsql_jax.models import hosts
+from spftsql_jax import hosts
 from spftsql_jax.pipeline.model_base import ModelBase
 from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.synthesize import joined, synthesize

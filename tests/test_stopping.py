@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from spftsql_jax.evaluation.exported import write_prompt_format
+from spftsql_jax.answering.exported import write_prompt_format
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.examples.tokenizer import train_bpe
 from spftsql_jax.models import ModelConfig, init_params, save_hf

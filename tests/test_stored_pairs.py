@@ -8,7 +8,7 @@ import pytest
 
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.journal import Journal
-from spftsql_jax.pipeline.self_play import Pair, StalePairs, read_pairs
+from spftsql_jax.pipeline.stages.self_play import Pair, StalePairs, read_pairs
 from spftsql_jax.pipeline.workbench import data_hash
 
 

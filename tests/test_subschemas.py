@@ -5,13 +5,13 @@ from collections import Counter
 
 import pytest
 
-from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
 from spftsql_jax.examples.batches import BatchShape
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.examples.subschemas import SubSchemas, tables_of
 from spftsql_jax.examples.tokenizer import Tokenizer, train_bpe
 from spftsql_jax.pipeline import units as training_units
+from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
 
 def table(name: str, *refers: str) -> Table:

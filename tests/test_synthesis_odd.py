@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spftsql_jax.columns.words import split_identifier
 from spftsql_jax.databases import open_database
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table, without_twins
+from spftsql_jax.schema import Column, ForeignKey, Schema, Table, without_twins
 from spftsql_jax.synthesis import pool
-from spftsql_jax.synthesis.english.identifiers import split_identifier
 from spftsql_jax.synthesis.synthesize import synthesize
 
 EXAMPLES = 20

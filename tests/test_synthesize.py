@@ -18,7 +18,7 @@ import synthesis_fixtures
 from postgresql_server import running_server
 
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.evaluation.metrics import hardness
+from spftsql_jax.judging.metrics import hardness
 from spftsql_jax.synthesis import filters, pool
 from spftsql_jax.synthesis.balance import Balance, operators_of, reach_targets
 from spftsql_jax.synthesis.synthesize import reweight, synthesize

@@ -18,15 +18,15 @@ import transformers
 from tokenizers import decoders, models, pre_tokenizers
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
-from spftsql_jax.evaluation.predict import PromptDatabase, answer_questions, question_request
+from spftsql_jax.answering.predict import PromptDatabase, answer_questions, question_request
 from spftsql_jax.examples.batches import BatchShape, Unit, collate
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import MatchedValue, PromptFormat, question_prompt, schema_prompt, sql_prompt, system_prompt
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer, train_bpe
 from spftsql_jax.generation.requests import Answer
+from spftsql_jax.pipeline.stages.vbi_ft import write_model_questions
 from spftsql_jax.pipeline.units import question_units, sql_units
-from spftsql_jax.pipeline.vbi_ft import write_model_questions
+from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
 SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
 SCHEMA = Schema(

@@ -18,7 +18,7 @@ import pytest
 
 from spftsql_jax.databases import Executor
 from spftsql_jax.databases.engines import postgresql
-from spftsql_jax.evaluation.scoring import score_predictions
+from spftsql_jax.judging.scoring import score_predictions
 from spftsql_jax.synthesis.runner import Runner
 
 ROWS = "CREATE TABLE t (a INTEGER); INSERT INTO t VALUES " + ", ".join(f"({i})" for i in range(20))

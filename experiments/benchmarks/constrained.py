@@ -22,13 +22,13 @@ from launch import launch
 from absl import flags  # isort: skip
 import scipy.stats
 
+from spftsql_jax.answering.exported import ExportedModel, load_exported
+from spftsql_jax.answering.predict import PromptDatabase, answer_questions
 from spftsql_jax.databases import Executor
-from spftsql_jax.evaluation.exported import ExportedModel, load_exported
-from spftsql_jax.evaluation.metrics import wilson_interval
-from spftsql_jax.evaluation.predict import PromptDatabase, answer_questions
-from spftsql_jax.evaluation.scoring import Verdict, score_predictions
 from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
 from spftsql_jax.examples.example import Example
+from spftsql_jax.judging.metrics import wilson_interval
+from spftsql_jax.judging.scoring import Verdict, score_predictions
 
 _MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the questions.", required=True)

@@ -30,9 +30,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import launch
 from absl import flags
 
-from spftsql_jax.databases.instances import make_instances
-from spftsql_jax.databases.model_text import one_line
+from spftsql_jax.databases.instances.make import make_instances
 from spftsql_jax.examples import benchmarks
+from spftsql_jax.sql.model_text import one_line
 
 _OFFICIAL = flags.DEFINE_string("official", None, "Clone of the official evaluator.", required=True)
 _OFFICIAL_PYTHON = flags.DEFINE_string("official_python", sys.executable, "Python with the official evaluator's requirements.")

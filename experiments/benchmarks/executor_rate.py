@@ -27,8 +27,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import launch
 from absl import flags
 
-from spftsql_jax.databases import Executor, Result, worker
+from spftsql_jax.databases import Executor, Result
 from spftsql_jax.databases.engines import sqlite
+from spftsql_jax.databases.execution import worker
 from spftsql_jax.examples import benchmarks
 
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)

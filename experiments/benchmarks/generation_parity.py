@@ -20,8 +20,8 @@ from launch import InputError, launch
 
 from absl import flags  # isort: skip
 
-from spftsql_jax.evaluation.exported import load_exported
-from spftsql_jax.evaluation.predict import PromptDatabase, question_request
+from spftsql_jax.answering.exported import load_exported
+from spftsql_jax.answering.predict import PromptDatabase, question_request
 from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
 
 _MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)

@@ -22,8 +22,8 @@ from absl import flags
 
 from spftsql_jax.databases import infer_foreign_keys
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.databases.schema import Schema
 from spftsql_jax.examples import benchmarks
+from spftsql_jax.schema import Schema
 
 _EXAMPLES = flags.DEFINE_list("examples", None, "JSON files of examples, each naming a group of databases.", required=True)
 _DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)

@@ -36,12 +36,12 @@ from absl import flags
 from sqlglot import exp
 from tqdm import tqdm
 
-from spftsql_jax.databases.executor import Executor
-from spftsql_jax.databases.instances import make_instances
+from spftsql_jax.databases.execution.executor import Executor
+from spftsql_jax.databases.instances.make import make_instances
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.databases.results import results_match
-from spftsql_jax.databases.schema import Schema
 from spftsql_jax.examples import benchmarks
+from spftsql_jax.judging.comparison import results_match
+from spftsql_jax.schema import Schema
 
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
 _DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)

@@ -30,10 +30,11 @@ import launch
 from absl import flags
 from tqdm import tqdm
 
+from spftsql_jax.columns import roles
 from spftsql_jax.databases import make_instances
-from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
 from spftsql_jax.examples import benchmarks
-from spftsql_jax.synthesis import filters, joins, repair, roles
+from spftsql_jax.schema import Column, ForeignKey, Schema, Table
+from spftsql_jax.synthesis import filters, joins, repair
 from spftsql_jax.synthesis.attempts import schema_of
 from spftsql_jax.synthesis.literals import CannotFill
 from spftsql_jax.synthesis.runner import QueryFailed, Runner

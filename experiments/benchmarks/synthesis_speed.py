@@ -27,7 +27,8 @@ from absl import flags
 from spftsql_jax.databases import make_instances
 from spftsql_jax.databases.engines import name_of
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.synthesis import filters, pool, questions
+from spftsql_jax.questions import sentences
+from spftsql_jax.synthesis import filters, pool
 from spftsql_jax.synthesis.literals import CannotFill
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 from spftsql_jax.synthesis.sampler import fill_template
@@ -90,9 +91,9 @@ def plain_loop(seed: int) -> int:
         try:
           sql = fill_template(item.template, schema, values, rng)
           if filters.check(sql, original, neighbours) is None:
-            questions.write_question(sql, schema, rng)
+            sentences.write_question(sql, schema, rng)
             seen.add(filters.normal_form(sql))
-        except (CannotFill, QueryFailed, questions.UnsupportedQuery):
+        except (CannotFill, QueryFailed, sentences.UnsupportedQuery):
           continue
       for runner in (original, *neighbours):
         runner.close()

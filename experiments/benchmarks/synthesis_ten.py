@@ -34,7 +34,8 @@ from absl import flags
 from spftsql_jax.databases.engines import name_of
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.examples import benchmarks
-from spftsql_jax.synthesis import filters, pool, questions, synthesize, templates
+from spftsql_jax.questions import sentences
+from spftsql_jax.synthesis import filters, pool, synthesize, templates
 from spftsql_jax.synthesis.attempts import fitting_templates
 from spftsql_jax.synthesis.balance import Balance
 from spftsql_jax.synthesis.literals import CannotFill
@@ -177,8 +178,8 @@ def _expressible(template: templates.Template, filler: Filler, runner: Runner) -
     if filters.check_filled(filled, template, runner, (), limits) is not None:
       continue
     try:
-      questions.write_question(filled.sql, filler.schema, rng)
-    except questions.UnsupportedQuery:
+      sentences.write_question(filled.sql, filler.schema, rng)
+    except sentences.UnsupportedQuery:
       continue
     return True
   return False

@@ -1,4 +1,4 @@
-"""Databases: schema, values, running SQL on them safely, comparing results.
+"""Databases: schema, values, running SQL on them safely, neighbouring instances.
 
     from spftsql_jax.databases import open_database
 
@@ -20,8 +20,8 @@ databases at once use one `Executor` for all:
 Foreign keys that a database does not declare can be supplied (`foreign_keys=`, `read_foreign_keys`) or looked for
 (`infer_keys=True`); they are marked `inferred`.
 
-`results_match(gold, predicted, gold_sql, "spider")` compares results the way the benchmarks do, `make_instances` makes
-neighbouring databases that tell near-miss queries apart, and `ValueIndex` finds the stored values that a question mentions.
+`make_instances` makes neighbouring databases that tell near-miss queries apart, and
+`ValueIndex` finds the stored values that a question mentions.
 """
 
 from __future__ import annotations
@@ -33,18 +33,13 @@ _EXPORTS = {
   "Database": "database",
   "open_database": "database",
   "DatabaseError": "engines",
-  "Executor": "executor",
-  "Result": "results",
-  "results_match": "results",
+  "Executor": "execution.executor",
+  "Result": "execution.results",
   "infer_foreign_keys": "key_inference",
-  "make_instances": "instances",
+  "make_instances": "instances.make",
   "read_foreign_keys": "foreign_keys",
   "ValueIndex": "values",
   "ValueMatch": "values",
-  "Column": "schema",
-  "ForeignKey": "schema",
-  "Schema": "schema",
-  "Table": "schema",
 }
 __all__ = sorted(_EXPORTS)
 

@@ -17,7 +17,7 @@ import json
 import os
 from collections.abc import Sequence
 
-from spftsql_jax.databases.schema import ForeignKey, Schema, Table
+from spftsql_jax.schema import ForeignKey, Schema, Table
 
 # The table that holds the columns, and its key.
 TableKey = tuple[str, ForeignKey]

@@ -19,8 +19,8 @@ from typing import Any
 
 import sqlalchemy
 
+from spftsql_jax.columns.whole_dates import format_of
 from spftsql_jax.databases import catalogs
-from spftsql_jax.databases.comparison import canonical_cell
 from spftsql_jax.databases.engines import (
   DatabaseError,
   ServerText,
@@ -32,10 +32,10 @@ from spftsql_jax.databases.engines import (
   without_password,
 )
 from spftsql_jax.databases.foreign_keys import TableKey, add_foreign_keys
-from spftsql_jax.databases.identifiers import quote, quote_path
 from spftsql_jax.databases.locations import hide_passwords
-from spftsql_jax.databases.schema import Column, ForeignKey, Kind, Schema, Table
-from spftsql_jax.databases.whole_dates import format_of
+from spftsql_jax.databases.rows import canonical_cell
+from spftsql_jax.schema import Column, ForeignKey, Kind, Schema, Table
+from spftsql_jax.sql.identifiers import quote, quote_path
 
 _LOGGER = logging.getLogger(__name__)
 # Of larger tables a sample of this many rows is read.

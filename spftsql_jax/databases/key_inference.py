@@ -17,9 +17,9 @@ import re
 from collections.abc import Callable, Sequence
 
 from spftsql_jax.databases.foreign_keys import TableKey, add_foreign_keys
-from spftsql_jax.databases.identifiers import quote, quote_path
 from spftsql_jax.databases.introspection import EXACT_COUNT_ROWS, TEXTUAL, fetch, open_reader
-from spftsql_jax.databases.schema import Column, ForeignKey, Schema, Table
+from spftsql_jax.schema import Column, ForeignKey, Schema, Table
+from spftsql_jax.sql.identifiers import quote, quote_path
 
 # Rows of a referring table that are read, and distinct values of them that are looked up.
 CHECKED_ROWS = 50_000

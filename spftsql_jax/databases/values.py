@@ -18,9 +18,9 @@ import numpy as np
 
 from spftsql_jax.databases.database import Database
 from spftsql_jax.databases.engines import engine_module, engine_of, is_readable
-from spftsql_jax.databases.identifiers import quote, quote_path
 from spftsql_jax.databases.introspection import open_reader, read_schema, roll_back, tell_left_out
 from spftsql_jax.databases.locations import hide_passwords
+from spftsql_jax.sql.identifiers import quote, quote_path
 
 # Longer texts are prose: no question quotes them.
 LONGEST_VALUE = 80

@@ -16,8 +16,8 @@ import typing
 from collections.abc import Sequence
 from typing import Literal
 
-from spftsql_jax.databases import identifiers, model_text
-from spftsql_jax.databases.schema import Schema, Table
+from spftsql_jax.schema import Schema, Table
+from spftsql_jax.sql import identifiers, model_text
 
 # Of an enumeration so many values are shown.
 _ALLOWED_SHOWN = 20

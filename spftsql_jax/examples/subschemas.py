@@ -14,8 +14,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import sqlglot
 from sqlglot import exp
 
-from spftsql_jax.databases.model_text import read_statement
-from spftsql_jax.databases.schema import Schema
+from spftsql_jax.schema import Schema
+from spftsql_jax.sql.model_text import read_statement
 
 
 def tables_of(query: str, schema: Schema) -> frozenset[str] | None:

@@ -15,7 +15,6 @@ import tokenizers
 import transformers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from spftsql_jax.databases.schema import Schema
 from spftsql_jax.examples.batches import Branch
 from spftsql_jax.examples.chat import chat_frame
 from spftsql_jax.examples.prompts import (
@@ -29,6 +28,7 @@ from spftsql_jax.examples.prompts import (
   system_prompt,
 )
 from spftsql_jax.examples.special_ids import joined_ids, read_end_ids
+from spftsql_jax.schema import Schema
 
 END = "<|endoftext|>"
 PAD = "<|pad|>"

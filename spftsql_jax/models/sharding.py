@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from spftsql_jax.models import hosts
+from spftsql_jax import hosts
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.lora import LoraConfig, init_lora
 from spftsql_jax.models.transformer import abstract_params

@@ -21,7 +21,7 @@ from typing import Any
 
 from spftsql_jax.databases.engines import engine_of, files_of, path_of
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.databases.schema import Column, Schema
+from spftsql_jax.schema import Column, Schema
 
 # Beside a database of BIRD: what its columns mean.
 _DESCRIPTIONS = "database_description"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from spftsql_jax.models import hosts
+from spftsql_jax import hosts
 
 
 class RunInProgress(RuntimeError):

@@ -28,7 +28,7 @@ from typing import Any
 import jax
 import orbax.checkpoint.experimental.v1 as ocp
 
-from spftsql_jax.models import hosts
+from spftsql_jax import hosts
 from spftsql_jax.models.finite import not_finite
 
 # Stages whose versions a run may hand over, in model bases that do not say which do; the others are baselines.

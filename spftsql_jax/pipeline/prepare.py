@@ -14,16 +14,17 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from tqdm import tqdm
 
+from spftsql_jax import hosts
+from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.databases import Executor, make_instances, places
 from spftsql_jax.databases.engines import engine_of, with_schemas, without_password
 from spftsql_jax.databases.locations import split_locations
-from spftsql_jax.evaluation.predict import PromptDatabase
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import answer_text, question_prompt, schema_prompt
 from spftsql_jax.examples.tokenizer import load_tokenizer, train_bpe
 from spftsql_jax.generation.engine import Generator
-from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, hosts, init_lora, init_params, load_hf, save_hf
+from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, init_params, load_hf, save_hf
 from spftsql_jax.models.finite import not_finite
 from spftsql_jax.models.sharding import local_mesh, lora_shardings, put
 from spftsql_jax.pipeline.config import RunConfig

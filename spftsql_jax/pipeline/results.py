@@ -12,13 +12,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from spftsql_jax.evaluation.exported import write_prompt_format
-from spftsql_jax.evaluation.metrics import hardness, paired_exact_test, wilson_interval
-from spftsql_jax.evaluation.report import write_report
-from spftsql_jax.evaluation.scoring import Verdict, score_predictions
-from spftsql_jax.evaluation.stage_names import model_name
+from spftsql_jax import hosts
+from spftsql_jax.answering.exported import write_prompt_format
 from spftsql_jax.examples.example import Example
-from spftsql_jax.models import hosts, merge, save_hf
+from spftsql_jax.judging.metrics import hardness, paired_exact_test, wilson_interval
+from spftsql_jax.judging.scoring import Verdict, score_predictions
+from spftsql_jax.models import merge, save_hf
 from spftsql_jax.pipeline.config import to_record
 from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.model_base import write_json
@@ -32,6 +31,8 @@ from spftsql_jax.pipeline.workbench import (
   judge,
   score_of,
 )
+from spftsql_jax.report.page import write_report
+from spftsql_jax.report.stage_names import model_name
 from spftsql_jax.synthesis.notation import WeightedTemplate
 
 CANDIDATES = ("sft", "vbi_ft", "self_play")

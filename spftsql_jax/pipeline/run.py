@@ -14,13 +14,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from spftsql_jax import hosts
 from spftsql_jax.databases import Executor
-from spftsql_jax.evaluation.report import format_table
-from spftsql_jax.evaluation.report_text import rate
 from spftsql_jax.examples.example import Example
-from spftsql_jax.models import hosts
 from spftsql_jax.models.sharding import make_mesh
-from spftsql_jax.pipeline import self_play, vbi_ft
 from spftsql_jax.pipeline.config import LOCATIONS, RunConfig, to_record
 from spftsql_jax.pipeline.inputs import keep_inputs
 from spftsql_jax.pipeline.journal import Journal
@@ -35,6 +32,7 @@ from spftsql_jax.pipeline.prepare import (
   read_data,
 )
 from spftsql_jax.pipeline.results import CANDIDATES, collect_results, evaluate_version, write_results
+from spftsql_jax.pipeline.stages import self_play, vbi_ft
 from spftsql_jax.pipeline.units import sql_units
 from spftsql_jax.pipeline.workbench import (
   SELECTION,
@@ -49,6 +47,8 @@ from spftsql_jax.pipeline.workbench import (
   train,
   write_examples,
 )
+from spftsql_jax.report.page import format_table
+from spftsql_jax.report.text import rate
 
 STAGES = ("prepare", "sft", "vbi_ft", "self_play", "baselines", "evaluation")
 # The journal's steps of each stage, by the beginnings of their names, and the stages of the versions it adds.

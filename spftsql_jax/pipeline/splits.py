@@ -19,9 +19,9 @@ import sqlglot
 from sqlglot import exp
 
 from spftsql_jax.databases.engines import DatabaseError, engine_module, engine_of, sqlite
-from spftsql_jax.databases.programs import program_form
-from spftsql_jax.databases.statements import same_text_key
 from spftsql_jax.examples.example import Example
+from spftsql_jax.judging.programs import program_form
+from spftsql_jax.sql.statements import same_text_key
 from spftsql_jax.synthesis.filters import normal_form
 
 Key = tuple[str, str, str]

@@ -6,11 +6,11 @@ import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from spftsql_jax.databases import Schema
 from spftsql_jax.examples.batches import Branch, Unit, fits
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.subschemas import SubSchemas, tables_of
 from spftsql_jax.pipeline.workbench import Workbench
+from spftsql_jax.schema import Schema
 
 _DATABASES_NAMED = 5
 

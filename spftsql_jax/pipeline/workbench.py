@@ -15,15 +15,15 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from spftsql_jax import hosts
+from spftsql_jax.answering.predict import Prediction, PromptDatabase, answer_questions
 from spftsql_jax.databases import Executor
-from spftsql_jax.evaluation.predict import Prediction, PromptDatabase, answer_questions
-from spftsql_jax.evaluation.scoring import Verdict, score_predictions
 from spftsql_jax.examples.batches import Unit
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.subschemas import SubSchemas
 from spftsql_jax.examples.tokenizer import Tokenizer
 from spftsql_jax.generation.engine import Generator
-from spftsql_jax.models import hosts
+from spftsql_jax.judging.scoring import Verdict, score_predictions
 from spftsql_jax.models.sharding import on_local_mesh
 from spftsql_jax.models.transformer import Decoder
 from spftsql_jax.pipeline.config import RunConfig, Training

@@ -25,8 +25,8 @@ from spftsql_jax.databases import engines, make_instances
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.key_inference import infer_foreign_keys
 from spftsql_jax.databases.locations import hide_passwords, without_password
-from spftsql_jax.databases.schema import Schema, without_twins
 from spftsql_jax.examples.example import Example
+from spftsql_jax.schema import Schema, without_twins
 from spftsql_jax.synthesis import filters, repair, sampler
 from spftsql_jax.synthesis.balance import column_templates
 from spftsql_jax.synthesis.literals import CannotFill
@@ -209,9 +209,9 @@ class _Opened:
 
   def __init__(self, task: Task):
     # Imported where questions are written: the words of English take seconds to load, and bad input should be told at once.
-    from spftsql_jax.synthesis import questions
+    from spftsql_jax.questions import sentences
 
-    self.questions = questions
+    self.sentences = sentences
     self.task = task
     self.schema = schema_of(task.location, task.infer_keys)
     self.original = _runner(task.location, self.schema)
@@ -449,11 +449,11 @@ def _candidate(opened: _Opened, filled, template, rng, number, reasons, repaired
   tree = sqlglot.parse_one(filled.sql, read=opened.schema.dialect)
   known = opened.questions_of(filled.sql)
   try:
-    question = opened.questions.write_question(tree, opened.schema, rng)
+    question = opened.sentences.write_question(tree, opened.schema, rng)
     for _ in range(_WORDINGS if question in known else 0):
       if question in known:
-        question = opened.questions.write_question(tree, opened.schema, rng)
-  except opened.questions.UnsupportedQuery as error:
+        question = opened.sentences.write_question(tree, opened.schema, rng)
+  except opened.sentences.UnsupportedQuery as error:
     reasons[f"no question: {_reason(error)}"] += 1
     return None
   if question in known:

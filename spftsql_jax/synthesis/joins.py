@@ -7,7 +7,7 @@ import dataclasses
 import random
 from collections.abc import Collection, Sequence
 
-from spftsql_jax.databases.schema import Schema
+from spftsql_jax.schema import Schema
 
 FAR = 1_000_000  # The distance of tables that no keys connect.
 

@@ -8,10 +8,10 @@ import re
 import struct
 from collections.abc import Collection
 
-from spftsql_jax.databases import whole_dates
+from spftsql_jax.columns import whole_dates
+from spftsql_jax.columns.roles import Role
 from spftsql_jax.databases.engines import is_readable
 from spftsql_jax.synthesis import notation
-from spftsql_jax.synthesis.roles import Role
 from spftsql_jax.synthesis.stored import TableRows, rank_below, round_number
 
 _LIMITS = (3, 3, 3, 5, 5, 5, 10, 2, 4)

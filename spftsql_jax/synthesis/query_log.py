@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from spftsql_jax.databases import model_text
 from spftsql_jax.examples import benchmarks
+from spftsql_jax.sql import model_text
 
 # An entry of a server's log, and what stands before its statement.
 _ENTRY = re.compile(r"^[ \t]*\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.MULTILINE)

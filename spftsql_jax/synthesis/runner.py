@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from spftsql_jax.databases import engines
-from spftsql_jax.databases.comparison import canonical_rows
+from spftsql_jax.databases.rows import canonical_rows
 
 # Of SQLite's virtual machine: about a second's work on a slow core. A limit on steps, unlike one on time, stops the same query
 # on every machine and under any load, so that the same seed gives the same examples.

@@ -13,9 +13,10 @@ import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from spftsql_jax.databases import identifiers
-from spftsql_jax.databases.schema import Schema
-from spftsql_jax.synthesis import dialects, joins, literals, notation, roles
+from spftsql_jax.columns import roles
+from spftsql_jax.schema import Schema
+from spftsql_jax.sql import identifiers
+from spftsql_jax.synthesis import dialects, joins, literals, notation
 from spftsql_jax.synthesis.literals import CannotFill
 from spftsql_jax.synthesis.stored import StoredValues
 

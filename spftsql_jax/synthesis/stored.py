@@ -11,8 +11,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 
 from spftsql_jax.databases.engines import is_readable
-from spftsql_jax.databases.identifiers import quote, quote_path
-from spftsql_jax.databases.schema import Schema
+from spftsql_jax.schema import Schema
+from spftsql_jax.sql.identifiers import quote, quote_path
 
 Rows = Sequence[tuple]
 # Of a larger table, this many rows are kept.

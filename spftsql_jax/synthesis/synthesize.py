@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from spftsql_jax.databases import engines
 from spftsql_jax.databases.introspection import tell_left_out
-from spftsql_jax.databases.model_text import read_statement
+from spftsql_jax.sql.model_text import read_statement
 from spftsql_jax.synthesis import filters, sampler
 from spftsql_jax.synthesis.attempts import SyntheticExample, Task, attempt_block, close_all, prepare, save_task
 from spftsql_jax.synthesis.balance import Balance, reach_targets

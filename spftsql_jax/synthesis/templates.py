@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 import sqlglot
 from sqlglot import exp
 
-from spftsql_jax.databases.model_text import read_statement
-from spftsql_jax.databases.schema import Schema
-from spftsql_jax.synthesis import roles as roles_lib
+from spftsql_jax.columns import roles as roles_lib
+from spftsql_jax.schema import Schema
+from spftsql_jax.sql.model_text import read_statement
 from spftsql_jax.synthesis.notation import (
   SqlStyle,
   Template,

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint.experimental.v1 as ocp
 
-from spftsql_jax.models import hosts
+from spftsql_jax import hosts
 from spftsql_jax.training.guards import Guards
 
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import psycopg
 
-from spftsql_jax.databases import identifiers
 from spftsql_jax.databases.catalogs import DeclaredColumn, DeclaredKey, Relation, Structure, choose_schemas, listed
 from spftsql_jax.databases.engines import DatabaseError
+from spftsql_jax.sql import identifiers
 
 _RELATIONS = r"""
   SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, pg_table_is_visible(c.oid),

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import sqlalchemy
 from sqlalchemy import pool
 
-from spftsql_jax.databases import comments
-from spftsql_jax.databases.catalogs import DeclaredColumn, DeclaredKey, Relation, Structure
+from spftsql_jax.databases.catalogs import DeclaredColumn, DeclaredKey, Relation, Structure, sqlite_comments
 from spftsql_jax.databases.engines import DatabaseError
 
 _SCHEMA = "main"
@@ -53,7 +52,7 @@ class SqliteCatalog:
     declared = inspector.get_columns(name)
     # As they stand in the declaration, "" where there is none: SQLAlchemy knows some types alone.
     types = dict(self._connection.execute("SELECT name, type FROM pragma_table_xinfo(?)", (name,)))
-    comment, of_columns = comments.read_comments(self._definition(name))
+    comment, of_columns = sqlite_comments.read_comments(self._definition(name))
     columns = tuple(
       DeclaredColumn(
         column["name"],

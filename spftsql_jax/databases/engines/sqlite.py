@@ -146,7 +146,7 @@ def _virtual_tables(connection: sqlite3.Connection) -> dict[str, str]:
   found = {}
   virtual = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage = 0 AND sql LIKE 'CREATE VIRTUAL%'"
   for name, sql in connection.execute(virtual):
-    from spftsql_jax.databases import statements  # rarely needed, and a worker should start at once
+    from spftsql_jax.sql import statements
 
     # CREATE VIRTUAL TABLE name USING module; the name may be quoted and hold anything.
     words = [text for _, text in itertools.islice(statements.tokens(sql), 6)]

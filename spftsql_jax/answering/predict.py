@@ -1,0 +1,210 @@
+"""Answering questions: what a prompt needs of a database, and the SQL that a model writes for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from spftsql_jax.databases import ValueIndex
+from spftsql_jax.databases.introspection import read_schema, tell_left_out
+from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.prompts import MatchedValue
+from spftsql_jax.examples.tokenizer import Tokenizer
+from spftsql_jax.generation.automaton import TokenAutomaton
+from spftsql_jax.generation.engine import Generator
+from spftsql_jax.generation.identifiers import identifier_automaton, token_bytes
+from spftsql_jax.generation.requests import Answer, Request, Status
+from spftsql_jax.schema import Schema
+from spftsql_jax.sql import identifiers, model_text
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+  """SQL for a question.
+
+  Attributes:
+    sql: the statement that was read out of the answer (`model_text.read`), with its line breaks and comments; "" where nothing
+      was generated.
+    status: see `Answer`. log_prob: of the answer's tokens, summed, in nats.
+  """
+
+  sql: str
+  status: Status
+  log_prob: float
+
+
+@dataclasses.dataclass(frozen=True)
+class PromptDatabase:
+  """A database as the prompt sees it: its schema, and a search for the stored values that a question mentions."""
+
+  location: str
+  schema: Schema
+  values: ValueIndex
+  # What was found: every round looks for the same questions again.
+  found: dict[str, tuple[MatchedValue, ...]] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+  @classmethod
+  def read(cls, location: str | os.PathLike) -> PromptDatabase:
+    """Reads schema and text values. Raises DatabaseError."""
+    schema = read_schema(os.fspath(location))
+    tell_left_out(schema.name, schema.left_out)
+    return cls(os.fspath(location), schema, ValueIndex.build(location))
+
+  def matched(self, question: str, limit: int) -> tuple[MatchedValue, ...]:
+    """The stored values that `question` mentions, best first."""
+    if limit and question not in self.found:
+      matches = self.values.search(question, limit=limit)
+      dialect = self.schema.dialect
+      self.found[question] = tuple(
+        MatchedValue(
+          identifiers.written_path(self.schema.table(m.table).parts, dialect), identifiers.written(m.column, dialect), m.value
+        )
+        for m in matches
+      )
+    return self.found[question][:limit] if limit else ()
+
+
+def question_request(tokenizer: Tokenizer, database: PromptDatabase, question: str, evidence: str = "") -> Request:
+  """The request for the SQL of a question. An empty question gives an empty prompt, which the generator refuses."""
+  matched = database.matched(question, tokenizer.style.matched_values)
+  prompt = tokenizer.question(question, matched, evidence) if question.strip() else ()
+  return Request(tokenizer.prefix(database.schema), prompt)
+
+
+def query_request(tokenizer: Tokenizer, schema: Schema, query: str) -> Request:
+  """The request for the question of an SQL query: what `Tokenizer.sql_to_text` teaches, up to where the question begins."""
+  return Request(tokenizer.prefix(schema), tokenizer.query(query, schema.dialect))
+
+
+def predict(
+  generator: Generator,
+  params: Any,
+  tokenizer: Tokenizer,
+  databases: Mapping[str, PromptDatabase],
+  examples: Sequence[Example],
+  *,
+  max_new_tokens: int,
+  lora: Any = None,
+  constrain: bool = False,
+) -> list[str]:
+  """Greedy SQL for each example's question; "" where the request was refused. See `answer_questions`."""
+  return [
+    prediction.sql
+    for (prediction,) in answer_questions(
+      generator, params, tokenizer, databases, examples, max_new_tokens=max_new_tokens, lora=lora, constrain=constrain
+    )
+  ]
+
+
+def answer_questions(
+  generator: Generator,
+  params: Any,
+  tokenizer: Tokenizer,
+  databases: Mapping[str, PromptDatabase],
+  examples: Sequence[Example],
+  *,
+  max_new_tokens: int,
+  samples: int = 1,
+  temperature: float = 0.0,
+  top_p: float = 1.0,
+  top_k: int = 0,
+  seed: int = 0,
+  lora: Any = None,
+  constrain: bool = False,
+  places: Sequence[int] | None = None,
+  on_question: Callable[[int, tuple[Prediction, ...]], None] | None = None,
+) -> list[tuple[Prediction, ...]]:
+  """A model's SQL for each example's question: up to the end token, the semicolon of its statement, or the limit.
+
+  Args:
+    databases: by db_id.
+    samples: answers a question.
+    temperature, top_p, top_k, seed: see `Sampling`; greedy by default.
+    constrain: identifiers are restricted to those of the database's schema (`generation.identifiers`).
+    places: what names each question's randomness; its place in the list by default. With the same places a part of the
+      questions gets the answers that it gets among all.
+    on_question: called with (index, answers) as a question's answers are complete, in no particular order, while the device
+      decodes others.
+  """
+  asked = [question_request(tokenizer, databases[e.db_id], e.question, e.evidence) for e in examples]
+  automata = _automata(tokenizer, databases, examples, generator.model.config.vocab_size) if constrain else {}
+  requests = [
+    dataclasses.replace(request, id=place * samples + i, automaton=automata.get(example.db_id))
+    for request, example, place in zip(asked, examples, places or range(len(examples)), strict=True)
+    for i in range(samples)
+  ]
+  answered: list[list[Prediction | None]] = [[None] * samples for _ in examples]
+  semicolons = _semicolons(tokenizer)
+  cut_off: list[int] = []
+
+  def dialect_of(index: int) -> str:
+    return databases[examples[index // samples].db_id].schema.dialect
+
+  def finish(index: int, prediction: Prediction) -> None:
+    question, sample = divmod(index, samples)
+    answered[question][sample] = prediction
+    if on_question is not None and all(answered[question]):
+      on_question(question, tuple(answered[question]))
+
+  def first(index: int, answer: Answer) -> None:
+    stopped = bool(answer.tokens) and answer.tokens[-1] in semicolons
+    if stopped and not model_text.has_ended(tokenizer.decode(answer.tokens), dialect_of(index)):
+      cut_off.append(index)
+    else:
+      finish(index, _prediction(tokenizer, answer, dialect_of(index)))
+
+  options = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "lora": lora}
+  stop = (*tokenizer.end_ids, *semicolons)
+  answers = generator.generate(
+    params, requests, max_new_tokens=max_new_tokens, eos_id=stop, seed=seed, on_answer=first, **options
+  )
+  if cut_off:
+    # A semicolon in a literal or a fence ends nothing: these go on behind it. Rare, so the literal's automaton is not taken up
+    # again.
+    more = [dataclasses.replace(requests[i], prompt=requests[i].prompt + answers[i].tokens, automaton=None) for i in cut_off]
+    ends = tokenizer.end_ids
+    rest = generator.generate(params, more, max_new_tokens=max_new_tokens, eos_id=ends, seed=seed + 1, **options)
+    for i, end in zip(cut_off, rest, strict=True):
+      tokens = (answers[i].tokens + end.tokens)[:max_new_tokens]
+      whole = Answer(tokens, answers[i].log_prob + end.log_prob, end.status if tokens[-1] in ends else "length")
+      finish(i, _prediction(tokenizer, whole, dialect_of(i)))
+  return [tuple(predictions) for predictions in answered]
+
+
+def written_names(schema: Schema) -> dict[str, list[str]]:
+  """The columns of each table, all as SQL has to write them."""
+  return {
+    identifiers.written_path(table.parts, schema.dialect): [identifiers.written(c.name, schema.dialect) for c in table.columns]
+    for table in schema.tables
+  }
+
+
+def _automata(
+  tokenizer: Tokenizer, databases: Mapping[str, PromptDatabase], examples: Sequence[Example], vocab_size: int
+) -> dict[str, TokenAutomaton]:
+  """The automaton of each example's schema, by db_id."""
+  spelled = token_bytes(tokenizer.hf)
+  return {
+    db_id: identifier_automaton(
+      written_names(databases[db_id].schema),
+      spelled,
+      set(tokenizer.end_ids),
+      vocab_size,
+    )
+    for db_id in dict.fromkeys(e.db_id for e in examples)
+  }
+
+
+@functools.lru_cache(maxsize=8)
+def _semicolons(tokenizer: Tokenizer) -> frozenset[int]:
+  """The tokens that end in a semicolon."""
+  spelled = token_bytes(tokenizer.hf)
+  return frozenset(i for i, text in enumerate(spelled) if text is not None and text.rstrip().endswith(b";"))
+
+
+def _prediction(tokenizer: Tokenizer, answer: Answer, dialect: str) -> Prediction:
+  sql = model_text.read_statement(tokenizer.decode(answer.tokens), dialect)
+  return Prediction(sql, answer.status, answer.log_prob)

@@ -1,0 +1,122 @@
+"""What kind of attribute a column is, by its type, name and content: a price, a year, a count, a yes or no, an event."""
+
+from __future__ import annotations
+
+from spftsql_jax.columns import vocabulary
+from spftsql_jax.columns.inflection import follows_noun, singular_of
+from spftsql_jax.schema import Column
+
+# Dates by the day, written as numbers.
+_FIRST_DAY, _LAST_DAY = 19_000_101, 21_001_231
+
+
+def day_numbers(column: Column) -> bool:
+  """Whether a column of numbers holds days: 20240131."""
+  return (
+    column.kind == "number"
+    and bool(column.samples)
+    and all(
+      isinstance(v, int) and _FIRST_DAY <= v <= _LAST_DAY and 1 <= v // 100 % 100 <= 12 and 1 <= v % 100 <= 31
+      for v in column.samples
+    )
+  )
+
+
+def holds_digits(column: Column) -> bool:
+  """Whether a text column holds whole numbers."""
+  return column.kind == "text" and bool(column.samples) and all(str(value).isdigit() for value in column.samples)
+
+
+def holds_shares(column: Column) -> bool:
+  """Whether a number column holds shares of 1, which must not be said as per cent, whatever it is called."""
+  return column.kind == "number" and not any(isinstance(value, (int, float)) and abs(value) > 1 for value in column.samples)
+
+
+def holds_years(column: Column) -> bool:
+  """Whether all that a column holds could be years."""
+  samples = [int(v) if isinstance(v, str) and v.isdigit() else v for v in column.samples]
+  return bool(samples) and all(isinstance(v, (int, float)) and 1000 <= v <= 2100 for v in samples)
+
+
+def tags_of(column: Column, words: tuple[str, ...]) -> frozenset[str]:
+  """The kinds of attribute: from the type first, then from the words of the name."""
+  tags = set()
+  # What a phrase is, its head says: the level of membership, the rank of the year.
+  last = singular_of(words[words.index("of") - 1] if "of" in words[1:] and words[0] != "number" else words[-1])
+  if column.kind == "date":
+    tags.add("date")
+  for tag, words_of_tag in vocabulary.ATTRIBUTE_TAGS.items():
+    if last in words_of_tag or " ".join(words) in words_of_tag:
+      tags.add(tag)
+  if column.kind == "number" and last == "date" and holds_years(column):
+    tags.add("year")
+  if (column.kind == "number" and not day_numbers(column)) or (column.kind in ("text", "other") and last == "time"):
+    tags.discard("date")
+  if column.kind == "number":
+    tags -= {"place", "name", "type"}
+  elif column.kind in ("text", "other") and not holds_digits(column):
+    tags -= set(vocabulary.NUMERIC_TAGS)
+  if words[0] == "number" and len(words) > 2 and words[1] == "of":
+    tags.add("count")
+  if len(words) == 1 or (len(words) == 2 and words[0] in ("total", "release", "publication", "list")):
+    tags.add("plain")
+  return frozenset(tags)
+
+
+def property_of(column: Column, words: tuple[str, ...]) -> str:
+  """`is_active` -> "active", `has_parking` -> "has parking"; "" where the column is not a yes/no one."""
+  values = {str(v).lower() for v in column.samples}
+  yes_no = column.kind == "boolean" or (
+    values
+    and (
+      values <= {"0", "1"}
+      or values <= {"y", "n"}
+      or values <= {"t", "f"}
+      or values <= {"yes", "no"}
+      or values <= {"true", "false"}
+    )
+  )
+  if len(words) > 1 and words[0] == "if" and yes_no:
+    return " ".join(words[1:])
+  if len(words) > 1 and words[0] in ("is", "has", "was", "can") and (yes_no or not values):
+    rest = " ".join(words[1:])
+    return rest if words[0] in ("is", "was") else f"{words[0]} {rest}"
+  if yes_no and len(words) > 1 and words[-1] == "flag" and follows_noun(words[-2]):
+    return words[0] if len(words) == 2 else f"has {' '.join(words[:-1])}"  # "abandoned_yn", "pets_allowed_yn"
+  participle = (
+    words[-1] in vocabulary.PARTICIPLES or words[-1] in vocabulary.ADJECTIVES or (words[-1].endswith("ed") and len(words) == 1)
+  )
+  stated = len(words) > 1 and words[0] in ("in", "on", "for", "under", "out")  # "in print", "on sale"
+  return " ".join(words) if yes_no and (participle or stated) else ""
+
+
+def event_of(column: Column, words: list[str]) -> str:
+  """The participle of a column called by what happened: "hired", "bought on", "date sold", "founded year"."""
+  rest = [w for w in words if w not in ("on", "at", "in", "of", "date", "year", "datetime", "time")]
+  if words == ["birthday"] or words == ["birthdate"]:
+    rest = ["birth"]
+  if len(rest) == 1 and (len(words) > 1 or holds_years(column)) or rest == ["birth"]:
+    rest = [vocabulary.EVENT_STEMS.get(rest[0], rest[0])]
+  if len(rest) != 1 or rest[0] not in vocabulary.EVENTS_OF_COLUMNS:
+    return ""
+  years = holds_years(column)
+  return rest[0] if column.kind == "date" or (column.kind == "number" and (years or "year" in words)) else ""
+
+
+def counts(column: Column, words: list[str]) -> bool:
+  """Whether a number column counts things and is called by them: "seats", "home games", "bikes available"."""
+  if (
+    not (column.kind == "number" or holds_digits(column))
+    or words[0] in vocabulary.NOT_OF_COUNTS
+    or "of" in words
+    or "in" in words
+  ):
+    return False
+  if words[0] in vocabulary.TIMES and len(words) > 1:
+    return True  # "weeks on top"
+  done = len(words) > 1 and (follows_noun(words[-1]) or words[-1].endswith("ing"))
+  counted = words[: words.index("per")] if "per" in words[1:] else words[:-1] if done else words
+  word = counted[-1] if counted else words[-1]
+  if word in vocabulary.TIMES and counted != words:
+    return True  # "hours played", "years working"
+  return singular_of(word) != word and word not in vocabulary.NOT_COUNTED

@@ -1,0 +1,137 @@
+"""The words of a column's name as people would say them, from those of its identifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from spftsql_jax.columns import vocabulary
+from spftsql_jax.columns.attributes import holds_years, property_of
+from spftsql_jax.columns.inflection import follows_noun, singular_of
+from spftsql_jax.schema import Column, Table
+
+
+def column_words(
+  column: Column,
+  table: Table,
+  words: tuple[str, ...],
+  owner: list[str],
+  lexicon: frozenset[str],
+  referred: Mapping[str, str],
+) -> tuple[str, ...]:
+  """The words of a column's full name.
+
+  Args:
+    column: the column.
+    table: its table.
+    words: those of its identifier.
+    owner: the words of the noun of the table's rows.
+    lexicon: words that identifiers are taken apart into.
+    referred: the nouns of all tables, by their names in lower case.
+  """
+  words = _in_full(_key_words(column, table, words, owner, referred), table, owner, lexicon)
+  return _with_noun(column, _as_said(column, words, owner))
+
+
+def short_words(words: tuple[str, ...], owner: list[str], own: set[str]) -> list[str]:
+  """A column's words without those of its table: "name" of "product name".
+
+  `own` are the names of the table's columns, none of which may be taken from another.
+  """
+  short = list(words)
+  if len(words) > len(owner) and [singular_of(w) for w in words[: len(owner)]] == owner:
+    short = list(words[len(owner) :])
+  elif len(owner) > 1 and len(words) > 1 and words[0] == owner[-1] and " ".join(words[1:]) not in own:
+    short = list(words[1:])  # "order status" of a customer order
+  elif words[-1 - len(owner) : -len(owner)] == ("of",) and [singular_of(w) for w in words[-len(owner) :]] == owner:
+    head = words[: -1 - len(owner)]  # "cost of treatment" of a treatment: its cost.
+    if head and head[0] != "number" and " ".join(head) not in own:
+      short = list(head)
+  if short[0] in ("of", "in", "is", "has") or short[-1] in vocabulary.PREPOSITIONS:
+    short = list(words)
+  return short
+
+
+def _key_words(
+  column: Column, table: Table, words: tuple[str, ...], owner: list[str], referred: Mapping[str, str]
+) -> tuple[str, ...]:
+  """The words of a column that shortens what it belongs to: mID, actid, pname."""
+  keys = [key.referred_table.lower() for key in table.foreign_keys if tuple(key.columns) == (column.name,)]
+  keys = [name for name in keys if name in referred and name != table.name.lower()]
+  if len(words) == 1 and words[0][1:] in vocabulary.AFTER_INITIAL:
+    rest = vocabulary.ABBREVIATIONS.get(words[0][1:], words[0][1:])
+    if keys and referred[keys[0]].startswith(words[0][0]):
+      return (*referred[keys[0]].split(), rest)
+    return (*owner, rest) if owner[-1][0] == words[0][0] else words
+  glued = len(words) == 1 and words[0].endswith("id") and words[0] not in vocabulary.ENDS_IN_ID and words[0] != "id"
+  short = len(words) == 2 and words[1] == "id" and len(words[0]) == 1
+  if not glued and not short:
+    return words
+  if keys:
+    return (*referred[keys[0]].split(), "id")
+  return (*owner, "id") if tuple(table.primary_key) == (column.name,) else words
+
+
+def _in_full(words: tuple[str, ...], table: Table, owner: list[str], lexicon: frozenset[str]) -> tuple[str, ...]:
+  """The words with the table's own noun instead of a prefix or an initial that shortens it."""
+  if len(words) == 1 or words[0] in lexicon or words[0] == owner[0]:
+    return words
+  if len(words[0]) > 2 and owner[0].startswith(words[0]):
+    return (owner[0], *words[1:])  # "resName" of a restaurant
+  if _is_prefix(words[0], owner[-1], table):
+    return (owner[-1], *words[1:])  # "CRS_CODE" of a course
+  if len(words) == 2 and words[0] == owner[-1][0] and words[1] in vocabulary.AFTER_INITIAL:
+    return (owner[-1], words[1])  # "GName" of a video game
+  return words
+
+
+def _is_prefix(word: str, noun: str, table: Table) -> bool:
+  """Whether a word abbreviates the noun of the table's rows in most of its columns."""
+  letters = iter(noun)
+  short = word[0] == noun[0] and 2 <= len(word) < len(noun) and all(letter in letters for letter in word)
+  return short and 2 * sum(column.name.lower().startswith(word) for column in table.columns) >= len(table.columns)
+
+
+def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[str, ...]:
+  """The words in the order and form in which they are said: dates and places by what happened, set phrases."""
+  if len(words) == 3 and words[0] == "date" and singular_of(words[1]) == owner[-1] and words[2] in vocabulary.EVENTS_OF_COLUMNS:
+    words = (words[0], words[2])  # "date account opened" of an account
+  if len(words) == 2 and words[0].endswith("ated") and words[1] == "in" and column.kind == "text":
+    words = ("place", "of", f"{words[0][:-2]}ion")  # "incorporated in"
+  if len(words) == 2 and words[0] == "born":
+    words = (words[1], "of", "birth")
+  if words[:1] == ("other",) and [singular_of(w) for w in words[1:-1]] == owner:
+    words = (words[0], words[-1])  # "other student details" of a student
+  if len(words) == 3 and words[0] == "date" and words[1] in ("first", "last") and words[2] in vocabulary.EVENTS_OF_COLUMNS:
+    words = (words[1], vocabulary.EVENTS_OF_COLUMNS[words[2]][0], "date")  # "date first registered"
+  if len(words) == 3 and words[0] == "date" and words[2] in ("from", "to", "until"):
+    words = (f"{words[1]}-{words[2]}", "date")  # "date valid from"
+  if len(words) > 2 and words[:2] == ("date", "time"):
+    words = (*words[2:], "time")  # "datetime_detention_end"
+  if len(words) == 3 and words[1:] in (("from", "date"), ("to", "date")):
+    words = (f"{words[0]}-{words[1]}", "date")
+  words = vocabulary.COLUMN_PHRASES.get(words, words)
+  if len(words) > 1 and words[0] in ("the", "a"):
+    words = words[1:]
+  if column.kind == "date" and len(words) > 1 and words[-1] in ("on", "at") and words[-2] not in vocabulary.EVENTS_OF_COLUMNS:
+    words = (*words[:-1], "date")  # "checked on": the checked date.
+  if len(words) == 2 and words[1] in ("from", "since") and words[0] in ("start", "valid", "effective"):
+    words = (words[0], "date" if column.kind == "date" else "year" if holds_years(column) else "time")
+  return words
+
+
+def _with_noun(column: Column, words: tuple[str, ...]) -> tuple[str, ...]:
+  """The words with a noun where a number column is called by an adjective or a participle alone."""
+  if column.kind != "number" or len(words) != 1:
+    return words
+  (word,) = words
+  if word in ("gold", "silver", "bronze"):
+    return (word, "medals")
+  if word in vocabulary.SUPERLATIVE_NAMES:
+    return (word, "value")  # "highest": the highest value, of which there can be a lowest.
+  if property_of(column, words):
+    return words
+  if word in vocabulary.ADJECTIVE_NAMES:
+    return (word, "figure")
+  if follows_noun(word) and word not in vocabulary.EVENTS_OF_COLUMNS:
+    return ("number", word) if word in vocabulary.SUFFERED else (word, "amount")  # "killed", "budgeted"
+  return words

@@ -1,0 +1,76 @@
+"""The check of questions that a model wrote: does the text-to-SQL model find their query again?
+
+A base SQL-to-text model is wrong nearly half the time. k answers are sampled to each question; what is counted is how many of
+them give the query's own result on the database and on all neighbouring instances. A question to which none agrees is not
+kept. One to which all agree is kept, and counted apart: it teaches the text-to-SQL model little.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from spftsql_jax import hosts
+from spftsql_jax.answering.predict import answer_questions
+from spftsql_jax.examples.example import Example
+from spftsql_jax.pipeline.workbench import Workbench, judge, stage_seed
+
+_TEMPERATURE, _TOP_P = 0.7, 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class Consistency:
+  """What the check found.
+
+  Attributes:
+    kept: the examples with at least one agreeing answer.
+    counts: of how many examples 0, 1, ..., k answers agree.
+  """
+
+  kept: tuple[Example, ...]
+  counts: tuple[int, ...]
+
+  def to_json(self) -> dict[str, Any]:
+    """The rates for the report: shares of the examples, None without any."""
+    checked, samples = sum(self.counts), len(self.counts) - 1
+    answers = sum(agreeing * count for agreeing, count in enumerate(self.counts))
+    return {
+      "samples": samples,
+      "checked": checked,
+      "counts": list(self.counts),
+      "kept": sum(self.counts[1:]) / checked if checked else None,
+      "trivial": self.counts[-1] / checked if checked else None,
+      "answers": answers / (samples * checked) if checked else None,
+    }
+
+
+def check_questions(bench: Workbench, version: str, examples: Sequence[Example], samples: int) -> Consistency:
+  """Asks `version` each question `samples` times (greedily, where once) and counts the answers with the query's result."""
+  if not examples:
+    return Consistency((), (0,) * (samples + 1))
+  weights = bench.local_weights(bench.load(version))
+
+  def count(places: list[int]) -> list[int]:
+    """How many answers agree, for this process's share."""
+    asked = [examples[place] for place in places]
+    answers = answer_questions(
+      bench.generator,
+      tokenizer=bench.tokenizer,
+      databases=bench.databases,
+      examples=asked,
+      max_new_tokens=bench.config.max_new_tokens,
+      samples=samples,
+      temperature=_TEMPERATURE if samples > 1 else 0.0,
+      top_p=_TOP_P if samples > 1 else 1.0,
+      seed=stage_seed(bench, f"{version}/consistency") % 2**31,
+      places=places,
+      **weights,
+    )
+    repeated = [example for example in asked for _ in range(samples)]
+    verdicts = judge(bench, repeated, [prediction.sql for predictions in answers for prediction in predictions])
+    return [sum(bool(v.suite_correct) for v in verdicts[i : i + samples]) for i in range(0, len(verdicts), samples)]
+
+  agreeing = hosts.in_shares([e.db_id for e in examples], count)
+  kept = tuple(example for example, count in zip(examples, agreeing, strict=True) if count)
+  return Consistency(kept, tuple(agreeing.count(number) for number in range(samples + 1)))

@@ -1,0 +1,363 @@
+"""Aggregates over all rows: "How many ...?", "the average price of ...", percentages."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from spftsql_jax.questions import wordings
+from spftsql_jax.questions.naming import Noun
+from spftsql_jax.questions.parts import Clause, Message, article, fix_spaces, is_plural, join_words
+from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
+from spftsql_jax.questions.superlatives import Superlatives
+from spftsql_jax.questions.syntax import aggregate_of, bare, is_pure_link, own_columns
+
+
+class Aggregates(Superlatives):
+  """Words queries that return aggregates alone."""
+
+  def _aggregated(self, query: Query) -> Message:
+    """Aggregates over all rows."""
+    share = self._share(query)
+    if share is not None:
+      return share
+    items = [bare(i.unalias()) for i in query.items]
+    head = self._aggregate_head(query, items)
+    spoken = {a for i in items for a in self._aliases(query, i)}
+    plan = self.plan(query, head, spoken)
+    before, self.existential = self.existential, any(i.find(exp.Distinct) for i in items)
+    clauses = self.clauses(query, plan, head, None)
+    self.existential = before
+    noun, person = self.noun(query, head), self.person(query, head)
+    one_row = self._is_single(query, plan, head)
+    entity = self.with_number(noun, clauses, person, "plural")
+    if len(items) == 1:
+      return self._one_aggregate(query, items[0], head, noun, entity, clauses, person)
+    counts = [isinstance(i, exp.Count) and isinstance(i.this, exp.Star) for i in items]
+    if counts[0] and not any(counts[1:]):
+      rest = join_words([f"the {self.aggregate(query, i, head).singular}" for i in items[1:]])
+      rest = rest.replace("the ", "their ", 1) if len(items) == 2 and self.maybe(0.6) else rest
+      sentences = (
+        f"How many {entity} are there and what {'is' if len(items) == 2 else 'are'} {rest}?",
+        f"How many {entity} are there, and what {'is' if len(items) == 2 else 'are'} {rest}?",
+      )
+      return Message(f"{self.rng.choice(wordings.COUNT_NOUNS)} {entity} and {rest}", True, sentences=sentences)
+    if any(counts):
+      total = "total number" if any(self._conditional(query, i, head) for i in items) else "number"
+      parts = [
+        f"the {total} of {noun.plural}" if c else f"the {self.aggregate(query, i, head).singular}"
+        for c, i in zip(counts, items, strict=True)
+      ]
+      return Message(f"{join_words(parts)} for {entity}" if clauses else join_words(parts), True)
+    columns = {i.this.sql() for i in items if aggregate_of(i) and isinstance(i.this, exp.Column)}
+    if len(columns) == 1 and all(aggregate_of(i) in ("avg", "max", "min", "sum") for i in items):
+      words = [self._aggregate_word(query, i) for i in items]
+      functions = [aggregate_of(i) for i in items]
+      if {"max", "min"} <= set(functions) and not self.column_name(query.ref(items[0].this)).tags & {"date", "year"}:
+        # Both ends in words that belong together: "the highest and lowest", not "the largest and minimum".
+        ends = self.rng.choice(wordings.EXTREMES)
+        words = [ends[f == "min"] if f in ("max", "min") else w for f, w in zip(functions, words, strict=True)]
+      inner = query.ref(items[0].this)
+      word = self.short(inner) if self.belongs(query, inner.alias, head) else self.qualified(query, inner)
+      content = f"the {join_words(words)} {word.singular}"
+      return Message(self._of(content, entity, noun, clauses, word.singular), True)
+    parts = [self.aggregate(query, i, head).singular for i in items]
+    the = self.rng.choice(("and", "and the"))
+    return Message(
+      self._of(f"the {join_words(parts, the)}", entity, noun, clauses, ""), True, sentence_rate=0.0 if one_row else 0.4
+    )
+
+  def _aggregate_word(self, query: Query, node: exp.Expression) -> str:
+    tags = self.column_name(query.ref(node.this)).tags
+    function = aggregate_of(node)
+    if tags & {"date", "year"} and function in ("max", "min"):
+      return self.superlative(tags, function == "max")
+    table = {"avg": wordings.AVERAGE, "max": wordings.MAXIMUM, "min": wordings.MINIMUM, "sum": ("total", "total", "combined")}
+    return self.rng.choice(table[function])
+
+  def _of(self, content: str, entity: str, noun: Noun, clauses: list[Clause], word: str) -> str:
+    if not clauses:
+      return f"{content} {self.rng.choice(('of', 'of all', 'for all', 'across all', 'of the', 'of all the'))} {entity}"
+    return f"{content} {self.rng.choice(('of', 'of', 'for', 'of all', 'among'))} {entity}"
+
+  def _aggregate_head(self, query: Query, items: list[exp.Expression]) -> str:
+    counted = any(isinstance(n.this, exp.Star) for i in items for n in i.find_all(exp.Count))
+    finest = query.finest()
+    if counted or not any(own_columns(i) for i in items):
+      if finest is None:
+        raise UnsupportedQuery("a count over tables of which none is the finest")
+      if is_pure_link(query.sources[finest]) and self._named_after_ends(query, query.sources[finest]):
+        return self._counted_end(query, finest)
+      return finest
+    aliases = [a for i in items for a in self._aliases(query, i)]
+    return aliases[0] if aliases else finest or next(iter(query.sources))
+
+  def _counted_end(self, query: Query, link: str) -> str:
+    """The end of a link table that its rows count where the other end is one row: bands of the genre Folk."""
+    ends = [e.parent for e in query.neighbours(link) if e.child == link]
+    for end in ends:
+      others = [o for o in ends if o != end]
+      if len(others) == 1 and len(ends) == 2 and self._is_single(query, self.plan(query, link, set()), others[0]):
+        return end
+    return link
+
+  def aggregate(self, query: Query, node: exp.Expression, head: str) -> Noun:
+    """The noun of an aggregate expression beside others."""
+    node = bare(node.unalias())
+    if isinstance(node, exp.Count):
+      return self._count_noun(query, node, head)
+    conditional = self._conditional(query, node, head)
+    if conditional is not None:
+      return Noun(f"number of {conditional}", f"numbers of {conditional}")
+    return self.expression(query, node, head)
+
+  def _conditional(self, query: Query, node: exp.Expression, head: str) -> str | None:
+    """SUM(CASE WHEN c THEN 1 ELSE 0 END): the rows that satisfy c."""
+    if not isinstance(node, exp.Sum) or not isinstance(bare(node.this), exp.Case):
+      return None
+    case = bare(node.this)
+    branches, default = case.args["ifs"], case.args.get("default")
+    if (
+      len(branches) != 1
+      or branches[0].args["true"].name != "1"
+      or (default is not None and default.name != "0")
+      or case.this is not None
+    ):
+      raise UnsupportedQuery("a sum over CASE other than a count")
+    return self.with_number(
+      self.noun(query, head), [self.condition(query, branches[0].this, head)], self.person(query, head), "plural"
+    )
+
+  def _count_noun(self, query: Query, node: exp.Count, head: str) -> Noun:
+    argument = node.this
+    if isinstance(argument, exp.Star):
+      noun = self.noun(query, head)
+      return Noun(f"number of {noun.plural}", f"numbers of {noun.plural}")
+    if isinstance(argument, exp.Distinct):
+      if len(argument.expressions) != 1 or not isinstance(bare(argument.expressions[0]), exp.Column):
+        raise UnsupportedQuery("COUNT(DISTINCT) of more than a column")
+      ref = query.ref(bare(argument.expressions[0]))
+      different = self.rng.choice(wordings.DISTINCT_WORDS)
+      things = self._counted_things(query, ref, head)
+      return Noun(f"number of {different} {things}", f"numbers of {different} {things}")
+    if isinstance(bare(argument), exp.Column):
+      ref = query.ref(bare(argument))
+      if self._is_key(ref) or not ref.column.nullable:
+        noun = self.noun(query, ref.alias) if self._is_key(ref) else self.noun(query, head)
+        return Noun(f"number of {noun.plural}", f"numbers of {noun.plural}")
+      things = (self.short(ref) if self.belongs(query, ref.alias, head) else self.qualified(query, ref)).plural
+      return Noun(f"number of {things}", f"numbers of {things}")
+    raise UnsupportedQuery("COUNT of an expression")
+
+  def _is_key(self, ref: Ref) -> bool:
+    return ref.column.name.lower() in (c.lower() for c in ref.table.primary_key) and len(ref.table.primary_key) == 1
+
+  def _counted_things(self, query: Query, ref: Ref, head: str) -> str:
+    """What COUNT(DISTINCT column) counts: rows of the table a key points to, or values."""
+    if self._is_key(ref):
+      return self.noun(query, ref.alias).plural
+    for key in ref.table.foreign_keys:
+      if len(key.columns) == 1 and key.columns[0].lower() == ref.column.name.lower():
+        return self._referred_noun(query, key).plural
+    if self.column_name(ref).names_entity and self.maybe(0.3):
+      return f"{self.noun(query, ref.alias).singular} {self.short(ref).plural}"
+    return (self.short(ref) if self.belongs(query, ref.alias, head) else self.qualified(query, ref)).plural
+
+  def _one_aggregate(
+    self, query: Query, item: exp.Expression, head: str, noun: Noun, entity: str, clauses: list[Clause], person: bool
+  ) -> Message:
+    """A single aggregate: "How many ...?", "What is the average ...?"."""
+    key_of_head = (
+      isinstance(item, exp.Count)
+      and isinstance(item.this, exp.Distinct)
+      and len(item.this.expressions) == 1
+      and isinstance(item.this.expressions[0], exp.Column)
+      and self._is_key(query.ref(item.this.expressions[0]))
+      and query.ref(item.this.expressions[0]).alias == head
+    )
+    plain_count = isinstance(item, exp.Count) and (
+      isinstance(item.this, exp.Star)
+      or (
+        isinstance(bare(item.this), exp.Column)
+        and (self._is_key(query.ref(bare(item.this))) or not query.ref(bare(item.this)).column.nullable)
+      )
+    )
+    if plain_count or key_of_head:
+      different = f"{self.rng.choice(wordings.DISTINCT_WORDS)} " if key_of_head and (not clauses or self.maybe(0.5)) else ""
+      entity, plural = f"{different}{entity}", f"{different}{noun.plural}"
+      content = f"{self.rng.choice(wordings.COUNT_NOUNS)} {entity}"
+      sentences = [
+        f"How many {entity} are there?",
+        f"How many {entity} are there?",
+        f"Count the {'number of ' if self.maybe(0.4) else ''}{entity}.",
+        f"How many {entity} do we have?",
+        f"Count {'all ' if self.maybe(0.3) else ''}{entity}.",
+        f"What's the count of {entity}?",
+      ]
+      if not clauses:
+        sentences += [
+          f"How many {entity} are there in total?",
+          f"How many {entity}?",
+          f"How many {entity} are {self.rng.choice(('recorded', 'listed', 'in the database', 'on record'))}?",
+        ]
+      elif all(c.verbs or c.having for c in clauses):
+        said = join_words([self.verb(c, True) for c in clauses])
+        sentences += [f"How many {plural} {said}?"] * 4 + [f"Count how many {plural} {said}."]
+      return Message(content, False, sentences=tuple(sentences), sentence_rate=0.7)
+    if isinstance(item, exp.Count) and isinstance(item.this, exp.Distinct):
+      ref = (
+        query.ref(bare(item.this.expressions[0]))
+        if len(item.this.expressions) == 1 and isinstance(bare(item.this.expressions[0]), exp.Column)
+        else None
+      )
+      if ref is None:
+        raise UnsupportedQuery("COUNT(DISTINCT) of more than a column")
+      things, different = self._counted_things(query, ref, head), self.rng.choice(wordings.DISTINCT_WORDS)
+      end = self._other_end(query, ref) if ref.alias == head and len(query.sources) == 1 and not clauses else None
+      if end is not None:
+        having = f"have {self.rng.choice((article(end.singular), f'at least one {end.singular}', end.plural))}"
+        count = self.rng.choice(wordings.COUNT_NOUNS)
+        sentences = (f"How many {things} {having}?", f"How many different {things} {having}?")
+        return Message(f"{count} {different} {things} that {having}", False, sentences=sentences, sentence_rate=0.5)
+      among = (
+        self.rng.choice((f"of {entity}", f"among {entity}", f"for {entity}", f"among the {entity}", f"of all {entity}"))
+        if clauses or self.maybe(0.75) or self._shared_word(query, ref)
+        else ""
+      )
+      sentences = [
+        f"How many {different} {things} {among} are there?"
+        if clauses and self.maybe(0.2)
+        else f"How many {different} {things} are there {among}?",
+        f"How many {different} {things} do {'the ' if self.maybe(0.4) else ''}{entity} have?",
+        f"Count the {different} {things} {among}.",
+      ]
+      return Message(
+        f"{self.rng.choice(wordings.COUNT_NOUNS)} {different} {things} {among}",
+        False,
+        sentences=tuple(fix_spaces(s) for s in sentences),
+        sentence_rate=0.55,
+      )
+    if isinstance(item, exp.Count):
+      things = self._count_noun(query, item, head).singular
+      ref = query.ref(bare(item.this)) if isinstance(bare(item.this), exp.Column) else None
+      word = self.short(ref).singular if ref is not None else ""
+      return Message(
+        f"the {things} recorded for {entity}",
+        False,
+        sentences=(
+          f"How many {entity} have {article(word)}?",
+          f"How many {self.with_number(noun, clauses, person, 'plural')} have a known {word}?",
+        ),
+      )
+    aggregate = self.aggregate(query, item, head)
+    content = self._of(f"the {aggregate.singular}", entity, noun, clauses, "")
+    conditional = self._conditional(query, item, head)
+    if conditional is not None:
+      content = f"the number of {conditional}" + (f" among {entity}" if clauses else "")
+      return Message(content, False, sentences=(f"How many {conditional} are there?",) if not clauses else ())
+    sentences = []
+    if isinstance(item, exp.Avg) and isinstance(item.this, exp.Column):
+      ref = query.ref(item.this)
+      tags = self.column_name(ref).tags
+      if ref.alias == head and "plain" in tags:
+        on_average = self.rng.choice(("on average", "on average"))
+        every = entity if clauses else self.rng.choice((entity, f"the {entity}"))
+        if "age" in tags:
+          sentences += [f"How old are {every} {on_average}?"]
+        elif "pay" in tags:
+          sentences += [f"How much do {every} earn {on_average}?"]
+        elif "price" in tags:
+          sentences += [f"How much do {every} cost {on_average}?"]
+    if (
+      isinstance(item, exp.Sum)
+      and isinstance(item.this, exp.Column)
+      and "price" in self.column_name(query.ref(item.this)).tags
+      and query.ref(item.this).alias == head
+      and "plain" in self.column_name(query.ref(item.this)).tags
+    ):
+      sentences += [f"How much do {entity} cost {self.rng.choice(('in total', 'altogether', 'all together'))}?"]
+    return Message(content, is_plural(aggregate.singular), sentences=tuple(sentences), sentence_rate=0.25)
+
+  def _shared_word(self, query: Query, ref: Ref) -> bool:
+    """Whether another table has a column of the same name: then the table must be said."""
+    said = {noun.singular for noun in self.column_name(ref).short}
+    return any(
+      said.intersection(noun.singular for noun in self.names.column(t, c).short)
+      for t in query.schema.tables
+      for c in t.columns
+      if t is not ref.table
+    )
+
+  def _conditional_share(self, query: Query, node: exp.Div) -> Message | None:
+    """CAST(SUM(CASE WHEN c THEN 1 ELSE 0 END) AS REAL) * 100 / COUNT(*): the percentage of the rows that satisfy c."""
+    top = bare(node.this)
+    factors = [bare(top.this), bare(top.expression)] if isinstance(top, exp.Mul) else []
+    factors = [bare(f.this) if isinstance(f, exp.Cast) else f for f in factors]
+    whole = bare(node.expression)
+    sums = [f for f in factors if isinstance(f, exp.Sum) and isinstance(bare(f.this), exp.Case)]
+    hundreds = [f for f in factors if isinstance(f, exp.Literal) and f.name in ("100", "100.0")]
+    if len(sums) != 1 or len(hundreds) != 1 or not isinstance(whole, exp.Count) or not isinstance(whole.this, exp.Star):
+      return None
+    head = self._aggregate_head(query, [whole])
+    noun, person = self.noun(query, head), self.person(query, head)
+    clauses = self.clauses(query, self.plan(query, head, set()), head, None)
+    self._conditional(query, sums[0], head)  # Refuses sums of other things than 1 and 0.
+    wanted = self.condition(query, bare(sums[0].this).args["ifs"][0].this, head)
+    entity = self.with_number(noun, clauses, person, "plural")
+    if not (wanted.verbs or wanted.having):
+      raise UnsupportedQuery("a share of rows that no verb tells")
+    said = self.verb(wanted, True)
+    share = self.rng.choice(("percentage", "percent", "percentage"))
+    every = self.rng.choice(("", "", "all " if not clauses else "the ", "the "))
+    who = "who" if person and not clauses else "that"
+    content = f"the percentage of {entity} {who} {said}" if not clauses else f"the percentage that {said} among the {entity}"
+    return Message(content, False, sentences=(f"What {share} of {every}{entity} {said}?",), sentence_rate=0.7)
+
+  def _share(self, query: Query) -> Message | None:
+    """COUNT(*) * 100.0 / (SELECT COUNT(*) ...): a percentage."""
+    if len(query.items) != 1:
+      return None
+    node = bare(query.items[0].unalias())
+    if isinstance(node, exp.Div):
+      conditional = self._conditional_share(query, node)
+      if conditional is not None:
+        return conditional
+    if not isinstance(node, exp.Div) or not isinstance(bare(node.expression), exp.Subquery):
+      return None
+    top = bare(node.this)
+    factors = [bare(top.this), bare(top.expression)] if isinstance(top, exp.Mul) else []
+    if (
+      len(factors) != 2
+      or not any(isinstance(f, exp.Count) and isinstance(f.this, exp.Star) for f in factors)
+      or not any(f.name in ("100", "100.0") for f in factors)
+    ):
+      return None
+    nested = read_nested(node.expression, query)
+    if (
+      not isinstance(nested, Query)
+      or nested.conditions
+      or nested.edges
+      or query.edges
+      or len(nested.items) != 1
+      or not isinstance(nested.items[0], exp.Count)
+    ):
+      return None
+    head = next(iter(query.sources))
+    if nested.sources[next(iter(nested.sources))] is not query.sources[head]:
+      return None
+    noun, person = self.noun(query, head), self.person(query, head)
+    clauses = self.clauses(query, self.plan(query, head, set()), head, None)
+    if not clauses:
+      return None
+    entity = self.with_number(noun, clauses, person, "plural")
+    share = self.rng.choice(("percentage", "percent", "percentage"))
+    sentences = (
+      [f"What {share} of {self.rng.choice(('', '', 'all ', 'the '))}{noun.plural} {self.verb(clauses[0], True)}?"]
+      if len(clauses) == 1 and (clauses[0].verbs or clauses[0].having)
+      else []
+    )
+    who = "who" if person else "that"
+    if all(c.verbs or c.having for c in clauses):
+      entity = f"{noun.plural} {who} {join_words([self.verb(c, True) for c in clauses])}"
+    else:
+      entity = f"{noun.plural} that are {entity}"
+    return Message(f"the percentage of {entity}", False, sentences=tuple(sentences), sentence_rate=0.7)

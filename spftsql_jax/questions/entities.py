@@ -1,0 +1,182 @@
+"""Noun phrases: an entity with its conditions and relations around it."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from spftsql_jax.columns.inflection import singular_of
+from spftsql_jax.questions.naming import Noun
+from spftsql_jax.questions.parts import Clause, Plan, article, article_for, join_words
+from spftsql_jax.questions.query_meaning import Edge, Query, UnsupportedQuery, read_nested
+from spftsql_jax.questions.relations import Relations
+from spftsql_jax.questions.syntax import is_value, own_columns
+
+
+class Entities(Relations):
+  """Words the rows of a query."""
+
+  def plan(self, query: Query, head: str, spoken: set[str]) -> Plan:
+    """Hands every condition to the table that it is about."""
+    plan = Plan(head, {}, [], set(), spoken)
+    for condition in query.conditions:
+      aliases = query.aliases_in(condition)
+      if isinstance(condition, exp.Is) and isinstance(condition.expression, exp.Null) and len(aliases) == 1:
+        (alias,) = aliases
+        optional = next((e for e in query.edges if e.optional == alias), None)
+        if optional is not None:
+          column = condition.find(exp.Column)
+          ref = query.ref(column)
+          joined = {name.lower() for name in (*optional.columns, *optional.referred, *ref.table.primary_key)}
+          if ref.column.nullable and ref.column.name.lower() not in joined:
+            raise UnsupportedQuery("a column that is NULL in a left join or without a match")
+          plan.absent.add(alias)
+          continue
+      if not aliases:
+        aliases = {self._correlated_alias(query, condition) or head}
+      if len(aliases) == 1:
+        plan.own.setdefault(next(iter(aliases)), []).append(condition)
+      else:
+        plan.mixed.append(condition)
+    return plan
+
+  def _correlated_alias(self, query: Query, condition: exp.Expression) -> str | None:
+    """The alias that an EXISTS is about."""
+    exists = condition.find(exp.Exists)
+    if exists is None:
+      return None
+    try:
+      nested = read_nested(exists.this, query)
+    except UnsupportedQuery:
+      return None
+    if isinstance(nested, Query):
+      for inner in nested.conditions:
+        for column in own_columns(inner):
+          ref = nested.ref(column)
+          if ref.outer and ref.alias in query.sources:
+            return ref.alias
+    return None
+
+  def phrase(self, query: Query, plan: Plan, alias: str, number: str = "plural", came_from: Edge | None = None) -> str:
+    """The noun phrase of one alias. `number`: plural, singular, a, the (singular)."""
+    noun = self.noun(query, alias)
+    clauses = self.clauses(query, plan, alias, came_from)
+    return self.with_number(noun, clauses, self.person(query, alias), number)
+
+  def with_number(self, noun: Noun, clauses: list[Clause], person: bool, number: str) -> str:
+    text = self.modified(noun.plural if number == "plural" else noun.singular, clauses, person, number == "plural")
+    if number == "a":
+      return article_for(text, noun.singular)
+    return f"the {text}" if number == "the" else text
+
+  def clauses(self, query: Query, plan: Plan, alias: str, came_from: Edge | None) -> list[Clause]:
+    """What is said of the rows of one alias: its own conditions first, then its relations."""
+    result = [self.condition(query, c, alias) for c in self._merge_ranges(plan.own.get(alias, []))]
+    relations: list[Clause] = []
+    for edge in query.neighbours(alias):
+      if edge is came_from:
+        continue
+      if edge.same and edge.other(alias) not in plan.absent:
+        other = edge.other(alias)
+        said = self.clauses(query, plan, other, edge)
+        if not said and edge.child == other and not edge.optional and not self._subtree(query, other, edge) & plan.spoken:
+          # The join asks for a row there, and nothing else says so.
+          noun = self.names.table(query.sources[other]).nouns[0]
+          if noun.singular != self.noun(query, alias).singular:
+            said = [self.child_relation(noun.plural, False, self.person(query, alias), noun, article(noun.singular))]
+        result.extend(said)
+      else:
+        clause = self._relation(query, plan, alias, edge)
+        if clause is not None:
+          relations.append(clause)
+    if alias == plan.head and came_from is None:
+      relations.extend(self.condition(query, c, alias) for c in plan.mixed)
+    return result + relations
+
+  def modified(self, noun: str, clauses: list[Clause], person: bool, plural: bool) -> str:
+    """A noun with its clauses around it."""
+    if not clauses:
+      return noun
+    rest: list[Clause] = []
+    for clause in clauses:
+      only = not (clause.posts or clause.verbs or clause.having or clause.noun or clause.sentence)
+      if clause.adjectives and (only or self.maybe(0.6)):
+        noun = f"{clause.adjectives[0]} {noun}"
+      else:
+        rest.append(clause)
+    if not rest:
+      return noun
+    who = ("who" if self.maybe(0.8) else "that") if person else ("that" if self.maybe(0.8) else "which")
+    style = self.rng.random()
+    # "the model whose model is ...", "the medicine where the name is ...": nobody speaks of the thing and its name like that.
+    by_name = any(c.posts and c.posts[0].startswith("named ") for c in rest)
+    same_word = any(c.noun and c.noun.split()[-1] in (noun.split()[-1], singular_of(noun.split()[-1])) for c in rest)
+    if same_word and all(c.posts or c.having for c in rest):
+      style = 0.0
+    if style < 0.42 and all(c.posts or c.having for c in rest):
+      return f"{noun} {self._chain_posts(rest)}"
+    if style < 0.68 and all(c.verbs or c.having for c in rest):
+      return f"{noun} {who} {join_words([self.verb(c, plural) for c in rest])}"
+    if style < 0.88 and all(c.noun and c.predicate for c in rest):
+      separator = self.rng.choice(("and", "and whose"))
+      return f"{noun} whose " + join_words([f"{c.said}" for c in rest], separator)
+    if style < 0.94 and not by_name and all(c.noun or c.sentence for c in rest):
+      return f"{noun} where {join_words([c.sentence or f'the {c.said}' for c in rest])}"
+    parts: list[str] = []
+    before: list[Clause] = []
+    for clause in rest:
+      if (clause.posts or clause.having) and self.maybe(0.4) and len(rest) > 1 and not parts:
+        before.append(clause)
+      elif clause.verbs or (clause.having and self.maybe(0.6)):
+        parts.append(f"{who} {self.verb(clause, plural)}")
+      elif clause.noun:
+        parts.append(f"whose {clause.said}")
+      elif clause.having or clause.posts:
+        parts.append(self._chain_posts([clause]))
+      else:
+        parts.append(f"where {clause.sentence}")
+    chained = f" {self._chain_posts(before)}" if before else ""
+    return f"{noun}{chained}" + (f" {join_words(parts)}" if parts else "")
+
+  def verb(self, clause: Clause, plural: bool) -> str:
+    """A clause after who: "are older than 30", "have a salary above 100"."""
+    if clause.verbs and (not clause.having or self.maybe(0.7)):
+      return self.rng.choice(clause.verbs)[0 if plural else 1]
+    if clause.having:
+      return f"{'have' if plural else 'has'} {clause.having}"
+    return f"{'have' if plural else 'has'} {article(clause.noun)} that {clause.predicate}"
+
+  def _chain_posts(self, clauses: list[Clause]) -> str:
+    posts: list[str] = []
+    havings: list[str] = []
+    for clause in clauses:
+      if clause.posts and (not clause.having or self.maybe(0.75)):
+        posts.append(self.rng.choice(clause.posts))
+      else:
+        havings.append(clause.having)
+    posts.sort(key=lambda p: len(p.split()) > 4)
+    if havings:
+      posts.insert(
+        len([p for p in posts if len(p.split()) <= 4]), f"{'with' if self.maybe(0.8) else 'having'} {join_words(havings)}"
+      )
+    return " and ".join(posts) if len(posts) > 1 and self.maybe(0.5) else " ".join(posts)
+
+  def _merge_ranges(self, conditions: list[exp.Expression]) -> list[exp.Expression]:
+    """x >= a AND x <= b, which people say as one range, becomes BETWEEN; x > a AND x < b stays together."""
+    result: list[exp.Expression] = []
+    for condition in conditions:
+      previous = result[-1] if result else None
+      bounds = (
+        isinstance(condition, (exp.LT, exp.LTE))
+        and isinstance(previous, (exp.GT, exp.GTE))
+        and isinstance(condition.this, exp.Column)
+        and condition.this == previous.this
+        and is_value(condition.expression)
+        and is_value(previous.expression)
+      )
+      if bounds and isinstance(condition, exp.LTE) and isinstance(previous, exp.GTE):
+        result[-1] = exp.Between(this=condition.this, low=previous.expression, high=condition.expression)
+      elif bounds:
+        result[-1] = exp.And(this=previous, expression=condition)
+      else:
+        result.append(condition)
+    return result

@@ -1,0 +1,112 @@
+"""Relations through an event, said with its verb: "members who borrowed ...", "books never borrowed"."""
+
+from __future__ import annotations
+
+from spftsql_jax.questions import wordings
+from spftsql_jax.questions.links import Links
+from spftsql_jax.questions.naming import Noun, is_person
+from spftsql_jax.questions.parts import Clause, Plan, article
+from spftsql_jax.questions.query_meaning import Edge, Query
+from spftsql_jax.schema import Table
+
+
+class Events(Links):
+  """Words relations through events."""
+
+  def _event_relation(self, query: Query, plan: Plan, alias: str, event: str, edge: Edge) -> Clause | None:
+    """A relation through an event: "members who borrowed books by ...", "books borrowed by members from ..."."""
+    table = query.sources[event]
+    if event in plan.absent:
+      return self.happening(self.person(query, alias), table, edge.columns, self.noun(query, event), True, query)
+    onward = [e for e in query.neighbours(event) if e is not edge]
+    if plan.own.get(event) or event in plan.spoken or edge.optional == event or self.maybe(0.4):
+      return None
+    verb = wordings.EVENT_VERBS.get(self.names.table(table).nouns[0].singular.split()[-1])
+    if verb is None or len(onward) > 1 or (onward and (onward[0].child != event or not onward[0].is_key)):
+      return None
+    if not onward:
+      return self.happening(self.person(query, alias), table, edge.columns, self.noun(query, event), False, query)
+    far = onward[0].parent
+    doer, thing = self.person(query, alias), not self.person(query, far)
+    if doer != thing or (far in plan.spoken and not plan.own.get(far)):
+      return None
+    noun, name = self.noun(query, far), self._named(query, plan, far, onward[0])
+    if noun.singular.split()[-1] in wordings.PLACES and verb[0] != "visited":
+      return None
+    if name is not None:
+      said = self.rng.choice((f"the {noun.singular} {name}", name, name))
+      every = one = said
+    else:
+      clauses = self.clauses(query, plan, far, onward[0])
+      if not clauses:
+        return None
+      every = self.with_number(noun, clauses, self.person(query, far), "plural")
+      one = self.with_number(noun, clauses, self.person(query, far), "a")
+    if doer:
+      return Clause(
+        "",
+        "",
+        "",
+        (
+          (f"{verb[0]} {every}", f"{verb[0]} {every}"),
+          (f"have {verb[0]} {one}", f"has {verb[0]} {one}") if verb[0] == verb[2] else (f"{verb[0]} {one}", f"{verb[0]} {one}"),
+        ),
+      )
+    return Clause(
+      "",
+      "",
+      "",
+      ((f"were {verb[1]} {every}", f"was {verb[1]} {one}"), (f"have been {verb[1]} {every}", f"has been {verb[1]} {one}")),
+      (f"{verb[1]} {every}", f"{verb[1]} {one}"),
+    )
+
+  def happening(
+    self, person: bool, event: Table, key: tuple[str, ...], noun: Noun, negative: bool, query: Query
+  ) -> Clause | None:
+    """Whether anything happened: "books that were never borrowed", "members who borrowed at least one book"."""
+    verb = wordings.EVENT_VERBS.get(self.names.table(event).nouns[0].singular.split()[-1])
+    if verb is None or self.maybe(0.35):
+      return None
+    if not person:
+      if verb[0] in ("enrolled in", "registered for"):
+        return None
+      subjects = [
+        self._referred_noun(query, k) for k in event.foreign_keys if {c.lower() for c in k.columns} == {c.lower() for c in key}
+      ]
+      if verb[0] != "visited" and any(n.singular.split()[-1] in wordings.PLACES for n in subjects):
+        return None  # A purchase at a branch buys something, but not the branch.
+      if negative:
+        verbs = (
+          (f"were never {verb[2]}", f"was never {verb[2]}"),
+          (f"have not been {verb[2]}", f"has not been {verb[2]}"),
+          (f"have never been {verb[2]}", f"has never been {verb[2]}"),
+        )
+        return Clause("", "", "", verbs, (f"never {verb[2]}",))
+      verbs = (
+        (f"have been {verb[2]}", f"has been {verb[2]}"),
+        (f"were {verb[2]} at least once", f"was {verb[2]} at least once"),
+      )
+      return Clause("", "", "", verbs, (f"{verb[2]} at least once",))
+    things = [
+      self._referred_noun(query, k) for k in event.foreign_keys if {c.lower() for c in k.columns} != {c.lower() for c in key}
+    ]
+    things = [n for n in things if not is_person(n.singular) and n.singular.split()[-1] not in wordings.PLACES]
+    if not things:
+      return None
+    thing = things[0]
+    if negative:
+      verbs = (
+        (f"never {verb[0]} any {thing.plural}", f"never {verb[0]} any {thing.plural}"),
+        (f"never {verb[0]} {article(thing.singular)}", f"never {verb[0]} {article(thing.singular)}"),
+        (f"did not {verb[3]} any {thing.plural}", f"did not {verb[3]} any {thing.plural}"),
+      )
+      return Clause("", "", "", verbs)
+    return Clause(
+      "",
+      "",
+      "",
+      (
+        (f"{verb[0]} at least one {thing.singular}", f"{verb[0]} at least one {thing.singular}"),
+        (f"have {verb[0]} {article(thing.singular)}", f"has {verb[0]} {article(thing.singular)}"),
+      ),
+    )

@@ -1,0 +1,280 @@
+"""The small pieces from which questions are put together, and the grammar that joins them."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import re
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from spftsql_jax.columns import vocabulary
+from spftsql_jax.columns.inflection import plural_of, singular_of
+from spftsql_jax.questions import wordings
+from spftsql_jax.questions.naming import Noun
+from spftsql_jax.questions.query_meaning import Ref
+
+_MANY = {"is": "are", "isn't": "aren't", "has": "have", "does": "do", "contains": "contain", "includes": "include"}
+_MANY |= {"starts": "start", "begins": "begin", "ends": "end", "matches": "match"}
+
+
+def is_plural(phrase: str) -> bool:
+  """Whether a noun phrase takes a plural verb: "sales in billion", "total credits", but not "number of seats"."""
+  head = re.split(r" (?:of|in|for|per) ", phrase, maxsplit=1)[0].split()[-1].lower()
+  return head in vocabulary.PLURAL_VERB or (head not in vocabulary.UNCOUNTABLE and singular_of(head) != head)
+
+
+@dataclasses.dataclass
+class Clause:
+  """One condition on some rows, in the forms that sentences need. Empty forms are not available.
+
+  Attributes:
+    noun: the attribute ("salary"); predicate: what is said of it, with its verb ("is above 100"). "whose salary is above 100".
+    having: after with or have ("a salary above 100").
+    verbs: after who or that, (plural, singular) ("are older than 30", "is older than 30").
+    posts: directly after the noun ("older than 30", "from Boston").
+    adjectives: directly before the noun ("female").
+    sentence: a full sentence part where noun and predicate are not enough ("the salary is above 100 or the city is Boston").
+  """
+
+  noun: str = ""
+  predicate: str = ""
+  having: str = ""
+  verbs: tuple[tuple[str, str], ...] = ()
+  posts: tuple[str, ...] = ()
+  adjectives: tuple[str, ...] = ()
+  sentence: str = ""
+
+  @property
+  def said(self) -> str:
+    """Noun and predicate, in agreement: "salary is above 100", "sales are above 100"."""
+    verb, _, rest = self.predicate.partition(" ")
+    return f"{self.noun} {_MANY[verb]} {rest}" if verb in _MANY and is_plural(self.noun) else f"{self.noun} {self.predicate}"
+
+
+@dataclasses.dataclass
+class Plan:
+  """Where each condition of a query is spoken, once its head is chosen.
+
+  Attributes:
+    head: the alias whose rows the phrase names.
+    own: conditions by the one alias that they are about.
+    mixed: conditions over several aliases.
+    absent: aliases that a LEFT JOIN with IS NULL says to be missing.
+    spoken: aliases mentioned elsewhere in the question (returned, ordered by): their join alone says nothing new.
+  """
+
+  head: str
+  own: dict[str, list[exp.Expression]]
+  mixed: list[exp.Expression]
+  absent: set[str]
+  spoken: set[str]
+
+
+@dataclasses.dataclass
+class Message:
+  """The content of a question, before it is put into a sentence.
+
+  Attributes:
+    content: a definite noun phrase ("the names of the doctors from Boston").
+    plural: whether it takes are.
+    lead: said first or last ("for each city"); `after` allows the latter.
+    tail: said last ("sorted by name").
+    sentences: complete questions that say the same ("Which doctors are from Boston?").
+    sentence_rate: how often to use one of them.
+    bare: "who" or "what" where the content names the rows themselves ("the doctors from Boston"), else "".
+  """
+
+  content: str
+  plural: bool = True
+  lead: str = ""
+  after: bool = True
+  tail: str = ""
+  sentences: tuple[str, ...] = ()
+  sentence_rate: float = 0.4
+  bare: str = ""
+
+
+@dataclasses.dataclass
+class Returned:
+  """A returned column: its noun, whether it belongs to the head, whether the head's noun alone can stand for it."""
+
+  noun: Noun
+  own: bool
+  natural: bool
+  ref: Ref | None
+  long: bool = False
+  through: str = ""
+
+
+@dataclasses.dataclass
+class Top:
+  """A superlative: `limit` rows, a number or adjective before the noun, clauses after it, and the predicate of a question."""
+
+  limit: int
+  before: str
+  adjective: str
+  clauses: list[Clause]
+  predicate: str
+
+  def put(self, noun: str) -> str:
+    return " ".join(w for w in (self.before, self.adjective, noun) if w)
+
+  def questions(
+    self,
+    noun: Noun,
+    natural: bool,
+    person: bool,
+    clauses: list[Clause],
+    describe: Callable[[Noun, list[Clause], bool, str], str],
+  ) -> list[str]:
+    """ "Which doctor has the highest salary?" """
+    if not natural or not self.predicate:
+      return []
+    others = [c for c in clauses if c not in self.clauses]
+    if self.limit == 1:
+      thing = describe(noun, others, person, "singular")
+      if self.adjective:
+        described = describe(Noun(self.put(noun.singular), self.put(noun.plural)), others, person, "singular")
+        return [
+          f"Who is the {described}?" if person else f"What is the {described}?",
+          f"Which {thing} {self.predicate}?" if not others else f"Which is the {described}?",
+        ]
+      return [f"Which {thing} {self.predicate}?", f"What {thing} {self.predicate}?", f"Which {thing} {self.predicate}?"] + (
+        [f"Who is the {describe(noun, clauses, person, 'singular')}?"] if person else []
+      )
+    things = describe(Noun(self.put(noun.singular), self.put(noun.plural)), clauses, person, "plural")
+    if self.adjective or self.before.startswith(("top", "bottom")):
+      return [f"Who are the {things}?"] if person else [f"What are the {things}?", f"Which are the {things}?"]
+    plain = describe(noun, others, person, "plural")
+    return [f"Which {self.before} {plain} {self.predicate}?"]
+
+
+@dataclasses.dataclass
+class Group:
+  """What a query groups by, and the rows that it groups.
+
+  Attributes:
+    alias: the table whose rows are the groups ("each doctor"), or None where the groups are values of a column ("each city").
+    noun: of one group; clauses: conditions on the groups.
+    rows: alias of the grouped rows; row_noun, row_clauses, row_person: their words, seen from the group.
+  """
+
+  alias: str | None
+  noun: Noun
+  clauses: list[Clause]
+  person: bool
+  rows: str
+  row_noun: Noun
+  row_clauses: list[Clause]
+  row_person: bool
+  plan: Plan
+  optional: bool = False
+  words: str = ""
+  said: bool = False
+
+
+def pick(rng: random.Random, options: tuple) -> str:
+  """A member of (text, weight) pairs, or of plain texts."""
+  if isinstance(options[0], tuple):
+    total = sum(w for _, w in options)
+    point = rng.random() * total
+    for text, weight in options:
+      point -= weight
+      if point <= 0:
+        return text
+    return options[-1][0]
+  return options[int(rng.random() * len(options))]
+
+
+def join_words(words: list[str], conjunction: str = "and") -> str:
+  """ "a", "a and b", "a, b and c"."""
+  if len(words) < 2:
+    return "".join(words)
+  return ", ".join(words[:-1]) + f" {conjunction} " + words[-1]
+
+
+def article(phrase: str) -> str:
+  """The phrase with a or an; without, where it is no countable singular ("information", "GNP")."""
+  before, _, unit = phrase.rpartition(" in ")
+  if before and unit.split()[-1] in vocabulary.UNITS and article(before) == before:
+    return phrase  # "assets in billion"
+  word = phrase.split(" ", 1)[0].lower()
+  last = phrase.split(" ")[-1]
+  plural = plural_of(phrase) == phrase or (singular_of(last) != last and plural_of(singular_of(last)) == last)
+  if last.lower() in vocabulary.UNCOUNTABLE or (plural and " of " not in phrase):
+    return phrase
+  vowel = (
+    word[0] in "aeiou"
+    and not word.startswith(("uni", "use", "user", "eu", "one", "usu", "us"))
+    or word in ("hour", "mph", "mpg", "honor", "sms", "x")
+  )
+  return f"{'an' if vowel else 'a'} {phrase}"
+
+
+def article_for(text: str, noun: str) -> str:
+  """Puts a or an before a modified noun; nothing before what cannot be counted."""
+  if article(noun) == noun:
+    return text
+  return f"{article(text.split(' ', 1)[0] + ' thing').split(' ', 1)[0]} {text}"
+
+
+def without_article(phrase: str) -> str:
+  """ "a female doctor" -> "female doctor"."""
+  return phrase.removeprefix("an ") if phrase.startswith("an ") else phrase.removeprefix("a ")
+
+
+def fold_adjectives(noun: Noun, clauses: list[Clause]) -> tuple[Noun, list[Clause]]:
+  """Puts the adjectives of clauses into the noun, so that what follows ("the oldest ...") stands before them."""
+  rest = []
+  for clause in clauses:
+    if clause.adjectives:
+      noun = Noun(f"{clause.adjectives[0]} {noun.singular}", f"{clause.adjectives[0]} {noun.plural}")
+    else:
+      rest.append(clause)
+  return noun, rest
+
+
+def singular_head(phrase: str) -> str:
+  """ "visits from Boston" -> "visit from Boston"."""
+  words = phrase.split(" ")
+  for place, word in enumerate(words):
+    if word in ("that", "who", "which", "whose", "of", "with", "in", "from", "by", "for", "where"):
+      break
+    if (single := singular_of(word)) != word:
+      return " ".join([*words[:place], single, *words[place + 1 :]])
+  return phrase
+
+
+def rounding(digits: exp.Expression | None) -> str:
+  """ "(rounded to 2 decimals)"."""
+  if digits is None or digits.name == "0":
+    return "(rounded to a whole number)"
+  return f"(rounded to {'one decimal' if digits.name == '1' else digits.name + ' decimals'})"
+
+
+def fix_spaces(text: str) -> str:
+  return " ".join(text.split()).replace(" ?", "?").replace(" .", ".")
+
+
+def relation_preposition(noun: str, child: str, person: bool) -> tuple[str, ...]:
+  """How a child row relates to its parent: "visits of a patient", "books by an author", "concerts in a stadium"."""
+  last, thing = noun.split()[-1], child.split(" ")[-1]
+  if person and last in wordings.WORKERS and thing in wordings.MEETINGS:
+    return ("with", "to", "with", "of")
+  if person and (thing in wordings.EVENT_VERBS or thing in wordings.DEEDS):
+    return ("by", "of", "by", "of")
+  if last in ("stage", "floor", "list", "playlist", "platform", "track"):
+    return ("on", "on", "of")
+  if last in wordings.MAKERS and (last in wordings.MAKER_VERBS or thing in wordings.WORKS):
+    return ("by", "by", "of", "from")
+  if last in wordings.PLACES:
+    return (
+      ("in", "at", "of", "from")
+      if last not in ("city", "country", "state", "region", "county", "district", "town", "list", "playlist", "team", "club")
+      else ("in", "of", "from")
+    )
+  if last in wordings.EVENTS:
+    return ("in", "at", "of", "for")
+  return ("of", "for", "with", "of")

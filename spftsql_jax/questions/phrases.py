@@ -1,0 +1,250 @@
+"""Nouns of tables and columns, values and comparisons, as chosen for one question."""
+
+from __future__ import annotations
+
+import abc
+import random
+import re
+
+from sqlglot import exp
+
+from spftsql_jax.columns.attributes import day_numbers
+from spftsql_jax.questions import wordings
+from spftsql_jax.questions.naming import ColumnName, Noun, SchemaNames, role_of
+from spftsql_jax.questions.parts import Clause, Plan, pick
+from spftsql_jax.questions.query_meaning import Edge, Query, Ref, SetQuery, UnsupportedQuery
+from spftsql_jax.schema import Column, Table
+
+_MIDNIGHT = " 00:00:00"
+_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+_PLAIN_TEXT = re.compile(r"[A-Za-zÀ-ÿ0-9][\wÀ-ÿ\-&'./ ]*[\wÀ-ÿ]|\w")
+_RISKY_WORDS = re.compile(r"\b(and|or|with|of|the|is|in|by|not|all|to|for|from|at|on|as|than|that|who)\b", re.IGNORECASE)
+
+
+# What a column says beside its table's name when it holds the time of its rows.
+_TIME_WORDS = frozenset({"date", "year", "day", "time", "datetime", "of", "release", "publication", "publish", "event"})
+
+
+class Phrases(abc.ABC):
+  """The words of one question: a thing is called the same throughout it."""
+
+  def __init__(self, names: SchemaNames, rng: random.Random):
+    self.names = names
+    self.rng = rng
+    # Whether joined rows are meant as "at least one": where duplicates cannot show.
+    self.existential = False
+    # A nested query gives one row, though nothing in it says so.
+    self.one_row = False
+    self._table_nouns: dict[str, Noun] = {}
+    self._column_nouns: dict[tuple[str, str], Noun] = {}
+    self._synonym_rate = 0.22 if rng.random() < 0.6 else 0.0
+    self._quote = "'" if rng.random() < 0.4 else '"'
+    # Amounts of money carry their unit in some questions, where the schema tells it.
+    chance = rng.random()
+    self._currency = chance if chance < 0.12 else 0.0
+    self._bare = rng.random() < 0.62
+    self._long_dates = rng.random() < 0.4
+
+  def maybe(self, probability: float) -> bool:
+    return self.rng.random() < probability
+
+  def table_noun(self, table: Table) -> Noun:
+    """The noun of a table's rows, the same throughout the question."""
+    key = table.name.lower()
+    if key not in self._table_nouns:
+      nouns = self.names.table(table).nouns
+      chosen = self.rng.choice(nouns[1:]) if len(nouns) > 1 and self.maybe(self._synonym_rate) else nouns[0]
+      self._table_nouns[key] = chosen
+    return self._table_nouns[key]
+
+  def noun(self, query: Query, alias: str) -> Noun:
+    """The noun of one table occurrence: the role that its foreign key gives it, or its table's."""
+    table = query.sources[alias]
+    alone = sum(t is table for t in query.sources.values()) == 1
+    for edge in query.edges:
+      if edge.parent == alias and edge.same:
+        return self.noun(query, edge.child)
+      if edge.parent == alias and edge.is_key:
+        role = role_of(edge.columns, table, self.names)
+        child = self.names.table(query.sources[edge.child]).nouns[0].singular
+        if role is not None and (
+          role.singular == child
+          or len(query.sources[edge.child].primary_key) == len(edge.columns) == 1
+          and query.sources[edge.child].primary_key[0].lower() == edge.columns[0].lower()
+        ):
+          role = None  # A key that is also the child's own is named after the child.
+        if role is None and edge.columns[0][-1:].isdigit():
+          raise UnsupportedQuery("one of several keys that differ by a number")
+        if role is not None and (not alone or self.names.table(table).nouns[0].singular not in role.singular.split()[:-1]):
+          return role
+    if not alone and not any(e.child == alias for e in query.edges):
+      raise UnsupportedQuery(f"two uses of table {table.name} that have no names of their own")
+    return self.table_noun(table)
+
+  def person(self, query: Query, alias: str) -> bool:
+    return self.names.table(query.sources[alias]).person or any(
+      e.parent == alias and e.same and self.names.table(query.sources[e.child]).person for e in query.edges
+    )
+
+  def column_name(self, ref: Ref) -> ColumnName:
+    return self.names.column(ref.table, ref.column)
+
+  def short(self, ref: Ref) -> Noun:
+    """A column's noun beside its entity: "name" in "the name of the product"; the same throughout the question."""
+    key = (ref.table.name, ref.column.name)
+    if key not in self._column_nouns:
+      self._column_nouns[key] = self._choose_short(ref)
+    return self._column_nouns[key]
+
+  def _choose_short(self, ref: Ref) -> Noun:
+    name = self.column_name(ref)
+    options = name.short if self.maybe(0.75) else name.nouns
+    if name.nouns[0].singular.split()[-1] in ("id", "code") and len(name.short[0].singular.split()) == 1:
+      options = name.short if self.maybe(0.6) else name.nouns
+    return self.rng.choice(options[1:]) if len(options) > 1 and self.maybe(self._synonym_rate) else options[0]
+
+  def qualified(self, query: Query, ref: Ref) -> Noun:
+    """A column's noun away from its entity: "product name"."""
+    owner, name = self.noun(query, ref.alias), self.column_name(ref)
+    full, short = name.nouns[0], name.short[0]
+    if (
+      owner.singular in full.singular
+      or owner.singular.split()[-1] in full.singular.split()[:-1]
+      or (owner.singular.split()[0] == full.singular.split()[0] and len(full.singular.split()) > 2)
+      or name.nouns[0].singular == owner.singular
+    ):
+      return full
+    if name.names_entity and self.maybe(0.3):
+      return owner
+    if " of " in short.singular:
+      return Noun(f"{short.singular} of the {owner.singular}", f"{short.plural} of the {owner.plural}")
+    return Noun(f"{owner.singular} {short.singular}", f"{owner.singular} {short.plural}")
+
+  def value(self, node: exp.Expression, column: Column | None = None, date: bool = False) -> str:
+    """A literal as people write it."""
+    if isinstance(node, exp.Paren):
+      return self.value(node.this, column, date)
+    if isinstance(node, exp.Neg):
+      return "-" + self.value(node.this, column)
+    if isinstance(node, exp.Boolean):
+      return "true" if node.this else "false"
+    if isinstance(node, exp.Cast) or (isinstance(node, exp.Func) and isinstance(node.this, exp.Literal)):
+      return self.value(node.this, column, date)
+    if not isinstance(node, exp.Literal):
+      raise UnsupportedQuery(f"the value {node.sql()}")
+    text = node.this
+    if column is not None and not node.is_string and len(text) == 8 and day_numbers(column):
+      text, node = f"{text[:4]}-{text[4:6]}-{text[6:]}", exp.Literal.string(text)
+    elif text.endswith(_MIDNIGHT) and column is not None and all(str(v).endswith(_MIDNIGHT) for v in column.samples):
+      text = text.removesuffix(_MIDNIGHT)  # Days, of which no hour is told.
+    if not node.is_string:
+      if column is not None and self._currency and not date:
+        unit = next((u for u in ("dollars", "euros") if u in column.comment), "")
+        if unit:
+          return f"{text} {unit}" if self._currency > 0.06 else f"{'$' if unit == 'dollars' else '€'}{text}"
+      if text.isdigit() and len(text) > 4 and self.maybe(0.12) and not (column is not None and "id" in column.name.lower()):
+        return f"{int(text):,}"
+      return text
+    match = _DATE.fullmatch(text)
+    if match and self._long_dates and 1 <= int(match[2]) <= 12:
+      month, day = wordings.MONTHS[int(match[2]) - 1], int(match[3])
+      return f"{month} {day}, {match[1]}" if self.maybe(0.7) else f"{day} {month} {match[1]}"
+    if match or (date and re.fullmatch(r"[\d: .\-/T]+", text)):
+      return text
+    return self.text(text)
+
+  def text(self, text: str) -> str:
+    """A text value: bare where it cannot be mistaken, else in quotes that it does not contain."""
+    if re.fullmatch(r"\d+(\.\d+)?", text) and self.maybe(0.7):
+      return text
+    proper = text[:1].isupper() or " " in text
+    if _PLAIN_TEXT.fullmatch(text) and len(text.split()) < 6 and not (_RISKY_WORDS.search(text) and not text[:1].isupper()):
+      bare = self._bare if proper else self._bare and self.maybe(0.6)
+      if bare and "'" not in text[-2:]:
+        return text
+    quote = self._quote
+    if quote in text:
+      quote = "'" if quote == '"' else '"'
+    return f"{quote}{text}{quote}"
+
+  def small(self, number: int) -> str:
+    """A count: often in letters."""
+    return wordings.NUMBER_WORDS[number] if 0 <= number < len(wordings.NUMBER_WORDS) and self.maybe(0.4) else str(number)
+
+  def comparison(self, operator: str, value: str, style: str = "number") -> str:
+    """ "more than 5", "5 or more", "before 2019". Styles: number, count, date, text."""
+    tables = {
+      "number": {">": wordings.MORE, "<": wordings.LESS, ">=": wordings.AT_LEAST, "<=": wordings.AT_MOST},
+      "count": {
+        ">": wordings.MORE_COUNT,
+        "<": wordings.LESS_COUNT,
+        ">=": wordings.AT_LEAST_COUNT,
+        "<=": wordings.AT_MOST_COUNT,
+      },
+      "date": {">": wordings.AFTER, "<": wordings.BEFORE, ">=": wordings.SINCE, "<=": wordings.UNTIL},
+    }
+    words = pick(self.rng, tables[style][operator])
+    return words.replace("{0}", value) if "{0}" in words else f"{words} {value}"
+
+  def amount(self, operator: str, value: str) -> str:
+    """A comparison that can follow cost or earn: "more than 5", "5 or more"."""
+    words = {
+      ">": ("more than", "more than", "over"),
+      "<": ("less than", "less than", "under"),
+      ">=": ("at least", "{0} or more", "no less than"),
+      "<=": ("at most", "no more than", "{0} or less"),
+    }[operator]
+    word = self.rng.choice(words)
+    return word.replace("{0}", value) if "{0}" in word else f"{word} {value}"
+
+  def superlative(self, tags: frozenset[str], descending: bool) -> str:
+    """The adjective of a column's extreme: "highest", "most recent"."""
+    for tag, (high, low) in wordings.NOUN_SUPERLATIVES.items():
+      if tag in tags or not tag:
+        return pick(self.rng, high if descending else low)
+    raise AssertionError("the table ends with a row for any column")
+
+  def style(self, ref: Ref) -> str:
+    return "date" if self.column_name(ref).tags & {"date", "year"} else "number"
+
+  def only_of_tag(self, ref: Ref, tag: str) -> bool:
+    """Whether "in 2019" needs no column name: the rows happen at a time, and no other column of the table shares the tag.
+
+    A visit happens on its date, and a film is of its year; "the owners after 2007" says nothing of when they became members.
+    """
+    name = self.names.table(ref.table)
+    if name.person or sum(tag in self.names.column(ref.table, c).tags for c in ref.table.columns) != 1:
+      return False
+    words = name.nouns[0].singular.split()
+    happens = words[-1] in wordings.MEETINGS | wordings.EVENTS | wordings.SHOWS or words[-1] in wordings.DEEDS
+    return happens or set(self.column_name(ref).short[0].singular.split()) <= {*words, *_TIME_WORDS}
+
+  # What the layers above define.
+
+  @abc.abstractmethod
+  def clauses(self, query: Query, plan: Plan, alias: str, came_from: Edge | None) -> list[Clause]:
+    """What is said of the rows of one alias."""
+
+  @abc.abstractmethod
+  def with_number(self, noun: Noun, clauses: list[Clause], person: bool, number: str) -> str:
+    """A noun with its clauses; `number` is plural, singular, a or the."""
+
+  @abc.abstractmethod
+  def modified(self, noun: str, clauses: list[Clause], person: bool, plural: bool) -> str:
+    """A noun with its clauses around it."""
+
+  @abc.abstractmethod
+  def verb(self, clause: Clause, plural: bool) -> str:
+    """A clause as what follows who or that."""
+
+  @abc.abstractmethod
+  def plan(self, query: Query, head: str, spoken: set[str]) -> Plan:
+    """Hands every condition to the table that it is about."""
+
+  @abc.abstractmethod
+  def condition(self, query: Query, node: exp.Expression, head: str) -> Clause:
+    """Words one condition about the rows of `head`."""
+
+  @abc.abstractmethod
+  def content(self, query: Query | SetQuery) -> str:
+    """What a nested query returns, as one definite noun phrase."""

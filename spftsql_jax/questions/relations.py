@@ -1,0 +1,242 @@
+"""Foreign keys as relations: "visits of patients from Boston", "clinics with a doctor who ..."."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from spftsql_jax.columns.inflection import plural_of
+from spftsql_jax.questions import wordings
+from spftsql_jax.questions.events import Events
+from spftsql_jax.questions.naming import Noun, is_person
+from spftsql_jax.questions.parts import Clause, Plan, article, join_words, relation_preposition, without_article
+from spftsql_jax.questions.query_meaning import Edge, Query, UnsupportedQuery
+from spftsql_jax.questions.syntax import is_value
+
+
+class Relations(Events):
+  """Words what a join says of the rows of its other side."""
+
+  def _relation(self, query: Query, plan: Plan, alias: str, edge: Edge) -> Clause | None:
+    """What the join to a neighbour says of the rows of `alias`; None where it says nothing that is not said elsewhere."""
+    other = edge.other(alias)
+    if not edge.is_key:
+      return self._loose_relation(query, plan, alias, edge)
+    if edge.parent == other:
+      if other in plan.absent:
+        noun = self.noun(query, other)
+        one = article(noun.singular)
+        verbs = ((f"have no {noun.singular}", f"has no {noun.singular}"), (f"do not have {one}", f"does not have {one}"))
+        return Clause("", "", "", verbs, (f"without {one}", f"with no {noun.singular}"))
+      clauses = self.clauses(query, plan, other, edge)
+      if not clauses:
+        return None
+      return self.parent_relation(
+        edge,
+        self.noun(query, other),
+        clauses,
+        self.person(query, other),
+        self._named(query, plan, other, edge),
+        self.noun(query, alias),
+      )
+    event = self._event_relation(query, plan, alias, other, edge)
+    if event is not None:
+      return event
+    if other in plan.absent:
+      return self.child_relation(
+        self._far_noun(query, alias, other).plural, True, self.person(query, alias), self.noun(query, other)
+      )
+    optional = edge.optional == other
+    if self._subtree(query, other, edge) & plan.absent:
+      far = self._far_alias(query, plan, other, edge)
+      if far is None or far[0] not in plan.absent or not optional:
+        raise UnsupportedQuery("rows without a match behind others")
+      noun = self.noun(query, far[0])
+      return self.child_relation(noun.plural, True, self.person(query, alias), noun)
+    noun, clauses, person = self._through_link(query, plan, alias, other, edge)
+    if not clauses and (optional or self._subtree(query, other, edge) & plan.spoken):
+      return None
+    far = self._far_alias(query, plan, other, edge)
+    if far is not None and not self.person(query, alias) and noun.singular.split()[-1] in wordings.MAKER_VERBS and clauses:
+      return self.parent_relation(
+        far[1], noun, clauses, person, self._named(query, plan, far[0], far[1]), self.noun(query, alias)
+      )
+    if far is not None and self.maybe(0.6):
+      name = self._named(query, plan, far[0], far[1])
+      if name is not None:
+        called = self.rng.choice((f"the {noun.singular} {name}", f"{noun.singular} {name}", f"the {noun.singular} {name}"))
+        posts = [f"with {called}"] + ([f"in {called}", f"in {name}"] if noun.singular.split()[-1] in wordings.PLACES else [])
+        return Clause("", "", "", ((f"have {called}", f"has {called}"),), tuple(posts))
+    every = self.with_number(noun, clauses, person, "plural")
+    one = self.with_number(noun, clauses, person, "a")
+    return self.child_relation(every, False, self.person(query, alias), noun, one, bool(clauses), self.noun(query, alias))
+
+  def parent_relation(
+    self, edge: Edge, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
+  ) -> Clause:
+    """Rows that point to one row of a parent: "visits of the patient Ann", "visits whose patient is from Boston"."""
+    clause = self._plain_parent_relation(edge, noun, clauses, person, name, child)
+    maker = wordings.MAKER_VERBS.get(noun.singular.split()[-1])
+    works = child.singular.split()[-1] in wordings.WORKERS and noun.singular.split()[-1] in wordings.PLACES
+    if not (maker or works) or is_person(child.singular) != works:
+      return clause
+    if name is not None:
+      called = [f"{noun.singular} {name}", f"the {noun.singular} {name}"] + ([name, name] if maker else [])
+    else:
+      called = [self.with_number(noun, clauses, person, "plural"), self.with_number(noun, clauses, person, "a")]
+    said = self.rng.choice(called)
+    if maker:
+      clause.verbs = ((f"were {maker[1]} by {said}", f"was {maker[1]} by {said}"),)
+      clause.posts = (*clause.posts, f"{maker[1]} by {said}", f"{maker[1]} by {said}")
+    else:
+      place = self.rng.choice(("at", "in", "for"))
+      clause.verbs = (*clause.verbs, (f"work {place} {said}", f"works {place} {said}"))
+      clause.posts = (*clause.posts, f"working {place} {said}", f"at {said}")
+    return clause
+
+  def _plain_parent_relation(
+    self, edge: Edge, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
+  ) -> Clause:
+    prepositions = relation_preposition(noun.singular, child.singular, person)
+    direction, _, place = noun.singular.partition(" ")
+    if place and direction in wordings.DIRECTIONS:
+      return self._directed(wordings.DIRECTIONS[direction], Noun(place, plural_of(place)), clauses, person, name)
+    if name is not None:
+      called = self.rng.choice(
+        (
+          f"{noun.singular} {name}",
+          f"the {noun.singular} {name}",
+          f"the {noun.singular} named {name}",
+          f"the {noun.singular} called {name}",
+          f"{noun.singular} {name}",
+        )
+      )
+      posts = [f"{self.rng.choice(prepositions)} {called}", f"{self.rng.choice(prepositions)} {called}"]
+      if prepositions[0] in ("by", "in"):
+        posts.append(f"{prepositions[0]} {name}")
+      verbs = (
+        (f"belong to {called}", f"belongs to {called}"),
+        (f"have {called}", f"has {called}")
+        if self.maybe(0.3) and not is_person(child.singular)
+        else (f"are {prepositions[0]} {called}", f"is {prepositions[0]} {called}"),
+      )
+      return Clause(noun.singular, f"is {name}", f"{noun.singular} {name}", verbs, tuple(posts))
+    every = self.with_number(noun, clauses, person, "plural")
+    one = self.with_number(noun, clauses, person, "a")
+    if noun.singular.split()[-1] == "address":  # Nobody belongs to an address.
+      return Clause("", "", "", ((f"have {one}", f"has {one}"),), (f"with {one}",))
+    posts = (
+      f"{self.rng.choice(prepositions)} {every}",
+      f"{self.rng.choice(prepositions)} {one}",
+      f"belonging to {every}" if self.maybe(0.3) else f"{prepositions[0]} {every}",
+    )
+    verbs = ((f"belong to {every}", f"belongs to {one}"), (f"are {prepositions[0]} {every}", f"is {prepositions[0]} {one}"))
+    predicate, owner = "", noun.singular
+    if len(clauses) == 1:
+      clause = clauses[0]
+      if clause.verbs and self.maybe(0.5):
+        predicate = self.rng.choice(clause.verbs)[1]
+      elif clause.having:
+        predicate = f"has {clause.having}"
+      elif clause.noun and not clause.noun.startswith("the "):
+        owner, predicate = f"{noun.singular}'s {clause.noun}", clause.predicate
+    return Clause(owner if predicate else "", predicate, "", verbs, posts)
+
+  def _directed(self, preposition: str, noun: Noun, clauses: list[Clause], person: bool, name: str | None) -> Clause:
+    """ "flights to Boston", of a key that is called a destination."""
+    if name is not None:
+      said = (f"{preposition} {name}", f"{preposition} {noun.singular} {name}", f"{preposition} the {noun.singular} {name}")
+    else:
+      said = tuple(f"{preposition} {self.with_number(noun, clauses, person, number)}" for number in ("plural", "a"))
+    verb = self.rng.choice(said)
+    return Clause("", "", "", ((f"are {verb}", f"is {verb}"),), said)
+
+  def child_relation(
+    self, every: str, without: bool, person: bool, noun: Noun, one: str = "", specific: bool = False, owner: Noun | None = None
+  ) -> Clause:
+    """Rows that others point to: "patients with visits", "patients who have never had a visit"."""
+    deed = wordings.DEEDS.get(noun.singular.split()[-1]) if person else None
+    if owner is not None and not is_person(noun.singular):
+      deed = wordings.MAKER_VERBS.get(owner.singular.split()[-1], deed)
+    if without:
+      verbs = [
+        (f"have no {every}", f"has no {every}"),
+        (f"do not have any {every}", f"does not have any {every}"),
+        (f"don't have any {every}", f"doesn't have any {every}"),
+      ]
+      if deed:
+        past, participle, base = deed
+        verbs = verbs[:1] + [
+          (f"have not {participle} any {every}", f"has not {participle} any {every}"),
+          (f"never {past} any {every}", f"never {past} any {every}"),
+          (f"did not {base} any {every}", f"did not {base} any {every}"),
+          (f"have never {participle} any {every}", f"has never {participle} any {every}"),
+        ]
+      return Clause("", "", "", tuple(verbs), (f"without any {every}", f"with no {every}", f"without {every}"))
+    verbs = [(f"have {every}", f"has {every}"), (f"have {one}", f"has {one}")] if one else [(f"have {every}", f"has {every}")]
+    posts = [f"with {every}", f"with {one}"] if one else [f"with {every}"]
+    if self.existential or not specific:
+      verbs += [
+        (f"have at least one {without_article(one)}", f"has at least one {without_article(one)}"),
+        (f"have any {every}", f"has any {every}"),
+      ]
+      posts += [f"with at least one {without_article(one)}", f"with any {every}"]
+    if deed:
+      past, participle, _ = deed
+      verbs += [
+        (f"{past} {every}", f"{past} {every}"),
+        (f"have {participle} {every}", f"has {participle} {every}"),
+        (f"{past} {one}", f"{past} {one}"),
+      ]
+    return Clause("", "", "", tuple(verbs), tuple(posts))
+
+  def _loose_relation(self, query: Query, plan: Plan, alias: str, edge: Edge) -> Clause | None:
+    """Tables joined on columns that are no keys: they share a value."""
+    other = edge.other(alias)
+    if other in plan.absent:
+      raise UnsupportedQuery("rows without a match on columns that are no keys")
+    clauses = self.clauses(query, plan, other, edge)
+    if not clauses and self._subtree(query, other, edge) & plan.spoken:
+      return None
+    noun, person = self.noun(query, other), self.person(query, other)
+    every = self.with_number(noun, clauses, person, "plural")
+    one = self.with_number(noun, clauses, person, "a")
+    return Clause(
+      "",
+      "",
+      "",
+      ((f"share {self._shared(query, alias, edge)} with {every}", f"shares {self._shared(query, alias, edge)} with {one}"),),
+      (f"with the same {self._shared(query, alias, edge)} as {one}",),
+    )
+
+  def _shared(self, query: Query, alias: str, edge: Edge) -> str:
+    columns = edge.columns if alias == edge.child else edge.referred
+    table = query.sources[alias]
+    return join_words([self.names.column(table, table.column(c)).short[0].singular for c in columns])
+
+  def _named(self, query: Query, plan: Plan, alias: str, came_from: Edge | None) -> str | None:
+    """The value of the natural name, where that is the only thing said of a row."""
+    own = plan.own.get(alias, [])
+    if (
+      len(own) != 1
+      or not isinstance(own[0], exp.EQ)
+      or not is_value(own[0].expression)
+      or not isinstance(own[0].this, exp.Column)
+    ):
+      return None
+    ref = query.ref(own[0].this)
+    if not self.column_name(ref).names_entity or any(
+      e is not came_from and self._subtree_says(query, plan, alias, e) for e in query.neighbours(alias)
+    ):
+      return None
+    return self.value(own[0].expression, ref.column)
+
+  def _subtree(self, query: Query, alias: str, came_from: Edge) -> set[str]:
+    found = {alias}
+    for edge in query.neighbours(alias):
+      if edge is not came_from:
+        found |= self._subtree(query, edge.other(alias), edge)
+    return found
+
+  def _subtree_says(self, query: Query, plan: Plan, alias: str, edge: Edge) -> bool:
+    other = edge.other(alias)
+    return edge.child == other or bool(self._subtree(query, other, edge) & set(plan.own))

@@ -1,0 +1,125 @@
+"""Small questions about syntax trees: what kind of expression is this, which columns does it mention?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from spftsql_jax.schema import Table
+
+if TYPE_CHECKING:
+  from spftsql_jax.questions.query_meaning import Query
+
+_OPERATORS = {exp.EQ: "=", exp.NEQ: "!=", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
+_FLIPPED = {"=": "=", "!=": "!=", ">": "<", ">=": "<=", "<": ">", "<=": ">="}
+_AGGREGATES = {exp.Avg: "avg", exp.Max: "max", exp.Min: "min", exp.Sum: "sum", exp.Count: "count"}
+
+
+def bare(node: exp.Expression) -> exp.Expression:
+  """The expression without parentheses around it (a subquery keeps its own)."""
+  while isinstance(node, exp.Paren):
+    node = node.this
+  return node
+
+
+def own_columns(node: exp.Expression) -> list[exp.Column]:
+  """The columns in an expression, those inside its subqueries left out."""
+  if isinstance(node, exp.Column):
+    return [node]
+  return [n for n in node.walk(prune=lambda n: isinstance(n, (exp.Select, exp.Subquery))) if isinstance(n, exp.Column)]
+
+
+def conjuncts(node: exp.Expression | None) -> list[exp.Expression]:
+  """The members of a tree of ANDs, parentheses removed."""
+  if node is None:
+    return []
+  node = bare(node)
+  if isinstance(node, exp.And):
+    return conjuncts(node.this) + conjuncts(node.expression)
+  return [node]
+
+
+def disjuncts(node: exp.Expression) -> list[exp.Expression]:
+  """The members of a tree of ORs, parentheses removed."""
+  node = bare(node)
+  if isinstance(node, exp.Or):
+    return disjuncts(node.this) + disjuncts(node.expression)
+  return [node]
+
+
+def operator_of(node: exp.Expression) -> str | None:
+  return _OPERATORS.get(type(node))
+
+
+def flipped(operator: str) -> str:
+  return _FLIPPED[operator]
+
+
+def is_value(node: exp.Expression) -> bool:
+  """Whether a node is a literal, possibly negative, in parentheses or cast."""
+  node = bare(node)
+  if isinstance(node, (exp.Neg, exp.Cast)):
+    return is_value(node.this)
+  return isinstance(node, (exp.Literal, exp.Boolean))
+
+
+def aggregate_of(node: exp.Expression) -> str | None:
+  return _AGGREGATES.get(type(node))
+
+
+def aggregate_in(node: exp.Expression) -> bool:
+  """Whether an expression aggregates, outside window functions and subqueries."""
+  if isinstance(node.unalias(), exp.Window):
+    return False
+  return any(
+    isinstance(n, exp.AggFunc)
+    for n in node.walk(prune=lambda n: isinstance(n, (exp.Subquery, exp.Window)))
+    if not isinstance(n, exp.Window)
+  ) and not isinstance(node.unalias(), exp.Subquery)
+
+
+def is_link(table: Table) -> bool:
+  """Whether a table only connects two others: two foreign keys, and at most one column besides keys."""
+  if len(table.foreign_keys) != 2:
+    return False
+  keys = {c.lower() for k in table.foreign_keys for c in k.columns} | {c.lower() for c in table.primary_key}
+  return sum(c.name.lower() not in keys for c in table.columns) <= 1
+
+
+def is_pure_link(table: Table) -> bool:
+  """Whether each row of the table is one pair of the two rows that it connects."""
+  if not is_link(table):
+    return False
+  keys = {c.lower() for k in table.foreign_keys for c in k.columns}
+  others = [c.name.lower() for c in table.columns if c.name.lower() not in keys]
+  return {c.lower() for c in table.primary_key} == keys or not others or others == [c.lower() for c in table.primary_key]
+
+
+def date_part(node: exp.Expression) -> tuple[str, exp.Column] | None:
+  """STRFTIME('%Y', x), YEAR(x), EXTRACT(year FROM x), possibly cast: the part's name and the column."""
+  node = bare(node)
+  while isinstance(node, exp.Cast):
+    node = bare(node.this)
+  formats = {"%Y": "year", "%m": "month", "%d": "day", "%Y-%m": "year and month", "%H": "hour", "%w": "weekday"}
+  if isinstance(node, exp.TimeToStr):
+    argument, spelled = node.this, node.args.get("format")
+    while isinstance(argument, (exp.Cast, exp.TsOrDsToTimestamp, exp.TsOrDsToDate)):
+      argument = argument.this
+    if isinstance(argument, exp.Column) and isinstance(spelled, exp.Literal) and spelled.this in formats:
+      return formats[spelled.this], argument
+    return None
+  for kind, name in ((exp.Year, "year"), (exp.Month, "month"), (exp.Day, "day")):
+    if isinstance(node, kind) and isinstance(node.this, exp.Column):
+      return name, node.this
+  if isinstance(node, exp.Extract) and isinstance(node.expression, exp.Column):
+    return node.name.lower(), node.expression
+  if isinstance(node, exp.Substring) and isinstance(node.this, exp.Column):
+    start, length = node.args.get("start"), node.args.get("length")
+    if start is not None and length is not None and (start.name, length.name) == ("1", "4"):
+      return "year", node.this
+  return None
+
+
+def query_outer(query: Query, node: exp.Expression) -> bool:
+  return any(query.ref(c).outer for c in own_columns(node))
