@@ -18,6 +18,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 
+import spftsql_jax
 from spftsql_jax.databases import permissions
 from spftsql_jax.databases.engines import DatabaseError, absolute_location, identity_of
 from spftsql_jax.databases.execution import worker
@@ -261,8 +262,8 @@ class _Worker:
   """The parent's end of one worker process."""
 
   def __init__(self, memory_bytes: int, environment: dict[str, str]):
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    code = f"import sys; sys.path.insert(0, {root!r}); from spftsql_jax.databases import worker; worker.main({memory_bytes})"
+    root = os.path.dirname(os.path.dirname(os.path.abspath(spftsql_jax.__file__)))
+    code = f"import sys; sys.path.insert(0, {root!r}); from spftsql_jax.databases.execution import worker; worker.main({memory_bytes})"
     # A session of its own: Ctrl-C in the terminal reaches the parent alone.
     self._process = subprocess.Popen(
       [sys.executable, "-I", "-c", code],
