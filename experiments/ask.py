@@ -2,10 +2,11 @@
 
     python experiments/ask.py --model=DIR --database=PATH|URL "How many students are signed up?"
 
-The model is a model folder, or the folder of a run, whose export is taken. The question is answered --samples times; the SQL
-whose result most of the answers give is printed with that result, and how many agree on stderr. Where fewer than
---min_agreement agree, or nothing that the question names is in the database, no result is printed: the model does not know,
-and the line on stderr says why (exit code 1). Requests to change data are refused. --samples=1 gives the likeliest answer,
+The model is a model folder, or the folder of a run, whose export is taken. The question is answered
+--samples times; the SQL whose result most of the answers give is printed with that result, and how
+many agree on stderr. Where fewer than --min_agreement agree, or nothing that the question names is
+in the database, no result is printed: the model does not know, and the line on stderr says why
+(exit code 1). Requests to change data are refused. --samples=1 gives the likeliest answer,
 unchecked.
 """
 
@@ -32,19 +33,31 @@ if TYPE_CHECKING:
 
 flags.adopt_module_key_flags(database_access)
 _MODEL = flags.DEFINE_string("model", None, "Model folder, or a run's folder.", required=True)
-_DATABASE = flags.DEFINE_string("database", None, "SQLite or DuckDB file, or URL of a database.", required=True)
-_SCHEMAS = flags.DEFINE_list("schemas", [], "Schemas whose tables are taken; by default those on the search path.")
+_DATABASE = flags.DEFINE_string(
+  "database", None, "SQLite or DuckDB file, or URL of a database.", required=True
+)
+_SCHEMAS = flags.DEFINE_list(
+  "schemas", [], "Schemas whose tables are taken; by default those on the search path."
+)
 _MAX_ROWS = flags.DEFINE_integer("max_rows", 20, "Rows to print.", lower_bound=1)
-_TIMEOUT_S = flags.DEFINE_float("timeout_s", 30.0, "Time limit of the query in seconds.", lower_bound=0.01)
-_SAMPLES = flags.DEFINE_integer("samples", 8, "Answers to compare; 1 for the likeliest alone.", lower_bound=1)
+_TIMEOUT_S = flags.DEFINE_float(
+  "timeout_s", 30.0, "Time limit of the query in seconds.", lower_bound=0.01
+)
+_SAMPLES = flags.DEFINE_integer(
+  "samples", 8, "Answers to compare; 1 for the likeliest alone.", lower_bound=1
+)
 _TEMPERATURE = flags.DEFINE_float("temperature", 0.8, "Of the samples.", lower_bound=0.01)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the samples.", lower_bound=0)
 _MIN_AGREEMENT = flags.DEFINE_float(
   "min_agreement",
-  # On the demo's questions a model that is right on 34 % of them is right on 65 % of those with 6 of 8 or more alike, and on
-  # 48 % at 6; of questions that mean nothing there, 3 of 60 get so far (4 of 8: 53 %, 35 % and 29 of 60).
+  # On the demo's questions a model that is right on 34 % of them is right on 65 % of those with 6
+  # of 8 or more alike, and on 48 % at 6; of questions that mean nothing there, 3 of 60 get so far
+  # (4 of 8: 53 %, 35 % and 29 of 60).
   0.75,
-  "Share of the answers that must give the same result; 0 prints the most frequent one whatever the question.",
+  (
+    "Share of the answers that must give the same result; 0 prints the most frequent one whatever "
+    "the question."
+  ),
   0.0,
   1.0,
 )
@@ -55,13 +68,17 @@ _FETCHED_ROWS = 100_000
 def main() -> None:
   question = " ".join(flags.FLAGS(sys.argv)[1:]).strip()
   if not any(map(str.isalnum, question)):
-    raise InputError('no question; give it behind the flags: ask.py --model=DIR --database=PATH "How many ...?"')
+    raise InputError(
+      'no question; give it behind the flags: ask.py --model=DIR --database=PATH "How many ...?"'
+    )
   folder = find_model(_MODEL.value)
   location = with_schemas(_DATABASE.value, _SCHEMAS.value)
   schema = read_schema(location)
   tell_left_out(schema.name, schema.left_out)
   if verb := known_words.asks_for_change(question, schema):
-    raise InputError(f"only questions are answered, nothing is changed in a database ({verb!r} asks for a change)")
+    raise InputError(
+      f"only questions are answered, nothing is changed in a database ({verb!r} asks for a change)"
+    )
   values = ValueIndex.build(location)
   words = known_words.look_up(question, schema, values)
 
@@ -92,7 +109,10 @@ def main() -> None:
   print(vote.prediction.sql)
   _print_rows(vote.result)
   if _SAMPLES.value > 1:
-    print(f"{vote.votes} of {len(vote.samples)} answers give this result{_missing(words, '; ')}", file=sys.stderr)
+    print(
+      f"{vote.votes} of {len(vote.samples)} answers give this result{_missing(words, '; ')}",
+      file=sys.stderr,
+    )
 
 
 def _check(vote: Vote, words: known_words.KnownWords) -> None:
@@ -111,7 +131,8 @@ def _check(vote: Vote, words: known_words.KnownWords) -> None:
     reasons.append(_missing(words))
   if reasons:
     raise RuntimeError(
-      f"the model does not know: {'; '.join(reasons)} (--min_agreement=0 prints the likeliest answer all the same)"
+      f"the model does not know: {'; '.join(reasons)} (--min_agreement=0 prints the likeliest "
+      "answer all the same)"
     )
 
 

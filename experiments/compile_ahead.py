@@ -1,15 +1,18 @@
-"""Compiles a training step for a TPU slice on a machine without one, and says what it needs of each chip.
+"""Compiles a training step for a TPU slice on a machine without one, and says what it needs of each
+chip.
 
     python experiments/compile_ahead.py --topology=v5e:4x4 --model_config=FILE.json --step=sft --mesh=data:1,fsdp:8,tensor:2
 
-FILE.json is the config.json of a Hugging Face model; no weights are read, no arrays are made. Needs libtpu (`pip install
-libtpu`). The last line on stdout is JSON: memory a chip (GiB: arguments, temporary, in all, of how much there is), whether it
-fits, and the time to compile. Exit code 1 where the step does not fit.
+FILE.json is the config.json of a Hugging Face model; no weights are read, no arrays are made. Needs
+libtpu (`pip install libtpu`). The last line on stdout is JSON: memory a chip (GiB: arguments,
+temporary, in all, of how much there is), whether it fits, and the time to compile. Exit code 1
+where the step does not fit.
 """
 
 from __future__ import annotations
 
-from launch import InputError, check_output, launch  # First: from here on a signal ends the script with one line.
+# First: from here on a signal ends the script with one line.
+from launch import InputError, check_output, launch
 
 # isort: split
 import json
@@ -43,24 +46,49 @@ from spftsql_jax.training.step import (
   state_shardings,
 )
 
-_TOPOLOGY = flags.DEFINE_string("topology", None, "TPU slice, such as v5e:4x4 or v5p:2x2x2.", required=True)
-_MODEL_CONFIG = flags.DEFINE_string("model_config", None, "config.json of a Hugging Face model.", required=True)
+_TOPOLOGY = flags.DEFINE_string(
+  "topology", None, "TPU slice, such as v5e:4x4 or v5p:2x2x2.", required=True
+)
+_MODEL_CONFIG = flags.DEFINE_string(
+  "model_config", None, "config.json of a Hugging Face model.", required=True
+)
 _STEP = flags.DEFINE_enum("step", "sft", ["sft", "self_play"], "Which training step.")
-_MESH = flags.DEFINE_string("mesh", "fsdp:-1", "Sizes of the mesh axes data, fsdp and tensor; -1 for what remains.")
-_LORA_RANK = flags.DEFINE_integer("lora_rank", 64, "Rank of the adapter; 0 trains all weights.", lower_bound=0)
-_OPTIMIZER = flags.DEFINE_enum("optimizer", "adamw", ["adamw", "adafactor", "rmsprop"], "Optimizer.")
-_SCHEMAS = flags.DEFINE_integer("schemas", 0, "Schemas a microbatch, over all chips; 0: one for each part of the batch.")
-_BRANCHES = flags.DEFINE_integer("branches", 32, "Branches (answers) over each schema.", lower_bound=2)
+_MESH = flags.DEFINE_string(
+  "mesh", "fsdp:-1", "Sizes of the mesh axes data, fsdp and tensor; -1 for what remains."
+)
+_LORA_RANK = flags.DEFINE_integer(
+  "lora_rank", 64, "Rank of the adapter; 0 trains all weights.", lower_bound=0
+)
+_OPTIMIZER = flags.DEFINE_enum(
+  "optimizer", "adamw", ["adamw", "adafactor", "rmsprop"], "Optimizer."
+)
+_SCHEMAS = flags.DEFINE_integer(
+  "schemas", 0, "Schemas a microbatch, over all chips; 0: one for each part of the batch."
+)
+_BRANCHES = flags.DEFINE_integer(
+  "branches", 32, "Branches (answers) over each schema.", lower_bound=2
+)
 _PREFIX = flags.DEFINE_integer("prefix", 1024, "Tokens of a schema.", lower_bound=1)
-_BRANCH = flags.DEFINE_integer("branch", 128, "Tokens of a question with its answer.", lower_bound=2)
+_BRANCH = flags.DEFINE_integer(
+  "branch", 128, "Tokens of a question with its answer.", lower_bound=2
+)
 _ANSWER = flags.DEFINE_integer("answer", 96, "Tokens of an answer.", lower_bound=1)
-_REMAT = flags.DEFINE_enum("remat", "full", ["none", "full", "dots"], "What the backward pass computes again in each layer.")
+_REMAT = flags.DEFINE_enum(
+  "remat", "full", ["none", "full", "dots"], "What the backward pass computes again in each layer."
+)
 _ACCUMULATE = flags.DEFINE_integer("accumulate", 1, "Microbatches a step.", lower_bound=1)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write as well.")
 
 _GIB = 1 << 30
 # Memory of a chip, GiB, by the start of its `device_kind` (the data sheets' figures).
-_CHIP_MEMORY = {"TPU v4": 32, "TPU v5 lite": 16, "TPU v5p": 95, "TPU v5": 95, "TPU v6 lite": 32, "TPU v6e": 32}
+_CHIP_MEMORY = {
+  "TPU v4": 32,
+  "TPU v5 lite": 16,
+  "TPU v5p": 95,
+  "TPU v5": 95,
+  "TPU v6 lite": 32,
+  "TPU v6e": 32,
+}
 
 
 def main() -> None:
@@ -69,31 +97,44 @@ def main() -> None:
   config = _model_config(_MODEL_CONFIG.value)
   devices = _devices(_TOPOLOGY.value)
   mesh = sharding.make_mesh(_MESH.value, devices)
-  lora = LoraConfig(rank=_LORA_RANK.value, alpha=2.0 * _LORA_RANK.value) if _LORA_RANK.value else None
-  objective = Objective("sft") if _STEP.value == "sft" else Objective("error_driven", nll_weight=0.5)
-  optimizer = OptimizerConfig(_OPTIMIZER.value, learning_rate=0.0, schedule="constant", warmup_share=0.0)
+  lora = (
+    LoraConfig(rank=_LORA_RANK.value, alpha=2.0 * _LORA_RANK.value) if _LORA_RANK.value else None
+  )
+  objective = (
+    Objective("sft") if _STEP.value == "sft" else Objective("error_driven", nll_weight=0.5)
+  )
+  optimizer = OptimizerConfig(
+    _OPTIMIZER.value, learning_rate=0.0, schedule="constant", warmup_share=0.0
+  )
   parts = mesh.shape["data"] * mesh.shape["fsdp"]
   schemas = _SCHEMAS.value or parts
   if schemas % parts or _BRANCHES.value % 2 or _ANSWER.value >= _BRANCH.value:
     raise InputError(
-      f"--schemas={schemas} must be a multiple of the {parts} parts of the batch (data x fsdp), --branches even, and --answer "
+      f"--schemas={schemas} must be a multiple of the {parts} parts of the batch (data x fsdp), "
+      "--branches even, and --answer "
       "shorter than --branch"
     )
   state, frozen = _abstract_state(config, lora, optimizer, mesh)
   batch = _abstract_batch(schemas, objective, mesh)
   step = make_train_step(
-    Decoder(config, lora=lora), optimizer, program_of(objective), state_shardings(optimizer, state.trainable)
+    Decoder(config, lora=lora),
+    optimizer,
+    program_of(objective),
+    state_shardings(optimizer, state.trainable),
   )
   start = time.perf_counter()
   with sharding.use_mesh(mesh):
     compiled = step.lower(state, frozen, batch, 1e-5, numbers_of(objective)).compile()
-  report = _report(compiled, devices, mesh, state, frozen) | {"compile_seconds": round(time.perf_counter() - start, 1)}
+  report = _report(compiled, devices, mesh, state, frozen) | {
+    "compile_seconds": round(time.perf_counter() - start, 1)
+  }
   if _OUTPUT.value:
     Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
   print(json.dumps(report), flush=True)
   if report["fits"] is False:
     raise RuntimeError(
-      f"the step needs {report['gib_a_chip']['all']} GiB of each chip's {report['gib_a_chip']['there']}: more chips, fewer or "
+      f"the step needs {report['gib_a_chip']['all']} GiB of each chip's "
+      f"{report['gib_a_chip']['there']}: more chips, fewer or "
       "shorter branches, or an adapter instead of all weights make it fit"
     )
 
@@ -105,8 +146,12 @@ def _devices(topology: str) -> list[jax.Device]:
     try:
       import libtpu  # noqa: F401
     except ImportError:
-      raise InputError("libtpu is not installed, the compiler for TPUs: pip install libtpu") from error
-    raise InputError(f"--topology={topology}: {str(error).splitlines()[0]} (known are slices such as v5e:4x4)") from error
+      raise InputError(
+        "libtpu is not installed, the compiler for TPUs: pip install libtpu"
+      ) from error
+    raise InputError(
+      f"--topology={topology}: {str(error).splitlines()[0]} (known are slices such as v5e:4x4)"
+    ) from error
 
 
 def _model_config(path: str) -> ModelConfig:
@@ -118,7 +163,11 @@ def _model_config(path: str) -> ModelConfig:
 
 
 def _abstract(shapes: Any, shardings: Any) -> Any:
-  return jax.tree.map(lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), shapes, shardings)
+  return jax.tree.map(
+    lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+    shapes,
+    shardings,
+  )
 
 
 def _abstract_state(
@@ -141,7 +190,9 @@ def _plain(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
 def _abstract_batch(schemas: int, objective: Objective, mesh: Mesh) -> PrefixBatch:
   place = NamedSharding(mesh, PartitionSpec(None, ("data", "fsdp")))
   lead, branches = (_ACCUMULATE.value, schemas), _BRANCHES.value
-  array = lambda *shape, dtype=jnp.int32: jax.ShapeDtypeStruct((*lead, *shape), dtype, sharding=place)  # noqa: E731
+  array = lambda *shape, dtype=jnp.int32: jax.ShapeDtypeStruct(
+    (*lead, *shape), dtype, sharding=place
+  )
   pairs = objective.loss != "sft"
   return PrefixBatch(
     prefix=array(_PREFIX.value),
@@ -155,12 +206,21 @@ def _abstract_batch(schemas: int, objective: Objective, mesh: Mesh) -> PrefixBat
   )
 
 
-def _report(compiled: Any, devices: list[jax.Device], mesh: Mesh, state: TrainState, frozen: Any) -> dict[str, Any]:
+def _report(
+  compiled: Any, devices: list[jax.Device], mesh: Mesh, state: TrainState, frozen: Any
+) -> dict[str, Any]:
   memory = compiled.memory_analysis()
-  there = next((gib for kind, gib in _CHIP_MEMORY.items() if devices[0].device_kind.startswith(kind)), None)
+  there = next(
+    (gib for kind, gib in _CHIP_MEMORY.items() if devices[0].device_kind.startswith(kind)), None
+  )
   # The state is donated: its results lie where it lay.
   outputs = memory.output_size_in_bytes - memory.alias_size_in_bytes
-  needed = memory.argument_size_in_bytes + outputs + memory.temp_size_in_bytes + memory.generated_code_size_in_bytes
+  needed = (
+    memory.argument_size_in_bytes
+    + outputs
+    + memory.temp_size_in_bytes
+    + memory.generated_code_size_in_bytes
+  )
   gib = lambda size: round(size / _GIB, 2)  # noqa: E731
   count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
   return {

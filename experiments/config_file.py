@@ -1,4 +1,6 @@
-"""The flag --config: what is wrong with a config file, or with a field that is set with --config.x.y, in one line."""
+"""The flag --config: what is wrong with a config file, or with a field that is set with
+--config.x.y, in one line.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ _FILE = re.compile(r"--?config(?:=(.*))?", re.DOTALL)
 
 
 def check(argv: Sequence[str]) -> None:
-  """Raises InputError where --config names no usable config file, or --config.x.y no field of it. Its types are not checked."""
+  """Raises InputError where --config names no usable config file, or --config.x.y no field of it.
+  Its types are not checked.
+  """
   try:
     arguments = flags.FLAGS.read_flags_from_files(list(argv[1:]), force_gnu=False)
   except (flags.Error, OSError) as error:
@@ -29,7 +33,13 @@ def check(argv: Sequence[str]) -> None:
   config = None
   for place, argument in enumerate(arguments):
     if given := _FILE.fullmatch(argument):
-      value = given[1] if given[1] is not None else arguments[place + 1] if place + 1 < len(arguments) else ""
+      value = (
+        given[1]
+        if given[1] is not None
+        else arguments[place + 1]
+        if place + 1 < len(arguments)
+        else ""
+      )
       config = load(value)
     elif (field := _OVERRIDE.fullmatch(argument)) and config is not None:
       _check_field(config, field[1], "" if field[2] is None else field[2])
@@ -64,12 +74,16 @@ def load(value: str) -> Any:
   except Exception as error:
     raise InputError(_failure(error, path)) from error
   if not isinstance(config, ConfigDict):
-    raise InputError(f"{path}: get_config() returns {type(config).__name__}, not an ml_collections.ConfigDict")
+    raise InputError(
+      f"{path}: get_config() returns {type(config).__name__}, not an ml_collections.ConfigDict"
+    )
   return config
 
 
 def did_you_mean(name: str, known: Sequence[str], before: str = "") -> str:
-  """ "; did you mean ...? there are ..." with the names that are nearest to a mistyped one, each behind `before`."""
+  """ "; did you mean ...? there are ..." with the names that are nearest to a mistyped one, each
+  behind `before`.
+  """
   near = difflib.get_close_matches(name.lower(), known, 3, 0.6)
   meant = f"; did you mean {' or '.join(before + each for each in near)}?" if near else ""
   return f"{meant}{' There' if near else '; there'} are {', '.join(known)}"
@@ -81,23 +95,36 @@ def _check_field(config: Any, field: str, value: str) -> None:
   for place, part in enumerate(parts):
     if isinstance(node, Mapping) or hasattr(node, "items"):
       if part not in node:
-        raise InputError(f"--config.{field}: {before[:-1]} has no field {part!r}{did_you_mean(part, sorted(node), before)}")
+        raise InputError(
+          f"--config.{field}: {before[:-1]} has no field "
+          f"{part!r}{did_you_mean(part, sorted(node), before)}"
+        )
       node = node[part]
     elif isinstance(node, (list, tuple)) and part.isdigit():
       if int(part) >= len(node):
         raise InputError(f"--config.{field}: {before[:-1]} has {len(node)} values, counted from 0")
       node = node[int(part)]
     else:
-      raise InputError(f"--config.{field}: {before[:-1]} is a value ({node!r}), it has no fields; set --{before[:-1]}=VALUE")
+      raise InputError(
+        f"--config.{field}: {before[:-1]} is a value ({node!r}), it has no fields; set "
+        f"--{before[:-1]}=VALUE"
+      )
     before += part + "."
-    if place == len(parts) - 1 and hasattr(node, "items") and not value.lstrip("= ").startswith("{"):
+    if (
+      place == len(parts) - 1 and hasattr(node, "items") and not value.lstrip("= ").startswith("{")
+    ):
       fields = [f"--{before}{name}" for name in sorted(node)]
-      raise InputError(f"--config.{field} is a group of fields; set one of them: {', '.join(fields) or '(it is empty)'}")
+      raise InputError(
+        f"--config.{field} is a group of fields; set one of them: "
+        f"{', '.join(fields) or '(it is empty)'}"
+      )
 
 
 def _failure(error: Exception, path: str) -> str:
   """What failed in a config file, and in which of its lines."""
-  inside = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_same(frame.filename, path)]
+  inside = [
+    frame for frame in traceback.extract_tb(error.__traceback__) if _is_same(frame.filename, path)
+  ]
   where = f"{path}:{inside[-1].lineno}" if inside else path
   return f"{where}: the config cannot be made ({type(error).__name__}: {error})"
 

@@ -18,7 +18,8 @@ python experiments/convert_hf.py --gguf=FILE --output=DIR
 
 from __future__ import annotations
 
-from launch import InputError, check_output, launch  # First: from here on a signal ends the script with one line.
+# First: from here on a signal ends the script with one line.
+from launch import InputError, check_output, launch
 
 # isort: split
 import json
@@ -32,7 +33,9 @@ from spftsql_jax.answering.model_folder import find_model
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("hf_model", None, "Hugging Face model folder to read.")
-flags.DEFINE_string("checkpoint", None, "Run folder, with :VERSION behind it for another version than the best.")
+flags.DEFINE_string(
+  "checkpoint", None, "Run folder, with :VERSION behind it for another version than the best."
+)
 
 
 class _FileOrNothing(flags.ArgumentParser):
@@ -45,7 +48,9 @@ class _FileOrNothing(flags.ArgumentParser):
 
 
 class _OptionalFile(flags.Flag):
-  """`--name=FILE` or `--name`: absl gives a flag that calls itself boolean the word "true" where nothing follows it."""
+  """`--name=FILE` or `--name`: absl gives a flag that calls itself boolean the word "true" where
+  nothing follows it.
+  """
 
   def __init__(self, *arguments, **options):
     super().__init__(*arguments, **options)
@@ -61,26 +66,42 @@ flags.DEFINE_flag(
     "GGUF file to read; without a file, beside --checkpoint: write one.",
   )
 )
-flags.DEFINE_enum("gguf_type", "F16", ["F32", "F16", "Q8_0"], "What matrices are stored as in a GGUF file that is written.")
+flags.DEFINE_enum(
+  "gguf_type",
+  "F16",
+  ["F32", "F16", "Q8_0"],
+  "What matrices are stored as in a GGUF file that is written.",
+)
 flags.DEFINE_string("pip", None, "Installed Python package whose GGUF file to read.")
 flags.DEFINE_string("output", None, "Folder to write.", required=True)
 flags.DEFINE_boolean("peft", False, "Write the adapter alone instead of merged weights.")
 flags.DEFINE_string(
   "dtype",
   None,
-  "dtype of the weights written (float32, bfloat16, float16); by default what the run computed with, else theirs.",
+  (
+    "dtype of the weights written (float32, bfloat16, float16); by default what the run computed "
+    "with, else theirs."
+  ),
 )
 flags.DEFINE_float(
-  "lora_alpha", None, "alpha the adapter was trained with; by default 2 * rank, as runs have it.", lower_bound=0
+  "lora_alpha",
+  None,
+  "alpha the adapter was trained with; by default 2 * rank, as runs have it.",
+  lower_bound=0,
 )
 
 
 def main() -> None:
   logging.set_verbosity(logging.ERROR)  # Orbax tells of every step of every file
-  sources = sum(FLAGS[name].value is not None for name in ("hf_model", "checkpoint", "pip")) + bool(FLAGS.gguf)
+  sources = sum(FLAGS[name].value is not None for name in ("hf_model", "checkpoint", "pip")) + bool(
+    FLAGS.gguf
+  )
   for name in ("peft", "gguf"):
     if FLAGS[name].value in (True, "") and FLAGS.checkpoint is None:
-      raise InputError(f"--{name} goes with --checkpoint" + ("; to read a file: --gguf=FILE" if name == "gguf" else ""))
+      raise InputError(
+        f"--{name} goes with --checkpoint"
+        + ("; to read a file: --gguf=FILE" if name == "gguf" else "")
+      )
   if sources != 1:
     raise InputError("give one of --hf_model, --checkpoint, --gguf=FILE and --pip")
   if FLAGS.dtype not in (None, "float32", "bfloat16", "float16"):
@@ -113,7 +134,9 @@ def to_model_base(source: Path, output: Path) -> None:
 
   base = ModelBase(output / "model_base")
   if "base" in base.versions():
-    raise InputError(f"{output} holds a model base with a version 'base' already; choose another --output")
+    raise InputError(
+      f"{output} holds a model base with a version 'base' already; choose another --output"
+    )
   model, params = hf.load_hf(source, FLAGS.dtype)
   start = output / "start"
   start.mkdir(parents=True, exist_ok=True)
@@ -148,7 +171,9 @@ def from_model_base(checkpoint: str, output: Path) -> None:
   dtype = FLAGS.dtype or run_dtype(folder)
   if "embedding" in tree:
     if FLAGS.peft:
-      raise InputError(f"version {version} of {folder} holds all params, no adapter; leave --peft out")
+      raise InputError(
+        f"version {version} of {folder} holds all params, no adapter; leave --peft out"
+      )
     hf.save_hf(output, config, tree, start, dtype=dtype, **ends)
   else:
     modules = tuple(name for name, part in MODULES.items() if name in tree["layers"].get(part, {}))
@@ -177,12 +202,18 @@ def _check_checkpoint(folder: Path) -> None:
   if not folder.is_dir():
     raise InputError(f"{folder}: a file; --checkpoint is a run's folder or a model base")
   if not ((folder / "model_base").is_dir() or (folder / "versions").is_dir()):
-    there = ", but a model folder, which needs no conversion" if (folder / "config.json").is_file() else ""
+    there = (
+      ", but a model folder, which needs no conversion"
+      if (folder / "config.json").is_file()
+      else ""
+    )
     raise InputError(f"{folder}: holds no model base{there}; --checkpoint is a run's folder")
 
 
 def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int] | None:
-  """Prompt format and longest answer from a run's config; None where there is no run. It must be the version's own."""
+  """Prompt format and longest answer from a run's config; None where there is no run. It must be
+  the version's own.
+  """
   from spftsql_jax.examples.prompts import PromptFormat
   from spftsql_jax.pipeline.config import from_dict
 
@@ -192,7 +223,10 @@ def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int] | None:
     return None
   style = from_dict(PromptFormat, record["prompt"], f"{path}: prompt")
   if style.fingerprint != fingerprint:
-    raise InputError(f"{path} has the prompt format {style.fingerprint}, the version was trained with {fingerprint}")
+    raise InputError(
+      f"{path} has the prompt format {style.fingerprint}, the version was trained with "
+      f"{fingerprint}"
+    )
   return style, record["max_new_tokens"]
 
 
@@ -207,7 +241,9 @@ def _run_config(folder: Path) -> dict[str, Any]:
 
 
 def split_checkpoint(checkpoint: str) -> tuple[Path, str | None]:
-  """(folder, version or None) of DIR[:VERSION]; a folder whose name has a colon is taken as it stands."""
+  """(folder, version or None) of DIR[:VERSION]; a folder whose name has a colon is taken as it
+  stands.
+  """
   folder, colon, version = checkpoint.rpartition(":")
   if colon and not Path(checkpoint).is_dir():
     return Path(folder), version
@@ -215,7 +251,9 @@ def split_checkpoint(checkpoint: str) -> tuple[Path, str | None]:
 
 
 def find_version(folder: Path, version: str | None) -> tuple[Any, str]:
-  """The model base of a run folder (or the folder itself), and the version asked for, or the best candidate."""
+  """The model base of a run folder (or the folder itself), and the version asked for, or the best
+  candidate.
+  """
   from spftsql_jax.pipeline.model_base import ModelBase
 
   directory = folder / "model_base" if (folder / "model_base").is_dir() else folder
@@ -232,15 +270,17 @@ def find_version(folder: Path, version: str | None) -> tuple[Any, str]:
 
 
 def find_start(folder: Path, base_model: str) -> Path:
-  """The Hugging Face folder with config and tokenizer that a run started from: where the run's config says that it lies, or
-  where it lay when the version was made."""
+  """The Hugging Face folder with config and tokenizer that a run started from: where the run's
+  config says that it lies, or where it lay when the version was made."""
   places = [_run_config(folder).get("model", {}).get("hf_model"), base_model]
   for candidate in (folder / "start", folder.parent / "start", *map(Path, filter(None, places))):
     if (candidate / "config.json").is_file():
       return candidate
   raise InputError(
-    f"{folder}: neither {folder / 'start'} nor {base_model!r} holds the config.json of the model it started from; where that "
-    "folder was moved, start the run again with --config.model.hf_model=FOLDER, and it notes the new place"
+    f"{folder}: neither {folder / 'start'} nor {base_model!r} holds the config.json of the model "
+    "it started from; where that "
+    "folder was moved, start the run again with --config.model.hf_model=FOLDER, and it notes the "
+    "new place"
   )
 
 

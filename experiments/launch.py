@@ -1,8 +1,9 @@
-"""What every launch script shares: the package is found in a plain clone, and every failure is one clear line.
+"""What every launch script shares: the package is found in a plain clone, and every failure is one
+clear line.
 
-Exit codes: 0 done; 2 bad input (usage, missing file, malformed record); 1 failed at run time; 130 interrupted (Ctrl-C), 143
-terminated (SIGTERM), 141 nobody reads the output any more. Scripts import this first, so that from then on a signal ends them
-with one line too.
+Exit codes: 0 done; 2 bad input (usage, missing file, malformed record); 1 failed at run time; 130
+interrupted (Ctrl-C), 143 terminated (SIGTERM), 141 nobody reads the output any more. Scripts import
+this first, so that from then on a signal ends them with one line too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ sys.path.insert(0, os.path.dirname(_HERE))
 
 import stopping  # noqa: E402
 
-# Not in a script's worker processes, which import the script too and end with their parent, nor where a test imports it.
+# Not in a script's worker processes, which import the script too and end with their parent, nor
+# where a test imports it.
 _main = getattr(sys.modules["__main__"], "__file__", None)
 if _main and os.path.realpath(_main).startswith(_HERE + os.sep):
   stopping.install()
@@ -65,11 +67,16 @@ def check_output(path: str | os.PathLike, folder: bool = False) -> None:
     raise InputError(f"{path.parent}: no such folder to write {path.name} in")
 
 
-def launch(main: Callable[[], None], check: Callable[[list[str]], None] | None = None, when_interrupted: str = "") -> None:
+def launch(
+  main: Callable[[], None],
+  check: Callable[[list[str]], None] | None = None,
+  when_interrupted: str = "",
+) -> None:
   """Parses the flags, runs `main` and turns failures into one line on stderr and an exit code.
 
-  `InputError`, `DatabaseError`, `FileNotFoundError`, `ValueError` and bad flags exit 2, other failures (operating system,
-  run-time errors) exit 1. SPFTSQL_TRACEBACK=1 shows the traceback of what went wrong.
+  `InputError`, `DatabaseError`, `FileNotFoundError`, `ValueError` and bad flags exit 2, other
+  failures (operating system, run-time errors) exit 1. SPFTSQL_TRACEBACK=1 shows the traceback of
+  what went wrong.
 
   Args:
     main: the script's work.
@@ -80,7 +87,9 @@ def launch(main: Callable[[], None], check: Callable[[list[str]], None] | None =
   # Not absl's app.run: it loads a debugger, and all that it would do is done here.
   try:
     if any(argument in _HELP for argument in sys.argv[1:]):
-      print(f"{(sys.modules['__main__'].__doc__ or '').strip()}\n\nflags:{flags.FLAGS.main_module_help()}")
+      print(
+        f"{(sys.modules['__main__'].__doc__ or '').strip()}\n\nflags:{flags.FLAGS.main_module_help()}"
+      )
     else:
       _parse(check)
       logging.set_verbosity(logging.WARNING)  # Orbax tells of every step of every save.
@@ -117,8 +126,14 @@ def _explanation(error: BaseException) -> tuple[int, str]:
     return 2, f"{error.filename}: no such file or folder" if error.filename else str(error)
   if isinstance(error, (IsADirectoryError, NotADirectoryError, FileExistsError)) and error.filename:
     # An input or output that is named wrongly, not a machine that fails.
-    wrong = {IsADirectoryError: "a folder where a file is expected", NotADirectoryError: "part of this path is no folder"}
-    return 2, f"{error.filename}: {wrong.get(type(error), 'a file is there, where a folder is needed')}"
+    wrong = {
+      IsADirectoryError: "a folder where a file is expected",
+      NotADirectoryError: "part of this path is no folder",
+    }
+    return (
+      2,
+      f"{error.filename}: {wrong.get(type(error), 'a file is there, where a folder is needed')}",
+    )
   if isinstance(error, OSError):
     what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
     return 1, f"{error.filename}: {what}" if error.filename else what
@@ -143,5 +158,6 @@ def _fail(code: int, message: str, error: BaseException | None = None) -> None:
   except OSError:  # Nobody reads it.
     pass
   if (hosts := sys.modules.get("spftsql_jax.hosts")) and hosts.count() > 1:
-    os._exit(code)  # at once, so that the other processes notice; an orderly end would wait for them
+    # at once, so that the other processes notice; an orderly end would wait for them
+    os._exit(code)
   sys.exit(code)

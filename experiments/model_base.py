@@ -1,11 +1,12 @@
 """Looks into a model base.
 
-python experiments/model_base.py list --base=DIR                     versions with stage, parent, opponent and scores
-python experiments/model_base.py show --base=DIR --version=NAME      one version's lineage and scores, as JSON
-python experiments/model_base.py best --base=DIR [--split=NAME]      the name of the best version, the one that runs hand over
+python experiments/model_base.py list --base=DIR                     versions with stage, parent,
+opponent and scores python experiments/model_base.py show --base=DIR --version=NAME      one
+version's lineage and scores, as JSON python experiments/model_base.py best --base=DIR
+[--split=NAME]      the name of the best version, the one that runs hand over
 
-The best has the highest execution accuracy; of equals its answers run most often; of these it is the latest. Baselines are
-only compared with: --all asks among them too.
+The best has the highest execution accuracy; of equals its answers run most often; of these it is
+the latest. Baselines are only compared with: --all asks among them too.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 _BASE = flags.DEFINE_string("base", None, "Folder of the model base.", required=True)
 _VERSION = flags.DEFINE_string("version", None, "Version to show.")
-_ALL = flags.DEFINE_boolean("all", False, "The best of all versions, baselines too, instead of the candidates alone.")
+_ALL = flags.DEFINE_boolean(
+  "all", False, "The best of all versions, baselines too, instead of the candidates alone."
+)
 _SPLIT = flags.DEFINE_string("split", "selection", "Split whose scores decide.")
 
 
@@ -40,19 +43,30 @@ def main() -> None:
     raise InputError(f"{_BASE.value}: no model base there (it has a folder named versions)")
   if words[0] == "show" and not _VERSION.value:
     raise InputError("which version? --version=NAME (model_base.py list names them)")
-  from spftsql_jax.pipeline.model_base import ModelBase  # Here: it imports JAX, which takes seconds.
+  # Here: it imports JAX, which takes seconds.
+  from spftsql_jax.pipeline.model_base import ModelBase
 
   base = ModelBase(_BASE.value)
   if words[0] == "best":
     print(base.best(_SPLIT.value, base.versions() if _ALL.value else None))
   elif words[0] == "list":
-    print(f"{'version':24}{'stage':24}{'parent':24}{'opponent':24}{_SPLIT.value + ' EX':>14}{'run':>8}  kind")
+    print(
+      f"{'version':24}{'stage':24}{'parent':24}{'opponent':24}{_SPLIT.value + ' EX':>14}{'run':>8}  "
+      "kind"
+    )
     for version in base.versions():
       lineage, score = base.lineage(version), base.score(version, _SPLIT.value)
-      ex, run = ("-", "-") if score is None else (f"{score.execution_accuracy:.1%}", f"{score.executable:.0%}")
+      ex, run = (
+        ("-", "-")
+        if score is None
+        else (f"{score.execution_accuracy:.1%}", f"{score.executable:.0%}")
+      )
       kind = "candidate" if base.is_candidate(version) else "compared with"
       parent, opponent = lineage.parent or "-", lineage.opponent or "-"
-      print(f"{version:24}{stage_name(lineage.stage):24}{parent:24}{opponent:24}{ex:>14}{run:>8}  {kind}")
+      print(
+        f"{version:24}{stage_name(lineage.stage):24}{parent:24}{opponent:24}{ex:>14}{run:>8}  "
+        f"{kind}"
+      )
   else:
     print(json.dumps(_show(base), indent=1))
 
@@ -65,9 +79,18 @@ def _show(base: ModelBase) -> dict:
   scores = {}
   for path in sorted((base.directory / "scores" / _VERSION.value).glob("*.json")):
     score = base.score(_VERSION.value, path.stem)
-    scores[path.stem] = {"ex": score.execution_accuracy, "executable": score.executable, "n": len(score.outcomes)}
+    scores[path.stem] = {
+      "ex": score.execution_accuracy,
+      "executable": score.executable,
+      "n": len(score.outcomes),
+    }
   candidate = base.is_candidate(_VERSION.value)
-  return {"version": _VERSION.value, "candidate": candidate, "lineage": dataclasses.asdict(lineage), "scores": scores}
+  return {
+    "version": _VERSION.value,
+    "candidate": candidate,
+    "lineage": dataclasses.asdict(lineage),
+    "scores": scores,
+  }
 
 
 if __name__ == "__main__":

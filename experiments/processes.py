@@ -1,4 +1,6 @@
-"""Flags of the launch scripts that run on several hosts: one process on each, joined by `jax.distributed`."""
+"""Flags of the launch scripts that run on several hosts: one process on each, joined by
+`jax.distributed`.
+"""
 
 from __future__ import annotations
 
@@ -17,22 +19,34 @@ import time
 from absl import flags
 
 _DISTRIBUTED = flags.DEFINE_boolean(
-  "distributed", False, "One of several processes, one a host, which find each other (TPU pods, Slurm, GKE, Open MPI)."
+  "distributed",
+  False,
+  "One of several processes, one a host, which find each other (TPU pods, Slurm, GKE, Open MPI).",
 )
 _COORDINATOR = flags.DEFINE_string(
-  "coordinator", None, "Elsewhere: HOST:PORT of the first process, with --num_processes and --process_id."
+  "coordinator",
+  None,
+  "Elsewhere: HOST:PORT of the first process, with --num_processes and --process_id.",
 )
-_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "With --coordinator: number of processes.", lower_bound=1)
-_PROCESS_ID = flags.DEFINE_integer("process_id", None, "With --coordinator: number of this process, from 0.", lower_bound=0)
+_NUM_PROCESSES = flags.DEFINE_integer(
+  "num_processes", None, "With --coordinator: number of processes.", lower_bound=1
+)
+_PROCESS_ID = flags.DEFINE_integer(
+  "process_id", None, "With --coordinator: number of this process, from 0.", lower_bound=0
+)
 
-# A host without power says nothing: after so many seconds of silence, and so many unanswered probes a second apart, it is lost.
+# A host without power says nothing: after so many seconds of silence, and so many unanswered probes
+# a second apart, it is lost.
 _SILENCE, _PROBES = 10, 10
-# The main thread may come upon the loss by itself, in an operation of all processes, and then ends with a message of its own.
+# The main thread may come upon the loss by itself, in an operation of all processes, and then ends
+# with a message of its own.
 _HEAD_START = 2  # Seconds.
 
 
 def join(always: bool = False) -> None:
-  """Joins the other processes where the flags, or `always`, say that there are some; called before anything uses a device."""
+  """Joins the other processes where the flags, or `always`, say that there are some; called before
+  anything uses a device.
+  """
   given = [flag.value is not None for flag in (_COORDINATOR, _NUM_PROCESSES, _PROCESS_ID)]
   if any(given) and not all(given):
     raise InputError("--coordinator, --num_processes and --process_id belong together")
@@ -47,11 +61,13 @@ def join(always: bool = False) -> None:
 
 
 def end_together() -> None:
-  """From here on this process ends, with one clear line, as soon as another one of the run does other than orderly.
+  """From here on this process ends, with one clear line, as soon as another one of the run does
+  other than orderly.
 
-  Left to itself, JAX may wait in an operation of all processes until a heartbeat has been missing for 100 seconds, and then
-  aborts. Here each process holds a connection to the first one, which breaks at once when a process dies. Where none can be
-  made between hosts, JAX's way is what remains.
+  Left to itself, JAX may wait in an operation of all processes until a heartbeat has been missing
+  for 100 seconds, and then aborts. Here each process holds a connection to the first one, which
+  breaks at once when a process dies. Where none can be made between hosts, JAX's way is what
+  remains.
   """
   from spftsql_jax import hosts
 
@@ -59,7 +75,8 @@ def end_together() -> None:
     return
   server = socket.create_server(("", 0)) if hosts.is_first() else None
   port = server and server.getsockname()[1]
-  host, port, token = hosts.gather((socket.gethostname(), port, secrets.token_bytes(16)))[0]  # those of the first
+  # those of the first
+  host, port, token = hosts.gather((socket.gethostname(), port, secrets.token_bytes(16)))[0]
   lines: dict[int, socket.socket] = {}
   try:
     if server is None:
@@ -80,7 +97,11 @@ def end_together() -> None:
   for other, line in lines.items():
     line.settimeout(None)
     line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", _SILENCE), ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", _PROBES)):
+    for option, value in (
+      ("TCP_KEEPIDLE", _SILENCE),
+      ("TCP_KEEPINTVL", 1),
+      ("TCP_KEEPCNT", _PROBES),
+    ):
       if hasattr(socket, option):
         line.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     threading.Thread(target=_watch, args=(line, other), daemon=True).start()
@@ -92,10 +113,12 @@ def _watch(line: socket.socket, other: int) -> None:
   with contextlib.suppress(OSError):
     if line.recv(1):
       return
-  if other:  # Without the first process JAX aborts within half a second, so there this one has to be sooner.
+  # Without the first process JAX aborts within half a second, so there this one has to be sooner.
+  if other:
     time.sleep(_HEAD_START)
   print(
-    f"{os.path.basename(sys.argv[0])}: process {other} of this run has ended, so this one ends too; start the same command on "
+    f"{os.path.basename(sys.argv[0])}: process {other} of this run has ended, so this one ends "
+    "too; start the same command on "
     "every host again: the run goes on from its journal",
     file=sys.stderr,
     flush=True,

@@ -2,9 +2,10 @@
 
     python experiments/quickstart.py --workdir=runs/quickstart
 
-Makes the demo databases, fine-tunes a small model from scratch by SFT, VBI-FT and self-play beside the baselines, evaluates on
-held-out questions written by hand, and writes results.json, report.html, TensorBoard logs and a Hugging Face export of the
-best model. The same command goes on where it was cut off.
+Makes the demo databases, fine-tunes a small model from scratch by SFT, VBI-FT and self-play beside
+the baselines, evaluates on held-out questions written by hand, and writes results.json,
+report.html, TensorBoard logs and a Hugging Face export of the best model. The same command goes on
+where it was cut off.
 """
 
 from __future__ import annotations
@@ -24,12 +25,15 @@ _STOP_AFTER = flags.DEFINE_string(
 )
 
 _START_FROM = flags.DEFINE_string(
-  "start_from", None, "Stage to do again, with all behind it; what it left in the work folder is forgotten."
+  "start_from",
+  None,
+  "Stage to do again, with all behind it; what it left in the work folder is forgotten.",
 )
 
 
 def main() -> None:
-  # Here and not above: the processes that synthesize import this file, and start sooner without JAX.
+  # Here and not above: the processes that synthesize import this file, and start sooner without
+  # JAX.
   from configs.quickstart import quickstart
   from demo.make_databases import make_demo
 

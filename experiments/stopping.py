@@ -1,10 +1,12 @@
-"""How a script ends that is told to: by Ctrl-C (SIGINT), by SIGTERM, or by a reader of its output that has gone.
+"""How a script ends that is told to: by Ctrl-C (SIGINT), by SIGTERM, or by a reader of its output
+that has gone.
 
-It ends with one line and without a traceback, whatever it is doing. The main thread gets the chance to unwind (temporary
-folders are removed, workers ended); where it does not within `GRACE_S` seconds, because it compiles a program or runs a query,
-or at a second signal, a thread of its own ends the process. What scripts write gets its name when it is whole, so nothing is
-left half-written either way. The process leaves without the interpreter's finalization, in which threads of native libraries
-crash (a segmentation fault of JAX), and with its child processes.
+It ends with one line and without a traceback, whatever it is doing. The main thread gets the chance
+to unwind (temporary folders are removed, workers ended); where it does not within `GRACE_S`
+seconds, because it compiles a program or runs a query, or at a second signal, a thread of its own
+ends the process. What scripts write gets its name when it is whole, so nothing is left half-written
+either way. The process leaves without the interpreter's finalization, in which threads of native
+libraries crash (a segmentation fault of JAX), and with its child processes.
 """
 
 from __future__ import annotations
@@ -43,10 +45,13 @@ class _State:
 
 
 def install() -> None:
-  """Takes over SIGINT and SIGTERM, each unless it was ignored when the process began (as in a background job of a shell)."""
+  """Takes over SIGINT and SIGTERM, each unless it was ignored when the process began (as in a
+  background job of a shell).
+  """
   reader, writer = os.pipe()
   os.set_blocking(writer, False)
-  # Written by the signal itself: the thread learns of it although the main thread may be in native code for minutes.
+  # Written by the signal itself: the thread learns of it although the main thread may be in native
+  # code for minutes.
   signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
   for number in _WORDS:
     if signal.getsignal(number) != signal.SIG_IGN:
@@ -95,7 +100,9 @@ def reader_has_gone() -> bool:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-  """In the main thread, once. Before the work begins, and at a second signal, it is the thread that ends the process."""
+  """In the main thread, once. Before the work begins, and at a second signal, it is the thread that
+  ends the process.
+  """
   _State.told = _State.told or number
   if _State.raised or not _State.running:
     return
@@ -103,7 +110,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     # Libraries crash where an exception meets them half-loaded (JAX: a segmentation fault).
     end_as_told()
   _State.raised = True
-  # An exception in a destructor or a thread is printed and forgotten; these come of the interruption.
+  # An exception in a destructor or a thread is printed and forgotten; these come of the
+  # interruption.
   sys.unraisablehook = lambda _: None
   threading.excepthook = lambda _: None
   raise KeyboardInterrupt
@@ -119,7 +127,9 @@ def _imports(frame: FrameType | None) -> bool:
 
 
 def _watch(reader: int) -> None:
-  """Ends the process at a signal: at once before the work has begun, else at a second signal or when the grace is over."""
+  """Ends the process at a signal: at once before the work has begun, else at a second signal or
+  when the grace is over.
+  """
   first = _next_signal(reader, None)
   _State.told = _State.told or first
   if _State.running:
@@ -145,7 +155,8 @@ def _flush() -> None:
 
 def _kill_children() -> None:
   """Kills the processes that this one has started, so that none goes on working for nobody."""
-  tasks = "/proc/self/task"  # Linux; elsewhere the workers end by themselves when their pipes close.
+  # Linux; elsewhere the workers end by themselves when their pipes close.
+  tasks = "/proc/self/task"
   for task in os.listdir(tasks) if os.path.isdir(tasks) else ():
     try:
       with open(f"{tasks}/{task}/children") as file:

@@ -5,15 +5,16 @@
 Databases: folders in the layout DIR/<db_id>/<db_id>.sqlite, SQLite or DuckDB files, or URLs; of a
 database with several schemas --schemas chooses. Templates come from a built-in pool; with
 --seed_examples (a Spider- or BIRD-style JSON or JSON lines file) or --query_log (SQL statements,
-each ended by a semicolon or its line, optionally with a TAB and the db_id behind it; a server's log;
-or such examples) from these queries instead, or from both. Writes JSON lines with db_id, query,
-question, template, tables, columns, or with --format=datasets a folder that
+each ended by a semicolon or its line, optionally with a TAB and the db_id behind it; a server's
+log; or such examples) from these queries instead, or from both. Writes JSON lines with db_id,
+query, question, template, tables, columns, or with --format=datasets a folder that
 `datasets.load_from_disk` reads; the last line on stdout is a JSON summary.
 
-Killed, the same command goes on where it was and ends with the same bytes (what has been made is kept beside the output, in
-OUTPUT.record). On several machines --shard=i/n makes the i-th of n shards, and the shards together are what one machine makes;
---shard=jax takes i and n from jax.distributed (--coordinator, where processes do not find each other). Few databases are cut
-finer with --parts.
+Killed, the same command goes on where it was and ends with the same bytes (what has been made is
+kept beside the output, in OUTPUT.record). On several machines --shard=i/n makes the i-th of n
+shards, and the shards together are what one machine makes; --shard=jax takes i and n from
+jax.distributed (--coordinator, where processes do not find each other). Few databases are cut finer
+with --parts.
 """
 
 from __future__ import annotations
@@ -48,41 +49,79 @@ flags.adopt_module_key_flags(database_access)
 _DATABASES = flags.DEFINE_multi_string(
   "databases",
   None,
-  "Folders DIR/<db_id>/<db_id>.sqlite, database files or URLs, with commas between them; may be repeated. A comma inside a URL "
+  "Folders DIR/<db_id>/<db_id>.sqlite, database files or URLs, with commas between them; may be "
+  "repeated. A comma inside a URL "
   "belongs to it, unless another URL or a path follows.",
   required=True,
 )
 _SCHEMAS = flags.DEFINE_list(
-  "schemas", [], "Schemas whose tables are taken; by default those on the search path, and where nothing stands there, all."
+  "schemas",
+  [],
+  (
+    "Schemas whose tables are taken; by default those on the search path, and where nothing stands "
+    "there, all."
+  ),
 )
-_SEED_EXAMPLES = flags.DEFINE_string("seed_examples", None, "JSON file of examples whose queries give the templates.")
-_QUERY_LOG = flags.DEFINE_string("query_log", None, "File of SQL statements (TAB db_id) whose queries give the templates.")
+_SEED_EXAMPLES = flags.DEFINE_string(
+  "seed_examples", None, "JSON file of examples whose queries give the templates."
+)
+_QUERY_LOG = flags.DEFINE_string(
+  "query_log", None, "File of SQL statements (TAB db_id) whose queries give the templates."
+)
 _TEMPLATES = flags.DEFINE_enum(
-  "templates", "auto", ["auto", "builtin", "seeds", "both"], "Where templates come from; auto: seeds where given, else builtin."
+  "templates",
+  "auto",
+  ["auto", "builtin", "seeds", "both"],
+  "Where templates come from; auto: seeds where given, else builtin.",
 )
-_EXCLUDE = flags.DEFINE_list("exclude", [], "JSON files of examples whose queries must not be made (evaluation sets).")
-_NUM_EXAMPLES = flags.DEFINE_integer("num_examples", 1000, "How many examples, in all.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Seed; the same seed gives the same examples whatever the number of workers.")
+_EXCLUDE = flags.DEFINE_list(
+  "exclude", [], "JSON files of examples whose queries must not be made (evaluation sets)."
+)
+_NUM_EXAMPLES = flags.DEFINE_integer(
+  "num_examples", 1000, "How many examples, in all.", lower_bound=1
+)
+_SEED = flags.DEFINE_integer(
+  "seed", 0, "Seed; the same seed gives the same examples whatever the number of workers."
+)
 _WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "Worker processes.", lower_bound=1)
-_INSTANCES = flags.DEFINE_integer("instances", 2, "Neighbouring instances of each SQLite database to check on.", lower_bound=0)
-_WORDINGS = flags.DEFINE_integer("wordings", 1, "How often a query may come, each time with another question.", lower_bound=1)
-_REPAIR = flags.DEFINE_boolean("repair", True, "Mend and keep queries that fail for a reason that can be mended.")
+_INSTANCES = flags.DEFINE_integer(
+  "instances", 2, "Neighbouring instances of each SQLite database to check on.", lower_bound=0
+)
+_WORDINGS = flags.DEFINE_integer(
+  "wordings", 1, "How often a query may come, each time with another question.", lower_bound=1
+)
+_REPAIR = flags.DEFINE_boolean(
+  "repair", True, "Mend and keep queries that fail for a reason that can be mended."
+)
 _BALANCE = flags.DEFINE_list(
   "balance",
   [],
-  f"What comes equally often, of {', '.join(AIMS)} (operators: each in a tenth of the queries or more); a share can be set for "
+  f"What comes equally often, of {', '.join(AIMS)} (operators: each in a tenth of the queries or "
+  "more); a share can be set for "
   "an operator or a hardness, as in join=0.5,easy=0.2.",
 )
 _EXCLUDE_MASKED = flags.DEFINE_boolean(
-  "exclude_masked", True, "Nor make queries that differ from those of --exclude in their values only."
+  "exclude_masked",
+  True,
+  "Nor make queries that differ from those of --exclude in their values only.",
 )
-_PARTS = flags.DEFINE_integer("parts", 1, "Units, without a query in common, that each database is cut into.", lower_bound=1)
+_PARTS = flags.DEFINE_integer(
+  "parts", 1, "Units, without a query in common, that each database is cut into.", lower_bound=1
+)
 _SHARD = flags.DEFINE_string(
-  "shard", "0/1", "i/n: make only the i-th of n shards; jax: as jax.distributed numbers the processes."
+  "shard",
+  "0/1",
+  "i/n: make only the i-th of n shards; jax: as jax.distributed numbers the processes.",
 )
-_INFER_KEYS = flags.DEFINE_boolean("infer_keys", True, "Join along keys that the database does not declare, too.")
-_DECAY = flags.DEFINE_float("decay", 0.3, "How much less likely a table is for every key farther away.", 0.0, 1.0)
-_OUTPUT = flags.DEFINE_string("output", None, "JSON lines file to write, or a folder with --format=datasets.", required=True)
+_INFER_KEYS = flags.DEFINE_boolean(
+  "infer_keys", True, "Join along keys that the database does not declare, too."
+)
+_DECAY = flags.DEFINE_float(
+  "decay", 0.3, "How much less likely a table is for every key farther away.", 0.0, 1.0
+)
+_OUTPUT = flags.DEFINE_string(
+  "output", None, "JSON lines file to write, or a folder with --format=datasets.", required=True
+)
 _FORMAT = flags.DEFINE_enum(
   "format",
   "auto",
@@ -129,8 +168,12 @@ def main() -> None:
   except DatabaseError as error:
     raise launch.InputError(str(error)) from error
   if not made.examples:
-    reasons = ", ".join(f"{reason} ({count:,} times)" for reason, count in made.rejections.most_common(3))
-    raise RuntimeError(f"no examples could be made of {', '.join(made.short) or 'these databases'}: {reasons}")
+    reasons = ", ".join(
+      f"{reason} ({count:,} times)" for reason, count in made.rejections.most_common(3)
+    )
+    raise RuntimeError(
+      f"no examples could be made of {', '.join(made.short) or 'these databases'}: {reasons}"
+    )
   _write(made.examples, output)
   record.unlink()
   summary = {
@@ -154,7 +197,8 @@ def main() -> None:
 
 
 def _read_excluded(path: str) -> list[Example]:
-  return benchmarks.read_examples(path, db_id="any", question=False)  # Of these the queries alone count.
+  # Of these the queries alone count.
+  return benchmarks.read_examples(path, db_id="any", question=False)
 
 
 def _write(examples: Sequence[SyntheticExample], output: Path) -> None:
@@ -189,20 +233,28 @@ def _shard(value: str) -> tuple[int, int]:
     return jax.process_index(), jax.process_count()
   index, slash, count = value.partition("/")
   if not slash or not index.isdigit() or not count.isdigit() or not int(index) < int(count):
-    raise launch.InputError(f"--shard={value}: expected i/n with i from 0 to n - 1, such as 0/4, or jax")
+    raise launch.InputError(
+      f"--shard={value}: expected i/n with i from 0 to n - 1, such as 0/4, or jax"
+    )
   return int(index), int(count)
 
 
 def _of_shard(output: Path, shard: tuple[int, int]) -> Path:
   """The output's own name, or with several shards out-00001-of-00004.jsonl."""
   index, count = shard
-  return output if count == 1 else output.with_name(f"{output.stem}-{index:05}-of-{count:05}{output.suffix}")
+  return (
+    output
+    if count == 1
+    else output.with_name(f"{output.stem}-{index:05}-of-{count:05}{output.suffix}")
+  )
 
 
 def _balance(values: list[str], weighted: Sequence[templates.WeightedTemplate]) -> Balance:
   """The targets that --balance names. Raises InputError."""
   shares: dict[str, float] = {}
-  known = sorted(set().union(*(operators_of(item.template.text) for item in weighted))) if values else []
+  known = (
+    sorted(set().union(*(operators_of(item.template.text) for item in weighted))) if values else []
+  )
   for value in values:
     name, equals, share = value.partition("=")
     if not equals and name in AIMS:
@@ -213,13 +265,21 @@ def _balance(values: list[str], weighted: Sequence[templates.WeightedTemplate]) 
       shares[name] = -1.0
     if name not in (*known, *_HARDNESS) or not 0 <= shares[name] <= 1:
       raise launch.InputError(
-        f"--balance={value}: expected one of {', '.join(AIMS)}, or a share such as join=0.5 for one of {', '.join(known)}, "
+        f"--balance={value}: expected one of {', '.join(AIMS)}, or a share such as join=0.5 for "
+        f"one of {', '.join(known)}, "
         f"{', '.join(_HARDNESS)}"
       )
   total = sum(item.weight for item in weighted)
-  own = {name: sum(i.weight for i in weighted if name in operators_of(i.template.text)) / total for name in known}
-  operators = {name: max(share, _LEAST) for name, share in own.items()} if "operators" in values else {}
-  there = {hardness(sketch(item.template.text)) for item in weighted} if "hardness" in values else set()
+  own = {
+    name: sum(i.weight for i in weighted if name in operators_of(i.template.text)) / total
+    for name in known
+  }
+  operators = (
+    {name: max(share, _LEAST) for name, share in own.items()} if "operators" in values else {}
+  )
+  there = (
+    {hardness(sketch(item.template.text)) for item in weighted} if "hardness" in values else set()
+  )
   even = {name: 1 / len(there) for name in there}
   return Balance(
     templates="templates" in values,
@@ -238,12 +298,18 @@ def _locations(values: list[str]) -> list[str]:
     if "://" in value:
       candidates = [value]
     elif path.is_dir():
-      candidates = [os.fspath(entry / f"{entry.name}.sqlite") for entry in sorted(path.iterdir()) if entry.is_dir()]
+      candidates = [
+        os.fspath(entry / f"{entry.name}.sqlite")
+        for entry in sorted(path.iterdir())
+        if entry.is_dir()
+      ]
       candidates = [entry for entry in candidates if os.path.isfile(entry)]
       if not candidates and (path / f"{path.name}.sqlite").is_file():
         candidates = [os.fspath(path / f"{path.name}.sqlite")]
       if not candidates:
-        raise launch.InputError(f"{value}: no databases in it (expected DIR/<db_id>/<db_id>.sqlite)")
+        raise launch.InputError(
+          f"{value}: no databases in it (expected DIR/<db_id>/<db_id>.sqlite)"
+        )
     elif path.is_file():
       candidates = [value]
     else:
@@ -257,10 +323,17 @@ def _locations(values: list[str]) -> list[str]:
       if found.setdefault(name, candidate) == candidate:
         folder_of[name] = in_folder
       elif in_folder and folder_of[name]:
-        print(f"synthesize.py: {name}: {found[name]} is used, the first of several; not used: {candidate}", file=sys.stderr)
+        print(
+          (
+            f"synthesize.py: {name}: {found[name]} is used, the first of several; not used: "
+            f"{candidate}"
+          ),
+          file=sys.stderr,
+        )
       else:
         raise launch.InputError(
-          f"{without_password(candidate)}: a second database named {name}; the first is {without_password(found[name])}"
+          f"{without_password(candidate)}: a second database named {name}; the first is "
+          f"{without_password(found[name])}"
         )
   return list(found.values())
 
@@ -269,12 +342,17 @@ def _templates(locations: list[str]) -> tuple[list[templates.WeightedTemplate], 
   """The templates to draw from, and how many queries gave none, by reason."""
   only = name_of(locations[0]) if len(locations) == 1 else ""
   queries = (
-    [(example.db_id, example.query) for example in benchmarks.read_examples(_SEED_EXAMPLES.value, db_id=only, question=False)]
+    [
+      (example.db_id, example.query)
+      for example in benchmarks.read_examples(_SEED_EXAMPLES.value, db_id=only, question=False)
+    ]
     if _SEED_EXAMPLES.value
     else []
   )
   if _QUERY_LOG.value:
-    log = read_query_log(_QUERY_LOG.value, {name_of(location): engine_of(location) for location in locations})
+    log = read_query_log(
+      _QUERY_LOG.value, {name_of(location): engine_of(location) for location in locations}
+    )
     queries += log.queries
     if log.others:
       print(f"synthesize.py: {log.describe()}", file=sys.stderr)
@@ -288,9 +366,16 @@ def _templates(locations: list[str]) -> tuple[list[templates.WeightedTemplate], 
   places = {name_of(location): location for location in locations}
   unknown = sorted({db_id for db_id, _ in queries} - set(places))
   if unknown:
-    raise launch.InputError(f"the queries are of databases that --databases does not have: {', '.join(unknown[:5])}")
-  schemas = {db_id: schema_of(places[db_id], _INFER_KEYS.value) for db_id in dict.fromkeys(db_id for db_id, _ in queries)}
-  extracted, reasons = templates.extract_templates([(query, schemas[db_id]) for db_id, query in queries])
+    raise launch.InputError(
+      f"the queries are of databases that --databases does not have: {', '.join(unknown[:5])}"
+    )
+  schemas = {
+    db_id: schema_of(places[db_id], _INFER_KEYS.value)
+    for db_id in dict.fromkeys(db_id for db_id, _ in queries)
+  }
+  extracted, reasons = templates.extract_templates(
+    [(query, schemas[db_id]) for db_id, query in queries]
+  )
   if source == "both":
     extracted = templates.mix_templates([extracted, pool.builtin_templates()])
   if not extracted:

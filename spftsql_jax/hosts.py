@@ -1,7 +1,8 @@
-"""The processes of a run, one a host (`jax.distributed`): which part of the work is whose, and how all come to know the same.
+"""The processes of a run, one a host (`jax.distributed`): which part of the work is whose, and how
+all come to know the same.
 
-Everything here is a collective: each process calls the same functions in the same order. Where there is one process they do
-nothing, and no device is claimed.
+Everything here is a collective: each process calls the same functions in the same order. Where
+there is one process they do nothing, and no device is claimed.
 """
 
 from __future__ import annotations
@@ -43,12 +44,15 @@ def gather(value: T) -> list[T]:
   padded = np.zeros(max(_SMALLEST_MESSAGE, 1 << int(lengths.max() - 1).bit_length()), np.uint8)
   padded[: data.size] = data
   return [
-    pickle.loads(row[:length].tobytes()) for row, length in zip(multihost_utils.process_allgather(padded), lengths, strict=True)
+    pickle.loads(row[:length].tobytes())
+    for row, length in zip(multihost_utils.process_allgather(padded), lengths, strict=True)
   ]
 
 
 def from_first(work: Callable[[], T]) -> T:
-  """What `work` gives in the first process, which alone does it. What it raises there is raised in all."""
+  """What `work` gives in the first process, which alone does it. What it raises there is raised in
+  all.
+  """
   if count() == 1:
     return work()
   value, error = None, None
@@ -64,10 +68,12 @@ def from_first(work: Callable[[], T]) -> T:
 
 
 def share(keys: Sequence[Hashable]) -> list[int]:
-  """The places of this process's part of some work: every place is one process's, and parts differ in size by one at most.
+  """The places of this process's part of some work: every place is one process's, and parts differ
+  in size by one at most.
 
   Args:
-    keys: of each place, such as its db_id; what has the same key stays together as far as that goes.
+    keys: of each place, such as its db_id; what has the same key stays together as far as that
+      goes.
   """
   order = sorted(range(len(keys)), key=lambda place: (str(keys[place]), place))
   return sorted(order[index() * len(keys) // count() : (index() + 1) * len(keys) // count()])

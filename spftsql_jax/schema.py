@@ -23,7 +23,8 @@ class Column:
     comment: the database's own description of the column, or "".
     samples: a few distinct non-NULL values, most frequent first.
     distinct_count: number of distinct non-NULL values.
-    date_format: how days are written where the column holds them as whole numbers or digits (`whole_dates.format_of`), else "".
+    date_format: how days are written where the column holds them as whole numbers or digits
+      (`whole_dates.format_of`), else "".
     allowed: the values that its type allows, of an enumeration; in the type's order.
   """
 
@@ -86,7 +87,9 @@ class Table:
     return (*self.qualifiers, self.base_name)
 
   def column(self, name: str) -> Column:
-    """The column of that name, or else the first that differs from it in case only. Raises KeyError."""
+    """The column of that name, or else the first that differs from it in case only. Raises
+    KeyError.
+    """
     if (column := _called(self.columns, name)) is not None:
       return column
     raise KeyError(f"no column {name!r} in table {self.name!r}")
@@ -133,10 +136,13 @@ class Schema:
 
 
 def without_twins(schema: Schema) -> Schema:
-  """The schema with only the first of several tables, or of a table's columns, whose names differ in case alone, for those who
-  tell names apart without case; a schema without such twins is returned as it is.
+  """The schema with only the first of several tables, or of a table's columns, whose names differ
+  in case alone, for those who tell names apart without case; a schema without such twins is
+  returned as it is.
   """
-  kept = {name: _first_of_twins(table.columns) for name, table in _first_of_twins(schema.tables).items()}
+  kept = {
+    name: _first_of_twins(table.columns) for name, table in _first_of_twins(schema.tables).items()
+  }
   if sum(map(len, kept.values())) == sum(len(table.columns) for table in schema.tables):
     return schema
 
@@ -150,7 +156,9 @@ def without_twins(schema: Schema) -> Schema:
       primary_key=table.primary_key if stays(table.name, table.primary_key) else (),
       unique=tuple(columns for columns in table.unique if stays(table.name, columns)),
       foreign_keys=tuple(
-        key for key in table.foreign_keys if stays(table.name, key.columns) and stays(key.referred_table, key.referred_columns)
+        key
+        for key in table.foreign_keys
+        if stays(table.name, key.columns) and stays(key.referred_table, key.referred_columns)
       ),
     )
     for table in schema.tables
@@ -158,7 +166,9 @@ def without_twins(schema: Schema) -> Schema:
   )
   twins = [table.name for table in schema.tables if table.name not in kept]
   said = f"no examples of what differs from another table's name in case only: {', '.join(twins)}"
-  return dataclasses.replace(schema, tables=tables, left_out=(*schema.left_out, *[said][: len(twins)]))
+  return dataclasses.replace(
+    schema, tables=tables, left_out=(*schema.left_out, *[said][: len(twins)])
+  )
 
 
 def _called(items: Sequence[_Named], name: str) -> _Named | None:

@@ -1,4 +1,6 @@
-"""Test programs are compiled often and run once: compile fast instead of running fast. Set before JAX is imported."""
+"""Test programs are compiled often and run once: compile fast instead of running fast. Set before
+JAX is imported.
+"""
 
 import os
 

@@ -1,4 +1,6 @@
-"""Small GGUF files for tests, written by the `gguf` package as llama.cpp's converter writes them."""
+"""Small GGUF files for tests, written by the `gguf` package as llama.cpp's converter writes
+them.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def gguf_name(name: str) -> str:
 
 
 def interleaved(values: np.ndarray, heads: int) -> np.ndarray:
-  """Rows of a query or key product as llama.cpp orders them for Llama: rotary pairs side by side."""
+  """Rows of a query or key product as llama.cpp orders them for Llama: rotary pairs side by
+  side.
+  """
   halves = values.reshape(heads, 2, values.shape[0] // heads // 2, *values.shape[1:])
   return halves.swapaxes(1, 2).reshape(values.shape)
 
@@ -47,7 +51,9 @@ def write_gguf(
   kind: str = "F32",
   extra: dict[str, np.ndarray] | None = None,
 ) -> pathlib.Path:
-  """A file of that config.json and those Hugging Face tensors, matrices stored as `kind`; returns its path."""
+  """A file of that config.json and those Hugging Face tensors, matrices stored as `kind`; returns
+  its path.
+  """
   architecture = {"mistral": "llama"}.get(config["model_type"], config["model_type"])
   writer = gguf.GGUFWriter(str(path), architecture)
   writer.add_block_count(config["num_hidden_layers"])

@@ -1,4 +1,6 @@
-"""Small random Hugging Face checkpoints for tests, written with NumPy alone: names and shapes as the format has them."""
+"""Small random Hugging Face checkpoints for tests, written with NumPy alone: names and shapes as
+the format has them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,12 @@ _SIZES = {
   "eos_token_id": 2,
   "tie_word_embeddings": False,
 }
-_LLAMA3 = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32}
+_LLAMA3 = {
+  "factor": 8.0,
+  "low_freq_factor": 1.0,
+  "high_freq_factor": 4.0,
+  "original_max_position_embeddings": 32,
+}
 # One config for each option that changes numbers.
 CONFIGS: dict[str, dict[str, Any]] = {
   "llama": {"model_type": "llama", "rope_theta": 500000.0},
@@ -53,7 +60,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
       "rope_theta": 20000.0,
     },
   },
-  "qwen2": {"model_type": "qwen2", "rope_theta": 1000000.0, "sliding_window": 8, "use_sliding_window": False},
+  "qwen2": {
+    "model_type": "qwen2",
+    "rope_theta": 1000000.0,
+    "sliding_window": 8,
+    "use_sliding_window": False,
+  },
   "qwen2_windows_in_upper_layers": {
     "model_type": "qwen2",
     "use_sliding_window": True,
@@ -62,7 +74,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "tie_word_embeddings": True,
   },
   "qwen3": {"model_type": "qwen3", "head_dim": 24, "rms_norm_eps": 1e-3, "attention_bias": True},
-  "codellama_padded_vocabulary": {"model_type": "llama", "num_key_value_heads": 4, "rope_theta": 1e6, "vocab_size": 104},
+  "codellama_padded_vocabulary": {
+    "model_type": "llama",
+    "num_key_value_heads": 4,
+    "rope_theta": 1e6,
+    "vocab_size": 104,
+  },
   "llama32_tied": {
     "model_type": "llama",
     "tie_word_embeddings": True,
@@ -81,8 +98,18 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "sliding_window": 9,
     "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
   },
-  "mistral_head_dim": {"model_type": "mistral", "sliding_window": None, "head_dim": 20, "num_key_value_heads": 1},
-  "mistral_window": {"model_type": "mistral", "sliding_window": 7, "hidden_act": "gelu", "rms_norm_eps": 1e-5},
+  "mistral_head_dim": {
+    "model_type": "mistral",
+    "sliding_window": None,
+    "head_dim": 20,
+    "num_key_value_heads": 1,
+  },
+  "mistral_window": {
+    "model_type": "mistral",
+    "sliding_window": 7,
+    "hidden_act": "gelu",
+    "rms_norm_eps": 1e-5,
+  },
 }
 
 
@@ -96,14 +123,23 @@ ROPE: dict[str, tuple[int, float, dict[str, Any] | None]] = {
   "deepseek_coder": (128, 1e5, {"rope_type": "linear", "factor": 4.0}),
   "codellama": (128, 1e6, None),
   "qwen2_half_b": (64, 1e6, None),
-  "qwen2_yarn": (128, 1e6, {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}),
+  "qwen2_yarn": (
+    128,
+    1e6,
+    {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768},
+  ),
 }
 
 
 def rope_config(name: str, length: int = 32768) -> dict[str, Any]:
   """The config.json of a small Llama with one of the `ROPE`."""
   head_dim, theta, scaling = ROPE[name]
-  more = {"head_dim": head_dim, "rope_theta": theta, "rope_scaling": scaling, "max_position_embeddings": length}
+  more = {
+    "head_dim": head_dim,
+    "rope_theta": theta,
+    "rope_scaling": scaling,
+    "max_position_embeddings": length,
+  }
   return {**_SIZES, "model_type": "llama", "num_hidden_layers": 2, **more}
 
 
@@ -131,7 +167,17 @@ def random_config(seed: int) -> dict[str, Any]:
     "num_attention_heads": heads,
     "num_key_value_heads": kv_heads,
     "rms_norm_eps": pick(1e-6, 1e-5, 1e-2),
-    "hidden_act": pick("silu", "silu", "gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "quick_gelu", "relu", "relu2"),
+    "hidden_act": pick(
+      "silu",
+      "silu",
+      "gelu",
+      "gelu_new",
+      "gelu_fast",
+      "gelu_pytorch_tanh",
+      "quick_gelu",
+      "relu",
+      "relu2",
+    ),
     "tie_word_embeddings": pick(True, False),
     "max_position_embeddings": 256,
   }
@@ -145,10 +191,32 @@ def random_config(seed: int) -> dict[str, Any]:
   scaling = pick(
     None,
     {"type": "linear", "factor": pick(1.5, 4.0)},
-    {"rope_type": "llama3", **_LLAMA3, "factor": pick(2.0, 32.0), "high_freq_factor": pick(2.0, 4.0)},
-    {"rope_type": "yarn", "factor": pick(2.0, 8.0), "original_max_position_embeddings": pick(16, 64)},
-    {"type": "yarn", "factor": 4.0, "beta_fast": 16, "beta_slow": 2, "truncate": pick(True, False), "attention_factor": 1.2},
-    {"rope_type": "yarn", "factor": 4.0, "mscale": 0.7, "mscale_all_dim": 1.0, "original_max_position_embeddings": 32},
+    {
+      "rope_type": "llama3",
+      **_LLAMA3,
+      "factor": pick(2.0, 32.0),
+      "high_freq_factor": pick(2.0, 4.0),
+    },
+    {
+      "rope_type": "yarn",
+      "factor": pick(2.0, 8.0),
+      "original_max_position_embeddings": pick(16, 64),
+    },
+    {
+      "type": "yarn",
+      "factor": 4.0,
+      "beta_fast": 16,
+      "beta_slow": 2,
+      "truncate": pick(True, False),
+      "attention_factor": 1.2,
+    },
+    {
+      "rope_type": "yarn",
+      "factor": 4.0,
+      "mscale": 0.7,
+      "mscale_all_dim": 1.0,
+      "original_max_position_embeddings": 32,
+    },
   )
   if pick(True, False):
     config |= {"rope_theta": theta, "rope_scaling": scaling}
@@ -172,8 +240,9 @@ def random_config(seed: int) -> dict[str, Any]:
 def random_tensors(config: dict[str, Any], seed: int = 0) -> dict[str, np.ndarray]:
   """Every tensor of a checkpoint of that config, float32.
 
-  Weights are large, so that every option shows in the logits, but no layer triples its input: beyond that, rounding alone takes
-  the float32 logits of transformers further from its float64 ones than the tests allow.
+  Weights are large, so that every option shows in the logits, but no layer triples its input:
+  beyond that, rounding alone takes the float32 logits of transformers further from its float64 ones
+  than the tests allow.
   """
   scale = min(0.3, 1.7 * config["hidden_size"] ** -0.5)
   rng = np.random.default_rng(seed)
@@ -198,9 +267,13 @@ def random_tensors(config: dict[str, Any], seed: int = 0) -> dict[str, np.ndarra
       has_bias = config.get("mlp_bias", False) if name.startswith("mlp") else attention_bias
       if has_bias and not (family == "qwen2" and name.endswith("o_proj")):
         shapes[f"{layer}{name}.bias"] = shape[:1]
-    shapes[f"{layer}input_layernorm.weight"] = shapes[f"{layer}post_attention_layernorm.weight"] = (hidden,)
+    shapes[f"{layer}input_layernorm.weight"] = shapes[f"{layer}post_attention_layernorm.weight"] = (
+      hidden,
+    )
     if family == "qwen3":
-      shapes[f"{layer}self_attn.q_norm.weight"] = shapes[f"{layer}self_attn.k_norm.weight"] = (head_dim,)
+      shapes[f"{layer}self_attn.q_norm.weight"] = shapes[f"{layer}self_attn.k_norm.weight"] = (
+        head_dim,
+      )
   shapes["model.norm.weight"] = (hidden,)
   if not config["tie_word_embeddings"]:
     shapes["lm_head.weight"] = (config["vocab_size"], hidden)
@@ -211,11 +284,15 @@ def random_tensors(config: dict[str, Any], seed: int = 0) -> dict[str, np.ndarra
   return tensors
 
 
-def write_checkpoint(directory: pathlib.Path, config: dict[str, Any], tensors: dict[str, np.ndarray]) -> pathlib.Path:
+def write_checkpoint(
+  directory: pathlib.Path, config: dict[str, Any], tensors: dict[str, np.ndarray]
+) -> pathlib.Path:
   """config.json and model.safetensors; returns the folder."""
   directory.mkdir(parents=True, exist_ok=True)
   (directory / "config.json").write_text(json.dumps(config))
-  safetensors.numpy.save_file(tensors, str(directory / "model.safetensors"), metadata={"format": "pt"})
+  safetensors.numpy.save_file(
+    tensors, str(directory / "model.safetensors"), metadata={"format": "pt"}
+  )
   return directory
 
 
@@ -235,14 +312,19 @@ def quiet_transformers() -> None:
 
 
 def torch_model(directory: pathlib.Path, adapter: pathlib.Path | None = None) -> Any:
-  """The model as transformers (and peft) load it, float32 on the CPU; skips the test where they are not installed."""
+  """The model as transformers (and peft) load it, float32 on the CPU; skips the test where they are
+  not installed.
+  """
   torch = pytest.importorskip("torch", reason="torch is not installed")
   transformers = pytest.importorskip("transformers")
-  torch.set_num_threads(1)  # so small a model gains nothing by more, and loses much on a busy machine
+  # so small a model gains nothing by more, and loses much on a busy machine
+  torch.set_num_threads(1)
   model, report = transformers.AutoModelForCausalLM.from_pretrained(
     str(directory), dtype=torch.float32, attn_implementation="eager", output_loading_info=True
   )
-  assert not report["missing_keys"] and not report["unexpected_keys"] and not report["mismatched_keys"]
+  assert (
+    not report["missing_keys"] and not report["unexpected_keys"] and not report["mismatched_keys"]
+  )
   if adapter is not None:
     model = pytest.importorskip("peft").PeftModel.from_pretrained(model, str(adapter))
   return model.eval()
@@ -262,4 +344,6 @@ def torch_greedy(model: Any, tokens: list[int], count: int, eos: int) -> list[in
 
   ids = torch.tensor([tokens])
   options = {"max_new_tokens": count, "do_sample": False, "eos_token_id": eos, "pad_token_id": eos}
-  return model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **options)[0, len(tokens) :].tolist()
+  return model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **options)[
+    0, len(tokens) :
+  ].tolist()

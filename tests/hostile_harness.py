@@ -1,4 +1,6 @@
-"""Databases under attack, and what must hold behind every hostile statement: used by the tests and the benchmark."""
+"""Databases under attack, and what must hold behind every hostile statement: used by the tests and
+the benchmark.
+"""
 
 import contextlib
 import ctypes
@@ -21,8 +23,9 @@ from spftsql_jax.judging.comparison import results_match
 
 ENGINES = ("sqlite", "duckdb", "postgresql")
 MEMORY_MB = 200
-ROWS = "CREATE TABLE t (a INTEGER, b VARCHAR); CREATE SEQUENCE s; INSERT INTO t VALUES " + ", ".join(
-  f"({i}, 'row {i}')" for i in range(30)
+ROWS = (
+  "CREATE TABLE t (a INTEGER, b VARCHAR); CREATE SEQUENCE s; INSERT INTO t VALUES "
+  + ", ".join(f"({i}, 'row {i}')" for i in range(30))
 )
 SERVER_ROWS = f"{ROWS};{hostile_statements.POSTGRESQL_OBJECTS}"
 # What the database itself has that might lead further.
@@ -34,15 +37,16 @@ SQLITE_ROWS = """
   CREATE VIRTUAL TABLE pages USING dbstat;
 """
 DUCKDB_ROWS = "CREATE MACRO luck() AS random(); CREATE VIEW lucky AS SELECT luck() AS number"
-# Beside the limits: what a connection and the engine's code take, and starting a worker on a busy machine.
+# Beside the limits: what a connection and the engine's code take, and starting a worker on a busy
+# machine.
 SLACK_MB, SLACK_S = 100, 1.5
 _MIB = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Attack:
-  """What one statement did. Memory is the highest resident memory while it ran, in MiB: of the worker, and of the process
-  that serves its connection (0 for an engine inside the worker).
+  """What one statement did. Memory is the highest resident memory while it ran, in MiB: of the
+  worker, and of the process that serves its connection (0 for an engine inside the worker).
   """
 
   engine: str
@@ -55,10 +59,12 @@ class Attack:
 
 
 class Watch:
-  """The highest resident memory of processes, and the sockets and files a worker opened, sampled while a statement runs.
+  """The highest resident memory of processes, and the sockets and files a worker opened, sampled
+  while a statement runs.
 
-  The kernel keeps the highest value of a process; reading it now and then only guards against the process being gone.
-  `starved_s` is the time that a busy machine let the sampling wait for its turn, as it will have let the worker.
+  The kernel keeps the highest value of a process; reading it now and then only guards against the
+  process being gone. `starved_s` is the time that a busy machine let the sampling wait for its
+  turn, as it will have let the worker.
   """
 
   def __init__(self, workers, servers=()):
@@ -111,20 +117,29 @@ def opened_by(pid):
         if target.startswith("socket:"):
           held.add(target)
         elif target.startswith("/") and not target.startswith("/dev/"):
-          flags = pathlib.Path(f"/proc/{pid}/fdinfo/{link.name}").read_text().split("flags:")[1].split()[0]
+          flags = (
+            pathlib.Path(f"/proc/{pid}/fdinfo/{link.name}")
+            .read_text()
+            .split("flags:")[1]
+            .split()[0]
+          )
           held |= {target} if int(flags, 8) & (os.O_WRONLY | os.O_RDWR) else set()
   return held
 
 
 class CreationLog:
-  """The names of files that anybody creates in a folder, also of those that are gone before one looks (inotify)."""
+  """The names of files that anybody creates in a folder, also of those that are gone before one
+  looks (inotify).
+  """
 
   _IN_CREATE, _IN_MOVED_TO, _HEADER = 0x100, 0x80, struct.Struct("iIII")
 
   def __init__(self, folder):
     libc = ctypes.CDLL(None, use_errno=True)
     self._descriptor = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-    watch = libc.inotify_add_watch(self._descriptor, os.fsencode(folder), self._IN_CREATE | self._IN_MOVED_TO)
+    watch = libc.inotify_add_watch(
+      self._descriptor, os.fsencode(folder), self._IN_CREATE | self._IN_MOVED_TO
+    )
     assert self._descriptor >= 0 and watch >= 0, os.strerror(ctypes.get_errno())
 
   def take(self):
@@ -186,8 +201,8 @@ class Target:
     return self._listener.getsockname()[1]
 
   def state(self):
-    """The bytes of every file below the folder and the names in the folder that workers run in; for the server also the rows,
-    tables, roles, settings, large objects and locks it holds.
+    """The bytes of every file below the folder and the names in the folder that workers run in; for
+    the server also the rows, tables, roles, settings, large objects and locks it holds.
     """
     files = {str(path.relative_to(self.folder)): _digest(path) for path in self.folder.rglob("*")}
     names = set(os.listdir("/"))
@@ -220,7 +235,9 @@ class Target:
     return count
 
   def goes_on(self):
-    """Whether the server still runs a statement of a worker that has been answered, half a second later."""
+    """Whether the server still runs a statement of a worker that has been answered, half a second
+    later.
+    """
     if self._admin is None:
       return False
     active = "SELECT COUNT(*) FROM pg_stat_activity WHERE usename = 'reader' AND state = 'active'"
@@ -235,11 +252,17 @@ class Target:
     """The server's processes that serve the workers."""
     if self._admin is None:
       return ()
-    rows = self._admin.execute("SELECT pid FROM pg_stat_activity WHERE usename = 'reader'").fetchall()
+    rows = self._admin.execute(
+      "SELECT pid FROM pg_stat_activity WHERE usename = 'reader'"
+    ).fetchall()
     return tuple(pid for (pid,) in rows)
 
   def statements(self):
-    places = {"{TARGET}": f"{self.folder}/made", "{SECRET}": str(self.secret), "{PORT}": str(self.port)}
+    places = {
+      "{TARGET}": f"{self.folder}/made",
+      "{SECRET}": str(self.secret),
+      "{PORT}": str(self.port),
+    }
     for sql, wanted in getattr(hostile_statements, self.engine.upper()):
       for mark, text in places.items():
         sql = sql.replace(mark, text)
@@ -268,13 +291,17 @@ def attacked_executor(target):
 
 
 def attack(target, executor, sql, wanted, before, timeout_s):
-  """Runs one statement and looks at everything that must hold; `before` is the state before all attacks."""
+  """Runs one statement and looks at everything that must hold; `before` is the state before all
+  attacks.
+  """
   base = max(map(highest_mib, executor.worker_pids()), default=0.0)
   watch = Watch(executor.worker_pids, target.servers())
   held = set().union(*map(opened_by, executor.worker_pids()))
   target.created.take()
   start = time.perf_counter()
-  result = executor.execute(target.location, sql, timeout_s=timeout_s, max_rows=10_000, max_bytes=20_000_000)
+  result = executor.execute(
+    target.location, sql, timeout_s=timeout_s, max_rows=10_000, max_bytes=20_000_000
+  )
   seconds = time.perf_counter() - start
   watch.stop()
   harm = []
@@ -298,12 +325,17 @@ def attack(target, executor, sql, wanted, before, timeout_s):
   if watch.server_mib > 2 * MEMORY_MB * 1e6 / _MIB + SLACK_MB:
     harm.append(f"{watch.server_mib:.0f} MiB in the server")
   for gold in (Result("ok", ("n",), ((30,),)), Result("ok", ("a", "b"), ())):
-    if any(results_match(gold, result, "SELECT COUNT(*) FROM t", each) for each in ("spider", "bird", "strict")):
+    if any(
+      results_match(gold, result, "SELECT COUNT(*) FROM t", each)
+      for each in ("spider", "bird", "strict")
+    ):
       harm.append("scored right")
   alive = executor.execute(target.location, "SELECT COUNT(*) FROM t", timeout_s=60.0)
   if alive.rows != ((30,),):
     harm.append(f"the pool is dead: {alive}")
-  return Attack(target.engine, sql, result, seconds, watch.worker_mib, watch.server_mib, tuple(harm))
+  return Attack(
+    target.engine, sql, result, seconds, watch.worker_mib, watch.server_mib, tuple(harm)
+  )
 
 
 def run_corpus(target, timeout_s, each=lambda: None):

@@ -1,4 +1,5 @@
-"""SELECTs that people and models rightly write for SQLite and DuckDB, on the tables of `SQLITE_SCRIPT` and `DUCKDB_SCRIPT`.
+"""SELECTs that people and models rightly write for SQLite and DuckDB, on the tables of
+`SQLITE_SCRIPT` and `DUCKDB_SCRIPT`.
 
 Each is a text, or a text and the reason why it is not run all the same.
 """
@@ -218,7 +219,10 @@ DUCKDB = [
   "SELECT bar(price, 0, 20, 10), format('{:.2f}', price), printf('%d', id), lpad(item, 5, '.'), hash(item) FROM sale",
   ("SELECT name FROM store ORDER BY random() LIMIT 1", "which row it gives is luck"),
   ("SELECT name FROM store USING SAMPLE 1 ROWS", "which row it gives is luck"),
-  ("SELECT name FROM store USING SAMPLE reservoir(50%) REPEATABLE (42)", "a sample, though the same each time"),
+  (
+    "SELECT name FROM store USING SAMPLE reservoir(50%) REPEATABLE (42)",
+    "a sample, though the same each time",
+  ),
   ("SELECT name FROM store TABLESAMPLE 50%", "which rows it gives is luck"),
   ("SELECT count(*) FROM (SELECT * FROM sale TABLESAMPLE bernoulli(50%))", "the count is luck"),
   ("SELECT uuid()", "the value is luck"),

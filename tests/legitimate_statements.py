@@ -1,6 +1,8 @@
-"""SELECTs that people and models write and that must run: each with the reason why one is refused, "" for none.
+"""SELECTs that people and models write and that must run: each with the reason why one is refused,
+"" for none.
 
-They run on `POSTGRESQL_SCHEMA`. The names of its tables and columns are those that functions have as well.
+They run on `POSTGRESQL_SCHEMA`. The names of its tables and columns are those that functions have
+as well.
 """
 
 POSTGRESQL_SCHEMA = """
@@ -98,7 +100,10 @@ POSTGRESQL = (
     'SELECT rank() OVER (ORDER BY total), ntile(4) OVER (ORDER BY id), first_value(id) OVER (ORDER BY id) FROM "order"',
     "",
   ),
-  ("SELECT coalesce(name, 'none'), nullif(name, ''), greatest(1, 2), least(1, 2) FROM customer", ""),
+  (
+    "SELECT coalesce(name, 'none'), nullif(name, ''), greatest(1, 2), least(1, 2) FROM customer",
+    "",
+  ),
   (
     "SELECT upper(name), lower(name), initcap(name), length(name), substring(name FROM 1 "
     "FOR 2), trim(BOTH ' ' FROM name), position('o' IN name), overlay(name PLACING 'x' "
@@ -113,7 +118,10 @@ POSTGRESQL = (
     "SELECT name FROM customer WHERE name ~* '^z' AND name !~ 'x' AND name SIMILAR TO 'Z%' AND name ILIKE '%o%'",
     "",
   ),
-  ("SELECT regexp_split_to_table('a,b', ','), string_to_array('a,b', ','), unnest(ARRAY[1, 2])", ""),
+  (
+    "SELECT regexp_split_to_table('a,b', ','), string_to_array('a,b', ','), unnest(ARRAY[1, 2])",
+    "",
+  ),
   (
     "SELECT concat(name, ' ', mail), concat_ws('-', id, name), format('%s is %s', id, name), name || '!' FROM customer",
     "",

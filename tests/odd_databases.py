@@ -1,4 +1,6 @@
-"""Databases with whatever names and values an engine allows, for tests that nothing breaks on them."""
+"""Databases with whatever names and values an engine allows, for tests that nothing breaks on
+them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,12 @@ NAMES = (
   "t1", "T1", "rowid", "__val_1", "__col_0", "𝒳", "e\u0301", "\u200b", "\u202e", "ﬁ", "İ", "ß", "{", "}", "{0}", "%s", "%(a)s",
   "&", "|", "~", "^", "!", "<", ">", "a b c d e f", "id", "ID_", "the", "of", "how many", "s", "ss", "x y's",
 )  # fmt: skip
-_DATABASE_TYPES = {"number": "INTEGER", "text": "VARCHAR", "real": "DOUBLE PRECISION", "date": "DATE"}
+_DATABASE_TYPES = {
+  "number": "INTEGER",
+  "text": "VARCHAR",
+  "real": "DOUBLE PRECISION",
+  "date": "DATE",
+}
 
 
 def quote(name: str) -> str:
@@ -25,7 +32,9 @@ def quote(name: str) -> str:
 
 
 def statements_for(names: Sequence[str], rows: int = 30) -> list[str]:
-  """Tables called so with columns called so: a key, texts, numbers, dates, all NULL, and a reference to the table before."""
+  """Tables called so with columns called so: a key, texts, numbers, dates, all NULL, and a
+  reference to the table before.
+  """
   statements = []
   before = None
   for i, table in enumerate(names):
@@ -43,7 +52,15 @@ def statements_for(names: Sequence[str], rows: int = 30) -> list[str]:
     for row in range(rows):
       date = f"'{2000 + row % 20}-{1 + row % 12:02d}-{1 + row % 28:02d}'"
       word = ("'alpha'", "'it''s'", "'%'", "'{x}'", "'#'", "''", "':name'", "'?'")[row % 8]
-      cells = [str(row), word, f"{row}.25", date, f"'word {row}'", "NULL", str(row % max(1, rows - 1))][: len(columns)]
+      cells = [
+        str(row),
+        word,
+        f"{row}.25",
+        date,
+        f"'word {row}'",
+        "NULL",
+        str(row % max(1, rows - 1)),
+      ][: len(columns)]
       values.append(f"({', '.join(cells)})")
     if values:
       statements.append(f"INSERT INTO {quote(table)} VALUES {', '.join(values)}")
@@ -66,7 +83,8 @@ def write_duckdb(path: Path, statements: Sequence[str]) -> str:
   return f"duckdb:///{path}"
 
 
-# What an engine stores that Python, or a careless program, has no place for; each list makes one database.
+# What an engine stores that Python, or a careless program, has no place for; each list makes one
+# database.
 SQLITE_VALUES = {
   "infinities": [
     "CREATE TABLE t (id INTEGER PRIMARY KEY, x REAL, big INTEGER, label TEXT)",
@@ -80,7 +98,10 @@ SQLITE_VALUES = {
   ],
   "undecodable": [
     "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, city TEXT)",
-    *(f"INSERT INTO t VALUES ({i}, CAST(x'4a6f73e9{60 + i % 3}' AS TEXT), 'city {i % 4}')" for i in range(20)),
+    *(
+      f"INSERT INTO t VALUES ({i}, CAST(x'4a6f73e9{60 + i % 3}' AS TEXT), 'city {i % 4}')"
+      for i in range(20)
+    ),
   ],
   "null_bytes": [
     "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)",
@@ -103,7 +124,10 @@ SQLITE_VALUES = {
   ],
   "wide": [
     f"CREATE TABLE t (id INTEGER PRIMARY KEY, {', '.join(f'c{i} TEXT' for i in range(1500))})",
-    *(f"INSERT INTO t (id, c0, c1, c1499) VALUES ({i}, 'a{i % 3}', 'b{i}', 'z{i % 4}')" for i in range(12)),
+    *(
+      f"INSERT INTO t (id, c0, c1, c1499) VALUES ({i}, 'a{i % 3}', 'b{i}', 'z{i % 4}')"
+      for i in range(12)
+    ),
   ],
   "long_ago": [
     "CREATE TABLE t (id INTEGER PRIMARY KEY, day DATE, label TEXT)",
@@ -144,7 +168,10 @@ DUCKDB_VALUES = {
   ],
   "wide": [
     f"CREATE TABLE t (id INTEGER PRIMARY KEY, {', '.join(f'c{i} VARCHAR' for i in range(1500))})",
-    *(f"INSERT INTO t (id, c0, c1, c1499) VALUES ({i}, 'a{i % 3}', 'b{i}', 'z{i % 4}')" for i in range(12)),
+    *(
+      f"INSERT INTO t (id, c0, c1, c1499) VALUES ({i}, 'a{i % 3}', 'b{i}', 'z{i % 4}')"
+      for i in range(12)
+    ),
   ],
 }
 POSTGRESQL = """

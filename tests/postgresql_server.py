@@ -1,4 +1,6 @@
-"""A PostgreSQL server for tests and benchmarks: its own data folder, a free loopback port, gone afterwards."""
+"""A PostgreSQL server for tests and benchmarks: its own data folder, a free loopback port, gone
+afterwards.
+"""
 
 import contextlib
 import dataclasses
@@ -34,7 +36,10 @@ class Server:
 
 
 def _binaries() -> str | None:
-  for folder in [os.path.dirname(shutil.which("initdb") or ""), *sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)]:
+  for folder in [
+    os.path.dirname(shutil.which("initdb") or ""),
+    *sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True),
+  ]:
     if folder and os.path.exists(f"{folder}/initdb") and os.path.exists(f"{folder}/pg_ctl"):
       return folder
   return None
@@ -62,8 +67,8 @@ def running_server(schema: str, memory_mb: int | None = None):
 
 @contextlib.contextmanager
 def start_server(schema: str, memory_mb: int | None = None):
-  """A server whose database `shop` holds what `schema` creates; each of its processes may take `memory_mb` beside what all
-  share. Raises NoServerError.
+  """A server whose database `shop` holds what `schema` creates; each of its processes may take
+  `memory_mb` beside what all share. Raises NoServerError.
   """
   binaries = _binaries()
   if binaries is None:
@@ -74,7 +79,9 @@ def start_server(schema: str, memory_mb: int | None = None):
     try:
       user = pwd.getpwnam("postgres")
     except KeyError:
-      raise NoServerError("no user postgres to run the server, which does not run as root") from None
+      raise NoServerError(
+        "no user postgres to run the server, which does not run as root"
+      ) from None
     as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
   folder = tempfile.mkdtemp(prefix="pg_test_", dir="/tmp")
   if as_user:
@@ -89,20 +96,49 @@ def start_server(schema: str, memory_mb: int | None = None):
 
   def run(*command: str) -> None:
     done = subprocess.run(
-      command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, check=False, preexec_fn=limit, **as_user
+      command,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT,
+      text=True,
+      cwd=folder,
+      check=False,
+      preexec_fn=limit,
+      **as_user,
     )
     assert done.returncode == 0, done.stdout
 
   def control(action: str) -> None:
     arguments = {"stop": (), "start": ("-o", options), "restart": ("-o", options)}[action]
     mode = () if action == "start" else ("-m", "fast")
-    run(f"{binaries}/pg_ctl", "-D", data, "-w", "-t", "30", "-l", f"{folder}/log", *mode, *arguments, action)
+    run(
+      f"{binaries}/pg_ctl",
+      "-D",
+      data,
+      "-w",
+      "-t",
+      "30",
+      "-l",
+      f"{folder}/log",
+      *mode,
+      *arguments,
+      action,
+    )
 
   with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
     port = free.getsockname()[1]
   try:
-    run(f"{binaries}/initdb", "-D", data, "-U", "admin", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+    run(
+      f"{binaries}/initdb",
+      "-D",
+      data,
+      "-U",
+      "admin",
+      "--auth=trust",
+      "--encoding=UTF8",
+      "--locale=C",
+      "--no-sync",
+    )
     settings = {
       "listen_addresses": "127.0.0.1",
       "unix_socket_directories": folder,

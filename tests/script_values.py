@@ -1,4 +1,6 @@
-"""What expressions over a launch script give, in a process of its own: scripts that define flags cannot share one."""
+"""What expressions over a launch script give, in a process of its own: scripts that define flags
+cannot share one.
+"""
 
 import json
 import subprocess
@@ -28,8 +30,12 @@ print(json.dumps([eval(line) for line in json.loads(sys.stdin.read())]))
 
 
 def script_values(script: str, expressions: list[str]) -> list:
-  """The values (JSON) of expressions in which `script` is a module of experiments/, `printed(*flags)` what its main prints."""
+  """The values (JSON) of expressions in which `script` is a module of experiments/,
+  `printed(*flags)` what its main prints.
+  """
   command = [sys.executable, "-c", _CODE, str(EXPERIMENTS), script]
-  done = subprocess.run(command, input=json.dumps(expressions), capture_output=True, text=True, timeout=600, check=False)
+  done = subprocess.run(
+    command, input=json.dumps(expressions), capture_output=True, text=True, timeout=600, check=False
+  )
   assert done.returncode == 0, done.stderr
   return json.loads(done.stdout.splitlines()[-1])

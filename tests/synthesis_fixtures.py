@@ -1,4 +1,6 @@
-"""A small database for the tests of synthesis: many-to-many, self-referring and composite keys, dates, NULLs, odd names."""
+"""A small database for the tests of synthesis: many-to-many, self-referring and composite keys,
+dates, NULLs, odd names.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +36,23 @@ def make_database(folder: Path, name: str = "bookshop") -> Path:
   path.parent.mkdir(parents=True)
   with sqlite3.connect(path) as connection:
     connection.executescript(SCHEMA)
-    countries = [("IE", "Ireland", "Europe"), ("JP", "Japan", "Asia"), ("CL", "Chile", "America"), ("FR", "France", "Europe")]
+    countries = [
+      ("IE", "Ireland", "Europe"),
+      ("JP", "Japan", "Asia"),
+      ("CL", "Chile", "America"),
+      ("FR", "France", "Europe"),
+    ]
     connection.executemany("INSERT INTO country VALUES (?, ?, ?)", countries)
-    names = ["Anne O'Brien", "Kenji Mori", "Pablo Diaz", "Claire Petit", "Sean Walsh", "Yui Sato", "Rosa Vega", "Luc Martin"]
+    names = [
+      "Anne O'Brien",
+      "Kenji Mori",
+      "Pablo Diaz",
+      "Claire Petit",
+      "Sean Walsh",
+      "Yui Sato",
+      "Rosa Vega",
+      "Luc Martin",
+    ]
     for index in range(24):
       author = (
         index + 1,
@@ -50,7 +66,10 @@ def make_database(folder: Path, name: str = "bookshop") -> Path:
     for index in range(60):
       book = (
         index + 1,
-        f"The {words[index % 8]} {'of' if index % 2 else 'and'} {words[(3 * index + 1) % 8]} {index}",
+        (
+          f"The {words[index % 8]} {'of' if index % 2 else 'and'} {words[(3 * index + 1) % 8]} "
+          f"{index}"
+        ),
         rng.choice(["novel", "novel", "poetry", "history", "crime", None]),
         rng.randint(60, 900),
         round(rng.uniform(3, 60), 2),
@@ -59,10 +78,14 @@ def make_database(folder: Path, name: str = "bookshop") -> Path:
       )
       connection.execute("INSERT INTO book VALUES (?, ?, ?, ?, ?, ?, ?)", book)
       for author_id in sorted(rng.sample(range(1, 21), rng.choice([1, 1, 2]))):
-        connection.execute("INSERT INTO book_author VALUES (?, ?, ?)", (index + 1, author_id, round(rng.random(), 2)))
+        connection.execute(
+          "INSERT INTO book_author VALUES (?, ?, ?)", (index + 1, author_id, round(rng.random(), 2))
+        )
     for room in (1, 2, 3):
       for place in range(1, 5):
-        connection.execute("INSERT INTO shelf VALUES (?, ?, ?)", (room, place, f"{'ABC'[room - 1]}{place} shelf"))
+        connection.execute(
+          "INSERT INTO shelf VALUES (?, ?, ?)", (room, place, f"{'ABC'[room - 1]}{place} shelf")
+        )
     for index in range(150):
       copy = (
         index + 1,
@@ -74,7 +97,9 @@ def make_database(folder: Path, name: str = "bookshop") -> Path:
       )
       connection.execute("INSERT INTO copy VALUES (?, ?, ?, ?, ?, ?)", copy)
     for day in range(1, 29):
-      connection.execute("INSERT INTO weather VALUES (?, ?)", (f"2024-02-{day:02}", round(rng.uniform(-5, 12), 1)))
+      connection.execute(
+        "INSERT INTO weather VALUES (?, ?)", (f"2024-02-{day:02}", round(rng.uniform(-5, 12), 1))
+      )
   connection.close()
   return path
 

@@ -1,4 +1,6 @@
-"""ask.py: an answer with its agreement, and a plain word where the model does not know or is asked to change data."""
+"""ask.py: an answer with its agreement, and a plain word where the model does not know or is asked
+to change data.
+"""
 
 from __future__ import annotations
 
@@ -62,13 +64,27 @@ def database(folder):
 
 
 def ask(folder, question, texts, *flags):
-  command = [sys.executable, "-c", DRIVER, f"--model={folder / 'run'}", f"--database={folder / 'club.sqlite'}"]
+  command = [
+    sys.executable,
+    "-c",
+    DRIVER,
+    f"--model={folder / 'run'}",
+    f"--database={folder / 'club.sqlite'}",
+  ]
   return subprocess.run(
-    [*command, *flags, question], capture_output=True, text=True, timeout=120, env=os.environ | {"TEXTS": json.dumps(texts)}
+    [*command, *flags, question],
+    capture_output=True,
+    text=True,
+    timeout=120,
+    env=os.environ | {"TEXTS": json.dumps(texts)},
   )
 
 
-COUNT, OTHER, BROKEN = "SELECT COUNT(*) FROM members", "SELECT COUNT(*) + 1 FROM members", "SELECT nope FROM members"
+COUNT, OTHER, BROKEN = (
+  "SELECT COUNT(*) FROM members",
+  "SELECT COUNT(*) + 1 FROM members",
+  "SELECT nope FROM members",
+)
 
 
 def test_an_answer_comes_with_how_many_agree(folder):
@@ -80,7 +96,11 @@ def test_an_answer_comes_with_how_many_agree(folder):
 @pytest.mark.parametrize(
   ("question", "texts", "says"),
   [
-    ("How many members?", [COUNT, OTHER, BROKEN, "SELECT 77"], "only 2 of 8 answers give the same result"),
+    (
+      "How many members?",
+      [COUNT, OTHER, BROKEN, "SELECT 77"],
+      "only 2 of 8 answers give the same result",
+    ),
     (
       "How many zebras and members?",
       [COUNT, OTHER],
@@ -112,7 +132,10 @@ def test_the_least_agreement_can_be_set_and_switched_off(folder):
 def test_a_request_to_change_data_is_refused_before_anything_is_loaded(folder):
   done = ask(folder, "Delete all members", [COUNT])
   assert (done.returncode, done.stdout) == (2, "")
-  assert done.stderr == ("ask.py: only questions are answered, nothing is changed in a database ('delete' asks for a change)\n")
+  assert done.stderr == (
+    "ask.py: only questions are answered, nothing is changed in a database ('delete' asks for a "
+    "change)\n"
+  )
 
 
 @pytest.mark.parametrize(
@@ -190,6 +213,10 @@ def test_a_runs_folder_stands_for_its_export(folder, tmp_path):
   assert find_model(folder / "run") == folder / "run" / "export"
   assert find_model(folder / "run" / "export") == folder / "run" / "export"
   (tmp_path / "model_base" / "versions").mkdir(parents=True)
-  for place, says in (("", "without an export"), ("model_base", "a model base"), ("gone", "no model folder there")):
+  for place, says in (
+    ("", "without an export"),
+    ("model_base", "a model base"),
+    ("gone", "no model folder there"),
+  ):
     with pytest.raises((ValueError, FileNotFoundError), match=says):
       find_model(tmp_path / place)

@@ -1,4 +1,6 @@
-"""Bad input to every launch script: exit code 2 (or 1 where it fails at run time), one line that names it, no traceback."""
+"""Bad input to every launch script: exit code 2 (or 1 where it fails at run time), one line that
+names it, no traceback.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,11 @@ CASES = [
   ("ask", [*MODEL, "--model=one.json"], "one.json: a file; a model is a folder"),
   ("ask", [*MODEL, "--model=dbs"], "dbs: no model there"),
   ("ask", [*MODEL, "--model=run"], "run: a run's folder without an export"),
-  ("ask", [*MODEL, "--model=run/model_base"], "run/model_base: a model base; convert_hf.py --checkpoint="),
+  (
+    "ask",
+    [*MODEL, "--model=run/model_base"],
+    "run/model_base: a model base; convert_hf.py --checkpoint=",
+  ),
   ("ask", [*MODEL, "--database=gone.sqlite"], "gone.sqlite"),
   ("ask", [*MODEL, "--database=one.json"], "one.json"),
   ("ask", [*MODEL, "--samples=0"], "--samples=0"),
@@ -94,7 +100,11 @@ CASES = [
   ("synthesize", [*SYNTHESIZE, "--exclude=gone.json"], "gone.json: no such file"),
   ("synthesize", [*SYNTHESIZE, "--query_log=gone.txt"], "gone.txt: no such file"),
   ("synthesize", [*SYNTHESIZE, "--output=gone/out.jsonl"], "gone: no such folder"),
-  ("synthesize", [*SYNTHESIZE, "--output=dbs", "--format=jsonl"], "dbs: a folder where a file is to be written"),
+  (
+    "synthesize",
+    [*SYNTHESIZE, "--output=dbs", "--format=jsonl"],
+    "dbs: a folder where a file is to be written",
+  ),
   ("convert_hf", [], "--output"),
   ("convert_hf", ["--output=x"], "give one of --hf_model, --checkpoint, --gguf=FILE and --pip"),
   ("convert_hf", ["--output=x", "--hf_model=run"], "run: a run's folder without an export"),
@@ -102,7 +112,11 @@ CASES = [
   ("convert_hf", ["--output=x", "--hf_model=model", "--peft"], "--peft goes with --checkpoint"),
   ("convert_hf", ["--output=x", "--checkpoint=gone"], "gone: no such folder"),
   ("convert_hf", ["--output=x", "--checkpoint=one.json"], "one.json: a file"),
-  ("convert_hf", ["--output=x", "--checkpoint=model"], "model: holds no model base, but a model folder"),
+  (
+    "convert_hf",
+    ["--output=x", "--checkpoint=model"],
+    "model: holds no model base, but a model folder",
+  ),
   ("convert_hf", ["--output=x", "--checkpoint=run:v9"], "run"),
   ("convert_hf", ["--output=x", "--checkpoint=run", "--dtype=int3"], "--dtype=int3"),
   ("convert_hf", ["--output=one.json", "--hf_model=model"], "one.json"),
@@ -125,7 +139,11 @@ CASES = [
   ("spft", ["--workdir=work"], "--config"),
   ("spft", [TINY], "--workdir"),
   ("spft", ["--config=syntax.py", "--workdir=work"], "syntax.py:2: not Python"),
-  ("spft", [*SPFT, "--config.vbi_ft.round=3"], "config.vbi_ft has no field 'round'; did you mean config.vbi_ft.rounds?"),
+  (
+    "spft",
+    [*SPFT, "--config.vbi_ft.round=3"],
+    "config.vbi_ft has no field 'round'; did you mean config.vbi_ft.rounds?",
+  ),
   ("spft", [*SPFT, "--config.vbi_ft.rounds=many"], "--config.vbi_ft.rounds=many"),
   ("spft", [*SPFT, "--config.self_play.opponent=strongest"], "must be one of 'weakest'"),
   ("spft", ["--config=fields.py", "--workdir=work"], "no field 'rounds'"),
@@ -133,9 +151,14 @@ CASES = [
   ("spft", [*SPFT, "--stop_after=lunch"], "lunch"),
   ("spft", [*SPFT, "--start_from=lunch"], "lunch"),
   ("spft", [*SPFT, "--mesh=data:x"], "data:x"),
-  ("spft", [*SPFT, "--num_processes=2"], "--coordinator, --num_processes and --process_id belong together"),
+  (
+    "spft",
+    [*SPFT, "--num_processes=2"],
+    "--coordinator, --num_processes and --process_id belong together",
+  ),
 ]
-# The same of --config alone, judged in this process: what the file and the names of fields can have wrong.
+# The same of --config alone, judged in this process: what the file and the names of fields can have
+# wrong.
 CONFIG_CASES = [
   (["--config=gone.py"], "gone.py: no such config file"),
   (["--config=dbs"], "dbs: a folder where a config file"),
@@ -145,7 +168,10 @@ CONFIG_CASES = [
   (["--config=raises.py"], "raises.py:2: the config cannot be made (ZeroDivisionError"),
   (["--config=module.py"], "module.py:1: the config cannot be made (ModuleNotFoundError"),
   (["--config=dict.py"], "dict.py: get_config() returns dict"),
-  ([TINY, "--config.vbi_ft.round=3"], "config.vbi_ft has no field 'round'; did you mean config.vbi_ft.rounds?"),
+  (
+    [TINY, "--config.vbi_ft.round=3"],
+    "config.vbi_ft has no field 'round'; did you mean config.vbi_ft.rounds?",
+  ),
   ([TINY, "--config.vbi_ft.training.stepz=3"], "did you mean config.vbi_ft.training.steps?"),
   ([TINY, "--config.selfplay.beta=3"], "did you mean config.self_play?"),
   ([TINY, "--config.Seed=3"], "did you mean config.seed?"),
@@ -153,14 +179,20 @@ CONFIG_CASES = [
   ([TINY, "--config.seed.x=3"], "config.seed is a value"),
   ([TINY, "--config.shape.prefix_buckets[9]=1"], "prefix_buckets"),
   ([TINY, "--config.model.hf_config.hidden=3"], "did you mean config.model.hf_config.hidden_size?"),
-  ([TINY, "--config.vbi_ft.training.optimizer=3"], "config.vbi_ft.training.optimizer is a group of fields"),
+  (
+    [TINY, "--config.vbi_ft.training.optimizer=3"],
+    "config.vbi_ft.training.optimizer is a group of fields",
+  ),
   ([TINY, "--config.shape.prefix_buckets.x=1"], "it has no fields"),
   (["--config", "gone.py"], "gone.py: no such config file"),
   ([f"--config={EXPERIMENTS}/configs/quickstrat.py"], "quickstart.py?"),
   ([f"--config={EXPERIMENTS}/configs/baselines.py:spinn"], "baselines.py"),
   (["--config="], "--config names no file"),
 ]
-NAMES = [f"{i}-{script}{''.join(' ' + a for a in arguments[-1:])}" for i, (script, arguments, _) in enumerate(CASES)]
+NAMES = [
+  f"{i}-{script}{''.join(' ' + a for a in arguments[-1:])}"
+  for i, (script, arguments, _) in enumerate(CASES)
+]
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +203,10 @@ def folder(tmp_path_factory):
     (folder / name).mkdir(parents=True)
   for place in ("shop.sqlite", "dbs/shop/shop.sqlite"):
     connection = sqlite3.connect(folder / place)
-    connection.executescript("CREATE TABLE product (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO product VALUES (1, 'a')")
+    connection.executescript(
+      "CREATE TABLE product (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO product VALUES (1, "
+      "'a')"
+    )
     connection.close()
   example = {"db_id": "shop", "question": "How many?", "query": "SELECT COUNT(*) FROM product"}
   texts = {
@@ -216,7 +251,9 @@ def test_bad_input_is_one_line_and_exit_code_2(answers, name, case):
   assert case[2] in lines[0]
 
 
-@pytest.mark.parametrize(("arguments", "says"), CONFIG_CASES, ids=[a[-1][-60:] for a, _ in CONFIG_CASES])
+@pytest.mark.parametrize(
+  ("arguments", "says"), CONFIG_CASES, ids=[a[-1][-60:] for a, _ in CONFIG_CASES]
+)
 def test_a_bad_config_is_named_with_what_was_meant(folder, monkeypatch, arguments, says):
   monkeypatch.chdir(folder)
   with pytest.raises(config_file.InputError) as raised:
@@ -226,12 +263,20 @@ def test_a_bad_config_is_named_with_what_was_meant(folder, monkeypatch, argument
 
 def test_a_good_config_passes(folder, monkeypatch):
   monkeypatch.chdir(folder)
-  fields = ["--config.vbi_ft.rounds=3", "--config.self_play.baselines=()", "--config.model.hf_config={'a': 1}"]
-  config_file.check(["spft.py", TINY, *fields, "--config.shape.prefix_buckets[0]=256", "--noconfig.paper_splits"])
+  fields = [
+    "--config.vbi_ft.rounds=3",
+    "--config.self_play.baselines=()",
+    "--config.model.hf_config={'a': 1}",
+  ]
+  config_file.check(
+    ["spft.py", TINY, *fields, "--config.shape.prefix_buckets[0]=256", "--noconfig.paper_splits"]
+  )
   config_file.check(["spft.py", TINY, "--", "--config.none.such=1"])
   config_file.check(["spft.py", "--workdir=x"])
 
 
 def test_every_launch_script_has_bad_inputs_here():
-  scripts = {path.stem for path in EXPERIMENTS.glob("*.py") if '__name__ == "__main__"' in path.read_text()}
+  scripts = {
+    path.stem for path in EXPERIMENTS.glob("*.py") if '__name__ == "__main__"' in path.read_text()
+  }
   assert scripts == {script for script, _, _ in CASES}

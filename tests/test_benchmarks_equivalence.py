@@ -1,4 +1,6 @@
-"""The rules by which mutants.py calls a mutant equivalent: they apply where they should, and SQLite agrees."""
+"""The rules by which mutants.py calls a mutant equivalent: they apply where they should, and SQLite
+agrees.
+"""
 
 import contextlib
 import sqlite3
@@ -32,28 +34,55 @@ EQUAL = [
   ("SELECT id, name FROM shop", "SELECT DISTINCT id, name FROM shop"),
   ("SELECT name FROM shop WHERE id = 3", "SELECT DISTINCT name FROM shop WHERE id = 3"),
   (f"SELECT s.id, t.name {JOIN}", f"SELECT DISTINCT s.id, t.name {JOIN}"),
-  ("SELECT name FROM shop UNION SELECT name FROM town", "SELECT name FROM shop UNION SELECT DISTINCT name FROM town"),
+  (
+    "SELECT name FROM shop UNION SELECT name FROM town",
+    "SELECT name FROM shop UNION SELECT DISTINCT name FROM town",
+  ),
   (f"SELECT s.name {JOIN} WHERE t.people > 1", f"SELECT s.name {LEFT} WHERE t.people > 1"),
   (f"SELECT MAX(t.people) {JOIN}", f"SELECT MAX(t.people) {LEFT}"),
-  (f"SELECT s.id {JOIN} GROUP BY s.id HAVING COUNT(*) > 1", f"SELECT s.id {LEFT} GROUP BY s.id HAVING COUNT(*) > 1"),
-  ("SELECT name FROM shop WHERE sales = (SELECT 4 LIMIT 1)", "SELECT name FROM shop WHERE sales = (SELECT 4 LIMIT 2)"),
+  (
+    f"SELECT s.id {JOIN} GROUP BY s.id HAVING COUNT(*) > 1",
+    f"SELECT s.id {LEFT} GROUP BY s.id HAVING COUNT(*) > 1",
+  ),
+  (
+    "SELECT name FROM shop WHERE sales = (SELECT 4 LIMIT 1)",
+    "SELECT name FROM shop WHERE sales = (SELECT 4 LIMIT 2)",
+  ),
   ("SELECT MAX(sales) FROM shop LIMIT 1", "SELECT MAX(sales) FROM shop LIMIT 2"),
 ]
 DIFFERENT = [
   ("SELECT COUNT(*) FROM shop", "SELECT COUNT(sales) FROM shop"),
-  ("SELECT COUNT(*) FROM shop WHERE sales > 3 OR name = 'A'", "SELECT COUNT(sales) FROM shop WHERE sales > 3 OR name = 'A'"),
+  (
+    "SELECT COUNT(*) FROM shop WHERE sales > 3 OR name = 'A'",
+    "SELECT COUNT(sales) FROM shop WHERE sales > 3 OR name = 'A'",
+  ),
   (f"SELECT COUNT(*) {LEFT}", f"SELECT COUNT(t.id) {LEFT}"),
   ("SELECT COUNT(sales) FROM shop", "SELECT COUNT(DISTINCT sales) FROM shop"),
   ("SELECT name, sales FROM shop", "SELECT DISTINCT name, sales FROM shop"),
   # A unique column may hold NULL more than once.
   ("SELECT code FROM shop", "SELECT DISTINCT code FROM shop"),
-  ("SELECT t.name FROM town t JOIN shop s ON s.town = t.id", "SELECT DISTINCT t.name FROM town t JOIN shop s ON s.town = t.id"),
-  ("SELECT name FROM shop ORDER BY sales LIMIT 1", "SELECT DISTINCT name FROM shop ORDER BY sales LIMIT 1"),
+  (
+    "SELECT t.name FROM town t JOIN shop s ON s.town = t.id",
+    "SELECT DISTINCT t.name FROM town t JOIN shop s ON s.town = t.id",
+  ),
+  (
+    "SELECT name FROM shop ORDER BY sales LIMIT 1",
+    "SELECT DISTINCT name FROM shop ORDER BY sales LIMIT 1",
+  ),
   (f"SELECT s.name {JOIN}", f"SELECT s.name {LEFT}"),
-  (f"SELECT s.name {JOIN} WHERE t.people > 1 OR s.sales > 1", f"SELECT s.name {LEFT} WHERE t.people > 1 OR s.sales > 1"),
+  (
+    f"SELECT s.name {JOIN} WHERE t.people > 1 OR s.sales > 1",
+    f"SELECT s.name {LEFT} WHERE t.people > 1 OR s.sales > 1",
+  ),
   (f"SELECT COUNT(*) {JOIN}", f"SELECT COUNT(*) {LEFT}"),
-  (f"SELECT s.id {JOIN} GROUP BY s.id HAVING COUNT(*) > 0", f"SELECT s.id {LEFT} GROUP BY s.id HAVING COUNT(*) > 0"),
-  ("SELECT name FROM shop WHERE sales IN (SELECT 4 LIMIT 1)", "SELECT name FROM shop WHERE sales IN (SELECT 4 LIMIT 2)"),
+  (
+    f"SELECT s.id {JOIN} GROUP BY s.id HAVING COUNT(*) > 0",
+    f"SELECT s.id {LEFT} GROUP BY s.id HAVING COUNT(*) > 0",
+  ),
+  (
+    "SELECT name FROM shop WHERE sales IN (SELECT 4 LIMIT 1)",
+    "SELECT name FROM shop WHERE sales IN (SELECT 4 LIMIT 2)",
+  ),
   ("SELECT name FROM shop WHERE sales > 3", "SELECT name FROM shop WHERE sales >= 3"),
 ]
 
@@ -64,7 +93,10 @@ def shops(tmp_path_factory):
   folder = tmp_path_factory.mktemp("shops")
   with contextlib.closing(sqlite3.connect(folder / "shops.sqlite")) as connection:
     connection.executescript(SHOP)
-  return [folder / "shops.sqlite", *make_instances(folder / "shops.sqlite", folder / "made", 10, 0, [q for q, _ in EQUAL])]
+  return [
+    folder / "shops.sqlite",
+    *make_instances(folder / "shops.sqlite", folder / "made", 10, 0, [q for q, _ in EQUAL]),
+  ]
 
 
 @pytest.mark.parametrize(("gold", "mutant"), EQUAL)

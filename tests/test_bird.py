@@ -1,8 +1,9 @@
 """`--comparison=bird`, VES, R-VES and Soft-F1 against BIRD's own scripts.
 
-SPFTSQL_BIRD_MINI_DEV names a clone of bird-bench/mini_dev (third_party/README.md); tests that need it skip without. The pairs
-are made from Spider dev: its gold queries, the recorded predictions and near misses of the gold queries. Every pair is judged
-with SPFTSQL_BIRD_ALL=1, else a sample. What BIRD's script says of the recorded predictions is kept in data/bird_verdicts.json.
+SPFTSQL_BIRD_MINI_DEV names a clone of bird-bench/mini_dev (third_party/README.md); tests that need
+it skip without. The pairs are made from Spider dev: its gold queries, the recorded predictions and
+near misses of the gold queries. Every pair is judged with SPFTSQL_BIRD_ALL=1, else a sample. What
+BIRD's script says of the recorded predictions is kept in data/bird_verdicts.json.
 """
 
 import importlib
@@ -22,10 +23,14 @@ import pytest
 from spftsql_jax.databases import Executor
 from spftsql_jax.judging import metrics, scoring
 
-SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
+SHARED = pathlib.Path(
+  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
+)
 VERDICTS = pathlib.Path(__file__).parent / "data" / "bird_verdicts.json"
 SYSTEMS = ["c3sql-chatgpt", "dail-sql-gpt4", "graphix-t5", "codes-7b"]
-needs_spider = pytest.mark.skipif(not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}")
+needs_spider = pytest.mark.skipif(
+  not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}"
+)
 
 # Each turns a query into one that means nearly the same.
 NEAR_MISSES = [
@@ -58,7 +63,9 @@ NEAR_MISSES = [
 
 @pytest.fixture(scope="module")
 def bird():
-  """BIRD's scripts. Drivers of servers are not needed, nor a time limit: what takes long is not given to them."""
+  """BIRD's scripts. Drivers of servers are not needed, nor a time limit: what takes long is not
+  given to them.
+  """
   folder = os.environ.get("SPFTSQL_BIRD_MINI_DEV")
   if not folder:
     pytest.skip("SPFTSQL_BIRD_MINI_DEV does not name a clone of bird-bench/mini_dev")
@@ -69,14 +76,19 @@ def bird():
   plain.FunctionTimedOut = TimeoutError
   sys.modules.setdefault("func_timeout", plain)
   sys.path.insert(0, os.path.join(folder, "evaluation"))
-  return types.SimpleNamespace(**{name: importlib.import_module(f"evaluation_{name}") for name in ("ex", "f1", "ves")})
+  return types.SimpleNamespace(
+    **{name: importlib.import_module(f"evaluation_{name}") for name in ("ex", "f1", "ves")}
+  )
 
 
 def recorded_pairs(system):
   """(db_id, gold, prediction) of a system on Spider dev."""
   lines = (SHARED / f"predictions/spider-dev/{system}.txt").read_text().splitlines()
   examples = json.loads((SHARED / "spider/dev.json").read_text())
-  return [(e["db_id"], e["query"], line.split("\t")[0].strip()) for e, line in zip(examples, lines, strict=True)]
+  return [
+    (e["db_id"], e["query"], line.split("\t")[0].strip())
+    for e, line in zip(examples, lines, strict=True)
+  ]
 
 
 def near_misses():
@@ -99,7 +111,9 @@ def database(db_id):
 def our_verdicts(pairs):
   queries = [(gold, predicted) for _, gold, predicted in pairs]
   with Executor(workers=2) as executor:
-    return scoring.score_predictions(queries, [[database(db_id)] for db_id, _, _ in pairs], executor, "bird", timeout_s=10)
+    return scoring.score_predictions(
+      queries, [[database(db_id)] for db_id, _, _ in pairs], executor, "bird", timeout_s=10
+    )
 
 
 @needs_spider
@@ -107,7 +121,11 @@ def test_verdicts_on_the_recorded_predictions_are_those_of_the_script():
   recorded = json.loads(VERDICTS.read_text())["correct"]
   for system in SYSTEMS:
     verdicts = our_verdicts(recorded_pairs(system))
-    differing = [i for i, (v, theirs) in enumerate(zip(verdicts, recorded[system], strict=True)) if "01"[v.correct] != theirs]
+    differing = [
+      i
+      for i, (v, theirs) in enumerate(zip(verdicts, recorded[system], strict=True))
+      if "01"[v.correct] != theirs
+    ]
     assert [i for i in differing if not verdicts[i].divergence] == []
     assert {verdicts[i].divergence for i in differing} <= {"not_utf8"}, system
 
@@ -127,11 +145,16 @@ def test_verdicts_on_gold_predictions_and_near_misses_are_those_of_the_script(bi
   for i, (db_id, gold, predicted) in enumerate(pairs):
     if verdicts[i].divergence in ("time_limit", "resource_limit"):
       continue
-    theirs = bird.ex.execute_model(predicted, gold, str(tmp_path / f"{db_id}.sqlite"), i, 30.0, "SQLite")["res"]
+    theirs = bird.ex.execute_model(
+      predicted, gold, str(tmp_path / f"{db_id}.sqlite"), i, 30.0, "SQLite"
+    )["res"]
     if bool(theirs) != verdicts[i].correct:
       differing.append((verdicts[i].divergence, db_id, gold, predicted, theirs))
   met = Counter(v.divergence for v in verdicts)
-  print(f"{len(pairs)} pairs, {sum(v.correct for v in verdicts)} correct; divergences met: {dict(met)}; differing: {differing}")
+  print(
+    f"{len(pairs)} pairs, {sum(v.correct for v in verdicts)} correct; divergences met: "
+    f"{dict(met)}; differing: {differing}"
+  )
   assert [each for each in differing if not each[0]] == []
   assert len(pairs) // 5 < sum(v.correct for v in verdicts) < len(pairs) * 4 // 5
 
@@ -143,7 +166,10 @@ def test_soft_f1_is_the_scripts_own(bird):
   for _ in range(3000):
     width = rng.randint(1, 3)
     gold = [tuple(rng.choice(cells) for _ in range(width)) for _ in range(rng.randint(0, 5))]
-    predicted = [row if rng.random() < 0.6 else tuple(rng.choice(cells) for _ in range(rng.randint(1, 3))) for row in gold]
+    predicted = [
+      row if rng.random() < 0.6 else tuple(rng.choice(cells) for _ in range(rng.randint(1, 3)))
+      for row in gold
+    ]
     predicted += [tuple(rng.choice(cells) for _ in range(width)) for _ in range(rng.randint(0, 2))]
     predicted = predicted[rng.randint(0, 1) :]
     score = bird.f1.calculate_f1_score(predicted, gold)
@@ -153,7 +179,9 @@ def test_soft_f1_is_the_scripts_own(bird):
 
 
 def test_efficiency_scores_are_the_scripts_own(bird, monkeypatch):
-  """The script's loop on given times: rows agree, and each timed run answers the next time of a list."""
+  """The script's loop on given times: rows agree, and each timed run answers the next time of a
+  list.
+  """
   rng = random.Random(0)
   ratios, rewards = [], []
   for _ in range(500):
@@ -162,7 +190,9 @@ def test_efficiency_scores_are_the_scripts_own(bird, monkeypatch):
     predicted = [seconds / factor * rng.uniform(0.8, 1.2) for seconds in gold]
     times = iter([t for pair in zip(predicted, gold, strict=True) for t in pair])
     monkeypatch.setattr(
-      bird.ves, "execute_sql", lambda *_, return_time=False, times=times: next(times) if return_time else [(1,)]
+      bird.ves,
+      "execute_sql",
+      lambda *_, return_time=False, times=times: next(times) if return_time else [(1,)],
     )
     reward = bird.ves.iterated_execute_sql("p", "g", "db", runs, "SQLite")
     ratio = metrics.time_ratio(gold, predicted)

@@ -1,4 +1,6 @@
-"""SQL-aware decoding: what the automaton of a schema allows, checked by a reader of its own, and that decoding obeys it."""
+"""SQL-aware decoding: what the automaton of a schema allows, checked by a reader of its own, and
+that decoding obeys it.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,25 @@ from spftsql_jax.generation.automaton import Automata
 from spftsql_jax.generation.identifiers import KEYWORDS, accepts, identifier_automaton, token_bytes
 from spftsql_jax.models import Decoder, ModelConfig, init_params
 
-TABLES = {"singer": ["singer_id", "Name", "country"], "concert": ["concert_id", "venue_name", "year"], "singer_in": ["fee"]}
+TABLES = {
+  "singer": ["singer_id", "Name", "country"],
+  "concert": ["concert_id", "venue_name", "year"],
+  "singer_in": ["fee"],
+}
 GOOD = (
   " SELECT count(*) FROM singer",
-  " select T1.Name, t2.venue_name from SINGER as T1 join concert AS t2 on T1.singer_id = t2.concert_id where T1.fee >= 2.5e3",
-  " SELECT DISTINCT \"anything\", 'it''s \"free\"; text' FROM `odd name` WHERE name LIKE '%x y%' ORDER BY year DESC LIMIT 3",
-  " SELECT singer.country FROM singer_in , singer WHERE singer_in.fee IN (SELECT max(s.fee) FROM (SELECT * FROM singer_in) s)",
+  (
+    " select T1.Name, t2.venue_name from SINGER as T1 join concert AS t2 on T1.singer_id = "
+    "t2.concert_id where T1.fee >= 2.5e3"
+  ),
+  (
+    " SELECT DISTINCT \"anything\", 'it''s \"free\"; text' FROM `odd name` WHERE name LIKE '%x y%' "
+    "ORDER BY year DESC LIMIT 3"
+  ),
+  (
+    " SELECT singer.country FROM singer_in , singer WHERE singer_in.fee IN (SELECT max(s.fee) FROM "
+    "(SELECT * FROM singer_in) s)"
+  ),
   " SELECT CAST(fee AS REAL) AS made_up_name FROM concert;",
   " SELECT .5 , x.* FROM singer x",
 )
@@ -41,12 +56,16 @@ BAD = (
 
 @pytest.fixture(scope="module")
 def tokenizer():
-  return train_bpe([*GOOD, *BAD, "the venue_names of every singer in the country; nothing else"] * 3, 420)
+  return train_bpe(
+    [*GOOD, *BAD, "the venue_names of every singer in the country; nothing else"] * 3, 420
+  )
 
 
 @pytest.fixture(scope="module")
 def automaton(tokenizer):
-  return identifier_automaton(TABLES, token_bytes(tokenizer), {tokenizer.eos_token_id}, vocab_size=440)
+  return identifier_automaton(
+    TABLES, token_bytes(tokenizer), {tokenizer.eos_token_id}, vocab_size=440
+  )
 
 
 def ids(tokenizer, text):
@@ -57,7 +76,10 @@ def test_tokens_are_spelled_as_the_tokenizer_decodes_them(tokenizer):
   spelled = token_bytes(tokenizer)
   assert spelled[tokenizer.eos_token_id] is None
   for text in (*GOOD, "naïve 東京 \n\t"):
-    assert b"".join(spelled[i] for i in tokenizer.encode(text, add_special_tokens=False)) == text.encode()
+    assert (
+      b"".join(spelled[i] for i in tokenizer.encode(text, add_special_tokens=False))
+      == text.encode()
+    )
 
 
 @pytest.mark.parametrize("sql", GOOD)
@@ -79,8 +101,12 @@ def test_some_token_may_follow_everywhere_and_padding_nowhere(tokenizer, automat
 
 
 def test_random_answers_under_the_automaton_hold_allowed_words_only(tokenizer, automaton):
-  """A model of random weights writes nonsense, but no word outside literals that the schema does not know."""
-  config = ModelConfig("qwen2", 440, 32, 48, 1, 2, 1, 16, max_position_embeddings=256, initializer_range=0.3)
+  """A model of random weights writes nonsense, but no word outside literals that the schema does
+  not know.
+  """
+  config = ModelConfig(
+    "qwen2", 440, 32, 48, 1, 2, 1, 16, max_position_embeddings=256, initializer_range=0.3
+  )
   params = init_params(config, jax.random.key(0))
   generator = Generator(Decoder(config), lanes=16)
   free = [Request((5, 6, 7), (8 + i,)) for i in range(16)]
@@ -90,14 +116,21 @@ def test_random_answers_under_the_automaton_hold_allowed_words_only(tokenizer, a
   answers = generator.generate(params, bound, **options)
   mixed = generator.generate(params, [*free[:8], *bound[8:]], **options)
   assert [a.tokens for a in mixed] == [a.tokens for a in plain[:8] + answers[8:]]
-  known = {*KEYWORDS.split(), *(t.lower() for t in TABLES), *(c.lower() for columns in TABLES.values() for c in columns)}
+  known = {
+    *KEYWORDS.split(),
+    *(t.lower() for t in TABLES),
+    *(c.lower() for columns in TABLES.values() for c in columns),
+  }
 
   def strange(answer) -> list[str]:
     text = tokenizer.decode(answer.tokens, skip_special_tokens=True)
-    # Whatever is quoted, or named by AS and WITH, is free; the last word may be cut off by the limit.
+    # Whatever is quoted, or named by AS and WITH, is free; the last word may be cut off by the
+    # limit.
     text = re.sub(r"'[^']*('|$)|\"[^\"]*(\"|$)|`[^`]*(`|$)|\[[^\]]*(\]|$)", " ' ", text)
     text = re.sub(r"(?i)\b(as|with)\b[^\w'(]*\w*", " ", text)
-    words = re.findall(r"(?<![\w.])[^\W\d]\w*", text if answer.status == "stop" else re.sub(r"\w*$", "", text))
+    words = re.findall(
+      r"(?<![\w.])[^\W\d]\w*", text if answer.status == "stop" else re.sub(r"\w*$", "", text)
+    )
     return [w for w in words if w.lower() not in known and not re.fullmatch(r"[a-zA-Z]\d*", w)]
 
   assert not [w for answer in answers for w in strange(answer)]
@@ -105,7 +138,9 @@ def test_random_answers_under_the_automaton_hold_allowed_words_only(tokenizer, a
 
 
 def test_automata_of_several_schemas_stand_side_by_side(tokenizer, automaton):
-  other = identifier_automaton({"pets": ["weight"]}, token_bytes(tokenizer), {tokenizer.eos_token_id}, vocab_size=440)
+  other = identifier_automaton(
+    {"pets": ["weight"]}, token_bytes(tokenizer), {tokenizer.eos_token_id}, vocab_size=440
+  )
   automata, number = Automata.of([None, automaton, other, automaton])
   assert [number(a) for a in (None, automaton, other)] == [0, 1, 2]
   states = np.arange(20)
@@ -116,7 +151,10 @@ def test_automata_of_several_schemas_stand_side_by_side(tokenizer, automaton):
   assert Automata.of([None])[0] is None
 
 
-@pytest.mark.skipif(not os.path.isdir(Path(__file__).parents[1] / "../shared/data/spider"), reason="Spider is not there")
+@pytest.mark.skipif(
+  not os.path.isdir(Path(__file__).parents[1] / "../shared/data/spider"),
+  reason="Spider is not there",
+)
 def test_gold_queries_of_spider_dev_are_allowed(tokenizer):
   from spftsql_jax.databases.introspection import read_schema
   from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
@@ -127,5 +165,9 @@ def test_gold_queries_of_spider_dev_are_allowed(tokenizer):
     schema = read_schema(str(find_database(data / "database", db_id)))
     tables = {t.name: [c.name for c in t.columns] for t in schema.tables}
     automaton = identifier_automaton(tables, spelled, {tokenizer.eos_token_id})
-    refused = [e.query for e in examples if e.db_id == db_id and not accepts(automaton, ids(tokenizer, " " + e.query))]
+    refused = [
+      e.query
+      for e in examples
+      if e.db_id == db_id and not accepts(automaton, ids(tokenizer, " " + e.query))
+    ]
     assert not refused

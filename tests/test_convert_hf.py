@@ -1,4 +1,6 @@
-"""convert_hf.py: model folders to a model base and back, adapters to peft, and one clear line for what cannot be done."""
+"""convert_hf.py: model folders to a model base and back, adapters to peft, and one clear line for
+what cannot be done.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 STYLE = PromptFormat(schema_style="compact", samples=1)
 LORA = LoraConfig(rank=2, alpha=4.0, modules=("q", "v", "up"))
 CHAT = "{% for m in messages %}{{ m.role }}: {{ m.content }}<|endoftext|>{% endfor %}"
-# Runs command lines of the script one after the other in one process: starting it is most of the time.
+# Runs command lines of the script one after the other in one process: starting it is most of the
+# time.
 _DRIVER = """
 import contextlib, io, json, sys
 sys.path.insert(0, "experiments")
@@ -47,7 +50,12 @@ for arguments in json.loads(sys.argv[1]):
 
 def convert(*command_lines: list[str]) -> list[tuple[int, str, str]]:
   """(exit code, stdout, stderr) of each command line."""
-  command = [sys.executable, "-c", _DRIVER, json.dumps([[str(a) for a in line] for line in command_lines])]
+  command = [
+    sys.executable,
+    "-c",
+    _DRIVER,
+    json.dumps([[str(a) for a in line] for line in command_lines]),
+  ]
   done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600, check=False)
   assert done.returncode == 0, done.stderr
   return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
@@ -55,16 +63,23 @@ def convert(*command_lines: list[str]) -> list[tuple[int, str, str]]:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-  """A Hugging Face folder (bfloat16, norms float32), a run folder with an adapter and with params, and what they convert to."""
+  """A Hugging Face folder (bfloat16, norms float32), a run folder with an adapter and with params,
+  and what they convert to.
+  """
   root = tmp_path_factory.mktemp("convert")
   hf = train_bpe(["SELECT name FROM singer WHERE age > 3"] * 4, 300)
   hf.chat_template = CHAT
-  config = checkpoints.hf_config("qwen2_windows_in_upper_layers") | {"vocab_size": len(hf), "eos_token_id": 0}
+  config = checkpoints.hf_config("qwen2_windows_in_upper_layers") | {
+    "vocab_size": len(hf),
+    "eos_token_id": 0,
+  }
   tensors = checkpoints.random_tensors(config)
   tensors = {k: v if "norm" in k else v.astype(ml_dtypes.bfloat16) for k, v in tensors.items()}
   checkpoints.write_checkpoint(root / "hf", config, tensors)
   hf.save_pretrained(root / "hf")
-  (root / "hf" / "generation_config.json").write_text('{"eos_token_id": [0, 1], "repetition_penalty": 1.1}')
+  (root / "hf" / "generation_config.json").write_text(
+    '{"eos_token_id": [0, 1], "repetition_penalty": 1.1}'
+  )
 
   run = root / "run"
   checkpoints.write_checkpoint(run / "start", config, checkpoints.random_tensors(config))
@@ -72,7 +87,9 @@ def folders(tmp_path_factory):
   (run / "config.json").write_text(json.dumps({"prompt": vars(STYLE), "max_new_tokens": 40}))
   base, model = ModelBase(run / "model_base"), load_hf(run / "start")
   adapter = init_lora(model[0].config, LORA, jax.random.key(0))
-  adapter = jax.tree.map(lambda leaf: leaf + 0.05 * jax.random.normal(jax.random.key(leaf.size), leaf.shape), adapter)
+  adapter = jax.tree.map(
+    lambda leaf: leaf + 0.05 * jax.random.normal(jax.random.key(leaf.size), leaf.shape), adapter
+  )
   base.add("whole", model[1], Lineage("sft", prompt_format=STYLE.fingerprint))
   base.add("adapter", adapter, Lineage("sft", prompt_format=STYLE.fingerprint))
   base.add("other_prompt", adapter, Lineage("sft", prompt_format="ddl-v1-0"))
@@ -141,7 +158,9 @@ def test_a_run_in_bfloat16_is_written_as_it_was_measured(folders, tmp_path, vers
   record = json.loads((run / "config.json").read_text())
   (run / "config.json").write_text(json.dumps(record | {"model": {"dtype": "bfloat16"}}))
   commands = [["--checkpoint", f"{run}:{version}", "--output", tmp_path / "out"]]
-  commands += [["--checkpoint", f"{run}:{version}", "--output", tmp_path / "wide", "--dtype=float32"]]
+  commands += [
+    ["--checkpoint", f"{run}:{version}", "--output", tmp_path / "wide", "--dtype=float32"]
+  ]
   assert [code for code, _, _ in convert(*commands)] == [0, 0]
   for folder, kind in (("out", "bfloat16"), ("wide", "float32")):
     written = safetensors.numpy.load_file(tmp_path / folder / "model.safetensors")
@@ -156,12 +175,16 @@ def test_an_adapter_has_tokenizer_and_ends_beside_it(folders):
       assert (root / folder / name).read_bytes() == (root / "run" / "start" / name).read_bytes()
     written = json.loads((root / folder / "generation_config.json").read_text())
     assert written == {"bos_token_id": 1, "eos_token_id": 0, "pad_token_id": 1, "do_sample": False}
-  assert not (root / "peft" / "config.json").exists()  # transformers would take the adapter for a model
+  # transformers would take the adapter for a model
+  assert not (root / "peft" / "config.json").exists()
 
 
 def test_what_cannot_be_converted_is_said_in_one_line(folders, tmp_path):
   root = folders["root"]
-  tensors = {**folders["tensors"], "model.layers.9.mlp.up_proj.weight": np.zeros((4, 4), np.float32)}
+  tensors = {
+    **folders["tensors"],
+    "model.layers.9.mlp.up_proj.weight": np.zeros((4, 4), np.float32),
+  }
   del tensors["model.norm.weight"]
   checkpoints.write_checkpoint(tmp_path / "misfit", folders["config"], tensors)
   moe = folders["config"] | {"model_type": "qwen2_moe"}
@@ -175,7 +198,11 @@ def test_what_cannot_be_converted_is_said_in_one_line(folders, tmp_path):
   out = ["--output", tmp_path / "out"]
   cases = {
     "give one of --hf_model, --checkpoint, --gguf=FILE and --pip": out,
-    "give one of --hf_model, --checkpoint, --gguf=FILE and --pip ": ["--hf_model=a", "--checkpoint=b", *out],
+    "give one of --hf_model, --checkpoint, --gguf=FILE and --pip ": [
+      "--hf_model=a",
+      "--checkpoint=b",
+      *out,
+    ],
     "--output": ["--hf_model=a"],
     "--dtype=int8": ["--hf_model=a", "--dtype=int8", *out],
     "--peft goes with --checkpoint": ["--hf_model", root / "hf", "--peft", *out],
@@ -184,19 +211,37 @@ def test_what_cannot_be_converted_is_said_in_one_line(folders, tmp_path):
     "qwen2_moe": ["--hf_model", tmp_path / "moe", *out],
     "cut off": ["--hf_model", tmp_path / "cut", *out],
     "pytorch_model.bin": ["--hf_model", tmp_path / "bin", *out],
-    "a model base with a version 'base' already": ["--hf_model", root / "hf", "--output", root / "base"],
+    "a model base with a version 'base' already": [
+      "--hf_model",
+      root / "hf",
+      "--output",
+      root / "base",
+    ],
     "no model base": ["--checkpoint", tmp_path / "nowhere", *out],
     "there are whole, adapter, other_prompt": ["--checkpoint", f"{root / 'run'}:best", *out],
-    "--peft or --gguf, not both": ["--checkpoint", f"{root / 'run'}:whole", "--peft", "--gguf", *out],
+    "--peft or --gguf, not both": [
+      "--checkpoint",
+      f"{root / 'run'}:whole",
+      "--peft",
+      "--gguf",
+      *out,
+    ],
     "no adapter; leave --peft out": ["--checkpoint", f"{root / 'run'}:whole", "--peft", *out],
     "was trained with ddl-v1-0": ["--checkpoint", f"{root / 'run'}:other_prompt", *out],
   }
   for message, (code, printed, error) in zip(cases, convert(*cases.values()), strict=True):
     assert code == 2 and not printed, (message, code, printed)
-    assert message.strip() in error and error.count("\n") == 1 and "Traceback" not in error, (message, error)
+    assert message.strip() in error and error.count("\n") == 1 and "Traceback" not in error, (
+      message,
+      error,
+    )
 
 
 def test_help_tells_both_ways():
   command = [sys.executable, "experiments/convert_hf.py", "--help"]
   done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
-  assert done.returncode == 0 and "--hf_model=DIR --output=DIR" in done.stdout and "--peft" in done.stdout
+  assert (
+    done.returncode == 0
+    and "--hf_model=DIR --output=DIR" in done.stdout
+    and "--peft" in done.stdout
+  )

@@ -28,10 +28,15 @@ def spider(tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / name / f"{name}.sqlite")) as connection:
       connection.executescript(
         "CREATE TABLE singer (singer_id INTEGER PRIMARY KEY, name TEXT);"
-        "CREATE TABLE song (id INTEGER PRIMARY KEY, singer_id INT REFERENCES singer(singer_id), twice INT REFERENCES song(id));"
-        "INSERT INTO singer VALUES (1, 'x'), (2, CAST(x'e3' AS TEXT)); INSERT INTO song VALUES (1, 1, 1), (2, 1, 1);"
+        "CREATE TABLE song (id INTEGER PRIMARY KEY, singer_id INT REFERENCES singer(singer_id), "
+        "twice INT REFERENCES song(id));"
+        "INSERT INTO singer VALUES (1, 'x'), (2, CAST(x'e3' AS TEXT)); INSERT INTO song VALUES (1, "
+        "1, 1), (2, 1, 1);"
       )
-    examples += [{"db_id": name, "question": "?", "query": f"SELECT * FROM {table}"} for table in ("singer", "song", "song")]
+    examples += [
+      {"db_id": name, "question": "?", "query": f"SELECT * FROM {table}"}
+      for table in ("singer", "song", "song")
+    ]
   (tmp_path / "dev.json").write_text(json.dumps(examples))
   return [f"--databases={tmp_path}", f"--examples={tmp_path / 'dev.json'}"]
 
@@ -40,7 +45,12 @@ def test_five_thousand_statements_in_a_row_lose_nothing(tmp_path):
   report = run("million.py", tmp_path / "out.json", "--count=5000", "--batch=500", "--cache_mb=1")
   assert report["count"] == sum(report["statuses"].values()) == 5000
   assert (report["lost"], report["wrong"]) == (0, 0)
-  assert {status.split(": ")[1] for status in report["statuses"]} >= {"ok", "error", "refused", "resource"}
+  assert {status.split(": ")[1] for status in report["statuses"]} >= {
+    "ok",
+    "error",
+    "refused",
+    "resource",
+  }
   for who in ("parent_mb", "worker_mb"):
     assert report[who]["last_tenth"] - report[who]["first_tenth"] < 8
 
@@ -61,4 +71,8 @@ def test_inferred_keys_are_counted_right(tmp_path, spider):
 
 def test_named_values_are_found(tmp_path):
   report = run("values_search.py", tmp_path / "out.json", "--values=5000", "--questions=40")
-  assert report["values"] == 5000 and report["named_values_found"] == "20 of 20" and report["percentile_95_ms"] < 50
+  assert (
+    report["values"] == 5000
+    and report["named_values_found"] == "20 of 20"
+    and report["percentile_95_ms"] < 50
+  )

@@ -40,7 +40,10 @@ def other_process(code, *arguments):
   """
   text = "import os, sys, sqlite3\n" + textwrap.dedent(code) + textwrap.dedent(loop)
   process = subprocess.Popen(
-    [sys.executable, "-c", text, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    [sys.executable, "-c", text, *map(str, arguments)],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
   )
   assert process.stdout.readline() == "ready\n"
 
@@ -76,19 +79,29 @@ def test_pages_of_other_databases_are_no_part_of_a_statements_memory(tmp_path):
   first = tmp_path / "0.sqlite"
   with contextlib.closing(sqlite3.connect(first)) as connection, connection:
     connection.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT)")
-    connection.executemany("INSERT INTO t (b) VALUES (?)", ((f"{i} " + "x" * 990,) for i in range(8_000)))
+    connection.executemany(
+      "INSERT INTO t (b) VALUES (?)", ((f"{i} " + "x" * 990,) for i in range(8_000))
+    )
   places = [first, *(tmp_path / f"{i}.sqlite" for i in range(1, 40))]
   for place in places[1:]:
     shutil.copy(first, place)
   assert first.stat().st_size > 8 * _MB
   pairs = [
     ("SELECT COUNT(*), MAX(b) FROM t", "SELECT COUNT(a), MAX(b) FROM t"),
-    ("SELECT SUM(LENGTH(b)) FROM t WHERE b > '1'", "SELECT SUM(LENGTH(t.b)) FROM t WHERE t.b > '1'"),
+    (
+      "SELECT SUM(LENGTH(b)) FROM t WHERE b > '1'",
+      "SELECT SUM(LENGTH(t.b)) FROM t WHERE t.b > '1'",
+    ),
   ]
   with Executor(workers=1, memory_mb=64) as executor:
-    results = executor.execute_many([(str(place), sql) for place in places for pair in pairs for sql in pair], timeout_s=60.0)
+    results = executor.execute_many(
+      [(str(place), sql) for place in places for pair in pairs for sql in pair], timeout_s=60.0
+    )
     assert {result.status for result in results} == {"ok"}
-    assert all(results_match(*results[i : i + 2], "", "strict") for i in range(0, len(results), 2)) and len(results) == 160
+    assert (
+      all(results_match(*results[i : i + 2], "", "strict") for i in range(0, len(results), 2))
+      and len(results) == 160
+    )
     # Back and forth, too.
     for _ in range(2):
       for place in places:
@@ -105,11 +118,19 @@ def test_blocks_of_other_duckdb_databases_are_no_part_of_a_statements_memory(tmp
   for place in places[1:]:
     shutil.copy(first, place)
   with Executor(workers=1, memory_mb=64) as executor:
-    jobs = [(f"duckdb:///{place}", f"SELECT max(b), sum(a), {i} FROM t") for i in range(2) for place in places]
+    jobs = [
+      (f"duckdb:///{place}", f"SELECT max(b), sum(a), {i} FROM t")
+      for i in range(2)
+      for place in places
+    ]
     results = executor.execute_many(jobs, timeout_s=60.0)
-    assert {result.status for result in results} == {"ok"} and len({result.rows for result in results}) == 2
+    assert {result.status for result in results} == {"ok"} and len(
+      {result.rows for result in results}
+    ) == 2
     (pid,) = executor.worker_pids()
-    assert hostile_harness.highest_mib(pid) < 100 + (64 * _MB + RESTING_BYTES + duckdb_engine.MEMORY_SLACK) / (1 << 20)
+    assert hostile_harness.highest_mib(pid) < 100 + (
+      64 * _MB + RESTING_BYTES + duckdb_engine.MEMORY_SLACK
+    ) / (1 << 20)
 
 
 def test_memory_stays_limited_after_a_file_that_cannot_be_opened(tmp_path):
@@ -134,7 +155,9 @@ def test_one_executor_serves_both_engines(tmp_path):
   with Executor(workers=1, memory_mb=64) as executor:
     for i in range(3):
       for place in (tmp_path / "a.sqlite", f"duckdb:///{tmp_path}/b.duckdb"):
-        assert executor.execute(str(place), f"SELECT COUNT(*), {i} FROM t", timeout_s=60.0).rows == ((0, i),)
+        assert executor.execute(
+          str(place), f"SELECT COUNT(*), {i} FROM t", timeout_s=60.0
+        ).rows == ((0, i),)
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "duckdb"])
@@ -144,17 +167,26 @@ def test_large_schemas_are_read(engine, kind, tmp_path):
   columns = ", ".join(f"column_number_{i} INTEGER" for i in range(2_000 if kind == "wide" else 5))
   makes = {
     "tables": [f"CREATE TABLE t{i} (a INTEGER PRIMARY KEY, b TEXT)" for i in range(count)],
-    "views": ["CREATE TABLE t (a INTEGER)", *(f"CREATE VIEW v{i} AS SELECT a + {i} AS b FROM t" for i in range(count))],
+    "views": [
+      "CREATE TABLE t (a INTEGER)",
+      *(f"CREATE VIEW v{i} AS SELECT a + {i} AS b FROM t" for i in range(count)),
+    ],
     "indexes": [
       "CREATE TABLE t (a INTEGER)",
-      *(f"CREATE INDEX i{i} ON t (a)" if engine == "duckdb" else f"CREATE INDEX i{i} ON t (a + {i})" for i in range(count)),
+      *(
+        f"CREATE INDEX i{i} ON t (a)" if engine == "duckdb" else f"CREATE INDEX i{i} ON t (a + {i})"
+        for i in range(count)
+      ),
     ],
     "wide": [f"CREATE TABLE w{i} ({columns})" for i in range(20)],
   }[kind]
   if engine == "sqlite":
     place = str(tmp_path / "large.sqlite")
     with contextlib.closing(sqlite3.connect(place, isolation_level=None)) as connection:
-      connection.executescript("BEGIN;" + ";".join([*makes, "CREATE TABLE last (a INTEGER)", "INSERT INTO last VALUES (7)"]))
+      connection.executescript(
+        "BEGIN;"
+        + ";".join([*makes, "CREATE TABLE last (a INTEGER)", "INSERT INTO last VALUES (7)"])
+      )
       if kind == "tables":
         for i in range(2_000):
           connection.execute(f"CREATE TRIGGER r{i} AFTER INSERT ON t{i} BEGIN SELECT 1; END")
@@ -170,7 +202,9 @@ def test_large_schemas_are_read(engine, kind, tmp_path):
     assert executor.execute(place, "SELECT a FROM last", timeout_s=60.0).rows == ((7,),)
     # A sort that spills makes SQLite read the schema again.
     many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) "
-    spilled = executor.execute(place, f"{many}SELECT MAX(i) FROM (SELECT i FROM n ORDER BY -i LIMIT 290000)", timeout_s=60.0)
+    spilled = executor.execute(
+      place, f"{many}SELECT MAX(i) FROM (SELECT i FROM n ORDER BY -i LIMIT 290000)", timeout_s=60.0
+    )
     assert spilled.rows == ((300_000,),)
     assert executor.execute(place, "SELECT a + 1 FROM last", timeout_s=60.0).rows == ((8,),)
     if kind == "wide":
@@ -184,8 +218,17 @@ FULL_TEXT = [
   ("SELECT t.a, j.value FROM t, json_each(t.b) AS j", ((1, "x"), (1, "y"))),
   ("SELECT title FROM five WHERE five MATCH 'run' ORDER BY rank", (("first",), ("second",))),
   ("SELECT title FROM five('deep')", (("second",),)),
-  ("SELECT highlight(five, 1, '<', '>') FROM five WHERE body MATCH 'water' AND title MATCH 'first'", (("running <water>",),)),
-  ("SELECT snippet(five, 1, '[', ']', '..', 2) FROM five WHERE five MATCH 'deep'", (("..run [deep]",),)),
+  (
+    (
+      "SELECT highlight(five, 1, '<', '>') FROM five WHERE body MATCH 'water' AND title MATCH "
+      "'first'"
+    ),
+    (("running <water>",),),
+  ),
+  (
+    "SELECT snippet(five, 1, '[', ']', '..', 2) FROM five WHERE five MATCH 'deep'",
+    (("..run [deep]",),),
+  ),
   ("SELECT COUNT(*) FROM five WHERE bm25(five) < 0 AND five MATCH 'wat*'", ((2,),)),
   ("SELECT title FROM four WHERE body MATCH 'water'", (("first",),)),
   ("SELECT offsets(four) FROM four WHERE four MATCH 'running'", (("1 0 0 7",),)),
@@ -225,13 +268,18 @@ def test_virtual_tables_of_the_databases_own_are_read(tmp_path):
       CREATE VIEW pages AS SELECT * FROM "using dbstat as it is"; CREATE VIEW luck AS SELECT random() FROM five;
     """)
   before = contents(tmp_path)
-  spilling = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) SELECT i FROM n ORDER BY -i"
+  spilling = (
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) SELECT i "
+    "FROM n ORDER BY -i"
+  )
   with Executor(workers=1, cache_mb=0) as executor:
     # The second time after SQLite has forgotten the schema and read it again.
     for _ in range(2):
       found = [executor.execute(place, sql, timeout_s=60.0) for sql, _ in FULL_TEXT]
       assert [(each.rows, each.message) for each in found] == [(rows, "") for _, rows in FULL_TEXT]
-      assert executor.execute(place, f"SELECT COUNT(*) FROM ({spilling} LIMIT 290000)", timeout_s=60.0).rows == ((290_000,),)
+      assert executor.execute(
+        place, f"SELECT COUNT(*) FROM ({spilling} LIMIT 290000)", timeout_s=60.0
+      ).rows == ((290_000,),)
     for sql in (
       'SELECT * FROM "using dbstat as it is"',
       "SELECT * FROM dbstat",
@@ -266,7 +314,9 @@ def test_memory_that_duckdb_does_not_count_is_limited_too(sql, tmp_path):
     result = executor.execute(place, sql, timeout_s=10.0)
     watch.stop()
     assert result.status == "resource" and result.message
-    assert watch.worker_mib < base + (200 * _MB + RESTING_BYTES + duckdb_engine.MEMORY_SLACK) / (1 << 20)
+    assert watch.worker_mib < base + (200 * _MB + RESTING_BYTES + duckdb_engine.MEMORY_SLACK) / (
+      1 << 20
+    )
     assert executor.execute(place, "SELECT a + 1 FROM t", timeout_s=60.0).rows == ((31,),)
 
 
@@ -292,11 +342,15 @@ def test_what_another_process_commits_to_a_log_is_seen_at_once(tmp_path):
     # From a log to a journal and back, in one life of the connection.
     for mode in ("DELETE", "WAL", "DELETE"):
       assert tell(
-        f"c.close(); c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('PRAGMA journal_mode = {mode}')"
+        "c.close(); c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('PRAGMA "
+        f"journal_mode = {mode}')"
       )
       assert tell("c.execute('INSERT INTO t VALUES (2)')")
       rows = executor.execute(str(place), f"SELECT COUNT(*), '{mode}' FROM t WHERE a = 2").rows
-      assert rows == executor.execute(str(place), f"SELECT COUNT(*), '{mode}' AS x FROM t WHERE a = 2").rows
+      assert (
+        rows
+        == executor.execute(str(place), f"SELECT COUNT(*), '{mode}' AS x FROM t WHERE a = 2").rows
+      )
     assert rows == ((3, "DELETE"),)
 
 
@@ -339,7 +393,9 @@ def test_a_journal_that_its_writer_keeps_is_no_obstacle(tmp_path):
     assert before["kept.sqlite-journal"]
     sqls = ["SELECT SUM(a) FROM t", "SELECT a FROM t ORDER BY -a"]
     with Executor(workers=1) as executor:
-      assert [each.rows for each in executor.execute_many([(str(place), sql) for sql in sqls])] == [((1,),)] * 2
+      assert [each.rows for each in executor.execute_many([(str(place), sql) for sql in sqls])] == [
+        ((1,),)
+      ] * 2
       assert contents(tmp_path) == before
       connection.execute("INSERT INTO t VALUES (2)")
       assert executor.execute(str(place), sqls[0]).rows == ((3,),)
@@ -351,7 +407,9 @@ def test_a_journal_that_its_writer_keeps_is_no_obstacle(tmp_path):
 
 def test_who_writes_while_a_database_is_opened_is_waited_for(tmp_path, monkeypatch):
   place = tmp_path / "busy.sqlite"
-  with contextlib.closing(sqlite3.connect(place, isolation_level=None, check_same_thread=False)) as writer:
+  with contextlib.closing(
+    sqlite3.connect(place, isolation_level=None, check_same_thread=False)
+  ) as writer:
     writer.execute("CREATE TABLE t (a)")
     opening = sqlite_files.open_file
 
@@ -411,7 +469,9 @@ def test_a_log_that_a_killed_process_left_is_read_without_new_files(index, tmp_p
 
 
 @pytest.mark.parametrize("largest", [sqlite_files.LARGEST_COPY_BYTES, 1000])
-def test_a_journal_that_a_killed_process_left_is_rolled_back_in_a_copy(largest, tmp_path, monkeypatch):
+def test_a_journal_that_a_killed_process_left_is_rolled_back_in_a_copy(
+  largest, tmp_path, monkeypatch
+):
   place = tmp_path / "torn.sqlite"
   monkeypatch.setattr(sqlite_files, "LARGEST_COPY_BYTES", largest)
   writer = """
@@ -428,23 +488,36 @@ def test_a_journal_that_a_killed_process_left_is_rolled_back_in_a_copy(largest, 
     kill(tell)
   before = contents(tmp_path)
   assert set(before) == {"torn.sqlite", "torn.sqlite-journal"}
-  with contextlib.closing(sqlite3.connect(f"file:{place}?immutable=1", uri=True)) as connection, pytest.raises(Exception):  # noqa: B017
+  with (
+    contextlib.closing(sqlite3.connect(f"file:{place}?immutable=1", uri=True)) as connection,
+    pytest.raises(Exception),
+  ):
     # What stands in the file alone is neither before nor after.
-    assert connection.execute("SELECT MIN(a), MAX(a), COUNT(*) FROM t").fetchone() == (0, 1999, 2000)
+    assert connection.execute("SELECT MIN(a), MAX(a), COUNT(*) FROM t").fetchone() == (
+      0,
+      1999,
+      2000,
+    )
   if largest == 1000:
     with pytest.raises(Exception, match="open it once for writing"):
       open_database(str(place))
     return
   log = hostile_harness.CreationLog(tmp_path)
   with open_database(str(place)) as database:
-    assert database.execute("SELECT MIN(a), MAX(a), COUNT(*), MAX(LENGTH(b)) FROM t").rows == ((0, 1999, 2000, 50),)
-    assert database.execute("SELECT COUNT(*) FROM (SELECT * FROM t ORDER BY b, a)").rows == ((2000,),)
+    assert database.execute("SELECT MIN(a), MAX(a), COUNT(*), MAX(LENGTH(b)) FROM t").rows == (
+      (0, 1999, 2000, 50),
+    )
+    assert database.execute("SELECT COUNT(*) FROM (SELECT * FROM t ORDER BY b, a)").rows == (
+      (2000,),
+    )
     assert [table.row_count for table in database.schema.tables] == [2000]
     assert (log.take(), contents(tmp_path)) == ([], before)
     # Once somebody mends the file itself, that is what is read.
     with contextlib.closing(sqlite3.connect(place)) as connection, connection:
       connection.execute("DELETE FROM t WHERE a > 9")
-    assert database.execute("SELECT MIN(a), MAX(a), COUNT(*), MAX(LENGTH(b)) FROM t").rows == ((0, 9, 10, 50),)
+    assert database.execute("SELECT MIN(a), MAX(a), COUNT(*), MAX(LENGTH(b)) FROM t").rows == (
+      (0, 9, 10, 50),
+    )
   log.close()
 
 
@@ -454,7 +527,12 @@ def test_a_duckdb_file_is_read_under_several_names_at_once(tmp_path):
     connection.execute("CREATE SCHEMA s; CREATE TABLE s.t AS SELECT 1 AS a")
   (tmp_path / "link.duckdb").symlink_to(place)
   os.link(place, tmp_path / "hard.duckdb")
-  names = [str(place), f"duckdb:///{place}?schemas=s", str(tmp_path / "link.duckdb"), str(tmp_path / "hard.duckdb")]
+  names = [
+    str(place),
+    f"duckdb:///{place}?schemas=s",
+    str(tmp_path / "link.duckdb"),
+    str(tmp_path / "hard.duckdb"),
+  ]
   with Executor(workers=1) as executor:
     found = executor.execute_many([(name, "SELECT a FROM s.t") for name in names], timeout_s=60.0)
     assert [(each.rows, each.message) for each in found] == [(((1,),), "")] * 4
@@ -472,15 +550,21 @@ def test_a_log_beside_a_duckdb_file_is_read_and_known(tmp_path):
   with other_process(code) as tell:
     kill(tell)
   with Executor(workers=1) as executor:
-    assert executor.execute(f"duckdb:///{place}", "SELECT COUNT(*) FROM t", timeout_s=60.0).rows == ((1,),)
+    assert executor.execute(
+      f"duckdb:///{place}", "SELECT COUNT(*) FROM t", timeout_s=60.0
+    ).rows == ((1,),)
   identity = identity_of(f"duckdb:///{place}")
-  with other_process(f"import duckdb; c = duckdb.connect({str(place)!r}); c.execute('INSERT INTO t VALUES (2)')") as tell:
+  with other_process(
+    f"import duckdb; c = duckdb.connect({str(place)!r}); c.execute('INSERT INTO t VALUES (2)')"
+  ) as tell:
     kill(tell)
   assert identity_of(f"duckdb:///{place}") != identity
   before = contents(tmp_path)
   assert set(before) == {"left.duckdb", "left.duckdb.wal"}
   with Executor(workers=1) as executor:
-    assert executor.execute(f"duckdb:///{place}", "SELECT COUNT(*) FROM t", timeout_s=60.0).rows == ((2,),)
+    assert executor.execute(
+      f"duckdb:///{place}", "SELECT COUNT(*) FROM t", timeout_s=60.0
+    ).rows == ((2,),)
     assert contents(tmp_path) == before
   assert contents(tmp_path) == before
 
@@ -499,9 +583,19 @@ def test_a_log_beside_a_duckdb_file_is_read_and_known(tmp_path):
     ("SELECT any_of([1, 2])", True),
     ("SELECT txid_current()", True),
     ("WITH random(a) AS (SELECT 1) SELECT random() FROM random", True),
-    ("WITH summary(a, b) AS (SELECT 1, 2), query(c) AS (SELECT 3) SELECT * FROM summary, query", False),
+    (
+      "WITH summary(a, b) AS (SELECT 1, 2), query(c) AS (SELECT 3) SELECT * FROM summary, query",
+      False,
+    ),
     ("SELECT random.uuid FROM t AS random(uuid)", False),
-    ("SELECT list_aggregate([a, 2], 'sum'), [f for f in [a]].aggregate('max'), list_aggr([1], /* c */ 'MIN') FROM t", False),
+    (
+      (
+        "SELECT list_aggregate([a, 2], 'sum'), [f for f in [a]].aggregate('max'), list_aggr([1], "
+        "/* "
+        "c */ 'MIN') FROM t"
+      ),
+      False,
+    ),
     ("PIVOT_LONGER (SELECT 1 AS a, 2 AS b) ON a, b", False),
     ("FROM t SELECT a", False),
     ("SELECT * FROM (PIVOT t ON a USING count(*))", False),

@@ -1,4 +1,6 @@
-"""DuckDB and PostgreSQL behind the same `open_database`: schema, answers against the driver itself, limits."""
+"""DuckDB and PostgreSQL behind the same `open_database`: schema, answers against the driver itself,
+limits.
+"""
 
 import contextlib
 import datetime
@@ -67,12 +69,20 @@ def test_the_schema_is_the_same_on_every_engine(location):
   assert sorted(t.name for t in schema.tables if not t.is_view) == ["customer", "order", "shipment"]
   assert [t.name for t in schema.tables if t.is_view] == ["adults"]
   customer = schema.table("customer")
-  assert customer.primary_key == ("id",) and customer.unique == (("mail",),) and customer.row_count == 2
-  assert customer.comment == "people who bought something" and customer.column("mail").comment == "where to write"
+  assert (
+    customer.primary_key == ("id",) and customer.unique == (("mail",),) and customer.row_count == 2
+  )
+  assert (
+    customer.comment == "people who bought something"
+    and customer.column("mail").comment == "where to write"
+  )
   assert [c.kind for c in customer.columns] == ["number", "text", "text", "date", "boolean"]
   assert not customer.column("full name").nullable and customer.column("born").nullable
   order = schema.table("order")
-  assert order.primary_key == ("customer", "day", "line") and order.foreign_keys[0].referred_table == "customer"
+  assert (
+    order.primary_key == ("customer", "day", "line")
+    and order.foreign_keys[0].referred_table == "customer"
+  )
   assert order.column("price").kind == "number" and order.column("tags").kind == "other"
   assert schema.table("shipment").foreign_keys[0].referred_columns == ("customer", "day", "line")
   assert schema.table("shipment").column("sent").kind == "date"
@@ -92,7 +102,9 @@ def test_statements_give_what_the_driver_gives(location):
       assert list(result.rows) == driver_answer(location, sql)
     dates = database.execute("SELECT born FROM customer WHERE id = 1")
     assert dates.rows == ((datetime.date(1990, 2, 3),),) and dates.columns == ("born",)
-    assert database.execute('SELECT price FROM "order" WHERE line = 1').rows == ((Decimal("9.50"),),)
+    assert database.execute('SELECT price FROM "order" WHERE line = 1').rows == (
+      (Decimal("9.50"),),
+    )
     lists = database.execute('SELECT tags FROM "order" WHERE line = 2')
     assert lists.rows == ((("a", "b"),),) and results_match(lists, lists, "", "spider")
 
@@ -104,7 +116,10 @@ def test_statements_give_what_the_driver_gives(location):
     ("DELETE FROM customer", {"refused"}),
     ("SELECT 1; SELECT 2", {"refused"}),
     ("SELECT random()", {"refused"}),
-    ("WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 - 1 FROM r) SELECT COUNT(*) FROM r", {"timeout"}),
+    (
+      "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 - 1 FROM r) SELECT COUNT(*) FROM r",
+      {"timeout"},
+    ),
     ("SELECT * FROM generate_series(1, 100000000) AS s(i)", {"resource", "timeout"}),
   ],
 )
@@ -118,19 +133,26 @@ def test_each_status(location, sql, statuses):
 
 
 def test_values_are_indexed_on_every_engine(location):
-  assert [match.value for match in ValueIndex.build(location).search("what did bo li buy?")] == ["Bo Li"]
+  assert [match.value for match in ValueIndex.build(location).search("what did bo li buy?")] == [
+    "Bo Li"
+  ]
 
 
 def test_a_reader_that_may_write_still_cannot(server):
   with open_database(server.admin, allow_superuser=True) as database:
     writes = "WITH gone AS (DELETE FROM shipment RETURNING *) SELECT * FROM gone"
     assert database.execute(writes).status == "refused"
-    assert database.execute("SELECT set_config('transaction_read_only', 'off', false)").status == "refused"
+    assert (
+      database.execute("SELECT set_config('transaction_read_only', 'off', false)").status
+      == "refused"
+    )
     assert database.execute("SELECT COUNT(*) FROM shipment").rows == ((1,),)
 
 
 def test_opening_is_no_part_of_a_statements_time():
-  """A server that takes longer to turn a connection away than the statement may take is not the statement's fault."""
+  """A server that takes longer to turn a connection away than the statement may take is not the
+  statement's fault.
+  """
   with socket.create_server(("127.0.0.1", 0)) as listener:
     listener.settimeout(30)
 
@@ -143,7 +165,9 @@ def test_opening_is_no_part_of_a_statements_time():
     turning = threading.Thread(target=turn_away)
     turning.start()
     with Executor(workers=1) as executor:
-      result = executor.execute(f"postgresql://reader@127.0.0.1:{listener.getsockname()[1]}/shop", "SELECT 1", timeout_s=0.1)
+      result = executor.execute(
+        f"postgresql://reader@127.0.0.1:{listener.getsockname()[1]}/shop", "SELECT 1", timeout_s=0.1
+      )
     turning.join()
   assert result.status == "error" and "cannot be opened" in result.message
 
@@ -151,7 +175,11 @@ def test_opening_is_no_part_of_a_statements_time():
 def test_what_cannot_be_opened_is_said_in_one_line(tmp_path):
   broken = tmp_path / "broken.duckdb"
   broken.write_text("no database at all, only text" * 1000)
-  for location in (f"duckdb:///{tmp_path}/absent.duckdb", f"duckdb:///{broken}", "postgresql://reader:secret@127.0.0.1:1/shop"):
+  for location in (
+    f"duckdb:///{tmp_path}/absent.duckdb",
+    f"duckdb:///{broken}",
+    "postgresql://reader:secret@127.0.0.1:1/shop",
+  ):
     with pytest.raises(DatabaseError) as caught:
       open_database(location)
     assert "\n" not in str(caught.value) and "secret" not in str(caught.value)

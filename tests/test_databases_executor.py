@@ -1,4 +1,6 @@
-"""The pool when things go wrong around it: Ctrl-C, a parent that dies, a worker that is killed, a parent with threads."""
+"""The pool when things go wrong around it: Ctrl-C, a parent that dies, a worker that is killed, a
+parent with threads.
+"""
 
 import contextlib
 import os
@@ -29,7 +31,9 @@ def path(tmp_path):
 
 def workers_of(pid):
   """Process ids of the children of a process."""
-  return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+  return [
+    int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+  ]
 
 
 def is_running(pid):
@@ -60,7 +64,13 @@ try:
 except KeyboardInterrupt:
   print("interrupted", flush=True)
 """
-  parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+  parent = subprocess.Popen(
+    [sys.executable, "-c", code],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+    cwd=ROOT,
+  )
   assert parent.stdout.readline() == "ready\n"
   assert wait_until(lambda: len(workers_of(parent.pid)) == 2)
   time.sleep(0.2)
@@ -110,7 +120,9 @@ def test_answers_that_wait_to_be_read_are_no_reason_to_kill(path, monkeypatch):
 
     late.calls = 0
     monkeypatch.setattr(executor._workers[0], "receive", late)
-    results = executor.execute_many([(path, f"SELECT x + {i} FROM t") for i in range(64)], timeout_s=0.2)
+    results = executor.execute_many(
+      [(path, f"SELECT x + {i} FROM t") for i in range(64)], timeout_s=0.2
+    )
     assert [result.rows for result in results] == [((7 + i,),) for i in range(64)]
     assert executor.worker_pids() == pid
 
@@ -133,11 +145,17 @@ def test_a_worker_killed_for_its_time_has_timed_out_even_if_it_answered_just_bef
 
 def test_results_are_kept_within_their_bytes(path):
   with Executor(workers=1, cache_mb=1) as executor:
-    sql = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 1000) SELECT n, n, n FROM r"
+    sql = (
+      "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r LIMIT 1000) SELECT n, n, n "
+      "FROM r"
+    )
     for i in range(30):
       assert len(executor.execute(path, sql + " " * i).rows) == 1000
     cache = executor._cache
-    assert 0 < cache._bytes <= 1_000_000 and sum(size for _, size in cache._entries.values()) == cache._bytes
+    assert (
+      0 < cache._bytes <= 1_000_000
+      and sum(size for _, size in cache._entries.values()) == cache._bytes
+    )
 
 
 def test_memory_stays_flat_over_many_statements(path):
@@ -148,7 +166,10 @@ def test_memory_stays_flat_over_many_statements(path):
 
     def run(start):
       results = executor.execute_many(
-        [(path, f"SELECT x, 'text {i}' FROM t WHERE x != {i} OR 1") for i in range(start, start + 10_000)]
+        [
+          (path, f"SELECT x, 'text {i}' FROM t WHERE x != {i} OR 1")
+          for i in range(start, start + 10_000)
+        ]
       )
       assert all(r.rows == ((7, f"text {start + i}"),) for i, r in enumerate(results))
 
@@ -181,6 +202,9 @@ def test_relative_locations_are_those_of_the_caller(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   with Executor(workers=1) as executor:
     results = executor.execute_many(
-      [(p, "SELECT x FROM t") for p in ("here.sqlite", "sqlite:///here.sqlite", "duckdb:///there.duckdb")]
+      [
+        (p, "SELECT x FROM t")
+        for p in ("here.sqlite", "sqlite:///here.sqlite", "duckdb:///there.duckdb")
+      ]
     )
   assert [r.rows for r in results] == [((5,),), ((5,),), ((6,),)]

@@ -43,7 +43,9 @@ def location(request, tmp_path):
   if request.param == "postgresql":
     return request.getfixturevalue("server").reader
   path = tmp_path / f"shop.{request.param}"
-  with contextlib.closing((sqlite3 if request.param == "sqlite" else duckdb).connect(str(path))) as connection:
+  with contextlib.closing(
+    (sqlite3 if request.param == "sqlite" else duckdb).connect(str(path))
+  ) as connection:
     connection.executescript(SCHEMA) if request.param == "sqlite" else connection.execute(SCHEMA)
   return str(path) if request.param == "sqlite" else f"duckdb:///{path}"
 
@@ -56,21 +58,27 @@ def test_odd_names_values_and_counts(location):
     assert odd.row_count == 3 and [c.distinct_count for c in odd.columns] == [3, 2, 1, 2, 1]
     assert odd.column("Two Words").samples == ("a", "c") and odd.column('quo"te').samples == ("b",)
     assert (odd.primary_key, odd.foreign_keys, odd.unique) == ((), (), ())
-    result = database.execute('SELECT "from", "two words", "quo""te", "Größe", "100%" % 2 FROM "select" ORDER BY 1')
+    result = database.execute(
+      'SELECT "from", "two words", "quo""te", "Größe", "100%" % 2 FROM "select" ORDER BY 1'
+    )
     assert result.rows[0] == (1, "a", None, 1.5, 0), result
 
 
 def test_a_wide_table_is_read_whole(location):
   with open_database(location) as database:
     wide = database.schema.table("wide")
-    assert [(c.name, c.samples, c.kind) for c in wide.columns] == [(f"c{i}", (i,), "number") for i in range(WIDE)]
+    assert [(c.name, c.samples, c.kind) for c in wide.columns] == [
+      (f"c{i}", (i,), "number") for i in range(WIDE)
+    ]
     assert database.execute("SELECT * FROM wide").rows == (tuple(range(WIDE)),)
 
 
 def test_an_empty_table_is_what_it_is_declared_to_be(location):
   empty = read_schema(location).table("empty_one")
   assert [c.kind for c in empty.columns] == ["number", "text", "date", "boolean"]
-  assert empty.row_count == 0 and all((c.samples, c.distinct_count) == ((), 0) for c in empty.columns)
+  assert empty.row_count == 0 and all(
+    (c.samples, c.distinct_count) == ((), 0) for c in empty.columns
+  )
 
 
 def test_unique_columns_come_from_indexes_over_columns_alone(location):
@@ -81,19 +89,32 @@ def test_unique_columns_come_from_indexes_over_columns_alone(location):
 def test_keys_of_several_columns_and_to_the_table_itself(location):
   schema = read_schema(location)
   assert schema.table("order").primary_key == ("day", "line no")
-  keys = {(k.columns, k.referred_table, k.referred_columns, k.inferred) for k in schema.table("part").foreign_keys}
-  assert keys == {(("up",), "part", ("id",), False), (("day", "line"), "Order", ("day", "line no"), False)}
+  keys = {
+    (k.columns, k.referred_table, k.referred_columns, k.inferred)
+    for k in schema.table("part").foreign_keys
+  }
+  assert keys == {
+    (("up",), "part", ("id",), False),
+    (("day", "line"), "Order", ("day", "line no"), False),
+  }
 
 
 def test_views_have_columns_rows_and_samples(location):
   view = read_schema(location).table("some of it")
-  assert view.is_view and view.row_count == 2 and [c.name for c in view.columns] == ["group", "two words"]
+  assert (
+    view.is_view
+    and view.row_count == 2
+    and [c.name for c in view.columns] == ["group", "two words"]
+  )
   assert view.column("group").samples == (1, 2)
 
 
 SLOW_VIEW = {
   "sqlite": "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT COUNT(*) AS n FROM r",
-  "duckdb": "SELECT COUNT(*) AS n FROM range(10000000000) a, range(1000000) b WHERE a.range % 7 = b.range % 5",
+  "duckdb": (
+    "SELECT COUNT(*) AS n FROM range(10000000000) a, range(1000000) b WHERE a.range % 7 = "
+    "b.range % 5"
+  ),
   "postgresql": "SELECT COUNT(*) AS n FROM generate_series(1, 100000) a, generate_series(1, 10000000) b",
 }
 
@@ -104,7 +125,9 @@ def test_a_slow_view_holds_nothing_up(location, request, monkeypatch):
   create = f"CREATE VIEW a_slow AS {SLOW_VIEW[engine]}"
   with contextlib.ExitStack() as stack:
     if engine == "postgresql":
-      admin = stack.enter_context(psycopg.connect(request.getfixturevalue("server").admin, autocommit=True))
+      admin = stack.enter_context(
+        psycopg.connect(request.getfixturevalue("server").admin, autocommit=True)
+      )
       admin.execute(create)
       stack.callback(admin.execute, "DROP VIEW a_slow")
       admin.execute("GRANT SELECT ON a_slow TO reader")

@@ -1,4 +1,6 @@
-"""Foreign keys that nothing declares: supplied in a file, or inferred from names and values, on every engine."""
+"""Foreign keys that nothing declares: supplied in a file, or inferred from names and values, on
+every engine.
+"""
 
 import contextlib
 import dataclasses
@@ -44,7 +46,11 @@ EXPECTED = {
 
 
 def keys_of(schema):
-  return {(t.name, k.columns, k.referred_table, k.referred_columns) for t in schema.tables for k in t.foreign_keys}
+  return {
+    (t.name, k.columns, k.referred_table, k.referred_columns)
+    for t in schema.tables
+    for k in t.foreign_keys
+  }
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +64,9 @@ def location(request, tmp_path):
   if request.param == "postgresql":
     return request.getfixturevalue("server").reader
   path = tmp_path / f"music.{request.param}"
-  with contextlib.closing((sqlite3 if request.param == "sqlite" else duckdb).connect(str(path))) as connection:
+  with contextlib.closing(
+    (sqlite3 if request.param == "sqlite" else duckdb).connect(str(path))
+  ) as connection:
     connection.executescript(SCHEMA) if request.param == "sqlite" else connection.execute(SCHEMA)
   return str(path) if request.param == "sqlite" else f"duckdb:///{path}"
 
@@ -89,18 +97,34 @@ def test_declared_keys_stay_as_they_are(tmp_path):
 def test_supplied_keys_are_added_and_marked(location, tmp_path):
   entries = [
     {"table": "SONG", "column": "year", "referred_table": "Singer", "referred_column": "SINGER_ID"},
-    {"table": "stay", "column": ["house", "floor"], "referred_table": "room", "referred_column": ["house", "floor"]},
+    {
+      "table": "stay",
+      "column": ["house", "floor"],
+      "referred_table": "room",
+      "referred_column": ["house", "floor"],
+    },
   ]
   file = tmp_path / "keys.json"
   file.write_text(json.dumps({"music": entries}))
   with open_database(location, foreign_keys=read_foreign_keys(file)["music"]) as database:
     schema = database.schema
-  assert schema.table("song").foreign_keys == (ForeignKey(("year",), "singer", ("singer_id",), inferred=True),)
-  assert schema.table("stay").foreign_keys == (ForeignKey(("house", "floor"), "room", ("house", "floor"), inferred=True),)
-  assert add_foreign_keys(schema, read_foreign_keys(file)["music"]) == schema, "no key is there twice"
+  assert schema.table("song").foreign_keys == (
+    ForeignKey(("year",), "singer", ("singer_id",), inferred=True),
+  )
+  assert schema.table("stay").foreign_keys == (
+    ForeignKey(("house", "floor"), "room", ("house", "floor"), inferred=True),
+  )
+  assert add_foreign_keys(schema, read_foreign_keys(file)["music"]) == schema, (
+    "no key is there twice"
+  )
 
 
-GOOD = {"table": "song", "column": "singer_id", "referred_table": "singer", "referred_column": "singer_id"}
+GOOD = {
+  "table": "song",
+  "column": "singer_id",
+  "referred_table": "singer",
+  "referred_column": "singer_id",
+}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +158,9 @@ def test_a_file_that_is_not_json_is_refused_with_its_line(tmp_path):
 @pytest.mark.parametrize("field", GOOD)
 def test_a_key_that_does_not_fit_the_database_is_refused_naming_it(location, field):
   keys = parse_foreign_keys({"music": [GOOD, GOOD | {field: "absent"}]})["music"]
-  with pytest.raises(ValueError, match=r"foreign key 2 of '\w+' \(.*absent.*\): no (table|column) 'absent'"):
+  with pytest.raises(
+    ValueError, match=r"foreign key 2 of '\w+' \(.*absent.*\): no (table|column) 'absent'"
+  ):
     read_schema(location, keys)
 
 
@@ -150,5 +176,7 @@ def test_inference_on_odd_schemas_neither_fails_nor_invents(tmp_path):
   schema = read_schema(str(path))
   inferred = infer_foreign_keys(schema, str(path))
   assert keys_of(inferred) == {("or'der", ("from id",), "select", ("from id",))}
-  bare = dataclasses.replace(inferred, tables=tuple(dataclasses.replace(t, foreign_keys=()) for t in inferred.tables))
+  bare = dataclasses.replace(
+    inferred, tables=tuple(dataclasses.replace(t, foreign_keys=()) for t in inferred.tables)
+  )
   assert bare == schema

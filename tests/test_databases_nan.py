@@ -1,4 +1,6 @@
-"""NaN equals NaN, whatever compares rows: each comparison, Soft-F1, votes, and however deep in a list it stands."""
+"""NaN equals NaN, whatever compares rows: each comparison, Soft-F1, votes, and however deep in a
+list it stands.
+"""
 
 import datetime
 import math
@@ -25,7 +27,9 @@ plain = st.one_of(
   st.integers(),
   st.floats(allow_nan=True, allow_infinity=True),
   st.decimals(allow_nan=True, allow_infinity=True),
-  st.sampled_from([Decimal("NaN"), Decimal("sNaN"), Decimal("-NaN123"), float("nan"), -float("nan"), -0.0, 0, 0.0]),
+  st.sampled_from(
+    [Decimal("NaN"), Decimal("sNaN"), Decimal("-NaN123"), float("nan"), -float("nan"), -0.0, 0, 0.0]
+  ),
   st.text(max_size=3),
   st.binary(max_size=3),
   st.dates(),
@@ -36,7 +40,9 @@ plain = st.one_of(
 )
 cells = st.recursive(
   plain,
-  lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=2), inner, max_size=2)),
+  lambda inner: st.one_of(
+    st.lists(inner, max_size=2), st.dictionaries(st.text(max_size=2), inner, max_size=2)
+  ),
   max_leaves=4,
 )
 
@@ -51,14 +57,20 @@ def results(draw):
 
 def result_of(rows, width):
   # Through pickle, as from a worker: no two cells of two results are one object.
-  return Result("ok", tuple("abcd"[:width]), tuple(pickle.loads(pickle.dumps([tuple(row) for row in rows]))))
+  return Result(
+    "ok", tuple("abcd"[:width]), tuple(pickle.loads(pickle.dumps([tuple(row) for row in rows])))
+  )
 
 
 @settings(max_examples=600, deadline=None)
 @given(results())
 def test_every_comparison_finds_any_rows_equal_to_themselves(drawn):
   rows, shuffled, width = drawn
-  gold, same, other_order = result_of(rows, width), result_of(rows, width), result_of(shuffled, width)
+  gold, same, other_order = (
+    result_of(rows, width),
+    result_of(rows, width),
+    result_of(shuffled, width),
+  )
   for comparison in COMPARISONS:
     assert results_match(gold, same, ORDERED, comparison)
     assert results_match(gold, other_order, UNORDERED, comparison)
@@ -85,12 +97,17 @@ NAN = float("nan")
 @pytest.mark.parametrize("comparison", COMPARISONS)
 def test_what_nan_equals(gold, predicted, same, comparison):
   width = len(gold[0])
-  assert results_match(result_of(gold, width), result_of(predicted, width), UNORDERED, comparison) == same
+  assert (
+    results_match(result_of(gold, width), result_of(predicted, width), UNORDERED, comparison)
+    == same
+  )
 
 
 def test_bags_count_each_nan():
   two, three = result_of([(NAN,)] * 2 + [(1.0,)], 1), result_of([(NAN,)] + [(1.0,)] * 2, 1)
-  assert not results_match(two, three, UNORDERED, "spider") and not results_match(two, three, UNORDERED, "strict")
+  assert not results_match(two, three, UNORDERED, "spider") and not results_match(
+    two, three, UNORDERED, "strict"
+  )
   assert results_match(two, three, UNORDERED, "bird"), "sets"
 
 
@@ -101,7 +118,9 @@ def test_soft_f1_drops_repeated_nan_rows_and_pairs_the_others():
 
 def test_answers_that_give_nan_vote_together():
   samples = [Prediction(f"SELECT {i}", "stop", -0.1 * i) for i in (1, 2, 3)]
-  found = vote.vote(samples, [result_of([(1.0,)], 1), result_of([(NAN,)], 1), result_of([(NAN,)], 1)])
+  found = vote.vote(
+    samples, [result_of([(1.0,)], 1), result_of([(NAN,)], 1), result_of([(NAN,)], 1)]
+  )
   assert found.votes == 2 and found.prediction is samples[1]
 
 

@@ -1,4 +1,6 @@
-"""Values that Python does not have, or that are no text: read as the server writes them, compared rightly, offered nowhere."""
+"""Values that Python does not have, or that are no text: read as the server writes them, compared
+rightly, offered nowhere.
+"""
 
 import datetime
 import json
@@ -22,7 +24,8 @@ from spftsql_jax.synthesis.literals import CannotFill, literal
 from spftsql_jax.synthesis.synthesize import synthesize
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-# Expressions of each engine, and what they give; ... where only that they are read and equal themselves is asked.
+# Expressions of each engine, and what they give; ... where only that they are read and equal
+# themselves is asked.
 POSTGRESQL = {
   "'infinity'::date": "infinity",
   "'-infinity'::date": "-infinity",
@@ -113,7 +116,9 @@ DUCKDB = {
   "{'d': [{'e': DATE 'infinity'}]}::VARIANT": ...,
   "[['nan'::DOUBLE, NULL], []]": ...,
   "'a'::ENUM('a', 'b')": "a",
-  "12345678901234567890123456789012345678::DECIMAL(38, 0)": Decimal("12345678901234567890123456789012345678"),
+  "12345678901234567890123456789012345678::DECIMAL(38, 0)": Decimal(
+    "12345678901234567890123456789012345678"
+  ),
   "170141183460469231731687303715884105727::HUGEINT": 2**127 - 1,
   "'123456789012345678901234567890123456789012345678901234567890'::BIGNUM": ...,
   "'nan'::DOUBLE": ...,
@@ -144,12 +149,16 @@ def check(location, expressions):
       assert one.status == other.status == "ok", (expression, one)
       assert expected is ... or one.rows[0][0] == expected, (expression, one.rows)
       assert expected is ... or type(one.rows[0][0]) is type(expected), (expression, one.rows)
-      assert all(results_match(one, other, "", comparison) for comparison in ("spider", "bird", "strict")), expression
+      assert all(
+        results_match(one, other, "", comparison) for comparison in ("spider", "bird", "strict")
+      ), expression
       # A bag of the value twice is not the value once.
       if "--" not in expression:
         twice = database.execute(f"SELECT {expression} UNION ALL SELECT {expression}")
         if twice.ok:
-          assert not results_match(one, twice, "", "strict") and results_match(one, twice, "", "bird"), expression
+          assert not results_match(one, twice, "", "strict") and results_match(
+            one, twice, "", "bird"
+          ), expression
 
 
 def test_sqlite_values(tmp_path):
@@ -170,7 +179,10 @@ def test_postgresql_values_under_other_settings_of_the_role(server, style):
     admin.execute(f"ALTER ROLE reader SET datestyle = '{style}'")
     admin.execute("ALTER ROLE reader SET intervalstyle = 'iso_8601'")
     try:
-      check(server.reader, {e: v for e, v in POSTGRESQL.items() if "date" in e or "time" in e or "interval" in e})
+      check(
+        server.reader,
+        {e: v for e, v in POSTGRESQL.items() if "date" in e or "time" in e or "interval" in e},
+      )
     finally:
       admin.execute("ALTER ROLE reader RESET ALL")
 
@@ -193,10 +205,18 @@ def test_intervals_are_equal_where_postgresql_finds_them_equal(server):
 
 
 def test_one_such_value_leaves_a_duckdb_table_readable_and_its_answers_right(tmp_path):
-  location = odd_databases.write_duckdb(tmp_path / "t.duckdb", odd_databases.DUCKDB_VALUES["temporal"])
+  location = odd_databases.write_duckdb(
+    tmp_path / "t.duckdb", odd_databases.DUCKDB_VALUES["temporal"]
+  )
   with open_database(location) as database:
     kinds = {column.name: column.kind for column in database.schema.table("t").columns}
-    assert [kinds[name] for name in ("id", "d", "ts", "tz", "name")] == ["number", "date", "date", "date", "text"]
+    assert [kinds[name] for name in ("id", "d", "ts", "tz", "name")] == [
+      "number",
+      "date",
+      "date",
+      "date",
+      "text",
+    ]
     ordered = database.execute("SELECT id FROM t WHERE d IS NOT NULL ORDER BY d DESC LIMIT 2")
     assert ordered.rows == ((20,), (19,))
     dates = database.execute("SELECT id, d FROM t ORDER BY id")
@@ -207,21 +227,34 @@ def test_one_such_value_leaves_a_duckdb_table_readable_and_its_answers_right(tmp
     )
     cut = database.execute("SELECT d FROM t", max_rows=5)
     assert cut.status == "resource"
-    same = database.execute("SELECT max(d) FROM t"), database.execute("SELECT d FROM t WHERE id = 20;  -- the last")
+    same = (
+      database.execute("SELECT max(d) FROM t"),
+      database.execute("SELECT d FROM t WHERE id = 20;  -- the last"),
+    )
     assert results_match(*same, "", "strict") and same[0].rows == (("infinity",),)
 
 
 def test_duckdb_without_pytz_reads_times_with_zones(tmp_path):
-  location = odd_databases.write_duckdb(tmp_path / "t.duckdb", odd_databases.DUCKDB_VALUES["temporal"])
+  location = odd_databases.write_duckdb(
+    tmp_path / "t.duckdb", odd_databases.DUCKDB_VALUES["temporal"]
+  )
   code = (
     "import sys; sys.modules['pytz'] = None\n"
     "from spftsql_jax.databases.engines import duckdb\n"
     "connection = duckdb.connect(sys.argv[1])\n"
-    "print(duckdb.fetch_rows(connection.cursor(), 'SELECT tz, [tz] FROM t WHERE id IN (3, 20) ORDER BY id', 9))"
+    "print(duckdb.fetch_rows(connection.cursor(), 'SELECT tz, [tz] FROM t WHERE id IN (3, 20) "
+    "ORDER BY id', 9))"
   )
-  done = subprocess.run([sys.executable, "-c", code, location], capture_output=True, text=True, check=False, cwd=REPOSITORY)
+  done = subprocess.run(
+    [sys.executable, "-c", code, location],
+    capture_output=True,
+    text=True,
+    check=False,
+    cwd=REPOSITORY,
+  )
   assert done.stdout.strip() == (
-    "[(datetime.datetime(2019, 12, 31, 22, 0, tzinfo=datetime.timezone.utc), \"['2019-12-31 22:00:00+00']\"), "
+    "[(datetime.datetime(2019, 12, 31, 22, 0, tzinfo=datetime.timezone.utc), \"['2019-12-31 "
+    "22:00:00+00']\"), "
     "('infinity', '[infinity]')]"
   ), done
 
@@ -231,10 +264,28 @@ def test_one_such_value_leaves_a_postgresql_table_readable_and_its_answers_right
     table = database.schema.table("everything")
     kinds = {column.name: column.kind for column in table.columns}
     assert table.row_count == 23
-    assert [kinds[name] for name in ("id", "d", "ts", "tz", "n", "f", "mood")] == ["number"] * 1 + ["date"] * 3 + [
-      "number"
-    ] * 2 + ["text"]
-    for name in ("iv", "m", "b", "ip", "p", "r", "dr", "mr", "tags", "grid", "j", "js", "x", "ts_v", "pr", "by", "u"):
+    assert [kinds[name] for name in ("id", "d", "ts", "tz", "n", "f", "mood")] == ["number"] * 1 + [
+      "date"
+    ] * 3 + ["number"] * 2 + ["text"]
+    for name in (
+      "iv",
+      "m",
+      "b",
+      "ip",
+      "p",
+      "r",
+      "dr",
+      "mr",
+      "tags",
+      "grid",
+      "j",
+      "js",
+      "x",
+      "ts_v",
+      "pr",
+      "by",
+      "u",
+    ):
       assert kinds[name] == "other", name
     assert database.execute("SELECT id, d FROM everything WHERE id > 19 ORDER BY id").rows == (
       (20, datetime.date(2020, 1, 21)),
@@ -242,21 +293,29 @@ def test_one_such_value_leaves_a_postgresql_table_readable_and_its_answers_right
       (22, "-infinity"),
       (23, "0044-03-15 BC"),
     )
-    one, other = database.execute_many(["SELECT max(d) FROM everything", "SELECT d FROM everything WHERE id = 21"])
+    one, other = database.execute_many(
+      ["SELECT max(d) FROM everything", "SELECT d FROM everything WHERE id = 21"]
+    )
     assert results_match(one, other, "", "strict")
-    whole = database.execute_many(["SELECT * FROM everything ORDER BY id", "SELECT * FROM everything  ORDER BY id DESC"])
+    whole = database.execute_many(
+      ["SELECT * FROM everything ORDER BY id", "SELECT * FROM everything  ORDER BY id DESC"]
+    )
     assert whole[0].ok and results_match(*whole, "", "strict")
   assert ValueIndex.build(server.reader).search("who is glad?")[0].value == "glad"
 
 
 def test_large_tables_of_types_without_equality_are_read(server):
   with psycopg.connect(server.admin, autocommit=True) as admin:
-    admin.execute("CREATE TABLE big AS SELECT i, '{}'::json j, '(1,2)'::point p FROM generate_series(1, 6000) i")
+    admin.execute(
+      "CREATE TABLE big AS SELECT i, '{}'::json j, '(1,2)'::point p FROM generate_series(1, 6000) i"
+    )
     admin.execute("GRANT SELECT ON big TO reader")
     try:
       with open_database(server.reader) as database:
         columns = database.schema.table("big").columns
-        assert [column.distinct_count for column in columns] == [6000, 1, 1] and columns[1].kind == "other"
+        assert [column.distinct_count for column in columns] == [6000, 1, 1] and columns[
+          1
+        ].kind == "other"
     finally:
       admin.execute("DROP TABLE big")
 
@@ -265,7 +324,10 @@ def test_large_tables_of_types_without_equality_are_read(server):
 
 LATIN = [
   "CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT, city TEXT)",
-  *(f"INSERT INTO person VALUES ({i}, CAST(x'4a6f73e92044{61 + i % 9}' AS TEXT), 'Rome')" for i in range(20)),
+  *(
+    f"INSERT INTO person VALUES ({i}, CAST(x'4a6f73e92044{61 + i % 9}' AS TEXT), 'Rome')"
+    for i in range(20)
+  ),
   *(f"INSERT INTO person VALUES ({20 + i}, 'Ann {'abc'[i % 3]}', 'Oslo')" for i in range(12)),
 ]
 
@@ -273,10 +335,18 @@ LATIN = [
 def test_undecodable_text_is_offered_nowhere(tmp_path):
   location = odd_databases.write_sqlite(tmp_path / "latin.sqlite", LATIN)
   index = ValueIndex.build(location)
-  assert {m.value for m in index.search("Where does Jos D live, and where Ann b?")} == {"Ann a", "Ann b", "Ann c"}
+  assert {m.value for m in index.search("Where does Jos D live, and where Ann b?")} == {
+    "Ann a",
+    "Ann b",
+    "Ann c",
+  }
   assert len(index) == 5, "three Anns and two cities"
   with open_database(location) as database:
-    assert all(is_readable(sample) for column in database.schema.table("person").columns for sample in column.samples)
+    assert all(
+      is_readable(sample)
+      for column in database.schema.table("person").columns
+      for sample in column.samples
+    )
     for style in ("ddl", "compact"):
       prompt = schema_prompt(database.schema, PromptFormat(schema_style=style, samples=5))
       assert "Jos" not in prompt and "Ann a" in prompt
@@ -284,11 +354,17 @@ def test_undecodable_text_is_offered_nowhere(tmp_path):
     assert len(made.examples) == 60
     for example in made.examples:
       # What is compared is a whole stored text, or a pattern of readable letters.
-      assert "'Jos" not in example.query and is_readable(example.query) and is_readable(example.question)
+      assert (
+        "'Jos" not in example.query and is_readable(example.query) and is_readable(example.question)
+      )
       assert database.execute(example.query).rows
       json.dumps(example.to_json(), ensure_ascii=False).encode()
   for path in make_instances(
-    location, tmp_path / "instances", 2, seed=1, queries=["SELECT name FROM person WHERE name > '\ud800'"]
+    location,
+    tmp_path / "instances",
+    2,
+    seed=1,
+    queries=["SELECT name FROM person WHERE name > '\ud800'"],
   ):
     with sqlite3.connect(path) as connection:
       assert connection.execute("SELECT COUNT(name) FROM person").fetchone()[0] > 0
@@ -308,18 +384,26 @@ def test_a_server_that_does_not_declare_its_encoding(server):
     with psycopg.connect(server.admin.replace("/shop", "/bytes"), autocommit=True) as admin:
       admin.execute("SET client_encoding = 'SQL_ASCII'")
       admin.execute("CREATE TYPE mood AS ENUM ('sad', 'glad')")
-      admin.execute("CREATE TABLE person (id int PRIMARY KEY, name text, mood mood, tags text[], d date)")
       admin.execute(
-        b"INSERT INTO person SELECT i, 'Jos\xe9 D' || i, 'sad', ARRAY['\xe9'], 'infinity' FROM generate_series(1, 9) i"
+        "CREATE TABLE person (id int PRIMARY KEY, name text, mood mood, tags text[], d date)"
       )
       admin.execute(
-        "INSERT INTO person SELECT i, 'Ann ' || i % 3, 'glad', ARRAY['a'], '2020-01-01' FROM generate_series(20, 39) i"
+        b"INSERT INTO person SELECT i, 'Jos\xe9 D' || i, 'sad', ARRAY['\xe9'], 'infinity' FROM "
+        b"generate_series(1, 9) i"
+      )
+      admin.execute(
+        "INSERT INTO person SELECT i, 'Ann ' || i % 3, 'glad', ARRAY['a'], '2020-01-01' FROM "
+        "generate_series(20, 39) i"
       )
       admin.execute("GRANT USAGE ON SCHEMA public TO reader; GRANT SELECT ON person TO reader")
     with open_database(location) as database:
       found = database.execute("SELECT name, mood, tags, d FROM person WHERE id = 1")
       assert found.rows == (("Jos D1", "sad", ("",), "infinity"),)
-      assert all(is_readable(sample) for column in database.schema.table("person").columns for sample in column.samples)
+      assert all(
+        is_readable(sample)
+        for column in database.schema.table("person").columns
+        for sample in column.samples
+      )
       made = synthesize([location], pool.builtin_templates(), 20, seed=2)
       for example in made.examples:
         assert "'Jos" not in example.query and database.execute(example.query).ok, example.query

@@ -1,5 +1,5 @@
-"""Comparing results: against the definition (all permutations tried), and against the official evaluator's recorded
-verdicts.
+"""Comparing results: against the definition (all permutations tried), and against the official
+evaluator's recorded verdicts.
 """
 
 import importlib.util
@@ -23,8 +23,12 @@ from spftsql_jax.judging import metrics, scoring
 from spftsql_jax.judging.comparison import results_match, spider_match
 from spftsql_jax.sql import statements
 
-SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
-needs_spider = pytest.mark.skipif(not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}")
+SHARED = pathlib.Path(
+  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
+)
+needs_spider = pytest.mark.skipif(
+  not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}"
+)
 
 
 def rows_of(*rows):
@@ -33,7 +37,9 @@ def rows_of(*rows):
 
 
 def by_definition(gold, predicted, ordered):
-  """Spider's evaluator's rule, word for word, exponential: cells sorted by text and type, then some order of the columns."""
+  """Spider's evaluator's rule, word for word, exponential: cells sorted by text and type, then some
+  order of the columns.
+  """
   if not gold and not predicted:
     return True
   if len(gold) != len(predicted) or len(gold[0]) != len(predicted[0]):
@@ -52,7 +58,9 @@ def by_definition(gold, predicted, ordered):
   return False
 
 
-cell = st.sampled_from([0, 1, 2, 10, 1.0, 2.5, 10.0, -1, 0.0, -0.0, 1e20, "1", "a", "", "10", None, b"a", b"1", "A"])
+cell = st.sampled_from(
+  [0, 1, 2, 10, 1.0, 2.5, 10.0, -1, 0.0, -0.0, 1e20, "1", "a", "", "10", None, b"a", b"1", "A"]
+)
 
 
 @st.composite
@@ -86,8 +94,8 @@ def test_spider_match_agrees_with_its_definition(pair):
 
 
 def official_result_eq():
-  """`result_eq` of a clone of taoyds/test-suite-sql-eval (see third_party/); its parser and progress bar are not needed for
-  it.
+  """`result_eq` of a clone of taoyds/test-suite-sql-eval (see third_party/); its parser and
+  progress bar are not needed for it.
   """
   folder = os.environ.get("SPFTSQL_TEST_SUITE_EVAL")
   if not folder:
@@ -133,7 +141,10 @@ def random_pair(rng):
   alphabet = rng.sample(kinds, rng.randint(1, 6))
   gold = [tuple(rng.choice(alphabet) for _ in range(width)) for _ in range(height)]
   if rng.random() < 0.15:
-    predicted = [tuple(rng.choice(alphabet) for _ in range(width)) for _ in range(rng.choice((height, height, height + 1)))]
+    predicted = [
+      tuple(rng.choice(alphabet) for _ in range(width))
+      for _ in range(rng.choice((height, height, height + 1)))
+    ]
   else:
     predicted = list(gold)
     if rng.random() < 0.5:
@@ -144,7 +155,9 @@ def random_pair(rng):
     if predicted and rng.random() < 0.4:
       i, j = rng.randrange(len(predicted)), rng.randrange(width)
       row = list(predicted[i])
-      row[j] = rng.choice((float(row[j]) if isinstance(row[j], int) else str(row[j]), rng.choice(kinds), None))
+      row[j] = rng.choice(
+        (float(row[j]) if isinstance(row[j], int) else str(row[j]), rng.choice(kinds), None)
+      )
       predicted[i] = tuple(row)
     if len(predicted) > 1 and rng.random() < 0.15:
       predicted[rng.randrange(len(predicted))] = predicted[rng.randrange(len(predicted))]
@@ -162,7 +175,11 @@ def test_spider_match_agrees_with_the_official_function_on_50000_random_pairs():
     gold, predicted, ordered = random_pair(rng)
     expected = official(gold, predicted, order_matters=ordered)
     matches += expected
-    assert spider_match(tuple(gold), tuple(predicted), ordered) == expected, (gold, predicted, ordered)
+    assert spider_match(tuple(gold), tuple(predicted), ordered) == expected, (
+      gold,
+      predicted,
+      ordered,
+    )
   assert 10_000 < matches < 40_000
 
 
@@ -182,7 +199,9 @@ def test_the_quirks_of_each_comparison():
   assert not results_match(rows_of((1,)), rows_of(("1",)), a, "strict")
   assert results_match(rows_of((None,)), rows_of((None,)), a, "strict")
   assert results_match(rows_of((1,)), rows_of((1.0,)), a, "spider")
-  assert not results_match(rows_of((1, 10)), rows_of((1.0, 10)), a, "spider"), "sorted by text and type"
+  assert not results_match(rows_of((1, 10)), rows_of((1.0, 10)), a, "spider"), (
+    "sorted by text and type"
+  )
   empty, wide = Result("ok", ("a",)), Result("ok", ("a", "b"))
   assert results_match(empty, wide, a, "spider") and not results_match(empty, wide, a, "strict")
   failed = Result("error", message="x")
@@ -203,7 +222,9 @@ def test_many_columns_that_look_alike_are_matched_quickly():
 @needs_spider
 @pytest.mark.parametrize("system", ["c3sql-chatgpt", "dail-sql-gpt4", "graphix-t5", "codes-7b"])
 def test_spider_verdicts_agree_with_the_official_evaluator_on_every_question(system):
-  recorded = json.loads((SHARED / "predictions/spider-dev/official_scores.json").read_text())["execution_correct"][system]
+  recorded = json.loads((SHARED / "predictions/spider-dev/official_scores.json").read_text())[
+    "execution_correct"
+  ][system]
   examples = json.loads((SHARED / "spider/dev.json").read_text())
   lines = (SHARED / f"predictions/spider-dev/{system}.txt").read_text().splitlines()
   locations = [str(SHARED / f"spider/database/{e['db_id']}/{e['db_id']}.sqlite") for e in examples]
@@ -211,9 +232,14 @@ def test_spider_verdicts_agree_with_the_official_evaluator_on_every_question(sys
   predicted = [metrics.spider_query(line.split("\t")[0], predicted=True) for line in lines]
   with Executor(workers=2) as executor:
     limits = {"timeout_s": 30, "max_rows": 1_000_000, "max_bytes": 500_000_000}
-    results = executor.execute_many(list(zip(locations * 2, gold + predicted, strict=True)), **limits)
+    results = executor.execute_many(
+      list(zip(locations * 2, gold + predicted, strict=True)), **limits
+    )
   count = len(examples)
-  ours = "".join("01"[metrics.execution_match([results[i]], [results[count + i]], gold[i], "spider")] for i in range(count))
+  ours = "".join(
+    "01"[metrics.execution_match([results[i]], [results[count + i]], gold[i], "spider")]
+    for i in range(count)
+  )
   assert [i for i in range(count) if ours[i] != recorded[i]] == []
 
 
@@ -231,7 +257,9 @@ def test_spider_verdicts_agree_with_the_official_evaluator_on_every_question(sys
     ("SELECT 1 UNION ALL SELECT 1", "SELECT 1 UNION SELECT 1", False),
   ],
 )
-def test_texts_are_taken_for_the_same_only_where_nothing_but_space_and_case_differs(one, other, same):
+def test_texts_are_taken_for_the_same_only_where_nothing_but_space_and_case_differs(
+  one, other, same
+):
   assert (statements.same_text_key(one) == statements.same_text_key(other)) == same
 
 
@@ -269,7 +297,9 @@ def test_texts_that_some_dialect_tells_apart_have_different_keys(one, other):
 def test_the_case_of_a_structures_fields_counts_in_duckdb():
   one, other = "SELECT s FROM (SELECT 1 AS A) AS s", "SELECT s FROM (SELECT 1 AS a) AS s"
   rows = [duckdb.sql(sql).fetchall() for sql in (one, other)]
-  assert rows[0] != rows[1] and scoring._text_key(one, "duckdb") != scoring._text_key(other, "duckdb")
+  assert rows[0] != rows[1] and scoring._text_key(one, "duckdb") != scoring._text_key(
+    other, "duckdb"
+  )
   assert scoring._text_key(one, "sqlite") == scoring._text_key(other, "sqlite")
 
 
@@ -308,10 +338,22 @@ def parsed_by_postgresql(sql):
 @settings(max_examples=2000, deadline=None)
 @given(pieces=st.lists(st.sampled_from(PIECES), max_size=14), change=st.integers(0, 13))
 def test_keys_tell_apart_what_postgresql_tells_apart(pieces, change):
-  """Of two texts that differ in the case of one piece, a line break for a blank, or a comment less."""
+  """Of two texts that differ in the case of one piece, a line break for a blank, or a comment
+  less.
+  """
   other = list(pieces)
   if change < len(other):
-    swaps = {"x": "X", "X": "x", "E": "e", "e": "E", " ": "\n", "\n": " ", "--": " ", "/*": " ", "\r": " "}
+    swaps = {
+      "x": "X",
+      "X": "x",
+      "E": "e",
+      "e": "E",
+      " ": "\n",
+      "\n": " ",
+      "--": " ",
+      "/*": " ",
+      "\r": " ",
+    }
     other[change] = swaps.get(other[change], other[change])
   one_text, other_text = "SELECT " + "".join(pieces), "SELECT " + "".join(other)
   for key in (statements.same_text_key, scoring._text_key):

@@ -96,7 +96,14 @@ def names(schema):
 
 
 def test_postgresql_tables_are_those_that_people_see(schema):
-  assert set(names(schema)) == {"customer", "sale", "measurement", "measurement_of_heat", "staff", "totals"}
+  assert set(names(schema)) == {
+    "customer",
+    "sale",
+    "measurement",
+    "measurement_of_heat",
+    "staff",
+    "totals",
+  }
   assert schema.table("sale").row_count == 120 and not schema.table("sale").is_view
   assert schema.table("measurement").row_count == 9
   assert schema.table("totals").is_view
@@ -127,7 +134,11 @@ def test_types_are_written_as_the_server_writes_them(schema):
   }  # fmt: skip
   assert schema.table("customer").column("feels").allowed == ("sad", "so so", "it's fine")
   assert schema.table("customer").column("often").allowed == ("sad", "so so", "it's fine")
-  assert [schema.table("customer").column(n).kind for n in ("mail", "feels", "score")] == ["text", "text", "number"]
+  assert [schema.table("customer").column(n).kind for n in ("mail", "feels", "score")] == [
+    "text",
+    "text",
+    "number",
+  ]
   for style in ("ddl", "compact"):
     prompt = schema_prompt(schema, PromptFormat(style))
     assert "one of 'sad', 'so so', 'it''s fine'" in prompt
@@ -137,7 +148,10 @@ def test_types_are_written_as_the_server_writes_them(schema):
 
 def test_an_empty_domain_column_is_of_the_kind_of_its_base_type(server):
   with psycopg.connect(server.admin, autocommit=True) as admin:
-    admin.execute("CREATE DOMAIN euros AS NUMERIC(9,2); CREATE DOMAIN cents AS euros; CREATE TABLE bare (a cents, b mood)")
+    admin.execute(
+      "CREATE DOMAIN euros AS NUMERIC(9,2); CREATE DOMAIN cents AS euros; CREATE TABLE bare (a "
+      "cents, b mood)"
+    )
     admin.execute("GRANT SELECT ON bare TO reader")
     try:
       bare = read_schema(server.reader).table("bare")
@@ -148,7 +162,9 @@ def test_an_empty_domain_column_is_of_the_kind_of_its_base_type(server):
 
 def test_schemas_are_chosen_and_the_same_name_in_both_is_qualified(server):
   schema = read_schema(with_schemas(server.reader, ["public", "sales", "crm"]))
-  assert {"public.customer", "sales.customer", "sales.Order", "crm.visit", "sale"} <= set(names(schema))
+  assert {"public.customer", "sales.customer", "sales.Order", "crm.visit", "sale"} <= set(
+    names(schema)
+  )
   assert schema.table("sales.customer").comment == "who buys from us"
   assert schema.table("sales.customer").column("city").comment == "where the parcel goes"
   assert schema.table("sales.order").parts == ("sales", "Order")
@@ -159,11 +175,16 @@ def test_schemas_are_chosen_and_the_same_name_in_both_is_qualified(server):
   assert "audit" in "; ".join(schema.left_out) or "audit" not in schema.left_out
   # Names as a query writes them.
   assert schema.table("customer", "sales").name == "sales.customer"
-  assert schema.table("customer", "public").name == schema.table("customer").name == "public.customer"
+  assert (
+    schema.table("customer", "public").name == schema.table("customer").name == "public.customer"
+  )
   assert schema.table("sale", "public").name == "sale"
   with pytest.raises(KeyError):
     schema.table("sale", "crm")
-  assert tables_of('SELECT * FROM sales."Order" AS o JOIN customer ON true', schema) == {"sales.Order", "public.customer"}
+  assert tables_of('SELECT * FROM sales."Order" AS o JOIN customer ON true', schema) == {
+    "sales.Order",
+    "public.customer",
+  }
 
 
 def test_a_schema_alone_is_qualified_though_nothing_is_ambiguous(server):
@@ -185,8 +206,14 @@ def test_where_nothing_stands_on_the_search_path_all_schemas_are_taken(server):
     admin.execute("CREATE DATABASE elsewhere")
   location = server.admin.replace("/shop", "/elsewhere")
   with psycopg.connect(location, autocommit=True) as admin:
-    admin.execute("CREATE SCHEMA a; CREATE TABLE a.thing (id INT PRIMARY KEY, name TEXT); INSERT INTO a.thing VALUES (1, 'x')")
-    admin.execute("GRANT USAGE ON SCHEMA a TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA a TO reader")
+    admin.execute(
+      "CREATE SCHEMA a; CREATE TABLE a.thing (id INT PRIMARY KEY, name TEXT); INSERT INTO "
+      "a.thing "
+      "VALUES (1, 'x')"
+    )
+    admin.execute(
+      "GRANT USAGE ON SCHEMA a TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA a TO reader"
+    )
   schema = read_schema(server.reader.replace("/shop", "/elsewhere"))
   assert names(schema) == ["a.thing"] and schema.left_out == ()
 
@@ -198,7 +225,9 @@ def test_a_role_without_rights_is_told_the_grant_to_run(server):
     read_schema(server.reader.replace("reader@", "nobody_yet@"))
   text = str(caught.value)
   assert "\n" not in text and "role nobody_yet may read none of" in text
-  grants = [part.strip() for part in text.partition("as their owner: ")[2].split(";") if part.strip()]
+  grants = [
+    part.strip() for part in text.partition("as their owner: ")[2].split(";") if part.strip()
+  ]
   with psycopg.connect(server.admin, autocommit=True) as admin:
     for grant in grants:
       admin.execute(grant)
@@ -216,11 +245,17 @@ def test_a_foreign_table_is_a_table_and_one_whose_server_is_away_is_left_out(ser
       pytest.skip(f"no postgres_fdw: {error}")
     for name, at in (("near", port), ("away", "1")):
       admin.execute(
-        f"CREATE SERVER {name} FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '{at}', dbname 'shop')"
+        f"CREATE SERVER {name} FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port "
+        f"'{at}', dbname 'shop')"
       )
-      admin.execute(f"CREATE USER MAPPING FOR PUBLIC SERVER {name} OPTIONS (user 'admin', password_required 'false')")
       admin.execute(
-        f"CREATE FOREIGN TABLE entry_{name} (id INT, what TEXT) SERVER {name} OPTIONS (schema_name 'audit', table_name 'entry')"
+        f"CREATE USER MAPPING FOR PUBLIC SERVER {name} OPTIONS (user 'admin', password_required "
+        "'false')"
+      )
+      admin.execute(
+        f"CREATE FOREIGN TABLE entry_{name} (id INT, what TEXT) SERVER {name} OPTIONS "
+        "(schema_name "
+        "'audit', table_name 'entry')"
       )
       admin.execute(f"GRANT SELECT ON entry_{name} TO reader")
     try:
@@ -229,36 +264,51 @@ def test_a_foreign_table_is_a_table_and_one_whose_server_is_away_is_left_out(ser
       admin.execute("DROP EXTENSION postgres_fdw CASCADE")
   assert schema.table("entry_near").row_count == 3 and not schema.table("entry_near").is_view
   assert "entry_away" not in names(schema) and "customer" in names(schema)
-  assert any("table entry_away cannot be read (could not connect" in text for text in schema.left_out), schema.left_out
+  assert any(
+    "table entry_away cannot be read (could not connect" in text for text in schema.left_out
+  ), schema.left_out
 
 
 def test_names_that_differ_in_case_only(server):
   with psycopg.connect(server.admin, autocommit=True) as admin:
-    admin.execute('CREATE TABLE "Staff" (id INT, "ID" INT, other INT); INSERT INTO "Staff" VALUES (1, 2, 3)')
+    admin.execute(
+      'CREATE TABLE "Staff" (id INT, "ID" INT, other INT); INSERT INTO "Staff" VALUES (1, 2, 3)'
+    )
     admin.execute('GRANT SELECT ON "Staff" TO reader')
     try:
       schema = read_schema(server.reader)
     finally:
       admin.execute('DROP TABLE "Staff"')
-  assert {"public.staff", "public.Staff"} <= set(names(schema)) or {"public.Staff", "staff"} <= set(names(schema))
+  assert {"public.staff", "public.Staff"} <= set(names(schema)) or {"public.Staff", "staff"} <= set(
+    names(schema)
+  )
 
 
 def test_what_is_synthesized_over_schemas_runs_as_it_is(server):
   location = with_schemas(server.reader, ["public", "sales", "crm"])
-  made = synthesize.synthesize([location], pool.builtin_templates(), 120, seed=3, instances=0, infer_keys=True)
+  made = synthesize.synthesize(
+    [location], pool.builtin_templates(), 120, seed=3, instances=0, infer_keys=True
+  )
   assert len(made.examples) == 120 and "shop" in made.left_out
   read = {table for example in made.examples for table in example.tables}
   assert {"public.customer", "sales.customer", "sales.Order", "crm.visit"} <= read
   assert not any("2024" in table for table in read)
   schema = read_schema(location)
-  with open_database(server.reader) as database:  # Without the schemas: the query says all that is needed.
+  # Without the schemas: the query says all that is needed.
+  with open_database(server.reader) as database:
     results = database.execute_many([example.query for example in made.examples])
   assert [r.message for r in results if not r.ok] == []
-  both = [e.question for e in made.examples if "sales.customer" in e.tables and "public.customer" not in e.tables]
+  both = [
+    e.question
+    for e in made.examples
+    if "sales.customer" in e.tables and "public.customer" not in e.tables
+  ]
   assert any("sale" in question.lower() for question in both), "the two customers are told apart"
   for example in made.examples:
     assert tables_of(example.query, schema) == set(example.tables)
-  extracted, reasons = templates.extract_templates([(example.query, schema) for example in made.examples[:40]])
+  extracted, reasons = templates.extract_templates(
+    [(example.query, schema) for example in made.examples[:40]]
+  )
   assert sum(reasons.values()) == 0 and extracted
   assert sentences.write_question(made.examples[0].query, schema, random.Random(0))
 
@@ -294,21 +344,33 @@ def test_schemas_with_awful_names_and_nothing_on_the_search_path(server):
   assert names(schema) == ["Order Dept.User", "user.log", "user.note", "user.a.b", "user.open_part"]
   assert schema.table("user.log").row_count == 90
   [key] = schema.table("user.note").foreign_keys
-  assert (key.columns, key.referred_table, key.referred_columns) == (("log", "day"), "user.log", ("id", "day"))
+  assert (key.columns, key.referred_table, key.referred_columns) == (
+    ("log", "day"),
+    "user.log",
+    ("id", "day"),
+  )
   assert schema.left_out == (
-    'what role reader may not read: user.secret (as its owner: GRANT SELECT ON "user".secret TO reader)',
+    (
+      'what role reader may not read: user.secret (as its owner: GRANT SELECT ON "user".secret TO '
+      "reader)"
+    ),
   )
   made = synthesize.synthesize([location], pool.builtin_templates(), 60, seed=1, instances=0)
   with open_database(location) as database:
     results = database.execute_many([example.query for example in made.examples])
   assert len(results) == 60 and [r.message for r in results if not r.ok] == []
   assert {'"Order Dept"."User"', '"user".log', '"user"."a.b"'} <= {
-    name for name in ('"Order Dept"."User"', '"user".log', '"user"."a.b"') for e in made.examples if name in e.query
+    name
+    for name in ('"Order Dept"."User"', '"user".log', '"user"."a.b"')
+    for e in made.examples
+    if name in e.query
   }
 
 
 def test_values_are_found_and_named_as_a_query_must_name_them(server):
-  found = PromptDatabase.read(with_schemas(server.reader, ["sales"])).matched("Which firms are from Jena?", 1)
+  found = PromptDatabase.read(with_schemas(server.reader, ["sales"])).matched(
+    "Which firms are from Jena?", 1
+  )
   assert [(m.table, m.column, m.value) for m in found] == [("sales.customer", "city", "Jena")]
   found = PromptDatabase.read(with_schemas(server.reader, ["sales"])).matched("orders of ann", 1)
   assert [(m.table, m.column, m.value) for m in found] == [('sales."Order"', '"user"', "ann")]
@@ -316,14 +378,19 @@ def test_values_are_found_and_named_as_a_query_must_name_them(server):
 
 def test_keys_are_inferred_across_qualified_names(server):
   with psycopg.connect(server.admin, autocommit=True) as admin:
-    admin.execute("CREATE TABLE crm.call AS SELECT i AS id, 1 + i % 200 AS order_id FROM generate_series(1, 50) i")
+    admin.execute(
+      "CREATE TABLE crm.call AS SELECT i AS id, 1 + i % 200 AS order_id FROM generate_series(1, "
+      "50) i"
+    )
     admin.execute("GRANT SELECT ON crm.call TO reader")
     try:
       location = with_schemas(server.reader, ["sales", "crm"])
       schema = infer_foreign_keys(read_schema(location), location)
     finally:
       admin.execute("DROP TABLE crm.call")
-  assert [(k.columns, k.referred_table) for k in schema.table("crm.call").foreign_keys] == [(("order_id",), "sales.Order")]
+  assert [(k.columns, k.referred_table) for k in schema.table("crm.call").foreign_keys] == [
+    (("order_id",), "sales.Order")
+  ]
 
 
 def test_the_script_takes_schemas_and_tells_what_is_left_out(server, tmp_path):
@@ -387,12 +454,18 @@ def test_duckdb_schemas_beside_main_are_named_and_chosen(warehouse):
     assert "one of" not in schema_prompt(schema, PromptFormat("ddl")), "the type says it"
     assert len(ValueIndex.build(database)) == 2 + 2 + 2 + 9 + 3
   made = synthesize.synthesize(
-    [with_schemas(str(warehouse), ["main", "sales", "crm"])], pool.builtin_templates(), 40, seed=1, instances=0
+    [with_schemas(str(warehouse), ["main", "sales", "crm"])],
+    pool.builtin_templates(),
+    40,
+    seed=1,
+    instances=0,
   )
   with open_database(warehouse) as database:
     results = database.execute_many([example.query for example in made.examples])
   assert len(results) == 40 and [r.message for r in results if not r.ok] == []
-  assert {"sales.sales.customer", "sales.sales.Order"} <= {t for e in made.examples for t in e.tables}
+  assert {"sales.sales.customer", "sales.sales.Order"} <= {
+    t for e in made.examples for t in e.tables
+  }
 
 
 # One table that cannot be read.
@@ -438,7 +511,10 @@ def test_sqlite_with_a_damaged_page_in_one_table(tmp_path):
     file.seek((root - 1) * size)
     file.write(b"\xff" * size)
   schema = read_schema(str(path))
-  assert names(schema) == ["good"] and "table bad cannot be read (database disk image is malformed" in schema.left_out[0]
+  assert (
+    names(schema) == ["good"]
+    and "table bad cannot be read (database disk image is malformed" in schema.left_out[0]
+  )
   assert len(ValueIndex.build(str(path))) == 1
 
 
@@ -446,7 +522,9 @@ def test_where_nothing_can_be_read_the_error_says_why(tmp_path):
   path = tmp_path / "shop.sqlite"
   with contextlib.closing(sqlite3.connect(path)) as connection:
     connection.executescript("CREATE VIEW a AS SELECT * FROM gone")
-  with pytest.raises(DatabaseError, match="none of its tables can be read: view a .*no such table: main.gone"):
+  with pytest.raises(
+    DatabaseError, match="none of its tables can be read: view a .*no such table: main.gone"
+  ):
     read_schema(str(path))
 
 
@@ -460,7 +538,10 @@ def test_duckdb_views_over_what_is_gone(tmp_path):
     """)
   schema = read_schema(str(path))
   assert names(schema) == ["item"]
-  assert [text.split(" (")[0] for text in schema.left_out] == ["view lost cannot be read", "view outside cannot be read"]
+  assert [text.split(" (")[0] for text in schema.left_out] == [
+    "view lost cannot be read",
+    "view outside cannot be read",
+  ]
 
 
 def test_it_is_said_once(tmp_path, caplog):
@@ -471,7 +552,9 @@ def test_it_is_said_once(tmp_path, caplog):
     with open_database(path) as database:
       assert names(database.schema) == ["t"]
     PromptDatabase.read(path)
-  lines = [record.getMessage() for record in caplog.records if record.name == introspection.__name__]
+  lines = [
+    record.getMessage() for record in caplog.records if record.name == introspection.__name__
+  ]
   assert len(lines) == 1 and "view lost" in lines[0] and "\n" not in lines[0]
 
 
@@ -493,7 +576,9 @@ def test_the_engine_is_told_by_what_the_file_begins_with_where_its_name_does_not
     assert database.schema.dialect == "duckdb"
 
 
-@pytest.mark.parametrize("begin", [b"PK\x03\x04 a spreadsheet", b"id,name\n1,x\n", b"\x9f" * 64, b"x"])
+@pytest.mark.parametrize(
+  "begin", [b"PK\x03\x04 a spreadsheet", b"id,name\n1,x\n", b"\x9f" * 64, b"x"]
+)
 def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path, begin):
   path = tmp_path / "shop.db"
   path.write_bytes(begin)
@@ -513,7 +598,9 @@ VIEWS_OF_LUCK = (
 
 
 def check_that_views_of_luck_are_left_out(location, more=()):
-  """What the executor refuses whatever is asked about it is no part of the schema, and keeps nobody from the rest."""
+  """What the executor refuses whatever is asked about it is no part of the schema, and keeps nobody
+  from the rest.
+  """
   refused = {"luck", "over_luck", *more}
   with open_database(location) as database:
     schema = database.schema
@@ -570,7 +657,8 @@ def test_views_that_no_query_may_read_on_postgresql():
 def test_samples_are_values_as_the_database_writes_them(tmp_path):
   with duckdb.connect(str(tmp_path / "x.duckdb")) as connection:
     connection.execute(
-      "CREATE TABLE t AS SELECT [1, 2] AS li, {'a': 1} AS st, MAP {'k': 1} AS ma, 'ab'::BLOB AS bl, '101'::BIT AS bi, 'x' AS s"
+      "CREATE TABLE t AS SELECT [1, 2] AS li, {'a': 1} AS st, MAP {'k': 1} AS ma, 'ab'::BLOB AS "
+      "bl, '101'::BIT AS bi, 'x' AS s"
     )
     connection.execute("CREATE VIEW empties AS SELECT [] AS a, [[]] AS b, NULL AS c, 1 AS d")
   schema = read_schema(str(tmp_path / "x.duckdb"))

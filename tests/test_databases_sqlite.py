@@ -1,4 +1,6 @@
-"""SQLite databases: what is read of the schema, and how statements run, each against sqlite3 itself."""
+"""SQLite databases: what is read of the schema, and how statements run, each against sqlite3
+itself.
+"""
 
 import contextlib
 import os
@@ -13,7 +15,9 @@ from spftsql_jax.databases import DatabaseError, Executor, make_instances, open_
 from spftsql_jax.databases.catalogs.sqlite_comments import read_comments
 from spftsql_jax.databases.introspection import read_schema
 
-SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
+SHARED = pathlib.Path(
+  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
+)
 SPIDER = SHARED / "spider" / "database"
 needs_spider = pytest.mark.skipif(not SPIDER.is_dir(), reason=f"no Spider databases at {SPIDER}")
 
@@ -63,16 +67,26 @@ def shop(tmp_path):
 def test_schema_holds_structure_kinds_and_comments(shop):
   schema = read_schema(shop)
   assert (schema.name, schema.dialect) == ("shop", "sqlite")
-  assert [t.name for t in schema.tables if not t.is_view] == ["customer", "empty_one", "order", "shipment"]
+  assert [t.name for t in schema.tables if not t.is_view] == [
+    "customer",
+    "empty_one",
+    "order",
+    "shipment",
+  ]
   assert [t.name for t in schema.tables if t.is_view] == ["adults"], "a broken view is left out"
   customer = schema.table("CUSTOMER")
-  assert customer.primary_key == ("id",) and customer.unique == (("mail",),) and customer.row_count == 3
+  assert (
+    customer.primary_key == ("id",) and customer.unique == (("mail",),) and customer.row_count == 3
+  )
   assert customer.comment == "people who bought something"
   assert [c.kind for c in customer.columns] == ["number", "text", "text", "date", "boolean"]
   assert customer.column("id").comment == "number of the customer"
   assert customer.column("mail").comment == "where to write, may be missing"
   assert not customer.column("full name").nullable and customer.column("born").nullable
-  assert customer.column("mail").samples == ("a@x", "c@x") and customer.column("mail").distinct_count == 2
+  assert (
+    customer.column("mail").samples == ("a@x", "c@x")
+    and customer.column("mail").distinct_count == 2
+  )
   order = schema.table("order")
   assert order.primary_key == ("customer", "day", "line")
   assert [(k.columns, k.referred_table, k.referred_columns) for k in order.foreign_keys] == [
@@ -86,7 +100,10 @@ def test_schema_holds_structure_kinds_and_comments(shop):
 
 
 def test_comments_are_read_only_where_they_are():
-  text = "CREATE TABLE t (a TEXT DEFAULT 'x -- no', b INT /* two */, -- b\n c INT, d INT -- four\n, PRIMARY KEY (a) -- key\n)"
+  text = (
+    "CREATE TABLE t (a TEXT DEFAULT 'x -- no', b INT /* two */, -- b\n c INT, d INT -- four\n, "
+    "PRIMARY KEY (a) -- key\n)"
+  )
   assert read_comments(text) == ("", {"b": "two b", "d": "four"})
   assert read_comments("CREATE TABLE t (a INT)") == ("", {})
   read_comments("CREATE TABLE t (a INT, -- unterminated")
@@ -98,15 +115,24 @@ def test_schema_of_every_spider_database_agrees_with_pragmas():
   for path in sorted(SPIDER.glob("*/*.sqlite"))[::6]:
     schema = read_schema(str(path))
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    names = {n for (n,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite_%'")}
+    names = {
+      n
+      for (n,) in connection.execute(
+        "SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite_%'"
+      )
+    }
     assert {t.name for t in schema.tables if not t.is_view} == names
     for table in schema.tables:
-      info = connection.execute("SELECT name, type, pk FROM pragma_table_info(?)", (table.name,)).fetchall()
+      info = connection.execute(
+        "SELECT name, type, pk FROM pragma_table_info(?)", (table.name,)
+      ).fetchall()
       assert [(c.name, c.type) for c in table.columns] == [(n, t) for n, t, _ in info]
       assert set(table.primary_key) == {n for n, _, pk in info if pk}
       quoted = table.name.replace('"', '""')
       assert table.row_count == connection.execute(f'SELECT COUNT(*) FROM "{quoted}"').fetchone()[0]
-      keys = connection.execute('SELECT DISTINCT lower("table") FROM pragma_foreign_key_list(?)', (table.name,)).fetchall()
+      keys = connection.execute(
+        'SELECT DISTINCT lower("table") FROM pragma_foreign_key_list(?)', (table.name,)
+      ).fetchall()
       assert {k.referred_table.lower() for k in table.foreign_keys} <= {k for (k,) in keys}
     connection.close()
 
@@ -124,7 +150,11 @@ def test_statements_give_what_sqlite_gives(shop):
     'SELECT "full name", born FROM customer ORDER BY id DESC;',
     "WITH a AS (SELECT 1 AS x UNION ALL SELECT 2) SELECT x, 1.5, NULL, x'00ff', 'ü' FROM a",
     'SELECT note FROM "order" WHERE note = "x"',
-    'SELECT customer, COUNT(*), RANK() OVER (ORDER BY COUNT(*)) FROM "order" GROUP BY customer -- ; DELETE',
+    (
+      'SELECT customer, COUNT(*), RANK() OVER (ORDER BY COUNT(*)) FROM "order" GROUP BY customer '
+      "-- "
+      "; DELETE"
+    ),
     "SELECT COUNT(*) FROM empty_one",
     "SELECT 'insert into; delete' AS \"update\", replace('aa', 'a', 'b')",
   ]
@@ -161,7 +191,10 @@ def test_text_that_is_not_utf8_is_decoded_leniently(tmp_path):
     ("PRAGMA table_info(customer)", "refused"),
     ("SELECT * FROM pragma_table_info('customer')", "refused"),
     ("SELECT random()", "refused"),
-    ("WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT COUNT(*) FROM r", "timeout"),
+    (
+      "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT COUNT(*) FROM r",
+      "timeout",
+    ),
     ("SELECT instr(hex(zeroblob(4000000)), hex(zeroblob(1000000)) || '1')", "timeout"),
     ("WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT x FROM r", "resource"),
     ("SELECT replace(hex(zeroblob(4000000)), '0', '0000')", "resource"),
@@ -264,11 +297,16 @@ def test_odd_but_legal_schemas_are_read_and_queried(tmp_path):
   path = tmp_path / "odd.sqlite"
   wide = ", ".join(f"c{i} INT" for i in range(500))
   with contextlib.closing(sqlite3.connect(path)) as connection:
-    connection.execute('CREATE TABLE "select" ("from" INT, "two words" TEXT, "quo""te" TEXT, [brackets] BLOB, "ä" DOUBLE)')
+    connection.execute(
+      'CREATE TABLE "select" ("from" INT, "two words" TEXT, "quo""te" TEXT, [brackets] BLOB, "ä" '
+      "DOUBLE)"
+    )
     connection.execute("INSERT INTO \"select\" VALUES (1, 'a', NULL, x'00', 1.5)")
     connection.execute(f"CREATE TABLE wide ({wide})")
     connection.execute("CREATE TABLE keyless (a INT, a2 REFERENCES missing(x))")
-    connection.execute("CREATE TABLE t (x INTEGER PRIMARY KEY, y GENERATED ALWAYS AS (x + 1)) WITHOUT ROWID")
+    connection.execute(
+      "CREATE TABLE t (x INTEGER PRIMARY KEY, y GENERATED ALWAYS AS (x + 1)) WITHOUT ROWID"
+    )
     connection.execute("CREATE VIRTUAL TABLE words USING fts5(word)")
     connection.execute("CREATE UNIQUE INDEX half ON keyless (a) WHERE a > 1")
     connection.commit()
@@ -277,7 +315,12 @@ def test_odd_but_legal_schemas_are_read_and_queried(tmp_path):
     assert [c.name for c in odd.columns] == ["from", "two words", 'quo"te', "brackets", "ä"]
     assert [c.kind for c in odd.columns] == ["number", "text", "text", "other", "number"]
     assert len(database.schema.table("wide").columns) == 500
-    assert database.schema.table("keyless").foreign_keys == () and database.schema.table("keyless").unique == ()
-    assert database.execute('SELECT "from", "TWO WORDS", "quo""te" FROM "SELECT"').rows == ((1, "a", None),)
+    assert (
+      database.schema.table("keyless").foreign_keys == ()
+      and database.schema.table("keyless").unique == ()
+    )
+    assert database.execute('SELECT "from", "TWO WORDS", "quo""te" FROM "SELECT"').rows == (
+      (1, "a", None),
+    )
     assert database.execute(f"SELECT {', '.join(f'c{i}' for i in range(500))} FROM wide").rows == ()
   assert len(make_instances(path, tmp_path / "made", 2, seed=0)) == 2

@@ -42,7 +42,9 @@ def test_a_mentioned_value_comes_first(question, first):
   assert (match.table, match.column, match.value) == first and match.score == 1.0
 
 
-@pytest.mark.parametrize("question", ["How many singers are there and where?", "", "?!", "list the names and maximum ages"])
+@pytest.mark.parametrize(
+  "question", ["How many singers are there and where?", "", "?!", "list the names and maximum ages"]
+)
 def test_what_is_not_mentioned_is_not_found(question):
   assert ValueIndex(VALUES).search(question) == []
   assert ValueIndex([]).search(question) == []
@@ -53,7 +55,8 @@ def test_build_reads_the_text_columns_of_a_database(tmp_path):
   with sqlite3.connect(path) as connection:
     connection.execute("CREATE TABLE t (id INT, city TEXT, prose TEXT)")
     connection.executemany(
-      "INSERT INTO t VALUES (?, ?, ?)", [(i, city, "long " * 50) for i, city in enumerate(["Bonn", "Ulm", "Bonn", None])]
+      "INSERT INTO t VALUES (?, ?, ?)",
+      [(i, city, "long " * 50) for i, city in enumerate(["Bonn", "Ulm", "Bonn", None])],
     )
   connection.close()
   with open_database(path) as database:
@@ -66,7 +69,9 @@ def test_build_reads_the_text_columns_of_a_database(tmp_path):
 def test_a_question_takes_milliseconds_with_many_values():
   rng = random.Random(0)
   words = ["".join(rng.choices("abcdefghij", k=6)) for _ in range(5000)]
-  values = [("t", f"c{i % 9}", f"street {' '.join(rng.choices(words, k=2))} {i}") for i in range(100_000)]
+  values = [
+    ("t", f"c{i % 9}", f"street {' '.join(rng.choices(words, k=2))} {i}") for i in range(100_000)
+  ]
   index = ValueIndex(values)
   start = time.process_time()
   found = index.search(f"Which people live in {values[777][2]}?")
@@ -77,7 +82,8 @@ def test_a_question_takes_milliseconds_with_many_values():
 def test_the_databases_wing_never_imports_jax():
   code = (
     "import sys, spftsql_jax.judging.metrics\n"
-    "from spftsql_jax.databases import values, instances, executor, worker, introspection, results, literals\n"
+    "from spftsql_jax.databases import values, instances, executor, worker, introspection, "
+    "results, literals\n"
     "from spftsql_jax.databases.engines import sqlite\n"
     "sys.exit('jax' in sys.modules)"
   )

@@ -1,4 +1,6 @@
-"""Days as whole numbers: read from a column in one place, and every literal or cell made for it is a real day."""
+"""Days as whole numbers: read from a column in one place, and every literal or cell made for it is
+a real day.
+"""
 
 import calendar
 import contextlib
@@ -22,7 +24,9 @@ from spftsql_jax.synthesis import pool
 from spftsql_jax.synthesis.synthesize import synthesize
 
 FORMATS = ["%Y%m%d", "%Y%m", "%Y%j", "%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S"]
-moments = st.datetimes(datetime.datetime(1800, 1, 1), datetime.datetime(2190, 12, 31)).map(lambda m: m.replace(microsecond=0))
+moments = st.datetimes(datetime.datetime(1800, 1, 1), datetime.datetime(2190, 12, 31)).map(
+  lambda m: m.replace(microsecond=0)
+)
 
 
 def is_real(value, form):
@@ -46,10 +50,12 @@ def is_real(value, form):
     ("x", [20240517.0], "%Y%m%d"),
     ("x", [20230229], ""),
     ("x", [20240431, 20240517], ""),
-    ("x", [*(20240101 + i for i in range(31)), 99999999], "%Y%m%d"),  # One that is no day may stand among many.
+    # One that is no day may stand among many.
+    ("x", [*(20240101 + i for i in range(31)), 99999999], "%Y%m%d"),
     ("month", [202401, 202412], "%Y%m"),
     ("amount", [202401, 202412], ""),  # Two sums of money may look like months ...
-    ("amount", [year * 100 + month for year in (2023, 2024) for month in range(1, 13)], "%Y%m"),  # ... two dozen do not.
+    # ... two dozen do not.
+    ("amount", [year * 100 + month for year in (2023, 2024) for month in range(1, 13)], "%Y%m"),
     ("saleDay", [2024366, 2023365], "%Y%j"),
     ("sale_day", [2023366], ""),
     ("x", [20240517103000], "%Y%m%d%H%M%S"),
@@ -74,14 +80,21 @@ def test_what_a_column_is_read_as(name, values, form):
 
 
 @settings(max_examples=400, deadline=None)
-@given(moments, st.sampled_from(FORMATS), st.sampled_from([-366, -365, -31, -28, -1, 1, 28, 31, 365, 366]), st.booleans())
+@given(
+  moments,
+  st.sampled_from(FORMATS),
+  st.sampled_from([-366, -365, -31, -28, -1, 1, 28, 31, 365, 366]),
+  st.booleans(),
+)
 def test_a_day_moved_by_any_number_of_days_is_a_real_day(moment, form, days, as_text):
   value = moment.strftime(form) if as_text else int(moment.strftime(form))
   moved = whole_dates.shift(value, days, form)
   assert type(moved) is type(value) and is_real(moved, form)
   assert (int(moved) > int(value)) == (days > 0)
   if form == "%Y%m%d":
-    assert datetime.datetime.strptime(str(moved), form).date() == moment.date() + datetime.timedelta(days=days)
+    assert datetime.datetime.strptime(
+      str(moved), form
+    ).date() == moment.date() + datetime.timedelta(days=days)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +138,10 @@ def test_a_round_day_is_new_years_day_or_the_first_of_a_month():
 
 @settings(max_examples=200, deadline=None)
 @given(
-  st.lists(moments, min_size=2, max_size=30), st.sampled_from(FORMATS), st.sampled_from(["number", "text"]), st.integers(0, 99)
+  st.lists(moments, min_size=2, max_size=30),
+  st.sampled_from(FORMATS),
+  st.sampled_from(["number", "text"]),
+  st.integers(0, 99),
 )
 def test_cells_and_literals_made_for_a_column_of_days_are_days(found, form, kind, seed):
   write = str if kind == "text" else int
@@ -133,7 +149,11 @@ def test_cells_and_literals_made_for_a_column_of_days_are_days(found, form, kind
   column = Column("day", "", kind, date_format=form)
   rng = random.Random(seed)
   fresh = cells.Fresh(values, column)
-  made = [cells.jitter(values[0], column, rng), cells.beyond(values, column, True), cells.beyond(values, column, False)]
+  made = [
+    cells.jitter(values[0], column, rng),
+    cells.beyond(values, column, True),
+    cells.beyond(values, column, False),
+  ]
   made += [fresh.next(values[0], column) for _ in range(3)]
   made += literals.beside(values[0], column)
   made += literals.beside(str(values[0]), column)
@@ -154,9 +174,14 @@ def test_thresholds_are_days_within_the_columns_range(found, form, operator, see
   if len(values) < 2:
     return
   rng = random.Random(seed)
-  chosen = [synthesis_literals._threshold(values, operator, Role("num", date_format=form), None, rng)]
+  chosen = [
+    synthesis_literals._threshold(values, operator, Role("num", date_format=form), None, rng)
+  ]
   chosen.append(synthesis_literals.choose_near(values, operator, rng, [form]))
-  assert all(is_real(value, form) and values[0] <= value <= values[-1] for value in chosen), (chosen, values)
+  assert all(is_real(value, form) and values[0] <= value <= values[-1] for value in chosen), (
+    chosen,
+    values,
+  )
 
 
 def make_sales(folder, name, declared, form, rows=200):
@@ -164,31 +189,53 @@ def make_sales(folder, name, declared, form, rows=200):
   rng = random.Random(1)
   write = int if declared == "INTEGER" else str
   with contextlib.closing(sqlite3.connect(path)) as connection:
-    connection.execute(f"CREATE TABLE sale (id INTEGER PRIMARY KEY, {name} {declared}, amount REAL, city TEXT)")
+    connection.execute(
+      f"CREATE TABLE sale (id INTEGER PRIMARY KEY, {name} {declared}, amount REAL, city TEXT)"
+    )
     for i in range(rows):
-      moment = datetime.datetime(2019, 11, 20) + datetime.timedelta(days=rng.randint(0, 900), seconds=rng.randint(0, 86399))
+      moment = datetime.datetime(2019, 11, 20) + datetime.timedelta(
+        days=rng.randint(0, 900), seconds=rng.randint(0, 86399)
+      )
       city = rng.choice(("Rome", "Oslo", "Lima", "Bern"))
       connection.execute(
-        "INSERT INTO sale VALUES (?, ?, ?, ?)", (i, write(moment.strftime(form)), rng.randint(1, 90) / 2, city)
+        "INSERT INTO sale VALUES (?, ?, ?, ?)",
+        (i, write(moment.strftime(form)), rng.randint(1, 90) / 2, city),
       )
     connection.commit()
   return path
 
 
 @pytest.mark.parametrize("declared", ["INTEGER", "TEXT"])
-@pytest.mark.parametrize(("name", "form"), [("day", "%Y%m%d"), ("month", "%Y%m"), ("sold_day", "%Y%j")])
+@pytest.mark.parametrize(
+  ("name", "form"), [("day", "%Y%m%d"), ("month", "%Y%m"), ("sold_day", "%Y%j")]
+)
 def test_synthesized_queries_and_instances_hold_real_days_only(tmp_path, name, form, declared):
   path = make_sales(tmp_path, name, declared, form)
   column = read_schema(str(path)).table("sale").column(name)
-  assert column.date_format == form and column.kind == ("number" if declared == "INTEGER" else "text")
+  assert column.date_format == form and column.kind == (
+    "number" if declared == "INTEGER" else "text"
+  )
   made = synthesize([path], pool.builtin_templates(), 100, seed=3)
-  used = [value for e in made.examples if name in e.query for value in re.findall(r"\b(\d{6,8})\b", e.query)]
+  used = [
+    value
+    for e in made.examples
+    if name in e.query
+    for value in re.findall(r"\b(\d{6,8})\b", e.query)
+  ]
   assert len(used) >= 3, "the column is compared with something"
   assert [value for value in used if not is_real(value, form)] == []
-  assert not any(re.search(rf"(AVG|SUM)\([^)]*\b{name}\b", example.query) for example in made.examples)
+  assert not any(
+    re.search(rf"(AVG|SUM)\([^)]*\b{name}\b", example.query) for example in made.examples
+  )
   days = f"'{used[0]}'" if declared == "TEXT" else used[0]
-  queries = [f"SELECT city FROM sale WHERE {name} > {days}", f"SELECT city FROM sale WHERE {name} = {days}"]
+  queries = [
+    f"SELECT city FROM sale WHERE {name} > {days}",
+    f"SELECT city FROM sale WHERE {name} = {days}",
+  ]
   for instance in make_instances(path, tmp_path / "instances", 5, seed=1, queries=queries):
     with contextlib.closing(sqlite3.connect(instance)) as connection:
-      stored = [value for (value,) in connection.execute(f"SELECT {name} FROM sale WHERE {name} IS NOT NULL")]
+      stored = [
+        value
+        for (value,) in connection.execute(f"SELECT {name} FROM sale WHERE {name} IS NOT NULL")
+      ]
     assert stored and [value for value in stored if not is_real(value, form)] == []

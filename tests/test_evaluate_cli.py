@@ -12,7 +12,9 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", ROOT.parent / "shared" / "data"))
-needs_spider = pytest.mark.skipif(not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}")
+needs_spider = pytest.mark.skipif(
+  not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}"
+)
 
 EXAMPLES = [
   ("SELECT name FROM t ORDER BY x", "SELECT name FROM t ORDER BY x ASC\tshop"),
@@ -24,7 +26,10 @@ EXAMPLES = [
   ("SELECT DISTINCT name FROM t", "SELECT name FROM t"),
   ("SELECT x FROM t", "SELECT x FROM t; SELECT 1"),
   ("SELECT x, name FROM t", "SELECT name, x FROM t"),
-  ("SELECT x FROM t", "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT COUNT(*) FROM r"),
+  (
+    "SELECT x FROM t",
+    "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT COUNT(*) FROM r",
+  ),
 ]
 
 
@@ -37,14 +42,20 @@ def bench(tmp_path):
       connection.execute("CREATE TABLE t (name TEXT, x INT)")
       connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
       connection.commit()
-  records = [{"db_id": "shop", "question": f"q{i}", "query": gold} for i, (gold, _) in enumerate(EXAMPLES)]
+  records = [
+    {"db_id": "shop", "question": f"q{i}", "query": gold} for i, (gold, _) in enumerate(EXAMPLES)
+  ]
   (tmp_path / "dev.json").write_text(json.dumps(records))
   (tmp_path / "predicted.sql").write_text("".join(predicted + "\n" for _, predicted in EXAMPLES))
   return tmp_path
 
 
 def evaluate(folder, *extra, **changed):
-  flags = {"examples": folder / "dev.json", "predictions": folder / "predicted.sql", "databases": folder / "database"}
+  flags = {
+    "examples": folder / "dev.json",
+    "predictions": folder / "predicted.sql",
+    "databases": folder / "database",
+  }
   flags |= {"comparison": "spider", "output": folder / "out.json", "timeout_s": 0.5}
   arguments = [f"--{name}={value}" for name, value in (flags | changed).items()]
   command = [sys.executable, str(ROOT / "experiments" / "evaluate.py"), *arguments, *extra]
@@ -60,15 +71,28 @@ def test_the_output_holds_verdicts_accuracy_and_divergences(bench):
   done = evaluate(bench)
   assert done.returncode == 0, done.stderr
   report = scores(bench)
-  assert [entry["correct"] for entry in report["per_example"]] == [True, True] + [False] * 4 + [True, True, True, False]
+  assert [entry["correct"] for entry in report["per_example"]] == [True, True] + [False] * 4 + [
+    True,
+    True,
+    True,
+    False,
+  ]
   statuses = ["ok", "ok", "refused", "refused", "ok", "error", "ok", "ok", "ok", "timeout"]
   assert [entry["status"] for entry in report["per_example"]] == statuses
   assert [entry["index"] for entry in report["per_example"]] == list(range(10))
   assert (report["execution_accuracy"], report["count"]) == (0.5, 10)
   assert sum(level["count"] for level in report["by_hardness"].values()) == 10
   divergences = {entry["name"]: entry["indices"] for entry in report["divergences"]}
-  assert all(entry["count"] == len(entry["indices"]) and entry["explanation"] for entry in report["divergences"])
-  assert divergences == {"refused_statement": [2], "blank_prediction": [3], "gold_failed": [4], "time_limit": [9]}
+  assert all(
+    entry["count"] == len(entry["indices"]) and entry["explanation"]
+    for entry in report["divergences"]
+  )
+  assert divergences == {
+    "refused_statement": [2],
+    "blank_prediction": [3],
+    "gold_failed": [4],
+    "time_limit": [9],
+  }
   assert (bench / "database/shop/shop.sqlite").read_bytes() == before
 
 
@@ -97,8 +121,12 @@ def test_exact_match_by_component(bench):
   assert [entry["index"] for entry in report["per_example"] if entry["exact_match"]] == [0, 6, 7, 8]
   assert report["exact_match"] == 0.4 and "exact_match" in report["by_hardness"]["easy"]
   assert report["per_example"][1]["differing_components"] == ["select", "select(no AGG)"]
-  assert report["partial_match"]["where"]["recall"] == 0.0 and report["partial_match"]["select"]["accuracy"] > 0.5
-  # Without tables.json every question that the grammar reads is judged by the database's own keys; the fifth is not read.
+  assert (
+    report["partial_match"]["where"]["recall"] == 0.0
+    and report["partial_match"]["select"]["accuracy"] > 0.5
+  )
+  # Without tables.json every question that the grammar reads is judged by the database's own keys;
+  # the fifth is not read.
   divergences = {entry["name"]: entry["indices"] for entry in report["divergences"]}
   assert divergences["declared_foreign_keys"] == [0, 1, 2, 3, 5, 6, 7, 8, 9]
   assert 4 in divergences["gold_not_read"] and 4 in divergences["gold_failed"]
@@ -149,7 +177,9 @@ def test_birds_json_of_predictions(bench):
 )
 def test_bad_input_exits_2_with_one_line(bench, changed, message):
   (bench / "broken.json").write_text('[\n{"db_id": }]')
-  (bench / "records.json").write_text('[{"db_id": "shop", "question": "q", "query": "SELECT 1"}, {"db_id": "shop"}]')
+  (bench / "records.json").write_text(
+    '[{"db_id": "shop", "question": "q", "query": "SELECT 1"}, {"db_id": "shop"}]'
+  )
   (bench / "short.sql").write_text("SELECT 1\n")
   (bench / "far.json").write_text('{"99": "SELECT 1"}')
   (bench / "empty.json").write_text("[]")
@@ -161,7 +191,11 @@ def test_bad_input_exits_2_with_one_line(bench, changed, message):
 
 def test_help_explains_the_command(bench):
   done = evaluate(bench, "--help")
-  assert done.returncode == 0 and "--predictions" in done.stdout and "Scores predicted SQL" in done.stdout
+  assert (
+    done.returncode == 0
+    and "--predictions" in done.stdout
+    and "Scores predicted SQL" in done.stdout
+  )
 
 
 @needs_spider
@@ -174,15 +208,30 @@ def test_spider_dev_agrees_with_the_official_evaluator(tmp_path):
     timeout_s=30,
   )
   assert done.returncode == 0, done.stderr
-  recorded = json.loads((SHARED / "predictions/spider-dev/official_scores.json").read_text())["execution_correct"]["graphix-t5"]
+  recorded = json.loads((SHARED / "predictions/spider-dev/official_scores.json").read_text())[
+    "execution_correct"
+  ]["graphix-t5"]
   assert "".join("01"[entry["correct"]] for entry in scores(tmp_path)["per_example"]) == recorded
 
 
 def test_evaluate_never_imports_jax(bench):
-  (bench / "sitecustomize.py").write_text("import sys; sys.modules['jax'] = sys.modules['torch'] = None")
-  flags = {"examples": "dev.json", "predictions": "predicted.sql", "databases": "database", "output": "out.json"}
-  command = [sys.executable, str(ROOT / "experiments" / "evaluate.py"), *(f"--{k}={v}" for k, v in flags.items())]
+  (bench / "sitecustomize.py").write_text(
+    "import sys; sys.modules['jax'] = sys.modules['torch'] = None"
+  )
+  flags = {
+    "examples": "dev.json",
+    "predictions": "predicted.sql",
+    "databases": "database",
+    "output": "out.json",
+  }
+  command = [
+    sys.executable,
+    str(ROOT / "experiments" / "evaluate.py"),
+    *(f"--{k}={v}" for k, v in flags.items()),
+  ]
   command += ["--metrics=ex,ts,em,ves,soft_f1", "--timeout_s=0.5"]
   environment = os.environ | {"PYTHONPATH": str(bench)}
-  done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=bench, env=environment)
+  done = subprocess.run(
+    command, capture_output=True, text=True, check=False, cwd=bench, env=environment
+  )
   assert done.returncode == 0, done.stderr

@@ -1,7 +1,8 @@
-"""Exact match by component: against the official evaluator's recorded verdicts, and against its own functions where a clone is
-given.
+"""Exact match by component: against the official evaluator's recorded verdicts, and against its own
+functions where a clone is given.
 
-SPFTSQL_TEST_SUITE_EVAL names a clone of taoyds/test-suite-sql-eval (third_party/README.md); nltk is needed for its tokens.
+SPFTSQL_TEST_SUITE_EVAL names a clone of taoyds/test-suite-sql-eval (third_party/README.md); nltk is
+needed for its tokens.
 """
 
 import contextlib
@@ -18,8 +19,12 @@ import pytest
 
 from spftsql_jax.judging import exact_match as em
 
-SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
-needs_spider = pytest.mark.skipif(not (SHARED / "predictions").is_dir(), reason=f"no recorded scores at {SHARED}")
+SHARED = pathlib.Path(
+  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
+)
+needs_spider = pytest.mark.skipif(
+  not (SHARED / "predictions").is_dir(), reason=f"no recorded scores at {SHARED}"
+)
 SYSTEMS = ["c3sql-chatgpt", "dail-sql-gpt4", "graphix-t5", "codes-7b"]
 
 TABLES = {
@@ -50,7 +55,9 @@ def spider_predictions(system):
 @needs_spider
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_verdicts_agree_with_the_official_evaluator_on_every_question(system):
-  recorded = json.loads((SHARED / "predictions/spider-dev/official_scores.json").read_text())["exact_match"][system]
+  recorded = json.loads((SHARED / "predictions/spider-dev/official_scores.json").read_text())[
+    "exact_match"
+  ][system]
   examples = spider_examples()
   schemas = spider_schemas({e["db_id"] for e in examples})
   pairs = zip(examples, spider_predictions(system), strict=True)
@@ -59,7 +66,8 @@ def test_verdicts_agree_with_the_official_evaluator_on_every_question(system):
 
 
 def test_the_scores_of_each_component_are_those_of_the_official_table():
-  # Printed by the official script for codes-7b on Spider dev, to three places: accuracy, recall, F1 over all levels.
+  # Printed by the official script for codes-7b on Spider dev, to three places: accuracy, recall, F1
+  # over all levels.
   official = {
     "select": (0.954, 0.951, 0.953),
     "select(no AGG)": (0.966, 0.962, 0.964),
@@ -78,7 +86,10 @@ def test_the_scores_of_each_component_are_those_of_the_official_table():
   schemas = spider_schemas({e["db_id"] for e in examples})
   pairs = zip(examples, spider_predictions("codes-7b"), strict=True)
   scores = em.partial_scores([em.exact_match(e["query"], p, schemas[e["db_id"]]) for e, p in pairs])
-  ours = {name: tuple(round(each[key], 3) for key in ("accuracy", "recall", "f1")) for name, each in scores.items()}
+  ours = {
+    name: tuple(round(each[key], 3) for key in ("accuracy", "recall", "f1"))
+    for name, each in scores.items()
+  }
   assert ours == official
 
 
@@ -96,11 +107,25 @@ def test_the_scores_of_each_component_are_those_of_the_official_table():
       "SELECT name FROM singer WHERE age > 1 AND id = 2",
       ["and/or", "keywords"],
     ),
-    ("SELECT name FROM singer ORDER BY age", "SELECT name FROM singer ORDER BY age DESC", ["order", "keywords"]),
-    ("SELECT name FROM singer ORDER BY age LIMIT 1", "SELECT name FROM singer ORDER BY age LIMIT 9", []),
     (
-      "SELECT count(*) FROM concert JOIN singer ON concert.singer_id = singer.id GROUP BY singer.id",
-      "SELECT count(*) FROM singer JOIN concert ON concert.singer_id = singer.id GROUP BY concert.singer_id",
+      "SELECT name FROM singer ORDER BY age",
+      "SELECT name FROM singer ORDER BY age DESC",
+      ["order", "keywords"],
+    ),
+    (
+      "SELECT name FROM singer ORDER BY age LIMIT 1",
+      "SELECT name FROM singer ORDER BY age LIMIT 9",
+      [],
+    ),
+    (
+      (
+        "SELECT count(*) FROM concert JOIN singer ON concert.singer_id = singer.id GROUP BY "
+        "singer.id"
+      ),
+      (
+        "SELECT count(*) FROM singer JOIN concert ON concert.singer_id = singer.id GROUP BY "
+        "concert.singer_id"
+      ),
       [],
     ),
     ("SELECT id FROM concert", "SELECT singer_id FROM concert", ["select", "select(no AGG)"]),
@@ -150,8 +175,13 @@ def test_what_the_grammar_does_not_know_is_wrong(predicted):
 
 
 def test_divergences_have_names():
-  assert em.exact_match("SELECT CASE WHEN 1 THEN 2 END", "SELECT 1", SCHEMA).divergence == "gold_not_read"
-  unconnected = em.exact_match("SELECT name FROM singer WHERE age > 1", "SELECT name FROM singer WHERE age > 1 id = 2", SCHEMA)
+  assert (
+    em.exact_match("SELECT CASE WHEN 1 THEN 2 END", "SELECT 1", SCHEMA).divergence
+    == "gold_not_read"
+  )
+  unconnected = em.exact_match(
+    "SELECT name FROM singer WHERE age > 1", "SELECT name FROM singer WHERE age > 1 id = 2", SCHEMA
+  )
   assert (unconnected.correct, unconnected.divergence) == (False, "conditions_not_connected")
 
 
@@ -162,7 +192,10 @@ def test_schema_and_declared_foreign_keys_are_read_from_the_file(tmp_path):
     connection.commit()
   schema = em.read_schema(str(tmp_path / "d.sqlite"))
   assert schema.tables == {"singer": frozenset({"id", "name"}), "order": frozenset({"singer_id"})}
-  assert len(set(schema.representatives.values())) == 1 and schema.representatives.keys() == {"singer.id", "order.singer_id"}
+  assert len(set(schema.representatives.values())) == 1 and schema.representatives.keys() == {
+    "singer.id",
+    "order.singer_id",
+  }
   (tmp_path / "tables.json").write_text('[{"db_id": "d"}]')
   with pytest.raises(ValueError, match="not a list of schemas"):
     em.read_foreign_keys(tmp_path / "tables.json")
@@ -170,7 +203,9 @@ def test_schema_and_declared_foreign_keys_are_read_from_the_file(tmp_path):
 
 @pytest.fixture(scope="module")
 def official():
-  """The official functions: (gold, predicted, db_id) -> (verdict, {component: (same, gold size, predicted size)})."""
+  """The official functions: (gold, predicted, db_id) -> (verdict, {component: (same, gold size,
+  predicted size)}).
+  """
   folder = os.environ.get("SPFTSQL_TEST_SUITE_EVAL")
   if not folder:
     pytest.skip("SPFTSQL_TEST_SUITE_EVAL does not name a clone of the official evaluator")
@@ -183,7 +218,10 @@ def official():
   from process_sql import Schema, get_schema, get_sql
 
   kmaps = evaluation.build_foreign_key_map_from_json(SHARED / "spider/tables.json")
-  schemas = {db_id: Schema(get_schema(spider_path(db_id))) for db_id in {e["db_id"] for e in spider_examples()}}
+  schemas = {
+    db_id: Schema(get_schema(spider_path(db_id)))
+    for db_id in {e["db_id"] for e in spider_examples()}
+  }
   empty = {name: None for name in ("except", "intersect", "limit", "union")} | {
     name: [] for name in ("groupBy", "having", "orderBy", "where")
   }
@@ -202,7 +240,8 @@ def official():
     evaluator = evaluation.Evaluator()
     verdict = evaluator.eval_exact_match(rebuild(predicted, db_id), rebuild(gold, db_id))
     return bool(verdict), {
-      name: (part["f1"] == 1, part["label_total"], part["pred_total"]) for name, part in evaluator.partial_scores.items()
+      name: (part["f1"] == 1, part["label_total"], part["pred_total"])
+      for name, part in evaluator.partial_scores.items()
     }
 
   return judge
@@ -210,8 +249,10 @@ def official():
 
 _FILLERS = re.split(
   " ",
-  "select from where group by having order limit intersect union except join on as and or not between = > < >= != in like is "
-  "exists ( ) , ; * + - / 1 2.5 'x' \"y z\" distinct count max min sum avg none asc desc t1 t2 null value all left 1, a.b. . "
+  "select from where group by having order limit intersect union except join on as and or not "
+  "between = > < >= != in like is "
+  "exists ( ) , ; * + - / 1 2.5 'x' \"y z\" distinct count max min sum avg none asc desc t1 t2 "
+  "null value all left 1, a.b. . "
   "-- ! `x` [ -3 1e5",
 )
 
@@ -252,7 +293,10 @@ def test_components_agree_with_the_official_functions_on_spoiled_queries(officia
     if match.divergence:
       unconnected += match.divergence == "conditions_not_connected"
       continue
-    ours = match.correct, {name: (part.same, part.gold, part.predicted) for name, part in match.components.items()}
+    ours = (
+      match.correct,
+      {name: (part.same, part.gold, part.predicted) for name, part in match.components.items()},
+    )
     if ours != official(gold, predicted, db_id):
       disagreeing.append((gold, predicted))
     correct += match.correct

@@ -1,4 +1,6 @@
-"""Filters: each kind of useless query is refused by name, good ones pass, and the two ways to judge agree."""
+"""Filters: each kind of useless query is refused by name, good ones pass, and the two ways to judge
+agree.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,11 @@ def shop(tmp_path_factory):
   folder = tmp_path_factory.mktemp("filters")
   path = synthesis_fixtures.make_database(folder)
   _, runner, filler = synthesis_fixtures.open_filler(path)
-  return runner, [Runner(place) for place in make_instances(path, folder / "instances", 3, 0)], filler
+  return (
+    runner,
+    [Runner(place) for place in make_instances(path, folder / "instances", 3, 0)],
+    filler,
+  )
 
 
 REFUSED = [
@@ -39,16 +45,28 @@ REFUSED = [
   ("SELECT title FROM book LIMIT 3", "LIMIT without ORDER BY"),
   ("SELECT title FROM book ORDER BY genre DESC LIMIT 3", "tie at LIMIT"),
   ("SELECT name FROM author ORDER BY born LIMIT 2", "NULL at LIMIT"),
-  ("SELECT DISTINCT genre FROM book ORDER BY pages LIMIT 2", "LIMIT with an order that DISTINCT hides"),
-  ("SELECT condition FROM copy GROUP BY condition ORDER BY COUNT(*) / 1000 LIMIT 1", "tie at LIMIT"),
+  (
+    "SELECT DISTINCT genre FROM book ORDER BY pages LIMIT 2",
+    "LIMIT with an order that DISTINCT hides",
+  ),
+  (
+    "SELECT condition FROM copy GROUP BY condition ORDER BY COUNT(*) / 1000 LIMIT 1",
+    "tie at LIMIT",
+  ),
   ("SELECT title, MAX(pages) FROM book", "bare column"),
   ("SELECT genre, title, COUNT(*) FROM book GROUP BY genre", "bare column"),
   ("SELECT title FROM book WHERE title != ''", "redundant condition"),
   ("SELECT title FROM book WHERE genre = 'novel' AND genre != 'crime'", "redundant condition"),
   ("SELECT title FROM book WHERE pages > 400 OR pages > 500", "redundant condition"),
   ("SELECT genre FROM book GROUP BY genre HAVING COUNT(*) > 0", "redundant condition"),
-  ("SELECT T1.share FROM book_author AS T1 JOIN book AS T2 ON T1.book_id = T2.id", "redundant join"),
-  ("SELECT title FROM book WHERE pages > (SELECT pages FROM book WHERE genre = 'novel')", "several rows to compare with"),
+  (
+    "SELECT T1.share FROM book_author AS T1 JOIN book AS T2 ON T1.book_id = T2.id",
+    "redundant join",
+  ),
+  (
+    "SELECT title FROM book WHERE pages > (SELECT pages FROM book WHERE genre = 'novel')",
+    "several rows to compare with",
+  ),
   ("SELECT title FROM book UNION SELECT title FROM book", "redundant set operation"),
   ('SELECT title FROM book WHERE genre = "novel"', "quoted string"),
   ("SELECT DISTINCT genre FROM book WHERE genre = 'novel'", "constant"),
@@ -65,12 +83,20 @@ KEPT = [
   "SELECT title FROM book",
   "SELECT title FROM book WHERE pages > 300",
   "SELECT title FROM book ORDER BY pages DESC, id LIMIT 3",
-  "SELECT T1.name, COUNT(*) FROM author AS T1 JOIN book_author AS T2 ON T1.id = T2.author_id GROUP BY T1.id",
+  (
+    "SELECT T1.name, COUNT(*) FROM author AS T1 JOIN book_author AS T2 ON T1.id = T2.author_id "
+    "GROUP "
+    "BY T1.id"
+  ),
   "SELECT genre, COUNT(*) FROM book GROUP BY genre HAVING COUNT(*) > 12",
   "SELECT DISTINCT T1.title FROM book AS T1 JOIN copy AS T2 ON T1.id = T2.book_id",
   "SELECT title FROM book WHERE id NOT IN (SELECT book_id FROM copy)",
   "SELECT COUNT(*) FROM book WHERE genre = 'novel'",
-  "SELECT title FROM book AS T1 WHERE pages > (SELECT AVG(pages) FROM book AS T2 WHERE T2.genre = T1.genre)",
+  (
+    "SELECT title FROM book AS T1 WHERE pages > (SELECT AVG(pages) FROM book AS T2 WHERE T2.genre "
+    "= "
+    "T1.genre)"
+  ),
   "SELECT title, RANK() OVER (ORDER BY pages DESC) FROM book",
   'SELECT "first edition" FROM book WHERE pages > 300',
 ]
@@ -123,7 +149,9 @@ def test_a_query_of_a_template_is_judged_as_its_text_is(shop):
       filled = filler.fill(item.template, rng)
     except CannotFill:
       continue
-    quick = filters.check_filled(filled, item.template, original, neighbours, filters.DEFAULT_LIMITS)
+    quick = filters.check_filled(
+      filled, item.template, original, neighbours, filters.DEFAULT_LIMITS
+    )
     assert quick == filters.check(filled.sql, original, neighbours), filled.sql
     compared += 1
   assert compared > 250
@@ -151,7 +179,9 @@ def test_repairable_query_is_mended_and_says_so(text, reason, what, shop):
       filled = filler.fill(template, random.Random(seed))
     except CannotFill:
       continue
-    if filters.check_filled(filled, template, original, neighbours, filters.DEFAULT_LIMITS) != reason:
+    if (
+      filters.check_filled(filled, template, original, neighbours, filters.DEFAULT_LIMITS) != reason
+    ):
       continue
     mended = repair.repair(filled, template, reason, original, neighbours, filters.DEFAULT_LIMITS)
     if mended is not None:
@@ -160,7 +190,9 @@ def test_repairable_query_is_mended_and_says_so(text, reason, what, shop):
         break
   assert what in {mended[2] for mended in found}
   query, mended_template, _ = found[-1]
-  assert filters.check(query.sql, original, neighbours) is None, "the mended query passes as text, too"
+  assert filters.check(query.sql, original, neighbours) is None, (
+    "the mended query passes as text, too"
+  )
   assert Template.parse(mended_template.text) == mended_template
 
 
@@ -189,15 +221,24 @@ def test_runner_stops_a_query_that_takes_too_long_and_reads_odd_text(tmp_path):
   path = synthesis_fixtures.make_database(tmp_path)
   runner = Runner(path, timeout_s=0.2)
   with pytest.raises(QueryFailed) as failure:
-    runner.rows("SELECT COUNT(*) FROM copy a, copy b, copy c, copy d, copy e WHERE a.id + b.id + c.id + d.id + e.id = 7")
+    runner.rows(
+      "SELECT COUNT(*) FROM copy a, copy b, copy c, copy d, copy e WHERE a.id + b.id + c.id + "
+      "d.id "
+      "+ e.id = 7"
+    )
   assert failure.value.status == "timeout"
-  assert runner.rows("SELECT CAST(x'41ff42' AS TEXT)") == [("A\ufffdB",)], "so that no literal is made of it"
+  assert runner.rows("SELECT CAST(x'41ff42' AS TEXT)") == [("A\ufffdB",)], (
+    "so that no literal is made of it"
+  )
   assert runner.rows("SELECT COUNT(*) FROM copy") == [(150,)]
 
 
 def test_a_list_that_a_join_repeats_gets_distinct(shop):
   original, neighbours, filler = shop
-  template, limits = Template.parse("SELECT a.name1 WHERE b.cat2 = :cat2"), filters.Limits(repeated_rows=False)
+  template, limits = (
+    Template.parse("SELECT a.name1 WHERE b.cat2 = :cat2"),
+    filters.Limits(repeated_rows=False),
+  )
   reasons, mended = set(), []
   for seed in range(60):
     filled = filler.fill(template, random.Random(seed))
@@ -209,16 +250,24 @@ def test_a_list_that_a_join_repeats_gets_distinct(shop):
     elif reason == filters.REPEATED:
       rows = original.rows(filled.sql)
       assert len(rows) > len(set(rows))
-      assert filters.check_filled(filled, template, original, neighbours, filters.DEFAULT_LIMITS) != reason
+      assert (
+        filters.check_filled(filled, template, original, neighbours, filters.DEFAULT_LIMITS)
+        != reason
+      )
       mended.append(repair.repair(filled, template, reason, original, neighbours, limits))
   assert {None, filters.REPEATED} <= reasons
   done = [found for found in mended if found is not None]
-  assert done and all(found[2] == "added DISTINCT" and found[0].sql.startswith("SELECT DISTINCT ") for found in done)
+  assert done and all(
+    found[2] == "added DISTINCT" and found[0].sql.startswith("SELECT DISTINCT ") for found in done
+  )
 
 
 def test_a_list_that_is_long_because_a_join_repeats_it_gets_distinct_too(shop):
   original, neighbours, filler = shop
-  template, limits = Template.parse("SELECT a.name1 WHERE b.cat2 = :cat2"), filters.Limits(max_rows=5, repeated_rows=False)
+  template, limits = (
+    Template.parse("SELECT a.name1 WHERE b.cat2 = :cat2"),
+    filters.Limits(max_rows=5, repeated_rows=False),
+  )
   seen = set()
   for seed in range(60):
     filled = filler.fill(template, random.Random(seed))
@@ -232,23 +281,39 @@ def test_a_list_that_is_long_because_a_join_repeats_it_gets_distinct_too(shop):
 
 
 def test_a_join_that_ends_in_a_row_of_which_nothing_is_said_is_refused(shop):
-  """ "How many copies has this shelf?" counts no book; "which authors have a book" says something of each author."""
+  """ "How many copies has this shelf?" counts no book; "which authors have a book" says something
+  of each author.
+  """
   original, neighbours, filler = shop
   limits = filters.Limits(repeated_rows=False)
   idle = set()
   for seed in range(80):
-    filled = filler.fill(Template.parse("SELECT COUNT(a.*) WHERE b.text1 = :text1"), random.Random(seed))
+    filled = filler.fill(
+      Template.parse("SELECT COUNT(a.*) WHERE b.text1 = :text1"), random.Random(seed)
+    )
     root = filled.tables[0]
-    # The first table is what is counted; where the join leads from it to its children, it is but the row that they refer to.
-    joined = {(key.referred_table) for table in filled.tables[1:2] for key in filler.schema.table(table).foreign_keys}
+    # The first table is what is counted; where the join leads from it to its children, it is but
+    # the row that they refer to.
+    joined = {
+      (key.referred_table)
+      for table in filled.tables[1:2]
+      for key in filler.schema.table(table).foreign_keys
+    }
     assert filled.idle == (root in joined), filled.sql
     if filled.idle:
       assert filters.check_filled(
-        filled, Template.parse("SELECT COUNT(a.*) WHERE b.text1 = :text1"), original, neighbours, limits
+        filled,
+        Template.parse("SELECT COUNT(a.*) WHERE b.text1 = :text1"),
+        original,
+        neighbours,
+        limits,
       ) == ("redundant join")
     idle.add(filled.idle)
   assert idle == {True, False}
-  assert not any(filler.fill(Template.parse("SELECT a.name1 WHERE b.cat2 = :cat2"), random.Random(s)).idle for s in range(40))
+  assert not any(
+    filler.fill(Template.parse("SELECT a.name1 WHERE b.cat2 = :cat2"), random.Random(s)).idle
+    for s in range(40)
+  )
 
 
 def test_the_rows_under_a_limit_are_taken_from_the_query_that_looks_for_ties(shop, monkeypatch):
@@ -260,12 +325,19 @@ def test_the_rows_under_a_limit_are_taken_from_the_query_that_looks_for_ties(sho
     "SELECT name FROM country UNION SELECT genre FROM book ORDER BY name DESC LIMIT 4",
   ):
     ran, judged = [], []
-    recording = types.SimpleNamespace(rows=lambda text, ran=ran: ran.append(text) or original.rows(text))
-    monkeypatch.setattr(filters, "_poor_result", lambda _, rows, __, judged=judged: judged.append(list(rows)))
+    recording = types.SimpleNamespace(
+      rows=lambda text, ran=ran: ran.append(text) or original.rows(text)
+    )
+    monkeypatch.setattr(
+      filters, "_poor_result", lambda _, rows, __, judged=judged: judged.append(list(rows))
+    )
     assert filters.check(sql, recording, neighbours) is None and sql not in ran
     assert judged == [list(original.rows(sql))], sql
   # The sort key stands behind all columns of the row.
-  assert filters.check("SELECT * FROM book ORDER BY genre DESC LIMIT 3", original, neighbours) == "tie at LIMIT"
+  assert (
+    filters.check("SELECT * FROM book ORDER BY genre DESC LIMIT 3", original, neighbours)
+    == "tie at LIMIT"
+  )
 
 
 def test_a_limit_that_cuts_nothing_is_refused(shop):

@@ -1,4 +1,6 @@
-"""Generation: the answers of transformers.generate, whatever else is in the batch; samples from the right distribution."""
+"""Generation: the answers of transformers.generate, whatever else is in the batch; samples from the
+right distribution.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def small(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def requests():
-  """200 questions: many over one schema, some over two others, a few without schema, in mixed order."""
+  """200 questions: many over one schema, some over two others, a few without schema, in mixed
+  order.
+  """
   rng = np.random.default_rng(0)
   prefixes = [tuple(rng.integers(3, 97, n).tolist()) for n in (70, 31, 100, 0)]
   made = [
@@ -51,7 +55,9 @@ def requests():
 
 @pytest.fixture(scope="module")
 def greedy(small, requests):
-  return Generator(small[1], lanes=8).generate(small[2], requests, max_new_tokens=LIMIT, eos_id=STOP)
+  return Generator(small[1], lanes=8).generate(
+    small[2], requests, max_new_tokens=LIMIT, eos_id=STOP
+  )
 
 
 def test_greedy_answers_are_those_of_transformers(small, requests, greedy):
@@ -109,13 +115,17 @@ def test_an_answer_depends_on_its_request_alone(small, requests):
   together = generator.generate(params, chosen, **options)
   assert len({a.tokens for a in together}) > len(together) // 2
   some = [18, 3, 11, 7]
-  apart = generator.generate(params, [Request(chosen[i].prefix, chosen[i].prompt, id=i) for i in some], **options)
+  apart = generator.generate(
+    params, [Request(chosen[i].prefix, chosen[i].prompt, id=i) for i in some], **options
+  )
   assert [a.tokens for a in apart] == [together[i].tokens for i in some]
   other = generator.generate(params, chosen, **(options | {"seed": 5}))
   assert [a.tokens for a in other] != [a.tokens for a in together]
 
 
-def test_without_room_for_a_second_copy_the_layers_are_read_where_they_are(small, requests, greedy, monkeypatch):
+def test_without_room_for_a_second_copy_the_layers_are_read_where_they_are(
+  small, requests, greedy, monkeypatch
+):
   class Device:
     """One that holds everything, with so much memory left."""
 
@@ -148,7 +158,9 @@ def test_adapters_are_switched_without_compiling_again(small, requests, greedy):
   chosen = [r for r in requests if len(r.prefix) == 70][:8]
   zero = init_lora(model.config, lora, jax.random.key(0))
   same = generator.generate(params, chosen, lora=zero, **options)
-  assert [a.tokens for a in same] == [a.tokens for a, r in zip(greedy, requests, strict=True) if len(r.prefix) == 70][:8]
+  assert [a.tokens for a in same] == [
+    a.tokens for a, r in zip(greedy, requests, strict=True) if len(r.prefix) == 70
+  ][:8]
   before = lanes_lib.advance._cache_size()
   tree = jax.tree.map(lambda leaf: leaf + 0.1, zero)
   adapted = generator.generate(params, chosen, lora=tree, **options)
@@ -160,9 +172,19 @@ def test_adapters_are_switched_without_compiling_again(small, requests, greedy):
 def test_what_cannot_be_answered_gets_a_status_and_the_rest_an_answer(small, requests, greedy):
   _, model, params = small
   seen = {}
-  mixed = [Request((3, 4), ()), requests[0], Request(tuple([3] * 600), (4,)), Request((3, 97), (4,)), Request((3,), (4, -1))]
+  mixed = [
+    Request((3, 4), ()),
+    requests[0],
+    Request(tuple([3] * 600), (4,)),
+    Request((3, 97), (4,)),
+    Request((3,), (4, -1)),
+  ]
   answers = Generator(model, lanes=8).generate(
-    params, mixed, max_new_tokens=LIMIT, eos_id=STOP, on_answer=lambda i, answer: seen.update({i: answer})
+    params,
+    mixed,
+    max_new_tokens=LIMIT,
+    eos_id=STOP,
+    on_answer=lambda i, answer: seen.update({i: answer}),
   )
   assert answers[0] == Answer((), 0.0, "empty_prompt")
   assert answers[1].tokens == greedy[0].tokens
@@ -176,14 +198,19 @@ def test_requests_take_any_sequence_and_an_id_in_range(small, requests, greedy):
   lists = Request(np.array(requests[0].prefix, np.int32), list(requests[0].prompt), id=2**32 - 1)
   assert lists.prefix == requests[0].prefix and lists.prompt == requests[0].prompt
   options = {"max_new_tokens": LIMIT, "eos_id": STOP}
-  assert Generator(small[1], lanes=8).generate(small[2], [lists], **options)[0].tokens == greedy[0].tokens
+  assert (
+    Generator(small[1], lanes=8).generate(small[2], [lists], **options)[0].tokens
+    == greedy[0].tokens
+  )
   for id_ in (-1, 2**32):
     with pytest.raises(ValueError, match="id"):
       Request((3,), (4,), id=id_)
 
 
 def test_finished_lanes_are_filled_again(small, requests):
-  """With eight lanes and 19 questions of one schema, lanes are filled as they end: fewer steps than three full rounds."""
+  """With eight lanes and 19 questions of one schema, lanes are filled as they end: fewer steps than
+  three full rounds.
+  """
   generator = Generator(small[1], lanes=8)
   chosen = [r for r in requests if len(r.prefix) == 70][:19]
   answers = generator.generate(small[2], chosen, max_new_tokens=LIMIT, eos_id=STOP)
@@ -195,7 +222,9 @@ def test_finished_lanes_are_filled_again(small, requests):
 def sampled_counts(logits, draws, **options):
   sampler = Sampler.of(Sampling(**options))
   tokens, log_probs = jax.jit(sampler.choose)(
-    jnp.broadcast_to(logits, (draws, len(logits))), jnp.arange(draws, dtype=jnp.uint32), jnp.zeros(draws, jnp.int32)
+    jnp.broadcast_to(logits, (draws, len(logits))),
+    jnp.arange(draws, dtype=jnp.uint32),
+    jnp.zeros(draws, jnp.int32),
   )
   expected = jax.nn.log_softmax(logits)[tokens]
   np.testing.assert_allclose(log_probs, expected, atol=1e-5)
@@ -222,11 +251,15 @@ def test_samples_follow_the_distribution(options):
   counts = sampled_counts(jnp.asarray(logits), 20_000, seed=7, **options)
   possible = probabilities > 0
   assert possible.sum() > 2 and counts[~possible].sum() == 0
-  assert scipy.stats.chisquare(counts[possible], probabilities[possible] * counts.sum()).pvalue > 1e-3
+  assert (
+    scipy.stats.chisquare(counts[possible], probabilities[possible] * counts.sum()).pvalue > 1e-3
+  )
 
 
 def test_sampled_answers_follow_the_model_s_distribution(small):
-  """Two tokens of 1,500 answers to one prompt, lanes filled again and again, against the plain forward in float64."""
+  """Two tokens of 1,500 answers to one prompt, lanes filled again and again, against the plain
+  forward in float64.
+  """
   _, model, params = small
   request, count = Request((3, 4, 5), (6, 7)), 1500
   options = {"max_new_tokens": 2, "eos_id": 0, "temperature": 0.7, "top_k": 5}
@@ -234,7 +267,9 @@ def test_sampled_answers_follow_the_model_s_distribution(small):
   forward = jax.jit(lambda tokens: model.apply({"params": params}, tokens)[:, -1])
 
   def distribution(tokens):
-    logits = np.asarray(forward(np.array([tokens], np.int32)), np.float64)[0] / options["temperature"]
+    logits = (
+      np.asarray(forward(np.array([tokens], np.int32)), np.float64)[0] / options["temperature"]
+    )
     logits[logits < np.sort(logits)[-options["top_k"]]] = -np.inf
     return np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
 
@@ -245,14 +280,19 @@ def test_sampled_answers_follow_the_model_s_distribution(small):
       expected[(0,)] = start[0]
     else:
       expected |= {(first, token): start[first] * second[token] for token in np.flatnonzero(second)}
-  seen = {tokens: sum(a.tokens == tokens for a in answers) for tokens in {a.tokens for a in answers}}
+  seen = {
+    tokens: sum(a.tokens == tokens for a in answers) for tokens in {a.tokens for a in answers}
+  }
   assert seen.keys() <= expected.keys()
   # Rare answers are counted together: the test wants about five of each.
   common = [tokens for tokens, p in expected.items() if p * count >= 5]
   observed = np.array([seen.get(tokens, 0) for tokens in common])
   wanted = np.array([expected[tokens] * count for tokens in common])
   if len(common) < len(expected):
-    observed, wanted = np.append(observed, count - observed.sum()), np.append(wanted, count - wanted.sum())
+    observed, wanted = (
+      np.append(observed, count - observed.sum()),
+      np.append(wanted, count - wanted.sum()),
+    )
   assert len(common) > 8 and observed.sum() == count
   assert scipy.stats.chisquare(observed, wanted, sum_check=False).pvalue > 1e-3
 
@@ -263,7 +303,9 @@ def test_tokens_without_mass_are_never_sampled():
   assert set(np.flatnonzero(counts)) == set(range(5, 1000, 37))
 
 
-@pytest.mark.parametrize("options", [{"temperature": -1}, {"top_p": 0}, {"top_p": 1.1}, {"top_k": -1}])
+@pytest.mark.parametrize(
+  "options", [{"temperature": -1}, {"top_p": 0}, {"top_p": 1.1}, {"top_k": -1}]
+)
 def test_sampling_options_out_of_range_are_refused(options):
   with pytest.raises(ValueError, match=next(iter(options))):
     Sampling(**options)
@@ -277,32 +319,41 @@ def test_scoring_refuses_empty_parts(small):
 @pytest.mark.parametrize(("slots", "window"), [(70, None), (600, None), (256, 40)])
 def test_attention_in_blocks_is_causal_attention(slots, window):
   rng = np.random.default_rng(slots)
-  query, key, value = (jnp.asarray(rng.normal(size=(2, slots, 2, *more, 4)), jnp.float32) for more in ((3,), (), ()))
+  query, key, value = (
+    jnp.asarray(rng.normal(size=(2, slots, 2, *more, 4)), jnp.float32) for more in ((3,), (), ())
+  )
   lengths = np.array([[slots], [slots // 2]])
   keys = np.where(np.arange(slots) < lengths, np.arange(slots), 2**30)
   mask = attention.visible(jnp.arange(slots), jnp.asarray(keys), window)
   expected = jax.jit(attention.causal_attention)(query, key, value, mask)
-  actual = jax.jit(causal_attention_in_blocks, static_argnums=4)(query, key, value, jnp.asarray(keys), window)
-  # Padding further from its prefix than the window sees nothing; what comes out there means nothing.
+  actual = jax.jit(causal_attention_in_blocks, static_argnums=4)(
+    query, key, value, jnp.asarray(keys), window
+  )
+  # Padding further from its prefix than the window sees nothing; what comes out there means
+  # nothing.
   seen = np.asarray(mask).any(axis=-1)
   assert seen[0].all() and seen[1, : slots // 2].all()
   np.testing.assert_allclose(np.asarray(actual)[seen], np.asarray(expected)[seen], atol=2e-6)
 
 
 def test_answers_are_handed_over_while_the_device_decodes(small, requests, monkeypatch):
-  """Of a run with several stretches of decoding, none but the last stretch's answers wait until nothing is left to do."""
+  """Of a run with several stretches of decoding, none but the last stretch's answers wait until
+  nothing is left to do.
+  """
   _, model, params = small
   order = []
   advance = lanes_lib.advance
-  monkeypatch.setattr(lanes_lib, "advance", lambda *arguments: order.append("decode") or advance(*arguments))
+  monkeypatch.setattr(
+    lanes_lib, "advance", lambda *arguments: order.append("decode") or advance(*arguments)
+  )
   chosen = [r for r in requests if len(r.prefix) == 70][:19]
   options = {"max_new_tokens": LIMIT, "eos_id": STOP, "on_answer": lambda i, _: order.append(i)}
   generator = Generator(model, lanes=8)
   generator.generate(params, chosen, **options)
   assert sorted(o for o in order if o != "decode") == list(range(19))
   last = len(order) - order[::-1].index("decode")
-  # Answers of the stretch before the last are handed over behind the start of the last: nothing stands between two starts
-  # that could have been done during the later one.
+  # Answers of the stretch before the last are handed over behind the start of the last: nothing
+  # stands between two starts that could have been done during the later one.
   first = order.index("decode")
   assert order[first + 1] == "decode" and len(order[last:]) < 19
   assert 0 < generator.statistics.idle_seconds < generator.statistics.seconds
@@ -338,6 +389,11 @@ def test_answers_on_four_devices_are_those_of_one(small):
   environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
   root = pathlib.Path(__file__).parents[1]
   done = subprocess.run(
-    [sys.executable, "-c", _ON_A_MESH, str(small[0])], cwd=root, env=environment, capture_output=True, text=True, check=False
+    [sys.executable, "-c", _ON_A_MESH, str(small[0])],
+    cwd=root,
+    env=environment,
+    capture_output=True,
+    text=True,
+    check=False,
   )
   assert done.returncode == 0, done.stderr[-2000:]

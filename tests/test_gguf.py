@@ -1,4 +1,6 @@
-"""GGUF files become Hugging Face folders: tensors to the bit, the same token ids, and what is not supported is said."""
+"""GGUF files become Hugging Face folders: tensors to the bit, the same token ids, and what is not
+supported is said.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,28 @@ CORPUS = [
   "don't we'll <|endoftext|> it's 3.14159e-10",
 ]
 # Blocks are of 32 or 256 values, so the rows of matrices are multiples of 256.
-SIZES = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2, "max_position_embeddings": 512}
-KINDS = ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL")
+SIZES = {
+  "hidden_size": 256,
+  "intermediate_size": 512,
+  "num_hidden_layers": 2,
+  "max_position_embeddings": 512,
+}
+KINDS = (
+  "F32",
+  "F16",
+  "BF16",
+  "Q4_0",
+  "Q4_1",
+  "Q5_0",
+  "Q5_1",
+  "Q8_0",
+  "Q2_K",
+  "Q3_K",
+  "Q4_K",
+  "Q5_K",
+  "Q6_K",
+  "IQ4_NL",
+)
 
 
 def config_named(name: str, **changes) -> dict:
@@ -58,10 +80,13 @@ def test_a_file_of_floats_gives_back_the_very_checkpoint_it_was_made_of(tmp_path
   assert written.keys() == tensors.keys()
   for key, values in tensors.items():
     np.testing.assert_array_equal(written[key], values, err_msg=key)
-  # The logits are those of the checkpoint as it was before: nothing of the function is lost in the config either.
+  # The logits are those of the checkpoint as it was before: nothing of the function is lost in the
+  # config either.
   checkpoints.write_checkpoint(tmp_path / "before", config, tensors)
   tokens = checkpoints.random_tokens((2, 17))
-  before, after = (next_token_logits(*load_hf(tmp_path / folder), tokens) for folder in ("before", "hf"))
+  before, after = (
+    next_token_logits(*load_hf(tmp_path / folder), tokens) for folder in ("before", "hf")
+  )
   np.testing.assert_allclose(before, after, atol=1e-5)
 
 
@@ -88,17 +113,24 @@ def test_quantized_tensors_become_bfloat16_and_floats_stay_what_they_are(tmp_pat
   config = config_named("llama", vocab_size=len(tokenizer), **SIZES)
   tensors = checkpoints.random_tensors(config)
   for kind, expected in (("Q8_0", "bfloat16"), ("F16", "float16")):
-    convert_gguf(write_gguf(tmp_path / f"{kind}.gguf", config, tensors, tokenizer, kind), tmp_path / kind)
+    convert_gguf(
+      write_gguf(tmp_path / f"{kind}.gguf", config, tensors, tokenizer, kind), tmp_path / kind
+    )
     assert json.loads((tmp_path / kind / "config.json").read_text())["torch_dtype"] == expected
     norm = safetensors.numpy.load_file(tmp_path / kind / "model.safetensors")["model.norm.weight"]
     assert norm.dtype == np.float32
 
 
-def test_the_tokenizer_gives_the_same_ids_and_keeps_its_special_tokens_and_template(tmp_path, tokenizer):
+def test_the_tokenizer_gives_the_same_ids_and_keeps_its_special_tokens_and_template(
+  tmp_path, tokenizer
+):
   from transformers import AutoTokenizer
 
   config = config_named("qwen2", vocab_size=len(tokenizer))
-  convert_gguf(write_gguf(tmp_path / "model.gguf", config, checkpoints.random_tensors(config), tokenizer), tmp_path / "hf")
+  convert_gguf(
+    write_gguf(tmp_path / "model.gguf", config, checkpoints.random_tensors(config), tokenizer),
+    tmp_path / "hf",
+  )
   read = AutoTokenizer.from_pretrained(str(tmp_path / "hf"))
   for text in CORPUS:
     assert read.encode(text) == tokenizer.encode(text)
@@ -114,7 +146,9 @@ def test_divisors_of_rotary_frequencies_become_the_scaling_they_were_made_of(tmp
   wanted, _ = rope_frequencies(ModelConfig.from_hf(config))
   plain, _ = rope_frequencies(ModelConfig.from_hf(config | {"rope_scaling": None}))
   divisors = {"rope_freqs.weight": (plain / wanted).astype(np.float32)}
-  path = write_gguf(tmp_path / "model.gguf", config, checkpoints.random_tensors(config), tokenizer, extra=divisors)
+  path = write_gguf(
+    tmp_path / "model.gguf", config, checkpoints.random_tensors(config), tokenizer, extra=divisors
+  )
   scaling = config_of(read_gguf(path)).rope_scaling
   assert (scaling.kind, scaling.original_max_position_embeddings) == ("llama3", 8192)
   assert scaling.factor == pytest.approx(8.0)
@@ -125,7 +159,9 @@ EXPORTED = ("llama", "llama32_tied", "deepseek_linear_rope", "qwen2", "qwen3", "
 
 def hf_folder(path, name, tokenizer, **changes):
   """A Hugging Face folder whose vocabulary is padded beyond the tokenizer's, as Qwen2's is."""
-  config = config_named(name, vocab_size=len(tokenizer) + 3, eos_token_id=0, attention_bias=False, **changes)
+  config = config_named(
+    name, vocab_size=len(tokenizer) + 3, eos_token_id=0, attention_bias=False, **changes
+  )
   checkpoints.write_checkpoint(path, config, checkpoints.random_tensors(config))
   tokenizer.save_pretrained(path)
   return path
@@ -136,7 +172,9 @@ def test_a_folder_goes_through_a_gguf_file_and_comes_back_the_same(tmp_path, tok
   folder = hf_folder(tmp_path / "hf", name, tokenizer)
   export_gguf(folder, tmp_path / "model.gguf", "F32")
   convert_gguf(tmp_path / "model.gguf", tmp_path / "back")
-  before, after = (safetensors.numpy.load_file(tmp_path / f / "model.safetensors") for f in ("hf", "back"))
+  before, after = (
+    safetensors.numpy.load_file(tmp_path / f / "model.safetensors") for f in ("hf", "back")
+  )
   assert before.keys() == after.keys()
   for key, values in before.items():
     np.testing.assert_array_equal(after[key], values, err_msg=key)
@@ -146,7 +184,9 @@ def test_a_folder_goes_through_a_gguf_file_and_comes_back_the_same(tmp_path, tok
 
 
 @pytest.mark.parametrize(("name", "kind"), [("llama", "F16"), ("qwen2", "Q8_0"), ("qwen3", "F16")])
-def test_transformers_reads_an_exported_file_as_the_folder_it_was_made_of(tmp_path, tokenizer, name, kind):
+def test_transformers_reads_an_exported_file_as_the_folder_it_was_made_of(
+  tmp_path, tokenizer, name, kind
+):
   pytest.importorskip("torch", reason="torch is not installed")
   pytest.importorskip("accelerate", reason="accelerate is not installed")
   import torch
@@ -155,14 +195,19 @@ def test_transformers_reads_an_exported_file_as_the_folder_it_was_made_of(tmp_pa
   checkpoints.quiet_transformers()
   sizes = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2}
   # It takes 128 for the head size of any Qwen3 file.
-  folder = hf_folder(tmp_path / "hf", name, tokenizer, **sizes | ({"head_dim": 128} if name == "qwen3" else {}))
+  folder = hf_folder(
+    tmp_path / "hf", name, tokenizer, **sizes | ({"head_dim": 128} if name == "qwen3" else {})
+  )
   export_gguf(folder, tmp_path / "model.gguf", kind)
   theirs = transformers.AutoModelForCausalLM.from_pretrained(
     str(tmp_path), gguf_file="model.gguf", dtype=torch.float32
   ).state_dict()
   for key, values in safetensors.numpy.load_file(folder / "model.safetensors").items():
-    # Half precision keeps 11 bits; blocks of Q8_0 are off by half of a 127th of their largest value.
-    bound = 2**-11 * np.abs(values) if kind == "F16" or values.ndim == 1 else np.abs(values).max() / 250
+    # Half precision keeps 11 bits; blocks of Q8_0 are off by half of a 127th of their largest
+    # value.
+    bound = (
+      2**-11 * np.abs(values) if kind == "F16" or values.ndim == 1 else np.abs(values).max() / 250
+    )
     assert (np.abs(theirs[key].numpy() - values) <= bound + 1e-7).all(), key
   read = transformers.AutoTokenizer.from_pretrained(str(tmp_path), gguf_file="model.gguf")
   for text in CORPUS:
@@ -171,7 +216,9 @@ def test_transformers_reads_an_exported_file_as_the_folder_it_was_made_of(tmp_pa
 
 
 @pytest.mark.parametrize("name", EXPORTED)
-def test_llama_cpp_gives_the_ids_and_the_greedy_answer_of_an_exported_model(tmp_path, tokenizer, name):
+def test_llama_cpp_gives_the_ids_and_the_greedy_answer_of_an_exported_model(
+  tmp_path, tokenizer, name
+):
   llama_cpp = pytest.importorskip("llama_cpp", reason="llama-cpp-python is not installed")
   folder = hf_folder(tmp_path / "hf", name, tokenizer)
   export_gguf(folder, tmp_path / "model.gguf", "F32")
@@ -205,7 +252,13 @@ def test_what_is_not_supported_is_one_clear_line(tmp_path, tokenizer):
   (tmp_path / "text.gguf").write_text("no model")
   (tmp_path / "cut.gguf").write_bytes(whole[:5000])
   (tmp_path / "headless.gguf").write_bytes(whole[:40])
-  write_gguf(tmp_path / "extra.gguf", config, tensors, tokenizer, extra={"blk.0.odd.weight": np.ones(3, np.float32)})
+  write_gguf(
+    tmp_path / "extra.gguf",
+    config,
+    tensors,
+    tokenizer,
+    extra={"blk.0.odd.weight": np.ones(3, np.float32)},
+  )
   writer = gguf.GGUFWriter(str(tmp_path / "other.gguf"), "mamba")
   writer.write_header_to_file()
   writer.write_kv_data_to_file()
@@ -236,11 +289,20 @@ def test_what_is_not_supported_is_one_clear_line(tmp_path, tokenizer):
 def test_the_script_converts_a_file_and_refuses_two_sources(tmp_path, tokenizer):
   config = config_named("qwen3", vocab_size=len(tokenizer))
   path = write_gguf(tmp_path / "model.gguf", config, checkpoints.random_tensors(config), tokenizer)
-  command = [sys.executable, "experiments/convert_hf.py", f"--gguf={path}", f"--output={tmp_path / 'hf'}"]
+  command = [
+    sys.executable,
+    "experiments/convert_hf.py",
+    f"--gguf={path}",
+    f"--output={tmp_path / 'hf'}",
+  ]
   done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
   assert (done.returncode, done.stderr) == (0, "")
   assert (tmp_path / "hf" / "tokenizer.json").is_file()
-  done = subprocess.run([*command, "--pip=x"], capture_output=True, text=True, cwd=ROOT, check=False)
+  done = subprocess.run(
+    [*command, "--pip=x"], capture_output=True, text=True, cwd=ROOT, check=False
+  )
   assert done.returncode == 2 and "give one of" in done.stderr
-  done = subprocess.run([*command[:2], "--gguf", command[3]], capture_output=True, text=True, cwd=ROOT, check=False)
+  done = subprocess.run(
+    [*command[:2], "--gguf", command[3]], capture_output=True, text=True, cwd=ROOT, check=False
+  )
   assert done.returncode == 2 and "to read a file: --gguf=FILE" in done.stderr

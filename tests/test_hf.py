@@ -1,4 +1,6 @@
-"""Hugging Face folders in and out: the same bytes, the same adapters as peft, and errors that name what does not fit."""
+"""Hugging Face folders in and out: the same bytes, the same adapters as peft, and errors that name
+what does not fit.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +42,15 @@ def make(tmp_path: pathlib.Path, name: str, **changes) -> pathlib.Path:
   return checkpoints.write_checkpoint(tmp_path / name, config, checkpoints.random_tensors(config))
 
 
-@pytest.mark.parametrize("name", [name for name in checkpoints.CONFIGS if name != "llama_new_spelling_yarn"])
+@pytest.mark.parametrize(
+  "name", [name for name in checkpoints.CONFIGS if name != "llama_new_spelling_yarn"]
+)
 def test_round_trip_keeps_every_byte_and_the_config(name, tmp_path):
   config = checkpoints.hf_config(name)
   tensors = checkpoints.random_tensors(config)
-  model, params = load_hf(checkpoints.write_checkpoint(tmp_path / "in", config, tensors), dtype=None)
+  model, params = load_hf(
+    checkpoints.write_checkpoint(tmp_path / "in", config, tensors), dtype=None
+  )
   save_hf(tmp_path / "out", model.config, params, max_shard_bytes=20_000)
   written = {}
   for path in (tmp_path / "out").glob("*.safetensors"):
@@ -117,7 +123,9 @@ def test_absent_and_broken_files_are_named(tmp_path):
   (directory / "model.safetensors").unlink()
   with pytest.raises(FileNotFoundError, match="model.safetensors"):
     load_hf(directory)
-  (directory / "model.safetensors.index.json").write_text('{"weight_map": {"lm_head.weight": "gone.safetensors"}}')
+  (directory / "model.safetensors.index.json").write_text(
+    '{"weight_map": {"lm_head.weight": "gone.safetensors"}}'
+  )
   with pytest.raises(FileNotFoundError, match="gone.safetensors"):
     load_hf(directory)
   (directory / "config.json").unlink()
@@ -127,12 +135,16 @@ def test_absent_and_broken_files_are_named(tmp_path):
 
 def random_adapter(config, lora):
   tree = init_lora(config, lora, jax.random.key(0))
-  return jax.tree.map(lambda leaf: leaf + 0.1 * jax.random.normal(jax.random.key(leaf.size), leaf.shape), tree)
+  return jax.tree.map(
+    lambda leaf: leaf + 0.1 * jax.random.normal(jax.random.key(leaf.size), leaf.shape), tree
+  )
 
 
 @pytest.mark.parametrize("name", ["qwen2", "mistral_window"])
 def test_adapter_computes_the_same_in_peft_and_merged_in_transformers(name, tmp_path):
-  """Logits to 1e-4 and 64 greedy tokens (many windows long), of the adapter beside its base and of the merged export."""
+  """Logits to 1e-4 and 64 greedy tokens (many windows long), of the adapter beside its base and of
+  the merged export.
+  """
   directory = make(tmp_path, name, num_hidden_layers=2)
   base, params = load_hf(directory)
   lora = LoraConfig(rank=3, alpha=5.0, modules=("q", "v", "o", "down"))
@@ -147,7 +159,9 @@ def test_adapter_computes_the_same_in_peft_and_merged_in_transformers(name, tmp_
   tokens = checkpoints.random_tokens((3, 17))
   adapted = jax.jit(model.apply)({"params": params, "lora": tree}, tokens)
   assert np.abs(adapted - next_token_logits(base, params, tokens)).max() > 0.1
-  np.testing.assert_allclose(next_token_logits(base, merge(params, tree, lora), tokens), adapted, atol=1e-4)
+  np.testing.assert_allclose(
+    next_token_logits(base, merge(params, tree, lora), tokens), adapted, atol=1e-4
+  )
   beside = checkpoints.torch_model(directory, tmp_path / "adapter")
   merged = checkpoints.torch_model(tmp_path / "merged")
   np.testing.assert_allclose(adapted, checkpoints.torch_logits(beside, tokens), atol=1e-4)
@@ -155,7 +169,9 @@ def test_adapter_computes_the_same_in_peft_and_merged_in_transformers(name, tmp_
 
   rows = checkpoints.random_tokens((3, 20), seed=5).tolist()
   requests = [Request(tuple(row[:12]), tuple(row[12:])) for row in rows]
-  answers = Generator(model, lanes=4).generate(params, requests, max_new_tokens=64, eos_id=0, lora=tree)
+  answers = Generator(model, lanes=4).generate(
+    params, requests, max_new_tokens=64, eos_id=0, lora=tree
+  )
   assert len({token for answer in answers for token in answer.tokens}) > 10
   for row, answer in zip(rows, answers, strict=True):
     for reference in (beside, merged):
@@ -166,7 +182,9 @@ def test_an_adapter_that_peft_wrote_computes_the_same(tmp_path):
   torch = pytest.importorskip("torch", reason="torch is not installed")
   peft = pytest.importorskip("peft")
   directory = make(tmp_path, "qwen3", num_hidden_layers=2)
-  options = peft.LoraConfig(r=4, lora_alpha=6, target_modules=["q_proj", "o_proj", "gate_proj"], task_type="CAUSAL_LM")
+  options = peft.LoraConfig(
+    r=4, lora_alpha=6, target_modules=["q_proj", "o_proj", "gate_proj"], task_type="CAUSAL_LM"
+  )
   theirs = peft.get_peft_model(checkpoints.torch_model(directory), options).eval()
   torch.manual_seed(0)
   for key, value in theirs.named_parameters():

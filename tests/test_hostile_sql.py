@@ -1,5 +1,6 @@
-"""Hostile SQL: whatever a model writes, the data stay as they are, no file comes or goes, the limits hold and the pool lives
-on. `experiments/benchmarks/hostile.py` writes the table of all statements.
+"""Hostile SQL: whatever a model writes, the data stay as they are, no file comes or goes, the
+limits hold and the pool lives on. `experiments/benchmarks/hostile.py` writes the table of all
+statements.
 """
 
 import contextlib
@@ -26,8 +27,12 @@ def target(request, tmp_path_factory):
   with contextlib.ExitStack() as stack:
     server = None
     if request.param == "postgresql":
-      server = stack.enter_context(postgresql_server.running_server(hostile_harness.SERVER_ROWS, hostile_harness.MEMORY_MB))
-    yield stack.enter_context(contextlib.closing(hostile_harness.Target(request.param, folder, server)))
+      server = stack.enter_context(
+        postgresql_server.running_server(hostile_harness.SERVER_ROWS, hostile_harness.MEMORY_MB)
+      )
+    yield stack.enter_context(
+      contextlib.closing(hostile_harness.Target(request.param, folder, server))
+    )
 
 
 def test_no_hostile_statement_does_harm(target):
@@ -63,7 +68,9 @@ def test_the_checks_see_harm(target, tmp_path):
       found = hostile_harness.attack(other, executor, "SELECT 30", ("refused",), before, TIMEOUT_S)
     assert found.harm == ("status ok ()", "data or files changed", "scored right")
   elif target.engine == "postgresql":
-    with psycopg.connect(target.location.replace("reader@", "admin@"), autocommit=True) as connection:
+    with psycopg.connect(
+      target.location.replace("reader@", "admin@"), autocommit=True
+    ) as connection:
       connection.execute("UPDATE t SET a = a + 100 WHERE a = 3")
       assert target.state() != before
       connection.execute("UPDATE t SET a = a - 100 WHERE a = 103")
@@ -80,7 +87,9 @@ def test_the_checks_see_harm(target, tmp_path):
         time.sleep(0.2)
         assert target.goes_on()
         running.join()
-      assert Result("ok", ("n",), tuple(connection.execute("SELECT nextval('s')").fetchall())).rows == ((1,),)
+      assert Result(
+        "ok", ("n",), tuple(connection.execute("SELECT nextval('s')").fetchall())
+      ).rows == ((1,),)
       assert target.state() != before
 
 

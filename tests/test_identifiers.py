@@ -1,4 +1,6 @@
-"""Names as SQL has to write them: the engines themselves are asked, for every word that they know and for awful names."""
+"""Names as SQL has to write them: the engines themselves are asked, for every word that they know
+and for awful names.
+"""
 
 import contextlib
 import dataclasses
@@ -67,7 +69,12 @@ def keywords_of(engine, server=None):
   if engine == "sqlite":
     return SQLITE_KEYWORDS.split()
   if engine == "duckdb":
-    return [w for (w,) in duckdb.execute("SELECT DISTINCT keyword_name FROM duckdb_keywords() ORDER BY 1").fetchall()]
+    return [
+      w
+      for (w,) in duckdb.execute(
+        "SELECT DISTINCT keyword_name FROM duckdb_keywords() ORDER BY 1"
+      ).fetchall()
+    ]
   with psycopg.connect(server.admin) as connection:
     return [w for (w,) in connection.execute("SELECT word FROM pg_get_keywords()").fetchall()]
 
@@ -92,8 +99,16 @@ def test_every_word_that_the_engine_knows_is_written_so_that_it_is_a_name(engine
         f"SELECT {name} FROM {name}",
         f"SELECT b, {name} FROM {name} WHERE {name} = {100 + i} ORDER BY {name} DESC LIMIT 1",
         f"SELECT {name}, COUNT(*) FROM {name} GROUP BY {name} HAVING MAX({name}) > 1",
-        f"SELECT T1.{name} FROM {name} AS T1 JOIN {name} AS T2 ON T1.{name} = T2.{name} WHERE NOT T2.{name} BETWEEN 1 AND 9",
-        f"SELECT {name}.{name} FROM {name} WHERE {name} IN (SELECT {name} FROM plain WHERE {name} - 1 > 0)",
+        (
+          f"SELECT T1.{name} FROM {name} AS T1 JOIN {name} AS T2 ON T1.{name} = T2.{name} WHERE "
+          "NOT "
+          f"T2.{name} BETWEEN 1 AND 9"
+        ),
+        (
+          f"SELECT {name}.{name} FROM {name} WHERE {name} IN (SELECT {name} FROM plain WHERE "
+          f"{name} "
+          "- 1 > 0)"
+        ),
       ):
         assert 100 + i in connection.execute(query).fetchall()[0], query
         tree = sqlglot.parse_one(query, read=dialect)
@@ -111,11 +126,33 @@ def test_postgresql_quotes_whatever_its_own_quote_ident_quotes(server):
 
 def test_plain_names_are_left_as_they_are():
   for dialect in DIALECTS.values():
-    for name in ("singer", "first_name", "_x", "t2", "date", "name", "year", "type", "key", "language", "rank", "day", "text"):
+    for name in (
+      "singer",
+      "first_name",
+      "_x",
+      "t2",
+      "date",
+      "name",
+      "year",
+      "type",
+      "key",
+      "language",
+      "rank",
+      "day",
+      "text",
+    ):
       assert identifiers.written(name, dialect) == name
-  assert identifiers.written("firstName", "sqlite") == identifiers.written("firstName", "duckdb") == "firstName"
+  assert (
+    identifiers.written("firstName", "sqlite")
+    == identifiers.written("firstName", "duckdb")
+    == "firstName"
+  )
   assert identifiers.written("firstName", "postgres") == '"firstName"'
-  assert [identifiers.written("user", d) for d in ("sqlite", "duckdb", "postgres")] == ["user", "user", '"user"']
+  assert [identifiers.written("user", d) for d in ("sqlite", "duckdb", "postgres")] == [
+    "user",
+    "user",
+    '"user"',
+  ]
   assert identifiers.written_path(("sales", "Order", 'a"b'), "postgres") == 'sales."Order"."a""b"'
 
 
@@ -126,11 +163,15 @@ def printed_names(prompt, style):
   """(table, columns) as a prompt prints them."""
   body = prompt.partition("\n")[2]
   if style == "ddl":
-    for name, columns in re.findall(rf"CREATE (?:TABLE|VIEW) ({PATH}) \(\n(.*?)\n\);", body, re.DOTALL):
+    for name, columns in re.findall(
+      rf"CREATE (?:TABLE|VIEW) ({PATH}) \(\n(.*?)\n\);", body, re.DOTALL
+    ):
       found = re.findall(rf"(?:\A|\n)  ({PATH}) ", columns)
       yield name, [column for column in found if column not in ("PRIMARY", "FOREIGN")]
   else:
-    for name, columns in re.findall(rf"(?:\A|\n)({PATH}) : ((?:\"(?:[^\"]|\"\")*\"|[^\n\"])*)", body):
+    for name, columns in re.findall(
+      rf"(?:\A|\n)({PATH}) : ((?:\"(?:[^\"]|\"\")*\"|[^\n\"])*)", body
+    ):
       if style == "names":
         yield name, re.findall(rf"({PATH})(?: = {PATH})?(?: |\Z)", columns)
       else:
@@ -173,14 +214,21 @@ def test_each_name_of_each_prompt_runs_as_printed(engine, request, tmp_path):
     printed = {name for table, columns in found.items() for name in (table, *columns)}
     # The very same are in synthesized queries, and are what constrained decoding allows.
     worded = [t for t in database.schema.tables if re.search(r"[A-Za-z]", t.name)]
-    worded = [dataclasses.replace(t, columns=tuple(c for c in t.columns if re.search(r"[A-Za-z]{2}", c.name))) for t in worded]
+    worded = [
+      dataclasses.replace(
+        t, columns=tuple(c for c in t.columns if re.search(r"[A-Za-z]{2}", c.name))
+      )
+      for t in worded
+    ]
     schema = dataclasses.replace(database.schema, tables=tuple(worded))
     values = stored.StoredValues.read(lambda sql: database.execute(sql).rows, schema)
     filler = sampler.Filler(schema, values)
     in_queries = {filler.name(t.name.lower(), c.name) for t in worded for c in t.columns}
     in_queries |= {filler.name(t.name.lower()) for t in worded if t.columns}
     assert len(in_queries) > 20 and in_queries <= printed
-    assert {name for table, own in written_names(database.schema).items() for name in (table, *own)} == printed
+    assert {
+      name for table, own in written_names(database.schema).items() for name in (table, *own)
+    } == printed
 
 
 def accepted(tables, sql):
@@ -229,13 +277,17 @@ def test_tables_that_differ_in_case_only_keep_their_own_names_in_each_prompt():
   columns = (Column("id", "integer", "number"),)
   upper = Table("public.Case", columns, ("id",), qualifiers=("public",), schema="public")
   key = ForeignKey(("id",), "public.Case", ("id",))
-  lower = Table("public.case", columns, foreign_keys=(key,), qualifiers=("public",), schema="public")
+  lower = Table(
+    "public.case", columns, foreign_keys=(key,), qualifiers=("public",), schema="public"
+  )
   for tables in ((upper, lower), (lower, upper)):
     schema = Schema("x", "postgres", tables)
     for style in ("ddl", "compact", "names"):
       prompt = schema_prompt(schema, PromptFormat(style))
       mark = " (\n" if style == "ddl" else " : "
-      assert prompt.count(f'public."Case"{mark}') == prompt.count(f'public."case"{mark}') == 1, prompt
+      assert prompt.count(f'public."Case"{mark}') == prompt.count(f'public."case"{mark}') == 1, (
+        prompt
+      )
       assert ('REFERENCES public."Case" (id)' if style == "ddl" else '= public."Case".id') in prompt
     # What a query writes without its schema, or in its own case, is the table of that very name.
     assert schema.table("case") is lower and schema.table("Case") is upper
@@ -245,7 +297,9 @@ def test_tables_that_differ_in_case_only_keep_their_own_names_in_each_prompt():
 def test_a_table_keeps_its_name_through_a_schema_made_by_hand():
   table = Table("Order", (Column("firstName", "TEXT", "text"),))
   assert table.parts == ("Order",) and table.base_name == "Order"
-  assert 'CREATE TABLE "Order" (\n  "firstName" TEXT' in schema_prompt(Schema("x", "postgres", (table,)), PromptFormat())
+  assert 'CREATE TABLE "Order" (\n  "firstName" TEXT' in schema_prompt(
+    Schema("x", "postgres", (table,)), PromptFormat()
+  )
   assert "CREATE TABLE Song (\n  firstName TEXT" in schema_prompt(
     Schema("x", "sqlite", (Table("Song", table.columns),)), PromptFormat()
   )
@@ -257,4 +311,9 @@ def test_reading_a_schema_finds_awful_names_again(tmp_path):
     for statement in declarations(("a.b", 'q"', "x y")):
       connection.execute(statement)
     connection.commit()
-  assert {t.parts for t in read_schema(str(path)).tables} == {("plain",), ("a.b",), ('q"',), ("x y",)}
+  assert {t.parts for t in read_schema(str(path)).tables} == {
+    ("plain",),
+    ("a.b",),
+    ('q"',),
+    ("x y",),
+  }

@@ -28,12 +28,21 @@ def location(engine, folder):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_no_legitimate_select_is_refused_without_a_reason(engine, tmp_path):
-  corpus = [each if isinstance(each, tuple) else (each, "") for each in getattr(legitimate_embedded, engine.upper())]
-  assert sum(not reason for _, reason in corpus) >= 55 and len({sql for sql, _ in corpus}) == len(corpus)
+  corpus = [
+    each if isinstance(each, tuple) else (each, "")
+    for each in getattr(legitimate_embedded, engine.upper())
+  ]
+  assert sum(not reason for _, reason in corpus) >= 55 and len({sql for sql, _ in corpus}) == len(
+    corpus
+  )
   place = location(engine, tmp_path)
   with Executor(workers=1) as executor:
     results = executor.execute_many([(place, sql) for sql, _ in corpus], timeout_s=30.0)
-  outcomes = [(sql, result.status, result.message) for (sql, _), result in zip(corpus, results, strict=True)]
+  outcomes = [
+    (sql, result.status, result.message) for (sql, _), result in zip(corpus, results, strict=True)
+  ]
   wanted = ["refused" if reason else "ok" for _, reason in corpus]
-  assert [outcome for outcome, status in zip(outcomes, wanted, strict=True) if outcome[1] != status] == []
+  assert [
+    outcome for outcome, status in zip(outcomes, wanted, strict=True) if outcome[1] != status
+  ] == []
   assert all(result.columns for result in results if result.ok)

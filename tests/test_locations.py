@@ -1,4 +1,6 @@
-"""Locations as text: no password is printed or stored, and a list of them is taken apart where one begins."""
+"""Locations as text: no password is printed or stored, and a list of them is taken apart where one
+begins.
+"""
 
 import json
 import os
@@ -11,9 +13,21 @@ import postgresql_server
 import pytest
 
 from spftsql_jax.databases import DatabaseError, open_database
-from spftsql_jax.databases.engines import absolute_location, name_of, path_of, schemas_of, server_url, with_schemas
+from spftsql_jax.databases.engines import (
+  absolute_location,
+  name_of,
+  path_of,
+  schemas_of,
+  server_url,
+  with_schemas,
+)
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.databases.locations import hide_in, hide_passwords, split_locations, without_password
+from spftsql_jax.databases.locations import (
+  hide_in,
+  hide_passwords,
+  split_locations,
+  without_password,
+)
 from spftsql_jax.judging import scoring
 from spftsql_jax.pipeline.config import DataConfig, RunConfig, to_record
 
@@ -30,7 +44,10 @@ SECRETS = [
   ("postgresql://reader:hush%2Fhush@127.0.0.1:1/shop", ["hush%2F", "hush/hush"]),
   ("postgresql://reader:hush,hush@127.0.0.1:1,127.0.0.1:2/shop?target_session_attrs=any", ["hush"]),
   ("postgresql://reader@127.0.0.1:1/shop?password=hushhush", ["hushhush"]),
-  ("postgresql://127.0.0.1:1/shop?user=reader&password=hush%40hush&sslpassword=quietquiet", ["hush%40", "hush@", "quiet"]),
+  (
+    "postgresql://127.0.0.1:1/shop?user=reader&password=hush%40hush&sslpassword=quietquiet",
+    ["hush%40", "hush@", "quiet"],
+  ),
   ("postgresql://reader@127.0.0.1:1/shop?passfile=/etc/.hushpass", ["hushpass"]),
   ("postgresql://:hushhush@127.0.0.1:1/shop", ["hushhush"]),
   ("postgresql://reader:xyz@127.0.0.1:1/shop", ["xyz"]),
@@ -49,9 +66,15 @@ def test_a_location_is_shown_without_its_secrets_alone_and_in_a_text(location, s
   shown = without_password(location)
   assert not leaks(shown, secrets) and "127.0.0.1" in shown
   assert without_password(shown) == shown
-  for text in (f"cannot open {location}", f"'{location}' or {location},{location}: no", f'{{"databases": "{location}"}}'):
+  for text in (
+    f"cannot open {location}",
+    f"'{location}' or {location},{location}: no",
+    f'{{"databases": "{location}"}}',
+  ):
     assert not leaks(hide_passwords(text, location), secrets), text
-  assert not leaks(hide_passwords(str(Path("runs") / location), location), secrets), "a path made of it"
+  assert not leaks(hide_passwords(str(Path("runs") / location), location), secrets), (
+    "a path made of it"
+  )
   assert not leaks(json.dumps(hide_in({"a": [{"b": (location,)}]})), secrets)
 
 
@@ -69,8 +92,13 @@ def test_no_error_of_ours_or_of_the_driver_tells_a_secret(location, secrets):
 
 def test_pieces_of_a_url_that_a_driver_repeats_are_hidden():
   location = "postgresql://reader:p%40ss,word@db.example/shop?sslpassword=abc"
-  text = 'host name "ss" p@ss,word or p%40ss,word; sslpassword abc; abcd; reader at db.example, shop'
-  assert hide_passwords(text, location) == 'host name "ss" *** or ***; sslpassword ***; abcd; reader at db.example, shop'
+  text = (
+    'host name "ss" p@ss,word or p%40ss,word; sslpassword abc; abcd; reader at db.example, shop'
+  )
+  assert (
+    hide_passwords(text, location)
+    == 'host name "ss" *** or ***; sslpassword ***; abcd; reader at db.example, shop'
+  )
   # What is the user's or the database's name is no secret.
   assert hide_passwords('database "shop"', "postgresql://shop:shop@db/shop") == 'database "shop"'
 
@@ -95,10 +123,18 @@ def test_the_driver_gets_the_password_as_it_was_meant():
     ("postgresql+psycopg://u:a,b:c@h:1/db?schemas=x", "a,b:c"),
   ):
     values = psycopg.conninfo.conninfo_to_dict(server_url(location))
-    assert (values["user"], values["password"], values["host"], values["dbname"]) == ("u", password, "h", "db"), location
+    assert (values["user"], values["password"], values["host"], values["dbname"]) == (
+      "u",
+      password,
+      "h",
+      "db",
+    ), location
     assert name_of(location) == "db"
   assert server_url("postgresql:///db?host=/tmp&schemas=a") == "postgresql:///db?host=/tmp"
-  assert server_url("postgresql://db/x?schemas=a,b&sslmode=disable") == "postgresql://db/x?sslmode=disable"
+  assert (
+    server_url("postgresql://db/x?schemas=a,b&sslmode=disable")
+    == "postgresql://db/x?sslmode=disable"
+  )
 
 
 @pytest.mark.parametrize(
@@ -108,8 +144,14 @@ def test_the_driver_gets_the_password_as_it_was_meant():
     (["a.sqlite", "b.sqlite"], ["a.sqlite", "b.sqlite"]),
     (["postgresql://u:p,w@h/db"], ["postgresql://u:p,w@h/db"]),
     (["postgresql://h1:1,h2:2/db?options=a,b"], ["postgresql://h1:1,h2:2/db?options=a,b"]),
-    (["postgresql://u:p,w@h/a,postgresql://u:,@h/b"], ["postgresql://u:p,w@h/a", "postgresql://u:,@h/b"]),
-    (["postgresql://u@h/a?schemas=x,y,duckdb:///c.duckdb"], ["postgresql://u@h/a?schemas=x,y", "duckdb:///c.duckdb"]),
+    (
+      ["postgresql://u:p,w@h/a,postgresql://u:,@h/b"],
+      ["postgresql://u:p,w@h/a", "postgresql://u:,@h/b"],
+    ),
+    (
+      ["postgresql://u@h/a?schemas=x,y,duckdb:///c.duckdb"],
+      ["postgresql://u@h/a?schemas=x,y", "duckdb:///c.duckdb"],
+    ),
     (["postgresql://u@h/a,/data/b.sqlite,./c"], ["postgresql://u@h/a", "/data/b.sqlite", "./c"]),
     (["a.sqlite,postgresql://u:p,,w@h/db", "x"], ["a.sqlite", "postgresql://u:p,,w@h/db", "x"]),
     (["postgresql://u@h/a,there"], ["postgresql://u@h/a", "there"]),
@@ -138,10 +180,20 @@ def test_schemas_are_a_part_of_a_location(tmp_path):
 
 
 def test_a_stored_config_and_a_verdict_hold_no_password():
-  config = RunConfig("a", "b", data=DataConfig(databases="postgresql://reader:hushhush@db/shop,x.sqlite", schemas=("a",)))
+  config = RunConfig(
+    "a",
+    "b",
+    data=DataConfig(databases="postgresql://reader:hushhush@db/shop,x.sqlite", schemas=("a",)),
+  )
   record = to_record(config)
-  assert record["data"]["databases"] == "postgresql://reader@db/shop,x.sqlite" and record["data"]["schemas"] == ("a",)
-  other = RunConfig("a", "b", data=DataConfig(databases="postgresql://reader:changed@db/shop,x.sqlite", schemas=("a",)))
+  assert record["data"]["databases"] == "postgresql://reader@db/shop,x.sqlite" and record["data"][
+    "schemas"
+  ] == ("a",)
+  other = RunConfig(
+    "a",
+    "b",
+    data=DataConfig(databases="postgresql://reader:changed@db/shop,x.sqlite", schemas=("a",)),
+  )
   assert to_record(other) == record, "a run goes on under another password"
   assert "hush" not in scoring._difference("postgresql://reader:hushhush@db/shop", "rows")
 
@@ -157,7 +209,9 @@ def run_script(name, *arguments, **environment):
   )
 
 
-@pytest.mark.parametrize("script", ["synthesize.py", "predict.py", "ask.py", "spft.py", "evaluate.py"])
+@pytest.mark.parametrize(
+  "script", ["synthesize.py", "predict.py", "ask.py", "spft.py", "evaluate.py"]
+)
 @pytest.mark.parametrize("traceback", ["", "1"])
 def test_no_script_prints_or_keeps_a_password(script, traceback, tmp_path):
   location = "postgresql://reader:hush@hush,quiet@127.0.0.1:1/shop"
@@ -180,7 +234,11 @@ def test_no_script_prints_or_keeps_a_password(script, traceback, tmp_path):
                     "--comparison=strict", f"--output={out}/a.json"],
   }[script]  # fmt: skip
   done = run_script(script, *arguments, SPFTSQL_TRACEBACK=traceback)
-  texts = [done.stdout, done.stderr, *(path.read_bytes().decode(errors="replace") for path in out.rglob("*") if path.is_file())]
+  texts = [
+    done.stdout,
+    done.stderr,
+    *(path.read_bytes().decode(errors="replace") for path in out.rglob("*") if path.is_file()),
+  ]
   assert not [text for text in texts if re.search("hush|quiet", text)]
   if script != "evaluate.py":  # which counts what cannot run as wrong
     assert done.returncode in (1, 2) and "127.0.0.1" in done.stderr, done.stderr
@@ -200,7 +258,9 @@ def server():
     yield running
 
 
-def test_a_good_url_is_kept_nowhere_either_and_a_run_goes_on_under_another_password(server, tmp_path):
+def test_a_good_url_is_kept_nowhere_either_and_a_run_goes_on_under_another_password(
+  server, tmp_path
+):
   out = tmp_path / "out"
   out.mkdir()
   for part, column in (("seeds", "name"), ("test", "price")):
@@ -224,7 +284,11 @@ def test_a_good_url_is_kept_nowhere_either_and_a_run_goes_on_under_another_passw
     assert done.returncode == 0, done.stderr
     texts += [done.stdout, done.stderr]
     done = run_script(
-      "synthesize.py", f"--databases={location}", "--num_examples=5", "--workers=1", f"--output={out}/made.jsonl"
+      "synthesize.py",
+      f"--databases={location}",
+      "--num_examples=5",
+      "--workers=1",
+      f"--output={out}/made.jsonl",
     )
     assert done.returncode == 0, done.stderr
     texts += [done.stdout, done.stderr]

@@ -16,10 +16,14 @@ def _pairs(seed: int, count: int) -> tuple[np.ndarray, ...]:
   return (*log_probs, (rng.random(count) < 0.6).astype(np.float64))
 
 
-def _reference(positive, negative, opponent_positive, opponent_negative, reward, beta, on_correct) -> float:
+def _reference(
+  positive, negative, opponent_positive, opponent_negative, reward, beta, on_correct
+) -> float:
   """Eq. 3, a pair at a time, in float64."""
   losses = []
-  for p, n, op, on, r in zip(positive, negative, opponent_positive, opponent_negative, reward, strict=True):
+  for p, n, op, on, r in zip(
+    positive, negative, opponent_positive, opponent_negative, reward, strict=True
+  ):
     if on_correct == "drop" and r == 0:
       continue
     t = beta * (p - op) - r * beta * (n - on)
@@ -29,7 +33,10 @@ def _reference(positive, negative, opponent_positive, opponent_negative, reward,
 
 @settings(max_examples=40, deadline=None)
 @given(
-  st.integers(0, 10_000), st.integers(1, 40), st.sampled_from([0.05, 0.1, 1.0, 5.0]), st.sampled_from(["positive_only", "drop"])
+  st.integers(0, 10_000),
+  st.integers(1, 40),
+  st.sampled_from([0.05, 0.1, 1.0, 5.0]),
+  st.sampled_from(["positive_only", "drop"]),
 )
 def test_error_driven_loss_is_the_equation(seed, count, beta, on_correct):
   pairs = _pairs(seed, count)
@@ -49,7 +56,9 @@ def test_spin_and_dpo_are_the_logistic_loss_of_the_log_ratios(seed, count):
 
 def test_gradient_is_the_derivative_of_the_equation():
   pairs = _pairs(3, 6)
-  gradient = jax.grad(lambda p, n: error_driven_loss(p, n, *map(jnp.asarray, pairs[2:]), beta=0.5), argnums=(0, 1))
+  gradient = jax.grad(
+    lambda p, n: error_driven_loss(p, n, *map(jnp.asarray, pairs[2:]), beta=0.5), argnums=(0, 1)
+  )
   ours = gradient(jnp.asarray(pairs[0]), jnp.asarray(pairs[1]))
   step = 1e-6
   for side in (0, 1):
@@ -72,13 +81,17 @@ def test_right_answers_push_nothing_down():
 
 def test_opponent_log_probs_are_constants():
   p, n, op, on, reward = map(jnp.asarray, _pairs(2, 8))
-  gradient = jax.grad(lambda op, on: error_driven_loss(p, n, op, on, reward), argnums=(0, 1))(op, on)
+  gradient = jax.grad(lambda op, on: error_driven_loss(p, n, op, on, reward), argnums=(0, 1))(
+    op, on
+  )
   assert not any(g.any() for g in gradient)
 
 
 def test_dropping_all_pairs_gives_zero_and_no_gradient():
   p, n, op, on, _ = map(jnp.asarray, _pairs(5, 4))
-  value, gradient = jax.value_and_grad(lambda p: error_driven_loss(p, n, op, on, jnp.zeros(4), on_correct="drop"))(p)
+  value, gradient = jax.value_and_grad(
+    lambda p: error_driven_loss(p, n, op, on, jnp.zeros(4), on_correct="drop")
+  )(p)
   assert value == 0 and not gradient.any()
 
 

@@ -10,14 +10,22 @@ from scipy import stats
 
 from spftsql_jax.judging import metrics
 
-SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
-needs_spider = pytest.mark.skipif(not (SHARED / "predictions").is_dir(), reason=f"no recorded scores at {SHARED}")
+SHARED = pathlib.Path(
+  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
+)
+needs_spider = pytest.mark.skipif(
+  not (SHARED / "predictions").is_dir(), reason=f"no recorded scores at {SHARED}"
+)
 
 
-@pytest.mark.parametrize(("successes", "count"), [(0, 10), (10, 10), (3, 10), (846, 1034), (1, 1), (500, 1000)])
+@pytest.mark.parametrize(
+  ("successes", "count"), [(0, 10), (10, 10), (3, 10), (846, 1034), (1, 1), (500, 1000)]
+)
 def test_wilson_interval_agrees_with_scipy(successes, count):
   expected = stats.binomtest(successes, count).proportion_ci(0.95, method="wilson")
-  assert metrics.wilson_interval(successes, count) == pytest.approx((expected.low, expected.high), abs=1e-6)
+  assert metrics.wilson_interval(successes, count) == pytest.approx(
+    (expected.low, expected.high), abs=1e-6
+  )
 
 
 def test_wilson_interval_of_nothing_says_nothing():
@@ -26,7 +34,9 @@ def test_wilson_interval_of_nothing_says_nothing():
     metrics.wilson_interval(3, 2)
 
 
-@pytest.mark.parametrize(("only_a", "only_b", "both"), [(0, 0, 5), (5, 0, 3), (12, 3, 100), (7, 7, 0), (40, 61, 900)])
+@pytest.mark.parametrize(
+  ("only_a", "only_b", "both"), [(0, 0, 5), (5, 0, 3), (12, 3, 100), (7, 7, 0), (40, 61, 900)]
+)
 def test_paired_exact_test_agrees_with_scipy(only_a, only_b, both):
   a = [True] * only_a + [False] * only_b + [True] * both
   b = [False] * only_a + [True] * only_b + [True] * both
@@ -37,7 +47,9 @@ def test_paired_exact_test_agrees_with_scipy(only_a, only_b, both):
 
 @needs_spider
 def test_hardness_agrees_with_the_official_evaluator_on_every_question():
-  recorded = json.loads((SHARED / "predictions/spider-dev/official_scores.json").read_text())["hardness"]
+  recorded = json.loads((SHARED / "predictions/spider-dev/official_scores.json").read_text())[
+    "hardness"
+  ]
   letters = {"easy": "e", "medium": "m", "hard": "h", "extra": "x"}
   examples = json.loads((SHARED / "spider/dev.json").read_text())
   assert "".join(letters[metrics.hardness(example["query"])] for example in examples) == recorded
@@ -51,9 +63,18 @@ def test_hardness_agrees_with_the_official_evaluator_on_every_question():
     ("SELECT a, b FROM t WHERE c BETWEEN 1 AND 2", "medium"),
     ("SELECT a FROM t WHERE b IN (SELECT b FROM u)", "hard"),
     ("SELECT a FROM t UNION SELECT a FROM u", "hard"),
-    ("SELECT a, b FROM t WHERE b > (SELECT AVG(b) FROM t) AND c LIKE '%x%' ORDER BY a LIMIT 1", "extra"),
+    (
+      "SELECT a, b FROM t WHERE b > (SELECT AVG(b) FROM t) AND c LIKE '%x%' ORDER BY a LIMIT 1",
+      "extra",
+    ),
     ("WITH w AS (SELECT 1 AS a) SELECT a FROM w", "easy"),
-    ("SELECT CASE WHEN a > 1 THEN 'x' ELSE 'y' END FROM t WHERE (a = 1 OR b = 2) AND c IS NOT NULL", "medium"),
+    (
+      (
+        "SELECT CASE WHEN a > 1 THEN 'x' ELSE 'y' END FROM t WHERE (a = 1 OR b = 2) AND c IS NOT "
+        "NULL"
+      ),
+      "medium",
+    ),
     ("", "easy"),
     (")(", "easy"),
   ],
@@ -75,8 +96,14 @@ def test_hardness_of_any_text(sql, level):
 )
 def test_spider_query_is_what_the_evaluator_executes(sql, executed):
   assert metrics.spider_query(sql, predicted=False) == executed
-  assert metrics.spider_query("SELECT DISTINCT a", predicted=False, keep_distinct=True) == "SELECT DISTINCT a"
-  assert metrics.spider_query("SELECT a FROM t WHERE a = value", predicted=True) == "SELECT a FROM t WHERE a = 1"
+  assert (
+    metrics.spider_query("SELECT DISTINCT a", predicted=False, keep_distinct=True)
+    == "SELECT DISTINCT a"
+  )
+  assert (
+    metrics.spider_query("SELECT a FROM t WHERE a = value", predicted=True)
+    == "SELECT a FROM t WHERE a = 1"
+  )
   assert metrics.spider_query("SELECT a FROM t WHERE a = value", predicted=False).endswith("value")
 
 
@@ -121,7 +148,9 @@ def test_efficiency_scores_follow_their_definitions():
   assert metrics.time_ratio([1.0, 2.0], [1.0, 1.0]) == pytest.approx(1.5)
   # One of 20 runs lies far off and is left out.
   assert metrics.time_ratio([1.0] * 19 + [500.0], [1.0] * 20) == pytest.approx(1.0)
-  assert metrics.time_ratio([1.0] * 3, [2.0] * 3) == pytest.approx(0.5), "no deviation: all runs kept"
+  assert metrics.time_ratio([1.0] * 3, [2.0] * 3) == pytest.approx(0.5), (
+    "no deviation: all runs kept"
+  )
   ratios = [0.0, 0.1, 0.25, 0.5, 1.0, 1.9, 2.0, 100.0]
   rewards = [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.25, 1.25]
   assert metrics.reward_based_ves(ratios) == pytest.approx(100 * sum(map(math.sqrt, rewards)) / 8)

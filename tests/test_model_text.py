@@ -1,4 +1,6 @@
-"""The reader of model text: SQL out of fences, the end of a statement, one line, the statements of a log."""
+"""The reader of model text: SQL out of fences, the end of a statement, one line, the statements of
+a log.
+"""
 
 import contextlib
 import json
@@ -13,7 +15,14 @@ from spftsql_jax.examples.tokenizer import Tokenizer, train_bpe
 from spftsql_jax.judging import scoring
 from spftsql_jax.schema import Column, Schema, Table
 from spftsql_jax.sql import model_text
-from spftsql_jax.sql.model_text import folded, has_ended, one_line, read, read_statement, split_statements
+from spftsql_jax.sql.model_text import (
+  folded,
+  has_ended,
+  one_line,
+  read,
+  read_statement,
+  split_statements,
+)
 from spftsql_jax.synthesis.templates import extract_template
 
 SELECT = "SELECT name FROM t"
@@ -87,7 +96,10 @@ SELECT = "SELECT name FROM t"
     "'''sql\nSELECT name FROM t\n'''",
     "<reasoning>\nSELECT 0;\n</reasoning>\n<answer>SELECT name FROM t</answer>",
     "Is it SELECT 0; or?</think>\n\nSELECT name FROM t",
-    "<|channel|>analysis<|message|>SELECT 0;<|end|><|start|>assistant<|channel|>final<|message|>SELECT name FROM t<|return|>",
+    (
+      "<|channel|>analysis<|message|>SELECT "
+      "0;<|end|><|start|>assistant<|channel|>final<|message|>SELECT name FROM t<|return|>"
+    ),
     '<code lang="sql">SELECT name FROM t</code>',
     "SELECT name FROM t<eos>",
     "SELECT name FROM t.",
@@ -167,8 +179,41 @@ BEGUN = [
   "SELECT a: 1 FROM c: t",
 ]
 WORDS = [
-  *("a", "b", "this", "query", "name", "SELECT", "FROM", "WHERE", "AND", "NOT", "IN", "IS", "NULL", "AS", "ON", "JOIN", "LEFT"),
-  *("SEMI", "USING", "GROUP", "ORDER", "BY", "LIMIT", "UNION", "ALL", "EXCEPT", "DISTINCT", "CASE", "WHEN", "THEN", "ELSE"),
+  *(
+    "a",
+    "b",
+    "this",
+    "query",
+    "name",
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "AND",
+    "NOT",
+    "IN",
+    "IS",
+    "NULL",
+    "AS",
+    "ON",
+    "JOIN",
+    "LEFT",
+  ),
+  *(
+    "SEMI",
+    "USING",
+    "GROUP",
+    "ORDER",
+    "BY",
+    "LIMIT",
+    "UNION",
+    "ALL",
+    "EXCEPT",
+    "DISTINCT",
+    "CASE",
+    "WHEN",
+    "THEN",
+    "ELSE",
+  ),
   *(
     "END",
     "LIKE",
@@ -229,14 +274,20 @@ def test_literals_and_comments_are_those_of_the_dialect(sql, dialect):
 
 def test_the_same_text_ends_elsewhere_in_another_dialect():
   text = "SELECT /* a /* b */ ; c */ 1"
-  assert read_statement(text, "sqlite") == "SELECT /* a /* b */" and read_statement(text, "postgres") == text
+  assert (
+    read_statement(text, "sqlite") == "SELECT /* a /* b */"
+    and read_statement(text, "postgres") == text
+  )
   assert read_statement("SELECT [a;b]", "sqlite") == "SELECT [a;b]"
   assert read_statement("SELECT `a;b`", "postgres") == "SELECT `a"
 
 
 def test_what_was_around_and_behind_is_told():
   assert read("```sql\nSELECT 1;\n```").around and not read("```sql\nSELECT 1;\n```").behind
-  assert [read(f"SELECT 1{end}").behind for end in ("", ";", "; ", "; -- x", ";;", "; SELECT 2", "; so it is")] == [
+  assert [
+    read(f"SELECT 1{end}").behind
+    for end in ("", ";", "; ", "; -- x", ";;", "; SELECT 2", "; so it is")
+  ] == [
     *(False,) * 4,
     *(True,) * 3,
   ]
@@ -244,7 +295,10 @@ def test_what_was_around_and_behind_is_told():
 
 
 def test_a_comment_may_follow_the_language_of_a_fence():
-  assert read_statement("```sql-- the names\nSELECT name FROM t```") == "-- the names\nSELECT name FROM t"
+  assert (
+    read_statement("```sql-- the names\nSELECT name FROM t```")
+    == "-- the names\nSELECT name FROM t"
+  )
 
 
 def test_an_answer_goes_on_where_the_prompt_ended():
@@ -254,7 +308,14 @@ def test_an_answer_goes_on_where_the_prompt_ended():
 
 def test_a_model_may_stop_at_the_end_of_its_statement_only():
   assert has_ended("SELECT 1;") and has_ended("SQL: SELECT ';' ;")
-  for text in ("SELECT ';", "SELECT 1 -- ;", "```sql\nSELECT 1;", "<think>SELECT 1;", "SELECT 1", "SELECT /* ; */ 1"):
+  for text in (
+    "SELECT ';",
+    "SELECT 1 -- ;",
+    "```sql\nSELECT 1;",
+    "<think>SELECT 1;",
+    "SELECT 1",
+    "SELECT /* ; */ 1",
+  ):
     assert not has_ended(text), text
   for text in ("I need the names;", '{"sql": "SELECT 1;', "Let me see; first"):
     assert not has_ended(text), text
@@ -264,8 +325,13 @@ def test_a_line_comment_never_takes_what_follows():
   sql = "SELECT name -- the name; it's\nFROM t /* all\nrows */ WHERE note = 'a  -- b' -- end"
   expected = "SELECT name FROM t WHERE note = 'a  -- b'"
   assert folded(sql) == one_line(sql) == expected
-  assert answer_text(sql) == f" {expected}" and sql_prompt(sql, PromptFormat()) == f"SQL: {expected}\nQuestion:"
-  schema = Schema("d", "sqlite", (Table("t", (Column("name", "TEXT", "text"), Column("note", "TEXT", "text"))),))
+  assert (
+    answer_text(sql) == f" {expected}"
+    and sql_prompt(sql, PromptFormat()) == f"SQL: {expected}\nQuestion:"
+  )
+  schema = Schema(
+    "d", "sqlite", (Table("t", (Column("name", "TEXT", "text"), Column("note", "TEXT", "text"))),)
+  )
   tokenizer = Tokenizer(train_bpe([sql] * 3, 300), PromptFormat())
   assert tokenizer.decode(tokenizer.text_to_sql(schema, "q", sql).answer) == expected
   assert extract_template(f"{sql}\n; -- really", schema) == extract_template(expected, schema)
@@ -280,13 +346,36 @@ def test_a_line_keeps_what_a_literal_says():
   assert one_line("SELECT 'a\nb''\tc'") == "SELECT ('a' || char(10) || 'b''' || char(9) || 'c')"
   assert one_line("SELECT E'a\n\\\\\tb'", "duckdb") == r"SELECT E'a\n\\\tb'"
   assert one_line("SELECT $$a'\nb$$", "postgres") == "SELECT ('a''' || chr(10) || 'b')"
-  for sql in ('SELECT "a\nb"', "SELECT x AS 'a\nb'", "SELECT x 'a\nb'", "SELECT X'a\nb'", "SELECT [a\tb]"):
+  for sql in (
+    'SELECT "a\nb"',
+    "SELECT x AS 'a\nb'",
+    "SELECT x 'a\nb'",
+    "SELECT X'a\nb'",
+    "SELECT [a\tb]",
+  ):
     with pytest.raises(ValueError, match="cannot be written on one line"):
       one_line(sql)
 
 
 SQLITE_PIECES = [
-  *("1", "'a;b'", "''", "'it''s'", "'x\ny'", "'\t'", "/* ; */", "-- ;'\n", "\n", " ", '"a;b"', "+", "||", "(", ")", "[c;d]"),
+  *(
+    "1",
+    "'a;b'",
+    "''",
+    "'it''s'",
+    "'x\ny'",
+    "'\t'",
+    "/* ; */",
+    "-- ;'\n",
+    "\n",
+    " ",
+    '"a;b"',
+    "+",
+    "||",
+    "(",
+    ")",
+    "[c;d]",
+  ),
   *("`c;d`", ",", "'\\'", "x", "/* /* ; */", "'--'", "LIKE", "=", "IN (", "AS y"),
 ]
 
@@ -316,7 +405,19 @@ def test_reading_folding_and_one_line_give_the_same_rows_in_sqlite():
 
 def test_statements_end_where_duckdb_ends_them():
   duckdb = pytest.importorskip("duckdb")
-  pieces = ["1", "'a;b'", r"E'a\'b;'", r"e'\\'", "$$;$$", "$x$ ; $$ $x$", "/* ; */", "/* /* ; */ ; */", "-- ;\n", "\n", '"a;b"']
+  pieces = [
+    "1",
+    "'a;b'",
+    r"E'a\'b;'",
+    r"e'\\'",
+    "$$;$$",
+    "$x$ ; $$ $x$",
+    "/* ; */",
+    "/* /* ; */ ; */",
+    "-- ;\n",
+    "\n",
+    '"a;b"',
+  ]
   pieces += ["+", "(", ")", "[1]", "'a'\n'b;'", ",", "||", r"'\'", "a"]
   rng, runs = random.Random(1), 0
   with duckdb.connect() as connection:
@@ -398,6 +499,8 @@ def test_gold_and_prediction_are_read_alike(shop, comparison):
   pairs += [(gold, "SELECT x FROM t;;") for gold in texts]
   with Executor(workers=1) as executor:
     for keep_rows in (False, True):
-      verdicts = scoring.score_predictions(pairs, [[shop]] * len(pairs), executor, comparison, keep_rows=keep_rows)
+      verdicts = scoring.score_predictions(
+        pairs, [[shop]] * len(pairs), executor, comparison, keep_rows=keep_rows
+      )
       correct = [verdict.correct for verdict in verdicts]
       assert correct == [True] * len(texts) ** 2 + [False] * len(texts), json.dumps(correct)

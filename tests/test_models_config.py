@@ -20,7 +20,9 @@ BASE = {
   "num_hidden_layers": 4,
   "num_attention_heads": 4,
 }
-SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
+SHARED = pathlib.Path(
+  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
+)
 # Parameters as published on the models' cards or counted from their checkpoints.
 PUBLISHED = {
   "qwen2.5-coder-0.5b-instruct": 494_032_768,
@@ -50,7 +52,9 @@ def test_defaults_are_those_of_transformers():
     theirs = transformers.AutoConfig.for_model(family, **BASE | heads)
     ours = ModelConfig.from_hf(BASE | heads | {"model_type": family})
     assert ours.num_key_value_heads == theirs.num_key_value_heads
-    assert ours.head_dim == (getattr(theirs, "head_dim", None) or theirs.hidden_size // theirs.num_attention_heads)
+    assert ours.head_dim == (
+      getattr(theirs, "head_dim", None) or theirs.hidden_size // theirs.num_attention_heads
+    )
     assert ours.max_position_embeddings == theirs.max_position_embeddings
     assert ours.rms_norm_eps == theirs.rms_norm_eps
     assert ours.rope_theta == theirs.rope_parameters["rope_theta"]
@@ -61,9 +65,23 @@ def test_defaults_are_those_of_transformers():
 
 
 def test_both_spellings_of_rope_scaling_mean_the_same():
-  scaling = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}
-  old = {"model_type": "llama", **BASE, "rope_theta": 5e5, "rope_scaling": {"type": "llama3", **scaling}}
-  new = {"model_type": "llama", **BASE, "rope_parameters": {"rope_type": "llama3", "rope_theta": 5e5, **scaling}}
+  scaling = {
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+  }
+  old = {
+    "model_type": "llama",
+    **BASE,
+    "rope_theta": 5e5,
+    "rope_scaling": {"type": "llama3", **scaling},
+  }
+  new = {
+    "model_type": "llama",
+    **BASE,
+    "rope_parameters": {"rope_type": "llama3", "rope_theta": 5e5, **scaling},
+  }
   assert ModelConfig.from_hf(old) == ModelConfig.from_hf(new)
   assert ModelConfig.from_hf(old).rope_scaling == RopeScaling("llama3", 8.0, 8192, 1.0, 4.0)
 
@@ -73,7 +91,12 @@ def test_yarn_reaches_beyond_the_length_that_a_config_keeps_from_pretraining():
   raw = {"model_type": "qwen2", **BASE, "num_key_value_heads": 2, "max_position_embeddings": 32768}
   assert ModelConfig.from_hf(raw).longest_sequence == 32768
   assert ModelConfig.from_hf(raw | {"rope_scaling": yarn}).longest_sequence == 131072
-  assert ModelConfig.from_hf(raw | {"rope_scaling": yarn, "max_position_embeddings": 131072}).longest_sequence == 131072
+  assert (
+    ModelConfig.from_hf(
+      raw | {"rope_scaling": yarn, "max_position_embeddings": 131072}
+    ).longest_sequence
+    == 131072
+  )
 
 
 @pytest.mark.parametrize(
@@ -96,12 +119,18 @@ def test_yarn_reaches_beyond_the_length_that_a_config_keeps_from_pretraining():
     ({"rope_scaling": 4.0}, "rope_scaling must be an object"),
     ({"use_mrope": True}, "use_mrope"),
     ({"rope_scaling": {"rope_type": "proportional"}}, "rope scaling 'proportional'"),
-    ({"model_type": "mistral", "num_key_value_heads": 4, "layer_types": ["full_attention"] * 4}, "layer_types"),
+    (
+      {"model_type": "mistral", "num_key_value_heads": 4, "layer_types": ["full_attention"] * 4},
+      "layer_types",
+    ),
     ({"rope_parameters": {"full_attention": {"rope_theta": 1e4}}}, "differ between layer types"),
     ({"vocab_size": None}, "missing vocab_size"),
     ({"num_key_value_heads": 3}, "num_key_value_heads"),
     ({"head_dim": 15}, "even head_dim"),
-    ({"model_type": "qwen2", "num_key_value_heads": 4, "layer_types": ["chunked_attention"] * 4}, "layer_types"),
+    (
+      {"model_type": "qwen2", "num_key_value_heads": 4, "layer_types": ["chunked_attention"] * 4},
+      "layer_types",
+    ),
   ],
 )
 def test_what_is_not_supported_is_refused_by_name(changes, message):
@@ -117,8 +146,18 @@ def test_files_that_are_no_config_are_named(tmp_path):
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "mistral"])
 def test_a_config_survives_the_way_out_and_in(family):
-  raw = {"model_type": family, **BASE, "num_key_value_heads": 2, "rope_scaling": {"rope_type": "linear", "factor": 2.0}}
-  raw |= {"eos_token_id": [3, 4], "use_sliding_window": True, "sliding_window": 16, "max_window_layers": 2}
+  raw = {
+    "model_type": family,
+    **BASE,
+    "num_key_value_heads": 2,
+    "rope_scaling": {"rope_type": "linear", "factor": 2.0},
+  }
+  raw |= {
+    "eos_token_id": [3, 4],
+    "use_sliding_window": True,
+    "sliding_window": 16,
+    "max_window_layers": 2,
+  }
   config = ModelConfig.from_hf(raw)
   assert config.eos_token_ids == (3, 4)
   assert ModelConfig.from_hf(json.loads(json.dumps(config.to_hf()))) == config

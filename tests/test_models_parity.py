@@ -1,7 +1,9 @@
-"""The same numbers as transformers: logits to 2e-4 and log-probs of 64-token answers to 1e-3, for every family and option.
+"""The same numbers as transformers: logits to 2e-4 and log-probs of 64-token answers to 1e-3, for
+every family and option.
 
-`python tests/test_models_parity.py` writes tests/data/hf_logits.npz anew from transformers: what runs without torch compares
-with that. SPFTSQL_PARITY_CONFIGS=N draws so many random configs instead of a few.
+`python tests/test_models_parity.py` writes tests/data/hf_logits.npz anew from transformers: what
+runs without torch compares with that. SPFTSQL_PARITY_CONFIGS=N draws so many random configs instead
+of a few.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def quiet_transformers():
 
 
 def make(tmp_path: pathlib.Path, config: dict) -> pathlib.Path:
-  return checkpoints.write_checkpoint(tmp_path / "model", config, checkpoints.random_tensors(config))
+  return checkpoints.write_checkpoint(
+    tmp_path / "model", config, checkpoints.random_tensors(config)
+  )
 
 
 def answer_log_probs(logits: np.ndarray, tokens: np.ndarray) -> np.ndarray:
@@ -55,7 +59,9 @@ def test_logits_and_log_probs_are_those_recorded_from_transformers(name, tmp_pat
   recorded = np.load(GOLDEN)
   assert np.abs(recorded[name]).max() > 1
   np.testing.assert_allclose(logits[:, -RECORDED:], recorded[name], atol=LOGITS)
-  np.testing.assert_allclose(answer_log_probs(logits, tokens), recorded[f"{name}/log_probs"], atol=LOG_PROBS)
+  np.testing.assert_allclose(
+    answer_log_probs(logits, tokens), recorded[f"{name}/log_probs"], atol=LOG_PROBS
+  )
 
 
 @pytest.mark.parametrize("name", checkpoints.ROPE)
@@ -83,7 +89,9 @@ def test_an_export_has_the_logits_and_log_probs_in_transformers(name, tmp_path):
   ours = np.asarray(next_token_logits(model, params, tokens))
   theirs = checkpoints.torch_logits(checkpoints.torch_model(tmp_path / "export"), tokens)
   np.testing.assert_allclose(ours, theirs, atol=1e-4)
-  np.testing.assert_allclose(answer_log_probs(ours, tokens), answer_log_probs(theirs, tokens), atol=LOG_PROBS)
+  np.testing.assert_allclose(
+    answer_log_probs(ours, tokens), answer_log_probs(theirs, tokens), atol=LOG_PROBS
+  )
 
 
 @pytest.mark.parametrize("name", ["qwen2_windows_in_upper_layers", "qwen3"])
@@ -92,9 +100,13 @@ def test_scores_of_branches_over_a_shared_prefix_are_those_of_transformers(name,
   model, params = load_hf(directory)
   tokens = checkpoints.random_tokens((3, 120))
   tokens[:, :40] = tokens[0, :40]
-  branches = [Branch(tuple(row[:40]), tuple(row[40:-ANSWER]), tuple(row[-ANSWER:])) for row in tokens.tolist()]
+  branches = [
+    Branch(tuple(row[:40]), tuple(row[40:-ANSWER]), tuple(row[-ANSWER:])) for row in tokens.tolist()
+  ]
   ours = Generator(model, lanes=4).score(params, branches)
-  theirs = answer_log_probs(checkpoints.torch_logits(checkpoints.torch_model(directory), tokens), tokens)
+  theirs = answer_log_probs(
+    checkpoints.torch_logits(checkpoints.torch_model(directory), tokens), tokens
+  )
   np.testing.assert_allclose(ours, theirs, atol=LOG_PROBS)
 
 
@@ -141,14 +153,18 @@ if __name__ == "__main__":
   recorded = {}
   for config_name in checkpoints.CONFIGS:
     with tempfile.TemporaryDirectory() as folder:
-      reference = checkpoints.torch_model(make(pathlib.Path(folder), checkpoints.hf_config(config_name)))
+      reference = checkpoints.torch_model(
+        make(pathlib.Path(folder), checkpoints.hf_config(config_name))
+      )
     ids = checkpoints.random_tokens(SHAPE)
     logits = checkpoints.torch_logits(reference, ids)
     recorded[config_name] = logits[:, -RECORDED:]
     recorded[f"{config_name}/log_probs"] = answer_log_probs(logits, ids)
   for rope_name in checkpoints.ROPE:
     with tempfile.TemporaryDirectory() as folder:
-      reference = checkpoints.torch_model(make(pathlib.Path(folder), checkpoints.rope_config(rope_name)))
+      reference = checkpoints.torch_model(
+        make(pathlib.Path(folder), checkpoints.rope_config(rope_name))
+      )
     rotary = reference.model.rotary_emb
     recorded[f"rope/{rope_name}"] = rotary.inv_freq.numpy()
     recorded[f"rope/{rope_name}/factor"] = np.float64(rotary.attention_scaling)

@@ -1,4 +1,6 @@
-"""The mesh and the shardings it gives to params and adapters; on eight CPU devices, the same logits as on one."""
+"""The mesh and the shardings it gives to params and adapters; on eight CPU devices, the same logits
+as on one.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,10 @@ def test_the_default_mesh_has_all_devices_on_data():
   assert dict(mesh.shape) == {"data": len(jax.devices()), "fsdp": 1, "tensor": 1}
 
 
-@pytest.mark.parametrize("spec", ["data:3,fsdp:5", "rows:1", "data:1,data:1", "data", "data:x", "data:-1,fsdp:-1", "data:0"])
+@pytest.mark.parametrize(
+  "spec",
+  ["data:3,fsdp:5", "rows:1", "data:1,data:1", "data", "data:x", "data:-1,fsdp:-1", "data:0"],
+)
 def test_meshes_that_do_not_fit_are_refused(spec):
   with pytest.raises(ValueError, match="mesh"):
     make_mesh(spec)
@@ -72,9 +77,21 @@ def test_weights_loaded_to_eight_devices_give_the_logits_of_one(tmp_path):
   folder = checkpoints.write_checkpoint(tmp_path / "hf", config, checkpoints.random_tensors(config))
   tokens = checkpoints.random_tokens((4, 9))
   np.save(tmp_path / "tokens.npy", tokens)
-  environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-  command = [sys.executable, "-c", _SHARDED_RUN, str(folder), str(tmp_path / "tokens.npy"), str(tmp_path / "logits.npy")]
-  subprocess.run(command, env=environment, check=True, cwd=pathlib.Path(__file__).parents[1], timeout=300)
+  environment = os.environ | {
+    "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+    "JAX_PLATFORMS": "cpu",
+  }
+  command = [
+    sys.executable,
+    "-c",
+    _SHARDED_RUN,
+    str(folder),
+    str(tmp_path / "tokens.npy"),
+    str(tmp_path / "logits.npy"),
+  ]
+  subprocess.run(
+    command, env=environment, check=True, cwd=pathlib.Path(__file__).parents[1], timeout=300
+  )
   expected = next_token_logits(*load_hf(folder), tokens)
   np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected, atol=1e-5)
 
@@ -87,13 +104,21 @@ def test_an_optimizer_s_moments_lie_as_what_they_are_moments_of(kind):
   placed = jax.tree.map(place, shapes, param_shardings(CONFIG, mesh))
   optimizer = OptimizerConfig(kind, learning_rate=1e-3)
   found = state_shardings(optimizer, placed)
-  state = jax.eval_shape(lambda: init_state(optimizer, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)))
+  state = jax.eval_shape(
+    lambda: init_state(optimizer, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes))
+  )
   assert jax.tree.structure(found) == jax.tree.structure(state)
   ups = [
     (leaf.shape, sharding.spec)
-    for (path, leaf), sharding in zip(jax.tree.leaves_with_path(state.optimizer), jax.tree.leaves(found.optimizer), strict=True)
+    for (path, leaf), sharding in zip(
+      jax.tree.leaves_with_path(state.optimizer), jax.tree.leaves(found.optimizer), strict=True
+    )
     if "['up']" in jax.tree_util.keystr(path)
   ]
   whole = [spec for shape, spec in ups if shape == (2, 32, 48)]
-  assert whole == [PartitionSpec(None, "fsdp", "tensor")] * {"adamw": 2, "adafactor": 1, "rmsprop": 1, "muon": 1}[kind]
+  assert (
+    whole
+    == [PartitionSpec(None, "fsdp", "tensor")]
+    * {"adamw": 2, "adafactor": 1, "rmsprop": 1, "muon": 1}[kind]
+  )
   assert all(spec == PartitionSpec() for shape, spec in ups if shape != (2, 32, 48))

@@ -1,4 +1,6 @@
-"""The forwards of the decoder agree: prefix-branch and cached ones with the plain causal one, adapters with merged params."""
+"""The forwards of the decoder agree: prefix-branch and cached ones with the plain causal one,
+adapters with merged params.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,15 @@ SMALL = {
 # Compiling is most of the time of these tests.
 compiled = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 CONFIGS = {
-  "llama": ModelConfig("llama", **(SMALL | {"num_key_value_heads": 4}), attention_bias=True, attention_output_bias=True),
+  "llama": ModelConfig(
+    "llama", **(SMALL | {"num_key_value_heads": 4}), attention_bias=True, attention_output_bias=True
+  ),
   "qwen2_windows": ModelConfig(
     "qwen2", **SMALL, attention_bias=True, tie_word_embeddings=True, windows=(None, 6), remat="full"
   ),
-  "qwen3": ModelConfig("qwen3", **(SMALL | {"num_key_value_heads": 1, "head_dim": 12}), qk_norm=True, remat="dots"),
+  "qwen3": ModelConfig(
+    "qwen3", **(SMALL | {"num_key_value_heads": 1, "head_dim": 12}), qk_norm=True, remat="dots"
+  ),
   "mistral": ModelConfig("mistral", **SMALL, windows=(9, 9)),
 }
 # B, K, P, L and the prefix lengths: full, part, one and none.
@@ -45,7 +51,9 @@ def make_batch(shape, seed=0):
 
 
 def log_probs(logits, targets):
-  return jnp.take_along_axis(jax.nn.log_softmax(logits, axis=-1), targets[..., None], axis=-1)[..., 0]
+  return jnp.take_along_axis(jax.nn.log_softmax(logits, axis=-1), targets[..., None], axis=-1)[
+    ..., 0
+  ]
 
 
 def branch_loss(variables, model, batch):
@@ -79,7 +87,9 @@ def assert_close_trees(a, b, tolerance):
     other = b
     for key in path:
       other = other[key.key]
-    np.testing.assert_allclose(leaf, other, atol=tolerance * scale, err_msg=jax.tree_util.keystr(path))
+    np.testing.assert_allclose(
+      leaf, other, atol=tolerance * scale, err_msg=jax.tree_util.keystr(path)
+    )
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -97,19 +107,30 @@ def test_prefix_branch_loss_equals_that_of_separate_sequences(name):
 def test_prefix_branch_loss_and_gradients_equal_those_of_separate_sequences(name):
   model, params = Decoder(CONFIGS[name]), init_params(CONFIGS[name], jax.random.key(0))
   batch = make_batch(SHAPES[0])
-  value, gradient = compiled(jax.value_and_grad(lambda p: branch_loss({"params": p}, model, batch)))(params)
-  expected, expected_gradient = compiled(jax.value_and_grad(lambda p: plain_loss({"params": p}, model, batch)))(params)
+  value, gradient = compiled(
+    jax.value_and_grad(lambda p: branch_loss({"params": p}, model, batch))
+  )(params)
+  expected, expected_gradient = compiled(
+    jax.value_and_grad(lambda p: plain_loss({"params": p}, model, batch))
+  )(params)
   np.testing.assert_allclose(value, expected, rtol=1e-5)
   assert_close_trees(gradient, expected_gradient, 1e-5)
 
 
 def test_adapter_gradients_through_prefix_and_branches_equal_those_of_separate_sequences():
-  config, lora = CONFIGS["qwen2_windows"], LoraConfig(rank=3, alpha=7.0, modules=("q", "k", "o", "up"))
+  config, lora = (
+    CONFIGS["qwen2_windows"],
+    LoraConfig(rank=3, alpha=7.0, modules=("q", "k", "o", "up")),
+  )
   model, params = Decoder(config, lora=lora), init_params(config, jax.random.key(0))
   tree = jax.tree.map(lambda leaf: leaf + 0.2, init_lora(config, lora, jax.random.key(1)))
   batch = make_batch(SHAPES[0])
-  gradient = compiled(jax.grad(lambda t: branch_loss({"params": params, "lora": t}, model, batch)))(tree)
-  expected = compiled(jax.grad(lambda t: plain_loss({"params": params, "lora": t}, model, batch)))(tree)
+  gradient = compiled(jax.grad(lambda t: branch_loss({"params": params, "lora": t}, model, batch)))(
+    tree
+  )
+  expected = compiled(jax.grad(lambda t: plain_loss({"params": params, "lora": t}, model, batch)))(
+    tree
+  )
   assert_close_trees(gradient, expected, 1e-5)
 
 
@@ -169,7 +190,9 @@ def test_cached_decoding_gives_the_logits_of_the_plain_forward(name):
       sequence = np.zeros((1, 24), np.int64)
       sequence[0, : lengths[i] + len(own)] = np.concatenate([prefix[i, : lengths[i]], own])
       first = lengths[i] + prompt_lengths[i, j] - 1
-      np.testing.assert_allclose(ours[i, j], plain(sequence)[0, first : first + steps + 1], atol=2e-5)
+      np.testing.assert_allclose(
+        ours[i, j], plain(sequence)[0, first : first + steps + 1], atol=2e-5
+      )
 
 
 def test_fresh_adapter_changes_nothing_and_a_merged_one_computes_the_same():
@@ -191,7 +214,9 @@ def test_adapter_dropout_acts_only_where_a_key_is_given():
   model, params = Decoder(config, lora=lora), init_params(config, jax.random.key(0))
   tree = jax.tree.map(lambda leaf: leaf + 0.1, init_lora(config, lora, jax.random.key(1)))
   variables, tokens = {"params": params, "lora": tree}, np.arange(8)[None]
-  run = compiled(lambda key: model.apply(variables, tokens, rngs=None if key is None else {"dropout": key}))
+  run = compiled(
+    lambda key: model.apply(variables, tokens, rngs=None if key is None else {"dropout": key})
+  )
   quiet = run(None)
   merged = compiled(Decoder(config).apply)({"params": merge(params, tree, lora)}, tokens)
   np.testing.assert_allclose(quiet, merged, atol=1e-4)
@@ -200,6 +225,9 @@ def test_adapter_dropout_acts_only_where_a_key_is_given():
 
 def test_an_adapter_without_its_config_is_refused():
   config, lora = CONFIGS["llama"], LoraConfig(rank=2)
-  variables = {"params": init_params(config, jax.random.key(0)), "lora": init_lora(config, lora, jax.random.key(1))}
+  variables = {
+    "params": init_params(config, jax.random.key(0)),
+    "lora": init_lora(config, lora, jax.random.key(1)),
+  }
   with pytest.raises(ValueError, match="LoraConfig"):
     Decoder(config).apply(variables, np.zeros((1, 2), np.int32))

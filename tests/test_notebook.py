@@ -20,8 +20,16 @@ def test_the_notebook_runs_top_to_bottom(tmp_path, monkeypatch):
     settings = settings.replace(old, new)
   book.cells[1].source = settings
   monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-  nbclient.NotebookClient(book, timeout=600, kernel_name="python3", resources={"metadata": {"path": NOTEBOOK.parent}}).execute()
-  images = sum("image/png" in output.get("data", {}) for cell in book.cells for output in cell.get("outputs", ()))
+  nbclient.NotebookClient(
+    book, timeout=600, kernel_name="python3", resources={"metadata": {"path": NOTEBOOK.parent}}
+  ).execute()
+  images = sum(
+    "image/png" in output.get("data", {})
+    for cell in book.cells
+    for output in cell.get("outputs", ())
+  )
   assert images == 4
-  printed = "".join(output.get("text", "") for cell in book.cells for output in cell.get("outputs", ()))
+  printed = "".join(
+    output.get("text", "") for cell in book.cells for output in cell.get("outputs", ())
+  )
   assert "SPFT-SQL, iteration" in printed and (tmp_path / "run" / "report.html").is_file()

@@ -1,4 +1,6 @@
-"""The arms of stage 2 beside each other: the same batches, seeds, steps and rates, so that the loss alone differs."""
+"""The arms of stage 2 beside each other: the same batches, seeds, steps and rates, so that the loss
+alone differs.
+"""
 
 import collections
 import dataclasses
@@ -35,12 +37,16 @@ class Arm:
 
 def bytes_of(batch) -> bytes:
   leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(batch)]
-  return repr([(leaf.shape, str(leaf.dtype)) for leaf in leaves]).encode() + b"".join(leaf.tobytes() for leaf in leaves)
+  return repr([(leaf.shape, str(leaf.dtype)) for leaf in leaves]).encode() + b"".join(
+    leaf.tobytes() for leaf in leaves
+  )
 
 
 @pytest.fixture(scope="module")
 def arms(tmp_path_factory):
-  """(arms by stage, work folder, results) of a run with every baseline and an adapter with dropout."""
+  """(arms by stage, work folder, results) of a run with every baseline and an adapter with
+  dropout.
+  """
   demo, workdir = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("run")
   make_demo(demo)
   config, replace = tiny_config(str(demo)), dataclasses.replace
@@ -67,7 +73,10 @@ def arms(tmp_path_factory):
     def fit(*arguments, **options):
       nonlocal stage
       stage = options["description"]
-      found[stage].evaluates, found[stage].config = options["evaluate"] is not None, options["config"]
+      found[stage].evaluates, found[stage].config = (
+        options["evaluate"] is not None,
+        options["config"],
+      )
       return real_fit(*arguments, **options)
 
     def make_train_step(*arguments):
@@ -97,7 +106,9 @@ def test_the_sft_control_is_given_the_very_batches_of_self_play(arms):
   found, _, results = arms
   assert iterations(results)
   for number in iterations(results):
-    played, control = (found[f"{stage}/iteration_{number}"] for stage in ("self_play", "sft_control"))
+    played, control = (
+      found[f"{stage}/iteration_{number}"] for stage in ("self_play", "sft_control")
+    )
     assert len(played.batches) == 6 and len(set(played.batches)) > 1
     assert control.batches == played.batches
     assert control.rates == played.rates and control.dropout == played.dropout
@@ -115,7 +126,8 @@ def test_spin_and_exspin_are_given_the_same_batches_while_they_play_the_same_opp
   assert spin.batches == exspin.batches and spin.dropout == exspin.dropout == dpo.dropout
   # DPO leaves out the pairs without an error; steps, rates and seed are those of the others.
   assert spin.rates == exspin.rates == dpo.rates == found["self_play/iteration_1"].rates
-  # From the second iteration on each has its own model's answers: what is equal then is said by the seed.
+  # From the second iteration on each has its own model's answers: what is equal then is said by the
+  # seed.
   assert found["spin/iteration_2"].dropout == found["exspin/iteration_2"].dropout != spin.dropout
   models = ModelBase(workdir / "model_base")
   assert models.lineage("spin-1").data_hash == models.lineage("exspin-1").data_hash
@@ -128,7 +140,9 @@ def test_every_iteration_has_an_order_of_its_own(arms):
 
 
 def test_the_control_goes_on_from_the_counterpart_of_what_self_play_went_on_from(monkeypatch):
-  """Where self-play's version is not promoted the next begins at the common start again, and so does the control's."""
+  """Where self-play's version is not promoted the next begins at the common start again, and so
+  does the control's.
+  """
   parents = {}
 
   def baseline(bench, name, version, stage, number, parent, *rest, **options):
@@ -136,8 +150,17 @@ def test_the_control_goes_on_from_the_counterpart_of_what_self_play_went_on_from
     return {"version": version, "steps": 5}
 
   monkeypatch.setattr(self_play, "_baseline", baseline)
-  bench = types.SimpleNamespace(config=types.SimpleNamespace(self_play=tiny_config("").self_play), say=None)
+  bench = types.SimpleNamespace(
+    config=types.SimpleNamespace(self_play=tiny_config("").self_play), say=None
+  )
   mains = ["vbi_ft-2", "vbi_ft-2", "self_play-2"]
-  played = [{"iteration": n, "version": f"self_play-{n}", "main": main, "steps": 5} for n, main in enumerate(mains, start=1)]
+  played = [
+    {"iteration": n, "version": f"self_play-{n}", "main": main, "steps": 5}
+    for n, main in enumerate(mains, start=1)
+  ]
   self_play.run_sft_control(bench, played, ())
-  assert parents == {"sft_control-1": "vbi_ft-2", "sft_control-2": "vbi_ft-2", "sft_control-3": "sft_control-2"}
+  assert parents == {
+    "sft_control-1": "vbi_ft-2",
+    "sft_control-2": "vbi_ft-2",
+    "sft_control-3": "sft_control-2",
+  }

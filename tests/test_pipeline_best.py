@@ -13,16 +13,42 @@ from spftsql_jax.pipeline.model_base import Lineage, ModelBase, Score
 from spftsql_jax.pipeline.stages.self_play import choose_players, verdict_on
 from spftsql_jax.report.models import best_row, mark_best
 
-STAGES = {"sft": "sft", "vbi_ft-1": "vbi_ft", "vbi_ft-2": "vbi_ft", "self_play-1": "self_play", "spin-1": "spin"}
-# (EX in eighths, share of the answers that run) of sft, vbi_ft-1, vbi_ft-2, self_play-1, spin-1; then best, weakest of the
-# others, best of all with the baseline.
+STAGES = {
+  "sft": "sft",
+  "vbi_ft-1": "vbi_ft",
+  "vbi_ft-2": "vbi_ft",
+  "self_play-1": "self_play",
+  "spin-1": "spin",
+}
+# (EX in eighths, share of the answers that run) of sft, vbi_ft-1, vbi_ft-2, self_play-1, spin-1;
+# then best, weakest of the others, best of all with the baseline.
 CASES = {
-  "the highest EX": (((1, 1.0), (3, 0.2), (2, 1.0), (2, 1.0), (0, 0.1)), "vbi_ft-1", "sft", "vbi_ft-1"),
-  "all at zero: what runs": (((0, 0.2), (0, 0.9), (0, 0.1), (0, 0.0), (0, 0.5)), "vbi_ft-1", "self_play-1", "vbi_ft-1"),
+  "the highest EX": (
+    ((1, 1.0), (3, 0.2), (2, 1.0), (2, 1.0), (0, 0.1)),
+    "vbi_ft-1",
+    "sft",
+    "vbi_ft-1",
+  ),
+  "all at zero: what runs": (
+    ((0, 0.2), (0, 0.9), (0, 0.1), (0, 0.0), (0, 0.5)),
+    "vbi_ft-1",
+    "self_play-1",
+    "vbi_ft-1",
+  ),
   "all at zero and none runs: the later": (((0, 0.0),) * 5, "self_play-1", "sft", "spin-1"),
-  "equal EX: what runs": (((4, 0.5), (4, 0.75), (4, 0.75), (4, 0.5), (1, 1.0)), "vbi_ft-2", "sft", "vbi_ft-2"),
+  "equal EX: what runs": (
+    ((4, 0.5), (4, 0.75), (4, 0.75), (4, 0.5), (1, 1.0)),
+    "vbi_ft-2",
+    "sft",
+    "vbi_ft-2",
+  ),
   "all equal: the later": (((4, 1.0),) * 5, "self_play-1", "sft", "spin-1"),
-  "a baseline that is better": (((2, 1.0), (3, 1.0), (3, 0.9), (1, 1.0), (8, 1.0)), "vbi_ft-1", "self_play-1", "spin-1"),
+  "a baseline that is better": (
+    ((2, 1.0), (3, 1.0), (3, 0.9), (1, 1.0), (8, 1.0)),
+    "vbi_ft-1",
+    "self_play-1",
+    "spin-1",
+  ),
 }
 
 
@@ -38,14 +64,20 @@ def make_base(folder: Path, scores, with_flag: bool) -> ModelBase:
 
 @pytest.fixture(scope="module")
 def readers(tmp_path_factory):
-  """By (case, with the lineage's flag): the base, and what convert_hf.py, `best` and `best --all` name."""
+  """By (case, with the lineage's flag): the base, and what convert_hf.py, `best` and `best --all`
+  name.
+  """
   root = tmp_path_factory.mktemp("bases")
   kinds = [(case, flag) for case in CASES for flag in (True, False)]
   bases = [make_base(root / str(i), CASES[case][0], flag) for i, (case, flag) in enumerate(kinds)]
   folders = [str(base.directory) for base in bases]
-  converted = script_values("convert_hf", [f"script.find_version(Path({f!r}), None)[1]" for f in folders])
+  converted = script_values(
+    "convert_hf", [f"script.find_version(Path({f!r}), None)[1]" for f in folders]
+  )
   best = script_values("model_base", [f"printed('best', '--base={f}')" for f in folders])
-  best_of_all = script_values("model_base", [f"printed('best', '--base={f}', '--all')" for f in folders])
+  best_of_all = script_values(
+    "model_base", [f"printed('best', '--base={f}', '--all')" for f in folders]
+  )
   return dict(zip(kinds, zip(bases, converted, best, best_of_all, strict=True), strict=True))
 
 
@@ -63,7 +95,13 @@ def test_all_readers_name_the_same_version(readers, case, with_flag):
   assert said_of_all == best_of_all
   # The report, from results that name it, and from a table alone.
   table = [
-    {"model": v, "version": v, "ex": 1 - score[0] / 8, "selection_ex": score[0] / 8, "selection_executable": score[1]}
+    {
+      "model": v,
+      "version": v,
+      "ex": 1 - score[0] / 8,
+      "selection_ex": score[0] / 8,
+      "selection_executable": score[1],
+    }
     | {"promoted": base.is_candidate(v)}
     for v, score in zip(STAGES, scores, strict=True)
   ]
@@ -86,7 +124,9 @@ def test_a_version_is_promoted_where_the_query_names_it(case, tmp_path):
 def test_scores_of_other_questions_are_never_compared(tmp_path):
   base = make_base(tmp_path, CASES["the highest EX"][0], with_flag=True)
   base.add_score("vbi_ft-2", "selection", Score(1.0, 1.0, (True,) * 7, "q"))
-  with pytest.raises(ValueError, match=r"different questions \(.*vbi_ft-2 7.*\) and cannot be compared"):
+  with pytest.raises(
+    ValueError, match=r"different questions \(.*vbi_ft-2 7.*\) and cannot be compared"
+  ):
     base.best("selection")
   with pytest.raises(ValueError, match="different questions"):
     base.weakest("selection")
@@ -113,7 +153,9 @@ def test_the_starting_model_is_no_candidate_unless_it_plays(tmp_path):
   base = ModelBase(tmp_path)
   for version, candidate in (("base", False), ("sft", True)):
     base.add(version, {"w": jnp.zeros(2)}, Lineage(version, candidate=candidate))
-    base.add_score(version, "selection", Score(0.5 if version == "sft" else 1.0, 1.0, (True, False)))
+    base.add_score(
+      version, "selection", Score(0.5 if version == "sft" else 1.0, 1.0, (True, False))
+    )
   assert base.candidates() == ["sft"] and base.best("selection") == "sft"
   base.add("base-2", {"w": jnp.zeros(2)}, Lineage("base", candidate=True))
   assert base.candidates() == ["sft", "base-2"]
@@ -123,7 +165,8 @@ def test_the_list_tells_candidates_from_baselines(tmp_path):
   base = make_base(tmp_path, CASES["a baseline that is better"][0], with_flag=True)
   folder = f"--base={base.directory}"
   listed, shown = script_values(
-    "model_base", [f"printed('list', {folder!r})", f"printed('show', {folder!r}, '--version=spin-1')"]
+    "model_base",
+    [f"printed('list', {folder!r})", f"printed('show', {folder!r}, '--version=spin-1')"],
   )
   kinds = {line.split()[0]: line.split("%")[-1].strip() for line in listed.splitlines()[1:]}
   assert kinds["spin-1"] == "compared with" and kinds["vbi_ft-1"] == "candidate" and len(kinds) == 5

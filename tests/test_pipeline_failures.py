@@ -1,4 +1,5 @@
-"""What goes wrong around a run: a full disk, a folder that cannot be written, a database that disappears, a poisoned file.
+"""What goes wrong around a run: a full disk, a folder that cannot be written, a database that
+disappears, a poisoned file.
 
 Each is one clear line, and the same command goes on when it is put right.
 """
@@ -82,7 +83,11 @@ def small_disk(tmp_path):
   place = tmp_path / "disk"
   place.mkdir()
   command = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(place)]
-  if os.geteuid() or not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+  if (
+    os.geteuid()
+    or not shutil.which("mount")
+    or subprocess.run(command, capture_output=True).returncode
+  ):
     pytest.skip("file systems cannot be mounted here (needs root)")
   yield place
   subprocess.run(["umount", "-l", str(place)], check=True)
@@ -92,10 +97,16 @@ def test_a_full_and_a_read_only_disk_are_said_and_the_run_goes_on(started, small
   demo, _ = started
 
   def launch():
-    arguments = [f"--config={EXPERIMENTS}/configs/demo_tiny.py", f"--config.data_dir={demo}", f"--workdir={small_disk}/run"]
+    arguments = [
+      f"--config={EXPERIMENTS}/configs/demo_tiny.py",
+      f"--config.data_dir={demo}",
+      f"--workdir={small_disk}/run",
+    ]
     command = [sys.executable, str(EXPERIMENTS / "spft.py"), *arguments, "--stop_after=sft"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    return done.returncode, [line for line in done.stderr.splitlines() if line.startswith("spft.py: ")]
+    return done.returncode, [
+      line for line in done.stderr.splitlines() if line.startswith("spft.py: ")
+    ]
 
   def remount(options):
     subprocess.run(["mount", "-o", f"remount,{options}", str(small_disk)], check=True)

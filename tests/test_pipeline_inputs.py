@@ -1,4 +1,6 @@
-"""A run is gone on with over the inputs that it began with, by content, wherever they and the run's folder lie now."""
+"""A run is gone on with over the inputs that it began with, by content, wherever they and the run's
+folder lie now.
+"""
 
 import dataclasses
 import json
@@ -34,13 +36,17 @@ def quiet(line: str) -> None:
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory):
-  """(data, model folder, work folder, config) of a run from a model folder, stopped behind its first stage."""
+  """(data, model folder, work folder, config) of a run from a model folder, stopped behind its
+  first stage.
+  """
   root = tmp_path_factory.mktemp("inputs")
   data, first, model, workdir = (root / name for name in ("data", "first", "model", "run"))
   make_demo(data)
   for db_id in ("clinic", "library"):
     (data / db_id / "database_description").mkdir()
-    (data / db_id / "database_description" / "visit.csv").write_text("column,meaning\nfee,in euros\n")
+    (data / db_id / "database_description" / "visit.csv").write_text(
+      "column,meaning\nfee,in euros\n"
+    )
   config, replace = tiny_config(str(data)), dataclasses.replace
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
@@ -52,7 +58,9 @@ def begun(tmp_path_factory):
 
 
 def flip(path: Path, place: int) -> None:
-  """Changes one byte and nothing that `stat` shows but the times of change; not even its modification time."""
+  """Changes one byte and nothing that `stat` shows but the times of change; not even its
+  modification time.
+  """
   before, content = path.stat(), bytearray(path.read_bytes())
   content[place] ^= 1
   path.write_bytes(content)
@@ -85,13 +93,21 @@ def test_one_changed_byte_of_an_input_is_refused_with_its_name(begun, which, nam
   finally:
     path.write_bytes(kept)
   message = str(caught.value)
-  assert named in message and ", is " in message and message.count(" was ") == 1 and "--workdir" in message
+  assert (
+    named in message
+    and ", is " in message
+    and message.count(" was ") == 1
+    and "--workdir" in message
+  )
   assert (workdir / "journal.jsonl").read_bytes() == before
-  keep_inputs(workdir, prepare.inputs_of_run(config, prepare.read_data(config)))  # as it was: it goes on
+  # as it was: it goes on
+  keep_inputs(workdir, prepare.inputs_of_run(config, prepare.read_data(config)))
 
 
 def _inside_text(path: Path, share: float) -> int:
-  """A place near `share` of the file whose byte may change and leave the file what it is: a letter, where it is JSON."""
+  """A place near `share` of the file whose byte may change and leave the file what it is: a letter,
+  where it is JSON.
+  """
   content = path.read_bytes()
   place = int(share * len(content))
   if path.suffix == ".csv":
@@ -110,13 +126,18 @@ def _inside_text(path: Path, share: float) -> int:
     ({"data": {"seeds": ""}}, r"data\.seeds was \w+ of [\d,]+ bytes, is none"),
     ({"data": {"test": ""}}, r"data\.test was \w+ of [\d,]+ bytes, is none"),
     ({"data": {"test": "fewer.json"}}, r"data\.test was \w+ of [\d,]+ bytes, is \w+ of"),
-    ({"model": {"hf_model": ""}}, r"model\.hf_model, config\.json was \w+ of [\d,]+ bytes, is none"),
+    (
+      {"model": {"hf_model": ""}},
+      r"model\.hf_model, config\.json was \w+ of [\d,]+ bytes, is none",
+    ),
   ],
 )
 def test_another_input_is_refused_with_what_it_was_and_is(begun, change, named):
   data, _, workdir, config = begun
   (data / "fewer.json").write_text(json.dumps(json.loads((data / "test.json").read_text())[:9]))
-  parts = {part: dataclasses.replace(getattr(config, part), **fields) for part, fields in change.items()}
+  parts = {
+    part: dataclasses.replace(getattr(config, part), **fields) for part, fields in change.items()
+  }
   with pytest.raises(InputsChanged, match=named):
     run.run(dataclasses.replace(config, **parts), workdir, say=quiet)
   with pytest.raises(ConfigChanged, match="seed: 0 there, 1 now"):
@@ -128,30 +149,58 @@ def test_the_command_says_it_in_one_line_and_exits_with_2(begun):
   path = data / "test.json"
   kept = path.read_bytes()
   path.write_bytes(kept + b"\n")
-  command = [sys.executable, str(EXPERIMENTS / "spft.py"), f"--config={EXPERIMENTS}/configs/demo_tiny.py"]
-  command += [f"--config.data_dir={data}", f"--config.model.hf_model={config.model.hf_model}", f"--workdir={workdir}"]
+  command = [
+    sys.executable,
+    str(EXPERIMENTS / "spft.py"),
+    f"--config={EXPERIMENTS}/configs/demo_tiny.py",
+  ]
+  command += [
+    f"--config.data_dir={data}",
+    f"--config.model.hf_model={config.model.hf_model}",
+    f"--workdir={workdir}",
+  ]
   try:
-    done = subprocess.run([*command, "--config.model.lora_rank=2"], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+      [*command, "--config.model.lora_rank=2"],
+      capture_output=True,
+      text=True,
+      timeout=300,
+      check=False,
+    )
   finally:
     path.write_bytes(kept)
   said = [line for line in done.stderr.splitlines() if line.startswith("spft.py: ")]
-  assert done.returncode == 2 and len(said) == 1 and "data.test was " in said[0] and "Traceback" not in done.stderr
+  assert (
+    done.returncode == 2
+    and len(said) == 1
+    and "data.test was " in said[0]
+    and "Traceback" not in done.stderr
+  )
 
 
-def test_a_copy_of_everything_goes_on_and_hashes_only_what_may_have_changed(begun, tmp_path, monkeypatch):
+def test_a_copy_of_everything_goes_on_and_hashes_only_what_may_have_changed(
+  begun, tmp_path, monkeypatch
+):
   data, model, workdir, config = begun
   hashed = []
   real = inputs.hashlib.file_digest
-  monkeypatch.setattr(inputs.hashlib, "file_digest", lambda file, name: hashed.append(file.name) or real(file, name))
+  monkeypatch.setattr(
+    inputs.hashlib, "file_digest", lambda file, name: hashed.append(file.name) or real(file, name)
+  )
   noted = prepare.inputs_of_run(config, prepare.read_data(config))
   keep_inputs(workdir, noted)
   hashed.clear()
   keep_inputs(workdir, noted)
   assert not [name for name in hashed if "model_base" not in name]
-  again, theirs = shutil.copytree(workdir, tmp_path / "run"), shutil.copytree(data, tmp_path / "data")
+  again, theirs = (
+    shutil.copytree(workdir, tmp_path / "run"),
+    shutil.copytree(data, tmp_path / "data"),
+  )
   moved = dataclasses.replace(config, data_dir=str(theirs))
   run.run(moved, again, stop_after="prepare", say=quiet)
-  assert sum(name.startswith(str(theirs)) for name in hashed) >= 7 and not any(name.startswith(str(model)) for name in hashed)
+  assert sum(name.startswith(str(theirs)) for name in hashed) >= 7 and not any(
+    name.startswith(str(model)) for name in hashed
+  )
   assert json.loads((again / "config.json").read_text())["data_dir"] == str(theirs)
 
 
@@ -159,7 +208,9 @@ def test_what_another_program_has_committed_beside_a_database_is_part_of_it(tmp_
   path = tmp_path / "d" / "d.sqlite"
   path.parent.mkdir()
   connection = sqlite3.connect(path)
-  connection.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+  connection.executescript(
+    "PRAGMA journal_mode = WAL; CREATE TABLE t (a); INSERT INTO t VALUES (1)"
+  )
   connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
   keep_inputs(tmp_path, inputs_of({}, {"d": str(path)}, None))
   keep_inputs(tmp_path, inputs_of({}, {"d": str(path)}, None))
@@ -200,9 +251,18 @@ def test_what_duckdb_has_committed_to_its_log_is_part_of_a_database(tmp_path):
 
 def test_a_server_s_database_is_told_by_what_does_not_depend_on_which_rows_come_first(monkeypatch):
   url = "postgresql://reader@host/shop"
-  column = Column("day", "integer", "number", samples=(20240517, 20240518), distinct_count=900, date_format="%Y%m%d")
+  column = Column(
+    "day",
+    "integer",
+    "number",
+    samples=(20240517, 20240518),
+    distinct_count=900,
+    date_format="%Y%m%d",
+  )
   shop = Schema(
-    "shop", "postgres", (Table("sale", (column,), row_count=1000), Table("v", (column,), row_count=5, is_view=True))
+    "shop",
+    "postgres",
+    (Table("sale", (column,), row_count=1000), Table("v", (column,), row_count=5, is_view=True)),
   )
 
   def outline(schema: Schema) -> dict:
@@ -214,8 +274,14 @@ def test_a_server_s_database_is_told_by_what_does_not_depend_on_which_rows_come_
     tables[number] = dataclasses.replace(tables[number], **fields)
     return dataclasses.replace(shop, tables=tuple(tables))
 
-  others = dataclasses.replace(column, kind="text", samples=(7,), distinct_count=880, date_format="")
-  for same in (changed(0, columns=(others,)), changed(1, row_count=0), dataclasses.replace(shop, left_out=("late",))):
+  others = dataclasses.replace(
+    column, kind="text", samples=(7,), distinct_count=880, date_format=""
+  )
+  for same in (
+    changed(0, columns=(others,)),
+    changed(1, row_count=0),
+    dataclasses.replace(shop, left_out=("late",)),
+  ):
     assert outline(same) == outline(shop)
   wider = dataclasses.replace(column, type="bigint")
   for other in (
@@ -227,8 +293,12 @@ def test_a_server_s_database_is_told_by_what_does_not_depend_on_which_rows_come_
     assert outline(other) != outline(shop)
 
 
-def test_a_moved_run_goes_on_to_the_same_result_and_nothing_names_the_old_place(tmp_path, monkeypatch):
-  """Killed in the middle of training, then moved with its data and its model; the old place is gone."""
+def test_a_moved_run_goes_on_to_the_same_result_and_nothing_names_the_old_place(
+  tmp_path, monkeypatch
+):
+  """Killed in the middle of training, then moved with its data and its model; the old place is
+  gone.
+  """
   monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
   old, new = tmp_path / "old_place", tmp_path / "new_place"
   make_demo(old / "run" / "demo")
@@ -263,7 +333,10 @@ def test_a_moved_run_goes_on_to_the_same_result_and_nothing_names_the_old_place(
   monkeypatch.setattr(workbench, "fit", real_log)
   kept = shutil.copytree(old, tmp_path / "kept")
   undisturbed = run.run(config_at(old), old / "run", say=quiet)
-  params = {v: jax.tree.leaves(ModelBase(old / "run" / "model_base").load(v)) for v in ("vbi_ft-1", "self_play-1")}
+  params = {
+    v: jax.tree.leaves(ModelBase(old / "run" / "model_base").load(v))
+    for v in ("vbi_ft-1", "self_play-1")
+  }
   shutil.rmtree(old)
   kept.rename(new)
   results = run.run(config_at(new), new / "run", say=quiet)
@@ -275,14 +348,21 @@ def test_a_moved_run_goes_on_to_the_same_result_and_nothing_names_the_old_place(
   files = [p for p in new.rglob("*") if p.is_file() and p.name != "commit_success.txt"]
   named = [p for p in files if b"old_place" in p.read_bytes() or b"/kept/" in p.read_bytes()]
   assert not named
-  [version] = script_values("convert_hf", [f"script.find_version(Path({str(new / 'run')!r}), None)[1]"])
+  [version] = script_values(
+    "convert_hf", [f"script.find_version(Path({str(new / 'run')!r}), None)[1]"]
+  )
   assert version == results["best"]
 
 
 def test_a_starting_model_that_was_moved_is_found_where_the_run_goes_on_with_it(begun, tmp_path):
   _, model, workdir, config = begun
-  copy, moved = shutil.copytree(workdir, tmp_path / "run"), shutil.copytree(model, tmp_path / "elsewhere")
+  copy, moved = (
+    shutil.copytree(workdir, tmp_path / "run"),
+    shutil.copytree(model, tmp_path / "elsewhere"),
+  )
   config = dataclasses.replace(config, model=dataclasses.replace(config.model, hf_model=str(moved)))
   run.run(config, copy, stop_after="prepare", say=quiet)
-  [found] = script_values("convert_hf", [f"str(script.find_start(Path({str(copy)!r}), 'a/place/that/is/gone'))"])
+  [found] = script_values(
+    "convert_hf", [f"str(script.find_start(Path({str(copy)!r}), 'a/place/that/is/gone'))"]
+  )
   assert found == str(moved)

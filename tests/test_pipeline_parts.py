@@ -36,7 +36,10 @@ def test_config_files_are_runs(path, monkeypatch):
   spec = importlib.util.spec_from_file_location(path.stem, path)
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
-  assert f"experiments/configs/{path.name}" in module.__doc__ or path.stem in ("quickstart", "paper")
+  assert f"experiments/configs/{path.name}" in module.__doc__ or path.stem in (
+    "quickstart",
+    "paper",
+  )
   if hasattr(module, "get_config"):
     config = from_dict(RunConfig, module.get_config().to_dict())
     assert config.shape.branches % 2 == 0 and config.name
@@ -53,7 +56,11 @@ def test_the_paper_s_models_have_a_config_for_each_benchmark():
     "llama_3_8b",
     "deepseek_coder_7b",
   )
-  assert all((CONFIGS / f"{model}_{benchmark}.py").is_file() for model in models for benchmark in ("spider", "bird"))
+  assert all(
+    (CONFIGS / f"{model}_{benchmark}.py").is_file()
+    for model in models
+    for benchmark in ("spider", "bird")
+  )
 
 
 @pytest.mark.parametrize(
@@ -140,7 +147,9 @@ def base(tmp_path):
   base = ModelBase(tmp_path / "base")
   scores = [("a", 0.5, 1.0), ("b", 0.7, 1.0), ("c", 0.1, 0.05), ("d", 0.7, 0.9)]
   for i, (version, ex, executable) in enumerate(scores):
-    base.add(version, {"w": jnp.full((3, 2), i)}, Lineage("sft", i, parent="a" if i else None, seed=7))
+    base.add(
+      version, {"w": jnp.full((3, 2), i)}, Lineage("sft", i, parent="a" if i else None, seed=7)
+    )
     base.add_score(version, "selection", Score(ex, executable, (True, False)))
   return base
 
@@ -165,7 +174,11 @@ def test_best_goes_by_what_runs_among_equals_and_weakest_must_be_able_to_write_s
 
 
 def test_a_version_that_is_damaged_is_named_and_not_used(base):
-  [path] = [p for p in (base.directory / "versions" / "b" / "params").rglob("*") if p.is_file() and p.stat().st_size > 200][:1]
+  [path] = [
+    p
+    for p in (base.directory / "versions" / "b" / "params").rglob("*")
+    if p.is_file() and p.stat().st_size > 200
+  ][:1]
   path.write_bytes(path.read_bytes()[:-1])
   with pytest.raises(CorruptVersion, match="version b"):
     base.load("b")
@@ -185,8 +198,14 @@ def test_a_collapsed_model_is_not_accepted():
     return Score(right / 20, executable, tuple(i < right for i in range(20)))
 
   main = score(10, 0.9)
-  assert verdict_on(main, score(12, 0.9), "") == (True, "better than main (50.0% to 60.0%, p = 0.50)")
-  assert verdict_on(main, score(10, 0.9), "") == (True, "as good as main, and the later of the two (50.0% to 50.0%, p = 1.00)")
+  assert verdict_on(main, score(12, 0.9), "") == (
+    True,
+    "better than main (50.0% to 60.0%, p = 0.50)",
+  )
+  assert verdict_on(main, score(10, 0.9), "") == (
+    True,
+    "as good as main, and the later of the two (50.0% to 50.0%, p = 1.00)",
+  )
   assert verdict_on(main, score(10, 0.95), "")[0] and not verdict_on(main, score(10, 0.85), "")[0]
   assert not verdict_on(main, score(9, 1.0), "")[0]
   accepted, reason = verdict_on(main, score(1, 0.1), "")
@@ -203,7 +222,9 @@ def test_config_fields_are_all_plain():
 
 
 def test_model_written_questions_are_kept_by_agreement_and_counted(monkeypatch):
-  """Of three questions the answers agree never, once and always; k answers stand beside each other in order."""
+  """Of three questions the answers agree never, once and always; k answers stand beside each other
+  in order.
+  """
   examples = [Example("d", f"question {i}", f"SELECT {i}") for i in range(3)]
   answers = [("SELECT 9", "", "SELECT 8"), ("SELECT 1", "SELECT 7", ""), ("SELECT 2",) * 3]
   asked = {}
@@ -213,13 +234,18 @@ def test_model_written_questions_are_kept_by_agreement_and_counted(monkeypatch):
     return [tuple(types.SimpleNamespace(sql=sql) for sql in found) for found in answers]
 
   def judge(bench, repeated, predictions):
-    return [types.SimpleNamespace(suite_correct=e.query == p) for e, p in zip(repeated, predictions, strict=True)]
+    return [
+      types.SimpleNamespace(suite_correct=e.query == p)
+      for e, p in zip(repeated, predictions, strict=True)
+    ]
 
   monkeypatch.setattr(consistency, "answer_questions", answer_questions)
   monkeypatch.setattr(consistency, "judge", judge)
   monkeypatch.setattr(consistency, "stage_seed", lambda bench, stage: 1)
   config = types.SimpleNamespace(max_new_tokens=9)
-  bench = types.SimpleNamespace(generator=None, tokenizer=None, databases={}, config=config, load=str)
+  bench = types.SimpleNamespace(
+    generator=None, tokenizer=None, databases={}, config=config, load=str
+  )
   bench.local_weights = lambda tree: {}
   found = consistency.check_questions(bench, "v", examples, 3)
   assert found.kept == (examples[1], examples[2]) and found.counts == (1, 1, 0, 1)

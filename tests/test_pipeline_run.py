@@ -1,4 +1,6 @@
-"""A very small run of the whole method: its outputs, going on after a cut, and its export in transformers."""
+"""A very small run of the whole method: its outputs, going on after a cut, and its export in
+transformers.
+"""
 
 import dataclasses
 import json
@@ -39,7 +41,9 @@ def demo(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(demo, tmp_path_factory):
-  """(work folder, config, results, the lines it printed) of a run that was cut off twice and gone on with."""
+  """(work folder, config, results, the lines it printed) of a run that was cut off twice and gone
+  on with.
+  """
   workdir = tmp_path_factory.mktemp("run")
   config = tiny_config(str(demo))
   lines: list[str] = []
@@ -71,12 +75,16 @@ def test_the_table_has_every_stage(finished):
   assert "sft_control" in dict(stages)
   for row in results["table"]:
     assert row["n"] == 8 and 0 <= row["ci95"][0] <= row["ex"] <= row["ci95"][1] <= 1
-  assert json.loads((workdir / "results.json").read_text())["table"] == json.loads(json.dumps(results["table"]))
+  assert json.loads((workdir / "results.json").read_text())["table"] == json.loads(
+    json.dumps(results["table"])
+  )
 
 
 def test_steps_are_done_once_although_the_run_was_cut_off(finished):
   workdir, _, _, _ = finished
-  steps = [json.loads(line)["step"] for line in (workdir / "journal.jsonl").read_text().splitlines()]
+  steps = [
+    json.loads(line)["step"] for line in (workdir / "journal.jsonl").read_text().splitlines()
+  ]
   assert len(steps) == len(set(steps))
   assert not (workdir / "checkpoints").exists() or not list((workdir / "checkpoints").iterdir())
 
@@ -92,22 +100,37 @@ def test_a_stage_is_done_again_with_all_behind_it(finished, tmp_path):
   workdir, config, results, _ = finished
   again, lines = shutil.copytree(workdir, tmp_path / "again"), []
   redone = run.run(config, again, say=lines.append, start_from="baselines")
-  assert redone["table"] == results["table"] and any(line.startswith("Baseline: SPIN") for line in lines)
-  journals = [[json.loads(line) for line in (w / "journal.jsonl").read_text().splitlines()] for w in (workdir, again)]
-  kept = [[r for r in journal if r["step"].startswith(("vbi_ft", "self_play"))] for journal in journals]
+  assert redone["table"] == results["table"] and any(
+    line.startswith("Baseline: SPIN") for line in lines
+  )
+  journals = [
+    [json.loads(line) for line in (w / "journal.jsonl").read_text().splitlines()]
+    for w in (workdir, again)
+  ]
+  kept = [
+    [r for r in journal if r["step"].startswith(("vbi_ft", "self_play"))] for journal in journals
+  ]
   assert kept[0] == kept[1] and len(journals[0]) == len(journals[1])
-  first, second = (jax.tree.leaves(ModelBase(w / "model_base").load("spin-2")) for w in (workdir, again))
+  first, second = (
+    jax.tree.leaves(ModelBase(w / "model_base").load("spin-2")) for w in (workdir, again)
+  )
   assert len(first) > 5 and all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 def test_a_damaged_version_is_named_and_left_out(finished, tmp_path):
   workdir, config, _, _ = finished
   copy, lines = shutil.copytree(workdir, tmp_path / "copy"), []
-  broken = max((copy / "model_base/versions/vbi_ft-1/params").rglob("*"), key=lambda p: p.stat().st_size * p.is_file())
+  broken = max(
+    (copy / "model_base/versions/vbi_ft-1/params").rglob("*"),
+    key=lambda p: p.stat().st_size * p.is_file(),
+  )
   data = bytearray(broken.read_bytes())
   data[len(data) // 2] ^= 1
   broken.write_bytes(data)
-  said = f"version vbi_ft-1 is damaged ({broken.relative_to(copy / 'model_base/versions/vbi_ft-1/params')} has changed)"
+  said = (
+    "version vbi_ft-1 is damaged "
+    f"({broken.relative_to(copy / 'model_base/versions/vbi_ft-1/params')} has changed)"
+  )
   results = run.run(config, copy, say=lines.append, start_from="self_play")
   assert any(said in line for line in lines)
   assert "vbi_ft-1" not in {row["version"] for row in results["table"]}
@@ -131,7 +154,9 @@ def test_report_logs_and_lineage_are_there(finished):
   assert "SPFT-SQL" in (workdir / "report.html").read_text()
   assert list((workdir / "tensorboard").rglob("events*"))
   parents = {row["version"]: row["parent"] for row in results["lineage"]}
-  assert parents["sft"] == "base" and parents["vbi_ft-1"] == "sft" and parents["vbi_ft-2"] == "vbi_ft-1"
+  assert (
+    parents["sft"] == "base" and parents["vbi_ft-1"] == "sft" and parents["vbi_ft-2"] == "vbi_ft-1"
+  )
 
 
 def test_nothing_synthesized_is_a_test_query_and_the_splits_share_no_template(finished):
@@ -150,36 +175,63 @@ def test_nothing_synthesized_is_a_test_query_and_the_splits_share_no_template(fi
 
 
 def test_the_export_gives_the_same_greedy_sql_in_transformers(finished):
-  torch = pytest.importorskip("torch", reason="torch is not installed: see tests/requirements-parity.txt")
+  torch = pytest.importorskip(
+    "torch", reason="torch is not installed: see tests/requirements-parity.txt"
+  )
   import transformers
 
   workdir, config, results, _ = finished
   exported = load_exported(workdir / "export")
   examples = read_examples(Path(config.data_dir) / "test.json")[:6]
-  databases = {d: PromptDatabase.read(Path(config.data_dir) / d / f"{d}.sqlite") for d in {e.db_id for e in examples}}
+  databases = {
+    d: PromptDatabase.read(Path(config.data_dir) / d / f"{d}.sqlite")
+    for d in {e.db_id for e in examples}
+  }
   ours = predict(
-    exported.generator, exported.params, exported.tokenizer, databases, examples, max_new_tokens=exported.max_new_tokens
+    exported.generator,
+    exported.params,
+    exported.tokenizer,
+    databases,
+    examples,
+    max_new_tokens=exported.max_new_tokens,
   )
   model = transformers.AutoModelForCausalLM.from_pretrained(workdir / "export", dtype=torch.float32)
   tokenizer = transformers.AutoTokenizer.from_pretrained(workdir / "export")
   for example, sql in zip(examples, ours, strict=True):
     database = databases[example.db_id]
     matched = database.matched(example.question, exported.tokenizer.style.matched_values)
-    ids = [*exported.tokenizer.prefix(database.schema), *exported.tokenizer.question(example.question, matched)]
-    out = model.generate(torch.tensor([ids]), max_new_tokens=exported.max_new_tokens, do_sample=False)
+    ids = [
+      *exported.tokenizer.prefix(database.schema),
+      *exported.tokenizer.question(example.question, matched),
+    ]
+    out = model.generate(
+      torch.tensor([ids]), max_new_tokens=exported.max_new_tokens, do_sample=False
+    )
     assert read_statement(tokenizer.decode(out[0, len(ids) :], skip_special_tokens=True)) == sql
 
 
-def test_a_destructive_learning_rate_is_caught_and_its_model_is_never_main(demo, tmp_path, monkeypatch):
-  """A model that knows its few seeds by heart, asked them on the selection split too, and then torn apart by self-play."""
+def test_a_destructive_learning_rate_is_caught_and_its_model_is_never_main(
+  demo, tmp_path, monkeypatch
+):
+  """A model that knows its few seeds by heart, asked them on the selection split too, and then torn
+  apart by self-play.
+  """
   data = shutil.copytree(demo, tmp_path / "data")
-  seeds = sorted(json.loads((demo / "seeds.json").read_text()), key=lambda seed: len(seed["query"]))[:4]
+  seeds = sorted(
+    json.loads((demo / "seeds.json").read_text()), key=lambda seed: len(seed["query"])
+  )[:4]
   (data / "seeds.json").write_text(json.dumps(seeds))
   config, replace = tiny_config(str(data)), dataclasses.replace
-  tear = replace(config.self_play.training, steps=24, optimizer=OptimizerConfig(learning_rate=1.0, schedule="constant"))
+  tear = replace(
+    config.self_play.training,
+    steps=24,
+    optimizer=OptimizerConfig(learning_rate=1.0, schedule="constant"),
+  )
   config = replace(
     config,
-    model=replace(config.model, hf_config=config.model.hf_config | {"hidden_size": 64, "intermediate_size": 128}),
+    model=replace(
+      config.model, hf_config=config.model.hf_config | {"hidden_size": 64, "intermediate_size": 128}
+    ),
     sft=replace(config.sft, steps=100, optimizer=replace(config.sft.optimizer, learning_rate=2e-2)),
     vbi_ft=replace(config.vbi_ft, rounds=0),
     synthesis=replace(config.synthesis, model_questions=0.0),
@@ -187,18 +239,24 @@ def test_a_destructive_learning_rate_is_caught_and_its_model_is_never_main(demo,
     max_new_tokens=32,
   )
   monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
-  monkeypatch.setattr(run, "read_examples_of", lambda bench, file: read_examples(data / "seeds.json"))
+  monkeypatch.setattr(
+    run, "read_examples_of", lambda bench, file: read_examples(data / "seeds.json")
+  )
   lines: list[str] = []
   results = run.run(config, tmp_path / "run", say=lines.append)
   models = ModelBase(tmp_path / "run" / "model_base")
   main, torn = (models.score(version, "selection") for version in ("sft", "self_play-1"))
   assert main.execution_accuracy >= 0.5 and torn.execution_accuracy < main.execution_accuracy
   [iteration] = results["self_play"]  # There is no second one.
-  # Which guard is first depends on the data: the log-prob of y+ that falls, or answers that no longer run.
+  # Which guard is first depends on the data: the log-prob of y+ that falls, or answers that no
+  # longer run.
   assert not iteration["accepted"] and re.search(
     "mean log-prob of y\\+ fell|collapsed: 0% of its answers run", iteration["reason"]
   )
-  assert any("self-play does harm: it stops here, and the harmed model is never main" in line for line in lines)
+  assert any(
+    "self-play does harm: it stops here, and the harmed model is never main" in line
+    for line in lines
+  )
   assert results["best"] == "sft"
 
 
@@ -215,17 +273,25 @@ def test_every_baseline_is_a_config_of_its_own(demo):
 def test_paper_splits_mixed_opponents_and_other_losses_run_to_the_end(demo, tmp_path, monkeypatch):
   monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
   config = dataclasses.replace(tiny_config(str(demo)), paper_splits=True)
-  play = dataclasses.replace(config.self_play, opponent="mixture", min_executable=0.0, baselines=("exspin", "dpo"))
-  config = dataclasses.replace(config, self_play=play, vbi_ft=dataclasses.replace(config.vbi_ft, rounds=1))
+  play = dataclasses.replace(
+    config.self_play, opponent="mixture", min_executable=0.0, baselines=("exspin", "dpo")
+  )
+  config = dataclasses.replace(
+    config, self_play=play, vbi_ft=dataclasses.replace(config.vbi_ft, rounds=1)
+  )
   results = run.run(config, tmp_path, say=lambda line: None)
   stages = {row["stage"] for row in results["table"]}
   assert stages == {"base", "sft", "vbi_ft", "self_play", "exspin", "dpo"}
   first = results["self_play"][0]
-  # Two candidates: main is one of them, so the other answers all; later iterations have two to draw from.
+  # Two candidates: main is one of them, so the other answers all; later iterations have two to draw
+  # from.
   assert {first["main"], first["opponent"]} == {"sft", "vbi_ft-1"}
   if len(results["self_play"]) > 1:
     assert " + " in results["self_play"][1]["opponent"]
-  journal = {r["step"]: r["output"] for r in map(json.loads, (tmp_path / "journal.jsonl").read_text().splitlines())}
+  journal = {
+    r["step"]: r["output"]
+    for r in map(json.loads, (tmp_path / "journal.jsonl").read_text().splitlines())
+  }
   data = journal["prepare/data"]
   assert data["selection"] == data["self_play"]
   # DPO keeps its pairs: they are made once. ExSPIN's opponent is its predecessor.
@@ -236,14 +302,20 @@ def test_paper_splits_mixed_opponents_and_other_losses_run_to_the_end(demo, tmp_
 def test_spin_alone_trains_its_iterations_and_never_plays_itself(demo, tmp_path, monkeypatch):
   monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
   results = run.run(BASELINES["spin"](tiny_config(str(demo))), tmp_path, say=lambda line: None)
-  assert [(row["stage"], row["round"]) for row in results["table"]] == [("base", 0), ("sft", 0), ("spin", 2)]
+  assert [(row["stage"], row["round"]) for row in results["table"]] == [
+    ("base", 0),
+    ("sft", 0),
+    ("spin", 2),
+  ]
   assert ModelBase(tmp_path / "model_base").lineage("spin-2").parent == "spin-1"
 
 
 def test_self_play_from_the_base_plays_versions_of_the_base_alone(demo, tmp_path, monkeypatch):
   monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
   config = BASELINES["self_play_from_base"](tiny_config(str(demo)))
-  config = dataclasses.replace(config, self_play=dataclasses.replace(config.self_play, opponent="previous", iterations=1))
+  config = dataclasses.replace(
+    config, self_play=dataclasses.replace(config.self_play, opponent="previous", iterations=1)
+  )
   results = run.run(config, tmp_path, say=lambda line: None)
   assert [row["stage"] for row in results["table"]] == ["base", "sft", "self_play"]
   assert results["self_play"][0]["main"] == results["self_play"][0]["opponent"] == "base"

@@ -1,4 +1,6 @@
-"""Training, verification, self-play, selection and test are apart by query, whatever its wordings and spellings."""
+"""Training, verification, self-play, selection and test are apart by query, whatever its wordings
+and spellings.
+"""
 
 import dataclasses
 import itertools
@@ -35,7 +37,9 @@ def demo(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sets(demo, tmp_path_factory):
-  """The examples of each split of a run with several wordings a query, by name; model-written wordings are in them."""
+  """The examples of each split of a run with several wordings a query, by name; model-written
+  wordings are in them.
+  """
   workdir = tmp_path_factory.mktemp("run")
   config, replace = tiny_config(str(demo)), dataclasses.replace
   config = replace(
@@ -57,22 +61,38 @@ def sets(demo, tmp_path_factory):
     # A model that answers, and words what it likes: without one this path is never gone.
     patch.setattr(workbench, "score_of", all_right)
     patch.setattr(vbi_ft, "write_model_questions", word_again)
-    patch.setattr(vbi_ft, "check_questions", lambda b, v, written, n: consistency.Consistency(tuple(written), (0,) * n + (1,)))
+    patch.setattr(
+      vbi_ft,
+      "check_questions",
+      lambda b, v, written, n: consistency.Consistency(tuple(written), (0,) * n + (1,)),
+    )
     run.run(config, workdir, stop_after="baselines", say=lambda line: None)
-  steps = {r["step"]: r["output"] for r in map(json.loads, (workdir / "journal.jsonl").read_text().splitlines())}
+  steps = {
+    r["step"]: r["output"]
+    for r in map(json.loads, (workdir / "journal.jsonl").read_text().splitlines())
+  }
 
   def read(*files):
-    return [json.loads(line) for file in files for line in (workdir / file).read_text().splitlines()]
+    return [
+      json.loads(line) for file in files for line in (workdir / file).read_text().splitlines()
+    ]
 
   rounds = [f"vbi_ft/round_{n}" for n in (1, 2)]
   examples = {
-    "train": read(*(steps[f"{r}/synthesis"]["train"] for r in rounds), *(steps[f"{r}/questions"]["model"] for r in rounds))
+    "train": read(
+      *(steps[f"{r}/synthesis"]["train"] for r in rounds),
+      *(steps[f"{r}/questions"]["model"] for r in rounds),
+    )
     + [dataclasses.asdict(e) for e in read_examples(demo / "seeds.json")],
     "verification 1": read(steps[f"{rounds[0]}/synthesis"]["verify"]),
     "verification 2": read(steps[f"{rounds[1]}/synthesis"]["verify"]),
     "selection": read(steps["prepare/data"]["selection"]),
     "self-play": read(steps["prepare/data"]["self_play"]),
-    "played": [r["example"] for name in ("self_play", "spin") for r in read(steps[f"{name}/iteration_1/pairs"]["file"])],
+    "played": [
+      r["example"]
+      for name in ("self_play", "spin")
+      for r in read(steps[f"{name}/iteration_1/pairs"]["file"])
+    ],
     "test": [dataclasses.asdict(e) for e in read_examples(demo / "test.json")],
   }
   return {name: [Example(**record) for record in records] for name, records in examples.items()}
@@ -81,11 +101,13 @@ def sets(demo, tmp_path_factory):
 def test_every_two_splits_have_no_query_in_common(sets):
   assert sum(e.source == "model" for e in sets["train"]) > 100
   wordings = [same_text_key(e.query) + e.db_id for e in sets["train"] if e.source == "rules"]
-  assert len(wordings) - len(set(wordings)) > 80  # Several wordings a query, else this shows nothing.
+  # Several wordings a query, else this shows nothing.
+  assert len(wordings) - len(set(wordings)) > 80
   assert all(len(examples) >= 20 for examples in sets.values())
   # By two keys of their own, not by what the pipeline goes by.
   keys = {
-    name: {(e.db_id, same_text_key(e.query)) for e in examples} | {(e.db_id, normal_form(e.query)) for e in examples}
+    name: {(e.db_id, same_text_key(e.query)) for e in examples}
+    | {(e.db_id, normal_form(e.query)) for e in examples}
     for name, examples in sets.items()
   }
   for one, other in itertools.combinations(keys, 2):
@@ -97,7 +119,10 @@ def test_every_two_splits_have_no_query_in_common(sets):
 def test_held_back_queries_come_with_all_their_wordings(sets):
   for name in ("verification 1", "verification 2"):
     assert len(sets[name]) == 60
-  assert any(len({e.query for e in sets[name]}) < len(sets[name]) for name in ("verification 1", "verification 2"))
+  assert any(
+    len({e.query for e in sets[name]}) < len(sets[name])
+    for name in ("verification 1", "verification 2")
+  )
 
 
 @pytest.fixture
@@ -120,7 +145,10 @@ def queries(tmp_path):
     ("SELECT name FROM person WHERE age > 5", "SELECT name AS who FROM person WHERE age > 5"),
     ("SELECT name FROM person WHERE age > 5", 'SELECT "name" FROM [person] WHERE `age` > 5'),
     ("SELECT name FROM person WHERE age > 5", "SELECT name FROM person WHERE (age > 5)"),
-    ("SELECT name FROM person WHERE age > 5 AND id = 3", "SELECT name FROM person WHERE id = 3 AND age > 5"),
+    (
+      "SELECT name FROM person WHERE age > 5 AND id = 3",
+      "SELECT name FROM person WHERE id = 3 AND age > 5",
+    ),
     ("SELECT name FROM person ORDER BY age", "SELECT name FROM person ORDER BY age ASC"),
     ("SELECT name FROM person WHERE age != 5", "SELECT name FROM person WHERE age <> 5"),
     (
@@ -162,7 +190,10 @@ def test_two_queries_are_two(queries, one, other):
   ("one", "other"),
   [
     ("SELECT name FROM person WHERE age != 5", "SELECT name FROM person WHERE NOT (age = 5)"),
-    ("SELECT name FROM person WHERE (age > 5 AND (id = 3))", "SELECT name FROM person WHERE 3 = id AND 5 < age"),
+    (
+      "SELECT name FROM person WHERE (age > 5 AND (id = 3))",
+      "SELECT name FROM person WHERE 3 = id AND 5 < age",
+    ),
     (
       "SELECT name FROM person WHERE age > 5 OR (id = 3 AND age < 2)",
       "SELECT name FROM person WHERE age < 2 AND id = 3 OR age > 5",
@@ -187,24 +218,47 @@ def test_one_query_in_two_spellings_is_one_where_nothing_compiles_it(dialect, on
 @pytest.mark.parametrize(
   ("one", "other"),
   [
-    ("SELECT id FROM pet WHERE (id = 1 OR id = 2) AND owner = 3", "SELECT id FROM pet WHERE id = 1 OR id = 2 AND owner = 3"),
-    ("SELECT id FROM pet WHERE NOT (id = 1 AND owner = 3)", "SELECT id FROM pet WHERE NOT id = 1 AND owner = 3"),
+    (
+      "SELECT id FROM pet WHERE (id = 1 OR id = 2) AND owner = 3",
+      "SELECT id FROM pet WHERE id = 1 OR id = 2 AND owner = 3",
+    ),
+    (
+      "SELECT id FROM pet WHERE NOT (id = 1 AND owner = 3)",
+      "SELECT id FROM pet WHERE NOT id = 1 AND owner = 3",
+    ),
     ("SELECT (age + 1) * 2 FROM person", "SELECT age + 1 * 2 FROM person"),
     ("SELECT -(age + 1) FROM person", "SELECT -age + 1 FROM person"),
-    ("SELECT age FROM person WHERE (age - id) - 1 = 2", "SELECT age FROM person WHERE age - (id - 1) = 2"),
+    (
+      "SELECT age FROM person WHERE (age - id) - 1 = 2",
+      "SELECT age FROM person WHERE age - (id - 1) = 2",
+    ),
     ("SELECT name FROM person WHERE age < 5", "SELECT name FROM person WHERE 5 < age"),
-    ("SELECT a.id FROM person a JOIN person b ON a.id < b.id", "SELECT a.id FROM person a JOIN person b ON a.id > b.id"),
-    ("SELECT p.id FROM person p LEFT JOIN pet t ON p.id = t.owner", "SELECT p.id FROM person p JOIN pet t ON p.id = t.owner"),
-    ("SELECT id FROM pet EXCEPT SELECT id FROM person", "SELECT id FROM person EXCEPT SELECT id FROM pet"),
+    (
+      "SELECT a.id FROM person a JOIN person b ON a.id < b.id",
+      "SELECT a.id FROM person a JOIN person b ON a.id > b.id",
+    ),
+    (
+      "SELECT p.id FROM person p LEFT JOIN pet t ON p.id = t.owner",
+      "SELECT p.id FROM person p JOIN pet t ON p.id = t.owner",
+    ),
+    (
+      "SELECT id FROM pet EXCEPT SELECT id FROM person",
+      "SELECT id FROM person EXCEPT SELECT id FROM pet",
+    ),
     ("SELECT id FROM pet WHERE kind = 'cat'", "SELECT id FROM pet WHERE kind = 'Cat'"),
   ],
 )
 def test_two_queries_are_two_where_nothing_compiles_them(dialect, one, other):
-  assert Queries({}, {"d": dialect}).among([Example("d", "a", one)], [Example("d", "b", other)]) == [False]
+  assert Queries({}, {"d": dialect}).among(
+    [Example("d", "a", one)], [Example("d", "b", other)]
+  ) == [False]
 
 
 def test_a_query_is_read_in_the_dialect_of_its_database():
-  a, b = (Example("d", "a", f"SELECT name FROM person WHERE {c} AND age::int > 3") for c in ("id = 1", "1 = id"))
+  a, b = (
+    Example("d", "a", f"SELECT name FROM person WHERE {c} AND age::int > 3")
+    for c in ("id = 1", "1 = id")
+  )
   assert Queries({"d": "postgresql://reader@host/d"}).among([a], [b]) == [True]
 
 
@@ -222,7 +276,9 @@ def test_a_query_that_is_two_others_neighbour_keeps_all_three_together():
 def test_a_database_that_is_missing_is_told_apart_by_text_and_form():
   queries = Queries({})
   one = Example("gone", "", "SELECT a FROM t WHERE b = 1 AND c = 2")
-  assert queries.among([one], [Example("gone", "", "select A from T where C = 2 and B = 1")]) == [True]
+  assert queries.among([one], [Example("gone", "", "select A from T where C = 2 and B = 1")]) == [
+    True
+  ]
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 17, 40])
@@ -243,11 +299,16 @@ def test_what_is_held_back_is_whole_queries(count):
 def test_seeds_that_ask_a_query_of_the_test_are_left_out_and_counted(demo, tmp_path):
   data = shutil.copytree(demo, tmp_path / "data")
   seeds, test = (json.loads((data / f"{name}.json").read_text()) for name in ("seeds", "test"))
-  again = [{**record, "question": "said otherwise", "query": record["query"].lower() + " ;"} for record in test[-3:]]
+  again = [
+    {**record, "question": "said otherwise", "query": record["query"].lower() + " ;"}
+    for record in test[-3:]
+  ]
   (data / "seeds.json").write_text(json.dumps([*seeds, *again]))
   config = tiny_config(str(data))
   # Those beyond the limit count too: they are of the test's file.
-  config = dataclasses.replace(config, data=dataclasses.replace(config.data, test_limit=2, seed_limit=0))
+  config = dataclasses.replace(
+    config, data=dataclasses.replace(config.data, test_limit=2, seed_limit=0)
+  )
   found = prepare.read_data(config)
   assert found.leaked == 3 and len(found.seeds) == len(seeds)
   assert prepare.read_data(tiny_config(str(demo))).leaked == 0

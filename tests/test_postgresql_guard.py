@@ -1,5 +1,6 @@
-"""What PostgreSQL is not let run, by what its own catalog says: functions under every notation that calls one, and what owners
-have built into operators, casts, domains, aggregates and views. Each attack takes an advisory lock, which outlives a rollback.
+"""What PostgreSQL is not let run, by what its own catalog says: functions under every notation that
+calls one, and what owners have built into operators, casts, domains, aggregates and views. Each
+attack takes an advisory lock, which outlives a rollback.
 """
 
 import contextlib
@@ -84,7 +85,10 @@ CREATE FUNCTION add_and_grab(x BIGINT, y BIGINT) RETURNS BIGINT LANGUAGE plpgsql
 """
 SCHEMA = FIRST + EVIL.replace(
   "CREATE OPERATOR + ",
-  "CREATE FUNCTION grab_row(t, BIGINT) RETURNS BIGINT LANGUAGE sql AS 'SELECT grab($2)';\nCREATE OPERATOR + ",
+  (
+    "CREATE FUNCTION grab_row(t, BIGINT) RETURNS BIGINT LANGUAGE sql AS 'SELECT grab($2)';\nCREATE "
+    "OPERATOR + "
+  ),
 )
 
 # Each takes a lock where nothing guards it.
@@ -113,7 +117,11 @@ ATTACKS = [
   "SELECT (c).of_row FROM wide",
   "SELECT t.of_row FROM t WHERE EXISTS (SELECT 1 FROM has_column)",
   "SELECT has_column.of_row FROM t AS has_column",
-  "SELECT h.of_row FROM has_column LEFT JOIN t AS h ON true WHERE false UNION ALL SELECT h.of_row FROM t AS h",
+  (
+    "SELECT h.of_row FROM has_column LEFT JOIN t AS h ON true WHERE false UNION ALL SELECT "
+    "h.of_row "
+    "FROM t AS h"
+  ),
   "WITH has_column AS (SELECT t FROM t) SELECT (has_column.t).of_row FROM has_column",
   "WITH has_column AS MATERIALIZED (SELECT * FROM t) SELECT (h::t).of_row FROM has_column AS h",
   "SELECT (SELECT (7::bigint).pg_advisory_lock)",
@@ -282,7 +290,9 @@ def executor(server):
 
 def locks(server):
   with psycopg.connect(server.admin, autocommit=True) as connection:
-    return connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchall()[0][0]
+    return connection.execute(
+      "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+    ).fetchall()[0][0]
 
 
 def test_every_attack_acts_where_nothing_guards(server):
@@ -323,24 +333,42 @@ def test_what_is_created_later_is_seen(executor, server):
       admin.execute("CREATE OR REPLACE VIEW fresh_view AS SELECT fresh(a) AS a FROM t")
       assert executor.execute(server.reader, "SELECT * FROM fresh_view").status == "refused"
       admin.execute("ALTER FUNCTION fresh(BIGINT) IMMUTABLE")
-      assert executor.execute(server.reader, "SELECT fresh(7)").status == "refused", "it did not come with the server"
+      assert executor.execute(server.reader, "SELECT fresh(7)").status == "refused", (
+        "it did not come with the server"
+      )
     finally:
       admin.execute("DROP VIEW fresh_view; DROP FUNCTION fresh(BIGINT)")
   assert locks(server) == 0
 
 
 def test_what_stands_in_the_search_path_is_not_taken_for_the_servers_own(server):
-  """A schema before pg_catalog may hold an operator or a relation by the name of one that the look-up uses."""
+  """A schema before pg_catalog may hold an operator or a relation by the name of one that the
+  look-up uses.
+  """
   with psycopg.connect(server.admin, autocommit=True) as admin:
     admin.execute("CREATE SCHEMA front")
     admin.execute("GRANT USAGE ON SCHEMA front TO reader")
-    for relation in ("pg_proc", "pg_class", "pg_operator", "pg_cast", "pg_constraint", "pg_depend", "pg_namespace"):
+    for relation in (
+      "pg_proc",
+      "pg_class",
+      "pg_operator",
+      "pg_cast",
+      "pg_constraint",
+      "pg_depend",
+      "pg_namespace",
+    ):
       admin.execute(f"CREATE TABLE front.{relation} AS SELECT * FROM pg_catalog.{relation} LIMIT 0")
     admin.execute("GRANT SELECT ON ALL TABLES IN SCHEMA front TO reader")
     for kind in ("name", "oid", '"char"', "int4"):
-      admin.execute(f"CREATE FUNCTION front.never({kind}, {kind}) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE AS 'SELECT false'")
+      admin.execute(
+        f"CREATE FUNCTION front.never({kind}, {kind}) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE AS "
+        "'SELECT false'"
+      )
       for sign in ("=", ">=", "<>"):
-        admin.execute(f"CREATE OPERATOR front.{sign} (LEFTARG = {kind}, RIGHTARG = {kind}, FUNCTION = front.never)")
+        admin.execute(
+          f"CREATE OPERATOR front.{sign} (LEFTARG = {kind}, RIGHTARG = {kind}, FUNCTION = "
+          "front.never)"
+        )
     admin.execute("ALTER ROLE reader SET search_path = front, public, pg_catalog")
   try:
     with Executor(workers=1, cache_mb=0) as pool:
@@ -376,10 +404,14 @@ def test_legitimate_statements_are_run():
   assert sum(bool(reason) for _, reason in legitimate_statements.POSTGRESQL) <= 5
 
 
-@pytest.mark.parametrize("grant", ["SUPERUSER", "pg_read_server_files", "pg_execute_server_program", "admin"])
+@pytest.mark.parametrize(
+  "grant", ["SUPERUSER", "pg_read_server_files", "pg_execute_server_program", "admin"]
+)
 def test_a_role_with_rights_on_the_server_is_turned_away(server, grant):
   with psycopg.connect(server.admin, autocommit=True) as admin:
-    admin.execute("CREATE ROLE strong LOGIN" + (" SUPERUSER" if grant == "SUPERUSER" else " NOINHERIT"))
+    admin.execute(
+      "CREATE ROLE strong LOGIN" + (" SUPERUSER" if grant == "SUPERUSER" else " NOINHERIT")
+    )
     if grant != "SUPERUSER":
       admin.execute(f"GRANT {grant} TO strong")
     location = server.admin.replace("admin@", "strong:secret@")
@@ -388,7 +420,11 @@ def test_a_role_with_rights_on_the_server_is_turned_away(server, grant):
         open_database(location)
       message = str(caught.value)
       assert "\n" not in message and "secret" not in message and "--allow_superuser" in message
-      for words in ("CREATE ROLE reader LOGIN", "GRANT CONNECT ON DATABASE shop", "GRANT SELECT ON ALL TABLES"):
+      for words in (
+        "CREATE ROLE reader LOGIN",
+        "GRANT CONNECT ON DATABASE shop",
+        "GRANT SELECT ON ALL TABLES",
+      ):
         assert words in message
       with Executor(workers=1) as pool:
         assert pool.execute(location, "SELECT 1").status == "error"
@@ -404,7 +440,13 @@ def test_a_role_with_rights_on_the_server_is_turned_away(server, grant):
   ("sql", "status"),
   [
     ("SELECT length(repeat('ab', 100000))", "ok"),
-    ("SELECT length(lpad('1', 20, '0')), format('%-10s %2$20s', 'a', 'b'), a * 5000000 FROM t LIMIT 1", "ok"),
+    (
+      (
+        "SELECT length(lpad('1', 20, '0')), format('%-10s %2$20s', 'a', 'b'), a * 5000000 FROM t "
+        "LIMIT 1"
+      ),
+      "ok",
+    ),
     ("SELECT length(repeat('x', 100001))", "resource"),
     ("SELECT length(pg_catalog.\"repeat\"('x', 99999999999999999999))", "resource"),
     ("SELECT length(rpad('x', 2000000))", "resource"),
@@ -441,7 +483,15 @@ def test_names_are_read_as_the_server_reads_them(server):
 
 
 @pytest.mark.parametrize(
-  "sql", ['SELECT U&"a"', "SELECT 1e5$$", "SELECT 1and", "SELECT 1.pg_sleep", "SELECT E'a'\n'b'", "SELECT E'' -- x\n ''"]
+  "sql",
+  [
+    'SELECT U&"a"',
+    "SELECT 1e5$$",
+    "SELECT 1and",
+    "SELECT 1.pg_sleep",
+    "SELECT E'a'\n'b'",
+    "SELECT E'' -- x\n ''",
+  ],
 )
 def test_what_depends_on_the_server_is_not_read(sql):
   with pytest.raises(UnreadableError):
@@ -452,8 +502,14 @@ def test_operators_are_the_longest_run_as_in_the_server():
   def signs(sql):
     return [token.text for token in read_tokens(sql) if token.kind == "operator"]
 
-  assert signs("a @>- b") == ["@>-"] and signs("a >- b") == [">", "-"] and signs("a<#>-/**/b") == ["<#>-"]
-  assert signs("a*-1") == ["*", "-"] and signs("a +--x\n b") == ["+"] and signs("a ->> 'b'") == ["->>"]
+  assert (
+    signs("a @>- b") == ["@>-"]
+    and signs("a >- b") == [">", "-"]
+    and signs("a<#>-/**/b") == ["<#>-"]
+  )
+  assert (
+    signs("a*-1") == ["*", "-"] and signs("a +--x\n b") == ["+"] and signs("a ->> 'b'") == ["->>"]
+  )
 
 
 @pytest.mark.parametrize(
@@ -487,28 +543,41 @@ def test_paths_that_grow_no_faster_than_the_document(path, runs):
 
 
 def test_a_frozen_server_costs_no_more_than_the_limits(server):
-  """The client comes back in time whatever the server does, and what it gave up ends when the server can."""
-  with psycopg.connect(server.admin, autocommit=True) as admin, Executor(workers=1, cache_mb=0) as pool:
+  """The client comes back in time whatever the server does, and what it gave up ends when the
+  server can.
+  """
+  with (
+    psycopg.connect(server.admin, autocommit=True) as admin,
+    Executor(workers=1, cache_mb=0) as pool,
+  ):
     pool.execute(server.reader, "SELECT 1")
-    readers = "SELECT pid FROM pg_stat_activity WHERE usename = 'reader' ORDER BY backend_start DESC"
+    readers = (
+      "SELECT pid FROM pg_stat_activity WHERE usename = 'reader' ORDER BY backend_start DESC"
+    )
     pid = admin.execute(readers).fetchall()[0][0]
     freezing = threading.Timer(0.2, os.kill, [pid, signal.SIGSTOP])
     freezing.start()
     begin = time.perf_counter()
-    result = pool.execute(server.reader, "SELECT count(*) FROM generate_series(1, 1000000000) AS s(i)", timeout_s=0.5)
+    result = pool.execute(
+      server.reader, "SELECT count(*) FROM generate_series(1, 1000000000) AS s(i)", timeout_s=0.5
+    )
     seconds = time.perf_counter() - begin
     os.kill(pid, signal.SIGCONT)
     freezing.join()
     assert result.status == "timeout" and seconds < 2.5, (result, seconds)
     end = time.perf_counter() + 5
-    while admin.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid]).fetchall()[0][0]:
+    while admin.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid]).fetchall()[
+      0
+    ][0]:
       assert time.perf_counter() < end, "the server goes on"
       time.sleep(0.05)
 
 
 def test_the_session_has_its_limits(server):
   with permissions.allowing(True):
-    sessions = [postgresql.Connection(location, 200_000_000) for location in (server.reader, server.admin)]
+    sessions = [
+      postgresql.Connection(location, 200_000_000) for location in (server.reader, server.admin)
+    ]
   for session in sessions:
     session.run("SELECT 1", 1.5, 10, 1000, lambda rows: b"")
     shown = {
@@ -528,9 +597,19 @@ def test_the_session_has_its_limits(server):
 
 def test_launch_scripts_take_the_flag(server, tmp_path):
   script = pathlib.Path(__file__).parents[1] / "experiments" / "synthesize.py"
-  command = [sys.executable, str(script), f"--databases={server.admin}", "--num_examples=1", "--workers=1"]
+  command = [
+    sys.executable,
+    str(script),
+    f"--databases={server.admin}",
+    "--num_examples=1",
+    "--workers=1",
+  ]
   command.append(f"--output={tmp_path}/made.jsonl")
   done = subprocess.run(command, capture_output=True, text=True, check=False)
-  assert done.returncode == 2 and done.stderr.count("\n") == 1 and "admin is a superuser" in done.stderr, done.stderr
-  done = subprocess.run([*command, "--allow_superuser"], capture_output=True, text=True, check=False)
+  assert (
+    done.returncode == 2 and done.stderr.count("\n") == 1 and "admin is a superuser" in done.stderr
+  ), done.stderr
+  done = subprocess.run(
+    [*command, "--allow_superuser"], capture_output=True, text=True, check=False
+  )
   assert "superuser" not in done.stderr, done.stderr

@@ -1,4 +1,6 @@
-"""What PostgreSQL is let do with values of owners' types and with large values: columns are read, values are not made."""
+"""What PostgreSQL is let do with values of owners' types and with large values: columns are read,
+values are not made.
+"""
 
 import time
 
@@ -74,9 +76,16 @@ READING = [
   "WITH e AS (SELECT email FROM customer) SELECT e.email, count(*) FROM e GROUP BY e.email",
   "SELECT split_part(email, '@', 2) AS email FROM customer",
   "SELECT (SELECT max(name) AS email) FROM customer",
-  "SELECT coalesce(email, 'none'), nullif(zip, '1'), CASE WHEN zip > '2' THEN zip ELSE 'none' END FROM customer",
+  (
+    "SELECT coalesce(email, 'none'), nullif(zip, '1'), CASE WHEN zip > '2' THEN zip ELSE 'none' "
+    "END "
+    "FROM customer"
+  ),
   "SELECT lag(name, 1, 'none') OVER (ORDER BY id), lead(email) OVER (ORDER BY id) FROM customer",
-  "SELECT string_agg(DISTINCT email, ', ' ORDER BY email), json_agg(zip), array_agg(email) FROM customer",
+  (
+    "SELECT string_agg(DISTINCT email, ', ' ORDER BY email), json_agg(zip), array_agg(email) FROM "
+    "customer"
+  ),
   "SELECT array_position(tags, 'x'), array_remove(tags, 'y') FROM customer",
   "SELECT to_json(c), row_to_json(c) FROM (SELECT email, zip FROM customer) AS c",
   "SELECT 5 OPERATOR(pg_catalog.+) 3, 5 OPERATOR(pg_catalog.=) 5",
@@ -86,20 +95,43 @@ READING = [
   "SELECT jsonb_path_query(target => doc, path => '$.a[*]') FROM customer",
   "SELECT name jsonpath, id xml FROM customer",
   "SELECT string_agg(replace(name, zip, ''), ',') FROM customer WHERE name LIKE '%' || id || '%'",
-  "SELECT repeat('*', length(name)), position('a' IN string_agg(name, '')) FROM customer GROUP BY name",
-  "SELECT a FROM (SELECT string_agg(name, ',') AS a FROM customer) AS s WHERE a LIKE '%n1%' AND strpos(a, 'n2') > 0",
-  "SELECT split_part(string_agg(name, ','), ',', 2), replace(string_agg(name, ','), ',', '') FROM customer",
+  (
+    "SELECT repeat('*', length(name)), position('a' IN string_agg(name, '')) FROM customer GROUP "
+    "BY "
+    "name"
+  ),
+  (
+    "SELECT a FROM (SELECT string_agg(name, ',') AS a FROM customer) AS s WHERE a LIKE '%n1%' AND "
+    "strpos(a, 'n2') > 0"
+  ),
+  (
+    "SELECT split_part(string_agg(name, ','), ',', 2), replace(string_agg(name, ','), ',', '') "
+    "FROM "
+    "customer"
+  ),
 ]
 LONG = "(SELECT 3000000 AS n) AS l"
-ATTRIBUTES = "(SELECT string_agg('a' || i || '=\"\"', ' ') AS s FROM generate_series(1, 200000) AS i) AS z"
+ATTRIBUTES = (
+  "(SELECT string_agg('a' || i || '=\"\"', ' ') AS s FROM generate_series(1, 200000) AS i) AS z"
+)
 # These run on for minutes where nothing guards.
 RUNNING_ON = [
   f"SELECT length(('<r ' || s || '/>')::pg_catalog.xml::text) FROM {ATTRIBUTES}",
   f"SELECT CAST('<r ' || s || '/>' AS pg_catalog.xml) FROM {ATTRIBUTES}",
   f"SELECT ('<r ' || s || '/>').xml FROM {ATTRIBUTES}",
-  f"SELECT a FROM {ATTRIBUTES}, json_to_record(json_build_object('a', '<r ' || s || '/>')) AS x(a xml)",
-  f"SELECT json_populate_record(NULL::customer, json_build_object('page', '<r ' || s || '/>')) FROM {ATTRIBUTES}",
-  f"SELECT array_in_rows FROM {ATTRIBUTES}, LATERAL (SELECT ('{{<r ' || s || '/>}}')::_xml AS array_in_rows) AS y",
+  (
+    f"SELECT a FROM {ATTRIBUTES}, json_to_record(json_build_object('a', '<r ' || s || '/>')) AS "
+    "x(a "
+    "xml)"
+  ),
+  (
+    "SELECT json_populate_record(NULL::customer, json_build_object('page', '<r ' || s || '/>')) "
+    f"FROM {ATTRIBUTES}"
+  ),
+  (
+    f"SELECT array_in_rows FROM {ATTRIBUTES}, LATERAL (SELECT ('{{<r ' || s || '/>}}')::_xml AS "
+    "array_in_rows) AS y"
+  ),
   "SELECT jsonb_path_query(path => '$.**.**', target => '[1]')",
   "SELECT jsonb_path_query(target => '[1]', vars => '{}', path => '$.**')",
   "SELECT jsonb_path_query(\"path\" := '$.**', target := '[1]')",
@@ -108,13 +140,20 @@ RUNNING_ON = [
   'SELECT doc @@ x.p FROM customer, json_to_record(\'{"p": "$.** == 1"}\') AS x(p jsonpath)',
   "SELECT doc @@ (SELECT ('{$.**}'::_jsonpath)[1]) FROM customer",
   f"SELECT position('b' || repeat('a', n) IN repeat('a', 2 * n)) FROM {LONG}",
-  f"SELECT strpos(a, b) FROM (SELECT repeat('a', 2 * n) AS a, 'b' || repeat('a', n) AS b FROM {LONG}) AS s",
-  "SELECT replace(string_agg('aaaa', ''), 'b' || string_agg('aa', ''), 'x') FROM generate_series(1, 1000000)",
+  (
+    "SELECT strpos(a, b) FROM (SELECT repeat('a', 2 * n) AS a, 'b' || repeat('a', n) AS b FROM "
+    f"{LONG}) AS s"
+  ),
+  (
+    "SELECT replace(string_agg('aaaa', ''), 'b' || string_agg('aa', ''), 'x') FROM "
+    "generate_series(1, 1000000)"
+  ),
   f"SELECT translate(repeat('a', n), repeat('b', n), '') FROM {LONG}",
   f"SELECT trim(repeat('b', n) || 'a' FROM repeat('a', n)) FROM {LONG}",
   f"SELECT split_part(repeat('a', 2 * n), 'b' || repeat('a', n), 2) FROM {LONG}",
   f"SELECT repeat('a', 2 * n) LIKE '%' || repeat('a', n) || 'b' FROM {LONG}",
-  "WITH RECURSIVE d AS (SELECT 1 AS i, 'aa' AS x UNION ALL SELECT i + 1, x || x FROM d WHERE i < 22) "
+  "WITH RECURSIVE d AS (SELECT 1 AS i, 'aa' AS x UNION ALL SELECT i + 1, x || x FROM d WHERE i < "
+  "22) "
   "SELECT max(strpos(x || x, 'b' || x)) FROM d",
   "SELECT length(repeat('x', 1000 * 1000 * 1000))",
   "SELECT length(repeat('x', 1e9::int))",
@@ -141,7 +180,9 @@ def test_each_calls_a_function_where_nothing_guards(server):
     with psycopg.connect(server.reader) as connection:
       connection.read_only = True
       connection.execute(sql.encode()).fetchall()
-      if not connection.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchall()[0][0]:
+      if not connection.execute(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+      ).fetchall()[0][0]:
         idle.append(sql)
   assert idle == []
 
@@ -152,7 +193,9 @@ def test_a_value_of_an_owners_type_is_not_made(executor, server, sql):
 
 
 def test_columns_of_owners_types_are_read(executor, server):
-  """A check that its owner has not marked as IMMUTABLE is run when a row is written, not when it is read."""
+  """A check that its owner has not marked as IMMUTABLE is run when a row is written, not when it is
+  read.
+  """
   results = [(sql, executor.execute(server.reader, sql)) for sql in READING]
   assert [(sql, result.message) for sql, result in results if result.status != "ok"] == []
 
@@ -168,7 +211,9 @@ def test_a_roles_settings_change_no_answer(server, setting):
     admin.execute(f"ALTER ROLE reader SET {setting}")
     try:
       with Executor(workers=1, cache_mb=0) as pool:
-        assert pool.execute(server.reader, "SELECT 1.1::float8 + 0.1::float8").rows == ((1.2000000000000002,),)
+        assert pool.execute(server.reader, "SELECT 1.1::float8 + 0.1::float8").rows == (
+          (1.2000000000000002,),
+        )
     finally:
       admin.execute("ALTER ROLE reader RESET ALL")
 
@@ -176,12 +221,15 @@ def test_a_roles_settings_change_no_answer(server, setting):
 def test_a_long_statement_is_judged_at_once(executor, server):
   """The look at each name is no longer than the statement: 1,600 columns, 4,000 patterns."""
   with psycopg.connect(server.admin, autocommit=True) as admin:
-    admin.execute("CREATE FUNCTION name(ANYELEMENT) RETURNS INTEGER LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'")
+    admin.execute(
+      "CREATE FUNCTION name(ANYELEMENT) RETURNS INTEGER LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'"
+    )
   try:
     for sql in (
       "SELECT " + ", ".join(["c.name"] * 1600) + " FROM customer AS c",
       "SELECT " + ", ".join(["max(c.id)"] * 1600) + " FROM customer AS c",
-      "SELECT repeat(name, id) FROM customer WHERE " + " OR ".join(f"name LIKE 'x{i}%'" for i in range(4000)),
+      "SELECT repeat(name, id) FROM customer WHERE "
+      + " OR ".join(f"name LIKE 'x{i}%'" for i in range(4000)),
     ):
       start = time.monotonic()
       result = executor.execute(server.reader, sql, timeout_s=20)

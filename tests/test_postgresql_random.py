@@ -1,5 +1,6 @@
-"""Random statements over functions, operators, casts, domains and views that act: one that acts where nothing guards it is
-refused. Each takes an advisory lock, which a plain connection shows and the guard must not let happen.
+"""Random statements over functions, operators, casts, domains and views that act: one that acts
+where nothing guards it is refused. Each takes an advisory lock, which a plain connection shows and
+the guard must not let happen.
 """
 
 import random
@@ -70,18 +71,26 @@ def an_expression(rng, depth=0):
     return rng.choice(CASTS).format(value)
   if draw < 0.82:
     return f"hoard({value})"
-  return rng.choice(AROUND).format(an_expression(rng, depth + 1)) if draw < 0.92 and depth < 2 else rng.choice(PLAIN)
+  return (
+    rng.choice(AROUND).format(an_expression(rng, depth + 1))
+    if draw < 0.92 and depth < 2
+    else rng.choice(PLAIN)
+  )
 
 
 def a_table(rng):
   alias = rng.choice(ALIASES)
-  return rng.choice(RELATIONS) + rng.choice(("", "", f" {alias}", f" AS {alias}", f" AS {alias}(a)", f" {alias}(a, b)"))
+  return rng.choice(RELATIONS) + rng.choice(
+    ("", "", f" {alias}", f" AS {alias}", f" AS {alias}(a)", f" {alias}(a, b)")
+  )
 
 
 def a_statement(rng):
   sql = f"{rng.choice(COMMON)}SELECT {an_expression(rng)}"
   if rng.random() < 0.85:
-    sql += " FROM " + rng.choice((", ", " CROSS JOIN ")).join(a_table(rng) for _ in range(rng.choice((1, 1, 1, 2))))
+    sql += " FROM " + rng.choice((", ", " CROSS JOIN ")).join(
+      a_table(rng) for _ in range(rng.choice((1, 1, 1, 2)))
+    )
   for clause in (" WHERE ({}) IS NOT NULL", " ORDER BY {}", " LIMIT ({})::int"):
     if rng.random() < 0.1:
       sql += clause.format(an_expression(rng))

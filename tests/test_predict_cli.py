@@ -1,4 +1,6 @@
-"""predict.py: one line a question in order, goes on where it was killed, refuses another model; votes and odd answers."""
+"""predict.py: one line a question in order, goes on where it was killed, refuses another model;
+votes and odd answers.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,14 @@ def files(tmp_path_factory):
   (folder / "db" / "pets").mkdir(parents=True)
   with sqlite3.connect(folder / "db" / "pets" / "pets.sqlite") as connection:
     connection.execute("CREATE TABLE pets (id INTEGER PRIMARY KEY, name TEXT, age INTEGER)")
-    connection.executemany("INSERT INTO pets VALUES (?, ?, ?)", [(i, f"pet {i}", i % 5) for i in range(20)])
+    connection.executemany(
+      "INSERT INTO pets VALUES (?, ?, ?)", [(i, f"pet {i}", i % 5) for i in range(20)]
+    )
   connection.close()
   hf = train_bpe(["SELECT count(*) FROM pets WHERE age = 3 ; pets name", *QUESTIONS], 320)
-  config = ModelConfig("qwen2", len(hf), 32, 48, 1, 2, 1, 16, max_position_embeddings=512, initializer_range=0.3)
+  config = ModelConfig(
+    "qwen2", len(hf), 32, 48, 1, 2, 1, 16, max_position_embeddings=512, initializer_range=0.3
+  )
   config = config.replace(attention_bias=True, tie_word_embeddings=True)
   save_hf(folder / "model", config, init_params(config, jax.random.key(0)), hf)
   write_prompt_format(folder / "model", PromptFormat("names", matched_values=0), max_new_tokens=16)
@@ -50,13 +56,20 @@ def files(tmp_path_factory):
 
 def command(files, output, *more):
   return [
-    *(sys.executable, SCRIPT, f"--model={files / 'model'}", f"--examples={files / 'examples.json'}"),
+    *(
+      sys.executable,
+      SCRIPT,
+      f"--model={files / 'model'}",
+      f"--examples={files / 'examples.json'}",
+    ),
     *(f"--databases={files / 'db'}", f"--output={output}", "--lanes=2", *more),
   ]
 
 
 def run(files, output, *more):
-  return subprocess.run(command(files, output, *more), capture_output=True, text=True, check=False, timeout=300)
+  return subprocess.run(
+    command(files, output, *more), capture_output=True, text=True, check=False, timeout=300
+  )
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +94,13 @@ def test_there_is_a_line_a_question_and_what_was_not_answered_is_named(files, wh
 
 
 def test_questions_without_sql_or_db_id_are_answered_over_one_file(files, whole, tmp_path):
-  """A list of questions is enough where --databases names one database; a .json output is BIRD's."""
+  """A list of questions is enough where --databases names one database; a .json output is
+  BIRD's.
+  """
   questions = [json.loads(json.dumps({"question": q})) for q in QUESTIONS[:3]]
-  (tmp_path / "asked.jsonl").write_text("\ufeff" + "".join(json.dumps(each) + "\r\n" for each in questions))
+  (tmp_path / "asked.jsonl").write_text(
+    "\ufeff" + "".join(json.dumps(each) + "\r\n" for each in questions)
+  )
   expected = whole[1].read_text().split("\n")[:3]
   file = files / "db" / "pets" / "pets.sqlite"
   for place in (file, f"sqlite:///{file}"):
@@ -92,7 +109,9 @@ def test_questions_without_sql_or_db_id_are_answered_over_one_file(files, whole,
     assert done.returncode == 0, done.stderr
     answers = json.loads((tmp_path / "out.json").read_text())
     assert list(answers) == ["0", "1", "2"]
-    assert [one_line(a.removesuffix("\t----- bird -----\tpets")) for a in answers.values()] == expected
+    assert [
+      one_line(a.removesuffix("\t----- bird -----\tpets")) for a in answers.values()
+    ] == expected
   done = run(files, tmp_path / "none.sql", f"--examples={tmp_path / 'asked.jsonl'}")
   assert done.returncode == 2 and "asked.jsonl:1: record 0: field db_id is missing" in done.stderr
 
@@ -100,7 +119,9 @@ def test_questions_without_sql_or_db_id_are_answered_over_one_file(files, whole,
 def test_killed_it_goes_on_and_ends_with_the_same_lines(files, whole):
   output = files / "killed.sql"
   partial = Path(f"{output}.partial")
-  process = subprocess.Popen(command(files, output), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+  process = subprocess.Popen(
+    command(files, output), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+  )
   for _ in range(3000):
     if process.poll() is not None or (partial.exists() and partial.read_text().count("\n") > 3):
       break
@@ -113,7 +134,9 @@ def test_killed_it_goes_on_and_ends_with_the_same_lines(files, whole):
   # A line that was cut off in the middle does no harm, and one that is there is not answered again.
   mark = kept.split("\n")[1]
   index, record = json.loads(mark)
-  partial.write_text(kept.replace(mark, json.dumps([index, record | {"sql": "KEPT"}])) + '[3, {"sql": "hal')
+  partial.write_text(
+    kept.replace(mark, json.dumps([index, record | {"sql": "KEPT"}])) + '[3, {"sql": "hal'
+  )
   assert run(files, output).returncode == 0
   expected = whole[1].read_text().split("\n")
   expected[index] = "KEPT"
@@ -126,7 +149,10 @@ def test_another_model_or_other_questions_are_refused(files, tmp_path):
   head = json.dumps({"model": "x", "examples": "y", "databases": "z", "options": "o"}) + "\n"
   partial.write_text(head + json.dumps([0, {"sql": "SELECT 1"}]) + "\n")
   done = run(files, output, "--constrain")
-  assert done.returncode == 2 and "begun with other model and examples and databases and options" in done.stderr
+  assert (
+    done.returncode == 2
+    and "begun with other model and examples and databases and options" in done.stderr
+  )
   assert len(done.stderr.splitlines()) == 1 and not output.exists()
   # Where no answer is kept there is nothing to lose.
   for kept in (head, head + '[0, {"sql": "SEL', ""):
@@ -150,7 +176,11 @@ def test_a_model_folder_without_tokenizer_is_refused_by_name(files, tmp_path):
 
 
 def test_votes_are_by_result_ties_by_log_prob_and_failures_have_no_say():
-  one, two, bag = Result("ok", ("n",), ((1,),)), Result("ok", ("n",), ((2,),)), Result("ok", ("n",), ((1,), (2,)))
+  one, two, bag = (
+    Result("ok", ("n",), ((1,),)),
+    Result("ok", ("n",), ((2,),)),
+    Result("ok", ("n",), ((1,), (2,))),
+  )
   turned, failed = Result("ok", ("m",), ((2,), (1,))), Result("error", message="no such table")
 
   def chosen(results, log_probs):
@@ -184,7 +214,9 @@ def test_samples_are_executed_and_their_majority_is_taken(loaded):
       max_new_tokens=8,
       on_vote=lambda index, cast: seen.update({index: cast}),
     )
-    again = [[executor.execute(databases["pets"].location, s.sql).status for s in v.samples] for v in votes]
+    again = [
+      [executor.execute(databases["pets"].location, s.sql).status for s in v.samples] for v in votes
+    ]
   assert seen == dict(enumerate(votes))
   for cast, statuses in zip(votes, again, strict=True):
     assert len({s.sql for s in cast.samples}) > 1 and cast.prediction in cast.samples
@@ -195,7 +227,11 @@ class Scripted:
   """A generator that writes given texts: for what a model of random weights does not write."""
 
   def __init__(self, exported, texts):
-    self.encode, self.end_id, self.texts = exported.tokenizer.encode, exported.tokenizer.end_id, texts
+    self.encode, self.end_id, self.texts = (
+      exported.tokenizer.encode,
+      exported.tokenizer.end_id,
+      texts,
+    )
     self.model = exported.generator.model
 
   def generate(self, params, requests, *, max_new_tokens, eos_id, on_answer=None, **options):
@@ -216,13 +252,21 @@ class Scripted:
 
 def test_an_answer_ends_at_a_semicolon_outside_literals(loaded):
   exported, databases = loaded
-  texts = [" SELECT 1; DROP TABLE pets", " SELECT 'a;b' ; SELECT 2", " SELECT name FROM pets", ' SELECT "x;\n\'" FROM pets;']
+  texts = [
+    " SELECT 1; DROP TABLE pets",
+    " SELECT 'a;b' ; SELECT 2",
+    " SELECT name FROM pets",
+    ' SELECT "x;\n\'" FROM pets;',
+  ]
   scripted = Scripted(exported, texts)
   arguments = (None, exported.tokenizer, databases, [Example("pets", q, "") for q in QUESTIONS[:4]])
   expected = ["SELECT 1", "SELECT 'a;b'", "SELECT name FROM pets", 'SELECT "x;\n\'" FROM pets']
   seen = {}
   answers = answer_questions(
-    scripted, *arguments, max_new_tokens=64, on_question=lambda i, predictions: seen.update({i: predictions})
+    scripted,
+    *arguments,
+    max_new_tokens=64,
+    on_question=lambda i, predictions: seen.update({i: predictions}),
   )
   assert [a.sql for (a,) in answers] == expected and seen == dict(enumerate(answers))
   assert predict(scripted, *arguments, max_new_tokens=64) == expected

@@ -22,16 +22,40 @@ from spftsql_jax.questions.sentences import UnsupportedQuery, wordings, write_qu
 from spftsql_jax.questions.syntax import own_columns
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
-_DATA = Path(os.environ.get("SPFTSQL_SHARED_DATA", Path(__file__).resolve().parents[1] / ".." / "shared" / "data"))
+_DATA = Path(
+  os.environ.get(
+    "SPFTSQL_SHARED_DATA", Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
+  )
+)
 _SPIDER = _DATA / "spider"
 _SEEDS = range(14)
 _MONTHS = [datetime.date(2000, month, 1).strftime("%B") for month in range(1, 13)]
-_NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_NUMBERS = [
+  "zero",
+  "one",
+  "two",
+  "three",
+  "four",
+  "five",
+  "six",
+  "seven",
+  "eight",
+  "nine",
+  "ten",
+  "eleven",
+  "twelve",
+]
 
 
 def _columns(text: str) -> tuple[Column, ...]:
   """ "name:text, price:number" with samples where they decide how a column is called."""
-  samples = {"founded": (1990, 2004), "is_active": (0, 1), "gender": ("F", "M"), "pets_allowed_yn": (0, 1), "killed": (3, 7)}
+  samples = {
+    "founded": (1990, 2004),
+    "is_active": (0, 1),
+    "gender": ("F", "M"),
+    "pets_allowed_yn": (0, 1),
+    "killed": (3, 7),
+  }
   samples |= {"discount_pct": (0.1, 0.25), "vat_pct": (5.0, 19.0)}
   result = []
   for part in text.split(", "):
@@ -44,7 +68,9 @@ def _key(column: str, table: str) -> ForeignKey:
   return ForeignKey((column,), table, ("id",))
 
 
-def _table(name: str, columns: str, *keys: ForeignKey, primary_key: tuple[str, ...] = ("id",)) -> Table:
+def _table(
+  name: str, columns: str, *keys: ForeignKey, primary_key: tuple[str, ...] = ("id",)
+) -> Table:
   return Table(name, _columns(columns), primary_key, keys, row_count=100)
 
 
@@ -72,7 +98,9 @@ SHOP = Schema(
       _key("supplier_id", "supplier"),
       primary_key=("product_id", "supplier_id"),
     ),
-    _table("store", "id:number, name:text, city:text, opened:date, num_employees:number, budget:number"),
+    _table(
+      "store", "id:number, name:text, city:text, opened:date, num_employees:number, budget:number"
+    ),
     _table(
       "employee",
       "id:number, first_name:text, last_name:text, salary:number, age:number, hired:date, store_id:number, manager_id:number",
@@ -102,30 +130,54 @@ CASES: tuple[tuple[str, tuple[str, ...]], ...] = (
   ("SELECT * FROM store WHERE city = 'Boston'", ("all|everything|complete|full", "Boston")),
   ("SELECT name FROM customer WHERE city = 'New York'", ("New York",)),
   ("SELECT name FROM customer WHERE city != 'Boston'", (_NOT, "Boston")),
-  ("SELECT name FROM product WHERE price > 20", ("more|over|above|greater|higher|larger|exceeding|bigger|expensive", "20")),
+  (
+    "SELECT name FROM product WHERE price > 20",
+    ("more|over|above|greater|higher|larger|exceeding|bigger|expensive", "20"),
+  ),
   ("SELECT name FROM product WHERE price < 20", ("less|under|below|lower|smaller|cheaper",)),
   ("SELECT name FROM product WHERE price >= 20", ("least|less|below|more|higher|greater",)),
   ("SELECT name FROM product WHERE price BETWEEN 10 AND 25", ("between|from", "10", "25")),
-  ("SELECT last_name FROM employee WHERE age > 30", ("older|more|over|above|greater|higher|larger|exceeding|bigger",)),
-  ("SELECT name FROM product WHERE name LIKE '%chair%'", ("contains?|containing|includes?|including|has|have|in", "chair")),
+  (
+    "SELECT last_name FROM employee WHERE age > 30",
+    ("older|more|over|above|greater|higher|larger|exceeding|bigger",),
+  ),
+  (
+    "SELECT name FROM product WHERE name LIKE '%chair%'",
+    ("contains?|containing|includes?|including|has|have|in", "chair"),
+  ),
   ("SELECT name FROM product WHERE name NOT LIKE '%chair%'", (_NOT, "chair")),
-  ("SELECT name FROM product WHERE name LIKE 'Red%'", ("starts?|starting|begins?|beginning", "Red")),
+  (
+    "SELECT name FROM product WHERE name LIKE 'Red%'",
+    ("starts?|starting|begins?|beginning", "Red"),
+  ),
   ("SELECT name FROM product WHERE name LIKE '%table'", ("ends?|ending", "table")),
-  ("SELECT name FROM customer WHERE email IS NULL", ("no|missing|unknown|without|not|null|empty|lacks?|\\w+n't", "e-?mails?")),
+  (
+    "SELECT name FROM customer WHERE email IS NULL",
+    ("no|missing|unknown|without|not|null|empty|lacks?|\\w+n't", "e-?mails?"),
+  ),
   (
     "SELECT name FROM customer WHERE email IS NOT NULL",
     ("has|have|with|known|recorded|not|given|available|\\w+n't", "e-?mails?"),
   ),
   ("SELECT name FROM product WHERE category IN ('toys', 'games')", ("toys", "games", "or|and")),
   ("SELECT name FROM product WHERE category NOT IN ('toys', 'games')", ("toys", "games", _NOT)),
-  ("SELECT name FROM product WHERE category = 'toys' OR category = 'games'", ("toys", "games", "or|and")),
+  (
+    "SELECT name FROM product WHERE category = 'toys' OR category = 'games'",
+    ("toys", "games", "or|and"),
+  ),
   ("SELECT name FROM product WHERE category = 'toys' OR price > 20", ("toys", "20", "or")),
-  ("SELECT name FROM product WHERE category = 'toys' AND (price > 20 OR color = 'red')", ("toys", "20", "red", "or", "either")),
+  (
+    "SELECT name FROM product WHERE category = 'toys' AND (price > 20 OR color = 'red')",
+    ("toys", "20", "red", "or", "either"),
+  ),
   ("SELECT name FROM product WHERE price < 5 OR price > 90", ("5", "90", "or")),
   ("SELECT name FROM product WHERE is_active = 1", ("active",)),
   ("SELECT name FROM product WHERE is_active = 0", ("active", _NOT)),
   ("SELECT name FROM customer WHERE gender = 'F' AND city = 'Boston'", ("female|F", "Boston")),
-  ("SELECT name FROM supplier WHERE founded > 1995", ("founded|founding", "after|later|recent", "1995")),
+  (
+    "SELECT name FROM supplier WHERE founded > 1995",
+    ("founded|founding", "after|later|recent", "1995"),
+  ),
   (
     "SELECT first_name FROM employee WHERE hired < '2015-02-03'",
     ("hired?", "before|earlier|prior", "2015-02-03|February 3, 2015|3 February 2015"),
@@ -143,20 +195,41 @@ CASES: tuple[tuple[str, tuple[str, ...]], ...] = (
   ("SELECT COUNT(*), AVG(age) FROM employee", (_COUNT, _AVERAGE, "age")),
   ("SELECT ROUND(AVG(price), 2) FROM product", (_AVERAGE, "rounded", "2")),
   ("SELECT MAX(price) - MIN(price) FROM product", ("difference|minus",)),
-  ("SELECT category, COUNT(*) FROM product GROUP BY category", (_EACH, "categor(y|ies)|types?|kinds?", _COUNT)),
+  (
+    "SELECT category, COUNT(*) FROM product GROUP BY category",
+    (_EACH, "categor(y|ies)|types?|kinds?", _COUNT),
+  ),
   ("SELECT category, AVG(price) FROM product GROUP BY category", (_EACH, _AVERAGE)),
   ("SELECT category, COUNT(*) FROM product WHERE price > 20 GROUP BY category", ("20", _COUNT)),
   ("SELECT category, MIN(price), MAX(price) FROM product GROUP BY category", (_MOST, _LEAST)),
-  ("SELECT category FROM product GROUP BY category HAVING COUNT(*) > 3", ("more|over|multiple", "3|three")),
-  ("SELECT category FROM product GROUP BY category HAVING COUNT(*) >= 2", ("least|more|fewer|minimum", "2|two")),
+  (
+    "SELECT category FROM product GROUP BY category HAVING COUNT(*) > 3",
+    ("more|over|multiple", "3|three"),
+  ),
+  (
+    "SELECT category FROM product GROUP BY category HAVING COUNT(*) >= 2",
+    ("least|more|fewer|minimum", "2|two"),
+  ),
   ("SELECT category FROM product GROUP BY category HAVING AVG(price) > 30", (_AVERAGE, "30")),
   ("SELECT category FROM product GROUP BY category ORDER BY COUNT(*) DESC LIMIT 1", (_MOST,)),
-  ("SELECT category FROM product GROUP BY category ORDER BY COUNT(*) LIMIT 1", (_LEAST + "|rarest",)),
+  (
+    "SELECT category FROM product GROUP BY category ORDER BY COUNT(*) LIMIT 1",
+    (_LEAST + "|rarest",),
+  ),
   ("SELECT category, COUNT(*) FROM product GROUP BY category ORDER BY COUNT(*) DESC", (_DOWN,)),
-  ("SELECT STRFTIME('%Y', purchase_date), COUNT(*) FROM purchase GROUP BY STRFTIME('%Y', purchase_date)", ("years?", _COUNT)),
-  ("SELECT name FROM product ORDER BY price", ("prices?|costs?", "sorted|order(ed)?|arranged|ranked|from")),
+  (
+    "SELECT STRFTIME('%Y', purchase_date), COUNT(*) FROM purchase GROUP BY STRFTIME('%Y', purchase_date)",
+    ("years?", _COUNT),
+  ),
+  (
+    "SELECT name FROM product ORDER BY price",
+    ("prices?|costs?", "sorted|order(ed)?|arranged|ranked|from"),
+  ),
   ("SELECT name FROM product ORDER BY price DESC", (_DOWN,)),
-  ("SELECT name FROM product ORDER BY name", ("sorted|order(ed)?|arranged|ranked|alphabetical(ly)?",)),
+  (
+    "SELECT name FROM product ORDER BY name",
+    ("sorted|order(ed)?|arranged|ranked|alphabetical(ly)?",),
+  ),
   ("SELECT name FROM product ORDER BY price DESC LIMIT 1", (_MOST, "prices?|costs?|expensive")),
   ("SELECT name FROM product ORDER BY price LIMIT 3", (_LEAST, "3|three")),
   ("SELECT name FROM customer ORDER BY birth_date LIMIT 1", ("oldest|earliest|first",)),
@@ -203,7 +276,10 @@ CASES: tuple[tuple[str, tuple[str, ...]], ...] = (
     "SELECT T2.name FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id GROUP BY T2.id ORDER BY COUNT(*) DESC LIMIT 1",
     (_MOST,),
   ),
-  ("SELECT T2.name, AVG(T1.salary) FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id GROUP BY T2.id", (_AVERAGE,)),
+  (
+    "SELECT T2.name, AVG(T1.salary) FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id GROUP BY T2.id",
+    (_AVERAGE,),
+  ),
   (
     "SELECT T2.name, COUNT(*) FROM employee AS T1 JOIN store AS T2 ON T1.store_id = T2.id WHERE T1.age > 50 GROUP BY T2.id",
     ("50",),
@@ -217,11 +293,23 @@ CASES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("above|over|more|higher|greater|bigger|larger|exceeding|expensive", _AVERAGE),
   ),
   ("SELECT name FROM product WHERE price = (SELECT MAX(price) FROM product)", (_MOST,)),
-  ("SELECT name FROM product WHERE price > (SELECT MAX(price) FROM product WHERE category = 'toys')", ("toys", _MOST)),
+  (
+    "SELECT name FROM product WHERE price > (SELECT MAX(price) FROM product WHERE category = 'toys')",
+    ("toys", _MOST),
+  ),
   ("SELECT name FROM customer WHERE id NOT IN (SELECT customer_id FROM purchase)", (_NOT,)),
-  ("SELECT name FROM product WHERE id NOT IN (SELECT product_id FROM purchase WHERE quantity > 5)", (_NOT, "5")),
-  ("SELECT name FROM customer WHERE id IN (SELECT customer_id FROM purchase WHERE quantity > 5)", ("5", "purchases?")),
-  ("SELECT name FROM customer AS T1 WHERE NOT EXISTS (SELECT 1 FROM purchase AS T2 WHERE T2.customer_id = T1.id)", (_NOT,)),
+  (
+    "SELECT name FROM product WHERE id NOT IN (SELECT product_id FROM purchase WHERE quantity > 5)",
+    (_NOT, "5"),
+  ),
+  (
+    "SELECT name FROM customer WHERE id IN (SELECT customer_id FROM purchase WHERE quantity > 5)",
+    ("5", "purchases?"),
+  ),
+  (
+    "SELECT name FROM customer AS T1 WHERE NOT EXISTS (SELECT 1 FROM purchase AS T2 WHERE T2.customer_id = T1.id)",
+    (_NOT,),
+  ),
   (
     "SELECT T1.name FROM product AS T1 WHERE T1.price > "
     "(SELECT AVG(T2.price) FROM product AS T2 WHERE T2.category = T1.category)",
@@ -239,12 +327,30 @@ CASES: tuple[tuple[str, tuple[str, ...]], ...] = (
     "SELECT name FROM product WHERE price > 50 UNION SELECT name FROM product WHERE category = 'toys'",
     ("50", "toys", "or|as well"),
   ),
-  ("SELECT name FROM customer UNION SELECT name FROM supplier", ("customers?|clients?", "suppliers?|vendors?")),
-  ("SELECT name, CASE WHEN price > 30 THEN 'high' ELSE 'low' END FROM product", ("30", "high", "low")),
-  ("SELECT name, RANK() OVER (PARTITION BY category ORDER BY price DESC) FROM product", ("ranks?", "within|inside|separately")),
-  ("SELECT COUNT(*) * 100.0 / (SELECT COUNT(*) FROM product) FROM product WHERE category = 'toys'", ("percent(age)?", "toys")),
-  ("SELECT SUM(CASE WHEN category = 'toys' THEN 1 ELSE 0 END), COUNT(*) FROM product", ("toys", _COUNT)),
-  ("SELECT T1.name FROM store AS T1 LEFT JOIN employee AS T2 ON T1.id = T2.store_id WHERE T2.id IS NULL", (_NOT,)),
+  (
+    "SELECT name FROM customer UNION SELECT name FROM supplier",
+    ("customers?|clients?", "suppliers?|vendors?"),
+  ),
+  (
+    "SELECT name, CASE WHEN price > 30 THEN 'high' ELSE 'low' END FROM product",
+    ("30", "high", "low"),
+  ),
+  (
+    "SELECT name, RANK() OVER (PARTITION BY category ORDER BY price DESC) FROM product",
+    ("ranks?", "within|inside|separately"),
+  ),
+  (
+    "SELECT COUNT(*) * 100.0 / (SELECT COUNT(*) FROM product) FROM product WHERE category = 'toys'",
+    ("percent(age)?", "toys"),
+  ),
+  (
+    "SELECT SUM(CASE WHEN category = 'toys' THEN 1 ELSE 0 END), COUNT(*) FROM product",
+    ("toys", _COUNT),
+  ),
+  (
+    "SELECT T1.name FROM store AS T1 LEFT JOIN employee AS T2 ON T1.id = T2.store_id WHERE T2.id IS NULL",
+    (_NOT,),
+  ),
 )
 
 
@@ -280,7 +386,9 @@ def _spoken(question: str, form: str) -> bool:
 
 
 def _missing_columns(sql: str, schema: Schema, question: str) -> list[str]:
-  """Returned columns of which neither the name, nor a listed synonym, nor what stands for them occurs."""
+  """Returned columns of which neither the name, nor a listed synonym, nor what stands for them
+  occurs.
+  """
   query = read_query(sql, schema)
   while not isinstance(query, Query):
     query = query.left
@@ -294,7 +402,11 @@ def _missing_columns(sql: str, schema: Schema, question: str) -> list[str]:
       nouns = {n for noun in name.nouns + name.short for n in (noun.singular, noun.plural)}
       if name.names_entity or item.find(exp.Count):
         nouns |= {n for noun in table.nouns for n in (noun.singular, noun.plural)}
-        nouns |= {n.singular for k in ref.table.foreign_keys for n in names.table(schema.table(k.referred_table)).nouns}
+        nouns |= {
+          n.singular
+          for k in ref.table.foreign_keys
+          for n in names.table(schema.table(k.referred_table)).nouns
+        }
       asked = {
         "age": "how old",
         "pay": "earn",
@@ -304,12 +416,19 @@ def _missing_columns(sql: str, schema: Schema, question: str) -> list[str]:
         "date": "year",
         "name": "full name",
       }
-      nouns |= {words for tag, words in asked.items() if tag in name.tags} | {"month"} if "date" in name.tags else nouns
+      nouns |= (
+        {words for tag, words in asked.items() if tag in name.tags} | {"month"}
+        if "date" in name.tags
+        else nouns
+      )
       nouns |= {words for tag, words in asked.items() if tag in name.tags}
-      # Two name columns side by side are one phrase: "first and last names". An edge of a role is spoken by the role.
+      # Two name columns side by side are one phrase: "first and last names". An edge of a role is
+      # spoken by the role.
       nouns |= {"first and last"} if "name" in name.tags else set()
       nouns |= (
-        {"managers", "manager"} if any(e.parent == ref.alias and "manager_id" in e.columns for e in query.edges) else set()
+        {"managers", "manager"}
+        if any(e.parent == ref.alias and "manager_id" in e.columns for e in query.edges)
+        else set()
       )
       if not any(n.lower() in lowered for n in nouns):
         missing.append(column.name)
@@ -352,14 +471,21 @@ def test_questions_do_not_depend_on_hash_randomization() -> None:
     environment = {**os.environ, "PYTHONHASHSEED": value, "PYTHONPATH": "."}
     root = Path(__file__).resolve().parents[1]
     done = subprocess.run(
-      [sys.executable, "-c", program], env=environment, cwd=root, capture_output=True, text=True, check=True
+      [sys.executable, "-c", program],
+      env=environment,
+      cwd=root,
+      capture_output=True,
+      text=True,
+      check=True,
     )
     outputs.add(done.stdout)
   assert len(outputs) == 1
 
 
 def test_wordings_are_distinct_and_as_many_as_asked_for() -> None:
-  found = wordings("SELECT name FROM product WHERE price > 20 AND category = 'toys'", SHOP, 40, seed=1)
+  found = wordings(
+    "SELECT name FROM product WHERE price > 20 AND category = 'toys'", SHOP, 40, seed=1
+  )
   assert len(found) == len(set(found)) == 40
   assert wordings("SELECT COUNT(*) FROM customer", SHOP, 15, seed=1) == wordings(
     "SELECT COUNT(*) FROM customer", SHOP, 15, seed=1
@@ -381,7 +507,10 @@ def test_wordings_are_distinct_and_as_many_as_asked_for() -> None:
     ("SELECT price + weight_kg FROM product", "unlike things"),
     ("SELECT name FROM product WHERE price < 5 OR price > 5", "the same value"),
     ("SELECT num_employees FROM store GROUP BY num_employees HAVING COUNT(*) > 1", "which amounts"),
-    ("SELECT is_active FROM product GROUP BY is_active HAVING COUNT(*) > 1", "those with and those without"),
+    (
+      "SELECT is_active FROM product GROUP BY is_active HAVING COUNT(*) > 1",
+      "those with and those without",
+    ),
   ],
 )
 def test_what_cannot_be_worded_raises_with_a_reason(sql: str, reason: str) -> None:
@@ -392,7 +521,9 @@ def test_what_cannot_be_worded_raises_with_a_reason(sql: str, reason: str) -> No
 def test_an_order_direction_is_never_lost() -> None:
   for seed in range(60):
     up = write_question("SELECT name FROM store ORDER BY budget LIMIT 1", SHOP, random.Random(seed))
-    down = write_question("SELECT name FROM store ORDER BY budget DESC LIMIT 1", SHOP, random.Random(seed))
+    down = write_question(
+      "SELECT name FROM store ORDER BY budget DESC LIMIT 1", SHOP, random.Random(seed)
+    )
     assert re.search(_word("lowest|smallest"), up, re.IGNORECASE), up
     assert re.search(_word("highest|largest|biggest"), down, re.IGNORECASE), down
 
@@ -431,7 +562,10 @@ def test_columns_get_the_names_that_people_use() -> None:
   assert short("product", "weight_kg") == "weight in kg"
   assert short("supplier", "founded") == "founding year"
   assert short("purchase", "purchase_date") == "date"
-  assert names.column(SHOP.table("product"), SHOP.table("product").column("is_active")).property == "active"
+  assert (
+    names.column(SHOP.table("product"), SHOP.table("product").column("is_active")).property
+    == "active"
+  )
 
 
 def test_names_written_as_one_word_or_with_the_table_s_own_are_said_as_people_do() -> None:
@@ -440,11 +574,18 @@ def test_names_written_as_one_word_or_with_the_table_s_own_are_said_as_people_do
     "sqlite",
     (
       _table(
-        "country", "id:number, GNPOld:number, IndepYear:number, zip_postcode:text, other_country_details:text, bytes:number"
+        "country",
+        "id:number, GNPOld:number, IndepYear:number, zip_postcode:text, other_country_details:text, bytes:number",
       ),
       _table("countrylanguage", "id:number, Language:text", _key("id", "country")),
-      _table("Treatments", "id:number, cost_of_treatment:number, date_of_treatment:date, date_first_registered:date"),
-      _table("Prices", "id:number, price:number, amount_of_price:number, cost:number, number_of_prices:number"),
+      _table(
+        "Treatments",
+        "id:number, cost_of_treatment:number, date_of_treatment:date, date_first_registered:date",
+      ),
+      _table(
+        "Prices",
+        "id:number, price:number, amount_of_price:number, cost:number, number_of_prices:number",
+      ),
       _table("model_list", "id:number, Model:text"),
     ),
   )
@@ -453,9 +594,18 @@ def test_names_written_as_one_word_or_with_the_table_s_own_are_said_as_people_do
     "countries", "country languages", "treatments", "prices", "models"]  # fmt: skip
 
   def short(table: str) -> list[str]:
-    return [names.column(odd.table(table), column).short[0].singular for column in odd.table(table).columns[1:]]
+    return [
+      names.column(odd.table(table), column).short[0].singular
+      for column in odd.table(table).columns[1:]
+    ]
 
-  assert short("country") == ["old GNP", "independence year", "zip code", "other information", "size in bytes"]
+  assert short("country") == [
+    "old GNP",
+    "independence year",
+    "zip code",
+    "other information",
+    "size in bytes",
+  ]
   assert short("Treatments") == ["cost", "date", "first registration date"]
   assert short("model_list") == ["name"]
   assert short("Prices")[1:] == ["amount", "cost", "number of prices"]
@@ -469,15 +619,35 @@ def test_names_that_shorten_or_glue_what_they_are_about_are_said_in_full() -> No
       _table("useracct", "id:number, uLogin:text"),
       _table("Customers_Cards", "id:number, date_valid_to:date, town_city:text, gender_mf:text"),
       _table("Student_Tests_Taken", "id:number, line_1:text, date_became_student:date"),
-      _table("COURSE", "CRS_CODE:text, CRS_CREDIT:number, CRS_NOTE:text", primary_key=("CRS_CODE",)),
-      _table("Video_Games", "id:number, GName:text, Hours_Played:number, bikes_available:number, RAM_MiB:number"),
-      _table("Plays_Games", "id:number, weeks_on_top:number, killed:number, budgeted:number, born_state:text, x:number"),
-      _table("camera_lens", "id:number, Incorporated_in:text, Number_in_season:number, Level_of_membership:number"),
-      _table("All_Staff", "id:number, staff_name:text, 18_49_share:number, datetime_shift_end:date"),
-      _table("trust", "source_u_id:number, trust:number", _key("source_u_id", "useracct"), primary_key=("source_u_id",)),
+      _table(
+        "COURSE", "CRS_CODE:text, CRS_CREDIT:number, CRS_NOTE:text", primary_key=("CRS_CODE",)
+      ),
+      _table(
+        "Video_Games",
+        "id:number, GName:text, Hours_Played:number, bikes_available:number, RAM_MiB:number",
+      ),
+      _table(
+        "Plays_Games",
+        "id:number, weeks_on_top:number, killed:number, budgeted:number, born_state:text, x:number",
+      ),
+      _table(
+        "camera_lens",
+        "id:number, Incorporated_in:text, Number_in_season:number, Level_of_membership:number",
+      ),
+      _table(
+        "All_Staff", "id:number, staff_name:text, 18_49_share:number, datetime_shift_end:date"
+      ),
+      _table(
+        "trust",
+        "source_u_id:number, trust:number",
+        _key("source_u_id", "useracct"),
+        primary_key=("source_u_id",),
+      ),
       _table("Member_of_club", "id:number, mID:number", _key("mID", "useracct")),
       _table("course_arrange", "id:number, bronze:number, order_status:text"),
-      _table("weekly_weather", "id:number, Asian:number, If_full_time:boolean, pets_allowed_yn:boolean"),
+      _table(
+        "weekly_weather", "id:number, Asian:number, If_full_time:boolean, pets_allowed_yn:boolean"
+      ),
     ),
   )
   names = names_of(odd)
@@ -496,10 +666,25 @@ def test_names_that_shorten_or_glue_what_they_are_about_are_said_in_full() -> No
   assert short("Customers_Cards") == ["valid-to date", "city", "gender"]
   assert short("Student_Tests_Taken")[0] == "first address line"
   assert short("COURSE") == ["code", "credit", "note"]
-  assert short("Video_Games") == ["name", "number of hours played", "number of bikes available", "RAM in MiB"]
+  assert short("Video_Games") == [
+    "name",
+    "number of hours played",
+    "number of bikes available",
+    "RAM in MiB",
+  ]
   assert short("Plays_Games") == [
-    "number of weeks on top", "number killed", "budgeted amount", "state of birth", "x coordinate"]  # fmt: skip
-  assert short("camera_lens") == ["place of incorporation", "number in season", "level of membership"]
+    # fmt: skip
+    "number of weeks on top",
+    "number killed",
+    "budgeted amount",
+    "state of birth",
+    "x coordinate",
+  ]
+  assert short("camera_lens") == [
+    "place of incorporation",
+    "number in season",
+    "level of membership",
+  ]
   assert short("All_Staff") == ["name", "18-49 share", "shift end time"]
   assert short("trust")[1] == "trust value" and short("Member_of_club") == ["user account id"]
   assert short("course_arrange") == ["number of bronze medals", "order status"]
@@ -509,8 +694,13 @@ def test_names_that_shorten_or_glue_what_they_are_about_are_said_in_full() -> No
     "full time", "has pets allowed"]  # fmt: skip
   # One of a table's own columns has to be named for its dates in the plural.
   assert plural_of("date became student") == "dates became student"
-  assert plural_of("dog breed") == "dog breeds" and plural_of("document mailed") == "documents mailed"
-  assert plural_of("mailed to address id") == "mailed to address ids" and plural_of("invested") == "invested"
+  assert (
+    plural_of("dog breed") == "dog breeds" and plural_of("document mailed") == "documents mailed"
+  )
+  assert (
+    plural_of("mailed to address id") == "mailed to address ids"
+    and plural_of("invested") == "invested"
+  )
   assert plural_of("course author and tutor") == "course authors and tutors"
 
 
@@ -520,14 +710,20 @@ def test_the_writer_needs_no_jax() -> None:
   assert subprocess.run([sys.executable, "-c", program], cwd=root, check=False).returncode == 0
 
 
-@pytest.mark.skipif(not (_SPIDER / "train_gold.sql").is_file(), reason="Spider is not in the shared data folder")
+@pytest.mark.skipif(
+  not (_SPIDER / "train_gold.sql").is_file(), reason="Spider is not in the shared data folder"
+)
 def test_spider_train_queries_are_worded_with_their_values() -> None:
   from spftsql_jax.databases import open_database
 
   lines = [
-    line.rstrip("\n").split("\t") for line in (_SPIDER / "train_gold.sql").read_text("utf-8").splitlines() if line.strip()
+    line.rstrip("\n").split("\t")
+    for line in (_SPIDER / "train_gold.sql").read_text("utf-8").splitlines()
+    if line.strip()
   ]
-  chosen = random.Random(5).sample([pair for pair in lines if (_SPIDER / "database" / pair[1]).is_dir()], 400)
+  chosen = random.Random(5).sample(
+    [pair for pair in lines if (_SPIDER / "database" / pair[1]).is_dir()], 400
+  )
   schemas, worded, faithful = {}, 0, 0
   for i, (sql, db_id) in enumerate(chosen):
     if db_id not in schemas:

@@ -1,4 +1,6 @@
-"""The report page: what it shows can be read back, it stands alone, and a real browser draws it without overlap or error."""
+"""The report page: what it shows can be read back, it stands alone, and a real browser draws it
+without overlap or error.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +31,21 @@ from spftsql_jax.report.style import STYLE
 from spftsql_jax.report.text import rate
 from spftsql_jax.synthesis import attempts, filters
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+  shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 VOID = {"meta", "input", "br", "img", "link", "hr"}
 RTL = "\u202eevil\u2067\u05d0\u05d1\u05d2"
 LONG = "x" * 3000
-HOSTILE = '<script>window.hacked = 1</script><img src=x onerror="window.hacked=1">"\'&\x00\ud800</style>'
+HOSTILE = (
+  '<script>window.hacked = 1</script><img src=x onerror="window.hacked=1">"\'&\x00\ud800</style>'
+)
 
 
 class Page(html.parser.HTMLParser):
-  """Tags, attributes and texts of a page; raises where an element is closed that is not the innermost open one."""
+  """Tags, attributes and texts of a page; raises where an element is closed that is not the
+  innermost open one.
+  """
 
   def __init__(self, text: str) -> None:
     super().__init__()
@@ -69,7 +77,9 @@ class Page(html.parser.HTMLParser):
     return " ".join(data for tag, data in self.texts if tag not in ("style", "script"))
 
 
-def make_row(model: str, stage: str, round_: int, ex: float, selection_ex: float | None, promoted: bool = True) -> dict:
+def make_row(
+  model: str, stage: str, round_: int, ex: float, selection_ex: float | None, promoted: bool = True
+) -> dict:
   half = 1.96 * math.sqrt(ex * (1 - ex) / 200)
   return {
     "model": model,
@@ -99,7 +109,13 @@ def make_results() -> dict:
     make_row("SPFT-SQL, iteration 2", "self_play", 2, 0.515, 0.58, promoted=False),
     make_row("SFT on the same pairs, as many steps", "control", 1, 0.505, 0.55, promoted=False),
   ]
-  parents = {"sft": "v-base-0", "spin": "v-sft-0", "vbi_ft": "v-sft-0", "self_play": "v-vbi_ft-2", "control": "v-vbi_ft-2"}
+  parents = {
+    "sft": "v-base-0",
+    "spin": "v-sft-0",
+    "vbi_ft": "v-sft-0",
+    "self_play": "v-vbi_ft-2",
+    "control": "v-vbi_ft-2",
+  }
   lineage = [
     {
       "version": row["version"],
@@ -117,7 +133,10 @@ def make_results() -> dict:
       "accepted": 1000,
       "rejections": {"empty_result": 300 // number, "duplicate": 120, "tie_under_limit": 7},
       "questions": {"rules": 900, "model": 100, "agreement": None if number == 1 else 0.715},
-      "template_errors": [{"template": f"SELECT <col> WHERE <col> > {i}", "errors": 12 - i, "total": 20} for i in range(10)],
+      "template_errors": [
+        {"template": f"SELECT <col> WHERE <col> > {i}", "errors": 12 - i, "total": 20}
+        for i in range(10)
+      ],
     }
     for number in (1, 2)
   ]
@@ -168,12 +187,22 @@ def make_results() -> dict:
 
 def make_metrics() -> list[dict]:
   metrics = [
-    {"stage": "sft", "step": s, "loss": 3 * 0.99**s + 1e-3, "gradient_norm": 1.0 + (s == 400) * 90} for s in range(600)
+    {"stage": "sft", "step": s, "loss": 3 * 0.99**s + 1e-3, "gradient_norm": 1.0 + (s == 400) * 90}
+    for s in range(600)
   ]
   for iteration in (1, 2):
     for s in range(50):
-      line = {"stage": f"self_play/iteration_{iteration}", "step": s, "loss": 0.69 - s / 200, "gradient_norm": 1.5}
-      line |= {"log_prob_positive": -9.0 - s / 50, "log_prob_negative": -9.5 - s / 60, "margin": s / 30}
+      line = {
+        "stage": f"self_play/iteration_{iteration}",
+        "step": s,
+        "loss": 0.69 - s / 200,
+        "gradient_norm": 1.5,
+      }
+      line |= {
+        "log_prob_positive": -9.0 - s / 50,
+        "log_prob_negative": -9.5 - s / 60,
+        "margin": s / 30,
+      }
       metrics.append(line)
   metrics[-1] |= {"margin": math.nan}
   return metrics
@@ -188,7 +217,17 @@ def test_page_is_well_formed_and_holds_every_section(full_page):
   page = Page(full_page)
   sections = [attrs["id"] for tag, attrs in page.tags if tag == "section" and "id" in attrs]
   # The order of the method, and behind it what serves to look things up.
-  method = ["data", "synthesis", "vbi-ft", "model-base", "self-play", "results", "rounds", "hardness", "answers"]
+  method = [
+    "data",
+    "synthesis",
+    "vbi-ft",
+    "model-base",
+    "self-play",
+    "results",
+    "rounds",
+    "hardness",
+    "answers",
+  ]
   assert sections == [*method, "training", "run"]
   identifiers = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
   assert len(identifiers) == len(set(identifiers))
@@ -210,9 +249,15 @@ def test_page_is_well_formed_and_holds_every_section(full_page):
 def test_page_needs_no_network(full_page):
   page = Page(full_page)
   assert not [
-    tag for tag, attrs in page.tags if tag in ("link", "img", "iframe", "object") or {"src", "xlink:href"} & attrs.keys()
+    tag
+    for tag, attrs in page.tags
+    if tag in ("link", "img", "iframe", "object") or {"src", "xlink:href"} & attrs.keys()
   ]
-  assert "url(" not in full_page and "@import" not in full_page and "http" not in full_page.replace("http-equiv", "")
+  assert (
+    "url(" not in full_page
+    and "@import" not in full_page
+    and "http" not in full_page.replace("http-equiv", "")
+  )
 
 
 def test_only_the_table_is_needed():
@@ -223,7 +268,8 @@ def test_only_the_table_is_needed():
   Page(render_report({"table": []}, []))
   Page(
     render_report(
-      {"table": [{"model": "Base", "stage": "base", "round": 0, "ex": None, "ci95": None, "n": 0}]}, [{"stage": "s"}]
+      {"table": [{"model": "Base", "stage": "base", "round": 0, "ex": None, "ci95": None, "n": 0}]},
+      [{"stage": "s"}],
     )
   )
 
@@ -233,7 +279,9 @@ def test_missing_table_is_named_and_leaves_the_old_page(tmp_path):
   output.write_text("old")
   with pytest.raises(ValueError, match='"table"'):
     write_report({"title": "x"}, [], output)
-  assert [path.name for path in tmp_path.iterdir()] == ["report.html"] and output.read_text() == "old"
+  assert [path.name for path in tmp_path.iterdir()] == [
+    "report.html"
+  ] and output.read_text() == "old"
 
 
 def make_hostile() -> tuple[dict, list[dict]]:
@@ -259,18 +307,32 @@ def test_hostile_text_stays_text():
   assert [tag for tag, _ in page.tags].count("script") == 1
   assert not [tag for tag, _ in page.tags if tag == "img"]
   assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
-  assert '<script>window.hacked = 1</script><img src=x onerror="window.hacked=1">"\'&\ufffd\ufffd</style>' in page.text()
+  assert (
+    "<script>window.hacked = 1</script><img src=x "
+    'onerror="window.hacked=1">"\'&\ufffd\ufffd</style>'
+  ) in page.text()
 
 
 def refusals(rejections: dict) -> list[tuple[str, str]]:
   """(words, count) of each refusal on a page with these rejections, in their order there."""
-  page = render_report({"table": [], "synthesis": [{"round": 1, "accepted": 5, "rejections": rejections}]}, [])
-  rows = re.findall(r'<tr><td><span class="name">(.*?)</span>.*?<td class="number">([\d,]+)</td></tr>', page, re.DOTALL)
+  page = render_report(
+    {"table": [], "synthesis": [{"round": 1, "accepted": 5, "rejections": rejections}]}, []
+  )
+  rows = re.findall(
+    r'<tr><td><span class="name">(.*?)</span>.*?<td class="number">([\d,]+)</td></tr>',
+    page,
+    re.DOTALL,
+  )
   return [(html.unescape(words), number) for words, number in rows]
 
 
 def test_refusals_stand_by_their_number_in_plain_words_each_with_an_explanation():
-  rejections = {"only zero": 3, "tie at LIMIT": 624, "no question: a derived table": 480, "empty": 730}
+  rejections = {
+    "only zero": 3,
+    "tie at LIMIT": 624,
+    "no question: a derived table": 480,
+    "empty": 730,
+  }
   rejections |= {"no question: the expression Count": 200, "something_new": 12}
   assert refusals(rejections) == [
     ("No rows", "730"),
@@ -279,8 +341,13 @@ def test_refusals_stand_by_their_number_in_plain_words_each_with_an_explanation(
     ("something new", "12"),
     ("Only zero", "3"),
   ]
-  page = render_report({"table": [], "synthesis": [{"round": 1, "accepted": 5, "rejections": rejections}]}, [])
-  assert "chance decides which are returned" in page and "a derived table (480); the expression Count (200)" in page
+  page = render_report(
+    {"table": [], "synthesis": [{"round": 1, "accepted": 5, "rejections": rejections}]}, []
+  )
+  assert (
+    "chance decides which are returned" in page
+    and "a derived table (480); the expression Count (200)" in page
+  )
   # Each round by its own numbers, not by those of all.
   rounds = [
     {"round": 1, "rejections": {"empty": 900, "duplicate": 1}},
@@ -292,18 +359,31 @@ def test_refusals_stand_by_their_number_in_plain_words_each_with_an_explanation(
 
 
 def reasons_of_synthesis() -> set[str]:
-  """The reasons that the code of synthesis gives, read from it: what filters return, yield and raise, and what is counted."""
+  """The reasons that the code of synthesis gives, read from it: what filters return, yield and
+  raise, and what is counted.
+  """
   found = {filters.REPEATED, filters.TOO_MANY}
   for module in (filters, attempts):
     for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
       if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_Refused":
         found.add(node.args[0].value)
       if isinstance(node, ast.Subscript) and getattr(node.value, "id", "") == "reasons":
-        found |= {c.value for c in ast.walk(node.slice) if isinstance(c, ast.Constant) and isinstance(c.value, str)}
+        found |= {
+          c.value
+          for c in ast.walk(node.slice)
+          if isinstance(c, ast.Constant) and isinstance(c.value, str)
+        }
       if isinstance(node, ast.Return | ast.Yield) and module is filters and node.value is not None:
         values = [node.value, *getattr(node.value, "elts", ()), *getattr(node.value, "values", ())]
-        values += [part for value in values if isinstance(value, ast.IfExp) for part in (value.body, value.orelse)]
-        found |= {v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str)}
+        values += [
+          part
+          for value in values
+          if isinstance(value, ast.IfExp)
+          for part in (value.body, value.orelse)
+        ]
+        found |= {
+          v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str)
+        }
   return found
 
 
@@ -311,13 +391,17 @@ def test_every_reason_of_synthesis_has_words():
   reasons = reasons_of_synthesis()
   assert len(reasons) > 25 and "tie at LIMIT" in reasons and "duplicate" in reasons
   for reason in reasons:
-    words, explanation, _ = rejection_words.in_words(reason + "x" if reason.endswith(": ") else reason)
+    words, explanation, _ = rejection_words.in_words(
+      reason + "x" if reason.endswith(": ") else reason
+    )
     assert explanation and words != reason, reason
 
 
 def test_counts_of_rows_are_those_of_the_whole_result():
   def counts(**example):
-    page = render_report({"table": [], "examples": [{"question": "?", "gold": "a", "prediction": "b", **example}]}, [])
+    page = render_report(
+      {"table": [], "examples": [{"question": "?", "gold": "a", "prediction": "b", **example}]}, []
+    )
     return re.findall(r'<p class="count muted">(.*?)</p>', page)
 
   ten, three = [[i] for i in range(10)], [[i] for i in range(3)]
@@ -325,8 +409,13 @@ def test_counts_of_rows_are_those_of_the_whole_result():
     "13 rows, the first 10 shown",
     "12 rows, the first 10 shown",
   ]
-  assert counts(gold_rows=ten, gold_row_count=10, predicted_rows=three, predicted_row_count=3) == ["10 rows", "3 rows"]
-  assert counts(gold_rows=three[:1], gold_row_count=1, predicted_rows=[], predicted_row_count=0) == ["1 row", "no rows"]
+  assert counts(gold_rows=ten, gold_row_count=10, predicted_rows=three, predicted_row_count=3) == [
+    "10 rows",
+    "3 rows",
+  ]
+  assert counts(
+    gold_rows=three[:1], gold_row_count=1, predicted_rows=[], predicted_row_count=0
+  ) == ["1 row", "no rows"]
   # Results of before: ten may be all that was kept.
   [gold, predicted] = counts(gold_rows=ten, predicted_rows=three)
   assert "not recorded" in gold and predicted == "3 rows"
@@ -335,11 +424,27 @@ def test_counts_of_rows_are_those_of_the_whole_result():
 @pytest.mark.parametrize(
   ("one", "colour", "says"),
   [
-    ({"accepted": True, "p": 0.73, "main_ex": 0.5, "selection_ex": 0.52}, "", "p = 0.73, by chance possible"),
-    ({"accepted": True, "p": 0.05, "main_ex": 0.5, "selection_ex": 0.52}, "", "p = 0.050, by chance possible"),
+    (
+      {"accepted": True, "p": 0.73, "main_ex": 0.5, "selection_ex": 0.52},
+      "",
+      "p = 0.73, by chance possible",
+    ),
+    (
+      {"accepted": True, "p": 0.05, "main_ex": 0.5, "selection_ex": 0.52},
+      "",
+      "p = 0.050, by chance possible",
+    ),
     ({"accepted": True, "p": 0.049, "main_ex": 0.5, "selection_ex": 0.6}, " correct", "p = 0.049"),
-    ({"accepted": True, "p": 1e-9, "main_ex": 0.5, "selection_ex": 0.9}, " correct", "p &lt; 0.001"),
-    ({"accepted": False, "p": 0.73, "main_ex": 0.5, "selection_ex": 0.48}, "", "by chance possible"),
+    (
+      {"accepted": True, "p": 1e-9, "main_ex": 0.5, "selection_ex": 0.9},
+      " correct",
+      "p &lt; 0.001",
+    ),
+    (
+      {"accepted": False, "p": 0.73, "main_ex": 0.5, "selection_ex": 0.48},
+      "",
+      "by chance possible",
+    ),
     ({"accepted": False, "p": 0.01, "main_ex": 0.5, "selection_ex": 0.2}, " wrong", "p = 0.010"),
     ({"accepted": True, "reason": "better"}, "", "better"),
   ],
@@ -376,7 +481,9 @@ def test_stages_have_one_name_everywhere():
     text = Page(render_report({"table": [], "lineage": lineage}, metrics)).text()
     heading = stage_name(f"{stage}/iteration_1")
     assert model_name(stage, 1) in text and heading[0].upper() + heading[1:] in text
-    assert stage == "base" or stage.replace("_", " ") not in text.replace(stage_name(stage), ""), text
+    assert stage == "base" or stage.replace("_", " ") not in text.replace(stage_name(stage), ""), (
+      text
+    )
     if stage in BASELINES:
       assert BASELINES[stage].startswith(stage_name(stage))
 
@@ -400,7 +507,9 @@ def test_a_run_without_labels_test_or_baselines_is_said():
   results["data"] |= {"seeds": 0, "test": 0}
   results["table"] = [row for row in results["table"] if row["stage"] not in BASELINES]
   text = Page(render_report(results, [])).text()
-  assert "none: everything was synthesized" in text and "No baselines were trained beside it." in text
+  assert (
+    "none: everything was synthesized" in text and "No baselines were trained beside it." in text
+  )
   assert "none: models are compared" in text
   assert "No model was evaluated." in Page(render_report({"table": []}, [])).text()
 
@@ -415,7 +524,9 @@ def test_rates_are_in_a_unit_that_leaves_a_number():
     "1.2 a minute",
     "1.4 an hour",
   ]
-  assert rate(0.3, "examples") == "18 examples a minute" and rate(None) == "–" and rate(math.inf) == "–"
+  assert (
+    rate(0.3, "examples") == "18 examples a minute" and rate(None) == "–" and rate(math.inf) == "–"
+  )
 
 
 def test_many_databases_and_very_long_names_stay_readable():
@@ -455,7 +566,9 @@ def test_headings_leave_out_no_level_and_boxes_that_scroll_take_the_keyboard(ful
   assert levels[0] == 1 and levels.count(1) == 1
   assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
   boxes = [attrs for tag, attrs in page.tags if attrs.get("class") == "scroll"]
-  assert boxes and all(b["tabindex"] == "0" and b["role"] == "region" and b["aria-label"] for b in boxes)
+  assert boxes and all(
+    b["tabindex"] == "0" and b["role"] == "region" and b["aria-label"] for b in boxes
+  )
   tables = re.findall(r"(.{120})<table class=\"(?!bars reasons)", full_page)
   assert all('class="scroll"' in before for before in tables)
 
@@ -467,8 +580,12 @@ def test_written_file_is_utf8_whatever_the_texts_hold(tmp_path):
   assert [path.name for path in output.parent.iterdir()] == ["report.html"]
 
 
-def test_summary_names_the_model_chosen_on_the_selection_split_and_owns_up_to_a_higher_one(full_page):
-  lead = html.unescape(re.sub("<[^>]*>", "", re.search(r'<p class="lead">(.*?)</p>', full_page)[1])).replace("\xa0", " ")
+def test_summary_names_the_model_chosen_on_the_selection_split_and_owns_up_to_a_higher_one(
+  full_page,
+):
+  lead = html.unescape(
+    re.sub("<[^>]*>", "", re.search(r'<p class="lead">(.*?)</p>', full_page)[1])
+  ).replace("\xa0", " ")
   assert lead.startswith("SPFT-SQL, iteration 1 answers 51.0 % of 200 held-out questions")
   assert "50.5 points above Base" in lead
   assert "the highest figure on these questions is 51.5 %, of SPFT-SQL, iteration 2" in lead
@@ -476,23 +593,36 @@ def test_summary_names_the_model_chosen_on_the_selection_split_and_owns_up_to_a_
   table = [row | {"selection_ex": None} for row in make_results()["table"]]
   table[1]["promoted"] = False
   table[1]["ex"] = 0.9
-  assert '<p class="lead"><strong>SPFT-SQL, iteration 1</strong>' in render_report({"table": table}, [])
+  assert '<p class="lead"><strong>SPFT-SQL, iteration 1</strong>' in render_report(
+    {"table": table}, []
+  )
 
 
 def test_dots_of_the_results_table_stand_in_proportion_to_ex(full_page):
-  places = [float(place) for place in re.findall(r'<circle class="dot[^"]*" cx="([\d.]+)%"', full_page)]
+  places = [
+    float(place) for place in re.findall(r'<circle class="dot[^"]*" cx="([\d.]+)%"', full_page)
+  ]
   values = [row["ex"] for row in make_results()["table"]]
   assert len(places) == len(values)
   scale = (places[-1] - places[0]) / (values[-1] - values[0])
-  assert places == pytest.approx([places[0] + scale * (value - values[0]) for value in values], abs=0.02)
+  assert places == pytest.approx(
+    [places[0] + scale * (value - values[0]) for value in values], abs=0.02
+  )
 
 
 def read_back(svg: str, path: str) -> list[float]:
-  """Values of a curve as a reader gets them: from the y positions of its points and the labels of the grid lines."""
+  """Values of a curve as a reader gets them: from the y positions of its points and the labels of
+  the grid lines.
+  """
   lines = [float(y) for y in re.findall(r'class="grid"[^>]* y1="([-\d.]+)"', svg)]
-  labels = [float(text.replace("−", "-")) for text in re.findall(r'text-anchor="end">([−\d.]+)</text>', svg)][: len(lines)]
+  labels = [
+    float(text.replace("−", "-")) for text in re.findall(r'text-anchor="end">([−\d.]+)</text>', svg)
+  ][: len(lines)]
   slope = (labels[-1] - labels[0]) / (lines[-1] - lines[0])
-  return [labels[0] + slope * (float(y) - lines[0]) for _, y in re.findall(r"[ML]([-\d.]+) ([-\d.]+)", path)]
+  return [
+    labels[0] + slope * (float(y) - lines[0])
+    for _, y in re.findall(r"[ML]([-\d.]+) ([-\d.]+)", path)
+  ]
 
 
 def test_values_can_be_read_back_from_a_line_chart():
@@ -503,7 +633,9 @@ def test_values_can_be_read_back_from_a_line_chart():
 
 
 def test_a_gap_in_a_curve_stays_a_gap_and_a_spike_stays_visible():
-  with_gap = charts.line_chart([charts.Curve("", 1, ((0, 1.0), (1, 2.0), (2, math.nan), (3, 1.0), (4, 2.0)))], "Loss")
+  with_gap = charts.line_chart(
+    [charts.Curve("", 1, ((0, 1.0), (1, 2.0), (2, math.nan), (3, 1.0), (4, 2.0)))], "Loss"
+  )
   assert re.search(r'<path class="curve c1" d="([^"]*)"', with_gap)[1].count("M") == 2
   points = [(step, 1.0) for step in range(5000)]
   points[2500] = (2500, 50.0)
@@ -522,7 +654,10 @@ def test_ticks_are_even_and_enclose_the_values(low, length, wanted):
   step = ticks[1] - ticks[0]
   slack = 1e-6 * max(abs(low), abs(high), step)
   assert ticks[0] <= low + slack and ticks[-1] >= high - slack
-  assert all(math.isclose(after - before, step, abs_tol=slack) for before, after in zip(ticks, ticks[1:], strict=False))
+  assert all(
+    math.isclose(after - before, step, abs_tol=slack)
+    for before, after in zip(ticks, ticks[1:], strict=False)
+  )
   assert len(ticks) <= wanted + 3
 
 
@@ -530,8 +665,12 @@ def test_ticks_are_even_and_enclose_the_values(low, length, wanted):
 @settings(max_examples=200, deadline=None)
 def test_labels_are_moved_apart_in_order_and_stay_inside(positions):
   placed = charts.spread(positions, 10.0, 0.0, 100.0)
-  ordered = [placed[index] for index in sorted(range(len(positions)), key=lambda index: positions[index])]
-  assert all(after - before >= 10 - 1e-9 for before, after in zip(ordered, ordered[1:], strict=False))
+  ordered = [
+    placed[index] for index in sorted(range(len(positions)), key=lambda index: positions[index])
+  ]
+  assert all(
+    after - before >= 10 - 1e-9 for before, after in zip(ordered, ordered[1:], strict=False)
+  )
   assert ordered[0] >= -1e-9 and ordered[-1] <= 100 + 1e-9
 
 
@@ -539,10 +678,17 @@ def test_no_line_of_the_lineage_runs_through_a_version_it_does_not_join():
   rng = random.Random(0)
   for _ in range(200):
     size = rng.randint(1, 14)
-    parents = [None if row == 0 or rng.random() < 0.1 else rng.randrange(row) for row in range(size)]
+    parents = [
+      None if row == 0 or rng.random() < 0.1 else rng.randrange(row) for row in range(size)
+    ]
     svg = charts.lineage_graph(parents, [None] * size, 48, None)
-    nodes = [(float(x), float(y)) for x, y in re.findall(r'<circle class="version" cx="([\d.]+)" cy="([\d.]+)"', svg)]
-    edges = re.findall(r'<path class="descent" d="M([\d.]+) ([\d.]+)(?:C[^V]*? ([\d.]+) [\d.]+)?V([\d.]+)"', svg)
+    nodes = [
+      (float(x), float(y))
+      for x, y in re.findall(r'<circle class="version" cx="([\d.]+)" cy="([\d.]+)"', svg)
+    ]
+    edges = re.findall(
+      r'<path class="descent" d="M([\d.]+) ([\d.]+)(?:C[^V]*? ([\d.]+) [\d.]+)?V([\d.]+)"', svg
+    )
     joined = [(row, parent) for row, parent in enumerate(parents) if parent is not None]
     assert len(nodes) == size and len(edges) == len(joined)
     for (row, parent), (x, y, turned, end) in zip(joined, edges, strict=True):
@@ -553,9 +699,14 @@ def test_no_line_of_the_lineage_runs_through_a_version_it_does_not_join():
 
 def test_a_lineage_out_of_order_with_unknown_parents_or_a_circle_is_still_drawn():
   versions = [("c", "b"), ("b", "a"), ("a", "lost"), ("x", "y"), ("y", "x"), ("self", "self")]
-  lineage = [{"version": name, "parent": parent, "opponent": "nowhere", "stage": "s", "round": 1} for name, parent in versions]
+  lineage = [
+    {"version": name, "parent": parent, "opponent": "nowhere", "stage": "s", "round": 1}
+    for name, parent in versions
+  ]
   page = Page(render_report({"table": make_results()["table"], "lineage": lineage}, []))
-  assert [tag for tag, attrs in page.tags if tag == "circle" and "version" in attrs["class"]] == ["circle"] * 6
+  assert [tag for tag, attrs in page.tags if tag == "circle" and "version" in attrs["class"]] == [
+    "circle"
+  ] * 6
 
 
 @pytest.mark.parametrize(
@@ -592,7 +743,9 @@ def test_format_table_aligns_columns_and_hides_no_control_character():
   assert all(line.isprintable() for line in lines)
   row = next(line for line in lines if line.startswith("VBI-FT, round 1"))
   assert re.split(" {2,}", row) == ["VBI-FT, round 1", "1", "45.5", "38.6 to 52.4", "200", "72.8"]
-  assert "–" in format_table([{"model": "Base", "stage": "base", "round": 0, "ex": None, "ci95": None, "n": 0}])
+  assert "–" in format_table(
+    [{"model": "Base", "stage": "base", "round": 0, "ex": None, "ci95": None, "n": 0}]
+  )
 
 
 def test_table_shows_the_figure_without_the_databases_left_out():
@@ -606,14 +759,22 @@ def test_table_shows_the_figure_without_the_databases_left_out():
 
 
 def test_report_imports_nothing_beyond_the_standard_library():
-  code = "import sys, spftsql_jax.report.page; print(sorted({'jax', 'numpy', 'sqlglot', 'torch'} & set(sys.modules)))"
+  code = (
+    "import sys, spftsql_jax.report.page; print(sorted({'jax', 'numpy', 'sqlglot', 'torch'} & "
+    "set(sys.modules)))"
+  )
   done = subprocess.run(
-    [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent, check=True
+    [sys.executable, "-c", code],
+    capture_output=True,
+    text=True,
+    cwd=Path(__file__).parent.parent,
+    check=True,
   )
   assert done.stdout.strip() == "[]"
 
 
-# A page that shows the report in a frame, works its filter, measures it, and leaves what it found as JSON in its own text.
+# A page that shows the report in a frame, works its filter, measures it, and leaves what it found
+# as JSON in its own text.
 HARNESS = """<!DOCTYPE html><meta charset="utf-8"><body style="margin:0"><iframe src="report.html"></iframe><script>
 console.error("the harness runs");
 const frame = document.querySelector("iframe");
@@ -687,26 +848,45 @@ frame.onload = () => {
 
 
 def open_in_browser(tmp_path: Path, width: int, dark: bool = False) -> tuple[dict, list[str]]:
-  """What the harness found about tmp_path/report.html, and the messages of the console but the harness' own."""
+  """What the harness found about tmp_path/report.html, and the messages of the console but the
+  harness' own.
+  """
   harness = tmp_path / "harness.html"
   harness.write_text(HARNESS.replace("WIDTH", str(width)), encoding="utf-8")
-  flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update"
-  flags += " --disable-sync --allow-file-access-from-files --enable-logging=stderr --virtual-time-budget=3000 --dump-dom"
+  flags = (
+    "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
+    "--disable-component-update"
+  )
+  flags += (
+    " --disable-sync --allow-file-access-from-files --enable-logging=stderr "
+    "--virtual-time-budget=3000 --dump-dom"
+  )
   flags += " --window-size=1300,1000" + (" --blink-settings=preferredColorScheme=0" if dark else "")
-  command = [str(CHROMIUM), *flags.split(), f"--user-data-dir={tmp_path / f'profile-{width}-{dark}'}", harness.as_uri()]
+  command = [
+    str(CHROMIUM),
+    *flags.split(),
+    f"--user-data-dir={tmp_path / f'profile-{width}-{dark}'}",
+    harness.as_uri(),
+  ]
   done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
   result = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
   assert result, done.stdout[-2000:] + done.stderr[-2000:]
   messages = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
   assert [line for line in messages if "the harness runs" in line], "the console is not being read"
-  return json.loads(html.unescape(result[1])), [line for line in messages if "the harness runs" not in line]
+  return json.loads(html.unescape(result[1])), [
+    line for line in messages if "the harness runs" not in line
+  ]
 
 
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here to draw the page with")
+needs_browser = pytest.mark.skipif(
+  CHROMIUM is None, reason="no chromium here to draw the page with"
+)
 
 
 @needs_browser
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1100, False), (400, True), (390, False), (320, False)])
+@pytest.mark.parametrize(
+  ("width", "dark"), [(1280, False), (1100, False), (400, True), (390, False), (320, False)]
+)
 def test_browser_draws_the_page_without_error_overlap_or_overflow(tmp_path, width, dark):
   write_report(make_results(), make_metrics(), tmp_path / "report.html")
   found, messages = open_in_browser(tmp_path, width, dark)
@@ -715,9 +895,12 @@ def test_browser_draws_the_page_without_error_overlap_or_overflow(tmp_path, widt
   assert (found["scrolling"] > 0) == (width < 1000)
   assert found["charts"] == 11 and found["clashes"] == []
   assert found["lineage"] < 1.5
-  background, ink = (sum(map(int, re.findall(r"\d+", found[name])[:3])) for name in ("background", "ink"))
+  background, ink = (
+    sum(map(int, re.findall(r"\d+", found[name])[:3])) for name in ("background", "ink")
+  )
   assert (background < ink) == dark
-  # The filter: 12 examples, 8 of them wrong, 4 of those of the model SFT, one of them asks for 1993.
+  # The filter: 12 examples, 8 of them wrong, 4 of those of the model SFT, one of them asks for
+  # 1993.
   assert found["form"] is True
   assert found["all"] == [12, "12 of 12"]
   assert found["wrong"] == [8, "8 of 12"]

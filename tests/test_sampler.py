@@ -1,4 +1,6 @@
-"""Filling templates: every query runs, roles and keys are respected, near tables come more often."""
+"""Filling templates: every query runs, roles and keys are respected, near tables come more
+often.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def fills(shop, text, count, **options):
   queries = []
   for seed in range(count):
     try:
-      queries.append(fill_template(Template.parse(text), schema, filler.values, random.Random(seed), **options))
+      queries.append(
+        fill_template(Template.parse(text), schema, filler.values, random.Random(seed), **options)
+      )
     except CannotFill:
       continue
   return queries
@@ -83,9 +87,15 @@ def test_refilled_template_is_extracted_again_as_it_was(shop):
 
 def test_keys_are_not_averaged_and_numbers_not_matched_by_like(shop):
   identifiers = {"id", "author_id", "book_id", "mentor_id"}
-  for text in ("SELECT AVG(a.num1)", "SELECT SUM(a.num1) WHERE a.cat2 = :cat2", "SELECT a.name1, a.any2"):
+  for text in (
+    "SELECT AVG(a.num1)",
+    "SELECT SUM(a.num1) WHERE a.cat2 = :cat2",
+    "SELECT a.name1, a.any2",
+  ):
     for query in fills(shop, text, 30):
-      columns = {column.name for column in sqlglot.parse_one(query, read="sqlite").find_all(exp.Column)}
+      columns = {
+        column.name for column in sqlglot.parse_one(query, read="sqlite").find_all(exp.Column)
+      }
       assert not columns & identifiers, query
   for query in fills(shop, "SELECT a.any1 WHERE a.any2 LIKE :any2", 30):
     column = sqlglot.parse_one(query, read="sqlite").find(exp.Like).this.name
@@ -97,7 +107,15 @@ def test_groups_are_categories_and_names_name_their_row(shop):
     sqlglot.parse_one(query, read="sqlite").args["group"].expressions[0].name
     for query in fills(shop, "SELECT a.cat1, COUNT(a.*) GROUP BY a.cat1", 60)
   )
-  assert set(grouped) <= {"continent", "genre", "condition", "in_print", "room", "place", "country_code"}, grouped
+  assert set(grouped) <= {
+    "continent",
+    "genre",
+    "condition",
+    "in_print",
+    "room",
+    "place",
+    "country_code",
+  }, grouped
   named = {query.split()[1] for query in fills(shop, "SELECT a.name1", 60)}
   assert named == {"name", "title", "label"}
 
@@ -109,7 +127,9 @@ def test_near_tables_are_chosen_more_often_with_a_small_decay(shop):
   def mean_distance(decay: float) -> float:
     distances = []
     for query in fills(shop, "SELECT a.any1, b.any2", 200, decay=decay):
-      aliases = {t.alias: t.name for t in sqlglot.parse_one(query, read="sqlite").find_all(exp.Table)}
+      aliases = {
+        t.alias: t.name for t in sqlglot.parse_one(query, read="sqlite").find_all(exp.Table)
+      }
       first, second = (aliases[alias] for alias in re.findall(r"(T\d+)\.", query)[:2])
       distances.append(graph.distance(first, second))
     return sum(distances) / len(distances)
@@ -136,11 +156,16 @@ def test_one_table_has_no_alias_and_joins_are_written_as_people_do(shop):
   for query in fills(shop, "SELECT a.name1 WHERE a.num2 > :num2", 5):
     assert re.fullmatch(r"SELECT \w+ FROM \w+ WHERE \w+ > [\d.-]+", query), query
   for query in fills(shop, "SELECT a.name1, b.name2", 20):
-    assert re.match(r"SELECT T1\.\w+, T\d\.\w+ FROM \w+ AS T1 JOIN \w+ AS T2 ON T1\.\w+ = T2\.\w+( AND| JOIN|$)", query), query
+    assert re.match(
+      r"SELECT T1\.\w+, T\d\.\w+ FROM \w+ AS T1 JOIN \w+ AS T2 ON T1\.\w+ = T2\.\w+( AND| JOIN|$)",
+      query,
+    ), query
 
 
 def test_identifiers_with_spaces_are_quoted_and_quotes_in_values_doubled(shop):
-  assert any('"first edition"' in query for query in fills(shop, "SELECT a.name1 ORDER BY a.date2", 40))
+  assert any(
+    '"first edition"' in query for query in fills(shop, "SELECT a.name1 ORDER BY a.date2", 40)
+  )
   queries = fills(shop, "SELECT a.date1 WHERE a.name2 = :name2", 60)
   assert any("'Anne O''Brien" in query for query in queries)
 
@@ -148,9 +173,15 @@ def test_identifiers_with_spaces_are_quoted_and_quotes_in_values_doubled(shop):
 def test_conditions_select_something_but_not_everything(shop):
   connection = sqlite3.connect(shop[0])
   kept = []
-  for text in ("SELECT COUNT(a.*) WHERE a.num1 > :num1", "SELECT COUNT(a.*) WHERE a.date1 < :date1"):
+  for text in (
+    "SELECT COUNT(a.*) WHERE a.num1 > :num1",
+    "SELECT COUNT(a.*) WHERE a.date1 < :date1",
+  ):
     for query in fills(shop, text, 60):
-      (found,), (every,) = connection.execute(query).fetchone(), connection.execute(query.split(" WHERE ")[0]).fetchone()
+      (found,), (every,) = (
+        connection.execute(query).fetchone(),
+        connection.execute(query.split(" WHERE ")[0]).fetchone(),
+      )
       kept.append(0 < found < every)
   assert sum(kept) > 0.95 * len(kept)
 
@@ -158,19 +189,26 @@ def test_conditions_select_something_but_not_everything(shop):
 def test_a_schema_without_the_types_is_refused(shop):
   _, schema, _, filler = shop
   with pytest.raises(CannotFill):
-    fill_template(Template.parse("SELECT a.bool1, a.bool2"), schema, filler.values, random.Random(0))
+    fill_template(
+      Template.parse("SELECT a.bool1, a.bool2"), schema, filler.values, random.Random(0)
+    )
 
 
 def test_without_a_database_at_hand_groups_are_compared_with_small_numbers(shop):
   _, schema, _, filler = shop
   values = StoredValues(filler.values.tables)
   sql = fill_template(
-    Template.parse("SELECT a.cat1 GROUP BY a.cat1 HAVING COUNT(a.*) > :count"), schema, values, random.Random(0)
+    Template.parse("SELECT a.cat1 GROUP BY a.cat1 HAVING COUNT(a.*) > :count"),
+    schema,
+    values,
+    random.Random(0),
   )
   assert re.search(r"HAVING COUNT\(\*\) > \d+$", sql)
 
 
-@pytest.mark.parametrize(("low", "high"), [(3, 4), (137, 812), (0.31, 0.32), (-40, 12), (1_234, 9_876_543)])
+@pytest.mark.parametrize(
+  ("low", "high"), [(3, 4), (137, 812), (0.31, 0.32), (-40, 12), (1_234, 9_876_543)]
+)
 def test_round_number_stays_in_its_interval(low, high):
   for seed in range(20):
     number = round_number(low, high, random.Random(seed))
@@ -182,20 +220,29 @@ def test_flags_are_no_numbers_and_words_that_end_in_id_no_keys(tmp_path):
   path = tmp_path / "loans.sqlite"
   with sqlite3.connect(path) as connection:
     connection.execute(
-      "CREATE TABLE loan (id INTEGER PRIMARY KEY, late INTEGER, sealed TEXT, amount_paid REAL, rooms TEXT, phone TEXT)"
+      "CREATE TABLE loan (id INTEGER PRIMARY KEY, late INTEGER, sealed TEXT, amount_paid REAL, "
+      "rooms TEXT, phone TEXT)"
     )
     rows = [(i, i % 2, "10"[i % 2], 10.5 + i, str(i % 7), str(555000 + i)) for i in range(40)]
     connection.executemany("INSERT INTO loan VALUES (?, ?, ?, ?, ?, ?)", rows)
   connection.close()
   schema, runner, filler = synthesis_fixtures.open_filler(path)
   found = Counter()
-  for text in ("SELECT AVG(a.num1)", "SELECT SUM(a.text1)", "SELECT MAX(a.bool1)", "SELECT COUNT(a.*) WHERE a.num1 > :num1"):
+  for text in (
+    "SELECT AVG(a.num1)",
+    "SELECT SUM(a.text1)",
+    "SELECT MAX(a.bool1)",
+    "SELECT COUNT(a.*) WHERE a.num1 > :num1",
+  ):
     for seed in range(20):
       try:
         query = filler.fill(Template.parse(text), random.Random(seed)).sql
       except CannotFill:
         continue
-      found.update((text, column.name) for column in sqlglot.parse_one(query, read="sqlite").find_all(exp.Column))
+      found.update(
+        (text, column.name)
+        for column in sqlglot.parse_one(query, read="sqlite").find_all(exp.Column)
+      )
   assert set(found) == {
     ("SELECT AVG(a.num1)", "amount_paid"),
     ("SELECT SUM(a.text1)", "rooms"),
@@ -209,7 +256,12 @@ def test_a_text_of_digits_that_refers_to_a_row_says_nothing_itself():
     maker = Column("country", "TEXT", "text", samples=samples, distinct_count=3)
     key = ForeignKey(("country",), "countries", ("id",))
     schema = Schema(
-      "cars", "sqlite", (Table("makers", (maker,), (), (key,), row_count=30), Table("countries", (), ("id",), (), row_count=9))
+      "cars",
+      "sqlite",
+      (
+        Table("makers", (maker,), (), (key,), row_count=30),
+        Table("countries", (), ("id",), (), row_count=9),
+      ),
     )
     return roles.column_roles(schema)["makers", "country"]
 
@@ -223,13 +275,17 @@ def test_one_table_is_not_grouped_by_what_is_unique(shop):
   )
   assert grouped and not {"title", "name", "label", "code"} & set(grouped), grouped
   assert not fills(shop, "SELECT a.key1, COUNT(a.*) GROUP BY a.key1", 10)
-  assert fills(shop, "SELECT a.key1, COUNT(b.*) GROUP BY a.key1", 10), "the rows of another table are counted"
+  assert fills(shop, "SELECT a.key1, COUNT(b.*) GROUP BY a.key1", 10), (
+    "the rows of another table are counted"
+  )
 
 
 def test_columns_that_are_compared_have_values_in_common(shop):
   for query in fills(shop, "SELECT a.text1 INTERSECT SELECT b.text2", 40):
     assert sqlite3.connect(shop[0]).execute(query.replace("INTERSECT", "UNION ALL")).fetchall()
-    left, right = (set(sqlite3.connect(shop[0]).execute(side).fetchall()) for side in query.split(" INTERSECT "))
+    left, right = (
+      set(sqlite3.connect(shop[0]).execute(side).fetchall()) for side in query.split(" INTERSECT ")
+    )
     assert left & right, query
 
 
@@ -252,7 +308,9 @@ def test_what_a_join_repeats_is_not_added_up(shop):
   for query in fills(shop, "SELECT SUM(a.num1) WHERE b.cat2 = :cat2", 40):
     alias = re.match(r"SELECT SUM\((T\d)\.", query)[1]
     table = re.search(rf"(\w+) AS {alias}\b", query)[1]
-    counted = query.replace(query.split(" FROM ")[0], f"SELECT COUNT(*), COUNT(DISTINCT {alias}.rowid)")
+    counted = query.replace(
+      query.split(" FROM ")[0], f"SELECT COUNT(*), COUNT(DISTINCT {alias}.rowid)"
+    )
     rows, distinct = connection.execute(counted).fetchone()
     assert rows == distinct, f"{query}: rows of {table} come more than once"
 
@@ -261,9 +319,11 @@ def test_days_and_persons_as_numbers_are_not_summed_and_parents_not_counted(tmp_
   path = tmp_path / "club.sqlite"
   with sqlite3.connect(path) as connection:
     connection.executescript(
-      "CREATE TABLE team (id INTEGER PRIMARY KEY, name TEXT, founded_on INTEGER, seen_at INTEGER, advisor INTEGER,"
+      "CREATE TABLE team (id INTEGER PRIMARY KEY, name TEXT, founded_on INTEGER, seen_at INTEGER, "
+      "advisor INTEGER,"
       " points INTEGER);"
-      "CREATE TABLE player (id INTEGER PRIMARY KEY, team_id INTEGER REFERENCES team (id), nick TEXT, role TEXT, phone TEXT);"
+      "CREATE TABLE player (id INTEGER PRIMARY KEY, team_id INTEGER REFERENCES team (id), nick "
+      "TEXT, role TEXT, phone TEXT);"
     )
     for i in range(30):
       team = (i, f"Team {i}", 19900101 + 10000 * (i % 9), 1600000000 + 5000 * i, 7 * i % 11, i * i)
@@ -272,19 +332,31 @@ def test_days_and_persons_as_numbers_are_not_summed_and_parents_not_counted(tmp_
       connection.execute("INSERT INTO player VALUES (?, ?, ?, ?, ?)", player)
   connection.close()
   club = (path, *synthesis_fixtures.open_filler(path))
-  for text in ("SELECT SUM(a.num1)", "SELECT AVG(a.num1)", "SELECT a.name1 WHERE a.num2 > (SELECT AVG(a.num2))"):
+  for text in (
+    "SELECT SUM(a.num1)",
+    "SELECT AVG(a.num1)",
+    "SELECT a.name1 WHERE a.num2 > (SELECT AVG(a.num2))",
+  ):
     queries = " ".join(fills(club, text, 30))
     assert "points" in queries and not re.search("founded_on|seen_at|advisor", queries), queries
   grouped = " ".join(fills(club, "SELECT a.cat1, COUNT(a.*) GROUP BY a.cat1", 30))
   assert "role" in grouped and "phone" not in grouped
   counts = fills(club, "SELECT COUNT(a.*) WHERE b.name1 = :name1", 30)
-  assert counts and all("WHERE T1.name" in query or "WHERE T2.name" in query for query in counts), "players of a team"
+  assert counts and all("WHERE T1.name" in query or "WHERE T2.name" in query for query in counts), (
+    "players of a team"
+  )
 
 
 def test_hundreds_of_tables_are_not_looked_at_in_pairs(monkeypatch):
   def table(i, *keys):
-    columns = (Column("id", "INT", "number", distinct_count=9), Column("ref", "INT", "number", distinct_count=9))
-    texts = (Column("name", "TEXT", "text", distinct_count=9), Column("day", "DATE", "date", distinct_count=9))
+    columns = (
+      Column("id", "INT", "number", distinct_count=9),
+      Column("ref", "INT", "number", distinct_count=9),
+    )
+    texts = (
+      Column("name", "TEXT", "text", distinct_count=9),
+      Column("day", "DATE", "date", distinct_count=9),
+    )
     return Table(f"t{i}", (*columns, *texts), ("id",), keys, row_count=9)
 
   # Alone, but for two that have a key between them and one more beside the same table.
@@ -303,5 +375,6 @@ def test_hundreds_of_tables_are_not_looked_at_in_pairs(monkeypatch):
   monkeypatch.setattr(sampler.Filler, "_nearness", counted)
   fitting = attempts.fitting_templates(filler, pool.builtin_templates())
   joined = [i for i in fitting if re.search(r"\bb\.", pool.builtin_templates()[i].template.text)]
-  # Of some 14,000 pairs for each of a hundred templates; those left are what templates without a key between may take.
+  # Of some 14,000 pairs for each of a hundred templates; those left are what templates without a
+  # key between may take.
   assert len(joined) > 20 and len(judged) < 20_000

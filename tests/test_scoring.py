@@ -1,4 +1,6 @@
-"""Scoring: what workers judge themselves is what comes out where rows are fetched and compared here."""
+"""Scoring: what workers judge themselves is what comes out where rows are fetched and compared
+here.
+"""
 
 import contextlib
 import dataclasses
@@ -14,10 +16,17 @@ from spftsql_jax.judging import scoring
 from spftsql_jax.judging.pairs import Pair, judge
 from spftsql_jax.sql import statements
 
-SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
-needs_spider = pytest.mark.skipif(not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}")
+SHARED = pathlib.Path(
+  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
+)
+needs_spider = pytest.mark.skipif(
+  not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}"
+)
 
-FLOOD = "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r LIMIT {}) SELECT x, hex(zeroblob(20)) FROM r"
+FLOOD = (
+  "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r LIMIT {}) SELECT x, "
+  "hex(zeroblob(20)) FROM r"
+)
 PAIRS = [
   ("SELECT name, x FROM t", "SELECT name, x FROM t"),
   ("SELECT name, x FROM t", "select  NAME , x from T;"),
@@ -32,7 +41,10 @@ PAIRS = [
   ("SELECT x FROM t", "SELECT nope FROM t"),
   ("SELECT x FROM t", "DELETE FROM t"),
   ("SELECT x FROM t", ""),
-  ("SELECT x FROM t", "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT count(*) FROM r"),
+  (
+    "SELECT x FROM t",
+    "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT count(*) FROM r",
+  ),
   # More bytes than a worker compares, equal and not.
   (FLOOD.format(200_000), FLOOD.format(200_000).replace("x, hex", "x , hex") + " ORDER BY 1"),
   (FLOOD.format(200_000), FLOOD.format(200_001)),
@@ -42,7 +54,9 @@ PAIRS = [
 @pytest.fixture(scope="module")
 def instances(tmp_path_factory):
   folder = tmp_path_factory.mktemp("shop")
-  for i, rows in enumerate(([("a", 1), ("b", 2), ("b", 3)], [("a", 1), ("b", None), ("c", 2.5)], [])):
+  for i, rows in enumerate(
+    ([("a", 1), ("b", 2), ("b", 3)], [("a", 1), ("b", None), ("c", 2.5)], [])
+  ):
     with contextlib.closing(sqlite3.connect(folder / f"shop_{i}.sqlite")) as connection:
       connection.execute("CREATE TABLE t (name TEXT, x)")
       connection.executemany("INSERT INTO t VALUES (?, ?)", rows)
@@ -52,7 +66,9 @@ def instances(tmp_path_factory):
 
 def plain(verdict):
   """Without what may differ: rows, times, and how far a statement got before it was stopped."""
-  gold, predicted = (dataclasses.replace(r, rows=(), seconds=0.0) for r in (verdict.gold, verdict.predicted))
+  gold, predicted = (
+    dataclasses.replace(r, rows=(), seconds=0.0) for r in (verdict.gold, verdict.predicted)
+  )
   return dataclasses.replace(verdict, gold=gold, predicted=predicted)
 
 
@@ -61,11 +77,19 @@ def plain(verdict):
 def test_workers_judge_as_rows_are_compared_here(instances, comparison, suite):
   with Executor(workers=2) as executor:
     judged, compared = (
-      scoring.score_predictions(PAIRS, [instances] * len(PAIRS), executor, comparison, 3.0, suite=suite, keep_rows=keep_rows)
+      scoring.score_predictions(
+        PAIRS, [instances] * len(PAIRS), executor, comparison, 3.0, suite=suite, keep_rows=keep_rows
+      )
       for keep_rows in (False, True)
     )
   assert [plain(v) for v in judged] == [plain(v) for v in compared]
-  assert {v.divergence for v in judged} == {"", "gold_failed", "refused_statement", "blank_prediction", "time_limit"}
+  assert {v.divergence for v in judged} == {
+    "",
+    "gold_failed",
+    "refused_statement",
+    "blank_prediction",
+    "time_limit",
+  }
   assert all(not v.gold.rows and not v.predicted.rows for v in judged) and compared[0].gold.rows
 
 
@@ -74,7 +98,9 @@ def test_a_pair_that_ends_its_worker_is_judged_all_the_same(instances, monkeypat
   with Executor(workers=1) as executor:
     monkeypatch.setattr(executor, "run_jobs", lambda jobs, progress: [None] * len(jobs))
     assert judge(pairs, executor, "strict", 1.0, 100) == {}
-    verdicts = scoring.score_predictions([("SELECT x FROM t", "SELECT x FROM t WHERE 1")], [instances[:1]], executor)
+    verdicts = scoring.score_predictions(
+      [("SELECT x FROM t", "SELECT x FROM t WHERE 1")], [instances[:1]], executor
+    )
   assert [v.correct for v in verdicts] == [True]
 
 
@@ -94,16 +120,25 @@ def test_text_that_is_not_utf8_is_a_named_divergence_from_birds_script(tmp_path)
     connection.execute("CREATE TABLE t (name TEXT)")
     connection.execute("INSERT INTO t VALUES (CAST(x'4a6f73e9' AS TEXT))")
     connection.commit()
-  pairs = [("SELECT name FROM t", "SELECT name FROM t WHERE 1"), ("SELECT count(*) FROM t", "SELECT 1")]
+  pairs = [
+    ("SELECT name FROM t", "SELECT name FROM t WHERE 1"),
+    ("SELECT count(*) FROM t", "SELECT 1"),
+  ]
   for comparison, divergences in (("bird", ["not_utf8", ""]), ("spider", ["", ""])):
     with Executor(workers=1) as executor:
       verdicts = scoring.score_predictions(pairs, [[path]] * 2, executor, comparison)
-    assert [(v.correct, v.divergence, v.message) for v in verdicts] == [(True, each, "") for each in divergences]
+    assert [(v.correct, v.divergence, v.message) for v in verdicts] == [
+      (True, each, "") for each in divergences
+    ]
 
 
 @needs_spider
 def test_text_keys_are_those_of_the_token_reader():
-  texts = [e["query"] for name in ("dev", "train_spider") for e in json.loads((SHARED / f"spider/{name}.json").read_text())]
+  texts = [
+    e["query"]
+    for name in ("dev", "train_spider")
+    for e in json.loads((SHARED / f"spider/{name}.json").read_text())
+  ]
   fast = {}
   for text in texts:
     fast.setdefault(scoring._text_key(text), set()).add(statements.same_text_key(text))
@@ -132,29 +167,40 @@ def test_text_keys_are_the_same_only_where_nothing_but_space_and_case_differs(on
 def test_a_sort_that_would_spill_into_files_gives_what_sqlite_gives(instances):
   sql = (
     "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r LIMIT 300000), "
-    "s AS (SELECT (x * 7919) % 300007 AS k, hex(zeroblob(50)) AS filler FROM r ORDER BY k LIMIT 299999) "
+    "s AS (SELECT (x * 7919) % 300007 AS k, hex(zeroblob(50)) AS filler FROM r ORDER BY k LIMIT "
+    "299999) "
     "SELECT count(*), sum(k), min(length(filler)) FROM s"
   )
   with contextlib.closing(sqlite3.connect(instances[0])) as connection:
     expected = tuple(connection.execute(sql).fetchall())
   with Executor(workers=1) as executor:
-    results = executor.execute_many([(instances[0], sql), (instances[0], "SELECT count(*) FROM t")], timeout_s=20)
+    results = executor.execute_many(
+      [(instances[0], sql), (instances[0], "SELECT count(*) FROM t")], timeout_s=20
+    )
   assert [(r.status, r.rows) for r in results] == [("ok", expected), ("ok", ((3,),))]
 
 
 def score(queries, location, comparison="spider", **options):
   with Executor(workers=1) as executor:
-    return scoring.score_predictions(queries, [[location]] * len(queries), executor, comparison, 5.0, **options)
+    return scoring.score_predictions(
+      queries, [[location]] * len(queries), executor, comparison, 5.0, **options
+    )
 
 
-# Gold texts that run as the same query and differ in what Spider's script reads from them; and predictions likewise.
+# Gold texts that run as the same query and differ in what Spider's script reads from them; and
+# predictions likewise.
 ORDER_GOLD = [
   "SELECT name, x FROM t ORDER BY x",
   "SELECT name, x FROM t ORDER  BY x",
   "SELECT name, x FROM t ORDER\nBY x",
   "SELECT name, x FROM t order /* so */ by x",
 ]
-VALUE_PREDICTIONS = ["SELECT value FROM v", "SELECT Value FROM v", "SELECT VALUE FROM v", "SELECT 1 FROM v"]
+VALUE_PREDICTIONS = [
+  "SELECT value FROM v",
+  "SELECT Value FROM v",
+  "SELECT VALUE FROM v",
+  "SELECT 1 FROM v",
+]
 
 
 @pytest.fixture(scope="module")
@@ -171,13 +217,19 @@ def with_values(tmp_path_factory):
 
 @pytest.mark.parametrize("keep_rows", [False, True])
 @pytest.mark.parametrize("comparison", ["spider", "bird", "strict"])
-def test_a_verdict_never_depends_on_the_other_questions_of_the_file(with_values, comparison, keep_rows):
+def test_a_verdict_never_depends_on_the_other_questions_of_the_file(
+  with_values, comparison, keep_rows
+):
   backwards = "SELECT name, x FROM t ORDER BY x DESC"
-  pairs = [(gold, backwards) for gold in ORDER_GOLD] + [("SELECT value FROM v", each) for each in VALUE_PREDICTIONS]
+  pairs = [(gold, backwards) for gold in ORDER_GOLD] + [
+    ("SELECT value FROM v", each) for each in VALUE_PREDICTIONS
+  ]
   alone = [plain(score([pair], with_values, comparison, keep_rows=keep_rows)[0]) for pair in pairs]
   for order in (pairs, pairs[::-1], pairs[2:] + pairs[:2]):
     together = score(order, with_values, comparison, keep_rows=keep_rows)
-    assert {pair: plain(verdict) for pair, verdict in zip(order, together, strict=True)} == dict(zip(pairs, alone, strict=True))
+    assert {pair: plain(verdict) for pair, verdict in zip(order, together, strict=True)} == dict(
+      zip(pairs, alone, strict=True)
+    )
 
 
 def test_an_oddity_of_spiders_script_that_decides_a_verdict_is_named(with_values):
@@ -193,7 +245,12 @@ def test_an_oddity_of_spiders_script_that_decides_a_verdict_is_named(with_values
     # "value" is run as 1: a right answer is wrong, a wrong one right.
     ("SELECT value FROM v", "SELECT value FROM v", False, "value_placeholder"),
     ("SELECT value FROM v", "SELECT Value FROM v", True, ""),
-    ("SELECT count(*) FROM v WHERE 1 = 1", "SELECT count(*) FROM v WHERE value = 1", True, "value_placeholder"),
+    (
+      "SELECT count(*) FROM v WHERE 1 = 1",
+      "SELECT count(*) FROM v WHERE value = 1",
+      True,
+      "value_placeholder",
+    ),
     ("SELECT count(*) FROM v", "SELECT count(value) FROM v", True, ""),
   ]
   verdicts = score([case[:2] for case in cases], with_values)
@@ -205,14 +262,21 @@ def test_in_duckdb_texts_that_differ_in_case_are_run_each(tmp_path):
   duckdb = pytest.importorskip("duckdb")
   duckdb.connect(str(tmp_path / "d.duckdb")).close()
   location = f"duckdb:///{tmp_path}/d.duckdb"
-  pairs = [("SELECT {a: 1}", "SELECT {a: 1}"), ("SELECT {a: 1}", "SELECT {A: 1}"), ("SELECT {A: 1}", "SELECT {a: 1}")]
+  pairs = [
+    ("SELECT {a: 1}", "SELECT {a: 1}"),
+    ("SELECT {a: 1}", "SELECT {A: 1}"),
+    ("SELECT {A: 1}", "SELECT {a: 1}"),
+  ]
   assert [v.correct for v in score(pairs, location, "strict")] == [True, False, False]
 
 
 def test_nan_is_a_named_divergence_from_the_scripts(tmp_path):
   duckdb = pytest.importorskip("duckdb")
   duckdb.connect(str(tmp_path / "d.duckdb")).close()
-  pairs = [("SELECT 'nan'::DOUBLE", "SELECT sqrt(4.0) * 'nan'::DOUBLE"), ("SELECT 1", "SELECT 'nan'::FLOAT")]
+  pairs = [
+    ("SELECT 'nan'::DOUBLE", "SELECT sqrt(4.0) * 'nan'::DOUBLE"),
+    ("SELECT 1", "SELECT 'nan'::FLOAT"),
+  ]
   for comparison, name in (("spider", "nan"), ("bird", "nan"), ("strict", "")):
     verdicts = score(pairs, f"duckdb:///{tmp_path}/d.duckdb", comparison)
     assert [(v.correct, v.divergence) for v in verdicts] == [(True, name), (False, "")]

@@ -1,4 +1,6 @@
-"""Runs of several processes, one a host: the same data and losses as one process, lost hosts, going on with other numbers."""
+"""Runs of several processes, one a host: the same data and losses as one process, lost hosts, going
+on with other numbers.
+"""
 
 import json
 import os
@@ -22,7 +24,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 from demo.make_databases import make_demo
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALL = ["--config.vbi_ft.rounds=1", "--config.self_play.iterations=1", "--config.self_play.baselines=()"]
+SMALL = [
+  "--config.vbi_ft.rounds=1",
+  "--config.self_play.iterations=1",
+  "--config.self_play.baselines=()",
+]
 SLOW_S = 300  # Nothing below takes a tenth of it by itself.
 
 
@@ -34,10 +40,27 @@ def start(script: str, processes: int, devices: int, *arguments: str) -> list[su
     coordinator = f"127.0.0.1:{free.getsockname()[1]}"
   started = []
   for number in range(processes):
-    joined = [f"--coordinator={coordinator}", f"--num_processes={processes}", f"--process_id={number}"]
-    command = [sys.executable, f"experiments/{script}", *arguments, *(joined if processes > 1 else [])]
+    joined = [
+      f"--coordinator={coordinator}",
+      f"--num_processes={processes}",
+      f"--process_id={number}",
+    ]
+    command = [
+      sys.executable,
+      f"experiments/{script}",
+      *arguments,
+      *(joined if processes > 1 else []),
+    ]
     started.append(
-      subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+      subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+      )
     )
   return started
 
@@ -56,19 +79,34 @@ def demo(tmp_path_factory):
 
 
 def flags_of(demo: Path, workdir: Path) -> list[str]:
-  return ["--config=experiments/configs/demo_tiny.py", f"--config.data_dir={demo}", f"--workdir={workdir}", *SMALL]
+  return [
+    "--config=experiments/configs/demo_tiny.py",
+    f"--config.data_dir={demo}",
+    f"--workdir={workdir}",
+    *SMALL,
+  ]
 
 
 def steps_done(workdir: Path) -> list[str]:
   journal = workdir / "journal.jsonl"
-  return [json.loads(line)["step"] for line in journal.read_text().splitlines()] if journal.is_file() else []
+  return (
+    [json.loads(line)["step"] for line in journal.read_text().splitlines()]
+    if journal.is_file()
+    else []
+  )
 
 
-def kill_behind(step: str, victim: int, processes: list[subprocess.Popen], workdir: Path) -> tuple[int, str]:
-  """(exit code, stderr) of the other one of two processes once the victim was killed behind a step of the journal."""
+def kill_behind(
+  step: str, victim: int, processes: list[subprocess.Popen], workdir: Path
+) -> tuple[int, str]:
+  """(exit code, stderr) of the other one of two processes once the victim was killed behind a step
+  of the journal.
+  """
   until = time.monotonic() + SLOW_S
   while step not in steps_done(workdir):
-    assert time.monotonic() < until and all(process.poll() is None for process in processes), finish(processes)
+    assert time.monotonic() < until and all(process.poll() is None for process in processes), (
+      finish(processes)
+    )
     time.sleep(0.02)
   processes[victim].kill()
   code, _, errors = finish(processes)[1 - victim]
@@ -80,14 +118,23 @@ def test_two_hosts_lost_twice_and_gone_on_with_as_one_equal_one_undisturbed_host
   [(code, _, errors)] = finish(start("spft.py", 1, 8, *flags_of(demo, one)))
   assert code == 0, errors
 
-  # Where the first process is lost JAX ends the others, at the latest half a second after they should have by themselves.
-  code, errors = kill_behind("prepare/data", 0, start("spft.py", 2, 4, *flags_of(demo, two), "--mesh=data:2,fsdp:4"), two)
+  # Where the first process is lost JAX ends the others, at the latest half a second after they
+  # should have by themselves.
+  code, errors = kill_behind(
+    "prepare/data", 0, start("spft.py", 2, 4, *flags_of(demo, two), "--mesh=data:2,fsdp:4"), two
+  )
   assert code, errors
   code, errors = kill_behind(
-    "vbi_ft/round_1/training", 1, start("spft.py", 2, 4, *flags_of(demo, two), "--mesh=data:2,fsdp:4"), two
+    "vbi_ft/round_1/training",
+    1,
+    start("spft.py", 2, 4, *flags_of(demo, two), "--mesh=data:2,fsdp:4"),
+    two,
   )
   [line] = [line for line in errors.splitlines() if line.startswith("spft.py: ")]
-  assert code == 1 and "start the same command on every host again: the run goes on from its journal" in line
+  assert (
+    code == 1
+    and "start the same command on every host again: the run goes on from its journal" in line
+  )
   done = steps_done(two)
   assert "vbi_ft/round_1/training" in done and "cost" not in done
   [(code, _, errors)] = finish(start("spft.py", 1, 8, *flags_of(demo, two)))
@@ -97,7 +144,10 @@ def test_two_hosts_lost_twice_and_gone_on_with_as_one_equal_one_undisturbed_host
   assert len(names) > 5
   for name in names:  # Names hold the hash of what is in a file.
     assert (two / "data" / name).read_bytes() == (one / "data" / name).read_bytes()
-  played = [[json.loads(line) for line in next((w / "data").glob("self_play-iteration_1*")).open()] for w in (one, two)]
+  played = [
+    [json.loads(line) for line in next((w / "data").glob("self_play-iteration_1*")).open()]
+    for w in (one, two)
+  ]
   for a, b in zip(*played, strict=True):
     np.testing.assert_allclose(a.pop("log_probs"), b.pop("log_probs"), rtol=1e-5)
     assert a == b
@@ -112,24 +162,32 @@ def test_two_hosts_lost_twice_and_gone_on_with_as_one_equal_one_undisturbed_host
   assert mine.versions() == others.versions() and not any(map(others.damage, others.versions()))
   for version in mine.versions():
     assert mine.score(version, "test") == others.score(version, "test")
-    for a, b in zip(jax.tree.leaves(mine.load(version)), jax.tree.leaves(others.load(version)), strict=True):
+    for a, b in zip(
+      jax.tree.leaves(mine.load(version)), jax.tree.leaves(others.load(version)), strict=True
+    ):
       np.testing.assert_allclose(a, b, atol=1e-4)
 
 
 def test_the_shards_of_two_hosts_together_are_what_one_process_synthesizes(demo, tmp_path):
   common = [f"--databases={demo}", "--num_examples=90", "--workers=1", "--seed=3"]
   for processes, flags in ((1, []), (2, ["--shard=jax"])):
-    for code, _, errors in finish(start("synthesize.py", processes, 1, *common, *flags, f"--output={tmp_path / 'out.jsonl'}")):
+    for code, _, errors in finish(
+      start("synthesize.py", processes, 1, *common, *flags, f"--output={tmp_path / 'out.jsonl'}")
+    ):
       assert code == 0, errors
   whole = (tmp_path / "out.jsonl").read_text().splitlines()
   parts = [(tmp_path / f"out-0000{i}-of-00002.jsonl").read_text().splitlines() for i in range(2)]
-  assert len(whole) == 90 and min(map(len, parts)) >= 30 and sorted(parts[0] + parts[1]) == sorted(whole)
+  assert (
+    len(whole) == 90 and min(map(len, parts)) >= 30 and sorted(parts[0] + parts[1]) == sorted(whole)
+  )
 
 
 def test_shards_joined_are_in_the_order_of_one_call(demo):
   locations = [str(path) for path in sorted(demo.glob("*/*.sqlite"))]
   made = [
-    synthesize(locations, builtin_templates(), 60, seed=1, workers=1, parts=2, instances=1, shard=(i, n))
+    synthesize(
+      locations, builtin_templates(), 60, seed=1, workers=1, parts=2, instances=1, shard=(i, n)
+    )
     for n in (1, 3)
     for i in range(n)
   ]

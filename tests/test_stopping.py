@@ -1,4 +1,6 @@
-"""Scripts that are told to stop: one line, the signal's exit code, no traceback, no process and no temporary file left."""
+"""Scripts that are told to stop: one line, the signal's exit code, no traceback, no process and no
+temporary file left.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ from demo.make_databases import make_demo
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 
-# The first instant belongs to Python itself: before a script's first line nothing of ours can answer a signal.
+# The first instant belongs to Python itself: before a script's first line nothing of ours can
+# answer a signal.
 MOMENTS = [0.3, 1.2, 2.0, 4.0]
 
 
@@ -34,8 +37,12 @@ def files(tmp_path_factory):
   """A folder with the demo databases and a model of random weights."""
   folder = tmp_path_factory.mktemp("stopping")
   make_demo(folder / "demo")
-  hf = train_bpe(["SELECT count(*) FROM patient WHERE name = 3 ; How many patients are there?"], 320)
-  config = ModelConfig("qwen2", len(hf), 32, 48, 1, 2, 1, 16, max_position_embeddings=4096, initializer_range=0.3)
+  hf = train_bpe(
+    ["SELECT count(*) FROM patient WHERE name = 3 ; How many patients are there?"], 320
+  )
+  config = ModelConfig(
+    "qwen2", len(hf), 32, 48, 1, 2, 1, 16, max_position_embeddings=4096, initializer_range=0.3
+  )
   config = config.replace(attention_bias=True, tie_word_embeddings=True)
   save_hf(folder / "model", config, init_params(config, jax.random.key(0)), hf)
   write_prompt_format(folder / "model", PromptFormat("names", matched_values=0), max_new_tokens=64)
@@ -46,12 +53,27 @@ def arguments_of(script: str, files: Path, output: Path) -> list[str]:
   demo, model = files / "demo", f"--model={files / 'model'}"
   examples = f"--examples={demo / 'test.json'}"
   if script == "synthesize":
-    return [f"--databases={demo}", "--num_examples=50000", "--workers=2", f"--output={output / 'made.jsonl'}"]
+    return [
+      f"--databases={demo}",
+      "--num_examples=50000",
+      "--workers=2",
+      f"--output={output / 'made.jsonl'}",
+    ]
   if script == "ask":
     return [model, f"--database={demo / 'clinic/clinic.sqlite'}", "How many patients are there?"]
   if script == "predict":
-    return [model, examples, f"--databases={demo}", f"--output={output / 'made.sql'}", "--samples=4"]
-  config = [f"--config={EXPERIMENTS}/configs/demo_tiny.py", f"--config.data_dir={demo}", "--config.synthesis.workers=2"]
+    return [
+      model,
+      examples,
+      f"--databases={demo}",
+      f"--output={output / 'made.sql'}",
+      "--samples=4",
+    ]
+  config = [
+    f"--config={EXPERIMENTS}/configs/demo_tiny.py",
+    f"--config.data_dir={demo}",
+    "--config.synthesis.workers=2",
+  ]
   return [*config, f"--workdir={output / 'run'}"]
 
 
@@ -60,21 +82,32 @@ def left_alive(mark: str) -> list[str]:
   found = []
   for process in Path("/proc").glob("[0-9]*"):
     try:
-      if mark.encode() in (process / "environ").read_bytes() and "\nState:\tZ" not in (process / "status").read_text():
+      if (
+        mark.encode() in (process / "environ").read_bytes()
+        and "\nState:\tZ" not in (process / "status").read_text()
+      ):
         found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:200])
     except OSError:  # it has ended, or belongs to somebody else
       continue
   return found
 
 
-def stop(script: str, files: Path, folder: Path, number: signal.Signals, until, whole_group: bool) -> tuple[int, str, str]:
+def stop(
+  script: str, files: Path, folder: Path, number: signal.Signals, until, whole_group: bool
+) -> tuple[int, str, str]:
   """(exit code, stderr, mark) of a script that gets a signal when `until(folder)` says so."""
   (folder / "tmp").mkdir(parents=True)
   mark = f"SPFTSQL_TEST_MARK={uuid.uuid4()}"
   name, _, value = mark.partition("=")
   process = subprocess.Popen(
     # A shell's background job ignores SIGINT, and so would what it starts.
-    ["env", "--default-signal=INT", sys.executable, str(EXPERIMENTS / f"{script}.py"), *arguments_of(script, files, folder)],
+    [
+      "env",
+      "--default-signal=INT",
+      sys.executable,
+      str(EXPERIMENTS / f"{script}.py"),
+      *arguments_of(script, files, folder),
+    ],
     stdout=subprocess.DEVNULL,
     stderr=subprocess.PIPE,
     text=True,
@@ -93,7 +126,9 @@ def stop(script: str, files: Path, folder: Path, number: signal.Signals, until, 
   return process.returncode, stderr, mark
 
 
-def check(script: str, code: int, stderr: str, mark: str, folder: Path, word: str, expected: int) -> None:
+def check(
+  script: str, code: int, stderr: str, mark: str, folder: Path, word: str, expected: int
+) -> None:
   assert code == expected, stderr
   lines = [line for line in stderr.splitlines() if line.strip()]
   assert len(lines) == 1 and lines[0].startswith(f"{script}.py: {word}"), stderr
@@ -108,7 +143,9 @@ def test_ctrl_c_at_any_moment_is_one_line(files, tmp_path, script):
     folder = tmp_path / f"{moment}"
     if script == "ask" and moment > 2:
       continue  # It may have ended by then.
-    code, stderr, mark = stop(script, files, folder, signal.SIGINT, lambda _, m=moment: time.sleep(m), True)
+    code, stderr, mark = stop(
+      script, files, folder, signal.SIGINT, lambda _, m=moment: time.sleep(m), True
+    )
     check(script, code, stderr, mark, folder, "interrupted", 130)
 
 
@@ -124,8 +161,13 @@ def workers_are_busy(process: subprocess.Popen, record: Path) -> None:
 
 
 @pytest.mark.parametrize("whole_group", [True, False])
-@pytest.mark.parametrize(("number", "word", "expected"), [(signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "term", 143)])
-def test_workers_end_with_synthesis_and_it_goes_on(files, tmp_path, number, word, expected, whole_group):
+@pytest.mark.parametrize(
+  ("number", "word", "expected"),
+  [(signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "term", 143)],
+)
+def test_workers_end_with_synthesis_and_it_goes_on(
+  files, tmp_path, number, word, expected, whole_group
+):
   record = tmp_path / "x" / "made.jsonl.record"
   until = lambda process: workers_are_busy(process, record)  # noqa: E731
   code, stderr, mark = stop("synthesize", files, tmp_path / "x", number, until, whole_group)
@@ -140,15 +182,23 @@ def test_workers_end_with_synthesis_and_it_goes_on(files, tmp_path, number, word
 
 
 WAITING = "import time\ndef main(): time.sleep(60)"
-DEAF = "import hashlib\ndef main(): hashlib.pbkdf2_hmac('sha512', b'x', b'y', 10**9)"  # for minutes in C, as the compiler is
-SWALLOWING = "import time\ndef main():\n  while True:\n    try: time.sleep(60)\n    except BaseException: pass"
+# for minutes in C, as the compiler is
+DEAF = "import hashlib\ndef main(): hashlib.pbkdf2_hmac('sha512', b'x', b'y', 10**9)"
+SWALLOWING = (
+  "import time\ndef main():\n  while True:\n    try: time.sleep(60)\n    except BaseException: pass"
+)
 
 
 @pytest.mark.parametrize("code", [WAITING, DEAF, SWALLOWING])
 def test_a_main_thread_that_does_not_answer_is_ended(tmp_path, code):
   script = tmp_path / "slow.py"
-  head = f"import sys\nsys.path.insert(0, {str(EXPERIMENTS)!r})\nimport launch\nlaunch.stopping.install()\n"
-  script.write_text(f"{head}{code}\nprint('ready', file=sys.stderr, flush=True)\nlaunch.launch(main)\n")
+  head = (
+    f"import sys\nsys.path.insert(0, {str(EXPERIMENTS)!r})\nimport "
+    "launch\nlaunch.stopping.install()\n"
+  )
+  script.write_text(
+    f"{head}{code}\nprint('ready', file=sys.stderr, flush=True)\nlaunch.launch(main)\n"
+  )
   process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True)
   assert process.stderr.readline() == "ready\n"
   time.sleep(0.5)
@@ -164,7 +214,9 @@ def test_a_reader_that_goes_away_ends_a_script_quietly(files, lines):
   main = f"def main():\n  time.sleep(0.5)\n  for _ in range({lines}): print('x' * 100)\n"
   reader, writer = os.pipe()
   process = subprocess.Popen(
-    [sys.executable, "-c", f"{head}\n{main}launch.launch(main)"], stdout=writer, stderr=subprocess.PIPE
+    [sys.executable, "-c", f"{head}\n{main}launch.launch(main)"],
+    stdout=writer,
+    stderr=subprocess.PIPE,
   )
   os.close(writer)
   os.close(reader)
@@ -173,7 +225,9 @@ def test_a_reader_that_goes_away_ends_a_script_quietly(files, lines):
 
 
 def test_help_into_a_closed_pipe_is_quiet():
-  command = f"set -o pipefail; {sys.executable} {EXPERIMENTS / 'evaluate.py'} --help | head -1 > /dev/null"
+  command = (
+    f"set -o pipefail; {sys.executable} {EXPERIMENTS / 'evaluate.py'} --help | head -1 > /dev/null"
+  )
   done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
   assert done.stderr == "" and done.returncode in (0, 141)
 
@@ -183,7 +237,12 @@ def test_a_script_that_nobody_stops_ends_as_before(files, tmp_path):
   output = tmp_path / "made.jsonl"
   arguments = [f"--databases={demo}", "--num_examples=30", "--workers=2", f"--output={output}"]
   done = subprocess.run(
-    [sys.executable, str(EXPERIMENTS / "synthesize.py"), *arguments], capture_output=True, text=True, timeout=120
+    [sys.executable, str(EXPERIMENTS / "synthesize.py"), *arguments],
+    capture_output=True,
+    text=True,
+    timeout=120,
   )
   assert (done.returncode, done.stderr) == (0, "")
-  assert json.loads(done.stdout.splitlines()[-1])["examples"] == len(output.read_text().splitlines())
+  assert json.loads(done.stdout.splitlines()[-1])["examples"] == len(
+    output.read_text().splitlines()
+  )

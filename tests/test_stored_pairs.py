@@ -1,5 +1,5 @@
-"""Pairs keep the opponent's log-probs with its version and a hash of the data; another opponent's and changed ones are
-refused."""
+"""Pairs keep the opponent's log-probs with its version and a hash of the data; another opponent's
+and changed ones are refused."""
 
 import dataclasses
 import types
@@ -15,9 +15,16 @@ from spftsql_jax.pipeline.workbench import data_hash
 @pytest.fixture
 def stored(tmp_path):
   journal = Journal(tmp_path, {})
-  pairs = [Pair(Example("shop", f"how many {i}?", "SELECT 1"), "SELECT 2", float(i % 2), (-1.25 * i, -7.5)) for i in range(3)]
+  pairs = [
+    Pair(Example("shop", f"how many {i}?", "SELECT 1"), "SELECT 2", float(i % 2), (-1.25 * i, -7.5))
+    for i in range(3)
+  ]
   file = journal.write_jsonl("pairs", map(dataclasses.asdict, pairs))
-  yield types.SimpleNamespace(journal=journal), {"file": file, "opponent": "sft", "hash": data_hash(pairs)}, pairs
+  yield (
+    types.SimpleNamespace(journal=journal),
+    {"file": file, "opponent": "sft", "hash": data_hash(pairs)},
+    pairs,
+  )
   journal.close()
 
 

@@ -1,4 +1,6 @@
-"""Schemas too long for a prefix bucket are split along keys into overlapping parts that cover each query's tables."""
+"""Schemas too long for a prefix bucket are split along keys into overlapping parts that cover each
+query's tables.
+"""
 
 import dataclasses
 from collections import Counter
@@ -21,7 +23,11 @@ def table(name: str, *refers: str) -> Table:
 
 
 # A chain of keys a - b - c - d - e, and f apart.
-SCHEMA = Schema("shop", "sqlite", (table("a"), table("b", "a"), table("c", "b"), table("d", "c"), table("e", "d"), table("f")))
+SCHEMA = Schema(
+  "shop",
+  "sqlite",
+  (table("a"), table("b", "a"), table("c", "b"), table("d", "c"), table("e", "d"), table("f")),
+)
 
 
 def at_most(count):
@@ -57,7 +63,11 @@ def test_a_query_gets_the_first_part_that_covers_it_and_the_same_again():
 
 
 def test_tables_of_a_query_are_those_of_the_schema():
-  assert tables_of("SELECT * FROM A JOIN b ON 1 = 1 WHERE id IN (SELECT id FROM c)", SCHEMA) == {"a", "b", "c"}
+  assert tables_of("SELECT * FROM A JOIN b ON 1 = 1 WHERE id IN (SELECT id FROM c)", SCHEMA) == {
+    "a",
+    "b",
+    "c",
+  }
   assert tables_of("WITH x AS (SELECT 1 FROM d) SELECT * FROM x", SCHEMA) == {"d"}
   assert tables_of("SELECT FROM WHERE (", SCHEMA) is None
 
@@ -92,7 +102,12 @@ def bench_with(tokenizer, longest: int, how: str, lines: list[str]):
   return Bench(Config(shape, how), {"shop": Database()}, tokenizer, lines.append, {})
 
 
-QUERIES = ["SELECT id FROM a", "SELECT a.id FROM a JOIN b", "SELECT 1 FROM a, c, e, f", "SELECT id FROM f"]
+QUERIES = [
+  "SELECT id FROM a",
+  "SELECT a.id FROM a JOIN b",
+  "SELECT 1 FROM a, c, e, f",
+  "SELECT id FROM f",
+]
 EXAMPLES = [Example("shop", f"how many {i}?", q) for i, q in enumerate(QUERIES)]
 
 
@@ -116,17 +131,28 @@ def test_long_examples_are_dropped_by_option_and_fitting_ones_stay(tokenizer):
   whole = len(tokenizer.prefix(SCHEMA))
   lines: list[str] = []
   assert training_units.sql_units(bench_with(tokenizer, whole - 1, "drop", lines), EXAMPLES) == []
-  assert lines == ["  4 of 4 question-SQL pairs exceed the largest bucket and are left out (shop 4)"]
+  assert lines == [
+    "  4 of 4 question-SQL pairs exceed the largest bucket and are left out (shop 4)"
+  ]
   lines.clear()
-  assert len(training_units.sql_units(bench_with(tokenizer, whole, "drop", lines), EXAMPLES)) == 4 and not lines
+  assert (
+    len(training_units.sql_units(bench_with(tokenizer, whole, "drop", lines), EXAMPLES)) == 4
+    and not lines
+  )
 
 
 def test_pairs_over_a_sub_schema_share_their_prefix(tokenizer):
   bench = bench_with(tokenizer, len(tokenizer.prefix(SCHEMA)) * 2 // 3, "split", [])
-  pairs, found, _ = training_units.pair_branches(bench, EXAMPLES[:2], ["SELECT 1", "SELECT 2 FROM zebra"])
+  pairs, found, _ = training_units.pair_branches(
+    bench, EXAMPLES[:2], ["SELECT 1", "SELECT 2 FROM zebra"]
+  )
   assert found.moved == Counter(shop=2) and list(pairs) == [0, 1]
   for positive, negative in pairs.values():
-    assert positive.prefix == negative.prefix and positive.prompt == negative.prompt and positive.answer != negative.answer
+    assert (
+      positive.prefix == negative.prefix
+      and positive.prompt == negative.prompt
+      and positive.answer != negative.answer
+    )
 
 
 def test_an_answer_that_does_not_end_is_y_minus_as_far_as_it_goes(tokenizer):
@@ -142,7 +168,9 @@ def test_an_answer_that_does_not_end_is_y_minus_as_far_as_it_goes(tokenizer):
     bench.config.shape.branch_buckets[-1],
     room + len(cut.prompt),
   )
-  assert pairs[1][1].answer == tokenizer.text_to_sql(SCHEMA, EXAMPLES[1].question, answers[1], ()).answer
+  assert (
+    pairs[1][1].answer == tokenizer.text_to_sql(SCHEMA, EXAMPLES[1].question, answers[1], ()).answer
+  )
   # A gold query is never cut.
   long = dataclasses.replace(EXAMPLES[0], query=answers[0])
   pairs, found, endless = training_units.pair_branches(bench, [long], ["SELECT 1"])

@@ -34,10 +34,16 @@ def check(location, least=EXAMPLES):
   assert len(made.examples) >= least
   with open_database(location) as database:
     results = database.execute_many([example.query for example in made.examples])
-  assert [(e.query, r.message) for e, r in zip(made.examples, results, strict=True) if not r.ok] == []
+  assert [
+    (e.query, r.message) for e, r in zip(made.examples, results, strict=True) if not r.ok
+  ] == []
   for example in made.examples:
     question = example.question
-    assert question.strip() and question.isprintable() and any(character.isalpha() for character in question), question
+    assert (
+      question.strip()
+      and question.isprintable()
+      and any(character.isalpha() for character in question)
+    ), question
     question.encode()
   return made
 
@@ -63,7 +69,10 @@ def test_any_name_on_postgresql(server, names):
     with psycopg.connect(server.admin.replace("/shop", "/odd"), autocommit=True) as admin:
       for sql in odd_databases.statements_for(names):
         admin.execute(sql)
-      admin.execute("GRANT USAGE ON SCHEMA public TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+      admin.execute(
+        "GRANT USAGE ON SCHEMA public TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA public TO "
+        "reader"
+      )
     check(location)
   finally:
     with psycopg.connect(server.admin, autocommit=True) as admin:
@@ -71,14 +80,18 @@ def test_any_name_on_postgresql(server, names):
 
 
 characters = st.characters(blacklist_categories=("Cs",), blacklist_characters="\0")
-names = st.lists(st.text(characters, min_size=1, max_size=12), min_size=4, max_size=6, unique_by=str.lower)
+names = st.lists(
+  st.text(characters, min_size=1, max_size=12), min_size=4, max_size=6, unique_by=str.lower
+)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(names, st.sampled_from([0, 1, 2, 30]), st.sampled_from(sorted(WRITERS)))
 def test_any_names_drawn_at_random(tmp_path_factory, drawn, rows, engine):
   try:
-    location = WRITERS[engine](tmp_path_factory.mktemp("odd") / "odd.db", odd_databases.statements_for(drawn, rows))
+    location = WRITERS[engine](
+      tmp_path_factory.mktemp("odd") / "odd.db", odd_databases.statements_for(drawn, rows)
+    )
   except Exception:
     # The engine does not allow the name.
     return
@@ -96,7 +109,9 @@ def test_any_value_on_duckdb(tmp_path, name):
 
 
 def test_any_value_on_postgresql(server):
-  """Arrays, jsonb and all the others; a table without columns; three tables whose names differ in case only."""
+  """Arrays, jsonb and all the others; a table without columns; three tables whose names differ in
+  case only.
+  """
   made = check(server.reader)
   assert {table for example in made.examples for table in example.tables} & {"everything"}
 
@@ -109,11 +124,18 @@ def test_queries_of_tables_that_differ_in_case_only_name_the_one_that_is_meant(s
     with psycopg.connect(server.admin.replace("/shop", "/twins"), autocommit=True) as admin:
       for table, letter in (("same", "a"), ("Same", "b"), ("SAME", "c")):
         admin.execute(f'CREATE TABLE "{table}" (id int PRIMARY KEY, name text, "Name" text)')
-        admin.execute(f"""INSERT INTO "{table}" SELECT i, '{letter}' || i % 5, 'x' FROM generate_series(1, 20) i""")
-      admin.execute("GRANT USAGE ON SCHEMA public TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+        admin.execute(
+          f"""INSERT INTO "{table}" SELECT i, '{letter}' || i % 5, 'x' FROM generate_series(1, 20) i"""
+        )
+      admin.execute(
+        "GRANT USAGE ON SCHEMA public TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA public TO "
+        "reader"
+      )
     assert len(check(location).examples) == EXAMPLES
     schema = read_schema(location)
-    assert len(schema.tables) == 3 and all(schema.table(table.name) is table for table in schema.tables)
+    assert len(schema.tables) == 3 and all(
+      schema.table(table.name) is table for table in schema.tables
+    )
   finally:
     with psycopg.connect(server.admin, autocommit=True) as admin:
       admin.execute("DROP DATABASE twins WITH (FORCE)")
@@ -146,12 +168,19 @@ def test_of_twins_the_first_stays_with_the_keys_that_name_it():
         "b",
         ("id", "ID", "y"),
         primary_key=("ID",),
-        foreign_keys=(ForeignKey(("y",), "a", ("x",)), ForeignKey(("y",), "A", ("id",)), ForeignKey(("y",), "a", ("X",))),
+        foreign_keys=(
+          ForeignKey(("y",), "a", ("x",)),
+          ForeignKey(("y",), "A", ("id",)),
+          ForeignKey(("y",), "a", ("X",)),
+        ),
       ),
     ),
   )
   kept = without_twins(schema)
-  assert [(t.name, [c.name for c in t.columns], t.primary_key, t.unique, t.foreign_keys) for t in kept.tables] == [
+  assert [
+    (t.name, [c.name for c in t.columns], t.primary_key, t.unique, t.foreign_keys)
+    for t in kept.tables
+  ] == [
     ("a", ["id", "x"], ("id",), (("x",),), ()),
     ("b", ["id", "y"], (), (), (ForeignKey(("y",), "a", ("x",)),)),
   ]

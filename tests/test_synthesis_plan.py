@@ -1,4 +1,6 @@
-"""Which templates get how many examples: nearest to the source's frequencies, whatever fails, and evenly spread."""
+"""Which templates get how many examples: nearest to the source's frequencies, whatever fails, and
+evenly spread.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,13 @@ from spftsql_jax.synthesis.templates import Template, WeightedTemplate
 
 
 def distance(left, right) -> float:
-  """The Jensen-Shannon distance of two distributions given by weights, base 2, as its definition reads."""
-  p, q = ([weights.get(name, 0) / sum(weights.values()) for name in left.keys() | right.keys()] for weights in (left, right))
+  """The Jensen-Shannon distance of two distributions given by weights, base 2, as its definition
+  reads.
+  """
+  p, q = (
+    [weights.get(name, 0) / sum(weights.values()) for name in left.keys() | right.keys()]
+    for weights in (left, right)
+  )
   middle = [(a + b) / 2 for a, b in zip(p, q, strict=True)]
 
   def divergence(some):
@@ -35,21 +42,32 @@ def no_chance(name) -> float:
 
 
 @settings(max_examples=60, deadline=None)
-@given(weights=st.lists(st.integers(2, 9), min_size=1, max_size=4), count=st.integers(3, 9), made=st.integers(0, 2))
+@given(
+  weights=st.lists(st.integers(2, 9), min_size=1, max_size=4),
+  count=st.integers(3, 9),
+  made=st.integers(0, 2),
+)
 def test_numbers_of_examples_are_those_of_the_smallest_distance(weights, count, made):
   weights = dict(enumerate(map(float, weights)))
   if min(weights.values()) * count < 0.3 * sum(weights.values()) or made > count:
     return
   numbers = apportion(weights, count, {0: made}, no_chance)
   assert sum(numbers.values()) == count and numbers[0] >= made
-  others = [dict(enumerate(found)) for found in itertools.product(range(count + 1), repeat=len(weights)) if sum(found) == count]
+  others = [
+    dict(enumerate(found))
+    for found in itertools.product(range(count + 1), repeat=len(weights))
+    if sum(found) == count
+  ]
   best = min(distance(found, weights) for found in others if found[0] >= made)
   assert distance(numbers, weights) == pytest.approx(best, abs=1e-9)
 
 
 def test_templates_that_are_closed_hand_their_share_on():
   numbers = apportion({0: 5.0, 1: 3.0, 2: 2.0}, 100, {0: 4}, no_chance, {0})
-  assert numbers == {0: 4, 1: pytest.approx(58, abs=2), 2: pytest.approx(38, abs=2)} and sum(numbers.values()) == 100
+  assert (
+    numbers == {0: 4, 1: pytest.approx(58, abs=2), 2: pytest.approx(38, abs=2)}
+    and sum(numbers.values()) == 100
+  )
   assert apportion({0: 1.0}, 10, {0: 3}, no_chance, {0}) == {0: 3}, "nothing else is there"
 
 
@@ -70,7 +88,9 @@ def test_rare_templates_come_as_often_as_they_should_over_many_units():
 
 
 def run(planner, gives) -> int:
-  """Lets each attempt at template t succeed where gives(t, number of the attempt) says so; returns the number of waves."""
+  """Lets each attempt at template t succeed where gives(t, number of the attempt) says so; returns
+  the number of waves.
+  """
   waves = 0
   while blocks := planner.wave():
     waves += 1
@@ -105,7 +125,11 @@ def test_what_a_template_does_not_give_is_made_up_for():
   assert planner.accepted == 200 and planner._made[0] == pytest.approx(100, abs=2)
   planner = Planner({0: 2.0, 1: 1.0, 2: 1.0}, 200, "s")
   run(planner, lambda template, number: template != 0)
-  assert planner.accepted == 200 and planner._made[0] == 0 and planner._made[1] == pytest.approx(100, abs=2)
+  assert (
+    planner.accepted == 200
+    and planner._made[0] == 0
+    and planner._made[1] == pytest.approx(100, abs=2)
+  )
 
 
 def test_a_unit_that_gives_nothing_ends():
@@ -139,14 +163,22 @@ def bookshop(tmp_path_factory):
 
 def test_template_frequencies_are_those_of_the_source(bookshop):
   made = synthesize(bookshop, pool.builtin_templates(), 1500, seed=2, wordings=20)
-  weights = {item.template.id: item.weight for item in pool.builtin_templates() if item.template.id in made.templates}
+  weights = {
+    item.template.id: item.weight
+    for item in pool.builtin_templates()
+    if item.template.id in made.templates
+  }
   assert len(made.examples) == 1500 and distance(made.templates, weights) < 0.08
   early = collections.Counter(example.template for example in made.examples[:750])
   assert distance(early, weights) < 0.2, "and of its beginning, too"
 
 
 def test_heavy_templates_that_are_used_up_do_not_stop_the_others(bookshop):
-  texts = {"SELECT COUNT(a.*)": 90.0, "SELECT a.name1 WHERE a.num2 > :num2": 5.0, "SELECT a.name1 WHERE a.num2 < :num2": 5.0}
+  texts = {
+    "SELECT COUNT(a.*)": 90.0,
+    "SELECT a.name1 WHERE a.num2 > :num2": 5.0,
+    "SELECT a.name1 WHERE a.num2 < :num2": 5.0,
+  }
   templates = [WeightedTemplate(Template.parse(text), weight) for text, weight in texts.items()]
   made = synthesize(bookshop, templates, 60, seed=0)
   assert len(made.examples) == 60 and made.attempts < 400
@@ -157,7 +189,15 @@ def test_heavy_templates_that_are_used_up_do_not_stop_the_others(bookshop):
 
 def test_mended_queries_hardly_change_the_frequencies(bookshop):
   source = {item.template.id for item in pool.builtin_templates()}
-  made = synthesize(bookshop, pool.builtin_templates(), 1024, seed=2, wordings=20, repair=True, balance=Balance(aim="reach"))
+  made = synthesize(
+    bookshop,
+    pool.builtin_templates(),
+    1024,
+    seed=2,
+    wordings=20,
+    repair=True,
+    balance=Balance(aim="reach"),
+  )
   outside = [example for example in made.examples if example.template not in source]
   assert any(example.repaired for example in made.examples)
   assert sum(bool(example.repaired) for example in outside) <= 4 and len(outside) <= 24

@@ -15,9 +15,20 @@ from hypothesis import strategies as st
 
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.synthesis import filters, pool
-from spftsql_jax.synthesis.templates import Extractor, Template, UnsupportedTemplate, compile_template, extract_template
+from spftsql_jax.synthesis.templates import (
+  Extractor,
+  Template,
+  UnsupportedTemplate,
+  compile_template,
+  extract_template,
+)
 
-SPIDER = Path(os.environ.get("SPFTSQL_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")) / "spider"
+SPIDER = (
+  Path(
+    os.environ.get("SPFTSQL_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+  )
+  / "spider"
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +41,28 @@ CASES = [
   ("SELECT count(*) FROM book", "SELECT COUNT(a.*)"),
   ("select T1.title from book as T1 where T1.genre = 'novel' and T1.genre != 'crime'",
    "SELECT a.text1 WHERE a.text2 = :text2 AND a.text2 != :text2_2"),
-  ("SELECT T1.name, T3.title FROM author T1 JOIN book_author T2 ON T1.id = T2.author_id JOIN book T3 ON T2.book_id = T3.id",
+  ((
+    "SELECT T1.name, T3.title FROM author T1 JOIN book_author T2 ON T1.id = T2.author_id JOIN "
+    "book T3 ON T2.book_id = T3.id"
+  ),
    "SELECT a.text1, b.text2"),
-  ("SELECT T1.name, COUNT(*) FROM author T1 JOIN book_author T2 ON T1.id = T2.author_id GROUP BY T1.id HAVING COUNT(*) > 2",
+  ((
+    "SELECT T1.name, COUNT(*) FROM author T1 JOIN book_author T2 ON T1.id = T2.author_id GROUP "
+    "BY T1.id HAVING COUNT(*) > 2"
+  ),
    "SELECT a.text1, COUNT(b.*) GROUP BY a.key2 HAVING COUNT(b.*) > :count"),
   ("SELECT DISTINCT T1.title FROM book T1 JOIN copy T2 ON T1.id = T2.book_id", "SELECT DISTINCT a.text1 WHERE LINKED(b)"),
   ("SELECT title FROM book WHERE id NOT IN (SELECT book_id FROM copy)",
    "SELECT a.text1 WHERE a.key2 NOT IN (SELECT b.ref3_key2)"),
-  ("SELECT title FROM book AS T1 WHERE NOT EXISTS (SELECT 1 FROM copy AS T2 WHERE T2.book_id = T1.id)",
+  ((
+    "SELECT title FROM book AS T1 WHERE NOT EXISTS (SELECT 1 FROM copy AS T2 WHERE T2.book_id = "
+    "T1.id)"
+  ),
    "SELECT a.text1 WHERE NOT EXISTS (SELECT 1 WHERE b.ref2_key3 = a_outer.key3)"),
-  ("SELECT T1.title FROM book T1 JOIN copy T2 ON T1.id = T2.book_id GROUP BY T2.book_id ORDER BY count(*) DESC LIMIT 1",
+  ((
+    "SELECT T1.title FROM book T1 JOIN copy T2 ON T1.id = T2.book_id GROUP BY T2.book_id ORDER "
+    "BY count(*) DESC LIMIT 1"
+  ),
    "SELECT a.text1 GROUP BY b.ref2_a ORDER BY COUNT(*) DESC LIMIT 1"),
   ("SELECT title AS t FROM book ORDER BY price ASC LIMIT 5", "SELECT a.text1 ORDER BY a.num2 LIMIT :limit"),
   ("SELECT genre, avg(price) AS mean FROM book GROUP BY 1 ORDER BY mean",
@@ -47,8 +70,12 @@ CASES = [
   ('SELECT title FROM book WHERE genre = "novel"', "SELECT a.text1 WHERE a.text2 = :text2"),
   ("SELECT title FROM book WHERE strftime('%Y', \"first edition\") = '1999'",
    "SELECT a.text1 WHERE strftime('%Y', a.date2) = :date2"),
-  ("SELECT title FROM book WHERE pages BETWEEN 100 AND 200 OR pages IN (300, 400) AND genre LIKE '%o%' AND price IS NOT NULL",
-   "SELECT a.text1 WHERE a.num2 BETWEEN :num2 AND :num2_2 OR a.num2 IN (:num2_3, :num2_4) AND a.text3 LIKE :text3"
+  ((
+    "SELECT title FROM book WHERE pages BETWEEN 100 AND 200 OR pages IN (300, 400) AND genre "
+    "LIKE '%o%' AND price IS NOT NULL"
+  ),
+   "SELECT a.text1 WHERE a.num2 BETWEEN :num2 AND :num2_2 OR a.num2 IN (:num2_3, :num2_4) AND "
+   "a.text3 LIKE :text3"
    " AND a.num4 IS NOT NULL"),
   ("SELECT title FROM book WHERE genre = 'novel' INTERSECT SELECT title FROM book WHERE price < 10",
    "SELECT a.text1 WHERE a.text2 = :text2 INTERSECT SELECT a.text1 WHERE a.num3 < :num3"),
@@ -59,7 +86,10 @@ CASES = [
    "SELECT a.text1, CASE WHEN a.num2 > :num2 THEN 'dear' ELSE 'cheap' END"),
   ("SELECT title, RANK() OVER (PARTITION BY genre ORDER BY pages DESC) FROM book",
    "SELECT a.text1, RANK() OVER (PARTITION BY a.text2 ORDER BY a.num3 DESC)"),
-  ("SELECT author.name FROM author, country WHERE author.country_code = country.code AND continent = 'Asia'",
+  ((
+    "SELECT author.name FROM author, country WHERE author.country_code = country.code AND "
+    "continent = 'Asia'"
+  ),
    "SELECT a.text1 WHERE b.text2 = :text2"),
 ]  # fmt: skip
 
@@ -125,7 +155,9 @@ def test_renaming_letters_and_numbers_does_not_change_a_template(seed):
   text = item.text
   for letter, other in letters.items():
     for mark in (".", "_outer.", ")"):
-      text = text.replace(f" {letter}{mark}", f" {other}{mark}").replace(f"({letter}{mark}", f"({other}{mark}")
+      text = text.replace(f" {letter}{mark}", f" {other}{mark}").replace(
+        f"({letter}{mark}", f"({other}{mark}"
+      )
   for number, other in sorted(numbers.items(), reverse=True):
     for kind in {slot.kind for slot in compiled.slots.values()}:
       text = text.replace(f"{kind}{number}", f"{kind}{other}")

@@ -41,7 +41,9 @@ def config(steps: int, **values) -> FitConfig:
 
 
 def same(a, b) -> bool:
-  return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+  return all(
+    np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+  )
 
 
 def steady(summary: dict) -> dict:
@@ -61,8 +63,17 @@ def test_sigterm_leaves_a_checkpoint_and_the_same_call_goes_on(tmp_path, params,
     fit(MODEL, params, units, config(14), pad_id=0, checkpoints=tmp_path, on_metrics=terminate)
   assert signal.getsignal(signal.SIGTERM) is before
   seen = []
-  resumed = fit(MODEL, params, units, config(14), pad_id=0, checkpoints=tmp_path, on_metrics=lambda s, m: seen.append(s))
-  assert 8 <= seen[0] <= 11 and seen == list(range(seen[0], 15))  # in the middle of the second epoch of ten steps
+  resumed = fit(
+    MODEL,
+    params,
+    units,
+    config(14),
+    pad_id=0,
+    checkpoints=tmp_path,
+    on_metrics=lambda s, m: seen.append(s),
+  )
+  # in the middle of the second epoch of ten steps
+  assert 8 <= seen[0] <= 11 and seen == list(range(seen[0], 15))
   assert same(whole.trained, resumed.trained)
   assert steady(resumed.summary) == steady(whole.summary)
 
@@ -70,9 +81,12 @@ def test_sigterm_leaves_a_checkpoint_and_the_same_call_goes_on(tmp_path, params,
 def test_the_summary_of_a_resumed_run_is_that_of_the_whole(tmp_path, params):
   rng = np.random.default_rng(1)
   draw = lambda n: tuple(rng.integers(1, 61, n).tolist())  # noqa: E731
-  # The first epoch's shapes of prefixes do not come again, and the last tenth begins before the cut.
+  # The first epoch's shapes of prefixes do not come again, and the last tenth begins before the
+  # cut.
   units = [Unit((Branch(draw(7 if i % 3 else 3), draw(3), draw(i % 3 + 1)),)) for i in range(40)]
-  run = dataclasses.replace(config(30, checkpoint_every=28), shape=BatchShape(1, 4, (4, 8), (8,), (4,)))
+  run = dataclasses.replace(
+    config(30, checkpoint_every=28), shape=BatchShape(1, 4, (4, 8), (8,), (4,))
+  )
   whole = fit(MODEL, params, units, run, pad_id=0)
 
   def cut(step, metrics):
@@ -87,9 +101,23 @@ def test_the_summary_of_a_resumed_run_is_that_of_the_whole(tmp_path, params):
 
 def test_metrics_come_for_every_step_in_order(params, units):
   seen = []
-  result = fit(MODEL, params, units, config(6, accumulate=2), pad_id=0, on_metrics=lambda s, m: seen.append((s, m)))
+  result = fit(
+    MODEL,
+    params,
+    units,
+    config(6, accumulate=2),
+    pad_id=0,
+    on_metrics=lambda s, m: seen.append((s, m)),
+  )
   assert [s for s, _ in seen] == list(range(1, 7)) and result.steps == 6
-  wanted = {"loss", "gradient_norm", "log_prob_positive", "examples_per_second", "tokens_per_second", "padding_share"}
+  wanted = {
+    "loss",
+    "gradient_norm",
+    "log_prob_positive",
+    "examples_per_second",
+    "tokens_per_second",
+    "padding_share",
+  }
   assert wanted <= set(seen[0][1]) and result.summary["compiled_shapes"] == 1
 
 
@@ -100,7 +128,9 @@ def test_the_best_evaluated_model_is_kept_and_patience_ends_the_run(params, unit
     trees.append(jax.tree.map(np.array, tree))
     return next(scores), 0.8
 
-  result = fit(MODEL, params, units, config(20, evaluate_every=2, patience=2), pad_id=0, evaluate=evaluate)
+  result = fit(
+    MODEL, params, units, config(20, evaluate_every=2, patience=2), pad_id=0, evaluate=evaluate
+  )
   assert [e.step for e in result.evaluations] == [0, 2, 4, 6] and result.steps == 6
   assert "has not risen above 50.0%" in result.aborted
   assert same(trees[0], params) and same(result.trained, trees[1])
@@ -112,7 +142,15 @@ def test_evaluations_and_the_best_model_survive_a_cut(tmp_path, params, units):
 
   def evaluated(stop_at, folder):
     steps = iter(range(stop_at[0], 99, 2))
-    return fit(MODEL, params, units, run, pad_id=0, checkpoints=folder, evaluate=lambda _: (scores[next(steps)], 1.0))
+    return fit(
+      MODEL,
+      params,
+      units,
+      run,
+      pad_id=0,
+      checkpoints=folder,
+      evaluate=lambda _: (scores[next(steps)], 1.0),
+    )
 
   whole = evaluated((0,), None)
   calls = []
@@ -155,7 +193,9 @@ def test_adafactor_is_optax_adafactor_with_less_state():
   wanted, _ = reference.update(gradients, expected, weights)
   np.testing.assert_allclose(0.1 * updates["kernel"], wanted["kernel"], rtol=1e-5)
   size = sum(x.size for x in jax.tree.leaves(state))
-  assert size < 0.02 * sum(x.size for x in jax.tree.leaves(make_optimizer(OptimizerConfig()).init(weights)))
+  assert size < 0.02 * sum(
+    x.size for x in jax.tree.leaves(make_optimizer(OptimizerConfig()).init(weights))
+  )
 
 
 @pytest.mark.parametrize("name", ["adamw", "muon"])

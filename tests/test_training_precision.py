@@ -1,4 +1,6 @@
-"""Weights in bfloat16 are trained behind float32 ones: small updates add up, second moments lose nothing, cuts are exact."""
+"""Weights in bfloat16 are trained behind float32 ones: small updates add up, second moments lose
+nothing, cuts are exact.
+"""
 
 import dataclasses
 
@@ -68,12 +70,16 @@ def test_small_updates_move_bfloat16_weights_as_they_move_float32_ones(start, un
 
 
 def test_two_stages_of_small_updates_are_as_long_as_one(start, units, tmp_path):
-  """A version is stored with all that was trained: rounded between stages, most of the first one's work would be lost."""
+  """A version is stored with all that was trained: rounded between stages, most of the first one's
+  work would be lost.
+  """
   model, base = Decoder(NARROW), ModelBase(tmp_path)
   first = fit(model, start, units, run(10), pad_id=0)
   base.add("first", first.trained, Lineage("sft"))
   base.add("base", start, Lineage("base"))
-  shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, jnp.float32, sharding=x.sharding), start)
+  shapes = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, jnp.float32, sharding=x.sharding), start
+  )
   kept = base.load("first", shapes)
   np.testing.assert_array_equal(flat(kept), flat(first.trained))
   np.testing.assert_array_equal(flat(base.load("base", shapes)), flat(start))
@@ -83,8 +89,13 @@ def test_two_stages_of_small_updates_are_as_long_as_one(start, units, tmp_path):
   # The export has all of it, or what it rounds to.
   save_hf(tmp_path / "whole", NARROW, second.trained)
   save_hf(tmp_path / "half", NARROW, second.trained, dtype="bfloat16")
-  name, leaf = "model.layers.0.mlp.up_proj.weight", second.trained["layers"]["mlp"]["up"]["kernel"][0].T
-  np.testing.assert_array_equal(safetensors.numpy.load_file(tmp_path / "whole" / "model.safetensors")[name], leaf)
+  name, leaf = (
+    "model.layers.0.mlp.up_proj.weight",
+    second.trained["layers"]["mlp"]["up"]["kernel"][0].T,
+  )
+  np.testing.assert_array_equal(
+    safetensors.numpy.load_file(tmp_path / "whole" / "model.safetensors")[name], leaf
+  )
   half = safetensors.numpy.load_file(tmp_path / "half" / "model.safetensors")[name]
   np.testing.assert_array_equal(half, leaf.astype(jnp.bfloat16))
 
@@ -93,7 +104,11 @@ def test_two_stages_of_small_updates_are_as_long_as_one(start, units, tmp_path):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("trained", ["all", "adapter"])
 def test_second_moments_and_master_weights_are_float32_always(start, name, first_moment, trained):
-  tree = start if trained == "all" else init_lora(CONFIG, LoraConfig(rank=2), jax.random.key(0), "bfloat16")
+  tree = (
+    start
+    if trained == "all"
+    else init_lora(CONFIG, LoraConfig(rank=2), jax.random.key(0), "bfloat16")
+  )
   state = init_state(OptimizerConfig(name, state_dtype=first_moment), tree)
   assert kinds(state.trainable) == {"bfloat16"} and kinds(state.master) == {"float32"}
   found = {
@@ -133,7 +148,9 @@ def test_what_is_evaluated_is_rounded_and_what_is_kept_is_not(start, units):
 
   config = run(6, evaluate_every=2, patience=2)
   result = fit(Decoder(NARROW), start, units, config, pad_id=0, evaluate=evaluate)
-  two = fit(Decoder(NARROW), start, units, dataclasses.replace(config, steps=2, evaluate_every=0), pad_id=0)
+  two = fit(
+    Decoder(NARROW), start, units, dataclasses.replace(config, steps=2, evaluate_every=0), pad_id=0
+  )
   assert seen == [{"bfloat16"}] * 4
   np.testing.assert_array_equal(flat(result.trained), flat(two.trained))
 
@@ -143,11 +160,18 @@ def test_gradients_of_microbatches_are_added_in_float32(start, units):
   groups = [[4 * i, 4 * i + 1, 4 * i + 2, 4 * i + 3] for i in range(16)]
   batch = collate(units, groups, dataclasses.replace(SHAPE, schemas=16), 0)
   batch = jax.tree.map(lambda x: x.reshape(16, 1, *x.shape[1:]), batch)
-  gradients, _ = jax.jit(lambda p: loss_and_gradients(Decoder(NARROW), Objective("sft"), p, None, batch))(start)
-  exact, _ = jax.jit(lambda p: loss_and_gradients(Decoder(CONFIG), Objective("sft"), p, None, batch))(wide(start))
+  gradients, _ = jax.jit(
+    lambda p: loss_and_gradients(Decoder(NARROW), Objective("sft"), p, None, batch)
+  )(start)
+  exact, _ = jax.jit(
+    lambda p: loss_and_gradients(Decoder(CONFIG), Objective("sft"), p, None, batch)
+  )(wide(start))
   assert kinds(gradients) == {"float32"}
   assert np.linalg.norm(flat(gradients) - flat(exact)) < 0.01 * np.linalg.norm(flat(exact))
-  assert np.mean(flat(gradients) != flat(jax.tree.map(lambda x: x.astype(jnp.bfloat16), gradients))) > 0.5
+  assert (
+    np.mean(flat(gradients) != flat(jax.tree.map(lambda x: x.astype(jnp.bfloat16), gradients)))
+    > 0.5
+  )
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -158,7 +182,11 @@ def test_master_weights_lie_as_the_weights_do(name):
   shapes = nn.unbox(abstract_params(config))
   placed = jax.tree.map(place, shapes, param_shardings(config, mesh))
   found = state_shardings(OptimizerConfig(name), placed)
-  state = jax.eval_shape(lambda: init_state(OptimizerConfig(name), jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)))
+  state = jax.eval_shape(
+    lambda: init_state(
+      OptimizerConfig(name), jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    )
+  )
   assert jax.tree.structure(found) == jax.tree.structure(state)
   assert found.master == found.trainable == param_shardings(config, mesh)
   # What `compile_ahead.py` counts: 2 bytes and 4 a weight, and the moments in float32.

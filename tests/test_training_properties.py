@@ -1,4 +1,6 @@
-"""Gradients of the training step: over random shapes, paddings, K and accumulation splits; on meshes of 1 to 8 devices."""
+"""Gradients of the training step: over random shapes, paddings, K and accumulation splits; on
+meshes of 1 to 8 devices.
+"""
 
 import os
 import pathlib
@@ -10,13 +12,33 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from spftsql_jax.examples.batches import BatchShape, Branch, Unit, choose_buckets, choose_shape, collate, plan_epoch
+from spftsql_jax.examples.batches import (
+  BatchShape,
+  Branch,
+  Unit,
+  choose_buckets,
+  choose_shape,
+  collate,
+  plan_epoch,
+)
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, init_params
 from spftsql_jax.models.attention import causal_attention, flash_attention, visible
 from spftsql_jax.models.transformer import matmul
 from spftsql_jax.training.step import Objective, loss_and_gradients
 
-CONFIG = ModelConfig("qwen2", 61, 16, 24, 1, 4, 2, 8, attention_bias=True, tie_word_embeddings=True, initializer_range=0.3)
+CONFIG = ModelConfig(
+  "qwen2",
+  61,
+  16,
+  24,
+  1,
+  4,
+  2,
+  8,
+  attention_bias=True,
+  tie_word_embeddings=True,
+  initializer_range=0.3,
+)
 MODEL = Decoder(CONFIG)
 LONGEST = 48
 
@@ -46,19 +68,29 @@ def plain(params, branch: Branch):
 
 
 def weigh(units, values, objective):
-  """(loss, its derivative by each log-prob [N, branches a unit]) in float64, written from the equations."""
+  """(loss, its derivative by each log-prob [N, branches a unit]) in float64, written from the
+  equations.
+  """
   lengths = np.array([[len(b.answer) for b in u.branches] for u in units], float)
   if objective.loss == "sft":
     return -values.sum() / lengths.sum(), np.full(values.shape, -1 / lengths.sum())
   scale = lengths if objective.length_normalize else np.ones_like(lengths)
-  reward = np.array([u.reward for u in units]) if objective.loss == "error_driven" else np.ones(len(units))
-  kept = np.ones(len(units)) if objective.on_correct == "positive_only" else (reward > 0).astype(float)
+  reward = (
+    np.array([u.reward for u in units]) if objective.loss == "error_driven" else np.ones(len(units))
+  )
+  kept = (
+    np.ones(len(units)) if objective.on_correct == "positive_only" else (reward > 0).astype(float)
+  )
   ratios = (values - np.array([u.opponent_log_probs for u in units])) / scale
   margin = objective.beta * (ratios[:, 0] - reward * ratios[:, 1])
   count, tokens = max(kept.sum(), 1), lengths[:, 0].sum()
-  loss = (kept * np.logaddexp(0, -margin)).sum() / count - objective.nll_weight * values[:, 0].sum() / tokens
+  loss = (kept * np.logaddexp(0, -margin)).sum() / count - objective.nll_weight * values[
+    :, 0
+  ].sum() / tokens
   slope = -kept / (1 + np.exp(margin)) / count * objective.beta
-  by = np.stack([slope / scale[:, 0] - objective.nll_weight / tokens, -slope * reward / scale[:, 1]], axis=1)
+  by = np.stack(
+    [slope / scale[:, 0] - objective.nll_weight / tokens, -slope * reward / scale[:, 1]], axis=1
+  )
   return loss, by
 
 
@@ -67,7 +99,9 @@ def random_case(rng, kind=0):
   loss = ("sft", "error_driven", "error_driven", "spin", "dpo")[kind % 5]
   objective = Objective(loss, float(rng.uniform(0.05, 1)), length_normalize=bool(rng.integers(2)))
   if loss == "error_driven":
-    objective = Objective(loss, objective.beta, ("positive_only", "drop")[kind % 5 - 1], nll_weight=0.5)
+    objective = Objective(
+      loss, objective.beta, ("positive_only", "drop")[kind % 5 - 1], nll_weight=0.5
+    )
   per_unit = 1 if loss == "sft" else 2
   draw = lambda low, high: tuple(rng.integers(1, 61, rng.integers(low, high + 1)).tolist())  # noqa: E731
   units = []
@@ -75,15 +109,27 @@ def random_case(rng, kind=0):
     for _ in range(rng.integers(1, 6)):
       prompt = draw(1, 6)
       sides = tuple(Branch(prefix, prompt, draw(1, 10)) for _ in range(per_unit))
-      units.append(Unit(sides, float(rng.integers(2)), tuple((-rng.gamma(2, 8, per_unit)).tolist())))
+      units.append(
+        Unit(sides, float(rng.integers(2)), tuple((-rng.gamma(2, 8, per_unit)).tolist()))
+      )
   branches = per_unit * int(rng.integers(1, 4))
-  shape = BatchShape(1, branches, (int(rng.integers(20, 25)),), (int(rng.integers(16, 20)),), (int(rng.integers(10, 13)),))
+  shape = BatchShape(
+    1,
+    branches,
+    (int(rng.integers(20, 25)),),
+    (int(rng.integers(16, 20)),),
+    (int(rng.integers(10, 13)),),
+  )
   groups = [g for batch in plan_epoch(units, shape, rng) for g in batch]
   microbatches = int(rng.integers(1, 4))
   schemas = -(-len(groups) // microbatches)
   wide = BatchShape(schemas * microbatches, *list(vars(shape).values())[1:])
   batch = collate(units, groups, wide, 0)
-  return units, objective, jax.tree.map(lambda x: x.reshape(microbatches, schemas, *x.shape[1:]), batch)
+  return (
+    units,
+    objective,
+    jax.tree.map(lambda x: x.reshape(microbatches, schemas, *x.shape[1:]), batch),
+  )
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -91,11 +137,16 @@ def test_loss_and_gradients_are_those_of_plain_sequences(params, seed):
   units, objective, batch = random_case(np.random.default_rng(seed), seed)
   found = [[plain(params, b) for b in u.branches] for u in units]
   loss, by = weigh(units, np.array([[float(v) for v, _ in row] for row in found]), objective)
-  trees = [(gradient, by[i, j]) for i, row in enumerate(found) for j, (_, gradient) in enumerate(row)]
+  trees = [
+    (gradient, by[i, j]) for i, row in enumerate(found) for j, (_, gradient) in enumerate(row)
+  ]
   expected = jax.tree.map(
-    lambda *leaves: sum(np.float64(x) * w for x, (_, w) in zip(leaves, trees, strict=True)), *(t for t, _ in trees)
+    lambda *leaves: sum(np.float64(x) * w for x, (_, w) in zip(leaves, trees, strict=True)),
+    *(t for t, _ in trees),
   )
-  gradients, metrics = jax.jit(lambda p, b: loss_and_gradients(MODEL, objective, p, None, b))(params, batch)
+  gradients, metrics = jax.jit(lambda p, b: loss_and_gradients(MODEL, objective, p, None, b))(
+    params, batch
+  )
   np.testing.assert_allclose(metrics["loss"], loss, rtol=1e-5, atol=1e-6)
   for ours, theirs in zip(jax.tree.leaves(gradients), jax.tree.leaves(expected), strict=True):
     np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=1e-5)
@@ -103,7 +154,10 @@ def test_loss_and_gradients_are_those_of_plain_sequences(params, seed):
 
 def test_attention_in_blocks_is_attention():
   rng = np.random.default_rng(0)
-  query, key, value = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((2, 11, 2, 3, 4), (2, 11, 2, 4), (2, 11, 2, 4)))
+  query, key, value = (
+    jnp.asarray(rng.normal(size=s), jnp.float32)
+    for s in ((2, 11, 2, 3, 4), (2, 11, 2, 4), (2, 11, 2, 4))
+  )
   places = jnp.arange(11)[None]
   weights = jnp.asarray(rng.normal(size=query.shape), jnp.float32)
 
@@ -113,14 +167,20 @@ def test_attention_in_blocks_is_attention():
     return (jnp.einsum("bngts,bsnh->btngh", jax.nn.softmax(logits), value) * weights).sum()
 
   expected = jax.jit(jax.grad(plain, (0, 1, 2)))(query, key, value)
-  found = jax.grad(lambda *qkv: (flash_attention(*qkv, "xla") * weights).sum(), (0, 1, 2))(query, key, value)
-  whole = jax.grad(lambda *qkv: (causal_attention(*qkv, visible(places, places, None)) * weights).sum(), (0, 1, 2))
+  found = jax.grad(lambda *qkv: (flash_attention(*qkv, "xla") * weights).sum(), (0, 1, 2))(
+    query, key, value
+  )
+  whole = jax.grad(
+    lambda *qkv: (causal_attention(*qkv, visible(places, places, None)) * weights).sum(), (0, 1, 2)
+  )
   for a, b in zip(found, whole(query, key, value), strict=True):
     np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-5)
   for blocks in (1, 3):
 
     def ours(query, key, value, blocks=blocks):
-      return (causal_attention(query, key, value, visible(places, places, 5), blocks) * weights).sum()
+      return (
+        causal_attention(query, key, value, visible(places, places, 5), blocks) * weights
+      ).sum()
 
     found = jax.jit(jax.grad(ours, (0, 1, 2)))(query, key, value)
     for a, b in zip(found, expected, strict=True):
@@ -130,7 +190,10 @@ def test_attention_in_blocks_is_attention():
 @pytest.mark.parametrize("sizes", [(5, 9), (9, 5)])
 def test_a_products_gradients_are_jaxs_own(sizes):
   rng = np.random.default_rng(0)
-  x, kernel, weights = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((2, 3, sizes[0]), sizes, (2, 3, sizes[1])))
+  x, kernel, weights = (
+    jnp.asarray(rng.normal(size=s), jnp.float32)
+    for s in ((2, 3, sizes[0]), sizes, (2, 3, sizes[1]))
+  )
   ours = jax.grad(lambda x, k: (matmul(x, k) * weights).sum(), (0, 1))(x, kernel)
   theirs = jax.grad(lambda x, k: ((x @ k) * weights).sum(), (0, 1))(x, kernel)
   for a, b in zip(ours, theirs, strict=True):
@@ -143,8 +206,17 @@ def test_dropout_of_the_adapter_is_drawn_by_key_and_leaves_the_weights():
   adapter = jax.tree.map(lambda x: x + 0.1, init_lora(CONFIG, lora, jax.random.key(1)))
   _, objective, batch = random_case(np.random.default_rng(3))
   batch = jax.tree.map(lambda x: x[:1], batch)
-  run = jax.jit(lambda key: loss_and_gradients(model, objective, adapter, params, batch, dropout_key=key)[1]["loss"])
-  first, again, other, none = run(jax.random.key(0)), run(jax.random.key(0)), run(jax.random.key(1)), run(None)
+  run = jax.jit(
+    lambda key: loss_and_gradients(model, objective, adapter, params, batch, dropout_key=key)[1][
+      "loss"
+    ]
+  )
+  first, again, other, none = (
+    run(jax.random.key(0)),
+    run(jax.random.key(0)),
+    run(jax.random.key(1)),
+    run(None),
+  )
   assert first == again and len({float(first), float(other), float(none)}) == 3
 
 
@@ -155,7 +227,9 @@ def test_chosen_buckets_pad_least():
     buckets = choose_buckets(lengths, 3)
     cost = lambda found, lengths=lengths: sum(min(b for b in found if b >= n) for n in lengths)  # noqa: E731
     tops = [(a, b, max(lengths)) for a in set(lengths) for b in set(lengths)]
-    assert buckets[-1] == max(lengths) and len(buckets) <= 3 and cost(buckets) == min(map(cost, tops))
+    assert (
+      buckets[-1] == max(lengths) and len(buckets) <= 3 and cost(buckets) == min(map(cost, tops))
+    )
 
 
 def test_a_chosen_shape_holds_all_units_with_smaller_batches_for_small_groups():

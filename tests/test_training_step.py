@@ -8,10 +8,25 @@ import numpy as np
 import optax
 import pytest
 
-from spftsql_jax.examples.batches import BatchShape, Branch, Unit, collate, fits, padding_share, plan_epoch
+from spftsql_jax.examples.batches import (
+  BatchShape,
+  Branch,
+  Unit,
+  collate,
+  fits,
+  padding_share,
+  plan_epoch,
+)
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, init_params
 from spftsql_jax.training.optimizer import OptimizerConfig
-from spftsql_jax.training.step import Objective, init_state, loss_and_gradients, make_train_step, numbers_of, program_of
+from spftsql_jax.training.step import (
+  Objective,
+  init_state,
+  loss_and_gradients,
+  make_train_step,
+  numbers_of,
+  program_of,
+)
 from spftsql_jax.training.trainer import FitConfig, fit
 
 VOCAB = 97
@@ -71,7 +86,9 @@ def stacked(units: list[Unit], shape: BatchShape, microbatches: int):
   groups = [g[i : i + per_group] for g in by_prefix.values() for i in range(0, len(g), per_group)]
   assert len(groups) <= shape.schemas * microbatches
   wide = BatchShape(shape.schemas * microbatches, *list(vars(shape).values())[1:])
-  return jax.tree.map(lambda x: x.reshape(microbatches, -1, *x.shape[1:]), collate(units, groups, wide, 0))
+  return jax.tree.map(
+    lambda x: x.reshape(microbatches, -1, *x.shape[1:]), collate(units, groups, wide, 0)
+  )
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -89,7 +106,9 @@ def test_pairs_without_their_pairwise_term_are_sft_on_the_right_answers(params):
   control = Objective("error_driven", nll_weight=1.0, pair_weight=0.0)
   pairs, shape = make_units(control, 5, schemas=2), BatchShape(3, 8, (20,), (16,), (8,))
   right = [Unit(u.branches[:1]) for u in pairs]
-  run = lambda objective, batch: jax.jit(lambda p: loss_and_gradients(MODEL, objective, p, None, batch))(params)  # noqa: E731
+  run = lambda objective, batch: jax.jit(
+    lambda p: loss_and_gradients(MODEL, objective, p, None, batch)
+  )(params)
   gradients, metrics = run(control, stacked(pairs, shape, 1))
   expected, sft_metrics = run(OBJECTIVES["sft"], stacked(right, shape, 1))
   np.testing.assert_allclose(metrics["loss"], sft_metrics["loss"], rtol=1e-6)
@@ -104,7 +123,9 @@ def test_accumulation_changes_nothing(params, name, microbatches):
   buckets = ((20,), (16,), (8,))
   f = jax.jit(lambda p, b: loss_and_gradients(MODEL, objective, p, None, b))
   whole, metrics = f(params, stacked(units, BatchShape(8, 4, *buckets), 1))
-  parts, part_metrics = f(params, stacked(units, BatchShape(8 // microbatches, 4, *buckets), microbatches))
+  parts, part_metrics = f(
+    params, stacked(units, BatchShape(8 // microbatches, 4, *buckets), microbatches)
+  )
   for key in metrics:
     np.testing.assert_allclose(metrics[key], part_metrics[key], rtol=2e-5, atol=1e-6)
   for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
@@ -118,7 +139,9 @@ def test_a_step_is_optax_adamw_at_the_given_rate(params):
   state, metrics = make_train_step(MODEL, config, program_of(OBJECTIVES["sft"]))(
     init_state(config, params), None, batch, 0.01, numbers_of(OBJECTIVES["sft"])
   )
-  gradients, _ = jax.jit(lambda p: loss_and_gradients(MODEL, OBJECTIVES["sft"], p, None, batch))(params)
+  gradients, _ = jax.jit(lambda p: loss_and_gradients(MODEL, OBJECTIVES["sft"], p, None, batch))(
+    params
+  )
   np.testing.assert_allclose(metrics["gradient_norm"], optax.global_norm(gradients), rtol=1e-4)
   decayed = {"kernel", "embedding"}
   mask = jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key in decayed, params)
@@ -145,7 +168,15 @@ def test_fit_resumes_to_the_same_params(tmp_path, params):
   with pytest.raises(KeyboardInterrupt):
     fit(MODEL, params, units, config, pad_id=0, checkpoints=tmp_path, on_metrics=cut)
   seen = []
-  resumed = fit(MODEL, params, units, config, pad_id=0, checkpoints=tmp_path, on_metrics=lambda step, m: seen.append(step))
+  resumed = fit(
+    MODEL,
+    params,
+    units,
+    config,
+    pad_id=0,
+    checkpoints=tmp_path,
+    on_metrics=lambda step, m: seen.append(step),
+  )
   assert seen[0] == 9 and resumed.steps == 12
   for a, b in zip(jax.tree.leaves(whole.trained), jax.tree.leaves(resumed.trained), strict=True):
     np.testing.assert_array_equal(a, b)
@@ -158,10 +189,20 @@ def test_fit_trains_an_adapter_and_leaves_the_weights(params):
   units = make_units(OBJECTIVES["sft"], 12)
   before = jax.tree.map(np.array, params)
   config = FitConfig(
-    8, BatchShape(3, 4, (20,), (16,), (8,)), optimizer=OptimizerConfig(learning_rate=1e-2, schedule="constant")
+    8,
+    BatchShape(3, 4, (20,), (16,), (8,)),
+    optimizer=OptimizerConfig(learning_rate=1e-2, schedule="constant"),
   )
   losses = []
-  result = fit(model, params, units, config, pad_id=0, lora=adapter, on_metrics=lambda s, m: losses.append(m["loss"]))
+  result = fit(
+    model,
+    params,
+    units,
+    config,
+    pad_id=0,
+    lora=adapter,
+    on_metrics=lambda s, m: losses.append(m["loss"]),
+  )
   assert losses[-1] < losses[0]
   assert jax.tree.structure(result.trained) == jax.tree.structure(adapter)
   for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(params), strict=True):
@@ -172,7 +213,13 @@ def test_fit_aborts_when_the_log_prob_of_right_answers_falls(params):
   objective = Objective("spin", beta=5.0)
   units = make_units(objective, 12)
   optimizer = OptimizerConfig(learning_rate=0.05, schedule="constant", warmup_share=0.0)
-  config = FitConfig(200, BatchShape(3, 8, (20,), (16,), (8,)), optimizer=optimizer, objective=objective, abort_drop=5.0)
+  config = FitConfig(
+    200,
+    BatchShape(3, 8, (20,), (16,), (8,)),
+    optimizer=optimizer,
+    objective=objective,
+    abort_drop=5.0,
+  )
   result = fit(MODEL, params, units, config, pad_id=0)
   assert result.steps < 200 and "log-prob of y+" in result.aborted
 

@@ -1,4 +1,6 @@
-"""Log-probs, losses and gradient norms equal TRL's on the same model and pairs (DPO, sigmoid; SPIN as published)."""
+"""Log-probs, losses and gradient norms equal TRL's on the same model and pairs (DPO, sigmoid; SPIN
+as published).
+"""
 
 import json
 import pathlib
@@ -24,20 +26,27 @@ SHAPE = BatchShape(2, 6, (24,), (20,), (12,))
 
 def branches() -> list[tuple[Branch, Branch]]:
   return [
-    tuple(Branch(tuple(p["prefix"]), tuple(p["prompt"]), tuple(p[side])) for side in ("chosen", "rejected"))
+    tuple(
+      Branch(tuple(p["prefix"]), tuple(p["prompt"]), tuple(p[side]))
+      for side in ("chosen", "rejected")
+    )
     for p in trl_reference.pairs()
   ]
 
 
 def batch_of(log_probs: np.ndarray | None = None):
-  units = [Unit(b, 1.0, () if log_probs is None else tuple(log_probs[i])) for i, b in enumerate(branches())]
+  units = [
+    Unit(b, 1.0, () if log_probs is None else tuple(log_probs[i])) for i, b in enumerate(branches())
+  ]
   return collate(units, [[0, 2, 4], [1, 3, 5]], SHAPE, 1)
 
 
 def log_probs_of(folder) -> np.ndarray:
   """[6, 2] of (chosen, rejected), by the pairs' order."""
   model, params = load_hf(folder)
-  found = np.asarray(jax.jit(lambda p: answer_log_probs(model, {"params": p}, batch_of()))(params)).reshape(2, 3, 2)
+  found = np.asarray(
+    jax.jit(lambda p: answer_log_probs(model, {"params": p}, batch_of()))(params)
+  ).reshape(2, 3, 2)
   return np.stack([found[i % 2, i // 2] for i in range(6)])
 
 
@@ -65,11 +74,15 @@ def check(ours, theirs) -> None:
     for loss in ("dpo", "spin"):
       gradients, metrics = run(numbers_of(Objective(loss, beta=beta)))
       assert float(metrics["loss"]) == pytest.approx(expected, abs=1e-4)
-      assert float(optax.global_norm(gradients)) == pytest.approx(theirs["gradient_norms"][str(beta)], rel=1e-4)
+      assert float(optax.global_norm(gradients)) == pytest.approx(
+        theirs["gradient_norms"][str(beta)], rel=1e-4
+      )
 
 
 def test_losses_log_probs_and_gradients_equal_what_trl_computed(ours):
-  check(ours, json.loads((pathlib.Path(__file__).parent / "data" / "trl_reference.json").read_text()))
+  check(
+    ours, json.loads((pathlib.Path(__file__).parent / "data" / "trl_reference.json").read_text())
+  )
 
 
 def test_losses_log_probs_and_gradients_equal_trl(ours, tmp_path):

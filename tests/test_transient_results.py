@@ -1,5 +1,5 @@
-"""What is no property of a statement is not its answer: lost connections, locks, databases that are away for a while, killed
-workers and timeouts are not kept, and a lost connection is opened again.
+"""What is no property of a statement is not its answer: lost connections, locks, databases that are
+away for a while, killed workers and timeouts are not kept, and a lost connection is opened again.
 """
 
 import contextlib
@@ -23,7 +23,9 @@ from spftsql_jax.synthesis.runner import Runner
 
 ROWS = "CREATE TABLE t (a INTEGER); INSERT INTO t VALUES " + ", ".join(f"({i})" for i in range(20))
 SLOW = "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT COUNT(*) FROM r"
-PAIRS = [(f"SELECT a FROM t WHERE a = {i}", f"SELECT a FROM t WHERE NOT a <> {i}") for i in range(20)]
+PAIRS = [
+  (f"SELECT a FROM t WHERE a = {i}", f"SELECT a FROM t WHERE NOT a <> {i}") for i in range(20)
+]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,9 @@ def duckdb_file(tmp_path):
 
 
 def right_pairs(executor, location):
-  return sum(v.correct for v in score_predictions(PAIRS, [(location,)] * len(PAIRS), executor, timeout_s=5.0))
+  return sum(
+    v.correct for v in score_predictions(PAIRS, [(location,)] * len(PAIRS), executor, timeout_s=5.0)
+  )
 
 
 def test_all_right_pairs_are_right_after_a_restart(server):
@@ -69,7 +73,9 @@ def test_a_statement_is_run_again_when_its_connection_is_ended(server):
     assert executor.execute(server.reader, "SELECT 1").ok
     ending = threading.Timer(0.5, end_readers, [server])
     ending.start()
-    result = executor.execute(server.reader, "SELECT count(*) FROM generate_series(1, 8000000) AS s(i)", timeout_s=30)
+    result = executor.execute(
+      server.reader, "SELECT count(*) FROM generate_series(1, 8000000) AS s(i)", timeout_s=30
+    )
     ending.join()
     assert result.rows == ((8_000_000,),)
 
@@ -100,7 +106,9 @@ def test_a_lock_of_postgresql_is_not_kept(server, timeout_s, status):
       locked = executor.execute(server.reader, "SELECT count(*) FROM t", timeout_s=timeout_s)
       assert locked.status == status and (locked.transient or status == "timeout"), locked
       admin.rollback()
-    assert executor.execute(server.reader, "SELECT count(*) FROM t", timeout_s=timeout_s).rows == ((20,),)
+    assert executor.execute(server.reader, "SELECT count(*) FROM t", timeout_s=timeout_s).rows == (
+      (20,),
+    )
 
 
 def test_a_lock_of_sqlite_is_waited_for_and_not_kept(sqlite_file):
@@ -110,7 +118,9 @@ def test_a_lock_of_sqlite_is_waited_for_and_not_kept(sqlite_file):
     other.execute("BEGIN EXCLUSIVE")
     begin = time.perf_counter()
     locked = executor.execute(sqlite_file, "SELECT count(*) FROM t", timeout_s=0.5)
-    assert locked.status == "error" and locked.transient and time.perf_counter() - begin < 2.0, locked
+    assert locked.status == "error" and locked.transient and time.perf_counter() - begin < 2.0, (
+      locked
+    )
     freeing = threading.Timer(0.3, other.execute, ["ROLLBACK"])
     freeing.start()
     assert right_pairs(executor, sqlite_file) == 20
@@ -122,8 +132,13 @@ def test_a_lock_of_sqlite_is_waited_for_and_not_kept(sqlite_file):
 
 
 def test_a_lock_of_duckdb_is_not_kept(duckdb_file):
-  code = f"import duckdb, sys; c = duckdb.connect({duckdb_file!r}); print('open', flush=True); sys.stdin.read()"
-  holder = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+  code = (
+    f"import duckdb, sys; c = duckdb.connect({duckdb_file!r}); print('open', flush=True); "
+    "sys.stdin.read()"
+  )
+  holder = subprocess.Popen(
+    [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+  )
   location = f"duckdb:///{duckdb_file}"
   with Executor(workers=1) as executor:
     assert holder.stdout.readline() == "open\n"
@@ -149,7 +164,10 @@ def test_a_file_that_comes_back_is_read(engine, request):
 
 
 def test_the_statement_of_a_worker_that_was_killed_is_not_kept(sqlite_file):
-  sql = "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r LIMIT 3000000) SELECT COUNT(*) FROM r"
+  sql = (
+    "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r LIMIT 3000000) SELECT "
+    "COUNT(*) FROM r"
+  )
   with Executor(workers=1) as executor:
     executor.start()
     assert executor.execute(sqlite_file, "SELECT 1").ok
@@ -166,7 +184,9 @@ def test_what_is_a_property_of_the_statement_is_kept_and_a_timeout_is_not(sqlite
     for sql in ("SELECT a FROM t", "SELECT nope FROM t"):
       assert executor.execute(sqlite_file, sql) is executor.execute(sqlite_file, sql)
     first = executor.execute(sqlite_file, SLOW, timeout_s=0.1)
-    assert first.status == "timeout" and executor.execute(sqlite_file, SLOW, timeout_s=0.1) is not first
+    assert (
+      first.status == "timeout" and executor.execute(sqlite_file, SLOW, timeout_s=0.1) is not first
+    )
 
 
 @pytest.mark.parametrize(
@@ -182,7 +202,10 @@ def test_codes_of_the_server_and_codes_of_the_statement(code, transient):
 
 
 def test_a_verdict_on_what_could_not_be_run_says_so(sqlite_file):
-  with contextlib.closing(sqlite3.connect(sqlite_file, isolation_level=None)) as other, Executor(workers=1) as executor:
+  with (
+    contextlib.closing(sqlite3.connect(sqlite_file, isolation_level=None)) as other,
+    Executor(workers=1) as executor,
+  ):
     other.execute("BEGIN EXCLUSIVE")
     [verdict] = score_predictions(PAIRS[:1], [(sqlite_file,)], executor, timeout_s=0.2)
     assert not verdict.correct and verdict.divergence == "not_run" and "locked" in verdict.message

@@ -1,10 +1,12 @@
-"""What TRL computes on a small random model and its reference: log-probs, DPO losses (sigmoid) and gradient norms.
+"""What TRL computes on a small random model and its reference: log-probs, DPO losses (sigmoid) and
+gradient norms.
 
     python tests/trl_reference.py tests/data/trl_reference.json
 
-in an environment with trl 1.16.0, torch and pytest wrote the golden numbers; `test_training_trl.py` compares with them, and,
-where trl is installed, with TRL itself. SPIN as published (arXiv 2401.01335, Eq. 4.7) is the same function of pairs whose y-
-the opponent wrote and whose reference is the opponent.
+in an environment with trl 1.16.0, torch and pytest wrote the golden numbers; `test_training_trl.py`
+compares with them, and, where trl is installed, with TRL itself. SPIN as published (arXiv
+2401.01335, Eq. 4.7) is the same function of pairs whose y- the opponent wrote and whose reference
+is the opponent.
 """
 
 from __future__ import annotations
@@ -44,7 +46,13 @@ def pairs() -> list[dict[str, list[int]]]:
 
   schemas = [draw(10, 20), draw(10, 20)]
   return [
-    {"prefix": schemas[i % 2], "prompt": draw(2, 8), "chosen": [*draw(2, 9), 2], "rejected": [*draw(2, 9), 2]} for i in range(6)
+    {
+      "prefix": schemas[i % 2],
+      "prompt": draw(2, 8),
+      "chosen": [*draw(2, 9), 2],
+      "rejected": [*draw(2, 9), 2],
+    }
+    for i in range(6)
   ]
 
 
@@ -63,10 +71,14 @@ def trl_values(folder: pathlib.Path) -> dict:
     return ("<unknown>", "<pad>", "<end>")[i] if i < 3 else f"t{i}"
 
   words = tokenizers.Tokenizer(
-    tokenizers.models.WordLevel({word(i): i for i in range(checkpoints.VOCABULARY)}, unk_token="<unknown>")
+    tokenizers.models.WordLevel(
+      {word(i): i for i in range(checkpoints.VOCABULARY)}, unk_token="<unknown>"
+    )
   )
   words.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
-  tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<end>", pad_token="<pad>")
+  tokenizer = transformers.PreTrainedTokenizerFast(
+    tokenizer_object=words, eos_token="<end>", pad_token="<pad>"
+  )
   text = lambda ids: " ".join(map(word, ids))  # noqa: E731
   data = datasets.Dataset.from_dict(
     {
@@ -97,7 +109,9 @@ def trl_values(folder: pathlib.Path) -> dict:
     inputs = trainer.data_collator(rows)
     loss = trainer.compute_loss(model, inputs)
     loss.backward()
-    squares = sum(float(p.grad.double().square().sum()) for p in model.parameters() if p.grad is not None)
+    squares = sum(
+      float(p.grad.double().square().sum()) for p in model.parameters() if p.grad is not None
+    )
     out["losses"][str(beta)], out["gradient_norms"][str(beta)] = float(loss), squares**0.5
     for name, one in (("policy", model), ("reference", trainer.ref_model)):
       chosen, rejected = trainer.compute_ref_log_probs(one, trainer.data_collator(rows))

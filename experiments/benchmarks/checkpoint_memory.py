@@ -1,11 +1,13 @@
-"""Peak memory of loading, running and exporting a model of a real size: random bfloat16 weights under a real config.json.
+"""Peak memory of loading, running and exporting a model of a real size: random bfloat16 weights
+under a real config.json.
 
     python experiments/benchmarks/checkpoint_memory.py --config=qwen2.5-coder-0.5b-instruct.json --output=memory.json
 
-Writes a sharded checkpoint into --scratch (twice the weights of free disk are needed; it is deleted in the end), then, in one
-fresh process: import, load_hf, a forward over --tokens tokens, save_hf. The peak resident memory of each part
-is that of the whole process, interpreter and libraries included, and is given beside the size of the weights. The written
-tensors are compared with those read, byte for byte.
+Writes a sharded checkpoint into --scratch (twice the weights of free disk are needed; it is deleted
+in the end), then, in one fresh process: import, load_hf, a forward over --tokens tokens, save_hf.
+The peak resident memory of each part is that of the whole process, interpreter and libraries
+included, and is given beside the size of the weights. The written tensors are compared with those
+read, byte for byte.
 """
 
 from __future__ import annotations
@@ -32,10 +34,16 @@ import numpy as np
 _CONFIG = flags.DEFINE_string("config", None, "config.json of the model.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 _TOKENS = flags.DEFINE_integer("tokens", 128, "Tokens of the forward.", lower_bound=1)
-_SHARD_BYTES = flags.DEFINE_integer("shard_bytes", 500_000_000, "Bytes of a file of the checkpoint at most.", lower_bound=1)
-_SCRATCH = flags.DEFINE_string("scratch", None, "Folder for the checkpoint; by default the system's temporary one.")
+_SHARD_BYTES = flags.DEFINE_integer(
+  "shard_bytes", 500_000_000, "Bytes of a file of the checkpoint at most.", lower_bound=1
+)
+_SCRATCH = flags.DEFINE_string(
+  "scratch", None, "Folder for the checkpoint; by default the system's temporary one."
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the weights.")
-_STAGES_OF = flags.DEFINE_string("stages_of", None, "Used by the script itself: run the stages on this checkpoint.")
+_STAGES_OF = flags.DEFINE_string(
+  "stages_of", None, "Used by the script itself: run the stages on this checkpoint."
+)
 
 
 def main() -> None:
@@ -47,21 +55,38 @@ def main() -> None:
   with tempfile.TemporaryDirectory(dir=_SCRATCH.value) as scratch:
     folder = Path(scratch) / "model"
     weights = write_random_checkpoint(Path(_CONFIG.value), folder)
-    command = [sys.executable, __file__, f"--config={_CONFIG.value}", f"--output={_OUTPUT.value}", f"--stages_of={folder}"]
-    done = subprocess.run([*command, f"--tokens={_TOKENS.value}"], capture_output=True, text=True, check=False)
+    command = [
+      sys.executable,
+      __file__,
+      f"--config={_CONFIG.value}",
+      f"--output={_OUTPUT.value}",
+      f"--stages_of={folder}",
+    ]
+    done = subprocess.run(
+      [*command, f"--tokens={_TOKENS.value}"], capture_output=True, text=True, check=False
+    )
     if done.returncode:
-      raise RuntimeError(f"the measured process failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+      raise RuntimeError(
+        f"the measured process failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+      )
     stages = json.loads(done.stdout.splitlines()[-1])
     identical = same_tensors(folder, folder.with_name("export"))
   for stage in stages:
     stage["peak_of_weights"] = round(stage["peak_bytes"] / weights, 3)
-  result = {"config": Path(_CONFIG.value).name, "weight_bytes": weights, "stages": stages, "export_identical": identical}
+  result = {
+    "config": Path(_CONFIG.value).name,
+    "weight_bytes": weights,
+    "stages": stages,
+    "export_identical": identical,
+  }
   Path(_OUTPUT.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
   print(json.dumps(result))
 
 
 def write_random_checkpoint(config: Path, folder: Path) -> int:
-  """Writes config.json and sharded weights, normal with deviation 0.02, norms one; returns the bytes of the weights."""
+  """Writes config.json and sharded weights, normal with deviation 0.02, norms one; returns the
+  bytes of the weights.
+  """
   from spftsql_jax.models import hf
   from spftsql_jax.models.config import ModelConfig
   from spftsql_jax.models.tensor_files import Source, write_model
@@ -78,7 +103,11 @@ def write_random_checkpoint(config: Path, folder: Path) -> int:
     return lambda: (rng.standard_normal(shape, np.float32) * np.float32(0.02)).astype(dtype)
 
   shapes = hf.tensor_shapes(ModelConfig.from_hf(raw))
-  write_model(folder, [Source(name, shape, dtype, maker(name, shape)) for name, shape in shapes.items()], _SHARD_BYTES.value)
+  write_model(
+    folder,
+    [Source(name, shape, dtype, maker(name, shape)) for name, shape in shapes.items()],
+    _SHARD_BYTES.value,
+  )
   return sum(math.prod(shape) for shape in shapes.values()) * dtype.itemsize
 
 
@@ -90,8 +119,13 @@ def run_stages(folder: Path) -> list[dict[str, Any]]:
     Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to the present size
     wall, cpu = time.perf_counter(), time.process_time()
     result = job()
-    seconds = {"seconds": round(time.perf_counter() - wall, 2), "cpu_seconds": round(time.process_time() - cpu, 2)}
-    stages.append({"stage": name, "peak_bytes": _status("VmHWM"), "bytes_after": _status("VmRSS"), **seconds})
+    seconds = {
+      "seconds": round(time.perf_counter() - wall, 2),
+      "cpu_seconds": round(time.process_time() - cpu, 2),
+    }
+    stages.append(
+      {"stage": name, "peak_bytes": _status("VmHWM"), "bytes_after": _status("VmRSS"), **seconds}
+    )
     return result
 
   models = measure("import", _import)
@@ -115,7 +149,11 @@ def _import() -> Any:
 
 
 def _status(key: str) -> int:
-  line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key + ":"))
+  line = next(
+    line
+    for line in Path("/proc/self/status").read_text().splitlines()
+    if line.startswith(key + ":")
+  )
   return int(line.split()[1]) * 1024
 
 
@@ -134,7 +172,10 @@ def same_tensors(first: Path, second: Path) -> bool:
   if ours.keys() != theirs.keys():
     return False
   for name in ours:
-    with safetensors.safe_open(ours[name], "np") as a, safetensors.safe_open(theirs[name], "np") as b:
+    with (
+      safetensors.safe_open(ours[name], "np") as a,
+      safetensors.safe_open(theirs[name], "np") as b,
+    ):
       x, y = a.get_tensor(name), b.get_tensor(name)
       if x.shape != y.shape or x.dtype != y.dtype or x.tobytes() != y.tobytes():
         return False

@@ -1,10 +1,12 @@
-"""What restricting identifiers to the schema does to a model's answers: execution accuracy, share that runs, tokens a second.
+"""What restricting identifiers to the schema does to a model's answers: execution accuracy, share
+that runs, tokens a second.
 
     python experiments/benchmarks/constrained.py --model=DIR --examples=FILE.json --databases=DIR --output=constrained.json
 
-All questions are answered without and with the restriction, greedily and by one sample at --temperature (the same randomness
-in both), executed and judged by the "strict" comparison. Beside shares with their 95 % intervals stand the questions whose
-answer runs, or is right, in one of the two only, with the exact sign test. The first answers of each kind compile.
+All questions are answered without and with the restriction, greedily and by one sample at
+--temperature (the same randomness in both), executed and judged by the "strict" comparison. Beside
+shares with their 95 % intervals stand the questions whose answer runs, or is right, in one of the
+two only, with the exact sign test. The first answers of each kind compile.
 """
 
 from __future__ import annotations
@@ -42,19 +44,30 @@ _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=Tr
 
 def main() -> None:
   examples = read_examples(_EXAMPLES.value)
-  databases = {d: PromptDatabase.read(find_database(_DATABASES.value, d)) for d in database_ids(examples)}
+  databases = {
+    d: PromptDatabase.read(find_database(_DATABASES.value, d)) for d in database_ids(examples)
+  }
   exported = load_exported(_MODEL.value, _LANES.value)
   report: dict[str, Any] = {"questions": len(examples), "seed": _SEED.value, "decoding": {}}
   with Executor(workers=_WORKERS.value) as executor:
-    for name, temperature in (("greedy", 0.0), (f"temperature {_TEMPERATURE.value}", _TEMPERATURE.value)):
-      free, free_numbers = measure(exported, databases, examples, executor, temperature, constrain=False)
-      bound, bound_numbers = measure(exported, databases, examples, executor, temperature, constrain=True)
+    for name, temperature in (
+      ("greedy", 0.0),
+      (f"temperature {_TEMPERATURE.value}", _TEMPERATURE.value),
+    ):
+      free, free_numbers = measure(
+        exported, databases, examples, executor, temperature, constrain=False
+      )
+      bound, bound_numbers = measure(
+        exported, databases, examples, executor, temperature, constrain=True
+      )
       report["decoding"][name] = {
         "free": free_numbers,
         "constrained": bound_numbers,
         "runs": paired([v.status == "ok" for v in free], [v.status == "ok" for v in bound]),
         "right": paired([v.correct for v in free], [v.correct for v in bound]),
-        "different_answers": sum(a.predicted_sql != b.predicted_sql for a, b in zip(free, bound, strict=True)),
+        "different_answers": sum(
+          a.predicted_sql != b.predicted_sql for a, b in zip(free, bound, strict=True)
+        ),
       }
       print(name, json.dumps(report["decoding"][name]), flush=True)
   Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
@@ -69,7 +82,11 @@ def measure(
   constrain: bool,
 ) -> tuple[list[Verdict], dict[str, Any]]:
   """Verdicts on one kind of decoding, and what it comes to."""
-  tokens, began, cpu = exported.generator.statistics.tokens, time.perf_counter(), time.process_time()
+  tokens, began, cpu = (
+    exported.generator.statistics.tokens,
+    time.perf_counter(),
+    time.process_time(),
+  )
   answers = answer_questions(
     exported.generator,
     exported.params,

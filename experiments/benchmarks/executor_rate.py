@@ -1,12 +1,15 @@
-"""Measures how many statements a second and a core the executor runs, and what it costs over bare sqlite3.
+"""Measures how many statements a second and a core the executor runs, and what it costs over bare
+sqlite3.
 
     python experiments/benchmarks/executor_rate.py --examples=dev.json --databases=database --repeat=3 --output=rate.json
 
-The statements are the gold SQL of the examples, made distinct by a comment so that no cache answers them. Bare sqlite3 (one
-process, one connection a database, execute and fetchall, no limits) takes turns with the executor, with 1 and 2 workers. Two
-steps in between run in this process and tell where the cost comes from: the worker's connection with its fences and limits,
-and the same packing its rows. CPU seconds are those of all processes; medians over the rounds are reported. Statements that
-take bare sqlite3 longer than --longest_ms are left out and counted: the noise of a few scans is larger than what is measured.
+The statements are the gold SQL of the examples, made distinct by a comment so that no cache answers
+them. Bare sqlite3 (one process, one connection a database, execute and fetchall, no limits) takes
+turns with the executor, with 1 and 2 workers. Two steps in between run in this process and tell
+where the cost comes from: the worker's connection with its fences and limits, and the same packing
+its rows. CPU seconds are those of all processes; medians over the rounds are reported. Statements
+that take bare sqlite3 longer than --longest_ms are left out and counted: the noise of a few scans
+is larger than what is measured.
 """
 
 from __future__ import annotations
@@ -34,9 +37,13 @@ from spftsql_jax.examples import benchmarks
 
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
 _DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)
-_REPEAT = flags.DEFINE_integer("repeat", 3, "Distinct copies of each statement in a round.", lower_bound=1)
+_REPEAT = flags.DEFINE_integer(
+  "repeat", 3, "Distinct copies of each statement in a round.", lower_bound=1
+)
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds, in which each way runs once.", lower_bound=1)
-_LONGEST_MS = flags.DEFINE_float("longest_ms", 2.0, "Leave out statements that take bare sqlite3 longer.", lower_bound=0.0)
+_LONGEST_MS = flags.DEFINE_float(
+  "longest_ms", 2.0, "Leave out statements that take bare sqlite3 longer.", lower_bound=0.0
+)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
 _TIMEOUT_S, _MAX_ROWS, _MAX_BYTES = 30.0, 1_000_000, 1_000_000_000
@@ -48,18 +55,26 @@ Jobs = list[tuple[str, str]]
 
 def main() -> None:
   examples = benchmarks.read_examples(_EXAMPLES.value)
-  gold = [(os.path.abspath(benchmarks.find_database(_DATABASES.value, e.db_id)), e.query) for e in examples]
+  gold = [
+    (os.path.abspath(benchmarks.find_database(_DATABASES.value, e.db_id)), e.query)
+    for e in examples
+  ]
   # As the executor orders them: the statements of a database in a row.
   gold.sort(key=lambda pair: pair[0])
   # Connections and workers are opened before the clock runs, as they are in a run of any length.
   with contextlib.ExitStack() as stack:
     paths = list(dict.fromkeys(path for path, _ in gold))
     bare = {path: stack.enter_context(contextlib.closing(_bare_connection(path))) for path in paths}
-    fenced = {path: stack.enter_context(contextlib.closing(sqlite.Connection(path, 512_000_000))) for path in paths}
+    fenced = {
+      path: stack.enter_context(contextlib.closing(sqlite.Connection(path, 512_000_000)))
+      for path in paths
+    }
     pools = {size: stack.enter_context(Executor(workers=size)) for size in (1, 2)}
     run = [pair for pair in gold if _bare_ms(bare, *pair) <= _LONGEST_MS.value]
     if not run:
-      raise launch.InputError(f"every statement takes longer than --longest_ms={_LONGEST_MS.value:g}")
+      raise launch.InputError(
+        f"every statement takes longer than --longest_ms={_LONGEST_MS.value:g}"
+      )
     ways: dict[str, Callable[[Jobs], tuple[list, float]]] = {
       "bare": lambda jobs: (_run_bare(bare, jobs), 0.0),
       "fenced": lambda jobs: (_run_fenced(fenced, jobs), 0.0),
@@ -74,12 +89,15 @@ def main() -> None:
         repeated = ((path, sql) for path, sql in run for _ in range(_REPEAT.value))
         jobs = [(path, f"{sql} -- {round_number} {i}") for i, (path, sql) in enumerate(repeated)]
         counts[name], figures = _timed(way, jobs)
-        if round_number >= 0:  # The round before the first warms the caches of the file system and the connections.
+        # The round before the first warms the caches of the file system and the connections.
+        if round_number >= 0:
           measured[name].append(figures)
       different = [name for name in ways if counts[name] != counts["bare"]]
       if different:
         raise RuntimeError(f"{', '.join(different)}: other rows than bare sqlite3 gives")
-  report = {"left_out": len(gold) - len(run)} | _report(measured, len(run) * _REPEAT.value, sum(counts["bare"]))
+  report = {"left_out": len(gold) - len(run)} | _report(
+    measured, len(run) * _REPEAT.value, sum(counts["bare"])
+  )
   Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
   print(json.dumps({key: value for key, value in report.items() if key != "rounds"}))
 
@@ -95,7 +113,9 @@ def _bare_ms(connections: dict[str, sqlite3.Connection], path: str, sql: str) ->
 
 
 def _run_bare(connections: dict[str, sqlite3.Connection], jobs: Jobs) -> list[int]:
-  """The number of rows of each answer; the rows themselves are let go, as a worker lets go of what it has sent."""
+  """The number of rows of each answer; the rows themselves are let go, as a worker lets go of what
+  it has sent.
+  """
   counts = []
   for path, sql in jobs:
     try:
@@ -110,12 +130,17 @@ def _run_bare(connections: dict[str, sqlite3.Connection], jobs: Jobs) -> list[in
 
 
 def _run_fenced(connections: dict[str, sqlite.Connection], jobs: Jobs) -> list[int]:
-  fetched = (connections[path].run(sql, _TIMEOUT_S, _MAX_ROWS, _MAX_BYTES, list)[2] for path, sql in jobs)
+  fetched = (
+    connections[path].run(sql, _TIMEOUT_S, _MAX_ROWS, _MAX_BYTES, list)[2] for path, sql in jobs
+  )
   return [sum(map(len, pieces)) for pieces in fetched]
 
 
 def _run_packed(connections: dict[str, sqlite.Connection], jobs: Jobs) -> list[list[bytes]]:
-  return [connections[path].run(sql, _TIMEOUT_S, _MAX_ROWS, _MAX_BYTES, worker.pack_rows)[2] for path, sql in jobs]
+  return [
+    connections[path].run(sql, _TIMEOUT_S, _MAX_ROWS, _MAX_BYTES, worker.pack_rows)[2]
+    for path, sql in jobs
+  ]
 
 
 def _run_executor(executor: Executor, jobs: Jobs) -> tuple[list[Result], float]:
@@ -134,7 +159,12 @@ def _timed(run: Callable[[Jobs], tuple[list, float]], jobs: Jobs) -> tuple[list[
   wall, cpu = time.perf_counter(), time.process_time()
   answers, elsewhere = run(jobs)
   here = time.process_time() - cpu
-  figures = {"seconds": time.perf_counter() - wall, "cpu_here": here, "cpu_workers": elsewhere, "cpu": here + elsewhere}
+  figures = {
+    "seconds": time.perf_counter() - wall,
+    "cpu_here": here,
+    "cpu_workers": elsewhere,
+    "cpu": here + elsewhere,
+  }
   return list(map(_row_count, answers)), figures
 
 
@@ -155,8 +185,12 @@ def _report(measured: dict[str, list[dict]], statements: int, rows: int) -> dict
 
   ways = {
     name: {
-      "statements_per_second": round(statements / statistics.median(each["seconds"] for each in each_round)),
-      "statements_per_cpu_second": round(statements / statistics.median(each["cpu"] for each in each_round)),
+      "statements_per_second": round(
+        statements / statistics.median(each["seconds"] for each in each_round)
+      ),
+      "statements_per_cpu_second": round(
+        statements / statistics.median(each["cpu"] for each in each_round)
+      ),
       "cpu_us_per_statement": micro(name, "cpu"),
     }
     for name, each_round in measured.items()

@@ -1,13 +1,15 @@
-"""Times the forward against transformers: the same random weights, the same tokens, the same run, float32 on the CPU.
+"""Times the forward against transformers: the same random weights, the same tokens, the same run,
+float32 on the CPU.
 
     python experiments/benchmarks/forward.py --output=forward.json
 
-Two cases. `plain`: logits of --sequences sequences of --schema_tokens tokens. `branches`: log-probs of --questions answers
-over one schema of --schema_tokens tokens; transformers gets them as sequences of their own (in batches of the best of
---batch_sizes, with logits at the answers alone), ours is the prefix-branch forward. The two take turns, --runs times, after a
-round that compiles and warms up and is not counted; wall clock and CPU seconds of the process are medians. Peak memory is that
-of a fresh process for each side and case, above what it holds with its model loaded, compilation included. Results are
-compared: the largest difference is reported.
+Two cases. `plain`: logits of --sequences sequences of --schema_tokens tokens. `branches`: log-probs
+of --questions answers over one schema of --schema_tokens tokens; transformers gets them as
+sequences of their own (in batches of the best of --batch_sizes, with logits at the answers alone),
+ours is the prefix-branch forward. The two take turns, --runs times, after a round that compiles and
+warms up and is not counted; wall clock and CPU seconds of the process are medians. Peak memory is
+that of a fresh process for each side and case, above what it holds with its model loaded,
+compilation included. Results are compared: the largest difference is reported.
 """
 
 from __future__ import annotations
@@ -34,14 +36,22 @@ import numpy as np
 _SEQUENCES = flags.DEFINE_integer("sequences", 4, "Sequences of the plain case.", lower_bound=1)
 _QUESTIONS = flags.DEFINE_integer("questions", 32, "Questions over the schema.", lower_bound=1)
 _SCHEMA_TOKENS = flags.DEFINE_integer("schema_tokens", 512, "Tokens of a schema.", lower_bound=1)
-_QUESTION_TOKENS = flags.DEFINE_integer("question_tokens", 32, "Tokens of a question.", lower_bound=1)
+_QUESTION_TOKENS = flags.DEFINE_integer(
+  "question_tokens", 32, "Tokens of a question.", lower_bound=1
+)
 _ANSWER_TOKENS = flags.DEFINE_integer("answer_tokens", 64, "Tokens of an answer.", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 5, "Times each is timed.", lower_bound=1)
-_BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["4", "8", "32"], "Batch sizes tried with transformers.")
-_THREADS = flags.DEFINE_integer("threads", 2, "Threads of torch; JAX takes the cores it may use.", lower_bound=1)
+_BATCH_SIZES = flags.DEFINE_list(
+  "batch_sizes", ["4", "8", "32"], "Batch sizes tried with transformers."
+)
+_THREADS = flags.DEFINE_integer(
+  "threads", 2, "Threads of torch; JAX takes the cores it may use.", lower_bound=1
+)
 _CASES = flags.DEFINE_list("cases", ["plain", "branches"], "Which cases.")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
-_MEMORY_OF = flags.DEFINE_list("memory_of", None, "Used by the script itself: FOLDER,SIDE,CASE,BATCH whose peak is measured.")
+_MEMORY_OF = flags.DEFINE_list(
+  "memory_of", None, "Used by the script itself: FOLDER,SIDE,CASE,BATCH whose peak is measured."
+)
 
 _CONFIG = {
   "hidden_size": 512,
@@ -63,7 +73,9 @@ def main() -> None:
     import torch
     import transformers
   except ImportError as error:
-    raise InputError(f"{error.name} is not installed: it is the peer (tests/requirements-parity.txt)") from error
+    raise InputError(
+      f"{error.name} is not installed: it is the peer (tests/requirements-parity.txt)"
+    ) from error
   if _MEMORY_OF.value:
     folder, side, case, batch = _MEMORY_OF.value
     print(json.dumps(peak(sides(folder)[side](case, int(batch)))))
@@ -96,7 +108,9 @@ def tokens(case: str) -> np.ndarray:
 
 
 def sides(folder: str) -> dict[str, Callable[[str, int], Forward]]:
-  """For each side a function that gives the forward of (case, batch size); models are loaded when first asked for."""
+  """For each side a function that gives the forward of (case, batch size); models are loaded when
+  first asked for.
+  """
 
   @functools.cache
   def our_model() -> Any:
@@ -161,8 +175,12 @@ def their_forward(model: Any, case: str, batch: int) -> Forward:
   return run
 
 
-def compare(folder: str, case: str, forwards: dict[str, Callable[[str, int], Forward]]) -> dict[str, Any]:
-  """Medians of both sides, taking turns, their peak memory and the largest difference of their results."""
+def compare(
+  folder: str, case: str, forwards: dict[str, Callable[[str, int], Forward]]
+) -> dict[str, Any]:
+  """Medians of both sides, taking turns, their peak memory and the largest difference of their
+  results.
+  """
   sizes = [int(b) for b in _BATCH_SIZES.value] if case == "branches" else [_SEQUENCES.value]
   ours = forwards["ours"](case, 0)
   tried = {}
@@ -209,17 +227,30 @@ def peak(run: Forward) -> int:
 
 
 def _peak_elsewhere(folder: str, side: str, case: str, batch: int) -> int:
-  passed = [f"--{name}={flags.FLAGS[name].value}" for name in ("sequences", "questions", "schema_tokens", "question_tokens")]
-  passed += [f"--answer_tokens={_ANSWER_TOKENS.value}", f"--threads={_THREADS.value}", f"--output={_OUTPUT.value}"]
+  passed = [
+    f"--{name}={flags.FLAGS[name].value}"
+    for name in ("sequences", "questions", "schema_tokens", "question_tokens")
+  ]
+  passed += [
+    f"--answer_tokens={_ANSWER_TOKENS.value}",
+    f"--threads={_THREADS.value}",
+    f"--output={_OUTPUT.value}",
+  ]
   command = [sys.executable, __file__, *passed, f"--memory_of={folder},{side},{case},{batch}"]
   done = subprocess.run(command, capture_output=True, text=True, check=False)
   if done.returncode:
-    raise RuntimeError(f"the measured process failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+    raise RuntimeError(
+      f"the measured process failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+    )
   return json.loads(done.stdout.splitlines()[-1])
 
 
 def _status(key: str) -> int:
-  line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key + ":"))
+  line = next(
+    line
+    for line in Path("/proc/self/status").read_text().splitlines()
+    if line.startswith(key + ":")
+  )
   return int(line.split()[1]) * 1024
 
 

@@ -1,11 +1,13 @@
-"""Times Generator against transformers.generate: the same random weights, the same prompts, the same run, greedy, float32.
+"""Times Generator against transformers.generate: the same random weights, the same prompts, the
+same run, greedy, float32.
 
     python experiments/benchmarks/generation.py --output=generation.json
 
-Two cases: all questions over one schema, and a schema for each question. End tokens are off in both, so that every answer has
---answer_tokens tokens. transformers answers in left-padded batches with its key-value cache at the best of --batch_sizes. The
-two take turns, --runs times, after a round that compiles and warms up and is not counted; wall clock and CPU seconds of the
-process are medians. Answers are compared token for token.
+Two cases: all questions over one schema, and a schema for each question. End tokens are off in
+both, so that every answer has --answer_tokens tokens. transformers answers in left-padded batches
+with its key-value cache at the best of --batch_sizes. The two take turns, --runs times, after a
+round that compiles and warms up and is not counted; wall clock and CPU seconds of the process are
+medians. Answers are compared token for token.
 """
 
 from __future__ import annotations
@@ -31,12 +33,18 @@ from spftsql_jax.models import load_hf
 
 _QUESTIONS = flags.DEFINE_integer("questions", 64, "Questions of a case.", lower_bound=1)
 _SCHEMA_TOKENS = flags.DEFINE_integer("schema_tokens", 512, "Tokens of a schema.", lower_bound=1)
-_QUESTION_TOKENS = flags.DEFINE_list("question_tokens", ["12", "32"], "Fewest and most tokens of a question.")
+_QUESTION_TOKENS = flags.DEFINE_list(
+  "question_tokens", ["12", "32"], "Fewest and most tokens of a question."
+)
 _ANSWER_TOKENS = flags.DEFINE_integer("answer_tokens", 64, "Tokens of an answer.", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 5, "Times each is timed.", lower_bound=1)
-_BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["8", "16", "32", "64"], "Batch sizes tried with transformers.")
+_BATCH_SIZES = flags.DEFINE_list(
+  "batch_sizes", ["8", "16", "32", "64"], "Batch sizes tried with transformers."
+)
 _LANES = flags.DEFINE_integer("lanes", 64, "Answers that Generator decodes at once.", lower_bound=1)
-_THREADS = flags.DEFINE_integer("threads", 2, "Threads of torch; JAX takes the cores it may use.", lower_bound=1)
+_THREADS = flags.DEFINE_integer(
+  "threads", 2, "Threads of torch; JAX takes the cores it may use.", lower_bound=1
+)
 _CASES = flags.DEFINE_list("cases", ["one_schema", "own_schemas"], "Which cases.")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
@@ -59,7 +67,9 @@ def main() -> None:
     import torch
     import transformers
   except ImportError as error:
-    raise InputError(f"{error.name} is not installed: it is the peer (tests/requirements-parity.txt)") from error
+    raise InputError(
+      f"{error.name} is not installed: it is the peer (tests/requirements-parity.txt)"
+    ) from error
   torch.set_num_threads(_THREADS.value)
   torch.manual_seed(0)
   transformers.utils.logging.disable_progress_bar()
@@ -68,7 +78,11 @@ def main() -> None:
     peer.save_pretrained(folder)
     model, params = load_hf(folder)
   generator = Generator(model, lanes=_LANES.value)
-  report = {"machine": {"cores": os.cpu_count(), "torch_threads": _THREADS.value}, "model": _CONFIG, "cases": {}}
+  report = {
+    "machine": {"cores": os.cpu_count(), "torch_threads": _THREADS.value},
+    "model": _CONFIG,
+    "cases": {},
+  }
   for case in _CASES.value:
     requests = make_requests(case)
 
@@ -94,12 +108,17 @@ def make_requests(case: str) -> list[Request]:
 
   shared = tokens(_SCHEMA_TOKENS.value)
   return [
-    Request(shared if case == "one_schema" else tokens(_SCHEMA_TOKENS.value), tokens(int(rng.integers(fewest, most + 1))))
+    Request(
+      shared if case == "one_schema" else tokens(_SCHEMA_TOKENS.value),
+      tokens(int(rng.integers(fewest, most + 1))),
+    )
     for _ in range(_QUESTIONS.value)
   ]
 
 
-def answer_with_transformers(torch, model, requests: list[Request], batch_size: int) -> list[tuple[int, ...]]:
+def answer_with_transformers(
+  torch, model, requests: list[Request], batch_size: int
+) -> list[tuple[int, ...]]:
   """The answers of `generate`, in batches padded on the left to their longest prompt."""
   answers = []
   for start in range(0, len(requests), batch_size):
@@ -109,7 +128,12 @@ def answer_with_transformers(torch, model, requests: list[Request], batch_size: 
     mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts])
     with torch.inference_mode():
       output = model.generate(
-        ids, attention_mask=mask, max_new_tokens=_ANSWER_TOKENS.value, do_sample=False, use_cache=True, pad_token_id=0
+        ids,
+        attention_mask=mask,
+        max_new_tokens=_ANSWER_TOKENS.value,
+        do_sample=False,
+        use_cache=True,
+        pad_token_id=0,
       )
     answers += [tuple(row) for row in output[:, longest:].tolist()]
   return answers
@@ -137,8 +161,12 @@ def compare(ours: Callable, theirs: Callable, batch_sizes: list[int]) -> dict:
   return {
     **sides,
     "speedup": round(statistics.median(b[0] / a[0] for a, b in turns), 2),
-    "speedup_of_medians": round(sides["transformers"]["seconds"] / sides["generator"]["seconds"], 2),
-    "speedup_cpu": round(sides["transformers"]["cpu_seconds"] / sides["generator"]["cpu_seconds"], 2),
+    "speedup_of_medians": round(
+      sides["transformers"]["seconds"] / sides["generator"]["seconds"], 2
+    ),
+    "speedup_cpu": round(
+      sides["transformers"]["cpu_seconds"] / sides["generator"]["cpu_seconds"], 2
+    ),
     "transformers_batch_size": best,
     "transformers_tried_seconds": {size: round(seconds, 3) for size, seconds in tried.items()},
     "identical_answers": same,

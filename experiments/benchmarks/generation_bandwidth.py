@@ -1,19 +1,23 @@
-"""Tokens a second of decoding on an accelerator, as a share of what its memory bandwidth allows, and beside transformers.
+"""Tokens a second of decoding on an accelerator, as a share of what its memory bandwidth allows,
+and beside transformers.
 
     python experiments/benchmarks/generation_bandwidth.py --output=bandwidth.json --bandwidth_gb_s=4800
 
-Random bfloat16 weights in the shapes of --shapes (or of a config.json given there), --branches answers at once over one schema
-of --schema_tokens, end tokens off. A decoding step must read all weights once, the schema's cache once and each branch's own
-cache; the bound is the bytes of these by the bandwidth: that of the data sheet, or with --bandwidth_gb_s=0 that of a measured
-copy. Only the time behind the prefill counts; the first call of each size compiles and does not count. Medians of --runs.
-Reported beside it: the share of the chip's peak in products with weights, which many branches are bound by instead.
+Random bfloat16 weights in the shapes of --shapes (or of a config.json given there), --branches
+answers at once over one schema of --schema_tokens, end tokens off. A decoding step must read all
+weights once, the schema's cache once and each branch's own cache; the bound is the bytes of these
+by the bandwidth: that of the data sheet, or with --bandwidth_gb_s=0 that of a measured copy. Only
+the time behind the prefill counts; the first call of each size compiles and does not count. Medians
+of --runs. Reported beside it: the share of the chip's peak in products with weights, which many
+branches are bound by instead.
 
-The ratio to transformers.generate is that of answers a second, prefill included, at the numbers in --peer_branches: the same
-shapes, prompts and dtype on the same device, in batches of the best of --peer_batch_sizes (one that does not fit into memory is
-left out). Where JAX has a GPU and torch has none the ratio is left out, and the report says so.
+The ratio to transformers.generate is that of answers a second, prefill included, at the numbers in
+--peer_branches: the same shapes, prompts and dtype on the same device, in batches of the best of
+--peer_batch_sizes (one that does not fit into memory is left out). Where JAX has a GPU and torch
+has none the ratio is left out, and the report says so.
 
-The shapes need a GPU or TPU of 16 GiB (1.5b) and 40 GiB (7b), and twice that with the peer; with --shapes=tiny the script runs
-anywhere, which only shows that it runs.
+The shapes need a GPU or TPU of 16 GiB (1.5b) and 40 GiB (7b), and twice that with the peer; with
+--shapes=tiny the script runs anywhere, which only shows that it runs.
 """
 
 from __future__ import annotations
@@ -47,14 +51,24 @@ from spftsql_jax.models.flops import peak_flops
 from spftsql_jax.models.lora import kernel_shapes
 from spftsql_jax.models.transformer import abstract_params
 
-_SHAPES = flags.DEFINE_list("shapes", ["qwen2.5-coder-1.5b", "qwen2.5-coder-7b"], "Shapes by name, or config.json files.")
+_SHAPES = flags.DEFINE_list(
+  "shapes", ["qwen2.5-coder-1.5b", "qwen2.5-coder-7b"], "Shapes by name, or config.json files."
+)
 _BRANCHES = flags.DEFINE_list("branches", ["16", "64", "256", "1024"], "Answers decoded at once.")
 _SCHEMA_TOKENS = flags.DEFINE_integer("schema_tokens", 1024, "Tokens of the schema.", lower_bound=1)
-_QUESTION_TOKENS = flags.DEFINE_integer("question_tokens", 32, "Tokens of a question.", lower_bound=1)
+_QUESTION_TOKENS = flags.DEFINE_integer(
+  "question_tokens", 32, "Tokens of a question.", lower_bound=1
+)
 _ANSWER_TOKENS = flags.DEFINE_integer("answer_tokens", 64, "Tokens of an answer.", lower_bound=2)
-_BANDWIDTH = flags.DEFINE_float("bandwidth_gb_s", 0.0, "Of the device's memory; 0 measures a copy.", lower_bound=0.0)
-_PEER_BRANCHES = flags.DEFINE_list("peer_branches", ["256"], "At which of --branches transformers is timed; empty for none.")
-_PEER_BATCH_SIZES = flags.DEFINE_list("peer_batch_sizes", ["64", "128", "256"], "Batch sizes tried with transformers.")
+_BANDWIDTH = flags.DEFINE_float(
+  "bandwidth_gb_s", 0.0, "Of the device's memory; 0 measures a copy.", lower_bound=0.0
+)
+_PEER_BRANCHES = flags.DEFINE_list(
+  "peer_branches", ["256"], "At which of --branches transformers is timed; empty for none."
+)
+_PEER_BATCH_SIZES = flags.DEFINE_list(
+  "peer_batch_sizes", ["64", "128", "256"], "Batch sizes tried with transformers."
+)
 _RUNS = flags.DEFINE_integer("runs", 3, "Times each is timed.", lower_bound=1)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
@@ -71,7 +85,11 @@ _BLOCK = (0.02 * np.random.default_rng(0).standard_normal(1_000_003)).astype(np.
 def main() -> None:
   bandwidth = _BANDWIDTH.value or measured_bandwidth()
   device = jax.devices()[0]
-  report = {"device": device.device_kind or device.platform, "bandwidth_gb_s": round(bandwidth, 1), "results": []}
+  report = {
+    "device": device.device_kind or device.platform,
+    "bandwidth_gb_s": round(bandwidth, 1),
+    "results": [],
+  }
   for name in _SHAPES.value:
     config = read_shape(name)
     params = random_params(config)
@@ -84,10 +102,14 @@ def main() -> None:
       Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
     del params
     timed = [r for r in results if str(r["branches"]) in _PEER_BRANCHES.value]
-    for result, theirs in zip(timed, measure_transformers(config, [r["branches"] for r in timed]), strict=True):
+    for result, theirs in zip(
+      timed, measure_transformers(config, [r["branches"] for r in timed]), strict=True
+    ):
       result["transformers"] = theirs
       if "answers_per_second" in theirs:
-        result["ratio_to_transformers"] = round(result["answers_per_second_with_prefill"] / theirs["answers_per_second"], 2)
+        result["ratio_to_transformers"] = round(
+          result["answers_per_second_with_prefill"] / theirs["answers_per_second"], 2
+        )
       print(json.dumps(result), flush=True)
       Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
 
@@ -100,14 +122,27 @@ def read_shape(name: str) -> ModelConfig:
     return ModelConfig.from_hf(name, dtype="bfloat16")
   hidden, inner, layers, heads, kv_heads, vocabulary, tied = _PUBLISHED[name]
   config = ModelConfig(
-    "qwen2", vocabulary, hidden, inner, layers, heads, kv_heads, hidden // heads, rope_theta=1e6, tie_word_embeddings=tied
+    "qwen2",
+    vocabulary,
+    hidden,
+    inner,
+    layers,
+    heads,
+    kv_heads,
+    hidden // heads,
+    rope_theta=1e6,
+    tie_word_embeddings=tied,
   )
   return config.replace(attention_bias=True, dtype="bfloat16", param_dtype="bfloat16")
 
 
 def random_params(config: ModelConfig) -> dict:
-  """Params made on the device of one block of random numbers over and over: equal ones would be multiplied faster."""
-  boxed = jax.tree.map(lambda leaf: leaf.value, abstract_params(config), is_leaf=lambda leaf: hasattr(leaf, "names"))
+  """Params made on the device of one block of random numbers over and over: equal ones would be
+  multiplied faster.
+  """
+  boxed = jax.tree.map(
+    lambda leaf: leaf.value, abstract_params(config), is_leaf=lambda leaf: hasattr(leaf, "names")
+  )
   block = jnp.asarray(_BLOCK, config.param_dtype)
   return jax.tree.map(lambda leaf: jnp.resize(block, leaf.shape), boxed)
 
@@ -145,7 +180,9 @@ def measure(config: ModelConfig, params: dict, branches: int, bandwidth: float) 
   token_bytes = 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * 2
   own = _QUESTION_TOKENS.value + _ANSWER_TOKENS.value / 2
   layer = sum(fan_in * fan_out for fan_in, fan_out in kernel_shapes(config).values())
-  operations = 2 * branches * (config.num_hidden_layers * layer + config.vocab_size * config.hidden_size)
+  operations = (
+    2 * branches * (config.num_hidden_layers * layer + config.vocab_size * config.hidden_size)
+  )
   peak = peak_flops()
   needed = weights + token_bytes * (_SCHEMA_TOKENS.value + branches * own)
   return {
@@ -181,7 +218,9 @@ def timed_decoding() -> Iterator[list[float]]:
 
 
 def measure_transformers(config: ModelConfig, sizes: list[int]) -> list[dict[str, Any]]:
-  """Answers a second of transformers.generate at each number of branches, in batches of the best size."""
+  """Answers a second of transformers.generate at each number of branches, in batches of the best
+  size.
+  """
   if not sizes:
     return []
   try:
@@ -192,7 +231,9 @@ def measure_transformers(config: ModelConfig, sizes: list[int]) -> list[dict[str
   if jax.default_backend() != "cpu" and not torch.cuda.is_available():
     return [{"left_out": f"JAX runs on {jax.default_backend()}, torch has no GPU"}] * len(sizes)
   device = "cuda" if torch.cuda.is_available() and jax.default_backend() != "cpu" else "cpu"
-  made = transformers.AutoConfig.for_model(**config.to_hf() | {"eos_token_id": None, "bos_token_id": None})
+  made = transformers.AutoConfig.for_model(
+    **config.to_hf() | {"eos_token_id": None, "bos_token_id": None}
+  )
   with torch.device(device):
     model = transformers.AutoModelForCausalLM.from_config(made, dtype=torch.bfloat16).eval()
   block = torch.from_numpy(_BLOCK).to(device, torch.bfloat16)
@@ -202,12 +243,21 @@ def measure_transformers(config: ModelConfig, sizes: list[int]) -> list[dict[str
   def answer(requests: list[Request], batch_size: int) -> None:
     with torch.inference_mode():
       for start in range(0, len(requests), batch_size):
-        ids = torch.tensor([r.prefix + r.prompt for r in requests[start : start + batch_size]], device=device)
+        ids = torch.tensor(
+          [r.prefix + r.prompt for r in requests[start : start + batch_size]], device=device
+        )
         count = _ANSWER_TOKENS.value
-        options = {"max_new_tokens": count, "min_new_tokens": count, "do_sample": False, "pad_token_id": 0}
+        options = {
+          "max_new_tokens": count,
+          "min_new_tokens": count,
+          "do_sample": False,
+          "pad_token_id": 0,
+        }
         output = model.generate(ids, attention_mask=torch.ones_like(ids), **options)
         if output.shape[1] - ids.shape[1] != count:
-          raise RuntimeError(f"transformers wrote {output.shape[1] - ids.shape[1]} tokens instead of {count}")
+          raise RuntimeError(
+            f"transformers wrote {output.shape[1] - ids.shape[1]} tokens instead of {count}"
+          )
     if device == "cuda":
       torch.cuda.synchronize()
 

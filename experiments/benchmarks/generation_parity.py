@@ -1,10 +1,12 @@
-"""Compares greedy answers of a model folder with those of transformers.generate, token for token, float32.
+"""Compares greedy answers of a model folder with those of transformers.generate, token for token,
+float32.
 
     python experiments/benchmarks/generation_parity.py --model=DIR --examples=FILE.json --databases=DIR --output=parity.json
 
-Real prompts of --count questions, drawn by --seed, at the model's own length limit. transformers answers one question at a time
-(no padding), so that nothing but the computation differs. Where answers differ, the gap between the two likeliest tokens at the
-first difference tells a tie of rounding from a mistake.
+Real prompts of --count questions, drawn by --seed, at the model's own length limit. transformers
+answers one question at a time (no padding), so that nothing but the computation differs. Where
+answers differ, the gap between the two likeliest tokens at the first difference tells a tie of
+rounding from a mistake.
 """
 
 from __future__ import annotations
@@ -37,14 +39,22 @@ def main() -> None:
     import torch
     import transformers
   except ImportError as error:
-    raise InputError(f"{error.name} is not installed: it is the peer (tests/requirements-parity.txt)") from error
+    raise InputError(
+      f"{error.name} is not installed: it is the peer (tests/requirements-parity.txt)"
+    ) from error
   examples = read_examples(_EXAMPLES.value)
   examples = random.Random(_SEED.value).sample(examples, min(_COUNT.value, len(examples)))
-  databases = {d: PromptDatabase.read(find_database(_DATABASES.value, d)) for d in database_ids(examples)}
+  databases = {
+    d: PromptDatabase.read(find_database(_DATABASES.value, d)) for d in database_ids(examples)
+  }
   exported = load_exported(_MODEL.value)
   tokenizer, limit = exported.tokenizer, exported.max_new_tokens
-  requests = [question_request(tokenizer, databases[e.db_id], e.question, e.evidence) for e in examples]
-  answers = exported.generator.generate(exported.params, requests, max_new_tokens=limit, eos_id=tokenizer.end_ids)
+  requests = [
+    question_request(tokenizer, databases[e.db_id], e.question, e.evidence) for e in examples
+  ]
+  answers = exported.generator.generate(
+    exported.params, requests, max_new_tokens=limit, eos_id=tokenizer.end_ids
+  )
   peer = transformers.AutoModelForCausalLM.from_pretrained(_MODEL.value, dtype=torch.float32).eval()
   same, differences = 0, []
   for index, (request, answer) in enumerate(zip(requests, answers, strict=True)):
@@ -64,9 +74,13 @@ def main() -> None:
     same += theirs == answer.tokens
     if theirs != answer.tokens:
       pairs = zip(theirs, answer.tokens, strict=False)
-      place = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(theirs), len(answer.tokens)) - 1)
+      place = next(
+        (i for i, (a, b) in enumerate(pairs) if a != b), min(len(theirs), len(answer.tokens)) - 1
+      )
       first, second = output.logits[place][0].topk(2).values.tolist()
-      differences.append({"question": index, "place": place, "gap_of_the_likeliest_logits": first - second})
+      differences.append(
+        {"question": index, "place": place, "gap_of_the_likeliest_logits": first - second}
+      )
   report = {
     "questions": len(examples),
     "identical": same,

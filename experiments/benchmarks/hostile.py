@@ -2,10 +2,11 @@
 
     python experiments/benchmarks/hostile.py --output=hostile.json --table=hostile.md
 
-For each statement: engine, status, time, memory of the worker (and of PostgreSQL's process behind it), and whether all held
-that must: the bytes of the database (of a server its rows, tables, roles, settings and locks) unchanged; no file made beside
-it, in the worker's home or in its folder, nor seen open for writing; no one connected to a port that waits for it, no socket
-seen open; time and memory within twice their limits; the pool alive; the statement scored wrong. Engines that cannot be
+For each statement: engine, status, time, memory of the worker (and of PostgreSQL's process behind
+it), and whether all held that must: the bytes of the database (of a server its rows, tables, roles,
+settings and locks) unchanged; no file made beside it, in the worker's home or in its folder, nor
+seen open for writing; no one connected to a port that waits for it, no socket seen open; time and
+memory within twice their limits; the pool alive; the statement scored wrong. Engines that cannot be
 started here are named and left out. Exit status 1 where anything did not hold.
 """
 
@@ -30,7 +31,9 @@ import tqdm
 from absl import flags
 
 _ENGINES = flags.DEFINE_list("engines", list(hostile_harness.ENGINES), "Engines to attack.")
-_TIMEOUT_S = flags.DEFINE_float("timeout_s", 1.0, "Time limit of a statement in seconds.", lower_bound=0.1)
+_TIMEOUT_S = flags.DEFINE_float(
+  "timeout_s", 1.0, "Time limit of a statement in seconds.", lower_bound=0.1
+)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 _TABLE = flags.DEFINE_string("table", "", "Markdown file to write the table to.")
 
@@ -44,7 +47,9 @@ _UNCHANGED = {
 def main() -> None:
   unknown = set(_ENGINES.value) - set(hostile_harness.ENGINES)
   if unknown:
-    raise launch.InputError(f"--engines: {', '.join(sorted(unknown))} is none of {', '.join(hostile_harness.ENGINES)}")
+    raise launch.InputError(
+      f"--engines: {', '.join(sorted(unknown))} is none of {', '.join(hostile_harness.ENGINES)}"
+    )
   attacks: list[hostile_harness.Attack] = []
   left_out = {}
   for engine in _ENGINES.value:
@@ -52,14 +57,20 @@ def main() -> None:
       server = None
       if engine == "postgresql":
         try:
-          server = stack.enter_context(postgresql_server.start_server(hostile_harness.SERVER_ROWS, hostile_harness.MEMORY_MB))
+          server = stack.enter_context(
+            postgresql_server.start_server(hostile_harness.SERVER_ROWS, hostile_harness.MEMORY_MB)
+          )
         except postgresql_server.NoServerError as error:
           left_out[engine] = str(error)
           continue
       folder = stack.enter_context(tempfile.TemporaryDirectory())
-      target = stack.enter_context(contextlib.closing(hostile_harness.Target(engine, folder, server)))
+      target = stack.enter_context(
+        contextlib.closing(hostile_harness.Target(engine, folder, server))
+      )
       count = len(list(target.statements()))
-      bar = stack.enter_context(tqdm.tqdm(total=count, desc=engine, unit=" statements", disable=None))
+      bar = stack.enter_context(
+        tqdm.tqdm(total=count, desc=engine, unit=" statements", disable=None)
+      )
       attacks += hostile_harness.run_corpus(target, _TIMEOUT_S.value, bar.update)
   rows = [_row(attack) for attack in attacks]
   harmful = [row for row in rows if row["harm"]]
@@ -67,7 +78,10 @@ def main() -> None:
     "timeout_s": _TIMEOUT_S.value,
     "memory_limit_mb": hostile_harness.MEMORY_MB,
     "left_out": left_out,
-    "summary": {engine: _summary([row for row in rows if row["engine"] == engine]) for engine in dict.fromkeys(_ENGINES.value)},
+    "summary": {
+      engine: _summary([row for row in rows if row["engine"] == engine])
+      for engine in dict.fromkeys(_ENGINES.value)
+    },
     "statements": rows,
   }
   Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -77,7 +91,10 @@ def main() -> None:
     print(f"{engine} is left out: {why}")
   print(json.dumps(report["summary"]))
   if harmful:
-    raise RuntimeError(f"{len(harmful)} statements did harm, the first ({harmful[0]['statement']}): {harmful[0]['harm'][0]}")
+    raise RuntimeError(
+      f"{len(harmful)} statements did harm, the first ({harmful[0]['statement']}): "
+      f"{harmful[0]['harm'][0]}"
+    )
 
 
 def _row(attack: hostile_harness.Attack) -> dict:
@@ -98,7 +115,10 @@ def _row(attack: hostile_harness.Attack) -> dict:
 def _summary(rows: list[dict]) -> dict:
   return {
     "statements": len(rows),
-    "statuses": {status: sum(row["status"] == status for row in rows) for status in sorted({row["status"] for row in rows})},
+    "statuses": {
+      status: sum(row["status"] == status for row in rows)
+      for status in sorted({row["status"] for row in rows})
+    },
     "longest_seconds": max((row["seconds"] for row in rows), default=0.0),
     "highest_worker_mib": max((row["worker_mib"] for row in rows), default=0.0),
     "highest_server_mib": max((row["server_mib"] for row in rows), default=0.0),
@@ -107,11 +127,28 @@ def _summary(rows: list[dict]) -> dict:
 
 
 def _table(rows: list[dict]) -> str:
-  names = ("engine", "statement", "status", "seconds", "worker MiB", "server MiB", "unchanged", "harm")
+  names = (
+    "engine",
+    "statement",
+    "status",
+    "seconds",
+    "worker MiB",
+    "server MiB",
+    "unchanged",
+    "harm",
+  )
   lines = [f"| {' | '.join(names)} |", f"| {' | '.join('---' for _ in names)} |"]
   for row in rows:
-    cells = [row["engine"], f"`{row['statement'].replace('|', chr(92) + '|').replace('`', chr(39))}`", row["status"]]
-    cells += [f"{row['seconds']:.2f}", f"{row['worker_mib']:.0f}", f"{row['server_mib']:.0f}" if row["server_mib"] else ""]
+    cells = [
+      row["engine"],
+      f"`{row['statement'].replace('|', chr(92) + '|').replace('`', chr(39))}`",
+      row["status"],
+    ]
+    cells += [
+      f"{row['seconds']:.2f}",
+      f"{row['worker_mib']:.0f}",
+      f"{row['server_mib']:.0f}" if row["server_mib"] else "",
+    ]
     lines.append(f"| {' | '.join([*cells, row['unchanged'], '; '.join(row['harm']) or 'none'])} |")
   return "\n".join(lines) + "\n"
 

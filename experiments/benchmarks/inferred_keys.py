@@ -1,10 +1,12 @@
-"""Measures how well foreign keys are inferred: those that databases declare are dropped, and inferred again.
+"""Measures how well foreign keys are inferred: those that databases declare are dropped, and
+inferred again.
 
     python experiments/benchmarks/inferred_keys.py --databases=database --examples=train_spider.json,dev.json --output=keys.json
 
-Each file of examples names the databases of one group. Precision is the share of the inferred keys that are declared, recall
-the share of the declared keys that are inferred, over all databases of a group. A database that leaves true keys undeclared
-costs precision, so the inferred keys that are not declared are listed, to be read.
+Each file of examples names the databases of one group. Precision is the share of the inferred keys
+that are declared, recall the share of the declared keys that are inferred, over all databases of a
+group. A database that leaves true keys undeclared costs precision, so the inferred keys that are
+not declared are listed, to be read.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.schema import Schema
 
-_EXAMPLES = flags.DEFINE_list("examples", None, "JSON files of examples, each naming a group of databases.", required=True)
+_EXAMPLES = flags.DEFINE_list(
+  "examples", None, "JSON files of examples, each naming a group of databases.", required=True
+)
 _DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
@@ -50,7 +54,10 @@ def main() -> None:
 
 def _keys(schema: Schema) -> set[str]:
   return {
-    f"{schema.name}: {table.name}({', '.join(key.columns)}) to {key.referred_table}({', '.join(key.referred_columns)})"
+    (
+      f"{schema.name}: {table.name}({', '.join(key.columns)}) to "
+      f"{key.referred_table}({', '.join(key.referred_columns)})"
+    )
     for table in schema.tables
     for key in table.foreign_keys
   }
@@ -67,7 +74,9 @@ class _Group:
     self._cpu_seconds: list[float] = []
 
   def add(self, schema: Schema, location: str) -> None:
-    bare = dataclasses.replace(schema, tables=tuple(dataclasses.replace(table, foreign_keys=()) for table in schema.tables))
+    bare = dataclasses.replace(
+      schema, tables=tuple(dataclasses.replace(table, foreign_keys=()) for table in schema.tables)
+    )
     start = time.process_time()
     inferred = infer_foreign_keys(bare, location)
     self._cpu_seconds.append(time.process_time() - start)

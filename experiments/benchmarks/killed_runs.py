@@ -1,11 +1,13 @@
-"""Kills a small run again and again (SIGKILL) and compares what it ends with to the same run left in peace.
+"""Kills a small run again and again (SIGKILL) and compares what it ends with to the same run left
+in peace.
 
     python experiments/benchmarks/killed_runs.py --kills=40 --output=killed.json
 
-Every life of the process ends after a random time, or, --share_in_writes of them, in the moment in which a checkpoint or a
-version of the model base is being written; the same command is then started again. When a run reaches its end it is compared
-with the undisturbed one: data files byte for byte, journal, lineage, scores and results.json but for times, params exactly.
-Runs are begun until there were --kills kills. Exit code 1 where anything differs.
+Every life of the process ends after a random time, or, --share_in_writes of them, in the moment in
+which a checkpoint or a version of the model base is being written; the same command is then started
+again. When a run reaches its end it is compared with the undisturbed one: data files byte for byte,
+journal, lineage, scores and results.json but for times, params exactly. Runs are begun until there
+were --kills kills. Exit code 1 where anything differs.
 """
 
 from __future__ import annotations
@@ -32,14 +34,17 @@ from demo.make_databases import make_demo
 from spftsql_jax.pipeline.model_base import ModelBase
 
 _KILLS = flags.DEFINE_integer("kills", 40, "How often a process is killed.", lower_bound=1)
-_SHARE_IN_WRITES = flags.DEFINE_float("share_in_writes", 0.4, "Share of kills inside the write of a checkpoint or version.")
+_SHARE_IN_WRITES = flags.DEFINE_float(
+  "share_in_writes", 0.4, "Share of kills inside the write of a checkpoint or version."
+)
 _CONFIG = flags.DEFINE_string("config", "experiments/configs/demo_tiny.py", "Config of the run.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
 # What differs from run to run: times, rates and peak memory.
 _VARYING = ("seconds", "per_second", "mfu", "peak_memory_bytes")
-# A life is ended at the latest after this share of the undisturbed run, behind the time that starting takes.
+# A life is ended at the latest after this share of the undisturbed run, behind the time that
+# starting takes.
 _LONGEST_SHARE = 0.4
 
 
@@ -64,7 +69,13 @@ def main() -> None:
         print(json.dumps(kills[-1]), flush=True)
       found = _compare(kept, contents(workdir))
       differences += [f"run {runs}: {name}" for name in found]
-      print(f"run {runs} ended after {sum(k['run'] == runs for k in kills)} kills; differs in {found or 'nothing'}", flush=True)
+      print(
+        (
+          f"run {runs} ended after {sum(k['run'] == runs for k in kills)} kills; differs in "
+          f"{found or 'nothing'}"
+        ),
+        flush=True,
+      )
   report = {
     "kills": len(kills),
     "inside_writes": sum(bool(k["writing"]) for k in kills),
@@ -89,14 +100,19 @@ def _launch(root: Path, workdir: Path) -> subprocess.Popen:
     f"--config.data_dir={root / 'demo'}",
     f"--workdir={workdir}",
   ]
-  return subprocess.Popen(command, cwd=script.parents[1], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+  return subprocess.Popen(
+    command, cwd=script.parents[1], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+  )
 
 
 def _live(root: Path, workdir: Path, whole: float, rng: random.Random) -> dict[str, Any] | None:
-  """One life of the process; None where it reached its end, else when it was killed and what was being written."""
+  """One life of the process; None where it reached its end, else when it was killed and what was
+  being written.
+  """
   in_write = rng.random() < _SHARE_IN_WRITES.value
   begun = steps_done(workdir)
-  # From the start, or from the first step behind which something new is done: a life cut before that brings nothing new.
+  # From the start, or from the first step behind which something new is done: a life cut before
+  # that brings nothing new.
   limit = rng.uniform(0, _LONGEST_SHARE * whole)
   patience = rng.randrange(4)  # so many writes are let pass
   process, start = _launch(root, workdir), time.perf_counter()
@@ -119,7 +135,11 @@ def _live(root: Path, workdir: Path, whole: float, rng: random.Random) -> dict[s
     return None
   process.send_signal(signal.SIGKILL)
   process.communicate()
-  return {"after_s": round(time.perf_counter() - start, 2), "steps_done": steps_done(workdir), "writing": half_written(workdir)}
+  return {
+    "after_s": round(time.perf_counter() - start, 2),
+    "steps_done": steps_done(workdir),
+    "writing": half_written(workdir),
+  }
 
 
 def steps_done(workdir: Path) -> int:
@@ -143,18 +163,26 @@ def half_written(workdir: Path) -> str:
 
 def contents(workdir: Path) -> dict[str, Any]:
   """All that must be the same, by name."""
-  found: dict[str, Any] = {path.name: path.read_bytes() for path in (workdir / "data").iterdir() if path.suffix == ".jsonl"}
+  found: dict[str, Any] = {
+    path.name: path.read_bytes() for path in (workdir / "data").iterdir() if path.suffix == ".jsonl"
+  }
   lines = [json.loads(line) for line in (workdir / "journal.jsonl").read_text().splitlines()]
   found |= {f"journal {line['step']}": _steady(line["output"]) for line in lines}
   for path in (workdir / "metrics").glob("*.jsonl"):
-    found[f"metrics {path.name}"] = [_steady(json.loads(line)) for line in path.read_text().splitlines()]
+    found[f"metrics {path.name}"] = [
+      _steady(json.loads(line)) for line in path.read_text().splitlines()
+    ]
   found["results.json"] = _steady(json.loads((workdir / "results.json").read_text()))
   for name in ("model_base", "question_writers"):
     base = ModelBase(workdir / name)
     for version in base.versions():
       found[f"{name} {version} lineage"] = base.lineage(version)
-      found[f"{name} {version} params"] = [np.asarray(leaf) for leaf in jax.tree.leaves(base.load(version))]
-      found[f"{name} {version} scores"] = [base.score(version, split) for split in ("selection", "test")]
+      found[f"{name} {version} params"] = [
+        np.asarray(leaf) for leaf in jax.tree.leaves(base.load(version))
+      ]
+      found[f"{name} {version} scores"] = [
+        base.score(version, split) for split in ("selection", "test")
+      ]
   return found
 
 
@@ -168,7 +196,9 @@ def _compare(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
   different = sorted({*one} ^ {*other})
   for name in sorted({*one} & {*other}):
     a, b = one[name], other[name]
-    same = len(a) == len(b) and all(map(np.array_equal, a, b)) if name.endswith("params") else a == b
+    same = (
+      len(a) == len(b) and all(map(np.array_equal, a, b)) if name.endswith("params") else a == b
+    )
     different += [] if same else [name]
   return different
 

@@ -1,12 +1,15 @@
-"""Runs a million statements in a row through the executor: is every result there and right, and does memory stay flat?
+"""Runs a million statements in a row through the executor: is every result there and right, and
+does memory stay flat?
 
     python experiments/benchmarks/million.py --count=1000000 --output=million.json
 
-The statements run on a small database made for this, in a shuffled order by --seed: mostly SELECTs whose rows are known
-beforehand, and among them some that SQLite calls wrong, that are refused, that return too many rows, and (few, they cost a
-second each) that run over their time; one in a hundred thousand kills its worker. No two are the same text, so no cache
-answers them, and the cache is full most of the time. Resident memory of this process and of the workers is read after every
-batch; the first batches, in which caches fill, are left out of the comparison of the first tenth with the last.
+The statements run on a small database made for this, in a shuffled order by --seed: mostly SELECTs
+whose rows are known beforehand, and among them some that SQLite calls wrong, that are refused, that
+return too many rows, and (few, they cost a second each) that run over their time; one in a hundred
+thousand kills its worker. No two are the same text, so no cache answers them, and the cache is full
+most of the time. Resident memory of this process and of the workers is read after every batch; the
+first batches, in which caches fill, are left out of the comparison of the first tenth with the
+last.
 """
 
 from __future__ import annotations
@@ -33,7 +36,9 @@ from spftsql_jax.databases import Executor, Result
 
 _COUNT = flags.DEFINE_integer("count", 1_000_000, "Statements to run.", lower_bound=100)
 _WORKERS = flags.DEFINE_integer("workers", 2, "Worker processes.", lower_bound=1)
-_BATCH = flags.DEFINE_integer("batch", 10_000, "Statements given to the executor at once.", lower_bound=1)
+_BATCH = flags.DEFINE_integer(
+  "batch", 10_000, "Statements given to the executor at once.", lower_bound=1
+)
 _CACHE_MB = flags.DEFINE_integer("cache_mb", 16, "Memory for results that are kept.", lower_bound=0)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the order of the statements.")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
@@ -41,8 +46,11 @@ _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=Tr
 _TIMEOUT_S, _MAX_ROWS = 1.0, 50
 _PAGE_MB = os.sysconf("SC_PAGESIZE") / 1e6
 _ROWS = 100
-# What is run: its share of the statements, its text, and the status it must have ({i} is the statement's number).
-_ENDLESS = "WITH RECURSIVE r(x) AS (SELECT {i} UNION ALL SELECT x + 1 FROM r) SELECT COUNT(*) FROM r"
+# What is run: its share of the statements, its text, and the status it must have ({i} is the
+# statement's number).
+_ENDLESS = (
+  "WITH RECURSIVE r(x) AS (SELECT {i} UNION ALL SELECT x + 1 FROM r) SELECT COUNT(*) FROM r"
+)
 _STUCK = "SELECT {i}, instr(hex(zeroblob(4000000)), hex(zeroblob(1000000)) || '1')"
 _KINDS = {
   "rows": (0.90, "SELECT a, a + {i}, b FROM t WHERE a = {i} % 100", "ok"),
@@ -69,7 +77,10 @@ def main() -> None:
   Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
   print(json.dumps({key: value for key, value in report.items() if not isinstance(value, list)}))
   if report["lost"] or report["wrong"]:
-    raise RuntimeError(f"{report['lost']} results lost, {report['wrong']} wrong, the first: {report['wrong_ones'][:1]}")
+    raise RuntimeError(
+      f"{report['lost']} results lost, {report['wrong']} wrong, the first: "
+      f"{report['wrong_ones'][:1]}"
+    )
 
 
 def _run(executor: Executor, path: str, rng: random.Random) -> dict:
@@ -84,7 +95,10 @@ def _run(executor: Executor, path: str, rng: random.Random) -> dict:
     for first in range(0, _COUNT.value, _BATCH.value):
       numbers = range(first, min(first + _BATCH.value, _COUNT.value))
       drawn = rng.choices(kinds, shares, k=len(numbers))
-      jobs = [(path, _KINDS[kind][1].replace("{i}", str(i))) for kind, i in zip(drawn, numbers, strict=True)]
+      jobs = [
+        (path, _KINDS[kind][1].replace("{i}", str(i)))
+        for kind, i in zip(drawn, numbers, strict=True)
+      ]
       results = executor.execute_many(jobs, timeout_s=_TIMEOUT_S, max_rows=_MAX_ROWS)
       lost += len(jobs) - sum(isinstance(result, Result) for result in results)
       for kind, i, result in zip(drawn, numbers, results, strict=False):
@@ -125,7 +139,11 @@ def _first_and_last(values: list[float]) -> dict[str, float]:
   kept = values[max(1, len(values) // 20) :] or values
   tenth = max(1, len(kept) // 10)
   first, last = statistics.median(kept[:tenth]), statistics.median(kept[-tenth:])
-  return {"first_tenth": round(first, 1), "last_tenth": round(last, 1), "highest": round(max(kept), 1)}
+  return {
+    "first_tenth": round(first, 1),
+    "last_tenth": round(last, 1),
+    "highest": round(max(kept), 1),
+  }
 
 
 def _resident_mb(pid: str) -> float:

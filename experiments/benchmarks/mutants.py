@@ -1,15 +1,17 @@
-"""Measures how many wrong queries pass verification on the original rows, and on neighbouring instances too.
+"""Measures how many wrong queries pass verification on the original rows, and on neighbouring
+instances too.
 
     python experiments/benchmarks/mutants.py --examples=dev.json --databases=database --instances=10 --output=mutants.json
 
-Each gold query is changed in one place (an operator, a literal, an aggregate, a column, a condition dropped, ...) in every
-way that applies, up to --per_query drawn at random. A mutant passes on k instances where its rows equal the gold query's
-(comparison strict: columns in order, bags of rows, lists of rows where the gold query's outermost level has ORDER BY) on the
-original and on each of the first k. Mutants that fail to run on the original are left out; an instance on which the gold query
-fails says nothing. The instances are made from the gold queries alone.
+Each gold query is changed in one place (an operator, a literal, an aggregate, a column, a condition
+dropped, ...) in every way that applies, up to --per_query drawn at random. A mutant passes on k
+instances where its rows equal the gold query's (comparison strict: columns in order, bags of rows,
+lists of rows where the gold query's outermost level has ORDER BY) on the original and on each of
+the first k. Mutants that fail to run on the original are left out; an instance on which the gold
+query fails says nothing. The instances are made from the gold queries alone.
 
-What passes everywhere is listed, with the rules of equivalence.py that make it the same query as the gold one wherever the
-declared constraints hold, or "undecided".
+What passes everywhere is listed, with the rules of equivalence.py that make it the same query as
+the gold one wherever the declared constraints hold, or "undecided".
 """
 
 from __future__ import annotations
@@ -45,12 +47,22 @@ from spftsql_jax.schema import Schema
 
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
 _DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)
-_INSTANCES = flags.DEFINE_integer("instances", 10, "Neighbouring instances of each database.", lower_bound=1)
-_QUERIES = flags.DEFINE_integer("queries", 0, "Gold queries to take, drawn at random; 0 takes all.", lower_bound=0)
-_PER_QUERY = flags.DEFINE_integer("per_query", 4, "Mutants of one query, drawn at random.", lower_bound=1)
+_INSTANCES = flags.DEFINE_integer(
+  "instances", 10, "Neighbouring instances of each database.", lower_bound=1
+)
+_QUERIES = flags.DEFINE_integer(
+  "queries", 0, "Gold queries to take, drawn at random; 0 takes all.", lower_bound=0
+)
+_PER_QUERY = flags.DEFINE_integer(
+  "per_query", 4, "Mutants of one query, drawn at random.", lower_bound=1
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of draws and instances.")
-_ORPHANS = flags.DEFINE_bool("orphans", True, "Whether rows planted for queries may refer to nothing.")
-_WORKERS = flags.DEFINE_integer("workers", min(8, os.cpu_count() or 1), "Worker processes.", lower_bound=1)
+_ORPHANS = flags.DEFINE_bool(
+  "orphans", True, "Whether rows planted for queries may refer to nothing."
+)
+_WORKERS = flags.DEFINE_integer(
+  "workers", min(8, os.cpu_count() or 1), "Worker processes.", lower_bound=1
+)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
 _SWAPS = {
@@ -94,7 +106,10 @@ def _changes(node: exp.Expression, schema: Schema):
 
   if type(node) in _SWAPS and not isinstance(node.parent, exp.Join):
     for other in _SWAPS[type(node)]:
-      yield replaced(f"{node.key} to {other.key}", other(**{name: _copy(value) for name, value in node.args.items()}))
+      yield replaced(
+        f"{node.key} to {other.key}",
+        other(**{name: _copy(value) for name, value in node.args.items()}),
+      )
   if isinstance(node, exp.And) and not isinstance(node.parent, exp.Join):
     yield replaced("drop condition", node.left.copy())
     yield replaced("drop condition", node.right.copy())
@@ -103,14 +118,22 @@ def _changes(node: exp.Expression, schema: Schema):
       yield replaced("string literal", exp.Literal.string(node.this.strip("%")[:-1] or "x"))
     elif "." not in node.this:
       yield replaced("literal + 1", exp.Literal.number(int(node.this) + 1))
-  if isinstance(node, exp.Limit) and isinstance(node.expression, exp.Literal) and not node.expression.is_string:
+  if (
+    isinstance(node, exp.Limit)
+    and isinstance(node.expression, exp.Literal)
+    and not node.expression.is_string
+  ):
     yield argument("limit + 1", "expression", exp.Literal.number(int(node.expression.this) + 1))
   if isinstance(node, exp.Ordered):
     yield argument("sort direction", "desc", not node.args.get("desc"))
   if isinstance(node, exp.Select):
     if node.args.get("distinct"):
       yield argument("drop distinct", "distinct", None)
-    elif isinstance(node.parent, exp.Paren) and not node.args.get("group") and not node.find(exp.AggFunc):
+    elif (
+      isinstance(node.parent, exp.Paren)
+      and not node.args.get("group")
+      and not node.find(exp.AggFunc)
+    ):
       # Elsewhere (one row, grouped rows, a set operation, the list of IN) it changes nothing.
       yield argument("add distinct", "distinct", exp.Distinct())
     for name in ("where", "having", "order", "limit"):
@@ -134,7 +157,9 @@ def _changes(node: exp.Expression, schema: Schema):
   if type(node) in (exp.Intersect, exp.Except, exp.Union):
     for other in (exp.Intersect, exp.Except, exp.Union):
       if other is not type(node):
-        yield replaced("set operation", other(**{name: _copy(value) for name, value in node.args.items()}))
+        yield replaced(
+          "set operation", other(**{name: _copy(value) for name, value in node.args.items()})
+        )
   if isinstance(node, exp.Column) and not isinstance(node.this, exp.Star):
     sibling = _sibling(node, schema)
     if sibling:
@@ -153,7 +178,9 @@ def _sibling(column: exp.Column, schema: Schema) -> str | None:
     names = [entry.name.lower() for entry in table.columns]
     if column.name.lower() in names:
       own = table.columns[names.index(column.name.lower())]
-      others = [entry.name for entry in table.columns if entry.kind == own.kind and entry.name != own.name]
+      others = [
+        entry.name for entry in table.columns if entry.kind == own.kind and entry.name != own.name
+      ]
       return others[len(column.name) % len(others)] if others else None
   return None
 
@@ -180,8 +207,13 @@ def main() -> None:
     for db_id in tqdm(benchmarks.database_ids(unique), desc="instances", disable=None, leave=False):
       path = benchmarks.find_database(_DATABASES.value, db_id)
       queries = [example.query for example in unique if example.db_id == db_id]
-      made = make_instances(path, Path(scratch) / db_id, _INSTANCES.value, _SEED.value, queries, orphans=_ORPHANS.value)
-      places[db_id], schemas[db_id] = [os.fspath(p) for p in (path, *made)], read_schema(os.fspath(path))
+      made = make_instances(
+        path, Path(scratch) / db_id, _INSTANCES.value, _SEED.value, queries, orphans=_ORPHANS.value
+      )
+      places[db_id], schemas[db_id] = (
+        [os.fspath(p) for p in (path, *made)],
+        read_schema(os.fspath(path)),
+      )
     seconds = time.process_time() - start
     trials = []
     for example in unique:
@@ -191,11 +223,15 @@ def main() -> None:
     report = _judge(trials, places, executor)
   survivors = report["survivors"]
   for entry in survivors:
-    entry["reason"] = equivalence.reason(entry["gold"], entry["mutant"], schemas[entry["db_id"]]) or "undecided"
+    entry["reason"] = (
+      equivalence.reason(entry["gold"], entry["mutant"], schemas[entry["db_id"]]) or "undecided"
+    )
   report["equivalent"] = sum(entry["reason"] != "undecided" for entry in survivors)
   report["undecided"] = len(survivors) - report["equivalent"]
   report["reasons"] = dict(Counter(entry["reason"] for entry in survivors).most_common())
-  report["undecided_by_kind"] = dict(Counter(e["kind"] for e in survivors if e["reason"] == "undecided").most_common())
+  report["undecided_by_kind"] = dict(
+    Counter(e["kind"] for e in survivors if e["reason"] == "undecided").most_common()
+  )
   report["cpu_seconds_an_instance"] = round(seconds / len(places) / _INSTANCES.value, 3)
   report["survivors"] = report.pop("survivors")
   Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -212,22 +248,30 @@ def _judge(trials: list[Trial], places: dict[str, list[str]], executor: Executor
     results = executor.execute_many(jobs, timeout_s=10.0, max_rows=200_000)
     gold = dict(zip(golds, results, strict=False))
     verdicts = [
-      (trial, gold[trial.db_id, trial.gold], result) for trial, result in zip(alive, results[len(golds) :], strict=True)
+      (trial, gold[trial.db_id, trial.gold], result)
+      for trial, result in zip(alive, results[len(golds) :], strict=True)
     ]
     if k == 0:
       verdicts = [entry for entry in verdicts if entry[1].ok and entry[2].ok]
       ran = [trial for trial, _, _ in verdicts]
-    alive = [t for t, expected, result in verdicts if not expected.ok or results_match(expected, result, t.gold, "strict")]
+    alive = [
+      t
+      for t, expected, result in verdicts
+      if not expected.ok or results_match(expected, result, t.gold, "strict")
+    ]
     counts = Counter(trial.kind for trial in alive)
     passing[str(k)], by_kind[str(k)] = round(len(alive) / max(1, len(ran)), 4), counts
-    filled[str(k)] = round(sum(bool(result.rows) for result in gold.values()) / max(1, len(gold)), 4)
+    filled[str(k)] = round(
+      sum(bool(result.rows) for result in gold.values()) / max(1, len(gold)), 4
+    )
   return {
     "mutants": len(ran),
     "comparison": "strict",
     "share_passing_by_instances": passing,
     "share_of_gold_results_with_rows": filled,
     "by_kind": {
-      kind: {"mutants": count} | {f"passing_{k}": by_kind[k][kind] for k in ("0", "1", "2", "5", "10") if k in by_kind}
+      kind: {"mutants": count}
+      | {f"passing_{k}": by_kind[k][kind] for k in ("0", "1", "2", "5", "10") if k in by_kind}
       for kind, count in Counter(trial.kind for trial in ran).most_common()
     },
     "survivors": [dataclasses.asdict(trial) for trial in alive],

@@ -1,4 +1,5 @@
-"""Sums up finished runs of one config with several seeds: EX of each model, mean and 95 % interval, and gains over SFT.
+"""Sums up finished runs of one config with several seeds: EX of each model, mean and 95 % interval,
+and gains over SFT.
 
     python experiments/benchmarks/seeds.py --runs=runs/seed0,runs/seed1,runs/seed2 --output=seeds.json
 
@@ -34,7 +35,9 @@ def main() -> None:
       raise InputError(f"{path}: no such file; is the run finished?")
     results = json.loads(path.read_text())
     rows = {row["model"]: row["ex"] for row in results["table"]}
-    rows["final model"] = next(row["ex"] for row in results["table"] if row["version"] == results["best"])
+    rows["final model"] = next(
+      row["ex"] for row in results["table"] if row["version"] == results["best"]
+    )
     tables.append(rows)
   if not 2 <= len(tables) <= 10:
     raise InputError("give two to ten runs")
@@ -42,13 +45,18 @@ def main() -> None:
   summary = {
     "runs": _RUNS.value,
     "ex": {m: interval([t[m] for t in tables]) for m in models},
-    "gain_over_sft": {m: interval([t[m] - t["SFT on seeds"] for t in tables]) for m in models if m != "SFT on seeds"},
+    "gain_over_sft": {
+      m: interval([t[m] - t["SFT on seeds"] for t in tables]) for m in models if m != "SFT on seeds"
+    },
   }
   Path(_OUTPUT.value).write_text(json.dumps(summary, indent=1))
   for m in models:
     low, high = summary["ex"][m]["ci95"]
     values = ", ".join(f"{100 * v:.1f}" for v in summary["ex"][m]["values"])
-    print(f"{m:40} {100 * summary['ex'][m]['mean']:5.1f} %  ({100 * low:.1f} to {100 * high:.1f}; {values})")
+    print(
+      f"{m:40} {100 * summary['ex'][m]['mean']:5.1f} %  ({100 * low:.1f} to {100 * high:.1f}; "
+      f"{values})"
+    )
 
 
 def interval(values: list[float]) -> dict:

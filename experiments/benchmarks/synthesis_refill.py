@@ -1,13 +1,15 @@
-"""How many queries of a benchmark become templates, and how many of these fill again into a query of the same structure.
+"""How many queries of a benchmark become templates, and how many of these fill again into a query
+of the same structure.
 
     python experiments/benchmarks/synthesis_refill.py --examples=train_spider.json --databases=DIR --output=refill.json
 
-A query is sound if it runs. Of databases that are not at hand, --tables (Spider's tables.json) gives the schema: their queries
-count as sound and are extracted, but not filled. Every distinct pair of template and database is tried on its own database, and
-on one other, drawn among those whose schema has what the template names: a table with enough columns of the right kinds for
-every letter, and the keys between them. A try counts when the filled query passes every filter and is extracted to the very
-template again. A pair that never does counts by the reason that stopped it most often. Shares are given by pairs and by
-queries.
+A query is sound if it runs. Of databases that are not at hand, --tables (Spider's tables.json)
+gives the schema: their queries count as sound and are extracted, but not filled. Every distinct
+pair of template and database is tried on its own database, and on one other, drawn among those
+whose schema has what the template names: a table with enough columns of the right kinds for every
+letter, and the keys between them. A try counts when the filled query passes every filter and is
+extracted to the very template again. A pair that never does counts by the reason that stopped it
+most often. Shares are given by pairs and by queries.
 """
 
 from __future__ import annotations
@@ -40,16 +42,33 @@ from spftsql_jax.synthesis.literals import CannotFill
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 from spftsql_jax.synthesis.sampler import Filler
 from spftsql_jax.synthesis.stored import StoredValues
-from spftsql_jax.synthesis.templates import Extractor, Template, UnsupportedTemplate, compile_template
+from spftsql_jax.synthesis.templates import (
+  Extractor,
+  Template,
+  UnsupportedTemplate,
+  compile_template,
+)
 
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
 _DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)
-_TABLES = flags.DEFINE_string("tables", None, "Spider's tables.json, for the schemas of databases that are not in the folder.")
-_INFER_KEYS = flags.DEFINE_boolean("infer_keys", True, "Join along keys that a database does not declare, too.")
-_INSTANCES = flags.DEFINE_integer("instances", 2, "Neighbouring instances to check on.", lower_bound=0)
-_INSTANCE_DIR = flags.DEFINE_string("instance_dir", None, "Where the instances are, or are made.", required=True)
-_TRIES = flags.DEFINE_integer("tries", 100, "Fills with one template before it is given up.", lower_bound=1)
-_SAMPLE = flags.DEFINE_integer("sample", 0, "Only so many queries, drawn at random; 0 for all.", lower_bound=0)
+_TABLES = flags.DEFINE_string(
+  "tables", None, "Spider's tables.json, for the schemas of databases that are not in the folder."
+)
+_INFER_KEYS = flags.DEFINE_boolean(
+  "infer_keys", True, "Join along keys that a database does not declare, too."
+)
+_INSTANCES = flags.DEFINE_integer(
+  "instances", 2, "Neighbouring instances to check on.", lower_bound=0
+)
+_INSTANCE_DIR = flags.DEFINE_string(
+  "instance_dir", None, "Where the instances are, or are made.", required=True
+)
+_TRIES = flags.DEFINE_integer(
+  "tries", 100, "Fills with one template before it is given up.", lower_bound=1
+)
+_SAMPLE = flags.DEFINE_integer(
+  "sample", 0, "Only so many queries, drawn at random; 0 for all.", lower_bound=0
+)
 _OTHER = flags.DEFINE_boolean("other", True, "Also fill on another database.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of every draw.")
 _WORKERS = flags.DEFINE_integer("workers", 2, "Worker processes.", lower_bound=1)
@@ -73,8 +92,12 @@ def main() -> None:
   pairs, refused = extract(sound, schemas)
   more, more_refused = extract(unfilled, known)
   refused += more_refused
-  with concurrent.futures.ProcessPoolExecutor(_WORKERS.value, mp_context=multiprocessing.get_context("spawn")) as pool:
-    fill = functools.partial(fill_all, places=places, folder=str(instances), count=_INSTANCES.value, tries=_TRIES.value)
+  with concurrent.futures.ProcessPoolExecutor(
+    _WORKERS.value, mp_context=multiprocessing.get_context("spawn")
+  ) as pool:
+    fill = functools.partial(
+      fill_all, places=places, folder=str(instances), count=_INSTANCES.value, tries=_TRIES.value
+    )
     fill = functools.partial(fill, infer_keys=_INFER_KEYS.value)
     own = run(pool, fill, pairs, "own database")
     elsewhere, nowhere = {}, 0
@@ -91,24 +114,36 @@ def main() -> None:
     "templates_share": (sum(pairs.values()) + sum(more.values())) / (len(sound) + len(unfilled)),
     "without_template": dict(refused.most_common()),
     "own": share(own, pairs),
-    "other": share(elsewhere, moved) | {"no_other_database_has_the_types": nowhere} if _OTHER.value else None,
+    "other": share(elsewhere, moved) | {"no_other_database_has_the_types": nowhere}
+    if _OTHER.value
+    else None,
     "tries": _TRIES.value,
     "seconds": round(time.perf_counter() - start, 1),
   }
   failed = [
-    {"where": where, "db_id": pair[0], "template": pair[1], "reasons": dict(reasons.most_common(4)), "last": text}
+    {
+      "where": where,
+      "db_id": pair[0],
+      "template": pair[1],
+      "reasons": dict(reasons.most_common(4)),
+      "last": text,
+    }
     for where, results in (("own", own), ("other", elsewhere))
     for pair, (ok, reasons, text) in results.items()
     if not ok
   ]
-  Path(_OUTPUT.value).write_text(json.dumps(report | {"failed": failed}, indent=1, ensure_ascii=False), encoding="utf-8")
+  Path(_OUTPUT.value).write_text(
+    json.dumps(report | {"failed": failed}, indent=1, ensure_ascii=False), encoding="utf-8"
+  )
   print(json.dumps(report, ensure_ascii=False))
 
 
 Pair = tuple[str, str]  # A database and a template's text.
 
 
-def sound_queries(queries: list[tuple[str, str]], places: dict[str, str]) -> tuple[list[tuple[str, str]], int]:
+def sound_queries(
+  queries: list[tuple[str, str]], places: dict[str, str]
+) -> tuple[list[tuple[str, str]], int]:
   """The (database, query) pairs that run on their database, and how many do not."""
   connections: dict[str, sqlite3.Connection] = {}
   sound = []
@@ -125,7 +160,9 @@ def sound_queries(queries: list[tuple[str, str]], places: dict[str, str]) -> tup
 
 
 def listed_schemas(path: str, names: list[str]) -> dict[str, Schema]:
-  """The schemas of some databases as Spider's tables.json lists them: names, types and keys, no rows."""
+  """The schemas of some databases as Spider's tables.json lists them: names, types and keys, no
+  rows.
+  """
   found = {}
   for entry in json.loads(Path(path).read_text(encoding="utf-8")):
     if entry["db_id"] not in names:
@@ -136,15 +173,24 @@ def listed_schemas(path: str, names: list[str]) -> dict[str, Schema]:
       own = [(place, name) for place, (owner, name) in enumerate(columns) if owner == index]
       kinds = {"number": "number", "text": "text", "time": "date", "boolean": "boolean"}
       keys = [
-        ForeignKey((columns[left][1],), entry["table_names_original"][columns[right][0]], (columns[right][1],))
+        ForeignKey(
+          (columns[left][1],),
+          entry["table_names_original"][columns[right][0]],
+          (columns[right][1],),
+        )
         for left, right in entry["foreign_keys"]
         if columns[left][0] == index
       ]
       tables.append(
         Table(
           table,
-          tuple(Column(name, "", kinds.get(entry["column_types"][place], "other")) for place, name in own),
-          primary_key=tuple(columns[place][1] for place in entry["primary_keys"] if columns[place][0] == index),
+          tuple(
+            Column(name, "", kinds.get(entry["column_types"][place], "other"))
+            for place, name in own
+          ),
+          primary_key=tuple(
+            columns[place][1] for place in entry["primary_keys"] if columns[place][0] == index
+          ),
           foreign_keys=tuple(keys),
         )
       )
@@ -152,8 +198,12 @@ def listed_schemas(path: str, names: list[str]) -> dict[str, Schema]:
   return found
 
 
-def extract(queries: list[tuple[str, str]], schemas: dict[str, Schema]) -> tuple[collections.Counter, collections.Counter]:
-  """The distinct pairs of database and template with their number of queries, and why others have no template."""
+def extract(
+  queries: list[tuple[str, str]], schemas: dict[str, Schema]
+) -> tuple[collections.Counter, collections.Counter]:
+  """The distinct pairs of database and template with their number of queries, and why others have
+  no template.
+  """
   extractors = {name: Extractor(schema) for name, schema in schemas.items()}
   pairs: collections.Counter[Pair] = collections.Counter()
   refused: collections.Counter[str] = collections.Counter()
@@ -165,8 +215,12 @@ def extract(queries: list[tuple[str, str]], schemas: dict[str, Schema]) -> tuple
   return pairs, refused
 
 
-def other_databases(pairs: collections.Counter, schemas: dict[str, Schema]) -> tuple[collections.Counter, int]:
-  """Each pair's template on another database that has its types; and how many have no such database."""
+def other_databases(
+  pairs: collections.Counter, schemas: dict[str, Schema]
+) -> tuple[collections.Counter, int]:
+  """Each pair's template on another database that has its types; and how many have no such
+  database.
+  """
   rng = random.Random(f"{_SEED.value}/other")
   supplies = {name: Supply(schema) for name, schema in sorted(schemas.items())}
   having: dict[str, list[str]] = {}
@@ -184,7 +238,9 @@ def other_databases(pairs: collections.Counter, schemas: dict[str, Schema]) -> t
 
 
 class Supply:
-  """What a schema has for templates: columns by table and kind, and keys between tables. Tables without rows count for none."""
+  """What a schema has for templates: columns by table and kind, and keys between tables. Tables
+  without rows count for none.
+  """
 
   def __init__(self, schema: Schema):
     self.graph = joins.JoinGraph(schema)
@@ -197,10 +253,17 @@ class Supply:
         self.columns[name] = [kinds[(name, column)] for column in filled]
 
   def has(self, text: str) -> bool:
-    """Whether there are tables with columns of the kinds that a template names, and keys where it names keys and joins."""
+    """Whether there are tables with columns of the kinds that a template names, and keys where it
+    names keys and joins.
+    """
     compiled = compile_template(text)
-    letters = list(dict.fromkeys(letter[0] for scope in compiled.scopes for letter in scope.letters))
-    fitting = {letter: [table for table in self.columns if self._fits(compiled, letter, table)] for letter in letters}
+    letters = list(
+      dict.fromkeys(letter[0] for scope in compiled.scopes for letter in scope.letters)
+    )
+    fitting = {
+      letter: [table for table in self.columns if self._fits(compiled, letter, table)]
+      for letter in letters
+    }
     for tables in itertools.islice(itertools.product(*fitting.values()), 20_000):
       chosen = dict(zip(letters, tables, strict=True))
       if len(set(tables)) == len(tables) and self._connected(compiled, chosen):
@@ -208,9 +271,13 @@ class Supply:
     return False
 
   def _fits(self, compiled, letter: str, table: str) -> bool:
-    """Whether the table has a column of its own for each slot: of the kind, and holding numbers where they are added up."""
+    """Whether the table has a column of its own for each slot: of the kind, and holding numbers
+    where they are added up.
+    """
     slots = [slot for slot in compiled.slots.values() if slot.letter == letter]
-    suiting = [[i for i, role in enumerate(self.columns[table]) if _has_type(role, slot)] for slot in slots]
+    suiting = [
+      [i for i, role in enumerate(self.columns[table]) if _has_type(role, slot)] for slot in slots
+    ]
     owner: dict[int, int] = {}
 
     def place(index: int, seen: set[int]) -> bool:
@@ -226,7 +293,11 @@ class Supply:
 
   def _connected(self, compiled, chosen: dict[str, str]) -> bool:
     for slot in compiled.slots.values():
-      target = compiled.slots[slot.refers_to].letter if slot.refers_to is not None else slot.refers_to_table
+      target = (
+        compiled.slots[slot.refers_to].letter
+        if slot.refers_to is not None
+        else slot.refers_to_table
+      )
       if target is not None and target != slot.letter:
         table, other = chosen[slot.letter], chosen[target]
         shared = {e.parent for e in self.graph.edges if e.child == table} & {
@@ -237,7 +308,9 @@ class Supply:
     for scope in compiled.scopes:
       if len(scope.letters) > 1:
         try:
-          self.graph.join([(letter, chosen[letter[0]]) for letter in scope.letters], random.Random(0))
+          self.graph.join(
+            [(letter, chosen[letter[0]]) for letter in scope.letters], random.Random(0)
+          )
         except joins.CannotJoin:
           return False
     return True
@@ -260,13 +333,24 @@ def run(pool, fill, pairs, label: str) -> dict[Pair, Outcome]:
     by_database[db_id].append(text)
   waiting = [pool.submit(fill, db_id, texts) for db_id, texts in by_database.items()]
   outcomes: dict[Pair, Outcome] = {}
-  for job in tqdm(concurrent.futures.as_completed(waiting), total=len(waiting), desc=label, disable=not sys.stderr.isatty()):
+  for job in tqdm(
+    concurrent.futures.as_completed(waiting),
+    total=len(waiting),
+    desc=label,
+    disable=not sys.stderr.isatty(),
+  ):
     outcomes |= job.result()
   return {pair: outcomes[pair] for pair in pairs}
 
 
 def fill_all(
-  db_id: str, texts: list[str], places: dict[str, str], folder: str, count: int, tries: int, infer_keys: bool
+  db_id: str,
+  texts: list[str],
+  places: dict[str, str],
+  folder: str,
+  count: int,
+  tries: int,
+  infer_keys: bool,
 ) -> dict:
   """Fills the templates on one database."""
   schema = schema_of(places[db_id], infer_keys)
@@ -289,7 +373,9 @@ def fill_all(
   return outcomes
 
 
-def one_fill(template: Template, filler, extractor, original, neighbours, rng, last: str) -> tuple[str | None, str]:
+def one_fill(
+  template: Template, filler, extractor, original, neighbours, rng, last: str
+) -> tuple[str | None, str]:
   """Why a fill does not count, None where it does; and its query."""
   try:
     filled = filler.fill(template, rng)

@@ -1,10 +1,12 @@
-"""Accepted examples a second of `synthesize`, beside a plain loop in one process over the same templates, databases and checks.
+"""Accepted examples a second of `synthesize`, beside a plain loop in one process over the same
+templates, databases and checks.
 
     python experiments/benchmarks/synthesis_speed.py --databases=concert_singer.sqlite,pets_1.sqlite --output=speed.json
 
-The plain loop draws a template, fills it, lets `filters.check` judge the text of the query, writes the question and keeps
-what is new: the same steps, without blocks, workers or plans made once for a template. Both are run --runs times in turn.
-Wall-clock times include the start of workers and the reading of the databases; CPU seconds those of all processes.
+The plain loop draws a template, fills it, lets `filters.check` judge the text of the query, writes
+the question and keeps what is new: the same steps, without blocks, workers or plans made once for a
+template. Both are run --runs times in turn. Wall-clock times include the start of workers and the
+reading of the databases; CPU seconds those of all processes.
 """
 
 from __future__ import annotations
@@ -36,8 +38,12 @@ from spftsql_jax.synthesis.stored import StoredValues
 from spftsql_jax.synthesis.synthesize import synthesize
 
 _DATABASES = flags.DEFINE_list("databases", None, "SQLite files.", required=True)
-_NUM_EXAMPLES = flags.DEFINE_integer("num_examples", 1000, "Examples on each database.", lower_bound=1)
-_WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "Worker processes of `synthesize`.", lower_bound=1)
+_NUM_EXAMPLES = flags.DEFINE_integer(
+  "num_examples", 1000, "Examples on each database.", lower_bound=1
+)
+_WORKERS = flags.DEFINE_integer(
+  "workers", os.cpu_count() or 1, "Worker processes of `synthesize`.", lower_bound=1
+)
 _RUNS = flags.DEFINE_integer("runs", 3, "Runs of each, medians are reported.", lower_bound=1)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
@@ -56,13 +62,18 @@ def main() -> None:
     "databases": [name_of(location) for location in _DATABASES.value],
     "workers": _WORKERS.value,
     "runs": runs,
-    "examples_per_second": {n: statistics.median(r["examples"] / r["seconds"] for r in found) for n, found in runs.items()},
+    "examples_per_second": {
+      n: statistics.median(r["examples"] / r["seconds"] for r in found) for n, found in runs.items()
+    },
     "examples_per_cpu_second": {
-      n: statistics.median(r["examples"] / r["cpu_seconds"] for r in found) for n, found in runs.items()
+      n: statistics.median(r["examples"] / r["cpu_seconds"] for r in found)
+      for n, found in runs.items()
     },
   }
   Path(_OUTPUT.value).write_text(json.dumps(report, indent=1), encoding="utf-8")
-  print(json.dumps({key: report[key] for key in ("examples_per_second", "examples_per_cpu_second")}))
+  print(
+    json.dumps({key: report[key] for key in ("examples_per_second", "examples_per_cpu_second")})
+  )
 
 
 def cpu_seconds() -> float:
@@ -73,7 +84,9 @@ def cpu_seconds() -> float:
 
 def ours(seed: int) -> int:
   count = _NUM_EXAMPLES.value * len(_DATABASES.value)
-  return len(synthesize(_DATABASES.value, pool.builtin_templates(), count, seed, _WORKERS.value).examples)
+  return len(
+    synthesize(_DATABASES.value, pool.builtin_templates(), count, seed, _WORKERS.value).examples
+  )
 
 
 def plain_loop(seed: int) -> int:

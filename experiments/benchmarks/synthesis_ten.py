@@ -3,15 +3,16 @@
     python experiments/benchmarks/synthesis_ten.py --databases=A.sqlite,B.sqlite,.. --seed_examples=train_spider.json \
       --seed_databases=DIR --exclude=dev.json --output=ten.json
 
-Templates come from --seed_examples over --seed_databases, or from the built-in pool without them. For each database: how many
-examples came, how many run and give rows, duplicates, how many are among the excluded queries, the Jensen-Shannon distance
-(base 2: the square root of the divergence) of the template frequencies from the source's, the columns with values that no query
-names, and examples and CPU seconds.
+Templates come from --seed_examples over --seed_databases, or from the built-in pool without them.
+For each database: how many examples came, how many run and give rows, duplicates, how many are
+among the excluded queries, the Jensen-Shannon distance (base 2: the square root of the divergence)
+of the template frequencies from the source's, the columns with values that no query names, and
+examples and CPU seconds.
 
-The distance is given from the whole source, from its templates that the schema and its statistics can fill ("fitting", see
-`attempts.fitting_templates`), and from those of them that the data can express as well: a query that passes the filters was
-found, in the run or in --fills further ones. The share of the fitting templates' weight that is expressible bounds the first
-two from below.
+The distance is given from the whole source, from its templates that the schema and its statistics
+can fill ("fitting", see `attempts.fitting_templates`), and from those of them that the data can
+express as well: a query that passes the filters was found, in the run or in --fills further ones.
+The share of the fitting templates' weight that is expressible bounds the first two from below.
 """
 
 from __future__ import annotations
@@ -44,23 +45,35 @@ from spftsql_jax.synthesis.sampler import Filler
 from spftsql_jax.synthesis.stored import StoredValues
 
 _DATABASES = flags.DEFINE_list("databases", None, "SQLite files.", required=True)
-_SEED_EXAMPLES = flags.DEFINE_string("seed_examples", None, "JSON file of examples that give the templates.")
+_SEED_EXAMPLES = flags.DEFINE_string(
+  "seed_examples", None, "JSON file of examples that give the templates."
+)
 _SEED_DATABASES = flags.DEFINE_string("seed_databases", None, "Folder of their databases.")
 _EXCLUDE = flags.DEFINE_list("exclude", [], "JSON files of examples that must not be made again.")
-_NUM_EXAMPLES = flags.DEFINE_integer("num_examples", 3000, "Examples on each database.", lower_bound=1)
+_NUM_EXAMPLES = flags.DEFINE_integer(
+  "num_examples", 3000, "Examples on each database.", lower_bound=1
+)
 _WORDINGS = flags.DEFINE_integer("wordings", 1, "How often a query may come.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed.")
 _WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "Worker processes.", lower_bound=1)
 _REPAIR = flags.DEFINE_boolean("repair", True, "Mend queries.")
-_FILLS = flags.DEFINE_integer("fills", 300, "Fills of a template that gave no example before it counts as inexpressible.")
-_AIM = flags.DEFINE_enum("aim", "reach", ["", "reach", "columns", "tables"], "See `Balance.aim`; empty for unbalanced.")
-_EXAMPLES_DIR = flags.DEFINE_string("examples_dir", None, "Folder for the examples of each database as JSON lines.")
+_FILLS = flags.DEFINE_integer(
+  "fills", 300, "Fills of a template that gave no example before it counts as inexpressible."
+)
+_AIM = flags.DEFINE_enum(
+  "aim", "reach", ["", "reach", "columns", "tables"], "See `Balance.aim`; empty for unbalanced."
+)
+_EXAMPLES_DIR = flags.DEFINE_string(
+  "examples_dir", None, "Folder for the examples of each database as JSON lines."
+)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
 
 def main() -> None:
   source = _source()
-  excluded = [example.query for path in _EXCLUDE.value for example in benchmarks.read_examples(path)]
+  excluded = [
+    example.query for path in _EXCLUDE.value for example in benchmarks.read_examples(path)
+  ]
   report = []
   for location in _DATABASES.value:
     before = _cpu_seconds()
@@ -81,9 +94,15 @@ def main() -> None:
     report.append(entry)
     print(json.dumps(entry, ensure_ascii=False), flush=True)
     if _EXAMPLES_DIR.value:
-      lines = [json.dumps(example.to_json(), ensure_ascii=False) + "\n" for example in made.examples]
-      (Path(_EXAMPLES_DIR.value) / f"{entry['database']}.jsonl").write_text("".join(lines), encoding="utf-8")
-    Path(_OUTPUT.value).write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+      lines = [
+        json.dumps(example.to_json(), ensure_ascii=False) + "\n" for example in made.examples
+      ]
+      (Path(_EXAMPLES_DIR.value) / f"{entry['database']}.jsonl").write_text(
+        "".join(lines), encoding="utf-8"
+      )
+    Path(_OUTPUT.value).write_text(
+      json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8"
+    )
 
 
 def _cpu_seconds() -> float:
@@ -101,11 +120,15 @@ def _source() -> list[templates.WeightedTemplate]:
     path = Path(_SEED_DATABASES.value or ".") / db_id / f"{db_id}.sqlite"
     if path.is_file():
       schemas[db_id] = read_schema(str(path))
-  extracted, _ = templates.extract_templates([(e.query, schemas[e.db_id]) for e in examples if e.db_id in schemas])
+  extracted, _ = templates.extract_templates(
+    [(e.query, schemas[e.db_id]) for e in examples if e.db_id in schemas]
+  )
   return extracted
 
 
-def judge(location: str, made: synthesize.Synthesis, source, excluded: list[str]) -> dict[str, object]:
+def judge(
+  location: str, made: synthesize.Synthesis, source, excluded: list[str]
+) -> dict[str, object]:
   """The figures of one database."""
   connection = sqlite3.connect(f"file:{location}?mode=ro", uri=True)
   connection.text_factory = lambda text: text.decode(errors="ignore")
@@ -120,7 +143,9 @@ def judge(location: str, made: synthesize.Synthesis, source, excluded: list[str]
     rows += found is not None
   connection.close()
   plain = collections.Counter(_plain(example.query) for example in made.examples)
-  pairs = collections.Counter((_plain(example.query), example.question) for example in made.examples)
+  pairs = collections.Counter(
+    (_plain(example.query), example.question) for example in made.examples
+  )
   forbidden = {_plain(query) for query in excluded}
   schema = read_schema(location)
   named = {column.lower() for example in made.examples for column in example.columns}
@@ -133,11 +158,14 @@ def judge(location: str, made: synthesize.Synthesis, source, excluded: list[str]
   runner = Runner(location)
   filler = Filler(schema, StoredValues.read(runner.rows, schema))
   weights = {item.template.id: item.weight for item in source}
-  fitting = {source[index].template.id: source[index].weight for index in fitting_templates(filler, source)}
+  fitting = {
+    source[index].template.id: source[index].weight for index in fitting_templates(filler, source)
+  }
   expressible = {
     item.template.id: item.weight
     for item in source
-    if item.template.id in fitting and (item.template.id in made.templates or _expressible(item.template, filler, runner))
+    if item.template.id in fitting
+    and (item.template.id in made.templates or _expressible(item.template, filler, runner))
   }
   runner.close()
   return {

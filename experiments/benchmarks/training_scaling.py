@@ -2,10 +2,11 @@
 
     python experiments/benchmarks/training_scaling.py --output=scaling.json
 
-From a base of one schema of 256 tokens with 16 branches of 64 tokens (half of them SQL) one size at a time is changed, the
-model's width too; each shape is an SFT step, full and in float32 on the CPU. Median of --runs steps after one that compiles;
-wall clock and CPU seconds. Beside OUTPUT an SVG of the same name is written: for each size the measured time and the count of
-operations, both relative to the base, so that where the lines part the step does not do what its arithmetic asks for.
+From a base of one schema of 256 tokens with 16 branches of 64 tokens (half of them SQL) one size at
+a time is changed, the model's width too; each shape is an SFT step, full and in float32 on the CPU.
+Median of --runs steps after one that compiles; wall clock and CPU seconds. Beside OUTPUT an SVG of
+the same name is written: for each size the measured time and the count of operations, both relative
+to the base, so that where the lines part the step does not do what its arithmetic asks for.
 """
 
 from __future__ import annotations
@@ -31,7 +32,12 @@ _RUNS = flags.DEFINE_integer("runs", 5, "Steps timed at each shape.", lower_boun
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
 _BASE = {"K": 16, "P": 256, "L": 64, "hidden": 256}
-_SERIES = {"K": (4, 8, 16, 32, 64), "P": (64, 128, 256, 512, 1024), "L": (16, 32, 64, 128), "hidden": (128, 256, 384, 512)}
+_SERIES = {
+  "K": (4, 8, 16, 32, 64),
+  "P": (64, 128, 256, 512, 1024),
+  "L": (16, 32, 64, 128),
+  "hidden": (128, 256, 384, 512),
+}
 
 
 def main() -> None:
@@ -48,7 +54,9 @@ def main() -> None:
       print(name, value, measured[key], flush=True)
   path = Path(_OUTPUT.value)
   path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-  path.with_suffix(".svg").write_text(plot(report["series"], measured[json.dumps(_BASE)]), encoding="utf-8")
+  path.with_suffix(".svg").write_text(
+    plot(report["series"], measured[json.dumps(_BASE)]), encoding="utf-8"
+  )
 
 
 def measure(K: int, P: int, L: int, hidden: int) -> dict[str, float]:
@@ -59,7 +67,13 @@ def measure(K: int, P: int, L: int, hidden: int) -> dict[str, float]:
   from spftsql_jax.models import Decoder, ModelConfig, init_params
   from spftsql_jax.models.flops import step_flops
   from spftsql_jax.training.optimizer import OptimizerConfig
-  from spftsql_jax.training.step import Objective, init_state, make_train_step, numbers_of, program_of
+  from spftsql_jax.training.step import (
+    Objective,
+    init_state,
+    make_train_step,
+    numbers_of,
+    program_of,
+  )
 
   values = json.loads((Path(__file__).parent / "training_peers" / "model.json").read_text())
   values |= {"hidden_size": hidden, "intermediate_size": 4 * hidden}
@@ -96,32 +110,49 @@ def measure(K: int, P: int, L: int, hidden: int) -> dict[str, float]:
 
 
 def plot(series: dict[str, list[dict[str, float]]], base: dict[str, float]) -> str:
-  """An SVG with a panel for each series: CPU seconds and operations, relative to the base, both axes logarithmic."""
+  """An SVG with a panel for each series: CPU seconds and operations, relative to the base, both
+  axes logarithmic.
+  """
   width, height, margin = 280, 240, 44
   panels = []
   for index, (name, rows) in enumerate(series.items()):
     xs = [math.log2(row[name]) for row in rows]
     lines = {
-      "CPU seconds": ("#1f77b4", [math.log2(row["cpu_seconds"] / base["cpu_seconds"]) for row in rows]),
+      "CPU seconds": (
+        "#1f77b4",
+        [math.log2(row["cpu_seconds"] / base["cpu_seconds"]) for row in rows],
+      ),
       "operations": ("#d62728", [math.log2(row["gflop"] / base["gflop"]) for row in rows]),
     }
     every = [y for _, ys in lines.values() for y in ys]
     low, high = math.floor(min(every)), math.ceil(max(every))
     across = lambda x, xs=xs: margin + (x - xs[0]) / (xs[-1] - xs[0]) * (width - margin - 14)  # noqa: E731
-    up = lambda y, low=low, high=high: height - margin - (y - low) / (high - low) * (height - margin - 34)  # noqa: E731
+    up = lambda y, low=low, high=high: (
+      height - margin - (y - low) / (high - low) * (height - margin - 34)
+    )
     parts = [f'<text x="{width / 2}" y="16" text-anchor="middle" font-weight="bold">{name}</text>']
     for y in range(low, high + 1):
-      parts.append(f'<line x1="{margin}" x2="{width - 14}" y1="{up(y):.1f}" y2="{up(y):.1f}" stroke="#ddd"/>')
-      parts.append(f'<text x="{margin - 6}" y="{up(y) + 4:.1f}" text-anchor="end">{2.0**y:g}x</text>')
+      parts.append(
+        f'<line x1="{margin}" x2="{width - 14}" y1="{up(y):.1f}" y2="{up(y):.1f}" stroke="#ddd"/>'
+      )
+      parts.append(
+        f'<text x="{margin - 6}" y="{up(y) + 4:.1f}" text-anchor="end">{2.0**y:g}x</text>'
+      )
     for row, x in zip(rows, xs, strict=True):
-      parts.append(f'<text x="{across(x):.1f}" y="{height - margin + 16}" text-anchor="middle">{row[name]:g}</text>')
+      parts.append(
+        f'<text x="{across(x):.1f}" y="{height - margin + 16}" '
+        f'text-anchor="middle">{row[name]:g}</text>'
+      )
     for i, (label, (colour, ys)) in enumerate(lines.items()):
       points = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in zip(xs, ys, strict=True))
       parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
       parts.append(f'<text x="{margin + 6}" y="{34 + 13 * i}" fill="{colour}">{label}</text>')
     panels.append(f'<g transform="translate({index * width},0)">{"".join(parts)}</g>')
   size = f'width="{width * len(series)}" height="{height}"'
-  return f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">{"".join(panels)}</svg>\n'
+  return (
+    f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" '
+    f'font-size="11">{"".join(panels)}</svg>\n'
+  )
 
 
 if __name__ == "__main__":

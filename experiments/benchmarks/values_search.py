@@ -1,11 +1,12 @@
-"""Measures the value index at many distinct values: time and memory to build it, time to search it for a question.
+"""Measures the value index at many distinct values: time and memory to build it, time to search it
+for a question.
 
     python experiments/benchmarks/values_search.py --values=1000000 --output=values.json
 
-The values are made: names of people, streets with numbers, titles and codes, over 50 columns, their words drawn by Zipf's law,
-so that some words stand in tens of thousands of values as they do in real columns. The questions name a stored value, a part of
-one, several, or none; half of them are made of the most frequent words, which is the slow case. Times are CPU seconds of one
-process.
+The values are made: names of people, streets with numbers, titles and codes, over 50 columns, their
+words drawn by Zipf's law, so that some words stand in tens of thousands of values as they do in
+real columns. The questions name a stored value, a part of one, several, or none; half of them are
+made of the most frequent words, which is the slow case. Times are CPU seconds of one process.
 """
 
 from __future__ import annotations
@@ -32,7 +33,11 @@ _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=Tr
 
 _VOCABULARY = 60_000
 _COLUMNS = 50
-_FRAME = ("How many of them are called {}?", "List the years and prices of {}.", "Which people know {} and live near {}?")
+_FRAME = (
+  "How many of them are called {}?",
+  "List the years and prices of {}.",
+  "Which people know {} and live near {}?",
+)
 
 Triple = tuple[str, str, str]
 
@@ -72,8 +77,12 @@ def main() -> None:
 
 def _vocabulary(rng: random.Random) -> tuple[list[str], list[float]]:
   """Words and their cumulative weights by Zipf's law."""
-  syllables = [a + b for a in "bdfghklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "er", "in")]
-  words = list(dict.fromkeys("".join(rng.choices(syllables, k=rng.randint(2, 4))) for _ in range(_VOCABULARY)))
+  syllables = [
+    a + b for a in "bdfghklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "er", "in")
+  ]
+  words = list(
+    dict.fromkeys("".join(rng.choices(syllables, k=rng.randint(2, 4))) for _ in range(_VOCABULARY))
+  )
   total, weights = 0.0, []
   for rank in range(1, len(words) + 1):
     total += 1 / rank
@@ -81,7 +90,9 @@ def _vocabulary(rng: random.Random) -> tuple[list[str], list[float]]:
   return words, weights
 
 
-def _make_values(count: int, words: list[str], weights: list[float], rng: random.Random) -> list[Triple]:
+def _make_values(
+  count: int, words: list[str], weights: list[float], rng: random.Random
+) -> list[Triple]:
   """Distinct values of four kinds in turn."""
   made: dict[str, Triple] = {}
   while len(made) < count:
@@ -100,7 +111,9 @@ def _make_values(count: int, words: list[str], weights: list[float], rng: random
   return list(made.values())
 
 
-def _make_questions(count: int, values: list[Triple], words: list[str], rng: random.Random) -> list[tuple[str, str]]:
+def _make_questions(
+  count: int, values: list[Triple], words: list[str], rng: random.Random
+) -> list[tuple[str, str]]:
   """(question, the value it names or "")."""
   questions = []
   for i in range(count):

@@ -1,8 +1,10 @@
-"""The quickstart's run with one thing changed: what SPFT-SQL is compared with, and its parts left out one by one.
+"""The quickstart's run with one thing changed: what SPFT-SQL is compared with, and its parts left
+out one by one.
 
     python experiments/spft.py --config=experiments/configs/baselines.py:NAME --config.data_dir=DIR --workdir=runs/NAME
 
-DIR holds the demo data (`runs/quickstart/demo`, or what `experiments/demo/make_databases.py` writes). NAME is one of BASELINES.
+DIR holds the demo data (`runs/quickstart/demo`, or what `experiments/demo/make_databases.py`
+writes). NAME is one of BASELINES.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from spftsql_jax.pipeline.config import RunConfig, to_dict
 
 
 def _with(part: str, **changes: Any) -> Callable[[RunConfig], RunConfig]:
-  return lambda config: dataclasses.replace(config, **{part: dataclasses.replace(getattr(config, part), **changes)})
+  return lambda config: dataclasses.replace(
+    config, **{part: dataclasses.replace(getattr(config, part), **changes)}
+  )
 
 
 def _alone(**changes: Any) -> Callable[[RunConfig], RunConfig]:
@@ -50,4 +54,6 @@ def get_config(name: str = "vbi_ft_spft_sql") -> ConfigDict:
   if name not in BASELINES:
     raise ValueError(f"unknown baseline {name!r}; there are {', '.join(BASELINES)}")
   config = BASELINES[name](quickstart())
-  return ConfigDict(to_dict(dataclasses.replace(config, name=f"SPFT-SQL demo, {name.replace('_', ' ')}")))
+  return ConfigDict(
+    to_dict(dataclasses.replace(config, name=f"SPFT-SQL demo, {name.replace('_', ' ')}"))
+  )

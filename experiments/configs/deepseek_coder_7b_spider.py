@@ -3,11 +3,11 @@
     python experiments/spft.py --config=experiments/configs/deepseek_coder_7b_spider.py --config.data_dir=DIR \
       --config.model.hf_model=FOLDER --workdir=runs/deepseek_coder_7b_spider
 
-FOLDER is deepseek-coder-7b-instruct-v1.5 from Hugging Face; DIR holds train_spider.json, dev.json and database/. Chips: one
-GPU of 40 GiB or more (weights 13.8 GB in bfloat16).
-Expected cost of the training: 7.5 million tokens computed (a schema once for its questions; Spider's schemas of 264, questions
-of 15 and SQL of 31 tokens on average), at four operations a weight (frozen weights under LoRA) 0.21 EFLOP. Generation and
-execution come on top. Not run yet.
+FOLDER is deepseek-coder-7b-instruct-v1.5 from Hugging Face; DIR holds train_spider.json, dev.json
+and database/. Chips: one GPU of 40 GiB or more (weights 13.8 GB in bfloat16). Expected cost of the
+training: 7.5 million tokens computed (a schema once for its questions; Spider's schemas of 264,
+questions of 15 and SQL of 31 tokens on average), at four operations a weight (frozen weights under
+LoRA) 0.21 EFLOP. Generation and execution come on top. Not run yet.
 """
 
 from configs.paper import paper_config

@@ -1,8 +1,10 @@
-"""The quickstart cut down until nothing is learned: every stage of the pipeline in a minute, for tests of the pipeline itself.
+"""The quickstart cut down until nothing is learned: every stage of the pipeline in a minute, for
+tests of the pipeline itself.
 
     python experiments/spft.py --config=experiments/configs/demo_tiny.py --config.data_dir=DIR --workdir=runs/demo_tiny
 
-DIR holds the demo data (`runs/quickstart/demo`, or what `experiments/demo/make_databases.py` writes).
+DIR holds the demo data (`runs/quickstart/demo`, or what `experiments/demo/make_databases.py`
+writes).
 """
 
 import dataclasses
@@ -19,14 +21,20 @@ def get_config() -> ConfigDict:
 
 def tiny_config(data_dir: str) -> RunConfig:
   config, replace = quickstart(), dataclasses.replace
-  small = config.model.hf_config | {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1}
+  small = config.model.hf_config | {
+    "hidden_size": 32,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+  }
   return replace(
     config,
     name="SPFT-SQL demo, tiny",
     data_dir=data_dir,
     data=replace(config.data, test_limit=8, seed_limit=40),
     model=replace(config.model, hf_config=small, vocab_size=600),
-    shape=replace(config.shape, branches=8, prefix_buckets=(512,), branch_buckets=(160,), answer_buckets=(128,)),
+    shape=replace(
+      config.shape, branches=8, prefix_buckets=(512,), branch_buckets=(160,), answer_buckets=(128,)
+    ),
     sft=replace(config.sft, steps=3),
     synthesis=replace(config.synthesis, examples=60, wordings=2, workers=1),
     vbi_ft=replace(
@@ -37,7 +45,12 @@ def tiny_config(data_dir: str) -> RunConfig:
       verify=8,
       select=8,
     ),
-    self_play=replace(config.self_play, iterations=2, questions=12, training=replace(config.self_play.training, steps=2)),
+    self_play=replace(
+      config.self_play,
+      iterations=2,
+      questions=12,
+      training=replace(config.self_play.training, steps=2),
+    ),
     max_new_tokens=12,
     lanes=8,
     checkpoint_every=2,

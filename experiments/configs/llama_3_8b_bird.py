@@ -3,10 +3,10 @@
     python experiments/spft.py --config=experiments/configs/llama_3_8b_bird.py --config.data_dir=DIR \
       --config.model.hf_model=FOLDER --workdir=runs/llama_3_8b_bird
 
-FOLDER is Meta-Llama-3-8B-Instruct from Hugging Face; DIR holds train.json, dev.json and databases/ (both splits' databases in
-one folder). Chips: one GPU of 40 GiB or more (weights 16.1 GB in bfloat16).
-Expected cost of the training: some ten times that of the Spider run, by the lengths of BIRD's schemas and by its steps.
-Generation and execution come on top. Not run yet.
+FOLDER is Meta-Llama-3-8B-Instruct from Hugging Face; DIR holds train.json, dev.json and databases/
+(both splits' databases in one folder). Chips: one GPU of 40 GiB or more (weights 16.1 GB in
+bfloat16). Expected cost of the training: some ten times that of the Spider run, by the lengths of
+BIRD's schemas and by its steps. Generation and execution come on top. Not run yet.
 """
 
 from configs.paper import paper_config

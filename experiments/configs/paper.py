@@ -1,7 +1,9 @@
-"""What the runs of the paper's table share (arXiv 2509.03937): six models on Spider and BIRD, one file each beside this one.
+"""What the runs of the paper's table share (arXiv 2509.03937): six models on Spider and BIRD, one
+file each beside this one.
 
-Learning rates, ranks, beta, epochs and rounds are not in the paper; these are our choices (small rates, an NLL
-term on y+), and none of these runs has been made yet. The files tell by operation count what the training of a run costs.
+Learning rates, ranks, beta, epochs and rounds are not in the paper; these are our choices (small
+rates, an NLL term on y+), and none of these runs has been made yet. The files tell by operation
+count what the training of a run costs.
 """
 
 from __future__ import annotations
@@ -25,19 +27,24 @@ from spftsql_jax.pipeline.config import (
 from spftsql_jax.training.optimizer import OptimizerConfig
 from spftsql_jax.training.step import Objective
 
-_SPIDER = DataConfig(databases="database", seeds="train_spider.json", test="dev.json", comparison="spider")
+_SPIDER = DataConfig(
+  databases="database", seeds="train_spider.json", test="dev.json", comparison="spider"
+)
 _BIRD = DataConfig(databases="databases", seeds="train.json", test="dev.json", comparison="bird")
 # Examples a step: B schemas times K branches.
 _SPIDER_SHAPE = BatchShape(4, 32, (256, 512, 1024, 2048), (64, 96, 160, 256), (64, 128))
 _BIRD_SHAPE = BatchShape(2, 32, (1024, 2048, 4096, 8192), (128, 192, 320, 512), (96, 192, 320))
 
 
-def paper_config(model: str, benchmark: Literal["spider", "bird"], learning_rate: float = 1e-4) -> ConfigDict:
+def paper_config(
+  model: str, benchmark: Literal["spider", "bird"], learning_rate: float = 1e-4
+) -> ConfigDict:
   """The run of one row of the paper's table.
 
   Args:
     model: name for the title; the weights are given with --config.model.hf_model=FOLDER.
-    benchmark: "spider" (DIR holds train_spider.json, dev.json, database/) or "bird" (train.json, dev.json, databases/).
+    benchmark: "spider" (DIR holds train_spider.json, dev.json, database/) or "bird" (train.json,
+      dev.json, databases/).
     learning_rate: of supervised fine-tuning with LoRA. Self-play takes a fiftieth of it.
   """
   spider = benchmark == "spider"
@@ -49,15 +56,23 @@ def paper_config(model: str, benchmark: Literal["spider", "bird"], learning_rate
     data_dir="",
     data=_SPIDER if spider else _BIRD,
     model=ModelSource(dtype="bfloat16", lora_rank=64),
-    prompt=PromptFormat(schema_style="ddl", comments=True, samples=0 if spider else 2, matched_values=5, chat=True),
+    prompt=PromptFormat(
+      schema_style="ddl", comments=True, samples=0 if spider else 2, matched_values=5, chat=True
+    ),
     shape=_SPIDER_SHAPE if spider else _BIRD_SHAPE,
     max_new_tokens=128 if spider else 320,
     lanes=256,
     seed_repeats=1,
     sft=Training(2 * epoch, tuning),
-    synthesis=SynthesisConfig(examples=3000, pool_share=0.3, instances=4, model_questions=1.0, workers=8),
+    synthesis=SynthesisConfig(
+      examples=3000, pool_share=0.3, instances=4, model_questions=1.0, workers=8
+    ),
     vbi_ft=VbiFtConfig(
-      rounds=3, training=Training(2 * epoch, tuning), question_training=Training(epoch, tuning), verify=500, select=1000
+      rounds=3,
+      training=Training(2 * epoch, tuning),
+      question_training=Training(epoch, tuning),
+      verify=500,
+      select=1000,
     ),
     self_play=SelfPlayConfig(
       iterations=2,

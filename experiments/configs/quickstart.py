@@ -1,4 +1,5 @@
-"""SPFT-SQL on the demo databases, with a small model trained from scratch: the whole method in minutes on two cores.
+"""SPFT-SQL on the demo databases, with a small model trained from scratch: the whole method in
+minutes on two cores.
 
 make quickstart        (python experiments/quickstart.py --workdir=runs/quickstart)
 """
@@ -49,12 +50,18 @@ def quickstart() -> RunConfig:
       vocab_size=2048,
     ),
     prompt=PromptFormat(schema_style="names", matched_values=3),
-    shape=BatchShape(schemas=1, branches=32, prefix_buckets=(112,), branch_buckets=(64, 104), answer_buckets=(64,)),
+    shape=BatchShape(
+      schemas=1, branches=32, prefix_buckets=(112,), branch_buckets=(64, 104), answer_buckets=(64,)
+    ),
     max_new_tokens=64,
     sft=Training(60, scratch),
     synthesis=SynthesisConfig(examples=3600, wordings=8, model_questions=0.02),
     vbi_ft=VbiFtConfig(
-      rounds=2, training=Training(280, scratch), question_training=Training(20, scratch), verify=128, select=128
+      rounds=2,
+      training=Training(280, scratch),
+      question_training=Training(20, scratch),
+      verify=128,
+      select=128,
     ),
     self_play=SelfPlayConfig(
       iterations=2,

@@ -3,10 +3,10 @@
     python experiments/spft.py --config=experiments/configs/qwen2_5_coder_1_5b_bird.py --config.data_dir=DIR \
       --config.model.hf_model=FOLDER --workdir=runs/qwen2_5_coder_1_5b_bird
 
-FOLDER is Qwen2.5-Coder-1.5B-Instruct from Hugging Face; DIR holds train.json, dev.json and databases/ (both splits' databases
-in one folder). Chips: one GPU or TPU chip of 16 GiB (weights 3.1 GB in bfloat16).
-Expected cost of the training: some ten times that of the Spider run, by the lengths of BIRD's schemas and by its steps.
-Generation and execution come on top. Not run yet.
+FOLDER is Qwen2.5-Coder-1.5B-Instruct from Hugging Face; DIR holds train.json, dev.json and
+databases/ (both splits' databases in one folder). Chips: one GPU or TPU chip of 16 GiB (weights 3.1
+GB in bfloat16). Expected cost of the training: some ten times that of the Spider run, by the
+lengths of BIRD's schemas and by its steps. Generation and execution come on top. Not run yet.
 """
 
 from configs.paper import paper_config

@@ -1,10 +1,12 @@
-"""SPFT-SQL on Spider with a small model trained from scratch: the same pipeline on real data, within 25 minutes on two cores.
+"""SPFT-SQL on Spider with a small model trained from scratch: the same pipeline on real data,
+within 25 minutes on two cores.
 
     python experiments/spft.py --config=experiments/configs/spider_small.py --config.data_dir=DIR --workdir=runs/spider_small
 
-DIR holds train_spider.json, dev.json and database/. Seeds are Spider's train questions, examples are synthesized on its train
-databases, and the evaluation is Spider dev, whose 20 databases the model has never seen, with the `spider` comparison. A model
-of a million parameters without pretraining scores low there; the figures show that the pipeline runs, not what SPFT-SQL gives.
+DIR holds train_spider.json, dev.json and database/. Seeds are Spider's train questions, examples
+are synthesized on its train databases, and the evaluation is Spider dev, whose 20 databases the
+model has never seen, with the `spider` comparison. A model of a million parameters without
+pretraining scores low there; the figures show that the pipeline runs, not what SPFT-SQL gives.
 """
 
 from ml_collections import ConfigDict
@@ -31,7 +33,13 @@ def get_config() -> ConfigDict:
   config = RunConfig(
     name="SPFT-SQL on Spider, small model",
     data_dir="",
-    data=DataConfig(databases="database", seeds="train_spider.json", test="dev.json", comparison="spider", apart=("wta_1",)),
+    data=DataConfig(
+      databases="database",
+      seeds="train_spider.json",
+      test="dev.json",
+      comparison="spider",
+      apart=("wta_1",),
+    ),
     model=ModelSource(
       hf_config={
         "model_type": "qwen2",
@@ -48,13 +56,23 @@ def get_config() -> ConfigDict:
       vocab_size=4096,
     ),
     prompt=PromptFormat(schema_style="compact", comments=False, matched_values=2),
-    shape=BatchShape(schemas=2, branches=16, prefix_buckets=(192, 448), branch_buckets=(88, 136), answer_buckets=(68,)),
+    shape=BatchShape(
+      schemas=2,
+      branches=16,
+      prefix_buckets=(192, 448),
+      branch_buckets=(88, 136),
+      answer_buckets=(68,),
+    ),
     max_new_tokens=64,
     seed_repeats=1,
     sft=Training(200, scratch),
     synthesis=SynthesisConfig(examples=2000, wordings=1, instances=1, model_questions=0.1),
     vbi_ft=VbiFtConfig(
-      rounds=2, training=Training(150, scratch), question_training=Training(40, scratch), verify=128, select=128
+      rounds=2,
+      training=Training(150, scratch),
+      question_training=Training(40, scratch),
+      verify=128,
+      select=128,
     ),
     self_play=SelfPlayConfig(
       iterations=1,

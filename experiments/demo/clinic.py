@@ -1,12 +1,15 @@
-"""Demo domain `clinic`: a group of medical clinics, its doctors, its patients and what was prescribed to them.
+"""Demo domain `clinic`: a group of medical clinics, its doctors, its patients and what was
+prescribed to them.
 
-A clinic stands in a city and employs doctors, each of one specialty. A patient visits a doctor on a day, mostly in a clinic of
-the patient's own city; the visit may end with a diagnosis and costs about the fee of the doctor's specialty. Medicines are
-prescribed at a visit: `prescription` links visits and medicines, many to many.
+A clinic stands in a city and employs doctors, each of one specialty. A patient visits a doctor on a
+day, mostly in a clinic of the patient's own city; the visit may end with a diagnosis and costs
+about the fee of the doctor's specialty. Medicines are prescribed at a visit: `prescription` links
+visits and medicines, many to many.
 
-The rows are invented but shaped like real ones: a few cities, doctors and diagnoses take most of the visits, there are more
-visits every year, some patients never came, some specialties have no doctor, some medicines were never prescribed.
-Nullable columns hold NULLs, and some texts hold spaces, apostrophes and double quotes.
+The rows are invented but shaped like real ones: a few cities, doctors and diagnoses take most of
+the visits, there are more visits every year, some patients never came, some specialties have no
+doctor, some medicines were never prescribed. Nullable columns hold NULLs, and some texts hold
+spaces, apostrophes and double quotes.
 """
 
 from __future__ import annotations
@@ -114,11 +117,37 @@ SPECIALTIES = (
 
 # specialty: diagnosis, weight; None is a check-up without findings
 DIAGNOSES: dict[str, tuple[tuple[str | None, int], ...]] = {
-  "Family Medicine": ((None, 10), ("flu", 12), ("cold", 10), ("high blood pressure", 8), ("diabetes", 6), ("back pain", 5)),
-  "Pediatrics": ((None, 8), ("flu", 8), ("ear infection", 7), ("cold", 6), ("asthma", 3), ("chickenpox", 2)),
-  "Cardiology": (("high blood pressure", 9), (None, 4), ("irregular heartbeat", 3), ("chest pain", 3), ("heart failure", 2)),
+  "Family Medicine": (
+    (None, 10),
+    ("flu", 12),
+    ("cold", 10),
+    ("high blood pressure", 8),
+    ("diabetes", 6),
+    ("back pain", 5),
+  ),
+  "Pediatrics": (
+    (None, 8),
+    ("flu", 8),
+    ("ear infection", 7),
+    ("cold", 6),
+    ("asthma", 3),
+    ("chickenpox", 2),
+  ),
+  "Cardiology": (
+    ("high blood pressure", 9),
+    (None, 4),
+    ("irregular heartbeat", 3),
+    ("chest pain", 3),
+    ("heart failure", 2),
+  ),
   "Dermatology": (("eczema", 6), ("acne", 5), ("athlete's foot", 3), ("psoriasis", 2), (None, 2)),
-  "Orthopedics": (("back pain", 7), ("knee pain", 5), ("tennis elbow", 3), ("broken wrist", 2), (None, 1)),
+  "Orthopedics": (
+    ("back pain", 7),
+    ("knee pain", 5),
+    ("tennis elbow", 3),
+    ("broken wrist", 2),
+    (None, 1),
+  ),
   "Neurology": (("migraine", 7), (None, 2), ("epilepsy", 2), ("Parkinson's disease", 1)),
   "Psychiatry": (("anxiety", 6), ("depression", 5), ("insomnia", 3)),
   "Ophthalmology": (("dry eyes", 5), (None, 4), ("pink eye", 3), ("glaucoma", 2)),
@@ -239,17 +268,22 @@ INSURANCES = (
 )
 
 FEMALE_NAMES = (
-  "Emma Olivia Grace Hannah Sofia Maria Lucy Nora Alice Clara Amara Priya Mei Fatima Elena Ruth Ingrid Yuki Leila Rosa Helen "
+  "Emma Olivia Grace Hannah Sofia Maria Lucy Nora Alice Clara Amara Priya Mei Fatima Elena Ruth "
+  "Ingrid Yuki Leila Rosa Helen "
   "Martha Julia Irene Bella Zoe Naomi Diana Carmen Esther Greta Wanda Paula Tessa Vera Joan"
 )
 MALE_NAMES = (
-  "Liam Noah James Henry Oliver Lucas Daniel Omar Ravi Wei Carlos Peter Samuel Victor Hugo Ivan Felix Martin George Thomas "
-  "Arthur Diego Kenji Paul Simon Walter Frank Edgar Nathan Oscar Ahmed Leo Bruno Albert Stefan Colin"
+  "Liam Noah James Henry Oliver Lucas Daniel Omar Ravi Wei Carlos Peter Samuel Victor Hugo Ivan "
+  "Felix Martin George Thomas "
+  "Arthur Diego Kenji Paul Simon Walter Frank Edgar Nathan Oscar Ahmed Leo Bruno Albert Stefan "
+  "Colin"
 )
 LAST_NAMES = (
   "Smith|Johnson|Garcia|Brown|Miller|Nguyen|Patel|Kim|O'Brien|Martinez|Clark|Lewis|Khan|Silva|Novak|Rossi|D'Angelo|Fischer|"
-  "Larsen|Okafor|Tanaka|van Dyke|Moreau|Ali|Walker|Hall|Young|King|Wright|Scott|Green|Baker|Adams|Nelson|Carter|Mitchell|"
-  "Turner|Parker|Cook|Bell|Reed|Ward|Cox|Gray|Price|Wood|O'Connor|Petrov|Haddad|de la Cruz|Lund|Stone|Fox|Marsh"
+  "Larsen|Okafor|Tanaka|van "
+  "Dyke|Moreau|Ali|Walker|Hall|Young|King|Wright|Scott|Green|Baker|Adams|Nelson|Carter|Mitchell|"
+  "Turner|Parker|Cook|Bell|Reed|Ward|Cox|Gray|Price|Wood|O'Connor|Petrov|Haddad|de la "
+  "Cruz|Lund|Stone|Fox|Marsh"
 )
 NICKNAMES = ("Ace", "Bee", "Red", "Sunny", "Tiny", "Doc", "Kit", "Junior")
 
@@ -261,12 +295,16 @@ def rows(rng: random.Random) -> dict[str, list[tuple]]:
     rng: the only source of randomness; the same state gives the same rows.
   """
   names = _Names(rng)
-  clinics = [(i, name, city, phone, opened) for i, (name, city, phone, opened, _) in enumerate(CLINICS, 1)]
+  clinics = [
+    (i, name, city, phone, opened) for i, (name, city, phone, opened, _) in enumerate(CLINICS, 1)
+  ]
   specialties = [(i, name, fee) for i, (name, fee, _) in enumerate(SPECIALTIES, 1)]
   doctors = _doctors(rng, names)
   patients = _patients(rng, names)
   visits = _visits(rng, doctors, patients)
-  medicines = [(i, name, kind, maker, price) for i, (name, kind, maker, price, _, _) in enumerate(MEDICINES, 1)]
+  medicines = [
+    (i, name, kind, maker, price) for i, (name, kind, maker, price, _, _) in enumerate(MEDICINES, 1)
+  ]
   return {
     "clinic": clinics,
     "specialty": specialties,
@@ -305,16 +343,34 @@ def _doctors(rng: random.Random, names: _Names) -> list[tuple]:
     gender = "F" if rng.random() < 0.55 else "M"
     # The first doctors cover every specialty and every clinic once; the others follow the weights.
     staffed = [s for s, (_, _, weight) in enumerate(SPECIALTIES, 1) if weight]
-    specialty = staffed[i - 1] if i <= len(staffed) else _weighted(rng, [(s, SPECIALTIES[s - 1][2]) for s in staffed])
-    clinic = i if i <= len(CLINICS) else _weighted(rng, [(c, row[4]) for c, row in enumerate(CLINICS, 1)])
+    specialty = (
+      staffed[i - 1]
+      if i <= len(staffed)
+      else _weighted(rng, [(s, SPECIALTIES[s - 1][2]) for s in staffed])
+    )
+    clinic = (
+      i if i <= len(CLINICS) else _weighted(rng, [(c, row[4]) for c, row in enumerate(CLINICS, 1)])
+    )
     opened = datetime.date.fromisoformat(CLINICS[clinic - 1][3])
     earliest = max(opened, datetime.date(2004, 1, 5))
-    hired = earliest + datetime.timedelta(days=int((datetime.date(2023, 6, 1) - earliest).days * rng.random()))
+    hired = earliest + datetime.timedelta(
+      days=int((datetime.date(2023, 6, 1) - earliest).days * rng.random())
+    )
     years = (LAST_DAY - hired).days / 365
     fee = SPECIALTIES[specialty - 1][1]
     salary = 70_000 + 420 * fee + int(1_800 * years) + 100 * rng.randint(-120, 180)
     name = names.draw(gender)
-    doctors.append((i, name, gender, specialty, clinic, hired.isoformat(), None if rng.random() < 0.1 else salary))
+    doctors.append(
+      (
+        i,
+        name,
+        gender,
+        specialty,
+        clinic,
+        hired.isoformat(),
+        None if rng.random() < 0.1 else salary,
+      )
+    )
   return doctors
 
 
@@ -326,26 +382,38 @@ def _patients(rng: random.Random, names: _Names) -> list[tuple]:
     age = 16 * rng.random() if rng.random() < 0.2 else 18 + 72 * max(rng.random(), rng.random())
     born = FIRST_DAY - datetime.timedelta(days=int(365.25 * age))
     insurance = _weighted(rng, INSURANCES)
-    patients.append((i, names.draw(gender, 0.03), gender, born.isoformat(), _weighted(rng, CITIES), insurance))
+    patients.append(
+      (i, names.draw(gender, 0.03), gender, born.isoformat(), _weighted(rng, CITIES), insurance)
+    )
   return patients
 
 
 def _visits(rng: random.Random, doctors: list[tuple], patients: list[tuple]) -> list[tuple]:
   span = (LAST_DAY - FIRST_DAY).days
   # The exponent below 1 draws the days towards the end: there are more visits every year.
-  days = sorted(FIRST_DAY + datetime.timedelta(days=int(span * rng.random() ** 0.6)) for _ in range(NUM_VISITS))
-  frequency = [(patient, 0.5 + 2 * rng.random() ** 4) for patient in patients if rng.random() < 0.95]
+  days = sorted(
+    FIRST_DAY + datetime.timedelta(days=int(span * rng.random() ** 0.6)) for _ in range(NUM_VISITS)
+  )
+  frequency = [
+    (patient, 0.5 + 2 * rng.random() ** 4) for patient in patients if rng.random() < 0.95
+  ]
   # A few doctors see nobody: on leave, or with an office to run.
-  popularity = {doctor[0]: 0.2 + rng.random() ** 2 if rng.random() < 0.93 else 0.0 for doctor in doctors}
+  popularity = {
+    doctor[0]: 0.2 + rng.random() ** 2 if rng.random() < 0.93 else 0.0 for doctor in doctors
+  }
   visits = []
   for i, day in enumerate(days, 1):
     day -= datetime.timedelta(days=max(0, day.weekday() - 4))  # Clinics are closed at weekends.
     patient = _weighted(rng, frequency)
     age = (day - datetime.date.fromisoformat(patient[3])).days / 365.25
-    doctor = _weighted(rng, [(d, popularity[d[0]] * _affinity(d, patient, age, day)) for d in doctors])
+    doctor = _weighted(
+      rng, [(d, popularity[d[0]] * _affinity(d, patient, age, day)) for d in doctors]
+    )
     specialty, fee, _ = SPECIALTIES[doctor[3] - 1]
     diagnosis = _weighted(rng, DIAGNOSES[specialty])
-    cost = int(fee * (0.7 + 0.6 * rng.random())) + (0 if rng.random() < 0.9 else rng.randint(60, 700))
+    cost = int(fee * (0.7 + 0.6 * rng.random())) + (
+      0 if rng.random() < 0.9 else rng.randint(60, 700)
+    )
     visits.append((i, patient[0], doctor[0], day.isoformat(), diagnosis, cost))
   return visits
 
@@ -375,8 +443,14 @@ def _prescriptions(rng: random.Random, visits: list[tuple]) -> list[tuple]:
         continue
       _, _, _, _, dose, days = MEDICINES[ids[name] - 1]
       # Doubled and halved doses occur; a twentieth of the regular ones is to be taken as needed.
-      dose = None if dose is None or rng.random() < 0.05 else int(dose * rng.choice((0.5, 1, 1, 1, 2)) + 0.5)
-      prescriptions.append((visit_id, ids[name], dose, max(1, int(days * rng.choice((0.5, 1, 1, 1, 1, 2))))))
+      dose = (
+        None
+        if dose is None or rng.random() < 0.05
+        else int(dose * rng.choice((0.5, 1, 1, 1, 2)) + 0.5)
+      )
+      prescriptions.append(
+        (visit_id, ids[name], dose, max(1, int(days * rng.choice((0.5, 1, 1, 1, 1, 2)))))
+      )
   return prescriptions
 
 

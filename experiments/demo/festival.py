@@ -1,12 +1,14 @@
 """Demo domain `festival`: five editions of a three-day music festival on the Irish west coast.
 
-Bands belong to one or more genres (`band_genre`, many-to-many) and play on the festival's stages; each row of `performance` is
-one show with its day, start time, length, crowd and the critics' rating. Visitors buy tickets of several kinds, and some hand
-them back for a refund. An edition is known by its year: 2019, 2021, 2022, 2023 and 2024, always a weekend in August.
+Bands belong to one or more genres (`band_genre`, many-to-many) and play on the festival's stages;
+each row of `performance` is one show with its day, start time, length, crowd and the critics'
+rating. Visitors buy tickets of several kinds, and some hand them back for a refund. An edition is
+known by its year: 2019, 2021, 2022, 2023 and 2024, always a weekend in August.
 
-What the invented data keeps of real data: a few popular bands draw most of the crowd and the fees, most visitors come from
-nearby and buy one or two tickets, sales peak after the line-up is announced, some bands never played, some visitors never
-bought, and a show may lack a rating or a crowd count. Everything is drawn from the generator given to `rows`.
+What the invented data keeps of real data: a few popular bands draw most of the crowd and the fees,
+most visitors come from nearby and buy one or two tickets, sales peak after the line-up is
+announced, some bands never played, some visitors never bought, and a show may lack a rating or a
+crowd count. Everything is drawn from the generator given to `rows`.
 """
 
 from __future__ import annotations
@@ -78,7 +80,8 @@ CREATE TABLE ticket (
 );
 """
 
-_EDITIONS = ("2019-08-09", "2021-08-13", "2022-08-12", "2023-08-11", "2024-08-09")  # the Friday of each
+# the Friday of each
+_EDITIONS = ("2019-08-09", "2021-08-13", "2022-08-12", "2023-08-11", "2024-08-09")
 _BAND_COUNT = 150
 _VISITOR_COUNT = 700
 _MANAGER_COUNT = 45
@@ -128,7 +131,13 @@ _NOUNS = (
 _STAGES = (
   ("Main Stage", 18000, 0, "Brewer's Gold", ("15:00", "16:30", "18:00", "20:00", "22:00")),
   ("Ocean Stage", 9000, 0, "Atlantic Bank", ("14:30", "16:00", "17:30", "19:30", "21:30")),
-  ("O'Malley Tent", 4500, 1, "Brewer's Gold", ("14:00", "15:30", "17:00", "19:00", "21:00", "23:00")),
+  (
+    "O'Malley Tent",
+    4500,
+    1,
+    "Brewer's Gold",
+    ("14:00", "15:30", "17:00", "19:00", "21:00", "23:00"),
+  ),
   ('The "Blue" Hall', 2500, 1, "Kerry Dairy", ("13:30", "15:30", "17:30", "19:30", "21:30")),
   ("Forest Stage", 1800, 0, None, ("13:00", "15:00", "17:00", "19:00")),
   ("Old Barn", 900, 1, "Green Wheels", ("14:00", "16:00", "18:00", "20:30", "23:00")),
@@ -158,7 +167,9 @@ _KINDS = (("weekend", 46, 139), ("day", 31, 65), ("camping", 16, 179), ("VIP", 7
 
 
 def rows(rng: random.Random) -> dict[str, list[tuple]]:
-  """The rows of each table in foreign-key order, the values in the column order of `SCHEMA`; a function of `rng` only."""
+  """The rows of each table in foreign-key order, the values in the column order of `SCHEMA`; a
+  function of `rng` only.
+  """
   appeal = [min(1.0, 0.08 * rng.paretovariate(1.1)) for _ in range(_BAND_COUNT)]
   bands = _bands(rng, appeal)
   visitors = _visitors(rng)
@@ -220,26 +231,48 @@ def _band_genres(rng: random.Random) -> list[tuple]:
 
 
 def _performances(rng: random.Random, bands: list[tuple], appeal: list[float]) -> list[tuple]:
-  """Fills the slots of each edition, the best stage and the latest hour with the most popular of the bands drawn for it."""
-  newcomers = set(rng.sample(sorted(range(len(bands)), key=lambda index: appeal[index])[:70], _NEVER_PLAYED))
+  """Fills the slots of each edition, the best stage and the latest hour with the most popular of
+  the bands drawn for it.
+  """
+  newcomers = set(
+    rng.sample(sorted(range(len(bands)), key=lambda index: appeal[index])[:70], _NEVER_PLAYED)
+  )
   shows = []
   for friday in _EDITIONS:
     start = datetime.date.fromisoformat(friday)
-    eligible = [index for index in range(len(bands)) if index not in newcomers and bands[index][4] < start.year]
+    eligible = [
+      index
+      for index in range(len(bands))
+      if index not in newcomers and bands[index][4] < start.year
+    ]
     for day in range(3):
-      slots = [(place, hour) for place, stage in enumerate(_STAGES) for hour in range(len(stage[4]))]
+      slots = [
+        (place, hour) for place, stage in enumerate(_STAGES) for hour in range(len(stage[4]))
+      ]
       # A draw without replacement (exponential races), so that no band has two shows on one day.
       races = sorted(eligible, key=lambda index: rng.expovariate(0.5 + 2 * appeal[index]))
       booked = sorted(races[: len(slots)], key=lambda index: -appeal[index] - 0.1 * rng.random())
       slots.sort(key=lambda slot: (slot[0] // 2, -slot[1], slot[0]))
       for (place, hour), index in sorted(zip(slots, booked, strict=True)):
         _, capacity, _, _, times = _STAGES[place]
-        filled = 1 - math.exp(-1.8 * (0.2 + 0.5 * hour / len(times) + 0.4 * appeal[index]) * rng.uniform(0.6, 1.2))
+        filled = 1 - math.exp(
+          -1.8 * (0.2 + 0.5 * hour / len(times) + 0.4 * appeal[index]) * rng.uniform(0.6, 1.2)
+        )
         crowd = int(capacity * filled) if rng.random() < 0.93 else None
-        rating = round(min(9.9, max(2.1, rng.gauss(6.4 + appeal[index], 1.15))), 1) if rng.random() < 0.82 else None
-        minutes = rng.choice((75, 90, 90, 120)) if hour == len(times) - 1 else rng.choice((30, 40, 45, 45, 60))
+        rating = (
+          round(min(9.9, max(2.1, rng.gauss(6.4 + appeal[index], 1.15))), 1)
+          if rng.random() < 0.82
+          else None
+        )
+        minutes = (
+          rng.choice((75, 90, 90, 120))
+          if hour == len(times) - 1
+          else rng.choice((30, 40, 45, 45, 60))
+        )
         date = (start + datetime.timedelta(days=day)).isoformat()
-        shows.append((len(shows) + 1, index + 1, place + 1, date, times[hour], minutes, crowd, rating))
+        shows.append(
+          (len(shows) + 1, index + 1, place + 1, date, times[hour], minutes, crowd, rating)
+        )
   return shows
 
 
@@ -273,13 +306,20 @@ def _tickets(rng: random.Random) -> list[tuple]:
       edition = rng.choices(range(len(_EDITIONS)), (14, 12, 20, 25, 29))[0]
       friday = datetime.date.fromisoformat(_EDITIONS[edition])
       kind, _, base = rng.choices(_KINDS, [weight for _, weight, _ in _KINDS])[0]
-      # Half of the sales in the weeks after the line-up comes out (150 days ahead), the others up to the festival.
-      days = int(150 - rng.expovariate(1 / 15)) if rng.random() < 0.5 else int(rng.triangular(1, 200, 10))
+      # Half of the sales in the weeks after the line-up comes out (150 days ahead), the others up
+      # to the festival.
+      days = (
+        int(150 - rng.expovariate(1 / 15))
+        if rng.random() < 0.5
+        else int(rng.triangular(1, 200, 10))
+      )
       bought = friday - datetime.timedelta(days=max(1, days))
       price = round(base * (1 + 0.06 * edition) * (0.85 if days > 120 else 1.0) * 2) / 2
       refunded = None
       if rng.random() < 0.06:
-        refunded = (bought + datetime.timedelta(days=1 + int(rng.random() * max(1, days - 1)))).isoformat()
+        refunded = (
+          bought + datetime.timedelta(days=1 + int(rng.random() * max(1, days - 1)))
+        ).isoformat()
       tickets.append((visitor_id, kind, price, bought.isoformat(), refunded))
   tickets.sort(key=lambda ticket: (ticket[3], ticket[0]))  # numbered in the order of sale
   return [(number, *ticket) for number, ticket in enumerate(tickets, 1)]

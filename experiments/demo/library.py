@@ -1,12 +1,14 @@
 """The demo database `library`: the public libraries of one city.
 
-Fourteen branches lend books. A book has one or more authors (`book_author` is the many-to-many link), a member belongs to one
-home branch but may borrow anywhere, and a book that is out can be reserved. Loans run from 2022 to the end of 2024, the day
-of the snapshot: what was out then has no return date. Popularity is skewed as in real lending records: a few books,
-authors, members and branches make most of the loans, and some books and members none.
+Fourteen branches lend books. A book has one or more authors (`book_author` is the many-to-many
+link), a member belongs to one home branch but may borrow anywhere, and a book that is out can be
+reserved. Loans run from 2022 to the end of 2024, the day of the snapshot: what was out then has no
+return date. Popularity is skewed as in real lending records: a few books, authors, members and
+branches make most of the loans, and some books and members none.
 
-The rows come from the word lists below and from `rng.random()` and `rng.choices()` alone: the first is promised to stay the
-same between Python versions, and the second is a plain function of it. The answers to `questions/library.json` rely on that.
+The rows come from the word lists below and from `rng.random()` and `rng.choices()` alone: the first
+is promised to stay the same between Python versions, and the second is a plain function of it. The
+answers to `questions/library.json` rely on that.
 """
 
 from __future__ import annotations
@@ -95,7 +97,8 @@ BRANCHES = (
   ("Castle Library", "Castle Hill", "1948-07-03", 70, 260000, "555-0176", 4),
   ("Eastfield Library", "Eastfield", "2012-05-05", 120, 470000, "555-0181", 7),
   ("University Annex", "Castle Hill", "2017-10-02", 200, 495000, "555-0179", 5),
-  ("Station Kiosk", "Harbour", "2021-03-22", 12, 98000, None, 0),  # lends only: nobody's home branch
+  # lends only: nobody's home branch
+  ("Station Kiosk", "Harbour", "2021-03-22", 12, 98000, None, 0),
 )
 
 # country: weight, language, first names, last names
@@ -106,10 +109,30 @@ COUNTRIES = {
     "Alice Henry Charlotte George Margaret Edward Rosemary Philip",
     "Hartley Ashdown Langford Thorne Kerr",
   ),
-  "Ireland": (15, "English", "Maeve Declan Siobhan Cormac Niamh Fergus", "O'Brien O'Hara Gallagher Quinn Brennan O'Dowd Keane"),
-  "United States": (18, "English", "Walter Grace Raymond Dorothy Calvin Joan", "Mercer Hollis Whitaker Dunn Prescott Tate"),
-  "France": (13, "French", "Camille Luc Odile Bernard Simone Julien", "Moreau Lefebvre Girard D'Aubigny Fournier Rousselet"),
-  "Germany": (10, "German", "Klaus Ingrid Matthias Greta Dieter", "Vogel Hartmann Brandt Keller Lindner"),
+  "Ireland": (
+    15,
+    "English",
+    "Maeve Declan Siobhan Cormac Niamh Fergus",
+    "O'Brien O'Hara Gallagher Quinn Brennan O'Dowd Keane",
+  ),
+  "United States": (
+    18,
+    "English",
+    "Walter Grace Raymond Dorothy Calvin Joan",
+    "Mercer Hollis Whitaker Dunn Prescott Tate",
+  ),
+  "France": (
+    13,
+    "French",
+    "Camille Luc Odile Bernard Simone Julien",
+    "Moreau Lefebvre Girard D'Aubigny Fournier Rousselet",
+  ),
+  "Germany": (
+    10,
+    "German",
+    "Klaus Ingrid Matthias Greta Dieter",
+    "Vogel Hartmann Brandt Keller Lindner",
+  ),
   "Italy": (8, "Italian", "Paolo Chiara Enzo Lucia", "D'Amico Ferrara Bellini Rinaldi"),
   "Spain": (7, "Spanish", "Javier Carmen Rafael Pilar", "Ortega Morales Castillo Iglesias"),
   "Poland": (6, "Polish", "Agnieszka Marek Zofia Tomasz", "Nowak Mazur Sobczak Wrona"),
@@ -135,16 +158,37 @@ GENRES = {
 # genre: how its titles begin, how they end
 TITLES = {
   "Fiction": (
-    "The House on|A Summer near|Letters from|The Widow of|Return to|The Bakers of|Winter at|Three Sisters of|Goodbye to",
-    'Orchard Road|Lisbon|the Salt Coast|Fisher\'s Row|Ballymore|the Hotel "Aurora"|Elm Street|Marseille|the Quiet Valley',
+    (
+      "The House on|A Summer near|Letters from|The Widow of|Return to|The Bakers of|Winter "
+      "at|Three "
+      "Sisters of|Goodbye to"
+    ),
+    (
+      'Orchard Road|Lisbon|the Salt Coast|Fisher\'s Row|Ballymore|the Hotel "Aurora"|Elm '
+      "Street|Marseille|the Quiet Valley"
+    ),
   ),
   "Crime": (
-    "Murder at|Death in|A Body at|The Last Train to|Blood on|Shadows over|The Butcher of|No Alibi for|The Silence of",
-    "Harbour Street|O'Malley's Bar|Blackwater|the Opera|the \"Golden\" Lion|Pier Nine|St Anne's|Cologne|the Old Mill",
+    (
+      "Murder at|Death in|A Body at|The Last Train to|Blood on|Shadows over|The Butcher of|No "
+      "Alibi "
+      "for|The Silence of"
+    ),
+    (
+      "Harbour Street|O'Malley's Bar|Blackwater|the Opera|the \"Golden\" Lion|Pier Nine|St "
+      "Anne's|Cologne|the Old Mill"
+    ),
   ),
   "Children": (
-    "The Little Fox and|Grandma and|The Bear Who Found|Milo and|Princess Tilly and|Ten Tiny Mice and|The Brave Snail and",
-    "the Lost Mitten|the Moon Boat|the Noisy Dragon|the Garden Gate|the Snow Train|Pancake Day|the Giant's Hat",
+    (
+      "The Little Fox and|Grandma and|The Bear Who Found|Milo and|Princess Tilly and|Ten Tiny Mice "
+      "and|The Brave Snail and"
+    ),
+    (
+      "the Lost Mitten|the Moon Boat|the Noisy Dragon|the Garden Gate|the Snow Train|Pancake "
+      "Day|the "
+      "Giant's Hat"
+    ),
   ),
   "Fantasy": (
     "The Crown of|A Song for|The Dragon of|Daughter of|The Last Mage of|Heirs of|The Gates of",
@@ -155,19 +199,31 @@ TITLES = {
     "Titan|Station Twelve|the Red Desert|Proxima|the Silent Ring|Europa",
   ),
   "History": (
-    "A Short History of|The Merchants of|The Fall of|Daily Life in|Kings and Rebels of|The Women of",
+    (
+      "A Short History of|The Merchants of|The Fall of|Daily Life in|Kings and Rebels of|The Women "
+      "of"
+    ),
     "Venice|the Hanseatic League|Carthage|Medieval Dublin|the Silk Road|Prussia|Byzantium",
   ),
   "Biography": (
     "The Life of|Remembering|In the Footsteps of|A Portrait of",
-    "Ada Lovelace|Marie Curie|Daniel O'Connell|Frida Kahlo|Nikola Tesla|Rosalind Franklin|Jeanne d'Arc",
+    (
+      "Ada Lovelace|Marie Curie|Daniel O'Connell|Frida Kahlo|Nikola Tesla|Rosalind Franklin|Jeanne "
+      "d'Arc"
+    ),
   ),
   "Cooking": (
     "Simple Suppers from|The Kitchens of|Baking in|Soups and Stews of|A Year in",
     "Tuscany|Brittany|Aunt Rosa's Kitchen|the Baltic|Old Bombay|Nonna's House",
   ),
-  "Travel": ("Walking|By Train through|A Guide to", "Patagonia|the Alps|Connemara|Sicily|the Black Forest|Japan"),
-  "Poetry": ("Songs of|Verses for|Small Hymns to|Notes on", 'Rain|My Father\'s Garden|the Tide|"Home"|September'),
+  "Travel": (
+    "Walking|By Train through|A Guide to",
+    "Patagonia|the Alps|Connemara|Sicily|the Black Forest|Japan",
+  ),
+  "Poetry": (
+    "Songs of|Verses for|Small Hymns to|Notes on",
+    'Rain|My Father\'s Garden|the Tide|"Home"|September',
+  ),
   "Science": (
     "Understanding|The Hidden World of|The Story of|A Beginner's Guide to",
     "Fungi|Black Holes|Bees|Numbers|the Brain|Volcanoes|DNA",
@@ -175,12 +231,16 @@ TITLES = {
 }
 
 FIRST_NAMES = (
-  "Anna Thomas Maria John Sophie Patrick Emma Daniel Laura Michael Julia Peter Clara David Nora Martin Helen Robert Eva Paul "
-  "Irene Simon Amira Kevin Lena Omar Teresa Victor Hannah Samuel Priya Andrew Fatima Leo Ruth Jonas Elena Frank Mei Oscar"
+  "Anna Thomas Maria John Sophie Patrick Emma Daniel Laura Michael Julia Peter Clara David Nora "
+  "Martin Helen Robert Eva Paul "
+  "Irene Simon Amira Kevin Lena Omar Teresa Victor Hannah Samuel Priya Andrew Fatima Leo Ruth "
+  "Jonas Elena Frank Mei Oscar"
 )
 LAST_NAMES = (
-  "Murphy Smith O'Brien Kelly Jones Walsh Byrne Taylor O'Neill Ryan Schmidt Evans Doyle Clarke Novak D'Souza Hughes "
-  "Rossi Lynch Khan Moore Santos Nolan Patel Dubois Burke O'Connor Wright Silva Hassan Reilly Cooper Chen "
+  "Murphy Smith O'Brien Kelly Jones Walsh Byrne Taylor O'Neill Ryan Schmidt Evans Doyle Clarke "
+  "Novak D'Souza Hughes "
+  "Rossi Lynch Khan Moore Santos Nolan Patel Dubois Burke O'Connor Wright Silva Hassan Reilly "
+  "Cooper Chen "
   "Larsen Power Kowalski Bell"
 )
 CATEGORIES = {"adult": 48, "student": 20, "child": 16, "senior": 12, "staff": 4}
@@ -190,7 +250,9 @@ MAIL_HOSTS = {"mail.example": 5, "post.example": 3, "campus.example": 2}
 
 
 def rows(rng: random.Random) -> dict[str, list[tuple]]:
-  """The rows of each table in the order of its columns, tables in foreign-key order; the same for the same `rng` state."""
+  """The rows of each table in the order of its columns, tables in foreign-key order; the same for
+  the same `rng` state.
+  """
   authors, homes = _authors(rng)
   books, links = _books(rng, authors, homes)
   members = _members(rng)
@@ -240,8 +302,12 @@ def _authors(rng: random.Random) -> tuple[list[tuple], list[str]]:
   return authors, homes
 
 
-def _books(rng: random.Random, authors: list[tuple], homes: list[str]) -> tuple[list[tuple], list[tuple]]:
-  """Book rows and book-author links. The first authors write most: weights fall as 1 / (rank + 8)."""
+def _books(
+  rng: random.Random, authors: list[tuple], homes: list[str]
+) -> tuple[list[tuple], list[tuple]]:
+  """Book rows and book-author links. The first authors write most: weights fall as 1 / (rank +
+  8).
+  """
   genre_weights = {genre: entry[0] for genre, entry in GENRES.items()}
   language_of = {country: entry[1] for country, entry in COUNTRIES.items()}
   writers = authors[: NUM_AUTHORS - 6]  # the last six have no book in the catalogue
@@ -255,7 +321,9 @@ def _books(rng: random.Random, authors: list[tuple], homes: list[str]) -> tuple[
       continue
     seen.add(title)
     book_id = len(books) + 1
-    weights = [(12 if home == genre else 1) / (i + 8) for i, home in enumerate(homes[: len(writers)])]
+    weights = [
+      (12 if home == genre else 1) / (i + 8) for i, home in enumerate(homes[: len(writers)])
+    ]
     chosen = []
     for _ in range(rng.choices((1, 2, 3), (82, 14, 4))[0]):
       author = rng.choices(writers, weights)[0]
@@ -269,7 +337,17 @@ def _books(rng: random.Random, authors: list[tuple], homes: list[str]) -> tuple[
     year = 2024 - int(rng.random() * rng.random() * (2024 - earliest))
     pages = _between(rng, fewest, most)
     price = base_price + pages // 60 + _pick(rng, (0.5, 0.9, 0.95, 0.99))
-    books.append((book_id, title, genre, language, year, pages if rng.random() > 0.06 else None, round(price, 2)))
+    books.append(
+      (
+        book_id,
+        title,
+        genre,
+        language,
+        year,
+        pages if rng.random() > 0.06 else None,
+        round(price, 2),
+      )
+    )
   return books, links
 
 
@@ -278,7 +356,9 @@ def _members(rng: random.Random) -> list[tuple]:
   branch_weights = {i: branch[-1] for i, branch in enumerate(BRANCHES, 1)}
   districts = [branch[1] for branch in BRANCHES]
   days = (LAST_DAY - datetime.date(2012, 1, 2)).days
-  joined = sorted(LAST_DAY - datetime.timedelta(days=int(rng.random() * days)) for _ in range(NUM_MEMBERS))
+  joined = sorted(
+    LAST_DAY - datetime.timedelta(days=int(rng.random() * days)) for _ in range(NUM_MEMBERS)
+  )
   members, seen = [], set()
   while len(members) < NUM_MEMBERS:
     first, last = _pick(rng, FIRST_NAMES.split()), _pick(rng, LAST_NAMES.split())
@@ -287,8 +367,13 @@ def _members(rng: random.Random) -> list[tuple]:
       continue
     seen.add(name)
     branch_id = _draw(rng, branch_weights)
-    # The central library draws members from the whole city, the others mostly from around the corner.
-    district = districts[branch_id - 1] if rng.random() < (0.4 if branch_id == 1 else 0.85) else _pick(rng, districts)
+    # The central library draws members from the whole city, the others mostly from around the
+    # corner.
+    district = (
+      districts[branch_id - 1]
+      if rng.random() < (0.4 if branch_id == 1 else 0.85)
+      else _pick(rng, districts)
+    )
     category = _draw(rng, CATEGORIES)
     day = joined[len(members)].isoformat()
     # Who joined as a child before 2014 has grown up, and the annex is on the campus.
@@ -296,7 +381,9 @@ def _members(rng: random.Random) -> list[tuple]:
       category = "student"
     email = f"{first}.{last}@{_draw(rng, MAIL_HOSTS)}".lower().replace("'", "")
     has_email = rng.random() > (0.6 if category in ("child", "senior") else 0.12)
-    members.append((len(members) + 1, name, district, category, day, email if has_email else None, branch_id))
+    members.append(
+      (len(members) + 1, name, district, category, day, email if has_email else None, branch_id)
+    )
   return members
 
 
@@ -305,7 +392,9 @@ def _activity(rng: random.Random, count: int) -> list[float]:
   return [0.0 if rng.random() < 0.125 else 1 / (0.03 + rng.random()) for _ in range(count)]
 
 
-def _loans(rng: random.Random, books: list[tuple], book_weights: list[float], members: list[tuple]) -> list[tuple]:
+def _loans(
+  rng: random.Random, books: list[tuple], book_weights: list[float], members: list[tuple]
+) -> list[tuple]:
   """Loan rows in the order of their dates, so that the ids rise with time."""
   member_weights = _activity(rng, len(members))
   span = (LAST_DAY - FIRST_LOAN).days
@@ -316,9 +405,15 @@ def _loans(rng: random.Random, books: list[tuple], book_weights: list[float], me
     day = FIRST_LOAN + datetime.timedelta(days=int(rng.random() * span))
     if day.weekday() == 6:
       day -= datetime.timedelta(days=1)  # closed on Sundays
-    if day.isoformat() < member[4] or day.year < book[4] or (member[3] == "child" and book[2] == "Crime"):
+    if (
+      day.isoformat() < member[4]
+      or day.year < book[4]
+      or (member[3] == "child" and book[2] == "Crime")
+    ):
       continue
-    branch_id = member[6] if rng.random() < 0.8 else rng.choices((1, 2, 4, 8, 14), (5, 2, 2, 2, 4))[0]
+    branch_id = (
+      member[6] if rng.random() < 0.8 else rng.choices((1, 2, 4, 8, 14), (5, 2, 2, 2, 4))[0]
+    )
     due = day + datetime.timedelta(days=LOAN_DAYS[member[3]])
     late = _between(rng, 1, 40) if rng.random() < 0.17 else -_between(rng, 0, 18)
     returned = due + datetime.timedelta(days=late)
@@ -341,7 +436,9 @@ def _loans(rng: random.Random, books: list[tuple], book_weights: list[float], me
   return [(i, *loan) for i, loan in enumerate(loans, 1)]
 
 
-def _reservations(rng: random.Random, books: list[tuple], book_weights: list[float], members: list[tuple]) -> list[tuple]:
+def _reservations(
+  rng: random.Random, books: list[tuple], book_weights: list[float], members: list[tuple]
+) -> list[tuple]:
   """Reservation rows in the order of their dates. Only recent ones are still waiting or ready."""
   member_weights = _activity(rng, len(members))
   reservations = []

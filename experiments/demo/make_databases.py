@@ -2,7 +2,8 @@
 
     python experiments/demo/make_databases.py --output=DIR
 
-Writes DIR/<db_id>/<db_id>.sqlite, DIR/seeds.json and DIR/test.json. Deterministic: the same bytes every time.
+Writes DIR/<db_id>/<db_id>.sqlite, DIR/seeds.json and DIR/test.json. Deterministic: the same bytes
+every time.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _HERE = Path(__file__).resolve().parent
 
 
 def make_demo(output: Path) -> None:
-  """Writes the databases and the two example files into `output`; what is there already is left as it is."""
+  """Writes the databases and the two example files into `output`; what is there already is left as
+  it is.
+  """
   output.mkdir(parents=True, exist_ok=True)
   pairs = []
   for domain in DOMAINS:
@@ -36,14 +39,16 @@ def make_demo(output: Path) -> None:
     pairs += json.loads((_HERE / "questions" / f"{domain}.json").read_text(encoding="utf-8"))
   seeds, test = split_by_structure(pairs)
   for name, part in (("seeds", seeds), ("test", test)):
-    (output / f"{name}.json").write_text(json.dumps(part, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (output / f"{name}.json").write_text(
+      json.dumps(part, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def split_by_structure(pairs: list[dict]) -> tuple[list[dict], list[dict]]:
   """(seeds, test): no structure of a query occurs on both sides.
 
-  Groups are dealt largest first to the side that is further below its share, so that both sides have common and rare
-  structures alike.
+  Groups are dealt largest first to the side that is further below its share, so that both sides
+  have common and rare structures alike.
   """
   groups: dict[str, list[dict]] = defaultdict(list)
   for pair in pairs:
@@ -61,7 +66,8 @@ def split_by_structure(pairs: list[dict]) -> tuple[list[dict], list[dict]]:
 def structure(query: str) -> str:
   """A query with its columns, tables, aliases and values masked and its joins left out.
 
-  Coarser than a synthesis template (types are masked too), so that nothing of a test query's structure is among the seeds.
+  Coarser than a synthesis template (types are masked too), so that nothing of a test query's
+  structure is among the seeds.
   """
   tree = sqlglot.parse_one(query, read="sqlite")
   for select in tree.find_all(exp.Select):

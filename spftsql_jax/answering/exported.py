@@ -19,7 +19,9 @@ PROMPT_FILE = "prompt_format.json"
 
 @dataclasses.dataclass(frozen=True)
 class ExportedModel:
-  """What answering needs: a generator over the model, its params, its tokenizer, and the longest answer in tokens."""
+  """What answering needs: a generator over the model, its params, its tokenizer, and the longest
+  answer in tokens.
+  """
 
   generator: Generator
   params: Any
@@ -33,8 +35,11 @@ def write_prompt_format(folder: Path, style: PromptFormat, max_new_tokens: int) 
   (folder / PROMPT_FILE).write_text(json.dumps(record, indent=1))
 
 
-def load_exported(folder: str | Path, lanes: int = 64, dtype: str = "float32", mesh: Mesh | None = None) -> ExportedModel:
-  """Reads an exported folder, or any Hugging Face model folder (then with the default prompt format).
+def load_exported(
+  folder: str | Path, lanes: int = 64, dtype: str = "float32", mesh: Mesh | None = None
+) -> ExportedModel:
+  """Reads an exported folder, or any Hugging Face model folder (then with the default prompt
+  format).
 
   Args:
     folder: the folder.
@@ -42,7 +47,8 @@ def load_exported(folder: str | Path, lanes: int = 64, dtype: str = "float32", m
     dtype: see `load_hf`.
 
   Raises:
-    FileNotFoundError: no such folder. ValueError: weights, tokenizer or prompt format cannot be used; the message says which.
+    FileNotFoundError: no such folder. ValueError: weights, tokenizer or prompt format cannot be
+      used; the message says which.
   """
   folder = Path(folder)
   model, params = load_hf(folder, dtype, shardings=mesh)
@@ -59,4 +65,9 @@ def load_exported(folder: str | Path, lanes: int = 64, dtype: str = "float32", m
   except (TypeError, ValueError) as error:
     raise ValueError(f"{path}: not a prompt format of this version ({error})") from error
   tokenizer = load_tokenizer(folder, style)
-  return ExportedModel(Generator(model, lanes=lanes, pad_id=tokenizer.pad_id, mesh=mesh), params, tokenizer, max_new_tokens)
+  return ExportedModel(
+    Generator(model, lanes=lanes, pad_id=tokenizer.pad_id, mesh=mesh),
+    params,
+    tokenizer,
+    max_new_tokens,
+  )

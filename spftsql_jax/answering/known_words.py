@@ -1,11 +1,18 @@
-"""Which words of a question a database knows: as part of a table's or column's name or comment, or of a stored value."""
+"""Which words of a question a database knows: as part of a table's or column's name or comment, or
+of a stored value.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 
-from spftsql_jax.answering.question_words import BEFORE_THE_VERB, CHANGING_VERBS, FUNCTION_WORDS, QUESTION_PHRASES
+from spftsql_jax.answering.question_words import (
+  BEFORE_THE_VERB,
+  CHANGING_VERBS,
+  FUNCTION_WORDS,
+  QUESTION_PHRASES,
+)
 from spftsql_jax.columns.inflection import singular_of
 from spftsql_jax.columns.words import expand, split_identifier
 from spftsql_jax.databases import ValueIndex
@@ -17,7 +24,8 @@ _PHRASES = [phrase.split() for phrase in QUESTION_PHRASES]
 _SHORTEST_STEM = 4
 # A word as long as this may stand anywhere in a name: "schooler" in "Highschooler".
 _LONG_WORD = 5
-# Two words are forms of one where this share of the longer is a common beginning: "price", "pricing".
+# Two words are forms of one where this share of the longer is a common beginning: "price",
+# "pricing".
 _COMMON_SHARE = 0.6
 
 
@@ -40,7 +48,9 @@ class KnownWords:
 
 
 def look_up(question: str, schema: Schema, values: ValueIndex) -> KnownWords:
-  """Looks up the words of a question. Numbers and function words are left out: any question may have them."""
+  """Looks up the words of a question. Numbers and function words are left out: any question may
+  have them.
+  """
   named = _schema_words(schema)
   found: dict[str, bool] = {}
   for match in _WORD.finditer(question):
@@ -48,30 +58,52 @@ def look_up(question: str, schema: Schema, values: ValueIndex) -> KnownWords:
     if word in FUNCTION_WORDS or (len(word) < 2 and word.isascii()):
       continue
     forms = {word, singular_of(word)}
-    found[word] = any(_same(form, name) for form in forms for name in named) or any(map(values.has_word, forms))
+    found[word] = any(_same(form, name) for form in forms for name in named) or any(
+      map(values.has_word, forms)
+    )
     if not found[word]:
-      found[word] = any(len(form) >= _LONG_WORD and form in name for form in forms for name in named)
-  return KnownWords(tuple(w for w, there in found.items() if there), tuple(w for w, there in found.items() if not there))
+      found[word] = any(
+        len(form) >= _LONG_WORD and form in name for form in forms for name in named
+      )
+  return KnownWords(
+    tuple(w for w, there in found.items() if there),
+    tuple(w for w, there in found.items() if not there),
+  )
 
 
 def asks_for_change(question: str, schema: Schema) -> str:
-  """The verb with which a question, or a sentence behind it, asks to change data, "" where none does.
+  """The verb with which a question, or a sentence behind it, asks to change data, "" where none
+  does.
 
-  "please delete all members" -> "delete". A verb that begins a name of the schema is none where the question goes on as the
-  name does: "Update dates of all orders".
+  "please delete all members" -> "delete". A verb that begins a name of the schema is none where the
+  question goes on as the name does: "Update dates of all orders".
   """
-  return next(filter(None, (_changing_verb(sentence, schema) for sentence in _SENTENCE_END.split(question))), "")
+  return next(
+    filter(None, (_changing_verb(sentence, schema) for sentence in _SENTENCE_END.split(question))),
+    "",
+  )
 
 
 def _changing_verb(sentence: str, schema: Schema) -> str:
   words = [match[0].lower() for match in _WORD.finditer(sentence)]
   while words and words[0] in BEFORE_THE_VERB:
     words.pop(0)
-  if not words or words[0] not in CHANGING_VERBS or any(words[: len(phrase)] == phrase for phrase in _PHRASES):
+  if (
+    not words
+    or words[0] not in CHANGING_VERBS
+    or any(words[: len(phrase)] == phrase for phrase in _PHRASES)
+  ):
     return ""
   followed = [words[0], singular_of(words[1])] if len(words) > 1 else words[:1]
-  names = [name for table in schema.tables for name in (table.name, *(column.name for column in table.columns))]
-  if any([singular_of(word) for word in split_identifier(name, frozenset())[:2]] == followed for name in names):
+  names = [
+    name
+    for table in schema.tables
+    for name in (table.name, *(column.name for column in table.columns))
+  ]
+  if any(
+    [singular_of(word) for word in split_identifier(name, frozenset())[:2]] == followed
+    for name in names
+  ):
     return ""
   return words[0]
 
@@ -93,5 +125,9 @@ def _same(word: str, name: str) -> bool:
   shorter, longer = sorted((word, name), key=len)
   if len(shorter) < _SHORTEST_STEM:
     return False
-  common = next((i for i, (a, b) in enumerate(zip(shorter, longer, strict=False)) if a != b), len(shorter))
-  return common == len(shorter) or (common >= _SHORTEST_STEM and common >= _COMMON_SHARE * len(longer))
+  common = next(
+    (i for i, (a, b) in enumerate(zip(shorter, longer, strict=False)) if a != b), len(shorter)
+  )
+  return common == len(shorter) or (
+    common >= _SHORTEST_STEM and common >= _COMMON_SHARE * len(longer)
+  )

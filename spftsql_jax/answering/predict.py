@@ -1,4 +1,6 @@
-"""Answering questions: what a prompt needs of a database, and the SQL that a model writes for it."""
+"""Answering questions: what a prompt needs of a database, and the SQL that a model writes for
+it.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,8 @@ class Prediction:
   """SQL for a question.
 
   Attributes:
-    sql: the statement that was read out of the answer (`model_text.read`), with its line breaks and comments; "" where nothing
-      was generated.
+    sql: the statement that was read out of the answer (`model_text.read`), with its line breaks and
+      comments; "" where nothing was generated.
     status: see `Answer`. log_prob: of the answer's tokens, summed, in nats.
   """
 
@@ -38,13 +40,17 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True)
 class PromptDatabase:
-  """A database as the prompt sees it: its schema, and a search for the stored values that a question mentions."""
+  """A database as the prompt sees it: its schema, and a search for the stored values that a
+  question mentions.
+  """
 
   location: str
   schema: Schema
   values: ValueIndex
   # What was found: every round looks for the same questions again.
-  found: dict[str, tuple[MatchedValue, ...]] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+  found: dict[str, tuple[MatchedValue, ...]] = dataclasses.field(
+    default_factory=dict, compare=False, repr=False
+  )
 
   @classmethod
   def read(cls, location: str | os.PathLike) -> PromptDatabase:
@@ -60,22 +66,30 @@ class PromptDatabase:
       dialect = self.schema.dialect
       self.found[question] = tuple(
         MatchedValue(
-          identifiers.written_path(self.schema.table(m.table).parts, dialect), identifiers.written(m.column, dialect), m.value
+          identifiers.written_path(self.schema.table(m.table).parts, dialect),
+          identifiers.written(m.column, dialect),
+          m.value,
         )
         for m in matches
       )
     return self.found[question][:limit] if limit else ()
 
 
-def question_request(tokenizer: Tokenizer, database: PromptDatabase, question: str, evidence: str = "") -> Request:
-  """The request for the SQL of a question. An empty question gives an empty prompt, which the generator refuses."""
+def question_request(
+  tokenizer: Tokenizer, database: PromptDatabase, question: str, evidence: str = ""
+) -> Request:
+  """The request for the SQL of a question. An empty question gives an empty prompt, which the
+  generator refuses.
+  """
   matched = database.matched(question, tokenizer.style.matched_values)
   prompt = tokenizer.question(question, matched, evidence) if question.strip() else ()
   return Request(tokenizer.prefix(database.schema), prompt)
 
 
 def query_request(tokenizer: Tokenizer, schema: Schema, query: str) -> Request:
-  """The request for the question of an SQL query: what `Tokenizer.sql_to_text` teaches, up to where the question begins."""
+  """The request for the question of an SQL query: what `Tokenizer.sql_to_text` teaches, up to where
+  the question begins.
+  """
   return Request(tokenizer.prefix(schema), tokenizer.query(query, schema.dialect))
 
 
@@ -90,11 +104,20 @@ def predict(
   lora: Any = None,
   constrain: bool = False,
 ) -> list[str]:
-  """Greedy SQL for each example's question; "" where the request was refused. See `answer_questions`."""
+  """Greedy SQL for each example's question; "" where the request was refused. See
+  `answer_questions`.
+  """
   return [
     prediction.sql
     for (prediction,) in answer_questions(
-      generator, params, tokenizer, databases, examples, max_new_tokens=max_new_tokens, lora=lora, constrain=constrain
+      generator,
+      params,
+      tokenizer,
+      databases,
+      examples,
+      max_new_tokens=max_new_tokens,
+      lora=lora,
+      constrain=constrain,
     )
   ]
 
@@ -117,20 +140,28 @@ def answer_questions(
   places: Sequence[int] | None = None,
   on_question: Callable[[int, tuple[Prediction, ...]], None] | None = None,
 ) -> list[tuple[Prediction, ...]]:
-  """A model's SQL for each example's question: up to the end token, the semicolon of its statement, or the limit.
+  """A model's SQL for each example's question: up to the end token, the semicolon of its statement,
+  or the limit.
 
   Args:
     databases: by db_id.
     samples: answers a question.
     temperature, top_p, top_k, seed: see `Sampling`; greedy by default.
-    constrain: identifiers are restricted to those of the database's schema (`generation.identifiers`).
-    places: what names each question's randomness; its place in the list by default. With the same places a part of the
-      questions gets the answers that it gets among all.
-    on_question: called with (index, answers) as a question's answers are complete, in no particular order, while the device
-      decodes others.
+    constrain: identifiers are restricted to those of the database's schema
+      (`generation.identifiers`).
+    places: what names each question's randomness; its place in the list by default. With the same
+      places a part of the questions gets the answers that it gets among all.
+    on_question: called with (index, answers) as a question's answers are complete, in no particular
+      order, while the device decodes others.
   """
-  asked = [question_request(tokenizer, databases[e.db_id], e.question, e.evidence) for e in examples]
-  automata = _automata(tokenizer, databases, examples, generator.model.config.vocab_size) if constrain else {}
+  asked = [
+    question_request(tokenizer, databases[e.db_id], e.question, e.evidence) for e in examples
+  ]
+  automata = (
+    _automata(tokenizer, databases, examples, generator.model.config.vocab_size)
+    if constrain
+    else {}
+  )
   requests = [
     dataclasses.replace(request, id=place * samples + i, automaton=automata.get(example.db_id))
     for request, example, place in zip(asked, examples, places or range(len(examples)), strict=True)
@@ -159,17 +190,32 @@ def answer_questions(
   options = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "lora": lora}
   stop = (*tokenizer.end_ids, *semicolons)
   answers = generator.generate(
-    params, requests, max_new_tokens=max_new_tokens, eos_id=stop, seed=seed, on_answer=first, **options
+    params,
+    requests,
+    max_new_tokens=max_new_tokens,
+    eos_id=stop,
+    seed=seed,
+    on_answer=first,
+    **options,
   )
   if cut_off:
-    # A semicolon in a literal or a fence ends nothing: these go on behind it. Rare, so the literal's automaton is not taken up
-    # again.
-    more = [dataclasses.replace(requests[i], prompt=requests[i].prompt + answers[i].tokens, automaton=None) for i in cut_off]
+    # A semicolon in a literal or a fence ends nothing: these go on behind it. Rare, so the
+    # literal's automaton is not taken up again.
+    more = [
+      dataclasses.replace(
+        requests[i], prompt=requests[i].prompt + answers[i].tokens, automaton=None
+      )
+      for i in cut_off
+    ]
     ends = tokenizer.end_ids
-    rest = generator.generate(params, more, max_new_tokens=max_new_tokens, eos_id=ends, seed=seed + 1, **options)
+    rest = generator.generate(
+      params, more, max_new_tokens=max_new_tokens, eos_id=ends, seed=seed + 1, **options
+    )
     for i, end in zip(cut_off, rest, strict=True):
       tokens = (answers[i].tokens + end.tokens)[:max_new_tokens]
-      whole = Answer(tokens, answers[i].log_prob + end.log_prob, end.status if tokens[-1] in ends else "length")
+      whole = Answer(
+        tokens, answers[i].log_prob + end.log_prob, end.status if tokens[-1] in ends else "length"
+      )
       finish(i, _prediction(tokenizer, whole, dialect_of(i)))
   return [tuple(predictions) for predictions in answered]
 
@@ -177,13 +223,18 @@ def answer_questions(
 def written_names(schema: Schema) -> dict[str, list[str]]:
   """The columns of each table, all as SQL has to write them."""
   return {
-    identifiers.written_path(table.parts, schema.dialect): [identifiers.written(c.name, schema.dialect) for c in table.columns]
+    identifiers.written_path(table.parts, schema.dialect): [
+      identifiers.written(c.name, schema.dialect) for c in table.columns
+    ]
     for table in schema.tables
   }
 
 
 def _automata(
-  tokenizer: Tokenizer, databases: Mapping[str, PromptDatabase], examples: Sequence[Example], vocab_size: int
+  tokenizer: Tokenizer,
+  databases: Mapping[str, PromptDatabase],
+  examples: Sequence[Example],
+  vocab_size: int,
 ) -> dict[str, TokenAutomaton]:
   """The automaton of each example's schema, by db_id."""
   spelled = token_bytes(tokenizer.hf)
@@ -202,7 +253,9 @@ def _automata(
 def _semicolons(tokenizer: Tokenizer) -> frozenset[int]:
   """The tokens that end in a semicolon."""
   spelled = token_bytes(tokenizer.hf)
-  return frozenset(i for i, text in enumerate(spelled) if text is not None and text.rstrip().endswith(b";"))
+  return frozenset(
+    i for i, text in enumerate(spelled) if text is not None and text.rstrip().endswith(b";")
+  )
 
 
 def _prediction(tokenizer: Tokenizer, answer: Answer, dialect: str) -> Prediction:

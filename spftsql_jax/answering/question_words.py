@@ -1,6 +1,8 @@
-"""Words of English questions, as data: for `known_words`, which says which words of a question a database knows.
+"""Words of English questions, as data: for `known_words`, which says which words of a question a
+database knows.
 
-Nothing but lists of words. The verdict on a question rests on the agreement of sampled answers; these only say why.
+Nothing but lists of words. The verdict on a question rests on the agreement of sampled answers;
+these only say why.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Self-consistency (Wang et al., 2022, arXiv 2203.11171): of several sampled answers the one whose result most of them give."""
+"""Self-consistency (Wang et al., 2022, arXiv 2203.11171): of several sampled answers the one whose
+result most of them give.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class Vote:
 
   @property
   def agreement(self) -> float:
-    """The share of the samples that give the chosen answer's result; a sample that did not run gives none."""
+    """The share of the samples that give the chosen answer's result; a sample that did not run
+    gives none.
+    """
     return self.votes / len(self.samples)
 
   @property
@@ -45,8 +49,9 @@ class Vote:
 def vote(samples: Sequence[Prediction], results: Sequence[Result]) -> Vote:
   """The likeliest of the answers that share the result which most answers give.
 
-  Results are the same in the sense of the "strict" comparison; answers that did not run have no say. Of results with equally
-  many answers the one with the likeliest answer is taken; where nothing ran, the likeliest answer.
+  Results are the same in the sense of the "strict" comparison; answers that did not run have no
+  say. Of results with equally many answers the one with the likeliest answer is taken; where
+  nothing ran, the likeliest answer.
   """
   groups: list[list[int]] = []
   likeliest_first = sorted(range(len(samples)), key=lambda i: -samples[i].log_prob)
@@ -82,7 +87,8 @@ def predict_by_vote(
 ) -> list[Vote]:
   """Answers each question `samples` times and votes by execution result.
 
-  A question's answers are executed by the executor's workers as soon as they are complete, while the device decodes others.
+  A question's answers are executed by the executor's workers as soon as they are complete, while
+  the device decodes others.
 
   Args:
     timeout_s: time limit of each statement.

@@ -1,4 +1,6 @@
-"""What kind of attribute a column is, by its type, name and content: a price, a year, a count, a yes or no, an event."""
+"""What kind of attribute a column is, by its type, name and content: a price, a year, a count, a
+yes or no, an event.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ def day_numbers(column: Column) -> bool:
     column.kind == "number"
     and bool(column.samples)
     and all(
-      isinstance(v, int) and _FIRST_DAY <= v <= _LAST_DAY and 1 <= v // 100 % 100 <= 12 and 1 <= v % 100 <= 31
+      isinstance(v, int)
+      and _FIRST_DAY <= v <= _LAST_DAY
+      and 1 <= v // 100 % 100 <= 12
+      and 1 <= v % 100 <= 31
       for v in column.samples
     )
   )
@@ -24,12 +29,20 @@ def day_numbers(column: Column) -> bool:
 
 def holds_digits(column: Column) -> bool:
   """Whether a text column holds whole numbers."""
-  return column.kind == "text" and bool(column.samples) and all(str(value).isdigit() for value in column.samples)
+  return (
+    column.kind == "text"
+    and bool(column.samples)
+    and all(str(value).isdigit() for value in column.samples)
+  )
 
 
 def holds_shares(column: Column) -> bool:
-  """Whether a number column holds shares of 1, which must not be said as per cent, whatever it is called."""
-  return column.kind == "number" and not any(isinstance(value, (int, float)) and abs(value) > 1 for value in column.samples)
+  """Whether a number column holds shares of 1, which must not be said as per cent, whatever it is
+  called.
+  """
+  return column.kind == "number" and not any(
+    isinstance(value, (int, float)) and abs(value) > 1 for value in column.samples
+  )
 
 
 def holds_years(column: Column) -> bool:
@@ -42,7 +55,9 @@ def tags_of(column: Column, words: tuple[str, ...]) -> frozenset[str]:
   """The kinds of attribute: from the type first, then from the words of the name."""
   tags = set()
   # What a phrase is, its head says: the level of membership, the rank of the year.
-  last = singular_of(words[words.index("of") - 1] if "of" in words[1:] and words[0] != "number" else words[-1])
+  last = singular_of(
+    words[words.index("of") - 1] if "of" in words[1:] and words[0] != "number" else words[-1]
+  )
   if column.kind == "date":
     tags.add("date")
   for tag, words_of_tag in vocabulary.ATTRIBUTE_TAGS.items():
@@ -50,7 +65,9 @@ def tags_of(column: Column, words: tuple[str, ...]) -> frozenset[str]:
       tags.add(tag)
   if column.kind == "number" and last == "date" and holds_years(column):
     tags.add("year")
-  if (column.kind == "number" and not day_numbers(column)) or (column.kind in ("text", "other") and last == "time"):
+  if (column.kind == "number" and not day_numbers(column)) or (
+    column.kind in ("text", "other") and last == "time"
+  ):
     tags.discard("date")
   if column.kind == "number":
     tags -= {"place", "name", "type"}
@@ -58,13 +75,17 @@ def tags_of(column: Column, words: tuple[str, ...]) -> frozenset[str]:
     tags -= set(vocabulary.NUMERIC_TAGS)
   if words[0] == "number" and len(words) > 2 and words[1] == "of":
     tags.add("count")
-  if len(words) == 1 or (len(words) == 2 and words[0] in ("total", "release", "publication", "list")):
+  if len(words) == 1 or (
+    len(words) == 2 and words[0] in ("total", "release", "publication", "list")
+  ):
     tags.add("plain")
   return frozenset(tags)
 
 
 def property_of(column: Column, words: tuple[str, ...]) -> str:
-  """`is_active` -> "active", `has_parking` -> "has parking"; "" where the column is not a yes/no one."""
+  """`is_active` -> "active", `has_parking` -> "has parking"; "" where the column is not a yes/no
+  one.
+  """
   values = {str(v).lower() for v in column.samples}
   yes_no = column.kind == "boolean" or (
     values
@@ -82,16 +103,22 @@ def property_of(column: Column, words: tuple[str, ...]) -> str:
     rest = " ".join(words[1:])
     return rest if words[0] in ("is", "was") else f"{words[0]} {rest}"
   if yes_no and len(words) > 1 and words[-1] == "flag" and follows_noun(words[-2]):
-    return words[0] if len(words) == 2 else f"has {' '.join(words[:-1])}"  # "abandoned_yn", "pets_allowed_yn"
+    # "abandoned_yn", "pets_allowed_yn"
+    return words[0] if len(words) == 2 else f"has {' '.join(words[:-1])}"
   participle = (
-    words[-1] in vocabulary.PARTICIPLES or words[-1] in vocabulary.ADJECTIVES or (words[-1].endswith("ed") and len(words) == 1)
+    words[-1] in vocabulary.PARTICIPLES
+    or words[-1] in vocabulary.ADJECTIVES
+    or (words[-1].endswith("ed") and len(words) == 1)
   )
-  stated = len(words) > 1 and words[0] in ("in", "on", "for", "under", "out")  # "in print", "on sale"
+  # "in print", "on sale"
+  stated = len(words) > 1 and words[0] in ("in", "on", "for", "under", "out")
   return " ".join(words) if yes_no and (participle or stated) else ""
 
 
 def event_of(column: Column, words: list[str]) -> str:
-  """The participle of a column called by what happened: "hired", "bought on", "date sold", "founded year"."""
+  """The participle of a column called by what happened: "hired", "bought on", "date sold", "founded
+  year".
+  """
   rest = [w for w in words if w not in ("on", "at", "in", "of", "date", "year", "datetime", "time")]
   if words == ["birthday"] or words == ["birthdate"]:
     rest = ["birth"]
@@ -100,11 +127,17 @@ def event_of(column: Column, words: list[str]) -> str:
   if len(rest) != 1 or rest[0] not in vocabulary.EVENTS_OF_COLUMNS:
     return ""
   years = holds_years(column)
-  return rest[0] if column.kind == "date" or (column.kind == "number" and (years or "year" in words)) else ""
+  return (
+    rest[0]
+    if column.kind == "date" or (column.kind == "number" and (years or "year" in words))
+    else ""
+  )
 
 
 def counts(column: Column, words: list[str]) -> bool:
-  """Whether a number column counts things and is called by them: "seats", "home games", "bikes available"."""
+  """Whether a number column counts things and is called by them: "seats", "home games", "bikes
+  available".
+  """
   if (
     not (column.kind == "number" or holds_digits(column))
     or words[0] in vocabulary.NOT_OF_COUNTS

@@ -40,9 +40,14 @@ def short_words(words: tuple[str, ...], owner: list[str], own: set[str]) -> list
   short = list(words)
   if len(words) > len(owner) and [singular_of(w) for w in words[: len(owner)]] == owner:
     short = list(words[len(owner) :])
-  elif len(owner) > 1 and len(words) > 1 and words[0] == owner[-1] and " ".join(words[1:]) not in own:
+  elif (
+    len(owner) > 1 and len(words) > 1 and words[0] == owner[-1] and " ".join(words[1:]) not in own
+  ):
     short = list(words[1:])  # "order status" of a customer order
-  elif words[-1 - len(owner) : -len(owner)] == ("of",) and [singular_of(w) for w in words[-len(owner) :]] == owner:
+  elif (
+    words[-1 - len(owner) : -len(owner)] == ("of",)
+    and [singular_of(w) for w in words[-len(owner) :]] == owner
+  ):
     head = words[: -1 - len(owner)]  # "cost of treatment" of a treatment: its cost.
     if head and head[0] != "number" and " ".join(head) not in own:
       short = list(head)
@@ -52,17 +57,28 @@ def short_words(words: tuple[str, ...], owner: list[str], own: set[str]) -> list
 
 
 def _key_words(
-  column: Column, table: Table, words: tuple[str, ...], owner: list[str], referred: Mapping[str, str]
+  column: Column,
+  table: Table,
+  words: tuple[str, ...],
+  owner: list[str],
+  referred: Mapping[str, str],
 ) -> tuple[str, ...]:
   """The words of a column that shortens what it belongs to: mID, actid, pname."""
-  keys = [key.referred_table.lower() for key in table.foreign_keys if tuple(key.columns) == (column.name,)]
+  keys = [
+    key.referred_table.lower() for key in table.foreign_keys if tuple(key.columns) == (column.name,)
+  ]
   keys = [name for name in keys if name in referred and name != table.name.lower()]
   if len(words) == 1 and words[0][1:] in vocabulary.AFTER_INITIAL:
     rest = vocabulary.ABBREVIATIONS.get(words[0][1:], words[0][1:])
     if keys and referred[keys[0]].startswith(words[0][0]):
       return (*referred[keys[0]].split(), rest)
     return (*owner, rest) if owner[-1][0] == words[0][0] else words
-  glued = len(words) == 1 and words[0].endswith("id") and words[0] not in vocabulary.ENDS_IN_ID and words[0] != "id"
+  glued = (
+    len(words) == 1
+    and words[0].endswith("id")
+    and words[0] not in vocabulary.ENDS_IN_ID
+    and words[0] != "id"
+  )
   short = len(words) == 2 and words[1] == "id" and len(words[0]) == 1
   if not glued and not short:
     return words
@@ -71,7 +87,9 @@ def _key_words(
   return (*owner, "id") if tuple(table.primary_key) == (column.name,) else words
 
 
-def _in_full(words: tuple[str, ...], table: Table, owner: list[str], lexicon: frozenset[str]) -> tuple[str, ...]:
+def _in_full(
+  words: tuple[str, ...], table: Table, owner: list[str], lexicon: frozenset[str]
+) -> tuple[str, ...]:
   """The words with the table's own noun instead of a prefix or an initial that shortens it."""
   if len(words) == 1 or words[0] in lexicon or words[0] == owner[0]:
     return words
@@ -87,13 +105,24 @@ def _in_full(words: tuple[str, ...], table: Table, owner: list[str], lexicon: fr
 def _is_prefix(word: str, noun: str, table: Table) -> bool:
   """Whether a word abbreviates the noun of the table's rows in most of its columns."""
   letters = iter(noun)
-  short = word[0] == noun[0] and 2 <= len(word) < len(noun) and all(letter in letters for letter in word)
-  return short and 2 * sum(column.name.lower().startswith(word) for column in table.columns) >= len(table.columns)
+  short = (
+    word[0] == noun[0] and 2 <= len(word) < len(noun) and all(letter in letters for letter in word)
+  )
+  return short and 2 * sum(column.name.lower().startswith(word) for column in table.columns) >= len(
+    table.columns
+  )
 
 
 def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[str, ...]:
-  """The words in the order and form in which they are said: dates and places by what happened, set phrases."""
-  if len(words) == 3 and words[0] == "date" and singular_of(words[1]) == owner[-1] and words[2] in vocabulary.EVENTS_OF_COLUMNS:
+  """The words in the order and form in which they are said: dates and places by what happened, set
+  phrases.
+  """
+  if (
+    len(words) == 3
+    and words[0] == "date"
+    and singular_of(words[1]) == owner[-1]
+    and words[2] in vocabulary.EVENTS_OF_COLUMNS
+  ):
     words = (words[0], words[2])  # "date account opened" of an account
   if len(words) == 2 and words[0].endswith("ated") and words[1] == "in" and column.kind == "text":
     words = ("place", "of", f"{words[0][:-2]}ion")  # "incorporated in"
@@ -101,7 +130,12 @@ def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[
     words = (words[1], "of", "birth")
   if words[:1] == ("other",) and [singular_of(w) for w in words[1:-1]] == owner:
     words = (words[0], words[-1])  # "other student details" of a student
-  if len(words) == 3 and words[0] == "date" and words[1] in ("first", "last") and words[2] in vocabulary.EVENTS_OF_COLUMNS:
+  if (
+    len(words) == 3
+    and words[0] == "date"
+    and words[1] in ("first", "last")
+    and words[2] in vocabulary.EVENTS_OF_COLUMNS
+  ):
     words = (words[1], vocabulary.EVENTS_OF_COLUMNS[words[2]][0], "date")  # "date first registered"
   if len(words) == 3 and words[0] == "date" and words[2] in ("from", "to", "until"):
     words = (f"{words[1]}-{words[2]}", "date")  # "date valid from"
@@ -112,10 +146,22 @@ def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[
   words = vocabulary.COLUMN_PHRASES.get(words, words)
   if len(words) > 1 and words[0] in ("the", "a"):
     words = words[1:]
-  if column.kind == "date" and len(words) > 1 and words[-1] in ("on", "at") and words[-2] not in vocabulary.EVENTS_OF_COLUMNS:
+  if (
+    column.kind == "date"
+    and len(words) > 1
+    and words[-1] in ("on", "at")
+    and words[-2] not in vocabulary.EVENTS_OF_COLUMNS
+  ):
     words = (*words[:-1], "date")  # "checked on": the checked date.
-  if len(words) == 2 and words[1] in ("from", "since") and words[0] in ("start", "valid", "effective"):
-    words = (words[0], "date" if column.kind == "date" else "year" if holds_years(column) else "time")
+  if (
+    len(words) == 2
+    and words[1] in ("from", "since")
+    and words[0] in ("start", "valid", "effective")
+  ):
+    words = (
+      words[0],
+      "date" if column.kind == "date" else "year" if holds_years(column) else "time",
+    )
   return words
 
 
@@ -133,5 +179,6 @@ def _with_noun(column: Column, words: tuple[str, ...]) -> tuple[str, ...]:
   if word in vocabulary.ADJECTIVE_NAMES:
     return (word, "figure")
   if follows_noun(word) and word not in vocabulary.EVENTS_OF_COLUMNS:
-    return ("number", word) if word in vocabulary.SUFFERED else (word, "amount")  # "killed", "budgeted"
+    # "killed", "budgeted"
+    return ("number", word) if word in vocabulary.SUFFERED else (word, "amount")
   return words

@@ -1,7 +1,9 @@
-"""Plural and singular of noun phrases, by the `inflect` engine, imported without its run-time type checks.
+"""Plural and singular of noun phrases, by the `inflect` engine, imported without its run-time type
+checks.
 
-inflect rewrites each of its functions to check the types of its arguments while it is imported, which takes seconds that every
-worker process would spend again; what is passed to it here is always a string.
+inflect rewrites each of its functions to check the types of its arguments while it is imported,
+which takes seconds that every worker process would spend again; what is passed to it here is always
+a string.
 """
 
 from __future__ import annotations
@@ -23,12 +25,18 @@ _AFTER_HEAD = (" of ", " for ", " with ", " in ", " by ", " at ", " to ", " on "
 
 
 def follows_noun(word: str) -> bool:
-  """Whether a word in an identifier stands behind what it is about: "date sold", "documents mailed"."""
-  return word in vocabulary.TRAILING_WORDS or (word.endswith("ed") and word not in vocabulary.NOT_PARTICIPLES)
+  """Whether a word in an identifier stands behind what it is about: "date sold", "documents
+  mailed".
+  """
+  return word in vocabulary.TRAILING_WORDS or (
+    word.endswith("ed") and word not in vocabulary.NOT_PARTICIPLES
+  )
 
 
 def _by_joints(phrase: str, change: Callable[[str], str]) -> str | None:
-  """The phrase with its head changed ("date of birth"), or both of its nouns ("date and time"); None where it is one noun."""
+  """The phrase with its head changed ("date of birth"), or both of its nouns ("date and time");
+  None where it is one noun.
+  """
   for separator in _AFTER_HEAD:
     head, found, rest = phrase.partition(separator)
     if found and head and not follows_noun(head.split()[-1]):
@@ -39,12 +47,15 @@ def _by_joints(phrase: str, change: Callable[[str], str]) -> str | None:
 
 @functools.lru_cache(maxsize=16384)
 def plural_of(phrase: str) -> str:
-  """The plural of a singular noun phrase: "date of birth" -> "dates of birth", "staff" -> "staff"."""
+  """The plural of a singular noun phrase: "date of birth" -> "dates of birth", "staff" ->
+  "staff".
+  """
   if (joined := _by_joints(phrase, plural_of)) is not None:
     return joined
   before, _, word = phrase.rpartition(" ")
   if phrase.startswith("date ") and " " in before:
-    return f"dates {phrase.removeprefix('date ')}"  # "date became customer", "date product discontinued"
+    # "date became customer", "date product discontinued"
+    return f"dates {phrase.removeprefix('date ')}"
   if follows_noun(word):
     return f"{plural_of(before)} {word}" if before else phrase  # "invested" alone has no plural.
   if word.lower() in vocabulary.UNCOUNTABLE or not (word.isalpha() and word.isascii()):
@@ -58,7 +69,9 @@ def plural_of(phrase: str) -> str:
 
 @functools.lru_cache(maxsize=16384)
 def singular_of(phrase: str) -> str:
-  """The singular of a noun phrase that may be plural already: "has allergies" -> "has allergy", "status" -> "status"."""
+  """The singular of a noun phrase that may be plural already: "has allergies" -> "has allergy",
+  "status" -> "status".
+  """
   if (joined := _by_joints(phrase, singular_of)) is not None:
     return joined
   before, _, word = phrase.rpartition(" ")
@@ -73,7 +86,9 @@ def singular_of(phrase: str) -> str:
     or not word.isalpha()
   ):
     return phrase
-  single = vocabulary.IRREGULAR_SINGULARS.get(lowered) or (lowered.endswith("s") or lowered.endswith(("men", "ren", "people")))
+  single = vocabulary.IRREGULAR_SINGULARS.get(lowered) or (
+    lowered.endswith("s") or lowered.endswith(("men", "ren", "people"))
+  )
   if single is True:
     single = _ENGINE.singular_noun(word) or word
   single = single or word

@@ -1,4 +1,5 @@
-"""Tables of English words that naming reads: abbreviations, synonyms, kinds of things and of attributes.
+"""Tables of English words that naming reads: abbreviations, synonyms, kinds of things and of
+attributes.
 
 General English only: nothing here is taken from, or specific to, one database or benchmark.
 """
@@ -70,7 +71,9 @@ LEXICON = frozenset(
   scholarship sponsorship""".split()
 )
 
-TABLE_PREFIXES = frozenset(("has", "have", "ref", "tbl", "tb", "dim", "fact", "stg", "lookup", "lkp", "the", "all"))
+TABLE_PREFIXES = frozenset(
+  ("has", "have", "ref", "tbl", "tb", "dim", "fact", "stg", "lookup", "lkp", "the", "all")
+)
 # Schemas in which engines put what nobody puts elsewhere.
 UNSPOKEN_SCHEMAS = frozenset(("", "public", "main"))
 # Columns named by a verb, as a noun.
@@ -98,9 +101,13 @@ COLUMN_PHRASES = {
   ("town", "city"): ("city",), ("city", "town"): ("city",), ("accelerate",): ("acceleration",),
   ("bytes",): ("size", "in", "bytes"), ("milliseconds",): ("length", "in", "milliseconds"),
 }  # fmt: skip
-TABLE_SUFFIXES = frozenset(("tbl", "table", "data", "info", "details", "detail", "master", "list", "records"))
+TABLE_SUFFIXES = frozenset(
+  ("tbl", "table", "data", "info", "details", "detail", "master", "list", "records")
+)
 # Words that end in "id" and identify nothing.
-ENDS_IN_ID = frozenset("paid bid valid grid aid said raid fluid solid hybrid covid acid rapid kid lid mid".split())
+ENDS_IN_ID = frozenset(
+  "paid bid valid grid aid said raid fluid solid hybrid covid acid rapid kid lid mid".split()
+)
 # A table called by what is done in it, as a noun.
 DEEDS_OF_TABLES = {
   "arrange": "arrangement", "assign": "assignment", "attend": "attendance", "borrow": "loan", "enrol": "enrolment",
@@ -114,9 +121,13 @@ TIMES = frozenset("hours minutes seconds days weeks months years".split())
 # Behind the initial of what a column belongs to: pname, dno.
 AFTER_INITIAL = frozenset("name no num number location title type code".split())
 # A number column whose name begins so does not count what its name ends in.
-NOT_OF_COUNTS = frozenset("total average mean maximum minimum max min number amount sum rate percentage no combined".split())
+NOT_OF_COUNTS = frozenset(
+  "total average mean maximum minimum max min number amount sum rate percentage no combined".split()
+)
 KEY_WORDS = frozenset(("id", "ids", "code", "key", "number", "ref", "fk", "no", "uuid"))
-NOT_ROLES = frozenset("parent name type reference child link record object entity source ref fk".split())
+NOT_ROLES = frozenset(
+  "parent name type reference child link record object entity source ref fk".split()
+)
 VERB_LIKE = frozenset("has is was reports supports".split())
 PREPOSITIONS = frozenset("of in by for to at from on with".split())
 PARTICIPLES = frozenset(
@@ -149,7 +160,9 @@ NOT_PARTICIPLES = frozenset(
   "bed bleed breed creed deed feed freed greed hundred med need red reed seed shed sled speed steed weed".split()
 )
 # Plural in front of other nouns too.
-PLURAL_MODIFIERS = frozenset("sports arms customs systems operations communications electronics".split())
+PLURAL_MODIFIERS = frozenset(
+  "sports arms customs systems operations communications electronics".split()
+)
 # Behind a noun in identifiers, before it in English.
 LEADING_WORDS = frozenset(("old", "new", "previous", "current", "former"))
 IRREGULAR_PLURALS = {
@@ -183,12 +196,23 @@ PERSONS = frozenset(
   carer caregiver guardian team_member staff_member""".split()
 )
 NOT_PERSONS = frozenset(
-  ("list", "playlist", "checklist", "wishlist", "waitlist", "tracklist", "pedestrian", "median", "career")
+  (
+    "list",
+    "playlist",
+    "checklist",
+    "wishlist",
+    "waitlist",
+    "tracklist",
+    "pedestrian",
+    "median",
+    "career",
+  )
 )
 
 NAMING_COLUMNS = frozenset(("name", "title", "full name", "common name", "label"))
 
-# Columns called by what happened: participle -> (stem of "... date", past tense of many, of one). "were" marks the passive.
+# Columns called by what happened: participle -> (stem of "... date", past tense of many, of one).
+# "were" marks the passive.
 EVENTS_OF_COLUMNS = {
   "opened": ("opening", "opened", "opened"), "hired": ("hire", "were hired", "was hired"),
   "formed": ("formation", "were formed", "was formed"),
@@ -239,7 +263,8 @@ EVENTS_OF_COLUMNS = {
   "recorded": ("recording", "were recorded", "was recorded"), "scheduled": ("scheduling", "were scheduled", "was scheduled"),
   "vaccinated": ("vaccination", "were vaccinated", "was vaccinated"),
 }  # fmt: skip
-# Columns "release date", "year of birth" tell of the same events; these stems are too general for it.
+# Columns "release date", "year of birth" tell of the same events; these stems are too general for
+# it.
 VAGUE_STEMS = frozenset(
   """visit report order update posting sending moving addition receipt booking admission registration election
   appointment finishing filing installation inspection repair testing renewal submission marriage promotion collection
@@ -251,9 +276,15 @@ OPTIONAL_EVENTS = frozenset(
   discontinued released adopted launched received ended left departed done finished graduated""".split()
 )
 # Of events with the same stem the first.
-EVENT_STEMS = {forms[0]: participle for participle, forms in reversed(EVENTS_OF_COLUMNS.items()) if forms[0] not in VAGUE_STEMS}
+EVENT_STEMS = {
+  forms[0]: participle
+  for participle, forms in reversed(EVENTS_OF_COLUMNS.items())
+  if forms[0] not in VAGUE_STEMS
+}
 # Columns that are called by an adjective alone.
-SUPERLATIVE_NAMES = frozenset({"highest", "lowest", "average", "maximum", "minimum", "max", "min", "best", "worst"})
+SUPERLATIVE_NAMES = frozenset(
+  {"highest", "lowest", "average", "maximum", "minimum", "max", "min", "best", "worst"}
+)
 # Adjectives that name a number column, which then has no noun.
 ADJECTIVE_NAMES = frozenset(
   """black white asian hispanic multiracial amerindian native male female domestic international urban rural undergraduate
@@ -320,7 +351,19 @@ ATTRIBUTE_TAGS: dict[str, frozenset[str]] = {
   "rating": frozenset("rating score grade gpa GPA rank ranking mark".split()) - {"rank", "ranking"},
   "count": frozenset("quantity count copies seats employees".split()),
 }  # fmt: skip
-NUMERIC_TAGS = ("age", "price", "pay", "money", "duration", "length", "height", "weight", "size", "speed", "count")
+NUMERIC_TAGS = (
+  "age",
+  "price",
+  "pay",
+  "money",
+  "duration",
+  "length",
+  "height",
+  "weight",
+  "size",
+  "speed",
+  "count",
+)
 
 TABLE_SYNONYMS = {
   "customer": ("client",), "client": ("customer",), "employee": ("staff member", "worker"), "doctor": ("physician",),

@@ -1,7 +1,8 @@
-"""Days and moments that a column keeps as whole numbers or digits: 20240517, 202405, 2024138, seconds since 1970.
+"""Days and moments that a column keeps as whole numbers or digits: 20240517, 202405, 2024138,
+seconds since 1970.
 
-`format_of` reads a column, once, when its schema is read (`Column.date_format`); `shift` and `start_of` make other values for
-such a column, which are real days too.
+`format_of` reads a column, once, when its schema is read (`Column.date_format`); `shift` and
+`start_of` make other values for such a column, which are real days too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import math
 import re
 from collections.abc import Iterable
 
-# By the number of digits; the last alone may be told without a word in the column's name, since hardly another number looks so.
+# By the number of digits; the last alone may be told without a word in the column's name, since
+# hardly another number looks so.
 _FORMATS = {
   14: ("%Y%m%d%H%M%S",),
   12: ("%Y%m%d%H%M",),
@@ -26,12 +28,40 @@ _TELLING = frozenset({"%Y%m%d", "%Y%m%d%H%M%S", "%Y%m%d%H%M"})
 SECONDS, MILLISECONDS = "seconds", "milliseconds"
 _PER_SECOND = {SECONDS: 1, MILLISECONDS: 1_000}
 # 1985 to 2096; numbers of this size are moments only where the column's name says so.
-_MOMENTS = {SECONDS: (500_000_000, 4_000_000_000), MILLISECONDS: (500_000_000_000, 4_000_000_000_000)}
+_MOMENTS = {
+  SECONDS: (500_000_000, 4_000_000_000),
+  MILLISECONDS: (500_000_000_000, 4_000_000_000_000),
+}
 _MOMENT_WORDS = frozenset(
-  ["at", "on", "time", "timestamp", "date", "datetime", "ts", "created", "updated", "modified", "epoch"]
+  [
+    "at",
+    "on",
+    "time",
+    "timestamp",
+    "date",
+    "datetime",
+    "ts",
+    "created",
+    "updated",
+    "modified",
+    "epoch",
+  ]
 )
 _DATE_WORDS = _MOMENT_WORDS | frozenset(
-  ["day", "days", "month", "months", "period", "yearmonth", "ym", "yyyymm", "yyyyddd", "yyyymmdd", "ymd", "julian"]
+  [
+    "day",
+    "days",
+    "month",
+    "months",
+    "period",
+    "yearmonth",
+    "ym",
+    "yyyymm",
+    "yyyyddd",
+    "yyyymmdd",
+    "ymd",
+    "julian",
+  ]
 )
 _FIRST_YEAR, _LAST_YEAR = 1700, 2200
 # One value in so many may be no day at all (0, 99999999, the 30th of February).
@@ -42,7 +72,8 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 def format_of(name: str, values: Iterable[object]) -> str:
-  """The format of the days that a column holds, as `strftime` writes it, or SECONDS or MILLISECONDS; "" where it holds none.
+  """The format of the days that a column holds, as `strftime` writes it, or SECONDS or
+  MILLISECONDS; "" where it holds none.
 
   Args:
     name: the column's.
@@ -57,7 +88,9 @@ def format_of(name: str, values: Iterable[object]) -> str:
   if not texts:
     return ""
   words = [word.lower() for word in _WORD.findall(name)]
-  sizes = sorted({len(text) for text in texts}, key=lambda size: -sum(len(text) == size for text in texts))
+  sizes = sorted(
+    {len(text) for text in texts}, key=lambda size: -sum(len(text) == size for text in texts)
+  )
   for form in _FORMATS.get(sizes[0], ()):
     if form not in _TELLING and len(texts) < _MANY and not _DATE_WORDS.intersection(words):
       continue
@@ -80,11 +113,15 @@ def parse(value: object, form: str) -> datetime.datetime | None:
   except (ValueError, OverflowError):
     return None
   # The parser is content with fewer digits than the format has.
-  return moment if _FIRST_YEAR <= moment.year <= _LAST_YEAR and moment.strftime(form) == text else None
+  return (
+    moment if _FIRST_YEAR <= moment.year <= _LAST_YEAR and moment.strftime(form) == text else None
+  )
 
 
 def shift(value: object, days: int, form: str) -> object:
-  """A value so many days later, of the same type (of months and years: at least one step); itself where it is no day."""
+  """A value so many days later, of the same type (of months and years: at least one step); itself
+  where it is no day.
+  """
   moment = parse(value, form)
   if moment is None or not days:
     return value
@@ -102,7 +139,9 @@ def shift(value: object, days: int, form: str) -> object:
 
 
 def start_of(low: object, high: object, form: str) -> object | None:
-  """The first day of a year, or else of a month, in [low, high), of the type of `low`; None where there is none."""
+  """The first day of a year, or else of a month, in [low, high), of the type of `low`; None where
+  there is none.
+  """
   last = parse(high, form)
   if last is None or parse(low, form) is None:
     return None

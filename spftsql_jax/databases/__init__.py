@@ -11,14 +11,14 @@
       else:
         print(result.status, result.message)                       # error | timeout | refused | resource
 
-Only a single SELECT is run (WITH allowed), read-only, in a worker process with limits on time, memory, rows and bytes. For many
-databases at once use one `Executor` for all:
+Only a single SELECT is run (WITH allowed), read-only, in a worker process with limits on time,
+memory, rows and bytes. For many databases at once use one `Executor` for all:
 
     with Executor(workers=2) as executor:
       results = executor.execute_many([("a.sqlite", "SELECT 1"), ("b.sqlite", "SELECT 2")], timeout_s=5.0)
 
-Foreign keys that a database does not declare can be supplied (`foreign_keys=`, `read_foreign_keys`) or looked for
-(`infer_keys=True`); they are marked `inferred`.
+Foreign keys that a database does not declare can be supplied (`foreign_keys=`, `read_foreign_keys`)
+or looked for (`infer_keys=True`); they are marked `inferred`.
 
 `make_instances` makes neighbouring databases that tell near-miss queries apart, and
 `ValueIndex` finds the stored values that a question mentions.

@@ -15,8 +15,8 @@ from spftsql_jax.schema import Schema
 
 
 class Database:
-  """An open database; see `open_database`. The schema is read when it is first asked for, workers start with the first
-  statement.
+  """An open database; see `open_database`. The schema is read when it is first asked for, workers
+  start with the first statement.
   """
 
   def __init__(
@@ -62,15 +62,25 @@ class Database:
       tell_left_out(schema.name, schema.left_out)
       return infer_foreign_keys(schema, self.location) if self._infer_keys else schema
 
-  def execute(self, sql: str, timeout_s: float = 5.0, max_rows: int = 10_000, max_bytes: int = 64_000_000) -> Result:
-    """Runs one SELECT in a worker process. Never raises for what the statement does; see `Result.status`."""
+  def execute(
+    self, sql: str, timeout_s: float = 5.0, max_rows: int = 10_000, max_bytes: int = 64_000_000
+  ) -> Result:
+    """Runs one SELECT in a worker process. Never raises for what the statement does; see
+    `Result.status`.
+    """
     return self._executor.execute(self.location, sql, timeout_s, max_rows, max_bytes)
 
   def execute_many(
-    self, statements: Sequence[str], timeout_s: float = 5.0, max_rows: int = 10_000, max_bytes: int = 64_000_000
+    self,
+    statements: Sequence[str],
+    timeout_s: float = 5.0,
+    max_rows: int = 10_000,
+    max_bytes: int = 64_000_000,
   ) -> list[Result]:
     """Runs statements, on all workers at once, and returns their results in order."""
-    return self._executor.execute_many([(self.location, sql) for sql in statements], timeout_s, max_rows, max_bytes)
+    return self._executor.execute_many(
+      [(self.location, sql) for sql in statements], timeout_s, max_rows, max_bytes
+    )
 
 
 def open_database(
@@ -85,15 +95,18 @@ def open_database(
   """Opens a database for reading.
 
   Args:
-    location: path of an SQLite or DuckDB file, `sqlite:///path`, `duckdb:///path` or `postgresql://user@host:port/name`.
+    location: path of an SQLite or DuckDB file, `sqlite:///path`, `duckdb:///path` or
+      `postgresql://user@host:port/name`.
     workers: number of worker processes for its statements.
     executor: a pool to share with other databases, instead of workers of its own.
-    foreign_keys: keys that the schema has besides those the database declares (`foreign_keys.read_foreign_keys` reads them).
+    foreign_keys: keys that the schema has besides those the database declares
+      (`foreign_keys.read_foreign_keys` reads them).
     infer_keys: also look for keys that nothing declares, by name and value (`key_inference`).
-    allow_superuser: PostgreSQL may be used as a superuser; by default what `permissions` says for the process. An executor
-      that is given has its own answer.
-    schemas: the schemas whose tables are taken, of a database that has several; by default those in which a query looks by
-      itself, and where nothing stands there, all. What is left out is named in `Database.schema.left_out`.
+    allow_superuser: PostgreSQL may be used as a superuser; by default what `permissions` says for
+      the process. An executor that is given has its own answer.
+    schemas: the schemas whose tables are taken, of a database that has several; by default those in
+      which a query looks by itself, and where nothing stands there, all. What is left out is named
+      in `Database.schema.left_out`.
 
   Raises:
     DatabaseError: it does not exist, cannot be read, or its engine is not supported.

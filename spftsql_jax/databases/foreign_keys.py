@@ -49,13 +49,18 @@ def parse_foreign_keys(value: object) -> dict[str, list[TableKey]]:
   for db_id, entries in value.items():
     if not isinstance(entries, list):
       raise ValueError(f"foreign keys of {db_id!r}: a list of entries is needed")
-    parsed[db_id] = [_parse_entry(entry, f"foreign key {i} of {db_id!r}") for i, entry in enumerate(entries, start=1)]
+    parsed[db_id] = [
+      _parse_entry(entry, f"foreign key {i} of {db_id!r}")
+      for i, entry in enumerate(entries, start=1)
+    ]
   return parsed
 
 
 def _parse_entry(entry: object, where: str) -> TableKey:
   if not isinstance(entry, dict) or set(entry) != set(_FIELDS):
-    raise ValueError(f"{where}: an object with {', '.join(_FIELDS)} is needed, not {json.dumps(entry)}")
+    raise ValueError(
+      f"{where}: an object with {', '.join(_FIELDS)} is needed, not {json.dumps(entry)}"
+    )
   for field in ("table", "referred_table"):
     if not isinstance(entry[field], str):
       raise ValueError(f"{where}: {field} must be a name, not {json.dumps(entry[field])}")
@@ -63,7 +68,9 @@ def _parse_entry(entry: object, where: str) -> TableKey:
   for field in ("column", "referred_column"):
     names = [entry[field]] if isinstance(entry[field], str) else entry[field]
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-      raise ValueError(f"{where}: {field} must be a name or a list of names, not {json.dumps(entry[field])}")
+      raise ValueError(
+        f"{where}: {field} must be a name or a list of names, not {json.dumps(entry[field])}"
+      )
     sides.append(tuple(names))
   if len(sides[0]) != len(sides[1]):
     raise ValueError(f"{where}: {len(sides[0])} columns refer to {len(sides[1])}")
@@ -71,10 +78,12 @@ def _parse_entry(entry: object, where: str) -> TableKey:
 
 
 def add_foreign_keys(schema: Schema, keys: Sequence[TableKey]) -> Schema:
-  """`schema` with `keys` behind its own; names are compared without case, and a key that is there already is not added again.
+  """`schema` with `keys` behind its own; names are compared without case, and a key that is there
+  already is not added again.
 
   Raises:
-    ValueError: a key speaks of a table or column that the database lacks, or has no partner for a column.
+    ValueError: a key speaks of a table or column that the database lacks, or has no partner for a
+      column.
   """
   added: dict[str, list[ForeignKey]] = {}
   for i, (name, key) in enumerate(keys, start=1):
@@ -83,13 +92,24 @@ def add_foreign_keys(schema: Schema, keys: Sequence[TableKey]) -> Schema:
       own = tuple(table.column(column).name for column in key.columns)
       theirs = tuple(referred.column(column).name for column in key.referred_columns)
     except KeyError as error:
-      raise ValueError(f"foreign key {i} of {schema.name!r} ({_shown(name, key)}): {error.args[0]}") from None
+      raise ValueError(
+        f"foreign key {i} of {schema.name!r} ({_shown(name, key)}): {error.args[0]}"
+      ) from None
     if not own or len(own) != len(theirs):
-      raise ValueError(f"foreign key {i} of {schema.name!r} ({_shown(name, key)}): each column needs one that it refers to")
+      raise ValueError(
+        f"foreign key {i} of {schema.name!r} ({_shown(name, key)}): each column needs one that "
+        "it "
+        "refers to"
+      )
     present = [*table.foreign_keys, *added.get(table.name, ())]
-    if not any((each.columns, each.referred_table, each.referred_columns) == (own, referred.name, theirs) for each in present):
+    if not any(
+      (each.columns, each.referred_table, each.referred_columns) == (own, referred.name, theirs)
+      for each in present
+    ):
       added.setdefault(table.name, []).append(ForeignKey(own, referred.name, theirs, key.inferred))
-  return dataclasses.replace(schema, tables=tuple(_with_keys(table, added.get(table.name, ())) for table in schema.tables))
+  return dataclasses.replace(
+    schema, tables=tuple(_with_keys(table, added.get(table.name, ())) for table in schema.tables)
+  )
 
 
 def _with_keys(table: Table, keys: Sequence[ForeignKey]) -> Table:
@@ -97,4 +117,6 @@ def _with_keys(table: Table, keys: Sequence[ForeignKey]) -> Table:
 
 
 def _shown(name: str, key: ForeignKey) -> str:
-  return f"{name}({', '.join(key.columns)}) to {key.referred_table}({', '.join(key.referred_columns)})"
+  return (
+    f"{name}({', '.join(key.columns)}) to {key.referred_table}({', '.join(key.referred_columns)})"
+  )

@@ -1,8 +1,10 @@
-"""Reading the schema of a database: structure from its catalog, kinds and sample values from the data.
+"""Reading the schema of a database: structure from its catalog, kinds and sample values from the
+data.
 
-Structure comes from the database's declarations (`catalogs`). What a column holds comes from its declared type and a sample of
-its values, because SQLite lets any column hold anything and because dates are often text. A table that cannot be read is left
-out and named in `Schema.left_out`: the others are of use without it.
+Structure comes from the database's declarations (`catalogs`). What a column holds comes from its
+declared type and a sample of its values, because SQLite lets any column hold anything and because
+dates are often text. A table that cannot be read is left out and named in `Schema.left_out`: the
+others are of use without it.
 """
 
 from __future__ import annotations
@@ -43,20 +45,26 @@ SAMPLE_ROWS = 5_000
 # Up to this many rows distinct values are counted, beyond it they are estimated from the sample.
 EXACT_COUNT_ROWS = 100_000
 SAMPLES = 5
-# A view may hide any amount of work, and the rows of a foreign table come from another server: where they take longer the table
-# is listed without row count and samples.
+# A view may hide any amount of work, and the rows of a foreign table come from another server:
+# where they take longer the table is listed without row count and samples.
 VIEW_SECONDS = 5.0
 _LONGEST_SAMPLE = 200
 
-_NUMERIC = re.compile(r"int|real|floa|doub|numeric|decimal|number|serial|money|hugeint|^num$|currency", re.IGNORECASE)
+_NUMERIC = re.compile(
+  r"int|real|floa|doub|numeric|decimal|number|serial|money|hugeint|^num$|currency", re.IGNORECASE
+)
 TEXTUAL = re.compile(r"char|text|clob|string|enum|uuid|citext", re.IGNORECASE)
 _DATELIKE = re.compile(r"date|timestamp", re.IGNORECASE)
 _BOOLEAN = re.compile(r"^(bool|boolean|bit)\b", re.IGNORECASE)
 # What holds other values, or is none of them though its name has the name of a number in it.
-_COMPOUND = re.compile(r".*\[\d*\]$|(struct|map|union|interval|point|\w*range)\b", re.IGNORECASE | re.DOTALL)
+_COMPOUND = re.compile(
+  r".*\[\d*\]$|(struct|map|union|interval|point|\w*range)\b", re.IGNORECASE | re.DOTALL
+)
 # SQLite and others call a truth value so; where types are kept it is a string of bits.
 _BITS = re.compile(r"bit\b", re.IGNORECASE)
-_ISO_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$")
+_ISO_DATE = re.compile(
+  r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
+)
 
 
 @contextlib.contextmanager
@@ -78,7 +86,8 @@ def open_reader(location: str) -> Iterator[Any]:
 
 
 def read_schema(location: str, foreign_keys: Sequence[TableKey] = ()) -> Schema:
-  """The schema of the database at `location`, with `foreign_keys` (of `foreign_keys.py`) besides those it declares.
+  """The schema of the database at `location`, with `foreign_keys` (of `foreign_keys.py`) besides
+  those it declares.
 
   Raises:
     DatabaseError: the database cannot be read, or nothing in it.
@@ -104,17 +113,23 @@ _said: set[tuple[str, str]] = set()
 
 
 def tell_left_out(name: str, left_out: Sequence[str]) -> None:
-  """Says once, in a line of the log (on stderr, if nobody set it up otherwise), what was left out of a database."""
+  """Says once, in a line of the log (on stderr, if nobody set it up otherwise), what was left out
+  of a database.
+  """
   text = "; ".join(left_out)
   if text and (name, text) not in _said:
     _said.add((name, text))
     _LOGGER.warning("%s: left out: %s", name, text)
 
 
-def _read_tables(catalog: catalogs.Catalog, connection, module) -> tuple[tuple[Table, ...], list[str]]:
+def _read_tables(
+  catalog: catalogs.Catalog, connection, module
+) -> tuple[tuple[Table, ...], list[str]]:
   """The tables, and of those that cannot be read the name and the reason."""
   # An SQLite file has one schema, which tells nothing apart.
-  names = _identities(catalog.relations) if module.DIALECT != "sqlite" else [()] * len(catalog.relations)
+  names = (
+    _identities(catalog.relations) if module.DIALECT != "sqlite" else [()] * len(catalog.relations)
+  )
   read: dict[str, tuple[Table, catalogs.Structure]] = {}
   failures = []
   refusal = module.refusal_of(connection)
@@ -122,47 +137,67 @@ def _read_tables(catalog: catalogs.Catalog, connection, module) -> tuple[tuple[T
     try:
       structure = catalog.structure(relation)
       table = _read_table(connection, module, relation, qualifiers, structure)
-      # A view may be made of what no query may do (functions with effects, luck): nobody could ask about it.
+      # A view may be made of what no query may do (functions with effects, luck): nobody could ask
+      # about it.
       if reason := refusal(f"SELECT * FROM {_path(module, relation, qualifiers)}"):
         raise RuntimeError(reason)
     except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, *module.ERRORS) as error:
       if _is_lost(connection):
         raise
-      failures.append(f"{'view' if relation.is_view else 'table'} {relation.shown} cannot be read ({_one_line(error)})")
+      failures.append(
+        f"{'view' if relation.is_view else 'table'} {relation.shown} cannot be read "
+        f"({_one_line(error)})"
+      )
       roll_back(connection, module.ERRORS)
       continue
     taken = {column.name for column in table.columns}
     if dropped := [column.name for column in structure.columns if column.name not in taken]:
       names_of_twins = catalogs.listed(dropped)
-      failures.append(f"of table {relation.shown} what differs from another column's name in case only: {names_of_twins}")
+      failures.append(
+        f"of table {relation.shown} what differs from another column's name in case only: "
+        f"{names_of_twins}"
+      )
     read[table.name] = (table, structure)
   if failures and not read:
     raise DatabaseError(f"none of its tables can be read: {failures[0]}")
-  places = {(table.schema.lower(), table.base_name.lower()): table for table, _ in reversed(read.values())}
+  places = {
+    (table.schema.lower(), table.base_name.lower()): table for table, _ in reversed(read.values())
+  }
   exact = {(table.schema, table.base_name): table for table, _ in read.values()}
-  return tuple(_with_keys(table, structure, exact, places) for table, structure in read.values()), failures
+  return tuple(
+    _with_keys(table, structure, exact, places) for table, structure in read.values()
+  ), failures
 
 
 def _identities(relations: Sequence[catalogs.Relation]) -> list[tuple[str, ...]]:
-  """What is to be written before each name: nothing where a query finds it and no other is called the same."""
+  """What is to be written before each name: nothing where a query finds it and no other is called
+  the same.
+  """
   same = Counter(relation.name.lower() for relation in relations)
   taken: set[str] = set()
   found = []
   for relation in relations:
     qualifiers = () if relation.is_found and same[relation.name.lower()] == 1 else relation.path
     if not qualifiers and relation.name.lower() in taken:
-      qualifiers = relation.path  # Another one's qualified name reads the same: a table "a.b" beside b of schema a.
+      # Another one's qualified name reads the same: a table "a.b" beside b of schema a.
+      qualifiers = relation.path
     taken.add(".".join((*qualifiers, relation.name)).lower())
     found.append(qualifiers)
   return found
 
 
 def _read_table(
-  connection, module, relation: catalogs.Relation, qualifiers: tuple[str, ...], structure: catalogs.Structure
+  connection,
+  module,
+  relation: catalogs.Relation,
+  qualifiers: tuple[str, ...],
+  structure: catalogs.Structure,
 ) -> Table:
   """A table with what its rows tell of its columns, still without foreign keys."""
   # PostgreSQL tells "Name" from name; nobody who asks does.
-  declared = list({column.name.lower(): column for column in reversed(structure.columns)}.values())[::-1]
+  declared = list({column.name.lower(): column for column in reversed(structure.columns)}.values())[
+    ::-1
+  ]
   names = [column.name for column in declared]
   path = _path(module, relation, qualifiers)
   with contextlib.closing(connection.cursor()) as cursor:
@@ -176,7 +211,9 @@ def _read_table(
   )
   known = set(names)
   unique = (
-    columns for columns in structure.unique if columns and columns != structure.primary_key and known.issuperset(columns)
+    columns
+    for columns in structure.unique
+    if columns and columns != structure.primary_key and known.issuperset(columns)
   )
   return Table(
     ".".join((*qualifiers, relation.name)),
@@ -194,7 +231,9 @@ def _read_table(
 
 def _path(module, relation: catalogs.Relation, qualifiers: tuple[str, ...]) -> str:
   """What a query of ours calls a relation."""
-  return quote_path((*(qualifiers or relation.path if module.DIALECT != "sqlite" else ()), relation.name))
+  return quote_path(
+    (*(qualifiers or relation.path if module.DIALECT != "sqlite" else ()), relation.name)
+  )
 
 
 def _is_lost(connection) -> bool:
@@ -208,7 +247,9 @@ def fetch(connection, sql: str) -> list[tuple]:
     return cursor.execute(sql).fetchall()
 
 
-def _sample_rows(connection, cursor, module, path: str, columns: Sequence[str]) -> tuple[int, list[tuple]]:
+def _sample_rows(
+  connection, cursor, module, path: str, columns: Sequence[str]
+) -> tuple[int, list[tuple]]:
   """The number of rows, and the first of them."""
   del connection
   row_count = cursor.execute(f"SELECT COUNT(*) FROM {path}").fetchall()[0][0]
@@ -217,14 +258,20 @@ def _sample_rows(connection, cursor, module, path: str, columns: Sequence[str]) 
   return row_count, module.fetch_rows(cursor, sql, SAMPLE_ROWS) if row_count and names else []
 
 
-def _sample_in_time(connection, cursor, module, path: str, columns: Sequence[str]) -> tuple[int, list[tuple]]:
+def _sample_in_time(
+  connection, cursor, module, path: str, columns: Sequence[str]
+) -> tuple[int, list[tuple]]:
   """As `_sample_rows`, but (0, []) where it takes longer than VIEW_SECONDS."""
   late = threading.Event()
 
   def stop() -> None:
     late.set()
     # A cursor is a connection of its own in DuckDB, and interrupted as one.
-    (getattr(cursor, "interrupt", None) or getattr(connection, "interrupt", None) or connection.cancel)()
+    (
+      getattr(cursor, "interrupt", None)
+      or getattr(connection, "interrupt", None)
+      or connection.cancel
+    )()
 
   timer = threading.Timer(VIEW_SECONDS, stop)
   timer.start()
@@ -249,12 +296,16 @@ def roll_back(connection, errors: tuple[type[Exception], ...]) -> None:
 def _distinct_counts(
   connection, module, path: str, columns: Sequence[str], row_count: int, values: Sequence[tuple]
 ) -> list[int]:
-  """Distinct non-NULL values of each column: counted, or for large tables, and types without equality, estimated."""
+  """Distinct non-NULL values of each column: counted, or for large tables, and types without
+  equality, estimated.
+  """
   counts = []
   for column, stored in zip(columns, values, strict=True):
     if SAMPLE_ROWS < row_count <= EXACT_COUNT_ROWS:
       try:
-        counts.append(fetch(connection, f"SELECT COUNT(DISTINCT {quote(column)}) FROM {path}")[0][0])
+        counts.append(
+          fetch(connection, f"SELECT COUNT(DISTINCT {quote(column)}) FROM {path}")[0][0]
+        )
         continue
       except module.ERRORS:
         # PostgreSQL's json, xml and point have no equality.
@@ -274,10 +325,19 @@ def _hashable(value: object) -> object:
   return repr(value) if isinstance(cell, tuple) else cell
 
 
-def _make_column(declared: catalogs.DeclaredColumn, stored: tuple, distinct_count: int, types_are_kept: bool = False) -> Column:
+def _make_column(
+  declared: catalogs.DeclaredColumn,
+  stored: tuple,
+  distinct_count: int,
+  types_are_kept: bool = False,
+) -> Column:
   present = [_hashable(value) for value in stored if value is not None]
   # What Python made of a list or a document is no text that the database knows.
-  scalars = [_hashable(value) for value in stored if value is not None and not isinstance(canonical_cell(value), tuple | bytes)]
+  scalars = [
+    _hashable(value)
+    for value in stored
+    if value is not None and not isinstance(canonical_cell(value), tuple | bytes)
+  ]
   frequent = [
     value
     for value, _ in sorted(Counter(scalars).items(), key=lambda item: (-item[1], str(item[0])))
@@ -305,27 +365,37 @@ def _make_column(declared: catalogs.DeclaredColumn, stored: tuple, distinct_coun
 def kind_of(declared_type: str, values: Sequence[object], types_are_kept: bool = False) -> Kind:
   """What a column holds, by its declared type and some of its non-NULL values.
 
-  The values decide where they are clear (a TEXT column of ISO dates is a date, an INT column of words is text); an empty
-  column is what it was declared to be. Where the engine lets no other value into a column (`types_are_kept`), text in a
-  column of dates or numbers is one that Python does not have ("infinity"), and says nothing.
+  The values decide where they are clear (a TEXT column of ISO dates is a date, an INT column of
+  words is text); an empty column is what it was declared to be. Where the engine lets no other
+  value into a column (`types_are_kept`), text in a column of dates or numbers is one that Python
+  does not have ("infinity"), and says nothing.
   """
-  if values and all(isinstance(value, ServerText) for value in values) and _declared_kind(declared_type) != "date":
+  if (
+    values
+    and all(isinstance(value, ServerText) for value in values)
+    and _declared_kind(declared_type) != "date"
+  ):
     return "other"
   if types_are_kept and (_COMPOUND.match(declared_type) or _BITS.match(declared_type)):
     return "other"
   if types_are_kept and _declared_kind(declared_type) in ("date", "number", "boolean"):
     values = [value for value in values if not isinstance(value, str)]
   values = values[:500]
-  if _BOOLEAN.search(declared_type) and all(value in (0, 1, "0", "1", "t", "f", "true", "false", "T", "F") for value in values):
+  if _BOOLEAN.search(declared_type) and all(
+    value in (0, 1, "0", "1", "t", "f", "true", "false", "T", "F") for value in values
+  ):
     return "boolean"
   if not values:
     return _declared_kind(declared_type)
   kinds = Counter(_value_kind(value) for value in values)
   kind, count = kinds.most_common(1)[0]
   if count < 0.9 * len(values):
-    return "text" if kinds["text"] + kinds["date"] + kinds["numeral"] else _declared_kind(declared_type)
+    return (
+      "text" if kinds["text"] + kinds["date"] + kinds["numeral"] else _declared_kind(declared_type)
+    )
   if kind == "numeral":
-    # Digits in a text column (telephone numbers, codes) are text; in a column declared numeric they are numbers.
+    # Digits in a text column (telephone numbers, codes) are text; in a column declared numeric they
+    # are numbers.
     return "number" if _declared_kind(declared_type) == "number" else "text"
   return kind  # type: ignore[return-value]
 
@@ -360,7 +430,9 @@ def _declared_kind(declared_type: str) -> Kind:
 
 
 def _with_keys(table: Table, structure: catalogs.Structure, exact: dict, places: dict) -> Table:
-  """The table with its foreign keys, names spelled as declared; those that refer to nothing that was read are left out."""
+  """The table with its foreign keys, names spelled as declared; those that refer to nothing that
+  was read are left out.
+  """
   keys = []
   own_names = {column.name.lower(): column.name for column in table.columns}
   for key in structure.foreign_keys:

@@ -1,13 +1,15 @@
 """Finding foreign keys that a database does not declare, by name and by value.
 
-A column refers to a key (a primary key or unique column) where its name says so and its values do not speak against it:
+A column refers to a key (a primary key or unique column) where its name says so and its values do
+not speak against it:
 
     song.singer_id      -> singer.singer_id, singer.id          the key's own name, or the table's and the key's
     song.singer         -> singer.id                            the table's name alone
     flight.home_team_id -> team.id, team.team_id                the same behind a word that tells its part
 
-Values alone prove nothing (the numbers 1 to 9 are in every key), names alone little: both are asked for. Of a table without
-rows only the two surest forms of a name are believed. Every query reads a bounded number of rows.
+Values alone prove nothing (the numbers 1 to 9 are in every key), names alone little: both are asked
+for. Of a table without rows only the two surest forms of a name are believed. Every query reads a
+bounded number of rows.
 """
 
 from __future__ import annotations
@@ -24,14 +26,48 @@ from spftsql_jax.sql.identifiers import quote, quote_path
 # Rows of a referring table that are read, and distinct values of them that are looked up.
 CHECKED_ROWS = 50_000
 CHECKED_VALUES = 2_000
-# Least share of the values that the key must hold: undeclared keys are kept by no one, so a few lead nowhere.
+# Least share of the values that the key must hold: undeclared keys are kept by no one, so a few
+# lead nowhere.
 LEAST_CONTAINED = 0.95
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
 # Words that say "this is a key" and nothing about whose.
-_KEY_WORDS = frozenset({"id", "code", "key", "no", "nr", "num", "number", "fk", "pk", "ref", "ids", "uid", "uuid", "name"})
+_KEY_WORDS = frozenset(
+  {
+    "id",
+    "code",
+    "key",
+    "no",
+    "nr",
+    "num",
+    "number",
+    "fk",
+    "pk",
+    "ref",
+    "ids",
+    "uid",
+    "uuid",
+    "name",
+  }
+)
 # Names of keys that are shared by accident: a column `id` elsewhere is its own table's.
-_BARE = frozenset({"id", "code", "key", "no", "nr", "num", "number", "name", "year", "date", "title", "type", "uuid"})
+_BARE = frozenset(
+  {
+    "id",
+    "code",
+    "key",
+    "no",
+    "nr",
+    "num",
+    "number",
+    "name",
+    "year",
+    "date",
+    "title",
+    "type",
+    "uuid",
+  }
+)
 # The forms of a name, best first.
 _SAME, _TABLE_AND_KEY, _TABLE, _ROLE, _TAIL = range(5)
 
@@ -49,7 +85,8 @@ class _Key:
 
 
 def infer_foreign_keys(schema: Schema, location: str) -> Schema:
-  """`schema` with the foreign keys that the database at `location` seems to have and does not declare, marked as inferred.
+  """`schema` with the foreign keys that the database at `location` seems to have and does not
+  declare, marked as inferred.
 
   Columns that have a declared key keep it. Raises DatabaseError where the database cannot be read.
   """
@@ -73,22 +110,36 @@ def _infer(schema: Schema, run: Callable[[str], list[tuple]]) -> list[TableKey]:
       for key in _candidates(table, column, targets, loose):
         names = ((column.name, key.column.name),)
         if _values_fit(table, key.table, names, _is_sure(column, key), run):
-          found.append((table.name, ForeignKey((column.name,), key.table.name, (key.column.name,), inferred=True)))
+          found.append(
+            (
+              table.name,
+              ForeignKey((column.name,), key.table.name, (key.column.name,), inferred=True),
+            )
+          )
           break
     found += [(table.name, key) for key in _composite_keys(table, composite, declared, loose, run)]
   return found
 
 
 def _targets(tables: list[Table]) -> list[_Key]:
-  """The columns that may be referred to: primary and unique ones, and where a table declares none, those that look like it."""
+  """The columns that may be referred to: primary and unique ones, and where a table declares none,
+  those that look like it.
+  """
   found = []
   for table in tables:
     single = {names[0] for names in (table.primary_key, *table.unique) if len(names) == 1}
     counted = 2 <= table.row_count <= EXACT_COUNT_ROWS
     for column in table.columns:
       words = _split(column.name)
-      undeclared = counted and not table.primary_key and not table.unique and column.distinct_count == table.row_count
-      if words and (column.name in single or (undeclared and words[-1].endswith(("id", *_KEY_WORDS)))):
+      undeclared = (
+        counted
+        and not table.primary_key
+        and not table.unique
+        and column.distinct_count == table.row_count
+      )
+      if words and (
+        column.name in single or (undeclared and words[-1].endswith(("id", *_KEY_WORDS)))
+      ):
         is_primary = table.primary_key == (column.name,)
         found.append(_Key(table, column, words, _split(table.base_name), is_primary))
   return found
@@ -103,7 +154,15 @@ def _candidates(table: Table, column: Column, targets: list[_Key], loose: bool) 
       continue
     form = _form(words, key)
     if form is not None and _may_point(table, column, key, form):
-      ranked.append((not _owns(key.words, key.table_words), form, not key.is_primary, -key.table.row_count, number))
+      ranked.append(
+        (
+          not _owns(key.words, key.table_words),
+          form,
+          not key.is_primary,
+          -key.table.row_count,
+          number,
+        )
+      )
   return [dataclasses.replace(targets[number], form=form) for _, form, *_, number in sorted(ranked)]
 
 
@@ -127,11 +186,17 @@ def _form(words: tuple[str, ...], key: _Key) -> int | None:
     form = None
     if text == key_name and not bare_key:
       form = _SAME
-    elif any(text == name + key_name for name in tables) or (key.is_primary and _without_key_word(rest) in tables):
+    elif any(text == name + key_name for name in tables) or (
+      key.is_primary and _without_key_word(rest) in tables
+    ):
       form = _TABLE_AND_KEY
     elif key.is_primary and text in tables:
       form = _TABLE
-    elif key.is_primary and not start and (text in tails or any(text == name + key_name for name in tails)):
+    elif (
+      key.is_primary
+      and not start
+      and (text in tails or any(text == name + key_name for name in tails))
+    ):
       return _TAIL
     if form is not None:
       return _ROLE if start or has_role else form
@@ -146,12 +211,18 @@ def _may_point(table: Table, column: Column, key: _Key, form: int) -> bool:
   if own_key:
     # Two tables with the same key: the one that the key is named after is referred to.
     named_here = _stem(_split(column.name)) in _spellings(_split(table.base_name))
-    return form in (_SAME, _TABLE_AND_KEY, _TABLE) and _owns(key.words, key.table_words) and not named_here
+    return (
+      form in (_SAME, _TABLE_AND_KEY, _TABLE)
+      and _owns(key.words, key.table_words)
+      and not named_here
+    )
   return True
 
 
 def _owns(words: tuple[str, ...], table_words: tuple[str, ...]) -> bool:
-  """Whether a key is named after its table, as singer.singer_id, employee.emp_num and singer.id are."""
+  """Whether a key is named after its table, as singer.singer_id, employee.emp_num and singer.id
+  are.
+  """
   stem = _stem(words)
   if not stem or "".join(words) in _BARE:
     return True
@@ -166,12 +237,18 @@ def _stem(words: tuple[str, ...]) -> str:
 def _is_sure(column: Column, key: _Key) -> bool:
   """Whether the name alone is believed, where there are no values to ask."""
   # business.business_id is not what review.business_id refers to business.bid for.
-  shadowed = column is not key.column and any(other.name.lower() == column.name.lower() for other in key.table.columns)
+  shadowed = column is not key.column and any(
+    other.name.lower() == column.name.lower() for other in key.table.columns
+  )
   return key.form == _SAME or (key.form in (_TABLE_AND_KEY, _ROLE) and not shadowed)
 
 
-def _composite_keys(table: Table, tables: list[Table], declared: set[str], loose: bool, run) -> list[ForeignKey]:
-  """References of `table` to keys of several columns: those that it has columns of the same names for."""
+def _composite_keys(
+  table: Table, tables: list[Table], declared: set[str], loose: bool, run
+) -> list[ForeignKey]:
+  """References of `table` to keys of several columns: those that it has columns of the same names
+  for.
+  """
   columns = {column.name.lower(): column for column in table.columns}
   own_key = {name.lower() for name in table.primary_key}
   names_of = {each.name: frozenset(name.lower() for name in each.primary_key) for each in tables}
@@ -181,31 +258,49 @@ def _composite_keys(table: Table, tables: list[Table], declared: set[str], loose
     wanted = names_of[referred.name]
     # Of tables with the same key none is known to be the first.
     alone = sum(names == wanted for names in names_of.values()) == 1
-    if referred is table or not alone or wanted == own_key or not wanted <= columns.keys() or wanted <= declared:
+    if (
+      referred is table
+      or not alone
+      or wanted == own_key
+      or not wanted <= columns.keys()
+      or wanted <= declared
+    ):
       continue
     own = tuple(columns[name.lower()].name for name in referred.primary_key)
     if any(set(own) <= set(key.columns) for key in found):
       continue
     names = tuple(zip(own, referred.primary_key, strict=True))
-    fits = all(_types_fit(columns[mine.lower()], referred.column(theirs), loose) for mine, theirs in names)
+    fits = all(
+      _types_fit(columns[mine.lower()], referred.column(theirs), loose) for mine, theirs in names
+    )
     if fits and _values_fit(table, referred, names, True, run):
       found.append(ForeignKey(own, referred.name, referred.primary_key, inferred=True))
   return found
 
 
 def _types_fit(column: Column, key: Column, loose: bool) -> bool:
-  """Whether the engine compares the two; SQLite (`loose`) compares text that looks like numbers with numbers."""
+  """Whether the engine compares the two; SQLite (`loose`) compares text that looks like numbers
+  with numbers.
+  """
   if loose:
     return column.kind == key.kind or {column.kind, key.kind} == {"text", "number"}
-  if column.kind in ("number", "date", "boolean") or (TEXTUAL.search(column.type) and TEXTUAL.search(key.type)):
+  if column.kind in ("number", "date", "boolean") or (
+    TEXTUAL.search(column.type) and TEXTUAL.search(key.type)
+  ):
     return column.kind == key.kind
   return column.type.upper() == key.type.upper()
 
 
 def _values_fit(
-  table: Table, referred: Table, names: Sequence[tuple[str, str]], sure: bool, run: Callable[[str], list[tuple]]
+  table: Table,
+  referred: Table,
+  names: Sequence[tuple[str, str]],
+  sure: bool,
+  run: Callable[[str], list[tuple]],
 ) -> bool:
-  """Whether nearly all values that `table` holds stand in `referred`; where it holds none, whether the name is `sure`."""
+  """Whether nearly all values that `table` holds stand in `referred`; where it holds none, whether
+  the name is `sure`.
+  """
   picked = ", ".join(f"{quote(own)} AS v{i}" for i, (own, _) in enumerate(names))
   rows = f"SELECT {picked} FROM {quote_path(table.parts)} LIMIT {CHECKED_ROWS}"
   present = " AND ".join(f"v{i} IS NOT NULL" for i in range(len(names)))
@@ -213,7 +308,9 @@ def _values_fit(
   joined = " AND ".join(f"k.{quote(theirs)} = d.v{i}" for i, (_, theirs) in enumerate(names))
   key = f"k.{quote(names[0][1])}"
   count, held = run(
-    f"SELECT COUNT(*), COUNT({key}) FROM ({values}) AS d LEFT JOIN {quote_path(referred.parts)} AS k ON {joined}"
+    f"SELECT COUNT(*), COUNT({key}) FROM ({values}) AS d LEFT JOIN {quote_path(referred.parts)} "
+    "AS "
+    f"k ON {joined}"
   )[0]
   return held >= LEAST_CONTAINED * count if count else sure
 
@@ -224,12 +321,16 @@ def _without_key_word(words: tuple[str, ...]) -> str:
 
 
 def _split(name: str) -> tuple[str, ...]:
-  """The words of a name, in lower case: home_team_id, homeTeamId and "Home team ID" are the same three."""
+  """The words of a name, in lower case: home_team_id, homeTeamId and "Home team ID" are the same
+  three.
+  """
   return tuple(word.lower() for word in _WORDS.findall(name))
 
 
 def _spellings(words: tuple[str, ...]) -> set[str]:
-  """The ways a column may call a table: its name without the plural, and without ref_ or tbl_ in front."""
+  """The ways a column may call a table: its name without the plural, and without ref_ or tbl_ in
+  front.
+  """
   while len(words) > 1 and words[0] in ("ref", "tbl", "tab", "dim", "lookup", "t"):
     words = words[1:]
   name = "".join(words)

@@ -26,7 +26,9 @@ _SECRET_PAIR = re.compile(
   re.IGNORECASE,
 )
 _DSN = re.compile(r"\s*(?:\w+\s*=\s*(?:'(?:[^'\\]|\\.)*'|\S*)\s*)+\Z")
-_DSN_NAME = re.compile(r"(?:^|\s)(host|hostaddr|dbname|service|user|password|port)\s*=", re.IGNORECASE)
+_DSN_NAME = re.compile(
+  r"(?:^|\s)(host|hostaddr|dbname|service|user|password|port)\s*=", re.IGNORECASE
+)
 _BEGINS_PATH = ("/", "./", "../", "~/")
 # Shorter secrets are taken out where they stand alone: they may be a part of any word.
 _SHORT = 6
@@ -49,10 +51,16 @@ def hide_passwords(text: str, *locations: str) -> str:
   """
   for location in locations:
     text = text.replace(location, without_password(location)) if location else text
-  text = _URL.sub(lambda match: f"{match[1]}:{match[2]}{_without_secrets(match[1], match[3])}", text)
+  text = _URL.sub(
+    lambda match: f"{match[1]}:{match[2]}{_without_secrets(match[1], match[3])}", text
+  )
   text = _SECRET_PAIR.sub(_hide_pair, text)
-  for secret in sorted({secret for location in locations for secret in secrets_of(location)}, key=len, reverse=True):
-    pattern = re.escape(secret) if len(secret) >= _SHORT else rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])"
+  for secret in sorted(
+    {secret for location in locations for secret in secrets_of(location)}, key=len, reverse=True
+  ):
+    pattern = (
+      re.escape(secret) if len(secret) >= _SHORT else rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])"
+    )
     text = re.sub(pattern, HIDDEN, text)
   return text
 
@@ -122,7 +130,11 @@ def split_locations(values: Iterable[str]) -> list[str]:
     begins = len(found)
     for piece in [value] if os.path.exists(value) else value.split(","):
       in_url = len(found) > begins and _URL_BEGIN.match(found[-1])
-      if in_url and not (_URL_BEGIN.match(piece) or piece.startswith(_BEGINS_PATH) or (piece and os.path.exists(piece))):
+      if in_url and not (
+        _URL_BEGIN.match(piece)
+        or piece.startswith(_BEGINS_PATH)
+        or (piece and os.path.exists(piece))
+      ):
         found[-1] += f",{piece}"
       elif piece.strip() or in_url:
         found.append(piece.strip())
@@ -142,7 +154,9 @@ def take_parameter(location: str, name: str) -> tuple[str, tuple[str, ...]]:
     return location, ()
   rest = location[match.end() :]
   # The first parameter is behind a question mark, whichever it is.
-  location = location[: match.start()] + (f"?{rest[1:]}" if match[0][0] == "?" and rest.startswith("&") else rest)
+  location = location[: match.start()] + (
+    f"?{rest[1:]}" if match[0][0] == "?" and rest.startswith("&") else rest
+  )
   return location, tuple(map(_unquote, filter(None, match[1].split(","))))
 
 

@@ -1,10 +1,11 @@
-"""Where the databases of examples are looked for: folders, files and URLs, in the order in which they are given.
+"""Where the databases of examples are looked for: folders, files and URLs, in the order in which
+they are given.
 
     places = database_places("spider/database,spider_dk/database")
     find_database(places, "concert_singer")      # the first folder that has it
 
-A folder holds DIR/<db_id>/<db_id>.sqlite (Spider, BIRD, and their relatives), or is such a folder DIR/<db_id> itself;
-a file or a URL is one database under its own name.
+A folder holds DIR/<db_id>/<db_id>.sqlite (Spider, BIRD, and their relatives), or is such a folder
+DIR/<db_id> itself; a file or a URL is one database under its own name.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ def database_places(value: str, root: str | os.PathLike | None = None) -> tuple[
   """The places that a flag names, each of which is there.
 
   Args:
-    value: folders, files and URLs with commas between them (see `locations.split_locations`); a path that is there as a
-      whole is one.
+    value: folders, files and URLs with commas between them (see `locations.split_locations`); a
+      path that is there as a whole is one.
     root: what relative paths begin at; the working folder by default.
 
   Raises:
@@ -34,7 +35,11 @@ def database_places(value: str, root: str | os.PathLike | None = None) -> tuple[
   def placed(location: str) -> str:
     return location if root is None or _is_server(location) else os.path.join(root, location)
 
-  places = [placed(value)] if os.path.exists(placed(value)) else [placed(each) for each in split_locations([value])]
+  places = (
+    [placed(value)]
+    if os.path.exists(placed(value))
+    else [placed(each) for each in split_locations([value])]
+  )
   for place in places:
     if not _is_server(place) and not os.path.exists(place):
       raise FileNotFoundError(f"{place}: no such database or folder")
@@ -44,14 +49,20 @@ def database_places(value: str, root: str | os.PathLike | None = None) -> tuple[
 
 
 def find_database(places: Sequence[str], db_id: str) -> str:
-  """The location of a database: in the first of the places that has it. Raises FileNotFoundError."""
+  """The location of a database: in the first of the places that has it. Raises
+  FileNotFoundError.
+  """
   found = next(iter(_found(places, db_id)), None)
   if found is not None:
     return found
   shown = " or ".join(without_password(place) for place in places)
   if len(places) == 1 and os.path.isdir(places[0]):
-    raise FileNotFoundError(f"{Path(shown) / db_id / f'{db_id}.sqlite'}: no such database ({_LAYOUT})")
-  raise FileNotFoundError(f"{db_id}: no such database in {shown} ({_LAYOUT}, or a file or URL of this name)")
+    raise FileNotFoundError(
+      f"{Path(shown) / db_id / f'{db_id}.sqlite'}: no such database ({_LAYOUT})"
+    )
+  raise FileNotFoundError(
+    f"{db_id}: no such database in {shown} ({_LAYOUT}, or a file or URL of this name)"
+  )
 
 
 def has_database(places: Sequence[str], db_id: str) -> bool:
@@ -66,7 +77,9 @@ def all_databases(places: Sequence[str]) -> list[str]:
     if _is_server(place) or os.path.isfile(place):
       found.append(name_of(place))
       continue
-    inside = sorted(path.stem for path in Path(place).glob("*/*.sqlite") if path.stem == path.parent.name)
+    inside = sorted(
+      path.stem for path in Path(place).glob("*/*.sqlite") if path.stem == path.parent.name
+    )
     own = Path(place).resolve().name
     found += inside or ([own] if (Path(place) / f"{own}.sqlite").is_file() else [])
   return list(dict.fromkeys(found))
@@ -78,7 +91,9 @@ def only_database(places: Sequence[str]) -> str:
 
 
 def shadowed(places: Sequence[str], db_ids: Iterable[str]) -> list[str]:
-  """A line for each database that more than one of the places has: which is used, and which is not."""
+  """A line for each database that more than one of the places has: which is used, and which is
+  not.
+  """
   lines = []
   for db_id in db_ids:
     first, *others = [without_password(each) for each in _found(places, db_id)] or [""]

@@ -1,4 +1,5 @@
-"""The rows of results, as they are compared and counted: one object for every NaN, tuples for lists.
+"""The rows of results, as they are compared and counted: one object for every NaN, tuples for
+lists.
 
 Imports nothing but the standard library's lightest parts: worker processes compare rows as well.
 """
@@ -38,7 +39,9 @@ def canonical_rows(rows: Iterable[Sequence]) -> Rows:
 
 
 def canonical_cell(cell: object) -> object:
-  """`cell` as it is compared and counted: one object for every NaN (of float or Decimal), tuples for lists and structures."""
+  """`cell` as it is compared and counted: one object for every NaN (of float or Decimal), tuples
+  for lists and structures.
+  """
   if isinstance(cell, float):
     return _NAN if cell != cell else cell
   if isinstance(cell, tuple | list | dict):

@@ -1,8 +1,9 @@
-"""Finding the stored values that a question mentions: BM25 to find candidates, the longest common substring to rank them.
+"""Finding the stored values that a question mentions: BM25 to find candidates, the longest common
+substring to rank them.
 
-After CodeS (Li et al., 2024, section 6.2), which does the same on Lucene. The BM25 index here is three NumPy arrays: a
-posting list of documents and weights for each word. (The library bm25s was weighed: it loads JAX when imported and claims a
-device.)
+After CodeS (Li et al., 2024, section 6.2), which does the same on Lucene. The BM25 index here is
+three NumPy arrays: a posting list of documents and weights for each word. (The library bm25s was
+weighed: it loads JAX when imported and claims a device.)
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ _K1, _B = 1.5, 0.75
 _WORD = re.compile(r"\w+")
 # A match must cover at least this share of the value.
 _LEAST_SCORE = 0.55
-# Words of every question that also occur as codes ("AND" is Andorra): only meant where the question writes them as they are
-# stored.
+# Words of every question that also occur as codes ("AND" is Andorra): only meant where the question
+# writes them as they are stored.
 _COMMON_WORD_LIST = """
   a all an and any are as at be but by can do does each for from get had has have he her him his how i if in is it its list
   many may me most name no not of on one or our out over own per she show so some than that the their them then there they
@@ -43,8 +44,8 @@ _COMMON_WORDS = frozenset(_COMMON_WORD_LIST.split())
 
 @dataclasses.dataclass(frozen=True)
 class ValueMatch:
-  """A stored value that a question mentions; `score` in (0, 1], 1 where the whole value stands in the question as words of
-  its own.
+  """A stored value that a question mentions; `score` in (0, 1], 1 where the whole value stands in
+  the question as words of its own.
   """
 
   table: str
@@ -56,8 +57,8 @@ class ValueMatch:
 class ValueIndex:
   """The text values of a database, searchable by what a question mentions.
 
-  index = ValueIndex.build("concert_singer.sqlite")
-  index.search("Which singers come from france?")      # [ValueMatch("singer", "Country", "France", 1.0)]
+  index = ValueIndex.build("concert_singer.sqlite") index.search("Which singers come from france?")
+  # [ValueMatch("singer", "Country", "France", 1.0)]
   """
 
   def __init__(self, values: Iterable[tuple[str, str, str]]):
@@ -85,7 +86,9 @@ class ValueIndex:
     """Posting lists sorted by word: `_documents` and `_weights` [P], `_starts` [words + 1]."""
     documents = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
     # A word twice in one value is one posting with its count.
-    pairs, counts = np.unique(occurrences * np.int64(max(1, len(lengths))) + documents, return_counts=True)
+    pairs, counts = np.unique(
+      occurrences * np.int64(max(1, len(lengths))) + documents, return_counts=True
+    )
     word_of, self._documents = np.divmod(pairs, max(1, len(lengths)))
     self._documents = self._documents.astype(np.int32)
     frequency = np.bincount(word_of, minlength=len(self._words))
@@ -100,7 +103,9 @@ class ValueIndex:
 
   @classmethod
   def build(cls, database: Database | str | os.PathLike) -> ValueIndex:
-    """Indexes the distinct values of all text columns of a database (an open one, or its location). Raises DatabaseError."""
+    """Indexes the distinct values of all text columns of a database (an open one, or its location).
+    Raises DatabaseError.
+    """
     if isinstance(database, Database):
       location, schema = database.location, database.schema
     else:
@@ -116,18 +121,29 @@ class ValueIndex:
           try:
             yield from values_of(connection, table, column)
           except errors as error:
-            # Its first rows could be read, when the schema was: what lies behind them is damaged, or away by now.
-            reason = f"values of column {column.name} of table {table.name} ({' '.join(str(error).split())[:200]})"
+            # Its first rows could be read, when the schema was: what lies behind them is damaged,
+            # or away by now.
+            reason = (
+              f"values of column {column.name} of table {table.name} "
+              f"({' '.join(str(error).split())[:200]})"
+            )
             tell_left_out(schema.name, [hide_passwords(reason, location)])
             roll_back(connection, errors)
 
     def values_of(connection, table, column):
       name, path = quote(column.name), quote_path(table.parts)
       cursor = connection.cursor()
-      cursor.execute(f"SELECT DISTINCT {name} FROM {path} WHERE {name} IS NOT NULL LIMIT {VALUES_PER_COLUMN}")
+      cursor.execute(
+        f"SELECT DISTINCT {name} FROM {path} WHERE {name} IS NOT NULL LIMIT {VALUES_PER_COLUMN}"
+      )
       while rows := cursor.fetchmany(10_000):
         for (value,) in rows:
-          if isinstance(value, str) and 0 < len(value) <= LONGEST_VALUE and not value.isspace() and is_readable(value):
+          if (
+            isinstance(value, str)
+            and 0 < len(value) <= LONGEST_VALUE
+            and not value.isspace()
+            and is_readable(value)
+          ):
             yield table.name, column.name, value
 
     with open_reader(location) as connection:
@@ -157,7 +173,11 @@ class ValueIndex:
     wanted: dict[int, None] = {}
     for word in _WORD.findall(question.lower()):
       # The plural of what is stored, or the singular.
-      for form in (word, word[:-1] if word.endswith("s") else word + "s", word[:-2] if word.endswith("es") else word):
+      for form in (
+        word,
+        word[:-1] if word.endswith("s") else word + "s",
+        word[:-2] if word.endswith("es") else word,
+      ):
         if form in self._words:
           wanted[self._words[form]] = None
     if not wanted:
@@ -173,7 +193,8 @@ class ValueIndex:
       touched, inverse = np.unique(documents, return_inverse=True)
       scores = np.bincount(inverse, weights)
     if len(touched) > _CANDIDATES:
-      # All that tie with the last one stay, else the order of storage would decide; but not without end.
+      # All that tie with the last one stay, else the order of storage would decide; but not without
+      # end.
       bound = np.partition(scores, -_CANDIDATES)[-_CANDIDATES]
       above = touched[scores > bound]
       touched = np.concatenate([above, touched[scores == bound][: 2 * _CANDIDATES]])
@@ -195,20 +216,27 @@ def _mention_score(question: str, lowered: str, value: str) -> float:
     if not before.isalnum() and not behind.isalnum():
       return 1.0
     # Inside a longer word: "singer" in "singers" is likely meant, "art" in "start" is not.
-    return 0.95 if not before.isalnum() and lowered[at + len(text) :].startswith(("s", "es", "'")) else 0.5
+    return (
+      0.95
+      if not before.isalnum() and lowered[at + len(text) :].startswith(("s", "es", "'"))
+      else 0.5
+    )
   least = max(1, math.ceil(_LEAST_SCORE / 0.9 * len(text) - 1e-9))
   return 0.9 * _common_substring(lowered, text, least) / len(text)
 
 
 def _common_substring(text: str, value: str, least: int) -> int:
-  """Length of the longest common substring that starts at the start of a word in both; 0 where it is shorter than `least`."""
+  """Length of the longest common substring that starts at the start of a word in both; 0 where it
+  is shorter than `least`.
+  """
   best = least - 1
   starts = [match.start() for match in _WORD.finditer(text)]
   for match in _WORD.finditer(value):
     begin = match.start()
     if len(value) - begin <= best:
       break
-    # Only what is longer than the best so far is looked at: one comparison tells for most pairs of words.
+    # Only what is longer than the best so far is looked at: one comparison tells for most pairs of
+    # words.
     longer = value[begin : begin + best + 1]
     for start in starts:
       while len(longer) > best and text.startswith(longer, start):

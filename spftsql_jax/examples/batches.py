@@ -1,7 +1,8 @@
-"""Token batches in which many questions share one schema: `PrefixBatch` and how examples are grouped into them.
+"""Token batches in which many questions share one schema: `PrefixBatch` and how examples are
+grouped into them.
 
-Letters in shapes: B schemas, K branches over a schema, P tokens of a schema, L tokens of a branch (question + SQL), A answer
-tokens at most.
+Letters in shapes: B schemas, K branches over a schema, P tokens of a schema, L tokens of a branch
+(question + SQL), A answer tokens at most.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import numpy as np
 class PrefixBatch:
   """B schema prefixes with K branches each.
 
-  A branch attends to its prefix and, causally, to itself; never to another branch. The mathematics is that of B * K separate
-  sequences; the prefix is computed once.
+  A branch attends to its prefix and, causally, to itself; never to another branch. The mathematics
+  is that of B * K separate sequences; the prefix is computed once.
 
   Attributes:
     prefix: int32 [B, P] schema prompt, right-padded.
@@ -27,8 +28,10 @@ class PrefixBatch:
     branch: int32 [B, K, L] question prompt followed by the SQL, right-padded.
     answer_start: int32 [B, K] position in the branch of the first SQL token; at least 1.
     answer_lengths: int32 [B, K] number of SQL tokens (end token counted); 0 marks a padding branch.
-    reward: float32 [B, K / 2] R of each pair (branches 2i and 2i + 1 are y+ and y-), or None without pairs.
-    opponent_log_probs: float32 [B, K] of each branch's answer under the opponent, or None without pairs.
+    reward: float32 [B, K / 2] R of each pair (branches 2i and 2i + 1 are y+ and y-), or None
+      without pairs.
+    opponent_log_probs: float32 [B, K] of each branch's answer under the opponent, or None without
+      pairs.
     max_answer: A, static: no answer in the batch is longer.
   """
 
@@ -44,7 +47,9 @@ class PrefixBatch:
 
 @dataclasses.dataclass(frozen=True)
 class Branch:
-  """One prompt with its answer, tokenized: the schema prefix, the question part and the answer with its end token."""
+  """One prompt with its answer, tokenized: the schema prefix, the question part and the answer with
+  its end token.
+  """
 
   prefix: tuple[int, ...]
   prompt: tuple[int, ...]
@@ -57,7 +62,9 @@ class Branch:
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-  """What must stay together in a batch: one branch (SFT), or y+ and y- of one question (pairwise losses)."""
+  """What must stay together in a batch: one branch (SFT), or y+ and y- of one question (pairwise
+  losses).
+  """
 
   branches: tuple[Branch, ...]
   reward: float = 0.0
@@ -74,7 +81,8 @@ class BatchShape:
     prefix_buckets: allowed P, ascending.
     branch_buckets: allowed L, ascending.
     answer_buckets: allowed A, ascending.
-    branch_counts: smaller K, ascending, for batches whose groups have fewer branches; none by default.
+    branch_counts: smaller K, ascending, for batches whose groups have fewer branches; none by
+      default.
 
   `choose_shape` gives the buckets that suit a set of units best.
   """
@@ -98,7 +106,9 @@ def bucket(length: int, buckets: Sequence[int]) -> int | None:
 
 
 def fits(unit: Unit, shape: BatchShape) -> bool:
-  """Whether every branch of the unit fits the largest buckets. What does not fit is for the caller to count and name."""
+  """Whether every branch of the unit fits the largest buckets. What does not fit is for the caller
+  to count and name.
+  """
   return all(
     len(b.prefix) <= shape.prefix_buckets[-1]
     and b.length <= shape.branch_buckets[-1]
@@ -108,10 +118,13 @@ def fits(unit: Unit, shape: BatchShape) -> bool:
 
 
 def choose_buckets(lengths: Sequence[int], count: int) -> tuple[int, ...]:
-  """The `count` or fewer buckets, ascending, to which `lengths` are padded with the fewest positions in all; exact."""
+  """The `count` or fewer buckets, ascending, to which `lengths` are padded with the fewest
+  positions in all; exact.
+  """
   sizes, numbers = np.unique(np.asarray(lengths, np.int64), return_counts=True)
   before = np.concatenate([[0], np.cumsum(numbers)])
-  # best[j]: fewest positions for the j shortest sizes; a last bucket sizes[j - 1] holds those behind some i < j.
+  # best[j]: fewest positions for the j shortest sizes; a last bucket sizes[j - 1] holds those
+  # behind some i < j.
   best = np.where(np.arange(len(sizes) + 1) == 0, 0.0, np.inf)
   choices = []
   for _ in range(min(count, len(sizes))):
@@ -144,7 +157,11 @@ def choose_shape(
     raise ValueError("no units to choose a batch shape for")
   by_prefix = Counter(unit.branches[0].prefix for unit in units)
   per_unit = len(units[0].branches)
-  groups = [(len(prefix), size * per_unit) for prefix, n in by_prefix.items() for size in _cuts(n, branches // per_unit)]
+  groups = [
+    (len(prefix), size * per_unit)
+    for prefix, n in by_prefix.items()
+    for size in _cuts(n, branches // per_unit)
+  ]
   counts = choose_buckets([size for _, size in groups], branch_counts)
   return BatchShape(
     schemas,
@@ -162,12 +179,15 @@ def _cuts(count: int, most: int) -> list[int]:
   return [count // parts + (i < count % parts) for i in range(parts)]
 
 
-def plan_epoch(units: Sequence[Unit], shape: BatchShape, rng: np.random.Generator) -> list[list[list[int]]]:
-  """Groups units into batches: a list of batches, each a list of at most B groups, each the indices of units of one schema.
+def plan_epoch(
+  units: Sequence[Unit], shape: BatchShape, rng: np.random.Generator
+) -> list[list[list[int]]]:
+  """Groups units into batches: a list of batches, each a list of at most B groups, each the indices
+  of units of one schema.
 
-  Units of a schema are shuffled, then cut into groups of equal size and similar length (sorted within windows of eight groups),
-  and groups of the same buckets are put together, so that padding stays small while the order stays random. Every unit occurs
-  exactly once.
+  Units of a schema are shuffled, then cut into groups of equal size and similar length (sorted
+  within windows of eight groups), and groups of the same buckets are put together, so that padding
+  stays small while the order stays random. Every unit occurs exactly once.
 
   Raises:
     ValueError: a unit exceeds the largest bucket (filter with `fits` first).
@@ -204,17 +224,25 @@ def plan_epoch(units: Sequence[Unit], shape: BatchShape, rng: np.random.Generato
   return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def collate(units: Sequence[Unit], groups: Sequence[Sequence[int]], shape: BatchShape, pad_id: int) -> PrefixBatch:
-  """Fills a `PrefixBatch` with the units named by `groups`; missing groups and branches are padding (answer length 0)."""
+def collate(
+  units: Sequence[Unit], groups: Sequence[Sequence[int]], shape: BatchShape, pad_id: int
+) -> PrefixBatch:
+  """Fills a `PrefixBatch` with the units named by `groups`; missing groups and branches are padding
+  (answer length 0).
+  """
   chosen = [units[i] for group in groups for i in group]
   branches = [b for unit in chosen for b in unit.branches]
   per_unit = len(chosen[0].branches)
-  b_size, k_size = shape.schemas, bucket(max(len(group) for group in groups) * per_unit, shape.counts)
+  b_size, k_size = (
+    shape.schemas,
+    bucket(max(len(group) for group in groups) * per_unit, shape.counts),
+  )
   p_size = bucket(max(len(b.prefix) for b in branches), shape.prefix_buckets)
   l_size = bucket(max(b.length for b in branches), shape.branch_buckets)
   a_size = bucket(max(len(b.answer) for b in branches), shape.answer_buckets)
   prefix = np.full((b_size, p_size), pad_id, np.int32)
-  prefix_lengths = np.ones(b_size, np.int32)  # a padding row keeps one visible token: an empty softmax would be nan
+  # a padding row keeps one visible token: an empty softmax would be nan
+  prefix_lengths = np.ones(b_size, np.int32)
   branch = np.full((b_size, k_size, l_size), pad_id, np.int32)
   answer_start = np.ones((b_size, k_size), np.int32)
   answer_lengths = np.zeros((b_size, k_size), np.int32)
@@ -235,7 +263,16 @@ def collate(units: Sequence[Unit], groups: Sequence[Sequence[int]], shape: Batch
           opponent[row, column] = unit.opponent_log_probs[side]
       if reward is not None:
         reward[row, place] = unit.reward
-  return PrefixBatch(prefix, prefix_lengths, branch, answer_start, answer_lengths, reward, opponent, max_answer=a_size)
+  return PrefixBatch(
+    prefix,
+    prefix_lengths,
+    branch,
+    answer_start,
+    answer_lengths,
+    reward,
+    opponent,
+    max_answer=a_size,
+  )
 
 
 def padding_share(batch: PrefixBatch) -> float:

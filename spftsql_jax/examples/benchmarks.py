@@ -1,7 +1,9 @@
-"""Reading files of examples, whoever wrote them: the one reader of benchmark files, seeds and synthesized pairs.
+"""Reading files of examples, whoever wrote them: the one reader of benchmark files, seeds and
+synthesized pairs.
 
-What is read: a JSON list, JSON lines, an object that holds one list of examples, or a folder of `datasets` (as
-`synthesize.py` writes it); UTF-8 with or without a byte-order mark, any line ends. Field names, the first that is there:
+What is read: a JSON list, JSON lines, an object that holds one list of examples, or a folder of
+`datasets` (as `synthesize.py` writes it); UTF-8 with or without a byte-order mark, any line ends.
+Field names, the first that is there:
 
     question   `SpiderSynQuestion` (Spider-Syn, which keeps the original as `SpiderQuestion`), `question`
     query      `query` (Spider, Spider-Realistic, Spider-DK, synthesize.py), `SQL` (BIRD)
@@ -32,7 +34,9 @@ _OTHER_FILES = (
 )
 
 
-def read_examples(path: str | Path, gold: bool = True, db_id: str = "", question: bool = True) -> list[Example]:
+def read_examples(
+  path: str | Path, gold: bool = True, db_id: str = "", question: bool = True
+) -> list[Example]:
   """The examples of a file, in order.
 
   Args:
@@ -43,7 +47,8 @@ def read_examples(path: str | Path, gold: bool = True, db_id: str = "", question
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: not examples, or a record without a needed field; the message gives the file, the line and the record.
+    ValueError: not examples, or a record without a needed field; the message gives the file, the
+      line and the record.
   """
   path = Path(path)
   records = _dataset_records(path) if path.is_dir() else _json_records(path)
@@ -63,7 +68,8 @@ def read_examples(path: str | Path, gold: bool = True, db_id: str = "", question
 
 
 def find_database(databases: str | os.PathLike | Sequence[str | os.PathLike], db_id: str) -> Path:
-  """The file of a database in the layout `DIR/<db_id>/<db_id>.sqlite`, in the first folder that has it.
+  """The file of a database in the layout `DIR/<db_id>/<db_id>.sqlite`, in the first folder that has
+  it.
 
   Raises:
     FileNotFoundError: none has it.
@@ -78,7 +84,9 @@ def database_ids(examples: Sequence[Example]) -> list[str]:
 
 
 def read_text(path: str | Path) -> str:
-  """The text of a UTF-8 file without its byte-order mark. Raises FileNotFoundError, or ValueError for what is no such text."""
+  """The text of a UTF-8 file without its byte-order mark. Raises FileNotFoundError, or ValueError
+  for what is no such text.
+  """
   data = Path(path).read_bytes()
   for begin, what in _OTHER_FILES:
     if data.startswith(begin):
@@ -89,11 +97,15 @@ def read_text(path: str | Path) -> str:
     return data.decode("utf-8-sig")
   except UnicodeDecodeError as error:
     what = "perhaps UTF-16" if b"\0" in data[:200] else error.reason
-    raise ValueError(f"{path}: not UTF-8 text ({what} at byte {error.start}); save it as UTF-8") from None
+    raise ValueError(
+      f"{path}: not UTF-8 text ({what} at byte {error.start}); save it as UTF-8"
+    ) from None
 
 
 def is_example_file(path: str | Path) -> bool:
-  """Whether a file looks like JSON or JSON lines, or is a folder, rather than text of another kind."""
+  """Whether a file looks like JSON or JSON lines, or is a folder, rather than text of another
+  kind.
+  """
   path = Path(path)
   if path.is_dir():
     return True
@@ -111,9 +123,13 @@ def _json_records(path: Path) -> Iterator[tuple[str, object]]:
       key, records = held
       yield from ((f"{path}: {key}", record) for record in records)
       return
-    if len(values) == 1 and not (isinstance(values[0][1], dict) and {*_QUESTION_FIELDS, "db_id"} & values[0][1].keys()):
+    if len(values) == 1 and not (
+      isinstance(values[0][1], dict) and {*_QUESTION_FIELDS, "db_id"} & values[0][1].keys()
+    ):
       kind = type(values[0][1]).__name__
-      raise ValueError(f"{path}: expected a JSON list of examples, found {kind} (JSON lines hold an example each)")
+      raise ValueError(
+        f"{path}: expected a JSON list of examples, found {kind} (JSON lines hold an example each)"
+      )
     yield from ((f"{path}:{text.count(chr(10), 0, at) + 1}", value) for at, value in values)
     return
   # The list is read again, record by record, only where the line of one is asked for.
@@ -144,21 +160,31 @@ def _values(path: Path, text: str, decoder: json.JSONDecoder) -> Iterator[tuple[
       raise ValueError(f"{path}: not a file of examples (nested too deeply)") from None
     except ValueError:  # Python reads no whole number of more than 4,300 digits.
       line = text.count("\n", 0, at) + 1
-      raise ValueError(f"{path}:{line}: not a file of examples (a number of thousands of digits)") from None
+      raise ValueError(
+        f"{path}:{line}: not a file of examples (a number of thousands of digits)"
+      ) from None
     yield at, value
     at = _behind_space(text, end)
 
 
 def _comma_too_many(text: str, at: int) -> bool:
-  """Whether a comma stands before the closing bracket at which reading failed, or between values that need none."""
-  return text[at : at + 1] == "," or (text[at : at + 1] in ("]", "}") and text[:at].rstrip().endswith(","))
+  """Whether a comma stands before the closing bracket at which reading failed, or between values
+  that need none.
+  """
+  return text[at : at + 1] == "," or (
+    text[at : at + 1] in ("]", "}") and text[:at].rstrip().endswith(",")
+  )
 
 
 def _held_list(value: object) -> tuple[str, list] | None:
   """The key and the list of an object that holds one list of objects, such as {"data": [...]}."""
   if not isinstance(value, dict) or any(name in value for name in _QUESTION_FIELDS):
     return None
-  lists = [(key, each) for key, each in value.items() if isinstance(each, list) and each and isinstance(each[0], dict)]
+  lists = [
+    (key, each)
+    for key, each in value.items()
+    if isinstance(each, list) and each and isinstance(each[0], dict)
+  ]
   return lists[0] if len(lists) == 1 else None
 
 
@@ -199,10 +225,17 @@ def _example(record: object, gold: bool, db_id: str, asked: bool) -> Example:
   if not asked and not isinstance(question, str):
     question = ""
   named = record.get("db_id")
-  fields = {"db_id": db_id if named is None and db_id else named, "question": question, "query (or SQL)": query}
+  fields = {
+    "db_id": db_id if named is None and db_id else named,
+    "question": question,
+    "query (or SQL)": query,
+  }
   for name, value in fields.items():
     if not isinstance(value, str):
-      raise ValueError(f"field {name} is {'missing' if value is None else f'not a string but {json.dumps(value)[:40]}'}")
+      raise ValueError(
+        f"field {name} is "
+        f"{'missing' if value is None else f'not a string but {json.dumps(value)[:40]}'}"
+      )
   if not fields["db_id"].strip():
     raise ValueError("field db_id is empty")
   if gold and not query.strip():

@@ -1,7 +1,9 @@
-"""Conversations: a tokenizer's chat template, cut where the schema, the question and the answer stand.
+"""Conversations: a tokenizer's chat template, cut where the schema, the question and the answer
+stand.
 
-The template is rendered once, with markers in place of the three. What it puts around them does not depend on them, so the
-schema's part is the prefix that all questions share, and the question's part is the branch.
+The template is rendered once, with markers in place of the three. What it puts around them does not
+depend on them, so the schema's part is the prefix that all questions share, and the question's part
+is the branch.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ import dataclasses
 from typing import Any
 
 _SCHEMA, _QUESTION, _ANSWER = "SCHEMA-STANDS-HERE", "QUESTION-STANDS-HERE", "ANSWER-STANDS-HERE"
-# What templates ask for beside the messages, held fast: a date of today would change a model's prompt overnight, and an answer
-# is the SQL alone, without the thoughts before it that some models are tuned to write.
+# What templates ask for beside the messages, held fast: a date of today would change a model's
+# prompt overnight, and an answer is the SQL alone, without the thoughts before it that some models
+# are tuned to write.
 _SETTINGS: dict[str, Any] = {"date_string": "26 Jul 2024", "enable_thinking": False}
 
 
@@ -20,7 +23,8 @@ class ChatFrame:
   """What a chat template puts around schema, question and answer.
 
   Attributes:
-    before_schema: up to the system's message (or the user's, where the template has no place for a system).
+    before_schema: up to the system's message (or the user's, where the template has no place for a
+      system).
     between: from the schema to the question.
     behind_question: from the question to where the model begins.
     before_answer: what stands between that and the answer, mostly nothing.
@@ -36,7 +40,9 @@ class ChatFrame:
   special: tuple[str, ...]
 
   def plain(self, text: str) -> str:
-    """`text` without special tokens: what a question or a database says must not end a message or begin another."""
+    """`text` without special tokens: what a question or a database says must not end a message or
+    begin another.
+    """
     for token in self.special:
       text = text.replace(token, f"{token[0]} {token[1:]}")
     return text
@@ -46,10 +52,14 @@ def chat_frame(hf: Any) -> ChatFrame:
   """The frame of a Hugging Face tokenizer's chat template.
 
   Raises:
-    ValueError: there is no template, or it does not put schema, question and answer one behind the other, once each.
+    ValueError: there is no template, or it does not put schema, question and answer one behind the
+      other, once each.
   """
   if not getattr(hf, "chat_template", None):
-    raise ValueError("the prompt format asks for a conversation, but the tokenizer has no chat template; set prompt.chat=False")
+    raise ValueError(
+      "the prompt format asks for a conversation, but the tokenizer has no chat template; set "
+      "prompt.chat=False"
+    )
   # Some templates refuse a system's message or drop it; then the schema opens the user's.
   with_system = [{"role": "system", "content": _SCHEMA}, {"role": "user", "content": _QUESTION}]
   without = [{"role": "user", "content": f"{_SCHEMA}\n\n{_QUESTION}"}]
@@ -57,7 +67,9 @@ def chat_frame(hf: Any) -> ChatFrame:
   for messages in (with_system, without):
     try:
       asked = _render(hf, messages, add_generation_prompt=True)
-      answered = _render(hf, [*messages, {"role": "assistant", "content": _ANSWER}], add_generation_prompt=False)
+      answered = _render(
+        hf, [*messages, {"role": "assistant", "content": _ANSWER}], add_generation_prompt=False
+      )
     except ImportError as error:
       raise ValueError(f"a chat template needs the package jinja2 ({error})") from error
     except Exception as error:  # jinja2's, or whatever the template raises
@@ -75,11 +87,22 @@ def chat_frame(hf: Any) -> ChatFrame:
     ends = [id_ for id_ in hf.encode(tail, add_special_tokens=False) if id_ in special]
     # Longest first: a token that contains another is broken as a whole.
     texts = tuple(sorted(special.values(), key=len, reverse=True))
-    return ChatFrame(before_schema, between, behind_question, before_answer, ends[0] if ends else hf.eos_token_id, texts)
+    return ChatFrame(
+      before_schema,
+      between,
+      behind_question,
+      before_answer,
+      ends[0] if ends else hf.eos_token_id,
+      texts,
+    )
   raise ValueError(
-    f"the tokenizer's chat template cannot be cut at schema, question and answer ({problem}); set prompt.chat=False"
+    f"the tokenizer's chat template cannot be cut at schema, question and answer ({problem}); "
+    "set "
+    "prompt.chat=False"
   )
 
 
 def _render(hf: Any, messages: list[dict[str, str]], add_generation_prompt: bool) -> str:
-  return hf.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt, **_SETTINGS)
+  return hf.apply_chat_template(
+    messages, tokenize=False, add_generation_prompt=add_generation_prompt, **_SETTINGS
+  )

@@ -15,7 +15,8 @@ class Example:
     query: the gold SQL, in the database's own dialect.
     evidence: external knowledge given with the question (BIRD), or "".
     template: identifier of the query's template, or "" where it was not extracted.
-    source: where the example comes from: "gold", "rules" (question by rule) or "model" (question by the SQL-to-text model).
+    source: where the example comes from: "gold", "rules" (question by rule) or "model" (question by
+      the SQL-to-text model).
   """
 
   db_id: str

@@ -1,10 +1,12 @@
-"""The prompt: schema first (shared by all questions of a database), question last, tokenized apart at that boundary.
+"""The prompt: schema first (shared by all questions of a database), question last, tokenized apart
+at that boundary.
 
-With `PromptFormat.chat` the same text is written as a conversation: instruction and schema are the system's message, evidence,
-values and question the user's (`chat.py` puts the tokenizer's chat template around them).
+With `PromptFormat.chat` the same text is written as a conversation: instruction and schema are the
+system's message, evidence, values and question the user's (`chat.py` puts the tokenizer's chat
+template around them).
 
-A prompt format is part of a model: its `fingerprint` is stored with every version in the model base, and a model is never
-evaluated under another format.
+A prompt format is part of a model: its `fingerprint` is stored with every version in the model
+base, and a model is never evaluated under another format.
 """
 
 from __future__ import annotations
@@ -30,12 +32,14 @@ class PromptFormat:
   """How schemas and questions are written into the prompt.
 
   Attributes:
-    schema_style: "ddl" writes CREATE TABLE statements; "compact" a line a table, `name : column type , ...`; "names" a line a
-      table with the names of its columns and the keys alone, for models that count every token.
+    schema_style: "ddl" writes CREATE TABLE statements; "compact" a line a table, `name : column
+      type , ...`; "names" a line a table with the names of its columns and the keys alone, for
+      models that count every token.
     comments: whether the database's comments on columns are shown.
     samples: how many sample values of each column are shown.
     matched_values: how many database values that the question mentions are listed behind it.
-    chat: whether prompts are written as a conversation by the tokenizer's chat template, for models tuned on conversations.
+    chat: whether prompts are written as a conversation by the tokenizer's chat template, for models
+      tuned on conversations.
 
   Raises:
     ValueError: an unknown schema_style.
@@ -51,7 +55,8 @@ class PromptFormat:
   def __post_init__(self):
     if self.schema_style not in typing.get_args(SchemaStyle):
       raise ValueError(
-        f"prompt format: schema_style {self.schema_style!r} is none of {', '.join(typing.get_args(SchemaStyle))}"
+        f"prompt format: schema_style {self.schema_style!r} is none of "
+        f"{', '.join(typing.get_args(SchemaStyle))}"
       )
 
   @property
@@ -66,7 +71,9 @@ class PromptFormat:
 
 @dataclasses.dataclass(frozen=True)
 class MatchedValue:
-  """A database value that a question mentions, with where it stands: table and column as SQL has to write them."""
+  """A database value that a question mentions, with where it stands: table and column as SQL has to
+  write them.
+  """
 
   table: str
   column: str
@@ -79,7 +86,9 @@ def schema_prompt(schema: Schema, style: PromptFormat) -> str:
   if style.schema_style == "names":
     return f"{schema.name}\n" + "\n".join(_names_of_table(t, names) for t in schema.tables) + "\n"
   if style.schema_style == "compact":
-    return f"{schema.name}\n" + "\n".join(_compact_table(t, style, names) for t in schema.tables) + "\n"
+    return (
+      f"{schema.name}\n" + "\n".join(_compact_table(t, style, names) for t in schema.tables) + "\n"
+    )
   head = f"-- Database {schema.name} ({schema.dialect})\n"
   return head + "\n".join(_create_table(t, style, names) for t in schema.tables) + "\n"
 
@@ -87,27 +96,35 @@ def schema_prompt(schema: Schema, style: PromptFormat) -> str:
 def system_prompt(schema: Schema, style: PromptFormat) -> str:
   """The system's message of a conversation: what is to be done, then the schema."""
   return (
-    f"You translate between questions and {schema.dialect} queries over the database below. Answer a question with one SQL "
+    f"You translate between questions and {schema.dialect} queries over the database below. Answer "
+    "a question with one SQL "
     "query and nothing else; answer a query with the question it answers and nothing else.\n\n"
     + schema_prompt(schema, style).strip()
   )
 
 
-def question_prompt(question: str, matched: Sequence[MatchedValue], style: PromptFormat, evidence: str = "") -> str:
-  """The head of a text-to-SQL branch: evidence and matched values, then the question, up to where the SQL begins.
+def question_prompt(
+  question: str, matched: Sequence[MatchedValue], style: PromptFormat, evidence: str = ""
+) -> str:
+  """The head of a text-to-SQL branch: evidence and matched values, then the question, up to where
+  the SQL begins.
 
   In a conversation: the user's message.
   """
   lines = [f"Evidence: {evidence.strip()}"] if evidence.strip() else []
   if shown := matched[: style.matched_values]:
-    lines.append("Values: " + " ; ".join(f"{m.table}.{m.column} = {_literal(m.value)}" for m in shown))
+    lines.append(
+      "Values: " + " ; ".join(f"{m.table}.{m.column} = {_literal(m.value)}" for m in shown)
+    )
   lines.append(f"Question: {' '.join(question.split())}")
   text = "\n".join(lines)
   return text.strip() if style.chat else text + "\nSQL:"
 
 
 def sql_prompt(query: str, style: PromptFormat, dialect: str = "sqlite") -> str:
-  """The head of an SQL-to-text branch, up to where the question begins; in a conversation, the user's message."""
+  """The head of an SQL-to-text branch, up to where the question begins; in a conversation, the
+  user's message.
+  """
   text = f"SQL: {normalize_query(query, dialect)}"
   return text.strip() if style.chat else text + "\nQuestion:"
 
@@ -123,9 +140,11 @@ def question_text(question: str) -> str:
 
 
 def normalize_query(query: str, dialect: str = "sqlite") -> str:
-  """A query as models read and learn it: one statement without comments and semicolon, single spaces, literals as they are.
+  """A query as models read and learn it: one statement without comments and semicolon, single
+  spaces, literals as they are.
 
-  A comment is no part of an answer, and a line comment would take the rest of a line with it (see `model_text.folded`).
+  A comment is no part of an answer, and a line comment would take the rest of a line with it (see
+  `model_text.folded`).
   """
   return model_text.folded(query, dialect)
 
@@ -139,7 +158,9 @@ class _Names:
 
   def __init__(self, schema: Schema):
     self._dialect = schema.dialect
-    paths = {table.name: identifiers.written_path(table.parts, schema.dialect) for table in schema.tables}
+    paths = {
+      table.name: identifiers.written_path(table.parts, schema.dialect) for table in schema.tables
+    }
     # Keys may be spelled in another case than their table; tables may differ in nothing else.
     self._paths = {name.lower(): path for name, path in reversed(paths.items())} | paths
 
@@ -153,15 +174,23 @@ class _Names:
     return separator.join(map(self.column, names))
 
 
-def _notes(table: Table, column_name: str, style: PromptFormat, with_type: bool = False) -> list[str]:
-  """What is said of a column beside its name; `with_type` where its declared type is shown, which may list what it allows."""
+def _notes(
+  table: Table, column_name: str, style: PromptFormat, with_type: bool = False
+) -> list[str]:
+  """What is said of a column beside its name; `with_type` where its declared type is shown, which
+  may list what it allows.
+  """
   column = table.column(column_name)
   notes = [" ".join(column.comment.split())] if style.comments and column.comment else []
   if column.allowed and not (with_type and column.type.startswith("ENUM(")):
     more = ", ..." if len(column.allowed) > _ALLOWED_SHOWN else ""
-    notes.append("one of " + ", ".join(_literal(value) for value in column.allowed[:_ALLOWED_SHOWN]) + more)
+    notes.append(
+      "one of " + ", ".join(_literal(value) for value in column.allowed[:_ALLOWED_SHOWN]) + more
+    )
   if style.samples and column.samples:
-    notes.append("e.g. " + ", ".join(_literal(str(v)[:40]) for v in column.samples[: style.samples]))
+    notes.append(
+      "e.g. " + ", ".join(_literal(str(v)[:40]) for v in column.samples[: style.samples])
+    )
   return notes
 
 
@@ -177,7 +206,10 @@ def _references(table: Table, names: _Names) -> dict[str, str]:
 def _names_of_table(table: Table, names: _Names) -> str:
   references = _references(table, names)
   columns = [
-    f"{names.column(c.name)} = {references[c.name]}" if c.name in references else names.column(c.name) for c in table.columns
+    f"{names.column(c.name)} = {references[c.name]}"
+    if c.name in references
+    else names.column(c.name)
+    for c in table.columns
   ]
   return f"{names.table(table.name)} : {' '.join(columns)}"
 
@@ -214,5 +246,7 @@ def _create_table(table: Table, style: PromptFormat, names: _Names) -> str:
   for key in table.foreign_keys:
     referred = f"{names.table(key.referred_table)} ({names.columns(key.referred_columns)})"
     lines.append((f"  FOREIGN KEY ({names.columns(key.columns)}) REFERENCES {referred}", ""))
-  body = "\n".join(text + ("," if i + 1 < len(lines) else "") + note for i, (text, note) in enumerate(lines))
+  body = "\n".join(
+    text + ("," if i + 1 < len(lines) else "") + note for i, (text, note) in enumerate(lines)
+  )
   return f"CREATE {'VIEW' if table.is_view else 'TABLE'} {names.table(table.name)} (\n{body}\n);"

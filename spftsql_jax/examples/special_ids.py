@@ -28,8 +28,12 @@ def read_special_ids(directory: str | os.PathLike, file: str = GENERATION_CONFIG
 
 
 def read_end_ids(directory: str | os.PathLike) -> tuple[int, ...]:
-  """Every token that ends a text of a folder's model: its generation_config.json often names more than its config.json."""
-  return joined_ids(*(read_special_ids(directory, file).get("eos_token_id") for file in (GENERATION_CONFIG, CONFIG)))
+  """Every token that ends a text of a folder's model: its generation_config.json often names more
+  than its config.json.
+  """
+  return joined_ids(
+    *(read_special_ids(directory, file).get("eos_token_id") for file in (GENERATION_CONFIG, CONFIG))
+  )
 
 
 def joined_ids(*parts: int | Iterable[int] | None) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
 """Sub-schemas: parts of a schema that fit the largest prefix bucket, of tables that keys connect.
 
-Where a schema's prompt is too long, questions are put over a part that covers the tables they need. The parts overlap, are few
-and are the same for all questions of a database, so that questions still share them.
+Where a schema's prompt is too long, questions are put over a part that covers the tables they need.
+The parts overlap, are few and are the same for all questions of a database, so that questions still
+share them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from spftsql_jax.sql.model_text import read_statement
 
 
 def tables_of(query: str, schema: Schema) -> frozenset[str] | None:
-  """Names, as the schema spells them, of the schema's tables that a query reads; None where it cannot be parsed."""
+  """Names, as the schema spells them, of the schema's tables that a query reads; None where it
+  cannot be parsed.
+  """
   try:
     tree = sqlglot.parse_one(read_statement(query, schema.dialect), read=schema.dialect)
   except sqlglot.errors.SqlglotError:
@@ -39,8 +42,8 @@ class SubSchemas:
     fits: whether a schema's prompt is short enough.
 
   Attributes:
-    parts: one grown from each table: the tables nearest by keys are added as long as they fit. Parts within others are left
-      out.
+    parts: one grown from each table: the tables nearest by keys are added as long as they fit.
+      Parts within others are left out.
   """
 
   def __init__(self, schema: Schema, fits: Callable[[Schema], bool]):
@@ -54,16 +57,21 @@ class SubSchemas:
           self._near[table.name].append(other)
           self._near[other].append(table.name)
     grown = [names for name in self._order if (names := self._grow([name]))]
-    kept = [a for i, a in enumerate(grown) if not any(a < b or (a == b and j < i) for j, b in enumerate(grown))]
+    kept = [
+      a
+      for i, a in enumerate(grown)
+      if not any(a < b or (a == b and j < i) for j, b in enumerate(grown))
+    ]
     self.parts: list[Schema] = [self._part(names) for names in kept]
     self._names: list[frozenset[str]] = kept
     self._around: dict[frozenset[str], Schema | None] = {}
 
   def covering(self, tables: Collection[str]) -> Schema | None:
-    """The first part that holds all `tables`, else one grown around them; None where even they alone are too long.
+    """The first part that holds all `tables`, else one grown around them; None where even they
+    alone are too long.
 
-    It depends on the tables alone, not on what was asked before: pairs are scored and trained on over the same part, in a run
-    that goes on after a cut too.
+    It depends on the tables alone, not on what was asked before: pairs are scored and trained on
+    over the same part, in a run that goes on after a cut too.
     """
     wanted = frozenset(tables)
     for names, part in zip(self._names, self.parts, strict=True):
@@ -89,11 +97,15 @@ class SubSchemas:
     return frozenset(names)
 
   def _part(self, names: Iterable[str]) -> Schema:
-    """The tables of these names; keys to tables that are not there are left out, for nothing can be joined along them."""
+    """The tables of these names; keys to tables that are not there are left out, for nothing can be
+    joined along them.
+    """
     kept = set(names)
     present = {name.lower() for name in kept}
     tables = tuple(
-      dataclasses.replace(t, foreign_keys=tuple(k for k in t.foreign_keys if k.referred_table.lower() in present))
+      dataclasses.replace(
+        t, foreign_keys=tuple(k for k in t.foreign_keys if k.referred_table.lower() in present)
+      )
       for t in self._schema.tables
       if t.name in kept
     )

@@ -1,8 +1,10 @@
-"""Text to token ids and back: a thin layer over Hugging Face fast tokenizers, and the training of a small one of our own.
+"""Text to token ids and back: a thin layer over Hugging Face fast tokenizers, and the training of a
+small one of our own.
 
-The boundary rule: schema prefix, question prompt and answer are tokenized *apart* and their ids concatenated, in training,
-scoring and generation alike, so that a branch has the same ids whatever it is used for. No special token is added but the end
-token behind an answer, and in conversations those of the chat template.
+The boundary rule: schema prefix, question prompt and answer are tokenized *apart* and their ids
+concatenated, in training, scoring and generation alike, so that a branch has the same ids whatever
+it is used for. No special token is added but the end token behind an answer, and in conversations
+those of the chat template.
 """
 
 from __future__ import annotations
@@ -32,9 +34,12 @@ from spftsql_jax.schema import Schema
 
 END = "<|endoftext|>"
 PAD = "<|pad|>"
-# Qwen2's split (words with their leading space, digits one by one, punctuation runs), so that the small model's tokens look
-# like those of the models it stands for.
-_SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+# Qwen2's split (words with their leading space, digits one by one, punctuation runs), so that the
+# small model's tokens look like those of the models it stands for.
+_SPLIT = (
+  r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| "
+  r"?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 
 
 class Tokenizer:
@@ -44,17 +49,27 @@ class Tokenizer:
     hf: the Hugging Face fast tokenizer.
     style: the prompt format.
     end_id, pad_id: ids of the token that training ends an answer with, and of padding.
-    end_ids: all tokens that end an answer when one is written: that one first, then the model's own. An export names the
-      same (`models.hf.save_hf`).
+    end_ids: all tokens that end an answer when one is written: that one first, then the model's
+      own. An export names the same (`models.hf.save_hf`).
 
   Raises:
-    ValueError: no end token, or a conversation is asked for and the tokenizer's chat template cannot give one.
+    ValueError: no end token, or a conversation is asked for and the tokenizer's chat template
+      cannot give one.
   """
 
-  def __init__(self, hf: transformers.PreTrainedTokenizerFast, style: PromptFormat, own_ends: Sequence[int] = ()):
-    """A tokenizer of a model that has ended its texts with any of `own_ends`, beside the tokenizer's end token."""
+  def __init__(
+    self,
+    hf: transformers.PreTrainedTokenizerFast,
+    style: PromptFormat,
+    own_ends: Sequence[int] = (),
+  ):
+    """A tokenizer of a model that has ended its texts with any of `own_ends`, beside the
+    tokenizer's end token.
+    """
     if hf.eos_token_id is None:
-      raise ValueError("the tokenizer has no end token (eos_token); set one in its tokenizer_config.json")
+      raise ValueError(
+        "the tokenizer has no end token (eos_token); set one in its tokenizer_config.json"
+      )
     self.hf, self.style = hf, style
     self._chat = chat_frame(hf) if style.chat else None
     self.end_id = hf.eos_token_id if self._chat is None else self._chat.end_id
@@ -73,11 +88,14 @@ class Tokenizer:
   def decode(self, ids: Sequence[int]) -> str:
     """Text of answer ids: up to the first token that ends one, stripped."""
     kept = list(itertools.takewhile(lambda i: i not in self.end_ids, ids))
-    return self.hf.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
+    return self.hf.decode(
+      kept, skip_special_tokens=True, clean_up_tokenization_spaces=False
+    ).strip()
 
   def prefix(self, schema: Schema) -> tuple[int, ...]:
     """Ids of the schema prompt; the same object for the same schema."""
-    # Keyed by identity (hashing a schema walks it whole); the schema is kept, so its id stays its own.
+    # Keyed by identity (hashing a schema walks it whole); the schema is kept, so its id stays its
+    # own.
     if id(schema) not in self._prefixes:
       self._prefixes[id(schema)] = schema, self.encode(self._prefix_text(schema))
     return self._prefixes[id(schema)][1]
@@ -86,7 +104,9 @@ class Tokenizer:
     """Number of ids of the schema prompt, of a schema that is not kept."""
     return len(self.encode(self._prefix_text(schema)))
 
-  def question(self, question: str, matched: Sequence[MatchedValue] = (), evidence: str = "") -> tuple[int, ...]:
+  def question(
+    self, question: str, matched: Sequence[MatchedValue] = (), evidence: str = ""
+  ) -> tuple[int, ...]:
     """Ids of a text-to-SQL branch up to where the SQL begins."""
     return self._branch(question_prompt(question, matched, self.style, evidence))
 
@@ -109,24 +129,42 @@ class Tokenizer:
   def _prefix_text(self, schema: Schema) -> str:
     if self._chat is None:
       return schema_prompt(schema, self.style)
-    return self._chat.before_schema + self._chat.plain(system_prompt(schema, self.style)) + self._chat.between
+    return (
+      self._chat.before_schema
+      + self._chat.plain(system_prompt(schema, self.style))
+      + self._chat.between
+    )
 
   def _branch(self, text: str) -> tuple[int, ...]:
-    return self.encode(text if self._chat is None else self._chat.plain(text) + self._chat.behind_question)
+    return self.encode(
+      text if self._chat is None else self._chat.plain(text) + self._chat.behind_question
+    )
 
   def text_to_sql(
-    self, schema: Schema, question: str, query: str, matched: Sequence[MatchedValue] = (), evidence: str = ""
+    self,
+    schema: Schema,
+    question: str,
+    query: str,
+    matched: Sequence[MatchedValue] = (),
+    evidence: str = "",
   ) -> Branch:
     """The branch that teaches the SQL of a question."""
-    return Branch(self.prefix(schema), self.question(question, matched, evidence), self.answer(query, schema.dialect))
+    return Branch(
+      self.prefix(schema),
+      self.question(question, matched, evidence),
+      self.answer(query, schema.dialect),
+    )
 
   def sql_to_text(self, schema: Schema, query: str, question: str) -> Branch:
     """The branch that teaches the question of an SQL query."""
-    return Branch(self.prefix(schema), self.query(query, schema.dialect), self.question_answer(question))
+    return Branch(
+      self.prefix(schema), self.query(query, schema.dialect), self.question_answer(question)
+    )
 
 
 def train_bpe(texts: Iterable[str], vocab_size: int) -> transformers.PreTrainedTokenizerFast:
-  """Trains a byte-level BPE tokenizer (Qwen2's kind): any text can be encoded, and decoding gives it back.
+  """Trains a byte-level BPE tokenizer (Qwen2's kind): any text can be encoded, and decoding gives
+  it back.
 
   Args:
     texts: what the vocabulary is learned from.
@@ -149,19 +187,27 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> transformers.PreTrainedT
   )
   tokenizer.train_from_iterator(texts, trainer)
   return transformers.PreTrainedTokenizerFast(
-    tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, clean_up_tokenization_spaces=False, model_max_length=32_768
+    tokenizer_object=tokenizer,
+    eos_token=END,
+    pad_token=PAD,
+    clean_up_tokenization_spaces=False,
+    model_max_length=32_768,
   )
 
 
 def load_tokenizer(directory: str | Path, style: PromptFormat) -> Tokenizer:
-  """Reads the tokenizer of a Hugging Face model folder. Raises FileNotFoundError or ValueError naming the folder."""
+  """Reads the tokenizer of a Hugging Face model folder. Raises FileNotFoundError or ValueError
+  naming the folder.
+  """
   directory = Path(directory)
   if not directory.is_dir():
     raise FileNotFoundError(f"{directory}: no such model folder")
   try:
     hf = transformers.AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
   except (OSError, ValueError, KeyError) as error:
-    raise ValueError(f"{directory}: no tokenizer can be read there ({str(error).splitlines()[0]})") from error
+    raise ValueError(
+      f"{directory}: no tokenizer can be read there ({str(error).splitlines()[0]})"
+    ) from error
   try:
     return Tokenizer(hf, style, read_end_ids(directory))
   except ValueError as error:

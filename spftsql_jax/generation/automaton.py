@@ -1,4 +1,6 @@
-"""Which token may follow which: automata over token ids, and many of them as arrays of a compiled decoding step."""
+"""Which token may follow which: automata over token ids, and many of them as arrays of a compiled
+decoding step.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,13 @@ from flax import struct
 class TokenAutomaton:
   """An automaton whose letters are tokens. An answer starts in state 0.
 
-  Tokens that do the same in every state form a class: a vocabulary of 150,000 has a few thousand classes, which is what makes
-  the table small.
+  Tokens that do the same in every state form a class: a vocabulary of 150,000 has a few thousand
+  classes, which is what makes the table small.
 
   Attributes:
     classes: int32 [V], the class of each token.
-    table: int32 [S, C], the state behind each state and class, -1 where the class may not follow. Some token may follow every
-      state.
+    table: int32 [S, C], the state behind each state and class, -1 where the class may not follow.
+      Some token may follow every state.
   """
 
   classes: np.ndarray
@@ -32,15 +34,19 @@ class Automata:
   """Several automata, padded to one size; number 0 allows every token.
 
   Attributes:
-    classes: [U, V]. table: [U, S, C]. int16 where that is enough, else int32: twenty schemas are then some 500 MB.
+    classes: [U, V]. table: [U, S, C]. int16 where that is enough, else int32: twenty schemas are
+      then some 500 MB.
   """
 
   classes: jax.Array
   table: jax.Array
 
   @classmethod
-  def of(cls, automata: Sequence[TokenAutomaton | None]) -> tuple[Automata | None, Callable[[TokenAutomaton | None], int]]:
-    """The distinct ones of `automata`, and the number of each; None where there is none, so that no constraint costs nothing.
+  def of(
+    cls, automata: Sequence[TokenAutomaton | None]
+  ) -> tuple[Automata | None, Callable[[TokenAutomaton | None], int]]:
+    """The distinct ones of `automata`, and the number of each; None where there is none, so that no
+    constraint costs nothing.
 
     Sizes are rounded up, so that other schemas rarely mean another program.
     """
@@ -57,12 +63,18 @@ class Automata:
     for i, each in enumerate(distinct, 1):
       all_classes[i] = each.classes
       table[i, : each.table.shape[0], : each.table.shape[1]] = each.table
-    return cls(jax.numpy.asarray(all_classes), jax.numpy.asarray(table)), lambda a: 0 if a is None else number[id(a)]
+    return cls(
+      jax.numpy.asarray(all_classes), jax.numpy.asarray(table)
+    ), lambda a: 0 if a is None else number[id(a)]
 
   def following(self, automaton: jax.Array, state: jax.Array) -> jax.Array:
-    """int32 [..., V]: the state behind each token, -1 where it may not follow, for automata and states [...]."""
+    """int32 [..., V]: the state behind each token, -1 where it may not follow, for automata and
+    states [...].
+    """
     classes = self.classes[automaton].astype(jax.numpy.int32)
-    return jax.numpy.take_along_axis(self.table[automaton, state], classes, axis=-1).astype(jax.numpy.int32)
+    return jax.numpy.take_along_axis(self.table[automaton, state], classes, axis=-1).astype(
+      jax.numpy.int32
+    )
 
 
 def _rounded_up(size: int) -> int:

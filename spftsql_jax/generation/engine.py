@@ -1,8 +1,9 @@
-"""Answering many requests over few schemas: each prefix is computed once, and lanes that finish make room for the next request.
+"""Answering many requests over few schemas: each prefix is computed once, and lanes that finish
+make room for the next request.
 
-generator = Generator(model)
-answers = generator.generate(params, [Request(prefix_ids, question_ids), ...], max_new_tokens=64, eos_id=eos)
-log_probs = generator.score(params, [Branch(prefix_ids, question_ids, answer_ids), ...])
+generator = Generator(model) answers = generator.generate(params, [Request(prefix_ids,
+question_ids), ...], max_new_tokens=64, eos_id=eos) log_probs = generator.score(params,
+[Branch(prefix_ids, question_ids, answer_ids), ...])
 """
 
 from __future__ import annotations
@@ -30,17 +31,22 @@ __all__ = ["Answer", "Generator", "Request", "Statistics"]
 
 
 class Generator:
-  """Generates and scores answers with static shapes, so that few programs are compiled whatever is asked.
+  """Generates and scores answers with static shapes, so that few programs are compiled whatever is
+  asked.
 
   Args:
-    model: the decoder. With a LoRA config, adapters of its shape can be switched from call to call without compiling.
+    model: the decoder. With a LoRA config, adapters of its shape can be switched from call to call
+      without compiling.
     lanes: answers decoded at once.
     pad_id: fills unused places; any token id will do.
-    mesh: devices that share the work; params (and adapters) are then to be placed by `sharding.param_shardings`. Rows, or
-      lanes where there are fewer rows, are spread over "data" and "fsdp", key-value heads over "tensor".
+    mesh: devices that share the work; params (and adapters) are then to be placed by
+      `sharding.param_shardings`. Rows, or lanes where there are fewer rows, are spread over "data"
+      and "fsdp", key-value heads over "tensor".
   """
 
-  def __init__(self, model: Decoder, lanes: int = 64, pad_id: int = 0, mesh: jax.sharding.Mesh | None = None):
+  def __init__(
+    self, model: Decoder, lanes: int = 64, pad_id: int = 0, mesh: jax.sharding.Mesh | None = None
+  ):
     if lanes < 1:
       raise ValueError(f"lanes must be positive, is {lanes}")
     self.model = model
@@ -72,8 +78,9 @@ class Generator:
       eos_id: the token or tokens that end an answer.
       temperature, top_p, top_k, seed: see `Sampling`.
       lora: an adapter, for a model with a LoRA config.
-      on_answer: called with (index, answer) as answers become complete, in no particular order, while the device decodes
-        others: what it does costs no time as long as it takes less than they do.
+      on_answer: called with (index, answer) as answers become complete, in no particular order,
+        while the device decodes others: what it does costs no time as long as it takes less than
+        they do.
 
     Returns:
       Answers in the order of the requests.
@@ -121,8 +128,11 @@ class Generator:
     self.statistics.seconds += time.perf_counter() - began
     return answers  # type: ignore[return-value] (every place has been filled)
 
-  def score(self, params: Params, branches: Sequence[Branch], *, lora: Params | None = None) -> np.ndarray:
-    """log p(answer | prefix, prompt), summed over the answer's tokens: float32 [N], through the prefix-branch forward.
+  def score(
+    self, params: Params, branches: Sequence[Branch], *, lora: Params | None = None
+  ) -> np.ndarray:
+    """log p(answer | prefix, prompt), summed over the answer's tokens: float32 [N], through the
+    prefix-branch forward.
 
     Raises ValueError for a branch without prompt or answer.
     """
@@ -143,16 +153,30 @@ class Generator:
     return scores
 
   def _layers_apart(self, variables: dict[str, Any]) -> lanes_lib.Layers:
-    """`lanes.layers_of`, or None where a device's memory has no room for its part of them and as much again for caches."""
-    stacked = jax.tree.leaves({name: tree["layers"] for name, tree in variables.items() if "layers" in tree})
+    """`lanes.layers_of`, or None where a device's memory has no room for its part of them and as
+    much again for caches.
+    """
+    stacked = jax.tree.leaves(
+      {name: tree["layers"] for name, tree in variables.items() if "layers" in tree}
+    )
     for device in jax.local_devices():
-      memory = device.memory_stats() or {}  # Of a CPU nothing is known: its memory holds the model several times.
-      parts = (shard for leaf in stacked for shard in getattr(leaf, "addressable_shards", ()) if shard.device == device)
-      if "bytes_limit" in memory and memory["bytes_limit"] - memory["bytes_in_use"] < 2 * sum(p.data.nbytes for p in parts):
+      # Of a CPU nothing is known: its memory holds the model several times.
+      memory = device.memory_stats() or {}
+      parts = (
+        shard
+        for leaf in stacked
+        for shard in getattr(leaf, "addressable_shards", ())
+        if shard.device == device
+      )
+      if "bytes_limit" in memory and memory["bytes_limit"] - memory["bytes_in_use"] < 2 * sum(
+        p.data.nbytes for p in parts
+      ):
         return None
     return lanes_lib.layers_of(self.model, variables, self.mesh is None and "lora" not in variables)
 
-  def _refusal(self, request: Request, max_new_tokens: int, known: dict[int, bool]) -> Status | None:
+  def _refusal(
+    self, request: Request, max_new_tokens: int, known: dict[int, bool]
+  ) -> Status | None:
     config = self.model.config
     if not request.prompt:
       return "empty_prompt"
@@ -160,7 +184,11 @@ class Generator:
       return "too_long"
     if id(request.prefix) not in known:
       known[id(request.prefix)] = _in_vocabulary(request.prefix, config.vocab_size)
-    return None if known[id(request.prefix)] and _in_vocabulary(request.prompt, config.vocab_size) else "unknown_token"
+    return (
+      None
+      if known[id(request.prefix)] and _in_vocabulary(request.prompt, config.vocab_size)
+      else "unknown_token"
+    )
 
   def _on_mesh(self) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext() if self.mesh is None else use_mesh(self.mesh)

@@ -4,13 +4,14 @@
     automaton = identifier_automaton({"singer": ["id", "name"], ...}, spelled, end_ids)
     Request(prefix, prompt, automaton=automaton)
 
-A word outside quotes is a keyword, a function, a name of the schema, or an alias of the usual shape (a letter and digits: T1).
-Behind FROM and JOIN it is a table, behind a table's name and a dot a column of that table, behind another dot any column, and
-behind AS and WITH whatever the model likes; but a name made up there can be used again only if it has the usual shape.
-Literals, numbers, quoted names and punctuation are free.
+A word outside quotes is a keyword, a function, a name of the schema, or an alias of the usual shape
+(a letter and digits: T1). Behind FROM and JOIN it is a table, behind a table's name and a dot a
+column of that table, behind another dot any column, and behind AS and WITH whatever the model
+likes; but a name made up there can be used again only if it has the usual shape. Literals, numbers,
+quoted names and punctuation are free.
 
-The rules are an automaton over bytes, with a trie of the words for each of these places. It is turned into one over tokens by
-walking the vocabulary as a trie, once for each schema.
+The rules are an automaton over bytes, with a trie of the words for each of these places. It is
+turned into one over tokens by walking the vocabulary as a trie, once for each schema.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ _PART = re.compile(r'"(?:[^"]|"")*"|[^".]+')
 def token_bytes(hf: transformers.PreTrainedTokenizerFast) -> list[bytes | None]:
   """What each token id stands for in text, None for special tokens and unused ids.
 
-  Reads byte-level vocabularies (GPT-2's alphabet) and those that write a space as U+2581 and lone bytes as <0x0A>.
+  Reads byte-level vocabularies (GPT-2's alphabet) and those that write a space as U+2581 and lone
+  bytes as <0x0A>.
   """
   size = max(len(hf), hf.vocab_size)
   tokens, special = hf.convert_ids_to_tokens(list(range(size))), set(hf.all_special_ids)
@@ -61,7 +63,9 @@ def token_bytes(hf: transformers.PreTrainedTokenizerFast) -> list[bytes | None]:
 
   def spell(token: str) -> bytes:
     if byte_level:
-      return bytes(of_char[c] for c in token) if all(c in of_char for c in token) else token.encode()
+      return (
+        bytes(of_char[c] for c in token) if all(c in of_char for c in token) else token.encode()
+      )
     if re.fullmatch(r"<0x[0-9A-Fa-f]{2}>", token):
       return bytes([int(token[3:5], 16)])
     return token.replace("\u2581", " ").encode()
@@ -70,16 +74,21 @@ def token_bytes(hf: transformers.PreTrainedTokenizerFast) -> list[bytes | None]:
 
 
 def identifier_automaton(
-  tables: Mapping[str, Sequence[str]], spelled: Sequence[bytes | None], end_ids: Collection[int], vocab_size: int | None = None
+  tables: Mapping[str, Sequence[str]],
+  spelled: Sequence[bytes | None],
+  end_ids: Collection[int],
+  vocab_size: int | None = None,
 ) -> TokenAutomaton:
   """The automaton of a schema over a vocabulary.
 
   Args:
-    tables: names of the columns by name of the table, all as SQL has to write them (`databases.identifiers`): one in quotes
-      may not stand without them, and sales.customer is read as the table of a schema.
+    tables: names of the columns by name of the table, all as SQL has to write them
+      (`databases.identifiers`): one in quotes may not stand without them, and sales.customer is
+      read as the table of a schema.
     spelled: from `token_bytes`.
     end_ids: tokens that end an answer; they may stand wherever no word is begun and none is needed.
-    vocab_size: the model's, where it is larger than the tokenizer's; the tokens in between are never chosen.
+    vocab_size: the model's, where it is larger than the tokenizer's; the tokens in between are
+      never chosen.
   """
   rules = _Rules(tables)
   step, final = rules.arrays()  # [S, 256], [S]
@@ -127,17 +136,23 @@ def accepts(automaton: TokenAutomaton, tokens: Iterable[int]) -> bool:
 
 
 class _Rules:
-  """The automaton over bytes, as a list of states: for each what follows it by byte, and whether an answer may end there."""
+  """The automaton over bytes, as a list of states: for each what follows it by byte, and whether an
+  answer may end there.
+  """
 
   def __init__(self, tables: Mapping[str, Sequence[str]]):
     self._next: list[dict[int, int]] = []
     self._final: list[bool] = []
-    # Where a word ends: the names up to it, of which dots lead to the next, and the place behind it.
+    # Where a word ends: the names up to it, of which dots lead to the next, and the place behind
+    # it.
     self._terminals: dict[int, tuple[tuple[str, ...], str]] = {}
     members, self._bare_qualifiers, behind_quotes = _members(tables)
     names = [path[0] for path in members if len(path) == 1]
     # State 0 is where an answer begins.
-    self._outside = {place: self._state(place not in (_TABLE, _COLUMN)) for place in (_ANY, _TABLE, _COLUMN, _ALIAS)}
+    self._outside = {
+      place: self._state(place not in (_TABLE, _COLUMN))
+      for place in (_ANY, _TABLE, _COLUMN, _ALIAS)
+    }
     self._inside = {path: self._state(False) for path in members}
     self._number, self._free_word = self._state(True), self._state(True)
     self._quoted = {quote: self._state(True) for quote in _QUOTES}
@@ -169,8 +184,15 @@ class _Rules:
     self._final.append(final)
     return len(self._next) - 1
 
-  def _trie(self, words: Iterable[str], behind: Mapping[str, str], aliases: bool = False, path: tuple[str, ...] = ()) -> int:
-    """A trie of words in either case; returns its root and keeps where each word ends and what may come behind it.
+  def _trie(
+    self,
+    words: Iterable[str],
+    behind: Mapping[str, str],
+    aliases: bool = False,
+    path: tuple[str, ...] = (),
+  ) -> int:
+    """A trie of words in either case; returns its root and keeps where each word ends and what may
+    come behind it.
 
     `path` names what the words stand in, as in a schema the tables.
     """
@@ -194,13 +216,17 @@ class _Rules:
     for byte in word.encode():
       if byte not in self._next[state]:
         child = self._state(False)
-        self._next[state].update({byte: child, ord(chr(byte).upper()) if byte < 128 else byte: child})
+        self._next[state].update(
+          {byte: child, ord(chr(byte).upper()) if byte < 128 else byte: child}
+        )
       state = self._next[state][byte]
     self._final[state] = True
     return state
 
   def _leave(self, state: int, root: int, only: bytes | None = None, number: bool = False) -> None:
-    """What follows a place outside words: white space, a word of the trie, a quote, and (`only` this) punctuation."""
+    """What follows a place outside words: white space, a word of the trie, a quote, and (`only`
+    this) punctuation.
+    """
     following = {byte: state for byte in _SPACE}
     if only is None:
       following |= {b: self._outside[_ANY] for b in range(256) if b not in _WORD | _DIGITS | _SPACE}
@@ -219,9 +245,13 @@ class _Rules:
     self._next[state] = self._next[self._outside[_ANY]] | dict.fromkeys(inside, stay)
 
   def _end_terminals(self) -> None:
-    """Behind a whole word comes what may come behind it, or more letters where a longer word begins so."""
+    """Behind a whole word comes what may come behind it, or more letters where a longer word begins
+    so.
+    """
     for state, (path, place) in self._terminals.items():
-      following = {b: to for b, to in self._next[self._outside[place]].items() if b not in _WORD | _DIGITS}
+      following = {
+        b: to for b, to in self._next[self._outside[place]].items() if b not in _WORD | _DIGITS
+      }
       if path in self._bare_qualifiers:
         following = {}  # A schema is nothing without the name of a table.
       following[ord(".")] = self._inside.get(path, self._outside[_COLUMN])
@@ -231,10 +261,11 @@ class _Rules:
 def _members(
   tables: Mapping[str, Sequence[str]],
 ) -> tuple[dict[tuple[str, ...], list[str]], set[tuple[str, ...]], list[str]]:
-  """What may follow each name and a dot, of names without quotes: of a table its columns, of a schema its tables.
+  """What may follow each name and a dot, of names without quotes: of a table its columns, of a
+  schema its tables.
 
-  Also the paths of schemas that are no table, column or keyword; and what may follow a quoted name and a dot. Quoted names
-  are free wherever they stand, so that a path ends before them.
+  Also the paths of schemas that are no table, column or keyword; and what may follow a quoted name
+  and a dot. Quoted names are free wherever they stand, so that a path ends before them.
   """
   members: dict[tuple[str, ...], list[str]] = {}
   behind_quotes: list[str] = []
@@ -249,7 +280,9 @@ def _members(
     own = members[tuple(parts)] if plain == len(parts) else behind_quotes
     own += [*parts[plain:], *map(str.lower, columns)]
     of_tables.add(tuple(parts))
-  words = {column.lower() for columns in tables.values() for column in columns} | set(KEYWORDS.split())
+  words = {column.lower() for columns in tables.values() for column in columns} | set(
+    KEYWORDS.split()
+  )
   qualifiers = {path for path in members if path not in of_tables and path[-1] not in words}
   return members, qualifiers, behind_quotes
 

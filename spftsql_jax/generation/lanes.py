@@ -1,7 +1,8 @@
-"""The compiled part of decoding: lanes over shared prefixes that are filled, advanced and filled again.
+"""The compiled part of decoding: lanes over shared prefixes that are filled, advanced and filled
+again.
 
-B rows hold a prefix each, K lanes a row hold a request each. All shapes are static; a finished lane keeps computing until it is
-filled again, and what it computes reaches no other lane.
+B rows hold a prefix each, K lanes a row hold a request each. All shapes are static; a finished lane
+keeps computing until it is filled again, and what it computes reaches no other lane.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ class Rows:
   """The prefixes.
 
   Attributes:
-    key, value: tuple over layers of [B, N, H, P]: in this order the products of a decoding step read them as they lie. In the
-      model's own order, [B, P, N, H], a CPU would transpose them in every step.
+    key, value: tuple over layers of [B, N, H, P]: in this order the products of a decoding step
+      read them as they lie. In the model's own order, [B, P, N, H], a CPU would transpose them in
+      every step.
     lengths: int32 [B].
   """
 
@@ -38,7 +40,9 @@ class Rows:
   @property
   def cache(self) -> PrefixCache:
     """As the model takes them."""
-    return PrefixCache(*(tuple(jnp.moveaxis(layer, 3, 1) for layer in layers) for layers in (self.key, self.value)))
+    return PrefixCache(
+      *(tuple(jnp.moveaxis(layer, 3, 1) for layer in layers) for layers in (self.key, self.value))
+    )
 
 
 @struct.dataclass
@@ -96,7 +100,9 @@ def empty_rows(model: Decoder, rows: int, prefix_slots: int) -> Rows:
   return Rows(zeros(), zeros(), jnp.zeros(rows, jnp.int32))
 
 
-def empty_lanes(model: Decoder, rows: int, lanes: int, prompt_slots: int, answer_slots: int) -> Lanes:
+def empty_lanes(
+  model: Decoder, rows: int, lanes: int, prompt_slots: int, answer_slots: int
+) -> Lanes:
   """Lanes without a request: all done."""
   config = model.config
   shape = (rows, lanes, prompt_slots + answer_slots, config.num_key_value_heads, config.head_dim)
@@ -107,7 +113,9 @@ def empty_lanes(model: Decoder, rows: int, lanes: int, prompt_slots: int, answer
   def integers(*more: int) -> jax.Array:
     return jnp.zeros((rows, lanes, *more), jnp.int32)
 
-  cache = BranchCache(zeros(), zeros(), jnp.full(shape[:3], NEVER, jnp.int32), integers(), prompt_slots)
+  cache = BranchCache(
+    zeros(), zeros(), jnp.full(shape[:3], NEVER, jnp.int32), integers(), prompt_slots
+  )
   return Lanes(
     cache=cache,
     token=integers(),
@@ -123,7 +131,9 @@ def empty_lanes(model: Decoder, rows: int, lanes: int, prompt_slots: int, answer
 
 
 def place_on_mesh(rows: Rows, lanes: Lanes, mesh: Mesh) -> tuple[Rows, Lanes]:
-  """Spreads rows, or lanes where the mesh does not divide the rows, over "data" and "fsdp", key-value heads over "tensor"."""
+  """Spreads rows, or lanes where the mesh does not divide the rows, over "data" and "fsdp",
+  key-value heads over "tensor".
+  """
   spread, parts = ("data", "fsdp"), mesh.shape["data"] * mesh.shape["fsdp"]
   row_count, lane_count = lanes.done.shape
   over_rows = spread if row_count % parts == 0 else None
@@ -134,19 +144,24 @@ def place_on_mesh(rows: Rows, lanes: Lanes, mesh: Mesh) -> tuple[Rows, Lanes]:
     return jax.device_put(array, NamedSharding(mesh, PartitionSpec(*axes)))
 
   def place_lanes(array: jax.Array) -> jax.Array:
-    return place(array, *(over_rows, over_lanes, None, over_heads)[: array.ndim] if array.ndim else ())
+    return place(
+      array, *(over_rows, over_lanes, None, over_heads)[: array.ndim] if array.ndim else ()
+    )
 
   placed_rows = jax.tree.map(lambda a: place(a, *(over_rows, over_heads)[: a.ndim]), rows)
   return placed_rows, jax.tree.map(place_lanes, lanes)
 
 
-# The variables of each layer by itself; None where there is no room for them, and the model's own are read layer by layer.
+# The variables of each layer by itself; None where there is no room for them, and the model's own
+# are read layer by layer.
 Layers = tuple[dict[str, Any], ...] | None
 
 
 @functools.partial(jax.jit, static_argnums=(0, 2))
 def layers_of(model: Decoder, variables: dict[str, Any], join: bool) -> Layers:
-  """`transformer.layers_of`: as much memory again as the layers take, and a decoding step that copies no weights."""
+  """`transformer.layers_of`: as much memory again as the layers take, and a decoding step that
+  copies no weights.
+  """
   return transformer.layers_of(model.config, variables, join)
 
 
@@ -160,13 +175,19 @@ def place_prefixes(
   lengths: jax.Array,
   places: jax.Array,
 ) -> Rows:
-  """Computes the prefixes int32 [A, P] with lengths [A] and puts them into rows `places` [A] (B or more: nowhere)."""
+  """Computes the prefixes int32 [A, P] with lengths [A] and puts them into rows `places` [A] (B or
+  more: nowhere).
+  """
   keys, values = zip(*prefix_key_values(model, variables, layers, prefixes, lengths), strict=True)
 
   def put(old: tuple[jax.Array, ...], new: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-    return tuple(o.at[places].set(jnp.moveaxis(n, 1, 3), mode="drop") for o, n in zip(old, new, strict=True))
+    return tuple(
+      o.at[places].set(jnp.moveaxis(n, 1, 3), mode="drop") for o, n in zip(old, new, strict=True)
+    )
 
-  return Rows(put(rows.key, keys), put(rows.value, values), rows.lengths.at[places].set(lengths, mode="drop"))
+  return Rows(
+    put(rows.key, keys), put(rows.value, values), rows.lengths.at[places].set(lengths, mode="drop")
+  )
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
@@ -180,10 +201,16 @@ def admit(
   stop: jax.Array,
   automata: Automata | None,
 ) -> Lanes:
-  """Puts newcomers into lanes: their prompts in one pass, and the first token of their answers. `stop` int32 [E] ends one."""
-  logits, cache = model.apply(variables, rows.cache, rows.lengths, new.prompts, new.lengths, 0, method="prefill_branches")
+  """Puts newcomers into lanes: their prompts in one pass, and the first token of their answers.
+  `stop` int32 [E] ends one.
+  """
+  logits, cache = model.apply(
+    variables, rows.cache, rows.lengths, new.prompts, new.lengths, 0, method="prefill_branches"
+  )
   first = jnp.zeros_like(new.lane)
-  token, log_prob, state = _choose(sampler, logits, new.request, first, automata, new.automaton, first)
+  token, log_prob, state = _choose(
+    sampler, logits, new.request, first, automata, new.automaton, first
+  )
   answer_slots, prompt_slots = lanes.answer.shape[-1], new.prompts.shape[-1]
   index = (jnp.arange(new.lane.shape[0])[:, None], new.lane)
 
@@ -191,7 +218,10 @@ def admit(
     return old.at[index].set(values, mode="drop")
 
   def put_cache(old: tuple[jax.Array, ...], values: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-    return tuple(o.at[(*index, slice(prompt_slots))].set(v, mode="drop") for o, v in zip(old, values, strict=True))
+    return tuple(
+      o.at[(*index, slice(prompt_slots))].set(v, mode="drop")
+      for o, v in zip(old, values, strict=True)
+    )
 
   free = ((0, 0), (0, 0), (0, answer_slots))
   return Lanes(
@@ -226,7 +256,9 @@ def advance(
   wake: jax.Array,
   automata: Automata | None,
 ) -> Lanes:
-  """Decodes until all lanes are done, or at least `wake` of them (so that the caller can fill them again)."""
+  """Decodes until all lanes are done, or at least `wake` of them (so that the caller can fill them
+  again).
+  """
   places = jnp.arange(lanes.answer.shape[-1])
 
   def working(lanes: Lanes) -> jax.Array:
@@ -236,7 +268,9 @@ def advance(
   def step(lanes: Lanes) -> Lanes:
     arguments = (rows.cache, rows.lengths, lanes.cache, lanes.token, lanes.step, layers)
     logits, cache = model.apply(variables, *arguments, method="decode_step")
-    chosen = _choose(sampler, logits, lanes.request, lanes.count, automata, lanes.automaton, lanes.state)
+    chosen = _choose(
+      sampler, logits, lanes.request, lanes.count, automata, lanes.automaton, lanes.state
+    )
     token, log_prob, state = chosen
     token = jnp.where(lanes.done, lanes.token, token)
     here = (places == lanes.count[..., None]) & ~lanes.done[..., None]
@@ -264,7 +298,9 @@ def _choose(
   automaton: jax.Array,
   state: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """Tokens [B, K] that the automata allow, their log-probs without constraint, and the states behind them."""
+  """Tokens [B, K] that the automata allow, their log-probs without constraint, and the states
+  behind them.
+  """
   if automata is None:
     return *sampler.choose(logits, requests, places), state
   following = automata.following(automaton, state)  # [B, K, V]

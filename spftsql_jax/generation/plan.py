@@ -1,4 +1,6 @@
-"""Which requests are answered in which static shapes: few shapes, so that few programs are compiled, and little padding."""
+"""Which requests are answered in which static shapes: few shapes, so that few programs are
+compiled, and little padding.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class Shape:
   prompt_slots: int
 
 
-def plan_decoding(requests: Sequence[Request], accepted: Iterable[int], lanes: int) -> dict[Shape, list[Group]]:
+def plan_decoding(
+  requests: Sequence[Request], accepted: Iterable[int], lanes: int
+) -> dict[Shape, list[Group]]:
   """Groups by prefix, gathered by the shape they are decoded in, about `lanes` answers at once."""
   by_slots: dict[tuple[int, int], list[Group]] = {}
   for prefix, indices in _by_prefix((i, requests[i].prefix) for i in accepted).items():
@@ -59,7 +63,9 @@ def plan_scoring(branches: Sequence[Branch], lanes: int) -> dict[BatchShape, lis
       lengths = {bucket(branches[i].length, smallest=64) for i in indices}
       answers = {bucket(len(branches[i].answer), smallest=64) for i in indices}
       rows = _row_count(sum(-(-len(group) // per_row) for group in chosen), per_row, lanes)
-      plan[BatchShape(rows, per_row, (prefix_slots,), tuple(sorted(lengths)), tuple(sorted(answers)))] = indices
+      plan[
+        BatchShape(rows, per_row, (prefix_slots,), tuple(sorted(lengths)), tuple(sorted(answers)))
+      ] = indices
   return plan
 
 
@@ -83,12 +89,15 @@ def _by_prefix(items: Iterable[tuple[int, Sequence[int]]]) -> dict[tuple[int, ..
 def _split_lanes(groups: list[T], size: Callable[[T], int], lanes: int) -> dict[int, list[T]]:
   """Groups by the number of lanes each gets: 1, about an eighth of all, or all.
 
-  Few lanes leave many idle when few groups are left, many lanes leave idle what a small group cannot fill. Of the ways to cut
-  the groups by size into the three kinds, the one that is done first is taken, in rounds of all lanes.
+  Few lanes leave many idle when few groups are left, many lanes leave idle what a small group
+  cannot fill. Of the ways to cut the groups by size into the three kinds, the one that is done
+  first is taken, in rounds of all lanes.
   """
   kinds = sorted({1, max(lanes // 8, 1), lanes})
   best: tuple[float, dict[int, list[T]]] = (math.inf, {})
-  for limits in itertools.combinations_with_replacement((0, 1, 2, 4, lanes // 2, lanes, math.inf), len(kinds) - 1):
+  for limits in itertools.combinations_with_replacement(
+    (0, 1, 2, 4, lanes // 2, lanes, math.inf), len(kinds) - 1
+  ):
     split: dict[int, list[T]] = {}
     for group in groups:
       kind = sum(size(group) > limit for limit in limits)
@@ -105,6 +114,8 @@ def _split_lanes(groups: list[T], size: Callable[[T], int], lanes: int) -> dict[
 
 
 def _row_count(groups: int, per_row: int, lanes: int) -> int:
-  """Rows in use at once: enough to fill the lanes, else the smallest power of four that holds the groups."""
+  """Rows in use at once: enough to fill the lanes, else the smallest power of four that holds the
+  groups.
+  """
   full = max(lanes // per_row, 1)
   return min(full, 4 ** math.ceil(math.log(groups, 4))) if groups < full else full

@@ -1,7 +1,9 @@
-"""The pass over a schema prefix, for its cache alone: nothing of it is differentiated, and no token is predicted from it.
+"""The pass over a schema prefix, for its cache alone: nothing of it is differentiated, and no token
+is predicted from it.
 
-So two things that the model's own forward must do can be left out: what the last layer does behind its keys and values, and the
-scores above the diagonal, by which a query block would look at keys that come after it.
+So two things that the model's own forward must do can be left out: what the last layer does behind
+its keys and values, and the scores above the diagonal, by which a query block would look at keys
+that come after it.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ def prefix_key_values(
   prefixes: jax.Array,
   lengths: jax.Array,
 ) -> tuple[KeyValue, ...]:
-  """Keys and values of prefixes int32 [A, P] with lengths [A]: for each layer two arrays [A, P, N, H]. `layers` is from
-  `transformer.layers_of`, by default of `variables`."""
+  """Keys and values of prefixes int32 [A, P] with lengths [A]: for each layer two arrays [A, P, N,
+  H]. `layers` is from `transformer.layers_of`, by default of `variables`."""
   config = model.config
   positions = jnp.arange(prefixes.shape[1], dtype=jnp.int32)
   keys = jnp.where(positions < lengths[:, None], positions, NEVER)
@@ -44,8 +46,12 @@ def prefix_key_values(
   return tuple(collected)
 
 
-def _layer(block: Block, x: jax.Array, window: int | None, keys: jax.Array, rope: KeyValue, last: bool):
-  """One layer over x [A, P, D]: its output (of the last layer its input: nobody reads it) and its keys and values."""
+def _layer(
+  block: Block, x: jax.Array, window: int | None, keys: jax.Array, rope: KeyValue, last: bool
+):
+  """One layer over x [A, P, D]: its output (of the last layer its input: nobody reads it) and its
+  keys and values.
+  """
   query, key, value = block.attention.project(block.attention_norm(x), rope)
   if not last:
     x = block._finish(x, causal_attention_in_blocks(query, key, value, keys, window))
@@ -75,12 +81,18 @@ def causal_attention_in_blocks(
   for start in range(0, slots, size):
     end = min(start + size, slots)
     rows = query[:, :, start:end].reshape(count, kv_heads, -1, head_dim) * head_dim**-0.5
-    logits = jnp.einsum("anqh,ansh->anqs", rows, key[:, :, :end], preferred_element_type=jnp.float32)
+    logits = jnp.einsum(
+      "anqh,ansh->anqs", rows, key[:, :, :end], preferred_element_type=jnp.float32
+    )
     mask = attention.visible(jnp.arange(start, end), key_positions[:, :end], window)
-    logits = jnp.where(mask[:, None, :, None], logits.reshape(count, kv_heads, end - start, groups, end), _MASKED)
+    logits = jnp.where(
+      mask[:, None, :, None], logits.reshape(count, kv_heads, end - start, groups, end), _MASKED
+    )
     weights = jnp.exp(logits - logits.max(axis=-1, keepdims=True))
     total = weights.sum(axis=-1, keepdims=True)
     weights = weights.reshape(count, kv_heads, -1, end).astype(value.dtype)
-    sums = jnp.einsum("anqs,ansh->anqh", weights, value[:, :, :end], preferred_element_type=jnp.float32)
+    sums = jnp.einsum(
+      "anqs,ansh->anqh", weights, value[:, :, :end], preferred_element_type=jnp.float32
+    )
     heads.append(sums.reshape(count, kv_heads, end - start, groups, head_dim) / total)
   return jnp.moveaxis(jnp.concatenate(heads, axis=2), 2, 1).astype(value.dtype)

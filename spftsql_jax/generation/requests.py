@@ -15,10 +15,11 @@ class Request:
   """One answer wanted.
 
   Attributes:
-    prefix: token ids of the schema prompt; requests with equal prefixes share its computation. May be empty.
+    prefix: token ids of the schema prompt; requests with equal prefixes share its computation. May
+      be empty.
     prompt: token ids of the question, tokenized apart.
-    id: names the request's randomness, 0 to 2**32 - 1; None takes its place in the list. Two samples of one question need
-      different ids.
+    id: names the request's randomness, 0 to 2**32 - 1; None takes its place in the list. Two
+      samples of one question need different ids.
     automaton: which tokens may follow which in the answer; None for no constraint.
   """
 
@@ -42,8 +43,9 @@ class Answer:
   Attributes:
     tokens: token ids, the end token included where one was reached.
     log_prob: of `tokens` under the model at temperature 1 and without constraint, summed, in nats.
-    status: "stop" (an end token) or "length" (max_new_tokens reached); where nothing is generated "empty_prompt" (no tokens),
-      "too_long" (prompt and answer would exceed the model's positions) or "unknown_token" (an id that the model does not have).
+    status: "stop" (an end token) or "length" (max_new_tokens reached); where nothing is generated
+      "empty_prompt" (no tokens), "too_long" (prompt and answer would exceed the model's positions)
+      or "unknown_token" (an id that the model does not have).
   """
 
   tokens: tuple[int, ...]
@@ -60,8 +62,8 @@ class Statistics:
     prefill_tokens: of prefixes and prompts, padding not counted.
     lane_steps: decoding steps times lanes, idle ones included.
     seconds: spent in `generate`.
-    idle_seconds: of these, at most so long the device had nothing to do: from the end of a stretch of decoding to the start of
-      the next, and all time in which it may have ended unobserved.
+    idle_seconds: of these, at most so long the device had nothing to do: from the end of a stretch
+      of decoding to the start of the next, and all time in which it may have ended unobserved.
   """
 
   answers: int = 0

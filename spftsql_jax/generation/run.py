@@ -1,4 +1,6 @@
-"""The requests of one static shape, from the first prefill to the last answer: the host's side of continuous batching."""
+"""The requests of one static shape, from the first prefill to the last answer: the host's side of
+continuous batching.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,16 @@ from spftsql_jax.generation.requests import Answer, Request, Statistics
 from spftsql_jax.generation.sampling import Sampler
 from spftsql_jax.models.transformer import Decoder
 
-# Prefixes that are computed in one pass. On a CPU one is enough for the matrix products, and its scores stay in the caches.
+# Prefixes that are computed in one pass. On a CPU one is enough for the matrix products, and its
+# scores stay in the caches.
 _PREFILL_ROWS = {"cpu": 1}
 _PREFILL_ROWS_ELSEWHERE = 8
 
 
 class Outbox:
-  """Answers that are complete but not yet handed over: that is done while the device decodes the next ones."""
+  """Answers that are complete but not yet handed over: that is done while the device decodes the
+  next ones.
+  """
 
   def __init__(self, deliver: Any):
     self._deliver, self._waiting = deliver, collections.deque()
@@ -73,10 +78,16 @@ class ShapeRun:
     self._queue, self._shape = collections.deque(groups), shape
     self._sampler, self._stop, self._pad_id = sampler, stop, pad_id
     self._outbox, self._statistics = outbox, statistics
-    self._automata, self._automaton_of = Automata.of([requests[i].automaton for group in groups for i in group.waiting])
+    self._automata, self._automaton_of = Automata.of(
+      [requests[i].automaton for group in groups for i in group.waiting]
+    )
     rows = lanes_lib.empty_rows(model, shape.rows, shape.prefix_slots)
-    lanes = lanes_lib.empty_lanes(model, shape.rows, shape.lanes, shape.prompt_slots, max_new_tokens)
-    self._rows, self._lanes = lanes_lib.place_on_mesh(rows, lanes, mesh) if mesh is not None else (rows, lanes)
+    lanes = lanes_lib.empty_lanes(
+      model, shape.rows, shape.lanes, shape.prompt_slots, max_new_tokens
+    )
+    self._rows, self._lanes = (
+      lanes_lib.place_on_mesh(rows, lanes, mesh) if mesh is not None else (rows, lanes)
+    )
     self._steps = 0
     self._idle_since: float | None = None
     self._groups: list[Group | None] = [None] * shape.rows
@@ -92,14 +103,23 @@ class ShapeRun:
       busy = int((self._occupants >= 0).sum())
       if not busy:
         return
-      # With work waiting, come back when a quarter of the busy lanes is free; otherwise when all are done.
+      # With work waiting, come back when a quarter of the busy lanes is free; otherwise when all
+      # are done.
       waiting = bool(self._queue) or any(group and group.waiting for group in self._groups)
       wake = self._occupants.size - busy + max(busy // 4, 1) if waiting else self._occupants.size
-      arguments = (self._rows, self._lanes, self._sampler, self._stop, np.int32(wake), self._automata)
+      arguments = (
+        self._rows,
+        self._lanes,
+        self._sampler,
+        self._stop,
+        np.int32(wake),
+        self._automata,
+      )
       self._lanes = lanes_lib.advance(self._model, self._variables, self._layers, *arguments)
       began = time.perf_counter()
       self._outbox.send()
-      # What was handed over while the device worked costs nothing, unless the device was done before it.
+      # What was handed over while the device worked costs nothing, unless the device was done
+      # before it.
       done_unobserved = self._lanes.done.is_ready()
       self._collect()
       self._idle_since = began if done_unobserved else time.perf_counter()
@@ -146,8 +166,9 @@ class ShapeRun:
     most = max(map(len, chosen))
     if not most:
       return
-    # Two sizes of a round of admissions: all lanes, or a quarter of them. A stretch of decoding leaves a quarter free and a few
-    # more, which are two rounds of the small size; the first round is of the large one: both programs are met at the start.
+    # Two sizes of a round of admissions: all lanes, or a quarter of them. A stretch of decoding
+    # leaves a quarter free and a few more, which are two rounds of the small size; the first round
+    # is of the large one: both programs are met at the start.
     quarter = max(self._shape.lanes // 4, 1)
     size = self._shape.lanes if most > 2 * quarter else quarter
     for start in range(0, most, size):
@@ -175,18 +196,26 @@ class ShapeRun:
   def _collect(self) -> None:
     """Waits for the device, and frees the lanes whose answers are complete."""
     lanes = self._lanes
-    done, count, log_prob, answer, step = jax.device_get((lanes.done, lanes.count, lanes.log_prob, lanes.answer, lanes.step))
+    done, count, log_prob, answer, step = jax.device_get(
+      (lanes.done, lanes.count, lanes.log_prob, lanes.answer, lanes.step)
+    )
     self._statistics.lane_steps += (int(step) - self._steps) * self._occupants.size
     self._steps = int(step)
     stop = set(self._stop.tolist())
     for row, lane in zip(*np.nonzero(done & (self._occupants >= 0)), strict=True):
       tokens = tuple(answer[row, lane, : count[row, lane]].tolist())
       status = "stop" if tokens[-1] in stop else "length"
-      self._outbox.put(int(self._occupants[row, lane]), Answer(tokens, float(log_prob[row, lane]), status))
+      self._outbox.put(
+        int(self._occupants[row, lane]), Answer(tokens, float(log_prob[row, lane]), status)
+      )
       self._occupants[row, lane] = -1
 
 
 def _parts(places: list[int], full: int) -> list[list[int]]:
-  """`places` cut into parts of size `full` and, of what is left over, of size one: two sizes, two programs."""
+  """`places` cut into parts of size `full` and, of what is left over, of size one: two sizes, two
+  programs.
+  """
   whole = len(places) - len(places) % full
-  return [places[i : i + full] for i in range(0, whole, full)] + [[place] for place in places[whole:]]
+  return [places[i : i + full] for i in range(0, whole, full)] + [
+    [place] for place in places[whole:]
+  ]

@@ -1,4 +1,6 @@
-"""Choosing the next token: greedy, or by temperature, top-k and top-p with randomness that belongs to the request."""
+"""Choosing the next token: greedy, or by temperature, top-k and top-p with randomness that belongs
+to the request.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ class Sampling:
     temperature: 0 for greedy; otherwise logits are divided by it.
     top_k: only the k likeliest tokens (those tied with the k-th too); 0 for all.
     top_p: then only the likeliest tokens whose mass reaches p; 1 for all.
-    seed: of all randomness. A token depends on (seed, request, place in the answer) and the model, on nothing else.
+    seed: of all randomness. A token depends on (seed, request, place in the answer) and the model,
+      on nothing else.
   """
 
   temperature: float = 0.0
@@ -37,7 +40,9 @@ class Sampling:
 
 @struct.dataclass
 class Sampler:
-  """`Sampling` as an argument of a jitted function: a new temperature, top_p or seed does not compile anew."""
+  """`Sampling` as an argument of a jitted function: a new temperature, top_p or seed does not
+  compile anew.
+  """
 
   temperature: jax.Array
   top_p: jax.Array
@@ -102,34 +107,44 @@ class Sampler:
 
 
 def _first_of_the_largest(logits: jax.Array) -> jax.Array:
-  """`argmax` over the last axis as two reductions of one array each, which a CPU does several times faster."""
+  """`argmax` over the last axis as two reductions of one array each, which a CPU does several times
+  faster.
+  """
   size = logits.shape[-1]
   places = jnp.where(logits == jnp.max(logits, axis=-1, keepdims=True), jnp.arange(size), size - 1)
   return jnp.min(places, axis=-1)
 
 
 def _invert_distribution(logits: jax.Array, uniforms: jax.Array) -> jax.Array:
-  """Samples from softmax(logits [..., V]) with one uniform number each [...]: where the cumulated mass first exceeds it.
+  """Samples from softmax(logits [..., V]) with one uniform number each [...]: where the cumulated
+  mass first exceeds it.
 
-  One number a token instead of one for each entry of the vocabulary: random bits are what sampling costs on a CPU. The mass is
-  cumulated over blocks first, then within the block: one pass over V.
+  One number a token instead of one for each entry of the vocabulary: random bits are what sampling
+  costs on a CPU. The mass is cumulated over blocks first, then within the block: one pass over V.
   """
   size = logits.shape[-1]
   block = math.isqrt(size - 1) + 1
   mass = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
-  mass = jnp.pad(mass, ((0, 0),) * (mass.ndim - 1) + ((0, -size % block),)).reshape(*mass.shape[:-1], -1, block)
+  mass = jnp.pad(mass, ((0, 0),) * (mass.ndim - 1) + ((0, -size % block),)).reshape(
+    *mass.shape[:-1], -1, block
+  )
   until = jnp.cumsum(mass.sum(axis=-1), axis=-1)
   target = (uniforms * until[..., -1])[..., None]
   chosen = jnp.argmax(until > target, axis=-1)[..., None]
-  before = jnp.where(chosen > 0, jnp.take_along_axis(until, jnp.maximum(chosen - 1, 0), axis=-1), 0.0)
+  before = jnp.where(
+    chosen > 0, jnp.take_along_axis(until, jnp.maximum(chosen - 1, 0), axis=-1), 0.0
+  )
   inside = jnp.cumsum(jnp.take_along_axis(mass, chosen[..., None], axis=-2)[..., 0, :], axis=-1)
-  # Rounding may put the remainder at the block's whole mass; it must stay below, or the choice would fall on nothing.
+  # Rounding may put the remainder at the block's whole mass; it must stay below, or the choice
+  # would fall on nothing.
   remainder = jnp.clip(target - before, 0.0, inside[..., -1:] * (1 - 1e-6))
   return chosen[..., 0] * block + jnp.argmax(inside > remainder, axis=-1)
 
 
 def _nucleus_threshold(logits: jax.Array, top_p: jax.Array) -> jax.Array:
-  """The smallest logit that stays, [..., 1]: a token stays when the mass before it is below top_p, so the first always does."""
+  """The smallest logit that stays, [..., 1]: a token stays when the mass before it is below top_p,
+  so the first always does.
+  """
   descending = -jnp.sort(-logits, axis=-1)
   probabilities = jax.nn.softmax(descending, axis=-1)
   before = jnp.cumsum(probabilities, axis=-1) - probabilities

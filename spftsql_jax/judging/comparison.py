@@ -2,13 +2,15 @@
 
 `results_match` reproduces three notions of sameness:
 
-- "spider": the test-suite evaluator of Spider (Zhong et al., 2020): bags of rows, equal under some permutation of the
-  columns; in order where the gold text contains "order by" anywhere.
-- "bird": BIRD's script: the sets of rows are equal; order and duplicates do not matter, the order of the columns does.
-- "strict": bags of rows with the columns in order; in order where the outermost level of the gold query has ORDER BY.
+- "spider": the test-suite evaluator of Spider (Zhong et al., 2020): bags of rows, equal under some
+  permutation of the columns; in order where the gold text contains "order by" anywhere.
+- "bird": BIRD's script: the sets of rows are equal; order and duplicates do not matter, the order
+  of the columns does.
+- "strict": bags of rows with the columns in order; in order where the outermost level of the gold
+  query has ORDER BY.
 
-In all three NULL equals NULL, NaN equals NaN, 1 equals 1.0, "1" does not equal 1, floats are compared exactly, and a statement
-that failed equals nothing.
+In all three NULL equals NULL, NaN equals NaN, 1 equals 1.0, "1" does not equal 1, floats are
+compared exactly, and a statement that failed equals nothing.
 
 Imports little: worker processes compare rows as well.
 """
@@ -28,8 +30,12 @@ Comparison = Literal["spider", "bird", "strict"]
 _PLAIN_TYPES = {int, float, str, bytes, type(None)}
 
 
-def results_match(gold: Result, predicted: Result, gold_sql: str, comparison: Comparison = "strict") -> bool:
-  """Whether `predicted` is as good as `gold`; `gold_sql` decides whether the order of the rows counts. Raises ValueError."""
+def results_match(
+  gold: Result, predicted: Result, gold_sql: str, comparison: Comparison = "strict"
+) -> bool:
+  """Whether `predicted` is as good as `gold`; `gold_sql` decides whether the order of the rows
+  counts. Raises ValueError.
+  """
   return results_agree(gold, predicted, comparison, order_counts(gold_sql, comparison))
 
 
@@ -48,8 +54,11 @@ def order_counts(gold_sql: str, comparison: Comparison) -> bool:
   return comparison == "strict" and statements.has_outer_order_by(gold_sql)
 
 
-def rows_match(gold: Rows, predicted: Rows, widths: tuple[int, int], comparison: str, ordered: bool) -> bool:
-  """Whether the predicted rows are as good as the gold rows; a NaN is as good as any other NaN, also inside a list.
+def rows_match(
+  gold: Rows, predicted: Rows, widths: tuple[int, int], comparison: str, ordered: bool
+) -> bool:
+  """Whether the predicted rows are as good as the gold rows; a NaN is as good as any other NaN,
+  also inside a list.
 
   Args:
     gold, predicted: the rows.
@@ -64,15 +73,19 @@ def rows_match(gold: Rows, predicted: Rows, widths: tuple[int, int], comparison:
     if _rows_match(gold, predicted, widths, comparison, ordered):
       return True
   except (TypeError, ArithmeticError):
-    # A cell that cannot be hashed or compared as it is (a list, a signalling NaN): compared by its canonical form below.
+    # A cell that cannot be hashed or compared as it is (a list, a signalling NaN): compared by its
+    # canonical form below.
     return _rows_match(canonical_rows(gold), canonical_rows(predicted), widths, comparison, ordered)
-  # NaN makes equal rows differ, never different rows equal: only where both have one is there more to see.
+  # NaN makes equal rows differ, never different rows equal: only where both have one is there more
+  # to see.
   if not (has_nan(gold) and has_nan(predicted)):
     return False
   return _rows_match(canonical_rows(gold), canonical_rows(predicted), widths, comparison, ordered)
 
 
-def _rows_match(gold: Rows, predicted: Rows, widths: tuple[int, int], comparison: str, ordered: bool) -> bool:
+def _rows_match(
+  gold: Rows, predicted: Rows, widths: tuple[int, int], comparison: str, ordered: bool
+) -> bool:
   if comparison == "spider":
     return spider_match(gold, predicted, ordered)
   if comparison == "bird":
@@ -85,11 +98,12 @@ def _rows_match(gold: Rows, predicted: Rows, widths: tuple[int, int], comparison
 
 
 def spider_match(gold: Rows, predicted: Rows, ordered: bool) -> bool:
-  """Whether some permutation of the columns makes the two bags (`ordered`: lists) of rows equal, as the test-suite evaluator
-  sees it.
+  """Whether some permutation of the columns makes the two bags (`ordered`: lists) of rows equal, as
+  the test-suite evaluator sees it.
 
-  That evaluator tries the permutations one after the other. Here a column may only stand for one with the same bag of values,
-  and the columns are assigned one by one, the most telling first, giving up as soon as the rows read so far differ as bags.
+  That evaluator tries the permutations one after the other. Here a column may only stand for one
+  with the same bag of values, and the columns are assigned one by one, the most telling first,
+  giving up as soon as the rows read so far differ as bags.
   """
   if gold is predicted or (not gold and not predicted):
     return True
@@ -120,9 +134,11 @@ def _bag(items: Iterable) -> dict:
 
 
 def _are_plain(gold: Rows, predicted: Rows) -> bool:
-  """Whether equal cells also have equal text: no decimals or booleans, and no floats that equal an integer there.
+  """Whether equal cells also have equal text: no decimals or booleans, and no floats that equal an
+  integer there.
 
-  Rows that are equal under some permutation of the columns then have equal sorted rows, and sorting them is not needed.
+  Rows that are equal under some permutation of the columns then have equal sorted rows, and sorting
+  them is not needed.
   """
   cells = list(itertools.chain.from_iterable(itertools.chain(gold, predicted)))
   types = set(map(type, cells))
@@ -140,8 +156,8 @@ def _cell_key(cell: object) -> str:
 
 
 def _same_unordered_rows(gold: Rows, predicted: Rows, ordered: bool) -> bool:
-  """The evaluator's first test: rows with their cells sorted by text and type agree, as lists or (duplicates not counted) as
-  sets.
+  """The evaluator's first test: rows with their cells sorted by text and type agree, as lists or
+  (duplicates not counted) as sets.
 
   Sorting by text is why (1, 10) and (1.0, 10) are told apart although 1 equals 1.0.
   """
@@ -172,25 +188,34 @@ def _columns_can_be_assigned(gold_columns: list[tuple], predicted_columns: list[
     return _bag(gold_columns[0]) == _bag(predicted_columns[0])
   gold_bags = [_bag(column) for column in gold_columns]
   predicted_bags = [_bag(column) for column in predicted_columns]
-  candidates = [[j for j, bag in enumerate(predicted_bags) if bag == gold_bag] for gold_bag in gold_bags]
+  candidates = [
+    [j for j, bag in enumerate(predicted_bags) if bag == gold_bag] for gold_bag in gold_bags
+  ]
   if not all(candidates):
     return False
-  # A key column first: it makes the rows distinct, after which each other column either fits or does not.
+  # A key column first: it makes the rows distinct, after which each other column either fits or
+  # does not.
   order = sorted(range(len(gold_columns)), key=lambda i: (-len(gold_bags[i]), len(candidates[i])))
 
-  def assign(depth: int, used: frozenset[int], gold_groups: list[int], predicted_groups: list[int]) -> bool:
+  def assign(
+    depth: int, used: frozenset[int], gold_groups: list[int], predicted_groups: list[int]
+  ) -> bool:
     if depth == len(order):
       return True
     column = gold_columns[order[depth]]
     numbers: dict[tuple, int] = {}
-    new_gold = [numbers.setdefault(pair, len(numbers)) for pair in zip(gold_groups, column, strict=True)]
+    new_gold = [
+      numbers.setdefault(pair, len(numbers)) for pair in zip(gold_groups, column, strict=True)
+    ]
     gold_bag = _bag(new_gold)
     tried: set[tuple] = set()
     for j in candidates[order[depth]]:
       if j in used or predicted_columns[j] in tried:
         continue
       tried.add(predicted_columns[j])
-      new_predicted = [numbers.get(pair, -1) for pair in zip(predicted_groups, predicted_columns[j], strict=True)]
+      new_predicted = [
+        numbers.get(pair, -1) for pair in zip(predicted_groups, predicted_columns[j], strict=True)
+      ]
       if _bag(new_predicted) == gold_bag and assign(depth + 1, used | {j}, new_gold, new_predicted):
         return True
     return False

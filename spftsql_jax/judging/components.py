@@ -1,7 +1,8 @@
 """A query taken apart into its clauses: what hardness is counted on.
 
-Reads tokens and parentheses, not a full grammar: some 50 us a query, and any dialect gives an answer. (A full parser takes a
-millisecond, and evaluating a thousand predictions should take less than a second.)
+Reads tokens and parentheses, not a full grammar: some 50 us a query, and any dialect gives an
+answer. (A full parser takes a millisecond, and evaluating a thousand predictions should take less
+than a second.)
 """
 
 from __future__ import annotations
@@ -15,7 +16,23 @@ Token = str | list
 
 SET_OPERATIONS = ("intersect", "union", "except")
 AGGREGATES = ("max", "min", "count", "sum", "avg")
-_OPERATORS = ("between", "=", "==", ">", "<", ">=", "<=", "!=", "<>", "in", "like", "glob", "ilike", "is", "exists")
+_OPERATORS = (
+  "between",
+  "=",
+  "==",
+  ">",
+  "<",
+  ">=",
+  "<=",
+  "!=",
+  "<>",
+  "in",
+  "like",
+  "glob",
+  "ilike",
+  "is",
+  "exists",
+)
 _CLAUSES = {"select": 1, "from": 1, "where": 1, "group": 2, "having": 1, "order": 2, "limit": 1}
 _MERGED = frozenset({">=", "<=", "!=", "<>", "==", "||"})
 
@@ -35,7 +52,9 @@ class Condition:
 
 @dataclasses.dataclass
 class Components:
-  """The clauses of one SELECT. Conditions alternate with "and" and "or", in the order of the text, parentheses dissolved."""
+  """The clauses of one SELECT. Conditions alternate with "and" and "or", in the order of the text,
+  parentheses dissolved.
+  """
 
   distinct: bool = False
   select: list[list[Token]] = dataclasses.field(default_factory=list)
@@ -119,7 +138,11 @@ def _clauses(tokens: list[Token]) -> dict[str, list[Token]]:
   for i, token in enumerate(tokens):
     if skip:
       skip -= 1
-    elif isinstance(token, str) and token in _CLAUSES and (_CLAUSES[token] == 1 or tokens[i + 1 : i + 2] == ["by"]):
+    elif (
+      isinstance(token, str)
+      and token in _CLAUSES
+      and (_CLAUSES[token] == 1 or tokens[i + 1 : i + 2] == ["by"])
+    ):
       current = parts.setdefault(token, [])
       skip = _CLAUSES[token] - 1
     else:

@@ -1,8 +1,10 @@
-"""Spider's exact match: two queries are the same if each of their components is, as a set (Yu et al., EMNLP 2018).
+"""Spider's exact match: two queries are the same if each of their components is, as a set (Yu et
+al., EMNLP 2018).
 
-Values and DISTINCT do not count, nor does which of two columns tied by a foreign key is named. The oddities of the official
-script are kept: DISTINCT and the choice of column do count inside subqueries, the order of conditions counts in HAVING and in
-subqueries, and in FROM a subquery counts with its values.
+Values and DISTINCT do not count, nor does which of two columns tied by a foreign key is named. The
+oddities of the official script are kept: DISTINCT and the choice of column do count inside
+subqueries, the order of conditions counts in HAVING and in subqueries, and in FROM a subquery
+counts with its values.
 """
 
 from __future__ import annotations
@@ -15,7 +17,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from spftsql_jax.databases.engines import sqlite
-from spftsql_jax.judging.spider_grammar import Column, Condition, NotReadError, Operand, Query, Tables, read_query
+from spftsql_jax.judging.spider_grammar import (
+  Column,
+  Condition,
+  NotReadError,
+  Operand,
+  Query,
+  Tables,
+  read_query,
+)
 
 COMPONENTS = (
   "select",
@@ -33,7 +43,9 @@ COMPONENTS = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ComponentMatch:
-  """Whether a component agrees, and how many things it holds in either query (0: the query does not have it)."""
+  """Whether a component agrees, and how many things it holds in either query (0: the query does not
+  have it).
+  """
 
   same: bool
   gold: int
@@ -57,7 +69,9 @@ class ExactMatch:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class MatchSchema:
-  """What exact match knows of a database: its tables, and for each column in a foreign key the one that stands for both."""
+  """What exact match knows of a database: its tables, and for each column in a foreign key the one
+  that stands for both.
+  """
 
   tables: Tables
   representatives: dict[str, str]
@@ -86,16 +100,23 @@ def exact_match(gold: str, predicted: str, schema: MatchSchema) -> ExactMatch:
 def compare(gold: Query, predicted: Query) -> dict[str, ComponentMatch]:
   """How each component of two queries agrees."""
   having = (
-    bool(gold.group) and [c[1] for c in gold.group] == [c[1] for c in predicted.group] and gold.having == predicted.having
+    bool(gold.group)
+    and [c[1] for c in gold.group] == [c[1] for c in predicted.group]
+    and gold.having == predicted.having
   )
-  connectors = {c for c in gold.where if isinstance(c, str)}, {c for c in predicted.where if isinstance(c, str)}
+  connectors = (
+    {c for c in gold.where if isinstance(c, str)},
+    {c for c in predicted.where if isinstance(c, str)},
+  )
   order = gold.order is not None and gold.order == predicted.order and gold.limit == predicted.limit
   return {
     "select": _bags(gold.select, predicted.select),
     "select(no AGG)": _bags([s[1] for s in gold.select], [s[1] for s in predicted.select]),
     "where": _bags(gold.where[::2], predicted.where[::2]),
     "where(no OP)": _bags(*([c.operand for c in query.where[::2]] for query in (gold, predicted))),
-    "group(no Having)": _bags(*([c[1].rpartition(".")[2] for c in query.group] for query in (gold, predicted))),
+    "group(no Having)": _bags(
+      *([c[1].rpartition(".")[2] for c in query.group] for query in (gold, predicted))
+    ),
     "group": _flags(bool(gold.group), bool(predicted.group), having),
     "order": _flags(gold.order is not None, predicted.order is not None, order),
     # The official script names the sizes the other way round here.
@@ -108,10 +129,11 @@ def compare(gold: Query, predicted: Query) -> dict[str, ComponentMatch]:
 
 
 def partial_scores(matches: Sequence[ExactMatch]) -> dict[str, dict[str, float]]:
-  """For each component: accuracy over the predictions that have it, recall over the gold queries that have it, and their F1, in
-  [0, 1].
+  """For each component: accuracy over the predictions that have it, recall over the gold queries
+  that have it, and their F1, in [0, 1].
 
-  As in the official table F1 is 1 where accuracy and recall are both 0, for example where no query has the component.
+  As in the official table F1 is 1 where accuracy and recall are both 0, for example where no query
+  has the component.
   """
   scores = {}
   for name in COMPONENTS:
@@ -126,12 +148,19 @@ def partial_scores(matches: Sequence[ExactMatch]) -> dict[str, dict[str, float]]
 
 
 def read_schema(location: str, foreign_keys: dict[str, str] | None = None) -> MatchSchema:
-  """Tables and columns of an SQLite file; without `foreign_keys` those that it declares are used. Raises DatabaseError."""
+  """Tables and columns of an SQLite file; without `foreign_keys` those that it declares are used.
+  Raises DatabaseError.
+  """
   with contextlib.closing(sqlite.connect(location)) as connection:
     connection.text_factory = sqlite.lenient_text
-    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    names = [
+      name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    ]
     tables = {
-      name.lower(): frozenset(row[0].lower() for row in connection.execute("SELECT name FROM pragma_table_info(?)", (name,)))
+      name.lower(): frozenset(
+        row[0].lower()
+        for row in connection.execute("SELECT name FROM pragma_table_info(?)", (name,))
+      )
       for name in names
     }
     if foreign_keys is None:
@@ -140,7 +169,8 @@ def read_schema(location: str, foreign_keys: dict[str, str] | None = None) -> Ma
 
 
 def read_foreign_keys(path: str | Path) -> dict[str, dict[str, str]]:
-  """From Spider's tables.json, for each database the column that stands for each column in a foreign key.
+  """From Spider's tables.json, for each database the column that stands for each column in a
+  foreign key.
 
   Raises:
     FileNotFoundError: no such file.
@@ -151,18 +181,27 @@ def read_foreign_keys(path: str | Path) -> dict[str, dict[str, str]]:
     keys = {}
     for entry in entries:
       tables = [name.lower() for name in entry["table_names_original"]]
-      columns = ["*" if t < 0 else f"{tables[t]}.{name.lower()}" for t, name in entry["column_names_original"]]
-      keys[entry["db_id"]] = _representatives([(columns[a], columns[b]) for a, b in entry["foreign_keys"]], columns.index)
+      columns = [
+        "*" if t < 0 else f"{tables[t]}.{name.lower()}"
+        for t, name in entry["column_names_original"]
+      ]
+      keys[entry["db_id"]] = _representatives(
+        [(columns[a], columns[b]) for a, b in entry["foreign_keys"]], columns.index
+      )
     return keys
   except json.JSONDecodeError as error:
     raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg})") from error
   except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-    raise ValueError(f"{path}: not a list of schemas as in Spider's tables.json ({error!r})") from error
+    raise ValueError(
+      f"{path}: not a list of schemas as in Spider's tables.json ({error!r})"
+    ) from error
 
 
 def _declared_keys(connection, names: Sequence[str]) -> Iterator[tuple[str, str]]:
   for name in names:
-    rows = connection.execute('SELECT "from", "table", "to" FROM pragma_foreign_key_list(?) ORDER BY id, seq', (name,))
+    rows = connection.execute(
+      'SELECT "from", "table", "to" FROM pragma_foreign_key_list(?) ORDER BY id, seq', (name,)
+    )
     for column, referred_table, referred_column in rows:
       if referred_column is not None:
         yield f"{name}.{column}".lower(), f"{referred_table}.{referred_column}".lower()
@@ -171,7 +210,8 @@ def _declared_keys(connection, names: Sequence[str]) -> Iterator[tuple[str, str]
 def _representatives(keys, position=lambda name: name) -> dict[str, str]:
   """The first column of each group that foreign keys tie together.
 
-  A key joins the first group that has one of its columns; groups are not merged, as in the official script.
+  A key joins the first group that has one of its columns; groups are not merged, as in the official
+  script.
   """
   groups: list[set[str]] = []
   for pair in keys:
@@ -196,7 +236,9 @@ def _flags(gold: bool, predicted: bool, same: bool) -> ComponentMatch:
   return ComponentMatch(gold == predicted and (same or not gold), int(gold), int(predicted))
 
 
-def _set_operations(gold: tuple[str, Query] | None, predicted: tuple[str, Query] | None) -> ComponentMatch:
+def _set_operations(
+  gold: tuple[str, Query] | None, predicted: tuple[str, Query] | None
+) -> ComponentMatch:
   same = gold is None
   if gold is not None and predicted is not None and gold[0] == predicted[0]:
     same = _all_same(gold[1], predicted[1], compare(gold[1], predicted[1]))
@@ -204,7 +246,13 @@ def _set_operations(gold: tuple[str, Query] | None, predicted: tuple[str, Query]
 
 
 def _keywords(query: Query) -> list[str]:
-  present = {"where": query.where, "group": query.group, "having": query.having, "order": query.order, "limit": query.limit}
+  present = {
+    "where": query.where,
+    "group": query.group,
+    "having": query.having,
+    "order": query.order,
+    "limit": query.limit,
+  }
   words = {word for word, part in present.items() if part}
   if query.order is not None:
     words.add(query.order[0])
@@ -220,14 +268,22 @@ def _keywords(query: Query) -> list[str]:
 
 
 def _alternates(query: Query) -> bool:
-  """Whether conditions and connectors alternate; the official script fails on others (two conditions with nothing between)."""
+  """Whether conditions and connectors alternate; the official script fails on others (two
+  conditions with nothing between).
+  """
   lists = [query.on, query.where, query.having]
-  regular = all(isinstance(each, Condition) == (i % 2 == 0) for conditions in lists for i, each in enumerate(conditions))
+  regular = all(
+    isinstance(each, Condition) == (i % 2 == 0)
+    for conditions in lists
+    for i, each in enumerate(conditions)
+  )
   return regular and (query.set_operation is None or _alternates(query.set_operation[1]))
 
 
 def _without_values(query: Query) -> Query:
-  """The query with no values in its conditions, those of its set operation and those of the subqueries in them."""
+  """The query with no values in its conditions, those of its set operation and those of the
+  subqueries in them.
+  """
 
   def strip(conditions: tuple[Condition | str, ...]) -> tuple[Condition | str, ...]:
     return tuple(
@@ -237,9 +293,16 @@ def _without_values(query: Query) -> Query:
       for c in conditions
     )
 
-  follower = query.set_operation and (query.set_operation[0], _without_values(query.set_operation[1]))
+  follower = query.set_operation and (
+    query.set_operation[0],
+    _without_values(query.set_operation[1]),
+  )
   return dataclasses.replace(
-    query, on=strip(query.on), where=strip(query.where), having=strip(query.having), set_operation=follower
+    query,
+    on=strip(query.on),
+    where=strip(query.where),
+    having=strip(query.having),
+    set_operation=follower,
   )
 
 
@@ -248,8 +311,9 @@ def _query_alone(value: object) -> Query | None:
 
 
 def _with_representatives(query: Query, schema: MatchSchema) -> Query:
-  """The query without DISTINCT and with one column for each group tied by foreign keys, among the tables of its FROM; queries
-  behind set operations follow the first one's tables, subqueries stay as they are.
+  """The query without DISTINCT and with one column for each group tied by foreign keys, among the
+  tables of its FROM; queries behind set operations follow the first one's tables, subqueries stay
+  as they are.
   """
   tables = {table for table in query.tables if isinstance(table, str)}
   known = {
@@ -268,7 +332,10 @@ def _replace_columns(query: Query, known: dict[str, str]) -> Query:
     return old[0], column(old[1]), old[2] and column(old[2])
 
   def conditions(old: tuple[Condition | str, ...]) -> tuple[Condition | str, ...]:
-    return tuple(dataclasses.replace(c, operand=operand(c.operand)) if isinstance(c, Condition) else c for c in old)
+    return tuple(
+      dataclasses.replace(c, operand=operand(c.operand)) if isinstance(c, Condition) else c
+      for c in old
+    )
 
   return dataclasses.replace(
     query,
@@ -279,5 +346,6 @@ def _replace_columns(query: Query, known: dict[str, str]) -> Query:
     group=tuple(map(column, query.group)),
     having=conditions(query.having),
     order=query.order and (query.order[0], tuple(map(operand, query.order[1]))),
-    set_operation=query.set_operation and (query.set_operation[0], _replace_columns(query.set_operation[1], known)),
+    set_operation=query.set_operation
+    and (query.set_operation[0], _replace_columns(query.set_operation[1], known)),
   )

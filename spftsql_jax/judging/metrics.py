@@ -1,6 +1,8 @@
-"""Measures of text-to-SQL: comparing answers by execution, hardness, intervals and tests. Never imports JAX.
+"""Measures of text-to-SQL: comparing answers by execution, hardness, intervals and tests. Never
+imports JAX.
 
-The functions work on results that have been executed already; `experiments/evaluate.py` puts them together.
+The functions work on results that have been executed already; `experiments/evaluate.py` puts them
+together.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ _SPLIT_OPERATORS = (("> =", ">="), ("< =", "<="), ("! =", "!="))
 def spider_query(sql: str, predicted: bool, keep_distinct: bool = False) -> str:
   """The text that the test-suite evaluator executes for `sql`.
 
-  In a prediction the letters "value" become 1 (its placeholder for a value that a model does not predict), wherever they
-  stand. In both, operators split by a space are joined, every DISTINCT outside quotes is taken out unless
-  `keep_distinct`, and YEAR(CURDATE()) becomes 2020.
+  In a prediction the letters "value" become 1 (its placeholder for a value that a model does not
+  predict), wherever they stand. In both, operators split by a space are joined, every DISTINCT
+  outside quotes is taken out unless `keep_distinct`, and YEAR(CURDATE()) becomes 2020.
   """
   if predicted:
     sql = sql.replace("value", "1")
@@ -39,11 +41,18 @@ def without_distinct(sql: str) -> str:
   """The text without its DISTINCT keywords; strings, quoted names and comments are left alone."""
   if "distinct" not in sql.lower():
     return sql
-  return "".join(text for kind, text in statements.tokens(sql, keep_space=True) if kind != "word" or text.lower() != "distinct")
+  return "".join(
+    text
+    for kind, text in statements.tokens(sql, keep_space=True)
+    if kind != "word" or text.lower() != "distinct"
+  )
 
 
 def execution_match(
-  gold: Sequence[Result], predicted: Sequence[Result], gold_sql: str, comparison: Comparison = "strict"
+  gold: Sequence[Result],
+  predicted: Sequence[Result],
+  gold_sql: str,
+  comparison: Comparison = "strict",
 ) -> bool:
   """Whether the prediction's results agree with the gold query's on all instances of the database.
 
@@ -53,11 +62,15 @@ def execution_match(
     gold_sql: the gold text as it was executed; it decides whether order counts.
     comparison: "spider", "bird" or "strict"; see `results_match`.
   """
-  return all(results_match(g, p, gold_sql, comparison) for g, p in zip(gold, predicted, strict=True))
+  return all(
+    results_match(g, p, gold_sql, comparison) for g, p in zip(gold, predicted, strict=True)
+  )
 
 
 def wilson_interval(successes: int, count: int, z: float = 1.959964) -> tuple[float, float]:
-  """Wilson's score interval of a proportion, in [0, 1]; 95 % by default (Wilson, 1927). Without observations (0, 1)."""
+  """Wilson's score interval of a proportion, in [0, 1]; 95 % by default (Wilson, 1927). Without
+  observations (0, 1).
+  """
   if not 0 <= successes <= count:
     raise ValueError(f"{successes} successes of {count}")
   if count == 0:
@@ -71,9 +84,11 @@ def wilson_interval(successes: int, count: int, z: float = 1.959964) -> tuple[fl
 
 
 def paired_exact_test(a_correct: Sequence[bool], b_correct: Sequence[bool]) -> float:
-  """The two-sided p-value that two systems scored on the same questions are equally good (McNemar's exact test: a sign test).
+  """The two-sided p-value that two systems scored on the same questions are equally good (McNemar's
+  exact test: a sign test).
 
-  Only the questions that one system alone answers rightly count; under equality each is a fair coin.
+  Only the questions that one system alone answers rightly count; under equality each is a fair
+  coin.
   """
   if len(a_correct) != len(b_correct):
     raise ValueError(f"the systems answered {len(a_correct)} and {len(b_correct)} questions")
@@ -85,23 +100,33 @@ def paired_exact_test(a_correct: Sequence[bool], b_correct: Sequence[bool]) -> f
 
 
 def hardness(sql: str) -> str:
-  """Spider's hardness of a gold query: "easy", "medium", "hard" or "extra", as its evaluator counts.
+  """Spider's hardness of a gold query: "easy", "medium", "hard" or "extra", as its evaluator
+  counts.
 
-  Three counts decide: clauses (WHERE, GROUP BY, ORDER BY, LIMIT, further tables, OR, LIKE); nested queries (as the value of a
-  condition, or by a set operation), not counting deeper ones; and other things that occur more than once (aggregates,
-  selected columns, conditions, grouping columns). Of a set operation the first query alone is counted. Its oddities are kept:
-  a negated condition and a connector in HAVING count as aggregates.
+  Three counts decide: clauses (WHERE, GROUP BY, ORDER BY, LIMIT, further tables, OR, LIKE); nested
+  queries (as the value of a condition, or by a set operation), not counting deeper ones; and other
+  things that occur more than once (aggregates, selected columns, conditions, grouping columns). Of
+  a set operation the first query alone is counted. Its oddities are kept: a negated condition and a
+  connector in HAVING count as aggregates.
   """
   parts = components.take_apart(sql)
   conditions = [*parts.on, *parts.where, *parts.having]
-  clauses = sum(map(bool, (parts.where, parts.group, parts.order, parts.limit))) + max(0, len(parts.tables) - 1)
+  clauses = sum(map(bool, (parts.where, parts.group, parts.order, parts.limit))) + max(
+    0, len(parts.tables) - 1
+  )
   clauses += conditions.count("or")
   clauses += sum(1 for c in conditions if not isinstance(c, str) and c.operator == "like")
-  nested = sum(len(c.subqueries()) for c in conditions if not isinstance(c, str)) + (parts.set_operation is not None)
-  aggregates = sum(_starts_with_aggregate(item) for item in parts.select) + _count_aggregates(parts.order)
+  nested = sum(len(c.subqueries()) for c in conditions if not isinstance(c, str)) + (
+    parts.set_operation is not None
+  )
+  aggregates = sum(_starts_with_aggregate(item) for item in parts.select) + _count_aggregates(
+    parts.order
+  )
   aggregates += sum(1 for c in parts.where if not isinstance(c, str) and c.negated)
   aggregates += sum(1 for c in parts.having if isinstance(c, str) or c.negated)
-  several = (aggregates > 1) + (len(parts.select) > 1) + (len(parts.where) > 1) + (len(parts.group) > 1)
+  several = (
+    (aggregates > 1) + (len(parts.select) > 1) + (len(parts.where) > 1) + (len(parts.group) > 1)
+  )
   if nested == 0:
     if clauses <= 1 and several == 0:
       return "easy"
@@ -119,19 +144,25 @@ def _starts_with_aggregate(item: list) -> bool:
 
 
 def _count_aggregates(items: list[list]) -> int:
-  return sum(token in components.AGGREGATES for item in items for token in item if isinstance(token, str))
+  return sum(
+    token in components.AGGREGATES for item in items for token in item if isinstance(token, str)
+  )
 
 
 def soft_f1(gold: Sequence[tuple], predicted: Sequence[tuple]) -> float:
   """BIRD's Soft-F1 of two results, in [0, 1].
 
-  Duplicate rows are dropped and rows paired by their position. In a pair, predicted cells found in the gold row are hits,
-  those not found false, gold cells not found in the predicted row missed, each as a share of the gold row's cells; a row
-  without partner is all missed or all false. Two empty results agree fully. NaN is found where there is a NaN.
+  Duplicate rows are dropped and rows paired by their position. In a pair, predicted cells found in
+  the gold row are hits, those not found false, gold cells not found in the predicted row missed,
+  each as a share of the gold row's cells; a row without partner is all missed or all false. Two
+  empty results agree fully. NaN is found where there is a NaN.
   """
   if not gold and not predicted:
     return 1.0
-  gold, predicted = list(dict.fromkeys(canonical_rows(gold))), list(dict.fromkeys(canonical_rows(predicted)))
+  gold, predicted = (
+    list(dict.fromkeys(canonical_rows(gold))),
+    list(dict.fromkeys(canonical_rows(predicted))),
+  )
   paired = min(len(gold), len(predicted))
   hits, false, missed = 0.0, float(len(predicted) - paired), float(len(gold) - paired)
   for gold_row, predicted_row in zip(gold, predicted, strict=False):
@@ -146,17 +177,25 @@ def soft_f1(gold: Sequence[tuple], predicted: Sequence[tuple]) -> float:
 
 
 def time_ratio(gold_seconds: Sequence[float], predicted_seconds: Sequence[float]) -> float:
-  """Mean of gold time by predicted time over repeated runs, without those that lie three standard deviations or more off."""
-  ratios = [gold / max(predicted, 1e-9) for gold, predicted in zip(gold_seconds, predicted_seconds, strict=True)]
+  """Mean of gold time by predicted time over repeated runs, without those that lie three standard
+  deviations or more off.
+  """
+  ratios = [
+    gold / max(predicted, 1e-9)
+    for gold, predicted in zip(gold_seconds, predicted_seconds, strict=True)
+  ]
   mean = sum(ratios) / len(ratios)
   deviation = math.sqrt(sum((ratio - mean) ** 2 for ratio in ratios) / len(ratios))
-  # BIRD's script loses everything where all runs took exactly the same time; here they are all kept.
+  # BIRD's script loses everything where all runs took exactly the same time; here they are all
+  # kept.
   kept = [ratio for ratio in ratios if abs(ratio - mean) < 3 * deviation] or ratios
   return sum(kept) / len(kept)
 
 
 def valid_efficiency_score(ratios: Sequence[float]) -> float:
-  """BIRD's VES: the mean of sqrt(ratio) * 100 over all questions; the ratio of a wrong answer is 0."""
+  """BIRD's VES: the mean of sqrt(ratio) * 100 over all questions; the ratio of a wrong answer is
+  0.
+  """
   return 100 * sum(math.sqrt(ratio) for ratio in ratios) / max(1, len(ratios))
 
 

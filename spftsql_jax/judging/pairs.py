@@ -1,4 +1,6 @@
-"""Handing pairs of gold and predicted statements to worker processes that judge them there (`judging/judge.py`)."""
+"""Handing pairs of gold and predicted statements to worker processes that judge them there
+(`judging/judge.py`).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ _PAIRS_IN_A_JOB, _PAIRS_OF_A_LARGE_FILE = 64, 8
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pair:
-  """A gold and a predicted statement, the instances of their database, and whether the order of the rows counts."""
+  """A gold and a predicted statement, the instances of their database, and whether the order of the
+  rows counts.
+  """
 
   gold: str
   predicted: str
@@ -65,8 +69,9 @@ def judge(
     progress: called with the number of pairs that have been judged since the last call.
 
   Returns:
-    The judgements. A pair that cannot be judged in a worker is missing: statements that are refused, results too large to
-    be held twice, databases that are no SQLite file, and whatever ended a worker.
+    The judgements. A pair that cannot be judged in a worker is missing: statements that are
+    refused, results too large to be held twice, databases that are no SQLite file, and whatever
+    ended a worker.
   """
   groups: dict[tuple[str, ...], list[Pair]] = {}
   identities: dict[str, tuple | None] = {}
@@ -78,15 +83,23 @@ def judge(
     for location in pair.locations:
       if location not in identities:
         identities[location] = _identity(location)
-    if not (refused[pair.gold] or refused[pair.predicted] or any(identities[each] is None for each in pair.locations)):
+    if not (
+      refused[pair.gold]
+      or refused[pair.predicted]
+      or any(identities[each] is None for each in pair.locations)
+    ):
       groups.setdefault(pair.locations, []).append(pair)
-  # Large databases first, so that at the end no worker sits on the slow ones while the others have nothing left to do.
+  # Large databases first, so that at the end no worker sits on the slow ones while the others have
+  # nothing left to do.
   ordered = sorted(groups.items(), key=lambda item: -max(map(_size, map(identities.get, item[0]))))
   batches = [
     batch
     for locations, group in ordered
     for batch in _batches(
-      group, _PAIRS_OF_A_LARGE_FILE if _size(identities[locations[0]]) > _LARGE_FILE_BYTES else _PAIRS_IN_A_JOB
+      group,
+      _PAIRS_OF_A_LARGE_FILE
+      if _size(identities[locations[0]]) > _LARGE_FILE_BYTES
+      else _PAIRS_IN_A_JOB,
     )
   ]
   jobs = [
@@ -132,7 +145,9 @@ def _size(identity: tuple | None) -> int:
 
 
 def _batches(group: list[Pair], most: int) -> list[list[Pair]]:
-  """The pairs of one database in batches of about the same size, those with the same gold query beside each other."""
+  """The pairs of one database in batches of about the same size, those with the same gold query
+  beside each other.
+  """
   group = sorted(group, key=lambda pair: pair.gold)
   size = math.ceil(len(group) / math.ceil(len(group) / most))
   return [group[start : start + size] for start in range(0, len(group), size)]

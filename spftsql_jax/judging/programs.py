@@ -1,10 +1,13 @@
-"""Two statements that SQLite compiles to the same program give the same rows, in the same order: one need not be run.
+"""Two statements that SQLite compiles to the same program give the same rows, in the same order:
+one need not be run.
 
-SQLite's EXPLAIN prints the byte code of a statement, a list of (operation, p1, p2, p3, p4, p5). Table names, aliases and
-spelling are gone there; what is left of the order in FROM are the numbers of the cursors, which are replaced by what they are
-opened on. See https://www.sqlite.org/opcode.html for what the operands of each operation are.
+SQLite's EXPLAIN prints the byte code of a statement, a list of (operation, p1, p2, p3, p4, p5).
+Table names, aliases and spelling are gone there; what is left of the order in FROM are the numbers
+of the cursors, which are replaced by what they are opened on. See
+https://www.sqlite.org/opcode.html for what the operands of each operation are.
 
-Where the order of rows and columns does not count, one with its select list in the other's order is as good.
+Where the order of rows and columns does not count, one with its select list in the other's order is
+as good.
 """
 
 from __future__ import annotations
@@ -38,16 +41,17 @@ _ON_NO_CURSOR_NAMES = """
   Yield ZeroOrNull
 """
 _ON_NO_CURSOR = frozenset(_ON_NO_CURSOR_NAMES.split())
-# A program is printed with 16 digits a number and without its blobs: statements that differ there may print alike.
+# A program is printed with 16 digits a number and without its blobs: statements that differ there
+# may print alike.
 _NOT_PRINTED = re.compile(r"(?<!\w)(?:\d*\.\d+|\d+\.|\d+[eE]|\d{16,}|[xX]'[^']*')")
 
 
 class Programs:
   """Tells whether two statements are the same program on all instances of a database.
 
-  SQLite compiles a statement for a schema, so two statements that become the same byte code on one instance do so on every
-  instance of that schema. Statistics (ANALYZE) would let it compile differently elsewhere: where there are any, or where
-  schemas differ, nothing is said to agree.
+  SQLite compiles a statement for a schema, so two statements that become the same byte code on one
+  instance do so on every instance of that schema. Statistics (ANALYZE) would let it compile
+  differently elsewhere: where there are any, or where schemas differ, nothing is said to agree.
 
   Args:
     instances: their number.
@@ -60,8 +64,8 @@ class Programs:
     self._programs: dict[str, list[Instruction] | None] = {}
 
   def agree(self, one_sql: str, other_sql: str, timeout_s: float, any_order: bool = False) -> bool:
-    """Whether both compile, and to the same program; `any_order`: or one that returns the same rows in another order of rows
-    and columns.
+    """Whether both compile, and to the same program; `any_order`: or one that returns the same rows
+    in another order of rows and columns.
 
     Raises DatabaseError where an instance cannot be opened.
     """
@@ -99,14 +103,17 @@ def same_program(one: Sequence[Instruction], other: Sequence[Instruction]) -> bo
 
 
 def program_form(program: Sequence[Instruction]) -> list[Instruction]:
-  """What programs that `same_program` takes for one have in common: the program with its cursors named, where they can be."""
+  """What programs that `same_program` takes for one have in common: the program with its cursors
+  named, where they can be.
+  """
   return _name_cursors(program) or list(program)
 
 
 def _name_cursors(program: Sequence[Instruction]) -> list[Instruction] | None:
   """The program with what a cursor is opened on in place of its number.
 
-  None where that does not name it (two cursors on one table) or where an operation is not understood.
+  None where that does not name it (two cursors on one table) or where an operation is not
+  understood.
   """
   names: dict[object, object] = {}
   for operation, p1, p2, p3, _, _ in program:

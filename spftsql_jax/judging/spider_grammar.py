@@ -1,9 +1,10 @@
 """Reading a query with the small grammar that Spider's exact match is defined on.
 
-The official reader knows one shape of SELECT: tables joined in a row and named with AS, conditions without parentheses
-around them, one value or subquery on the right, columns looked up in the schema. It cannot read what does not have this
-shape, and such a prediction counts as an empty query; what stands behind the last clause that it knows it does not look at.
-Exact match depends on both, so this reader has the same limits. (`components` takes any query apart, for hardness.)
+The official reader knows one shape of SELECT: tables joined in a row and named with AS, conditions
+without parentheses around them, one value or subquery on the right, columns looked up in the
+schema. It cannot read what does not have this shape, and such a prediction counts as an empty
+query; what stands behind the last clause that it knows it does not look at. Exact match depends on
+both, so this reader has the same limits. (`components` takes any query apart, for hardness.)
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from collections.abc import Sequence
 
 Tables = dict[str, frozenset[str]]  # the columns of each table, all in lower case
 Column = tuple[str, str, bool | None]  # (aggregate or "none", "table.column" or "*", DISTINCT)
-Operand = tuple[str, Column, Column | None]  # (arithmetic operator or "none", column, second column)
+# (arithmetic operator or "none", column, second column)
+Operand = tuple[str, Column, Column | None]
 
 _AGGREGATES = ("none", "max", "min", "count", "sum", "avg")
 # Far more than any question needs, and far fewer than Python's stack holds.
@@ -25,9 +27,12 @@ _SET_OPERATIONS = ("intersect", "union", "except")
 _CLAUSES = ("select", "from", "where", "group", "order", "limit", *_SET_OPERATIONS)
 _ENDS = (*_CLAUSES, ")", ";")
 _AROUND_JOINS = ("join", "on", "as")
-# What is a token wherever it stands: brackets, some signs, a comma or colon unless a digit follows, a last full stop. The rest
-# is split at white space alone: "a=1" and "1,2" are one token each, which is why such predictions are not read.
-_ALONE = re.compile(r"[\[\](){}<>;@#$%&?!*`«»“”‘’„]|--|\.{2,}|[,:](?!\d)|(?<=[^.])\.(?=[\])}>»”’ ]*\s*\Z)")
+# What is a token wherever it stands: brackets, some signs, a comma or colon unless a digit follows,
+# a last full stop. The rest is split at white space alone: "a=1" and "1,2" are one token each,
+# which is why such predictions are not read.
+_ALONE = re.compile(
+  r"[\[\](){}<>;@#$%&?!*`«»“”‘’„]|--|\.{2,}|[,:](?!\d)|(?<=[^.])\.(?=[\])}>»”’ ]*\s*\Z)"
+)
 _STRING = re.compile("\ue000(\\d+)\ue000")
 
 
@@ -37,7 +42,9 @@ class NotReadError(ValueError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Condition:
-  """`operand [NOT] operator value [AND second value]`; a value is a number, a string in quotes, a column or a query."""
+  """`operand [NOT] operator value [AND second value]`; a value is a number, a string in quotes, a
+  column or a query.
+  """
 
   negated: bool
   operator: str
@@ -77,10 +84,12 @@ def read_query(sql: str, tables: Tables) -> Query:
   """Reads `sql` over a schema.
 
   Raises:
-    NotReadError: it does not have the shape that the grammar knows, or names what the schema does not have.
+    NotReadError: it does not have the shape that the grammar knows, or names what the schema does
+      not have.
   """
   tokens = _tokens(sql)
-  # An alias holds in the whole text, also outside the query that defines it; the last one of a name wins.
+  # An alias holds in the whole text, also outside the query that defines it; the last one of a name
+  # wins.
   names: dict[str, str] = {}
   for i, token in enumerate(tokens):
     if token == "as":
@@ -103,7 +112,10 @@ def _tokens(sql: str) -> list[str]:
   pieces[1::2] = [f"\ue000{i}\ue000" for i in range(len(strings))]
   tokens = _ALONE.sub(r" \g<0> ", "".join(pieces)).lower().split()
   # A string with something right beside it is no string, but no other token either.
-  tokens = [f'"{strings[int(match[1])]}"' if (match := _STRING.fullmatch(token)) else token for token in tokens]
+  tokens = [
+    f'"{strings[int(match[1])]}"' if (match := _STRING.fullmatch(token)) else token
+    for token in tokens
+  ]
   for i in range(len(tokens) - 1, 0, -1):
     if tokens[i] == "=" and tokens[i - 1] in ("!", ">", "<"):
       tokens[i - 1 : i + 1] = [tokens[i - 1] + "="]
@@ -261,7 +273,8 @@ class _Reader:
     in_parentheses = self._take("(")
     aggregate = self._token
     if self._take(*_AGGREGATES):
-      # The parenthesis that was opened before an aggregate stays open: the official reader forgets it.
+      # The parenthesis that was opened before an aggregate stays open: the official reader forgets
+      # it.
       self._demand("(")
       distinct = self._take("distinct")
       name = self._name(default_tables)
@@ -309,11 +322,18 @@ class _Reader:
     return value
 
   def _column_as_value(self, start: int, default_tables: list[str]) -> Column:
-    """A column on the right of an operator takes all up to the next comma, parenthesis, AND or clause, and only its beginning
+    """A column on the right of an operator takes all up to the next comma, parenthesis, AND or
+    clause, and only its beginning
     is read: "a = b OR c = d" ends the conditions there.
     """
     end = self._at
-    while end < len(self._tokens) and self._tokens[end] not in (",", ")", "and", *_CLAUSES, *_AROUND_JOINS):
+    while end < len(self._tokens) and self._tokens[end] not in (
+      ",",
+      ")",
+      "and",
+      *_CLAUSES,
+      *_AROUND_JOINS,
+    ):
       end += 1
     column = _Reader(self._tokens[start:end], self._names, self._tables)._column(default_tables)
     self._at = end

@@ -39,13 +39,18 @@ _PLAIN_OPTIONS = {
   "kasa_config": None,
   "monteclora_config": None,
 }
-# Starts of an adapter that leave the base weights as they are; others (PiSSA, OLoRA, CorDA, LoftQ) change them.
+# Starts of an adapter that leave the base weights as they are; others (PiSSA, OLoRA, CorDA, LoftQ)
+# change them.
 _PLAIN_STARTS = (True, False, None, "gaussian", "orthogonal", "eva")
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 def save_adapter(
-  directory: str | os.PathLike, config: ModelConfig, lora: LoraConfig, lora_params: Params, base_model: str = ""
+  directory: str | os.PathLike,
+  config: ModelConfig,
+  lora: LoraConfig,
+  lora_params: Params,
+  base_model: str = "",
 ) -> None:
   """Writes an adapter as `peft.PeftModel.from_pretrained` loads it.
 
@@ -82,12 +87,15 @@ def save_adapter(
   write_json(directory / _CONFIG, adapter)
 
 
-def load_adapter(directory: str | os.PathLike, config: ModelConfig, dtype: str = "float32") -> tuple[LoraConfig, Params]:
+def load_adapter(
+  directory: str | os.PathLike, config: ModelConfig, dtype: str = "float32"
+) -> tuple[LoraConfig, Params]:
   """Reads a LoRA adapter in peft's format for a base model of `config`.
 
   Raises:
     FileNotFoundError: no adapter there.
-    ValueError: a kind of adapter this package does not compute, or tensors missing, extra or misshapen.
+    ValueError: a kind of adapter this package does not compute, or tensors missing, extra or
+      misshapen.
   """
   directory = pathlib.Path(directory)
   path = directory / _CONFIG
@@ -101,14 +109,23 @@ def load_adapter(directory: str | os.PathLike, config: ModelConfig, dtype: str =
     if raw.get(option, plain) not in (plain, None):
       raise ValueError(f"{path}: {option}={raw[option]!r} is not supported")
   if raw.get("init_lora_weights") not in _PLAIN_STARTS:
-    raise ValueError(f"{path}: init_lora_weights={raw['init_lora_weights']!r} changes the base weights and is not supported")
+    raise ValueError(
+      f"{path}: init_lora_weights={raw['init_lora_weights']!r} changes the base weights and is "
+      "not "
+      "supported"
+    )
   if not (directory / _WEIGHTS).is_file():
     raise FileNotFoundError(f"no adapter: {directory / _WEIGHTS} is missing")
   targets = raw.get("target_modules") or []
   modules = tuple(name for name in lora_lib.MODULES if f"{name}_proj" in targets)
   if isinstance(targets, str) or len(modules) != len(targets) or not modules:
-    raise ValueError(f"{path}: target_modules {targets!r} must be a list of {[f'{m}_proj' for m in lora_lib.MODULES]}")
-  lora = LoraConfig(int(raw["r"]), float(raw["lora_alpha"]), modules, float(raw.get("lora_dropout", 0.0)))
+    raise ValueError(
+      f"{path}: target_modules {targets!r} must be a list of "
+      f"{[f'{m}_proj' for m in lora_lib.MODULES]}"
+    )
+  lora = LoraConfig(
+    int(raw["r"]), float(raw["lora_alpha"]), modules, float(raw.get("lora_dropout", 0.0))
+  )
   shapes = lora_lib.kernel_shapes(config)
   layers: Params = {}
   wrong = []
@@ -117,12 +134,19 @@ def load_adapter(directory: str | os.PathLike, config: ModelConfig, dtype: str =
     for name in modules:
       fan_in, fan_out = shapes[name]
       part = lora_lib.MODULES[name]
-      for side, letter, shape in (("a", "A", (lora.rank, fan_in)), ("b", "B", (fan_out, lora.rank))):
+      for side, letter, shape in (
+        ("a", "A", (lora.rank, fan_in)),
+        ("b", "B", (fan_out, lora.rank)),
+      ):
         prefix = f"base_model.model.{LAYER}{PARTS[part]}.{name}_proj.lora_{letter}.weight"
         names = [prefix.format(i) for i in range(config.num_hidden_layers)]
         wrong += [f"{key}: missing" for key in names if key not in unread]
         present = [key for key in names if key in unread]
-        wrong += [f"{key}: {tensors.shape(key)}, expected {shape}" for key in present if tensors.shape(key) != shape]
+        wrong += [
+          f"{key}: {tensors.shape(key)}, expected {shape}"
+          for key in present
+          if tensors.shape(key) != shape
+        ]
         unread.difference_update(names)
         if not wrong:
           stacked = np.stack([tensors.read_whole(key).T for key in names])

@@ -1,7 +1,9 @@
-"""Rotary embeddings and grouped-query attention: over one sequence, and over a shared prefix plus a branch's own tokens.
+"""Rotary embeddings and grouped-query attention: over one sequence, and over a shared prefix plus a
+branch's own tokens.
 
-Axes: B schemas, K branches, T tokens, P prefix, L branch queries, S branch keys, N key-value heads, G query heads a key-value
-head, H head size. Queries are [..., N, G, H]: a key-value head is never repeated in memory for the G heads that share it.
+Axes: B schemas, K branches, T tokens, P prefix, L branch queries, S branch keys, N key-value heads,
+G query heads a key-value head, H head size. Queries are [..., N, G, H]: a key-value head is never
+repeated in memory for the G heads that share it.
 """
 
 from __future__ import annotations
@@ -21,12 +23,15 @@ _MASKED = -1e30
 def rope_frequencies(config: ModelConfig) -> tuple[np.ndarray, float]:
   """Rotary frequencies float32 [head_dim / 2] and the factor on cos and sin (1 except for yarn).
 
-  In float32 step by step, in the order of `transformers`, as checkpoints were trained with: at position 10,000 a float64 table
-  differs by 1e-3 radians. The powers are rounded from float64: NumPy's float32 power is off by one bit in every fifth of them.
+  In float32 step by step, in the order of `transformers`, as checkpoints were trained with: at
+  position 10,000 a float64 table differs by 1e-3 radians. The powers are rounded from float64:
+  NumPy's float32 power is off by one bit in every fifth of them.
   """
   dim = config.head_dim
   exponents = np.arange(0, dim, 2, dtype=np.float32) / np.float32(dim)
-  powers = np.power(np.float64(np.float32(config.rope_theta)), exponents.astype(np.float64)).astype(np.float32)
+  powers = np.power(np.float64(np.float32(config.rope_theta)), exponents.astype(np.float64)).astype(
+    np.float32
+  )
   frequencies = np.float32(1.0) / powers
   scaling = config.rope_scaling
   if scaling is None:
@@ -53,7 +58,11 @@ def _yarn_frequencies(powers: np.ndarray, scaling: RopeScaling, theta: float) ->
   dim = 2 * len(powers)
 
   def dimension_of(rotations: float) -> float:
-    return dim * math.log(scaling.original_max_position_embeddings / (rotations * 2 * math.pi)) / (2 * math.log(theta))
+    return (
+      dim
+      * math.log(scaling.original_max_position_embeddings / (rotations * 2 * math.pi))
+      / (2 * math.log(theta))
+    )
 
   low, high = dimension_of(scaling.beta_fast), dimension_of(scaling.beta_slow)
   if scaling.truncate:
@@ -62,7 +71,9 @@ def _yarn_frequencies(powers: np.ndarray, scaling: RopeScaling, theta: float) ->
   if low == high:
     high += 0.001
   one = np.float32(1.0)
-  ramp = np.clip((np.arange(len(powers), dtype=np.float32) - np.float32(low)) / np.float32(high - low), 0, 1)
+  ramp = np.clip(
+    (np.arange(len(powers), dtype=np.float32) - np.float32(low)) / np.float32(high - low), 0, 1
+  )
   kept = one - ramp
   return one / (np.float32(scaling.factor) * powers) * (one - kept) + one / powers * kept
 
@@ -86,27 +97,38 @@ def rope_table(config: ModelConfig, positions: jax.Array) -> tuple[jax.Array, ja
 
 
 def apply_rope(x: jax.Array, table: tuple[jax.Array, jax.Array]) -> jax.Array:
-  """Rotates x [..., heads, H] by a table [..., H/2]; the two halves of a head are the two coordinates. Dtype of x."""
+  """Rotates x [..., heads, H] by a table [..., H/2]; the two halves of a head are the two
+  coordinates. Dtype of x.
+  """
   cos, sin = (t[..., None, :] for t in table)
   first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
-  return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x.dtype)
+  return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(
+    x.dtype
+  )
 
 
-def visible(query_positions: jax.Array, key_positions: jax.Array, window: jax.Array | int | None) -> jax.Array:
-  """Causal mask bool [..., Q, S] from positions [..., Q] and [..., S]; `window` limits how far back a query sees."""
+def visible(
+  query_positions: jax.Array, key_positions: jax.Array, window: jax.Array | int | None
+) -> jax.Array:
+  """Causal mask bool [..., Q, S] from positions [..., Q] and [..., S]; `window` limits how far back
+  a query sees.
+  """
   distance = query_positions[..., :, None] - key_positions[..., None, :]
   mask = distance >= 0
   return mask if window is None else mask & (distance < window)
 
 
-def causal_attention(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array, blocks: int = 1) -> jax.Array:
+def causal_attention(
+  query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array, blocks: int = 1
+) -> jax.Array:
   """Softmax attention within one sequence.
 
   Args:
     query: [B, T, N, G, H]. key, value: [B, S, N, H].
     mask: bool, broadcastable to [B, T, S].
-    blocks: the queries are computed in so many parts, of which each reads the keys up to its own last position alone; more than
-      one only where T = S and the mask is causal. Of the scores above the diagonal 1 / blocks are left.
+    blocks: the queries are computed in so many parts, of which each reads the keys up to its own
+      last position alone; more than one only where T = S and the mask is causal. Of the scores
+      above the diagonal 1 / blocks are left.
 
   Returns:
     [B, T, N, G, H] in the dtype of `value`. The softmax is float32.
@@ -117,18 +139,26 @@ def causal_attention(query: jax.Array, key: jax.Array, value: jax.Array, mask: j
   for start in range(0, length, size):
     stop = min(start + size, length)
     seen = key.shape[1] if blocks == 1 else stop
-    parts.append(_attend(query[:, start:stop], key[:, :seen], value[:, :seen], mask[:, start:stop, :seen]))
+    parts.append(
+      _attend(query[:, start:stop], key[:, :seen], value[:, :seen], mask[:, start:stop, :seen])
+    )
   return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1)
 
 
-def flash_attention(query: jax.Array, key: jax.Array, value: jax.Array, implementation: str) -> jax.Array:
-  """`causal_attention` of right-padded sequences by `jax.nn.dot_product_attention`: "cudnn" (NVIDIA, 16-bit) or "xla".
+def flash_attention(
+  query: jax.Array, key: jax.Array, value: jax.Array, implementation: str
+) -> jax.Array:
+  """`causal_attention` of right-padded sequences by `jax.nn.dot_product_attention`: "cudnn"
+  (NVIDIA, 16-bit) or "xla".
 
-  No mask but the causal one: padding stands behind all that counts, and what it attends to means nothing.
+  No mask but the causal one: padding stands behind all that counts, and what it attends to means
+  nothing.
   """
   batch, length, heads, groups, size = query.shape
   flat = query.reshape(batch, length, heads * groups, size)
-  out = jax.nn.dot_product_attention(flat, key, value, is_causal=True, implementation=implementation)
+  out = jax.nn.dot_product_attention(
+    flat, key, value, is_causal=True, implementation=implementation
+  )
   return out.reshape(query.shape)
 
 
@@ -151,23 +181,31 @@ def _attend(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array)
 def scores(query: jax.Array, key: jax.Array) -> jax.Array:
   """query @ key^T in float32 [..., M, S] of [..., M, H] and [..., S, H].
 
-  Its gradient with respect to the keys is written with the small operand, the queries, turned around: JAX's own rule turns the
-  M x S array around, which on a CPU costs as much as the product itself.
+  Its gradient with respect to the keys is written with the small operand, the queries, turned
+  around: JAX's own rule turns the M x S array around, which on a CPU costs as much as the product
+  itself.
   """
   axis, batch = query.ndim - 1, tuple(range(query.ndim - 2))
-  return jax.lax.dot_general(query, key, (((axis,), (axis,)), (batch, batch)), preferred_element_type=jnp.float32)
+  return jax.lax.dot_general(
+    query, key, (((axis,), (axis,)), (batch, batch)), preferred_element_type=jnp.float32
+  )
 
 
-def _scores_forward(query: jax.Array, key: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+def _scores_forward(
+  query: jax.Array, key: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
   return scores(query, key), (query, key)
 
 
-def _scores_backward(kept: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _scores_backward(
+  kept: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
   query, key = kept
   gradient = gradient.astype(query.dtype)
   axis, batch = query.ndim - 1, tuple(range(query.ndim - 2))
   to_query = jax.lax.dot_general(gradient, key, (((axis,), (axis - 1,)), (batch, batch)))
-  to_key = jax.lax.dot_general(query, gradient, (((axis - 1,), (axis - 1,)), (batch, batch)))  # [..., H, S]
+  # [..., H, S]
+  to_key = jax.lax.dot_general(query, gradient, (((axis - 1,), (axis - 1,)), (batch, batch)))
   return to_query, jnp.swapaxes(to_key, -1, -2)
 
 
@@ -183,11 +221,12 @@ def prefix_branch_attention(
   own_value: jax.Array,
   own_mask: jax.Array,
 ) -> jax.Array:
-  """Attention of branches to the prefix they share and to their own tokens: ONE softmax over both sets of logits.
+  """Attention of branches to the prefix they share and to their own tokens: ONE softmax over both
+  sets of logits.
 
-  The two sets are never concatenated: they share a maximum and a denominator. That is the same function with the same gradient
-  (a softmax does not depend on the constant subtracted, so the maximum carries none), and the prefix keys are read once
-  for all K.
+  The two sets are never concatenated: they share a maximum and a denominator. That is the same
+  function with the same gradient (a softmax does not depend on the constant subtracted, so the
+  maximum carries none), and the prefix keys are read once for all K.
 
   Args:
     query: [B, K, L, N, G, H].
@@ -199,7 +238,8 @@ def prefix_branch_attention(
   """
   batch, branches, length, heads, groups, size = query.shape
   scale = size**-0.5
-  # Each logits array keeps the axis order of its matrix product: no transpose of anything of size P or S.
+  # Each logits array keeps the axis order of its matrix product: no transpose of anything of size P
+  # or S.
   rows = jnp.moveaxis(query, 3, 1).reshape(batch, heads, -1, size)
   prefix_logits = scores(rows, jnp.moveaxis(prefix_key, 2, 1)) * scale
   prefix_logits = prefix_logits.reshape(batch, heads, branches, length, groups, -1)
@@ -215,7 +255,12 @@ def prefix_branch_attention(
   total = jnp.moveaxis(prefix_weights.sum(axis=-1), 1, 2) + own_weights.sum(axis=-1)
   dtype = own_value.dtype
   from_prefix = jnp.einsum(
-    "bnklgp,bpnh->bknlgh", prefix_weights.astype(dtype), prefix_value, preferred_element_type=jnp.float32
+    "bnklgp,bpnh->bknlgh",
+    prefix_weights.astype(dtype),
+    prefix_value,
+    preferred_element_type=jnp.float32,
   )
-  from_own = jnp.einsum("bknlgs,bksnh->bknlgh", own_weights.astype(dtype), own_value, preferred_element_type=jnp.float32)
+  from_own = jnp.einsum(
+    "bknlgs,bksnh->bknlgh", own_weights.astype(dtype), own_value, preferred_element_type=jnp.float32
+  )
   return jnp.moveaxis((from_prefix + from_own) / total[..., None], 2, 3).astype(dtype)

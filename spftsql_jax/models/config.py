@@ -1,4 +1,6 @@
-"""What a decoder is made of: one frozen config for all supported families, read from and written to HF's `config.json`."""
+"""What a decoder is made of: one frozen config for all supported families, read from and written to
+HF's `config.json`.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ _ARCHITECTURES = {
 # What `transformers` takes where config.json is silent and the families differ.
 _DEFAULT_KV_HEADS = {"llama": None, "qwen2": 32, "qwen3": 32, "mistral": 8}
 _DEFAULT_POSITIONS = {"llama": 2048, "qwen2": 32768, "qwen3": 32768, "mistral": 131072}
-# Options of relatives of these families that would change the function, by the name they have in config.json.
+# Options of relatives of these families that would change the function, by the name they have in
+# config.json.
 _OTHER_FUNCTIONS = {
   "quantization_config": "quantized weights",
   "num_experts": "mixtures of experts",
@@ -53,7 +56,13 @@ _OTHER_FUNCTIONS = {
   "residual_multiplier": "scaled residuals",
   "logits_scaling": "scaled logits",
 }
-_REQUIRED = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+_REQUIRED = (
+  "vocab_size",
+  "hidden_size",
+  "intermediate_size",
+  "num_hidden_layers",
+  "num_attention_heads",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +70,13 @@ class RopeScaling:
   """How rotary frequencies are stretched beyond the length of pretraining.
 
   Attributes:
-    kind: "linear" (positions divided by `factor`), "llama3" (low frequencies divided, high ones kept, those between blended) or
-      "yarn" (arXiv 2309.00071).
+    kind: "linear" (positions divided by `factor`), "llama3" (low frequencies divided, high ones
+      kept, those between blended) or "yarn" (arXiv 2309.00071).
     factor: the stretch.
     original_max_position_embeddings: length of pretraining in tokens (llama3, yarn).
-    low_freq_factor, high_freq_factor: bounds of the blend, in periods per pretraining length (llama3).
-    beta_fast, beta_slow, truncate, attention_factor, mscale, mscale_all_dim: as in the yarn paper and `transformers`.
+    low_freq_factor, high_freq_factor: bounds of the blend, in periods per pretraining length
+    (llama3). beta_fast, beta_slow, truncate, attention_factor, mscale, mscale_all_dim: as in the
+    yarn paper and `transformers`.
   """
 
   kind: Literal["linear", "llama3", "yarn"]
@@ -84,18 +94,21 @@ class RopeScaling:
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-  """A decoder-only transformer of the Llama, Qwen2, Qwen3 or Mistral family. Names as in Hugging Face configs.
+  """A decoder-only transformer of the Llama, Qwen2, Qwen3 or Mistral family. Names as in Hugging
+  Face configs.
 
   Attributes:
-    family: decides the HF tensor and class names; what changes numbers is spelled out in the fields below.
+    family: decides the HF tensor and class names; what changes numbers is spelled out in the fields
+      below.
     attention_bias: bias on the q, k and v projections.
     attention_output_bias: bias on the o projection.
     qk_norm: RMSNorm over head_dim on queries and keys (Qwen3).
-    windows: for each layer the number of latest positions a query sees (itself included), or None for all.
+    windows: for each layer the number of latest positions a query sees (itself included), or None
+      for all.
     dtype: dtype of activations and matrix products; norms, softmax and logits are float32 always.
     param_dtype: dtype of the params that `init_params` makes.
-    remat: what the backward pass recomputes in each layer: "none", "full" (all but the layer's input), or "dots" (all but the
-      outputs of the weight products).
+    remat: what the backward pass recomputes in each layer: "none", "full" (all but the layer's
+      input), or "dots" (all but the outputs of the weight products).
   """
 
   family: Family
@@ -128,7 +141,13 @@ class ModelConfig:
   def __post_init__(self):
     if not self.windows:
       object.__setattr__(self, "windows", (None,) * self.num_hidden_layers)
-    for name in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"):
+    for name in (
+      "vocab_size",
+      "hidden_size",
+      "intermediate_size",
+      "num_hidden_layers",
+      "num_attention_heads",
+    ):
       if getattr(self, name) < 1:
         raise ValueError(f"model config: {name} must be positive, is {getattr(self, name)}")
     if self.num_attention_heads % self.num_key_value_heads:
@@ -139,7 +158,9 @@ class ModelConfig:
     if self.head_dim % 2:
       raise ValueError(f"model config: rotary embeddings need an even head_dim, is {self.head_dim}")
     if len(self.windows) != self.num_hidden_layers:
-      raise ValueError(f"model config: {len(self.windows)} attention windows for {self.num_hidden_layers} layers")
+      raise ValueError(
+        f"model config: {len(self.windows)} attention windows for {self.num_hidden_layers} layers"
+      )
     for name, value, known in (
       ("family", self.family, FAMILIES),
       ("hidden_act", self.hidden_act, ACTIVATIONS),
@@ -148,7 +169,9 @@ class ModelConfig:
       ("remat", self.remat, REMAT_POLICIES),
     ):
       if value not in known:
-        raise ValueError(f"model config: {name} {value!r} is not supported; supported: {', '.join(known)}")
+        raise ValueError(
+          f"model config: {name} {value!r} is not supported; supported: {', '.join(known)}"
+        )
 
   @property
   def eos_token_ids(self) -> tuple[int, ...]:
@@ -159,11 +182,15 @@ class ModelConfig:
 
   @property
   def longest_sequence(self) -> int:
-    """Tokens that positions are made for: configs with yarn often keep the length of pretraining as their own."""
+    """Tokens that positions are made for: configs with yarn often keep the length of pretraining as
+    their own.
+    """
     scaling = self.rope_scaling
     if scaling is None or scaling.kind != "yarn":
       return self.max_position_embeddings
-    return max(self.max_position_embeddings, int(scaling.factor * scaling.original_max_position_embeddings))
+    return max(
+      self.max_position_embeddings, int(scaling.factor * scaling.original_max_position_embeddings)
+    )
 
   def replace(self, **changes: Any) -> ModelConfig:
     """A copy with the given fields changed."""
@@ -171,20 +198,27 @@ class ModelConfig:
 
   @classmethod
   def from_hf(
-    cls, source: Mapping[str, Any] | str | os.PathLike, *, dtype: str = "float32", remat: str = "none"
+    cls,
+    source: Mapping[str, Any] | str | os.PathLike,
+    *,
+    dtype: str = "float32",
+    remat: str = "none",
   ) -> ModelConfig:
     """Reads a Hugging Face config: a dict, a config.json, or the folder that holds one.
 
     Keys that are absent take the value that `transformers` takes for the family.
 
     Raises:
-      ValueError: a required key is missing, or an option is one whose function this package does not compute (named).
+      ValueError: a required key is missing, or an option is one whose function this package does
+        not compute (named).
       FileNotFoundError: no such file.
     """
     raw = dict(source) if isinstance(source, Mapping) else _read_json(source)
     family = raw.get("model_type")
     if family not in FAMILIES:
-      raise ValueError(f"model config: model_type {family!r} is not supported; supported: {', '.join(FAMILIES)}")
+      raise ValueError(
+        f"model config: model_type {family!r} is not supported; supported: {', '.join(FAMILIES)}"
+      )
     _refuse_other_functions(raw)
     missing = [name for name in _REQUIRED if raw.get(name) is None]
     if missing:
@@ -225,7 +259,8 @@ class ModelConfig:
     )
 
   def to_hf(self) -> dict[str, Any]:
-    """The Hugging Face config of the same function, in the spelling that transformers 4 and 5 both read.
+    """The Hugging Face config of the same function, in the spelling that transformers 4 and 5 both
+    read.
 
     Raises ValueError where the family has no way to say it (e.g. an MLP bias in Qwen2).
     """
@@ -250,7 +285,9 @@ class ModelConfig:
       "attention_dropout": 0.0,
       "use_cache": True,
       "bos_token_id": self.bos_token_id,
-      "eos_token_id": list(self.eos_token_id) if isinstance(self.eos_token_id, tuple) else self.eos_token_id,
+      "eos_token_id": list(self.eos_token_id)
+      if isinstance(self.eos_token_id, tuple)
+      else self.eos_token_id,
       "pad_token_id": self.pad_token_id,
       "torch_dtype": self.param_dtype,
     }
@@ -266,7 +303,9 @@ class ModelConfig:
       config["sliding_window"] = window
       full = [i for i, w in enumerate(self.windows) if w is None]
       config["max_window_layers"] = max(full) + 1 if full else 0
-      config["layer_types"] = ["full_attention" if w is None else "sliding_attention" for w in self.windows]
+      config["layer_types"] = [
+        "full_attention" if w is None else "sliding_attention" for w in self.windows
+      ]
     return config
 
   def _check_family_can_say(self) -> None:
@@ -275,16 +314,26 @@ class ModelConfig:
       wrong.append(f"qk_norm={self.qk_norm}")
     if self.mlp_bias and self.family != "llama":
       wrong.append("mlp_bias=True")
-    expected_bias = {"qwen2": (True, False), "mistral": (False, False)}.get(self.family, (self.attention_bias,) * 2)
+    expected_bias = {"qwen2": (True, False), "mistral": (False, False)}.get(
+      self.family, (self.attention_bias,) * 2
+    )
     if (self.attention_bias, self.attention_output_bias) != expected_bias:
-      wrong.append(f"attention_bias={self.attention_bias}, attention_output_bias={self.attention_output_bias}")
+      wrong.append(
+        f"attention_bias={self.attention_bias}, attention_output_bias={self.attention_output_bias}"
+      )
     windows = set(self.windows)
     if (
-      self.family == "llama" and windows != {None} or self.family == "mistral" and len(windows) > 1 or len(windows - {None}) > 1
+      self.family == "llama"
+      and windows != {None}
+      or self.family == "mistral"
+      and len(windows) > 1
+      or len(windows - {None}) > 1
     ):
       wrong.append(f"windows={self.windows}")
     if wrong:
-      raise ValueError(f"model config: a Hugging Face {self.family} config cannot express {'; '.join(wrong)}")
+      raise ValueError(
+        f"model config: a Hugging Face {self.family} config cannot express {'; '.join(wrong)}"
+      )
 
 
 def _read_json(source: str | os.PathLike) -> dict[str, Any]:
@@ -307,19 +356,28 @@ def _refuse_other_functions(raw: Mapping[str, Any]) -> None:
     if raw.get(name):
       raise ValueError(f"model config: {what} ({name}={raw[name]!r}) are not supported")
   if raw.get("is_causal") is False:
-    raise ValueError("model config: attention in both directions (is_causal=false) is not supported")
+    raise ValueError(
+      "model config: attention in both directions (is_causal=false) is not supported"
+    )
   architectures = raw.get("architectures") or []
   if architectures and not any(str(name).endswith("ForCausalLM") for name in architectures):
-    raise ValueError(f"model config: architectures {architectures!r} name no causal language model (...ForCausalLM)")
+    raise ValueError(
+      f"model config: architectures {architectures!r} name no causal language model "
+      "(...ForCausalLM)"
+    )
 
 
 def _read_rope(raw: Mapping[str, Any], positions: int) -> tuple[float, RopeScaling | None]:
-  """rope_theta and scaling from either spelling: rope_theta + rope_scaling (transformers 4) or rope_parameters (5)."""
+  """rope_theta and scaling from either spelling: rope_theta + rope_scaling (transformers 4) or
+  rope_parameters (5).
+  """
   scaling = raw.get("rope_scaling") or raw.get("rope_parameters") or {}
   if not isinstance(scaling, Mapping):
     raise ValueError(f"model config: rope_scaling must be an object, is {scaling!r}")
   if any(isinstance(value, Mapping) for value in scaling.values()):
-    raise ValueError("model config: rope parameters that differ between layer types are not supported")
+    raise ValueError(
+      "model config: rope parameters that differ between layer types are not supported"
+    )
   theta = scaling.get("rope_theta")
   if theta is None:
     theta = raw.get("rope_theta")
@@ -331,14 +389,24 @@ def _read_rope(raw: Mapping[str, Any], positions: int) -> tuple[float, RopeScali
     raise ValueError("model config: positions of several axes (mrope_section) are not supported")
   kind = scaling.get("rope_type", scaling.get("type", "default"))
   if kind not in ROPE_KINDS:
-    raise ValueError(f"model config: rope scaling {kind!r} is not supported; supported: {', '.join(ROPE_KINDS)}")
+    raise ValueError(
+      f"model config: rope scaling {kind!r} is not supported; supported: {', '.join(ROPE_KINDS)}"
+    )
   if kind == "default":
     return theta, None
-  original = raw.get("original_max_position_embeddings") or scaling.get("original_max_position_embeddings") or positions
+  original = (
+    raw.get("original_max_position_embeddings")
+    or scaling.get("original_max_position_embeddings")
+    or positions
+  )
   factor = scaling.get("factor")
   if factor is None and kind == "yarn":
     factor = positions / original
-  required = {"linear": ("factor",), "llama3": ("factor", "low_freq_factor", "high_freq_factor"), "yarn": ()}[kind]
+  required = {
+    "linear": ("factor",),
+    "llama3": ("factor", "low_freq_factor", "high_freq_factor"),
+    "yarn": (),
+  }[kind]
   missing = [name for name in required if scaling.get(name) is None]
   if missing:
     raise ValueError(f"model config: rope scaling {kind!r} lacks {', '.join(missing)}")
@@ -346,7 +414,9 @@ def _read_rope(raw: Mapping[str, Any], positions: int) -> tuple[float, RopeScali
     return theta, RopeScaling("linear", float(factor))
   if kind == "llama3":
     low, high = float(scaling["low_freq_factor"]), float(scaling["high_freq_factor"])
-    return theta, RopeScaling("llama3", float(factor), int(original), low_freq_factor=low, high_freq_factor=high)
+    return theta, RopeScaling(
+      "llama3", float(factor), int(original), low_freq_factor=low, high_freq_factor=high
+    )
   return theta, RopeScaling(
     "yarn",
     float(factor),
@@ -377,7 +447,9 @@ def _write_rope_scaling(scaling: RopeScaling | None) -> dict[str, Any] | None:
     ),
   }[scaling.kind]
   values = {name: getattr(scaling, name) for name in names}
-  return {"rope_type": scaling.kind, "factor": scaling.factor} | {k: v for k, v in values.items() if v is not None}
+  return {"rope_type": scaling.kind, "factor": scaling.factor} | {
+    k: v for k, v in values.items() if v is not None
+  }
 
 
 def _read_windows(raw: Mapping[str, Any], family: str) -> tuple[int | None, ...]:
@@ -387,9 +459,13 @@ def _read_windows(raw: Mapping[str, Any], family: str) -> tuple[int | None, ...]
     return (None,) * layers
   window = raw.get("sliding_window", 4096)
   if family == "mistral":
-    if set(raw.get("layer_types") or ()) - {"full_attention" if window is None else "sliding_attention"}:
+    if set(raw.get("layer_types") or ()) - {
+      "full_attention" if window is None else "sliding_attention"
+    }:
       raise ValueError(
-        f"model config: mistral with sliding_window={window} and layer_types {raw['layer_types']} is not supported"
+        f"model config: mistral with sliding_window={window} and layer_types "
+        f"{raw['layer_types']} "
+        "is not supported"
       )
     return (window,) * layers
   if not raw.get("use_sliding_window", False):
@@ -400,7 +476,10 @@ def _read_windows(raw: Mapping[str, Any], family: str) -> tuple[int | None, ...]
     return tuple(window if i >= first else None for i in range(layers))
   unknown = sorted(set(types) - {"full_attention", "sliding_attention"})
   if unknown or len(types) != layers:
-    raise ValueError(f"model config: layer_types must name full_attention or sliding_attention for {layers} layers: {types}")
+    raise ValueError(
+      f"model config: layer_types must name full_attention or sliding_attention for {layers} "
+      f"layers: {types}"
+    )
   if "sliding_attention" in types and window is None:
     raise ValueError("model config: layer_types has sliding_attention, but sliding_window is off")
   return tuple(window if kind == "sliding_attention" else None for kind in types)

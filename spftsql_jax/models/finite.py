@@ -14,7 +14,11 @@ def not_finite(tree: Any) -> list[str]:
   With several processes all call it alike.
   """
   found = jax.device_get(_finite(tree))
-  return ["/".join(str(k.key) for k in path) for path, ok in jax.tree_util.tree_leaves_with_path(found) if not ok]
+  return [
+    "/".join(str(k.key) for k in path)
+    for path, ok in jax.tree_util.tree_leaves_with_path(found)
+    if not ok
+  ]
 
 
 @jax.jit

@@ -1,4 +1,6 @@
-"""Operations of a training step, and the peak of known chips: what a step should cost, and the share of the peak it reaches."""
+"""Operations of a training step, and the peak of known chips: what a step should cost, and the
+share of the peak it reaches.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from spftsql_jax.examples.batches import PrefixBatch
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.lora import LoraConfig, kernel_shapes
 
-# Peak of dense bfloat16 matrix products, operations a second of one device, by the start of its `device_kind`.
+# Peak of dense bfloat16 matrix products, operations a second of one device, by the start of its
+# `device_kind`.
 _PEAKS = {
   "NVIDIA H100 PCIe": 756e12,
   "NVIDIA H100": 989e12,
@@ -25,16 +28,20 @@ _PEAKS = {
 
 
 def peak_flops(device: jax.Device | None = None) -> float | None:
-  """Peak bfloat16 operations a second of a device (by default the first), or None where the chip is not known."""
+  """Peak bfloat16 operations a second of a device (by default the first), or None where the chip is
+  not known.
+  """
   kind = (device or jax.devices()[0]).device_kind
   return next((peak for name, peak in _PEAKS.items() if kind.startswith(name)), None)
 
 
 def forward_flops(config: ModelConfig, batch: PrefixBatch) -> tuple[float, float]:
-  """(operations of products with weights, of attention's products) of a forward over a batch's arrays, padding included.
+  """(operations of products with weights, of attention's products) of a forward over a batch's
+  arrays, padding included.
 
-  A multiplication and an addition are two. Of causal scores the half below the diagonal counts, whatever is computed: that is
-  what the mathematics needs. Leading axes (microbatches) count as more schemas.
+  A multiplication and an addition are two. Of causal scores the half below the diagonal counts,
+  whatever is computed: that is what the mathematics needs. Leading axes (microbatches) count as
+  more schemas.
   """
   schemas = batch.prefix.size // batch.prefix.shape[-1]
   p_size, (k_size, l_size) = batch.prefix.shape[-1], batch.branch.shape[-2:]
@@ -48,7 +55,8 @@ def forward_flops(config: ModelConfig, batch: PrefixBatch) -> tuple[float, float
 
 
 def step_flops(config: ModelConfig, batch: PrefixBatch, lora: LoraConfig | None = None) -> float:
-  """Operations of a training step: the forward, and twice as many backward; the gradients of frozen weights are not made, so
-  that with an adapter products with weights count once backward. Recomputation (remat) does not count, as is usual for MFU."""
+  """Operations of a training step: the forward, and twice as many backward; the gradients of frozen
+  weights are not made, so that with an adapter products with weights count once backward.
+  Recomputation (remat) does not count, as is usual for MFU."""
   products, attention = forward_flops(config, batch)
   return products * (3 if lora is None else 2) + attention * 3

@@ -1,7 +1,9 @@
-"""GGUF files in: what llama.cpp keeps in one file becomes a Hugging Face model folder, without torch.
+"""GGUF files in: what llama.cpp keeps in one file becomes a Hugging Face model folder, without
+torch.
 
-The `gguf` package reads the file and dequantizes its blocks in NumPy; what stands here is the map from llama.cpp's names and
-layouts to Hugging Face's, and the refusal of what the map does not cover.
+The `gguf` package reads the file and dequantizes its blocks in NumPy; what stands here is the map
+from llama.cpp's names and layouts to Hugging Face's, and the refusal of what the map does not
+cover.
 """
 
 from __future__ import annotations
@@ -46,19 +48,38 @@ _IN_LAYER = {
 ROPE_DIVISORS = "rope_freqs.weight"
 # What llama.cpp reads as ends of an answer; chat-tuned files often have more than one.
 _ENDS = ("eos_token_id", "eot_token_id", "eom_token_id")
-_LOSSLESS = {"F32": np.dtype(np.float32), "F16": np.dtype(np.float16), "BF16": np.dtype(ml_dtypes.bfloat16)}
-# Ways of cutting text before merges, by the name that the file gives them, which transformers takes for GPT-2's. Those that
-# cut digits apart give the same ids so, but where several blanks stand before a digit.
-_CUT_AS_GPT2 = ("default", "gpt-2", "gpt2", "smollm", "starcoder", "refact", "command-r", "codeshell", "olmo", "phi-2")
+_LOSSLESS = {
+  "F32": np.dtype(np.float32),
+  "F16": np.dtype(np.float16),
+  "BF16": np.dtype(ml_dtypes.bfloat16),
+}
+# Ways of cutting text before merges, by the name that the file gives them, which transformers takes
+# for GPT-2's. Those that cut digits apart give the same ids so, but where several blanks stand
+# before a digit.
+_CUT_AS_GPT2 = (
+  "default",
+  "gpt-2",
+  "gpt2",
+  "smollm",
+  "starcoder",
+  "refact",
+  "command-r",
+  "codeshell",
+  "olmo",
+  "phi-2",
+)
 
 
 class GgufError(ValueError):
-  """A GGUF file cannot be read or holds a model that is not supported; the message says which and why."""
+  """A GGUF file cannot be read or holds a model that is not supported; the message says which and
+  why.
+  """
 
 
 @dataclasses.dataclass(frozen=True)
 class GgufModel:
-  """A GGUF file, opened: its metadata, and its tensors, which are dequantized when they are asked for.
+  """A GGUF file, opened: its metadata, and its tensors, which are dequantized when they are asked
+  for.
 
   Attributes:
     path: the file.
@@ -78,7 +99,9 @@ class GgufModel:
     """As `field`; raises GgufError where it is missing."""
     value = self.field(name)
     if value is None:
-      raise GgufError(f"{self.path}: the metadata lack {self.metadata['general.architecture']}.{name}")
+      raise GgufError(
+        f"{self.path}: the metadata lack {self.metadata['general.architecture']}.{name}"
+      )
     return value
 
 
@@ -103,17 +126,26 @@ def read_gguf(path: str | os.PathLike) -> GgufModel:
   except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
     raise GgufError(f"{path} cannot be read: it is damaged or cut off ({error})") from error
   if metadata.get("split.count", 1) > 1:
-    raise GgufError(f"{path} is one of {metadata['split.count']} parts; merge them first (llama-gguf-split --merge)")
+    raise GgufError(
+      f"{path} is one of {metadata['split.count']} parts; merge them first (llama-gguf-split "
+      "--merge)"
+    )
   architecture = metadata.get("general.architecture")
   if architecture not in FAMILIES:
-    raise GgufError(f"{path}: architecture {architecture!r} is not supported; supported: {', '.join(FAMILIES)}")
+    raise GgufError(
+      f"{path}: architecture {architecture!r} is not supported; supported: {', '.join(FAMILIES)}"
+    )
   return GgufModel(path, metadata, {tensor.name: tensor for tensor in reader.tensors})
 
 
 def config_of(model: GgufModel) -> ModelConfig:
-  """The config of a GGUF file's model. Raises GgufError, and ValueError for an option that is not supported."""
+  """The config of a GGUF file's model. Raises GgufError, and ValueError for an option that is not
+  supported.
+  """
   family = FAMILIES[model.metadata["general.architecture"]]
-  if "expert_count" in {name.rpartition(".")[2] for name in model.metadata} and model.field("expert_count"):
+  if "expert_count" in {name.rpartition(".")[2] for name in model.metadata} and model.field(
+    "expert_count"
+  ):
     raise GgufError(f"{model.path}: mixtures of experts are not supported")
   heads = model.required("attention.head_count")
   kv_heads = model.field("attention.head_count_kv", heads)
@@ -126,7 +158,9 @@ def config_of(model: GgufModel) -> ModelConfig:
   raw = {
     "model_type": family,
     # The embedding may be padded beyond the tokens that the file lists.
-    "vocab_size": int(model.tensors["token_embd.weight"].shape[1]) if "token_embd.weight" in model.tensors else None,
+    "vocab_size": int(model.tensors["token_embd.weight"].shape[1])
+    if "token_embd.weight" in model.tensors
+    else None,
     "hidden_size": hidden,
     "intermediate_size": model.required("feed_forward_length"),
     "num_hidden_layers": model.required("block_count"),
@@ -155,7 +189,8 @@ def sources_of(model: GgufModel, dtype: str | None = None) -> Iterator[Source]:
 
   Args:
     model: the opened file.
-    dtype: of the tensors; None keeps float types as they are and makes bfloat16 of what is quantized.
+    dtype: of the tensors; None keeps float types as they are and makes bfloat16 of what is
+      quantized.
 
   Raises GgufError for a tensor that has no place in the model.
   """
@@ -170,18 +205,24 @@ def sources_of(model: GgufModel, dtype: str | None = None) -> Iterator[Source]:
       continue
     kind = tensor.tensor_type.name
     if tensor.tensor_type not in gguf.quants._type_traits and kind not in _LOSSLESS:
-      raise GgufError(f"{model.path}: tensor {name} is stored as {kind}, which cannot be dequantized")
+      raise GgufError(
+        f"{model.path}: tensor {name} is stored as {kind}, which cannot be dequantized"
+      )
     # Dimensions stand the other way round, the fastest first.
     shape = tuple(int(size) for size in reversed(tensor.shape))
     target = np.dtype(dtype) if dtype else _LOSSLESS.get(kind, np.dtype(ml_dtypes.bfloat16))
     part = name.split(".")[2] if name.startswith("blk.") else ""
-    yield Source(_hf_name(model, name), shape, target, _maker(tensor, shape, target, reordered.get(part, 0)))
+    yield Source(
+      _hf_name(model, name), shape, target, _maker(tensor, shape, target, reordered.get(part, 0))
+    )
 
 
 def tokenizer_of(model: GgufModel) -> Any:
-  """The tokenizer of a GGUF file, with its special tokens and chat template, as a Hugging Face fast tokenizer.
+  """The tokenizer of a GGUF file, with its special tokens and chat template, as a Hugging Face fast
+  tokenizer.
 
-  Raises GgufError for a kind of tokenizer, or a way of cutting text, that is not known: ids would be wrong without a word.
+  Raises GgufError for a kind of tokenizer, or a way of cutting text, that is not known: ids would
+  be wrong without a word.
   """
   from transformers import PreTrainedTokenizerFast
   from transformers.integrations.gguf import gguf_tokenizer_mapping as mapping
@@ -193,9 +234,13 @@ def tokenizer_of(model: GgufModel) -> Any:
   }
   kind, cut = parts.get("tokenizer_type"), parts.get("pre_tokenizer_type", "default")
   if kind not in ("gpt2", "llama"):
-    raise GgufError(f"{model.path}: a tokenizer of kind {kind!r} is not supported; supported: gpt2, llama")
+    raise GgufError(
+      f"{model.path}: a tokenizer of kind {kind!r} is not supported; supported: gpt2, llama"
+    )
   if kind == "gpt2" and cut not in (*mapping.GGUF_PRE_TOKENIZER_SPLITS, *_CUT_AS_GPT2):
-    raise GgufError(f"{model.path}: its tokenizer cuts text as {cut!r} does, which is not known here")
+    raise GgufError(
+      f"{model.path}: its tokenizer cuts text as {cut!r} does, which is not known here"
+    )
   backend, _ = mapping.convert_gguf_tokenizer(model.metadata["general.architecture"], parts)
   tokens = parts["tokens"]
   named = {
@@ -213,15 +258,19 @@ def tokenizer_of(model: GgufModel) -> Any:
   )
 
 
-def convert_gguf(path: str | os.PathLike, directory: str | os.PathLike, dtype: str | None = None) -> ModelConfig:
-  """Writes a GGUF file as a Hugging Face model folder: config, generation config, safetensors and tokenizer.
+def convert_gguf(
+  path: str | os.PathLike, directory: str | os.PathLike, dtype: str | None = None
+) -> ModelConfig:
+  """Writes a GGUF file as a Hugging Face model folder: config, generation config, safetensors and
+  tokenizer.
 
   Args:
     path: the GGUF file.
     directory: made if missing.
     dtype: see `sources_of`.
 
-  Returns: the model's config. Raises as `read_gguf`, `config_of`, `tokenizer_of` and `hf.save_sources`.
+  Returns: the model's config. Raises as `read_gguf`, `config_of`, `tokenizer_of` and
+    `hf.save_sources`.
   """
   from spftsql_jax.models import hf
 
@@ -240,7 +289,9 @@ def find_in_package(name: str) -> pathlib.Path:
   found = [pathlib.Path(str(file.locate())) for file in files if file.suffix == ".gguf"]
   if len(found) != 1:
     names = ", ".join(path.name for path in found) or "none"
-    raise GgufError(f"the package {name} holds {len(found)} GGUF files ({names}); name one with --gguf=FILE")
+    raise GgufError(
+      f"the package {name} holds {len(found)} GGUF files ({names}); name one with --gguf=FILE"
+    )
   return found[0]
 
 
@@ -265,13 +316,16 @@ def _hf_name(model: GgufModel, name: str) -> str:
   raise GgufError(f"{model.path}: tensor {name} has no place in a model of this family")
 
 
-def _maker(tensor: Any, shape: tuple[int, ...], dtype: np.dtype, heads: int) -> Callable[[], np.ndarray]:
+def _maker(
+  tensor: Any, shape: tuple[int, ...], dtype: np.dtype, heads: int
+) -> Callable[[], np.ndarray]:
   def make() -> np.ndarray:
     import gguf
 
     values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).reshape(shape)
     if heads:
-      # llama.cpp interleaves the halves of each head's rotary pairs; Hugging Face has one half behind the other.
+      # llama.cpp interleaves the halves of each head's rotary pairs; Hugging Face has one half
+      # behind the other.
       pairs = values.reshape(heads, shape[0] // heads // 2, 2, *shape[1:])
       values = pairs.swapaxes(1, 2).reshape(shape)
     return values.astype(dtype)
@@ -301,16 +355,21 @@ def _declared_scaling(model: GgufModel) -> dict[str, Any] | None:
 
 
 def _scaling_of(model: GgufModel, config: ModelConfig) -> RopeScaling:
-  """The llama3 scaling whose frequencies are those of the file: it keeps divisors, not the numbers they were made from."""
+  """The llama3 scaling whose frequencies are those of the file: it keeps divisors, not the numbers
+  they were made from.
+  """
   import gguf
 
   tensor = model.tensors[ROPE_DIVISORS]
   divisors = gguf.quants.dequantize(tensor.data, tensor.tensor_type).reshape(-1).astype(np.float64)
   plain, _ = rope_frequencies(config.replace(rope_scaling=None))
-  # All published ones blend between 1 and 4 periods of a power of two; the stretch is the largest divisor.
+  # All published ones blend between 1 and 4 periods of a power of two; the stretch is the largest
+  # divisor.
   for original in (2**power for power in range(5, 21)):
     scaling = RopeScaling("llama3", float(divisors.max()), original)
     stretched, _ = rope_frequencies(config.replace(rope_scaling=scaling))
     if np.allclose(plain / divisors, stretched, rtol=1e-5):
       return scaling
-  raise GgufError(f"{model.path}: its rotary divisors ({ROPE_DIVISORS}) are not those of a llama3 scaling")
+  raise GgufError(
+    f"{model.path}: its rotary divisors ({ROPE_DIVISORS}) are not those of a llama3 scaling"
+  )

@@ -48,7 +48,9 @@ def export_gguf(folder: str | os.PathLike, path: str | os.PathLike, kind: Kind =
   if set(config.windows) != {None}:
     raise GgufError(f"{folder}: llama.cpp computes no sliding windows for a {config.family} model")
   if config.family == "qwen3" and config.attention_bias:
-    raise GgufError(f"{folder}: llama.cpp has no place for the biases of attention in a qwen3 model")
+    raise GgufError(
+      f"{folder}: llama.cpp has no place for the biases of attention in a qwen3 model"
+    )
   part = path.with_name(path.name + ".part")
   writer = GGUFWriter(str(part), "llama" if config.family in REORDERED else config.family)
   try:
@@ -94,11 +96,16 @@ def _add_tokenizer(writer: Any, folder: pathlib.Path, config: ModelConfig) -> No
     tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     record = json.loads(tokenizer.backend_tokenizer.to_str())
   except (OSError, ValueError, KeyError, AttributeError) as error:
-    raise GgufError(f"{folder}: no fast tokenizer can be read there ({str(error).splitlines()[0]})") from error
+    raise GgufError(
+      f"{folder}: no fast tokenizer can be read there ({str(error).splitlines()[0]})"
+    ) from error
   if record["model"]["type"] != "BPE" or record["model"].get("byte_fallback"):
     raise GgufError(f"{folder}: only byte-level BPE tokenizers are written to GGUF")
   by_id = {place: token for token, place in tokenizer.get_vocab().items()}
-  added = {place: _CONTROL if t.special else _USER_DEFINED for place, t in tokenizer.added_tokens_decoder.items()}
+  added = {
+    place: _CONTROL if t.special else _USER_DEFINED
+    for place, t in tokenizer.added_tokens_decoder.items()
+  }
   places = range(max(config.vocab_size, max(by_id) + 1))
   writer.add_tokenizer_model("gpt2")
   writer.add_tokenizer_pre(_name_of_cut(folder, record["pre_tokenizer"]))
@@ -106,9 +113,12 @@ def _add_tokenizer(writer: Any, folder: pathlib.Path, config: ModelConfig) -> No
   writer.add_token_types([added.get(p, _NORMAL) if p in by_id else _UNUSED for p in places])
   merges = record["model"]["merges"]
   writer.add_token_merges([m if isinstance(m, str) else " ".join(m) for m in merges])
-  # What training ended answers with stands first in an export's generation config. llama.cpp stops at each of these three.
+  # What training ended answers with stands first in an export's generation config. llama.cpp stops
+  # at each of these three.
   ends = read_end_ids(folder) or joined_ids(tokenizer.eos_token_id)
-  for add, place in zip((writer.add_eos_token_id, writer.add_eot_token_id, writer.add_eom_token_id), ends, strict=False):
+  for add, place in zip(
+    (writer.add_eos_token_id, writer.add_eot_token_id, writer.add_eom_token_id), ends, strict=False
+  ):
     add(place)
   if tokenizer.bos_token_id is not None:
     writer.add_bos_token_id(tokenizer.bos_token_id)
@@ -151,7 +161,9 @@ def _write_tensors(writer: Any, config: ModelConfig, tensors: TensorFiles, kind:
     writer.write_tensor_data(_stored(make(), stored))
 
 
-def _plans(config: ModelConfig, tensors: TensorFiles, kind: Kind) -> Iterator[tuple[str, tuple[int, ...], str, Any]]:
+def _plans(
+  config: ModelConfig, tensors: TensorFiles, kind: Kind
+) -> Iterator[tuple[str, tuple[int, ...], str, Any]]:
   """(llama.cpp's name, shape, stored kind, what makes the float32 array) of each tensor."""
   heads = {}
   if config.family in REORDERED:

@@ -1,6 +1,7 @@
 """Hugging Face model folders in and out: config, weights in safetensors files, tokenizer files.
 
-The product never imports torch. Weights are read tensor by tensor, and of each tensor only what a device is to hold.
+The product never imports torch. Weights are read tensor by tensor, and of each tensor only what a
+device is to hold.
 """
 
 from __future__ import annotations
@@ -21,7 +22,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spftsql_jax.examples.special_ids import GENERATION_CONFIG, SPECIAL_IDS, joined_ids, read_special_ids
+from spftsql_jax.examples.special_ids import (
+  GENERATION_CONFIG,
+  SPECIAL_IDS,
+  joined_ids,
+  read_special_ids,
+)
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.sharding import param_shardings
 from spftsql_jax.models.tensor_files import Source, TensorFiles, write_json, write_model
@@ -43,9 +49,10 @@ _IN_LAYER = {
 }
 # Tensors old checkpoints carry that hold no weights.
 _IGNORED = re.compile(r".*rotary_emb\.inv_freq$")
-_ALIGNMENT = 64  # bytes; a host array that starts at a multiple of it becomes a JAX array on the CPU without a copy
-# What tokenizers of all kinds keep in a model's folder: their own files, vocabularies (BPE, sentencepiece, tiktoken), chat
-# templates, and code where a tokenizer brings it.
+# bytes; a host array that starts at a multiple of it becomes a JAX array on the CPU without a copy
+_ALIGNMENT = 64
+# What tokenizers of all kinds keep in a model's folder: their own files, vocabularies (BPE,
+# sentencepiece, tiktoken), chat templates, and code where a tokenizer brings it.
 _TOKENIZER_FILES = (
   "tokenizer*",
   "tokenization_*.py",
@@ -70,7 +77,9 @@ _WRITTEN_BY_TRANSFORMERS = (
 
 @dataclasses.dataclass(frozen=True)
 class _Leaf:
-  """A leaf of our params, and the HF tensors it is made of: one, or one a layer, transposed where it is a kernel."""
+  """A leaf of our params, and the HF tensors it is made of: one, or one a layer, transposed where
+  it is a kernel.
+  """
 
   path: tuple[str, ...]
   shape: tuple[int, ...]
@@ -85,15 +94,22 @@ class _Leaf:
 
 
 def load_hf(
-  directory: str | os.PathLike, dtype: str | None = "float32", *, shardings: Any = None, remat: str = "none"
+  directory: str | os.PathLike,
+  dtype: str | None = "float32",
+  *,
+  shardings: Any = None,
+  remat: str = "none",
 ) -> tuple[Decoder, Params]:
-  """Reads a Hugging Face model folder: config.json and safetensors, one file or sharded with an index.
+  """Reads a Hugging Face model folder: config.json and safetensors, one file or sharded with an
+  index.
 
   Args:
     directory: the folder.
-    dtype: of the params and of the computation, "float32", "bfloat16" or "float16"; None takes the files' own.
-    shardings: a tree of shardings like the params, or a mesh for those of `sharding.param_shardings`; each device gets its part
-      straight from the file. None puts all on the default device.
+    dtype: of the params and of the computation, "float32", "bfloat16" or "float16"; None takes the
+      files' own.
+    shardings: a tree of shardings like the params, or a mesh for those of
+      `sharding.param_shardings`; each device gets its part straight from the file. None puts all on
+      the default device.
     remat: see `ModelConfig.remat`.
 
   Returns:
@@ -101,7 +117,8 @@ def load_hf(
 
   Raises:
     FileNotFoundError: no folder, no config.json, or no weights.
-    ValueError: an unsupported option, or tensors that are missing, extra or misshapen (all are listed).
+    ValueError: an unsupported option, or tensors that are missing, extra or misshapen (all are
+      listed).
   """
   directory = pathlib.Path(directory)
   if not directory.is_dir():
@@ -118,7 +135,11 @@ def load_hf(
     config = config.replace(dtype=dtype or own, param_dtype=dtype or own)
     params: Params = {}
     for leaf in leaves:
-      kind = jnp.dtype(dtype) if dtype else jnp.result_type(*{tensors.dtype(name) for name in leaf.names})
+      kind = (
+        jnp.dtype(dtype)
+        if dtype
+        else jnp.result_type(*{tensors.dtype(name) for name in leaf.names})
+      )
       _put(params, leaf.path, _load_leaf(leaf, tensors, kind, _get(shardings, leaf.path)))
   return Decoder(config), params
 
@@ -140,11 +161,13 @@ def save_hf(
     directory: made if missing; files of these names in it are replaced.
     config: the model's config.
     params: its params (an adapter must be merged first).
-    tokenizer: a folder whose tokenizer files are copied byte for byte, or a Hugging Face tokenizer of our own, or None.
+    tokenizer: a folder whose tokenizer files are copied byte for byte, or a Hugging Face tokenizer
+      of our own, or None.
     dtype: of the written tensors; None keeps each param's own.
     max_shard_bytes: weights larger than this are split over files with an index.
-    end_ids: tokens that end an answer (`Tokenizer.end_ids`), named in config.json and generation_config.json beside the
-      model's own: one that was trained to end on another token than its base would never stop.
+    end_ids: tokens that end an answer (`Tokenizer.end_ids`), named in config.json and
+      generation_config.json beside the model's own: one that was trained to end on another token
+      than its base would never stop.
     pad_id: of padding, where the model names none.
   """
   options = {"max_shard_bytes": max_shard_bytes, "end_ids": end_ids, "pad_id": pad_id}
@@ -161,16 +184,21 @@ def save_sources(
   end_ids: Sequence[int] = (),
   pad_id: int | None = None,
 ) -> None:
-  """As `save_hf`, of tensors that are made one at a time. Raises ValueError where they are not those of the config."""
+  """As `save_hf`, of tensors that are made one at a time. Raises ValueError where they are not
+  those of the config.
+  """
   directory = pathlib.Path(directory)
   directory.mkdir(parents=True, exist_ok=True)
   sources = list(sources)
   expected, found = tensor_shapes(config), {source.name: source.shape for source in sources}
   if expected != found:
-    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    wrong = sorted(
+      name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
+    )
     raise ValueError(f"{directory}: tensors do not fit the config: {shorten(wrong)}")
   kind = str(next(source.dtype for source in sources if source.name == _TOP["embedding"]))
-  hf_config = config.to_hf() | {"torch_dtype": kind, "dtype": kind}  # as transformers 4 and 5 call it
+  # as transformers 4 and 5 call it
+  hf_config = config.to_hf() | {"torch_dtype": kind, "dtype": kind}
   write_model(directory, sources, max_shard_bytes)
   own = hf_config["eos_token_id"]
   if not set(end_ids) <= set(joined_ids(own)):
@@ -193,9 +221,11 @@ def write_generation_config(
   end_ids: Sequence[int] = (),
   pad_id: int | None = None,
 ) -> None:
-  """Writes what `generate` of transformers starts, stops and pads with: greedily, on `end_ids` and the model's own ends.
+  """Writes what `generate` of transformers starts, stops and pads with: greedily, on `end_ids` and
+  the model's own ends.
 
-  Sampling defaults of the model it came from are left out: what was measured is greedy decoding, without penalties.
+  Sampling defaults of the model it came from are left out: what was measured is greedy decoding,
+  without penalties.
 
   Args:
     directory: of the file.
@@ -205,7 +235,9 @@ def write_generation_config(
   """
   own = {name: getattr(config, name) for name in SPECIAL_IDS}
   special = own | ({} if source is None else read_special_ids(source))
-  special["eos_token_id"] = _one_or_list(joined_ids(end_ids, special["eos_token_id"], own["eos_token_id"]))
+  special["eos_token_id"] = _one_or_list(
+    joined_ids(end_ids, special["eos_token_id"], own["eos_token_id"])
+  )
   if special["pad_token_id"] is None:
     special["pad_token_id"] = pad_id
   kept = {name: value for name, value in special.items() if value is not None}
@@ -240,7 +272,10 @@ def copy_tokenizer(source: str | os.PathLike, target: str | os.PathLike) -> list
 
 def _tokenizer_files(folder: pathlib.Path) -> list[str]:
   found = {
-    path.relative_to(folder).as_posix() for pattern in _TOKENIZER_FILES for path in folder.glob(pattern) if path.is_file()
+    path.relative_to(folder).as_posix()
+    for pattern in _TOKENIZER_FILES
+    for path in folder.glob(pattern)
+    if path.is_file()
   }
   return sorted(found)
 
@@ -248,8 +283,8 @@ def _tokenizer_files(folder: pathlib.Path) -> list[str]:
 def write_tokenizer(tokenizer: Any, directory: str | os.PathLike) -> None:
   """Writes a Hugging Face tokenizer so that transformers 4 reads it as well as 5.
 
-  transformers 5 names the class of a plain fast tokenizer, and special tokens without a name of their own, as 4 does not know
-  them; it reads the names that 4 writes.
+  transformers 5 names the class of a plain fast tokenizer, and special tokens without a name of
+  their own, as 4 does not know them; it reads the names that 4 writes.
   """
   tokenizer.save_pretrained(str(directory))
   path = pathlib.Path(directory) / "tokenizer_config.json"
@@ -262,7 +297,9 @@ def write_tokenizer(tokenizer: Any, directory: str | os.PathLike) -> None:
 
 
 def _leaves(config: ModelConfig) -> tuple[_Leaf, ...]:
-  """Every leaf of the params with the HF tensors it comes from; a leaf at a time is all that loading holds in host memory."""
+  """Every leaf of the params with the HF tensors it comes from; a leaf at a time is all that
+  loading holds in host memory.
+  """
   # Names and shapes are found by tracing the model, once for all dtypes.
   return _traced_leaves(config.replace(dtype="float32", param_dtype="float32"))
 
@@ -270,7 +307,9 @@ def _leaves(config: ModelConfig) -> tuple[_Leaf, ...]:
 @functools.lru_cache(maxsize=8)
 def _traced_leaves(config: ModelConfig) -> tuple[_Leaf, ...]:
   leaves = []
-  for key_path, abstract in jax.tree_util.tree_leaves_with_path(nn.meta.unbox(abstract_params(config))):
+  for key_path, abstract in jax.tree_util.tree_leaves_with_path(
+    nn.meta.unbox(abstract_params(config))
+  ):
     path = tuple(key.key for key in key_path)
     if path[0] != "layers":
       leaves.append(_Leaf(path, abstract.shape, (_TOP["/".join(path)],), False, False))
@@ -287,7 +326,9 @@ def _traced_leaves(config: ModelConfig) -> tuple[_Leaf, ...]:
 
 
 def _really_tied(tensors: TensorFiles) -> bool:
-  """Whether a head beside the embedding, where a folder that calls them tied has one, is the same; transformers asks alike."""
+  """Whether a head beside the embedding, where a folder that calls them tied has one, is the same;
+  transformers asks alike.
+  """
   embedding, head = _TOP["embedding"], _TOP["lm_head"]
   return not {embedding, head} <= tensors.names() or tensors.same(embedding, head)
 
@@ -304,7 +345,11 @@ def _check_tensors(directory: pathlib.Path, config: ModelConfig, tensors: Tensor
   ]
   for name in sorted(expected.keys() & found):
     tensors.dtype(name)
-  kinds = (("missing", sorted(expected.keys() - found)), ("extra", sorted(found - expected.keys())), ("misshapen", misshapen))
+  kinds = (
+    ("missing", sorted(expected.keys() - found)),
+    ("extra", sorted(found - expected.keys())),
+    ("misshapen", misshapen),
+  )
   problems = [f"{kind}: {shorten(names)}" for kind, names in kinds if names]
   if problems:
     raise ValueError(f"{directory}: weights do not fit config.json; {'; '.join(problems)}")
@@ -312,12 +357,16 @@ def _check_tensors(directory: pathlib.Path, config: ModelConfig, tensors: Tensor
 
 def shorten(names: list[str], limit: int = 20) -> str:
   """A list in words, cut where it is long."""
-  return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+  return ", ".join(names[:limit]) + (
+    f" and {len(names) - limit} more" if len(names) > limit else ""
+  )
 
 
 def _load_leaf(leaf: _Leaf, tensors: TensorFiles, dtype: np.dtype, sharding: Any) -> jax.Array:
   def read(index: tuple[slice, ...]) -> np.ndarray:
-    out = _aligned(tuple(len(range(*s.indices(n))) for s, n in zip(index, leaf.shape, strict=True)), dtype)
+    out = _aligned(
+      tuple(len(range(*s.indices(n))) for s, n in zip(index, leaf.shape, strict=True)), dtype
+    )
     inner = index[1:] if leaf.stacked else index
     inner = inner[::-1] if leaf.transposed else inner
     layers = range(*index[0].indices(leaf.shape[0])) if leaf.stacked else (0,)
@@ -343,7 +392,9 @@ def _sources(config: ModelConfig, params: Params, dtype: str | None) -> Iterator
   for leaf in _leaves(config):
     array = _get(params, leaf.path)
     if array.shape != leaf.shape:
-      raise ValueError(f"param {'/'.join(leaf.path)} is {array.shape}, the config says {leaf.shape}")
+      raise ValueError(
+        f"param {'/'.join(leaf.path)} is {array.shape}, the config says {leaf.shape}"
+      )
     kind = jnp.dtype(dtype) if dtype else np.dtype(array.dtype)
     for i, name in enumerate(leaf.names):
       yield Source(name, leaf.tensor_shape, kind, _maker(leaf, array, i, kind))
@@ -351,8 +402,11 @@ def _sources(config: ModelConfig, params: Params, dtype: str | None) -> Iterator
 
 def _maker(leaf: _Leaf, array: jax.Array, i: int, dtype: np.dtype) -> Callable[[], np.ndarray]:
   def make() -> np.ndarray:
-    # On the CPU the host sees the whole leaf without a copy; from other devices one layer at a time comes over.
-    on_host = isinstance(array, np.ndarray) or all(device.platform == "cpu" for device in array.devices())
+    # On the CPU the host sees the whole leaf without a copy; from other devices one layer at a time
+    # comes over.
+    on_host = isinstance(array, np.ndarray) or all(
+      device.platform == "cpu" for device in array.devices()
+    )
     host = np.asarray(array) if on_host else array
     tensor = np.asarray(host[i] if leaf.stacked else host)
     return (tensor.T if leaf.transposed else tensor).astype(dtype, copy=False)

@@ -10,12 +10,16 @@ import jax.numpy as jnp
 
 from spftsql_jax.examples.batches import PrefixBatch
 
-# Logits are made for so many positions at a time that a slice stays below this many numbers (256 MiB in float32).
+# Logits are made for so many positions at a time that a slice stays below this many numbers (256
+# MiB in float32).
 _LOGITS_AT_ONCE = 1 << 26
 
 
 def answer_log_probs(
-  model: nn.Module, variables: dict[str, Any], batch: PrefixBatch, dropout_key: jax.Array | None = None
+  model: nn.Module,
+  variables: dict[str, Any],
+  batch: PrefixBatch,
+  dropout_key: jax.Array | None = None,
 ) -> jax.Array:
   """log p(answer | schema, question), summed over the answer's tokens, in float32.
 
@@ -32,16 +36,22 @@ def answer_log_probs(
   stream = (batch.prefix, batch.prefix_lengths, batch.branch)
   hidden = model.apply(variables, *stream, method="branch_hidden", rngs=rngs)  # [B, K, L, D]
   steps = jnp.arange(batch.max_answer)
-  # The token at position t is predicted by the hidden state at t - 1, which is never before the branch: prompts are not empty.
-  positions = jnp.minimum(batch.answer_start[..., None] + steps, batch.branch.shape[-1] - 1)  # [B, K, A]
+  # The token at position t is predicted by the hidden state at t - 1, which is never before the
+  # branch: prompts are not empty.
+  # [B, K, A]
+  positions = jnp.minimum(batch.answer_start[..., None] + steps, batch.branch.shape[-1] - 1)
   targets = jnp.take_along_axis(batch.branch, positions, axis=-1)
   hidden = jnp.take_along_axis(hidden, (positions - 1)[..., None], axis=2)  # [B, K, A, D]
   token_log_probs = _token_log_probs(model, variables, hidden, targets)
   return jnp.sum(jnp.where(steps < batch.answer_lengths[..., None], token_log_probs, 0.0), axis=-1)
 
 
-def _token_log_probs(model: nn.Module, variables: dict[str, Any], hidden: jax.Array, targets: jax.Array) -> jax.Array:
-  """log p of `targets` [B, K, A] given `hidden` [B, K, A, D], in slices whose logits the backward pass computes again."""
+def _token_log_probs(
+  model: nn.Module, variables: dict[str, Any], hidden: jax.Array, targets: jax.Array
+) -> jax.Array:
+  """log p of `targets` [B, K, A] given `hidden` [B, K, A, D], in slices whose logits the backward
+  pass computes again.
+  """
 
   def of(slice_: tuple[jax.Array, jax.Array]) -> jax.Array:
     logits = model.apply(variables, slice_[0], method="logits").astype(jnp.float32)

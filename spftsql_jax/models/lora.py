@@ -1,7 +1,8 @@
 """Low-rank adapters (LoRA, arXiv 2106.09685): a second tree beside frozen params.
 
-The tree mirrors the params: {"layers": {"attention": {"q": {"a": [layers, in, rank], "b": [layers, rank, out]}}}}. A kernel's
-effective value is kernel + alpha / rank * a @ b; b starts at zero, so an adapter changes nothing before it is trained.
+The tree mirrors the params: {"layers": {"attention": {"q": {"a": [layers, in, rank], "b": [layers,
+rank, out]}}}}. A kernel's effective value is kernel + alpha / rank * a @ b; b starts at zero, so an
+adapter changes nothing before it is trained.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class LoraConfig:
     rank: inner size of the update.
     alpha: the update is scaled by alpha / rank.
     modules: of q, k, v, o, gate, up, down.
-    dropout: probability on the adapter's input, active where `apply` is given rngs={"dropout": key}.
+    dropout: probability on the adapter's input, active where `apply` is given rngs={"dropout":
+      key}.
   """
 
   rank: int = 16
@@ -59,7 +61,10 @@ class LoraConfig:
 
 def kernel_shapes(config: ModelConfig) -> dict[str, tuple[int, int]]:
   """(in, out) of each module's kernel in one layer."""
-  queries, keys = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
+  queries, keys = (
+    config.num_attention_heads * config.head_dim,
+    config.num_key_value_heads * config.head_dim,
+  )
   hidden, inner = config.hidden_size, config.intermediate_size
   return {
     "q": (hidden, queries),
@@ -72,7 +77,9 @@ def kernel_shapes(config: ModelConfig) -> dict[str, tuple[int, int]]:
   }
 
 
-def init_lora(config: ModelConfig, lora: LoraConfig, rng: jax.Array, dtype: str = "float32") -> dict[str, Any]:
+def init_lora(
+  config: ModelConfig, lora: LoraConfig, rng: jax.Array, dtype: str = "float32"
+) -> dict[str, Any]:
   """An adapter tree with zero effect: a uniform in +-1/sqrt(in) (as peft does), b zero."""
   layers: dict[str, Any] = {}
   for index, (name, (fan_in, fan_out)) in enumerate(kernel_shapes(config).items()):
@@ -80,14 +87,18 @@ def init_lora(config: ModelConfig, lora: LoraConfig, rng: jax.Array, dtype: str 
       continue
     bound = fan_in**-0.5
     key = jax.random.fold_in(rng, index)
-    a = jax.random.uniform(key, (config.num_hidden_layers, fan_in, lora.rank), jnp.float32, -bound, bound)
+    a = jax.random.uniform(
+      key, (config.num_hidden_layers, fan_in, lora.rank), jnp.float32, -bound, bound
+    )
     b = jnp.zeros((config.num_hidden_layers, lora.rank, fan_out), dtype)
     layers.setdefault(MODULES[name], {})[name] = {"a": a.astype(dtype), "b": b}
   return {"layers": layers}
 
 
 def merge(params: dict[str, Any], lora_params: dict[str, Any], lora: LoraConfig) -> dict[str, Any]:
-  """Params with the adapter added into the kernels: the same function without the second tree. The sum is made in float32."""
+  """Params with the adapter added into the kernels: the same function without the second tree. The
+  sum is made in float32.
+  """
   layers = {part: dict(modules) for part, modules in params["layers"].items()}
   for part, modules in lora_params["layers"].items():
     for name, low_rank in modules.items():

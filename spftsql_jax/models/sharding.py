@@ -1,4 +1,6 @@
-"""Where arrays live on a mesh: one table from logical axes to the mesh axes ("data", "fsdp", "tensor")."""
+"""Where arrays live on a mesh: one table from logical axes to the mesh axes ("data", "fsdp",
+"tensor").
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ from spftsql_jax.models.transformer import abstract_params
 
 MESH_AXES = ("data", "fsdp", "tensor")
 
-# Weights are spread over "fsdp" along the model's width and over "tensor" along heads, MLP width and vocabulary.
+# Weights are spread over "fsdp" along the model's width and over "tensor" along heads, MLP width
+# and vocabulary.
 RULES: tuple[tuple[str, str | tuple[str, ...] | None], ...] = (
   ("batch", ("data", "fsdp")),
   ("embed", "fsdp"),
@@ -37,8 +40,8 @@ def make_mesh(spec: str | None = None, devices: list[jax.Device] | None = None) 
   """The mesh with axes ("data", "fsdp", "tensor").
 
   Args:
-    spec: sizes such as "data:1,fsdp:8,tensor:2"; an axis left out has size 1, one may be -1 (what remains). None puts all
-      devices on "data".
+    spec: sizes such as "data:1,fsdp:8,tensor:2"; an axis left out has size 1, one may be -1 (what
+      remains). None puts all devices on "data".
     devices: by default all.
 
   Raises:
@@ -52,7 +55,9 @@ def make_mesh(spec: str | None = None, devices: list[jax.Device] | None = None) 
     shape[shape.index(-1)] = len(devices) // known
   if math.prod(shape) != len(devices) or min(shape) < 1:
     raise ValueError(f"mesh {spec!r} does not fit {len(devices)} devices")
-  return jax.make_mesh(tuple(shape), MESH_AXES, axis_types=(AxisType.Auto,) * len(MESH_AXES), devices=devices)
+  return jax.make_mesh(
+    tuple(shape), MESH_AXES, axis_types=(AxisType.Auto,) * len(MESH_AXES), devices=devices
+  )
 
 
 def _parse_mesh(spec: str) -> dict[str, int]:
@@ -60,20 +65,28 @@ def _parse_mesh(spec: str) -> dict[str, int]:
   for part in spec.split(","):
     axis, _, size = (piece.strip() for piece in part.partition(":"))
     if axis not in MESH_AXES or axis in sizes or not size.lstrip("-").isdigit():
-      raise ValueError(f"mesh {spec!r}: {part!r} is not AXIS:SIZE with each of {', '.join(MESH_AXES)} at most once")
+      raise ValueError(
+        f"mesh {spec!r}: {part!r} is not AXIS:SIZE with each of {', '.join(MESH_AXES)} at most once"
+      )
     sizes[axis] = int(size)
   return sizes
 
 
 def param_shardings(config: ModelConfig, mesh: Mesh) -> dict[str, Any]:
-  """A tree like the params with the `NamedSharding` of each. An axis that the mesh does not divide evenly is replicated."""
+  """A tree like the params with the `NamedSharding` of each. An axis that the mesh does not divide
+  evenly is replicated.
+  """
   boxed = abstract_params(config)
   is_boxed = lambda leaf: isinstance(leaf, nn.meta.AxisMetadata)  # noqa: E731
-  return jax.tree.map(lambda leaf: _sharding(config, mesh, leaf.names, leaf.value.shape), boxed, is_leaf=is_boxed)
+  return jax.tree.map(
+    lambda leaf: _sharding(config, mesh, leaf.names, leaf.value.shape), boxed, is_leaf=is_boxed
+  )
 
 
 def lora_shardings(config: ModelConfig, lora: LoraConfig, mesh: Mesh) -> dict[str, Any]:
-  """A tree like the adapter with the sharding of each array: as its kernel's, the rank axis replicated."""
+  """A tree like the adapter with the sharding of each array: as its kernel's, the rank axis
+  replicated.
+  """
   shapes = jax.eval_shape(lambda key: init_lora(config, lora, key), jax.random.key(0))
   boxed = abstract_params(config)["layers"]
   layers: dict[str, Any] = {}
@@ -98,7 +111,8 @@ def batch_parts(mesh: Mesh | None) -> int:
 
 
 def put(tree: Any, shardings: Any) -> Any:
-  """A tree of host arrays on the devices of a mesh, those of other processes too: each has the same values and puts its part.
+  """A tree of host arrays on the devices of a mesh, those of other processes too: each has the same
+  values and puts its part.
 
   Args:
     tree: of arrays that this process holds whole.
@@ -115,9 +129,11 @@ def put(tree: Any, shardings: Any) -> Any:
 
 
 def local_mesh(mesh: Mesh) -> Mesh:
-  """The part of a mesh that is this process's: a mesh of its own, on which it works while the others do something else.
+  """The part of a mesh that is this process's: a mesh of its own, on which it works while the
+  others do something else.
 
-  It keeps the form of the whole where the process's devices are a block of it, as they are when hosts lie along "data".
+  It keeps the form of the whole where the process's devices are a block of it, as they are when
+  hosts lie along "data".
   """
   mine = np.vectorize(lambda device: device.process_index == jax.process_index())(mesh.devices)
   if mine.all():
@@ -131,8 +147,8 @@ def local_mesh(mesh: Mesh) -> Mesh:
 def on_local_mesh(tree: Any, local: Mesh) -> Any:
   """A tree on the mesh of all processes as one on the process's own, for work that it does alone.
 
-  Nothing is copied where the process's devices hold all of an array, as they do unless "fsdp" or "tensor" go beyond the host.
-  Otherwise the tree is put together in the host's memory first.
+  Nothing is copied where the process's devices hold all of an array, as they do unless "fsdp" or
+  "tensor" go beyond the host. Otherwise the tree is put together in the host's memory first.
   """
 
   def take(array: jax.Array) -> jax.Array:
@@ -141,8 +157,12 @@ def on_local_mesh(tree: Any, local: Mesh) -> Any:
     sharding = NamedSharding(local, array.sharding.spec)
     held = {shard.device: shard for shard in array.addressable_shards}
     wanted = sharding.devices_indices_map(array.shape)
-    if wanted.keys() == held.keys() and all(_same_part(wanted[d], held[d].index, array.shape) for d in held):
-      shards = [held[device].data for device in sharding.addressable_devices_indices_map(array.shape)]
+    if wanted.keys() == held.keys() and all(
+      _same_part(wanted[d], held[d].index, array.shape) for d in held
+    ):
+      shards = [
+        held[device].data for device in sharding.addressable_devices_indices_map(array.shape)
+      ]
       return jax.make_array_from_single_device_arrays(array.shape, sharding, shards)
     return put(hosts.whole(array), NamedSharding(local, PartitionSpec()))
 
@@ -150,25 +170,36 @@ def on_local_mesh(tree: Any, local: Mesh) -> Any:
 
 
 def _same_part(left: tuple[slice, ...], right: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
-  return [s.indices(n) for s, n in zip(left, shape, strict=True)] == [s.indices(n) for s, n in zip(right, shape, strict=True)]
+  return [s.indices(n) for s, n in zip(left, shape, strict=True)] == [
+    s.indices(n) for s, n in zip(right, shape, strict=True)
+  ]
 
 
 @contextlib.contextmanager
 def use_mesh(mesh: Mesh) -> Iterator[None]:
-  """Within, the model's activations are constrained by the rules table when a function is traced."""
+  """Within, the model's activations are constrained by the rules table when a function is
+  traced.
+  """
   with jax.set_mesh(mesh), nn.logical_axis_rules(RULES):
     yield
 
 
-def _sharding(config: ModelConfig, mesh: Mesh, names: tuple[str | None, ...], shape: tuple[int, ...]) -> NamedSharding:
+def _sharding(
+  config: ModelConfig, mesh: Mesh, names: tuple[str | None, ...], shape: tuple[int, ...]
+) -> NamedSharding:
   rules = dict(RULES)
-  # Heads are split whole: a shard that holds half a head would be put together again in every layer.
+  # Heads are split whole: a shard that holds half a head would be put together again in every
+  # layer.
   units = {"heads": config.num_attention_heads, "kv_heads": config.num_key_value_heads}
   axes: list[Any] = []
   for name, size in zip(names, shape, strict=True):
     mesh_axes = rules[name] if name is not None else None
     parts = (
-      1 if mesh_axes is None else math.prod(mesh.shape[a] for a in ((mesh_axes,) if isinstance(mesh_axes, str) else mesh_axes))
+      1
+      if mesh_axes is None
+      else math.prod(
+        mesh.shape[a] for a in ((mesh_axes,) if isinstance(mesh_axes, str) else mesh_axes)
+      )
     )
     axes.append(mesh_axes if parts > 1 and units.get(name, size) % parts == 0 else None)
   return NamedSharding(mesh, PartitionSpec(*axes))

@@ -1,8 +1,8 @@
 """Safetensors files, read and written a tensor at a time.
 
-A file is a little-endian uint64 with the length of a JSON header, the header ({name: {dtype, shape, data_offsets}}), and the
-tensors' bytes. Files are read by position and not mapped: mapped pages count as memory of the process, and a model would lie in
-it twice while it is loaded.
+A file is a little-endian uint64 with the length of a JSON header, the header ({name: {dtype, shape,
+data_offsets}}), and the tensors' bytes. Files are read by position and not mapped: mapped pages
+count as memory of the process, and a model would lie in it twice while it is loaded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ import numpy as np
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-_DTYPES = {"F32": np.dtype(np.float32), "BF16": np.dtype(ml_dtypes.bfloat16), "F16": np.dtype(np.float16)}
+_DTYPES = {
+  "F32": np.dtype(np.float32),
+  "BF16": np.dtype(ml_dtypes.bfloat16),
+  "F16": np.dtype(np.float16),
+}
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 # Rows are read in blocks of so many bytes where they cannot go straight to their place.
 _BLOCK_BYTES = 1 << 24
@@ -39,7 +43,9 @@ class _Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-  """A tensor to be written: what the header says of it, and a function that makes it when its turn has come."""
+  """A tensor to be written: what the header says of it, and a function that makes it when its turn
+  has come.
+  """
 
   name: str
   shape: tuple[int, ...]
@@ -52,10 +58,12 @@ class Source:
 
 
 class TensorFiles:
-  """The tensors of one or several safetensors files by name; a context manager that keeps the files open.
+  """The tensors of one or several safetensors files by name; a context manager that keeps the files
+  open.
 
   Raises:
-    FileNotFoundError: a file is not there. ValueError: one is damaged or cut off; the message names it.
+    FileNotFoundError: a file is not there. ValueError: one is damaged or cut off; the message names
+      it.
   """
 
   def __init__(self, paths: Iterable[pathlib.Path]):
@@ -71,7 +79,9 @@ class TensorFiles:
       return cls([directory / SINGLE])
     index = directory / INDEX
     if not index.is_file():
-      others = sorted(p.name for pattern in ("*.bin", "*.pth", "*.gguf") for p in directory.glob(pattern))
+      others = sorted(
+        p.name for pattern in ("*.bin", "*.pth", "*.gguf") for p in directory.glob(pattern)
+      )
       hint = f"; {others[0]} is no safetensors file and is not read" if others else ""
       raise FileNotFoundError(f"{directory} holds neither {SINGLE} nor {INDEX}{hint}")
     try:
@@ -103,14 +113,17 @@ class TensorFiles:
     """A tensor's dtype. Raises ValueError where it is none of float32, bfloat16, float16."""
     kind = self._entries[name].dtype
     if kind not in _DTYPES:
-      raise ValueError(f"{self._entries[name].path}: tensor {name} has dtype {kind}; supported: {', '.join(_DTYPES)}")
+      raise ValueError(
+        f"{self._entries[name].path}: tensor {name} has dtype {kind}; supported: "
+        f"{', '.join(_DTYPES)}"
+      )
     return _DTYPES[kind]
 
   def read(self, name: str, index: tuple[slice, ...], out: np.ndarray) -> None:
     """Writes tensor[index] (slices of step 1) into `out`, cast to its dtype.
 
-    A part whose bytes lie together goes straight to `out` where that is contiguous and of the tensor's dtype; all else goes by
-    blocks of rows.
+    A part whose bytes lie together goes straight to `out` where that is contiguous and of the
+    tensor's dtype; all else goes by blocks of rows.
     """
     entry, dtype = self._entries[name], self.dtype(name)
     inner = index[1:]
@@ -166,7 +179,9 @@ def _read_header(path: pathlib.Path) -> dict[str, _Entry]:
   with path.open("rb") as file:
     length = int.from_bytes(file.read(8), "little")
     if size < 8 or not 2 <= length <= min(_HEADER_LIMIT, size - 8):
-      raise ValueError(f"{path} cannot be read: it is no safetensors file, or cut off in its header")
+      raise ValueError(
+        f"{path} cannot be read: it is no safetensors file, or cut off in its header"
+      )
     text = file.read(length)
   entries, end = {}, 0
   try:
@@ -175,7 +190,10 @@ def _read_header(path: pathlib.Path) -> dict[str, _Entry]:
     for name, record in header.items():
       start, stop = record["data_offsets"]
       entries[name] = _Entry(path, record["dtype"], tuple(record["shape"]), 8 + length + start)
-      if record["dtype"] in _DTYPES and stop - start != math.prod(record["shape"]) * _DTYPES[record["dtype"]].itemsize:
+      if (
+        record["dtype"] in _DTYPES
+        and stop - start != math.prod(record["shape"]) * _DTYPES[record["dtype"]].itemsize
+      ):
         raise ValueError(f"the bytes of {name} are not those of its shape")
       end = max(end, 8 + length + stop)
   except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -199,7 +217,11 @@ def write_model(directory: pathlib.Path, sources: Iterable[Source], max_shard_by
     shards[-1].append(source)
     room -= source.nbytes
   count = len(shards)
-  names = [SINGLE] if count == 1 else [f"model-{i + 1:05d}-of-{count:05d}.safetensors" for i in range(count)]
+  names = (
+    [SINGLE]
+    if count == 1
+    else [f"model-{i + 1:05d}-of-{count:05d}.safetensors" for i in range(count)]
+  )
   parts = [directory / f".{name}.part" for name in names]
   try:
     for part, shard in zip(parts, shards, strict=True):
@@ -212,7 +234,9 @@ def write_model(directory: pathlib.Path, sources: Iterable[Source], max_shard_by
     for part in parts:
       part.unlink(missing_ok=True)
   if count > 1:
-    weight_map = {source.name: name for name, shard in zip(names, shards, strict=True) for source in shard}
+    weight_map = {
+      source.name: name for name, shard in zip(names, shards, strict=True) for source in shard
+    }
     total = sum(source.nbytes for shard in shards for source in shard)
     write_json(directory / INDEX, {"metadata": {"total_size": total}, "weight_map": weight_map})
 
@@ -225,7 +249,11 @@ def write_tensors(path: pathlib.Path, sources: Iterable[Source]) -> None:
   end = 0
   for source in ordered:
     offsets = [end, end + source.nbytes]
-    header[source.name] = {"dtype": _NAMES[source.dtype], "shape": list(source.shape), "data_offsets": offsets}
+    header[source.name] = {
+      "dtype": _NAMES[source.dtype],
+      "shape": list(source.shape),
+      "data_offsets": offsets,
+    }
     end = offsets[1]
   text = json.dumps(header).encode()
   text += b" " * (-len(text) % 8)
@@ -234,12 +262,19 @@ def write_tensors(path: pathlib.Path, sources: Iterable[Source]) -> None:
     for source in ordered:
       array = source.make()
       if array.shape != source.shape or array.dtype != source.dtype:
-        raise ValueError(f"tensor {source.name} is {array.dtype}{array.shape}, expected {source.dtype}{source.shape}")
-      file.write(memoryview(np.ascontiguousarray(array.view(_bits(array.dtype))).reshape(-1).view(np.uint8)))
+        raise ValueError(
+          f"tensor {source.name} is {array.dtype}{array.shape}, expected "
+          f"{source.dtype}{source.shape}"
+        )
+      file.write(
+        memoryview(np.ascontiguousarray(array.view(_bits(array.dtype))).reshape(-1).view(np.uint8))
+      )
 
 
 def _bits(dtype: np.dtype) -> np.dtype:
-  """The unsigned integer of a dtype's size: NumPy moves its own types several times faster than bfloat16."""
+  """The unsigned integer of a dtype's size: NumPy moves its own types several times faster than
+  bfloat16.
+  """
   return np.dtype(f"u{dtype.itemsize}")
 
 

@@ -1,12 +1,14 @@
-"""The decoder as pure functions of its params: plain, prefix-branch and cached forwards of one set of layers.
+"""The decoder as pure functions of its params: plain, prefix-branch and cached forwards of one set
+of layers.
 
     model = Decoder(config)
     params = init_params(config, jax.random.key(0))
     logits = model.apply({"params": params}, tokens)                                              # [B, T, V]
     hidden = model.apply({"params": params}, prefix, prefix_lengths, branch, method="branch_hidden")  # [B, K, L, D]
 
-Params are plain nested dicts; layers are stacked on a leading axis. Axes: B schemas, K branches, T tokens, P prefix, L branch,
-S cache slots, D hidden, V vocabulary, N key-value heads, G query heads a key-value head, H head size.
+Params are plain nested dicts; layers are stacked on a leading axis. Axes: B schemas, K branches, T
+tokens, P prefix, L branch, S cache slots, D hidden, V vocabulary, N key-value heads, G query heads
+a key-value head, H head size.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ _REMAT_POLICIES = {
 
 @struct.dataclass
 class PrefixCache:
-  """Keys and values of the prefixes: each [layers, B, P, N, H], or a tuple over layers of [B, P, N, H]."""
+  """Keys and values of the prefixes: each [layers, B, P, N, H], or a tuple over layers of [B, P, N,
+  H].
+  """
 
   key: Any
   value: Any
@@ -58,8 +62,9 @@ class PrefixCache:
 class BranchCache:
   """Keys and values of the branches' own tokens while decoding.
 
-  Slots [0, prompt_slots) hold the prompts, the others the new tokens: the token of step t lies in slot
-  prompt_slots + t % (S - prompt_slots), the same for all branches, so that a step writes one slice in place.
+  Slots [0, prompt_slots) hold the prompts, the others the new tokens: the token of step t lies in
+  slot prompt_slots + t % (S - prompt_slots), the same for all branches, so that a step writes one
+  slice in place.
 
   Attributes:
     key, value: tuple over layers of [B, K, S, N, H].
@@ -77,22 +82,26 @@ class BranchCache:
 
 @struct.dataclass
 class _Shared:
-  """What all layers read about the token stream [B, P + K * L]: the prefix's tokens, then those of all branches.
+  """What all layers read about the token stream [B, P + K * L]: the prefix's tokens, then those of
+  all branches.
 
-  One stream, because all but the attention treats tokens alike: half the matrix products, each twice as large.
+  One stream, because all but the attention treats tokens alike: half the matrix products, each
+  twice as large.
   """
 
   rope: KeyValue  # [1 or B, P + K * L, H / 2]
   prefix_keys: jax.Array  # [1 or B, P] positions, NEVER for padding
-  prefix_queries: jax.Array | None = None  # [1, P]; None where the prefix is not in the stream but in a cache
+  # [1, P]; None where the prefix is not in the stream but in a cache
+  prefix_queries: jax.Array | None = None
   branch_positions: jax.Array | None = None  # [B, K, L]; None without branches
   collect: bool = struct.field(pytree_node=False, default=False)
 
 
 def init_params(config: ModelConfig, rng: jax.Array) -> Params:
-  """Random params in `config.param_dtype`: normal with initializer_range, kernels that write to the residual stream scaled by
-  1/sqrt(2 layers), norms one, biases zero. Drawn by NumPy on the host (compiling a random generator for each shape takes longer
-  than a small model's first epoch), so not to be traced; `abstract_params` gives shapes."""
+  """Random params in `config.param_dtype`: normal with initializer_range, kernels that write to the
+  residual stream scaled by 1/sqrt(2 layers), norms one, biases zero. Drawn by NumPy on the host
+  (compiling a random generator for each shape takes longer than a small model's first epoch), so
+  not to be traced; `abstract_params` gives shapes."""
   generator = np.random.default_rng(np.asarray(jax.random.key_data(rng)))
   residual = (2 * config.num_hidden_layers) ** -0.5
 
@@ -101,28 +110,40 @@ def init_params(config: ModelConfig, rng: jax.Array) -> Params:
     if names[-1] in ("scale", "bias"):
       return jnp.full(leaf.shape, float(names[-1] == "scale"), leaf.dtype)
     deviation = config.initializer_range * (residual if names[-2:-1] in (["o"], ["down"]) else 1.0)
-    return jnp.asarray(generator.standard_normal(leaf.shape, np.float32) * np.float32(deviation), leaf.dtype)
+    return jnp.asarray(
+      generator.standard_normal(leaf.shape, np.float32) * np.float32(deviation), leaf.dtype
+    )
 
   return jax.tree_util.tree_map_with_path(draw, nn.meta.unbox(abstract_params(config)))
 
 
 def abstract_params(config: ModelConfig) -> Params:
-  """Shapes and dtypes of the params as `jax.ShapeDtypeStruct` leaves boxed with their logical axis names; no memory is used."""
+  """Shapes and dtypes of the params as `jax.ShapeDtypeStruct` leaves boxed with their logical axis
+  names; no memory is used.
+  """
   model = Decoder(config)
   return jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 1), jnp.int32))["params"]
 
 
-def layers_of(config: ModelConfig, variables: dict[str, Any], join: bool = False) -> tuple[dict[str, Any], ...]:
-  """The variables of each layer by itself, for `decode_step`: a slice of stacked ones is a copy, in each step anew.
+def layers_of(
+  config: ModelConfig, variables: dict[str, Any], join: bool = False
+) -> tuple[dict[str, Any], ...]:
+  """The variables of each layer by itself, for `decode_step`: a slice of stacked ones is a copy, in
+  each step anew.
 
-  With `join` kernels that read the same input lie side by side (q, k and v; gate and up): fewer and larger products. Not for
-  layers with an adapter, nor for kernels that a mesh cuts along their outputs.
+  With `join` kernels that read the same input lie side by side (q, k and v; gate and up): fewer and
+  larger products. Not for layers with an adapter, nor for kernels that a mesh cuts along their
+  outputs.
   """
   stacked = {name: tree["layers"] for name, tree in variables.items() if "layers" in tree}
 
   def side_by_side(part: dict[str, Any], names: tuple[str, ...], name: str) -> dict[str, Any]:
     kept = {n: leaf for n, leaf in part.items() if n not in names}
-    return kept | {name: jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), *(part[n] for n in names))}
+    return kept | {
+      name: jax.tree.map(
+        lambda *leaves: jnp.concatenate(leaves, axis=-1), *(part[n] for n in names)
+      )
+    }
 
   def layer(index: int) -> dict[str, Any]:
     own = jax.tree.map(lambda leaf: leaf[index], stacked)
@@ -144,18 +165,22 @@ def _declare(axes: tuple[str, ...]) -> Any:
 def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """x [..., in] @ kernel [in, out].
 
-  The kernel's gradient is written with the smaller of x and the output's gradient turned around. JAX's own rule turns the
-  latter around always; on a CPU, where XLA computes an activation's derivative again while it does so, that took a third
-  of a training step.
+  The kernel's gradient is written with the smaller of x and the output's gradient turned around.
+  JAX's own rule turns the latter around always; on a CPU, where XLA computes an activation's
+  derivative again while it does so, that took a third of a training step.
   """
   return x @ kernel
 
 
-def _matmul_forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+def _matmul_forward(
+  x: jax.Array, kernel: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
   return x @ kernel, (x, kernel)
 
 
-def _matmul_backward(kept: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _matmul_backward(
+  kept: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
   x, kernel = kept
   to_x = jax.lax.dot_general(gradient, kernel, (((gradient.ndim - 1,), (1,)), ((), ())))
   leading = tuple(range(x.ndim - 1))
@@ -168,7 +193,9 @@ matmul.defvjp(_matmul_forward, _matmul_backward)
 
 
 class RMSNorm(nn.Module):
-  """Root-mean-square norm over the last axis, computed in float32, returned in the dtype of its input."""
+  """Root-mean-square norm over the last axis, computed in float32, returned in the dtype of its
+  input.
+  """
 
   epsilon: float
   param_dtype: str
@@ -182,7 +209,9 @@ class RMSNorm(nn.Module):
 
 
 class Linear(nn.Module):
-  """x @ kernel [in, out] (+ bias), plus the low-rank update of the "lora" collection where that holds one for this module."""
+  """x @ kernel [in, out] (+ bias), plus the low-rank update of the "lora" collection where that
+  holds one for this module.
+  """
 
   features: int
   axes: tuple[str, str]
@@ -196,9 +225,14 @@ class Linear(nn.Module):
     kernel = self.param("kernel", _declare(self.axes), (x.shape[-1], self.features), param_dtype)
     y = matmul(x, kernel.astype(dtype))
     if self.use_bias:
-      y = y + self.param("bias", _declare(self.axes[1:]), (self.features,), param_dtype).astype(dtype)
+      y = y + self.param("bias", _declare(self.axes[1:]), (self.features,), param_dtype).astype(
+        dtype
+      )
     if self.lora is not None and self.has_variable("lora", "a"):
-      down, up = self.get_variable("lora", "a").astype(dtype), self.get_variable("lora", "b").astype(dtype)
+      down, up = (
+        self.get_variable("lora", "a").astype(dtype),
+        self.get_variable("lora", "b").astype(dtype),
+      )
       if self.lora.dropout and self.has_rng("dropout"):
         x = nn.Dropout(self.lora.dropout, deterministic=False)(x)
       y = y + matmul(matmul(x, down), up) * self.lora.scale
@@ -224,20 +258,29 @@ class Attention(nn.Module):
       self.k_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
 
   def project(self, x: jax.Array, rope: KeyValue) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Rotated queries [..., N, G, H] and keys [..., N, H], and values [..., N, H], of x [..., D]."""
+    """Rotated queries [..., N, G, H] and keys [..., N, H], and values [..., N, H], of x [...,
+    D].
+    """
     c = self.config
     q, k, v = (a.reshape(*x.shape[:-1], -1, c.head_dim) for a in self._joined(x))
     if c.qk_norm:
       q, k = self.q_norm(q), self.k_norm(k)
-    q, k = jnp.split(attention.apply_rope(jnp.concatenate([q, k], axis=-2), rope), [c.num_attention_heads], axis=-2)
+    q, k = jnp.split(
+      attention.apply_rope(jnp.concatenate([q, k], axis=-2), rope), [c.num_attention_heads], axis=-2
+    )
     groups = c.num_attention_heads // c.num_key_value_heads
     return q.reshape(*x.shape[:-1], c.num_key_value_heads, groups, c.head_dim), k, v
 
   def _joined(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Queries, keys and values [..., heads * H] of x: by one product where `layers_of` has joined the kernels."""
+    """Queries, keys and values [..., heads * H] of x: by one product where `layers_of` has joined
+    the kernels.
+    """
     if not self.has_variable("params", "qkv"):
       return self.q(x), self.k(x), self.v(x)
-    queries, keys = (self.config.head_dim * n for n in (self.config.num_attention_heads, self.config.num_key_value_heads))
+    queries, keys = (
+      self.config.head_dim * n
+      for n in (self.config.num_attention_heads, self.config.num_key_value_heads)
+    )
     return tuple(jnp.split(self.qkv(x), [queries, queries + keys], axis=-1))
 
   def combine(self, heads: jax.Array) -> jax.Array:
@@ -246,7 +289,9 @@ class Attention(nn.Module):
 
 
 def _causal_blocks(length: int) -> int:
-  """In how many parts a prompt attends to itself: parts of 128 positions or more, four at most (each is compiled)."""
+  """In how many parts a prompt attends to itself: parts of 128 positions or more, four at most
+  (each is compiled).
+  """
   return max(1, min(4, length // 128))
 
 
@@ -288,8 +333,12 @@ class Block(nn.Module):
     x = x + self.mlp(self.mlp_norm(x))
     return nn.with_logical_constraint(x, ("batch", None, "hidden"))
 
-  def __call__(self, x: jax.Array, layer: tuple[jax.Array | None, KeyValue | None], shared: _Shared):
-    """As a scan body: x [B, P + K * L, D], `layer` (window or None, cached prefix keys and values or None)."""
+  def __call__(
+    self, x: jax.Array, layer: tuple[jax.Array | None, KeyValue | None], shared: _Shared
+  ):
+    """As a scan body: x [B, P + K * L, D], `layer` (window or None, cached prefix keys and values
+    or None).
+    """
     window, prefix_kv = layer
     q, k, v = self.attention.project(self.attention_norm(x), shared.rope)
     batch, heads, own_kv = x.shape[0], [], None
@@ -298,12 +347,16 @@ class Block(nn.Module):
       prefix_kv = (k[:, :in_stream], v[:, :in_stream])
       if self.prompt_attention == "einsum" or window is not None:
         mask = attention.visible(shared.prefix_queries, shared.prefix_keys, window)
-        heads.append(attention.causal_attention(q[:, :in_stream], *prefix_kv, mask, _causal_blocks(in_stream)))
+        heads.append(
+          attention.causal_attention(q[:, :in_stream], *prefix_kv, mask, _causal_blocks(in_stream))
+        )
       else:
         heads.append(attention.flash_attention(q[:, :in_stream], *prefix_kv, self.prompt_attention))
     if shared.branch_positions is not None:
       positions = shared.branch_positions
-      q, k, v = (a[:, in_stream:].reshape(batch, *positions.shape[1:], *a.shape[2:]) for a in (q, k, v))
+      q, k, v = (
+        a[:, in_stream:].reshape(batch, *positions.shape[1:], *a.shape[2:]) for a in (q, k, v)
+      )
       own_kv = (k, v)
       prefix_mask = attention.visible(positions, shared.prefix_keys[:, None], window)
       own_mask = attention.visible(positions, positions, window)
@@ -313,10 +366,17 @@ class Block(nn.Module):
     collected = (prefix_kv if own_kv is None else own_kv) if shared.collect else None
     return x, collected
 
-  def decode(self, x, window, prefix_keys, prefix_kv, positions, rope, cache_kv, cache_positions, slot):
-    """One token a branch: x [B, K, D]; its key and value are written into slot `slot` of the cache."""
+  def decode(
+    self, x, window, prefix_keys, prefix_kv, positions, rope, cache_kv, cache_positions, slot
+  ):
+    """One token a branch: x [B, K, D]; its key and value are written into slot `slot` of the
+    cache.
+    """
     q, k, v = (a[:, :, None] for a in self.attention.project(self.attention_norm(x), rope))
-    cache_kv = tuple(jax.lax.dynamic_update_slice_in_dim(c, new, slot, axis=2) for c, new in zip(cache_kv, (k, v), strict=True))
+    cache_kv = tuple(
+      jax.lax.dynamic_update_slice_in_dim(c, new, slot, axis=2)
+      for c, new in zip(cache_kv, (k, v), strict=True)
+    )
     prefix_mask = attention.visible(positions, prefix_keys[:, None], window)
     own_mask = attention.visible(positions, cache_positions, window)
     heads = attention.prefix_branch_attention(q, *prefix_kv, prefix_mask, *cache_kv, own_mask)
@@ -324,13 +384,15 @@ class Block(nn.Module):
 
 
 class Decoder(nn.Module):
-  """A causal language model. With `lora`, `apply` also takes the "lora" collection made by `lora.init_lora`.
+  """A causal language model. With `lora`, `apply` also takes the "lora" collection made by
+  `lora.init_lora`.
 
   Attributes:
-    unroll: whether the layers are compiled one by one instead of as a loop over one. What a loop keeps for its backward pass is
-      stacked by copying; without, a training step of a shallow model takes a tenth less. Compilation grows with depth.
-    prompt_attention: what the prompt's attention to itself is computed by: "einsum", or "cudnn" or "xla" of
-      `jax.nn.dot_product_attention`; layers with a window use einsum always.
+    unroll: whether the layers are compiled one by one instead of as a loop over one. What a loop
+      keeps for its backward pass is stacked by copying; without, a training step of a shallow model
+      takes a tenth less. Compilation grows with depth.
+    prompt_attention: what the prompt's attention to itself is computed by: "einsum", or "cudnn" or
+      "xla" of `jax.nn.dot_product_attention`; layers with a window use einsum always.
   """
 
   config: ModelConfig
@@ -340,7 +402,11 @@ class Decoder(nn.Module):
 
   def setup(self):
     c = self.config
-    declaration = (_declare(("vocab", "embed")), (c.vocab_size, c.hidden_size), jnp.dtype(c.param_dtype))
+    declaration = (
+      _declare(("vocab", "embed")),
+      (c.vocab_size, c.hidden_size),
+      jnp.dtype(c.param_dtype),
+    )
     self.embedding = self.param("embedding", *declaration)
     block = Block
     if c.remat != "none":
@@ -359,7 +425,8 @@ class Decoder(nn.Module):
       self.lm_head = self.param("lm_head", *declaration)
 
   def __call__(self, tokens: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
-    """Next-token logits of right-padded sequences: the plain causal forward, the reference for all others.
+    """Next-token logits of right-padded sequences: the plain causal forward, the reference for all
+    others.
 
     Args:
       tokens: int [B, T].
@@ -375,14 +442,18 @@ class Decoder(nn.Module):
     hidden, _ = self._run(tokens, self._shared(tokens.shape, lengths))
     return self.final_norm(hidden)
 
-  def branch_hidden(self, prefix: jax.Array, prefix_lengths: jax.Array, branch: jax.Array) -> jax.Array:
-    """The prefix-branch forward: each prefix is computed once, each branch attends to its prefix and causally to itself.
+  def branch_hidden(
+    self, prefix: jax.Array, prefix_lengths: jax.Array, branch: jax.Array
+  ) -> jax.Array:
+    """The prefix-branch forward: each prefix is computed once, each branch attends to its prefix
+    and causally to itself.
 
     The same function, with the same gradients, as B*K separate sequences prefix[:length] + branch.
 
     Args:
       prefix: int [B, P], right-padded. prefix_lengths: int [B].
-      branch: int [B, K, L], right-padded; what follows a branch's end does not reach what stands before it.
+      branch: int [B, K, L], right-padded; what follows a branch's end does not reach what stands
+        before it.
 
     Returns:
       Hidden states after the final norm [B, K, L, D]. Position l predicts the token at l + 1.
@@ -402,21 +473,31 @@ class Decoder(nn.Module):
     return PrefixCache(key, value)
 
   def prefill_branches(
-    self, cache: PrefixCache, prefix_lengths: jax.Array, prompts: jax.Array, prompt_lengths: jax.Array, max_new_tokens: int
+    self,
+    cache: PrefixCache,
+    prefix_lengths: jax.Array,
+    prompts: jax.Array,
+    prompt_lengths: jax.Array,
+    max_new_tokens: int,
   ) -> tuple[jax.Array, BranchCache]:
     """Puts the branches' own prompts through the model in one pass.
 
     Args:
       cache, prefix_lengths: from `prefill`.
-      prompts: int [B, K, Q], right-padded. prompt_lengths: int [B, K], at least 1 where the branch counts.
+      prompts: int [B, K, Q], right-padded. prompt_lengths: int [B, K], at least 1 where the branch
+        counts.
       max_new_tokens: slots to set aside for decoding.
 
     Returns:
       Logits of the first new token, float32 [B, K, V], and the branch cache.
     """
     prefix_slots, prompt_slots = cache.key[0].shape[1], prompts.shape[-1]
-    shared = self._shared((len(prompts), prefix_slots), prefix_lengths, prompts.shape, cached=True, collect=True)
-    hidden, own = self._run(prompts.reshape(len(prompts), -1), shared, (jnp.stack(cache.key), jnp.stack(cache.value)))
+    shared = self._shared(
+      (len(prompts), prefix_slots), prefix_lengths, prompts.shape, cached=True, collect=True
+    )
+    hidden, own = self._run(
+      prompts.reshape(len(prompts), -1), shared, (jnp.stack(cache.key), jnp.stack(cache.value))
+    )
     hidden = hidden.reshape(*prompts.shape, -1)
     last = jnp.maximum(prompt_lengths - 1, 0)[..., None, None]
     logits = self.logits(self.final_norm(jnp.take_along_axis(hidden, last, axis=2)[:, :, 0]))
@@ -425,7 +506,9 @@ class Decoder(nn.Module):
     filled = jnp.arange(prompt_slots) < prompt_lengths[..., None]
     positions = jnp.where(filled, shared.branch_positions, NEVER)
     positions = jnp.pad(positions, ((0, 0), (0, 0), (0, max_new_tokens)), constant_values=NEVER)
-    return logits, BranchCache(key, value, positions, prompt_lengths.astype(jnp.int32), prompt_slots)
+    return logits, BranchCache(
+      key, value, positions, prompt_lengths.astype(jnp.int32), prompt_slots
+    )
 
   def decode_step(
     self,
@@ -442,7 +525,8 @@ class Decoder(nn.Module):
 
     Args:
       cache, prefix_lengths: from `prefill`. branches: from `prefill_branches`, or the step before.
-      tokens: int [B, K], the token just chosen for each branch. step: int scalar, 0 for the first new token.
+      tokens: int [B, K], the token just chosen for each branch. step: int scalar, 0 for the first
+        new token.
       layers: from `layers_of`, made once for many steps; by default of the module's own variables.
 
     Returns:
@@ -452,9 +536,13 @@ class Decoder(nn.Module):
     window_slots = branches.positions.shape[-1] - branches.prompt_slots
     slot = branches.prompt_slots + step % window_slots
     positions = (prefix_lengths[:, None] + branches.lengths)[..., None]
-    cache_positions = jax.lax.dynamic_update_slice_in_dim(branches.positions, positions, slot, axis=2)
+    cache_positions = jax.lax.dynamic_update_slice_in_dim(
+      branches.positions, positions, slot, axis=2
+    )
     prefix_slots = cache.key[0].shape[1]
-    prefix_keys = jnp.where(jnp.arange(prefix_slots) < prefix_lengths[:, None], jnp.arange(prefix_slots), NEVER)
+    prefix_keys = jnp.where(
+      jnp.arange(prefix_slots) < prefix_lengths[:, None], jnp.arange(prefix_slots), NEVER
+    )
     rope = attention.rope_table(config, positions[..., 0])
     block = Block(config, self.lora, parent=None)
     x, keys, values = self._embed(tokens), [], []
@@ -475,7 +563,9 @@ class Decoder(nn.Module):
       )
       keys.append(key)
       values.append(value)
-    branches = branches.replace(key=tuple(keys), value=tuple(values), positions=cache_positions, lengths=branches.lengths + 1)
+    branches = branches.replace(
+      key=tuple(keys), value=tuple(values), positions=cache_positions, lengths=branches.lengths + 1
+    )
     return self.logits(self.final_norm(x)), branches
 
   def _head(self) -> jax.Array:
@@ -483,7 +573,10 @@ class Decoder(nn.Module):
 
   def _embed(self, tokens: jax.Array) -> jax.Array:
     if self.lora is None and self.has_variable("lora", "layers"):
-      raise ValueError("a lora tree was given to a Decoder without a LoraConfig: use Decoder(config, lora=LoraConfig(...))")
+      raise ValueError(
+        "a lora tree was given to a Decoder without a LoraConfig: use Decoder(config, "
+        "lora=LoraConfig(...))"
+      )
     return self.embedding.astype(jnp.dtype(self.config.dtype))[tokens]
 
   def _shared(
@@ -494,12 +587,20 @@ class Decoder(nn.Module):
     cached: bool = False,
     collect: bool = False,
   ) -> _Shared:
-    """Positions and rotary tables of a prefix [B, P] (in the stream, or `cached`) and of branches [B, K, L]."""
+    """Positions and rotary tables of a prefix [B, P] (in the stream, or `cached`) and of branches
+    [B, K, L].
+    """
     positions = jnp.arange(prefix_shape[1], dtype=jnp.int32)[None]
-    keys = positions if prefix_lengths is None else jnp.where(positions < prefix_lengths[:, None], positions, NEVER)
+    keys = (
+      positions
+      if prefix_lengths is None
+      else jnp.where(positions < prefix_lengths[:, None], positions, NEVER)
+    )
     stream, branch_positions = ([] if cached else [positions]), None
     if branch_shape is not None:
-      branch_positions = prefix_lengths[:, None, None].astype(jnp.int32) + jnp.arange(branch_shape[2], dtype=jnp.int32)
+      branch_positions = prefix_lengths[:, None, None].astype(jnp.int32) + jnp.arange(
+        branch_shape[2], dtype=jnp.int32
+      )
       branch_positions = jnp.broadcast_to(branch_positions, branch_shape)
       stream = [jnp.broadcast_to(part, (branch_shape[0], part.shape[1])) for part in stream]
       stream.append(branch_positions.reshape(branch_shape[0], -1))
@@ -507,7 +608,9 @@ class Decoder(nn.Module):
     return _Shared(rope, keys, None if cached else positions, branch_positions, collect)
 
   def _run(self, tokens: jax.Array, shared: _Shared, prefix_kv: KeyValue | None = None):
-    """All layers over a stream of tokens [B, T]: hidden [B, T, D], and keys and values stacked over layers if collected."""
+    """All layers over a stream of tokens [B, T]: hidden [B, T, D], and keys and values stacked over
+    layers if collected.
+    """
     windows = None
     if any(w is not None for w in self.config.windows):
       windows = jnp.array([NEVER if w is None else w for w in self.config.windows], jnp.int32)

@@ -1,4 +1,6 @@
-"""The configuration of a run: frozen dataclasses, one Python file an experiment under experiments/configs/."""
+"""The configuration of a run: frozen dataclasses, one Python file an experiment under
+experiments/configs/.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,18 @@ class DataConfig:
   """Where examples and databases lie. Paths are relative to `RunConfig.data_dir`.
 
   Attributes:
-    databases: folders of `<db_id>/<db_id>.sqlite`, database files or URLs, with commas between them; of several that have a
-      database the first counts.
+    databases: folders of `<db_id>/<db_id>.sqlite`, database files or URLs, with commas between
+      them; of several that have a database the first counts.
     schemas: of databases with schemas those that are taken; see `open_database`.
-    seeds: labelled examples to start from (Spider- or BIRD-style JSON); "" for none: then everything is synthesized, the SFT
-      on the seeds is left out, and the starting model is the first candidate. Seeds that ask a query of the test are left out.
-    test: held-out examples that nothing is trained or selected on; "" for none: then the figures are those of the selection
-      split, on which the models are chosen too, and are said to be optimistic. Without either all of `databases` are used.
+    seeds: labelled examples to start from (Spider- or BIRD-style JSON); "" for none: then
+      everything is synthesized, the SFT on the seeds is left out, and the starting model is the
+      first candidate. Seeds that ask a query of the test are left out.
+    test: held-out examples that nothing is trained or selected on; "" for none: then the figures
+      are those of the selection split, on which the models are chosen too, and are said to be
+      optimistic. Without either all of `databases` are used.
     comparison: how results are compared on the test.
-    seed_limit, test_limit: use so many (drawn by seed for the seeds, evenly spaced for the test); 0 for all.
+    seed_limit, test_limit: use so many (drawn by seed for the seeds, evenly spaced for the test); 0
+      for all.
     apart: databases whose test examples are left out in a second figure (ex_without).
   """
 
@@ -48,8 +53,10 @@ class ModelSource:
 
   Attributes:
     hf_model: folder of a Hugging Face model with its tokenizer; "" to start from random weights.
-    hf_config: without `hf_model`, the values of a Hugging Face config.json (vocabulary size left out).
-    vocab_size: without `hf_model`, entries of the tokenizer that is trained on schemas, values and seeds.
+    hf_config: without `hf_model`, the values of a Hugging Face config.json (vocabulary size left
+      out).
+    vocab_size: without `hf_model`, entries of the tokenizer that is trained on schemas, values and
+      seeds.
     dtype: of the computation.
     lora_rank: rank of the adapter that is trained over frozen weights; 0 trains all weights.
     lora_dropout: of the adapter's input while it is trained.
@@ -69,8 +76,10 @@ class Training:
 
   Attributes:
     steps, optimizer: see `FitConfig`.
-    evaluate_every: steps between evaluations by execution on the selection split, by which the run ends early; 0 for none.
-    patience, executable_drop: see `guards.Guards`. With patience the best evaluated model is kept, not the last.
+    evaluate_every: steps between evaluations by execution on the selection split, by which the run
+      ends early; 0 for none.
+    patience, executable_drop: see `guards.Guards`. With patience the best evaluated model is kept,
+      not the last.
   """
 
   steps: int
@@ -86,17 +95,22 @@ class SynthesisConfig:
 
   Attributes:
     examples: accepted examples a round, over all databases.
-    pool_share: share of the template mass given to the built-in pool; the rest goes to the templates of the seeds.
-    wordings: how often a query may come in a round, each time with another question: in a small database the simple templates
-      have few queries, and would lose their share of the examples.
+    pool_share: share of the template mass given to the built-in pool; the rest goes to the
+      templates of the seeds.
+    wordings: how often a query may come in a round, each time with another question: in a small
+      database the simple templates have few queries, and would lose their share of the examples.
     decay: how fast the weight of a column falls with its schema distance.
     instances: neighbouring instances of each database on which queries are verified.
-    model_questions: share of a round's queries for which the SQL-to-text model writes a second wording.
-    check_samples: answers of the text-to-SQL model to each of these wordings; one is kept where an answer agrees.
-    feedback_cap: a template that failed in the round before weighs at most so many times as much in the next.
+    model_questions: share of a round's queries for which the SQL-to-text model writes a second
+      wording.
+    check_samples: answers of the text-to-SQL model to each of these wordings; one is kept where an
+      answer agrees.
+    feedback_cap: a template that failed in the round before weighs at most so many times as much in
+      the next.
     holdout: shares of the pool's templates set apart for (self-play, selection).
     workers: processes, of each host.
-    parts: into how many parts each database's queries are cut, so that more hosts than there are databases have work.
+    parts: into how many parts each database's queries are cut, so that more hosts than there are
+      databases have work.
   """
 
   examples: int = 3000
@@ -120,8 +134,8 @@ class VbiFtConfig:
     rounds: of synthesis and fine-tuning.
     training: of the text-to-SQL model, each round.
     question_training: of the SQL-to-text model, each round.
-    verify: examples of a round that are held back from training, whole queries with all their wordings, and answered for
-      feedback; no later round trains on them.
+    verify: examples of a round that are held back from training, whole queries with all their
+      wordings, and answered for feedback; no later round trains on them.
     select: examples of the selection split on which versions are scored.
   """
 
@@ -137,20 +151,22 @@ class SelfPlayConfig:
   """Stage 2.
 
   Attributes:
-    candidates: who may play: "fine_tuned", the versions of stage 1 and their successors; or "base", the starting model and its
-      successors alone (self-play without stage 1). Without seeds the starting model stands for the SFT among the "fine_tuned".
-    opponent: "weakest" candidate (the paper's), the version played "previous" to main (its parent), or a "mixture": each
-      question is answered by a candidate drawn for it.
-    min_executable: of the candidates only those whose answers run at least this often are opponents; 0 for all of them.
+    candidates: who may play: "fine_tuned", the versions of stage 1 and their successors; or "base",
+      the starting model and its successors alone (self-play without stage 1). Without seeds the
+      starting model stands for the SFT among the "fine_tuned".
+    opponent: "weakest" candidate (the paper's), the version played "previous" to main (its parent),
+      or a "mixture": each question is answered by a candidate drawn for it.
+    min_executable: of the candidates only those whose answers run at least this often are
+      opponents; 0 for all of them.
     iterations: of play and training.
     questions: the opponent answers this many an iteration.
     training: of the main model, each iteration.
     objective: the error-driven loss and its guards.
     abort_drop: see `FitConfig.abort_drop`.
     spin_objective, exspin_objective, dpo_objective: of the baselines with these names.
-    baselines: what is trained on the same budget beside it: "spin" (arXiv 2401.01335), "exspin" (SPIN on the opponent's errors
-      alone), "dpo" (arXiv 2305.18290; pairs and reference fixed at the start of stage 2), "sft_control" (the same pairs and
-      steps without negatives).
+    baselines: what is trained on the same budget beside it: "spin" (arXiv 2401.01335), "exspin"
+      (SPIN on the opponent's errors alone), "dpo" (arXiv 2305.18290; pairs and reference fixed at
+      the start of stage 2), "sft_control" (the same pairs and steps without negatives).
     baseline_iterations: of "spin", "exspin" and "dpo"; 0 for as many as `iterations`.
   """
 
@@ -174,13 +190,15 @@ class RunConfig:
   """Everything that determines a run. Stored whole in results.json.
 
   Attributes:
-    paper_splits: one synthesized validation set for verification, self-play and selection alike, from the templates that are
-      trained on, as in the paper; else the three are disjoint by template.
+    paper_splits: one synthesized validation set for verification, self-play and selection alike,
+      from the templates that are trained on, as in the paper; else the three are disjoint by
+      template.
     seed_repeats: how often the labelled examples count beside the synthetic ones of a round.
     max_new_tokens: longest answer, SQL or question.
     lanes: answers decoded at once.
-    long_schemas: what becomes of training examples whose schema exceeds the largest prefix bucket: "split" puts them over a
-      sub-schema that covers their query, "drop" leaves them out. Both are counted and named.
+    long_schemas: what becomes of training examples whose schema exceeds the largest prefix bucket:
+      "split" puts them over a sub-schema that covers their query, "drop" leaves them out. Both are
+      counted and named.
   """
 
   name: str
@@ -202,8 +220,8 @@ class RunConfig:
   long_schemas: Literal["split", "drop"] = "split"
 
 
-# Fields that say where an input lies. What lies there is compared by content when a run is gone on with, so that run and data
-# may be moved.
+# Fields that say where an input lies. What lies there is compared by content when a run is gone on
+# with, so that run and data may be moved.
 LOCATIONS = ("data_dir", "data.databases", "data.seeds", "data.test", "model.hf_model")
 
 
@@ -216,7 +234,9 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def to_record(config: Any) -> dict[str, Any]:
-  """As `to_dict`, to be stored: without the passwords of locations. A run may be gone on with under another password."""
+  """As `to_dict`, to be stored: without the passwords of locations. A run may be gone on with under
+  another password.
+  """
   return typing.cast(dict, hide_in(to_dict(config)))
 
 
@@ -228,14 +248,22 @@ def from_dict(kind: type, values: typing.Mapping[str, Any], where: str = "config
   """
   hints = typing.get_type_hints(kind)
   if not isinstance(values, typing.Mapping):
-    raise ValueError(f"{where} must be a group of fields ({', '.join(sorted(hints))}), not {values!r}")
+    raise ValueError(
+      f"{where} must be a group of fields ({', '.join(sorted(hints))}), not {values!r}"
+    )
   if unknown := sorted(set(values) - set(hints)):
     near = difflib.get_close_matches(unknown[0], hints, 3)
     meant = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise ValueError(f"{where} has no field {unknown[0]!r}{meant}; there are {', '.join(sorted(hints))}")
-  if missing := [f.name for f in dataclasses.fields(kind) if f.name not in values and _is_required(f)]:
+    raise ValueError(
+      f"{where} has no field {unknown[0]!r}{meant}; there are {', '.join(sorted(hints))}"
+    )
+  if missing := [
+    f.name for f in dataclasses.fields(kind) if f.name not in values and _is_required(f)
+  ]:
     raise ValueError(f"{where} lacks the field {missing[0]!r}")
-  return kind(**{name: _checked(hints[name], value, f"{where}.{name}") for name, value in values.items()})
+  return kind(
+    **{name: _checked(hints[name], value, f"{where}.{name}") for name, value in values.items()}
+  )
 
 
 def _is_required(field: dataclasses.Field) -> bool:
@@ -264,6 +292,8 @@ def _checked(hint: Any, value: Any, where: str) -> Any:
     return value
   elif hint is float and isinstance(value, int) and not isinstance(value, bool):
     return float(value)
-  elif isinstance(hint, type) and (not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)):
+  elif isinstance(hint, type) and (
+    not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)
+  ):
     raise ValueError(f"{where} must be {hint.__name__}, not {value!r}")
   return value

@@ -1,9 +1,11 @@
-"""What a run reads from outside its folder, by content: a run is not gone on with over other inputs than it began with.
+"""What a run reads from outside its folder, by content: a run is not gone on with over other inputs
+than it began with.
 
-Files are hashed whole (SHA-256), large ones too: a hash of samples would miss a changed cell. That is done once. While a file's
-size, times of change and inode stay as they were it is not read again; a copy of the run or of the data is read once more, and
-goes on where its content is the same. A server's database has no file: what it declares and the numbers of rows of its tables
-stand for it, so a changed cell is not seen there.
+Files are hashed whole (SHA-256), large ones too: a hash of samples would miss a changed cell. That
+is done once. While a file's size, times of change and inode stay as they were it is not read again;
+a copy of the run or of the data is read once more, and goes on where its content is the same. A
+server's database has no file: what it declares and the numbers of rows of its tables stand for it,
+so a changed cell is not seen there.
 
 Where the inputs lie does not matter, nor does the folder of the run: both may be moved.
 """
@@ -46,19 +48,30 @@ def inputs_of(
     databases: locations by db_id.
     hf_model: folder of the starting model; None for none.
   """
-  found: dict[str, Any] = {name: {} if path is None else {"": path} for name, path in examples.items()}
+  found: dict[str, Any] = {
+    name: {} if path is None else {"": path} for name, path in examples.items()
+  }
   for db_id, location in databases.items():
     path = Path(path_of(location))
     if not path.name:
-      found[f"database {db_id}"] = {"schema and numbers of rows": _sha256(_outline(read_schema(location)).encode())}
+      found[f"database {db_id}"] = {
+        "schema and numbers of rows": _sha256(_outline(read_schema(location)).encode())
+      }
       continue
-    # What another program has committed and not yet moved into the file belongs to the database, wherever a link leads.
+    # What another program has committed and not yet moved into the file belongs to the database,
+    # wherever a link leads.
     files = files_of(str(path), engine_of(location))
-    found[f"database {db_id}"] = {end: Path(file) for end, file in files.items() if not end or os.path.getsize(file)}
+    found[f"database {db_id}"] = {
+      end: Path(file) for end, file in files.items() if not end or os.path.getsize(file)
+    }
     folder = path.parent / _DESCRIPTIONS
     if folder.is_dir():
-      found[f"descriptions of {db_id}"] = {p.name: p for p in sorted(folder.iterdir()) if p.is_file()}
-  found["model.hf_model"] = {p.name: p for p in sorted(hf_model.iterdir()) if p.is_file()} if hf_model else {}
+      found[f"descriptions of {db_id}"] = {
+        p.name: p for p in sorted(folder.iterdir()) if p.is_file()
+      }
+  found["model.hf_model"] = (
+    {p.name: p for p in sorted(hf_model.iterdir()) if p.is_file()} if hf_model else {}
+  )
   return found
 
 
@@ -83,7 +96,9 @@ def keep_inputs(workdir: Path, inputs: Mapping[str, Files | dict[str, str]]) -> 
   os.replace(temporary, path)
 
 
-def _fingerprints(inputs: Mapping[str, Files | dict[str, str]], kept: dict[str, Any]) -> dict[str, Any]:
+def _fingerprints(
+  inputs: Mapping[str, Files | dict[str, str]], kept: dict[str, Any]
+) -> dict[str, Any]:
   def of(name: str, part: str, source: Path | str) -> dict[str, Any]:
     if isinstance(source, str):
       return {"sha256": source}
@@ -93,13 +108,20 @@ def _fingerprints(inputs: Mapping[str, Files | dict[str, str]], kept: dict[str, 
     if before.get("state") == state:
       return before
     with source.open("rb") as file:
-      return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": stat.st_size, "state": state}
+      return {
+        "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
+        "bytes": stat.st_size,
+        "state": state,
+      }
 
   with concurrent.futures.ThreadPoolExecutor(_HASHED_AT_ONCE) as pool:
     jobs = {
-      name: {part: pool.submit(of, name, part, source) for part, source in parts.items()} for name, parts in inputs.items()
+      name: {part: pool.submit(of, name, part, source) for part, source in parts.items()}
+      for name, parts in inputs.items()
     }
-    return {name: {part: job.result() for part, job in parts.items()} for name, parts in jobs.items()}
+    return {
+      name: {part: job.result() for part, job in parts.items()} for name, parts in jobs.items()
+    }
 
 
 def _compare(kept: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
@@ -119,14 +141,16 @@ def _words(fingerprint: dict[str, Any] | None) -> str:
 
 
 def _outline(schema: Schema) -> str:
-  """What is declared, with the numbers of rows of tables. What was seen of the rows is left out: which rows a server sends
-  first is not fixed, nor which views it answers in time."""
+  """What is declared, with the numbers of rows of tables. What was seen of the rows is left out:
+  which rows a server sends first is not fixed, nor which views it answers in time."""
 
   def declared(column: Column) -> Column:
     return dataclasses.replace(column, kind="other", samples=(), distinct_count=0, date_format="")
 
   tables = [
-    dataclasses.replace(t, columns=tuple(map(declared, t.columns)), row_count=0 if t.is_view else t.row_count)
+    dataclasses.replace(
+      t, columns=tuple(map(declared, t.columns)), row_count=0 if t.is_view else t.row_count
+    )
     for t in schema.tables
   ]
   return repr(tables)

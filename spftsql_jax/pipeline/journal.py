@@ -1,4 +1,6 @@
-"""A run's journal: which steps are done and what they gave, so that the same command goes on where it was cut off."""
+"""A run's journal: which steps are done and what they gave, so that the same command goes on where
+it was cut off.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,11 @@ class ConfigChanged(ValueError):
 class Journal:
   """The journal of one work folder.
 
-  A step first writes its files, then its line here; a line is written whole or (cut off in the middle) not counted.
+  A step first writes its files, then its line here; a line is written whole or (cut off in the
+  middle) not counted.
 
-  With several processes, one a host, all do a step's work together, and the first writes. They see the same folder.
+  With several processes, one a host, all do a step's work together, and the first writes. They see
+  the same folder.
 
   Attributes:
     workdir: the run's folder. Files named in step outputs are relative to it.
@@ -36,12 +40,14 @@ class Journal:
     """Opens or creates the run in `workdir`.
 
     Args:
-      locations: fields of the config ("data.test") that say where something lies. They may differ from those of the run that
-        is gone on with; what lies there is compared by `inputs.keep_inputs`.
+      locations: fields of the config ("data.test") that say where something lies. They may differ
+        from those of the run that is gone on with; what lies there is compared by
+        `inputs.keep_inputs`.
 
     Raises:
       RunInProgress: another process holds the folder.
-      ConfigChanged: the run there was started with another configuration; the message names the differences.
+      ConfigChanged: the run there was started with another configuration; the message names the
+        differences.
     """
     self.workdir = Path(workdir)
     self._path = self.workdir / "journal.jsonl"
@@ -55,7 +61,9 @@ class Journal:
     try:
       fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-      raise RunInProgress(f"{self.workdir}: another run is at work here; wait for it or choose another --workdir") from error
+      raise RunInProgress(
+        f"{self.workdir}: another run is at work here; wait for it or choose another --workdir"
+      ) from error
     _keep_config(self.workdir / "config.json", config, locations)
     done: dict[str, dict[str, Any]] = {}
     if self._path.is_file():
@@ -92,12 +100,18 @@ class Journal:
     return output
 
   def forget(self, prefixes: Sequence[str]) -> None:
-    """Takes back the steps whose names begin with one of `prefixes`: they are done again. Their files stay."""
-    self._done = {name: output for name, output in self._done.items() if not name.startswith(tuple(prefixes))}
+    """Takes back the steps whose names begin with one of `prefixes`: they are done again. Their
+    files stay.
+    """
+    self._done = {
+      name: output for name, output in self._done.items() if not name.startswith(tuple(prefixes))
+    }
 
     def write() -> None:
       temporary = self._path.with_name(".journal.jsonl")
-      temporary.write_text("".join(json.dumps({"step": n, "output": o}) + "\n" for n, o in self._done.items()))
+      temporary.write_text(
+        "".join(json.dumps({"step": n, "output": o}) + "\n" for n, o in self._done.items())
+      )
       os.replace(temporary, self._path)
 
     hosts.from_first(write)
@@ -114,7 +128,9 @@ class Journal:
     path = self.workdir / "data" / f"{name}-{_digest(data)}.jsonl"
     if len(set(hosts.gather(path.name))) > 1:
       raise RuntimeError(
-        f"{path.parent / name}: the processes of this run made different data; are their code and data the same?"
+        f"{path.parent / name}: the processes of this run made different data; are their code "
+        "and "
+        "data the same?"
       )
 
     def write() -> None:
@@ -127,13 +143,17 @@ class Journal:
     return str(path.relative_to(self.workdir))
 
   def read_jsonl(self, relative: str) -> Iterator[dict[str, Any]]:
-    """The records of a file that `write_jsonl` wrote. Raises RuntimeError where it is missing or damaged."""
+    """The records of a file that `write_jsonl` wrote. Raises RuntimeError where it is missing or
+    damaged.
+    """
     path = self.workdir / relative
     remedy = "put it back, or do the stage that wrote it again (--start_from)"
     try:
       data = path.read_bytes()
     except FileNotFoundError as error:
-      raise RuntimeError(f"{path}: the journal names this file, but it is gone; {remedy}") from error
+      raise RuntimeError(
+        f"{path}: the journal names this file, but it is gone; {remedy}"
+      ) from error
     if path.stem.rpartition("-")[2] != _digest(data):
       raise RuntimeError(f"{path}: damaged (it is not what the run wrote); {remedy}")
     yield from map(json.loads, data.splitlines())

@@ -14,8 +14,9 @@ import tensorboardX
 
 
 class MetricsLog:
-  """A file and a TensorBoard log for each stage. A stage that is resumed goes on where it does: what a cut run has written of
-  the steps that are done again is dropped, so that the files are those of a run without a cut."""
+  """A file and a TensorBoard log for each stage. A stage that is resumed goes on where it does:
+  what a cut run has written of the steps that are done again is dropped, so that the files are
+  those of a run without a cut."""
 
   def __init__(self, workdir: Path):
     self._folder = workdir / "metrics"
@@ -29,7 +30,9 @@ class MetricsLog:
       self._folder.mkdir(parents=True, exist_ok=True)
       path = self._folder / f"{name}.jsonl"
       _keep_before(path, step)
-      board = tensorboardX.SummaryWriter(str(self._tensorboard / name), purge_step=step if step > 1 else None)
+      board = tensorboardX.SummaryWriter(
+        str(self._tensorboard / name), purge_step=step if step > 1 else None
+      )
       self._open[stage] = path.open("a", buffering=1), board
     file, board = self._open[stage]
     file.write(json.dumps({"stage": stage, "step": step, **values}) + "\n")

@@ -5,12 +5,13 @@
       versions/<version>/params/            the weights, in Orbax's format
       scores/<version>/<split>.json         written beside, atomically
 
-A version appears whole or not at all: it is written under a temporary name and renamed. The folder can be copied anywhere;
-nothing that is read in it is an absolute path.
+A version appears whole or not at all: it is written under a temporary name and renamed. The folder
+can be copied anywhere; nothing that is read in it is an absolute path.
 
-Which version is the best is one query (`ModelBase.best`), asked by self-play, the export, the report and the commands alike:
-among the candidates the highest execution accuracy on a split; of equals the one whose answers run most often; of these the
-latest. "Weakest" is the other end of the same order.
+Which version is the best is one query (`ModelBase.best`), asked by self-play, the export, the
+report and the commands alike: among the candidates the highest execution accuracy on a split; of
+equals the one whose answers run most often; of these the latest. "Weakest" is the other end of the
+same order.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ import orbax.checkpoint.experimental.v1 as ocp
 from spftsql_jax import hosts
 from spftsql_jax.models.finite import not_finite
 
-# Stages whose versions a run may hand over, in model bases that do not say which do; the others are baselines.
+# Stages whose versions a run may hand over, in model bases that do not say which do; the others are
+# baselines.
 _CANDIDATE_STAGES = ("sft", "vbi_ft", "self_play")
 
 
@@ -50,8 +52,9 @@ class Lineage:
   Attributes:
     stage: "base", "sft", "vbi_ft", "self_play" or a baseline's name.
     round: round or iteration within the stage.
-    candidate: whether the run may play, promote and hand over this version; False for what is only compared with (baselines,
-      and a starting model that does not play). None in older model bases: then the stage decides.
+    candidate: whether the run may play, promote and hand over this version; False for what is only
+      compared with (baselines, and a starting model that does not play). None in older model bases:
+      then the stage decides.
     parent: the version it was trained from, or None.
     opponent: the version it played against, or None.
     base_model: name or folder of the pretrained model.
@@ -83,7 +86,8 @@ class Score:
   Attributes:
     execution_accuracy, executable: shares of the answers that are right, and that run.
     outcomes: whether each answer is right, in the order of the questions.
-    questions: a hash of the questions, "" where it was not kept. Scores on other questions are never compared.
+    questions: a hash of the questions, "" where it was not kept. Scores on other questions are
+      never compared.
   """
 
   execution_accuracy: float
@@ -100,8 +104,8 @@ class Score:
 class ModelBase:
   """A folder of versions. Readers may work while one writer adds.
 
-  With several processes, one a host, all call `add`, `load`, `remove` and `add_score` together: each writes and reads its part
-  of the weights, the first all else.
+  With several processes, one a host, all call `add`, `load`, `remove` and `add_score` together:
+  each writes and reads its part of the weights, the first all else.
   """
 
   def __init__(self, directory: str | Path):
@@ -110,11 +114,18 @@ class ModelBase:
   def versions(self) -> list[str]:
     """Names of the complete versions, in the order they were added."""
     folder = self.directory / "versions"
-    names = [p.name for p in folder.iterdir() if (p / "lineage.json").is_file()] if folder.is_dir() else []
-    return sorted((n for n in names if not n.startswith(".")), key=lambda n: (self._record(n)["order"], n))
+    names = (
+      [p.name for p in folder.iterdir() if (p / "lineage.json").is_file()]
+      if folder.is_dir()
+      else []
+    )
+    return sorted(
+      (n for n in names if not n.startswith(".")), key=lambda n: (self._record(n)["order"], n)
+    )
 
   def add(self, version: str, params: Any, lineage: Lineage) -> None:
-    """Writes a version. Adding one that is there already does nothing: a run that resumes makes the same again.
+    """Writes a version. Adding one that is there already does nothing: a run that resumes makes the
+    same again.
 
     Raises BrokenWeights where a weight is no finite number.
     """
@@ -123,7 +134,8 @@ class ModelBase:
       return
     if broken := not_finite(params):
       raise BrokenWeights(
-        f"version {version} is not added to {self.directory}: {len(broken)} of its arrays hold numbers that are not "
+        f"version {version} is not added to {self.directory}: {len(broken)} of its arrays hold "
+        "numbers that are not "
         f"finite ({', '.join(broken[:3])})"
       )
 
@@ -133,7 +145,11 @@ class ModelBase:
       return temporary
 
     def complete() -> None:
-      record = {"order": len(self.versions()), "lineage": dataclasses.asdict(lineage), "files": _digests(temporary / "params")}
+      record = {
+        "order": len(self.versions()),
+        "lineage": dataclasses.asdict(lineage),
+        "files": _digests(temporary / "params"),
+      }
       write_json(temporary / "lineage.json", record)
       shutil.rmtree(final, ignore_errors=True)
       os.replace(temporary, final)
@@ -149,22 +165,30 @@ class ModelBase:
     """The params of a version.
 
     Args:
-      like: a tree of arrays or ShapeDtypeStructs to restore into (shapes, dtypes, shardings); None restores to one device, on
-        whatever devices of whatever hosts it was saved.
+      like: a tree of arrays or ShapeDtypeStructs to restore into (shapes, dtypes, shardings); None
+        restores to one device, on whatever devices of whatever hosts it was saved.
 
     Raises:
       KeyError: no such version. CorruptVersion: its files are not those that were written.
     """
     folder = (self._version(version) / "params").resolve()
     if broken := hosts.from_first(lambda: self.damage(version)):
-      raise CorruptVersion(f"version {version} in {self.directory} is damaged ({broken}); restore it from a copy or delete it")
+      raise CorruptVersion(
+        f"version {version} in {self.directory} is damaged ({broken}); restore it from a copy or "
+        "delete it"
+      )
     if like is None:
       here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-      like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), ocp.metadata(folder).metadata)
+      like = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here),
+        ocp.metadata(folder).metadata,
+      )
     return ocp.load_pytree(folder, like)
 
   def damage(self, version: str) -> str:
-    """What is wrong with a version's files, "" where they are those that were written. Raises KeyError."""
+    """What is wrong with a version's files, "" where they are those that were written. Raises
+    KeyError.
+    """
     return _differences(self._record(version)["files"], self._version(version) / "params")
 
   def remove(self, version: str) -> None:
@@ -189,7 +213,9 @@ class ModelBase:
 
     def write() -> None:
       path.parent.mkdir(parents=True, exist_ok=True)
-      write_json(path, dataclasses.asdict(score) | {"outcomes": "".join("01"[o] for o in score.outcomes)})
+      write_json(
+        path, dataclasses.asdict(score) | {"outcomes": "".join("01"[o] for o in score.outcomes)}
+      )
 
     hosts.from_first(write)
 
@@ -200,7 +226,9 @@ class ModelBase:
       return None
     record = json.loads(path.read_text())
     outcomes = tuple(c == "1" for c in record["outcomes"])
-    return Score(record["execution_accuracy"], record["executable"], outcomes, record.get("questions", ""))
+    return Score(
+      record["execution_accuracy"], record["executable"], outcomes, record.get("questions", "")
+    )
 
   def candidates(self) -> list[str]:
     """The versions that a run may hand over, in the order they were added: all but baselines."""
@@ -212,24 +240,34 @@ class ModelBase:
     return lineage.stage in _CANDIDATE_STAGES if lineage.candidate is None else lineage.candidate
 
   def best(self, split: str, among: Sequence[str] | None = None) -> str:
-    """The version of highest execution accuracy on a split; of equals the one whose answers run most often; of these the
-    latest. Damaged versions are passed over.
+    """The version of highest execution accuracy on a split; of equals the one whose answers run
+    most often; of these the latest. Damaged versions are passed over.
 
     Args:
-      among: the versions that compete; by default the candidates, so that no baseline is ever handed over.
+      among: the versions that compete; by default the candidates, so that no baseline is ever
+        handed over.
 
     Raises:
       ValueError: none has a score on the split, or their scores are of different questions.
     """
     ranked = self._ranked(split, among)
-    sound = hosts.from_first(lambda: next((v for v, _ in reversed(ranked) if not self.damage(v)), None))
+    sound = hosts.from_first(
+      lambda: next((v for v, _ in reversed(ranked) if not self.damage(v)), None)
+    )
     if sound is None:
-      raise ValueError(f"{self.directory}: every version with a score on {split!r} is damaged; restore one from a copy")
+      raise ValueError(
+        f"{self.directory}: every version with a score on {split!r} is damaged; restore one from "
+        "a "
+        "copy"
+      )
     return sound
 
-  def weakest(self, split: str, among: Sequence[str] | None = None, min_executable: float = 0.0) -> str:
-    """The other end of the order of `best`: lowest execution accuracy, then lowest share of answers that run, then the
-    earliest; of those alone whose answers run at least `min_executable` often, where there are any. Raises ValueError."""
+  def weakest(
+    self, split: str, among: Sequence[str] | None = None, min_executable: float = 0.0
+  ) -> str:
+    """The other end of the order of `best`: lowest execution accuracy, then lowest share of answers
+    that run, then the earliest; of those alone whose answers run at least `min_executable` often,
+    where there are any. Raises ValueError."""
     ranked = self._ranked(split, among)
     return next((v for v, s in ranked if s.executable >= min_executable), ranked[0][0])
 
@@ -242,9 +280,14 @@ class ModelBase:
     sizes = {len(s.outcomes): v for v, s in scored}
     questions = {s.questions: v for v, s in scored if s.questions}
     if len(sizes) > 1 or len(questions) > 1:
-      answered = ", ".join(f"{v} {n}" for n, v in sizes.items()) if len(sizes) > 1 else ", ".join(questions.values())
+      answered = (
+        ", ".join(f"{v} {n}" for n, v in sizes.items())
+        if len(sizes) > 1
+        else ", ".join(questions.values())
+      )
       raise ValueError(
-        f"{self.directory}: scores on {split!r} are of different questions ({answered}) and cannot be compared; "
+        f"{self.directory}: scores on {split!r} are of different questions ({answered}) and cannot "
+        "be compared; "
         "do the stages that scored them again (--start_from)"
       )
     return sorted(scored, key=lambda s: s[1].rank)  # stable: of equals the later stands higher

@@ -1,4 +1,6 @@
-"""The evaluation of a run's versions on the held-out test, and what the run leaves behind: results, report, export."""
+"""The evaluation of a run's versions on the held-out test, and what the run leaves behind: results,
+report, export.
+"""
 
 from __future__ import annotations
 
@@ -37,20 +39,36 @@ from spftsql_jax.synthesis.notation import WeightedTemplate
 
 CANDIDATES = ("sft", "vbi_ft", "self_play")
 _NO_TEST = (
-  "No test was given. The figures are those of the selection split: synthesized questions, on which the models were chosen "
+  "No test was given. The figures are those of the selection split: synthesized questions, on "
+  "which the models were chosen "
   "too. They are optimistic."
 )
 # What the results tell of an iteration of self-play.
-_PLAYED = ("iteration", "main", "opponent", "pairs", "left_out", "reward_rate", "accepted", "reason")
+_PLAYED = (
+  "iteration",
+  "main",
+  "opponent",
+  "pairs",
+  "left_out",
+  "reward_rate",
+  "accepted",
+  "reason",
+)
 # Answers of the best model that the report shows with both results.
 _SHOWN_EXAMPLES = 400
 _SHOWN_ROWS = 10
 
 
-def evaluate_version(bench: Workbench, version: str, test: Sequence[Example], selection: Sequence[Example]) -> dict[str, Any]:
-  """Answers the test with a version and judges as the benchmark does; without a test the selection split, judged as there."""
+def evaluate_version(
+  bench: Workbench, version: str, test: Sequence[Example], selection: Sequence[Example]
+) -> dict[str, Any]:
+  """Answers the test with a version and judges as the benchmark does; without a test the selection
+  split, judged as there.
+  """
   questions, split = (test, TEST) if test else (selection, SELECTION)
-  predictions, verdicts = answer_and_judge(bench, bench.load(version), questions, _judge_test if test else judge)
+  predictions, verdicts = answer_and_judge(
+    bench, bench.load(version), questions, _judge_test if test else judge
+  )
   right = [v.correct if test else bool(v.suite_correct) for v in verdicts]
   # By its score on the selection split a version was chosen: it stays as it was.
   result = None if test else bench.models.score(version, split)
@@ -86,7 +104,9 @@ def collect_results(
   templates: Sequence[WeightedTemplate],
   cost: dict[str, Any],
 ) -> dict[str, Any]:
-  """What results.json holds: the table of `versions`, lineage, synthesis, self-play, examples, config and environment."""
+  """What results.json holds: the table of `versions`, lineage, synthesis, self-play, examples,
+  config and environment.
+  """
   questions = data.test or selection
   levels = [hardness(e.query) for e in questions]
   accepted = {i["version"]: i["accepted"] for i in iterations}
@@ -125,10 +145,17 @@ def collect_results(
         "round": r["number"],
         "accepted": r["accepted"],
         "rejections": r["rejections"],
-        "questions": {"rules": r["accepted"], "model": r["model_questions"], "agreement": r["agreement"]}
+        "questions": {
+          "rules": r["accepted"],
+          "model": r["model_questions"],
+          "agreement": r["agreement"],
+        }
         | ({"consistency": r["consistency"]} if r["consistency"] else {}),
         "verified_ex": r["verified_ex"],
-        "template_errors": [t | {"template": names.get(t["template"], t["template"])} for t in r["template_errors"][:40]],
+        "template_errors": [
+          t | {"template": names.get(t["template"], t["template"])}
+          for t in r["template_errors"][:40]
+        ],
       }
       for r in rounds
     ],
@@ -139,12 +166,23 @@ def collect_results(
 
 
 def _promotion(bench: Workbench, iteration: dict[str, Any]) -> dict[str, Any]:
-  """What decided on an iteration's model: its EX and main's on the selection split, and how likely chance alone does it."""
+  """What decided on an iteration's model: its EX and main's on the selection split, and how likely
+  chance alone does it.
+  """
   before, after = (bench.models.score(iteration[name], SELECTION) for name in ("main", "version"))
   if before is None or after is None:
     return {}
-  p = paired_exact_test(before.outcomes, after.outcomes) if len(before.outcomes) == len(after.outcomes) else None
-  return {"main_ex": before.execution_accuracy, "selection_ex": after.execution_accuracy, "p": p, "n": len(after.outcomes)}
+  p = (
+    paired_exact_test(before.outcomes, after.outcomes)
+    if len(before.outcomes) == len(after.outcomes)
+    else None
+  )
+  return {
+    "main_ex": before.execution_accuracy,
+    "selection_ex": after.execution_accuracy,
+    "p": p,
+    "n": len(after.outcomes),
+  }
 
 
 def _lineage_row(bench: Workbench, version: str) -> dict[str, Any]:
@@ -194,7 +232,9 @@ def _ex(bench: Workbench, version: str, split: str) -> float | None:
   return None if score is None else score.execution_accuracy
 
 
-def _shown_examples(bench: Workbench, data: RunData, questions: Sequence[Example], best: str) -> list[dict[str, Any]]:
+def _shown_examples(
+  bench: Workbench, data: RunData, questions: Sequence[Example], best: str
+) -> list[dict[str, Any]]:
   file = bench.journal.step(f"evaluation/{best}", dict)["file"]
   records = list(bench.journal.read_jsonl(file))[:_SHOWN_EXAMPLES]
   chosen = list(zip(questions[:_SHOWN_EXAMPLES], [r["prediction"] for r in records], strict=True))
@@ -244,11 +284,15 @@ def _faults(bench: Workbench) -> list[str]:
   """The versions of both models whose training ended on numbers that are not finite."""
   found = []
   for models, what in ((bench.models, ""), (bench.writers, "SQL-to-text model ")):
-    found += [f"{what}{v}: {fault}." for v in models.versions() if (fault := models.lineage(v).fault)]
+    found += [
+      f"{what}{v}: {fault}." for v in models.versions() if (fault := models.lineage(v).fault)
+    ]
   return found
 
 
-def write_results(bench: Workbench, results: dict[str, Any], best: str, metrics: MetricsLog) -> None:
+def write_results(
+  bench: Workbench, results: dict[str, Any], best: str, metrics: MetricsLog
+) -> None:
   """Writes results.json, report.html and the export of the best version."""
   workdir = bench.journal.workdir
   path = workdir / "results.json"
@@ -259,11 +303,16 @@ def write_results(bench: Workbench, results: dict[str, Any], best: str, metrics:
 
   hosts.from_first(write)
   export(bench, best, workdir / "export")
-  bench.say(f"Results: {path}; report: {workdir / 'report.html'}; best model for transformers: {workdir / 'export'}")
+  bench.say(
+    f"Results: {path}; report: {workdir / 'report.html'}; best model for transformers: "
+    f"{workdir / 'export'}"
+  )
 
 
 def export(bench: Workbench, version: str, folder: Path) -> None:
-  """Writes a version as a Hugging Face model folder (an adapter merged), with its prompt format beside it."""
+  """Writes a version as a Hugging Face model folder (an adapter merged), with its prompt format
+  beside it.
+  """
   params = bench.rounded(bench.load(version))
   if bench.model.lora is not None:
     params = merge(bench.start, params, bench.model.lora)

@@ -1,4 +1,6 @@
-"""The whole method, stage after stage: prepare, SFT, VBI-FT, self-play, baselines, evaluation, report."""
+"""The whole method, stage after stage: prepare, SFT, VBI-FT, self-play, baselines, evaluation,
+report.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,12 @@ from spftsql_jax.pipeline.prepare import (
   open_workbench,
   read_data,
 )
-from spftsql_jax.pipeline.results import CANDIDATES, collect_results, evaluate_version, write_results
+from spftsql_jax.pipeline.results import (
+  CANDIDATES,
+  collect_results,
+  evaluate_version,
+  write_results,
+)
 from spftsql_jax.pipeline.stages import self_play, vbi_ft
 from spftsql_jax.pipeline.units import sql_units
 from spftsql_jax.pipeline.workbench import (
@@ -51,7 +58,8 @@ from spftsql_jax.report.page import format_table
 from spftsql_jax.report.text import rate
 
 STAGES = ("prepare", "sft", "vbi_ft", "self_play", "baselines", "evaluation")
-# The journal's steps of each stage, by the beginnings of their names, and the stages of the versions it adds.
+# The journal's steps of each stage, by the beginnings of their names, and the stages of the
+# versions it adds.
 _STEPS = {
   "prepare": ("prepare/",),
   "sft": ("sft", "questions"),
@@ -79,25 +87,28 @@ def run(
 ) -> dict[str, Any]:
   """Runs the method in `workdir`, or goes on where a run of the same config was cut off.
 
-  With several processes, one a host (`jax.distributed`), all call this alike and see the same `workdir`: each synthesizes,
-  answers and judges its share, training spans the devices of all, and the first writes. A run may be gone on with by another
-  number of processes or devices.
+  With several processes, one a host (`jax.distributed`), all call this alike and see the same
+  `workdir`: each synthesizes, answers and judges its share, training spans the devices of all, and
+  the first writes. A run may be gone on with by another number of processes or devices.
 
   Args:
     config: of the run.
-    workdir: gets journal, data, model base, TensorBoard logs, results.json, report.html and export/.
+    workdir: gets journal, data, model base, TensorBoard logs, results.json, report.html and
+      export/.
     stop_after: a stage of `STAGES` behind which to stop.
     say: prints a line.
-    start_from: a stage of `STAGES` that is done again, with all behind it; what these left in `workdir` is forgotten first.
-    mesh: how the devices share the work, see `sharding.make_mesh`; None puts each on "data". It does not belong to the config.
+    start_from: a stage of `STAGES` that is done again, with all behind it; what these left in
+      `workdir` is forgotten first.
+    mesh: how the devices share the work, see `sharding.make_mesh`; None puts each on "data". It
+      does not belong to the config.
 
   Returns:
     The results (results.json), or {} where the run was asked to stop earlier.
 
   Raises:
-    ValueError, FileNotFoundError: bad input. RunInProgress, ConfigChanged, InputsChanged: the workdir is another run's, by its
-    config or by what it began with (files and databases, by content; both may lie elsewhere now). LostProcess: another process
-    of the run ended.
+    ValueError, FileNotFoundError: bad input. RunInProgress, ConfigChanged, InputsChanged: the
+    workdir is another run's, by its config or by what it began with (files and databases, by
+    content; both may lie elsewhere now). LostProcess: another process of the run ended.
   """
   for stage, what in ((stop_after, "stop after"), (start_from, "start from")):
     if stage is not None and stage not in STAGES:
@@ -120,7 +131,8 @@ def run(
     if hosts.count() == 1:
       raise
     raise LostProcess(
-      f"process {hosts.index()} of {hosts.count()} cannot go on, another one seems to be lost ({str(error).splitlines()[0]}); "
+      f"process {hosts.index()} of {hosts.count()} cannot go on, another one seems to be lost "
+      f"({str(error).splitlines()[0]}); "
       "start the same command on every host again: the run goes on from its journal"
     ) from error
   finally:
@@ -133,15 +145,21 @@ def _silence(*_: Any) -> None:
 
 
 def _forget(journal: Journal, metrics: MetricsLog, stages: Sequence[str]) -> None:
-  """Takes back what stages have done: their versions, checkpoints and metrics, and last their steps in the journal."""
+  """Takes back what stages have done: their versions, checkpoints and metrics, and last their steps
+  in the journal.
+  """
   models = ModelBase(journal.workdir / MODEL_BASE)
   added = {name for stage in stages for name in _VERSIONS.get(stage, (stage,))}
-  # Listed by the first alone: another would miss what it has removed already, and both would wait for each other.
-  for version in hosts.from_first(lambda: [v for v in models.versions() if models.lineage(v).stage in added]):
+  # Listed by the first alone: another would miss what it has removed already, and both would wait
+  # for each other.
+  for version in hosts.from_first(
+    lambda: [v for v in models.versions() if models.lineage(v).stage in added]
+  ):
     models.remove(version)
   writers = ModelBase(journal.workdir / QUESTION_WRITERS)
   for version in hosts.from_first(writers.versions):
-    # The first is trained on the seeds, the others on what rounds have verified: without seeds all of them.
+    # The first is trained on the seeds, the others on what rounds have verified: without seeds all
+    # of them.
     if "sft" in stages or ("vbi_ft" in stages and version != FIRST_WRITER):
       writers.remove(version)
   shutil.rmtree(journal.workdir / "checkpoints", ignore_errors=True)
@@ -179,7 +197,10 @@ def _run_stages(
   schemas = {d: bench.databases[d].schema for d in db_ids}
   splits = vbi_ft.split_templates(bench, data.seeds, schemas)
   held = journal.step("prepare/data", lambda: _held_out_data(bench, splits, data, db_ids))
-  selection, played = read_examples_of(bench, held["selection"]), read_examples_of(bench, held["self_play"])
+  selection, played = (
+    read_examples_of(bench, held["selection"]),
+    read_examples_of(bench, held["self_play"]),
+  )
   if stop_after == "prepare":
     return {}
 
@@ -189,7 +210,9 @@ def _run_stages(
     journal.step("sft", lambda: _sft(bench, data.seeds, selection))
     parent = parent_of_next(bench, "sft", "base", selection)
     if config.synthesis.model_questions:
-      trained = journal.step("questions", lambda: vbi_ft.train_question_writer(bench, FIRST_WRITER, None, data.seeds))
+      trained = journal.step(
+        "questions", lambda: vbi_ft.train_question_writer(bench, FIRST_WRITER, None, data.seeds)
+      )
       writer = trained["version"]
   else:
     say("No seeds: the SFT on them is left out, and everything is synthesized")
@@ -205,7 +228,16 @@ def _run_stages(
     earlier = [file for done in rounds for file in done["files"]]
     held_back = [e for done in rounds for e in read_examples_of(bench, done["verify"])]
     done = vbi_ft.run_round(
-      bench, number, parent, writer, data.seeds, templates, db_ids, [*apart, *held_back], selection, earlier
+      bench,
+      number,
+      parent,
+      writer,
+      data.seeds,
+      templates,
+      db_ids,
+      [*apart, *held_back],
+      selection,
+      earlier,
     )
     rounds.append(done)
     parent, writer = parent_of_next(bench, done["version"], parent, selection), done["writer"]
@@ -224,7 +256,9 @@ def _run_stages(
   iterations: list[dict[str, Any]] = []
   for number in range(1, config.self_play.iterations + 1 if questions else 1):
     say(f"Self-play, iteration {number} of {config.self_play.iterations}")
-    iterations.append(self_play.run_iteration(bench, number, _sound(bench, candidates), questions, selection))
+    iterations.append(
+      self_play.run_iteration(bench, number, _sound(bench, candidates), questions, selection)
+    )
     candidates.append(iterations[-1]["version"])
     if self_play.collapsed(bench, iterations[-1]):
       say("  self-play does harm: it stops here, and the harmed model is never main")
@@ -238,13 +272,17 @@ def _run_stages(
   if stop_after == "baselines":
     return {}
 
-  say("Evaluation on the held-out test" if data.test else "No test: evaluation on the selection split")
+  say(
+    "Evaluation on the held-out test" if data.test else "No test: evaluation on the selection split"
+  )
   versions = _sound(bench, bench.models.versions())
   best = bench.models.best(SELECTION)
   superseded = [v for v in versions for w in versions if _supersedes(bench, w, v)]
   versions = [v for v in versions if v not in superseded]
   for version in versions:
-    journal.step(f"evaluation/{version}", lambda v=version: evaluate_version(bench, v, data.test, selection))
+    journal.step(
+      f"evaluation/{version}", lambda v=version: evaluate_version(bench, v, data.test, selection)
+    )
   cost = journal.step("cost", lambda: _cost(began))
   stages = (rounds, iterations, splits.train, cost)
   collect = functools.partial(collect_results, bench, data, selection, versions, best, *stages)
@@ -256,32 +294,48 @@ def _run_stages(
   return results
 
 
-def _held_out_data(bench: Workbench, splits: vbi_ft.TemplateSplits, data: RunData, db_ids: Sequence[str]) -> dict[str, Any]:
-  """The selection and self-play examples: synthesized once, from templates that no round trains on."""
+def _held_out_data(
+  bench: Workbench, splits: vbi_ft.TemplateSplits, data: RunData, db_ids: Sequence[str]
+) -> dict[str, Any]:
+  """The selection and self-play examples: synthesized once, from templates that no round trains
+  on.
+  """
   config = bench.config
   wordings = config.synthesis.wordings
-  # The seeds are trained on. Their templates are none of these splits', so few of their queries can come.
-  make = functools.partial(vbi_ft.make_examples, db_ids=db_ids, wordings=wordings, also_apart=data.seeds)
+  # The seeds are trained on. Their templates are none of these splits', so few of their queries can
+  # come.
+  make = functools.partial(
+    vbi_ft.make_examples, db_ids=db_ids, wordings=wordings, also_apart=data.seeds
+  )
   selection = make(bench, "selection", splits.selection, config.vbi_ft.select, data.held_out)
   chosen = [e.example() for e in selection.examples]
   if not chosen:
     reasons = ", ".join(f"{r} ({n:,} times)" for r, n in selection.rejections.most_common(3))
     raise ValueError(
-      f"no example of the selection split can be made on {', '.join(db_ids)}, so no model could be chosen: "
+      f"no example of the selection split can be made on {', '.join(db_ids)}, so no model could be "
+      "chosen: "
       f"{reasons or 'none is asked for'} (--config.vbi_ft.select, --config.synthesis.holdout)"
     )
   if config.paper_splits:
     file = write_examples(bench, "selection", chosen)
-    bench.say(f"  {len(splits.train)} templates; one validation set of {len(chosen)} examples, as in the paper")
+    bench.say(
+      f"  {len(splits.train)} templates; one validation set of {len(chosen)} examples, as in the "
+      "paper"
+    )
     return {"selection": file, "self_play": file}
-  played = make(bench, "self_play", splits.self_play, config.self_play.questions, [*data.held_out, *chosen])
+  played = make(
+    bench, "self_play", splits.self_play, config.self_play.questions, [*data.held_out, *chosen]
+  )
   bench.say(
-    f"  templates: {len(splits.train)} to train on, {len(splits.self_play)} for self-play, {len(splits.selection)} for "
+    f"  templates: {len(splits.train)} to train on, {len(splits.self_play)} for self-play, "
+    f"{len(splits.selection)} for "
     f"selection ({len(chosen)} examples)"
   )
   return {
     "selection": write_examples(bench, "selection", chosen),
-    "self_play": write_examples(bench, "self_play", _mixed([e.example() for e in played.examples], config.seed)),
+    "self_play": write_examples(
+      bench, "self_play", _mixed([e.example() for e in played.examples], config.seed)
+    ),
   }
 
 
@@ -290,14 +344,22 @@ def _mixed(examples: list[Example], seed: int) -> list[Example]:
   return [examples[i] for i in np.random.default_rng(seed).permutation(len(examples))]
 
 
-def _sft(bench: Workbench, seeds: Sequence[Example], selection: Sequence[Example]) -> dict[str, Any]:
-  result = train(bench, "sft", bench.load("base"), sql_units(bench, seeds), bench.config.sft, held_out=selection)
+def _sft(
+  bench: Workbench, seeds: Sequence[Example], selection: Sequence[Example]
+) -> dict[str, Any]:
+  result = train(
+    bench, "sft", bench.load("base"), sql_units(bench, seeds), bench.config.sft, held_out=selection
+  )
   candidate = bench.config.self_play.candidates == "fine_tuned"
-  lineage = Lineage("sft", 0, "base", data_hash=data_hash(seeds), candidate=candidate, fault=fault_line(result))
+  lineage = Lineage(
+    "sft", 0, "base", data_hash=data_hash(seeds), candidate=candidate, fault=fault_line(result)
+  )
   score = add_version(bench, "sft", result.trained, lineage, selection, "sft")
   bench.say(
-    f"  sft: {result.steps} steps on {len(seeds):,} seeds at {rate(result.summary['examples_per_second'], 'examples')}, "
-    f"loss {result.summary.get('loss', float('nan')):.3f}; selection EX {score.execution_accuracy:.1%}"
+    f"  sft: {result.steps} steps on {len(seeds):,} seeds at "
+    f"{rate(result.summary['examples_per_second'], 'examples')}, "
+    f"loss {result.summary.get('loss', float('nan')):.3f}; selection EX "
+    f"{score.execution_accuracy:.1%}"
   )
   return {"selection_ex": score.execution_accuracy, **result.summary}
 

@@ -1,10 +1,12 @@
-"""Which examples ask the same query, so that training, verification, self-play, selection and test are apart by query.
+"""Which examples ask the same query, so that training, verification, self-play, selection and test
+are apart by query.
 
-A query comes with several wordings, and it can be written in several ways. Two examples count as one query where they are of
-one database and share a key: their text but for white space, comments and the case of words (`statements.same_text_key`); their
-normal form, in which aliases, the case of names, the order of AND, the spelling of joins and comparisons are gone too; or the
-program that SQLite compiles them to, in which the order of FROM often is. Queries that give the same rows by other ways are not
-found: nothing cheap finds them.
+A query comes with several wordings, and it can be written in several ways. Two examples count as
+one query where they are of one database and share a key: their text but for white space, comments
+and the case of words (`statements.same_text_key`); their normal form, in which aliases, the case of
+names, the order of AND, the spelling of joins and comparisons are gone too; or the program that
+SQLite compiles them to, in which the order of FROM often is. Queries that give the same rows by
+other ways are not found: nothing cheap finds them.
 """
 
 from __future__ import annotations
@@ -27,8 +29,22 @@ from spftsql_jax.synthesis.filters import normal_form
 Key = tuple[str, str, str]
 
 # The comparison that says the same of swapped operands, and the one that is its contrary.
-_SWAPPED = {exp.EQ: exp.EQ, exp.NEQ: exp.NEQ, exp.LT: exp.GT, exp.GT: exp.LT, exp.LTE: exp.GTE, exp.GTE: exp.LTE}
-_CONTRARY = {exp.EQ: exp.NEQ, exp.NEQ: exp.EQ, exp.LT: exp.GTE, exp.GTE: exp.LT, exp.GT: exp.LTE, exp.LTE: exp.GT}
+_SWAPPED = {
+  exp.EQ: exp.EQ,
+  exp.NEQ: exp.NEQ,
+  exp.LT: exp.GT,
+  exp.GT: exp.LT,
+  exp.LTE: exp.GTE,
+  exp.GTE: exp.LTE,
+}
+_CONTRARY = {
+  exp.EQ: exp.NEQ,
+  exp.NEQ: exp.EQ,
+  exp.LT: exp.GTE,
+  exp.GTE: exp.LT,
+  exp.GT: exp.LTE,
+  exp.LTE: exp.GT,
+}
 # What may stand in another of its kind, grouped by parentheses.
 _OPERATIONS = (exp.Binary, exp.Not, exp.Neg, exp.Between, exp.In)
 
@@ -37,8 +53,10 @@ class Queries:
   """Tells which examples ask the same query.
 
   Attributes:
-    locations: of the databases, by db_id; on one that is missing here texts and normal forms alone are compared.
-    dialects: of the databases' SQL, by db_id; where one is missing that of its location's engine, else SQLite's.
+    locations: of the databases, by db_id; on one that is missing here texts and normal forms alone
+      are compared.
+    dialects: of the databases' SQL, by db_id; where one is missing that of its location's engine,
+      else SQLite's.
   """
 
   def __init__(self, locations: Mapping[str, str], dialects: Mapping[str, str] | None = None):
@@ -70,7 +88,9 @@ class Queries:
     return [e for e, found in zip(examples, self.among(examples, others), strict=True) if not found]
 
   def groups(self, examples: Sequence[Example]) -> list[int]:
-    """A number for each example's query: the same for all that share a key, be it over a third one between them."""
+    """A number for each example's query: the same for all that share a key, be it over a third one
+    between them.
+    """
     leaders: list[int] = list(range(len(examples)))
     first: dict[Key, int] = {}
 
@@ -101,19 +121,24 @@ class Queries:
     except DatabaseError:
       return None  # whoever needs the database says so
 
-  def _make_keys(self, db_id: str, query: str, connection: sqlite3.Connection | None) -> frozenset[Key]:
+  def _make_keys(
+    self, db_id: str, query: str, connection: sqlite3.Connection | None
+  ) -> frozenset[Key]:
     keys = [(db_id, "text", same_text_key(query))]
     with contextlib.suppress(ValueError):
       keys.append((db_id, "form", _one_spelling(query, self._dialect(db_id))))
     if connection is not None:
       with contextlib.suppress(sqlite3.Error, sqlite3.Warning):
         program = [line[1:7] for line in connection.execute(f"EXPLAIN {query}")]
-        keys.append((db_id, "program", hashlib.sha256(repr(program_form(program)).encode()).hexdigest()))
+        keys.append(
+          (db_id, "program", hashlib.sha256(repr(program_form(program)).encode()).hexdigest())
+        )
     return frozenset(keys)
 
 
 def _one_spelling(query: str, dialect: str) -> str:
-  """The query's normal form, with its joins, comparisons, orders and parentheses spelled in one way.
+  """The query's normal form, with its joins, comparisons, orders and parentheses spelled in one
+  way.
 
   Raises ValueError where it does not parse.
   """
@@ -132,7 +157,9 @@ def _one_spelling(query: str, dialect: str) -> str:
       node.replace(_CONTRARY[type(inner)](this=inner.this, expression=inner.expression))
   for node in reversed(list(tree.find_all(*_OPERATIONS))):
     around = node.parent
-    if isinstance(around, _OPERATIONS) and (type(around) is not type(node) or node.arg_key != "this"):
+    if isinstance(around, _OPERATIONS) and (
+      type(around) is not type(node) or node.arg_key != "this"
+    ):
       node.replace(exp.Paren(this=node.copy()))  # as it is grouped, now everywhere alike
   normal_form(tree, dialect)  # names the columns by their tables, by which operands are ordered
   for node in reversed(list(tree.find_all(*_SWAPPED))):
@@ -152,8 +179,8 @@ def hold_back(
     barred: queries that must not be held back: they are trained on.
 
   Returns:
-    The places of what is held back and of what is trained on, both in order. No query is on both sides; wordings of the last
-    query drawn that exceed `count` are on neither.
+    The places of what is held back and of what is trained on, both in order. No query is on both
+    sides; wordings of the last query drawn that exceed `count` are on neither.
   """
   places: dict[int, list[int]] = {}
   for place, group in enumerate(groups):

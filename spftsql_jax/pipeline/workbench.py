@@ -49,12 +49,12 @@ class Workbench:
     journal: what is done.
     databases: by db_id, those of the seeds and of the test.
     instances: by db_id, the locations of a database and of its neighbouring instances.
-    tokenizer, model, generator: of the text-to-SQL and the SQL-to-text model alike. The generator works on this process's part
-      of the mesh.
+    tokenizer, model, generator: of the text-to-SQL and the SQL-to-text model alike. The generator
+      works on this process's part of the mesh.
     mesh: the devices of all processes, on which versions lie and are trained; None for one device.
     start: the params that fine-tuning starts from; with an adapter they stay under it.
-    like: a tree of a version's shapes. Versions are kept in float32 where all weights are trained, also where the model
-      computes with less (see `FitResult.trained`).
+    like: a tree of a version's shapes. Versions are kept in float32 where all weights are trained,
+      also where the model computes with less (see `FitResult.trained`).
     executor: runs SQL.
     models: versions of the text-to-SQL model.
     writers: versions of the SQL-to-text model.
@@ -80,16 +80,26 @@ class Workbench:
   metrics: Callable[[str, int, dict[str, float]], None]
   say: Callable[[str], None]
   # The parts of schemas too long for the largest bucket, by db_id, as they are asked for.
-  sub_schemas: dict[str, SubSchemas] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+  sub_schemas: dict[str, SubSchemas] = dataclasses.field(
+    default_factory=dict, compare=False, repr=False
+  )
 
   @property
   def start_folder(self) -> Path:
-    """The Hugging Face folder of the starting model and its tokenizer: one that was given, or the run's own."""
+    """The Hugging Face folder of the starting model and its tokenizer: one that was given, or the
+    run's own.
+    """
     return Path(self.config.model.hf_model or self.journal.workdir / "start")
 
   def weights(self, tree: Any) -> dict[str, Any]:
-    """A version's tree as `params` and `lora` arguments: params of its own, or an adapter over `start`."""
-    return {"params": tree, "lora": None} if self.model.lora is None else {"params": self.start, "lora": tree}
+    """A version's tree as `params` and `lora` arguments: params of its own, or an adapter over
+    `start`.
+    """
+    return (
+      {"params": tree, "lora": None}
+      if self.model.lora is None
+      else {"params": self.start, "lora": tree}
+    )
 
   def rounded(self, tree: Any) -> Any:
     """A version's tree as the model computes with it."""
@@ -100,7 +110,11 @@ class Workbench:
   def local_weights(self, tree: Any) -> dict[str, Any]:
     """`weights` as this process's generator takes them."""
     weights, local = self.weights(self.rounded(tree)), self.generator.mesh
-    return weights if local is None else {name: on_local_mesh(part, local) for name, part in weights.items()}
+    return (
+      weights
+      if local is None
+      else {name: on_local_mesh(part, local) for name, part in weights.items()}
+    )
 
   def load(self, version: str) -> Any:
     """A version's tree."""
@@ -108,13 +122,15 @@ class Workbench:
 
 
 def stage_seed(bench: Workbench, name: str) -> int:
-  """A seed for a stage: of the run's seed and the stage's name, so that stages do not share their draws."""
+  """A seed for a stage: of the run's seed and the stage's name, so that stages do not share their
+  draws.
+  """
   return zlib.crc32(f"{bench.config.seed}/{name}".encode())
 
 
 def pairs_seed(bench: Workbench, number: int) -> int:
-  """The seed of an iteration's pairs, shared by all that is trained on them: where two arms have the same pairs, they are given
-  the same batches in the same order, with the same dropout."""
+  """The seed of an iteration's pairs, shared by all that is trained on them: where two arms have
+  the same pairs, they are given the same batches in the same order, with the same dropout."""
   return stage_seed(bench, f"pairs/iteration_{number}")
 
 
@@ -140,15 +156,18 @@ def train(
   Where a number is not finite, training ends, says so, and gives the last good tree (see `fit`).
 
   Args:
-    seed: of the order of the batches and of dropout; the stage's own by default. Stages that are compared with each other are
-      given one and the same (`pairs_seed`).
-    held_out: where `training.evaluate_every` is set, questions that the model answers while it trains, verified by execution;
-      the run ends early by their figures (see `guards.Guards`).
+    seed: of the order of the batches and of dropout; the stage's own by default. Stages that are
+      compared with each other are given one and the same (`pairs_seed`).
+    held_out: where `training.evaluate_every` is set, questions that the model answers while it
+      trains, verified by execution; the run ends early by their figures (see `guards.Guards`).
   """
 
   def evaluate(current: Any) -> tuple[float, float]:
     found = score(bench, current, held_out)
-    bench.say(f"  {stage}: EX {found.execution_accuracy:.1%} on {len(held_out)} held-out questions, {found.executable:.0%} run")
+    bench.say(
+      f"  {stage}: EX {found.execution_accuracy:.1%} on {len(held_out)} held-out questions, "
+      f"{found.executable:.0%} run"
+    )
     return found.execution_accuracy, found.executable
 
   config = FitConfig(
@@ -181,24 +200,35 @@ def train(
 
 
 def fault_line(result: FitResult) -> str:
-  """Why training ended early on numbers that are not finite, and what was kept; "" where it did not."""
+  """Why training ended early on numbers that are not finite, and what was kept; "" where it did
+  not.
+  """
   if not result.fault:
     return ""
-  kept = f"the last good weights, of step {result.steps}, are kept" if result.steps else "the weights it started from are kept"
+  kept = (
+    f"the last good weights, of step {result.steps}, are kept"
+    if result.steps
+    else "the weights it started from are kept"
+  )
   return f"training ended early: {result.fault}; {kept}"
 
 
-def parent_of_next(bench: Workbench, version: str, before: str, selection: Sequence[Example]) -> str:
-  """Which version the next stage trains further: `version`; but where its training ended on numbers that are not finite
-  and it answers the selection split no better than `before`, which it was trained from, `before`."""
+def parent_of_next(
+  bench: Workbench, version: str, before: str, selection: Sequence[Example]
+) -> str:
+  """Which version the next stage trains further: `version`; but where its training ended on numbers
+  that are not finite and it answers the selection split no better than `before`, which it was
+  trained from, `before`."""
   if not bench.models.lineage(version).fault:
     return version
-  if bench.models.score(before, SELECTION) is None:  # the starting model, which is scored where it plays alone
+  # the starting model, which is scored where it plays alone
+  if bench.models.score(before, SELECTION) is None:
     bench.journal.step("base/selection", lambda: score_base(bench, selection))
   old, new = (bench.models.score(v, SELECTION) for v in (before, version))
   chosen = version if new.execution_accuracy > old.execution_accuracy else before
   bench.say(
-    f"  {chosen} is trained further: selection EX of {before} {old.execution_accuracy:.1%}, of {version} "
+    f"  {chosen} is trained further: selection EX of {before} {old.execution_accuracy:.1%}, of "
+    f"{version} "
     f"{new.execution_accuracy:.1%}"
   )
   return chosen
@@ -208,8 +238,12 @@ def checkpoint_folder(bench: Workbench, stage: str) -> Path:
   return bench.journal.workdir / "checkpoints" / stage.replace("/", "-")
 
 
-def judge(bench: Workbench, examples: Sequence[Example], predictions: Sequence[str]) -> list[Verdict]:
-  """Whether each prediction gives the gold result on the database and on its neighbouring instances (`suite_correct`)."""
+def judge(
+  bench: Workbench, examples: Sequence[Example], predictions: Sequence[str]
+) -> list[Verdict]:
+  """Whether each prediction gives the gold result on the database and on its neighbouring instances
+  (`suite_correct`).
+  """
   return score_predictions(
     [(e.query, p) for e, p in zip(examples, predictions, strict=True)],
     [bench.instances[e.db_id] for e in examples],
@@ -226,8 +260,8 @@ def answer_and_judge(
   examples: Sequence[Example],
   judged_by: Callable[[Workbench, Sequence[Example], Sequence[str]], list[Verdict]] = judge,
 ) -> tuple[list[str], list[Verdict]]:
-  """A version's greedy SQL for each question, and its verdicts: the workers execute what is answered while the accelerator
-  decodes the rest. Every process answers and judges its share."""
+  """A version's greedy SQL for each question, and its verdicts: the workers execute what is
+  answered while the accelerator decodes the rest. Every process answers and judges its share."""
   weights = bench.local_weights(tree)
 
   def part(places: list[int]) -> list[tuple[str, Verdict]]:
@@ -286,7 +320,9 @@ def score(bench: Workbench, tree: Any, examples: Sequence[Example]) -> Score:
   return score_of(examples, [bool(v.suite_correct) for v in verdicts], verdicts)
 
 
-def score_of(examples: Sequence[Example], outcomes: Sequence[bool], verdicts: Sequence[Verdict]) -> Score:
+def score_of(
+  examples: Sequence[Example], outcomes: Sequence[bool], verdicts: Sequence[Verdict]
+) -> Score:
   """The score of outcomes, with the share of answers that ran."""
   count = max(len(outcomes), 1)
   ran = sum(v.status == "ok" for v in verdicts)
@@ -294,9 +330,16 @@ def score_of(examples: Sequence[Example], outcomes: Sequence[bool], verdicts: Se
 
 
 def add_version(
-  bench: Workbench, version: str, tree: Any, lineage: Lineage, selection: Sequence[Example], checkpoints_of: str | None = None
+  bench: Workbench,
+  version: str,
+  tree: Any,
+  lineage: Lineage,
+  selection: Sequence[Example],
+  checkpoints_of: str | None = None,
 ) -> Score:
-  """Adds a version to the model base with its score on the selection split, and forgets its training checkpoints."""
+  """Adds a version to the model base with its score on the selection split, and forgets its
+  training checkpoints.
+  """
   config = bench.config
   lineage = dataclasses.replace(
     lineage,
@@ -334,7 +377,8 @@ def error_rates(examples: Sequence[Example], wrong: Sequence[bool]) -> list[dict
   totals = Counter(e.template for e in examples)
   errors = Counter(e.template for e, w in zip(examples, wrong, strict=True) if w)
   return [
-    {"template": t, "errors": errors[t], "total": n} for t, n in sorted(totals.items(), key=lambda i: (-errors[i[0]], i[0]))
+    {"template": t, "errors": errors[t], "total": n}
+    for t, n in sorted(totals.items(), key=lambda i: (-errors[i[0]], i[0]))
   ]
 
 
@@ -342,4 +386,7 @@ def device_line() -> str:
   """The devices in words."""
   devices = jax.devices()
   of = f" of {hosts.count()} processes" if hosts.count() > 1 else ""
-  return f"{len(devices)} {devices[0].device_kind or devices[0].platform} device{'s' if len(devices) > 1 else ''}{of}"
+  return (
+    f"{len(devices)} {devices[0].device_kind or devices[0].platform} "
+    f"device{'s' if len(devices) > 1 else ''}{of}"
+  )

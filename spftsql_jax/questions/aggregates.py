@@ -40,7 +40,9 @@ class Aggregates(Superlatives):
         f"How many {entity} are there and what {'is' if len(items) == 2 else 'are'} {rest}?",
         f"How many {entity} are there, and what {'is' if len(items) == 2 else 'are'} {rest}?",
       )
-      return Message(f"{self.rng.choice(wordings.COUNT_NOUNS)} {entity} and {rest}", True, sentences=sentences)
+      return Message(
+        f"{self.rng.choice(wordings.COUNT_NOUNS)} {entity} and {rest}", True, sentences=sentences
+      )
     if any(counts):
       total = "total number" if any(self._conditional(query, i, head) for i in items) else "number"
       parts = [
@@ -52,18 +54,30 @@ class Aggregates(Superlatives):
     if len(columns) == 1 and all(aggregate_of(i) in ("avg", "max", "min", "sum") for i in items):
       words = [self._aggregate_word(query, i) for i in items]
       functions = [aggregate_of(i) for i in items]
-      if {"max", "min"} <= set(functions) and not self.column_name(query.ref(items[0].this)).tags & {"date", "year"}:
-        # Both ends in words that belong together: "the highest and lowest", not "the largest and minimum".
+      if {"max", "min"} <= set(functions) and not self.column_name(
+        query.ref(items[0].this)
+      ).tags & {"date", "year"}:
+        # Both ends in words that belong together: "the highest and lowest", not "the largest and
+        # minimum".
         ends = self.rng.choice(wordings.EXTREMES)
-        words = [ends[f == "min"] if f in ("max", "min") else w for f, w in zip(functions, words, strict=True)]
+        words = [
+          ends[f == "min"] if f in ("max", "min") else w
+          for f, w in zip(functions, words, strict=True)
+        ]
       inner = query.ref(items[0].this)
-      word = self.short(inner) if self.belongs(query, inner.alias, head) else self.qualified(query, inner)
+      word = (
+        self.short(inner)
+        if self.belongs(query, inner.alias, head)
+        else self.qualified(query, inner)
+      )
       content = f"the {join_words(words)} {word.singular}"
       return Message(self._of(content, entity, noun, clauses, word.singular), True)
     parts = [self.aggregate(query, i, head).singular for i in items]
     the = self.rng.choice(("and", "and the"))
     return Message(
-      self._of(f"the {join_words(parts, the)}", entity, noun, clauses, ""), True, sentence_rate=0.0 if one_row else 0.4
+      self._of(f"the {join_words(parts, the)}", entity, noun, clauses, ""),
+      True,
+      sentence_rate=0.0 if one_row else 0.4,
     )
 
   def _aggregate_word(self, query: Query, node: exp.Expression) -> str:
@@ -71,12 +85,21 @@ class Aggregates(Superlatives):
     function = aggregate_of(node)
     if tags & {"date", "year"} and function in ("max", "min"):
       return self.superlative(tags, function == "max")
-    table = {"avg": wordings.AVERAGE, "max": wordings.MAXIMUM, "min": wordings.MINIMUM, "sum": ("total", "total", "combined")}
+    table = {
+      "avg": wordings.AVERAGE,
+      "max": wordings.MAXIMUM,
+      "min": wordings.MINIMUM,
+      "sum": ("total", "total", "combined"),
+    }
     return self.rng.choice(table[function])
 
   def _of(self, content: str, entity: str, noun: Noun, clauses: list[Clause], word: str) -> str:
     if not clauses:
-      return f"{content} {self.rng.choice(('of', 'of all', 'for all', 'across all', 'of the', 'of all the'))} {entity}"
+      return (
+        f"{content} "
+        f"{self.rng.choice(('of', 'of all', 'for all', 'across all', 'of the', 'of all the'))} "
+        f"{entity}"
+      )
     return f"{content} {self.rng.choice(('of', 'of', 'for', 'of all', 'among'))} {entity}"
 
   def _aggregate_head(self, query: Query, items: list[exp.Expression]) -> str:
@@ -85,18 +108,26 @@ class Aggregates(Superlatives):
     if counted or not any(own_columns(i) for i in items):
       if finest is None:
         raise UnsupportedQuery("a count over tables of which none is the finest")
-      if is_pure_link(query.sources[finest]) and self._named_after_ends(query, query.sources[finest]):
+      if is_pure_link(query.sources[finest]) and self._named_after_ends(
+        query, query.sources[finest]
+      ):
         return self._counted_end(query, finest)
       return finest
     aliases = [a for i in items for a in self._aliases(query, i)]
     return aliases[0] if aliases else finest or next(iter(query.sources))
 
   def _counted_end(self, query: Query, link: str) -> str:
-    """The end of a link table that its rows count where the other end is one row: bands of the genre Folk."""
+    """The end of a link table that its rows count where the other end is one row: bands of the
+    genre Folk.
+    """
     ends = [e.parent for e in query.neighbours(link) if e.child == link]
     for end in ends:
       others = [o for o in ends if o != end]
-      if len(others) == 1 and len(ends) == 2 and self._is_single(query, self.plan(query, link, set()), others[0]):
+      if (
+        len(others) == 1
+        and len(ends) == 2
+        and self._is_single(query, self.plan(query, link, set()), others[0])
+      ):
         return end
     return link
 
@@ -124,7 +155,10 @@ class Aggregates(Superlatives):
     ):
       raise UnsupportedQuery("a sum over CASE other than a count")
     return self.with_number(
-      self.noun(query, head), [self.condition(query, branches[0].this, head)], self.person(query, head), "plural"
+      self.noun(query, head),
+      [self.condition(query, branches[0].this, head)],
+      self.person(query, head),
+      "plural",
     )
 
   def _count_noun(self, query: Query, node: exp.Count, head: str) -> Noun:
@@ -133,7 +167,9 @@ class Aggregates(Superlatives):
       noun = self.noun(query, head)
       return Noun(f"number of {noun.plural}", f"numbers of {noun.plural}")
     if isinstance(argument, exp.Distinct):
-      if len(argument.expressions) != 1 or not isinstance(bare(argument.expressions[0]), exp.Column):
+      if len(argument.expressions) != 1 or not isinstance(
+        bare(argument.expressions[0]), exp.Column
+      ):
         raise UnsupportedQuery("COUNT(DISTINCT) of more than a column")
       ref = query.ref(bare(argument.expressions[0]))
       different = self.rng.choice(wordings.DISTINCT_WORDS)
@@ -144,12 +180,17 @@ class Aggregates(Superlatives):
       if self._is_key(ref) or not ref.column.nullable:
         noun = self.noun(query, ref.alias) if self._is_key(ref) else self.noun(query, head)
         return Noun(f"number of {noun.plural}", f"numbers of {noun.plural}")
-      things = (self.short(ref) if self.belongs(query, ref.alias, head) else self.qualified(query, ref)).plural
+      things = (
+        self.short(ref) if self.belongs(query, ref.alias, head) else self.qualified(query, ref)
+      ).plural
       return Noun(f"number of {things}", f"numbers of {things}")
     raise UnsupportedQuery("COUNT of an expression")
 
   def _is_key(self, ref: Ref) -> bool:
-    return ref.column.name.lower() in (c.lower() for c in ref.table.primary_key) and len(ref.table.primary_key) == 1
+    return (
+      ref.column.name.lower() in (c.lower() for c in ref.table.primary_key)
+      and len(ref.table.primary_key) == 1
+    )
 
   def _counted_things(self, query: Query, ref: Ref, head: str) -> str:
     """What COUNT(DISTINCT column) counts: rows of the table a key points to, or values."""
@@ -160,10 +201,19 @@ class Aggregates(Superlatives):
         return self._referred_noun(query, key).plural
     if self.column_name(ref).names_entity and self.maybe(0.3):
       return f"{self.noun(query, ref.alias).singular} {self.short(ref).plural}"
-    return (self.short(ref) if self.belongs(query, ref.alias, head) else self.qualified(query, ref)).plural
+    return (
+      self.short(ref) if self.belongs(query, ref.alias, head) else self.qualified(query, ref)
+    ).plural
 
   def _one_aggregate(
-    self, query: Query, item: exp.Expression, head: str, noun: Noun, entity: str, clauses: list[Clause], person: bool
+    self,
+    query: Query,
+    item: exp.Expression,
+    head: str,
+    noun: Noun,
+    entity: str,
+    clauses: list[Clause],
+    person: bool,
   ) -> Message:
     """A single aggregate: "How many ...?", "What is the average ...?"."""
     key_of_head = (
@@ -178,11 +228,17 @@ class Aggregates(Superlatives):
       isinstance(item.this, exp.Star)
       or (
         isinstance(bare(item.this), exp.Column)
-        and (self._is_key(query.ref(bare(item.this))) or not query.ref(bare(item.this)).column.nullable)
+        and (
+          self._is_key(query.ref(bare(item.this))) or not query.ref(bare(item.this)).column.nullable
+        )
       )
     )
     if plain_count or key_of_head:
-      different = f"{self.rng.choice(wordings.DISTINCT_WORDS)} " if key_of_head and (not clauses or self.maybe(0.5)) else ""
+      different = (
+        f"{self.rng.choice(wordings.DISTINCT_WORDS)} "
+        if key_of_head and (not clauses or self.maybe(0.5))
+        else ""
+      )
       entity, plural = f"{different}{entity}", f"{different}{noun.plural}"
       content = f"{self.rng.choice(wordings.COUNT_NOUNS)} {entity}"
       sentences = [
@@ -197,7 +253,10 @@ class Aggregates(Superlatives):
         sentences += [
           f"How many {entity} are there in total?",
           f"How many {entity}?",
-          f"How many {entity} are {self.rng.choice(('recorded', 'listed', 'in the database', 'on record'))}?",
+          (
+            f"How many {entity} are "
+            f"{self.rng.choice(('recorded', 'listed', 'in the database', 'on record'))}?"
+          ),
         ]
       elif all(c.verbs or c.having for c in clauses):
         said = join_words([self.verb(c, True) for c in clauses])
@@ -206,20 +265,44 @@ class Aggregates(Superlatives):
     if isinstance(item, exp.Count) and isinstance(item.this, exp.Distinct):
       ref = (
         query.ref(bare(item.this.expressions[0]))
-        if len(item.this.expressions) == 1 and isinstance(bare(item.this.expressions[0]), exp.Column)
+        if len(item.this.expressions) == 1
+        and isinstance(bare(item.this.expressions[0]), exp.Column)
         else None
       )
       if ref is None:
         raise UnsupportedQuery("COUNT(DISTINCT) of more than a column")
-      things, different = self._counted_things(query, ref, head), self.rng.choice(wordings.DISTINCT_WORDS)
-      end = self._other_end(query, ref) if ref.alias == head and len(query.sources) == 1 and not clauses else None
+      things, different = (
+        self._counted_things(query, ref, head),
+        self.rng.choice(wordings.DISTINCT_WORDS),
+      )
+      end = (
+        self._other_end(query, ref)
+        if ref.alias == head and len(query.sources) == 1 and not clauses
+        else None
+      )
       if end is not None:
-        having = f"have {self.rng.choice((article(end.singular), f'at least one {end.singular}', end.plural))}"
+        having = (
+          "have "
+          f"{self.rng.choice((article(end.singular), f'at least one {end.singular}', end.plural))}"
+        )
         count = self.rng.choice(wordings.COUNT_NOUNS)
         sentences = (f"How many {things} {having}?", f"How many different {things} {having}?")
-        return Message(f"{count} {different} {things} that {having}", False, sentences=sentences, sentence_rate=0.5)
+        return Message(
+          f"{count} {different} {things} that {having}",
+          False,
+          sentences=sentences,
+          sentence_rate=0.5,
+        )
       among = (
-        self.rng.choice((f"of {entity}", f"among {entity}", f"for {entity}", f"among the {entity}", f"of all {entity}"))
+        self.rng.choice(
+          (
+            f"of {entity}",
+            f"among {entity}",
+            f"for {entity}",
+            f"among the {entity}",
+            f"of all {entity}",
+          )
+        )
         if clauses or self.maybe(0.75) or self._shared_word(query, ref)
         else ""
       )
@@ -253,7 +336,9 @@ class Aggregates(Superlatives):
     conditional = self._conditional(query, item, head)
     if conditional is not None:
       content = f"the number of {conditional}" + (f" among {entity}" if clauses else "")
-      return Message(content, False, sentences=(f"How many {conditional} are there?",) if not clauses else ())
+      return Message(
+        content, False, sentences=(f"How many {conditional} are there?",) if not clauses else ()
+      )
     sentences = []
     if isinstance(item, exp.Avg) and isinstance(item.this, exp.Column):
       ref = query.ref(item.this)
@@ -274,8 +359,12 @@ class Aggregates(Superlatives):
       and query.ref(item.this).alias == head
       and "plain" in self.column_name(query.ref(item.this)).tags
     ):
-      sentences += [f"How much do {entity} cost {self.rng.choice(('in total', 'altogether', 'all together'))}?"]
-    return Message(content, is_plural(aggregate.singular), sentences=tuple(sentences), sentence_rate=0.25)
+      sentences += [
+        f"How much do {entity} cost {self.rng.choice(('in total', 'altogether', 'all together'))}?"
+      ]
+    return Message(
+      content, is_plural(aggregate.singular), sentences=tuple(sentences), sentence_rate=0.25
+    )
 
   def _shared_word(self, query: Query, ref: Ref) -> bool:
     """Whether another table has a column of the same name: then the table must be said."""
@@ -288,14 +377,21 @@ class Aggregates(Superlatives):
     )
 
   def _conditional_share(self, query: Query, node: exp.Div) -> Message | None:
-    """CAST(SUM(CASE WHEN c THEN 1 ELSE 0 END) AS REAL) * 100 / COUNT(*): the percentage of the rows that satisfy c."""
+    """CAST(SUM(CASE WHEN c THEN 1 ELSE 0 END) AS REAL) * 100 / COUNT(*): the percentage of the rows
+    that satisfy c.
+    """
     top = bare(node.this)
     factors = [bare(top.this), bare(top.expression)] if isinstance(top, exp.Mul) else []
     factors = [bare(f.this) if isinstance(f, exp.Cast) else f for f in factors]
     whole = bare(node.expression)
     sums = [f for f in factors if isinstance(f, exp.Sum) and isinstance(bare(f.this), exp.Case)]
     hundreds = [f for f in factors if isinstance(f, exp.Literal) and f.name in ("100", "100.0")]
-    if len(sums) != 1 or len(hundreds) != 1 or not isinstance(whole, exp.Count) or not isinstance(whole.this, exp.Star):
+    if (
+      len(sums) != 1
+      or len(hundreds) != 1
+      or not isinstance(whole, exp.Count)
+      or not isinstance(whole.this, exp.Star)
+    ):
       return None
     head = self._aggregate_head(query, [whole])
     noun, person = self.noun(query, head), self.person(query, head)
@@ -309,8 +405,14 @@ class Aggregates(Superlatives):
     share = self.rng.choice(("percentage", "percent", "percentage"))
     every = self.rng.choice(("", "", "all " if not clauses else "the ", "the "))
     who = "who" if person and not clauses else "that"
-    content = f"the percentage of {entity} {who} {said}" if not clauses else f"the percentage that {said} among the {entity}"
-    return Message(content, False, sentences=(f"What {share} of {every}{entity} {said}?",), sentence_rate=0.7)
+    content = (
+      f"the percentage of {entity} {who} {said}"
+      if not clauses
+      else f"the percentage that {said} among the {entity}"
+    )
+    return Message(
+      content, False, sentences=(f"What {share} of {every}{entity} {said}?",), sentence_rate=0.7
+    )
 
   def _share(self, query: Query) -> Message | None:
     """COUNT(*) * 100.0 / (SELECT COUNT(*) ...): a percentage."""
@@ -351,7 +453,12 @@ class Aggregates(Superlatives):
     entity = self.with_number(noun, clauses, person, "plural")
     share = self.rng.choice(("percentage", "percent", "percentage"))
     sentences = (
-      [f"What {share} of {self.rng.choice(('', '', 'all ', 'the '))}{noun.plural} {self.verb(clauses[0], True)}?"]
+      [
+        (
+          f"What {share} of {self.rng.choice(('', '', 'all ', 'the '))}{noun.plural} "
+          f"{self.verb(clauses[0], True)}?"
+        )
+      ]
       if len(clauses) == 1 and (clauses[0].verbs or clauses[0].having)
       else []
     )
@@ -360,4 +467,6 @@ class Aggregates(Superlatives):
       entity = f"{noun.plural} {who} {join_words([self.verb(c, True) for c in clauses])}"
     else:
       entity = f"{noun.plural} that are {entity}"
-    return Message(f"the percentage of {entity}", False, sentences=tuple(sentences), sentence_rate=0.7)
+    return Message(
+      f"the percentage of {entity}", False, sentences=tuple(sentences), sentence_rate=0.7
+    )

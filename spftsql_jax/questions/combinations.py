@@ -26,13 +26,17 @@ class Combinations(GroupQuestions):
       or query.group
     ):
       raise UnsupportedQuery("a derived table")
-    if isinstance(query.derived, Query) and any(isinstance(i, exp.Star) for i in query.derived.items):
+    if isinstance(query.derived, Query) and any(
+      isinstance(i, exp.Star) for i in query.derived.items
+    ):
       raise UnsupportedQuery("a count over *")
     content = self.content(query.derived).removeprefix("the ")
     return Message(f"the number of {content}", False, sentences=(f"How many {content} are there?",))
 
   def _combined(self, query: SetQuery) -> Message:
-    """Set operations: one entity under two conditions where both sides return the same columns of it, else two phrases."""
+    """Set operations: one entity under two conditions where both sides return the same columns of
+    it, else two phrases.
+    """
     if query.limit is not None:
       raise UnsupportedQuery("LIMIT on a set operation")
     message = self._same_entity(query)
@@ -65,14 +69,22 @@ class Combinations(GroupQuestions):
           )
         )
       else:
-        content = self.rng.choice((f"{left} and {right}, keeping duplicates", f"{left} followed by {right}, with duplicates"))
+        content = self.rng.choice(
+          (
+            f"{left} and {right}, keeping duplicates",
+            f"{left} followed by {right}, with duplicates",
+          )
+        )
       message = Message(content, True)
     if query.order:
       base = query.left
       while isinstance(base, SetQuery):
         base = base.left
       head = self._head(base)
-      words = [self._one_order(self.expression(base, e, head).singular, None, d, False) for e, d in query.order[:1]]
+      words = [
+        self._one_order(self.expression(base, e, head).singular, None, d, False)
+        for e, d in query.order[:1]
+      ]
       message.tail, message.sentences = words[0], ()
     return message
 
@@ -93,7 +105,13 @@ class Combinations(GroupQuestions):
         return None
     if len(left.items) != len(right.items):
       return None
-    pairs = list(zip([left.ref(i.unalias()) for i in left.items], [right.ref(i.unalias()) for i in right.items], strict=True))
+    pairs = list(
+      zip(
+        [left.ref(i.unalias()) for i in left.items],
+        [right.ref(i.unalias()) for i in right.items],
+        strict=True,
+      )
+    )
     head, other_head = self._head(left), self._head(right)
     if left.sources[head] is not right.sources[other_head]:
       return self._key_difference(query, left, right, pairs)
@@ -106,13 +124,17 @@ class Combinations(GroupQuestions):
     second = self.clauses(right, self.plan(right, other_head, set()), other_head, None)
     self.existential = before
     noun, person = self.noun(left, head), self.person(left, head)
-    if self.noun(right, other_head).singular != noun.singular and not any(edge.same for edge in (*left.edges, *right.edges)):
+    if self.noun(right, other_head).singular != noun.singular and not any(
+      edge.same for edge in (*left.edges, *right.edges)
+    ):
       raise UnsupportedQuery("rows that have a role on one side only")
     who = "who" if person else "that"
     columns = self._columns(left, head, first, self.plan(left, head, set()))
     natural = len(columns) == 1 and columns[0].natural
     named = any(
-      c.ref is not None and (c.natural or self._is_key(c.ref) or "name" in self.column_name(c.ref).tags) for c in columns
+      c.ref is not None
+      and (c.natural or self._is_key(c.ref) or "name" in self.column_name(c.ref).tags)
+      for c in columns
     )
     listed = join_words([c.noun.plural for c in columns])
     if not second or not all(c.verbs or c.having for c in first + second):
@@ -125,12 +147,16 @@ class Combinations(GroupQuestions):
     if query.operator == "intersect":
       if not first:
         return None
-      said = self.rng.choice((f"{who} both {a} and {b}", f"{who} {a} and also {b}", f"{who} {a} and {b} as well"))
+      said = self.rng.choice(
+        (f"{who} both {a} and {b}", f"{who} {a} and also {b}", f"{who} {a} and {b} as well")
+      )
       which = [f"Which {noun.plural} {a} and also {b}?", f"Which {noun.plural} both {a} and {b}?"]
     elif query.operator == "union":
       if not first:
         return None
-      said = self.rng.choice((f"{who} {a} or {b}", f"{who} either {a} or {b}", f"{who} {a}, as well as those {who} {b}"))
+      said = self.rng.choice(
+        (f"{who} {a} or {b}", f"{who} either {a} or {b}", f"{who} {a}, as well as those {who} {b}")
+      )
       said += self.rng.choice((", without duplicates", ", each listed once", ", without repeats"))
       which = []
     else:
@@ -138,7 +164,9 @@ class Combinations(GroupQuestions):
       if not first:
         said = f"{who} {denied}" if denied else f"except those {who} {b}"
         if self.maybe(0.4) or not denied:
-          said = self.rng.choice((f"except those {who} {b}", f"excluding those {who} {b}", f"other than those {who} {b}"))
+          said = self.rng.choice(
+            (f"except those {who} {b}", f"excluding those {who} {b}", f"other than those {who} {b}")
+          )
         which = [f"Which {noun.plural} {denied}?"] if denied else []
       else:
         said = self.rng.choice(
@@ -157,7 +185,9 @@ class Combinations(GroupQuestions):
       forms += [f"{self.rng.choice(('the ', '', 'all '))}{noun.plural} {said}"]
     content = self.rng.choice(forms)
     bare = ("who" if person else "what") if natural and content == forms[-1] else ""
-    return Message(content, True, sentences=tuple(which) if natural else (), sentence_rate=0.4, bare=bare)
+    return Message(
+      content, True, sentences=tuple(which) if natural else (), sentence_rate=0.4, bare=bare
+    )
 
   def _deny(self, clause: Clause) -> str:
     """The contrary of a clause: "have visits" -> "do not have any visits"."""
@@ -166,7 +196,10 @@ class Combinations(GroupQuestions):
       rest = said[5:]
       if rest.startswith(("at least one ", "any ")):
         rest = rest.removeprefix("at least one ").removeprefix("any ")
-        return f"{self.rng.choice(('do not have any', 'have no', 'don’t have any'.replace('’', chr(39))))} {rest}"
+        return (
+          f"{self.rng.choice(('do not have any', 'have no', 'don’t have any'.replace('’', chr(39))))} "
+          f"{rest}"
+        )
       return f"do not have {rest}"
     if said.startswith("are "):
       return f"are not {said[4:]}"
@@ -177,10 +210,19 @@ class Combinations(GroupQuestions):
     )
 
   def _values_combined(
-    self, query: SetQuery, listed: str, noun: Noun, first: list[Clause], second: list[Clause], person: bool
+    self,
+    query: SetQuery,
+    listed: str,
+    noun: Noun,
+    first: list[Clause],
+    second: list[Clause],
+    person: bool,
   ) -> Message | None:
     """Values shared by two sets of rows: "the cities shared by old doctors and young doctors"."""
-    every, other = self.with_number(noun, first, person, "plural"), self.with_number(noun, second, person, "plural")
+    every, other = (
+      self.with_number(noun, first, person, "plural"),
+      self.with_number(noun, second, person, "plural"),
+    )
     if query.operator == "intersect":
       content = self.rng.choice(
         (
@@ -201,9 +243,15 @@ class Combinations(GroupQuestions):
       content = f"the different {listed} of {every} or of {other}"
     return Message(content, True)
 
-  def _key_difference(self, query: SetQuery, left: Query, right: Query, pairs: list[tuple[Ref, Ref]]) -> Message | None:
+  def _key_difference(
+    self, query: SetQuery, left: Query, right: Query, pairs: list[tuple[Ref, Ref]]
+  ) -> Message | None:
     """SELECT key ... EXCEPT SELECT foreign key ...: rows without related rows."""
-    if len(pairs) != 1 or query.operator not in ("except", "intersect") or pairs[0][0].alias not in left.sources:
+    if (
+      len(pairs) != 1
+      or query.operator not in ("except", "intersect")
+      or pairs[0][0].alias not in left.sources
+    ):
       return None
     own, other = pairs[0]
     if self._key_between(other, own) is None:
@@ -214,4 +262,6 @@ class Combinations(GroupQuestions):
       return None
     plan = self.plan(left, head, set())
     clauses = self.clauses(left, plan, head, None) + [clause]
-    return self._attributes(dataclasses.replace(left, distinct=False), plan, head, clauses, False, None, "")
+    return self._attributes(
+      dataclasses.replace(left, distinct=False), plan, head, clauses, False, None, ""
+    )

@@ -1,4 +1,6 @@
-"""One column compared with values: equality, ranges, LIKE, NULL, lists, dates called by what happened."""
+"""One column compared with values: equality, ranges, LIKE, NULL, lists, dates called by what
+happened.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def _unit_of(name: ColumnName) -> str:
 
 
 def _with_unit(value: str, name: ColumnName, noun: str) -> str:
-  """A value with the unit that its column's name has and the noun, as chosen, has not: "sales above 100 billion"."""
+  """A value with the unit that its column's name has and the noun, as chosen, has not: "sales above
+  100 billion".
+  """
   unit = _unit_of(name)
   if not unit or noun.endswith(f" in {unit}"):
     return value
@@ -37,12 +41,21 @@ def _counted(words: str, things: str) -> str:
 class Comparisons(Phrases):
   """Words conditions over one column."""
 
-  def compare_clause(self, ref: Ref, noun: str, operator: str, node: exp.Expression, own: bool) -> Clause:
-    """A column compared with a literal. `own` says that the column belongs to the thing described, not to a relation of it."""
+  def compare_clause(
+    self, ref: Ref, noun: str, operator: str, node: exp.Expression, own: bool
+  ) -> Clause:
+    """A column compared with a literal. `own` says that the column belongs to the thing described,
+    not to a relation of it.
+    """
     name = self.column_name(ref)
     tags, kind = name.tags, ref.column.kind
     noun = self._compared_noun(name, noun)
-    if name.property and (operator, str(getattr(node, "this", ""))) in ((">", "0"), (">=", "1"), ("<", "1"), ("<=", "0")):
+    if name.property and (operator, str(getattr(node, "this", ""))) in (
+      (">", "0"),
+      (">=", "1"),
+      ("<", "1"),
+      ("<=", "0"),
+    ):
       operator, node = "=", exp.Literal.number(1 if operator in (">", ">=") else 0)
     if name.property and operator in ("=", "!="):
       return self._yes_no(name, noun, operator, node, own)
@@ -55,12 +68,23 @@ class Comparisons(Phrases):
     if own and name.event:
       return self.happened(name, clause, compared)
     if noun.startswith("number of "):
-      clause.having = _counted(self.comparison(operator, value, "count"), noun.removeprefix("number of "))
-    elif kind == "number" and name.nouns[0].plural == noun and noun.endswith("s") and "date" not in tags:
+      clause.having = _counted(
+        self.comparison(operator, value, "count"), noun.removeprefix("number of ")
+      )
+    elif (
+      kind == "number"
+      and name.nouns[0].plural == noun
+      and noun.endswith("s")
+      and "date" not in tags
+    ):
       clause.having = _counted(self.comparison(operator, value, "count"), noun)
     if not own:
       return clause
-    if style == "date" and (tags & {"plain"} or "date" in tags) and self.only_of_tag(ref, "date" if "date" in tags else "year"):
+    if (
+      style == "date"
+      and (tags & {"plain"} or "date" in tags)
+      and self.only_of_tag(ref, "date" if "date" in tags else "year")
+    ):
       clause.posts = (compared,)
       clause.verbs = self.took_place(ref, noun, compared)
     amount = self.amount(operator, value)
@@ -76,22 +100,35 @@ class Comparisons(Phrases):
           clause.posts = (f"{more if operator == '>' else less} than {measured}",)
           clause.verbs = ((f"are {clause.posts[0]}", f"is {clause.posts[0]}"),)
       if noun in ("price", "cost") and not clause.posts:
-        clause.posts = (f"costing {amount}", f"priced at {amount}" if operator in (">=", "<=") else f"costing {amount}")
+        clause.posts = (
+          f"costing {amount}",
+          f"priced at {amount}" if operator in (">=", "<=") else f"costing {amount}",
+        )
         clause.verbs = ((f"cost {amount}", f"costs {amount}"),)
       if "pay" in tags:
         clause.posts = (f"earning {amount}", f"making {amount}", f"paid {amount}")
-        clause.verbs = ((f"earn {amount}", f"earns {amount}"), (f"make {amount}", f"makes {amount}"))
+        clause.verbs = (
+          (f"earn {amount}", f"earns {amount}"),
+          (f"make {amount}", f"makes {amount}"),
+        )
       if "age" in tags and operator in (">=", "<="):
-        clause.posts = (f"aged {value} or {'older' if operator == '>=' else 'younger'}", f"who are {amount} years old")
+        clause.posts = (
+          f"aged {value} or {'older' if operator == '>=' else 'younger'}",
+          f"who are {amount} years old",
+        )
     return clause
 
   def _compared_noun(self, name: ColumnName, noun: str) -> str:
-    """The noun of a column that is compared with a value: the unit is mostly said with the value."""
+    """The noun of a column that is compared with a value: the unit is mostly said with the
+    value.
+    """
     unit = _unit_of(name)
     return noun.removesuffix(f" in {unit}") if unit and self.maybe(0.85) else noun
 
   def happened(self, name: ColumnName, clause: Clause, when: str) -> Clause:
-    """What is said with the verb of a date called by it: "hired before 2010", "that opened in 2001"."""
+    """What is said with the verb of a date called by it: "hired before 2010", "that opened in
+    2001".
+    """
     _, plural, singular = vocabulary.EVENTS_OF_COLUMNS[name.event]
     clause.verbs = ((f"{plural} {when}", f"{singular} {when}"),)
     if plural.startswith("were ") or name.event in ("opened", "started"):
@@ -101,17 +138,29 @@ class Comparisons(Phrases):
     return clause
 
   def took_place(self, ref: Ref, noun: str, when: str) -> tuple[tuple[str, str], ...]:
-    """The verb of a row that is itself an event, with its date: "took place in 2020", "were made before March"."""
+    """The verb of a row that is itself an event, with its date: "took place in 2020", "were made
+    before March".
+    """
     last = self.names.table(ref.table).nouns[0].singular.split()[-1]
     at = f"of {when.removeprefix('on ')}" if when.startswith("on ") else when
     dated = (f"have {article(noun)} {at}", f"has {article(noun)} {at}")
     if last in wordings.MEETINGS | wordings.EVENTS | wordings.SHOWS:
-      return ((f"took place {when}", f"took place {when}"), (f"were held {when}", f"was held {when}"), dated)
-    if last in wordings.DEEDS and wordings.DEEDS[last][0] == "made" or last in ("order", "loan", "complaint", "claim"):
+      return (
+        (f"took place {when}", f"took place {when}"),
+        (f"were held {when}", f"was held {when}"),
+        dated,
+      )
+    if (
+      last in wordings.DEEDS
+      and wordings.DEEDS[last][0] == "made"
+      or last in ("order", "loan", "complaint", "claim")
+    ):
       return ((f"were made {when}", f"was made {when}"), dated)
     return (dated,)
 
-  def between_clause(self, ref: Ref, noun: str, low: exp.Expression, high: exp.Expression, own: bool) -> Clause:
+  def between_clause(
+    self, ref: Ref, noun: str, low: exp.Expression, high: exp.Expression, own: bool
+  ) -> Clause:
     name = self.column_name(ref)
     noun = self._compared_noun(name, noun)
     a, b = (_with_unit(self.value(end, ref.column, True), name, noun) for end in (low, high))
@@ -121,7 +170,11 @@ class Comparisons(Phrases):
       return self.happened(name, clause, span)
     if noun.startswith("number of "):
       clause.having = f"{span} {noun.removeprefix('number of ')}"
-    if own and self.style(ref) == "date" and self.only_of_tag(ref, "date" if "date" in name.tags else "year"):
+    if (
+      own
+      and self.style(ref) == "date"
+      and self.only_of_tag(ref, "date" if "date" in name.tags else "year")
+    ):
       clause.posts = (span,)
       clause.verbs = self.took_place(ref, noun, span)
     elif own and "age" in name.tags:
@@ -137,9 +190,16 @@ class Comparisons(Phrases):
     core = pattern.strip("%")
     if not core or "_" in core or "%" in core:
       value = f"{self._quote}{pattern}{self._quote}"
-      verbs = (("match the pattern", "matches the pattern"), ("follow the pattern", "follows the pattern"))
+      verbs = (
+        ("match the pattern", "matches the pattern"),
+        ("follow the pattern", "follows the pattern"),
+      )
     else:
-      value = self.text(core) if self.maybe(0.15) and core.isalnum() else f"{self._quote}{core}{self._quote}"
+      value = (
+        self.text(core)
+        if self.maybe(0.15) and core.isalnum()
+        else f"{self._quote}{core}{self._quote}"
+      )
       if self._quote in core:
         value = self.text(core)
       if pattern.startswith("%") and pattern.endswith("%"):
@@ -153,9 +213,17 @@ class Comparisons(Phrases):
           ),
         )
       elif pattern.endswith("%"):
-        verbs = (("start with", "starts with"), ("begin with", "begins with"), ("start with", "starts with the text"))
+        verbs = (
+          ("start with", "starts with"),
+          ("begin with", "begins with"),
+          ("start with", "starts with the text"),
+        )
       elif pattern.startswith("%"):
-        verbs = (("end with", "ends with"), ("end in", "ends in"), ("end with", "ends with the text"))
+        verbs = (
+          ("end with", "ends with"),
+          ("end in", "ends in"),
+          ("end with", "ends with the text"),
+        )
       else:
         verbs = (("be", "is like"), ("match", "matches"))
     base, third = self.rng.choice(verbs)
@@ -198,7 +266,16 @@ class Comparisons(Phrases):
         )
     if missing:
       predicate = self.rng.choice(
-        ("is missing", "is unknown", "is not known", "is not recorded", "is null", "is empty", "is not given", "has no value")
+        (
+          "is missing",
+          "is unknown",
+          "is not known",
+          "is not recorded",
+          "is null",
+          "is empty",
+          "is not given",
+          "has no value",
+        )
       )
       verbs = (
         (f"have no {noun}", f"has no {noun}"),
@@ -215,7 +292,9 @@ class Comparisons(Phrases):
         f"without any {noun}",
       )
     else:
-      predicate = self.rng.choice(("is known", "is recorded", "is not missing", "is given", "is not null", "is available"))
+      predicate = self.rng.choice(
+        ("is known", "is recorded", "is not missing", "is given", "is not null", "is available")
+      )
       verbs = (
         (f"have {article(noun)}", f"has {article(noun)}"),
         (f"have a known {noun}", f"has a known {noun}"),
@@ -231,27 +310,41 @@ class Comparisons(Phrases):
     verbs = (self.rng.choice(verbs),)
     return Clause(noun, predicate, "", verbs, (self.rng.choice(posts),))
 
-  def in_clause(self, ref: Ref, noun: str, values: list[exp.Expression], negated: bool, own: bool) -> Clause:
+  def in_clause(
+    self, ref: Ref, noun: str, values: list[exp.Expression], negated: bool, own: bool
+  ) -> Clause:
     words = [self.value(v, ref.column, True) for v in values]
     tags = self.column_name(ref).tags
     if len(words) == 1:
       return self.compare_clause(ref, noun, "!=" if negated else "=", values[0], own)
     if negated:
-      listed = self.rng.choice((f"neither {join_words(words, 'nor')}", f"not {join_words(words, 'or')}"))
+      listed = self.rng.choice(
+        (f"neither {join_words(words, 'nor')}", f"not {join_words(words, 'or')}")
+      )
       if len(words) > 2:
-        listed = f"none of {join_words(words)}" if self.maybe(0.3) else f"not {join_words(words, 'or')}"
+        listed = (
+          f"none of {join_words(words)}" if self.maybe(0.3) else f"not {join_words(words, 'or')}"
+        )
       clause = Clause(noun, f"is {listed}", f"{article(noun)} that is {listed}")
       if own and tags & {"place"} and "plain" in tags:
         clause.posts = (f"not from {join_words(words, 'or')}",)
-        clause.verbs = ((f"are not from {join_words(words, 'or')}", f"is not from {join_words(words, 'or')}"),)
+        clause.verbs = (
+          (f"are not from {join_words(words, 'or')}", f"is not from {join_words(words, 'or')}"),
+        )
       return clause
     listed = join_words(words, "or")
     either = f"either {listed}" if self.maybe(0.5) else listed
-    clause = Clause(noun, f"is {either}", self.rng.choice((f"the {noun} {listed}", f"{article(noun)} of {either}")))
+    clause = Clause(
+      noun,
+      f"is {either}",
+      self.rng.choice((f"the {noun} {listed}", f"{article(noun)} of {either}")),
+    )
     if ref.column.kind == "number":
       clause.having = f"{article(noun)} of {either}"
     if own and self.column_name(ref).event:
-      return self.happened(self.column_name(ref), clause, f"{'in' if 'year' in tags else 'on'} {either}")
+      return self.happened(
+        self.column_name(ref), clause, f"{'in' if 'year' in tags else 'on'} {either}"
+      )
     if own and "place" in tags and "plain" in tags:
       clause.posts = (f"from {either}", f"in {either}")
       clause.verbs = ((f"are from {either}", f"is from {either}"),)
@@ -259,12 +352,16 @@ class Comparisons(Phrases):
       clause.posts = (f"from {either}", f"in {either}")
     return clause
 
-  def _equal(self, ref: Ref, name: ColumnName, noun: str, positive: bool, node: exp.Expression, own: bool) -> Clause:
+  def _equal(
+    self, ref: Ref, name: ColumnName, noun: str, positive: bool, node: exp.Expression, own: bool
+  ) -> Clause:
     tags, kind = name.tags, ref.column.kind
     value = _with_unit(self.value(node, ref.column, "date" in tags), name, noun)
     if own and positive and name.event:
       return self.happened(
-        name, Clause(noun, f"is {value}", f"{article(noun)} of {value}"), f"{'in' if 'year' in tags else 'on'} {value}"
+        name,
+        Clause(noun, f"is {value}", f"{article(noun)} of {value}"),
+        f"{'in' if 'year' in tags else 'on'} {value}",
       )
     if not positive:
       wording = self.rng.choice(
@@ -277,7 +374,11 @@ class Comparisons(Phrases):
         )
       )
       clause = Clause(
-        noun, wording, f"{article(noun)} other than {value}" if self.maybe(0.5) else f"{article(noun)} different from {value}"
+        noun,
+        wording,
+        f"{article(noun)} other than {value}"
+        if self.maybe(0.5)
+        else f"{article(noun)} different from {value}",
       )
       if own and "place" in tags and "plain" in tags:
         clause.posts = (
@@ -288,7 +389,11 @@ class Comparisons(Phrases):
           (f"are not from {value}", f"is not from {value}"),
           (f"do not come from {value}", f"does not come from {value}"),
         )
-      elif own and noun.split()[-1] in ("gender", "sex") and str(getattr(node, "this", "")).lower() in _GENDERS:
+      elif (
+        own
+        and noun.split()[-1] in ("gender", "sex")
+        and str(getattr(node, "this", "")).lower() in _GENDERS
+      ):
         word = _GENDERS[str(node.this).lower()]
         return Clause(noun, f"is not {word}", "", ((f"are not {word}", f"is not {word}"),))
       elif own and kind == "text" and "plain" in tags:
@@ -319,10 +424,17 @@ class Comparisons(Phrases):
         f"with the {noun} {value}",
         f"with {noun} {value}",
       )
-      clause.verbs = ((f"are named {value}", f"is named {value}"), (f"are called {value}", f"is called {value}"))
+      clause.verbs = (
+        (f"are named {value}", f"is named {value}"),
+        (f"are called {value}", f"is called {value}"),
+      )
     elif "place" in tags and "plain" in tags:
       if name.short[0].singular == "nationality":
-        clause.posts = (f"of nationality {value}", f"with {value} nationality", f"with nationality {value}")
+        clause.posts = (
+          f"of nationality {value}",
+          f"with {value} nationality",
+          f"with nationality {value}",
+        )
       else:
         clause.posts = (
           f"from {value}",
@@ -331,13 +443,22 @@ class Comparisons(Phrases):
           f"located in {value}" if not self.names.table(ref.table).person else f"living in {value}",
           f"based in {value}",
         )
-        clause.verbs = ((f"are from {value}", f"is from {value}"), (f"are in {value}", f"is in {value}")) + (
+        clause.verbs = (
+          (f"are from {value}", f"is from {value}"),
+          (f"are in {value}", f"is in {value}"),
+        ) + (
           ((f"live in {value}", f"lives in {value}"),)
           if self.names.table(ref.table).person
           else ((f"are located in {value}", f"is located in {value}"),)
         )
     elif "year" in tags and self.only_of_tag(ref, "year"):
-      clause.posts = (f"in {value}", f"from {value}", f"of {value}", f"in the year {value}", f"from the year {value}")
+      clause.posts = (
+        f"in {value}",
+        f"from {value}",
+        f"of {value}",
+        f"in the year {value}",
+        f"from the year {value}",
+      )
       clause.verbs = ((f"are from {value}", f"is from {value}"),)
     elif "date" in tags and self.only_of_tag(ref, "date"):
       clause.posts = (f"on {value}", f"dated {value}")
@@ -370,20 +491,36 @@ class Comparisons(Phrases):
         and self.maybe(0.5)
       ):
         clause.adjectives = clause.adjectives or (text,)
-    if kind == "text" and not clause.verbs and not clause.adjectives and not noun.startswith("number of "):
+    if (
+      kind == "text"
+      and not clause.verbs
+      and not clause.adjectives
+      and not noun.startswith("number of ")
+    ):
       clause.verbs = ((f"have the {noun} {value}", f"has the {noun} {value}"),)
     return clause
 
-  def _yes_no(self, name: ColumnName, noun: str, operator: str, node: exp.Expression, own: bool) -> Clause:
+  def _yes_no(
+    self, name: ColumnName, noun: str, operator: str, node: exp.Expression, own: bool
+  ) -> Clause:
     text = str(node.this).lower() if isinstance(node, (exp.Literal, exp.Boolean)) else ""
     if text not in ("1", "0", "true", "false", "yes", "no", "y", "n", "t", "f") or not own:
       value = self.value(node)
-      return Clause(noun, f"is {value}" if operator == "=" else f"is not {value}", f"{noun} {value}" if operator == "=" else "")
+      return Clause(
+        noun,
+        f"is {value}" if operator == "=" else f"is not {value}",
+        f"{noun} {value}" if operator == "=" else "",
+      )
     positive = (text in ("1", "true", "yes", "y", "t")) == (operator == "=")
     if name.property.startswith(("has ", "can ")):
       verb, _, rest = name.property.partition(" ")
       if verb == "can":
-        return Clause("", "", "", ((f"can {rest}", f"can {rest}") if positive else (f"cannot {rest}", f"cannot {rest}"),))
+        return Clause(
+          "",
+          "",
+          "",
+          ((f"can {rest}", f"can {rest}") if positive else (f"cannot {rest}", f"cannot {rest}"),),
+        )
       if positive:
         return Clause("", "", rest, ((f"have {rest}", f"has {rest}"),), (f"with {rest}",))
       return Clause(
@@ -395,7 +532,9 @@ class Comparisons(Phrases):
       )
     word = name.property
     if positive:
-      return Clause("", "", "", ((f"are {word}", f"is {word}"),), (), (word,) if " " not in word else ())
+      return Clause(
+        "", "", "", ((f"are {word}", f"is {word}"),), (), (word,) if " " not in word else ()
+      )
     return Clause(
       "",
       "",

@@ -8,7 +8,16 @@ from spftsql_jax.questions import wordings
 from spftsql_jax.questions.nested import Nested
 from spftsql_jax.questions.parts import Clause, article, join_words
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
-from spftsql_jax.questions.syntax import bare, conjuncts, date_part, disjuncts, flipped, is_value, operator_of, own_columns
+from spftsql_jax.questions.syntax import (
+  bare,
+  conjuncts,
+  date_part,
+  disjuncts,
+  flipped,
+  is_value,
+  operator_of,
+  own_columns,
+)
 
 _SIMPLE = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 
@@ -32,7 +41,9 @@ class Conditions(Nested):
       if not is_value(node.args["low"]) or not is_value(node.args["high"]):
         raise UnsupportedQuery("BETWEEN without values")
       if ref is None:
-        return Clause(noun, f"is between {self.value(node.args['low'])} and {self.value(node.args['high'])}")
+        return Clause(
+          noun, f"is between {self.value(node.args['low'])} and {self.value(node.args['high'])}"
+        )
       return self.between_clause(ref, noun, node.args["low"], node.args["high"], own)
     if isinstance(node, exp.Like):
       return self._like(query, node, head, bool(node.args.get("negate")))
@@ -59,9 +70,14 @@ class Conditions(Nested):
       clause = self.condition(query, node, head)
       return Clause(clause.noun, clause.predicate.replace("is ", "is not ", 1))
     if isinstance(node, _SIMPLE):
-      opposite = {exp.EQ: exp.NEQ, exp.NEQ: exp.EQ, exp.GT: exp.LTE, exp.GTE: exp.LT, exp.LT: exp.GTE, exp.LTE: exp.GT}[
-        type(node)
-      ]
+      opposite = {
+        exp.EQ: exp.NEQ,
+        exp.NEQ: exp.EQ,
+        exp.GT: exp.LTE,
+        exp.GTE: exp.LT,
+        exp.LT: exp.GTE,
+        exp.LTE: exp.GT,
+      }[type(node)]
       return self._compare(query, opposite(this=node.this, expression=node.expression), head)
     if isinstance(node, exp.Column):
       return self._compare(query, exp.EQ(this=node, expression=exp.Literal.number(0)), head)
@@ -86,34 +102,52 @@ class Conditions(Nested):
     other = self._subject(query, right, head)[0]
     style = self.style(ref) if ref is not None else "number"
     if operator in ("=", "!="):
-      predicate = f"is the same as the {other}" if operator == "=" else f"is different from the {other}"
-      return Clause(noun, predicate, f"the same {noun} and {other}" if operator == "=" and own else "")
+      predicate = (
+        f"is the same as the {other}" if operator == "=" else f"is different from the {other}"
+      )
+      return Clause(
+        noun, predicate, f"the same {noun} and {other}" if operator == "=" and own else ""
+      )
     compared = self.comparison(operator, f"the {other}", style if style == "date" else "number")
     if compared.startswith("the ") and not compared.startswith("the same"):
       compared = {">=": "at least ", "<=": "at most "}[operator] + f"the {other}"
     return Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
 
-  def _computed(self, query: Query, left: exp.Expression, operator: str, right: exp.Expression, head: str) -> Clause:
+  def _computed(
+    self, query: Query, left: exp.Expression, operator: str, right: exp.Expression, head: str
+  ) -> Clause:
     """A function of a column compared with a literal: mostly parts of dates."""
     part = date_part(left)
     if part is not None:
       kind, column = part
       noun, ref, own = self._subject(query, column, head)
       return self._date_part(kind, ref, noun, operator, right, own)
-    if isinstance(left, (exp.Lower, exp.Upper)) and isinstance(left.this, exp.Column) and operator in ("=", "!="):
+    if (
+      isinstance(left, (exp.Lower, exp.Upper))
+      and isinstance(left.this, exp.Column)
+      and operator in ("=", "!=")
+    ):
       noun, ref, own = self._subject(query, left.this, head)
       return self.compare_clause(ref, noun, operator, right, own)
     noun = self.expression(query, left, head).singular
     if operator in ("=", "!="):
       value = self.value(right)
       return Clause(
-        noun, f"is {value}" if operator == "=" else f"is not {value}", f"{article(noun)} of {value}" if operator == "=" else ""
+        noun,
+        f"is {value}" if operator == "=" else f"is not {value}",
+        f"{article(noun)} of {value}" if operator == "=" else "",
       )
     compared = self.comparison(operator, self.value(right))
     return Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
 
-  def _date_part(self, kind: str, ref: Ref, noun: str, operator: str, value: exp.Expression, own: bool) -> Clause:
-    text = bare(value).this if not isinstance(bare(value), (exp.Cast, exp.Neg)) else bare(value).this.this
+  def _date_part(
+    self, kind: str, ref: Ref, noun: str, operator: str, value: exp.Expression, own: bool
+  ) -> Clause:
+    text = (
+      bare(value).this
+      if not isinstance(bare(value), (exp.Cast, exp.Neg))
+      else bare(value).this.this
+    )
     if kind == "month" and str(text).isdigit() and 1 <= int(text) <= 12:
       spoken = wordings.MONTHS[int(text) - 1]
     elif kind == "year and month" and len(str(text)) == 7 and 1 <= int(text[5:]) <= 12:
@@ -122,7 +156,9 @@ class Conditions(Nested):
       spoken = str(text)
     else:
       spoken = str(text)
-    if kind in ("year", "month", "year and month") and not (kind == "month" and operator not in ("=", "!=")):
+    if kind in ("year", "month", "year and month") and not (
+      kind == "month" and operator not in ("=", "!=")
+    ):
       when = {
         "=": (f"in {spoken}",),
         "!=": (f"not in {spoken}", f"in any {kind} except {spoken}"),
@@ -169,7 +205,9 @@ class Conditions(Nested):
       value = node.expression
     noun, ref, own = self._subject(query, node.this, head)
     if not isinstance(value, exp.Null):
-      return self._compare(query, (exp.NEQ if negative else exp.EQ)(this=node.this, expression=value), head)
+      return self._compare(
+        query, (exp.NEQ if negative else exp.EQ)(this=node.this, expression=value), head
+      )
     if ref is None:
       return Clause(noun, "is known" if negative else "is missing")
     return self.null_clause(ref, noun, not negative, own)
@@ -177,13 +215,17 @@ class Conditions(Nested):
   def _in(self, query: Query, node: exp.In, head: str, negative: bool) -> Clause:
     nested = node.args.get("query")
     if nested is None:
-      if not all(is_value(v) for v in node.expressions) or not isinstance(bare(node.this), exp.Column):
+      if not all(is_value(v) for v in node.expressions) or not isinstance(
+        bare(node.this), exp.Column
+      ):
         raise UnsupportedQuery("IN over something other than values")
       noun, ref, own = self._subject(query, node.this, head)
       return self.in_clause(ref, noun, node.expressions, negative, own)
     if not isinstance(bare(node.this), exp.Column):
       raise UnsupportedQuery("IN with an expression")
-    return self._member(query, query.ref(bare(node.this)), read_nested(nested, query), head, negative)
+    return self._member(
+      query, query.ref(bare(node.this)), read_nested(nested, query), head, negative
+    )
 
   def _either(self, query: Query, members: list[exp.Expression], head: str) -> Clause:
     """OR: over one column as a list of values or ranges, else "either ... or ..."."""
@@ -206,38 +248,58 @@ class Conditions(Nested):
         return Clause(
           noun,
           f"is {either}{join_words(predicates, 'or')}",
-          f"{article(noun)} {either}{join_words(predicates, 'or')}" if ref.column.kind == "number" else "",
+          f"{article(noun)} {either}{join_words(predicates, 'or')}"
+          if ref.column.kind == "number"
+          else "",
         )
     clauses = [self.condition(query, m, head) for m in members]
     verbs: tuple[tuple[str, str], ...] = ()
     if all(c.verbs or c.having for c in clauses):
-      plural, singular = [self.verb(c, True) for c in clauses], [self.verb(c, False) for c in clauses]
+      plural, singular = (
+        [self.verb(c, True) for c in clauses],
+        [self.verb(c, False) for c in clauses],
+      )
       either = "either "
       verbs = ((f"{either}{join_words(plural, 'or')}", f"{either}{join_words(singular, 'or')}"),)
     sentence = ""
     if all(c.sentence or c.noun for c in clauses):
       sentence = f"either {join_words([c.sentence or f'the {c.said}' for c in clauses], 'or')}"
     if not verbs and not sentence:
-      parts = [c.sentence or (f"the {c.said}" if c.noun else f"they {self.verb(c, True)}") for c in clauses]
+      parts = [
+        c.sentence or (f"the {c.said}" if c.noun else f"they {self.verb(c, True)}") for c in clauses
+      ]
       sentence = f"either {join_words(parts, 'or')}"
     return Clause("", "", "", verbs, (), (), sentence)
 
   def _both(self, query: Query, members: list[exp.Expression], head: str) -> Clause:
     """AND below an OR, or of two bounds of one column."""
-    if all(isinstance(m, _SIMPLE) and isinstance(m.this, exp.Column) and is_value(m.expression) for m in members) and (
-      len({m.this.sql() for m in members}) == 1
-    ):
+    if all(
+      isinstance(m, _SIMPLE) and isinstance(m.this, exp.Column) and is_value(m.expression)
+      for m in members
+    ) and (len({m.this.sql() for m in members}) == 1):
       noun, ref, own = self._subject(query, members[0].this, head)
-      said = [self.compare_clause(ref, noun, operator_of(m), m.expression, False).predicate for m in members]
+      said = [
+        self.compare_clause(ref, noun, operator_of(m), m.expression, False).predicate
+        for m in members
+      ]
       if all(words.startswith("is ") for words in said):
         span = " and ".join(words.removeprefix("is ") for words in said)
         clause = Clause(noun, f"is {span}", f"{article(noun)} {span}")
-        return self.happened(self.column_name(ref), clause, span) if own and self.column_name(ref).event else clause
+        return (
+          self.happened(self.column_name(ref), clause, span)
+          if own and self.column_name(ref).event
+          else clause
+        )
     clauses = [self.condition(query, m, head) for m in members]
     verbs: tuple[tuple[str, str], ...] = ()
     if all(c.verbs or c.having for c in clauses):
       verbs = (
-        (" and ".join(f"{self.verb(c, True)}" for c in clauses), " and ".join(f"{self.verb(c, False)}" for c in clauses)),
+        (
+          " and ".join(f"{self.verb(c, True)}" for c in clauses),
+          " and ".join(f"{self.verb(c, False)}" for c in clauses),
+        ),
       )
-    sentence = " and ".join(c.sentence or (f"the {c.said}" if c.noun else f"they {self.verb(c, True)}") for c in clauses)
+    sentence = " and ".join(
+      c.sentence or (f"the {c.said}" if c.noun else f"they {self.verb(c, True)}") for c in clauses
+    )
     return Clause("", "", "", verbs, (), (), f"both {sentence}")

@@ -20,13 +20,19 @@ class Entities(Relations):
     plan = Plan(head, {}, [], set(), spoken)
     for condition in query.conditions:
       aliases = query.aliases_in(condition)
-      if isinstance(condition, exp.Is) and isinstance(condition.expression, exp.Null) and len(aliases) == 1:
+      if (
+        isinstance(condition, exp.Is)
+        and isinstance(condition.expression, exp.Null)
+        and len(aliases) == 1
+      ):
         (alias,) = aliases
         optional = next((e for e in query.edges if e.optional == alias), None)
         if optional is not None:
           column = condition.find(exp.Column)
           ref = query.ref(column)
-          joined = {name.lower() for name in (*optional.columns, *optional.referred, *ref.table.primary_key)}
+          joined = {
+            name.lower() for name in (*optional.columns, *optional.referred, *ref.table.primary_key)
+          }
           if ref.column.nullable and ref.column.name.lower() not in joined:
             raise UnsupportedQuery("a column that is NULL in a left join or without a match")
           plan.absent.add(alias)
@@ -56,14 +62,23 @@ class Entities(Relations):
             return ref.alias
     return None
 
-  def phrase(self, query: Query, plan: Plan, alias: str, number: str = "plural", came_from: Edge | None = None) -> str:
+  def phrase(
+    self,
+    query: Query,
+    plan: Plan,
+    alias: str,
+    number: str = "plural",
+    came_from: Edge | None = None,
+  ) -> str:
     """The noun phrase of one alias. `number`: plural, singular, a, the (singular)."""
     noun = self.noun(query, alias)
     clauses = self.clauses(query, plan, alias, came_from)
     return self.with_number(noun, clauses, self.person(query, alias), number)
 
   def with_number(self, noun: Noun, clauses: list[Clause], person: bool, number: str) -> str:
-    text = self.modified(noun.plural if number == "plural" else noun.singular, clauses, person, number == "plural")
+    text = self.modified(
+      noun.plural if number == "plural" else noun.singular, clauses, person, number == "plural"
+    )
     if number == "a":
       return article_for(text, noun.singular)
     return f"the {text}" if number == "the" else text
@@ -78,11 +93,20 @@ class Entities(Relations):
       if edge.same and edge.other(alias) not in plan.absent:
         other = edge.other(alias)
         said = self.clauses(query, plan, other, edge)
-        if not said and edge.child == other and not edge.optional and not self._subtree(query, other, edge) & plan.spoken:
+        if (
+          not said
+          and edge.child == other
+          and not edge.optional
+          and not self._subtree(query, other, edge) & plan.spoken
+        ):
           # The join asks for a row there, and nothing else says so.
           noun = self.names.table(query.sources[other]).nouns[0]
           if noun.singular != self.noun(query, alias).singular:
-            said = [self.child_relation(noun.plural, False, self.person(query, alias), noun, article(noun.singular))]
+            said = [
+              self.child_relation(
+                noun.plural, False, self.person(query, alias), noun, article(noun.singular)
+              )
+            ]
         result.extend(said)
       else:
         clause = self._relation(query, plan, alias, edge)
@@ -105,11 +129,17 @@ class Entities(Relations):
         rest.append(clause)
     if not rest:
       return noun
-    who = ("who" if self.maybe(0.8) else "that") if person else ("that" if self.maybe(0.8) else "which")
+    who = (
+      ("who" if self.maybe(0.8) else "that") if person else ("that" if self.maybe(0.8) else "which")
+    )
     style = self.rng.random()
-    # "the model whose model is ...", "the medicine where the name is ...": nobody speaks of the thing and its name like that.
+    # "the model whose model is ...", "the medicine where the name is ...": nobody speaks of the
+    # thing and its name like that.
     by_name = any(c.posts and c.posts[0].startswith("named ") for c in rest)
-    same_word = any(c.noun and c.noun.split()[-1] in (noun.split()[-1], singular_of(noun.split()[-1])) for c in rest)
+    same_word = any(
+      c.noun and c.noun.split()[-1] in (noun.split()[-1], singular_of(noun.split()[-1]))
+      for c in rest
+    )
     if same_word and all(c.posts or c.having for c in rest):
       style = 0.0
     if style < 0.42 and all(c.posts or c.having for c in rest):
@@ -156,12 +186,15 @@ class Entities(Relations):
     posts.sort(key=lambda p: len(p.split()) > 4)
     if havings:
       posts.insert(
-        len([p for p in posts if len(p.split()) <= 4]), f"{'with' if self.maybe(0.8) else 'having'} {join_words(havings)}"
+        len([p for p in posts if len(p.split()) <= 4]),
+        f"{'with' if self.maybe(0.8) else 'having'} {join_words(havings)}",
       )
     return " and ".join(posts) if len(posts) > 1 and self.maybe(0.5) else " ".join(posts)
 
   def _merge_ranges(self, conditions: list[exp.Expression]) -> list[exp.Expression]:
-    """x >= a AND x <= b, which people say as one range, becomes BETWEEN; x > a AND x < b stays together."""
+    """x >= a AND x <= b, which people say as one range, becomes BETWEEN; x > a AND x < b stays
+    together.
+    """
     result: list[exp.Expression] = []
     for condition in conditions:
       previous = result[-1] if result else None
@@ -174,7 +207,9 @@ class Entities(Relations):
         and is_value(previous.expression)
       )
       if bounds and isinstance(condition, exp.LTE) and isinstance(previous, exp.GTE):
-        result[-1] = exp.Between(this=condition.this, low=previous.expression, high=condition.expression)
+        result[-1] = exp.Between(
+          this=condition.this, low=previous.expression, high=condition.expression
+        )
       elif bounds:
         result[-1] = exp.And(this=previous, expression=condition)
       else:

@@ -1,4 +1,6 @@
-"""Relations through an event, said with its verb: "members who borrowed ...", "books never borrowed"."""
+"""Relations through an event, said with its verb: "members who borrowed ...", "books never
+borrowed".
+"""
 
 from __future__ import annotations
 
@@ -13,19 +15,31 @@ from spftsql_jax.schema import Table
 class Events(Links):
   """Words relations through events."""
 
-  def _event_relation(self, query: Query, plan: Plan, alias: str, event: str, edge: Edge) -> Clause | None:
-    """A relation through an event: "members who borrowed books by ...", "books borrowed by members from ..."."""
+  def _event_relation(
+    self, query: Query, plan: Plan, alias: str, event: str, edge: Edge
+  ) -> Clause | None:
+    """A relation through an event: "members who borrowed books by ...", "books borrowed by members
+    from ...".
+    """
     table = query.sources[event]
     if event in plan.absent:
-      return self.happening(self.person(query, alias), table, edge.columns, self.noun(query, event), True, query)
+      return self.happening(
+        self.person(query, alias), table, edge.columns, self.noun(query, event), True, query
+      )
     onward = [e for e in query.neighbours(event) if e is not edge]
     if plan.own.get(event) or event in plan.spoken or edge.optional == event or self.maybe(0.4):
       return None
     verb = wordings.EVENT_VERBS.get(self.names.table(table).nouns[0].singular.split()[-1])
-    if verb is None or len(onward) > 1 or (onward and (onward[0].child != event or not onward[0].is_key)):
+    if (
+      verb is None
+      or len(onward) > 1
+      or (onward and (onward[0].child != event or not onward[0].is_key))
+    ):
       return None
     if not onward:
-      return self.happening(self.person(query, alias), table, edge.columns, self.noun(query, event), False, query)
+      return self.happening(
+        self.person(query, alias), table, edge.columns, self.noun(query, event), False, query
+      )
     far = onward[0].parent
     doer, thing = self.person(query, alias), not self.person(query, far)
     if doer != thing or (far in plan.spoken and not plan.own.get(far)):
@@ -49,21 +63,28 @@ class Events(Links):
         "",
         (
           (f"{verb[0]} {every}", f"{verb[0]} {every}"),
-          (f"have {verb[0]} {one}", f"has {verb[0]} {one}") if verb[0] == verb[2] else (f"{verb[0]} {one}", f"{verb[0]} {one}"),
+          (f"have {verb[0]} {one}", f"has {verb[0]} {one}")
+          if verb[0] == verb[2]
+          else (f"{verb[0]} {one}", f"{verb[0]} {one}"),
         ),
       )
     return Clause(
       "",
       "",
       "",
-      ((f"were {verb[1]} {every}", f"was {verb[1]} {one}"), (f"have been {verb[1]} {every}", f"has been {verb[1]} {one}")),
+      (
+        (f"were {verb[1]} {every}", f"was {verb[1]} {one}"),
+        (f"have been {verb[1]} {every}", f"has been {verb[1]} {one}"),
+      ),
       (f"{verb[1]} {every}", f"{verb[1]} {one}"),
     )
 
   def happening(
     self, person: bool, event: Table, key: tuple[str, ...], noun: Noun, negative: bool, query: Query
   ) -> Clause | None:
-    """Whether anything happened: "books that were never borrowed", "members who borrowed at least one book"."""
+    """Whether anything happened: "books that were never borrowed", "members who borrowed at least
+    one book".
+    """
     verb = wordings.EVENT_VERBS.get(self.names.table(event).nouns[0].singular.split()[-1])
     if verb is None or self.maybe(0.35):
       return None
@@ -71,7 +92,9 @@ class Events(Links):
       if verb[0] in ("enrolled in", "registered for"):
         return None
       subjects = [
-        self._referred_noun(query, k) for k in event.foreign_keys if {c.lower() for c in k.columns} == {c.lower() for c in key}
+        self._referred_noun(query, k)
+        for k in event.foreign_keys
+        if {c.lower() for c in k.columns} == {c.lower() for c in key}
       ]
       if verb[0] != "visited" and any(n.singular.split()[-1] in wordings.PLACES for n in subjects):
         return None  # A purchase at a branch buys something, but not the branch.
@@ -88,16 +111,25 @@ class Events(Links):
       )
       return Clause("", "", "", verbs, (f"{verb[2]} at least once",))
     things = [
-      self._referred_noun(query, k) for k in event.foreign_keys if {c.lower() for c in k.columns} != {c.lower() for c in key}
+      self._referred_noun(query, k)
+      for k in event.foreign_keys
+      if {c.lower() for c in k.columns} != {c.lower() for c in key}
     ]
-    things = [n for n in things if not is_person(n.singular) and n.singular.split()[-1] not in wordings.PLACES]
+    things = [
+      n
+      for n in things
+      if not is_person(n.singular) and n.singular.split()[-1] not in wordings.PLACES
+    ]
     if not things:
       return None
     thing = things[0]
     if negative:
       verbs = (
         (f"never {verb[0]} any {thing.plural}", f"never {verb[0]} any {thing.plural}"),
-        (f"never {verb[0]} {article(thing.singular)}", f"never {verb[0]} {article(thing.singular)}"),
+        (
+          f"never {verb[0]} {article(thing.singular)}",
+          f"never {verb[0]} {article(thing.singular)}",
+        ),
         (f"did not {verb[3]} any {thing.plural}", f"did not {verb[3]} any {thing.plural}"),
       )
       return Clause("", "", "", verbs)

@@ -18,7 +18,9 @@ class Expressions(Comparisons):
   """Words what a query computes."""
 
   def belongs(self, query: Query, alias: str, head: str) -> bool:
-    """Whether a column of `alias` is an attribute of the head: the same rows, or rows that are one and the same."""
+    """Whether a column of `alias` is an attribute of the head: the same rows, or rows that are one
+    and the same.
+    """
     if alias == head:
       return True
     return any(e.same and {e.child, e.parent} == {alias, head} for e in query.edges)
@@ -40,9 +42,19 @@ class Expressions(Comparisons):
       event = self.column_name(query.ref(column)).event
       if event and kind in ("year", "month") and self.maybe(0.8):
         stem = vocabulary.EVENTS_OF_COLUMNS[event][0]
-        return self.rng.choice((Noun(f"{stem} {kind}", f"{stem} {kind}s"), Noun(f"{kind} of {stem}", f"{kind}s of {stem}")))
+        return self.rng.choice(
+          (
+            Noun(f"{stem} {kind}", f"{stem} {kind}s"),
+            Noun(f"{kind} of {stem}", f"{kind}s of {stem}"),
+          )
+        )
       inner = self.expression(query, column, head).singular
-      if kind == "year" and not inner.endswith("year") and self.maybe(0.4) and inner.endswith(" date"):
+      if (
+        kind == "year"
+        and not inner.endswith("year")
+        and self.maybe(0.4)
+        and inner.endswith(" date")
+      ):
         return Noun(f"{inner[:-5]} year", f"{inner[:-5]} years")
       return Noun(f"{kind} of the {inner}", f"{plural_of(kind)} of the {inner}")
     if isinstance(node, exp.Round):
@@ -81,20 +93,36 @@ class Expressions(Comparisons):
     if isinstance(node, exp.Sub):
       return _fixed(
         self.rng.choice(
-          (f"difference between {left} and {right}", f"difference of {left} and {right}", f"result of {left} minus {right}")
+          (
+            f"difference between {left} and {right}",
+            f"difference of {left} and {right}",
+            f"result of {left} minus {right}",
+          )
         )
       )
     if isinstance(node, exp.Add):
       return _fixed(
-        self.rng.choice((f"sum of {left} and {right}", f"total of {left} and {right}", f"result of {left} plus {right}"))
+        self.rng.choice(
+          (
+            f"sum of {left} and {right}",
+            f"total of {left} and {right}",
+            f"result of {left} plus {right}",
+          )
+        )
       )
     if isinstance(node, exp.Mul):
       return _fixed(
         self.rng.choice(
-          (f"product of {left} and {right}", f"result of {left} times {right}", f"result of {left} multiplied by {right}")
+          (
+            f"product of {left} and {right}",
+            f"result of {left} times {right}",
+            f"result of {left} multiplied by {right}",
+          )
         )
       )
-    return _fixed(self.rng.choice((f"ratio of {left} to {right}", f"result of {left} divided by {right}")))
+    return _fixed(
+      self.rng.choice((f"ratio of {left} to {right}", f"result of {left} divided by {right}"))
+    )
 
   def aggregate_noun(self, query: Query, node: exp.Expression, head: str) -> Noun:
     """ "average salary", "latest visit date", "total number of seats"."""
@@ -120,7 +148,11 @@ class Expressions(Comparisons):
     else:
       tags = self.column_name(ref).tags
       plain = wordings.MAXIMUM if function == "max" else wordings.MINIMUM
-      word = self.superlative(tags, function == "max") if tags & {"date", "year"} or self.maybe(0.5) else self.rng.choice(plain)
+      word = (
+        self.superlative(tags, function == "max")
+        if tags & {"date", "year"} or self.maybe(0.5)
+        else self.rng.choice(plain)
+      )
       if ref.column.kind == "text":
         word = "alphabetically last" if function == "max" else "alphabetically first"
     return Noun(f"{word} {inner.singular}", f"{word} {inner.plural}")
@@ -143,20 +175,36 @@ class Expressions(Comparisons):
       direction = (
         self.rng.choice(("from highest to lowest", "with the highest first", "in descending order"))
         if descending
-        else self.rng.choice(("from lowest to highest", "with the lowest first", "in ascending order"))
+        else self.rng.choice(
+          ("from lowest to highest", "with the lowest first", "in ascending order")
+        )
       )
-      what = {"Rank": "rank", "RowNumber": "position", "DenseRank": "dense rank"}[type(node.this).__name__]
+      what = {"Rank": "rank", "RowNumber": "position", "DenseRank": "dense rank"}[
+        type(node.this).__name__
+      ]
       text = self.rng.choice(
-        (f"{what} by {noun} {direction}", f"{what} by {noun}, {direction}", f"{what} when ordered by {noun} {direction}")
+        (
+          f"{what} by {noun} {direction}",
+          f"{what} by {noun}, {direction}",
+          f"{what} when ordered by {noun} {direction}",
+        )
       )
-    elif aggregate_of(node.this) is not None and not isinstance(node.this.this, exp.Star) and order is None:
+    elif (
+      aggregate_of(node.this) is not None
+      and not isinstance(node.this.this, exp.Star)
+      and order is None
+    ):
       text = self.expression(query, node.this, head).singular
     else:
       raise UnsupportedQuery(f"the window function {type(node.this).__name__}")
     if partition:
       within = join_words([self.expression(query, p, head).singular for p in partition])
       text = self.rng.choice(
-        (f"{text} within each {within}", f"{text} inside every {within}", f"{text}, separately for each {within}")
+        (
+          f"{text} within each {within}",
+          f"{text} inside every {within}",
+          f"{text}, separately for each {within}",
+        )
       )
     return Noun(text, text)
 
@@ -168,13 +216,19 @@ class Expressions(Comparisons):
       clause = self.condition(query, branch.this, head)
       if not is_value(branch.args["true"]) or not (clause.noun or clause.sentence or clause.verbs):
         raise UnsupportedQuery("CASE with computed results")
-      when = clause.sentence or (f"the {clause.said}" if clause.noun else f"it {self.verb(clause, False)}")
-      parts.append(f"'{bare(branch.args['true']).this}' {self.rng.choice(('if', 'when', 'where'))} {when}")
+      when = clause.sentence or (
+        f"the {clause.said}" if clause.noun else f"it {self.verb(clause, False)}"
+      )
+      parts.append(
+        f"'{bare(branch.args['true']).this}' {self.rng.choice(('if', 'when', 'where'))} {when}"
+      )
     default = node.args.get("default")
     if default is not None:
       if not is_value(default):
         raise UnsupportedQuery("CASE with computed results")
-      parts.append(f"'{bare(default).this}' {self.rng.choice(('otherwise', 'if not', 'in all other cases'))}")
+      parts.append(
+        f"'{bare(default).this}' {self.rng.choice(('otherwise', 'if not', 'in all other cases'))}"
+      )
     word = self.rng.choice(("label", "category", "class", "flag"))
     text = f"{word} {self.rng.choice(('that is', 'which is', 'saying'))} {join_words(parts, 'and')}"
     return Noun(text, text)
@@ -195,7 +249,9 @@ class Expressions(Comparisons):
     return f"{words} {noun}"
 
   def _subject(self, query: Query, node: exp.Expression, head: str) -> tuple[str, Ref | None, bool]:
-    """The noun of a condition's left side, its column where it is one, and whether that belongs to the head."""
+    """The noun of a condition's left side, its column where it is one, and whether that belongs to
+    the head.
+    """
     node = bare(node)
     if isinstance(node, exp.Column):
       ref = query.ref(node)

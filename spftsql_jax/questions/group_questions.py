@@ -7,12 +7,22 @@ from sqlglot import exp
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.groups import Groups
 from spftsql_jax.questions.naming import Noun
-from spftsql_jax.questions.parts import Group, Message, Returned, Top, fold_adjectives, join_words, pick, singular_head
+from spftsql_jax.questions.parts import (
+  Group,
+  Message,
+  Returned,
+  Top,
+  fold_adjectives,
+  join_words,
+  pick,
+  singular_head,
+)
 from spftsql_jax.questions.query_meaning import Query, UnsupportedQuery
 from spftsql_jax.questions.syntax import aggregate_in, bare
 
 _SHOW = ("Show", "Give", "List", "Return")
-_TOGETHER = ("and", "together with", "along with")  # Not with: "each city with the lowest price" would mean some cities.
+# Not with: "each city with the lowest price" would mean some cities.
+_TOGETHER = ("and", "together with", "along with")
 _WITH = ("and", "with", "along with", "together with")
 
 
@@ -28,7 +38,12 @@ class GroupQuestions(Groups):
     for item, aggregated in zip(items, aggregates, strict=True):
       if not aggregated and not self._is_group_column(query, group, item):
         raise UnsupportedQuery(f"{item.sql()} is neither grouped by nor an aggregate")
-    if (query.having or query.limit) and group.alias is None and not any(aggregates) and self._by_amount(query):
+    if (
+      (query.having or query.limit)
+      and group.alias is None
+      and not any(aggregates)
+      and self._by_amount(query)
+    ):
       raise UnsupportedQuery("which amounts have so many rows")
     group.clauses = group.clauses + [self._having(query, group, h) for h in query.having]
     top = self._group_top(query, group) if query.limit is not None else None
@@ -38,9 +53,16 @@ class GroupQuestions(Groups):
     return self._per_value(query, group, items, aggregates, top, tail)
 
   def _by_amount(self, query: Query) -> bool:
-    """Whether the groups are the values of a number that is neither a key nor a year: nobody asks which prices have 3 books."""
+    """Whether the groups are the values of a number that is neither a key nor a year: nobody asks
+    which prices have 3 books.
+    """
     refs = [query.ref(key) for key in query.group if isinstance(key, exp.Column)]
-    keys = {(ref.table.name, name.lower()) for ref in refs for key in ref.table.foreign_keys for name in key.columns}
+    keys = {
+      (ref.table.name, name.lower())
+      for ref in refs
+      for key in ref.table.foreign_keys
+      for name in key.columns
+    }
     return any(
       ref.column.kind == "number"
       and not self.column_name(ref).tags & {"year", "date"}
@@ -49,12 +71,22 @@ class GroupQuestions(Groups):
     )
 
   def _per_entity(
-    self, query: Query, group: Group, items: list[exp.Expression], aggregates: list[bool], top: Top | None, tail: str
+    self,
+    query: Query,
+    group: Group,
+    items: list[exp.Expression],
+    aggregates: list[bool],
+    top: Top | None,
+    tail: str,
   ) -> Message:
     """Groups that are the rows of a table: "the name of each doctor and the number of visits"."""
     if not any(aggregates):
-      return self._attributes(query, group.plan, group.alias, group.clauses, False, top, tail, group.noun)
-    plain, conditions = fold_adjectives(group.noun, group.clauses) if top is not None else (group.noun, group.clauses)
+      return self._attributes(
+        query, group.plan, group.alias, group.clauses, False, top, tail, group.noun
+      )
+    plain, conditions = (
+      fold_adjectives(group.noun, group.clauses) if top is not None else (group.noun, group.clauses)
+    )
     clauses = conditions + (top.clauses if top is not None else [])
     noun = Noun(top.put(plain.singular), top.put(plain.plural)) if top is not None else group.noun
     single = top is not None and top.limit == 1
@@ -64,14 +96,29 @@ class GroupQuestions(Groups):
     many = self.with_number(noun, clauses, group.person, "plural")
     rows = self._row_words(group)
     if single:
-      which = [q[:-1] for q in top.questions(group.noun, True, group.person, clauses, self.with_number)]
-      sentences = [f"{w}? {self.rng.choice(('Show', 'Give', 'Return', 'List', 'Tell me'))} the {listed}." for w in which]
+      which = [
+        q[:-1] for q in top.questions(group.noun, True, group.person, clauses, self.with_number)
+      ]
+      sentences = [
+        f"{w}? {self.rng.choice(('Show', 'Give', 'Return', 'List', 'Tell me'))} the {listed}."
+        for w in which
+      ]
       counts = [isinstance(i, exp.Count) and self._counts_rows(query, group, i) for i in items]
-      if len(items) == 2 and columns[0] is not None and columns[0].natural and counts[1] and not group.row_clauses:
-        sentences += [f"{w}, and how many?" for w in which if "most" in w or "number" in w or "fewest" in w]
+      if (
+        len(items) == 2
+        and columns[0] is not None
+        and columns[0].natural
+        and counts[1]
+        and not group.row_clauses
+      ):
+        sentences += [
+          f"{w}, and how many?" for w in which if "most" in w or "number" in w or "fewest" in w
+        ]
       return Message(f"the {listed} of the {one}", len(items) > 1, sentences=tuple(sentences))
     zero = (
-      self.rng.choice((", including those without any", ", including those with none", ", even if there are none"))
+      self.rng.choice(
+        (", including those without any", ", including those with none", ", even if there are none")
+      )
       if group.optional
       else ""
     )
@@ -80,7 +127,9 @@ class GroupQuestions(Groups):
         f"the {listed_plural} of the {many}",
         True,
         sentences=tuple(
-          self._with_show(top.questions(group.noun, True, group.person, clauses, self.with_number), listed_plural)
+          self._with_show(
+            top.questions(group.noun, True, group.person, clauses, self.with_number), listed_plural
+          )
         ),
       )
     forms = [
@@ -93,40 +142,67 @@ class GroupQuestions(Groups):
     if len(items) == 2 and columns[0] is not None and columns[0].natural and aggregates[1]:
       forms += [
         (
-          f"{self.rng.choice(('each', 'every', 'each'))} {one} {self.rng.choice(_WITH)} the {words[1]}",
+          (
+            f"{self.rng.choice(('each', 'every', 'each'))} {one} {self.rng.choice(_WITH)} the "
+            f"{words[1]}"
+          ),
           "",
         ),
-        (f"the {words[1]} {self.rng.choice(('of', 'for', 'of'))} {self.rng.choice(('each', 'every', 'each'))} {one}", ""),
-        (f"the {words[1]} per {group.noun.singular}" if not clauses else f"the {words[1]} for each {one}", ""),
+        (
+          (
+            f"the {words[1]} {self.rng.choice(('of', 'for', 'of'))} "
+            f"{self.rng.choice(('each', 'every', 'each'))} {one}"
+          ),
+          "",
+        ),
+        (
+          f"the {words[1]} per {group.noun.singular}"
+          if not clauses
+          else f"the {words[1]} for each {one}",
+          "",
+        ),
       ]
       if isinstance(items[1], exp.Count) and self._counts_rows(query, group, items[1]):
         have = (
           wordings.DEEDS[group.row_noun.singular.split()[-1]][0 if False else 2]
-          if group.person and group.row_noun.singular.split()[-1] in wordings.DEEDS and not group.row_clauses
+          if group.person
+          and group.row_noun.singular.split()[-1] in wordings.DEEDS
+          and not group.row_clauses
           else "have"
         )
         verb = f"does {self.rng.choice(('each', 'every', 'each'))} {one} {have}"
         if have not in ("have",):
           verb = f"did {self.rng.choice(('each', 'every', 'each'))} {one} {have}"
         sentences += (
-          [f"How many {rows} {verb}{zero}?"] * 3 if not clauses else [f"How many {rows} are there for each {one}{zero}?"]
+          [f"How many {rows} {verb}{zero}?"] * 3
+          if not clauses
+          else [f"How many {rows} are there for each {one}{zero}?"]
         )
         happens = self._happens(group)
         if happens and not zero:
-          sentences += [f"How {self.rng.choice(('many times', 'often'))} was each {one} {happens[2]}?"] * 2
+          sentences += [
+            f"How {self.rng.choice(('many times', 'often'))} was each {one} {happens[2]}?"
+          ] * 2
         sentences += [
-          f"How many {rows} {verb}{zero}? {self.rng.choice(_SHOW)} the {group.noun.singular} {columns[0].noun.singular} and "
+          f"How many {rows} {verb}{zero}? {self.rng.choice(_SHOW)} the {group.noun.singular} "
+          f"{columns[0].noun.singular} and "
           f"the {self.rng.choice(('count', 'number'))}."
         ]
         if not group.row_clauses:
-          sentences += [f"How many {rows} are there {self.rng.choice(('for each', 'per', 'for every'))} {one}{zero}?"]
+          sentences += [
+            (
+              f"How many {rows} are there {self.rng.choice(('for each', 'per', 'for every'))} "
+              f"{one}{zero}?"
+            )
+          ]
       elif isinstance(items[1], (exp.Sum, exp.Avg, exp.Max, exp.Min)):
         sentences += [f"What is the {words[1]} {self.rng.choice(('of', 'for'))} each {one}?"]
     elif natural and aggregates[-1] and len(natural) == len(items) - 1 and len(natural) > 1:
       plain = join_words([plurals[i] for i in natural])
       forms += [
         (
-          f"the {plain} of {self.rng.choice(('', 'all ', 'the '))}{many}, {self.rng.choice(('along with', 'together with'))} "
+          f"the {plain} of {self.rng.choice(('', 'all ', 'the '))}{many}, "
+          f"{self.rng.choice(('along with', 'together with'))} "
           f"the {words[-1]} {self.rng.choice(('for each', 'of each'))}",
           "",
         )
@@ -149,7 +225,9 @@ class GroupQuestions(Groups):
     return message
 
   def _with_show(self, questions: list[str], listed: str) -> list[str]:
-    return [f"{q} {self.rng.choice(('Show', 'Give', 'Return', 'List'))} the {listed}." for q in questions]
+    return [
+      f"{q} {self.rng.choice(('Show', 'Give', 'Return', 'List'))} the {listed}." for q in questions
+    ]
 
   def _group_items(
     self, query: Query, group: Group, items: list[exp.Expression], aggregates: list[bool]
@@ -173,7 +251,10 @@ class GroupQuestions(Groups):
       else:
         ref = query.ref(item)
         own = self.belongs(query, ref.alias, group.alias)
-        key = any(e.child == ref.alias and e.parent == group.alias and ref.column.name in e.columns for e in query.edges)
+        key = any(
+          e.child == ref.alias and e.parent == group.alias and ref.column.name in e.columns
+          for e in query.edges
+        )
         noun = (
           Noun("id", "ids")
           if key and self.maybe(0.5) and ref.column.name.lower().endswith("id")
@@ -190,12 +271,19 @@ class GroupQuestions(Groups):
       raise UnsupportedQuery("two columns of the same name")
     # "the name and the number of visits" is easier to follow than "the name and number of visits".
     words = [
-      w if i == 0 or not a or self.maybe(0.25) else f"the {w}" for i, (w, a) in enumerate(zip(words, aggregates, strict=True))
+      w if i == 0 or not a or self.maybe(0.25) else f"the {w}"
+      for i, (w, a) in enumerate(zip(words, aggregates, strict=True))
     ]
     return words, plurals, columns
 
   def _per_value(
-    self, query: Query, group: Group, items: list[exp.Expression], aggregates: list[bool], top: Top | None, tail: str
+    self,
+    query: Query,
+    group: Group,
+    items: list[exp.Expression],
+    aggregates: list[bool],
+    top: Top | None,
+    tail: str,
   ) -> Message:
     """Groups that are values of columns: "the number of doctors in each city"."""
     keys = [i for i, a in zip(items, aggregates, strict=True) if not a]
@@ -216,18 +304,30 @@ class GroupQuestions(Groups):
       sentences = []
       if top.limit == 1:
         for question in top.questions(group.noun, True, False, clauses, self.with_number):
-          sentences.append(f"{question} {self.rng.choice(('Show', 'Give', 'Return', 'List'))} the {listed}{among}.")
+          sentences.append(
+            f"{question} {self.rng.choice(('Show', 'Give', 'Return', 'List'))} the {listed}{among}."
+          )
           if counts[-1] and not aggregates[0] and self.maybe(0.6):
-            sentences.append(f"{question[:-1]}, and how many {self.rng.choice(('are there', 'does it have'))}?")
+            sentences.append(
+              f"{question[:-1]}, and how many {self.rng.choice(('are there', 'does it have'))}?"
+            )
         return Message(
-          f"the {described}{among} and {extra}" if not aggregates[0] else f"the {listed} of the {described}{among}",
+          f"the {described}{among} and {extra}"
+          if not aggregates[0]
+          else f"the {listed} of the {described}{among}",
           False,
           sentences=tuple(sentences),
         )
       return Message(f"the {described}{among} and {extra}", True)
     each = self.with_number(group.noun, clauses, False, "singular")
     each_word = self.rng.choice(
-      ("each", "every", "each", "each", "each" if clauses or len(query.group) > 1 else "each different")
+      (
+        "each",
+        "every",
+        "each",
+        "each",
+        "each" if clauses or len(query.group) > 1 else "each different",
+      )
     )
     place = self._place_word(query, group)
     if group.noun.singular.startswith("label") or len(group.noun.singular.split()) > 8:
@@ -241,19 +341,32 @@ class GroupQuestions(Groups):
         tail,
       )
     counted = [
-      c or (a and aggregate_is_conditional(i)) for i, c, a in zip(items, counts, aggregates, strict=True)
+      c or (a and aggregate_is_conditional(i))
+      for i, c, a in zip(items, counts, aggregates, strict=True)
     ]  # What is counted says of which rows itself.
-    of_rows = "" if all(c for c, a in zip(counted, aggregates, strict=True) if a) and not group.row_clauses else f" of {rows}"
+    of_rows = (
+      ""
+      if all(c for c, a in zip(counted, aggregates, strict=True) if a) and not group.row_clauses
+      else f" of {rows}"
+    )
     forms: list[tuple[str, str]] = []
     sentences = []
     simple_order = whole and not any(aggregates[: len(keys)])
     if sum(aggregates) == 1 and counts[aggregates.index(True)]:
       if simple_order:
-        holder = group.noun.singular.split()[-1] in wordings.PLACES | wordings.MAKERS | wordings.HOLDERS
+        holder = (
+          group.noun.singular.split()[-1] in wordings.PLACES | wordings.MAKERS | wordings.HOLDERS
+        )
         forms += [
           (f"the number of {rows}", f"{self.rng.choice((place, 'for'))} {each_word} {each}"),
           (f"the number of {rows}", f"{self.rng.choice((place, 'for'))} {each_word} {each}"),
-          (f"the number of {rows} {pick(self.rng, wordings.EACH[2:4]) if not clauses else 'for each'} {each}", ""),
+          (
+            (
+              f"the number of {rows} "
+              f"{pick(self.rng, wordings.EACH[2:4]) if not clauses else 'for each'} {each}"
+            ),
+            "",
+          ),
           (
             f"{self.rng.choice(('each', 'every'))} {each} and the number of {rows}"
             f"{self.rng.choice((' in it', ' it has', '')) if holder and not group.row_clauses else ''}",
@@ -261,19 +374,32 @@ class GroupQuestions(Groups):
           ),
           (f"the number of {rows}", f"for {each_word} {each}"),
           (
-            f"the number of {rows}{self.rng.choice((' grouped by', ' broken down by', ', grouped by', ' split by'))} {each}"
+            (
+              "the number of "
+              f"{rows}{self.rng.choice((' grouped by', ' broken down by', ', grouped by', ' split by'))} "
+              f"{each}"
+            )
             if not clauses
             else f"the number of {rows} for each {each}",
             "",
           ),
         ]
-        have = f"does {each_word} {each} have" if holder and not group.row_clauses else f"are there {place} {each_word} {each}"
+        have = (
+          f"does {each_word} {each} have"
+          if holder and not group.row_clauses
+          else f"are there {place} {each_word} {each}"
+        )
         sentences += [
           f"How many {rows} are there {self.rng.choice((place, 'for', place))} {each_word} {each}?",
           f"How many {rows} are there {self.rng.choice((place, 'for'))} {each_word} {each}?",
           f"How many {rows} {have}?",
-          f"How many {rows} are there per {each}?" if not clauses else f"How many {rows} are there for each {each}?",
-          f"Count the {rows} {self.rng.choice(('in', 'for', 'per', 'by')) if not clauses else 'for each'} {each}."
+          f"How many {rows} are there per {each}?"
+          if not clauses
+          else f"How many {rows} are there for each {each}?",
+          (
+            f"Count the {rows} "
+            f"{self.rng.choice(('in', 'for', 'per', 'by')) if not clauses else 'for each'} {each}."
+          )
           if clauses or self.maybe(0.5)
           else f"Count the {rows} for each {each}.",
         ]
@@ -299,25 +425,51 @@ class GroupQuestions(Groups):
         forms += [
           (f"the {only}{of_rows}", f"for {each_word} {each}"),
           (f"the {only}{of_rows}", f"{self.rng.choice((place, 'for'))} {each_word} {each}"),
-          (f"the {only}{of_rows} {self.rng.choice(('per', 'by', 'by', 'for each')) if not clauses else 'for each'} {each}", ""),
           (
-            f"{self.rng.choice(('each', 'every'))} {each} {self.rng.choice(_TOGETHER)} the {only}{of_rows}",
+            (
+              f"the {only}{of_rows} "
+              f"{self.rng.choice(('per', 'by', 'by', 'for each')) if not clauses else 'for each'} "
+              f"{each}"
+            ),
+            "",
+          ),
+          (
+            (
+              f"{self.rng.choice(('each', 'every'))} {each} {self.rng.choice(_TOGETHER)} the "
+              f"{only}{of_rows}"
+            ),
             "",
           ),
           (f"the {only}{of_rows}{', grouped by' if not clauses else ' for each'} {each}", ""),
         ]
         if sum(aggregates) == 1:
-          sentences += [f"What is the {only}{of_rows} {self.rng.choice((place, 'for', 'of'))} each {each}?"]
+          sentences += [
+            f"What is the {only}{of_rows} {self.rng.choice((place, 'for', 'of'))} each {each}?"
+          ]
       else:
         forms += [(f"the {described}{of_rows}", f"for {each_word} {each}")]
     if not keys or not whole:
-      forms = [(f"the {self._row_listed(words, counts, rows)}{of_rows if not any(counts) else ''}", f"for {each_word} {each}")]
+      forms = [
+        (
+          f"the {self._row_listed(words, counts, rows)}{of_rows if not any(counts) else ''}",
+          f"for {each_word} {each}",
+        )
+      ]
       sentences = []
     content, lead = self.rng.choice(forms)
     if tail:
       sentences = [f"{s[:-1]}, {tail}{s[-1]}" for s in sentences]
     bare = "none" if content.startswith(("each ", "every ")) else ""
-    return Message(content, sum(aggregates) > 1 or "and the" in content, lead, True, tail, tuple(sentences), 0.4, bare)
+    return Message(
+      content,
+      sum(aggregates) > 1 or "and the" in content,
+      lead,
+      True,
+      tail,
+      tuple(sentences),
+      0.4,
+      bare,
+    )
 
   def _row_listed(self, words: list[str], counts: list[bool], rows: str) -> str:
     """The columns, with the counted rows described where they are counted."""
@@ -328,7 +480,14 @@ class GroupQuestions(Groups):
     return join_words(said).removeprefix("the ")
 
   def _values_only(
-    self, query: Query, group: Group, items: list[exp.Expression], whole: bool, top: Top | None, tail: str, rows: str
+    self,
+    query: Query,
+    group: Group,
+    items: list[exp.Expression],
+    whole: bool,
+    top: Top | None,
+    tail: str,
+    rows: str,
   ) -> Message:
     """Only the grouped columns are returned."""
     if not whole:
@@ -339,8 +498,14 @@ class GroupQuestions(Groups):
     if top is not None:
       said = Noun(top.put(noun.singular), top.put(noun.plural))
       single = top.limit == 1
-      described = self.with_number(said, clauses + top.clauses, False, "singular" if single else "plural")
-      among = "" if self._says(described, rows) or group.said else f" {self.rng.choice(('of', 'among', 'for'))} {rows}"
+      described = self.with_number(
+        said, clauses + top.clauses, False, "singular" if single else "plural"
+      )
+      among = (
+        ""
+        if self._says(described, rows) or group.said
+        else f" {self.rng.choice(('of', 'among', 'for'))} {rows}"
+      )
       sentences = [
         f"{q[:-1]}{'' if self._says(q, rows) else among}?"
         for q in top.questions(noun, True, False, clauses + top.clauses, self.with_number)
@@ -358,21 +523,37 @@ class GroupQuestions(Groups):
     if all(c.verbs or c.having for c in clauses):
       said_verbs = join_words([self.verb(c, True) for c in clauses])
       suffix = "" if self._says(said_verbs, rows) else among
-      sentences = [f"Which {noun.plural} {said_verbs}{suffix}?", f"What {noun.plural} {said_verbs}{suffix}?"]
+      sentences = [
+        f"Which {noun.plural} {said_verbs}{suffix}?",
+        f"What {noun.plural} {said_verbs}{suffix}?",
+      ]
     if tail:
       sentences = [f"{s[:-1]}, {tail}?" for s in sentences]
     return Message(
-      f"{self.rng.choice(('the ', 'the ', 'all '))}{described}{among}", True, tail=tail, sentences=tuple(sentences)
+      f"{self.rng.choice(('the ', 'the ', 'all '))}{described}{among}",
+      True,
+      tail=tail,
+      sentences=tuple(sentences),
     )
 
   def _says(self, text: str, rows: str) -> bool:
-    """Whether a text names the rows already: "cities that have more than one doctor" needs no "of doctors"."""
+    """Whether a text names the rows already: "cities that have more than one doctor" needs no "of
+    doctors".
+    """
     return rows in text or singular_head(rows) in text
 
   def _place_word(self, query: Query, group: Group) -> str:
     """ "in each city", "for each type"."""
     last = group.noun.singular.split()[-1]
-    if last in wordings.PLACES or last in ("year", "month", "category", "class", "group", "genre", "department"):
+    if last in wordings.PLACES or last in (
+      "year",
+      "month",
+      "category",
+      "class",
+      "group",
+      "genre",
+      "department",
+    ):
       return "in"
     return (
       self.rng.choice(("for", "with", "for"))

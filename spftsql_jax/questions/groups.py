@@ -31,24 +31,46 @@ class Groups(Listings):
     rows = self._rows_alias(query)
     refs = [query.ref(g) if isinstance(g, exp.Column) else None for g in query.group]
     alias = self._group_alias(query, refs, rows) if all(r is not None for r in refs) else None
-    spoken = {r.alias for r in refs if r is not None} | {query.ref(c).alias for i in query.items for c in own_columns(i)}
+    spoken = {r.alias for r in refs if r is not None} | {
+      query.ref(c).alias for i in query.items for c in own_columns(i)
+    }
     plan = self.plan(query, rows, spoken)
     if alias is None:
-      if (query.having or query.limit) and any(r is not None and self.column_name(r).property for r in refs):
+      if (query.having or query.limit) and any(
+        r is not None and self.column_name(r).property for r in refs
+      ):
         raise UnsupportedQuery("which of those with and those without")
       row_clauses = self.clauses(query, plan, rows, None)
-      noun, row_noun, row_person = self._key_noun(query, query.group, rows), self.noun(query, rows), self.person(query, rows)
+      noun, row_noun, row_person = (
+        self._key_noun(query, query.group, rows),
+        self.noun(query, rows),
+        self.person(query, rows),
+      )
       owners = {r.alias for r in refs if r is not None}
       measured = {a for n in query.tree.find_all(exp.AggFunc) for a in self._aliases(query, n)}
-      if is_pure_link(query.sources[rows]) and not row_clauses and len(owners) == 1 and rows not in owners | measured:
+      if (
+        is_pure_link(query.sources[rows])
+        and not row_clauses
+        and len(owners) == 1
+        and rows not in owners | measured
+      ):
         row_noun = self._far_noun(query, next(iter(owners)), rows)
-      elif not row_clauses and owners == {rows} and len(query.sources) == len(refs) == 1 and measured <= {rows}:
+      elif (
+        not row_clauses
+        and owners == {rows}
+        and len(query.sources) == len(refs) == 1
+        and measured <= {rows}
+      ):
         row_noun = self._other_end(query, refs[0]) or row_noun
       return Group(None, noun, [], False, rows, row_noun, row_clauses, row_person, plan)
     path = self.path(query, alias, rows)
     if plan.mixed:
       raise UnsupportedQuery("a condition over both the groups and their rows")
-    clauses = self._clauses_without(query, plan, alias, path[0]) if path else self.clauses(query, plan, alias, None)
+    clauses = (
+      self._clauses_without(query, plan, alias, path[0])
+      if path
+      else self.clauses(query, plan, alias, None)
+    )
     if not path:
       return Group(
         alias,
@@ -63,7 +85,12 @@ class Groups(Listings):
       )
     # The rows are described from the side of the group: the way back to it is not spoken.
     blocked = dataclasses.replace(
-      plan, own={a: c for a, c in plan.own.items() if a == rows or a not in self._beyond(query, alias, path[0])}
+      plan,
+      own={
+        a: c
+        for a, c in plan.own.items()
+        if a == rows or a not in self._beyond(query, alias, path[0])
+      },
     )
     if len(path) == 1:
       row_noun, row_clauses, row_person = self._through_link(query, blocked, alias, rows, path[0])
@@ -103,11 +130,15 @@ class Groups(Listings):
     raise UnsupportedQuery("groups over tables of which none is the finest")
 
   def _group_alias(self, query: Query, refs: list[Ref], rows: str) -> str | None:
-    """The table whose rows are the groups: grouped by its key, by the key that points to it, or by its natural name."""
+    """The table whose rows are the groups: grouped by its key, by the key that points to it, or by
+    its natural name.
+    """
     for ref in refs:
       key = tuple(c.lower() for c in ref.table.primary_key) == (ref.column.name.lower(),)
       key = key or any(  # Keys that nothing declares are known by what refers to them.
-        e.parent == ref.alias and e.is_key and tuple(c.lower() for c in e.referred) == (ref.column.name.lower(),)
+        e.parent == ref.alias
+        and e.is_key
+        and tuple(c.lower() for c in e.referred) == (ref.column.name.lower(),)
         for e in query.edges
       )
       if key and ref.alias != rows:
@@ -159,21 +190,31 @@ class Groups(Listings):
     ref = query.ref(item)
     if group.alias is None:
       return any(
-        isinstance(g, exp.Column) and query.ref(g).alias == ref.alias and query.ref(g).column is ref.column for g in query.group
+        isinstance(g, exp.Column)
+        and query.ref(g).alias == ref.alias
+        and query.ref(g).column is ref.column
+        for g in query.group
       )
     if ref.alias == group.alias or self.belongs(query, ref.alias, group.alias):
       return True
     if any(
-      isinstance(g, exp.Column) and query.ref(g).column is ref.column and query.ref(g).alias == ref.alias for g in query.group
+      isinstance(g, exp.Column)
+      and query.ref(g).column is ref.column
+      and query.ref(g).alias == ref.alias
+      for g in query.group
     ):
       return True
     # The key that points to the group, or a row that the group points to.
     return any(
-      e.child == ref.alias and e.parent == group.alias and ref.column.name in e.columns for e in query.edges
+      e.child == ref.alias and e.parent == group.alias and ref.column.name in e.columns
+      for e in query.edges
     ) or self._above(query, group.alias, ref.alias)
 
   def _above(self, query: Query, start: str, goal: str) -> bool:
-    return any(e.child == start and e.is_key and (e.parent == goal or self._above(query, e.parent, goal)) for e in query.edges)
+    return any(
+      e.child == start and e.is_key and (e.parent == goal or self._above(query, e.parent, goal))
+      for e in query.edges
+    )
 
   def _row_words(self, group: Group) -> str:
     """The grouped rows with their conditions, in the same words throughout the question."""
@@ -182,7 +223,9 @@ class Groups(Listings):
     return group.words
 
   def _happens(self, group: Group) -> tuple[str, str, str, str] | None:
-    """The verb of what is counted, where the groups are the things that it happens to: a book is borrowed."""
+    """The verb of what is counted, where the groups are the things that it happens to: a book is
+    borrowed.
+    """
     if group.person or group.alias is None or group.row_clauses:
       return None
     verb = wordings.EVENT_VERBS.get(group.row_noun.singular.split()[-1])
@@ -194,14 +237,23 @@ class Groups(Listings):
       if noun.singular.endswith(" " + words):
         head = noun.singular[: -len(words) - 1]
         return ("total" if head.startswith("sum of") else head), inner.singular
-    head = "most recent" if noun.singular.startswith("most recent ") else noun.singular.split(" ", 1)[0]
+    head = (
+      "most recent" if noun.singular.startswith("most recent ") else noun.singular.split(" ", 1)[0]
+    )
     rest = noun.singular.removeprefix("sum of the ").removeprefix(head + " ")
     return ("total" if head == "sum" else head), rest
 
   def _group_aggregate(
-    self, query: Query, group: Group, node: exp.Expression, described: bool = True, inside: bool = False
+    self,
+    query: Query,
+    group: Group,
+    node: exp.Expression,
+    described: bool = True,
+    inside: bool = False,
   ) -> Noun:
-    """The noun of one aggregate per group; `described` says whether conditions on the rows are to be spoken."""
+    """The noun of one aggregate per group; `described` says whether conditions on the rows are to
+    be spoken.
+    """
     node = bare(node.unalias())
     if isinstance(node, exp.Count) and self._counts_rows(query, group, node):
       rows = self._row_words(group) if described else group.row_noun.plural
@@ -211,12 +263,22 @@ class Groups(Listings):
       digits = node.args.get("decimals")
       places = rounding(digits)
       return Noun(f"{inner.singular} {places}", f"{inner.plural} {places}")
-    noun = self.aggregate(query, node, group.rows if group.alias is None or group.rows != group.alias else group.alias)
+    noun = self.aggregate(
+      query, node, group.rows if group.alias is None or group.rows != group.alias else group.alias
+    )
     columns = [query.ref(c) for c in own_columns(node)]
-    if group.alias is None and inside and columns and all(self.belongs(query, r.alias, group.rows) for r in columns):
+    if (
+      group.alias is None
+      and inside
+      and columns
+      and all(self.belongs(query, r.alias, group.rows) for r in columns)
+    ):
       group.said = True
       if group.row_clauses:
-        return Noun(f"{noun.singular} of {self._row_words(group)}", f"{noun.plural} of {self._row_words(group)}")
+        return Noun(
+          f"{noun.singular} of {self._row_words(group)}",
+          f"{noun.plural} of {self._row_words(group)}",
+        )
       word = group.row_noun.singular
       if (
         isinstance(node, (exp.Avg, exp.Max, exp.Min, exp.Sum))
@@ -225,10 +287,17 @@ class Groups(Listings):
       ):
         head, inner = self._split_aggregate(noun, self.short(columns[0]))
         if inner.startswith(("number of ", "date of ", "year of ")):
-          return Noun(f"{noun.singular} of {group.row_noun.plural}", f"{noun.plural} of {group.row_noun.plural}")
+          return Noun(
+            f"{noun.singular} of {group.row_noun.plural}",
+            f"{noun.plural} of {group.row_noun.plural}",
+          )
         return Noun(f"{head} {word} {inner}", f"{head} {word} {inner}")
       return noun
-    if group.alias is not None and columns and all(self.belongs(query, r.alias, group.rows) for r in columns):
+    if (
+      group.alias is not None
+      and columns
+      and all(self.belongs(query, r.alias, group.rows) for r in columns)
+    ):
       # "the average cost" of a doctor is not clear, "the average visit cost" is.
       row = (
         group.row_noun.singular
@@ -240,7 +309,9 @@ class Groups(Listings):
         if (group.row_clauses and described) or self.maybe(0.4):
           rows = rows if described else group.row_noun.plural
           return Noun(f"{noun.singular} of {rows}", f"{noun.plural} of {rows}")
-        if isinstance(node, (exp.Avg, exp.Max, exp.Min, exp.Sum)) and isinstance(node.this, exp.Column):
+        if isinstance(node, (exp.Avg, exp.Max, exp.Min, exp.Sum)) and isinstance(
+          node.this, exp.Column
+        ):
           qualified = self.qualified(query, query.ref(node.this)).singular
           head = (
             noun.singular.split(" ")[0]
@@ -261,7 +332,10 @@ class Groups(Listings):
     if isinstance(bare(argument), exp.Column):
       ref = query.ref(bare(argument))
       grouped = any(
-        isinstance(g, exp.Column) and query.ref(g).column is ref.column and query.ref(g).alias == ref.alias for g in query.group
+        isinstance(g, exp.Column)
+        and query.ref(g).column is ref.column
+        and query.ref(g).alias == ref.alias
+        for g in query.group
       )
       keys = {c.lower() for k in ref.table.foreign_keys for c in k.columns}
       return (
@@ -280,8 +354,14 @@ class Groups(Listings):
       low, high = self.value(node.args["low"]), self.value(node.args["high"])
       if isinstance(node.this, exp.Count) and self._counts_rows(query, group, node.this):
         rows = self._row_words(group)
-        return Clause(f"number of {rows}", f"is between {low} and {high}", f"between {low} and {high} {rows}")
-      return Clause(noun.singular, f"is between {low} and {high}", f"{article(noun.singular)} between {low} and {high}")
+        return Clause(
+          f"number of {rows}", f"is between {low} and {high}", f"between {low} and {high} {rows}"
+        )
+      return Clause(
+        noun.singular,
+        f"is between {low} and {high}",
+        f"{article(noun.singular)} between {low} and {high}",
+      )
     if operator_of(node) is None:
       raise UnsupportedQuery(f"HAVING {type(node).__name__}")
     left, right, operator = bare(node.this), bare(node.expression), operator_of(node)
@@ -294,7 +374,12 @@ class Groups(Listings):
     if isinstance(left, exp.Count) and self._counts_rows(query, group, left) and is_value(right):
       rows = self._row_words(group)
       counted = self.counted(operator, right, rows)
-      if operator in ("<", "<=") and group.alias is not None and group.alias != group.rows and not group.optional:
+      if (
+        operator in ("<", "<=")
+        and group.alias is not None
+        and group.alias != group.rows
+        and not group.optional
+      ):
         counted = f"at least one but {counted}"  # The join leaves out those without any.
       if operator == ">" and right.name == "1" and self.maybe(0.2):
         counted = f"multiple {rows}"
@@ -302,7 +387,10 @@ class Groups(Listings):
       posts = [f"with {counted}", f"having {counted}"]
       deed = wordings.DEEDS.get(group.row_noun.singular.split()[-1]) if group.person else None
       if deed:
-        verbs += [(f"{deed[0]} {counted}", f"{deed[0]} {counted}"), (f"have {deed[1]} {counted}", f"has {deed[1]} {counted}")]
+        verbs += [
+          (f"{deed[0]} {counted}", f"{deed[0]} {counted}"),
+          (f"have {deed[1]} {counted}", f"has {deed[1]} {counted}"),
+        ]
       happens = self._happens(group)
       if happens:
         times = (
@@ -316,7 +404,11 @@ class Groups(Listings):
         ]
         posts += [f"{happens[2]} {times}"]
       if group.alias is None:
-        verbs += [(f"are shared by {counted}", f"is shared by {counted}")] if not group.row_clauses and self.maybe(0.3) else []
+        verbs += (
+          [(f"are shared by {counted}", f"is shared by {counted}")]
+          if not group.row_clauses and self.maybe(0.3)
+          else []
+        )
       words = counted[: -len(rows)].strip() if counted.endswith(rows) else ""
       if words and operator not in ("=", "!="):
         return Clause(f"number of {rows}", f"is {words}", counted, tuple(verbs), tuple(posts))
@@ -338,7 +430,8 @@ class Groups(Listings):
       )
     style = (
       "date"
-      if any(self.style(query.ref(c)) == "date" for c in own_columns(left)) and isinstance(left, (exp.Max, exp.Min))
+      if any(self.style(query.ref(c)) == "date" for c in own_columns(left))
+      and isinstance(left, (exp.Max, exp.Min))
       else "number"
     )
     compared = self.comparison(operator, value, style)
@@ -355,7 +448,9 @@ class Groups(Listings):
     ties = self._group_ties(query, group)
     if not aggregate_in(expression):
       if group.alias is not None and isinstance(expression, exp.Column):
-        return self._top_by_column(query, group.plan, group.alias, query.ref(expression), descending, limit, number, ties)
+        return self._top_by_column(
+          query, group.plan, group.alias, query.ref(expression), descending, limit, number, ties
+        )
       noun = self._one_key(query, expression, group.rows).singular
       style = frozenset(("year",)) if noun in ("year", "month") else frozenset()
       return Top(
@@ -370,14 +465,33 @@ class Groups(Listings):
     if isinstance(expression, exp.Count) and self._counts_rows(query, group, expression):
       rows = self._row_words(group)
       most = (
-        self.rng.choice(("the most", "the most", "the largest number of", "the highest number of", "the greatest number of"))
+        self.rng.choice(
+          (
+            "the most",
+            "the most",
+            "the largest number of",
+            "the highest number of",
+            "the greatest number of",
+          )
+        )
         if descending
         else self.rng.choice(
-          ("the fewest", "the least number of", "the smallest number of", "the lowest number of", "the fewest")
+          (
+            "the fewest",
+            "the least number of",
+            "the smallest number of",
+            "the lowest number of",
+            "the fewest",
+          )
         )
       )
       phrase = f"{most} {rows}"
-      if not descending and group.alias is not None and group.alias != group.rows and not group.optional:
+      if (
+        not descending
+        and group.alias is not None
+        and group.alias != group.rows
+        and not group.optional
+      ):
         # The join leaves out those without any.
         ties = f"{self.rng.choice((' (but at least one)', ', not counting those without any,', ' (at least one)'))}{ties}"
       if group.alias is None and len(query.group) == 1 and not ties and self.maybe(0.3):
@@ -403,7 +517,10 @@ class Groups(Listings):
             limit,
             number,
             self.rng.choice(
-              (f"{'most' if descending else 'least'} {happens[2]}", f"{'most' if descending else 'least'} often {happens[2]}")
+              (
+                f"{'most' if descending else 'least'} {happens[2]}",
+                f"{'most' if descending else 'least'} often {happens[2]}",
+              )
             ),
             [],
             "",
@@ -418,10 +535,16 @@ class Groups(Listings):
         )
       if limit > 1 and descending and not ties and not group.clauses and self.maybe(0.25):
         return Top(
-          limit, f"top {number}", "", [Clause("", "", "", (), (f"by number of {rows}", f"by the number of {rows}"))], ""
+          limit,
+          f"top {number}",
+          "",
+          [Clause("", "", "", (), (f"by number of {rows}", f"by the number of {rows}"))],
+          "",
         )
       had = self.rng.choice(verbs)
-      return Top(limit, number, "", [Clause("", "", "", tuple(verbs), posts)], had[1 if limit == 1 else 0])
+      return Top(
+        limit, number, "", [Clause("", "", "", tuple(verbs), posts)], had[1 if limit == 1 else 0]
+      )
     noun = self._group_aggregate(query, group, expression, inside=True).singular
     extreme = "highest" if descending else "lowest"
     columns = [query.ref(c) for c in own_columns(expression)]
@@ -430,13 +553,21 @@ class Groups(Listings):
     elif self.maybe(0.3):
       extreme = "largest" if descending else "smallest"
     phrase = f"the {extreme} {noun}{ties}"
-    return Top(limit, number, "", [Clause("", "", phrase)], f"{'has' if limit == 1 else 'have'} {phrase}")
+    return Top(
+      limit, number, "", [Clause("", "", phrase)], f"{'has' if limit == 1 else 'have'} {phrase}"
+    )
 
   def _group_ties(self, query: Query, group: Group) -> str:
     if len(query.order) < 2:
       return ""
-    words = [f"{self._order_word(query, group, e)}{' in descending order' if d else ''}" for e, d in query.order[1:]]
-    return f" ({self.rng.choice(('ties broken by', 'breaking ties by', 'in case of a tie by'))} {join_words(words, 'then')})"
+    words = [
+      f"{self._order_word(query, group, e)}{' in descending order' if d else ''}"
+      for e, d in query.order[1:]
+    ]
+    return (
+      f" ({self.rng.choice(('ties broken by', 'breaking ties by', 'in case of a tie by'))} "
+      f"{join_words(words, 'then')})"
+    )
 
   def _order_word(self, query: Query, group: Group, node: exp.Expression) -> str:
     if aggregate_in(node):
@@ -452,7 +583,11 @@ class Groups(Listings):
     for node, descending in query.order:
       node = bare(node)
       ref = query.ref(node) if isinstance(node, exp.Column) else None
-      words.append(self._one_order(self._order_word(query, group, node), ref, descending, len(query.order) > 1))
+      words.append(
+        self._one_order(self._order_word(query, group, node), ref, descending, len(query.order) > 1)
+      )
     if len(words) > 1:
-      return f"{self.rng.choice(('sorted by', 'ordered by', 'arranged by'))} {', then by '.join(words)}"
+      return (
+        f"{self.rng.choice(('sorted by', 'ordered by', 'arranged by'))} {', then by '.join(words)}"
+      )
     return "".join(words)

@@ -13,21 +13,29 @@ from spftsql_jax.schema import ForeignKey, Table
 class Links(Expressions):
   """Looks through link tables to the rows on their other side."""
 
-  def _through_link(self, query: Query, plan: Plan, alias: str, link: str, edge: Edge) -> tuple[Noun, list[Clause], bool]:
+  def _through_link(
+    self, query: Query, plan: Plan, alias: str, link: str, edge: Edge
+  ) -> tuple[Noun, list[Clause], bool]:
     """The rows on the other side of a link table, where the link itself has nothing to say."""
     table = query.sources[link]
     if is_link(table) and not plan.own.get(link):
       onward = [e for e in query.neighbours(link) if e is not edge]
       if len(onward) == 1 and onward[0].child == link and onward[0].is_key:
         far = onward[0].parent
-        return self.noun(query, far), self.clauses(query, plan, far, onward[0]), self.person(query, far)
+        return (
+          self.noun(query, far),
+          self.clauses(query, plan, far, onward[0]),
+          self.person(query, far),
+        )
       if not onward and is_pure_link(table):
         noun = self._far_noun(query, alias, link)
         return noun, [], is_person(noun.singular)
     return self.noun(query, link), self.clauses(query, plan, link, edge), self.person(query, link)
 
   def through(self, query: Query, head: str, alias: str) -> str:
-    """How a row of `alias` is reached from the head through rows that point to it: "of the loans of their books"; else ""."""
+    """How a row of `alias` is reached from the head through rows that point to it: "of the loans of
+    their books"; else "".
+    """
     path = self.path(query, head, alias)
     nouns: list[Noun] = []
     here, down = head, False
@@ -67,10 +75,16 @@ class Links(Expressions):
     if not is_link(query.sources[link]) or plan.own.get(link):
       return None
     onward = [e for e in query.neighbours(link) if e is not edge]
-    return (onward[0].parent, onward[0]) if len(onward) == 1 and onward[0].child == link and onward[0].is_key else None
+    return (
+      (onward[0].parent, onward[0])
+      if len(onward) == 1 and onward[0].child == link and onward[0].is_key
+      else None
+    )
 
   def _far_noun(self, query: Query, alias: str, link: str) -> Noun:
-    """What a link table's rows stand for, seen from one of its ends: enrolments of a student are courses."""
+    """What a link table's rows stand for, seen from one of its ends: enrolments of a student are
+    courses.
+    """
     table = query.sources[link]
     if is_pure_link(table) and (self._named_after_ends(query, table) or self.maybe(0.5)):
       for edge in query.neighbours(link):
@@ -81,9 +95,13 @@ class Links(Expressions):
     return self.noun(query, link)
 
   def _other_end(self, query: Query, ref: Ref) -> Noun | None:
-    """What the rows of a link table without a name of its own are, for each value of one of its two keys: the other's rows."""
+    """What the rows of a link table without a name of its own are, for each value of one of its two
+    keys: the other's rows.
+    """
     keys = ref.table.foreign_keys
-    if not is_pure_link(ref.table) or len(keys) != 2 or not self._named_after_ends(query, ref.table):
+    if (
+      not is_pure_link(ref.table) or len(keys) != 2 or not self._named_after_ends(query, ref.table)
+    ):
       return None
     others = [key for key in keys if [c.lower() for c in key.columns] != [ref.column.name.lower()]]
     return self._referred_noun(query, others[0]) if len(others) == 1 else None
@@ -91,7 +109,10 @@ class Links(Expressions):
   def _named_after_ends(self, query: Query, table: Table) -> bool:
     """Whether a link table has no name of its own: "book_author"."""
     words = self.names.table(table).nouns[0].singular
-    ends = (self.names.table(query.schema.table(k.referred_table)).nouns[0].singular for k in table.foreign_keys)
+    ends = (
+      self.names.table(query.schema.table(k.referred_table)).nouns[0].singular
+      for k in table.foreign_keys
+    )
     return any(end in words or end.split()[-1] == words for end in ends)
 
   def _referred_noun(self, query: Query, key: ForeignKey) -> Noun:

@@ -8,7 +8,16 @@ from spftsql_jax.columns import vocabulary
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.aggregates import Aggregates
 from spftsql_jax.questions.naming import Noun
-from spftsql_jax.questions.parts import Clause, Message, Plan, Returned, Top, fold_adjectives, is_plural, join_words
+from spftsql_jax.questions.parts import (
+  Clause,
+  Message,
+  Plan,
+  Returned,
+  Top,
+  fold_adjectives,
+  is_plural,
+  join_words,
+)
 from spftsql_jax.questions.query_meaning import Query, UnsupportedQuery
 from spftsql_jax.questions.syntax import bare, is_link, is_value, own_columns
 
@@ -34,7 +43,13 @@ class Listings(Aggregates):
     if query.limit is not None:
       superlative = self._superlative(query, plan, head, query.limit)
     return self._attributes(
-      query, plan, head, clauses, one, superlative, "" if query.limit is not None else self._ordering(query, head)
+      query,
+      plan,
+      head,
+      clauses,
+      one,
+      superlative,
+      "" if query.limit is not None else self._ordering(query, head),
     )
 
   def _head(self, query: Query) -> str:
@@ -57,7 +72,11 @@ class Listings(Aggregates):
   def _is_single(self, query: Query, plan: Plan, head: str) -> bool:
     """Whether the conditions pick one row by its name or key."""
     for condition in plan.own.get(head, []):
-      if isinstance(condition, exp.EQ) and isinstance(condition.this, exp.Column) and is_value(condition.expression):
+      if (
+        isinstance(condition, exp.EQ)
+        and isinstance(condition.this, exp.Column)
+        and is_value(condition.expression)
+      ):
         ref = query.ref(condition.this)
         if self.column_name(ref).names_entity or (ref.column.name,) == tuple(ref.table.primary_key):
           return True
@@ -87,19 +106,34 @@ class Listings(Aggregates):
       entity_noun = noun
     entity = self.with_number(entity_noun, clauses, person, "singular" if single else "plural")
     known = self._named(query, plan, head, None) if single and superlative is None else None
-    if known is not None and len(known.strip("'\"")) > 3 and known.strip("'\"")[:1].isupper() and self.maybe(0.25):
+    if (
+      known is not None
+      and len(known.strip("'\"")) > 3
+      and known.strip("'\"")[:1].isupper()
+      and self.maybe(0.25)
+    ):
       # "What is the salary of Ann Lee?": the name alone tells who is meant.
       entity = known
     elif single or superlative is not None or self.maybe(0.3):
       entity = f"the {entity}"
     elif self.maybe(0.25):
-      entity = f"all {entity}" if not entity.startswith(("the ", "all ")) and self.maybe(0.6) else f"all the {entity}"
-    each = self.with_number(entity_noun, clauses, person, "singular") if not single and superlative is None else ""
+      entity = (
+        f"all {entity}"
+        if not entity.startswith(("the ", "all ")) and self.maybe(0.6)
+        else f"all the {entity}"
+      )
+    each = (
+      self.with_number(entity_noun, clauses, person, "singular")
+      if not single and superlative is None
+      else ""
+    )
     if any(isinstance(i, exp.Star) for i in query.items):
       return self._everything(query, entity, noun, tail)
     columns = self._columns(query, head, clauses, plan)
     distinct = query.distinct
-    return self._attribute_message(query, columns, entity, each, noun, person, clauses, distinct, single, superlative, tail)
+    return self._attribute_message(
+      query, columns, entity, each, noun, person, clauses, distinct, single, superlative, tail
+    )
 
   def _columns(self, query: Query, head: str, clauses: list[Clause], plan: Plan) -> list[Returned]:
     columns: list[Returned] = []
@@ -118,7 +152,12 @@ class Listings(Aggregates):
         seen.add(word.singular)
         through = "" if own else self.through(query, head, ref.alias)
         path = [] if own or through else self.path(query, head, ref.alias)
-        if len(path) == 2 and path[0].parent == head and path[1].parent == ref.alias and is_link(query.sources[path[0].child]):
+        if (
+          len(path) == 2
+          and path[0].parent == head
+          and path[1].parent == ref.alias
+          and is_link(query.sources[path[0].child])
+        ):
           word, through = self.short(ref), f"of their {self.noun(query, ref.alias).plural}"
         columns.append(Returned(word, own, own and name.names_entity, ref, through=through))
       elif is_value(node):
@@ -174,11 +213,19 @@ class Listings(Aggregates):
         if not natural and len(own) == len(columns):
           sentences += [
             f"What {'are' if plural else 'is'} the {singular_words} of {entity}?",
-            f"Find {entity} and {self.rng.choice(('give', 'show', 'return'))} the {singular_words}.",
+            (
+              f"Find {entity} and {self.rng.choice(('give', 'show', 'return'))} the "
+              f"{singular_words}."
+            ),
           ]
       elif len(columns) == 1 and columns[0].ref is not None:
         sentences += self._single_questions(query, columns[0], entity, person)
-      if superlative is None and entity[:1].isupper() and not entity.endswith("s") and self.maybe(0.4):
+      if (
+        superlative is None
+        and entity[:1].isupper()
+        and not entity.endswith("s")
+        and self.maybe(0.4)
+      ):
         content = f"{entity}'s {singular_words}"
       return Message(content, plural, tail=tail, sentences=() if tail else tuple(sentences))
     forms = [
@@ -194,7 +241,11 @@ class Listings(Aggregates):
     if natural and distinct and columns[0].noun.plural == noun.plural:
       forms = []  # Not "the different models of all models".
     if natural:
-      plain = f"{different}{entity.removeprefix('the ').removeprefix('all ').removeprefix('the ')}" if distinct else entity
+      plain = (
+        f"{different}{entity.removeprefix('the ').removeprefix('all ').removeprefix('the ')}"
+        if distinct
+        else entity
+      )
       if not forms:
         forms = [plain if plain.startswith(("the ", "all ")) else f"the {plain}"]
       if not distinct:
@@ -207,15 +258,33 @@ class Listings(Aggregates):
         sentences += self._which(noun, person, clauses)
     elif columns[0].natural and len(columns) > 1 and len(own) == len(columns) and not distinct:
       rest = join_words([c.noun.plural for c in columns[1:]])
-      forms += [f"{entity} {self.rng.choice(('and their', 'with their', 'along with their', 'together with their'))} {rest}"]
+      forms += [
+        (
+          f"{entity} "
+          f"{self.rng.choice(('and their', 'with their', 'along with their', 'together with their'))} "
+          f"{rest}"
+        )
+      ]
       if superlative is None and clauses:
         sentences += [
-          f"{q} {self.rng.choice(('Show', 'Give', 'List', 'Return', 'Include'))} their {plural_words}."
+          (
+            f"{q} {self.rng.choice(('Show', 'Give', 'List', 'Return', 'Include'))} their "
+            f"{plural_words}."
+          )
           for q in self._which(noun, person, clauses)
         ]
         verb = self.rng.choice(("show", "give", "list", "return"))
-        sentences += [f"For {self.rng.choice(('each', 'every'))} {each}, {verb} the {singular_words}."]
-    if distinct and superlative is None and len(columns) == 1 and own and not clauses and columns[0].ref is not None:
+        sentences += [
+          f"For {self.rng.choice(('each', 'every'))} {each}, {verb} the {singular_words}."
+        ]
+    if (
+      distinct
+      and superlative is None
+      and len(columns) == 1
+      and own
+      and not clauses
+      and columns[0].ref is not None
+    ):
       sentences += self._kinds(columns[0], different, noun, entity, person, clauses)
     if superlative is not None and not natural and len(columns) == 1 and self.maybe(0.2):
       sentences += [f"What are the {different}{plural_words} of {entity}?"]
@@ -229,7 +298,8 @@ class Listings(Aggregates):
     singular = one_by_one and len(columns) == 1 and not plural_only and content.startswith("the ")
     bare = (
       ""
-      if content.startswith(("the " + plural_words, "the " + singular_words, "the " + different)) or not natural
+      if content.startswith(("the " + plural_words, "the " + singular_words, "the " + different))
+      or not natural
       else "who"
       if person
       else "what"
@@ -243,13 +313,25 @@ class Listings(Aggregates):
       not singular,
       bare=bare,
       tail=tail,
-      sentences=tuple(f"{s[:-1]}{',' if self.maybe(0.3) else ''} {tail.lstrip(', ')}{s[-1]}" if tail else s for s in sentences),
+      sentences=tuple(
+        f"{s[:-1]}{',' if self.maybe(0.3) else ''} {tail.lstrip(', ')}{s[-1]}" if tail else s
+        for s in sentences
+      ),
     )
 
   def _with_related(
-    self, columns: list[Returned], entity: str, each: str, single: bool, distinct: bool, tail: str, person: bool
+    self,
+    columns: list[Returned],
+    entity: str,
+    each: str,
+    single: bool,
+    distinct: bool,
+    tail: str,
+    person: bool,
   ) -> Message:
-    """Columns of the head, then of rows that belong to it: "the names of bands and the dates of their performances"."""
+    """Columns of the head, then of rows that belong to it: "the names of bands and the dates of
+    their performances".
+    """
     different = f"{self.rng.choice(wordings.DISTINCT_WORDS)} " if distinct else ""
     first = [c for c in columns if not c.through]
     rest = [c for c in columns if c.through]
@@ -261,42 +343,91 @@ class Listings(Aggregates):
     words = join_words([c.noun.singular if single else c.noun.plural for c in first])
     link = self.rng.choice(("and", "along with", "together with", "and"))
     if not single and not distinct and self.maybe(0.35):
-      return Message(f"the {join_words([c.noun.singular for c in first])} and {related}", True, f"for each {each}", False, tail)
+      return Message(
+        f"the {join_words([c.noun.singular for c in first])} and {related}",
+        True,
+        f"for each {each}",
+        False,
+        tail,
+      )
     return Message(
-      f"the {different}{'combinations of the ' if distinct else ''}{words} of {entity} {link} {related}", True, tail=tail
+      (
+        f"the {different}{'combinations of the ' if distinct else ''}{words} of {entity} {link} "
+        f"{related}"
+      ),
+      True,
+      tail=tail,
     )
 
   def _which(self, noun: Noun, person: bool, clauses: list[Clause]) -> list[str]:
     """ "Which doctors are from Boston?" """
     if not clauses or not all(c.verbs or c.having for c in clauses):
       described = self.modified(noun.plural, clauses, person, True)
-      return [f"Who are the {described}?", f"Who are all the {described}?"] if person and clauses else []
+      return (
+        [f"Who are the {described}?", f"Who are all the {described}?"] if person and clauses else []
+      )
     said = join_words([self.verb(c, True) for c in clauses])
-    sentences = [f"Which {noun.plural} {said}?", f"What {noun.plural} {said}?", f"Which {noun.plural} {said}?"]
+    sentences = [
+      f"Which {noun.plural} {said}?",
+      f"What {noun.plural} {said}?",
+      f"Which {noun.plural} {said}?",
+    ]
     if person:
       sentences += [f"Who are the {self.modified(noun.plural, clauses, person, True)}?"]
     return sentences
 
-  def _kinds(self, column: Returned, different: str, noun: Noun, entity: str, person: bool, clauses: list[Clause]) -> list[str]:
-    """ "Which different cities do the patients live in?", "What different kinds of medicine are there?" """
+  def _kinds(
+    self,
+    column: Returned,
+    different: str,
+    noun: Noun,
+    entity: str,
+    person: bool,
+    clauses: list[Clause],
+  ) -> list[str]:
+    """ "Which different cities do the patients live in?", "What different kinds of medicine are
+    there?"
+    """
     tags = self.column_name(column.ref).tags
     words = f"{different}{column.noun.plural}"
-    if "place" in tags and "plain" in tags and column.noun.singular in ("city", "town", "country", "district", "state"):
+    if (
+      "place" in tags
+      and "plain" in tags
+      and column.noun.singular in ("city", "town", "country", "district", "state")
+    ):
       verb = self.rng.choice(("come from", "live in")) if person else "come from"
-      found = [f"Which {words} do {entity} {verb}?", f"What {words} do {entity} {verb}?"] if person else []
+      found = (
+        [f"Which {words} do {entity} {verb}?", f"What {words} do {entity} {verb}?"]
+        if person
+        else []
+      )
       return [*found, f"In which {words} are {entity} located?"] if not person else found
     if tags & {"type"} and not clauses:
       return [f"What {words} of {noun.plural} are there?", f"Which {words} of {noun.plural} exist?"]
-    return [f"What {words} are there for {entity}?", f"What {words} do {entity.removeprefix('all ')} have?"]
+    return [
+      f"What {words} are there for {entity}?",
+      f"What {words} do {entity.removeprefix('all ')} have?",
+    ]
 
-  def _single_questions(self, query: Query, column: Returned, entity: str, person: bool) -> list[str]:
-    """Questions with a word of their own: "How old is the patient Ann?", "When was the doctor Bo hired?"."""
+  def _single_questions(
+    self, query: Query, column: Returned, entity: str, person: bool
+  ) -> list[str]:
+    """Questions with a word of their own: "How old is the patient Ann?", "When was the doctor Bo
+    hired?".
+    """
     name = self.column_name(column.ref)
     tags = name.tags
     word = column.noun.singular
     if column.own and name.event and column.ref.column.kind == "date":
       _, _, past = vocabulary.EVENTS_OF_COLUMNS[name.event]
-      base = {"opened": "open", "joined": "join", "started": "start", "ended": "end", "died": "die", "enrolled": "enroll"}
+      base = {
+        "opened": "open",
+        "joined": "join",
+        "started": "start",
+        "ended": "end",
+        "died": "die",
+        "enrolled": "enroll",
+      }
       if past.startswith("was "):
         return [
           f"When was {entity} {name.event}?",
@@ -304,10 +435,21 @@ class Listings(Aggregates):
           f"What is the {word} of {entity}?",
         ]
       if name.event in base:
-        return [f"When did {entity} {base[name.event]}?", f"On which date did {entity} {base[name.event]}?"]
+        return [
+          f"When did {entity} {base[name.event]}?",
+          f"On which date did {entity} {base[name.event]}?",
+        ]
     if column.own and word in ("birth date", "date of birth", "birthday") and person:
-      return [f"When was {entity} born?", f"When was {entity} born?", f"What is the {word} of {entity}?"]
-    sentences = [f"What is the {word} of {entity}?", f"What's the {word} of {entity}?", f"What {word} does {entity} have?"]
+      return [
+        f"When was {entity} born?",
+        f"When was {entity} born?",
+        f"What is the {word} of {entity}?",
+      ]
+    sentences = [
+      f"What is the {word} of {entity}?",
+      f"What's the {word} of {entity}?",
+      f"What {word} does {entity} have?",
+    ]
     if column.own and "plain" in tags:
       if "age" in tags:
         sentences += [f"How old is {entity}?"] * 2
@@ -319,7 +461,10 @@ class Listings(Aggregates):
         sentences += [f"How tall is {entity}?"] * 2
       elif "place" in tags and word in ("city", "country", "state", "town"):
         if person and word in ("city", "town"):
-          sentences += [f"Which {word} does {entity} live in?", f"In which {word} does {entity} live?"]
+          sentences += [
+            f"Which {word} does {entity} live in?",
+            f"In which {word} does {entity} live?",
+          ]
         sentences += [
           f"Which {word} is {entity} {'from' if person else 'in'}?",
           f"In which {word} is {entity}?" if not person else f"What {word} is {entity} from?",

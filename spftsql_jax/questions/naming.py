@@ -1,7 +1,8 @@
 """Natural names of tables and columns: what a person would call them when asking about them.
 
-Identifiers are split (snake_case, camelCase, glued words), abbreviations are spelled out, singular and plural forms come
-from the `inflect` library, and a general English table offers synonyms. Names are computed once for each schema.
+Identifiers are split (snake_case, camelCase, glued words), abbreviations are spelled out, singular
+and plural forms come from the `inflect` library, and a general English table offers synonyms. Names
+are computed once for each schema.
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ import functools
 import re
 
 from spftsql_jax.columns import vocabulary
-from spftsql_jax.columns.attributes import counts, event_of, holds_digits, holds_shares, property_of, tags_of
+from spftsql_jax.columns.attributes import (
+  counts,
+  event_of,
+  holds_digits,
+  holds_shares,
+  property_of,
+  tags_of,
+)
 from spftsql_jax.columns.column_words import column_words, short_words
 from spftsql_jax.columns.inflection import follows_noun, plural_of, singular_of
 from spftsql_jax.columns.words import expand, split_identifier
@@ -33,7 +41,9 @@ class Noun:
 
 @dataclasses.dataclass(frozen=True)
 class TableName:
-  """What the rows of a table are called. `nouns[0]` is the name itself, the others are synonyms; `person` chooses who."""
+  """What the rows of a table are called. `nouns[0]` is the name itself, the others are synonyms;
+  `person` chooses who.
+  """
 
   nouns: tuple[Noun, ...]
   person: bool
@@ -45,11 +55,16 @@ class ColumnName:
 
   Attributes:
     nouns: the full name first ("product name"), then synonyms.
-    short: the name without the words of its table ("name"), as used in "the name of the product"; synonyms follow.
-    tags: the kinds of attribute it is, of `vocabulary.ATTRIBUTE_TAGS`, e.g. {"name"} or {"price", "money"}.
-    names_entity: True where it is the natural name of its table's rows: "doctors" can stand for their names.
-    property: for a yes/no column, the participle or noun it states ("active", "has parking"), else "".
-    event: for a date or year called by what happened then ("hired", "bought_on"), the participle, else "".
+    short: the name without the words of its table ("name"), as used in "the name of the product";
+      synonyms follow.
+    tags: the kinds of attribute it is, of `vocabulary.ATTRIBUTE_TAGS`, e.g. {"name"} or {"price",
+      "money"}.
+    names_entity: True where it is the natural name of its table's rows: "doctors" can stand for
+      their names.
+    property: for a yes/no column, the participle or noun it states ("active", "has parking"), else
+      "".
+    event: for a date or year called by what happened then ("hired", "bought_on"), the participle,
+      else "".
   """
 
   nouns: tuple[Noun, ...]
@@ -70,7 +85,8 @@ class SchemaNames:
     named = _spoken_names(schema)
     nouns = {table.name.lower(): _table_noun(named[table.name], lexicon) for table in schema.tables}
     spelled = {
-      table.name: [expand(split_identifier(column.name, lexicon)) for column in table.columns] for table in schema.tables
+      table.name: [expand(split_identifier(column.name, lexicon)) for column in table.columns]
+      for table in schema.tables
     }
     taken = collections.Counter(noun.singular for noun in nouns.values())
     taken.update(" ".join(words) for columns in spelled.values() for words in columns)
@@ -83,7 +99,9 @@ class SchemaNames:
       own = {" ".join(words) for words in spelled[table.name]}
       for column, words in zip(table.columns, spelled[table.name], strict=True):
         full = column_words(column, table, words, owner, lexicon, referred)
-        self.columns[key, column.name.lower()] = _column_name(column, full, self.tables[key], owner, own)
+        self.columns[key, column.name.lower()] = _column_name(
+          column, full, self.tables[key], owner, own
+        )
 
   def table(self, table: Table) -> TableName:
     return self.tables[table.name.lower()]
@@ -93,8 +111,9 @@ class SchemaNames:
 
 
 def _lexicon_of(schema: Schema) -> frozenset[str]:
-  """The words that identifiers of a schema are taken apart into: a general vocabulary's and those of the tables' names, but for
-  a table's name that is two other names written as one (countrylanguage, beside a table country and a column Language).
+  """The words that identifiers of a schema are taken apart into: a general vocabulary's and those
+  of the tables' names, but for a table's name that is two other names written as one
+  (countrylanguage, beside a table country and a column Language).
   """
 
   def long_words(name: str) -> set[str]:
@@ -102,18 +121,26 @@ def _lexicon_of(schema: Schema) -> frozenset[str]:
     return found | {singular_of(word) for word in found}
 
   of_tables = {word for table in schema.tables for word in long_words(table.base_name)}
-  known = of_tables | {word for table in schema.tables for column in table.columns for word in long_words(column.name)}
+  known = of_tables | {
+    word for table in schema.tables for column in table.columns for word in long_words(column.name)
+  }
   lexicon = set(vocabulary.LEXICON)
   for word in of_tables:
     halves = ({word[:cut], word[cut:]} for cut in range(4, len(word) - 3))
-    shortened = {cut for cut in range(4, len(word) - 3) if word[:cut] in lexicon and word[cut:] in vocabulary.ABBREVIATIONS}
+    shortened = {
+      cut
+      for cut in range(4, len(word) - 3)
+      if word[:cut] in lexicon and word[cut:] in vocabulary.ABBREVIATIONS
+    }
     if not shortened:  # "useracct" is a user's account.
       lexicon.update(next((both for both in halves if both <= known), {word}))
   return frozenset(lexicon)
 
 
 def names_of(schema: Schema) -> SchemaNames:
-  """The names of a schema, computed at its first use and kept for the most recently used schemas."""
+  """The names of a schema, computed at its first use and kept for the most recently used
+  schemas.
+  """
   entry = _CACHE.get(id(schema))
   if entry is None or entry[0] is not schema:
     entry = (schema, SchemaNames(schema))
@@ -124,7 +151,9 @@ def names_of(schema: Schema) -> SchemaNames:
 
 
 def role_of(columns: tuple[str, ...], referred: Table, schema_names: SchemaNames) -> Noun | None:
-  """What a foreign key calls its row: `host_city_id` -> "host city"; None where that adds nothing to the table's name."""
+  """What a foreign key calls its row: `host_city_id` -> "host city"; None where that adds nothing
+  to the table's name.
+  """
   if len(columns) != 1:
     return None
   return _role(columns[0], schema_names.table(referred).nouns[0].singular)
@@ -132,12 +161,20 @@ def role_of(columns: tuple[str, ...], referred: Table, schema_names: SchemaNames
 
 @functools.lru_cache(maxsize=16384)
 def _role(column: str, referred: str) -> Noun | None:
-  words = list(expand(split_identifier(column, frozenset(vocabulary.LEXICON) | set(referred.split()))))
-  while words and (words[-1] in vocabulary.KEY_WORDS or (words[-1].endswith("id") and len(words[-1]) < 6 and len(words) > 1)):
+  words = list(
+    expand(split_identifier(column, frozenset(vocabulary.LEXICON) | set(referred.split())))
+  )
+  while words and (
+    words[-1] in vocabulary.KEY_WORDS
+    or (words[-1].endswith("id") and len(words[-1]) < 6 and len(words) > 1)
+  ):
     words.pop()
   if len(words) > 1 and len(words[-1]) == 1 and referred.startswith(words[-1]):
     words[-1:] = referred.split()  # "source_u_id" of a user
-  if not words or (len(words) == 1 and (len(words[0]) < 5 or words[0].endswith("id") or words[0] in vocabulary.NOT_ROLES)):
+  if not words or (
+    len(words) == 1
+    and (len(words[0]) < 5 or words[0].endswith("id") or words[0] in vocabulary.NOT_ROLES)
+  ):
     return None
   role = singular_of(" ".join(words))
   if (
@@ -148,7 +185,10 @@ def _role(column: str, referred: str) -> Noun | None:
     return None
   if len(words) == 1 and follows_noun(words[0]):
     return None  # "liked_id"
-  of_verb = words[0] in vocabulary.VERB_LIKE or bool(vocabulary.PREPOSITIONS & set(words[1:-1]) - {"of"})  # "recorded by staff"
+  # "recorded by staff"
+  of_verb = words[0] in vocabulary.VERB_LIKE or bool(
+    vocabulary.PREPOSITIONS & set(words[1:-1]) - {"of"}
+  )
   if of_verb or words[-1] in vocabulary.NOT_ROLES:
     return None
   return Noun(role, plural_of(role))
@@ -156,8 +196,12 @@ def _role(column: str, referred: str) -> Noun | None:
 
 @functools.lru_cache(maxsize=16384)
 def same_thing(child: str, parent: str) -> bool:
-  """Whether a row of `child` whose key is that of a row of `parent` is that row: a student is a person, a hiring is none."""
-  nouns = [singular_of(" ".join(expand(split_identifier(name, frozenset())))) for name in (child, parent)]
+  """Whether a row of `child` whose key is that of a row of `parent` is that row: a student is a
+  person, a hiring is none.
+  """
+  nouns = [
+    singular_of(" ".join(expand(split_identifier(name, frozenset())))) for name in (child, parent)
+  ]
   # The address of a student, or the district of a store, is neither.
   return len({is_person(noun) for noun in nouns}) == 1 and not nouns[0].startswith(f"{nouns[1]} ")
 
@@ -171,7 +215,9 @@ def is_person(noun: str) -> bool:
 
 
 def _spoken_names(schema: Schema) -> dict[str, str]:
-  """What tables are called: their names alone, and of several with the same name the schema's as well, if it says anything."""
+  """What tables are called: their names alone, and of several with the same name the schema's as
+  well, if it says anything.
+  """
   same = collections.Counter(table.base_name.lower() for table in schema.tables)
   return {
     table.name: f"{table.schema} {table.base_name}"
@@ -192,7 +238,10 @@ def _table_noun(name: str, lexicon: frozenset[str]) -> Noun:
     if other in vocabulary.PREPOSITIONS:
       words = vocabulary.VERB_TABLES[verb].split()
     else:
-      words = [singular_of(other), vocabulary.DEEDS_OF_VERBS.get(verb, vocabulary.VERB_TABLES[verb])]
+      words = [
+        singular_of(other),
+        vocabulary.DEEDS_OF_VERBS.get(verb, vocabulary.VERB_TABLES[verb]),
+      ]
   spelled = expand(tuple(words))
   spelled = (*spelled[:-1], vocabulary.DEEDS_OF_TABLES.get(spelled[-1], spelled[-1]))
   if len(spelled) == 3 and spelled[1] == "of":
@@ -207,7 +256,11 @@ def _table_noun(name: str, lexicon: frozenset[str]) -> Noun:
 
 def _modifier(word: str, following: str) -> str:
   """A word of a compound before another: the cards of customers are customer cards."""
-  if following in vocabulary.PREPOSITIONS or word in vocabulary.PLURAL_MODIFIERS or is_person(following):
+  if (
+    following in vocabulary.PREPOSITIONS
+    or word in vocabulary.PLURAL_MODIFIERS
+    or is_person(following)
+  ):
     return word
   return singular_of(word)
 
@@ -227,8 +280,12 @@ def _table_name(noun: Noun, taken: collections.Counter) -> TableName:
   return TableName(tuple(nouns), is_person(noun.singular))
 
 
-def _column_name(column: Column, words: tuple[str, ...], table_name: TableName, owner: list[str], own: set[str]) -> ColumnName:
-  """The name made of the words of a column, of which `owner` name its table's rows; `own` are all columns of that table."""
+def _column_name(
+  column: Column, words: tuple[str, ...], table_name: TableName, owner: list[str], own: set[str]
+) -> ColumnName:
+  """The name made of the words of a column, of which `owner` name its table's rows; `own` are all
+  columns of that table.
+  """
   table_noun = table_name.nouns[0].singular
   # A column of numbers called "wins" counts them: the word stays as it is.
   number_like = words[0] == "number" or column.kind == "number" or holds_digits(column)
@@ -238,19 +295,34 @@ def _column_name(column: Column, words: tuple[str, ...], table_name: TableName, 
   tags = tags_of(column, tuple(shortened))
   property_ = property_of(column, words)
   event = "" if property_ else event_of(column, shortened)
-  full_nouns, short_nouns = [Noun(full, plural_of(singular_of(full)))], [Noun(short, plural_of(singular_of(short)))]
+  full_nouns, short_nouns = (
+    [Noun(full, plural_of(singular_of(full)))],
+    [Noun(short, plural_of(singular_of(short)))],
+  )
   share = words[-1] in ("percent", "percentage") and holds_shares(column)
   if event:
     tags = (tags | {"date" if column.kind == "date" else "year"}) - {"type", "name", "place"}
     what = "date" if column.kind == "date" else "year"
     stem = vocabulary.EVENTS_OF_COLUMNS[event][0]
     if event in words:
-      full_nouns = [Noun(f"{stem} {what}", f"{stem} {what}s"), Noun(f"{what} of {stem}", f"{what}s of {stem}")]
+      full_nouns = [
+        Noun(f"{stem} {what}", f"{stem} {what}s"),
+        Noun(f"{what} of {stem}", f"{what}s of {stem}"),
+      ]
       short_nouns = full_nouns
   elif property_:
     word = property_.removeprefix("has ").removeprefix("can ")
-    full_nouns = short_nouns = [Noun(f"{word} flag", f"{word} flags"), Noun(f"{word} status", f"{word} statuses")]
-  elif words[-1] in vocabulary.UNITS and len(shortened) > 1 and column.kind == "number" and words[0] != "number" and not share:
+    full_nouns = short_nouns = [
+      Noun(f"{word} flag", f"{word} flags"),
+      Noun(f"{word} status", f"{word} statuses"),
+    ]
+  elif (
+    words[-1] in vocabulary.UNITS
+    and len(shortened) > 1
+    and column.kind == "number"
+    and words[0] != "number"
+    and not share
+  ):
     unit = vocabulary.UNIT_NAMES.get(words[-1], words[-1])
     bare_words = shortened[:-1]
     if bare_words[-1] == "metric" and len(bare_words) > 1:
@@ -282,13 +354,17 @@ def _column_name(column: Column, words: tuple[str, ...], table_name: TableName, 
       [*short_nouns, Noun(described, plural_of(described))],
     )
   names_entity = (
-    not job and column.kind in ("text", "other") and (short in vocabulary.NAMING_COLUMNS or table_noun in (short, full))
+    not job
+    and column.kind in ("text", "other")
+    and (short in vocabulary.NAMING_COLUMNS or table_noun in (short, full))
   )
   if short == table_noun and names_entity and not any(name.endswith("name") for name in own):
     full_nouns = short_nouns = [Noun("name", "names")]  # The model of a model is its name.
   elif short == table_noun and column.kind == "number":
     full_nouns = short_nouns = [Noun(f"{short} value", f"{short} values")]
-  elif short == owner[-1] and column.kind == "text" and "full name" in own and "short name" not in own:
+  elif (
+    short == owner[-1] and column.kind == "text" and "full name" in own and "short name" not in own
+  ):
     full_nouns = short_nouns = [Noun("short name", "short names")]
   return ColumnName(tuple(full_nouns), tuple(short_nouns), tags, names_entity, property_, event)
 

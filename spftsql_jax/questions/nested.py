@@ -10,8 +10,22 @@ from spftsql_jax.questions import wordings
 from spftsql_jax.questions.entities import Entities
 from spftsql_jax.questions.naming import is_person, role_of
 from spftsql_jax.questions.parts import Clause, article, relation_preposition
-from spftsql_jax.questions.query_meaning import Edge, Query, Ref, SetQuery, UnsupportedQuery, read_nested
-from spftsql_jax.questions.syntax import aggregate_of, is_link, is_pure_link, is_value, operator_of, query_outer
+from spftsql_jax.questions.query_meaning import (
+  Edge,
+  Query,
+  Ref,
+  SetQuery,
+  UnsupportedQuery,
+  read_nested,
+)
+from spftsql_jax.questions.syntax import (
+  aggregate_of,
+  is_link,
+  is_pure_link,
+  is_value,
+  operator_of,
+  query_outer,
+)
 from spftsql_jax.schema import ForeignKey
 
 _SIMPLE = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
@@ -34,12 +48,17 @@ class Nested(Entities):
         if left.outer != right.outer:
           inner, outer = (condition.expression, left) if left.outer else (condition.this, right)
           rest = dataclasses.replace(
-            nested, conditions=nested.conditions[:i] + nested.conditions[i + 1 :], items=[inner], order=[]
+            nested,
+            conditions=nested.conditions[:i] + nested.conditions[i + 1 :],
+            items=[inner],
+            order=[],
           )
           return self._member(query, dataclasses.replace(outer, outer=False), rest, head, negative)
     raise UnsupportedQuery("EXISTS that does not refer to the outer query")
 
-  def _member(self, query: Query, left: Ref, nested: Query | SetQuery, head: str, negative: bool) -> Clause:
+  def _member(
+    self, query: Query, left: Ref, nested: Query | SetQuery, head: str, negative: bool
+  ) -> Clause:
     """`left` IN (nested): a relation where the two are keys of each other, else "is among"."""
     if (
       isinstance(nested, Query)
@@ -57,24 +76,46 @@ class Nested(Entities):
     sibling = self._sibling_member(query, left, nested, negative)
     if sibling is not None and self.belongs(query, left.alias, head):
       return sibling
-    noun = (self.short(left) if self.belongs(query, left.alias, head) else self.qualified(query, left)).singular
+    noun = (
+      self.short(left) if self.belongs(query, left.alias, head) else self.qualified(query, left)
+    ).singular
     among = self.content(nested)
     if negative:
-      predicate = self.rng.choice((f"is not among {among}", f"is not one of {among}", f"does not appear among {among}"))
+      predicate = self.rng.choice(
+        (f"is not among {among}", f"is not one of {among}", f"does not appear among {among}")
+      )
     else:
-      predicate = self.rng.choice((f"is among {among}", f"is one of {among}", f"appears among {among}"))
+      predicate = self.rng.choice(
+        (f"is among {among}", f"is one of {among}", f"appears among {among}")
+      )
     return Clause(noun, predicate)
 
-  def _sibling_member(self, query: Query, left: Ref, nested: Query | SetQuery, negative: bool) -> Clause | None:
+  def _sibling_member(
+    self, query: Query, left: Ref, nested: Query | SetQuery, negative: bool
+  ) -> Clause | None:
     """Both sides point to the same table: "reservations for books that have no loans"."""
-    if not isinstance(nested, Query) or len(nested.items) != 1 or nested.group or nested.limit is not None or nested.derived:
+    if (
+      not isinstance(nested, Query)
+      or len(nested.items) != 1
+      or nested.group
+      or nested.limit is not None
+      or nested.derived
+    ):
       return None
     item = nested.items[0].unalias()
     right = nested.ref(item) if isinstance(item, exp.Column) else None
     if right is None or right.outer:
       return None
-    ours = [k for k in left.table.foreign_keys if tuple(c.lower() for c in k.columns) == (left.column.name.lower(),)]
-    theirs = [k for k in right.table.foreign_keys if tuple(c.lower() for c in k.columns) == (right.column.name.lower(),)]
+    ours = [
+      k
+      for k in left.table.foreign_keys
+      if tuple(c.lower() for c in k.columns) == (left.column.name.lower(),)
+    ]
+    theirs = [
+      k
+      for k in right.table.foreign_keys
+      if tuple(c.lower() for c in k.columns) == (right.column.name.lower(),)
+    ]
     if not ours or not theirs or ours[0].referred_table.lower() != theirs[0].referred_table.lower():
       return None
     noun = self._referred_noun(query, ours[0])
@@ -88,9 +129,16 @@ class Nested(Entities):
     every = self.with_number(other, clauses, person, "plural")
     inner = None
     if not clauses:
-      inner = self.happening(is_person(noun.singular), right.table, (right.column.name,), other, negative, nested)
+      inner = self.happening(
+        is_person(noun.singular), right.table, (right.column.name,), other, negative, nested
+      )
     inner = inner or self.child_relation(
-      every, negative, is_person(noun.singular), other, self.with_number(other, clauses, person, "a"), bool(clauses)
+      every,
+      negative,
+      is_person(noun.singular),
+      other,
+      self.with_number(other, clauses, person, "a"),
+      bool(clauses),
     )
     described = self.modified(noun.plural, [inner], is_person(noun.singular), True)
     preposition = relation_preposition(noun.singular, "", is_person(noun.singular))[0]
@@ -102,7 +150,9 @@ class Nested(Entities):
       (f"{preposition} {described}",),
     )
 
-  def _key_member(self, query: Query, left: Ref, right: Ref, nested: Query, head: str, negative: bool) -> Clause | None:
+  def _key_member(
+    self, query: Query, left: Ref, right: Ref, nested: Query, head: str, negative: bool
+  ) -> Clause | None:
     own = self.belongs(query, left.alias, head)
     refers = self._key_between(right, left)
     if refers is not None and own:
@@ -116,14 +166,19 @@ class Nested(Entities):
       if is_link(table) and not plan.own.get(alias):
         for edge in nested.neighbours(alias):
           if edge.child == alias and len(nested.neighbours(alias)) == 1:
-            noun, clauses = self.noun(nested, edge.parent), self.clauses(nested, plan, edge.parent, edge)
+            noun, clauses = (
+              self.noun(nested, edge.parent),
+              self.clauses(nested, plan, edge.parent, edge),
+            )
         if not nested.edges and is_pure_link(table):
           for key in table.foreign_keys:
             if right.column.name.lower() not in (c.lower() for c in key.columns):
               noun = self._referred_noun(nested, key)
       every = self.with_number(noun, clauses, is_person(noun.singular), "plural")
       one = self.with_number(noun, clauses, is_person(noun.singular), "a")
-      keys = [key for key in table.foreign_keys if key.referred_table.lower() == left.table.name.lower()]
+      keys = [
+        key for key in table.foreign_keys if key.referred_table.lower() == left.table.name.lower()
+      ]
       role = role_of((right.column.name,), left.table, self.names) if len(keys) > 1 else None
       if role is not None:  # "players without any match as a loser"
         if clauses:
@@ -133,7 +188,9 @@ class Nested(Entities):
       clause = None
       if not clauses and not nested.edges and role is None:
         clause = self.happening(person, table, (right.column.name,), noun, negative, nested)
-      clause = clause or self.child_relation(every, negative, person, noun, one, bool(clauses), self.noun(query, head))
+      clause = clause or self.child_relation(
+        every, negative, person, noun, one, bool(clauses), self.noun(query, head)
+      )
       self.existential = before
       return clause
     if nested.group or nested.having:
@@ -147,10 +204,16 @@ class Nested(Entities):
         return None
       if own and not negative:
         edge = Edge(left.alias, right.alias, key.columns, key.referred_columns, True, False)
-        return self.parent_relation(edge, noun, clauses, self.person(nested, right.alias), None, self.noun(query, head))
+        return self.parent_relation(
+          edge, noun, clauses, self.person(nested, right.alias), None, self.noun(query, head)
+        )
       every = self.with_number(noun, clauses, self.person(nested, right.alias), "plural")
       return Clause(noun.singular, f"is {'not ' if negative else ''}one of the {every}")
-    if left.table.name.lower() == right.table.name.lower() and left.column.name.lower() == right.column.name.lower() and own:
+    if (
+      left.table.name.lower() == right.table.name.lower()
+      and left.column.name.lower() == right.column.name.lower()
+      and own
+    ):
       if (left.column.name,) != tuple(left.table.primary_key):
         return None
       plan = self.plan(nested, right.alias, set())
@@ -165,9 +228,16 @@ class Nested(Entities):
       )
     return None
 
-  def _counted_member(self, query: Query, left: Ref, right: Ref, nested: Query, head: str, negative: bool) -> Clause | None:
+  def _counted_member(
+    self, query: Query, left: Ref, right: Ref, nested: Query, head: str, negative: bool
+  ) -> Clause | None:
     """IN (SELECT key ... GROUP BY key HAVING COUNT(*) > n)."""
-    if len(nested.having) != 1 or negative or not isinstance(nested.having[0], _SIMPLE) or nested.edges:
+    if (
+      len(nested.having) != 1
+      or negative
+      or not isinstance(nested.having[0], _SIMPLE)
+      or nested.edges
+    ):
       return None
     comparison = nested.having[0]
     if (
@@ -182,7 +252,9 @@ class Nested(Entities):
     return Clause("", "", "", ((f"have {counted}", f"has {counted}"),), (f"with {counted}",))
 
   def _key_between(self, child: Ref, parent: Ref) -> ForeignKey | None:
-    """The one-column foreign key from `child` to `parent`, declared or plain to see (same name, primary key)."""
+    """The one-column foreign key from `child` to `parent`, declared or plain to see (same name,
+    primary key).
+    """
     for key in child.table.foreign_keys:
       if (
         key.referred_table.lower() == parent.table.name.lower()
@@ -192,12 +264,23 @@ class Nested(Entities):
         return key
     same_table = child.table.name.lower() == parent.table.name.lower()
     is_primary = tuple(c.lower() for c in parent.table.primary_key) == (parent.column.name.lower(),)
-    child_primary = tuple(c.lower() for c in child.table.primary_key) == (child.column.name.lower(),)
-    if is_primary and not same_table and not child_primary and child.column.name.lower() == parent.column.name.lower():
-      return ForeignKey((child.column.name,), parent.table.name, (parent.column.name,), inferred=True)
+    child_primary = tuple(c.lower() for c in child.table.primary_key) == (
+      child.column.name.lower(),
+    )
+    if (
+      is_primary
+      and not same_table
+      and not child_primary
+      and child.column.name.lower() == parent.column.name.lower()
+    ):
+      return ForeignKey(
+        (child.column.name,), parent.table.name, (parent.column.name,), inferred=True
+      )
     return None
 
-  def _against_query(self, query: Query, left: exp.Expression, operator: str, right: exp.Subquery, head: str) -> Clause:
+  def _against_query(
+    self, query: Query, left: exp.Expression, operator: str, right: exp.Subquery, head: str
+  ) -> Clause:
     """A column compared with what one nested query returns."""
     nested = read_nested(right, query)
     if not isinstance(nested, Query) or len(nested.items) != 1 or nested.derived:
@@ -206,8 +289,17 @@ class Nested(Entities):
     noun, ref, own = self._subject(query, left, head)
     function = aggregate_of(item)
     style = self.style(ref) if ref is not None else "number"
-    if ref is not None and function is None and isinstance(item, exp.Column) and operator in ("=", "!="):
-      clause = self._key_member(query, ref, nested.ref(item), nested, head, operator == "!=") if nested.limit is None else None
+    if (
+      ref is not None
+      and function is None
+      and isinstance(item, exp.Column)
+      and operator in ("=", "!=")
+    ):
+      clause = (
+        self._key_member(query, ref, nested.ref(item), nested, head, operator == "!=")
+        if nested.limit is None
+        else None
+      )
       if clause is not None:
         return clause
     if function in ("avg", "max", "min") and isinstance(item.this, exp.Column) and ref is not None:
@@ -232,7 +324,9 @@ class Nested(Entities):
     return Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
 
   def _within(self, query: Query, nested: Query, head: str) -> str | None:
-    """The rows that a nested aggregate runs over: "" for all, "of female doctors"; None where that needs more words."""
+    """The rows that a nested aggregate runs over: "" for all, "of female doctors"; None where that
+    needs more words.
+    """
     if not nested.conditions:
       return ""
     if len(nested.conditions) == 1 and isinstance(nested.conditions[0], exp.EQ):
@@ -257,21 +351,31 @@ class Nested(Entities):
       return None
     return f"of {self.phrase(nested, self.plan(nested, alias, set()), alias)}"
 
-  def _against_extreme(self, ref: Ref, noun: str, operator: str, function: str, within: str, own: bool) -> Clause:
+  def _against_extreme(
+    self, ref: Ref, noun: str, operator: str, function: str, within: str, own: bool
+  ) -> Clause:
     tags = self.column_name(ref).tags
     tail = f" {within}" if within else ""
     if function == "avg":
-      average = f"the {self.rng.choice(wordings.AVERAGE)}{'' if not within and self.maybe(0.4) else ' ' + noun}{tail}"
+      average = (
+        "the "
+        f"{self.rng.choice(wordings.AVERAGE)}{'' if not within and self.maybe(0.4) else ' ' + noun}{tail}"
+      )
       if operator in "><" and not within and self.maybe(0.4):
         word = self.rng.choice(
-          ("above", "higher than", "greater than") if operator == ">" else ("below", "lower than", "less than")
+          ("above", "higher than", "greater than")
+          if operator == ">"
+          else ("below", "lower than", "less than")
         )
         average = "average" if word in ("above", "below") else "average"
         return Clause(
           noun,
           f"is {word} {average}",
           self.rng.choice(
-            (f"{article(noun)} {word} {average}", f"{'an above' if operator == '>' else 'a below'}-average {noun}")
+            (
+              f"{article(noun)} {word} {average}",
+              f"{'an above' if operator == '>' else 'a below'}-average {noun}",
+            )
           ),
         )
       compared = (
@@ -287,11 +391,19 @@ class Nested(Entities):
       clause = Clause(noun, f"is the {extreme.replace(' ' + noun, '', 1)}", f"the {extreme}")
     else:
       extreme = f"the {self.superlative(tags, function == 'max')} {noun}{tail}"
-      compared = self.comparison(operator, extreme, self.style(ref)) if operator != "!=" else f"not {extreme}"
-      clause = Clause(noun, f"is {compared}", f"{article(noun)} {compared}" if operator != "!=" else "")
+      compared = (
+        self.comparison(operator, extreme, self.style(ref))
+        if operator != "!="
+        else f"not {extreme}"
+      )
+      clause = Clause(
+        noun, f"is {compared}", f"{article(noun)} {compared}" if operator != "!=" else ""
+      )
     return clause
 
-  def _same_as_outer(self, query: Query, left: exp.Expression, right: exp.Expression, operator: str, head: str) -> Clause:
+  def _same_as_outer(
+    self, query: Query, left: exp.Expression, right: exp.Expression, operator: str, head: str
+  ) -> Clause:
     """A correlated comparison: the same attribute as the row of the enclosing query."""
     if operator != "=" or not isinstance(left, exp.Column) or not isinstance(right, exp.Column):
       raise UnsupportedQuery("a correlated condition other than equality")
@@ -302,5 +414,9 @@ class Nested(Entities):
       raise UnsupportedQuery("rows alike in a yes or no")
     noun = self.short(inner).singular
     return Clause(
-      noun, "is the same", f"the same {noun}", ((f"share the {noun}", f"shares the {noun}"),), (f"with the same {noun}",)
+      noun,
+      "is the same",
+      f"the same {noun}",
+      ((f"share the {noun}", f"shares the {noun}"),),
+      (f"with the same {noun}",),
     )

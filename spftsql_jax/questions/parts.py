@@ -15,14 +15,25 @@ from spftsql_jax.questions import wordings
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.query_meaning import Ref
 
-_MANY = {"is": "are", "isn't": "aren't", "has": "have", "does": "do", "contains": "contain", "includes": "include"}
+_MANY = {
+  "is": "are",
+  "isn't": "aren't",
+  "has": "have",
+  "does": "do",
+  "contains": "contain",
+  "includes": "include",
+}
 _MANY |= {"starts": "start", "begins": "begin", "ends": "end", "matches": "match"}
 
 
 def is_plural(phrase: str) -> bool:
-  """Whether a noun phrase takes a plural verb: "sales in billion", "total credits", but not "number of seats"."""
+  """Whether a noun phrase takes a plural verb: "sales in billion", "total credits", but not "number
+  of seats".
+  """
   head = re.split(r" (?:of|in|for|per) ", phrase, maxsplit=1)[0].split()[-1].lower()
-  return head in vocabulary.PLURAL_VERB or (head not in vocabulary.UNCOUNTABLE and singular_of(head) != head)
+  return head in vocabulary.PLURAL_VERB or (
+    head not in vocabulary.UNCOUNTABLE and singular_of(head) != head
+  )
 
 
 @dataclasses.dataclass
@@ -30,12 +41,14 @@ class Clause:
   """One condition on some rows, in the forms that sentences need. Empty forms are not available.
 
   Attributes:
-    noun: the attribute ("salary"); predicate: what is said of it, with its verb ("is above 100"). "whose salary is above 100".
+    noun: the attribute ("salary"); predicate: what is said of it, with its verb ("is above 100").
+      "whose salary is above 100".
     having: after with or have ("a salary above 100").
     verbs: after who or that, (plural, singular) ("are older than 30", "is older than 30").
     posts: directly after the noun ("older than 30", "from Boston").
     adjectives: directly before the noun ("female").
-    sentence: a full sentence part where noun and predicate are not enough ("the salary is above 100 or the city is Boston").
+    sentence: a full sentence part where noun and predicate are not enough ("the salary is above 100
+      or the city is Boston").
   """
 
   noun: str = ""
@@ -50,7 +63,11 @@ class Clause:
   def said(self) -> str:
     """Noun and predicate, in agreement: "salary is above 100", "sales are above 100"."""
     verb, _, rest = self.predicate.partition(" ")
-    return f"{self.noun} {_MANY[verb]} {rest}" if verb in _MANY and is_plural(self.noun) else f"{self.noun} {self.predicate}"
+    return (
+      f"{self.noun} {_MANY[verb]} {rest}"
+      if verb in _MANY and is_plural(self.noun)
+      else f"{self.noun} {self.predicate}"
+    )
 
 
 @dataclasses.dataclass
@@ -62,7 +79,8 @@ class Plan:
     own: conditions by the one alias that they are about.
     mixed: conditions over several aliases.
     absent: aliases that a LEFT JOIN with IS NULL says to be missing.
-    spoken: aliases mentioned elsewhere in the question (returned, ordered by): their join alone says nothing new.
+    spoken: aliases mentioned elsewhere in the question (returned, ordered by): their join alone
+      says nothing new.
   """
 
   head: str
@@ -83,7 +101,8 @@ class Message:
     tail: said last ("sorted by name").
     sentences: complete questions that say the same ("Which doctors are from Boston?").
     sentence_rate: how often to use one of them.
-    bare: "who" or "what" where the content names the rows themselves ("the doctors from Boston"), else "".
+    bare: "who" or "what" where the content names the rows themselves ("the doctors from Boston"),
+      else "".
   """
 
   content: str
@@ -98,7 +117,9 @@ class Message:
 
 @dataclasses.dataclass
 class Returned:
-  """A returned column: its noun, whether it belongs to the head, whether the head's noun alone can stand for it."""
+  """A returned column: its noun, whether it belongs to the head, whether the head's noun alone can
+  stand for it.
+  """
 
   noun: Noun
   own: bool
@@ -110,7 +131,9 @@ class Returned:
 
 @dataclasses.dataclass
 class Top:
-  """A superlative: `limit` rows, a number or adjective before the noun, clauses after it, and the predicate of a question."""
+  """A superlative: `limit` rows, a number or adjective before the noun, clauses after it, and the
+  predicate of a question.
+  """
 
   limit: int
   before: str
@@ -136,17 +159,27 @@ class Top:
     if self.limit == 1:
       thing = describe(noun, others, person, "singular")
       if self.adjective:
-        described = describe(Noun(self.put(noun.singular), self.put(noun.plural)), others, person, "singular")
+        described = describe(
+          Noun(self.put(noun.singular), self.put(noun.plural)), others, person, "singular"
+        )
         return [
           f"Who is the {described}?" if person else f"What is the {described}?",
           f"Which {thing} {self.predicate}?" if not others else f"Which is the {described}?",
         ]
-      return [f"Which {thing} {self.predicate}?", f"What {thing} {self.predicate}?", f"Which {thing} {self.predicate}?"] + (
-        [f"Who is the {describe(noun, clauses, person, 'singular')}?"] if person else []
-      )
-    things = describe(Noun(self.put(noun.singular), self.put(noun.plural)), clauses, person, "plural")
+      return [
+        f"Which {thing} {self.predicate}?",
+        f"What {thing} {self.predicate}?",
+        f"Which {thing} {self.predicate}?",
+      ] + ([f"Who is the {describe(noun, clauses, person, 'singular')}?"] if person else [])
+    things = describe(
+      Noun(self.put(noun.singular), self.put(noun.plural)), clauses, person, "plural"
+    )
     if self.adjective or self.before.startswith(("top", "bottom")):
-      return [f"Who are the {things}?"] if person else [f"What are the {things}?", f"Which are the {things}?"]
+      return (
+        [f"Who are the {things}?"]
+        if person
+        else [f"What are the {things}?", f"Which are the {things}?"]
+      )
     plain = describe(noun, others, person, "plural")
     return [f"Which {self.before} {plain} {self.predicate}?"]
 
@@ -156,9 +189,11 @@ class Group:
   """What a query groups by, and the rows that it groups.
 
   Attributes:
-    alias: the table whose rows are the groups ("each doctor"), or None where the groups are values of a column ("each city").
+    alias: the table whose rows are the groups ("each doctor"), or None where the groups are values
+      of a column ("each city").
     noun: of one group; clauses: conditions on the groups.
-    rows: alias of the grouped rows; row_noun, row_clauses, row_person: their words, seen from the group.
+    rows: alias of the grouped rows; row_noun, row_clauses, row_person: their words, seen from the
+      group.
   """
 
   alias: str | None
@@ -202,7 +237,9 @@ def article(phrase: str) -> str:
     return phrase  # "assets in billion"
   word = phrase.split(" ", 1)[0].lower()
   last = phrase.split(" ")[-1]
-  plural = plural_of(phrase) == phrase or (singular_of(last) != last and plural_of(singular_of(last)) == last)
+  plural = plural_of(phrase) == phrase or (
+    singular_of(last) != last and plural_of(singular_of(last)) == last
+  )
   if last.lower() in vocabulary.UNCOUNTABLE or (plural and " of " not in phrase):
     return phrase
   vowel = (
@@ -226,11 +263,15 @@ def without_article(phrase: str) -> str:
 
 
 def fold_adjectives(noun: Noun, clauses: list[Clause]) -> tuple[Noun, list[Clause]]:
-  """Puts the adjectives of clauses into the noun, so that what follows ("the oldest ...") stands before them."""
+  """Puts the adjectives of clauses into the noun, so that what follows ("the oldest ...") stands
+  before them.
+  """
   rest = []
   for clause in clauses:
     if clause.adjectives:
-      noun = Noun(f"{clause.adjectives[0]} {noun.singular}", f"{clause.adjectives[0]} {noun.plural}")
+      noun = Noun(
+        f"{clause.adjectives[0]} {noun.singular}", f"{clause.adjectives[0]} {noun.plural}"
+      )
     else:
       rest.append(clause)
   return noun, rest
@@ -259,7 +300,9 @@ def fix_spaces(text: str) -> str:
 
 
 def relation_preposition(noun: str, child: str, person: bool) -> tuple[str, ...]:
-  """How a child row relates to its parent: "visits of a patient", "books by an author", "concerts in a stadium"."""
+  """How a child row relates to its parent: "visits of a patient", "books by an author", "concerts
+  in a stadium".
+  """
   last, thing = noun.split()[-1], child.split(" ")[-1]
   if person and last in wordings.WORKERS and thing in wordings.MEETINGS:
     return ("with", "to", "with", "of")
@@ -272,7 +315,20 @@ def relation_preposition(noun: str, child: str, person: bool) -> tuple[str, ...]
   if last in wordings.PLACES:
     return (
       ("in", "at", "of", "from")
-      if last not in ("city", "country", "state", "region", "county", "district", "town", "list", "playlist", "team", "club")
+      if last
+      not in (
+        "city",
+        "country",
+        "state",
+        "region",
+        "county",
+        "district",
+        "town",
+        "list",
+        "playlist",
+        "team",
+        "club",
+      )
       else ("in", "of", "from")
     )
   if last in wordings.EVENTS:

@@ -18,11 +18,15 @@ from spftsql_jax.schema import Column, Table
 _MIDNIGHT = " 00:00:00"
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 _PLAIN_TEXT = re.compile(r"[A-Za-zÀ-ÿ0-9][\wÀ-ÿ\-&'./ ]*[\wÀ-ÿ]|\w")
-_RISKY_WORDS = re.compile(r"\b(and|or|with|of|the|is|in|by|not|all|to|for|from|at|on|as|than|that|who)\b", re.IGNORECASE)
+_RISKY_WORDS = re.compile(
+  r"\b(and|or|with|of|the|is|in|by|not|all|to|for|from|at|on|as|than|that|who)\b", re.IGNORECASE
+)
 
 
 # What a column says beside its table's name when it holds the time of its rows.
-_TIME_WORDS = frozenset({"date", "year", "day", "time", "datetime", "of", "release", "publication", "publish", "event"})
+_TIME_WORDS = frozenset(
+  {"date", "year", "day", "time", "datetime", "of", "release", "publication", "publish", "event"}
+)
 
 
 class Phrases(abc.ABC):
@@ -53,7 +57,11 @@ class Phrases(abc.ABC):
     key = table.name.lower()
     if key not in self._table_nouns:
       nouns = self.names.table(table).nouns
-      chosen = self.rng.choice(nouns[1:]) if len(nouns) > 1 and self.maybe(self._synonym_rate) else nouns[0]
+      chosen = (
+        self.rng.choice(nouns[1:])
+        if len(nouns) > 1 and self.maybe(self._synonym_rate)
+        else nouns[0]
+      )
       self._table_nouns[key] = chosen
     return self._table_nouns[key]
 
@@ -75,7 +83,9 @@ class Phrases(abc.ABC):
           role = None  # A key that is also the child's own is named after the child.
         if role is None and edge.columns[0][-1:].isdigit():
           raise UnsupportedQuery("one of several keys that differ by a number")
-        if role is not None and (not alone or self.names.table(table).nouns[0].singular not in role.singular.split()[:-1]):
+        if role is not None and (
+          not alone or self.names.table(table).nouns[0].singular not in role.singular.split()[:-1]
+        ):
           return role
     if not alone and not any(e.child == alias for e in query.edges):
       raise UnsupportedQuery(f"two uses of table {table.name} that have no names of their own")
@@ -83,14 +93,17 @@ class Phrases(abc.ABC):
 
   def person(self, query: Query, alias: str) -> bool:
     return self.names.table(query.sources[alias]).person or any(
-      e.parent == alias and e.same and self.names.table(query.sources[e.child]).person for e in query.edges
+      e.parent == alias and e.same and self.names.table(query.sources[e.child]).person
+      for e in query.edges
     )
 
   def column_name(self, ref: Ref) -> ColumnName:
     return self.names.column(ref.table, ref.column)
 
   def short(self, ref: Ref) -> Noun:
-    """A column's noun beside its entity: "name" in "the name of the product"; the same throughout the question."""
+    """A column's noun beside its entity: "name" in "the name of the product"; the same throughout
+    the question.
+    """
     key = (ref.table.name, ref.column.name)
     if key not in self._column_nouns:
       self._column_nouns[key] = self._choose_short(ref)
@@ -99,9 +112,16 @@ class Phrases(abc.ABC):
   def _choose_short(self, ref: Ref) -> Noun:
     name = self.column_name(ref)
     options = name.short if self.maybe(0.75) else name.nouns
-    if name.nouns[0].singular.split()[-1] in ("id", "code") and len(name.short[0].singular.split()) == 1:
+    if (
+      name.nouns[0].singular.split()[-1] in ("id", "code")
+      and len(name.short[0].singular.split()) == 1
+    ):
       options = name.short if self.maybe(0.6) else name.nouns
-    return self.rng.choice(options[1:]) if len(options) > 1 and self.maybe(self._synonym_rate) else options[0]
+    return (
+      self.rng.choice(options[1:])
+      if len(options) > 1 and self.maybe(self._synonym_rate)
+      else options[0]
+    )
 
   def qualified(self, query: Query, ref: Ref) -> Noun:
     """A column's noun away from its entity: "product name"."""
@@ -117,7 +137,9 @@ class Phrases(abc.ABC):
     if name.names_entity and self.maybe(0.3):
       return owner
     if " of " in short.singular:
-      return Noun(f"{short.singular} of the {owner.singular}", f"{short.plural} of the {owner.plural}")
+      return Noun(
+        f"{short.singular} of the {owner.singular}", f"{short.plural} of the {owner.plural}"
+      )
     return Noun(f"{owner.singular} {short.singular}", f"{owner.singular} {short.plural}")
 
   def value(self, node: exp.Expression, column: Column | None = None, date: bool = False) -> str:
@@ -128,21 +150,36 @@ class Phrases(abc.ABC):
       return "-" + self.value(node.this, column)
     if isinstance(node, exp.Boolean):
       return "true" if node.this else "false"
-    if isinstance(node, exp.Cast) or (isinstance(node, exp.Func) and isinstance(node.this, exp.Literal)):
+    if isinstance(node, exp.Cast) or (
+      isinstance(node, exp.Func) and isinstance(node.this, exp.Literal)
+    ):
       return self.value(node.this, column, date)
     if not isinstance(node, exp.Literal):
       raise UnsupportedQuery(f"the value {node.sql()}")
     text = node.this
     if column is not None and not node.is_string and len(text) == 8 and day_numbers(column):
       text, node = f"{text[:4]}-{text[4:6]}-{text[6:]}", exp.Literal.string(text)
-    elif text.endswith(_MIDNIGHT) and column is not None and all(str(v).endswith(_MIDNIGHT) for v in column.samples):
+    elif (
+      text.endswith(_MIDNIGHT)
+      and column is not None
+      and all(str(v).endswith(_MIDNIGHT) for v in column.samples)
+    ):
       text = text.removesuffix(_MIDNIGHT)  # Days, of which no hour is told.
     if not node.is_string:
       if column is not None and self._currency and not date:
         unit = next((u for u in ("dollars", "euros") if u in column.comment), "")
         if unit:
-          return f"{text} {unit}" if self._currency > 0.06 else f"{'$' if unit == 'dollars' else '€'}{text}"
-      if text.isdigit() and len(text) > 4 and self.maybe(0.12) and not (column is not None and "id" in column.name.lower()):
+          return (
+            f"{text} {unit}"
+            if self._currency > 0.06
+            else f"{'$' if unit == 'dollars' else '€'}{text}"
+          )
+      if (
+        text.isdigit()
+        and len(text) > 4
+        and self.maybe(0.12)
+        and not (column is not None and "id" in column.name.lower())
+      ):
         return f"{int(text):,}"
       return text
     match = _DATE.fullmatch(text)
@@ -158,7 +195,11 @@ class Phrases(abc.ABC):
     if re.fullmatch(r"\d+(\.\d+)?", text) and self.maybe(0.7):
       return text
     proper = text[:1].isupper() or " " in text
-    if _PLAIN_TEXT.fullmatch(text) and len(text.split()) < 6 and not (_RISKY_WORDS.search(text) and not text[:1].isupper()):
+    if (
+      _PLAIN_TEXT.fullmatch(text)
+      and len(text.split()) < 6
+      and not (_RISKY_WORDS.search(text) and not text[:1].isupper())
+    ):
       bare = self._bare if proper else self._bare and self.maybe(0.6)
       if bare and "'" not in text[-2:]:
         return text
@@ -169,19 +210,33 @@ class Phrases(abc.ABC):
 
   def small(self, number: int) -> str:
     """A count: often in letters."""
-    return wordings.NUMBER_WORDS[number] if 0 <= number < len(wordings.NUMBER_WORDS) and self.maybe(0.4) else str(number)
+    return (
+      wordings.NUMBER_WORDS[number]
+      if 0 <= number < len(wordings.NUMBER_WORDS) and self.maybe(0.4)
+      else str(number)
+    )
 
   def comparison(self, operator: str, value: str, style: str = "number") -> str:
     """ "more than 5", "5 or more", "before 2019". Styles: number, count, date, text."""
     tables = {
-      "number": {">": wordings.MORE, "<": wordings.LESS, ">=": wordings.AT_LEAST, "<=": wordings.AT_MOST},
+      "number": {
+        ">": wordings.MORE,
+        "<": wordings.LESS,
+        ">=": wordings.AT_LEAST,
+        "<=": wordings.AT_MOST,
+      },
       "count": {
         ">": wordings.MORE_COUNT,
         "<": wordings.LESS_COUNT,
         ">=": wordings.AT_LEAST_COUNT,
         "<=": wordings.AT_MOST_COUNT,
       },
-      "date": {">": wordings.AFTER, "<": wordings.BEFORE, ">=": wordings.SINCE, "<=": wordings.UNTIL},
+      "date": {
+        ">": wordings.AFTER,
+        "<": wordings.BEFORE,
+        ">=": wordings.SINCE,
+        "<=": wordings.UNTIL,
+      },
     }
     words = pick(self.rng, tables[style][operator])
     return words.replace("{0}", value) if "{0}" in words else f"{words} {value}"
@@ -208,15 +263,23 @@ class Phrases(abc.ABC):
     return "date" if self.column_name(ref).tags & {"date", "year"} else "number"
 
   def only_of_tag(self, ref: Ref, tag: str) -> bool:
-    """Whether "in 2019" needs no column name: the rows happen at a time, and no other column of the table shares the tag.
+    """Whether "in 2019" needs no column name: the rows happen at a time, and no other column of the
+    table shares the tag.
 
-    A visit happens on its date, and a film is of its year; "the owners after 2007" says nothing of when they became members.
+    A visit happens on its date, and a film is of its year; "the owners after 2007" says nothing of
+    when they became members.
     """
     name = self.names.table(ref.table)
-    if name.person or sum(tag in self.names.column(ref.table, c).tags for c in ref.table.columns) != 1:
+    if (
+      name.person
+      or sum(tag in self.names.column(ref.table, c).tags for c in ref.table.columns) != 1
+    ):
       return False
     words = name.nouns[0].singular.split()
-    happens = words[-1] in wordings.MEETINGS | wordings.EVENTS | wordings.SHOWS or words[-1] in wordings.DEEDS
+    happens = (
+      words[-1] in wordings.MEETINGS | wordings.EVENTS | wordings.SHOWS
+      or words[-1] in wordings.DEEDS
+    )
     return happens or set(self.column_name(ref).short[0].singular.split()) <= {*words, *_TIME_WORDS}
 
   # What the layers above define.

@@ -1,7 +1,9 @@
-"""What a query says, read from its syntax tree: the intermediate representation that the question writer words.
+"""What a query says, read from its syntax tree: the intermediate representation that the question
+writer words.
 
-A `Query` lists the tables used, the key relations between them (foreign-key joins are relations here, not conditions), what is
-returned, and under which conditions; every column is resolved to its table. A `SetQuery` combines two queries.
+A `Query` lists the tables used, the key relations between them (foreign-key joins are relations
+here, not conditions), what is returned, and under which conditions; every column is resolved to its
+table. A `SetQuery` combines two queries.
 """
 
 from __future__ import annotations
@@ -32,11 +34,12 @@ class Ref:
 
 @dataclasses.dataclass(frozen=True)
 class Edge:
-  """Rows of `child` point to a row of `parent` by `columns` (of the child) = `referred` (of the parent).
+  """Rows of `child` point to a row of `parent` by `columns` (of the child) = `referred` (of the
+  parent).
 
-  `is_key` is False where the two are joined on something that is no key: then the direction means nothing.
-  `same` marks a child whose key is the parent's key: each child row *is* a parent row (gymnast, person).
-  `optional` names the side that a LEFT JOIN keeps rows without, or "".
+  `is_key` is False where the two are joined on something that is no key: then the direction means
+  nothing. `same` marks a child whose key is the parent's key: each child row *is* a parent row
+  (gymnast, person). `optional` names the side that a LEFT JOIN keeps rows without, or "".
   """
 
   child: str
@@ -93,25 +96,35 @@ class Query:
     return [e for e in self.edges if alias in (e.child, e.parent)]
 
   def aliases_in(self, node: exp.Expression) -> set[str]:
-    """Aliases of this query's own tables that an expression mentions, columns inside subqueries left out."""
+    """Aliases of this query's own tables that an expression mentions, columns inside subqueries
+    left out.
+    """
     return {r.alias for c in own_columns(node) if not (r := self.ref(c)).outer}
 
   def finest(self) -> str | None:
-    """The alias whose rows the joined rows are, one to one: all others are reached from child to parent. None without such."""
+    """The alias whose rows the joined rows are, one to one: all others are reached from child to
+    parent. None without such.
+    """
     for alias in self.sources:
       if len(self._reached(alias, up_only=True)) == len(self.sources):
         return alias
     return None
 
   def connected(self) -> bool:
-    return not self.sources or len(self._reached(next(iter(self.sources)), up_only=False)) == len(self.sources)
+    return not self.sources or len(self._reached(next(iter(self.sources)), up_only=False)) == len(
+      self.sources
+    )
 
   def _reached(self, start: str, up_only: bool) -> set[str]:
     seen, todo = {start}, [start]
     while todo:
       alias = todo.pop()
       for edge in self.edges:
-        forward = edge.child == alias or (not up_only and edge.parent == alias) or (edge.same and edge.parent == alias)
+        forward = (
+          edge.child == alias
+          or (not up_only and edge.parent == alias)
+          or (edge.same and edge.parent == alias)
+        )
         other = edge.other(alias) if alias in (edge.child, edge.parent) else None
         if forward and other not in seen and other is not None:
           seen.add(other)
@@ -131,11 +144,13 @@ class SetQuery:
 
 
 def read_query(sql: str | exp.Expression, schema: Schema) -> Query | SetQuery:
-  """Parses and resolves a query, or resolves its tree. Raises UnsupportedQuery where it does not parse, or holds what has no
-  representation.
+  """Parses and resolves a query, or resolves its tree. Raises UnsupportedQuery where it does not
+  parse, or holds what has no representation.
   """
   try:
-    tree = sqlglot.parse_one(sql, dialect=schema.dialect or "sqlite") if isinstance(sql, str) else sql
+    tree = (
+      sqlglot.parse_one(sql, dialect=schema.dialect or "sqlite") if isinstance(sql, str) else sql
+    )
   except sqlglot.errors.SqlglotError as error:
     raise UnsupportedQuery(f"the SQL does not parse: {str(error).splitlines()[0]}") from None
   return _read(tree, schema, None)
@@ -163,7 +178,20 @@ def _read(tree: exp.Expression, schema: Schema, outer: Query | None) -> Query | 
     raise UnsupportedQuery(type(tree).__name__.upper())
   if tree.args.get("offset"):
     raise UnsupportedQuery("OFFSET")
-  query = Query(schema, {}, [], list(tree.expressions), bool(tree.args.get("distinct")), [], [], [], [], None, outer, tree)
+  query = Query(
+    schema,
+    {},
+    [],
+    list(tree.expressions),
+    bool(tree.args.get("distinct")),
+    [],
+    [],
+    [],
+    [],
+    None,
+    outer,
+    tree,
+  )
   from_ = tree.args.get("from_") or tree.args.get("from")
   if from_ is None:
     raise UnsupportedQuery("SELECT without FROM")
@@ -189,7 +217,9 @@ def _read(tree: exp.Expression, schema: Schema, outer: Query | None) -> Query | 
   pairs: dict[tuple[str, str, str], list[tuple[Ref, Ref]]] = {}
   for predicate, optional in predicates:
     if (
-      isinstance(predicate, exp.EQ) and isinstance(predicate.this, exp.Column) and isinstance(predicate.expression, exp.Column)
+      isinstance(predicate, exp.EQ)
+      and isinstance(predicate.this, exp.Column)
+      and isinstance(predicate.expression, exp.Column)
     ):
       left, right = query.ref(predicate.this), query.ref(predicate.expression)
       if not left.outer and not right.outer and left.alias != right.alias:
@@ -227,7 +257,12 @@ def _add_source(query: Query, node: exp.Expression) -> None:
 def _repair_strings(tree: exp.Select, query: Query) -> None:
   """SQLite reads "x" as a string where no column is called x; so do we."""
   for column in list(own_columns(tree)) + [c for e in tree.expressions for c in own_columns(e)]:
-    if column.this.args.get("quoted") and not column.table and not query.derived and not query.knows(column):
+    if (
+      column.this.args.get("quoted")
+      and not column.table
+      and not query.derived
+      and not query.knows(column)
+    ):
       literal = exp.Literal.string(column.name)
       for i, item in enumerate(query.items):
         if item is column:
@@ -236,23 +271,39 @@ def _repair_strings(tree: exp.Select, query: Query) -> None:
   for key in ("where", "having", "order", "group"):
     part = tree.args.get(key)
     for column in own_columns(part) if part is not None else ():
-      if column.this.args.get("quoted") and not column.table and not query.derived and not query.knows(column):
+      if (
+        column.this.args.get("quoted")
+        and not column.table
+        and not query.derived
+        and not query.knows(column)
+      ):
         column.replace(exp.Literal.string(column.name))
 
 
 def _edge(pairs: list[tuple[Ref, Ref]], optional: str) -> Edge:
   left, right = pairs[0]
-  left_columns, right_columns = tuple(p[0].column.name for p in pairs), tuple(p[1].column.name for p in pairs)
-  for child, parent, own, referred in ((left, right, left_columns, right_columns), (right, left, right_columns, left_columns)):
+  left_columns, right_columns = (
+    tuple(p[0].column.name for p in pairs),
+    tuple(p[1].column.name for p in pairs),
+  )
+  for child, parent, own, referred in (
+    (left, right, left_columns, right_columns),
+    (right, left, right_columns, left_columns),
+  ):
     for key in child.table.foreign_keys:
       if (
         key.referred_table.lower() == parent.table.name.lower()
         and _equal(key.columns, own)
         and _equal(key.referred_columns, referred)
       ):
-        same = _equal(child.table.primary_key, own) and same_thing(child.table.base_name, parent.table.base_name)
+        same = _equal(child.table.primary_key, own) and same_thing(
+          child.table.base_name, parent.table.base_name
+        )
         return Edge(child.alias, parent.alias, own, referred, True, same, optional)
-  left_is_key, right_is_key = _equal(left.table.primary_key, left_columns), _equal(right.table.primary_key, right_columns)
+  left_is_key, right_is_key = (
+    _equal(left.table.primary_key, left_columns),
+    _equal(right.table.primary_key, right_columns),
+  )
   if right_is_key and not left_is_key or (right_is_key and left_is_key):
     same = left_is_key and right_is_key and same_thing(left.table.base_name, right.table.base_name)
     return Edge(left.alias, right.alias, left_columns, right_columns, True, same, optional)

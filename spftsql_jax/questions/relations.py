@@ -8,7 +8,14 @@ from spftsql_jax.columns.inflection import plural_of
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.events import Events
 from spftsql_jax.questions.naming import Noun, is_person
-from spftsql_jax.questions.parts import Clause, Plan, article, join_words, relation_preposition, without_article
+from spftsql_jax.questions.parts import (
+  Clause,
+  Plan,
+  article,
+  join_words,
+  relation_preposition,
+  without_article,
+)
 from spftsql_jax.questions.query_meaning import Edge, Query, UnsupportedQuery
 from spftsql_jax.questions.syntax import is_value
 
@@ -17,7 +24,9 @@ class Relations(Events):
   """Words what a join says of the rows of its other side."""
 
   def _relation(self, query: Query, plan: Plan, alias: str, edge: Edge) -> Clause | None:
-    """What the join to a neighbour says of the rows of `alias`; None where it says nothing that is not said elsewhere."""
+    """What the join to a neighbour says of the rows of `alias`; None where it says nothing that is
+    not said elsewhere.
+    """
     other = edge.other(alias)
     if not edge.is_key:
       return self._loose_relation(query, plan, alias, edge)
@@ -25,7 +34,10 @@ class Relations(Events):
       if other in plan.absent:
         noun = self.noun(query, other)
         one = article(noun.singular)
-        verbs = ((f"have no {noun.singular}", f"has no {noun.singular}"), (f"do not have {one}", f"does not have {one}"))
+        verbs = (
+          (f"have no {noun.singular}", f"has no {noun.singular}"),
+          (f"do not have {one}", f"does not have {one}"),
+        )
         return Clause("", "", "", verbs, (f"without {one}", f"with no {noun.singular}"))
       clauses = self.clauses(query, plan, other, edge)
       if not clauses:
@@ -43,7 +55,10 @@ class Relations(Events):
       return event
     if other in plan.absent:
       return self.child_relation(
-        self._far_noun(query, alias, other).plural, True, self.person(query, alias), self.noun(query, other)
+        self._far_noun(query, alias, other).plural,
+        True,
+        self.person(query, alias),
+        self.noun(query, other),
       )
     optional = edge.optional == other
     if self._subtree(query, other, edge) & plan.absent:
@@ -56,33 +71,59 @@ class Relations(Events):
     if not clauses and (optional or self._subtree(query, other, edge) & plan.spoken):
       return None
     far = self._far_alias(query, plan, other, edge)
-    if far is not None and not self.person(query, alias) and noun.singular.split()[-1] in wordings.MAKER_VERBS and clauses:
+    if (
+      far is not None
+      and not self.person(query, alias)
+      and noun.singular.split()[-1] in wordings.MAKER_VERBS
+      and clauses
+    ):
       return self.parent_relation(
-        far[1], noun, clauses, person, self._named(query, plan, far[0], far[1]), self.noun(query, alias)
+        far[1],
+        noun,
+        clauses,
+        person,
+        self._named(query, plan, far[0], far[1]),
+        self.noun(query, alias),
       )
     if far is not None and self.maybe(0.6):
       name = self._named(query, plan, far[0], far[1])
       if name is not None:
-        called = self.rng.choice((f"the {noun.singular} {name}", f"{noun.singular} {name}", f"the {noun.singular} {name}"))
-        posts = [f"with {called}"] + ([f"in {called}", f"in {name}"] if noun.singular.split()[-1] in wordings.PLACES else [])
+        called = self.rng.choice(
+          (f"the {noun.singular} {name}", f"{noun.singular} {name}", f"the {noun.singular} {name}")
+        )
+        posts = [f"with {called}"] + (
+          [f"in {called}", f"in {name}"] if noun.singular.split()[-1] in wordings.PLACES else []
+        )
         return Clause("", "", "", ((f"have {called}", f"has {called}"),), tuple(posts))
     every = self.with_number(noun, clauses, person, "plural")
     one = self.with_number(noun, clauses, person, "a")
-    return self.child_relation(every, False, self.person(query, alias), noun, one, bool(clauses), self.noun(query, alias))
+    return self.child_relation(
+      every, False, self.person(query, alias), noun, one, bool(clauses), self.noun(query, alias)
+    )
 
   def parent_relation(
     self, edge: Edge, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
   ) -> Clause:
-    """Rows that point to one row of a parent: "visits of the patient Ann", "visits whose patient is from Boston"."""
+    """Rows that point to one row of a parent: "visits of the patient Ann", "visits whose patient is
+    from Boston".
+    """
     clause = self._plain_parent_relation(edge, noun, clauses, person, name, child)
     maker = wordings.MAKER_VERBS.get(noun.singular.split()[-1])
-    works = child.singular.split()[-1] in wordings.WORKERS and noun.singular.split()[-1] in wordings.PLACES
+    works = (
+      child.singular.split()[-1] in wordings.WORKERS
+      and noun.singular.split()[-1] in wordings.PLACES
+    )
     if not (maker or works) or is_person(child.singular) != works:
       return clause
     if name is not None:
-      called = [f"{noun.singular} {name}", f"the {noun.singular} {name}"] + ([name, name] if maker else [])
+      called = [f"{noun.singular} {name}", f"the {noun.singular} {name}"] + (
+        [name, name] if maker else []
+      )
     else:
-      called = [self.with_number(noun, clauses, person, "plural"), self.with_number(noun, clauses, person, "a")]
+      called = [
+        self.with_number(noun, clauses, person, "plural"),
+        self.with_number(noun, clauses, person, "a"),
+      ]
     said = self.rng.choice(called)
     if maker:
       clause.verbs = ((f"were {maker[1]} by {said}", f"was {maker[1]} by {said}"),)
@@ -99,7 +140,9 @@ class Relations(Events):
     prepositions = relation_preposition(noun.singular, child.singular, person)
     direction, _, place = noun.singular.partition(" ")
     if place and direction in wordings.DIRECTIONS:
-      return self._directed(wordings.DIRECTIONS[direction], Noun(place, plural_of(place)), clauses, person, name)
+      return self._directed(
+        wordings.DIRECTIONS[direction], Noun(place, plural_of(place)), clauses, person, name
+      )
     if name is not None:
       called = self.rng.choice(
         (
@@ -110,7 +153,10 @@ class Relations(Events):
           f"{noun.singular} {name}",
         )
       )
-      posts = [f"{self.rng.choice(prepositions)} {called}", f"{self.rng.choice(prepositions)} {called}"]
+      posts = [
+        f"{self.rng.choice(prepositions)} {called}",
+        f"{self.rng.choice(prepositions)} {called}",
+      ]
       if prepositions[0] in ("by", "in"):
         posts.append(f"{prepositions[0]} {name}")
       verbs = (
@@ -129,7 +175,10 @@ class Relations(Events):
       f"{self.rng.choice(prepositions)} {one}",
       f"belonging to {every}" if self.maybe(0.3) else f"{prepositions[0]} {every}",
     )
-    verbs = ((f"belong to {every}", f"belongs to {one}"), (f"are {prepositions[0]} {every}", f"is {prepositions[0]} {one}"))
+    verbs = (
+      (f"belong to {every}", f"belongs to {one}"),
+      (f"are {prepositions[0]} {every}", f"is {prepositions[0]} {one}"),
+    )
     predicate, owner = "", noun.singular
     if len(clauses) == 1:
       clause = clauses[0]
@@ -141,17 +190,33 @@ class Relations(Events):
         owner, predicate = f"{noun.singular}'s {clause.noun}", clause.predicate
     return Clause(owner if predicate else "", predicate, "", verbs, posts)
 
-  def _directed(self, preposition: str, noun: Noun, clauses: list[Clause], person: bool, name: str | None) -> Clause:
+  def _directed(
+    self, preposition: str, noun: Noun, clauses: list[Clause], person: bool, name: str | None
+  ) -> Clause:
     """ "flights to Boston", of a key that is called a destination."""
     if name is not None:
-      said = (f"{preposition} {name}", f"{preposition} {noun.singular} {name}", f"{preposition} the {noun.singular} {name}")
+      said = (
+        f"{preposition} {name}",
+        f"{preposition} {noun.singular} {name}",
+        f"{preposition} the {noun.singular} {name}",
+      )
     else:
-      said = tuple(f"{preposition} {self.with_number(noun, clauses, person, number)}" for number in ("plural", "a"))
+      said = tuple(
+        f"{preposition} {self.with_number(noun, clauses, person, number)}"
+        for number in ("plural", "a")
+      )
     verb = self.rng.choice(said)
     return Clause("", "", "", ((f"are {verb}", f"is {verb}"),), said)
 
   def child_relation(
-    self, every: str, without: bool, person: bool, noun: Noun, one: str = "", specific: bool = False, owner: Noun | None = None
+    self,
+    every: str,
+    without: bool,
+    person: bool,
+    noun: Noun,
+    one: str = "",
+    specific: bool = False,
+    owner: Noun | None = None,
   ) -> Clause:
     """Rows that others point to: "patients with visits", "patients who have never had a visit"."""
     deed = wordings.DEEDS.get(noun.singular.split()[-1]) if person else None
@@ -171,8 +236,14 @@ class Relations(Events):
           (f"did not {base} any {every}", f"did not {base} any {every}"),
           (f"have never {participle} any {every}", f"has never {participle} any {every}"),
         ]
-      return Clause("", "", "", tuple(verbs), (f"without any {every}", f"with no {every}", f"without {every}"))
-    verbs = [(f"have {every}", f"has {every}"), (f"have {one}", f"has {one}")] if one else [(f"have {every}", f"has {every}")]
+      return Clause(
+        "", "", "", tuple(verbs), (f"without any {every}", f"with no {every}", f"without {every}")
+      )
+    verbs = (
+      [(f"have {every}", f"has {every}"), (f"have {one}", f"has {one}")]
+      if one
+      else [(f"have {every}", f"has {every}")]
+    )
     posts = [f"with {every}", f"with {one}"] if one else [f"with {every}"]
     if self.existential or not specific:
       verbs += [
@@ -204,14 +275,21 @@ class Relations(Events):
       "",
       "",
       "",
-      ((f"share {self._shared(query, alias, edge)} with {every}", f"shares {self._shared(query, alias, edge)} with {one}"),),
+      (
+        (
+          f"share {self._shared(query, alias, edge)} with {every}",
+          f"shares {self._shared(query, alias, edge)} with {one}",
+        ),
+      ),
       (f"with the same {self._shared(query, alias, edge)} as {one}",),
     )
 
   def _shared(self, query: Query, alias: str, edge: Edge) -> str:
     columns = edge.columns if alias == edge.child else edge.referred
     table = query.sources[alias]
-    return join_words([self.names.column(table, table.column(c)).short[0].singular for c in columns])
+    return join_words(
+      [self.names.column(table, table.column(c)).short[0].singular for c in columns]
+    )
 
   def _named(self, query: Query, plan: Plan, alias: str, came_from: Edge | None) -> str | None:
     """The value of the natural name, where that is the only thing said of a row."""
@@ -225,7 +303,8 @@ class Relations(Events):
       return None
     ref = query.ref(own[0].this)
     if not self.column_name(ref).names_entity or any(
-      e is not came_from and self._subtree_says(query, plan, alias, e) for e in query.neighbours(alias)
+      e is not came_from and self._subtree_says(query, plan, alias, e)
+      for e in query.neighbours(alias)
     ):
       return None
     return self.value(own[0].expression, ref.column)

@@ -1,8 +1,9 @@
 """Writes the question that a SQL query answers, by rule and in many ways.
 
-The query is read into relations and conditions (`english/query_meaning.py`), worded bottom up by the layers of `english/`
-(names, values, conditions, relations, entities, groups), and put into one of the forms in which people ask: commands,
-questions, terse notes, indirect requests, with the small irregularities of human writing.
+The query is read into relations and conditions (`english/query_meaning.py`), worded bottom up by
+the layers of `english/` (names, values, conditions, relations, entities, groups), and put into one
+of the forms in which people ask: commands, questions, terse notes, indirect requests, with the
+small irregularities of human writing.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def write_question(sql: str | exp.Expression, schema: Schema, rng: random.Random
 
 
 def wordings(sql: str, schema: Schema, count: int, seed: int) -> list[str]:
-  """Up to `count` distinct wordings of one query, fewer where it has no more. Raises UnsupportedQuery."""
+  """Up to `count` distinct wordings of one query, fewer where it has no more. Raises
+  UnsupportedQuery.
+  """
   query = read_query(sql, schema)
   rng = random.Random(seed)
   found: dict[str, None] = {}
@@ -73,8 +76,17 @@ def _frame(message: Message, rng: random.Random) -> str:
   if message.after and lead and rng.random() < 0.5:
     content, lead = f"{content} {lead}", ""
   if tail:
-    content = f"{content}{'' if tail.startswith(',') else ',' if rng.random() < 0.35 else ''} {tail.lstrip(', ')}"
-  content = " ".join(content.split()).replace(" ,", ",").replace("the the ", "the ").replace(",,", ",").rstrip(",")
+    content = (
+      f"{content}{'' if tail.startswith(',') else ',' if rng.random() < 0.35 else ''} "
+      f"{tail.lstrip(', ')}"
+    )
+  content = (
+    " ".join(content.split())
+    .replace(" ,", ",")
+    .replace("the the ", "the ")
+    .replace(",,", ",")
+    .rstrip(",")
+  )
   content = _move_rounding(content, rng)
   start = f"{lead[0].upper()}{lead[1:]}, " if lead else ""
   style = rng.random()
@@ -99,7 +111,9 @@ def _frame(message: Message, rng: random.Random) -> str:
 
 
 def _move_rounding(content: str, rng: random.Random) -> str:
-  """The one rounding of a question is often said last: "the average price of books, rounded to 2 decimals"."""
+  """The one rounding of a question is often said last: "the average price of books, rounded to 2
+  decimals".
+  """
   found = re.findall(r" \((rounded to [^()]*)\)", content)
   if len(found) != 1 or rng.random() < 0.4:
     return content

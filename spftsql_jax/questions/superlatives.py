@@ -29,19 +29,40 @@ class Superlatives(Conditions):
       return self._top_by_column(query, plan, head, ref, descending, limit, number, ties)
     noun = self.expression(query, expression, head).singular
     extreme = self.superlative(frozenset(), descending)
-    return Top(limit, number, "", [Clause("", "", f"the {extreme} {noun}{ties}")], f"has the {extreme} {noun}")
+    return Top(
+      limit,
+      number,
+      "",
+      [Clause("", "", f"the {extreme} {noun}{ties}")],
+      f"has the {extreme} {noun}",
+    )
 
   def _ties(self, query: Query, head: str) -> str:
     if len(query.order) < 2:
       return ""
     words = []
     for expression, descending in query.order[1:]:
-      noun = "number of rows" if isinstance(expression, exp.Count) else self.expression(query, expression, head).singular
+      noun = (
+        "number of rows"
+        if isinstance(expression, exp.Count)
+        else self.expression(query, expression, head).singular
+      )
       words.append(f"{noun}{' in descending order' if descending else ''}")
-    return f" ({self.rng.choice(('ties broken by', 'breaking ties by', 'in case of a tie by'))} {join_words(words, 'then')})"
+    return (
+      f" ({self.rng.choice(('ties broken by', 'breaking ties by', 'in case of a tie by'))} "
+      f"{join_words(words, 'then')})"
+    )
 
   def _top_by_column(
-    self, query: Query, plan: Plan, head: str, ref: Ref, descending: bool, limit: int, number: str, ties: str
+    self,
+    query: Query,
+    plan: Plan,
+    head: str,
+    ref: Ref,
+    descending: bool,
+    limit: int,
+    number: str,
+    ties: str,
   ) -> Top:
     own = self.belongs(query, ref.alias, head)
     name = self.column_name(ref)
@@ -54,27 +75,48 @@ class Superlatives(Conditions):
       other = self.noun(query, ref.alias)
       thing = self._thing_superlative(tags, descending, self.person(query, ref.alias))
       if thing and self.maybe(0.3):
-        said = f"the {thing} {other.singular}" if limit == 1 else f"the {number} {thing} {other.plural}"
+        said = (
+          f"the {thing} {other.singular}" if limit == 1 else f"the {number} {thing} {other.plural}"
+        )
       elif limit == 1:
         said = f"the {other.singular} with {phrase}"
       else:
         said = f"the {number} {other.plural} with {phrase}"
       verbs = ((f"have {said}{ties}", f"has {said}{ties}"),)
-      return Top(limit, "", "", [Clause("", "", "", verbs, (f"with {said}{ties}", f"of {said}{ties}"))], f"has {said}{ties}")
-    if not own and limit == 1 and any(e.child == head and e.parent == ref.alias for e in query.edges) and self.maybe(0.8):
+      return Top(
+        limit,
+        "",
+        "",
+        [Clause("", "", "", verbs, (f"with {said}{ties}", f"of {said}{ties}"))],
+        f"has {said}{ties}",
+      )
+    if (
+      not own
+      and limit == 1
+      and any(e.child == head and e.parent == ref.alias for e in query.edges)
+      and self.maybe(0.8)
+    ):
       # Of what the row belongs to: "the tweet whose author has the most followers".
-      other, phrase = self.noun(query, ref.alias).singular, self._extreme(self.short(ref).singular, ref, extreme, descending)
+      other, phrase = (
+        self.noun(query, ref.alias).singular,
+        self._extreme(self.short(ref).singular, ref, extreme, descending),
+      )
       posts = (f"whose {other} has {phrase}{ties}", f"of the {other} with {phrase}{ties}")
-      return Top(limit, "", "", [Clause("", "", "", (), posts)], f"has the {other} with {phrase}{ties}")
+      return Top(
+        limit, "", "", [Clause("", "", "", (), posts)], f"has the {other} with {phrase}{ties}"
+      )
     thing = (
       self._thing_superlative(tags, descending, self.person(query, head))
       if own and ("plain" in tags or "birth" in tags)
       else None
     )
     if thing is not None and self.maybe(0.85 if tags & {"age", "birth"} else 0.4) and not ties:
-      # "The oldest doctor": for dates only where the table has one date, else it is not clear which is meant.
+      # "The oldest doctor": for dates only where the table has one date, else it is not clear which
+      # is meant.
       return Top(limit, number, thing, [], f"is the {thing}")
-    by = limit > 1 and not ties and not query.conditions and "date" not in tags and "year" not in tags
+    by = (
+      limit > 1 and not ties and not query.conditions and "date" not in tags and "year" not in tags
+    )
     if by and ref.column.kind != "text" and self.maybe(0.35):
       word = "top" if descending else "bottom"
       return Top(
@@ -86,7 +128,11 @@ class Superlatives(Conditions):
       )
     verbs = ((f"have {phrase}{ties}", f"has {phrase}{ties}"),)
     posts = (f"with {phrase}{ties}", f"having {phrase}{ties}", f"with {phrase}{ties}")
-    does = {"salary": "earn", "pay": "earn", "wage": "earn", "price": "cost", "cost": "cost"}.get(noun) if own else None
+    does = (
+      {"salary": "earn", "pay": "earn", "wage": "earn", "price": "cost", "cost": "cost"}.get(noun)
+      if own
+      else None
+    )
     if does and not ties and self.maybe(0.4):
       most = "the most" if descending else "the least"
       verbs, posts = ((f"{does} {most}", f"{does}s {most}"),), ()
@@ -100,7 +146,10 @@ class Superlatives(Conditions):
   def _extreme(self, noun: str, ref: Ref, extreme: str, descending: bool) -> str:
     """ "the highest salary", "the most seats", "the first name alphabetically"."""
     if ref.column.kind == "text" and not self.column_name(ref).tags & {"date", "year"}:
-      return f"the {'last' if descending else 'first'} {noun} {self.rng.choice(('alphabetically', 'in alphabetical order'))}"
+      return (
+        f"the {'last' if descending else 'first'} {noun} "
+        f"{self.rng.choice(('alphabetically', 'in alphabetical order'))}"
+      )
     if noun.startswith("number of ") and self.maybe(0.6):
       return f"the {'most' if descending else 'fewest'} {noun.removeprefix('number of ')}"
     return f"the {extreme} {noun}"
@@ -129,7 +178,9 @@ class Superlatives(Conditions):
     if not several:
       return words[0]
     text = ", then by ".join(w for w in words)
-    return f"{self.rng.choice(('sorted by', 'ordered by', 'sorted first by', 'arranged by'))} {text}"
+    return (
+      f"{self.rng.choice(('sorted by', 'ordered by', 'sorted first by', 'arranged by'))} {text}"
+    )
 
   def order_noun(self, query: Query, expression: exp.Expression, head: str) -> str:
     return self.expression(query, expression, head).singular
@@ -145,12 +196,28 @@ class Superlatives(Conditions):
       directions = wordings.DESCENDING if descending else wordings.ASCENDING
     direction = self.rng.choice(directions)
     if bare:
-      return f"{noun} {'in descending order' if descending else self.rng.choice(('', 'in ascending order'))}".strip()
+      return (
+        f"{noun} "
+        f"{'in descending order' if descending else self.rng.choice(('', 'in ascending order'))}"
+      ).strip()
     verb = self.rng.choice(wordings.SORTED)
     if not descending and self.maybe(0.4):
       return f"{verb} {noun}"
     if not (descending or tags) and kind in ("text", "other") and self.maybe(0.3):
-      return f"in alphabetical order of {noun}" if self.maybe(0.6) else f"in alphabetical order by {noun}"
-    if self.maybe(0.3) and direction.startswith("in ") and "alphabetical" not in direction and "chronological" not in direction:
+      return (
+        f"in alphabetical order of {noun}"
+        if self.maybe(0.6)
+        else f"in alphabetical order by {noun}"
+      )
+    if (
+      self.maybe(0.3)
+      and direction.startswith("in ")
+      and "alphabetical" not in direction
+      and "chronological" not in direction
+    ):
       return f"{direction} of {noun}"
-    return f"{verb} {noun} {direction}" if not direction.endswith("first") else f"{verb} {noun}, {direction}"
+    return (
+      f"{verb} {noun} {direction}"
+      if not direction.endswith("first")
+      else f"{verb} {noun}, {direction}"
+    )

@@ -1,4 +1,6 @@
-"""Small questions about syntax trees: what kind of expression is this, which columns does it mention?"""
+"""Small questions about syntax trees: what kind of expression is this, which columns does it
+mention?
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,11 @@ def own_columns(node: exp.Expression) -> list[exp.Column]:
   """The columns in an expression, those inside its subqueries left out."""
   if isinstance(node, exp.Column):
     return [node]
-  return [n for n in node.walk(prune=lambda n: isinstance(n, (exp.Select, exp.Subquery))) if isinstance(n, exp.Column)]
+  return [
+    n
+    for n in node.walk(prune=lambda n: isinstance(n, (exp.Select, exp.Subquery)))
+    if isinstance(n, exp.Column)
+  ]
 
 
 def conjuncts(node: exp.Expression | None) -> list[exp.Expression]:
@@ -80,10 +86,14 @@ def aggregate_in(node: exp.Expression) -> bool:
 
 
 def is_link(table: Table) -> bool:
-  """Whether a table only connects two others: two foreign keys, and at most one column besides keys."""
+  """Whether a table only connects two others: two foreign keys, and at most one column besides
+  keys.
+  """
   if len(table.foreign_keys) != 2:
     return False
-  keys = {c.lower() for k in table.foreign_keys for c in k.columns} | {c.lower() for c in table.primary_key}
+  keys = {c.lower() for k in table.foreign_keys for c in k.columns} | {
+    c.lower() for c in table.primary_key
+  }
   return sum(c.name.lower() not in keys for c in table.columns) <= 1
 
 
@@ -93,20 +103,37 @@ def is_pure_link(table: Table) -> bool:
     return False
   keys = {c.lower() for k in table.foreign_keys for c in k.columns}
   others = [c.name.lower() for c in table.columns if c.name.lower() not in keys]
-  return {c.lower() for c in table.primary_key} == keys or not others or others == [c.lower() for c in table.primary_key]
+  return (
+    {c.lower() for c in table.primary_key} == keys
+    or not others
+    or others == [c.lower() for c in table.primary_key]
+  )
 
 
 def date_part(node: exp.Expression) -> tuple[str, exp.Column] | None:
-  """STRFTIME('%Y', x), YEAR(x), EXTRACT(year FROM x), possibly cast: the part's name and the column."""
+  """STRFTIME('%Y', x), YEAR(x), EXTRACT(year FROM x), possibly cast: the part's name and the
+  column.
+  """
   node = bare(node)
   while isinstance(node, exp.Cast):
     node = bare(node.this)
-  formats = {"%Y": "year", "%m": "month", "%d": "day", "%Y-%m": "year and month", "%H": "hour", "%w": "weekday"}
+  formats = {
+    "%Y": "year",
+    "%m": "month",
+    "%d": "day",
+    "%Y-%m": "year and month",
+    "%H": "hour",
+    "%w": "weekday",
+  }
   if isinstance(node, exp.TimeToStr):
     argument, spelled = node.this, node.args.get("format")
     while isinstance(argument, (exp.Cast, exp.TsOrDsToTimestamp, exp.TsOrDsToDate)):
       argument = argument.this
-    if isinstance(argument, exp.Column) and isinstance(spelled, exp.Literal) and spelled.this in formats:
+    if (
+      isinstance(argument, exp.Column)
+      and isinstance(spelled, exp.Literal)
+      and spelled.this in formats
+    ):
       return formats[spelled.this], argument
     return None
   for kind, name in ((exp.Year, "year"), (exp.Month, "month"), (exp.Day, "day")):

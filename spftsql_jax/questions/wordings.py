@@ -51,7 +51,13 @@ AT_MOST_COUNT = (("at most", 7), ("no more than", 4), ("up to", 1), ("{0} or few
 EXACTLY = (("exactly", 8), ("", 2), ("just", 1))
 AFTER = (("after", 10), ("later than", 3))
 BEFORE = (("before", 10), ("earlier than", 3), ("prior to", 1))
-SINCE = (("on or after", 5), ("since", 5), ("no earlier than", 2), ("from {0} on", 2), ("from {0} onwards", 1))
+SINCE = (
+  ("on or after", 5),
+  ("since", 5),
+  ("no earlier than", 2),
+  ("from {0} on", 2),
+  ("from {0} onwards", 1),
+)
 UNTIL = (("on or before", 5), ("until", 2), ("no later than", 4), ("up to", 2))
 
 # What a thing can be compared by, said of the thing: tag -> (more, less).
@@ -98,8 +104,19 @@ DESCENDING = (
   "from high to low",
   "from largest to smallest",
 )
-ASCENDING_TEXT = ("in alphabetical order", "alphabetically", "in ascending order", "from A to Z", "ascending")
-DESCENDING_TEXT = ("in reverse alphabetical order", "in descending alphabetical order", "from Z to A", "in descending order")
+ASCENDING_TEXT = (
+  "in alphabetical order",
+  "alphabetically",
+  "in ascending order",
+  "from A to Z",
+  "ascending",
+)
+DESCENDING_TEXT = (
+  "in reverse alphabetical order",
+  "in descending alphabetical order",
+  "from Z to A",
+  "in descending order",
+)
 ASCENDING_DATE = (
   "from earliest to latest",
   "in chronological order",
@@ -122,11 +139,24 @@ EACH = ("for each", "for every", "per", "by", "for each", "in each", "grouped by
 AVERAGE = ("average", "mean", "average", "average")
 MAXIMUM = ("maximum", "highest", "largest", "max")
 MINIMUM = ("minimum", "lowest", "smallest", "min")
-EXTREMES = (("maximum", "minimum"), ("highest", "lowest"), ("largest", "smallest"), ("max", "min"), ("greatest", "smallest"))
+EXTREMES = (
+  ("maximum", "minimum"),
+  ("highest", "lowest"),
+  ("largest", "smallest"),
+  ("max", "min"),
+  ("greatest", "smallest"),
+)
 TOTAL = ("total", "total", "total", "combined", "sum of the", "sum of the")
 
 # What the first word of a key's name says of the way to its row.
-DIRECTIONS = {"destination": "to", "arrival": "to", "target": "to", "source": "from", "origin": "from", "departure": "from"}
+DIRECTIONS = {
+  "destination": "to",
+  "arrival": "to",
+  "target": "to",
+  "source": "from",
+  "origin": "from",
+  "departure": "from",
+}
 # Prepositions towards a parent row, by the last word of its noun.
 PLACES = frozenset(
   """city country room hall venue station airport department building store shop branch hospital clinic school university
@@ -138,7 +168,8 @@ MAKERS = frozenset(
   """author writer artist director producer composer manufacturer maker publisher painter designer developer builder singer
   musician band performer photographer architect supplier""".split()
 )
-# Groups that have their rows: "how many books does each genre have?", but not "does each gender have?".
+# Groups that have their rows: "how many books does each genre have?", but not "does each gender
+# have?".
 HOLDERS = frozenset(
   "department category genre class group course series brand company organization manufacturer maker family subject".split()
 )
@@ -184,7 +215,9 @@ WORKS = frozenset(
 SHOWS = frozenset(
   "performance concert show exhibition race match game event competition party wedding election screening".split()
 )
-MEETINGS = frozenset("visit appointment consultation session lesson meeting interview checkup".split())
+MEETINGS = frozenset(
+  "visit appointment consultation session lesson meeting interview checkup".split()
+)
 WORKERS = frozenset(
   """doctor physician nurse employee worker staff teacher instructor professor lecturer clerk engineer technician manager
   librarian driver officer""".split()
@@ -203,8 +236,34 @@ DEEDS = {
   "rating": ("gave", "given", "give"), "rental": ("made", "made", "make"), "transaction": ("made", "made", "make"),
 }  # fmt: skip
 
-NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-ORDINALS = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+NUMBER_WORDS = (
+  "zero",
+  "one",
+  "two",
+  "three",
+  "four",
+  "five",
+  "six",
+  "seven",
+  "eight",
+  "nine",
+  "ten",
+  "eleven",
+  "twelve",
+)
+ORDINALS = (
+  "",
+  "first",
+  "second",
+  "third",
+  "fourth",
+  "fifth",
+  "sixth",
+  "seventh",
+  "eighth",
+  "ninth",
+  "tenth",
+)
 MONTHS = (
   "January",
   "February",

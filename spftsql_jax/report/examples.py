@@ -1,4 +1,6 @@
-"""The part of the report page that lists examples: question, gold and predicted SQL with their differences, both results."""
+"""The part of the report page that lists examples: question, gold and predicted SQL with their
+differences, both results.
+"""
 
 from __future__ import annotations
 
@@ -15,49 +17,81 @@ CELL_LENGTH = 80
 # Cells longer than this wrap.
 LONG_CELL = 30
 SQL_LENGTH = 4000
-# Beyond this many tokens the two queries are not compared: the matching is quadratic, and the marks would help nobody.
+# Beyond this many tokens the two queries are not compared: the matching is quadratic, and the marks
+# would help nobody.
 COMPARED_TOKENS = 400
 
 _TOKEN = re.compile(
-  r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|/\*.*?\*/|[^\W\d][\w$]*|\d+(?:\.\d+)?|\s+|<>|[<>!=]=|\|\||.""", re.DOTALL
+  r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|/\*.*?\*/|[^\W\d][\w$]*|\d+(?:\.\d+)?|\s+|<>|[<>!=]=|\|\||.""",
+  re.DOTALL,
 )
-_CLAUSES = frozenset(["select", "from", "where", "group", "having", "order", "limit", "union", "intersect", "except", "window"])
+_CLAUSES = frozenset(
+  [
+    "select",
+    "from",
+    "where",
+    "group",
+    "having",
+    "order",
+    "limit",
+    "union",
+    "intersect",
+    "except",
+    "window",
+  ]
+)
 
 
 def render_examples(examples: Sequence[Mapping[str, Any]]) -> str:
-  """The list with its filter bar as HTML. The bar stays hidden until the page's script runs; the list works without it.
+  """The list with its filter bar as HTML. The bar stays hidden until the page's script runs; the
+  list works without it.
 
   Args:
-    examples: dicts with `db_id`, `question`, `gold`, `model`, `prediction`, `correct`, and optionally `status`, `message`,
-      `gold_columns`, `gold_rows`, `predicted_columns`, `predicted_rows`.
+    examples: dicts with `db_id`, `question`, `gold`, `model`, `prediction`, `correct`, and
+      optionally `status`, `message`, `gold_columns`, `gold_rows`, `predicted_columns`,
+      `predicted_rows`.
   """
   if not examples:
     return '<p class="muted">There are no test questions, so no answers to show.</p>'
   models = list(dict.fromkeys(str(example.get("model", "")) for example in examples))
   choices = "".join(f'<option value="{escape(model)}">{escape(model)}</option>' for model in models)
   chooser = (
-    f'<label class="choose">Model <select name="model"><option value="">all</option>{choices}</select></label>'
+    (
+      '<label class="choose">Model <select name="model"><option '
+      f'value="">all</option>{choices}</select></label>'
+    )
     if len(models) > 1
     else ""
   )
   correct = sum(bool(example.get("correct")) for example in examples)
-  options = [("", "all", len(examples)), ("correct", "correct", correct), ("wrong", "wrong", len(examples) - correct)]
+  options = [
+    ("", "all", len(examples)),
+    ("correct", "correct", correct),
+    ("wrong", "wrong", len(examples) - correct),
+  ]
   radios = "".join(
     f'<label><input type="radio" name="verdict" value="{value}"{"" if value else " checked"}>'
     f"<span>{name} {count:,}</span></label>"
     for value, name, count in options
   )
-  items = "".join(_render_example(example, opened=index == 0) for index, example in enumerate(examples))
+  items = "".join(
+    _render_example(example, opened=index == 0) for index, example in enumerate(examples)
+  )
   return (
-    '<p class="about">Both queries and both results; what differs between the queries of a wrong answer is marked.</p>'
-    '<form id="filter" hidden><input type="search" name="text" placeholder="Filter by words" aria-label="Filter by words">'
-    f'<fieldset><legend>Verdict</legend>{radios}</fieldset>{chooser}<output id="shown"></output></form>'
+    '<p class="about">Both queries and both results; what differs between the queries of a wrong '
+    "answer is marked.</p>"
+    '<form id="filter" hidden><input type="search" name="text" placeholder="Filter by words" '
+    'aria-label="Filter by words">'
+    f"<fieldset><legend>Verdict</legend>{radios}</fieldset>{chooser}<output "
+    'id="shown"></output></form>'
     f'<div id="examples">{items}</div><p id="none" class="muted" hidden>No example matches.</p>'
   )
 
 
 def render_sql(sql: str, other: str | None) -> str:
-  """SQL as HTML, a line for each outer clause, with what does not stand in `other` marked (None: nothing is marked)."""
+  """SQL as HTML, a line for each outer clause, with what does not stand in `other` marked (None:
+  nothing is marked).
+  """
   hidden = max(len(sql) - SQL_LENGTH, 0)
   tokens = _lay_out(_TOKEN.findall(sql[:SQL_LENGTH].strip()))
   marked = _differing(tokens, _TOKEN.findall(other)) if other is not None else set()
@@ -83,7 +117,9 @@ def _render_example(example: Mapping[str, Any], opened: bool) -> str:
   gold, prediction = str(example.get("gold", "")), str(example.get("prediction", ""))
   model = str(example.get("model", ""))
   note = "" if status == "ok" else f'<span class="status">{escape(status)}</span>'
-  left = _render_result(example.get("gold_columns"), example.get("gold_rows"), example.get("gold_row_count"), "")
+  left = _render_result(
+    example.get("gold_columns"), example.get("gold_rows"), example.get("gold_row_count"), ""
+  )
   if status == "ok":
     right = _render_result(
       example.get("predicted_columns"),
@@ -94,23 +130,36 @@ def _render_example(example: Mapping[str, Any], opened: bool) -> str:
   else:
     right = f'<p class="message">{escape(shorten(str(example.get("message") or status), 600))}</p>'
   return (
-    f'<details class="example" data-verdict="{verdict}" data-model="{escape(model)}"{" open" if opened else ""}><summary>'
-    f'<span class="verdict {verdict}">{verdict}</span><span class="question">{escape(example.get("question", ""))}</span>'
-    f'<span class="origin">{note}<span>{escape(example.get("db_id", ""))}</span><span>{escape(model)}</span></span></summary>'
-    f'<div class="sides"><section><h3>Gold</h3>{render_sql(gold, None if correct else prediction)}{left}</section>'
+    f'<details class="example" data-verdict="{verdict}" '
+    f'data-model="{escape(model)}"{" open" if opened else ""}><summary>'
+    f'<span class="verdict {verdict}">{verdict}</span><span '
+    f'class="question">{escape(example.get("question", ""))}</span>'
+    "<span "
+    f'class="origin">{note}<span>{escape(example.get("db_id", ""))}</span><span>{escape(model)}</span></span></summary>'
+    "<div "
+    f'class="sides"><section><h3>Gold</h3>{render_sql(gold, None if correct else prediction)}{left}</section>'
     f"<section><h3>Prediction</h3>{render_sql(prediction, None if correct else gold)}{right}</section></div></details>"
   )
 
 
 def _render_result(
-  columns: Sequence[Any] | None, rows: Sequence[Sequence[Any]] | None, row_count: int | None, message: str
+  columns: Sequence[Any] | None,
+  rows: Sequence[Sequence[Any]] | None,
+  row_count: int | None,
+  message: str,
 ) -> str:
-  """A result's first rows, and how many it has: `row_count`, where more were returned than are kept here."""
+  """A result's first rows, and how many it has: `row_count`, where more were returned than are kept
+  here.
+  """
   note = f'<p class="message">{escape(message)}</p>' if message else ""
   if rows is None:
     return note or '<p class="muted">result not recorded</p>'
-  head = "".join(f"<th>{escape(shorten(str(column), CELL_LENGTH))}</th>" for column in columns or ())
-  body = "".join(f"<tr>{''.join(_render_cell(value) for value in row)}</tr>" for row in rows[:ROWS_SHOWN])
+  head = "".join(
+    f"<th>{escape(shorten(str(column), CELL_LENGTH))}</th>" for column in columns or ()
+  )
+  body = "".join(
+    f"<tr>{''.join(_render_cell(value) for value in row)}</tr>" for row in rows[:ROWS_SHOWN]
+  )
   whole = max(row_count if row_count is not None else 0, len(rows))
   shown = min(len(rows), ROWS_SHOWN)
   count = f"{whole:,} row{'' if whole == 1 else 's'}"
@@ -120,7 +169,10 @@ def _render_result(
     count += f", the first {shown} shown"
   if not whole:
     count = "no rows"
-  table = scroll(f'<table class="rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>', "Rows of the result")
+  table = scroll(
+    f'<table class="rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>',
+    "Rows of the result",
+  )
   return f'{table if head or body else ""}<p class="count muted">{count}</p>{note}'
 
 
@@ -134,7 +186,9 @@ def _render_cell(value: Any) -> str:
 
 
 def _lay_out(tokens: list[str]) -> list[str]:
-  """Puts each clause of the outermost level on a line of its own; only blanks between tokens change."""
+  """Puts each clause of the outermost level on a line of its own; only blanks between tokens
+  change.
+  """
   laid_out, depth = list(tokens), 0
   for index, token in enumerate(tokens):
     depth += (token == "(") - (token == ")")
@@ -144,7 +198,9 @@ def _lay_out(tokens: list[str]) -> list[str]:
 
 
 def _differing(tokens: list[str], others: list[str]) -> set[int]:
-  """Indices of the tokens that have no counterpart in `others`; words compare without case, blanks do not count."""
+  """Indices of the tokens that have no counterpart in `others`; words compare without case, blanks
+  do not count.
+  """
   places = [index for index, token in enumerate(tokens) if not token.isspace()]
   ours = [_fold(tokens[index]) for index in places]
   theirs = [_fold(token) for token in others if not token.isspace()]

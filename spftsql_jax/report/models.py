@@ -1,4 +1,6 @@
-"""The sections of the report page that compare models: functions from the results table to HTML, "" for nothing to show."""
+"""The sections of the report page that compare models: functions from the results table to HTML, ""
+for nothing to show.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,17 @@ from typing import Any
 from spftsql_jax.report import charts
 from spftsql_jax.report.charts import Estimate, EstimateSeries, escape
 from spftsql_jax.report.stage_names import model_name
-from spftsql_jax.report.text import bounds, chance, count, duration, is_number, is_significant, percent, scroll, size
+from spftsql_jax.report.text import (
+  bounds,
+  chance,
+  count,
+  duration,
+  is_number,
+  is_significant,
+  percent,
+  scroll,
+  size,
+)
 
 Record = Mapping[str, Any]
 
@@ -22,9 +34,9 @@ BASELINES = ("spin", "exspin", "dpo", "sft_control")
 def best_row(table: Sequence[Record]) -> Record | None:
   """The model that the run hands over, which the run has marked (`mark_best`).
 
-  A table without a mark: of the promoted ones the highest EX on the selection split, of equals the one whose answers run most
-  often, of these the latest; by the test's figures only where the table has none of selection, as picking the highest figure
-  on the test questions would flatter it.
+  A table without a mark: of the promoted ones the highest EX on the selection split, of equals the
+  one whose answers run most often, of these the latest; by the test's figures only where the table
+  has none of selection, as picking the highest figure on the test questions would flatter it.
   """
   rows = [row for row in table if is_number(row.get("ex"))]
   if marked := [row for row in rows if row.get("best")]:
@@ -32,25 +44,40 @@ def best_row(table: Sequence[Record]) -> Record | None:
   promoted = [row for row in rows if row.get("promoted") is not False] or rows
   selected = [row for row in promoted if is_number(row.get("selection_ex"))]
   if selected:
-    return max(reversed(selected), key=lambda row: (row["selection_ex"], row.get("selection_executable") or 0.0))
-  return max(reversed(promoted), key=lambda row: (row["ex"], row.get("executable") or 0.0), default=None)
+    return max(
+      reversed(selected),
+      key=lambda row: (row["selection_ex"], row.get("selection_executable") or 0.0),
+    )
+  return max(
+    reversed(promoted), key=lambda row: (row["ex"], row.get("executable") or 0.0), default=None
+  )
 
 
 def mark_best(results: Record) -> Record:
-  """The results with the row of the version that they name as "best" marked; as they are where they name none."""
+  """The results with the row of the version that they name as "best" marked; as they are where they
+  name none.
+  """
   if results.get("best") is None:
     return results
-  return {**results, "table": [{**row, "best": row.get("version") == results["best"]} for row in results["table"]]}
+  return {
+    **results,
+    "table": [{**row, "best": row.get("version") == results["best"]} for row in results["table"]],
+  }
 
 
 def summary(results: Record) -> str:
-  """One paragraph: the best model, its EX with interval and n, the distance to the first row, time and memory."""
+  """One paragraph: the best model, its EX with interval and n, the distance to the first row, time
+  and memory.
+  """
   table = results["table"]
   best = best_row(table)
   if best is None:
     return '<p class="lead">No model was evaluated.</p>'
   interval = bounds(best)
-  text = f"<strong>{escape(best['model'])}</strong> answers <strong>{percent(best['ex'])}\u00a0%</strong> of "
+  text = (
+    f"<strong>{escape(best['model'])}</strong> answers "
+    f"<strong>{percent(best['ex'])}\u00a0%</strong> of "
+  )
   optimistic = best.get("split") == "selection"
   what = (
     "synthesized questions of the selection split, on which it was chosen too (optimistic)"
@@ -63,7 +90,11 @@ def summary(results: Record) -> str:
   first = table[0]
   if first is not best and is_number(first.get("ex")):
     points = 100 * (best["ex"] - first["ex"])
-    distance = f"{abs(points):.1f} points {'above' if points > 0 else 'below'}" if abs(points) >= 0.05 else "level with"
+    distance = (
+      f"{abs(points):.1f} points {'above' if points > 0 else 'below'}"
+      if abs(points) >= 0.05
+      else "level with"
+    )
     text += f", {distance} {escape(first['model'])} ({percent(first['ex'])}\u00a0%"
     if p := chance(best.get("p_first")):
       text += f"; {p}" + ("" if is_significant(best.get("p_first")) else ", by chance possible")
@@ -71,8 +102,15 @@ def summary(results: Record) -> str:
   text += "."
   highest = max((row for row in table if is_number(row.get("ex"))), key=lambda row: row["ex"])
   if highest["ex"] > best["ex"]:
-    how = "It was chosen on the selection split" if is_number(best.get("selection_ex")) else "It is the best promoted model"
-    text += f" {how}; the highest figure on these questions is {percent(highest['ex'])}\u00a0%, of {escape(highest['model'])}."
+    how = (
+      "It was chosen on the selection split"
+      if is_number(best.get("selection_ex"))
+      else "It is the best promoted model"
+    )
+    text += (
+      f" {how}; the highest figure on these questions is {percent(highest['ex'])}\u00a0%, of "
+      f"{escape(highest['model'])}."
+    )
   cost = [f"took {duration(results['seconds'])}"] if is_number(results.get("seconds")) else []
   if is_number(results.get("peak_memory_bytes")):
     cost.append(f"used at most {size(results['peak_memory_bytes'])} of memory")
@@ -83,7 +121,9 @@ def summary(results: Record) -> str:
 
 def without(table: Sequence[Record]) -> list[str]:
   """The databases that the second figure of a table (`ex_without`) leaves out."""
-  return sorted({str(name) for row in table for name in (row.get("ex_without") or {}).get("databases") or ()})
+  return sorted(
+    {str(name) for row in table for name in (row.get("ex_without") or {}).get("databases") or ()}
+  )
 
 
 def results_table(table: Sequence[Record]) -> str:
@@ -91,7 +131,9 @@ def results_table(table: Sequence[Record]) -> str:
   if not table:
     return '<p class="muted">No model was evaluated.</p>'
   drawn = [_estimate(row) for row in table if is_number(row.get("ex"))]
-  ticks = charts.nice_ticks(min((e.low for e in drawn), default=0.0), max((e.high for e in drawn), default=100.0), 4)
+  ticks = charts.nice_ticks(
+    min((e.low for e in drawn), default=0.0), max((e.high for e in drawn), default=100.0), 4
+  )
   low, high = max(ticks[0], 0.0), min(ticks[-1], 100.0)
   names = ", ".join(without(table))
   columns = (
@@ -100,10 +142,15 @@ def results_table(table: Sequence[Record]) -> str:
     ("Selection EX %", percent, lambda row: row.get("selection_ex")),
     ("Time", duration, lambda row: row.get("seconds")),
   )
-  extras = [(title, show, value) for title, show, value in columns if any(is_number(value(row)) for row in table)]
+  extras = [
+    (title, show, value)
+    for title, show, value in columns
+    if any(is_number(value(row)) for row in table)
+  ]
   head = (
     '<th>Model</th><th class="number">EX %</th>'
-    f'<th><span class="scale"><span>{charts.number(low)}</span><span>{charts.number(high)}</span></span></th>'
+    "<th><span "
+    f'class="scale"><span>{charts.number(low)}</span><span>{charts.number(high)}</span></span></th>'
     '<th class="number">95 % interval</th><th class="number">n</th>'
     + "".join(f'<th class="number">{title}</th>' for title, *_ in extras)
   )
@@ -114,14 +161,20 @@ def results_table(table: Sequence[Record]) -> str:
     is_best = row is best
     mark = charts.interval(_estimate(row), low, high, is_best) if is_number(row.get("ex")) else ""
     body.append(
-      f'<tr{" class=best" if is_best else ""}><th scope="row"><span class="name">{escape(row.get("model", ""))}</span>'
-      f'<span class="sub">{_subtitle(row)}</span></th><td class="number">{percent(row.get("ex"))}</td>'
-      f'<td class="range">{mark}</td><td class="number">{"–".join(map(percent, interval)) if interval else "–"}</td>'
+      f'<tr{" class=best" if is_best else ""}><th scope="row"><span '
+      f'class="name">{escape(row.get("model", ""))}</span>'
+      f'<span class="sub">{_subtitle(row)}</span></th><td '
+      f'class="number">{percent(row.get("ex"))}</td>'
+      f'<td class="range">{mark}</td><td '
+      f'class="number">{"–".join(map(percent, interval)) if interval else "–"}</td>'
       f'<td class="number">{count(row.get("n"))}</td>'
       + "".join(f'<td class="number">{show(value(row))}</td>' for _, show, value in extras)
       + "</tr>"
     )
-  about = "EX: share of questions whose predicted SQL returns the gold query's result. Lines are 95 % intervals."
+  about = (
+    "EX: share of questions whose predicted SQL returns the gold query's result. Lines are 95 % "
+    "intervals."
+  )
   if any(row.get("promoted") is False for row in table):
     about += " A hollow dot marks a model that was not promoted."
   if best is not None:
@@ -129,12 +182,15 @@ def results_table(table: Sequence[Record]) -> str:
   if not any(row.get("stage") in BASELINES for row in table):
     about += " No baselines were trained beside it."
   return f'<p class="about">{about}</p>' + scroll(
-    f'<table class="results"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>', "Results by model"
+    f'<table class="results"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>',
+    "Results by model",
   )
 
 
 def rounds(table: Sequence[Record]) -> str:
-  """EX over rounds and iterations, one line for each sequence of models; "" where no model has a second round."""
+  """EX over rounds and iterations, one line for each sequence of models; "" where no model has a
+  second round.
+  """
   grouped: dict[tuple[str, str], list[Record]] = {}
   for row in table:
     if is_number(row.get("ex")) and is_number(row.get("round")):
@@ -155,7 +211,10 @@ def rounds(table: Sequence[Record]) -> str:
     )
   label = "Execution accuracy in percent by round"
   return (
-    '<p class="about">Execution accuracy in percent with 95 % intervals. Dotted lines carry the last value on.</p>'
+    (
+      '<p class="about">Execution accuracy in percent with 95 % intervals. Dotted lines carry the '
+      "last value on.</p>"
+    )
     + charts.rounds_chart(series, label, 950, 30, "rounds wide")
     + charts.rounds_chart(series, label, 368, 15, "rounds narrow")
   )
@@ -169,7 +228,9 @@ def lineage(versions: Sequence[Record], table: Sequence[Record]) -> str:
   rows = {str(version.get("version")): row for row, version in enumerate(ordered)}
   test_ex = {str(row["version"]): row.get("ex") for row in table if row.get("version") is not None}
   parents = [rows.get(str(version.get("parent"))) for version in ordered]
-  parents = [parent if parent is not None and parent < row else None for row, parent in enumerate(parents)]
+  parents = [
+    parent if parent is not None and parent < row else None for row, parent in enumerate(parents)
+  ]
   opponents = [rows.get(str(version.get("opponent"))) for version in ordered]
   best = (best_row(table) or {}).get("version")
   items = []
@@ -177,7 +238,9 @@ def lineage(versions: Sequence[Record], table: Sequence[Record]) -> str:
     name = str(version.get("version", ""))
     origin = [escape(model_name(version.get("stage", ""), version.get("round")))]
     origin += [f"from {escape(version['parent'])}"] if version.get("parent") is not None else []
-    origin += [f"against {escape(version['opponent'])}"] if version.get("opponent") is not None else []
+    origin += (
+      [f"against {escape(version['opponent'])}"] if version.get("opponent") is not None else []
+    )
     items.append(
       f"<li{' class=best' if name == str(best) else ''}><span>{escape(name)}</span>"
       f'<span class="score">{percent(version.get("selection_ex"))}</span>'
@@ -188,9 +251,16 @@ def lineage(versions: Sequence[Record], table: Sequence[Record]) -> str:
   if any(opponent is not None for opponent in opponents):
     key += ' &emsp;<span class="key dashed"></span> played against'
   graph = charts.lineage_graph(parents, opponents, LINEAGE_ROW_HEIGHT, rows.get(str(best)))
-  head = '<div class="head"><span>Version</span><span class="score">Selection</span><span class="score">Test</span></div>'
-  return f'<p class="about">{key}. EX in percent on the selection split and on the test questions.</p>' + scroll(
-    f'<div class="lineage">{graph}<div>{head}<ol>{"".join(items)}</ol></div></div>', "Versions of the model"
+  head = (
+    '<div class="head"><span>Version</span><span class="score">Selection</span><span '
+    'class="score">Test</span></div>'
+  )
+  return (
+    f'<p class="about">{key}. EX in percent on the selection split and on the test questions.</p>'
+    + scroll(
+      f'<div class="lineage">{graph}<div>{head}<ol>{"".join(items)}</ol></div></div>',
+      "Versions of the model",
+    )
   )
 
 
@@ -200,11 +270,18 @@ def hardness(table: Sequence[Record]) -> str:
   if not rows:
     return ""
   found = dict.fromkeys(str(level) for row in rows for level in row["by_hardness"])
-  levels = [level for level in HARDNESS if level in found] + [level for level in found if level not in HARDNESS]
-  # n stands in the head where all models answered the same questions, in the cells where they did not.
+  levels = [level for level in HARDNESS if level in found] + [
+    level for level in found if level not in HARDNESS
+  ]
+  # n stands in the head where all models answered the same questions, in the cells where they did
+  # not.
   common = {level: {row["by_hardness"].get(level, {}).get("n") for row in rows} for level in levels}
   head = "".join(
-    f'<th class="number">{escape(level)}<span class="sub">{_common_count(common[level])}</span></th>' for level in levels
+    (
+      f'<th class="number">{escape(level)}<span '
+      f'class="sub">{_common_count(common[level])}</span></th>'
+    )
+    for level in levels
   )
   best = best_row(table)
   body = []
@@ -218,15 +295,24 @@ def hardness(table: Sequence[Record]) -> str:
       cells.append(f'<td class="number">{percent(cell.get("ex"))}{mark}{note}</td>')
     name = f'<th scope="row"><span class="name">{escape(row.get("model", ""))}</span></th>'
     body.append(f"<tr{' class=best' if row is best else ''}>{name}{''.join(cells)}</tr>")
-  return '<p class="about">Execution accuracy in percent by hardness of the gold query; bars run from 0 to 100.</p>' + scroll(
-    f'<table class="hardness"><thead><tr><th>Model</th>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>',
+  return (
+    '<p class="about">Execution accuracy in percent by hardness of the gold query; bars run from 0 '
+    "to 100.</p>"
+  ) + scroll(
+    (
+      "<table "
+      f'class="hardness"><thead><tr><th>Model</th>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+    ),
     "Accuracy by hardness",
   )
 
 
 def _estimate(row: Record) -> Estimate:
   low, high = bounds(row) or (row["ex"], row["ex"])
-  title = f"{row.get('model', '')}: {percent(row['ex'])} % ({percent(low)} to {percent(high)}), n = {count(row.get('n'))}"
+  title = (
+    f"{row.get('model', '')}: {percent(row['ex'])} % ({percent(low)} to {percent(high)}), n = "
+    f"{count(row.get('n'))}"
+  )
   hollow = row.get("promoted") is False
   return Estimate(row.get("round") or 0, 100 * row["ex"], 100 * low, 100 * high, title, hollow)
 
@@ -239,18 +325,25 @@ def _subtitle(row: Record) -> str:
 
 
 def _without_round(row: Record) -> str:
-  """The model's name without the number of its round at the end: what the models of one sequence share."""
+  """The model's name without the number of its round at the end: what the models of one sequence
+  share.
+  """
   name = str(row.get("model", ""))
   pattern = rf"[\s,_·:/(-]*\b(?:round|iteration|iter|r)?[\s_-]*0*{int(row['round'])}\)?$"
   return re.sub(pattern, "", name, flags=re.IGNORECASE) or name
 
 
 def _parents_first(versions: Sequence[Record]) -> list[Record]:
-  """The versions in their order, each moved behind its parent where it stood before it; a circle is cut where it is met."""
+  """The versions in their order, each moved behind its parent where it stood before it; a circle is
+  cut where it is met.
+  """
   waiting, ordered, placed = list(versions), [], set()
   names = {str(version.get("version")) for version in versions}
   while waiting:
-    ready = next((v for v in waiting if str(v.get("parent")) not in names or str(v.get("parent")) in placed), waiting[0])
+    ready = next(
+      (v for v in waiting if str(v.get("parent")) not in names or str(v.get("parent")) in placed),
+      waiting[0],
+    )
     waiting.remove(ready)
     ordered.append(ready)
     placed.add(str(ready.get("version")))

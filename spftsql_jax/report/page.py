@@ -1,6 +1,8 @@
-"""What a run found, for people: one HTML page without network (`write_report`) and a table for the terminal (`format_table`).
+"""What a run found, for people: one HTML page without network (`write_report`) and a table for the
+terminal (`format_table`).
 
-The page is made from the run's `results.json` and its metric lines alone, so it can be made again from a finished run.
+The page is made from the run's `results.json` and its metric lines alone, so it can be made again
+from a finished run.
 """
 
 from __future__ import annotations
@@ -26,9 +28,10 @@ def write_report(results: Record, metrics: Sequence[Record], output: Path) -> No
   """Writes the report page: one HTML file that needs nothing else.
 
   Args:
-    results: what `results.json` holds. Only "table" must be there (may be empty); sections whose key is absent are left out.
-    metrics: one dict a logged training step, with "stage", "step" and any of "loss", "log_prob_positive",
-      "log_prob_negative", "margin", "gradient_norm".
+    results: what `results.json` holds. Only "table" must be there (may be empty); sections whose
+      key is absent are left out.
+    metrics: one dict a logged training step, with "stage", "step" and any of "loss",
+      "log_prob_positive", "log_prob_negative", "margin", "gradient_norm".
     output: the file to write; it is replaced as a whole, so a reader never sees half a page.
 
   Raises:
@@ -47,7 +50,9 @@ def write_report(results: Record, metrics: Sequence[Record], output: Path) -> No
 
 
 def render_report(results: Record, metrics: Sequence[Record]) -> str:
-  """The page that `write_report` writes, as text. Raises ValueError where `results` has no "table"."""
+  """The page that `write_report` writes, as text. Raises ValueError where `results` has no
+  "table".
+  """
   if "table" not in results:
     raise ValueError('results hold no "table"; the report needs at least that key')
   results = report_models.mark_best(results)
@@ -70,10 +75,14 @@ def render_report(results: Record, metrics: Sequence[Record]) -> str:
   ]
   parts = [part for part in parts if part[2]]
   links = "".join(f'<a href="#{name}">{heading}</a>' for name, heading, _ in parts)
-  body = "".join(f'<section id="{name}"><h2>{heading}</h2>{content}</section>' for name, heading, content in parts)
+  body = "".join(
+    f'<section id="{name}"><h2>{heading}</h2>{content}</section>'
+    for name, heading, content in parts
+  )
   notes = "".join(f"<li>{escape(note)}</li>" for note in results.get("notes") or ())
   notes = notes and f'<ul class="notes">{notes}</ul>'
-  # Nothing is loaded from anywhere, and no script runs but the page's own: a second wall behind the escaping of all text.
+  # Nothing is loaded from anywhere, and no script runs but the page's own: a second wall behind the
+  # escaping of all text.
   digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
   policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
   return (
@@ -89,8 +98,8 @@ def render_report(results: Record, metrics: Sequence[Record]) -> str:
 def format_table(table: Sequence[Record]) -> str:
   """The results as aligned plain text for the terminal, without a newline at the end.
 
-  Columns: model, round, EX %, 95 % CI, n, executable %; and EX %, CI and n once more where databases are left out. Figures of
-  the selection split, where the run had no test, are called so.
+  Columns: model, round, EX %, 95 % CI, n, executable %; and EX %, CI and n once more where
+  databases are left out. Figures of the selection split, where the run had no test, are called so.
   """
   apart = report_models.without(table)
   on = " on selection" if any(row.get("split") == "selection" for row in table) else ""
@@ -99,7 +108,9 @@ def format_table(table: Sequence[Record]) -> str:
     lines[0] += [escape_terminal(f"without {', '.join(apart)}: EX %"), "95 % CI", "n"]
   for row in table:
     name = " ".join(escape_terminal(row.get("model", "")).split())
-    lines.append([name, count(row.get("round")), *_estimate_cells(row), percent(row.get("executable"))])
+    lines.append(
+      [name, count(row.get("round")), *_estimate_cells(row), percent(row.get("executable"))]
+    )
     if apart:
       lines[-1] += _estimate_cells(row.get("ex_without") or {})
   widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -115,9 +126,15 @@ def format_table(table: Sequence[Record]) -> str:
 
 def _estimate_cells(row: Record) -> list[str]:
   interval = bounds(row)
-  return [percent(row.get("ex")), f"{percent(interval[0])} to {percent(interval[1])}" if interval else "–", count(row.get("n"))]
+  return [
+    percent(row.get("ex")),
+    f"{percent(interval[0])} to {percent(interval[1])}" if interval else "–",
+    count(row.get("n")),
+  ]
 
 
 def escape_terminal(text: object) -> str:
-  """Text for a terminal: characters that would move the cursor or change colours are shown as U+FFFD."""
+  """Text for a terminal: characters that would move the cursor or change colours are shown as
+  U+FFFD.
+  """
   return "".join(character if character.isprintable() else "\ufffd" for character in str(text))

@@ -1,4 +1,6 @@
-"""Why synthesis did not keep a query, in plain words, as data: what the report shows for each reason that synthesis counts."""
+"""Why synthesis did not keep a query, in plain words, as data: what the report shows for each
+reason that synthesis counts.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,16 @@ from collections.abc import Mapping
 
 # Reason as it is counted -> (in plain words, what it means).
 REASONS: Mapping[str, tuple[str, str]] = {
-  "empty": ("No rows", "The query returns nothing, and so would any wrong query that finds nothing."),
+  "empty": (
+    "No rows",
+    "The query returns nothing, and so would any wrong query that finds nothing.",
+  ),
   "empty on neighbours": (
     "No rows on similar data",
-    "On copies of the database with other rows it returns nothing, so it could not be checked there.",
+    (
+      "On copies of the database with other rows it returns nothing, so it could not be checked "
+      "there."
+    ),
   ),
   "only NULL": ("Only missing values", "All that it returns is NULL: the data has no answer."),
   "NULL first": (
@@ -17,7 +25,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "The one group that it returns has no name (NULL).",
   ),
   "only zero": ("Only zero", "It counts or sums to 0, as a wrong query often does too."),
-  "all rows equal": ("All rows alike", "Every row that it returns is the same: a list that says nothing."),
+  "all rows equal": (
+    "All rows alike",
+    "Every row that it returns is the same: a list that says nothing.",
+  ),
   "constant": (
     "The answer stands in the question",
     "It returns the value that its own condition names.",
@@ -35,7 +46,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "Missing values in a top list",
     "Rows without a value to sort by are among the first.",
   ),
-  "redundant LIMIT": ("A top list of everything", "There are not more rows than the list asks for."),
+  "redundant LIMIT": (
+    "A top list of everything",
+    "There are not more rows than the list asks for.",
+  ),
   "LIMIT without ORDER BY": (
     "A top list without an order",
     "Without an order chance decides which rows are returned.",
@@ -48,7 +62,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "A top list inside a condition",
     "Whether it is cut at a tie cannot be checked there.",
   ),
-  "unusual LIMIT": ("An unusual top list", "A top list that skips rows, which is not checked for ties."),
+  "unusual LIMIT": (
+    "An unusual top list",
+    "A top list that skips rows, which is not checked for ties.",
+  ),
   "bare column": (
     "An arbitrary value of a group",
     "It returns a column that has several values in a group, of which any may come.",
@@ -89,7 +106,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
   "fails": ("Fails", "The database refuses to run it."),
   "timeout": ("Takes too long", "It does not end within its time limit."),
   "a check fails": ("A check of it fails", "A query that would have checked it does not run."),
-  "timeout in a check": ("A check of it takes too long", "A query that checks it does not end in time."),
+  "timeout in a check": (
+    "A check of it takes too long",
+    "A query that checks it does not end in time.",
+  ),
   "no table has rows": ("Empty tables", "No table of the database has rows."),
   "no table fits the templates": (
     "No fitting table",
@@ -114,7 +134,9 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
 
 
 def in_words(reason: str) -> tuple[str, str, str]:
-  """(plain words, explanation, what tells it apart) of a reason; one that is unknown stands for itself."""
+  """(plain words, explanation, what tells it apart) of a reason; one that is unknown stands for
+  itself.
+  """
   if reason in REASONS:
     return *REASONS[reason], ""
   family, colon, rest = reason.partition(": ")

@@ -1,4 +1,6 @@
-"""The names of a run's stages and of the models they make: one table for results, report and terminal."""
+"""The names of a run's stages and of the models they make: one table for results, report and
+terminal.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,12 @@ _STAGES = {
 
 
 def stage_name(stage: Any) -> str:
-  """A stage's identifier, or the path of one of its parts, as text: "vbi_ft/round_1" becomes "VBI-FT, round 1"."""
-  return ", ".join(_STAGES.get(part, (part.replace("_", " "),))[0] for part in str(stage).split("/"))
+  """A stage's identifier, or the path of one of its parts, as text: "vbi_ft/round_1" becomes
+  "VBI-FT, round 1".
+  """
+  return ", ".join(
+    _STAGES.get(part, (part.replace("_", " "),))[0] for part in str(stage).split("/")
+  )
 
 
 def model_name(stage: Any, number: Any) -> str:

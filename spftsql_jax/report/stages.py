@@ -1,4 +1,6 @@
-"""The sections of the report page on how the models came about: functions from parts of the results to HTML."""
+"""The sections of the report page on how the models came about: functions from parts of the results
+to HTML.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,16 @@ from spftsql_jax.report import charts
 from spftsql_jax.report.charts import Curve, escape
 from spftsql_jax.report.rejection_words import in_words
 from spftsql_jax.report.stage_names import stage_name
-from spftsql_jax.report.text import chance, count, duration, is_number, is_significant, percent, scroll, size
+from spftsql_jax.report.text import (
+  chance,
+  count,
+  duration,
+  is_number,
+  is_significant,
+  percent,
+  scroll,
+  size,
+)
 
 Record = Mapping[str, Any]
 
@@ -37,10 +48,15 @@ def data(facts: Record | None) -> str:
     shown += f" and {len(names) - DATABASES_SHOWN:,} more"
   rows = [
     ("Databases", f"{count(len(names))}{': ' if names else ''}{escape(shown)}"),
-    ("Labelled examples", count(facts.get("seeds")) if facts.get("seeds") else "none: everything was synthesized"),
+    (
+      "Labelled examples",
+      count(facts.get("seeds")) if facts.get("seeds") else "none: everything was synthesized",
+    ),
     (
       "Held-out test questions",
-      count(facts.get("test")) if facts.get("test") else "none: models are compared on questions of our own",
+      count(facts.get("test"))
+      if facts.get("test")
+      else "none: models are compared on questions of our own",
     ),
     ("Templates of queries", count(facts.get("templates"))),
   ]
@@ -48,7 +64,9 @@ def data(facts: Record | None) -> str:
 
 
 def synthesis(rounds_: Sequence[Record] | None) -> str:
-  """What each round of synthesis accepted, why it refused the rest, and its questions; "" where it was not recorded."""
+  """What each round of synthesis accepted, why it refused the rest, and its questions; "" where it
+  was not recorded.
+  """
   if rounds_ is None:
     return ""
   if not rounds_:
@@ -67,10 +85,15 @@ def synthesis(rounds_: Sequence[Record] | None) -> str:
       for words, explanation, forms, number in reasons
     )
     figures.append(
-      f"<figure><h3>Round {escape(one.get('round', ''))}</h3><figcaption>{count(accepted)} of {count(accepted + refused)} "
-      f'candidates accepted{share}</figcaption><table class="bars reasons"><tbody>{lines}</tbody></table></figure>'
+      f"<figure><h3>Round {escape(one.get('round', ''))}</h3><figcaption>{count(accepted)} of "
+      f"{count(accepted + refused)} "
+      f'candidates accepted{share}</figcaption><table class="bars '
+      f'reasons"><tbody>{lines}</tbody></table></figure>'
     )
-  about = '<p class="about">Why candidate queries were refused; the bars of all rounds share one scale.</p>'
+  about = (
+    '<p class="about">Why candidate queries were refused; the bars of all rounds share one '
+    "scale.</p>"
+  )
   return f'{about}<div class="multiples large">{"".join(figures)}</div>{_questions(rounds_)}'
 
 
@@ -98,11 +121,18 @@ def _forms(forms: Sequence[tuple[str, int]]) -> str:
   if not forms:
     return ""
   listed = "; ".join(f"{escape(form)} ({count(number)})" for form, number in forms)
-  return f"<details><summary>{len(forms):,} {'case' if len(forms) == 1 else 'cases'}</summary>{listed}</details>"
+  return (
+    f"<details><summary>{len(forms):,} "
+    f"{'case' if len(forms) == 1 else 'cases'}</summary>{listed}</details>"
+  )
 
 
-def vbi_ft(rounds_: Sequence[Record] | None, versions: Sequence[Record], table: Sequence[Record]) -> str:
-  """Each round's model: what it was trained on, how it did on its verification, on the selection split and on the test."""
+def vbi_ft(
+  rounds_: Sequence[Record] | None, versions: Sequence[Record], table: Sequence[Record]
+) -> str:
+  """Each round's model: what it was trained on, how it did on its verification, on the selection
+  split and on the test.
+  """
   if rounds_ is None:
     return ""
   if not rounds_:
@@ -120,10 +150,12 @@ def vbi_ft(rounds_: Sequence[Record] | None, versions: Sequence[Record], table: 
     )
   body = "".join(lines)
   head = "".join(
-    f'<th class="number">{title}</th>' for title in ("Synthesized", "Verification %", "Selection EX %", "Test EX %")
+    f'<th class="number">{title}</th>'
+    for title in ("Synthesized", "Verification %", "Selection EX %", "Test EX %")
   )
   about = (
-    '<p class="about">Verification: share of the examples held back from a round’s training that its model answers with the '
+    '<p class="about">Verification: share of the examples held back from a round’s training that '
+    "its model answers with the "
     "right result.</p>"
   )
   found = f"<table><thead><tr><th>Round</th>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -131,24 +163,32 @@ def vbi_ft(rounds_: Sequence[Record] | None, versions: Sequence[Record], table: 
 
 
 def self_play(iterations: Sequence[Record] | None) -> str:
-  """Each self-play iteration: who played whom, how often the opponent erred, and whether the new model was taken."""
+  """Each self-play iteration: who played whom, how often the opponent erred, and whether the new
+  model was taken.
+  """
   if iterations is None:
     return ""
   if not iterations:
     return '<p class="muted">No self-play was run.</p>'
   body = "".join(
-    f'<tr><th scope="row">{escape(one.get("iteration", ""))}</th><td class="reason">{_promotion(one)}</td>'
-    f'<td class="nowrap">{escape(one.get("main", ""))}</td><td class="nowrap">{escape(one.get("opponent", ""))}</td>'
-    f'<td class="number">{count(one.get("pairs"))}</td><td class="number">{percent(one.get("reward_rate"))}</td></tr>'
+    f'<tr><th scope="row">{escape(one.get("iteration", ""))}</th><td '
+    f'class="reason">{_promotion(one)}</td>'
+    f'<td class="nowrap">{escape(one.get("main", ""))}</td><td '
+    f'class="nowrap">{escape(one.get("opponent", ""))}</td>'
+    f'<td class="number">{count(one.get("pairs"))}</td><td '
+    f'class="number">{percent(one.get("reward_rate"))}</td></tr>'
     for one in iterations
   )
   found = (
-    '<table><thead><tr><th>Iteration</th><th>New model</th><th>Main</th><th>Opponent</th><th class="number">Pairs</th>'
+    "<table><thead><tr><th>Iteration</th><th>New model</th><th>Main</th><th>Opponent</th><th "
+    'class="number">Pairs</th>'
     f'<th class="number">Opponent wrong %</th></tr></thead><tbody>{body}</tbody></table>'
   )
   return (
-    '<p class="about">Opponent wrong: share of the opponent’s answers whose result differs from the gold one (the reward). '
-    "A new model is promoted by its EX on the selection split. p: how likely a difference as large comes by chance alone, of "
+    '<p class="about">Opponent wrong: share of the opponent’s answers whose result differs from '
+    "the gold one (the reward). "
+    "A new model is promoted by its EX on the selection split. p: how likely a difference as large "
+    "comes by chance alone, of "
     f"two equally good models (paired exact test).</p>{scroll(found, 'Iterations of self-play')}"
   )
 
@@ -170,7 +210,9 @@ def _promotion(one: Record) -> str:
 
 
 def training(metrics: Sequence[Record]) -> str:
-  """For each stage the curves of its loss, log-probs of y+ and y-, margin and gradient norm, where they were recorded."""
+  """For each stage the curves of its loss, log-probs of y+ and y-, margin and gradient norm, where
+  they were recorded.
+  """
   stages: dict[str, dict[float, Record]] = {}
   for index, line in enumerate(metrics):
     # A step written twice by a run that was resumed counts once, with its last figures.
@@ -186,11 +228,16 @@ def training(metrics: Sequence[Record]) -> str:
       if curves:
         gaps = sum(not math.isfinite(y) for curve in curves for _, y in curve.points)
         caption = title + (f' <span class="bad">({gaps} not finite)</span>' if gaps else "")
-        figures.append(f"<figure><figcaption>{caption}</figcaption>{charts.line_chart(curves, title)}</figure>")
+        figures.append(
+          f"<figure><figcaption>{caption}</figcaption>{charts.line_chart(curves, title)}</figure>"
+        )
     if figures:
       heading = escape(stage_name(stage))
       heading = heading[:1].upper() + heading[1:]
-      blocks.append(f'<div class="stage"><h3>{heading}</h3><div class="multiples">{"".join(figures)}</div></div>')
+      blocks.append(
+        f'<div class="stage"><h3>{heading}</h3><div '
+        f'class="multiples">{"".join(figures)}</div></div>'
+      )
   return "".join(blocks)
 
 
@@ -202,14 +249,20 @@ def run(results: Record) -> str:
   if is_number(results.get("peak_memory_bytes")):
     facts.append(("peak memory", size(results["peak_memory_bytes"])))
   facts += [
-    (str(name).replace("_", " "), value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False))
+    (
+      str(name).replace("_", " "),
+      value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False),
+    )
     for name, value in (results.get("environment") or {}).items()
   ]
   listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts)
   config = ""
   if results.get("config"):
     text = json.dumps(results["config"], indent=2, default=str, ensure_ascii=False)
-    config = f'<details class="more" id="config"><summary>The whole configuration</summary><pre>{escape(text)}</pre></details>'
+    config = (
+      '<details class="more" id="config"><summary>The whole '
+      f"configuration</summary><pre>{escape(text)}</pre></details>"
+    )
   return (f"<dl>{listed}</dl>" if listed else "") + config
 
 
@@ -218,14 +271,18 @@ def _questions(rounds_: Sequence[Record]) -> str:
   if not rows:
     return ""
   body = "".join(
-    f'<tr><th scope="row">{escape(number)}</th><td class="number">{count(questions.get("rules"))}</td>'
-    f'<td class="number">{count(questions.get("model"))}</td><td class="number">{percent(questions.get("agreement"))}</td>'
-    f'<td class="range">{_agreement_bar(questions.get("agreement"))}</td><td>{_agreeing(questions)}</td></tr>'
+    f'<tr><th scope="row">{escape(number)}</th><td '
+    f'class="number">{count(questions.get("rules"))}</td>'
+    f'<td class="number">{count(questions.get("model"))}</td><td '
+    f'class="number">{percent(questions.get("agreement"))}</td>'
+    "<td "
+    f'class="range">{_agreement_bar(questions.get("agreement"))}</td><td>{_agreeing(questions)}</td></tr>'
     for number, questions in rows
   )
   return (
     "<h3>Questions</h3>"
-    '<p class="about">Who wrote them, and how often sampled answers to them return the result of their query.</p>'
+    '<p class="about">Who wrote them, and how often sampled answers to them return the result of '
+    "their query.</p>"
     + scroll(
       '<table class="bars"><thead><tr><th>Round</th><th class="number">By rules</th>'
       '<th class="number">By the model</th><th class="number">Agreement %</th><th></th>'
@@ -245,7 +302,13 @@ def _template_errors(rounds_: Sequence[Record]) -> str:
   blocks = []
   for one in rounds_:
     templates = [entry for entry in one.get("template_errors") or () if entry.get("total")]
-    templates.sort(key=lambda entry: (-entry["errors"], -entry["errors"] / entry["total"], str(entry.get("template", ""))))
+    templates.sort(
+      key=lambda entry: (
+        -entry["errors"],
+        -entry["errors"] / entry["total"],
+        str(entry.get("template", "")),
+      )
+    )
     if not templates:
       continue
     body = "".join(
@@ -258,16 +321,23 @@ def _template_errors(rounds_: Sequence[Record]) -> str:
     more = ""
     if rest:
       wrong, total = sum(entry["errors"] for entry in rest), sum(entry["total"] for entry in rest)
-      more = f'<p class="muted">{len(rest):,} more templates: {count(wrong)} of {count(total)} wrong.</p>'
-    found = scroll(f'<table class="bars"><tbody>{body}</tbody></table>', "Templates with most errors")
+      more = (
+        f'<p class="muted">{len(rest):,} more templates: {count(wrong)} of {count(total)} '
+        "wrong.</p>"
+      )
+    found = scroll(
+      f'<table class="bars"><tbody>{body}</tbody></table>', "Templates with most errors"
+    )
     blocks.append(
-      f'<details class="more"{" open" if one is rounds_[-1] else ""}><summary>Round {escape(one.get("round", ""))}</summary>'
+      f'<details class="more"{" open" if one is rounds_[-1] else ""}><summary>Round '
+      f"{escape(one.get('round', ''))}</summary>"
       f"{found}{more}</details>"
     )
   if not blocks:
     return ""
   about = (
-    '<p class="about">Wrong answers on the synthesized validation set, by template; these templates seed the next round.</p>'
+    '<p class="about">Wrong answers on the synthesized validation set, by template; these '
+    "templates seed the next round.</p>"
   )
   return f"<h3>Templates with most errors</h3>{about}{''.join(blocks)}"
 
@@ -277,5 +347,7 @@ def _agreement_bar(agreement: Any) -> str:
 
 
 def _curve(name: str, colour: int, lines: Sequence[tuple[float, Record]], metric: str) -> Curve:
-  recorded = [(step, line[metric]) for step, line in lines if isinstance(line.get(metric), (int, float))]
+  recorded = [
+    (step, line[metric]) for step, line in lines if isinstance(line.get(metric), (int, float))
+  ]
   return Curve(name, colour, tuple((float(step), float(value)) for step, value in recorded))

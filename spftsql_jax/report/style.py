@@ -1,4 +1,6 @@
-"""Style sheet and script of the report page. They stand in the page itself, so that it is one file and needs no network."""
+"""Style sheet and script of the report page. They stand in the page itself, so that it is one file
+and needs no network.
+"""
 
 STYLE = """
 :root {

@@ -51,7 +51,9 @@ def duration(seconds: Any) -> str:
 
 
 def rate(per_second: Any, what: str = "") -> str:
-  """How fast something goes, in the unit of time that leaves a number of one or more: "140 a second", "12 a minute"."""
+  """How fast something goes, in the unit of time that leaves a number of one or more: "140 a
+  second", "12 a minute".
+  """
   if not is_number(per_second):
     return "–"
   what = what and f" {what}"
@@ -88,5 +90,9 @@ def is_significant(p: Any) -> bool:
 
 
 def scroll(content: str, label: str) -> str:
-  """Content (HTML) that scrolls inside its own box where it is wider than the page, by the keyboard too."""
-  return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{content}</div>'
+  """Content (HTML) that scrolls inside its own box where it is wider than the page, by the keyboard
+  too.
+  """
+  return (
+    f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{content}</div>'
+  )

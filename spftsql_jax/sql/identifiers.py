@@ -12,9 +12,9 @@ our own alike: what a prompt shows is what a query has to say.
 The words that an engine keeps for itself stand in `reserved_words.json`, not in the database at
 hand: a prompt is part of a model and must not change with the server's version. PostgreSQL's are
 those that its own quote_ident quotes (pg_get_keywords() but for the unreserved ones, of version 15,
-and what 16 and 17 added); SQLite's and DuckDB's those of their keywords that fail, or mean something else, as the name
-of a table or column in some place of a query. Words that sqlglot cannot read back as a name are in
-all three. A test asks the engines.
+and what 16 and 17 added); SQLite's and DuckDB's those of their keywords that fail, or mean
+something else, as the name of a table or column in some place of a query. Words that sqlglot cannot
+read back as a name are in all three. A test asks the engines.
 """
 
 from __future__ import annotations

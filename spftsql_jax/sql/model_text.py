@@ -1,20 +1,25 @@
-r"""From text to one SQL statement, and from a statement to one line: the only reader of what models and people write.
+r"""From text to one SQL statement, and from a statement to one line: the only reader of what models
+and people write.
 
-Text of a model, a gold query of a benchmark file and a line of a log all pass through `read_statement`, so that what is
-scored, trained on, voted over and run is cut by the same rules:
+Text of a model, a gold query of a benchmark file and a line of a log all pass through
+`read_statement`, so that what is scored, trained on, voted over and run is cut by the same rules:
 
-1. A thought up to `</think>` and the marks of a conversation (`<|im_end|>`, `</s>`, tags) are left out.
-2. SQL stands in a fence (three or more backticks or tildes; the last one may be open), in a code span, behind a label that ends
-   in a colon ("SQL:"), in a string of JSON or of a program, behind prose, or is the text itself. Of several fences the last one
-   with SQL is read: models draft first and answer last. A fence of another language, or one without a query, is not read where
-   there is a better one.
-3. The statement goes to the first semicolon that stands in no literal, no quoted name and no comment, as the database's dialect
-   has them, or to a line with which no query can go on (`prose.begins_prose`). What follows is left out, whoever wrote it. Line
-   breaks and comments inside the statement stay.
+1. A thought up to `</think>` and the marks of a conversation (`<|im_end|>`, `</s>`, tags) are left
+  out.
+2. SQL stands in a fence (three or more backticks or tildes; the last one may be open), in a code
+   span, behind a label that ends in a colon ("SQL:"), in a string of JSON or of a program, behind
+   prose, or is the text itself. Of several fences the last one with SQL is read: models draft first
+   and answer last. A fence of another language, or one without a query, is not read where there is
+   a better one.
+3. The statement goes to the first semicolon that stands in no literal, no quoted name and no
+   comment, as the database's dialect has them, or to a line with which no query can go on
+   (`prose.begins_prose`). What follows is left out, whoever wrote it. Line breaks and comments
+   inside the statement stay.
 
-`folded` writes a statement without comments and with single spaces, as models are taught it: a comment is no part of an answer,
-and a line comment in a target of one line would swallow what follows. `one_line` does the same for files with one SQL a line;
-there, a line break or TAB inside a literal is written as an expression, `('a' || char(10) || 'b')`, which gives the same value.
+`folded` writes a statement without comments and with single spaces, as models are taught it: a
+comment is no part of an answer, and a line comment in a target of one line would swallow what
+follows. `one_line` does the same for files with one SQL a line; there, a line break or TAB inside a
+literal is written as an expression, `('a' || char(10) || 'b')`, which gives the same value.
 """
 
 from __future__ import annotations
@@ -29,8 +34,8 @@ from spftsql_jax.sql import prose
 # What cannot stand in a line of a file of predictions, where a TAB begins the db_id.
 _LINE_BREAKING = re.compile(r"[\r\n\t\v\f\x1c-\x1e\x85\u2028\u2029]")
 
-# What every dialect has. Marks that a conversation or a fence puts behind SQL are no SQL in any dialect.
-# An unterminated literal, name or comment runs to the end of the text.
+# What every dialect has. Marks that a conversation or a fence puts behind SQL are no SQL in any
+# dialect. An unterminated literal, name or comment runs to the end of the text.
 _MARKS = r"""
     (?P<mark><\|[A-Za-z_][\w\ ]*\|>|<\uff5c[^\uff5c\n]{1,40}\uff5c>|</[A-Za-z_][\w-]*>|<end_of_turn>
       |`{3,}+(?=\s|\Z)|(?:(?<=\n)|\A)(?:`{3,}|~{3,}))
@@ -51,8 +56,8 @@ _SQLITE = re.compile(
   {_REST}""",
   re.VERBOSE | re.DOTALL,
 )
-# PostgreSQL and DuckDB, whose reader is PostgreSQL's: E-strings, dollar quotes, comments inside comments;
-# brackets quote nothing.
+# PostgreSQL and DuckDB, whose reader is PostgreSQL's: E-strings, dollar quotes, comments inside
+# comments; brackets quote nothing.
 _POSTGRESQL = re.compile(
   rf"""{_MARKS}
   | (?P<space>\s++)
@@ -64,7 +69,12 @@ _POSTGRESQL = re.compile(
   re.VERBOSE | re.DOTALL,
 )
 _NESTED = re.compile(r"/\*|\*/")
-_PATTERNS = {"sqlite": _SQLITE, "duckdb": _POSTGRESQL, "postgres": _POSTGRESQL, "postgresql": _POSTGRESQL}
+_PATTERNS = {
+  "sqlite": _SQLITE,
+  "duckdb": _POSTGRESQL,
+  "postgres": _POSTGRESQL,
+  "postgresql": _POSTGRESQL,
+}
 
 # Text without any of these is one statement as it stands.
 _RARE = re.compile(r"[;`~]|--|/\*|<\||<\uff5c|</|<end_of")
@@ -77,7 +87,8 @@ _QUERY = re.compile(
     |WITH\s++(?:RECURSIVE\s++)?{_NAME}\s*+(?:\([^()]*+\)\s*+)?AS\b)""",
   re.VERBOSE | re.IGNORECASE,
 )
-_ORDINALITY = re.compile(r"WITH\s+ORDINALITY\s+AS\s+[^\s(]", re.IGNORECASE)  # Behind a function in FROM.
+# Behind a function in FROM.
+_ORDINALITY = re.compile(r"WITH\s+ORDINALITY\s+AS\s+[^\s(]", re.IGNORECASE)
 _SET_OPERATORS = frozenset({"UNION", "EXCEPT", "INTERSECT", "MINUS", "ALL", "DISTINCT"})
 # Words of the grammar behind which an expression stands.
 _BEFORE_AN_OPERAND = re.compile(
@@ -85,13 +96,31 @@ _BEFORE_AN_OPERAND = re.compile(
   r"|REGEXP|SELECT|THEN|TO|VALUES|WHEN|WHERE",
   re.IGNORECASE,
 )
-# Statements that may go on with a query on a line of its own, and words that begin a statement and never go on with one.
-_BEFORE_A_QUERY = frozenset({"WITH", "FROM", "INSERT", "REPLACE", "CREATE", "EXPLAIN", "DECLARE", "PREPARE", "MERGE"})
+# Statements that may go on with a query on a line of its own, and words that begin a statement and
+# never go on with one.
+_BEFORE_A_QUERY = frozenset(
+  {"WITH", "FROM", "INSERT", "REPLACE", "CREATE", "EXPLAIN", "DECLARE", "PREPARE", "MERGE"}
+)
 _OTHER_VERBS = frozenset(
-  {"INSERT", "DELETE", "CREATE", "DROP", "ALTER", "EXPLAIN", "BEGIN", "COMMIT", "ROLLBACK", "PRAGMA", "VACUUM", "COPY"}
+  {
+    "INSERT",
+    "DELETE",
+    "CREATE",
+    "DROP",
+    "ALTER",
+    "EXPLAIN",
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "PRAGMA",
+    "VACUUM",
+    "COPY",
+  }
 )
 
-_THOUGHT = re.compile(r"\A\s*<think>(?s:.*?)(?:</think>|\Z)|\A(?s:.*)^[ \t]*</think>[ \t]*$", re.MULTILINE)
+_THOUGHT = re.compile(
+  r"\A\s*<think>(?s:.*?)(?:</think>|\Z)|\A(?s:.*)^[ \t]*</think>[ \t]*$", re.MULTILINE
+)
 # Thoughts under other names, where something follows.
 _OTHER_THOUGHT = re.compile(
   r"\A\s*<(?P<name>thinking|thoughts?|reason(?:ing)?|analysis|scratchpad|reflection|plan)>(?s:.*)</(?P=name)>(?=\s*\S)"
@@ -99,25 +128,29 @@ _OTHER_THOUGHT = re.compile(
   re.IGNORECASE,
 )
 _OPENING_MARKS = re.compile(
-  r"\A(?:\ufeff|\s|<\|[A-Za-z_][\w ]*\|>(?:assistant\b)?|<s>|<\uff5c[^\uff5c\n]{1,40}\uff5c>|<start_of_turn>(?:model\b)?)+"
+  r"\A(?:\ufeff|\s|<\|[A-Za-z_][\w "
+  r"]*\|>(?:assistant\b)?|<s>|<\uff5c[^\uff5c\n]{1,40}\uff5c>|<start_of_turn>(?:model\b)?)+"
 )
 _CLOSING_MARKS = re.compile(
-  r"(?:\s|<\|[A-Za-z_][\w ]*\|>|<\uff5c[^\uff5c\n]{1,40}\uff5c>|</s>|<end_of_turn>|<(?:eos|pad|unk)>|\[/INST\])+\Z"
+  r"(?:\s|<\|[A-Za-z_][\w "
+  r"]*\|>|<\uff5c[^\uff5c\n]{1,40}\uff5c>|</s>|<end_of_turn>|<(?:eos|pad|unk)>|\[/INST\])+\Z"
 )
 _FENCE = re.compile(
   r"(?:(?<![`'\"\w])(?P<ticks>`{3,})|^[ \t]*(?P<tildes>~{3,}))"
-  r"[ \t]*(?P<language>(?!(?:SELECT|WITH|VALUES|FROM|TABLE)\b)[A-Za-z][\w+#.]*)?(?:[ \t]*(?:\{|\w+=)[^\n]*)?",
+  r"[ \t]*(?P<language>(?!(?:SELECT|WITH|VALUES|FROM|TABLE)\b)[A-Za-z][\w+#.]*)?(?:[ "
+  r"\t]*(?:\{|\w+=)[^\n]*)?",
   re.MULTILINE | re.IGNORECASE,
 )
 _SQL_LANGUAGE = re.compile(r"sql|postgres|duckdb", re.IGNORECASE)
-# A colon, an opening tag, or a first line with the language alone (where the prompt ends in an open fence).
+# A colon, an opening tag, or a first line with the language alone (where the prompt ends in an open
+# fence).
 _LABEL_END = re.compile(
   r"[:\uff1a][\s*_>#]*|<[A-Za-z_][\w-]*(?:\s+\w+=\"[^\"]*\")*>\s*"
   r"|\A\s*(?:\w*sql\w*|postgres|duckdb)[ \t]*\r?\n\s*",
   re.IGNORECASE,
 )
-# Where SQL may begin in other text: in quotation marks, behind a mark or a prompt, on a line of its own, or anywhere as the
-# capitals SELECT and FROM.
+# Where SQL may begin in other text: in quotation marks, behind a mark or a prompt, on a line of its
+# own, or anywhere as the capitals SELECT and FROM.
 _QUOTES = re.compile(r"(?P<quotes>\"{3}|'{3}|[\"'])(?:sql\b)?\s*(?=[\w(-])", re.IGNORECASE)
 _LINE_BEGIN = re.compile(
   r"^[ \t\u200b\xa0]*(?:[-*\u2022>][ \t]+|\d+[.)][ \t]+|\[/?\w+\]\s*|\w*[=-]?\#?>\s*"
@@ -130,7 +163,9 @@ _CLOSERS = re.compile(r"\s*(?:\*{2,3}|[\u201d\xbb]|\]\]>)[.\s]*\Z")
 _INSTRUCTION = re.compile(r"\[/\w+\]\s*")
 _CAPITALS = re.compile(r"(?<![\w`'\"])(?=SELECT\s[^;]{0,2000}?\sFROM\s)")
 _VERBS_OF_STATEMENTS = (
-  _BEFORE_A_QUERY | _OTHER_VERBS | {"UPDATE", "ATTACH", "DETACH", "SET", "TRUNCATE", "GRANT", "CALL", "SHOW"}
+  _BEFORE_A_QUERY
+  | _OTHER_VERBS
+  | {"UPDATE", "ATTACH", "DETACH", "SET", "TRUNCATE", "GRANT", "CALL", "SHOW"}
 )
 # A fence without SQL in it, which says nothing.
 _OTHER_FENCE = re.compile(r"(?P<ticks>`{3,})[^`]*(?P=ticks)(?=\s|\Z)")
@@ -148,7 +183,8 @@ class Reading:
   Attributes:
     sql: the statement, without the semicolon; "" where there is none.
     around: it was taken out of a fence, a label or the marks of a conversation.
-    behind: the statement ends in a semicolon and more than white space and comments follows, `;;` too.
+    behind: the statement ends in a semicolon and more than white space and comments follows, `;;`
+      too.
     ended: a semicolon ends it.
   """
 
@@ -160,7 +196,9 @@ class Reading:
 
 @dataclasses.dataclass(frozen=True)
 class Statement:
-  """A statement of a file, with the line it begins on (from 1), and the name of its database where one is written behind it."""
+  """A statement of a file, with the line it begins on (from 1), and the name of its database where
+  one is written behind it.
+  """
 
   sql: str
   line: int
@@ -175,16 +213,22 @@ def read_statement(text: str, dialect: str = "sqlite", begun: str = "") -> str:
 # Gold and answers of a file are read several times on their way to a verdict.
 @functools.lru_cache(maxsize=8192)
 def read(text: str, dialect: str = "sqlite", begun: str = "") -> Reading:
-  """The SQL statement in a text, by the rules at the head of this module. Reading what was read changes nothing.
+  """The SQL statement in a text, by the rules at the head of this module. Reading what was read
+  changes nothing.
 
   Args:
     text: of a model, or a statement that may need no reading.
     dialect: sqlglot's name of the database's SQL; one that is not known is read as SQLite's.
-    begun: what the prompt has already begun, such as "SELECT"; put before an answer that does not begin a query itself.
+    begun: what the prompt has already begun, such as "SELECT"; put before an answer that does not
+      begin a query itself.
   """
   stripped = text.strip()
   # Most texts are one statement, with a semicolon behind it or without.
-  ended = stripped.endswith(";") and "[" not in stripped and stripped.count("'") % 2 == stripped.count('"') % 2 == 0
+  ended = (
+    stripped.endswith(";")
+    and "[" not in stripped
+    and stripped.count("'") % 2 == stripped.count('"') % 2 == 0
+  )
   inner = stripped[:-1].rstrip() if ended else stripped
   rare = (_PERHAPS_RARE.search(inner) and _RARE.search(inner)) or "\\n" in inner
   plain = not rare and not ("\n" in inner and prose.MAY_FOLLOW.search(inner))
@@ -218,16 +262,21 @@ def read(text: str, dialect: str = "sqlite", begun: str = "") -> Reading:
     sql, around = sql[: stop.start()], True
   if begun and not _QUERY.match(sql):
     sql = f"{begun} {sql}".strip()
-  return Reading(sql, around or bool(mark and mark != ";"), _says_something(behind, dialect), mark == ";")
+  return Reading(
+    sql, around or bool(mark and mark != ";"), _says_something(behind, dialect), mark == ";"
+  )
 
 
 def begins_query(text: str) -> bool:
-  """Whether a text begins a query: SELECT, WITH ... AS, VALUES, TABLE or FROM, behind comments and parentheses."""
+  """Whether a text begins a query: SELECT, WITH ... AS, VALUES, TABLE or FROM, behind comments and
+  parentheses.
+  """
   return _QUERY.match(text) is not None
 
 
 def has_ended(text: str, dialect: str = "sqlite") -> bool:
-  """Whether what a model has written so far holds a whole statement with its semicolon, so that it may stop.
+  """Whether what a model has written so far holds a whole statement with its semicolon, so that it
+  may stop.
 
   In a thought or a fence it goes on: the answer may stand in a later one.
   """
@@ -238,7 +287,9 @@ def has_ended(text: str, dialect: str = "sqlite") -> bool:
 
 
 def folded(sql: str, dialect: str = "sqlite") -> str:
-  """The statement in `sql` without comments and with single spaces; literals and quoted names stay as they are."""
+  """The statement in `sql` without comments and with single spaces; literals and quoted names stay
+  as they are.
+  """
   return "".join(text for _, text in _folded_lexemes(read_statement(sql, dialect), dialect))
 
 
@@ -252,7 +303,8 @@ def one_line(sql: str, dialect: str = "sqlite") -> str:
   previous = "("
   for kind, text in _folded_lexemes(read_statement(sql, dialect), dialect):
     if _LINE_BREAKING.search(text):
-      # Behind an operand a literal is a name, and behind X or U& a part of one: neither can become an expression.
+      # Behind an operand a literal is a name, and behind X or U& a part of one: neither can become
+      # an expression.
       operand = previous[-1].isalnum() or previous[-1] in "_$)]\"'`&"
       if kind != "string" or (operand and not _BEFORE_AN_OPERAND.fullmatch(previous)):
         raise ValueError(f"a line break or TAB in {text[:40]!r} cannot be written on one line")
@@ -265,7 +317,8 @@ def one_line(sql: str, dialect: str = "sqlite") -> str:
 def lexemes(sql: str, dialect: str = "sqlite", start: int = 0) -> Iterator[tuple[str, str]]:
   """Yields (kind, text) of all of a text from `start` on, as the dialect reads it.
 
-  Kinds: space, comment, string, quoted, word, number, other, and mark for what a conversation or a fence puts there.
+  Kinds: space, comment, string, quoted, word, number, other, and mark for what a conversation or a
+    fence puts there.
   """
   pattern = _PATTERNS.get(dialect, _SQLITE)
   at = start
@@ -277,18 +330,20 @@ def lexemes(sql: str, dialect: str = "sqlite", start: int = 0) -> Iterator[tuple
     at += len(text)
 
 
-def split_statements(text: str, dialect: str = "sqlite", labels: Collection[str] = ()) -> Iterator[Statement]:
+def split_statements(
+  text: str, dialect: str = "sqlite", labels: Collection[str] = ()
+) -> Iterator[Statement]:
   """The statements of a file, in order.
 
-  A semicolon ends a statement, and so does a line on which another query begins where the grammar cannot go on with one. Lines
-  between statements that begin with a backslash or # (commands of a shell, heads of a log) are left out, and the rows behind
-  COPY ... FROM STDIN with them.
+  A semicolon ends a statement, and so does a line on which another query begins where the grammar
+  cannot go on with one. Lines between statements that begin with a backslash or # (commands of a
+  shell, heads of a log) are left out, and the rows behind COPY ... FROM STDIN with them.
 
   Args:
     text: of the file.
     dialect: see `read`.
-    labels: known names of databases. A TAB and one of them ends a line's statement; behind a semicolon, and behind a statement
-      of one line, any name does.
+    labels: known names of databases. A TAB and one of them ends a line's statement; behind a
+      semicolon, and behind a statement of one line, any name does.
   """
   at, line = 0, 1
   while at < len(text):
@@ -305,7 +360,9 @@ def split_statements(text: str, dialect: str = "sqlite", labels: Collection[str]
 
 
 # Space, empty statements and the lines that `split_statements` leaves out.
-_SKIPPED = re.compile(r"(?:[\s;\ufeff]|--[^\n]*|/\*(?s:.*?)\*/|\\[^\n]*|(?:(?<=\n)|\A)[ \t]*#[^\n]*)*")
+_SKIPPED = re.compile(
+  r"(?:[\s;\ufeff]|--[^\n]*|/\*(?s:.*?)\*/|\\[^\n]*|(?:(?<=\n)|\A)[ \t]*#[^\n]*)*"
+)
 _END_OF_ROWS = re.compile(r"^\\\.[ \t\r]*$", re.MULTILINE)
 _LABEL_BEHIND = re.compile(r"[ ]*\t[ \t]*([^\s;]+)[ \t\r]*(?=\n|\Z)")
 _LABEL = re.compile(r"[^\s;'\"(),*]+")
@@ -320,7 +377,9 @@ class _Found:
 
 
 def _begins_another(text: str, at: int, word: str, previous: str, words: Sequence[str]) -> bool:
-  """Whether a line that begins with `word`, behind a statement of `words`, begins another statement."""
+  """Whether a line that begins with `word`, behind a statement of `words`, begins another
+  statement.
+  """
   if word == "\\":
     return True
   if words[0] in _BEFORE_A_QUERY and not {"SELECT", "VALUES"} & set(words):
@@ -333,7 +392,9 @@ def _begins_another(text: str, at: int, word: str, previous: str, words: Sequenc
 
 
 def _next_statement(text: str, begin: int, dialect: str, labels: Collection[str]) -> _Found:
-  """The statement that begins at `begin`, where to go on behind it, and its words outside parentheses."""
+  """The statement that begins at `begin`, where to go on behind it, and its words outside
+  parentheses.
+  """
   at, depth, words, fresh_line, previous = begin, 0, [], False, ""
 
   def labelled(end: int) -> tuple[str, str]:
@@ -346,7 +407,12 @@ def _next_statement(text: str, begin: int, dialect: str, labels: Collection[str]
   for kind, lexeme in lexemes(text, dialect, begin):
     if lexeme == ";" and kind == "other":
       tail = _LABEL_BEHIND.match(text, at + 1)
-      return _Found(text[begin:at].strip(), tail[1] if tail else "", tail.end() if tail else at + 1, tuple(words))
+      return _Found(
+        text[begin:at].strip(),
+        tail[1] if tail else "",
+        tail.end() if tail else at + 1,
+        tuple(words),
+      )
     if kind in ("space", "comment"):
       fresh_line = fresh_line or "\n" in lexeme
       if "\n" in lexeme and depth <= 0:
@@ -354,7 +420,12 @@ def _next_statement(text: str, begin: int, dialect: str, labels: Collection[str]
         if label in labels and label:
           return _Found(sql, label, at, tuple(words))
     else:
-      if depth <= 0 and fresh_line and words and _begins_another(text, at, lexeme.upper(), previous, words):
+      if (
+        depth <= 0
+        and fresh_line
+        and words
+        and _begins_another(text, at, lexeme.upper(), previous, words)
+      ):
         return _Found(*labelled(at), at, tuple(words))
       if kind == "word" and depth <= 0:
         words.append(lexeme.upper())
@@ -384,7 +455,9 @@ def _end(text: str, dialect: str, start: int) -> tuple[int, str]:
         blank = gap.count("\n") > 1
         line = text.rfind("\n", start, at) + 1
         if prose.begins_prose(text, line, blank, previous[1]) or (
-          blank and _QUERY.match(text, at) and _begins_another(text, at, lexeme.upper(), previous[1].upper(), words)
+          blank
+          and _QUERY.match(text, at)
+          and _begins_another(text, at, lexeme.upper(), previous[1].upper(), words)
         ):
           return line, "\n"
       if kind == "word" and depth <= 0:
@@ -438,11 +511,16 @@ def _fenced(text: str, dialect: str) -> str | None:
     if any(begin < opening.start() < end for begin, end in hidden):
       continue
     ticks, tildes = opening["ticks"], opening["tildes"]
-    close = rf"(?<!['\"])`{{{len(ticks)},}}(?=\s|\Z)" if ticks else rf"^[ \t]*~{{{len(tildes)},}}[ \t]*$"
+    close = (
+      rf"(?<!['\"])`{{{len(ticks)},}}(?=\s|\Z)" if ticks else rf"^[ \t]*~{{{len(tildes)},}}[ \t]*$"
+    )
     # A fence inside a literal closes nothing, as far as it is SQL that stands here.
     start = opening.end()
     if _QUERY.match(text, start):
-      start = next((p for p, lexeme in _marks(text, dialect, start) if lexeme.startswith(ticks or tildes)), start)
+      start = next(
+        (p for p, lexeme in _marks(text, dialect, start) if lexeme.startswith(ticks or tildes)),
+        start,
+      )
     closing = re.compile(close, re.MULTILINE).search(text, start)
     content = text[opening.end() : closing.start() if closing else len(text)].strip()
     at = closing.end() if closing else len(text)
@@ -457,12 +535,18 @@ def _fenced(text: str, dialect: str) -> str | None:
 
 
 def _behind_label(text: str) -> str | None:
-  """The SQL in a code span, or behind a label that ends in a colon; None where the text begins with it or has none."""
+  """The SQL in a code span, or behind a label that ends in a colon; None where the text begins with
+  it or has none.
+  """
   if _QUERY.match(text):
     return None
   head = text[:_LONGEST_LABEL].partition(";")[0]
   places = sorted(
-    {0, *(match.end() for match in _LABEL_END.finditer(head)), *(match.start() for match in _SPAN.finditer(head))}
+    {
+      0,
+      *(match.end() for match in _LABEL_END.finditer(head)),
+      *(match.start() for match in _SPAN.finditer(head)),
+    }
   )
   for place in places:
     if _QUERY.match(text, place):
@@ -477,7 +561,9 @@ def _behind_label(text: str) -> str | None:
 
 
 def _with_line_breaks(text: str, dialect: str) -> str:
-  """The text with line breaks where it has backslash and n for them, outside literals, where SQL has no backslash."""
+  """The text with line breaks where it has backslash and n for them, outside literals, where SQL
+  has no backslash.
+  """
   parts, previous = [], ""
   for kind, lexeme in lexemes(text, dialect):
     escape = previous == "\\" and kind == "word" and lexeme[0] in "nrt"
@@ -495,7 +581,9 @@ def _is_statement(text: str) -> bool:
 
 
 def _in_strings(text: str) -> str | None:
-  """The last query in the strings of a text that is JSON, or of a fence that holds JSON or a program; None where none is."""
+  """The last query in the strings of a text that is JSON, or of a fence that holds JSON or a
+  program; None where none is.
+  """
   places = [match["inside"] for match in _ANY_FENCE.finditer(text)] or [text]
   for place in reversed(places):
     if place.lstrip()[:1] in ("{", "["):
@@ -525,7 +613,9 @@ def _quoted_queries(text: str) -> Iterator[str]:
 
 
 def _behind_prose(text: str) -> str | None:
-  """The query in a text that begins otherwise, from where a line or a mark before it says so; None where there is none."""
+  """The query in a text that begins otherwise, from where a line or a mark before it says so; None
+  where there is none.
+  """
   for pattern in (_LINE_BEGIN, _INSTRUCTION, _CAPITALS):
     for match in pattern.finditer(text):
       if _QUERY.match(text, match.end()):
@@ -538,10 +628,15 @@ def _behind_prose(text: str) -> str | None:
 
 
 def _span(text: str, begin: int, ticks: str) -> str:
-  """What stands in the code span whose inside begins at `begin`; quoted names in it come in pairs of backticks."""
+  """What stands in the code span whose inside begins at `begin`; quoted names in it come in pairs
+  of backticks.
+  """
   end = begin
   while (end := text.find(ticks, end)) >= 0:
-    if text.count("`", begin, end) % 2 == 0 and not text[end + len(ticks) : end + len(ticks) + 1].isalnum():
+    if (
+      text.count("`", begin, end) % 2 == 0
+      and not text[end + len(ticks) : end + len(ticks) + 1].isalnum()
+    ):
       return text[begin:end]
     end += len(ticks)
   return text[begin:]
@@ -558,7 +653,9 @@ def _folded_lexemes(sql: str, dialect: str) -> Iterator[tuple[str, str]]:
     if kind in ("space", "comment"):
       gap += text
       continue
-    if joins and pending and kind == "string" and text[0] == "'" and "\n" in gap and "/*" not in gap:
+    if (
+      joins and pending and kind == "string" and text[0] == "'" and "\n" in gap and "/*" not in gap
+    ):
       pending, gap = pending[:-1] + text[1:], ""
       continue
     if pending:
@@ -583,7 +680,9 @@ def _literal_expression(literal: str, dialect: str) -> str:
     names = {"\n": r"\n", "\r": r"\r", "\t": r"\t", "\f": r"\f"}
 
     def named(match: re.Match) -> str:
-      return names.get(match["char"], f"\\u{ord(match['char']):04x}") if match["char"] else match.group()
+      return (
+        names.get(match["char"], f"\\u{ord(match['char']):04x}") if match["char"] else match.group()
+      )
 
     return re.sub(rf"\\?(?P<char>{_LINE_BREAKING.pattern})|\\.", named, literal)
   if literal[0] == "$":

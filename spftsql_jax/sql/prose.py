@@ -1,7 +1,9 @@
-"""Prose around SQL, as models write it: where it begins behind a query, and what holds a query within it.
+"""Prose around SQL, as models write it: where it begins behind a query, and what holds a query
+within it.
 
-A line is prose only where no query can go on with it, so that SQL is never cut: behind an operand a query goes on with a word
-of the grammar, or with one alias and a word of the grammar behind it. "This query returns the names" is neither.
+A line is prose only where no query can go on with it, so that SQL is never cut: behind an operand a
+query goes on with a word of the grammar, or with one alias and a word of the grammar behind it.
+"This query returns the names" is neither.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from spftsql_jax.sql import identifiers
 
 _WORD_LISTS: Mapping[str, frozenset[str]] = {
   name: frozenset(" ".join(lines).split())
-  for name, lines in json.loads((pathlib.Path(__file__).parent / "grammar_words.json").read_text(encoding="utf-8")).items()
+  for name, lines in json.loads(
+    (pathlib.Path(__file__).parent / "grammar_words.json").read_text(encoding="utf-8")
+  ).items()
 }
 # Words, besides those that some engine reserves, with which a query may go on behind an operand.
 _GO_ON = _WORD_LISTS["go_on"]
@@ -40,8 +44,8 @@ _LINE = re.compile(
   re.VERBOSE,
 )
 _PARAGRAPH = re.compile(r"(?s:.*?)(?=\n[ \t\r]*\n|\Z)")
-# The last words of a paragraph without its quoted words; not behind a comment or an open quotation mark, in which a full stop
-# says nothing.
+# The last words of a paragraph without its quoted words; not behind a comment or an open quotation
+# mark, in which a full stop says nothing.
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|(?<=\w)'(?=\w)")
 _SENTENCE = re.compile(r"(?!.*(?:--|/\*|['\"`$])).*[^\W\d_][.!?。！？]\)?\s*\Z", re.DOTALL)
 # What nothing is prose without, for a quick look.
@@ -68,16 +72,23 @@ def begins_prose(text: str, at: int, behind_blank_line: bool, previous: str) -> 
     return behind_blank_line
   if match["numbered"]:
     return True
-  # Behind "DISTINCT ON (a)", as behind the minus that "- " may be, stands an operand: its alias may follow, and a clause.
+  # Behind "DISTINCT ON (a)", as behind the minus that "- " may be, stands an operand: its alias may
+  # follow, and a clause.
   if match["quoted"]:
     return behind_blank_line and _is_sentence(text, match.start())
   if match["item"] or previous == ")":
     words = (match["listed"] or match["words"]).split(" ")
-    return (len(words) > 2 and not any(map(_goes_on, words[:3]))) or (behind_blank_line and _is_sentence(text, match.start()))
+    return (len(words) > 2 and not any(map(_goes_on, words[:3]))) or (
+      behind_blank_line and _is_sentence(text, match.start())
+    )
   words = match["words"].split(" ")
-  # Behind a blank line two words are enough; else a third is asked for, so that a misspelled word of SQL ("ODER BY x") stays
-  # the error that it is.
-  if len(words) > 2 - behind_blank_line and not _goes_on(words[0]) and words[1].lower() not in _BEHIND_ALIAS:
+  # Behind a blank line two words are enough; else a third is asked for, so that a misspelled word
+  # of SQL ("ODER BY x") stays the error that it is.
+  if (
+    len(words) > 2 - behind_blank_line
+    and not _goes_on(words[0])
+    and words[1].lower() not in _BEHIND_ALIAS
+  ):
     return behind_blank_line or not any(map(_goes_on, words[1:3]))
   # "In this query, ...": no query ends in a full stop.
   return behind_blank_line and _is_sentence(text, match.start())
@@ -87,7 +98,9 @@ def awaits_operand(kind: str, lexeme: str) -> bool:
   """Whether a query may go on behind this lexeme with an operand, so that any word may follow."""
   if kind == "word":
     word = lexeme.lower()
-    return word in _OPERAND_TO_COME or (word in identifiers.reserved_words("") and word not in _OPERANDS)
+    return word in _OPERAND_TO_COME or (
+      word in identifiers.reserved_words("") and word not in _OPERANDS
+    )
   return kind == "other" and lexeme not in (")", "]", "}")
 
 

@@ -10,14 +10,16 @@ Tokens = list[tuple[str, str]]
 
 
 def reordered_like(sql: str, model: str) -> str | None:
-  """`sql` with the items of its select list in the order in which `model` has the same ones, by their text.
+  """`sql` with the items of its select list in the order in which `model` has the same ones, by
+  their text.
 
   The answer returns the rows of `sql` with their columns permuted, if in no certain order.
 
   Returns:
-    None where the lists do not hold the same items, each once, or hold them in the same order; and where the order of the items
-    could change what a row holds: in set operations, with an ordinal or one name for two items to group or order by, with two
-    of min and max (they choose the row that other columns come from), with LIMIT and with WITH.
+    None where the lists do not hold the same items, each once, or hold them in the same order; and
+    where the order of the items could change what a row holds: in set operations, with an ordinal
+    or one name for two items to group or order by, with two of min and max (they choose the row
+    that other columns come from), with LIMIT and with WITH.
   """
   parts = _split(sql)
   wanted = _split(model)

@@ -18,7 +18,8 @@ from typing import Literal
 # Longer statements are not written by people, and parsers take seconds for them.
 MAX_SQL_BYTES = 100_000
 
-# One alternative for each kind of token; an unterminated quote or comment runs to the end of the text.
+# One alternative for each kind of token; an unterminated quote or comment runs to the end of the
+# text.
 _TOKEN = re.compile(
   r"""
     (?P<space>\s++|--[^\n]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z))
@@ -35,7 +36,9 @@ _TOKEN = re.compile(
 # The words that a query may begin with, in one dialect or another (the last five in DuckDB alone).
 # DESCRIBE, SHOW and SUMMARIZE, which it counts as queries too, tell about tables and answer no
 # question.
-_BEGINNINGS = frozenset({"SELECT", "WITH", "VALUES", "TABLE", "FROM", "PIVOT", "PIVOT_WIDER", "UNPIVOT", "PIVOT_LONGER"})
+_BEGINNINGS = frozenset(
+  {"SELECT", "WITH", "VALUES", "TABLE", "FROM", "PIVOT", "PIVOT_WIDER", "UNPIVOT", "PIVOT_LONGER"}
+)
 # Most statements need no second look: they begin with SELECT or WITH, and nowhere, not even in a
 # string, is there a semicolon (but at the end) or a NUL.
 _PLAIN = re.compile(r"\s*+(?:SELECT|WITH)\b[^;\0]*+;?\s*+\Z", re.IGNORECASE)
@@ -45,7 +48,9 @@ _ESCAPING = re.compile(r"\b[eE]'(?:[^'\\]|'')*+\\")
 
 
 def tokens(sql: str, keep_space: bool = False) -> Iterator[tuple[str, str]]:
-  """Yields (kind, text); kind is string, quoted, dollar, word, number, other, and space (comments too) with `keep_space`."""
+  """Yields (kind, text); kind is string, quoted, dollar, word, number, other, and space (comments
+  too) with `keep_space`.
+  """
   for match in _TOKEN.finditer(sql):
     kind = match.lastgroup or "other"
     if keep_space or kind != "space":
@@ -91,29 +96,33 @@ def refusal(sql: str) -> tuple[Literal["refused", "resource"], str] | None:
   return None
 
 
-# What one dialect reads otherwise than another. Outside SQLite: a backslash may escape the quote behind it, brackets and
-# backticks do not quote, U& begins a name or string with escapes. Anywhere: control characters are no white space, and "--"
-# may end at a carriage return.
+# What one dialect reads otherwise than another. Outside SQLite: a backslash may escape the quote
+# behind it, brackets and backticks do not quote, U& begins a name or string with escapes. Anywhere:
+# control characters are no white space, and "--" may end at a carriage return.
 _READ_DIFFERENTLY = re.compile(r"[\x01-\x08\x0b\x0e-\x1f\x7f\\`\[]|--[^\n]*\r(?!\n)|[uU]&[\"']")
 _READ_DIFFERENTLY_BY_SQLITE = re.compile(r"[\x01-\x08\x0b\x0e-\x1f\x7f]|--[^\n]*\r(?!\n)")
 _LOWER = {ord("A") + i: ord("a") + i for i in range(26)}
 
 
 def reads_alike(sql: str, dialect: str = "") -> bool:
-  """Whether nothing in the text hints at quotes and white space that some dialect reads otherwise than `tokens`.
+  """Whether nothing in the text hints at quotes and white space that some dialect reads otherwise
+  than `tokens`.
 
-  A hint and no more: dollars, strings in a row and letters beyond ASCII are for `same_text_key` to see.
+  A hint and no more: dollars, strings in a row and letters beyond ASCII are for `same_text_key` to
+  see.
   """
-  return (_READ_DIFFERENTLY_BY_SQLITE if dialect == "sqlite" else _READ_DIFFERENTLY).search(sql) is None
+  return (_READ_DIFFERENTLY_BY_SQLITE if dialect == "sqlite" else _READ_DIFFERENTLY).search(
+    sql
+  ) is None
 
 
 def same_text_key(sql: str, dialect: str = "") -> str:
-  """A key that two texts share only if they differ in nothing but white space, comments, a last semicolon, and the case of
-  words.
+  """A key that two texts share only if they differ in nothing but white space, comments, a last
+  semicolon, and the case of words.
 
-  Such texts give the same rows (the columns may be named otherwise). A text that an engine may read otherwise than `tokens`
-  does has itself for its key; with `dialect` "sqlite" only that one counts. For "duckdb" the case of words counts, since
-  the fields of its structures are values and keep it.
+  Such texts give the same rows (the columns may be named otherwise). A text that an engine may read
+  otherwise than `tokens` does has itself for its key; with `dialect` "sqlite" only that one counts.
+  For "duckdb" the case of words counts, since the fields of its structures are values and keep it.
   """
   itself = "\0" + sql
   if not reads_alike(sql, dialect):
@@ -146,8 +155,8 @@ def same_text_key(sql: str, dialect: str = "") -> str:
 
 
 def has_outer_order_by(sql: str) -> bool:
-  """Whether the outermost level of the query has ORDER BY (those in subqueries, common tables and windows stand in
-  parentheses).
+  """Whether the outermost level of the query has ORDER BY (those in subqueries, common tables and
+  windows stand in parentheses).
   """
   depth = 0
   previous = ""

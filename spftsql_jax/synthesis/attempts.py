@@ -1,8 +1,8 @@
 """What a worker does: attempts to make an example on one database.
 
-Attempt i on a database draws from a generator seeded with (seed, database, part, i). Beside that it depends on its job
-(`plan.py`) and on what was accepted before its wave of attempts, so that any number of workers, on any machine, makes the same
-candidates.
+Attempt i on a database draws from a generator seeded with (seed, database, part, i). Beside that it
+depends on its job (`plan.py`) and on what was accepted before its wave of attempts, so that any
+number of workers, on any machine, makes the same candidates.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ _FILLS_LARGE = 4  # ... in a database where a single query may take a second.
 _STREAK = 6  # Attempts in a row without a candidate after which a job is given up.
 _WORDINGS = 4  # Questions written for a query that has some already, until one is new.
 _REDRAWS = 20  # Templates drawn for an attempt until one fits the schema.
-# Fills whose rows a join repeats, that list too many, or that cannot be worded, after which the same goes for the template.
+# Fills whose rows a join repeats, that list too many, or that cannot be worded, after which the
+# same goes for the template.
 _REPEATED = 4
 _REPEATED_LARGE = 1  # For the rows of a join, where tables are large.
 _REPAIRS = 2  # Failed queries of an attempt that are repaired at most.
@@ -50,7 +51,8 @@ _READING_S = 60.0  # For reading the first rows of a table.
 _LARGE = 100_000  # Rows that a query may go through in a second, generously.
 _SLOWEST_S = 30.0  # What takes longer is not asked for, however large the database.
 _GOLDEN = (5**0.5 - 1) / 2
-# One in so many attempts is to name a column whose turn it is, or more: each column is to have its turn a few times.
+# One in so many attempts is to name a column whose turn it is, or more: each column is to have its
+# turn a few times.
 _COVERAGE = 64
 _PER_COLUMN = 4
 DEFAULT_LIMITS = filters.Limits()
@@ -62,8 +64,9 @@ _ALIAS = re.compile(r"t\d+|as")
 class SyntheticExample:
   """A question and its query, with what they were made of.
 
-  `template` is the template's id, `skeleton` its text; `columns` are written "table.column"; `attempt` orders the examples of a
-  database; `repaired` says what was done to a query that failed at first, or "".
+  `template` is the template's id, `skeleton` its text; `columns` are written "table.column";
+  `attempt` orders the examples of a database; `repaired` says what was done to a query that failed
+  at first, or "".
   """
 
   db_id: str
@@ -78,7 +81,9 @@ class SyntheticExample:
   repaired: str = ""
 
   def example(self) -> Example:
-    return Example(self.db_id, self.question, self.query, template=self.template, source=self.source)
+    return Example(
+      self.db_id, self.question, self.query, template=self.template, source=self.source
+    )
 
   def to_json(self) -> dict[str, object]:
     record = dataclasses.asdict(self)
@@ -92,7 +97,8 @@ class SyntheticExample:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-  """What a worker needs to know of a database, or of a part of its queries: where it is, its instances, how to draw from it.
+  """What a worker needs to know of a database, or of a part of its queries: where it is, its
+  instances, how to draw from it.
 
   Attributes:
     location: as `open_database` takes it.
@@ -109,9 +115,12 @@ class Task:
     share: how many examples are wanted.
     aim: see `Balance.aim`.
     part: (i, n): only queries of the i-th of n parts, which have none in common.
-    infer_keys: joins also follow keys that the database does not declare (`databases.key_inference`).
-    accepted: a file with a line for each accepted example, so that workers need not make again what another one has made.
-    fitting: indexes of the templates that fit the database's schema, without those of ours that would give odd queries only.
+    infer_keys: joins also follow keys that the database does not declare
+      (`databases.key_inference`).
+    accepted: a file with a line for each accepted example, so that workers need not make again what
+      another one has made.
+    fitting: indexes of the templates that fit the database's schema, without those of ours that
+      would give odd queries only.
     targets: the (table, column) pairs, in lower case, that hold anything.
     large: a single query may take a second.
     left_out: what of the database could not be read or is not taken (`Schema.left_out`).
@@ -145,7 +154,9 @@ class Task:
 
 
 def prepare(task: Task, folder: str, count: int) -> Task:
-  """Makes a database's neighbouring instances and finds out which templates fit it. Raises DatabaseError."""
+  """Makes a database's neighbouring instances and finds out which templates fit it. Raises
+  DatabaseError.
+  """
   schema = schema_of(task.location, task.infer_keys)
   paths = []
   if count and engines.engine_of(task.location) == "sqlite":
@@ -165,15 +176,22 @@ def prepare(task: Task, folder: str, count: int) -> Task:
   )
 
 
-def fitting_templates(filler: sampler.Filler, templates: Sequence[WeightedTemplate]) -> tuple[int, ...]:
+def fitting_templates(
+  filler: sampler.Filler, templates: Sequence[WeightedTemplate]
+) -> tuple[int, ...]:
   """The indexes of the templates that a database can fill.
 
-  What people ask now and then only (see `sampler._suitability`) is left to templates that a source really has: a template of
-  ours that a database can fill with nothing else does not fit, unless none does.
+  What people ask now and then only (see `sampler._suitability`) is left to templates that a source
+  really has: a template of ours that a database can fill with nothing else does not fit, unless
+  none does.
   """
   lenient = [filler.leniency(item.template.text) for item in templates]
   ours = {item.template for item in builtin_templates()}
-  kept = (i for i, item in enumerate(templates) if lenient[i] is False or (lenient[i] and item.template not in ours))
+  kept = (
+    i
+    for i, item in enumerate(templates)
+    if lenient[i] is False or (lenient[i] and item.template not in ours)
+  )
   return tuple(kept) or tuple(i for i, found in enumerate(lenient) if found is not None)
 
 
@@ -196,9 +214,11 @@ def _stored(runner: Runner, schema: Schema) -> StoredValues:
 
 
 def schema_of(location: str, infer_keys: bool) -> Schema:
-  """The schema of a database, with the keys that it does not declare where these are asked for. Raises DatabaseError.
+  """The schema of a database, with the keys that it does not declare where these are asked for.
+  Raises DatabaseError.
 
-  Of names that differ in case only the first alone is used: no question can tell one from the other.
+  Of names that differ in case only the first alone is used: no question can tell one from the
+  other.
   """
   schema = without_twins(read_schema(location))
   return infer_foreign_keys(schema, location) if infer_keys else schema
@@ -208,7 +228,8 @@ class _Opened:
   """A database in a worker: connections, stored values, and what draws from it."""
 
   def __init__(self, task: Task):
-    # Imported where questions are written: the words of English take seconds to load, and bad input should be told at once.
+    # Imported where questions are written: the words of English take seconds to load, and bad input
+    # should be told at once.
     from spftsql_jax.questions import sentences
 
     self.sentences = sentences
@@ -237,16 +258,20 @@ class _Opened:
       for target in targets:
         turns.setdefault(target[0], []).append(target)
       # Table after table, each time with the next of its columns.
-      rounds = itertools.zip_longest(*(itertools.islice(itertools.cycle(t), 24) for t in turns.values()))
+      rounds = itertools.zip_longest(
+        *(itertools.islice(itertools.cycle(t), 24) for t in turns.values())
+      )
       targets = [target for round_ in rounds for target in round_ if target is not None]
     self.targets = targets
     few = task.share // max(1, _PER_COLUMN * len(targets)) if task.share else _COVERAGE
     self.period = 1 if task.aim in ("tables", "columns") else max(1, min(_COVERAGE, few))
 
-  def draw_for(self, focus: tuple[str, str] | None, share: float, rng: random.Random) -> Template | None:
-    """The template at a share of the weights, or where none of the schema's tables fits it or it has no slot for the column
-    `focus`, another drawn by weight; at last, where the task has an aim, a simple one about a column of this kind. None where
-    there is nothing that suits.
+  def draw_for(
+    self, focus: tuple[str, str] | None, share: float, rng: random.Random
+  ) -> Template | None:
+    """The template at a share of the weights, or where none of the schema's tables fits it or it
+    has no slot for the column `focus`, another drawn by weight; at last, where the task has an aim,
+    a simple one about a column of this kind. None where there is nothing that suits.
     """
     for _ in range(_REDRAWS):
       template = self.draw.at(share)
@@ -268,10 +293,14 @@ class _Opened:
     return None
 
   def _suits(self, template: Template, focus: tuple[str, str] | None) -> bool:
-    return template in self.fitting and (focus is None or bool(self.filler.holding(template.text, focus)))
+    return template in self.fitting and (
+      focus is None or bool(self.filler.holding(template.text, focus))
+    )
 
   def begin(self, known: int) -> None:
-    """Takes note of the first `known` accepted examples, and forgets what the last block has made."""
+    """Takes note of the first `known` accepted examples, and forgets what the last block has
+    made.
+    """
     self.made.clear()
     if known == self._accepted_count:
       return
@@ -284,12 +313,16 @@ class _Opened:
     self._accepted_count = known
 
   def check(self, filled: sampler.Filled, template: Template, limits: filters.Limits) -> str | None:
-    """`filters.check_filled`, once for each query: where a template has few ways to be filled, the same query comes again."""
+    """`filters.check_filled`, once for each query: where a template has few ways to be filled, the
+    same query comes again.
+    """
     key = (filled.sql, template.text, limits)
     if key not in self._checked:
       if len(self._checked) >= _CHECKED:
         self._checked.clear()
-      self._checked[key] = filters.check_filled(filled, template, self.original, self.neighbours, limits)
+      self._checked[key] = filters.check_filled(
+        filled, template, self.original, self.neighbours, limits
+      )
     return self._checked[key]
 
   def questions_of(self, sql: str) -> set[str]:
@@ -319,7 +352,9 @@ _NONE: frozenset[str] = frozenset()
 
 
 def save_task(task: Task, path: str) -> None:
-  """Writes a task where workers find it: with its templates it is too large to be sent along with every block."""
+  """Writes a task where workers find it: with its templates it is too large to be sent along with
+  every block.
+  """
   with open(path, "wb") as file:
     pickle.dump(task, file)
 
@@ -363,7 +398,9 @@ def attempt_block(path: str, block: Block) -> list[Attempt]:
   return attempts
 
 
-def _attempt(opened: _Opened, job: Job, number: int, reasons: collections.Counter[str]) -> Candidate | None:
+def _attempt(
+  opened: _Opened, job: Job, number: int, reasons: collections.Counter[str]
+) -> Candidate | None:
   task = opened.task
   rng = random.Random(f"{task.stream}/{number}")
   template, focus = _choose(opened, job, number, rng)
@@ -372,7 +409,8 @@ def _attempt(opened: _Opened, job: Job, number: int, reasons: collections.Counte
     return None
   limits = task.limits
   if template in opened.own_templates:
-    limits = dataclasses.replace(limits, repeated_rows=False)  # Templates of others keep the habits of their source.
+    # Templates of others keep the habits of their source.
+    limits = dataclasses.replace(limits, repeated_rows=False)
   broken: list[tuple[sampler.Filled, str]] = []
   refused = filters.template_plan(template.text).refusal is not None  # Whatever it is filled with.
   fills = opened.fills
@@ -410,7 +448,10 @@ def _attempt(opened: _Opened, job: Job, number: int, reasons: collections.Counte
       continue
     if found := _candidate(opened, filled, template, rng, number, reasons):
       return found
-    if sum(count for reason, count in reasons.items() if reason.startswith("no question")) >= _REPEATED:
+    if (
+      sum(count for reason, count in reasons.items() if reason.startswith("no question"))
+      >= _REPEATED
+    ):
       break
   for filled, reason in broken if task.repair and job.repair else ():
     mended = repair.repair(filled, template, reason, opened.original, opened.neighbours, limits)
@@ -425,13 +466,20 @@ def _attempt(opened: _Opened, job: Job, number: int, reasons: collections.Counte
   return None
 
 
-def _choose(opened: _Opened, job: Job, number: int, rng: random.Random) -> tuple[Template | None, tuple[str, str] | None]:
+def _choose(
+  opened: _Opened, job: Job, number: int, rng: random.Random
+) -> tuple[Template | None, tuple[str, str] | None]:
   """The template of an attempt, and the column that its query is to name, if any."""
-  # Steps of the golden ratio instead of independent draws: every template comes as often as its weight says, not by luck.
+  # Steps of the golden ratio instead of independent draws: every template comes as often as its
+  # weight says, not by luck.
   share = (opened.start + number * _GOLDEN) % 1.0
   if job.focus is not None:
     return opened.draw_for(job.focus, rng.random(), rng), job.focus
-  turn = number // opened.period if opened.targets and number % opened.period == opened.period - 1 else None
+  turn = (
+    number // opened.period
+    if opened.targets and number % opened.period == opened.period - 1
+    else None
+  )
   if job.template is not None:
     template = opened.task.templates[job.template].template
     return template, None if turn is None else opened.next_suiting(template, turn)
@@ -442,7 +490,9 @@ def _choose(opened: _Opened, job: Job, number: int, rng: random.Random) -> tuple
   return template, focus
 
 
-def _candidate(opened: _Opened, filled, template, rng, number, reasons, repaired: str = "") -> Candidate | None:
+def _candidate(
+  opened: _Opened, filled, template, rng, number, reasons, repaired: str = ""
+) -> Candidate | None:
   """The example of a query that the filters have passed, if it is new and can be worded."""
   task = opened.task
   # Parsed once for both: the question reads the tree, the normal form changes it.
@@ -479,11 +529,15 @@ def _candidate(opened: _Opened, filled, template, rng, number, reasons, repaired
 
 
 def part_of(sql: str, parts: int) -> int:
-  """The part that a query belongs to: by its words, whatever their order, so that two spellings of a query are in one part."""
+  """The part that a query belongs to: by its words, whatever their order, so that two spellings of
+  a query are in one part.
+  """
   if parts == 1:
     return 0
   words = sorted(word for word in _WORD.findall(sql.lower()) if not _ALIAS.fullmatch(word))
-  return int.from_bytes(hashlib.blake2s(" ".join(words).encode(), digest_size=8).digest(), "big") % parts
+  return (
+    int.from_bytes(hashlib.blake2s(" ".join(words).encode(), digest_size=8).digest(), "big") % parts
+  )
 
 
 def _reason(error: Exception) -> str:

@@ -1,8 +1,9 @@
-"""Balance: weights of templates that meet targets over operators and hardness, and simple templates for columns left out.
+"""Balance: weights of templates that meet targets over operators and hardness, and simple templates
+for columns left out.
 
-Without targets templates come as often as in their source. With them the weights are scaled, margin after margin, until the
-shares that they give agree with every target (iterative proportional fitting, Deming and Stephan 1940); inside a class
-templates keep their proportions.
+Without targets templates come as often as in their source. With them the weights are scaled, margin
+after margin, until the shares that they give agree with every target (iterative proportional
+fitting, Deming and Stephan 1940); inside a class templates keep their proportions.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ class Balance:
 
   Attributes:
     templates: every template equally often, instead of as often as in its source.
-    aim: "columns" or "tables": these come in turn, equally often; "reach": all columns come, those that no template suits in
-      simple queries about them; "": each column has its turn a few times, but no other templates than the given ones come.
+    aim: "columns" or "tables": these come in turn, equally often; "reach": all columns come, those
+      that no template suits in simple queries about them; "": each column has its turn a few times,
+      but no other templates than the given ones come.
     operators: the share of queries that have each operator, of those that `operators_of` names.
     hardness: the share of queries of each hardness.
   """
@@ -55,13 +57,17 @@ class Balance:
 
 
 def operators_of(text: str) -> frozenset[str]:
-  """The operators of a template's text: "join", "nested", and the clauses and conditions by name."""
+  """The operators of a template's text: "join", "nested", and the clauses and conditions by
+  name.
+  """
   tree = sqlglot.parse_one(text, read="sqlite")
   found = {name for name, kind in _OPERATORS if tree.find(kind)}
   compiled = compile_template(text)
   if any(len(scope.letters) > 1 for scope in compiled.scopes):
     found.add("join")
-  if any(select.find_ancestor(exp.Where, exp.Having, exp.From) for select in tree.find_all(exp.Select)):
+  if any(
+    select.find_ancestor(exp.Where, exp.Having, exp.From) for select in tree.find_all(exp.Select)
+  ):
     found.add("nested")
   where = tree.find(exp.Where)
   if where is not None and all(isinstance(part, exp.Anonymous) for part in where.this.flatten()):
@@ -90,7 +96,9 @@ def sketch(text: str) -> str:
 
 
 def reach_targets(
-  templates: Sequence[WeightedTemplate], balance: Balance, hardness_of: Callable[[str], str] | None = None
+  templates: Sequence[WeightedTemplate],
+  balance: Balance,
+  hardness_of: Callable[[str], str] | None = None,
 ) -> list[WeightedTemplate]:
   """The templates with weights that give the targets' shares.
 
@@ -100,7 +108,8 @@ def reach_targets(
     hardness_of: the hardness of a query, needed where there are targets for it.
 
   Raises:
-    ValueError: no template has what a target names, or all have it; or a share is not within 0 and 1.
+    ValueError: no template has what a target names, or all have it; or a share is not within 0 and
+      1.
   """
   weights = [1.0 if balance.templates else item.weight for item in templates]
   margins: list[tuple[list[str], Mapping[str, float]]] = []
@@ -113,13 +122,17 @@ def reach_targets(
     total = sum(balance.hardness.values())
     classes = [hardness_of(sketch(item.template.text)) for item in templates]
     # Classes without a target are left out.
-    wanted = {name: balance.hardness.get(name, 0.0) / total for name in {*classes, *balance.hardness}}
+    wanted = {
+      name: balance.hardness.get(name, 0.0) / total for name in {*classes, *balance.hardness}
+    }
     margins.append((classes, wanted))
   for classes, wanted in margins:
     missing = sorted(name for name, share in wanted.items() if share > 0 and name not in classes)
     if missing or any(not 0 <= share <= 1 for share in wanted.values()):
       raise ValueError(
-        f"no template gives the target {missing[0] or 'without it'!r}" if missing else f"not a share: {dict(wanted)}"
+        f"no template gives the target {missing[0] or 'without it'!r}"
+        if missing
+        else f"not a share: {dict(wanted)}"
       )
   for _ in range(_ROUNDS if margins else 0):
     for classes, wanted in margins:
@@ -128,7 +141,8 @@ def reach_targets(
         sums[name] += weight
       whole = sum(weights)
       weights = [
-        weight * wanted[name] * whole / sums[name] if sums[name] else 0.0 for name, weight in zip(classes, weights, strict=True)
+        weight * wanted[name] * whole / sums[name] if sums[name] else 0.0
+        for name, weight in zip(classes, weights, strict=True)
       ]
   kept = [(item, weight) for item, weight in zip(templates, weights, strict=True) if weight > 0]
   return [dataclasses.replace(item, weight=weight) for item, weight in kept]

@@ -1,7 +1,9 @@
-"""Which synthesized queries are kept: those whose result says something, says it every time, and needs every part of the query.
+"""Which synthesized queries are kept: those whose result says something, says it every time, and
+needs every part of the query.
 
-Weak checkers get exploited: an empty result is matched by any other empty one, a tie under LIMIT, SQLite's bare columns and
-volatile functions make noise, and a condition that changes nothing teaches to ignore the question.
+Weak checkers get exploited: an empty result is matched by any other empty one, a tie under LIMIT,
+SQLite's bare columns and volatile functions make noise, and a condition that changes nothing
+teaches to ignore the question.
 """
 
 from __future__ import annotations
@@ -30,7 +32,14 @@ _VOLATILE_NAMES = """
 """
 _VOLATILE = frozenset(_VOLATILE_NAMES.split())
 # Those that mean now where they are not told a time, with the number of arguments that leaves.
-_VOLATILE_BY_ARGUMENTS = {"date": 0, "time": 0, "datetime": 0, "julianday": 0, "unixepoch": 0, "age": 1}
+_VOLATILE_BY_ARGUMENTS = {
+  "date": 0,
+  "time": 0,
+  "datetime": 0,
+  "julianday": 0,
+  "unixepoch": 0,
+  "age": 1,
+}
 # Texts that mean another day each day where they are read as a time; the first is read so by
 # functions as well.
 _VOLATILE_TIMES = frozenset({"now", "today", "tomorrow", "yesterday"})
@@ -48,8 +57,9 @@ class Limits:
   Attributes:
     max_rows: more rows than this are no answer to a question.
     neighbours_with_rows: share of the neighbouring instances on which the result must not be empty.
-    repeated_rows: a list may have the same row several times because a join repeats it ("the patients who had a visit", each as
-      often as they came), and a join may end in a table of which nothing is said, as in the queries of some sources.
+    repeated_rows: a list may have the same row several times because a join repeats it ("the
+      patients who had a visit", each as often as they came), and a join may end in a table of which
+      nothing is said, as in the queries of some sources.
   """
 
   max_rows: int = 1_000
@@ -62,18 +72,22 @@ DEFAULT_LIMITS = Limits()
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """What has to be run to judge a query, made from its syntax tree alone; a text is SQL, or segments of a template.
+  """What has to be run to judge a query, made from its syntax tree alone; a text is SQL, or
+  segments of a template.
 
   Attributes:
     refusal: why such a query is never kept, or None.
-    ties: for each LIMIT: a query that returns one row more with its sort keys, the limit's text, and where the keys are (from
-      the end, where they were added).
+    ties: for each LIMIT: a query that returns one row more with its sort keys, the limit's text,
+      and where the keys are (from the end, where they were added).
     limited: the first of `ties` is of the whole query.
-    bare: queries that return a row where a column outside the aggregates has several values in a group.
-    scalars: nested queries that are compared with and must give one row; of several, SQLite takes any.
+    bare: queries that return a row where a column outside the aggregates has several values in a
+      group.
+    scalars: nested queries that are compared with and must give one row; of several, SQLite takes
+      any.
     reductions: what it would mean if this shorter query gave the same, and that query.
     ordered: the order of the rows counts.
-    null_sensitive: one NULL in a nested query empties the result (NOT IN), as it does on neighbouring instances that add some.
+    null_sensitive: one NULL in a nested query empties the result (NOT IN), as it does on
+      neighbouring instances that add some.
   """
 
   refusal: str | None
@@ -87,14 +101,19 @@ class Plan:
 
 
 def check(
-  sql: str, original: Runner, neighbours: Sequence[Runner] = (), dialect: str = "sqlite", limits: Limits = DEFAULT_LIMITS
+  sql: str,
+  original: Runner,
+  neighbours: Sequence[Runner] = (),
+  dialect: str = "sqlite",
+  limits: Limits = DEFAULT_LIMITS,
 ) -> str | None:
   """Why a query is not kept, or None where it is.
 
   Args:
     sql: one SELECT in the database's dialect.
     original: the database.
-    neighbours: neighbouring instances of it; with none, the checks that need them see the original only.
+    neighbours: neighbouring instances of it; with none, the checks that need them see the original
+      only.
     dialect: sqlglot's name of the dialect.
     limits: see `Limits`.
   """
@@ -110,14 +129,20 @@ def check(
 
 
 def check_filled(
-  filled: sampler.Filled, template: notation.Template, original: Runner, neighbours: Sequence[Runner], limits: Limits
+  filled: sampler.Filled,
+  template: notation.Template,
+  original: Runner,
+  neighbours: Sequence[Runner],
+  limits: Limits,
 ) -> str | None:
   """`check` for a query made of a template: the same judgement, without parsing anything."""
   if filled.idle and not limits.repeated_rows:
     return "redundant join"
   distinct = not limits.repeated_rows and filled.repeats
   plan = template_plan(template.text)
-  return _judge(filled.sql, plan, filled.render, filled.shorter_joins, original, neighbours, limits, distinct)
+  return _judge(
+    filled.sql, plan, filled.render, filled.shorter_joins, original, neighbours, limits, distinct
+  )
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -136,8 +161,12 @@ def template_plan(text: str) -> Plan:
   )
 
 
-def make_plan(tree: exp.Query, dialect: object = "sqlite", keys: frozenset[int] | set[int] = frozenset()) -> Plan:
-  """The plan of a query, or of a template's marked text, of which `keys` are the slots that are primary keys."""
+def make_plan(
+  tree: exp.Query, dialect: object = "sqlite", keys: frozenset[int] | set[int] = frozenset()
+) -> Plan:
+  """The plan of a query, or of a template's marked text, of which `keys` are the slots that are
+  primary keys.
+  """
   if reason := _volatile(tree):
     return Plan(reason)
   try:
@@ -147,9 +176,14 @@ def make_plan(tree: exp.Query, dialect: object = "sqlite", keys: frozenset[int] 
       limited=tree.args.get("limit") is not None,
       bare=tuple(_bare_column_probes(tree, dialect, keys)),
       scalars=tuple(_scalar_probes(tree, dialect)),
-      reductions=tuple((reason, shorter.sql(dialect=dialect)) for reason, shorter in reductions(tree)),
+      reductions=tuple(
+        (reason, shorter.sql(dialect=dialect)) for reason, shorter in reductions(tree)
+      ),
       ordered=tree.args.get("order") is not None,
-      null_sensitive=any(isinstance(node.this, exp.In) and node.this.args.get("query") for node in tree.find_all(exp.Not)),
+      null_sensitive=any(
+        isinstance(node.this, exp.In) and node.this.args.get("query")
+        for node in tree.find_all(exp.Not)
+      ),
     )
   except _Refused as refused:
     return Plan(str(refused))
@@ -159,7 +193,9 @@ class _Refused(Exception):
   """A query that is not kept whatever the data."""
 
 
-def _judge(sql, plan, render, shorter_joins, original, neighbours, limits, distinct=False) -> str | None:
+def _judge(
+  sql, plan, render, shorter_joins, original, neighbours, limits, distinct=False
+) -> str | None:
   if plan.refusal:
     return plan.refusal
   widened = None
@@ -181,8 +217,16 @@ def _judge(sql, plan, render, shorter_joins, original, neighbours, limits, disti
   try:
     return (
       _tie_at_limit(plan, render, widened, original, neighbours)
-      or ("bare column" if any(i.rows(render(query)) for query in plan.bare for i in (original, *neighbours)) else None)
-      or ("several rows to compare with" if any(len(original.rows(render(query))) > 1 for query in plan.scalars) else None)
+      or (
+        "bare column"
+        if any(i.rows(render(query)) for query in plan.bare for i in (original, *neighbours))
+        else None
+      )
+      or (
+        "several rows to compare with"
+        if any(len(original.rows(render(query))) > 1 for query in plan.scalars)
+        else None
+      )
       or (None if plan.null_sensitive else _empty_elsewhere(sql, neighbours, limits))
       or _redundant_part(sql, plan, render, shorter_joins, rows, original, neighbours)
     )
@@ -192,14 +236,21 @@ def _judge(sql, plan, render, shorter_joins, original, neighbours, limits, disti
 
 def _quoted_string(tree: exp.Query, original: Runner) -> bool:
   """Whether a name in double quotes is no column, so that SQLite silently takes it for a text."""
-  quoted = {column.name.lower() for column in tree.find_all(exp.Column) if not column.table and column.this.args.get("quoted")}
+  quoted = {
+    column.name.lower()
+    for column in tree.find_all(exp.Column)
+    if not column.table and column.this.args.get("quoted")
+  }
   if not quoted:
     return False
   known = {alias.alias.lower() for alias in tree.find_all(exp.Alias)}
   for table in {table.name for table in tree.find_all(exp.Table)}:
     try:
       known |= {
-        row[0].lower() for row in original.rows(f"SELECT name FROM pragma_table_info({exp.Literal.string(table).sql()})")
+        row[0].lower()
+        for row in original.rows(
+          f"SELECT name FROM pragma_table_info({exp.Literal.string(table).sql()})"
+        )
       }
     except QueryFailed:
       return False
@@ -209,7 +260,11 @@ def _quoted_string(tree: exp.Query, original: Runner) -> bool:
 def _volatile(tree: exp.Expression) -> str | None:
   for node in tree.find_all(exp.Func):
     name = node.name.lower() if isinstance(node, exp.Anonymous) else node.sql_name().lower()
-    arguments = node.expressions if isinstance(node, exp.Anonymous) else [value for value in node.args.values() if value]
+    arguments = (
+      node.expressions
+      if isinstance(node, exp.Anonymous)
+      else [value for value in node.args.values() if value]
+    )
     if name in _VOLATILE or _VOLATILE_BY_ARGUMENTS.get(name) == len(arguments):
       return "volatile function"
   for literal in tree.find_all(exp.Literal):
@@ -233,17 +288,24 @@ def _poor_result(sql: str, rows: Sequence[tuple], limits: Limits) -> str | None:
     return "only zero"
   if len(rows) > 2 and all(row == rows[0] for row in rows):
     return "all rows equal"
-  only_text = len(rows[0]) == 1 and isinstance(rows[0][0], str) and all(row == rows[0] for row in rows)
+  only_text = (
+    len(rows[0]) == 1 and isinstance(rows[0][0], str) and all(row == rows[0] for row in rows)
+  )
   if only_text and f"= {exp.Literal.string(rows[0][0]).sql()}" in sql:
-    return "constant"  # The answer stands in the question: "the country of the singers from France".
+    # The answer stands in the question: "the country of the singers from France".
+    return "constant"
   return None
 
 
 def _tie_at_limit(
-  plan: Plan, render: Callable, widened: Sequence[tuple] | None, original: Runner, neighbours: Sequence[Runner]
+  plan: Plan,
+  render: Callable,
+  widened: Sequence[tuple] | None,
+  original: Runner,
+  neighbours: Sequence[Runner],
 ) -> str | None:
-  """Whether which rows a LIMIT keeps is chance (equal or NULL sort keys at the cut), or whether it cuts nothing anywhere;
-  `widened` is the result of the first probe where it is known.
+  """Whether which rows a LIMIT keeps is chance (equal or NULL sort keys at the cut), or whether it
+  cuts nothing anywhere; `widened` is the result of the first probe where it is known.
   """
   for index, (query, limit, positions) in enumerate(plan.ties):
     count = int(render(limit))
@@ -251,7 +313,9 @@ def _tie_at_limit(
     sort_keys = [tuple(row[position] for position in positions) for row in found]
     if any(None in key for key in sort_keys[:count]):
       return "NULL at LIMIT"
-    if len(found) < count or (len(found) == count and not any(len(i.rows(render(query))) > count for i in neighbours)):
+    if len(found) < count or (
+      len(found) == count and not any(len(i.rows(render(query))) > count for i in neighbours)
+    ):
       return "redundant LIMIT"
     if len(found) > count and sort_keys[count - 1] == sort_keys[count]:
       return "tie at LIMIT"
@@ -290,7 +354,12 @@ def _tie_probes(tree: exp.Query, dialect: object) -> Iterator[tuple[str, str, tu
 def _unaliased(key: exp.Expression, query: exp.Select) -> exp.Expression:
   """A sort key that names or counts an output column, as that column's expression."""
   for index, item in enumerate(query.selects):
-    named = isinstance(key, exp.Column) and not key.table and isinstance(item, exp.Alias) and item.alias == key.name
+    named = (
+      isinstance(key, exp.Column)
+      and not key.table
+      and isinstance(item, exp.Alias)
+      and item.alias == key.name
+    )
     if named or (isinstance(key, exp.Literal) and key.name == str(index + 1)):
       return item.unalias().copy()
   return key.copy()
@@ -308,21 +377,38 @@ def _correlated(query: exp.Query) -> bool:
   return False
 
 
-def _bare_column_probes(tree: exp.Query, dialect: object, keys: frozenset[int] | set[int]) -> Iterator[str]:
-  """Queries for a group in which a column outside the aggregates has several values, of which SQLite returns any."""
+def _bare_column_probes(
+  tree: exp.Query, dialect: object, keys: frozenset[int] | set[int]
+) -> Iterator[str]:
+  """Queries for a group in which a column outside the aggregates has several values, of which
+  SQLite returns any.
+  """
   for select in tree.find_all(exp.Select):
     group = select.args.get("group")
-    outputs = [*select.selects, *([select.args["having"].this] if select.args.get("having") else [])]
-    outputs += [_unaliased(item.this, select) for item in select.args["order"].expressions] if select.args.get("order") else []
+    outputs = [
+      *select.selects,
+      *([select.args["having"].this] if select.args.get("having") else []),
+    ]
+    outputs += (
+      [_unaliased(item.this, select) for item in select.args["order"].expressions]
+      if select.args.get("order")
+      else []
+    )
     aggregates = any(_own(select, exp.AggFunc, output) for output in outputs)
     if group is None and not aggregates:
       continue
     items = [_group_item(item, select) for item in group.expressions] if group is not None else []
     grouped = {item.sql() for item in items}
     # A primary key in GROUP BY determines the other columns of its table.
-    determined = {marks[:-1] for item in items if (marks := _slot_marks(item)) and int(marks[-1]) in keys}
+    determined = {
+      marks[:-1] for item in items if (marks := _slot_marks(item)) and int(marks[-1]) in keys
+    }
     bare = {column.sql(): column for output in outputs for column in _bare_columns(output, grouped)}
-    bare = {text: column for text, column in bare.items() if (_slot_marks(column) or ("",))[:-1] not in determined}
+    bare = {
+      text: column
+      for text, column in bare.items()
+      if (_slot_marks(column) or ("",))[:-1] not in determined
+    }
     if not bare:
       continue
     if group is None or _correlated(select):
@@ -332,7 +418,10 @@ def _bare_column_probes(tree: exp.Query, dialect: object, keys: frozenset[int] |
       probe.set(part, None)
     probe.set("expressions", [exp.Literal.number(1)])
     several = [
-      exp.GT(this=exp.Count(this=exp.Distinct(expressions=[column.copy()])), expression=exp.Literal.number(1))
+      exp.GT(
+        this=exp.Count(this=exp.Distinct(expressions=[column.copy()])),
+        expression=exp.Literal.number(1),
+      )
       for column in bare.values()
     ]
     probe.set("having", exp.Having(this=exp.or_(*several)))
@@ -342,11 +431,20 @@ def _bare_column_probes(tree: exp.Query, dialect: object, keys: frozenset[int] |
 
 
 def _scalar_probes(tree: exp.Query, dialect: object) -> Iterator[str]:
-  """The nested queries of comparisons that may give several rows: no aggregate, or one for each group."""
+  """The nested queries of comparisons that may give several rows: no aggregate, or one for each
+  group.
+  """
   for nested in tree.find_all(exp.Subquery):
     query = nested.this
-    compared = isinstance(nested.parent, (exp.Binary, exp.Between)) and not isinstance(nested.parent, exp.SetOperation)
-    if not compared or not isinstance(query, exp.Select) or query.args.get("limit") or _correlated(query):
+    compared = isinstance(nested.parent, (exp.Binary, exp.Between)) and not isinstance(
+      nested.parent, exp.SetOperation
+    )
+    if (
+      not compared
+      or not isinstance(query, exp.Select)
+      or query.args.get("limit")
+      or _correlated(query)
+    ):
       continue
     if query.args.get("group") or not any(_own(query, exp.AggFunc, item) for item in query.selects):
       yield query.sql(dialect=dialect)
@@ -366,11 +464,16 @@ def _group_item(item: exp.Expression, select: exp.Select) -> exp.Expression:
 
 
 def _own(select: exp.Select, kind: type, root: exp.Expression) -> bool:
-  return any(node.find_ancestor(exp.Select) is select and not node.find_ancestor(exp.Window) for node in root.find_all(kind))
+  return any(
+    node.find_ancestor(exp.Select) is select and not node.find_ancestor(exp.Window)
+    for node in root.find_all(kind)
+  )
 
 
 def _bare_columns(node: exp.Expression, grouped: set[str]) -> Iterator[exp.Column]:
-  """Columns below `node` that are neither grouped by, nor in an aggregate, nor in a nested query."""
+  """Columns below `node` that are neither grouped by, nor in an aggregate, nor in a nested
+  query.
+  """
   if node.sql() in grouped or isinstance(node, (exp.AggFunc, exp.Query, exp.Subquery)):
     return
   if isinstance(node, exp.Column):
@@ -385,7 +488,9 @@ def _empty_elsewhere(sql: str, neighbours: Sequence[Runner], limits: Limits) -> 
   if not neighbours:
     return None
   with_rows = sum(bool(neighbour.rows(sql)) for neighbour in neighbours)
-  return "empty on neighbours" if with_rows < limits.neighbours_with_rows * len(neighbours) else None
+  return (
+    "empty on neighbours" if with_rows < limits.neighbours_with_rows * len(neighbours) else None
+  )
 
 
 def _redundant_part(sql, plan, render, shorter_joins, rows, original, neighbours) -> str | None:
@@ -421,11 +526,15 @@ def _comparable(rows: Sequence[tuple], ordered: bool) -> object:
 def reductions(tree: exp.Query) -> Iterator[tuple[str, exp.Query]]:
   """The query with one part left out, and what its being equal would mean."""
   for where in tree.find_all(exp.Where, exp.Having):
-    conditions = list(where.this.flatten()) if isinstance(where.this, (exp.And, exp.Or)) else [where.this]
+    conditions = (
+      list(where.this.flatten()) if isinstance(where.this, (exp.And, exp.Or)) else [where.this]
+    )
     kind = type(where.this)
     for index in range(len(conditions)):
       copied, target = copy_with(tree, where)
-      rest = [condition.copy() for position, condition in enumerate(conditions) if position != index]
+      rest = [
+        condition.copy() for position, condition in enumerate(conditions) if position != index
+      ]
       if rest:
         target.set("this", (exp.or_ if kind is exp.Or else exp.and_)(*rest))
       else:
@@ -451,17 +560,28 @@ def reductions(tree: exp.Query) -> Iterator[tuple[str, exp.Query]]:
 
 
 def _known_alternatives(tree: exp.Query) -> Iterator[tuple[str, exp.Query]]:
-  """The query with NOT NULL in place of an OR or a list of values: the same where one of them always holds (x < 7 OR x > 5)."""
+  """The query with NOT NULL in place of an OR or a list of values: the same where one of them
+  always holds (x < 7 OR x > 5).
+  """
   for where in tree.find_all(exp.Where):
     conditions = list(where.this.flatten()) if isinstance(where.this, exp.And) else [where.this]
     for condition in conditions:
       inner = condition.unnest()
-      if not isinstance(inner, exp.Or) and not (isinstance(inner, exp.In) and not inner.args.get("query")):
+      if not isinstance(inner, exp.Or) and not (
+        isinstance(inner, exp.In) and not inner.args.get("query")
+      ):
         continue
       columns = {c.sql(): c for c in inner.find_all(exp.Column) if not c.name.startswith("__val_")}
-      if inner.find(exp.Select) or not columns or any(isinstance(c.this, exp.Star) for c in columns.values()):
+      if (
+        inner.find(exp.Select)
+        or not columns
+        or any(isinstance(c.this, exp.Star) for c in columns.values())
+      ):
         continue
-      known = [exp.Not(this=exp.Is(this=column.copy(), expression=exp.Null())) for column in columns.values()]
+      known = [
+        exp.Not(this=exp.Is(this=column.copy(), expression=exp.Null()))
+        for column in columns.values()
+      ]
       copied, target = copy_with(tree, condition)
       target.replace(exp.and_(*known, copy=False))
       yield "tautological condition", copied
@@ -472,7 +592,11 @@ def _shorter_joins(tree: exp.Query, select: exp.Select) -> Iterator[tuple[str, e
   for join in select.args.get("joins") or []:
     alias = join.alias_or_name.lower()
     own = list(join.find_all(exp.Column))
-    named = {column.table.lower() for column in select.find_all(exp.Column) if not any(column is other for other in own)}
+    named = {
+      column.table.lower()
+      for column in select.find_all(exp.Column)
+      if not any(column is other for other in own)
+    }
     if alias in named or "" in named or any(isinstance(item, exp.Star) for item in select.selects):
       continue
     copied, target = copy_with(tree, join)
@@ -490,12 +614,15 @@ def copy_with(tree: exp.Expression, node: exp.Expression) -> tuple[exp.Expressio
 
 
 def masked(form: str) -> str:
-  """A normal form with every value masked: the same for queries that differ in their values only."""
+  """A normal form with every value masked: the same for queries that differ in their values
+  only.
+  """
   return _MASKED_VALUE.sub("?", form)
 
 
 def normal_form(query: str | exp.Expression, dialect: str = "sqlite") -> str:
-  """A text that is the same for queries which differ in case, white space, aliases and the order of AND only.
+  """A text that is the same for queries which differ in case, white space, aliases and the order of
+  AND only.
 
   Args:
     query: its text, or its tree, which is changed.
@@ -534,10 +661,14 @@ def normal_form(query: str | exp.Expression, dialect: str = "sqlite") -> str:
 
 
 def _source_names(tables: Sequence[exp.Expression]) -> dict[str, str]:
-  """By the alias of each table of a FROM its name, numbered where the table comes more than once."""
+  """By the alias of each table of a FROM its name, numbered where the table comes more than
+  once.
+  """
   names = [table.name.lower() for table in tables]
   return {
-    table.alias_or_name.lower(): name if names.count(name) == 1 else f"{name}{names[: position + 1].count(name)}"
+    table.alias_or_name.lower(): name
+    if names.count(name) == 1
+    else f"{name}{names[: position + 1].count(name)}"
     for position, (table, name) in enumerate(zip(tables, names, strict=True))
   }
 

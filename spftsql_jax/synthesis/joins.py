@@ -1,4 +1,6 @@
-"""Rebuilding FROM: the graph of foreign keys, distances between tables, and the shortest joins that connect given tables."""
+"""Rebuilding FROM: the graph of foreign keys, distances between tables, and the shortest joins that
+connect given tables.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ class CannotJoin(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Edge:
-  """A foreign key: `columns` of `child` refer to `referred_columns` of `parent`. Table names are in lower case."""
+  """A foreign key: `columns` of `child` refer to `referred_columns` of `parent`. Table names are in
+  lower case.
+  """
 
   child: str
   columns: tuple[str, ...]
@@ -28,7 +32,9 @@ class Edge:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-  """One more source of a join: `node` joined to the earlier `to` along `edge`; `upwards` where `node` is the edge's parent."""
+  """One more source of a join: `node` joined to the earlier `to` along `edge`; `upwards` where
+  `node` is the edge's parent.
+  """
 
   node: str
   table: str
@@ -41,7 +47,8 @@ class Step:
 class JoinTree:
   """A join: the first source and the steps that add the others.
 
-  A source is named by its node: the letter of a template's table, or "~1", "~2", ... for tables that only connect others.
+  A source is named by its node: the letter of a template's table, or "~1", "~2", ... for tables
+  that only connect others.
   """
 
   root: str
@@ -106,28 +113,39 @@ class JoinGraph:
     return [edge for edge in self.edges if edge.child == child and edge.parent == parent]
 
   def is_parent(self, parent: str, child: str) -> bool:
-    """Whether each row of `child` leads to at most one row of `parent` along a shortest path of keys."""
+    """Whether each row of `child` leads to at most one row of `parent` along a shortest path of
+    keys.
+    """
     if parent == child:
       return True
     distance = self.distance(child, parent)
     if distance >= FAR:
       return False
     return any(
-      edge.child == child and self.distance(other, parent) == distance - 1 and self.is_parent(parent, other)
+      edge.child == child
+      and self.distance(other, parent) == distance - 1
+      and self.is_parent(parent, other)
       for other, edge in self._around[child]
     )
 
   def join(self, nodes: Sequence[tuple[str, str]], rng: random.Random) -> JoinTree:
-    """The join of (node, table) pairs along shortest paths, the first pair first. Raises CannotJoin.
+    """The join of (node, table) pairs along shortest paths, the first pair first. Raises
+    CannotJoin.
 
-    Each further node is connected to the nearest one that is there; between paths of equal length `rng` chooses. A second node
-    of a table already there is connected along a key that the first does not use.
+    Each further node is connected to the nearest one that is there; between paths of equal length
+    `rng` chooses. A second node of a table already there is connected along a key that the first
+    does not use.
     """
     (root, root_table), rest = nodes[0], list(nodes[1:])
     present: dict[str, str] = {root: root_table}
     steps: list[Step] = []
     while rest:
-      rest.sort(key=lambda item: (item[1] in present.values(), min(self.distance(t, item[1]) for t in present.values())))
+      rest.sort(
+        key=lambda item: (
+          item[1] in present.values(),
+          min(self.distance(t, item[1]) for t in present.values()),
+        )
+      )
       node, table = rest.pop(0)
       if table in present.values():
         steps.extend(self._second_instance(node, table, present, steps, rng))
@@ -139,17 +157,27 @@ class JoinGraph:
       rest = [item for item in rest if item[0] not in present]
     return JoinTree(root, root_table, tuple(steps))
 
-  def _connect(self, node: str, table: str, present: dict[str, str], rng: random.Random) -> list[Step]:
+  def _connect(
+    self, node: str, table: str, present: dict[str, str], rng: random.Random
+  ) -> list[Step]:
     nearest = min(self.distance(other, table) for other in present.values())
     if nearest >= FAR:
       raise CannotJoin(f"no keys lead to {table}")
-    starts = [other for other, other_table in present.items() if self.distance(other_table, table) == nearest]
+    starts = [
+      other
+      for other, other_table in present.items()
+      if self.distance(other_table, table) == nearest
+    ]
     to = rng.choice(starts) if len(starts) > 1 else starts[0]
     steps = []
     current = present[to]
     while current != table:
       left = self.distance(current, table)
-      options = [(other, edge) for other, edge in self._around[current] if self.distance(other, table) == left - 1]
+      options = [
+        (other, edge)
+        for other, edge in self._around[current]
+        if self.distance(other, table) == left - 1
+      ]
       other, edge = rng.choice(options) if len(options) > 1 else options[0]
       name = node if other == table else f"~{len(present) + len(steps)}"
       steps.append(Step(name, other, to, edge, upwards=edge.parent == other))
@@ -159,12 +187,15 @@ class JoinGraph:
   def _second_instance(
     self, node: str, table: str, present: dict[str, str], steps: Sequence[Step], rng: random.Random
   ) -> list[Step]:
-    """Connects one more row of a table: by a key to itself, or by a second key from a table that is there or next to it."""
+    """Connects one more row of a table: by a key to itself, or by a second key from a table that is
+    there or next to it.
+    """
     options: list[list[Step]] = []
     used = {(step.to if step.upwards else step.node, step.edge) for step in steps}
     for other, other_table in present.items():
       for edge in self.edges_between(other_table, table):
-        # The row that holds the key is `other`: one that has been followed already leads to the same row again.
+        # The row that holds the key is `other`: one that has been followed already leads to the
+        # same row again.
         if (other, edge) not in used:
           options.append([Step(node, table, other, edge, upwards=True)])
     if not options:
@@ -174,7 +205,10 @@ class JoinGraph:
           continue
         link = f"~{len(present)}"
         options += [
-          [Step(link, neighbour, first, edge, upwards=False), Step(node, table, link, back, upwards=True)]
+          [
+            Step(link, neighbour, first, edge, upwards=False),
+            Step(node, table, link, back, upwards=True),
+          ]
           for back in self.edges_between(neighbour, table)
           if back != edge
         ]

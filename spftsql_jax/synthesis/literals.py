@@ -21,7 +21,9 @@ _WORDS = re.compile(r"[^\W\d_]{3,}")
 
 
 class CannotFill(ValueError):
-  """The schema or its data have nothing that fits the template; the message says what is missing."""
+  """The schema or its data have nothing that fits the template; the message says what is
+  missing.
+  """
 
 
 def literal(value: object, dialect: str = "sqlite") -> str:
@@ -40,7 +42,9 @@ def literal(value: object, dialect: str = "sqlite") -> str:
       raise CannotFill("a text too long to write, or not readable")
     return "'" + value.replace("'", "''") + "'"
   if isinstance(value, (datetime.date, datetime.datetime)):
-    return f"'{value.isoformat(sep=' ') if isinstance(value, datetime.datetime) else value.isoformat()}'"
+    return (
+      f"'{value.isoformat(sep=' ') if isinstance(value, datetime.datetime) else value.isoformat()}'"
+    )
   if hasattr(value, "as_integer_ratio"):  # Decimal
     return literal(float(value))
   raise CannotFill(f"a value of type {type(value).__name__}")
@@ -49,7 +53,10 @@ def literal(value: object, dialect: str = "sqlite") -> str:
 def _shortest(value: float) -> float:
   """A number that was stored with single precision (2.299999952316284) as it was meant (2.3)."""
   if len(repr(value)) > 10 and _single(value) == value:
-    return next((short for digits in range(6, 10) if _single(short := float(f"{value:.{digits}g}")) == value), value)
+    return next(
+      (short for digits in range(6, 10) if _single(short := float(f"{value:.{digits}g}")) == value),
+      value,
+    )
   return value
 
 
@@ -62,7 +69,9 @@ def _single(value: float) -> float | None:
 
 def choose_free(slot: notation.ValueSlot, taken: set, rng: random.Random) -> int:
   """A LIMIT, or a number of rows where nothing tells which numbers occur."""
-  options = [value for value in (_LIMITS if slot.mode == "limit" else _COUNTS) if value not in taken]
+  options = [
+    value for value in (_LIMITS if slot.mode == "limit" else _COUNTS) if value not in taken
+  ]
   return rng.choice(options or [7])
 
 
@@ -104,7 +113,11 @@ def choose_plain(
   if slot.operator in ("EQ", "IN", "NEQ"):
     if slot.operator != "NEQ" and witness is not None and witness != "" and witness not in taken:
       return witness
-    options = [value for value in values if value not in taken and value != witness] if len(values) < 500 else []
+    options = (
+      [value for value in values if value not in taken and value != witness]
+      if len(values) < 500
+      else []
+    )
     if not options:
       options = [value for value in (rng.choice(values) for _ in range(8)) if value not in taken]
     if not options:
@@ -115,12 +128,17 @@ def choose_plain(
   return _threshold(values, slot.operator, role, witness if not slot.under_or else None, rng, tight)
 
 
-def choose_near(values: list, operator: str, rng: random.Random, date_formats: Collection[str] = ()) -> object:
-  """A number to compare an expression with that takes `values`; where these are days in one of the `date_formats`, a day.
+def choose_near(
+  values: list, operator: str, rng: random.Random, date_formats: Collection[str] = ()
+) -> object:
+  """A number to compare an expression with that takes `values`; where these are days in one of the
+  `date_formats`, a day.
 
   Raises CannotFill.
   """
-  numbers = sorted({value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)})
+  numbers = sorted(
+    {value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)}
+  )
   if not numbers:
     texts = sorted({value for value in values if isinstance(value, str)})
     if not texts:
@@ -130,18 +148,29 @@ def choose_near(values: list, operator: str, rng: random.Random, date_formats: C
     return rng.choice(numbers)
   if len(numbers) < 2:
     raise CannotFill("the expression has only one value")
-  form = next((f for f in date_formats if all(whole_dates.parse(number, f) for number in numbers)), "")
+  form = next(
+    (f for f in date_formats if all(whole_dates.parse(number, f) for number in numbers)), ""
+  )
   return _threshold(numbers, operator, Role("num", date_format=form), None, rng)
 
 
-def _threshold(values: list, operator: str, role: Role, witness: object, rng: random.Random, tight: bool = False) -> object:
-  """A value that parts `values`: some satisfy `x operator value`, some do not; `witness` does, if given.
+def _threshold(
+  values: list, operator: str, role: Role, witness: object, rng: random.Random, tight: bool = False
+) -> object:
+  """A value that parts `values`: some satisfy `x operator value`, some do not; `witness` does, if
+  given.
 
-  `tight` leaves but a few of them: of a range those next to the witness, else the largest or the smallest.
+  `tight` leaves but a few of them: of a range those next to the witness, else the largest or the
+  smallest.
   """
   last = len(values) - 1
-  if isinstance(values[0], float) and len(repr(values[last // 2]).partition(".")[2]) > 3 and operator in ("GTE", "LTE"):
-    operator = operator[:2]  # A long fraction is not met exactly, nor said: a round number near it is.
+  if (
+    isinstance(values[0], float)
+    and len(repr(values[last // 2]).partition(".")[2]) > 3
+    and operator in ("GTE", "LTE")
+  ):
+    # A long fraction is not met exactly, nor said: a round number near it is.
+    operator = operator[:2]
   if operator in ("GT", "GTE", "LOW"):
     top = rank_or_middle(values, witness, rng)
     high = max(1, min(last, top))
@@ -196,8 +225,12 @@ def _between(low: object, high: object, role: Role, rng: random.Random) -> objec
   return low
 
 
-def choose_like(stored: TableRows, column: str, witness: object, taken: set, rng: random.Random) -> str:
-  """A LIKE pattern that the witness matches: a word of it anywhere, or its first letters, or its last. Raises CannotFill."""
+def choose_like(
+  stored: TableRows, column: str, witness: object, taken: set, rng: random.Random
+) -> str:
+  """A LIKE pattern that the witness matches: a word of it anywhere, or its first letters, or its
+  last. Raises CannotFill.
+  """
   values = stored.distinct(column)
   text = witness if isinstance(witness, str) and witness else rng.choice(values) if values else None
   if not isinstance(text, str):
@@ -212,16 +245,31 @@ def choose_like(stored: TableRows, column: str, witness: object, taken: set, rng
     pattern = f"%{text[-rng.choice((1, 2)) :]}"
   else:
     raise CannotFill(f"no words in {column}")
-  if pattern in taken or any(mark in pattern[1:-1] for mark in "%_") or pattern.strip("%") != pattern.strip("%").strip():
+  if (
+    pattern in taken
+    or any(mark in pattern[1:-1] for mark in "%_")
+    or pattern.strip("%") != pattern.strip("%").strip()
+  ):
     raise CannotFill(f"no new pattern in {column}")
   return pattern
 
 
 def choose_formatted(
-  slot: notation.ValueSlot, stored: TableRows, column: str, witness: object, taken: set, rng: random.Random
+  slot: notation.ValueSlot,
+  stored: TableRows,
+  column: str,
+  witness: object,
+  taken: set,
+  rng: random.Random,
 ) -> str:
   """A part of a date, such as its year, as strftime writes it. Raises CannotFill."""
-  parts = sorted({text for value in stored.distinct(column) if (text := format_date(value, slot.format)) is not None})
+  parts = sorted(
+    {
+      text
+      for value in stored.distinct(column)
+      if (text := format_date(value, slot.format)) is not None
+    }
+  )
   own = format_date(witness, slot.format) if witness is not None else None
   if slot.operator in ("EQ", "IN", "NEQ"):
     if own is not None and own not in taken and slot.operator != "NEQ":

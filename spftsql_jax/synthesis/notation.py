@@ -1,17 +1,20 @@
 """The text of a template, and what it compiles to.
 
-A template is SQL without FROM and JOIN whose columns and values are slots. Its text is its only state:
+A template is SQL without FROM and JOIN whose columns and values are slots. Its text is its only
+state:
 
     SELECT a.name1, COUNT(b.*) WHERE b.num2 > :num2 GROUP BY a.key3
 
-  a, b, c       tables; a2 is a second row of the same table (a self join); a_outer is `a` of the enclosing query
-  a.num1        a column slot: a kind and a number; the same number is the same column
-  b.ref2_key1   a foreign key that refers to slot 1 (b.ref2_ref1: both refer to the same key; b.ref2_a: it refers to a row of a)
-  :num1         a value of slot 1; :num1_2 another one; :count a number of rows; :limit a LIMIT
-  COUNT(b.*)    COUNT(*) over a join in which `b` takes part even where none of its columns is named
-  LINKED(b)     a condition: a row of `b` belongs to it (an inner join); OPTIONAL(b): a left join to `b`
+  a, b, c       tables; a2 is a second row of the same table (a self join); a_outer is `a` of the
+  enclosing query a.num1        a column slot: a kind and a number; the same number is the same
+  column b.ref2_key1   a foreign key that refers to slot 1 (b.ref2_ref1: both refer to the same key;
+  b.ref2_a: it refers to a row of a) :num1         a value of slot 1; :num1_2 another one; :count a
+  number of rows; :limit a LIMIT COUNT(b.*)    COUNT(*) over a join in which `b` takes part even
+  where none of its columns is named LINKED(b)     a condition: a row of `b` belongs to it (an inner
+  join); OPTIONAL(b): a left join to `b`
 
-Kinds written by the extractor: num, text, date, bool, other, key, ref. A template of ours may also say name, cat and any.
+Kinds written by the extractor: num, text, date, bool, other, key, ref. A template of ours may also
+say name, cat and any.
 """
 
 from __future__ import annotations
@@ -41,10 +44,16 @@ class UnsupportedTemplate(ValueError):
 
 
 class SqlStyle(SQLite):
-  """SQLite's dialect written the way people write it: !=, NOT IN, IS NOT NULL, count as COUNT, strftime in lower case."""
+  """SQLite's dialect written the way people write it: !=, NOT IN, IS NOT NULL, count as COUNT,
+  strftime in lower case.
+  """
 
   class Generator(SQLite.Generator):
-    TRANSFORMS = {kind: write for kind, write in SQLite.Generator.TRANSFORMS.items() if kind is not exp.TimeToStr}
+    TRANSFORMS = {
+      kind: write
+      for kind, write in SQLite.Generator.TRANSFORMS.items()
+      if kind is not exp.TimeToStr
+    }
 
     def neq_sql(self, expression: exp.NEQ) -> str:
       return self.binary(expression, "!=")
@@ -53,18 +62,27 @@ class SqlStyle(SQLite):
       inner = expression.this
       if isinstance(inner, exp.In):
         field = inner.args.get("query") or f"({self.expressions(inner, flat=True)})"
-        return f"{self.sql(inner, 'this')} NOT IN {field if isinstance(field, str) else self.sql(field)}"
+        return (
+          f"{self.sql(inner, 'this')} NOT IN {field if isinstance(field, str) else self.sql(field)}"
+        )
       if isinstance(inner, exp.Is):
         return f"{self.sql(inner, 'this')} IS NOT {self.sql(inner, 'expression')}"
       if isinstance(inner, exp.Between):
-        return f"{self.sql(inner, 'this')} NOT BETWEEN {self.sql(inner, 'low')} AND {self.sql(inner, 'high')}"
+        return (
+          f"{self.sql(inner, 'this')} NOT BETWEEN {self.sql(inner, 'low')} AND "
+          f"{self.sql(inner, 'high')}"
+        )
       return super().not_sql(expression)
 
     def exists_sql(self, expression: exp.Exists) -> str:
       return f"EXISTS ({self.sql(expression, 'this')})"
 
     def timetostr_sql(self, expression: exp.TimeToStr) -> str:
-      source = expression.this.this if isinstance(expression.this, exp.TsOrDsToTimestamp) else expression.this
+      source = (
+        expression.this.this
+        if isinstance(expression.this, exp.TsOrDsToTimestamp)
+        else expression.this
+      )
       return f"strftime({self.sql(expression, 'format')}, {self.sql(source)})"
 
 
@@ -75,13 +93,17 @@ def write_sql(tree: exp.Expression) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Template:
-  """A template; `text` is canonical when it comes from `Template.parse` or the extractor. Hashable, picklable."""
+  """A template; `text` is canonical when it comes from `Template.parse` or the extractor. Hashable,
+  picklable.
+  """
 
   text: str
 
   @classmethod
   def parse(cls, text: str) -> Template:
-    """The template of that text with letters and slots renamed in the order of their appearance. Raises UnsupportedTemplate."""
+    """The template of that text with letters and slots renamed in the order of their appearance.
+    Raises UnsupportedTemplate.
+    """
     try:
       tree = sqlglot.parse_one(text, read="sqlite")
     except sqlglot.errors.SqlglotError as error:
@@ -113,8 +135,8 @@ class WeightedTemplate:
 class Slot:
   """A column slot.
 
-  `uses` says where it stands: select, distinct, group, alone (grouped by in a query over one table), like, null, optional,
-  equal, compare, ...
+  `uses` says where it stands: select, distinct, group, alone (grouped by in a query over one
+  table), like, null, optional, equal, compare, ...
   """
 
   number: int
@@ -132,7 +154,8 @@ class ValueSlot:
   Attributes:
     name: as in the text, without the colon.
     slot: number of the column slot, or None for counts and limits.
-    mode: plain, like, strftime, probe, count or limit. A probe's value is near what `probe` returns.
+    mode: plain, like, strftime, probe, count or limit. A probe's value is near what `probe`
+      returns.
     operator: EQ, NEQ, GT, GTE, LT, LTE, LOW, HIGH (of a BETWEEN), IN or LIKE.
     scope: number of the SELECT it stands in.
     letter: the table it is compared with a column of, as written.
@@ -170,11 +193,13 @@ class Scope:
 class Compiled:
   """What the sampler needs of a template: slots, scopes, and its text cut into segments.
 
-  `alike` lists pairs of slots whose values are compared, so that their columns must have some in common; `meets` says of a
-  scope that is the right side of an INTERSECT which scope the left one is, and the (left, right) slots that they return.
-  `listed` are the tables of what a plain list of rows returns: a SELECT without DISTINCT, groups, aggregates or LIMIT.
-  `marked` is the text with marks in place of slots, values and FROM: SQL again, from which variants of the query are made.
-  A segment is a string, or ("from", scope), ("col", scope, letter, number), ("star", scope, letter), ("val", name).
+  `alike` lists pairs of slots whose values are compared, so that their columns must have some in
+  common; `meets` says of a scope that is the right side of an INTERSECT which scope the left one
+  is, and the (left, right) slots that they return. `listed` are the tables of what a plain list of
+  rows returns: a SELECT without DISTINCT, groups, aggregates or LIMIT. `marked` is the text with
+  marks in place of slots, values and FROM: SQL again, from which variants of the query are made. A
+  segment is a string, or ("from", scope), ("col", scope, letter, number), ("star", scope, letter),
+  ("val", name).
   """
 
   slots: dict[int, Slot]
@@ -183,7 +208,9 @@ class Compiled:
   segments: tuple[object, ...]
   marked: str
   alike: tuple[tuple[int, int], ...] = ()
-  meets: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = dataclasses.field(default_factory=dict)
+  meets: dict[int, tuple[int, tuple[tuple[int, int], ...]]] = dataclasses.field(
+    default_factory=dict
+  )
   listed: frozenset[str] = frozenset()
 
 
@@ -218,7 +245,9 @@ def canonical_text(text: str) -> str:
     before = tokens[index - 1].text if index else ""
     after = tokens[index + 1].text if index + 1 < len(tokens) else ""
     pieces.append(("", text[position : token.start]))
-    if _LETTER.match(word) and (after == "." or (before == "(" and tokens[index - 2].text in ("LINKED", "OPTIONAL"))):
+    if _LETTER.match(word) and (
+      after == "." or (before == "(" and tokens[index - 2].text in ("LINKED", "OPTIONAL"))
+    ):
       pieces.append(("", letter_of(word)))
     elif before == "." and (match := _SLOT.match(word)):
       if match[4] or match[5]:
@@ -277,7 +306,9 @@ def compile_template(text: str) -> Compiled:
 
 
 def _listed(tree: exp.Expression) -> frozenset[str]:
-  if not isinstance(tree, exp.Select) or any(tree.args.get(part) for part in ("distinct", "group", "limit")):
+  if not isinstance(tree, exp.Select) or any(
+    tree.args.get(part) for part in ("distinct", "group", "limit")
+  ):
     return frozenset()
   if any(item.find(exp.AggFunc) for item in tree.selects):
     return frozenset()
@@ -316,19 +347,28 @@ def _alike(tree: exp.Expression, slots: dict[int, Slot]) -> Iterator[tuple[int, 
       yield left, right
 
 
-def _meetings(tree: exp.Expression, index_of: dict[int, int]) -> dict[int, tuple[int, tuple[tuple[int, int], ...]]]:
+def _meetings(
+  tree: exp.Expression, index_of: dict[int, int]
+) -> dict[int, tuple[int, tuple[tuple[int, int], ...]]]:
   found = {}
   for operation in tree.find_all(exp.Intersect):
-    sides = [side.this if isinstance(side, exp.Subquery) else side for side in (operation.this, operation.expression)]
+    sides = [
+      side.this if isinstance(side, exp.Subquery) else side
+      for side in (operation.this, operation.expression)
+    ]
     if all(isinstance(side, exp.Select) for side in sides):
       pairs = zip(*(_returned(side) for side in sides), strict=False)
-      slots = tuple((left, right) for left, right in pairs if left is not None and right is not None)
+      slots = tuple(
+        (left, right) for left, right in pairs if left is not None and right is not None
+      )
       found[index_of[id(sides[1])]] = (index_of[id(sides[0])], slots)
   return found
 
 
 def parse_slot(name: str) -> tuple[str, int, int | None, str | None]:
-  """Kind, number, slot referred to and table referred to, of a slot's name. Raises UnsupportedTemplate."""
+  """Kind, number, slot referred to and table referred to, of a slot's name. Raises
+  UnsupportedTemplate.
+  """
   match = _SLOT.match(name)
   if not match:
     raise UnsupportedTemplate(f"{name!r} is not a column slot")
@@ -345,7 +385,9 @@ def _enclosing(node: exp.Expression, index_of: dict[int, int]) -> int:
 
 
 def _scope_of(node: exp.Expression, index_of: dict[int, int], parents: list[int]) -> int:
-  """The scope whose table a node names: its SELECT, the one around it for `x_outer`, the first of a set operation."""
+  """The scope whose table a node names: its SELECT, the one around it for `x_outer`, the first of a
+  set operation.
+  """
   scope = _enclosing(node, index_of)
   if scope == -1:
     return 0
@@ -364,7 +406,8 @@ def _read_scope(select: exp.Select, parent: int, index_of: dict[int, int]) -> Sc
   correlated = False
   for node in select.find_all(exp.Column, exp.Anonymous, bfs=False):
     if _enclosing(node, index_of) != own:
-      # A column two levels down that says _outer names its own parent, never this scope by accident.
+      # A column two levels down that says _outer names its own parent, never this scope by
+      # accident.
       if isinstance(node, exp.Column) and node.table.endswith("_outer"):
         holder = _enclosing(node, index_of)
         if _enclosing_of_index(holder, select, index_of) == own:
@@ -384,7 +427,12 @@ def _read_scope(select: exp.Select, parent: int, index_of: dict[int, int]) -> Sc
       if isinstance(node.this, exp.Star) and isinstance(node.parent, exp.Count):
         counted.add(node.table)
   return Scope(
-    parent, tuple(letters), frozenset(counted), frozenset(optional), correlated, select.args.get("from_") is not None
+    parent,
+    tuple(letters),
+    frozenset(counted),
+    frozenset(optional),
+    correlated,
+    select.args.get("from_") is not None,
   )
 
 
@@ -394,7 +442,11 @@ def _grouped_alone(selects: list[exp.Select], scopes: list[Scope]) -> set[int]:
   for select, scope in zip(selects, scopes, strict=True):
     group = select.args.get("group")
     if group is not None and len(scope.letters) == 1:
-      found |= {parse_slot(item.name)[1] for item in group.expressions if isinstance(item, exp.Column) and item.table}
+      found |= {
+        parse_slot(item.name)[1]
+        for item in group.expressions
+        if isinstance(item, exp.Column) and item.table
+      }
   return found
 
 
@@ -418,12 +470,24 @@ def _read_slots(tree: exp.Expression) -> dict[int, Slot]:
     if (known.letter, known.kind) != (letter[1], kind):
       raise UnsupportedTemplate(f"slot {number} stands for two columns")
     slots[number] = Slot(
-      number, known.letter, kind, known.refers_to or refers_to, known.refers_to_table or table, known.uses | _uses(column)
+      number,
+      known.letter,
+      kind,
+      known.refers_to or refers_to,
+      known.refers_to_table or table,
+      known.uses | _uses(column),
     )
   return slots
 
 
-_COMPARISONS = {exp.EQ: "EQ", exp.NEQ: "NEQ", exp.GT: "GT", exp.GTE: "GTE", exp.LT: "LT", exp.LTE: "LTE"}
+_COMPARISONS = {
+  exp.EQ: "EQ",
+  exp.NEQ: "NEQ",
+  exp.GT: "GT",
+  exp.GTE: "GTE",
+  exp.LT: "LT",
+  exp.LTE: "LTE",
+}
 _FLIPPED = {"GT": "LT", "GTE": "LTE", "LT": "GT", "LTE": "GTE"}
 
 
@@ -487,7 +551,9 @@ def _value_slot(node, name, slot, scope, index_of, parents) -> ValueSlot:
   operator, other = "EQ", None
   if isinstance(parent, (exp.Like, exp.Glob)):
     column = parent.find(exp.Column)
-    return ValueSlot(name, slot, "like", "LIKE", scope, letter=column.table if column is not None else "")
+    return ValueSlot(
+      name, slot, "like", "LIKE", scope, letter=column.table if column is not None else ""
+    )
   if isinstance(parent, exp.Between):
     operator, other = ("LOW" if node.arg_key == "low" else "HIGH"), parent.this
   elif isinstance(parent, exp.In):
@@ -503,10 +569,24 @@ def _value_slot(node, name, slot, scope, index_of, parents) -> ValueSlot:
   if isinstance(other, exp.Column) and slot is not None:
     under_or = isinstance(parent.find_ancestor(exp.Or, exp.Select), exp.Or)
     single = operator == "EQ" and _compared(parent.find_ancestor(exp.Select))
-    return ValueSlot(name, slot, "plain", operator, scope, letter=letter, under_or=under_or, single=single)
-  if isinstance(other, exp.TimeToStr) and slot is not None and isinstance(other.args["format"], exp.Literal):
+    return ValueSlot(
+      name, slot, "plain", operator, scope, letter=letter, under_or=under_or, single=single
+    )
+  if (
+    isinstance(other, exp.TimeToStr)
+    and slot is not None
+    and isinstance(other.args["format"], exp.Literal)
+  ):
     column = other.find(exp.Column)
-    return ValueSlot(name, slot, "strftime", operator, scope, letter=column.table, format=str(other.args["format"].this))
+    return ValueSlot(
+      name,
+      slot,
+      "strftime",
+      operator,
+      scope,
+      letter=column.table,
+      format=str(other.args["format"].this),
+    )
   if other is None or isinstance(other, (exp.Subquery, exp.Placeholder, exp.Literal)):
     return ValueSlot(name, slot, "count" if slot is None else "plain", operator, scope)
   select = other.find_ancestor(exp.Select)
@@ -515,15 +595,25 @@ def _value_slot(node, name, slot, scope, index_of, parents) -> ValueSlot:
 
 
 def _compared(select: exp.Select | None) -> bool:
-  """Whether a nested query is compared with and has nothing but its conditions to make it return one row."""
-  if select is None or not isinstance(select.parent, exp.Subquery) or type(select.parent.parent) not in _COMPARISONS:
+  """Whether a nested query is compared with and has nothing but its conditions to make it return
+  one row.
+  """
+  if (
+    select is None
+    or not isinstance(select.parent, exp.Subquery)
+    or type(select.parent.parent) not in _COMPARISONS
+  ):
     return False
   aggregated = any(item.find(exp.AggFunc) for item in select.selects)
   return not (aggregated or select.args.get("group") or select.args.get("limit"))
 
 
-def _probe_segments(select: exp.Select, expression: exp.Expression, index_of, parents) -> tuple[object, ...]:
-  """A query for the values that `expression` takes in `select`; none where it is correlated or tests itself."""
+def _probe_segments(
+  select: exp.Select, expression: exp.Expression, index_of, parents
+) -> tuple[object, ...]:
+  """A query for the values that `expression` takes in `select`; none where it is correlated or
+  tests itself.
+  """
   if any(column.table.endswith("_outer") for column in select.find_all(exp.Column)):
     return ()
   own = index_of[id(select)]
@@ -533,19 +623,27 @@ def _probe_segments(select: exp.Select, expression: exp.Expression, index_of, pa
   if where is not None and not in_where:
     text += " WHERE " + write_marked(where.this, index_of, parents)
   if group is not None:
-    text += " GROUP BY " + ", ".join(write_marked(item, index_of, parents) for item in group.expressions)
+    text += " GROUP BY " + ", ".join(
+      write_marked(item, index_of, parents) for item in group.expressions
+    )
   return split_marks(text.replace("{FROM}", f"FROM __from_{own}__"))
 
 
 def write_marked(node: exp.Expression, index_of: dict[int, int], parents: list[int]) -> str:
-  """The text of a node of a template with slots, values and FROM as marks that `split_marks` finds."""
+  """The text of a node of a template with slots, values and FROM as marks that `split_marks`
+  finds.
+  """
   marks: dict[int, exp.Expression] = {}
   for child in node.find_all(exp.Column, exp.Placeholder, exp.Anonymous, exp.Select, bfs=False):
     if isinstance(child, exp.Column) and child.table:
       scope = _scope_of(child, index_of, parents)
       letter = _bare(child.table)
       if isinstance(child.this, exp.Star):
-        marks[id(child)] = exp.Star() if isinstance(child.parent, exp.Count) else exp.column(f"__star_{scope}_{letter}__")
+        marks[id(child)] = (
+          exp.Star()
+          if isinstance(child.parent, exp.Count)
+          else exp.column(f"__star_{scope}_{letter}__")
+        )
       else:
         marks[id(child)] = exp.column(f"__col_{scope}_{letter}_{parse_slot(child.name)[1]}__")
     elif isinstance(child, exp.Placeholder):
@@ -575,7 +673,9 @@ def write_marked(node: exp.Expression, index_of: dict[int, int], parents: list[i
 
 
 def _drop_true(where: exp.Where) -> None:
-  """Removes the TRUE that LINKED and OPTIONAL leave in a WHERE, and the WHERE where nothing else is in it."""
+  """Removes the TRUE that LINKED and OPTIONAL leave in a WHERE, and the WHERE where nothing else is
+  in it.
+  """
   for node in list(where.find_all(exp.Boolean)):
     if isinstance(node.parent, exp.And):
       node.parent.replace(node.parent.expression if node.parent.this is node else node.parent.this)
@@ -585,7 +685,9 @@ def _drop_true(where: exp.Where) -> None:
 
 def join_marks(segments: tuple[object, ...]) -> str:
   """The marked text that `split_marks` cuts into these segments."""
-  return "".join(part if isinstance(part, str) else f"__{'_'.join(map(str, part))}__" for part in segments)
+  return "".join(
+    part if isinstance(part, str) else f"__{'_'.join(map(str, part))}__" for part in segments
+  )
 
 
 def split_marks(text: str) -> tuple[object, ...]:

@@ -1,8 +1,10 @@
-"""The plan of a unit of synthesis: how many examples each template is to give, and which attempts are made for them.
+"""The plan of a unit of synthesis: how many examples each template is to give, and which attempts
+are made for them.
 
-Attempts come in waves. The first gives every template its due; the next ones, planned when the last is over, make up for what
-did not come, and hand on the share of templates that a database has no more queries for. A wave depends on nothing but the
-seed and what was accepted before it, so that the same seed gives the same examples whatever the number of workers.
+Attempts come in waves. The first gives every template its due; the next ones, planned when the last
+is over, make up for what did not come, and hand on the share of templates that a database has no
+more queries for. A wave depends on nothing but the seed and what was accepted before it, so that
+the same seed gives the same examples whatever the number of workers.
 """
 
 from __future__ import annotations
@@ -17,13 +19,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 _BLOCK = 64  # Examples wanted of a worker at once, ...
 _BLOCK_SLOW = 8  # ... where each takes seconds.
 _DRAWN_BLOCKS = 8  # Blocks of a wave of attempts whose templates are drawn.
-_SPARE = (1, 3)  # Attempts at a template beyond what is wanted of it, in the first wave and in each later one.
-_EXHAUSTED = 6  # Attempts in a row without a new example after which a template has no more to give.
-_OUTSIDE = 256  # One example of so many may have a template that is not the source's, which mending has made.
+# Attempts at a template beyond what is wanted of it, in the first wave and in each later one.
+_SPARE = (1, 3)
+# Attempts in a row without a new example after which a template has no more to give.
+_EXHAUSTED = 6
+# One example of so many may have a template that is not the source's, which mending has made.
+_OUTSIDE = 256
 _WAVES = 40  # After these the rest is drawn.
 _FOCUS_WAVES = 3  # Waves in which columns that no query names are asked for.
 _FOCUS_TRIES = 3
-# Of a template that is due less than this, leaving it out changes the frequencies less than letting it come once.
+# Of a template that is due less than this, leaving it out changes the frequencies less than letting
+# it come once.
 _LEAST_DUE = 0.3
 # Attempts in a row without a new example after which a database is taken to have no more to give.
 PATIENCE = 1_000
@@ -39,7 +45,8 @@ class Job:
     tries: attempts at most.
     wanted: it ends when it has this many candidates.
     focus: a (table, column) that every query is to name, or None.
-    repair: whether queries that fail are mended: "" not, "source" where that gives another template of the source, "any".
+    repair: whether queries that fail are mended: "" not, "source" where that gives another template
+      of the source, "any".
   """
 
   template: int | None
@@ -52,7 +59,9 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-  """The work given to a worker at once; `known` is how many examples had been accepted when its wave began."""
+  """The work given to a worker at once; `known` is how many examples had been accepted when its
+  wave began.
+  """
 
   jobs: tuple[Job, ...]
   known: int = 0
@@ -72,10 +81,12 @@ def apportion(
 ) -> dict[int, int]:
   """How many of `count` examples each template is to give, at least as many as it has `made`.
 
-  Where every template is due at least about a third of an example, the numbers are those whose frequencies have the smallest
-  Jensen-Shannon distance from the weights' (its divergence is a sum of one convex function for each template, so that giving
-  one example after the other to where it helps most is optimal). Where there is no room for the rare ones, a template's share
-  is rounded by chance, as in systematic sampling, so that over many databases and seeds each comes as often as it should.
+  Where every template is due at least about a third of an example, the numbers are those whose
+  frequencies have the smallest Jensen-Shannon distance from the weights' (its divergence is a sum
+  of one convex function for each template, so that giving one example after the other to where it
+  helps most is optimal). Where there is no room for the rare ones, a template's share is rounded by
+  chance, as in systematic sampling, so that over many databases and seeds each comes as often as it
+  should.
 
   Args:
     weights: positive, by template.
@@ -134,7 +145,8 @@ class Planner:
       share: examples wanted.
       stream: seeds what is left to chance.
       columns: each is to be named by some query, as (table, column) in lower case.
-      drawn: all templates are drawn attempt by attempt, because they depend on the columns whose turn it is.
+      drawn: all templates are drawn attempt by attempt, because they depend on the columns whose
+        turn it is.
       repair: templates that give nothing may have their failing queries mended.
       slow: each attempt takes long, so that small blocks keep all workers busy.
     """
@@ -175,7 +187,8 @@ class Planner:
 
     Args:
       job: what it was made for.
-      template: the index of the template that the example's query has; None where it is not the source's.
+      template: the index of the template that the example's query has; None where it is not the
+        source's.
       columns: that the query names, as "table.column"; None where there is no new example.
     """
     if columns is None:
@@ -206,7 +219,9 @@ class Planner:
     for name, number in aim.items():
       wanted = number - self._made[name]
       if wanted and self._repair and not self._made[name] and self._fruitless[name]:
-        yield self._job(name, 1 + spare, 1, repair="any" if outside < self._share // _OUTSIDE else "source")
+        yield self._job(
+          name, 1 + spare, 1, repair="any" if outside < self._share // _OUTSIDE else "source"
+        )
         outside += 1
       elif wanted:
         yield self._job(name, wanted + spare, wanted)
@@ -216,7 +231,9 @@ class Planner:
     for _ in range(min(_DRAWN_BLOCKS, -(-5 * missing // (4 * self._block)))):
       yield self._job(None, self._block, self._block, repair="any" if self._repair else "")
 
-  def _job(self, template: int | None, tries: int, wanted: int, focus=None, repair: str = "") -> Job:
+  def _job(
+    self, template: int | None, tries: int, wanted: int, focus=None, repair: str = ""
+  ) -> Job:
     job = Job(template, self._next, tries, wanted, focus, repair)
     self._next += tries
     return job
@@ -228,14 +245,18 @@ class Planner:
 
 
 def _cut(jobs: Sequence[Job], size: int) -> Iterator[tuple[Job, ...]]:
-  """Jobs in blocks that want `size` examples each, large ones in several; the tries go with what is wanted."""
+  """Jobs in blocks that want `size` examples each, large ones in several; the tries go with what is
+  wanted.
+  """
   block: list[Job] = []
   room = size
   for job in jobs:
     while job.wanted > room:
       if room:
         block.append(dataclasses.replace(job, tries=room, wanted=room))
-        job = dataclasses.replace(job, first=job.first + room, tries=job.tries - room, wanted=job.wanted - room)
+        job = dataclasses.replace(
+          job, first=job.first + room, tries=job.tries - room, wanted=job.wanted - room
+        )
       yield tuple(block)
       block, room = [], size
     block.append(job)
@@ -245,7 +266,9 @@ def _cut(jobs: Sequence[Job], size: int) -> Iterator[tuple[Job, ...]]:
 
 
 def interleave(names: Sequence[object], chance: Callable[[object], float]) -> list[int]:
-  """An order of items in which those of each name are spread evenly, so that every part of it is balanced as the whole is."""
+  """An order of items in which those of each name are spread evenly, so that every part of it is
+  balanced as the whole is.
+  """
   counts = collections.Counter(names)
   seen: collections.Counter = collections.Counter()
   keys = []

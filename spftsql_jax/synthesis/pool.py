@@ -1,13 +1,17 @@
-"""A pool of query templates of our own, for databases that come without any SQL to take templates from.
+"""A pool of query templates of our own, for databases that come without any SQL to take templates
+from.
 
-One template a line: its weight (how often people ask such a thing, relative to the others), then its text in the notation
-that `templates.py` defines. In short: SQL without FROM and JOIN; `a`, `b`, `c` stand for tables, `a_outer` for the table `a`
-of the enclosing query; `a.num1` is a column slot (its kind, then a number unique in the template); `:num1` is a value of the
-column in slot 1 (`:num1_2` another one); `:count`, `:limit` are small whole numbers; `COUNT(b.*)` counts rows of `b`;
-`LINKED(b)` says that a row of `b` must belong to it; `b.ref2_key1` is a foreign key that refers to slot 1.
+One template a line: its weight (how often people ask such a thing, relative to the others), then
+its text in the notation that `templates.py` defines. In short: SQL without FROM and JOIN; `a`, `b`,
+`c` stand for tables, `a_outer` for the table `a` of the enclosing query; `a.num1` is a column slot
+(its kind, then a number unique in the template); `:num1` is a value of the column in slot 1
+(`:num1_2` another one); `:count`, `:limit` are small whole numbers; `COUNT(b.*)` counts rows of
+`b`; `LINKED(b)` says that a row of `b` must belong to it; `b.ref2_key1` is a foreign key that
+refers to slot 1.
 
-The kinds of a column slot: `name` (text that names a row), `text` (any text), `cat` (few distinct values), `num` (a measured
-number), `date`, `bool`, `any` (anything but a key), `key` (the primary key), `ref` (a foreign key).
+The kinds of a column slot: `name` (text that names a row), `text` (any text), `cat` (few distinct
+values), `num` (a measured number), `date`, `bool`, `any` (anything but a key), `key` (the primary
+key), `ref` (a foreign key).
 """
 
 from __future__ import annotations
@@ -386,7 +390,8 @@ _EXOTIC = """
 1 SELECT a.name1 WHERE b.key2 IS NULL AND OPTIONAL(b)
 """
 
-# Tables whose rows have no name of their own (orders, visits) are spoken of by their keys, dates and amounts.
+# Tables whose rows have no name of their own (orders, visits) are spoken of by their keys, dates
+# and amounts.
 _KEYS = """
 2 SELECT a.key1
 2 SELECT a.key1, a.any2
@@ -436,5 +441,10 @@ def pool_lines() -> list[tuple[float, str]]:
 
 @functools.lru_cache(maxsize=1)
 def builtin_templates() -> tuple[templates_lib.WeightedTemplate, ...]:
-  """The pool, each template once, with the weight of its line. The lines are canonical as they stand."""
-  return tuple(templates_lib.WeightedTemplate(templates_lib.Template(text), weight) for weight, text in pool_lines())
+  """The pool, each template once, with the weight of its line. The lines are canonical as they
+  stand.
+  """
+  return tuple(
+    templates_lib.WeightedTemplate(templates_lib.Template(text), weight)
+    for weight, text in pool_lines()
+  )

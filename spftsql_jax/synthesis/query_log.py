@@ -1,9 +1,11 @@
-"""Queries that people or programs have asked of databases: what a log of SQL gives to extract templates from.
+"""Queries that people or programs have asked of databases: what a log of SQL gives to extract
+templates from.
 
-A log is read by statement, not by line (`model_text.split_statements`): an SQL file with statements over several
-lines, comments and commands of psql; one query a line, with or without semicolon; or the log of a server, in which
-each entry begins with a time and `statement: ...` (PostgreSQL) or `Query` and a TAB (MySQL). A TAB and a db_id may
-stand behind a statement. A file of examples, JSON or JSON lines, gives its queries.
+A log is read by statement, not by line (`model_text.split_statements`): an SQL file with statements
+over several lines, comments and commands of psql; one query a line, with or without semicolon; or
+the log of a server, in which each entry begins with a time and `statement: ...` (PostgreSQL) or
+`Query` and a TAB (MySQL). A TAB and a db_id may stand behind a statement. A file of examples, JSON
+or JSON lines, gives its queries.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from spftsql_jax.sql import model_text
 
 # An entry of a server's log, and what stands before its statement.
 _ENTRY = re.compile(r"^[ \t]*\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.MULTILINE)
-_BEFORE_STATEMENT = re.compile(r"(?:\bstatement:|\bexecute\s[^:\n]*:|\b(?:Query|Execute)\t)[ \t]*", re.IGNORECASE)
+_BEFORE_STATEMENT = re.compile(
+  r"(?:\bstatement:|\bexecute\s[^:\n]*:|\b(?:Query|Execute)\t)[ \t]*", re.IGNORECASE
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +43,9 @@ class QueryLog:
   def describe(self) -> str:
     """What was left out, in words."""
     named = ", ".join(f"{word} {count}" for word, count in self.others.most_common(5))
-    return f"{self.path}: {self.others.total()} statements that are no SELECT are left out ({named})"
+    return (
+      f"{self.path}: {self.others.total()} statements that are no SELECT are left out ({named})"
+    )
 
 
 def read_query_log(path: str | Path, databases: Mapping[str, str]) -> QueryLog:
@@ -67,7 +73,8 @@ def read_query_log(path: str | Path, databases: Mapping[str, str]) -> QueryLog:
       continue
     if not statement.label and len(databases) > 1:
       raise ValueError(
-        f"{path}:{statement.line}: which database? With several, each statement needs a TAB and the db_id behind it"
+        f"{path}:{statement.line}: which database? With several, each statement needs a TAB and "
+        "the db_id behind it"
       )
     queries.append((statement.label or next(iter(databases)), statement.sql))
   if not queries:
@@ -75,12 +82,16 @@ def read_query_log(path: str | Path, databases: Mapping[str, str]) -> QueryLog:
   return QueryLog(str(path), tuple(queries), others)
 
 
-def _statements(text: str, dialect: str, databases: Mapping[str, str]) -> Iterator[model_text.Statement]:
+def _statements(
+  text: str, dialect: str, databases: Mapping[str, str]
+) -> Iterator[model_text.Statement]:
   """The statements of a file, and of each entry of a server's log those behind its head."""
   begins = [match.start() for match in _ENTRY.finditer(text)]
   for begin, end in zip([0, *begins], [*begins, len(text)], strict=True):
     if begins and (begin or begins[0] == 0) and begin != end:
-      head = _BEFORE_STATEMENT.search(text, begin, text.find("\n", begin) if "\n" in text[begin:end] else end)
+      head = _BEFORE_STATEMENT.search(
+        text, begin, text.find("\n", begin) if "\n" in text[begin:end] else end
+      )
       if head is None:
         continue
       begin = head.end()

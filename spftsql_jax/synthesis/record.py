@@ -1,5 +1,5 @@
-"""The record of a synthesis that is under way: block after block what the workers returned, so that a run that was killed
-goes on where it was and ends with the same examples.
+"""The record of a synthesis that is under way: block after block what the workers returned, so that
+a run that was killed goes on where it was and ends with the same examples.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ def fingerprint_of(*arguments: object) -> str:
 
 
 class Record:
-  """The blocks of a run, in the order in which they were used. A record of another run (`fingerprint`) is begun anew."""
+  """The blocks of a run, in the order in which they were used. A record of another run
+  (`fingerprint`) is begun anew.
+  """
 
   def __init__(self, path: str | os.PathLike, fingerprint: str):
     self._path = Path(path)
@@ -29,7 +31,8 @@ class Record:
     lines = self._read(fingerprint)
     # What follows the last whole line was being written when the run was killed.
     self._path.write_text(
-      "".join(line + "\n" for line in lines or [json.dumps({"fingerprint": fingerprint})]), encoding="utf-8"
+      "".join(line + "\n" for line in lines or [json.dumps({"fingerprint": fingerprint})]),
+      encoding="utf-8",
     )
     self._file = self._path.open("a", encoding="utf-8")
 
@@ -54,7 +57,10 @@ class Record:
     """Writes a block down, unless it is there already."""
     if (unit, first) in self.blocks:
       return
-    attempts = [[position, found and [found[0].to_json(), found[1]], dict(reasons)] for position, found, reasons in result]
+    attempts = [
+      [position, found and [found[0].to_json(), found[1]], dict(reasons)]
+      for position, found, reasons in result
+    ]
     entry = {"unit": unit, "first": first, "attempts": attempts}
     self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
     self._file.flush()
@@ -65,6 +71,10 @@ class Record:
 
 def _from_json(entry: dict) -> BlockResult:
   return [
-    (position, found and (SyntheticExample.from_json(found[0]), found[1]), collections.Counter(reasons))
+    (
+      position,
+      found and (SyntheticExample.from_json(found[0]), found[1]),
+      collections.Counter(reasons),
+    )
     for position, found, reasons in entry["attempts"]
   ]

@@ -1,5 +1,6 @@
-"""Repairing queries that fail for a reason that can be mended: the template is changed where it fails and filled again with the
-same tables, columns and values, and whoever uses the result is told what was done.
+"""Repairing queries that fail for a reason that can be mended: the template is changed where it
+fails and filled again with the same tables, columns and values, and whoever uses the result is told
+what was done.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def repair(
   neighbours: Sequence[Runner],
   limits: filters.Limits,
 ) -> tuple[Filled, notation.Template, str] | None:
-  """A query that passes the filters instead of one that they refused, its template, and what was done; None if nothing helps.
+  """A query that passes the filters instead of one that they refused, its template, and what was
+  done; None if nothing helps.
 
   Args:
     filled: the refused query.
@@ -62,7 +64,9 @@ def _candidates(filled, template, reason, original) -> Iterator[tuple[str, str, 
 
 
 def _untied_limits(filled: Filled, template: notation.Template, original: Runner) -> list[int]:
-  """The limits at which the rows that are kept are no chance; none where the template's own limit is fixed."""
+  """The limits at which the rows that are kept are no chance; none where the template's own limit
+  is fixed.
+  """
   ties = filters.template_plan(template.text).ties
   if len(ties) != 1 or ties[0][1] != (("val", "limit"),):
     return []
@@ -73,7 +77,11 @@ def _untied_limits(filled: Filled, template: notation.Template, original: Runner
     return []
   keys = [tuple(row[position] for position in positions) for row in rows]
   known = next((index for index, key in enumerate(keys) if None in key), len(keys))
-  return [count for count in _LIMITS if count <= known and count < len(keys) and keys[count - 1] != keys[count]]
+  return [
+    count
+    for count in _LIMITS
+    if count <= known and count < len(keys) and keys[count - 1] != keys[count]
+  ]
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -93,7 +101,9 @@ def _changed(text: str, reason: str) -> tuple[tuple[str, str], ...]:
   elif reason == "rows repeated by a join":
     found = _with_distinct(tree)
   elif reason in ("redundant condition", "redundant set operation"):
-    found = ((_DROPPED[reason], shorter) for why, shorter in filters.reductions(tree) if why == reason)
+    found = (
+      (_DROPPED[reason], shorter) for why, shorter in filters.reductions(tree) if why == reason
+    )
   else:
     return ()
   return tuple((what, notation.write_sql(changed)) for what, changed in found)
@@ -116,7 +126,11 @@ def _with_tie_breaker(tree: exp.Expression) -> Iterator[Change]:
     order, group = select.args.get("order"), select.args.get("group")
     sorted_by = {item.this.sql() for item in order.expressions} if order else set()
     options = [*select.selects, *(group.expressions if group else [])]
-    options = [item for item in options if isinstance(item, exp.Column) and not isinstance(item.this, exp.Star)]
+    options = [
+      item
+      for item in options
+      if isinstance(item, exp.Column) and not isinstance(item.this, exp.Star)
+    ]
     for text, item in {item.sql(): item for item in options}.items():
       if text in sorted_by:
         continue
@@ -124,7 +138,9 @@ def _with_tie_breaker(tree: exp.Expression) -> Iterator[Change]:
       if order:
         target.args["order"].append("expressions", exp.Ordered(this=item.copy(), nulls_first=True))
       else:
-        target.set("order", exp.Order(expressions=[exp.Ordered(this=item.copy(), nulls_first=True)]))
+        target.set(
+          "order", exp.Order(expressions=[exp.Ordered(this=item.copy(), nulls_first=True)])
+        )
       yield "added a tie-breaking sort key", copied
 
 
@@ -165,7 +181,9 @@ def _with_more_groups(tree: exp.Expression) -> Iterator[Change]:
     if not group and not aggregated:
       continue
     grouped = {item.sql() for item in group.expressions} if group else set()
-    bare = [item for item in select.selects if isinstance(item, exp.Column) and item.sql() not in grouped]
+    bare = [
+      item for item in select.selects if isinstance(item, exp.Column) and item.sql() not in grouped
+    ]
     if bare and not any(isinstance(item.this, exp.Star) for item in bare):
       select.group_by(*(item.copy() for item in bare), copy=False)
       changed = True

@@ -1,7 +1,8 @@
-"""Running queries of our own making where they are checked: in this process, read-only, with a limit on time and rows.
+"""Running queries of our own making where they are checked: in this process, read-only, with a
+limit on time and rows.
 
-What a model writes goes to the killable workers of `databases.Executor`. The queries here come from templates of ours, by
-the thousand; sending each to another process would cost more than running it.
+What a model writes goes to the killable workers of `databases.Executor`. The queries here come from
+templates of ours, by the thousand; sending each to another process would cost more than running it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from collections.abc import Sequence
 from spftsql_jax.databases import engines
 from spftsql_jax.databases.rows import canonical_rows
 
-# Of SQLite's virtual machine: about a second's work on a slow core. A limit on steps, unlike one on time, stops the same query
-# on every machine and under any load, so that the same seed gives the same examples.
+# Of SQLite's virtual machine: about a second's work on a slow core. A limit on steps, unlike one on
+# time, stops the same query on every machine and under any load, so that the same seed gives the
+# same examples.
 _STEPS_PER_SECOND = 30_000_000
 _STEPS_AT_ONCE = 10_000
-_SLOWEST = 20  # A query of SQLite's may take this many times its seconds before it is stopped all the same.
+# A query of SQLite's may take this many times its seconds before it is stopped all the same.
+_SLOWEST = 20
 
 
 class QueryFailed(Exception):
@@ -31,9 +34,11 @@ class QueryFailed(Exception):
 
 
 class Runner:
-  """Runs single SELECTs on one database, over one read-only connection. Raises DatabaseError where it cannot be opened.
+  """Runs single SELECTs on one database, over one read-only connection. Raises DatabaseError where
+  it cannot be opened.
 
-  `timeout_s` is the time on an idle machine; for SQLite it is counted in steps, elsewhere by the clock.
+  `timeout_s` is the time on an idle machine; for SQLite it is counted in steps, elsewhere by the
+  clock.
   """
 
   def __init__(self, location: str | os.PathLike, timeout_s: float = 1.0, max_rows: int = 5_000):
@@ -53,19 +58,23 @@ class Runner:
       self._connection.set_progress_handler(self._must_stop, _STEPS_AT_ONCE)
       return
     self._module.mark_undecodable(self._connection)
-    # Templates come from people's logs too, and what the database itself is made of (macros, functions, views) may be luck
-    # or worse, which no text shows.
+    # Templates come from people's logs too, and what the database itself is made of (macros,
+    # functions, views) may be luck or worse, which no text shows.
     self._refusal = self._module.refusal_of(self._connection)
 
   def _must_stop(self) -> bool:
     self._calls_left -= 1
-    return self._calls_left < 0 or (self._calls_left % 64 == 0 and time.perf_counter() > self._deadline)
+    return self._calls_left < 0 or (
+      self._calls_left % 64 == 0 and time.perf_counter() > self._deadline
+    )
 
   def close(self) -> None:
     self._connection.close()
 
   def rows(self, sql: str, timeout_s: float | None = None) -> Sequence[tuple]:
-    """The rows of a query, at most `max_rows` of them, with cells that can be compared and counted. Raises QueryFailed."""
+    """The rows of a query, at most `max_rows` of them, with cells that can be compared and counted.
+    Raises QueryFailed.
+    """
     timeout_s = timeout_s or self._timeout_s
     if self._engine != "sqlite":
       return self._rows_elsewhere(sql, timeout_s)
@@ -75,16 +84,19 @@ class Runner:
       return self._connection.execute(sql).fetchmany(self._max_rows)
     except sqlite3.OperationalError as error:
       if "decode to UTF-8" in str(error):
-        # Text that is not UTF-8 is rare, and reading all text leniently is slow: only once it has been met.
+        # Text that is not UTF-8 is rare, and reading all text leniently is slow: only once it has
+        # been met.
         self._module.mark_undecodable(self._connection)
         return self.rows(sql, timeout_s)
-      raise QueryFailed("timeout" if "interrupted" in str(error) else "error", str(error)) from error
+      raise QueryFailed(
+        "timeout" if "interrupted" in str(error) else "error", str(error)
+      ) from error
     except sqlite3.Error as error:
       raise QueryFailed("error", str(error)) from error
 
   def _rows_elsewhere(self, sql: str, timeout_s: float, again: bool = False) -> Sequence[tuple]:
-    """Runs a query of DuckDB or PostgreSQL, which another thread stops when its time is over; `again` where a connection was
-    lost over it.
+    """Runs a query of DuckDB or PostgreSQL, which another thread stops when its time is over;
+    `again` where a connection was lost over it.
     """
     if self._is_lost():
       # A server that was started anew; one that is away raises DatabaseError.
@@ -99,7 +111,8 @@ class Runner:
       if reason := self._refusal(sql):
         raise QueryFailed("refused", reason)
       return canonical_rows(self._module.fetch_rows(cursor, sql, self._max_rows))
-    except (RuntimeError, *self._errors) as error:  # RuntimeError: how DuckDB says that it was interrupted.
+    # RuntimeError: how DuckDB says that it was interrupted.
+    except (RuntimeError, *self._errors) as error:
       if self._is_lost() and not again:
         return self._rows_elsewhere(sql, timeout_s, again=True)
       raise QueryFailed("timeout" if late.is_set() else "error", str(error)) from error

@@ -1,7 +1,8 @@
 """Filling a template: tables, columns, joins and values for its slots.
 
-The first column is drawn freely, the next tables by their distance in the schema (weight decay ** (distance - 1)), as in Hu et
-al. 2023 (arXiv 2212.08785); types are kept, and the role of a column is respected (`roles.py`).
+The first column is drawn freely, the next tables by their distance in the schema (weight decay **
+(distance - 1)), as in Hu et al. 2023 (arXiv 2212.08785); types are kept, and the role of a column
+is respected (`roles.py`).
 """
 
 from __future__ import annotations
@@ -36,12 +37,15 @@ class Filled:
     sql: the query, in the schema's dialect.
     tables: the tables it reads.
     columns: the columns it names, as "table.column".
-    render: gives a variant of the query (segments, see `notation.Compiled`) the same columns, joins and values; values may be
-      given anew by the names of their slots.
-    rebuild: fills another template's text, whose slots are among this one's, with the same tables, columns and values.
+    render: gives a variant of the query (segments, see `notation.Compiled`) the same columns, joins
+      and values; values may be given anew by the names of their slots.
+    rebuild: fills another template's text, whose slots are among this one's, with the same tables,
+      columns and values.
     shorter_joins: the query without one of the joined tables of which it names nothing.
-    repeats: its join leads from the rows that it lists to several rows of a table of which it returns nothing.
-    idle: a table at the end of its join tells nothing but that a key is not NULL, which no question says.
+    repeats: its join leads from the rows that it lists to several rows of a table of which it
+      returns nothing.
+    idle: a table at the end of its join tells nothing but that a key is not NULL, which no question
+      says.
   """
 
   sql: str
@@ -55,7 +59,11 @@ class Filled:
 
 
 def fill_template(
-  template: notation.Template, schema: Schema, values: StoredValues, rng: random.Random, decay: float = DECAY
+  template: notation.Template,
+  schema: Schema,
+  values: StoredValues,
+  rng: random.Random,
+  decay: float = DECAY,
 ) -> str:
   """The SQL of a query of this template over `schema`, in the schema's dialect.
 
@@ -76,7 +84,9 @@ _FILLERS: collections.OrderedDict[tuple[int, int], Filler] = collections.Ordered
 
 
 def _filler(schema: Schema, values: StoredValues) -> Filler:
-  """One filler for each schema, kept: a schema is large to hash, so its identity is the key and the filler holds it."""
+  """One filler for each schema, kept: a schema is large to hash, so its identity is the key and the
+  filler holds it.
+  """
   key = (id(schema), id(values))
   if key not in _FILLERS:
     _FILLERS[key] = Filler(schema, values)
@@ -93,17 +103,23 @@ class Filler:
     self.values = values
     self.graph = joins.JoinGraph(schema)
     self._roles = roles.column_roles(schema)
-    self._tables = {table.name.lower(): table for table in schema.tables if table.row_count and table.columns}
+    self._tables = {
+      table.name.lower(): table for table in schema.tables if table.row_count and table.columns
+    }
     self._places = {table: place for place, table in enumerate(self._tables)}
     self._names = {
-      (table.name.lower(), column.name.lower()): column.name for table in schema.tables for column in table.columns
+      (table.name.lower(), column.name.lower()): column.name
+      for table in schema.tables
+      for column in table.columns
     }
     self._is_parent = functools.lru_cache(maxsize=None)(self.graph.is_parent)
     self._candidates = functools.lru_cache(maxsize=None)(self._weigh_columns)
     self._share_values = functools.lru_cache(maxsize=100_000)(self._have_common_values)
     self._references = functools.lru_cache(maxsize=None)(self._find_references)
     # Of each table its referring columns, and the (table, column) that each refers to.
-    self._referring: dict[str, list[tuple[str, tuple[str, str]]]] = {table: [] for table in self._tables}
+    self._referring: dict[str, list[tuple[str, tuple[str, str]]]] = {
+      table: [] for table in self._tables
+    }
     for edge in self.graph.edges:
       for own, referred in zip(edge.columns, edge.referred_columns, strict=True):
         self._referring[edge.child].append((own.lower(), (edge.parent, referred.lower())))
@@ -118,8 +134,8 @@ class Filler:
     focus: tuple[str, str] | None = None,
     tight: bool = False,
   ) -> Filled:
-    """A query of this template; with `focus`, one that names this (table, column), in lower case; with `tight`, one whose
-    conditions select few rows. Raises CannotFill.
+    """A query of this template; with `focus`, one that names this (table, column), in lower case;
+    with `tight`, one whose conditions select few rows. Raises CannotFill.
     """
     compiled = notation.compile_template(template.text)
     lenient = self.leniency(template.text)
@@ -144,7 +160,9 @@ class Filler:
     found = []
     for slot in compiled.slots.values():
       # A slot that refers to another, or is referred to, is chosen together with that one.
-      bound = slot.refers_to is not None or any(other.refers_to == slot.number for other in compiled.slots.values())
+      bound = slot.refers_to is not None or any(
+        other.refers_to == slot.number for other in compiled.slots.values()
+      )
       lenient = None if bound else self.leniency(text)
       if lenient is None or not self._fits(table, tuple(needs[slot.letter]), lenient):
         continue
@@ -162,7 +180,9 @@ class Filler:
     return {slot.letter: table}, {slot.number: column}
 
   def _leniency(self, text: str) -> bool | None:
-    """Whether columns must be chosen leniently (see `_suitability`) to fill a template; None where even that does not help."""
+    """Whether columns must be chosen leniently (see `_suitability`) to fill a template; None where
+    even that does not help.
+    """
     compiled = notation.compile_template(text)
     needs = _needs(compiled)
 
@@ -177,16 +197,27 @@ class Filler:
 
   # Columns.
 
-  def _weigh_columns(self, table: str, kind: str, uses: frozenset[str], lenient: bool) -> tuple[tuple[str, float], ...]:
+  def _weigh_columns(
+    self, table: str, kind: str, uses: frozenset[str], lenient: bool
+  ) -> tuple[tuple[str, float], ...]:
     """The columns of a table that suit a slot, each with its weight."""
     found = []
     for column in self._tables[table].columns:
       name = column.name.lower()
       role = self._roles[(table, name)]
       weight = _suitability(role, kind, uses, lenient) if column.distinct_count else 0.0
-      if weight > 0 and "null" in uses and "optional" not in uses and not self.values.tables[table].has_null(name):
+      if (
+        weight > 0
+        and "null" in uses
+        and "optional" not in uses
+        and not self.values.tables[table].has_null(name)
+      ):
         weight = 0.0
-      if weight > 0 and uses & {"compare", "order", "max", "min", "equal"} and column.distinct_count < 2:
+      if (
+        weight > 0
+        and uses & {"compare", "order", "max", "min", "equal"}
+        and column.distinct_count < 2
+      ):
         weight = 0.0
       if weight > 0:
         found.append((name, weight))
@@ -197,11 +228,18 @@ class Filler:
     return tuple(found)
 
   def _choose_columns(
-    self, compiled: notation.Compiled, tables: dict[str, str], placed: dict[int, str], rng: random.Random, lenient: bool
+    self,
+    compiled: notation.Compiled,
+    tables: dict[str, str],
+    placed: dict[int, str],
+    rng: random.Random,
+    lenient: bool,
   ) -> dict[int, str]:
     """A column for each slot; keys and their references first, because they leave no choice."""
     columns = dict(placed)
-    slots = sorted(compiled.slots.values(), key=lambda slot: (slot.kind not in ("key", "ref"), slot.number))
+    slots = sorted(
+      compiled.slots.values(), key=lambda slot: (slot.kind not in ("key", "ref"), slot.number)
+    )
     for slot in slots:
       if slot.number in columns:
         continue
@@ -215,7 +253,11 @@ class Filler:
 
   def _choose_column(self, slot, tables, columns, compiled, rng, lenient) -> None:
     table = tables[slot.letter]
-    taken = {columns[number] for number, other in compiled.slots.items() if other.letter == slot.letter and number in columns}
+    taken = {
+      columns[number]
+      for number, other in compiled.slots.items()
+      if other.letter == slot.letter and number in columns
+    }
     candidates = self._candidates(table, slot.kind, slot.uses, lenient)
     options = [(name, weight) for name, weight in candidates if name not in taken]
     for left, right in compiled.alike:
@@ -229,7 +271,11 @@ class Filler:
     elif slot.kind == "ref":
       # A key to a table of the query would say so in its slot.
       elsewhere = {tables[letter] for letter in tables if letter != slot.letter}
-      options = [option for option in options if (self._roles[(table, option[0])].refers_to or ("",))[0] not in elsewhere]
+      options = [
+        option
+        for option in options
+        if (self._roles[(table, option[0])].refers_to or ("",))[0] not in elsewhere
+      ]
     if not options:
       raise CannotFill(f"no {slot.kind} column left in a table")
     columns[slot.number] = _draw(options, rng)
@@ -260,9 +306,13 @@ class Filler:
     return {own for own, place in self._referring[table] if place[0] == target}
 
   def _find_references(self, table: str, target: str) -> list[tuple[str, str]]:
-    """Pairs of columns, one of each table, of which the first refers to the second or both refer to the same key."""
+    """Pairs of columns, one of each table, of which the first refers to the second or both refer to
+    the same key.
+    """
     pairs = [(own, column) for own, (parent, column) in self._referring[table] if parent == target]
-    for (own, place), (other, other_place) in itertools.product(self._referring[table], self._referring[target]):
+    for (own, place), (other, other_place) in itertools.product(
+      self._referring[table], self._referring[target]
+    ):
       if place == other_place and (table, own) != (target, other):
         pairs.append((own, other))
     return pairs
@@ -270,9 +320,16 @@ class Filler:
   # Tables.
 
   def _choose_tables(
-    self, compiled: notation.Compiled, placed: dict[str, str], rng: random.Random, decay: float, lenient: bool
+    self,
+    compiled: notation.Compiled,
+    placed: dict[str, str],
+    rng: random.Random,
+    decay: float,
+    lenient: bool,
   ) -> dict[str, str]:
-    """A table for each letter: the first by the number of columns that suit its first slot, the next by their distance."""
+    """A table for each letter: the first by the number of columns that suit its first slot, the
+    next by their distance.
+    """
     needs = _needs(compiled)
     chosen = dict(placed)
     for letter in needs:
@@ -284,7 +341,9 @@ class Filler:
       chosen[letter] = _draw(options, rng)
     return chosen
 
-  def _table_options(self, letter, chosen, compiled, needs, decay, lenient) -> list[tuple[str, float]]:
+  def _table_options(
+    self, letter, chosen, compiled, needs, decay, lenient
+  ) -> list[tuple[str, float]]:
     """The tables that a letter can stand for beside those chosen, with their weights."""
     options = []
     for table in self._within_reach(letter, chosen, compiled, needs):
@@ -292,13 +351,16 @@ class Filler:
         continue
       weight = self._fits(table, tuple(needs[letter]), lenient)
       if weight > 0 and chosen:
-        weight = min(weight, 1.0) * self._nearness(letter, table, chosen, compiled, needs, decay, lenient)
+        weight = min(weight, 1.0) * self._nearness(
+          letter, table, chosen, compiled, needs, decay, lenient
+        )
       if weight > 0:
         options.append((table, weight))
     return options
 
   def _within_reach(self, letter, chosen, compiled, needs) -> Iterable[str]:
-    """The tables, in their order, that keys connect with those chosen where the template wants it; `_nearness` judges them.
+    """The tables, in their order, that keys connect with those chosen where the template wants it;
+    `_nearness` judges them.
 
     A database of hundreds of tables has too many pairs to look at each.
     """
@@ -306,7 +368,11 @@ class Filler:
     for scope in compiled.scopes:
       others = [chosen[name[0]] for name in scope.letters if name[0] in chosen]
       if others and any(name[0] == letter for name in scope.letters):
-        reaches.append(set().union(*map(self.graph.reachable, others)) if len(others) > 1 else self.graph.reachable(others[0]))
+        reaches.append(
+          set().union(*map(self.graph.reachable, others))
+          if len(others) > 1
+          else self.graph.reachable(others[0])
+        )
     for slot in itertools.chain(needs[letter], *(needs[other] for other in chosen)):
       ends = {slot.letter, self._target(compiled, slot)}
       if letter in ends and (other := next(iter(ends - {letter, None}), None)) in chosen:
@@ -314,28 +380,39 @@ class Filler:
     if not reaches:
       return self._tables
     smallest, *others = sorted(reaches, key=len)
-    within = (table for table in smallest if table in self._places and all(table in reach for reach in others))
+    within = (
+      table
+      for table in smallest
+      if table in self._places and all(table in reach for reach in others)
+    )
     return sorted(within, key=self._places.__getitem__)
 
   @functools.cached_property
   def _related(self) -> dict[str, set[str]]:
     """The tables that each one has a key to or from, or a key to the same table as they have."""
-    parents = {table: {place[0] for _, place in referring} for table, referring in self._referring.items()}
+    parents = {
+      table: {place[0] for _, place in referring} for table, referring in self._referring.items()
+    }
     children = collections.defaultdict(set)
     for table, above in parents.items():
       for parent in above:
         children[parent].add(table)
     return {
-      table: above | children[table] | set().union(*(children[each] for each in above)) for table, above in parents.items()
+      table: above | children[table] | set().union(*(children[each] for each in above))
+      for table, above in parents.items()
     }
 
   @staticmethod
   def _target(compiled, slot) -> str | None:
     """The letter of the table that a slot's key refers to, if any."""
-    return compiled.slots[slot.refers_to].letter if slot.refers_to is not None else slot.refers_to_table
+    return (
+      compiled.slots[slot.refers_to].letter if slot.refers_to is not None else slot.refers_to_table
+    )
 
   def _weigh_table(self, table: str, slots: tuple[notation.Slot, ...], lenient: bool) -> float:
-    """The weight of the columns that suit the first slot; 0 where the slots cannot all have a column of their own."""
+    """The weight of the columns that suit the first slot; 0 where the slots cannot all have a
+    column of their own.
+    """
     if not slots:
       return 1.0
     candidates = [self._candidates(table, slot.kind, slot.uses, lenient) for slot in slots]
@@ -345,7 +422,9 @@ class Filler:
     return sum(weight for _, weight in candidates[0])
 
   def _nearness(self, letter, table, chosen, compiled, needs, decay, lenient) -> float:
-    """How well a table goes with those chosen: near, and on the side of the relation that the template speaks of."""
+    """How well a table goes with those chosen: near, and on the side of the relation that the
+    template speaks of.
+    """
     weight = 1.0
     table_of = {**chosen, letter: table}
     for slot in itertools.chain(needs[letter], *(needs[other] for other in chosen)):
@@ -366,13 +445,16 @@ class Filler:
       distance = min(self.graph.distance(chosen[name[0]], table) for name in others)
       if distance >= joins.FAR:
         return 0.0
-      weight *= decay ** (distance - 1) * self._direction(letter, table, chosen, scope, others, needs, lenient)
+      weight *= decay ** (distance - 1) * self._direction(
+        letter, table, chosen, scope, others, needs, lenient
+      )
     return weight
 
   def _direction(self, letter, table, chosen, scope, others, needs, lenient) -> float:
     """Counting and summing belong to the many side of a relation; a description to the one side.
 
-    A sum over rows that the join repeats adds some of them several times, which no question says: only `lenient` lets it in.
+    A sum over rows that the join repeats adds some of them several times, which no question says:
+    only `lenient` lets it in.
     """
     weight = 1.0
     mentioned = bool(needs[letter])
@@ -380,12 +462,18 @@ class Filler:
     is_many = letter in scope.counted or any(slot.uses & _AGGREGATES for slot in needs[letter])
     for name in others:
       other = chosen[name[0]]
-      other_is_many = name[0] in scope.counted or any(slot.uses & _AGGREGATES for slot in needs[name[0]])
+      other_is_many = name[0] in scope.counted or any(
+        slot.uses & _AGGREGATES for slot in needs[name[0]]
+      )
       parent, child = self._is_parent(table, other), self._is_parent(other, table)
       other_added_up = any(slot.uses & {"sum", "avg"} for slot in needs[name[0]])
       if not lenient and ((added_up and not child) or (other_added_up and not parent)):
         return 0.0
-      if not lenient and ((not mentioned and parent) or (not needs[name[0]] and child)) and is_many != other_is_many:
+      if (
+        not lenient
+        and ((not mentioned and parent) or (not needs[name[0]] and child))
+        and is_many != other_is_many
+      ):
         return 0.0  # Counting parents of rows counts the rows.
       if is_many and not other_is_many:
         weight *= 1.0 if child else 0.01 if parent else 0.3 if mentioned else 0.05
@@ -406,7 +494,10 @@ class Filler:
   def columns_with_values(self) -> list[tuple[str, str]]:
     """The (table, column) pairs, in lower case, that hold anything."""
     return [
-      (name, column.name.lower()) for name, table in self._tables.items() for column in table.columns if column.distinct_count
+      (name, column.name.lower())
+      for name, table in self._tables.items()
+      for column in table.columns
+      if column.distinct_count
     ]
 
   def role(self, table: str, column: str) -> roles.Role:
@@ -416,8 +507,9 @@ class Filler:
 def _suitability(role: roles.Role, kind: str, uses: frozenset[str], lenient: bool = False) -> float:
   """How well a column of this role suits a slot: 0 not at all, 1 perfectly.
 
-  `lenient` lets in what people ask now and then (the average of a year, groups by an amount), for templates that nothing else
-  fits; what makes no sense (the sum of a flag or a telephone number, groups by what is unique) stays out.
+  `lenient` lets in what people ask now and then (the average of a year, groups by an amount), for
+  templates that nothing else fits; what makes no sense (the sum of a flag or a telephone number,
+  groups by what is unique) stays out.
   """
   if "alone" in uses and role.unique:
     return 0.0  # Every group would be one row.
@@ -454,7 +546,11 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str], lenient: boo
     weight *= 0.3
   if "group" in uses and kind != "date":
     # People group by categories, and by the name of a thing when they count what belongs to it.
-    weight *= max(role.category_score, 0.3 * role.name_score * (role.name_score > 0.4), 0.05 * (lenient and not role.unique))
+    weight *= max(
+      role.category_score,
+      0.3 * role.name_score * (role.name_score > 0.4),
+      0.05 * (lenient and not role.unique),
+    )
   elif "like" in uses:
     weight *= float(role.kind == "text" or role.natural)
   elif {"equal", "conjunct"} <= uses and role.unique:
@@ -466,7 +562,9 @@ def _suitability(role: roles.Role, kind: str, uses: frozenset[str], lenient: boo
 
 def _needs(compiled: notation.Compiled) -> dict[str, list[notation.Slot]]:
   """The column slots of each table, tables in the order of their appearance."""
-  needs: dict[str, list[notation.Slot]] = {letter[0]: [] for scope in compiled.scopes for letter in scope.letters}
+  needs: dict[str, list[notation.Slot]] = {
+    letter[0]: [] for scope in compiled.scopes for letter in scope.letters
+  }
   for slot in compiled.slots.values():
     needs[slot.letter].append(slot)
   return needs
@@ -498,7 +596,15 @@ def _draw(options: list[tuple], rng: random.Random):
 class _Rendering:
   """One filled template: joins, values and text."""
 
-  def __init__(self, filler: Filler, compiled: notation.Compiled, tables, columns, rng: random.Random, tight: bool = False):
+  def __init__(
+    self,
+    filler: Filler,
+    compiled: notation.Compiled,
+    tables,
+    columns,
+    rng: random.Random,
+    tight: bool = False,
+  ):
     self._filler = filler
     self._compiled = compiled
     self._tables = tables
@@ -513,14 +619,20 @@ class _Rendering:
     self._witnesses: dict[int, dict[str, tuple]] = {}
 
   def finish(self, values: Mapping[str, str] | None = None) -> Filled:
-    """The filled query; `values` are literals that are known already, by the names of their slots."""
+    """The filled query; `values` are literals that are known already, by the names of their
+    slots.
+    """
     self._literals.update(values or {})
     # Values of conditions on rows first: probing a HAVING needs them.
     for slot in sorted(self._compiled.values, key=lambda slot: slot.mode == "probe"):
       if slot.name not in self._literals:
-        self._literals[slot.name] = literals.literal(self._choose_value(slot), self._filler.schema.dialect)
+        self._literals[slot.name] = literals.literal(
+          self._choose_value(slot), self._filler.schema.dialect
+        )
     sql = self.text(self._compiled.segments)
-    tables = dict.fromkeys(table for tree in self._joins if tree is not None for table in tree.tables().values())
+    tables = dict.fromkeys(
+      table for tree in self._joins if tree is not None for table in tree.tables().values()
+    )
     names = {table: self._filler.schema.table(table).name for table in tables}
     columns = dict.fromkeys(
       f"{names[self._tables[slot.letter]]}.{self._filler._names[(self._tables[slot.letter], self._columns[number])]}"
@@ -529,11 +641,20 @@ class _Rendering:
     )
     shorter = tuple(self._shorter_joins())
     return Filled(
-      sql, tuple(names.values()), tuple(columns), self.text, self._rebuild, shorter, self._repeats(), self._has_idle_end()
+      sql,
+      tuple(names.values()),
+      tuple(columns),
+      self.text,
+      self._rebuild,
+      shorter,
+      self._repeats(),
+      self._has_idle_end(),
     )
 
   def _repeats(self) -> bool:
-    """Whether the join repeats the rows that a plain list is about: from what it returns it leads to the many side of a key."""
+    """Whether the join repeats the rows that a plain list is about: from what it returns it leads
+    to the many side of a key.
+    """
     listed, tree = self._compiled.listed, self._joins[0]
     if not listed or tree is None:
       return False
@@ -555,7 +676,9 @@ class _Rendering:
     self._literals = {**kept, **(values or {})}
     try:
       dialect = self._filler.schema.dialect
-      return self._render(segments if dialect == "sqlite" else dialects.segments_to_dialect(segments, dialect))
+      return self._render(
+        segments if dialect == "sqlite" else dialects.segments_to_dialect(segments, dialect)
+      )
     finally:
       self._literals = kept
 
@@ -566,7 +689,11 @@ class _Rendering:
 
   def _shorter_joins(self) -> Iterator[str]:
     """The query without a table at the end of a join of which it names no column."""
-    named = {(part[1], part[2]) for part in self._compiled.segments if not isinstance(part, str) and part[0] in ("col", "star")}
+    named = {
+      (part[1], part[2])
+      for part in self._compiled.segments
+      if not isinstance(part, str) and part[0] in ("col", "star")
+    }
     for index, tree in enumerate(self._joins):
       for step in tree.steps if tree is not None else ():
         if (index, step.node) in named or any(other.to == step.node for other in tree.steps):
@@ -577,17 +704,29 @@ class _Rendering:
         self._joins[index] = tree
 
   def _has_idle_end(self) -> bool:
-    """Whether a join ends in the row that a key refers to, and the query names no column of it (counting is no naming)."""
-    named = {(part[1], part[2]) for part in self._compiled.segments if not isinstance(part, str) and part[0] == "col"}
+    """Whether a join ends in the row that a key refers to, and the query names no column of it
+    (counting is no naming).
+    """
+    named = {
+      (part[1], part[2])
+      for part in self._compiled.segments
+      if not isinstance(part, str) and part[0] == "col"
+    }
     for index, tree in enumerate(self._joins):
-      edges = [(step.node, step.to) if step.upwards else (step.to, step.node) for step in tree.steps] if tree else []
+      edges = (
+        [(step.node, step.to) if step.upwards else (step.to, step.node) for step in tree.steps]
+        if tree
+        else []
+      )
       ends = collections.Counter(node for edge in edges for node in edge)
       if any(ends[parent] == 1 and (index, parent) not in named for parent, _ in edges):
         return True
     return False
 
   def _make_joins(self) -> list[joins.JoinTree | None]:
-    """The join of each scope; two scopes with the same tables (the sides of INTERSECT) get the same."""
+    """The join of each scope; two scopes with the same tables (the sides of INTERSECT) get the
+    same.
+    """
     made: dict[tuple, joins.JoinTree] = {}
     trees: list[joins.JoinTree | None] = []
     for scope in self._compiled.scopes:
@@ -604,7 +743,9 @@ class _Rendering:
     return trees
 
   def _make_aliases(self) -> list[dict[str, str]]:
-    """The alias of each node in each scope; none where a query reads one table and no other query names it."""
+    """The alias of each node in each scope; none where a query reads one table and no other query
+    names it.
+    """
     aliases: list[dict[str, str]] = []
     offsets: list[int] = []
     for index, scope in enumerate(self._compiled.scopes):
@@ -614,7 +755,9 @@ class _Rendering:
       start = offsets[scope.parent] if inner else 0
       offsets.append(start + len(nodes))
       needed = len(nodes) > 1 or scope.correlated
-      aliases.append({node: f"T{start + position + 1}" if needed else "" for position, node in enumerate(nodes)})
+      aliases.append(
+        {node: f"T{start + position + 1}" if needed else "" for position, node in enumerate(nodes)}
+      )
     return aliases
 
   def _render(self, segments: tuple[object, ...]) -> str:
@@ -678,7 +821,11 @@ class _Rendering:
       column = self._columns[number]
       stored = self._filler.values.tables[table]
       witness = self._witness_value(slot, table, column)
-      for _ in range(_WITNESSES if witness in taken and slot.operator in ("EQ", "IN") and not slot.under_or else 0):
+      for _ in range(
+        _WITNESSES
+        if witness in taken and slot.operator in ("EQ", "IN") and not slot.under_or
+        else 0
+      ):
         # Another row that the rest of the query asks for just as well.
         self._witnesses.pop(slot.scope, None)
         witness = self._witness_value(slot, table, column)
@@ -693,7 +840,11 @@ class _Rendering:
         value = literals.choose_plain(slot, stored, column, role, witness, taken, rng, self._tight)
         if slot.operator == "LOW":
           self._lower_bounds[number] = value
-        elif slot.operator == "HIGH" and number in self._lower_bounds and not self._lower_bounds[number] < value:
+        elif (
+          slot.operator == "HIGH"
+          and number in self._lower_bounds
+          and not self._lower_bounds[number] < value
+        ):
           raise CannotFill("an empty range")
     taken.add(value)
     return value
@@ -704,7 +855,10 @@ class _Rendering:
     if probe is None:
       return literals.choose_free(slot, taken, self._rng)
     rows = probe(self.text((*slot.probe, " LIMIT 500")))
-    named = {self._filler.role(self._tables[s.letter], self._columns[n]) for n, s in self._compiled.slots.items()}
+    named = {
+      self._filler.role(self._tables[s.letter], self._columns[n])
+      for n, s in self._compiled.slots.items()
+    }
     formats = {role.date_format for role in named} - {""}
     return literals.choose_near([row[0] for row in rows], slot.operator, self._rng, sorted(formats))
 
@@ -719,8 +873,8 @@ class _Rendering:
   def _find_witness(self, scope: int) -> dict[str, tuple]:
     """A row of the scope's join, as a row of each node's table; empty where none was found.
 
-    The sides of a set operation and nested queries over the same first table start from the same row, so that they have a row
-    in common.
+    The sides of a set operation and nested queries over the same first table start from the same
+    row, so that they have a row in common.
     """
     tree = self._joins[scope]
     if tree is None:
@@ -729,7 +883,9 @@ class _Rendering:
     rows = stored[tree.root_table].rows
     if not rows:
       return {}
-    known = next((found[tree.root] for found in self._witnesses.values() if tree.root in found), None)
+    known = next(
+      (found[tree.root] for found in self._witnesses.values() if tree.root in found), None
+    )
     meeting = self._meeting_rows(scope, tree)
     for attempt in range(6):
       if meeting and attempt < 3:
@@ -750,7 +906,9 @@ class _Rendering:
     return {}
 
   def _meeting_rows(self, scope: int, tree: joins.JoinTree) -> list[tuple]:
-    """For the right side of an INTERSECT: rows of its first table that return what the left side's witness returns."""
+    """For the right side of an INTERSECT: rows of its first table that return what the left side's
+    witness returns.
+    """
     left, slots = self._compiled.meets.get(scope, (scope, ()))
     before = self._witnesses.get(left)
     own = [pair for pair in slots if self._compiled.slots[pair[1]].letter == tree.root[0]]
@@ -763,10 +921,14 @@ class _Rendering:
       if letter not in before:
         return []
       values.append(stored[self._tables[letter]].value(before[letter], self._columns[number]))
-    return stored[tree.root_table].matching(tuple(self._columns[number] for _, number in own), tuple(values))
+    return stored[tree.root_table].matching(
+      tuple(self._columns[number] for _, number in own), tuple(values)
+    )
 
 
 def _columns_of(step: joins.Step) -> tuple[tuple[str, ...], tuple[str, ...]]:
   """The columns that a step compares: of the source that is there, and of the one it adds."""
   edge = step.edge
-  return (edge.columns, edge.referred_columns) if step.upwards else (edge.referred_columns, edge.columns)
+  return (
+    (edge.columns, edge.referred_columns) if step.upwards else (edge.referred_columns, edge.columns)
+  )

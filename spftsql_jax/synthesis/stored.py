@@ -27,7 +27,9 @@ def _can_be_given(value: object) -> bool:
 
 
 class TableRows:
-  """Rows of one table; the index of a column set and the distinct values of a column are made when first asked for."""
+  """Rows of one table; the index of a column set and the distinct values of a column are made when
+  first asked for.
+  """
 
   def __init__(self, columns: Sequence[str], rows: Rows):
     self.rows = list(rows)
@@ -39,10 +41,11 @@ class TableRows:
     return row[self._position[column.lower()]]
 
   def distinct(self, column: str) -> list:
-    """The distinct values of a column that a query can be given, sorted; mixed types are sorted by type first.
+    """The distinct values of a column that a query can be given, sorted; mixed types are sorted by
+    type first.
 
-    Left out are NULL, empty text, NaN and the infinities, text that is not readable, and text beside dates (an engine's way
-    to write a date that Python does not have).
+    Left out are NULL, empty text, NaN and the infinities, text that is not readable, and text
+    beside dates (an engine's way to write a date that Python does not have).
     """
     key = column.lower()
     if key not in self._distinct:
@@ -51,7 +54,11 @@ class TableRows:
       if any(isinstance(value, datetime.date) for value in values):
         values = {value for value in values if isinstance(value, datetime.date)}
       numbers = all(isinstance(value, int | float | decimal.Decimal) for value in values)
-      self._distinct[key] = sorted(values) if numbers else sorted(values, key=lambda value: (type(value).__name__, str(value)))
+      self._distinct[key] = (
+        sorted(values)
+        if numbers
+        else sorted(values, key=lambda value: (type(value).__name__, str(value)))
+      )
     return self._distinct[key]
 
   def count(self, column: str, value: object) -> int:
@@ -79,16 +86,20 @@ class StoredValues:
 
   Attributes:
     tables: the rows kept of each table, by its name in lower case.
-    probe: runs a query and returns its rows, at most a few thousand; None where no database is at hand.
+    probe: runs a query and returns its rows, at most a few thousand; None where no database is at
+      hand.
   """
 
   def __init__(self, tables: Mapping[str, TableRows], probe: Callable[[str], Rows] | None = None):
     self.tables = tables
-    # The same few expressions are probed again and again, and on a large table each time costs a scan.
+    # The same few expressions are probed again and again, and on a large table each time costs a
+    # scan.
     self.probe = functools.lru_cache(maxsize=_PROBES)(probe) if probe is not None else None
 
   @classmethod
-  def read(cls, run: Callable[[str], Rows], schema: Schema, max_rows: int = MAX_ROWS) -> StoredValues:
+  def read(
+    cls, run: Callable[[str], Rows], schema: Schema, max_rows: int = MAX_ROWS
+  ) -> StoredValues:
     """Reads up to `max_rows` rows of each table with `run`, which is kept for probing."""
     tables = {}
     for table in schema.tables:
@@ -106,7 +117,9 @@ def rank_below(values: Sequence, value: object) -> int:
 
 
 def round_number(low: float, high: float, rng: random.Random) -> float | None:
-  """The roundest number in [low, high), one of the roundest if there are several; None if there is none."""
+  """The roundest number in [low, high), one of the roundest if there are several; None if there is
+  none.
+  """
   if not low < high:
     return None
   whole = isinstance(low, int) and isinstance(high, int)

@@ -1,8 +1,10 @@
-"""New question-SQL examples from databases: draw a template, fill it, check the query, write the question.
+"""New question-SQL examples from databases: draw a template, fill it, check the query, write the
+question.
 
-The work is cut into units, a database or a part of its queries, and these into waves (`plan.py`) of blocks of attempts
-(`attempts.py`), which depend on nothing but the seed and the waves before. Examples are accepted in the order of the attempts:
-the same seed gives the same examples whatever the number of workers, and whether or not the run was killed and gone on with.
+The work is cut into units, a database or a part of its queries, and these into waves (`plan.py`) of
+blocks of attempts (`attempts.py`), which depend on nothing but the seed and the waves before.
+Examples are accepted in the order of the attempts: the same seed gives the same examples whatever
+the number of workers, and whether or not the run was killed and gone on with.
 """
 
 from __future__ import annotations
@@ -22,7 +24,14 @@ from spftsql_jax.databases import engines
 from spftsql_jax.databases.introspection import tell_left_out
 from spftsql_jax.sql.model_text import read_statement
 from spftsql_jax.synthesis import filters, sampler
-from spftsql_jax.synthesis.attempts import SyntheticExample, Task, attempt_block, close_all, prepare, save_task
+from spftsql_jax.synthesis.attempts import (
+  SyntheticExample,
+  Task,
+  attempt_block,
+  close_all,
+  prepare,
+  save_task,
+)
 from spftsql_jax.synthesis.balance import Balance, reach_targets
 from spftsql_jax.synthesis.notation import WeightedTemplate
 from spftsql_jax.synthesis.plan import Block, Planner, interleave
@@ -46,8 +55,10 @@ class Synthesis:
     short: how many examples fewer than its share each database gave.
     seconds: time taken.
     repairs: how many of the examples were repaired, by what was done.
-    unit_sizes: how many examples each unit (a database, or a part of its queries) gave, in their order.
-    left_out: of each database what could not be read or is not taken, a line each (`Schema.left_out`).
+    unit_sizes: how many examples each unit (a database, or a part of its queries) gave, in their
+      order.
+    left_out: of each database what could not be read or is not taken, a line each
+      (`Schema.left_out`).
   """
 
   examples: list[SyntheticExample]
@@ -89,7 +100,8 @@ def synthesize(
   Args:
     databases: locations as `open_database` takes them.
     templates: what to draw from, by weight.
-    num_examples: in all. Fewer come where the databases have no more to give; `Synthesis.short` says where.
+    num_examples: in all. Fewer come where the databases have no more to give; `Synthesis.short`
+      says where.
     seed: the same seed gives the same examples, whatever the number of workers.
     workers: processes; 1 works in this process.
     exclude: queries that must not be made again (an evaluation set's), compared by normal form.
@@ -98,22 +110,29 @@ def synthesize(
     instance_dir: where to keep these; a temporary folder by default.
     decay: see `sampler.fill_template`.
     limits: see `filters.Limits`.
-    wordings: how often a query may come, each time with another question. With 1, templates that fit a database in few ways
-      come less often than their weight says.
-    repair: queries that fail for a reason that can be mended are mended and kept, with the template that they then have.
+    wordings: how often a query may come, each time with another question. With 1, templates that
+      fit a database in few ways come less often than their weight says.
+    repair: queries that fail for a reason that can be mended are mended and kept, with the template
+      that they then have.
     balance: targets for the shares of templates, tables, columns, operators and hardness.
     hardness_of: the hardness of a query, for targets over it.
-    parts: into how many units with no query in common each database is cut, for many hosts on few databases.
+    parts: into how many units with no query in common each database is cut, for many hosts on few
+      databases.
     shard: (i, n): only every n-th unit, from the i-th. The shards together make what one run makes.
     infer_keys: joins also follow keys that a database does not declare (`databases.key_inference`).
-    record: a file that keeps what has been made, until the run is complete; a run that was killed goes on from it.
+    record: a file that keeps what has been made, until the run is complete; a run that was killed
+      goes on from it.
     progress: called with the number of examples just accepted.
 
   Raises:
     DatabaseError: a database cannot be read.
     ValueError: no databases or no templates, a negative number, or a target that cannot be met.
   """
-  locations = [os.fspath(databases)] if isinstance(databases, (str, os.PathLike)) else [os.fspath(item) for item in databases]
+  locations = (
+    [os.fspath(databases)]
+    if isinstance(databases, (str, os.PathLike))
+    else [os.fspath(item) for item in databases]
+  )
   if not locations or not templates:
     raise ValueError("synthesis needs at least one database and one template")
   if num_examples < 0 or workers < 1 or wordings < 1 or parts < 1:
@@ -121,11 +140,15 @@ def synthesize(
   if not 0 <= shard[0] < shard[1]:
     raise ValueError(f"shard {shard[0]} of {shard[1]}: there is no such shard")
   start = time.perf_counter()
-  drawn = tuple(reach_targets(templates, balance, hardness_of) if balance != NO_BALANCE else templates)
+  drawn = tuple(
+    reach_targets(templates, balance, hardness_of) if balance != NO_BALANCE else templates
+  )
   excluded = frozenset(excluded_forms(exclude))
   masked = frozenset(map(filters.masked, excluded)) if exclude_masked else frozenset()
   units = list(itertools.product(range(len(locations)), range(parts)))
-  shares = [_share(_share(num_examples, len(locations), place), parts, part) for place, part in units]
+  shares = [
+    _share(_share(num_examples, len(locations), place), parts, part) for place, part in units
+  ]
   tasks = [
     Task(
       location=locations[place],
@@ -147,7 +170,10 @@ def synthesize(
     for (place, part), share in zip(units, shares, strict=True)
   ][shard[0] :: shard[1]]
   fingerprint = _fingerprint(tasks, instances) if record is not None else ""
-  with tempfile.TemporaryDirectory(prefix="instances_") as temporary, WorkerPool(workers, close_all) as pool:
+  with (
+    tempfile.TemporaryDirectory(prefix="instances_") as temporary,
+    WorkerPool(workers, close_all) as pool,
+  ):
     folder = os.fspath(instance_dir or temporary)
     once = {task.location: task for task in tasks}
     prepared = pool.run(prepare, [(task, folder, instances) for task in once.values()])
@@ -157,12 +183,19 @@ def synthesize(
       tell_left_out(db_id, texts)
     tasks = [
       dataclasses.replace(
-        ready[task.location], share=task.share, part=task.part, accepted=os.path.join(temporary, f"accepted_{index}")
+        ready[task.location],
+        share=task.share,
+        part=task.part,
+        accepted=os.path.join(temporary, f"accepted_{index}"),
       )
       for index, task in enumerate(tasks)
     ]
     with contextlib.ExitStack() as stack:
-      written = stack.enter_context(contextlib.closing(Record(record, fingerprint))) if record is not None else None
+      written = (
+        stack.enter_context(contextlib.closing(Record(record, fingerprint)))
+        if record is not None
+        else None
+      )
       made = _accept(tasks, pool, written, progress)
   examples = [example for task_examples in made.examples for example in task_examples]
   short: collections.Counter[str] = collections.Counter()
@@ -182,7 +215,9 @@ def synthesize(
 
 
 def joined(shards: Sequence[Synthesis]) -> Synthesis:
-  """What one call would have made, from what `synthesize` made with shard=(0, n), (1, n), .., (n - 1, n)."""
+  """What one call would have made, from what `synthesize` made with shard=(0, n), (1, n), .., (n -
+  1, n).
+  """
   parts = [iter(made.examples) for made in shards]
   examples: list[SyntheticExample] = []
   for sizes in itertools.zip_longest(*(made.unit_sizes for made in shards), fillvalue=0):
@@ -198,7 +233,10 @@ def joined(shards: Sequence[Synthesis]) -> Synthesis:
     seconds=max(made.seconds for made in shards),
     left_out={db_id: texts for made in shards for db_id, texts in made.left_out.items()},
     unit_sizes=tuple(
-      size for sizes in itertools.zip_longest(*(made.unit_sizes for made in shards)) for size in sizes if size is not None
+      size
+      for sizes in itertools.zip_longest(*(made.unit_sizes for made in shards))
+      for size in sizes
+      if size is not None
     ),
     **totals,
   )
@@ -209,9 +247,12 @@ def _share(whole: int, parts: int, index: int) -> int:
 
 
 def _fingerprint(tasks: Sequence[Task], instances: int) -> str:
-  """What a record belongs to: the tasks, the files that they read, and what makes candidates of them."""
+  """What a record belongs to: the tasks, the files that they read, and what makes candidates of
+  them.
+  """
   plain = [
-    dataclasses.replace(task, exclude=frozenset(), masked=frozenset(), templates=()) for task in tasks
+    dataclasses.replace(task, exclude=frozenset(), masked=frozenset(), templates=())
+    for task in tasks
   ]  # Sets have no order that lasts, and templates are the same for all.
   return fingerprint_of(
     plain,
@@ -234,12 +275,16 @@ def excluded_forms(queries: Iterable[str]) -> Iterator[str]:
 
 
 def reweight(
-  templates: Sequence[WeightedTemplate], errors: Mapping[str, float], cap: float = 3.0, strength: float = 1.0
+  templates: Sequence[WeightedTemplate],
+  errors: Mapping[str, float],
+  cap: float = 3.0,
+  strength: float = 1.0,
 ) -> list[WeightedTemplate]:
-  """The next round's templates: those of failed examples weigh more (the templates of y- seed the next round).
+  """The next round's templates: those of failed examples weigh more (the templates of y- seed the
+  next round).
 
-  A template's weight is multiplied by 1 + strength * errors / mean errors, at most by `cap`; one that never failed keeps its
-  weight.
+  A template's weight is multiplied by 1 + strength * errors / mean errors, at most by `cap`; one
+  that never failed keeps its weight.
 
   Args:
     templates: this round's.
@@ -252,7 +297,9 @@ def reweight(
     return list(templates)
   mean = sum(failed) / len(failed)
   return [
-    dataclasses.replace(item, weight=item.weight * min(cap, 1.0 + strength * errors.get(item.template.id, 0) / mean))
+    dataclasses.replace(
+      item, weight=item.weight * min(cap, 1.0 + strength * errors.get(item.template.id, 0) / mean)
+    )
     for item in templates
   ]
 
@@ -294,7 +341,9 @@ class _Unit:
     return self._plan.done
 
   def next_block(self) -> Block | None:
-    """A block that can be started: the next of the wave, or the first of a new one when all others have been taken."""
+    """A block that can be started: the next of the wave, or the first of a new one when all others
+    have been taken.
+    """
     if not self._blocks and not self._waiting:
       self._blocks.extend(self._plan.wave())
     if self.done or not self._blocks:
@@ -335,12 +384,18 @@ class _Unit:
   def spread_examples(self) -> list[SyntheticExample]:
     """The examples, those of each template spread evenly."""
     order = interleave(
-      [example.template for example in self.examples], lambda name: random.Random(f"{self.task.stream}/{name}").random()
+      [example.template for example in self.examples],
+      lambda name: random.Random(f"{self.task.stream}/{name}").random(),
     )
     return [self.examples[index] for index in order]
 
 
-def _accept(tasks: Sequence[Task], pool: WorkerPool, record: Record | None, progress: Callable[[int], None] | None) -> _Made:
+def _accept(
+  tasks: Sequence[Task],
+  pool: WorkerPool,
+  record: Record | None,
+  progress: Callable[[int], None] | None,
+) -> _Made:
   """Accepts examples in the order of the attempts, keeping the workers a few blocks ahead."""
   made = _Made([[] for _ in tasks], collections.Counter(), 0)
   coming = (_Unit(index, task) for index, task in enumerate(tasks) if task.share > 0)
@@ -350,7 +405,9 @@ def _accept(tasks: Sequence[Task], pool: WorkerPool, record: Record | None, prog
   known = record.blocks if record is not None else {}
 
   def next_block() -> tuple[_Unit, Block] | None:
-    """A block of the first unit that can start one; where all wait for the end of a wave, of a new unit."""
+    """A block of the first unit that can start one; where all wait for the end of a wave, of a new
+    unit.
+    """
     for unit in units:
       if (block := unit.next_block()) is not None:
         return unit, block
@@ -364,7 +421,11 @@ def _accept(tasks: Sequence[Task], pool: WorkerPool, record: Record | None, prog
     while len(waiting) < ahead and (found := next_block()) is not None:
       unit, block = found
       key = (unit.index, block.first)
-      result = (lambda key=key: known[key]) if key in known else pool.submit(attempt_block, unit.path, block)
+      result = (
+        (lambda key=key: known[key])
+        if key in known
+        else pool.submit(attempt_block, unit.path, block)
+      )
       waiting.append((unit, block, result))
     if not waiting:
       return made

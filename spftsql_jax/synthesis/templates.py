@@ -1,7 +1,9 @@
-"""Templates from SQL: columns and values become typed slots, FROM and JOIN leave, the structure stays.
+"""Templates from SQL: columns and values become typed slots, FROM and JOIN leave, the structure
+stays.
 
-Source of the idea: template synthesis with strong typing and key preservation, Hu et al. 2023 (arXiv 2212.08785), as SPFT-SQL
-uses it in stage 1. The notation of a template is described in `notation.py`.
+Source of the idea: template synthesis with strong typing and key preservation, Hu et al. 2023
+(arXiv 2212.08785), as SPFT-SQL uses it in stage 1. The notation of a template is described in
+`notation.py`.
 """
 
 from __future__ import annotations
@@ -42,8 +44,12 @@ def extract_template(sql: str, schema: Schema) -> Template:
   return Extractor(schema).extract(sql)
 
 
-def extract_templates(queries: list[tuple[str, Schema]]) -> tuple[list[WeightedTemplate], dict[str, int]]:
-  """Templates of many queries, most frequent first, weighted by frequency; and how many queries had none, by reason."""
+def extract_templates(
+  queries: list[tuple[str, Schema]],
+) -> tuple[list[WeightedTemplate], dict[str, int]]:
+  """Templates of many queries, most frequent first, weighted by frequency; and how many queries had
+  none, by reason.
+  """
   counts: dict[Template, int] = {}
   reasons: dict[str, int] = {}
   extractors: dict[int, Extractor] = {}
@@ -76,12 +82,18 @@ class Extractor:
     self._dialect = schema.dialect
     self._roles = roles_lib.column_roles(schema)
     self._schema = schema
-    self._columns = {table.name.lower(): {c.name.lower() for c in table.columns} for table in schema.tables}
+    self._columns = {
+      table.name.lower(): {c.name.lower() for c in table.columns} for table in schema.tables
+    }
 
   def extract(self, sql: str) -> Template:
     """The template of a query. Raises UnsupportedTemplate."""
     try:
-      trees = [tree for tree in sqlglot.parse(read_statement(sql, self._dialect), read=self._dialect) if tree is not None]
+      trees = [
+        tree
+        for tree in sqlglot.parse(read_statement(sql, self._dialect), read=self._dialect)
+        if tree is not None
+      ]
     except sqlglot.errors.SqlglotError as error:
       raise UnsupportedTemplate("query does not parse") from error
     if len(trees) != 1 or not isinstance(trees[0], (exp.Select, exp.SetOperation, exp.Subquery)):
@@ -89,7 +101,8 @@ class Extractor:
     tree = trees[0]
     if tree.args.get("with_") or tree.find(exp.With):
       raise UnsupportedTemplate("WITH")
-    # The new tree gets its slots while the old one is walked, so that every scope still sees its own FROM.
+    # The new tree gets its slots while the old one is walked, so that every scope still sees its
+    # own FROM.
     rewriting = _Rewriting(self._schema, self._roles, self._columns)
     rewriting.rewrite(tree, None)
     rewriting.mark_references(tree)
@@ -114,7 +127,9 @@ class _Scope:
 
 
 class _Rewriting:
-  """The rewriting of one query: which table has which letter, which column which slot, which literal which value."""
+  """The rewriting of one query: which table has which letter, which column which slot, which
+  literal which value.
+  """
 
   def __init__(self, schema: Schema, roles, columns):
     self._schema = schema
@@ -142,7 +157,17 @@ class _Rewriting:
     scope = _Scope(parent)
     self._read_sources(select, scope)
     self._inline_aliases(select, scope)
-    for part in ("expressions", "where", "group", "having", "order", "limit", "windows", "qualify", "offset"):
+    for part in (
+      "expressions",
+      "where",
+      "group",
+      "having",
+      "order",
+      "limit",
+      "windows",
+      "qualify",
+      "offset",
+    ):
       value = select.args.get(part)
       for node in value if isinstance(value, list) else [value] if value is not None else []:
         self._rewrite_expression(node, scope)
@@ -270,7 +295,9 @@ class _Rewriting:
   # Expressions.
 
   def _inline_aliases(self, select: exp.Select, scope: _Scope) -> None:
-    """Replaces an output alias used later in the query by its expression; without a derived table it names nothing."""
+    """Replaces an output alias used later in the query by its expression; without a derived table
+    it names nothing.
+    """
     outputs = {}
     for item in select.expressions:
       if isinstance(item, exp.Alias):
@@ -283,10 +310,16 @@ class _Rewriting:
     for part in ("group", "order"):
       for item in select.args[part].expressions if select.args.get(part) else []:
         position = item.this if isinstance(item, exp.Ordered) else item
-        if isinstance(position, exp.Literal) and position.is_int and 1 <= int(position.this) <= len(select.expressions):
+        if (
+          isinstance(position, exp.Literal)
+          and position.is_int
+          and 1 <= int(position.this) <= len(select.expressions)
+        ):
           target = select.expressions[int(position.this) - 1]
           position.replace((target.this if isinstance(target, exp.Alias) else target).copy())
-    if not isinstance(select.parent, exp.Subquery) or not isinstance(select.parent.parent, exp.From):
+    if not isinstance(select.parent, exp.Subquery) or not isinstance(
+      select.parent.parent, exp.From
+    ):
       for item in list(select.expressions):
         if isinstance(item, exp.Alias):
           item.replace(item.this)
@@ -300,7 +333,9 @@ class _Rewriting:
       elif isinstance(node, exp.Star) and not isinstance(node.parent, (exp.Column, exp.Count)):
         tables = [alias for alias, table in scope.sources.items() if table is not None]
         if len(tables) == 1:
-          node.replace(exp.Column(this=exp.Star(), table=exp.to_identifier(scope.letters[tables[0]])))
+          node.replace(
+            exp.Column(this=exp.Star(), table=exp.to_identifier(scope.letters[tables[0]]))
+          )
           scope.mentioned.add(tables[0])
       elif isinstance(node, exp.Column):
         self._rewrite_column(node, scope, literals)
@@ -311,11 +346,17 @@ class _Rewriting:
     for literal in literals:
       self._rewrite_literal(literal)
 
-  def _rewrite_column(self, column: exp.Column, scope: _Scope, literals: list[exp.Expression]) -> None:
+  def _rewrite_column(
+    self, column: exp.Column, scope: _Scope, literals: list[exp.Expression]
+  ) -> None:
     suffix = ""
     at: _Scope | None = scope
     while at is not None:
-      alias = self._source_of(column, at) if not isinstance(column.this, exp.Star) else column.table.lower()
+      alias = (
+        self._source_of(column, at)
+        if not isinstance(column.this, exp.Star)
+        else column.table.lower()
+      )
       if alias is not None and alias in at.sources:
         break
       if any(table is None for table in at.sources.values()):
@@ -339,14 +380,20 @@ class _Rewriting:
     if isinstance(column.this, exp.Star):
       column.replace(exp.Column(this=exp.Star(), table=qualifier))
       return
-    column.replace(exp.Column(this=exp.to_identifier(self._slot_name(table, column.name.lower())), table=qualifier))
+    column.replace(
+      exp.Column(
+        this=exp.to_identifier(self._slot_name(table, column.name.lower())), table=qualifier
+      )
+    )
 
   def _slot_name(self, table: str, column: str) -> str:
     number = self._numbers.setdefault((table, column), len(self._numbers) + 1)
     return f"{self._roles[(table, column)].kind}{number}"
 
   def mark_references(self, tree: exp.Expression) -> None:
-    """Lets each foreign key slot say what it refers to: a slot, or a table of the query, or what another one refers to."""
+    """Lets each foreign key slot say what it refers to: a slot, or a table of the query, or what
+    another one refers to.
+    """
     suffixes: dict[str, str] = {}
     for (table, column), number in self._numbers.items():
       role = self._roles[(table, column)]
@@ -355,11 +402,19 @@ class _Rewriting:
       suffix = ""
       if role.refers_to in self._numbers and role.refers_to != (table, column):
         kind = self._roles[role.refers_to].kind
-        suffix = f"_{'key' if kind == 'key' else 'ref'}{self._numbers[role.refers_to]}" if kind in ("key", "ref") else ""
+        suffix = (
+          f"_{'key' if kind == 'key' else 'ref'}{self._numbers[role.refers_to]}"
+          if kind in ("key", "ref")
+          else ""
+        )
       elif role.refers_to[0] in self._letters and role.refers_to[0] != table:
         suffix = f"_{self._letters[role.refers_to[0]]}"
       else:
-        same = [n for key, n in self._numbers.items() if n < number and self._roles[key].refers_to == role.refers_to]
+        same = [
+          n
+          for key, n in self._numbers.items()
+          if n < number and self._roles[key].refers_to == role.refers_to
+        ]
         suffix = f"_ref{same[0]}" if same else ""
       suffixes[f"{role.kind}{number}"] = suffix
     for column in tree.find_all(exp.Column):
@@ -375,12 +430,19 @@ class _Rewriting:
       if literal.name != "1" and literal.is_int:
         node.replace(exp.Placeholder(this=self._value_name("limit", literal.name)))
       return
-    if not isinstance(parent, (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In, exp.Like, exp.Glob)):
+    if not isinstance(
+      parent,
+      (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.In, exp.Like, exp.Glob),
+    ):
       return
     other = parent.this if parent.this is not node else parent.args.get("expression")
     if other is None or isinstance(parent, exp.In) and node is parent.this:
       return
-    column = None if isinstance(other, (exp.Subquery, exp.Count)) else next(iter(other.find_all(exp.Column)), None)
+    column = (
+      None
+      if isinstance(other, (exp.Subquery, exp.Count))
+      else next(iter(other.find_all(exp.Column)), None)
+    )
     if isinstance(other, exp.Count) or other.find(exp.Count):
       node.replace(exp.Placeholder(this=self._value_name("count", literal.name)))
     elif column is not None and column.table and not isinstance(column.this, exp.Star):
@@ -398,32 +460,49 @@ class _Rewriting:
   # Tables without a column of theirs.
 
   def _mark_tables(self, select: exp.Select, scope: _Scope) -> None:
-    """Gives COUNT(*) the table whose rows it counts, and the other unmentioned leaves of the join their LINKED."""
+    """Gives COUNT(*) the table whose rows it counts, and the other unmentioned leaves of the join
+    their LINKED.
+    """
     tables = [alias for alias, table in scope.sources.items() if table is not None]
     if not tables:
       return
     degree = {alias: {pair for pair in scope.joined if alias in pair} for alias in tables}
-    leaves = [alias for alias in tables if alias not in scope.mentioned and (len(degree[alias]) <= 1 or len(tables) == 1)]
-    counts = [c for c in _walk_one_query(select, enter=True) if isinstance(c, exp.Count) and isinstance(c.this, exp.Star)]
+    leaves = [
+      alias
+      for alias in tables
+      if alias not in scope.mentioned and (len(degree[alias]) <= 1 or len(tables) == 1)
+    ]
+    counts = [
+      c
+      for c in _walk_one_query(select, enter=True)
+      if isinstance(c, exp.Count) and isinstance(c.this, exp.Star)
+    ]
     if counts:
       counted = leaves.pop(0) if leaves else tables[0] if len(tables) == 1 else None
       if counted is not None:
         for count in counts:
-          count.set("this", exp.Column(this=exp.Star(), table=exp.to_identifier(scope.letters[counted])))
+          count.set(
+            "this", exp.Column(this=exp.Star(), table=exp.to_identifier(scope.letters[counted]))
+          )
         scope.mentioned.add(counted)
     marks = [(alias, "OPTIONAL" if alias in scope.optional else "LINKED") for alias in leaves]
     marks += [(alias, "OPTIONAL") for alias in tables if alias in scope.optional & scope.mentioned]
     conditions: list[exp.Expression] = [
-      exp.Anonymous(this=name, expressions=[exp.column(scope.letters[alias])]) for alias, name in marks
+      exp.Anonymous(this=name, expressions=[exp.column(scope.letters[alias])])
+      for alias, name in marks
     ]
     where = select.args.get("where")
     if conditions:
-      old = [exp.paren(where.this) if isinstance(where.this, exp.Or) else where.this] if where else []
+      old = (
+        [exp.paren(where.this) if isinstance(where.this, exp.Or) else where.this] if where else []
+      )
       select.set("where", exp.Where(this=exp.and_(*old, *conditions)))
 
 
 def _walk_one_query(root: exp.Expression, enter: bool = False) -> Iterator[exp.Expression]:
-  """Nodes below `root` in text order, without going into nested queries, which are yielded themselves."""
+  """Nodes below `root` in text order, without going into nested queries, which are yielded
+  themselves.
+  """
   yield_root = not enter
   stack = [root]
   while stack:

@@ -12,7 +12,9 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 
 
 class _Worker(SpawnProcess):
-  """A process that Ctrl-C in the terminal does not reach, not even while it starts: its parent alone is interrupted."""
+  """A process that Ctrl-C in the terminal does not reach, not even while it starts: its parent
+  alone is interrupted.
+  """
 
   def start(self) -> None:
     # A blocked signal stays blocked in what is started; here it is kept until then, not lost.
@@ -24,7 +26,9 @@ class _Worker(SpawnProcess):
 
 
 class _Context(SpawnContext):
-  """Spawned, because the parent may hold JAX and its threads, which do not survive a fork. `started`: the processes."""
+  """Spawned, because the parent may hold JAX and its threads, which do not survive a fork.
+  `started`: the processes.
+  """
 
   def __init__(self) -> None:
     super().__init__()
@@ -36,7 +40,8 @@ class _Context(SpawnContext):
 
 
 class WorkerPool:
-  """Worker processes, or this process where one worker is wanted. `close_all` is called here when it is left.
+  """Worker processes, or this process where one worker is wanted. `close_all` is called here when
+  it is left.
 
   Left by an exception, the workers are killed: what they were doing is for nobody.
   """
@@ -47,7 +52,9 @@ class WorkerPool:
     self._executor = None
     if workers > 1:
       self._context = _Context()
-      self._executor = concurrent.futures.ProcessPoolExecutor(workers, mp_context=self._context, initializer=end_with_parent)
+      self._executor = concurrent.futures.ProcessPoolExecutor(
+        workers, mp_context=self._context, initializer=end_with_parent
+      )
 
   def __enter__(self) -> WorkerPool:
     return self

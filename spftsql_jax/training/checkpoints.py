@@ -1,4 +1,6 @@
-"""Checkpoints of a training run, written by Orbax while training goes on; the newest complete one is resumed from."""
+"""Checkpoints of a training run, written by Orbax while training goes on; the newest complete one
+is resumed from.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class Recorded(Protocol):
 
 
 class Checkpoints:
-  """The checkpoints in a folder, or none where the folder is None. As a context: leaving waits for the one being written."""
+  """The checkpoints in a folder, or none where the folder is None. As a context: leaving waits for
+  the one being written.
+  """
 
   def __init__(self, folder: Path | None):
     self._folder = folder
@@ -35,11 +39,14 @@ class Checkpoints:
     return self
 
   def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
-    if kind is None or hosts.count() == 1:  # otherwise another process may be gone, which would be waited for
+    # otherwise another process may be gone, which would be waited for
+    if kind is None or hosts.count() == 1:
       self.finish()
 
   def resume(self, state: Any, guards: Guards, meter: Recorded) -> tuple[Any, int]:
-    """(state, its step) of the newest complete checkpoint, with both records restored; else the state given, and 0."""
+    """(state, its step) of the newest complete checkpoint, with both records restored; else the
+    state given, and 0.
+    """
     if self._folder is None:
       return state, 0
     for step, record in hosts.from_first(self._complete):
@@ -54,13 +61,17 @@ class Checkpoints:
     return state, 0
 
   def weights(self, state: Any, before: int) -> tuple[Any, int] | None:
-    """(trained weights, their step) of the newest complete checkpoint of a step lower than `before`, or None.
+    """(trained weights, their step) of the newest complete checkpoint of a step lower than
+    `before`, or None.
 
-    The state gives shapes and shardings; its arrays are deleted, for two states may not fit in memory.
+    The state gives shapes and shardings; its arrays are deleted, for two states may not fit in
+    memory.
     """
     if self._folder is None:
       return None
-    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), _changing(state))
+    like = jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), _changing(state)
+    )
     jax.tree.map(lambda x: x.delete(), state)
     name = "trainable" if state.master is None else "master"
     for step, record in hosts.from_first(self._complete):
@@ -71,9 +82,15 @@ class Checkpoints:
     return None
 
   def _complete(self) -> list[tuple[int, dict[str, Any]]]:
-    """(step, record) of the checkpoints, newest first; one whose record cannot be read was cut off while it was written."""
+    """(step, record) of the checkpoints, newest first; one whose record cannot be read was cut off
+    while it was written.
+    """
     found = []
-    steps = [int(p.name) for p in self._folder.iterdir() if p.name.isdigit()] if self._folder.is_dir() else []
+    steps = (
+      [int(p.name) for p in self._folder.iterdir() if p.name.isdigit()]
+      if self._folder.is_dir()
+      else []
+    )
     for step in sorted(steps, reverse=True):
       with contextlib.suppress(ValueError, OSError):
         found.append((step, json.loads(self._record(step).read_text(encoding="utf-8"))))
@@ -87,7 +104,8 @@ class Checkpoints:
     best = guards.best(None)
     tree = _changing(state) | ({} if best is None else {"best": best})
     if jax.default_backend() == "cpu":
-      tree = jax.tree.map(jnp.copy, tree)  # there the host reads the arrays themselves, which the next step overwrites
+      # there the host reads the arrays themselves, which the next step overwrites
+      tree = jax.tree.map(jnp.copy, tree)
     record = {"guards": guards.record(), "meter": meter.record(), "best": best is not None}
     hosts.from_first(lambda: self._write_record(step, record))
     self._writing = step, ocp.save_pytree_async(self._path(step), tree, overwrite=True)

@@ -15,7 +15,9 @@ _WINDOW = 10
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-  """Execution accuracy and the share of answers that run, on held-out questions, behind `step` updates."""
+  """Execution accuracy and the share of answers that run, on held-out questions, behind `step`
+  updates.
+  """
 
   step: int
   execution_accuracy: float
@@ -34,10 +36,12 @@ class Guards:
   """Watches a run; `reason` says why it must end, "" while it need not.
 
   Attributes:
-    abort_drop: ends the run when the mean log-prob of y+ (nats an answer, over the last 10 steps) falls so far below what it
-      was over the first 10; 0 for no such guard.
-    patience: ends it when so many evaluations in a row are no better than the best; 0 for no such guard.
-    executable_drop: ends it when the share of answers that run falls so far below that of the first evaluation; 0 for none.
+    abort_drop: ends the run when the mean log-prob of y+ (nats an answer, over the last 10 steps)
+      falls so far below what it was over the first 10; 0 for no such guard.
+    patience: ends it when so many evaluations in a row are no better than the best; 0 for no such
+      guard.
+    executable_drop: ends it when the share of answers that run falls so far below that of the first
+      evaluation; 0 for none.
     evaluations: so far.
     fault: the reason once more where it is a number that is not finite. This guard is always on.
   """
@@ -51,7 +55,9 @@ class Guards:
     self._best_tree: Any = None
 
   def see(self, step: int, metrics: dict[str, float]) -> None:
-    """Takes a step's metrics. A step whose update was not finite, and so not made, counts for nothing else."""
+    """Takes a step's metrics. A step whose update was not finite, and so not made, counts for
+    nothing else.
+    """
     if what := _not_finite(metrics):
       self.reason = self.fault = f"{what} at step {step}"
       return
@@ -64,11 +70,14 @@ class Guards:
       first, last = np.mean(self._first), np.mean(self._latest)
       if first - last > self.abort_drop:
         self.reason = (
-          f"mean log-prob of y+ fell from {first:.2f} to {last:.2f} (more than {self.abort_drop:g} nats) by step {step}"
+          f"mean log-prob of y+ fell from {first:.2f} to {last:.2f} (more than "
+          f"{self.abort_drop:g} nats) by step {step}"
         )
 
   def evaluated(self, step: int, execution_accuracy: float, executable: float, tree: Any) -> None:
-    """Takes an evaluation of `tree`, and keeps a copy of the tree if it is the best so far and there is patience."""
+    """Takes an evaluation of `tree`, and keeps a copy of the tree if it is the best so far and
+    there is patience.
+    """
     best = max((e.execution_accuracy for e in self.evaluations), default=-1.0)
     self.evaluations.append(Evaluation(step, execution_accuracy, executable))
     if execution_accuracy > best and self.patience:
@@ -76,9 +85,13 @@ class Guards:
     since = len(self.evaluations) - 1 - max(range(len(self.evaluations)), key=self._rank)
     first = self.evaluations[0].executable
     if self.patience and since >= self.patience:
-      self.reason = f"execution accuracy has not risen above {best:.1%} in {since} evaluations by step {step}"
+      self.reason = (
+        f"execution accuracy has not risen above {best:.1%} in {since} evaluations by step {step}"
+      )
     elif self.executable_drop and first - executable > self.executable_drop:
-      self.reason = f"the share of answers that run fell from {first:.1%} to {executable:.1%} by step {step}"
+      self.reason = (
+        f"the share of answers that run fell from {first:.1%} to {executable:.1%} by step {step}"
+      )
 
   @property
   def best_step(self) -> int:

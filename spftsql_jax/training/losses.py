@@ -1,7 +1,8 @@
 """The losses of SFT, SPFT-SQL, SPIN and DPO over summed answer log-probs.
 
-Every function takes log-probs that are already *summed over the SQL tokens* of an answer, in float32. The three pairwise
-losses share one core, `pairwise_terms`; they differ only in which pairs carry a negative term and which are counted.
+Every function takes log-probs that are already *summed over the SQL tokens* of an answer, in
+float32. The three pairwise losses share one core, `pairwise_terms`; they differ only in which pairs
+carry a negative term and which are counted.
 """
 
 from __future__ import annotations
@@ -50,13 +51,16 @@ def pairwise_terms(
   """
   positive = policy_pos - jax.lax.stop_gradient(opponent_pos)
   negative = policy_neg - jax.lax.stop_gradient(opponent_neg)
-  # jnp.where and not a product: an opponent log-prob of -inf on a pair with R = 0 must not make 0 * inf = nan.
+  # jnp.where and not a product: an opponent log-prob of -inf on a pair with R = 0 must not make 0 *
+  # inf = nan.
   margin = beta * positive - jnp.where(reward > 0, reward * beta * negative, 0.0)
   return jax.nn.softplus(-margin)
 
 
 def kept_pairs(reward: jax.Array, on_correct: OnCorrect) -> jax.Array:
-  """[N] weight of each pair: all ones for "positive_only"; only the opponent's errors for "drop" (ExSPIN)."""
+  """[N] weight of each pair: all ones for "positive_only"; only the opponent's errors for "drop"
+  (ExSPIN).
+  """
   if on_correct == "positive_only":
     return jnp.ones_like(reward)
   if on_correct == "drop":
@@ -79,8 +83,8 @@ def error_driven_loss(
     policy_pos, policy_neg, opponent_pos, opponent_neg: [N] summed log-probs.
     reward: [N] R of Eq. 2, 1 for an error of the opponent, 0 for a right answer.
     beta: the paper's lambda.
-    on_correct: what a pair with R = 0 contributes: "positive_only" keeps the positive term (the paper's equation), "drop"
-      leaves the pair out of the mean.
+    on_correct: what a pair with R = 0 contributes: "positive_only" keeps the positive term (the
+      paper's equation), "drop" leaves the pair out of the mean.
 
   Returns:
     Scalar; 0 where no pair is kept.
@@ -92,10 +96,18 @@ def error_driven_loss(
 
 
 def spin_loss(
-  policy_pos: jax.Array, policy_neg: jax.Array, opponent_pos: jax.Array, opponent_neg: jax.Array, beta: float = 0.1
+  policy_pos: jax.Array,
+  policy_neg: jax.Array,
+  opponent_pos: jax.Array,
+  opponent_neg: jax.Array,
+  beta: float = 0.1,
 ) -> jax.Array:
-  """SPIN (arXiv 2401.01335, Eq. 4.7): every answer of the opponent is a negative, R = 1 always. Arguments as above."""
-  return error_driven_loss(policy_pos, policy_neg, opponent_pos, opponent_neg, jnp.ones_like(policy_pos), beta)
+  """SPIN (arXiv 2401.01335, Eq. 4.7): every answer of the opponent is a negative, R = 1 always.
+  Arguments as above.
+  """
+  return error_driven_loss(
+    policy_pos, policy_neg, opponent_pos, opponent_neg, jnp.ones_like(policy_pos), beta
+  )
 
 
 def dpo_loss(
@@ -105,5 +117,7 @@ def dpo_loss(
   reference_rejected: jax.Array,
   beta: float = 0.1,
 ) -> jax.Array:
-  """DPO (arXiv 2305.18290, Eq. 7): the same function as SPIN, over fixed pairs and with a fixed reference model."""
+  """DPO (arXiv 2305.18290, Eq. 7): the same function as SPIN, over fixed pairs and with a fixed
+  reference model.
+  """
   return spin_loss(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta)

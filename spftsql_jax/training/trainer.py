@@ -1,4 +1,6 @@
-"""`fit`: a run of training steps over units of examples, with guards, metrics, evaluations and resumable checkpoints."""
+"""`fit`: a run of training steps over units of examples, with guards, metrics, evaluations and
+resumable checkpoints.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,14 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
 
 from spftsql_jax import hosts
-from spftsql_jax.examples.batches import BatchShape, PrefixBatch, Unit, collate, padding_share, plan_epoch
+from spftsql_jax.examples.batches import (
+  BatchShape,
+  PrefixBatch,
+  Unit,
+  collate,
+  padding_share,
+  plan_epoch,
+)
 from spftsql_jax.models import sharding
 from spftsql_jax.models.flops import peak_flops, step_flops
 from spftsql_jax.training.checkpoints import Checkpoints, forget_checkpoints
@@ -39,7 +48,8 @@ from spftsql_jax.training.step import (
 
 __all__ = ["Evaluation", "FitConfig", "FitResult", "Preempted", "fit", "forget_checkpoints"]
 
-# Steps that may be under way while the host goes on: a metric is fetched when so many newer steps have been started.
+# Steps that may be under way while the host goes on: a metric is fetched when so many newer steps
+# have been started.
 _IN_FLIGHT = 2
 
 
@@ -52,8 +62,8 @@ class FitConfig:
     shape: batch shape of one microbatch.
     accumulate: microbatches an update.
     optimizer, objective: what is minimized and how.
-    abort_drop, evaluate_every, patience, executable_drop: see `guards.Guards`; evaluations are `fit`'s `evaluate` every so many
-      steps, before the first and behind the last; 0 for none.
+    abort_drop, evaluate_every, patience, executable_drop: see `guards.Guards`; evaluations are
+      `fit`'s `evaluate` every so many steps, before the first and behind the last; 0 for none.
     checkpoint_every: steps between checkpoints to resume from; 0 for none.
     seed: of the order of the data and of dropout.
   """
@@ -76,13 +86,14 @@ class FitResult:
   """What `fit` returns.
 
   Attributes:
-    trained: the trained tree (params, or the adapter): the best evaluated one where the run had patience, else the last
-      good one (see `fit`). In float32, also where the model computes with less: what rounding would take from it is a
-      small stage's whole work.
+    trained: the trained tree (params, or the adapter): the best evaluated one where the run had
+      patience, else the last good one (see `fit`). In float32, also where the model computes with
+      less: what rounding would take from it is a small stage's whole work.
     steps: updates made; where numbers were not finite, those behind the tree that is kept.
     aborted: why the run ended early, or "".
     fault: the same where a loss, a gradient or an update was no finite number, else "".
-    summary: means over the last tenth of the run's steps, examples a second, padding share, compiled shapes and the like.
+    summary: means over the last tenth of the run's steps, examples a second, padding share,
+      compiled shapes and the like.
     evaluations: what was evaluated, in order.
   """
 
@@ -112,27 +123,32 @@ def fit(
   mesh: Mesh | None = None,
   description: str = "training",
 ) -> FitResult:
-  """Trains `lora` over frozen `params` where an adapter is given, else `params`; the trees given are left as they are.
+  """Trains `lora` over frozen `params` where an adapter is given, else `params`; the trees given
+  are left as they are.
 
   Metrics are fetched two steps late, so that the device never waits for the host.
 
-  A loss, a gradient or an update that is no finite number ends the run, and the update is not made. The tree from before
-  it is what was trained, if its loss on the batch before is a number. Where it is not, the weights themselves have gone
-  astray: the newest checkpoint's that has been trained on without fault are taken, else those that the run started from.
+  A loss, a gradient or an update that is no finite number ends the run, and the update is not made.
+  The tree from before it is what was trained, if its loss on the batch before is a number. Where it
+  is not, the weights themselves have gone astray: the newest checkpoint's that has been trained on
+  without fault are taken, else those that the run started from.
 
   Args:
     units: what is learned from; every one must fit `config.shape` (see `batches.fits`).
-    on_metrics: called with (step, metrics) of every update made, in order: loss, gradient norm, mean log-prob of y+
-      (and of y-, margin and reward rate for pairs), examples and tokens a second, padding share, and mfu where the
-      chip is known.
+    on_metrics: called with (step, metrics) of every update made, in order: loss, gradient norm,
+      mean log-prob of y+ (and of y-, margin and reward rate for pairs), examples and tokens a
+      second, padding share, and mfu where the chip is known.
     evaluate: (execution accuracy, share of answers that run) of a tree, on held-out questions.
-    checkpoints: folder of this run's checkpoints, written while training goes on; a run found there is resumed, in the middle
-      of an epoch too. `forget_checkpoints` removes it once the result is stored elsewhere.
-    mesh: devices that share the work, of all processes; the trees given lie on it. Every process is given the same units. Which
-      examples a step sees does not depend on the mesh: batches are padded to a row for each of its parts.
+    checkpoints: folder of this run's checkpoints, written while training goes on; a run found there
+      is resumed, in the middle of an epoch too. `forget_checkpoints` removes it once the result is
+      stored elsewhere.
+    mesh: devices that share the work, of all processes; the trees given lie on it. Every process is
+      given the same units. Which examples a step sees does not depend on the mesh: batches are
+      padded to a row for each of its parts.
 
   Raises:
-    ValueError: no units. Preempted: SIGTERM came; with `checkpoints` the state is stored there first.
+    ValueError: no units. Preempted: SIGTERM came; with `checkpoints` the state is stored there
+      first.
   """
   if not units:
     raise ValueError(f"{description}: no examples to train on")
@@ -144,13 +160,17 @@ def fit(
   dtype = model.config.param_dtype if lora is None else None
   state, start = store.resume(init_state(config.optimizer, trainable, dtype), guards, meter)
   # Without rate and schedule, so that runs which differ in these alone share one compiled step.
-  kind = dataclasses.replace(config.optimizer, learning_rate=0.0, schedule="constant", warmup_share=0.0)
+  kind = dataclasses.replace(
+    config.optimizer, learning_rate=0.0, schedule="constant", warmup_share=0.0
+  )
   pinned = None if mesh is None else state_shardings(config.optimizer, trainable, dtype)
   step_fn = _on_mesh(make_train_step(model, kind, program_of(config.objective), pinned), mesh)
   numbers = numbers_of(config.objective)
   plan = _plan(units, config)
   evaluating = evaluate is not None and config.evaluate_every > 0
-  pending: collections.deque[tuple[int, dict[str, jax.Array], dict[str, float]]] = collections.deque()
+  pending: collections.deque[tuple[int, dict[str, jax.Array], dict[str, float]]] = (
+    collections.deque()
+  )
   fetched = start
 
   def fetch(keep: int) -> None:
@@ -169,29 +189,47 @@ def fit(
       bar.set_postfix(loss=f"{values['loss']:.3f}")
 
   def last_good(state: TrainState) -> tuple[Any, int]:
-    """(tree, its step) after a fault behind step `fetched`: the state has halted, another step only measures it."""
+    """(tree, its step) after a fault behind step `fetched`: the state has halted, another step only
+    measures it.
+    """
     again = _collated(units, plan, config, pad_id, fetched - 1, sharding.batch_parts(mesh))
     for _, batch in itertools.islice(again, 1) if fetched else ():
-      state, metrics = step_fn(state, frozen, _placed(batch, mesh), 0.0, numbers, config.seed % 2**31)
+      state, metrics = step_fn(
+        state, frozen, _placed(batch, mesh), 0.0, numbers, config.seed % 2**31
+      )
       if all(np.isfinite(float(metrics[name])) for name in ("loss", "gradient_norm")):
         return state.weights, fetched
     # A checkpoint's weights are known to be good where an update has been made from them.
-    return store.weights(state, before=fetched) or (jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), trainable), 0)
+    return store.weights(state, before=fetched) or (
+      jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), trainable),
+      0,
+    )
 
   with (
     _sigterm() as terminated,
     store,
-    tqdm(total=config.steps, initial=start, desc=description, unit="step", disable=None, leave=False) as bar,
+    tqdm(
+      total=config.steps, initial=start, desc=description, unit="step", disable=None, leave=False
+    ) as bar,
   ):
     if evaluating and not guards.evaluations:
       guards.evaluated(0, *evaluate(state.trainable), state.weights)
-    for step, batch in _prefetch(_collated(units, plan, config, pad_id, start, sharding.batch_parts(mesh))):
-      state, metrics = step_fn(state, frozen, _placed(batch, mesh), float(rate(step - 1)), numbers, config.seed % 2**31)
+    for step, batch in _prefetch(
+      _collated(units, plan, config, pad_id, start, sharding.batch_parts(mesh))
+    ):
+      state, metrics = step_fn(
+        state, frozen, _placed(batch, mesh), float(rate(step - 1)), numbers, config.seed % 2**31
+      )
       pending.append((step, metrics, meter.count(batch)))
       evaluated = evaluating and (step % config.evaluate_every == 0 or step == config.steps)
-      kept = bool(config.checkpoint_every) and step % config.checkpoint_every == 0 and step < config.steps
+      kept = (
+        bool(config.checkpoint_every)
+        and step % config.checkpoint_every == 0
+        and step < config.steps
+      )
       ended = terminated.is_set() or hosts.preempted(step)
-      # All metrics before an evaluation or a checkpoint, so that neither is of a state that has halted.
+      # All metrics before an evaluation or a checkpoint, so that neither is of a state that has
+      # halted.
       fetch(0 if evaluated or kept or ended else _IN_FLIGHT)
       if evaluated and not guards.reason:
         meter.stop()
@@ -200,7 +238,11 @@ def fit(
       if guards.reason:
         break
       if ended:
-        what = f"its state at step {step} is kept, the same command goes on from there" if checkpoints else "nothing is kept"
+        what = (
+          f"its state at step {step} is kept, the same command goes on from there"
+          if checkpoints
+          else "nothing is kept"
+        )
         store.save(state, guards, meter, step)
         store.finish()
         raise Preempted(f"{description} was ended by SIGTERM; {what}")
@@ -215,13 +257,17 @@ def fit(
   trained = guards.best(last)
   if guards.fault and trained is not last:
     fetched = guards.best_step
-  return FitResult(trained, fetched, guards.reason, meter.summary(), tuple(guards.evaluations), guards.fault)
+  return FitResult(
+    trained, fetched, guards.reason, meter.summary(), tuple(guards.evaluations), guards.fault
+  )
 
 
 class _Meter:
-  """Metrics of the last steps, examples, tokens, padding and compiled shapes of a run, and its rates.
+  """Metrics of the last steps, examples, tokens, padding and compiled shapes of a run, and its
+  rates.
 
-  Times and rates are those of this process; the rest is that of the whole run, however often it was cut and resumed.
+  Times and rates are those of this process; the rest is that of the whole run, however often it was
+  cut and resumed.
   """
 
   def __init__(self, model: nn.Module, tail: int):
@@ -234,7 +280,10 @@ class _Meter:
 
   def count(self, batch: PrefixBatch) -> dict[str, float]:
     """What a batch holds; called when its step is started."""
-    counts = {"examples": int((batch.answer_lengths > 0).sum()), "tokens": batch.prefix.size + batch.branch.size}
+    counts = {
+      "examples": int((batch.answer_lengths > 0).sum()),
+      "tokens": batch.prefix.size + batch.branch.size,
+    }
     padding = padding_share(batch)
     self._totals.update(counts)
     self._steps, self._padding = self._steps + 1, self._padding + padding
@@ -244,7 +293,9 @@ class _Meter:
     return counts | {"padding_share": padding}
 
   def see(self, values: dict[str, float], counts: dict[str, float]) -> dict[str, float]:
-    """Takes a step's metrics once they have come; returns them with its rates, by the time since those of the step before."""
+    """Takes a step's metrics once they have come; returns them with its rates, by the time since
+    those of the step before.
+    """
     now = time.perf_counter()
     seconds, self._last = max(now - self._last, 1e-9), now
     rates = {"padding_share": counts["padding_share"]}
@@ -264,7 +315,10 @@ class _Meter:
 
   def summary(self) -> dict[str, float]:
     seconds = time.perf_counter() - self._began - self._stopped
-    means = {name: float(np.mean([m[name] for m in self._tail])) for name in (self._tail[0] if self._tail else {})}
+    means = {
+      name: float(np.mean([m[name] for m in self._tail]))
+      for name in (self._tail[0] if self._tail else {})
+    }
     return means | {
       "examples_per_second": self._totals["examples"] / seconds,
       "tokens_per_second": self._totals["tokens"] / seconds,
@@ -275,18 +329,27 @@ class _Meter:
 
   def record(self) -> dict[str, Any]:
     """What `restore` needs, as JSON."""
-    return {"tail": list(self._tail), "steps": self._steps, "padding": self._padding, "shapes": sorted(self._shapes)}
+    return {
+      "tail": list(self._tail),
+      "steps": self._steps,
+      "padding": self._padding,
+      "shapes": sorted(self._shapes),
+    }
 
   def restore(self, record: dict[str, Any]) -> None:
     """Goes on from a record."""
     self._tail.extend(record["tail"])
     self._steps, self._padding = record["steps"], record["padding"]
-    self._shapes = {(tuple(prefix), tuple(branch), answer) for prefix, branch, answer in record["shapes"]}
+    self._shapes = {
+      (tuple(prefix), tuple(branch), answer) for prefix, branch, answer in record["shapes"]
+    }
 
 
 class _sigterm:
-  """Within, SIGTERM sets the event it gives instead of ending the process. Elsewhere than in the main thread it does nothing,
-  nor with several processes, which must end at the same step: there JAX takes the signal (`hosts.preempted`)."""
+  """Within, SIGTERM sets the event it gives instead of ending the process. Elsewhere than in the
+  main thread it does nothing,
+  nor with several processes, which must end at the same step: there JAX takes the signal
+  (`hosts.preempted`)."""
 
   def __enter__(self) -> threading.Event:
     event = threading.Event()
@@ -320,7 +383,9 @@ def _placed(batch: PrefixBatch, mesh: Mesh | None) -> PrefixBatch:
 
 
 def _plan(units: Sequence[Unit], config: FitConfig) -> list[list[list[int]]]:
-  """The groups of every step, a function of the seed alone, so that a resumed run sees the batches it would have seen."""
+  """The groups of every step, a function of the seed alone, so that a resumed run sees the batches
+  it would have seen.
+  """
   wide = dataclasses.replace(config.shape, schemas=config.shape.schemas * config.accumulate)
   plan: list[list[list[int]]] = []
   epoch = 0
@@ -331,7 +396,12 @@ def _plan(units: Sequence[Unit], config: FitConfig) -> list[list[list[int]]]:
 
 
 def _collated(
-  units: Sequence[Unit], plan: list[list[list[int]]], config: FitConfig, pad_id: int, start: int, parts: int
+  units: Sequence[Unit],
+  plan: list[list[list[int]]],
+  config: FitConfig,
+  pad_id: int,
+  start: int,
+  parts: int,
 ) -> Iterator[tuple[int, PrefixBatch]]:
   rows = -(-config.shape.schemas // parts) * parts
   wide = dataclasses.replace(config.shape, schemas=rows * config.accumulate)

@@ -1,4 +1,6 @@
-"""Our training step on the job's records: batches are planned, collated, placed and trained on as `trainer.fit` does it."""
+"""Our training step on the job's records: batches are planned, collated, placed and trained on as
+`trainer.fit` does it.
+"""
 
 # Threads are set before the libraries that read them are imported.
 # ruff: noqa: E402
@@ -21,17 +23,35 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spftsql_jax.examples.batches import BatchShape, Branch, Unit, choose_shape, collate, padding_share, plan_epoch
+from spftsql_jax.examples.batches import (
+  BatchShape,
+  Branch,
+  Unit,
+  choose_shape,
+  collate,
+  padding_share,
+  plan_epoch,
+)
 from spftsql_jax.models import Decoder, LoraConfig, init_lora, load_hf
 from spftsql_jax.models.flops import peak_flops, step_flops
 from spftsql_jax.models.log_probs import answer_log_probs
 from spftsql_jax.training.optimizer import OptimizerConfig
-from spftsql_jax.training.step import Objective, init_state, make_train_step, numbers_of, program_of, variables_of
+from spftsql_jax.training.step import (
+  Objective,
+  init_state,
+  make_train_step,
+  numbers_of,
+  program_of,
+  variables_of,
+)
 
 
 def units_of(records: list[dict], dpo: bool) -> list[Unit]:
   sides = ("chosen", "rejected") if dpo else ("chosen",)
-  return [Unit(tuple(Branch(tuple(r["prefix"]), tuple(r["prompt"]), tuple(r[s])) for s in sides), 1.0) for r in records]
+  return [
+    Unit(tuple(Branch(tuple(r["prefix"]), tuple(r["prompt"]), tuple(r[s])) for s in sides), 1.0)
+    for r in records
+  ]
 
 
 def rounded(shape: BatchShape) -> BatchShape:
@@ -57,13 +77,18 @@ def measure(model: Decoder, params: dict, attention: str) -> bool:
   """Serves turns with one attention; returns whether the next is asked for."""
   dpo = JOB["loss"] == "dpo"
   # The step takes its state for itself: what a further option needs is copied.
-  trainable, frozen = params if JOB["lora"] or len(JOB["options"]) == 1 else jax.tree.map(jnp.copy, params), None
+  trainable, frozen = (
+    params if JOB["lora"] or len(JOB["options"]) == 1 else jax.tree.map(jnp.copy, params),
+    None,
+  )
   if JOB["lora"]:
     lora = LoraConfig(16, 32.0)
     model = model.clone(lora=lora)
     trainable, frozen = init_lora(model.config, lora, jax.random.key(0)), params
   units = units_of(JOB["records"], dpo)
-  shape = rounded(choose_shape(units, schemas=JOB["schemas"], branches=JOB["branches"], **JOB["buckets"]))
+  shape = rounded(
+    choose_shape(units, schemas=JOB["schemas"], branches=JOB["branches"], **JOB["buckets"])
+  )
   plan = plan_epoch(units, shape, np.random.default_rng(0))
   if dpo:  # the reference is the model at the start: its log-probs once, in the shapes of training
     score = jax.jit(lambda variables, batch: answer_log_probs(model, variables, batch))
@@ -71,7 +96,9 @@ def measure(model: Decoder, params: dict, attention: str) -> bool:
     for groups in plan:
       found = np.asarray(score(variables_of(trainable, frozen), collate(units, groups, shape, 1)))
       for row, group in enumerate(groups):
-        scored |= {i: (float(found[row, 2 * p]), float(found[row, 2 * p + 1])) for p, i in enumerate(group)}
+        scored |= {
+          i: (float(found[row, 2 * p]), float(found[row, 2 * p + 1])) for p, i in enumerate(group)
+        }
     units = [Unit(u.branches, u.reward, scored[i]) for i, u in enumerate(units)]
   objective, optimizer = Objective(JOB["loss"]), OptimizerConfig()
   state = init_state(optimizer, trainable)
@@ -92,7 +119,13 @@ def measure(model: Decoder, params: dict, attention: str) -> bool:
     losses = [float(m["loss"]) for m in kept]
     jax.block_until_ready(state)
     peak = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)
-    return {"tokens": tokens, "records": len(units), "loss": float(np.mean(losses)), "flops": flops, "peak_bytes": peak}
+    return {
+      "tokens": tokens,
+      "records": len(units),
+      "loss": float(np.mean(losses)),
+      "flops": flops,
+      "peak_bytes": peak,
+    }
 
   began = time.perf_counter()
   first = run()

@@ -1,7 +1,9 @@
-"""tunix's DPOTrainer on the job's pairs, without a reference forward: it cannot take precomputed reference log-probs.
+"""tunix's DPOTrainer on the job's pairs, without a reference forward: it cannot take precomputed
+reference log-probs.
 
-Its step is the compiled one of `PeftTrainer`, fed as `PeftTrainer.train` feeds it. Pairs are sorted into batches of like length
-and padded to a multiple of 64, which is kinder than the fixed lengths that its users give.
+Its step is the compiled one of `PeftTrainer`, fed as `PeftTrainer.train` feeds it. Pairs are sorted
+into batches of like length and padded to a multiple of 64, which is kinder than the fixed lengths
+that its users give.
 """
 
 # Threads are set before the libraries that read them are imported.
@@ -42,11 +44,18 @@ def _padded(records: list[dict]) -> dpo_trainer.TrainingInput:
     return ids, mask
 
   prompts = [r["prefix"] + r["prompt"] for r in records]
-  longest = max(len(r[name]) for r in records for name in ("chosen", "rejected"))  # tunix stacks both sides
+  # tunix stacks both sides
+  longest = max(len(r[name]) for r in records for name in ("chosen", "rejected"))
   prompt = side(prompts, True, max(map(len, prompts)))
-  chosen, rejected = (side([r[name] for r in records], False, longest) for name in ("chosen", "rejected"))
+  chosen, rejected = (
+    side([r[name] for r in records], False, longest) for name in ("chosen", "rejected")
+  )
   return dpo_trainer.TrainingInput(
-    *prompt, chosen_ids=chosen[0], chosen_mask=chosen[1], rejected_ids=rejected[0], rejected_mask=rejected[1]
+    *prompt,
+    chosen_ids=chosen[0],
+    chosen_mask=chosen[1],
+    rejected_ids=rejected[0],
+    rejected_mask=rejected[1],
   )
 
 
@@ -66,10 +75,14 @@ def main() -> None:
   )
   mesh = jax.make_mesh((1, 1), ("fsdp", "tp"), axis_types=(jax.sharding.AxisType.Auto,) * 2)
   with mesh:
-    model = qwen2_params.create_model_from_safe_tensors(JOB["model_dir"], config, mesh, dtype=jnp.float32)
+    model = qwen2_params.create_model_from_safe_tensors(
+      JOB["model_dir"], config, mesh, dtype=jnp.float32
+    )
     if JOB["lora"]:
       provider = qwix.LoraProvider(
-        module_path=".*(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)", rank=16, alpha=32.0
+        module_path=".*(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)",
+        rank=16,
+        alpha=32.0,
       )
       model = qwix.apply_lora_to_model(model, provider, **model.get_model_input())
     options = dpo_trainer.DPOTrainingConfig(eval_every_n_steps=1_000_000, max_steps=1_000_000)
@@ -95,7 +108,10 @@ def main() -> None:
     place = 0
     # The batches are in order of length: a turn takes of every length.
     data = [data[i] for i in np.random.default_rng(0).permutation(len(data))]
-    turns.serve(lambda: run(turn_batches), versions={"google-tunix": importlib.metadata.version("google-tunix")})
+    turns.serve(
+      lambda: run(turn_batches),
+      versions={"google-tunix": importlib.metadata.version("google-tunix")},
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""What the measured processes share: a job to read, and turns that are timed when the benchmark asks for one.
+"""What the measured processes share: a job to read, and turns that are timed when the benchmark
+asks for one.
 
-The benchmark starts `WORKER.py JOB.json` and writes lines to it. For each "go" the worker trains for one turn and answers with
-a line of JSON; at "next" it makes ready with the next of the job's options (a batch size, or an attention). Nothing here
-imports JAX or torch: each worker runs in its own virtual environment.
+The benchmark starts `WORKER.py JOB.json` and writes lines to it. For each "go" the worker trains
+for one turn and answers with a line of JSON; at "next" it makes ready with the next of the job's
+options (a batch size, or an attention). Nothing here imports JAX or torch: each worker runs in its
+own virtual environment.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from typing import Any
 
 
 def read_job() -> dict[str, Any]:
-  """The job named on the command line: model_dir, records, lora, loss ("dpo" or "sft"), options, turn_records, threads."""
+  """The job named on the command line: model_dir, records, lora, loss ("dpo" or "sft"), options,
+  turn_records, threads.
+  """
   return json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
 
 
@@ -34,12 +38,16 @@ def say(**values: Any) -> None:
 
 
 def wait() -> str:
-  """What the benchmark says: "go" for a turn, "next" for the next option, "" when it is done with this worker."""
+  """What the benchmark says: "go" for a turn, "next" for the next option, "" when it is done with
+  this worker.
+  """
   return sys.stdin.readline().strip()
 
 
 def begin(job: dict[str, Any]) -> None:
-  """Behind what needs no device: on a GPU, which one side has at a time, waits until it is this one's turn."""
+  """Behind what needs no device: on a GPU, which one side has at a time, waits until it is this
+  one's turn.
+  """
   if job["device"] == "gpu":
     say(loaded=True)
     if wait() != "next":
@@ -47,7 +55,8 @@ def begin(job: dict[str, Any]) -> None:
 
 
 def serve(turn: Callable[[], dict[str, Any]], **ready: Any) -> bool:
-  """Says that the worker is ready, then runs a turn for each "go" and says its wall clock and CPU seconds with its result.
+  """Says that the worker is ready, then runs a turn for each "go" and says its wall clock and CPU
+  seconds with its result.
 
   Returns whether the next option is asked for.
   """

@@ -111,7 +111,9 @@ def open_catalog(engine: str, connection, schemas: Sequence[str]) -> Catalog:
   return importlib.import_module(f"{__name__}.{engine}").open_catalog(connection, schemas)
 
 
-def choose_schemas(counts: Mapping[str, int], path: Sequence[str], wanted: Sequence[str]) -> tuple[list[str], list[str]]:
+def choose_schemas(
+  counts: Mapping[str, int], path: Sequence[str], wanted: Sequence[str]
+) -> tuple[list[str], list[str]]:
   """The schemas to take, and what is left out by that.
 
   By default these are the ones in which a query looks by itself (the search path), for that is what
@@ -139,7 +141,10 @@ def choose_schemas(counts: Mapping[str, int], path: Sequence[str], wanted: Seque
     return taken or others, []
   names = listed(f"{name} ({counts[name]})" for name in others)
   return taken, [
-    f"what stands in schema{'s' * (len(others) > 1)} {names}: take it with --schemas={','.join([*taken, others[0]])}"
+    (
+      f"what stands in schema{'s' * (len(others) > 1)} {names}: take it with "
+      f"--schemas={','.join([*taken, others[0]])}"
+    )
   ]
 
 

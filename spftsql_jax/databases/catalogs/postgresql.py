@@ -12,7 +12,14 @@ from collections.abc import Sequence
 
 import psycopg
 
-from spftsql_jax.databases.catalogs import DeclaredColumn, DeclaredKey, Relation, Structure, choose_schemas, listed
+from spftsql_jax.databases.catalogs import (
+  DeclaredColumn,
+  DeclaredKey,
+  Relation,
+  Structure,
+  choose_schemas,
+  listed,
+)
 from spftsql_jax.databases.engines import DatabaseError
 from spftsql_jax.sql import identifiers
 
@@ -86,7 +93,9 @@ class PostgresqlCatalog:
     [(role, path)] = self._rows("SELECT current_user::text, current_schemas(false)::text[]")
     own = [row for row in found if row[0] not in partitions and not row[6]]
     if own and not any(row[5] for row in own):
-      raise DatabaseError(_without_rights(role, [row for row in own if not schemas or row[1] in schemas] or own))
+      raise DatabaseError(
+        _without_rights(role, [row for row in own if not schemas or row[1] in schemas] or own)
+      )
     counts = Counter({row[1]: 0 for row in own})
     counts.update(row[1] for row in own if row[5])
     taken, self.left_out = choose_schemas(counts, path, schemas)
@@ -105,7 +114,9 @@ class PostgresqlCatalog:
     hidden: dict[int, list[str]] = defaultdict(list)
     for oid, name, kind, base, nullable, comment, may, labels in self._rows(_COLUMNS, oids):
       if may:
-        self._columns[oid].append(DeclaredColumn(name, kind, base, nullable, comment or "", tuple(labels)))
+        self._columns[oid].append(
+          DeclaredColumn(name, kind, base, nullable, comment or "", tuple(labels))
+        )
       else:
         hidden[oid].append(name)
     self._constraints: dict[int, list[tuple]] = defaultdict(list)
@@ -114,21 +125,29 @@ class PostgresqlCatalog:
     self._unique: dict[int, list[tuple[str, ...]]] = defaultdict(list)
     for oid, names in self._rows(_UNIQUE_INDEXES, oids):
       self._unique[oid].append(tuple(names))
-    self._tell_what_may_not_be_read(role, [row for row in own if not row[5] and row[1] in taken], hidden)
-    if extension := [f"{row[1]}.{row[2]}" for row in found if row[5] and row[6] and row[1] in taken]:
+    self._tell_what_may_not_be_read(
+      role, [row for row in own if not row[5] and row[1] in taken], hidden
+    )
+    if extension := [
+      f"{row[1]}.{row[2]}" for row in found if row[5] and row[6] and row[1] in taken
+    ]:
       self.left_out.append(f"what belongs to extensions: {listed(extension)}")
 
   def _rows(self, sql: str, *values: object) -> list[tuple]:
     return self._connection.execute(sql, values or None).fetchall()
 
-  def _tell_what_may_not_be_read(self, role: str, rows: Sequence[tuple], hidden: dict[int, list[str]]) -> None:
+  def _tell_what_may_not_be_read(
+    self, role: str, rows: Sequence[tuple], hidden: dict[int, list[str]]
+  ) -> None:
     if rows:
       names = listed(f"{row[1]}.{row[2]}" for row in rows)
       grant = f"GRANT SELECT ON {_path(rows[0])} TO {_written(role)}"
       self.left_out.append(f"what role {role} may not read: {names} (as its owner: {grant})")
     for oid, columns in hidden.items():
       schema, name = self._places[oid]
-      self.left_out.append(f"of table {schema}.{name} the columns that role {role} may not read: {listed(columns)}")
+      self.left_out.append(
+        f"of table {schema}.{name} the columns that role {role} may not read: {listed(columns)}"
+      )
 
   def structure(self, relation: Relation) -> Structure:
     constraints = self._constraints[relation.key]
@@ -162,7 +181,8 @@ def _without_rights(role: str, rows: Sequence[tuple]) -> str:
   schemas = list(dict.fromkeys(row[1] for row in rows))
   written = ", ".join(map(_written, schemas))
   return (
-    f"role {role} may read none of the {len(rows):,} tables and views in schema{'s' * (len(schemas) > 1)} {listed(schemas)}; "
+    f"role {role} may read none of the {len(rows):,} tables and views in "
+    f"schema{'s' * (len(schemas) > 1)} {listed(schemas)}; "
     f"as their owner: GRANT USAGE ON SCHEMA {written} TO {_written(role)}; "
     f"GRANT SELECT ON ALL TABLES IN SCHEMA {written} TO {_written(role)};"
   )

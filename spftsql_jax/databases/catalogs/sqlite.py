@@ -9,7 +9,13 @@ from collections.abc import Sequence
 import sqlalchemy
 from sqlalchemy import pool
 
-from spftsql_jax.databases.catalogs import DeclaredColumn, DeclaredKey, Relation, Structure, sqlite_comments
+from spftsql_jax.databases.catalogs import (
+  DeclaredColumn,
+  DeclaredKey,
+  Relation,
+  Structure,
+  sqlite_comments,
+)
 from spftsql_jax.databases.engines import DatabaseError
 
 _SCHEMA = "main"
@@ -18,16 +24,26 @@ _SCHEMA = "main"
 def open_catalog(connection: sqlite3.Connection, schemas: Sequence[str]) -> SqliteCatalog:
   """The catalog; a file has the one schema "main"."""
   if other := [name for name in schemas if name.lower() != _SCHEMA]:
-    raise DatabaseError(f"no schema {other[0]!r}: an SQLite file has no schemas (leave --schemas out for it)")
+    raise DatabaseError(
+      f"no schema {other[0]!r}: an SQLite file has no schemas (leave --schemas out for it)"
+    )
   return SqliteCatalog(connection)
 
 
 def hidden_tables(connection: sqlite3.Connection) -> set[str]:
   """Tables that SQLite keeps for itself: sqlite_sequence and its like, and the shadow tables behind
   virtual ones."""
-  names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE substr(name, 1, 7) = 'sqlite_'")}
+  names = {
+    name
+    for (name,) in connection.execute(
+      "SELECT name FROM sqlite_master WHERE substr(name, 1, 7) = 'sqlite_'"
+    )
+  }
   try:
-    names |= {name for (name,) in connection.execute("SELECT name FROM pragma_table_list WHERE type = 'shadow'")}
+    names |= {
+      name
+      for (name,) in connection.execute("SELECT name FROM pragma_table_list WHERE type = 'shadow'")
+    }
   except sqlite3.OperationalError:
     # Before SQLite 3.37 there is no such list.
     pass
@@ -39,12 +55,18 @@ class SqliteCatalog:
 
   def __init__(self, connection: sqlite3.Connection):
     self._connection = connection
-    engine = sqlalchemy.create_engine("sqlite://", creator=lambda: connection, poolclass=pool.StaticPool)
+    engine = sqlalchemy.create_engine(
+      "sqlite://", creator=lambda: connection, poolclass=pool.StaticPool
+    )
     self._inspector = sqlalchemy.inspect(engine)
     hidden = hidden_tables(connection)
     names = [(name, False) for name in self._inspector.get_table_names()]
     names += [(name, True) for name in self._inspector.get_view_names()]
-    self.relations = [Relation(name, _SCHEMA, (_SCHEMA,), is_view=view) for name, view in names if name not in hidden]
+    self.relations = [
+      Relation(name, _SCHEMA, (_SCHEMA,), is_view=view)
+      for name, view in names
+      if name not in hidden
+    ]
     self.left_out: list[str] = []
 
   def structure(self, relation: Relation) -> Structure:
@@ -70,7 +92,10 @@ class SqliteCatalog:
       tuple(inspector.get_pk_constraint(name).get("constrained_columns") or ()),
       tuple(
         DeclaredKey(
-          tuple(key["constrained_columns"]), _SCHEMA, key["referred_table"] or "", tuple(key["referred_columns"] or ())
+          tuple(key["constrained_columns"]),
+          _SCHEMA,
+          key["referred_table"] or "",
+          tuple(key["referred_columns"] or ()),
         )
         for key in inspector.get_foreign_keys(name)
       ),
@@ -85,7 +110,10 @@ class SqliteCatalog:
     return row[0] if row and row[0] else ""
 
   def _unique_sets(self, name: str) -> list[tuple[str, ...]]:
-    sets = [tuple(map(str, constraint["column_names"])) for constraint in self._inspector.get_unique_constraints(name)]
+    sets = [
+      tuple(map(str, constraint["column_names"]))
+      for constraint in self._inspector.get_unique_constraints(name)
+    ]
     for index in self._inspector.get_indexes(name):
       # An index over an expression, or over some rows only, does not make a column unique.
       options = index.get("dialect_options", {})

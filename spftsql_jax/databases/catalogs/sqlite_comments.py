@@ -14,10 +14,12 @@ _CONSTRAINTS = frozenset({"CONSTRAINT", "PRIMARY", "FOREIGN", "UNIQUE", "CHECK"}
 
 
 def read_comments(definition: str) -> tuple[str, dict[str, str]]:
-  """The comment on the table and those on its columns (by lower-case name), from the text of its CREATE TABLE.
+  """The comment on the table and those on its columns (by lower-case name), from the text of its
+  CREATE TABLE.
 
-  A comment belongs to the column on whose line it stands, behind it or behind its comma; one on a line of its own belongs to
-  the column before it if it goes on with that column's comment, else to the column after it. What is in doubt is left out.
+  A comment belongs to the column on whose line it stands, behind it or behind its comma; one on a
+  line of its own belongs to the column before it if it goes on with that column's comment, else to
+  the column after it. What is in doubt is left out.
   """
   table_comment = ""
   columns: dict[str, str] = {}
@@ -71,5 +73,9 @@ def read_comments(definition: str) -> tuple[str, dict[str, str]]:
 
 
 def _clean(comment: str) -> str:
-  text = comment.removeprefix("--") if comment.startswith("--") else comment.removeprefix("/*").removesuffix("*/")
+  text = (
+    comment.removeprefix("--")
+    if comment.startswith("--")
+    else comment.removeprefix("/*").removesuffix("*/")
+  )
   return " ".join(text.strip("-=* \t\n").split())

@@ -1,7 +1,9 @@
-"""The database engines: for each a module with `Connection`, which runs one statement under limits inside a worker process.
+"""The database engines: for each a module with `Connection`, which runs one statement under limits
+inside a worker process.
 
 A location is a path of an SQLite or DuckDB file, or a URL: `sqlite:///path`, `duckdb:///path`,
-`postgresql://user@host:port/name`. A URL of a database with schemas may say which of them are meant: `?schemas=sales,crm`.
+`postgresql://user@host:port/name`. A URL of a database with schemas may say which of them are
+meant: `?schemas=sales,crm`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,12 @@ from collections.abc import Sequence
 from spftsql_jax.databases import locations
 
 ENGINES = ("sqlite", "duckdb", "postgresql")
-_PREFIXES = {"sqlite": "sqlite", "duckdb": "duckdb", "postgresql": "postgresql", "postgres": "postgresql"}
+_PREFIXES = {
+  "sqlite": "sqlite",
+  "duckdb": "duckdb",
+  "postgresql": "postgresql",
+  "postgres": "postgresql",
+}
 _FILE_ENDINGS = {"sqlite": (".sqlite", ".sqlite3"), "duckdb": (".duckdb", ".ddb")}
 # What files begin with, and where.
 _SQLITE_HEADER, _DUCKDB_HEADER, _DUCKDB_AT = b"SQLite format 3\0", b"DUCK", 8
@@ -35,7 +42,8 @@ class DatabaseError(Exception):
 
 
 class TransientError(DatabaseError):
-  """A statement did not run for a reason that is no property of it: a lock, a lost connection, a full disk.
+  """A statement did not run for a reason that is no property of it: a lock, a lost connection, a
+  full disk.
 
   Attributes:
     status: as in `Result`.
@@ -56,13 +64,15 @@ def engine_of(location: str) -> str:
   if not separator:
     if locations.is_key_value(location):
       raise DatabaseError(
-        f"{without_password(location)}: give a PostgreSQL database as a URL, postgresql://user@host:port/name"
+        f"{without_password(location)}: give a PostgreSQL database as a URL, "
+        "postgresql://user@host:port/name"
       )
     return _engine_of_file(location)
   engine = _PREFIXES.get(scheme.split("+")[0].lower())
   if engine is None or engine not in ENGINES:
     raise DatabaseError(
-      f"{without_password(location)}: databases of kind {scheme!r} are not supported; supported are {', '.join(ENGINES)}"
+      f"{without_password(location)}: databases of kind {scheme!r} are not supported; supported "
+      f"are {', '.join(ENGINES)}"
     )
   return engine
 
@@ -87,12 +97,16 @@ def _engine_of_file(path: str) -> str:
   if begin == _SQLITE_HEADER:
     return "sqlite"
   if begin:
-    raise DatabaseError(f"{path}: cannot be read as an SQLite database, nor as a DuckDB one: it begins with {begin!r}")
+    raise DatabaseError(
+      f"{path}: cannot be read as an SQLite database, nor as a DuckDB one: it begins with {begin!r}"
+    )
   return "sqlite"
 
 
 def path_of(location: str) -> str:
-  """The absolute path of a file database, "" for a server. Percent escapes in a URL are resolved."""
+  """The absolute path of a file database, "" for a server. Percent escapes in a URL are
+  resolved.
+  """
   _, separator, rest = location.partition("://")
   if not separator:
     return os.path.abspath(location)
@@ -104,8 +118,8 @@ def path_of(location: str) -> str:
     rest = rest.partition("://")[2]
   import urllib.parse  # not needed by a worker for SQLite, which is to start at once
 
-  # As in SQLAlchemy three slashes begin a relative path and four an absolute one; three before an absolute one are understood
-  # too.
+  # As in SQLAlchemy three slashes begin a relative path and four an absolute one; three before an
+  # absolute one are understood too.
   path = os.path.abspath(urllib.parse.unquote(rest.removeprefix("/")))
   absolute = urllib.parse.unquote(rest)
   return absolute if not os.path.exists(path) and os.path.exists(absolute) else path
@@ -129,22 +143,30 @@ def schemas_of(location: str) -> tuple[str, ...]:
 
 
 def with_schemas(location: str, schemas: Sequence[str]) -> str:
-  """The location of these schemas of a database; with none, the location as it is. Raises DatabaseError for SQLite."""
+  """The location of these schemas of a database; with none, the location as it is. Raises
+  DatabaseError for SQLite.
+  """
   if not schemas:
     return location
   if engine_of(location) == "sqlite":
-    raise DatabaseError(f"{location}: an SQLite file has no schemas to choose ({', '.join(schemas)})")
+    raise DatabaseError(
+      f"{location}: an SQLite file has no schemas to choose ({', '.join(schemas)})"
+    )
   url = absolute_location(location) if path_of(location) else location
   return locations.with_parameter(locations.take_parameter(url, "schemas")[0], "schemas", schemas)
 
 
 def server_url(location: str) -> str:
-  """A PostgreSQL location as its driver takes it: without what only we read, its password escaped as a URL wants it."""
+  """A PostgreSQL location as its driver takes it: without what only we read, its password escaped
+  as a URL wants it.
+  """
   import urllib.parse
 
   rest = locations.take_parameter(location, "schemas")[0].partition("://")[2]
   user, password, host = locations.split_user(rest)
-  user, password = (urllib.parse.quote(urllib.parse.unquote(part), safe="") for part in (user, password))
+  user, password = (
+    urllib.parse.quote(urllib.parse.unquote(part), safe="") for part in (user, password)
+  )
   account = f"{user}:{password}@" if password else f"{user}@" if user else ""
   return f"postgresql://{account}{host}"
 
@@ -183,7 +205,9 @@ def file_state(path: str, engine: str) -> tuple[tuple, bool]:
 
 
 def files_of(path: str, engine: str) -> dict[str, str]:
-  """The files that hold a database's data, by their endings: "" for itself, then what lies beside it and is there."""
+  """The files that hold a database's data, by their endings: "" for itself, then what lies beside
+  it and is there.
+  """
   if engine == "sqlite" and os.path.islink(path):
     # SQLite looks beside the file that is meant, DuckDB beside its name.
     path = os.path.realpath(path)
@@ -201,7 +225,11 @@ def _stat_all(path: str, engine: str) -> tuple[tuple, int]:
       if not ending:
         return (), 0
       continue
-    state += (ending, stat.st_size, stat.st_mtime_ns, stat.st_ino) if ending else (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    state += (
+      (ending, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+      if ending
+      else (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    )
     newest = max(newest, stat.st_mtime_ns)
   return tuple(state), newest
 
@@ -223,7 +251,9 @@ def without_password(location: str) -> str:
 
 
 def engine_module(name: str):
-  """The module of an engine, imported when it is first needed (a worker for SQLite never loads a driver)."""
+  """The module of an engine, imported when it is first needed (a worker for SQLite never loads a
+  driver).
+  """
   return importlib.import_module(f"{__name__}.{name}")
 
 
@@ -234,8 +264,8 @@ class ServerText(str):
 def is_readable(value: object) -> bool:
   """Whether a value can be shown and written into a query as it is stored.
 
-  False for text with U+FFFD (in readers of ours it stands for bytes that are not text), with NUL, or with half a surrogate
-  pair, which no UTF-8 file can take.
+  False for text with U+FFFD (in readers of ours it stands for bytes that are not text), with NUL,
+  or with half a surrogate pair, which no UTF-8 file can take.
   """
   if not isinstance(value, str):
     return True
@@ -259,8 +289,8 @@ def hashable_rows(rows: list[tuple]) -> list[tuple]:
 
 
 def hashable_cell(cell: object) -> object:
-  """A cell that can be compared and counted: lists become tuples, structures tuples of their items, what else cannot be hashed
-  its text; others stay as they are.
+  """A cell that can be compared and counted: lists become tuples, structures tuples of their items,
+  what else cannot be hashed its text; others stay as they are.
   """
   if isinstance(cell, list | tuple):
     parts = tuple(map(hashable_cell, cell))

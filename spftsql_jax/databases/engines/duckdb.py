@@ -32,8 +32,8 @@ DIALECT = "duckdb"
 ERRORS = (duckdb.Error,)
 # Whether a column holds values of its declared type only.
 TYPES_ARE_KEPT = True
-# Errors that say something of the file, the disk or the library's state, and nothing of the statement; after those of the
-# first kind the connection is of no more use.
+# Errors that say something of the file, the disk or the library's state, and nothing of the
+# statement; after those of the first kind the connection is of no more use.
 _LOST = (duckdb.FatalException, duckdb.InternalException, duckdb.ConnectionException)
 _TRANSIENT = (duckdb.IOException, duckdb.TransactionException)
 # Memory that a worker may take beyond the engine's own limit (stacks of threads, what the allocator
@@ -55,15 +55,30 @@ _SETTINGS = {
   # Nothing is spilled to disk: what does not fit in memory fails.
   "temp_directory": "",
 }
-# Those that are told which aggregate to apply, and what stands for that where it is not written down.
+# Those that are told which aggregate to apply, and what stands for that where it is not written
+# down.
 _CALLING_FUNCTIONS = frozenset(
-  {"aggregate", "array_aggr", "array_aggregate", "list_aggr", "list_aggregate", "to_aggregate_state"}
+  {
+    "aggregate",
+    "array_aggr",
+    "array_aggregate",
+    "list_aggr",
+    "list_aggregate",
+    "to_aggregate_state",
+  }
 )
 _UNKNOWN_AGGREGATE = "list_aggregate with an aggregate that is not named by a plain string"
 # Told to read the process's surroundings rather than the database; or to take a sample, or to count
 # what has been run, whatever the catalog says.
 _REFUSED_FUNCTIONS = frozenset(
-  {"getenv", "getvariable", "current_setting", "reservoir_quantile", "txid_current", _UNKNOWN_AGGREGATE}
+  {
+    "getenv",
+    "getvariable",
+    "current_setting",
+    "reservoir_quantile",
+    "txid_current",
+    _UNKNOWN_AGGREGATE,
+  }
 )
 # The library's own views on the same: of files, settings and what other connections did.
 _SURROUNDINGS = r"\b(duckdb_databases|duckdb_logs|duckdb_prepared_statements|duckdb_settings)\("
@@ -72,7 +87,15 @@ _refused: frozenset[str] | None = None
 # it has read.
 _RESTING_BYTES = 16_000_000
 # The functions giving tables that a query may use.
-_TABLE_FUNCTIONS = ("generate_series", "json_each", "json_tree", "range", "repeat", "repeat_row", "unnest")
+_TABLE_FUNCTIONS = (
+  "generate_series",
+  "json_each",
+  "json_tree",
+  "range",
+  "repeat",
+  "repeat_row",
+  "unnest",
+)
 _PIVOTS = frozenset({"pivot", "pivot_wider"})
 # Characters that DuckDB may read as a space, though its lexer takes them for letters.
 _NAME = re.compile(rb'"(?:[^"]++|"")*+"?|[\w$\x80-\xff]*+')
@@ -88,12 +111,16 @@ def connect(location: str, memory_bytes: int = 1_000_000_000) -> duckdb.DuckDBPy
   if not os.path.isfile(path):
     raise DatabaseError(f"{path}: no such database file")
   try:
-    connection = duckdb.connect(path, read_only=True, config={**_SETTINGS, "memory_limit": f"{memory_bytes}B"})
+    connection = duckdb.connect(
+      path, read_only=True, config={**_SETTINGS, "memory_limit": f"{memory_bytes}B"}
+    )
     # A file that is open under another name is shared, settings and all.
     if not connection.execute("SELECT current_setting('lock_configuration')").fetchone()[0]:
       connection.execute("SET lock_configuration = true")
   except duckdb.Error as error:
-    raise DatabaseError(f"{path}: cannot be read as a DuckDB database: {_one_line(error)}") from None
+    raise DatabaseError(
+      f"{path}: cannot be read as a DuckDB database: {_one_line(error)}"
+    ) from None
   return connection
 
 
@@ -105,9 +132,12 @@ def _refused_functions(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
   if _refused is None:
     rows = connection.execute(
       """SELECT lower(function_name) FROM duckdb_functions() WHERE internal GROUP BY 1
-         HAVING bool_or(stability = 'VOLATILE') OR NOT bool_or(function_type IN ('scalar', 'aggregate', 'window', 'macro'))"""
+         HAVING bool_or(stability = 'VOLATILE') OR NOT bool_or(function_type IN ('scalar',
+         'aggregate', 'window', 'macro'))"""
     )
-    _refused = _REFUSED_FUNCTIONS | {name for (name,) in rows.fetchall() if name not in _TABLE_FUNCTIONS}
+    _refused = _REFUSED_FUNCTIONS | {
+      name for (name,) in rows.fetchall() if name not in _TABLE_FUNCTIONS
+    }
   return _refused
 
 
@@ -156,13 +186,18 @@ class Fence:
     except duckdb.Error:
       return ""
     # MULTI: a PIVOT whose columns DuckDB looks up first, in a type that it makes and drops.
-    if len(found) != 1 or found[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI):
+    if len(found) != 1 or found[0].type not in (
+      duckdb.StatementType.SELECT,
+      duckdb.StatementType.MULTI,
+    ):
       return "only a single SELECT is run"
     try:
       readings = {text: _read(text) for text in {sql, _ODD_SPACE.sub(" ", sql)}}
     except duckdb.Error as error:
       return f"its functions cannot be told: {_one_line(error)}"
-    if found[0].type == duckdb.StatementType.MULTI and not any(r.names & _PIVOTS for r in readings.values()):
+    if found[0].type == duckdb.StatementType.MULTI and not any(
+      r.names & _PIVOTS for r in readings.values()
+    ):
       return "only a single SELECT is run"
     return next((reason for reading in readings.values() if (reason := self._reason(reading))), "")
 
@@ -187,7 +222,9 @@ class Connection:
   def close(self) -> None:
     self._connection.close()
 
-  def run(self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack) -> tuple[str, tuple, list, float, str]:
+  def run(
+    self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack
+  ) -> tuple[str, tuple, list, float, str]:
     """Runs one statement: (status, column names, packed pieces of the rows, seconds, message)."""
     refused = self._fence.refusal(sql)
     if refused:
@@ -208,7 +245,9 @@ class Connection:
     except (duckdb.Error, RuntimeError) as error:
       status = "timeout" if late.is_set() else _status_of(error)
       if status not in ("timeout", "refused") and isinstance(error, _LOST + _TRANSIENT):
-        raise TransientError(_one_line(error), status, isinstance(error, _LOST), time.perf_counter() - start) from None
+        raise TransientError(
+          _one_line(error), status, isinstance(error, _LOST), time.perf_counter() - start
+        ) from None
       return status, (), [], time.perf_counter() - start, _one_line(error)
     finally:
       timer.cancel()
@@ -217,14 +256,18 @@ class Connection:
       return "resource", (), [], seconds, over
     return "ok", columns, pieces, seconds, ""
 
-  def _fetch(self, sql: str, max_rows: int, max_bytes: int, pack) -> tuple[tuple[str, ...], list[bytes], str]:
+  def _fetch(
+    self, sql: str, max_rows: int, max_bytes: int, pack
+  ) -> tuple[tuple[str, ...], list[bytes], str]:
     try:
       return _fetch_all(ValueReader(self._connection, sql), max_rows, max_bytes, pack)
     except Unreadable:
       return _fetch_all(ValueReader(self._connection, sql, as_text=True), max_rows, max_bytes, pack)
 
 
-def _fetch_all(reader: ValueReader, max_rows: int, max_bytes: int, pack) -> tuple[tuple[str, ...], list[bytes], str]:
+def _fetch_all(
+  reader: ValueReader, max_rows: int, max_bytes: int, pack
+) -> tuple[tuple[str, ...], list[bytes], str]:
   pieces: list[bytes] = []
   rows, size = 0, 0
   while piece := reader.fetchmany(1024):
@@ -272,7 +315,9 @@ def _read(sql: str) -> _Reading:
       call, arguments = opened.pop()
       if call in _CALLING_FUNCTIONS:
         bounds = [*zip(arguments, [*(at - 1 for at in arguments[1:]), number], strict=True)]
-        called.add(_aggregate_named([text[found[i][0] :] for i, after in bounds[:2] if after - i == 1]))
+        called.add(
+          _aggregate_named([text[found[i][0] :] for i, after in bounds[:2] if after - i == 1])
+        )
       if call and not _is_common_table(text, found[number + 1 : number + 4]):
         called.add(call)
     words.append("" if kind == duckdb.token_type.string_const else word)
@@ -291,9 +336,14 @@ def _aggregate_named(arguments: list[bytes]) -> str:
 
 
 def _is_common_table(text: bytes, tokens: list[tuple]) -> bool:
-  """Whether these tokens behind `name (...)` tell that it is a table of a WITH clause and its columns."""
+  """Whether these tokens behind `name (...)` tell that it is a table of a WITH clause and its
+  columns.
+  """
   as_, opening, first = (
-    [_NAME.match(text, start).group().decode(errors="replace").lower() or text[start : start + 1] for start, _ in tokens]
+    [
+      _NAME.match(text, start).group().decode(errors="replace").lower() or text[start : start + 1]
+      for start, _ in tokens
+    ]
     + [""] * 3
   )[:3]
   return as_ == "as" and opening == b"(" and first in _SUBQUERIES
@@ -305,7 +355,11 @@ def _status_of(error: Exception) -> str:
   text = str(error)
   if "disabled" in text or "read-only" in text:
     return "refused"
-  return "resource" if "out of memory" in text.lower() or "depth" in text or "too large" in text else "error"
+  return (
+    "resource"
+    if "out of memory" in text.lower() or "depth" in text or "too large" in text
+    else "error"
+  )
 
 
 def _one_line(error: Exception) -> str:
@@ -318,5 +372,7 @@ def mark_undecodable(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def refusal_of(connection: duckdb.DuckDBPyConnection) -> Callable[[str], str]:
-  """What tells why a statement is not to be run on a connection of ours, "" where it may; see `Fence`."""
+  """What tells why a statement is not to be run on a connection of ours, "" where it may; see
+  `Fence`.
+  """
   return Fence(connection).refusal

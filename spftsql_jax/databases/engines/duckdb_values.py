@@ -1,7 +1,9 @@
-"""How DuckDB's values become Python's: by its own client, and where Python has no such value, as DuckDB's text.
+"""How DuckDB's values become Python's: by its own client, and where Python has no such value, as
+DuckDB's text.
 
-The client gives the last day of the year 9999 for infinity, drops nanoseconds, and fails on a long interval, or on a time zone
-where pytz is not installed. A result in which any of that happens is read again with text in place of the values concerned.
+The client gives the last day of the year 9999 for infinity, drops nanoseconds, and fails on a long
+interval, or on a time zone where pytz is not installed. A result in which any of that happens is
+read again with text in place of the values concerned.
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ import duckdb
 
 from spftsql_jax.databases.engines import hashable_rows
 
-# Types of which some values have no counterpart in Python, by themselves or inside a list or structure; a field that is
-# called so does no harm.
+# Types of which some values have no counterpart in Python, by themselves or inside a list or
+# structure; a field that is called so does no harm.
 _TEMPORAL = re.compile(r"\b(?:DATE|TIMESTAMP\w*|TIME_NS|INTERVAL|VARIANT)\b")
 _NANOSECONDS = re.compile(r"\b(?:TIMESTAMP_NS|TIME_NS)\b")
 # What infinity looks like to the client.
-_EDGES = frozenset({datetime.date.max, datetime.date.min, datetime.datetime.max, datetime.datetime.min})
-# Of Python's longest interval; a year of DuckDB's is a little longer in `epoch` than for the client.
+_EDGES = frozenset(
+  {datetime.date.max, datetime.date.min, datetime.datetime.max, datetime.datetime.min}
+)
+# Of Python's longest interval; a year of DuckDB's is a little longer in `epoch` than for the
+# client.
 _LONGEST_S = 80_000_000_000_000
 _FRACTION = re.compile(r"\.\d{6}(\d+)")
 
@@ -54,7 +59,9 @@ class ValueReader:
       connection.execute(f"SELECT {', '.join(items)} FROM (\n{_without_end(sql)}\n)")
 
   def fetchmany(self, count: int) -> list[tuple]:
-    """The next rows, hashable. Raises Unreadable where they have to be read as text; and what DuckDB raises."""
+    """The next rows, hashable. Raises Unreadable where they have to be read as text; and what
+    DuckDB raises.
+    """
     if self._as_text:
       rows = [self._read(row) for row in self._connection.fetchmany(count)]
     elif not self._temporal:
@@ -92,7 +99,9 @@ def _has_edge(cell: object) -> bool:
 
 
 def _text_item(number: int, kind: str) -> tuple[str, Callable[[Iterable], object]]:
-  """The items of SELECT that read the column with this number and type, and what makes the value of them."""
+  """The items of SELECT that read the column with this number and type, and what makes the value of
+  them.
+  """
   column = f"#{number}"
   if kind == "INTERVAL":
     short = f"CASE WHEN abs(epoch({column})) < {_LONGEST_S} THEN {column} END"

@@ -1,9 +1,11 @@
-"""PostgreSQL: a connection that runs one SELECT under limits, in a read-only transaction that is always rolled back.
+"""PostgreSQL: a connection that runs one SELECT under limits, in a read-only transaction that is
+always rolled back.
 
-A statement is declared as a cursor in the extended protocol: the server accepts exactly one, only a query, and refuses one
-that writes in its WITH. What it calls is looked up in the server's catalog before (`postgresql_guard`). What the role may
-read is for the role to say: use one that may only SELECT. A superuser, or a role with rights on the server's files and
-processes, is turned away unless that is allowed.
+A statement is declared as a cursor in the extended protocol: the server accepts exactly one, only a
+query, and refuses one that writes in its WITH. What it calls is looked up in the server's catalog
+before (`postgresql_guard`). What the role may read is for the role to say: use one that may only
+SELECT. A superuser, or a role with rights on the server's files and processes, is turned away
+unless that is allowed.
 """
 
 from __future__ import annotations
@@ -15,7 +17,13 @@ import psycopg
 from psycopg import errors
 
 from spftsql_jax.databases import permissions
-from spftsql_jax.databases.engines import DatabaseError, TransientError, hashable_rows, server_url, without_password
+from spftsql_jax.databases.engines import (
+  DatabaseError,
+  TransientError,
+  hashable_rows,
+  server_url,
+  without_password,
+)
 from spftsql_jax.databases.engines.postgresql_guard import Guard
 from spftsql_jax.databases.engines.postgresql_values import mark_undecodable as mark_undecodable
 from spftsql_jax.databases.engines.postgresql_values import register_loaders
@@ -25,15 +33,20 @@ DIALECT = "postgres"
 ERRORS = (psycopg.Error,)
 # Whether a column holds values of its declared type only.
 TYPES_ARE_KEPT = True
-# Address space that a worker may take beyond the engine's own limit, and whether a connection is as good as new after it ran
-# into one.
+# Address space that a worker may take beyond the engine's own limit, and whether a connection is as
+# good as new after it ran into one.
 MEMORY_SLACK = 512_000_000
 SURVIVES_LIMITS = True
 _CONNECT_TIMEOUT_S = 10
 # For statements of ours; a model's have their own limit.
 _CATALOG_TIMEOUT_S = 60
 # Built-in roles with rights on the server itself, and so on every database and file of it.
-_SERVER_ROLES = ("pg_read_server_files", "pg_write_server_files", "pg_execute_server_program", "pg_signal_backend")
+_SERVER_ROLES = (
+  "pg_read_server_files",
+  "pg_write_server_files",
+  "pg_execute_server_program",
+  "pg_signal_backend",
+)
 _READING_ROLE = (
   "CREATE ROLE reader LOGIN PASSWORD '...'; GRANT CONNECT ON DATABASE {database} TO reader; "
   "GRANT USAGE ON SCHEMA public TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;"
@@ -46,13 +59,14 @@ _REFUSED = (
 )
 # Classes of SQLSTATEs: insufficient resources, and program limits exceeded.
 _RESOURCE_CLASSES = ("53", "54")
-# SQLSTATEs that say something of the server at that moment and nothing of the statement: classes and single codes.
+# SQLSTATEs that say something of the server at that moment and nothing of the statement: classes
+# and single codes.
 _TRANSIENT_CLASSES = ("08", "40", "53", "58", "XX")
 _TRANSIENT_CODES = ("25P03", "55006", "55P03", "57P01", "57P02", "57P03", "57P04", "57P05")
 # Of these classes: the role's own limit on temporary files, which the statement ran into.
 _OF_THE_STATEMENT = ("53400",)
-# What the server does for a session in one operation before it turns to files, and what it may not do at all. Those that a
-# server is too old for, or that the role may not set, are left out.
+# What the server does for a session in one operation before it turns to files, and what it may not
+# do at all. Those that a server is too old for, or that the role may not set, are left out.
 _SETTINGS = {
   "max_parallel_workers_per_gather": "0",
   "lock_timeout": "2s",
@@ -63,7 +77,8 @@ _SETTINGS = {
   "plan_cache_mode": "force_generic_plan",
 }
 _SETTINGS_WHERE_ALLOWED = {
-  # The server notices within a second that a worker is gone, and does not compile a statement, which it would not stop.
+  # The server notices within a second that a worker is gone, and does not compile a statement,
+  # which it would not stop.
   "client_connection_check_interval": "1s",
   "jit": "off",
   "hash_mem_multiplier": "1",
@@ -74,7 +89,10 @@ def connect(location: str) -> psycopg.Connection:
   """A connection whose transactions are read-only. Raises DatabaseError."""
   try:
     connection = psycopg.connect(
-      server_url(location), connect_timeout=_CONNECT_TIMEOUT_S, autocommit=True, client_encoding="utf8"
+      server_url(location),
+      connect_timeout=_CONNECT_TIMEOUT_S,
+      autocommit=True,
+      client_encoding="utf8",
     )
     connection.execute("SET default_transaction_read_only = on")
     # How `postgresql_tokens` reads strings; the server and the surroundings may set another way.
@@ -87,14 +105,16 @@ def connect(location: str) -> psycopg.Connection:
       database = connection.info.dbname
       connection.close()
       raise DatabaseError(
-        f"{without_password(location)}: the role {role}; a model's SQL is run only by a role that can do no harm "
+        f"{without_password(location)}: the role {role}; a model's SQL is run only by a role that "
+        "can do no harm "
         f"({_READING_ROLE.format(database=database)}), or with --allow_superuser"
       )
     connection.autocommit = False
     connection.read_only = True
   except psycopg.Error as error:
     raise DatabaseError(
-      f"{without_password(location)}: cannot be opened: {hide_passwords(_one_line(error), location)}"
+      f"{without_password(location)}: cannot be opened: "
+      f"{hide_passwords(_one_line(error), location)}"
     ) from None
   return connection
 
@@ -113,7 +133,9 @@ def _server_role(connection: psycopg.Connection) -> str:
   name, is_superuser, own = rows[0]
   if name == own or connection.info.parameter_status("is_superuser") == "on":
     return f"{own} is a superuser"
-  return f"{own} is a member of {name}, " + ("a superuser" if is_superuser else "which has rights on the server itself")
+  return f"{own} is a member of {name}, " + (
+    "a superuser" if is_superuser else "which has rights on the server itself"
+  )
 
 
 class Connection:
@@ -137,7 +159,9 @@ class Connection:
       self._guard.refusal("SELECT 1")
       self._connection.rollback()
     except psycopg.Error as error:
-      raise DatabaseError(f"{without_password(location)}: cannot be used: {_one_line(error)}") from None
+      raise DatabaseError(
+        f"{without_password(location)}: cannot be used: {_one_line(error)}"
+      ) from None
 
   def _set_where_allowed(self, name: str, value: str) -> None:
     try:
@@ -149,7 +173,9 @@ class Connection:
   def close(self) -> None:
     self._connection.close()
 
-  def run(self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack) -> tuple[str, tuple, list, float, str]:
+  def run(
+    self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack
+  ) -> tuple[str, tuple, list, float, str]:
     """Runs one statement: (status, column names, packed pieces of the rows, seconds, message).
 
     Raises TransientError for what is no property of the statement.
@@ -172,7 +198,13 @@ class Connection:
       is_resource = code is not None and code.startswith(_RESOURCE_CLASSES)
       # A WITH that writes is a query, but none that the server declares a cursor for.
       writes = isinstance(error, errors.FeatureNotSupported) and "DECLARE CURSOR" in str(error)
-      status = "refused" if writes or isinstance(error, _REFUSED) else "resource" if is_resource else "error"
+      status = (
+        "refused"
+        if writes or isinstance(error, _REFUSED)
+        else "resource"
+        if is_resource
+        else "error"
+      )
       lost = self._connection.closed
       if lost or _is_transient(code):
         raise TransientError(_one_line(error), status, lost, seconds) from None
@@ -181,7 +213,13 @@ class Connection:
       self._rollback()
     seconds = time.perf_counter() - start
     if over:
-      return ("timeout" if over == "time" else "resource"), (), [], seconds, "out of time" if over == "time" else over
+      return (
+        ("timeout" if over == "time" else "resource"),
+        (),
+        [],
+        seconds,
+        "out of time" if over == "time" else over,
+      )
     return "ok", columns, pieces, seconds, ""
 
   def _limit_time(self, timeout_s: float) -> None:
@@ -198,7 +236,9 @@ class Connection:
     except psycopg.Error:
       self._connection.close()
 
-  def _fetch(self, sql: str, deadline: float, max_rows: int, max_bytes: int, pack) -> tuple[tuple[str, ...], list[bytes], str]:
+  def _fetch(
+    self, sql: str, deadline: float, max_rows: int, max_bytes: int, pack
+  ) -> tuple[tuple[str, ...], list[bytes], str]:
     # The name makes it a cursor on the server: rows come in portions, a flood is cut off.
     with self._connection.cursor(name="answer") as cursor:
       cursor.execute(sql.rstrip().removesuffix(";").encode())
@@ -224,12 +264,16 @@ class Connection:
 
 
 def fetch_rows(cursor: psycopg.Cursor, sql: str, limit: int) -> list[tuple]:
-  """Up to `limit` rows of a query of ours, hashable, with the server's text for what Python does not have."""
+  """Up to `limit` rows of a query of ours, hashable, with the server's text for what Python does
+  not have.
+  """
   return hashable_rows(cursor.execute(sql).fetchmany(limit))
 
 
 def refusal_of(connection: psycopg.Connection) -> Callable[[str], str]:
-  """What tells why a statement is not to be run on a connection of ours, "" where it may; see `Guard`."""
+  """What tells why a statement is not to be run on a connection of ours, "" where it may; see
+  `Guard`.
+  """
   guard = Guard(connection, permissions.functions_allowed())
 
   def refusal(sql: str) -> str:
@@ -240,7 +284,9 @@ def refusal_of(connection: psycopg.Connection) -> Callable[[str], str]:
 
 
 def _is_transient(code: str | None) -> bool:
-  """Whether an SQLSTATE says that the same statement may well run later; None comes of a connection that broke."""
+  """Whether an SQLSTATE says that the same statement may well run later; None comes of a connection
+  that broke.
+  """
   if code is None or code in _OF_THE_STATEMENT:
     return False
   return code in _TRANSIENT_CODES or code.startswith(_TRANSIENT_CLASSES)

@@ -1,19 +1,21 @@
-"""Whether PostgreSQL may run a statement: every name and operator in it is looked up in the server's catalog first.
+"""Whether PostgreSQL may run a statement: every name and operator in it is looked up in the
+server's catalog first.
 
-The text decides only what might be meant, and always for more than less: each name before an opening
-parenthesis or behind a dot (`(x).f` calls f) may be a call of every function of that name, each
-operator every operator of that sign. The catalog, asked in the transaction that runs the statement,
-decides what they do:
+The text decides only what might be meant, and always for more than less: each name before an
+opening parenthesis or behind a dot (`(x).f` calls f) may be a call of every function of that name,
+each operator every operator of that sign. The catalog, asked in the transaction that runs the
+statement, decides what they do:
 
-- A function is harmless if it came with the server, is not volatile, not SECURITY DEFINER, takes what
-  SQL can give it, and is none of the few in `_REFUSED_FUNCTIONS` and `_REFUSED_FAMILIES`. One that did
-  not come with the server is harmless if it is a function of a well-known extension that computes
-  (`_PURE_EXTENSIONS`), or allowed by name.
+- A function is harmless if it came with the server, is not volatile, not SECURITY DEFINER, takes
+  what SQL can give it, and is none of the few in `_REFUSED_FUNCTIONS` and `_REFUSED_FAMILIES`. One
+  that did not come with the server is harmless if it is a function of a well-known extension that
+  computes (`_PURE_EXTENSIONS`), or allowed by name.
 - Relations of the server's own are not read, but those that describe tables (`_OPEN_CATALOGS`) and
   information_schema: settings, files, roles and other sessions are no part of the data.
 - What an owner has built into views, row policies, types, casts and operators runs by itself when a
-  statement touches them. It may call functions of his that are not volatile; a statement that can reach
-  a volatile one is refused. Base types and operator classes are not looked at: only superusers make them.
+  statement touches them. It may call functions of his that are not volatile; a statement that can
+  reach a volatile one is refused. Base types and operator classes are not looked at: only
+  superusers make them.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ _REFUSED_FUNCTIONS_NAMES = """
 """
 _REFUSED_FUNCTIONS = frozenset(_REFUSED_FUNCTIONS_NAMES.split())
 # query_to_xml, table_to_xmlschema ...; and what only the server has to do with.
-_REFUSED_FAMILIES = re.compile(r"(?:query|cursor|table|schema|database)_to_xml|pg_|binary_upgrade_|has_\w+_privilege$")
+_REFUSED_FAMILIES = re.compile(
+  r"(?:query|cursor|table|schema|database)_to_xml|pg_|binary_upgrade_|has_\w+_privilege$"
+)
 # Of those families, what says how a value or a table is made.
 _OPEN_FUNCTIONS_NAMES = """
   pg_collation_for pg_column_size pg_get_constraintdef pg_get_expr pg_get_indexdef pg_get_serial_sequence
@@ -54,15 +58,24 @@ _OPEN_CATALOGS_NAMES = """
   pg_views
 """
 _OPEN_CATALOGS = frozenset(_OPEN_CATALOGS_NAMES.split())
-# Extensions whose functions in C and SQL that are neither volatile nor SECURITY DEFINER compute from their arguments alone.
+# Extensions whose functions in C and SQL that are neither volatile nor SECURITY DEFINER compute
+# from their arguments alone.
 _PURE_EXTENSIONS_NAMES = """
   btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hstore intagg intarray isn ltree
   pg_trgm postgis seg unaccent uuid-ossp vector
 """
 _PURE_EXTENSIONS = frozenset(_PURE_EXTENSIONS_NAMES.split())
-# Functions that make a large value of a number, with the largest that may stand in the text. No answer is longer, and what
-# the server does with a value without looking up (position, replace, distances) takes time by the square of it.
-_LARGEST = {"array_fill": 100_000, "format": 100_000, "lpad": 100_000, "polygon": 1_000, "repeat": 100_000, "rpad": 100_000}
+# Functions that make a large value of a number, with the largest that may stand in the text. No
+# answer is longer, and what the server does with a value without looking up (position, replace,
+# distances) takes time by the square of it.
+_LARGEST = {
+  "array_fill": 100_000,
+  "format": 100_000,
+  "lpad": 100_000,
+  "polygon": 1_000,
+  "repeat": 100_000,
+  "rpad": 100_000,
+}
 # The width of a conversion: %10s, %-10s, %2$10s.
 _WIDTH = re.compile(r"%(?:\d+\$)?-?(\d+)")
 # One that is an argument: %*s.
@@ -78,7 +91,9 @@ _RESERVED_NAMES = """
 """
 _RESERVED = frozenset(_RESERVED_NAMES.split())
 # Behind these words a name is no alias.
-_BEFORE_NO_ALIAS_NAMES = "and case distinct else from having in join on only or select then when where"
+_BEFORE_NO_ALIAS_NAMES = (
+  "and case distinct else from having in join on only or select then when where"
+)
 _BEFORE_NO_ALIAS = frozenset(_BEFORE_NO_ALIAS_NAMES.split())
 # Functions without parentheses: in FROM they are tables of these names.
 _BARE_FUNCTIONS_NAMES = """
@@ -90,7 +105,9 @@ _BARE_FUNCTIONS = frozenset(_BARE_FUNCTIONS_NAMES.split())
 _COMPARISONS = frozenset(("=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~"))
 
 # Where the server keeps, in an expression that it has understood, the numbers of functions.
-_NUMBERS = r":(?:funcid|opfuncid|aggfnoid|winfnoid|tsmhandler|startInRangeFunc|endInRangeFunc) (\d+)"
+_NUMBERS = (
+  r":(?:funcid|opfuncid|aggfnoid|winfnoid|tsmhandler|startInRangeFunc|endInRangeFunc) (\d+)"
+)
 _PREPARED = "spftsql_lookup"
 _EQ = "OPERATOR(pg_catalog.=)"
 _GE = "OPERATOR(pg_catalog.>=)"
@@ -109,8 +126,8 @@ _FUNCTION = f"""
   CASE WHEN p.{_OWN} AND p.prolang {_EQ} ANY (ARRAY[12, 13, 14]::pg_catalog.oid[]) THEN {_EXTENSION} END"""
 # Whether a name without a schema may mean it, and its schema.
 _PLACE = f"n.nspname {_EQ} ANY (pg_catalog.current_schemas(true)), n.nspname::pg_catalog.text"
-# Everything that the names of a statement may mean, and what acts without being named: the columns of `_Found`.
-# cstring and internal (2275, 2281): functions that the server calls by itself.
+# Everything that the names of a statement may mean, and what acts without being named: the columns
+# of `_Found`. cstring and internal (2275, 2281): functions that the server calls by itself.
 _LOOKUP = f"""
   SELECT 'function', {_FUNCTION}, p.oid, NULL::pg_catalog.oid[],
     p.proargtypes::pg_catalog.oid[] {_HAS} ARRAY[2275, 2281]::pg_catalog.oid[], {_PLACE}
@@ -139,8 +156,9 @@ _LOOKUP = f"""
   CROSS JOIN LATERAL pg_catalog.regexp_matches(c.conbin::pg_catalog.text, '{_NUMBERS}', 'g') m
   JOIN pg_catalog.pg_proc p ON p.oid {_EQ} m[1]::pg_catalog.oid
   WHERE c.contypid {_GE} 16384::pg_catalog.oid AND (p.{_OWN} OR p.provolatile {_EQ} 'v'::pg_catalog."char")"""
-# Views, and tables with row policies, under each of the given ones: what they call that is volatile. The
-# server keeps them as it has understood them, with the numbers of functions and operators.
+# Views, and tables with row policies, under each of the given ones: what they call that is
+# volatile. The server keeps them as it has understood them, with the numbers of functions and
+# operators.
 _INSIDE = f"""
   WITH RECURSIVE inside (root, oid, tree) AS (
     SELECT c.oid, c.oid, t.tree FROM pg_catalog.pg_class c, LATERAL ({{trees}}) t
@@ -171,8 +189,8 @@ _INSIDE = f"""
   f"""SELECT w.ev_action::pg_catalog.text AS tree FROM pg_catalog.pg_rewrite w WHERE w.ev_class {_EQ} c.oid
       UNION ALL SELECT r.polqual::pg_catalog.text FROM pg_catalog.pg_policy r WHERE r.polrelid {_EQ} c.oid""",
 )
-# The names that bring a value of one of the given types (or an array, domain, range or row of them) into a
-# statement: types, relations and functions.
+# The names that bring a value of one of the given types (or an array, domain, range or row of them)
+# into a statement: types, relations and functions.
 _HELD = f"""
   WITH RECURSIVE held (root, oid) AS (
     SELECT a.held, a.held FROM pg_catalog.unnest(%s::pg_catalog.oid[]) AS a(held)
@@ -198,8 +216,8 @@ _COLUMNS_OF = f"""{_HELD}
   SELECT a.attname::pg_catalog.text FROM held h JOIN pg_catalog.pg_attribute a ON a.atttypid {_EQ} h.oid
   WHERE NOT a.attisdropped
   UNION SELECT t.typname::pg_catalog.text FROM held h JOIN pg_catalog.pg_type t ON t.oid {_EQ} h.oid"""
-# Functions that take two values of a type that the one decides for the other, so that a literal becomes it:
-# lag(zip, 1, 'x'), array_append(zips, 'x').
+# Functions that take two values of a type that the one decides for the other, so that a literal
+# becomes it: lag(zip, 1, 'x'), array_append(zips, 'x').
 _POLYMORPHIC = f"""
   SELECT p.proname::pg_catalog.text, p.pronargs::pg_catalog.int4 FROM pg_catalog.pg_proc p
   WHERE p.proname {_EQ} ANY (%s::pg_catalog.name[]) AND 1 OPERATOR(pg_catalog.<) (
@@ -219,8 +237,9 @@ _ALL_HAVE = f"""
 class _Found:
   """A row of `_LOOKUP`: a function, relation, operator, cast or domain.
 
-  `own`: it did not come with the server. `volatile` and `definer` are said of the function behind it; of relations that
-  they are views and have row policies. `types`: those that an operator, cast or domain is about.
+  `own`: it did not come with the server. `volatile` and `definer` are said of the function behind
+  it; of relations that they are views and have row policies. `types`: those that an operator, cast
+  or domain is about.
   """
 
   kind: str
@@ -249,7 +268,8 @@ class Guard:
   def __init__(self, connection: psycopg.Connection, allow_functions: frozenset[str]):
     self._connection = connection
     self._allowed = allow_functions
-    # Planned once: the driver forgets what it has prepared itself when a transaction is rolled back.
+    # Planned once: the driver forgets what it has prepared itself when a transaction is rolled
+    # back.
     connection.execute(f"PREPARE {_PREPARED} AS {_LOOKUP}")
 
   def refusal(self, sql: str) -> tuple[str, str] | None:
@@ -272,7 +292,9 @@ class Guard:
       self._function_refusal(tokens, [each for each in found if each.kind == "function"])
       or self._relation_refusal(names, [each for each in found if each.kind == "relation"])
       or self._implied_refusal(
-        tokens, names, [each for each in found if each.types is not None and _is_within_reach(each, tokens)]
+        tokens,
+        names,
+        [each for each in found if each.types is not None and _is_within_reach(each, tokens)],
       )
       or self._xml_refusal(tokens, names, {each.name for each in found if each.kind == "relation"})
     )
@@ -307,11 +329,15 @@ class Guard:
         if meant and place not in columns:
           columns[place] = self._is_column(tokens, i)
         if meant and not columns[place]:
-          return f"function {meant[0].name}, which a dot before its name calls as well: {_why(meant[0])}"
+          return (
+            f"function {meant[0].name}, which a dot before its name calls as well: {_why(meant[0])}"
+          )
     return ""
 
   def _is_column(self, tokens: Sequence[Token], at: int) -> bool:
-    """Whether `x.name` is a column whatever x is: only names of tables that have the column are called x."""
+    """Whether `x.name` is a column whatever x is: only names of tables that have the column are
+    called x.
+    """
     token = tokens[at]
     if at < 2 or not tokens[at - 2].is_name:
       return False
@@ -328,7 +354,9 @@ class Guard:
     for each in found:
       if not (each.in_path or each.schema in names or each.schema.startswith("pg_temp")):
         continue
-      if each.schema == "pg_toast" or (each.schema == "pg_catalog" and each.name not in _OPEN_CATALOGS):
+      if each.schema == "pg_toast" or (
+        each.schema == "pg_catalog" and each.name not in _OPEN_CATALOGS
+      ):
         return f"relation {each.name}, which tells about the server"
       if each.own and (each.volatile or each.definer):
         inside.append(each.oid)
@@ -340,13 +368,17 @@ class Guard:
         return f"{what} {name}: its definition calls {function}, which is volatile"
     return ""
 
-  def _implied_refusal(self, tokens: Sequence[Token], names: set[str], found: Sequence[_Found]) -> str:
+  def _implied_refusal(
+    self, tokens: Sequence[Token], names: set[str], found: Sequence[_Found]
+  ) -> str:
     """Operators, casts and domains, which call functions without their names."""
     found = [
       each for each in found
       if each.name not in self._allowed and (each.volatile or each.definer or self._is_owners(each))
     ]  # fmt: skip
-    bringing = self._bringing(names, {oid for each in found for oid in each.types or () if oid >= 16384})
+    bringing = self._bringing(
+      names, {oid for each in found for oid in each.types or () if oid >= 16384}
+    )
     for each in found:
       acts = each.volatile or each.definer
       what = {
@@ -360,12 +392,16 @@ class Guard:
         reached = self._reached(tokens, names, types, named, each.kind != "domain" and acts)
         if reached is not None:
           return f"{what[each.kind]} on {reached}: {_why(each)}"
-      elif acts or (each.kind == "operator" and (each.name not in _COMPARISONS or not each.in_path)):
+      elif acts or (
+        each.kind == "operator" and (each.name not in _COMPARISONS or not each.in_path)
+      ):
         return f"{what[each.kind]}: {_why(each)}"
     return ""
 
   def _bringing(self, names: set[str], types: Iterable[int]) -> dict[int, dict[str, bool]]:
-    """By type the names that bring it into a statement, and whether it is stored under that name."""
+    """By type the names that bring it into a statement, and whether it is stored under that
+    name.
+    """
     bringing: dict[int, dict[str, bool]] = {}
     for root, name, stored in self._rows(_BRINGING, list(types)) if types else ():
       if name in names:
@@ -373,9 +409,16 @@ class Guard:
     return bringing
 
   def _reached(
-    self, tokens: Sequence[Token], names: set[str], types: Sequence[int], named: dict[str, bool], by_reading: bool
+    self,
+    tokens: Sequence[Token],
+    names: set[str],
+    types: Sequence[int],
+    named: dict[str, bool],
+    by_reading: bool,
   ) -> str | None:
-    """The name by which a statement makes a value of one of the types, or with `by_reading` has one at all."""
+    """The name by which a statement makes a value of one of the types, or with `by_reading` has one
+    at all.
+    """
     if not named or by_reading:
       return next(iter(named), None)
     for i, token in enumerate(tokens):
@@ -385,14 +428,20 @@ class Guard:
       # A relation's name before a parenthesis is an alias or a function's.
       if not (named[meant] and _stands(tokens, i + 1, "(")) and not self._is_column(tokens, i):
         return meant
-    if any("populate_record" in name for name in names) or any(token.text == "#=" for token in tokens):
+    if any("populate_record" in name for name in names) or any(
+      token.text == "#=" for token in tokens
+    ):
       return next(iter(named))
     # Of a query without another inside, names that are no column of the types are of other types.
     is_single = sum(token.is_word("select", "values", "table") for token in tokens) < 2
     columns = {name for (name,) in self._rows(_COLUMNS_OF, types)} if is_single else names
     calls = set(self._rows(_POLYMORPHIC, list(names)))
     for i, token in enumerate(tokens):
-      if token.is_name and _stands(tokens, i + 1, "(") and (token.text, _argument_count(tokens, i + 1)) in calls:
+      if (
+        token.is_name
+        and _stands(tokens, i + 1, "(")
+        and (token.text, _argument_count(tokens, i + 1)) in calls
+      ):
         inside = tokens[i + 2 : _closing(tokens, i + 1)]
         if any(each.is_name and (each.text in columns or each.other in columns) for each in inside):
           return next(iter(named))
@@ -432,7 +481,9 @@ def _why(found: _Found) -> str:
 
 
 def _is_refused_name(name: str) -> bool:
-  return name in _REFUSED_FUNCTIONS or (_REFUSED_FAMILIES.match(name) is not None and name not in _OPEN_FUNCTIONS)
+  return name in _REFUSED_FUNCTIONS or (
+    _REFUSED_FAMILIES.match(name) is not None and name not in _OPEN_FUNCTIONS
+  )
 
 
 def _means(token: Token, name: str) -> bool:
@@ -444,12 +495,19 @@ def _means(token: Token, name: str) -> bool:
 
 
 def _is_in(found: _Found, tokens: Sequence[Token], at: int) -> bool:
-  """Whether the name at `at` may be that function, by the schema that stands before it or the search path."""
+  """Whether the name at `at` may be that function, by the schema that stands before it or the
+  search path.
+  """
   if not _stands(tokens, at - 1, "."):
     return found.in_path
   schema = tokens[at - 2] if at > 1 else None
   # pg_temp is another name of the session's own schema.
-  return schema is None or not schema.is_name or _means(schema, found.schema) or schema.text.startswith("pg_temp")
+  return (
+    schema is None
+    or not schema.is_name
+    or _means(schema, found.schema)
+    or schema.text.startswith("pg_temp")
+  )
 
 
 def _is_within_reach(found: _Found, tokens: Sequence[Token]) -> bool:
@@ -468,7 +526,9 @@ def _names_of(tokens: Sequence[Token]) -> set[str]:
   names: set[str] = set()
   for i, token in enumerate(tokens):
     # Behind a dot any word is a name.
-    if token.is_name and (token.kind == "quoted" or token.text not in _RESERVED or _stands(tokens, i - 1, ".")):
+    if token.is_name and (
+      token.kind == "quoted" or token.text not in _RESERVED or _stands(tokens, i - 1, ".")
+    ):
       names.add(token.text)
       if token.other:
         names.add(token.other)
@@ -496,7 +556,9 @@ def _calls_of(tokens: Sequence[Token]) -> tuple[set[int], set[int]]:
 
 
 def _names_columns(tokens: Sequence[Token], at: int) -> bool:
-  """Whether the parenthesis behind a name lists columns: `AS name (`, `WITH name (`, `, name (...) AS (SELECT`."""
+  """Whether the parenthesis behind a name lists columns: `AS name (`, `WITH name (`, `, name (...)
+  AS (SELECT`.
+  """
   before = tokens[at - 1] if at else None
   if before is None:
     return False
@@ -514,7 +576,9 @@ def _names_columns(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _closing(tokens: Sequence[Token], at: int) -> int:
-  """The index of the parenthesis that closes the one at `at`, the number of tokens where there is none."""
+  """The index of the parenthesis that closes the one at `at`, the number of tokens where there is
+  none.
+  """
   depth = 0
   for i in range(at, len(tokens)):
     if tokens[i].kind == "mark":
@@ -525,7 +589,8 @@ def _closing(tokens: Sequence[Token], at: int) -> int:
 
 
 def _tables_called(tokens: Sequence[Token], owner: Token) -> set[str]:
-  """The tables that `owner`, a name before a dot, may stand for; none where it may stand for something else.
+  """The tables that `owner`, a name before a dot, may stand for; none where it may stand for
+  something else.
 
   Every other place where the name stands must be a table or the alias of one: no common table, no
   subquery, no function, no new names for the columns.
@@ -545,12 +610,19 @@ def _tables_called(tokens: Sequence[Token], owner: Token) -> set[str]:
       j -= 1
     before = tokens[j] if j >= 0 else None
     if before is not None and before.is_name and not before.is_word(*_BEFORE_NO_ALIAS):
-      if any(each.is_name and each.text == before.text and _binds_otherwise(tokens, k) for k, each in enumerate(tokens)):
+      if any(
+        each.is_name and each.text == before.text and _binds_otherwise(tokens, k)
+        for k, each in enumerate(tokens)
+      ):
         return set()
       if len(before.other) > len(before.text):
         return set()
       tables.add(before.text)
-    elif before is not None and j == i - 1 and (before.is_name or (before.kind == "mark" and before.text in (",", "(", "."))):
+    elif (
+      before is not None
+      and j == i - 1
+      and (before.is_name or (before.kind == "mark" and before.text in (",", "(", ".")))
+    ):
       tables.add(token.text)
     else:
       return set()
@@ -583,7 +655,9 @@ def _stands(tokens: Sequence[Token], at: int, mark: str) -> bool:
 
 
 def _shape_refusal(tokens: Sequence[Token]) -> str:
-  """What is refused by its syntax, since it has no function's name: XML that is read, paths that are not plain."""
+  """What is refused by its syntax, since it has no function's name: XML that is read, paths that
+  are not plain.
+  """
   for i, token in enumerate(tokens):
     before = tokens[i - 1] if i else None
     if token.is_word("xmltable", "xmlparse", "xmlexists") and _stands(tokens, i + 1, "("):
@@ -597,7 +671,9 @@ def _shape_refusal(tokens: Sequence[Token]) -> str:
 
 
 def _size_refusal(tokens: Sequence[Token]) -> str:
-  """Why one value that the text asks for is too large: repeat('x', 300000000), format('%1000000000s', 1)."""
+  """Why one value that the text asks for is too large: repeat('x', 300000000),
+  format('%1000000000s', 1).
+  """
   for i, token in enumerate(tokens):
     if not (token.is_name and token.text in _LARGEST and _stands(tokens, i + 1, "(")):
       continue
@@ -614,7 +690,9 @@ def _size_refusal(tokens: Sequence[Token]) -> str:
         return f"{token.text} makes values of at most {most:,} parts here"
       if token.text == "format" and each.kind == "string" and _WIDTH_GIVEN.search(each.text):
         return "format takes no width from its arguments here"
-    if token.text == "polygon" and _argument_count(tokens, i + 1) > 1 and inside[0].kind != "number":
+    if (
+      token.text == "polygon" and _argument_count(tokens, i + 1) > 1 and inside[0].kind != "number"
+    ):
       return "polygon takes a number of points only as it stands here"
   return ""
 

@@ -1,9 +1,11 @@
-"""Which SQL/JSON paths PostgreSQL may evaluate: those whose work grows with the document and no faster.
+"""Which SQL/JSON paths PostgreSQL may evaluate: those whose work grows with the document and no
+faster.
 
 The server does not stop a path in the middle, and one of thirty characters can take it minutes and
 gigabytes. A path is run only where it stands in the statement as a literal, so that it can be read:
-`$.items[*].price`, `$.items[*] ? (@.price > 3)`. A filter may look at its item (@) but not back at the
-document ($), nor walk through lists or compare two paths, since each of these is a product of sizes.
+`$.items[*].price`, `$.items[*] ? (@.price > 3)`. A filter may look at its item (@) but not back at
+the document ($), nor walk through lists or compare two paths, since each of these is a product of
+sizes.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from spftsql_jax.databases.engines.postgresql_tokens import Token
 
 _FUNCTION = re.compile(r"jsonb_path_\w+$|json_(?:exists|value|query|table)$")
 # What may follow a path within a call.
-_CLAUSES_NAMES = "as columns default empty error false null passing returning true unknown with without"
+_CLAUSES_NAMES = (
+  "as columns default empty error false null passing returning true unknown with without"
+)
 _CLAUSES = frozenset(_CLAUSES_NAMES.split())
 _OPERATORS = ("@?", "@@")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
@@ -55,7 +59,9 @@ def path_refusal(path: str) -> str:
     return "a JSON path that is not plain"
   path = _QUOTED.sub('""', path)
   if path.count('"') % 2 or "like_regex" in path:
-    return "a JSON path with like_regex" if "like_regex" in path else "a JSON path that is not plain"
+    return (
+      "a JSON path with like_regex" if "like_regex" in path else "a JSON path that is not plain"
+    )
   if "**" in path.replace(" ", ""):
     return "a JSON path that visits every level (**)"
   if any(_DOCUMENT.search(part) or "@" in part for part in _SUBSCRIPT.findall(path)):
@@ -68,7 +74,10 @@ def path_refusal(path: str) -> str:
     return f"a JSON path with more than {_WALKS} wildcards and filters"
   for part in _BETWEEN_COMPARISONS.split(path):
     sides = _COMPARISON.split(part)
-    if len(sides) > 1 and sum("@" in side or _DOCUMENT.search(side) is not None for side in sides) > 1:
+    if (
+      len(sides) > 1
+      and sum("@" in side or _DOCUMENT.search(side) is not None for side in sides) > 1
+    ):
       return "a JSON path that compares two paths"
   return ""
 
@@ -108,7 +117,12 @@ def _path_argument(tokens: Sequence[Token], opening: int) -> int:
       depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(tokens[i].text, 0)
       if depth == 0:
         break
-    elif depth == 1 and tokens[i].is_name and tokens[i].text == "path" and tokens[i + 1].text in ("=>", ":="):
+    elif (
+      depth == 1
+      and tokens[i].is_name
+      and tokens[i].text == "path"
+      and tokens[i + 1].text in ("=>", ":=")
+    ):
       return i
   depth = 0
   for i in range(opening, len(tokens)):
@@ -126,7 +140,9 @@ def _path_refusal(tokens: Sequence[Token], at: int, others: Sequence[Token]) -> 
     if tokens[at].text != "path":
       return "a JSON path that is not a literal"
     at += 2
-  if at < 0 or at >= len(tokens) or tokens[at].kind != "string" or not _ends_literal(tokens, at + 1):
+  if (
+    at < 0 or at >= len(tokens) or tokens[at].kind != "string" or not _ends_literal(tokens, at + 1)
+  ):
     return "a JSON path that is not a literal"
   path = tokens[at].text
   # A variable may be a list, and be compared item by item.
@@ -144,11 +160,15 @@ def _are_plain(others: Sequence[Token]) -> bool:
 
 
 def _ends_literal(tokens: Sequence[Token], at: int) -> bool:
-  """Whether a literal ends before `at` (two literals in a row are one, and an operator makes another value of it)."""
+  """Whether a literal ends before `at` (two literals in a row are one, and an operator makes
+  another value of it).
+  """
   if at >= len(tokens):
     return True
   if tokens[at].text == "::" and tokens[at].kind == "mark":
-    return at + 1 < len(tokens) and tokens[at + 1].text == "jsonpath" and _ends_literal(tokens, at + 2)
+    return (
+      at + 1 < len(tokens) and tokens[at + 1].text == "jsonpath" and _ends_literal(tokens, at + 2)
+    )
   return tokens[at].text in (",", ")") or tokens[at].is_word(*_CLAUSES)
 
 
@@ -172,7 +192,9 @@ def _operand_refusal(tokens: Sequence[Token], at: int) -> str:
 
 
 def _cast_refusal(tokens: Sequence[Token], at: int) -> str:
-  """The type's name: `'$.a'::jsonpath`, `jsonpath '$.a'`, `CAST('$.a' AS jsonpath)`, or a column called so."""
+  """The type's name: `'$.a'::jsonpath`, `jsonpath '$.a'`, `CAST('$.a' AS jsonpath)`, or a column
+  called so.
+  """
   behind = tokens[at + 1] if at + 1 < len(tokens) else None
   if behind is not None and behind.kind == "string":
     return path_refusal(behind.text)
@@ -182,13 +204,19 @@ def _cast_refusal(tokens: Sequence[Token], at: int) -> str:
   value = tokens[at - 2] if at > 1 else None
   if before is not None and (before.text == "::" or before.is_word("as")):
     first = tokens[at - 3] if at > 2 else None
-    if value is None or value.kind != "string" or (first is not None and first.kind in ("string", "operator")):
+    if (
+      value is None
+      or value.kind != "string"
+      or (first is not None and first.kind in ("string", "operator"))
+    ):
       # `x AS jsonpath` names a column; behind a cast's it stands before a parenthesis.
       is_alias = before.is_word("as") and not (behind is not None and behind.text in (")", "["))
       return "" if is_alias else "a JSON path that is not a literal"
     return path_refusal(value.text)
   # Behind a dot it may be a cast as well.
-  is_cast = (behind is not None and behind.text == "(") or (before is not None and before.text == ".")
+  is_cast = (behind is not None and behind.text == "(") or (
+    before is not None and before.text == "."
+  )
   # Of a column: json_to_record(x) AS r(p jsonpath).
   is_cast = is_cast or postgresql_types.may_be_type(tokens, at)
   return "a JSON path that is not a literal" if is_cast else ""

@@ -1,7 +1,9 @@
-"""Text functions of PostgreSQL whose work is the product of two lengths, and that are not stopped in the middle.
+"""Text functions of PostgreSQL whose work is the product of two lengths, and that are not stopped
+in the middle.
 
-`strpos(text, sought)` with four million and two million characters runs for hours, whatever the limit. Data of
-that length is rare, and a literal is short; so what is refused is to seek what the statement itself makes long.
+`strpos(text, sought)` with four million and two million characters runs for hours, whatever the
+limit. Data of that length is rare, and a literal is short; so what is refused is to seek what the
+statement itself makes long.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ def refusal(tokens: Sequence[Token]) -> str:
     return ""
   # Where there is one SELECT only, what has a column's name was not made here.
   selects = sum(token.is_word("select", "values") for token in tokens)
-  derived = selects > 1 or any(tokens[i - 1].is_word("from", "join", "lateral") or tokens[i - 1].text == "," for i in makers)
+  derived = selects > 1 or any(
+    tokens[i - 1].is_word("from", "join", "lateral") or tokens[i - 1].text == "," for i in makers
+  )
   for i, token in enumerate(tokens):
     sought: Sequence[int] = ()
     if token.is_name and token.text in _SOUGHT and _is_mark(tokens, i + 1, "("):
@@ -68,7 +72,9 @@ def _makes(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _argument(tokens: Sequence[Token], opening: int, number: int) -> list[int]:
-  """The places of the tokens of one argument of a call, none where it has fewer; FROM and IN part arguments as commas do."""
+  """The places of the tokens of one argument of a call, none where it has fewer; FROM and IN part
+  arguments as commas do.
+  """
   depth, found, part = 0, 0, []
   for i in range(opening, len(tokens)):
     token = tokens[i]
@@ -84,7 +90,9 @@ def _argument(tokens: Sequence[Token], opening: int, number: int) -> list[int]:
 
 
 def _operand(tokens: Sequence[Token], start: int) -> list[int]:
-  """The places of what stands behind an operator, to the end of the parenthesis, list or clause that it stands in."""
+  """The places of what stands behind an operator, to the end of the parenthesis, list or clause
+  that it stands in.
+  """
   depth, part = 0, []
   for i in range(start, len(tokens)):
     token = tokens[i]

@@ -1,9 +1,9 @@
 """PostgreSQL's lexical rules: what in a statement is a name, a string, a number or an operator.
 
 They decide what the server calls, so they are the server's own (src/backend/parser/scan.l): every
-character beyond ASCII is a letter, comments nest, "--" ends at a carriage return too, unquoted names
-are folded, and an operator is the longest run of its characters. Where versions of the server read a
-text differently the statement is not read at all.
+character beyond ASCII is a letter, comments nest, "--" ends at a carriage return too, unquoted
+names are folded, and an operator is the longest run of its characters. Where versions of the server
+read a text differently the statement is not read at all.
 """
 
 from __future__ import annotations
@@ -50,9 +50,11 @@ class UnreadableError(ValueError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Token:
-  """One token. `text` is a name as the server folds and cuts it, the inside of a string, or the text as it stands.
+  """One token. `text` is a name as the server folds and cuts it, the inside of a string, or the
+  text as it stands.
 
-  `other` is set for names beyond ASCII: as a server that does not keep UTF-8 may fold them, and not cut.
+  `other` is set for names beyond ASCII: as a server that does not keep UTF-8 may fold them, and not
+  cut.
   """
 
   kind: Kind
@@ -72,7 +74,8 @@ def read_tokens(sql: str) -> list[Token]:
   """The tokens of a statement, without white space and comments. Raises UnreadableError."""
   tokens: list[Token] = []
   at = 0
-  # Whether an escape string ended before the white space that is being read, and whether that has a line break.
+  # Whether an escape string ended before the white space that is being read, and whether that has a
+  # line break.
   escaped = broken = False
   while match := _TOKEN.match(sql, at):
     kind, text, at = match.lastgroup, match.group(), match.end()

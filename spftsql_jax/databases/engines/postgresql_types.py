@@ -1,7 +1,8 @@
-"""Where in a statement of PostgreSQL a name may be that of a type, so that a value of the type is made of another.
+"""Where in a statement of PostgreSQL a name may be that of a type, so that a value of the type is
+made of another.
 
-Reading a column runs no check of its type; a cast does: `x::zip`, `CAST(x AS zip)`, `zip 'x'`, `zip(x)`,
-`(x).zip`, and a column of a record as in `json_to_record(x) AS r(a zip)`.
+Reading a column runs no check of its type; a cast does: `x::zip`, `CAST(x AS zip)`, `zip 'x'`,
+`zip(x)`, `(x).zip`, and a column of a record as in `json_to_record(x) AS r(a zip)`.
 """
 
 from __future__ import annotations
@@ -30,9 +31,13 @@ _BEFORE_COLUMN = frozenset(_BEFORE_COLUMN_NAMES.split())
 
 
 def may_be_type(tokens: Sequence[Token], at: int) -> bool:
-  """Whether the name at `at` may stand for a type. A name behind a dot may, unless a relation stands before the dot."""
+  """Whether the name at `at` may stand for a type. A name behind a dot may, unless a relation
+  stands before the dot.
+  """
   behind = tokens[at + 1] if at + 1 < len(tokens) else None
-  if behind is not None and (behind.kind == "string" or (behind.kind == "mark" and behind.text == "(")):
+  if behind is not None and (
+    behind.kind == "string" or (behind.kind == "mark" and behind.text == "(")
+  ):
     return not _is_alias_with_columns(tokens, at)
   first = at
   while _is_mark(tokens, first - 1, ".") and first > 1 and tokens[first - 2].is_name:
@@ -50,7 +55,9 @@ def may_be_type(tokens: Sequence[Token], at: int) -> bool:
     opening = _opening_around(tokens, first)
     return opening > 0 and tokens[opening - 1].is_word(*_CASTS)
   if before.is_name and not before.is_word(*_BEFORE_COLUMN) and behind is not None:
-    is_column = behind.kind == "mark" and behind.text in _AFTER_COLUMN_TYPE or behind.is_word(*_IN_COLUMN)
+    is_column = (
+      behind.kind == "mark" and behind.text in _AFTER_COLUMN_TYPE or behind.is_word(*_IN_COLUMN)
+    )
     if is_column and _opening_around(tokens, first) >= 0:
       return True
   return first != at and _is_value(tokens, tokens[first])
@@ -61,7 +68,9 @@ def _is_alias_with_columns(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _is_value(tokens: Sequence[Token], owner: Token) -> bool:
-  """Whether `owner` may be the alias of a function in FROM, which stands for its one value, not for a row."""
+  """Whether `owner` may be the alias of a function in FROM, which stands for its one value, not for
+  a row.
+  """
   for i, token in enumerate(tokens):
     if not token.is_name or token.text != owner.text or i == 0:
       continue
@@ -75,10 +84,15 @@ def _is_value(tokens: Sequence[Token], owner: Token) -> bool:
     if not _is_mark(tokens, j, ")"):
       continue
     opening = _opening_around(tokens, j)
-    if opening > 0 and tokens[opening - 1].is_name and not tokens[opening - 1].is_word(*_NO_FUNCTION):
+    if (
+      opening > 0 and tokens[opening - 1].is_name and not tokens[opening - 1].is_word(*_NO_FUNCTION)
+    ):
       return True
   # A function without an alias is called by its own name.
-  return any(token.is_name and token.text == owner.text and _is_mark(tokens, i + 1, "(") for i, token in enumerate(tokens))
+  return any(
+    token.is_name and token.text == owner.text and _is_mark(tokens, i + 1, "(")
+    for i, token in enumerate(tokens)
+  )
 
 
 def _is_mark(tokens: Sequence[Token], at: int, mark: str) -> bool:

@@ -1,7 +1,9 @@
-"""How PostgreSQL's values become Python's: by the driver's loaders, and where Python has no such value, as the server's text.
+"""How PostgreSQL's values become Python's: by the driver's loaders, and where Python has no such
+value, as the server's text.
 
-Dates of PostgreSQL reach from 4713 BC to 5874897 and on to infinity, a time may be 24:00, a number in JSON may have any number
-of digits. One such value in a column shall make neither a table nor a right query unreadable.
+Dates of PostgreSQL reach from 4713 BC to 5874897 and on to infinity, a time may be 24:00, a number
+in JSON may have any number of digits. One such value in a column shall make neither a table nor a
+right query unreadable.
 """
 
 from __future__ import annotations
@@ -19,15 +21,32 @@ from psycopg.types.string import TextLoader
 
 from spftsql_jax.databases.engines import ServerText
 
-# Loaders that never fail are left alone: most values are of these types, and the driver's own code is fast.
+# Loaders that never fail are left alone: most values are of these types, and the driver's own code
+# is fast.
 _NEVER_FAIL = frozenset(
-  ["bool", "int2", "int4", "int8", "oid", "float4", "float8", "numeric", "text", "varchar", "bpchar", "name", '"char"', "uuid"]
+  [
+    "bool",
+    "int2",
+    "int4",
+    "int8",
+    "oid",
+    "float4",
+    "float8",
+    "numeric",
+    "text",
+    "varchar",
+    "bpchar",
+    "name",
+    '"char"',
+    "uuid",
+  ]
 )
 _TEXT_TYPES = ("text", "varchar", "bpchar", "name", '"char"')
 # What the driver's loaders raise for a value that Python's type does not have.
 _NO_SUCH_VALUE = (psycopg.Error, ValueError, ArithmeticError, NotImplementedError, RecursionError)
 _INTERVAL = re.compile(
-  rb"(?:([+-]?\d+) years? ?)?(?:([+-]?\d+) mons? ?)?(?:([+-]?\d+) days? ?)?(?:([+-]?)(\d+):(\d+):(\d+)(\.\d+)?)?"
+  rb"(?:([+-]?\d+) years? ?)?(?:([+-]?\d+) mons? ?)?(?:([+-]?\d+) days? "
+  rb"?)?(?:([+-]?)(\d+):(\d+):(\d+)(\.\d+)?)?"
 )
 # What PostgreSQL takes them for when it compares intervals.
 _DAYS_OF_YEAR, _DAYS_OF_MONTH = 360, 30
@@ -36,7 +55,8 @@ _DAYS_OF_YEAR, _DAYS_OF_MONTH = 360, 30
 def register_loaders(connection: psycopg.Connection) -> None:
   """Lets `connection` (autocommit) give the server's text for each value that Python has none for.
 
-  Text that is not UTF-8, of a server that does not say how it is encoded, is read without the bytes that cannot be.
+  Text that is not UTF-8, of a server that does not say how it is encoded, is read without the bytes
+  that cannot be.
   """
   # The forms that the loaders know; a role or database may be set to others.
   connection.execute("SET datestyle = ISO; SET intervalstyle = postgres")
@@ -55,8 +75,9 @@ def register_loaders(connection: psycopg.Connection) -> None:
 def mark_undecodable(connection: psycopg.Connection) -> None:
   """For readers of ours: tells text from what is only written as text.
 
-  Text that is not UTF-8 comes with U+FFFD where it cannot be read; the server's text for values that Python does not have, as
-  ServerText, except of types that the server counts among strings and enumerations.
+  Text that is not UTF-8 comes with U+FFFD where it cannot be read; the server's text for values
+  that Python does not have, as ServerText, except of types that the server counts among strings and
+  enumerations.
   """
   for oid in _oids_that_may_fail():
     own = getattr(connection.adapters.get_loader(oid, pq.Format.TEXT), "own", None)
@@ -64,7 +85,9 @@ def mark_undecodable(connection: psycopg.Connection) -> None:
       connection.adapters.register_loader(oid, _lenient(own, ServerText))
   if _undeclared(connection):
     _register_text(connection, _TextWithMarks)
-  textual = connection.execute("SELECT oid, typname FROM pg_catalog.pg_type WHERE typcategory IN ('S', 'E')").fetchall()
+  textual = connection.execute(
+    "SELECT oid, typname FROM pg_catalog.pg_type WHERE typcategory IN ('S', 'E')"
+  ).fetchall()
   connection.rollback()
   text = connection.adapters.get_loader(psycopg.adapters.types["text"].oid, pq.Format.TEXT)
   for oid, name in textual:
@@ -101,8 +124,12 @@ class _ServerText(TextLoader):
 
 @functools.cache
 def _oids_that_may_fail() -> tuple[int, ...]:
-  """The types that the driver knows, but for those whose loaders never fail; arrays of these may."""
-  known = [(info.array_oid, 0 if info.name in _NEVER_FAIL else info.oid) for info in psycopg.adapters.types]
+  """The types that the driver knows, but for those whose loaders never fail; arrays of these
+  may.
+  """
+  known = [
+    (info.array_oid, 0 if info.name in _NEVER_FAIL else info.oid) for info in psycopg.adapters.types
+  ]
   return tuple(oid for pair in known for oid in pair if oid)
 
 
@@ -126,7 +153,9 @@ def _lenient(own: type[adapt.Loader], text: type[str]) -> type[adapt.Loader]:
 
 
 class _Interval(adapt.Loader):
-  """Intervals that are equal where PostgreSQL finds them equal (the driver's years are longer, and overflow)."""
+  """Intervals that are equal where PostgreSQL finds them equal (the driver's years are longer, and
+  overflow).
+  """
 
   def load(self, data) -> datetime.timedelta:
     found = _INTERVAL.fullmatch(data)
@@ -140,7 +169,9 @@ class _Interval(adapt.Loader):
 
 
 def _load_json(data: bytes) -> object:
-  """JSON with its numbers exact and all its members in order, as pairs. Raises ValueError for what is no Unicode text."""
+  """JSON with its numbers exact and all its members in order, as pairs. Raises ValueError for what
+  is no Unicode text.
+  """
   value = json.loads(data, parse_float=_exact_number, object_pairs_hook=tuple)
   if b"\\u" in data:
     # Half a surrogate pair, which no UTF-8 file can take.

@@ -1,9 +1,10 @@
 """SQLite: a read-only connection that runs one SELECT under limits.
 
-Five fences stand around a statement: the file is opened read-only, an authorizer with an allow-list refuses everything but
-reading and known functions, the process may open no file while it runs, SQLite's own limits bound lengths, depths and memory,
-and a progress handler stops it when its time is over. What ignores even that (one call of a string function that takes
-minutes) is stopped by the worker's alarm and the executor, from outside.
+Five fences stand around a statement: the file is opened read-only, an authorizer with an allow-list
+refuses everything but reading and known functions, the process may open no file while it runs,
+SQLite's own limits bound lengths, depths and memory, and a progress handler stops it when its time
+is over. What ignores even that (one call of a string function that takes minutes) is stopped by the
+worker's alarm and the executor, from outside.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 
-from spftsql_jax.databases.engines import RESTING_BYTES, DatabaseError, TransientError, path_of, sqlite_files
+from spftsql_jax.databases.engines import (
+  RESTING_BYTES,
+  DatabaseError,
+  TransientError,
+  path_of,
+  sqlite_files,
+)
 
 DIALECT = "sqlite"
 ERRORS = (sqlite3.Error,)
@@ -48,7 +55,11 @@ _TRANSIENT = frozenset(
 )
 # SQLite would first have to put back what a process left that was killed, or is about to commit.
 _WANTS_TO_MEND = frozenset(
-  {sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY, sqlite3.SQLITE_READONLY_CANTINIT}
+  {
+    sqlite3.SQLITE_READONLY_ROLLBACK,
+    sqlite3.SQLITE_READONLY_RECOVERY,
+    sqlite3.SQLITE_READONLY_CANTINIT,
+  }
 )
 
 MAX_CELL_BYTES = 10_000_000
@@ -77,8 +88,9 @@ _LIMITS = {
   sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
 
-# What a SELECT may ask for. Absent on purpose: random, randomblob (a score must not depend on luck), load_extension,
-# fts3_tokenizer, readfile, writefile, edit, and everything that only tells about the library.
+# What a SELECT may ask for. Absent on purpose: random, randomblob (a score must not depend on
+# luck), load_extension, fts3_tokenizer, readfile, writefile, edit, and everything that only tells
+# about the library.
 _FUNCTION_NAMES = """
   abs acos acosh asin asinh atan atan2 atanh avg bm25 ceil ceiling changes char coalesce concat
   concat_ws cos cosh count cume_dist current_date current_time current_timestamp date datetime
@@ -98,8 +110,12 @@ _FUNCTION_NAMES = """
 _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 # Modules of virtual tables that compute from the database's own tables alone, and those that are
 # read like functions.
-_TABLE_MODULES = frozenset({"fts3", "fts4", "fts4aux", "fts5", "fts5vocab", "geopoly", "rtree", "rtree_i32"})
-_TABLE_FUNCTIONS = frozenset({"generate_series", "json_each", "json_tree", "jsonb_each", "jsonb_tree"})
+_TABLE_MODULES = frozenset(
+  {"fts3", "fts4", "fts4aux", "fts5", "fts5vocab", "geopoly", "rtree", "rtree_i32"}
+)
+_TABLE_FUNCTIONS = frozenset(
+  {"generate_series", "json_each", "json_tree", "jsonb_each", "jsonb_tree"}
+)
 _ALLOWED_ACTIONS = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE})
 
 
@@ -118,7 +134,9 @@ lenient_text = operator.methodcaller("decode", "utf-8", "ignore")
 
 
 def mark_undecodable(connection: sqlite3.Connection) -> None:
-  """Lets text that is not UTF-8 come with U+FFFD where it cannot be read, so that it can be told from other text."""
+  """Lets text that is not UTF-8 come with U+FFFD where it cannot be read, so that it can be told
+  from other text.
+  """
   connection.text_factory = operator.methodcaller("decode", "utf-8", "replace")
 
 
@@ -134,9 +152,12 @@ _modules: list[frozenset[str]] = []
 def _library_modules(connection: sqlite3.Connection) -> frozenset[str]:
   if not _modules:
     try:
-      names = {name.lower() for (name,) in connection.execute("SELECT name FROM pragma_module_list")}
+      names = {
+        name.lower() for (name,) in connection.execute("SELECT name FROM pragma_module_list")
+      }
     except sqlite3.OperationalError:
-      names = {"dbstat", "sqlite_dbpage", "sqlite_stmt", "bytecode", "tables_used"}  # SQLite was built without the list.
+      # SQLite was built without the list.
+      names = {"dbstat", "sqlite_dbpage", "sqlite_stmt", "bytecode", "tables_used"}
     _modules.append(frozenset(names))
   return _modules[0]
 
@@ -144,13 +165,18 @@ def _library_modules(connection: sqlite3.Connection) -> frozenset[str]:
 def _virtual_tables(connection: sqlite3.Connection) -> dict[str, str]:
   """The database's own virtual tables and their modules, in lower case."""
   found = {}
-  virtual = "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage = 0 AND sql LIKE 'CREATE VIRTUAL%'"
+  virtual = (
+    "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage = 0 AND sql LIKE "
+    "'CREATE VIRTUAL%'"
+  )
   for name, sql in connection.execute(virtual):
     from spftsql_jax.sql import statements
 
     # CREATE VIRTUAL TABLE name USING module; the name may be quoted and hold anything.
     words = [text for _, text in itertools.islice(statements.tokens(sql), 6)]
-    found[name.lower()] = words[5].strip('"`[]').lower() if len(words) > 5 and words[4].upper() == "USING" else ""
+    found[name.lower()] = (
+      words[5].strip('"`[]').lower() if len(words) > 5 and words[4].upper() == "USING" else ""
+    )
   return found
 
 
@@ -177,7 +203,9 @@ def _open_virtual_tables(connection: sqlite3.Connection, names: Iterable[str]) -
       continue
 
 
-def _authorize(hidden: frozenset[str], action: int, first: str | None, second: str | None, *unused: str | None) -> int:
+def _authorize(
+  hidden: frozenset[str], action: int, first: str | None, second: str | None, *unused: str | None
+) -> int:
   if action in _ALLOWED_ACTIONS:
     if action == sqlite3.SQLITE_READ and first is not None and first.lower() in hidden:
       return sqlite3.SQLITE_DENY
@@ -191,12 +219,14 @@ def _authorize(hidden: frozenset[str], action: int, first: str | None, second: s
 
 
 def refusal_of(connection: sqlite3.Connection) -> Callable[[str], str]:
-  """What tells why a statement is not to be run on a connection of ours, "" where it may: that a worker's connection would
-  refuse it, or that it cannot be read at all.
+  """What tells why a statement is not to be run on a connection of ours, "" where it may: that a
+  worker's connection would refuse it, or that it cannot be read at all.
   """
   virtual = _virtual_tables(connection)
   authorizer = functools.partial(_authorize, _hidden_modules(connection, virtual))
-  _open_virtual_tables(connection, [name for name, module in virtual.items() if module in _TABLE_MODULES])
+  _open_virtual_tables(
+    connection, [name for name, module in virtual.items() if module in _TABLE_MODULES]
+  )
   ((trusted,),) = connection.execute("PRAGMA trusted_schema").fetchall() or [(1,)]
 
   def refusal(sql: str) -> str:
@@ -260,8 +290,9 @@ class Connection:
     # It keeps views from full-text and R-tree tables too: where there are any, what a view may use
     # is left to the authorizer, which sees it as well.
     execute(f"PRAGMA trusted_schema = {'ON' if self._virtual else 'OFF'}")
-    # Sorting is a third faster where it may spill into files, even if it never does: that is tried first, with a cache that
-    # makes it rare. A statement can open no file, so one that does spill fails, and runs again with all in memory.
+    # Sorting is a third faster where it may spill into files, even if it never does: that is tried
+    # first, with a cache that makes it rare. A statement can open no file, so one that does spill
+    # fails, and runs again with all in memory.
     execute(f"PRAGMA cache_size = -{_CACHE_BYTES // 1024}")
     self._spills_into_memory = False
     # SQLite counts the heap of the whole process: other databases that are open hold their part of
@@ -282,12 +313,14 @@ class Connection:
   def _is_late(self) -> bool:
     return time.perf_counter() > self._deadline
 
-  def run(self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack) -> tuple[str, tuple, list, float, str]:
-    """Runs one statement: (status, column names, packed pieces of the rows, seconds, message); `pack` turns a list of rows to
-    bytes.
+  def run(
+    self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack
+  ) -> tuple[str, tuple, list, float, str]:
+    """Runs one statement: (status, column names, packed pieces of the rows, seconds, message);
+    `pack` turns a list of rows to bytes.
 
-    Raises DatabaseError where the file has changed and cannot be opened any more, and TransientError for what is no
-    property of the statement.
+    Raises DatabaseError where the file has changed and cannot be opened any more, and
+    TransientError for what is no property of the statement.
     """
     deadline = time.perf_counter() + timeout_s
     for _ in range(_ATTEMPTS):
@@ -299,7 +332,9 @@ class Connection:
         outcome = self._run(sql, deadline, max_rows, max_bytes, pack)
       except TransientError as error:
         fault = error
-      if outcome is not None and (outcome[0] == "timeout" or (outcome[0] == "ok" and not snapshot.unlocked)):
+      if outcome is not None and (
+        outcome[0] == "timeout" or (outcome[0] == "ok" and not snapshot.unlocked)
+      ):
         return outcome
       if not snapshot.is_stale():
         break
@@ -307,7 +342,9 @@ class Connection:
       self.close()
     else:
       if snapshot.unlocked:
-        message = "the database is written to all the time, so that it cannot be read; try again later"
+        message = (
+          "the database is written to all the time, so that it cannot be read; try again later"
+        )
         raise TransientError(message, seconds=time.perf_counter() - deadline + timeout_s)
     if fault is not None:
       raise fault
@@ -320,7 +357,9 @@ class Connection:
     if self._snapshot is not None and self._snapshot.uses_log:
       self.close()
 
-  def _run(self, sql: str, deadline: float, max_rows: int, max_bytes: int, pack) -> tuple[str, tuple, list, float, str]:
+  def _run(
+    self, sql: str, deadline: float, max_rows: int, max_bytes: int, pack
+  ) -> tuple[str, tuple, list, float, str]:
     start = time.perf_counter()
     self._deadline = deadline
     self._connection.text_factory = str
@@ -353,10 +392,18 @@ class Connection:
     seconds = time.perf_counter() - start
     if over:
       return "resource", (), [], seconds, over
-    return "ok", columns, pieces, seconds, NOT_UTF8 if self._connection.text_factory is lenient_text else ""
+    return (
+      "ok",
+      columns,
+      pieces,
+      seconds,
+      NOT_UTF8 if self._connection.text_factory is lenient_text else "",
+    )
 
   def hold(self) -> None:
-    """Keeps the read lock between statements, which takes a third of the time of a small one, until `release`. Writers wait."""
+    """Keeps the read lock between statements, which takes a third of the time of a small one, until
+    `release`. Writers wait.
+    """
     if self._reader is None and self._snapshot is not None and not self._snapshot.unlocked:
       self._deadline = math.inf
       if not self._journal_stays:
@@ -367,8 +414,8 @@ class Connection:
       resource.setrlimit(resource.RLIMIT_NOFILE, self._most_files)
 
   def _begin_reading(self) -> sqlite3.Cursor:
-    """Takes the read lock, which is kept until the cursor is closed: a statement that is not read to
-    its end.
+    """Takes the read lock, which is kept until the cursor is closed: a statement that is not read
+    to its end.
     """
     cursor = self._connection.execute("SELECT 1 FROM sqlite_master UNION ALL SELECT 1")
     cursor.fetchone()
@@ -383,7 +430,8 @@ class Connection:
   def program(self, sql: str, timeout_s: float) -> list[tuple] | None:
     """The byte code that a statement is compiled to, None where it cannot be compiled.
 
-    Numbers are printed with 16 digits, blobs not at all. None for an SQLite that may cut long operands.
+    Numbers are printed with 16 digits, blobs not at all. None for an SQLite that may cut long
+    operands.
     """
     if sqlite3.sqlite_version_info < (3, 38):
       return None
@@ -404,11 +452,15 @@ class Connection:
     if self._snapshot is None:
       self._open()
     self._deadline = math.inf
-    rows = self._connection.execute("SELECT type || ' ' || name || ' ' || ifnull(sql, '') FROM sqlite_master ORDER BY 1")
+    rows = self._connection.execute(
+      "SELECT type || ' ' || name || ' ' || ifnull(sql, '') FROM sqlite_master ORDER BY 1"
+    )
     return "\n".join(text for (text,) in rows)
 
   def _has_another_way(self, error: sqlite3.OperationalError) -> bool:
-    """Turns from a fast way that has failed to a slower one; False where that is not what has failed."""
+    """Turns from a fast way that has failed to a slower one; False where that is not what has
+    failed.
+    """
     if "decode to UTF-8" in str(error) and self._connection.text_factory is str:
       # A call for each cell.
       self._connection.text_factory = lenient_text
@@ -420,11 +472,17 @@ class Connection:
       self._journal_stays = True
       return True
     code &= 0xFF
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.perf_counter() < self._deadline - _LOOK_AGAIN_S:
+    if (
+      code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+      and time.perf_counter() < self._deadline - _LOOK_AGAIN_S
+    ):
       # Somebody writes; a transaction of his is over before long.
       time.sleep(_LOOK_AGAIN_S)
       return True
-    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN) and not self._spills_into_memory:
+    if (
+      code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
+      and not self._spills_into_memory
+    ):
       self._spills_into_memory = True
       self.release()
       self._connection.set_authorizer(None)
@@ -444,7 +502,9 @@ class Connection:
       return True
     return False
 
-  def _fetch(self, sql: str, max_rows: int, max_bytes: int, pack) -> tuple[tuple[str, ...], list[bytes], str]:
+  def _fetch(
+    self, sql: str, max_rows: int, max_bytes: int, pack
+  ) -> tuple[tuple[str, ...], list[bytes], str]:
     cursor = self._connection.cursor()
     try:
       cursor.execute(sql)
@@ -465,7 +525,8 @@ class Connection:
         pieces.append(packed)
         if len(piece) < step:
           return columns, pieces, ""
-        # As many rows at once as make about a quarter of a megabyte, so that wide rows never pile up.
+        # As many rows at once as make about a quarter of a megabyte, so that wide rows never pile
+        # up.
         step = max(1, min(4096, 250_000 * rows // max(size, 1)))
     finally:
       cursor.close()
@@ -479,15 +540,32 @@ def _status_of(error: Exception) -> str:
     code &= 0xFF
   if code == sqlite3.SQLITE_INTERRUPT:
     return "timeout"
-  if code in (sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM) or "one statement at a time" in text:
+  if (
+    code in (sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
+    or "one statement at a time" in text
+  ):
     return "refused"
   # The authorizer refuses functions by a plain error with this text.
   if "not authorized" in text or "prohibited" in text:
     return "refused"
-  if code in (sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+  if code in (
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+  ):
     return "resource"
   if any(
-    mark in text for mark in ("too many", "too big", "too large", "too complex", "too deep", "stack overflow", "maximum depth")
+    mark in text
+    for mark in (
+      "too many",
+      "too big",
+      "too large",
+      "too complex",
+      "too deep",
+      "stack overflow",
+      "maximum depth",
+    )
   ):
     return "resource"
   return "error"

@@ -50,7 +50,9 @@ class Snapshot:
 
   __slots__ = ("connection", "path", "state", "unlocked", "uses_log")
 
-  def __init__(self, connection: sqlite3.Connection, path: str, unlocked: bool, uses_log: bool, state: tuple):
+  def __init__(
+    self, connection: sqlite3.Connection, path: str, unlocked: bool, uses_log: bool, state: tuple
+  ):
     self.connection, self.path = connection, path
     self.unlocked, self.uses_log, self.state = unlocked, uses_log, state
 
@@ -72,7 +74,9 @@ def open_file(path: str) -> Snapshot:
       if not unlocked or (settled and file_state(path, "sqlite")[0] == state):
         return Snapshot(connection, path, unlocked, uses_log, state)
       connection.close()
-    raise DatabaseError(f"{path}: is written to all the time, so that it cannot be read; try again later")
+    raise DatabaseError(
+      f"{path}: is written to all the time, so that it cannot be read; try again later"
+    )
   except (sqlite3.Error, OSError) as error:
     raise DatabaseError(f"{path}: cannot be read as an SQLite database: {error}") from None
 
@@ -103,7 +107,11 @@ def _connect(path: str, options: str) -> sqlite3.Connection:
   # What a file name in an SQLite URI has to escape.
   quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
   connection = sqlite3.connect(
-    f"file:{quoted}?{options}", uri=True, isolation_level=None, check_same_thread=False, cached_statements=0
+    f"file:{quoted}?{options}",
+    uri=True,
+    isolation_level=None,
+    check_same_thread=False,
+    cached_statements=0,
   )
   try:
     connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
@@ -131,7 +139,9 @@ def _recovered_copy(path: str) -> sqlite3.Connection:
   beside = [path + ending for ending in _LEFT if os.path.exists(path + ending)]
   if sum(map(os.path.getsize, [path, *beside])) > LARGEST_COPY_BYTES:
     raise DatabaseError(
-      f"{path}: a process that wrote to it was killed, and it is too large to be mended in a copy; open it once for writing"
+      f"{path}: a process that wrote to it was killed, and it is too large to be mended in a "
+      "copy; "
+      "open it once for writing"
     )
   written = resource.getrlimit(resource.RLIMIT_FSIZE)
   resource.setrlimit(resource.RLIMIT_FSIZE, (written[1], written[1]))

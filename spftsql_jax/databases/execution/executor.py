@@ -3,8 +3,8 @@
     with Executor(workers=2) as executor:
       results = executor.execute_many([("concert_singer.sqlite", "SELECT COUNT(*) FROM singer"), ...])
 
-Every statement gets exactly one `Result`, in order. One that runs over its time or memory, or crashes its worker, costs that
-worker and nothing else: the jobs behind it are given to the next.
+Every statement gets exactly one `Result`, in order. One that runs over its time or memory, or
+crashes its worker, costs that worker and nothing else: the jobs behind it are given to the next.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from spftsql_jax.databases.execution.results import Result
 from spftsql_jax.sql import statements
 
 _LARGEST_BATCH = 32
-# The worker's own alarm comes first; this is for a worker that cannot run it (stopped, or stuck in the kernel).
+# The worker's own alarm comes first; this is for a worker that cannot run it (stopped, or stuck in
+# the kernel).
 _KILL_AFTER_S = 2 * worker.GRACE_S
 _START_LIMIT_S = 30.0
 
@@ -42,12 +43,15 @@ class Executor:
     workers: number of processes, started when there is work for them.
     memory_mb: memory a statement may take in its worker.
     cache_mb: memory for results that are kept, the least recently used leaving first; 0 keeps none.
-    allow_superuser: PostgreSQL may be used as a superuser; by default what `permissions` says for the process.
-    allow_functions: PostgreSQL functions that may be called though they did not come with the server; as above.
+    allow_superuser: PostgreSQL may be used as a superuser; by default what `permissions` says for
+      the process.
+    allow_functions: PostgreSQL functions that may be called though they did not come with the
+      server; as above.
 
-  What another run may answer otherwise is not kept: a timeout, and results that are `transient`.
-  A (location, statement, limits) triple is answered once as long as the file behind the location is unchanged. Locations of
-  servers are cached as well: open a new executor to see new data. Safe to call from several threads, which then take turns.
+  What another run may answer otherwise is not kept: a timeout, and results that are `transient`. A
+  (location, statement, limits) triple is answered once as long as the file behind the location is
+  unchanged. Locations of servers are cached as well: open a new executor to see new data. Safe to
+  call from several threads, which then take turns.
   """
 
   def __init__(
@@ -75,7 +79,9 @@ class Executor:
     self.close()
 
   def start(self) -> None:
-    """Starts all workers now, so that they are ready when the first work comes; else they start with it."""
+    """Starts all workers now, so that they are ready when the first work comes; else they start
+    with it.
+    """
     with self._lock:
       while len(self._workers) < self._size:
         self._workers.append(_Worker(self._memory_bytes, self._environment))
@@ -92,7 +98,12 @@ class Executor:
       each.stop()
 
   def execute(
-    self, location: str, sql: str, timeout_s: float = 5.0, max_rows: int = 10_000, max_bytes: int = 64_000_000
+    self,
+    location: str,
+    sql: str,
+    timeout_s: float = 5.0,
+    max_rows: int = 10_000,
+    max_bytes: int = 64_000_000,
   ) -> Result:
     """Runs one statement; see `execute_many`."""
     return self.execute_many([(location, sql)], timeout_s, max_rows, max_bytes)[0]
@@ -124,9 +135,11 @@ class Executor:
       return self._execute_many(jobs, timeout_s, max_rows, max_bytes, progress)
 
   def run_jobs(self, jobs: Sequence[tuple], progress: Callable[[int], None] | None = None) -> list:
-    """Gives jobs to the workers as they are, in this order; returns their answers, None for a job that a worker died of.
+    """Gives jobs to the workers as they are, in this order; returns their answers, None for a job
+    that a worker died of.
 
-    Nothing is looked up in the cache or kept there. `worker.run_judge_job` tells the form of a job; raises as `execute_many`.
+    Nothing is looked up in the cache or kept there. `worker.run_judge_job` tells the form of a job;
+    raises as `execute_many`.
     """
     if self._closed:
       raise ExecutorError("the executor is closed")
@@ -169,14 +182,19 @@ class Executor:
     if progress is not None and len(jobs) > len(waiting):
       progress(len(jobs) - len(waiting))
     if waiting:
-      # Statements of one database in a row: its connection and cached pages serve them all. Large databases first, so that at
-      # the end no worker sits on the slow ones while the others have nothing left to do.
+      # Statements of one database in a row: its connection and cached pages serve them all. Large
+      # databases first, so that at the end no worker sits on the slow ones while the others have
+      # nothing left to do.
       queue = deque(sorted(waiting.items(), key=lambda item: (-_file_size(item[1][1]), item[1][0])))
       self._run(queue, answers, progress)
     return [answers[key] for key in keys]
 
   def _run(
-    self, queue: deque, answers: dict, progress: Callable[[int], None] | None, largest_batch: int = _LARGEST_BATCH
+    self,
+    queue: deque,
+    answers: dict,
+    progress: Callable[[int], None] | None,
+    largest_batch: int = _LARGEST_BATCH,
   ) -> None:
     """Works off the queue; each answer goes to `answers` and the cache."""
     with selectors.DefaultSelector() as selector:
@@ -229,7 +247,9 @@ class Executor:
     """The job that a worker died of gets a result, those behind it go back to the queue."""
     self._discard(dead)
     if not dead.started:
-      raise ExecutorError(f"a worker process of {sys.executable} does not start (exit status {dead.exit_status})")
+      raise ExecutorError(
+        f"a worker process of {sys.executable} does not start (exit status {dead.exit_status})"
+      )
     if dead.pending and not dead.retired:
       answer = dead.obituary()
       key, _ = dead.pending.popleft()
@@ -263,7 +283,10 @@ class _Worker:
 
   def __init__(self, memory_bytes: int, environment: dict[str, str]):
     root = os.path.dirname(os.path.dirname(os.path.abspath(spftsql_jax.__file__)))
-    code = f"import sys; sys.path.insert(0, {root!r}); from spftsql_jax.databases.execution import worker; worker.main({memory_bytes})"
+    code = (
+      f"import sys; sys.path.insert(0, {root!r}); from spftsql_jax.databases.execution import "
+      f"worker; worker.main({memory_bytes})"
+    )
     # A session of its own: Ctrl-C in the terminal reaches the parent alone.
     self._process = subprocess.Popen(
       [sys.executable, "-I", "-c", code],
@@ -296,7 +319,9 @@ class _Worker:
     return self._process.returncode
 
   def send(self, batch: list[tuple[tuple, tuple]]) -> bool:
-    """Gives the worker a batch of (key, job). False where it is dead; `pending` then holds the batch."""
+    """Gives the worker a batch of (key, job). False where it is dead; `pending` then holds the
+    batch.
+    """
     self.pending = deque(batch)
     data = worker.frame([job for _, job in batch])
     try:
@@ -349,7 +374,13 @@ class _Worker:
       status, columns, pieces, seconds, message, transient = value
       key, _ = self.pending.popleft()
       size = 300 + len(key[1]) + len(message) + 4 * sum(map(len, pieces))
-      done.append((key, Result(status, tuple(columns), worker.unpack_rows(pieces), seconds, message, transient), size))
+      done.append(
+        (
+          key,
+          Result(status, tuple(columns), worker.unpack_rows(pieces), seconds, message, transient),
+          size,
+        )
+      )
     if done or not self._since:
       self._start_clock()
     return done
@@ -361,11 +392,18 @@ class _Worker:
     status = self.exit_status
     if self._killed or status == -14 or seconds > timeout_s > 0:
       return Result(
-        "timeout", seconds=seconds, message=f"killed: it ran longer than {timeout_s:g} s and did not stop when told to"
+        "timeout",
+        seconds=seconds,
+        message=f"killed: it ran longer than {timeout_s:g} s and did not stop when told to",
       )
     reason = f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
     # It may have been killed for another's sake.
-    return Result("resource", seconds=seconds, message=f"the worker process died of it ({reason})", transient=True)
+    return Result(
+      "resource",
+      seconds=seconds,
+      message=f"the worker process died of it ({reason})",
+      transient=True,
+    )
 
   def kill(self) -> None:
     if self._process.poll() is None:

@@ -15,14 +15,17 @@ class Result:
   """What running one statement gave.
 
   Attributes:
-    status: "ok"; "error" (the engine says the statement is wrong); "timeout"; "refused" (not a single SELECT, or not allowed);
-      "resource" (memory, rows, bytes or another limit, or the worker died of it).
+    status: "ok"; "error" (the engine says the statement is wrong); "timeout"; "refused" (not a
+      single SELECT, or not allowed); "resource" (memory, rows, bytes or another limit, or the
+      worker died of it).
     columns: names of the result's columns, empty unless ok.
     rows: the rows in the engine's order, empty unless ok.
     seconds: time the engine took, the transfer between processes not counted.
-    transient: it is not ok for a reason that is no property of the statement (a lock, a lost connection, a database that
-      cannot be opened, a full disk, a worker that was killed), so that it may well run another time.
-    message: why it is not ok, or `engines.sqlite.NOT_UTF8` where text was decoded with bytes left out, else "".
+    transient: it is not ok for a reason that is no property of the statement (a lock, a lost
+      connection, a database that cannot be opened, a full disk, a worker that was killed), so that
+      it may well run another time.
+    message: why it is not ok, or `engines.sqlite.NOT_UTF8` where text was decoded with bytes left
+      out, else "".
   """
 
   status: Status

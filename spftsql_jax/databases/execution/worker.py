@@ -1,9 +1,11 @@
-"""The process that runs statements: reads jobs from standard input, writes one result each to standard output.
+"""The process that runs statements: reads jobs from standard input, writes one result each to
+standard output.
 
-It is a plain subprocess (never a fork: the parent may have JAX and its threads loaded), imports as little as it can, and
-starts in some 50 ms. Before each job it sets an alarm whose default action ends the process, so a statement that ignores its
-time limit ends with the worker even if the parent is gone. The protocol is a 4-byte little-endian length and a `marshal`
-value, on both sides of one machine and one Python version.
+It is a plain subprocess (never a fork: the parent may have JAX and its threads loaded), imports as
+little as it can, and starts in some 50 ms. Before each job it sets an alarm whose default action
+ends the process, so a statement that ignores its time limit ends with the worker even if the parent
+is gone. The protocol is a 4-byte little-endian length and a `marshal` value, on both sides of one
+machine and one Python version.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ OPEN_LIMIT_S = 20.0
 # So long a server that has just dropped a connection is given to come back.
 _REOPEN_WITHIN_S = 5.0
 _OPEN_CONNECTIONS = 32
-# What a worker says first, where it ends by itself, before it opens a database, now and then during a long job, and before the
-# verdicts on pairs.
+# What a worker says first, where it ends by itself, before it opens a database, now and then during
+# a long job, and before the verdicts on pairs.
 READY, RETIRED, OPENING, WORKING, JUDGED = "ready", "retired", "opening", "working", "judged"
 _WORKING_EVERY_S = 0.2
 # A worker that judges keeps a database locked for reading at most so long between two statements.
@@ -145,7 +147,10 @@ class _Connections:
     """Closes what was used longest ago, but never the last."""
     while len(self._open) > 1 and (
       len(self._open) > _OPEN_CONNECTIONS
-      or sum(getattr(connection, "resting_bytes", 0) for _, connection in [*self._open.values()][:-1]) > RESTING_BYTES
+      or sum(
+        getattr(connection, "resting_bytes", 0) for _, connection in [*self._open.values()][:-1]
+      )
+      > RESTING_BYTES
     ):
       self.drop(next(iter(self._open)))
 
@@ -162,11 +167,12 @@ class _Connections:
 
 
 def run_job(connections: _Connections, job: tuple, sink: int) -> tuple:
-  """One job (location, identity, sql, timeout_s, max_rows, max_bytes) -> (status, columns, pieces, seconds, message,
-  transient); the last as in `Result`.
+  """One job (location, identity, sql, timeout_s, max_rows, max_bytes) -> (status, columns, pieces,
+  seconds, message, transient); the last as in `Result`.
 
-  Runs under the alarm that ends the process. Opening a database is no part of a statement's time and has a limit of its own,
-  of which the parent is told. Where a connection is lost another is opened, once, and the statement runs again.
+  Runs under the alarm that ends the process. Opening a database is no part of a statement's time
+  and has a limit of its own, of which the parent is told. Where a connection is lost another is
+  opened, once, and the statement runs again.
   """
   location, identity, sql, timeout_s, max_rows, max_bytes = job
   start = time.perf_counter()
@@ -201,7 +207,9 @@ def run_job(connections: _Connections, job: tuple, sink: int) -> tuple:
 
 
 def _connection(connections: _Connections, location: str, identity: tuple, sink: int):
-  """The connection to a database; opening one is announced to the parent and has a time limit of its own."""
+  """The connection to a database; opening one is announced to the parent and has a time limit of
+  its own.
+  """
   connection = connections.find(location, identity)
   if connection is None:
     signal.setitimer(signal.ITIMER_REAL, OPEN_LIMIT_S)
@@ -212,9 +220,11 @@ def _connection(connections: _Connections, location: str, identity: tuple, sink:
 
 
 def run_judge_job(connections: _Connections, job: tuple, sink: int) -> tuple[str, list]:
-  """A job of pairs (locations, identities, pairs, timeout_s, max_rows, max_bytes, comparison) -> (JUDGED, verdicts).
+  """A job of pairs (locations, identities, pairs, timeout_s, max_rows, max_bytes, comparison) ->
+  (JUDGED, verdicts).
 
-  The verdicts are those of `judge.judge_pairs`. While it works it says so, so that the parent does not take it for stuck.
+  The verdicts are those of `judge.judge_pairs`. While it works it says so, so that the parent does
+  not take it for stuck.
   """
   # Imported by those workers that judge.
   from spftsql_jax.judging import judge
@@ -237,7 +247,11 @@ def run_judge_job(connections: _Connections, job: tuple, sink: int) -> tuple[str
       held, held_since = connection, now
     if held is not None:
       held.hold()
-    return run_job(connections, (locations[instance], identities[instance], sql, timeout_s, max_rows, max_bytes), sink)
+    return run_job(
+      connections,
+      (locations[instance], identities[instance], sql, timeout_s, max_rows, max_bytes),
+      sink,
+    )
 
   def match(gold: tuple, predicted: tuple, ordered: bool) -> bool:
     signal.setitimer(signal.ITIMER_REAL, timeout_s + GRACE_S)
@@ -246,13 +260,16 @@ def run_judge_job(connections: _Connections, job: tuple, sink: int) -> tuple[str
     return same
 
   programs = Programs(
-    len(locations), lambda instance: _connection(connections, locations[instance], identities[instance], sink)
+    len(locations),
+    lambda instance: _connection(connections, locations[instance], identities[instance], sink),
   )
 
   def programs_agree(gold_sql: str, predicted_sql: str, ordered: bool) -> bool:
     signal.setitimer(signal.ITIMER_REAL, timeout_s + GRACE_S)
     try:
-      agree = programs.agree(gold_sql, predicted_sql, timeout_s, any_order=comparison == "spider" and not ordered)
+      agree = programs.agree(
+        gold_sql, predicted_sql, timeout_s, any_order=comparison == "spider" and not ordered
+      )
     except (DatabaseError, MemoryError):
       agree = False
     signal.setitimer(signal.ITIMER_REAL, 0)
@@ -325,7 +342,11 @@ def main(memory_bytes: int) -> None:
       return
     for number, job in enumerate(jobs, start=1):
       try:
-        outcome = run_judge_job(connections, job, sink) if len(job) == 7 else run_job(connections, job, sink)
+        outcome = (
+          run_judge_job(connections, job, sink)
+          if len(job) == 7
+          else run_job(connections, job, sink)
+        )
       except BrokenPipeError:
         return
       try:
@@ -336,7 +357,10 @@ def main(memory_bytes: int) -> None:
         connections.rest()
       try:
         _write_all(sink, answer)
-        if outcome[0] in ("resource", "timeout") and not engine_module(engine_of(job[0])).SURVIVES_LIMITS:
+        if (
+          outcome[0] in ("resource", "timeout")
+          and not engine_module(engine_of(job[0])).SURVIVES_LIMITS
+        ):
           # The engine is not to be trusted after that: a fresh process takes the rest.
           _write_all(sink, frame(RETIRED))
           return

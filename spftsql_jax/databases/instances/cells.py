@@ -17,8 +17,8 @@ _DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})(.*)$", re.DOTALL)
 
 
 class Fresh:
-  """Counts on from the largest number of a column, so that its values do not occur in the column yet; days as whole numbers
-  from the last day.
+  """Counts on from the largest number of a column, so that its values do not occur in the column
+  yet; days as whole numbers from the last day.
   """
 
   def __init__(self, values: Iterable[object], column: Column):
@@ -56,7 +56,9 @@ def jitter(value: object, column: Column, rng: random.Random) -> object:
 
 
 def beyond(values: Iterable[object], column: Column, above: bool) -> object:
-  """A value above (or below) all of `values` in SQLite's order, text above numbers; None where that cannot be said."""
+  """A value above (or below) all of `values` in SQLite's order, text above numbers; None where that
+  cannot be said.
+  """
   present = list(values)
   numbers = [value for value in present if isinstance(value, int | float)]
   texts = [value for value in present if isinstance(value, str)]
@@ -84,7 +86,9 @@ def invent(column: Column, i: int, rng: random.Random) -> object:
     return rng.randint(0, 1)
   if column.kind == "date":
     return (datetime.date(2000, 1, 1) + datetime.timedelta(days=rng.randint(0, 9000))).isoformat()
-  return rng.choice(("alpha", "beta", "gamma", "delta", "omega")) if rng.random() < 0.8 else f"item {i}"
+  return (
+    rng.choice(("alpha", "beta", "gamma", "delta", "omega")) if rng.random() < 0.8 else f"item {i}"
+  )
 
 
 def _can_be_counted(value: object) -> bool:

@@ -22,7 +22,9 @@ class GrowingRows:
     late: rows that refer to nothing, and rows that go with them; `rows` holds none.
   """
 
-  def __init__(self, schema: Schema, rows: dict[str, list[list]], rng: random.Random, orphans: bool):
+  def __init__(
+    self, schema: Schema, rows: dict[str, list[list]], rng: random.Random, orphans: bool
+  ):
     self._schema = schema
     self._rows = rows
     self._rng = rng
@@ -64,7 +66,9 @@ class GrowingRows:
   def is_free(self, table: Table, position: int) -> bool:
     """Whether the column is part of neither a unique key nor a reference."""
     name = table.columns[position].name
-    return not self.in_key(table, position) and not any(name in key.columns for key in table.foreign_keys)
+    return not self.in_key(table, position) and not any(
+      name in key.columns for key in table.foreign_keys
+    )
 
   def fresh(self, places: Sequence[tuple[Table, int]]) -> object:
     """A value that none of these columns holds yet."""
@@ -85,17 +89,24 @@ class GrowingRows:
     """A value beyond those of the column, or None."""
     above = self._rng.random() < 0.6
     place = table.name, position, above
-    known = [self._extremes[place]] if place in self._extremes else [row[position] for row in self._rows[table.name]]
+    known = (
+      [self._extremes[place]]
+      if place in self._extremes
+      else [row[position] for row in self._rows[table.name]]
+    )
     self._extremes[place] = cells.beyond(known, table.columns[position], above)
     return self._extremes[place]
 
-  def add(self, table: Table, row: list, decided: Collection[int], unmatched: Collection[int] = ()) -> list | None:
-    """Adds `row`; columns that are not `decided` may change to keep keys unique. What it refers to is added where it is
-    missing, but for the `unmatched` columns.
+  def add(
+    self, table: Table, row: list, decided: Collection[int], unmatched: Collection[int] = ()
+  ) -> list | None:
+    """Adds `row`; columns that are not `decided` may change to keep keys unique. What it refers to
+    is added where it is missing, but for the `unmatched` columns.
 
     Returns:
-      The row as it stands in the table: the one that is there already where its `decided` columns are a key that is taken (its
-      other decided columns are then overwritten); None where no row could be added.
+      The row as it stands in the table: the one that is there already where its `decided` columns
+      are a key that is taken (its other decided columns are then overwritten); None where no row
+      could be added.
     """
     for positions, taken in self._keys_of(table):
       for attempt in range(8):
@@ -135,8 +146,12 @@ class GrowingRows:
     return there
 
   def _change_key(self, table: Table, row: list, free: list[int], new_parent: bool) -> None:
-    """Gives a column of a key another value; one that refers to another table refers to another row, or to a `new_parent`."""
-    own = [i for i in free if not any(table.columns[i].name in key.columns for key in table.foreign_keys)]
+    """Gives a column of a key another value; one that refers to another table refers to another
+    row, or to a `new_parent`.
+    """
+    own = [
+      i for i in free if not any(table.columns[i].name in key.columns for key in table.foreign_keys)
+    ]
     if own:
       row[own[-1]] = self.fresh([(table, own[-1])])
       return
@@ -148,12 +163,16 @@ class GrowingRows:
       target = self.random_row(parent)
       if new_parent:
         first = self._position(parent, key.referred_columns[0])
-        target[first] = self.fresh([(parent, first), (table, self._position(table, key.columns[0]))])
+        target[first] = self.fresh(
+          [(parent, first), (table, self._position(table, key.columns[0]))]
+        )
       for name, referred in zip(key.columns, key.referred_columns, strict=True):
         row[self._position(table, name)] = target[self._position(parent, referred)]
 
   def _add_parent(self, table: Table, row: list, key: ForeignKey) -> bool:
-    """Adds the row that `row` refers to; where its column cannot take it, the reference changes instead."""
+    """Adds the row that `row` refers to; where its column cannot take it, the reference changes
+    instead.
+    """
     parent = self._schema.table(key.referred_table)
     if parent.name == table.name or not self._rows.get(parent.name):
       return False
@@ -173,15 +192,21 @@ class GrowingRows:
     if place not in self._referred:
       parent = self._schema.table(key.referred_table)
       positions = [self._position(parent, name) for name in key.referred_columns]
-      self._referred[place] = {tuple(str(row[i]) for i in positions) for row in self._rows[parent.name]}
+      self._referred[place] = {
+        tuple(str(row[i]) for i in positions) for row in self._rows[parent.name]
+      }
     return self._referred[place]
 
   def _keys_of(self, table: Table) -> list[tuple[tuple[int, ...], dict[tuple, list]]]:
     if table.name not in self._keys:
       sets = [
-        tuple(self._position(table, name) for name in columns) for columns in (table.primary_key, *table.unique) if columns
+        tuple(self._position(table, name) for name in columns)
+        for columns in (table.primary_key, *table.unique)
+        if columns
       ]
-      self._keys[table.name] = [(own, {tuple(row[i] for i in own): row for row in self._rows[table.name]}) for own in sets]
+      self._keys[table.name] = [
+        (own, {tuple(row[i] for i in own): row for row in self._rows[table.name]}) for own in sets
+      ]
     return self._keys[table.name]
 
   @staticmethod

@@ -13,13 +13,20 @@ from spftsql_jax.schema import Column
 
 
 def literal_of(node: exp.Expression | None) -> object:
-  """The value of a literal, or None where `node` is none. In SQLite "x" may be a string: a quoted bare name counts as one."""
+  """The value of a literal, or None where `node` is none. In SQLite "x" may be a string: a quoted
+  bare name counts as one.
+  """
   if isinstance(node, exp.Paren):
     return literal_of(node.this)
   if isinstance(node, exp.Neg):
     value = literal_of(node.this)
     return -value if isinstance(value, int | float) else None
-  if isinstance(node, exp.Column) and not node.table and isinstance(node.this, exp.Identifier) and node.this.quoted:
+  if (
+    isinstance(node, exp.Column)
+    and not node.table
+    and isinstance(node.this, exp.Identifier)
+    and node.this.quoted
+  ):
     return node.name
   if not isinstance(node, exp.Literal):
     return None
@@ -33,8 +40,9 @@ def literal_of(node: exp.Expression | None) -> object:
 
 
 def beside(literal: object, column: Column, pattern: bool = False) -> list:
-  """The literal itself, then values of the column at its edge: one more and one less, the day before and after, other letter
-  case, one letter more or less; for a LIKE `pattern` texts that match it and some that just do not.
+  """The literal itself, then values of the column at its edge: one more and one less, the day
+  before and after, other letter case, one letter more or less; for a LIKE `pattern` texts that
+  match it and some that just do not.
   """
   kind, form = column.kind, column.date_format
   if isinstance(literal, str) and pattern:
@@ -60,14 +68,17 @@ def beside(literal: object, column: Column, pattern: bool = False) -> list:
 
 
 def holds(operator: str, literals: tuple, value: object) -> bool:
-  """Whether a stored `value` meets a comparison as SQLite would judge it; numbers in text count as numbers here.
+  """Whether a stored `value` meets a comparison as SQLite would judge it; numbers in text count as
+  numbers here.
 
   `operator` is one of = <> < <= > >= like in between null.
   """
   if operator == "null" or value is None:
     return operator == "null" and value is None
   if operator == "like":
-    pattern = "".join(".*" if c == "%" else "." if c == "_" else re.escape(c) for c in str(literals[0]))
+    pattern = "".join(
+      ".*" if c == "%" else "." if c == "_" else re.escape(c) for c in str(literals[0])
+    )
     return re.fullmatch(pattern, str(value), re.IGNORECASE | re.DOTALL) is not None
   found, *bounds = _comparable(value, *literals)
   if operator in ("=", "in"):
@@ -75,7 +86,13 @@ def holds(operator: str, literals: tuple, value: object) -> bool:
   if operator == "between":
     return bounds[0] <= found <= bounds[-1]
   bound = bounds[0]
-  return {"<>": found != bound, "<": found < bound, "<=": found <= bound, ">": found > bound, ">=": found >= bound}[operator]
+  return {
+    "<>": found != bound,
+    "<": found < bound,
+    "<=": found <= bound,
+    ">": found > bound,
+    ">=": found >= bound,
+  }[operator]
 
 
 def _comparable(*values: object) -> list:

@@ -1,9 +1,10 @@
 """Neighbouring instances of a database: same schema, different rows.
 
-Two queries can agree on one database by luck. On instances whose rows are drawn anew from the same values (with duplicates,
-ties and NULLs, and for known queries with rows at and beside their literals) a near-miss query gives itself away, while two
-equivalent queries still agree. After Zhong et al. (2020), "Semantic Evaluation for Text-to-SQL with Distilled Test Suites",
-section 3, without their distillation.
+Two queries can agree on one database by luck. On instances whose rows are drawn anew from the same
+values (with duplicates, ties and NULLs, and for known queries with rows at and beside their
+literals) a near-miss query gives itself away, while two equivalent queries still agree. After Zhong
+et al. (2020), "Semantic Evaluation for Text-to-SQL with Distilled Test Suites", section 3, without
+their distillation.
 """
 
 from __future__ import annotations
@@ -59,17 +60,36 @@ class _Profile:
   planted: Manner
 
 
-# One after the other, so that a few instances already differ in kind: the original's own size and look; few rows with many
-# ties and NULLs; many repeated rows and no NULL made, since a single one empties NOT IN; few rows, nearly all cells drawn anew;
-# and one where some joins find no row at all.
+# One after the other, so that a few instances already differ in kind: the original's own size and
+# look; few rows with many ties and NULLs; many repeated rows and no NULL made, since a single one
+# empties NOT IN; few rows, nearly all cells drawn anew; and one where some joins find no row at
+# all.
 _PROFILES = (
   _Profile(1.0, 0.25, 0.15, 0.04, repeat=0.1, rewire=0.2, narrow=0.0, planted=Manner(nulls=True)),
   _Profile(
-    0.4, 0.5, 0.1, 0.12, repeat=0.2, rewire=0.4, narrow=0.2, planted=Manner(nulls=True, orphans=True, flood=True, flat=True)
+    0.4,
+    0.5,
+    0.1,
+    0.12,
+    repeat=0.2,
+    rewire=0.4,
+    narrow=0.2,
+    planted=Manner(nulls=True, orphans=True, flood=True, flat=True),
   ),
   _Profile(1.3, 0.3, 0.05, 0.0, repeat=0.5, rewire=0.3, narrow=0.0, planted=Manner()),
-  _Profile(0.7, 0.9, 0.2, 0.0, repeat=0.0, rewire=0.8, narrow=0.1, planted=Manner(orphans=True, flat=True)),
-  _Profile(0.6, 0.5, 0.1, 0.08, repeat=0.2, rewire=0.5, narrow=0.0, planted=Manner(nulls=True, flood=True, barren=True)),
+  _Profile(
+    0.7, 0.9, 0.2, 0.0, repeat=0.0, rewire=0.8, narrow=0.1, planted=Manner(orphans=True, flat=True)
+  ),
+  _Profile(
+    0.6,
+    0.5,
+    0.1,
+    0.08,
+    repeat=0.2,
+    rewire=0.5,
+    narrow=0.0,
+    planted=Manner(nulls=True, flood=True, barren=True),
+  ),
 )
 
 
@@ -84,18 +104,19 @@ def make_instances(
 ) -> list[pathlib.Path]:
   """Makes `count` neighbouring instances of an SQLite database.
 
-  Declared types, NOT NULL and unique keys hold in every instance, foreign keys too (one that the original breaks may stay
-  broken), with one exception: SQLite enforces no reference unless a connection asks for it, so some of the instances made for
-  queries (the 2nd and 4th of every five) have rows that refer to nothing where a query joins. In the 5th of every five half
-  of the tables that queries join are empty. The same arguments give the same rows.
+  Declared types, NOT NULL and unique keys hold in every instance, foreign keys too (one that the
+  original breaks may stay broken), with one exception: SQLite enforces no reference unless a
+  connection asks for it, so some of the instances made for queries (the 2nd and 4th of every five)
+  have rows that refer to nothing where a query joins. In the 5th of every five half of the tables
+  that queries join are empty. The same arguments give the same rows.
 
   Args:
     path: the original, which is only read.
     output_dir: made if missing; gets `<db_id>_<i>.sqlite`, complete files only.
     count: number of instances.
     seed: of the random draws.
-    queries: SQL that the instances shall test, say the gold queries: rows are planted that meet all its conditions, or all
-      but one. What cannot be parsed is passed over.
+    queries: SQL that the instances shall test, say the gold queries: rows are planted that meet all
+      its conditions, or all but one. What cannot be parsed is passed over.
     orphans: False keeps foreign keys valid for queries too.
     schema: the original's, where it is to hold keys that the database does not declare.
 
@@ -103,19 +124,25 @@ def make_instances(
     The paths of the instances.
 
   Raises:
-    DatabaseError: the original cannot be read, or an instance not written. OSError: the disk is full.
+    DatabaseError: the original cannot be read, or an instance not written. OSError: the disk is
+      full.
   """
   location = os.fspath(path)
   schema = schema or read_schema(location)
   connection = sqlite.connect(location)
   connection.text_factory = sqlite.lenient_text
   try:
-    stored = {table.name: _read_rows(connection, table) for table in schema.tables if not table.is_view}
+    stored = {
+      table.name: _read_rows(connection, table) for table in schema.tables if not table.is_view
+    }
     definitions = connection.execute(
-      "SELECT type, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' "
-      "ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid"
+      "SELECT type, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE "
+      "'sqlite_%' "
+      "ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, "
+      "rowid"
     ).fetchall()
-    # The tables behind a virtual table come with it; what could not be read is not made, nor what belongs to it.
+    # The tables behind a virtual table come with it; what could not be read is not made, nor what
+    # belongs to it.
     absent = hidden_tables(connection) | _unread(definitions, schema)
     definitions = [entry for entry in definitions if entry[1] not in absent]
   finally:
@@ -127,7 +154,9 @@ def make_instances(
     rng = random.Random(f"{seed}/{schema.name}/{i}")
     profile = _PROFILES[i % len(_PROFILES)]
     rows = _Instance(schema, stored, profile, rng).make()
-    manner = dataclasses.replace(profile.planted, orphans=orphans and profile.planted.orphans, turn=i // len(_PROFILES))
+    manner = dataclasses.replace(
+      profile.planted, orphans=orphans and profile.planted.orphans, turn=i // len(_PROFILES)
+    )
     growing = GrowingRows(schema, rows, rng, manner.orphans)
     plant(selections, growing, manner, rng)
     target = pathlib.Path(output_dir) / f"{name_of(location)}_{i}.sqlite"
@@ -143,18 +172,32 @@ def make_instances(
 
 def _unread(definitions: Sequence[tuple], schema: Schema) -> set[str]:
   """Names of the tables that are declared and not in the schema."""
-  return {name for kind, name, _ in definitions if kind == "table"}.difference(table.base_name for table in schema.tables)
+  return {name for kind, name, _ in definitions if kind == "table"}.difference(
+    table.base_name for table in schema.tables
+  )
 
 
 def _read_rows(connection: sqlite3.Connection, table: Table) -> list[list]:
   names = ", ".join(quote(column.name) for column in table.columns)
-  return [list(row) for row in connection.execute(f"SELECT {names} FROM {quote_path(table.parts)} LIMIT {READ_ROWS}")]
+  return [
+    list(row)
+    for row in connection.execute(
+      f"SELECT {names} FROM {quote_path(table.parts)} LIMIT {READ_ROWS}"
+    )
+  ]
 
 
 def _write(
-  path: pathlib.Path, definitions: Sequence[tuple], schema: Schema, rows: dict[str, list[list]], stored: dict, late: dict
+  path: pathlib.Path,
+  definitions: Sequence[tuple],
+  schema: Schema,
+  rows: dict[str, list[list]],
+  stored: dict,
+  late: dict,
 ) -> None:
-  """Writes one instance beside its final name, then moves it there; `late` are rows that may refer to nothing."""
+  """Writes one instance beside its final name, then moves it there; `late` are rows that may refer
+  to nothing.
+  """
   unfinished = path.with_name(path.name + ".unfinished")
   unfinished.unlink(missing_ok=True)
   with contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
@@ -178,7 +221,9 @@ def _write(
 
 
 def _drop_orphans(connection: sqlite3.Connection) -> None:
-  """Deletes rows whose foreign key refers to nothing: overlapping keys, or a parent row that a constraint refused."""
+  """Deletes rows whose foreign key refers to nothing: overlapping keys, or a parent row that a
+  constraint refused.
+  """
   for _ in range(3):
     try:
       orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
@@ -196,11 +241,15 @@ def _drop_orphans(connection: sqlite3.Connection) -> None:
         connection.executemany(f"DELETE FROM {quote(table)} WHERE rowid = ?", rowids)
 
 
-def _insert(connection: sqlite3.Connection, table: Table, rows: list[list], stored: list[list]) -> None:
+def _insert(
+  connection: sqlite3.Connection, table: Table, rows: list[list], stored: list[list]
+) -> None:
   """Inserts rows; one that a constraint refuses gives way to an original row, or is left out."""
   generated = {
     name
-    for name, hidden in connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (table.name,))
+    for name, hidden in connection.execute(
+      "SELECT name, hidden FROM pragma_table_xinfo(?)", (table.name,)
+    )
     if hidden in (2, 3)
   }
   kept = [i for i, column in enumerate(table.columns) if column.name not in generated]
@@ -208,7 +257,13 @@ def _insert(connection: sqlite3.Connection, table: Table, rows: list[list], stor
   marks = ", ".join("?" * len(kept))
   sql = f"INSERT OR IGNORE INTO {quote_path(table.parts)} ({names}) VALUES ({marks})"
   _insert_possible(connection, sql, [[_storable(row[i]) for i in kept] for row in rows])
-  if rows and stored and connection.execute(f"SELECT NOT EXISTS (SELECT 1 FROM {quote_path(table.parts)})").fetchone()[0]:
+  if (
+    rows
+    and stored
+    and connection.execute(
+      f"SELECT NOT EXISTS (SELECT 1 FROM {quote_path(table.parts)})"
+    ).fetchone()[0]
+  ):
     # A CHECK that nothing changed can pass: better the original rows than an empty table.
     _insert_possible(connection, sql, [[row[i] for i in kept] for row in stored[:MAX_ROWS]])
 
@@ -221,24 +276,33 @@ def _insert_possible(connection: sqlite3.Connection, sql: str, rows: Sequence[li
       connection.executemany(sql, waiting)
       return
     except sqlite3.IntegrityError:
-      # A fraction in an INTEGER PRIMARY KEY: OR IGNORE does not pass over it. The rows behind it are still waiting.
+      # A fraction in an INTEGER PRIMARY KEY: OR IGNORE does not pass over it. The rows behind it
+      # are still waiting.
       continue
 
 
 def _storable(value: object) -> object:
-  """`value` as SQLite keeps it: numbers beyond 64 bits as it reads them in a statement, text without half surrogate pairs."""
+  """`value` as SQLite keeps it: numbers beyond 64 bits as it reads them in a statement, text
+  without half surrogate pairs.
+  """
   if isinstance(value, int) and not -(2**63) <= value < 2**63:
     try:
       return float(value)
     except OverflowError:
       return float("inf") if value > 0 else float("-inf")
-  return value if is_readable(value) or not isinstance(value, str) else value.encode(errors="replace").decode()
+  return (
+    value
+    if is_readable(value) or not isinstance(value, str)
+    else value.encode(errors="replace").decode()
+  )
 
 
 class _Instance:
   """Draws the rows of one instance, tables that others refer to first."""
 
-  def __init__(self, schema: Schema, stored: dict[str, list[list]], profile: _Profile, rng: random.Random):
+  def __init__(
+    self, schema: Schema, stored: dict[str, list[list]], profile: _Profile, rng: random.Random
+  ):
     self._schema = schema
     self._stored = stored
     self._profile = profile
@@ -267,10 +331,14 @@ class _Instance:
       rows.append(list(rng.choice(rows or stored)))
     positions = {column.name: i for i, column in enumerate(table.columns)}
     key_columns = {name for key in table.foreign_keys for name in key.columns}
-    fixed = set(table.primary_key) | {name for columns in table.unique for name in columns} | key_columns
+    fixed = (
+      set(table.primary_key) | {name for columns in table.unique for name in columns} | key_columns
+    )
     for column in table.columns:
       if column.name not in fixed:
-        self._change_column(rows, positions[column.name], column, [row[positions[column.name]] for row in stored])
+        self._change_column(
+          rows, positions[column.name], column, [row[positions[column.name]] for row in stored]
+        )
     for key in table.foreign_keys:
       if key.referred_table in self._rows and key.referred_table != table.name:
         self._rewire(table, rows, key, profile.rewire)
@@ -298,7 +366,9 @@ class _Instance:
         row[position] = rng.choice(present)
 
   def _rewire(self, table: Table, rows: list[list], key: ForeignKey, share: float) -> None:
-    """Lets the foreign key of each row refer to a row that is there; `share` of them to one drawn anew."""
+    """Lets the foreign key of each row refer to a row that is there; `share` of them to one drawn
+    anew.
+    """
     rng = self._rng
     own = [self._position(table, name) for name in key.columns]
     parent = self._schema.table(key.referred_table)
@@ -325,17 +395,25 @@ class _Instance:
         row[i] = part
 
   def _make_unique(self, table: Table, rows: list[list], positions: dict[str, int]) -> list[list]:
-    """Gives rows whose unique columns are taken a fresh value, or another link, or leaves them out."""
+    """Gives rows whose unique columns are taken a fresh value, or another link, or leaves them
+    out.
+    """
     kept = rows
     for columns in (table.primary_key, *table.unique):
       own = [positions[name] for name in columns if name in positions]
       if not own:
         continue
-      free = [i for i in own if not any(table.columns[i].name in key.columns for key in table.foreign_keys)]
+      free = [
+        i
+        for i in own
+        if not any(table.columns[i].name in key.columns for key in table.foreign_keys)
+      ]
       seen: set[tuple] = set()
       numbers = None
       if free:
-        numbers = cells.Fresh((row[free[-1]] for row in self._stored[table.name] + kept), table.columns[free[-1]])
+        numbers = cells.Fresh(
+          (row[free[-1]] for row in self._stored[table.name] + kept), table.columns[free[-1]]
+        )
       result = []
       for row in kept:
         value = tuple(row[i] for i in own)
@@ -363,8 +441,13 @@ class _Instance:
         row[self._position(table, name)] = target[self._position(parent, referred)]
 
   def _invent(self, table: Table) -> list[list]:
-    """Rows for a table that is empty: small numbers, a few words and dates, so that joins and comparisons hit."""
-    return [[cells.invent(column, i, self._rng) for column in table.columns] for i in range(_INVENTED_ROWS)]
+    """Rows for a table that is empty: small numbers, a few words and dates, so that joins and
+    comparisons hit.
+    """
+    return [
+      [cells.invent(column, i, self._rng) for column in table.columns]
+      for i in range(_INVENTED_ROWS)
+    ]
 
   @staticmethod
   def _position(table: Table, name: str) -> int:
@@ -377,7 +460,11 @@ def _parents_first(schema: Schema) -> list[Table]:
   placed: dict[str, Table] = {}
   while len(placed) < len(tables):
     rest = [table for table in tables if table.name not in placed]
-    ready = [t for t in rest if all(k.referred_table in placed or k.referred_table == t.name for k in t.foreign_keys)]
+    ready = [
+      t
+      for t in rest
+      if all(k.referred_table in placed or k.referred_table == t.name for k in t.foreign_keys)
+    ]
     # A circle of references is cut at its first table.
     for table in ready or rest[:1]:
       placed[table.name] = table

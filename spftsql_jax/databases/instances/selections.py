@@ -1,7 +1,8 @@
-"""What the SELECTs of queries read and ask for: tables, joins, conditions, and the columns that they show or rank by.
+"""What the SELECTs of queries read and ask for: tables, joins, conditions, and the columns that
+they show or rank by.
 
-Just enough of a query to make rows for it. AND, OR and NOT are not told apart: whoever makes rows for all the conditions, and
-for all but each one of them, serves them alike.
+Just enough of a query to make rows for it. AND, OR and NOT are not told apart: whoever makes rows
+for all the conditions, and for all but each one of them, serves them alike.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ class Selection:
 
 
 def read_selections(queries: Iterable[str], schema: Schema) -> list[Selection]:
-  """The selections of the queries, each once, in order; what cannot be parsed, or reads no table, gives none."""
+  """The selections of the queries, each once, in order; what cannot be parsed, or reads no table,
+  gives none.
+  """
   found: dict[Selection, None] = {}
   for sql in dict.fromkeys(queries):
     try:
@@ -97,7 +100,9 @@ def _read_query(tree: exp.Expression, schema: Schema) -> Iterable[Selection]:
         continue
       mine = readers[id(outer)].cell(node.this) if not isinstance(node, exp.Exists) else None
       theirs = next(iter(readers[id(nested)].projected), None)
-      pairs = [(mine, theirs)] if mine and theirs else readers[id(outer)].correlated(readers[id(nested)])
+      pairs = (
+        [(mine, theirs)] if mine and theirs else readers[id(outer)].correlated(readers[id(nested)])
+      )
       if pairs:
         yield _tie(read[id(outer)], read[id(nested)], pairs)
 
@@ -120,8 +125,11 @@ def _tie(left: Selection, right: Selection, pairs: list[tuple[Cell, Cell]]) -> S
 
   return Selection(
     tables=left.tables + right.tables,
-    joins=left.joins + tuple((move(a), move(b)) for a, b in right.joins) + tuple((a, move(b)) for a, b in pairs),
-    conditions=left.conditions + tuple(dataclasses.replace(c, cell=move(c.cell)) for c in right.conditions),
+    joins=left.joins
+    + tuple((move(a), move(b)) for a, b in right.joins)
+    + tuple((a, move(b)) for a, b in pairs),
+    conditions=left.conditions
+    + tuple(dataclasses.replace(c, cell=move(c.cell)) for c in right.conditions),
     shown=left.shown,
     grouped=left.grouped,
     ranked=left.ranked + tuple(map(move, right.ranked)),
@@ -131,7 +139,9 @@ def _tie(left: Selection, right: Selection, pairs: list[tuple[Cell, Cell]]) -> S
 
 
 class _Reader:
-  """Reads one SELECT. Sources that are no tables (nested queries) are passed over with all that refers to them."""
+  """Reads one SELECT. Sources that are no tables (nested queries) are passed over with all that
+  refers to them.
+  """
 
   def __init__(self, select: exp.Select, schema: Schema):
     self._select = select
@@ -188,7 +198,11 @@ class _Reader:
     grouped = self._cells(select.args.get("group"))
     aggregated = [self.cell(node.this) for node in self._own(exp.Max, exp.Min, exp.Sum, exp.Avg)]
     counted = [cell for node in self._own(exp.Count) for cell in self._cells(node)]
-    ranked = [*compared, *self._cells(select.args.get("order")), *(cell for cell in aggregated if cell)]
+    ranked = [
+      *compared,
+      *self._cells(select.args.get("order")),
+      *(cell for cell in aggregated if cell),
+    ]
     shown = [*(cell for cell in self.projected if cell), *counted, *grouped]
     return Selection(
       tables=tuple(self.tables),
@@ -202,7 +216,9 @@ class _Reader:
     )
 
   def correlated(self, inner: _Reader) -> list[tuple[Cell, Cell]]:
-    """Pairs of a cell of this SELECT and one of the nested SELECT `inner` that the nested one sets equal."""
+    """Pairs of a cell of this SELECT and one of the nested SELECT `inner` that the nested one sets
+    equal.
+    """
     pairs = []
     for node in inner._own(exp.EQ):
       for near, far in ((node.this, node.expression), (node.expression, node.this)):
@@ -212,7 +228,11 @@ class _Reader:
 
   def _own(self, *kinds: type) -> list[exp.Expression]:
     """The nodes of these kinds that belong to this SELECT and not to one inside it."""
-    return [node for node in self._select.find_all(*kinds) if node.find_ancestor(exp.Select) is self._select]
+    return [
+      node
+      for node in self._select.find_all(*kinds)
+      if node.find_ancestor(exp.Select) is self._select
+    ]
 
   def _cells(self, node: exp.Expression | None) -> list[Cell]:
     found = [self.cell(column) for column in node.find_all(exp.Column)] if node is not None else []

@@ -1,9 +1,11 @@
-"""Rows planted for queries: those that meet all conditions of a SELECT, and those that miss just one.
+"""Rows planted for queries: those that meet all conditions of a SELECT, and those that miss just
+one.
 
-In rows drawn at random two conditions seldom hold together, and a third is seldom missed by one. So for every SELECT groups of
-rows (one row of each source, joined) are added: all conditions hold; all but one; the shown values once more in other rows;
-ties and extremes in what is ranked; groups as large as HAVING asks and one more and less; NULLs; and rows without a partner.
-At last whole columns and tables may be spoiled: mostly NULL, one value throughout, or no row at all.
+In rows drawn at random two conditions seldom hold together, and a third is seldom missed by one. So
+for every SELECT groups of rows (one row of each source, joined) are added: all conditions hold; all
+but one; the shown values once more in other rows; ties and extremes in what is ranked; groups as
+large as HAVING asks and one more and less; NULLs; and rows without a partner. At last whole columns
+and tables may be spoiled: mostly NULL, one value throughout, or no row at all.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ class Manner:
   Attributes:
     nulls: whether NULLs may be made.
     orphans: whether rows may be made that refer to nothing.
-    flood: whether every other column grouped by (and some of those shown) become NULL in most rows, where they may.
+    flood: whether every other column grouped by (and some of those shown) become NULL in most rows,
+      where they may.
     flat: whether every other column compared with a nested query gets one value throughout.
     barren: whether every other table of those joined that refer to others loses all rows.
     turn: an odd turn spoils what an even one spares.
@@ -45,12 +48,17 @@ class Manner:
   turn: int = 0
 
 
-def plant(selections: Sequence[Selection], rows: GrowingRows, manner: Manner, rng: random.Random) -> None:
+def plant(
+  selections: Sequence[Selection], rows: GrowingRows, manner: Manner, rng: random.Random
+) -> None:
   """Adds rows for the selections."""
   selections = [selection for selection in selections if all(map(rows.has, selection.tables))]
   chosen = rng.sample(selections, min(MAX_SELECTIONS, len(selections)))
   # Groups of a certain size last, before other rows are copied into them.
-  growers = [_Grower(selection, rows, manner, rng) for selection in sorted(chosen, key=lambda s: bool(s.group_sizes))]
+  growers = [
+    _Grower(selection, rows, manner, rng)
+    for selection in sorted(chosen, key=lambda s: bool(s.group_sizes))
+  ]
   for grower in growers:
     grower.grow()
   for grower in growers:
@@ -58,7 +66,9 @@ def plant(selections: Sequence[Selection], rows: GrowingRows, manner: Manner, rn
   _spoil(selections, rows, manner, rng)
 
 
-def _spoil(selections: Sequence[Selection], rows: GrowingRows, manner: Manner, rng: random.Random) -> None:
+def _spoil(
+  selections: Sequence[Selection], rows: GrowingRows, manner: Manner, rng: random.Random
+) -> None:
   """Floods columns with NULL, flattens columns, and empties tables."""
 
   def every_other(wanted: Iterable[_Item]) -> list[_Item]:
@@ -73,12 +83,16 @@ def _spoil(selections: Sequence[Selection], rows: GrowingRows, manner: Manner, r
           if rng.random() < 0.7:
             row[position] = None
   if manner.flat:
-    for table, position in every_other((s.tables[source], i) for s in selections for source, i in s.compared):
+    for table, position in every_other(
+      (s.tables[source], i) for s in selections for source, i in s.compared
+    ):
       value = rows.random_row(table)[position]
       for row in rows.all_rows(table) if rows.is_free(table, position) else ():
         row[position] = value
   if manner.barren:
-    for table in every_other(table for s in selections if s.joins for table in s.tables if table.foreign_keys):
+    for table in every_other(
+      table for s in selections if s.joins for table in s.tables if table.foreign_keys
+    ):
       rows.empty(table)
 
 
@@ -114,7 +128,9 @@ class _Grower:
     self._group(fixed=self._values_of(selection.shown, base))
     self._group(fixed=self._values_of(selection.ranked, base))
     self._grow_groups(base)
-    nullable = [c for c in dict.fromkeys(selection.shown + selection.ranked) if self._may_be_null(c)]
+    nullable = [
+      c for c in dict.fromkeys(selection.shown + selection.ranked) if self._may_be_null(c)
+    ]
     if nullable and rng.random() < 0.6:
       # Twice, since NULLs in a unique column are the repeats that it allows.
       fixed = self._values_of(selection.shown, base) | {rng.choice(nullable): None}
@@ -126,7 +142,11 @@ class _Grower:
 
   def take_sides(self) -> None:
     """Among rows that refer to nothing: a NULL that only one side of a set operation shows."""
-    if self._manner.orphans and not self._manner.nulls and self._selection.side == 1 + self._manner.turn % 2:
+    if (
+      self._manner.orphans
+      and not self._manner.nulls
+      and self._selection.side == 1 + self._manner.turn % 2
+    ):
       for source, position in self._selection.shown:
         column = self._selection.tables[source].columns[position]
         if column.nullable and not self._rows.in_key(self._selection.tables[source], position):
@@ -140,16 +160,24 @@ class _Grower:
     tables, count = selection.tables, len(selection.conditions)
     joined = [cell for equal in self._classes for cell in equal]
     keyed = {source for source, i in joined if self._rows.is_key(tables[source], i)}
-    for size in [size + more for size in selection.group_sizes for more in (-1, 0, 1)] or [rng.choice((2, 3, 4, 8))]:
+    for size in [size + more for size in selection.group_sizes for more in (-1, 0, 1)] or [
+      rng.choice((2, 3, 4, 8))
+    ]:
       if size > _LARGE_GROUP and rng.random() < 0.5:
         continue
       first = self._group(fresh=True) if selection.group_sizes else base
       if first is None:
         continue
-      many = rng.choice([source for source in range(len(tables)) if source not in keyed] or range(len(tables)))
+      many = rng.choice(
+        [source for source in range(len(tables)) if source not in keyed] or range(len(tables))
+      )
       fixed = self._values_of([cell for cell in selection.grouped if cell[0] == many], first)
       kept = {source: row for source, row in first.items() if source != many}
-      broken = (rng.randrange(count),) if count and not selection.group_sizes and rng.random() < 0.5 else ()
+      broken = (
+        (rng.randrange(count),)
+        if count and not selection.group_sizes and rng.random() < 0.5
+        else ()
+      )
       for _ in range(size - 1):
         self._group(fixed=fixed, kept=kept, broken=broken)
 
@@ -158,16 +186,29 @@ class _Grower:
     alone = self._group(omitted=omitted, ranked=self._rng.random() < 0.5)
     if alone is None:
       return
-    shared = [cell for equal in self._classes if any(source == omitted for source, _ in equal) for cell in equal]
+    shared = [
+      cell
+      for equal in self._classes
+      if any(source == omitted for source, _ in equal)
+      for cell in equal
+    ]
     values = self._values_of(shared, alone, keys=True)
     tables = self._selection.tables
-    kept = {source: alone[source] for source, i in shared if source in alone and self._rows.is_key(tables[source], i)}
+    kept = {
+      source: alone[source]
+      for source, i in shared
+      if source in alone and self._rows.is_key(tables[source], i)
+    }
     if len(kept) < len(alone):
       for _ in range(self._rng.choice((0, 0, 2, 6, 25))):
         self._group(omitted=omitted, fixed=values, kept=kept)
 
-  def _values_of(self, wanted: Sequence[Cell], rows: Mapping[int, list], keys: bool = False) -> dict[Cell, object]:
-    """The values of cells in a group; those of unique keys only with `keys`, since no other row can have them."""
+  def _values_of(
+    self, wanted: Sequence[Cell], rows: Mapping[int, list], keys: bool = False
+  ) -> dict[Cell, object]:
+    """The values of cells in a group; those of unique keys only with `keys`, since no other row can
+    have them.
+    """
     tables = self._selection.tables
     return {
       (source, position): rows[source][position]
@@ -177,7 +218,9 @@ class _Grower:
 
   def _can_be_fresh(self, cell: Cell) -> bool:
     table, position = self._selection.tables[cell[0]], cell[1]
-    return table.columns[position].kind in ("number", "text", "date") and not self._rows.in_key(table, position)
+    return table.columns[position].kind in ("number", "text", "date") and not self._rows.in_key(
+      table, position
+    )
 
   def _may_be_null(self, cell: Cell) -> bool:
     table = self._selection.tables[cell[0]]
@@ -201,7 +244,8 @@ class _Grower:
       kept: rows, by source, that are there and stay.
       omitted: a source without a row; the rows that would join it find no partner.
       ranked: whether ranked cells lie beyond all others.
-      fresh: whether shown cells hold values that no other row has, so that DISTINCT or a set operation cannot hide the group.
+      fresh: whether shown cells hold values that no other row has, so that DISTINCT or a set
+        operation cannot hide the group.
 
     Returns:
       The rows by source, or None where a row could not be added.
@@ -215,7 +259,9 @@ class _Grower:
       values.update(dict.fromkeys(equal, value))
     if ranked:
       for cell in self._selection.ranked:
-        if cell not in values and (value := self._rows.extreme(tables[cell[0]], cell[1])) is not None:
+        if (
+          cell not in values and (value := self._rows.extreme(tables[cell[0]], cell[1])) is not None
+        ):
           values[cell] = value
     for cell in self._conditions:
       if cell not in values:
@@ -223,7 +269,12 @@ class _Grower:
     for cell in self._selection.shown if fresh else ():
       if cell not in values and self._can_be_fresh(cell):
         values[cell] = self._rows.fresh([(tables[cell[0]], cell[1])])
-    unmatched = [cell for equal in self._classes if any(source == omitted for source, _ in equal) for cell in equal]
+    unmatched = [
+      cell
+      for equal in self._classes
+      if any(source == omitted for source, _ in equal)
+      for cell in equal
+    ]
     group: dict[int, list] = {}
     for source in self._parents_first():
       if source == omitted:
@@ -243,7 +294,12 @@ class _Grower:
     return group
 
   def _class_value(
-    self, equal: tuple[Cell, ...], values: Mapping[Cell, object], broken: Collection[int], omitted: int | None, fresh: bool
+    self,
+    equal: tuple[Cell, ...],
+    values: Mapping[Cell, object],
+    broken: Collection[int],
+    omitted: int | None,
+    fresh: bool,
   ):
     """One value for cells that a join sets equal."""
     tables = self._selection.tables
@@ -256,28 +312,45 @@ class _Grower:
     for cell in equal:
       if cell in self._conditions:
         return self._choose(cell, broken)
-    keys = [(tables[source], position) for source, position in equal if self._rows.is_key(tables[source], position)]
+    keys = [
+      (tables[source], position)
+      for source, position in equal
+      if self._rows.is_key(tables[source], position)
+    ]
     if keys:
-      return self._rows.fresh(keys + [(tables[s], p) for s, p in equal if (tables[s], p) not in keys])
+      return self._rows.fresh(
+        keys + [(tables[s], p) for s, p in equal if (tables[s], p) not in keys]
+      )
     if fresh and all(map(self._can_be_fresh, equal)):
       return self._rows.fresh([(tables[source], position) for source, position in equal])
     source, position = equal[0]
     return self._rows.random_row(tables[source])[position]
 
   def _choose(self, cell: Cell, broken: Collection[int]) -> object:
-    """A value that meets the conditions on the cell, but for the broken ones, as far as one can be found."""
+    """A value that meets the conditions on the cell, but for the broken ones, as far as one can be
+    found.
+    """
     table, rng = self._selection.tables[cell[0]], self._rng
     column = table.columns[cell[1]]
-    mine: list[tuple[Condition, bool]] = [(self._selection.conditions[i], i not in broken) for i in self._conditions[cell]]
+    mine: list[tuple[Condition, bool]] = [
+      (self._selection.conditions[i], i not in broken) for i in self._conditions[cell]
+    ]
     candidates: list[object] = []
     for condition, _ in mine:
       for literal in condition.values:
         candidates += literals.beside(literal, column, condition.operator == "like")
     candidates += [self._rows.random_row(table)[cell[1]] for _ in range(3)]
-    if self._may_be_null(cell) and (any(c.operator == "null" for c, _ in mine) or (broken and rng.random() < 0.2)):
+    if self._may_be_null(cell) and (
+      any(c.operator == "null" for c, _ in mine) or (broken and rng.random() < 0.2)
+    ):
       candidates.append(None)
-    candidates = [value for value in candidates if value is not None or self._may_be_null(cell)] or candidates
-    scores = [sum(literals.holds(c.operator, c.values, value) == met for c, met in mine) for value in candidates]
+    candidates = [
+      value for value in candidates if value is not None or self._may_be_null(cell)
+    ] or candidates
+    scores = [
+      sum(literals.holds(c.operator, c.values, value) == met for c, met in mine)
+      for value in candidates
+    ]
     best = [value for value, score in zip(candidates, scores, strict=True) if score == max(scores)]
     # The first that fits is the literal itself or next to it: the edge of the condition.
     return best[0] if rng.random() < 0.5 else rng.choice(best)
@@ -285,7 +358,10 @@ class _Grower:
   def _parents_first(self) -> list[int]:
     tables = self._selection.tables
     names = [table.name for table in tables]
-    return sorted(range(len(tables)), key=lambda s: sum(key.referred_table in names for key in tables[s].foreign_keys))
+    return sorted(
+      range(len(tables)),
+      key=lambda s: sum(key.referred_table in names for key in tables[s].foreign_keys),
+    )
 
 
 def _equal_cells(joins: Sequence[tuple[Cell, Cell]]) -> list[tuple[Cell, ...]]:

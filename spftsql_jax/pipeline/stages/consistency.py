@@ -1,8 +1,9 @@
 """The check of questions that a model wrote: does the text-to-SQL model find their query again?
 
-A base SQL-to-text model is wrong nearly half the time. k answers are sampled to each question; what is counted is how many of
-them give the query's own result on the database and on all neighbouring instances. A question to which none agrees is not
-kept. One to which all agree is kept, and counted apart: it teaches the text-to-SQL model little.
+A base SQL-to-text model is wrong nearly half the time. k answers are sampled to each question; what
+is counted is how many of them give the query's own result on the database and on all neighbouring
+instances. A question to which none agrees is not kept. One to which all agree is kept, and counted
+apart: it teaches the text-to-SQL model little.
 """
 
 from __future__ import annotations
@@ -45,8 +46,12 @@ class Consistency:
     }
 
 
-def check_questions(bench: Workbench, version: str, examples: Sequence[Example], samples: int) -> Consistency:
-  """Asks `version` each question `samples` times (greedily, where once) and counts the answers with the query's result."""
+def check_questions(
+  bench: Workbench, version: str, examples: Sequence[Example], samples: int
+) -> Consistency:
+  """Asks `version` each question `samples` times (greedily, where once) and counts the answers with
+  the query's result.
+  """
   if not examples:
     return Consistency((), (0,) * (samples + 1))
   weights = bench.local_weights(bench.load(version))
@@ -68,8 +73,13 @@ def check_questions(bench: Workbench, version: str, examples: Sequence[Example],
       **weights,
     )
     repeated = [example for example in asked for _ in range(samples)]
-    verdicts = judge(bench, repeated, [prediction.sql for predictions in answers for prediction in predictions])
-    return [sum(bool(v.suite_correct) for v in verdicts[i : i + samples]) for i in range(0, len(verdicts), samples)]
+    verdicts = judge(
+      bench, repeated, [prediction.sql for predictions in answers for prediction in predictions]
+    )
+    return [
+      sum(bool(v.suite_correct) for v in verdicts[i : i + samples])
+      for i in range(0, len(verdicts), samples)
+    ]
 
   agreeing = hosts.in_shares([e.db_id for e in examples], count)
   kept = tuple(example for example, count in zip(examples, agreeing, strict=True) if count)
