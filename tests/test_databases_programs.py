@@ -5,11 +5,11 @@ order, everywhere.
 import contextlib
 import itertools
 import json
-import pathlib
 import random
 import sqlite3
 
 import pytest
+from shared_data import SHARED, SPIDER, needs_spider
 
 from spftsql_jax.databases import Executor
 from spftsql_jax.databases.engines import sqlite
@@ -17,7 +17,6 @@ from spftsql_jax.databases.instances.make import make_instances
 from spftsql_jax.judging.programs import Programs, same_program
 from spftsql_jax.judging.scoring import score_predictions
 
-SPIDER = pathlib.Path(__file__).parents[2] / "shared" / "data" / "spider"
 SCHEMA = """
   CREATE TABLE author (id INTEGER PRIMARY KEY, name TEXT, born INT);
   CREATE TABLE book (id INTEGER PRIMARY KEY, author_id INT REFERENCES author(id), title TEXT, price REAL, pages INT);
@@ -275,9 +274,9 @@ def test_who_judges_leaves_no_lock_behind(tmp_path):
         connection.commit()
 
 
-@pytest.mark.skipif(not SPIDER.is_dir(), reason="Spider is not at hand")
+@needs_spider
 def test_recorded_predictions_that_are_one_program_give_the_gold_rows(tmp_path):
-  folder = SPIDER.parent / "predictions" / "spider-dev"
+  folder = SHARED / "predictions" / "spider-dev"
   examples = json.loads((SPIDER / "dev.json").read_text())
   found = 0
   for db_id in ("concert_singer", "pets_1", "car_1", "world_1"):

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import transformers
+from shared_data import SHARED
 
 from spftsql_jax.answering.exported import load_exported, write_prompt_format
 from spftsql_jax.answering.predict import PromptDatabase, answer_questions
@@ -40,9 +41,6 @@ from spftsql_jax.schema import Column, Schema, Table
 from spftsql_jax.training.optimizer import OptimizerConfig
 from spftsql_jax.training.trainer import FitConfig, fit
 
-SHARED = pathlib.Path(
-  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
-)
 SCHEMA = Schema(
   "shop",
   "sqlite",

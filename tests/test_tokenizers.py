@@ -8,8 +8,6 @@ import base64
 import dataclasses
 import inspect
 import json
-import os
-import pathlib
 import types
 import unicodedata
 
@@ -17,6 +15,7 @@ import numpy as np
 import pytest
 import tokenizers
 import transformers
+from shared_data import SHARED
 from tokenizers import decoders, models, pre_tokenizers
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
@@ -37,9 +36,6 @@ from spftsql_jax.pipeline.stages.vbi_ft import write_model_questions
 from spftsql_jax.pipeline.units import question_units, sql_units
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
-SHARED = pathlib.Path(
-  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
-)
 SCHEMA = Schema(
   "caf\u00e9",
   "sqlite",
