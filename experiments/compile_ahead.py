@@ -33,6 +33,7 @@ from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from spftsql_jax.examples.batches import PrefixBatch
+from spftsql_jax.files import write_json
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, sharding
 from spftsql_jax.models.transformer import abstract_params
 from spftsql_jax.training.optimizer import OptimizerConfig
@@ -129,7 +130,7 @@ def main() -> None:
     "compile_seconds": round(time.perf_counter() - start, 1)
   }
   if _OUTPUT.value:
-    Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
+    write_json(_OUTPUT.value, report, end="\n")
   print(json.dumps(report), flush=True)
   if report["fits"] is False:
     raise RuntimeError(

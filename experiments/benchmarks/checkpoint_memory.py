@@ -31,6 +31,8 @@ from absl import flags  # isort: skip
 import ml_dtypes
 import numpy as np
 
+from spftsql_jax.files import write_json
+
 _CONFIG = flags.DEFINE_string("config", None, "config.json of the model.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 _TOKENS = flags.DEFINE_integer("tokens", 128, "Tokens of the forward.", lower_bound=1)
@@ -79,7 +81,7 @@ def main() -> None:
     "stages": stages,
     "export_identical": identical,
   }
-  Path(_OUTPUT.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+  write_json(_OUTPUT.value, result, end="\n")
   print(json.dumps(result))
 
 

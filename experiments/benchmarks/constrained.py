@@ -29,6 +29,7 @@ from spftsql_jax.answering.predict import PromptDatabase, answer_questions
 from spftsql_jax.databases import Executor
 from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
 from spftsql_jax.examples.example import Example
+from spftsql_jax.files import write_json
 from spftsql_jax.judging.metrics import wilson_interval
 from spftsql_jax.judging.scoring import Verdict, score_predictions
 
@@ -70,7 +71,7 @@ def main() -> None:
         ),
       }
       print(name, json.dumps(report["decoding"][name]), flush=True)
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
+  write_json(_OUTPUT.value, report, end="\n")
 
 
 def measure(

@@ -33,6 +33,7 @@ from absl import flags
 
 from spftsql_jax.databases.instances.make import make_instances
 from spftsql_jax.examples import benchmarks
+from spftsql_jax.files import write_json
 from spftsql_jax.sql.model_text import one_line
 
 _OFFICIAL = flags.DEFINE_string("official", None, "Clone of the official evaluator.", required=True)
@@ -113,9 +114,7 @@ def main() -> None:
     "cpu_ratio": round(medians["official"]["cpu_seconds"] / medians["ours"]["cpu_seconds"], 2),
     "disagreements": disagreements,
   }
-  Path(_OUTPUT.value).write_text(
-    json.dumps(result | {"runs": runs}, indent=1) + "\n", encoding="utf-8"
-  )
+  write_json(_OUTPUT.value, result | {"runs": runs}, end="\n")
   print(json.dumps(result))
 
 

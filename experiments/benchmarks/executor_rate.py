@@ -34,6 +34,7 @@ from spftsql_jax.databases import Executor, Result
 from spftsql_jax.databases.engines import sqlite
 from spftsql_jax.databases.execution import worker
 from spftsql_jax.examples import benchmarks
+from spftsql_jax.files import write_json
 
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
 _DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)
@@ -98,7 +99,7 @@ def main() -> None:
   report = {"left_out": len(gold) - len(run)} | _report(
     measured, len(run) * _REPEAT.value, sum(counts["bare"])
   )
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+  write_json(_OUTPUT.value, report, end="\n")
   print(json.dumps({key: value for key, value in report.items() if key != "rounds"}))
 
 

@@ -33,6 +33,8 @@ from launch import InputError, launch
 from absl import flags  # isort: skip
 import numpy as np
 
+from spftsql_jax.files import write_json
+
 _SEQUENCES = flags.DEFINE_integer("sequences", 4, "Sequences of the plain case.", lower_bound=1)
 _QUESTIONS = flags.DEFINE_integer("questions", 32, "Questions over the schema.", lower_bound=1)
 _SCHEMA_TOKENS = flags.DEFINE_integer("schema_tokens", 512, "Tokens of a schema.", lower_bound=1)
@@ -93,7 +95,7 @@ def main() -> None:
     for case in _CASES.value:
       report["cases"][case] = entry = compare(folder, case, forwards)
       print(case, json.dumps(entry), flush=True)
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+  write_json(_OUTPUT.value, report, end="\n")
 
 
 def tokens(case: str) -> np.ndarray:

@@ -28,6 +28,7 @@ from launch import InputError, launch
 from absl import flags  # isort: skip
 import numpy as np
 
+from spftsql_jax.files import write_json
 from spftsql_jax.generation import Generator, Request
 from spftsql_jax.models import load_hf
 
@@ -95,7 +96,7 @@ def main() -> None:
 
     report["cases"][case] = entry = compare(ours, theirs, [int(b) for b in _BATCH_SIZES.value])
     print(case, json.dumps(entry), flush=True)
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
+  write_json(_OUTPUT.value, report, end="\n")
 
 
 def make_requests(case: str) -> list[Request]:

@@ -25,6 +25,7 @@ from absl import flags  # isort: skip
 from spftsql_jax.answering.exported import load_exported
 from spftsql_jax.answering.predict import PromptDatabase, question_request
 from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
+from spftsql_jax.files import write_json
 
 _MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the questions.", required=True)
@@ -88,7 +89,7 @@ def main() -> None:
     "ended_by_the_end_token": sum(a.status == "stop" for a in answers),
     "differences": differences,
   }
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
+  write_json(_OUTPUT.value, report, end="\n")
   print(json.dumps(report))
 
 

@@ -42,6 +42,7 @@ from spftsql_jax.databases.execution.executor import Executor
 from spftsql_jax.databases.instances.make import make_instances
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.examples import benchmarks
+from spftsql_jax.files import write_json
 from spftsql_jax.judging.comparison import results_match
 from spftsql_jax.schema import Schema
 
@@ -234,7 +235,7 @@ def main() -> None:
   )
   report["cpu_seconds_an_instance"] = round(seconds / len(places) / _INSTANCES.value, 3)
   report["survivors"] = report.pop("survivors")
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+  write_json(_OUTPUT.value, report, end="\n")
   print(json.dumps({key: value for key, value in report.items() if key != "survivors"}))
 
 

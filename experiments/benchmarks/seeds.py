@@ -20,6 +20,8 @@ from launch import InputError, launch
 
 from absl import flags  # isort: skip
 
+from spftsql_jax.files import write_json
+
 _RUNS = flags.DEFINE_list("runs", None, "Work folders of finished runs.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
@@ -49,7 +51,7 @@ def main() -> None:
       m: interval([t[m] - t["SFT on seeds"] for t in tables]) for m in models if m != "SFT on seeds"
     },
   }
-  Path(_OUTPUT.value).write_text(json.dumps(summary, indent=1))
+  write_json(_OUTPUT.value, summary, end="\n")
   for m in models:
     low, high = summary["ex"][m]["ci95"]
     values = ", ".join(f"{100 * v:.1f}" for v in summary["ex"][m]["values"])

@@ -29,6 +29,7 @@ from absl import flags
 
 from spftsql_jax.databases import make_instances
 from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.files import write_json
 from spftsql_jax.synthesis import pool
 from spftsql_jax.synthesis.balance import Balance
 from spftsql_jax.synthesis.synthesize import synthesize
@@ -65,7 +66,7 @@ def main() -> None:
         unfinished.replace(path)
       report[path.stem] = measure(path, folder)
       print(json.dumps({path.stem: report[path.stem]}), flush=True)
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1), encoding="utf-8")
+  write_json(_OUTPUT.value, report, end="\n")
 
 
 def measure(path: Path, folder: Path) -> dict[str, object]:

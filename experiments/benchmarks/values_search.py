@@ -25,6 +25,7 @@ import launch
 from absl import flags
 
 from spftsql_jax.databases import ValueIndex
+from spftsql_jax.files import write_json
 
 _VALUES = flags.DEFINE_integer("values", 1_000_000, "Distinct values to make.", lower_bound=100)
 _QUESTIONS = flags.DEFINE_integer("questions", 500, "Questions to ask.", lower_bound=1)
@@ -71,7 +72,7 @@ def main() -> None:
     "longest_ms": round(1000 * cpu[-1], 2),
     "named_values_found": f"{found} of {named}",
   }
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+  write_json(_OUTPUT.value, report, end="\n")
   print(json.dumps(report))
 
 
