@@ -1,7 +1,8 @@
 """Compiles a training step for a TPU slice on a machine without one, and says what it needs of each
 chip.
 
-    python experiments/compile_ahead.py --topology=v5e:4x4 --model_config=FILE.json --step=sft --mesh=data:1,fsdp:8,tensor:2
+    python experiments/compile_ahead.py --topology=v5e:4x4 --model_config=FILE.json --step=sft \
+      --mesh=data:1,fsdp:8,tensor:2
 
 FILE.json is the config.json of a Hugging Face model; no weights are read, no arrays are made. Needs
 libtpu (`pip install libtpu`). The last line on stdout is JSON: memory a chip (GiB: arguments,
@@ -191,9 +192,10 @@ def _plain(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
 def _abstract_batch(schemas: int, objective: Objective, mesh: Mesh) -> PrefixBatch:
   place = NamedSharding(mesh, PartitionSpec(None, ("data", "fsdp")))
   lead, branches = (_ACCUMULATE.value, schemas), _BRANCHES.value
-  array = lambda *shape, dtype=jnp.int32: jax.ShapeDtypeStruct(
-    (*lead, *shape), dtype, sharding=place
-  )
+
+  def array(*shape: int, dtype: Any = jnp.int32) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((*lead, *shape), dtype, sharding=place)
+
   pairs = objective.loss != "sft"
   return PrefixBatch(
     prefix=array(_PREFIX.value),

@@ -69,7 +69,9 @@ if model_folder:
     import peft
     model = peft.PeftModel.from_pretrained(model, folder)
   config = transformers.GenerationConfig.from_pretrained(folder)
-  answer = model.generate(input_ids=torch.tensor([ids]), generation_config=config, max_new_tokens=48)[0, len(ids):].tolist()
+  given = torch.tensor([ids])
+  answer = model.generate(input_ids=given, generation_config=config, max_new_tokens=48)
+  answer = answer[0, len(ids):].tolist()
   text = tokenizer.decode(answer, skip_special_tokens=True)
   out |= {"answer": answer, "dtype": str(model.dtype), "text": text, "rope": rope}
 print(json.dumps(out))

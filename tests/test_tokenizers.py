@@ -64,10 +64,14 @@ ODD = {
   "empty": "",
   "blank": " \t\n ",
   "emoji": "\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467 who?",
-  "cjk": "\u6709\u591a\u5c11\u5ba2\u6237\uff1f\u3000\u540d\u524d\u306f\u4f55\uff1f\ud55c\uad6d\uc5b4",
+  "cjk": (
+    "\u6709\u591a\u5c11\u5ba2\u6237\uff1f\u3000\u540d\u524d\u306f\u4f55\uff1f\ud55c\uad6d\uc5b4"
+  ),
   "newlines": "\n\nfirst\r\nsecond\n\n\nthird\n",
   "spaces": "   many    spaces\t\tand tabs   ",
-  "right_to_left": "\u0643\u0645 \u0639\u062f\u062f \u0627\u0644\u0639\u0645\u0644\u0627\u0621\u061f",
+  "right_to_left": (
+    "\u0643\u0645 \u0639\u062f\u062f \u0627\u0644\u0639\u0645\u0644\u0627\u0621\u061f"
+  ),
   "combining": "e\u0301 and \u0301 alone, zero\u200bwidth",
   "long": "how many " * 555 + "more",
   "one_word": "x" * 5000,

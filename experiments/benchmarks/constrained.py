@@ -1,7 +1,8 @@
 """What restricting identifiers to the schema does to a model's answers: execution accuracy, share
 that runs, tokens a second.
 
-    python experiments/benchmarks/constrained.py --model=DIR --examples=FILE.json --databases=DIR --output=constrained.json
+    python experiments/benchmarks/constrained.py --model=DIR --examples=FILE.json --databases=DIR \
+      --output=constrained.json
 
 All questions are answered without and with the restriction, greedily and by one sample at
 --temperature (the same randomness in both), executed and judged by the "strict" comparison. Beside

@@ -1,7 +1,8 @@
 """Times evaluate.py against Spider's official test-suite evaluator on the same predictions, side by
 side, and compares every verdict.
 
-    python experiments/benchmarks/evaluate_speed.py --official=test-suite-sql-eval --examples=dev.json \
+    python experiments/benchmarks/evaluate_speed.py --official=test-suite-sql-eval \
+      --examples=dev.json \
       --predictions=predicted.sql --databases=database --instances=20 --output=speed.json
 
 --official is a clone of taoyds/test-suite-sql-eval (third_party/README.md says which revision);

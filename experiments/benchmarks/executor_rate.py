@@ -1,7 +1,8 @@
 """Measures how many statements a second and a core the executor runs, and what it costs over bare
 sqlite3.
 
-    python experiments/benchmarks/executor_rate.py --examples=dev.json --databases=database --repeat=3 --output=rate.json
+    python experiments/benchmarks/executor_rate.py --examples=dev.json --databases=database \
+      --repeat=3 --output=rate.json
 
 The statements are the gold SQL of the examples, made distinct by a comment so that no cache answers
 them. Bare sqlite3 (one process, one connection a database, execute and fetchall, no limits) takes

@@ -17,7 +17,6 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from launch import InputError, launch
 
 from absl import flags  # isort: skip
+import measuring
 import numpy as np
 
 from spftsql_jax.files import write_json
@@ -145,11 +145,13 @@ def compare(ours: Callable, theirs: Callable, batch_sizes: list[int]) -> dict:
   tried = {}
   expected = theirs(batch_sizes[0])
   for size in batch_sizes:
-    tried[size] = clock(lambda size=size: theirs(size))[0]
+    tried[size] = measuring.clock(lambda size=size: theirs(size))[0]
   best = min(tried, key=tried.get)
   got = ours()
   same = sum(a == b for a, b in zip(got, expected, strict=True))
-  turns = [(clock(ours), clock(lambda: theirs(best))) for _ in range(_RUNS.value)]
+  turns = [
+    (measuring.clock(ours), measuring.clock(lambda: theirs(best))) for _ in range(_RUNS.value)
+  ]
   sides = {}
   for name, results in zip(("generator", "transformers"), zip(*turns, strict=True), strict=True):
     seconds, cpu = (statistics.median(r[i] for r in results) for i in (0, 1))
@@ -173,13 +175,6 @@ def compare(ours: Callable, theirs: Callable, batch_sizes: list[int]) -> dict:
     "identical_answers": same,
     "answers": len(got),
   }
-
-
-def clock(run: Callable) -> tuple[float, float]:
-  """Wall clock and CPU seconds of a call."""
-  began, cpu = time.perf_counter(), time.process_time()
-  run()
-  return time.perf_counter() - began, time.process_time() - cpu
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Tokens a second of decoding on an accelerator, as a share of what its memory bandwidth allows,
 and beside transformers.
 
-    python experiments/benchmarks/generation_bandwidth.py --output=bandwidth.json --bandwidth_gb_s=4800
+    python experiments/benchmarks/generation_bandwidth.py --output=bandwidth.json \
+      --bandwidth_gb_s=4800
 
 Random bfloat16 weights in the shapes of --shapes (or of a config.json given there), --branches
 answers at once over one schema of --schema_tokens, end tokens off. A decoding step must read all

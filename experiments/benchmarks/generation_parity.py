@@ -1,7 +1,8 @@
 """Compares greedy answers of a model folder with those of transformers.generate, token for token,
 float32.
 
-    python experiments/benchmarks/generation_parity.py --model=DIR --examples=FILE.json --databases=DIR --output=parity.json
+    python experiments/benchmarks/generation_parity.py --model=DIR --examples=FILE.json \
+      --databases=DIR --output=parity.json
 
 Real prompts of --count questions, drawn by --seed, at the model's own length limit. transformers
 answers one question at a time (no padding), so that nothing but the computation differs. Where

@@ -12,6 +12,7 @@ not declared are listed, to be read.
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import time
 from pathlib import Path
@@ -24,7 +25,6 @@ from absl import flags
 from spftsql_jax.databases import infer_foreign_keys
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.examples import benchmarks
-from spftsql_jax.files import write_json
 from spftsql_jax.schema import Schema
 
 _EXAMPLES = flags.DEFINE_list(
@@ -46,7 +46,7 @@ def main() -> None:
         continue
       group.add(read_schema(location), location)
   report = {name: group.summary() for name, group in groups.items()}
-  write_json(_OUTPUT.value, report, end="\n")
+  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
   for name, group in report.items():
     shown = {key: value for key, value in group.items() if not isinstance(value, list)}
     print(name, shown)

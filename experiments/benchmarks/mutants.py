@@ -1,7 +1,8 @@
 """Measures how many wrong queries pass verification on the original rows, and on neighbouring
 instances too.
 
-    python experiments/benchmarks/mutants.py --examples=dev.json --databases=database --instances=10 --output=mutants.json
+    python experiments/benchmarks/mutants.py --examples=dev.json --databases=database \
+      --instances=10 --output=mutants.json
 
 Each gold query is changed in one place (an operator, a literal, an aggregate, a column, a condition
 dropped, ...) in every way that applies, up to --per_query drawn at random. A mutant passes on k

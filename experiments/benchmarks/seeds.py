@@ -1,7 +1,8 @@
 """Sums up finished runs of one config with several seeds: EX of each model, mean and 95 % interval,
 and gains over SFT.
 
-    python experiments/benchmarks/seeds.py --runs=runs/seed0,runs/seed1,runs/seed2 --output=seeds.json
+    python experiments/benchmarks/seeds.py --runs=runs/seed0,runs/seed1,runs/seed2 \
+      --output=seeds.json
 
 Gains are paired by seed. Intervals are Student's over the seeds.
 """

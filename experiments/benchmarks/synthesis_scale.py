@@ -29,7 +29,6 @@ from absl import flags
 
 from spftsql_jax.databases import make_instances
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.files import write_json
 from spftsql_jax.synthesis import pool
 from spftsql_jax.synthesis.balance import Balance
 from spftsql_jax.synthesis.synthesize import synthesize
@@ -66,7 +65,7 @@ def main() -> None:
         unfinished.replace(path)
       report[path.stem] = measure(path, folder)
       print(json.dumps({path.stem: report[path.stem]}), flush=True)
-  write_json(_OUTPUT.value, report, end="\n")
+  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 
 def measure(path: Path, folder: Path) -> dict[str, object]:

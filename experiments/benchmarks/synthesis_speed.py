@@ -29,7 +29,6 @@ from absl import flags
 from spftsql_jax.databases import make_instances
 from spftsql_jax.databases.engines import name_of
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.files import write_json
 from spftsql_jax.questions import sentences
 from spftsql_jax.synthesis import filters, pool
 from spftsql_jax.synthesis.literals import CannotFill
@@ -71,7 +70,7 @@ def main() -> None:
       for n, found in runs.items()
     },
   }
-  write_json(_OUTPUT.value, report, end="\n")
+  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1), encoding="utf-8")
   print(
     json.dumps({key: report[key] for key in ("examples_per_second", "examples_per_cpu_second")})
   )
