@@ -160,15 +160,13 @@ def test_a_query_of_a_template_is_judged_as_its_text_is(shop):
 REPAIRED = [
   ("SELECT a.cat1 ORDER BY a.num2 DESC LIMIT 1", "tie at LIMIT", "added a tie-breaking sort key"),
   ("SELECT a.name1 ORDER BY a.num2 DESC LIMIT :limit", "tie at LIMIT", "another LIMIT"),
-  ("SELECT a.name1 ORDER BY a.date2 LIMIT 1", "NULL at LIMIT",
-   "left out rows without the sort key"),
+  ("SELECT a.name1 ORDER BY a.date2 LIMIT 1", "NULL at LIMIT", "left out rows without the sort key"),
   ("SELECT a.name1 LIMIT 3", "LIMIT without ORDER BY", "added a tie-breaking sort key"),
   ("SELECT DISTINCT a.cat1 ORDER BY a.num2 DESC LIMIT 1", "LIMIT with an order that DISTINCT hides",
    "dropped DISTINCT before LIMIT"),
   ("SELECT a.cat1, COUNT(a.*)", "bare column", "grouped by a bare column"),
   ("SELECT a.num1 WHERE LINKED(b)", "redundant join", "dropped a redundant join"),
-  ("SELECT a.name1 WHERE a.num2 > :num2 AND a.num2 > :num2_2", "redundant condition",
-   "dropped a redundant condition"),
+  ("SELECT a.name1 WHERE a.num2 > :num2 AND a.num2 > :num2_2", "redundant condition", "dropped a redundant condition"),
 ]  # fmt: skip
 
 
@@ -202,15 +200,12 @@ def test_repairable_query_is_mended_and_says_so(text, reason, what, shop):
   ("left", "right", "same"),
   [
     ("SELECT title FROM book", "select  Book.Title from BOOK", True),
-    ("SELECT T1.title FROM book AS T1 WHERE T1.pages > 3", "SELECT title FROM book WHERE pages > 3",
-     True),
-    ("SELECT title FROM book WHERE pages > 3 AND price < 4",
-     "SELECT title FROM book WHERE price < 4 AND pages > 3", True),
+    ("SELECT T1.title FROM book AS T1 WHERE T1.pages > 3", "SELECT title FROM book WHERE pages > 3", True),
+    ("SELECT title FROM book WHERE pages > 3 AND price < 4", "SELECT title FROM book WHERE price < 4 AND pages > 3", True),
     ("SELECT COUNT(*) AS n FROM book", "SELECT count(*) FROM book", True),
     ("SELECT a.name FROM author a JOIN country c ON a.country_code = c.code",
      "SELECT T1.name FROM author AS T1 JOIN country AS T2 ON T1.country_code = T2.code", True),
-    ("SELECT title FROM book WHERE genre = 'novel'", "SELECT title FROM book WHERE genre = 'Novel'",
-     False),
+    ("SELECT title FROM book WHERE genre = 'novel'", "SELECT title FROM book WHERE genre = 'Novel'", False),
     ("SELECT title FROM book WHERE pages > 3", "SELECT title FROM book WHERE pages >= 3", False),
     ("SELECT title, pages FROM book", "SELECT pages, title FROM book", False),
     ("SELECT DISTINCT title FROM book", "SELECT title FROM book", False),

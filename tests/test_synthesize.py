@@ -374,11 +374,8 @@ def test_keys_that_nothing_declares_are_joined_along(tmp_path):
       "INSERT INTO orders VALUES (?, ?, ?)", [(i, i * 7 % 40, (i * 37 % 91) / 2) for i in range(90)]
     )
   connection.close()
-  made = [
-    synthesize(path, pool.builtin_templates(), 80, seed=1, infer_keys=infer).examples
-    for infer in (False, True)
-  ]
-  joined = [sum(" JOIN " in example.query for example in examples) for examples in made]
+  joined = [sum(" JOIN " in e.query for e in synthesize(path, pool.builtin_templates(), 80, seed=1, infer_keys=infer).examples)
+            for infer in (False, True)]  # fmt: skip
   assert joined[0] == 0 and joined[1] >= 10
 
 
@@ -391,8 +388,7 @@ def test_templates_of_ours_are_not_filled_with_what_is_seldom_asked(tmp_path):
     connection.executescript("""
       CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT);
       CREATE TABLE firm (id INTEGER PRIMARY KEY, title TEXT, assets INTEGER);
-      CREATE TABLE job (person_id INTEGER REFERENCES person (id), firm_id INTEGER
-        REFERENCES firm (id));
+      CREATE TABLE job (person_id INTEGER REFERENCES person (id), firm_id INTEGER REFERENCES firm (id));
     """)
     connection.executemany(
       "INSERT INTO person VALUES (?, ?)", [(i, f"Person {i}") for i in range(12)]

@@ -43,8 +43,7 @@ CASES = [
     "BY T1.id HAVING COUNT(*) > 2"
   ),
    "SELECT a.text1, COUNT(b.*) GROUP BY a.key2 HAVING COUNT(b.*) > :count"),
-  ("SELECT DISTINCT T1.title FROM book T1 JOIN copy T2 ON T1.id = T2.book_id",
-   "SELECT DISTINCT a.text1 WHERE LINKED(b)"),
+  ("SELECT DISTINCT T1.title FROM book T1 JOIN copy T2 ON T1.id = T2.book_id", "SELECT DISTINCT a.text1 WHERE LINKED(b)"),
   ("SELECT title FROM book WHERE id NOT IN (SELECT book_id FROM copy)",
    "SELECT a.text1 WHERE a.key2 NOT IN (SELECT b.ref3_key2)"),
   ((
@@ -57,8 +56,7 @@ CASES = [
     "BY count(*) DESC LIMIT 1"
   ),
    "SELECT a.text1 GROUP BY b.ref2_a ORDER BY COUNT(*) DESC LIMIT 1"),
-  ("SELECT title AS t FROM book ORDER BY price ASC LIMIT 5",
-   "SELECT a.text1 ORDER BY a.num2 LIMIT :limit"),
+  ("SELECT title AS t FROM book ORDER BY price ASC LIMIT 5", "SELECT a.text1 ORDER BY a.num2 LIMIT :limit"),
   ("SELECT genre, avg(price) AS mean FROM book GROUP BY 1 ORDER BY mean",
    "SELECT a.text1, AVG(a.num2) GROUP BY a.text1 ORDER BY AVG(a.num2)"),
   ('SELECT title FROM book WHERE genre = "novel"', "SELECT a.text1 WHERE a.text2 = :text2"),
@@ -73,8 +71,7 @@ CASES = [
    " AND a.num4 IS NOT NULL"),
   ("SELECT title FROM book WHERE genre = 'novel' INTERSECT SELECT title FROM book WHERE price < 10",
    "SELECT a.text1 WHERE a.text2 = :text2 INTERSECT SELECT a.text1 WHERE a.num3 < :num3"),
-  ("SELECT T1.name, T2.name FROM author T1 JOIN author T2 ON T1.mentor_id = T2.id",
-   "SELECT a.text1, a2.text1"),
+  ("SELECT T1.name, T2.name FROM author T1 JOIN author T2 ON T1.mentor_id = T2.id", "SELECT a.text1, a2.text1"),
   ("SELECT T1.title FROM book T1 LEFT JOIN copy T2 ON T1.id = T2.book_id WHERE T2.id IS NULL",
    "SELECT a.text1 WHERE b.key2 IS NULL AND OPTIONAL(b)"),
   ("SELECT title, CASE WHEN price > 20 THEN 'dear' ELSE 'cheap' END FROM book",
