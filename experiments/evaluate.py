@@ -38,7 +38,6 @@ from spftsql_jax.databases import places as databases
 from spftsql_jax.databases.engines import engine_of
 from spftsql_jax.databases.execution.executor import Executor
 from spftsql_jax.examples import benchmarks
-from spftsql_jax.files import write_text
 from spftsql_jax.judging import metrics, scoring
 from spftsql_jax.sql import model_text
 
@@ -106,7 +105,9 @@ def main() -> None:
     executor.start()
     report = _evaluate(executor, wanted)
   report["seconds"] = round(time.perf_counter() - begin, 3)
-  write_text(output, _to_json(report))
+  unfinished = output.with_name(output.name + ".unfinished")
+  unfinished.write_text(_to_json(report), encoding="utf-8")
+  unfinished.replace(output)
   low, high = report["ci95"]
   exact = f", exact match {100 * report['exact_match']:.1f} %" if "exact_match" in report else ""
   print(

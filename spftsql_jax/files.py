@@ -1,7 +1,8 @@
 """Files that are whole or not there: written under another name beside, then renamed.
 
-Whoever reads the name sees what was there before, or all of what is there now. A process that is
-killed while it writes leaves the old file, and at most a hidden `.NAME....unfinished` beside it.
+Whoever reads the name sees what was there before, or all of what is there now. One process at a
+time writes a file. One that is killed leaves the old file, and at most a hidden `.NAME.unfinished`
+beside it, which the next overwrites.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-  """The name to write a large file under, which becomes `path` at the end of the block.
+  """The name to write a file under that becomes `path` at the end of the block.
 
-  What a killed process has left under that name is removed first, and so is what a block that fails
-  leaves. One process at a time may write a file this way.
+  What a killed process has left there is removed first, and so is what a block that fails leaves.
   """
   path = Path(path)
   unfinished = path.with_name(f".{path.name}.unfinished")
@@ -32,14 +32,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
-  """Writes a file. Several processes may write it at once: one of their files stays, whole."""
-  path = Path(path)
-  unfinished = path.with_name(f".{path.name}.{os.urandom(4).hex()}.unfinished")
-  try:
+  """Writes a file: it is as it was until all of it is there."""
+  with replacing(path) as unfinished:
     unfinished.write_bytes(data)
-    os.replace(unfinished, path)
-  finally:
-    unfinished.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -81,16 +81,16 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path):
   assert names(tmp_path) == ["model.gguf"]
 
 
-def test_what_a_killed_process_left_is_not_gone_on_with(tmp_path):
-  path = tmp_path / "shop.sqlite"
-  with files.replacing(path) as unfinished:
-    left = unfinished
-    unfinished.write_text("x")
+def test_what_a_killed_process_left_is_overwritten(tmp_path):
+  left = tmp_path / ".shop.sqlite.unfinished"
   left.write_text("half")
-  with files.replacing(path) as unfinished:
-    assert not unfinished.exists()
+  with files.replacing(tmp_path / "shop.sqlite") as unfinished:
+    assert unfinished == left and not unfinished.exists()
     unfinished.write_text("whole")
-  assert path.read_text() == "whole"
+  left.write_text("half")
+  files.write_text(tmp_path / "shop.sqlite", "whole")
+  assert (tmp_path / "shop.sqlite").read_text() == "whole"
+  assert names(tmp_path) == ["shop.sqlite"]
 
 
 def test_the_hash_is_that_of_the_bytes(tmp_path):
