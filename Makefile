@@ -1,5 +1,6 @@
 # make quickstart   the whole method on demo databases, on a CPU, in minutes
 # make test         all tests
+# make check        lint, format, types, and that imports run one way
 # Each makes .venv and installs what it needs when it is not there.
 PYTHON ?= python3
 VENV := .venv
@@ -16,6 +17,8 @@ test: $(VENV)/.installed-dev
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tests/type_check.py
+	$(BIN)/python -m pytest tests/test_floors.py tests/test_type_check.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -1,7 +1,8 @@
 """Compiles a training step for a TPU slice on a machine without one, and says what it needs of each
 chip.
 
-    python experiments/compile_ahead.py --topology=v5e:4x4 --model_config=FILE.json --step=sft --mesh=data:1,fsdp:8,tensor:2
+    python experiments/compile_ahead.py --topology=v5e:4x4 --model_config=FILE.json --step=sft \
+      --mesh=data:1,fsdp:8,tensor:2
 
 FILE.json is the config.json of a Hugging Face model; no weights are read, no arrays are made. Needs
 libtpu (`pip install libtpu`). The last line on stdout is JSON: memory a chip (GiB: arguments,
@@ -33,6 +34,7 @@ from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from spftsql_jax.examples.batches import PrefixBatch
+from spftsql_jax.files import write_json
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, sharding
 from spftsql_jax.models.transformer import abstract_params
 from spftsql_jax.training.optimizer import OptimizerConfig
@@ -129,7 +131,7 @@ def main() -> None:
     "compile_seconds": round(time.perf_counter() - start, 1)
   }
   if _OUTPUT.value:
-    Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
+    write_json(_OUTPUT.value, report, end="\n")
   print(json.dumps(report), flush=True)
   if report["fits"] is False:
     raise RuntimeError(
@@ -190,9 +192,10 @@ def _plain(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
 def _abstract_batch(schemas: int, objective: Objective, mesh: Mesh) -> PrefixBatch:
   place = NamedSharding(mesh, PartitionSpec(None, ("data", "fsdp")))
   lead, branches = (_ACCUMULATE.value, schemas), _BRANCHES.value
-  array = lambda *shape, dtype=jnp.int32: jax.ShapeDtypeStruct(
-    (*lead, *shape), dtype, sharding=place
-  )
+
+  def array(*shape: int, dtype: Any = jnp.int32) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct((*lead, *shape), dtype, sharding=place)
+
   pairs = objective.loss != "sft"
   return PrefixBatch(
     prefix=array(_PREFIX.value),

@@ -87,9 +87,8 @@ def launch(
   # Not absl's app.run: it loads a debugger, and all that it would do is done here.
   try:
     if any(argument in _HELP for argument in sys.argv[1:]):
-      print(
-        f"{(sys.modules['__main__'].__doc__ or '').strip()}\n\nflags:{flags.FLAGS.main_module_help()}"
-      )
+      told = (sys.modules["__main__"].__doc__ or "").strip()
+      print(f"{told}\n\nflags:{flags.FLAGS.main_module_help()}")
     else:
       _parse(check)
       logging.set_verbosity(logging.WARNING)  # Orbax tells of every step of every save.

@@ -1,9 +1,11 @@
 """Looks into a model base.
 
-python experiments/model_base.py list --base=DIR                     versions with stage, parent,
-opponent and scores python experiments/model_base.py show --base=DIR --version=NAME      one
-version's lineage and scores, as JSON python experiments/model_base.py best --base=DIR
-[--split=NAME]      the name of the best version, the one that runs hand over
+    python experiments/model_base.py list --base=DIR
+      versions with stage, parent, opponent and scores
+    python experiments/model_base.py show --base=DIR --version=NAME
+      one version's lineage and scores, as JSON
+    python experiments/model_base.py best --base=DIR [--split=NAME]
+      the name of the best version, the one that runs hand over
 
 The best has the highest execution accuracy; of equals its answers run most often; of these it is
 the latest. Baselines are only compared with: --all asks among them too.
@@ -34,6 +36,8 @@ _ALL = flags.DEFINE_boolean(
 )
 _SPLIT = flags.DEFINE_string("split", "selection", "Split whose scores decide.")
 
+_LINE = "{:24}{:24}{:24}{:24}{:>14}{:>8}  {}"
+
 
 def main() -> None:
   words = flags.FLAGS(sys.argv)[1:]
@@ -51,8 +55,7 @@ def main() -> None:
     print(base.best(_SPLIT.value, base.versions() if _ALL.value else None))
   elif words[0] == "list":
     print(
-      f"{'version':24}{'stage':24}{'parent':24}{'opponent':24}{_SPLIT.value + ' EX':>14}{'run':>8}  "
-      "kind"
+      _LINE.format("version", "stage", "parent", "opponent", f"{_SPLIT.value} EX", "run", "kind")
     )
     for version in base.versions():
       lineage, score = base.lineage(version), base.score(version, _SPLIT.value)
@@ -63,10 +66,7 @@ def main() -> None:
       )
       kind = "candidate" if base.is_candidate(version) else "compared with"
       parent, opponent = lineage.parent or "-", lineage.opponent or "-"
-      print(
-        f"{version:24}{stage_name(lineage.stage):24}{parent:24}{opponent:24}{ex:>14}{run:>8}  "
-        f"{kind}"
-      )
+      print(_LINE.format(version, stage_name(lineage.stage), parent, opponent, ex, run, kind))
   else:
     print(json.dumps(_show(base), indent=1))
 

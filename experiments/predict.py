@@ -43,6 +43,7 @@ from spftsql_jax.answering.model_folder import find_model
 from spftsql_jax.databases import Executor, places
 from spftsql_jax.databases.engines import with_schemas, without_password
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
+from spftsql_jax.files import write_text
 from spftsql_jax.report.text import rate
 from spftsql_jax.sql import model_text
 
@@ -229,9 +230,7 @@ def _lines(answers: Sequence[str], dialects: Sequence[str]) -> list[str]:
 
 
 def _write(path: Path, lines: Any) -> None:
-  unfinished = path.with_name(path.name + ".unfinished")
-  unfinished.write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="\n")
-  os.replace(unfinished, path)
+  write_text(path, "".join(line + "\n" for line in lines))
 
 
 def _fingerprint(model: Path) -> dict[str, str]:

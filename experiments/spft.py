@@ -1,6 +1,7 @@
 """Runs SPFT-SQL from a config: SFT, VBI-FT, self-play, the baselines, evaluation and report.
 
-    python experiments/spft.py --config=experiments/configs/spider_small.py --config.data_dir=DIR --workdir=runs/spider_small
+    python experiments/spft.py --config=experiments/configs/spider_small.py --config.data_dir=DIR \
+      --workdir=runs/spider_small
 
 Any field of the config can be set with --config.x.y=value. A run that was cut off goes on with the
 same command; a workdir that holds a run of another config is refused.

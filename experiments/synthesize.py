@@ -39,6 +39,7 @@ from spftsql_jax.databases.engines import engine_of, name_of, with_schemas, with
 from spftsql_jax.databases.locations import split_locations
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.examples.example import Example
+from spftsql_jax.files import json_lines, write_text
 from spftsql_jax.judging.metrics import hardness
 from spftsql_jax.synthesis import pool, synthesize, templates
 from spftsql_jax.synthesis.attempts import SyntheticExample, schema_of
@@ -203,20 +204,19 @@ def _read_excluded(path: str) -> list[Example]:
 
 def _write(examples: Sequence[SyntheticExample], output: Path) -> None:
   """Writes beside and moves, so that what stands under this name is always whole."""
-  unfinished = output.with_name(output.name + ".unfinished")
   records = [example.to_json() for example in examples]
-  if _as_datasets(output):
-    # Imported here: it takes a second, and JSON lines need none of it.
-    import datasets
+  if not _as_datasets(output):
+    write_text(output, json_lines(records))
+    return
+  # Imported here: it takes a second, and JSON lines need none of it.
+  import datasets
 
-    datasets.disable_progress_bars()
-    shutil.rmtree(unfinished, ignore_errors=True)
-    datasets.Dataset.from_list(records).save_to_disk(os.fspath(unfinished))
-    if output.is_dir():
-      shutil.rmtree(output)
-  else:
-    with unfinished.open("w", encoding="utf-8") as file:
-      file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+  unfinished = output.with_name(output.name + ".unfinished")
+  datasets.disable_progress_bars()
+  shutil.rmtree(unfinished, ignore_errors=True)
+  datasets.Dataset.from_list(records).save_to_disk(os.fspath(unfinished))
+  if output.is_dir():
+    shutil.rmtree(output)
   unfinished.replace(output)
 
 

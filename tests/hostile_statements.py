@@ -1,7 +1,8 @@
-"""Statements that a careless executor would be hurt by: engine, SQL, and the statuses that are right answers to it.
+"""Statements that a careless executor would be hurt by: SQL, and the statuses that are right for it.
 
-They run on the table t (a, b) of `hostile_harness.py`. {TARGET} is a path that must not come into being, {SECRET} a file that
-must not be read, {PORT} a port of this machine that no one may connect to.
+They run on the table t (a, b) of `hostile_harness.py`. {TARGET} is a path that must not come into
+being, {SECRET} a file that must not be read, {PORT} a port of this machine that no one may connect
+to.
 """
 
 _BOMB = "hex(zeroblob(4000000))"
@@ -9,6 +10,9 @@ _ANY = ("error", "refused", "resource", "timeout")
 _STOPPED = ("resource", "timeout")
 _NO = ("refused",)
 _DENIED = ("refused", "error")
+
+# One statement a line.
+# fmt: off
 
 SQLITE = [
   ("WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT COUNT(*) FROM r", ("timeout",)),

@@ -20,10 +20,12 @@ from spftsql_jax.databases.introspection import read_schema
 
 ASK = Path(__file__).resolve().parents[1] / "experiments" / "ask.py"
 TABLES = """
-CREATE TABLE members (id INTEGER PRIMARY KEY, firstName TEXT, city TEXT, joined_on DATE, update_date DATE);
+CREATE TABLE members (id INTEGER PRIMARY KEY, firstName TEXT, city TEXT, joined_on DATE,
+  update_date DATE);
 CREATE TABLE set_list (id INTEGER PRIMARY KEY, title TEXT, dept_name TEXT);
 CREATE TABLE Highschooler (id INTEGER PRIMARY KEY, grade INTEGER);
-INSERT INTO members VALUES (1, 'Ann', 'New York', '2020-01-01', NULL), (2, 'Bo', 'Łódź', '2021-01-01', NULL);
+INSERT INTO members VALUES (1, 'Ann', 'New York', '2020-01-01', NULL),
+  (2, 'Bo', 'Łódź', '2021-01-01', NULL);
 INSERT INTO set_list VALUES (1, 'Encore', 'Sales');
 """
 # ask.py with a model that writes the given texts.

@@ -19,9 +19,11 @@ from spftsql_jax.databases.introspection import read_schema
 
 SHOP = """
 CREATE TABLE town (id INTEGER PRIMARY KEY, name TEXT NOT NULL, people INT);
-CREATE TABLE shop (id INTEGER PRIMARY KEY, town INT REFERENCES town(id), name TEXT, code TEXT UNIQUE, sales INT);
+CREATE TABLE shop (id INTEGER PRIMARY KEY, town INT REFERENCES town(id), name TEXT,
+  code TEXT UNIQUE, sales INT);
 INSERT INTO town VALUES (1, 'Ulm', 5), (2, 'Bonn', NULL), (3, 'Trier', 7);
-INSERT INTO shop VALUES (1, 1, 'A', 'x', 3), (2, 1, 'A', 'y', 4), (3, 2, 'B', NULL, 4), (4, NULL, 'C', NULL, NULL);
+INSERT INTO shop VALUES (1, 1, 'A', 'x', 3), (2, 1, 'A', 'y', 4), (3, 2, 'B', NULL, 4),
+  (4, NULL, 'C', NULL, NULL);
 """
 JOIN = "FROM shop s JOIN town t ON s.town = t.id"
 LEFT = "FROM shop s LEFT JOIN town t ON s.town = t.id"

@@ -19,18 +19,13 @@ import types
 from collections import Counter
 
 import pytest
+from shared_data import SHARED, needs_predictions
 
 from spftsql_jax.databases import Executor
 from spftsql_jax.judging import metrics, scoring
 
-SHARED = pathlib.Path(
-  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
-)
 VERDICTS = pathlib.Path(__file__).parent / "data" / "bird_verdicts.json"
 SYSTEMS = ["c3sql-chatgpt", "dail-sql-gpt4", "graphix-t5", "codes-7b"]
-needs_spider = pytest.mark.skipif(
-  not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}"
-)
 
 # Each turns a query into one that means nearly the same.
 NEAR_MISSES = [
@@ -116,7 +111,7 @@ def our_verdicts(pairs):
     )
 
 
-@needs_spider
+@needs_predictions
 def test_verdicts_on_the_recorded_predictions_are_those_of_the_script():
   recorded = json.loads(VERDICTS.read_text())["correct"]
   for system in SYSTEMS:
@@ -130,7 +125,7 @@ def test_verdicts_on_the_recorded_predictions_are_those_of_the_script():
     assert {verdicts[i].divergence for i in differing} <= {"not_utf8"}, system
 
 
-@needs_spider
+@needs_predictions
 def test_verdicts_on_gold_predictions_and_near_misses_are_those_of_the_script(bird, tmp_path):
   everything = [(d, gold, gold) for d, gold, _ in recorded_pairs(SYSTEMS[0])]
   everything += [pair for system in SYSTEMS for pair in recorded_pairs(system)] + near_misses()

@@ -4,14 +4,13 @@ that decoding obeys it.
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from shared_data import SPIDER, needs_spider
 
 from spftsql_jax.examples.tokenizer import train_bpe
 from spftsql_jax.generation import Generator, Request
@@ -151,18 +150,14 @@ def test_automata_of_several_schemas_stand_side_by_side(tokenizer, automaton):
   assert Automata.of([None])[0] is None
 
 
-@pytest.mark.skipif(
-  not os.path.isdir(Path(__file__).parents[1] / "../shared/data/spider"),
-  reason="Spider is not there",
-)
+@needs_spider
 def test_gold_queries_of_spider_dev_are_allowed(tokenizer):
   from spftsql_jax.databases.introspection import read_schema
   from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
 
-  data = Path(__file__).parents[1] / "../shared/data/spider"
-  examples, spelled = read_examples(data / "dev.json"), token_bytes(tokenizer)
+  examples, spelled = read_examples(SPIDER / "dev.json"), token_bytes(tokenizer)
   for db_id in database_ids(examples)[:8]:
-    schema = read_schema(str(find_database(data / "database", db_id)))
+    schema = read_schema(str(find_database(SPIDER / "database", db_id)))
     tables = {t.name: [c.name for c in t.columns] for t in schema.tables}
     automaton = identifier_automaton(tables, spelled, {tokenizer.eos_token_id})
     refused = [

@@ -5,11 +5,11 @@ order, everywhere.
 import contextlib
 import itertools
 import json
-import pathlib
 import random
 import sqlite3
 
 import pytest
+from shared_data import SHARED, SPIDER, needs_spider
 
 from spftsql_jax.databases import Executor
 from spftsql_jax.databases.engines import sqlite
@@ -17,10 +17,10 @@ from spftsql_jax.databases.instances.make import make_instances
 from spftsql_jax.judging.programs import Programs, same_program
 from spftsql_jax.judging.scoring import score_predictions
 
-SPIDER = pathlib.Path(__file__).parents[2] / "shared" / "data" / "spider"
 SCHEMA = """
   CREATE TABLE author (id INTEGER PRIMARY KEY, name TEXT, born INT);
-  CREATE TABLE book (id INTEGER PRIMARY KEY, author_id INT REFERENCES author(id), title TEXT, price REAL, pages INT);
+  CREATE TABLE book (id INTEGER PRIMARY KEY, author_id INT REFERENCES author(id), title TEXT,
+    price REAL, pages INT);
   CREATE TABLE loan (book_id INT REFERENCES book(id), day TEXT, days INT);
   CREATE INDEX by_author ON book (author_id);
 """
@@ -136,15 +136,21 @@ def test_a_select_list_in_another_order_is_the_same_where_order_does_not_count(i
     ("SELECT born, name FROM author", "SELECT name, id FROM author"),
     # Each of these would be compiled to the program of the first if its list were put in that
     # order.
-    ("SELECT pages, count(*), title FROM book GROUP BY 1", "SELECT title, count(*), pages FROM book GROUP BY 1"),
-    ("SELECT pages, count(*), title FROM book GROUP BY (1)", "SELECT title, count(*), pages FROM book GROUP BY (1)"),
-    ("SELECT pages AS x, title AS x FROM book GROUP BY x", "SELECT title AS x, pages AS x FROM book GROUP BY x"),
-    ("SELECT pages x, title x FROM book GROUP BY x", "SELECT title x, pages x FROM book GROUP BY x"),
-    ("SELECT max(pages), min(price), title FROM book", "SELECT min(price), max(pages), title FROM book"),
+    ("SELECT pages, count(*), title FROM book GROUP BY 1",
+     "SELECT title, count(*), pages FROM book GROUP BY 1"),
+    ("SELECT pages, count(*), title FROM book GROUP BY (1)",
+     "SELECT title, count(*), pages FROM book GROUP BY (1)"),
+    ("SELECT pages AS x, title AS x FROM book GROUP BY x",
+     "SELECT title AS x, pages AS x FROM book GROUP BY x"),
+    ("SELECT pages x, title x FROM book GROUP BY x",
+     "SELECT title x, pages x FROM book GROUP BY x"),
+    ("SELECT max(pages), min(price), title FROM book",
+     "SELECT min(price), max(pages), title FROM book"),
     ("SELECT title, pages FROM book UNION SELECT name, born FROM author",
      "SELECT pages, title FROM book UNION SELECT name, born FROM author"),
     ("SELECT title, pages FROM book LIMIT 3", "SELECT pages, title FROM book LIMIT 3"),
-    ("SELECT name, born FROM author ORDER BY 1 LIMIT 1", "SELECT born, name FROM author ORDER BY 1 LIMIT 1"),
+    ("SELECT name, born FROM author ORDER BY 1 LIMIT 1",
+     "SELECT born, name FROM author ORDER BY 1 LIMIT 1"),
   ],
 )  # fmt: skip
 def test_where_the_order_of_the_select_list_may_matter_it_is_kept(instances, one, other):
@@ -275,9 +281,9 @@ def test_who_judges_leaves_no_lock_behind(tmp_path):
         connection.commit()
 
 
-@pytest.mark.skipif(not SPIDER.is_dir(), reason="Spider is not at hand")
+@needs_spider
 def test_recorded_predictions_that_are_one_program_give_the_gold_rows(tmp_path):
-  folder = SPIDER.parent / "predictions" / "spider-dev"
+  folder = SHARED / "predictions" / "spider-dev"
   examples = json.loads((SPIDER / "dev.json").read_text())
   found = 0
   for db_id in ("concert_singer", "pets_1", "car_1", "world_1"):

@@ -16,19 +16,13 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_data import SHARED, needs_predictions
 
 from spftsql_jax.databases import Executor, Result
 from spftsql_jax.databases.engines import postgresql_tokens
 from spftsql_jax.judging import metrics, scoring
 from spftsql_jax.judging.comparison import results_match, spider_match
 from spftsql_jax.sql import statements
-
-SHARED = pathlib.Path(
-  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
-)
-needs_spider = pytest.mark.skipif(
-  not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}"
-)
 
 
 def rows_of(*rows):
@@ -219,7 +213,7 @@ def test_many_columns_that_look_alike_are_matched_quickly():
   assert spider_match(constant, constant[::-1], ordered=False)
 
 
-@needs_spider
+@needs_predictions
 @pytest.mark.parametrize("system", ["c3sql-chatgpt", "dail-sql-gpt4", "graphix-t5", "codes-7b"])
 def test_spider_verdicts_agree_with_the_official_evaluator_on_every_question(system):
   recorded = json.loads((SHARED / "predictions/spider-dev/official_scores.json").read_text())[

@@ -4,22 +4,16 @@ itself.
 
 import contextlib
 import os
-import pathlib
 import sqlite3
 import threading
 import time
 
 import pytest
+from shared_data import SPIDER, needs_spider
 
 from spftsql_jax.databases import DatabaseError, Executor, make_instances, open_database
 from spftsql_jax.databases.catalogs.sqlite_comments import read_comments
 from spftsql_jax.databases.introspection import read_schema
-
-SHARED = pathlib.Path(
-  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
-)
-SPIDER = SHARED / "spider" / "database"
-needs_spider = pytest.mark.skipif(not SPIDER.is_dir(), reason=f"no Spider databases at {SPIDER}")
 
 SHOP = """
 CREATE TABLE customer ( -- people who bought something
@@ -112,7 +106,7 @@ def test_comments_are_read_only_where_they_are():
 
 @needs_spider
 def test_schema_of_every_spider_database_agrees_with_pragmas():
-  for path in sorted(SPIDER.glob("*/*.sqlite"))[::6]:
+  for path in sorted(SPIDER.glob("database/*/*.sqlite"))[::6]:
     schema = read_schema(str(path))
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     names = {

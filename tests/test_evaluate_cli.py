@@ -9,12 +9,9 @@ import subprocess
 import sys
 
 import pytest
+from shared_data import SHARED, needs_predictions
 
 ROOT = pathlib.Path(__file__).parents[1]
-SHARED = pathlib.Path(os.environ.get("SPFTSQL_SHARED_DATA", ROOT.parent / "shared" / "data"))
-needs_spider = pytest.mark.skipif(
-  not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}"
-)
 
 EXAMPLES = [
   ("SELECT name FROM t ORDER BY x", "SELECT name FROM t ORDER BY x ASC\tshop"),
@@ -198,7 +195,7 @@ def test_help_explains_the_command(bench):
   )
 
 
-@needs_spider
+@needs_predictions
 def test_spider_dev_agrees_with_the_official_evaluator(tmp_path):
   done = evaluate(
     tmp_path,

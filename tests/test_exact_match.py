@@ -9,22 +9,16 @@ import contextlib
 import copy
 import json
 import os
-import pathlib
 import random
 import re
 import sqlite3
 import sys
 
 import pytest
+from shared_data import SHARED, needs_predictions
 
 from spftsql_jax.judging import exact_match as em
 
-SHARED = pathlib.Path(
-  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
-)
-needs_spider = pytest.mark.skipif(
-  not (SHARED / "predictions").is_dir(), reason=f"no recorded scores at {SHARED}"
-)
 SYSTEMS = ["c3sql-chatgpt", "dail-sql-gpt4", "graphix-t5", "codes-7b"]
 
 TABLES = {
@@ -52,7 +46,7 @@ def spider_predictions(system):
   return [line.split("\t")[0] for line in lines]
 
 
-@needs_spider
+@needs_predictions
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_verdicts_agree_with_the_official_evaluator_on_every_question(system):
   recorded = json.loads((SHARED / "predictions/spider-dev/official_scores.json").read_text())[
@@ -278,7 +272,7 @@ def spoiled(sql, others, rng):
   return ("" if rng.random() < 0.1 else " ").join(words)
 
 
-@needs_spider
+@needs_predictions
 def test_components_agree_with_the_official_functions_on_spoiled_queries(official):
   examples = spider_examples()
   schemas = spider_schemas({e["db_id"] for e in examples})

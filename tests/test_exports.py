@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import transformers
+from shared_data import SHARED
 
 from spftsql_jax.answering.exported import load_exported, write_prompt_format
 from spftsql_jax.answering.predict import PromptDatabase, answer_questions
@@ -40,9 +41,6 @@ from spftsql_jax.schema import Column, Schema, Table
 from spftsql_jax.training.optimizer import OptimizerConfig
 from spftsql_jax.training.trainer import FitConfig, fit
 
-SHARED = pathlib.Path(
-  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
-)
 SCHEMA = Schema(
   "shop",
   "sqlite",
@@ -71,7 +69,9 @@ if model_folder:
     import peft
     model = peft.PeftModel.from_pretrained(model, folder)
   config = transformers.GenerationConfig.from_pretrained(folder)
-  answer = model.generate(input_ids=torch.tensor([ids]), generation_config=config, max_new_tokens=48)[0, len(ids):].tolist()
+  given = torch.tensor([ids])
+  answer = model.generate(input_ids=given, generation_config=config, max_new_tokens=48)
+  answer = answer[0, len(ids):].tolist()
   text = tokenizer.decode(answer, skip_special_tokens=True)
   out |= {"answer": answer, "dtype": str(model.dtype), "text": text, "rope": rope}
 print(json.dumps(out))

@@ -105,7 +105,8 @@ def test_pieces_of_a_url_that_a_driver_repeats_are_hidden():
 
 @pytest.mark.parametrize(
   "text",
-  ["shop.sqlite", "/data/a@b:c/shop.sqlite", "sqlite:////data/a:b@c.sqlite", "duckdb:///x.duckdb?schemas=a,b", "postgresql://db/shop",
+  ["shop.sqlite", "/data/a@b:c/shop.sqlite", "sqlite:////data/a:b@c.sqlite",
+   "duckdb:///x.duckdb?schemas=a,b", "postgresql://db/shop",
    "postgresql://reader@db:5432/shop?sslmode=require", "12:30@noon", "see https://example.org/a"],
 )  # fmt: skip
 def test_what_holds_no_secret_is_left_alone(text):
@@ -225,12 +226,15 @@ def test_no_script_prints_or_keeps_a_password(script, traceback, tmp_path):
   out.mkdir()
   arguments = {
     "synthesize.py": [f"--databases={location}", "--num_examples=3", f"--output={out}/a.jsonl"],
-    "predict.py": [f"--databases={location}", f"--model={tmp_path}/model", f"--examples={examples}", f"--output={out}/a.sql"],
+    "predict.py": [f"--databases={location}", f"--model={tmp_path}/model", f"--examples={examples}",
+      f"--output={out}/a.sql"],
     "ask.py": [f"--database={location}", f"--model={tmp_path}/model", "How many?"],
-    "spft.py": [f"--config={EXPERIMENTS}/configs/demo_tiny.py", f"--config.data.databases={location}",
+    "spft.py": [f"--config={EXPERIMENTS}/configs/demo_tiny.py",
+      f"--config.data.databases={location}",
                 f"--config.data_dir={tmp_path}", "--config.data.seeds=",
                 "--config.data.test=examples.json", f"--workdir={out}"],
-    "evaluate.py": [f"--databases={location}", f"--examples={examples}", f"--predictions={tmp_path}/predictions.sql",
+    "evaluate.py": [f"--databases={location}", f"--examples={examples}",
+      f"--predictions={tmp_path}/predictions.sql",
                     "--comparison=strict", f"--output={out}/a.json"],
   }[script]  # fmt: skip
   done = run_script(script, *arguments, SPFTSQL_TRACEBACK=traceback)
@@ -248,7 +252,8 @@ def test_no_script_prints_or_keeps_a_password(script, traceback, tmp_path):
 
 SHOP = """
 CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price NUMERIC(8,2), colour TEXT);
-INSERT INTO item SELECT i, 'Item ' || i, i * 1.5, (ARRAY['red', 'blue', 'green'])[1 + i % 3] FROM generate_series(1, 60) i;
+INSERT INTO item SELECT i, 'Item ' || i, i * 1.5, (ARRAY['red', 'blue', 'green'])[1 + i % 3]
+  FROM generate_series(1, 60) i;
 """
 
 
@@ -265,7 +270,11 @@ def test_a_good_url_is_kept_nowhere_either_and_a_run_goes_on_under_another_passw
   out.mkdir()
   for part, column in (("seeds", "name"), ("test", "price")):
     (tmp_path / f"{part}.json").write_text(json.dumps([
-      {"db_id": "shop", "question": f"What is the {column} of item {i}?", "query": f"SELECT {column} FROM item WHERE id = {i}"}
+      {
+        "db_id": "shop",
+        "question": f"What is the {column} of item {i}?",
+        "query": f"SELECT {column} FROM item WHERE id = {i}",
+      }
       for i in range(1, 6)
     ]))  # fmt: skip
   texts = []
@@ -301,8 +310,8 @@ def test_scripts_take_a_duckdb_file_by_its_name_alone(tmp_path):
   import duckdb
 
   with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
-    connection.execute(SHOP.replace("(ARRAY['red', 'blue', 'green'])", "['red', 'blue', 'green']").replace(
-      "generate_series(1, 60) i", "range(1, 61) r(i)"))  # fmt: skip
+    shop = SHOP.replace("(ARRAY['red', 'blue', 'green'])", "['red', 'blue', 'green']")
+    connection.execute(shop.replace("generate_series(1, 60) i", "range(1, 61) r(i)"))
   done = run_script(
     "synthesize.py",
     f"--databases={tmp_path}/shop.duckdb",

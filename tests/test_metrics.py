@@ -2,20 +2,12 @@
 
 import json
 import math
-import os
-import pathlib
 
 import pytest
 from scipy import stats
+from shared_data import SHARED, needs_predictions
 
 from spftsql_jax.judging import metrics
-
-SHARED = pathlib.Path(
-  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
-)
-needs_spider = pytest.mark.skipif(
-  not (SHARED / "predictions").is_dir(), reason=f"no recorded scores at {SHARED}"
-)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +37,7 @@ def test_paired_exact_test_agrees_with_scipy(only_a, only_b, both):
   assert metrics.paired_exact_test(b, a) == pytest.approx(expected)
 
 
-@needs_spider
+@needs_predictions
 def test_hardness_agrees_with_the_official_evaluator_on_every_question():
   recorded = json.loads((SHARED / "predictions/spider-dev/official_scores.json").read_text())[
     "hardness"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import pathlib
 
 import jax
 import numpy as np
 import pytest
+from shared_data import SHARED
 
 from spftsql_jax.models import ModelConfig, RopeScaling
 from spftsql_jax.models.transformer import abstract_params
@@ -20,9 +19,6 @@ BASE = {
   "num_hidden_layers": 4,
   "num_attention_heads": 4,
 }
-SHARED = pathlib.Path(
-  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
-)
 # Parameters as published on the models' cards or counted from their checkpoints.
 PUBLISHED = {
   "qwen2.5-coder-0.5b-instruct": 494_032_768,

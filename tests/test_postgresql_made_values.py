@@ -20,8 +20,10 @@ CREATE FUNCTION is_zip(x TEXT) RETURNS BOOLEAN LANGUAGE plpgsql IMMUTABLE AS
 CREATE DOMAIN email AS TEXT CHECK (is_email(VALUE));
 CREATE DOMAIN zip AS TEXT CHECK (is_zip(VALUE));
 CREATE DOMAIN zip_of_town AS zip;
-CREATE TABLE customer (id INTEGER PRIMARY KEY, email email, zip zip_of_town, name TEXT, doc JSONB, tags TEXT[], page XML);
-INSERT INTO customer SELECT i, 'a' || i || '@x', '1' || i, 'n' || i, '{"a": [1, 2, 3]}', '{x,y}', '<a/>'
+CREATE TABLE customer (id INTEGER PRIMARY KEY, email email, zip zip_of_town, name TEXT, doc JSONB,
+  tags TEXT[], page XML);
+INSERT INTO customer SELECT i, 'a' || i || '@x', '1' || i, 'n' || i, '{"a": [1, 2, 3]}', '{x,y}',
+  '<a/>'
   FROM generate_series(1, 20) AS i;
 CREATE TYPE place AS (town TEXT, zip zip);
 CREATE TYPE sack AS (amount BIGINT);
@@ -29,7 +31,8 @@ CREATE FUNCTION from_sack(sack) RETURNS BIGINT LANGUAGE plpgsql IMMUTABLE AS
   $$BEGIN PERFORM pg_advisory_lock(7); RETURN 1; END$$;
 CREATE CAST (sack AS BIGINT) WITH FUNCTION from_sack(sack) AS IMPLICIT;
 CREATE SCHEMA other;
-CREATE FUNCTION other.same(BIGINT, BIGINT) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE AS 'SELECT public.lock($1)';
+CREATE FUNCTION other.same(BIGINT, BIGINT) RETURNS BOOLEAN
+  LANGUAGE sql IMMUTABLE AS 'SELECT public.lock($1)';
 CREATE OPERATOR other.= (LEFTARG = BIGINT, RIGHTARG = BIGINT, FUNCTION = other.same);
 CREATE OPERATOR other.+ (LEFTARG = BIGINT, RIGHTARG = BIGINT, FUNCTION = other.same);
 GRANT USAGE ON SCHEMA other TO reader;

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import sqlglot
+from shared_data import SPIDER, needs_spider
 from sqlglot import exp
 
 from spftsql_jax.columns.inflection import plural_of, singular_of
@@ -22,12 +23,6 @@ from spftsql_jax.questions.sentences import UnsupportedQuery, wordings, write_qu
 from spftsql_jax.questions.syntax import own_columns
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
-_DATA = Path(
-  os.environ.get(
-    "SPFTSQL_SHARED_DATA", Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
-  )
-)
-_SPIDER = _DATA / "spider"
 _SEEDS = range(14)
 _MONTHS = [datetime.date(2000, month, 1).strftime("%B") for month in range(1, 13)]
 _NUMBERS = [
@@ -710,24 +705,22 @@ def test_the_writer_needs_no_jax() -> None:
   assert subprocess.run([sys.executable, "-c", program], cwd=root, check=False).returncode == 0
 
 
-@pytest.mark.skipif(
-  not (_SPIDER / "train_gold.sql").is_file(), reason="Spider is not in the shared data folder"
-)
+@needs_spider
 def test_spider_train_queries_are_worded_with_their_values() -> None:
   from spftsql_jax.databases import open_database
 
   lines = [
     line.rstrip("\n").split("\t")
-    for line in (_SPIDER / "train_gold.sql").read_text("utf-8").splitlines()
+    for line in (SPIDER / "train_gold.sql").read_text("utf-8").splitlines()
     if line.strip()
   ]
   chosen = random.Random(5).sample(
-    [pair for pair in lines if (_SPIDER / "database" / pair[1]).is_dir()], 400
+    [pair for pair in lines if (SPIDER / "database" / pair[1]).is_dir()], 400
   )
   schemas, worded, faithful = {}, 0, 0
   for i, (sql, db_id) in enumerate(chosen):
     if db_id not in schemas:
-      with open_database(_SPIDER / "database" / db_id / f"{db_id}.sqlite") as database:
+      with open_database(SPIDER / "database" / db_id / f"{db_id}.sqlite") as database:
         schemas[db_id] = database.schema
     try:
       question = write_question(sql, schemas[db_id], random.Random(i))

@@ -775,7 +775,8 @@ def test_report_imports_nothing_beyond_the_standard_library():
 
 # A page that shows the report in a frame, works its filter, measures it, and leaves what it found
 # as JSON in its own text.
-HARNESS = """<!DOCTYPE html><meta charset="utf-8"><body style="margin:0"><iframe src="report.html"></iframe><script>
+HARNESS = """<!DOCTYPE html><meta charset="utf-8">
+<body style="margin:0"><iframe src="report.html"></iframe><script>
 console.error("the harness runs");
 const frame = document.querySelector("iframe");
 frame.style = "width:WIDTHpx;height:900px;border:0";
@@ -784,20 +785,24 @@ frame.onload = () => {
   const rect = (node) => node.getBoundingClientRect();
   const visible = (node) => node.getClientRects().length > 0 && rect(node).width > 0;
   found.overflow = page.documentElement.scrollWidth - page.documentElement.clientWidth;
-  // Cut: text that its box hides and does not scroll to. Boxes that scroll must be able to show all of theirs.
+  // Cut: text that its box hides and does not scroll to. Boxes that scroll must be able to show all
+  // of theirs.
   found.cut = [];
   for (const node of page.querySelectorAll("body *")) {
     if (!visible(node) || node.closest("svg, legend, select") || node.tagName === "INPUT") continue;
     const style = frame.contentWindow.getComputedStyle(node);
     const hides = ["hidden", "clip"].includes(style.overflowX) || style.textOverflow === "ellipsis";
-    if (hides && node.scrollWidth > node.clientWidth + 1) found.cut.push("hidden: " + node.textContent.slice(0, 40));
+    if (hides && node.scrollWidth > node.clientWidth + 1)
+      found.cut.push("hidden: " + node.textContent.slice(0, 40));
     const box = node.closest(".scroll, pre");
     if (!box && rect(node).right > page.documentElement.clientWidth + 1)
       found.cut.push("beyond the page: " + node.tagName + " " + node.textContent.slice(0, 40));
-    if (box && box !== node && rect(node).right - rect(box).left + box.scrollLeft > box.scrollWidth + 1)
+    if (box && box !== node &&
+        rect(node).right - rect(box).left + box.scrollLeft > box.scrollWidth + 1)
       found.cut.push("beyond its box: " + node.textContent.slice(0, 40));
   }
-  found.scrolling = [...page.querySelectorAll(".scroll")].filter((box) => box.scrollWidth > box.clientWidth).length;
+  found.scrolling = [...page.querySelectorAll(".scroll")]
+    .filter((box) => box.scrollWidth > box.clientWidth).length;
   found.charts = 0;
   found.clashes = [];
   for (const svg of page.querySelectorAll("svg.chart, svg.rounds")) {
@@ -817,8 +822,10 @@ frame.onload = () => {
       }
     });
   }
-  const graph = [...page.querySelectorAll("circle.version")].map((node) => rect(node).top + rect(node).height / 2);
-  const rows = [...page.querySelectorAll(".lineage li")].map((node) => rect(node).top + rect(node).height / 2);
+  const middles = (selector) => [...page.querySelectorAll(selector)]
+    .map((node) => rect(node).top + rect(node).height / 2);
+  const graph = middles("circle.version");
+  const rows = middles(".lineage li");
   found.lineage = Math.max(0, ...graph.map((y, i) => Math.abs(y - rows[i])));
   found.hacked = frame.contentWindow.hacked || 0;
   found.images = page.querySelectorAll("img").length;

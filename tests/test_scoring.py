@@ -5,23 +5,15 @@ here.
 import contextlib
 import dataclasses
 import json
-import os
-import pathlib
 import sqlite3
 
 import pytest
+from shared_data import SHARED, needs_predictions
 
 from spftsql_jax.databases import Executor
 from spftsql_jax.judging import scoring
 from spftsql_jax.judging.pairs import Pair, judge
 from spftsql_jax.sql import statements
-
-SHARED = pathlib.Path(
-  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
-)
-needs_spider = pytest.mark.skipif(
-  not (SHARED / "predictions").is_dir(), reason=f"no recorded predictions at {SHARED}"
-)
 
 FLOOD = (
   "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r LIMIT {}) SELECT x, "
@@ -132,7 +124,7 @@ def test_text_that_is_not_utf8_is_a_named_divergence_from_birds_script(tmp_path)
     ]
 
 
-@needs_spider
+@needs_predictions
 def test_text_keys_are_those_of_the_token_reader():
   texts = [
     e["query"]

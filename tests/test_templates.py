@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import random
-from pathlib import Path
 
 import pytest
 import synthesis_fixtures
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_data import SPIDER, needs_spider
 
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.synthesis import filters, pool
@@ -21,13 +20,6 @@ from spftsql_jax.synthesis.templates import (
   UnsupportedTemplate,
   compile_template,
   extract_template,
-)
-
-SPIDER = (
-  Path(
-    os.environ.get("SPFTSQL_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
-  )
-  / "spider"
 )
 
 
@@ -164,9 +156,8 @@ def test_renaming_letters_and_numbers_does_not_change_a_template(seed):
   assert Template.parse(text) == item
 
 
+@needs_spider
 def test_nearly_all_of_spider_train_becomes_templates():
-  if not (SPIDER / "train_spider.json").is_file():
-    pytest.skip("Spider is not at hand (SPFTSQL_SHARED_DATA)")
   examples = json.loads((SPIDER / "train_spider.json").read_text(encoding="utf-8"))
   names = sorted({example["db_id"] for example in examples})
   chosen = set(random.Random(0).sample(names, 25))

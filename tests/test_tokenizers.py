@@ -8,8 +8,6 @@ import base64
 import dataclasses
 import inspect
 import json
-import os
-import pathlib
 import types
 import unicodedata
 
@@ -17,6 +15,7 @@ import numpy as np
 import pytest
 import tokenizers
 import transformers
+from shared_data import SHARED
 from tokenizers import decoders, models, pre_tokenizers
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
@@ -37,9 +36,6 @@ from spftsql_jax.pipeline.stages.vbi_ft import write_model_questions
 from spftsql_jax.pipeline.units import question_units, sql_units
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
-SHARED = pathlib.Path(
-  os.environ.get("SPFTSQL_SHARED_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data")
-)
 SCHEMA = Schema(
   "caf\u00e9",
   "sqlite",
@@ -68,10 +64,14 @@ ODD = {
   "empty": "",
   "blank": " \t\n ",
   "emoji": "\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467 who?",
-  "cjk": "\u6709\u591a\u5c11\u5ba2\u6237\uff1f\u3000\u540d\u524d\u306f\u4f55\uff1f\ud55c\uad6d\uc5b4",
+  "cjk": (
+    "\u6709\u591a\u5c11\u5ba2\u6237\uff1f\u3000\u540d\u524d\u306f\u4f55\uff1f\ud55c\uad6d\uc5b4"
+  ),
   "newlines": "\n\nfirst\r\nsecond\n\n\nthird\n",
   "spaces": "   many    spaces\t\tand tabs   ",
-  "right_to_left": "\u0643\u0645 \u0639\u062f\u062f \u0627\u0644\u0639\u0645\u0644\u0627\u0621\u061f",
+  "right_to_left": (
+    "\u0643\u0645 \u0639\u062f\u062f \u0627\u0644\u0639\u0645\u0644\u0627\u0621\u061f"
+  ),
   "combining": "e\u0301 and \u0301 alone, zero\u200bwidth",
   "long": "how many " * 555 + "more",
   "one_word": "x" * 5000,

@@ -106,9 +106,10 @@ def test_pairs_without_their_pairwise_term_are_sft_on_the_right_answers(params):
   control = Objective("error_driven", nll_weight=1.0, pair_weight=0.0)
   pairs, shape = make_units(control, 5, schemas=2), BatchShape(3, 8, (20,), (16,), (8,))
   right = [Unit(u.branches[:1]) for u in pairs]
-  run = lambda objective, batch: jax.jit(
-    lambda p: loss_and_gradients(MODEL, objective, p, None, batch)
-  )(params)
+
+  def run(objective, batch):
+    return jax.jit(lambda p: loss_and_gradients(MODEL, objective, p, None, batch))(params)
+
   gradients, metrics = run(control, stacked(pairs, shape, 1))
   expected, sft_metrics = run(OBJECTIVES["sft"], stacked(right, shape, 1))
   np.testing.assert_allclose(metrics["loss"], sft_metrics["loss"], rtol=1e-6)

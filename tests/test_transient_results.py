@@ -192,8 +192,10 @@ def test_what_is_a_property_of_the_statement_is_kept_and_a_timeout_is_not(sqlite
 @pytest.mark.parametrize(
   ("code", "transient"),
   [
-    ("08006", True), ("40001", True), ("40P01", True), ("53100", True), ("53200", True), ("53300", True), ("55P03", True),
-    ("57P01", True), ("57P03", True), ("58030", True), ("XX000", True), ("25P03", True), ("53400", False), ("42703", False),
+    ("08006", True), ("40001", True), ("40P01", True), ("53100", True), ("53200", True),
+    ("53300", True), ("55P03", True),
+    ("57P01", True), ("57P03", True), ("58030", True), ("XX000", True), ("25P03", True),
+    ("53400", False), ("42703", False),
     ("22012", False), ("57014", False), ("54001", False), ("0A000", False), (None, False),
   ],
 )  # fmt: skip

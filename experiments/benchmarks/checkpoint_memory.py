@@ -1,7 +1,8 @@
 """Peak memory of loading, running and exporting a model of a real size: random bfloat16 weights
 under a real config.json.
 
-    python experiments/benchmarks/checkpoint_memory.py --config=qwen2.5-coder-0.5b-instruct.json --output=memory.json
+    python experiments/benchmarks/checkpoint_memory.py --config=qwen2.5-coder-0.5b-instruct.json \
+      --output=memory.json
 
 Writes a sharded checkpoint into --scratch (twice the weights of free disk are needed; it is deleted
 in the end), then, in one fresh process: import, load_hf, a forward over --tokens tokens, save_hf.
@@ -28,8 +29,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from launch import InputError, launch
 
 from absl import flags  # isort: skip
+import measuring
 import ml_dtypes
 import numpy as np
+
+from spftsql_jax.files import write_json
 
 _CONFIG = flags.DEFINE_string("config", None, "config.json of the model.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
@@ -50,7 +54,7 @@ def main() -> None:
   if _STAGES_OF.value:
     print(json.dumps(run_stages(Path(_STAGES_OF.value))))
     return
-  if not Path("/proc/self/clear_refs").exists():
+  if not measuring.can_measure_peaks():
     raise InputError("peak memory by stage is read from /proc, which this system lacks")
   with tempfile.TemporaryDirectory(dir=_SCRATCH.value) as scratch:
     folder = Path(scratch) / "model"
@@ -79,7 +83,7 @@ def main() -> None:
     "stages": stages,
     "export_identical": identical,
   }
-  Path(_OUTPUT.value).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+  write_json(_OUTPUT.value, result, end="\n")
   print(json.dumps(result))
 
 
@@ -116,15 +120,17 @@ def run_stages(folder: Path) -> list[dict[str, Any]]:
   stages: list[dict[str, Any]] = []
 
   def measure(name: str, job: Callable[[], Any]) -> Any:
-    Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to the present size
+    measuring.forget_peak()
     wall, cpu = time.perf_counter(), time.process_time()
     result = job()
-    seconds = {
-      "seconds": round(time.perf_counter() - wall, 2),
-      "cpu_seconds": round(time.process_time() - cpu, 2),
-    }
     stages.append(
-      {"stage": name, "peak_bytes": _status("VmHWM"), "bytes_after": _status("VmRSS"), **seconds}
+      {
+        "stage": name,
+        "peak_bytes": measuring.peak_bytes(),
+        "bytes_after": measuring.resident_bytes(),
+        "seconds": round(time.perf_counter() - wall, 2),
+        "cpu_seconds": round(time.process_time() - cpu, 2),
+      }
     )
     return result
 
@@ -146,15 +152,6 @@ def _import() -> Any:
 
   jax.devices()
   return models
-
-
-def _status(key: str) -> int:
-  line = next(
-    line
-    for line in Path("/proc/self/status").read_text().splitlines()
-    if line.startswith(key + ":")
-  )
-  return int(line.split()[1]) * 1024
 
 
 def same_tensors(first: Path, second: Path) -> bool:

@@ -1,7 +1,8 @@
 """What restricting identifiers to the schema does to a model's answers: execution accuracy, share
 that runs, tokens a second.
 
-    python experiments/benchmarks/constrained.py --model=DIR --examples=FILE.json --databases=DIR --output=constrained.json
+    python experiments/benchmarks/constrained.py --model=DIR --examples=FILE.json --databases=DIR \
+      --output=constrained.json
 
 All questions are answered without and with the restriction, greedily and by one sample at
 --temperature (the same randomness in both), executed and judged by the "strict" comparison. Beside
@@ -29,6 +30,7 @@ from spftsql_jax.answering.predict import PromptDatabase, answer_questions
 from spftsql_jax.databases import Executor
 from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
 from spftsql_jax.examples.example import Example
+from spftsql_jax.files import write_json
 from spftsql_jax.judging.metrics import wilson_interval
 from spftsql_jax.judging.scoring import Verdict, score_predictions
 
@@ -70,7 +72,7 @@ def main() -> None:
         ),
       }
       print(name, json.dumps(report["decoding"][name]), flush=True)
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
+  write_json(_OUTPUT.value, report, end="\n")
 
 
 def measure(

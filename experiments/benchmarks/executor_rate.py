@@ -1,7 +1,8 @@
 """Measures how many statements a second and a core the executor runs, and what it costs over bare
 sqlite3.
 
-    python experiments/benchmarks/executor_rate.py --examples=dev.json --databases=database --repeat=3 --output=rate.json
+    python experiments/benchmarks/executor_rate.py --examples=dev.json --databases=database \
+      --repeat=3 --output=rate.json
 
 The statements are the gold SQL of the examples, made distinct by a comment so that no cache answers
 them. Bare sqlite3 (one process, one connection a database, execute and fetchall, no limits) takes
@@ -34,6 +35,7 @@ from spftsql_jax.databases import Executor, Result
 from spftsql_jax.databases.engines import sqlite
 from spftsql_jax.databases.execution import worker
 from spftsql_jax.examples import benchmarks
+from spftsql_jax.files import write_json
 
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
 _DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)
@@ -98,7 +100,7 @@ def main() -> None:
   report = {"left_out": len(gold) - len(run)} | _report(
     measured, len(run) * _REPEAT.value, sum(counts["bare"])
   )
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+  write_json(_OUTPUT.value, report, end="\n")
   print(json.dumps({key: value for key, value in report.items() if key != "rounds"}))
 
 

@@ -21,7 +21,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from launch import InputError, launch
 
 from absl import flags  # isort: skip
+import measuring
 import numpy as np
+
+from spftsql_jax.files import write_json
 
 _SEQUENCES = flags.DEFINE_integer("sequences", 4, "Sequences of the plain case.", lower_bound=1)
 _QUESTIONS = flags.DEFINE_integer("questions", 32, "Questions over the schema.", lower_bound=1)
@@ -93,7 +95,7 @@ def main() -> None:
     for case in _CASES.value:
       report["cases"][case] = entry = compare(folder, case, forwards)
       print(case, json.dumps(entry), flush=True)
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+  write_json(_OUTPUT.value, report, end="\n")
 
 
 def tokens(case: str) -> np.ndarray:
@@ -187,11 +189,11 @@ def compare(
   for size in sizes:
     theirs = forwards["transformers"](case, size)
     theirs()
-    tried[size] = clock(theirs)[0]
+    tried[size] = measuring.clock(theirs)[0]
   best = min(tried, key=tried.get)
   theirs = forwards["transformers"](case, best)
   difference = float(np.abs(ours() - theirs()).max())
-  turns = [(clock(ours), clock(theirs)) for _ in range(_RUNS.value)]
+  turns = [(measuring.clock(ours), measuring.clock(theirs)) for _ in range(_RUNS.value)]
   entry: dict[str, Any] = {}
   for name, results in zip(("ours", "transformers"), zip(*turns, strict=True), strict=True):
     entry[name] = {
@@ -210,20 +212,13 @@ def compare(
   }
 
 
-def clock(run: Callable[[], Any]) -> tuple[float, float]:
-  """Wall clock and CPU seconds of a call."""
-  began, cpu = time.perf_counter(), time.process_time()
-  run()
-  return time.perf_counter() - began, time.process_time() - cpu
-
-
 def peak(run: Forward) -> int:
   """Bytes by which the process grows at most in two calls, the first of which compiles."""
-  before = _status("VmRSS")
-  Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to the present size
+  before = measuring.resident_bytes()
+  measuring.forget_peak()
   run()
   run()
-  return _status("VmHWM") - before
+  return measuring.peak_bytes() - before
 
 
 def _peak_elsewhere(folder: str, side: str, case: str, batch: int) -> int:
@@ -243,15 +238,6 @@ def _peak_elsewhere(folder: str, side: str, case: str, batch: int) -> int:
       f"the measured process failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
     )
   return json.loads(done.stdout.splitlines()[-1])
-
-
-def _status(key: str) -> int:
-  line = next(
-    line
-    for line in Path("/proc/self/status").read_text().splitlines()
-    if line.startswith(key + ":")
-  )
-  return int(line.split()[1]) * 1024
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import os
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,8 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from launch import InputError, launch
 
 from absl import flags  # isort: skip
+import measuring
 import numpy as np
 
+from spftsql_jax.files import write_json
 from spftsql_jax.generation import Generator, Request
 from spftsql_jax.models import load_hf
 
@@ -95,7 +96,7 @@ def main() -> None:
 
     report["cases"][case] = entry = compare(ours, theirs, [int(b) for b in _BATCH_SIZES.value])
     print(case, json.dumps(entry), flush=True)
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
+  write_json(_OUTPUT.value, report, end="\n")
 
 
 def make_requests(case: str) -> list[Request]:
@@ -144,11 +145,13 @@ def compare(ours: Callable, theirs: Callable, batch_sizes: list[int]) -> dict:
   tried = {}
   expected = theirs(batch_sizes[0])
   for size in batch_sizes:
-    tried[size] = clock(lambda size=size: theirs(size))[0]
+    tried[size] = measuring.clock(lambda size=size: theirs(size))[0]
   best = min(tried, key=tried.get)
   got = ours()
   same = sum(a == b for a, b in zip(got, expected, strict=True))
-  turns = [(clock(ours), clock(lambda: theirs(best))) for _ in range(_RUNS.value)]
+  turns = [
+    (measuring.clock(ours), measuring.clock(lambda: theirs(best))) for _ in range(_RUNS.value)
+  ]
   sides = {}
   for name, results in zip(("generator", "transformers"), zip(*turns, strict=True), strict=True):
     seconds, cpu = (statistics.median(r[i] for r in results) for i in (0, 1))
@@ -172,13 +175,6 @@ def compare(ours: Callable, theirs: Callable, batch_sizes: list[int]) -> dict:
     "identical_answers": same,
     "answers": len(got),
   }
-
-
-def clock(run: Callable) -> tuple[float, float]:
-  """Wall clock and CPU seconds of a call."""
-  began, cpu = time.perf_counter(), time.process_time()
-  run()
-  return time.perf_counter() - began, time.process_time() - cpu
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Tokens a second of decoding on an accelerator, as a share of what its memory bandwidth allows,
 and beside transformers.
 
-    python experiments/benchmarks/generation_bandwidth.py --output=bandwidth.json --bandwidth_gb_s=4800
+    python experiments/benchmarks/generation_bandwidth.py --output=bandwidth.json \
+      --bandwidth_gb_s=4800
 
 Random bfloat16 weights in the shapes of --shapes (or of a config.json given there), --branches
 answers at once over one schema of --schema_tokens, end tokens off. A decoding step must read all
@@ -44,6 +45,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from spftsql_jax.files import write_json
 from spftsql_jax.generation import Generator, Request
 from spftsql_jax.generation import lanes as lanes_lib
 from spftsql_jax.models import Decoder, ModelConfig
@@ -99,7 +101,7 @@ def main() -> None:
       print(json.dumps(results[-1]), flush=True)
       report["results"].append(results[-1])
       # Written each time: what was measured stays where a later size does not fit.
-      Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
+      write_json(_OUTPUT.value, report, end="\n")
     del params
     timed = [r for r in results if str(r["branches"]) in _PEER_BRANCHES.value]
     for result, theirs in zip(
@@ -111,7 +113,7 @@ def main() -> None:
           result["answers_per_second_with_prefill"] / theirs["answers_per_second"], 2
         )
       print(json.dumps(result), flush=True)
-      Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
+      write_json(_OUTPUT.value, report, end="\n")
 
 
 def read_shape(name: str) -> ModelConfig:

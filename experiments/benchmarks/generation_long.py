@@ -31,6 +31,7 @@ import numpy as np
 from tqdm import tqdm
 
 from spftsql_jax.databases import Executor
+from spftsql_jax.files import write_json
 from spftsql_jax.generation import Answer, Generator, Request
 from spftsql_jax.models import Decoder, ModelConfig, init_params
 
@@ -79,7 +80,7 @@ def main() -> None:
     database = make_database(Path(folder) / "numbers.sqlite")
     executor.start()
     report = run(generator, params, database, executor, compilations)
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
+  write_json(_OUTPUT.value, report, end="\n")
   print(json.dumps(report))
 
 

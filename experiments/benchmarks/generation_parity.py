@@ -1,7 +1,8 @@
 """Compares greedy answers of a model folder with those of transformers.generate, token for token,
 float32.
 
-    python experiments/benchmarks/generation_parity.py --model=DIR --examples=FILE.json --databases=DIR --output=parity.json
+    python experiments/benchmarks/generation_parity.py --model=DIR --examples=FILE.json \
+      --databases=DIR --output=parity.json
 
 Real prompts of --count questions, drawn by --seed, at the model's own length limit. transformers
 answers one question at a time (no padding), so that nothing but the computation differs. Where
@@ -25,6 +26,7 @@ from absl import flags  # isort: skip
 from spftsql_jax.answering.exported import load_exported
 from spftsql_jax.answering.predict import PromptDatabase, question_request
 from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
+from spftsql_jax.files import write_json
 
 _MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the questions.", required=True)
@@ -88,7 +90,7 @@ def main() -> None:
     "ended_by_the_end_token": sum(a.status == "stop" for a in answers),
     "differences": differences,
   }
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
+  write_json(_OUTPUT.value, report, end="\n")
   print(json.dumps(report))
 
 

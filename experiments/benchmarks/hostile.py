@@ -30,6 +30,8 @@ import postgresql_server
 import tqdm
 from absl import flags
 
+from spftsql_jax.files import write_json
+
 _ENGINES = flags.DEFINE_list("engines", list(hostile_harness.ENGINES), "Engines to attack.")
 _TIMEOUT_S = flags.DEFINE_float(
   "timeout_s", 1.0, "Time limit of a statement in seconds.", lower_bound=0.1
@@ -84,7 +86,7 @@ def main() -> None:
     },
     "statements": rows,
   }
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+  write_json(_OUTPUT.value, report, end="\n")
   if _TABLE.value:
     Path(_TABLE.value).write_text(_table(rows), encoding="utf-8")
   for engine, why in left_out.items():

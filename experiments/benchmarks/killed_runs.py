@@ -31,6 +31,7 @@ import jax
 import numpy as np
 from demo.make_databases import make_demo
 
+from spftsql_jax.files import write_json
 from spftsql_jax.pipeline.model_base import ModelBase
 
 _KILLS = flags.DEFINE_integer("kills", 40, "How often a process is killed.", lower_bound=1)
@@ -85,7 +86,7 @@ def main() -> None:
     "differences": differences,
     "each": kills,
   }
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n")
+  write_json(_OUTPUT.value, report, end="\n")
   print(json.dumps({k: v for k, v in report.items() if k != "each"}))
   if differences:
     raise RuntimeError(f"killed runs differ from the undisturbed one: {differences[:5]}")

@@ -33,6 +33,7 @@ import tqdm
 from absl import flags
 
 from spftsql_jax.databases import Executor, Result
+from spftsql_jax.files import write_json
 
 _COUNT = flags.DEFINE_integer("count", 1_000_000, "Statements to run.", lower_bound=100)
 _WORKERS = flags.DEFINE_integer("workers", 2, "Worker processes.", lower_bound=1)
@@ -74,7 +75,7 @@ def main() -> None:
     with Executor(workers=_WORKERS.value, cache_mb=_CACHE_MB.value) as executor:
       executor.start()
       report = _run(executor, path, rng)
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+  write_json(_OUTPUT.value, report, end="\n")
   print(json.dumps({key: value for key, value in report.items() if not isinstance(value, list)}))
   if report["lost"] or report["wrong"]:
     raise RuntimeError(

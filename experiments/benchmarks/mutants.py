@@ -1,7 +1,8 @@
 """Measures how many wrong queries pass verification on the original rows, and on neighbouring
 instances too.
 
-    python experiments/benchmarks/mutants.py --examples=dev.json --databases=database --instances=10 --output=mutants.json
+    python experiments/benchmarks/mutants.py --examples=dev.json --databases=database \
+      --instances=10 --output=mutants.json
 
 Each gold query is changed in one place (an operator, a literal, an aggregate, a column, a condition
 dropped, ...) in every way that applies, up to --per_query drawn at random. A mutant passes on k
@@ -42,6 +43,7 @@ from spftsql_jax.databases.execution.executor import Executor
 from spftsql_jax.databases.instances.make import make_instances
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.examples import benchmarks
+from spftsql_jax.files import write_json
 from spftsql_jax.judging.comparison import results_match
 from spftsql_jax.schema import Schema
 
@@ -234,7 +236,7 @@ def main() -> None:
   )
   report["cpu_seconds_an_instance"] = round(seconds / len(places) / _INSTANCES.value, 3)
   report["survivors"] = report.pop("survivors")
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+  write_json(_OUTPUT.value, report, end="\n")
   print(json.dumps({key: value for key, value in report.items() if key != "survivors"}))
 
 

@@ -1,7 +1,8 @@
 """Sums up finished runs of one config with several seeds: EX of each model, mean and 95 % interval,
 and gains over SFT.
 
-    python experiments/benchmarks/seeds.py --runs=runs/seed0,runs/seed1,runs/seed2 --output=seeds.json
+    python experiments/benchmarks/seeds.py --runs=runs/seed0,runs/seed1,runs/seed2 \
+      --output=seeds.json
 
 Gains are paired by seed. Intervals are Student's over the seeds.
 """
@@ -19,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from launch import InputError, launch
 
 from absl import flags  # isort: skip
+
+from spftsql_jax.files import write_json
 
 _RUNS = flags.DEFINE_list("runs", None, "Work folders of finished runs.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
@@ -49,7 +52,7 @@ def main() -> None:
       m: interval([t[m] - t["SFT on seeds"] for t in tables]) for m in models if m != "SFT on seeds"
     },
   }
-  Path(_OUTPUT.value).write_text(json.dumps(summary, indent=1))
+  write_json(_OUTPUT.value, summary, end="\n")
   for m in models:
     low, high = summary["ex"][m]["ci95"]
     values = ", ".join(f"{100 * v:.1f}" for v in summary["ex"][m]["values"])

@@ -126,10 +126,13 @@ def plot(series: dict[str, list[dict[str, float]]], base: dict[str, float]) -> s
     }
     every = [y for _, ys in lines.values() for y in ys]
     low, high = math.floor(min(every)), math.ceil(max(every))
-    across = lambda x, xs=xs: margin + (x - xs[0]) / (xs[-1] - xs[0]) * (width - margin - 14)  # noqa: E731
-    up = lambda y, low=low, high=high: (
-      height - margin - (y - low) / (high - low) * (height - margin - 34)
-    )
+
+    def across(x: float, xs: list[float] = xs) -> float:
+      return margin + (x - xs[0]) / (xs[-1] - xs[0]) * (width - margin - 14)
+
+    def up(y: float, low: int = low, high: int = high) -> float:
+      return height - margin - (y - low) / (high - low) * (height - margin - 34)
+
     parts = [f'<text x="{width / 2}" y="16" text-anchor="middle" font-weight="bold">{name}</text>']
     for y in range(low, high + 1):
       parts.append(

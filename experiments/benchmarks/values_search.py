@@ -12,7 +12,6 @@ made of the most frequent words, which is the slow case. Times are CPU seconds o
 from __future__ import annotations
 
 import json
-import os
 import random
 import statistics
 import sys
@@ -22,9 +21,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import launch
+import measuring
 from absl import flags
 
 from spftsql_jax.databases import ValueIndex
+from spftsql_jax.files import write_json
 
 _VALUES = flags.DEFINE_integer("values", 1_000_000, "Distinct values to make.", lower_bound=100)
 _QUESTIONS = flags.DEFINE_integer("questions", 500, "Questions to ask.", lower_bound=1)
@@ -47,11 +48,11 @@ def main() -> None:
   words, weights = _vocabulary(rng)
   values = _make_values(_VALUES.value, words, weights, rng)
   questions = _make_questions(_QUESTIONS.value, values, words, rng)
-  before = _resident_mb()
+  before = measuring.resident_bytes()
   start = time.process_time()
   index = ValueIndex(values)
   build_seconds = time.process_time() - start
-  memory_mb = _resident_mb() - before
+  memory_mb = (measuring.resident_bytes() - before) / 1e6
   index.search(questions[0][0])
   cpu, found, named = [], 0, 0
   for question, wanted in questions:
@@ -71,7 +72,7 @@ def main() -> None:
     "longest_ms": round(1000 * cpu[-1], 2),
     "named_values_found": f"{found} of {named}",
   }
-  Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+  write_json(_OUTPUT.value, report, end="\n")
   print(json.dumps(report))
 
 
@@ -126,10 +127,6 @@ def _make_questions(
       common = [" ".join(rng.choices(words[:30], k=3)) for _ in range(2)]
       questions.append((frame.format(*common[: frame.count("{}")]) + " street the", ""))
   return questions
-
-
-def _resident_mb() -> float:
-  return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The quickstart's run with one thing changed: what SPFT-SQL is compared with, and its parts left
 out one by one.
 
-    python experiments/spft.py --config=experiments/configs/baselines.py:NAME --config.data_dir=DIR --workdir=runs/NAME
+    python experiments/spft.py --config=experiments/configs/baselines.py:NAME \
+      --config.data_dir=DIR --workdir=runs/NAME
 
 DIR holds the demo data (`runs/quickstart/demo`, or what `experiments/demo/make_databases.py`
 writes). NAME is one of BASELINES.

@@ -1,7 +1,7 @@
 """SPFT-SQL with deepseek-coder-7b-instruct-v1.5 on BIRD: a row of the paper's table.
 
-    python experiments/spft.py --config=experiments/configs/deepseek_coder_7b_bird.py --config.data_dir=DIR \
-      --config.model.hf_model=FOLDER --workdir=runs/deepseek_coder_7b_bird
+    python experiments/spft.py --config=experiments/configs/deepseek_coder_7b_bird.py \
+      --config.data_dir=DIR --config.model.hf_model=FOLDER --workdir=runs/deepseek_coder_7b_bird
 
 FOLDER is deepseek-coder-7b-instruct-v1.5 from Hugging Face; DIR holds train.json, dev.json and
 databases/ (both splits' databases in one folder). Chips: one GPU of 40 GiB or more (weights 13.8 GB

@@ -1,7 +1,7 @@
 """SPFT-SQL with deepseek-coder-7b-instruct-v1.5 on Spider: a row of the paper's table.
 
-    python experiments/spft.py --config=experiments/configs/deepseek_coder_7b_spider.py --config.data_dir=DIR \
-      --config.model.hf_model=FOLDER --workdir=runs/deepseek_coder_7b_spider
+    python experiments/spft.py --config=experiments/configs/deepseek_coder_7b_spider.py \
+      --config.data_dir=DIR --config.model.hf_model=FOLDER --workdir=runs/deepseek_coder_7b_spider
 
 FOLDER is deepseek-coder-7b-instruct-v1.5 from Hugging Face; DIR holds train_spider.json, dev.json
 and database/. Chips: one GPU of 40 GiB or more (weights 13.8 GB in bfloat16). Expected cost of the

@@ -1,7 +1,8 @@
 """The quickstart cut down until nothing is learned: every stage of the pipeline in a minute, for
 tests of the pipeline itself.
 
-    python experiments/spft.py --config=experiments/configs/demo_tiny.py --config.data_dir=DIR --workdir=runs/demo_tiny
+    python experiments/spft.py --config=experiments/configs/demo_tiny.py --config.data_dir=DIR \
+      --workdir=runs/demo_tiny
 
 DIR holds the demo data (`runs/quickstart/demo`, or what `experiments/demo/make_databases.py`
 writes).

@@ -1,7 +1,7 @@
 """SPFT-SQL with Meta-Llama-3-8B-Instruct on BIRD: a row of the paper's table.
 
-    python experiments/spft.py --config=experiments/configs/llama_3_8b_bird.py --config.data_dir=DIR \
-      --config.model.hf_model=FOLDER --workdir=runs/llama_3_8b_bird
+    python experiments/spft.py --config=experiments/configs/llama_3_8b_bird.py \
+      --config.data_dir=DIR --config.model.hf_model=FOLDER --workdir=runs/llama_3_8b_bird
 
 FOLDER is Meta-Llama-3-8B-Instruct from Hugging Face; DIR holds train.json, dev.json and databases/
 (both splits' databases in one folder). Chips: one GPU of 40 GiB or more (weights 16.1 GB in

@@ -1,7 +1,7 @@
 """SPFT-SQL with Meta-Llama-3-8B-Instruct on Spider: a row of the paper's table.
 
-    python experiments/spft.py --config=experiments/configs/llama_3_8b_spider.py --config.data_dir=DIR \
-      --config.model.hf_model=FOLDER --workdir=runs/llama_3_8b_spider
+    python experiments/spft.py --config=experiments/configs/llama_3_8b_spider.py \
+      --config.data_dir=DIR --config.model.hf_model=FOLDER --workdir=runs/llama_3_8b_spider
 
 FOLDER is Meta-Llama-3-8B-Instruct from Hugging Face; DIR holds train_spider.json, dev.json and
 database/. Chips: one GPU of 40 GiB or more (weights 16.1 GB in bfloat16). Expected cost of the

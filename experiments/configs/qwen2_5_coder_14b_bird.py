@@ -1,7 +1,7 @@
 """SPFT-SQL with Qwen2.5-Coder-14B-Instruct on BIRD: a row of the paper's table.
 
-    python experiments/spft.py --config=experiments/configs/qwen2_5_coder_14b_bird.py --config.data_dir=DIR \
-      --config.model.hf_model=FOLDER --workdir=runs/qwen2_5_coder_14b_bird
+    python experiments/spft.py --config=experiments/configs/qwen2_5_coder_14b_bird.py \
+      --config.data_dir=DIR --config.model.hf_model=FOLDER --workdir=runs/qwen2_5_coder_14b_bird
 
 FOLDER is Qwen2.5-Coder-14B-Instruct from Hugging Face; DIR holds train.json, dev.json and
 databases/ (both splits' databases in one folder). Chips: one GPU of 80 GiB (weights 29.5 GB in

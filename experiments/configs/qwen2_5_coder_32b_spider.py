@@ -1,7 +1,7 @@
 """SPFT-SQL with Qwen2.5-Coder-32B-Instruct on Spider: a row of the paper's table.
 
-    python experiments/spft.py --config=experiments/configs/qwen2_5_coder_32b_spider.py --config.data_dir=DIR \
-      --config.model.hf_model=FOLDER --workdir=runs/qwen2_5_coder_32b_spider
+    python experiments/spft.py --config=experiments/configs/qwen2_5_coder_32b_spider.py \
+      --config.data_dir=DIR --config.model.hf_model=FOLDER --workdir=runs/qwen2_5_coder_32b_spider
 
 FOLDER is Qwen2.5-Coder-32B-Instruct from Hugging Face; DIR holds train_spider.json, dev.json and
 database/. Chips: one GPU of 141 GiB (weights 65.5 GB in bfloat16). Expected cost of the training:

@@ -1,7 +1,8 @@
 """SPFT-SQL on Spider with a small model trained from scratch: the same pipeline on real data,
 within 25 minutes on two cores.
 
-    python experiments/spft.py --config=experiments/configs/spider_small.py --config.data_dir=DIR --workdir=runs/spider_small
+    python experiments/spft.py --config=experiments/configs/spider_small.py --config.data_dir=DIR \
+      --workdir=runs/spider_small
 
 DIR holds train_spider.json, dev.json and database/. Seeds are Spider's train questions, examples
 are synthesized on its train databases, and the evaluation is Spider dev, whose 20 databases the

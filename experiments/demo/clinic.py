@@ -269,21 +269,19 @@ INSURANCES = (
 
 FEMALE_NAMES = (
   "Emma Olivia Grace Hannah Sofia Maria Lucy Nora Alice Clara Amara Priya Mei Fatima Elena Ruth "
-  "Ingrid Yuki Leila Rosa Helen "
-  "Martha Julia Irene Bella Zoe Naomi Diana Carmen Esther Greta Wanda Paula Tessa Vera Joan"
+  "Ingrid Yuki Leila Rosa Helen Martha Julia Irene Bella Zoe Naomi Diana Carmen Esther Greta "
+  "Wanda Paula Tessa Vera Joan"
 )
 MALE_NAMES = (
   "Liam Noah James Henry Oliver Lucas Daniel Omar Ravi Wei Carlos Peter Samuel Victor Hugo Ivan "
-  "Felix Martin George Thomas "
-  "Arthur Diego Kenji Paul Simon Walter Frank Edgar Nathan Oscar Ahmed Leo Bruno Albert Stefan "
-  "Colin"
+  "Felix Martin George Thomas Arthur Diego Kenji Paul Simon Walter Frank Edgar Nathan Oscar "
+  "Ahmed Leo Bruno Albert Stefan Colin"
 )
 LAST_NAMES = (
-  "Smith|Johnson|Garcia|Brown|Miller|Nguyen|Patel|Kim|O'Brien|Martinez|Clark|Lewis|Khan|Silva|Novak|Rossi|D'Angelo|Fischer|"
-  "Larsen|Okafor|Tanaka|van "
-  "Dyke|Moreau|Ali|Walker|Hall|Young|King|Wright|Scott|Green|Baker|Adams|Nelson|Carter|Mitchell|"
-  "Turner|Parker|Cook|Bell|Reed|Ward|Cox|Gray|Price|Wood|O'Connor|Petrov|Haddad|de la "
-  "Cruz|Lund|Stone|Fox|Marsh"
+  "Smith|Johnson|Garcia|Brown|Miller|Nguyen|Patel|Kim|O'Brien|Martinez|Clark|Lewis|Khan|Silva|"
+  "Novak|Rossi|D'Angelo|Fischer|Larsen|Okafor|Tanaka|van Dyke|Moreau|Ali|Walker|Hall|Young|King|"
+  "Wright|Scott|Green|Baker|Adams|Nelson|Carter|Mitchell|Turner|Parker|Cook|Bell|Reed|Ward|Cox|"
+  "Gray|Price|Wood|O'Connor|Petrov|Haddad|de la Cruz|Lund|Stone|Fox|Marsh"
 )
 NICKNAMES = ("Ace", "Bee", "Red", "Sunny", "Tiny", "Doc", "Kit", "Junior")
 

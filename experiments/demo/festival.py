@@ -89,12 +89,12 @@ _NEVER_PLAYED = 9  # bands under contract that have not had a show yet
 
 # (name, origin, weight)
 _GENRES = (
-  ("Indie Rock", "United Kingdom", 20), ("Folk", None, 16), ("Electronic", "Germany", 13), ("Punk", "United Kingdom", 9),
-  ("Hip Hop", "United States", 9), ("Jazz", "United States", 7), ("Synth Pop", "United Kingdom", 7),
-  ("Soul", "United States", 6), ("Metal", "United Kingdom", 6), ("Techno", "United States", 5),
-  ("Blues", "United States", 4), ("Country", "United States", 4), ("Reggae", "Jamaica", 4), ("Irish Trad", "Ireland", 4),
-  ("Afrobeat", "Nigeria", 3), ("Shoegaze", "United Kingdom", 3), ("Ska", "Jamaica", 2),
-  ("Drum 'n' Bass", "United Kingdom", 2),
+  ("Indie Rock", "United Kingdom", 20), ("Folk", None, 16), ("Electronic", "Germany", 13),
+  ("Punk", "United Kingdom", 9), ("Hip Hop", "United States", 9), ("Jazz", "United States", 7),
+  ("Synth Pop", "United Kingdom", 7), ("Soul", "United States", 6), ("Metal", "United Kingdom", 6),
+  ("Techno", "United States", 5), ("Blues", "United States", 4), ("Country", "United States", 4),
+  ("Reggae", "Jamaica", 4), ("Irish Trad", "Ireland", 4), ("Afrobeat", "Nigeria", 3),
+  ("Shoegaze", "United Kingdom", 3), ("Ska", "Jamaica", 2), ("Drum 'n' Bass", "United Kingdom", 2),
 )  # fmt: skip
 
 # (country, weight, cities from the largest share of bands to the smallest)
@@ -112,19 +112,21 @@ _COUNTRIES = (
 )
 
 _NAMED_BANDS = (
-  "O'Brien's Ghost", 'The "Almost" Famous', "Paper Lanterns", "Kings of Salthill", "The Velvet Foxes", "Rosie's Revenge",
-  "Midnight Ferry", "Glass Cathedral", "Don't Tell Dad", "The Tin Whistlers", "Static Harbour",
-  "Nora & the Northern Lights", "Cold Tea Club", '12" Remix', "The Peat Diggers", "Lagos Sunday Band", "Neon Shepherd",
-  "Hello Thunder", "Sister Bernadette", "The Last Bus Home", "Black Kettle", "Fjord Fiesta", "Seven Sad Robots",
-  "Wolves at Dinner",
+  "O'Brien's Ghost", 'The "Almost" Famous', "Paper Lanterns", "Kings of Salthill",
+  "The Velvet Foxes", "Rosie's Revenge", "Midnight Ferry", "Glass Cathedral", "Don't Tell Dad",
+  "The Tin Whistlers", "Static Harbour", "Nora & the Northern Lights", "Cold Tea Club", '12" Remix',
+  "The Peat Diggers", "Lagos Sunday Band", "Neon Shepherd", "Hello Thunder", "Sister Bernadette",
+  "The Last Bus Home", "Black Kettle", "Fjord Fiesta", "Seven Sad Robots", "Wolves at Dinner",
 )  # fmt: skip
 _ADJECTIVES = (
-  "Electric", "Silent", "Golden", "Broken", "Wild", "Little", "Crooked", "Burning", "Blue", "Lonely", "Hollow", "Salty",
-  "Sleepy", "Holy", "Rusty", "Velvet", "Hungry", "Northern", "Paper", "Drunken",
+  "Electric", "Silent", "Golden", "Broken", "Wild", "Little", "Crooked", "Burning", "Blue",
+  "Lonely", "Hollow", "Salty", "Sleepy", "Holy", "Rusty", "Velvet", "Hungry", "Northern", "Paper",
+  "Drunken",
 )  # fmt: skip
 _NOUNS = (
-  "Rabbits", "Harbour", "Sparrows", "Machine", "Tigers", "Choir", "Mountains", "Radio", "Sailors", "Garden", "Kettles",
-  "Orchestra", "Bicycles", "Saints", "Lighthouse", "Cousins", "Engine", "Ghosts", "Pilots", "Carnival", "Teeth",
+  "Rabbits", "Harbour", "Sparrows", "Machine", "Tigers", "Choir", "Mountains", "Radio", "Sailors",
+  "Garden", "Kettles", "Orchestra", "Bicycles", "Saints", "Lighthouse", "Cousins", "Engine",
+  "Ghosts", "Pilots", "Carnival", "Teeth",
 )  # fmt: skip
 
 # (name, capacity, covered, sponsor, start times)
@@ -146,20 +148,22 @@ _STAGES = (
 )
 
 _FIRST_NAMES = (
-  "Aoife", "Conor", "Saoirse", "Liam", "Niamh", "Sean", "Ciara", "Patrick", "Emma", "James", "Sinead", "Jack", "Grace",
-  "Daniel", "Orla", "Michael", "Sophie", "Thomas", "Maeve", "Ryan", "Chloe", "Declan", "Hannah", "Fergus", "Lucy",
-  "Eoin", "Anna", "Brian", "Zoe", "Kevin", "Fatima", "Lukas", "Ingrid", "Pierre", "Mei", "Oluwaseun", "Marta", "Tomasz",
+  "Aoife", "Conor", "Saoirse", "Liam", "Niamh", "Sean", "Ciara", "Patrick", "Emma", "James",
+  "Sinead", "Jack", "Grace", "Daniel", "Orla", "Michael", "Sophie", "Thomas", "Maeve", "Ryan",
+  "Chloe", "Declan", "Hannah", "Fergus", "Lucy", "Eoin", "Anna", "Brian", "Zoe", "Kevin", "Fatima",
+  "Lukas", "Ingrid", "Pierre", "Mei", "Oluwaseun", "Marta", "Tomasz",
 )  # fmt: skip
 _LAST_NAMES = (
-  "Murphy", "Kelly", "O'Sullivan", "Walsh", "Smith", "O'Brien", "Byrne", "Ryan", "O'Connor", "O'Neill", "Reilly",
-  "Doyle", "McCarthy", "Gallagher", "Doherty", "Kennedy", "Lynch", "Murray", "Quinn", "Moore", "McLoughlin", "Carroll",
-  "Connolly", "Daly", "O'Connell", "Wilson", "Dunne", "Brennan", "Burke", "Collins", "Campbell", "Clarke", "Johnston",
-  "Hughes", "Farrell", "Fitzgerald", "D'Arcy", "Nowak", "Schmidt", "Larsson", "Adeyemi", "Dubois", "van Dijk",
+  "Murphy", "Kelly", "O'Sullivan", "Walsh", "Smith", "O'Brien", "Byrne", "Ryan", "O'Connor",
+  "O'Neill", "Reilly", "Doyle", "McCarthy", "Gallagher", "Doherty", "Kennedy", "Lynch", "Murray",
+  "Quinn", "Moore", "McLoughlin", "Carroll", "Connolly", "Daly", "O'Connell", "Wilson", "Dunne",
+  "Brennan", "Burke", "Collins", "Campbell", "Clarke", "Johnston", "Hughes", "Farrell",
+  "Fitzgerald", "D'Arcy", "Nowak", "Schmidt", "Larsson", "Adeyemi", "Dubois", "van Dijk",
 )  # fmt: skip
 # (city, weight)
 _HOMES = (
-  ("Galway", 30), ("Dublin", 27), ("Cork", 10), ("Limerick", 9), ("Sligo", 6), ("Belfast", 5), ("London", 5),
-  ("Waterford", 3), ("Manchester", 2), ("Berlin", 1), ("New York", 1), ("Paris", 1),
+  ("Galway", 30), ("Dublin", 27), ("Cork", 10), ("Limerick", 9), ("Sligo", 6), ("Belfast", 5),
+  ("London", 5), ("Waterford", 3), ("Manchester", 2), ("Berlin", 1), ("New York", 1), ("Paris", 1),
 )  # fmt: skip
 
 # (kind, weight, price in 2019)

@@ -8,6 +8,7 @@ every time.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import random
@@ -16,10 +17,15 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from launch import launch
+
+# isort: split
 import sqlglot
 from sqlglot import exp
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from spftsql_jax.files import replacing, write_text
 
 DOMAINS = ("clinic", "library", "festival")
 SEED_SHARE = 0.4
@@ -39,9 +45,7 @@ def make_demo(output: Path) -> None:
     pairs += json.loads((_HERE / "questions" / f"{domain}.json").read_text(encoding="utf-8"))
   seeds, test = split_by_structure(pairs)
   for name, part in (("seeds", seeds), ("test", test)):
-    (output / f"{name}.json").write_text(
-      json.dumps(part, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    write_text(output / f"{name}.json", json.dumps(part, indent=1, ensure_ascii=False) + "\n")
 
 
 def split_by_structure(pairs: list[dict]) -> tuple[list[dict], list[dict]]:
@@ -90,18 +94,14 @@ def structure(query: str) -> str:
 def _make_database(domain: str, path: Path) -> None:
   module = importlib.import_module(f"demo.{domain}")
   path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name("." + path.name)
-  temporary.unlink(missing_ok=True)
-  connection = sqlite3.connect(temporary)
-  connection.executescript(module.SCHEMA)
-  connection.execute("PRAGMA foreign_keys = ON")
-  for table, rows in module.rows(random.Random(domain)).items():
-    marks = ", ".join("?" * len(rows[0]))
-    connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
-  connection.commit()
-  connection.execute("VACUUM")
-  connection.close()
-  temporary.rename(path)
+  with replacing(path) as unfinished, contextlib.closing(sqlite3.connect(unfinished)) as connection:
+    connection.executescript(module.SCHEMA)
+    connection.execute("PRAGMA foreign_keys = ON")
+    for table, rows in module.rows(random.Random(domain)).items():
+      marks = ", ".join("?" * len(rows[0]))
+      connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+    connection.commit()
+    connection.execute("VACUUM")
 
 
 def main() -> None:
@@ -113,7 +113,6 @@ def main() -> None:
 
 if __name__ == "__main__":
   from absl import flags
-  from launch import launch
 
   flags.DEFINE_string("output", None, "folder to write into", required=True)
   launch(main)

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
+from spftsql_jax.files import write_json
 from spftsql_jax.generation.engine import Generator
 from spftsql_jax.models import load_hf
 
@@ -32,7 +33,7 @@ class ExportedModel:
 def write_prompt_format(folder: Path, style: PromptFormat, max_new_tokens: int) -> None:
   """Stores the prompt format beside a model: prompts are part of a model."""
   record = dataclasses.asdict(style) | {"max_new_tokens": max_new_tokens}
-  (folder / PROMPT_FILE).write_text(json.dumps(record, indent=1))
+  write_json(folder / PROMPT_FILE, record)
 
 
 def load_exported(

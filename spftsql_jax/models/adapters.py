@@ -13,7 +13,7 @@ from spftsql_jax.models import lora as lora_lib
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.hf import LAYER, PARTS, shorten
 from spftsql_jax.models.lora import LoraConfig
-from spftsql_jax.models.tensor_files import Source, TensorFiles, write_json, write_tensors
+from spftsql_jax.models.tensor_files import Source, TensorFiles, write_hf_json, write_tensors
 from spftsql_jax.models.transformer import Params
 
 # Options of peft whose other values change the function in ways that are not computed here.
@@ -84,7 +84,7 @@ def save_adapter(
     "fan_in_fan_out": False,
     "inference_mode": True,
   }
-  write_json(directory / _CONFIG, adapter)
+  write_hf_json(directory / _CONFIG, adapter)
 
 
 def load_adapter(

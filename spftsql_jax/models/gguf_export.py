@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from spftsql_jax.examples.special_ids import joined_ids, read_end_ids
+from spftsql_jax.files import replacing
 from spftsql_jax.models.attention import rope_frequencies
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.gguf import REORDERED, ROPE_DIVISORS, GgufError, gguf_name
@@ -51,17 +52,13 @@ def export_gguf(folder: str | os.PathLike, path: str | os.PathLike, kind: Kind =
     raise GgufError(
       f"{folder}: llama.cpp has no place for the biases of attention in a qwen3 model"
     )
-  part = path.with_name(path.name + ".part")
-  writer = GGUFWriter(str(part), "llama" if config.family in REORDERED else config.family)
-  try:
+  with replacing(path) as part:
+    writer = GGUFWriter(str(part), "llama" if config.family in REORDERED else config.family)
     _add_config(writer, folder, config, kind)
     _add_tokenizer(writer, folder, config)
     with TensorFiles.of_model(folder) as tensors:
       _write_tensors(writer, config, tensors, kind)
     writer.close()
-    os.replace(part, path)
-  finally:
-    part.unlink(missing_ok=True)
 
 
 def _add_config(writer: Any, folder: pathlib.Path, config: ModelConfig, kind: Kind) -> None:

@@ -30,7 +30,7 @@ from spftsql_jax.examples.special_ids import (
 )
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.sharding import param_shardings
-from spftsql_jax.models.tensor_files import Source, TensorFiles, write_json, write_model
+from spftsql_jax.models.tensor_files import Source, TensorFiles, write_hf_json, write_model
 from spftsql_jax.models.transformer import Decoder, Params, abstract_params
 
 LAYER = "model.layers.{}."
@@ -205,7 +205,7 @@ def save_sources(
     hf_config["eos_token_id"] = _one_or_list(joined_ids(end_ids, own))
   if hf_config["pad_token_id"] is None:
     hf_config["pad_token_id"] = pad_id
-  write_json(directory / "config.json", hf_config)
+  write_hf_json(directory / "config.json", hf_config)
   source = tokenizer if isinstance(tokenizer, str | os.PathLike) else None
   write_generation_config(directory, config, source, end_ids, pad_id)
   if source is not None:
@@ -241,7 +241,7 @@ def write_generation_config(
   if special["pad_token_id"] is None:
     special["pad_token_id"] = pad_id
   kept = {name: value for name, value in special.items() if value is not None}
-  write_json(pathlib.Path(directory) / GENERATION_CONFIG, kept | {"do_sample": False})
+  write_hf_json(pathlib.Path(directory) / GENERATION_CONFIG, kept | {"do_sample": False})
 
 
 def _one_or_list(ids: Sequence[int]) -> int | list[int] | None:
@@ -293,7 +293,7 @@ def write_tokenizer(tokenizer: Any, directory: str | os.PathLike) -> None:
     record["tokenizer_class"] = "PreTrainedTokenizerFast"
   if isinstance(record.get("extra_special_tokens"), list):
     record["additional_special_tokens"] = record.pop("extra_special_tokens")
-  write_json(path, record)
+  write_hf_json(path, record)
 
 
 def _leaves(config: ModelConfig) -> tuple[_Leaf, ...]:

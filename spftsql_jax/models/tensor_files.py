@@ -18,6 +18,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from spftsql_jax.files import write_json
+
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 _DTYPES = {
@@ -238,7 +240,7 @@ def write_model(directory: pathlib.Path, sources: Iterable[Source], max_shard_by
       source.name: name for name, shard in zip(names, shards, strict=True) for source in shard
     }
     total = sum(source.nbytes for shard in shards for source in shard)
-    write_json(directory / INDEX, {"metadata": {"total_size": total}, "weight_map": weight_map})
+    write_hf_json(directory / INDEX, {"metadata": {"total_size": total}, "weight_map": weight_map})
 
 
 def write_tensors(path: pathlib.Path, sources: Iterable[Source]) -> None:
@@ -278,6 +280,6 @@ def _bits(dtype: np.dtype) -> np.dtype:
   return np.dtype(f"u{dtype.itemsize}")
 
 
-def write_json(path: pathlib.Path, value: Mapping[str, Any]) -> None:
+def write_hf_json(path: pathlib.Path, value: Mapping[str, Any]) -> None:
   """Writes a JSON file as Hugging Face folders have them."""
-  path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+  write_json(path, value, indent=2, end="\n")

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from spftsql_jax.files import write_text
 from spftsql_jax.report import models as report_models
 from spftsql_jax.report import stages as report_stages
 from spftsql_jax.report.charts import escape
@@ -41,12 +41,7 @@ def write_report(results: Record, metrics: Sequence[Record], output: Path) -> No
   page = render_report(results, metrics)
   output = Path(output)
   output.parent.mkdir(parents=True, exist_ok=True)
-  partial = output.with_name(f".{output.name}.{os.getpid()}")
-  try:
-    partial.write_text(page, encoding="utf-8", newline="\n")
-    partial.replace(output)
-  finally:
-    partial.unlink(missing_ok=True)
+  write_text(output, page)
 
 
 def render_report(results: Record, metrics: Sequence[Record]) -> str:
