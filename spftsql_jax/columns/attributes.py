@@ -4,7 +4,7 @@ yes or no, an event.
 
 from __future__ import annotations
 
-from spftsql_jax.columns import vocabulary
+from spftsql_jax.columns import kinds, vocabulary
 from spftsql_jax.columns.inflection import follows_noun, singular_of
 from spftsql_jax.schema import Column
 
@@ -60,8 +60,8 @@ def tags_of(column: Column, words: tuple[str, ...]) -> frozenset[str]:
   )
   if column.kind == "date":
     tags.add("date")
-  for tag, words_of_tag in vocabulary.ATTRIBUTE_TAGS.items():
-    if last in words_of_tag or " ".join(words) in words_of_tag:
+  for tag in kinds.TAGS:
+    if not kinds.words_of(tag).isdisjoint((last, " ".join(words))):
       tags.add(tag)
   if column.kind == "number" and last == "date" and holds_years(column):
     tags.add("year")
@@ -72,7 +72,7 @@ def tags_of(column: Column, words: tuple[str, ...]) -> frozenset[str]:
   if column.kind == "number":
     tags -= {"place", "name", "type"}
   elif column.kind in ("text", "other") and not holds_digits(column):
-    tags -= set(vocabulary.NUMERIC_TAGS)
+    tags -= kinds.NUMERIC_TAGS
   if words[0] == "number" and len(words) > 2 and words[1] == "of":
     tags.add("count")
   if len(words) == 1 or (
@@ -86,20 +86,10 @@ def property_of(column: Column, words: tuple[str, ...]) -> str:
   """`is_active` -> "active", `has_parking` -> "has parking"; "" where the column is not a yes/no
   one.
   """
-  values = {str(v).lower() for v in column.samples}
-  yes_no = column.kind == "boolean" or (
-    values
-    and (
-      values <= {"0", "1"}
-      or values <= {"y", "n"}
-      or values <= {"t", "f"}
-      or values <= {"yes", "no"}
-      or values <= {"true", "false"}
-    )
-  )
+  yes_no = column.kind == "boolean" or kinds.holds_yes_no(column.samples)
   if len(words) > 1 and words[0] == "if" and yes_no:
     return " ".join(words[1:])
-  if len(words) > 1 and words[0] in ("is", "has", "was", "can") and (yes_no or not values):
+  if len(words) > 1 and words[0] in ("is", "has", "was", "can") and (yes_no or not column.samples):
     rest = " ".join(words[1:])
     return rest if words[0] in ("is", "was") else f"{words[0]} {rest}"
   if yes_no and len(words) > 1 and words[-1] == "flag" and follows_noun(words[-2]):

@@ -11,19 +11,21 @@ import calendar
 import datetime
 import decimal
 import math
-import re
 from collections.abc import Iterable
 
-# By the number of digits; the last alone may be told without a word in the column's name, since
-# hardly another number looks so.
+from spftsql_jax.columns import kinds
+from spftsql_jax.columns.splitting import split_name
+
+# By the number of digits.
 _FORMATS = {
-  14: ("%Y%m%d%H%M%S",),
-  12: ("%Y%m%d%H%M",),
-  10: ("%Y%m%d%H",),
-  8: ("%Y%m%d",),
-  7: ("%Y%j",),
-  6: ("%Y%m",),
+  14: "%Y%m%d%H%M%S",
+  12: "%Y%m%d%H%M",
+  10: "%Y%m%d%H",
+  8: "%Y%m%d",
+  7: "%Y%j",
+  6: "%Y%m",
 }
+# Told without a word in the column's name, since hardly another number looks so.
 _TELLING = frozenset({"%Y%m%d", "%Y%m%d%H%M%S", "%Y%m%d%H%M"})
 SECONDS, MILLISECONDS = "seconds", "milliseconds"
 _PER_SECOND = {SECONDS: 1, MILLISECONDS: 1_000}
@@ -32,43 +34,11 @@ _MOMENTS = {
   SECONDS: (500_000_000, 4_000_000_000),
   MILLISECONDS: (500_000_000_000, 4_000_000_000_000),
 }
-_MOMENT_WORDS = frozenset(
-  [
-    "at",
-    "on",
-    "time",
-    "timestamp",
-    "date",
-    "datetime",
-    "ts",
-    "created",
-    "updated",
-    "modified",
-    "epoch",
-  ]
-)
-_DATE_WORDS = _MOMENT_WORDS | frozenset(
-  [
-    "day",
-    "days",
-    "month",
-    "months",
-    "period",
-    "yearmonth",
-    "ym",
-    "yyyymm",
-    "yyyyddd",
-    "yyyymmdd",
-    "ymd",
-    "julian",
-  ]
-)
 _FIRST_YEAR, _LAST_YEAR = 1700, 2200
 # One value in so many may be no day at all (0, 99999999, the 30th of February).
 _BAD = 20
 # Without a word in the name, so many different values have to be months, or days of a year.
 _MANY = 8
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 def format_of(name: str, values: Iterable[object]) -> str:
@@ -87,16 +57,15 @@ def format_of(name: str, values: Iterable[object]) -> str:
     texts.add(text)
   if not texts:
     return ""
-  words = [word.lower() for word in _WORD.findall(name)]
+  words = split_name(name)
   sizes = sorted(
     {len(text) for text in texts}, key=lambda size: -sum(len(text) == size for text in texts)
   )
-  for form in _FORMATS.get(sizes[0], ()):
-    if form not in _TELLING and len(texts) < _MANY and not _DATE_WORDS.intersection(words):
-      continue
-    if _BAD * sum(parse(text, form) is None for text in texts) <= len(texts):
-      return form
-  if words and words[-1] in _MOMENT_WORDS:
+  form = _FORMATS.get(sizes[0], "")
+  tells = form in _TELLING or len(texts) >= _MANY or kinds.has_word(words, "moment", "whole date")
+  if form and tells and _BAD * sum(parse(text, form) is None for text in texts) <= len(texts):
+    return form
+  if kinds.ends_in(words, "moment"):
     for unit, (low, high) in _MOMENTS.items():
       if all(low <= int(text) <= high for text in texts):
         return unit

@@ -15,9 +15,10 @@ bounded number of rows.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Sequence
 
+from spftsql_jax.columns import kinds
+from spftsql_jax.columns.splitting import split_name
 from spftsql_jax.databases.foreign_keys import TableKey, add_foreign_keys
 from spftsql_jax.databases.introspection import EXACT_COUNT_ROWS, TEXTUAL, fetch, open_reader
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
@@ -30,44 +31,6 @@ CHECKED_VALUES = 2_000
 # lead nowhere.
 LEAST_CONTAINED = 0.95
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
-# Words that say "this is a key" and nothing about whose.
-_KEY_WORDS = frozenset(
-  {
-    "id",
-    "code",
-    "key",
-    "no",
-    "nr",
-    "num",
-    "number",
-    "fk",
-    "pk",
-    "ref",
-    "ids",
-    "uid",
-    "uuid",
-    "name",
-  }
-)
-# Names of keys that are shared by accident: a column `id` elsewhere is its own table's.
-_BARE = frozenset(
-  {
-    "id",
-    "code",
-    "key",
-    "no",
-    "nr",
-    "num",
-    "number",
-    "name",
-    "year",
-    "date",
-    "title",
-    "type",
-    "uuid",
-  }
-)
 # The forms of a name, best first.
 _SAME, _TABLE_AND_KEY, _TABLE, _ROLE, _TAIL = range(5)
 
@@ -130,24 +93,24 @@ def _targets(tables: list[Table]) -> list[_Key]:
     single = {names[0] for names in (table.primary_key, *table.unique) if len(names) == 1}
     counted = 2 <= table.row_count <= EXACT_COUNT_ROWS
     for column in table.columns:
-      words = _split(column.name)
+      words = split_name(column.name)
       undeclared = (
         counted
         and not table.primary_key
         and not table.unique
         and column.distinct_count == table.row_count
       )
-      if words and (
-        column.name in single or (undeclared and words[-1].endswith(("id", *_KEY_WORDS)))
-      ):
+      # A glued word counts here: "custno".
+      looks_like_it = bool(words) and words[-1].endswith(tuple(_key_words()))
+      if words and (column.name in single or (undeclared and looks_like_it)):
         is_primary = table.primary_key == (column.name,)
-        found.append(_Key(table, column, words, _split(table.base_name), is_primary))
+        found.append(_Key(table, column, words, split_name(table.base_name), is_primary))
   return found
 
 
 def _candidates(table: Table, column: Column, targets: list[_Key], loose: bool) -> list[_Key]:
   """The keys that the name of `column` may speak of and whose type fits, the likeliest first."""
-  words = _split(column.name)
+  words = split_name(column.name)
   ranked = []
   for number, key in enumerate(targets):
     if (key.table is table and key.column is column) or not _types_fit(column, key.column, loose):
@@ -168,11 +131,11 @@ def _candidates(table: Table, column: Column, targets: list[_Key], loose: bool) 
 
 def _form(words: tuple[str, ...], key: _Key) -> int | None:
   """In which form the name `words` speaks of `key`: one of _SAME ... _ROLE, or None."""
-  bare_key = "".join(key.words) in _BARE
+  bare_key = "".join(key.words) in kinds.words_of("shared key")
   if words == key.words or "".join(words) == "".join(key.words):
     return None if bare_key else _SAME
   # fk_customer, id_customer, ref_customer_id.
-  while len(words) > 1 and words[0] in _KEY_WORDS:
+  while len(words) > 1 and words[0] in _key_words():
     words = words[1:]
   # player_1, team_id_2.
   has_role = len(words) > 1 and words[-1].isdigit()
@@ -210,7 +173,7 @@ def _may_point(table: Table, column: Column, key: _Key, form: int) -> bool:
     return form == _ROLE and not own_key
   if own_key:
     # Two tables with the same key: the one that the key is named after is referred to.
-    named_here = _stem(_split(column.name)) in _spellings(_split(table.base_name))
+    named_here = _stem(split_name(column.name)) in _spellings(split_name(table.base_name))
     return (
       form in (_SAME, _TABLE_AND_KEY, _TABLE)
       and _owns(key.words, key.table_words)
@@ -224,14 +187,14 @@ def _owns(words: tuple[str, ...], table_words: tuple[str, ...]) -> bool:
   are.
   """
   stem = _stem(words)
-  if not stem or "".join(words) in _BARE:
+  if not stem or "".join(words) in kinds.words_of("shared key"):
     return True
   tables = _spellings(table_words)
   return stem in tables or (len(stem) >= 3 and any(name.startswith(stem) for name in tables))
 
 
 def _stem(words: tuple[str, ...]) -> str:
-  return "".join(word for word in words if word not in _KEY_WORDS)
+  return "".join(word for word in words if word not in _key_words())
 
 
 def _is_sure(column: Column, key: _Key) -> bool:
@@ -317,14 +280,12 @@ def _values_fit(
 
 def _without_key_word(words: tuple[str, ...]) -> str:
   """What stands before a last word such as "id"; "" where there is no such word."""
-  return "".join(words[:-1]) if words and words[-1] in _KEY_WORDS else ""
+  return "".join(words[:-1]) if words and words[-1] in _key_words() else ""
 
 
-def _split(name: str) -> tuple[str, ...]:
-  """The words of a name, in lower case: home_team_id, homeTeamId and "Home team ID" are the same
-  three.
-  """
-  return tuple(word.lower() for word in _WORDS.findall(name))
+def _key_words() -> frozenset[str]:
+  """Words that say "this is a key" and nothing about whose."""
+  return kinds.words_of("key", "key by name")
 
 
 def _spellings(words: tuple[str, ...]) -> set[str]:

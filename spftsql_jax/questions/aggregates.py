@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import Clause, Message, article, fix_spaces, is_plural, join_words
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
@@ -36,9 +37,10 @@ class Aggregates(Superlatives):
     if counts[0] and not any(counts[1:]):
       rest = join_words([f"the {self.aggregate(query, i, head).singular}" for i in items[1:]])
       rest = rest.replace("the ", "their ", 1) if len(items) == 2 and self.maybe(0.6) else rest
+      verb = agree("are", plural=len(items) > 2)
       sentences = (
-        f"How many {entity} are there and what {'is' if len(items) == 2 else 'are'} {rest}?",
-        f"How many {entity} are there, and what {'is' if len(items) == 2 else 'are'} {rest}?",
+        f"How many {entity} are there and what {verb} {rest}?",
+        f"How many {entity} are there, and what {verb} {rest}?",
       )
       return Message(
         f"{self.rng.choice(wordings.COUNT_NOUNS)} {entity} and {rest}", True, sentences=sentences

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import Verb
 from spftsql_jax.questions.nested import Nested
 from spftsql_jax.questions.parts import Clause, article, join_words
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
@@ -253,14 +254,13 @@ class Conditions(Nested):
           else "",
         )
     clauses = [self.condition(query, m, head) for m in members]
-    verbs: tuple[tuple[str, str], ...] = ()
+    verbs: tuple[Verb, ...] = ()
     if all(c.verbs or c.having for c in clauses):
       plural, singular = (
         [self.verb(c, True) for c in clauses],
         [self.verb(c, False) for c in clauses],
       )
-      either = "either "
-      verbs = ((f"{either}{join_words(plural, 'or')}", f"{either}{join_words(singular, 'or')}"),)
+      verbs = (Verb(f"either {join_words(plural, 'or')}", f"either {join_words(singular, 'or')}"),)
     sentence = ""
     if all(c.sentence or c.noun for c in clauses):
       sentence = f"either {join_words([c.sentence or f'the {c.said}' for c in clauses], 'or')}"
@@ -269,7 +269,7 @@ class Conditions(Nested):
         c.sentence or (f"the {c.said}" if c.noun else f"they {self.verb(c, True)}") for c in clauses
       ]
       sentence = f"either {join_words(parts, 'or')}"
-    return Clause("", "", "", verbs, (), (), sentence)
+    return Clause(verbs=verbs, sentence=sentence)
 
   def _both(self, query: Query, members: list[exp.Expression], head: str) -> Clause:
     """AND below an OR, or of two bounds of one column."""
@@ -291,15 +291,15 @@ class Conditions(Nested):
           else clause
         )
     clauses = [self.condition(query, m, head) for m in members]
-    verbs: tuple[tuple[str, str], ...] = ()
+    verbs: tuple[Verb, ...] = ()
     if all(c.verbs or c.having for c in clauses):
       verbs = (
-        (
-          " and ".join(f"{self.verb(c, True)}" for c in clauses),
-          " and ".join(f"{self.verb(c, False)}" for c in clauses),
+        Verb(
+          " and ".join(self.verb(c, True) for c in clauses),
+          " and ".join(self.verb(c, False) for c in clauses),
         ),
       )
     sentence = " and ".join(
       c.sentence or (f"the {c.said}" if c.noun else f"they {self.verb(c, True)}") for c in clauses
     )
-    return Clause("", "", "", verbs, (), (), f"both {sentence}")
+    return Clause(verbs=verbs, sentence=f"both {sentence}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from spftsql_jax.columns.inflection import singular_of
+from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import Clause, Plan, article, article_for, join_words
 from spftsql_jax.questions.query_meaning import Edge, Query, UnsupportedQuery, read_nested
@@ -170,10 +171,11 @@ class Entities(Relations):
   def verb(self, clause: Clause, plural: bool) -> str:
     """A clause after who: "are older than 30", "have a salary above 100"."""
     if clause.verbs and (not clause.having or self.maybe(0.7)):
-      return self.rng.choice(clause.verbs)[0 if plural else 1]
+      verb = self.rng.choice(clause.verbs)
+      return verb.plural if plural else verb.singular
     if clause.having:
-      return f"{'have' if plural else 'has'} {clause.having}"
-    return f"{'have' if plural else 'has'} {article(clause.noun)} that {clause.predicate}"
+      return agree(f"have {clause.having}", plural)
+    return agree(f"have {article(clause.noun)} that {clause.predicate}", plural)
 
   def _chain_posts(self, clauses: list[Clause]) -> str:
     posts: list[str] = []

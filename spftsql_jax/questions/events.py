@@ -4,9 +4,11 @@ borrowed".
 
 from __future__ import annotations
 
+from spftsql_jax.columns.kinds import is_person
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import conjugate
 from spftsql_jax.questions.links import Links
-from spftsql_jax.questions.naming import Noun, is_person
+from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import Clause, Plan, article
 from spftsql_jax.questions.query_meaning import Edge, Query
 from spftsql_jax.schema import Table
@@ -58,25 +60,19 @@ class Events(Links):
       one = self.with_number(noun, clauses, self.person(query, far), "a")
     if doer:
       return Clause(
-        "",
-        "",
-        "",
-        (
-          (f"{verb[0]} {every}", f"{verb[0]} {every}"),
-          (f"have {verb[0]} {one}", f"has {verb[0]} {one}")
+        verbs=(
+          conjugate(f"{verb[0]} {every}"),
+          conjugate(f"have {verb[0]} {one}")
           if verb[0] == verb[2]
-          else (f"{verb[0]} {one}", f"{verb[0]} {one}"),
-        ),
+          else conjugate(f"{verb[0]} {one}"),
+        )
       )
     return Clause(
-      "",
-      "",
-      "",
-      (
-        (f"were {verb[1]} {every}", f"was {verb[1]} {one}"),
-        (f"have been {verb[1]} {every}", f"has been {verb[1]} {one}"),
+      verbs=(
+        conjugate(f"were {verb[1]} {every}", f"were {verb[1]} {one}"),
+        conjugate(f"have been {verb[1]} {every}", f"have been {verb[1]} {one}"),
       ),
-      (f"{verb[1]} {every}", f"{verb[1]} {one}"),
+      posts=(f"{verb[1]} {every}", f"{verb[1]} {one}"),
     )
 
   def happening(
@@ -100,16 +96,16 @@ class Events(Links):
         return None  # A purchase at a branch buys something, but not the branch.
       if negative:
         verbs = (
-          (f"were never {verb[2]}", f"was never {verb[2]}"),
-          (f"have not been {verb[2]}", f"has not been {verb[2]}"),
-          (f"have never been {verb[2]}", f"has never been {verb[2]}"),
+          conjugate(f"were never {verb[2]}"),
+          conjugate(f"have not been {verb[2]}"),
+          conjugate(f"have never been {verb[2]}"),
         )
-        return Clause("", "", "", verbs, (f"never {verb[2]}",))
+        return Clause(verbs=verbs, posts=(f"never {verb[2]}",))
       verbs = (
-        (f"have been {verb[2]}", f"has been {verb[2]}"),
-        (f"were {verb[2]} at least once", f"was {verb[2]} at least once"),
+        conjugate(f"have been {verb[2]}"),
+        conjugate(f"were {verb[2]} at least once"),
       )
-      return Clause("", "", "", verbs, (f"{verb[2]} at least once",))
+      return Clause(verbs=verbs, posts=(f"{verb[2]} at least once",))
     things = [
       self._referred_noun(query, k)
       for k in event.foreign_keys
@@ -125,20 +121,14 @@ class Events(Links):
     thing = things[0]
     if negative:
       verbs = (
-        (f"never {verb[0]} any {thing.plural}", f"never {verb[0]} any {thing.plural}"),
-        (
-          f"never {verb[0]} {article(thing.singular)}",
-          f"never {verb[0]} {article(thing.singular)}",
-        ),
-        (f"did not {verb[3]} any {thing.plural}", f"did not {verb[3]} any {thing.plural}"),
+        conjugate(f"never {verb[0]} any {thing.plural}"),
+        conjugate(f"never {verb[0]} {article(thing.singular)}"),
+        conjugate(f"did not {verb[3]} any {thing.plural}"),
       )
-      return Clause("", "", "", verbs)
+      return Clause(verbs=verbs)
     return Clause(
-      "",
-      "",
-      "",
-      (
-        (f"{verb[0]} at least one {thing.singular}", f"{verb[0]} at least one {thing.singular}"),
-        (f"have {verb[0]} {article(thing.singular)}", f"has {verb[0]} {article(thing.singular)}"),
-      ),
+      verbs=(
+        conjugate(f"{verb[0]} at least one {thing.singular}"),
+        conjugate(f"have {verb[0]} {article(thing.singular)}"),
+      )
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from spftsql_jax.columns import kinds
+from spftsql_jax.columns.splitting import split_name
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.groups import Groups
 from spftsql_jax.questions.naming import Noun
@@ -257,7 +259,7 @@ class GroupQuestions(Groups):
         )
         noun = (
           Noun("id", "ids")
-          if key and self.maybe(0.5) and ref.column.name.lower().endswith("id")
+          if key and self.maybe(0.5) and kinds.identifies(split_name(ref.column.name))
           else self.short(ref)
           if own
           else self.qualified(query, ref)
@@ -363,7 +365,7 @@ class GroupQuestions(Groups):
           (
             (
               f"the number of {rows} "
-              f"{pick(self.rng, wordings.EACH[2:4]) if not clauses else 'for each'} {each}"
+              f"{pick(self.rng, wordings.EACH) if not clauses else 'for each'} {each}"
             ),
             "",
           ),

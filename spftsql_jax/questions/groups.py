@@ -7,6 +7,7 @@ import dataclasses
 from sqlglot import exp
 
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import agree, conjugate
 from spftsql_jax.questions.listings import Listings
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import Clause, Group, Plan, Top, article, join_words, rounding
@@ -383,13 +384,13 @@ class Groups(Listings):
         counted = f"at least one but {counted}"  # The join leaves out those without any.
       if operator == ">" and right.name == "1" and self.maybe(0.2):
         counted = f"multiple {rows}"
-      verbs = [(f"have {counted}", f"has {counted}")]
+      verbs = [conjugate(f"have {counted}")]
       posts = [f"with {counted}", f"having {counted}"]
       deed = wordings.DEEDS.get(group.row_noun.singular.split()[-1]) if group.person else None
       if deed:
         verbs += [
-          (f"{deed[0]} {counted}", f"{deed[0]} {counted}"),
-          (f"have {deed[1]} {counted}", f"has {deed[1]} {counted}"),
+          conjugate(f"{deed[0]} {counted}"),
+          conjugate(f"have {deed[1]} {counted}"),
         ]
       happens = self._happens(group)
       if happens:
@@ -399,20 +400,20 @@ class Groups(Listings):
           else "more than once"
         )
         verbs += [
-          (f"were {happens[2]} {times}", f"was {happens[2]} {times}"),
-          (f"have been {happens[2]} {times}", f"has been {happens[2]} {times}"),
+          conjugate(f"were {happens[2]} {times}"),
+          conjugate(f"have been {happens[2]} {times}"),
         ]
         posts += [f"{happens[2]} {times}"]
       if group.alias is None:
         verbs += (
-          [(f"are shared by {counted}", f"is shared by {counted}")]
+          [conjugate(f"are shared by {counted}")]
           if not group.row_clauses and self.maybe(0.3)
           else []
         )
       words = counted[: -len(rows)].strip() if counted.endswith(rows) else ""
       if words and operator not in ("=", "!="):
         return Clause(f"number of {rows}", f"is {words}", counted, tuple(verbs), tuple(posts))
-      return Clause("", "", counted, tuple(verbs), tuple(posts))
+      return Clause(having=counted, verbs=tuple(verbs), posts=tuple(posts))
     noun = self._group_aggregate(query, group, left, inside=True)
     if is_value(right):
       value = self.value(right)
@@ -500,14 +501,14 @@ class Groups(Listings):
           if descending
           else self.rng.choice(("least common", "least frequent", "rarest"))
         )
-        clause = Clause("", "", "", (), (f"among {rows}", f"of {rows}", f"among all {rows}"))
+        clause = Clause(posts=(f"among {rows}", f"of {rows}", f"among all {rows}"))
         return Top(limit, number, word, [clause], "")
-      verbs = [(f"have {phrase}{ties}", f"has {phrase}{ties}")]
+      verbs = [conjugate(f"have {phrase}{ties}")]
       deed = wordings.DEEDS.get(group.row_noun.singular.split()[-1]) if group.person else None
       if deed:
         verbs += [
-          (f"{deed[0]} {phrase}{ties}", f"{deed[0]} {phrase}{ties}"),
-          (f"have {deed[1]} {phrase}{ties}", f"has {deed[1]} {phrase}{ties}"),
+          conjugate(f"{deed[0]} {phrase}{ties}"),
+          conjugate(f"have {deed[1]} {phrase}{ties}"),
         ]
       posts = (f"with {phrase}{ties}",)
       happens = self._happens(group)
@@ -530,20 +531,24 @@ class Groups(Listings):
           limit,
           number,
           "",
-          [Clause("", "", "", ((f"were {happens[2]} {often}", f"was {happens[2]} {often}"),))],
-          f"{'was' if limit == 1 else 'were'} {happens[2]} {often}",
+          [Clause(verbs=(conjugate(f"were {happens[2]} {often}"),))],
+          agree(f"were {happens[2]} {often}", plural=limit > 1),
         )
       if limit > 1 and descending and not ties and not group.clauses and self.maybe(0.25):
         return Top(
           limit,
           f"top {number}",
           "",
-          [Clause("", "", "", (), (f"by number of {rows}", f"by the number of {rows}"))],
+          [Clause(posts=(f"by number of {rows}", f"by the number of {rows}"))],
           "",
         )
       had = self.rng.choice(verbs)
       return Top(
-        limit, number, "", [Clause("", "", "", tuple(verbs), posts)], had[1 if limit == 1 else 0]
+        limit,
+        number,
+        "",
+        [Clause(verbs=tuple(verbs), posts=posts)],
+        had.singular if limit == 1 else had.plural,
       )
     noun = self._group_aggregate(query, group, expression, inside=True).singular
     extreme = "highest" if descending else "lowest"
@@ -554,7 +559,7 @@ class Groups(Listings):
       extreme = "largest" if descending else "smallest"
     phrase = f"the {extreme} {noun}{ties}"
     return Top(
-      limit, number, "", [Clause("", "", phrase)], f"{'has' if limit == 1 else 'have'} {phrase}"
+      limit, number, "", [Clause(having=phrase)], agree(f"have {phrase}", plural=limit > 1)
     )
 
   def _group_ties(self, query: Query, group: Group) -> str:

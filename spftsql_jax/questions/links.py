@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from spftsql_jax.columns.kinds import is_person
 from spftsql_jax.questions.expressions import Expressions
-from spftsql_jax.questions.naming import Noun, is_person, role_of
+from spftsql_jax.questions.naming import Noun, role_of
 from spftsql_jax.questions.parts import Clause, Plan
 from spftsql_jax.questions.query_meaning import Edge, Query, Ref
 from spftsql_jax.questions.syntax import is_link, is_pure_link

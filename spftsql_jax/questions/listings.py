@@ -7,6 +7,7 @@ from sqlglot import exp
 from spftsql_jax.columns import vocabulary
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.aggregates import Aggregates
+from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import (
   Clause,
@@ -212,7 +213,7 @@ class Listings(Aggregates):
         sentences += superlative.questions(noun, natural, person, clauses, self.with_number)
         if not natural and len(own) == len(columns):
           sentences += [
-            f"What {'are' if plural else 'is'} the {singular_words} of {entity}?",
+            f"What {agree('are', plural)} the {singular_words} of {entity}?",
             (
               f"Find {entity} and {self.rng.choice(('give', 'show', 'return'))} the "
               f"{singular_words}."
@@ -419,7 +420,7 @@ class Listings(Aggregates):
     tags = name.tags
     word = column.noun.singular
     if column.own and name.event and column.ref.column.kind == "date":
-      _, _, past = vocabulary.EVENTS_OF_COLUMNS[name.event]
+      _, past = vocabulary.EVENTS_OF_COLUMNS[name.event]
       base = {
         "opened": "open",
         "joined": "join",
@@ -428,7 +429,7 @@ class Listings(Aggregates):
         "died": "die",
         "enrolled": "enroll",
       }
-      if past.startswith("was "):
+      if past.startswith("were "):
         return [
           f"When was {entity} {name.event}?",
           f"On what date was {entity} {name.event}?",

@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import re
 
-from spftsql_jax.columns import vocabulary
+from spftsql_jax.columns import kinds, vocabulary
 from spftsql_jax.columns.attributes import (
   counts,
   event_of,
@@ -57,7 +57,7 @@ class ColumnName:
     nouns: the full name first ("product name"), then synonyms.
     short: the name without the words of its table ("name"), as used in "the name of the product";
       synonyms follow.
-    tags: the kinds of attribute it is, of `vocabulary.ATTRIBUTE_TAGS`, e.g. {"name"} or {"price",
+    tags: the kinds of attribute it is, of `kinds.TAGS`, e.g. {"name"} or {"price",
       "money"}.
     names_entity: True where it is the natural name of its table's rows: "doctors" can stand for
       their names.
@@ -165,15 +165,15 @@ def _role(column: str, referred: str) -> Noun | None:
     expand(split_identifier(column, frozenset(vocabulary.LEXICON) | set(referred.split())))
   )
   while words and (
-    words[-1] in vocabulary.KEY_WORDS
-    or (words[-1].endswith("id") and len(words[-1]) < 6 and len(words) > 1)
+    kinds.ends_in(words, "key")
+    or (kinds.is_glued_identifier(words[-1]) and len(words[-1]) < 6 and len(words) > 1)
   ):
     words.pop()
   if len(words) > 1 and len(words[-1]) == 1 and referred.startswith(words[-1]):
     words[-1:] = referred.split()  # "source_u_id" of a user
   if not words or (
     len(words) == 1
-    and (len(words[0]) < 5 or words[0].endswith("id") or words[0] in vocabulary.NOT_ROLES)
+    and (len(words[0]) < 5 or kinds.identifies(words) or words[0] in vocabulary.NOT_ROLES)
   ):
     return None
   role = singular_of(" ".join(words))
@@ -203,15 +203,9 @@ def same_thing(child: str, parent: str) -> bool:
     singular_of(" ".join(expand(split_identifier(name, frozenset())))) for name in (child, parent)
   ]
   # The address of a student, or the district of a store, is neither.
-  return len({is_person(noun) for noun in nouns}) == 1 and not nouns[0].startswith(f"{nouns[1]} ")
-
-
-def is_person(noun: str) -> bool:
-  """Whether a noun names people (which then takes who)."""
-  last = noun.split(" of ")[0].split()[-1]
-  if last in vocabulary.PERSONS:
-    return True
-  return last.endswith(("ist", "ian", "eer")) and last not in vocabulary.NOT_PERSONS
+  return len({kinds.is_person(noun) for noun in nouns}) == 1 and not nouns[0].startswith(
+    f"{nouns[1]} "
+  )
 
 
 def _spoken_names(schema: Schema) -> dict[str, str]:
@@ -259,7 +253,7 @@ def _modifier(word: str, following: str) -> str:
   if (
     following in vocabulary.PREPOSITIONS
     or word in vocabulary.PLURAL_MODIFIERS
-    or is_person(following)
+    or kinds.is_person(following)
   ):
     return word
   return singular_of(word)
@@ -277,7 +271,7 @@ def _table_name(noun: Noun, taken: collections.Counter) -> TableName:
     candidate = f"{before} {synonym}" if before else synonym
     if not taken[candidate] and not taken[synonym]:
       nouns.append(Noun(candidate, plural_of(candidate)))
-  return TableName(tuple(nouns), is_person(noun.singular))
+  return TableName(tuple(nouns), kinds.is_person(noun.singular))
 
 
 def _column_name(

@@ -6,9 +6,11 @@ import dataclasses
 
 from sqlglot import exp
 
+from spftsql_jax.columns.kinds import is_person
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import conjugate
 from spftsql_jax.questions.entities import Entities
-from spftsql_jax.questions.naming import is_person, role_of
+from spftsql_jax.questions.naming import role_of
 from spftsql_jax.questions.parts import Clause, article, relation_preposition
 from spftsql_jax.questions.query_meaning import (
   Edge,
@@ -146,7 +148,7 @@ class Nested(Entities):
       noun.singular,
       self.verb(inner, False),
       "",
-      ((f"are {preposition} {described}", f"is {preposition} {described}"),),
+      (conjugate(f"are {preposition} {described}"),),
       (f"{preposition} {described}",),
     )
 
@@ -220,11 +222,8 @@ class Nested(Entities):
       every = self.phrase(nested, plan, right.alias)
       said = f"among the {every}"
       return Clause(
-        "",
-        "",
-        "",
-        ((f"are {'not ' if negative else ''}{said}", f"is {'not ' if negative else ''}{said}"),),
-        (f"not {said}" if negative else said,),
+        verbs=(conjugate(f"are {'not ' if negative else ''}{said}"),),
+        posts=(f"not {said}" if negative else said,),
       )
     return None
 
@@ -249,7 +248,7 @@ class Nested(Entities):
     plan = self.plan(nested, right.alias, set())
     noun = self.phrase(nested, plan, right.alias)
     counted = self.counted(operator_of(comparison), comparison.expression, noun)
-    return Clause("", "", "", ((f"have {counted}", f"has {counted}"),), (f"with {counted}",))
+    return Clause(verbs=(conjugate(f"have {counted}"),), posts=(f"with {counted}",))
 
   def _key_between(self, child: Ref, parent: Ref) -> ForeignKey | None:
     """The one-column foreign key from `child` to `parent`, declared or plain to see (same name,
@@ -417,6 +416,6 @@ class Nested(Entities):
       noun,
       "is the same",
       f"the same {noun}",
-      ((f"share the {noun}", f"shares the {noun}"),),
+      (conjugate(f"share the {noun}"),),
       (f"with the same {noun}",),
     )

@@ -12,18 +12,9 @@ from sqlglot import exp
 from spftsql_jax.columns import vocabulary
 from spftsql_jax.columns.inflection import plural_of, singular_of
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import Verb, plural_verb
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.query_meaning import Ref
-
-_MANY = {
-  "is": "are",
-  "isn't": "aren't",
-  "has": "have",
-  "does": "do",
-  "contains": "contain",
-  "includes": "include",
-}
-_MANY |= {"starts": "start", "begins": "begin", "ends": "end", "matches": "match"}
 
 
 def is_plural(phrase: str) -> bool:
@@ -44,7 +35,7 @@ class Clause:
     noun: the attribute ("salary"); predicate: what is said of it, with its verb ("is above 100").
       "whose salary is above 100".
     having: after with or have ("a salary above 100").
-    verbs: after who or that, (plural, singular) ("are older than 30", "is older than 30").
+    verbs: after who or that ("are older than 30", "is older than 30").
     posts: directly after the noun ("older than 30", "from Boston").
     adjectives: directly before the noun ("female").
     sentence: a full sentence part where noun and predicate are not enough ("the salary is above 100
@@ -54,7 +45,7 @@ class Clause:
   noun: str = ""
   predicate: str = ""
   having: str = ""
-  verbs: tuple[tuple[str, str], ...] = ()
+  verbs: tuple[Verb, ...] = ()
   posts: tuple[str, ...] = ()
   adjectives: tuple[str, ...] = ()
   sentence: str = ""
@@ -62,12 +53,8 @@ class Clause:
   @property
   def said(self) -> str:
     """Noun and predicate, in agreement: "salary is above 100", "sales are above 100"."""
-    verb, _, rest = self.predicate.partition(" ")
-    return (
-      f"{self.noun} {_MANY[verb]} {rest}"
-      if verb in _MANY and is_plural(self.noun)
-      else f"{self.noun} {self.predicate}"
-    )
+    plural = is_plural(self.noun)
+    return f"{self.noun} {plural_verb(self.predicate) if plural else self.predicate}"
 
 
 @dataclasses.dataclass
@@ -331,6 +318,6 @@ def relation_preposition(noun: str, child: str, person: bool) -> tuple[str, ...]
       )
       else ("in", "of", "from")
     )
-  if last in wordings.EVENTS:
+  if last in wordings.OCCASIONS:
     return ("in", "at", "of", "for")
   return ("of", "for", "with", "of")

@@ -218,27 +218,7 @@ class Phrases(abc.ABC):
 
   def comparison(self, operator: str, value: str, style: str = "number") -> str:
     """ "more than 5", "5 or more", "before 2019". Styles: number, count, date, text."""
-    tables = {
-      "number": {
-        ">": wordings.MORE,
-        "<": wordings.LESS,
-        ">=": wordings.AT_LEAST,
-        "<=": wordings.AT_MOST,
-      },
-      "count": {
-        ">": wordings.MORE_COUNT,
-        "<": wordings.LESS_COUNT,
-        ">=": wordings.AT_LEAST_COUNT,
-        "<=": wordings.AT_MOST_COUNT,
-      },
-      "date": {
-        ">": wordings.AFTER,
-        "<": wordings.BEFORE,
-        ">=": wordings.SINCE,
-        "<=": wordings.UNTIL,
-      },
-    }
-    words = pick(self.rng, tables[style][operator])
+    words = pick(self.rng, wordings.COMPARISONS[style][operator])
     return words.replace("{0}", value) if "{0}" in words else f"{words} {value}"
 
   def amount(self, operator: str, value: str) -> str:
@@ -255,7 +235,7 @@ class Phrases(abc.ABC):
   def superlative(self, tags: frozenset[str], descending: bool) -> str:
     """The adjective of a column's extreme: "highest", "most recent"."""
     for tag, (high, low) in wordings.NOUN_SUPERLATIVES.items():
-      if tag in tags or not tag:
+      if tag in tags or tag == wordings.ANY_KIND:
         return pick(self.rng, high if descending else low)
     raise AssertionError("the table ends with a row for any column")
 
@@ -277,7 +257,7 @@ class Phrases(abc.ABC):
       return False
     words = name.nouns[0].singular.split()
     happens = (
-      words[-1] in wordings.MEETINGS | wordings.EVENTS | wordings.SHOWS
+      words[-1] in wordings.MEETINGS | wordings.OCCASIONS | wordings.SHOWS
       or words[-1] in wordings.DEEDS
     )
     return happens or set(self.column_name(ref).short[0].singular.split()) <= {*words, *_TIME_WORDS}

@@ -14,6 +14,7 @@ import re
 from sqlglot import exp
 
 from spftsql_jax.questions import wordings as word_tables
+from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.naming import names_of
 from spftsql_jax.questions.parts import Message, pick
 from spftsql_jax.questions.query_meaning import Query, SetQuery, UnsupportedQuery, read_query
@@ -24,13 +25,7 @@ __all__ = ["UnsupportedQuery", "wordings", "write_question"]
 
 _CONTRACTIONS = (
   ("What is ", "What's "),
-  ("do not ", "don't "),
-  ("does not ", "doesn't "),
-  ("is not ", "isn't "),
-  ("are not ", "aren't "),
-  ("did not ", "didn't "),
-  ("have not ", "haven't "),
-  ("has not ", "hasn't "),
+  *((f"{verb} not ", f"{verb}n't ") for verb in ("do", "does", "is", "are", "did", "have", "has")),
   ("Who is ", "Who's "),
 )
 
@@ -96,13 +91,13 @@ def _frame(message: Message, rng: random.Random) -> str:
     command = pick(rng, word_tables.COMMANDS)
     return f"{start}{_lower(command) if start else command} {_drop_article(content, rng)}."
   if style < 0.8:
-    verb = "are" if message.plural else "is"
+    verb = agree("are", message.plural)
     if message.bare and not content.startswith(("the ", "all ")):
       content = f"the {content}"
     what = "who" if message.bare == "who" else "what"
     return f"{start}{what if start else what.capitalize()} {verb} {content}?"
   if style < 0.93:
-    frame = pick(rng, word_tables.INDIRECT).format(content, be="are" if message.plural else "is")
+    frame = pick(rng, word_tables.INDIRECT).format(content, be=agree("are", message.plural))
     return f"{start}{_lower_first(frame) if start else frame}"
   terse = _drop_article(content, rng, 0.9)
   if len(terse.split()) < 2:
