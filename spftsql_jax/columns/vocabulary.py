@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spftsql_jax.columns import kinds
 from spftsql_jax.columns.word_lists import by_word, read_lists, tuples_by_word
 
 _FOLDER = Path(__file__).parent / "lists"
@@ -61,7 +62,7 @@ EVENT_STEMS = {
   if stem not in _COLUMNS["vague stems"]
 }
 
-TABLE_PREFIXES = frozenset(_TABLES["table prefixes"])
+TABLE_PREFIXES = frozenset(_TABLES["table prefixes"]) | kinds.words_of("table prefix")
 TABLE_SUFFIXES = frozenset(_TABLES["table suffixes"])
 UNSPOKEN_SCHEMAS = frozenset(("", *_TABLES["unspoken schemas"]))
 VERB_TABLES = by_word(_TABLES["verb tables"])

@@ -1,5 +1,4 @@
-"""Days and moments that a column keeps as whole numbers or digits: 20240517, 202405, 2024138,
-seconds since 1970.
+"""Days and moments kept as whole numbers or digits: 20240517, 202405, 2024138, seconds since 1970.
 
 `format_of` reads a column, once, when its schema is read (`Column.date_format`); `shift` and
 `start_of` make other values for such a column, which are real days too.
@@ -34,6 +33,7 @@ _MOMENTS = {
   SECONDS: (500_000_000, 4_000_000_000),
   MILLISECONDS: (500_000_000_000, 4_000_000_000_000),
 }
+_EPOCH = datetime.datetime(1970, 1, 1)
 _FIRST_YEAR, _LAST_YEAR = 1700, 2200
 # One value in so many may be no day at all (0, 99999999, the 30th of February).
 _BAD = 20
@@ -58,10 +58,8 @@ def format_of(name: str, values: Iterable[object]) -> str:
   if not texts:
     return ""
   words = split_name(name)
-  sizes = sorted(
-    {len(text) for text in texts}, key=lambda size: -sum(len(text) == size for text in texts)
-  )
-  form = _FORMATS.get(sizes[0], "")
+  size = max({len(t) for t in texts}, key=lambda size: sum(len(t) == size for t in texts))
+  form = _FORMATS.get(size, "")
   tells = form in _TELLING or len(texts) >= _MANY or kinds.has_word(words, "moment", "whole date")
   if form and tells and _BAD * sum(parse(text, form) is None for text in texts) <= len(texts):
     return form
@@ -104,7 +102,7 @@ def shift(value: object, days: int, form: str) -> object:
     except OverflowError:
       return value
   written = _write(other, form)
-  return value if written is None else type(value)(written)
+  return value if written is None else _of_type(value, written)
 
 
 def start_of(low: object, high: object, form: str) -> object | None:
@@ -117,8 +115,8 @@ def start_of(low: object, high: object, form: str) -> object | None:
   midnight = last.replace(hour=0, minute=0, second=0, microsecond=0)
   for first in (midnight.replace(month=1, day=1), midnight.replace(day=1)):
     written = _write(first, form)
-    if written is not None and int(low) <= int(written) < int(high):
-      return type(low)(written)
+    if written is not None and int(_digits(low)) <= int(written) < int(_digits(high)):
+      return _of_type(low, written)
   return None
 
 
@@ -129,11 +127,13 @@ def _digits(value: object) -> str:
   return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
 
 
+def _of_type(value: object, digits: str) -> object:
+  """Digits as a value of the type of another."""
+  return type(value)(digits) if isinstance(value, int | float | decimal.Decimal) else digits
+
+
 def _write(moment: datetime.datetime, form: str) -> str | None:
   if form in _PER_SECOND:
     seconds = calendar.timegm(moment.timetuple())
     return str(seconds * _PER_SECOND[form]) if seconds >= 0 else None
   return moment.strftime(form) if _FIRST_YEAR <= moment.year <= _LAST_YEAR else None
-
-
-_EPOCH = datetime.datetime(1970, 1, 1)

@@ -3,9 +3,10 @@
 A column refers to a key (a primary key or unique column) where its name says so and its values do
 not speak against it:
 
-    song.singer_id      -> singer.singer_id, singer.id          the key's own name, or the table's and the key's
-    song.singer         -> singer.id                            the table's name alone
-    flight.home_team_id -> team.id, team.team_id                the same behind a word that tells its part
+    song.singer_id      -> singer.singer_id    the key's own name
+                        -> singer.id           the table's name and the key's
+    song.singer         -> singer.id           the table's name alone
+    flight.home_team_id -> team.id             the same behind a word that tells its part
 
 Values alone prove nothing (the numbers 1 to 9 are in every key), names alone little: both are asked
 for. Of a table without rows only the two surest forms of a name are believed. Every query reads a
@@ -207,7 +208,11 @@ def _is_sure(column: Column, key: _Key) -> bool:
 
 
 def _composite_keys(
-  table: Table, tables: list[Table], declared: set[str], loose: bool, run
+  table: Table,
+  tables: list[Table],
+  declared: set[str],
+  loose: bool,
+  run: Callable[[str], list[tuple]],
 ) -> list[ForeignKey]:
   """References of `table` to keys of several columns: those that it has columns of the same names
   for.
@@ -270,11 +275,8 @@ def _values_fit(
   values = f"SELECT DISTINCT * FROM ({rows}) AS r WHERE {present} LIMIT {CHECKED_VALUES}"
   joined = " AND ".join(f"k.{quote(theirs)} = d.v{i}" for i, (_, theirs) in enumerate(names))
   key = f"k.{quote(names[0][1])}"
-  count, held = run(
-    f"SELECT COUNT(*), COUNT({key}) FROM ({values}) AS d LEFT JOIN {quote_path(referred.parts)} "
-    "AS "
-    f"k ON {joined}"
-  )[0]
+  counts = f"SELECT COUNT(*), COUNT({key}) FROM ({values}) AS d"
+  count, held = run(f"{counts} LEFT JOIN {quote_path(referred.parts)} AS k ON {joined}")[0]
   return held >= LEAST_CONTAINED * count if count else sure
 
 
@@ -292,7 +294,7 @@ def _spellings(words: tuple[str, ...]) -> set[str]:
   """The ways a column may call a table: its name without the plural, and without ref_ or tbl_ in
   front.
   """
-  while len(words) > 1 and words[0] in ("ref", "tbl", "tab", "dim", "lookup", "t"):
+  while len(words) > 1 and words[0] in kinds.words_of("table prefix"):
     words = words[1:]
   name = "".join(words)
   found = {name, name.removesuffix("s"), name.removesuffix("es")}
