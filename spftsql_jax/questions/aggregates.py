@@ -82,18 +82,12 @@ class Aggregates(Superlatives):
       sentence_rate=0.0 if one_row else 0.4,
     )
 
-  def _aggregate_word(self, query: Query, node: exp.Expression) -> str:
+  def _aggregate_word(self, query: Query, node: exp.Expr) -> str:
     tags = self.column_name(query.ref(node.this)).tags
     function = aggregate_of(node)
     if tags & {"date", "year"} and function in ("max", "min"):
       return self.superlative(tags, function == "max")
-    table = {
-      "avg": wordings.AVERAGE,
-      "max": wordings.MAXIMUM,
-      "min": wordings.MINIMUM,
-      "sum": ("total", "total", "combined"),
-    }
-    return self.rng.choice(table[function])
+    return self.rng.choice(wordings.AGGREGATES[function or ""])
 
   def _of(self, content: str, entity: str, noun: Noun, clauses: list[Clause], word: str) -> str:
     if not clauses:
@@ -104,7 +98,7 @@ class Aggregates(Superlatives):
       )
     return f"{content} {self.rng.choice(('of', 'of', 'for', 'of all', 'among'))} {entity}"
 
-  def _aggregate_head(self, query: Query, items: list[exp.Expression]) -> str:
+  def _aggregate_head(self, query: Query, items: list[exp.Expr]) -> str:
     counted = any(isinstance(n.this, exp.Star) for i in items for n in i.find_all(exp.Count))
     finest = query.finest()
     if counted or not any(own_columns(i) for i in items):
@@ -133,7 +127,7 @@ class Aggregates(Superlatives):
         return end
     return link
 
-  def aggregate(self, query: Query, node: exp.Expression, head: str) -> Noun:
+  def aggregate(self, query: Query, node: exp.Expr, head: str) -> Noun:
     """The noun of an aggregate expression beside others."""
     node = bare(node.unalias())
     if isinstance(node, exp.Count):
@@ -143,7 +137,7 @@ class Aggregates(Superlatives):
       return Noun(f"number of {conditional}", f"numbers of {conditional}")
     return self.expression(query, node, head)
 
-  def _conditional(self, query: Query, node: exp.Expression, head: str) -> str | None:
+  def _conditional(self, query: Query, node: exp.Expr, head: str) -> str | None:
     """SUM(CASE WHEN c THEN 1 ELSE 0 END): the rows that satisfy c."""
     if not isinstance(node, exp.Sum) or not isinstance(bare(node.this), exp.Case):
       return None
@@ -210,7 +204,7 @@ class Aggregates(Superlatives):
   def _one_aggregate(
     self,
     query: Query,
-    item: exp.Expression,
+    item: exp.Expr,
     head: str,
     noun: Noun,
     entity: str,
@@ -283,16 +277,13 @@ class Aggregates(Superlatives):
         else None
       )
       if end is not None:
-        having = (
-          "have "
-          f"{self.rng.choice((article(end.singular), f'at least one {end.singular}', end.plural))}"
-        )
+        one = (article(end.singular), f"at least one {end.singular}", end.plural)
+        having = f"have {self.rng.choice(one)}"
         count = self.rng.choice(wordings.COUNT_NOUNS)
-        sentences = (f"How many {things} {having}?", f"How many different {things} {having}?")
         return Message(
           f"{count} {different} {things} that {having}",
           False,
-          sentences=sentences,
+          sentences=(f"How many {things} {having}?", f"How many different {things} {having}?"),
           sentence_rate=0.5,
         )
       among = (

@@ -19,7 +19,8 @@ class Combinations(GroupQuestions):
     """COUNT(*) over a nested query; nothing else is worded."""
     items = [i.unalias() for i in query.items]
     if (
-      len(items) != 1
+      query.derived is None
+      or len(items) != 1
       or not isinstance(items[0], exp.Count)
       or not isinstance(items[0].this, exp.Star)
       or query.tree.args.get("where")
@@ -196,10 +197,8 @@ class Combinations(GroupQuestions):
       rest = said[5:]
       if rest.startswith(("at least one ", "any ")):
         rest = rest.removeprefix("at least one ").removeprefix("any ")
-        return (
-          f"{self.rng.choice(('do not have any', 'have no', 'don’t have any'.replace('’', chr(39))))} "
-          f"{rest}"
-        )
+        none = self.rng.choice(("do not have any", "have no", "don't have any"))
+        return f"{none} {rest}"
       return f"do not have {rest}"
     if said.startswith("are "):
       return f"are not {said[4:]}"

@@ -51,9 +51,7 @@ def _counted(words: str, things: str) -> str:
 class Comparisons(Phrases):
   """Words conditions over one column."""
 
-  def compare_clause(
-    self, ref: Ref, noun: str, operator: str, node: exp.Expression, own: bool
-  ) -> Clause:
+  def compare_clause(self, ref: Ref, noun: str, operator: str, node: exp.Expr, own: bool) -> Clause:
     """A column compared with a literal. `own` says that the column belongs to the thing described,
     not to a relation of it.
     """
@@ -168,9 +166,7 @@ class Comparisons(Phrases):
       return (conjugate(f"were made {when}"), dated)
     return (dated,)
 
-  def between_clause(
-    self, ref: Ref, noun: str, low: exp.Expression, high: exp.Expression, own: bool
-  ) -> Clause:
+  def between_clause(self, ref: Ref, noun: str, low: exp.Expr, high: exp.Expr, own: bool) -> Clause:
     name = self.column_name(ref)
     noun = self._compared_noun(name, noun)
     a, b = (_with_unit(self.value(end, ref.column, True), name, noun) for end in (low, high))
@@ -238,6 +234,8 @@ class Comparisons(Phrases):
         )
     said = self.rng.choice(wordings.MISSING if missing else wordings.KNOWN)
     thing = article(noun)
+    verbs: tuple[Verb, ...]
+    posts: tuple[str, ...]
     if missing:
       verbs = (
         conjugate(f"have no {noun}"),
@@ -270,7 +268,7 @@ class Comparisons(Phrases):
     return Clause(noun, agree(said, plural=False), "", (verb,), (self.rng.choice(posts),))
 
   def in_clause(
-    self, ref: Ref, noun: str, values: list[exp.Expression], negated: bool, own: bool
+    self, ref: Ref, noun: str, values: list[exp.Expr], negated: bool, own: bool
   ) -> Clause:
     words = [self.value(v, ref.column, True) for v in values]
     tags = self.column_name(ref).tags
@@ -310,7 +308,7 @@ class Comparisons(Phrases):
     return clause
 
   def _equal(
-    self, ref: Ref, name: ColumnName, noun: str, positive: bool, node: exp.Expression, own: bool
+    self, ref: Ref, name: ColumnName, noun: str, positive: bool, node: exp.Expr, own: bool
   ) -> Clause:
     tags, kind = name.tags, ref.column.kind
     value = _with_unit(self.value(node, ref.column, "date" in tags), name, noun)
@@ -458,7 +456,7 @@ class Comparisons(Phrases):
     return clause
 
   def _yes_no(
-    self, name: ColumnName, noun: str, operator: str, node: exp.Expression, own: bool
+    self, name: ColumnName, noun: str, operator: str, node: exp.Expr, own: bool
   ) -> Clause:
     text = str(node.this).lower() if isinstance(node, (exp.Literal, exp.Boolean)) else ""
     said = kinds.yes_or_no(text)

@@ -26,7 +26,7 @@ _SIMPLE = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 class Conditions(Nested):
   """Words single conditions and their combinations."""
 
-  def condition(self, query: Query, node: exp.Expression, head: str) -> Clause:
+  def condition(self, query: Query, node: exp.Expr, head: str) -> Clause:
     """Words one condition about the rows of `head`."""
     node = bare(node)
     if isinstance(node, exp.Or):
@@ -58,7 +58,7 @@ class Conditions(Nested):
       return self._compare(query, exp.EQ(this=node, expression=exp.Literal.number(1)), head)
     raise UnsupportedQuery(f"the condition {type(node).__name__}")
 
-  def _not(self, query: Query, node: exp.Expression, head: str) -> Clause:
+  def _not(self, query: Query, node: exp.Expr, head: str) -> Clause:
     if isinstance(node, exp.In):
       return self._in(query, node, head, True)
     if isinstance(node, exp.Like):
@@ -84,15 +84,15 @@ class Conditions(Nested):
       return self._compare(query, exp.EQ(this=node, expression=exp.Literal.number(0)), head)
     raise UnsupportedQuery(f"NOT {type(node).__name__}")
 
-  def _compare(self, query: Query, node: exp.Expression, head: str) -> Clause:
+  def _compare(self, query: Query, node: exp.Expr, head: str) -> Clause:
     operator = operator_of(node)
     left, right = bare(node.this), bare(node.expression)
     if is_value(left) or (isinstance(left, exp.Subquery) and not isinstance(right, exp.Subquery)):
       left, right, operator = right, left, flipped(operator)
     if is_value(right):
       if isinstance(left, exp.Column):
-        noun, ref, own = self._subject(query, left, head)
-        return self.compare_clause(ref, noun, operator, right, own)
+        noun, column, own = self._column_subject(query, left, head)
+        return self.compare_clause(column, noun, operator, right, own)
       return self._computed(query, left, operator, right, head)
     if isinstance(right, exp.Subquery):
       return self._against_query(query, left, operator, right, head)
@@ -115,20 +115,20 @@ class Conditions(Nested):
     return Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
 
   def _computed(
-    self, query: Query, left: exp.Expression, operator: str, right: exp.Expression, head: str
+    self, query: Query, left: exp.Expr, operator: str, right: exp.Expr, head: str
   ) -> Clause:
     """A function of a column compared with a literal: mostly parts of dates."""
     part = date_part(left)
     if part is not None:
       kind, column = part
-      noun, ref, own = self._subject(query, column, head)
+      noun, ref, own = self._column_subject(query, column, head)
       return self._date_part(kind, ref, noun, operator, right, own)
     if (
       isinstance(left, (exp.Lower, exp.Upper))
       and isinstance(left.this, exp.Column)
       and operator in ("=", "!=")
     ):
-      noun, ref, own = self._subject(query, left.this, head)
+      noun, ref, own = self._column_subject(query, left.this, head)
       return self.compare_clause(ref, noun, operator, right, own)
     noun = self.expression(query, left, head).singular
     if operator in ("=", "!="):
@@ -142,7 +142,7 @@ class Conditions(Nested):
     return Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
 
   def _date_part(
-    self, kind: str, ref: Ref, noun: str, operator: str, value: exp.Expression, own: bool
+    self, kind: str, ref: Ref, noun: str, operator: str, value: exp.Expr, own: bool
   ) -> Clause:
     text = (
       bare(value).this
@@ -153,8 +153,6 @@ class Conditions(Nested):
       spoken = wordings.MONTHS[int(text) - 1]
     elif kind == "year and month" and len(str(text)) == 7 and 1 <= int(text[5:]) <= 12:
       spoken = f"{wordings.MONTHS[int(text[5:]) - 1]} {text[:4]}"
-    elif kind == "year":
-      spoken = str(text)
     else:
       spoken = str(text)
     if kind in ("year", "month", "year and month") and not (
@@ -220,7 +218,7 @@ class Conditions(Nested):
         bare(node.this), exp.Column
       ):
         raise UnsupportedQuery("IN over something other than values")
-      noun, ref, own = self._subject(query, node.this, head)
+      noun, ref, own = self._column_subject(query, node.this, head)
       return self.in_clause(ref, noun, node.expressions, negative, own)
     if not isinstance(bare(node.this), exp.Column):
       raise UnsupportedQuery("IN with an expression")
@@ -228,7 +226,7 @@ class Conditions(Nested):
       query, query.ref(bare(node.this)), read_nested(nested, query), head, negative
     )
 
-  def _either(self, query: Query, members: list[exp.Expression], head: str) -> Clause:
+  def _either(self, query: Query, members: list[exp.Expr], head: str) -> Clause:
     """OR: over one column as a list of values or ranges, else "either ... or ..."."""
     columns = {
       query.ref(m.this).alias + "." + m.this.name.lower()
@@ -237,7 +235,7 @@ class Conditions(Nested):
       for i, m in enumerate(members)
     }
     if len(columns) == 1 and len(members) > 1:
-      noun, ref, own = self._subject(query, members[0].this, head)
+      noun, ref, own = self._column_subject(query, members[0].this, head)
       if all(isinstance(m, exp.EQ) for m in members):
         return self.in_clause(ref, noun, [m.expression for m in members], False, own)
       if len({m.expression.sql() for m in members}) < len(members):
@@ -271,13 +269,13 @@ class Conditions(Nested):
       sentence = f"either {join_words(parts, 'or')}"
     return Clause(verbs=verbs, sentence=sentence)
 
-  def _both(self, query: Query, members: list[exp.Expression], head: str) -> Clause:
+  def _both(self, query: Query, members: list[exp.Expr], head: str) -> Clause:
     """AND below an OR, or of two bounds of one column."""
     if all(
       isinstance(m, _SIMPLE) and isinstance(m.this, exp.Column) and is_value(m.expression)
       for m in members
     ) and (len({m.this.sql() for m in members}) == 1):
-      noun, ref, own = self._subject(query, members[0].this, head)
+      noun, ref, own = self._column_subject(query, members[0].this, head)
       said = [
         self.compare_clause(ref, noun, operator_of(m), m.expression, False).predicate
         for m in members

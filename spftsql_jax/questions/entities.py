@@ -29,8 +29,7 @@ class Entities(Relations):
         (alias,) = aliases
         optional = next((e for e in query.edges if e.optional == alias), None)
         if optional is not None:
-          column = condition.find(exp.Column)
-          ref = query.ref(column)
+          ref = query.ref(own_columns(condition)[0])
           joined = {
             name.lower() for name in (*optional.columns, *optional.referred, *ref.table.primary_key)
           }
@@ -46,7 +45,7 @@ class Entities(Relations):
         plan.mixed.append(condition)
     return plan
 
-  def _correlated_alias(self, query: Query, condition: exp.Expression) -> str | None:
+  def _correlated_alias(self, query: Query, condition: exp.Expr) -> str | None:
     """The alias that an EXISTS is about."""
     exists = condition.find(exp.Exists)
     if exists is None:
@@ -193,11 +192,11 @@ class Entities(Relations):
       )
     return " and ".join(posts) if len(posts) > 1 and self.maybe(0.5) else " ".join(posts)
 
-  def _merge_ranges(self, conditions: list[exp.Expression]) -> list[exp.Expression]:
+  def _merge_ranges(self, conditions: list[exp.Expr]) -> list[exp.Expr]:
     """x >= a AND x <= b, which people say as one range, becomes BETWEEN; x > a AND x < b stays
     together.
     """
-    result: list[exp.Expression] = []
+    result: list[exp.Expr] = []
     for condition in conditions:
       previous = result[-1] if result else None
       bounds = (

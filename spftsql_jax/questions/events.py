@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from spftsql_jax.columns.kinds import is_person
 from spftsql_jax.questions import wordings
-from spftsql_jax.questions.agreement import conjugate
+from spftsql_jax.questions.agreement import Verb, conjugate
 from spftsql_jax.questions.links import Links
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import Clause, Plan, article
@@ -94,6 +94,7 @@ class Events(Links):
       ]
       if verb[0] != "visited" and any(n.singular.split()[-1] in wordings.PLACES for n in subjects):
         return None  # A purchase at a branch buys something, but not the branch.
+      verbs: tuple[Verb, ...]
       if negative:
         verbs = (
           conjugate(f"were never {verb[2]}"),

@@ -48,7 +48,7 @@ class GroupQuestions(Groups):
     ):
       raise UnsupportedQuery("which amounts have so many rows")
     group.clauses = group.clauses + [self._having(query, group, h) for h in query.having]
-    top = self._group_top(query, group) if query.limit is not None else None
+    top = self._group_top(query, group, query.limit) if query.limit is not None else None
     tail = "" if query.limit is not None else self._group_order(query, group)
     if group.alias is not None:
       return self._per_entity(query, group, items, aggregates, top, tail)
@@ -76,13 +76,14 @@ class GroupQuestions(Groups):
     self,
     query: Query,
     group: Group,
-    items: list[exp.Expression],
+    items: list[exp.Expr],
     aggregates: list[bool],
     top: Top | None,
     tail: str,
   ) -> Message:
     """Groups that are the rows of a table: "the name of each doctor and the number of visits"."""
     if not any(aggregates):
+      assert group.alias is not None, "the groups are rows of a table"
       return self._attributes(
         query, group.plan, group.alias, group.clauses, False, top, tail, group.noun
       )
@@ -91,13 +92,12 @@ class GroupQuestions(Groups):
     )
     clauses = conditions + (top.clauses if top is not None else [])
     noun = Noun(top.put(plain.singular), top.put(plain.plural)) if top is not None else group.noun
-    single = top is not None and top.limit == 1
     words, plurals, columns = self._group_items(query, group, items, aggregates)
     listed, listed_plural = join_words(words), join_words(plurals)
     one = self.with_number(noun, clauses, group.person, "singular")
     many = self.with_number(noun, clauses, group.person, "plural")
     rows = self._row_words(group)
-    if single:
+    if top is not None and top.limit == 1:
       which = [
         q[:-1] for q in top.questions(group.noun, True, group.person, clauses, self.with_number)
       ]
@@ -139,7 +139,7 @@ class GroupQuestions(Groups):
       (f"the {listed}", f"for {self.rng.choice(('each', 'every', 'each'))} {one}"),
       (f"the {listed}", f"for {self.rng.choice(('each', 'every', 'each'))} {one}"),
     ]
-    sentences: list[str] = []
+    sentences = []
     natural = [i for i, a in enumerate(aggregates) if not a]
     if len(items) == 2 and columns[0] is not None and columns[0].natural and aggregates[1]:
       forms += [
@@ -165,16 +165,11 @@ class GroupQuestions(Groups):
         ),
       ]
       if isinstance(items[1], exp.Count) and self._counts_rows(query, group, items[1]):
-        have = (
-          wordings.DEEDS[group.row_noun.singular.split()[-1]][0 if False else 2]
-          if group.person
-          and group.row_noun.singular.split()[-1] in wordings.DEEDS
-          and not group.row_clauses
-          else "have"
-        )
-        verb = f"does {self.rng.choice(('each', 'every', 'each'))} {one} {have}"
-        if have not in ("have",):
-          verb = f"did {self.rng.choice(('each', 'every', 'each'))} {one} {have}"
+        deed = wordings.DEEDS.get(group.row_noun.singular.split()[-1])
+        base = deed[2] if deed and group.person and not group.row_clauses else "have"
+        verb = f"does {self.rng.choice(('each', 'every', 'each'))} {one} {base}"
+        if base != "have":
+          verb = f"did {self.rng.choice(('each', 'every', 'each'))} {one} {base}"
         sentences += (
           [f"How many {rows} {verb}{zero}?"] * 3
           if not clauses
@@ -232,7 +227,7 @@ class GroupQuestions(Groups):
     ]
 
   def _group_items(
-    self, query: Query, group: Group, items: list[exp.Expression], aggregates: list[bool]
+    self, query: Query, group: Group, items: list[exp.Expr], aggregates: list[bool]
   ) -> tuple[list[str], list[str], list[Returned | None]]:
     """The words of the returned columns, singular and plural."""
     words: list[str] = []
@@ -282,7 +277,7 @@ class GroupQuestions(Groups):
     self,
     query: Query,
     group: Group,
-    items: list[exp.Expression],
+    items: list[exp.Expr],
     aggregates: list[bool],
     top: Top | None,
     tail: str,
@@ -356,9 +351,8 @@ class GroupQuestions(Groups):
     simple_order = whole and not any(aggregates[: len(keys)])
     if sum(aggregates) == 1 and counts[aggregates.index(True)]:
       if simple_order:
-        holder = (
-          group.noun.singular.split()[-1] in wordings.PLACES | wordings.MAKERS | wordings.HOLDERS
-        )
+        holders = wordings.PLACES | wordings.MAKERS | wordings.HOLDERS
+        held = group.noun.singular.split()[-1] in holders and not group.row_clauses
         forms += [
           (f"the number of {rows}", f"{self.rng.choice((place, 'for'))} {each_word} {each}"),
           (f"the number of {rows}", f"{self.rng.choice((place, 'for'))} {each_word} {each}"),
@@ -371,26 +365,18 @@ class GroupQuestions(Groups):
           ),
           (
             f"{self.rng.choice(('each', 'every'))} {each} and the number of {rows}"
-            f"{self.rng.choice((' in it', ' it has', '')) if holder and not group.row_clauses else ''}",
+            f"{self.rng.choice((' in it', ' it has', '')) if held else ''}",
             "",
           ),
           (f"the number of {rows}", f"for {each_word} {each}"),
           (
-            (
-              "the number of "
-              f"{rows}{self.rng.choice((' grouped by', ' broken down by', ', grouped by', ' split by'))} "
-              f"{each}"
-            )
+            (f"the number of {rows}{self.rng.choice(wordings.GROUPED_BY)} {each}")
             if not clauses
             else f"the number of {rows} for each {each}",
             "",
           ),
         ]
-        have = (
-          f"does {each_word} {each} have"
-          if holder and not group.row_clauses
-          else f"are there {place} {each_word} {each}"
-        )
+        have = f"does {each_word} {each} have" if held else f"are there {place} {each_word} {each}"
         sentences += [
           f"How many {rows} are there {self.rng.choice((place, 'for', place))} {each_word} {each}?",
           f"How many {rows} are there {self.rng.choice((place, 'for'))} {each_word} {each}?",
@@ -485,7 +471,7 @@ class GroupQuestions(Groups):
     self,
     query: Query,
     group: Group,
-    items: list[exp.Expression],
+    items: list[exp.Expr],
     whole: bool,
     top: Top | None,
     tail: str,
@@ -564,5 +550,5 @@ class GroupQuestions(Groups):
     )
 
 
-def aggregate_is_conditional(item: exp.Expression) -> bool:
+def aggregate_is_conditional(item: exp.Expr) -> bool:
   return isinstance(item, exp.Sum) and isinstance(bare(item.this), exp.Case)

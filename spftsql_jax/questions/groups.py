@@ -31,15 +31,14 @@ class Groups(Listings):
   def _group(self, query: Query) -> Group:
     rows = self._rows_alias(query)
     refs = [query.ref(g) if isinstance(g, exp.Column) else None for g in query.group]
-    alias = self._group_alias(query, refs, rows) if all(r is not None for r in refs) else None
-    spoken = {r.alias for r in refs if r is not None} | {
+    known = [r for r in refs if r is not None]
+    alias = self._group_alias(query, known, rows) if len(known) == len(refs) else None
+    spoken = {r.alias for r in known} | {
       query.ref(c).alias for i in query.items for c in own_columns(i)
     }
     plan = self.plan(query, rows, spoken)
     if alias is None:
-      if (query.having or query.limit) and any(
-        r is not None and self.column_name(r).property for r in refs
-      ):
+      if (query.having or query.limit) and any(self.column_name(r).property for r in known):
         raise UnsupportedQuery("which of those with and those without")
       row_clauses = self.clauses(query, plan, rows, None)
       noun, row_noun, row_person = (
@@ -47,7 +46,7 @@ class Groups(Listings):
         self.noun(query, rows),
         self.person(query, rows),
       )
-      owners = {r.alias for r in refs if r is not None}
+      owners = {r.alias for r in known}
       measured = {a for n in query.tree.find_all(exp.AggFunc) for a in self._aliases(query, n)}
       if (
         is_pure_link(query.sources[rows])
@@ -62,7 +61,7 @@ class Groups(Listings):
         and len(query.sources) == len(refs) == 1
         and measured <= {rows}
       ):
-        row_noun = self._other_end(query, refs[0]) or row_noun
+        row_noun = self._other_end(query, known[0]) or row_noun
       return Group(None, noun, [], False, rows, row_noun, row_clauses, row_person, plan)
     path = self.path(query, alias, rows)
     if plan.mixed:
@@ -169,11 +168,11 @@ class Groups(Listings):
   def _clauses_without(self, query: Query, plan: Plan, alias: str, edge: Edge) -> list[Clause]:
     return self.clauses(query, plan, alias, edge)
 
-  def _key_noun(self, query: Query, keys: list[exp.Expression], rows: str) -> Noun:
+  def _key_noun(self, query: Query, keys: list[exp.Expr], rows: str) -> Noun:
     nouns = [self._one_key(query, k, rows) for k in keys]
     return Noun(join_words([n.singular for n in nouns]), join_words([n.plural for n in nouns]))
 
-  def _one_key(self, query: Query, key: exp.Expression, rows: str) -> Noun:
+  def _one_key(self, query: Query, key: exp.Expr, rows: str) -> Noun:
     part = date_part(key)
     if part is not None and part[0] in ("year", "month", "day"):
       ref = query.ref(part[1])
@@ -183,7 +182,7 @@ class Groups(Listings):
       return self._case(query, key, rows)
     return self.expression(query, key, rows)
 
-  def _is_group_column(self, query: Query, group: Group, item: exp.Expression) -> bool:
+  def _is_group_column(self, query: Query, group: Group, item: exp.Expr) -> bool:
     if item in query.group:
       return True
     if not isinstance(item, exp.Column):
@@ -223,7 +222,7 @@ class Groups(Listings):
       group.words = self.with_number(group.row_noun, group.row_clauses, group.row_person, "plural")
     return group.words
 
-  def _happens(self, group: Group) -> tuple[str, str, str, str] | None:
+  def _happens(self, group: Group) -> tuple[str, ...] | None:
     """The verb of what is counted, where the groups are the things that it happens to: a book is
     borrowed.
     """
@@ -248,7 +247,7 @@ class Groups(Listings):
     self,
     query: Query,
     group: Group,
-    node: exp.Expression,
+    node: exp.Expr,
     described: bool = True,
     inside: bool = False,
   ) -> Noun:
@@ -286,13 +285,13 @@ class Groups(Listings):
         and isinstance(node.this, exp.Column)
         and word.split()[-1] not in noun.singular.split()
       ):
-        head, inner = self._split_aggregate(noun, self.short(columns[0]))
-        if inner.startswith(("number of ", "date of ", "year of ")):
+        head, measured = self._split_aggregate(noun, self.short(columns[0]))
+        if measured.startswith(("number of ", "date of ", "year of ")):
           return Noun(
             f"{noun.singular} of {group.row_noun.plural}",
             f"{noun.plural} of {group.row_noun.plural}",
           )
-        return Noun(f"{head} {word} {inner}", f"{head} {word} {inner}")
+        return _same(f"{head} {word} {measured}")
       return noun
     if (
       group.alias is not None
@@ -320,8 +319,8 @@ class Groups(Listings):
             else " ".join(noun.singular.split(" ")[:2])
           )
           if head == "sum of":
-            return Noun(f"total {qualified}", f"total {qualified}")
-          return Noun(f"{head} {qualified}", f"{head} {qualified}")
+            return _same(f"total {qualified}")
+          return _same(f"{head} {qualified}")
     return noun
 
   def _counts_rows(self, query: Query, group: Group, node: exp.Count) -> bool:
@@ -348,7 +347,7 @@ class Groups(Listings):
       )
     return False
 
-  def _having(self, query: Query, group: Group, node: exp.Expression) -> Clause:
+  def _having(self, query: Query, group: Group, node: exp.Expr) -> Clause:
     """HAVING as something said of the groups."""
     if isinstance(node, exp.Between) and aggregate_in(node.this):
       noun = self._group_aggregate(query, group, node.this)
@@ -363,7 +362,7 @@ class Groups(Listings):
         f"is between {low} and {high}",
         f"{article(noun.singular)} between {low} and {high}",
       )
-    if operator_of(node) is None:
+    if not operator_of(node):
       raise UnsupportedQuery(f"HAVING {type(node).__name__}")
     left, right, operator = bare(node.this), bare(node.expression), operator_of(node)
     if is_value(left):
@@ -438,9 +437,8 @@ class Groups(Listings):
     compared = self.comparison(operator, value, style)
     return Clause(noun.singular, f"is {compared}", f"{article(noun.singular)} {compared}")
 
-  def _group_top(self, query: Query, group: Group) -> Top:
+  def _group_top(self, query: Query, group: Group, limit: int) -> Top:
     """ORDER BY an aggregate LIMIT n: "the city with the most doctors"."""
-    limit = query.limit
     number = "" if limit == 1 else self.small(limit)
     if not query.order:
       return Top(limit, f"first {number}".strip() if limit > 1 else "first", "", [], "")
@@ -453,16 +451,9 @@ class Groups(Listings):
           query, group.plan, group.alias, query.ref(expression), descending, limit, number, ties
         )
       noun = self._one_key(query, expression, group.rows).singular
-      style = frozenset(("year",)) if noun in ("year", "month") else frozenset()
-      return Top(
-        limit,
-        f"{'last' if descending else 'first'} {number}".strip()
-        if not style
-        else f"{'latest' if descending else 'earliest'} {number}".strip(),
-        "",
-        [],
-        "",
-      )
+      dated = noun in ("year", "month")
+      last, first = ("latest", "earliest") if dated else ("last", "first")
+      return Top(limit, f"{last if descending else first} {number}".strip(), "", [], "")
     if isinstance(expression, exp.Count) and self._counts_rows(query, group, expression):
       rows = self._row_words(group)
       most = (
@@ -494,7 +485,8 @@ class Groups(Listings):
         and not group.optional
       ):
         # The join leaves out those without any.
-        ties = f"{self.rng.choice((' (but at least one)', ', not counting those without any,', ' (at least one)'))}{ties}"
+        left_out = (" (but at least one)", ", not counting those without any,", " (at least one)")
+        ties = f"{self.rng.choice(left_out)}{ties}"
       if group.alias is None and len(query.group) == 1 and not ties and self.maybe(0.3):
         word = (
           self.rng.choice(("most common", "most frequent"))
@@ -574,7 +566,7 @@ class Groups(Listings):
       f"{join_words(words, 'then')})"
     )
 
-  def _order_word(self, query: Query, group: Group, node: exp.Expression) -> str:
+  def _order_word(self, query: Query, group: Group, node: exp.Expr) -> str:
     if aggregate_in(node):
       return self._group_aggregate(query, group, node, False).singular
     return (
@@ -596,3 +588,8 @@ class Groups(Listings):
         f"{self.rng.choice(('sorted by', 'ordered by', 'arranged by'))} {', then by '.join(words)}"
       )
     return "".join(words)
+
+
+def _same(text: str) -> Noun:
+  """A noun that is the same in both numbers."""
+  return Noun(text, text)

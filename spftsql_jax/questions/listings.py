@@ -67,7 +67,7 @@ class Listings(Aggregates):
         return edge.child
     return first
 
-  def _aliases(self, query: Query, item: exp.Expression) -> list[str]:
+  def _aliases(self, query: Query, item: exp.Expr) -> list[str]:
     return [r.alias for c in own_columns(item) if not (r := query.ref(c)).outer]
 
   def _is_single(self, query: Query, plan: Plan, head: str) -> bool:
@@ -259,13 +259,8 @@ class Listings(Aggregates):
         sentences += self._which(noun, person, clauses)
     elif columns[0].natural and len(columns) > 1 and len(own) == len(columns) and not distinct:
       rest = join_words([c.noun.plural for c in columns[1:]])
-      forms += [
-        (
-          f"{entity} "
-          f"{self.rng.choice(('and their', 'with their', 'along with their', 'together with their'))} "
-          f"{rest}"
-        )
-      ]
+      link = self.rng.choice(("and", "with", "along with", "together with"))
+      forms += [f"{entity} {link} their {rest}"]
       if superlative is None and clauses:
         sentences += [
           (
@@ -389,6 +384,7 @@ class Listings(Aggregates):
     """ "Which different cities do the patients live in?", "What different kinds of medicine are
     there?"
     """
+    assert column.ref is not None, "a column, not an expression"
     tags = self.column_name(column.ref).tags
     words = f"{different}{column.noun.plural}"
     if (
@@ -416,6 +412,7 @@ class Listings(Aggregates):
     """Questions with a word of their own: "How old is the patient Ann?", "When was the doctor Bo
     hired?".
     """
+    assert column.ref is not None, "a column, not an expression"
     name = self.column_name(column.ref)
     tags = name.tags
     word = column.noun.singular

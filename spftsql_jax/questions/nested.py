@@ -173,14 +173,12 @@ class Nested(Entities):
               self.clauses(nested, plan, edge.parent, edge),
             )
         if not nested.edges and is_pure_link(table):
-          for key in table.foreign_keys:
-            if right.column.name.lower() not in (c.lower() for c in key.columns):
-              noun = self._referred_noun(nested, key)
+          for end in table.foreign_keys:
+            if right.column.name.lower() not in (c.lower() for c in end.columns):
+              noun = self._referred_noun(nested, end)
       every = self.with_number(noun, clauses, is_person(noun.singular), "plural")
       one = self.with_number(noun, clauses, is_person(noun.singular), "a")
-      keys = [
-        key for key in table.foreign_keys if key.referred_table.lower() == left.table.name.lower()
-      ]
+      keys = [k for k in table.foreign_keys if k.referred_table.lower() == left.table.name.lower()]
       role = role_of((right.column.name,), left.table, self.names) if len(keys) > 1 else None
       if role is not None:  # "players without any match as a loser"
         if clauses:
@@ -197,10 +195,10 @@ class Nested(Entities):
       return clause
     if nested.group or nested.having:
       return None
-    if self._key_between(left, right) is not None and right.alias in nested.sources:
+    key = self._key_between(left, right)
+    if key is not None and right.alias in nested.sources:
       plan = self.plan(nested, right.alias, set())
       clauses = self.clauses(nested, plan, right.alias, None)
-      key = self._key_between(left, right)
       noun = role_of(key.columns, right.table, self.names) or self.noun(nested, right.alias)
       if not clauses:
         return None
@@ -278,7 +276,7 @@ class Nested(Entities):
     return None
 
   def _against_query(
-    self, query: Query, left: exp.Expression, operator: str, right: exp.Subquery, head: str
+    self, query: Query, left: exp.Expr, operator: str, right: exp.Subquery, head: str
   ) -> Clause:
     """A column compared with what one nested query returns."""
     nested = read_nested(right, query)
@@ -356,17 +354,16 @@ class Nested(Entities):
     tags = self.column_name(ref).tags
     tail = f" {within}" if within else ""
     if function == "avg":
-      average = (
-        "the "
-        f"{self.rng.choice(wordings.AVERAGE)}{'' if not within and self.maybe(0.4) else ' ' + noun}{tail}"
-      )
+      word = self.rng.choice(wordings.AVERAGE)
+      named = "" if not within and self.maybe(0.4) else f" {noun}"
+      average = f"the {word}{named}{tail}"
       if operator in "><" and not within and self.maybe(0.4):
         word = self.rng.choice(
           ("above", "higher than", "greater than")
           if operator == ">"
           else ("below", "lower than", "less than")
         )
-        average = "average" if word in ("above", "below") else "average"
+        average = "average"
         return Clause(
           noun,
           f"is {word} {average}",
@@ -401,7 +398,7 @@ class Nested(Entities):
     return clause
 
   def _same_as_outer(
-    self, query: Query, left: exp.Expression, right: exp.Expression, operator: str, head: str
+    self, query: Query, left: exp.Expr, right: exp.Expr, operator: str, head: str
   ) -> Clause:
     """A correlated comparison: the same attribute as the row of the enclosing query."""
     if operator != "=" or not isinstance(left, exp.Column) or not isinstance(right, exp.Column):

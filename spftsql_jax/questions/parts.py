@@ -71,8 +71,8 @@ class Plan:
   """
 
   head: str
-  own: dict[str, list[exp.Expression]]
-  mixed: list[exp.Expression]
+  own: dict[str, list[exp.Expr]]
+  mixed: list[exp.Expr]
   absent: set[str]
   spoken: set[str]
 
@@ -275,7 +275,7 @@ def singular_head(phrase: str) -> str:
   return phrase
 
 
-def rounding(digits: exp.Expression | None) -> str:
+def rounding(digits: exp.Expr | None) -> str:
   """ "(rounded to 2 decimals)"."""
   if digits is None or digits.name == "0":
     return "(rounded to a whole number)"

@@ -142,7 +142,7 @@ class Phrases(abc.ABC):
       )
     return Noun(f"{owner.singular} {short.singular}", f"{owner.singular} {short.plural}")
 
-  def value(self, node: exp.Expression, column: Column | None = None, date: bool = False) -> str:
+  def value(self, node: exp.Expr, column: Column | None = None, date: bool = False) -> str:
     """A literal as people write it."""
     if isinstance(node, exp.Paren):
       return self.value(node.this, column, date)
@@ -285,8 +285,20 @@ class Phrases(abc.ABC):
     """Hands every condition to the table that it is about."""
 
   @abc.abstractmethod
-  def condition(self, query: Query, node: exp.Expression, head: str) -> Clause:
+  def condition(self, query: Query, node: exp.Expr, head: str) -> Clause:
     """Words one condition about the rows of `head`."""
+
+  @abc.abstractmethod
+  def _named(self, query: Query, plan: Plan, alias: str, came_from: Edge | None) -> str | None:
+    """The value of the natural name, where that is the only thing said of a row."""
+
+  @abc.abstractmethod
+  def _aliases(self, query: Query, item: exp.Expr) -> list[str]:
+    """The aliases of this query's own tables whose columns an expression has, in their order."""
+
+  @abc.abstractmethod
+  def _is_single(self, query: Query, plan: Plan, head: str) -> bool:
+    """Whether the conditions pick one row by its name or key."""
 
   @abc.abstractmethod
   def content(self, query: Query | SetQuery) -> str:

@@ -155,19 +155,19 @@ class Relations(Events):
           f"{noun.singular} {name}",
         )
       )
-      posts = [
+      posts: tuple[str, ...] = (
         f"{self.rng.choice(prepositions)} {called}",
         f"{self.rng.choice(prepositions)} {called}",
-      ]
+      )
       if prepositions[0] in ("by", "in"):
-        posts.append(f"{prepositions[0]} {name}")
+        posts += (f"{prepositions[0]} {name}",)
       verbs = (
         conjugate(f"belong to {called}"),
         conjugate(f"have {called}")
         if self.maybe(0.3) and not is_person(child.singular)
         else conjugate(f"are {prepositions[0]} {called}"),
       )
-      return Clause(noun.singular, f"is {name}", f"{noun.singular} {name}", verbs, tuple(posts))
+      return Clause(noun.singular, f"is {name}", f"{noun.singular} {name}", verbs, posts)
     every = self.with_number(noun, clauses, person, "plural")
     one = self.with_number(noun, clauses, person, "a")
     if noun.singular.split()[-1] == "address":  # Nobody belongs to an address.
@@ -196,6 +196,7 @@ class Relations(Events):
     self, preposition: str, noun: Noun, clauses: list[Clause], person: bool, name: str | None
   ) -> Clause:
     """ "flights to Boston", of a key that is called a destination."""
+    said: tuple[str, ...]
     if name is not None:
       said = (
         f"{preposition} {name}",

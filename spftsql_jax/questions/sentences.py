@@ -30,7 +30,7 @@ _CONTRACTIONS = (
 )
 
 
-def write_question(sql: str | exp.Expression, schema: Schema, rng: random.Random) -> str:
+def write_question(sql: str | exp.Expr, schema: Schema, rng: random.Random) -> str:
   """One wording of a query as a question in English; the same `rng` state gives the same question.
 
   Args:

@@ -98,12 +98,10 @@ class Superlatives(Conditions):
       and self.maybe(0.8)
     ):
       # Of what the row belongs to: "the tweet whose author has the most followers".
-      other, phrase = (
-        self.noun(query, ref.alias).singular,
-        self._extreme(self.short(ref).singular, ref, extreme, descending),
-      )
-      posts = (f"whose {other} has {phrase}{ties}", f"of the {other} with {phrase}{ties}")
-      return Top(limit, "", "", [Clause(posts=posts)], f"has the {other} with {phrase}{ties}")
+      owner = self.noun(query, ref.alias).singular
+      phrase = self._extreme(self.short(ref).singular, ref, extreme, descending)
+      posts = (f"whose {owner} has {phrase}{ties}", f"of the {owner} with {phrase}{ties}")
+      return Top(limit, "", "", [Clause(posts=posts)], f"has the {owner} with {phrase}{ties}")
     thing = (
       self._thing_superlative(tags, descending, self.person(query, head))
       if own and ("plain" in tags or "birth" in tags)
@@ -175,7 +173,7 @@ class Superlatives(Conditions):
       f"{self.rng.choice(('sorted by', 'ordered by', 'sorted first by', 'arranged by'))} {text}"
     )
 
-  def order_noun(self, query: Query, expression: exp.Expression, head: str) -> str:
+  def order_noun(self, query: Query, expression: exp.Expr, head: str) -> str:
     return self.expression(query, expression, head).singular
 
   def _one_order(self, noun: str, ref: Ref | None, descending: bool, bare: bool) -> str:

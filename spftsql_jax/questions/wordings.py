@@ -17,6 +17,7 @@ COUNT_NOUNS = _PHRASES["count nouns"]
 DISTINCT_WORDS = _PHRASES["distinct words"]
 EXACTLY = weighted(_PHRASES["exactly"])
 EACH = _PHRASES["each"]
+GROUPED_BY = tuple(f" {said}".replace(" ,", ",") for said in _PHRASES["grouped by"])
 SORTED = _PHRASES["sorted"]
 ASCENDING = _PHRASES["ascending"]
 DESCENDING = _PHRASES["descending"]
@@ -28,6 +29,13 @@ AVERAGE = _PHRASES["average"]
 MAXIMUM = _PHRASES["maximum"]
 MINIMUM = _PHRASES["minimum"]
 TOTAL = _PHRASES["total"]
+# Of several aggregates of one column, by their functions.
+AGGREGATES = {
+  "avg": AVERAGE,
+  "max": MAXIMUM,
+  "min": MINIMUM,
+  "sum": _PHRASES["total beside others"],
+}
 # (highest, lowest) in words that belong together.
 EXTREMES = tuple(tuple(pair.split(", ")) for pair in _PHRASES["extremes"])
 NUMBER_WORDS = _PHRASES["number words"]
