@@ -110,7 +110,7 @@ def event_of(column: Column, words: list[str]) -> str:
   year".
   """
   rest = [w for w in words if w not in ("on", "at", "in", "of", "date", "year", "datetime", "time")]
-  if words == ["birthday"] or words == ["birthdate"]:
+  if words in (["birthday"], ["birthdate"]):
     rest = ["birth"]
   if len(rest) == 1 and (len(words) > 1 or holds_years(column)) or rest == ["birth"]:
     rest = [vocabulary.EVENT_STEMS.get(rest[0], rest[0])]

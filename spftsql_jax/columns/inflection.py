@@ -54,7 +54,7 @@ def plural_of(phrase: str) -> str:
     return joined
   before, _, word = phrase.rpartition(" ")
   if phrase.startswith("date ") and " " in before:
-    # "date became customer", "date product discontinued"
+    # As in "date became customer" or "date product discontinued".
     return f"dates {phrase.removeprefix('date ')}"
   if follows_noun(word):
     return f"{plural_of(before)} {word}" if before else phrase  # "invested" alone has no plural.
@@ -86,10 +86,9 @@ def singular_of(phrase: str) -> str:
     or not word.isalpha()
   ):
     return phrase
-  single = vocabulary.IRREGULAR_SINGULARS.get(lowered) or (
-    lowered.endswith("s") or lowered.endswith(("men", "ren", "people"))
-  )
-  if single is True:
+  single = word
+  if lowered in vocabulary.IRREGULAR_SINGULARS:
+    single = vocabulary.IRREGULAR_SINGULARS[lowered]
+  elif lowered.endswith(("s", "men", "ren", "people")):
     single = _ENGINE.singular_noun(word) or word
-  single = single or word
   return f"{before} {single}" if before else single

@@ -14,7 +14,10 @@ from pathlib import Path
 from spftsql_jax.columns.word_lists import by_word, read_lists
 
 # The kinds that sentences are chosen by, of `lists/kinds.txt`.
-_OF_AMOUNTS = "age price pay money duration length height weight size speed count".split()
+_OF_AMOUNTS = (
+  *("age", "price", "pay", "money", "duration", "length", "height", "weight", "size", "speed"),
+  "count",
+)
 TAGS = ("name", "place", "type", "year", "date", "birth", "rating", *_OF_AMOUNTS)
 # Those of them that only numbers are of.
 NUMERIC_TAGS = frozenset(_OF_AMOUNTS)

@@ -73,11 +73,11 @@ class Aggregates(Superlatives):
         else self.qualified(query, inner)
       )
       content = f"the {join_words(words)} {word.singular}"
-      return Message(self._of(content, entity, noun, clauses, word.singular), True)
+      return Message(self._of(content, entity, clauses), True)
     parts = [self.aggregate(query, i, head).singular for i in items]
     the = self.rng.choice(("and", "and the"))
     return Message(
-      self._of(f"the {join_words(parts, the)}", entity, noun, clauses, ""),
+      self._of(f"the {join_words(parts, the)}", entity, clauses),
       True,
       sentence_rate=0.0 if one_row else 0.4,
     )
@@ -89,7 +89,7 @@ class Aggregates(Superlatives):
       return self.superlative(tags, function == "max")
     return self.rng.choice(wordings.AGGREGATES[function or ""])
 
-  def _of(self, content: str, entity: str, noun: Noun, clauses: list[Clause], word: str) -> str:
+  def _of(self, content: str, entity: str, clauses: list[Clause]) -> str:
     if not clauses:
       return (
         f"{content} "
@@ -325,7 +325,7 @@ class Aggregates(Superlatives):
         ),
       )
     aggregate = self.aggregate(query, item, head)
-    content = self._of(f"the {aggregate.singular}", entity, noun, clauses, "")
+    content = self._of(f"the {aggregate.singular}", entity, clauses)
     conditional = self._conditional(query, item, head)
     if conditional is not None:
       content = f"the number of {conditional}" + (f" among {entity}" if clauses else "")

@@ -130,7 +130,7 @@ class Combinations(GroupQuestions):
     ):
       raise UnsupportedQuery("rows that have a role on one side only")
     who = "who" if person else "that"
-    columns = self._columns(left, head, first, self.plan(left, head, set()))
+    columns = self._columns(left, head, self.plan(left, head, set()))
     natural = len(columns) == 1 and columns[0].natural
     named = any(
       c.ref is not None

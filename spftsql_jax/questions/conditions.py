@@ -98,7 +98,7 @@ class Conditions(Nested):
       return self._against_query(query, left, operator, right, head)
     columns = own_columns(left) + own_columns(right)
     if len(columns) >= 2 and any(query.ref(c).outer for c in columns):
-      return self._same_as_outer(query, left, right, operator, head)
+      return self._same_as_outer(query, left, right, operator)
     noun, ref, own = self._subject(query, left, head)
     other = self._subject(query, right, head)[0]
     style = self.style(ref) if ref is not None else "number"

@@ -105,7 +105,7 @@ class GroupQuestions(Groups):
         f"{w}? {self.rng.choice(('Show', 'Give', 'Return', 'List', 'Tell me'))} the {listed}."
         for w in which
       ]
-      counts = [isinstance(i, exp.Count) and self._counts_rows(query, group, i) for i in items]
+      counts = [isinstance(i, exp.Count) and self._counts_rows(query, i) for i in items]
       if (
         len(items) == 2
         and columns[0] is not None
@@ -164,7 +164,7 @@ class GroupQuestions(Groups):
           "",
         ),
       ]
-      if isinstance(items[1], exp.Count) and self._counts_rows(query, group, items[1]):
+      if isinstance(items[1], exp.Count) and self._counts_rows(query, items[1]):
         deed = wordings.DEEDS.get(group.row_noun.singular.split()[-1])
         base = deed[2] if deed and group.person and not group.row_clauses else "have"
         verb = f"does {self.rng.choice(('each', 'every', 'each'))} {one} {base}"
@@ -195,10 +195,10 @@ class GroupQuestions(Groups):
       elif isinstance(items[1], (exp.Sum, exp.Avg, exp.Max, exp.Min)):
         sentences += [f"What is the {words[1]} {self.rng.choice(('of', 'for'))} each {one}?"]
     elif natural and aggregates[-1] and len(natural) == len(items) - 1 and len(natural) > 1:
-      plain = join_words([plurals[i] for i in natural])
+      listed = join_words([plurals[i] for i in natural])
       forms += [
         (
-          f"the {plain} of {self.rng.choice(('', 'all ', 'the '))}{many}, "
+          f"the {listed} of {self.rng.choice(('', 'all ', 'the '))}{many}, "
           f"{self.rng.choice(('along with', 'together with'))} "
           f"the {words[-1]} {self.rng.choice(('for each', 'of each'))}",
           "",
@@ -292,7 +292,7 @@ class GroupQuestions(Groups):
     listed = join_words(words)
     clauses = group.clauses + (top.clauses if top is not None else [])
     aggregate_words = [w.removeprefix("the ") for w, a in zip(words, aggregates, strict=True) if a]
-    counts = [isinstance(i, exp.Count) and self._counts_rows(query, group, i) for i in items]
+    counts = [isinstance(i, exp.Count) and self._counts_rows(query, i) for i in items]
     if top is not None:
       noun = Noun(top.put(group.noun.singular), top.put(group.noun.plural))
       described = self.with_number(noun, clauses, False, "singular" if top.limit == 1 else "plural")
@@ -326,7 +326,7 @@ class GroupQuestions(Groups):
         "each" if clauses or len(query.group) > 1 else "each different",
       )
     )
-    place = self._place_word(query, group)
+    place = self._place_word(group)
     if group.noun.singular.startswith("label") or len(group.noun.singular.split()) > 8:
       return Message(
         f"the {join_words(aggregate_words)} of {rows}"
@@ -530,7 +530,7 @@ class GroupQuestions(Groups):
     """
     return rows in text or singular_head(rows) in text
 
-  def _place_word(self, query: Query, group: Group) -> str:
+  def _place_word(self, group: Group) -> str:
     """ "in each city", "for each type"."""
     last = group.noun.singular.split()[-1]
     if last in wordings.PLACES or last in (

@@ -255,7 +255,7 @@ class Groups(Listings):
     be spoken.
     """
     node = bare(node.unalias())
-    if isinstance(node, exp.Count) and self._counts_rows(query, group, node):
+    if isinstance(node, exp.Count) and self._counts_rows(query, node):
       rows = self._row_words(group) if described else group.row_noun.plural
       return Noun(f"number of {rows}", f"numbers of {rows}")
     if isinstance(node, exp.Round) and aggregate_of(bare(node.this)):
@@ -323,7 +323,7 @@ class Groups(Listings):
           return _same(f"{head} {qualified}")
     return noun
 
-  def _counts_rows(self, query: Query, group: Group, node: exp.Count) -> bool:
+  def _counts_rows(self, query: Query, node: exp.Count) -> bool:
     argument = node.this
     if isinstance(argument, exp.Star):
       return True
@@ -352,7 +352,7 @@ class Groups(Listings):
     if isinstance(node, exp.Between) and aggregate_in(node.this):
       noun = self._group_aggregate(query, group, node.this)
       low, high = self.value(node.args["low"]), self.value(node.args["high"])
-      if isinstance(node.this, exp.Count) and self._counts_rows(query, group, node.this):
+      if isinstance(node.this, exp.Count) and self._counts_rows(query, node.this):
         rows = self._row_words(group)
         return Clause(
           f"number of {rows}", f"is between {low} and {high}", f"between {low} and {high} {rows}"
@@ -371,7 +371,7 @@ class Groups(Listings):
       if group.alias is not None:
         return self.condition(query, node, group.alias)
       raise UnsupportedQuery("HAVING without an aggregate")
-    if isinstance(left, exp.Count) and self._counts_rows(query, group, left) and is_value(right):
+    if isinstance(left, exp.Count) and self._counts_rows(query, left) and is_value(right):
       rows = self._row_words(group)
       counted = self.counted(operator, right, rows)
       if (
@@ -448,13 +448,13 @@ class Groups(Listings):
     if not aggregate_in(expression):
       if group.alias is not None and isinstance(expression, exp.Column):
         return self._top_by_column(
-          query, group.plan, group.alias, query.ref(expression), descending, limit, number, ties
+          query, group.alias, query.ref(expression), descending, limit, number, ties
         )
       noun = self._one_key(query, expression, group.rows).singular
       dated = noun in ("year", "month")
       last, first = ("latest", "earliest") if dated else ("last", "first")
       return Top(limit, f"{last if descending else first} {number}".strip(), "", [], "")
-    if isinstance(expression, exp.Count) and self._counts_rows(query, group, expression):
+    if isinstance(expression, exp.Count) and self._counts_rows(query, expression):
       rows = self._row_words(group)
       most = (
         self.rng.choice(

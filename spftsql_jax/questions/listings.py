@@ -42,7 +42,7 @@ class Listings(Aggregates):
     self.one_row = False
     superlative = None
     if query.limit is not None:
-      superlative = self._superlative(query, plan, head, query.limit)
+      superlative = self._superlative(query, head, query.limit)
     return self._attributes(
       query,
       plan,
@@ -129,14 +129,14 @@ class Listings(Aggregates):
       else ""
     )
     if any(isinstance(i, exp.Star) for i in query.items):
-      return self._everything(query, entity, noun, tail)
-    columns = self._columns(query, head, clauses, plan)
+      return self._everything(query, entity, tail)
+    columns = self._columns(query, head, plan)
     distinct = query.distinct
     return self._attribute_message(
-      query, columns, entity, each, noun, person, clauses, distinct, single, superlative, tail
+      columns, entity, each, noun, person, clauses, distinct, single, superlative, tail
     )
 
-  def _columns(self, query: Query, head: str, clauses: list[Clause], plan: Plan) -> list[Returned]:
+  def _columns(self, query: Query, head: str, plan: Plan) -> list[Returned]:
     columns: list[Returned] = []
     seen: set[str] = set()
     for item in query.items:
@@ -170,7 +170,6 @@ class Listings(Aggregates):
 
   def _attribute_message(
     self,
-    query: Query,
     columns: list[Returned],
     entity: str,
     each: str,
@@ -201,8 +200,7 @@ class Listings(Aggregates):
     if long:
       if single:
         return Message(f"the {singular_words} of {entity}", False, tail=tail)
-      message = Message(f"the {different}{singular_words}", True, f"for each {each}", False, tail)
-      return message
+      return Message(f"the {different}{singular_words}", True, f"for each {each}", False, tail)
     if single:
       content = f"the {singular_words} of {entity}"
       if natural:
@@ -220,7 +218,7 @@ class Listings(Aggregates):
             ),
           ]
       elif len(columns) == 1 and columns[0].ref is not None:
-        sentences += self._single_questions(query, columns[0], entity, person)
+        sentences += self._single_questions(columns[0], entity, person)
       if (
         superlative is None
         and entity[:1].isupper()
@@ -406,9 +404,7 @@ class Listings(Aggregates):
       f"What {words} do {entity.removeprefix('all ')} have?",
     ]
 
-  def _single_questions(
-    self, query: Query, column: Returned, entity: str, person: bool
-  ) -> list[str]:
+  def _single_questions(self, column: Returned, entity: str, person: bool) -> list[str]:
     """Questions with a word of their own: "How old is the patient Ann?", "When was the doctor Bo
     hired?".
     """
@@ -471,7 +467,7 @@ class Listings(Aggregates):
         sentences += [f"How long is {entity}?"]
     return sentences
 
-  def _everything(self, query: Query, entity: str, noun: Noun, tail: str) -> Message:
+  def _everything(self, query: Query, entity: str, tail: str) -> Message:
     if len(query.sources) > 1 or len(query.items) > 1:
       if len(query.items) > 1:
         raise UnsupportedQuery("* beside other columns")

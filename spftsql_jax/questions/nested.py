@@ -160,7 +160,7 @@ class Nested(Entities):
     if refers is not None and own:
       person = self.person(query, head)
       if nested.group or nested.having:
-        return self._counted_member(query, left, right, nested, head, negative)
+        return self._counted_member(right, nested, negative)
       alias = right.alias
       plan = self.plan(nested, alias, set())
       noun, clauses = self.noun(nested, alias), self.clauses(nested, plan, alias, None)
@@ -205,7 +205,7 @@ class Nested(Entities):
       if own and not negative:
         edge = Edge(left.alias, right.alias, key.columns, key.referred_columns, True, False)
         return self.parent_relation(
-          edge, noun, clauses, self.person(nested, right.alias), None, self.noun(query, head)
+          noun, clauses, self.person(nested, right.alias), None, self.noun(query, head)
         )
       every = self.with_number(noun, clauses, self.person(nested, right.alias), "plural")
       return Clause(noun.singular, f"is {'not ' if negative else ''}one of the {every}")
@@ -225,9 +225,7 @@ class Nested(Entities):
       )
     return None
 
-  def _counted_member(
-    self, query: Query, left: Ref, right: Ref, nested: Query, head: str, negative: bool
-  ) -> Clause | None:
+  def _counted_member(self, right: Ref, nested: Query, negative: bool) -> Clause | None:
     """IN (SELECT key ... GROUP BY key HAVING COUNT(*) > n)."""
     if (
       len(nested.having) != 1
@@ -303,9 +301,9 @@ class Nested(Entities):
       inner = nested.ref(item.this)
       same = inner.table is ref.table and inner.column is ref.column and not nested.edges
       if same and not nested.group:
-        within = self._within(query, nested, head)
+        within = self._within(nested)
         if within is not None:
-          return self._against_extreme(ref, noun, operator, function, within, own)
+          return self._against_extreme(ref, noun, operator, function, within)
     # Compared with one value, so what it is of is one row.
     before, self.one_row = self.one_row, function is None
     value = self.content(nested)
@@ -320,7 +318,7 @@ class Nested(Entities):
     compared = self.comparison(operator, value, style)
     return Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
 
-  def _within(self, query: Query, nested: Query, head: str) -> str | None:
+  def _within(self, nested: Query) -> str | None:
     """The rows that a nested aggregate runs over: "" for all, "of female doctors"; None where that
     needs more words.
     """
@@ -349,7 +347,7 @@ class Nested(Entities):
     return f"of {self.phrase(nested, self.plan(nested, alias, set()), alias)}"
 
   def _against_extreme(
-    self, ref: Ref, noun: str, operator: str, function: str, within: str, own: bool
+    self, ref: Ref, noun: str, operator: str, function: str, within: str
   ) -> Clause:
     tags = self.column_name(ref).tags
     tail = f" {within}" if within else ""
@@ -397,9 +395,7 @@ class Nested(Entities):
       )
     return clause
 
-  def _same_as_outer(
-    self, query: Query, left: exp.Expr, right: exp.Expr, operator: str, head: str
-  ) -> Clause:
+  def _same_as_outer(self, query: Query, left: exp.Expr, right: exp.Expr, operator: str) -> Clause:
     """A correlated comparison: the same attribute as the row of the enclosing query."""
     if operator != "=" or not isinstance(left, exp.Column) or not isinstance(right, exp.Column):
       raise UnsupportedQuery("a correlated condition other than equality")

@@ -45,7 +45,6 @@ class Relations(Events):
       if not clauses:
         return None
       return self.parent_relation(
-        edge,
         self.noun(query, other),
         clauses,
         self.person(query, other),
@@ -80,7 +79,6 @@ class Relations(Events):
       and clauses
     ):
       return self.parent_relation(
-        far[1],
         noun,
         clauses,
         person,
@@ -104,12 +102,12 @@ class Relations(Events):
     )
 
   def parent_relation(
-    self, edge: Edge, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
+    self, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
   ) -> Clause:
     """Rows that point to one row of a parent: "visits of the patient Ann", "visits whose patient is
     from Boston".
     """
-    clause = self._plain_parent_relation(edge, noun, clauses, person, name, child)
+    clause = self._plain_parent_relation(noun, clauses, person, name, child)
     maker = wordings.MAKER_VERBS.get(noun.singular.split()[-1])
     works = (
       child.singular.split()[-1] in wordings.WORKERS
@@ -137,7 +135,7 @@ class Relations(Events):
     return clause
 
   def _plain_parent_relation(
-    self, edge: Edge, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
+    self, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
   ) -> Clause:
     prepositions = relation_preposition(noun.singular, child.singular, person)
     direction, _, place = noun.singular.partition(" ")

@@ -7,7 +7,7 @@ from sqlglot import exp
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import agree, conjugate
 from spftsql_jax.questions.conditions import Conditions
-from spftsql_jax.questions.parts import Clause, Plan, Top, join_words
+from spftsql_jax.questions.parts import Clause, Top, join_words
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery
 from spftsql_jax.questions.syntax import bare
 
@@ -15,7 +15,7 @@ from spftsql_jax.questions.syntax import bare
 class Superlatives(Conditions):
   """Words orders."""
 
-  def _superlative(self, query: Query, plan: Plan, head: str, limit: int) -> Top:
+  def _superlative(self, query: Query, head: str, limit: int) -> Top:
     """ORDER BY ... LIMIT: "the oldest doctor", "the 3 doctors with the highest salary"."""
     number = "" if limit == 1 else self.small(limit)
     if not query.order:
@@ -27,7 +27,7 @@ class Superlatives(Conditions):
       ref = query.ref(expression)
       if ref.outer:
         raise UnsupportedQuery("an order by the enclosing query")
-      return self._top_by_column(query, plan, head, ref, descending, limit, number, ties)
+      return self._top_by_column(query, head, ref, descending, limit, number, ties)
     noun = self.expression(query, expression, head).singular
     extreme = self.superlative(frozenset(), descending)
     return Top(
@@ -57,7 +57,6 @@ class Superlatives(Conditions):
   def _top_by_column(
     self,
     query: Query,
-    plan: Plan,
     head: str,
     ref: Ref,
     descending: bool,
