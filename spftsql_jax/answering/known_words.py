@@ -46,8 +46,9 @@ class KnownWords:
 
 
 def look_up(question: str, schema: Schema, values: ValueIndex) -> KnownWords:
-  """Looks up the words of a question. Numbers and function words are left out: any question may
-  have them.
+  """Looks up the words of a question.
+
+  Numbers and function words are left out: any question may have them.
   """
   named = _schema_words(schema)
   found: dict[str, bool] = {}
@@ -70,8 +71,7 @@ def look_up(question: str, schema: Schema, values: ValueIndex) -> KnownWords:
 
 
 def asks_for_change(question: str, schema: Schema) -> str:
-  """The verb with which a question, or a sentence behind it, asks to change data, "" where none
-  does.
+  """The verb with which a question, or a sentence of it, asks to change data; "" where none does.
 
   "please delete all members" -> "delete". A verb that begins a name of the schema is none where the
   question goes on as the name does: "Update dates of all orders".

@@ -1,6 +1,4 @@
-"""What kind of attribute a column is, by its type, name and content: a price, a year, a count, a
-yes or no, an event.
-"""
+"""What kind of attribute a column is, by its type, name and content: a price, a year, an event."""
 
 from __future__ import annotations
 
@@ -37,9 +35,7 @@ def holds_digits(column: Column) -> bool:
 
 
 def holds_shares(column: Column) -> bool:
-  """Whether a number column holds shares of 1, which must not be said as per cent, whatever it is
-  called.
-  """
+  """Whether a number column holds shares of 1, which must not be said as per cent."""
   return column.kind == "number" and not any(
     isinstance(value, (int, float)) and abs(value) > 1 for value in column.samples
   )
@@ -83,9 +79,7 @@ def tags_of(column: Column, words: tuple[str, ...]) -> frozenset[str]:
 
 
 def property_of(column: Column, words: tuple[str, ...]) -> str:
-  """`is_active` -> "active", `has_parking` -> "has parking"; "" where the column is not a yes/no
-  one.
-  """
+  """What a yes/no column states: `is_active` -> "active", `has_parking` -> "has parking"; else ""."""
   yes_no = column.kind == "boolean" or kinds.holds_yes_no(column.samples)
   if len(words) > 1 and words[0] == "if" and yes_no:
     return " ".join(words[1:])
@@ -106,9 +100,7 @@ def property_of(column: Column, words: tuple[str, ...]) -> str:
 
 
 def event_of(column: Column, words: list[str]) -> str:
-  """The participle of a column called by what happened: "hired", "bought on", "date sold", "founded
-  year".
-  """
+  """The participle of a column called by what happened: "hired", "bought on", "date sold"."""
   rest = [w for w in words if w not in ("on", "at", "in", "of", "date", "year", "datetime", "time")]
   if words in (["birthday"], ["birthdate"]):
     rest = ["birth"]
@@ -125,9 +117,7 @@ def event_of(column: Column, words: list[str]) -> str:
 
 
 def counts(column: Column, words: list[str]) -> bool:
-  """Whether a number column counts things and is called by them: "seats", "home games", "bikes
-  available".
-  """
+  """Whether a number column counts things and is called by them: "seats", "bikes available"."""
   if (
     not (column.kind == "number" or holds_digits(column))
     or words[0] in vocabulary.NOT_OF_COUNTS

@@ -109,9 +109,7 @@ def _is_prefix(word: str, noun: str, table: Table) -> bool:
 
 
 def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[str, ...]:
-  """The words in the order and form in which they are said: dates and places by what happened, set
-  phrases.
-  """
+  """The words as they are said: dates and places by what happened, set phrases."""
   if (
     len(words) == 3
     and words[0] == "date"

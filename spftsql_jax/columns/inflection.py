@@ -1,5 +1,4 @@
-"""Plural and singular of noun phrases, by the `inflect` engine, imported without its run-time type
-checks.
+"""Plural and singular of noun phrases.
 
 inflect rewrites each of its functions to check the types of its arguments while it is imported,
 which takes seconds that every worker process would spend again; what is passed to it here is always
@@ -25,17 +24,16 @@ _AFTER_HEAD = (" of ", " for ", " with ", " in ", " by ", " at ", " to ", " on "
 
 
 def follows_noun(word: str) -> bool:
-  """Whether a word in an identifier stands behind what it is about: "date sold", "documents
-  mailed".
-  """
+  """Whether a word of a name stands behind what it is about: "date sold", "documents mailed"."""
   return word in vocabulary.TRAILING_WORDS or (
     word.endswith("ed") and word not in vocabulary.NOT_PARTICIPLES
   )
 
 
 def _by_joints(phrase: str, change: Callable[[str], str]) -> str | None:
-  """The phrase with its head changed ("date of birth"), or both of its nouns ("date and time");
-  None where it is one noun.
+  """The phrase with its head changed, or both of its nouns; None where it is one noun.
+
+  "Date of birth" has a head, "date and time" has two.
   """
   for separator in _AFTER_HEAD:
     head, found, rest = phrase.partition(separator)
@@ -47,9 +45,7 @@ def _by_joints(phrase: str, change: Callable[[str], str]) -> str | None:
 
 @functools.lru_cache(maxsize=16384)
 def plural_of(phrase: str) -> str:
-  """The plural of a singular noun phrase: "date of birth" -> "dates of birth", "staff" ->
-  "staff".
-  """
+  """The plural of a singular noun phrase: "date of birth" -> "dates of birth", "staff" -> "staff"."""
   if (joined := _by_joints(phrase, plural_of)) is not None:
     return joined
   before, _, word = phrase.rpartition(" ")
@@ -69,9 +65,7 @@ def plural_of(phrase: str) -> str:
 
 @functools.lru_cache(maxsize=16384)
 def singular_of(phrase: str) -> str:
-  """The singular of a noun phrase that may be plural already: "has allergies" -> "has allergy",
-  "status" -> "status".
-  """
+  """The singular of a noun phrase that may be plural already: "has allergies" -> "has allergy"."""
   if (joined := _by_joints(phrase, singular_of)) is not None:
     return joined
   before, _, word = phrase.rpartition(" ")

@@ -86,8 +86,9 @@ class _Keys:
 
 
 def _own_key(table: Table, foreign: frozenset[str]) -> str | None:
-  """The one column that identifies a row: the declared key, or else a first column that looks and
-  behaves like one.
+  """The one column that identifies a row.
+
+  The declared key, or else a first column that looks and behaves like one.
   """
   if len(table.primary_key) == 1:
     return table.primary_key[0].lower()

@@ -42,8 +42,9 @@ _MANY = 8
 
 
 def format_of(name: str, values: Iterable[object]) -> str:
-  """The format of the days that a column holds, as `strftime` writes it, or SECONDS or
-  MILLISECONDS; "" where it holds none.
+  """The format of the days that a column holds, or "".
+
+  As `strftime` writes it, or SECONDS or MILLISECONDS.
 
   Args:
     name: the column's.
@@ -86,8 +87,9 @@ def parse(value: object, form: str) -> datetime.datetime | None:
 
 
 def shift(value: object, days: int, form: str) -> object:
-  """A value so many days later, of the same type (of months and years: at least one step); itself
-  where it is no day.
+  """A value so many days later, of the same type; itself where it is no day.
+
+  Of months and years: at least one step.
   """
   moment = parse(value, form)
   if moment is None or not days:
@@ -106,8 +108,9 @@ def shift(value: object, days: int, form: str) -> object:
 
 
 def start_of(low: object, high: object, form: str) -> object | None:
-  """The first day of a year, or else of a month, in [low, high), of the type of `low`; None where
-  there is none.
+  """The first day of a year, or else of a month, in [low, high); None where there is none.
+
+  It is of the type of `low`.
   """
   last = parse(high, form)
   if last is None or parse(low, form) is None:

@@ -29,8 +29,9 @@ def split_identifier(name: str, lexicon: frozenset[str]) -> tuple[str, ...]:
 
 
 def _characters(name: str) -> tuple[str, ...]:
-  """The names of the characters of an identifier, each run of one character once: "--" ->
-  ("double", "hyphen-minus").
+  """The names of the characters of a name, each run of one character once.
+
+  "--" -> ("double", "hyphen-minus").
   """
   words: list[str] = []
   for character, run in itertools.groupby(name):
@@ -45,9 +46,7 @@ def _characters(name: str) -> tuple[str, ...]:
 
 
 def expand(words: tuple[str, ...]) -> tuple[str, ...]:
-  """Spells out abbreviations, and puts counts as people say them: (num, of, seats) -> (number, of,
-  seats).
-  """
+  """Spells out abbreviations, and puts counts as people say them: "num seats" -> "number of seats"."""
   result: list[str] = []
   for i, word in enumerate(words):
     if word == "no" and i + 1 < len(words) and words[i + 1] != "of" and i == 0:

@@ -80,8 +80,9 @@ def _parse_entry(entry: object, where: str) -> TableKey:
 
 
 def add_foreign_keys(schema: Schema, keys: Sequence[TableKey]) -> Schema:
-  """`schema` with `keys` behind its own; names are compared without case, and a key that is there
-  already is not added again.
+  """`schema` with `keys` behind its own.
+
+  Names are compared without case, and a key that is there already is not added again.
 
   Raises:
     ValueError: a key speaks of a table or column that the database lacks, or has no partner for a

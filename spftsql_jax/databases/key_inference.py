@@ -49,8 +49,9 @@ class _Key:
 
 
 def infer_foreign_keys(schema: Schema, location: str) -> Schema:
-  """`schema` with the foreign keys that the database at `location` seems to have and does not
-  declare, marked as inferred.
+  """`schema` with the foreign keys that its database seems to have and does not declare.
+
+  They are marked as inferred.
 
   Columns that have a declared key keep it. Raises DatabaseError where the database cannot be read.
   """
@@ -86,8 +87,9 @@ def _infer(schema: Schema, run: Callable[[str], list[tuple]]) -> list[TableKey]:
 
 
 def _targets(tables: list[Table]) -> list[_Key]:
-  """The columns that may be referred to: primary and unique ones, and where a table declares none,
-  those that look like it.
+  """The columns that may be referred to.
+
+  Primary and unique ones, and where a table declares none, those that look like it.
   """
   found = []
   for table in tables:
@@ -184,9 +186,7 @@ def _may_point(table: Table, column: Column, key: _Key, form: int) -> bool:
 
 
 def _owns(words: tuple[str, ...], table_words: tuple[str, ...]) -> bool:
-  """Whether a key is named after its table, as singer.singer_id, employee.emp_num and singer.id
-  are.
-  """
+  """Whether a key is named after its table, as singer.singer_id and employee.emp_num are."""
   stem = _stem(words)
   if not stem or "".join(words) in kinds.words_of("shared key"):
     return True
@@ -214,9 +214,7 @@ def _composite_keys(
   loose: bool,
   run: Callable[[str], list[tuple]],
 ) -> list[ForeignKey]:
-  """References of `table` to keys of several columns: those that it has columns of the same names
-  for.
-  """
+  """References of `table` to keys of several columns, of which it has columns of the same names."""
   columns = {column.name.lower(): column for column in table.columns}
   own_key = {name.lower() for name in table.primary_key}
   names_of = {each.name: frozenset(name.lower() for name in each.primary_key) for each in tables}
@@ -247,8 +245,9 @@ def _composite_keys(
 
 
 def _types_fit(column: Column, key: Column, loose: bool) -> bool:
-  """Whether the engine compares the two; SQLite (`loose`) compares text that looks like numbers
-  with numbers.
+  """Whether the engine compares the two.
+
+  SQLite (`loose`) compares text that looks like numbers with numbers.
   """
   if loose:
     return column.kind == key.kind or {column.kind, key.kind} == {"text", "number"}
@@ -266,8 +265,9 @@ def _values_fit(
   sure: bool,
   run: Callable[[str], list[tuple]],
 ) -> bool:
-  """Whether nearly all values that `table` holds stand in `referred`; where it holds none, whether
-  the name is `sure`.
+  """Whether nearly all values that `table` holds stand in `referred`.
+
+  Where it holds none, whether the name is `sure`.
   """
   picked = ", ".join(f"{quote(own)} AS v{i}" for i, (own, _) in enumerate(names))
   rows = f"SELECT {picked} FROM {quote_path(table.parts)} LIMIT {CHECKED_ROWS}"
@@ -291,9 +291,7 @@ def _key_words() -> frozenset[str]:
 
 
 def _spellings(words: tuple[str, ...]) -> set[str]:
-  """The ways a column may call a table: its name without the plural, and without ref_ or tbl_ in
-  front.
-  """
+  """The ways a column may call a table: without the plural, and without ref_ or tbl_ in front."""
   while len(words) > 1 and words[0] in kinds.words_of("table prefix"):
     words = words[1:]
   name = "".join(words)

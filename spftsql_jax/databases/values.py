@@ -1,5 +1,6 @@
-"""Finding the stored values that a question mentions: BM25 to find candidates, the longest common
-substring to rank them.
+"""The stored values that a question mentions.
+
+BM25 finds candidates, the longest common substring ranks them.
 
 After CodeS (Li et al., 2024, section 6.2), which does the same on Lucene. The BM25 index here is
 three NumPy arrays: a posting list of documents and weights for each word. (The library bm25s was
@@ -41,8 +42,9 @@ _LEAST_SCORE = 0.55
 
 @dataclasses.dataclass(frozen=True)
 class ValueMatch:
-  """A stored value that a question mentions; `score` in (0, 1], 1 where the whole value stands in
-  the question as words of its own.
+  """A stored value that a question mentions.
+
+  `score` is in (0, 1]: 1 where the whole value stands in the question as words of its own.
   """
 
   table: str
@@ -231,8 +233,9 @@ def _mention_score(question: str, lowered: str, value: str) -> float:
 
 
 def _common_substring(text: str, value: str, least: int) -> int:
-  """Length of the longest common substring that starts at the start of a word in both; 0 where it
-  is shorter than `least`.
+  """Length of the longest common substring that starts at the start of a word in both.
+
+  0 where it is shorter than `least`.
   """
   best = least - 1
   starts = [match.start() for match in _WORD.finditer(text)]

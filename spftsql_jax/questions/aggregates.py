@@ -113,8 +113,9 @@ class Aggregates(Superlatives):
     return aliases[0] if aliases else finest or next(iter(query.sources))
 
   def _counted_end(self, query: Query, link: str) -> str:
-    """The end of a link table that its rows count where the other end is one row: bands of the
-    genre Folk.
+    """The end of a link table that its rows count where the other end is one row.
+
+    "Bands of the genre Folk".
     """
     ends = [e.parent for e in query.neighbours(link) if e.child == link]
     for end in ends:
@@ -370,8 +371,9 @@ class Aggregates(Superlatives):
     )
 
   def _conditional_share(self, query: Query, node: exp.Div) -> Message | None:
-    """CAST(SUM(CASE WHEN c THEN 1 ELSE 0 END) AS REAL) * 100 / COUNT(*): the percentage of the rows
-    that satisfy c.
+    """The percentage of the rows that satisfy a condition.
+
+    CAST(SUM(CASE WHEN c THEN 1 ELSE 0 END) AS REAL) * 100 / COUNT(*).
     """
     top = bare(node.this)
     factors = [bare(top.this), bare(top.expression)] if isinstance(top, exp.Mul) else []

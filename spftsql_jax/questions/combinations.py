@@ -35,8 +35,9 @@ class Combinations(GroupQuestions):
     return Message(f"the number of {content}", False, sentences=(f"How many {content} are there?",))
 
   def _combined(self, query: SetQuery) -> Message:
-    """Set operations: one entity under two conditions where both sides return the same columns of
-    it, else two phrases.
+    """Set operations: one entity under two conditions, else two phrases.
+
+    The former where both sides return the same columns of it.
     """
     if query.limit is not None:
       raise UnsupportedQuery("LIMIT on a set operation")

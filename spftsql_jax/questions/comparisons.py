@@ -1,6 +1,4 @@
-"""One column compared with values: equality, ranges, LIKE, NULL, lists, dates called by what
-happened.
-"""
+"""One column compared with values: equality, ranges, LIKE, NULL, lists, dates of events."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ def _unit_of(name: ColumnName) -> str:
 
 
 def _with_unit(value: str, name: ColumnName, noun: str) -> str:
-  """A value with the unit that its column's name has and the noun, as chosen, has not: "sales above
-  100 billion".
-  """
+  """A value with the unit of its column's name, where the noun has it not: "above 100 billion"."""
   unit = _unit_of(name)
   if not unit or noun.endswith(f" in {unit}"):
     return value
@@ -52,8 +48,9 @@ class Comparisons(Phrases):
   """Words conditions over one column."""
 
   def compare_clause(self, ref: Ref, noun: str, operator: str, node: exp.Expr, own: bool) -> Clause:
-    """A column compared with a literal. `own` says that the column belongs to the thing described,
-    not to a relation of it.
+    """A column compared with a literal.
+
+    `own` says that the column belongs to the thing described, not to a relation of it.
     """
     name = self.column_name(ref)
     tags, kind = name.tags, ref.column.kind
@@ -127,16 +124,12 @@ class Comparisons(Phrases):
     return clause
 
   def _compared_noun(self, name: ColumnName, noun: str) -> str:
-    """The noun of a column that is compared with a value: the unit is mostly said with the
-    value.
-    """
+    """The noun of a column that is compared with a value: mostly the value has the unit."""
     unit = _unit_of(name)
     return noun.removesuffix(f" in {unit}") if unit and self.maybe(0.85) else noun
 
   def happened(self, name: ColumnName, clause: Clause, when: str) -> Clause:
-    """What is said with the verb of a date called by it: "hired before 2010", "that opened in
-    2001".
-    """
+    """What is said with the verb of a date called by it: "hired before 2010"."""
     _, past = vocabulary.EVENTS_OF_COLUMNS[name.event]
     clause.verbs = (conjugate(f"{past} {when}"),)
     if past.startswith("were ") or name.event in ("opened", "started"):
@@ -146,9 +139,7 @@ class Comparisons(Phrases):
     return clause
 
   def took_place(self, ref: Ref, noun: str, when: str) -> tuple[Verb, ...]:
-    """The verb of a row that is itself an event, with its date: "took place in 2020", "were made
-    before March".
-    """
+    """The verb of a row that is itself an event, with its date: "took place in 2020"."""
     last = self.names.table(ref.table).nouns[0].singular.split()[-1]
     at = f"of {when.removeprefix('on ')}" if when.startswith("on ") else when
     dated = conjugate(f"have {article(noun)} {at}")

@@ -193,8 +193,9 @@ class Entities(Relations):
     return " and ".join(posts) if len(posts) > 1 and self.maybe(0.5) else " ".join(posts)
 
   def _merge_ranges(self, conditions: list[exp.Expr]) -> list[exp.Expr]:
-    """x >= a AND x <= b, which people say as one range, becomes BETWEEN; x > a AND x < b stays
-    together.
+    """Two bounds of one column as one condition.
+
+    x >= a AND x <= b, which people say as one range, becomes BETWEEN; x > a AND x < b stays together.
     """
     result: list[exp.Expr] = []
     for condition in conditions:

@@ -1,6 +1,4 @@
-"""Relations through an event, said with its verb: "members who borrowed ...", "books never
-borrowed".
-"""
+"""Relations through an event, said with its verb: "members who borrowed ..."."""
 
 from __future__ import annotations
 
@@ -20,9 +18,7 @@ class Events(Links):
   def _event_relation(
     self, query: Query, plan: Plan, alias: str, event: str, edge: Edge
   ) -> Clause | None:
-    """A relation through an event: "members who borrowed books by ...", "books borrowed by members
-    from ...".
-    """
+    """A relation through an event: "members who borrowed books by ..."."""
     table = query.sources[event]
     if event in plan.absent:
       return self.happening(
@@ -78,9 +74,7 @@ class Events(Links):
   def happening(
     self, person: bool, event: Table, key: tuple[str, ...], noun: Noun, negative: bool, query: Query
   ) -> Clause | None:
-    """Whether anything happened: "books that were never borrowed", "members who borrowed at least
-    one book".
-    """
+    """Whether anything happened: "books that were never borrowed"."""
     verb = wordings.EVENT_VERBS.get(self.names.table(event).nouns[0].singular.split()[-1])
     if verb is None or self.maybe(0.35):
       return None

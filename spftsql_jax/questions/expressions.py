@@ -18,9 +18,7 @@ class Expressions(Comparisons):
   """Words what a query computes."""
 
   def belongs(self, query: Query, alias: str, head: str) -> bool:
-    """Whether a column of `alias` is an attribute of the head: the same rows, or rows that are one
-    and the same.
-    """
+    """Whether a column of `alias` is an attribute of the head: the same rows, or one and the same."""
     if alias == head:
       return True
     return any(e.same and {e.child, e.parent} == {alias, head} for e in query.edges)
@@ -260,9 +258,7 @@ class Expressions(Comparisons):
     return (self.short(ref) if own else self.qualified(query, ref)).singular, ref, own
 
   def _subject(self, query: Query, node: exp.Expr, head: str) -> tuple[str, Ref | None, bool]:
-    """The noun of a condition's left side, its column where it is one, and whether that belongs to
-    the head.
-    """
+    """The noun of a condition's left side, its column if any, whether that belongs to the head."""
     if isinstance(bare(node), exp.Column):
       return self._column_subject(query, node, head)
     return self.expression(query, node, head).singular, None, False

@@ -55,8 +55,9 @@ class GroupQuestions(Groups):
     return self._per_value(query, group, items, aggregates, top, tail)
 
   def _by_amount(self, query: Query) -> bool:
-    """Whether the groups are the values of a number that is neither a key nor a year: nobody asks
-    which prices have 3 books.
+    """Whether the groups are the values of a number that is neither a key nor a year.
+
+    Nobody asks which prices have 3 books.
     """
     refs = [query.ref(key) for key in query.group if isinstance(key, exp.Column)]
     keys = {
@@ -525,8 +526,9 @@ class GroupQuestions(Groups):
     )
 
   def _says(self, text: str, rows: str) -> bool:
-    """Whether a text names the rows already: "cities that have more than one doctor" needs no "of
-    doctors".
+    """Whether a text names the rows already.
+
+    "Cities that have more than one doctor" needs no "of doctors".
     """
     return rows in text or singular_head(rows) in text
 

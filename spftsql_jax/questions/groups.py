@@ -130,8 +130,9 @@ class Groups(Listings):
     raise UnsupportedQuery("groups over tables of which none is the finest")
 
   def _group_alias(self, query: Query, refs: list[Ref], rows: str) -> str | None:
-    """The table whose rows are the groups: grouped by its key, by the key that points to it, or by
-    its natural name.
+    """The table whose rows are the groups.
+
+    Grouped by its key, by the key that points to it, or by its natural name.
     """
     for ref in refs:
       key = tuple(c.lower() for c in ref.table.primary_key) == (ref.column.name.lower(),)
@@ -223,9 +224,7 @@ class Groups(Listings):
     return group.words
 
   def _happens(self, group: Group) -> tuple[str, ...] | None:
-    """The verb of what is counted, where the groups are the things that it happens to: a book is
-    borrowed.
-    """
+    """The verb of what is counted, where it happens to the groups: a book is borrowed."""
     if group.person or group.alias is None or group.row_clauses:
       return None
     verb = wordings.EVENT_VERBS.get(group.row_noun.singular.split()[-1])
@@ -251,8 +250,9 @@ class Groups(Listings):
     described: bool = True,
     inside: bool = False,
   ) -> Noun:
-    """The noun of one aggregate per group; `described` says whether conditions on the rows are to
-    be spoken.
+    """The noun of one aggregate per group.
+
+    `described` says whether conditions on the rows are to be spoken.
     """
     node = bare(node.unalias())
     if isinstance(node, exp.Count) and self._counts_rows(query, node):

@@ -34,8 +34,9 @@ class Links(Expressions):
     return self.noun(query, link), self.clauses(query, plan, link, edge), self.person(query, link)
 
   def through(self, query: Query, head: str, alias: str) -> str:
-    """How a row of `alias` is reached from the head through rows that point to it: "of the loans of
-    their books"; else "".
+    """How a row of `alias` is reached from the head through rows that point to it; else "".
+
+    "Of the loans of their books".
     """
     path = self.path(query, head, alias)
     nouns: list[Noun] = []
@@ -83,8 +84,9 @@ class Links(Expressions):
     )
 
   def _far_noun(self, query: Query, alias: str, link: str) -> Noun:
-    """What a link table's rows stand for, seen from one of its ends: enrolments of a student are
-    courses.
+    """What a link table's rows stand for, seen from one of its ends.
+
+    Enrolments of a student are courses.
     """
     table = query.sources[link]
     if is_pure_link(table) and (self._named_after_ends(query, table) or self.maybe(0.5)):
@@ -96,8 +98,9 @@ class Links(Expressions):
     return self.noun(query, link)
 
   def _other_end(self, query: Query, ref: Ref) -> Noun | None:
-    """What the rows of a link table without a name of its own are, for each value of one of its two
-    keys: the other's rows.
+    """What the rows of a link table without a name of its own are, for each value of one key.
+
+    The rows of the other key.
     """
     keys = ref.table.foreign_keys
     if (

@@ -323,8 +323,9 @@ class Listings(Aggregates):
     tail: str,
     person: bool,
   ) -> Message:
-    """Columns of the head, then of rows that belong to it: "the names of bands and the dates of
-    their performances".
+    """Columns of the head, then of rows that belong to it.
+
+    "The names of bands and the dates of their performances".
     """
     different = f"{self.rng.choice(wordings.DISTINCT_WORDS)} " if distinct else ""
     first = [c for c in columns if not c.through]
@@ -379,9 +380,7 @@ class Listings(Aggregates):
     person: bool,
     clauses: list[Clause],
   ) -> list[str]:
-    """ "Which different cities do the patients live in?", "What different kinds of medicine are
-    there?"
-    """
+    """Questions for the values of a column: "Which different cities do the patients live in?"."""
     assert column.ref is not None, "a column, not an expression"
     tags = self.column_name(column.ref).tags
     words = f"{different}{column.noun.plural}"
@@ -405,9 +404,7 @@ class Listings(Aggregates):
     ]
 
   def _single_questions(self, column: Returned, entity: str, person: bool) -> list[str]:
-    """Questions with a word of their own: "How old is the patient Ann?", "When was the doctor Bo
-    hired?".
-    """
+    """Questions with a word of their own: "How old is the patient Ann?"."""
     assert column.ref is not None, "a column, not an expression"
     name = self.column_name(column.ref)
     tags = name.tags

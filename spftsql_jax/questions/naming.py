@@ -41,8 +41,9 @@ class Noun:
 
 @dataclasses.dataclass(frozen=True)
 class TableName:
-  """What the rows of a table are called. `nouns[0]` is the name itself, the others are synonyms;
-  `person` chooses who.
+  """What the rows of a table are called.
+
+  `nouns[0]` is the name itself, the others are synonyms; `person` chooses who.
   """
 
   nouns: tuple[Noun, ...]
@@ -111,9 +112,10 @@ class SchemaNames:
 
 
 def _lexicon_of(schema: Schema) -> frozenset[str]:
-  """The words that identifiers of a schema are taken apart into: a general vocabulary's and those
-  of the tables' names, but for a table's name that is two other names written as one
-  (countrylanguage, beside a table country and a column Language).
+  """The words that names of a schema are taken apart into.
+
+  A general vocabulary's and those of the tables' names, but for a table's name that is two other
+  names written as one (countrylanguage, beside a table country and a column Language).
   """
 
   def long_words(name: str) -> set[str]:
@@ -138,9 +140,7 @@ def _lexicon_of(schema: Schema) -> frozenset[str]:
 
 
 def names_of(schema: Schema) -> SchemaNames:
-  """The names of a schema, computed at its first use and kept for the most recently used
-  schemas.
-  """
+  """The names of a schema, computed once and kept for the most recently used schemas."""
   entry = _CACHE.get(id(schema))
   if entry is None or entry[0] is not schema:
     entry = (schema, SchemaNames(schema))
@@ -151,8 +151,9 @@ def names_of(schema: Schema) -> SchemaNames:
 
 
 def role_of(columns: tuple[str, ...], referred: Table, schema_names: SchemaNames) -> Noun | None:
-  """What a foreign key calls its row: `host_city_id` -> "host city"; None where that adds nothing
-  to the table's name.
+  """What a foreign key calls its row: `host_city_id` -> "host city".
+
+  None where that adds nothing to the table's name.
   """
   if len(columns) != 1:
     return None
@@ -196,8 +197,9 @@ def _role(column: str, referred: str) -> Noun | None:
 
 @functools.lru_cache(maxsize=16384)
 def same_thing(child: str, parent: str) -> bool:
-  """Whether a row of `child` whose key is that of a row of `parent` is that row: a student is a
-  person, a hiring is none.
+  """Whether a row of `child` whose key is that of a row of `parent` is that row.
+
+  A student is a person, a hiring is none.
   """
   nouns = [
     singular_of(" ".join(expand(split_identifier(name, frozenset())))) for name in (child, parent)
@@ -209,8 +211,9 @@ def same_thing(child: str, parent: str) -> bool:
 
 
 def _spoken_names(schema: Schema) -> dict[str, str]:
-  """What tables are called: their names alone, and of several with the same name the schema's as
-  well, if it says anything.
+  """What tables are called: their names alone, if these tell them apart.
+
+  Of several with the same name the schema's as well, if it says anything.
   """
   same = collections.Counter(table.base_name.lower() for table in schema.tables)
   return {
@@ -277,8 +280,9 @@ def _table_name(noun: Noun, taken: collections.Counter) -> TableName:
 def _column_name(
   column: Column, words: tuple[str, ...], table_name: TableName, owner: list[str], own: set[str]
 ) -> ColumnName:
-  """The name made of the words of a column, of which `owner` name its table's rows; `own` are all
-  columns of that table.
+  """The name made of the words of a column.
+
+  `owner` name its table's rows; `own` are all columns of that table.
   """
   table_noun = table_name.nouns[0].singular
   # A column of numbers called "wins" counts them: the word stays as it is.

@@ -247,8 +247,9 @@ class Nested(Entities):
     return Clause(verbs=(conjugate(f"have {counted}"),), posts=(f"with {counted}",))
 
   def _key_between(self, child: Ref, parent: Ref) -> ForeignKey | None:
-    """The one-column foreign key from `child` to `parent`, declared or plain to see (same name,
-    primary key).
+    """The one-column foreign key from `child` to `parent`.
+
+    Declared, or plain to see: the same name, a primary key.
     """
     for key in child.table.foreign_keys:
       if (
@@ -319,8 +320,9 @@ class Nested(Entities):
     return Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
 
   def _within(self, nested: Query) -> str | None:
-    """The rows that a nested aggregate runs over: "" for all, "of female doctors"; None where that
-    needs more words.
+    """The rows that a nested aggregate runs over: "" for all, "of female doctors".
+
+    None where that needs more words.
     """
     if not nested.conditions:
       return ""

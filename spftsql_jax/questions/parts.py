@@ -18,9 +18,7 @@ from spftsql_jax.questions.query_meaning import Ref
 
 
 def is_plural(phrase: str) -> bool:
-  """Whether a noun phrase takes a plural verb: "sales in billion", "total credits", but not "number
-  of seats".
-  """
+  """Whether a noun phrase takes a plural verb: "total credits", but not "number of seats"."""
   head = re.split(r" (?:of|in|for|per) ", phrase, maxsplit=1)[0].split()[-1].lower()
   return head in vocabulary.PLURAL_VERB or (
     head not in vocabulary.UNCOUNTABLE and singular_of(head) != head
@@ -104,8 +102,9 @@ class Message:
 
 @dataclasses.dataclass
 class Returned:
-  """A returned column: its noun, whether it belongs to the head, whether the head's noun alone can
-  stand for it.
+  """A returned column.
+
+  Its noun, whether it belongs to the head, whether the head's noun alone can stand for it.
   """
 
   noun: Noun
@@ -118,8 +117,9 @@ class Returned:
 
 @dataclasses.dataclass
 class Top:
-  """A superlative: `limit` rows, a number or adjective before the noun, clauses after it, and the
-  predicate of a question.
+  """A superlative.
+
+  `limit` rows, a number or adjective before the noun, clauses after it, the predicate of a question.
   """
 
   limit: int
@@ -250,9 +250,7 @@ def without_article(phrase: str) -> str:
 
 
 def fold_adjectives(noun: Noun, clauses: list[Clause]) -> tuple[Noun, list[Clause]]:
-  """Puts the adjectives of clauses into the noun, so that what follows ("the oldest ...") stands
-  before them.
-  """
+  """Puts the adjectives of clauses into the noun, so that a superlative stands before them."""
   rest = []
   for clause in clauses:
     if clause.adjectives:
@@ -287,9 +285,7 @@ def fix_spaces(text: str) -> str:
 
 
 def relation_preposition(noun: str, child: str, person: bool) -> tuple[str, ...]:
-  """How a child row relates to its parent: "visits of a patient", "books by an author", "concerts
-  in a stadium".
-  """
+  """How a child row relates to its parent: "visits of a patient", "books by an author"."""
   last, thing = noun.split()[-1], child.split(" ")[-1]
   if person and last in wordings.WORKERS and thing in wordings.MEETINGS:
     return ("with", "to", "with", "of")

@@ -101,8 +101,9 @@ class Phrases(abc.ABC):
     return self.names.column(ref.table, ref.column)
 
   def short(self, ref: Ref) -> Noun:
-    """A column's noun beside its entity: "name" in "the name of the product"; the same throughout
-    the question.
+    """A column's noun beside its entity, the same throughout the question.
+
+    "Name" in "the name of the product".
     """
     key = (ref.table.name, ref.column.name)
     if key not in self._column_nouns:
@@ -243,8 +244,9 @@ class Phrases(abc.ABC):
     return "date" if self.column_name(ref).tags & {"date", "year"} else "number"
 
   def only_of_tag(self, ref: Ref, tag: str) -> bool:
-    """Whether "in 2019" needs no column name: the rows happen at a time, and no other column of the
-    table shares the tag.
+    """Whether "in 2019" needs no column name.
+
+    The rows happen at a time, and no other column of the table shares the tag.
 
     A visit happens on its date, and a film is of its year; "the owners after 2007" says nothing of
     when they became members.

@@ -1,5 +1,4 @@
-"""What a query says, read from its syntax tree: the intermediate representation that the question
-writer words.
+"""What a query says, read from its syntax tree: what the question writer words.
 
 A `Query` lists the tables used, the key relations between them (foreign-key joins are relations
 here, not conditions), what is returned, and under which conditions; every column is resolved to its
@@ -34,8 +33,7 @@ class Ref:
 
 @dataclasses.dataclass(frozen=True)
 class Edge:
-  """Rows of `child` point to a row of `parent` by `columns` (of the child) = `referred` (of the
-  parent).
+  """Rows of `child` point to a row of `parent`, by `columns` = `referred`.
 
   `is_key` is False where the two are joined on something that is no key: then the direction means
   nothing. `same` marks a child whose key is the parent's key: each child row *is* a parent row
@@ -102,14 +100,13 @@ class Query:
     return [e for e in self.edges if alias in (e.child, e.parent)]
 
   def aliases_in(self, node: exp.Expr) -> set[str]:
-    """Aliases of this query's own tables that an expression mentions, columns inside subqueries
-    left out.
-    """
+    """Aliases of this query's own tables in an expression, columns inside subqueries left out."""
     return {r.alias for c in own_columns(node) if not (r := self.ref(c)).outer}
 
   def finest(self) -> str | None:
-    """The alias whose rows the joined rows are, one to one: all others are reached from child to
-    parent. None without such.
+    """The alias whose rows the joined rows are, one to one; None without such.
+
+    All others are reached from it, from child to parent.
     """
     for alias in self.sources:
       if len(self._reached(alias, up_only=True)) == len(self.sources):
@@ -150,8 +147,9 @@ class SetQuery:
 
 
 def read_query(sql: str | exp.Expr, schema: Schema) -> Query | SetQuery:
-  """Parses and resolves a query, or resolves its tree. Raises UnsupportedQuery where it does not
-  parse, or holds what has no representation.
+  """Parses and resolves a query, or resolves its tree.
+
+  Raises UnsupportedQuery where it does not parse, or holds what has no representation.
   """
   try:
     tree = (

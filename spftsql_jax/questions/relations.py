@@ -26,8 +26,9 @@ class Relations(Events):
   """Words what a join says of the rows of its other side."""
 
   def _relation(self, query: Query, plan: Plan, alias: str, edge: Edge) -> Clause | None:
-    """What the join to a neighbour says of the rows of `alias`; None where it says nothing that is
-    not said elsewhere.
+    """What the join to a neighbour says of the rows of `alias`.
+
+    None where it says nothing that is not said elsewhere.
     """
     other = edge.other(alias)
     if not edge.is_key:
@@ -104,9 +105,7 @@ class Relations(Events):
   def parent_relation(
     self, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
   ) -> Clause:
-    """Rows that point to one row of a parent: "visits of the patient Ann", "visits whose patient is
-    from Boston".
-    """
+    """Rows that point to one row of a parent: "visits of the patient Ann"."""
     clause = self._plain_parent_relation(noun, clauses, person, name, child)
     maker = wordings.MAKER_VERBS.get(noun.singular.split()[-1])
     works = (

@@ -45,8 +45,9 @@ def write_question(sql: str | exp.Expr, schema: Schema, rng: random.Random) -> s
 
 
 def wordings(sql: str, schema: Schema, count: int, seed: int) -> list[str]:
-  """Up to `count` distinct wordings of one query, fewer where it has no more. Raises
-  UnsupportedQuery.
+  """Up to `count` distinct wordings of one query, fewer where it has no more.
+
+  Raises UnsupportedQuery.
   """
   query = read_query(sql, schema)
   rng = random.Random(seed)
@@ -106,9 +107,7 @@ def _frame(message: Message, rng: random.Random) -> str:
 
 
 def _move_rounding(content: str, rng: random.Random) -> str:
-  """The one rounding of a question is often said last: "the average price of books, rounded to 2
-  decimals".
-  """
+  """The one rounding of a question is often said last: "..., rounded to 2 decimals"."""
   found = re.findall(r" \((rounded to [^()]*)\)", content)
   if len(found) != 1 or rng.random() < 0.4:
     return content

@@ -98,8 +98,9 @@ def aggregate_in(node: exp.Expr) -> bool:
 
 
 def is_link(table: Table) -> bool:
-  """Whether a table only connects two others: two foreign keys, and at most one column besides
-  keys.
+  """Whether a table only connects two others.
+
+  It has two foreign keys, and at most one column besides keys.
   """
   if len(table.foreign_keys) != 2:
     return False
@@ -123,8 +124,9 @@ def is_pure_link(table: Table) -> bool:
 
 
 def date_part(node: exp.Expr) -> tuple[str, exp.Column] | None:
-  """STRFTIME('%Y', x), YEAR(x), EXTRACT(year FROM x), possibly cast: the part's name and the
-  column.
+  """The part of a date that an expression takes, and the column.
+
+  STRFTIME('%Y', x), YEAR(x), EXTRACT(year FROM x), possibly cast.
   """
   node = bare(node)
   while isinstance(node, exp.Cast):
