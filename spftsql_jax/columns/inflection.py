@@ -1,4 +1,4 @@
-"""Plural and singular of noun phrases.
+"""Plural and singular of noun phrases, by the `inflect` engine without its run-time type checks.
 
 inflect rewrites each of its functions to check the types of its arguments while it is imported,
 which takes seconds that every worker process would spend again; what is passed to it here is always
@@ -39,15 +39,15 @@ def _by_joints(phrase: str, change: Callable[[str], str]) -> str | None:
     head, found, rest = phrase.partition(separator)
     if found and head and not follows_noun(head.split()[-1]):
       return change(head) + found + rest
-  first, joined, second = phrase.partition(" and ")
-  return f"{change(first)} and {change(second)}" if joined else None
+  first, found, second = phrase.partition(" and ")
+  return f"{change(first)} and {change(second)}" if found else None
 
 
 @functools.lru_cache(maxsize=16384)
 def plural_of(phrase: str) -> str:
-  """The plural of a singular noun phrase: "date of birth" -> "dates of birth", "staff" -> "staff"."""
-  if (joined := _by_joints(phrase, plural_of)) is not None:
-    return joined
+  """The plural of a singular noun phrase: "date of birth" -> "dates of birth"."""
+  if (changed := _by_joints(phrase, plural_of)) is not None:
+    return changed
   before, _, word = phrase.rpartition(" ")
   if phrase.startswith("date ") and " " in before:
     # As in "date became customer" or "date product discontinued".
@@ -66,8 +66,8 @@ def plural_of(phrase: str) -> str:
 @functools.lru_cache(maxsize=16384)
 def singular_of(phrase: str) -> str:
   """The singular of a noun phrase that may be plural already: "has allergies" -> "has allergy"."""
-  if (joined := _by_joints(phrase, singular_of)) is not None:
-    return joined
+  if (changed := _by_joints(phrase, singular_of)) is not None:
+    return changed
   before, _, word = phrase.rpartition(" ")
   if before and follows_noun(word):
     return f"{singular_of(before)} {word}"

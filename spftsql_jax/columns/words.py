@@ -46,7 +46,7 @@ def _characters(name: str) -> tuple[str, ...]:
 
 
 def expand(words: tuple[str, ...]) -> tuple[str, ...]:
-  """Spells out abbreviations, and puts counts as people say them: "num seats" -> "number of seats"."""
+  """Spells out abbreviations, and says counts as people do: "num seats" -> "number of seats"."""
   result: list[str] = []
   for i, word in enumerate(words):
     if word == "no" and i + 1 < len(words) and words[i + 1] != "of" and i == 0:

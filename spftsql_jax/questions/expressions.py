@@ -18,7 +18,7 @@ class Expressions(Comparisons):
   """Words what a query computes."""
 
   def belongs(self, query: Query, alias: str, head: str) -> bool:
-    """Whether a column of `alias` is an attribute of the head: the same rows, or one and the same."""
+    """Whether a column of `alias` is an attribute of the head: their rows are the same."""
     if alias == head:
       return True
     return any(e.same and {e.child, e.parent} == {alias, head} for e in query.edges)

@@ -119,7 +119,7 @@ class Returned:
 class Top:
   """A superlative.
 
-  `limit` rows, a number or adjective before the noun, clauses after it, the predicate of a question.
+  `limit` rows, a number or adjective before the noun, clauses after it, a question's predicate.
   """
 
   limit: int

@@ -1,9 +1,8 @@
 """Writes the question that a SQL query answers, by rule and in many ways.
 
-The query is read into relations and conditions (`english/query_meaning.py`), worded bottom up by
-the layers of `english/` (names, values, conditions, relations, entities, groups), and put into one
-of the forms in which people ask: commands, questions, terse notes, indirect requests, with the
-small irregularities of human writing.
+The query is read into relations and conditions (`query_meaning`), worded bottom up (names, values,
+conditions, relations, entities, groups), and put into one of the forms in which people ask:
+commands, questions, terse notes, indirect requests, with the small irregularities of human writing.
 """
 
 from __future__ import annotations
