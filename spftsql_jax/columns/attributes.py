@@ -79,7 +79,7 @@ def tags_of(column: Column, words: tuple[str, ...]) -> frozenset[str]:
 
 
 def property_of(column: Column, words: tuple[str, ...]) -> str:
-  """What a yes/no column states, else "": `is_active` -> "active", `has_parking` -> "has parking"."""
+  """What a yes/no column states: `is_active` -> "active", `has_tv` -> "has tv"; else ""."""
   yes_no = column.kind == "boolean" or kinds.holds_yes_no(column.samples)
   if len(words) > 1 and words[0] == "if" and yes_no:
     return " ".join(words[1:])

@@ -195,7 +195,7 @@ class Entities(Relations):
   def _merge_ranges(self, conditions: list[exp.Expr]) -> list[exp.Expr]:
     """Two bounds of one column as one condition.
 
-    x >= a AND x <= b, which people say as one range, becomes BETWEEN; x > a AND x < b stays as it is.
+    x >= a AND x <= b, which people say as one range, becomes BETWEEN; x > a AND x < b is kept.
     """
     result: list[exp.Expr] = []
     for condition in conditions:
