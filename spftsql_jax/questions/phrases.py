@@ -8,7 +8,9 @@ import re
 
 from sqlglot import exp
 
+from spftsql_jax.columns import kinds
 from spftsql_jax.columns.attributes import day_numbers
+from spftsql_jax.columns.splitting import split_name
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.naming import ColumnName, Noun, SchemaNames, role_of
 from spftsql_jax.questions.parts import Clause, Plan, pick
@@ -22,11 +24,15 @@ _RISKY_WORDS = re.compile(
   r"\b(and|or|with|of|the|is|in|by|not|all|to|for|from|at|on|as|than|that|who)\b", re.IGNORECASE
 )
 
-
 # What a column says beside its table's name when it holds the time of its rows.
 _TIME_WORDS = frozenset(
   {"date", "year", "day", "time", "datetime", "of", "release", "publication", "publish", "event"}
 )
+
+
+def _names_rows(column: Column) -> bool:
+  """Whether the numbers of a column are identifiers, which are written without commas."""
+  return any(kinds.identifies((word,)) for word in split_name(column.name))
 
 
 class Phrases(abc.ABC):
@@ -179,7 +185,7 @@ class Phrases(abc.ABC):
         text.isdigit()
         and len(text) > 4
         and self.maybe(0.12)
-        and not (column is not None and "id" in column.name.lower())
+        and not (column is not None and _names_rows(column))
       ):
         return f"{int(text):,}"
       return text
