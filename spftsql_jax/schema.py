@@ -87,8 +87,9 @@ class Table:
     return (*self.qualifiers, self.base_name)
 
   def column(self, name: str) -> Column:
-    """The column of that name, or else the first that differs from it in case only. Raises
-    KeyError.
+    """The column of that name, or else the first that differs from it in case only.
+
+    Raises KeyError.
     """
     if (column := _called(self.columns, name)) is not None:
       return column
@@ -136,9 +137,9 @@ class Schema:
 
 
 def without_twins(schema: Schema) -> Schema:
-  """The schema with only the first of several tables, or of a table's columns, whose names differ
-  in case alone, for those who tell names apart without case; a schema without such twins is
-  returned as it is.
+  """The schema without tables and columns whose names differ from earlier ones in case alone.
+
+  For those who tell names apart without case. A schema without such twins is returned as it is.
   """
   kept = {
     name: _first_of_twins(table.columns) for name, table in _first_of_twins(schema.tables).items()

@@ -20,8 +20,8 @@ from spftsql_jax.schema import ForeignKey
 SCHEMA = """
 CREATE TABLE singer (singer_id INTEGER PRIMARY KEY, name VARCHAR(20));
 CREATE TABLE countries (id INTEGER PRIMARY KEY, name VARCHAR(20));
-CREATE TABLE song (id INTEGER PRIMARY KEY, singer_id INTEGER, "Country" INTEGER, year INTEGER, home_singer_id INTEGER,
-  fk_country INTEGER, wrong_singer_id INTEGER);
+CREATE TABLE song (id INTEGER PRIMARY KEY, singer_id INTEGER, "Country" INTEGER, year INTEGER,
+  home_singer_id INTEGER, fk_country INTEGER, wrong_singer_id INTEGER);
 CREATE TABLE singer_details (singer_id INTEGER PRIMARY KEY, shoe INTEGER);
 CREATE TABLE room (house INTEGER, floor INTEGER, PRIMARY KEY (house, floor));
 CREATE TABLE stay (id INTEGER PRIMARY KEY, house INTEGER, floor INTEGER, nights INTEGER);
@@ -29,7 +29,8 @@ CREATE TABLE empty_one (id INTEGER PRIMARY KEY, singer_id INTEGER, country INTEG
 CREATE VIEW seen AS SELECT singer_id FROM song;
 INSERT INTO singer VALUES (1, 'a'), (2, 'b'), (3, 'c');
 INSERT INTO countries VALUES (11, 'x'), (12, 'y');
-INSERT INTO song VALUES (1, 1, 11, 1, 2, 12, 8), (2, 1, 12, 2, NULL, 11, 9), (3, 3, 12, 1, 3, NULL, 7);
+INSERT INTO song VALUES (1, 1, 11, 1, 2, 12, 8), (2, 1, 12, 2, NULL, 11, 9),
+  (3, 3, 12, 1, 3, NULL, 7);
 INSERT INTO singer_details VALUES (1, 40), (2, 41);
 INSERT INTO room VALUES (1, 1), (1, 2), (2, 1);
 INSERT INTO stay VALUES (1, 1, 2, 3), (2, 2, 1, 1), (3, 2, 1, 1);

@@ -36,9 +36,10 @@ SQLITE_KEYWORDS = """
   unique update using vacuum values view virtual when where window with without true false
 """
 AWFUL = (
-  "user", "order", "select", "firstName", "two words", "2nd", "it's", 'quo"te', "Größe", "a-b", "semi;colon", "date", "value",
-  "a.b", "comma,b", "x(y)", "--c", "/*", "%", "#", "日本", "T1", " lead", "trail ", "UPPER", "x:y", "$1", "a$b", "_", "\\", "?",
-  "new\nline", "`tick`", "[box]", "CamelCase", "i", "null", "true", "current_date", "rowid2", "group by", "é", "e" * 60,
+  "user", "order", "select", "firstName", "two words", "2nd", "it's", 'quo"te', "Größe", "a-b",
+  "semi;colon", "date", "value", "a.b", "comma,b", "x(y)", "--c", "/*", "%", "#", "日本", "T1",
+  " lead", "trail ", "UPPER", "x:y", "$1", "a$b", "_", "\\", "?", "new\nline", "`tick`", "[box]",
+  "CamelCase", "i", "null", "true", "current_date", "rowid2", "group by", "é", "e" * 60,
 )  # fmt: skip
 DIALECTS = {"sqlite": "sqlite", "duckdb": "duckdb", "postgresql": "postgres"}
 

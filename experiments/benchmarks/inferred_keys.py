@@ -1,7 +1,7 @@
-"""Measures how well foreign keys are inferred: those that databases declare are dropped, and
-inferred again.
+r"""Measures how well foreign keys are inferred: declared ones are dropped, and inferred again.
 
-    python experiments/benchmarks/inferred_keys.py --databases=database --examples=train_spider.json,dev.json --output=keys.json
+    python experiments/benchmarks/inferred_keys.py --databases=database \
+      --examples=train_spider.json,dev.json --output=keys.json
 
 Each file of examples names the databases of one group. Precision is the share of the inferred keys
 that are declared, recall the share of the declared keys that are inferred, over all databases of a

@@ -1,6 +1,4 @@
-"""Which words of a question a database knows: as part of a table's or column's name or comment, or
-of a stored value.
-"""
+"""Which words of a question a database knows: from its names, its comments and its values."""
 
 from __future__ import annotations
 
@@ -48,8 +46,9 @@ class KnownWords:
 
 
 def look_up(question: str, schema: Schema, values: ValueIndex) -> KnownWords:
-  """Looks up the words of a question. Numbers and function words are left out: any question may
-  have them.
+  """Looks up the words of a question.
+
+  Numbers and function words are left out: any question may have them.
   """
   named = _schema_words(schema)
   found: dict[str, bool] = {}
@@ -72,8 +71,7 @@ def look_up(question: str, schema: Schema, values: ValueIndex) -> KnownWords:
 
 
 def asks_for_change(question: str, schema: Schema) -> str:
-  """The verb with which a question, or a sentence behind it, asks to change data, "" where none
-  does.
+  """The verb with which a question, or a sentence of it, asks to change data; "" where none does.
 
   "please delete all members" -> "delete". A verb that begins a name of the schema is none where the
   question goes on as the name does: "Update dates of all orders".
@@ -111,10 +109,11 @@ def _changing_verb(sentence: str, schema: Schema) -> str:
 def _schema_words(schema: Schema) -> frozenset[str]:
   words: set[str] = set()
   for table in schema.tables:
-    for named in (table, *table.columns):
-      pieces = split_identifier(named.name, frozenset())
-      words.update(pieces, expand(pieces), named.name.lower().split())
-      words.update(match[0].lower() for match in _WORD.finditer(named.comment))
+    said = [(table.name, table.comment), *((c.name, c.comment) for c in table.columns)]
+    for name, comment in said:
+      pieces = split_identifier(name, frozenset())
+      words.update(pieces, expand(pieces), name.lower().split())
+      words.update(match[0].lower() for match in _WORD.finditer(comment))
   return frozenset(form for word in words for form in (word, singular_of(word)))
 
 

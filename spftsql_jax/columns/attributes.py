@@ -1,10 +1,8 @@
-"""What kind of attribute a column is, by its type, name and content: a price, a year, a count, a
-yes or no, an event.
-"""
+"""What kind of attribute a column is, by its type, name and content: a price, a year, an event."""
 
 from __future__ import annotations
 
-from spftsql_jax.columns import vocabulary
+from spftsql_jax.columns import kinds, vocabulary
 from spftsql_jax.columns.inflection import follows_noun, singular_of
 from spftsql_jax.schema import Column
 
@@ -37,9 +35,7 @@ def holds_digits(column: Column) -> bool:
 
 
 def holds_shares(column: Column) -> bool:
-  """Whether a number column holds shares of 1, which must not be said as per cent, whatever it is
-  called.
-  """
+  """Whether a number column holds shares of 1, which must not be said as per cent."""
   return column.kind == "number" and not any(
     isinstance(value, (int, float)) and abs(value) > 1 for value in column.samples
   )
@@ -60,8 +56,8 @@ def tags_of(column: Column, words: tuple[str, ...]) -> frozenset[str]:
   )
   if column.kind == "date":
     tags.add("date")
-  for tag, words_of_tag in vocabulary.ATTRIBUTE_TAGS.items():
-    if last in words_of_tag or " ".join(words) in words_of_tag:
+  for tag in kinds.TAGS:
+    if not kinds.words_of(tag).isdisjoint((last, " ".join(words))):
       tags.add(tag)
   if column.kind == "number" and last == "date" and holds_years(column):
     tags.add("year")
@@ -72,7 +68,7 @@ def tags_of(column: Column, words: tuple[str, ...]) -> frozenset[str]:
   if column.kind == "number":
     tags -= {"place", "name", "type"}
   elif column.kind in ("text", "other") and not holds_digits(column):
-    tags -= set(vocabulary.NUMERIC_TAGS)
+    tags -= kinds.NUMERIC_TAGS
   if words[0] == "number" and len(words) > 2 and words[1] == "of":
     tags.add("count")
   if len(words) == 1 or (
@@ -83,23 +79,11 @@ def tags_of(column: Column, words: tuple[str, ...]) -> frozenset[str]:
 
 
 def property_of(column: Column, words: tuple[str, ...]) -> str:
-  """`is_active` -> "active", `has_parking` -> "has parking"; "" where the column is not a yes/no
-  one.
-  """
-  values = {str(v).lower() for v in column.samples}
-  yes_no = column.kind == "boolean" or (
-    values
-    and (
-      values <= {"0", "1"}
-      or values <= {"y", "n"}
-      or values <= {"t", "f"}
-      or values <= {"yes", "no"}
-      or values <= {"true", "false"}
-    )
-  )
+  """What a yes/no column states: `is_active` -> "active", `has_tv` -> "has tv"; else ""."""
+  yes_no = column.kind == "boolean" or kinds.holds_yes_no(column.samples)
   if len(words) > 1 and words[0] == "if" and yes_no:
     return " ".join(words[1:])
-  if len(words) > 1 and words[0] in ("is", "has", "was", "can") and (yes_no or not values):
+  if len(words) > 1 and words[0] in ("is", "has", "was", "can") and (yes_no or not column.samples):
     rest = " ".join(words[1:])
     return rest if words[0] in ("is", "was") else f"{words[0]} {rest}"
   if yes_no and len(words) > 1 and words[-1] == "flag" and follows_noun(words[-2]):
@@ -116,11 +100,9 @@ def property_of(column: Column, words: tuple[str, ...]) -> str:
 
 
 def event_of(column: Column, words: list[str]) -> str:
-  """The participle of a column called by what happened: "hired", "bought on", "date sold", "founded
-  year".
-  """
+  """The participle of a column called by what happened: "hired", "bought on", "date sold"."""
   rest = [w for w in words if w not in ("on", "at", "in", "of", "date", "year", "datetime", "time")]
-  if words == ["birthday"] or words == ["birthdate"]:
+  if words in (["birthday"], ["birthdate"]):
     rest = ["birth"]
   if len(rest) == 1 and (len(words) > 1 or holds_years(column)) or rest == ["birth"]:
     rest = [vocabulary.EVENT_STEMS.get(rest[0], rest[0])]
@@ -135,9 +117,7 @@ def event_of(column: Column, words: list[str]) -> str:
 
 
 def counts(column: Column, words: list[str]) -> bool:
-  """Whether a number column counts things and is called by them: "seats", "home games", "bikes
-  available".
-  """
+  """Whether a number column counts things and is called by them: "seats", "bikes available"."""
   if (
     not (column.kind == "number" or holds_digits(column))
     or words[0] in vocabulary.NOT_OF_COUNTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from spftsql_jax.columns import vocabulary
+from spftsql_jax.columns import kinds, vocabulary
 from spftsql_jax.columns.attributes import holds_years, property_of
 from spftsql_jax.columns.inflection import follows_noun, singular_of
 from spftsql_jax.schema import Column, Table
@@ -73,12 +73,7 @@ def _key_words(
     if keys and referred[keys[0]].startswith(words[0][0]):
       return (*referred[keys[0]].split(), rest)
     return (*owner, rest) if owner[-1][0] == words[0][0] else words
-  glued = (
-    len(words) == 1
-    and words[0].endswith("id")
-    and words[0] not in vocabulary.ENDS_IN_ID
-    and words[0] != "id"
-  )
+  glued = len(words) == 1 and kinds.is_glued_identifier(words[0])
   short = len(words) == 2 and words[1] == "id" and len(words[0]) == 1
   if not glued and not short:
     return words
@@ -114,9 +109,7 @@ def _is_prefix(word: str, noun: str, table: Table) -> bool:
 
 
 def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[str, ...]:
-  """The words in the order and form in which they are said: dates and places by what happened, set
-  phrases.
-  """
+  """The words as they are said: dates and places by what happened, set phrases."""
   if (
     len(words) == 3
     and words[0] == "date"

@@ -1,5 +1,4 @@
-"""Plural and singular of noun phrases, by the `inflect` engine, imported without its run-time type
-checks.
+"""Plural and singular of noun phrases, by the `inflect` engine without its run-time type checks.
 
 inflect rewrites each of its functions to check the types of its arguments while it is imported,
 which takes seconds that every worker process would spend again; what is passed to it here is always
@@ -25,36 +24,33 @@ _AFTER_HEAD = (" of ", " for ", " with ", " in ", " by ", " at ", " to ", " on "
 
 
 def follows_noun(word: str) -> bool:
-  """Whether a word in an identifier stands behind what it is about: "date sold", "documents
-  mailed".
-  """
+  """Whether a word of a name stands behind what it is about: "date sold", "documents mailed"."""
   return word in vocabulary.TRAILING_WORDS or (
     word.endswith("ed") and word not in vocabulary.NOT_PARTICIPLES
   )
 
 
 def _by_joints(phrase: str, change: Callable[[str], str]) -> str | None:
-  """The phrase with its head changed ("date of birth"), or both of its nouns ("date and time");
-  None where it is one noun.
+  """The phrase with its head changed, or both of its nouns; None where it is one noun.
+
+  "Date of birth" has a head, "date and time" has two.
   """
   for separator in _AFTER_HEAD:
     head, found, rest = phrase.partition(separator)
     if found and head and not follows_noun(head.split()[-1]):
       return change(head) + found + rest
-  first, joined, second = phrase.partition(" and ")
-  return f"{change(first)} and {change(second)}" if joined else None
+  first, found, second = phrase.partition(" and ")
+  return f"{change(first)} and {change(second)}" if found else None
 
 
 @functools.lru_cache(maxsize=16384)
 def plural_of(phrase: str) -> str:
-  """The plural of a singular noun phrase: "date of birth" -> "dates of birth", "staff" ->
-  "staff".
-  """
-  if (joined := _by_joints(phrase, plural_of)) is not None:
-    return joined
+  """The plural of a singular noun phrase: "date of birth" -> "dates of birth"."""
+  if (changed := _by_joints(phrase, plural_of)) is not None:
+    return changed
   before, _, word = phrase.rpartition(" ")
   if phrase.startswith("date ") and " " in before:
-    # "date became customer", "date product discontinued"
+    # As in "date became customer" or "date product discontinued".
     return f"dates {phrase.removeprefix('date ')}"
   if follows_noun(word):
     return f"{plural_of(before)} {word}" if before else phrase  # "invested" alone has no plural.
@@ -69,11 +65,9 @@ def plural_of(phrase: str) -> str:
 
 @functools.lru_cache(maxsize=16384)
 def singular_of(phrase: str) -> str:
-  """The singular of a noun phrase that may be plural already: "has allergies" -> "has allergy",
-  "status" -> "status".
-  """
-  if (joined := _by_joints(phrase, singular_of)) is not None:
-    return joined
+  """The singular of a noun phrase that may be plural already: "has allergies" -> "has allergy"."""
+  if (changed := _by_joints(phrase, singular_of)) is not None:
+    return changed
   before, _, word = phrase.rpartition(" ")
   if before and follows_noun(word):
     return f"{singular_of(before)} {word}"
@@ -86,10 +80,9 @@ def singular_of(phrase: str) -> str:
     or not word.isalpha()
   ):
     return phrase
-  single = vocabulary.IRREGULAR_SINGULARS.get(lowered) or (
-    lowered.endswith("s") or lowered.endswith(("men", "ren", "people"))
-  )
-  if single is True:
+  single = word
+  if lowered in vocabulary.IRREGULAR_SINGULARS:
+    single = vocabulary.IRREGULAR_SINGULARS[lowered]
+  elif lowered.endswith(("s", "men", "ren", "people")):
     single = _ENGINE.singular_noun(word) or word
-  single = single or word
   return f"{before} {single}" if before else single

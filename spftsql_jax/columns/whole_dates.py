@@ -1,5 +1,4 @@
-"""Days and moments that a column keeps as whole numbers or digits: 20240517, 202405, 2024138,
-seconds since 1970.
+"""Days and moments kept as whole numbers or digits: 20240517, 202405, 2024138, seconds since 1970.
 
 `format_of` reads a column, once, when its schema is read (`Column.date_format`); `shift` and
 `start_of` make other values for such a column, which are real days too.
@@ -11,19 +10,21 @@ import calendar
 import datetime
 import decimal
 import math
-import re
 from collections.abc import Iterable
 
-# By the number of digits; the last alone may be told without a word in the column's name, since
-# hardly another number looks so.
+from spftsql_jax.columns import kinds
+from spftsql_jax.columns.splitting import split_name
+
+# By the number of digits.
 _FORMATS = {
-  14: ("%Y%m%d%H%M%S",),
-  12: ("%Y%m%d%H%M",),
-  10: ("%Y%m%d%H",),
-  8: ("%Y%m%d",),
-  7: ("%Y%j",),
-  6: ("%Y%m",),
+  14: "%Y%m%d%H%M%S",
+  12: "%Y%m%d%H%M",
+  10: "%Y%m%d%H",
+  8: "%Y%m%d",
+  7: "%Y%j",
+  6: "%Y%m",
 }
+# Told without a word in the column's name, since hardly another number looks so.
 _TELLING = frozenset({"%Y%m%d", "%Y%m%d%H%M%S", "%Y%m%d%H%M"})
 SECONDS, MILLISECONDS = "seconds", "milliseconds"
 _PER_SECOND = {SECONDS: 1, MILLISECONDS: 1_000}
@@ -32,48 +33,18 @@ _MOMENTS = {
   SECONDS: (500_000_000, 4_000_000_000),
   MILLISECONDS: (500_000_000_000, 4_000_000_000_000),
 }
-_MOMENT_WORDS = frozenset(
-  [
-    "at",
-    "on",
-    "time",
-    "timestamp",
-    "date",
-    "datetime",
-    "ts",
-    "created",
-    "updated",
-    "modified",
-    "epoch",
-  ]
-)
-_DATE_WORDS = _MOMENT_WORDS | frozenset(
-  [
-    "day",
-    "days",
-    "month",
-    "months",
-    "period",
-    "yearmonth",
-    "ym",
-    "yyyymm",
-    "yyyyddd",
-    "yyyymmdd",
-    "ymd",
-    "julian",
-  ]
-)
+_EPOCH = datetime.datetime(1970, 1, 1)
 _FIRST_YEAR, _LAST_YEAR = 1700, 2200
 # One value in so many may be no day at all (0, 99999999, the 30th of February).
 _BAD = 20
 # Without a word in the name, so many different values have to be months, or days of a year.
 _MANY = 8
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 def format_of(name: str, values: Iterable[object]) -> str:
-  """The format of the days that a column holds, as `strftime` writes it, or SECONDS or
-  MILLISECONDS; "" where it holds none.
+  """The format of the days that a column holds, or "".
+
+  As `strftime` writes it, or SECONDS or MILLISECONDS.
 
   Args:
     name: the column's.
@@ -87,16 +58,13 @@ def format_of(name: str, values: Iterable[object]) -> str:
     texts.add(text)
   if not texts:
     return ""
-  words = [word.lower() for word in _WORD.findall(name)]
-  sizes = sorted(
-    {len(text) for text in texts}, key=lambda size: -sum(len(text) == size for text in texts)
-  )
-  for form in _FORMATS.get(sizes[0], ()):
-    if form not in _TELLING and len(texts) < _MANY and not _DATE_WORDS.intersection(words):
-      continue
-    if _BAD * sum(parse(text, form) is None for text in texts) <= len(texts):
-      return form
-  if words and words[-1] in _MOMENT_WORDS:
+  words = split_name(name)
+  size = max({len(t) for t in texts}, key=lambda size: sum(len(t) == size for t in texts))
+  form = _FORMATS.get(size, "")
+  tells = form in _TELLING or len(texts) >= _MANY or kinds.has_word(words, "moment", "whole date")
+  if form and tells and _BAD * sum(parse(text, form) is None for text in texts) <= len(texts):
+    return form
+  if kinds.ends_in(words, "moment"):
     for unit, (low, high) in _MOMENTS.items():
       if all(low <= int(text) <= high for text in texts):
         return unit
@@ -119,8 +87,9 @@ def parse(value: object, form: str) -> datetime.datetime | None:
 
 
 def shift(value: object, days: int, form: str) -> object:
-  """A value so many days later, of the same type (of months and years: at least one step); itself
-  where it is no day.
+  """A value so many days later, of the same type; itself where it is no day.
+
+  Of months and years: at least one step.
   """
   moment = parse(value, form)
   if moment is None or not days:
@@ -135,12 +104,13 @@ def shift(value: object, days: int, form: str) -> object:
     except OverflowError:
       return value
   written = _write(other, form)
-  return value if written is None else type(value)(written)
+  return value if written is None else _of_type(value, written)
 
 
 def start_of(low: object, high: object, form: str) -> object | None:
-  """The first day of a year, or else of a month, in [low, high), of the type of `low`; None where
-  there is none.
+  """The first day of a year, or else of a month, in [low, high); None where there is none.
+
+  It is of the type of `low`.
   """
   last = parse(high, form)
   if last is None or parse(low, form) is None:
@@ -148,8 +118,8 @@ def start_of(low: object, high: object, form: str) -> object | None:
   midnight = last.replace(hour=0, minute=0, second=0, microsecond=0)
   for first in (midnight.replace(month=1, day=1), midnight.replace(day=1)):
     written = _write(first, form)
-    if written is not None and int(low) <= int(written) < int(high):
-      return type(low)(written)
+    if written is not None and int(_digits(low)) <= int(written) < int(_digits(high)):
+      return _of_type(low, written)
   return None
 
 
@@ -160,11 +130,13 @@ def _digits(value: object) -> str:
   return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
 
 
+def _of_type(value: object, digits: str) -> object:
+  """Digits as a value of the type of another."""
+  return type(value)(digits) if isinstance(value, int | float | decimal.Decimal) else digits
+
+
 def _write(moment: datetime.datetime, form: str) -> str | None:
   if form in _PER_SECOND:
     seconds = calendar.timegm(moment.timetuple())
     return str(seconds * _PER_SECOND[form]) if seconds >= 0 else None
   return moment.strftime(form) if _FIRST_YEAR <= moment.year <= _LAST_YEAR else None
-
-
-_EPOCH = datetime.datetime(1970, 1, 1)

@@ -3,8 +3,10 @@
 They stand in a JSON file, for each database (by db_id) a list of entries:
 
     {"shop": [
-      {"table": "order", "column": "customer", "referred_table": "customer", "referred_column": "id"},
-      {"table": "shipment", "column": ["customer", "day"], "referred_table": "order", "referred_column": ["customer", "day"]}
+      {"table": "order", "column": "customer",
+       "referred_table": "customer", "referred_column": "id"},
+      {"table": "shipment", "column": ["customer", "day"],
+       "referred_table": "order", "referred_column": ["customer", "day"]}
     ]}
 
 `key_inference` finds such keys by itself. Both are marked `ForeignKey.inferred`.
@@ -78,8 +80,9 @@ def _parse_entry(entry: object, where: str) -> TableKey:
 
 
 def add_foreign_keys(schema: Schema, keys: Sequence[TableKey]) -> Schema:
-  """`schema` with `keys` behind its own; names are compared without case, and a key that is there
-  already is not added again.
+  """`schema` with `keys` behind its own.
+
+  Names are compared without case, and a key that is there already is not added again.
 
   Raises:
     ValueError: a key speaks of a table or column that the database lacks, or has no partner for a
@@ -97,9 +100,8 @@ def add_foreign_keys(schema: Schema, keys: Sequence[TableKey]) -> Schema:
       ) from None
     if not own or len(own) != len(theirs):
       raise ValueError(
-        f"foreign key {i} of {schema.name!r} ({_shown(name, key)}): each column needs one that "
-        "it "
-        "refers to"
+        f"foreign key {i} of {schema.name!r} ({_shown(name, key)}): "
+        "each column needs one that it refers to"
       )
     present = [*table.foreign_keys, *added.get(table.name, ())]
     if not any(

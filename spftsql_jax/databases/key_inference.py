@@ -3,9 +3,10 @@
 A column refers to a key (a primary key or unique column) where its name says so and its values do
 not speak against it:
 
-    song.singer_id      -> singer.singer_id, singer.id          the key's own name, or the table's and the key's
-    song.singer         -> singer.id                            the table's name alone
-    flight.home_team_id -> team.id, team.team_id                the same behind a word that tells its part
+    song.singer_id      -> singer.singer_id    the key's own name
+                        -> singer.id           the table's name and the key's
+    song.singer         -> singer.id           the table's name alone
+    flight.home_team_id -> team.id             the same behind a word that tells its part
 
 Values alone prove nothing (the numbers 1 to 9 are in every key), names alone little: both are asked
 for. Of a table without rows only the two surest forms of a name are believed. Every query reads a
@@ -15,9 +16,10 @@ bounded number of rows.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Sequence
 
+from spftsql_jax.columns import kinds
+from spftsql_jax.columns.splitting import split_name
 from spftsql_jax.databases.foreign_keys import TableKey, add_foreign_keys
 from spftsql_jax.databases.introspection import EXACT_COUNT_ROWS, TEXTUAL, fetch, open_reader
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
@@ -30,44 +32,6 @@ CHECKED_VALUES = 2_000
 # lead nowhere.
 LEAST_CONTAINED = 0.95
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
-# Words that say "this is a key" and nothing about whose.
-_KEY_WORDS = frozenset(
-  {
-    "id",
-    "code",
-    "key",
-    "no",
-    "nr",
-    "num",
-    "number",
-    "fk",
-    "pk",
-    "ref",
-    "ids",
-    "uid",
-    "uuid",
-    "name",
-  }
-)
-# Names of keys that are shared by accident: a column `id` elsewhere is its own table's.
-_BARE = frozenset(
-  {
-    "id",
-    "code",
-    "key",
-    "no",
-    "nr",
-    "num",
-    "number",
-    "name",
-    "year",
-    "date",
-    "title",
-    "type",
-    "uuid",
-  }
-)
 # The forms of a name, best first.
 _SAME, _TABLE_AND_KEY, _TABLE, _ROLE, _TAIL = range(5)
 
@@ -85,8 +49,9 @@ class _Key:
 
 
 def infer_foreign_keys(schema: Schema, location: str) -> Schema:
-  """`schema` with the foreign keys that the database at `location` seems to have and does not
-  declare, marked as inferred.
+  """`schema` with the foreign keys that its database seems to have and does not declare.
+
+  They are marked as inferred.
 
   Columns that have a declared key keep it. Raises DatabaseError where the database cannot be read.
   """
@@ -122,32 +87,33 @@ def _infer(schema: Schema, run: Callable[[str], list[tuple]]) -> list[TableKey]:
 
 
 def _targets(tables: list[Table]) -> list[_Key]:
-  """The columns that may be referred to: primary and unique ones, and where a table declares none,
-  those that look like it.
+  """The columns that may be referred to.
+
+  Primary and unique ones, and where a table declares none, those that look like it.
   """
   found = []
   for table in tables:
     single = {names[0] for names in (table.primary_key, *table.unique) if len(names) == 1}
     counted = 2 <= table.row_count <= EXACT_COUNT_ROWS
     for column in table.columns:
-      words = _split(column.name)
+      words = split_name(column.name)
       undeclared = (
         counted
         and not table.primary_key
         and not table.unique
         and column.distinct_count == table.row_count
       )
-      if words and (
-        column.name in single or (undeclared and words[-1].endswith(("id", *_KEY_WORDS)))
-      ):
+      # A glued word counts here: "custno".
+      looks_like_it = bool(words) and words[-1].endswith(tuple(_key_words()))
+      if words and (column.name in single or (undeclared and looks_like_it)):
         is_primary = table.primary_key == (column.name,)
-        found.append(_Key(table, column, words, _split(table.base_name), is_primary))
+        found.append(_Key(table, column, words, split_name(table.base_name), is_primary))
   return found
 
 
 def _candidates(table: Table, column: Column, targets: list[_Key], loose: bool) -> list[_Key]:
   """The keys that the name of `column` may speak of and whose type fits, the likeliest first."""
-  words = _split(column.name)
+  words = split_name(column.name)
   ranked = []
   for number, key in enumerate(targets):
     if (key.table is table and key.column is column) or not _types_fit(column, key.column, loose):
@@ -168,11 +134,11 @@ def _candidates(table: Table, column: Column, targets: list[_Key], loose: bool) 
 
 def _form(words: tuple[str, ...], key: _Key) -> int | None:
   """In which form the name `words` speaks of `key`: one of _SAME ... _ROLE, or None."""
-  bare_key = "".join(key.words) in _BARE
+  bare_key = "".join(key.words) in kinds.words_of("shared key")
   if words == key.words or "".join(words) == "".join(key.words):
     return None if bare_key else _SAME
   # fk_customer, id_customer, ref_customer_id.
-  while len(words) > 1 and words[0] in _KEY_WORDS:
+  while len(words) > 1 and words[0] in _key_words():
     words = words[1:]
   # player_1, team_id_2.
   has_role = len(words) > 1 and words[-1].isdigit()
@@ -210,7 +176,7 @@ def _may_point(table: Table, column: Column, key: _Key, form: int) -> bool:
     return form == _ROLE and not own_key
   if own_key:
     # Two tables with the same key: the one that the key is named after is referred to.
-    named_here = _stem(_split(column.name)) in _spellings(_split(table.base_name))
+    named_here = _stem(split_name(column.name)) in _spellings(split_name(table.base_name))
     return (
       form in (_SAME, _TABLE_AND_KEY, _TABLE)
       and _owns(key.words, key.table_words)
@@ -220,18 +186,16 @@ def _may_point(table: Table, column: Column, key: _Key, form: int) -> bool:
 
 
 def _owns(words: tuple[str, ...], table_words: tuple[str, ...]) -> bool:
-  """Whether a key is named after its table, as singer.singer_id, employee.emp_num and singer.id
-  are.
-  """
+  """Whether a key is named after its table, as singer.singer_id and employee.emp_num are."""
   stem = _stem(words)
-  if not stem or "".join(words) in _BARE:
+  if not stem or "".join(words) in kinds.words_of("shared key"):
     return True
   tables = _spellings(table_words)
   return stem in tables or (len(stem) >= 3 and any(name.startswith(stem) for name in tables))
 
 
 def _stem(words: tuple[str, ...]) -> str:
-  return "".join(word for word in words if word not in _KEY_WORDS)
+  return "".join(word for word in words if word not in _key_words())
 
 
 def _is_sure(column: Column, key: _Key) -> bool:
@@ -244,11 +208,13 @@ def _is_sure(column: Column, key: _Key) -> bool:
 
 
 def _composite_keys(
-  table: Table, tables: list[Table], declared: set[str], loose: bool, run
+  table: Table,
+  tables: list[Table],
+  declared: set[str],
+  loose: bool,
+  run: Callable[[str], list[tuple]],
 ) -> list[ForeignKey]:
-  """References of `table` to keys of several columns: those that it has columns of the same names
-  for.
-  """
+  """References of `table` to keys of several columns, of which it has columns of the same names."""
   columns = {column.name.lower(): column for column in table.columns}
   own_key = {name.lower() for name in table.primary_key}
   names_of = {each.name: frozenset(name.lower() for name in each.primary_key) for each in tables}
@@ -279,8 +245,9 @@ def _composite_keys(
 
 
 def _types_fit(column: Column, key: Column, loose: bool) -> bool:
-  """Whether the engine compares the two; SQLite (`loose`) compares text that looks like numbers
-  with numbers.
+  """Whether the engine compares the two.
+
+  SQLite (`loose`) compares text that looks like numbers with numbers.
   """
   if loose:
     return column.kind == key.kind or {column.kind, key.kind} == {"text", "number"}
@@ -298,8 +265,9 @@ def _values_fit(
   sure: bool,
   run: Callable[[str], list[tuple]],
 ) -> bool:
-  """Whether nearly all values that `table` holds stand in `referred`; where it holds none, whether
-  the name is `sure`.
+  """Whether nearly all values that `table` holds stand in `referred`.
+
+  Where it holds none, whether the name is `sure`.
   """
   picked = ", ".join(f"{quote(own)} AS v{i}" for i, (own, _) in enumerate(names))
   rows = f"SELECT {picked} FROM {quote_path(table.parts)} LIMIT {CHECKED_ROWS}"
@@ -307,31 +275,24 @@ def _values_fit(
   values = f"SELECT DISTINCT * FROM ({rows}) AS r WHERE {present} LIMIT {CHECKED_VALUES}"
   joined = " AND ".join(f"k.{quote(theirs)} = d.v{i}" for i, (_, theirs) in enumerate(names))
   key = f"k.{quote(names[0][1])}"
-  count, held = run(
-    f"SELECT COUNT(*), COUNT({key}) FROM ({values}) AS d LEFT JOIN {quote_path(referred.parts)} "
-    "AS "
-    f"k ON {joined}"
-  )[0]
+  counts = f"SELECT COUNT(*), COUNT({key}) FROM ({values}) AS d"
+  count, held = run(f"{counts} LEFT JOIN {quote_path(referred.parts)} AS k ON {joined}")[0]
   return held >= LEAST_CONTAINED * count if count else sure
 
 
 def _without_key_word(words: tuple[str, ...]) -> str:
   """What stands before a last word such as "id"; "" where there is no such word."""
-  return "".join(words[:-1]) if words and words[-1] in _KEY_WORDS else ""
+  return "".join(words[:-1]) if words and words[-1] in _key_words() else ""
 
 
-def _split(name: str) -> tuple[str, ...]:
-  """The words of a name, in lower case: home_team_id, homeTeamId and "Home team ID" are the same
-  three.
-  """
-  return tuple(word.lower() for word in _WORDS.findall(name))
+def _key_words() -> frozenset[str]:
+  """Words that say "this is a key" and nothing about whose."""
+  return kinds.words_of("key", "key by name")
 
 
 def _spellings(words: tuple[str, ...]) -> set[str]:
-  """The ways a column may call a table: its name without the plural, and without ref_ or tbl_ in
-  front.
-  """
-  while len(words) > 1 and words[0] in ("ref", "tbl", "tab", "dim", "lookup", "t"):
+  """The ways a column may call a table: without the plural, and without ref_ or tbl_ in front."""
+  while len(words) > 1 and words[0] in kinds.words_of("table prefix"):
     words = words[1:]
   name = "".join(words)
   found = {name, name.removesuffix("s"), name.removesuffix("es")}

@@ -1,5 +1,6 @@
-"""Finding the stored values that a question mentions: BM25 to find candidates, the longest common
-substring to rank them.
+"""The stored values that a question mentions.
+
+BM25 finds candidates, the longest common substring ranks them.
 
 After CodeS (Li et al., 2024, section 6.2), which does the same on Lucene. The BM25 index here is
 three NumPy arrays: a posting list of documents and weights for each word. (The library bm25s was
@@ -10,17 +11,22 @@ from __future__ import annotations
 
 import array
 import dataclasses
+import functools
 import math
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from spftsql_jax.columns.word_lists import read_lists
 from spftsql_jax.databases.database import Database
 from spftsql_jax.databases.engines import engine_module, engine_of, is_readable
 from spftsql_jax.databases.introspection import open_reader, read_schema, roll_back, tell_left_out
 from spftsql_jax.databases.locations import hide_passwords
+from spftsql_jax.schema import Column, Table
 from spftsql_jax.sql.identifiers import quote, quote_path
 
 # Longer texts are prose: no question quotes them.
@@ -32,20 +38,13 @@ _K1, _B = 1.5, 0.75
 _WORD = re.compile(r"\w+")
 # A match must cover at least this share of the value.
 _LEAST_SCORE = 0.55
-# Words of every question that also occur as codes ("AND" is Andorra): only meant where the question
-# writes them as they are stored.
-_COMMON_WORD_LIST = """
-  a all an and any are as at be but by can do does each for from get had has have he her him his how i if in is it its list
-  many may me most name no not of on one or our out over own per she show so some than that the their them then there they
-  this to top two up us was we were what when where which who whose will with you your
-"""
-_COMMON_WORDS = frozenset(_COMMON_WORD_LIST.split())
 
 
 @dataclasses.dataclass(frozen=True)
 class ValueMatch:
-  """A stored value that a question mentions; `score` in (0, 1], 1 where the whole value stands in
-  the question as words of its own.
+  """A stored value that a question mentions.
+
+  `score` is in (0, 1]: 1 where the whole value stands in the question as words of its own.
   """
 
   table: str
@@ -57,7 +56,8 @@ class ValueMatch:
 class ValueIndex:
   """The text values of a database, searchable by what a question mentions.
 
-  index = ValueIndex.build("concert_singer.sqlite") index.search("Which singers come from france?")
+  index = ValueIndex.build("concert_singer.sqlite")
+  index.search("Which singers come from france?")
   # [ValueMatch("singer", "Country", "France", 1.0)]
   """
 
@@ -113,7 +113,7 @@ class ValueIndex:
       schema = read_schema(location)
     errors = engine_module(engine_of(location)).ERRORS
 
-    def stored(connection):
+    def stored(connection: Any) -> Iterator[tuple[str, str, str]]:
       for table in schema.tables:
         for column in table.columns:
           if column.kind != "text" or table.is_view or not table.row_count:
@@ -130,7 +130,7 @@ class ValueIndex:
             tell_left_out(schema.name, [hide_passwords(reason, location)])
             roll_back(connection, errors)
 
-    def values_of(connection, table, column):
+    def values_of(connection: Any, table: Table, column: Column) -> Iterator[tuple[str, str, str]]:
       name, path = quote(column.name), quote_path(table.parts)
       cursor = connection.cursor()
       cursor.execute(
@@ -201,11 +201,18 @@ class ValueIndex:
     return touched.tolist()
 
 
+@functools.cache
+def _common_words() -> frozenset[str]:
+  """Words of every question, which are values only where it writes them as they are stored."""
+  lists = read_lists(Path(__file__).parent / "lists" / "common_words.txt")
+  return frozenset(lists["common words"])
+
+
 def _mention_score(question: str, lowered: str, value: str) -> float:
   """How much of `value` the question mentions, in [0, 1]."""
   text = value.strip()
-  if len(text) <= 2 or text.lower() in _COMMON_WORDS:
-    if text in _COMMON_WORDS:
+  if len(text) <= 2 or text.lower() in _common_words():
+    if text in _common_words():
       return 0.0
     # "M", "NY", "AND": nothing but the very word counts.
     return 1.0 if re.search(rf"(?<!\w){re.escape(text)}(?!\w)", question) else 0.0
@@ -226,8 +233,9 @@ def _mention_score(question: str, lowered: str, value: str) -> float:
 
 
 def _common_substring(text: str, value: str, least: int) -> int:
-  """Length of the longest common substring that starts at the start of a word in both; 0 where it
-  is shorter than `least`.
+  """Length of the longest common substring that starts at the start of a word in both.
+
+  0 where it is shorter than `least`.
   """
   best = least - 1
   starts = [match.start() for match in _WORD.finditer(text)]

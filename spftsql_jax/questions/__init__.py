@@ -1,9 +1,36 @@
-"""English for queries: the layers that `questions/sentences.py` words a query with.
+"""English for queries: the question that a SQL query answers, by rule and in many ways.
 
-From below: `vocabulary` and `wordings` are tables, `inflection` and `identifiers` are about words
-alone, `attributes` and `column_words` about columns, `naming` names a schema, `query_meaning` and
-`syntax` read SQL, `parts` are the pieces of sentences. Each class then words a larger part with the
-one before it: Phrases, Comparisons, Expressions, Links, Events, Relations, Entities, Nested,
-Conditions, Superlatives, Aggregates, Listings, Groups, GroupQuestions, Combinations,
-QuestionWriter.
+The English of names is the room `columns`. In reading order:
+
+    sentences         `write_question`: a query in, a sentence out; the forms in which people ask
+    query_meaning     what a query says, read from its syntax tree
+    syntax            what kind of expression a tree is
+    naming            what tables and columns of a schema are called
+    parts             the pieces of which sentences are made: clauses, messages, articles
+    agreement         verbs in the number of their subject: each phrase is written once
+    wordings          the phrases of `lists/` under their names
+
+`QuestionWriter` (writer) is a tower of classes. Each words a larger part of a query with the one
+below it:
+
+    phrases           nouns, values, comparisons: a thing is called the same throughout a question
+    comparisons       one column and values: equality, ranges, LIKE, NULL, lists
+    expressions       what is computed: aggregates, arithmetic, parts of dates
+    links, events     ways through tables that connect others; events with a verb of their own
+    relations         foreign keys: "visits of patients from Boston"
+    entities          rows with all that is said of them
+    nested            conditions that hold a query
+    conditions        conditions of any form
+    superlatives      ORDER BY: "the three oldest doctors"
+    aggregates        "How many ...?", "the average price of ..."
+    listings          "the names and ages of ..."
+    groups            what a query groups by, and what it says of the groups
+    group_questions   "the number of doctors in each city"
+    combinations      set operations: "who have X but not Y"
+    writer            picks the layout that a query needs
+
+The lists are text files, an entry a line, and say what each is for: `phrases.txt` (how each
+construct is worded, and how often) and `nouns.txt` (verbs and prepositions that go with a noun).
+Questions are drawn from them by a seeded generator, so an entry added, moved or taken out changes
+the questions of a seed.
 """

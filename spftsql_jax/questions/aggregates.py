@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import Clause, Message, article, fix_spaces, is_plural, join_words
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
@@ -36,9 +37,10 @@ class Aggregates(Superlatives):
     if counts[0] and not any(counts[1:]):
       rest = join_words([f"the {self.aggregate(query, i, head).singular}" for i in items[1:]])
       rest = rest.replace("the ", "their ", 1) if len(items) == 2 and self.maybe(0.6) else rest
+      verb = agree("are", plural=len(items) > 2)
       sentences = (
-        f"How many {entity} are there and what {'is' if len(items) == 2 else 'are'} {rest}?",
-        f"How many {entity} are there, and what {'is' if len(items) == 2 else 'are'} {rest}?",
+        f"How many {entity} are there and what {verb} {rest}?",
+        f"How many {entity} are there, and what {verb} {rest}?",
       )
       return Message(
         f"{self.rng.choice(wordings.COUNT_NOUNS)} {entity} and {rest}", True, sentences=sentences
@@ -71,29 +73,23 @@ class Aggregates(Superlatives):
         else self.qualified(query, inner)
       )
       content = f"the {join_words(words)} {word.singular}"
-      return Message(self._of(content, entity, noun, clauses, word.singular), True)
+      return Message(self._of(content, entity, clauses), True)
     parts = [self.aggregate(query, i, head).singular for i in items]
     the = self.rng.choice(("and", "and the"))
     return Message(
-      self._of(f"the {join_words(parts, the)}", entity, noun, clauses, ""),
+      self._of(f"the {join_words(parts, the)}", entity, clauses),
       True,
       sentence_rate=0.0 if one_row else 0.4,
     )
 
-  def _aggregate_word(self, query: Query, node: exp.Expression) -> str:
+  def _aggregate_word(self, query: Query, node: exp.Expr) -> str:
     tags = self.column_name(query.ref(node.this)).tags
     function = aggregate_of(node)
     if tags & {"date", "year"} and function in ("max", "min"):
       return self.superlative(tags, function == "max")
-    table = {
-      "avg": wordings.AVERAGE,
-      "max": wordings.MAXIMUM,
-      "min": wordings.MINIMUM,
-      "sum": ("total", "total", "combined"),
-    }
-    return self.rng.choice(table[function])
+    return self.rng.choice(wordings.AGGREGATES[function or ""])
 
-  def _of(self, content: str, entity: str, noun: Noun, clauses: list[Clause], word: str) -> str:
+  def _of(self, content: str, entity: str, clauses: list[Clause]) -> str:
     if not clauses:
       return (
         f"{content} "
@@ -102,7 +98,7 @@ class Aggregates(Superlatives):
       )
     return f"{content} {self.rng.choice(('of', 'of', 'for', 'of all', 'among'))} {entity}"
 
-  def _aggregate_head(self, query: Query, items: list[exp.Expression]) -> str:
+  def _aggregate_head(self, query: Query, items: list[exp.Expr]) -> str:
     counted = any(isinstance(n.this, exp.Star) for i in items for n in i.find_all(exp.Count))
     finest = query.finest()
     if counted or not any(own_columns(i) for i in items):
@@ -117,8 +113,9 @@ class Aggregates(Superlatives):
     return aliases[0] if aliases else finest or next(iter(query.sources))
 
   def _counted_end(self, query: Query, link: str) -> str:
-    """The end of a link table that its rows count where the other end is one row: bands of the
-    genre Folk.
+    """The end of a link table that its rows count where the other end is one row.
+
+    "Bands of the genre Folk".
     """
     ends = [e.parent for e in query.neighbours(link) if e.child == link]
     for end in ends:
@@ -131,7 +128,7 @@ class Aggregates(Superlatives):
         return end
     return link
 
-  def aggregate(self, query: Query, node: exp.Expression, head: str) -> Noun:
+  def aggregate(self, query: Query, node: exp.Expr, head: str) -> Noun:
     """The noun of an aggregate expression beside others."""
     node = bare(node.unalias())
     if isinstance(node, exp.Count):
@@ -141,7 +138,7 @@ class Aggregates(Superlatives):
       return Noun(f"number of {conditional}", f"numbers of {conditional}")
     return self.expression(query, node, head)
 
-  def _conditional(self, query: Query, node: exp.Expression, head: str) -> str | None:
+  def _conditional(self, query: Query, node: exp.Expr, head: str) -> str | None:
     """SUM(CASE WHEN c THEN 1 ELSE 0 END): the rows that satisfy c."""
     if not isinstance(node, exp.Sum) or not isinstance(bare(node.this), exp.Case):
       return None
@@ -208,7 +205,7 @@ class Aggregates(Superlatives):
   def _one_aggregate(
     self,
     query: Query,
-    item: exp.Expression,
+    item: exp.Expr,
     head: str,
     noun: Noun,
     entity: str,
@@ -281,16 +278,13 @@ class Aggregates(Superlatives):
         else None
       )
       if end is not None:
-        having = (
-          "have "
-          f"{self.rng.choice((article(end.singular), f'at least one {end.singular}', end.plural))}"
-        )
+        one = (article(end.singular), f"at least one {end.singular}", end.plural)
+        having = f"have {self.rng.choice(one)}"
         count = self.rng.choice(wordings.COUNT_NOUNS)
-        sentences = (f"How many {things} {having}?", f"How many different {things} {having}?")
         return Message(
           f"{count} {different} {things} that {having}",
           False,
-          sentences=sentences,
+          sentences=(f"How many {things} {having}?", f"How many different {things} {having}?"),
           sentence_rate=0.5,
         )
       among = (
@@ -332,7 +326,7 @@ class Aggregates(Superlatives):
         ),
       )
     aggregate = self.aggregate(query, item, head)
-    content = self._of(f"the {aggregate.singular}", entity, noun, clauses, "")
+    content = self._of(f"the {aggregate.singular}", entity, clauses)
     conditional = self._conditional(query, item, head)
     if conditional is not None:
       content = f"the number of {conditional}" + (f" among {entity}" if clauses else "")
@@ -377,8 +371,9 @@ class Aggregates(Superlatives):
     )
 
   def _conditional_share(self, query: Query, node: exp.Div) -> Message | None:
-    """CAST(SUM(CASE WHEN c THEN 1 ELSE 0 END) AS REAL) * 100 / COUNT(*): the percentage of the rows
-    that satisfy c.
+    """The percentage of the rows that satisfy a condition.
+
+    CAST(SUM(CASE WHEN c THEN 1 ELSE 0 END) AS REAL) * 100 / COUNT(*).
     """
     top = bare(node.this)
     factors = [bare(top.this), bare(top.expression)] if isinstance(top, exp.Mul) else []

@@ -19,7 +19,8 @@ class Combinations(GroupQuestions):
     """COUNT(*) over a nested query; nothing else is worded."""
     items = [i.unalias() for i in query.items]
     if (
-      len(items) != 1
+      query.derived is None
+      or len(items) != 1
       or not isinstance(items[0], exp.Count)
       or not isinstance(items[0].this, exp.Star)
       or query.tree.args.get("where")
@@ -34,8 +35,9 @@ class Combinations(GroupQuestions):
     return Message(f"the number of {content}", False, sentences=(f"How many {content} are there?",))
 
   def _combined(self, query: SetQuery) -> Message:
-    """Set operations: one entity under two conditions where both sides return the same columns of
-    it, else two phrases.
+    """Set operations: one entity under two conditions, else two phrases.
+
+    The former where both sides return the same columns of it.
     """
     if query.limit is not None:
       raise UnsupportedQuery("LIMIT on a set operation")
@@ -129,7 +131,7 @@ class Combinations(GroupQuestions):
     ):
       raise UnsupportedQuery("rows that have a role on one side only")
     who = "who" if person else "that"
-    columns = self._columns(left, head, first, self.plan(left, head, set()))
+    columns = self._columns(left, head, self.plan(left, head, set()))
     natural = len(columns) == 1 and columns[0].natural
     named = any(
       c.ref is not None
@@ -196,10 +198,8 @@ class Combinations(GroupQuestions):
       rest = said[5:]
       if rest.startswith(("at least one ", "any ")):
         rest = rest.removeprefix("at least one ").removeprefix("any ")
-        return (
-          f"{self.rng.choice(('do not have any', 'have no', 'don’t have any'.replace('’', chr(39))))} "
-          f"{rest}"
-        )
+        none = self.rng.choice(("do not have any", "have no", "don't have any"))
+        return f"{none} {rest}"
       return f"do not have {rest}"
     if said.startswith("are "):
       return f"are not {said[4:]}"

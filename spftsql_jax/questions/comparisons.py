@@ -1,19 +1,22 @@
-"""One column compared with values: equality, ranges, LIKE, NULL, lists, dates called by what
-happened.
-"""
+"""One column compared with values: equality, ranges, LIKE, NULL, lists, dates of events."""
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
-from spftsql_jax.columns import vocabulary
+from spftsql_jax.columns import kinds, vocabulary
 from spftsql_jax.columns.inflection import singular_of
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import Verb, agree, conjugate
 from spftsql_jax.questions.naming import ColumnName
 from spftsql_jax.questions.parts import Clause, article, join_words, pick
 from spftsql_jax.questions.phrases import Phrases
 from spftsql_jax.questions.query_meaning import Ref
 
+# What is not said of a LIKE that is denied.
+_NOT_DENIED = re.compile(r"\[.*\]")
 _GENDERS = {"f": "female", "female": "female", "m": "male", "male": "male"}
 
 
@@ -24,13 +27,16 @@ def _unit_of(name: ColumnName) -> str:
 
 
 def _with_unit(value: str, name: ColumnName, noun: str) -> str:
-  """A value with the unit that its column's name has and the noun, as chosen, has not: "sales above
-  100 billion".
-  """
+  """A value with the unit of its column's name, where the noun has it not: "above 100 billion"."""
   unit = _unit_of(name)
   if not unit or noun.endswith(f" in {unit}"):
     return value
   return f"{value}%" if unit in ("percent", "percentage") else f"{value} {unit}"
+
+
+def _filled(phrase: str, value: str) -> str:
+  """A phrase with a value at its place, or else behind it."""
+  return phrase.replace("{0}", value) if "{0}" in phrase else f"{phrase} {value}"
 
 
 def _counted(words: str, things: str) -> str:
@@ -41,11 +47,10 @@ def _counted(words: str, things: str) -> str:
 class Comparisons(Phrases):
   """Words conditions over one column."""
 
-  def compare_clause(
-    self, ref: Ref, noun: str, operator: str, node: exp.Expression, own: bool
-  ) -> Clause:
-    """A column compared with a literal. `own` says that the column belongs to the thing described,
-    not to a relation of it.
+  def compare_clause(self, ref: Ref, noun: str, operator: str, node: exp.Expr, own: bool) -> Clause:
+    """A column compared with a literal.
+
+    `own` says that the column belongs to the thing described, not to a relation of it.
     """
     name = self.column_name(ref)
     tags, kind = name.tags, ref.column.kind
@@ -98,18 +103,18 @@ class Comparisons(Phrases):
         ):
           measured = _with_unit(self.value(node, ref.column), name, "")
           clause.posts = (f"{more if operator == '>' else less} than {measured}",)
-          clause.verbs = ((f"are {clause.posts[0]}", f"is {clause.posts[0]}"),)
+          clause.verbs = (conjugate(f"are {clause.posts[0]}"),)
       if noun in ("price", "cost") and not clause.posts:
         clause.posts = (
           f"costing {amount}",
           f"priced at {amount}" if operator in (">=", "<=") else f"costing {amount}",
         )
-        clause.verbs = ((f"cost {amount}", f"costs {amount}"),)
+        clause.verbs = (conjugate(f"cost {amount}"),)
       if "pay" in tags:
         clause.posts = (f"earning {amount}", f"making {amount}", f"paid {amount}")
         clause.verbs = (
-          (f"earn {amount}", f"earns {amount}"),
-          (f"make {amount}", f"makes {amount}"),
+          conjugate(f"earn {amount}"),
+          conjugate(f"make {amount}"),
         )
       if "age" in tags and operator in (">=", "<="):
         clause.posts = (
@@ -119,35 +124,29 @@ class Comparisons(Phrases):
     return clause
 
   def _compared_noun(self, name: ColumnName, noun: str) -> str:
-    """The noun of a column that is compared with a value: the unit is mostly said with the
-    value.
-    """
+    """The noun of a column that is compared with a value: mostly the value has the unit."""
     unit = _unit_of(name)
     return noun.removesuffix(f" in {unit}") if unit and self.maybe(0.85) else noun
 
   def happened(self, name: ColumnName, clause: Clause, when: str) -> Clause:
-    """What is said with the verb of a date called by it: "hired before 2010", "that opened in
-    2001".
-    """
-    _, plural, singular = vocabulary.EVENTS_OF_COLUMNS[name.event]
-    clause.verbs = ((f"{plural} {when}", f"{singular} {when}"),)
-    if plural.startswith("were ") or name.event in ("opened", "started"):
+    """What is said with the verb of a date called by it: "hired before 2010"."""
+    _, past = vocabulary.EVENTS_OF_COLUMNS[name.event]
+    clause.verbs = (conjugate(f"{past} {when}"),)
+    if past.startswith("were ") or name.event in ("opened", "started"):
       clause.posts = (f"{name.event} {when}",)
     if self.maybe(0.6):
       clause.having = ""
     return clause
 
-  def took_place(self, ref: Ref, noun: str, when: str) -> tuple[tuple[str, str], ...]:
-    """The verb of a row that is itself an event, with its date: "took place in 2020", "were made
-    before March".
-    """
+  def took_place(self, ref: Ref, noun: str, when: str) -> tuple[Verb, ...]:
+    """The verb of a row that is itself an event, with its date: "took place in 2020"."""
     last = self.names.table(ref.table).nouns[0].singular.split()[-1]
     at = f"of {when.removeprefix('on ')}" if when.startswith("on ") else when
-    dated = (f"have {article(noun)} {at}", f"has {article(noun)} {at}")
-    if last in wordings.MEETINGS | wordings.EVENTS | wordings.SHOWS:
+    dated = conjugate(f"have {article(noun)} {at}")
+    if last in wordings.MEETINGS | wordings.OCCASIONS | wordings.SHOWS:
       return (
-        (f"took place {when}", f"took place {when}"),
-        (f"were held {when}", f"was held {when}"),
+        conjugate(f"took place {when}"),
+        conjugate(f"were held {when}"),
         dated,
       )
     if (
@@ -155,12 +154,10 @@ class Comparisons(Phrases):
       and wordings.DEEDS[last][0] == "made"
       or last in ("order", "loan", "complaint", "claim")
     ):
-      return ((f"were made {when}", f"was made {when}"), dated)
+      return (conjugate(f"were made {when}"), dated)
     return (dated,)
 
-  def between_clause(
-    self, ref: Ref, noun: str, low: exp.Expression, high: exp.Expression, own: bool
-  ) -> Clause:
+  def between_clause(self, ref: Ref, noun: str, low: exp.Expr, high: exp.Expr, own: bool) -> Clause:
     name = self.column_name(ref)
     noun = self._compared_noun(name, noun)
     a, b = (_with_unit(self.value(end, ref.column, True), name, noun) for end in (low, high))
@@ -190,128 +187,79 @@ class Comparisons(Phrases):
     core = pattern.strip("%")
     if not core or "_" in core or "%" in core:
       value = f"{self._quote}{pattern}{self._quote}"
-      verbs = (
-        ("match the pattern", "matches the pattern"),
-        ("follow the pattern", "follows the pattern"),
-      )
+      phrases = wordings.PATTERN
     else:
-      value = (
-        self.text(core)
-        if self.maybe(0.15) and core.isalnum()
-        else f"{self._quote}{core}{self._quote}"
-      )
+      plain = self.maybe(0.15) and core.isalnum()
+      value = self.text(core) if plain else f"{self._quote}{core}{self._quote}"
       if self._quote in core:
         value = self.text(core)
-      if pattern.startswith("%") and pattern.endswith("%"):
-        verbs = (
-          ("contain", "contains"),
-          ("include", "includes"),
-          ("have", "has {0} in it"),
-          (
-            "contain the word" if core.isalpha() and len(core) > 3 else "contain the text",
-            "contains the word" if core.isalpha() and len(core) > 3 else "contains the text",
-          ),
-        )
-      elif pattern.endswith("%"):
-        verbs = (
-          ("start with", "starts with"),
-          ("begin with", "begins with"),
-          ("start with", "starts with the text"),
-        )
-      elif pattern.startswith("%"):
-        verbs = (
-          ("end with", "ends with"),
-          ("end in", "ends in"),
-          ("end with", "ends with the text"),
-        )
-      else:
-        verbs = (("be", "is like"), ("match", "matches"))
-    base, third = self.rng.choice(verbs)
+      at_start, at_end = not pattern.startswith("%"), not pattern.endswith("%")
+      phrases = wordings.LIKE[at_start, at_end]
+    phrase = self.rng.choice(phrases)
+    phrase = phrase.replace("{word}", "word" if core.isalpha() and len(core) > 3 else "text")
     if negated:
-      base = base if base != "be" else "match"
-      return Clause(noun, f"does not {base} {value}", "")
-    predicate = third.replace("{0}", value) if "{0}" in third else f"{third} {value}"
-    having = ""
-    if third.startswith(("contains", "starts", "begins", "ends", "includes", "matches")):
-      word = third.split()[0]
-      gerund = {
-        "contains": "containing",
-        "starts": "starting",
-        "begins": "beginning",
-        "ends": "ending",
-        "includes": "including",
-        "matches": "matching",
-      }
-      having = f"{article(noun)} {third.replace(word, gerund[word], 1)} {value}"
-    return Clause(noun, predicate, having)
+      denied = _NOT_DENIED.sub("", phrase).replace("are like", "match")
+      return Clause(noun, f"does not {_filled(denied, value)}")
+    phrase = phrase.replace("[", "").replace("]", "")
+    verb, _, rest = _filled(phrase, value).partition(" ")
+    gerund = wordings.GERUNDS.get(verb)
+    return Clause(
+      noun,
+      agree(f"{verb} {rest}", plural=False),
+      f"{article(noun)} {gerund} {rest}" if gerund else "",
+    )
 
   def null_clause(self, ref: Ref, noun: str, missing: bool, own: bool) -> Clause:
     """IS NULL and IS NOT NULL."""
     event = self.column_name(ref).event
     if event in vocabulary.OPTIONAL_EVENTS and own:
-      _, plural, singular = vocabulary.EVENTS_OF_COLUMNS[event]
-      if plural.startswith("were "):
-        done = (
-          (("have not been", "has not been"), ("were never", "was never"), ("were not", "was not"))
-          if missing
-          else (("have been", "has been"), ("were", "was"))
-        )
-        verb = self.rng.choice(done)
+      _, past = vocabulary.EVENTS_OF_COLUMNS[event]
+      if past.startswith("were "):
+        done = ("have not been", "were never", "were not") if missing else ("have been", "were")
         return Clause(
           noun,
           "is missing" if missing else "is recorded",
           "",
-          ((f"{verb[0]} {event}", f"{verb[1]} {event}"),),
+          (conjugate(f"{self.rng.choice(done)} {event}"),),
           (f"never {event}" if missing else f"already {event}",),
         )
+    said = self.rng.choice(wordings.MISSING if missing else wordings.KNOWN)
+    thing = article(noun)
+    verbs: tuple[Verb, ...]
+    posts: tuple[str, ...]
     if missing:
-      predicate = self.rng.choice(
-        (
-          "is missing",
-          "is unknown",
-          "is not known",
-          "is not recorded",
-          "is null",
-          "is empty",
-          "is not given",
-          "has no value",
-        )
-      )
       verbs = (
-        (f"have no {noun}", f"has no {noun}"),
-        (f"do not have {article(noun)}", f"does not have {article(noun)}"),
-        (f"have no recorded {noun}", f"has no recorded {noun}"),
-        (f"have no {noun} recorded", f"has no {noun} recorded"),
-        (f"lack {article(noun)}", f"lacks {article(noun)}"),
+        conjugate(f"have no {noun}"),
+        conjugate(f"do not have {thing}"),
+        conjugate(f"have no recorded {noun}"),
+        conjugate(f"have no {noun} recorded"),
+        conjugate(f"lack {thing}"),
       )
       posts = (
-        f"without {article(noun)}",
+        f"without {thing}",
         f"with no {noun}",
         f"with a missing {noun}",
         f"with no {noun} on record",
         f"without any {noun}",
       )
     else:
-      predicate = self.rng.choice(
-        ("is known", "is recorded", "is not missing", "is given", "is not null", "is available")
-      )
       verbs = (
-        (f"have {article(noun)}", f"has {article(noun)}"),
-        (f"have a known {noun}", f"has a known {noun}"),
-        (f"have a recorded {noun}", f"has a recorded {noun}"),
-        (f"have {article(noun)} on record", f"has {article(noun)} on record"),
+        conjugate(f"have {thing}"),
+        conjugate(f"have a known {noun}"),
+        conjugate(f"have a recorded {noun}"),
+        conjugate(f"have {thing} on record"),
       )
       posts = (
-        f"with {article(noun)}",
+        f"with {thing}",
         f"with a known {noun}",
         f"with a recorded {noun}",
-        f"that have {article(noun)} recorded",
+        f"that have {thing} recorded",
       )
-    verbs = (self.rng.choice(verbs),)
-    return Clause(noun, predicate, "", verbs, (self.rng.choice(posts),))
+    verb = self.rng.choice(verbs)
+    return Clause(noun, agree(said, plural=False), "", (verb,), (self.rng.choice(posts),))
 
   def in_clause(
-    self, ref: Ref, noun: str, values: list[exp.Expression], negated: bool, own: bool
+    self, ref: Ref, noun: str, values: list[exp.Expr], negated: bool, own: bool
   ) -> Clause:
     words = [self.value(v, ref.column, True) for v in values]
     tags = self.column_name(ref).tags
@@ -328,9 +276,7 @@ class Comparisons(Phrases):
       clause = Clause(noun, f"is {listed}", f"{article(noun)} that is {listed}")
       if own and tags & {"place"} and "plain" in tags:
         clause.posts = (f"not from {join_words(words, 'or')}",)
-        clause.verbs = (
-          (f"are not from {join_words(words, 'or')}", f"is not from {join_words(words, 'or')}"),
-        )
+        clause.verbs = (conjugate(f"are not from {join_words(words, 'or')}"),)
       return clause
     listed = join_words(words, "or")
     either = f"either {listed}" if self.maybe(0.5) else listed
@@ -347,13 +293,13 @@ class Comparisons(Phrases):
       )
     if own and "place" in tags and "plain" in tags:
       clause.posts = (f"from {either}", f"in {either}")
-      clause.verbs = ((f"are from {either}", f"is from {either}"),)
+      clause.verbs = (conjugate(f"are from {either}"),)
     elif own and "year" in tags and self.only_of_tag(ref, "year"):
       clause.posts = (f"from {either}", f"in {either}")
     return clause
 
   def _equal(
-    self, ref: Ref, name: ColumnName, noun: str, positive: bool, node: exp.Expression, own: bool
+    self, ref: Ref, name: ColumnName, noun: str, positive: bool, node: exp.Expr, own: bool
   ) -> Clause:
     tags, kind = name.tags, ref.column.kind
     value = _with_unit(self.value(node, ref.column, "date" in tags), name, noun)
@@ -386,8 +332,8 @@ class Comparisons(Phrases):
           f"outside {value}" if name.short[0].singular != "nationality" else f"not from {value}",
         )
         clause.verbs = (
-          (f"are not from {value}", f"is not from {value}"),
-          (f"do not come from {value}", f"does not come from {value}"),
+          conjugate(f"are not from {value}"),
+          conjugate(f"do not come from {value}"),
         )
       elif (
         own
@@ -395,9 +341,9 @@ class Comparisons(Phrases):
         and str(getattr(node, "this", "")).lower() in _GENDERS
       ):
         word = _GENDERS[str(node.this).lower()]
-        return Clause(noun, f"is not {word}", "", ((f"are not {word}", f"is not {word}"),))
+        return Clause(noun, f"is not {word}", "", (conjugate(f"are not {word}"),))
       elif own and kind == "text" and "plain" in tags:
-        clause.verbs = ((f"do not have the {noun} {value}", f"does not have the {noun} {value}"),)
+        clause.verbs = (conjugate(f"do not have the {noun} {value}"),)
       return clause
     clause = Clause(noun, f"is {value}", f"{noun} {value}")
     if kind == "number":
@@ -425,8 +371,8 @@ class Comparisons(Phrases):
         f"with {noun} {value}",
       )
       clause.verbs = (
-        (f"are named {value}", f"is named {value}"),
-        (f"are called {value}", f"is called {value}"),
+        conjugate(f"are named {value}"),
+        conjugate(f"are called {value}"),
       )
     elif "place" in tags and "plain" in tags:
       if name.short[0].singular == "nationality":
@@ -444,12 +390,12 @@ class Comparisons(Phrases):
           f"based in {value}",
         )
         clause.verbs = (
-          (f"are from {value}", f"is from {value}"),
-          (f"are in {value}", f"is in {value}"),
+          conjugate(f"are from {value}"),
+          conjugate(f"are in {value}"),
         ) + (
-          ((f"live in {value}", f"lives in {value}"),)
+          (conjugate(f"live in {value}"),)
           if self.names.table(ref.table).person
-          else ((f"are located in {value}", f"is located in {value}"),)
+          else (conjugate(f"are located in {value}"),)
         )
     elif "year" in tags and self.only_of_tag(ref, "year"):
       clause.posts = (
@@ -459,16 +405,16 @@ class Comparisons(Phrases):
         f"in the year {value}",
         f"from the year {value}",
       )
-      clause.verbs = ((f"are from {value}", f"is from {value}"),)
+      clause.verbs = (conjugate(f"are from {value}"),)
     elif "date" in tags and self.only_of_tag(ref, "date"):
       clause.posts = (f"on {value}", f"dated {value}")
       clause.verbs = self.took_place(ref, noun, f"on {value}")
     elif "age" in tags:
       clause.posts = (f"aged {value}", f"who are {value} years old", f"of age {value}")
-      clause.verbs = ((f"are {value} years old", f"is {value} years old"),)
+      clause.verbs = (conjugate(f"are {value} years old"),)
     elif noun in ("price", "cost") and kind == "number":
       clause.posts = (f"costing {value}", f"priced at {value}")
-      clause.verbs = ((f"cost {value}", f"costs {value}"),)
+      clause.verbs = (conjugate(f"cost {value}"),)
     elif "type" in tags and kind != "number":
       text = node.this if isinstance(node, exp.Literal) else value
       last = noun.split()[-1]
@@ -476,7 +422,7 @@ class Comparisons(Phrases):
         word = _GENDERS[text.lower()]
         if self.maybe(0.75):
           clause.adjectives = (word,)
-          clause.verbs, clause.having = ((f"are {word}", f"is {word}"),), ""
+          clause.verbs, clause.having = (conjugate(f"are {word}"),), ""
       elif last in ("type", "kind", "category", "class") and "plain" in tags:
         clause.posts = (
           f"of {last} {value}",
@@ -497,48 +443,40 @@ class Comparisons(Phrases):
       and not clause.adjectives
       and not noun.startswith("number of ")
     ):
-      clause.verbs = ((f"have the {noun} {value}", f"has the {noun} {value}"),)
+      clause.verbs = (conjugate(f"have the {noun} {value}"),)
     return clause
 
   def _yes_no(
-    self, name: ColumnName, noun: str, operator: str, node: exp.Expression, own: bool
+    self, name: ColumnName, noun: str, operator: str, node: exp.Expr, own: bool
   ) -> Clause:
     text = str(node.this).lower() if isinstance(node, (exp.Literal, exp.Boolean)) else ""
-    if text not in ("1", "0", "true", "false", "yes", "no", "y", "n", "t", "f") or not own:
+    said = kinds.yes_or_no(text)
+    if said is None or not own:
       value = self.value(node)
       return Clause(
         noun,
         f"is {value}" if operator == "=" else f"is not {value}",
         f"{noun} {value}" if operator == "=" else "",
       )
-    positive = (text in ("1", "true", "yes", "y", "t")) == (operator == "=")
+    positive = said == (operator == "=")
     if name.property.startswith(("has ", "can ")):
       verb, _, rest = name.property.partition(" ")
       if verb == "can":
         return Clause(
-          "",
-          "",
-          "",
-          ((f"can {rest}", f"can {rest}") if positive else (f"cannot {rest}", f"cannot {rest}"),),
+          verbs=(conjugate(f"can {rest}") if positive else conjugate(f"cannot {rest}"),)
         )
       if positive:
-        return Clause("", "", rest, ((f"have {rest}", f"has {rest}"),), (f"with {rest}",))
+        return Clause(having=rest, verbs=(conjugate(f"have {rest}"),), posts=(f"with {rest}",))
       return Clause(
-        "",
-        "",
-        "",
-        ((f"do not have {rest}", f"does not have {rest}"), (f"have no {rest}", f"has no {rest}")),
-        (f"without {rest}",),
+        verbs=(conjugate(f"do not have {rest}"), conjugate(f"have no {rest}")),
+        posts=(f"without {rest}",),
       )
     word = name.property
     if positive:
       return Clause(
-        "", "", "", ((f"are {word}", f"is {word}"),), (), (word,) if " " not in word else ()
+        verbs=(conjugate(f"are {word}"),), adjectives=(word,) if " " not in word else ()
       )
     return Clause(
-      "",
-      "",
-      "",
-      ((f"are not {word}", f"is not {word}"), (f"aren't {word}", f"isn't {word}")),
-      (f"not {word}",) if word.endswith("ed") else (),
+      verbs=(conjugate(f"are not {word}"), conjugate(f"aren't {word}")),
+      posts=(f"not {word}",) if word.endswith("ed") else (),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import Verb
 from spftsql_jax.questions.nested import Nested
 from spftsql_jax.questions.parts import Clause, article, join_words
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
@@ -25,7 +26,7 @@ _SIMPLE = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 class Conditions(Nested):
   """Words single conditions and their combinations."""
 
-  def condition(self, query: Query, node: exp.Expression, head: str) -> Clause:
+  def condition(self, query: Query, node: exp.Expr, head: str) -> Clause:
     """Words one condition about the rows of `head`."""
     node = bare(node)
     if isinstance(node, exp.Or):
@@ -57,7 +58,7 @@ class Conditions(Nested):
       return self._compare(query, exp.EQ(this=node, expression=exp.Literal.number(1)), head)
     raise UnsupportedQuery(f"the condition {type(node).__name__}")
 
-  def _not(self, query: Query, node: exp.Expression, head: str) -> Clause:
+  def _not(self, query: Query, node: exp.Expr, head: str) -> Clause:
     if isinstance(node, exp.In):
       return self._in(query, node, head, True)
     if isinstance(node, exp.Like):
@@ -83,21 +84,21 @@ class Conditions(Nested):
       return self._compare(query, exp.EQ(this=node, expression=exp.Literal.number(0)), head)
     raise UnsupportedQuery(f"NOT {type(node).__name__}")
 
-  def _compare(self, query: Query, node: exp.Expression, head: str) -> Clause:
+  def _compare(self, query: Query, node: exp.Expr, head: str) -> Clause:
     operator = operator_of(node)
     left, right = bare(node.this), bare(node.expression)
     if is_value(left) or (isinstance(left, exp.Subquery) and not isinstance(right, exp.Subquery)):
       left, right, operator = right, left, flipped(operator)
     if is_value(right):
       if isinstance(left, exp.Column):
-        noun, ref, own = self._subject(query, left, head)
-        return self.compare_clause(ref, noun, operator, right, own)
+        noun, column, own = self._column_subject(query, left, head)
+        return self.compare_clause(column, noun, operator, right, own)
       return self._computed(query, left, operator, right, head)
     if isinstance(right, exp.Subquery):
       return self._against_query(query, left, operator, right, head)
     columns = own_columns(left) + own_columns(right)
     if len(columns) >= 2 and any(query.ref(c).outer for c in columns):
-      return self._same_as_outer(query, left, right, operator, head)
+      return self._same_as_outer(query, left, right, operator)
     noun, ref, own = self._subject(query, left, head)
     other = self._subject(query, right, head)[0]
     style = self.style(ref) if ref is not None else "number"
@@ -114,20 +115,20 @@ class Conditions(Nested):
     return Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
 
   def _computed(
-    self, query: Query, left: exp.Expression, operator: str, right: exp.Expression, head: str
+    self, query: Query, left: exp.Expr, operator: str, right: exp.Expr, head: str
   ) -> Clause:
     """A function of a column compared with a literal: mostly parts of dates."""
     part = date_part(left)
     if part is not None:
       kind, column = part
-      noun, ref, own = self._subject(query, column, head)
+      noun, ref, own = self._column_subject(query, column, head)
       return self._date_part(kind, ref, noun, operator, right, own)
     if (
       isinstance(left, (exp.Lower, exp.Upper))
       and isinstance(left.this, exp.Column)
       and operator in ("=", "!=")
     ):
-      noun, ref, own = self._subject(query, left.this, head)
+      noun, ref, own = self._column_subject(query, left.this, head)
       return self.compare_clause(ref, noun, operator, right, own)
     noun = self.expression(query, left, head).singular
     if operator in ("=", "!="):
@@ -141,7 +142,7 @@ class Conditions(Nested):
     return Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
 
   def _date_part(
-    self, kind: str, ref: Ref, noun: str, operator: str, value: exp.Expression, own: bool
+    self, kind: str, ref: Ref, noun: str, operator: str, value: exp.Expr, own: bool
   ) -> Clause:
     text = (
       bare(value).this
@@ -152,8 +153,6 @@ class Conditions(Nested):
       spoken = wordings.MONTHS[int(text) - 1]
     elif kind == "year and month" and len(str(text)) == 7 and 1 <= int(text[5:]) <= 12:
       spoken = f"{wordings.MONTHS[int(text[5:]) - 1]} {text[:4]}"
-    elif kind == "year":
-      spoken = str(text)
     else:
       spoken = str(text)
     if kind in ("year", "month", "year and month") and not (
@@ -219,7 +218,7 @@ class Conditions(Nested):
         bare(node.this), exp.Column
       ):
         raise UnsupportedQuery("IN over something other than values")
-      noun, ref, own = self._subject(query, node.this, head)
+      noun, ref, own = self._column_subject(query, node.this, head)
       return self.in_clause(ref, noun, node.expressions, negative, own)
     if not isinstance(bare(node.this), exp.Column):
       raise UnsupportedQuery("IN with an expression")
@@ -227,7 +226,7 @@ class Conditions(Nested):
       query, query.ref(bare(node.this)), read_nested(nested, query), head, negative
     )
 
-  def _either(self, query: Query, members: list[exp.Expression], head: str) -> Clause:
+  def _either(self, query: Query, members: list[exp.Expr], head: str) -> Clause:
     """OR: over one column as a list of values or ranges, else "either ... or ..."."""
     columns = {
       query.ref(m.this).alias + "." + m.this.name.lower()
@@ -236,7 +235,7 @@ class Conditions(Nested):
       for i, m in enumerate(members)
     }
     if len(columns) == 1 and len(members) > 1:
-      noun, ref, own = self._subject(query, members[0].this, head)
+      noun, ref, own = self._column_subject(query, members[0].this, head)
       if all(isinstance(m, exp.EQ) for m in members):
         return self.in_clause(ref, noun, [m.expression for m in members], False, own)
       if len({m.expression.sql() for m in members}) < len(members):
@@ -253,14 +252,13 @@ class Conditions(Nested):
           else "",
         )
     clauses = [self.condition(query, m, head) for m in members]
-    verbs: tuple[tuple[str, str], ...] = ()
+    verbs: tuple[Verb, ...] = ()
     if all(c.verbs or c.having for c in clauses):
       plural, singular = (
         [self.verb(c, True) for c in clauses],
         [self.verb(c, False) for c in clauses],
       )
-      either = "either "
-      verbs = ((f"{either}{join_words(plural, 'or')}", f"{either}{join_words(singular, 'or')}"),)
+      verbs = (Verb(f"either {join_words(plural, 'or')}", f"either {join_words(singular, 'or')}"),)
     sentence = ""
     if all(c.sentence or c.noun for c in clauses):
       sentence = f"either {join_words([c.sentence or f'the {c.said}' for c in clauses], 'or')}"
@@ -269,15 +267,15 @@ class Conditions(Nested):
         c.sentence or (f"the {c.said}" if c.noun else f"they {self.verb(c, True)}") for c in clauses
       ]
       sentence = f"either {join_words(parts, 'or')}"
-    return Clause("", "", "", verbs, (), (), sentence)
+    return Clause(verbs=verbs, sentence=sentence)
 
-  def _both(self, query: Query, members: list[exp.Expression], head: str) -> Clause:
+  def _both(self, query: Query, members: list[exp.Expr], head: str) -> Clause:
     """AND below an OR, or of two bounds of one column."""
     if all(
       isinstance(m, _SIMPLE) and isinstance(m.this, exp.Column) and is_value(m.expression)
       for m in members
     ) and (len({m.this.sql() for m in members}) == 1):
-      noun, ref, own = self._subject(query, members[0].this, head)
+      noun, ref, own = self._column_subject(query, members[0].this, head)
       said = [
         self.compare_clause(ref, noun, operator_of(m), m.expression, False).predicate
         for m in members
@@ -291,15 +289,15 @@ class Conditions(Nested):
           else clause
         )
     clauses = [self.condition(query, m, head) for m in members]
-    verbs: tuple[tuple[str, str], ...] = ()
+    verbs: tuple[Verb, ...] = ()
     if all(c.verbs or c.having for c in clauses):
       verbs = (
-        (
-          " and ".join(f"{self.verb(c, True)}" for c in clauses),
-          " and ".join(f"{self.verb(c, False)}" for c in clauses),
+        Verb(
+          " and ".join(self.verb(c, True) for c in clauses),
+          " and ".join(self.verb(c, False) for c in clauses),
         ),
       )
     sentence = " and ".join(
       c.sentence or (f"the {c.said}" if c.noun else f"they {self.verb(c, True)}") for c in clauses
     )
-    return Clause("", "", "", verbs, (), (), f"both {sentence}")
+    return Clause(verbs=verbs, sentence=f"both {sentence}")

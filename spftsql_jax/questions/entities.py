@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from spftsql_jax.columns.inflection import singular_of
+from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import Clause, Plan, article, article_for, join_words
 from spftsql_jax.questions.query_meaning import Edge, Query, UnsupportedQuery, read_nested
@@ -28,8 +29,7 @@ class Entities(Relations):
         (alias,) = aliases
         optional = next((e for e in query.edges if e.optional == alias), None)
         if optional is not None:
-          column = condition.find(exp.Column)
-          ref = query.ref(column)
+          ref = query.ref(own_columns(condition)[0])
           joined = {
             name.lower() for name in (*optional.columns, *optional.referred, *ref.table.primary_key)
           }
@@ -45,7 +45,7 @@ class Entities(Relations):
         plan.mixed.append(condition)
     return plan
 
-  def _correlated_alias(self, query: Query, condition: exp.Expression) -> str | None:
+  def _correlated_alias(self, query: Query, condition: exp.Expr) -> str | None:
     """The alias that an EXISTS is about."""
     exists = condition.find(exp.Exists)
     if exists is None:
@@ -170,10 +170,11 @@ class Entities(Relations):
   def verb(self, clause: Clause, plural: bool) -> str:
     """A clause after who: "are older than 30", "have a salary above 100"."""
     if clause.verbs and (not clause.having or self.maybe(0.7)):
-      return self.rng.choice(clause.verbs)[0 if plural else 1]
+      verb = self.rng.choice(clause.verbs)
+      return verb.plural if plural else verb.singular
     if clause.having:
-      return f"{'have' if plural else 'has'} {clause.having}"
-    return f"{'have' if plural else 'has'} {article(clause.noun)} that {clause.predicate}"
+      return agree(f"have {clause.having}", plural)
+    return agree(f"have {article(clause.noun)} that {clause.predicate}", plural)
 
   def _chain_posts(self, clauses: list[Clause]) -> str:
     posts: list[str] = []
@@ -191,11 +192,12 @@ class Entities(Relations):
       )
     return " and ".join(posts) if len(posts) > 1 and self.maybe(0.5) else " ".join(posts)
 
-  def _merge_ranges(self, conditions: list[exp.Expression]) -> list[exp.Expression]:
-    """x >= a AND x <= b, which people say as one range, becomes BETWEEN; x > a AND x < b stays
-    together.
+  def _merge_ranges(self, conditions: list[exp.Expr]) -> list[exp.Expr]:
+    """Two bounds of one column as one condition.
+
+    x >= a AND x <= b, which people say as one range, becomes BETWEEN; x > a AND x < b is kept.
     """
-    result: list[exp.Expression] = []
+    result: list[exp.Expr] = []
     for condition in conditions:
       previous = result[-1] if result else None
       bounds = (

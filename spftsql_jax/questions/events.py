@@ -1,12 +1,12 @@
-"""Relations through an event, said with its verb: "members who borrowed ...", "books never
-borrowed".
-"""
+"""Relations through an event, said with its verb: "members who borrowed ..."."""
 
 from __future__ import annotations
 
+from spftsql_jax.columns.kinds import is_person
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import Verb, conjugate
 from spftsql_jax.questions.links import Links
-from spftsql_jax.questions.naming import Noun, is_person
+from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import Clause, Plan, article
 from spftsql_jax.questions.query_meaning import Edge, Query
 from spftsql_jax.schema import Table
@@ -18,9 +18,7 @@ class Events(Links):
   def _event_relation(
     self, query: Query, plan: Plan, alias: str, event: str, edge: Edge
   ) -> Clause | None:
-    """A relation through an event: "members who borrowed books by ...", "books borrowed by members
-    from ...".
-    """
+    """A relation through an event: "members who borrowed books by ..."."""
     table = query.sources[event]
     if event in plan.absent:
       return self.happening(
@@ -58,33 +56,25 @@ class Events(Links):
       one = self.with_number(noun, clauses, self.person(query, far), "a")
     if doer:
       return Clause(
-        "",
-        "",
-        "",
-        (
-          (f"{verb[0]} {every}", f"{verb[0]} {every}"),
-          (f"have {verb[0]} {one}", f"has {verb[0]} {one}")
+        verbs=(
+          conjugate(f"{verb[0]} {every}"),
+          conjugate(f"have {verb[0]} {one}")
           if verb[0] == verb[2]
-          else (f"{verb[0]} {one}", f"{verb[0]} {one}"),
-        ),
+          else conjugate(f"{verb[0]} {one}"),
+        )
       )
     return Clause(
-      "",
-      "",
-      "",
-      (
-        (f"were {verb[1]} {every}", f"was {verb[1]} {one}"),
-        (f"have been {verb[1]} {every}", f"has been {verb[1]} {one}"),
+      verbs=(
+        conjugate(f"were {verb[1]} {every}", f"were {verb[1]} {one}"),
+        conjugate(f"have been {verb[1]} {every}", f"have been {verb[1]} {one}"),
       ),
-      (f"{verb[1]} {every}", f"{verb[1]} {one}"),
+      posts=(f"{verb[1]} {every}", f"{verb[1]} {one}"),
     )
 
   def happening(
     self, person: bool, event: Table, key: tuple[str, ...], noun: Noun, negative: bool, query: Query
   ) -> Clause | None:
-    """Whether anything happened: "books that were never borrowed", "members who borrowed at least
-    one book".
-    """
+    """Whether anything happened: "books that were never borrowed"."""
     verb = wordings.EVENT_VERBS.get(self.names.table(event).nouns[0].singular.split()[-1])
     if verb is None or self.maybe(0.35):
       return None
@@ -98,18 +88,19 @@ class Events(Links):
       ]
       if verb[0] != "visited" and any(n.singular.split()[-1] in wordings.PLACES for n in subjects):
         return None  # A purchase at a branch buys something, but not the branch.
+      verbs: tuple[Verb, ...]
       if negative:
         verbs = (
-          (f"were never {verb[2]}", f"was never {verb[2]}"),
-          (f"have not been {verb[2]}", f"has not been {verb[2]}"),
-          (f"have never been {verb[2]}", f"has never been {verb[2]}"),
+          conjugate(f"were never {verb[2]}"),
+          conjugate(f"have not been {verb[2]}"),
+          conjugate(f"have never been {verb[2]}"),
         )
-        return Clause("", "", "", verbs, (f"never {verb[2]}",))
+        return Clause(verbs=verbs, posts=(f"never {verb[2]}",))
       verbs = (
-        (f"have been {verb[2]}", f"has been {verb[2]}"),
-        (f"were {verb[2]} at least once", f"was {verb[2]} at least once"),
+        conjugate(f"have been {verb[2]}"),
+        conjugate(f"were {verb[2]} at least once"),
       )
-      return Clause("", "", "", verbs, (f"{verb[2]} at least once",))
+      return Clause(verbs=verbs, posts=(f"{verb[2]} at least once",))
     things = [
       self._referred_noun(query, k)
       for k in event.foreign_keys
@@ -125,20 +116,14 @@ class Events(Links):
     thing = things[0]
     if negative:
       verbs = (
-        (f"never {verb[0]} any {thing.plural}", f"never {verb[0]} any {thing.plural}"),
-        (
-          f"never {verb[0]} {article(thing.singular)}",
-          f"never {verb[0]} {article(thing.singular)}",
-        ),
-        (f"did not {verb[3]} any {thing.plural}", f"did not {verb[3]} any {thing.plural}"),
+        conjugate(f"never {verb[0]} any {thing.plural}"),
+        conjugate(f"never {verb[0]} {article(thing.singular)}"),
+        conjugate(f"did not {verb[3]} any {thing.plural}"),
       )
-      return Clause("", "", "", verbs)
+      return Clause(verbs=verbs)
     return Clause(
-      "",
-      "",
-      "",
-      (
-        (f"{verb[0]} at least one {thing.singular}", f"{verb[0]} at least one {thing.singular}"),
-        (f"have {verb[0]} {article(thing.singular)}", f"has {verb[0]} {article(thing.singular)}"),
-      ),
+      verbs=(
+        conjugate(f"{verb[0]} at least one {thing.singular}"),
+        conjugate(f"have {verb[0]} {article(thing.singular)}"),
+      )
     )

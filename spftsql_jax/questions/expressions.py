@@ -18,14 +18,12 @@ class Expressions(Comparisons):
   """Words what a query computes."""
 
   def belongs(self, query: Query, alias: str, head: str) -> bool:
-    """Whether a column of `alias` is an attribute of the head: the same rows, or rows that are one
-    and the same.
-    """
+    """Whether a column of `alias` is an attribute of the head: their rows are the same."""
     if alias == head:
       return True
     return any(e.same and {e.child, e.parent} == {alias, head} for e in query.edges)
 
-  def expression(self, query: Query, node: exp.Expression, head: str) -> Noun:
+  def expression(self, query: Query, node: exp.Expr, head: str) -> Noun:
     """The noun of an expression: a column, an aggregate, arithmetic. Raises UnsupportedQuery."""
     node = bare(node)
     if isinstance(node, exp.Column):
@@ -58,9 +56,9 @@ class Expressions(Comparisons):
         return Noun(f"{inner[:-5]} year", f"{inner[:-5]} years")
       return Noun(f"{kind} of the {inner}", f"{plural_of(kind)} of the {inner}")
     if isinstance(node, exp.Round):
-      inner = self.expression(query, node.this, head)
+      rounded = self.expression(query, node.this, head)
       places = rounding(node.args.get("decimals"))
-      return Noun(f"{inner.singular} {places}", f"{inner.plural} {places}")
+      return Noun(f"{rounded.singular} {places}", f"{rounded.plural} {places}")
     if isinstance(node, exp.Cast):
       return self.expression(query, node.this, head)
     if isinstance(node, exp.Length):
@@ -69,13 +67,13 @@ class Expressions(Comparisons):
     if isinstance(node, (exp.Sub, exp.Add, exp.Mul, exp.Div)):
       return self._arithmetic(query, node, head)
     if isinstance(node, (exp.Lower, exp.Upper)):
-      inner = self.expression(query, node.this, head)
+      noun = self.expression(query, node.this, head)
       case = "lower" if isinstance(node, exp.Lower) else "upper"
-      return Noun(f"{inner.singular} in {case} case", f"{inner.plural} in {case} case")
+      return Noun(f"{noun.singular} in {case} case", f"{noun.plural} in {case} case")
     raise UnsupportedQuery(f"the expression {type(node).__name__}")
 
-  def _arithmetic(self, query: Query, node: exp.Expression, head: str) -> Noun:
-    def side(part: exp.Expression) -> str:
+  def _arithmetic(self, query: Query, node: exp.Expr, head: str) -> Noun:
+    def side(part: exp.Expr) -> str:
       part = bare(part)
       if is_value(part):
         return self.value(part)
@@ -124,7 +122,7 @@ class Expressions(Comparisons):
       self.rng.choice((f"ratio of {left} to {right}", f"result of {left} divided by {right}"))
     )
 
-  def aggregate_noun(self, query: Query, node: exp.Expression, head: str) -> Noun:
+  def aggregate_noun(self, query: Query, node: exp.Expr, head: str) -> Noun:
     """ "average salary", "latest visit date", "total number of seats"."""
     argument = bare(node.this)
     ref = query.ref(argument)
@@ -143,7 +141,6 @@ class Expressions(Comparisons):
       if word == "sum of the":
         return Noun(f"sum of the {inner.plural}", f"sums of the {inner.plural}")
       if inner.singular.startswith("total ") or inner.singular == "total":
-        word = "sum of the"
         return Noun(f"sum of the {inner.plural}", f"sums of the {inner.plural}")
     else:
       tags = self.column_name(ref).tags
@@ -157,7 +154,7 @@ class Expressions(Comparisons):
         word = "alphabetically last" if function == "max" else "alphabetically first"
     return Noun(f"{word} {inner.singular}", f"{word} {inner.plural}")
 
-  def item_noun(self, query: Query, node: exp.Expression, head: str) -> Noun:
+  def item_noun(self, query: Query, node: exp.Expr, head: str) -> Noun:
     """The noun of a computed column: window functions and CASE beside what `expression` knows."""
     if isinstance(node, exp.Window):
       return self._window(query, node, head)
@@ -233,7 +230,7 @@ class Expressions(Comparisons):
     text = f"{word} {self.rng.choice(('that is', 'which is', 'saying'))} {join_words(parts, 'and')}"
     return Noun(text, text)
 
-  def counted(self, operator: str, value: exp.Expression, noun: str) -> str:
+  def counted(self, operator: str, value: exp.Expr, noun: str) -> str:
     """ "more than three visits", "exactly 2 visits"."""
     number = bare(value).this
     if not str(number).isdigit():
@@ -248,17 +245,22 @@ class Expressions(Comparisons):
       return f"{words} {singular_head(noun)}"
     return f"{words} {noun}"
 
-  def _subject(self, query: Query, node: exp.Expression, head: str) -> tuple[str, Ref | None, bool]:
-    """The noun of a condition's left side, its column where it is one, and whether that belongs to
-    the head.
+  def _column_subject(self, query: Query, node: exp.Expr, head: str) -> tuple[str, Ref, bool]:
+    """The noun of a column on a condition's left side, the column, whether it belongs to the head.
+
+    Raises:
+      UnsupportedQuery: it is another expression, or a column of the enclosing query.
     """
-    node = bare(node)
-    if isinstance(node, exp.Column):
-      ref = query.ref(node)
-      if ref.outer:
-        raise UnsupportedQuery("a condition on the enclosing query")
-      own = self.belongs(query, ref.alias, head)
-      return (self.short(ref) if own else self.qualified(query, ref)).singular, ref, own
+    ref = query.ref(bare(node))
+    if ref.outer:
+      raise UnsupportedQuery("a condition on the enclosing query")
+    own = self.belongs(query, ref.alias, head)
+    return (self.short(ref) if own else self.qualified(query, ref)).singular, ref, own
+
+  def _subject(self, query: Query, node: exp.Expr, head: str) -> tuple[str, Ref | None, bool]:
+    """The noun of a condition's left side, its column if any, whether that belongs to the head."""
+    if isinstance(bare(node), exp.Column):
+      return self._column_subject(query, node, head)
     return self.expression(query, node, head).singular, None, False
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from spftsql_jax.columns import kinds
+from spftsql_jax.columns.splitting import split_name
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.groups import Groups
 from spftsql_jax.questions.naming import Noun
@@ -46,15 +48,16 @@ class GroupQuestions(Groups):
     ):
       raise UnsupportedQuery("which amounts have so many rows")
     group.clauses = group.clauses + [self._having(query, group, h) for h in query.having]
-    top = self._group_top(query, group) if query.limit is not None else None
+    top = self._group_top(query, group, query.limit) if query.limit is not None else None
     tail = "" if query.limit is not None else self._group_order(query, group)
     if group.alias is not None:
       return self._per_entity(query, group, items, aggregates, top, tail)
     return self._per_value(query, group, items, aggregates, top, tail)
 
   def _by_amount(self, query: Query) -> bool:
-    """Whether the groups are the values of a number that is neither a key nor a year: nobody asks
-    which prices have 3 books.
+    """Whether the groups are the values of a number that is neither a key nor a year.
+
+    Nobody asks which prices have 3 books.
     """
     refs = [query.ref(key) for key in query.group if isinstance(key, exp.Column)]
     keys = {
@@ -74,13 +77,14 @@ class GroupQuestions(Groups):
     self,
     query: Query,
     group: Group,
-    items: list[exp.Expression],
+    items: list[exp.Expr],
     aggregates: list[bool],
     top: Top | None,
     tail: str,
   ) -> Message:
     """Groups that are the rows of a table: "the name of each doctor and the number of visits"."""
     if not any(aggregates):
+      assert group.alias is not None, "the groups are rows of a table"
       return self._attributes(
         query, group.plan, group.alias, group.clauses, False, top, tail, group.noun
       )
@@ -89,13 +93,12 @@ class GroupQuestions(Groups):
     )
     clauses = conditions + (top.clauses if top is not None else [])
     noun = Noun(top.put(plain.singular), top.put(plain.plural)) if top is not None else group.noun
-    single = top is not None and top.limit == 1
     words, plurals, columns = self._group_items(query, group, items, aggregates)
     listed, listed_plural = join_words(words), join_words(plurals)
     one = self.with_number(noun, clauses, group.person, "singular")
     many = self.with_number(noun, clauses, group.person, "plural")
     rows = self._row_words(group)
-    if single:
+    if top is not None and top.limit == 1:
       which = [
         q[:-1] for q in top.questions(group.noun, True, group.person, clauses, self.with_number)
       ]
@@ -103,7 +106,7 @@ class GroupQuestions(Groups):
         f"{w}? {self.rng.choice(('Show', 'Give', 'Return', 'List', 'Tell me'))} the {listed}."
         for w in which
       ]
-      counts = [isinstance(i, exp.Count) and self._counts_rows(query, group, i) for i in items]
+      counts = [isinstance(i, exp.Count) and self._counts_rows(query, i) for i in items]
       if (
         len(items) == 2
         and columns[0] is not None
@@ -137,7 +140,7 @@ class GroupQuestions(Groups):
       (f"the {listed}", f"for {self.rng.choice(('each', 'every', 'each'))} {one}"),
       (f"the {listed}", f"for {self.rng.choice(('each', 'every', 'each'))} {one}"),
     ]
-    sentences: list[str] = []
+    sentences = []
     natural = [i for i, a in enumerate(aggregates) if not a]
     if len(items) == 2 and columns[0] is not None and columns[0].natural and aggregates[1]:
       forms += [
@@ -162,17 +165,12 @@ class GroupQuestions(Groups):
           "",
         ),
       ]
-      if isinstance(items[1], exp.Count) and self._counts_rows(query, group, items[1]):
-        have = (
-          wordings.DEEDS[group.row_noun.singular.split()[-1]][0 if False else 2]
-          if group.person
-          and group.row_noun.singular.split()[-1] in wordings.DEEDS
-          and not group.row_clauses
-          else "have"
-        )
-        verb = f"does {self.rng.choice(('each', 'every', 'each'))} {one} {have}"
-        if have not in ("have",):
-          verb = f"did {self.rng.choice(('each', 'every', 'each'))} {one} {have}"
+      if isinstance(items[1], exp.Count) and self._counts_rows(query, items[1]):
+        deed = wordings.DEEDS.get(group.row_noun.singular.split()[-1])
+        base = deed[2] if deed and group.person and not group.row_clauses else "have"
+        verb = f"does {self.rng.choice(('each', 'every', 'each'))} {one} {base}"
+        if base != "have":
+          verb = f"did {self.rng.choice(('each', 'every', 'each'))} {one} {base}"
         sentences += (
           [f"How many {rows} {verb}{zero}?"] * 3
           if not clauses
@@ -198,10 +196,10 @@ class GroupQuestions(Groups):
       elif isinstance(items[1], (exp.Sum, exp.Avg, exp.Max, exp.Min)):
         sentences += [f"What is the {words[1]} {self.rng.choice(('of', 'for'))} each {one}?"]
     elif natural and aggregates[-1] and len(natural) == len(items) - 1 and len(natural) > 1:
-      plain = join_words([plurals[i] for i in natural])
+      listed = join_words([plurals[i] for i in natural])
       forms += [
         (
-          f"the {plain} of {self.rng.choice(('', 'all ', 'the '))}{many}, "
+          f"the {listed} of {self.rng.choice(('', 'all ', 'the '))}{many}, "
           f"{self.rng.choice(('along with', 'together with'))} "
           f"the {words[-1]} {self.rng.choice(('for each', 'of each'))}",
           "",
@@ -230,7 +228,7 @@ class GroupQuestions(Groups):
     ]
 
   def _group_items(
-    self, query: Query, group: Group, items: list[exp.Expression], aggregates: list[bool]
+    self, query: Query, group: Group, items: list[exp.Expr], aggregates: list[bool]
   ) -> tuple[list[str], list[str], list[Returned | None]]:
     """The words of the returned columns, singular and plural."""
     words: list[str] = []
@@ -257,7 +255,7 @@ class GroupQuestions(Groups):
         )
         noun = (
           Noun("id", "ids")
-          if key and self.maybe(0.5) and ref.column.name.lower().endswith("id")
+          if key and self.maybe(0.5) and kinds.identifies(split_name(ref.column.name))
           else self.short(ref)
           if own
           else self.qualified(query, ref)
@@ -280,7 +278,7 @@ class GroupQuestions(Groups):
     self,
     query: Query,
     group: Group,
-    items: list[exp.Expression],
+    items: list[exp.Expr],
     aggregates: list[bool],
     top: Top | None,
     tail: str,
@@ -295,7 +293,7 @@ class GroupQuestions(Groups):
     listed = join_words(words)
     clauses = group.clauses + (top.clauses if top is not None else [])
     aggregate_words = [w.removeprefix("the ") for w, a in zip(words, aggregates, strict=True) if a]
-    counts = [isinstance(i, exp.Count) and self._counts_rows(query, group, i) for i in items]
+    counts = [isinstance(i, exp.Count) and self._counts_rows(query, i) for i in items]
     if top is not None:
       noun = Noun(top.put(group.noun.singular), top.put(group.noun.plural))
       described = self.with_number(noun, clauses, False, "singular" if top.limit == 1 else "plural")
@@ -329,7 +327,7 @@ class GroupQuestions(Groups):
         "each" if clauses or len(query.group) > 1 else "each different",
       )
     )
-    place = self._place_word(query, group)
+    place = self._place_word(group)
     if group.noun.singular.startswith("label") or len(group.noun.singular.split()) > 8:
       return Message(
         f"the {join_words(aggregate_words)} of {rows}"
@@ -354,41 +352,32 @@ class GroupQuestions(Groups):
     simple_order = whole and not any(aggregates[: len(keys)])
     if sum(aggregates) == 1 and counts[aggregates.index(True)]:
       if simple_order:
-        holder = (
-          group.noun.singular.split()[-1] in wordings.PLACES | wordings.MAKERS | wordings.HOLDERS
-        )
+        holders = wordings.PLACES | wordings.MAKERS | wordings.HOLDERS
+        held = group.noun.singular.split()[-1] in holders and not group.row_clauses
         forms += [
           (f"the number of {rows}", f"{self.rng.choice((place, 'for'))} {each_word} {each}"),
           (f"the number of {rows}", f"{self.rng.choice((place, 'for'))} {each_word} {each}"),
           (
             (
               f"the number of {rows} "
-              f"{pick(self.rng, wordings.EACH[2:4]) if not clauses else 'for each'} {each}"
+              f"{pick(self.rng, wordings.EACH) if not clauses else 'for each'} {each}"
             ),
             "",
           ),
           (
             f"{self.rng.choice(('each', 'every'))} {each} and the number of {rows}"
-            f"{self.rng.choice((' in it', ' it has', '')) if holder and not group.row_clauses else ''}",
+            f"{self.rng.choice((' in it', ' it has', '')) if held else ''}",
             "",
           ),
           (f"the number of {rows}", f"for {each_word} {each}"),
           (
-            (
-              "the number of "
-              f"{rows}{self.rng.choice((' grouped by', ' broken down by', ', grouped by', ' split by'))} "
-              f"{each}"
-            )
+            (f"the number of {rows}{self.rng.choice(wordings.GROUPED_BY)} {each}")
             if not clauses
             else f"the number of {rows} for each {each}",
             "",
           ),
         ]
-        have = (
-          f"does {each_word} {each} have"
-          if holder and not group.row_clauses
-          else f"are there {place} {each_word} {each}"
-        )
+        have = f"does {each_word} {each} have" if held else f"are there {place} {each_word} {each}"
         sentences += [
           f"How many {rows} are there {self.rng.choice((place, 'for', place))} {each_word} {each}?",
           f"How many {rows} are there {self.rng.choice((place, 'for'))} {each_word} {each}?",
@@ -483,7 +472,7 @@ class GroupQuestions(Groups):
     self,
     query: Query,
     group: Group,
-    items: list[exp.Expression],
+    items: list[exp.Expr],
     whole: bool,
     top: Top | None,
     tail: str,
@@ -537,12 +526,13 @@ class GroupQuestions(Groups):
     )
 
   def _says(self, text: str, rows: str) -> bool:
-    """Whether a text names the rows already: "cities that have more than one doctor" needs no "of
-    doctors".
+    """Whether a text names the rows already.
+
+    "Cities that have more than one doctor" needs no "of doctors".
     """
     return rows in text or singular_head(rows) in text
 
-  def _place_word(self, query: Query, group: Group) -> str:
+  def _place_word(self, group: Group) -> str:
     """ "in each city", "for each type"."""
     last = group.noun.singular.split()[-1]
     if last in wordings.PLACES or last in (
@@ -562,5 +552,5 @@ class GroupQuestions(Groups):
     )
 
 
-def aggregate_is_conditional(item: exp.Expression) -> bool:
+def aggregate_is_conditional(item: exp.Expr) -> bool:
   return isinstance(item, exp.Sum) and isinstance(bare(item.this), exp.Case)

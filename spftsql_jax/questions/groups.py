@@ -7,6 +7,7 @@ import dataclasses
 from sqlglot import exp
 
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import agree, conjugate
 from spftsql_jax.questions.listings import Listings
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import Clause, Group, Plan, Top, article, join_words, rounding
@@ -30,15 +31,14 @@ class Groups(Listings):
   def _group(self, query: Query) -> Group:
     rows = self._rows_alias(query)
     refs = [query.ref(g) if isinstance(g, exp.Column) else None for g in query.group]
-    alias = self._group_alias(query, refs, rows) if all(r is not None for r in refs) else None
-    spoken = {r.alias for r in refs if r is not None} | {
+    known = [r for r in refs if r is not None]
+    alias = self._group_alias(query, known, rows) if len(known) == len(refs) else None
+    spoken = {r.alias for r in known} | {
       query.ref(c).alias for i in query.items for c in own_columns(i)
     }
     plan = self.plan(query, rows, spoken)
     if alias is None:
-      if (query.having or query.limit) and any(
-        r is not None and self.column_name(r).property for r in refs
-      ):
+      if (query.having or query.limit) and any(self.column_name(r).property for r in known):
         raise UnsupportedQuery("which of those with and those without")
       row_clauses = self.clauses(query, plan, rows, None)
       noun, row_noun, row_person = (
@@ -46,7 +46,7 @@ class Groups(Listings):
         self.noun(query, rows),
         self.person(query, rows),
       )
-      owners = {r.alias for r in refs if r is not None}
+      owners = {r.alias for r in known}
       measured = {a for n in query.tree.find_all(exp.AggFunc) for a in self._aliases(query, n)}
       if (
         is_pure_link(query.sources[rows])
@@ -61,7 +61,7 @@ class Groups(Listings):
         and len(query.sources) == len(refs) == 1
         and measured <= {rows}
       ):
-        row_noun = self._other_end(query, refs[0]) or row_noun
+        row_noun = self._other_end(query, known[0]) or row_noun
       return Group(None, noun, [], False, rows, row_noun, row_clauses, row_person, plan)
     path = self.path(query, alias, rows)
     if plan.mixed:
@@ -130,8 +130,9 @@ class Groups(Listings):
     raise UnsupportedQuery("groups over tables of which none is the finest")
 
   def _group_alias(self, query: Query, refs: list[Ref], rows: str) -> str | None:
-    """The table whose rows are the groups: grouped by its key, by the key that points to it, or by
-    its natural name.
+    """The table whose rows are the groups.
+
+    Grouped by its key, by the key that points to it, or by its natural name.
     """
     for ref in refs:
       key = tuple(c.lower() for c in ref.table.primary_key) == (ref.column.name.lower(),)
@@ -168,11 +169,11 @@ class Groups(Listings):
   def _clauses_without(self, query: Query, plan: Plan, alias: str, edge: Edge) -> list[Clause]:
     return self.clauses(query, plan, alias, edge)
 
-  def _key_noun(self, query: Query, keys: list[exp.Expression], rows: str) -> Noun:
+  def _key_noun(self, query: Query, keys: list[exp.Expr], rows: str) -> Noun:
     nouns = [self._one_key(query, k, rows) for k in keys]
     return Noun(join_words([n.singular for n in nouns]), join_words([n.plural for n in nouns]))
 
-  def _one_key(self, query: Query, key: exp.Expression, rows: str) -> Noun:
+  def _one_key(self, query: Query, key: exp.Expr, rows: str) -> Noun:
     part = date_part(key)
     if part is not None and part[0] in ("year", "month", "day"):
       ref = query.ref(part[1])
@@ -182,7 +183,7 @@ class Groups(Listings):
       return self._case(query, key, rows)
     return self.expression(query, key, rows)
 
-  def _is_group_column(self, query: Query, group: Group, item: exp.Expression) -> bool:
+  def _is_group_column(self, query: Query, group: Group, item: exp.Expr) -> bool:
     if item in query.group:
       return True
     if not isinstance(item, exp.Column):
@@ -222,10 +223,8 @@ class Groups(Listings):
       group.words = self.with_number(group.row_noun, group.row_clauses, group.row_person, "plural")
     return group.words
 
-  def _happens(self, group: Group) -> tuple[str, str, str, str] | None:
-    """The verb of what is counted, where the groups are the things that it happens to: a book is
-    borrowed.
-    """
+  def _happens(self, group: Group) -> tuple[str, ...] | None:
+    """The verb of what is counted, where it happens to the groups: a book is borrowed."""
     if group.person or group.alias is None or group.row_clauses:
       return None
     verb = wordings.EVENT_VERBS.get(group.row_noun.singular.split()[-1])
@@ -247,15 +246,16 @@ class Groups(Listings):
     self,
     query: Query,
     group: Group,
-    node: exp.Expression,
+    node: exp.Expr,
     described: bool = True,
     inside: bool = False,
   ) -> Noun:
-    """The noun of one aggregate per group; `described` says whether conditions on the rows are to
-    be spoken.
+    """The noun of one aggregate per group.
+
+    `described` says whether conditions on the rows are to be spoken.
     """
     node = bare(node.unalias())
-    if isinstance(node, exp.Count) and self._counts_rows(query, group, node):
+    if isinstance(node, exp.Count) and self._counts_rows(query, node):
       rows = self._row_words(group) if described else group.row_noun.plural
       return Noun(f"number of {rows}", f"numbers of {rows}")
     if isinstance(node, exp.Round) and aggregate_of(bare(node.this)):
@@ -285,13 +285,13 @@ class Groups(Listings):
         and isinstance(node.this, exp.Column)
         and word.split()[-1] not in noun.singular.split()
       ):
-        head, inner = self._split_aggregate(noun, self.short(columns[0]))
-        if inner.startswith(("number of ", "date of ", "year of ")):
+        head, measured = self._split_aggregate(noun, self.short(columns[0]))
+        if measured.startswith(("number of ", "date of ", "year of ")):
           return Noun(
             f"{noun.singular} of {group.row_noun.plural}",
             f"{noun.plural} of {group.row_noun.plural}",
           )
-        return Noun(f"{head} {word} {inner}", f"{head} {word} {inner}")
+        return _same(f"{head} {word} {measured}")
       return noun
     if (
       group.alias is not None
@@ -319,11 +319,11 @@ class Groups(Listings):
             else " ".join(noun.singular.split(" ")[:2])
           )
           if head == "sum of":
-            return Noun(f"total {qualified}", f"total {qualified}")
-          return Noun(f"{head} {qualified}", f"{head} {qualified}")
+            return _same(f"total {qualified}")
+          return _same(f"{head} {qualified}")
     return noun
 
-  def _counts_rows(self, query: Query, group: Group, node: exp.Count) -> bool:
+  def _counts_rows(self, query: Query, node: exp.Count) -> bool:
     argument = node.this
     if isinstance(argument, exp.Star):
       return True
@@ -347,12 +347,12 @@ class Groups(Listings):
       )
     return False
 
-  def _having(self, query: Query, group: Group, node: exp.Expression) -> Clause:
+  def _having(self, query: Query, group: Group, node: exp.Expr) -> Clause:
     """HAVING as something said of the groups."""
     if isinstance(node, exp.Between) and aggregate_in(node.this):
       noun = self._group_aggregate(query, group, node.this)
       low, high = self.value(node.args["low"]), self.value(node.args["high"])
-      if isinstance(node.this, exp.Count) and self._counts_rows(query, group, node.this):
+      if isinstance(node.this, exp.Count) and self._counts_rows(query, node.this):
         rows = self._row_words(group)
         return Clause(
           f"number of {rows}", f"is between {low} and {high}", f"between {low} and {high} {rows}"
@@ -362,7 +362,7 @@ class Groups(Listings):
         f"is between {low} and {high}",
         f"{article(noun.singular)} between {low} and {high}",
       )
-    if operator_of(node) is None:
+    if not operator_of(node):
       raise UnsupportedQuery(f"HAVING {type(node).__name__}")
     left, right, operator = bare(node.this), bare(node.expression), operator_of(node)
     if is_value(left):
@@ -371,7 +371,7 @@ class Groups(Listings):
       if group.alias is not None:
         return self.condition(query, node, group.alias)
       raise UnsupportedQuery("HAVING without an aggregate")
-    if isinstance(left, exp.Count) and self._counts_rows(query, group, left) and is_value(right):
+    if isinstance(left, exp.Count) and self._counts_rows(query, left) and is_value(right):
       rows = self._row_words(group)
       counted = self.counted(operator, right, rows)
       if (
@@ -383,13 +383,13 @@ class Groups(Listings):
         counted = f"at least one but {counted}"  # The join leaves out those without any.
       if operator == ">" and right.name == "1" and self.maybe(0.2):
         counted = f"multiple {rows}"
-      verbs = [(f"have {counted}", f"has {counted}")]
+      verbs = [conjugate(f"have {counted}")]
       posts = [f"with {counted}", f"having {counted}"]
       deed = wordings.DEEDS.get(group.row_noun.singular.split()[-1]) if group.person else None
       if deed:
         verbs += [
-          (f"{deed[0]} {counted}", f"{deed[0]} {counted}"),
-          (f"have {deed[1]} {counted}", f"has {deed[1]} {counted}"),
+          conjugate(f"{deed[0]} {counted}"),
+          conjugate(f"have {deed[1]} {counted}"),
         ]
       happens = self._happens(group)
       if happens:
@@ -399,20 +399,20 @@ class Groups(Listings):
           else "more than once"
         )
         verbs += [
-          (f"were {happens[2]} {times}", f"was {happens[2]} {times}"),
-          (f"have been {happens[2]} {times}", f"has been {happens[2]} {times}"),
+          conjugate(f"were {happens[2]} {times}"),
+          conjugate(f"have been {happens[2]} {times}"),
         ]
         posts += [f"{happens[2]} {times}"]
       if group.alias is None:
         verbs += (
-          [(f"are shared by {counted}", f"is shared by {counted}")]
+          [conjugate(f"are shared by {counted}")]
           if not group.row_clauses and self.maybe(0.3)
           else []
         )
       words = counted[: -len(rows)].strip() if counted.endswith(rows) else ""
       if words and operator not in ("=", "!="):
         return Clause(f"number of {rows}", f"is {words}", counted, tuple(verbs), tuple(posts))
-      return Clause("", "", counted, tuple(verbs), tuple(posts))
+      return Clause(having=counted, verbs=tuple(verbs), posts=tuple(posts))
     noun = self._group_aggregate(query, group, left, inside=True)
     if is_value(right):
       value = self.value(right)
@@ -437,9 +437,8 @@ class Groups(Listings):
     compared = self.comparison(operator, value, style)
     return Clause(noun.singular, f"is {compared}", f"{article(noun.singular)} {compared}")
 
-  def _group_top(self, query: Query, group: Group) -> Top:
+  def _group_top(self, query: Query, group: Group, limit: int) -> Top:
     """ORDER BY an aggregate LIMIT n: "the city with the most doctors"."""
-    limit = query.limit
     number = "" if limit == 1 else self.small(limit)
     if not query.order:
       return Top(limit, f"first {number}".strip() if limit > 1 else "first", "", [], "")
@@ -449,20 +448,13 @@ class Groups(Listings):
     if not aggregate_in(expression):
       if group.alias is not None and isinstance(expression, exp.Column):
         return self._top_by_column(
-          query, group.plan, group.alias, query.ref(expression), descending, limit, number, ties
+          query, group.alias, query.ref(expression), descending, limit, number, ties
         )
       noun = self._one_key(query, expression, group.rows).singular
-      style = frozenset(("year",)) if noun in ("year", "month") else frozenset()
-      return Top(
-        limit,
-        f"{'last' if descending else 'first'} {number}".strip()
-        if not style
-        else f"{'latest' if descending else 'earliest'} {number}".strip(),
-        "",
-        [],
-        "",
-      )
-    if isinstance(expression, exp.Count) and self._counts_rows(query, group, expression):
+      dated = noun in ("year", "month")
+      last, first = ("latest", "earliest") if dated else ("last", "first")
+      return Top(limit, f"{last if descending else first} {number}".strip(), "", [], "")
+    if isinstance(expression, exp.Count) and self._counts_rows(query, expression):
       rows = self._row_words(group)
       most = (
         self.rng.choice(
@@ -493,21 +485,22 @@ class Groups(Listings):
         and not group.optional
       ):
         # The join leaves out those without any.
-        ties = f"{self.rng.choice((' (but at least one)', ', not counting those without any,', ' (at least one)'))}{ties}"
+        left_out = (" (but at least one)", ", not counting those without any,", " (at least one)")
+        ties = f"{self.rng.choice(left_out)}{ties}"
       if group.alias is None and len(query.group) == 1 and not ties and self.maybe(0.3):
         word = (
           self.rng.choice(("most common", "most frequent"))
           if descending
           else self.rng.choice(("least common", "least frequent", "rarest"))
         )
-        clause = Clause("", "", "", (), (f"among {rows}", f"of {rows}", f"among all {rows}"))
+        clause = Clause(posts=(f"among {rows}", f"of {rows}", f"among all {rows}"))
         return Top(limit, number, word, [clause], "")
-      verbs = [(f"have {phrase}{ties}", f"has {phrase}{ties}")]
+      verbs = [conjugate(f"have {phrase}{ties}")]
       deed = wordings.DEEDS.get(group.row_noun.singular.split()[-1]) if group.person else None
       if deed:
         verbs += [
-          (f"{deed[0]} {phrase}{ties}", f"{deed[0]} {phrase}{ties}"),
-          (f"have {deed[1]} {phrase}{ties}", f"has {deed[1]} {phrase}{ties}"),
+          conjugate(f"{deed[0]} {phrase}{ties}"),
+          conjugate(f"have {deed[1]} {phrase}{ties}"),
         ]
       posts = (f"with {phrase}{ties}",)
       happens = self._happens(group)
@@ -530,20 +523,24 @@ class Groups(Listings):
           limit,
           number,
           "",
-          [Clause("", "", "", ((f"were {happens[2]} {often}", f"was {happens[2]} {often}"),))],
-          f"{'was' if limit == 1 else 'were'} {happens[2]} {often}",
+          [Clause(verbs=(conjugate(f"were {happens[2]} {often}"),))],
+          agree(f"were {happens[2]} {often}", plural=limit > 1),
         )
       if limit > 1 and descending and not ties and not group.clauses and self.maybe(0.25):
         return Top(
           limit,
           f"top {number}",
           "",
-          [Clause("", "", "", (), (f"by number of {rows}", f"by the number of {rows}"))],
+          [Clause(posts=(f"by number of {rows}", f"by the number of {rows}"))],
           "",
         )
       had = self.rng.choice(verbs)
       return Top(
-        limit, number, "", [Clause("", "", "", tuple(verbs), posts)], had[1 if limit == 1 else 0]
+        limit,
+        number,
+        "",
+        [Clause(verbs=tuple(verbs), posts=posts)],
+        had.singular if limit == 1 else had.plural,
       )
     noun = self._group_aggregate(query, group, expression, inside=True).singular
     extreme = "highest" if descending else "lowest"
@@ -554,7 +551,7 @@ class Groups(Listings):
       extreme = "largest" if descending else "smallest"
     phrase = f"the {extreme} {noun}{ties}"
     return Top(
-      limit, number, "", [Clause("", "", phrase)], f"{'has' if limit == 1 else 'have'} {phrase}"
+      limit, number, "", [Clause(having=phrase)], agree(f"have {phrase}", plural=limit > 1)
     )
 
   def _group_ties(self, query: Query, group: Group) -> str:
@@ -569,7 +566,7 @@ class Groups(Listings):
       f"{join_words(words, 'then')})"
     )
 
-  def _order_word(self, query: Query, group: Group, node: exp.Expression) -> str:
+  def _order_word(self, query: Query, group: Group, node: exp.Expr) -> str:
     if aggregate_in(node):
       return self._group_aggregate(query, group, node, False).singular
     return (
@@ -591,3 +588,8 @@ class Groups(Listings):
         f"{self.rng.choice(('sorted by', 'ordered by', 'arranged by'))} {', then by '.join(words)}"
       )
     return "".join(words)
+
+
+def _same(text: str) -> Noun:
+  """A noun that is the same in both numbers."""
+  return Noun(text, text)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from spftsql_jax.columns.kinds import is_person
 from spftsql_jax.questions.expressions import Expressions
-from spftsql_jax.questions.naming import Noun, is_person, role_of
+from spftsql_jax.questions.naming import Noun, role_of
 from spftsql_jax.questions.parts import Clause, Plan
 from spftsql_jax.questions.query_meaning import Edge, Query, Ref
 from spftsql_jax.questions.syntax import is_link, is_pure_link
@@ -33,8 +34,9 @@ class Links(Expressions):
     return self.noun(query, link), self.clauses(query, plan, link, edge), self.person(query, link)
 
   def through(self, query: Query, head: str, alias: str) -> str:
-    """How a row of `alias` is reached from the head through rows that point to it: "of the loans of
-    their books"; else "".
+    """How a row of `alias` is reached from the head through rows that point to it; else "".
+
+    "Of the loans of their books".
     """
     path = self.path(query, head, alias)
     nouns: list[Noun] = []
@@ -82,8 +84,9 @@ class Links(Expressions):
     )
 
   def _far_noun(self, query: Query, alias: str, link: str) -> Noun:
-    """What a link table's rows stand for, seen from one of its ends: enrolments of a student are
-    courses.
+    """What a link table's rows stand for, seen from one of its ends.
+
+    Enrolments of a student are courses.
     """
     table = query.sources[link]
     if is_pure_link(table) and (self._named_after_ends(query, table) or self.maybe(0.5)):
@@ -95,8 +98,9 @@ class Links(Expressions):
     return self.noun(query, link)
 
   def _other_end(self, query: Query, ref: Ref) -> Noun | None:
-    """What the rows of a link table without a name of its own are, for each value of one of its two
-    keys: the other's rows.
+    """What the rows of a link table without a name of its own are, for each value of one key.
+
+    The rows of the other key.
     """
     keys = ref.table.foreign_keys
     if (

@@ -7,6 +7,7 @@ from sqlglot import exp
 from spftsql_jax.columns import vocabulary
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.aggregates import Aggregates
+from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import (
   Clause,
@@ -41,7 +42,7 @@ class Listings(Aggregates):
     self.one_row = False
     superlative = None
     if query.limit is not None:
-      superlative = self._superlative(query, plan, head, query.limit)
+      superlative = self._superlative(query, head, query.limit)
     return self._attributes(
       query,
       plan,
@@ -66,7 +67,7 @@ class Listings(Aggregates):
         return edge.child
     return first
 
-  def _aliases(self, query: Query, item: exp.Expression) -> list[str]:
+  def _aliases(self, query: Query, item: exp.Expr) -> list[str]:
     return [r.alias for c in own_columns(item) if not (r := query.ref(c)).outer]
 
   def _is_single(self, query: Query, plan: Plan, head: str) -> bool:
@@ -128,14 +129,14 @@ class Listings(Aggregates):
       else ""
     )
     if any(isinstance(i, exp.Star) for i in query.items):
-      return self._everything(query, entity, noun, tail)
-    columns = self._columns(query, head, clauses, plan)
+      return self._everything(query, entity, tail)
+    columns = self._columns(query, head, plan)
     distinct = query.distinct
     return self._attribute_message(
-      query, columns, entity, each, noun, person, clauses, distinct, single, superlative, tail
+      columns, entity, each, noun, person, clauses, distinct, single, superlative, tail
     )
 
-  def _columns(self, query: Query, head: str, clauses: list[Clause], plan: Plan) -> list[Returned]:
+  def _columns(self, query: Query, head: str, plan: Plan) -> list[Returned]:
     columns: list[Returned] = []
     seen: set[str] = set()
     for item in query.items:
@@ -169,7 +170,6 @@ class Listings(Aggregates):
 
   def _attribute_message(
     self,
-    query: Query,
     columns: list[Returned],
     entity: str,
     each: str,
@@ -200,8 +200,7 @@ class Listings(Aggregates):
     if long:
       if single:
         return Message(f"the {singular_words} of {entity}", False, tail=tail)
-      message = Message(f"the {different}{singular_words}", True, f"for each {each}", False, tail)
-      return message
+      return Message(f"the {different}{singular_words}", True, f"for each {each}", False, tail)
     if single:
       content = f"the {singular_words} of {entity}"
       if natural:
@@ -212,14 +211,14 @@ class Listings(Aggregates):
         sentences += superlative.questions(noun, natural, person, clauses, self.with_number)
         if not natural and len(own) == len(columns):
           sentences += [
-            f"What {'are' if plural else 'is'} the {singular_words} of {entity}?",
+            f"What {agree('are', plural)} the {singular_words} of {entity}?",
             (
               f"Find {entity} and {self.rng.choice(('give', 'show', 'return'))} the "
               f"{singular_words}."
             ),
           ]
       elif len(columns) == 1 and columns[0].ref is not None:
-        sentences += self._single_questions(query, columns[0], entity, person)
+        sentences += self._single_questions(columns[0], entity, person)
       if (
         superlative is None
         and entity[:1].isupper()
@@ -258,13 +257,8 @@ class Listings(Aggregates):
         sentences += self._which(noun, person, clauses)
     elif columns[0].natural and len(columns) > 1 and len(own) == len(columns) and not distinct:
       rest = join_words([c.noun.plural for c in columns[1:]])
-      forms += [
-        (
-          f"{entity} "
-          f"{self.rng.choice(('and their', 'with their', 'along with their', 'together with their'))} "
-          f"{rest}"
-        )
-      ]
+      link = self.rng.choice(("and", "with", "along with", "together with"))
+      forms += [f"{entity} {link} their {rest}"]
       if superlative is None and clauses:
         sentences += [
           (
@@ -329,8 +323,9 @@ class Listings(Aggregates):
     tail: str,
     person: bool,
   ) -> Message:
-    """Columns of the head, then of rows that belong to it: "the names of bands and the dates of
-    their performances".
+    """Columns of the head, then of rows that belong to it.
+
+    "The names of bands and the dates of their performances".
     """
     different = f"{self.rng.choice(wordings.DISTINCT_WORDS)} " if distinct else ""
     first = [c for c in columns if not c.through]
@@ -385,9 +380,8 @@ class Listings(Aggregates):
     person: bool,
     clauses: list[Clause],
   ) -> list[str]:
-    """ "Which different cities do the patients live in?", "What different kinds of medicine are
-    there?"
-    """
+    """Questions for the values of a column: "Which different cities do the patients live in?"."""
+    assert column.ref is not None, "a column, not an expression"
     tags = self.column_name(column.ref).tags
     words = f"{different}{column.noun.plural}"
     if (
@@ -409,17 +403,14 @@ class Listings(Aggregates):
       f"What {words} do {entity.removeprefix('all ')} have?",
     ]
 
-  def _single_questions(
-    self, query: Query, column: Returned, entity: str, person: bool
-  ) -> list[str]:
-    """Questions with a word of their own: "How old is the patient Ann?", "When was the doctor Bo
-    hired?".
-    """
+  def _single_questions(self, column: Returned, entity: str, person: bool) -> list[str]:
+    """Questions with a word of their own: "How old is the patient Ann?"."""
+    assert column.ref is not None, "a column, not an expression"
     name = self.column_name(column.ref)
     tags = name.tags
     word = column.noun.singular
     if column.own and name.event and column.ref.column.kind == "date":
-      _, _, past = vocabulary.EVENTS_OF_COLUMNS[name.event]
+      _, past = vocabulary.EVENTS_OF_COLUMNS[name.event]
       base = {
         "opened": "open",
         "joined": "join",
@@ -428,7 +419,7 @@ class Listings(Aggregates):
         "died": "die",
         "enrolled": "enroll",
       }
-      if past.startswith("was "):
+      if past.startswith("were "):
         return [
           f"When was {entity} {name.event}?",
           f"On what date was {entity} {name.event}?",
@@ -473,7 +464,7 @@ class Listings(Aggregates):
         sentences += [f"How long is {entity}?"]
     return sentences
 
-  def _everything(self, query: Query, entity: str, noun: Noun, tail: str) -> Message:
+  def _everything(self, query: Query, entity: str, tail: str) -> Message:
     if len(query.sources) > 1 or len(query.items) > 1:
       if len(query.items) > 1:
         raise UnsupportedQuery("* beside other columns")

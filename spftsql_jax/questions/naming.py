@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import re
 
-from spftsql_jax.columns import vocabulary
+from spftsql_jax.columns import kinds, vocabulary
 from spftsql_jax.columns.attributes import (
   counts,
   event_of,
@@ -41,8 +41,9 @@ class Noun:
 
 @dataclasses.dataclass(frozen=True)
 class TableName:
-  """What the rows of a table are called. `nouns[0]` is the name itself, the others are synonyms;
-  `person` chooses who.
+  """What the rows of a table are called.
+
+  `nouns[0]` is the name itself, the others are synonyms; `person` chooses who.
   """
 
   nouns: tuple[Noun, ...]
@@ -57,7 +58,7 @@ class ColumnName:
     nouns: the full name first ("product name"), then synonyms.
     short: the name without the words of its table ("name"), as used in "the name of the product";
       synonyms follow.
-    tags: the kinds of attribute it is, of `vocabulary.ATTRIBUTE_TAGS`, e.g. {"name"} or {"price",
+    tags: the kinds of attribute it is, of `kinds.TAGS`, e.g. {"name"} or {"price",
       "money"}.
     names_entity: True where it is the natural name of its table's rows: "doctors" can stand for
       their names.
@@ -111,9 +112,10 @@ class SchemaNames:
 
 
 def _lexicon_of(schema: Schema) -> frozenset[str]:
-  """The words that identifiers of a schema are taken apart into: a general vocabulary's and those
-  of the tables' names, but for a table's name that is two other names written as one
-  (countrylanguage, beside a table country and a column Language).
+  """The words that names of a schema are taken apart into.
+
+  A general vocabulary's and those of the tables' names, but for a table's name that is two other
+  names written as one (countrylanguage, beside a table country and a column Language).
   """
 
   def long_words(name: str) -> set[str]:
@@ -138,9 +140,7 @@ def _lexicon_of(schema: Schema) -> frozenset[str]:
 
 
 def names_of(schema: Schema) -> SchemaNames:
-  """The names of a schema, computed at its first use and kept for the most recently used
-  schemas.
-  """
+  """The names of a schema, computed once and kept for the most recently used schemas."""
   entry = _CACHE.get(id(schema))
   if entry is None or entry[0] is not schema:
     entry = (schema, SchemaNames(schema))
@@ -151,8 +151,9 @@ def names_of(schema: Schema) -> SchemaNames:
 
 
 def role_of(columns: tuple[str, ...], referred: Table, schema_names: SchemaNames) -> Noun | None:
-  """What a foreign key calls its row: `host_city_id` -> "host city"; None where that adds nothing
-  to the table's name.
+  """What a foreign key calls its row: `host_city_id` -> "host city".
+
+  None where that adds nothing to the table's name.
   """
   if len(columns) != 1:
     return None
@@ -165,15 +166,15 @@ def _role(column: str, referred: str) -> Noun | None:
     expand(split_identifier(column, frozenset(vocabulary.LEXICON) | set(referred.split())))
   )
   while words and (
-    words[-1] in vocabulary.KEY_WORDS
-    or (words[-1].endswith("id") and len(words[-1]) < 6 and len(words) > 1)
+    kinds.ends_in(words, "key")
+    or (kinds.is_glued_identifier(words[-1]) and len(words[-1]) < 6 and len(words) > 1)
   ):
     words.pop()
   if len(words) > 1 and len(words[-1]) == 1 and referred.startswith(words[-1]):
     words[-1:] = referred.split()  # "source_u_id" of a user
   if not words or (
     len(words) == 1
-    and (len(words[0]) < 5 or words[0].endswith("id") or words[0] in vocabulary.NOT_ROLES)
+    and (len(words[0]) < 5 or kinds.identifies(words) or words[0] in vocabulary.NOT_ROLES)
   ):
     return None
   role = singular_of(" ".join(words))
@@ -196,27 +197,23 @@ def _role(column: str, referred: str) -> Noun | None:
 
 @functools.lru_cache(maxsize=16384)
 def same_thing(child: str, parent: str) -> bool:
-  """Whether a row of `child` whose key is that of a row of `parent` is that row: a student is a
-  person, a hiring is none.
+  """Whether a row of `child` whose key is that of a row of `parent` is that row.
+
+  A student is a person, a hiring is none.
   """
   nouns = [
     singular_of(" ".join(expand(split_identifier(name, frozenset())))) for name in (child, parent)
   ]
   # The address of a student, or the district of a store, is neither.
-  return len({is_person(noun) for noun in nouns}) == 1 and not nouns[0].startswith(f"{nouns[1]} ")
-
-
-def is_person(noun: str) -> bool:
-  """Whether a noun names people (which then takes who)."""
-  last = noun.split(" of ")[0].split()[-1]
-  if last in vocabulary.PERSONS:
-    return True
-  return last.endswith(("ist", "ian", "eer")) and last not in vocabulary.NOT_PERSONS
+  return len({kinds.is_person(noun) for noun in nouns}) == 1 and not nouns[0].startswith(
+    f"{nouns[1]} "
+  )
 
 
 def _spoken_names(schema: Schema) -> dict[str, str]:
-  """What tables are called: their names alone, and of several with the same name the schema's as
-  well, if it says anything.
+  """What tables are called: their names alone, if these tell them apart.
+
+  Of several with the same name the schema's as well, if it says anything.
   """
   same = collections.Counter(table.base_name.lower() for table in schema.tables)
   return {
@@ -259,7 +256,7 @@ def _modifier(word: str, following: str) -> str:
   if (
     following in vocabulary.PREPOSITIONS
     or word in vocabulary.PLURAL_MODIFIERS
-    or is_person(following)
+    or kinds.is_person(following)
   ):
     return word
   return singular_of(word)
@@ -277,14 +274,15 @@ def _table_name(noun: Noun, taken: collections.Counter) -> TableName:
     candidate = f"{before} {synonym}" if before else synonym
     if not taken[candidate] and not taken[synonym]:
       nouns.append(Noun(candidate, plural_of(candidate)))
-  return TableName(tuple(nouns), is_person(noun.singular))
+  return TableName(tuple(nouns), kinds.is_person(noun.singular))
 
 
 def _column_name(
   column: Column, words: tuple[str, ...], table_name: TableName, owner: list[str], own: set[str]
 ) -> ColumnName:
-  """The name made of the words of a column, of which `owner` name its table's rows; `own` are all
-  columns of that table.
+  """The name made of the words of a column.
+
+  `owner` name its table's rows; `own` are all columns of that table.
   """
   table_noun = table_name.nouns[0].singular
   # A column of numbers called "wins" counts them: the word stays as it is.

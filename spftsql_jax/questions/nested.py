@@ -6,9 +6,11 @@ import dataclasses
 
 from sqlglot import exp
 
+from spftsql_jax.columns.kinds import is_person
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import conjugate
 from spftsql_jax.questions.entities import Entities
-from spftsql_jax.questions.naming import is_person, role_of
+from spftsql_jax.questions.naming import role_of
 from spftsql_jax.questions.parts import Clause, article, relation_preposition
 from spftsql_jax.questions.query_meaning import (
   Edge,
@@ -146,7 +148,7 @@ class Nested(Entities):
       noun.singular,
       self.verb(inner, False),
       "",
-      ((f"are {preposition} {described}", f"is {preposition} {described}"),),
+      (conjugate(f"are {preposition} {described}"),),
       (f"{preposition} {described}",),
     )
 
@@ -158,7 +160,7 @@ class Nested(Entities):
     if refers is not None and own:
       person = self.person(query, head)
       if nested.group or nested.having:
-        return self._counted_member(query, left, right, nested, head, negative)
+        return self._counted_member(right, nested, negative)
       alias = right.alias
       plan = self.plan(nested, alias, set())
       noun, clauses = self.noun(nested, alias), self.clauses(nested, plan, alias, None)
@@ -171,14 +173,12 @@ class Nested(Entities):
               self.clauses(nested, plan, edge.parent, edge),
             )
         if not nested.edges and is_pure_link(table):
-          for key in table.foreign_keys:
-            if right.column.name.lower() not in (c.lower() for c in key.columns):
-              noun = self._referred_noun(nested, key)
+          for end in table.foreign_keys:
+            if right.column.name.lower() not in (c.lower() for c in end.columns):
+              noun = self._referred_noun(nested, end)
       every = self.with_number(noun, clauses, is_person(noun.singular), "plural")
       one = self.with_number(noun, clauses, is_person(noun.singular), "a")
-      keys = [
-        key for key in table.foreign_keys if key.referred_table.lower() == left.table.name.lower()
-      ]
+      keys = [k for k in table.foreign_keys if k.referred_table.lower() == left.table.name.lower()]
       role = role_of((right.column.name,), left.table, self.names) if len(keys) > 1 else None
       if role is not None:  # "players without any match as a loser"
         if clauses:
@@ -195,17 +195,17 @@ class Nested(Entities):
       return clause
     if nested.group or nested.having:
       return None
-    if self._key_between(left, right) is not None and right.alias in nested.sources:
+    key = self._key_between(left, right)
+    if key is not None and right.alias in nested.sources:
       plan = self.plan(nested, right.alias, set())
       clauses = self.clauses(nested, plan, right.alias, None)
-      key = self._key_between(left, right)
       noun = role_of(key.columns, right.table, self.names) or self.noun(nested, right.alias)
       if not clauses:
         return None
       if own and not negative:
         edge = Edge(left.alias, right.alias, key.columns, key.referred_columns, True, False)
         return self.parent_relation(
-          edge, noun, clauses, self.person(nested, right.alias), None, self.noun(query, head)
+          noun, clauses, self.person(nested, right.alias), None, self.noun(query, head)
         )
       every = self.with_number(noun, clauses, self.person(nested, right.alias), "plural")
       return Clause(noun.singular, f"is {'not ' if negative else ''}one of the {every}")
@@ -220,17 +220,12 @@ class Nested(Entities):
       every = self.phrase(nested, plan, right.alias)
       said = f"among the {every}"
       return Clause(
-        "",
-        "",
-        "",
-        ((f"are {'not ' if negative else ''}{said}", f"is {'not ' if negative else ''}{said}"),),
-        (f"not {said}" if negative else said,),
+        verbs=(conjugate(f"are {'not ' if negative else ''}{said}"),),
+        posts=(f"not {said}" if negative else said,),
       )
     return None
 
-  def _counted_member(
-    self, query: Query, left: Ref, right: Ref, nested: Query, head: str, negative: bool
-  ) -> Clause | None:
+  def _counted_member(self, right: Ref, nested: Query, negative: bool) -> Clause | None:
     """IN (SELECT key ... GROUP BY key HAVING COUNT(*) > n)."""
     if (
       len(nested.having) != 1
@@ -249,11 +244,12 @@ class Nested(Entities):
     plan = self.plan(nested, right.alias, set())
     noun = self.phrase(nested, plan, right.alias)
     counted = self.counted(operator_of(comparison), comparison.expression, noun)
-    return Clause("", "", "", ((f"have {counted}", f"has {counted}"),), (f"with {counted}",))
+    return Clause(verbs=(conjugate(f"have {counted}"),), posts=(f"with {counted}",))
 
   def _key_between(self, child: Ref, parent: Ref) -> ForeignKey | None:
-    """The one-column foreign key from `child` to `parent`, declared or plain to see (same name,
-    primary key).
+    """The one-column foreign key from `child` to `parent`.
+
+    Declared, or plain to see: the same name, a primary key.
     """
     for key in child.table.foreign_keys:
       if (
@@ -279,7 +275,7 @@ class Nested(Entities):
     return None
 
   def _against_query(
-    self, query: Query, left: exp.Expression, operator: str, right: exp.Subquery, head: str
+    self, query: Query, left: exp.Expr, operator: str, right: exp.Subquery, head: str
   ) -> Clause:
     """A column compared with what one nested query returns."""
     nested = read_nested(right, query)
@@ -306,9 +302,9 @@ class Nested(Entities):
       inner = nested.ref(item.this)
       same = inner.table is ref.table and inner.column is ref.column and not nested.edges
       if same and not nested.group:
-        within = self._within(query, nested, head)
+        within = self._within(nested)
         if within is not None:
-          return self._against_extreme(ref, noun, operator, function, within, own)
+          return self._against_extreme(ref, noun, operator, function, within)
     # Compared with one value, so what it is of is one row.
     before, self.one_row = self.one_row, function is None
     value = self.content(nested)
@@ -323,9 +319,10 @@ class Nested(Entities):
     compared = self.comparison(operator, value, style)
     return Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
 
-  def _within(self, query: Query, nested: Query, head: str) -> str | None:
-    """The rows that a nested aggregate runs over: "" for all, "of female doctors"; None where that
-    needs more words.
+  def _within(self, nested: Query) -> str | None:
+    """The rows that a nested aggregate runs over: "" for all, "of female doctors".
+
+    None where that needs more words.
     """
     if not nested.conditions:
       return ""
@@ -352,22 +349,21 @@ class Nested(Entities):
     return f"of {self.phrase(nested, self.plan(nested, alias, set()), alias)}"
 
   def _against_extreme(
-    self, ref: Ref, noun: str, operator: str, function: str, within: str, own: bool
+    self, ref: Ref, noun: str, operator: str, function: str, within: str
   ) -> Clause:
     tags = self.column_name(ref).tags
     tail = f" {within}" if within else ""
     if function == "avg":
-      average = (
-        "the "
-        f"{self.rng.choice(wordings.AVERAGE)}{'' if not within and self.maybe(0.4) else ' ' + noun}{tail}"
-      )
+      word = self.rng.choice(wordings.AVERAGE)
+      named = "" if not within and self.maybe(0.4) else f" {noun}"
+      average = f"the {word}{named}{tail}"
       if operator in "><" and not within and self.maybe(0.4):
         word = self.rng.choice(
           ("above", "higher than", "greater than")
           if operator == ">"
           else ("below", "lower than", "less than")
         )
-        average = "average" if word in ("above", "below") else "average"
+        average = "average"
         return Clause(
           noun,
           f"is {word} {average}",
@@ -401,9 +397,7 @@ class Nested(Entities):
       )
     return clause
 
-  def _same_as_outer(
-    self, query: Query, left: exp.Expression, right: exp.Expression, operator: str, head: str
-  ) -> Clause:
+  def _same_as_outer(self, query: Query, left: exp.Expr, right: exp.Expr, operator: str) -> Clause:
     """A correlated comparison: the same attribute as the row of the enclosing query."""
     if operator != "=" or not isinstance(left, exp.Column) or not isinstance(right, exp.Column):
       raise UnsupportedQuery("a correlated condition other than equality")
@@ -417,6 +411,6 @@ class Nested(Entities):
       noun,
       "is the same",
       f"the same {noun}",
-      ((f"share the {noun}", f"shares the {noun}"),),
+      (conjugate(f"share the {noun}"),),
       (f"with the same {noun}",),
     )

@@ -12,24 +12,13 @@ from sqlglot import exp
 from spftsql_jax.columns import vocabulary
 from spftsql_jax.columns.inflection import plural_of, singular_of
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import Verb, plural_verb
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.query_meaning import Ref
 
-_MANY = {
-  "is": "are",
-  "isn't": "aren't",
-  "has": "have",
-  "does": "do",
-  "contains": "contain",
-  "includes": "include",
-}
-_MANY |= {"starts": "start", "begins": "begin", "ends": "end", "matches": "match"}
-
 
 def is_plural(phrase: str) -> bool:
-  """Whether a noun phrase takes a plural verb: "sales in billion", "total credits", but not "number
-  of seats".
-  """
+  """Whether a noun phrase takes a plural verb: "total credits", but not "number of seats"."""
   head = re.split(r" (?:of|in|for|per) ", phrase, maxsplit=1)[0].split()[-1].lower()
   return head in vocabulary.PLURAL_VERB or (
     head not in vocabulary.UNCOUNTABLE and singular_of(head) != head
@@ -44,7 +33,7 @@ class Clause:
     noun: the attribute ("salary"); predicate: what is said of it, with its verb ("is above 100").
       "whose salary is above 100".
     having: after with or have ("a salary above 100").
-    verbs: after who or that, (plural, singular) ("are older than 30", "is older than 30").
+    verbs: after who or that ("are older than 30", "is older than 30").
     posts: directly after the noun ("older than 30", "from Boston").
     adjectives: directly before the noun ("female").
     sentence: a full sentence part where noun and predicate are not enough ("the salary is above 100
@@ -54,7 +43,7 @@ class Clause:
   noun: str = ""
   predicate: str = ""
   having: str = ""
-  verbs: tuple[tuple[str, str], ...] = ()
+  verbs: tuple[Verb, ...] = ()
   posts: tuple[str, ...] = ()
   adjectives: tuple[str, ...] = ()
   sentence: str = ""
@@ -62,12 +51,8 @@ class Clause:
   @property
   def said(self) -> str:
     """Noun and predicate, in agreement: "salary is above 100", "sales are above 100"."""
-    verb, _, rest = self.predicate.partition(" ")
-    return (
-      f"{self.noun} {_MANY[verb]} {rest}"
-      if verb in _MANY and is_plural(self.noun)
-      else f"{self.noun} {self.predicate}"
-    )
+    plural = is_plural(self.noun)
+    return f"{self.noun} {plural_verb(self.predicate) if plural else self.predicate}"
 
 
 @dataclasses.dataclass
@@ -84,8 +69,8 @@ class Plan:
   """
 
   head: str
-  own: dict[str, list[exp.Expression]]
-  mixed: list[exp.Expression]
+  own: dict[str, list[exp.Expr]]
+  mixed: list[exp.Expr]
   absent: set[str]
   spoken: set[str]
 
@@ -117,8 +102,9 @@ class Message:
 
 @dataclasses.dataclass
 class Returned:
-  """A returned column: its noun, whether it belongs to the head, whether the head's noun alone can
-  stand for it.
+  """A returned column.
+
+  Its noun, whether it belongs to the head, whether the head's noun alone can stand for it.
   """
 
   noun: Noun
@@ -131,8 +117,9 @@ class Returned:
 
 @dataclasses.dataclass
 class Top:
-  """A superlative: `limit` rows, a number or adjective before the noun, clauses after it, and the
-  predicate of a question.
+  """A superlative.
+
+  `limit` rows, a number or adjective before the noun, clauses after it, a question's predicate.
   """
 
   limit: int
@@ -263,9 +250,7 @@ def without_article(phrase: str) -> str:
 
 
 def fold_adjectives(noun: Noun, clauses: list[Clause]) -> tuple[Noun, list[Clause]]:
-  """Puts the adjectives of clauses into the noun, so that what follows ("the oldest ...") stands
-  before them.
-  """
+  """Puts the adjectives of clauses into the noun, so that a superlative stands before them."""
   rest = []
   for clause in clauses:
     if clause.adjectives:
@@ -288,7 +273,7 @@ def singular_head(phrase: str) -> str:
   return phrase
 
 
-def rounding(digits: exp.Expression | None) -> str:
+def rounding(digits: exp.Expr | None) -> str:
   """ "(rounded to 2 decimals)"."""
   if digits is None or digits.name == "0":
     return "(rounded to a whole number)"
@@ -300,9 +285,7 @@ def fix_spaces(text: str) -> str:
 
 
 def relation_preposition(noun: str, child: str, person: bool) -> tuple[str, ...]:
-  """How a child row relates to its parent: "visits of a patient", "books by an author", "concerts
-  in a stadium".
-  """
+  """How a child row relates to its parent: "visits of a patient", "books by an author"."""
   last, thing = noun.split()[-1], child.split(" ")[-1]
   if person and last in wordings.WORKERS and thing in wordings.MEETINGS:
     return ("with", "to", "with", "of")
@@ -331,6 +314,6 @@ def relation_preposition(noun: str, child: str, person: bool) -> tuple[str, ...]
       )
       else ("in", "of", "from")
     )
-  if last in wordings.EVENTS:
+  if last in wordings.OCCASIONS:
     return ("in", "at", "of", "for")
   return ("of", "for", "with", "of")

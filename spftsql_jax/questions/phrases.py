@@ -8,7 +8,9 @@ import re
 
 from sqlglot import exp
 
+from spftsql_jax.columns import kinds
 from spftsql_jax.columns.attributes import day_numbers
+from spftsql_jax.columns.splitting import split_name
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.naming import ColumnName, Noun, SchemaNames, role_of
 from spftsql_jax.questions.parts import Clause, Plan, pick
@@ -22,11 +24,15 @@ _RISKY_WORDS = re.compile(
   r"\b(and|or|with|of|the|is|in|by|not|all|to|for|from|at|on|as|than|that|who)\b", re.IGNORECASE
 )
 
-
 # What a column says beside its table's name when it holds the time of its rows.
 _TIME_WORDS = frozenset(
   {"date", "year", "day", "time", "datetime", "of", "release", "publication", "publish", "event"}
 )
+
+
+def _names_rows(column: Column) -> bool:
+  """Whether the numbers of a column are identifiers, which are written without commas."""
+  return any(kinds.identifies((word,)) for word in split_name(column.name))
 
 
 class Phrases(abc.ABC):
@@ -101,8 +107,9 @@ class Phrases(abc.ABC):
     return self.names.column(ref.table, ref.column)
 
   def short(self, ref: Ref) -> Noun:
-    """A column's noun beside its entity: "name" in "the name of the product"; the same throughout
-    the question.
+    """A column's noun beside its entity, the same throughout the question.
+
+    "Name" in "the name of the product".
     """
     key = (ref.table.name, ref.column.name)
     if key not in self._column_nouns:
@@ -142,7 +149,7 @@ class Phrases(abc.ABC):
       )
     return Noun(f"{owner.singular} {short.singular}", f"{owner.singular} {short.plural}")
 
-  def value(self, node: exp.Expression, column: Column | None = None, date: bool = False) -> str:
+  def value(self, node: exp.Expr, column: Column | None = None, date: bool = False) -> str:
     """A literal as people write it."""
     if isinstance(node, exp.Paren):
       return self.value(node.this, column, date)
@@ -178,7 +185,7 @@ class Phrases(abc.ABC):
         text.isdigit()
         and len(text) > 4
         and self.maybe(0.12)
-        and not (column is not None and "id" in column.name.lower())
+        and not (column is not None and _names_rows(column))
       ):
         return f"{int(text):,}"
       return text
@@ -218,27 +225,7 @@ class Phrases(abc.ABC):
 
   def comparison(self, operator: str, value: str, style: str = "number") -> str:
     """ "more than 5", "5 or more", "before 2019". Styles: number, count, date, text."""
-    tables = {
-      "number": {
-        ">": wordings.MORE,
-        "<": wordings.LESS,
-        ">=": wordings.AT_LEAST,
-        "<=": wordings.AT_MOST,
-      },
-      "count": {
-        ">": wordings.MORE_COUNT,
-        "<": wordings.LESS_COUNT,
-        ">=": wordings.AT_LEAST_COUNT,
-        "<=": wordings.AT_MOST_COUNT,
-      },
-      "date": {
-        ">": wordings.AFTER,
-        "<": wordings.BEFORE,
-        ">=": wordings.SINCE,
-        "<=": wordings.UNTIL,
-      },
-    }
-    words = pick(self.rng, tables[style][operator])
+    words = pick(self.rng, wordings.COMPARISONS[style][operator])
     return words.replace("{0}", value) if "{0}" in words else f"{words} {value}"
 
   def amount(self, operator: str, value: str) -> str:
@@ -255,7 +242,7 @@ class Phrases(abc.ABC):
   def superlative(self, tags: frozenset[str], descending: bool) -> str:
     """The adjective of a column's extreme: "highest", "most recent"."""
     for tag, (high, low) in wordings.NOUN_SUPERLATIVES.items():
-      if tag in tags or not tag:
+      if tag in tags or tag == wordings.ANY_KIND:
         return pick(self.rng, high if descending else low)
     raise AssertionError("the table ends with a row for any column")
 
@@ -263,8 +250,9 @@ class Phrases(abc.ABC):
     return "date" if self.column_name(ref).tags & {"date", "year"} else "number"
 
   def only_of_tag(self, ref: Ref, tag: str) -> bool:
-    """Whether "in 2019" needs no column name: the rows happen at a time, and no other column of the
-    table shares the tag.
+    """Whether "in 2019" needs no column name.
+
+    The rows happen at a time, and no other column of the table shares the tag.
 
     A visit happens on its date, and a film is of its year; "the owners after 2007" says nothing of
     when they became members.
@@ -277,7 +265,7 @@ class Phrases(abc.ABC):
       return False
     words = name.nouns[0].singular.split()
     happens = (
-      words[-1] in wordings.MEETINGS | wordings.EVENTS | wordings.SHOWS
+      words[-1] in wordings.MEETINGS | wordings.OCCASIONS | wordings.SHOWS
       or words[-1] in wordings.DEEDS
     )
     return happens or set(self.column_name(ref).short[0].singular.split()) <= {*words, *_TIME_WORDS}
@@ -305,8 +293,20 @@ class Phrases(abc.ABC):
     """Hands every condition to the table that it is about."""
 
   @abc.abstractmethod
-  def condition(self, query: Query, node: exp.Expression, head: str) -> Clause:
+  def condition(self, query: Query, node: exp.Expr, head: str) -> Clause:
     """Words one condition about the rows of `head`."""
+
+  @abc.abstractmethod
+  def _named(self, query: Query, plan: Plan, alias: str, came_from: Edge | None) -> str | None:
+    """The value of the natural name, where that is the only thing said of a row."""
+
+  @abc.abstractmethod
+  def _aliases(self, query: Query, item: exp.Expr) -> list[str]:
+    """The aliases of this query's own tables whose columns an expression has, in their order."""
+
+  @abc.abstractmethod
+  def _is_single(self, query: Query, plan: Plan, head: str) -> bool:
+    """Whether the conditions pick one row by its name or key."""
 
   @abc.abstractmethod
   def content(self, query: Query | SetQuery) -> str:

@@ -1,5 +1,4 @@
-"""What a query says, read from its syntax tree: the intermediate representation that the question
-writer words.
+"""What a query says, read from its syntax tree: what the question writer words.
 
 A `Query` lists the tables used, the key relations between them (foreign-key joins are relations
 here, not conditions), what is returned, and under which conditions; every column is resolved to its
@@ -34,8 +33,7 @@ class Ref:
 
 @dataclasses.dataclass(frozen=True)
 class Edge:
-  """Rows of `child` point to a row of `parent` by `columns` (of the child) = `referred` (of the
-  parent).
+  """Rows of `child` point to a row of `parent`, by `columns` = `referred`.
 
   `is_key` is False where the two are joined on something that is no key: then the direction means
   nothing. `same` marks a child whose key is the parent's key: each child row *is* a parent row
@@ -61,19 +59,25 @@ class Query:
   schema: Schema
   sources: dict[str, Table]
   edges: list[Edge]
-  items: list[exp.Expression]
+  items: list[exp.Expr]
   distinct: bool
-  conditions: list[exp.Expression]
-  group: list[exp.Expression]
-  having: list[exp.Expression]
-  order: list[tuple[exp.Expression, bool]]
+  conditions: list[exp.Expr]
+  group: list[exp.Expr]
+  having: list[exp.Expr]
+  order: list[tuple[exp.Expr, bool]]
   limit: int | None
   outer: Query | None
-  tree: exp.Expression
+  tree: exp.Expr
   derived: Query | SetQuery | None = None
 
-  def ref(self, column: exp.Column) -> Ref:
-    """Resolves a column against the tables of this query, then of the enclosing ones."""
+  def ref(self, column: exp.Expr) -> Ref:
+    """Resolves a column against the tables of this query, then of the enclosing ones.
+
+    Raises:
+      UnsupportedQuery: none of them has it, or the expression is no column.
+    """
+    if not isinstance(column, exp.Column):
+      raise UnsupportedQuery(f"{column.sql()} in the place of a column")
     name, alias = column.name.lower(), column.table.lower()
     for source, table in self.sources.items():
       if alias and source != alias:
@@ -95,15 +99,14 @@ class Query:
   def neighbours(self, alias: str) -> list[Edge]:
     return [e for e in self.edges if alias in (e.child, e.parent)]
 
-  def aliases_in(self, node: exp.Expression) -> set[str]:
-    """Aliases of this query's own tables that an expression mentions, columns inside subqueries
-    left out.
-    """
+  def aliases_in(self, node: exp.Expr) -> set[str]:
+    """Aliases of this query's own tables in an expression, columns inside subqueries left out."""
     return {r.alias for c in own_columns(node) if not (r := self.ref(c)).outer}
 
   def finest(self) -> str | None:
-    """The alias whose rows the joined rows are, one to one: all others are reached from child to
-    parent. None without such.
+    """The alias whose rows the joined rows are, one to one; None without such.
+
+    All others are reached from it, from child to parent.
     """
     for alias in self.sources:
       if len(self._reached(alias, up_only=True)) == len(self.sources):
@@ -139,13 +142,14 @@ class SetQuery:
   operator: str
   left: Query | SetQuery
   right: Query | SetQuery
-  order: list[tuple[exp.Expression, bool]]
+  order: list[tuple[exp.Expr, bool]]
   limit: int | None
 
 
-def read_query(sql: str | exp.Expression, schema: Schema) -> Query | SetQuery:
-  """Parses and resolves a query, or resolves its tree. Raises UnsupportedQuery where it does not
-  parse, or holds what has no representation.
+def read_query(sql: str | exp.Expr, schema: Schema) -> Query | SetQuery:
+  """Parses and resolves a query, or resolves its tree.
+
+  Raises UnsupportedQuery where it does not parse, or holds what has no representation.
   """
   try:
     tree = (
@@ -156,14 +160,14 @@ def read_query(sql: str | exp.Expression, schema: Schema) -> Query | SetQuery:
   return _read(tree, schema, None)
 
 
-def read_nested(node: exp.Expression, outer: Query) -> Query | SetQuery:
+def read_nested(node: exp.Expr, outer: Query) -> Query | SetQuery:
   """Reads a subquery met in a condition or a projection of `outer`."""
   while isinstance(node, (exp.Subquery, exp.Paren)):
     node = node.this
   return _read(node, outer.schema, outer)
 
 
-def _read(tree: exp.Expression, schema: Schema, outer: Query | None) -> Query | SetQuery:
+def _read(tree: exp.Expr, schema: Schema, outer: Query | None) -> Query | SetQuery:
   while isinstance(tree, (exp.Subquery, exp.Paren)) and not tree.args.get("joins"):
     tree = tree.this
   if tree.args.get("with_") or tree.args.get("with"):
@@ -203,7 +207,7 @@ def _read(tree: exp.Expression, schema: Schema, outer: Query | None) -> Query | 
   for table in [] if query.derived else [from_.this, *(j.this for j in joins)]:
     _add_source(query, table)
   _repair_strings(tree, query)
-  predicates: list[tuple[exp.Expression, str]] = []
+  predicates: list[tuple[exp.Expr, str]] = []
   for join in joins:
     if join.args.get("using"):
       raise UnsupportedQuery("JOIN USING")
@@ -221,11 +225,11 @@ def _read(tree: exp.Expression, schema: Schema, outer: Query | None) -> Query | 
       and isinstance(predicate.this, exp.Column)
       and isinstance(predicate.expression, exp.Column)
     ):
-      left, right = query.ref(predicate.this), query.ref(predicate.expression)
-      if not left.outer and not right.outer and left.alias != right.alias:
-        if left.alias > right.alias:
-          left, right = right, left
-        pairs.setdefault((left.alias, right.alias, optional), []).append((left, right))
+      one, other = query.ref(predicate.this), query.ref(predicate.expression)
+      if not one.outer and not other.outer and one.alias != other.alias:
+        if one.alias > other.alias:
+          one, other = other, one
+        pairs.setdefault((one.alias, other.alias, optional), []).append((one, other))
         continue
     if optional:
       raise UnsupportedQuery("a condition in a LEFT JOIN")
@@ -244,7 +248,7 @@ def _read(tree: exp.Expression, schema: Schema, outer: Query | None) -> Query | 
   return query
 
 
-def _add_source(query: Query, node: exp.Expression) -> None:
+def _add_source(query: Query, node: exp.Expr) -> None:
   if not isinstance(node, exp.Table):
     raise UnsupportedQuery("a derived table in a join")
   try:
@@ -316,7 +320,7 @@ def _equal(left: tuple[str, ...], right: tuple[str, ...]) -> bool:
   return bool(left) and sorted(x.lower() for x in left) == sorted(x.lower() for x in right)
 
 
-def _positional(node: exp.Expression, query: Query) -> exp.Expression:
+def _positional(node: exp.Expr, query: Query) -> exp.Expr:
   """GROUP BY 1 and ORDER BY alias stand for the projection they name."""
   if isinstance(node, exp.Literal) and node.is_int and 0 < int(node.this) <= len(query.items):
     node = query.items[int(node.this) - 1]
@@ -327,12 +331,12 @@ def _positional(node: exp.Expression, query: Query) -> exp.Expression:
   return node.this if isinstance(node, exp.Alias) else node
 
 
-def _order(tree: exp.Expression) -> list[tuple[exp.Expression, bool]]:
+def _order(tree: exp.Expr) -> list[tuple[exp.Expr, bool]]:
   order = tree.args.get("order")
   return [(bare(o.this), bool(o.args.get("desc"))) for o in order.expressions] if order else []
 
 
-def _limit(tree: exp.Expression) -> int | None:
+def _limit(tree: exp.Expr) -> int | None:
   limit = tree.args.get("limit")
   if limit is None:
     return None

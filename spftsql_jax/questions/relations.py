@@ -5,9 +5,11 @@ from __future__ import annotations
 from sqlglot import exp
 
 from spftsql_jax.columns.inflection import plural_of
+from spftsql_jax.columns.kinds import is_person
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import conjugate
 from spftsql_jax.questions.events import Events
-from spftsql_jax.questions.naming import Noun, is_person
+from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import (
   Clause,
   Plan,
@@ -24,8 +26,9 @@ class Relations(Events):
   """Words what a join says of the rows of its other side."""
 
   def _relation(self, query: Query, plan: Plan, alias: str, edge: Edge) -> Clause | None:
-    """What the join to a neighbour says of the rows of `alias`; None where it says nothing that is
-    not said elsewhere.
+    """What the join to a neighbour says of the rows of `alias`.
+
+    None where it says nothing that is not said elsewhere.
     """
     other = edge.other(alias)
     if not edge.is_key:
@@ -35,15 +38,14 @@ class Relations(Events):
         noun = self.noun(query, other)
         one = article(noun.singular)
         verbs = (
-          (f"have no {noun.singular}", f"has no {noun.singular}"),
-          (f"do not have {one}", f"does not have {one}"),
+          conjugate(f"have no {noun.singular}"),
+          conjugate(f"do not have {one}"),
         )
-        return Clause("", "", "", verbs, (f"without {one}", f"with no {noun.singular}"))
+        return Clause(verbs=verbs, posts=(f"without {one}", f"with no {noun.singular}"))
       clauses = self.clauses(query, plan, other, edge)
       if not clauses:
         return None
       return self.parent_relation(
-        edge,
         self.noun(query, other),
         clauses,
         self.person(query, other),
@@ -78,7 +80,6 @@ class Relations(Events):
       and clauses
     ):
       return self.parent_relation(
-        far[1],
         noun,
         clauses,
         person,
@@ -94,7 +95,7 @@ class Relations(Events):
         posts = [f"with {called}"] + (
           [f"in {called}", f"in {name}"] if noun.singular.split()[-1] in wordings.PLACES else []
         )
-        return Clause("", "", "", ((f"have {called}", f"has {called}"),), tuple(posts))
+        return Clause(verbs=(conjugate(f"have {called}"),), posts=tuple(posts))
     every = self.with_number(noun, clauses, person, "plural")
     one = self.with_number(noun, clauses, person, "a")
     return self.child_relation(
@@ -102,12 +103,10 @@ class Relations(Events):
     )
 
   def parent_relation(
-    self, edge: Edge, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
+    self, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
   ) -> Clause:
-    """Rows that point to one row of a parent: "visits of the patient Ann", "visits whose patient is
-    from Boston".
-    """
-    clause = self._plain_parent_relation(edge, noun, clauses, person, name, child)
+    """Rows that point to one row of a parent: "visits of the patient Ann"."""
+    clause = self._plain_parent_relation(noun, clauses, person, name, child)
     maker = wordings.MAKER_VERBS.get(noun.singular.split()[-1])
     works = (
       child.singular.split()[-1] in wordings.WORKERS
@@ -126,16 +125,16 @@ class Relations(Events):
       ]
     said = self.rng.choice(called)
     if maker:
-      clause.verbs = ((f"were {maker[1]} by {said}", f"was {maker[1]} by {said}"),)
+      clause.verbs = (conjugate(f"were {maker[1]} by {said}"),)
       clause.posts = (*clause.posts, f"{maker[1]} by {said}", f"{maker[1]} by {said}")
     else:
       place = self.rng.choice(("at", "in", "for"))
-      clause.verbs = (*clause.verbs, (f"work {place} {said}", f"works {place} {said}"))
+      clause.verbs = (*clause.verbs, conjugate(f"work {place} {said}"))
       clause.posts = (*clause.posts, f"working {place} {said}", f"at {said}")
     return clause
 
   def _plain_parent_relation(
-    self, edge: Edge, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
+    self, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
   ) -> Clause:
     prepositions = relation_preposition(noun.singular, child.singular, person)
     direction, _, place = noun.singular.partition(" ")
@@ -153,37 +152,37 @@ class Relations(Events):
           f"{noun.singular} {name}",
         )
       )
-      posts = [
+      posts: tuple[str, ...] = (
         f"{self.rng.choice(prepositions)} {called}",
         f"{self.rng.choice(prepositions)} {called}",
-      ]
-      if prepositions[0] in ("by", "in"):
-        posts.append(f"{prepositions[0]} {name}")
-      verbs = (
-        (f"belong to {called}", f"belongs to {called}"),
-        (f"have {called}", f"has {called}")
-        if self.maybe(0.3) and not is_person(child.singular)
-        else (f"are {prepositions[0]} {called}", f"is {prepositions[0]} {called}"),
       )
-      return Clause(noun.singular, f"is {name}", f"{noun.singular} {name}", verbs, tuple(posts))
+      if prepositions[0] in ("by", "in"):
+        posts += (f"{prepositions[0]} {name}",)
+      verbs = (
+        conjugate(f"belong to {called}"),
+        conjugate(f"have {called}")
+        if self.maybe(0.3) and not is_person(child.singular)
+        else conjugate(f"are {prepositions[0]} {called}"),
+      )
+      return Clause(noun.singular, f"is {name}", f"{noun.singular} {name}", verbs, posts)
     every = self.with_number(noun, clauses, person, "plural")
     one = self.with_number(noun, clauses, person, "a")
     if noun.singular.split()[-1] == "address":  # Nobody belongs to an address.
-      return Clause("", "", "", ((f"have {one}", f"has {one}"),), (f"with {one}",))
+      return Clause(verbs=(conjugate(f"have {one}"),), posts=(f"with {one}",))
     posts = (
       f"{self.rng.choice(prepositions)} {every}",
       f"{self.rng.choice(prepositions)} {one}",
       f"belonging to {every}" if self.maybe(0.3) else f"{prepositions[0]} {every}",
     )
     verbs = (
-      (f"belong to {every}", f"belongs to {one}"),
-      (f"are {prepositions[0]} {every}", f"is {prepositions[0]} {one}"),
+      conjugate(f"belong to {every}", f"belong to {one}"),
+      conjugate(f"are {prepositions[0]} {every}", f"are {prepositions[0]} {one}"),
     )
     predicate, owner = "", noun.singular
     if len(clauses) == 1:
       clause = clauses[0]
       if clause.verbs and self.maybe(0.5):
-        predicate = self.rng.choice(clause.verbs)[1]
+        predicate = self.rng.choice(clause.verbs).singular
       elif clause.having:
         predicate = f"has {clause.having}"
       elif clause.noun and not clause.noun.startswith("the "):
@@ -194,6 +193,7 @@ class Relations(Events):
     self, preposition: str, noun: Noun, clauses: list[Clause], person: bool, name: str | None
   ) -> Clause:
     """ "flights to Boston", of a key that is called a destination."""
+    said: tuple[str, ...]
     if name is not None:
       said = (
         f"{preposition} {name}",
@@ -206,7 +206,7 @@ class Relations(Events):
         for number in ("plural", "a")
       )
     verb = self.rng.choice(said)
-    return Clause("", "", "", ((f"are {verb}", f"is {verb}"),), said)
+    return Clause(verbs=(conjugate(f"are {verb}"),), posts=said)
 
   def child_relation(
     self,
@@ -224,41 +224,41 @@ class Relations(Events):
       deed = wordings.MAKER_VERBS.get(owner.singular.split()[-1], deed)
     if without:
       verbs = [
-        (f"have no {every}", f"has no {every}"),
-        (f"do not have any {every}", f"does not have any {every}"),
-        (f"don't have any {every}", f"doesn't have any {every}"),
+        conjugate(f"have no {every}"),
+        conjugate(f"do not have any {every}"),
+        conjugate(f"don't have any {every}"),
       ]
       if deed:
         past, participle, base = deed
         verbs = verbs[:1] + [
-          (f"have not {participle} any {every}", f"has not {participle} any {every}"),
-          (f"never {past} any {every}", f"never {past} any {every}"),
-          (f"did not {base} any {every}", f"did not {base} any {every}"),
-          (f"have never {participle} any {every}", f"has never {participle} any {every}"),
+          conjugate(f"have not {participle} any {every}"),
+          conjugate(f"never {past} any {every}"),
+          conjugate(f"did not {base} any {every}"),
+          conjugate(f"have never {participle} any {every}"),
         ]
       return Clause(
-        "", "", "", tuple(verbs), (f"without any {every}", f"with no {every}", f"without {every}")
+        verbs=tuple(verbs), posts=(f"without any {every}", f"with no {every}", f"without {every}")
       )
     verbs = (
-      [(f"have {every}", f"has {every}"), (f"have {one}", f"has {one}")]
+      [conjugate(f"have {every}"), conjugate(f"have {one}")]
       if one
-      else [(f"have {every}", f"has {every}")]
+      else [conjugate(f"have {every}")]
     )
     posts = [f"with {every}", f"with {one}"] if one else [f"with {every}"]
     if self.existential or not specific:
       verbs += [
-        (f"have at least one {without_article(one)}", f"has at least one {without_article(one)}"),
-        (f"have any {every}", f"has any {every}"),
+        conjugate(f"have at least one {without_article(one)}"),
+        conjugate(f"have any {every}"),
       ]
       posts += [f"with at least one {without_article(one)}", f"with any {every}"]
     if deed:
       past, participle, _ = deed
       verbs += [
-        (f"{past} {every}", f"{past} {every}"),
-        (f"have {participle} {every}", f"has {participle} {every}"),
-        (f"{past} {one}", f"{past} {one}"),
+        conjugate(f"{past} {every}"),
+        conjugate(f"have {participle} {every}"),
+        conjugate(f"{past} {one}"),
       ]
-    return Clause("", "", "", tuple(verbs), tuple(posts))
+    return Clause(verbs=tuple(verbs), posts=tuple(posts))
 
   def _loose_relation(self, query: Query, plan: Plan, alias: str, edge: Edge) -> Clause | None:
     """Tables joined on columns that are no keys: they share a value."""
@@ -271,17 +271,10 @@ class Relations(Events):
     noun, person = self.noun(query, other), self.person(query, other)
     every = self.with_number(noun, clauses, person, "plural")
     one = self.with_number(noun, clauses, person, "a")
+    shared = self._shared(query, alias, edge)
     return Clause(
-      "",
-      "",
-      "",
-      (
-        (
-          f"share {self._shared(query, alias, edge)} with {every}",
-          f"shares {self._shared(query, alias, edge)} with {one}",
-        ),
-      ),
-      (f"with the same {self._shared(query, alias, edge)} as {one}",),
+      verbs=(conjugate(f"share {shared} with {every}", f"share {shared} with {one}"),),
+      posts=(f"with the same {shared} as {one}",),
     )
 
   def _shared(self, query: Query, alias: str, edge: Edge) -> str:

@@ -1,9 +1,8 @@
 """Writes the question that a SQL query answers, by rule and in many ways.
 
-The query is read into relations and conditions (`english/query_meaning.py`), worded bottom up by
-the layers of `english/` (names, values, conditions, relations, entities, groups), and put into one
-of the forms in which people ask: commands, questions, terse notes, indirect requests, with the
-small irregularities of human writing.
+The query is read into relations and conditions (`query_meaning`), worded bottom up (names, values,
+conditions, relations, entities, groups), and put into one of the forms in which people ask:
+commands, questions, terse notes, indirect requests, with the small irregularities of human writing.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import re
 from sqlglot import exp
 
 from spftsql_jax.questions import wordings as word_tables
+from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.naming import names_of
 from spftsql_jax.questions.parts import Message, pick
 from spftsql_jax.questions.query_meaning import Query, SetQuery, UnsupportedQuery, read_query
@@ -24,18 +24,12 @@ __all__ = ["UnsupportedQuery", "wordings", "write_question"]
 
 _CONTRACTIONS = (
   ("What is ", "What's "),
-  ("do not ", "don't "),
-  ("does not ", "doesn't "),
-  ("is not ", "isn't "),
-  ("are not ", "aren't "),
-  ("did not ", "didn't "),
-  ("have not ", "haven't "),
-  ("has not ", "hasn't "),
+  *((f"{verb} not ", f"{verb}n't ") for verb in ("do", "does", "is", "are", "did", "have", "has")),
   ("Who is ", "Who's "),
 )
 
 
-def write_question(sql: str | exp.Expression, schema: Schema, rng: random.Random) -> str:
+def write_question(sql: str | exp.Expr, schema: Schema, rng: random.Random) -> str:
   """One wording of a query as a question in English; the same `rng` state gives the same question.
 
   Args:
@@ -50,8 +44,9 @@ def write_question(sql: str | exp.Expression, schema: Schema, rng: random.Random
 
 
 def wordings(sql: str, schema: Schema, count: int, seed: int) -> list[str]:
-  """Up to `count` distinct wordings of one query, fewer where it has no more. Raises
-  UnsupportedQuery.
+  """Up to `count` distinct wordings of one query, fewer where it has no more.
+
+  Raises UnsupportedQuery.
   """
   query = read_query(sql, schema)
   rng = random.Random(seed)
@@ -96,13 +91,13 @@ def _frame(message: Message, rng: random.Random) -> str:
     command = pick(rng, word_tables.COMMANDS)
     return f"{start}{_lower(command) if start else command} {_drop_article(content, rng)}."
   if style < 0.8:
-    verb = "are" if message.plural else "is"
+    verb = agree("are", message.plural)
     if message.bare and not content.startswith(("the ", "all ")):
       content = f"the {content}"
     what = "who" if message.bare == "who" else "what"
     return f"{start}{what if start else what.capitalize()} {verb} {content}?"
   if style < 0.93:
-    frame = pick(rng, word_tables.INDIRECT).format(content, be="are" if message.plural else "is")
+    frame = pick(rng, word_tables.INDIRECT).format(content, be=agree("are", message.plural))
     return f"{start}{_lower_first(frame) if start else frame}"
   terse = _drop_article(content, rng, 0.9)
   if len(terse.split()) < 2:
@@ -111,9 +106,7 @@ def _frame(message: Message, rng: random.Random) -> str:
 
 
 def _move_rounding(content: str, rng: random.Random) -> str:
-  """The one rounding of a question is often said last: "the average price of books, rounded to 2
-  decimals".
-  """
+  """The one rounding of a question is often said last: "..., rounded to 2 decimals"."""
   found = re.findall(r" \((rounded to [^()]*)\)", content)
   if len(found) != 1 or rng.random() < 0.4:
     return content

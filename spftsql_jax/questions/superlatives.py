@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlglot import exp
 
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import agree, conjugate
 from spftsql_jax.questions.conditions import Conditions
-from spftsql_jax.questions.parts import Clause, Plan, Top, join_words
+from spftsql_jax.questions.parts import Clause, Top, join_words
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery
 from spftsql_jax.questions.syntax import bare
 
@@ -14,7 +15,7 @@ from spftsql_jax.questions.syntax import bare
 class Superlatives(Conditions):
   """Words orders."""
 
-  def _superlative(self, query: Query, plan: Plan, head: str, limit: int) -> Top:
+  def _superlative(self, query: Query, head: str, limit: int) -> Top:
     """ORDER BY ... LIMIT: "the oldest doctor", "the 3 doctors with the highest salary"."""
     number = "" if limit == 1 else self.small(limit)
     if not query.order:
@@ -26,14 +27,14 @@ class Superlatives(Conditions):
       ref = query.ref(expression)
       if ref.outer:
         raise UnsupportedQuery("an order by the enclosing query")
-      return self._top_by_column(query, plan, head, ref, descending, limit, number, ties)
+      return self._top_by_column(query, head, ref, descending, limit, number, ties)
     noun = self.expression(query, expression, head).singular
     extreme = self.superlative(frozenset(), descending)
     return Top(
       limit,
       number,
       "",
-      [Clause("", "", f"the {extreme} {noun}{ties}")],
+      [Clause(having=f"the {extreme} {noun}{ties}")],
       f"has the {extreme} {noun}",
     )
 
@@ -56,7 +57,6 @@ class Superlatives(Conditions):
   def _top_by_column(
     self,
     query: Query,
-    plan: Plan,
     head: str,
     ref: Ref,
     descending: bool,
@@ -82,12 +82,12 @@ class Superlatives(Conditions):
         said = f"the {other.singular} with {phrase}"
       else:
         said = f"the {number} {other.plural} with {phrase}"
-      verbs = ((f"have {said}{ties}", f"has {said}{ties}"),)
+      verbs = (conjugate(f"have {said}{ties}"),)
       return Top(
         limit,
         "",
         "",
-        [Clause("", "", "", verbs, (f"with {said}{ties}", f"of {said}{ties}"))],
+        [Clause(verbs=verbs, posts=(f"with {said}{ties}", f"of {said}{ties}"))],
         f"has {said}{ties}",
       )
     if (
@@ -97,14 +97,10 @@ class Superlatives(Conditions):
       and self.maybe(0.8)
     ):
       # Of what the row belongs to: "the tweet whose author has the most followers".
-      other, phrase = (
-        self.noun(query, ref.alias).singular,
-        self._extreme(self.short(ref).singular, ref, extreme, descending),
-      )
-      posts = (f"whose {other} has {phrase}{ties}", f"of the {other} with {phrase}{ties}")
-      return Top(
-        limit, "", "", [Clause("", "", "", (), posts)], f"has the {other} with {phrase}{ties}"
-      )
+      owner = self.noun(query, ref.alias).singular
+      phrase = self._extreme(self.short(ref).singular, ref, extreme, descending)
+      posts = (f"whose {owner} has {phrase}{ties}", f"of the {owner} with {phrase}{ties}")
+      return Top(limit, "", "", [Clause(posts=posts)], f"has the {owner} with {phrase}{ties}")
     thing = (
       self._thing_superlative(tags, descending, self.person(query, head))
       if own and ("plain" in tags or "birth" in tags)
@@ -123,25 +119,19 @@ class Superlatives(Conditions):
         limit,
         f"{word} {number}",
         "",
-        [Clause("", "", "", (), (f"by {noun}", f"in terms of {noun}"))],
+        [Clause(posts=(f"by {noun}", f"in terms of {noun}"))],
         "",
       )
-    verbs = ((f"have {phrase}{ties}", f"has {phrase}{ties}"),)
-    posts = (f"with {phrase}{ties}", f"having {phrase}{ties}", f"with {phrase}{ties}")
-    does = (
-      {"salary": "earn", "pay": "earn", "wage": "earn", "price": "cost", "cost": "cost"}.get(noun)
-      if own
-      else None
-    )
+    does = wordings.EARNED_OR_COST.get(noun) if own else None
     if does and not ties and self.maybe(0.4):
       most = "the most" if descending else "the least"
-      verbs, posts = ((f"{does} {most}", f"{does}s {most}"),), ()
-      predicate = f"{does}{'s' if limit == 1 else ''} {most}"
-      return Top(limit, number, "", [Clause("", "", "", verbs, posts)], predicate)
-    if limit > 1:
-      return Top(limit, number, "", [Clause("", "", "", verbs, posts)], f"have {phrase}{ties}")
-    clause = Clause("", "", "", verbs, posts)
-    return Top(limit, "", "", [clause], f"has {phrase}{ties}")
+      clause = Clause(verbs=(conjugate(f"{does} {most}"),))
+      return Top(limit, number, "", [clause], agree(f"{does} {most}", plural=limit > 1))
+    clause = Clause(
+      verbs=(conjugate(f"have {phrase}{ties}"),),
+      posts=(f"with {phrase}{ties}", f"having {phrase}{ties}", f"with {phrase}{ties}"),
+    )
+    return Top(limit, number, "", [clause], agree(f"have {phrase}{ties}", plural=limit > 1))
 
   def _extreme(self, noun: str, ref: Ref, extreme: str, descending: bool) -> str:
     """ "the highest salary", "the most seats", "the first name alphabetically"."""
@@ -182,7 +172,7 @@ class Superlatives(Conditions):
       f"{self.rng.choice(('sorted by', 'ordered by', 'sorted first by', 'arranged by'))} {text}"
     )
 
-  def order_noun(self, query: Query, expression: exp.Expression, head: str) -> str:
+  def order_noun(self, query: Query, expression: exp.Expr, head: str) -> str:
     return self.expression(query, expression, head).singular
 
   def _one_order(self, noun: str, ref: Ref | None, descending: bool, bare: bool) -> str:

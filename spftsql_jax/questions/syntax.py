@@ -1,6 +1,4 @@
-"""Small questions about syntax trees: what kind of expression is this, which columns does it
-mention?
-"""
+"""What kind of expression a syntax tree is, and which columns it mentions."""
 
 from __future__ import annotations
 
@@ -13,19 +11,32 @@ from spftsql_jax.schema import Table
 if TYPE_CHECKING:
   from spftsql_jax.questions.query_meaning import Query
 
-_OPERATORS = {exp.EQ: "=", exp.NEQ: "!=", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
+_OPERATORS: dict[type[exp.Expr], str] = {
+  exp.EQ: "=",
+  exp.NEQ: "!=",
+  exp.GT: ">",
+  exp.GTE: ">=",
+  exp.LT: "<",
+  exp.LTE: "<=",
+}
 _FLIPPED = {"=": "=", "!=": "!=", ">": "<", ">=": "<=", "<": ">", "<=": ">="}
-_AGGREGATES = {exp.Avg: "avg", exp.Max: "max", exp.Min: "min", exp.Sum: "sum", exp.Count: "count"}
+_AGGREGATES: dict[type[exp.Expr], str] = {
+  exp.Avg: "avg",
+  exp.Max: "max",
+  exp.Min: "min",
+  exp.Sum: "sum",
+  exp.Count: "count",
+}
 
 
-def bare(node: exp.Expression) -> exp.Expression:
+def bare(node: exp.Expr) -> exp.Expr:
   """The expression without parentheses around it (a subquery keeps its own)."""
   while isinstance(node, exp.Paren):
     node = node.this
   return node
 
 
-def own_columns(node: exp.Expression) -> list[exp.Column]:
+def own_columns(node: exp.Expr) -> list[exp.Column]:
   """The columns in an expression, those inside its subqueries left out."""
   if isinstance(node, exp.Column):
     return [node]
@@ -36,7 +47,7 @@ def own_columns(node: exp.Expression) -> list[exp.Column]:
   ]
 
 
-def conjuncts(node: exp.Expression | None) -> list[exp.Expression]:
+def conjuncts(node: exp.Expr | None) -> list[exp.Expr]:
   """The members of a tree of ANDs, parentheses removed."""
   if node is None:
     return []
@@ -46,7 +57,7 @@ def conjuncts(node: exp.Expression | None) -> list[exp.Expression]:
   return [node]
 
 
-def disjuncts(node: exp.Expression) -> list[exp.Expression]:
+def disjuncts(node: exp.Expr) -> list[exp.Expr]:
   """The members of a tree of ORs, parentheses removed."""
   node = bare(node)
   if isinstance(node, exp.Or):
@@ -54,15 +65,16 @@ def disjuncts(node: exp.Expression) -> list[exp.Expression]:
   return [node]
 
 
-def operator_of(node: exp.Expression) -> str | None:
-  return _OPERATORS.get(type(node))
+def operator_of(node: exp.Expr) -> str:
+  """The operator of a comparison; "" of anything else."""
+  return _OPERATORS.get(type(node), "")
 
 
 def flipped(operator: str) -> str:
   return _FLIPPED[operator]
 
 
-def is_value(node: exp.Expression) -> bool:
+def is_value(node: exp.Expr) -> bool:
   """Whether a node is a literal, possibly negative, in parentheses or cast."""
   node = bare(node)
   if isinstance(node, (exp.Neg, exp.Cast)):
@@ -70,11 +82,11 @@ def is_value(node: exp.Expression) -> bool:
   return isinstance(node, (exp.Literal, exp.Boolean))
 
 
-def aggregate_of(node: exp.Expression) -> str | None:
+def aggregate_of(node: exp.Expr) -> str | None:
   return _AGGREGATES.get(type(node))
 
 
-def aggregate_in(node: exp.Expression) -> bool:
+def aggregate_in(node: exp.Expr) -> bool:
   """Whether an expression aggregates, outside window functions and subqueries."""
   if isinstance(node.unalias(), exp.Window):
     return False
@@ -86,8 +98,9 @@ def aggregate_in(node: exp.Expression) -> bool:
 
 
 def is_link(table: Table) -> bool:
-  """Whether a table only connects two others: two foreign keys, and at most one column besides
-  keys.
+  """Whether a table only connects two others.
+
+  It has two foreign keys, and at most one column besides keys.
   """
   if len(table.foreign_keys) != 2:
     return False
@@ -110,9 +123,10 @@ def is_pure_link(table: Table) -> bool:
   )
 
 
-def date_part(node: exp.Expression) -> tuple[str, exp.Column] | None:
-  """STRFTIME('%Y', x), YEAR(x), EXTRACT(year FROM x), possibly cast: the part's name and the
-  column.
+def date_part(node: exp.Expr) -> tuple[str, exp.Column] | None:
+  """The part of a date that an expression takes, and the column.
+
+  STRFTIME('%Y', x), YEAR(x), EXTRACT(year FROM x), possibly cast.
   """
   node = bare(node)
   while isinstance(node, exp.Cast):
@@ -148,5 +162,5 @@ def date_part(node: exp.Expression) -> tuple[str, exp.Column] | None:
   return None
 
 
-def query_outer(query: Query, node: exp.Expression) -> bool:
+def query_outer(query: Query, node: exp.Expr) -> bool:
   return any(query.ref(c).outer for c in own_columns(node))
