@@ -38,7 +38,9 @@ from spftsql_jax.databases import places as databases
 from spftsql_jax.databases.engines import engine_of
 from spftsql_jax.databases.execution.executor import Executor
 from spftsql_jax.examples import benchmarks
-from spftsql_jax.judging import metrics, scoring
+from spftsql_jax.judging import brought_back, metrics, scoring
+from spftsql_jax.judging.divergences import DIVERGENCES
+from spftsql_jax.judging.verdicts import Verdict
 from spftsql_jax.sql import model_text
 
 # As in typing. Exact match, with its grammar, is imported where it is asked for.
@@ -293,7 +295,7 @@ def _exact_matches(
 
 
 def _report(
-  queries: list[tuple[str, str]], verdicts: list[scoring.Verdict], matches: list[ExactMatch] | None
+  queries: list[tuple[str, str]], verdicts: list[Verdict], matches: list[ExactMatch] | None
 ) -> dict:
   correct = sum(verdict.correct for verdict in verdicts)
   low, high = metrics.wilson_interval(correct, len(verdicts))
@@ -359,7 +361,7 @@ def _add_divergence(report: dict, name: str, indices: list[int]) -> None:
   if indices:
     entry = {
       "name": name,
-      "explanation": scoring.DIVERGENCES[name],
+      "explanation": DIVERGENCES[name],
       "count": len(indices),
       "indices": indices,
     }
@@ -374,7 +376,7 @@ def _to_json(report: dict) -> str:
 
 
 def _time_ratios(
-  verdicts: list[scoring.Verdict], locations: list[list[str]]
+  verdicts: list[Verdict], locations: list[list[str]]
 ) -> tuple[list[float], list[int]]:
   """Gold time by predicted time of each question, 0 where the answer is wrong, and the questions
   whose runs were all equal.
@@ -394,7 +396,9 @@ def _time_ratios(
           for run in range(runs)
           for sql in (verdict.gold_sql + " ", verdict.predicted_sql)
         ]
-        results = executor.execute_many(jobs, _TIMEOUT_S.value, scoring.MAX_ROWS, scoring.MAX_BYTES)
+        results = executor.execute_many(
+          jobs, _TIMEOUT_S.value, scoring.MAX_ROWS, brought_back.MAX_BYTES
+        )
         if all(result.ok for result in results):
           seconds = [result.seconds for result in results]
           ratio = metrics.time_ratio(seconds[0::2], seconds[1::2])

@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 from spftsql_jax.databases import Executor
+from spftsql_jax.databases.execution import protocol
 
 ROOT = pathlib.Path(__file__).parents[1]
 SLOW = "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT COUNT(*) FROM r"
@@ -132,7 +133,8 @@ def test_a_worker_killed_for_its_time_has_timed_out_even_if_it_answered_just_bef
   with executor:
     executor.start()
     each = executor._workers[0]
-    each.send([(("key", "SELECT 1"), (path, (path,), SLOW, 5.0, 10, 1000))])
+    job = (protocol.STATEMENT, 5.0, (path, (path,), SLOW, 10, 1000))
+    each.send([(("key", "SELECT 1"), job)])
     each.kill()
     # Its end is read before the system has buried it.
     each.dead = True

@@ -20,8 +20,8 @@ from shared_data import SHARED, needs_predictions
 
 from spftsql_jax.databases import Executor, Result
 from spftsql_jax.databases.engines import postgresql_tokens
-from spftsql_jax.judging import metrics, scoring
 from spftsql_jax.judging.comparison import results_match, spider_match
+from spftsql_jax.judging.executed import spider_query, text_key
 from spftsql_jax.sql import statements
 
 
@@ -222,8 +222,8 @@ def test_spider_verdicts_agree_with_the_official_evaluator_on_every_question(sys
   examples = json.loads((SHARED / "spider/dev.json").read_text())
   lines = (SHARED / f"predictions/spider-dev/{system}.txt").read_text().splitlines()
   locations = [str(SHARED / f"spider/database/{e['db_id']}/{e['db_id']}.sqlite") for e in examples]
-  gold = [metrics.spider_query(e["query"], predicted=False) for e in examples]
-  predicted = [metrics.spider_query(line.split("\t")[0], predicted=True) for line in lines]
+  gold = [spider_query(e["query"], predicted=False) for e in examples]
+  predicted = [spider_query(line.split("\t")[0], predicted=True) for line in lines]
   with Executor(workers=2) as executor:
     limits = {"timeout_s": 30, "max_rows": 1_000_000, "max_bytes": 500_000_000}
     results = executor.execute_many(
@@ -231,8 +231,7 @@ def test_spider_verdicts_agree_with_the_official_evaluator_on_every_question(sys
     )
   count = len(examples)
   ours = "".join(
-    "01"[metrics.execution_match([results[i]], [results[count + i]], gold[i], "spider")]
-    for i in range(count)
+    "01"[results_match(results[i], results[count + i], gold[i], "spider")] for i in range(count)
   )
   assert [i for i in range(count) if ours[i] != recorded[i]] == []
 
@@ -284,17 +283,15 @@ def test_texts_are_taken_for_the_same_only_where_nothing_but_space_and_case_diff
 )
 def test_texts_that_some_dialect_tells_apart_have_different_keys(one, other):
   assert statements.same_text_key(one) != statements.same_text_key(other)
-  assert scoring._text_key(one) != scoring._text_key(other)
-  assert scoring._text_key(one, "postgresql") != scoring._text_key(other, "postgresql")
+  assert text_key(one) != text_key(other)
+  assert text_key(one, "postgresql") != text_key(other, "postgresql")
 
 
 def test_the_case_of_a_structures_fields_counts_in_duckdb():
   one, other = "SELECT s FROM (SELECT 1 AS A) AS s", "SELECT s FROM (SELECT 1 AS a) AS s"
   rows = [duckdb.sql(sql).fetchall() for sql in (one, other)]
-  assert rows[0] != rows[1] and scoring._text_key(one, "duckdb") != scoring._text_key(
-    other, "duckdb"
-  )
-  assert scoring._text_key(one, "sqlite") == scoring._text_key(other, "sqlite")
+  assert rows[0] != rows[1] and text_key(one, "duckdb") != text_key(other, "duckdb")
+  assert text_key(one, "sqlite") == text_key(other, "sqlite")
 
 
 # Pieces that quotes, comments and escapes are made of: any of their order is some text.
@@ -350,7 +347,7 @@ def test_keys_tell_apart_what_postgresql_tells_apart(pieces, change):
     }
     other[change] = swaps.get(other[change], other[change])
   one_text, other_text = "SELECT " + "".join(pieces), "SELECT " + "".join(other)
-  for key in (statements.same_text_key, scoring._text_key):
+  for key in (statements.same_text_key, text_key):
     if key(one_text, "postgresql") != key(other_text, "postgresql"):
       continue
     try:

@@ -28,7 +28,7 @@ from spftsql_jax.databases.locations import (
   split_locations,
   without_password,
 )
-from spftsql_jax.judging import scoring
+from spftsql_jax.judging import verdicts
 from spftsql_jax.pipeline.config import DataConfig, RunConfig, to_record
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
@@ -196,7 +196,7 @@ def test_a_stored_config_and_a_verdict_hold_no_password():
     data=DataConfig(databases="postgresql://reader:changed@db/shop,x.sqlite", schemas=("a",)),
   )
   assert to_record(other) == record, "a run goes on under another password"
-  assert "hush" not in scoring._difference("postgresql://reader:hushhush@db/shop", "rows")
+  assert "hush" not in verdicts.difference("postgresql://reader:hushhush@db/shop", "rows")
 
 
 def run_script(name, *arguments, **environment):

@@ -8,6 +8,7 @@ from scipy import stats
 from shared_data import SHARED, needs_predictions
 
 from spftsql_jax.judging import metrics
+from spftsql_jax.judging.executed import spider_query
 
 
 @pytest.mark.parametrize(
@@ -87,16 +88,16 @@ def test_hardness_of_any_text(sql, level):
   ],
 )
 def test_spider_query_is_what_the_evaluator_executes(sql, executed):
-  assert metrics.spider_query(sql, predicted=False) == executed
+  assert spider_query(sql, predicted=False) == executed
   assert (
-    metrics.spider_query("SELECT DISTINCT a", predicted=False, keep_distinct=True)
+    spider_query("SELECT DISTINCT a", predicted=False, keep_distinct=True)
     == "SELECT DISTINCT a"
   )
   assert (
-    metrics.spider_query("SELECT a FROM t WHERE a = value", predicted=True)
+    spider_query("SELECT a FROM t WHERE a = value", predicted=True)
     == "SELECT a FROM t WHERE a = 1"
   )
-  assert metrics.spider_query("SELECT a FROM t WHERE a = value", predicted=False).endswith("value")
+  assert spider_query("SELECT a FROM t WHERE a = value", predicted=False).endswith("value")
 
 
 def official_soft_f1(predicted, gold):

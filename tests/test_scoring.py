@@ -11,8 +11,10 @@ import pytest
 from shared_data import SHARED, needs_predictions
 
 from spftsql_jax.databases import Executor
-from spftsql_jax.judging import scoring
-from spftsql_jax.judging.pairs import Pair, judge
+from spftsql_jax.judging import pool, scoring
+from spftsql_jax.judging.divergences import DIVERGENCES
+from spftsql_jax.judging.executed import text_key
+from spftsql_jax.judging.judge import Pair
 from spftsql_jax.sql import statements
 
 FLOOD = (
@@ -89,7 +91,7 @@ def test_a_pair_that_ends_its_worker_is_judged_all_the_same(instances, monkeypat
   pairs = [Pair("SELECT x FROM t", f"SELECT {i}", tuple(instances[:1])) for i in range(3)]
   with Executor(workers=1) as executor:
     monkeypatch.setattr(executor, "run_jobs", lambda jobs, progress: [None] * len(jobs))
-    assert judge(pairs, executor, "strict", 1.0, 100) == {}
+    assert pool.judge(pairs, executor, "strict", 1.0, 100) == {}
     verdicts = scoring.score_predictions(
       [("SELECT x FROM t", "SELECT x FROM t WHERE 1")], [instances[:1]], executor
     )
@@ -133,7 +135,7 @@ def test_text_keys_are_those_of_the_token_reader():
   ]
   fast = {}
   for text in texts:
-    fast.setdefault(scoring._text_key(text), set()).add(statements.same_text_key(text))
+    fast.setdefault(text_key(text), set()).add(statements.same_text_key(text))
   assert all(len(keys) == 1 for keys in fast.values())
   assert len(fast) == len({statements.same_text_key(text) for text in texts}) < len(set(texts))
 
@@ -153,7 +155,7 @@ def test_text_keys_are_those_of_the_token_reader():
   ],
 )
 def test_text_keys_are_the_same_only_where_nothing_but_space_and_case_differs(one, other, same):
-  assert (scoring._text_key(one) == scoring._text_key(other)) == same
+  assert (text_key(one) == text_key(other)) == same
 
 
 def test_a_sort_that_would_spill_into_files_gives_what_sqlite_gives(instances):
@@ -247,7 +249,7 @@ def test_an_oddity_of_spiders_script_that_decides_a_verdict_is_named(with_values
   ]
   verdicts = score([case[:2] for case in cases], with_values)
   assert [(v.correct, v.divergence) for v in verdicts] == [case[2:] for case in cases]
-  assert {case[3] for case in cases} - {""} <= set(scoring.DIVERGENCES)
+  assert {case[3] for case in cases} - {""} <= set(DIVERGENCES)
 
 
 def test_in_duckdb_texts_that_differ_in_case_are_run_each(tmp_path):

@@ -33,7 +33,7 @@ from absl import flags
 
 from spftsql_jax.databases import Executor, Result
 from spftsql_jax.databases.engines import sqlite
-from spftsql_jax.databases.execution import worker
+from spftsql_jax.databases.execution import protocol
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.files import write_json
 
@@ -140,7 +140,7 @@ def _run_fenced(connections: dict[str, sqlite.Connection], jobs: Jobs) -> list[i
 
 def _run_packed(connections: dict[str, sqlite.Connection], jobs: Jobs) -> list[list[bytes]]:
   return [
-    connections[path].run(sql, _TIMEOUT_S, _MAX_ROWS, _MAX_BYTES, worker.pack_rows)[2]
+    connections[path].run(sql, _TIMEOUT_S, _MAX_ROWS, _MAX_BYTES, protocol.pack_rows)[2]
     for path, sql in jobs
   ]
 
@@ -173,7 +173,7 @@ def _timed(run: Callable[[Jobs], tuple[list, float]], jobs: Jobs) -> tuple[list[
 def _row_count(answer: int | list[bytes] | Result) -> int:
   if isinstance(answer, Result):
     return len(answer.rows)
-  return answer if isinstance(answer, int) else len(worker.unpack_rows(answer))
+  return answer if isinstance(answer, int) else len(protocol.unpack_rows(answer))
 
 
 def _cpu_seconds(pid: int) -> float:

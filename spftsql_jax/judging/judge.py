@@ -1,121 +1,139 @@
-"""Judging pairs of statements where they run: a worker process compares the rows itself and answers
-with verdicts.
+"""The order of steps by which pairs of a gold and a predicted statement are judged, wherever they
+run.
 
-Rows need not be sent to another process then, and those of two statements that agree are mostly
-equal byte for byte, so they are not even unpacked. Two texts that the engine compiles to the same
-program (`programs.py`) are one statement: it runs once, and need not be judged on further
-instances.
+On the first instance of the database both statements run and their results are compared. Those that
+agree are run on the next instance, until their results differ. Nothing is run that cannot tell
+more: the same text is one statement, and so are two texts that the engine compiles to the same
+program (`programs`). Such a pair agrees on every instance if it agrees on one.
+
+Where the statements run is a `Place`: inside a worker process (`in_worker`), which is where nearly
+all pairs are judged, or in the workers of a pool that bring the rows back (`brought_back`), for
+rows that do not fit and engines other than SQLite.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
-from spftsql_jax.judging.comparison import rows_match
+from spftsql_jax.databases.execution.results import Result
 
 # Statements that take longer are compared as programs before the second runs; the others only where
 # that saves runs on further instances.
 _SLOW_S = 0.002
 
 
-def judge_pairs(
-  execute: Callable[[int, str], tuple],
-  match: Callable[[tuple, tuple, bool], bool],
-  programs_agree: Callable[[str, str, bool], bool],
-  instances: int,
-  pairs: Sequence[tuple[str, str, bool]],
-) -> list[tuple | None]:
-  """Runs pairs of a gold and a predicted statement on the instances of a database, and compares
-  their results.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pair:
+  """A gold and a predicted statement as they are run.
 
-  The statements of a pair run on one instance after the other until their results differ; the same
-  text or the same program twice runs once, since it agrees with itself everywhere if it runs at
-  all.
-
-  Args:
-    execute: runs a statement on an instance: (instance, sql) -> (status, columns, packed rows,
-      seconds, message, transient).
-    match: compares two such outcomes of status "ok"; the last argument says whether the order of
-      the rows counts.
-    programs_agree: whether two statements are the same program on all instances; the last argument
-      as above.
-    instances: the number of instances.
-    pairs: (gold SQL, predicted SQL, whether order counts).
-
-  Returns:
-    For each pair (gold outcome, predicted outcome, instance), where the outcomes are those of the
-    first instance without rows and `instance` is the first on which the results differ, or -1; with
-    the message of a statement that failed there as a fourth item. None where a statement ran into a
-    limit on memory, rows or bytes here, or did not run for a reason that is no property of it.
+  Attributes:
+    gold, predicted: SQL.
+    locations: the instances of their database.
+    ordered: whether the order of the rows counts.
   """
-  verdicts: list[tuple | None] = [None] * len(pairs)
-  uses = Counter(text for gold, predicted, _ in pairs for text in {gold, predicted})
-  alive = list(range(len(pairs)))
-  for instance in range(instances):
-    kept: dict[str, tuple] = {}
 
-    def outcome_of(sql: str, instance: int = instance, kept: dict[str, tuple] = kept) -> tuple:
-      if sql in kept:
-        return kept[sql]
-      outcome = execute(instance, sql)
-      if uses[sql] > 1:
-        kept[sql] = outcome
-      return outcome
+  gold: str
+  predicted: str
+  locations: tuple[str, ...]
+  ordered: bool = False
 
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judgement:
+  """What running a pair has shown.
+
+  Attributes:
+    gold, predicted: the results on the first instance.
+    differs_on: the first instance on which they differ or one fails, -1 where they agree on all.
+    message: what failed on a later instance, else "".
+  """
+
+  gold: Result
+  predicted: Result
+  differs_on: int
+  message: str = ""
+
+
+class NotHere(Exception):
+  """A pair cannot be judged in this place."""
+
+
+Outcome = TypeVar("Outcome", bound=Result)
+
+
+class Place(Protocol[Outcome]):
+  """Where statements run and their results are compared.
+
+  `run` and `agree` raise NotHere where the pair is to be judged elsewhere.
+  """
+
+  def begin(self, instance: int, pairs: Sequence[Pair]) -> None:
+    """Announces what may be run next: these pairs on the instance of this number."""
+    ...
+
+  def run(self, location: str, sql: str) -> Outcome:
+    """The result of a statement."""
+    ...
+
+  def agree(self, gold: Outcome, predicted: Outcome, ordered: bool) -> bool:
+    """Whether two results of status "ok" are the same."""
+    ...
+
+  def same_program(self, pair: Pair) -> bool:
+    """Whether the engine does the same for both statements, on all instances of the pair."""
+    ...
+
+
+def judge_pairs(pairs: Sequence[Pair], place: Place[Outcome]) -> list[Judgement | None]:
+  """Judges pairs in a place; None for those that cannot be judged there."""
+  judged: list[Judgement | None] = [None] * len(pairs)
+  left = list(range(len(pairs)))
+  for instance in itertools.count():
+    left = [i for i in left if instance < len(pairs[i].locations)]
+    if not left:
+      return judged
+    place.begin(instance, [pairs[i] for i in left])
     agreeing = []
-    for i in alive:
-      gold_sql, predicted_sql, ordered = pairs[i]
-      gold = outcome_of(gold_sql)
-      slow = instance == 0 and gold[0] == "ok" and gold[3] > _SLOW_S
-      if predicted_sql == gold_sql or (slow and programs_agree(gold_sql, predicted_sql, ordered)):
-        predicted = gold
-      else:
-        predicted = outcome_of(predicted_sql)
-      if "resource" in (gold[0], predicted[0]) or gold[5] or predicted[5]:
-        verdicts[i] = None
-        continue
+    for i in left:
+      judgement = judged[i]
       try:
-        same = gold[0] == predicted[0] == "ok" and (
-          gold is predicted or match(gold, predicted, ordered)
-        )
-      except MemoryError:
-        verdicts[i] = None
-        continue
-      if instance == 0:
-        verdicts[i] = (_without_rows(gold), _without_rows(predicted), -1 if same else 0, "")
-        settled = (
-          not same
-          or gold is predicted
-          or instances == 1
-          or programs_agree(gold_sql, predicted_sql, ordered)
-        )
-        if not settled:
-          agreeing.append(i)
-      elif same:
+        if judgement is None:
+          judged[i], settled = _judge_first(pairs[i], place)
+        else:
+          judged[i] = _judge_further(pairs[i], instance, judgement, place)
+          settled = judged[i] is not judgement
+      except NotHere:
+        judged[i], settled = None, True
+      if not settled:
         agreeing.append(i)
-      else:
-        verdicts[i] = (*verdicts[i][:2], instance, predicted[4] or gold[4])
-    alive = agreeing
-  return verdicts
+    left = agreeing
+  raise AssertionError("unreachable")
 
 
-def outcomes_match(
-  unpack: Callable[[list[bytes]], tuple],
-  comparison: str,
-  gold: tuple,
-  predicted: tuple,
-  ordered: bool,
-) -> bool:
-  """Whether two outcomes of status "ok" agree; `unpack` makes rows of the packed ones. Equal bytes
-  are equal rows.
-  """
-  widths = len(gold[1]), len(predicted[1])
-  if gold[2] == predicted[2] and widths[0] == widths[1]:
-    return True
-  return rows_match(unpack(gold[2]), unpack(predicted[2]), widths, comparison, ordered)
+def _judge_first(pair: Pair, place: Place[Outcome]) -> tuple[Judgement, bool]:
+  """The judgement on the first instance, and whether it holds for all of them."""
+  location = pair.locations[0]
+  gold = place.run(location, pair.gold)
+  one_statement = pair.gold == pair.predicted or (
+    gold.ok and gold.seconds > _SLOW_S and place.same_program(pair)
+  )
+  predicted = gold if one_statement else place.run(location, pair.predicted)
+  agree = gold.ok and predicted.ok and (one_statement or place.agree(gold, predicted, pair.ordered))
+  judgement = Judgement(gold, predicted, -1 if agree else 0)
+  settled = not agree or one_statement or len(pair.locations) == 1 or place.same_program(pair)
+  return judgement, settled
 
 
-def _without_rows(outcome: tuple) -> tuple:
-  status, columns, _, seconds, message, _ = outcome
-  return status, columns, seconds, message
+def _judge_further(
+  pair: Pair, instance: int, judgement: Judgement, place: Place[Outcome]
+) -> Judgement:
+  """The same judgement where the pair agrees on a further instance too."""
+  location = pair.locations[instance]
+  gold, predicted = place.run(location, pair.gold), place.run(location, pair.predicted)
+  if gold.ok and predicted.ok and place.agree(gold, predicted, pair.ordered):
+    return judgement
+  message = predicted.message or gold.message
+  return dataclasses.replace(judgement, differs_on=instance, message=message)

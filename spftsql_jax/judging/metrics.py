@@ -8,63 +8,10 @@ together.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 
-from spftsql_jax.databases.execution.results import Result
 from spftsql_jax.databases.rows import canonical_rows
 from spftsql_jax.judging import components
-from spftsql_jax.judging.comparison import Comparison, results_match
-from spftsql_jax.sql import statements
-
-_CURRENT_YEAR = re.compile(r"YEAR\s*\(\s*CURDATE\s*\(\s*\)\s*\)\s*", re.IGNORECASE)
-_SPLIT_OPERATORS = (("> =", ">="), ("< =", "<="), ("! =", "!="))
-
-
-def spider_query(sql: str, predicted: bool, keep_distinct: bool = False) -> str:
-  """The text that the test-suite evaluator executes for `sql`.
-
-  In a prediction the letters "value" become 1 (its placeholder for a value that a model does not
-  predict), wherever they stand. In both, operators split by a space are joined, every DISTINCT
-  outside quotes is taken out unless `keep_distinct`, and YEAR(CURDATE()) becomes 2020.
-  """
-  if predicted:
-    sql = sql.replace("value", "1")
-  for split, joined in _SPLIT_OPERATORS:
-    sql = sql.replace(split, joined)
-  if not keep_distinct:
-    sql = without_distinct(sql)
-  return _CURRENT_YEAR.sub("2020", sql)
-
-
-def without_distinct(sql: str) -> str:
-  """The text without its DISTINCT keywords; strings, quoted names and comments are left alone."""
-  if "distinct" not in sql.lower():
-    return sql
-  return "".join(
-    text
-    for kind, text in statements.tokens(sql, keep_space=True)
-    if kind != "word" or text.lower() != "distinct"
-  )
-
-
-def execution_match(
-  gold: Sequence[Result],
-  predicted: Sequence[Result],
-  gold_sql: str,
-  comparison: Comparison = "strict",
-) -> bool:
-  """Whether the prediction's results agree with the gold query's on all instances of the database.
-
-  Args:
-    gold: the gold query's results, one for each instance.
-    predicted: the prediction's, in the same order.
-    gold_sql: the gold text as it was executed; it decides whether order counts.
-    comparison: "spider", "bird" or "strict"; see `results_match`.
-  """
-  return all(
-    results_match(g, p, gold_sql, comparison) for g, p in zip(gold, predicted, strict=True)
-  )
 
 
 def wilson_interval(successes: int, count: int, z: float = 1.959964) -> tuple[float, float]:

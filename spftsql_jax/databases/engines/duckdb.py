@@ -222,6 +222,15 @@ class Connection:
   def close(self) -> None:
     self._connection.close()
 
+  def rest(self) -> None:
+    """Nothing to let go of."""
+
+  def hold(self) -> None:
+    """No lock is kept between statements."""
+
+  def release(self) -> None:
+    """No lock is kept between statements."""
+
   def run(
     self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack
   ) -> tuple[str, tuple, list, float, str]:

@@ -141,6 +141,9 @@ def _server_role(connection: psycopg.Connection) -> str:
 class Connection:
   """One database, opened for running statements under limits. Lives in a worker process."""
 
+  # The server holds what there is to hold.
+  resting_bytes = 0
+
   def __init__(self, location: str, memory_bytes: int):
     self._connection = connect(location)
     self._connection.prepare_threshold = None
@@ -172,6 +175,15 @@ class Connection:
 
   def close(self) -> None:
     self._connection.close()
+
+  def rest(self) -> None:
+    """Nothing to let go of."""
+
+  def hold(self) -> None:
+    """No lock is kept between statements."""
+
+  def release(self) -> None:
+    """No lock is kept between statements."""
 
   def run(
     self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack

@@ -1,0 +1,154 @@
+"""Judging pairs inside a worker process, where their statements run.
+
+Rows need not be sent to another process then, and those of two statements that agree are mostly
+equal byte for byte, so they are not even unpacked. The pool sends `judge` as a job (`pool`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+
+from spftsql_jax.databases.engines import DatabaseError
+from spftsql_jax.databases.execution.protocol import unpack_rows
+from spftsql_jax.databases.execution.results import Result, Status
+from spftsql_jax.judging.comparison import Comparison, results_agree
+from spftsql_jax.judging.judge import Judgement, NotHere, Pair, judge_pairs
+from spftsql_jax.judging.programs import Programs
+
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+  from spftsql_jax.databases.execution.session import Session
+
+# What `judge` returns for a pair, as `marshal` takes it: the results without rows, and the rest of
+# the judgement.
+Told = tuple[tuple, tuple, int, str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _PackedResult(Result):
+  """A result whose rows are still packed."""
+
+  pieces: Sequence[bytes] = ()
+
+  def unpacked(self) -> Result:
+    rows = unpack_rows(list(self.pieces))
+    return Result(self.status, self.columns, rows, self.seconds, self.message, self.transient)
+
+
+def judge(
+  session: Session,
+  locations: tuple[str, ...],
+  identities: tuple[tuple, ...],
+  texts: Sequence[tuple[str, str, bool]],
+  timeout_s: float,
+  max_rows: int,
+  max_bytes: int,
+  comparison: Comparison,
+) -> list[Told | None]:
+  """Judges pairs on the instances of one database.
+
+  Args:
+    session: of the worker.
+    locations: the instances.
+    identities: what is at each (see `engines.identity_of`).
+    texts: gold SQL, predicted SQL, and whether the order of the rows counts.
+    timeout_s, max_rows, max_bytes: limits of each statement.
+    comparison: how results are compared.
+
+  Returns:
+    For each pair its judgement, which `read_told` reads; None for a pair that cannot be judged
+    here: a statement ran into a limit on memory, rows or bytes, or did not run for a reason that is
+    no property of it.
+  """
+  pairs = [Pair(gold, predicted, locations, ordered) for gold, predicted, ordered in texts]
+  limits = timeout_s, max_rows, max_bytes
+  place = _Worker(session, dict(zip(locations, identities, strict=True)), pairs, limits, comparison)
+  judged = judge_pairs(pairs, place)
+  session.finish()
+  return [judgement and _told(judgement) for judgement in judged]
+
+
+def read_told(told: Told) -> Judgement:
+  """The judgement that a worker has sent."""
+  gold, predicted, differs_on, message = told
+  return Judgement(_result(*gold), _result(*predicted), differs_on, message)
+
+
+class _Worker:
+  """The place where this worker runs statements (`judge.Place`).
+
+  Args:
+    identities: by location.
+    pairs: all that will be judged, to know which results are wanted again.
+    limits: timeout_s, max_rows and max_bytes of each statement.
+  """
+
+  def __init__(
+    self,
+    session: Session,
+    identities: dict[str, tuple],
+    pairs: Sequence[Pair],
+    limits: tuple[float, int, int],
+    comparison: Comparison,
+  ):
+    self._session = session
+    self._identities = identities
+    self._limits = limits
+    self._comparison = comparison
+    self._uses = Counter(text for pair in pairs for text in {pair.gold, pair.predicted})
+    self._kept: dict[str, _PackedResult] = {}
+    instances = list(identities.items())
+    self._programs = Programs(len(instances), lambda i: session.connection(*instances[i]))
+
+  def begin(self, instance: int, pairs: Sequence[Pair]) -> None:
+    """Forgets the results on the instance before."""
+    del instance, pairs
+    self._kept = {}
+
+  def run(self, location: str, sql: str) -> _PackedResult:
+    """The result of a statement, kept where it is wanted again on this instance."""
+    result = self._kept.get(sql)
+    if result is None:
+      identity = self._identities[location]
+      outcome = self._session.run_next(location, identity, sql, *self._limits)
+      status, columns, pieces, seconds, message, transient = outcome
+      result = _PackedResult(status, columns, (), seconds, message, transient, pieces)
+      if self._uses[sql] > 1:
+        self._kept[sql] = result
+    if result.status == "resource" or result.transient:
+      raise NotHere
+    return result
+
+  def agree(self, gold: _PackedResult, predicted: _PackedResult, ordered: bool) -> bool:
+    """Whether two results are the same; equal bytes are equal rows."""
+    if gold.pieces == predicted.pieces and len(gold.columns) == len(predicted.columns):
+      return True
+    try:
+      with self._session.alarm(self._limits[0]):
+        return results_agree(gold.unpacked(), predicted.unpacked(), self._comparison, ordered)
+    except MemoryError:
+      raise NotHere from None
+
+  def same_program(self, pair: Pair) -> bool:
+    """Whether SQLite compiles both to the same program (`programs`)."""
+    timeout_s = self._limits[0]
+    any_order = self._comparison == "spider" and not pair.ordered
+    try:
+      with self._session.alarm(timeout_s):
+        return self._programs.agree(pair.gold, pair.predicted, timeout_s, any_order)
+    except (DatabaseError, MemoryError):
+      return False
+
+
+def _told(judgement: Judgement) -> Told:
+  gold, predicted = (
+    (result.status, tuple(result.columns), result.seconds, result.message)
+    for result in (judgement.gold, judgement.predicted)
+  )
+  return gold, predicted, judgement.differs_on, judgement.message
+
+
+def _result(status: Status, columns: tuple[str, ...], seconds: float, message: str) -> Result:
+  return Result(status, columns, (), seconds, message)
