@@ -13,8 +13,11 @@ import synthesis_fixtures
 
 from spftsql_jax.databases import make_instances
 from spftsql_jax.synthesis import filters, pool, repair
+from spftsql_jax.synthesis.check_plan import make_plan
 from spftsql_jax.synthesis.literals import CannotFill
+from spftsql_jax.synthesis.normal_form import normal_form
 from spftsql_jax.synthesis.notation import Template
+from spftsql_jax.synthesis.rejections import Rejection
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 
 
@@ -129,7 +132,7 @@ def test_good_query_is_kept(sql, shop):
   ],
 )
 def test_luck_and_the_clock_are_refused_in_every_dialect(dialect, sql, reason):
-  assert filters.make_plan(sqlglot.parse_one(sql, read=dialect), dialect).refusal == reason
+  assert make_plan(sqlglot.parse_one(sql, read=dialect)).refusal == reason
 
 
 def test_neighbours_show_what_one_database_hides(shop):
@@ -183,13 +186,15 @@ def test_repairable_query_is_mended_and_says_so(text, reason, what, shop):
       filters.check_filled(filled, template, original, neighbours, filters.DEFAULT_LIMITS) != reason
     ):
       continue
-    mended = repair.repair(filled, template, reason, original, neighbours, filters.DEFAULT_LIMITS)
+    mended = repair.repair(
+      filled, template, Rejection(reason), original, neighbours, filters.DEFAULT_LIMITS
+    )
     if mended is not None:
       found.append(mended)
-      if mended[2] == what:
+      if mended.repair == what:
         break
-  assert what in {mended[2] for mended in found}
-  query, mended_template, _ = found[-1]
+  assert what in {mended.repair for mended in found}
+  query, mended_template = found[-1].filled, found[-1].template
   assert filters.check(query.sql, original, neighbours) is None, (
     "the mended query passes as text, too"
   )
@@ -214,7 +219,7 @@ def test_repairable_query_is_mended_and_says_so(text, reason, what, shop):
   ],
 )  # fmt: skip
 def test_normal_form_sees_through_spelling_only(left, right, same):
-  assert (filters.normal_form(left) == filters.normal_form(right)) is same
+  assert (normal_form(left) == normal_form(right)) is same
 
 
 def test_runner_stops_a_query_that_takes_too_long_and_reads_odd_text(tmp_path):
@@ -247,7 +252,7 @@ def test_a_list_that_a_join_repeats_gets_distinct(shop):
     if reason is None:
       rows = original.rows(filled.sql)
       assert not filled.repeats or len(rows) == len(set(rows)), filled.sql
-    elif reason == filters.REPEATED:
+    elif reason == Rejection.REPEATED:
       rows = original.rows(filled.sql)
       assert len(rows) > len(set(rows))
       assert (
@@ -255,10 +260,11 @@ def test_a_list_that_a_join_repeats_gets_distinct(shop):
         != reason
       )
       mended.append(repair.repair(filled, template, reason, original, neighbours, limits))
-  assert {None, filters.REPEATED} <= reasons
+  assert {None, Rejection.REPEATED} <= reasons
   done = [found for found in mended if found is not None]
   assert done and all(
-    found[2] == "added DISTINCT" and found[0].sql.startswith("SELECT DISTINCT ") for found in done
+    found.repair == "added DISTINCT" and found.filled.sql.startswith("SELECT DISTINCT ")
+    for found in done
   )
 
 
@@ -275,9 +281,9 @@ def test_a_list_that_is_long_because_a_join_repeats_it_gets_distinct_too(shop):
     if len(rows) > 5:
       repeated = filled.repeats and len(rows) > len(set(rows))
       reason = filters.check_filled(filled, template, original, neighbours, limits)
-      assert reason == (filters.REPEATED if repeated else filters.TOO_MANY), filled.sql
+      assert reason == (Rejection.REPEATED if repeated else Rejection.TOO_MANY), filled.sql
       seen.add(reason)
-  assert seen == {filters.REPEATED, filters.TOO_MANY}
+  assert seen == {Rejection.REPEATED, Rejection.TOO_MANY}
 
 
 def test_a_join_that_ends_in_a_row_of_which_nothing_is_said_is_refused(shop):

@@ -15,13 +15,10 @@ from hypothesis import strategies as st
 
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.synthesis import filters, pool
-from spftsql_jax.synthesis.templates import (
-  Extractor,
-  Template,
-  UnsupportedTemplate,
-  compile_template,
-  extract_template,
-)
+from spftsql_jax.synthesis.compiling import compile_template
+from spftsql_jax.synthesis.notation import Template
+from spftsql_jax.synthesis.slots import UnsupportedTemplate
+from spftsql_jax.synthesis.templates import Extractor, extract_template
 
 SPIDER = (
   Path(

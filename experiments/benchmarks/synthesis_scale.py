@@ -31,6 +31,7 @@ from spftsql_jax.databases import make_instances
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.synthesis import pool
 from spftsql_jax.synthesis.balance import Balance
+from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.synthesize import synthesize
 
 _TABLES = flags.DEFINE_integer(
@@ -79,11 +80,9 @@ def measure(path: Path, folder: Path) -> dict[str, object]:
   made = synthesize(
     path,
     pool.builtin_templates(),
-    _NUM_EXAMPLES.value,
-    0,
-    _WORKERS.value,
-    repair=True,
-    balance=Balance(aim="reach"),
+    SynthesisOptions(
+      _NUM_EXAMPLES.value, seed=0, workers=_WORKERS.value, repair=True, balance=Balance(aim="reach")
+    ),
     progress=lambda _: first.append(time.perf_counter() - instances),
   )
   columns = {
