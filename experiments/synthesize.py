@@ -1,6 +1,7 @@
-"""Makes question-SQL examples from databases, with no labels and no model needed.
+r"""Makes question-SQL examples from databases, with no labels and no model needed.
 
-    python experiments/synthesize.py --databases=DIR|URL[,..] --num_examples=1000 --seed=0 --output=examples.jsonl
+    python experiments/synthesize.py --databases=DIR|URL[,..] --num_examples=1000 --seed=0 \
+      --output=examples.jsonl
 
 Databases: folders in the layout DIR/<db_id>/<db_id>.sqlite, SQLite or DuckDB files, or URLs; of a
 database with several schemas --schemas chooses. Templates come from a built-in pool; with

@@ -4,8 +4,10 @@ agree.
 
 from __future__ import annotations
 
+import json
 import random
 import types
+from collections import Counter
 
 import pytest
 import sqlglot
@@ -17,7 +19,7 @@ from spftsql_jax.synthesis.check_plan import make_plan
 from spftsql_jax.synthesis.literals import CannotFill
 from spftsql_jax.synthesis.normal_form import normal_form
 from spftsql_jax.synthesis.notation import Template
-from spftsql_jax.synthesis.rejections import Rejection
+from spftsql_jax.synthesis.rejections import Rejection, Repair
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 
 
@@ -160,17 +162,47 @@ def test_a_query_of_a_template_is_judged_as_its_text_is(shop):
   assert compared > 250
 
 
+def test_a_rejection_is_a_string_that_knows_its_repairs():
+  assert json.loads(json.dumps({Rejection.TIE_AT_LIMIT: 1})) == {"tie at LIMIT": 1}
+  assert Counter([Rejection.EMPTY, "empty"]) == {"empty": 2}
+  assert Rejection.EMPTY.repairs == () and Rejection("bare column").repairs == (Repair.MORE_GROUPS,)
+  assert Rejection.NULL_AT_LIMIT.repairs[0] is Repair.OTHER_LIMIT
+  # Each repair is of some use, and each changes some template of the pool or its limit.
+  used = {each for reason in Rejection for each in reason.repairs}
+  assert used == set(Repair)
+  texts = [item.template.text for item in pool.builtin_templates()]
+  texts.append("SELECT DISTINCT a.cat1 ORDER BY a.num2 DESC LIMIT 1")
+  changed = {
+    done
+    for text in texts
+    for reason in Rejection
+    for done, _ in repair.changed_templates(text, reason)
+  }
+  assert changed == set(Repair) - {Repair.OTHER_LIMIT}
+
+
 REPAIRED = [
   ("SELECT a.cat1 ORDER BY a.num2 DESC LIMIT 1", "tie at LIMIT", "added a tie-breaking sort key"),
   ("SELECT a.name1 ORDER BY a.num2 DESC LIMIT :limit", "tie at LIMIT", "another LIMIT"),
-  ("SELECT a.name1 ORDER BY a.date2 LIMIT 1", "NULL at LIMIT", "left out rows without the sort key"),
+  (
+    "SELECT a.name1 ORDER BY a.date2 LIMIT 1",
+    "NULL at LIMIT",
+    "left out rows without the sort key",
+  ),
   ("SELECT a.name1 LIMIT 3", "LIMIT without ORDER BY", "added a tie-breaking sort key"),
-  ("SELECT DISTINCT a.cat1 ORDER BY a.num2 DESC LIMIT 1", "LIMIT with an order that DISTINCT hides",
-   "dropped DISTINCT before LIMIT"),
+  (
+    "SELECT DISTINCT a.cat1 ORDER BY a.num2 DESC LIMIT 1",
+    "LIMIT with an order that DISTINCT hides",
+    "dropped DISTINCT before LIMIT",
+  ),
   ("SELECT a.cat1, COUNT(a.*)", "bare column", "grouped by a bare column"),
   ("SELECT a.num1 WHERE LINKED(b)", "redundant join", "dropped a redundant join"),
-  ("SELECT a.name1 WHERE a.num2 > :num2 AND a.num2 > :num2_2", "redundant condition", "dropped a redundant condition"),
-]  # fmt: skip
+  (
+    "SELECT a.name1 WHERE a.num2 > :num2 AND a.num2 > :num2_2",
+    "redundant condition",
+    "dropped a redundant condition",
+  ),
+]
 
 
 @pytest.mark.parametrize(("text", "reason", "what"), REPAIRED)
@@ -205,19 +237,37 @@ def test_repairable_query_is_mended_and_says_so(text, reason, what, shop):
   ("left", "right", "same"),
   [
     ("SELECT title FROM book", "select  Book.Title from BOOK", True),
-    ("SELECT T1.title FROM book AS T1 WHERE T1.pages > 3", "SELECT title FROM book WHERE pages > 3", True),
-    ("SELECT title FROM book WHERE pages > 3 AND price < 4", "SELECT title FROM book WHERE price < 4 AND pages > 3", True),
+    (
+      "SELECT T1.title FROM book AS T1 WHERE T1.pages > 3",
+      "SELECT title FROM book WHERE pages > 3",
+      True,
+    ),
+    (
+      "SELECT title FROM book WHERE pages > 3 AND price < 4",
+      "SELECT title FROM book WHERE price < 4 AND pages > 3",
+      True,
+    ),
     ("SELECT COUNT(*) AS n FROM book", "SELECT count(*) FROM book", True),
-    ("SELECT a.name FROM author a JOIN country c ON a.country_code = c.code",
-     "SELECT T1.name FROM author AS T1 JOIN country AS T2 ON T1.country_code = T2.code", True),
-    ("SELECT title FROM book WHERE genre = 'novel'", "SELECT title FROM book WHERE genre = 'Novel'", False),
+    (
+      "SELECT a.name FROM author a JOIN country c ON a.country_code = c.code",
+      "SELECT T1.name FROM author AS T1 JOIN country AS T2 ON T1.country_code = T2.code",
+      True,
+    ),
+    (
+      "SELECT title FROM book WHERE genre = 'novel'",
+      "SELECT title FROM book WHERE genre = 'Novel'",
+      False,
+    ),
     ("SELECT title FROM book WHERE pages > 3", "SELECT title FROM book WHERE pages >= 3", False),
     ("SELECT title, pages FROM book", "SELECT pages, title FROM book", False),
     ("SELECT DISTINCT title FROM book", "SELECT title FROM book", False),
-    ("SELECT a.name FROM author a JOIN author b ON a.mentor_id = b.id",
-     "SELECT b.name FROM author a JOIN author b ON a.mentor_id = b.id", False),
+    (
+      "SELECT a.name FROM author a JOIN author b ON a.mentor_id = b.id",
+      "SELECT b.name FROM author a JOIN author b ON a.mentor_id = b.id",
+      False,
+    ),
   ],
-)  # fmt: skip
+)
 def test_normal_form_sees_through_spelling_only(left, right, same):
   assert (normal_form(left) == normal_form(right)) is same
 

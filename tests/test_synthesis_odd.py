@@ -125,9 +125,8 @@ def test_queries_of_tables_that_differ_in_case_only_name_the_one_that_is_meant(s
     with psycopg.connect(server.admin.replace("/shop", "/twins"), autocommit=True) as admin:
       for table, letter in (("same", "a"), ("Same", "b"), ("SAME", "c")):
         admin.execute(f'CREATE TABLE "{table}" (id int PRIMARY KEY, name text, "Name" text)')
-        admin.execute(
-          f"""INSERT INTO "{table}" SELECT i, '{letter}' || i % 5, 'x' FROM generate_series(1, 20) i"""
-        )
+        rows = f"SELECT i, '{letter}' || i % 5, 'x' FROM generate_series(1, 20) i"
+        admin.execute(f'INSERT INTO "{table}" {rows}')
       admin.execute(
         "GRANT USAGE ON SCHEMA public TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA public TO "
         "reader"

@@ -21,9 +21,9 @@ from postgresql_server import running_server
 
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.judging.metrics import hardness
-from spftsql_jax.synthesis import normal_form as forms_lib
 from spftsql_jax.synthesis import pool
 from spftsql_jax.synthesis.balance import Balance, operators_of, reach_targets
+from spftsql_jax.synthesis.normal_form import masked, normal_form
 from spftsql_jax.synthesis.notation import Template, WeightedTemplate
 from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.synthesize import reweight, synthesize
@@ -54,7 +54,7 @@ def test_examples_run_have_rows_and_are_all_different(made, folder):
   for path in paths(folder):
     connection = sqlite3.connect(path)
     examples = [example for example in made.examples if example.db_id == path.stem]
-    assert len({forms_lib.normal_form(example.query) for example in examples}) == len(examples)
+    assert len({normal_form(example.query) for example in examples}) == len(examples)
     for example in examples:
       assert connection.execute(example.query).fetchall(), example.query
       assert example.question.strip() and example.source == "rules"
@@ -71,6 +71,22 @@ def test_same_seed_gives_the_same_examples_whatever_the_number_of_workers(made, 
   assert again.rejections == made.rejections and again.attempts == made.attempts
   other = synthesize(paths(folder)[:1], pool.builtin_templates(), SynthesisOptions(40, seed=6))
   assert {e.query for e in other.examples} != {e.query for e in made.examples[:40]}
+
+
+@pytest.mark.parametrize(
+  ("values", "message"),
+  [
+    ({"num_examples": -1}, "not be negative"),
+    ({"instances": -1}, "not be negative"),
+    ({"workers": 0}, "at least 1"),
+    ({"wordings": 0}, "at least 1"),
+    ({"parts": 0}, "at least 1"),
+    ({"shard": (2, 2)}, "no such shard"),
+  ],
+)
+def test_options_out_of_their_range_are_refused(values, message):
+  with pytest.raises(ValueError, match=message):
+    SynthesisOptions(**{"num_examples": 1, "seed": 0, **values})
 
 
 def test_workers_end_when_their_parent_is_killed(folder, tmp_path):
@@ -119,8 +135,8 @@ def test_excluded_queries_are_not_made_again(made, folder):
   again = synthesize(
     paths(folder)[:1], pool.builtin_templates(), SynthesisOptions(60, seed=5, exclude=tuple(taken))
   )
-  forms = {forms_lib.normal_form(query) for query in taken}
-  assert not forms & {forms_lib.normal_form(example.query) for example in again.examples}
+  forms = {normal_form(query) for query in taken}
+  assert not forms & {normal_form(example.query) for example in again.examples}
   assert again.rejections["in the evaluation set"] > 20
 
 
@@ -220,7 +236,7 @@ def test_shards_together_make_what_one_run_makes(folder):
   together = [example for shard in shards for example in shard.examples]
   assert all(len(shard.examples) < 90 for shard in shards)
   assert sorted(map(repr, together)) == sorted(map(repr, whole.examples)) and len(together) == 90
-  forms = Counter((e.db_id, forms_lib.normal_form(e.query)) for e in together)
+  forms = Counter((e.db_id, normal_form(e.query)) for e in together)
   assert max(forms.values()) == 1, "parts have no query in common"
 
 
@@ -280,10 +296,8 @@ def test_queries_that_differ_from_excluded_ones_in_their_values_only_are_not_mad
     pool.builtin_templates(),
     SynthesisOptions(60, seed=5, exclude=tuple(taken), exclude_masked=True),
   )
-  masked = {forms_lib.masked(forms_lib.normal_form(query)) for query in taken}
-  assert not masked & {
-    forms_lib.masked(forms_lib.normal_form(example.query)) for example in again.examples
-  }
+  taken_forms = {masked(normal_form(query)) for query in taken}
+  assert not taken_forms & {masked(normal_form(example.query)) for example in again.examples}
 
 
 def test_launch_script_writes_a_dataset(folder, tmp_path):
@@ -393,9 +407,13 @@ def test_keys_that_nothing_declares_are_joined_along(tmp_path):
       "INSERT INTO orders VALUES (?, ?, ?)", [(i, i * 7 % 40, (i * 37 % 91) / 2) for i in range(90)]
     )
   connection.close()
-  joined = [sum(" JOIN " in e.query for e in synthesize(path, pool.builtin_templates(), SynthesisOptions(80, seed=1, infer_keys=infer)).examples)
-            for infer in (False, True)]  # fmt: skip
-  assert joined[0] == 0 and joined[1] >= 10
+
+  def joins(infer_keys: bool) -> int:
+    options = SynthesisOptions(80, seed=1, infer_keys=infer_keys)
+    made = synthesize(path, pool.builtin_templates(), options)
+    return sum(" JOIN " in example.query for example in made.examples)
+
+  assert joins(False) == 0 and joins(True) >= 10
 
 
 def test_templates_of_ours_are_not_filled_with_what_is_seldom_asked(tmp_path):
@@ -407,7 +425,8 @@ def test_templates_of_ours_are_not_filled_with_what_is_seldom_asked(tmp_path):
     connection.executescript("""
       CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT);
       CREATE TABLE firm (id INTEGER PRIMARY KEY, title TEXT, assets INTEGER);
-      CREATE TABLE job (person_id INTEGER REFERENCES person (id), firm_id INTEGER REFERENCES firm (id));
+      CREATE TABLE job (person_id INTEGER REFERENCES person (id),
+        firm_id INTEGER REFERENCES firm (id));
     """)
     connection.executemany(
       "INSERT INTO person VALUES (?, ?)", [(i, f"Person {i}") for i in range(12)]

@@ -1,7 +1,8 @@
-"""How many queries of a benchmark become templates, and how many of these fill again into a query
+r"""How many queries of a benchmark become templates, and how many of these fill again into a query
 of the same structure.
 
-    python experiments/benchmarks/synthesis_refill.py --examples=train_spider.json --databases=DIR --output=refill.json
+    python experiments/benchmarks/synthesis_refill.py --examples=train_spider.json \
+      --databases=DIR --instance_dir=DIR --output=refill.json
 
 A query is sound if it runs. Of databases that are not at hand, --tables (Spider's tables.json)
 gives the schema: their queries count as sound and are extracted, but not filled. Every distinct

@@ -1,7 +1,8 @@
-"""What synthesis costs on a schema of many tables and on a table of many rows; both databases are
+r"""What synthesis costs on a schema of many tables and on a table of many rows; both databases are
 made here, from a seed.
 
-    python experiments/benchmarks/synthesis_scale.py --tables=100 --rows=10000000 --output=scale.json
+    python experiments/benchmarks/synthesis_scale.py --tables=100 --rows=10000000 \
+      --output=scale.json
 
 The wide database has tables of 50 to 300 rows, each with keys to one to three earlier ones. The
 tall one is a shop: customers, products, and an order table of --rows rows with indexes on its keys.
@@ -165,7 +166,8 @@ def make_tall(connection: sqlite3.Connection, rows: int) -> None:
     CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT NOT NULL, city TEXT, joined DATE);
     CREATE TABLE product (id INTEGER PRIMARY KEY, title TEXT NOT NULL, category TEXT, price REAL);
     CREATE TABLE sale (id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES customer (id),
-      product_id INTEGER REFERENCES product (id), quantity INTEGER, paid REAL, sold_on DATE, channel TEXT);
+      product_id INTEGER REFERENCES product (id), quantity INTEGER, paid REAL, sold_on DATE,
+      channel TEXT);
   """)
   rng = random.Random(0)
   cities = ["Graz", "Lyon", "Porto", "Gdansk", "Turku", "Ghent"]

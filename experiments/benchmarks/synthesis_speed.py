@@ -1,7 +1,8 @@
-"""Accepted examples a second of `synthesize`, beside a plain loop in one process over the same
+r"""Accepted examples a second of `synthesize`, beside a plain loop in one process over the same
 templates, databases and checks.
 
-    python experiments/benchmarks/synthesis_speed.py --databases=concert_singer.sqlite,pets_1.sqlite --output=speed.json
+    python experiments/benchmarks/synthesis_speed.py \
+      --databases=concert_singer.sqlite,pets_1.sqlite --output=speed.json
 
 The plain loop draws a template, fills it, lets `filters.check` judge the text of the query, writes
 the question and keeps what is new: the same steps, without blocks, workers or plans made once for a

@@ -1,7 +1,7 @@
-"""Many examples on each of several databases, checked by sqlite3 itself and by means of their own.
+r"""Many examples on each of several databases, checked by sqlite3 itself and by means of their own.
 
-    python experiments/benchmarks/synthesis_ten.py --databases=A.sqlite,B.sqlite,.. --seed_examples=train_spider.json \
-      --seed_databases=DIR --exclude=dev.json --output=ten.json
+    python experiments/benchmarks/synthesis_ten.py --databases=A.sqlite,B.sqlite,.. \
+      --seed_examples=train_spider.json --seed_databases=DIR --exclude=dev.json --output=ten.json
 
 Templates come from --seed_examples over --seed_databases, or from the built-in pool without them.
 For each database: how many examples came, how many run and give rows, duplicates, how many are
