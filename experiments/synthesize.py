@@ -1,6 +1,7 @@
-"""Makes question-SQL examples from databases, with no labels and no model needed.
+r"""Makes question-SQL examples from databases, with no labels and no model needed.
 
-    python experiments/synthesize.py --databases=DIR|URL[,..] --num_examples=1000 --seed=0 --output=examples.jsonl
+    python experiments/synthesize.py --databases=DIR|URL[,..] --num_examples=1000 --seed=0 \
+      --output=examples.jsonl
 
 Databases: folders in the layout DIR/<db_id>/<db_id>.sqlite, SQLite or DuckDB files, or URLs; of a
 database with several schemas --schemas chooses. Templates come from a built-in pool; with
@@ -41,10 +42,15 @@ from spftsql_jax.examples import benchmarks
 from spftsql_jax.examples.example import Example
 from spftsql_jax.files import json_lines, write_text
 from spftsql_jax.judging.metrics import hardness
-from spftsql_jax.synthesis import pool, synthesize, templates
-from spftsql_jax.synthesis.attempts import SyntheticExample, schema_of
 from spftsql_jax.synthesis.balance import AIMS, Balance, operators_of, sketch
+from spftsql_jax.synthesis.notation import WeightedTemplate
+from spftsql_jax.synthesis.options import SynthesisOptions
+from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.query_log import read_query_log
+from spftsql_jax.synthesis.synthesize import synthesize
+from spftsql_jax.synthesis.synthetic_example import SyntheticExample
+from spftsql_jax.synthesis.tasks import schema_of
+from spftsql_jax.synthesis.templates import extract_templates, mix_templates
 
 flags.adopt_module_key_flags(database_access)
 _DATABASES = flags.DEFINE_multi_string(
@@ -146,25 +152,8 @@ def main() -> None:
   try:
     weighted, reasons = _templates(locations)
     with tqdm(total=_NUM_EXAMPLES.value, desc="examples", disable=not sys.stderr.isatty()) as bar:
-      made = synthesize.synthesize(
-        locations,
-        weighted,
-        _NUM_EXAMPLES.value,
-        _SEED.value,
-        _WORKERS.value,
-        exclude=excluded,
-        exclude_masked=_EXCLUDE_MASKED.value,
-        instances=_INSTANCES.value,
-        decay=_DECAY.value,
-        wordings=_WORDINGS.value,
-        repair=_REPAIR.value,
-        balance=_balance(_BALANCE.value, weighted),
-        hardness_of=hardness,
-        parts=_PARTS.value,
-        shard=shard,
-        infer_keys=_INFER_KEYS.value,
-        record=record,
-        progress=bar.update,
+      made = synthesize(
+        locations, weighted, _options(weighted, excluded, shard, record), bar.update
       )
   except DatabaseError as error:
     raise launch.InputError(str(error)) from error
@@ -195,6 +184,29 @@ def main() -> None:
     "examples_per_second": round(len(made.examples) / max(made.seconds, 1e-9), 1),
   }
   print(json.dumps(summary, ensure_ascii=False))
+
+
+def _options(
+  weighted: Sequence[WeightedTemplate], excluded: list[str], shard: tuple[int, int], record: Path
+) -> SynthesisOptions:
+  """What the flags ask for. Raises InputError."""
+  return SynthesisOptions(
+    num_examples=_NUM_EXAMPLES.value,
+    seed=_SEED.value,
+    workers=_WORKERS.value,
+    exclude=tuple(excluded),
+    exclude_masked=_EXCLUDE_MASKED.value,
+    instances=_INSTANCES.value,
+    decay=_DECAY.value,
+    wordings=_WORDINGS.value,
+    repair=_REPAIR.value,
+    balance=_balance(_BALANCE.value, weighted),
+    hardness_of=hardness,
+    parts=_PARTS.value,
+    shard=shard,
+    infer_keys=_INFER_KEYS.value,
+    record=record,
+  )
 
 
 def _read_excluded(path: str) -> list[Example]:
@@ -249,7 +261,7 @@ def _of_shard(output: Path, shard: tuple[int, int]) -> Path:
   )
 
 
-def _balance(values: list[str], weighted: Sequence[templates.WeightedTemplate]) -> Balance:
+def _balance(values: list[str], weighted: Sequence[WeightedTemplate]) -> Balance:
   """The targets that --balance names. Raises InputError."""
   shares: dict[str, float] = {}
   known = (
@@ -338,7 +350,7 @@ def _locations(values: list[str]) -> list[str]:
   return list(found.values())
 
 
-def _templates(locations: list[str]) -> tuple[list[templates.WeightedTemplate], dict[str, int]]:
+def _templates(locations: list[str]) -> tuple[list[WeightedTemplate], dict[str, int]]:
   """The templates to draw from, and how many queries gave none, by reason."""
   only = name_of(locations[0]) if len(locations) == 1 else ""
   queries = (
@@ -362,7 +374,7 @@ def _templates(locations: list[str]) -> tuple[list[templates.WeightedTemplate], 
   if source in ("seeds", "both") and not queries:
     raise launch.InputError(f"--templates={source} needs --seed_examples or --query_log")
   if source == "builtin":
-    return list(pool.builtin_templates()), {}
+    return list(builtin_templates()), {}
   places = {name_of(location): location for location in locations}
   unknown = sorted({db_id for db_id, _ in queries} - set(places))
   if unknown:
@@ -373,11 +385,9 @@ def _templates(locations: list[str]) -> tuple[list[templates.WeightedTemplate], 
     db_id: schema_of(places[db_id], _INFER_KEYS.value)
     for db_id in dict.fromkeys(db_id for db_id, _ in queries)
   }
-  extracted, reasons = templates.extract_templates(
-    [(query, schemas[db_id]) for db_id, query in queries]
-  )
+  extracted, reasons = extract_templates([(query, schemas[db_id]) for db_id, query in queries])
   if source == "both":
-    extracted = templates.mix_templates([extracted, pool.builtin_templates()])
+    extracted = mix_templates([extracted, builtin_templates()])
   if not extracted:
     raise launch.InputError(f"none of the {len(queries)} queries gives a template: {reasons}")
   return extracted, reasons

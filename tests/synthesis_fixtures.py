@@ -16,15 +16,16 @@ from spftsql_jax.synthesis.stored import StoredValues
 
 SCHEMA = """
 CREATE TABLE country (code TEXT PRIMARY KEY, name TEXT NOT NULL, continent TEXT);
-CREATE TABLE author (id INTEGER PRIMARY KEY, name TEXT NOT NULL, born DATE, country_code TEXT REFERENCES country (code),
-  mentor_id INTEGER REFERENCES author (id));
-CREATE TABLE book (id INTEGER PRIMARY KEY, title TEXT NOT NULL, genre TEXT, pages INTEGER, price REAL, in_print BOOLEAN,
-  "first edition" DATE);
-CREATE TABLE book_author (book_id INTEGER REFERENCES book (id), author_id INTEGER REFERENCES author (id), share REAL,
-  PRIMARY KEY (book_id, author_id));
+CREATE TABLE author (id INTEGER PRIMARY KEY, name TEXT NOT NULL, born DATE,
+  country_code TEXT REFERENCES country (code), mentor_id INTEGER REFERENCES author (id));
+CREATE TABLE book (id INTEGER PRIMARY KEY, title TEXT NOT NULL, genre TEXT, pages INTEGER,
+  price REAL, in_print BOOLEAN, "first edition" DATE);
+CREATE TABLE book_author (book_id INTEGER REFERENCES book (id),
+  author_id INTEGER REFERENCES author (id), share REAL, PRIMARY KEY (book_id, author_id));
 CREATE TABLE shelf (room INTEGER, place INTEGER, label TEXT, PRIMARY KEY (room, place));
-CREATE TABLE copy (id INTEGER PRIMARY KEY, book_id INTEGER REFERENCES book (id), room INTEGER, place INTEGER, bought DATE,
-  condition TEXT, FOREIGN KEY (room, place) REFERENCES shelf (room, place));
+CREATE TABLE copy (id INTEGER PRIMARY KEY, book_id INTEGER REFERENCES book (id), room INTEGER,
+  place INTEGER, bought DATE, condition TEXT,
+  FOREIGN KEY (room, place) REFERENCES shelf (room, place));
 CREATE TABLE weather (day DATE, degrees REAL);
 """
 

@@ -21,6 +21,7 @@ from spftsql_jax.examples.prompts import PromptFormat, schema_prompt
 from spftsql_jax.judging.comparison import results_match
 from spftsql_jax.synthesis import pool
 from spftsql_jax.synthesis.literals import CannotFill, literal
+from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.synthesize import synthesize
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -350,7 +351,7 @@ def test_undecodable_text_is_offered_nowhere(tmp_path):
     for style in ("ddl", "compact"):
       prompt = schema_prompt(database.schema, PromptFormat(schema_style=style, samples=5))
       assert "Jos" not in prompt and "Ann a" in prompt
-    made = synthesize([location], pool.builtin_templates(), 60, seed=2)
+    made = synthesize([location], pool.builtin_templates(), SynthesisOptions(60, seed=2))
     assert len(made.examples) == 60
     for example in made.examples:
       # What is compared is a whole stored text, or a pattern of readable letters.
@@ -404,7 +405,7 @@ def test_a_server_that_does_not_declare_its_encoding(server):
         for column in database.schema.table("person").columns
         for sample in column.samples
       )
-      made = synthesize([location], pool.builtin_templates(), 20, seed=2)
+      made = synthesize([location], pool.builtin_templates(), SynthesisOptions(20, seed=2))
       for example in made.examples:
         assert "'Jos" not in example.query and database.execute(example.query).ok, example.query
     assert {m.value for m in ValueIndex.build(location).search("Jos D1, Ann 2, glad")} >= {"Ann 2"}

@@ -22,7 +22,9 @@ from spftsql_jax.databases.key_inference import infer_foreign_keys
 from spftsql_jax.examples.prompts import PromptFormat, schema_prompt
 from spftsql_jax.examples.subschemas import tables_of
 from spftsql_jax.questions import sentences
-from spftsql_jax.synthesis import pool, synthesize, templates
+from spftsql_jax.synthesis import pool, templates
+from spftsql_jax.synthesis.options import SynthesisOptions
+from spftsql_jax.synthesis.synthesize import synthesize
 
 SCRIPT = Path(__file__).resolve().parents[1] / "experiments" / "synthesize.py"
 
@@ -299,8 +301,10 @@ def test_names_that_differ_in_case_only(server):
 
 def test_what_is_synthesized_over_schemas_runs_as_it_is(server):
   location = with_schemas(server.reader, ["public", "sales", "crm"])
-  made = synthesize.synthesize(
-    [location], pool.builtin_templates(), 120, seed=3, instances=0, infer_keys=True
+  made = synthesize(
+    [location],
+    pool.builtin_templates(),
+    SynthesisOptions(120, seed=3, instances=0, infer_keys=True),
   )
   assert len(made.examples) == 120 and "shop" in made.left_out
   read = {table for example in made.examples for table in example.tables}
@@ -373,7 +377,7 @@ def test_schemas_with_awful_names_and_nothing_on_the_search_path(server):
       "reader)"
     ),
   )
-  made = synthesize.synthesize([location], pool.builtin_templates(), 60, seed=1, instances=0)
+  made = synthesize([location], pool.builtin_templates(), SynthesisOptions(60, seed=1, instances=0))
   with open_database(location) as database:
     results = database.execute_many([example.query for example in made.examples])
   assert len(results) == 60 and [r.message for r in results if not r.ok] == []
@@ -476,12 +480,10 @@ def test_duckdb_schemas_beside_main_are_named_and_chosen(warehouse):
     assert "one of 'firm', 'person'" in schema_prompt(schema, PromptFormat("compact"))
     assert "one of" not in schema_prompt(schema, PromptFormat("ddl")), "the type says it"
     assert len(ValueIndex.build(database)) == 2 + 2 + 2 + 9 + 3
-  made = synthesize.synthesize(
+  made = synthesize(
     [with_schemas(str(warehouse), ["main", "sales", "crm"])],
     pool.builtin_templates(),
-    40,
-    seed=1,
-    instances=0,
+    SynthesisOptions(40, seed=1, instances=0),
   )
   with open_database(warehouse) as database:
     results = database.execute_many([example.query for example in made.examples])
@@ -515,7 +517,7 @@ def test_sqlite_without_a_module_or_with_views_over_nothing(tmp_path):
     "table place cannot be read", "view lost cannot be read", "view wrong cannot be read",
   ]  # fmt: skip
   assert "no such module: spatial_index" in schema.left_out[0] and "gone" in schema.left_out[1]
-  made = synthesize.synthesize([str(path)], pool.builtin_templates(), 5, seed=0, instances=2)
+  made = synthesize([str(path)], pool.builtin_templates(), SynthesisOptions(5, seed=0, instances=2))
   assert made.examples and made.left_out == {"shop": schema.left_out}
   with open_database(path) as database:
     assert database.execute("SELECT COUNT(*) FROM item").rows == ((2,),)
@@ -633,7 +635,7 @@ def check_that_views_of_luck_are_left_out(location, more=()):
       assert not database.execute(f"SELECT * FROM {name}").ok
       assert any(text.startswith(f"view {name} cannot be read (") for text in schema.left_out), name
     assert database.execute("SELECT n FROM fair WHERE id = 1").rows == (("A",),)
-  made = synthesize.synthesize([location], pool.builtin_templates(), 10, seed=1, instances=0)
+  made = synthesize([location], pool.builtin_templates(), SynthesisOptions(10, seed=1, instances=0))
   assert len(made.examples) == 10 and set(made.left_out.values()) == {schema.left_out}
 
 

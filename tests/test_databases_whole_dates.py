@@ -21,6 +21,7 @@ from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.schema import Column
 from spftsql_jax.synthesis import literals as synthesis_literals
 from spftsql_jax.synthesis import pool
+from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.synthesize import synthesize
 
 FORMATS = ["%Y%m%d", "%Y%m", "%Y%j", "%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S"]
@@ -215,7 +216,7 @@ def test_synthesized_queries_and_instances_hold_real_days_only(tmp_path, name, f
   assert column.date_format == form and column.kind == (
     "number" if declared == "INTEGER" else "text"
   )
-  made = synthesize([path], pool.builtin_templates(), 100, seed=3)
+  made = synthesize([path], pool.builtin_templates(), SynthesisOptions(100, seed=3))
   used = [
     value
     for e in made.examples

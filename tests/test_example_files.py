@@ -16,8 +16,8 @@ import pytest
 from spftsql_jax.databases import places
 from spftsql_jax.examples.benchmarks import find_database, read_examples
 from spftsql_jax.pipeline.config import RunConfig, from_dict
-from spftsql_jax.synthesis.attempts import SyntheticExample
 from spftsql_jax.synthesis.query_log import read_query_log
+from spftsql_jax.synthesis.synthetic_example import SyntheticExample
 
 ROOT = pathlib.Path(__file__).parents[1]
 RECORDS = [

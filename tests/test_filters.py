@@ -4,8 +4,10 @@ agree.
 
 from __future__ import annotations
 
+import json
 import random
 import types
+from collections import Counter
 
 import pytest
 import sqlglot
@@ -13,8 +15,11 @@ import synthesis_fixtures
 
 from spftsql_jax.databases import make_instances
 from spftsql_jax.synthesis import filters, pool, repair
+from spftsql_jax.synthesis.check_plan import make_plan
 from spftsql_jax.synthesis.literals import CannotFill
+from spftsql_jax.synthesis.normal_form import normal_form
 from spftsql_jax.synthesis.notation import Template
+from spftsql_jax.synthesis.rejections import Rejection, Repair
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 
 
@@ -129,7 +134,7 @@ def test_good_query_is_kept(sql, shop):
   ],
 )
 def test_luck_and_the_clock_are_refused_in_every_dialect(dialect, sql, reason):
-  assert filters.make_plan(sqlglot.parse_one(sql, read=dialect), dialect).refusal == reason
+  assert make_plan(sqlglot.parse_one(sql, read=dialect)).refusal == reason
 
 
 def test_neighbours_show_what_one_database_hides(shop):
@@ -157,17 +162,47 @@ def test_a_query_of_a_template_is_judged_as_its_text_is(shop):
   assert compared > 250
 
 
+def test_a_rejection_is_a_string_that_knows_its_repairs():
+  assert json.loads(json.dumps({Rejection.TIE_AT_LIMIT: 1})) == {"tie at LIMIT": 1}
+  assert Counter([Rejection.EMPTY, "empty"]) == {"empty": 2}
+  assert Rejection.EMPTY.repairs == () and Rejection("bare column").repairs == (Repair.MORE_GROUPS,)
+  assert Rejection.NULL_AT_LIMIT.repairs[0] is Repair.OTHER_LIMIT
+  # Each repair is of some use, and each changes some template of the pool or its limit.
+  used = {each for reason in Rejection for each in reason.repairs}
+  assert used == set(Repair)
+  texts = [item.template.text for item in pool.builtin_templates()]
+  texts.append("SELECT DISTINCT a.cat1 ORDER BY a.num2 DESC LIMIT 1")
+  changed = {
+    done
+    for text in texts
+    for reason in Rejection
+    for done, _ in repair.changed_templates(text, reason)
+  }
+  assert changed == set(Repair) - {Repair.OTHER_LIMIT}
+
+
 REPAIRED = [
   ("SELECT a.cat1 ORDER BY a.num2 DESC LIMIT 1", "tie at LIMIT", "added a tie-breaking sort key"),
   ("SELECT a.name1 ORDER BY a.num2 DESC LIMIT :limit", "tie at LIMIT", "another LIMIT"),
-  ("SELECT a.name1 ORDER BY a.date2 LIMIT 1", "NULL at LIMIT", "left out rows without the sort key"),
+  (
+    "SELECT a.name1 ORDER BY a.date2 LIMIT 1",
+    "NULL at LIMIT",
+    "left out rows without the sort key",
+  ),
   ("SELECT a.name1 LIMIT 3", "LIMIT without ORDER BY", "added a tie-breaking sort key"),
-  ("SELECT DISTINCT a.cat1 ORDER BY a.num2 DESC LIMIT 1", "LIMIT with an order that DISTINCT hides",
-   "dropped DISTINCT before LIMIT"),
+  (
+    "SELECT DISTINCT a.cat1 ORDER BY a.num2 DESC LIMIT 1",
+    "LIMIT with an order that DISTINCT hides",
+    "dropped DISTINCT before LIMIT",
+  ),
   ("SELECT a.cat1, COUNT(a.*)", "bare column", "grouped by a bare column"),
   ("SELECT a.num1 WHERE LINKED(b)", "redundant join", "dropped a redundant join"),
-  ("SELECT a.name1 WHERE a.num2 > :num2 AND a.num2 > :num2_2", "redundant condition", "dropped a redundant condition"),
-]  # fmt: skip
+  (
+    "SELECT a.name1 WHERE a.num2 > :num2 AND a.num2 > :num2_2",
+    "redundant condition",
+    "dropped a redundant condition",
+  ),
+]
 
 
 @pytest.mark.parametrize(("text", "reason", "what"), REPAIRED)
@@ -183,13 +218,15 @@ def test_repairable_query_is_mended_and_says_so(text, reason, what, shop):
       filters.check_filled(filled, template, original, neighbours, filters.DEFAULT_LIMITS) != reason
     ):
       continue
-    mended = repair.repair(filled, template, reason, original, neighbours, filters.DEFAULT_LIMITS)
+    mended = repair.repair(
+      filled, template, Rejection(reason), original, neighbours, filters.DEFAULT_LIMITS
+    )
     if mended is not None:
       found.append(mended)
-      if mended[2] == what:
+      if mended.repair == what:
         break
-  assert what in {mended[2] for mended in found}
-  query, mended_template, _ = found[-1]
+  assert what in {mended.repair for mended in found}
+  query, mended_template = found[-1].filled, found[-1].template
   assert filters.check(query.sql, original, neighbours) is None, (
     "the mended query passes as text, too"
   )
@@ -200,21 +237,39 @@ def test_repairable_query_is_mended_and_says_so(text, reason, what, shop):
   ("left", "right", "same"),
   [
     ("SELECT title FROM book", "select  Book.Title from BOOK", True),
-    ("SELECT T1.title FROM book AS T1 WHERE T1.pages > 3", "SELECT title FROM book WHERE pages > 3", True),
-    ("SELECT title FROM book WHERE pages > 3 AND price < 4", "SELECT title FROM book WHERE price < 4 AND pages > 3", True),
+    (
+      "SELECT T1.title FROM book AS T1 WHERE T1.pages > 3",
+      "SELECT title FROM book WHERE pages > 3",
+      True,
+    ),
+    (
+      "SELECT title FROM book WHERE pages > 3 AND price < 4",
+      "SELECT title FROM book WHERE price < 4 AND pages > 3",
+      True,
+    ),
     ("SELECT COUNT(*) AS n FROM book", "SELECT count(*) FROM book", True),
-    ("SELECT a.name FROM author a JOIN country c ON a.country_code = c.code",
-     "SELECT T1.name FROM author AS T1 JOIN country AS T2 ON T1.country_code = T2.code", True),
-    ("SELECT title FROM book WHERE genre = 'novel'", "SELECT title FROM book WHERE genre = 'Novel'", False),
+    (
+      "SELECT a.name FROM author a JOIN country c ON a.country_code = c.code",
+      "SELECT T1.name FROM author AS T1 JOIN country AS T2 ON T1.country_code = T2.code",
+      True,
+    ),
+    (
+      "SELECT title FROM book WHERE genre = 'novel'",
+      "SELECT title FROM book WHERE genre = 'Novel'",
+      False,
+    ),
     ("SELECT title FROM book WHERE pages > 3", "SELECT title FROM book WHERE pages >= 3", False),
     ("SELECT title, pages FROM book", "SELECT pages, title FROM book", False),
     ("SELECT DISTINCT title FROM book", "SELECT title FROM book", False),
-    ("SELECT a.name FROM author a JOIN author b ON a.mentor_id = b.id",
-     "SELECT b.name FROM author a JOIN author b ON a.mentor_id = b.id", False),
+    (
+      "SELECT a.name FROM author a JOIN author b ON a.mentor_id = b.id",
+      "SELECT b.name FROM author a JOIN author b ON a.mentor_id = b.id",
+      False,
+    ),
   ],
-)  # fmt: skip
+)
 def test_normal_form_sees_through_spelling_only(left, right, same):
-  assert (filters.normal_form(left) == filters.normal_form(right)) is same
+  assert (normal_form(left) == normal_form(right)) is same
 
 
 def test_runner_stops_a_query_that_takes_too_long_and_reads_odd_text(tmp_path):
@@ -247,7 +302,7 @@ def test_a_list_that_a_join_repeats_gets_distinct(shop):
     if reason is None:
       rows = original.rows(filled.sql)
       assert not filled.repeats or len(rows) == len(set(rows)), filled.sql
-    elif reason == filters.REPEATED:
+    elif reason == Rejection.REPEATED:
       rows = original.rows(filled.sql)
       assert len(rows) > len(set(rows))
       assert (
@@ -255,10 +310,11 @@ def test_a_list_that_a_join_repeats_gets_distinct(shop):
         != reason
       )
       mended.append(repair.repair(filled, template, reason, original, neighbours, limits))
-  assert {None, filters.REPEATED} <= reasons
+  assert {None, Rejection.REPEATED} <= reasons
   done = [found for found in mended if found is not None]
   assert done and all(
-    found[2] == "added DISTINCT" and found[0].sql.startswith("SELECT DISTINCT ") for found in done
+    found.repair == "added DISTINCT" and found.filled.sql.startswith("SELECT DISTINCT ")
+    for found in done
   )
 
 
@@ -275,9 +331,9 @@ def test_a_list_that_is_long_because_a_join_repeats_it_gets_distinct_too(shop):
     if len(rows) > 5:
       repeated = filled.repeats and len(rows) > len(set(rows))
       reason = filters.check_filled(filled, template, original, neighbours, limits)
-      assert reason == (filters.REPEATED if repeated else filters.TOO_MANY), filled.sql
+      assert reason == (Rejection.REPEATED if repeated else Rejection.TOO_MANY), filled.sql
       seen.add(reason)
-  assert seen == {filters.REPEATED, filters.TOO_MANY}
+  assert seen == {Rejection.REPEATED, Rejection.TOO_MANY}
 
 
 def test_a_join_that_ends_in_a_row_of_which_nothing_is_said_is_refused(shop):

@@ -20,7 +20,7 @@ from spftsql_jax.pipeline.model_base import Score
 from spftsql_jax.pipeline.splits import Queries, hold_back
 from spftsql_jax.pipeline.stages import consistency, vbi_ft
 from spftsql_jax.sql.statements import same_text_key
-from spftsql_jax.synthesis.filters import normal_form
+from spftsql_jax.synthesis.normal_form import normal_form
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 

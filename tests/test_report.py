@@ -4,7 +4,6 @@ without overlap or error.
 
 from __future__ import annotations
 
-import ast
 import html
 import html.parser
 import json
@@ -29,7 +28,7 @@ from spftsql_jax.report.page import format_table, render_report, write_report
 from spftsql_jax.report.stage_names import model_name, stage_name
 from spftsql_jax.report.style import STYLE
 from spftsql_jax.report.text import rate
-from spftsql_jax.synthesis import attempts, filters
+from spftsql_jax.synthesis import rejections
 
 CHROMIUM = (
   shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -359,32 +358,8 @@ def test_refusals_stand_by_their_number_in_plain_words_each_with_an_explanation(
 
 
 def reasons_of_synthesis() -> set[str]:
-  """The reasons that the code of synthesis gives, read from it: what filters return, yield and
-  raise, and what is counted.
-  """
-  found = {filters.REPEATED, filters.TOO_MANY}
-  for module in (filters, attempts):
-    for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
-      if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_Refused":
-        found.add(node.args[0].value)
-      if isinstance(node, ast.Subscript) and getattr(node.value, "id", "") == "reasons":
-        found |= {
-          c.value
-          for c in ast.walk(node.slice)
-          if isinstance(c, ast.Constant) and isinstance(c.value, str)
-        }
-      if isinstance(node, ast.Return | ast.Yield) and module is filters and node.value is not None:
-        values = [node.value, *getattr(node.value, "elts", ()), *getattr(node.value, "values", ())]
-        values += [
-          part
-          for value in values
-          if isinstance(value, ast.IfExp)
-          for part in (value.body, value.orelse)
-        ]
-        found |= {
-          v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str)
-        }
-  return found
+  """The reasons that synthesis gives."""
+  return {*rejections.Rejection, *(f"{cause}: " for cause in rejections.Cause)}
 
 
 def test_every_reason_of_synthesis_has_words():

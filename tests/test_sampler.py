@@ -16,11 +16,14 @@ from sqlglot import exp
 
 from spftsql_jax.columns import roles
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
-from spftsql_jax.synthesis import attempts, joins, pool, sampler
+from spftsql_jax.synthesis import joins, pool, sampler
 from spftsql_jax.synthesis.literals import CannotFill
+from spftsql_jax.synthesis.notation import Template
 from spftsql_jax.synthesis.sampler import fill_template
 from spftsql_jax.synthesis.stored import StoredValues, TableRows, round_number
-from spftsql_jax.synthesis.templates import Extractor, Template
+from spftsql_jax.synthesis.table_choice import TableChoice
+from spftsql_jax.synthesis.tasks import fitting_templates
+from spftsql_jax.synthesis.templates import Extractor
 
 
 @pytest.fixture(scope="module")
@@ -366,14 +369,14 @@ def test_hundreds_of_tables_are_not_looked_at_in_pairs(monkeypatch):
   rows = [(i, i, f"n{i}", f"2024-01-0{i}") for i in range(1, 10)]
   schema = Schema("s", "sqlite", tuple(tables))
   filler = sampler.Filler(schema, StoredValues({t.name: TableRows(names, rows) for t in tables}))
-  judged, nearness = [], sampler.Filler._nearness
+  judged, nearness = [], TableChoice._nearness
 
-  def counted(self, letter, table, chosen, *more):
+  def counted(self, letter, table, chosen):
     judged.append((table, *chosen.values()))
-    return nearness(self, letter, table, chosen, *more)
+    return nearness(self, letter, table, chosen)
 
-  monkeypatch.setattr(sampler.Filler, "_nearness", counted)
-  fitting = attempts.fitting_templates(filler, pool.builtin_templates())
+  monkeypatch.setattr(TableChoice, "_nearness", counted)
+  fitting = fitting_templates(filler, pool.builtin_templates())
   joined = [i for i in fitting if re.search(r"\bb\.", pool.builtin_templates()[i].template.text)]
   # Of some 14,000 pairs for each of a hundred templates; those left are what templates without a
   # key between may take.

@@ -16,8 +16,10 @@ import pytest
 
 from spftsql_jax import hosts
 from spftsql_jax.pipeline.model_base import ModelBase
+from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.pool import builtin_templates
-from spftsql_jax.synthesis.synthesize import joined, synthesize
+from spftsql_jax.synthesis.result import merge_shards
+from spftsql_jax.synthesis.synthesize import synthesize
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 
@@ -186,12 +188,14 @@ def test_shards_joined_are_in_the_order_of_one_call(demo):
   locations = [str(path) for path in sorted(demo.glob("*/*.sqlite"))]
   made = [
     synthesize(
-      locations, builtin_templates(), 60, seed=1, workers=1, parts=2, instances=1, shard=(i, n)
+      locations,
+      builtin_templates(),
+      SynthesisOptions(60, seed=1, workers=1, parts=2, instances=1, shard=(i, n)),
     )
     for n in (1, 3)
     for i in range(n)
   ]
-  together = joined(made[1:])
+  together = merge_shards(made[1:])
   assert together.examples == made[0].examples and together.unit_sizes == made[0].unit_sizes
   assert together.templates == made[0].templates and together.rejections == made[0].rejections
 

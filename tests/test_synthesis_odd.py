@@ -15,6 +15,7 @@ from spftsql_jax.databases import open_database
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table, without_twins
 from spftsql_jax.synthesis import pool
+from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.synthesize import synthesize
 
 EXAMPLES = 20
@@ -30,7 +31,7 @@ GROUPS = [without_case_twins(odd_databases.NAMES[start : start + 8]) for start i
 
 
 def check(location, least=EXAMPLES):
-  made = synthesize([location], pool.builtin_templates(), EXAMPLES, seed=1)
+  made = synthesize([location], pool.builtin_templates(), SynthesisOptions(EXAMPLES, seed=1))
   assert len(made.examples) >= least
   with open_database(location) as database:
     results = database.execute_many([example.query for example in made.examples])
@@ -124,9 +125,8 @@ def test_queries_of_tables_that_differ_in_case_only_name_the_one_that_is_meant(s
     with psycopg.connect(server.admin.replace("/shop", "/twins"), autocommit=True) as admin:
       for table, letter in (("same", "a"), ("Same", "b"), ("SAME", "c")):
         admin.execute(f'CREATE TABLE "{table}" (id int PRIMARY KEY, name text, "Name" text)')
-        admin.execute(
-          f"""INSERT INTO "{table}" SELECT i, '{letter}' || i % 5, 'x' FROM generate_series(1, 20) i"""
-        )
+        rows = f"SELECT i, '{letter}' || i % 5, 'x' FROM generate_series(1, 20) i"
+        admin.execute(f'INSERT INTO "{table}" {rows}')
       admin.execute(
         "GRANT USAGE ON SCHEMA public TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA public TO "
         "reader"

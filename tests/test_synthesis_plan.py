@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from spftsql_jax.synthesis import pool
 from spftsql_jax.synthesis.balance import Balance
+from spftsql_jax.synthesis.notation import Template, WeightedTemplate
+from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.plan import Planner, apportion, interleave
 from spftsql_jax.synthesis.synthesize import synthesize
-from spftsql_jax.synthesis.templates import Template, WeightedTemplate
 
 
 def distance(left, right) -> float:
@@ -162,7 +163,7 @@ def bookshop(tmp_path_factory):
 
 
 def test_template_frequencies_are_those_of_the_source(bookshop):
-  made = synthesize(bookshop, pool.builtin_templates(), 1500, seed=2, wordings=20)
+  made = synthesize(bookshop, pool.builtin_templates(), SynthesisOptions(1500, seed=2, wordings=20))
   weights = {
     item.template.id: item.weight
     for item in pool.builtin_templates()
@@ -180,7 +181,7 @@ def test_heavy_templates_that_are_used_up_do_not_stop_the_others(bookshop):
     "SELECT a.name1 WHERE a.num2 < :num2": 5.0,
   }
   templates = [WeightedTemplate(Template.parse(text), weight) for text, weight in texts.items()]
-  made = synthesize(bookshop, templates, 60, seed=0)
+  made = synthesize(bookshop, templates, SynthesisOptions(60, seed=0))
   assert len(made.examples) == 60 and made.attempts < 400
   counts = [made.templates[item.template.id] for item in templates]
   assert counts[0] == 7, "one for each table"
@@ -192,11 +193,7 @@ def test_mended_queries_hardly_change_the_frequencies(bookshop):
   made = synthesize(
     bookshop,
     pool.builtin_templates(),
-    1024,
-    seed=2,
-    wordings=20,
-    repair=True,
-    balance=Balance(aim="reach"),
+    SynthesisOptions(1024, seed=2, wordings=20, repair=True, balance=Balance(aim="reach")),
   )
   outside = [example for example in made.examples if example.template not in source]
   assert any(example.repaired for example in made.examples)
@@ -204,8 +201,12 @@ def test_mended_queries_hardly_change_the_frequencies(bookshop):
 
 
 def test_parts_on_several_workers_and_shards_make_the_same_set_in_the_same_order(bookshop):
-  arguments = (bookshop, pool.builtin_templates(), 300, 4)
-  whole = synthesize(*arguments, parts=3)
-  assert synthesize(*arguments, 3, parts=3).examples == whole.examples
-  units = [synthesize(*arguments, parts=3, shard=(i, 3)).examples for i in range(3)]
+  def make(**more):
+    return synthesize(
+      bookshop, pool.builtin_templates(), SynthesisOptions(300, seed=4, parts=3, **more)
+    )
+
+  whole = make()
+  assert make(workers=3).examples == whole.examples
+  units = [make(shard=(i, 3)).examples for i in range(3)]
   assert list(itertools.chain(*units)) == whole.examples

@@ -21,10 +21,12 @@ from postgresql_server import running_server
 
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.judging.metrics import hardness
-from spftsql_jax.synthesis import filters, pool
+from spftsql_jax.synthesis import pool
 from spftsql_jax.synthesis.balance import Balance, operators_of, reach_targets
+from spftsql_jax.synthesis.normal_form import masked, normal_form
+from spftsql_jax.synthesis.notation import Template, WeightedTemplate
+from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.synthesize import reweight, synthesize
-from spftsql_jax.synthesis.templates import Template, WeightedTemplate
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -43,7 +45,7 @@ def paths(folder):
 
 @pytest.fixture(scope="module")
 def made(folder):
-  return synthesize(paths(folder), pool.builtin_templates(), 240, seed=5)
+  return synthesize(paths(folder), pool.builtin_templates(), SynthesisOptions(240, seed=5))
 
 
 def test_examples_run_have_rows_and_are_all_different(made, folder):
@@ -52,7 +54,7 @@ def test_examples_run_have_rows_and_are_all_different(made, folder):
   for path in paths(folder):
     connection = sqlite3.connect(path)
     examples = [example for example in made.examples if example.db_id == path.stem]
-    assert len({filters.normal_form(example.query) for example in examples}) == len(examples)
+    assert len({normal_form(example.query) for example in examples}) == len(examples)
     for example in examples:
       assert connection.execute(example.query).fetchall(), example.query
       assert example.question.strip() and example.source == "rules"
@@ -62,11 +64,29 @@ def test_examples_run_have_rows_and_are_all_different(made, folder):
 
 
 def test_same_seed_gives_the_same_examples_whatever_the_number_of_workers(made, folder):
-  again = synthesize(paths(folder), pool.builtin_templates(), 240, seed=5, workers=2)
+  again = synthesize(
+    paths(folder), pool.builtin_templates(), SynthesisOptions(240, seed=5, workers=2)
+  )
   assert again.examples == made.examples
   assert again.rejections == made.rejections and again.attempts == made.attempts
-  other = synthesize(paths(folder)[:1], pool.builtin_templates(), 40, seed=6)
+  other = synthesize(paths(folder)[:1], pool.builtin_templates(), SynthesisOptions(40, seed=6))
   assert {e.query for e in other.examples} != {e.query for e in made.examples[:40]}
+
+
+@pytest.mark.parametrize(
+  ("values", "message"),
+  [
+    ({"num_examples": -1}, "not be negative"),
+    ({"instances": -1}, "not be negative"),
+    ({"workers": 0}, "at least 1"),
+    ({"wordings": 0}, "at least 1"),
+    ({"parts": 0}, "at least 1"),
+    ({"shard": (2, 2)}, "no such shard"),
+  ],
+)
+def test_options_out_of_their_range_are_refused(values, message):
+  with pytest.raises(ValueError, match=message):
+    SynthesisOptions(**{"num_examples": 1, "seed": 0, **values})
 
 
 def test_workers_end_when_their_parent_is_killed(folder, tmp_path):
@@ -74,10 +94,11 @@ def test_workers_end_when_their_parent_is_killed(folder, tmp_path):
   script.write_text(
     f"import sys; sys.path.insert(0, {str(REPOSITORY)!r})\n"
     "from spftsql_jax.synthesis import pool\n"
+    "from spftsql_jax.synthesis.options import SynthesisOptions\n"
     "from spftsql_jax.synthesis.synthesize import synthesize\n"
     "if __name__ == '__main__':\n"
-    f"  synthesize([{str(paths(folder)[1])!r}], pool.builtin_templates(), 10**6, seed=0, "
-    "workers=2)\n"
+    f"  synthesize([{str(paths(folder)[1])!r}], pool.builtin_templates(), "
+    "SynthesisOptions(10**6, seed=0, workers=2))\n"
   )
   started = subprocess.Popen([sys.executable, script])
   children: list[int] = []
@@ -111,15 +132,17 @@ def test_every_table_of_interest_is_reached(made):
 
 def test_excluded_queries_are_not_made_again(made, folder):
   taken = [example.query.replace("SELECT", "select  ") for example in made.examples]
-  again = synthesize(paths(folder)[:1], pool.builtin_templates(), 60, seed=5, exclude=taken)
-  forms = {filters.normal_form(query) for query in taken}
-  assert not forms & {filters.normal_form(example.query) for example in again.examples}
+  again = synthesize(
+    paths(folder)[:1], pool.builtin_templates(), SynthesisOptions(60, seed=5, exclude=tuple(taken))
+  )
+  forms = {normal_form(query) for query in taken}
+  assert not forms & {normal_form(example.query) for example in again.examples}
   assert again.rejections["in the evaluation set"] > 20
 
 
 def test_a_database_with_no_more_to_give_comes_up_short_and_says_so(folder):
   templates = [WeightedTemplate(Template.parse("SELECT COUNT(a.*)"))]
-  made = synthesize(paths(folder)[:1], templates, 50, seed=0)
+  made = synthesize(paths(folder)[:1], templates, SynthesisOptions(50, seed=0))
   assert 5 <= len(made.examples) <= 7, "one for each table"
   assert made.short == {"annexe": 50 - len(made.examples)} and made.rejections["duplicate"] > 500
 
@@ -203,21 +226,25 @@ def test_killed_run_goes_on_and_ends_with_the_same_bytes(folder, tmp_path):
 
 
 def test_shards_together_make_what_one_run_makes(folder):
-  whole = synthesize(paths(folder), pool.builtin_templates(), 90, seed=4, parts=2)
+  whole = synthesize(paths(folder), pool.builtin_templates(), SynthesisOptions(90, seed=4, parts=2))
   shards = [
-    synthesize(paths(folder), pool.builtin_templates(), 90, seed=4, parts=2, shard=(i, 3))
+    synthesize(
+      paths(folder), pool.builtin_templates(), SynthesisOptions(90, seed=4, parts=2, shard=(i, 3))
+    )
     for i in range(3)
   ]
   together = [example for shard in shards for example in shard.examples]
   assert all(len(shard.examples) < 90 for shard in shards)
   assert sorted(map(repr, together)) == sorted(map(repr, whole.examples)) and len(together) == 90
-  forms = Counter((e.db_id, filters.normal_form(e.query)) for e in together)
+  forms = Counter((e.db_id, normal_form(e.query)) for e in together)
   assert max(forms.values()) == 1, "parts have no query in common"
 
 
 def test_every_column_with_values_is_reached(folder):
   made = synthesize(
-    paths(folder)[1], pool.builtin_templates(), 250, seed=1, balance=Balance(aim="reach")
+    paths(folder)[1],
+    pool.builtin_templates(),
+    SynthesisOptions(250, seed=1, balance=Balance(aim="reach")),
   )
   schema = read_schema(str(paths(folder)[1]))
   columns = {f"{table.name}.{column.name}" for table in schema.tables for column in table.columns}
@@ -227,7 +254,9 @@ def test_every_column_with_values_is_reached(folder):
 def test_balanced_columns_come_about_equally_often(folder):
   def spread(aim: str) -> float:
     made = synthesize(
-      paths(folder)[1], pool.builtin_templates(), 300, seed=1, balance=Balance(aim=aim)
+      paths(folder)[1],
+      pool.builtin_templates(),
+      SynthesisOptions(300, seed=1, balance=Balance(aim=aim)),
     )
     counts = Counter(column for example in made.examples for column in example.columns)
     return max(counts.values()) / statistics.quantiles(counts.values(), n=4)[0]
@@ -245,7 +274,9 @@ def test_targets_for_operators_and_hardness_are_met(folder):
   join = sum(item.weight for item in weighted if "join" in operators_of(item.template.text)) / total
   assert join == pytest.approx(0.5, abs=0.01)
   made = synthesize(
-    paths(folder)[1], pool.builtin_templates(), 300, seed=1, balance=balance, hardness_of=hardness
+    paths(folder)[1],
+    pool.builtin_templates(),
+    SynthesisOptions(300, seed=1, balance=balance, hardness_of=hardness),
   )
   shares = {
     name: count / 300 for name, count in Counter(hardness(e.query) for e in made.examples).items()
@@ -261,12 +292,12 @@ def test_targets_for_operators_and_hardness_are_met(folder):
 def test_queries_that_differ_from_excluded_ones_in_their_values_only_are_not_made(made, folder):
   taken = [example.query for example in made.examples]
   again = synthesize(
-    paths(folder)[:1], pool.builtin_templates(), 60, seed=5, exclude=taken, exclude_masked=True
+    paths(folder)[:1],
+    pool.builtin_templates(),
+    SynthesisOptions(60, seed=5, exclude=tuple(taken), exclude_masked=True),
   )
-  masked = {filters.masked(filters.normal_form(query)) for query in taken}
-  assert not masked & {
-    filters.masked(filters.normal_form(example.query)) for example in again.examples
-  }
+  taken_forms = {masked(normal_form(query)) for query in taken}
+  assert not taken_forms & {masked(normal_form(example.query)) for example in again.examples}
 
 
 def test_launch_script_writes_a_dataset(folder, tmp_path):
@@ -322,7 +353,7 @@ def test_duckdb_gets_queries_that_duckdb_runs(folder, tmp_path):
       rows = source.execute(f"SELECT * FROM {name}").fetchall()
       target.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(rows[0]))})", rows)
   source.close()
-  made = synthesize(f"duckdb:///{path}", pool.builtin_templates(), 60, seed=2)
+  made = synthesize(f"duckdb:///{path}", pool.builtin_templates(), SynthesisOptions(60, seed=2))
   assert len(made.examples) == 60 and not made.rejections["fails"]
   with duckdb.connect(str(path), read_only=True) as connection:
     for example in made.examples:
@@ -350,7 +381,9 @@ def test_postgresql_gets_queries_that_postgresql_runs(folder):
       )
     source.close()
     made = synthesize(
-      server.reader, pool.builtin_templates(), 80, seed=2, balance=Balance(aim="columns")
+      server.reader,
+      pool.builtin_templates(),
+      SynthesisOptions(80, seed=2, balance=Balance(aim="columns")),
     )
     assert len(made.examples) == 80 and not made.rejections["fails"]
     assert {"Till.Open", "Till.Takings", "book.in_print"} <= {
@@ -374,9 +407,13 @@ def test_keys_that_nothing_declares_are_joined_along(tmp_path):
       "INSERT INTO orders VALUES (?, ?, ?)", [(i, i * 7 % 40, (i * 37 % 91) / 2) for i in range(90)]
     )
   connection.close()
-  joined = [sum(" JOIN " in e.query for e in synthesize(path, pool.builtin_templates(), 80, seed=1, infer_keys=infer).examples)
-            for infer in (False, True)]  # fmt: skip
-  assert joined[0] == 0 and joined[1] >= 10
+
+  def joins(infer_keys: bool) -> int:
+    options = SynthesisOptions(80, seed=1, infer_keys=infer_keys)
+    made = synthesize(path, pool.builtin_templates(), options)
+    return sum(" JOIN " in example.query for example in made.examples)
+
+  assert joins(False) == 0 and joins(True) >= 10
 
 
 def test_templates_of_ours_are_not_filled_with_what_is_seldom_asked(tmp_path):
@@ -388,7 +425,8 @@ def test_templates_of_ours_are_not_filled_with_what_is_seldom_asked(tmp_path):
     connection.executescript("""
       CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT);
       CREATE TABLE firm (id INTEGER PRIMARY KEY, title TEXT, assets INTEGER);
-      CREATE TABLE job (person_id INTEGER REFERENCES person (id), firm_id INTEGER REFERENCES firm (id));
+      CREATE TABLE job (person_id INTEGER REFERENCES person (id),
+        firm_id INTEGER REFERENCES firm (id));
     """)
     connection.executemany(
       "INSERT INTO person VALUES (?, ?)", [(i, f"Person {i}") for i in range(12)]
@@ -404,7 +442,7 @@ def test_templates_of_ours_are_not_filled_with_what_is_seldom_asked(tmp_path):
   ours = [item for item in pool.builtin_templates() if item.template == summed]
   plain = WeightedTemplate(Template.parse("SELECT a.name1"), 1.0)
   assert len(ours) == 1
-  made = synthesize(path, [ours[0], plain], 12, seed=0)
+  made = synthesize(path, [ours[0], plain], SynthesisOptions(12, seed=0))
   assert made.examples and not any(
     "SUM(" in example.query and "JOIN" in example.query for example in made.examples
   )
@@ -413,5 +451,5 @@ def test_templates_of_ours_are_not_filled_with_what_is_seldom_asked(tmp_path):
     Template.parse("SELECT a.name1, SUM(b.num2), COUNT(b.*) GROUP BY a.key3"), 1.0
   )
   assert habit.template not in {item.template for item in pool.builtin_templates()}
-  kept = synthesize(path, [habit, plain], 12, seed=0)
+  kept = synthesize(path, [habit, plain], SynthesisOptions(12, seed=0))
   assert any("SUM(" in example.query and "JOIN" in example.query for example in kept.examples)

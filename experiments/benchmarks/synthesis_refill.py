@@ -1,7 +1,8 @@
-"""How many queries of a benchmark become templates, and how many of these fill again into a query
+r"""How many queries of a benchmark become templates, and how many of these fill again into a query
 of the same structure.
 
-    python experiments/benchmarks/synthesis_refill.py --examples=train_spider.json --databases=DIR --output=refill.json
+    python experiments/benchmarks/synthesis_refill.py --examples=train_spider.json \
+      --databases=DIR --instance_dir=DIR --output=refill.json
 
 A query is sound if it runs. Of databases that are not at hand, --tables (Spider's tables.json)
 gives the schema: their queries count as sound and are extracted, but not filled. Every distinct
@@ -37,17 +38,15 @@ from spftsql_jax.databases import make_instances
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 from spftsql_jax.synthesis import filters, joins, repair
-from spftsql_jax.synthesis.attempts import schema_of
+from spftsql_jax.synthesis.compiling import compile_template
 from spftsql_jax.synthesis.literals import CannotFill
+from spftsql_jax.synthesis.notation import Template
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 from spftsql_jax.synthesis.sampler import Filler
+from spftsql_jax.synthesis.slots import UnsupportedTemplate
 from spftsql_jax.synthesis.stored import StoredValues
-from spftsql_jax.synthesis.templates import (
-  Extractor,
-  Template,
-  UnsupportedTemplate,
-  compile_template,
-)
+from spftsql_jax.synthesis.tasks import schema_of
+from spftsql_jax.synthesis.templates import Extractor
 
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the examples.", required=True)
 _DATABASES = flags.DEFINE_string("databases", None, "Folder of the databases.", required=True)
@@ -386,9 +385,9 @@ def one_fill(
   reason = filters.check_filled(filled, template, original, neighbours, filters.DEFAULT_LIMITS)
   if reason is not None:
     mended = repair.repair(filled, template, reason, original, neighbours, filters.DEFAULT_LIMITS)
-    if mended is None or mended[1] != template:
+    if mended is None or mended.template != template:
       return reason, filled.sql
-    filled = mended[0]
+    filled = mended.filled
   try:
     same = extractor.extract(filled.sql) == template
   except UnsupportedTemplate:

@@ -1,7 +1,8 @@
-"""What synthesis costs on a schema of many tables and on a table of many rows; both databases are
+r"""What synthesis costs on a schema of many tables and on a table of many rows; both databases are
 made here, from a seed.
 
-    python experiments/benchmarks/synthesis_scale.py --tables=100 --rows=10000000 --output=scale.json
+    python experiments/benchmarks/synthesis_scale.py --tables=100 --rows=10000000 \
+      --output=scale.json
 
 The wide database has tables of 50 to 300 rows, each with keys to one to three earlier ones. The
 tall one is a shop: customers, products, and an order table of --rows rows with indexes on its keys.
@@ -31,6 +32,7 @@ from spftsql_jax.databases import make_instances
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.synthesis import pool
 from spftsql_jax.synthesis.balance import Balance
+from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.synthesize import synthesize
 
 _TABLES = flags.DEFINE_integer(
@@ -79,11 +81,9 @@ def measure(path: Path, folder: Path) -> dict[str, object]:
   made = synthesize(
     path,
     pool.builtin_templates(),
-    _NUM_EXAMPLES.value,
-    0,
-    _WORKERS.value,
-    repair=True,
-    balance=Balance(aim="reach"),
+    SynthesisOptions(
+      _NUM_EXAMPLES.value, seed=0, workers=_WORKERS.value, repair=True, balance=Balance(aim="reach")
+    ),
     progress=lambda _: first.append(time.perf_counter() - instances),
   )
   columns = {
@@ -166,7 +166,8 @@ def make_tall(connection: sqlite3.Connection, rows: int) -> None:
     CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT NOT NULL, city TEXT, joined DATE);
     CREATE TABLE product (id INTEGER PRIMARY KEY, title TEXT NOT NULL, category TEXT, price REAL);
     CREATE TABLE sale (id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES customer (id),
-      product_id INTEGER REFERENCES product (id), quantity INTEGER, paid REAL, sold_on DATE, channel TEXT);
+      product_id INTEGER REFERENCES product (id), quantity INTEGER, paid REAL, sold_on DATE,
+      channel TEXT);
   """)
   rng = random.Random(0)
   cities = ["Graz", "Lyon", "Porto", "Gdansk", "Turku", "Ghent"]

@@ -1,7 +1,8 @@
-"""Accepted examples a second of `synthesize`, beside a plain loop in one process over the same
+r"""Accepted examples a second of `synthesize`, beside a plain loop in one process over the same
 templates, databases and checks.
 
-    python experiments/benchmarks/synthesis_speed.py --databases=concert_singer.sqlite,pets_1.sqlite --output=speed.json
+    python experiments/benchmarks/synthesis_speed.py \
+      --databases=concert_singer.sqlite,pets_1.sqlite --output=speed.json
 
 The plain loop draws a template, fills it, lets `filters.check` judge the text of the query, writes
 the question and keeps what is new: the same steps, without blocks, workers or plans made once for a
@@ -32,6 +33,8 @@ from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.questions import sentences
 from spftsql_jax.synthesis import filters, pool
 from spftsql_jax.synthesis.literals import CannotFill
+from spftsql_jax.synthesis.normal_form import normal_form
+from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 from spftsql_jax.synthesis.sampler import fill_template
 from spftsql_jax.synthesis.stored import StoredValues
@@ -85,7 +88,11 @@ def cpu_seconds() -> float:
 def ours(seed: int) -> int:
   count = _NUM_EXAMPLES.value * len(_DATABASES.value)
   return len(
-    synthesize(_DATABASES.value, pool.builtin_templates(), count, seed, _WORKERS.value).examples
+    synthesize(
+      _DATABASES.value,
+      pool.builtin_templates(),
+      SynthesisOptions(count, seed=seed, workers=_WORKERS.value),
+    ).examples
   )
 
 
@@ -105,7 +112,7 @@ def plain_loop(seed: int) -> int:
           sql = fill_template(item.template, schema, values, rng)
           if filters.check(sql, original, neighbours) is None:
             sentences.write_question(sql, schema, rng)
-            seen.add(filters.normal_form(sql))
+            seen.add(normal_form(sql))
         except (CannotFill, QueryFailed, sentences.UnsupportedQuery):
           continue
       for runner in (original, *neighbours):

@@ -1,7 +1,7 @@
-"""Many examples on each of several databases, checked by sqlite3 itself and by means of their own.
+r"""Many examples on each of several databases, checked by sqlite3 itself and by means of their own.
 
-    python experiments/benchmarks/synthesis_ten.py --databases=A.sqlite,B.sqlite,.. --seed_examples=train_spider.json \
-      --seed_databases=DIR --exclude=dev.json --output=ten.json
+    python experiments/benchmarks/synthesis_ten.py --databases=A.sqlite,B.sqlite,.. \
+      --seed_examples=train_spider.json --seed_databases=DIR --exclude=dev.json --output=ten.json
 
 Templates come from --seed_examples over --seed_databases, or from the built-in pool without them.
 For each database: how many examples came, how many run and give rows, duplicates, how many are
@@ -10,7 +10,7 @@ of the template frequencies from the source's, the columns with values that no q
 examples and CPU seconds.
 
 The distance is given from the whole source, from its templates that the schema and its statistics
-can fill ("fitting", see `attempts.fitting_templates`), and from those of them that the data can
+can fill ("fitting", see `tasks.fitting_templates`), and from those of them that the data can
 express as well: a query that passes the filters was found, in the run or in --fills further ones.
 The share of the fitting templates' weight that is expressible bounds the first two from below.
 """
@@ -36,13 +36,18 @@ from spftsql_jax.databases.engines import name_of
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.questions import sentences
-from spftsql_jax.synthesis import filters, pool, synthesize, templates
-from spftsql_jax.synthesis.attempts import fitting_templates
+from spftsql_jax.synthesis import filters, pool
 from spftsql_jax.synthesis.balance import Balance
 from spftsql_jax.synthesis.literals import CannotFill
+from spftsql_jax.synthesis.notation import Template, WeightedTemplate
+from spftsql_jax.synthesis.options import SynthesisOptions
+from spftsql_jax.synthesis.result import Synthesis
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 from spftsql_jax.synthesis.sampler import Filler
 from spftsql_jax.synthesis.stored import StoredValues
+from spftsql_jax.synthesis.synthesize import synthesize
+from spftsql_jax.synthesis.tasks import fitting_templates
+from spftsql_jax.synthesis.templates import extract_templates
 
 _DATABASES = flags.DEFINE_list("databases", None, "SQLite files.", required=True)
 _SEED_EXAMPLES = flags.DEFINE_string(
@@ -77,17 +82,19 @@ def main() -> None:
   report = []
   for location in _DATABASES.value:
     before = _cpu_seconds()
-    made = synthesize.synthesize(
+    made = synthesize(
       location,
       source,
-      _NUM_EXAMPLES.value,
-      _SEED.value,
-      _WORKERS.value,
-      exclude=excluded,
-      exclude_masked=True,
-      wordings=_WORDINGS.value,
-      repair=_REPAIR.value,
-      balance=Balance(aim=_AIM.value),
+      SynthesisOptions(
+        _NUM_EXAMPLES.value,
+        seed=_SEED.value,
+        workers=_WORKERS.value,
+        exclude=tuple(excluded),
+        exclude_masked=True,
+        wordings=_WORDINGS.value,
+        repair=_REPAIR.value,
+        balance=Balance(aim=_AIM.value),
+      ),
     )
     used = round(_cpu_seconds() - before, 1)
     entry = judge(location, made, source, excluded) | {"cpu_seconds": used}
@@ -111,7 +118,7 @@ def _cpu_seconds() -> float:
   return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
-def _source() -> list[templates.WeightedTemplate]:
+def _source() -> list[WeightedTemplate]:
   if not _SEED_EXAMPLES.value:
     return list(pool.builtin_templates())
   examples = benchmarks.read_examples(_SEED_EXAMPLES.value)
@@ -120,15 +127,13 @@ def _source() -> list[templates.WeightedTemplate]:
     path = Path(_SEED_DATABASES.value or ".") / db_id / f"{db_id}.sqlite"
     if path.is_file():
       schemas[db_id] = read_schema(str(path))
-  extracted, _ = templates.extract_templates(
+  extracted, _ = extract_templates(
     [(e.query, schemas[e.db_id]) for e in examples if e.db_id in schemas]
   )
   return extracted
 
 
-def judge(
-  location: str, made: synthesize.Synthesis, source, excluded: list[str]
-) -> dict[str, object]:
+def judge(location: str, made: Synthesis, source, excluded: list[str]) -> dict[str, object]:
   """The figures of one database."""
   connection = sqlite3.connect(f"file:{location}?mode=ro", uri=True)
   connection.text_factory = lambda text: text.decode(errors="ignore")
@@ -194,7 +199,7 @@ def judge(
   }
 
 
-def _expressible(template: templates.Template, filler: Filler, runner: Runner) -> bool:
+def _expressible(template: Template, filler: Filler, runner: Runner) -> bool:
   """Whether a query of the template can be found that passes the filters on the database itself."""
   rng = random.Random(template.id)
   limits = filters.Limits(repeated_rows=bool(_SEED_EXAMPLES.value))

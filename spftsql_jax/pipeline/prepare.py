@@ -43,6 +43,7 @@ from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase
 from spftsql_jax.pipeline.splits import Queries
 from spftsql_jax.pipeline.workbench import Workbench
+from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.synthesize import synthesize
 
@@ -286,13 +287,10 @@ def _texts(config: RunConfig, data: RunData, databases: dict[str, PromptDatabase
   texts = [schema_prompt(databases[d].schema, config.prompt) for d in data.seed_databases] * 5
   examples = list(data.seeds)
   if (wanted := _TOKENIZER_SENTENCES - len(examples)) > 0:
-    locations, exclude = (
-      [databases[d].location for d in data.seed_databases],
-      [e.query for e in data.held_out],
-    )
-    made = synthesize(
-      locations, builtin_templates(), wanted, config.seed, exclude=exclude, instances=0
-    )
+    locations = [databases[d].location for d in data.seed_databases]
+    exclude = tuple(e.query for e in data.held_out)
+    options = SynthesisOptions(wanted, seed=config.seed, exclude=exclude, instances=0)
+    made = synthesize(locations, builtin_templates(), options)
     examples += [e.example() for e in made.examples]
   for example in examples:
     dialect = databases[example.db_id].schema.dialect

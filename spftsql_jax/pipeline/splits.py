@@ -24,7 +24,7 @@ from spftsql_jax.databases.engines import DatabaseError, engine_module, engine_o
 from spftsql_jax.examples.example import Example
 from spftsql_jax.judging.programs import program_form
 from spftsql_jax.sql.statements import same_text_key
-from spftsql_jax.synthesis.filters import normal_form
+from spftsql_jax.synthesis.normal_form import normal_form
 
 Key = tuple[str, str, str]
 

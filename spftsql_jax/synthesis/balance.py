@@ -13,14 +13,15 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
 
-import sqlglot
 from sqlglot import exp
 
-from spftsql_jax.synthesis.notation import Template, WeightedTemplate, compile_template
+from spftsql_jax.synthesis.compiling import compile_template
+from spftsql_jax.synthesis.notation import Template, WeightedTemplate, read_template
+from spftsql_jax.synthesis.slots import ColumnSlot, LinkSlot, StarSlot, TableSlot, ValueSlot
 
 AIMS = ("templates", "tables", "columns", "operators", "hardness")
 _ROUNDS = 200
-_OPERATORS: tuple[tuple[str, type | tuple[type, ...]], ...] = (
+_OPERATORS: tuple[tuple[str, type[exp.Expr]], ...] = (
   ("aggregate", exp.AggFunc),
   ("between", exp.Between),
   ("distinct", exp.Distinct),
@@ -60,7 +61,7 @@ def operators_of(text: str) -> frozenset[str]:
   """The operators of a template's text: "join", "nested", and the clauses and conditions by
   name.
   """
-  tree = sqlglot.parse_one(text, read="sqlite")
+  tree = read_template(text)
   found = {name for name, kind in _OPERATORS if tree.find(kind)}
   compiled = compile_template(text)
   if any(len(scope.letters) > 1 for scope in compiled.scopes):
@@ -70,8 +71,10 @@ def operators_of(text: str) -> frozenset[str]:
   ):
     found.add("nested")
   where = tree.find(exp.Where)
-  if where is not None and all(isinstance(part, exp.Anonymous) for part in where.this.flatten()):
-    found.discard("where")  # LINKED and OPTIONAL only.
+  conditions = where.this if where is not None else None
+  # LINKED and OPTIONAL only; a single one counts as a condition.
+  if isinstance(conditions, exp.And) and all(isinstance(c, LinkSlot) for c in conditions.flatten()):
+    found.discard("where")
   return frozenset(found)
 
 
@@ -79,19 +82,18 @@ def sketch(text: str) -> str:
   """A template as plain SQL with made-up names, for what counts clauses and tables."""
   compiled = compile_template(text)
   parts = []
-  for segment in compiled.segments:
-    if isinstance(segment, str):
-      parts.append(segment)
-    elif segment[0] == "from":
-      letters = compiled.scopes[segment[1]].letters
-      joined = (f" JOIN {letter} ON {letters[0]}.id = {letter}.id" for letter in letters[1:])
-      parts.append(letters[0] + "".join(joined))
-    elif segment[0] == "star":
+  for piece in compiled.query.pieces():
+    if isinstance(piece, str):
+      parts.append(piece)
+    elif isinstance(piece, TableSlot):
+      first, *others = compiled.scopes[piece.scope].letters
+      parts += [first, *(f" JOIN {letter} ON {first}.id = {letter}.id" for letter in others)]
+    elif isinstance(piece, StarSlot):
       parts.append("*")
-    elif segment[0] == "col":
-      parts.append(f"{segment[2]}.c{segment[3]}")
-    else:
-      parts.append("3" if segment[1].startswith(("limit", "count")) else "'v'")
+    elif isinstance(piece, ColumnSlot):
+      parts.append(f"{piece.letter}.c{piece.number}")
+    elif isinstance(piece, ValueSlot):
+      parts.append("'v'" if piece.number is not None else "3")
   return "".join(parts)
 
 
@@ -111,41 +113,66 @@ def reach_targets(
     ValueError: no template has what a target names, or all have it; or a share is not within 0 and
       1.
   """
+  margins = _margins(templates, balance, hardness_of)
+  for margin in margins:
+    margin.check()
   weights = [1.0 if balance.templates else item.weight for item in templates]
-  margins: list[tuple[list[str], Mapping[str, float]]] = []
+  for _ in range(_ROUNDS if margins else 0):
+    for margin in margins:
+      weights = margin.scaled(weights)
+  kept = [(item, weight) for item, weight in zip(templates, weights, strict=True) if weight > 0]
+  return [dataclasses.replace(item, weight=weight) for item, weight in kept]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Margin:
+  """The class of each template, and the share that each class is to have."""
+
+  classes: Sequence[str]
+  wanted: Mapping[str, float]
+
+  def check(self) -> None:
+    """Raises ValueError where the shares cannot be met."""
+    missing = sorted(
+      name for name, share in self.wanted.items() if share > 0 and name not in self.classes
+    )
+    if missing:
+      raise ValueError(f"no template gives the target {missing[0] or 'without it'!r}")
+    if any(not 0 <= share <= 1 for share in self.wanted.values()):
+      raise ValueError(f"not a share: {dict(self.wanted)}")
+
+  def scaled(self, weights: Sequence[float]) -> list[float]:
+    """The weights with which the classes have their shares."""
+    sums: dict[str, float] = collections.defaultdict(float)
+    for name, weight in zip(self.classes, weights, strict=True):
+      sums[name] += weight
+    whole = sum(weights)
+    return [
+      weight * self.wanted[name] * whole / sums[name] if sums[name] else 0.0
+      for name, weight in zip(self.classes, weights, strict=True)
+    ]
+
+
+def _margins(
+  templates: Sequence[WeightedTemplate],
+  balance: Balance,
+  hardness_of: Callable[[str], str] | None,
+) -> list[_Margin]:
+  texts = [item.template.text for item in templates]
+  margins = []
   for operator, share in balance.operators.items():
-    have = [operator if operator in operators_of(item.template.text) else "" for item in templates]
-    margins.append((have, {operator: share, "": 1.0 - share}))
+    have = [operator if operator in operators_of(text) else "" for text in texts]
+    margins.append(_Margin(have, {operator: share, "": 1.0 - share}))
   if balance.hardness:
     if hardness_of is None:
       raise ValueError("targets for hardness need a function that tells it")
     total = sum(balance.hardness.values())
-    classes = [hardness_of(sketch(item.template.text)) for item in templates]
+    classes = [hardness_of(sketch(text)) for text in texts]
     # Classes without a target are left out.
-    wanted = {
-      name: balance.hardness.get(name, 0.0) / total for name in {*classes, *balance.hardness}
-    }
-    margins.append((classes, wanted))
-  for classes, wanted in margins:
-    missing = sorted(name for name, share in wanted.items() if share > 0 and name not in classes)
-    if missing or any(not 0 <= share <= 1 for share in wanted.values()):
-      raise ValueError(
-        f"no template gives the target {missing[0] or 'without it'!r}"
-        if missing
-        else f"not a share: {dict(wanted)}"
-      )
-  for _ in range(_ROUNDS if margins else 0):
-    for classes, wanted in margins:
-      sums: dict[str, float] = collections.defaultdict(float)
-      for name, weight in zip(classes, weights, strict=True):
-        sums[name] += weight
-      whole = sum(weights)
-      weights = [
-        weight * wanted[name] * whole / sums[name] if sums[name] else 0.0
-        for name, weight in zip(classes, weights, strict=True)
-      ]
-  kept = [(item, weight) for item, weight in zip(templates, weights, strict=True) if weight > 0]
-  return [dataclasses.replace(item, weight=weight) for item, weight in kept]
+    names = {*classes, *balance.hardness}
+    wanted = {name: balance.hardness.get(name, 0.0) / total for name in names}
+    margins.append(_Margin(classes, wanted))
+  return margins
 
 
 @functools.cache

@@ -169,7 +169,7 @@ class JoinGraph:
       if self.distance(other_table, table) == nearest
     ]
     to = rng.choice(starts) if len(starts) > 1 else starts[0]
-    steps = []
+    steps: list[Step] = []
     current = present[to]
     while current != table:
       left = self.distance(current, table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 import random
 import re
 import struct
@@ -11,8 +12,8 @@ from collections.abc import Collection
 from spftsql_jax.columns import whole_dates
 from spftsql_jax.columns.roles import Role
 from spftsql_jax.databases.engines import is_readable
-from spftsql_jax.synthesis import notation
 from spftsql_jax.synthesis.stored import TableRows, rank_below, round_number
+from spftsql_jax.synthesis.value_specs import ValueSpec
 
 _LIMITS = (3, 3, 3, 5, 5, 5, 10, 2, 4)
 _COUNTS = (1, 1, 2, 2, 2, 3, 3, 5, 10)
@@ -45,7 +46,7 @@ def literal(value: object, dialect: str = "sqlite") -> str:
     return (
       f"'{value.isoformat(sep=' ') if isinstance(value, datetime.datetime) else value.isoformat()}'"
     )
-  if hasattr(value, "as_integer_ratio"):  # Decimal
+  if isinstance(value, decimal.Decimal):
     return literal(float(value))
   raise CannotFill(f"a value of type {type(value).__name__}")
 
@@ -67,7 +68,7 @@ def _single(value: float) -> float | None:
     return None
 
 
-def choose_free(slot: notation.ValueSlot, taken: set, rng: random.Random) -> int:
+def choose_free(slot: ValueSpec, taken: set, rng: random.Random) -> int:
   """A LIMIT, or a number of rows where nothing tells which numbers occur."""
   options = [
     value for value in (_LIMITS if slot.mode == "limit" else _COUNTS) if value not in taken
@@ -76,7 +77,7 @@ def choose_free(slot: notation.ValueSlot, taken: set, rng: random.Random) -> int
 
 
 def choose_plain(
-  slot: notation.ValueSlot,
+  slot: ValueSpec,
   stored: TableRows,
   column: str,
   role: Role,
@@ -218,11 +219,12 @@ def _between(low: object, high: object, role: Role, rng: random.Random) -> objec
       if low <= rounded < high and re.match(r"\d{4}(-\d\d)?-01", rounded):
         return rounded
     return low
-  numeric = isinstance(low, (int, float)) and isinstance(high, (int, float))
-  if numeric and role.kind == "num" and not (1900 <= low <= 2100 and isinstance(low, int)):
-    rounded = round_number(low, high, rng)
-    return low if rounded is None else rounded
-  return low
+  if role.kind != "num" or not isinstance(low, (int, float)) or not isinstance(high, (int, float)):
+    return low
+  if isinstance(low, int) and 1900 <= low <= 2100:
+    return low  # A year, most likely.
+  number = round_number(low, high, rng)
+  return low if number is None else number
 
 
 def choose_like(
@@ -255,7 +257,7 @@ def choose_like(
 
 
 def choose_formatted(
-  slot: notation.ValueSlot,
+  slot: ValueSpec,
   stored: TableRows,
   column: str,
   witness: object,

@@ -35,6 +35,9 @@ _LEAST_DUE = 0.3
 PATIENCE = 1_000
 
 
+Counts = Mapping[int, int] | collections.Counter[int | None]
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
   """Attempts for one purpose.
@@ -75,7 +78,7 @@ class Block:
 def apportion(
   weights: Mapping[int, float],
   count: int,
-  made: Mapping[int, int],
+  made: Counts,
   chance: Callable[[int], float],
   closed: frozenset[int] | set[int] = frozenset(),
 ) -> dict[int, int]:
@@ -159,8 +162,9 @@ class Planner:
     self._block = _BLOCK_SLOW if slow else _BLOCK
     self._next = 0  # The number of the next attempt.
     self._wave = 0
-    self._made: collections.Counter[int] = collections.Counter()
-    self._fruitless: collections.Counter[int] = collections.Counter()
+    # By template; None: not one of the source, or drawn for each attempt.
+    self._made: collections.Counter[int | None] = collections.Counter()
+    self._fruitless: collections.Counter[int | None] = collections.Counter()
     self._fruitless_draws = 0
     self._named: set[str] = set()
     self._chances: dict[int, float] = {}
@@ -232,7 +236,12 @@ class Planner:
       yield self._job(None, self._block, self._block, repair="any" if self._repair else "")
 
   def _job(
-    self, template: int | None, tries: int, wanted: int, focus=None, repair: str = ""
+    self,
+    template: int | None,
+    tries: int,
+    wanted: int,
+    focus: tuple[str, str] | None = None,
+    repair: str = "",
   ) -> Job:
     job = Job(template, self._next, tries, wanted, focus, repair)
     self._next += tries

@@ -9,8 +9,10 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
-from spftsql_jax.synthesis.attempts import Attempt, SyntheticExample
+from spftsql_jax.synthesis.attempts import Attempt
+from spftsql_jax.synthesis.synthetic_example import SyntheticExample
 
 BlockResult = list[Attempt]
 
@@ -25,7 +27,7 @@ class Record:
   (`fingerprint`) is begun anew.
   """
 
-  def __init__(self, path: str | os.PathLike, fingerprint: str):
+  def __init__(self, path: str | os.PathLike[str], fingerprint: str):
     self._path = Path(path)
     self.blocks: dict[tuple[int, int], BlockResult] = {}
     lines = self._read(fingerprint)
@@ -69,7 +71,7 @@ class Record:
     self._file.close()
 
 
-def _from_json(entry: dict) -> BlockResult:
+def _from_json(entry: dict[str, Any]) -> BlockResult:
   return [
     (
       position,

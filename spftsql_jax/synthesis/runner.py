@@ -49,7 +49,8 @@ class Runner:
     self._calls_left = 0
     self._engine = engines.engine_of(self.location)
     self._module = engines.engine_module(self._engine)
-    self._errors: tuple[type[Exception], ...] = self._module.ERRORS
+    # RuntimeError: how DuckDB says that it was interrupted.
+    self._errors: tuple[type[Exception], ...] = (RuntimeError, *self._module.ERRORS)
     self._open()
 
   def _open(self) -> None:
@@ -105,14 +106,18 @@ class Runner:
     # A cursor is a connection of its own in DuckDB, and interrupted as one.
     stop = cursor.interrupt if self._engine == "duckdb" else self._connection.cancel
     late = threading.Event()
-    timer = threading.Timer(timeout_s, lambda: (late.set(), stop()))
+
+    def stop_late() -> None:
+      late.set()
+      stop()
+
+    timer = threading.Timer(timeout_s, stop_late)
     timer.start()
     try:
       if reason := self._refusal(sql):
         raise QueryFailed("refused", reason)
       return canonical_rows(self._module.fetch_rows(cursor, sql, self._max_rows))
-    # RuntimeError: how DuckDB says that it was interrupted.
-    except (RuntimeError, *self._errors) as error:
+    except self._errors as error:
       if self._is_lost() and not again:
         return self._rows_elsewhere(sql, timeout_s, again=True)
       raise QueryFailed("timeout" if late.is_set() else "error", str(error)) from error

@@ -9,6 +9,9 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 
 class _Worker(SpawnProcess):
@@ -34,7 +37,8 @@ class _Context(SpawnContext):
     super().__init__()
     self.started: list[_Worker] = []
 
-  def Process(self, *arguments: object, **named: object) -> _Worker:
+  # `SpawnContext.Process` is a class; what is called as it is may as well be a method.
+  def Process(self, *arguments: Any, **named: Any) -> _Worker:  # type: ignore[override]
     self.started.append(_Worker(*arguments, **named))
     return self.started[-1]
 
@@ -68,13 +72,13 @@ class WorkerPool:
       self._executor.shutdown(wait=True, cancel_futures=True)
     self._close_all()
 
-  def submit(self, function: Callable, *arguments: object) -> Callable[[], object]:
+  def submit(self, function: Callable[..., Result], *arguments: object) -> Callable[[], Result]:
     """Starts a job; what is returned waits for its result."""
     if self._executor is None:
       return lambda: function(*arguments)
     return self._executor.submit(function, *arguments).result
 
-  def run(self, function: Callable, jobs: Sequence[tuple]) -> list:
+  def run(self, function: Callable[..., Result], jobs: Sequence[tuple]) -> list[Result]:
     """The results of one function for many arguments, in their order."""
     waiting = [self.submit(function, *job) for job in jobs]
     return [wait() for wait in waiting]
@@ -83,8 +87,12 @@ class WorkerPool:
 def end_with_parent() -> None:
   """Lets this worker end when its parent is killed: it would wait for the next block for ever."""
 
+  parent = multiprocessing.parent_process()
+  if parent is None:
+    return
+
   def watch() -> None:
-    multiprocessing.parent_process().join()
+    parent.join()
     os._exit(1)
 
   threading.Thread(target=watch, daemon=True).start()

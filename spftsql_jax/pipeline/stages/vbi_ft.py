@@ -37,8 +37,10 @@ from spftsql_jax.pipeline.workbench import (
 from spftsql_jax.report.text import rate
 from spftsql_jax.schema import Schema
 from spftsql_jax.synthesis.notation import Template, WeightedTemplate
+from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.pool import builtin_templates
-from spftsql_jax.synthesis.synthesize import Synthesis, joined, reweight, synthesize
+from spftsql_jax.synthesis.result import Synthesis, merge_shards
+from spftsql_jax.synthesis.synthesize import reweight, synthesize
 from spftsql_jax.synthesis.templates import extract_templates
 from spftsql_jax.training.trainer import forget_checkpoints
 
@@ -137,22 +139,22 @@ def make_examples(
     also_apart: the same for many examples with which few are shared: what was made all the same is
       left out, and not replaced.
   """
-  made = synthesize(
-    [bench.databases[d].location for d in db_ids],
-    templates,
+  config = bench.config.synthesis
+  options = SynthesisOptions(
     count,
-    stage_seed(bench, name),
+    seed=stage_seed(bench, name),
     # A few examples are made sooner than worker processes start.
-    workers=bench.config.synthesis.workers if count > 1000 else 1,
-    exclude=[e.query for e in apart],
-    instances=bench.config.synthesis.instances,
+    workers=config.workers if count > 1000 else 1,
+    exclude=tuple(e.query for e in apart),
+    instances=config.instances,
     instance_dir=bench.journal.workdir / "instances",
-    decay=bench.config.synthesis.decay,
+    decay=config.decay,
     wordings=wordings,
-    parts=bench.config.synthesis.parts,
+    parts=config.parts,
     shard=(hosts.index(), hosts.count()),
   )
-  made = joined(hosts.gather(made))
+  made = synthesize([bench.databases[d].location for d in db_ids], templates, options)
+  made = merge_shards(hosts.gather(made))
   # Once more by all that tells queries apart: synthesis goes by their normal form.
   shared = bench.queries.among([e.example() for e in made.examples], [*apart, *also_apart])
   kept = [e for e, found in zip(made.examples, shared, strict=True) if not found]

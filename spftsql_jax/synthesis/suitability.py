@@ -1,0 +1,69 @@
+"""How well a column suits a slot, by its role and the slot's uses."""
+
+from __future__ import annotations
+
+from spftsql_jax.columns.roles import Role
+
+# Uses that a yes/no column has no sense for.
+_OF_NUMBERS = frozenset({"avg", "sum", "max", "min", "arithmetic", "compare", "like"})
+
+
+def suitability(role: Role, kind: str, uses: frozenset[str], lenient: bool = False) -> float:
+  """How well a column of this role suits a slot: 0 not at all, 1 perfectly.
+
+  `lenient` lets in what people ask now and then (the average of a year, groups by an amount), for
+  templates that nothing else fits; what makes no sense (the sum of a flag or a telephone number,
+  groups by what is unique) stays out.
+  """
+  if "alone" in uses and role.unique:
+    return 0.0  # Every group would be one row.
+  if role.flag and uses & _OF_NUMBERS:
+    return 0.0
+  if kind == "key":
+    return float(role.kind == "key")
+  if kind == "ref":
+    return float(role.kind == "ref" or (role.kind == "key" and role.refers_to is not None))
+  if role.kind in ("key", "ref") and not (role.natural and kind in ("name", "cat", "any")):
+    return 0.0
+  if kind == "name":
+    return role.name_score
+  if role.flag and {"count", "distinct"} <= uses:
+    return 0.0  # Two at most, as everybody knows.
+  # Groups of those with and those without are seldom asked for.
+  weight = 0.2 if role.flag and "group" in uses else 1.0
+  if "group" in uses and role.measure and role.kind == "num":
+    # Who groups by an amount is rare, and by one of many amounts nobody.
+    weight = 0.2 if role.category_score > 0.4 else 0.05 * lenient
+  if kind == "cat":
+    return weight * role.category_score
+  if kind == "any":
+    weight *= 0.2 if role.kind == "other" else 1.0
+  else:
+    weight *= float(role.kind == kind)
+  return _weigh_uses(weight, role, kind, uses, lenient)
+
+
+def _weigh_uses(weight: float, role: Role, kind: str, uses: frozenset[str], lenient: bool) -> float:
+  """A weight by what is done with the column."""
+  if uses & {"sum", "avg", "arithmetic"}:
+    weight *= 1.0 if role.measure else 0.05 * (lenient and role.kind == "num" and not role.coded)
+  elif role.kind == "num" and not role.measure and uses & {"compare", "order", "max", "min"}:
+    weight *= 0.02 * lenient if role.coded else 0.3
+  if ("sum" in uses and role.ratio) or ("like" in uses and role.time):
+    weight *= 0.05 * lenient
+  if "like" in uses and role.category_score > 0.5:
+    weight *= 0.3
+  if "group" in uses and kind != "date":
+    # People group by categories, and by the name of a thing when they count what belongs to it.
+    weight *= max(
+      role.category_score,
+      0.3 * role.name_score * (role.name_score > 0.4),
+      0.05 * (lenient and not role.unique),
+    )
+  elif "like" in uses:
+    weight *= float(role.kind == "text" or role.natural)
+  elif {"equal", "conjunct"} <= uses and role.unique:
+    weight *= 0.05  # Whoever has that value is one row, and the other conditions say nothing more.
+  elif "equal" in uses and role.kind == "num":
+    weight *= 0.03 + role.category_score
+  return weight

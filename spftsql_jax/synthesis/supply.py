@@ -1,0 +1,154 @@
+"""What a database has for the slots of templates: columns by kind and use, and keys between
+tables.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import itertools
+
+from spftsql_jax.columns import roles
+from spftsql_jax.schema import Schema
+from spftsql_jax.sql import identifiers
+from spftsql_jax.synthesis import joins
+from spftsql_jax.synthesis.compiling import ColumnSpec
+from spftsql_jax.synthesis.stored import StoredValues
+from spftsql_jax.synthesis.suitability import suitability
+
+Place = tuple[str, str]  # A table and a column, in lower case.
+Weighted = tuple[tuple[str, float], ...]  # Names with their weights.
+
+
+class Supply:
+  """The tables with rows of one database, and how their columns suit slots. What it finds out is
+  kept.
+
+  Tables and columns are named in lower case.
+  """
+
+  def __init__(self, schema: Schema, values: StoredValues):
+    self.schema = schema
+    self.values = values
+    self.graph = joins.JoinGraph(schema)
+    self.roles = roles.column_roles(schema)
+    self.tables = {
+      table.name.lower(): table for table in schema.tables if table.row_count and table.columns
+    }
+    self.place_of = {table: place for place, table in enumerate(self.tables)}
+    self.column_names = {
+      (table.name.lower(), column.name.lower()): column.name
+      for table in schema.tables
+      for column in table.columns
+    }
+    # Of each table its referring columns, and what each refers to.
+    self.referring: dict[str, list[tuple[str, Place]]] = {table: [] for table in self.tables}
+    for edge in self.graph.edges:
+      for own, referred in zip(edge.columns, edge.referred_columns, strict=True):
+        self.referring[edge.child].append((own.lower(), (edge.parent, referred.lower())))
+    self.is_parent = functools.lru_cache(maxsize=None)(self.graph.is_parent)
+    self.candidates = functools.lru_cache(maxsize=None)(self._weigh_columns)
+    self.share_values = functools.lru_cache(maxsize=100_000)(self._have_common_values)
+    self.references = functools.lru_cache(maxsize=None)(self._find_references)
+    self.table_weight = functools.lru_cache(maxsize=100_000)(self._weigh_table)
+
+  def name(self, table: str, column: str | None = None) -> str:
+    """The name of a table or column as it is written in a query."""
+    if column is None:
+      parts = self.tables[table].parts
+    else:
+      parts = (self.column_names[(table, column.lower())],)
+    return identifiers.written_path(parts, self.schema.dialect)
+
+  def columns_with_values(self) -> list[Place]:
+    """The columns that hold anything."""
+    return [
+      (name, column.name.lower())
+      for name, table in self.tables.items()
+      for column in table.columns
+      if column.distinct_count
+    ]
+
+  def _weigh_columns(self, table: str, kind: str, uses: frozenset[str], lenient: bool) -> Weighted:
+    """The columns of a table that suit a slot, each with its weight."""
+    found = []
+    several = uses & {"compare", "order", "max", "min", "equal"}
+    tested = "null" in uses and "optional" not in uses
+    for column in self.tables[table].columns:
+      name = column.name.lower()
+      if column.distinct_count < (2 if several else 1):
+        continue
+      weight = suitability(self.roles[(table, name)], kind, uses, lenient)
+      if weight > 0 and tested and not self.values.tables[table].has_null(name):
+        continue
+      if weight > 0:
+        found.append((name, weight))
+    if kind == "name":
+      # Where a column clearly names the row, no other does.
+      clear = max((weight for _, weight in found), default=0.0)
+      found = [(name, weight) for name, weight in found if weight >= 0.4 * clear]
+    return tuple(found)
+
+  def _weigh_table(self, table: str, slots: tuple[ColumnSpec, ...], lenient: bool) -> float:
+    """The weight of the columns that suit the first slot; 0 where the slots cannot all have a
+    column of their own.
+    """
+    if not slots:
+      return 1.0
+    candidates = [self.candidates(table, slot.kind, slot.uses, lenient) for slot in slots]
+    options = [{name for name, _ in found} for found in candidates]
+    if not all(options) or len(set().union(*options)) < len(options) or not _can_match(options):
+      return 0.0
+    return sum(weight for _, weight in candidates[0])
+
+  def _have_common_values(self, left: Place, right: Place) -> bool:
+    """Whether two columns hold some value both."""
+    first, second = (self.values.tables[table].distinct(column) for table, column in (left, right))
+    return not set(first).isdisjoint(second)
+
+  def keys_to(self, table: str, target: str) -> set[str]:
+    """The columns of a table that are a foreign key, or a part of one, to another."""
+    return {own for own, place in self.referring[table] if place[0] == target}
+
+  def _find_references(self, table: str, target: str) -> list[tuple[str, str]]:
+    """Pairs of columns, one of each table, of which the first refers to the second or both refer to
+    the same key.
+    """
+    pairs = [(own, column) for own, (parent, column) in self.referring[table] if parent == target]
+    for (own, place), (other, other_place) in itertools.product(
+      self.referring[table], self.referring[target]
+    ):
+      if place == other_place and (table, own) != (target, other):
+        pairs.append((own, other))
+    return pairs
+
+  @functools.cached_property
+  def related(self) -> dict[str, set[str]]:
+    """The tables that each one has a key to or from, or a key to the same table as they have."""
+    parents = {
+      table: {place[0] for _, place in referring} for table, referring in self.referring.items()
+    }
+    children: dict[str, set[str]] = collections.defaultdict(set)
+    for table, above in parents.items():
+      for parent in above:
+        children[parent].add(table)
+    return {
+      table: above | children[table] | set().union(*(children[each] for each in above))
+      for table, above in parents.items()
+    }
+
+
+def _can_match(options: list[set[str]]) -> bool:
+  """Whether every slot can have a column of its own (a bipartite matching)."""
+  owner: dict[str, int] = {}
+
+  def assign(index: int, seen: set[str]) -> bool:
+    for name in options[index]:
+      if name not in seen:
+        seen.add(name)
+        if name not in owner or assign(owner[name], seen):
+          owner[name] = index
+          return True
+    return False
+
+  return all(assign(index, set()) for index in range(len(options)))
