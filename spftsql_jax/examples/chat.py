@@ -1,5 +1,4 @@
-"""Conversations: a tokenizer's chat template, cut where the schema, the question and the answer
-stand.
+"""Conversations: a tokenizer's chat template, cut where schema, question and answer stand.
 
 The template is rendered once, with markers in place of the three. What it puts around them does not
 depend on them, so the schema's part is the prefix that all questions share, and the question's part
@@ -97,8 +96,7 @@ def chat_frame(hf: Any) -> ChatFrame:
     )
   raise ValueError(
     f"the tokenizer's chat template cannot be cut at schema, question and answer ({problem}); "
-    "set "
-    "prompt.chat=False"
+    "set prompt.chat=False"
   )
 
 
