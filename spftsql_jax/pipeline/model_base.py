@@ -1,9 +1,9 @@
 """The model base: every version a run made, with where it came from and how it scored.
 
     base/
-      versions/<version>/lineage.json       immutable: parent, opponent, stage, round, prompt format, hashes
-      versions/<version>/params/            the weights, in Orbax's format
-      scores/<version>/<split>.json         written beside, atomically
+      versions/<version>/lineage.json    immutable: parent, opponent, stage, prompt format, hashes
+      versions/<version>/params/         the weights, in Orbax's format
+      scores/<version>/<split>.json      written beside, atomically
 
 A version appears whole or not at all: it is written under a temporary name and renamed. The folder
 can be copied anywhere; nothing that is read in it is an absolute path.
@@ -30,7 +30,9 @@ import jax
 import orbax.checkpoint.experimental.v1 as ocp
 
 from spftsql_jax import hosts
+from spftsql_jax.files import write_json
 from spftsql_jax.models.finite import not_finite
+from spftsql_jax.pipeline.codec import from_json
 
 # Stages whose versions a run may hand over, in model bases that do not say which do; the others are
 # baselines.
@@ -135,8 +137,7 @@ class ModelBase:
     if broken := not_finite(params):
       raise BrokenWeights(
         f"version {version} is not added to {self.directory}: {len(broken)} of its arrays hold "
-        "numbers that are not "
-        f"finite ({', '.join(broken[:3])})"
+        f"numbers that are not finite ({', '.join(broken[:3])})"
       )
 
     def begin() -> Path:
@@ -161,12 +162,12 @@ class ModelBase:
     finally:
       shutil.rmtree(temporary, ignore_errors=True)
 
-  def load(self, version: str, like: Any = None) -> Any:
+  def load(self, version: str, layout: Any = None) -> Any:
     """The params of a version.
 
     Args:
-      like: a tree of arrays or ShapeDtypeStructs to restore into (shapes, dtypes, shardings); None
-        restores to one device, on whatever devices of whatever hosts it was saved.
+      layout: a tree of arrays or ShapeDtypeStructs with the shapes, dtypes and shardings to restore
+        to; None restores to one device, on whatever devices of whatever hosts it was saved.
 
     Raises:
       KeyError: no such version. CorruptVersion: its files are not those that were written.
@@ -177,13 +178,13 @@ class ModelBase:
         f"version {version} in {self.directory} is damaged ({broken}); restore it from a copy or "
         "delete it"
       )
-    if like is None:
+    if layout is None:
       here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-      like = jax.tree.map(
+      layout = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here),
         ocp.metadata(folder).metadata,
       )
-    return ocp.load_pytree(folder, like)
+    return ocp.load_pytree(folder, layout)
 
   def damage(self, version: str) -> str:
     """What is wrong with a version's files, "" where they are those that were written. Raises
@@ -204,7 +205,8 @@ class ModelBase:
 
   def lineage(self, version: str) -> Lineage:
     """Where a version comes from. Raises KeyError."""
-    return Lineage(**self._record(version)["lineage"])
+    path = self._version(version) / "lineage.json"
+    return from_json(Lineage, self._record(version)["lineage"], f"{path}: lineage")
 
   def add_score(self, version: str, split: str, score: Score) -> None:
     """Writes a version's score on a split, replacing an older one."""
@@ -256,8 +258,7 @@ class ModelBase:
     )
     if sound is None:
       raise ValueError(
-        f"{self.directory}: every version with a score on {split!r} is damaged; restore one from "
-        "a "
+        f"{self.directory}: every version with a score on {split!r} is damaged; restore one from a "
         "copy"
       )
     return sound
@@ -287,8 +288,7 @@ class ModelBase:
       )
       raise ValueError(
         f"{self.directory}: scores on {split!r} are of different questions ({answered}) and cannot "
-        "be compared; "
-        "do the stages that scored them again (--start_from)"
+        "be compared; do the stages that scored them again (--start_from)"
       )
     return sorted(scored, key=lambda s: s[1].rank)  # stable: of equals the later stands higher
 
@@ -319,10 +319,3 @@ def _differences(files: dict[str, str], folder: Path) -> str:
 def _sha256(path: Path) -> str:
   with path.open("rb") as file:
     return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_json(path: Path, value: Any) -> None:
-  """Atomically: under another name first, then renamed."""
-  temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-  temporary.write_text(json.dumps(value, indent=1))
-  os.replace(temporary, path)
