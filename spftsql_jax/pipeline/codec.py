@@ -1,9 +1,8 @@
 """Frozen dataclasses as JSON and back: the one codec of a run's config, journal and data files.
 
-A record is an object of its fields, in their order. Tuples are lists. Two things stand out:
-
-- A field whose default is None is left out while it is None; another None is written as null.
-- A field made by `beside` has no name of its own: what it holds stands beside the other fields.
+A record is an object of its fields, in their order. Tuples are lists, None is null. A field made by
+`optional` is left out while it is None. What a field made by `beside` holds stands beside the other
+fields, without a name of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +18,12 @@ from typing import Any, Literal, TypeAlias, TypeVar
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 T = TypeVar("T")
 
-_BESIDE = "beside"
+_BESIDE, _OPTIONAL = "beside", "optional"
+
+
+def optional() -> Any:
+  """A field that is None by default, and left out while it is."""
+  return dataclasses.field(default=None, metadata={_OPTIONAL: True})
 
 
 def beside() -> Any:
@@ -48,7 +52,7 @@ def record_to_json(record: Any) -> dict[str, Json]:
     value = getattr(record, field.name)
     if _BESIDE in field.metadata:
       out |= typing.cast(dict, to_json({} if value is None else value))
-    elif value is not None or field.default is not None:
+    elif value is not None or _OPTIONAL not in field.metadata:
       out[field.name] = to_json(value)
   return out
 

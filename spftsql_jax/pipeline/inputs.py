@@ -25,7 +25,7 @@ from typing import TypeAlias
 from spftsql_jax.databases.engines import engine_of, files_of, path_of
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.files import write_json
-from spftsql_jax.pipeline.codec import from_json, to_json
+from spftsql_jax.pipeline.codec import from_json, optional, to_json
 from spftsql_jax.schema import Column, Schema
 
 # Beside a database of BIRD: what its columns mean.
@@ -50,8 +50,8 @@ class Fingerprint:
   """
 
   sha256: str
-  bytes: int | None = None
-  state: tuple[int, ...] | None = None
+  bytes: int | None = optional()
+  state: tuple[int, ...] | None = optional()
 
 
 # By input and part.

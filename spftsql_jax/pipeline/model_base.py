@@ -22,7 +22,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ import orbax.checkpoint.experimental.v1 as ocp
 from spftsql_jax import hosts
 from spftsql_jax.files import write_json
 from spftsql_jax.models.finite import not_finite
-from spftsql_jax.pipeline.codec import from_json
+from spftsql_jax.pipeline.codec import from_json, record_to_json
 
 # Stages whose versions a run may hand over, in model bases that do not say which do; the others are
 # baselines.
@@ -82,6 +82,15 @@ class Lineage:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Record:
+  """What lineage.json holds: a version's place among all, and the hashes of its files."""
+
+  order: int
+  lineage: Lineage
+  files: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
 class Score:
   """How a version did on a split.
 
@@ -122,7 +131,7 @@ class ModelBase:
       else []
     )
     return sorted(
-      (n for n in names if not n.startswith(".")), key=lambda n: (self._record(n)["order"], n)
+      (n for n in names if not n.startswith(".")), key=lambda n: (self._record(n).order, n)
     )
 
   def add(self, version: str, params: Any, lineage: Lineage) -> None:
@@ -146,12 +155,8 @@ class ModelBase:
       return temporary
 
     def complete() -> None:
-      record = {
-        "order": len(self.versions()),
-        "lineage": dataclasses.asdict(lineage),
-        "files": _digests(temporary / "params"),
-      }
-      write_json(temporary / "lineage.json", record)
+      record = _Record(len(self.versions()), lineage, _digests(temporary / "params"))
+      write_json(temporary / "lineage.json", record_to_json(record))
       shutil.rmtree(final, ignore_errors=True)
       os.replace(temporary, final)
 
@@ -190,7 +195,7 @@ class ModelBase:
     """What is wrong with a version's files, "" where they are those that were written. Raises
     KeyError.
     """
-    return _differences(self._record(version)["files"], self._version(version) / "params")
+    return _differences(self._record(version).files, self._version(version) / "params")
 
   def remove(self, version: str) -> None:
     """Deletes a version and its scores; one that is not there is no error."""
@@ -205,8 +210,7 @@ class ModelBase:
 
   def lineage(self, version: str) -> Lineage:
     """Where a version comes from. Raises KeyError."""
-    path = self._version(version) / "lineage.json"
-    return from_json(Lineage, self._record(version)["lineage"], f"{path}: lineage")
+    return self._record(version).lineage
 
   def add_score(self, version: str, split: str, score: Score) -> None:
     """Writes a version's score on a split, replacing an older one."""
@@ -295,18 +299,18 @@ class ModelBase:
   def _version(self, version: str) -> Path:
     return self.directory / "versions" / version
 
-  def _record(self, version: str) -> dict[str, Any]:
+  def _record(self, version: str) -> _Record:
     path = self._version(version) / "lineage.json"
     if not path.is_file():
       raise KeyError(f"no version {version!r} in {self.directory}")
-    return json.loads(path.read_text())
+    return from_json(_Record, json.loads(path.read_text()), str(path))
 
 
 def _digests(folder: Path) -> dict[str, str]:
   return {str(p.relative_to(folder)): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def _differences(files: dict[str, str], folder: Path) -> str:
+def _differences(files: Mapping[str, str], folder: Path) -> str:
   for name, digest in files.items():
     path = folder / name
     if not path.is_file():

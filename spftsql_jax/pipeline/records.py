@@ -1,16 +1,19 @@
 """What the steps of a run hand on: frozen records, which the journal writes and reads.
 
-Names of data files are relative to the work folder. `ex` is execution accuracy, a share. A field
-called `summary` holds the figures of a training (`FitResult.summary`) beside the record's own.
+Names of data files are relative to the work folder. `ex` is execution accuracy, a share.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from spftsql_jax.examples.example import Example
-from spftsql_jax.pipeline.codec import beside
+from spftsql_jax.pipeline.codec import beside, optional
+
+# The figures of a training by name (`FitResult.summary`); counts stay whole numbers.
+Summary: TypeAlias = Mapping[str, int | float]
 
 # ---- Preparation ----
 
@@ -20,8 +23,8 @@ class StartingModel:
   """What fine-tuning starts from: a folder that was given, or random weights with a vocabulary of
   the run's own; the other one is None."""
 
-  hf_model: str | None = None
-  vocab_size: int | None = None
+  hf_model: str | None = optional()
+  vocab_size: int | None = optional()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Trained:
   """A version that was fine-tuned: its execution accuracy on the selection split, and figures."""
 
   selection_ex: float
-  summary: Mapping[str, float] = beside()
+  summary: Summary = beside()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +87,7 @@ class QuestionWriter:
 
   version: str | None
   examples: int
-  summary: Mapping[str, float] = beside()
+  summary: Summary = beside()
 
 
 # ---- Stage 1: a round of VBI-FT ----
@@ -258,7 +261,7 @@ class MainUpdate:
   reason: str
   steps: int
   selection_ex: float
-  summary: Mapping[str, float] = beside()
+  summary: Summary = beside()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,7 +281,7 @@ class BaselineUpdate:
 
   selection_ex: float
   steps: int
-  summary: Mapping[str, float] = beside()
+  summary: Summary = beside()
 
 
 # ---- Evaluation ----

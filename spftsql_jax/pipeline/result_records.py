@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from spftsql_jax.pipeline.codec import beside
+from spftsql_jax.pipeline.codec import beside, optional
 from spftsql_jax.pipeline.records import Agreement, Cost, TemplateErrors
 
 # A cell of a result as JSON has it.
@@ -80,7 +80,7 @@ class TableRow:
   by_hardness: Mapping[str, Share]
   version: str
   promoted: bool
-  ex_without: ShareWithout | None = None
+  ex_without: ShareWithout | None = optional()
   p_first: float
 
 
@@ -103,7 +103,7 @@ class QuestionCounts:
   rules: int
   model: int
   agreement: float | None
-  consistency: Agreement | None = None
+  consistency: Agreement | None = optional()
 
 
 @dataclasses.dataclass(frozen=True)
