@@ -66,7 +66,9 @@ def train(
     held_out: where `training.evaluate_every` is set, questions that the model answers while it
       trains, verified by execution; the run ends early by their figures (see `guards.Guards`).
   """
-  config, evaluator = trainer.config, trainer.evaluator
+  evaluator = trainer.evaluator
+  if seed is None:
+    seed = stage_seed(trainer.config, stage)
 
   def evaluate(current: Params) -> tuple[float, float]:
     found = score(evaluator, current, held_out)
@@ -81,18 +83,7 @@ def train(
     evaluator.trainable.model,
     weights.params,
     units,
-    FitConfig(
-      steps=training.steps,
-      shape=config.shape,
-      optimizer=training.optimizer,
-      objective=objective,
-      abort_drop=abort_drop,
-      evaluate_every=training.evaluate_every,
-      patience=training.patience,
-      executable_drop=training.executable_drop,
-      checkpoint_every=config.checkpoint_every,
-      seed=stage_seed(config, stage) if seed is None else seed,
-    ),
+    _fit_config(trainer.config, training, objective, abort_drop, seed),
     pad_id=evaluator.tokenizer.pad_id,
     lora=weights.lora,
     on_metrics=lambda step, values: trainer.metrics(stage, step, values),
@@ -104,6 +95,23 @@ def train(
   if result.fault:
     trainer.say(f"  {stage}: {fault_line(result)}")
   return result
+
+
+def _fit_config(
+  config: RunConfig, training: Training, objective: Objective, abort_drop: float, seed: int
+) -> FitConfig:
+  return FitConfig(
+    steps=training.steps,
+    shape=config.shape,
+    optimizer=training.optimizer,
+    objective=objective,
+    abort_drop=abort_drop,
+    evaluate_every=training.evaluate_every,
+    patience=training.patience,
+    executable_drop=training.executable_drop,
+    checkpoint_every=config.checkpoint_every,
+    seed=seed,
+  )
 
 
 def fault_line(result: FitResult) -> str:

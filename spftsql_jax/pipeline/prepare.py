@@ -5,19 +5,20 @@ what the run has made before.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 from jax.sharding import Mesh
 
 from spftsql_jax import hosts
 from spftsql_jax.databases import Executor
-from spftsql_jax.examples.tokenizer import load_tokenizer
+from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
 from spftsql_jax.generation.engine import Generator
 from spftsql_jax.models.finite import not_finite
 from spftsql_jax.models.sharding import local_mesh
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.data import RunData
-from spftsql_jax.pipeline.databases import open_databases
+from spftsql_jax.pipeline.databases import RunDatabases, open_databases
 from spftsql_jax.pipeline.evaluation import Evaluator
 from spftsql_jax.pipeline.fine_tuning import Trainer
 from spftsql_jax.pipeline.journal import Journal
@@ -59,15 +60,8 @@ def open_workbench(
     lambda: hosts.from_first(lambda: make_starting_model(config, data, databases.prompts, source)),
   )
   tokenizer = load_tokenizer(source, config.prompt)
-  trainable = open_trainable(config, source, mesh)
-  generator = Generator(
-    trainable.model,
-    lanes=config.lanes,
-    pad_id=tokenizer.pad_id,
-    mesh=None if mesh is None else local_mesh(mesh),
-  )
+  evaluator = _open_evaluator(config, databases, tokenizer, source, mesh)
   split = config.long_schemas == "split"
-  evaluator = Evaluator(trainable, generator, tokenizer, config.max_new_tokens, databases)
   bench = Workbench(
     config=config,
     journal=journal,
@@ -82,6 +76,20 @@ def open_workbench(
   journal.step("prepare/base", AddedVersion, lambda: _add_base(bench, data))
   _say_what_there_is(bench, data)
   return bench
+
+
+def _open_evaluator(
+  config: RunConfig, databases: RunDatabases, tokenizer: Tokenizer, source: Path, mesh: Mesh | None
+) -> Evaluator:
+  """Reads the starting model, and makes a generator for this process's part of the devices."""
+  trainable = open_trainable(config, source, mesh)
+  generator = Generator(
+    trainable.model,
+    lanes=config.lanes,
+    pad_id=tokenizer.pad_id,
+    mesh=None if mesh is None else local_mesh(mesh),
+  )
+  return Evaluator(trainable, generator, tokenizer, config.max_new_tokens, databases)
 
 
 def _add_base(bench: Workbench, data: RunData) -> AddedVersion:

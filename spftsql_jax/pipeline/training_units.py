@@ -115,21 +115,14 @@ class PairBranches:
 
 def sql_units(maker: UnitMaker, examples: Sequence[Example]) -> list[Unit]:
   """Units that teach the SQL of each question. What is moved or left out is said."""
-
-  def branches(index: int, schema: Schema) -> tuple[Branch, ...]:
-    example = examples[index]
-    return (maker.sql_branch(example, example.query, schema),)
-
+  branches = [(maker.sql_branch(e, e.query, maker.prompt_schema(e)),) for e in examples]
   return _said(maker, fit_units(maker, examples, branches), "question-SQL pairs")
 
 
 def question_units(maker: UnitMaker, examples: Sequence[Example]) -> list[Unit]:
   """Units that teach the question of each SQL query. What is moved or left out is said."""
-
-  def branches(index: int, schema: Schema) -> tuple[Branch, ...]:
-    example = examples[index]
-    return (maker.tokenizer.sql_to_text(schema, example.query, example.question),)
-
+  to_text = maker.tokenizer.sql_to_text
+  branches = [(to_text(maker.prompt_schema(e), e.query, e.question),) for e in examples]
   return _said(maker, fit_units(maker, examples, branches), "SQL-question pairs")
 
 
@@ -151,40 +144,43 @@ def pair_branches(
   token: it is what a weak model does most, and its log-prob is that of this beginning. A gold query
   is never cut.
   """
-  shape, endless = maker.shape, set[int]()
+  whole = [_pair(maker, e, answer) for e, answer in zip(examples, answers, strict=True)]
+  pairs = [(gold, _cut(maker.shape, answer)) for gold, answer in whole]
+  fitted = fit_units(maker, examples, pairs)
+  return PairBranches(
+    branches={i: pairs[i] for i in fitted.units},
+    fitted=fitted,
+    endless=sum(pairs[i][1] is not whole[i][1] for i in fitted.units),
+  )
 
-  def branches(index: int, schema: Schema) -> tuple[Branch, ...]:
-    example = examples[index]
-    gold = maker.sql_branch(example, example.query, schema)
-    answer = maker.sql_branch(example, answers[index], schema)
-    room = min(shape.answer_buckets[-1], shape.branch_buckets[-1] - len(answer.prompt))
-    if len(answer.answer) > room:
-      endless.add(index)
-      answer = dataclasses.replace(answer, answer=answer.answer[: max(room, 0)])
-    return gold, answer
 
-  fitted = fit_units(maker, examples, branches)
-  pairs = {i: (unit.branches[0], unit.branches[1]) for i, unit in fitted.units.items()}
-  return PairBranches(pairs, fitted, len(endless & fitted.units.keys()))
+def _pair(maker: UnitMaker, example: Example, answer: str) -> tuple[Branch, Branch]:
+  schema = maker.prompt_schema(example)
+  gold = maker.sql_branch(example, example.query, schema)
+  return gold, maker.sql_branch(example, answer, schema)
+
+
+def _cut(shape: BatchShape, branch: Branch) -> Branch:
+  """A branch with as much of its answer as fits the largest bucket; the same one where all does."""
+  room = min(shape.answer_buckets[-1], shape.branch_buckets[-1] - len(branch.prompt))
+  if len(branch.answer) <= room:
+    return branch
+  return dataclasses.replace(branch, answer=branch.answer[: max(room, 0)])
 
 
 def fit_units(
-  maker: UnitMaker,
-  examples: Sequence[Example],
-  branches_of: Callable[[int, Schema], tuple[Branch, ...]],
+  maker: UnitMaker, examples: Sequence[Example], branches: Sequence[tuple[Branch, ...]]
 ) -> FittedUnits:
-  """The unit of each example over its `UnitMaker.prompt_schema`, where it fits the largest bucket.
-
-  Args:
-    branches_of: the branches of the example with this index, over a schema.
+  """The examples' branches, over their `UnitMaker.prompt_schema`, as units; without those that
+  exceed the largest bucket.
   """
   out = FittedUnits({}, Counter(), Counter())
-  for index, example in enumerate(examples):
-    schema = maker.prompt_schema(example)
-    unit = Unit(branches_of(index, schema))
+  for index, (example, own) in enumerate(zip(examples, branches, strict=True)):
+    unit = Unit(own)
     if fits(unit, maker.shape):
+      whole = maker.tokenizer.prefix(maker.databases[example.db_id].schema)
       out.units[index] = unit
-      out.moved[example.db_id] += schema is not maker.databases[example.db_id].schema
+      out.moved[example.db_id] += own[0].prefix != whole
     else:
       out.left_out[example.db_id] += 1
   return out
