@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from pathlib import Path
 
 
 def write_whole(path: Path, data: bytes) -> None:
-  """Writes a file under another name and renames it: whoever reads it sees the old or the new."""
-  unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+  """Writes a file under another name and renames it: whoever reads it sees the old or the new.
+
+  One process at a time writes a file. What a killed one leaves unfinished, the next overwrites.
+  """
+  unfinished = path.with_name(f".{path.name}")
   try:
     unfinished.write_bytes(data)
     os.replace(unfinished, path)
