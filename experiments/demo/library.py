@@ -15,6 +15,10 @@ from __future__ import annotations
 
 import datetime
 import random
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 SCHEMA = """
 CREATE TABLE branch (
@@ -268,12 +272,12 @@ def rows(rng: random.Random) -> dict[str, list[tuple]]:
   }
 
 
-def _draw(rng: random.Random, weights: dict):
+def _draw(rng: random.Random, weights: Mapping[_T, float]) -> _T:
   """A key of the mapping `weights`, drawn by weight."""
   return rng.choices(list(weights), list(weights.values()))[0]
 
 
-def _pick(rng: random.Random, items):
+def _pick(rng: random.Random, items: Sequence[_T]) -> _T:
   """An element of the sequence `items`, all equally likely."""
   return items[int(rng.random() * len(items))]
 
@@ -287,7 +291,9 @@ def _authors(rng: random.Random) -> tuple[list[tuple], list[str]]:
   """Author rows, and the genre each of them mostly writes."""
   country_weights = {country: entry[0] for country, entry in COUNTRIES.items()}
   genre_weights = {genre: entry[0] for genre, entry in GENRES.items()}
-  authors, homes, seen = [], [], set()
+  authors: list[tuple] = []
+  homes: list[str] = []
+  seen: set[str] = set()
   while len(authors) < NUM_AUTHORS:
     country = _draw(rng, country_weights)
     _, _, firsts, lasts = COUNTRIES[country]
@@ -311,7 +317,9 @@ def _books(
   genre_weights = {genre: entry[0] for genre, entry in GENRES.items()}
   language_of = {country: entry[1] for country, entry in COUNTRIES.items()}
   writers = authors[: NUM_AUTHORS - 6]  # the last six have no book in the catalogue
-  books, links, seen = [], [], set()
+  books: list[tuple] = []
+  links: list[tuple] = []
+  seen: set[str] = set()
   while len(books) < NUM_BOOKS:
     genre = _draw(rng, genre_weights)
     _, fewest, most, base_price = GENRES[genre]
@@ -359,7 +367,8 @@ def _members(rng: random.Random) -> list[tuple]:
   joined = sorted(
     LAST_DAY - datetime.timedelta(days=int(rng.random() * days)) for _ in range(NUM_MEMBERS)
   )
-  members, seen = [], set()
+  members: list[tuple] = []
+  seen: set[str] = set()
   while len(members) < NUM_MEMBERS:
     first, last = _pick(rng, FIRST_NAMES.split()), _pick(rng, LAST_NAMES.split())
     name = f"{first} {last}"
@@ -398,7 +407,7 @@ def _loans(
   """Loan rows in the order of their dates, so that the ids rise with time."""
   member_weights = _activity(rng, len(members))
   span = (LAST_DAY - FIRST_LOAN).days
-  loans = []
+  loans: list[tuple] = []
   while len(loans) < NUM_LOANS:
     member = rng.choices(members, member_weights)[0]
     book = rng.choices(books, book_weights)[0]
@@ -441,7 +450,7 @@ def _reservations(
 ) -> list[tuple]:
   """Reservation rows in the order of their dates. Only recent ones are still waiting or ready."""
   member_weights = _activity(rng, len(members))
-  reservations = []
+  reservations: list[tuple] = []
   while len(reservations) < NUM_RESERVATIONS:
     member = rng.choices(members, member_weights)[0]
     book = rng.choices(books, book_weights)[0]
