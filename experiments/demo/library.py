@@ -164,8 +164,7 @@ TITLES = {
   "Fiction": (
     (
       "The House on|A Summer near|Letters from|The Widow of|Return to|The Bakers of|Winter "
-      "at|Three "
-      "Sisters of|Goodbye to"
+      "at|Three Sisters of|Goodbye to"
     ),
     (
       'Orchard Road|Lisbon|the Salt Coast|Fisher\'s Row|Ballymore|the Hotel "Aurora"|Elm '
@@ -175,8 +174,7 @@ TITLES = {
   "Crime": (
     (
       "Murder at|Death in|A Body at|The Last Train to|Blood on|Shadows over|The Butcher of|No "
-      "Alibi "
-      "for|The Silence of"
+      "Alibi for|The Silence of"
     ),
     (
       "Harbour Street|O'Malley's Bar|Blackwater|the Opera|the \"Golden\" Lion|Pier Nine|St "
@@ -190,8 +188,7 @@ TITLES = {
     ),
     (
       "the Lost Mitten|the Moon Boat|the Noisy Dragon|the Garden Gate|the Snow Train|Pancake "
-      "Day|the "
-      "Giant's Hat"
+      "Day|the Giant's Hat"
     ),
   ),
   "Fantasy": (
@@ -236,16 +233,13 @@ TITLES = {
 
 FIRST_NAMES = (
   "Anna Thomas Maria John Sophie Patrick Emma Daniel Laura Michael Julia Peter Clara David Nora "
-  "Martin Helen Robert Eva Paul "
-  "Irene Simon Amira Kevin Lena Omar Teresa Victor Hannah Samuel Priya Andrew Fatima Leo Ruth "
-  "Jonas Elena Frank Mei Oscar"
+  "Martin Helen Robert Eva Paul Irene Simon Amira Kevin Lena Omar Teresa Victor Hannah Samuel "
+  "Priya Andrew Fatima Leo Ruth Jonas Elena Frank Mei Oscar"
 )
 LAST_NAMES = (
   "Murphy Smith O'Brien Kelly Jones Walsh Byrne Taylor O'Neill Ryan Schmidt Evans Doyle Clarke "
-  "Novak D'Souza Hughes "
-  "Rossi Lynch Khan Moore Santos Nolan Patel Dubois Burke O'Connor Wright Silva Hassan Reilly "
-  "Cooper Chen "
-  "Larsen Power Kowalski Bell"
+  "Novak D'Souza Hughes Rossi Lynch Khan Moore Santos Nolan Patel Dubois Burke O'Connor Wright "
+  "Silva Hassan Reilly Cooper Chen Larsen Power Kowalski Bell"
 )
 CATEGORIES = {"adult": 48, "student": 20, "child": 16, "senior": 12, "staff": 4}
 LOAN_DAYS = {"adult": 21, "student": 28, "child": 21, "senior": 28, "staff": 42}
