@@ -74,8 +74,9 @@ def end_together() -> None:
   if hosts.count() == 1:
     return
   server = socket.create_server(("", 0)) if hosts.is_first() else None
-  own = (socket.gethostname(), server.getsockname()[1] if server else 0, secrets.token_bytes(16))
-  host, port, token = hosts.gather(own)[0]  # Those of the first process.
+  port = server and server.getsockname()[1]
+  # those of the first
+  host, port, token = hosts.gather((socket.gethostname(), port, secrets.token_bytes(16)))[0]
   lines: dict[int, socket.socket] = {}
   try:
     if server is None:
