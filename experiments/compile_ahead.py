@@ -113,8 +113,7 @@ def main() -> None:
   if schemas % parts or _BRANCHES.value % 2 or _ANSWER.value >= _BRANCH.value:
     raise InputError(
       f"--schemas={schemas} must be a multiple of the {parts} parts of the batch (data x fsdp), "
-      "--branches even, and --answer "
-      "shorter than --branch"
+      "--branches even, and --answer shorter than --branch"
     )
   state, frozen = _abstract_state(config, lora, optimizer, mesh)
   batch = _abstract_batch(schemas, objective, mesh)

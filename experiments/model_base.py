@@ -20,7 +20,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -68,26 +68,25 @@ def main() -> None:
       parent, opponent = lineage.parent or "-", lineage.opponent or "-"
       print(_LINE.format(version, stage_name(lineage.stage), parent, opponent, ex, run, kind))
   else:
-    print(json.dumps(_show(base), indent=1))
+    print(json.dumps(_show(base, _VERSION.value), indent=1))
 
 
-def _show(base: ModelBase) -> dict:
+def _show(base: ModelBase, version: str) -> dict[str, Any]:
   try:
-    lineage = base.lineage(_VERSION.value)
+    lineage = base.lineage(version)
   except KeyError as error:
     raise InputError(error.args[0]) from error
   scores = {}
-  for path in sorted((base.directory / "scores" / _VERSION.value).glob("*.json")):
-    score = base.score(_VERSION.value, path.stem)
-    scores[path.stem] = {
-      "ex": score.execution_accuracy,
-      "executable": score.executable,
-      "n": len(score.outcomes),
-    }
-  candidate = base.is_candidate(_VERSION.value)
+  for path in sorted((base.directory / "scores" / version).glob("*.json")):
+    if score := base.score(version, path.stem):
+      scores[path.stem] = {
+        "ex": score.execution_accuracy,
+        "executable": score.executable,
+        "n": len(score.outcomes),
+      }
   return {
-    "version": _VERSION.value,
-    "candidate": candidate,
+    "version": version,
+    "candidate": base.is_candidate(version),
     "lineage": dataclasses.asdict(lineage),
     "scores": scores,
   }

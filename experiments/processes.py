@@ -118,8 +118,7 @@ def _watch(line: socket.socket, other: int) -> None:
     time.sleep(_HEAD_START)
   print(
     f"{os.path.basename(sys.argv[0])}: process {other} of this run has ended, so this one ends "
-    "too; start the same command on "
-    "every host again: the run goes on from its journal",
+    "too; start the same command on every host again: the run goes on from its journal",
     file=sys.stderr,
     flush=True,
   )

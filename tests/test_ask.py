@@ -33,14 +33,14 @@ DRIVER = f"""
 import json, os, runpy, sys, types
 sys.path.insert(0, {str(ASK.parent)!r})
 import launch
-from spftsql_jax.evaluation import exported, self_consistency
+from spftsql_jax.answering import exported, vote
 from spftsql_jax.answering.predict import Prediction
 model = types.SimpleNamespace(generator=None, params=None, tokenizer=None, max_new_tokens=9)
 exported.load_exported = lambda *arguments, **named: model
 def answer(*arguments, samples, on_question, **named):
   texts = json.loads(os.environ["TEXTS"])
   on_question(0, tuple(Prediction(texts[i % len(texts)], "stop", -1.0 - i) for i in range(samples)))
-self_consistency.answer_questions = answer
+vote.answer_questions = answer
 sys.argv[0] = {str(ASK)!r}
 runpy.run_path({str(ASK)!r}, run_name="__main__")
 """

@@ -17,11 +17,13 @@ def test_errors_belong_to_the_room_of_their_file():
     "spftsql_jax/pipeline/stages/vbi_ft.py:3: note: y",
     "spftsql_jax/hosts.py:9: error: x  [misc]",
     "experiments/benchmarks/forward.py:9: error: x  [misc]",
+    "experiments/ask.py:9: error: x  [misc]",
   ]
   assert type_check.errors_by_room(lines) == {
     "pipeline": lines[:1],
     "hosts": lines[2:3],
-    "experiments": lines[3:],
+    "experiments/benchmarks": lines[3:4],
+    "experiments": lines[4:],
   }
 
 

@@ -14,14 +14,14 @@ def test_the_walks_go_from_template_to_verdict_and_from_folder_to_export(tmp_pat
     [sys.executable, WALKS, f"--output={output}"], check=True, capture_output=True, timeout=300
   )
   walks = json.loads(output.read_text())
-  assert walks["sql"][0] == "synthesis/notation.py:Template.parse"
+  assert walks["sql"][0].endswith(":Template.parse")
   rooms = [name.partition("/")[0] for name in walks["sql"]]
   firsts = [rooms.index(room) for room in ("synthesis", "questions", "judging")]
   assert firsts == sorted(firsts)
   # What runs in a worker process is listed too.
-  assert "databases/engines/sqlite.py:Connection.run" in walks["sql"]
-  assert walks["params"][0] == "models/hf.py:load_hf"
-  assert "models/hf.py:save_hf" in walks["params"]
+  assert any(name.startswith("databases/engines/sqlite") for name in walks["sql"])
+  assert walks["params"][0].endswith(":load_hf")
+  assert any(name.endswith(":save_hf") for name in walks["params"])
   for names in walks.values():
     assert len(names) == len(set(names))
 

@@ -30,7 +30,10 @@ _BLANKET = re.compile(r"#\s*(mypy\s*:|type\s*:\s*ignore(?!\[))")
 def room_of(path: str) -> str:
   """The room of a file: a folder of the package, a file beside them, or the launch scripts."""
   parts = Path(path).with_suffix("").parts
-  return parts[1] if parts[0] == "spftsql_jax" and len(parts) > 1 else parts[0]
+  if parts[0] == "spftsql_jax" and len(parts) > 1:
+    return parts[1]
+  # Benchmarks and demo data apart from the scripts themselves.
+  return "/".join(parts[:2]) if len(parts) > 2 else parts[0]
 
 
 def errors_by_room(lines: Iterable[str]) -> dict[str, list[str]]:

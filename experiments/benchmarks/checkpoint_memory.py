@@ -159,7 +159,7 @@ def same_tensors(first: Path, second: Path) -> bool:
   import safetensors
 
   def tensors(folder: Path) -> dict[str, Path]:
-    found = {}
+    found: dict[str, Path] = {}
     for path in sorted(folder.glob("*.safetensors")):
       with safetensors.safe_open(path, "np") as file:
         found |= dict.fromkeys(file.keys(), path)

@@ -1,8 +1,7 @@
 """Times evaluate.py against Spider's official test-suite evaluator on the same predictions, side by
 side, and compares every verdict.
 
-    python experiments/benchmarks/evaluate_speed.py --official=test-suite-sql-eval \
-      --examples=dev.json \
+    python experiments/benchmarks/evaluate_speed.py --official=test-suite-sql-eval --examples=dev.json \
       --predictions=predicted.sql --databases=database --instances=20 --output=speed.json
 
 --official is a clone of taoyds/test-suite-sql-eval (third_party/README.md says which revision);
@@ -34,7 +33,6 @@ from absl import flags
 
 from spftsql_jax.databases.instances.make import make_instances
 from spftsql_jax.examples import benchmarks
-from spftsql_jax.files import write_json
 from spftsql_jax.sql.model_text import one_line
 
 _OFFICIAL = flags.DEFINE_string("official", None, "Clone of the official evaluator.", required=True)
@@ -115,7 +113,9 @@ def main() -> None:
     "cpu_ratio": round(medians["official"]["cpu_seconds"] / medians["ours"]["cpu_seconds"], 2),
     "disagreements": disagreements,
   }
-  write_json(_OUTPUT.value, result | {"runs": runs}, end="\n")
+  Path(_OUTPUT.value).write_text(
+    json.dumps(result | {"runs": runs}, indent=1) + "\n", encoding="utf-8"
+  )
   print(json.dumps(result))
 
 

@@ -88,7 +88,9 @@ def run(
   generator: Generator, params: dict, database: str, executor: Executor, compilations: list[str]
 ) -> dict:
   """Generates and executes everything; what was measured."""
-  tenth, finished, waiting = max(_ANSWERS.value // 10, 1), [], []
+  tenth = max(_ANSWERS.value // 10, 1)
+  finished: list[concurrent.futures.Future[int]] = []
+  waiting: list[str] = []
   memory, compiled = [], []
   ran = 0
   with (

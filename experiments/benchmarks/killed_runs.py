@@ -132,7 +132,7 @@ def _live(root: Path, workdir: Path, whole: float, rng: random.Random) -> dict[s
       break
   else:
     if process.returncode:
-      raise RuntimeError(f"the run failed by itself: {process.stderr.read().strip()}")
+      raise RuntimeError(f"the run failed by itself: {process.communicate()[1].strip()}")
     return None
   process.send_signal(signal.SIGKILL)
   process.communicate()

@@ -45,20 +45,20 @@ def main() -> None:
   if not 2 <= len(tables) <= 10:
     raise InputError("give two to ten runs")
   models = [m for m in tables[0] if all(m in t for t in tables)]
+  accuracy = {m: interval([t[m] for t in tables]) for m in models}
   summary = {
     "runs": _RUNS.value,
-    "ex": {m: interval([t[m] for t in tables]) for m in models},
+    "ex": accuracy,
     "gain_over_sft": {
       m: interval([t[m] - t["SFT on seeds"] for t in tables]) for m in models if m != "SFT on seeds"
     },
   }
   write_json(_OUTPUT.value, summary, end="\n")
   for m in models:
-    low, high = summary["ex"][m]["ci95"]
-    values = ", ".join(f"{100 * v:.1f}" for v in summary["ex"][m]["values"])
+    low, high = accuracy[m]["ci95"]
+    values = ", ".join(f"{100 * v:.1f}" for v in accuracy[m]["values"])
     print(
-      f"{m:40} {100 * summary['ex'][m]['mean']:5.1f} %  ({100 * low:.1f} to {100 * high:.1f}; "
-      f"{values})"
+      f"{m:40} {100 * accuracy[m]['mean']:5.1f} %  ({100 * low:.1f} to {100 * high:.1f}; {values})"
     )
 
 

@@ -1,8 +1,7 @@
 """Times our training steps beside TRL's and tunix's: the same model, the same pairs, the same run,
 in turns.
 
-    python experiments/benchmarks/training.py --spider=SPIDER --tokenizer=QWEN2 \
-      --output=training.json
+    python experiments/benchmarks/training.py --spider=SPIDER --tokenizer=QWEN2 --output=training.json
 
 makes a virtual environment for each peer under --environments (once; pip and PyPI are needed),
 writes one random model of the architecture in training_peers/model.json as a Hugging Face folder
@@ -55,8 +54,6 @@ from launch import InputError, launch
 
 from absl import flags  # isort: skip
 import numpy as np
-
-from spftsql_jax.files import write_json
 
 _SPIDER = flags.DEFINE_string(
   "spider", None, "Folder of Spider: train_spider.json and database/ (cases b and c)."
@@ -275,7 +272,7 @@ def main() -> None:
         entry = compare(case, name.endswith("lora"), records[case], config, environments, folder)
       report["cases"][name] = entry
       print(f"{time.perf_counter() - began:.0f} s", name, json.dumps(entry), flush=True)
-      write_json(_OUTPUT.value, report, end="\n")
+      Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     for worker in ahead.values():
       worker.close()
 

@@ -65,7 +65,7 @@ def trace(tree: str, output: str) -> None:
       command = [*command[:place], first + command[place], *command[place + 1 :]]
     return start(command, *arguments, **named)
 
-  subprocess.Popen = start_traced  # type: ignore[misc,assignment] (for this process alone)
+  vars(subprocess)["Popen"] = start_traced
 
 
 def make_shop(path: Path) -> None:

@@ -206,14 +206,14 @@ def _bands(rng: random.Random, appeal: list[float]) -> list[tuple]:
     names.append(f"The {name}" if name.endswith("s") and rng.random() < 0.6 else name)
   rng.shuffle(names)
   managers = tuple(_person(rng) for _ in range(_MANAGER_COUNT))
-  bands = []
+  bands: list[tuple] = []
   for number, name in enumerate(names, 1):
     country, _, cities = rng.choices(_COUNTRIES, [weight for _, weight, _ in _COUNTRIES])[0]
     if name == "Lagos Sunday Band":
       country, cities = "Nigeria", ("Lagos",)
     formed = max(1971, 2021 - int(rng.expovariate(1 / 11)))
     members = rng.choices((1, 2, 3, 4, 5, 6, 7, 9, 12), (9, 12, 22, 30, 16, 6, 3, 1, 1))[0]
-    fee = 50 * int(6 + 1900 * appeal[number - 1] ** 1.6 * rng.lognormvariate(0, 0.25))
+    fee: int | None = 50 * int(6 + 1900 * appeal[number - 1] ** 1.6 * rng.lognormvariate(0, 0.25))
     if appeal[number - 1] < 0.12 and rng.random() < 0.3:
       fee = None
     manager = _early(rng, managers) if rng.random() < 0.72 else None
@@ -241,7 +241,7 @@ def _performances(rng: random.Random, bands: list[tuple], appeal: list[float]) -
   newcomers = set(
     rng.sample(sorted(range(len(bands)), key=lambda index: appeal[index])[:70], _NEVER_PLAYED)
   )
-  shows = []
+  shows: list[tuple] = []
   for friday in _EDITIONS:
     start = datetime.date.fromisoformat(friday)
     eligible = [

@@ -15,6 +15,10 @@ from __future__ import annotations
 
 import datetime
 import random
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 SCHEMA = """
 CREATE TABLE branch (
@@ -160,8 +164,7 @@ TITLES = {
   "Fiction": (
     (
       "The House on|A Summer near|Letters from|The Widow of|Return to|The Bakers of|Winter "
-      "at|Three "
-      "Sisters of|Goodbye to"
+      "at|Three Sisters of|Goodbye to"
     ),
     (
       'Orchard Road|Lisbon|the Salt Coast|Fisher\'s Row|Ballymore|the Hotel "Aurora"|Elm '
@@ -171,8 +174,7 @@ TITLES = {
   "Crime": (
     (
       "Murder at|Death in|A Body at|The Last Train to|Blood on|Shadows over|The Butcher of|No "
-      "Alibi "
-      "for|The Silence of"
+      "Alibi for|The Silence of"
     ),
     (
       "Harbour Street|O'Malley's Bar|Blackwater|the Opera|the \"Golden\" Lion|Pier Nine|St "
@@ -186,8 +188,7 @@ TITLES = {
     ),
     (
       "the Lost Mitten|the Moon Boat|the Noisy Dragon|the Garden Gate|the Snow Train|Pancake "
-      "Day|the "
-      "Giant's Hat"
+      "Day|the Giant's Hat"
     ),
   ),
   "Fantasy": (
@@ -232,16 +233,13 @@ TITLES = {
 
 FIRST_NAMES = (
   "Anna Thomas Maria John Sophie Patrick Emma Daniel Laura Michael Julia Peter Clara David Nora "
-  "Martin Helen Robert Eva Paul "
-  "Irene Simon Amira Kevin Lena Omar Teresa Victor Hannah Samuel Priya Andrew Fatima Leo Ruth "
-  "Jonas Elena Frank Mei Oscar"
+  "Martin Helen Robert Eva Paul Irene Simon Amira Kevin Lena Omar Teresa Victor Hannah Samuel "
+  "Priya Andrew Fatima Leo Ruth Jonas Elena Frank Mei Oscar"
 )
 LAST_NAMES = (
   "Murphy Smith O'Brien Kelly Jones Walsh Byrne Taylor O'Neill Ryan Schmidt Evans Doyle Clarke "
-  "Novak D'Souza Hughes "
-  "Rossi Lynch Khan Moore Santos Nolan Patel Dubois Burke O'Connor Wright Silva Hassan Reilly "
-  "Cooper Chen "
-  "Larsen Power Kowalski Bell"
+  "Novak D'Souza Hughes Rossi Lynch Khan Moore Santos Nolan Patel Dubois Burke O'Connor Wright "
+  "Silva Hassan Reilly Cooper Chen Larsen Power Kowalski Bell"
 )
 CATEGORIES = {"adult": 48, "student": 20, "child": 16, "senior": 12, "staff": 4}
 LOAN_DAYS = {"adult": 21, "student": 28, "child": 21, "senior": 28, "staff": 42}
@@ -268,12 +266,12 @@ def rows(rng: random.Random) -> dict[str, list[tuple]]:
   }
 
 
-def _draw(rng: random.Random, weights: dict):
+def _draw(rng: random.Random, weights: Mapping[_T, float]) -> _T:
   """A key of the mapping `weights`, drawn by weight."""
   return rng.choices(list(weights), list(weights.values()))[0]
 
 
-def _pick(rng: random.Random, items):
+def _pick(rng: random.Random, items: Sequence[_T]) -> _T:
   """An element of the sequence `items`, all equally likely."""
   return items[int(rng.random() * len(items))]
 
@@ -287,7 +285,9 @@ def _authors(rng: random.Random) -> tuple[list[tuple], list[str]]:
   """Author rows, and the genre each of them mostly writes."""
   country_weights = {country: entry[0] for country, entry in COUNTRIES.items()}
   genre_weights = {genre: entry[0] for genre, entry in GENRES.items()}
-  authors, homes, seen = [], [], set()
+  authors: list[tuple] = []
+  homes: list[str] = []
+  seen: set[str] = set()
   while len(authors) < NUM_AUTHORS:
     country = _draw(rng, country_weights)
     _, _, firsts, lasts = COUNTRIES[country]
@@ -311,7 +311,9 @@ def _books(
   genre_weights = {genre: entry[0] for genre, entry in GENRES.items()}
   language_of = {country: entry[1] for country, entry in COUNTRIES.items()}
   writers = authors[: NUM_AUTHORS - 6]  # the last six have no book in the catalogue
-  books, links, seen = [], [], set()
+  books: list[tuple] = []
+  links: list[tuple] = []
+  seen: set[str] = set()
   while len(books) < NUM_BOOKS:
     genre = _draw(rng, genre_weights)
     _, fewest, most, base_price = GENRES[genre]
@@ -359,7 +361,8 @@ def _members(rng: random.Random) -> list[tuple]:
   joined = sorted(
     LAST_DAY - datetime.timedelta(days=int(rng.random() * days)) for _ in range(NUM_MEMBERS)
   )
-  members, seen = [], set()
+  members: list[tuple] = []
+  seen: set[str] = set()
   while len(members) < NUM_MEMBERS:
     first, last = _pick(rng, FIRST_NAMES.split()), _pick(rng, LAST_NAMES.split())
     name = f"{first} {last}"
@@ -398,7 +401,7 @@ def _loans(
   """Loan rows in the order of their dates, so that the ids rise with time."""
   member_weights = _activity(rng, len(members))
   span = (LAST_DAY - FIRST_LOAN).days
-  loans = []
+  loans: list[tuple] = []
   while len(loans) < NUM_LOANS:
     member = rng.choices(members, member_weights)[0]
     book = rng.choices(books, book_weights)[0]
@@ -441,7 +444,7 @@ def _reservations(
 ) -> list[tuple]:
   """Reservation rows in the order of their dates. Only recent ones are still waiting or ready."""
   member_weights = _activity(rng, len(members))
-  reservations = []
+  reservations: list[tuple] = []
   while len(reservations) < NUM_RESERVATIONS:
     member = rng.choices(members, member_weights)[0]
     book = rng.choices(books, book_weights)[0]

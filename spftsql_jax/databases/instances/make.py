@@ -25,7 +25,6 @@ from spftsql_jax.databases.instances.growing import GrowingRows
 from spftsql_jax.databases.instances.selections import read_selections
 from spftsql_jax.databases.instances.witnesses import Manner, plant
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.files import replacing
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 from spftsql_jax.sql.identifiers import quote, quote_path
 
@@ -199,10 +198,9 @@ def _write(
   """Writes one instance beside its final name, then moves it there; `late` are rows that may refer
   to nothing.
   """
-  with (
-    replacing(path) as unfinished,
-    contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as connection,
-  ):
+  unfinished = path.with_name(path.name + ".unfinished")
+  unfinished.unlink(missing_ok=True)
+  with contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
     connection.execute("PRAGMA journal_mode = OFF")
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("BEGIN")
@@ -219,6 +217,7 @@ def _write(
       if kind not in ("table", "index"):
         connection.execute(sql)
     connection.execute("COMMIT")
+  os.replace(unfinished, path)
 
 
 def _drop_orphans(connection: sqlite3.Connection) -> None:
