@@ -39,6 +39,11 @@ class Noun:
   plural: str
 
 
+def unchanging(text: str) -> Noun:
+  """A noun that is the same in both numbers."""
+  return Noun(text, text)
+
+
 @dataclasses.dataclass(frozen=True)
 class TableName:
   """What the rows of a table are called.

@@ -162,5 +162,6 @@ def date_part(node: exp.Expr) -> tuple[str, exp.Column] | None:
   return None
 
 
-def query_outer(query: Query, node: exp.Expr) -> bool:
+def mentions_outer(query: Query, node: exp.Expr) -> bool:
+  """Whether an expression has a column of an enclosing query."""
   return any(query.ref(c).outer for c in own_columns(node))
