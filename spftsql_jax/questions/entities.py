@@ -76,6 +76,7 @@ class Entities(Relations):
     return self.with_number(noun, clauses, self.person(query, alias), number)
 
   def with_number(self, noun: Noun, clauses: list[Clause], person: bool, number: str) -> str:
+    """A noun with its clauses; `number` is plural, singular, a or the."""
     text = self.modified(
       noun.plural if number == "plural" else noun.singular, clauses, person, number == "plural"
     )

@@ -110,9 +110,11 @@ class SchemaNames:
         )
 
   def table(self, table: Table) -> TableName:
+    """What the rows of a table are called."""
     return self.tables[table.name.lower()]
 
   def column(self, table: Table, column: Column) -> ColumnName:
+    """What a column is called."""
     return self.columns[table.name.lower(), column.name.lower()]
 
 
