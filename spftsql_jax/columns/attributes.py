@@ -6,23 +6,10 @@ from spftsql_jax.columns import kinds, vocabulary
 from spftsql_jax.columns.inflection import follows_noun, singular_of
 from spftsql_jax.schema import Column
 
-# Dates by the day, written as numbers.
-_FIRST_DAY, _LAST_DAY = 19_000_101, 21_001_231
-
 
 def day_numbers(column: Column) -> bool:
   """Whether a column of numbers holds days: 20240131."""
-  return (
-    column.kind == "number"
-    and bool(column.samples)
-    and all(
-      isinstance(v, int)
-      and _FIRST_DAY <= v <= _LAST_DAY
-      and 1 <= v // 100 % 100 <= 12
-      and 1 <= v % 100 <= 31
-      for v in column.samples
-    )
-  )
+  return column.kind == "number" and column.date_format == "%Y%m%d"
 
 
 def holds_digits(column: Column) -> bool:

@@ -77,6 +77,7 @@ class _Keys:
 
   @classmethod
   def of(cls, table: Table) -> _Keys:
+    """The keys of a table as its declarations and columns tell them."""
     refers_to: dict[str, tuple[str, str]] = {}
     for key in table.foreign_keys:
       for column, referred in zip(key.columns, key.referred_columns, strict=False):

@@ -338,6 +338,7 @@ class Aggregates(Superlatives):
       ref = query.ref(item.this)
       tags = self.column_name(ref).tags
       if ref.alias == head and "plain" in tags:
+        # The one wording is drawn all the same: what a seed draws next stays what it was.
         on_average = self.rng.choice(("on average", "on average"))
         every = entity if clauses else self.rng.choice((entity, f"the {entity}"))
         if "age" in tags:

@@ -158,6 +158,7 @@ class Comparisons(Phrases):
     return (dated,)
 
   def between_clause(self, ref: Ref, noun: str, low: exp.Expr, high: exp.Expr, own: bool) -> Clause:
+    """A column between two values. `own` as in `compare_clause`."""
     name = self.column_name(ref)
     noun = self._compared_noun(name, noun)
     a, b = (_with_unit(self.value(end, ref.column, True), name, noun) for end in (low, high))
@@ -261,6 +262,7 @@ class Comparisons(Phrases):
   def in_clause(
     self, ref: Ref, noun: str, values: list[exp.Expr], negated: bool, own: bool
   ) -> Clause:
+    """A column among values, or not among them. `own` as in `compare_clause`."""
     words = [self.value(v, ref.column, True) for v in values]
     tags = self.column_name(ref).tags
     if len(words) == 1:

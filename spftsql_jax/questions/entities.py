@@ -76,6 +76,7 @@ class Entities(Relations):
     return self.with_number(noun, clauses, self.person(query, alias), number)
 
   def with_number(self, noun: Noun, clauses: list[Clause], person: bool, number: str) -> str:
+    """A noun with its clauses; `number` is plural, singular, a or the."""
     text = self.modified(
       noun.plural if number == "plural" else noun.singular, clauses, person, number == "plural"
     )
@@ -148,7 +149,7 @@ class Entities(Relations):
       return f"{noun} {who} {join_words([self.verb(c, plural) for c in rest])}"
     if style < 0.88 and all(c.noun and c.predicate for c in rest):
       separator = self.rng.choice(("and", "and whose"))
-      return f"{noun} whose " + join_words([f"{c.said}" for c in rest], separator)
+      return f"{noun} whose " + join_words([c.said for c in rest], separator)
     if style < 0.94 and not by_name and all(c.noun or c.sentence for c in rest):
       return f"{noun} where {join_words([c.sentence or f'the {c.said}' for c in rest])}"
     parts: list[str] = []

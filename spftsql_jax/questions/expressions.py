@@ -8,7 +8,7 @@ from spftsql_jax.columns import vocabulary
 from spftsql_jax.columns.inflection import plural_of
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.comparisons import Comparisons
-from spftsql_jax.questions.naming import Noun
+from spftsql_jax.questions.naming import Noun, unchanging
 from spftsql_jax.questions.parts import join_words, pick, rounding, singular_head
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
 from spftsql_jax.questions.syntax import aggregate_of, bare, date_part, is_value
@@ -89,7 +89,7 @@ class Expressions(Comparisons):
         raise UnsupportedQuery("a sum or difference of unlike things")
     left, right = side(node.this), side(node.expression)
     if isinstance(node, exp.Sub):
-      return _fixed(
+      return unchanging(
         self.rng.choice(
           (
             f"difference between {left} and {right}",
@@ -99,7 +99,7 @@ class Expressions(Comparisons):
         )
       )
     if isinstance(node, exp.Add):
-      return _fixed(
+      return unchanging(
         self.rng.choice(
           (
             f"sum of {left} and {right}",
@@ -109,7 +109,7 @@ class Expressions(Comparisons):
         )
       )
     if isinstance(node, exp.Mul):
-      return _fixed(
+      return unchanging(
         self.rng.choice(
           (
             f"product of {left} and {right}",
@@ -118,7 +118,7 @@ class Expressions(Comparisons):
           )
         )
       )
-    return _fixed(
+    return unchanging(
       self.rng.choice((f"ratio of {left} to {right}", f"result of {left} divided by {right}"))
     )
 
@@ -203,7 +203,7 @@ class Expressions(Comparisons):
           f"{text}, separately for each {within}",
         )
       )
-    return Noun(text, text)
+    return unchanging(text)
 
   def _case(self, query: Query, node: exp.Case, head: str) -> Noun:
     if node.this is not None:
@@ -228,7 +228,7 @@ class Expressions(Comparisons):
       )
     word = self.rng.choice(("label", "category", "class", "flag"))
     text = f"{word} {self.rng.choice(('that is', 'which is', 'saying'))} {join_words(parts, 'and')}"
-    return Noun(text, text)
+    return unchanging(text)
 
   def counted(self, operator: str, value: exp.Expr, noun: str) -> str:
     """ "more than three visits", "exactly 2 visits"."""
@@ -262,7 +262,3 @@ class Expressions(Comparisons):
     if isinstance(bare(node), exp.Column):
       return self._column_subject(query, node, head)
     return self.expression(query, node, head).singular, None, False
-
-
-def _fixed(text: str) -> Noun:
-  return Noun(text, text)

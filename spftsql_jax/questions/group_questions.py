@@ -339,8 +339,7 @@ class GroupQuestions(Groups):
         tail,
       )
     counted = [
-      c or (a and aggregate_is_conditional(i))
-      for i, c, a in zip(items, counts, aggregates, strict=True)
+      c or (a and _counts_condition(i)) for i, c, a in zip(items, counts, aggregates, strict=True)
     ]  # What is counted says of which rows itself.
     of_rows = (
       ""
@@ -415,11 +414,8 @@ class GroupQuestions(Groups):
           (f"the {only}{of_rows}", f"for {each_word} {each}"),
           (f"the {only}{of_rows}", f"{self.rng.choice((place, 'for'))} {each_word} {each}"),
           (
-            (
-              f"the {only}{of_rows} "
-              f"{self.rng.choice(('per', 'by', 'by', 'for each')) if not clauses else 'for each'} "
-              f"{each}"
-            ),
+            f"the {only}{of_rows} "
+            f"{'for each' if clauses else self.rng.choice(('per', 'by', 'by', 'for each'))} {each}",
             "",
           ),
           (
@@ -552,5 +548,6 @@ class GroupQuestions(Groups):
     )
 
 
-def aggregate_is_conditional(item: exp.Expr) -> bool:
+def _counts_condition(item: exp.Expr) -> bool:
+  """Whether an aggregate counts the rows that satisfy a condition: SUM(CASE ...)."""
   return isinstance(item, exp.Sum) and isinstance(bare(item.this), exp.Case)

@@ -9,9 +9,9 @@ from sqlglot import exp
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import agree, conjugate
 from spftsql_jax.questions.listings import Listings
-from spftsql_jax.questions.naming import Noun
-from spftsql_jax.questions.parts import Clause, Group, Plan, Top, article, join_words, rounding
-from spftsql_jax.questions.query_meaning import Edge, Query, Ref, UnsupportedQuery, read_nested
+from spftsql_jax.questions.naming import Noun, unchanging
+from spftsql_jax.questions.parts import Clause, Group, Top, article, join_words, rounding
+from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
 from spftsql_jax.questions.syntax import (
   aggregate_in,
   aggregate_of,
@@ -67,9 +67,7 @@ class Groups(Listings):
     if plan.mixed:
       raise UnsupportedQuery("a condition over both the groups and their rows")
     clauses = (
-      self._clauses_without(query, plan, alias, path[0])
-      if path
-      else self.clauses(query, plan, alias, None)
+      self.clauses(query, plan, alias, path[0]) if path else self.clauses(query, plan, alias, None)
     )
     if not path:
       return Group(
@@ -89,7 +87,7 @@ class Groups(Listings):
       own={
         a: c
         for a, c in plan.own.items()
-        if a == rows or a not in self._beyond(query, alias, path[0])
+        if a == rows or a not in self._subtree(query, alias, path[0])
       },
     )
     if len(path) == 1:
@@ -161,13 +159,6 @@ class Groups(Listings):
       if edge.same and edge.parent == alias:
         return edge.child if edge.child != rows else None
     return alias
-
-  def _beyond(self, query: Query, alias: str, edge: Edge) -> set[str]:
-    """The aliases on the side of `alias` when `edge` is cut."""
-    return self._subtree(query, alias, edge)
-
-  def _clauses_without(self, query: Query, plan: Plan, alias: str, edge: Edge) -> list[Clause]:
-    return self.clauses(query, plan, alias, edge)
 
   def _key_noun(self, query: Query, keys: list[exp.Expr], rows: str) -> Noun:
     nouns = [self._one_key(query, k, rows) for k in keys]
@@ -291,7 +282,7 @@ class Groups(Listings):
             f"{noun.singular} of {group.row_noun.plural}",
             f"{noun.plural} of {group.row_noun.plural}",
           )
-        return _same(f"{head} {word} {measured}")
+        return unchanging(f"{head} {word} {measured}")
       return noun
     if (
       group.alias is not None
@@ -319,8 +310,8 @@ class Groups(Listings):
             else " ".join(noun.singular.split(" ")[:2])
           )
           if head == "sum of":
-            return _same(f"total {qualified}")
-          return _same(f"{head} {qualified}")
+            return unchanging(f"total {qualified}")
+          return unchanging(f"{head} {qualified}")
     return noun
 
   def _counts_rows(self, query: Query, node: exp.Count) -> bool:
@@ -428,13 +419,10 @@ class Groups(Listings):
         f"is {'not ' if operator == '!=' else ''}{value}",
         f"{article(noun.singular)} of {value}" if operator == "=" else "",
       )
-    style = (
-      "date"
-      if any(self.style(query.ref(c)) == "date" for c in own_columns(left))
-      and isinstance(left, (exp.Max, exp.Min))
-      else "number"
+    dated = isinstance(left, (exp.Max, exp.Min)) and any(
+      self.style(query.ref(c)) == "date" for c in own_columns(left)
     )
-    compared = self.comparison(operator, value, style)
+    compared = self.comparison(operator, value, "date" if dated else "number")
     return Clause(noun.singular, f"is {compared}", f"{article(noun.singular)} {compared}")
 
   def _group_top(self, query: Query, group: Group, limit: int) -> Top:
@@ -588,8 +576,3 @@ class Groups(Listings):
         f"{self.rng.choice(('sorted by', 'ordered by', 'arranged by'))} {', then by '.join(words)}"
       )
     return "".join(words)
-
-
-def _same(text: str) -> Noun:
-  """A noun that is the same in both numbers."""
-  return Noun(text, text)

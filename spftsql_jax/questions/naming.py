@@ -39,6 +39,11 @@ class Noun:
   plural: str
 
 
+def unchanging(text: str) -> Noun:
+  """A noun that is the same in both numbers."""
+  return Noun(text, text)
+
+
 @dataclasses.dataclass(frozen=True)
 class TableName:
   """What the rows of a table are called.
@@ -105,9 +110,11 @@ class SchemaNames:
         )
 
   def table(self, table: Table) -> TableName:
+    """What the rows of a table are called."""
     return self.tables[table.name.lower()]
 
   def column(self, table: Table, column: Column) -> ColumnName:
+    """What a column is called."""
     return self.columns[table.name.lower(), column.name.lower()]
 
 

@@ -25,8 +25,8 @@ from spftsql_jax.questions.syntax import (
   is_link,
   is_pure_link,
   is_value,
+  mentions_outer,
   operator_of,
-  query_outer,
 )
 from spftsql_jax.schema import ForeignKey
 
@@ -344,7 +344,7 @@ class Nested(Entities):
             )
           )
     alias = next(iter(nested.sources))
-    if any(query_outer(nested, c) for c in nested.conditions):
+    if any(mentions_outer(nested, c) for c in nested.conditions):
       return None
     return f"of {self.phrase(nested, self.plan(nested, alias, set()), alias)}"
 

@@ -129,6 +129,7 @@ class Top:
   predicate: str
 
   def put(self, noun: str) -> str:
+    """A noun behind the number and the adjective."""
     return " ".join(w for w in (self.before, self.adjective, noun) if w)
 
   def questions(
@@ -281,6 +282,7 @@ def rounding(digits: exp.Expr | None) -> str:
 
 
 def fix_spaces(text: str) -> str:
+  """A text with single spaces, and none before its last mark."""
   return " ".join(text.split()).replace(" ?", "?").replace(" .", ".")
 
 

@@ -56,6 +56,7 @@ class Phrases(abc.ABC):
     self._long_dates = rng.random() < 0.4
 
   def maybe(self, probability: float) -> bool:
+    """True with a probability, by the question's generator."""
     return self.rng.random() < probability
 
   def table_noun(self, table: Table) -> Noun:
@@ -98,12 +99,14 @@ class Phrases(abc.ABC):
     return self.table_noun(table)
 
   def person(self, query: Query, alias: str) -> bool:
+    """Whether the rows of an alias are people, so that they take who."""
     return self.names.table(query.sources[alias]).person or any(
       e.parent == alias and e.same and self.names.table(query.sources[e.child]).person
       for e in query.edges
     )
 
   def column_name(self, ref: Ref) -> ColumnName:
+    """What a column is called in its schema."""
     return self.names.column(ref.table, ref.column)
 
   def short(self, ref: Ref) -> Noun:
@@ -247,6 +250,7 @@ class Phrases(abc.ABC):
     raise AssertionError("the table ends with a row for any column")
 
   def style(self, ref: Ref) -> str:
+    """How values of a column are compared: as dates or as numbers."""
     return "date" if self.column_name(ref).tags & {"date", "year"} else "number"
 
   def only_of_tag(self, ref: Ref, tag: str) -> bool:

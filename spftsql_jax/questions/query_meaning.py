@@ -49,6 +49,7 @@ class Edge:
   optional: str = ""
 
   def other(self, alias: str) -> str:
+    """The alias at the other end."""
     return self.parent if alias == self.child else self.child
 
 
@@ -90,6 +91,7 @@ class Query:
     raise UnsupportedQuery(f"unknown column {column.sql()}")
 
   def knows(self, column: exp.Column) -> bool:
+    """Whether a table of this query, or of an enclosing one, has a column."""
     try:
       self.ref(column)
       return True
@@ -97,6 +99,7 @@ class Query:
       return False
 
   def neighbours(self, alias: str) -> list[Edge]:
+    """The edges of an alias."""
     return [e for e in self.edges if alias in (e.child, e.parent)]
 
   def aliases_in(self, node: exp.Expr) -> set[str]:
@@ -114,6 +117,7 @@ class Query:
     return None
 
   def connected(self) -> bool:
+    """Whether joins lead from each of its tables to each other."""
     return not self.sources or len(self._reached(next(iter(self.sources)), up_only=False)) == len(
       self.sources
     )

@@ -163,17 +163,12 @@ class Superlatives(Conditions):
     for expression, descending in query.order:
       expression = bare(expression)
       ref = query.ref(expression) if isinstance(expression, exp.Column) else None
-      noun = self.order_noun(query, expression, head)
+      noun = self.expression(query, expression, head).singular
       words.append(self._one_order(noun, ref, descending, several))
     if not several:
       return words[0]
-    text = ", then by ".join(w for w in words)
-    return (
-      f"{self.rng.choice(('sorted by', 'ordered by', 'sorted first by', 'arranged by'))} {text}"
-    )
-
-  def order_noun(self, query: Query, expression: exp.Expr, head: str) -> str:
-    return self.expression(query, expression, head).singular
+    verb = self.rng.choice(("sorted by", "ordered by", "sorted first by", "arranged by"))
+    return f"{verb} {', then by '.join(words)}"
 
   def _one_order(self, noun: str, ref: Ref | None, descending: bool, bare: bool) -> str:
     kind = ref.column.kind if ref is not None else "number"
@@ -186,10 +181,9 @@ class Superlatives(Conditions):
       directions = wordings.DESCENDING if descending else wordings.ASCENDING
     direction = self.rng.choice(directions)
     if bare:
-      return (
-        f"{noun} "
-        f"{'in descending order' if descending else self.rng.choice(('', 'in ascending order'))}"
-      ).strip()
+      if descending:
+        return f"{noun} in descending order"
+      return f"{noun} {self.rng.choice(('', 'in ascending order'))}".strip()
     verb = self.rng.choice(wordings.SORTED)
     if not descending and self.maybe(0.4):
       return f"{verb} {noun}"

@@ -71,6 +71,7 @@ def operator_of(node: exp.Expr) -> str:
 
 
 def flipped(operator: str) -> str:
+  """The operator with its sides exchanged."""
   return _FLIPPED[operator]
 
 
@@ -83,6 +84,7 @@ def is_value(node: exp.Expr) -> bool:
 
 
 def aggregate_of(node: exp.Expr) -> str | None:
+  """The name of an aggregate function; None of anything else."""
   return _AGGREGATES.get(type(node))
 
 
@@ -162,5 +164,6 @@ def date_part(node: exp.Expr) -> tuple[str, exp.Column] | None:
   return None
 
 
-def query_outer(query: Query, node: exp.Expr) -> bool:
+def mentions_outer(query: Query, node: exp.Expr) -> bool:
+  """Whether an expression has a column of an enclosing query."""
   return any(query.ref(c).outer for c in own_columns(node))
