@@ -148,6 +148,10 @@ class Filler:
         return lenient
     return None
 
+  def name(self, table: str, column: str | None = None) -> str:
+    """The name of a table or column as it is written in a query."""
+    return self._supply.name(table, column)
+
   def columns_with_values(self) -> list[Place]:
     """The (table, column) pairs, in lower case, that hold anything."""
     return self._supply.columns_with_values()
