@@ -42,7 +42,7 @@ from spftsql_jax.examples import benchmarks
 from spftsql_jax.examples.example import Example
 from spftsql_jax.files import json_lines, write_text
 from spftsql_jax.judging.metrics import hardness
-from spftsql_jax.synthesis.balance import AIMS, Balance, operators_of, sketch
+from spftsql_jax.synthesis.balance import AIMS, Balance, read_balance
 from spftsql_jax.synthesis.notation import WeightedTemplate
 from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.pool import builtin_templates
@@ -92,10 +92,16 @@ _SEED = flags.DEFINE_integer(
 )
 _WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "Worker processes.", lower_bound=1)
 _INSTANCES = flags.DEFINE_integer(
-  "instances", 2, "Neighbouring instances of each SQLite database to check on.", lower_bound=0
+  "instances",
+  SynthesisOptions.instances,
+  "Neighbouring instances of each SQLite database to check on.",
+  lower_bound=0,
 )
 _WORDINGS = flags.DEFINE_integer(
-  "wordings", 1, "How often a query may come, each time with another question.", lower_bound=1
+  "wordings",
+  SynthesisOptions.wordings,
+  "How often a query may come, each time with another question.",
+  lower_bound=1,
 )
 _REPAIR = flags.DEFINE_boolean(
   "repair", True, "Mend and keep queries that fail for a reason that can be mended."
@@ -113,7 +119,10 @@ _EXCLUDE_MASKED = flags.DEFINE_boolean(
   "Nor make queries that differ from those of --exclude in their values only.",
 )
 _PARTS = flags.DEFINE_integer(
-  "parts", 1, "Units, without a query in common, that each database is cut into.", lower_bound=1
+  "parts",
+  SynthesisOptions.parts,
+  "Units, without a query in common, that each database is cut into.",
+  lower_bound=1,
 )
 _SHARD = flags.DEFINE_string(
   "shard",
@@ -124,7 +133,11 @@ _INFER_KEYS = flags.DEFINE_boolean(
   "infer_keys", True, "Join along keys that the database does not declare, too."
 )
 _DECAY = flags.DEFINE_float(
-  "decay", 0.3, "How much less likely a table is for every key farther away.", 0.0, 1.0
+  "decay",
+  SynthesisOptions.decay,
+  "How much less likely a table is for every key farther away.",
+  0.0,
+  1.0,
 )
 _OUTPUT = flags.DEFINE_string(
   "output", None, "JSON lines file to write, or a folder with --format=datasets.", required=True
@@ -135,8 +148,6 @@ _FORMAT = flags.DEFINE_enum(
   ["auto", "jsonl", "datasets"],
   "auto: a datasets folder where the output's name has no ending, else JSON lines.",
 )
-_LEAST = 0.1  # The share of every operator where operators are balanced.
-_HARDNESS = ("easy", "medium", "hard", "extra")
 
 
 def main() -> None:
@@ -263,42 +274,10 @@ def _of_shard(output: Path, shard: tuple[int, int]) -> Path:
 
 def _balance(values: list[str], weighted: Sequence[WeightedTemplate]) -> Balance:
   """The targets that --balance names. Raises InputError."""
-  shares: dict[str, float] = {}
-  known = (
-    sorted(set().union(*(operators_of(item.template.text) for item in weighted))) if values else []
-  )
-  for value in values:
-    name, equals, share = value.partition("=")
-    if not equals and name in AIMS:
-      continue
-    try:
-      shares[name] = float(share)
-    except ValueError:
-      shares[name] = -1.0
-    if name not in (*known, *_HARDNESS) or not 0 <= shares[name] <= 1:
-      raise launch.InputError(
-        f"--balance={value}: expected one of {', '.join(AIMS)}, or a share such as join=0.5 for "
-        f"one of {', '.join(known)}, "
-        f"{', '.join(_HARDNESS)}"
-      )
-  total = sum(item.weight for item in weighted)
-  own = {
-    name: sum(i.weight for i in weighted if name in operators_of(i.template.text)) / total
-    for name in known
-  }
-  operators = (
-    {name: max(share, _LEAST) for name, share in own.items()} if "operators" in values else {}
-  )
-  there = (
-    {hardness(sketch(item.template.text)) for item in weighted} if "hardness" in values else set()
-  )
-  even = {name: 1 / len(there) for name in there}
-  return Balance(
-    templates="templates" in values,
-    aim="columns" if "columns" in values else "tables" if "tables" in values else "reach",
-    operators=operators | {name: share for name, share in shares.items() if name in known},
-    hardness=even | {name: share for name, share in shares.items() if name in _HARDNESS},
-  )
+  try:
+    return read_balance(values, weighted, hardness)
+  except ValueError as error:
+    raise launch.InputError(f"--balance={error}") from error
 
 
 def _locations(values: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
-"""A small database for the tests of synthesis: many-to-many, self-referring and composite keys,
-dates, NULLs, odd names.
+"""A small database for the tests of synthesis.
+
+Many-to-many, self-referring and composite keys, dates, NULLs, odd names.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Filters: each kind of useless query is refused by name, good ones pass, and the two ways to judge
-agree.
-"""
+"""Filters: useless queries are refused by name, good ones pass, both ways to judge agree."""
 
 from __future__ import annotations
 
@@ -337,8 +335,9 @@ def test_a_list_that_is_long_because_a_join_repeats_it_gets_distinct_too(shop):
 
 
 def test_a_join_that_ends_in_a_row_of_which_nothing_is_said_is_refused(shop):
-  """ "How many copies has this shelf?" counts no book; "which authors have a book" says something
-  of each author.
+  """ "How many copies has this shelf?" counts no book.
+
+  "Which authors have a book" says something of each author.
   """
   original, neighbours, filler = shop
   limits = filters.Limits(repeated_rows=False)

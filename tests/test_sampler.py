@@ -1,5 +1,6 @@
-"""Filling templates: every query runs, roles and keys are respected, near tables come more
-often.
+"""Filling templates.
+
+Every query runs, roles and keys are respected, near tables come more often.
 """
 
 from __future__ import annotations

@@ -110,9 +110,7 @@ def test_any_value_on_duckdb(tmp_path, name):
 
 
 def test_any_value_on_postgresql(server):
-  """Arrays, jsonb and all the others; a table without columns; three tables whose names differ in
-  case only.
-  """
+  """Arrays, jsonb and all the others; a table without columns; names that differ in case only."""
   made = check(server.reader)
   assert {table for example in made.examples for table in example.tables} & {"everything"}
 

@@ -1,5 +1,6 @@
-"""Which templates get how many examples: nearest to the source's frequencies, whatever fails, and
-evenly spread.
+"""Which templates get how many examples.
+
+Nearest to the source's frequencies, whatever fails, and evenly spread.
 """
 
 from __future__ import annotations
@@ -23,9 +24,7 @@ from spftsql_jax.synthesis.synthesize import synthesize
 
 
 def distance(left, right) -> float:
-  """The Jensen-Shannon distance of two distributions given by weights, base 2, as its definition
-  reads.
-  """
+  """The Jensen-Shannon distance of two distributions given by weights, base 2."""
   p, q = (
     [weights.get(name, 0) / sum(weights.values()) for name in left.keys() | right.keys()]
     for weights in (left, right)
@@ -89,8 +88,9 @@ def test_rare_templates_come_as_often_as_they_should_over_many_units():
 
 
 def run(planner, gives) -> int:
-  """Lets each attempt at template t succeed where gives(t, number of the attempt) says so; returns
-  the number of waves.
+  """Lets attempts succeed where `gives` says so; returns the number of waves.
+
+  gives(t, n): of the attempt number n at the template t.
   """
   waves = 0
   while blocks := planner.wave():

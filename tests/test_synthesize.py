@@ -1,5 +1,6 @@
-"""Synthesis as a whole: reproducible whatever the workers, verified by sqlite3 itself, and the
-launch script's contract.
+"""Synthesis as a whole.
+
+Reproducible whatever the workers, verified by sqlite3 itself, and the launch script's contract.
 """
 
 from __future__ import annotations
@@ -417,8 +418,9 @@ def test_keys_that_nothing_declares_are_joined_along(tmp_path):
 
 
 def test_templates_of_ours_are_not_filled_with_what_is_seldom_asked(tmp_path):
-  """The sum of what a link leads to counts some rows twice: left to sources that really ask for
-  it.
+  """The sum of what a link leads to counts some rows twice.
+
+  It is left to sources that really ask for it.
   """
   path = tmp_path / "staff.sqlite"
   with sqlite3.connect(path) as connection:

@@ -1,5 +1,6 @@
-r"""How many queries of a benchmark become templates, and how many of these fill again into a query
-of the same structure.
+r"""How many queries of a benchmark become templates, and how many of these fill again.
+
+Filled again means: into a query of the same structure.
 
     python experiments/benchmarks/synthesis_refill.py --examples=train_spider.json \
       --databases=DIR --instance_dir=DIR --output=refill.json
@@ -159,8 +160,9 @@ def sound_queries(
 
 
 def listed_schemas(path: str, names: list[str]) -> dict[str, Schema]:
-  """The schemas of some databases as Spider's tables.json lists them: names, types and keys, no
-  rows.
+  """The schemas of some databases as Spider's tables.json lists them.
+
+  Names, types and keys, no rows.
   """
   found = {}
   for entry in json.loads(Path(path).read_text(encoding="utf-8")):
@@ -200,8 +202,9 @@ def listed_schemas(path: str, names: list[str]) -> dict[str, Schema]:
 def extract(
   queries: list[tuple[str, str]], schemas: dict[str, Schema]
 ) -> tuple[collections.Counter, collections.Counter]:
-  """The distinct pairs of database and template with their number of queries, and why others have
-  no template.
+  """The distinct pairs of database and template with their number of queries.
+
+  And why others have no template.
   """
   extractors = {name: Extractor(schema) for name, schema in schemas.items()}
   pairs: collections.Counter[Pair] = collections.Counter()
@@ -217,8 +220,9 @@ def extract(
 def other_databases(
   pairs: collections.Counter, schemas: dict[str, Schema]
 ) -> tuple[collections.Counter, int]:
-  """Each pair's template on another database that has its types; and how many have no such
-  database.
+  """Each pair's template on another database that has its types.
+
+  And how many have no such database.
   """
   rng = random.Random(f"{_SEED.value}/other")
   supplies = {name: Supply(schema) for name, schema in sorted(schemas.items())}
@@ -237,8 +241,9 @@ def other_databases(
 
 
 class Supply:
-  """What a schema has for templates: columns by table and kind, and keys between tables. Tables
-  without rows count for none.
+  """What a schema has for templates: columns by table and kind, and keys between tables.
+
+  Tables without rows count for none.
   """
 
   def __init__(self, schema: Schema):
@@ -252,9 +257,7 @@ class Supply:
         self.columns[name] = [kinds[(name, column)] for column in filled]
 
   def has(self, text: str) -> bool:
-    """Whether there are tables with columns of the kinds that a template names, and keys where it
-    names keys and joins.
-    """
+    """Whether there are tables with the columns and the keys that a template names."""
     compiled = compile_template(text)
     letters = list(
       dict.fromkeys(letter[0] for scope in compiled.scopes for letter in scope.letters)
@@ -270,8 +273,9 @@ class Supply:
     return False
 
   def _fits(self, compiled, letter: str, table: str) -> bool:
-    """Whether the table has a column of its own for each slot: of the kind, and holding numbers
-    where they are added up.
+    """Whether the table has a column of its own for each slot.
+
+    Of the kind, and holding numbers where they are added up.
     """
     slots = [slot for slot in compiled.slots.values() if slot.letter == letter]
     suiting = [

@@ -1,5 +1,6 @@
-r"""What synthesis costs on a schema of many tables and on a table of many rows; both databases are
-made here, from a seed.
+r"""What synthesis costs on a schema of many tables and on a table of many rows.
+
+Both databases are made here, from a seed.
 
     python experiments/benchmarks/synthesis_scale.py --tables=100 --rows=10000000 \
       --output=scale.json
@@ -118,8 +119,9 @@ def cpu_seconds() -> float:
 
 
 def make_wide(connection: sqlite3.Connection, tables: int) -> None:
-  """Tables named after things and numbered, each with a name, a category, a number, a date and keys
-  to earlier tables.
+  """Tables named after things and numbered.
+
+  Each has a name, a category, a number, a date and keys to earlier tables.
   """
   rng = random.Random(0)
   things = [

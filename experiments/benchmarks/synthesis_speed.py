@@ -1,5 +1,6 @@
-r"""Accepted examples a second of `synthesize`, beside a plain loop in one process over the same
-templates, databases and checks.
+r"""Accepted examples a second of `synthesize`, beside a plain loop in one process.
+
+Both over the same templates, databases and checks.
 
     python experiments/benchmarks/synthesis_speed.py \
       --databases=concert_singer.sqlite,pets_1.sqlite --output=speed.json

@@ -226,8 +226,10 @@ class _Attempt:
 
 
 def part_of(sql: str, parts: int) -> int:
-  """The part that a query belongs to: by its words, whatever their order, so that two spellings of
-  a query are in one part.
+  """The part that a query belongs to.
+
+  It goes by the words of the query, whatever their order, so that two spellings of a query are in
+  one part.
   """
   if parts == 1:
     return 0

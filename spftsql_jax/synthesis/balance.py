@@ -1,5 +1,6 @@
-"""Balance: weights of templates that meet targets over operators and hardness, and simple templates
-for columns left out.
+"""Balance: weights of templates that meet targets over operators and hardness.
+
+Beside them, simple templates for columns that are left out otherwise.
 
 Without targets templates come as often as in their source. With them the weights are scaled, margin
 after margin, until the shares that they give agree with every target (iterative proportional
@@ -20,7 +21,9 @@ from spftsql_jax.synthesis.notation import Template, WeightedTemplate, read_temp
 from spftsql_jax.synthesis.slots import ColumnSlot, LinkSlot, StarSlot, TableSlot, ValueSlot
 
 AIMS = ("templates", "tables", "columns", "operators", "hardness")
+HARDNESS = ("easy", "medium", "hard", "extra")
 _ROUNDS = 200
+_LEAST = 0.1  # The share of every operator where operators are balanced.
 _OPERATORS: tuple[tuple[str, type[exp.Expr]], ...] = (
   ("aggregate", exp.AggFunc),
   ("between", exp.Between),
@@ -57,10 +60,57 @@ class Balance:
   hardness: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-def operators_of(text: str) -> frozenset[str]:
-  """The operators of a template's text: "join", "nested", and the clauses and conditions by
-  name.
+def read_balance(
+  wishes: Sequence[str],
+  templates: Sequence[WeightedTemplate],
+  hardness_of: Callable[[str], str],
+) -> Balance:
+  """What is wished for: names of `AIMS`, and shares such as join=0.5 or easy=0.2.
+
+  With "operators" each has its own share, but at least a tenth; with "hardness" each that a
+  template has comes equally often.
+
+  Raises:
+    ValueError: a wish that says neither; the message begins with it.
   """
+  if not wishes:
+    return Balance(aim="reach")
+  operators = [(operators_of(item.template.text), item.weight) for item in templates]
+  known = sorted(set().union(*(names for names, _ in operators)))
+  shares: dict[str, float] = {}
+  for wish in wishes:
+    name, equals, share = wish.partition("=")
+    if not equals and name in AIMS:
+      continue
+    try:
+      shares[name] = float(share)
+    except ValueError:
+      shares[name] = -1.0
+    if name not in (*known, *HARDNESS) or not 0 <= shares[name] <= 1:
+      raise ValueError(
+        f"{wish}: expected one of {', '.join(AIMS)}, or a share such as join=0.5 for one of "
+        f"{', '.join((*known, *HARDNESS))}"
+      )
+  least: dict[str, float] = {}
+  if "operators" in wishes:
+    total = sum(weight for _, weight in operators)
+    for name in known:
+      own = sum(weight for names, weight in operators if name in names) / total
+      least[name] = max(own, _LEAST)
+  there: set[str] = set()
+  if "hardness" in wishes:
+    there = {hardness_of(sketch(item.template.text)) for item in templates}
+  even = {name: 1 / len(there) for name in there}
+  return Balance(
+    templates="templates" in wishes,
+    aim=next((aim for aim in ("columns", "tables") if aim in wishes), "reach"),
+    operators=least | {name: share for name, share in shares.items() if name in known},
+    hardness=even | {name: share for name, share in shares.items() if name in HARDNESS},
+  )
+
+
+def operators_of(text: str) -> frozenset[str]:
+  """The operators of a template's text: clauses and conditions, "join" and "nested"."""
   tree = read_template(text)
   found = {name for name, kind in _OPERATORS if tree.find(kind)}
   compiled = compile_template(text)

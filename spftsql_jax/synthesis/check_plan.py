@@ -205,8 +205,9 @@ def _correlated(query: exp.Expr) -> bool:
 
 
 def _bare_column_probes(tree: exp.Expr, keys: frozenset[int]) -> Iterator[exp.Expr]:
-  """Queries for a group in which a column outside the aggregates has several values, of which
-  SQLite returns any.
+  """Queries for a group in which a column outside the aggregates has several values.
+
+  SQLite returns any of them.
   """
   for select in tree.find_all(exp.Select):
     group, having, order = (select.args.get(part) for part in ("group", "having", "order"))
@@ -258,8 +259,9 @@ def _bare_columns(
 
 
 def _scalar_probes(tree: exp.Expr) -> Iterator[exp.Expr]:
-  """The nested queries of comparisons that may give several rows: no aggregate, or one for each
-  group.
+  """The nested queries of comparisons that may give several rows.
+
+  They have no aggregate, or one for each group.
   """
   for nested in tree.find_all(exp.Subquery):
     query, around = nested.this, nested.parent

@@ -30,8 +30,9 @@ class ColumnChoice:
   lenient: bool
 
   def choose(self, given: Mapping[int, str], rng: random.Random) -> dict[int, str]:
-    """A column for each slot, beside those given; keys and their references first, because they
-    leave no choice. Raises CannotFill.
+    """A column for each slot, beside those given. Raises CannotFill.
+
+    Keys and their references come first, because they leave no choice.
     """
     columns = dict(given)
     slots = sorted(

@@ -65,9 +65,7 @@ def _group_all(select: exp.Select) -> None:
 
 
 def bare_columns(node: exp.Expr, grouped: set[exp.Expr]) -> Iterator[exp.Column]:
-  """Columns below `node` that are neither grouped by, nor in an aggregate, nor in a nested
-  query.
-  """
+  """Columns below `node` that are outside `grouped`, aggregates and nested queries."""
   if node in grouped or isinstance(node, (exp.AggFunc, exp.Query, exp.Subquery)):
     return
   if isinstance(node, exp.Column):

@@ -1,5 +1,6 @@
-"""Which synthesized queries are kept: those whose result says something, says it every time, and
-needs every part of the query.
+"""Which synthesized queries are kept.
+
+Those whose result says something, says it every time, and needs every part of the query.
 
 Weak checkers get exploited: an empty result is matched by any other empty one, a tie under LIMIT,
 SQLite's bare columns and volatile functions make noise, and a condition that changes nothing
@@ -196,8 +197,10 @@ def _poor_result(sql: str, rows: Sequence[tuple], limits: Limits) -> Rejection |
 
 
 def _tie_at_limit(query: _Judged, widened: Sequence[tuple] | None) -> Rejection | None:
-  """Whether which rows a LIMIT keeps is chance (equal or NULL sort keys at the cut), or whether it
-  cuts nothing anywhere; `widened` is the result of the first probe where it is known.
+  """Whether which rows a LIMIT keeps is chance, or whether it cuts nothing anywhere.
+
+  Chance: equal or NULL sort keys at the cut. `widened` is the result of the first probe where it is
+  known.
   """
   for index, tie in enumerate(query.plan.ties):
     sql, count = query.render(tie.query), int(query.render(tie.limit))

@@ -1,6 +1,4 @@
-"""Rebuilding FROM: the graph of foreign keys, distances between tables, and the shortest joins that
-connect given tables.
-"""
+"""Rebuilding FROM: the shortest joins along foreign keys that connect given tables."""
 
 from __future__ import annotations
 
@@ -20,8 +18,9 @@ class CannotJoin(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Edge:
-  """A foreign key: `columns` of `child` refer to `referred_columns` of `parent`. Table names are in
-  lower case.
+  """A foreign key: `columns` of `child` refer to `referred_columns` of `parent`.
+
+  Table names are in lower case.
   """
 
   child: str
@@ -32,8 +31,9 @@ class Edge:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-  """One more source of a join: `node` joined to the earlier `to` along `edge`; `upwards` where
-  `node` is the edge's parent.
+  """One more source of a join: `node`, joined to the earlier `to` along `edge`.
+
+  `upwards` where `node` is the edge's parent.
   """
 
   node: str
@@ -113,9 +113,7 @@ class JoinGraph:
     return [edge for edge in self.edges if edge.child == child and edge.parent == parent]
 
   def is_parent(self, parent: str, child: str) -> bool:
-    """Whether each row of `child` leads to at most one row of `parent` along a shortest path of
-    keys.
-    """
+    """Whether each row of `child` leads to at most one row of `parent` along a shortest path."""
     if parent == child:
       return True
     distance = self.distance(child, parent)
@@ -129,8 +127,7 @@ class JoinGraph:
     )
 
   def join(self, nodes: Sequence[tuple[str, str]], rng: random.Random) -> JoinTree:
-    """The join of (node, table) pairs along shortest paths, the first pair first. Raises
-    CannotJoin.
+    """The join of (node, table) pairs, the first pair first. Raises CannotJoin.
 
     Each further node is connected to the nearest one that is there; between paths of equal length
     `rng` chooses. A second node of a table already there is connected along a key that the first
@@ -187,8 +184,9 @@ class JoinGraph:
   def _second_instance(
     self, node: str, table: str, present: dict[str, str], steps: Sequence[Step], rng: random.Random
   ) -> list[Step]:
-    """Connects one more row of a table: by a key to itself, or by a second key from a table that is
-    there or next to it.
+    """Connects one more row of a table that is there already.
+
+    By a key to itself, or by a second key from a table that is there or next to it.
     """
     options: list[list[Step]] = []
     used = {(step.to if step.upwards else step.node, step.edge) for step in steps}

@@ -22,9 +22,7 @@ _WORDS = re.compile(r"[^\W\d_]{3,}")
 
 
 class CannotFill(ValueError):
-  """The schema or its data have nothing that fits the template; the message says what is
-  missing.
-  """
+  """The schema or its data have nothing that fits; the message says what is missing."""
 
 
 def literal(value: object, dialect: str = "sqlite") -> str:
@@ -132,10 +130,9 @@ def choose_plain(
 def choose_near(
   values: list, operator: str, rng: random.Random, date_formats: Collection[str] = ()
 ) -> object:
-  """A number to compare an expression with that takes `values`; where these are days in one of the
-  `date_formats`, a day.
+  """A number to compare an expression with that takes `values`. Raises CannotFill.
 
-  Raises CannotFill.
+  Where these are days in one of the `date_formats`, a day.
   """
   numbers = sorted(
     {value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)}
@@ -158,8 +155,9 @@ def choose_near(
 def _threshold(
   values: list, operator: str, role: Role, witness: object, rng: random.Random, tight: bool = False
 ) -> object:
-  """A value that parts `values`: some satisfy `x operator value`, some do not; `witness` does, if
-  given.
+  """A value that parts `values`: some satisfy `x operator value`, some do not.
+
+  `witness` does, if given.
 
   `tight` leaves but a few of them: of a range those next to the witness, else the largest or the
   smallest.
@@ -230,8 +228,9 @@ def _between(low: object, high: object, role: Role, rng: random.Random) -> objec
 def choose_like(
   stored: TableRows, column: str, witness: object, taken: set, rng: random.Random
 ) -> str:
-  """A LIKE pattern that the witness matches: a word of it anywhere, or its first letters, or its
-  last. Raises CannotFill.
+  """A LIKE pattern that the witness matches. Raises CannotFill.
+
+  A word of it anywhere, or its first letters, or its last.
   """
   values = stored.distinct(column)
   text = witness if isinstance(witness, str) and witness else rng.choice(values) if values else None

@@ -12,15 +12,14 @@ _VALUE = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
 
 
 def masked(form: str) -> str:
-  """A normal form with every value masked: the same for queries that differ in their values
-  only.
-  """
+  """A normal form with every value masked, the same whatever the values."""
   return _VALUE.sub("?", form)
 
 
 def normal_form(query: str | exp.Expr, dialect: str = "sqlite") -> str:
-  """A text that is the same for queries which differ in case, white space, aliases and the order of
-  AND only.
+  """A text that is the same for queries which differ in their spelling only.
+
+  In case, white space, aliases and the order of AND.
 
   Args:
     query: its text, or its tree, which is changed.
@@ -63,9 +62,7 @@ def _sort_conditions(conjunction: exp.Expr) -> None:
 
 
 def _source_names(tables: Sequence[exp.Expr]) -> dict[str, str]:
-  """By the alias of each table of a FROM its name, numbered where the table comes more than
-  once.
-  """
+  """By the alias of each table of a FROM its name, numbered where it comes again."""
   names = [table.name.lower() for table in tables]
   return {
     table.alias_or_name.lower(): name

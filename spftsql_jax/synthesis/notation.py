@@ -40,8 +40,9 @@ from spftsql_jax.synthesis.sql_style import write_pieces, write_sql
 
 @dataclasses.dataclass(frozen=True)
 class Template:
-  """A template; `text` is canonical when it comes from `parse`, `of` or the extractor. Hashable,
-  picklable.
+  """A template. Hashable, picklable.
+
+  `text` is canonical when it comes from `parse`, `of` or the extractor.
   """
 
   text: str

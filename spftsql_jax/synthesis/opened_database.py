@@ -86,9 +86,11 @@ class OpenedDatabase:
     self.period = 1 if task.aim in ("tables", "columns") else max(1, min(_COVERAGE, few))
 
   def draw_for(self, focus: Place | None, share: float, rng: random.Random) -> Template | None:
-    """The template at a share of the weights, or where none of the schema's tables fits it or it
-    has no slot for the column `focus`, another drawn by weight; at last, where the task has an aim,
-    a simple one about a column of this kind. None where there is nothing that suits.
+    """The template of an attempt, drawn by weight; None where nothing suits.
+
+    The one at a `share` of the weights. Where none of the schema's tables fits it, or it has no
+    slot for the column `focus`, another one. At last, where the task has an aim, a simple one about
+    a column of this kind.
     """
     for _ in range(_REDRAWS):
       template = self._draw.at(share)
@@ -115,9 +117,7 @@ class OpenedDatabase:
     return focus is None or bool(self.filler.holding(template.text, focus))
 
   def begin(self, known: int) -> None:
-    """Takes note of the first `known` accepted examples, and forgets what the last block has
-    made.
-    """
+    """Takes note of the first `known` accepted examples, and forgets the last block's."""
     self._made.clear()
     if known == self._accepted_count:
       return
@@ -130,8 +130,9 @@ class OpenedDatabase:
     self._accepted_count = known
 
   def check(self, filled: Filled, template: Template, limits: filters.Limits) -> Rejection | None:
-    """`filters.check_filled`, once for each query: where a template has few ways to be filled, the
-    same query comes again.
+    """`filters.check_filled`, once for each query.
+
+    Where a template has few ways to be filled, the same query comes again.
     """
     key = (filled.sql, template.text, limits)
     if key not in self._checked:
@@ -199,9 +200,7 @@ _OPEN: collections.OrderedDict[str, OpenedDatabase] = collections.OrderedDict()
 
 
 def opened(path: str) -> OpenedDatabase:
-  """The database of the task that `save_task` wrote to `path`, opened once. Raises
-  DatabaseError.
-  """
+  """The database of the task that `save_task` wrote, opened once. Raises DatabaseError."""
   if path not in _OPEN:
     with open(path, "rb") as file:
       _OPEN[path] = OpenedDatabase(pickle.load(file))

@@ -1,5 +1,4 @@
-"""The plan of a unit of synthesis: how many examples each template is to give, and which attempts
-are made for them.
+"""How many examples each template of a unit is to give, and which attempts are made for them.
 
 Attempts come in waves. The first gives every template its due; the next ones, planned when the last
 is over, make up for what did not come, and hand on the share of templates that a database has no
@@ -62,8 +61,9 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-  """The work given to a worker at once; `known` is how many examples had been accepted when its
-  wave began.
+  """The work given to a worker at once.
+
+  `known` is how many examples had been accepted when its wave began.
   """
 
   jobs: tuple[Job, ...]
@@ -142,7 +142,8 @@ class Planner:
     repair: bool = False,
     slow: bool = False,
   ):
-    """
+    """Plans for one unit.
+
     Args:
       weights: of the templates that fit the database, by their index among the task's.
       share: examples wanted.
@@ -254,8 +255,9 @@ class Planner:
 
 
 def _cut(jobs: Sequence[Job], size: int) -> Iterator[tuple[Job, ...]]:
-  """Jobs in blocks that want `size` examples each, large ones in several; the tries go with what is
-  wanted.
+  """Jobs in blocks that want `size` examples each, large jobs in several.
+
+  The tries go with what is wanted.
   """
   block: list[Job] = []
   room = size
@@ -275,8 +277,9 @@ def _cut(jobs: Sequence[Job], size: int) -> Iterator[tuple[Job, ...]]:
 
 
 def interleave(names: Sequence[object], chance: Callable[[object], float]) -> list[int]:
-  """An order of items in which those of each name are spread evenly, so that every part of it is
-  balanced as the whole is.
+  """An order of items in which those of each name are spread evenly.
+
+  So every part of it is balanced as the whole is.
   """
   counts = collections.Counter(names)
   seen: collections.Counter = collections.Counter()

@@ -19,7 +19,8 @@ def pool_lines() -> list[tuple[float, str]]:
 
 @functools.lru_cache(maxsize=1)
 def builtin_templates() -> tuple[WeightedTemplate, ...]:
-  """The pool, each template once, with the weight of its line. The lines are canonical as they
-  stand.
+  """The pool, each template once, with the weight of its line.
+
+  The lines are canonical as they stand.
   """
   return tuple(WeightedTemplate(Template(text), weight) for weight, text in pool_lines())

@@ -1,5 +1,4 @@
-"""Queries that people or programs have asked of databases: what a log of SQL gives to extract
-templates from.
+"""Queries that have been asked of databases: a log of SQL, to extract templates from.
 
 A log is read by statement, not by line (`model_text.split_statements`): an SQL file with statements
 over several lines, comments and commands of psql; one query a line, with or without semicolon; or

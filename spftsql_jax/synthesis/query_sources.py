@@ -62,8 +62,9 @@ def read_sources(
   letters: dict[str, str],
   rewrite_nested: Callable[[exp.Expr], object],
 ) -> None:
-  """Reads the FROM of a SELECT into `sources`, and takes it out of the tree; conditions of its
-  joins that connect nothing go to WHERE.
+  """Reads the FROM of a SELECT into `sources`, and takes it out of the tree.
+
+  Conditions of its joins that connect nothing go to WHERE.
 
   Args:
     select: changed in place.

@@ -1,5 +1,6 @@
-"""The record of a synthesis that is under way: block after block what the workers returned, so that
-a run that was killed goes on where it was and ends with the same examples.
+"""The record of a synthesis that is under way: block after block what the workers returned.
+
+With it a run that was killed goes on where it was and ends with the same examples.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ def fingerprint_of(*arguments: object) -> str:
 
 
 class Record:
-  """The blocks of a run, in the order in which they were used. A record of another run
-  (`fingerprint`) is begun anew.
+  """The blocks of a run, in the order in which they were used.
+
+  A record of another run (`fingerprint`) is begun anew.
   """
 
   def __init__(self, path: str | os.PathLike[str], fingerprint: str):

@@ -40,8 +40,9 @@ def _without_condition(tree: exp.Expr, where: exp.Expr) -> Iterator[Reduction]:
 
 
 def _known_alternatives(tree: exp.Expr) -> Iterator[Reduction]:
-  """The query with NOT NULL in place of an OR or a list of values: the same where one of them
-  always holds (x < 7 OR x > 5).
+  """The query with NOT NULL in place of an OR or a list of values.
+
+  It is the same where one of them always holds (x < 7 OR x > 5).
   """
   for where in tree.find_all(exp.Where):
     conditions = list(where.this.flatten()) if isinstance(where.this, exp.And) else [where.this]

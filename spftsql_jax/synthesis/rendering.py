@@ -46,8 +46,9 @@ class Rendering:
     self._lower_bounds: dict[int, object] = {}
 
   def finish(self, values: Mapping[str, str] | None = None) -> Filled:
-    """The filled query; `values` are literals that are known already, by the names of their
-    slots.
+    """The filled query.
+
+    `values` are literals that are known already, by the names of their slots.
     """
     self._literals.update(values or {})
     dialect = self._supply.schema.dialect

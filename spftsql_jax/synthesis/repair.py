@@ -1,6 +1,7 @@
-"""Repairing queries that fail for a reason that can be mended: the template is changed where it
-fails and filled again with the same tables, columns and values, and whoever uses the result is told
-what was done.
+"""Repairing queries that fail for a reason that can be mended.
+
+The template is changed where it fails and filled again with the same tables, columns and values.
+Whoever uses the result is told what was done.
 """
 
 from __future__ import annotations
@@ -28,9 +29,7 @@ _MOST = 6  # Repairs tried on one query.
 
 @dataclasses.dataclass(frozen=True)
 class Repaired:
-  """A query that passes the filters instead of one that they refused, its template, and what was
-  done.
-  """
+  """A query that passes instead of one that was refused, its template, and what was done."""
 
   filled: Filled
   template: Template
@@ -81,8 +80,9 @@ def _candidates(
 
 
 def _untied_limits(filled: Filled, template: Template, original: Runner) -> list[int]:
-  """The limits at which the rows that are kept are no chance; none where the template's own limit
-  is fixed.
+  """The limits at which the rows that are kept are no chance.
+
+  None where the template's own limit is fixed.
   """
   ties = filters.template_plan(template.text).ties
   limit = ties[0].limit.tree if len(ties) == 1 else None
@@ -103,8 +103,9 @@ def _untied_limits(filled: Filled, template: Template, original: Runner) -> list
 
 @functools.lru_cache(maxsize=20_000)
 def changed_templates(text: str, reason: Rejection) -> tuple[tuple[Repair, str], ...]:
-  """The changes of a template that may mend queries refused for this reason, as texts whose slots
-  keep their numbers.
+  """The changes of a template that may mend queries refused for this reason.
+
+  They are texts whose slots keep their numbers.
   """
   tree = read_template(text)
   return tuple(

@@ -41,8 +41,9 @@ class Synthesis:
 
 
 def merge_shards(shards: Sequence[Synthesis]) -> Synthesis:
-  """What one call would have made, from what `synthesize` made with shard=(0, n), (1, n), .., (n -
-  1, n).
+  """What one call would have made, from what `synthesize` made shard by shard.
+
+  The shards are (0, n), (1, n), .., (n - 1, n), in this order.
   """
   parts = [iter(made.examples) for made in shards]
   examples: list[SyntheticExample] = []

@@ -1,5 +1,6 @@
-"""The rewriting of one query into a template: which table has which letter, which column which
-slot, which literal which value.
+"""The rewriting of one query into a template.
+
+Which table has which letter, which column which slot, which literal which value.
 """
 
 from __future__ import annotations
@@ -142,8 +143,9 @@ class Rewriting:
     column.replace(ColumnSlot(letter=letter, outer=outer, kind=kind, number=number))
 
   def mark_references(self, tree: exp.Expr) -> None:
-    """Lets each foreign key slot say what it refers to: a slot, or a table of the query, or what
-    another one refers to.
+    """Lets each foreign key slot say what it refers to.
+
+    A slot, or a table of the query, or what another one refers to.
     """
     references = {number: self._reference(*place) for place, number in self._numbers.items()}
     for slot in tree.find_all(ColumnSlot):
@@ -200,8 +202,9 @@ class Rewriting:
 
 
 def _inline_aliases(select: exp.Select, sources: Sources) -> None:
-  """Replaces an output alias used later in the query by its expression; without a derived table it
-  names nothing.
+  """Replaces an output alias used later in the query by its expression.
+
+  Without a derived table it names nothing.
   """
   outputs = {
     item.alias.lower(): item.this for item in select.expressions if isinstance(item, exp.Alias)
@@ -225,8 +228,9 @@ def _inline_aliases(select: exp.Select, sources: Sources) -> None:
 
 
 def _mark_tables(select: exp.Select, sources: Sources) -> None:
-  """Gives COUNT(*) the table whose rows it counts, and the other unmentioned leaves of the join
-  their LINKED.
+  """Names the tables of which nothing is named.
+
+  COUNT(*) gets the table whose rows it counts, the other leaves of the join their LINKED.
   """
   tables = sources.named_tables()
   if not tables:
@@ -259,9 +263,7 @@ def _mark_tables(select: exp.Select, sources: Sources) -> None:
 
 
 def _walk_one_query(root: exp.Expr, enter: bool = False) -> Iterator[exp.Expr]:
-  """Nodes below `root` in text order, without going into nested queries, which are yielded
-  themselves.
-  """
+  """Nodes below `root` in text order, nested queries as one node."""
   stack = [root]
   while stack:
     node = stack.pop()

@@ -1,5 +1,4 @@
-"""Running queries of our own making where they are checked: in this process, read-only, with a
-limit on time and rows.
+"""Running queries of our own making in this process, read-only, limited in time and rows.
 
 What a model writes goes to the killable workers of `databases.Executor`. The queries here come from
 templates of ours, by the thousand; sending each to another process would cost more than running it.
@@ -34,8 +33,9 @@ class QueryFailed(Exception):
 
 
 class Runner:
-  """Runs single SELECTs on one database, over one read-only connection. Raises DatabaseError where
-  it cannot be opened.
+  """Runs single SELECTs on one database, over one read-only connection.
+
+  Raises DatabaseError where it cannot be opened.
 
   `timeout_s` is the time on an idle machine; for SQLite it is counted in steps, elsewhere by the
   clock.
@@ -96,7 +96,8 @@ class Runner:
       raise QueryFailed("error", str(error)) from error
 
   def _rows_elsewhere(self, sql: str, timeout_s: float, again: bool = False) -> Sequence[tuple]:
-    """Runs a query of DuckDB or PostgreSQL, which another thread stops when its time is over;
+    """Runs a query of DuckDB or PostgreSQL; another thread stops it when its time is over.
+
     `again` where a connection was lost over it.
     """
     if self._is_lost():

@@ -54,8 +54,9 @@ _FILLERS: collections.OrderedDict[tuple[int, int], Filler] = collections.Ordered
 
 
 def _filler(schema: Schema, values: StoredValues) -> Filler:
-  """One filler for each schema, kept: a schema is large to hash, so its identity is the key and the
-  filler holds it.
+  """One filler for each schema, kept.
+
+  A schema is large to hash, so its identity is the key, and the filler holds it.
   """
   key = (id(schema), id(values))
   if key not in _FILLERS:
@@ -82,8 +83,10 @@ class Filler:
     focus: Place | None = None,
     tight: bool = False,
   ) -> Filled:
-    """A query of this template; with `focus`, one that names this (table, column), in lower case;
-    with `tight`, one whose conditions select few rows. Raises CannotFill.
+    """A query of this template. Raises CannotFill.
+
+    With `focus` it names this (table, column), in lower case; with `tight` its conditions select
+    few rows.
     """
     compiled = compile_template(template.text)
     lenient = self.leniency(template.text)
@@ -134,8 +137,9 @@ class Filler:
     return {slot.letter: table}, {slot.number: column}
 
   def _leniency(self, text: str) -> bool | None:
-    """Whether columns must be chosen leniently (see `suitability`) to fill a template; None where
-    even that does not help.
+    """Whether columns must be chosen leniently (see `suitability`) to fill a template.
+
+    None where even that does not help.
     """
     compiled = compile_template(text)
     needs = column_needs(compiled)
@@ -143,6 +147,10 @@ class Filler:
       if TableChoice(self._supply, compiled, needs, 0.5, lenient).possible():
         return lenient
     return None
+
+  def name(self, table: str, column: str | None = None) -> str:
+    """The name of a table or column as it is written in a query."""
+    return self._supply.name(table, column)
 
   def columns_with_values(self) -> list[Place]:
     """The (table, column) pairs, in lower case, that hold anything."""

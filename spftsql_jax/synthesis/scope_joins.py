@@ -37,8 +37,9 @@ def choose_joins(
 
 
 def choose_aliases(compiled: Compiled, trees: list[JoinTree | None]) -> list[dict[str, str]]:
-  """The alias of each node in each scope; none where a query reads one table and no other query
-  names it.
+  """The alias of each node in each scope.
+
+  None where a query reads one table and no other query names it.
   """
   aliases: list[dict[str, str]] = []
   offsets: list[int] = []
@@ -106,8 +107,9 @@ def shorter_trees(
 
 
 def repeats_rows(compiled: Compiled, tree: JoinTree | None) -> bool:
-  """Whether the join repeats the rows that a plain list is about: from what it returns it leads to
-  the many side of a key.
+  """Whether the join repeats the rows that a plain list is about.
+
+  It does where from what it returns it leads to the many side of a key.
   """
   listed = compiled.listed
   if not listed or tree is None:
@@ -126,8 +128,9 @@ def repeats_rows(compiled: Compiled, tree: JoinTree | None) -> bool:
 
 
 def has_idle_end(compiled: Compiled, trees: list[JoinTree | None]) -> bool:
-  """Whether a join ends in the row that a key refers to, and the query names no column of it
-  (counting is no naming).
+  """Whether a join ends in the row that a key refers to and of which no column is named.
+
+  Counting is no naming.
   """
   slots = compiled.query.pieces()
   named = {(slot.scope, slot.letter) for slot in slots if isinstance(slot, ColumnSlot)}

@@ -104,8 +104,9 @@ class ColumnSlot(exp.Column, Slot):
 
 
 class StarSlot(exp.Column, Slot):
-  """All columns of a table, or under COUNT its rows; `letter`, `outer` and `scope` as of a
-  `ColumnSlot`.
+  """All columns of a table, or under COUNT its rows.
+
+  `letter`, `outer` and `scope` are those of a `ColumnSlot`.
   """
 
   arg_types = {"letter": True, "outer": False, "scope": False}
@@ -162,8 +163,9 @@ class ValueSlot(exp.Placeholder, Slot):
 
 
 class LinkSlot(exp.Expression, exp.Condition, Slot):
-  """A condition that a row of the table `letter` belongs to the query's row; with `optional`, that
-  it is joined where there is one.
+  """A condition that a row of the table `letter` belongs to the query's row.
+
+  With `optional` such a row need not be there (a left join).
   """
 
   arg_types = {"letter": True, "optional": False}
@@ -221,8 +223,9 @@ def find_table_slots(tree: exp.Expr) -> Iterator[ColumnSlot | StarSlot]:
 
 
 def read_letter(text: str) -> tuple[str, bool]:
-  """The letter of a table, and whether it is one of the enclosing query. Raises
-  UnsupportedTemplate.
+  """The letter of a table, and whether it is one of the enclosing query.
+
+  Raises UnsupportedTemplate.
   """
   match = _LETTER.match(text)
   if not match:

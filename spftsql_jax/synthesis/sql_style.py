@@ -34,8 +34,9 @@ _MARKS: dict[type[exp.Expr], Callable[..., str]] = dict.fromkeys(_SLOTS, _write_
 
 
 class SqlStyle(SQLite):
-  """SQLite's dialect written the way people write it: !=, NOT IN, IS NOT NULL, count as COUNT,
-  strftime in lower case.
+  """SQLite's dialect as people write it.
+
+  !=, NOT IN, IS NOT NULL, COUNT in capitals, strftime in lower case.
   """
 
   class Generator(SQLiteGenerator):

@@ -27,8 +27,9 @@ def _can_be_given(value: object) -> bool:
 
 
 class TableRows:
-  """Rows of one table; the index of a column set and the distinct values of a column are made when
-  first asked for.
+  """Rows of one table.
+
+  The index of a column set and the distinct values of a column are made when first asked for.
   """
 
   def __init__(self, columns: Sequence[str], rows: Rows):
@@ -41,8 +42,9 @@ class TableRows:
     return row[self._position[column.lower()]]
 
   def distinct(self, column: str) -> list:
-    """The distinct values of a column that a query can be given, sorted; mixed types are sorted by
-    type first.
+    """The distinct values of a column that a query can be given, sorted.
+
+    Mixed types are sorted by type first.
 
     Left out are NULL, empty text, NaN and the infinities, text that is not readable, and text
     beside dates (an engine's way to write a date that Python does not have).
@@ -117,8 +119,9 @@ def rank_below(values: Sequence, value: object) -> int:
 
 
 def round_number(low: float, high: float, rng: random.Random) -> float | None:
-  """The roundest number in [low, high), one of the roundest if there are several; None if there is
-  none.
+  """The roundest number in [low, high), or None.
+
+  One of the roundest if there are several.
   """
   if not low < high:
     return None

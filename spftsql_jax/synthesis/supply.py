@@ -1,6 +1,4 @@
-"""What a database has for the slots of templates: columns by kind and use, and keys between
-tables.
-"""
+"""What a database has for the slots of templates: columns by kind and use, and keys."""
 
 from __future__ import annotations
 
@@ -21,8 +19,7 @@ Weighted = tuple[tuple[str, float], ...]  # Names with their weights.
 
 
 class Supply:
-  """The tables with rows of one database, and how their columns suit slots. What it finds out is
-  kept.
+  """The tables with rows of one database, and how their columns suit slots.
 
   Tables and columns are named in lower case.
   """
@@ -90,8 +87,9 @@ class Supply:
     return tuple(found)
 
   def _weigh_table(self, table: str, slots: tuple[ColumnSpec, ...], lenient: bool) -> float:
-    """The weight of the columns that suit the first slot; 0 where the slots cannot all have a
-    column of their own.
+    """The weight of the columns that suit the first slot.
+
+    0 where the slots cannot all have a column of their own.
     """
     if not slots:
       return 1.0
@@ -111,8 +109,9 @@ class Supply:
     return {own for own, place in self.referring[table] if place[0] == target}
 
   def _find_references(self, table: str, target: str) -> list[tuple[str, str]]:
-    """Pairs of columns, one of each table, of which the first refers to the second or both refer to
-    the same key.
+    """Pairs of columns of two tables that a key connects.
+
+    The first refers to the second, or both refer to the same key.
     """
     pairs = [(own, column) for own, (parent, column) in self.referring[table] if parent == target]
     for (own, place), (other, other_place) in itertools.product(

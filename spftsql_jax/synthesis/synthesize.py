@@ -1,5 +1,6 @@
-"""New question-SQL examples from databases: draw a template, fill it, check the query, write the
-question.
+"""New question-SQL examples from databases.
+
+Draw a template, fill it, check the query, write the question.
 
 The work is cut into units, a database or a part of its queries, and these into waves (`plan.py`) of
 blocks of attempts (`attempts.py`), which depend on nothing but the seed and the waves before.
@@ -156,8 +157,9 @@ def _share(whole: int, parts: int, index: int) -> int:
 
 
 def _fingerprint(tasks: Sequence[Task], instances: int) -> str:
-  """What a record belongs to: the tasks, the files that they read, and what makes candidates of
-  them.
+  """What a record belongs to.
+
+  The tasks, the files that they read, and what makes candidates of them.
   """
   plain = [
     dataclasses.replace(task, exclude=frozenset(), masked=frozenset(), templates=())
@@ -189,8 +191,9 @@ def reweight(
   cap: float = 3.0,
   strength: float = 1.0,
 ) -> list[WeightedTemplate]:
-  """The next round's templates: those of failed examples weigh more (the templates of y- seed the
-  next round).
+  """The next round's templates: those of failed examples weigh more.
+
+  The templates of y- seed the next round.
 
   A template's weight is multiplied by 1 + strength * errors / mean errors, at most by `cap`; one
   that never failed keeps its weight.

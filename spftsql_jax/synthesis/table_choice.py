@@ -93,7 +93,8 @@ class TableChoice:
     return options
 
   def _within_reach(self, letter: str, chosen: Mapping[str, str]) -> Iterable[str]:
-    """The tables, in their order, that keys connect with those chosen where the template wants it;
+    """The tables, in their order, that keys connect with those chosen where that is wanted.
+
     `_nearness` judges them.
 
     A database of hundreds of tables has too many pairs to look at each.
@@ -131,8 +132,9 @@ class TableChoice:
     return slot.refers_to_table
 
   def _nearness(self, letter: str, table: str, chosen: Mapping[str, str]) -> float:
-    """How well a table goes with those chosen: near, and on the side of the relation that the
-    template speaks of.
+    """How well a table goes with those chosen.
+
+    It is near, and on the side of the relation that the template speaks of.
     """
     supply = self.supply
     weight = 1.0

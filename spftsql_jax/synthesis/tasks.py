@@ -26,8 +26,7 @@ _SLOWEST_S = 30.0  # What takes longer is not asked for, however large the datab
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-  """What a worker needs to know of a database, or of a part of its queries: where it is, its
-  instances, how to draw from it.
+  """What a worker needs to know of a database, or of a part of its queries.
 
   Attributes:
     location: as `open_database` takes it.
@@ -83,8 +82,9 @@ class Task:
 
 
 def prepare(task: Task, folder: str, count: int) -> Task:
-  """Makes a database's neighbouring instances and finds out which templates fit it. Raises
-  DatabaseError.
+  """Makes a database's neighbouring instances and finds the templates that fit it.
+
+  Raises DatabaseError.
   """
   schema = schema_of(task.location, task.infer_keys)
   paths = []
@@ -154,8 +154,9 @@ def schema_of(location: str, infer_keys: bool) -> Schema:
 
 
 def save_task(task: Task, path: str) -> None:
-  """Writes a task where workers find it: with its templates it is too large to be sent along with
-  every block.
+  """Writes a task where workers find it.
+
+  With its templates it is too large to be sent along with every block.
   """
   with open(path, "wb") as file:
     pickle.dump(task, file)

@@ -1,5 +1,6 @@
-"""Templates from SQL: columns and values become typed slots, FROM and JOIN leave, the structure
-stays.
+"""Templates from SQL.
+
+Columns and values become typed slots, FROM and JOIN leave, the structure stays.
 
 Source of the idea: template synthesis with strong typing and key preservation, Hu et al. 2023
 (arXiv 2212.08785), as SPFT-SQL uses it in stage 1.
@@ -29,8 +30,9 @@ def extract_template(sql: str, schema: Schema) -> Template:
 def extract_templates(
   queries: list[tuple[str, Schema]],
 ) -> tuple[list[WeightedTemplate], dict[str, int]]:
-  """Templates of many queries, most frequent first, weighted by frequency; and how many queries had
-  none, by reason.
+  """Templates of many queries, most frequent first, weighted by frequency.
+
+  And how many queries had none, by reason.
   """
   counts: dict[Template, int] = {}
   reasons: dict[str, int] = {}

@@ -63,8 +63,9 @@ class Unit:
     return self._plan.done
 
   def next_block(self) -> Block | None:
-    """A block that can be started: the next of the wave, or the first of a new one when all others
-    have been taken.
+    """A block that can be started.
+
+    The next of the wave, or the first of a new one when all others have been taken.
     """
     if not self._blocks and not self._waiting:
       self._blocks.extend(self._plan.wave())
@@ -158,8 +159,9 @@ class _UnitsUnderWay:
     self._coming = (Unit(index, task) for index, task in enumerate(tasks) if task.share > 0)
 
   def next_block(self) -> tuple[Unit, Block] | None:
-    """A block of the first unit that can start one; where all wait for the end of a wave, of a new
-    unit.
+    """A block of the first unit that can start one.
+
+    Where all wait for the end of a wave, of a new unit.
     """
     for unit in self.started:
       if (block := unit.next_block()) is not None:

@@ -151,9 +151,7 @@ def _letter_of(column: exp.Expr | None) -> str:
 
 
 def _must_be_one_row(select: exp.Select | None) -> bool:
-  """Whether a nested query is compared with and has nothing but its conditions to make it return
-  one row.
-  """
+  """Whether nothing but its conditions makes a nested query return one row, as it must."""
   if select is None or not isinstance(select.parent, exp.Subquery):
     return False
   if type(select.parent.parent) not in _OPERATORS:
@@ -165,8 +163,9 @@ def _must_be_one_row(select: exp.Select | None) -> bool:
 def _probe(
   select: exp.Select, expression: exp.Expr, index_of: Mapping[int, int]
 ) -> SlottedQuery | None:
-  """A query for the values that `expression` takes in `select`; none where it is correlated or
-  tests itself.
+  """A query for the values that `expression` takes in `select`.
+
+  None where it is correlated or tests itself.
   """
   if any(slot.outer for slot in find_table_slots(select)):
     return None

@@ -87,8 +87,9 @@ class Witnesses:
     return found
 
   def _meeting_rows(self, scope: int, tree: JoinTree) -> list[tuple]:
-    """For the right side of an INTERSECT: rows of its first table that return what the left side's
-    witness returns.
+    """For the right side of an INTERSECT: rows that return what the left side's witness does.
+
+    They are rows of its first table.
     """
     left, pairs = self._compiled.meetings.get(scope, (scope, ()))
     before = self._found.get(left)

@@ -15,8 +15,9 @@ Result = TypeVar("Result")
 
 
 class _Worker(SpawnProcess):
-  """A process that Ctrl-C in the terminal does not reach, not even while it starts: its parent
-  alone is interrupted.
+  """A process that Ctrl-C in the terminal does not reach, not even while it starts.
+
+  Its parent alone is interrupted.
   """
 
   def start(self) -> None:
@@ -44,8 +45,9 @@ class _Context(SpawnContext):
 
 
 class WorkerPool:
-  """Worker processes, or this process where one worker is wanted. `close_all` is called here when
-  it is left.
+  """Worker processes, or this process where one worker is wanted.
+
+  `close_all` is called here when it is left.
 
   Left by an exception, the workers are killed: what they were doing is for nobody.
   """
