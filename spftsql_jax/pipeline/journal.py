@@ -10,13 +10,13 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO, TypeVar
 
 from spftsql_jax import hosts
 from spftsql_jax.files import json_lines, write_json, write_text, write_whole
-from spftsql_jax.pipeline.codec import Json, from_json, record_to_json
+from spftsql_jax.pipeline.codec import Json, from_json, record_to_json, to_json
 
 R = TypeVar("R")
 
@@ -46,11 +46,13 @@ class Journal:
     workdir: the run's folder. Files named in step outputs are relative to it.
   """
 
-  def __init__(self, workdir: str | Path, config: dict[str, Json], locations: Sequence[str] = ()):
+  def __init__(
+    self, workdir: str | Path, config: Mapping[str, object], locations: Sequence[str] = ()
+  ):
     """Opens or creates the run in `workdir`.
 
     Args:
-      config: of the run, as JSON.
+      config: of the run, of values that JSON has.
       locations: fields of the config ("data.test") that say where something lies. They may differ
         from those of the run that is gone on with; what lies there is compared by
         `inputs.keep_inputs`.
@@ -66,7 +68,7 @@ class Journal:
     # The outputs of the steps as JSON: of what class one is, says whoever asks for it.
     self._done: dict[str, Json] = hosts.from_first(lambda: self._open(config, locations))
 
-  def _open(self, config: dict[str, Json], locations: Sequence[str]) -> dict[str, Json]:
+  def _open(self, config: Mapping[str, object], locations: Sequence[str]) -> dict[str, Json]:
     """Takes the folder's lock; the steps that are done."""
     self.workdir.mkdir(parents=True, exist_ok=True)
     self._lock = (self.workdir / ".lock").open("w")
@@ -196,7 +198,8 @@ def _digest(data: bytes) -> str:
   return hashlib.sha256(data).hexdigest()[:12]
 
 
-def _keep_config(path: Path, config: dict[str, Json], locations: Sequence[str]) -> None:
+def _keep_config(path: Path, given: Mapping[str, object], locations: Sequence[str]) -> None:
+  config = to_json(given)
   kept = json.loads(path.read_text()) if path.is_file() else None
   if kept is not None:
     changed = [(key, old, new) for key, old, new in _compare(kept, config) if key not in locations]
