@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 from spftsql_jax.databases.locations import hide_in
 from spftsql_jax.examples.batches import BatchShape
 from spftsql_jax.examples.prompts import PromptFormat
-from spftsql_jax.pipeline.codec import Json, from_json, to_json
+from spftsql_jax.pipeline.codec import from_json
 from spftsql_jax.training.optimizer import OptimizerConfig
 from spftsql_jax.training.step import Objective
 
@@ -248,11 +248,11 @@ def to_dict(config: Any) -> dict[str, Any]:
   }
 
 
-def to_record(config: Any) -> dict[str, Json]:
-  """A config as JSON, to be stored: without the passwords of locations. A run may be gone on with
-  under another password.
+def to_record(config: Any) -> dict[str, object]:
+  """As `to_dict`, to be stored: without the passwords of locations. A run may be gone on with under
+  another password.
   """
-  return typing.cast(dict, to_json(hide_in(to_dict(config))))
+  return typing.cast(dict, hide_in(to_dict(config)))
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any], where: str = "config") -> T:

@@ -10,13 +10,13 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO, TypeVar
 
 from spftsql_jax import hosts
-from spftsql_jax.files import write_json, write_whole
-from spftsql_jax.pipeline.codec import Json, from_json, record_to_json
+from spftsql_jax.files import json_lines, write_json, write_text, write_whole
+from spftsql_jax.pipeline.codec import Json, from_json, record_to_json, to_json
 
 R = TypeVar("R")
 
@@ -46,11 +46,13 @@ class Journal:
     workdir: the run's folder. Files named in step outputs are relative to it.
   """
 
-  def __init__(self, workdir: str | Path, config: dict[str, Json], locations: Sequence[str] = ()):
+  def __init__(
+    self, workdir: str | Path, config: Mapping[str, object], locations: Sequence[str] = ()
+  ):
     """Opens or creates the run in `workdir`.
 
     Args:
-      config: of the run, as JSON.
+      config: of the run, of values that JSON has.
       locations: fields of the config ("data.test") that say where something lies. They may differ
         from those of the run that is gone on with; what lies there is compared by
         `inputs.keep_inputs`.
@@ -66,7 +68,7 @@ class Journal:
     # The outputs of the steps as JSON: of what class one is, says whoever asks for it.
     self._done: dict[str, Json] = hosts.from_first(lambda: self._open(config, locations))
 
-  def _open(self, config: dict[str, Json], locations: Sequence[str]) -> dict[str, Json]:
+  def _open(self, config: Mapping[str, object], locations: Sequence[str]) -> dict[str, Json]:
     """Takes the folder's lock; the steps that are done."""
     self.workdir.mkdir(parents=True, exist_ok=True)
     self._lock = (self.workdir / ".lock").open("w")
@@ -135,7 +137,7 @@ class Journal:
     }
 
     lines = [json.dumps({"step": n, "output": o}) + "\n" for n, o in self._done.items()]
-    hosts.from_first(lambda: write_whole(self._path, "".join(lines).encode()))
+    hosts.from_first(lambda: write_text(self._path, "".join(lines)))
 
   def is_done(self, name: str) -> bool:
     return name in self._done
@@ -145,8 +147,7 @@ class Journal:
 
     Raises RuntimeError where another process has other records under this name.
     """
-    lines = (json.dumps(record_to_json(r), ensure_ascii=False) + "\n" for r in records)
-    data = "".join(lines).encode()
+    data = json_lines(map(record_to_json, records)).encode()
     path = self.workdir / "data" / f"{name}-{_digest(data)}.jsonl"
     if len(set(hosts.gather(path.name))) > 1:
       raise RuntimeError(
@@ -197,7 +198,8 @@ def _digest(data: bytes) -> str:
   return hashlib.sha256(data).hexdigest()[:12]
 
 
-def _keep_config(path: Path, config: dict[str, Json], locations: Sequence[str]) -> None:
+def _keep_config(path: Path, given: Mapping[str, object], locations: Sequence[str]) -> None:
+  config = to_json(given)
   kept = json.loads(path.read_text()) if path.is_file() else None
   if kept is not None:
     changed = [(key, old, new) for key, old, new in _compare(kept, config) if key not in locations]
