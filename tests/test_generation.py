@@ -371,12 +371,15 @@ options = dict(max_new_tokens=6, eos_id=(9, 17), temperature=1.0, seed=1)
 alone = Generator(model, lanes=4).generate(params, requests, **options)
 generator = Generator(model, lanes=4, mesh=mesh)
 assert generator.generate(params_on_mesh, requests, **options)[0].tokens == alone[0].tokens
-compiled = lanes_lib.advance._cache_size(), lanes_lib.admit._cache_size(), lanes_lib.place_prefixes._cache_size()
+programs = (lanes_lib.advance, lanes_lib.admit, lanes_lib.place_prefixes)
+compiled = [program._cache_size() for program in programs]
 shared = generator.generate(params_on_mesh, requests, **options)
 assert [a.tokens for a in shared] == [a.tokens for a in alone]
-assert compiled == (lanes_lib.advance._cache_size(), lanes_lib.admit._cache_size(), lanes_lib.place_prefixes._cache_size())
-rows, lanes = lanes_lib.place_on_mesh(lanes_lib.empty_rows(model, 1, 8), lanes_lib.empty_lanes(model, 1, 4, 8, 8), mesh)
-assert rows.key[0].addressable_shards[0].data.shape == (1, 1, 16 // 2, 8), rows.key[0].addressable_shards[0].data.shape
+assert compiled == [program._cache_size() for program in programs]
+empty = lanes_lib.empty_rows(model, 1, 8), lanes_lib.empty_lanes(model, 1, 4, 8, 8)
+rows, lanes = lanes_lib.place_on_mesh(*empty, mesh)
+shard = rows.key[0].addressable_shards[0].data
+assert shard.shape == (1, 1, 16 // 2, 8), shard.shape
 assert lanes.cache.key[0].addressable_shards[0].data.shape[:2] == (1, 2)
 """
 
