@@ -1,5 +1,4 @@
-"""The processes of a run, one a host (`jax.distributed`): which part of the work is whose, and how
-all come to know the same.
+"""The processes of a run, one a host (`jax.distributed`): whose work is whose, and what all know.
 
 Everything here is a collective: each process calls the same functions in the same order. Where
 there is one process they do nothing, and no device is claimed.
@@ -50,26 +49,25 @@ def gather(value: T) -> list[T]:
 
 
 def from_first(work: Callable[[], T]) -> T:
-  """What `work` gives in the first process, which alone does it. What it raises there is raised in
-  all.
-  """
+  """What `work` gives in the first process, which alone does it; what it raises, all raise."""
   if count() == 1:
     return work()
-  value, error = None, None
+  result: tuple[Any, Exception | None] = None, None
   if is_first():
     try:
-      value = work()
+      result = work(), None
     except Exception as raised:  # not to be swallowed: all processes raise it
-      error = raised
-  value, error = gather((value, error))[0]
+      result = None, raised
+  value, error = gather(result)[0]
   if error is not None:
     raise error
   return value
 
 
 def share(keys: Sequence[Hashable]) -> list[int]:
-  """The places of this process's part of some work: every place is one process's, and parts differ
-  in size by one at most.
+  """The places of this process's part of some work.
+
+  Every place is one process's, and parts differ in size by one at most.
 
   Args:
     keys: of each place, such as its db_id; what has the same key stays together as far as that

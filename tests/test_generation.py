@@ -21,7 +21,6 @@ import hf_checkpoints as checkpoints
 from spftsql_jax.examples.batches import Branch
 from spftsql_jax.generation import Answer, Generator, Request, Sampling
 from spftsql_jax.generation import lanes as lanes_lib
-from spftsql_jax.generation.prefill import causal_attention_in_blocks
 from spftsql_jax.generation.sampling import Sampler
 from spftsql_jax.models import Decoder, LoraConfig, attention, init_lora, load_hf, merge
 
@@ -325,10 +324,8 @@ def test_attention_in_blocks_is_causal_attention(slots, window):
   lengths = np.array([[slots], [slots // 2]])
   keys = np.where(np.arange(slots) < lengths, np.arange(slots), 2**30)
   mask = attention.visible(jnp.arange(slots), jnp.asarray(keys), window)
-  expected = jax.jit(attention.causal_attention)(query, key, value, mask)
-  actual = jax.jit(causal_attention_in_blocks, static_argnums=4)(
-    query, key, value, jnp.asarray(keys), window
-  )
+  attend = jax.jit(attention.causal_attention, static_argnums=4)
+  expected, actual = (attend(query, key, value, mask, blocks) for blocks in (1, 4))
   # Padding further from its prefix than the window sees nothing; what comes out there means
   # nothing.
   seen = np.asarray(mask).any(axis=-1)
@@ -374,12 +371,15 @@ options = dict(max_new_tokens=6, eos_id=(9, 17), temperature=1.0, seed=1)
 alone = Generator(model, lanes=4).generate(params, requests, **options)
 generator = Generator(model, lanes=4, mesh=mesh)
 assert generator.generate(params_on_mesh, requests, **options)[0].tokens == alone[0].tokens
-compiled = lanes_lib.advance._cache_size(), lanes_lib.admit._cache_size(), lanes_lib.place_prefixes._cache_size()
+programs = (lanes_lib.advance, lanes_lib.admit, lanes_lib.place_prefixes)
+compiled = [program._cache_size() for program in programs]
 shared = generator.generate(params_on_mesh, requests, **options)
 assert [a.tokens for a in shared] == [a.tokens for a in alone]
-assert compiled == (lanes_lib.advance._cache_size(), lanes_lib.admit._cache_size(), lanes_lib.place_prefixes._cache_size())
-rows, lanes = lanes_lib.place_on_mesh(lanes_lib.empty_rows(model, 1, 8), lanes_lib.empty_lanes(model, 1, 4, 8, 8), mesh)
-assert rows.key[0].addressable_shards[0].data.shape == (1, 1, 16 // 2, 8), rows.key[0].addressable_shards[0].data.shape
+assert compiled == [program._cache_size() for program in programs]
+empty = lanes_lib.empty_rows(model, 1, 8), lanes_lib.empty_lanes(model, 1, 4, 8, 8)
+rows, lanes = lanes_lib.place_on_mesh(*empty, mesh)
+shard = rows.key[0].addressable_shards[0].data
+assert shard.shape == (1, 1, 16 // 2, 8), shard.shape
 assert lanes.cache.key[0].addressable_shards[0].data.shape[:2] == (1, 2)
 """
 

@@ -11,7 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, init_params, merge
+from spftsql_jax.models import (
+  Decoder,
+  LoraConfig,
+  ModelConfig,
+  Trainable,
+  attention,
+  init_lora,
+  init_params,
+  merge,
+)
+from spftsql_jax.models.trainable import model_variables
 
 SMALL = {
   "vocab_size": 61,
@@ -195,6 +205,37 @@ def test_cached_decoding_gives_the_logits_of_the_plain_forward(name):
       )
 
 
+def test_training_and_prefill_attend_by_one_function(monkeypatch):
+  model, params = Decoder(CONFIGS["llama"]), init_params(CONFIGS["llama"], jax.random.key(0))
+  prefix, lengths, branch, _ = make_batch(SHAPES[0])
+  calls = []
+  attend = attention.causal_attention
+  monkeypatch.setattr(
+    attention, "causal_attention", lambda *a: calls.append(a[0].shape) or attend(*a)
+  )
+  for arguments, method in (
+    ((prefix, lengths, branch), "branch_hidden"),
+    ((prefix, lengths), "prefill"),
+  ):
+    calls.clear()
+    jax.eval_shape(functools.partial(model.apply, method=method), {"params": params}, *arguments)
+    assert calls and set(calls) == {(3, 14, 4, 1, 8)}
+
+
+def test_prefill_computes_nothing_behind_the_last_keys():
+  # Unrolled: of a loop XLA counts the operations of one round.
+  model = Decoder(CONFIGS["llama"], unroll=True)
+  params = init_params(CONFIGS["llama"], jax.random.key(0))
+  prefix, lengths, *_ = make_batch(SHAPES[0])
+
+  def flops(method: str) -> float:
+    run = compiled(lambda p: model.apply({"params": p}, prefix, lengths, method=method))
+    return run.lower(params).compile().cost_analysis()["flops"]
+
+  # Of the last of two layers the three products with the input alone are left.
+  assert flops("prefill") < 0.75 * flops("hidden")
+
+
 def test_fresh_adapter_changes_nothing_and_a_merged_one_computes_the_same():
   config, lora = CONFIGS["llama"], LoraConfig(rank=2, alpha=6.0)
   model, params = Decoder(config, lora=lora), init_params(config, jax.random.key(0))
@@ -231,3 +272,22 @@ def test_an_adapter_without_its_config_is_refused():
   }
   with pytest.raises(ValueError, match="LoraConfig"):
     Decoder(config).apply(variables, np.zeros((1, 2), np.int32))
+
+
+@pytest.mark.parametrize("lora", [None, LoraConfig(rank=2, alpha=6.0)])
+def test_full_params_compute_what_the_trained_tree_does(lora):
+  # Merged into bfloat16 an adapter is rounded: it has float32 here.
+  config = CONFIGS["llama"].replace(param_dtype="float32" if lora else "bfloat16")
+  model, params = Decoder(config, lora=lora), init_params(config, jax.random.key(0))
+  trainable = Trainable(model, params)
+  tree = trainable.initial(jax.random.key(1))
+  shapes = trainable.stored_shapes(tree)
+  assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {jnp.dtype("float32")}
+  trained = jax.tree.map(lambda s: jnp.full(s.shape, 0.01, s.dtype), shapes)
+  arguments = trainable.arguments(trainable.rounded(trained))
+  tokens = make_batch(SHAPES[0])[0]
+  found = compiled(model.apply)(model_variables(**arguments), tokens)
+  full = trainable.full_params(trained)
+  assert jax.tree.map(jnp.shape, full) == jax.tree.map(jnp.shape, params)
+  expected = compiled(Decoder(config).apply)({"params": full}, tokens)
+  np.testing.assert_allclose(found, expected, atol=2e-5)

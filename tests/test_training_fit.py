@@ -171,13 +171,13 @@ def test_evaluations_and_the_best_model_survive_a_cut(tmp_path, params, units):
 
 def test_guards_end_a_run_whose_answers_run_less_often_or_whose_loss_is_not_a_number():
   guards = Guards(executable_drop=0.2)
-  guards.evaluated(0, 0.3, 0.9, None)
-  guards.evaluated(5, 0.4, 0.75, None)
+  guards.observe_evaluation(0, 0.3, 0.9, None)
+  guards.observe_evaluation(5, 0.4, 0.75, None)
   assert not guards.reason
-  guards.evaluated(10, 0.4, 0.65, None)
+  guards.observe_evaluation(10, 0.4, 0.65, None)
   assert "fell from 90.0% to 65.0%" in guards.reason
   guards = Guards()
-  guards.see(3, {"loss": float("nan"), "log_prob_positive": -1.0})
+  guards.observe_step(3, {"loss": float("nan"), "log_prob_positive": -1.0})
   assert guards.reason == "the loss is nan at step 3"
 
 

@@ -258,9 +258,11 @@ units = []
 for s in range(8):
   draw = lambda n: tuple(rng.integers(1, 61, n).tolist())
   prefix = draw(5 + s)
-  pairs = [(t.Branch(prefix, draw(3), draw(4)), t.Branch(prefix, draw(3), draw(2 + s))) for _ in range(2)]
-  units += [t.Unit(pair, float(s % 2), (-9.0, -11.0)) for pair in pairs]
-batch = t.collate(units, [[2 * i, 2 * i + 1] for i in range(8)], t.BatchShape(8, 4, (16,), (16,), (12,)), 0)
+  for _ in range(2):
+    pair = (t.Branch(prefix, draw(3), draw(4)), t.Branch(prefix, draw(3), draw(2 + s)))
+    units.append(t.Unit(pair, float(s % 2), (-9.0, -11.0)))
+groups, shape = [[2 * i, 2 * i + 1] for i in range(8)], t.BatchShape(8, 4, (16,), (16,), (12,))
+batch = t.collate(units, groups, shape, 0)
 batch = jax.tree.map(lambda x: x.reshape(2, 4, *x.shape[1:]), batch)
 config = OptimizerConfig(clip=0.0)
 results = {}
@@ -277,7 +279,8 @@ for spec in sys.argv[3:]:
   kernel = state.trainable["layers"]["mlp"]["up"]["kernel"]
   assert len(kernel.sharding.device_set) == count, spec
   # After one step from zeros Adam's first moment is (1 - b1) times the gradient.
-  moments = next(s.mu for s in jax.tree.leaves(state.optimizer, is_leaf=lambda s: hasattr(s, "mu")) if hasattr(s, "mu"))
+  is_adam = lambda s: hasattr(s, "mu")
+  moments = next(s.mu for s in jax.tree.leaves(state.optimizer, is_leaf=is_adam) if is_adam(s))
   flat = [np.ravel(x) / (1 - config.b1) for x in jax.tree.leaves(moments)]
   results[spec] = np.concatenate([*flat, [metrics["loss"], metrics["gradient_norm"]]])
 np.savez(sys.argv[2], **results)

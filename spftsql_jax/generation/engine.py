@@ -1,9 +1,10 @@
 """Answering many requests over few schemas: each prefix is computed once, and lanes that finish
 make room for the next request.
 
-generator = Generator(model) answers = generator.generate(params, [Request(prefix_ids,
-question_ids), ...], max_new_tokens=64, eos_id=eos) log_probs = generator.score(params,
-[Branch(prefix_ids, question_ids, answer_ids), ...])
+    generator = Generator(model)
+    requests = [Request(prefix_ids, question_ids), ...]
+    answers = generator.generate(params, requests, max_new_tokens=64, eos_id=eos)
+    log_probs = generator.score(params, [Branch(prefix_ids, question_ids, answer_ids), ...])
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from spftsql_jax.generation.run import Outbox, ShapeRun
 from spftsql_jax.generation.sampling import Sampler, Sampling
 from spftsql_jax.models.log_probs import answer_log_probs
 from spftsql_jax.models.sharding import use_mesh
+from spftsql_jax.models.trainable import model_variables
 from spftsql_jax.models.transformer import Decoder, Params
 
 __all__ = ["Answer", "Generator", "Request", "Statistics"]
@@ -88,7 +90,7 @@ class Generator:
     if max_new_tokens < 1:
       raise ValueError(f"max_new_tokens must be positive, is {max_new_tokens}")
     began = time.perf_counter()
-    answers: list[Answer | None] = [None] * len(requests)
+    answers: dict[int, Answer] = {}
 
     def finish(index: int, answer: Answer) -> None:
       answers[index] = answer
@@ -106,7 +108,7 @@ class Generator:
       else:
         outbox.put(index, Answer((), 0.0, status))
     with self._on_mesh():
-      variables = _variables(params, lora)
+      variables = model_variables(params, lora)
       layers = self._layers_apart(variables) if accepted else None
       for shape, groups in plan_decoding(requests, accepted, self.lanes).items():
         ShapeRun(
@@ -126,7 +128,7 @@ class Generator:
         ).finish_all()
     outbox.send()
     self.statistics.seconds += time.perf_counter() - began
-    return answers  # type: ignore[return-value] (every place has been filled)
+    return [answers[index] for index in range(len(requests))]
 
   def score(
     self, params: Params, branches: Sequence[Branch], *, lora: Params | None = None
@@ -140,7 +142,7 @@ class Generator:
       if not branch.prompt or not branch.answer:
         raise ValueError(f"branch {index} has an empty {'answer' if branch.prompt else 'prompt'}")
     scores = np.zeros(len(branches), np.float32)
-    variables = _variables(params, lora)
+    variables = model_variables(params, lora)
     with self._on_mesh():
       for shape, indices in plan_scoring(branches, self.lanes).items():
         units = [Unit((branches[i],)) for i in indices]
@@ -192,10 +194,6 @@ class Generator:
 
   def _on_mesh(self) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext() if self.mesh is None else use_mesh(self.mesh)
-
-
-def _variables(params: Params, lora: Params | None) -> dict[str, Any]:
-  return {"params": params} if lora is None else {"params": params, "lora": lora}
 
 
 def _in_vocabulary(tokens: Sequence[int], size: int) -> bool:

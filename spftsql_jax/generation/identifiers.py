@@ -26,16 +26,18 @@ from spftsql_jax.generation.automaton import TokenAutomaton
 
 # Of SQLite, DuckDB and PostgreSQL together: keywords that a query may use, types and functions.
 KEYWORDS = """
-  abs all and any as asc avg between both by case cast ceil ceiling char coalesce collate concat concat_ws count cross
-  cume_dist current current_date current_time current_timestamp date datetime day dense_rank desc distinct double else
-  end escape except exists extract false fetch filter first first_value float floor following for format from full glob
-  group group_concat groups having hex hour ifnull iif in inner instr int integer intersect interval is isnull join
-  julianday lag last last_value lead leading left length like limit ln log log10 lower ltrim match max min minute mod
-  month natural next not notnull now nth_value ntile null nullif nulls numeric offset on only or order outer over
-  partition percent_rank pow power preceding printf quote random range rank real recursive regexp replace right round
-  row row_number rows rtrim second select sign sqrt strftime string_agg substr substring sum text ties time timestamp to
-  total trailing trim true trunc typeof unbounded union unique unixepoch upper using values varchar when where window
-  with year
+  abs all and any as asc avg between both by case cast ceil ceiling char coalesce collate concat
+  concat_ws count cross cume_dist current current_date current_time current_timestamp date
+  datetime day dense_rank desc distinct double else end escape except exists extract false fetch
+  filter first first_value float floor following for format from full glob group group_concat
+  groups having hex hour ifnull iif in inner instr int integer intersect interval is isnull join
+  julianday lag last last_value lead leading left length like limit ln log log10 lower ltrim match
+  max min minute mod month natural next not notnull now nth_value ntile null nullif nulls numeric
+  offset on only or order outer over partition percent_rank pow power preceding printf quote
+  random range rank real recursive regexp replace right round row row_number rows rtrim second
+  select sign sqrt strftime string_agg substr substring sum text ties time timestamp to total
+  trailing trim true trunc typeof unbounded union unique unixepoch upper using values varchar when
+  where window with year
 """
 
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_" + bytes(range(128, 256)))

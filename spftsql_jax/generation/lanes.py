@@ -7,19 +7,22 @@ keeps computing until it is filled again, and what it computes reaches no other 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from spftsql_jax.generation.automaton import Automata
-from spftsql_jax.generation.prefill import prefix_key_values
 from spftsql_jax.generation.sampling import Sampler
 from spftsql_jax.models import transformer
 from spftsql_jax.models.transformer import NEVER, BranchCache, Decoder, PrefixCache
+
+Array = jax.Array | np.ndarray  # made by the host, read by a compiled function
 
 
 @struct.dataclass
@@ -82,11 +85,11 @@ class Newcomers:
     automaton: int32 [B, A].
   """
 
-  prompts: jax.Array
-  lengths: jax.Array
-  lane: jax.Array
-  request: jax.Array
-  automaton: jax.Array
+  prompts: Array
+  lengths: Array
+  lane: Array
+  request: Array
+  automaton: Array
 
 
 def empty_rows(model: Decoder, rows: int, prefix_slots: int) -> Rows:
@@ -158,11 +161,11 @@ Layers = tuple[dict[str, Any], ...] | None
 
 
 @functools.partial(jax.jit, static_argnums=(0, 2))
-def layers_of(model: Decoder, variables: dict[str, Any], join: bool) -> Layers:
+def layers_of(model: Decoder, variables: dict[str, Any], fuse: bool) -> Layers:
   """`transformer.layers_of`: as much memory again as the layers take, and a decoding step that
   copies no weights.
   """
-  return transformer.layers_of(model.config, variables, join)
+  return transformer.layers_of(model.config, variables, fuse)
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
@@ -178,7 +181,7 @@ def place_prefixes(
   """Computes the prefixes int32 [A, P] with lengths [A] and puts them into rows `places` [A] (B or
   more: nowhere).
   """
-  keys, values = zip(*prefix_key_values(model, variables, layers, prefixes, lengths), strict=True)
+  cache: Any = model.apply(variables, prefixes, lengths, layers, method="prefill")
 
   def put(old: tuple[jax.Array, ...], new: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
     return tuple(
@@ -186,7 +189,9 @@ def place_prefixes(
     )
 
   return Rows(
-    put(rows.key, keys), put(rows.value, values), rows.lengths.at[places].set(lengths, mode="drop")
+    put(rows.key, cache.key),
+    put(rows.value, cache.value),
+    rows.lengths.at[places].set(lengths, mode="drop"),
   )
 
 
@@ -204,13 +209,12 @@ def admit(
   """Puts newcomers into lanes: their prompts in one pass, and the first token of their answers.
   `stop` int32 [E] ends one.
   """
-  logits, cache = model.apply(
-    variables, rows.cache, rows.lengths, new.prompts, new.lengths, 0, method="prefill_branches"
-  )
+  request, automaton = jnp.asarray(new.request), jnp.asarray(new.automaton)
+  arguments = (rows.cache, rows.lengths, new.prompts, new.lengths, 0)
+  found: Any = model.apply(variables, *arguments, method="prefill_branches")
+  logits, cache = found
   first = jnp.zeros_like(new.lane)
-  token, log_prob, state = _choose(
-    sampler, logits, new.request, first, automata, new.automaton, first
-  )
+  token, log_prob, state = _choose(sampler, logits, request, first, automata, automaton, first)
   answer_slots, prompt_slots = lanes.answer.shape[-1], new.prompts.shape[-1]
   index = (jnp.arange(new.lane.shape[0])[:, None], new.lane)
 
@@ -233,13 +237,13 @@ def admit(
       prompt_slots,
     ),
     token=put(lanes.token, token),
-    request=put(lanes.request, new.request),
+    request=put(lanes.request, request),
     count=put(lanes.count, first + 1),
     done=put(lanes.done, jnp.isin(token, stop) | (answer_slots == 1)),
     log_prob=put(lanes.log_prob, log_prob),
     answer=put(lanes.answer, jnp.pad(token[..., None], ((0, 0), (0, 0), (0, answer_slots - 1)))),
     step=lanes.step,
-    automaton=put(lanes.automaton, new.automaton),
+    automaton=put(lanes.automaton, automaton),
     state=put(lanes.state, state),
   )
 
@@ -267,7 +271,8 @@ def advance(
 
   def step(lanes: Lanes) -> Lanes:
     arguments = (rows.cache, rows.lengths, lanes.cache, lanes.token, lanes.step, layers)
-    logits, cache = model.apply(variables, *arguments, method="decode_step")
+    found: Any = model.apply(variables, *arguments, method="decode_step")
+    logits, cache = found
     chosen = _choose(
       sampler, logits, lanes.request, lanes.count, automata, lanes.automaton, lanes.state
     )
@@ -275,7 +280,8 @@ def advance(
     token = jnp.where(lanes.done, lanes.token, token)
     here = (places == lanes.count[..., None]) & ~lanes.done[..., None]
     count = lanes.count + ~lanes.done
-    return lanes.replace(
+    return dataclasses.replace(
+      lanes,
       cache=cache,
       token=token,
       count=count,

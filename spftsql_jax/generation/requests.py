@@ -28,7 +28,7 @@ class Request:
   id: int | None = None
   automaton: TokenAutomaton | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for name in ("prefix", "prompt"):
       if not isinstance(value := getattr(self, name), tuple):
         object.__setattr__(self, name, tuple(int(token) for token in value))

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import collections
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -15,9 +15,11 @@ import numpy as np
 from spftsql_jax.generation import lanes as lanes_lib
 from spftsql_jax.generation.automaton import Automata
 from spftsql_jax.generation.plan import Group, Shape
-from spftsql_jax.generation.requests import Answer, Request, Statistics
+from spftsql_jax.generation.requests import Answer, Request, Statistics, Status
 from spftsql_jax.generation.sampling import Sampler
 from spftsql_jax.models.transformer import Decoder
+
+T = TypeVar("T")
 
 # Prefixes that are computed in one pass. On a CPU one is enough for the matrix products, and its
 # scores stay in the caches.
@@ -30,8 +32,9 @@ class Outbox:
   next ones.
   """
 
-  def __init__(self, deliver: Any):
-    self._deliver, self._waiting = deliver, collections.deque()
+  def __init__(self, deliver: Callable[[int, Answer], None]):
+    self._deliver = deliver
+    self._waiting: collections.deque[tuple[int, Answer]] = collections.deque()
 
   def put(self, index: int, answer: Answer) -> None:
     self._waiting.append((index, answer))
@@ -120,7 +123,8 @@ class ShapeRun:
       self._outbox.send()
       # What was handed over while the device worked costs nothing, unless the device was done
       # before it.
-      done_unobserved = self._lanes.done.is_ready()
+      done: Any = self._lanes.done
+      done_unobserved = done.is_ready()  # of jax.Array, but not in its stub
       self._collect()
       self._idle_since = began if done_unobserved else time.perf_counter()
 
@@ -132,22 +136,22 @@ class ShapeRun:
 
   def _place_prefixes(self) -> None:
     """Gives rows whose group is answered the next group's prefix."""
-    placed = []
+    placed: list[tuple[int, Group]] = []
     for row in range(self._shape.rows):
       group = self._groups[row]
       if (self._occupants[row] >= 0).any() or (group is not None and group.waiting):
         continue
-      self._groups[row] = self._queue.popleft() if self._queue else None
-      if self._groups[row] is not None:
-        placed.append(row)
+      following = self._queue.popleft() if self._queue else None
+      self._groups[row] = following
+      if following is not None:
+        placed.append((row, following))
     most = _PREFILL_ROWS.get(jax.default_backend(), _PREFILL_ROWS_ELSEWHERE)
     for part in _parts(placed, min(most, self._shape.rows)):
       prefixes = np.full((len(part), self._shape.prefix_slots), self._pad_id, np.int32)
       lengths = np.zeros(len(part), np.int32)
-      for i, row in enumerate(part):
-        prefix = self._groups[row].prefix
-        prefixes[i, : len(prefix)], lengths[i] = prefix, len(prefix)
-      places = np.array(part, np.int32)
+      for i, (_, group) in enumerate(part):
+        prefixes[i, : len(group.prefix)], lengths[i] = group.prefix, len(group.prefix)
+      places = np.array([row for row, _ in part], np.int32)
       self._device_starts()
       arguments = (self._rows, prefixes, lengths, places)
       self._rows = lanes_lib.place_prefixes(self._model, self._variables, self._layers, *arguments)
@@ -157,8 +161,8 @@ class ShapeRun:
     """Fills free lanes with waiting requests of their row's group."""
     chosen: list[list[tuple[int, int]]] = [[] for _ in range(self._shape.rows)]
     for row, group in enumerate(self._groups):
-      for lane in np.flatnonzero(self._occupants[row] < 0) if group is not None else ():
-        if not group.waiting:
+      for lane in np.flatnonzero(self._occupants[row] < 0):
+        if group is None or not group.waiting:
           break
         index = group.waiting.popleft()
         self._occupants[row, lane] = index
@@ -204,14 +208,14 @@ class ShapeRun:
     stop = set(self._stop.tolist())
     for row, lane in zip(*np.nonzero(done & (self._occupants >= 0)), strict=True):
       tokens = tuple(answer[row, lane, : count[row, lane]].tolist())
-      status = "stop" if tokens[-1] in stop else "length"
+      status: Status = "stop" if tokens[-1] in stop else "length"
       self._outbox.put(
         int(self._occupants[row, lane]), Answer(tokens, float(log_prob[row, lane]), status)
       )
       self._occupants[row, lane] = -1
 
 
-def _parts(places: list[int], full: int) -> list[list[int]]:
+def _parts(places: list[T], full: int) -> list[list[T]]:
   """`places` cut into parts of size `full` and, of what is left over, of size one: two sizes, two
   programs.
   """

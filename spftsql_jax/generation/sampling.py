@@ -29,7 +29,7 @@ class Sampling:
   top_p: float = 1.0
   seed: int = 0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not self.temperature >= 0:
       raise ValueError(f"temperature must be 0 or more, is {self.temperature}")
     if self.top_k < 0:

@@ -7,6 +7,7 @@ logits = next_token_logits(model, params, tokens)
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from spftsql_jax.models.adapters import load_adapter, save_adapter
 from spftsql_jax.models.config import ModelConfig, RopeScaling
 from spftsql_jax.models.hf import load_hf, save_hf
 from spftsql_jax.models.lora import LoraConfig, init_lora, merge
+from spftsql_jax.models.trainable import Trainable
 from spftsql_jax.models.transformer import Decoder, Params, init_params
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
   "LoraConfig",
   "ModelConfig",
   "RopeScaling",
+  "Trainable",
   "init_lora",
   "init_params",
   "load_adapter",
@@ -40,4 +43,5 @@ def next_token_logits(model: Decoder, params: Params, tokens: jax.Array) -> jax.
 
 @functools.partial(jax.jit, static_argnums=0)
 def _next_token_logits(model: Decoder, params: Params, tokens: jax.Array) -> jax.Array:
-  return model.apply({"params": params}, tokens)
+  logits: Any = model.apply({"params": params}, tokens)
+  return logits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pathlib
@@ -70,7 +71,8 @@ def save_adapter(
         for side, letter in (("a", "A"), ("b", "B")):
           tensor = host[side][i].T
           key = f"base_model.model.{LAYER.format(i)}{PARTS[part]}.{name}_proj.lora_{letter}.weight"
-          sources.append(Source(key, tensor.shape, tensor.dtype, lambda tensor=tensor: tensor))
+          make = functools.partial(np.asarray, tensor)
+          sources.append(Source(key, tensor.shape, tensor.dtype, make))
   write_tensors(directory / _WEIGHTS, sources)
   adapter = {
     "peft_type": "LORA",
@@ -111,8 +113,7 @@ def load_adapter(
   if raw.get("init_lora_weights") not in _PLAIN_STARTS:
     raise ValueError(
       f"{path}: init_lora_weights={raw['init_lora_weights']!r} changes the base weights and is "
-      "not "
-      "supported"
+      "not supported"
     )
   if not (directory / _WEIGHTS).is_file():
     raise FileNotFoundError(f"no adapter: {directory / _WEIGHTS} is missing")

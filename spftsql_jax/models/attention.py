@@ -9,6 +9,7 @@ repeated in memory for the G heads that share it.
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -146,7 +147,10 @@ def causal_attention(
 
 
 def flash_attention(
-  query: jax.Array, key: jax.Array, value: jax.Array, implementation: str
+  query: jax.Array,
+  key: jax.Array,
+  value: jax.Array,
+  implementation: Literal["cudnn", "xla"],
 ) -> jax.Array:
   """`causal_attention` of right-padded sequences by `jax.nn.dot_product_attention`: "cudnn"
   (NVIDIA, 16-bit) or "xla".

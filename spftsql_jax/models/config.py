@@ -138,7 +138,7 @@ class ModelConfig:
   param_dtype: str = "float32"
   remat: str = "none"
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not self.windows:
       object.__setattr__(self, "windows", (None,) * self.num_hidden_layers)
     for name in (
@@ -399,7 +399,7 @@ def _read_rope(raw: Mapping[str, Any], positions: int) -> tuple[float, RopeScali
     or scaling.get("original_max_position_embeddings")
     or positions
   )
-  factor = scaling.get("factor")
+  factor: Any = scaling.get("factor")
   if factor is None and kind == "yarn":
     factor = positions / original
   required = {

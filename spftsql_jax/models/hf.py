@@ -170,8 +170,15 @@ def save_hf(
       than its base would never stop.
     pad_id: of padding, where the model names none.
   """
-  options = {"max_shard_bytes": max_shard_bytes, "end_ids": end_ids, "pad_id": pad_id}
-  save_sources(directory, config, _sources(config, params, dtype), tokenizer, **options)
+  save_sources(
+    directory,
+    config,
+    _sources(config, params, dtype),
+    tokenizer,
+    max_shard_bytes=max_shard_bytes,
+    end_ids=end_ids,
+    pad_id=pad_id,
+  )
 
 
 def save_sources(
@@ -363,7 +370,8 @@ def shorten(names: list[str], limit: int = 20) -> str:
 
 
 def _load_leaf(leaf: _Leaf, tensors: TensorFiles, dtype: np.dtype, sharding: Any) -> jax.Array:
-  def read(index: tuple[slice, ...]) -> np.ndarray:
+  def read(part: tuple[slice, ...] | None) -> np.ndarray:
+    index = part or tuple(slice(None) for _ in leaf.shape)
     out = _aligned(
       tuple(len(range(*s.indices(n))) for s, n in zip(index, leaf.shape, strict=True)), dtype
     )
@@ -376,7 +384,7 @@ def _load_leaf(leaf: _Leaf, tensors: TensorFiles, dtype: np.dtype, sharding: Any
     return out
 
   if sharding is None:
-    return jax.device_put(read(tuple(slice(None) for _ in leaf.shape)))
+    return jax.device_put(read(None))
   return jax.make_array_from_callback(leaf.shape, sharding, read)
 
 

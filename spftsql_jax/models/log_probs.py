@@ -34,7 +34,8 @@ def answer_log_probs(
   """
   rngs = None if dropout_key is None else {"dropout": dropout_key}
   stream = (batch.prefix, batch.prefix_lengths, batch.branch)
-  hidden = model.apply(variables, *stream, method="branch_hidden", rngs=rngs)  # [B, K, L, D]
+  # [B, K, L, D]
+  hidden: Any = model.apply(variables, *stream, method="branch_hidden", rngs=rngs)
   steps = jnp.arange(batch.max_answer)
   # The token at position t is predicted by the hidden state at t - 1, which is never before the
   # branch: prompts are not empty.
@@ -54,7 +55,8 @@ def _token_log_probs(
   """
 
   def of(slice_: tuple[jax.Array, jax.Array]) -> jax.Array:
-    logits = model.apply(variables, slice_[0], method="logits").astype(jnp.float32)
+    logits: Any = model.apply(variables, slice_[0], method="logits")
+    logits = logits.astype(jnp.float32)
     chosen = jnp.take_along_axis(logits, slice_[1][..., None], axis=-1)[..., 0]
     return chosen - jax.nn.logsumexp(logits, axis=-1)
 

@@ -44,7 +44,7 @@ class LoraConfig:
   modules: tuple[str, ...] = ("q", "k", "v", "o", "gate", "up", "down")
   dropout: float = 0.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     unknown = [name for name in self.modules if name not in MODULES]
     if unknown or not self.modules:
       raise ValueError(f"LoRA: no module {', '.join(unknown) or '()'}; known: {', '.join(MODULES)}")

@@ -154,6 +154,8 @@ def on_local_mesh(tree: Any, local: Mesh) -> Any:
   def take(array: jax.Array) -> jax.Array:
     if array.is_fully_addressable:
       return array
+    if not isinstance(array.sharding, NamedSharding):
+      raise TypeError(f"an array of several processes lies on a mesh, not on {array.sharding}")
     sharding = NamedSharding(local, array.sharding.spec)
     held = {shard.device: shard for shard in array.addressable_shards}
     wanted = sharding.devices_indices_map(array.shape)
@@ -193,13 +195,12 @@ def _sharding(
   units = {"heads": config.num_attention_heads, "kv_heads": config.num_key_value_heads}
   axes: list[Any] = []
   for name, size in zip(names, shape, strict=True):
-    mesh_axes = rules[name] if name is not None else None
-    parts = (
-      1
-      if mesh_axes is None
-      else math.prod(
-        mesh.shape[a] for a in ((mesh_axes,) if isinstance(mesh_axes, str) else mesh_axes)
-      )
+    mesh_axes = None if name is None else rules[name]
+    if name is None or mesh_axes is None:
+      axes.append(None)
+      continue
+    parts = math.prod(
+      mesh.shape[axis] for axis in ((mesh_axes,) if isinstance(mesh_axes, str) else mesh_axes)
     )
     axes.append(mesh_axes if parts > 1 and units.get(name, size) % parts == 0 else None)
   return NamedSharding(mesh, PartitionSpec(*axes))

@@ -99,7 +99,7 @@ class TensorFiles:
   def __enter__(self) -> TensorFiles:
     return self
 
-  def __exit__(self, *exception) -> None:
+  def __exit__(self, *exception: object) -> None:
     while self._open:
       os.close(self._open.popitem()[1])
 
@@ -157,10 +157,10 @@ class TensorFiles:
       return False
     size = math.prod(a.shape) * self.dtype(first).itemsize
     for start in range(0, size, _BLOCK_BYTES):
-      blocks = [np.empty(min(_BLOCK_BYTES, size - start), np.uint8) for _ in range(2)]
-      for entry, block in zip((a, b), blocks, strict=True):
-        self._read_bytes(entry, start, block)
-      if not np.array_equal(*blocks):
+      of_a, of_b = (np.empty(min(_BLOCK_BYTES, size - start), np.uint8) for _ in range(2))
+      self._read_bytes(a, start, of_a)
+      self._read_bytes(b, start, of_b)
+      if not np.array_equal(of_a, of_b):
         return False
     return True
 
@@ -168,7 +168,7 @@ class TensorFiles:
     """Fills contiguous `out` with the tensor's bytes from byte `start` on."""
     if entry.path not in self._open:
       self._open[entry.path] = os.open(entry.path, os.O_RDONLY)
-    view, at = memoryview(out.reshape(-1).view(np.uint8)), entry.offset + start
+    view, at = out.reshape(-1).view(np.uint8).data, entry.offset + start
     while len(view):
       count = os.preadv(self._open[entry.path], [view], at)
       if not count:
@@ -268,9 +268,8 @@ def write_tensors(path: pathlib.Path, sources: Iterable[Source]) -> None:
           f"tensor {source.name} is {array.dtype}{array.shape}, expected "
           f"{source.dtype}{source.shape}"
         )
-      file.write(
-        memoryview(np.ascontiguousarray(array.view(_bits(array.dtype))).reshape(-1).view(np.uint8))
-      )
+      flat = np.ascontiguousarray(array.view(_bits(array.dtype))).reshape(-1)
+      file.write(flat.view(np.uint8).data)
 
 
 def _bits(dtype: np.dtype) -> np.dtype:

@@ -1,10 +1,10 @@
-"""The decoder as pure functions of its params: plain, prefix-branch and cached forwards of one set
-of layers.
+"""The decoder as pure functions of its params: plain, prefix-branch and cached forwards.
 
     model = Decoder(config)
-    params = init_params(config, jax.random.key(0))
-    logits = model.apply({"params": params}, tokens)                                              # [B, T, V]
-    hidden = model.apply({"params": params}, prefix, prefix_lengths, branch, method="branch_hidden")  # [B, K, L, D]
+    variables = {"params": init_params(config, jax.random.key(0))}
+    logits = model.apply(variables, tokens)  # [B, T, V]
+    batch = (prefix, prefix_lengths, branch)
+    hidden = model.apply(variables, *batch, method="branch_hidden")  # [B, K, L, D]
 
 Params are plain nested dicts; layers are stacked on a leading axis. Axes: B schemas, K branches, T
 tokens, P prefix, L branch, S cache slots, D hidden, V vocabulary, N key-value heads, G query heads
@@ -13,7 +13,9 @@ a key-value head, H head size.
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -26,7 +28,9 @@ from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.lora import LoraConfig
 
 Params = dict[str, Any]
+Variables = dict[str, Any]  # {"params": ..., "lora": ...}: what `apply` takes
 KeyValue = tuple[jax.Array, jax.Array]
+PromptAttention = Literal["einsum", "cudnn", "xla"]
 
 # Position of a key that no query may see: it lies in every query's future.
 NEVER = 2**30
@@ -50,12 +54,10 @@ _REMAT_POLICIES = {
 
 @struct.dataclass
 class PrefixCache:
-  """Keys and values of the prefixes: each [layers, B, P, N, H], or a tuple over layers of [B, P, N,
-  H].
-  """
+  """Keys and values of the prefixes: each a tuple over layers of [B, P, N, H]."""
 
-  key: Any
-  value: Any
+  key: tuple[jax.Array, ...]
+  value: tuple[jax.Array, ...]
 
 
 @struct.dataclass
@@ -82,18 +84,24 @@ class BranchCache:
 
 @struct.dataclass
 class _Shared:
-  """What all layers read about the token stream [B, P + K * L]: the prefix's tokens, then those of
-  all branches.
+  """What all layers read about the token stream [B, P + K * L].
 
+  The stream is the prefix's tokens, then those of all branches.
   One stream, because all but the attention treats tokens alike: half the matrix products, each
   twice as large.
+
+  Attributes:
+    rope: cos and sin [1 or B, P + K * L, H / 2] of the positions.
+    prefix_keys: int [1 or B, P] positions of the prefix's tokens, NEVER for padding.
+    prefix_queries: int [1, P]; None where the prefix is not in the stream but in a cache.
+    branch_positions: int [B, K, L]; None without branches.
+    collect: whether layers return keys and values.
   """
 
-  rope: KeyValue  # [1 or B, P + K * L, H / 2]
-  prefix_keys: jax.Array  # [1 or B, P] positions, NEVER for padding
-  # [1, P]; None where the prefix is not in the stream but in a cache
+  rope: KeyValue
+  prefix_keys: jax.Array
   prefix_queries: jax.Array | None = None
-  branch_positions: jax.Array | None = None  # [B, K, L]; None without branches
+  branch_positions: jax.Array | None = None
   collect: bool = struct.field(pytree_node=False, default=False)
 
 
@@ -126,14 +134,17 @@ def abstract_params(config: ModelConfig) -> Params:
 
 
 def layers_of(
-  config: ModelConfig, variables: dict[str, Any], join: bool = False
-) -> tuple[dict[str, Any], ...]:
-  """The variables of each layer by itself, for `decode_step`: a slice of stacked ones is a copy, in
-  each step anew.
+  config: ModelConfig, variables: Mapping[str, Any], fuse: bool = False
+) -> tuple[Variables, ...]:
+  """The variables of each layer by itself, for `prefill` and `decode_step`.
 
-  With `join` kernels that read the same input lie side by side (q, k and v; gate and up): fewer and
-  larger products. Not for layers with an adapter, nor for kernels that a mesh cuts along their
-  outputs.
+  Made once for many steps: a slice of stacked variables is a copy, in each step anew.
+
+  Args:
+    config: the model's. variables: {"params": ..., "lora": ...}, layers stacked.
+    fuse: kernels that read the same input lie side by side (q, k and v; gate and up): fewer and
+      larger products. Not for layers with an adapter, nor for kernels that a mesh cuts along their
+      outputs.
   """
   stacked = {name: tree["layers"] for name, tree in variables.items() if "layers" in tree}
 
@@ -147,7 +158,7 @@ def layers_of(
 
   def layer(index: int) -> dict[str, Any]:
     own = jax.tree.map(lambda leaf: leaf[index], stacked)
-    if join:
+    if fuse:
       attention_part = side_by_side(own["params"]["attention"], ("q", "k", "v"), "qkv")
       mlp_part = side_by_side(own["params"]["mlp"], ("gate", "up"), "gate_up")
       own["params"] = own["params"] | {"attention": attention_part, "mlp": mlp_part}
@@ -225,14 +236,11 @@ class Linear(nn.Module):
     kernel = self.param("kernel", _declare(self.axes), (x.shape[-1], self.features), param_dtype)
     y = matmul(x, kernel.astype(dtype))
     if self.use_bias:
-      y = y + self.param("bias", _declare(self.axes[1:]), (self.features,), param_dtype).astype(
-        dtype
-      )
+      bias = self.param("bias", _declare(self.axes[1:]), (self.features,), param_dtype)
+      y = y + bias.astype(dtype)
     if self.lora is not None and self.has_variable("lora", "a"):
-      down, up = (
-        self.get_variable("lora", "a").astype(dtype),
-        self.get_variable("lora", "b").astype(dtype),
-      )
+      down: jax.Array = self.get_variable("lora", "a").astype(dtype)
+      up: jax.Array = self.get_variable("lora", "b").astype(dtype)
       if self.lora.dropout and self.has_rng("dropout"):
         x = nn.Dropout(self.lora.dropout, deterministic=False)(x)
       y = y + matmul(matmul(x, down), up) * self.lora.scale
@@ -245,7 +253,7 @@ class Attention(nn.Module):
   config: ModelConfig
   lora: LoraConfig | None
 
-  def setup(self):
+  def setup(self) -> None:
     c = self.config
     queries, keys = c.num_attention_heads * c.head_dim, c.num_key_value_heads * c.head_dim
     self.q = Linear(queries, ("embed", "heads"), c.attention_bias, c, self.lora)
@@ -258,11 +266,13 @@ class Attention(nn.Module):
       self.k_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
 
   def project(self, x: jax.Array, rope: KeyValue) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Rotated queries [..., N, G, H] and keys [..., N, H], and values [..., N, H], of x [...,
-    D].
+    """Rotated queries [..., N, G, H] and keys [..., N, H], and values [..., N, H], of x [..., D].
+
+    Args:
+      rope: cos and sin of the positions, each broadcastable to [..., H / 2].
     """
     c = self.config
-    q, k, v = (a.reshape(*x.shape[:-1], -1, c.head_dim) for a in self._joined(x))
+    q, k, v = (a.reshape(*x.shape[:-1], -1, c.head_dim) for a in self._query_key_value(x))
     if c.qk_norm:
       q, k = self.q_norm(q), self.k_norm(k)
     q, k = jnp.split(
@@ -271,17 +281,14 @@ class Attention(nn.Module):
     groups = c.num_attention_heads // c.num_key_value_heads
     return q.reshape(*x.shape[:-1], c.num_key_value_heads, groups, c.head_dim), k, v
 
-  def _joined(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Queries, keys and values [..., heads * H] of x: by one product where `layers_of` has joined
-    the kernels.
-    """
+  def _query_key_value(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Each [..., heads * H] of x [..., D]: one product where `layers_of` has fused the kernels."""
     if not self.has_variable("params", "qkv"):
       return self.q(x), self.k(x), self.v(x)
-    queries, keys = (
-      self.config.head_dim * n
-      for n in (self.config.num_attention_heads, self.config.num_key_value_heads)
-    )
-    return tuple(jnp.split(self.qkv(x), [queries, queries + keys], axis=-1))
+    queries = self.config.head_dim * self.config.num_attention_heads
+    keys = self.config.head_dim * self.config.num_key_value_heads
+    q, k, v = jnp.split(self.qkv(x), [queries, queries + keys], axis=-1)
+    return q, k, v
 
   def combine(self, heads: jax.Array) -> jax.Array:
     """The output projection [..., D] of head outputs [..., N, G, H]."""
@@ -289,9 +296,8 @@ class Attention(nn.Module):
 
 
 def _causal_blocks(length: int) -> int:
-  """In how many parts a prompt attends to itself: parts of 128 positions or more, four at most
-  (each is compiled).
-  """
+  """In how many parts a prompt attends to itself: of 128 positions or more, four at most."""
+  # Each part is compiled.
   return max(1, min(4, length // 128))
 
 
@@ -301,7 +307,7 @@ class MLP(nn.Module):
   config: ModelConfig
   lora: LoraConfig | None
 
-  def setup(self):
+  def setup(self) -> None:
     c = self.config
     self.gate = Linear(c.intermediate_size, ("embed", "mlp"), c.mlp_bias, c, self.lora)
     self.up = Linear(c.intermediate_size, ("embed", "mlp"), c.mlp_bias, c, self.lora)
@@ -309,8 +315,8 @@ class MLP(nn.Module):
     self.down = Linear(c.hidden_size, ("mlp", "embed"), c.mlp_bias, c, self.lora)
 
   def __call__(self, x: jax.Array) -> jax.Array:
-    joined = self.has_variable("params", "gate_up")  # see `layers_of`
-    gate, up = jnp.split(self.gate_up(x), 2, axis=-1) if joined else (self.gate(x), self.up(x))
+    fused = self.has_variable("params", "gate_up")  # see `layers_of`
+    gate, up = jnp.split(self.gate_up(x), 2, axis=-1) if fused else (self.gate(x), self.up(x))
     return self.down(_ACTIVATIONS[self.config.hidden_act](gate) * up)
 
 
@@ -319,9 +325,9 @@ class Block(nn.Module):
 
   config: ModelConfig
   lora: LoraConfig | None = None
-  prompt_attention: str = "einsum"
+  prompt_attention: PromptAttention = "einsum"
 
-  def setup(self):
+  def setup(self) -> None:
     c = self.config
     self.attention_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
     self.attention = Attention(c, self.lora)
@@ -334,16 +340,30 @@ class Block(nn.Module):
     return nn.with_logical_constraint(x, ("batch", None, "hidden"))
 
   def __call__(
-    self, x: jax.Array, layer: tuple[jax.Array | None, KeyValue | None], shared: _Shared
-  ):
-    """As a scan body: x [B, P + K * L, D], `layer` (window or None, cached prefix keys and values
-    or None).
+    self,
+    x: jax.Array,
+    layer: tuple[jax.Array | int | None, KeyValue | None],
+    shared: _Shared,
+  ) -> tuple[jax.Array, KeyValue | None]:
+    """One layer over the stream, as the body of a scan.
+
+    Args:
+      x: [B, P + K * L, D].
+      layer: what differs between layers: the attention window or None, and the keys and values
+        [B, P, N, H] of the prefix where it is not in the stream but in a cache.
+      shared: what does not.
+
+    Returns:
+      The stream behind the layer, and with `shared.collect` the keys and values of the branches
+      [B, K, L, N, H], of the prefix [B, P, N, H] where there are none; else None.
     """
     window, prefix_kv = layer
     q, k, v = self.attention.project(self.attention_norm(x), shared.rope)
-    batch, heads, own_kv = x.shape[0], [], None
+    heads: list[jax.Array] = []
+    own_kv: KeyValue | None = None
+    batch = x.shape[0]
     in_stream = 0 if shared.prefix_queries is None else shared.prefix_queries.shape[1]
-    if in_stream:
+    if shared.prefix_queries is not None and in_stream:
       prefix_kv = (k[:, :in_stream], v[:, :in_stream])
       if self.prompt_attention == "einsum" or window is not None:
         mask = attention.visible(shared.prefix_queries, shared.prefix_keys, window)
@@ -354,6 +374,7 @@ class Block(nn.Module):
         heads.append(attention.flash_attention(q[:, :in_stream], *prefix_kv, self.prompt_attention))
     if shared.branch_positions is not None:
       positions = shared.branch_positions
+      assert prefix_kv is not None  # of the stream, or of a cache
       q, k, v = (
         a[:, in_stream:].reshape(batch, *positions.shape[1:], *a.shape[2:]) for a in (q, k, v)
       )
@@ -367,20 +388,37 @@ class Block(nn.Module):
     return x, collected
 
   def decode(
-    self, x, window, prefix_keys, prefix_kv, positions, rope, cache_kv, cache_positions, slot
-  ):
-    """One token a branch: x [B, K, D]; its key and value are written into slot `slot` of the
-    cache.
+    self,
+    x: jax.Array,
+    window: int | None,
+    prefix_keys: jax.Array,
+    prefix_kv: KeyValue,
+    positions: jax.Array,
+    rope: KeyValue,
+    cache_kv: KeyValue,
+    cache_positions: jax.Array,
+    slot: jax.Array,
+  ) -> tuple[jax.Array, KeyValue]:
+    """One layer over one token a branch, whose key and value are written into the cache.
+
+    Args:
+      x: [B, K, D]. window: of the layer's attention, or None.
+      prefix_keys: int [B, P], positions of the prefix's tokens. prefix_kv: each [B, P, N, H].
+      positions: int [B, K, 1]. rope: of them, each [B, K, H / 2].
+      cache_kv: of the branches' own tokens, each [B, K, S, N, H]. cache_positions: int [B, K, S].
+      slot: int scalar, where in the cache the token goes.
     """
     q, k, v = (a[:, :, None] for a in self.attention.project(self.attention_norm(x), rope))
-    cache_kv = tuple(
-      jax.lax.dynamic_update_slice_in_dim(c, new, slot, axis=2)
-      for c, new in zip(cache_kv, (k, v), strict=True)
+    own_key, own_value = (
+      jax.lax.dynamic_update_slice_in_dim(cached, new, slot, axis=2)
+      for cached, new in zip(cache_kv, (k, v), strict=True)
     )
     prefix_mask = attention.visible(positions, prefix_keys[:, None], window)
     own_mask = attention.visible(positions, cache_positions, window)
-    heads = attention.prefix_branch_attention(q, *prefix_kv, prefix_mask, *cache_kv, own_mask)
-    return self._finish(x, heads[:, :, 0]), cache_kv
+    heads = attention.prefix_branch_attention(
+      q, *prefix_kv, prefix_mask, own_key, own_value, own_mask
+    )
+    return self._finish(x, heads[:, :, 0]), (own_key, own_value)
 
 
 class Decoder(nn.Module):
@@ -398,9 +436,9 @@ class Decoder(nn.Module):
   config: ModelConfig
   lora: LoraConfig | None = None
   unroll: bool = False
-  prompt_attention: str = "einsum"
+  prompt_attention: PromptAttention = "einsum"
 
-  def setup(self):
+  def setup(self) -> None:
     c = self.config
     declaration = (
       _declare(("vocab", "embed")),
@@ -467,10 +505,32 @@ class Decoder(nn.Module):
     head = self._head().astype(hidden.dtype)
     return jnp.einsum("...d,vd->...v", hidden, head, preferred_element_type=jnp.float32)
 
-  def prefill(self, prefix: jax.Array, prefix_lengths: jax.Array) -> PrefixCache:
-    """The cache of prefixes int [B, P] with lengths [B], computed once for all branches to come."""
-    _, (key, value) = self._run(prefix, self._shared(prefix.shape, prefix_lengths, collect=True))
-    return PrefixCache(key, value)
+  def prefill(
+    self,
+    prefix: jax.Array,
+    prefix_lengths: jax.Array,
+    layers: tuple[Variables, ...] | None = None,
+  ) -> PrefixCache:
+    """The cache of prefixes, computed once for all branches to come.
+
+    Layers are unrolled, so that in a compiled caller nothing is computed behind the last keys and
+    values: no token is predicted from a prefix.
+
+    Args:
+      prefix: int [B, P], right-padded. prefix_lengths: int [B].
+      layers: from `layers_of`; by default of the module's own variables.
+    """
+    shared = self._shared(prefix.shape, prefix_lengths, collect=True)
+    block = Block(self.config, self.lora, self.prompt_attention, parent=None)
+    keys: list[jax.Array] = []
+    values: list[jax.Array] = []
+    x = self._embed(prefix)
+    for variables, window in zip(self._layers_apart(layers), self.config.windows, strict=True):
+      found: Any = block.apply(variables, x, (window, None), shared)
+      x, (key, value) = found
+      keys.append(key)
+      values.append(value)
+    return PrefixCache(tuple(keys), tuple(values))
 
   def prefill_branches(
     self,
@@ -504,6 +564,7 @@ class Decoder(nn.Module):
     padding = ((0, 0), (0, 0), (0, max_new_tokens), (0, 0), (0, 0))
     key, value = (tuple(jnp.pad(layer, padding) for layer in stacked) for stacked in own)
     filled = jnp.arange(prompt_slots) < prompt_lengths[..., None]
+    assert shared.branch_positions is not None  # there are branches
     positions = jnp.where(filled, shared.branch_positions, NEVER)
     positions = jnp.pad(positions, ((0, 0), (0, 0), (0, max_new_tokens)), constant_values=NEVER)
     return logits, BranchCache(
@@ -517,7 +578,7 @@ class Decoder(nn.Module):
     branches: BranchCache,
     tokens: jax.Array,
     step: jax.Array,
-    layers: tuple[dict[str, Any], ...] | None = None,
+    layers: tuple[Variables, ...] | None = None,
   ) -> tuple[jax.Array, BranchCache]:
     """Appends one token to each branch.
 
@@ -545,10 +606,12 @@ class Decoder(nn.Module):
     )
     rope = attention.rope_table(config, positions[..., 0])
     block = Block(config, self.lora, parent=None)
-    x, keys, values = self._embed(tokens), [], []
-    for i, variables in enumerate(layers_of(config, self.variables) if layers is None else layers):
+    keys: list[jax.Array] = []
+    values: list[jax.Array] = []
+    x = self._embed(tokens)
+    for i, variables in enumerate(self._layers_apart(layers)):
       prefix_kv, cache_kv = (cache.key[i], cache.value[i]), (branches.key[i], branches.value[i])
-      x, (key, value) = block.apply(
+      found: Any = block.apply(
         variables,
         x,
         config.windows[i],
@@ -561,12 +624,21 @@ class Decoder(nn.Module):
         slot,
         method="decode",
       )
+      x, (key, value) = found
       keys.append(key)
       values.append(value)
-    branches = branches.replace(
-      key=tuple(keys), value=tuple(values), positions=cache_positions, lengths=branches.lengths + 1
+    branches = dataclasses.replace(
+      branches,
+      key=tuple(keys),
+      value=tuple(values),
+      positions=cache_positions,
+      lengths=branches.lengths + 1,
     )
     return self.logits(self.final_norm(x)), branches
+
+  def _layers_apart(self, layers: tuple[Variables, ...] | None) -> tuple[Variables, ...]:
+    """The layers given, by default the module's own, each by itself."""
+    return layers_of(self.config, self.variables) if layers is None else layers
 
   def _head(self) -> jax.Array:
     return self.embedding if self.config.tie_word_embeddings else self.lm_head
@@ -598,6 +670,7 @@ class Decoder(nn.Module):
     )
     stream, branch_positions = ([] if cached else [positions]), None
     if branch_shape is not None:
+      assert prefix_lengths is not None  # a branch starts where its prefix ends
       branch_positions = prefix_lengths[:, None, None].astype(jnp.int32) + jnp.arange(
         branch_shape[2], dtype=jnp.int32
       )
@@ -607,9 +680,12 @@ class Decoder(nn.Module):
     rope = attention.rope_table(self.config, jnp.concatenate(stream, axis=1))
     return _Shared(rope, keys, None if cached else positions, branch_positions, collect)
 
-  def _run(self, tokens: jax.Array, shared: _Shared, prefix_kv: KeyValue | None = None):
-    """All layers over a stream of tokens [B, T]: hidden [B, T, D], and keys and values stacked over
-    layers if collected.
+  def _run(
+    self, tokens: jax.Array, shared: _Shared, prefix_kv: KeyValue | None = None
+  ) -> tuple[jax.Array, Any]:
+    """All layers over a stream of tokens [B, T]: hidden [B, T, D], and what the layers collect.
+
+    prefix_kv and what is collected are stacked over the layers, see `Block.__call__`.
     """
     windows = None
     if any(w is not None for w in self.config.windows):

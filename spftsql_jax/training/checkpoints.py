@@ -1,5 +1,6 @@
-"""Checkpoints of a training run, written by Orbax while training goes on; the newest complete one
-is resumed from.
+"""Checkpoints of a training run, written by Orbax while training goes on.
+
+The newest complete one is resumed from.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ class Recorded(Protocol):
 
 
 class Checkpoints:
-  """The checkpoints in a folder, or none where the folder is None. As a context: leaving waits for
-  the one being written.
+  """The checkpoints in a folder, or none where the folder is None.
+
+  As a context: leaving waits for the one being written.
   """
 
   def __init__(self, folder: Path | None):
@@ -44,15 +46,16 @@ class Checkpoints:
       self.finish()
 
   def resume(self, state: Any, guards: Guards, meter: Recorded) -> tuple[Any, int]:
-    """(state, its step) of the newest complete checkpoint, with both records restored; else the
-    state given, and 0.
+    """(state, its step) of the newest complete checkpoint; else the state given, and 0.
+
+    The records of guards and meter are restored with it.
     """
     if self._folder is None:
       return state, 0
     for step, record in hosts.from_first(self._complete):
       try:
-        like = _changing(state) | ({"best": state.weights} if record["best"] else {})
-        kept = ocp.load_pytree(self._path(step), like)
+        best = {"best": state.weights} if record["best"] else {}
+        kept = ocp.load_pytree(self._path(step), _changing(state) | best)
       except (ValueError, OSError, KeyError):
         continue  # cut off while it was written: the one before it serves
       guards.restore(record["guards"], kept.pop("best", None))
@@ -61,15 +64,14 @@ class Checkpoints:
     return state, 0
 
   def weights(self, state: Any, before: int) -> tuple[Any, int] | None:
-    """(trained weights, their step) of the newest complete checkpoint of a step lower than
-    `before`, or None.
+    """(trained weights, their step) of the newest complete checkpoint before `before`, or None.
 
     The state gives shapes and shardings; its arrays are deleted, for two states may not fit in
     memory.
     """
     if self._folder is None:
       return None
-    like = jax.tree.map(
+    shapes = jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), _changing(state)
     )
     jax.tree.map(lambda x: x.delete(), state)
@@ -77,21 +79,16 @@ class Checkpoints:
     for step, record in hosts.from_first(self._complete):
       with contextlib.suppress(ValueError, OSError, KeyError):
         if step < before:
-          best = {"best": like[name]} if record["best"] else {}
-          return ocp.load_pytree(self._path(step), like | best)[name], step
+          best = {"best": shapes[name]} if record["best"] else {}
+          return ocp.load_pytree(self._path(step), shapes | best)[name], step
     return None
 
   def _complete(self) -> list[tuple[int, dict[str, Any]]]:
-    """(step, record) of the checkpoints, newest first; one whose record cannot be read was cut off
-    while it was written.
-    """
+    """(step, record) of the checkpoints, newest first."""
     found = []
-    steps = (
-      [int(p.name) for p in self._folder.iterdir() if p.name.isdigit()]
-      if self._folder.is_dir()
-      else []
-    )
-    for step in sorted(steps, reverse=True):
+    files = self._root.iterdir() if self._root.is_dir() else ()
+    for step in sorted((int(p.name) for p in files if p.name.isdigit()), reverse=True):
+      # A record that cannot be read was cut off while it was written.
       with contextlib.suppress(ValueError, OSError):
         found.append((step, json.loads(self._record(step).read_text(encoding="utf-8"))))
     return found
@@ -119,20 +116,25 @@ class Checkpoints:
     hosts.from_first(lambda: self._forget_before(step))
 
   def _forget_before(self, step: int) -> None:
-    for old in self._folder.iterdir():
+    for old in self._root.iterdir():
       name = old.name.removesuffix(".json")
       if name.isdigit() and int(name) < step:
         shutil.rmtree(old) if old.is_dir() else old.unlink()
 
   def _write_record(self, step: int, record: dict[str, Any]) -> None:
-    self._folder.mkdir(parents=True, exist_ok=True)
+    self._root.mkdir(parents=True, exist_ok=True)
     self._record(step).write_text(json.dumps(record), encoding="utf-8")
 
+  @property
+  def _root(self) -> Path:
+    assert self._folder is not None  # nothing is written or read without one
+    return self._folder
+
   def _path(self, step: int) -> Path:
-    return (self._folder / str(step)).resolve()
+    return (self._root / str(step)).resolve()
 
   def _record(self, step: int) -> Path:
-    return self._folder / f"{step}.json"
+    return self._root / f"{step}.json"
 
 
 def forget_checkpoints(folder: Path) -> None:

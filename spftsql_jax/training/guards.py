@@ -15,8 +15,12 @@ _WINDOW = 10
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-  """Execution accuracy and the share of answers that run, on held-out questions, behind `step`
-  updates.
+  """What held-out questions show behind `step` updates.
+
+  Attributes:
+    step: updates made.
+    execution_accuracy: share of right answers.
+    executable: share of answers that run.
   """
 
   step: int
@@ -54,10 +58,8 @@ class Guards:
     self._latest: list[float] = []
     self._best_tree: Any = None
 
-  def see(self, step: int, metrics: dict[str, float]) -> None:
-    """Takes a step's metrics. A step whose update was not finite, and so not made, counts for
-    nothing else.
-    """
+  def observe_step(self, step: int, metrics: dict[str, float]) -> None:
+    """Takes a step's metrics; of a step whose update was not made, that alone counts."""
     if what := _not_finite(metrics):
       self.reason = self.fault = f"{what} at step {step}"
       return
@@ -74,10 +76,10 @@ class Guards:
           f"{self.abort_drop:g} nats) by step {step}"
         )
 
-  def evaluated(self, step: int, execution_accuracy: float, executable: float, tree: Any) -> None:
-    """Takes an evaluation of `tree`, and keeps a copy of the tree if it is the best so far and
-    there is patience.
-    """
+  def observe_evaluation(
+    self, step: int, execution_accuracy: float, executable: float, tree: Any
+  ) -> None:
+    """Takes an evaluation of `tree`; with patience, the best tree so far is kept as a copy."""
     best = max((e.execution_accuracy for e in self.evaluations), default=-1.0)
     self.evaluations.append(Evaluation(step, execution_accuracy, executable))
     if execution_accuracy > best and self.patience:

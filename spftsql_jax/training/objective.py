@@ -66,11 +66,11 @@ class Totals(NamedTuple):
   """What the losses of a whole batch are divided by; at least 1 each.
 
   Attributes:
-    count: pairs that count; examples for SFT.
+    units: pairs that count; examples for SFT.
     tokens: tokens of the answers learned from: of y+ in pairs.
   """
 
-  count: jax.Array
+  units: jax.Array
   tokens: jax.Array
 
 
@@ -97,13 +97,14 @@ def program_of(objective: Objective) -> Objective:
 
 def batch_totals(objective: Objective, batches: PrefixBatch) -> Totals:
   """The totals of a whole batch, given as arrays [M, B, K] or [B, K]."""
-  lengths = batches.answer_lengths
+  lengths = jnp.asarray(batches.answer_lengths)
   if objective.loss == "sft":
-    count, tokens = jnp.sum(lengths > 0), jnp.sum(lengths)
+    units, tokens = jnp.sum(lengths > 0), jnp.sum(lengths)
   else:
-    kept = _present(batches) * kept_pairs(batches.reward, _on_correct(objective))
-    count, tokens = jnp.sum(kept), jnp.sum(_pairs_of(lengths)[0])
-  return Totals(jnp.maximum(count, 1), jnp.maximum(tokens, 1))
+    reward, _ = _pair_values(batches)
+    units = jnp.sum(_present(batches) * kept_pairs(reward, _on_correct(objective)))
+    tokens = jnp.sum(_sides(lengths)[0])
+  return Totals(jnp.maximum(units, 1), jnp.maximum(tokens, 1))
 
 
 def objective_value(
@@ -128,7 +129,7 @@ def objective_value(
   log_probs = answer_log_probs(model, variables, batch, dropout_key)  # [B, K]
   if objective.loss == "sft":
     loss = sft_loss(log_probs, totals.tokens)
-    return loss, {"loss": loss, "log_prob_positive": jnp.sum(log_probs) / totals.count}
+    return loss, {"loss": loss, "log_prob_positive": jnp.sum(log_probs) / totals.units}
   return _pairwise_value(objective, log_probs, batch, totals, numbers)
 
 
@@ -140,23 +141,24 @@ def _pairwise_value(
   numbers: Numbers,
 ) -> tuple[jax.Array, Metrics]:
   """`objective_value` on pairs: the error-driven loss and the NLL of y+, each times its weight."""
-  positive, negative = _pairs_of(log_probs)  # [B, K / 2] each, as all that follows
-  opponent_pos, opponent_neg = _pairs_of(batch.opponent_log_probs)
-  tokens_pos, tokens_neg = _pairs_of(batch.answer_lengths)
+  reward, opponent = _pair_values(batch)
+  positive, negative = _sides(log_probs)  # [B, K / 2] each, as all that follows
+  opponent_pos, opponent_neg = _sides(opponent)
+  tokens_pos, tokens_neg = _sides(jnp.asarray(batch.answer_lengths))
   nll = sft_loss(positive, totals.tokens)
   if objective.length_normalize:
     tokens_pos, tokens_neg = jnp.maximum(tokens_pos, 1), jnp.maximum(tokens_neg, 1)
     positive, opponent_pos = positive / tokens_pos, opponent_pos / tokens_pos
     negative, opponent_neg = negative / tokens_neg, opponent_neg / tokens_neg
-  reward = jnp.maximum(batch.reward, numbers.least_reward)
+  reward = jnp.maximum(reward, numbers.least_reward)
   pairs = (positive, negative, opponent_pos, opponent_neg, reward, numbers.beta)
   present, on_correct = _present(batch), _on_correct(objective)
-  pairwise = error_driven_loss(*pairs, on_correct, present=present, count=totals.count)
+  pairwise = error_driven_loss(*pairs, on_correct, present=present, count=totals.units)
   loss = numbers.pair_weight * pairwise + numbers.nll_weight * nll
   kept = present * kept_pairs(reward, on_correct)
 
   def mean(values: jax.Array) -> jax.Array:
-    return jnp.sum(values * kept) / totals.count
+    return jnp.sum(values * kept) / totals.units
 
   return loss, {
     "loss": loss,
@@ -167,14 +169,21 @@ def _pairwise_value(
   }
 
 
-def _pairs_of(values: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _sides(values: jax.Array) -> tuple[jax.Array, jax.Array]:
   """(of y+, of y-), [..., K / 2] each, of values [..., K] of branches."""
   return values[..., 0::2], values[..., 1::2]
 
 
 def _present(batch: PrefixBatch) -> jax.Array:
   """float32 [..., K / 2]: 1 for pairs, 0 for padding."""
-  return (_pairs_of(batch.answer_lengths)[0] > 0).astype(jnp.float32)
+  return (_sides(jnp.asarray(batch.answer_lengths))[0] > 0).astype(jnp.float32)
+
+
+def _pair_values(batch: PrefixBatch) -> tuple[jax.Array, jax.Array]:
+  """(rewards [..., K / 2], opponent's log-probs [..., K]); ValueError for a batch without pairs."""
+  if batch.reward is None or batch.opponent_log_probs is None:
+    raise ValueError("a pairwise loss needs pairs: units with a reward and opponent log-probs")
+  return jnp.asarray(batch.reward), jnp.asarray(batch.opponent_log_probs)
 
 
 def _on_correct(objective: Objective) -> OnCorrect:

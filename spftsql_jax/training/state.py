@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import flax.struct
@@ -50,16 +51,7 @@ def init_state(optimizer: OptimizerConfig, trainable: Any, dtype: Any = None) ->
       narrower than float32, the state has master weights: 4 bytes a weight more, and moments of 4
       bytes instead of 2.
   """
-
-  def init(tree: Any) -> TrainState:
-    def copy_as(dtype: Any) -> Any:
-      return jax.tree.map(lambda x: jnp.array(x, dtype, copy=True), tree)
-
-    used = copy_as(dtype)
-    master = copy_as(jnp.float32) if _is_narrow(used) else None
-    moments = make_optimizer(optimizer).init(used if master is None else master)
-    return TrainState(jnp.zeros((), jnp.int32), used, moments, jnp.zeros((), bool), master)
-
+  init = functools.partial(_init, optimizer, dtype)
   if not _on_mesh(trainable):
     return init(trainable)
   return jax.jit(init, out_shardings=state_shardings(optimizer, trainable, dtype))(trainable)
@@ -68,7 +60,7 @@ def init_state(optimizer: OptimizerConfig, trainable: Any, dtype: Any = None) ->
 def state_shardings(optimizer: OptimizerConfig, trainable: Any, dtype: Any = None) -> TrainState:
   """The sharding of each array of a state, as a `TrainState` of shardings.
 
-  Moments and master weights lie as what they belong to; all else is replicated.
+  Weights, their moments and master weights lie as the weights do; all else is replicated.
 
   Args:
     trainable: arrays, or shapes with shardings, on a mesh.
@@ -77,30 +69,30 @@ def state_shardings(optimizer: OptimizerConfig, trainable: Any, dtype: Any = Non
   everywhere = NamedSharding(jax.tree.leaves(trainable)[0].sharding.mesh, PartitionSpec())
   weights = dict(jax.tree_util.tree_leaves_with_path(trainable))
 
-  def sharding_of(path: tuple[Any, ...], moment: Any) -> NamedSharding:
-    # A moment's path ends with its weight's, whatever the optimizer wraps around (chains, masks,
-    # groups). Adafactor keeps sums over rows and columns there instead, which have another shape.
+  def sharding_of(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
+    # The path of a moment ends with its weight's, whatever the optimizer wraps around (chains,
+    # masks, groups). Adafactor keeps sums over rows and columns there, which have another shape.
     for start in range(len(path)):
       weight = weights.get(path[start:])
-      if weight is not None and weight.shape == moment.shape:
+      if weight is not None and weight.shape == leaf.shape:
         return weight.sharding
     return everywhere
 
-  moments = jax.eval_shape(make_optimizer(optimizer).init, trainable)
-  of_weights = jax.tree.map(lambda x: x.sharding, trainable)
-  return TrainState(
-    step=everywhere,
-    trainable=of_weights,
-    optimizer=jax.tree_util.tree_map_with_path(sharding_of, moments),
-    halted=everywhere,
-    master=of_weights if _is_narrow(trainable, dtype) else None,
-  )
+  shapes = jax.eval_shape(functools.partial(_init, optimizer, dtype), trainable)
+  return jax.tree_util.tree_map_with_path(sharding_of, shapes)
 
 
-def _is_narrow(tree: Any, dtype: Any = None) -> bool:
-  """Whether any weight is narrower than float32; or `dtype` is, where one is given."""
-  kinds = {leaf.dtype for leaf in jax.tree.leaves(tree)} if dtype is None else {jnp.dtype(dtype)}
-  return kinds != {jnp.dtype(jnp.float32)}
+def _init(optimizer: OptimizerConfig, dtype: Any, weights: Any) -> TrainState:
+  """A state that trains copies of weights."""
+
+  def copy_as(dtype: Any) -> Any:
+    return jax.tree.map(lambda x: jnp.array(x, dtype, copy=True), weights)
+
+  used = copy_as(dtype)
+  narrow = any(leaf.dtype != jnp.float32 for leaf in jax.tree.leaves(used))
+  master = copy_as(jnp.float32) if narrow else None
+  moments = make_optimizer(optimizer).init(used if master is None else master)
+  return TrainState(jnp.zeros((), jnp.int32), used, moments, jnp.zeros((), bool), master)
 
 
 def _on_mesh(trainable: Any) -> bool:

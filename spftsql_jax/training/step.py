@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from spftsql_jax.examples.batches import PrefixBatch
+from spftsql_jax.models.trainable import model_variables
 from spftsql_jax.training.objective import (
   Metrics,
   Numbers,
@@ -48,7 +49,7 @@ _UNROLLED_LAYERS = 8
 
 def variables_of(trainable: Any, frozen: Any) -> dict[str, Any]:
   """The model's variables: an adapter over frozen params, or all params where `frozen` is None."""
-  return {"params": trainable} if frozen is None else {"params": frozen, "lora": trainable}
+  return model_variables(trainable) if frozen is None else model_variables(frozen, trainable)
 
 
 def loss_and_gradients(
@@ -128,8 +129,10 @@ def make_train_step(
     shardings: `state_shardings` on a mesh: the new state lies where the old one lay. None leaves
       placement to the compiler.
   """
-  leaves, structure = (None, None) if shardings is None else jax.tree.flatten(shardings)
-  return _train_step(model, optimizer, objective, leaves and tuple(leaves), structure)
+  if shardings is None:
+    return _train_step(model, optimizer, objective, None, None)
+  leaves, structure = jax.tree.flatten(shardings)
+  return _train_step(model, optimizer, objective, tuple(leaves), structure)
 
 
 @functools.lru_cache(maxsize=16)

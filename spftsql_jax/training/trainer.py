@@ -1,6 +1,4 @@
-"""`fit`: a run of training steps over units of examples, with guards, metrics, evaluations and
-resumable checkpoints.
-"""
+"""`fit`: a run of training steps, with guards, metrics, evaluations and checkpoints to resume."""
 
 from __future__ import annotations
 
@@ -10,7 +8,6 @@ import itertools
 import queue
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,13 +25,12 @@ from spftsql_jax.examples.batches import (
   PrefixBatch,
   Unit,
   collate,
-  padding_share,
   plan_epoch,
 )
 from spftsql_jax.models import sharding
-from spftsql_jax.models.flops import peak_flops, step_flops
 from spftsql_jax.training.checkpoints import Checkpoints, forget_checkpoints
 from spftsql_jax.training.guards import Evaluation, Guards
+from spftsql_jax.training.meter import Meter
 from spftsql_jax.training.optimizer import OptimizerConfig, learning_rate_schedule
 from spftsql_jax.training.step import (
   Objective,
@@ -156,7 +152,7 @@ def fit(
   trainable, frozen = (params, None) if lora is None else (lora, params)
   store = Checkpoints(checkpoints)
   guards = Guards(config.abort_drop, config.patience, config.executable_drop)
-  meter = _Meter(model, tail=max(1, config.steps // 10))
+  meter = Meter(model, tail=max(1, config.steps // 10))
   dtype = model.config.param_dtype if lora is None else None
   state, start = store.resume(init_state(config.optimizer, trainable, dtype), guards, meter)
   # Without rate and schedule, so that runs which differ in these alone share one compiled step.
@@ -167,7 +163,7 @@ def fit(
   step_fn = _on_mesh(make_train_step(model, kind, program_of(config.objective), pinned), mesh)
   numbers = numbers_of(config.objective)
   plan = _plan(units, config)
-  evaluating = evaluate is not None and config.evaluate_every > 0
+  evaluator = evaluate if config.evaluate_every else None
   pending: collections.deque[tuple[int, dict[str, jax.Array], dict[str, float]]] = (
     collections.deque()
   )
@@ -179,23 +175,24 @@ def fit(
     while len(pending) > keep and not guards.reason:
       step, metrics, counts = pending.popleft()
       values = {name: float(value) for name, value in metrics.items()}
-      guards.see(step, values)
+      guards.observe_step(step, values)
       if guards.fault:
         return
       del values["finite"]
       fetched = step
-      on_metrics(step, meter.see(values, counts))
+      on_metrics(step, meter.finish_step(values, counts))
       bar.update()
       bar.set_postfix(loss=f"{values['loss']:.3f}")
 
   def last_good(state: TrainState) -> tuple[Any, int]:
-    """(tree, its step) after a fault behind step `fetched`: the state has halted, another step only
-    measures it.
+    """(tree, its step) after a fault behind step `fetched`.
+
+    The state has halted: another step only measures it.
     """
-    again = _collated(units, plan, config, pad_id, fetched - 1, sharding.batch_parts(mesh))
+    again = _batches(units, plan, config, pad_id, fetched - 1, sharding.batch_parts(mesh))
     for _, batch in itertools.islice(again, 1) if fetched else ():
       state, metrics = step_fn(
-        state, frozen, _placed(batch, mesh), 0.0, numbers, config.seed % 2**31
+        state, frozen, _to_devices(batch, mesh), 0.0, numbers, config.seed % 2**31
       )
       if all(np.isfinite(float(metrics[name])) for name in ("loss", "gradient_norm")):
         return state.weights, fetched
@@ -212,16 +209,16 @@ def fit(
       total=config.steps, initial=start, desc=description, unit="step", disable=None, leave=False
     ) as bar,
   ):
-    if evaluating and not guards.evaluations:
-      guards.evaluated(0, *evaluate(state.trainable), state.weights)
+    if evaluator is not None and not guards.evaluations:
+      guards.observe_evaluation(0, *evaluator(state.trainable), state.weights)
     for step, batch in _prefetch(
-      _collated(units, plan, config, pad_id, start, sharding.batch_parts(mesh))
+      _batches(units, plan, config, pad_id, start, sharding.batch_parts(mesh))
     ):
       state, metrics = step_fn(
-        state, frozen, _placed(batch, mesh), float(rate(step - 1)), numbers, config.seed % 2**31
+        state, frozen, _to_devices(batch, mesh), float(rate(step - 1)), numbers, config.seed % 2**31
       )
-      pending.append((step, metrics, meter.count(batch)))
-      evaluated = evaluating and (step % config.evaluate_every == 0 or step == config.steps)
+      pending.append((step, metrics, meter.start_step(batch)))
+      due = bool(evaluator) and (step % config.evaluate_every == 0 or step == config.steps)
       kept = (
         bool(config.checkpoint_every)
         and step % config.checkpoint_every == 0
@@ -230,11 +227,11 @@ def fit(
       ended = terminated.is_set() or hosts.preempted(step)
       # All metrics before an evaluation or a checkpoint, so that neither is of a state that has
       # halted.
-      fetch(0 if evaluated or kept or ended else _IN_FLIGHT)
-      if evaluated and not guards.reason:
-        meter.stop()
-        guards.evaluated(step, *evaluate(state.trainable), state.weights)
-        meter.go()
+      fetch(0 if due or kept or ended else _IN_FLIGHT)
+      if evaluator is not None and due and not guards.reason:
+        meter.pause()
+        guards.observe_evaluation(step, *evaluator(state.trainable), state.weights)
+        meter.resume()
       if guards.reason:
         break
       if ended:
@@ -262,94 +259,12 @@ def fit(
   )
 
 
-class _Meter:
-  """Metrics of the last steps, examples, tokens, padding and compiled shapes of a run, and its
-  rates.
-
-  Times and rates are those of this process; the rest is that of the whole run, however often it was
-  cut and resumed.
-  """
-
-  def __init__(self, model: nn.Module, tail: int):
-    self._model, self._peak = model, peak_flops()
-    self._began = self._last = time.perf_counter()
-    self._stopped = 0.0
-    self._totals: collections.Counter[str] = collections.Counter()
-    self._tail: collections.deque[dict[str, float]] = collections.deque(maxlen=tail)
-    self._steps, self._padding, self._shapes = 0, 0.0, set()
-
-  def count(self, batch: PrefixBatch) -> dict[str, float]:
-    """What a batch holds; called when its step is started."""
-    counts = {
-      "examples": int((batch.answer_lengths > 0).sum()),
-      "tokens": batch.prefix.size + batch.branch.size,
-    }
-    padding = padding_share(batch)
-    self._totals.update(counts)
-    self._steps, self._padding = self._steps + 1, self._padding + padding
-    self._shapes.add((batch.prefix.shape, batch.branch.shape, batch.max_answer))
-    if self._peak:
-      counts["flops"] = step_flops(self._model.config, batch, self._model.lora)
-    return counts | {"padding_share": padding}
-
-  def see(self, values: dict[str, float], counts: dict[str, float]) -> dict[str, float]:
-    """Takes a step's metrics once they have come; returns them with its rates, by the time since
-    those of the step before.
-    """
-    now = time.perf_counter()
-    seconds, self._last = max(now - self._last, 1e-9), now
-    rates = {"padding_share": counts["padding_share"]}
-    rates |= {f"{name}_per_second": counts[name] / seconds for name in ("examples", "tokens")}
-    if "flops" in counts:
-      rates["mfu"] = counts["flops"] / seconds / self._peak / jax.device_count()
-    self._tail.append(values | rates)
-    return self._tail[-1]
-
-  def stop(self) -> None:
-    """An evaluation begins: its time is none of training's."""
-    self._paused = time.perf_counter()
-
-  def go(self) -> None:
-    self._last = time.perf_counter()
-    self._stopped += self._last - self._paused
-
-  def summary(self) -> dict[str, float]:
-    seconds = time.perf_counter() - self._began - self._stopped
-    means = {
-      name: float(np.mean([m[name] for m in self._tail]))
-      for name in (self._tail[0] if self._tail else {})
-    }
-    return means | {
-      "examples_per_second": self._totals["examples"] / seconds,
-      "tokens_per_second": self._totals["tokens"] / seconds,
-      "padding_share": self._padding / max(self._steps, 1),
-      "compiled_shapes": len(self._shapes),
-      "seconds": seconds,
-    }
-
-  def record(self) -> dict[str, Any]:
-    """What `restore` needs, as JSON."""
-    return {
-      "tail": list(self._tail),
-      "steps": self._steps,
-      "padding": self._padding,
-      "shapes": sorted(self._shapes),
-    }
-
-  def restore(self, record: dict[str, Any]) -> None:
-    """Goes on from a record."""
-    self._tail.extend(record["tail"])
-    self._steps, self._padding = record["steps"], record["padding"]
-    self._shapes = {
-      (tuple(prefix), tuple(branch), answer) for prefix, branch, answer in record["shapes"]
-    }
-
-
 class _sigterm:
-  """Within, SIGTERM sets the event it gives instead of ending the process. Elsewhere than in the
-  main thread it does nothing,
-  nor with several processes, which must end at the same step: there JAX takes the signal
-  (`hosts.preempted`)."""
+  """Within, SIGTERM sets the event it gives instead of ending the process.
+
+  Elsewhere than in the main thread it does nothing; nor with several processes, which must end at
+  the same step: there JAX takes the signal (`hosts.preempted`).
+  """
 
   def __enter__(self) -> threading.Event:
     event = threading.Event()
@@ -375,7 +290,7 @@ def _on_mesh(step_fn: Callable, mesh: Mesh | None) -> Callable:
   return call
 
 
-def _placed(batch: PrefixBatch, mesh: Mesh | None) -> PrefixBatch:
+def _to_devices(batch: PrefixBatch, mesh: Mesh | None) -> PrefixBatch:
   """Puts microbatches [M, B, ...] on the devices."""
   if mesh is None:
     return jax.device_put(batch)
@@ -383,9 +298,7 @@ def _placed(batch: PrefixBatch, mesh: Mesh | None) -> PrefixBatch:
 
 
 def _plan(units: Sequence[Unit], config: FitConfig) -> list[list[list[int]]]:
-  """The groups of every step, a function of the seed alone, so that a resumed run sees the batches
-  it would have seen.
-  """
+  """The groups of units of every step, by the seed alone: a resumed run sees the same batches."""
   wide = dataclasses.replace(config.shape, schemas=config.shape.schemas * config.accumulate)
   plan: list[list[list[int]]] = []
   epoch = 0
@@ -395,7 +308,7 @@ def _plan(units: Sequence[Unit], config: FitConfig) -> list[list[list[int]]]:
   return plan[: config.steps]
 
 
-def _collated(
+def _batches(
   units: Sequence[Unit],
   plan: list[list[list[int]]],
   config: FitConfig,
@@ -403,6 +316,7 @@ def _collated(
   start: int,
   parts: int,
 ) -> Iterator[tuple[int, PrefixBatch]]:
+  """(step, its microbatches [M, B, ...]) from step `start` + 1 on; B is a multiple of `parts`."""
   rows = -(-config.shape.schemas // parts) * parts
   wide = dataclasses.replace(config.shape, schemas=rows * config.accumulate)
   for step in range(start, len(plan)):
