@@ -34,9 +34,9 @@ from pathlib import Path
 import database_access
 from absl import flags
 
-from spftsql_jax.databases import places as databases
-from spftsql_jax.databases.engines import engine_of
+from spftsql_jax.databases import search_path as databases
 from spftsql_jax.databases.execution.executor import Executor
+from spftsql_jax.databases.locations import engine_of
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.judging import brought_back, metrics, scoring
 from spftsql_jax.judging.divergences import DIVERGENCES

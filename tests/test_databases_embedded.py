@@ -18,9 +18,11 @@ import hostile_harness
 import pytest
 
 from spftsql_jax.databases import Executor, open_database
-from spftsql_jax.databases.engines import RESTING_BYTES, identity_of, sqlite_files
+from spftsql_jax.databases.engines import RESTING_BYTES
 from spftsql_jax.databases.engines import duckdb as duckdb_engine
 from spftsql_jax.databases.engines import sqlite as sqlite_engine
+from spftsql_jax.databases.engines.sqlite import files as sqlite_files
+from spftsql_jax.databases.file_state import identity_of
 from spftsql_jax.judging.comparison import results_match
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 

@@ -16,9 +16,9 @@ import pytest
 
 from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.databases import DatabaseError, ValueIndex, introspection, open_database
-from spftsql_jax.databases.engines import with_schemas
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.key_inference import infer_foreign_keys
+from spftsql_jax.databases.locations import with_schemas
 from spftsql_jax.examples.prompts import PromptFormat, schema_prompt
 from spftsql_jax.examples.subschemas import tables_of
 from spftsql_jax.questions import sentences

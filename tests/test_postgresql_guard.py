@@ -18,8 +18,9 @@ import psycopg
 import pytest
 
 from spftsql_jax.databases import DatabaseError, Executor, open_database, permissions
-from spftsql_jax.databases.engines import postgresql, postgresql_paths
-from spftsql_jax.databases.engines.postgresql_tokens import UnreadableError, read_tokens
+from spftsql_jax.databases.engines import postgresql
+from spftsql_jax.databases.engines.postgresql import paths as postgresql_paths
+from spftsql_jax.databases.engines.postgresql.tokens import UnreadableError, read_tokens
 
 LONG = "a" * 60 + "bcd"
 

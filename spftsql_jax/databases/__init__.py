@@ -32,7 +32,7 @@ import importlib
 _EXPORTS = {
   "Database": "database",
   "open_database": "database",
-  "DatabaseError": "engines",
+  "DatabaseError": "errors",
   "Executor": "execution.executor",
   "Result": "execution.results",
   "infer_foreign_keys": "key_inference",
@@ -44,7 +44,7 @@ _EXPORTS = {
 __all__ = sorted(_EXPORTS)
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
   if name not in _EXPORTS:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
   value = getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)

@@ -23,19 +23,13 @@ import sqlalchemy
 
 from spftsql_jax.columns.whole_dates import format_of
 from spftsql_jax.databases import catalogs
-from spftsql_jax.databases.engines import (
-  DatabaseError,
-  ServerText,
-  engine_module,
-  engine_of,
-  is_readable,
-  name_of,
-  schemas_of,
-  without_password,
-)
+from spftsql_jax.databases.cells import ServerText, canonical_cell, is_readable
+from spftsql_jax.databases.engines import engine_module
+from spftsql_jax.databases.engines.interface import Engine
+from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.foreign_keys import TableKey, add_foreign_keys
-from spftsql_jax.databases.locations import hide_passwords
-from spftsql_jax.databases.rows import canonical_cell
+from spftsql_jax.databases.locations import engine_of, name_of, schemas_of
+from spftsql_jax.databases.passwords import hide_passwords, without_password
 from spftsql_jax.schema import Column, ForeignKey, Kind, Schema, Table
 from spftsql_jax.sql.identifiers import quote, quote_path
 
@@ -75,10 +69,11 @@ def open_reader(location: str) -> Iterator[Any]:
   """
   module = engine_module(engine_of(location))
   connection = module.connect(location)
+  errors: tuple[type[Exception], ...] = (sqlalchemy.exc.SQLAlchemyError, *module.ERRORS)
   try:
     module.mark_undecodable(connection)
     yield connection
-  except (sqlalchemy.exc.SQLAlchemyError, *module.ERRORS) as error:
+  except errors as error:
     message = hide_passwords(_one_line(error), location)
     raise DatabaseError(f"{without_password(location)}: cannot be read: {message}") from error
   finally:
@@ -123,7 +118,7 @@ def tell_left_out(name: str, left_out: Sequence[str]) -> None:
 
 
 def _read_tables(
-  catalog: catalogs.Catalog, connection, module
+  catalog: catalogs.Catalog, connection: Any, module: Engine
 ) -> tuple[tuple[Table, ...], list[str]]:
   """The tables, and of those that cannot be read the name and the reason."""
   # An SQLite file has one schema, which tells nothing apart.
@@ -133,6 +128,11 @@ def _read_tables(
   read: dict[str, tuple[Table, catalogs.Structure]] = {}
   failures = []
   refusal = module.refusal_of(connection)
+  errors: tuple[type[Exception], ...] = (
+    sqlalchemy.exc.SQLAlchemyError,
+    RuntimeError,
+    *module.ERRORS,
+  )
   for relation, qualifiers in zip(catalog.relations, names, strict=True):
     try:
       structure = catalog.structure(relation)
@@ -141,7 +141,7 @@ def _read_tables(
       # about it.
       if reason := refusal(f"SELECT * FROM {_path(module, relation, qualifiers)}"):
         raise RuntimeError(reason)
-    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, *module.ERRORS) as error:
+    except errors as error:
       if _is_lost(connection):
         raise
       failures.append(
@@ -187,8 +187,8 @@ def _identities(relations: Sequence[catalogs.Relation]) -> list[tuple[str, ...]]
 
 
 def _read_table(
-  connection,
-  module,
+  connection: Any,
+  module: Engine,
   relation: catalogs.Relation,
   qualifiers: tuple[str, ...],
   structure: catalogs.Structure,
@@ -229,26 +229,26 @@ def _read_table(
   )
 
 
-def _path(module, relation: catalogs.Relation, qualifiers: tuple[str, ...]) -> str:
+def _path(module: Engine, relation: catalogs.Relation, qualifiers: tuple[str, ...]) -> str:
   """What a query of ours calls a relation."""
   return quote_path(
     (*(qualifiers or relation.path if module.DIALECT != "sqlite" else ()), relation.name)
   )
 
 
-def _is_lost(connection) -> bool:
+def _is_lost(connection: Any) -> bool:
   """Whether a failure is the connection's and not a table's: nothing else can be read either."""
   return bool(getattr(connection, "closed", False) or getattr(connection, "broken", False))
 
 
-def fetch(connection, sql: str) -> list[tuple]:
+def fetch(connection: Any, sql: str) -> list[tuple]:
   """All rows of a query."""
   with contextlib.closing(connection.cursor()) as cursor:
     return cursor.execute(sql).fetchall()
 
 
 def _sample_rows(
-  connection, cursor, module, path: str, columns: Sequence[str]
+  connection: Any, cursor: Any, module: Engine, path: str, columns: Sequence[str]
 ) -> tuple[int, list[tuple]]:
   """The number of rows, and the first of them."""
   del connection
@@ -259,10 +259,12 @@ def _sample_rows(
 
 
 def _sample_in_time(
-  connection, cursor, module, path: str, columns: Sequence[str]
+  connection: Any, cursor: Any, module: Engine, path: str, columns: Sequence[str]
 ) -> tuple[int, list[tuple]]:
   """As `_sample_rows`, but (0, []) where it takes longer than VIEW_SECONDS."""
   late = threading.Event()
+  # RuntimeError: how DuckDB says that it was interrupted.
+  errors: tuple[type[Exception], ...] = (RuntimeError, *module.ERRORS)
 
   def stop() -> None:
     late.set()
@@ -277,7 +279,7 @@ def _sample_in_time(
   timer.start()
   try:
     return _sample_rows(connection, cursor, module, path, columns)
-  except (RuntimeError, *module.ERRORS):  # RuntimeError: how DuckDB says that it was interrupted.
+  except errors:
     if not late.is_set():
       raise
     roll_back(connection, module.ERRORS)
@@ -287,14 +289,19 @@ def _sample_in_time(
     timer.join()
 
 
-def roll_back(connection, errors: tuple[type[Exception], ...]) -> None:
+def roll_back(connection: Any, errors: tuple[type[Exception], ...]) -> None:
   """Makes a connection usable again whose transaction has failed; `errors` are its engine's."""
   with contextlib.suppress(*errors):
     connection.rollback()
 
 
 def _distinct_counts(
-  connection, module, path: str, columns: Sequence[str], row_count: int, values: Sequence[tuple]
+  connection: Any,
+  module: Engine,
+  path: str,
+  columns: Sequence[str],
+  row_count: int,
+  values: Sequence[tuple],
 ) -> list[int]:
   """Distinct non-NULL values of each column: counted, or for large tables, and types without
   equality, estimated.

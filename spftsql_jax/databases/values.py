@@ -17,10 +17,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from spftsql_jax.databases.cells import is_readable
 from spftsql_jax.databases.database import Database
-from spftsql_jax.databases.engines import engine_module, engine_of, is_readable
+from spftsql_jax.databases.engines import engine_module
 from spftsql_jax.databases.introspection import open_reader, read_schema, roll_back, tell_left_out
-from spftsql_jax.databases.locations import hide_passwords
+from spftsql_jax.databases.locations import engine_of
+from spftsql_jax.databases.passwords import hide_passwords
 from spftsql_jax.sql.identifiers import quote, quote_path
 
 # Longer texts are prose: no question quotes them.

@@ -22,8 +22,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
+from spftsql_jax.databases.cells import Rows, canonical_rows, has_nan
 from spftsql_jax.databases.execution.results import Result
-from spftsql_jax.databases.rows import Rows, canonical_rows, has_nan
 from spftsql_jax.sql import statements
 
 Comparison = Literal["spider", "bird", "strict"]

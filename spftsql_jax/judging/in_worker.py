@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
+from typing import cast
 
-from spftsql_jax.databases.engines import DatabaseError
+from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.execution.protocol import unpack_rows
 from spftsql_jax.databases.execution.results import Result, Status
 from spftsql_jax.judging.comparison import Comparison, results_agree
@@ -19,6 +20,7 @@ from spftsql_jax.judging.programs import Programs
 
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
+  from spftsql_jax.databases.engines.sqlite import Connection
   from spftsql_jax.databases.execution.session import Session
 
 # What `judge` returns for a pair, as `marshal` takes it: the results without rows, and the rest of
@@ -67,7 +69,7 @@ def judge(
   place = _Worker(session, dict(zip(locations, identities, strict=True)), pairs, limits, comparison)
   judged = judge_pairs(pairs, place)
   session.finish()
-  return [judgement and _told(judgement) for judgement in judged]
+  return [None if judgement is None else _told(judgement) for judgement in judged]
 
 
 def read_told(told: Told) -> Judgement:
@@ -100,7 +102,10 @@ class _Worker:
     self._uses = Counter(text for pair in pairs for text in {pair.gold, pair.predicted})
     self._kept: dict[str, _PackedResult] = {}
     instances = list(identities.items())
-    self._programs = Programs(len(instances), lambda i: session.connection(*instances[i]))
+    # Only SQLite files are judged in workers.
+    self._programs = Programs(
+      len(instances), lambda i: cast("Connection", session.connection(*instances[i]))
+    )
 
   def begin(self, instance: int, pairs: Sequence[Pair]) -> None:
     """Forgets the results on the instance before."""
@@ -114,7 +119,9 @@ class _Worker:
       identity = self._identities[location]
       outcome = self._session.run_next(location, identity, sql, *self._limits)
       status, columns, pieces, seconds, message, transient = outcome
-      result = _PackedResult(status, columns, (), seconds, message, transient, pieces)
+      result = _PackedResult(
+        cast("Status", status), columns, (), seconds, message, transient, pieces
+      )
       if self._uses[sql] > 1:
         self._kept[sql] = result
     if result.status == "resource" or result.transient:

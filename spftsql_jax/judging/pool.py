@@ -8,8 +8,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from spftsql_jax.databases.engines import DatabaseError, absolute_location, engine_of, identity_of
+from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.execution.executor import Executor
+from spftsql_jax.databases.file_state import identity_of
+from spftsql_jax.databases.locations import absolute_location, engine_of
 from spftsql_jax.judging.comparison import Comparison
 from spftsql_jax.judging.in_worker import Told, read_told
 from spftsql_jax.judging.judge import Judgement, Pair

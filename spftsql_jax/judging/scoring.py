@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from spftsql_jax.databases.engines import DatabaseError, engine_of
+from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.execution.executor import Executor
+from spftsql_jax.databases.locations import engine_of
 from spftsql_jax.judging import brought_back, pool
 from spftsql_jax.judging.comparison import Comparison, order_counts
 from spftsql_jax.judging.executed import TextsToRun, executed_texts, spider_query

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from spftsql_jax.databases.engines import sqlite, without_password
+from spftsql_jax.databases.cells import has_nan
+from spftsql_jax.databases.engines import sqlite
 from spftsql_jax.databases.execution.results import Result, Status
-from spftsql_jax.databases.rows import has_nan
+from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.judging.comparison import Comparison
 from spftsql_jax.judging.judge import Judgement, Pair
 

@@ -10,7 +10,7 @@ import types
 import typing
 from typing import Any, Literal
 
-from spftsql_jax.databases.locations import hide_in
+from spftsql_jax.databases.passwords import hide_in
 from spftsql_jax.examples.batches import BatchShape
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.training.optimizer import OptimizerConfig

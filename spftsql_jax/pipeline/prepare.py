@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from spftsql_jax import hosts
 from spftsql_jax.answering.predict import PromptDatabase
-from spftsql_jax.databases import Executor, make_instances, places
-from spftsql_jax.databases.engines import engine_of, with_schemas, without_password
-from spftsql_jax.databases.locations import split_locations
+from spftsql_jax.databases import Executor, make_instances, search_path
+from spftsql_jax.databases.locations import engine_of, split_locations, with_schemas
+from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import answer_text, question_prompt, schema_prompt
@@ -88,15 +88,15 @@ def read_data(config: RunConfig) -> RunData:
   seeds, test = (_read_examples(files[name], name) for name in ("seeds", "test"))
   held_out = tuple(test)
   # Databases that a benchmark lacks are left out of the seeds; of the test they are an error.
-  given = places.database_places(config.data.databases, root)
+  given = search_path.database_places(config.data.databases, root)
   shown = without_password(config.data.databases)
-  present = {d for d in database_ids(seeds) if places.has_database(given, d)}
+  present = {d for d in database_ids(seeds) if search_path.has_database(given, d)}
   if seeds and not present:
     raise FileNotFoundError(
       f"{shown}: none of the seeds' databases is there (expected DIR/<db_id>/<db_id>.sqlite)"
     )
   seeds = [e for e in seeds if e.db_id in present]
-  queries = Queries({d: places.find_database(given, d) for d in present})
+  queries = Queries({d: search_path.find_database(given, d) for d in present})
   kept = queries.apart(seeds, held_out)
   if seeds and not kept:
     raise ValueError(
@@ -111,11 +111,11 @@ def read_data(config: RunConfig) -> RunData:
     count = config.data.test_limit
     test = [test[i * len(test) // count] for i in range(count)]
   labelled = database_ids(seeds) or database_ids(test)
-  sources = tuple(labelled or places.all_databases(given))
+  sources = tuple(labelled or search_path.all_databases(given))
   if not sources:
     raise FileNotFoundError(f"{shown}: no database is there (expected DIR/<db_id>/<db_id>.sqlite)")
   locations = {
-    d: with_schemas(places.find_database(given, d), config.data.schemas)
+    d: with_schemas(search_path.find_database(given, d), config.data.schemas)
     for d in dict.fromkeys([*sources, *database_ids(test)])
   }
   named = {f"data.{name}": path for name, path in files.items()}
@@ -167,8 +167,8 @@ def open_workbench(
   starting model.
   """
   ids = list(data.locations)
-  for line in places.shadowed(
-    places.database_places(config.data.databases, _data_dir(config)), ids
+  for line in search_path.shadowed(
+    search_path.database_places(config.data.databases, _data_dir(config)), ids
   ):
     say(f"  {line}")
   databases = {

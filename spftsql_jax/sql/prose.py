@@ -121,7 +121,8 @@ def strings_of_json(text: str) -> Iterator[str]:
 
 def _is_sentence(text: str, at: int) -> bool:
   """Whether the paragraph that begins at `at` ends in a full stop."""
-  return _SENTENCE.match(_QUOTED.sub("a", _PARAGRAPH.match(text, at).group())) is not None
+  paragraph = _PARAGRAPH.match(text, at)
+  return paragraph is not None and _SENTENCE.match(_QUOTED.sub("a", paragraph[0])) is not None
 
 
 def _goes_on(word: str) -> bool:

@@ -20,8 +20,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from spftsql_jax.databases import engines
+from spftsql_jax.databases.file_state import identity_of
 from spftsql_jax.databases.introspection import tell_left_out
+from spftsql_jax.databases.locations import name_of
 from spftsql_jax.sql.model_text import read_statement
 from spftsql_jax.synthesis import filters, sampler
 from spftsql_jax.synthesis.attempts import (
@@ -152,7 +153,7 @@ def synthesize(
   tasks = [
     Task(
       location=locations[place],
-      db_id=engines.name_of(locations[place]),
+      db_id=name_of(locations[place]),
       instances=(),
       templates=drawn,
       exclude=excluded,
@@ -259,7 +260,7 @@ def _fingerprint(tasks: Sequence[Task], instances: int) -> str:
     tasks[0].templates if tasks else (),
     sorted(tasks[0].exclude) if tasks else (),
     bool(tasks and tasks[0].masked),
-    [engines.identity_of(task.location) for task in tasks],
+    [identity_of(task.location) for task in tasks],
     instances,
     _RECORD_FORMAT,
   )

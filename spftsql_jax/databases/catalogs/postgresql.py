@@ -20,7 +20,7 @@ from spftsql_jax.databases.catalogs import (
   choose_schemas,
   listed,
 )
-from spftsql_jax.databases.engines import DatabaseError
+from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.sql import identifiers
 
 _RELATIONS = r"""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spftsql_jax.databases.engines.postgresql_tokens import Token
+from spftsql_jax.databases.engines.postgresql.tokens import Token
 
 # Which of its arguments each seeks, counted from 0.
 _SOUGHT = {

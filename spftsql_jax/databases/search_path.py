@@ -14,8 +14,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from spftsql_jax.databases.engines import name_of
-from spftsql_jax.databases.locations import is_key_value, split_locations, without_password
+from spftsql_jax.databases.locations import name_of, split_locations
+from spftsql_jax.databases.passwords import without_password
+from spftsql_jax.databases.urls import is_key_value
 
 _LAYOUT = "expected DIR/<db_id>/<db_id>.sqlite"
 

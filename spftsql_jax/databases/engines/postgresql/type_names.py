@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spftsql_jax.databases.engines.postgresql_tokens import Token
+from spftsql_jax.databases.engines.postgresql.tokens import Token
 
 # Whose `AS` stands before a type.
 _CASTS = ("cast", "treat", "xmlserialize")
