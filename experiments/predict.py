@@ -45,7 +45,7 @@ from spftsql_jax.databases.locations import with_schemas
 from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.report.text import rate
-from spftsql_jax.sql import model_text
+from spftsql_jax.sql.one_line import one_line
 
 if TYPE_CHECKING:
   from spftsql_jax.answering.predict import Prediction
@@ -217,7 +217,7 @@ def _lines(answers: Sequence[str], dialects: Sequence[str]) -> list[str]:
   lines, failed = [], []
   for number, (sql, dialect) in enumerate(zip(answers, dialects, strict=True), start=1):
     try:
-      lines.append(model_text.one_line(sql, dialect))
+      lines.append(one_line(sql, dialect))
     except ValueError as error:
       lines.append("")
       failed.append(f"line {number} is blank: {error}")

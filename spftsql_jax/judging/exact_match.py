@@ -61,7 +61,7 @@ class ExactMatch:
   Attributes:
     correct: all components and the tables agree.
     components: how each of `COMPONENTS` agrees.
-    divergence: a key of `scoring.DIVERGENCES`, or "".
+    divergence: a key of `divergences.DIVERGENCES`, or "".
   """
 
   correct: bool
