@@ -1,7 +1,7 @@
 """Scores predicted SQL by execution.
 
-    python experiments/evaluate.py --examples=dev.json --predictions=predicted.sql --databases=database \
-      --comparison=spider --output=scores.json
+    python experiments/evaluate.py --examples=dev.json --predictions=predicted.sql \
+      --databases=database --comparison=spider --output=scores.json
 
 Examples are Spider- or BIRD-style JSON or JSON lines; predictions are one SQL a line in their order
 (a TAB and what follows it is ignored; a blank line is a wrong answer), or BIRD's JSON object of

@@ -14,7 +14,8 @@ from spftsql_jax.databases.introspection import read_schema
 
 WIDE = 500
 SCHEMA = f"""
-CREATE TABLE "select" ("from" INTEGER, "two words" VARCHAR(20), "quo""te" VARCHAR(20), "Größe" DOUBLE PRECISION,
+CREATE TABLE "select" ("from" INTEGER, "two words" VARCHAR(20), "quo""te" VARCHAR(20),
+  "Größe" DOUBLE PRECISION,
   "100%" INTEGER);
 INSERT INTO "select" VALUES (1, 'a', NULL, 1.5, 2), (2, 'a', 'b', 2.5, 2), (3, 'c', 'b', NULL, 2);
 CREATE TABLE wide ({", ".join(f"c{i} INTEGER" for i in range(WIDE))});
@@ -110,12 +111,16 @@ def test_views_have_columns_rows_and_samples(location):
 
 
 SLOW_VIEW = {
-  "sqlite": "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT COUNT(*) AS n FROM r",
+  "sqlite": (
+    "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT COUNT(*) AS n FROM r"
+  ),
   "duckdb": (
     "SELECT COUNT(*) AS n FROM range(10000000000) a, range(1000000) b WHERE a.range % 7 = "
     "b.range % 5"
   ),
-  "postgresql": "SELECT COUNT(*) AS n FROM generate_series(1, 100000) a, generate_series(1, 10000000) b",
+  "postgresql": (
+    "SELECT COUNT(*) AS n FROM generate_series(1, 100000) a, generate_series(1, 10000000) b"
+  ),
 }
 
 

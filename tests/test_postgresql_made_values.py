@@ -4,7 +4,6 @@ values are not made.
 
 import time
 
-import postgresql_server
 import psycopg
 import pytest
 
@@ -20,8 +19,10 @@ CREATE FUNCTION is_zip(x TEXT) RETURNS BOOLEAN LANGUAGE plpgsql IMMUTABLE AS
 CREATE DOMAIN email AS TEXT CHECK (is_email(VALUE));
 CREATE DOMAIN zip AS TEXT CHECK (is_zip(VALUE));
 CREATE DOMAIN zip_of_town AS zip;
-CREATE TABLE customer (id INTEGER PRIMARY KEY, email email, zip zip_of_town, name TEXT, doc JSONB, tags TEXT[], page XML);
-INSERT INTO customer SELECT i, 'a' || i || '@x', '1' || i, 'n' || i, '{"a": [1, 2, 3]}', '{x,y}', '<a/>'
+CREATE TABLE customer (id INTEGER PRIMARY KEY, email email, zip zip_of_town, name TEXT, doc JSONB,
+  tags TEXT[], page XML);
+INSERT INTO customer SELECT i, 'a' || i || '@x', '1' || i, 'n' || i, '{"a": [1, 2, 3]}', '{x,y}',
+  '<a/>'
   FROM generate_series(1, 20) AS i;
 CREATE TYPE place AS (town TEXT, zip zip);
 CREATE TYPE sack AS (amount BIGINT);
@@ -29,7 +30,8 @@ CREATE FUNCTION from_sack(sack) RETURNS BIGINT LANGUAGE plpgsql IMMUTABLE AS
   $$BEGIN PERFORM pg_advisory_lock(7); RETURN 1; END$$;
 CREATE CAST (sack AS BIGINT) WITH FUNCTION from_sack(sack) AS IMPLICIT;
 CREATE SCHEMA other;
-CREATE FUNCTION other.same(BIGINT, BIGINT) RETURNS BOOLEAN LANGUAGE sql IMMUTABLE AS 'SELECT public.lock($1)';
+CREATE FUNCTION other.same(BIGINT, BIGINT) RETURNS BOOLEAN
+  LANGUAGE sql IMMUTABLE AS 'SELECT public.lock($1)';
 CREATE OPERATOR other.= (LEFTARG = BIGINT, RIGHTARG = BIGINT, FUNCTION = other.same);
 CREATE OPERATOR other.+ (LEFTARG = BIGINT, RIGHTARG = BIGINT, FUNCTION = other.same);
 GRANT USAGE ON SCHEMA other TO reader;
@@ -160,18 +162,6 @@ RUNNING_ON = [
   "SELECT format('%*s', 1000 * 1000 * 1000, 'a')",
   f"SELECT p <-> p FROM (SELECT path(polygon(n, circle '((0,0),1)')) AS p FROM {LONG}) AS x",
 ]
-
-
-@pytest.fixture(scope="module")
-def server():
-  with postgresql_server.running_server(SCHEMA) as running:
-    yield running
-
-
-@pytest.fixture(scope="module")
-def executor(server):
-  with Executor(workers=1, cache_mb=0) as pool:
-    yield pool
 
 
 def test_each_calls_a_function_where_nothing_guards(server):

@@ -14,30 +14,38 @@ from spftsql_jax.databases.engines import postgresql
 from spftsql_jax.sql import statements
 
 FUNCTIONS = (
-  "grab", "pg_advisory_lock", "calm", "owned", "of_row", "later", "many", "anything", "pg_try_advisory_lock_shared", "Grab It",
+  "grab", "pg_advisory_lock", "calm", "owned", "of_row", "later", "many", "anything",
+  "pg_try_advisory_lock_shared", "Grab It",
   "GRAB", "user", "select",
 )  # fmt: skip
 SPACES = ("", " ", "\n", "/**/", "/* ' */", "--x\n", "\t", ' /* /* */ " */ ')
 ALIASES = ("t", "x", "named", "has_column", "wide", "current_schema", "s", "o")
 RELATIONS = (
-  "t", "public.t", "has_column", "wide", "named", "bags", "generate_series(1, 2)", "(SELECT 7::bigint AS a)",
-  "unnest(ARRAY(SELECT t FROM t))", "current_user", "(VALUES (7::bigint))", '"current_schema"', "current_schema", "t *",
+  "t", "public.t", "has_column", "wide", "named", "bags", "generate_series(1, 2)",
+  "(SELECT 7::bigint AS a)",
+  "unnest(ARRAY(SELECT t FROM t))", "current_user", "(VALUES (7::bigint))", '"current_schema"',
+  "current_schema", "t *",
   "ONLY t",
-  "ONLY (t)", "(t CROSS JOIN has_column)", "LATERAL (SELECT * FROM t)", "ROWS FROM (generate_series(1, 2))",
+  "ONLY (t)", "(t CROSS JOIN has_column)", "LATERAL (SELECT * FROM t)",
+  "ROWS FROM (generate_series(1, 2))",
   "generate_series(1, 2) WITH ORDINALITY", "cte", "hiding", "guarded",
 )  # fmt: skip
 VALUES = (
-  "7::bigint", "(7::bigint)", "a", "t", "x", "named", "o", "s", "(t)", "(named)", "(x)", "(x.a)", "(t.a)", "(wide.c)",
-  "(ARRAY[7::bigint])[1]", "(SELECT 7::bigint)", "(ROW(7::bigint, 'a')::t)", "current_schema", '"current_schema"', "has_column",
+  "7::bigint", "(7::bigint)", "a", "t", "x", "named", "o", "s", "(t)", "(named)", "(x)", "(x.a)",
+  "(t.a)", "(wide.c)",
+  "(ARRAY[7::bigint])[1]", "(SELECT 7::bigint)", "(ROW(7::bigint, 'a')::t)", "current_schema",
+  '"current_schema"', "has_column",
   "wide", "(a)", "b",
 )  # fmt: skip
 SIGNS = ("<#>", "OPERATOR(public.<#>)", "+", "-", "*", "=", "OPERATOR(pg_catalog.+)")
 CASTS = (
-  "{}::checked", "CAST({} AS checked)", "checked '7'", "{}::money_of", "({}::money_of).amount", "'(7)'::bag::bigint",
+  "{}::checked", "CAST({} AS checked)", "checked '7'", "{}::money_of", "({}::money_of).amount",
+  "'(7)'::bag::bigint",
   "ARRAY[{}]::checked[]", "{}::_checked", '{}::public."checked"',
 )  # fmt: skip
 AROUND = (
-  "({})", "CASE WHEN true THEN {} END", "coalesce({})", "(SELECT {})", "ARRAY[{}]", "ROW({})", "({})::text", "1 IN ({})",
+  "({})", "CASE WHEN true THEN {} END", "coalesce({})", "(SELECT {})", "ARRAY[{}]", "ROW({})",
+  "({})::text", "1 IN ({})",
   "EXISTS (SELECT {})", "'a' || ({})::text",
 )  # fmt: skip
 PLAIN = ("1", "a", "E'a\\'' ", "$$ ' $$", "'x'", "x.a", "E'a'\n'\\''")
@@ -124,7 +132,7 @@ def test_no_random_statement_acts_that_is_let_through(server):
       if acts:
         plain.execute("SELECT pg_advisory_unlock_all()")
       plain.rollback()
-      refused = statements.refusal(sql) or guarded._guard.refusal(sql)
+      refused = statements.refusal(sql) or guarded._fence.refusal(sql)
       guarded._connection.rollback()
       acting += acts
       ran += not (failed or refused)

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from spftsql_jax.databases import Executor
-from spftsql_jax.databases.engines import postgresql
+from spftsql_jax.databases.engines.postgresql import connection
 from spftsql_jax.judging.scoring import score_predictions
 from spftsql_jax.synthesis.runner import Runner
 
@@ -192,13 +192,15 @@ def test_what_is_a_property_of_the_statement_is_kept_and_a_timeout_is_not(sqlite
 @pytest.mark.parametrize(
   ("code", "transient"),
   [
-    ("08006", True), ("40001", True), ("40P01", True), ("53100", True), ("53200", True), ("53300", True), ("55P03", True),
-    ("57P01", True), ("57P03", True), ("58030", True), ("XX000", True), ("25P03", True), ("53400", False), ("42703", False),
+    ("08006", True), ("40001", True), ("40P01", True), ("53100", True), ("53200", True),
+    ("53300", True), ("55P03", True),
+    ("57P01", True), ("57P03", True), ("58030", True), ("XX000", True), ("25P03", True),
+    ("53400", False), ("42703", False),
     ("22012", False), ("57014", False), ("54001", False), ("0A000", False), (None, False),
   ],
 )  # fmt: skip
 def test_codes_of_the_server_and_codes_of_the_statement(code, transient):
-  assert postgresql._is_transient(code) == transient
+  assert connection.is_transient(code) == transient
 
 
 def test_a_verdict_on_what_could_not_be_run_says_so(sqlite_file):

@@ -1,5 +1,6 @@
-"""SQL inside other text: in a fence, a code span, a string of JSON or of a program, behind a label or
-prose.
+"""SQL inside other text.
+
+It stands in a fence, a code span, a string of JSON or of a program, behind a label or prose.
 
 Of several fences the last one with SQL is read: models draft first and answer last. A fence of
 another language, or one without a query, is not read where there is a better one.

@@ -1,5 +1,6 @@
-"""What DuckDB is let run: one SELECT that does nothing else, by the library's and the database's own
-catalogs.
+"""What DuckDB is let run: one SELECT that does nothing else.
+
+The library's and the database's own catalogs say so.
 
 DuckDB itself says what kind of statement it read, how the text falls into tokens, and which
 functions have no fixed result or give tables; of the latter only a few are run, since others write
@@ -107,7 +108,8 @@ class Fence:
          WHERE NOT internal AND macro_definition IS NOT NULL
          UNION ALL SELECT 'table', view_name, sql FROM duckdb_views()
          WHERE NOT internal OR regexp_matches(sql, ?)
-         UNION ALL SELECT 'table', table_name, generation_expression FROM duckdb_columns() WHERE is_generated""",
+         UNION ALL SELECT 'table', table_name, generation_expression FROM duckdb_columns()
+           WHERE is_generated""",
       [_SURROUNDINGS],
     )
     left = [(kind, name.lower(), _read(text)) for kind, name, text in rows.fetchall() if text]

@@ -115,7 +115,8 @@ def _server_role(connection: psycopg.Connection) -> str:
     """SELECT r.rolname, r.rolsuper, session_user::pg_catalog.text FROM pg_catalog.pg_roles r
        WHERE (r.rolsuper OR r.rolname OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.name[]))
        AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')
-       ORDER BY r.rolname OPERATOR(pg_catalog.=) session_user DESC, r.rolname::pg_catalog.text LIMIT 1""",
+       ORDER BY r.rolname OPERATOR(pg_catalog.=) session_user DESC,
+         r.rolname::pg_catalog.text LIMIT 1""",
     [list(_SERVER_ROLES)],
   ).fetchall()
   if not rows:
@@ -206,7 +207,7 @@ class Connection:
         else "error"
       )
       lost = self._connection.closed
-      if lost or _is_transient(code):
+      if lost or is_transient(code):
         raise TransientError(_one_line(error), status, lost, seconds) from None
       return status, (), [], seconds, _one_line(error)
     finally:
@@ -270,7 +271,7 @@ def fetch_rows(cursor: psycopg.Cursor, sql: str, limit: int) -> list[tuple]:
   return hashable_rows(cursor.execute(sql).fetchmany(limit))
 
 
-def _is_transient(code: str | None) -> bool:
+def is_transient(code: str | None) -> bool:
   """Whether an SQLSTATE says that the same statement may well run later; None comes of a connection
   that broke.
   """

@@ -47,11 +47,11 @@ if TYPE_CHECKING:
 # Not volatile by the catalog, but able to run other text, to tell about the server, to take a
 # transaction number, or to run on when they are to stop.
 _REFUSED_FUNCTIONS_NAMES = """
-  current_setting fmgr_c_validator fmgr_internal_validator fmgr_sql_validator getpgusername inet_client_addr
-  inet_client_port inet_server_addr inet_server_port row_security_active txid_current
-  txid_current_if_assigned txid_current_snapshot txid_snapshot_xip txid_status xml_is_well_formed
-  xml_is_well_formed_content xml_is_well_formed_document xmlexists xmlparse xmltable xmlvalidate xpath
-  xpath_exists
+  current_setting fmgr_c_validator fmgr_internal_validator fmgr_sql_validator getpgusername
+  inet_client_addr inet_client_port inet_server_addr inet_server_port row_security_active
+  txid_current txid_current_if_assigned txid_current_snapshot txid_snapshot_xip txid_status
+  xml_is_well_formed xml_is_well_formed_content xml_is_well_formed_document xmlexists xmlparse
+  xmltable xmlvalidate xpath xpath_exists
 """
 _REFUSED_FUNCTIONS = frozenset(_REFUSED_FUNCTIONS_NAMES.split())
 # query_to_xml, table_to_xmlschema ...; and what only the server has to do with.
@@ -60,22 +60,23 @@ _REFUSED_FAMILIES = re.compile(
 )
 # Of those families, what says how a value or a table is made.
 _OPEN_FUNCTIONS_NAMES = """
-  pg_collation_for pg_column_size pg_get_constraintdef pg_get_expr pg_get_indexdef pg_get_serial_sequence
-  pg_get_viewdef pg_size_bytes pg_size_pretty pg_table_is_visible pg_type_is_visible pg_typeof
+  pg_collation_for pg_column_size pg_get_constraintdef pg_get_expr pg_get_indexdef
+  pg_get_serial_sequence pg_get_viewdef pg_size_bytes pg_size_pretty pg_table_is_visible
+  pg_type_is_visible pg_typeof
 """
 _OPEN_FUNCTIONS = frozenset(_OPEN_FUNCTIONS_NAMES.split())
 # The server's own relations that describe tables.
 _OPEN_CATALOGS_NAMES = """
-  pg_attrdef pg_attribute pg_class pg_collation pg_constraint pg_description pg_enum pg_foreign_table pg_index
-  pg_indexes pg_inherits pg_matviews pg_namespace pg_partitioned_table pg_range pg_sequence pg_tables pg_type
-  pg_views
+  pg_attrdef pg_attribute pg_class pg_collation pg_constraint pg_description pg_enum
+  pg_foreign_table pg_index pg_indexes pg_inherits pg_matviews pg_namespace pg_partitioned_table
+  pg_range pg_sequence pg_tables pg_type pg_views
 """
 _OPEN_CATALOGS = frozenset(_OPEN_CATALOGS_NAMES.split())
 # Extensions whose functions in C and SQL that are neither volatile nor SECURITY DEFINER compute
 # from their arguments alone.
 _PURE_EXTENSIONS_NAMES = """
-  btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hstore intagg intarray isn ltree
-  pg_trgm postgis seg unaccent uuid-ossp vector
+  btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hstore intagg
+  intarray isn ltree pg_trgm postgis seg unaccent uuid-ossp vector
 """
 _PURE_EXTENSIONS = frozenset(_PURE_EXTENSIONS_NAMES.split())
 # Signs that stand for themselves in IN, BETWEEN, CASE, LIKE, USING and the like.

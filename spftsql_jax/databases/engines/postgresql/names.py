@@ -11,12 +11,12 @@ from spftsql_jax.databases.engines.postgresql.tokens import Token
 
 # Reserved words: no function, table or type is called by one of them unless it is quoted.
 _RESERVED_NAMES = """
-  all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
-  current_catalog current_date current_role current_time current_timestamp current_user default deferrable desc
-  distinct do else end except false fetch for foreign from grant group having in initially intersect into lateral
-  leading limit localtime localtimestamp not null offset on only or order placing primary references returning
-  select session_user some symmetric table then to trailing true union unique user using variadic when where window
-  with
+  all analyse analyze and any array as asc asymmetric both case cast check collate column
+  constraint create current_catalog current_date current_role current_time current_timestamp
+  current_user default deferrable desc distinct do else end except false fetch for foreign from
+  grant group having in initially intersect into lateral leading limit localtime localtimestamp
+  not null offset on only or order placing primary references returning select session_user some
+  symmetric table then to trailing true union unique user using variadic when where window with
 """
 _RESERVED = frozenset(_RESERVED_NAMES.split())
 # Behind these words a name is no alias.
@@ -26,10 +26,10 @@ _BEFORE_NO_ALIAS_NAMES = (
 _BEFORE_NO_ALIAS = frozenset(_BEFORE_NO_ALIAS_NAMES.split())
 # Functions without parentheses: in FROM they are tables of these names.
 _BARE_FUNCTIONS_NAMES = """
-  current_catalog current_date current_role current_schema current_time current_timestamp current_user localtime
-  localtimestamp session_user system_user user
+  current_catalog current_date current_role current_schema current_time current_timestamp
+  current_user localtime localtimestamp session_user system_user user
 """
-_BARE_FUNCTIONS = frozenset(_BARE_FUNCTIONS_NAMES.split())
+BARE_FUNCTIONS = frozenset(_BARE_FUNCTIONS_NAMES.split())
 
 
 def means(token: Token, name: str) -> bool:
@@ -114,7 +114,7 @@ def tables_called(tokens: Sequence[Token], owner: Token) -> set[str]:
   subquery, no function, no new names for the columns.
   """
   tables: set[str] = set()
-  if owner.text in _BARE_FUNCTIONS and any(token.is_word(owner.text) for token in tokens):
+  if owner.text in BARE_FUNCTIONS and any(token.is_word(owner.text) for token in tokens):
     return tables
   for i, token in enumerate(tokens):
     if not token.is_name or token.text != owner.text or stands(tokens, i + 1, "."):

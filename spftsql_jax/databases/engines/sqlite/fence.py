@@ -21,13 +21,13 @@ _FUNCTION_NAMES = """
   json_extract json_group_array json_group_object json_insert json_object json_patch json_pretty
   json_quote json_remove json_replace json_set json_tree json_type json_valid jsonb jsonb_array
   jsonb_array_insert jsonb_each jsonb_extract jsonb_group_array jsonb_group_object jsonb_insert
-  jsonb_object jsonb_patch jsonb_remove jsonb_replace jsonb_set jsonb_tree julianday lag last_value
-  lead length like likelihood likely ln log log10 log2 lower ltrim match matchinfo max median min
-  mod nth_value ntile nullif octet_length offsets percent_rank percentile percentile_cont
-  percentile_disc pi pow power printf quote radians rank regexp replace round row_number rtrim sign
-  sin sinh snippet soundex sqrt strftime string_agg substr substring subtype sum tan tanh time
-  timediff total trim trunc typeof unhex unicode unistr unistr_quote unixepoch unlikely upper
-  zeroblob -> ->>
+  jsonb_object jsonb_patch jsonb_remove jsonb_replace jsonb_set jsonb_tree julianday lag
+  last_value lead length like likelihood likely ln log log10 log2 lower ltrim match matchinfo max
+  median min mod nth_value ntile nullif octet_length offsets percent_rank percentile
+  percentile_cont percentile_disc pi pow power printf quote radians rank regexp replace round
+  row_number rtrim sign sin sinh snippet soundex sqrt strftime string_agg substr substring subtype
+  sum tan tanh time timediff total trim trunc typeof unhex unicode unistr unistr_quote unixepoch
+  unlikely upper zeroblob -> ->>
 """
 _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 # Modules of virtual tables that compute from the database's own tables alone, and those that are
