@@ -15,7 +15,13 @@ import psycopg
 import pytest
 
 from spftsql_jax.answering.predict import PromptDatabase
-from spftsql_jax.databases import DatabaseError, ValueIndex, introspection, open_database
+from spftsql_jax.databases import (
+  DatabaseError,
+  ValueIndex,
+  column_kinds,
+  introspection,
+  open_database,
+)
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.key_inference import infer_foreign_keys
 from spftsql_jax.databases.locations import with_schemas
@@ -696,9 +702,9 @@ def test_samples_are_values_as_the_database_writes_them(tmp_path):
 
 @pytest.mark.parametrize("values", [[], ["101", "000"], ["1", "0"]])
 def test_bits_are_truth_values_only_where_types_are_not_kept(values):
-  assert introspection.kind_of("BIT", values, types_are_kept=True) == "other"
-  assert introspection.kind_of("bit(4)", values, types_are_kept=True) == "other"
-  assert introspection.kind_of("BIT", [0, 1, 1]) == introspection.kind_of("BIT", []) == "boolean"
+  assert column_kinds.kind_of("BIT", values, types_are_kept=True) == "other"
+  assert column_kinds.kind_of("bit(4)", values, types_are_kept=True) == "other"
+  assert column_kinds.kind_of("BIT", [0, 1, 1]) == column_kinds.kind_of("BIT", []) == "boolean"
 
 
 @pytest.mark.parametrize(
@@ -708,5 +714,5 @@ def test_bits_are_truth_values_only_where_types_are_not_kept(values):
    "INTERVAL", "int4range", "point", "daterange", "text[]", "timestamp without time zone[]"],
 )  # fmt: skip
 def test_a_compound_type_is_no_number_date_or_text_whether_or_not_there_are_rows(declared):
-  assert introspection.kind_of(declared, [], types_are_kept=True) == "other"
-  assert introspection.kind_of(declared, [1, 2, 3], types_are_kept=True) == "other"
+  assert column_kinds.kind_of(declared, [], types_are_kept=True) == "other"
+  assert column_kinds.kind_of(declared, [1, 2, 3], types_are_kept=True) == "other"
