@@ -24,8 +24,8 @@ from absl import flags
 from spftsql_jax.answering import known_words
 from spftsql_jax.answering.model_folder import find_model
 from spftsql_jax.databases import Executor, ValueIndex
-from spftsql_jax.databases.engines import with_schemas
 from spftsql_jax.databases.introspection import read_schema, tell_left_out
+from spftsql_jax.databases.locations import with_schemas
 
 if TYPE_CHECKING:
   from spftsql_jax.answering.vote import Vote

@@ -1,7 +1,7 @@
 """Scores predicted SQL by execution.
 
-    python experiments/evaluate.py --examples=dev.json --predictions=predicted.sql --databases=database \
-      --comparison=spider --output=scores.json
+    python experiments/evaluate.py --examples=dev.json --predictions=predicted.sql \
+      --databases=database --comparison=spider --output=scores.json
 
 Examples are Spider- or BIRD-style JSON or JSON lines; predictions are one SQL a line in their order
 (a TAB and what follows it is ignored; a blank line is a wrong answer), or BIRD's JSON object of
@@ -34,9 +34,9 @@ from pathlib import Path
 import database_access
 from absl import flags
 
-from spftsql_jax.databases import places as databases
-from spftsql_jax.databases.engines import engine_of
+from spftsql_jax.databases import search_path as databases
 from spftsql_jax.databases.execution.executor import Executor
+from spftsql_jax.databases.locations import engine_of
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.judging import brought_back, metrics, scoring
 from spftsql_jax.judging.divergences import DIVERGENCES

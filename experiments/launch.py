@@ -32,7 +32,8 @@ from pathlib import Path  # noqa: E402
 from absl import flags, logging  # noqa: E402
 
 from spftsql_jax.databases import DatabaseError  # noqa: E402
-from spftsql_jax.databases.locations import hide_passwords, split_locations  # noqa: E402
+from spftsql_jax.databases.locations import split_locations  # noqa: E402
+from spftsql_jax.databases.passwords import hide_passwords  # noqa: E402
 
 _HELP = ("--help", "--helpfull", "--helpshort", "-help", "-h", "-?")
 GOES_ON = "; what was written is kept, the same command goes on from there"

@@ -40,12 +40,13 @@ from absl import flags
 from tqdm import tqdm
 
 from spftsql_jax.answering.model_folder import find_model
-from spftsql_jax.databases import Executor, places
-from spftsql_jax.databases.engines import with_schemas, without_password
+from spftsql_jax.databases import Executor, search_path
+from spftsql_jax.databases.locations import with_schemas
+from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.files import write_text
 from spftsql_jax.report.text import rate
-from spftsql_jax.sql import model_text
+from spftsql_jax.sql.one_line import one_line
 
 if TYPE_CHECKING:
   from spftsql_jax.answering.predict import Prediction
@@ -114,10 +115,10 @@ def main() -> None:
   for path in (output, Path(_DETAILS.value or output)):
     check_output(path)
   model = find_model(_MODEL.value)
-  given = places.database_places(_DATABASES.value)
-  examples = read_examples(_EXAMPLES.value, gold=False, db_id=places.only_database(given))
-  found = {d: places.find_database(given, d) for d in database_ids(examples)}
-  for line in places.shadowed(given, found):
+  given = search_path.database_places(_DATABASES.value)
+  examples = read_examples(_EXAMPLES.value, gold=False, db_id=search_path.only_database(given))
+  found = {d: search_path.find_database(given, d) for d in database_ids(examples)}
+  for line in search_path.shadowed(given, found):
     print(f"predict.py: {line}", file=sys.stderr)
 
   # Here and not above: they import JAX, which takes seconds that bad input need not wait for.
@@ -217,7 +218,7 @@ def _lines(answers: Sequence[str], dialects: Sequence[str]) -> list[str]:
   lines, failed = [], []
   for number, (sql, dialect) in enumerate(zip(answers, dialects, strict=True), start=1):
     try:
-      lines.append(model_text.one_line(sql, dialect))
+      lines.append(one_line(sql, dialect))
     except ValueError as error:
       lines.append("")
       failed.append(f"line {number} is blank: {error}")
@@ -245,7 +246,7 @@ def _fingerprint(model: Path) -> dict[str, str]:
     "examples": hashlib.sha256(
       b"".join(map(Path.read_bytes, _files(Path(_EXAMPLES.value))))
     ).hexdigest(),
-    "databases": [*map(_place, places.database_places(_DATABASES.value)), *_SCHEMAS.value],
+    "databases": [*map(_place, search_path.database_places(_DATABASES.value)), *_SCHEMAS.value],
     "options": [_DTYPE.value, _CONSTRAIN.value, *sampling],
   }
   return {

@@ -36,8 +36,8 @@ from absl import flags
 from tqdm import tqdm
 
 from spftsql_jax.databases import DatabaseError
-from spftsql_jax.databases.engines import engine_of, name_of, with_schemas, without_password
-from spftsql_jax.databases.locations import split_locations
+from spftsql_jax.databases.locations import engine_of, name_of, split_locations, with_schemas
+from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.examples.example import Example
 from spftsql_jax.files import json_lines, write_text

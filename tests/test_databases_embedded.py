@@ -18,9 +18,11 @@ import hostile_harness
 import pytest
 
 from spftsql_jax.databases import Executor, open_database
-from spftsql_jax.databases.engines import RESTING_BYTES, identity_of, sqlite_files
+from spftsql_jax.databases.engines import RESTING_BYTES
 from spftsql_jax.databases.engines import duckdb as duckdb_engine
 from spftsql_jax.databases.engines import sqlite as sqlite_engine
+from spftsql_jax.databases.engines.sqlite import files as sqlite_files
+from spftsql_jax.databases.file_state import identity_of
 from spftsql_jax.judging.comparison import results_match
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 
@@ -260,12 +262,16 @@ def test_virtual_tables_of_the_databases_own_are_read(tmp_path):
       CREATE VIRTUAL TABLE old_terms USING fts4aux(four);
       CREATE VIRTUAL TABLE outer_text USING fts5(b, content = 't', content_rowid = 'a');
       INSERT INTO outer_text (outer_text) VALUES ('rebuild');
-      CREATE VIRTUAL TABLE boxes USING rtree(id, left, right); INSERT INTO boxes VALUES (1, 0, 1), (2, 5, 6);
-      CREATE VIRTUAL TABLE whole_boxes USING rtree_i32(id, left, right); INSERT INTO whole_boxes VALUES (1, 3, 4);
+      CREATE VIRTUAL TABLE boxes USING rtree(id, left, right); INSERT INTO boxes
+        VALUES (1, 0, 1), (2, 5, 6);
+      CREATE VIRTUAL TABLE whole_boxes USING rtree_i32(id, left, right); INSERT INTO whole_boxes
+        VALUES (1, 3, 4);
       CREATE VIRTUAL TABLE "using dbstat as it is" USING dbstat;
       CREATE VIEW on_water AS SELECT title FROM five WHERE five MATCH 'water';
-      CREATE VIEW far AS SELECT id FROM boxes WHERE left > 3; CREATE VIEW both AS SELECT * FROM on_water, far;
-      CREATE VIEW pages AS SELECT * FROM "using dbstat as it is"; CREATE VIEW luck AS SELECT random() FROM five;
+      CREATE VIEW far AS SELECT id FROM boxes WHERE left > 3; CREATE VIEW both AS SELECT *
+        FROM on_water, far;
+      CREATE VIEW pages AS SELECT * FROM "using dbstat as it is";
+        CREATE VIEW luck AS SELECT random() FROM five;
     """)
   before = contents(tmp_path)
   spilling = (
@@ -371,7 +377,8 @@ def test_a_result_is_of_one_moment_while_another_process_writes_without_pause(tm
       while True:
         c.execute("BEGIN IMMEDIATE")
         c.execute("UPDATE t SET a = a - 1 WHERE rowid % 20 = abs(random()) % 20")
-        c.execute("UPDATE t SET a = a + (200000 - (SELECT SUM(a) FROM t)) WHERE rowid = 1 + abs(random()) % 2000")
+        missing = "200000 - (SELECT SUM(a) FROM t)"
+        c.execute(f"UPDATE t SET a = a + ({missing}) WHERE rowid = 1 + abs(random()) % 2000")
         c.execute("UPDATE t SET a = a + (200000 - (SELECT SUM(a) FROM t)) WHERE rowid = 1")
         c.execute("COMMIT")
     threading.Thread(target=work, daemon=True).start()
@@ -490,7 +497,7 @@ def test_a_journal_that_a_killed_process_left_is_rolled_back_in_a_copy(
   assert set(before) == {"torn.sqlite", "torn.sqlite-journal"}
   with (
     contextlib.closing(sqlite3.connect(f"file:{place}?immutable=1", uri=True)) as connection,
-    pytest.raises(Exception),
+    pytest.raises((sqlite3.Error, AssertionError)),
   ):
     # What stands in the file alone is neither before nor after.
     assert connection.execute("SELECT MIN(a), MAX(a), COUNT(*) FROM t").fetchone() == (

@@ -18,17 +18,22 @@ from spftsql_jax.databases import DatabaseError, Executor, ValueIndex, open_data
 from spftsql_jax.judging.comparison import results_match
 
 SCHEMA = """
-CREATE TABLE customer (id INTEGER PRIMARY KEY, "full name" VARCHAR(40) NOT NULL, mail VARCHAR UNIQUE, born DATE,
+CREATE TABLE customer (id INTEGER PRIMARY KEY, "full name" VARCHAR(40) NOT NULL,
+  mail VARCHAR UNIQUE, born DATE,
   active BOOLEAN);
-CREATE TABLE "order" (customer INTEGER REFERENCES customer(id), day DATE, line INTEGER, price DECIMAL(8, 2), tags VARCHAR[],
+CREATE TABLE "order" (customer INTEGER
+  REFERENCES customer(id), day DATE, line INTEGER, price DECIMAL(8, 2), tags VARCHAR[],
   PRIMARY KEY (customer, day, line));
 CREATE TABLE shipment (customer INTEGER, day DATE, line INTEGER, sent TIMESTAMP,
   FOREIGN KEY (customer, day, line) REFERENCES "order"(customer, day, line));
 CREATE VIEW adults AS SELECT id, "full name" FROM customer WHERE born < DATE '2000-01-01';
 COMMENT ON TABLE customer IS 'people who bought something';
 COMMENT ON COLUMN customer.mail IS 'where to write';
-INSERT INTO customer VALUES (1, 'Ann O''Hara', 'a@x', DATE '1990-02-03', true), (2, 'Bo Li', NULL, DATE '2001-12-31', false);
-INSERT INTO "order" VALUES (1, DATE '2024-01-01', 1, 9.50, NULL), (1, DATE '2024-01-01', 2, 3, ARRAY['a', 'b']);
+INSERT INTO customer
+  VALUES (1, 'Ann O''Hara', 'a@x', DATE '1990-02-03', true), (2, 'Bo Li', NULL, DATE '2001-12-31',
+  false);
+INSERT INTO "order"
+  VALUES (1, DATE '2024-01-01', 1, 9.50, NULL), (1, DATE '2024-01-01', 2, 3, ARRAY['a', 'b']);
 INSERT INTO shipment VALUES (1, DATE '2024-01-01', 2, TIMESTAMP '2024-01-02 03:04:05');
 """
 

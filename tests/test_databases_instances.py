@@ -14,11 +14,15 @@ from spftsql_jax.databases.instances import literals
 from spftsql_jax.databases.introspection import read_schema
 
 LIBRARY = """
-CREATE TABLE author (id INTEGER PRIMARY KEY, name TEXT NOT NULL, born DATE, boss INT REFERENCES author(id));
-CREATE TABLE book (isbn TEXT PRIMARY KEY, author INT NOT NULL REFERENCES author(id), title TEXT, pages INT CHECK (pages > 0),
+CREATE TABLE author (id INTEGER PRIMARY KEY, name TEXT NOT NULL, born DATE, boss INT
+  REFERENCES author(id));
+CREATE TABLE book (isbn TEXT PRIMARY KEY, author INT NOT NULL
+  REFERENCES author(id), title TEXT, pages INT CHECK (pages > 0),
 price REAL); CREATE TABLE reader (id INT PRIMARY KEY, mail TEXT UNIQUE, city TEXT);
-CREATE TABLE loan (reader INT REFERENCES reader(id), isbn TEXT REFERENCES book(isbn), day DATE, PRIMARY KEY (reader, isbn,
-day)); CREATE TABLE wish (reader INT REFERENCES reader(id), isbn TEXT REFERENCES book(isbn), PRIMARY KEY (reader, isbn));
+CREATE TABLE loan (reader INT REFERENCES reader(id), isbn TEXT
+  REFERENCES book(isbn), day DATE, PRIMARY KEY (reader, isbn,
+day)); CREATE TABLE wish (reader INT REFERENCES reader(id), isbn TEXT
+  REFERENCES book(isbn), PRIMARY KEY (reader, isbn));
 CREATE TABLE note (text TEXT, stars INT);
 CREATE TABLE bare (a INT, b TEXT);
 CREATE INDEX pages_of ON book (pages);

@@ -9,7 +9,7 @@ import postgresql_server
 import psycopg
 import pytest
 
-from spftsql_jax.databases import introspection, open_database
+from spftsql_jax.databases import open_database, sampling
 from spftsql_jax.databases.introspection import read_schema
 
 WIDE = 500
@@ -125,7 +125,7 @@ SLOW_VIEW = {
 
 
 def test_a_slow_view_holds_nothing_up(location, request, monkeypatch):
-  monkeypatch.setattr(introspection, "VIEW_SECONDS", 0.2)
+  monkeypatch.setattr(sampling, "VIEW_SECONDS", 0.2)
   engine = request.node.callspec.params["location"]
   create = f"CREATE VIEW a_slow AS {SLOW_VIEW[engine]}"
   with contextlib.ExitStack() as stack:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from spftsql_jax.answering import vote
 from spftsql_jax.answering.predict import Prediction
 from spftsql_jax.databases import Result
-from spftsql_jax.databases.rows import canonical_rows, has_nan
+from spftsql_jax.databases.cells import canonical_rows, has_nan
 from spftsql_jax.judging import metrics
 from spftsql_jax.judging.comparison import results_match
 

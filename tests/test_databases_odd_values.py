@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from spftsql_jax.databases import DatabaseError, ValueIndex, make_instances, open_database
-from spftsql_jax.databases.engines import is_readable
+from spftsql_jax.databases.cells import is_readable
 from spftsql_jax.examples.prompts import PromptFormat, schema_prompt
 from spftsql_jax.judging.comparison import results_match
 from spftsql_jax.synthesis import pool

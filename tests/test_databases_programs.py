@@ -19,7 +19,8 @@ from spftsql_jax.judging.scoring import score_predictions
 
 SCHEMA = """
   CREATE TABLE author (id INTEGER PRIMARY KEY, name TEXT, born INT);
-  CREATE TABLE book (id INTEGER PRIMARY KEY, author_id INT REFERENCES author(id), title TEXT, price REAL, pages INT);
+  CREATE TABLE book (id INTEGER PRIMARY KEY, author_id INT
+    REFERENCES author(id), title TEXT, price REAL, pages INT);
   CREATE TABLE loan (book_id INT REFERENCES book(id), day TEXT, days INT);
   CREATE INDEX by_author ON book (author_id);
 """
@@ -135,15 +136,21 @@ def test_a_select_list_in_another_order_is_the_same_where_order_does_not_count(i
     ("SELECT born, name FROM author", "SELECT name, id FROM author"),
     # Each of these would be compiled to the program of the first if its list were put in that
     # order.
-    ("SELECT pages, count(*), title FROM book GROUP BY 1", "SELECT title, count(*), pages FROM book GROUP BY 1"),
-    ("SELECT pages, count(*), title FROM book GROUP BY (1)", "SELECT title, count(*), pages FROM book GROUP BY (1)"),
-    ("SELECT pages AS x, title AS x FROM book GROUP BY x", "SELECT title AS x, pages AS x FROM book GROUP BY x"),
-    ("SELECT pages x, title x FROM book GROUP BY x", "SELECT title x, pages x FROM book GROUP BY x"),
-    ("SELECT max(pages), min(price), title FROM book", "SELECT min(price), max(pages), title FROM book"),
+    ("SELECT pages, count(*), title FROM book GROUP BY 1",
+    "SELECT title, count(*), pages FROM book GROUP BY 1"),
+    ("SELECT pages, count(*), title FROM book GROUP BY (1)",
+    "SELECT title, count(*), pages FROM book GROUP BY (1)"),
+    ("SELECT pages AS x, title AS x FROM book GROUP BY x",
+    "SELECT title AS x, pages AS x FROM book GROUP BY x"),
+    ("SELECT pages x, title x FROM book GROUP BY x",
+    "SELECT title x, pages x FROM book GROUP BY x"),
+    ("SELECT max(pages), min(price), title FROM book",
+    "SELECT min(price), max(pages), title FROM book"),
     ("SELECT title, pages FROM book UNION SELECT name, born FROM author",
      "SELECT pages, title FROM book UNION SELECT name, born FROM author"),
     ("SELECT title, pages FROM book LIMIT 3", "SELECT pages, title FROM book LIMIT 3"),
-    ("SELECT name, born FROM author ORDER BY 1 LIMIT 1", "SELECT born, name FROM author ORDER BY 1 LIMIT 1"),
+    ("SELECT name, born FROM author ORDER BY 1 LIMIT 1",
+    "SELECT born, name FROM author ORDER BY 1 LIMIT 1"),
   ],
 )  # fmt: skip
 def test_where_the_order_of_the_select_list_may_matter_it_is_kept(instances, one, other):

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from shared_data import SHARED, needs_predictions
 
 from spftsql_jax.databases import Executor, Result
-from spftsql_jax.databases.engines import postgresql_tokens
+from spftsql_jax.databases.engines.postgresql import tokens as postgresql_tokens
 from spftsql_jax.judging.comparison import results_match, spider_match
 from spftsql_jax.judging.executed import spider_query, text_key
 from spftsql_jax.sql import statements

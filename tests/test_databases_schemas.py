@@ -15,10 +15,16 @@ import psycopg
 import pytest
 
 from spftsql_jax.answering.predict import PromptDatabase
-from spftsql_jax.databases import DatabaseError, ValueIndex, introspection, open_database
-from spftsql_jax.databases.engines import with_schemas
+from spftsql_jax.databases import (
+  DatabaseError,
+  ValueIndex,
+  column_kinds,
+  introspection,
+  open_database,
+)
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.key_inference import infer_foreign_keys
+from spftsql_jax.databases.locations import with_schemas
 from spftsql_jax.examples.prompts import PromptFormat, schema_prompt
 from spftsql_jax.examples.subschemas import tables_of
 from spftsql_jax.questions import sentences
@@ -36,36 +42,47 @@ CREATE SCHEMA audit;
 CREATE TYPE mood AS ENUM ('sad', 'so so', 'it''s fine');
 CREATE DOMAIN mail AS VARCHAR(60) CHECK (VALUE LIKE '%@%');
 CREATE DOMAIN feeling AS mood;
-CREATE TABLE public.customer (id INT PRIMARY KEY, "fullName" VARCHAR(40), mail mail, feels mood, often feeling[],
+CREATE TABLE public.customer (id INT PRIMARY KEY, "fullName" VARCHAR(40), mail mail, feels mood,
+  often feeling[],
   tags TEXT[], extra JSONB, score NUMERIC(10,2), seen TIMESTAMP(3));
 CREATE TABLE sales.customer (id INT PRIMARY KEY, label TEXT, city TEXT);
-CREATE TABLE sales."Order" ("orderId" INT PRIMARY KEY, customer_id INT REFERENCES sales.customer(id), "user" TEXT,
+CREATE TABLE sales."Order" ("orderId" INT PRIMARY KEY, customer_id INT
+  REFERENCES sales.customer(id), "user" TEXT,
   total NUMERIC(10,2), placed DATE);
-CREATE TABLE crm.visit (id INT PRIMARY KEY, customer_id INT REFERENCES public.customer(id), minutes INT, place TEXT);
+CREATE TABLE crm.visit (id INT PRIMARY KEY, customer_id INT
+  REFERENCES public.customer(id), minutes INT, place TEXT);
 CREATE TABLE audit.entry (id INT, what TEXT);
-CREATE TABLE public.sale (id INT, day DATE, amount NUMERIC(8,2), PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
-CREATE TABLE public.sale_2024_q1 PARTITION OF public.sale FOR VALUES FROM ('2024-01-01') TO ('2024-04-01');
-CREATE TABLE audit.sale_2024_q2 PARTITION OF public.sale FOR VALUES FROM ('2024-04-01') TO ('2024-07-01')
+CREATE TABLE public.sale (id INT, day DATE, amount NUMERIC(8,2), PRIMARY KEY (id,
+  day)) PARTITION BY RANGE (day);
+CREATE TABLE public.sale_2024_q1 PARTITION OF public.sale FOR VALUES
+  FROM ('2024-01-01') TO ('2024-04-01');
+CREATE TABLE audit.sale_2024_q2 PARTITION OF public.sale FOR VALUES
+  FROM ('2024-04-01') TO ('2024-07-01')
   PARTITION BY RANGE (day);
-CREATE TABLE audit.sale_2024_q2_april PARTITION OF audit.sale_2024_q2 FOR VALUES FROM ('2024-04-01') TO ('2024-05-01');
+CREATE TABLE audit.sale_2024_q2_april PARTITION OF audit.sale_2024_q2 FOR VALUES
+  FROM ('2024-04-01') TO ('2024-05-01');
 CREATE TABLE public.measurement (id INT, day DATE, value REAL);
 CREATE TABLE public.measurement_2006 (CHECK (day < '2007-01-01')) INHERITS (public.measurement);
 CREATE TABLE public.measurement_of_heat (unit TEXT) INHERITS (public.measurement);
 CREATE TABLE public.staff (id INT PRIMARY KEY, name TEXT, salary INT);
 CREATE TABLE public.vault (id INT PRIMARY KEY, secret TEXT);
-CREATE MATERIALIZED VIEW public.totals AS SELECT customer_id, SUM(total) AS total FROM sales."Order" GROUP BY 1;
+CREATE MATERIALIZED VIEW public.totals AS SELECT customer_id, SUM(total) AS total
+  FROM sales."Order" GROUP BY 1;
 CREATE MATERIALIZED VIEW public.unfilled AS SELECT 1 AS x WITH NO DATA;
 CREATE VIEW public.broken AS SELECT 1 / (id - id) AS n FROM public.staff;
 COMMENT ON TABLE sales.customer IS 'who buys from us';
 COMMENT ON COLUMN sales.customer.city IS 'where the parcel goes';
 INSERT INTO public.customer SELECT i, 'Person ' || i, 'p' || i || '@x.org',
   (ARRAY['sad', 'so so', 'it''s fine'])[1 + i % 3]::mood,
-  ARRAY['sad']::feeling[], ARRAY['a', 'b'], '{"k": [1]}', i * 1.5, '2024-01-01 10:00' FROM generate_series(1, 40) i;
+  ARRAY['sad']::feeling[], ARRAY['a', 'b'], '{"k": [1]}', i * 1.5, '2024-01-01 10:00'
+    FROM generate_series(1, 40) i;
 INSERT INTO sales.customer SELECT i, 'Firm ' || i, (ARRAY['Bonn', 'Ulm', 'Jena', 'Kiel'])[1 + i % 4]
   FROM generate_series(1, 30) i;
-INSERT INTO sales."Order" SELECT i, 1 + i % 30, (ARRAY['ann', 'bob', 'cy'])[1 + i % 3], (i * 37 % 400) / 4.0,
+INSERT INTO sales."Order" SELECT i, 1 + i % 30, (ARRAY['ann', 'bob', 'cy'])[1 + i % 3],
+  (i * 37 % 400) / 4.0,
   DATE '2024-01-01' + i % 90 FROM generate_series(1, 200) i;
-INSERT INTO crm.visit SELECT i, 1 + i % 40, 5 * (i % 13), (ARRAY['shop', 'fair'])[1 + i % 2] FROM generate_series(1, 90) i;
+INSERT INTO crm.visit SELECT i, 1 + i % 40, 5 * (i % 13), (ARRAY['shop', 'fair'])[1 + i % 2]
+  FROM generate_series(1, 90) i;
 INSERT INTO public.sale SELECT i, DATE '2024-01-01' + i % 120, i FROM generate_series(1, 120) i;
 INSERT INTO public.measurement_2006 SELECT i, DATE '2006-01-01' + i, i FROM generate_series(1, 9) i;
 INSERT INTO public.staff SELECT i, 'Name ' || i, 1000 + i FROM generate_series(1, 20) i;
@@ -131,8 +148,10 @@ def test_what_is_left_out_is_named_with_the_reason(schema):
 def test_types_are_written_as_the_server_writes_them(schema):
   types = {column.name: column.type for column in schema.table("customer").columns}
   assert types == {
-    "id": "integer", "fullName": "character varying(40)", "mail": "mail", "feels": "mood", "often": "feeling[]",
-    "tags": "text[]", "extra": "jsonb", "score": "numeric(10,2)", "seen": "timestamp(3) without time zone",
+    "id": "integer", "fullName": "character varying(40)", "mail": "mail", "feels": "mood",
+    "often": "feeling[]",
+    "tags": "text[]", "extra": "jsonb", "score": "numeric(10,2)",
+    "seen": "timestamp(3) without time zone",
   }  # fmt: skip
   assert schema.table("customer").column("feels").allowed == ("sad", "so so", "it's fine")
   assert schema.table("customer").column("often").allowed == ("sad", "so so", "it's fine")
@@ -320,16 +339,21 @@ def test_what_is_synthesized_over_schemas_runs_as_it_is(server):
 AWFUL = """
 CREATE SCHEMA "Order Dept"; CREATE SCHEMA "user";
 CREATE TABLE "Order Dept"."User" ("Id" INT PRIMARY KEY, "group" TEXT, "firstName" TEXT);
-CREATE TABLE "user".log (id INT, day DATE, who INT REFERENCES "Order Dept"."User", n INT, PRIMARY KEY (id, day))
+CREATE TABLE "user".log (id INT, day DATE, who INT
+  REFERENCES "Order Dept"."User", n INT, PRIMARY KEY (id, day))
   PARTITION BY RANGE (day);
 CREATE TABLE "user".log_rest PARTITION OF "user".log DEFAULT;
-CREATE TABLE "user".note (id INT PRIMARY KEY, log INT, day DATE, txt TEXT, FOREIGN KEY (log, day) REFERENCES "user".log);
+CREATE TABLE "user".note (id INT PRIMARY KEY, log INT, day DATE, txt TEXT, FOREIGN KEY (log, day)
+  REFERENCES "user".log);
 CREATE TABLE "user"."a.b" (id INT PRIMARY KEY, x TEXT);
 CREATE TABLE "user".secret (id INT) PARTITION BY LIST (id);
 CREATE TABLE "user".open_part PARTITION OF "user".secret FOR VALUES IN (1);
-INSERT INTO "Order Dept"."User" SELECT i, (ARRAY['x', 'y'])[1 + i % 2], 'N' || i FROM generate_series(1, 30) i;
-INSERT INTO "user".log SELECT i, DATE '2024-01-01' + i % 20, 1 + i % 30, i * 3 % 17 FROM generate_series(1, 90) i;
-INSERT INTO "user".note SELECT i, i, DATE '2024-01-01' + i % 20, 'T' || i FROM generate_series(1, 50) i;
+INSERT INTO "Order Dept"."User" SELECT i, (ARRAY['x', 'y'])[1 + i % 2], 'N' || i
+  FROM generate_series(1, 30) i;
+INSERT INTO "user".log SELECT i, DATE '2024-01-01' + i % 20, 1 + i % 30, i * 3 % 17
+  FROM generate_series(1, 90) i;
+INSERT INTO "user".note SELECT i, i, DATE '2024-01-01' + i % 20, 'T' || i
+  FROM generate_series(1, 50) i;
 INSERT INTO "user"."a.b" SELECT i, 'T' || i FROM generate_series(1, 50) i;
 GRANT USAGE ON SCHEMA "Order Dept", "user" TO reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA "Order Dept", "user" TO reader;
@@ -400,7 +424,8 @@ def test_keys_are_inferred_across_qualified_names(server):
 def test_the_script_takes_schemas_and_tells_what_is_left_out(server, tmp_path):
   output = tmp_path / "out.jsonl"
   done = subprocess.run(
-    [sys.executable, SCRIPT, f"--databases={server.reader}", "--schemas=sales", "--num_examples=8", "--workers=1",
+    [sys.executable, SCRIPT, f"--databases={server.reader}", "--schemas=sales", "--num_examples=8",
+     "--workers=1",
      f"--output={output}"],
     capture_output=True, text=True, timeout=170, check=False,
   )  # fmt: skip
@@ -410,7 +435,8 @@ def test_the_script_takes_schemas_and_tells_what_is_left_out(server, tmp_path):
   summary = json.loads(done.stdout.splitlines()[-1])
   assert summary["left_out"] == {}
   done = subprocess.run(
-    [sys.executable, SCRIPT, f"--databases={server.reader}", "--num_examples=4", "--workers=2", f"--output={output}"],
+    [sys.executable, SCRIPT, f"--databases={server.reader}", "--num_examples=4", "--workers=2",
+     f"--output={output}"],
     capture_output=True, text=True, timeout=170, check=False,
   )  # fmt: skip
   assert done.returncode == 0, done.stderr
@@ -429,14 +455,17 @@ def warehouse(tmp_path):
     connection.execute("""
       CREATE TABLE region (id INTEGER PRIMARY KEY, name VARCHAR);
       CREATE SCHEMA sales.sales; CREATE SCHEMA crm;
-      CREATE TABLE sales.sales.customer (id INTEGER PRIMARY KEY, city VARCHAR, kind ENUM('firm', 'person'));
+      CREATE TABLE sales.sales.customer (id INTEGER PRIMARY KEY, city VARCHAR, kind ENUM('firm',
+        'person'));
       CREATE TABLE sales.sales."Order" (id INTEGER PRIMARY KEY, customer INTEGER
         REFERENCES sales.sales.customer(id), "select" VARCHAR);
       CREATE TABLE crm.customer (id INTEGER PRIMARY KEY, mail VARCHAR);
       COMMENT ON TABLE crm.customer IS 'people we write to';
       INSERT INTO region VALUES (1, 'north'), (2, 'south');
-      INSERT INTO sales.sales.customer SELECT i, ['Bonn', 'Ulm'][1 + i % 2], ['firm', 'person'][1 + i % 2] FROM range(20) r(i);
-      INSERT INTO sales.sales."Order" SELECT i, i % 20, ['a', 'b', 'c'][1 + i % 3] FROM range(60) r(i);
+      INSERT INTO sales.sales.customer SELECT i, ['Bonn', 'Ulm'][1 + i % 2], ['firm',
+        'person'][1 + i % 2] FROM range(20) r(i);
+      INSERT INTO sales.sales."Order" SELECT i, i % 20, ['a', 'b', 'c'][1 + i % 3]
+        FROM range(60) r(i);
       INSERT INTO crm.customer SELECT i, 'm' || i FROM range(9) r(i);
     """)
   return path
@@ -484,7 +513,9 @@ def test_sqlite_without_a_module_or_with_views_over_nothing(tmp_path):
       CREATE VIEW wrong AS SELECT no_such_function(name) AS n FROM item;
       CREATE VIEW fine AS SELECT name FROM item;
       PRAGMA writable_schema = ON;
-      INSERT INTO sqlite_master VALUES ('table', 'place', 'place', 0, 'CREATE VIRTUAL TABLE place USING spatial_index(a, b)');
+      INSERT INTO sqlite_master
+        VALUES ('table', 'place', 'place', 0,
+        'CREATE VIRTUAL TABLE place USING spatial_index(a, b)');
     """)
     connection.commit()
   schema = read_schema(str(path))
@@ -673,16 +704,17 @@ def test_samples_are_values_as_the_database_writes_them(tmp_path):
 
 @pytest.mark.parametrize("values", [[], ["101", "000"], ["1", "0"]])
 def test_bits_are_truth_values_only_where_types_are_not_kept(values):
-  assert introspection.kind_of("BIT", values, types_are_kept=True) == "other"
-  assert introspection.kind_of("bit(4)", values, types_are_kept=True) == "other"
-  assert introspection.kind_of("BIT", [0, 1, 1]) == introspection.kind_of("BIT", []) == "boolean"
+  assert column_kinds.kind_of("BIT", values, types_are_kept=True) == "other"
+  assert column_kinds.kind_of("bit(4)", values, types_are_kept=True) == "other"
+  assert column_kinds.kind_of("BIT", [0, 1, 1]) == column_kinds.kind_of("BIT", []) == "boolean"
 
 
 @pytest.mark.parametrize(
   "declared",
-  ["INTEGER[]", "VARCHAR[3]", "STRUCT(a INTEGER, b VARCHAR)", "MAP(VARCHAR, INTEGER)", "UNION(n INTEGER, s VARCHAR)",
+  ["INTEGER[]", "VARCHAR[3]", "STRUCT(a INTEGER, b VARCHAR)", "MAP(VARCHAR, INTEGER)",
+   "UNION(n INTEGER, s VARCHAR)",
    "INTERVAL", "int4range", "point", "daterange", "text[]", "timestamp without time zone[]"],
 )  # fmt: skip
 def test_a_compound_type_is_no_number_date_or_text_whether_or_not_there_are_rows(declared):
-  assert introspection.kind_of(declared, [], types_are_kept=True) == "other"
-  assert introspection.kind_of(declared, [1, 2, 3], types_are_kept=True) == "other"
+  assert column_kinds.kind_of(declared, [], types_are_kept=True) == "other"
+  assert column_kinds.kind_of(declared, [1, 2, 3], types_are_kept=True) == "other"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from spftsql_jax.columns import whole_dates
 from spftsql_jax.columns.roles import Role
 from spftsql_jax.databases import make_instances
-from spftsql_jax.databases.instances import cells, literals
+from spftsql_jax.databases.instances import literals, made_values
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.schema import Column
 from spftsql_jax.synthesis import literals as synthesis_literals
@@ -149,11 +149,11 @@ def test_cells_and_literals_made_for_a_column_of_days_are_days(found, form, kind
   values = [write(moment.strftime(form)) for moment in found]
   column = Column("day", "", kind, date_format=form)
   rng = random.Random(seed)
-  fresh = cells.Fresh(values, column)
+  fresh = made_values.Fresh(values, column)
   made = [
-    cells.jitter(values[0], column, rng),
-    cells.beyond(values, column, True),
-    cells.beyond(values, column, False),
+    made_values.jitter(values[0], column, rng),
+    made_values.beyond(values, column, True),
+    made_values.beyond(values, column, False),
   ]
   made += [fresh.next(values[0], column) for _ in range(3)]
   made += literals.beside(values[0], column)

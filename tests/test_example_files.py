@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from spftsql_jax.databases import places
+from spftsql_jax.databases import search_path
 from spftsql_jax.examples.benchmarks import find_database, read_examples
 from spftsql_jax.pipeline.config import RunConfig, from_dict
 from spftsql_jax.synthesis.query_log import read_query_log
@@ -204,32 +204,32 @@ def folders(tmp_path):
 
 def test_databases_are_looked_for_in_each_place_in_order(folders, monkeypatch):
   monkeypatch.chdir(folders)
-  given = places.database_places("one,two")
-  found = {db_id: places.find_database(given, db_id) for db_id in ("both", "old", "new")}
+  given = search_path.database_places("one,two")
+  found = {db_id: search_path.find_database(given, db_id) for db_id in ("both", "old", "new")}
   assert found == {
     "both": "one/both/both.sqlite",
     "old": "one/old/old.sqlite",
     "new": "two/new/new.sqlite",
   }
-  assert places.shadowed(given, found) == [
+  assert search_path.shadowed(given, found) == [
     "both: one/both/both.sqlite is used, the first of several; not used: two/both/both.sqlite"
   ]
-  assert places.find_database(places.database_places("two,one"), "both") == "two/both/both.sqlite"
-  assert places.database_places("one, two", folders) == (f"{folders}/one", f"{folders}/two")
+  assert search_path.find_database(search_path.database_places("two,one"), "both") == "two/both/both.sqlite"
+  assert search_path.database_places("one, two", folders) == (f"{folders}/one", f"{folders}/two")
   assert find_database(["one", "two"], "new") == pathlib.Path("two/new/new.sqlite")
   os.rename("one", "with,comma")
-  assert places.database_places("with,comma") == ("with,comma",)
+  assert search_path.database_places("with,comma") == ("with,comma",)
   file = "two/new/new.sqlite"
-  assert places.only_database((file,)) == "new" and places.find_database((file,), "new") == file
-  assert places.only_database(("two",)) == "" and places.find_database(("two/new",), "new") == file
+  assert search_path.only_database((file,)) == "new" and search_path.find_database((file,), "new") == file
+  assert search_path.only_database(("two",)) == "" and search_path.find_database(("two/new",), "new") == file
   for value, message in (
     ("two,three", "three: no such database or folder"),
     ("", "no databases given"),
   ):
     with pytest.raises(FileNotFoundError, match=message):
-      places.database_places(value)
+      search_path.database_places(value)
   with pytest.raises(FileNotFoundError, match="old: no such database in two or two/new/new.sqlite"):
-    places.find_database(("two", file), "old")
+    search_path.find_database(("two", file), "old")
 
 
 def script(name, folder, **values):

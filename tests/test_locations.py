@@ -13,21 +13,17 @@ import postgresql_server
 import pytest
 
 from spftsql_jax.databases import DatabaseError, open_database
-from spftsql_jax.databases.engines import (
+from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.databases.locations import (
   absolute_location,
   name_of,
   path_of,
   schemas_of,
   server_url,
+  split_locations,
   with_schemas,
 )
-from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.databases.locations import (
-  hide_in,
-  hide_passwords,
-  split_locations,
-  without_password,
-)
+from spftsql_jax.databases.passwords import hide_in, hide_passwords, without_password
 from spftsql_jax.judging import verdicts
 from spftsql_jax.pipeline.config import DataConfig, RunConfig, to_record
 

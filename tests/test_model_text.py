@@ -15,14 +15,9 @@ from spftsql_jax.examples.tokenizer import Tokenizer, train_bpe
 from spftsql_jax.judging import scoring
 from spftsql_jax.schema import Column, Schema, Table
 from spftsql_jax.sql import model_text
-from spftsql_jax.sql.model_text import (
-  folded,
-  has_ended,
-  one_line,
-  read,
-  read_statement,
-  split_statements,
-)
+from spftsql_jax.sql.model_text import has_ended, read, read_statement
+from spftsql_jax.sql.one_line import folded, one_line
+from spftsql_jax.sql.statement_files import split_statements
 from spftsql_jax.synthesis.templates import extract_template
 
 SELECT = "SELECT name FROM t"

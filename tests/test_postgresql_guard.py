@@ -18,13 +18,15 @@ import psycopg
 import pytest
 
 from spftsql_jax.databases import DatabaseError, Executor, open_database, permissions
-from spftsql_jax.databases.engines import postgresql, postgresql_paths
-from spftsql_jax.databases.engines.postgresql_tokens import UnreadableError, read_tokens
+from spftsql_jax.databases.engines import postgresql
+from spftsql_jax.databases.engines.postgresql import paths as postgresql_paths
+from spftsql_jax.databases.engines.postgresql.tokens import UnreadableError, read_tokens
 
 LONG = "a" * 60 + "bcd"
 
 EVIL = f"""
-CREATE FUNCTION grab(x BIGINT) RETURNS BIGINT LANGUAGE plpgsql AS $$BEGIN PERFORM pg_advisory_lock(x); RETURN x; END$$;
+CREATE FUNCTION grab(x BIGINT) RETURNS BIGINT LANGUAGE plpgsql
+  AS $$BEGIN PERFORM pg_advisory_lock(x); RETURN x; END$$;
 CREATE FUNCTION calm(x BIGINT) RETURNS BIGINT LANGUAGE plpgsql STABLE AS
   $$BEGIN PERFORM pg_advisory_lock(x); RETURN x; END$$;
 CREATE FUNCTION owned(x BIGINT) RETURNS BIGINT LANGUAGE plpgsql IMMUTABLE SECURITY DEFINER AS
@@ -74,7 +76,8 @@ CREATE TABLE named (anything BIGINT);
 CREATE TABLE "current_schema" (anything BIGINT);
 CREATE SCHEMA other;
 CREATE FUNCTION other.abs(x BIGINT) RETURNS BIGINT LANGUAGE sql AS 'SELECT public.grab(x)';
-CREATE FUNCTION other.lower(x TEXT, y INTEGER) RETURNS BIGINT LANGUAGE sql AS 'SELECT public.grab(y)';
+CREATE FUNCTION other.lower(x TEXT, y INTEGER) RETURNS BIGINT
+  LANGUAGE sql AS 'SELECT public.grab(y)';
 GRANT USAGE ON SCHEMA other TO reader;
 """
 FIRST = """
@@ -276,18 +279,6 @@ REFUSED = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server():
-  with postgresql_server.running_server(SCHEMA) as running:
-    yield running
-
-
-@pytest.fixture(scope="module")
-def executor(server):
-  with Executor(workers=1, cache_mb=0) as pool:
-    yield pool
-
-
 def locks(server):
   with psycopg.connect(server.admin, autocommit=True) as connection:
     return connection.execute(
@@ -372,7 +363,8 @@ def test_what_stands_in_the_search_path_is_not_taken_for_the_servers_own(server)
     admin.execute("ALTER ROLE reader SET search_path = front, public, pg_catalog")
   try:
     with Executor(workers=1, cache_mb=0) as pool:
-      for sql in ("SELECT pg_catalog.pg_advisory_lock(7)", "SELECT (7::bigint).grab", "SELECT 7::bigint <#> 8::bigint",
+      for sql in ("SELECT pg_catalog.pg_advisory_lock(7)", "SELECT (7::bigint).grab",
+                  "SELECT 7::bigint <#> 8::bigint",
                   "SELECT * FROM hiding", "SELECT '7'::checked"):  # fmt: skip
         assert pool.execute(server.reader, sql).status == "refused", sql
       assert pool.execute(server.reader, "SELECT a FROM public.t LIMIT 1").status == "ok"
@@ -473,8 +465,10 @@ def names(sql):
 def test_names_are_read_as_the_server_reads_them(server):
   """The server's own answer: what a text is called as the name of a column."""
   spellings = [
-    "Abc", '"Abc"', '"a""b"', "a$1", "_x", "größe", "GRÖSSE", '"GRÖSSE"', "x" * 70, '"' + "X" * 70 + '"', "ü" * 40,
-    '"' + "a" + "ü" * 40 + '"', '"' + "日" * 30 + '"', "Ǆ", "a\u00a0b", '" "', '"a.b"', "İ", '"--"', '"/*"', '"$$"', "q",
+    "Abc", '"Abc"', '"a""b"', "a$1", "_x", "größe", "GRÖSSE", '"GRÖSSE"', "x" * 70,
+    '"' + "X" * 70 + '"', "ü" * 40,
+    '"' + "a" + "ü" * 40 + '"', '"' + "日" * 30 + '"', "Ǆ", "a\u00a0b", '" "', '"a.b"', "İ", '"--"',
+    '"/*"', '"$$"', "q",
   ]  # fmt: skip
   with psycopg.connect(server.reader) as connection:
     for spelling in spellings:
@@ -582,15 +576,19 @@ def test_the_session_has_its_limits(server):
     session.run("SELECT 1", 1.5, 10, 1000, lambda rows: b"")
     shown = {
       name: session._connection.execute(f"SHOW {name}").fetchall()[0][0]
-      for name in ("work_mem", "statement_timeout", "lock_timeout", "jit", "hash_mem_multiplier", "transaction_read_only",
-                   "client_connection_check_interval", "max_parallel_workers_per_gather", "temp_file_limit")
+      for name in ("work_mem", "statement_timeout", "lock_timeout", "jit", "hash_mem_multiplier",
+                   "transaction_read_only",
+                   "client_connection_check_interval", "max_parallel_workers_per_gather",
+                   "temp_file_limit")
     }  # fmt: skip
     limit = shown.pop("temp_file_limit")
     # The role may not set it: it is the server's own (of the test's).
     assert limit == ("200MB" if session is sessions[0] else "200000kB")
     assert shown == {
-      "work_mem": "25MB", "statement_timeout": "1500ms", "lock_timeout": "2s", "jit": "off", "hash_mem_multiplier": "1",
-      "transaction_read_only": "on", "client_connection_check_interval": "1s", "max_parallel_workers_per_gather": "0",
+      "work_mem": "25MB", "statement_timeout": "1500ms", "lock_timeout": "2s", "jit": "off",
+      "hash_mem_multiplier": "1",
+      "transaction_read_only": "on", "client_connection_check_interval": "1s",
+      "max_parallel_workers_per_gather": "0",
     }  # fmt: skip
     session.close()
 

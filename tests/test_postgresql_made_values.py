@@ -4,7 +4,6 @@ values are not made.
 
 import time
 
-import postgresql_server
 import psycopg
 import pytest
 
@@ -163,18 +162,6 @@ RUNNING_ON = [
   "SELECT format('%*s', 1000 * 1000 * 1000, 'a')",
   f"SELECT p <-> p FROM (SELECT path(polygon(n, circle '((0,0),1)')) AS p FROM {LONG}) AS x",
 ]
-
-
-@pytest.fixture(scope="module")
-def server():
-  with postgresql_server.running_server(SCHEMA) as running:
-    yield running
-
-
-@pytest.fixture(scope="module")
-def executor(server):
-  with Executor(workers=1, cache_mb=0) as pool:
-    yield pool
 
 
 def test_each_calls_a_function_where_nothing_guards(server):

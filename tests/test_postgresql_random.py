@@ -132,7 +132,7 @@ def test_no_random_statement_acts_that_is_let_through(server):
       if acts:
         plain.execute("SELECT pg_advisory_unlock_all()")
       plain.rollback()
-      refused = statements.refusal(sql) or guarded._guard.refusal(sql)
+      refused = statements.refusal(sql) or guarded._fence.refusal(sql)
       guarded._connection.rollback()
       acting += acts
       ran += not (failed or refused)

@@ -24,7 +24,7 @@ from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.examples.tokenizer import train_bpe
 from spftsql_jax.models import ModelConfig, init_params, save_hf
-from spftsql_jax.sql.model_text import one_line
+from spftsql_jax.sql.one_line import one_line
 
 SCRIPT = Path(__file__).resolve().parents[1] / "experiments" / "predict.py"
 QUESTIONS = [f"How many pets are {n} years old?" for n in range(12)]

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from spftsql_jax.databases import Executor
-from spftsql_jax.databases.engines import postgresql
+from spftsql_jax.databases.engines.postgresql import connection
 from spftsql_jax.judging.scoring import score_predictions
 from spftsql_jax.synthesis.runner import Runner
 
@@ -200,7 +200,7 @@ def test_what_is_a_property_of_the_statement_is_kept_and_a_timeout_is_not(sqlite
   ],
 )  # fmt: skip
 def test_codes_of_the_server_and_codes_of_the_statement(code, transient):
-  assert postgresql._is_transient(code) == transient
+  assert connection.is_transient(code) == transient
 
 
 def test_a_verdict_on_what_could_not_be_run_says_so(sqlite_file):

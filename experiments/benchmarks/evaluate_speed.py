@@ -33,7 +33,7 @@ from absl import flags
 
 from spftsql_jax.databases.instances.make import make_instances
 from spftsql_jax.examples import benchmarks
-from spftsql_jax.sql.model_text import one_line
+from spftsql_jax.sql.one_line import one_line
 
 _OFFICIAL = flags.DEFINE_string("official", None, "Clone of the official evaluator.", required=True)
 _OFFICIAL_PYTHON = flags.DEFINE_string(

@@ -29,8 +29,8 @@ import launch
 from absl import flags
 
 from spftsql_jax.databases import make_instances
-from spftsql_jax.databases.engines import name_of
 from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.databases.locations import name_of
 from spftsql_jax.questions import sentences
 from spftsql_jax.synthesis import filters, pool
 from spftsql_jax.synthesis.literals import CannotFill

@@ -32,8 +32,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import launch
 from absl import flags
 
-from spftsql_jax.databases.engines import name_of
 from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.databases.locations import name_of
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.questions import sentences
 from spftsql_jax.synthesis import filters, pool

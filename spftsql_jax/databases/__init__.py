@@ -2,20 +2,22 @@
 
     from spftsql_jax.databases import open_database
 
-    with open_database("shop.sqlite") as db:                       # or "duckdb:///shop.duckdb", "postgresql://reader@host/shop"
+    # Or "duckdb:///shop.duckdb", "postgresql://reader@host/shop".
+    with open_database("shop.sqlite") as db:
       for table in db.schema.tables:
         print(table.name, table.row_count, [(c.name, c.kind, c.samples) for c in table.columns])
       result = db.execute("SELECT COUNT(*) FROM customers", timeout_s=5.0, max_rows=10_000)
       if result.ok:
         print(result.rows)
       else:
-        print(result.status, result.message)                       # error | timeout | refused | resource
+        print(result.status, result.message)  # error | timeout | refused | resource
 
 Only a single SELECT is run (WITH allowed), read-only, in a worker process with limits on time,
 memory, rows and bytes. For many databases at once use one `Executor` for all:
 
     with Executor(workers=2) as executor:
-      results = executor.execute_many([("a.sqlite", "SELECT 1"), ("b.sqlite", "SELECT 2")], timeout_s=5.0)
+      jobs = [("a.sqlite", "SELECT 1"), ("b.sqlite", "SELECT 2")]
+      results = executor.execute_many(jobs, timeout_s=5.0)
 
 Foreign keys that a database does not declare can be supplied (`foreign_keys=`, `read_foreign_keys`)
 or looked for (`infer_keys=True`); they are marked `inferred`.
@@ -32,7 +34,7 @@ import importlib
 _EXPORTS = {
   "Database": "database",
   "open_database": "database",
-  "DatabaseError": "engines",
+  "DatabaseError": "errors",
   "Executor": "execution.executor",
   "Result": "execution.results",
   "infer_foreign_keys": "key_inference",
@@ -44,7 +46,7 @@ _EXPORTS = {
 __all__ = sorted(_EXPORTS)
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
   if name not in _EXPORTS:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
   value = getattr(importlib.import_module(f"{__name__}.{_EXPORTS[name]}"), name)

@@ -7,10 +7,11 @@ import os
 from collections.abc import Sequence
 
 from spftsql_jax.databases import permissions
-from spftsql_jax.databases.engines import engine_module, engine_of, name_of, with_schemas
+from spftsql_jax.databases.engines import engine_module
 from spftsql_jax.databases.execution.executor import Executor
 from spftsql_jax.databases.execution.results import Result
 from spftsql_jax.databases.foreign_keys import TableKey
+from spftsql_jax.databases.locations import engine_of, name_of, with_schemas
 from spftsql_jax.schema import Schema
 
 

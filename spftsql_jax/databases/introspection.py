@@ -12,8 +12,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import re
-import threading
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,48 +21,27 @@ import sqlalchemy
 
 from spftsql_jax.columns.whole_dates import format_of
 from spftsql_jax.databases import catalogs
-from spftsql_jax.databases.engines import (
-  DatabaseError,
-  ServerText,
-  engine_module,
-  engine_of,
-  is_readable,
-  name_of,
-  schemas_of,
-  without_password,
-)
+from spftsql_jax.databases.cells import canonical_cell, is_readable
+from spftsql_jax.databases.column_kinds import kind_of
+from spftsql_jax.databases.engines import engine_module
+from spftsql_jax.databases.engines.interface import Engine
+from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.foreign_keys import TableKey, add_foreign_keys
-from spftsql_jax.databases.locations import hide_passwords
-from spftsql_jax.databases.rows import canonical_cell
-from spftsql_jax.schema import Column, ForeignKey, Kind, Schema, Table
-from spftsql_jax.sql.identifiers import quote, quote_path
+from spftsql_jax.databases.locations import engine_of, name_of, schemas_of
+from spftsql_jax.databases.passwords import hide_passwords, without_password
+from spftsql_jax.databases.sampling import (
+  counted_as,
+  distinct_counts,
+  roll_back,
+  sample_in_time,
+  sample_rows,
+)
+from spftsql_jax.schema import Column, ForeignKey, Schema, Table
+from spftsql_jax.sql.identifiers import quote_path
 
 _LOGGER = logging.getLogger(__name__)
-# Of larger tables a sample of this many rows is read.
-SAMPLE_ROWS = 5_000
-# Up to this many rows distinct values are counted, beyond it they are estimated from the sample.
-EXACT_COUNT_ROWS = 100_000
 SAMPLES = 5
-# A view may hide any amount of work, and the rows of a foreign table come from another server:
-# where they take longer the table is listed without row count and samples.
-VIEW_SECONDS = 5.0
 _LONGEST_SAMPLE = 200
-
-_NUMERIC = re.compile(
-  r"int|real|floa|doub|numeric|decimal|number|serial|money|hugeint|^num$|currency", re.IGNORECASE
-)
-TEXTUAL = re.compile(r"char|text|clob|string|enum|uuid|citext", re.IGNORECASE)
-_DATELIKE = re.compile(r"date|timestamp", re.IGNORECASE)
-_BOOLEAN = re.compile(r"^(bool|boolean|bit)\b", re.IGNORECASE)
-# What holds other values, or is none of them though its name has the name of a number in it.
-_COMPOUND = re.compile(
-  r".*\[\d*\]$|(struct|map|union|interval|point|\w*range)\b", re.IGNORECASE | re.DOTALL
-)
-# SQLite and others call a truth value so; where types are kept it is a string of bits.
-_BITS = re.compile(r"bit\b", re.IGNORECASE)
-_ISO_DATE = re.compile(
-  r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$"
-)
 
 
 @contextlib.contextmanager
@@ -75,10 +52,11 @@ def open_reader(location: str) -> Iterator[Any]:
   """
   module = engine_module(engine_of(location))
   connection = module.connect(location)
+  errors: tuple[type[Exception], ...] = (sqlalchemy.exc.SQLAlchemyError, *module.ERRORS)
   try:
     module.mark_undecodable(connection)
     yield connection
-  except (sqlalchemy.exc.SQLAlchemyError, *module.ERRORS) as error:
+  except errors as error:
     message = hide_passwords(_one_line(error), location)
     raise DatabaseError(f"{without_password(location)}: cannot be read: {message}") from error
   finally:
@@ -123,7 +101,7 @@ def tell_left_out(name: str, left_out: Sequence[str]) -> None:
 
 
 def _read_tables(
-  catalog: catalogs.Catalog, connection, module
+  catalog: catalogs.Catalog, connection: Any, module: Engine
 ) -> tuple[tuple[Table, ...], list[str]]:
   """The tables, and of those that cannot be read the name and the reason."""
   # An SQLite file has one schema, which tells nothing apart.
@@ -133,6 +111,11 @@ def _read_tables(
   read: dict[str, tuple[Table, catalogs.Structure]] = {}
   failures = []
   refusal = module.refusal_of(connection)
+  errors: tuple[type[Exception], ...] = (
+    sqlalchemy.exc.SQLAlchemyError,
+    RuntimeError,
+    *module.ERRORS,
+  )
   for relation, qualifiers in zip(catalog.relations, names, strict=True):
     try:
       structure = catalog.structure(relation)
@@ -141,7 +124,7 @@ def _read_tables(
       # about it.
       if reason := refusal(f"SELECT * FROM {_path(module, relation, qualifiers)}"):
         raise RuntimeError(reason)
-    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, *module.ERRORS) as error:
+    except errors as error:
       if _is_lost(connection):
         raise
       failures.append(
@@ -187,8 +170,8 @@ def _identities(relations: Sequence[catalogs.Relation]) -> list[tuple[str, ...]]
 
 
 def _read_table(
-  connection,
-  module,
+  connection: Any,
+  module: Engine,
   relation: catalogs.Relation,
   qualifiers: tuple[str, ...],
   structure: catalogs.Structure,
@@ -201,10 +184,10 @@ def _read_table(
   names = [column.name for column in declared]
   path = _path(module, relation, qualifiers)
   with contextlib.closing(connection.cursor()) as cursor:
-    sample = _sample_in_time if relation.is_view or relation.is_remote else _sample_rows
+    sample = sample_in_time if relation.is_view or relation.is_remote else sample_rows
     row_count, rows = sample(connection, cursor, module, path, names)
   values = list(zip(*rows, strict=True)) if rows else [()] * len(declared)
-  counts = _distinct_counts(connection, module, path, names, row_count, values)
+  counts = distinct_counts(connection, module, path, names, row_count, values)
   columns = tuple(
     _make_column(column, stored, count, module.TYPES_ARE_KEPT)
     for column, stored, count in zip(declared, values, counts, strict=True)
@@ -229,100 +212,16 @@ def _read_table(
   )
 
 
-def _path(module, relation: catalogs.Relation, qualifiers: tuple[str, ...]) -> str:
+def _path(module: Engine, relation: catalogs.Relation, qualifiers: tuple[str, ...]) -> str:
   """What a query of ours calls a relation."""
   return quote_path(
     (*(qualifiers or relation.path if module.DIALECT != "sqlite" else ()), relation.name)
   )
 
 
-def _is_lost(connection) -> bool:
+def _is_lost(connection: Any) -> bool:
   """Whether a failure is the connection's and not a table's: nothing else can be read either."""
   return bool(getattr(connection, "closed", False) or getattr(connection, "broken", False))
-
-
-def fetch(connection, sql: str) -> list[tuple]:
-  """All rows of a query."""
-  with contextlib.closing(connection.cursor()) as cursor:
-    return cursor.execute(sql).fetchall()
-
-
-def _sample_rows(
-  connection, cursor, module, path: str, columns: Sequence[str]
-) -> tuple[int, list[tuple]]:
-  """The number of rows, and the first of them."""
-  del connection
-  row_count = cursor.execute(f"SELECT COUNT(*) FROM {path}").fetchall()[0][0]
-  names = ", ".join(map(quote, columns))
-  sql = f"SELECT {names} FROM {path} LIMIT {SAMPLE_ROWS}"
-  return row_count, module.fetch_rows(cursor, sql, SAMPLE_ROWS) if row_count and names else []
-
-
-def _sample_in_time(
-  connection, cursor, module, path: str, columns: Sequence[str]
-) -> tuple[int, list[tuple]]:
-  """As `_sample_rows`, but (0, []) where it takes longer than VIEW_SECONDS."""
-  late = threading.Event()
-
-  def stop() -> None:
-    late.set()
-    # A cursor is a connection of its own in DuckDB, and interrupted as one.
-    (
-      getattr(cursor, "interrupt", None)
-      or getattr(connection, "interrupt", None)
-      or connection.cancel
-    )()
-
-  timer = threading.Timer(VIEW_SECONDS, stop)
-  timer.start()
-  try:
-    return _sample_rows(connection, cursor, module, path, columns)
-  except (RuntimeError, *module.ERRORS):  # RuntimeError: how DuckDB says that it was interrupted.
-    if not late.is_set():
-      raise
-    roll_back(connection, module.ERRORS)
-    return 0, []
-  finally:
-    timer.cancel()
-    timer.join()
-
-
-def roll_back(connection, errors: tuple[type[Exception], ...]) -> None:
-  """Makes a connection usable again whose transaction has failed; `errors` are its engine's."""
-  with contextlib.suppress(*errors):
-    connection.rollback()
-
-
-def _distinct_counts(
-  connection, module, path: str, columns: Sequence[str], row_count: int, values: Sequence[tuple]
-) -> list[int]:
-  """Distinct non-NULL values of each column: counted, or for large tables, and types without
-  equality, estimated.
-  """
-  counts = []
-  for column, stored in zip(columns, values, strict=True):
-    if SAMPLE_ROWS < row_count <= EXACT_COUNT_ROWS:
-      try:
-        counts.append(
-          fetch(connection, f"SELECT COUNT(DISTINCT {quote(column)}) FROM {path}")[0][0]
-        )
-        continue
-      except module.ERRORS:
-        # PostgreSQL's json, xml and point have no equality.
-        roll_back(connection, module.ERRORS)
-    present = [value for value in stored if value is not None]
-    distinct = len(set(map(_hashable, present)))
-    if row_count > len(stored) and 2 * distinct > len(present):
-      # Mostly distinct in the sample: taken to go on like that.
-      distinct = distinct * row_count // max(1, len(stored))
-    counts.append(distinct)
-  return counts
-
-
-def _hashable(value: object) -> object:
-  """What a value is counted as: every NaN as one, a list as its text."""
-  cell = canonical_cell(value)
-  return repr(value) if isinstance(cell, tuple) else cell
 
 
 def _make_column(
@@ -331,10 +230,10 @@ def _make_column(
   distinct_count: int,
   types_are_kept: bool = False,
 ) -> Column:
-  present = [_hashable(value) for value in stored if value is not None]
+  present = [counted_as(value) for value in stored if value is not None]
   # What Python made of a list or a document is no text that the database knows.
   scalars = [
-    _hashable(value)
+    counted_as(value)
     for value in stored
     if value is not None and not isinstance(canonical_cell(value), tuple | bytes)
   ]
@@ -360,73 +259,6 @@ def _make_column(
     date_format=format_of(declared.name, present) if kind in ("number", "text") else "",
     allowed=declared.allowed,
   )
-
-
-def kind_of(declared_type: str, values: Sequence[object], types_are_kept: bool = False) -> Kind:
-  """What a column holds, by its declared type and some of its non-NULL values.
-
-  The values decide where they are clear (a TEXT column of ISO dates is a date, an INT column of
-  words is text); an empty column is what it was declared to be. Where the engine lets no other
-  value into a column (`types_are_kept`), text in a column of dates or numbers is one that Python
-  does not have ("infinity"), and says nothing.
-  """
-  if (
-    values
-    and all(isinstance(value, ServerText) for value in values)
-    and _declared_kind(declared_type) != "date"
-  ):
-    return "other"
-  if types_are_kept and (_COMPOUND.match(declared_type) or _BITS.match(declared_type)):
-    return "other"
-  if types_are_kept and _declared_kind(declared_type) in ("date", "number", "boolean"):
-    values = [value for value in values if not isinstance(value, str)]
-  values = values[:500]
-  if _BOOLEAN.search(declared_type) and all(
-    value in (0, 1, "0", "1", "t", "f", "true", "false", "T", "F") for value in values
-  ):
-    return "boolean"
-  if not values:
-    return _declared_kind(declared_type)
-  kinds = Counter(_value_kind(value) for value in values)
-  kind, count = kinds.most_common(1)[0]
-  if count < 0.9 * len(values):
-    return (
-      "text" if kinds["text"] + kinds["date"] + kinds["numeral"] else _declared_kind(declared_type)
-    )
-  if kind == "numeral":
-    # Digits in a text column (telephone numbers, codes) are text; in a column declared numeric they
-    # are numbers.
-    return "number" if _declared_kind(declared_type) == "number" else "text"
-  return kind  # type: ignore[return-value]
-
-
-def _value_kind(value: object) -> str:
-  if isinstance(value, bool):
-    return "boolean"
-  if isinstance(value, ServerText):
-    return "other"
-  if isinstance(value, str):
-    if _ISO_DATE.match(value):
-      return "date"
-    return "numeral" if value.replace(".", "", 1).removeprefix("-").isdigit() else "text"
-  if isinstance(value, bytes | memoryview):
-    return "other"
-  name = type(value).__name__
-  if name in ("int", "float", "Decimal"):
-    return "number"
-  return "date" if name in ("date", "datetime", "Timestamp") else "other"
-
-
-def _declared_kind(declared_type: str) -> Kind:
-  if _BOOLEAN.search(declared_type):
-    return "boolean"
-  if _DATELIKE.search(declared_type):
-    return "date"
-  if TEXTUAL.search(declared_type):
-    return "text"
-  if _NUMERIC.search(declared_type):
-    return "number"
-  return "other"
 
 
 def _with_keys(table: Table, structure: catalogs.Structure, exact: dict, places: dict) -> Table:

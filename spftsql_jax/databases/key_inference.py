@@ -20,8 +20,10 @@ from collections.abc import Callable, Sequence
 
 from spftsql_jax.columns import kinds
 from spftsql_jax.columns.splitting import split_name
+from spftsql_jax.databases.column_kinds import TEXTUAL
 from spftsql_jax.databases.foreign_keys import TableKey, add_foreign_keys
-from spftsql_jax.databases.introspection import EXACT_COUNT_ROWS, TEXTUAL, fetch, open_reader
+from spftsql_jax.databases.introspection import open_reader
+from spftsql_jax.databases.sampling import EXACT_COUNT_ROWS, fetch
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 from spftsql_jax.sql.identifiers import quote, quote_path
 

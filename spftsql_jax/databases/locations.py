@@ -1,119 +1,155 @@
-"""Locations of databases as text: showing them without their secrets, and taking a list of them
-apart.
+"""Where a database is: the path of a file or a URL, and what it says.
 
-Everything that prints or stores a location, or a message that may repeat one, goes through
-`without_password` or `hide_passwords`.
+A location is a path of an SQLite or DuckDB file, or a URL: `sqlite:///path`, `duckdb:///path`,
+`postgresql://user@host:port/name`. A URL of a database with schemas may say which of them are
+meant: `?schemas=sales,crm`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 from collections.abc import Iterable, Sequence
 
-HIDDEN = "***"
-_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*"
-# A folder between "scheme:" and the rest may have lost a slash, as pathlib does to a URL.
-_URL = re.compile(rf"({_SCHEME}):(/{{1,3}})((?:(?!,{_SCHEME}:/)[^\s\"'`<>])*)")
-_URL_BEGIN = re.compile(rf"{_SCHEME}://")
-_FILE_SCHEMES = frozenset({"sqlite", "duckdb", "file"})
-# Parameters of libpq that are secrets or lead to them: password, passfile, sslpassword,
-# oauth_client_secret, scram_client_key.
-_SECRET_NAME = r"[A-Za-z_]*(?:pass|secret|token|scram)[A-Za-z_]*"
-_SECRET_PARAMETER = re.compile(rf"({_SECRET_NAME})=([^&#\s]*)", re.IGNORECASE)
-_SECRET_PAIR = re.compile(
-  r"\b((?:ssl)?password|passfile|oauth_client_secret|scram_(?:client|server)_key)(\s*=\s*)('(?:[^'\\]|\\.)*'?|[^\s&,'\"]+)",
-  re.IGNORECASE,
-)
-_DSN = re.compile(r"\s*(?:\w+\s*=\s*(?:'(?:[^'\\]|\\.)*'|\S*)\s*)+\Z")
-_DSN_NAME = re.compile(
-  r"(?:^|\s)(host|hostaddr|dbname|service|user|password|port)\s*=", re.IGNORECASE
-)
+from spftsql_jax.databases import urls
+from spftsql_jax.databases.errors import DatabaseError
+from spftsql_jax.databases.passwords import without_password
+
+ENGINES = ("sqlite", "duckdb", "postgresql")
+_PREFIXES = {
+  "sqlite": "sqlite",
+  "duckdb": "duckdb",
+  "postgresql": "postgresql",
+  "postgres": "postgresql",
+}
+_FILE_ENDINGS = {"sqlite": (".sqlite", ".sqlite3"), "duckdb": (".duckdb", ".ddb")}
+# What files begin with, and where.
+_SQLITE_HEADER, _DUCKDB_HEADER, _DUCKDB_AT = b"SQLite format 3\0", b"DUCK", 8
 _BEGINS_PATH = ("/", "./", "../", "~/")
-# Shorter secrets are taken out where they stand alone: they may be a part of any word.
-_SHORT = 6
 
 
-def without_password(location: str) -> str:
-  """The location as it may be shown: no password, nor what leads to one."""
-  begin = _URL_BEGIN.match(location)
-  if not begin:
-    return _SECRET_PAIR.sub(_hide_pair, location)
-  return begin.group() + _without_secrets(begin.group()[:-3], location[begin.end() :])
-
-
-def hide_passwords(text: str, *locations: str) -> str:
-  """A text that may repeat locations, or parts of them, as it may be shown.
-
-  Args:
-    text: a message, of a driver say, which may cut a URL into pieces.
-    locations: whose secrets are taken out in whatever form they come.
-  """
-  for location in locations:
-    text = text.replace(location, without_password(location)) if location else text
-  text = _URL.sub(
-    lambda match: f"{match[1]}:{match[2]}{_without_secrets(match[1], match[3])}", text
-  )
-  text = _SECRET_PAIR.sub(_hide_pair, text)
-  for secret in sorted(
-    {secret for location in locations for secret in secrets_of(location)}, key=len, reverse=True
-  ):
-    pattern = (
-      re.escape(secret) if len(secret) >= _SHORT else rf"(?<![^\W_]){re.escape(secret)}(?![^\W_])"
+def engine_of(location: str) -> str:
+  """The engine's name for a location. Raises DatabaseError for one that is not supported."""
+  scheme, separator, _ = location.partition("://")
+  if not separator:
+    if urls.is_key_value(location):
+      raise DatabaseError(
+        f"{without_password(location)}: give a PostgreSQL database as a URL, "
+        "postgresql://user@host:port/name"
+      )
+    return _engine_of_file(location)
+  engine = _PREFIXES.get(scheme.split("+")[0].lower())
+  if engine is None or engine not in ENGINES:
+    raise DatabaseError(
+      f"{without_password(location)}: databases of kind {scheme!r} are not supported; supported "
+      f"are {', '.join(ENGINES)}"
     )
-    text = re.sub(pattern, HIDDEN, text)
-  return text
+  return engine
 
 
-def hide_in(value: object) -> object:
-  """A value of lists, dicts and texts (a config, a record) as it may be stored: without
-  passwords."""
-  if isinstance(value, str):
-    return hide_passwords(value)
-  if isinstance(value, dict):
-    return {name: hide_in(each) for name, each in value.items()}
-  return type(value)(map(hide_in, value)) if isinstance(value, (list, tuple)) else value
+def _engine_of_file(path: str) -> str:
+  """The engine of a file, by its name; where that does not tell, by what it begins with.
 
-
-def secrets_of(location: str) -> set[str]:
-  """The secrets in a location, as they stand there and decoded; none that is the user's or the
-  database's name too."""
-  begin = _URL_BEGIN.match(location)
-  if not begin:
-    pairs = _SECRET_PAIR.finditer(location) if is_key_value(location) else ()
-    return {value for pair in pairs if (value := pair[3].strip("'")) and value != HIDDEN}
-  if begin.group()[:-3].lower().partition("+")[0] in _FILE_SCHEMES:
-    return set()
-  user, password, rest = split_user(location[begin.end() :])
-  found = {password} if password else set()
-  found |= {pair[2] for pair in _SECRET_PARAMETER.finditer(_unquote(rest.partition("?")[2]))}
-  found |= {pair[2] for pair in _SECRET_PARAMETER.finditer(rest.partition("?")[2])}
-  found |= set(map(_unquote, found))
-  public = {user, _unquote(user), *re.split(r"[/:,?]", rest.partition("?")[0])}
-  return {each for each in found if each and each not in public}
-
-
-def split_user(rest: str) -> tuple[str, str, str]:
-  """User, password and what follows them, of a URL without its scheme.
-
-  A password is often written as it is, though a URL wants some characters escaped: all up to the
-  last @ before the parameters belongs to it.
+  To open a file and close it again lets go of the locks that this process has on it, whoever took
+  them (as POSIX has it): a file is only looked into where it must be.
   """
-  head, question, parameters = rest.partition("?")
-  if "@" in head:
-    account, _, host = head.rpartition("@")
-    host += question + parameters
-  elif "@" in parameters and ":" in head and "=" not in parameters.partition("@")[0]:
-    account, _, host = rest.rpartition("@")  # The question mark is the password's.
-  else:
-    return "", "", rest
-  user, _, password = account.partition(":")
-  return user, password, host
+  for engine, endings in _FILE_ENDINGS.items():
+    if path.lower().endswith(endings):
+      return engine
+  begin = b""
+  # A pipe would be waited for. Of what cannot be read, opening it will say what is wrong.
+  with contextlib.suppress(OSError):
+    if os.path.isfile(path):
+      with open(path, "rb", buffering=0) as file:
+        begin = file.read(16)
+  if begin[_DUCKDB_AT : _DUCKDB_AT + len(_DUCKDB_HEADER)] == _DUCKDB_HEADER:
+    return "duckdb"
+  if begin == _SQLITE_HEADER:
+    return "sqlite"
+  if begin:
+    raise DatabaseError(
+      f"{path}: cannot be read as an SQLite database, nor as a DuckDB one: it begins with {begin!r}"
+    )
+  return "sqlite"
 
 
-def is_key_value(location: str) -> bool:
-  """Whether a location is given as libpq's other form, host=... dbname=..."""
-  return bool(_DSN.match(location) and _DSN_NAME.search(location)) and not os.path.exists(location)
+def path_of(location: str) -> str:
+  """The absolute path of a file database, "" for a server. Percent escapes in a URL are
+  resolved.
+  """
+  _, separator, rest = location.partition("://")
+  if not separator:
+    return os.path.abspath(location)
+  engine = engine_of(location)
+  if engine == "postgresql":
+    return ""
+  if engine == "duckdb":
+    rest, _ = urls.take_parameter(location, "schemas")
+    rest = rest.partition("://")[2]
+  import urllib.parse  # not needed by a worker for SQLite, which is to start at once
+
+  # As in SQLAlchemy three slashes begin a relative path and four an absolute one; three before an
+  # absolute one are understood too.
+  path = os.path.abspath(urllib.parse.unquote(rest.removeprefix("/")))
+  absolute = urllib.parse.unquote(rest)
+  return absolute if not os.path.exists(path) and os.path.exists(absolute) else path
+
+
+def absolute_location(location: str) -> str:
+  """The same location without a relative path, for a process with another working folder."""
+  path = path_of(location)
+  if not path:
+    return location
+  if engine_of(location) == "sqlite":
+    return path
+  import urllib.parse
+
+  return with_schemas(f"duckdb:///{urllib.parse.quote(path)}", schemas_of(location))
+
+
+def schemas_of(location: str) -> tuple[str, ...]:
+  """The schemas that a location names, none for those that are found by themselves."""
+  return urls.take_parameter(location, "schemas")[1]
+
+
+def with_schemas(location: str, schemas: Sequence[str]) -> str:
+  """The location of these schemas of a database; with none, the location as it is. Raises
+  DatabaseError for SQLite.
+  """
+  if not schemas:
+    return location
+  if engine_of(location) == "sqlite":
+    raise DatabaseError(
+      f"{location}: an SQLite file has no schemas to choose ({', '.join(schemas)})"
+    )
+  url = absolute_location(location) if path_of(location) else location
+  return urls.with_parameter(urls.take_parameter(url, "schemas")[0], "schemas", schemas)
+
+
+def server_url(location: str) -> str:
+  """A PostgreSQL location as its driver takes it: without what only we read, its password escaped
+  as a URL wants it.
+  """
+  import urllib.parse
+
+  rest = urls.take_parameter(location, "schemas")[0].partition("://")[2]
+  user, password, host = urls.split_user(rest)
+  user, password = (
+    urllib.parse.quote(urllib.parse.unquote(part), safe="") for part in (user, password)
+  )
+  account = f"{user}:{password}@" if password else f"{user}@" if user else ""
+  return f"postgresql://{account}{host}"
+
+
+def name_of(location: str) -> str:
+  """The db_id: file name without its ending, or the server's database name."""
+  path = path_of(location)
+  if path:
+    return os.path.splitext(os.path.basename(path))[0]
+  import urllib.parse
+
+  host = urls.split_user(location.partition("://")[2])[2]
+  return urllib.parse.unquote(host.partition("?")[0].partition("/")[2].strip("/")) or "postgres"
 
 
 def split_locations(values: Iterable[str]) -> list[str]:
@@ -129,9 +165,9 @@ def split_locations(values: Iterable[str]) -> list[str]:
   for value in values:
     begins = len(found)
     for piece in [value] if os.path.exists(value) else value.split(","):
-      in_url = len(found) > begins and _URL_BEGIN.match(found[-1])
+      in_url = len(found) > begins and urls.URL_BEGIN.match(found[-1])
       if in_url and not (
-        _URL_BEGIN.match(piece)
+        urls.URL_BEGIN.match(piece)
         or piece.startswith(_BEGINS_PATH)
         or (piece and os.path.exists(piece))
       ):
@@ -139,53 +175,3 @@ def split_locations(values: Iterable[str]) -> list[str]:
       elif piece.strip() or in_url:
         found.append(piece.strip())
   return found
-
-
-def with_parameter(location: str, name: str, values: Sequence[str]) -> str:
-  """A URL with `name=value,value` among its parameters."""
-  text = ",".join(_quote(value) for value in values)
-  return f"{location}{'&' if '?' in location else '?'}{name}={text}"
-
-
-def take_parameter(location: str, name: str) -> tuple[str, tuple[str, ...]]:
-  """A URL without a parameter of `with_parameter`, and the parameter's values."""
-  match = re.search(rf"[?&]{name}=([^&#]*)", location)
-  if not match or not _URL_BEGIN.match(location):
-    return location, ()
-  rest = location[match.end() :]
-  # The first parameter is behind a question mark, whichever it is.
-  location = location[: match.start()] + (
-    f"?{rest[1:]}" if match[0][0] == "?" and rest.startswith("&") else rest
-  )
-  return location, tuple(map(_unquote, filter(None, match[1].split(","))))
-
-
-def _quote(text: str) -> str:
-  import urllib.parse  # Not at the top: a worker for SQLite starts without it.
-
-  return urllib.parse.quote(text, safe="")
-
-
-def _unquote(text: str) -> str:
-  import urllib.parse
-
-  return urllib.parse.unquote(text)
-
-
-def _without_secrets(scheme: str, rest: str) -> str:
-  if scheme.lower().partition("+")[0] in _FILE_SCHEMES:
-    return rest
-  user, password, host = split_user(rest)
-  head, question, parameters = host.partition("?")
-  shown = "&".join(map(_shown_parameter, parameters.split("&")))
-  return (f"{user}@" if user else "") + head + question + shown
-
-
-def _shown_parameter(text: str) -> str:
-  name, equals, value = text.partition("=")
-  is_secret = equals and value and re.fullmatch(_SECRET_NAME, _unquote(name).strip(), re.IGNORECASE)
-  return f"{name}={HIDDEN}" if is_secret else text
-
-
-def _hide_pair(match: re.Match) -> str:
-  return f"{match[1]}{match[2]}{HIDDEN}"

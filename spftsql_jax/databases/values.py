@@ -22,10 +22,13 @@ from typing import Any
 import numpy as np
 
 from spftsql_jax.columns.word_lists import read_lists
+from spftsql_jax.databases.cells import is_readable
 from spftsql_jax.databases.database import Database
-from spftsql_jax.databases.engines import engine_module, engine_of, is_readable
-from spftsql_jax.databases.introspection import open_reader, read_schema, roll_back, tell_left_out
-from spftsql_jax.databases.locations import hide_passwords
+from spftsql_jax.databases.engines import engine_module
+from spftsql_jax.databases.introspection import open_reader, read_schema, tell_left_out
+from spftsql_jax.databases.locations import engine_of
+from spftsql_jax.databases.passwords import hide_passwords
+from spftsql_jax.databases.sampling import roll_back
 from spftsql_jax.schema import Column, Table
 from spftsql_jax.sql.identifiers import quote, quote_path
 

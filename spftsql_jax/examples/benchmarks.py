@@ -19,7 +19,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from spftsql_jax.databases import places
+from spftsql_jax.databases import search_path
 from spftsql_jax.examples.example import Example
 
 _QUESTION_FIELDS = ("SpiderSynQuestion", "question")
@@ -75,7 +75,7 @@ def find_database(databases: str | os.PathLike | Sequence[str | os.PathLike], db
     FileNotFoundError: none has it.
   """
   folders = [databases] if isinstance(databases, (str, os.PathLike)) else databases
-  return Path(places.find_database([os.fspath(folder) for folder in folders], db_id))
+  return Path(search_path.find_database([os.fspath(folder) for folder in folders], db_id))
 
 
 def database_ids(examples: Sequence[Example]) -> list[str]:

@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from spftsql_jax.schema import Schema, Table
-from spftsql_jax.sql import identifiers, model_text
+from spftsql_jax.sql import identifiers
+from spftsql_jax.sql.one_line import folded
 
 # Of an enumeration so many values are shown.
 _ALLOWED_SHOWN = 20
@@ -146,7 +147,7 @@ def normalize_query(query: str, dialect: str = "sqlite") -> str:
   A comment is no part of an answer, and a line comment would take the rest of a line with it (see
   `model_text.folded`).
   """
-  return model_text.folded(query, dialect)
+  return folded(query, dialect)
 
 
 def _literal(value: str) -> str:

@@ -11,8 +11,13 @@ from collections.abc import Sequence
 
 from spftsql_jax.databases.execution.executor import Executor
 from spftsql_jax.databases.execution.results import Result
-from spftsql_jax.judging.comparison import Comparison, results_agree
-from spftsql_jax.judging.judge import Judgement, Pair, judge_pairs
+from spftsql_jax.judging.comparison import results_agree
+from spftsql_jax.judging.judge import Pair, judge_pairs
+from spftsql_jax.judging.verdicts import Judgement
+
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+  from spftsql_jax.judging.comparison import Comparison
 
 MAX_BYTES = 256_000_000
 
@@ -33,7 +38,8 @@ def judge(
     timeout_s, max_rows: limits of each statement.
   """
   judged = judge_pairs(pairs, _Rows(executor, comparison, (timeout_s, max_rows, MAX_BYTES)))
-  return [judgement for judgement in judged if judgement is not None]
+  # Nothing is left to be judged elsewhere.
+  return [Judgement(*found) for found in judged if found is not None]
 
 
 class _Rows:

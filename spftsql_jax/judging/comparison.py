@@ -20,13 +20,31 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal
 
-from spftsql_jax.databases.execution.results import Result
-from spftsql_jax.databases.rows import Rows, canonical_rows, has_nan
+from spftsql_jax.databases.cells import Rows, canonical_rows, has_nan
 from spftsql_jax.sql import statements
 
-Comparison = Literal["spider", "bird", "strict"]
+TYPE_CHECKING = False  # As in typing, which a worker does not import.
+if TYPE_CHECKING:
+  from typing import Literal, Protocol
+
+  from spftsql_jax.databases.execution.results import Result
+
+  Comparison = Literal["spider", "bird", "strict"]
+
+  class Answer(Protocol):
+    """What is compared of a `Result`, which a worker has in another form."""
+
+    @property
+    def ok(self) -> bool: ...
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+
+    @property
+    def rows(self) -> Rows: ...
+
+
 _PLAIN_TYPES = {int, float, str, bytes, type(None)}
 
 
@@ -39,9 +57,9 @@ def results_match(
   return results_agree(gold, predicted, comparison, order_counts(gold_sql, comparison))
 
 
-def results_agree(gold: Result, predicted: Result, comparison: Comparison, ordered: bool) -> bool:
+def results_agree(gold: Answer, predicted: Answer, comparison: Comparison, ordered: bool) -> bool:
   """`results_match` where it is known whether the order of the rows counts. Raises ValueError."""
-  if gold.status != "ok" or predicted.status != "ok":
+  if not (gold.ok and predicted.ok):
     return False
   widths = len(gold.columns), len(predicted.columns)
   return rows_match(tuple(gold.rows), tuple(predicted.rows), widths, comparison, ordered)

@@ -13,8 +13,10 @@ import contextlib
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from sqlite3 import Connection
+from typing import Any
 
 from spftsql_jax.databases.engines import sqlite
 from spftsql_jax.judging.spider_grammar import (
@@ -59,7 +61,7 @@ class ExactMatch:
   Attributes:
     correct: all components and the tables agree.
     components: how each of `COMPONENTS` agrees.
-    divergence: a key of `scoring.DIVERGENCES`, or "".
+    divergence: a key of `divergences.DIVERGENCES`, or "".
   """
 
   correct: bool
@@ -113,7 +115,7 @@ def compare(gold: Query, predicted: Query) -> dict[str, ComponentMatch]:
     "select": _bags(gold.select, predicted.select),
     "select(no AGG)": _bags([s[1] for s in gold.select], [s[1] for s in predicted.select]),
     "where": _bags(gold.where[::2], predicted.where[::2]),
-    "where(no OP)": _bags(*([c.operand for c in query.where[::2]] for query in (gold, predicted))),
+    "where(no OP)": _bags(*(_operands(query.where) for query in (gold, predicted))),
     "group(no Having)": _bags(
       *([c[1].rpartition(".")[2] for c in query.group] for query in (gold, predicted))
     ),
@@ -197,7 +199,7 @@ def read_foreign_keys(path: str | Path) -> dict[str, dict[str, str]]:
     ) from error
 
 
-def _declared_keys(connection, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _declared_keys(connection: Connection, names: Sequence[str]) -> Iterator[tuple[str, str]]:
   for name in names:
     rows = connection.execute(
       'SELECT "from", "table", "to" FROM pragma_foreign_key_list(?) ORDER BY id, seq', (name,)
@@ -207,7 +209,9 @@ def _declared_keys(connection, names: Sequence[str]) -> Iterator[tuple[str, str]
         yield f"{name}.{column}".lower(), f"{referred_table}.{referred_column}".lower()
 
 
-def _representatives(keys, position=lambda name: name) -> dict[str, str]:
+def _representatives(
+  keys: Iterable[tuple[str, str]], position: Callable[[str], Any] = str
+) -> dict[str, str]:
   """The first column of each group that foreign keys tie together.
 
   A key joins the first group that has one of its columns; groups are not merged, as in the official
@@ -221,6 +225,11 @@ def _representatives(keys, position=lambda name: name) -> dict[str, str]:
       groups.append(group)
     group.update(pair)
   return {column: min(group, key=position) for group in groups for column in group}
+
+
+def _operands(conditions: Sequence[Condition | str]) -> list[Operand]:
+  """The operands of conditions, which stand in every other place."""
+  return [each.operand for each in conditions if not isinstance(each, str)]
 
 
 def _all_same(gold: Query, predicted: Query, parts: dict[str, ComponentMatch]) -> bool:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import functools
 import re
 
-from spftsql_jax.judging.comparison import Comparison
 from spftsql_jax.sql import model_text, statements
+
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+  from spftsql_jax.judging.comparison import Comparison
 
 _CURRENT_YEAR = re.compile(r"YEAR\s*\(\s*CURDATE\s*\(\s*\)\s*\)\s*", re.IGNORECASE)
 _SPLIT_OPERATORS = (("> =", ">="), ("< =", "<="), ("! =", "!="))

@@ -6,35 +6,50 @@ equal byte for byte, so they are not even unpacked. The pool sends `judge` as a 
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 
-from spftsql_jax.databases.engines import DatabaseError
+from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.execution.protocol import unpack_rows
-from spftsql_jax.databases.execution.results import Result, Status
-from spftsql_jax.judging.comparison import Comparison, results_agree
-from spftsql_jax.judging.judge import Judgement, NotHere, Pair, judge_pairs
+from spftsql_jax.judging.comparison import results_agree
+from spftsql_jax.judging.judge import NotHere, Pair, judge_pairs
 from spftsql_jax.judging.programs import Programs
 
-TYPE_CHECKING = False  # As in typing.
+TYPE_CHECKING = False  # As in typing: a worker imports neither it nor dataclasses.
 if TYPE_CHECKING:
+  from typing import Any
+
+  from spftsql_jax.databases.cells import Rows
+  from spftsql_jax.databases.engines.sqlite import Connection
+  from spftsql_jax.databases.execution.protocol import Outcome
   from spftsql_jax.databases.execution.session import Session
+  from spftsql_jax.judging.comparison import Comparison
 
-# What `judge` returns for a pair, as `marshal` takes it: the results without rows, and the rest of
-# the judgement.
-Told = tuple[tuple, tuple, int, str]
+  # What `judge` returns for a pair, as `marshal` takes it: (status, columns, seconds, message) of
+  # both results, and the rest of a `Judgement`.
+  Told = tuple[tuple, tuple, int, str]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _PackedResult(Result):
-  """A result whose rows are still packed."""
+class _PackedResult:
+  """A result whose rows are still packed; the other attributes are those of `Result`."""
 
-  pieces: Sequence[bytes] = ()
+  __slots__ = ("columns", "message", "pieces", "seconds", "status", "transient")
 
-  def unpacked(self) -> Result:
-    rows = unpack_rows(list(self.pieces))
-    return Result(self.status, self.columns, rows, self.seconds, self.message, self.transient)
+  def __init__(self, outcome: Outcome):
+    self.status, self.columns, self.pieces, self.seconds, self.message, self.transient = outcome
+
+  @property
+  def ok(self) -> bool:
+    return self.status == "ok"
+
+  @property
+  def rows(self) -> Rows:
+    """The rows, unpacked anew."""
+    return unpack_rows(self.pieces)
+
+  def told(self) -> tuple:
+    """What the parent is told of it."""
+    return self.status, tuple(self.columns), self.seconds, self.message
 
 
 def judge(
@@ -52,13 +67,13 @@ def judge(
   Args:
     session: of the worker.
     locations: the instances.
-    identities: what is at each (see `engines.identity_of`).
+    identities: what is at each (see `file_state.identity_of`).
     texts: gold SQL, predicted SQL, and whether the order of the rows counts.
     timeout_s, max_rows, max_bytes: limits of each statement.
     comparison: how results are compared.
 
   Returns:
-    For each pair its judgement, which `read_told` reads; None for a pair that cannot be judged
+    For each pair what its judgement is made of; None for a pair that cannot be judged
     here: a statement ran into a limit on memory, rows or bytes, or did not run for a reason that is
     no property of it.
   """
@@ -67,13 +82,7 @@ def judge(
   place = _Worker(session, dict(zip(locations, identities, strict=True)), pairs, limits, comparison)
   judged = judge_pairs(pairs, place)
   session.finish()
-  return [judgement and _told(judgement) for judgement in judged]
-
-
-def read_told(told: Told) -> Judgement:
-  """The judgement that a worker has sent."""
-  gold, predicted, differs_on, message = told
-  return Judgement(_result(*gold), _result(*predicted), differs_on, message)
+  return [found and (found[0].told(), found[1].told(), found[2], found[3]) for found in judged]
 
 
 class _Worker:
@@ -100,7 +109,13 @@ class _Worker:
     self._uses = Counter(text for pair in pairs for text in {pair.gold, pair.predicted})
     self._kept: dict[str, _PackedResult] = {}
     instances = list(identities.items())
-    self._programs = Programs(len(instances), lambda i: session.connection(*instances[i]))
+
+    def connect(i: int) -> Connection:
+      # Only SQLite files are judged in workers.
+      connection: Any = session.connection(*instances[i])
+      return connection
+
+    self._programs = Programs(len(instances), connect)
 
   def begin(self, instance: int, pairs: Sequence[Pair]) -> None:
     """Forgets the results on the instance before."""
@@ -113,8 +128,7 @@ class _Worker:
     if result is None:
       identity = self._identities[location]
       outcome = self._session.run_next(location, identity, sql, *self._limits)
-      status, columns, pieces, seconds, message, transient = outcome
-      result = _PackedResult(status, columns, (), seconds, message, transient, pieces)
+      result = _PackedResult(outcome)
       if self._uses[sql] > 1:
         self._kept[sql] = result
     if result.status == "resource" or result.transient:
@@ -127,7 +141,7 @@ class _Worker:
       return True
     try:
       with self._session.alarm(self._limits[0]):
-        return results_agree(gold.unpacked(), predicted.unpacked(), self._comparison, ordered)
+        return results_agree(gold, predicted, self._comparison, ordered)
     except MemoryError:
       raise NotHere from None
 
@@ -140,15 +154,3 @@ class _Worker:
         return self._programs.agree(pair.gold, pair.predicted, timeout_s, any_order)
     except (DatabaseError, MemoryError):
       return False
-
-
-def _told(judgement: Judgement) -> Told:
-  gold, predicted = (
-    (result.status, tuple(result.columns), result.seconds, result.message)
-    for result in (judgement.gold, judgement.predicted)
-  )
-  return gold, predicted, judgement.differs_on, judgement.message
-
-
-def _result(status: Status, columns: tuple[str, ...], seconds: float, message: str) -> Result:
-  return Result(status, columns, (), seconds, message)

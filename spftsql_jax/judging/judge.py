@@ -10,24 +10,65 @@ Where the statements run is a `Place`: inside a worker process (`in_worker`), wh
 all pairs are judged, or in the workers of a pool that bring the rows back (`brought_back`), for
 rows that do not fit and engines other than SQLite.
 """
+# Imports little: workers judge too, and are to start at once.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
 
-from spftsql_jax.databases.execution.results import Result
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+  from typing import Protocol, TypeVar
+
+  class Ran(Protocol):
+    """A result, in whatever form a place has it; the attributes are those of `Result`."""
+
+    @property
+    def ok(self) -> bool: ...
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def message(self) -> str: ...
+
+  Outcome = TypeVar("Outcome", bound=Ran)
+  # What running a pair has shown: the results on the first instance, the first instance on which
+  # they differ or one fails (-1 where they agree on all), and what failed there, if it is a later
+  # one. See `verdicts.Judgement`.
+  Found = tuple[Outcome, Outcome, int, str]
+
+  class Place(Protocol[Outcome]):
+    """Where statements run and their results are compared.
+
+    `run` and `agree` raise NotHere where the pair is to be judged elsewhere.
+    """
+
+    def begin(self, instance: int, pairs: Sequence[Pair]) -> None:
+      """Announces what may be run next: these pairs on the instance of this number."""
+      ...
+
+    def run(self, location: str, sql: str) -> Outcome:
+      """The result of a statement."""
+      ...
+
+    def agree(self, gold: Outcome, predicted: Outcome, ordered: bool) -> bool:
+      """Whether two results of status "ok" are the same."""
+      ...
+
+    def same_program(self, pair: Pair) -> bool:
+      """Whether the engine does the same for both statements, on all instances of the pair."""
+      ...
+
 
 # Statements that take longer are compared as programs before the second runs; the others only where
 # that saves runs on further instances.
 _SLOW_S = 0.002
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class Pair:
-  """A gold and a predicted statement as they are run.
+  """A gold and a predicted statement as they are run. Equal where all attributes are.
 
   Attributes:
     gold, predicted: SQL.
@@ -35,61 +76,32 @@ class Pair:
     ordered: whether the order of the rows counts.
   """
 
-  gold: str
-  predicted: str
-  locations: tuple[str, ...]
-  ordered: bool = False
+  __slots__ = ("gold", "locations", "ordered", "predicted")
 
+  def __init__(self, gold: str, predicted: str, locations: tuple[str, ...], ordered: bool = False):
+    self.gold, self.predicted = gold, predicted
+    self.locations, self.ordered = locations, ordered
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Judgement:
-  """What running a pair has shown.
+  def _key(self) -> tuple:
+    return self.gold, self.predicted, self.locations, self.ordered
 
-  Attributes:
-    gold, predicted: the results on the first instance.
-    differs_on: the first instance on which they differ or one fails, -1 where they agree on all.
-    message: what failed on a later instance, else "".
-  """
+  def __eq__(self, other: object) -> bool:
+    return isinstance(other, Pair) and self._key() == other._key()
 
-  gold: Result
-  predicted: Result
-  differs_on: int
-  message: str = ""
+  def __hash__(self) -> int:
+    return hash(self._key())
+
+  def __repr__(self) -> str:
+    return f"Pair{self._key()}"
 
 
 class NotHere(Exception):
   """A pair cannot be judged in this place."""
 
 
-Outcome = TypeVar("Outcome", bound=Result)
-
-
-class Place(Protocol[Outcome]):
-  """Where statements run and their results are compared.
-
-  `run` and `agree` raise NotHere where the pair is to be judged elsewhere.
-  """
-
-  def begin(self, instance: int, pairs: Sequence[Pair]) -> None:
-    """Announces what may be run next: these pairs on the instance of this number."""
-    ...
-
-  def run(self, location: str, sql: str) -> Outcome:
-    """The result of a statement."""
-    ...
-
-  def agree(self, gold: Outcome, predicted: Outcome, ordered: bool) -> bool:
-    """Whether two results of status "ok" are the same."""
-    ...
-
-  def same_program(self, pair: Pair) -> bool:
-    """Whether the engine does the same for both statements, on all instances of the pair."""
-    ...
-
-
-def judge_pairs(pairs: Sequence[Pair], place: Place[Outcome]) -> list[Judgement | None]:
+def judge_pairs(pairs: Sequence[Pair], place: Place[Outcome]) -> list[Found[Outcome] | None]:
   """Judges pairs in a place; None for those that cannot be judged there."""
-  judged: list[Judgement | None] = [None] * len(pairs)
+  judged: list[Found[Outcome] | None] = [None] * len(pairs)
   left = list(range(len(pairs)))
   for instance in itertools.count():
     left = [i for i in left if instance < len(pairs[i].locations)]
@@ -98,13 +110,13 @@ def judge_pairs(pairs: Sequence[Pair], place: Place[Outcome]) -> list[Judgement 
     place.begin(instance, [pairs[i] for i in left])
     agreeing = []
     for i in left:
-      judgement = judged[i]
+      found = judged[i]
       try:
-        if judgement is None:
+        if found is None:
           judged[i], settled = _judge_first(pairs[i], place)
         else:
-          judged[i] = _judge_further(pairs[i], instance, judgement, place)
-          settled = judged[i] is not judgement
+          judged[i] = _judge_further(pairs[i], instance, found, place)
+          settled = judged[i] is not found
       except NotHere:
         judged[i], settled = None, True
       if not settled:
@@ -113,8 +125,8 @@ def judge_pairs(pairs: Sequence[Pair], place: Place[Outcome]) -> list[Judgement 
   raise AssertionError("unreachable")
 
 
-def _judge_first(pair: Pair, place: Place[Outcome]) -> tuple[Judgement, bool]:
-  """The judgement on the first instance, and whether it holds for all of them."""
+def _judge_first(pair: Pair, place: Place[Outcome]) -> tuple[Found[Outcome], bool]:
+  """What the first instance shows, and whether it holds for all of them."""
   location = pair.locations[0]
   gold = place.run(location, pair.gold)
   one_statement = pair.gold == pair.predicted or (
@@ -122,18 +134,16 @@ def _judge_first(pair: Pair, place: Place[Outcome]) -> tuple[Judgement, bool]:
   )
   predicted = gold if one_statement else place.run(location, pair.predicted)
   agree = gold.ok and predicted.ok and (one_statement or place.agree(gold, predicted, pair.ordered))
-  judgement = Judgement(gold, predicted, -1 if agree else 0)
   settled = not agree or one_statement or len(pair.locations) == 1 or place.same_program(pair)
-  return judgement, settled
+  return (gold, predicted, -1 if agree else 0, ""), settled
 
 
 def _judge_further(
-  pair: Pair, instance: int, judgement: Judgement, place: Place[Outcome]
-) -> Judgement:
-  """The same judgement where the pair agrees on a further instance too."""
+  pair: Pair, instance: int, found: Found[Outcome], place: Place[Outcome]
+) -> Found[Outcome]:
+  """The same that was found where the pair agrees on a further instance too."""
   location = pair.locations[instance]
   gold, predicted = place.run(location, pair.gold), place.run(location, pair.predicted)
   if gold.ok and predicted.ok and place.agree(gold, predicted, pair.ordered):
-    return judgement
-  message = predicted.message or gold.message
-  return dataclasses.replace(judgement, differs_on=instance, message=message)
+    return found
+  return found[0], found[1], instance, predicted.message or gold.message

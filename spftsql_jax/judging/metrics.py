@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from spftsql_jax.databases.rows import canonical_rows
+from spftsql_jax.databases.cells import canonical_rows
 from spftsql_jax.judging import components
 
 

@@ -8,12 +8,19 @@ import math
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from spftsql_jax.databases.engines import DatabaseError, absolute_location, engine_of, identity_of
+from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.execution.executor import Executor
-from spftsql_jax.judging.comparison import Comparison
-from spftsql_jax.judging.in_worker import Told, read_told
-from spftsql_jax.judging.judge import Judgement, Pair
+from spftsql_jax.databases.execution.results import Result, Status
+from spftsql_jax.databases.file_state import identity_of
+from spftsql_jax.databases.locations import absolute_location, engine_of
+from spftsql_jax.judging.judge import Pair
+from spftsql_jax.judging.verdicts import Judgement
 from spftsql_jax.sql import statements
+
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+  from spftsql_jax.judging.comparison import Comparison
+  from spftsql_jax.judging.in_worker import Told
 
 _JUDGE = "spftsql_jax.judging.in_worker:judge"
 # Larger results are not held in a worker but compared by the caller.
@@ -80,7 +87,7 @@ def judge(
     # None: the worker died of it.
     told = cast("list[Told | None]", answer) or [None] * len(batch)
     judged |= {
-      pair: read_told(each) for pair, each in zip(batch, told, strict=True) if each is not None
+      pair: _judgement(each) for pair, each in zip(batch, told, strict=True) if each is not None
     }
   return judged
 
@@ -119,3 +126,13 @@ def _identity(location: str) -> tuple:
   except DatabaseError:
     return ()
   return identity if len(identity) > 1 else ()
+
+
+def _judgement(told: Told) -> Judgement:
+  """The judgement that a worker has sent."""
+  gold, predicted, differs_on, message = told
+  return Judgement(_result(*gold), _result(*predicted), differs_on, message)
+
+
+def _result(status: Status, columns: tuple[str, ...], seconds: float, message: str) -> Result:
+  return Result(status, columns, (), seconds, message)

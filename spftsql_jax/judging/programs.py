@@ -25,20 +25,22 @@ Instruction = tuple[str, object, object, object, object, object]
 
 # Operations whose p1 is a cursor, and those of them whose p3 is another.
 _ON_A_CURSOR_NAMES = """
-  Close Column Count DeferredSeek Found IdxGE IdxGT IdxInsert IdxLE IdxLT IdxRowid IfNoHope IfNullRow Insert Last NewRowid Next
-  NoConflict NotExists NotFound NullRow OpenAutoindex OpenEphemeral OpenPseudo OpenRead Prev ResetSorter Rewind RowData Rowid
-  SeekGE SeekGT SeekHit SeekLE SeekLT SeekRowid Sequence SequenceTest Sort SorterCompare SorterData SorterInsert SorterNext
-  SorterOpen SorterSort
+  Close Column Count DeferredSeek Found IdxGE IdxGT IdxInsert IdxLE IdxLT IdxRowid IfNoHope
+  IfNullRow Insert Last NewRowid Next NoConflict NotExists NotFound NullRow OpenAutoindex
+  OpenEphemeral OpenPseudo OpenRead Prev ResetSorter Rewind RowData Rowid SeekGE SeekGT SeekHit
+  SeekLE SeekLT SeekRowid Sequence SequenceTest Sort SorterCompare SorterData SorterInsert
+  SorterNext SorterOpen SorterSort
 """
 _ON_A_CURSOR = frozenset(_ON_A_CURSOR_NAMES.split())
 _ON_TWO_CURSORS = frozenset({"DeferredSeek", "SorterData"})
 # Operations on registers and addresses alone. What is in neither list is not understood.
 _ON_NO_CURSOR_NAMES = """
-  Add AddImm Affinity AggFinal AggStep AggValue And BeginSubrtn BitAnd BitOr Blob Cast CollSeq Compare Concat Copy DecrJumpZero
-  Divide ElseEq EndCoroutine Eq Filter FilterAdd Function Ge Gosub Goto Gt Halt If IfNot IfNotZero IfPos Init InitCoroutine
-  Int64 Integer IsNull IsTrue Jump Le Lt MakeRecord Move Multiply MustBeInt Ne Noop Not NotNull Null OffsetLimit Once Or
-  Permutation PureFunc Real RealAffinity Remainder ResultRow Return SCopy SeekScan SoftNull String String8 Subtract Transaction
-  Yield ZeroOrNull
+  Add AddImm Affinity AggFinal AggStep AggValue And BeginSubrtn BitAnd BitOr Blob Cast CollSeq
+  Compare Concat Copy DecrJumpZero Divide ElseEq EndCoroutine Eq Filter FilterAdd Function Ge
+  Gosub Goto Gt Halt If IfNot IfNotZero IfPos Init InitCoroutine Int64 Integer IsNull IsTrue Jump
+  Le Lt MakeRecord Move Multiply MustBeInt Ne Noop Not NotNull Null OffsetLimit Once Or
+  Permutation PureFunc Real RealAffinity Remainder ResultRow Return SCopy SeekScan SoftNull String
+  String8 Subtract Transaction Yield ZeroOrNull
 """
 _ON_NO_CURSOR = frozenset(_ON_NO_CURSOR_NAMES.split())
 # A program is printed with 16 digits a number and without its blobs: statements that differ there

@@ -10,14 +10,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from spftsql_jax.databases.engines import DatabaseError, engine_of
+from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.execution.executor import Executor
+from spftsql_jax.databases.locations import engine_of
 from spftsql_jax.judging import brought_back, pool
-from spftsql_jax.judging.comparison import Comparison, order_counts
+from spftsql_jax.judging.comparison import order_counts
 from spftsql_jax.judging.executed import TextsToRun, executed_texts, spider_query
-from spftsql_jax.judging.judge import Judgement, Pair
-from spftsql_jax.judging.verdicts import Verdict, verdict_of
+from spftsql_jax.judging.judge import Pair
+from spftsql_jax.judging.verdicts import Judgement, Verdict, verdict_of
 from spftsql_jax.sql import statements
+
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+  from spftsql_jax.judging.comparison import Comparison
 
 MAX_ROWS = 1_000_000
 # Results are held for so many examples at a time.

@@ -6,13 +6,33 @@ from __future__ import annotations
 
 import dataclasses
 
-from spftsql_jax.databases.engines import sqlite, without_password
+from spftsql_jax.databases.cells import has_nan
+from spftsql_jax.databases.engines import sqlite
 from spftsql_jax.databases.execution.results import Result, Status
-from spftsql_jax.databases.rows import has_nan
-from spftsql_jax.judging.comparison import Comparison
-from spftsql_jax.judging.judge import Judgement, Pair
+from spftsql_jax.databases.passwords import without_password
+from spftsql_jax.judging.judge import Pair
+
+TYPE_CHECKING = False  # As in typing.
+if TYPE_CHECKING:
+  from spftsql_jax.judging.comparison import Comparison
 
 _LIMITS = {"timeout": "time_limit", "resource": "resource_limit"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judgement:
+  """What running a pair has shown.
+
+  Attributes:
+    gold, predicted: the results on the first instance.
+    differs_on: the first instance on which they differ or one fails, -1 where they agree on all.
+    message: what failed on a later instance, else "".
+  """
+
+  gold: Result
+  predicted: Result
+  differs_on: int
+  message: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

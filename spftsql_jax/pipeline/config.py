@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
-from spftsql_jax.databases.locations import hide_in
+from spftsql_jax.databases.passwords import hide_in
 from spftsql_jax.examples.batches import BatchShape
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.pipeline.codec import from_json

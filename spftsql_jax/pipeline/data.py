@@ -7,9 +7,9 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from spftsql_jax.databases import places
-from spftsql_jax.databases.engines import with_schemas, without_password
-from spftsql_jax.databases.locations import split_locations
+from spftsql_jax.databases import search_path
+from spftsql_jax.databases.locations import split_locations, with_schemas
+from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.config import RunConfig
@@ -51,16 +51,16 @@ def read_data(config: RunConfig) -> RunData:
     name: _examples_file(root, name, getattr(config.data, name)) for name in ("seeds", "test")
   }
   given_seeds, held_out = (_read_examples(files[name], name) for name in ("seeds", "test"))
-  given = places.database_places(config.data.databases, root)
+  given = search_path.database_places(config.data.databases, root)
   shown = without_password(config.data.databases)
   # Databases that a benchmark lacks are left out of the seeds; of the test they are an error.
-  present = {d for d in database_ids(given_seeds) if places.has_database(given, d)}
+  present = {d for d in database_ids(given_seeds) if search_path.has_database(given, d)}
   if given_seeds and not present:
     raise FileNotFoundError(
       f"{shown}: none of the seeds' databases is there (expected DIR/<db_id>/<db_id>.sqlite)"
     )
   found = [e for e in given_seeds if e.db_id in present]
-  apart = Queries({d: places.find_database(given, d) for d in present}).apart(found, held_out)
+  apart = Queries({d: search_path.find_database(given, d) for d in present}).apart(found, held_out)
   if found and not apart:
     raise ValueError(
       f"{files['seeds']}: every seed asks a query of the test {files['test']}; give other seeds, "
@@ -68,11 +68,11 @@ def read_data(config: RunConfig) -> RunData:
     )
   seeds = _drawn(apart, config.data.seed_limit, config.seed)
   test = _evenly_spaced(held_out, config.data.test_limit)
-  sources = tuple(database_ids(seeds) or database_ids(test) or places.all_databases(given))
+  sources = tuple(database_ids(seeds) or database_ids(test) or search_path.all_databases(given))
   if not sources:
     raise FileNotFoundError(f"{shown}: no database is there (expected DIR/<db_id>/<db_id>.sqlite)")
   locations = {
-    d: with_schemas(places.find_database(given, d), config.data.schemas)
+    d: with_schemas(search_path.find_database(given, d), config.data.schemas)
     for d in dict.fromkeys([*sources, *database_ids(test)])
   }
   return RunData(

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from spftsql_jax import hosts
 from spftsql_jax.answering.predict import PromptDatabase
-from spftsql_jax.databases import Executor, make_instances, places
-from spftsql_jax.databases.engines import engine_of
+from spftsql_jax.databases import Executor, make_instances, search_path
+from spftsql_jax.databases.locations import engine_of
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.data import RunData, data_dir
 from spftsql_jax.pipeline.queries import Queries
@@ -47,8 +47,8 @@ def open_databases(
   """Reads the databases, and makes the neighbouring instances of those that examples are
   synthesized on, or finds them where the run has made them before."""
   ids = list(data.locations)
-  given = places.database_places(config.data.databases, data_dir(config))
-  for line in places.shadowed(given, ids):
+  given = search_path.database_places(config.data.databases, data_dir(config))
+  for line in search_path.shadowed(given, ids):
     say(f"  {line}")
   bar = tqdm(ids, desc="databases", disable=None, leave=False)
   prompts = {d: PromptDatabase.read(data.locations[d]) for d in bar}

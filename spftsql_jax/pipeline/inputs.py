@@ -22,8 +22,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from spftsql_jax.databases.engines import engine_of, files_of, path_of
+from spftsql_jax.databases.file_state import files_of
 from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.databases.locations import engine_of, path_of
 from spftsql_jax.files import sha256, write_json
 from spftsql_jax.pipeline.codec import from_json, optional, to_json
 from spftsql_jax.schema import Column, Schema

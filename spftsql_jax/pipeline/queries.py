@@ -21,7 +21,9 @@ from collections.abc import Mapping, Sequence
 import sqlglot
 from sqlglot import exp
 
-from spftsql_jax.databases.engines import DatabaseError, engine_module, engine_of, sqlite
+from spftsql_jax.databases.engines import engine_module, sqlite
+from spftsql_jax.databases.errors import DatabaseError
+from spftsql_jax.databases.locations import engine_of
 from spftsql_jax.examples.example import Example
 from spftsql_jax.judging.programs import program_form
 from spftsql_jax.sql.statements import same_text_key

@@ -35,7 +35,8 @@ _WORDS = rf"{_WORD}(?:[ ]{_WORD})*"
 _LINE = re.compile(
   rf"""[ \t]*(?:
     (?P<label>(?:\*\*|\#{{1,6}}[ ]+)?{_WORDS}(?:\*\*)?[ ]?(?::(?:\*\*)?(?=\s|\Z)|：))
-    |(?P<mark>\#{{1,6}}[ ]+(?={_WORD})|\*\*[^*\n]+\*\*(?=[\s:]|\Z)|\|[^|\n]+\|(?:[^\n]*\|)?[ \t\r]*(?:\n|\Z))
+    |(?P<mark>\#{{1,6}}[ ]+(?={_WORD})|\*\*[^*\n]+\*\*(?=[\s:]|\Z)
+      |\|[^|\n]+\|(?:[^\n]*\|)?[ \t\r]*(?:\n|\Z))
     |(?P<item>[-*•–>][ ]+(?P<listed>{_WORDS}))
     |(?P<numbered>\d+[.)][ ]+(?i:SELECT|WITH)\b)
     |(?:\d+[.)][ ]+)?(?P<words>{_WORDS})
@@ -121,7 +122,8 @@ def strings_of_json(text: str) -> Iterator[str]:
 
 def _is_sentence(text: str, at: int) -> bool:
   """Whether the paragraph that begins at `at` ends in a full stop."""
-  return _SENTENCE.match(_QUOTED.sub("a", _PARAGRAPH.match(text, at).group())) is not None
+  paragraph = _PARAGRAPH.match(text, at)
+  return paragraph is not None and _SENTENCE.match(_QUOTED.sub("a", paragraph[0])) is not None
 
 
 def _goes_on(word: str) -> bool:

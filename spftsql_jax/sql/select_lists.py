@@ -42,7 +42,8 @@ def _split(sql: str) -> tuple[Tokens, list[Tokens], Tokens] | None:
   if not found or found[0][1].upper() != "SELECT":
     return None
   start = 2 if len(found) > 1 and found[1][1].upper() in ("DISTINCT", "ALL") else 1
-  depth, items = 0, [[]]
+  depth = 0
+  items: list[Tokens] = [[]]
   for i in range(start, len(found)):
     kind, text = found[i]
     depth += (text == "(") - (text == ")")

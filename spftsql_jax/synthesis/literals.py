@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from spftsql_jax.columns import whole_dates
 from spftsql_jax.columns.roles import Role
-from spftsql_jax.databases.engines import is_readable
+from spftsql_jax.databases.cells import is_readable
 from spftsql_jax.synthesis.stored import TableRows, rank_below, round_number
 from spftsql_jax.synthesis.value_specs import ValueSpec
 

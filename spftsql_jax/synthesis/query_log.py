@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from spftsql_jax.examples import benchmarks
-from spftsql_jax.sql import model_text
+from spftsql_jax.sql.beginnings import begins_query
+from spftsql_jax.sql.statement_files import Statement, split_statements
 
 # An entry of a server's log, and what stands before its statement.
 _ENTRY = re.compile(r"^[ \t]*\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d", re.MULTILINE)
@@ -67,7 +68,7 @@ def read_query_log(path: str | Path, databases: Mapping[str, str]) -> QueryLog:
   queries: list[tuple[str, str]] = []
   others: Counter[str] = Counter()
   for statement in _statements(text, engines.pop() if len(engines) == 1 else "sqlite", databases):
-    if not model_text.begins_query(statement.sql):
+    if not begins_query(statement.sql):
       others[statement.sql.split(maxsplit=1)[0].upper()[:20]] += 1
       continue
     if not statement.label and len(databases) > 1:
@@ -83,7 +84,7 @@ def read_query_log(path: str | Path, databases: Mapping[str, str]) -> QueryLog:
 
 def _statements(
   text: str, dialect: str, databases: Mapping[str, str]
-) -> Iterator[model_text.Statement]:
+) -> Iterator[Statement]:
   """The statements of a file, and of each entry of a server's log those behind its head."""
   begins = [match.start() for match in _ENTRY.finditer(text)]
   for begin, end in zip([0, *begins], [*begins, len(text)], strict=True):
@@ -95,5 +96,5 @@ def _statements(
         continue
       begin = head.end()
     line = text.count("\n", 0, begin)
-    for found in model_text.split_statements(text[begin:end], dialect, databases):
+    for found in split_statements(text[begin:end], dialect, databases):
       yield dataclasses.replace(found, line=found.line + line)

@@ -13,7 +13,8 @@ import time
 from collections.abc import Sequence
 
 from spftsql_jax.databases import engines
-from spftsql_jax.databases.rows import canonical_rows
+from spftsql_jax.databases.cells import canonical_rows
+from spftsql_jax.databases.locations import engine_of
 
 # Of SQLite's virtual machine: about a second's work on a slow core. A limit on steps, unlike one on
 # time, stops the same query on every machine and under any load, so that the same seed gives the
@@ -47,7 +48,7 @@ class Runner:
     self._max_rows = max_rows
     self._deadline = 0.0
     self._calls_left = 0
-    self._engine = engines.engine_of(self.location)
+    self._engine = engine_of(self.location)
     self._module = engines.engine_module(self._engine)
     # RuntimeError: how DuckDB says that it was interrupted.
     self._errors: tuple[type[Exception], ...] = (RuntimeError, *self._module.ERRORS)

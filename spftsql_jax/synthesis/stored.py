@@ -10,7 +10,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from spftsql_jax.databases.engines import is_readable
+from spftsql_jax.databases.cells import is_readable
 from spftsql_jax.schema import Schema
 from spftsql_jax.sql.identifiers import quote, quote_path
 

@@ -19,8 +19,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from spftsql_jax.databases import engines
+from spftsql_jax.databases.file_state import identity_of
 from spftsql_jax.databases.introspection import tell_left_out
+from spftsql_jax.databases.locations import name_of
 from spftsql_jax.sql.model_text import read_statement
 from spftsql_jax.synthesis.balance import Balance, reach_targets
 from spftsql_jax.synthesis.normal_form import masked, normal_form
@@ -105,7 +106,7 @@ def _tasks(
       dataclasses.replace(
         whole,
         location=location,
-        db_id=engines.name_of(location),
+        db_id=name_of(location),
         share=_share(of_database, parts, part),
         part=(part, parts),
       )
@@ -170,7 +171,7 @@ def _fingerprint(tasks: Sequence[Task], instances: int) -> str:
     tasks[0].templates if tasks else (),
     sorted(tasks[0].exclude) if tasks else (),
     bool(tasks and tasks[0].masked),
-    [engines.identity_of(task.location) for task in tasks],
+    [identity_of(task.location) for task in tasks],
     instances,
     _RECORD_FORMAT,
   )

@@ -7,10 +7,12 @@ import os
 import pickle
 from collections.abc import Sequence
 
-from spftsql_jax.databases import engines, make_instances
+from spftsql_jax.databases import make_instances
+from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.key_inference import infer_foreign_keys
-from spftsql_jax.databases.locations import hide_passwords, without_password
+from spftsql_jax.databases.locations import engine_of
+from spftsql_jax.databases.passwords import hide_passwords, without_password
 from spftsql_jax.schema import Schema, without_twins
 from spftsql_jax.synthesis.filters import Limits
 from spftsql_jax.synthesis.notation import WeightedTemplate
@@ -88,7 +90,7 @@ def prepare(task: Task, folder: str, count: int) -> Task:
   """
   schema = schema_of(task.location, task.infer_keys)
   paths = []
-  if count and engines.engine_of(task.location) == "sqlite":
+  if count and engine_of(task.location) == "sqlite":
     # Instances can only be made of SQLite files; elsewhere the original alone judges.
     paths = make_instances(task.location, folder, count, task.seed, schema=schema)
   runner = checking_runner(task.location, schema)
@@ -138,7 +140,7 @@ def read_values(runner: Runner, schema: Schema) -> StoredValues:
     stored = StoredValues.read(lambda sql: runner.rows(sql, timeout_s=_READING_S), schema)
   except QueryFailed as error:
     shown, reason = without_password(runner.location), hide_passwords(str(error), runner.location)
-    raise engines.DatabaseError(f"{shown}: its values cannot be read: {reason}") from error
+    raise DatabaseError(f"{shown}: its values cannot be read: {reason}") from error
   return StoredValues(stored.tables, runner.rows)
 
 

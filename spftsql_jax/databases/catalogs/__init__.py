@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from spftsql_jax.databases.engines import DatabaseError
+from spftsql_jax.databases.errors import DatabaseError
 
 # Of a longer list of names that are left out, the message gives so many.
 _NAMED = 20
@@ -28,7 +28,7 @@ class Relation:
     is_found: a query finds it by its name alone.
     is_view: views, materialized ones too.
     is_remote: its rows come from elsewhere, perhaps from a server that is away.
-    key: the engine's own name of it.
+    key: the engine's own number of it, where it has one.
   """
 
   name: str
@@ -37,7 +37,7 @@ class Relation:
   is_found: bool = True
   is_view: bool = False
   is_remote: bool = False
-  key: object = None
+  key: int = 0
 
   @property
   def shown(self) -> str:
@@ -96,7 +96,7 @@ class Catalog(Protocol):
     ...
 
 
-def open_catalog(engine: str, connection, schemas: Sequence[str]) -> Catalog:
+def open_catalog(engine: str, connection: Any, schemas: Sequence[str]) -> Catalog:
   """The catalog of an open database.
 
   Args:

@@ -20,7 +20,7 @@ from spftsql_jax.databases.catalogs import (
   choose_schemas,
   listed,
 )
-from spftsql_jax.databases.engines import DatabaseError
+from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.sql import identifiers
 
 _RELATIONS = r"""
@@ -29,7 +29,8 @@ _RELATIONS = r"""
     EXISTS (SELECT 1 FROM pg_depend d
       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT LIKE 'pg\_%'
+    AND n.nspname <> 'information_schema'
   ORDER BY c.oid
 """
 # A child by inheritance that adds no column of its own is a partition in the manner of older
@@ -40,36 +41,44 @@ _PARTITIONS = """
     WHERE a.attrelid = i.inhrelid AND a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount = 0)
 """
 _COLUMNS = """
-  SELECT a.attrelid, a.attname::text, format_type(a.atttypid, a.atttypmod), format_type(base.oid, NULL), NOT a.attnotnull,
+  SELECT a.attrelid, a.attname::text, format_type(a.atttypid, a.atttypmod),
+    format_type(base.oid, NULL), NOT a.attnotnull,
     col_description(a.attrelid, a.attnum), has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
     ARRAY(
       WITH RECURSIVE within (oid) AS (
         SELECT a.atttypid
         UNION SELECT next.oid FROM within w JOIN pg_type t ON t.oid = w.oid CROSS JOIN LATERAL
-          (VALUES (t.typbasetype), (CASE t.typcategory WHEN 'A' THEN t.typelem ELSE 0 END)) next (oid)
+          (VALUES (t.typbasetype),
+            (CASE t.typcategory WHEN 'A' THEN t.typelem ELSE 0 END)) next (oid)
       )
-      SELECT enumlabel::text FROM pg_enum WHERE enumtypid IN (SELECT oid FROM within) ORDER BY enumsortorder)
+      SELECT enumlabel::text FROM pg_enum WHERE enumtypid IN (SELECT oid FROM within)
+        ORDER BY enumsortorder)
   FROM pg_attribute a CROSS JOIN LATERAL (
     WITH RECURSIVE stands_for (oid) AS (
       SELECT a.atttypid
-      UNION ALL SELECT t.typbasetype FROM stands_for s JOIN pg_type t ON t.oid = s.oid AND t.typtype = 'd'
+      UNION ALL SELECT t.typbasetype FROM stands_for s
+        JOIN pg_type t ON t.oid = s.oid AND t.typtype = 'd'
     )
     SELECT t.oid FROM stands_for s JOIN pg_type t ON t.oid = s.oid WHERE t.typtype <> 'd') base
-  WHERE a.attrelid = ANY(%s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum
+  WHERE a.attrelid = ANY(%s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+    ORDER BY a.attrelid, a.attnum
 """
 _NAMES = """
-  ARRAY(SELECT a.attname::text FROM unnest({numbers}) WITH ORDINALITY k (number, place)
-    JOIN pg_attribute a ON a.attrelid = {table} AND a.attnum = k.number ORDER BY k.place)
+  ARRAY(SELECT a.attname::text FROM unnest({numbers}) WITH ORDINALITY k (number, place) JOIN
+  pg_attribute a ON a.attrelid = {table} AND a.attnum = k.number ORDER BY k.place)
 """
 _CONSTRAINTS = f"""
   SELECT conrelid, contype::text, {_NAMES.format(numbers="conkey", table="conrelid")}, confrelid,
     {_NAMES.format(numbers="confkey", table="confrelid")}
-  FROM pg_constraint WHERE contype IN ('p', 'u', 'f') AND conrelid = ANY(%s::oid[]) ORDER BY conrelid, conname
+  FROM pg_constraint WHERE contype IN ('p', 'u', 'f') AND conrelid = ANY(%s::oid[])
+    ORDER BY conrelid, conname
 """
 # An index over an expression, or over some rows only, does not make a column unique.
 _UNIQUE_INDEXES = f"""
   SELECT indrelid, {_NAMES.format(numbers="indkey[0:indnkeyatts - 1]", table="indrelid")}
-  FROM pg_index WHERE indisunique AND indisvalid AND indpred IS NULL AND indexprs IS NULL AND indrelid = ANY(%s::oid[])
+  FROM pg_index
+  WHERE indisunique AND indisvalid AND indpred IS NULL AND indexprs IS NULL
+    AND indrelid = ANY(%s::oid[])
   ORDER BY indexrelid
 """
 _COMMENTS = "SELECT oid, obj_description(oid, 'pg_class') FROM pg_class WHERE oid = ANY(%s::oid[])"

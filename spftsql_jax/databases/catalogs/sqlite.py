@@ -16,7 +16,7 @@ from spftsql_jax.databases.catalogs import (
   Structure,
   sqlite_comments,
 )
-from spftsql_jax.databases.engines import DatabaseError
+from spftsql_jax.databases.errors import DatabaseError
 
 _SCHEMA = "main"
 

@@ -6,7 +6,9 @@ import resource
 import sys
 from collections import OrderedDict
 
-from spftsql_jax.databases.engines import RESTING_BYTES, DatabaseError, engine_module, engine_of
+from spftsql_jax.databases.engines import RESTING_BYTES, engine_module
+from spftsql_jax.databases.errors import DatabaseError
+from spftsql_jax.databases.locations import engine_of
 
 TYPE_CHECKING = False  # As in typing, which takes as long to import as half of the rest.
 if TYPE_CHECKING:

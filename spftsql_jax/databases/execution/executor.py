@@ -18,11 +18,13 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 
 from spftsql_jax.databases import permissions
-from spftsql_jax.databases.engines import DatabaseError, absolute_location, identity_of
+from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.execution import protocol
 from spftsql_jax.databases.execution.process import Waiting, WorkerProcess
 from spftsql_jax.databases.execution.result_cache import ResultCache
 from spftsql_jax.databases.execution.results import Result
+from spftsql_jax.databases.file_state import identity_of
+from spftsql_jax.databases.locations import absolute_location
 from spftsql_jax.sql import statements
 
 _LARGEST_BATCH = 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from spftsql_jax.databases.rows import Rows
+from spftsql_jax.databases.cells import Rows
 
 Status = Literal["ok", "error", "timeout", "refused", "resource"]
 

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 
-from spftsql_jax.databases.engines import DatabaseError, TransientError
+from spftsql_jax.databases.errors import DatabaseError, TransientError
 from spftsql_jax.databases.execution.connections import Connections
 from spftsql_jax.databases.execution.protocol import (
   GRACE_S,

@@ -14,7 +14,7 @@ import os
 import resource
 import signal
 
-from spftsql_jax.databases.engines import engine_module, engine_of
+from spftsql_jax.databases.engines import engine_module
 from spftsql_jax.databases.execution.protocol import (
   CALLED,
   LENGTH_BYTES,
@@ -25,6 +25,7 @@ from spftsql_jax.databases.execution.protocol import (
   length_of,
 )
 from spftsql_jax.databases.execution.session import Session
+from spftsql_jax.databases.locations import engine_of
 
 TYPE_CHECKING = False  # As in typing, which takes as long to import as half of the rest.
 if TYPE_CHECKING:

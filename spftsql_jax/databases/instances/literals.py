@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import re
+from typing import Any
 
 from sqlglot import exp
 
@@ -12,7 +13,7 @@ from spftsql_jax.columns import whole_dates
 from spftsql_jax.schema import Column
 
 
-def literal_of(node: exp.Expression | None) -> object:
+def literal_of(node: exp.Expr | None) -> object:
   """The value of a literal, or None where `node` is none. In SQLite "x" may be a string: a quoted
   bare name counts as one.
   """
@@ -49,7 +50,8 @@ def beside(literal: object, column: Column, pattern: bool = False) -> list:
     texts = [literal.replace("%", fill).replace("_", "e") for fill in ("", "a", "x y")]
     return [*texts, "b" + texts[1], texts[1] + "b", texts[1].upper(), texts[0][:-1]]
   if form and whole_dates.parse(literal, form):
-    days = [whole_dates.shift(literal, days, form) for days in (0, -1, 1)]
+    # Of the literal's own type.
+    days: list[Any] = [whole_dates.shift(literal, days, form) for days in (0, -1, 1)]
     return [str(day) for day in days] if kind == "text" else [int(day) for day in days]
   if isinstance(literal, str):
     with contextlib.suppress(ValueError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -19,7 +20,14 @@ from spftsql_jax.schema import Schema, Table
 # A column of a source: the number of the source, and the position of the column in its table.
 Cell = tuple[int, int]
 
-_OPERATORS = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
+_OPERATORS: dict[type, str] = {
+  exp.EQ: "=",
+  exp.NEQ: "<>",
+  exp.LT: "<",
+  exp.LTE: "<=",
+  exp.GT: ">",
+  exp.GTE: ">=",
+}
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _LARGEST_GROUP = 250
 
@@ -76,7 +84,7 @@ def read_selections(queries: Iterable[str], schema: Schema) -> list[Selection]:
   return list(found)
 
 
-def _read_query(tree: exp.Expression, schema: Schema) -> Iterable[Selection]:
+def _read_query(tree: exp.Expr, schema: Schema) -> Iterable[Selection]:
   readers = {id(select): _Reader(select, schema) for select in tree.find_all(exp.Select)}
   read = {key: reader.read() for key, reader in readers.items() if reader.tables}
   for node in tree.find_all(exp.SetOperation):
@@ -85,20 +93,20 @@ def _read_query(tree: exp.Expression, schema: Schema) -> Iterable[Selection]:
         if id(select) in read:
           read[id(select)] = dataclasses.replace(read[id(select)], side=side)
   yield from read.values()
-  for node in tree.find_all(exp.SetOperation):
-    for left in _branches(node.left):
-      for right in _branches(node.right):
+  for operation in tree.find_all(exp.SetOperation):
+    for left in _branches(operation.left):
+      for right in _branches(operation.right):
         if id(left) in read and id(right) in read:
-          pairs = zip(readers[id(left)].projected, readers[id(right)].projected, strict=False)
-          yield _tie(read[id(left)], read[id(right)], [(a, b) for a, b in pairs if a and b])
-  for node in tree.find_all(exp.In, exp.EQ, exp.Exists):
-    outer = node.find_ancestor(exp.Select)
+          sides = zip(readers[id(left)].projected, readers[id(right)].projected, strict=False)
+          yield _tie(read[id(left)], read[id(right)], [(a, b) for a, b in sides if a and b])
+  for test in tree.find_all(exp.In, exp.EQ, exp.Exists):
+    outer = test.find_ancestor(exp.Select)
     if outer is None or id(outer) not in read:
       continue
-    for nested in _branches(node.args.get("query") or node.args.get("expression") or node.this):
+    for nested in _branches(test.args.get("query") or test.args.get("expression") or test.this):
       if id(nested) not in read:
         continue
-      mine = readers[id(outer)].cell(node.this) if not isinstance(node, exp.Exists) else None
+      mine = readers[id(outer)].cell(test.this) if not isinstance(test, exp.Exists) else None
       theirs = next(iter(readers[id(nested)].projected), None)
       pairs = (
         [(mine, theirs)] if mine and theirs else readers[id(outer)].correlated(readers[id(nested)])
@@ -107,7 +115,7 @@ def _read_query(tree: exp.Expression, schema: Schema) -> Iterable[Selection]:
         yield _tie(read[id(outer)], read[id(nested)], pairs)
 
 
-def _branches(node: exp.Expression | None) -> list[exp.Select]:
+def _branches(node: exp.Expr | None) -> list[exp.Select]:
   """The SELECTs that a query consists of: itself, or the branches of its set operations."""
   while isinstance(node, exp.Subquery | exp.Paren):
     node = node.this
@@ -159,16 +167,16 @@ class _Reader:
           self.tables.append(table)
     self.projected = [self.cell(node.unalias()) for node in select.expressions]
 
-  def cell(self, node: exp.Expression | None) -> Cell | None:
+  def cell(self, node: exp.Expr | None) -> Cell | None:
     """The cell that a column of this SELECT means, or None."""
     if isinstance(node, exp.Paren):
       return self.cell(node.this)
     if not isinstance(node, exp.Column):
       return None
-    sources = range(len(self.tables))
+    sources = list(range(len(self.tables)))
     if node.table:
-      source = self._aliases.get(node.table.lower())
-      sources = () if source is None else (source,)
+      named = self._aliases.get(node.table.lower())
+      sources = [] if named is None else [named]
     for source in sources:
       for position, column in enumerate(self.tables[source].columns):
         if column.name.lower() == node.name.lower():
@@ -177,7 +185,11 @@ class _Reader:
 
   def read(self) -> Selection:
     """The selection."""
-    select, conditions, joins, sizes, compared = self._select, [], [], [], []
+    select = self._select
+    conditions: list[Condition] = []
+    joins: list[tuple[Cell, Cell]] = []
+    sizes: list[int] = []
+    compared: list[Cell] = []
     for node in self._own(exp.Binary, exp.Between, exp.In):
       left, right = node.this, node.args.get("expression")
       cell, other = self.cell(left), self.cell(right)
@@ -226,7 +238,7 @@ class _Reader:
           pairs.append((mine, theirs))
     return pairs
 
-  def _own(self, *kinds: type) -> list[exp.Expression]:
+  def _own(self, *kinds: type[Any]) -> list[Any]:
     """The nodes of these kinds that belong to this SELECT and not to one inside it."""
     return [
       node
@@ -234,11 +246,11 @@ class _Reader:
       if node.find_ancestor(exp.Select) is self._select
     ]
 
-  def _cells(self, node: exp.Expression | None) -> list[Cell]:
+  def _cells(self, node: exp.Expr | None) -> list[Cell]:
     found = [self.cell(column) for column in node.find_all(exp.Column)] if node is not None else []
     return [cell for cell in found if cell]
 
-  def _condition(self, node: exp.Expression) -> Condition | None:
+  def _condition(self, node: exp.Expr) -> Condition | None:
     left, right = node.this, node.args.get("expression")
     if isinstance(left, exp.AggFunc) and not isinstance(left, exp.Count):
       # Met by a group of one row.

@@ -28,7 +28,8 @@ import os
 import resource
 import sqlite3
 
-from spftsql_jax.databases.engines import DatabaseError, file_state
+from spftsql_jax.databases.errors import DatabaseError
+from spftsql_jax.databases.file_state import file_state
 
 # A database that is larger, with what lies beside it, is not copied.
 LARGEST_COPY_BYTES = 1_000_000_000

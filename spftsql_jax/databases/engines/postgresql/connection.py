@@ -1,42 +1,32 @@
-"""PostgreSQL: a connection that runs one SELECT under limits, in a read-only transaction that is
+"""A connection to PostgreSQL that runs one SELECT under limits, in a read-only transaction that is
 always rolled back.
 
 A statement is declared as a cursor in the extended protocol: the server accepts exactly one, only a
 query, and refuses one that writes in its WITH. What it calls is looked up in the server's catalog
-before (`postgresql_guard`). What the role may read is for the role to say: use one that may only
-SELECT. A superuser, or a role with rights on the server's files and processes, is turned away
-unless that is allowed.
+before (`fence`). What the role may read is for the role to say: use one that may only SELECT. A
+superuser, or a role with rights on the server's files and processes, is turned away unless that is
+allowed.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import psycopg
 from psycopg import errors
 
 from spftsql_jax.databases import permissions
-from spftsql_jax.databases.engines import (
-  DatabaseError,
-  TransientError,
-  hashable_rows,
-  server_url,
-  without_password,
-)
-from spftsql_jax.databases.engines.postgresql_guard import Guard
-from spftsql_jax.databases.engines.postgresql_values import mark_undecodable as mark_undecodable
-from spftsql_jax.databases.engines.postgresql_values import register_loaders
-from spftsql_jax.databases.locations import hide_passwords
+from spftsql_jax.databases.cells import hashable_rows
+from spftsql_jax.databases.engines.postgresql.fence import Fence
+from spftsql_jax.databases.engines.postgresql.values import register_loaders
+from spftsql_jax.databases.errors import DatabaseError, TransientError
+from spftsql_jax.databases.locations import server_url
+from spftsql_jax.databases.passwords import hide_passwords, without_password
 
-DIALECT = "postgres"
-ERRORS = (psycopg.Error,)
-# Whether a column holds values of its declared type only.
-TYPES_ARE_KEPT = True
-# Address space that a worker may take beyond the engine's own limit, and whether a connection is as
-# good as new after it ran into one.
-MEMORY_SLACK = 512_000_000
-SURVIVES_LIMITS = True
+TYPE_CHECKING = False  # As in typing, which a worker does not import.
+if TYPE_CHECKING:
+  from spftsql_jax.databases.engines.interface import Pack, Ran
+
 _CONNECT_TIMEOUT_S = 10
 # For statements of ours; a model's have their own limit.
 _CATALOG_TIMEOUT_S = 60
@@ -125,7 +115,8 @@ def _server_role(connection: psycopg.Connection) -> str:
     """SELECT r.rolname, r.rolsuper, session_user::pg_catalog.text FROM pg_catalog.pg_roles r
        WHERE (r.rolsuper OR r.rolname OPERATOR(pg_catalog.=) ANY (%s::pg_catalog.name[]))
        AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')
-       ORDER BY r.rolname OPERATOR(pg_catalog.=) session_user DESC, r.rolname::pg_catalog.text LIMIT 1""",
+       ORDER BY r.rolname OPERATOR(pg_catalog.=) session_user DESC,
+         r.rolname::pg_catalog.text LIMIT 1""",
     [list(_SERVER_ROLES)],
   ).fetchall()
   if not rows:
@@ -157,9 +148,9 @@ class Connection:
       where_allowed = {**_SETTINGS_WHERE_ALLOWED, "temp_file_limit": f"{memory_bytes // 1000}kB"}
       for name, value in where_allowed.items():
         self._set_where_allowed(name, value)
-      self._guard = Guard(self._connection, permissions.functions_allowed())
+      self._fence = Fence(self._connection, permissions.functions_allowed())
       # Has the server plan the look-up.
-      self._guard.refusal("SELECT 1")
+      self._fence.refusal("SELECT 1")
       self._connection.rollback()
     except psycopg.Error as error:
       raise DatabaseError(
@@ -185,9 +176,7 @@ class Connection:
   def release(self) -> None:
     """No lock is kept between statements."""
 
-  def run(
-    self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack
-  ) -> tuple[str, tuple, list, float, str]:
+  def run(self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack: Pack) -> Ran:
     """Runs one statement: (status, column names, packed pieces of the rows, seconds, message).
 
     Raises TransientError for what is no property of the statement.
@@ -195,7 +184,7 @@ class Connection:
     start = time.perf_counter()
     try:
       self._limit_time(timeout_s)
-      if refused := self._guard.refusal(sql):
+      if refused := self._fence.refusal(sql):
         return refused[0], (), [], 0.0, refused[1]
       start = time.perf_counter()
       columns, pieces, over = self._fetch(sql, start + timeout_s, max_rows, max_bytes, pack)
@@ -218,7 +207,7 @@ class Connection:
         else "error"
       )
       lost = self._connection.closed
-      if lost or _is_transient(code):
+      if lost or is_transient(code):
         raise TransientError(_one_line(error), status, lost, seconds) from None
       return status, (), [], seconds, _one_line(error)
     finally:
@@ -249,7 +238,7 @@ class Connection:
       self._connection.close()
 
   def _fetch(
-    self, sql: str, deadline: float, max_rows: int, max_bytes: int, pack
+    self, sql: str, deadline: float, max_rows: int, max_bytes: int, pack: Pack
   ) -> tuple[tuple[str, ...], list[bytes], str]:
     # The name makes it a cursor on the server: rows come in portions, a flood is cut off.
     with self._connection.cursor(name="answer") as cursor:
@@ -282,20 +271,7 @@ def fetch_rows(cursor: psycopg.Cursor, sql: str, limit: int) -> list[tuple]:
   return hashable_rows(cursor.execute(sql).fetchmany(limit))
 
 
-def refusal_of(connection: psycopg.Connection) -> Callable[[str], str]:
-  """What tells why a statement is not to be run on a connection of ours, "" where it may; see
-  `Guard`.
-  """
-  guard = Guard(connection, permissions.functions_allowed())
-
-  def refusal(sql: str) -> str:
-    found = guard.refusal(sql)
-    return found[1] if found else ""
-
-  return refusal
-
-
-def _is_transient(code: str | None) -> bool:
+def is_transient(code: str | None) -> bool:
   """Whether an SQLSTATE says that the same statement may well run later; None comes of a connection
   that broke.
   """

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spftsql_jax.databases.engines.postgresql_tokens import Token
+from spftsql_jax.databases.engines.postgresql.names import BARE_FUNCTIONS
+from spftsql_jax.databases.engines.postgresql.tokens import Token
 
 # Whose `AS` stands before a type.
 _CASTS = ("cast", "treat", "xmlserialize")
@@ -18,14 +19,15 @@ _AFTER_COLUMN_TYPE = (",", ")", "[", "(")
 _IN_COLUMN = ("path", "exists", "format", "default", "collate", "array")
 # Words that begin what is no function's call, before a parenthesis.
 _NO_FUNCTION_NAMES = """
-  all and any as except exists from in intersect join lateral materialized not on only or recursive select some then union
-  using when where with
+  all and any as except exists from in intersect join lateral materialized not on only or
+  recursive select some then union using when where with
 """
 _NO_FUNCTION = frozenset(_NO_FUNCTION_NAMES.split())
 _BEFORE_COLUMN_NAMES = """
-  all and as asc between by case collate desc distinct else end except false from full group having ilike in inner
-  intersect into is isnull join lateral left like limit natural not notnull null offset on only or order outer over
-  partition right select similar some then to true union using values when where window with
+  all and as asc between by case collate desc distinct else end except false from full group
+  having ilike in inner intersect into is isnull join lateral left like limit natural not notnull
+  null offset on only or order outer over partition right select similar some then to true union
+  using values when where window with
 """
 _BEFORE_COLUMN = frozenset(_BEFORE_COLUMN_NAMES.split())
 
@@ -77,9 +79,7 @@ def _is_value(tokens: Sequence[Token], owner: Token) -> bool:
     j = i - 1
     if tokens[j].is_word("as"):
       j -= 1
-    if tokens[j].is_word("current_catalog", "current_date", "current_role", "current_schema", "current_time",
-                         "current_timestamp", "current_user", "localtime", "localtimestamp", "session_user",
-                         "system_user", "user", "ordinality"):  # fmt: skip
+    if tokens[j].is_word(*BARE_FUNCTIONS, "ordinality"):
       return True
     if not _is_mark(tokens, j, ")"):
       continue

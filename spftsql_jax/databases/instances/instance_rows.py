@@ -1,15 +1,15 @@
-"""The rows of an instance while it grows: keys stay unique, and references valid."""
+"""The rows of an instance while rows are added: keys stay unique, and references valid."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Collection, Sequence
 
-from spftsql_jax.databases.instances import cells
+from spftsql_jax.databases.instances import made_values
 from spftsql_jax.schema import ForeignKey, Schema, Table
 
 
-class GrowingRows:
+class InstanceRows:
   """Adds rows to the tables of one instance.
 
   Args:
@@ -32,7 +32,7 @@ class GrowingRows:
     self.late: dict[str, list[list]] = {}
     self._keys: dict[str, list[tuple[tuple[int, ...], dict[tuple, list]]]] = {}
     self._referred: dict[tuple[str, tuple[str, ...]], set[tuple]] = {}
-    self._fresh: dict[tuple[str, int], cells.Fresh] = {}
+    self._fresh: dict[tuple[str, int], made_values.Fresh] = {}
     self._extremes: dict[tuple[str, int, bool], object] = {}
 
   def has(self, table: Table) -> bool:
@@ -76,7 +76,7 @@ class GrowingRows:
     for table, position in places:
       if (table.name, position) not in self._fresh:
         stored = (row[position] for row in self._rows[table.name])
-        self._fresh[table.name, position] = cells.Fresh(stored, table.columns[position])
+        self._fresh[table.name, position] = made_values.Fresh(stored, table.columns[position])
       counters.append(self._fresh[table.name, position])
     table, position = places[0]
     counters[0].number = max(counter.number for counter in counters)
@@ -94,7 +94,7 @@ class GrowingRows:
       if place in self._extremes
       else [row[position] for row in self._rows[table.name]]
     )
-    self._extremes[place] = cells.beyond(known, table.columns[position], above)
+    self._extremes[place] = made_values.beyond(known, table.columns[position], above)
     return self._extremes[place]
 
   def add(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spftsql_jax.databases.engines.postgresql_tokens import Token
+from spftsql_jax.databases.engines.postgresql.tokens import Token
 
 # Which of its arguments each seeks, counted from 0.
 _SOUGHT = {
@@ -32,8 +32,8 @@ _SOUGHT = {
 _LIKE_WORDS, _LIKE_SIGNS = ("like", "ilike"), ("~~", "!~~", "~~*", "!~~*")
 # Values as long as the rows that they are made of, or as a number says.
 _MAKERS_NAMES = """
-  array_agg array_fill array_to_string format json_agg json_object_agg jsonb_agg jsonb_object_agg lpad range_agg repeat rpad
-  string_agg xmlagg
+  array_agg array_fill array_to_string format json_agg json_object_agg jsonb_agg jsonb_object_agg
+  lpad range_agg repeat rpad string_agg xmlagg
 """
 _MAKERS = frozenset(_MAKERS_NAMES.split())
 _COUNTED = ("lpad", "repeat", "rpad")
@@ -106,8 +106,8 @@ def _operand(tokens: Sequence[Token], start: int) -> list[int]:
 
 
 _ENDS_NAMES = """
-  and as else end escape except fetch for from full group having inner intersect is join left limit natural offset or order
-  right then union when where window
+  and as else end escape except fetch for from full group having inner intersect is join left
+  limit natural offset or order right then union when where window
 """
 _ENDS = frozenset(_ENDS_NAMES.split())
 

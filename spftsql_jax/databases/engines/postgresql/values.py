@@ -16,10 +16,11 @@ import re
 
 import psycopg
 from psycopg import adapt, pq
+from psycopg.abc import AdaptContext, Buffer
 from psycopg.types.json import set_json_loads
 from psycopg.types.string import TextLoader
 
-from spftsql_jax.databases.engines import ServerText
+from spftsql_jax.databases.cells import ServerText
 
 # Loaders that never fail are left alone: most values are of these types, and the driver's own code
 # is fast.
@@ -80,7 +81,7 @@ def mark_undecodable(connection: psycopg.Connection) -> None:
   enumerations.
   """
   for oid in _oids_that_may_fail():
-    own = getattr(connection.adapters.get_loader(oid, pq.Format.TEXT), "own", None)
+    own = getattr(connection.adapters.get_loader(oid, pq.Format.TEXT), "replaced", None)
     if own is not None:
       connection.adapters.register_loader(oid, _lenient(own, ServerText))
   if _undeclared(connection):
@@ -90,6 +91,7 @@ def mark_undecodable(connection: psycopg.Connection) -> None:
   ).fetchall()
   connection.rollback()
   text = connection.adapters.get_loader(psycopg.adapters.types["text"].oid, pq.Format.TEXT)
+  assert text is not None
   for oid, name in textual:
     if name not in _TEXT_TYPES:
       connection.adapters.register_loader(oid, text)
@@ -108,17 +110,17 @@ def _register_text(connection: psycopg.Connection, loader: type[TextLoader]) -> 
 
 
 class _TextWithoutBadBytes(TextLoader):
-  def load(self, data) -> str:
+  def load(self, data: Buffer) -> str:
     return bytes(data).decode(errors="ignore")
 
 
 class _TextWithMarks(TextLoader):
-  def load(self, data) -> str:
+  def load(self, data: Buffer) -> str:
     return bytes(data).decode(errors="replace")
 
 
 class _ServerText(TextLoader):
-  def load(self, data) -> ServerText:
+  def load(self, data: Buffer) -> ServerText:
     return ServerText(bytes(data).decode(errors="replace"))
 
 
@@ -138,17 +140,18 @@ def _lenient(own: type[adapt.Loader], text: type[str]) -> type[adapt.Loader]:
   """A loader that gives the server's text, as a `text`, where the loader `own` finds no value."""
 
   class Lenient(adapt.Loader):
-    def __init__(self, oid: int, context: adapt.AdaptContext | None = None):
+    replaced = own
+
+    def __init__(self, oid: int, context: AdaptContext | None = None):
       super().__init__(oid, context)
       self._own = own(oid, context)
 
-    def load(self, data) -> object:
+    def load(self, data: Buffer) -> object:
       try:
         return self._own.load(data)
       except _NO_SUCH_VALUE:
         return text(bytes(data).decode(errors="replace"))
 
-  Lenient.own = own
   return Lenient
 
 
@@ -157,7 +160,7 @@ class _Interval(adapt.Loader):
   overflow).
   """
 
-  def load(self, data) -> datetime.timedelta:
+  def load(self, data: Buffer) -> datetime.timedelta:
     found = _INTERVAL.fullmatch(data)
     if found is None:
       raise ValueError("an interval in another style")
@@ -168,12 +171,12 @@ class _Interval(adapt.Loader):
     return whole - time if found[4] == b"-" else whole + time
 
 
-def _load_json(data: bytes) -> object:
+def _load_json(data: str | bytes) -> object:
   """JSON with its numbers exact and all its members in order, as pairs. Raises ValueError for what
   is no Unicode text.
   """
   value = json.loads(data, parse_float=_exact_number, object_pairs_hook=tuple)
-  if b"\\u" in data:
+  if "\\u" in data if isinstance(data, str) else b"\\u" in data:
     # Half a surrogate pair, which no UTF-8 file can take.
     json.dumps(value, ensure_ascii=False, default=str).encode()
   return value

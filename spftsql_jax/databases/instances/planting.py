@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from spftsql_jax.databases.instances import literals
-from spftsql_jax.databases.instances.growing import GrowingRows
+from spftsql_jax.databases.instances.instance_rows import InstanceRows
 from spftsql_jax.databases.instances.selections import Cell, Condition, Selection
 
 # Selections served in one instance; of more, a sample.
@@ -27,54 +27,55 @@ _Item = TypeVar("_Item")
 
 
 @dataclasses.dataclass(frozen=True)
-class Manner:
+class Planting:
   """How rows are planted in one instance.
 
   Attributes:
     nulls: whether NULLs may be made.
     orphans: whether rows may be made that refer to nothing.
-    flood: whether every other column grouped by (and some of those shown) become NULL in most rows,
-      where they may.
-    flat: whether every other column compared with a nested query gets one value throughout.
-    barren: whether every other table of those joined that refer to others loses all rows.
+    null_columns: whether every other column grouped by (and some of those shown) become NULL in
+      most rows, where they may.
+    constant_columns: whether every other column compared with a nested query gets one value
+      throughout.
+    empty_tables: whether every other table of those joined that refer to others loses all rows.
     turn: an odd turn spoils what an even one spares.
   """
 
   nulls: bool = False
   orphans: bool = False
-  flood: bool = False
-  flat: bool = False
-  barren: bool = False
+  null_columns: bool = False
+  constant_columns: bool = False
+  empty_tables: bool = False
   turn: int = 0
 
 
 def plant(
-  selections: Sequence[Selection], rows: GrowingRows, manner: Manner, rng: random.Random
+  selections: Sequence[Selection], rows: InstanceRows, planting: Planting, rng: random.Random
 ) -> None:
   """Adds rows for the selections."""
   selections = [selection for selection in selections if all(map(rows.has, selection.tables))]
   chosen = rng.sample(selections, min(MAX_SELECTIONS, len(selections)))
   # Groups of a certain size last, before other rows are copied into them.
-  growers = [
-    _Grower(selection, rows, manner, rng)
+  planters = [
+    _Planter(selection, rows, planting, rng)
     for selection in sorted(chosen, key=lambda s: bool(s.group_sizes))
   ]
-  for grower in growers:
-    grower.grow()
-  for grower in growers:
-    grower.take_sides()
-  _spoil(selections, rows, manner, rng)
+  for planter in planters:
+    planter.plant_all()
+  for planter in planters:
+    planter.plant_null_on_one_side()
+  _spoil(selections, rows, planting, rng)
 
 
 def _spoil(
-  selections: Sequence[Selection], rows: GrowingRows, manner: Manner, rng: random.Random
+  selections: Sequence[Selection], rows: InstanceRows, planting: Planting, rng: random.Random
 ) -> None:
   """Floods columns with NULL, flattens columns, and empties tables."""
 
   def every_other(wanted: Iterable[_Item]) -> list[_Item]:
-    return list(dict.fromkeys(wanted))[manner.turn % 2 :: 2]
+    return list(dict.fromkeys(wanted))[planting.turn % 2 :: 2]
 
-  if manner.flood:
+  if planting.null_columns:
     grouped = every_other((s.tables[source], i) for s in selections for source, i in s.grouped)
     shown = dict.fromkeys((s.tables[source], i) for s in selections for source, i in s.shown)
     for table, position in grouped + [place for place in shown if rng.random() < 0.15]:
@@ -82,34 +83,36 @@ def _spoil(
         for row in rows.all_rows(table):
           if rng.random() < 0.7:
             row[position] = None
-  if manner.flat:
+  if planting.constant_columns:
     for table, position in every_other(
       (s.tables[source], i) for s in selections for source, i in s.compared
     ):
       value = rows.random_row(table)[position]
       for row in rows.all_rows(table) if rows.is_free(table, position) else ():
         row[position] = value
-  if manner.barren:
+  if planting.empty_tables:
     for table in every_other(
       table for s in selections if s.joins for table in s.tables if table.foreign_keys
     ):
       rows.empty(table)
 
 
-class _Grower:
+class _Planter:
   """Plants the rows of one selection."""
 
-  def __init__(self, selection: Selection, rows: GrowingRows, manner: Manner, rng: random.Random):
+  def __init__(
+    self, selection: Selection, rows: InstanceRows, planting: Planting, rng: random.Random
+  ):
     self._selection = selection
     self._rows = rows
-    self._manner = manner
+    self._planting = planting
     self._rng = rng
     self._classes = _equal_cells(selection.joins)
     self._conditions: dict[Cell, list[int]] = {}
     for i, condition in enumerate(selection.conditions):
       self._conditions.setdefault(condition.cell, []).append(i)
 
-  def grow(self) -> None:
+  def plant_all(self) -> None:
     """Adds the groups of rows, each kind once or twice."""
     selection, rng = self._selection, self._rng
     base = self._group(fresh=True)
@@ -127,7 +130,7 @@ class _Grower:
       self._group(broken=rng.sample(range(count), rng.randint(1, count)))
     self._group(fixed=self._values_of(selection.shown, base))
     self._group(fixed=self._values_of(selection.ranked, base))
-    self._grow_groups(base)
+    self._plant_groups(base)
     nullable = [
       c for c in dict.fromkeys(selection.shown + selection.ranked) if self._may_be_null(c)
     ]
@@ -140,19 +143,19 @@ class _Grower:
       for source in range(len(selection.tables)):
         self._leave_alone(source)
 
-  def take_sides(self) -> None:
+  def plant_null_on_one_side(self) -> None:
     """Among rows that refer to nothing: a NULL that only one side of a set operation shows."""
     if (
-      self._manner.orphans
-      and not self._manner.nulls
-      and self._selection.side == 1 + self._manner.turn % 2
+      self._planting.orphans
+      and not self._planting.nulls
+      and self._selection.side == 1 + self._planting.turn % 2
     ):
       for source, position in self._selection.shown:
         column = self._selection.tables[source].columns[position]
         if column.nullable and not self._rows.in_key(self._selection.tables[source], position):
           self._group(fixed={(source, position): None})
 
-  def _grow_groups(self, base: Mapping[int, list]) -> None:
+  def _plant_groups(self, base: Mapping[int, list]) -> None:
     """Groups of joined rows as large as the query counts, and one more and one less."""
     selection, rng = self._selection, self._rng
     if not selection.group_sizes and not selection.grouped and len(selection.tables) < 2:
@@ -225,7 +228,7 @@ class _Grower:
   def _may_be_null(self, cell: Cell) -> bool:
     table = self._selection.tables[cell[0]]
     column = table.columns[cell[1]]
-    return self._manner.nulls and column.nullable and column.name not in table.primary_key
+    return self._planting.nulls and column.nullable and column.name not in table.primary_key
 
   def _group(
     self,
@@ -300,7 +303,7 @@ class _Grower:
     broken: Collection[int],
     omitted: int | None,
     fresh: bool,
-  ):
+  ) -> object:
     """One value for cells that a join sets equal."""
     tables = self._selection.tables
     for cell in equal:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from spftsql_jax.databases.engines import postgresql_types
-from spftsql_jax.databases.engines.postgresql_tokens import Token
+from spftsql_jax.databases.engines.postgresql import type_names as postgresql_types
+from spftsql_jax.databases.engines.postgresql.tokens import Token
 
 _FUNCTION = re.compile(r"jsonb_path_\w+$|json_(?:exists|value|query|table)$")
 # What may follow a path within a call.

@@ -14,8 +14,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from spftsql_jax.databases.engines import name_of
-from spftsql_jax.databases.locations import is_key_value, split_locations, without_password
+from spftsql_jax.databases.locations import name_of, split_locations
+from spftsql_jax.databases.passwords import without_password
+from spftsql_jax.databases.urls import is_key_value
 
 _LAYOUT = "expected DIR/<db_id>/<db_id>.sqlite"
 
@@ -32,14 +33,11 @@ def database_places(value: str, root: str | os.PathLike | None = None) -> tuple[
     FileNotFoundError: one is not there, or none is given.
   """
 
-  def placed(location: str) -> str:
+  def under_root(location: str) -> str:
     return location if root is None or _is_server(location) else os.path.join(root, location)
 
-  places = (
-    [placed(value)]
-    if os.path.exists(placed(value))
-    else [placed(each) for each in split_locations([value])]
-  )
+  is_one = os.path.exists(under_root(value))
+  places = list(map(under_root, [value] if is_one else split_locations([value])))
   for place in places:
     if not _is_server(place) and not os.path.exists(place):
       raise FileNotFoundError(f"{place}: no such database or folder")

@@ -1,5 +1,4 @@
-"""The rows of results, as they are compared and counted: one object for every NaN, tuples for
-lists.
+"""The cells and rows of results: as they can be read, counted and compared.
 
 Imports nothing but the standard library's lightest parts: worker processes compare rows as well.
 """
@@ -7,14 +6,63 @@ Imports nothing but the standard library's lightest parts: worker processes comp
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterable, Sequence
-
-from spftsql_jax.databases.engines import hashable_cell
 
 Rows = tuple[tuple, ...]
 _NEVER_NAN = {int, bool, str, bytes, type(None)}
 # Every NaN is compared as this one object, which Python's containers find equal to itself.
 _NAN = float("nan")
+
+
+class ServerText(str):
+  """The text of a value whose type Python does not have (money, a point, XML)."""
+
+
+def is_readable(value: object) -> bool:
+  """Whether a value can be shown and written into a query as it is stored.
+
+  False for text with U+FFFD (in readers of ours it stands for bytes that are not text), with NUL,
+  or with half a surrogate pair, which no UTF-8 file can take.
+  """
+  if not isinstance(value, str):
+    return True
+  if "\ufffd" in value or "\0" in value:
+    return False
+  try:
+    value.encode()
+  except UnicodeEncodeError:
+    return False
+  return True
+
+
+def hashable_rows(rows: list[tuple]) -> list[tuple]:
+  """Rows whose cells can be compared and counted; see `hashable_cell`."""
+  try:
+    for row in rows:
+      hash(row)
+    return rows
+  except TypeError:
+    return [tuple(map(hashable_cell, row)) for row in rows]
+
+
+def hashable_cell(cell: object) -> object:
+  """A cell that can be compared and counted: lists become tuples, structures tuples of their items,
+  what else cannot be hashed its text; others stay as they are.
+  """
+  if isinstance(cell, list | tuple):
+    parts = tuple(map(hashable_cell, cell))
+    return cell if type(cell) is tuple and all(map(operator.is_, parts, cell)) else parts
+  if isinstance(cell, dict):
+    return tuple((hashable_cell(key), hashable_cell(value)) for key, value in cell.items())
+  if isinstance(cell, bytearray | memoryview):
+    return bytes(cell)
+  try:
+    hash(cell)
+  except TypeError:
+    # A multirange, a signalling NaN.
+    return ServerText(cell)
+  return cell
 
 
 def has_nan(rows: Iterable[Sequence]) -> bool:

@@ -25,18 +25,21 @@ class Fresh:
     self.number = 0
     self._form = column.date_format
     for value in values:
-      if _can_be_counted(value) and (not self._form or whole_dates.parse(value, self._form)):
-        self.number = max(self.number, int(value))
+      number = _number_of(value)
+      if number is not None and (not self._form or whole_dates.parse(value, self._form)):
+        self.number = max(self.number, number)
 
-  def next(self, like: object, column: Column) -> object:
-    """A new value that looks like `like`."""
-    following = int(whole_dates.shift(self.number, 1, self._form)) if self._form else self.number
+  def next(self, example: object, column: Column) -> object:
+    """A new value that looks like the example."""
+    following = self.number
+    if self._form:
+      following = int(str(whole_dates.shift(self.number, 1, self._form)))
     self.number = following if following > self.number else self.number + 1
-    if isinstance(like, str) and not like.isdecimal():
-      if column.kind == "date" and (match := _DAY.match(like)):
+    if isinstance(example, str) and not example.isdecimal():
+      if column.kind == "date" and (match := _DAY.match(example)):
         return _shift_day(match, self.number % 20_000)
-      return f"{like} {self.number}"
-    return str(self.number) if isinstance(like, str) else self.number
+      return f"{example} {self.number}"
+    return str(self.number) if isinstance(example, str) else self.number
 
 
 def jitter(value: object, column: Column, rng: random.Random) -> object:
@@ -70,12 +73,12 @@ def beyond(values: Iterable[object], column: Column, above: bool) -> object:
     return further if further != edge and _LOWEST <= further <= _HIGHEST else None
   if not texts:
     return None
-  edge = max(texts) if above else min(texts)
-  if column.date_format and whole_dates.parse(edge, column.date_format):
-    return whole_dates.shift(edge, 1 if above else -1, column.date_format)
-  if match := _DAY.match(edge):
+  last = max(texts) if above else min(texts)
+  if column.date_format and whole_dates.parse(last, column.date_format):
+    return whole_dates.shift(last, 1 if above else -1, column.date_format)
+  if match := _DAY.match(last):
     return _shift_day(match, 1 if above else -1)
-  return edge + "z" if above else edge[:-1] or None
+  return last + "z" if above else last[:-1] or None
 
 
 def invent(column: Column, i: int, rng: random.Random) -> object:
@@ -91,11 +94,13 @@ def invent(column: Column, i: int, rng: random.Random) -> object:
   )
 
 
-def _can_be_counted(value: object) -> bool:
-  """Whether a value is a number, or text of digits, that leaves room to count on to."""
+def _number_of(value: object) -> int | None:
+  """The whole number of a number, or of text of digits, that leaves room to count on; else None."""
   if isinstance(value, str):
-    return value.isdecimal() and len(value) < 19
-  return isinstance(value, int | float) and _LOWEST // 2 < value < _HIGHEST // 2
+    return int(value) if value.isdecimal() and len(value) < 19 else None
+  if isinstance(value, int | float) and _LOWEST // 2 < value < _HIGHEST // 2:
+    return int(value)
+  return None
 
 
 def _shift_day(match: re.Match, days: int) -> str:

@@ -1,60 +1,22 @@
-"""DuckDB: a read-only connection that runs one SELECT under limits.
+"""What DuckDB is let run: one SELECT that does nothing else.
+
+The library's and the database's own catalogs say so.
 
 DuckDB itself says what kind of statement it read, how the text falls into tokens, and which
 functions have no fixed result or give tables; of the latter only a few are run, since others write
 logs and profiles or load what they are told to. What depends on luck is not run: functions without
 a fixed result, samples, and the database's own macros, views and generated columns made of them.
-Access to files and the network is off, the configuration locked, the database opened read-only, and
-a timer interrupts what runs too long.
-
-Memory: DuckDB's own limit bounds what its buffers hold, not the strings and lists that its
-functions build. Those are bounded by the worker's limit on the memory of the process: together at
-most what the process had after DuckDB was loaded (some 70 MB resident), the limit,
-`engines.RESTING_BYTES` and `MEMORY_SLACK`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-import threading
-import time
+import sys
 from collections.abc import Callable
 
 import duckdb
 
-from spftsql_jax.databases.engines import DatabaseError, TransientError, path_of
-from spftsql_jax.databases.engines.duckdb_values import Unreadable, ValueReader
-from spftsql_jax.databases.engines.duckdb_values import fetch_rows as fetch_rows
-
-DIALECT = "duckdb"
-ERRORS = (duckdb.Error,)
-# Whether a column holds values of its declared type only.
-TYPES_ARE_KEPT = True
-# Errors that say something of the file, the disk or the library's state, and nothing of the
-# statement; after those of the first kind the connection is of no more use.
-_LOST = (duckdb.FatalException, duckdb.InternalException, duckdb.ConnectionException)
-_TRANSIENT = (duckdb.IOException, duckdb.TransactionException)
-# Memory that a worker may take beyond the engine's own limit (stacks of threads, what the allocator
-# keeps), and whether a connection is as good as new after it ran into one.
-MEMORY_SLACK = 128_000_000
-SURVIVES_LIMITS = False
-
-_SETTINGS = {
-  "enable_external_access": "false",
-  "autoinstall_known_extensions": "false",
-  "autoload_known_extensions": "false",
-  "allow_community_extensions": "false",
-  "allow_persistent_secrets": "false",
-  # A table that is not there is not looked for among Python's variables.
-  "python_enable_replacements": "false",
-  "threads": "1",
-  # Eight threads of 8 MB otherwise, for files on the network.
-  "async_threads": "1",
-  # Nothing is spilled to disk: what does not fit in memory fails.
-  "temp_directory": "",
-}
 # Those that are told which aggregate to apply, and what stands for that where it is not written
 # down.
 _CALLING_FUNCTIONS = frozenset(
@@ -83,9 +45,6 @@ _REFUSED_FUNCTIONS = frozenset(
 # The library's own views on the same: of files, settings and what other connections did.
 _SURROUNDINGS = r"\b(duckdb_databases|duckdb_logs|duckdb_prepared_statements|duckdb_settings)\("
 _refused: frozenset[str] | None = None
-# What a database rests on between statements: a thread's stack and the catalog, beside the blocks
-# it has read.
-_RESTING_BYTES = 16_000_000
 # The functions giving tables that a query may use.
 _TABLE_FUNCTIONS = (
   "generate_series",
@@ -103,25 +62,6 @@ _PLAIN_STRING = re.compile(rb"'([A-Za-z_0-9]++)'(?!')")
 # What the text of a WITH begins with, of the words that name nothing else.
 _SUBQUERIES = frozenset({"from", "select", "with"})
 _ODD_SPACE = re.compile(r"[^\S\x00-\x7f]|[\u200b-\u200f\u2060\ufeff]")
-
-
-def connect(location: str, memory_bytes: int = 1_000_000_000) -> duckdb.DuckDBPyConnection:
-  """A read-only connection without access to anything but the file. Raises DatabaseError."""
-  path = path_of(location)
-  if not os.path.isfile(path):
-    raise DatabaseError(f"{path}: no such database file")
-  try:
-    connection = duckdb.connect(
-      path, read_only=True, config={**_SETTINGS, "memory_limit": f"{memory_bytes}B"}
-    )
-    # A file that is open under another name is shared, settings and all.
-    if not connection.execute("SELECT current_setting('lock_configuration')").fetchone()[0]:
-      connection.execute("SET lock_configuration = true")
-  except duckdb.Error as error:
-    raise DatabaseError(
-      f"{path}: cannot be read as a DuckDB database: {_one_line(error)}"
-    ) from None
-  return connection
 
 
 def _refused_functions(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
@@ -168,7 +108,8 @@ class Fence:
          WHERE NOT internal AND macro_definition IS NOT NULL
          UNION ALL SELECT 'table', view_name, sql FROM duckdb_views()
          WHERE NOT internal OR regexp_matches(sql, ?)
-         UNION ALL SELECT 'table', table_name, generation_expression FROM duckdb_columns() WHERE is_generated""",
+         UNION ALL SELECT 'table', table_name, generation_expression FROM duckdb_columns()
+           WHERE is_generated""",
       [_SURROUNDINGS],
     )
     left = [(kind, name.lower(), _read(text)) for kind, name, text in rows.fetchall() if text]
@@ -194,7 +135,7 @@ class Fence:
     try:
       readings = {text: _read(text) for text in {sql, _ODD_SPACE.sub(" ", sql)}}
     except duckdb.Error as error:
-      return f"its functions cannot be told: {_one_line(error)}"
+      return f"its functions cannot be told: {one_line(error)}"
     if found[0].type == duckdb.StatementType.MULTI and not any(
       r.names & _PIVOTS for r in readings.values()
     ):
@@ -211,86 +152,6 @@ class Fence:
     return ""
 
 
-class Connection:
-  """One database, opened for running statements under limits. Lives in a worker process."""
-
-  def __init__(self, location: str, memory_bytes: int):
-    self._connection = connect(location, memory_bytes)
-    self._fence = Fence(self._connection)
-    self.resting_bytes = _RESTING_BYTES + min(os.path.getsize(path_of(location)), memory_bytes)
-
-  def close(self) -> None:
-    self._connection.close()
-
-  def rest(self) -> None:
-    """Nothing to let go of."""
-
-  def hold(self) -> None:
-    """No lock is kept between statements."""
-
-  def release(self) -> None:
-    """No lock is kept between statements."""
-
-  def run(
-    self, sql: str, timeout_s: float, max_rows: int, max_bytes: int, pack
-  ) -> tuple[str, tuple, list, float, str]:
-    """Runs one statement: (status, column names, packed pieces of the rows, seconds, message)."""
-    refused = self._fence.refusal(sql)
-    if refused:
-      return "refused", (), [], 0.0, refused
-    start = time.perf_counter()
-    late = threading.Event()
-
-    def stop() -> None:
-      late.set()
-      self._connection.interrupt()
-
-    timer = threading.Timer(timeout_s, stop)
-    timer.start()
-    try:
-      columns, pieces, over = self._fetch(sql, max_rows, max_bytes, pack)
-    except (MemoryError, duckdb.OutOfMemoryException) as error:
-      return "resource", (), [], time.perf_counter() - start, f"out of memory: {_one_line(error)}"
-    except (duckdb.Error, RuntimeError) as error:
-      status = "timeout" if late.is_set() else _status_of(error)
-      if status not in ("timeout", "refused") and isinstance(error, _LOST + _TRANSIENT):
-        raise TransientError(
-          _one_line(error), status, isinstance(error, _LOST), time.perf_counter() - start
-        ) from None
-      return status, (), [], time.perf_counter() - start, _one_line(error)
-    finally:
-      timer.cancel()
-    seconds = time.perf_counter() - start
-    if over:
-      return "resource", (), [], seconds, over
-    return "ok", columns, pieces, seconds, ""
-
-  def _fetch(
-    self, sql: str, max_rows: int, max_bytes: int, pack
-  ) -> tuple[tuple[str, ...], list[bytes], str]:
-    try:
-      return _fetch_all(ValueReader(self._connection, sql), max_rows, max_bytes, pack)
-    except Unreadable:
-      return _fetch_all(ValueReader(self._connection, sql, as_text=True), max_rows, max_bytes, pack)
-
-
-def _fetch_all(
-  reader: ValueReader, max_rows: int, max_bytes: int, pack
-) -> tuple[tuple[str, ...], list[bytes], str]:
-  pieces: list[bytes] = []
-  rows, size = 0, 0
-  while piece := reader.fetchmany(1024):
-    rows += len(piece)
-    if rows > max_rows:
-      return reader.columns, [], f"the result has more than {max_rows} rows"
-    packed = pack(piece)
-    size += len(packed)
-    if size > max_bytes:
-      return reader.columns, [], f"the result is larger than {max_bytes} bytes"
-    pieces.append(packed)
-  return reader.columns, pieces, ""
-
-
 def _read(sql: str) -> _Reading:
   """DuckDB's own reading of the text, token by token. Raises duckdb.Error."""
   text = sql.encode()
@@ -304,7 +165,7 @@ def _read(sql: str) -> _Reading:
   for number, ((start, kind), end) in enumerate(zip(found, ends, strict=True)):
     # A keyword may be the name of a function too, and a string that of a table.
     if kind in (duckdb.token_type.identifier, duckdb.token_type.keyword):
-      name = _NAME.match(text, start, end).group()
+      name = _name_at(text, start, end)
     elif kind == duckdb.token_type.string_const:
       name = text[start:end].strip()
     else:
@@ -336,6 +197,12 @@ def _read(sql: str) -> _Reading:
   return _Reading(frozenset(called), frozenset(names), samples)
 
 
+def _name_at(text: bytes, start: int, end: int = sys.maxsize) -> bytes:
+  """The name that stands at a place, quotes and all; b"" where none does."""
+  found = _NAME.match(text, start, end)
+  return found.group() if found else b""
+
+
 def _aggregate_named(arguments: list[bytes]) -> str:
   """The aggregate that is named by one of the texts, each of which begins with an argument."""
   for argument in arguments:
@@ -350,7 +217,7 @@ def _is_common_table(text: bytes, tokens: list[tuple]) -> bool:
   """
   as_, opening, first = (
     [
-      _NAME.match(text, start).group().decode(errors="replace").lower() or text[start : start + 1]
+      _name_at(text, start).decode(errors="replace").lower() or text[start : start + 1]
       for start, _ in tokens
     ]
     + [""] * 3
@@ -358,26 +225,8 @@ def _is_common_table(text: bytes, tokens: list[tuple]) -> bool:
   return as_ == "as" and opening == b"(" and first in _SUBQUERIES
 
 
-def _status_of(error: Exception) -> str:
-  if isinstance(error, duckdb.PermissionException):
-    return "refused"
-  text = str(error)
-  if "disabled" in text or "read-only" in text:
-    return "refused"
-  return (
-    "resource"
-    if "out of memory" in text.lower() or "depth" in text or "too large" in text
-    else "error"
-  )
-
-
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
   return " ".join(str(error).split())[:500]
-
-
-def mark_undecodable(connection: duckdb.DuckDBPyConnection) -> None:
-  """Nothing to do: DuckDB's text is always UTF-8."""
-  del connection
 
 
 def refusal_of(connection: duckdb.DuckDBPyConnection) -> Callable[[str], str]:

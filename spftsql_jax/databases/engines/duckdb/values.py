@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 
 import duckdb
 
-from spftsql_jax.databases.engines import hashable_rows
+from spftsql_jax.databases.cells import hashable_rows
 
 # Types of which some values have no counterpart in Python, by themselves or inside a list or
 # structure; a field that is called so does no harm.
@@ -98,7 +98,7 @@ def _has_edge(cell: object) -> bool:
   return isinstance(cell, datetime.date) and cell in _EDGES
 
 
-def _text_item(number: int, kind: str) -> tuple[str, Callable[[Iterable], object]]:
+def _text_item(number: int, kind: str) -> tuple[str, Callable[[Iterator], object]]:
   """The items of SELECT that read the column with this number and type, and what makes the value of
   them.
   """
@@ -107,7 +107,7 @@ def _text_item(number: int, kind: str) -> tuple[str, Callable[[Iterable], object
     short = f"CASE WHEN abs(epoch({column})) < {_LONGEST_S} THEN {column} END"
     return f"{short}, {column}::VARCHAR", lambda cells: _first_known(next(cells), next(cells))
   if not _TEMPORAL.search(kind):
-    return column, next
+    return column, lambda cells: next(cells)
   parse = {"DATE": datetime.date.fromisoformat, "TIME_NS": datetime.time.fromisoformat}.get(kind)
   if parse is None and kind.startswith("TIMESTAMP") and "(" not in kind and "[" not in kind:
     parse = datetime.datetime.fromisoformat
