@@ -214,14 +214,23 @@ def test_databases_are_looked_for_in_each_place_in_order(folders, monkeypatch):
   assert search_path.shadowed(given, found) == [
     "both: one/both/both.sqlite is used, the first of several; not used: two/both/both.sqlite"
   ]
-  assert search_path.find_database(search_path.database_places("two,one"), "both") == "two/both/both.sqlite"
+  assert (
+    search_path.find_database(search_path.database_places("two,one"), "both")
+    == "two/both/both.sqlite"
+  )
   assert search_path.database_places("one, two", folders) == (f"{folders}/one", f"{folders}/two")
   assert find_database(["one", "two"], "new") == pathlib.Path("two/new/new.sqlite")
   os.rename("one", "with,comma")
   assert search_path.database_places("with,comma") == ("with,comma",)
   file = "two/new/new.sqlite"
-  assert search_path.only_database((file,)) == "new" and search_path.find_database((file,), "new") == file
-  assert search_path.only_database(("two",)) == "" and search_path.find_database(("two/new",), "new") == file
+  assert (
+    search_path.only_database((file,)) == "new"
+    and search_path.find_database((file,), "new") == file
+  )
+  assert (
+    search_path.only_database(("two",)) == ""
+    and search_path.find_database(("two/new",), "new") == file
+  )
   for value, message in (
     ("two,three", "three: no such database or folder"),
     ("", "no databases given"),

@@ -90,12 +90,10 @@ def test_hardness_of_any_text(sql, level):
 def test_spider_query_is_what_the_evaluator_executes(sql, executed):
   assert spider_query(sql, predicted=False) == executed
   assert (
-    spider_query("SELECT DISTINCT a", predicted=False, keep_distinct=True)
-    == "SELECT DISTINCT a"
+    spider_query("SELECT DISTINCT a", predicted=False, keep_distinct=True) == "SELECT DISTINCT a"
   )
   assert (
-    spider_query("SELECT a FROM t WHERE a = value", predicted=True)
-    == "SELECT a FROM t WHERE a = 1"
+    spider_query("SELECT a FROM t WHERE a = value", predicted=True) == "SELECT a FROM t WHERE a = 1"
   )
   assert spider_query("SELECT a FROM t WHERE a = value", predicted=False).endswith("value")
 

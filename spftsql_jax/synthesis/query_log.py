@@ -82,9 +82,7 @@ def read_query_log(path: str | Path, databases: Mapping[str, str]) -> QueryLog:
   return QueryLog(str(path), tuple(queries), others)
 
 
-def _statements(
-  text: str, dialect: str, databases: Mapping[str, str]
-) -> Iterator[Statement]:
+def _statements(text: str, dialect: str, databases: Mapping[str, str]) -> Iterator[Statement]:
   """The statements of a file, and of each entry of a server's log those behind its head."""
   begins = [match.start() for match in _ENTRY.finditer(text)]
   for begin, end in zip([0, *begins], [*begins, len(text)], strict=True):
