@@ -167,7 +167,7 @@ def answer_questions(
     for request, example, place in zip(asked, examples, places or range(len(examples)), strict=True)
     for i in range(samples)
   ]
-  answered: list[list[Prediction | None]] = [[None] * samples for _ in examples]
+  answered: list[dict[int, Prediction]] = [{} for _ in examples]
   semicolons = _semicolons(tokenizer)
   cut_off: list[int] = []
 
@@ -177,8 +177,8 @@ def answer_questions(
   def finish(index: int, prediction: Prediction) -> None:
     question, sample = divmod(index, samples)
     answered[question][sample] = prediction
-    if on_question is not None and all(answered[question]):
-      on_question(question, tuple(answered[question]))
+    if on_question is not None and len(answered[question]) == samples:
+      on_question(question, _in_order(answered[question]))
 
   def first(index: int, answer: Answer) -> None:
     stopped = bool(answer.tokens) and answer.tokens[-1] in semicolons
@@ -217,7 +217,12 @@ def answer_questions(
         tokens, answers[i].log_prob + end.log_prob, end.status if tokens[-1] in ends else "length"
       )
       finish(i, _prediction(tokenizer, whole, dialect_of(i)))
-  return [tuple(predictions) for predictions in answered]
+  return [_in_order(predictions) for predictions in answered]
+
+
+def _in_order(samples: Mapping[int, Prediction]) -> tuple[Prediction, ...]:
+  """The samples of a question, by their number."""
+  return tuple(samples[number] for number in sorted(samples))
 
 
 def written_names(schema: Schema) -> dict[str, list[str]]:

@@ -96,7 +96,7 @@ def predict_by_vote(
     on_vote: called with (index, vote), from another thread, as votes are cast.
     options: see `answer_questions`.
   """
-  votes: list[Vote | None] = [None] * len(examples)
+  votes: dict[int, Vote] = {}
 
   def cast(index: int, answers: tuple[Prediction, ...]) -> None:
     location = databases[examples[index].db_id].location
@@ -120,4 +120,4 @@ def predict_by_vote(
     )
     for each in pending:
       each.result()
-  return votes  # type: ignore[return-value] (every place has been filled)
+  return [votes[index] for index in range(len(examples))]

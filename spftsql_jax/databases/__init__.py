@@ -30,6 +30,17 @@ from __future__ import annotations
 
 import importlib
 
+TYPE_CHECKING = False  # As in typing, which a worker process would load for nothing else.
+if TYPE_CHECKING:
+  from spftsql_jax.databases.database import Database, open_database
+  from spftsql_jax.databases.errors import DatabaseError
+  from spftsql_jax.databases.execution.executor import Executor
+  from spftsql_jax.databases.execution.results import Result
+  from spftsql_jax.databases.foreign_keys import read_foreign_keys
+  from spftsql_jax.databases.instances.make import make_instances
+  from spftsql_jax.databases.key_inference import infer_foreign_keys
+  from spftsql_jax.databases.values import ValueIndex, ValueMatch
+
 # Loaded when first used: a worker process imports this package and needs none of them.
 _EXPORTS = {
   "Database": "database",
@@ -43,7 +54,18 @@ _EXPORTS = {
   "ValueIndex": "values",
   "ValueMatch": "values",
 }
-__all__ = sorted(_EXPORTS)
+__all__ = [
+  "Database",
+  "DatabaseError",
+  "Executor",
+  "Result",
+  "ValueIndex",
+  "ValueMatch",
+  "infer_foreign_keys",
+  "make_instances",
+  "open_database",
+  "read_foreign_keys",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -224,6 +224,14 @@ def plan_epoch(
   return [batches[i] for i in rng.permutation(len(batches))]
 
 
+def _bucket_for(length: int, buckets: Sequence[int]) -> int:
+  """The smallest bucket that holds `length`. Raises ValueError where none does."""
+  found = bucket(length, buckets)
+  if found is None:
+    raise ValueError(f"length {length} exceeds the largest bucket, {max(buckets)}")
+  return found
+
+
 def collate(
   units: Sequence[Unit], groups: Sequence[Sequence[int]], shape: BatchShape, pad_id: int
 ) -> PrefixBatch:
@@ -233,13 +241,11 @@ def collate(
   chosen = [units[i] for group in groups for i in group]
   branches = [b for unit in chosen for b in unit.branches]
   per_unit = len(chosen[0].branches)
-  b_size, k_size = (
-    shape.schemas,
-    bucket(max(len(group) for group in groups) * per_unit, shape.counts),
-  )
-  p_size = bucket(max(len(b.prefix) for b in branches), shape.prefix_buckets)
-  l_size = bucket(max(b.length for b in branches), shape.branch_buckets)
-  a_size = bucket(max(len(b.answer) for b in branches), shape.answer_buckets)
+  b_size = shape.schemas
+  k_size = _bucket_for(max(len(group) for group in groups) * per_unit, shape.counts)
+  p_size = _bucket_for(max(len(b.prefix) for b in branches), shape.prefix_buckets)
+  l_size = _bucket_for(max(b.length for b in branches), shape.branch_buckets)
+  a_size = _bucket_for(max(len(b.answer) for b in branches), shape.answer_buckets)
   prefix = np.full((b_size, p_size), pad_id, np.int32)
   # a padding row keeps one visible token: an empty softmax would be nan
   prefix_lengths = np.ones(b_size, np.int32)

@@ -18,6 +18,7 @@ from spftsql_jax.questions.query_meaning import (
   Ref,
   SetQuery,
   UnsupportedQuery,
+  mentions_outer,
   read_nested,
 )
 from spftsql_jax.questions.syntax import (
@@ -25,7 +26,6 @@ from spftsql_jax.questions.syntax import (
   is_link,
   is_pure_link,
   is_value,
-  mentions_outer,
   operator_of,
 )
 from spftsql_jax.schema import ForeignKey

@@ -348,3 +348,8 @@ def _limit(tree: exp.Expr) -> int | None:
   if not isinstance(value, exp.Literal) or not value.is_int:
     raise UnsupportedQuery("a LIMIT that is not a number")
   return int(value.this)
+
+
+def mentions_outer(query: Query, node: exp.Expr) -> bool:
+  """Whether an expression has a column of an enclosing query."""
+  return any(query.ref(c).outer for c in own_columns(node))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sqlglot import exp
 
 from spftsql_jax.schema import Table
-
-if TYPE_CHECKING:
-  from spftsql_jax.questions.query_meaning import Query
 
 _OPERATORS: dict[type[exp.Expr], str] = {
   exp.EQ: "=",
@@ -162,8 +157,3 @@ def date_part(node: exp.Expr) -> tuple[str, exp.Column] | None:
     if start is not None and length is not None and (start.name, length.name) == ("1", "4"):
       return "year", node.this
   return None
-
-
-def mentions_outer(query: Query, node: exp.Expr) -> bool:
-  """Whether an expression has a column of an enclosing query."""
-  return any(query.ref(c).outer for c in own_columns(node))
