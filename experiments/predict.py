@@ -39,11 +39,11 @@ import database_access
 from absl import flags
 from tqdm import tqdm
 
+from spftsql_jax.amounts import rate
 from spftsql_jax.answering.model_folder import find_model
 from spftsql_jax.databases import Executor, places
 from spftsql_jax.databases.engines import with_schemas, without_password
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
-from spftsql_jax.report.text import rate
 from spftsql_jax.sql import model_text
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from spftsql_jax import hosts
+from spftsql_jax.amounts import rate
 from spftsql_jax.databases import Executor
 from spftsql_jax.examples.example import Example
 from spftsql_jax.models.sharding import make_mesh
@@ -54,8 +55,7 @@ from spftsql_jax.pipeline.workbench import (
   train,
   write_examples,
 )
-from spftsql_jax.report.page import format_table
-from spftsql_jax.report.text import rate
+from spftsql_jax.report.terminal import format_table
 
 STAGES = ("prepare", "sft", "vbi_ft", "self_play", "baselines", "evaluation")
 # The journal's steps of each stage, by the beginnings of their names, and the stages of the

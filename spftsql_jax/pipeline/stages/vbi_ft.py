@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from spftsql_jax import hosts
+from spftsql_jax.amounts import rate
 from spftsql_jax.answering.predict import query_request
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.model_base import Lineage
@@ -34,7 +35,6 @@ from spftsql_jax.pipeline.workbench import (
   train,
   write_examples,
 )
-from spftsql_jax.report.text import rate
 from spftsql_jax.schema import Schema
 from spftsql_jax.synthesis.notation import Template, WeightedTemplate
 from spftsql_jax.synthesis.pool import builtin_templates
