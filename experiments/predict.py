@@ -39,13 +39,13 @@ import database_access
 from absl import flags
 from tqdm import tqdm
 
+from spftsql_jax.amounts import rate
 from spftsql_jax.answering.model_folder import find_model
 from spftsql_jax.databases import Executor, search_path
 from spftsql_jax.databases.locations import with_schemas
 from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.files import write_text
-from spftsql_jax.report.text import rate
 from spftsql_jax.sql.one_line import one_line
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What the documents say of the tree is true: links lead somewhere, and the files they name exist."""
+"""What documents say of the tree is true: links lead somewhere, and the files they name exist."""
 
 from __future__ import annotations
 

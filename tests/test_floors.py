@@ -20,6 +20,7 @@ IMPORTS = list(imports(FILES))
 # From below. A room, or a file beside the rooms, imports what stands before it, and itself.
 ROOMS = (
   "files",
+  "amounts",
   "hosts",
   "schema",
   "sql",

@@ -19,15 +19,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spftsql_jax.amounts import rate
 from spftsql_jax.pipeline.stages.baselines import BASELINES
 from spftsql_jax.pipeline.stages.evaluation import CANDIDATES
-from spftsql_jax.report import charts, rejection_words
-from spftsql_jax.report.examples import render_sql
-from spftsql_jax.report.models import results_table
-from spftsql_jax.report.page import format_table, render_report, write_report
+from spftsql_jax.report import drawing, rejection_words
+from spftsql_jax.report.page import render_report, write_report
+from spftsql_jax.report.render import TEMPLATES
 from spftsql_jax.report.stage_names import model_name, stage_name
-from spftsql_jax.report.style import STYLE
-from spftsql_jax.report.text import rate
+from spftsql_jax.report.terminal import format_table
 from spftsql_jax.synthesis import rejections
 
 CHROMIUM = (
@@ -49,6 +48,9 @@ class Page(html.parser.HTMLParser):
   def __init__(self, text: str) -> None:
     super().__init__()
     self.open: list[str] = []
+    # The attributes of the open elements; and (tag, attributes, those of the element around it).
+    self.around: list[dict[str, str | None]] = [{}]
+    self.surrounded: list[tuple[str, dict[str, str | None], dict[str, str | None]]] = []
     self.tags: list[tuple[str, dict[str, str | None]]] = []
     self.texts: list[tuple[str, str]] = []
     self.feed(text)
@@ -59,8 +61,10 @@ class Page(html.parser.HTMLParser):
     names = [name for name, _ in attrs]
     assert len(names) == len(set(names)), f"an attribute given twice in <{tag}>: {names}"
     self.tags.append((tag, dict(attrs)))
+    self.surrounded.append((tag, dict(attrs), self.around[-1]))
     if tag not in VOID:
       self.open.append(tag)
+      self.around.append(dict(attrs))
 
   def handle_startendtag(self, tag, attrs):
     self.tags.append((tag, dict(attrs)))
@@ -68,6 +72,7 @@ class Page(html.parser.HTMLParser):
   def handle_endtag(self, tag):
     assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-3:]}"
     self.open.pop()
+    self.around.pop()
 
   def handle_data(self, data):
     self.texts.append((self.open[-1] if self.open else "", data))
@@ -366,10 +371,8 @@ def test_every_reason_of_synthesis_has_words():
   reasons = reasons_of_synthesis()
   assert len(reasons) > 25 and "tie at LIMIT" in reasons and "duplicate" in reasons
   for reason in reasons:
-    words, explanation, _ = rejection_words.in_words(
-      reason + "x" if reason.endswith(": ") else reason
-    )
-    assert explanation and words != reason, reason
+    told = rejection_words.in_words(reason + "x" if reason.endswith(": ") else reason)
+    assert told.meaning and told.words != reason, reason
 
 
 def test_counts_of_rows_are_those_of_the_whole_result():
@@ -524,7 +527,8 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_text_has_contrast_in_light_and_dark():
-  blocks = re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)
+  style = (TEMPLATES / "page.css").read_text()
+  blocks = re.findall(r":root \{(.*?)\}", style, re.DOTALL)
   assert len(blocks) == 2
   for block in blocks:
     colours = dict(re.findall(r"--([\w]+): (#[0-9a-f]{6})", block))
@@ -544,8 +548,12 @@ def test_headings_leave_out_no_level_and_boxes_that_scroll_take_the_keyboard(ful
   assert boxes and all(
     b["tabindex"] == "0" and b["role"] == "region" and b["aria-label"] for b in boxes
   )
-  tables = re.findall(r"(.{120})<table class=\"(?!bars reasons)", full_page)
-  assert all('class="scroll"' in before for before in tables)
+  tables = [
+    around
+    for tag, attrs, around in page.surrounded
+    if tag == "table" and attrs.get("class") != "bars reasons"
+  ]
+  assert len(tables) > 5 and all(around.get("class") == "scroll" for around in tables)
 
 
 def test_written_file_is_utf8_whatever_the_texts_hold(tmp_path):
@@ -558,9 +566,8 @@ def test_written_file_is_utf8_whatever_the_texts_hold(tmp_path):
 def test_summary_names_the_model_chosen_on_the_selection_split_and_owns_up_to_a_higher_one(
   full_page,
 ):
-  lead = html.unescape(
-    re.sub("<[^>]*>", "", re.search(r'<p class="lead">(.*?)</p>', full_page)[1])
-  ).replace("\xa0", " ")
+  paragraph = re.search(r'<p class="lead">(.*?)</p>', full_page, re.DOTALL)[1]
+  lead = " ".join(html.unescape(re.sub("<[^>]*>", "", paragraph)).split())
   assert lead.startswith("SPFT-SQL, iteration 1 answers 51.0 % of 200 held-out questions")
   assert "50.5 points above Base" in lead
   assert "the highest figure on these questions is 51.5 %, of SPFT-SQL, iteration 2" in lead
@@ -600,32 +607,37 @@ def read_back(svg: str, path: str) -> list[float]:
   ]
 
 
+def draw_losses(losses) -> str:
+  """The page's chart of a stage with these losses, or what stands in its place."""
+  metrics = [{"stage": "s", "step": step, "loss": loss} for step, loss in enumerate(losses)]
+  page = render_report({"table": []}, metrics)
+  return re.search(r"<figure>.*?</figcaption>(.*?)</figure>", page, re.DOTALL)[1]
+
+
 def test_values_can_be_read_back_from_a_line_chart():
   values = [3.2, 1.1, -0.4, 2.5, 0.0]
-  svg = charts.line_chart([charts.Curve("", 1, tuple(enumerate(values)))], "Loss")
+  svg = draw_losses(values)
   path = re.search(r'<path class="curve c1" d="([^"]*)"', svg)[1]
   assert read_back(svg, path) == pytest.approx(values, abs=0.03)
 
 
 def test_a_gap_in_a_curve_stays_a_gap_and_a_spike_stays_visible():
-  with_gap = charts.line_chart(
-    [charts.Curve("", 1, ((0, 1.0), (1, 2.0), (2, math.nan), (3, 1.0), (4, 2.0)))], "Loss"
-  )
+  with_gap = draw_losses([1.0, 2.0, math.nan, 1.0, 2.0])
   assert re.search(r'<path class="curve c1" d="([^"]*)"', with_gap)[1].count("M") == 2
-  points = [(step, 1.0) for step in range(5000)]
-  points[2500] = (2500, 50.0)
-  thinned = charts.line_chart([charts.Curve("", 1, tuple(points))], "Gradient norm")
+  losses = [1.0] * 5000
+  losses[2500] = 50.0
+  thinned = draw_losses(losses)
   band = re.search(r'<path class="band c1" d="([^"]*)"', thinned)[1]
   assert max(read_back(thinned, band)) == pytest.approx(50, abs=0.5)
   assert len(thinned) < 30_000
-  assert "no finite value" in charts.line_chart([charts.Curve("", 1, ((0, math.inf),))], "Loss")
+  assert "no finite value" in draw_losses([math.inf])
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.integers(1, 8))
 @settings(max_examples=200, deadline=None)
 def test_ticks_are_even_and_enclose_the_values(low, length, wanted):
   high = low + length
-  ticks = charts.nice_ticks(low, high, wanted)
+  ticks = drawing.nice_ticks(low, high, wanted)
   step = ticks[1] - ticks[0]
   slack = 1e-6 * max(abs(low), abs(high), step)
   assert ticks[0] <= low + slack and ticks[-1] >= high - slack
@@ -639,7 +651,7 @@ def test_ticks_are_even_and_enclose_the_values(low, length, wanted):
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=10))
 @settings(max_examples=200, deadline=None)
 def test_labels_are_moved_apart_in_order_and_stay_inside(positions):
-  placed = charts.spread(positions, 10.0, 0.0, 100.0)
+  placed = drawing.spread(positions, 10.0, 0.0, 100.0)
   ordered = [
     placed[index] for index in sorted(range(len(positions)), key=lambda index: positions[index])
   ]
@@ -656,7 +668,11 @@ def test_no_line_of_the_lineage_runs_through_a_version_it_does_not_join():
     parents = [
       None if row == 0 or rng.random() < 0.1 else rng.randrange(row) for row in range(size)
     ]
-    svg = charts.lineage_graph(parents, [None] * size, 48, None)
+    versions = [
+      {"version": f"v{row}", "parent": None if parent is None else f"v{parent}", "stage": "s"}
+      for row, parent in enumerate(parents)
+    ]
+    svg = render_report({"table": [], "lineage": versions}, [])
     nodes = [
       (float(x), float(y))
       for x, y in re.findall(r'<circle class="version" cx="([\d.]+)" cy="([\d.]+)"', svg)
@@ -684,6 +700,13 @@ def test_a_lineage_out_of_order_with_unknown_parents_or_a_circle_is_still_drawn(
   ] * 6
 
 
+def show_sql(sql: str, other: str) -> str:
+  """How the page shows a gold query beside a wrong prediction."""
+  example = {"question": "?", "gold": sql, "prediction": other, "correct": False}
+  page = render_report({"table": [], "examples": [example]}, [])
+  return re.search("<h3>Gold</h3>(.*?</p?(?:re)?>)", page, re.DOTALL)[1]
+
+
 @pytest.mark.parametrize(
   ("sql", "other", "marked"),
   [
@@ -696,7 +719,7 @@ def test_a_lineage_out_of_order_with_unknown_parents_or_a_circle_is_still_drawn(
   ],
 )
 def test_sql_is_shown_whole_with_its_differences_marked(sql, other, marked):
-  shown = render_sql(sql, other)
+  shown = show_sql(sql, other)
   text = html.unescape(re.sub("<[^>]*>", "", shown))
   assert text.split() == (sql.split() or ["empty"])
   assert [html.unescape(mark) for mark in re.findall("<mark>(.*?)</mark>", shown)] == marked
@@ -705,7 +728,7 @@ def test_sql_is_shown_whole_with_its_differences_marked(sql, other, marked):
 
 
 def test_very_long_sql_is_cut_with_its_length_said():
-  shown = render_sql("SELECT " + "x," * 50_000, "SELECT 1")
+  shown = show_sql("SELECT " + "x," * 50_000, "SELECT 1")
   assert len(shown) < 6_000 and "more characters" in shown
 
 
@@ -729,11 +752,12 @@ def test_table_shows_the_figure_without_the_databases_left_out():
   head, _, *rows = format_table(table).split("\n")
   assert head.rstrip().endswith("n") and "without wta_1: EX %" in head
   assert re.split(" {2,}", rows[1])[-3:] == ["12.3", "10.0 to 15.0", "972"]
-  assert "EX % without wta_1" in results_table(table) and "12.3" in results_table(table)
-  assert "without" not in results_table(make_results()["table"])
+  page = Page(render_report({"table": table}, [])).text()
+  assert "EX % without wta_1" in page and "12.3" in page
+  assert "without" not in Page(render_report({"table": make_results()["table"]}, [])).text()
 
 
-def test_report_imports_nothing_beyond_the_standard_library():
+def test_report_imports_neither_arrays_nor_sql():
   code = (
     "import sys, spftsql_jax.report.page; print(sorted({'jax', 'numpy', 'sqlglot', 'torch'} & "
     "set(sys.modules)))"
@@ -750,83 +774,7 @@ def test_report_imports_nothing_beyond_the_standard_library():
 
 # A page that shows the report in a frame, works its filter, measures it, and leaves what it found
 # as JSON in its own text.
-HARNESS = """<!DOCTYPE html><meta charset="utf-8">
-<body style="margin:0"><iframe src="report.html"></iframe><script>
-console.error("the harness runs");
-const frame = document.querySelector("iframe");
-frame.style = "width:WIDTHpx;height:900px;border:0";
-frame.onload = () => {
-  const page = frame.contentDocument, found = {};
-  const rect = (node) => node.getBoundingClientRect();
-  const visible = (node) => node.getClientRects().length > 0 && rect(node).width > 0;
-  found.overflow = page.documentElement.scrollWidth - page.documentElement.clientWidth;
-  // Cut: text that its box hides and does not scroll to. Boxes that scroll must be able to show all
-  // of theirs.
-  found.cut = [];
-  for (const node of page.querySelectorAll("body *")) {
-    if (!visible(node) || node.closest("svg, legend, select") || node.tagName === "INPUT") continue;
-    const style = frame.contentWindow.getComputedStyle(node);
-    const hides = ["hidden", "clip"].includes(style.overflowX) || style.textOverflow === "ellipsis";
-    if (hides && node.scrollWidth > node.clientWidth + 1)
-      found.cut.push("hidden: " + node.textContent.slice(0, 40));
-    const box = node.closest(".scroll, pre");
-    if (!box && rect(node).right > page.documentElement.clientWidth + 1)
-      found.cut.push("beyond the page: " + node.tagName + " " + node.textContent.slice(0, 40));
-    if (box && box !== node &&
-        rect(node).right - rect(box).left + box.scrollLeft > box.scrollWidth + 1)
-      found.cut.push("beyond its box: " + node.textContent.slice(0, 40));
-  }
-  found.scrolling = [...page.querySelectorAll(".scroll")]
-    .filter((box) => box.scrollWidth > box.clientWidth).length;
-  found.charts = 0;
-  found.clashes = [];
-  for (const svg of page.querySelectorAll("svg.chart, svg.rounds")) {
-    if (!visible(svg)) continue;
-    found.charts += 1;
-    const texts = [...svg.querySelectorAll("text")], outer = rect(svg);
-    texts.forEach((one, i) => {
-      const a = rect(one);
-      if (a.left < outer.left - 1 || a.right > outer.right + 1 || a.bottom > outer.bottom + 2)
-        found.clashes.push("outside: " + one.textContent);
-      for (const other of texts.slice(i + 1)) {
-        const b = rect(other);
-        const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
-        const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-        if (across > 1 && down > 3)
-          found.clashes.push(one.textContent + " on " + other.textContent);
-      }
-    });
-  }
-  const middles = (selector) => [...page.querySelectorAll(selector)]
-    .map((node) => rect(node).top + rect(node).height / 2);
-  const graph = middles("circle.version");
-  const rows = middles(".lineage li");
-  found.lineage = Math.max(0, ...graph.map((y, i) => Math.abs(y - rows[i])));
-  found.hacked = frame.contentWindow.hacked || 0;
-  found.images = page.querySelectorAll("img").length;
-  found.background = getComputedStyle(page.body).backgroundColor;
-  found.ink = getComputedStyle(page.body).color;
-  const form = page.getElementById("filter");
-  if (form) {
-    const count = () => [...page.querySelectorAll(".example")].filter(visible).length;
-    const act = (name, value) => {
-      form.elements[name].value = value;
-      form.dispatchEvent(new Event("input"));
-      return [count(), page.getElementById("shown").textContent];
-    };
-    found.form = visible(form);
-    found.all = [count(), page.getElementById("shown").textContent];
-    found.wrong = act("verdict", "wrong");
-    found.wrong_sft = act("model", "SFT");
-    found.words = act("text", "o'neil 1993");
-    found.nothing = act("text", "no such words");
-  }
-  const result = document.createElement("pre");
-  result.id = "found";
-  result.textContent = JSON.stringify(found);
-  document.body.append(result);
-};
-</script></body>"""
+HARNESS = (Path(__file__).parent / "data" / "report_harness.html").read_text(encoding="utf-8")
 
 
 def open_in_browser(tmp_path: Path, width: int, dark: bool = False) -> tuple[dict, list[str]]:

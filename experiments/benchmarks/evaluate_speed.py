@@ -1,8 +1,9 @@
 """Times evaluate.py against Spider's official test-suite evaluator on the same predictions, side by
 side, and compares every verdict.
 
-    python experiments/benchmarks/evaluate_speed.py --official=test-suite-sql-eval --examples=dev.json \
-      --predictions=predicted.sql --databases=database --instances=20 --output=speed.json
+    python experiments/benchmarks/evaluate_speed.py --official=test-suite-sql-eval \
+      --examples=dev.json --predictions=predicted.sql --databases=database \
+      --instances=20 --output=speed.json
 
 --official is a clone of taoyds/test-suite-sql-eval (third_party/README.md says which revision);
 --official_python a Python that has its requirements (sqlparse, nltk, tqdm). With --instances=N each

@@ -9,9 +9,9 @@ that all sides load, and runs three cases, each with LoRA (rank 16 on all linear
 full fine-tuning, in float32 with AdamW on the CPU:
 
   a  DPO on pairs of different prompts: 4 at a time, 512 prompt tokens, answers of 64; nothing to
-  share but y+ and y-'s prompt b  DPO at real lengths: Spider train, plain DDL, Qwen2's tokens
-  folded into the vocabulary; y- is another query of the
-    database
+     share but y+ and y-'s prompt
+  b  DPO at real lengths: Spider train, plain DDL, Qwen2's tokens folded into the vocabulary; y- is
+     another query of the database
   c  SFT on the same: TRL's SFTTrainer with packing
 
 SPIDER holds train_spider.json and database/, QWEN2 the tokenizer's files. Databases of (b) and (c)

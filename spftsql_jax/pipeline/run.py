@@ -34,7 +34,7 @@ from spftsql_jax.pipeline.stages.splits import make_splits
 from spftsql_jax.pipeline.stages.vbi_ft import run_vbi_ft
 from spftsql_jax.pipeline.versions import SELECTION, sound_versions
 from spftsql_jax.pipeline.workbench import Workbench
-from spftsql_jax.report.page import format_table
+from spftsql_jax.report.terminal import format_table
 
 
 class LostProcess(RuntimeError):

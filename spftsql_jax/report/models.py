@@ -1,34 +1,128 @@
-"""The sections of the report page that compare models: functions from the results table to HTML, ""
-for nothing to show.
-"""
+"""The parts of the report page that compare models, from the results table."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from spftsql_jax.amounts import count, duration, is_number, percent, size
 from spftsql_jax.report import charts
-from spftsql_jax.report.charts import Estimate, EstimateSeries, escape
+from spftsql_jax.report.charts import Estimate, EstimateSeries
+from spftsql_jax.report.drawing import Drawing, nice_ticks, number
 from spftsql_jax.report.stage_names import model_name
-from spftsql_jax.report.text import (
-  bounds,
-  chance,
-  count,
-  duration,
-  is_number,
-  is_significant,
-  percent,
-  scroll,
-  size,
-)
+from spftsql_jax.report.text import bounds, chance_in_words
 
 Record = Mapping[str, Any]
 
 HARDNESS = ("easy", "medium", "hard", "extra")
-LINEAGE_ROW_HEIGHT = 48
 COLOURS = 6
 BASELINES = ("spin", "exspin", "dpo", "sft_control")
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+  """What the run hands over, how good it is, and what it cost.
+
+  Attributes:
+    model: the best model's name. ex: its execution accuracy, of `n` questions.
+    optimistic: whether it was measured on the questions that it was chosen by.
+    interval: 95 %.
+    first: the distance to the table's first row, or None where that is the best itself.
+    highest: (model, ex) of a higher figure on these questions, or None.
+    chosen_by_selection: whether the selection split chose the model.
+    cost: parts of a sentence on time and memory.
+  """
+
+  model: str
+  ex: float
+  n: int | None
+  optimistic: bool
+  interval: tuple[float, float] | None
+  first: Distance | None
+  highest: tuple[str, float] | None
+  chosen_by_selection: bool
+  cost: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Distance:
+  """How far the best model is from another, in words, and whether chance may have done it."""
+
+  words: str
+  model: str
+  ex: float
+  chance: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+  """A dot with its interval in a table cell: places in percent of the cell's width."""
+
+  low: float
+  value: float
+  high: float
+  title: str
+  hollow: bool
+  best: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class ResultRow:
+  """A model in the results table; `extras` are the cells of the columns that not every run has."""
+
+  model: str
+  subtitle: str
+  ex: float | None
+  interval: Interval | None
+  bounds: tuple[float, float] | None
+  n: int | None
+  extras: tuple[str, ...]
+  best: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class ResultsTable:
+  """Every model with its EX, the interval drawn on one axis that runs from `low` to `high`."""
+
+  low: str
+  high: str
+  extras: tuple[str, ...]
+  rows: tuple[ResultRow, ...]
+  some_hollow: bool
+  some_best: bool
+  some_baseline: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Rounds:
+  """EX over rounds and iterations, drawn for wide pages and for narrow ones."""
+
+  wide: Drawing
+  narrow: Drawing
+
+
+@dataclasses.dataclass(frozen=True)
+class HardnessCell:
+  """EX at one level; `n` where the models answered different questions."""
+
+  ex: float | None
+  n: int | None
+  n_differs: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class HardnessTable:
+  """EX of every model at every level of hardness.
+
+  Attributes:
+    levels: (level, its n in words where all models have the same).
+    rows: (model, whether it is the best, a cell for each level).
+  """
+
+  levels: tuple[tuple[str, str], ...]
+  rows: tuple[tuple[str, bool, tuple[HardnessCell, ...]], ...]
 
 
 def best_row(table: Sequence[Record]) -> Record | None:
@@ -54,9 +148,7 @@ def best_row(table: Sequence[Record]) -> Record | None:
 
 
 def mark_best(results: Record) -> Record:
-  """The results with the row of the version that they name as "best" marked; as they are where they
-  name none.
-  """
+  """The results with the row of the version that they name as "best" marked, if they name one."""
   if results.get("best") is None:
     return results
   return {
@@ -65,58 +157,28 @@ def mark_best(results: Record) -> Record:
   }
 
 
-def summary(results: Record) -> str:
-  """One paragraph: the best model, its EX with interval and n, the distance to the first row, time
-  and memory.
-  """
+def summarize(results: Record) -> Summary | None:
+  """The best model, its EX, the distance to the first row, and cost; None without a model."""
   table = results["table"]
   best = best_row(table)
   if best is None:
-    return '<p class="lead">No model was evaluated.</p>'
-  interval = bounds(best)
-  text = (
-    f"<strong>{escape(best['model'])}</strong> answers "
-    f"<strong>{percent(best['ex'])}\u00a0%</strong> of "
-  )
-  optimistic = best.get("split") == "selection"
-  what = (
-    "synthesized questions of the selection split, on which it was chosen too (optimistic)"
-    if optimistic
-    else "held-out questions"
-  )
-  text += f"{count(best.get('n'))} {what} with the right result"
-  if interval:
-    text += f" (95\u00a0% interval {percent(interval[0])} to {percent(interval[1])})"
+    return None
   first = table[0]
-  if first is not best and is_number(first.get("ex")):
-    points = 100 * (best["ex"] - first["ex"])
-    distance = (
-      f"{abs(points):.1f} points {'above' if points > 0 else 'below'}"
-      if abs(points) >= 0.05
-      else "level with"
-    )
-    text += f", {distance} {escape(first['model'])} ({percent(first['ex'])}\u00a0%"
-    if p := chance(best.get("p_first")):
-      text += f"; {p}" + ("" if is_significant(best.get("p_first")) else ", by chance possible")
-    text += ")"
-  text += "."
   highest = max((row for row in table if is_number(row.get("ex"))), key=lambda row: row["ex"])
-  if highest["ex"] > best["ex"]:
-    how = (
-      "It was chosen on the selection split"
-      if is_number(best.get("selection_ex"))
-      else "It is the best promoted model"
-    )
-    text += (
-      f" {how}; the highest figure on these questions is {percent(highest['ex'])}\u00a0%, of "
-      f"{escape(highest['model'])}."
-    )
   cost = [f"took {duration(results['seconds'])}"] if is_number(results.get("seconds")) else []
   if is_number(results.get("peak_memory_bytes")):
     cost.append(f"used at most {size(results['peak_memory_bytes'])} of memory")
-  if cost:
-    text += f" The run {' and '.join(cost)}."
-  return f'<p class="lead">{text}</p>'
+  return Summary(
+    str(best["model"]),
+    best["ex"],
+    best.get("n"),
+    best.get("split") == "selection",
+    bounds(best),
+    _distance(best, first) if first is not best and is_number(first.get("ex")) else None,
+    (str(highest["model"]), highest["ex"]) if highest["ex"] > best["ex"] else None,
+    is_number(best.get("selection_ex")),
+    tuple(cost),
+  )
 
 
 def without(table: Sequence[Record]) -> list[str]:
@@ -126,77 +188,54 @@ def without(table: Sequence[Record]) -> list[str]:
   )
 
 
-def results_table(table: Sequence[Record]) -> str:
-  """Every model with its EX, the interval drawn on one common axis, and what else was recorded."""
-  if not table:
-    return '<p class="muted">No model was evaluated.</p>'
+def results_table(table: Sequence[Record]) -> ResultsTable:
+  """Every model with its EX and interval, and what else was recorded."""
   drawn = [_estimate(row) for row in table if is_number(row.get("ex"))]
-  ticks = charts.nice_ticks(
+  ticks = nice_ticks(
     min((e.low for e in drawn), default=0.0), max((e.high for e in drawn), default=100.0), 4
   )
   low, high = max(ticks[0], 0.0), min(ticks[-1], 100.0)
-  names = ", ".join(without(table))
-  columns = (
-    (f"EX % without {escape(names)}", percent, lambda row: (row.get("ex_without") or {}).get("ex")),
+  left_out = ", ".join(without(table))
+  columns: tuple[tuple[str, Callable[[Any], str], Callable[[Record], Any]], ...] = (
+    (f"EX % without {left_out}", percent, lambda row: (row.get("ex_without") or {}).get("ex")),
     ("Executable %", percent, lambda row: row.get("executable")),
     ("Selection EX %", percent, lambda row: row.get("selection_ex")),
     ("Time", duration, lambda row: row.get("seconds")),
   )
-  extras = [
-    (title, show, value)
-    for title, show, value in columns
-    if any(is_number(value(row)) for row in table)
-  ]
-  head = (
-    '<th>Model</th><th class="number">EX %</th>'
-    "<th><span "
-    f'class="scale"><span>{charts.number(low)}</span><span>{charts.number(high)}</span></span></th>'
-    '<th class="number">95 % interval</th><th class="number">n</th>'
-    + "".join(f'<th class="number">{title}</th>' for title, *_ in extras)
-  )
+  extras = [each for each in columns if any(is_number(each[2](row)) for row in table)]
   best = best_row(table)
-  body = []
-  for row in table:
-    interval = bounds(row)
-    is_best = row is best
-    mark = charts.interval(_estimate(row), low, high, is_best) if is_number(row.get("ex")) else ""
-    body.append(
-      f'<tr{" class=best" if is_best else ""}><th scope="row"><span '
-      f'class="name">{escape(row.get("model", ""))}</span>'
-      f'<span class="sub">{_subtitle(row)}</span></th><td '
-      f'class="number">{percent(row.get("ex"))}</td>'
-      f'<td class="range">{mark}</td><td '
-      f'class="number">{"–".join(map(percent, interval)) if interval else "–"}</td>'
-      f'<td class="number">{count(row.get("n"))}</td>'
-      + "".join(f'<td class="number">{show(value(row))}</td>' for _, show, value in extras)
-      + "</tr>"
+  rows = tuple(
+    ResultRow(
+      str(row.get("model", "")),
+      _subtitle(row),
+      row.get("ex"),
+      _interval(_estimate(row), low, high, row is best) if is_number(row.get("ex")) else None,
+      bounds(row),
+      row.get("n"),
+      tuple(show(value(row)) for _, show, value in extras),
+      row is best,
     )
-  about = (
-    "EX: share of questions whose predicted SQL returns the gold query's result. Lines are 95 % "
-    "intervals."
+    for row in table
   )
-  if any(row.get("promoted") is False for row in table):
-    about += " A hollow dot marks a model that was not promoted."
-  if best is not None:
-    about += " Bold: the model the run hands over."
-  if not any(row.get("stage") in BASELINES for row in table):
-    about += " No baselines were trained beside it."
-  return f'<p class="about">{about}</p>' + scroll(
-    f'<table class="results"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>',
-    "Results by model",
+  return ResultsTable(
+    number(low),
+    number(high),
+    tuple(title for title, *_ in extras),
+    rows,
+    some_hollow=any(row.get("promoted") is False for row in table),
+    some_best=best is not None,
+    some_baseline=any(row.get("stage") in BASELINES for row in table),
   )
 
 
-def rounds(table: Sequence[Record]) -> str:
-  """EX over rounds and iterations, one line for each sequence of models; "" where no model has a
-  second round.
-  """
+def rounds(table: Sequence[Record]) -> Rounds | None:
+  """One line for each sequence of models; None where no model has a second round."""
   grouped: dict[tuple[str, str], list[Record]] = {}
   for row in table:
     if is_number(row.get("ex")) and is_number(row.get("round")):
       grouped.setdefault((str(row.get("stage", "")), _without_round(row)), []).append(row)
   if len({row["round"] for rows in grouped.values() for row in rows}) < 2:
-    return ""
+    return None
   # The first colour is that of the best model throughout the page; single models stay neutral.
   best, series, colour = best_row(table), [], 1
   for (_, name), rows in grouped.items():
@@ -210,100 +249,46 @@ def rounds(table: Sequence[Record]) -> str:
       )
     )
   label = "Execution accuracy in percent by round"
-  return (
-    (
-      '<p class="about">Execution accuracy in percent with 95 % intervals. Dotted lines carry the '
-      "last value on.</p>"
-    )
-    + charts.rounds_chart(series, label, 950, 30, "rounds wide")
-    + charts.rounds_chart(series, label, 368, 15, "rounds narrow")
+  return Rounds(
+    charts.rounds_chart(series, label, 950, 30, "rounds wide"),
+    charts.rounds_chart(series, label, 368, 15, "rounds narrow"),
   )
 
 
-def lineage(versions: Sequence[Record], table: Sequence[Record]) -> str:
-  """Which version came from which, and against which opponent it was trained."""
-  if not versions:
-    return ""
-  ordered = _parents_first(versions)
-  rows = {str(version.get("version")): row for row, version in enumerate(ordered)}
-  test_ex = {str(row["version"]): row.get("ex") for row in table if row.get("version") is not None}
-  parents = [rows.get(str(version.get("parent"))) for version in ordered]
-  parents = [
-    parent if parent is not None and parent < row else None for row, parent in enumerate(parents)
-  ]
-  opponents = [rows.get(str(version.get("opponent"))) for version in ordered]
-  best = (best_row(table) or {}).get("version")
-  items = []
-  for version in ordered:
-    name = str(version.get("version", ""))
-    origin = [escape(model_name(version.get("stage", ""), version.get("round")))]
-    origin += [f"from {escape(version['parent'])}"] if version.get("parent") is not None else []
-    origin += (
-      [f"against {escape(version['opponent'])}"] if version.get("opponent") is not None else []
-    )
-    items.append(
-      f"<li{' class=best' if name == str(best) else ''}><span>{escape(name)}</span>"
-      f'<span class="score">{percent(version.get("selection_ex"))}</span>'
-      f'<span class="score">{percent(test_ex.get(name))}</span>'
-      f'<span class="from">{", ".join(part for part in origin if part)}</span></li>'
-    )
-  key = '<span class="key"></span> trained from'
-  if any(opponent is not None for opponent in opponents):
-    key += ' &emsp;<span class="key dashed"></span> played against'
-  graph = charts.lineage_graph(parents, opponents, LINEAGE_ROW_HEIGHT, rows.get(str(best)))
-  head = (
-    '<div class="head"><span>Version</span><span class="score">Selection</span><span '
-    'class="score">Test</span></div>'
-  )
-  return (
-    f'<p class="about">{key}. EX in percent on the selection split and on the test questions.</p>'
-    + scroll(
-      f'<div class="lineage">{graph}<div>{head}<ol>{"".join(items)}</ol></div></div>',
-      "Versions of the model",
-    )
-  )
-
-
-def hardness(table: Sequence[Record]) -> str:
-  """EX of every model at every level of hardness."""
+def hardness(table: Sequence[Record]) -> HardnessTable | None:
+  """EX by hardness of the gold query; None where it was not recorded."""
   rows = [row for row in table if row.get("by_hardness")]
   if not rows:
-    return ""
+    return None
   found = dict.fromkeys(str(level) for row in rows for level in row["by_hardness"])
   levels = [level for level in HARDNESS if level in found] + [
     level for level in found if level not in HARDNESS
   ]
-  # n stands in the head where all models answered the same questions, in the cells where they did
-  # not.
-  common = {level: {row["by_hardness"].get(level, {}).get("n") for row in rows} for level in levels}
-  head = "".join(
-    (
-      f'<th class="number">{escape(level)}<span '
-      f'class="sub">{_common_count(common[level])}</span></th>'
-    )
-    for level in levels
-  )
+  # n stands in the head where all models answered the same questions, else in the cells.
+  counts = {level: {row["by_hardness"].get(level, {}).get("n") for row in rows} for level in levels}
   best = best_row(table)
-  body = []
-  for row in rows:
-    cells = []
-    for level in levels:
-      cell = row["by_hardness"].get(level) or {}
-      note = f'<span class="sub">n {count(cell.get("n"))}</span>' if len(common[level]) > 1 else ""
-      share = cell["ex"] if is_number(cell.get("ex")) else 0.0
-      mark = charts.bar(share, "accent" if row is best else "")
-      cells.append(f'<td class="number">{percent(cell.get("ex"))}{mark}{note}</td>')
-    name = f'<th scope="row"><span class="name">{escape(row.get("model", ""))}</span></th>'
-    body.append(f"<tr{' class=best' if row is best else ''}>{name}{''.join(cells)}</tr>")
-  return (
-    '<p class="about">Execution accuracy in percent by hardness of the gold query; bars run from 0 '
-    "to 100.</p>"
-  ) + scroll(
-    (
-      "<table "
-      f'class="hardness"><thead><tr><th>Model</th>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+
+  def cell(row: Record, level: str) -> HardnessCell:
+    recorded = row["by_hardness"].get(level) or {}
+    return HardnessCell(recorded.get("ex"), recorded.get("n"), len(counts[level]) > 1)
+
+  return HardnessTable(
+    tuple((level, f"n {count(*n)}" if len(n) == 1 else "\u00a0") for level, n in counts.items()),
+    tuple(
+      (str(row.get("model", "")), row is best, tuple(cell(row, level) for level in levels))
+      for row in rows
     ),
-    "Accuracy by hardness",
+  )
+
+
+def _distance(best: Record, first: Record) -> Distance:
+  points = 100 * (best["ex"] - first["ex"])
+  words = f"{abs(points):.1f} points {'above' if points > 0 else 'below'}"
+  return Distance(
+    words if abs(points) >= 0.05 else "level with",
+    str(first["model"]),
+    first["ex"],
+    chance_in_words(best.get("p_first")),
   )
 
 
@@ -317,38 +302,24 @@ def _estimate(row: Record) -> Estimate:
   return Estimate(row.get("round") or 0, 100 * row["ex"], 100 * low, 100 * high, title, hollow)
 
 
+def _interval(estimate: Estimate, low: float, high: float, best: bool) -> Interval:
+  def place(value: float) -> float:
+    # 2 to 98 %, so that a dot at the end of the axis is not cut.
+    return 2 + 96 * min(max((value - low) / (high - low), 0.0), 1.0)
+
+  places = (place(estimate.low), place(estimate.value), place(estimate.high))
+  return Interval(*places, estimate.title, estimate.hollow, best)
+
+
 def _subtitle(row: Record) -> str:
   # The stage is said only where the model's name does not say it already.
   name, place = str(row.get("model", "")), model_name(row.get("stage", ""), row.get("round"))
   parts = [place if place.lower() != name.lower() else "", str(row.get("version") or "")]
-  return " · ".join(escape(part) for part in parts if part and part != name)
+  return " · ".join(part for part in parts if part and part != name)
 
 
 def _without_round(row: Record) -> str:
-  """The model's name without the number of its round at the end: what the models of one sequence
-  share.
-  """
+  """The model's name without its round at the end: what the models of one sequence share."""
   name = str(row.get("model", ""))
   pattern = rf"[\s,_·:/(-]*\b(?:round|iteration|iter|r)?[\s_-]*0*{int(row['round'])}\)?$"
   return re.sub(pattern, "", name, flags=re.IGNORECASE) or name
-
-
-def _parents_first(versions: Sequence[Record]) -> list[Record]:
-  """The versions in their order, each moved behind its parent where it stood before it; a circle is
-  cut where it is met.
-  """
-  waiting, ordered, placed = list(versions), [], set()
-  names = {str(version.get("version")) for version in versions}
-  while waiting:
-    ready = next(
-      (v for v in waiting if str(v.get("parent")) not in names or str(v.get("parent")) in placed),
-      waiting[0],
-    )
-    waiting.remove(ready)
-    ordered.append(ready)
-    placed.add(str(ready.get("version")))
-  return ordered
-
-
-def _common_count(counts: set[Any]) -> str:
-  return f"n {count(next(iter(counts)))}" if len(counts) == 1 else "&nbsp;"

@@ -1,31 +1,17 @@
-"""Numbers and names as the report writes them."""
+"""What the report says of figures and of texts that may hold anything."""
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from spftsql_jax.report.charts import escape
+from spftsql_jax.amounts import is_number
 
 Record = Mapping[str, Any]
 
 SIGNIFICANT = 0.05
-
-
-def is_number(value: Any) -> bool:
-  """Whether `value` is a finite number (a bool is none)."""
-  return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def percent(value: Any) -> str:
-  """A share as a percentage with one decimal, without the sign; a dash where there is none."""
-  return f"{100 * value:.1f}".replace("-", "−") if is_number(value) else "–"
-
-
-def count(value: Any) -> str:
-  """A whole number with thousands grouped; a dash where there is none."""
-  return f"{int(value):,}" if is_number(value) else "–"
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def bounds(row: Record) -> tuple[float, float] | None:
@@ -34,47 +20,6 @@ def bounds(row: Record) -> tuple[float, float] | None:
   if interval is None or len(interval) != 2 or not all(map(is_number, interval)):
     return None
   return interval[0], interval[1]
-
-
-def duration(seconds: Any) -> str:
-  """Seconds as a person says them: "42 s", "8 min 32 s", "1 h 45 min"."""
-  if not is_number(seconds):
-    return "–"
-  if seconds < 9.95:
-    return f"{seconds:.1f} s"
-  whole = round(seconds)
-  if whole < 60:
-    return f"{whole} s"
-  if whole < 3600:
-    return f"{whole // 60} min {whole % 60} s"
-  return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def rate(per_second: Any, what: str = "") -> str:
-  """How fast something goes, in the unit of time that leaves a number of one or more: "140 a
-  second", "12 a minute".
-  """
-  if not is_number(per_second):
-    return "–"
-  what = what and f" {what}"
-  for seconds, unit in ((1, "second"), (60, "minute"), (3600, "hour")):
-    value = per_second * seconds
-    if value >= 0.95 or unit == "hour":
-      break
-  digits = 0 if value >= 9.5 else 1
-  return f"{value:,.{digits}f}{what} {'an' if unit == 'hour' else 'a'} {unit}"
-
-
-def size(number_of_bytes: Any) -> str:
-  """Bytes in the binary unit that leaves a small number: "2.1 GiB"."""
-  if not is_number(number_of_bytes):
-    return "–"
-  value = float(number_of_bytes)
-  for unit in ("bytes", "KiB", "MiB", "GiB"):
-    if value < 1024:
-      return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-    value /= 1024
-  return f"{value:.1f} TiB"
 
 
 def chance(p: Any) -> str:
@@ -89,10 +34,25 @@ def is_significant(p: Any) -> bool:
   return is_number(p) and p < SIGNIFICANT
 
 
-def scroll(content: str, label: str) -> str:
-  """Content (HTML) that scrolls inside its own box where it is wider than the page, by the keyboard
-  too.
-  """
-  return (
-    f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{content}</div>'
-  )
+def chance_in_words(p: Any) -> str:
+  """A p-value with what it means: "p = 0.73, by chance possible"; "" where there is none."""
+  told = chance(p)
+  return told and told + ("" if is_significant(p) else ", by chance possible")
+
+
+def printable(value: object) -> str:
+  """Text in which control characters and lone surrogates are shown as U+FFFD."""
+  return _CONTROL.sub("\ufffd", str(value))
+
+
+def shorten(text: str, length: int) -> str:
+  """`text` in at most `length` characters, the last an ellipsis where something was cut."""
+  return text if len(text) <= length else text[: max(length - 1, 1)].rstrip() + "…"
+
+
+def shorten_middle(text: str, length: int) -> str:
+  """`text` in at most `length` characters without its middle, as either end may tell it apart."""
+  if len(text) <= length:
+    return text
+  tail = (length - 1) // 2
+  return f"{text[: length - 1 - tail].rstrip()}…{text[len(text) - tail :].lstrip()}"

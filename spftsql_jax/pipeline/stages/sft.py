@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from spftsql_jax.amounts import rate
 from spftsql_jax.pipeline.fine_tuning import fault_line, train
 from spftsql_jax.pipeline.journal import data_hash
 from spftsql_jax.pipeline.model_base import Lineage
@@ -15,7 +16,6 @@ from spftsql_jax.pipeline.stages.splits import Splits
 from spftsql_jax.pipeline.training_units import sql_units
 from spftsql_jax.pipeline.versions import BASE, add_version, parent_of_next, score_base
 from spftsql_jax.pipeline.workbench import Workbench
-from spftsql_jax.report.text import rate
 
 
 @dataclasses.dataclass(frozen=True)

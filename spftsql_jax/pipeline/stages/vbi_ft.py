@@ -11,6 +11,7 @@ import dataclasses
 import random
 from collections.abc import Sequence
 
+from spftsql_jax.amounts import rate
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.config import stage_seed
 from spftsql_jax.pipeline.evaluation import answer_and_judge
@@ -38,7 +39,6 @@ from spftsql_jax.pipeline.stages.templates import error_rates, next_templates
 from spftsql_jax.pipeline.training_units import sql_units
 from spftsql_jax.pipeline.versions import SELECTION, add_version, parent_of_next
 from spftsql_jax.pipeline.workbench import Workbench
-from spftsql_jax.report.text import rate
 from spftsql_jax.synthesis.notation import WeightedTemplate
 
 
