@@ -1,7 +1,8 @@
 """Times our training steps beside TRL's and tunix's: the same model, the same pairs, the same run,
 in turns.
 
-    python experiments/benchmarks/training.py --spider=SPIDER --tokenizer=QWEN2 --output=training.json
+    python experiments/benchmarks/training.py --spider=SPIDER --tokenizer=QWEN2 \
+      --output=training.json
 
 makes a virtual environment for each peer under --environments (once; pip and PyPI are needed),
 writes one random model of the architecture in training_peers/model.json as a Hugging Face folder

@@ -59,9 +59,9 @@ class ValueMatch:
 class ValueIndex:
   """The text values of a database, searchable by what a question mentions.
 
-      index = ValueIndex.build("concert_singer.sqlite")
-      index.search("Which singers come from france?")
-      # [ValueMatch("singer", "Country", "France", 1.0)]
+  index = ValueIndex.build("concert_singer.sqlite")
+  index.search("Which singers come from france?")
+  # [ValueMatch("singer", "Country", "France", 1.0)]
   """
 
   def __init__(self, values: Iterable[tuple[str, str, str]]):
