@@ -1,10 +1,11 @@
-"""The decoder as pure functions of its params: plain, prefix-branch and cached forwards of one set
-of layers.
+"""The decoder as pure functions of its params: plain, prefix-branch, packed and cached forwards of
+one set of layers.
 
     model = Decoder(config)
     params = init_params(config, jax.random.key(0))
     logits = model.apply({"params": params}, tokens)                                              # [B, T, V]
     hidden = model.apply({"params": params}, prefix, prefix_lengths, branch, method="branch_hidden")  # [B, K, L, D]
+    hidden = model.apply({"params": params}, tokens, positions, ends, method="packed_hidden")         # [R, T, D]
 
 Params are plain nested dicts; layers are stacked on a leading axis. Axes: B schemas, K branches, T
 tokens, P prefix, L branch, S cache slots, D hidden, V vocabulary, N key-value heads, G query heads
@@ -24,6 +25,7 @@ from flax import struct
 from spftsql_jax.models import attention
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.lora import LoraConfig
+from spftsql_jax.models.packed_attention import packed_attention
 
 Params = dict[str, Any]
 KeyValue = tuple[jax.Array, jax.Array]
@@ -95,6 +97,15 @@ class _Shared:
   prefix_queries: jax.Array | None = None
   branch_positions: jax.Array | None = None  # [B, K, L]; None without branches
   collect: bool = struct.field(pytree_node=False, default=False)
+
+
+@struct.dataclass
+class _PackedRows:
+  """What all layers read about packed rows [R, T] (see packed_attention.py)."""
+
+  rope: KeyValue  # [R, T, H / 2]
+  positions: jax.Array  # [R, T]
+  ends: jax.Array  # [R, T]
 
 
 def init_params(config: ModelConfig, rng: jax.Array) -> Params:
@@ -334,13 +345,19 @@ class Block(nn.Module):
     return nn.with_logical_constraint(x, ("batch", None, "hidden"))
 
   def __call__(
-    self, x: jax.Array, layer: tuple[jax.Array | None, KeyValue | None], shared: _Shared
+    self,
+    x: jax.Array,
+    layer: tuple[jax.Array | None, KeyValue | None],
+    shared: _Shared | _PackedRows,
   ):
-    """As a scan body: x [B, P + K * L, D], `layer` (window or None, cached prefix keys and values
-    or None).
+    """As a scan body: x [B, P + K * L, D] or packed rows [R, T, D], `layer` (window or None, cached
+    prefix keys and values or None).
     """
     window, prefix_kv = layer
     q, k, v = self.attention.project(self.attention_norm(x), shared.rope)
+    if isinstance(shared, _PackedRows):
+      heads = packed_attention(q, k, v, shared.ends, shared.positions, window)
+      return self._finish(x, heads), None
     batch, heads, own_kv = x.shape[0], [], None
     in_stream = 0 if shared.prefix_queries is None else shared.prefix_queries.shape[1]
     if in_stream:
@@ -461,6 +478,21 @@ class Decoder(nn.Module):
     stream = jnp.concatenate([prefix, branch.reshape(len(branch), -1)], axis=1)
     hidden, _ = self._run(stream, self._shared(prefix.shape, prefix_lengths, branch.shape))
     return self.final_norm(hidden[:, prefix.shape[1] :].reshape(*branch.shape, -1))
+
+  def packed_hidden(
+    self, tokens: jax.Array, positions: jax.Array, ends: jax.Array
+  ) -> jax.Array:
+    """The forward of packed rows: `branch_hidden` without padding.
+
+    Args:
+      tokens, positions, ends: int [R, T], as `packing.PackedBatch` has them.
+
+    Returns:
+      Hidden states after the final norm [R, T, D].
+    """
+    rope = attention.rope_table(self.config, positions)
+    hidden, _ = self._run(tokens, _PackedRows(rope, positions, ends))
+    return self.final_norm(hidden)
 
   def logits(self, hidden: jax.Array) -> jax.Array:
     """float32 [..., V] of hidden states [..., D] after the final norm."""
@@ -607,7 +639,7 @@ class Decoder(nn.Module):
     rope = attention.rope_table(self.config, jnp.concatenate(stream, axis=1))
     return _Shared(rope, keys, None if cached else positions, branch_positions, collect)
 
-  def _run(self, tokens: jax.Array, shared: _Shared, prefix_kv: KeyValue | None = None):
+  def _run(self, tokens: jax.Array, shared: _Shared | _PackedRows, prefix_kv: KeyValue | None = None):
     """All layers over a stream of tokens [B, T]: hidden [B, T, D], and keys and values stacked over
     layers if collected.
     """

@@ -287,7 +287,7 @@ def loss_and_gradients(
     found, metrics = jax.grad(value, has_aux=True)(*arguments)
     return jax.tree.map(lambda x: x.astype(jnp.float32), found), metrics
 
-  count = batches.prefix.shape[0]
+  count = batches.answer_lengths.shape[0]
   first = gradient(trainable, jax.tree.map(lambda x: x[0], batches), jnp.int32(0))
   if count == 1:
     return first
