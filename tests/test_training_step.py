@@ -18,6 +18,9 @@ from spftsql_jax.examples.batches import (
   plan_epoch,
 )
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, init_params
+from spftsql_jax.models.log_probs import answer_log_probs
+from spftsql_jax.training import objective as objective_lib
+from spftsql_jax.training.losses import dpo_loss, error_driven_loss, sft_loss, spin_loss
 from spftsql_jax.training.optimizer import OptimizerConfig
 from spftsql_jax.training.step import (
   Objective,
@@ -102,13 +105,79 @@ def test_a_shared_program_with_numbers_is_the_objective(params, name):
     np.testing.assert_allclose(a, b, atol=1e-6, rtol=1e-6)
 
 
+def published_loss(name: str, params, batch):
+  """The loss of losses.py for an objective, over a whole batch [1, B, ...] without its padding."""
+  batch = jax.tree.map(lambda x: x[0], batch)
+  log_probs = answer_log_probs(MODEL, {"params": params}, batch)
+  lengths = batch.answer_lengths
+  if name == "sft":
+    return sft_loss(log_probs, lengths)
+  present = lengths[:, 0::2] > 0
+  if OBJECTIVES[name].length_normalize:
+    log_probs = log_probs / np.maximum(lengths, 1)
+    batch = batch.replace(opponent_log_probs=batch.opponent_log_probs / np.maximum(lengths, 1))
+  columns = [
+    values[:, side::2][present]
+    for values in (log_probs, batch.opponent_log_probs)
+    for side in (0, 1)
+  ]
+  reward, beta = batch.reward[present], OBJECTIVES[name].beta
+  if name == "error_driven":
+    nll = sft_loss(columns[0], lengths[:, 0::2][present])
+    return error_driven_loss(*columns, reward, beta) + OBJECTIVES[name].nll_weight * nll
+  if name == "drop":
+    return error_driven_loss(*columns, reward, beta, "drop")
+  return {"spin": spin_loss, "dpo": dpo_loss}[name](*columns, beta)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_step_minimizes_the_published_loss(params, name):
+  objective = OBJECTIVES[name]
+  batch = stacked(make_units(objective, 7, schemas=3), BatchShape(4, 8, (20,), (16,), (8,)), 1)
+  loss, expected = jax.jit(jax.value_and_grad(lambda p: published_loss(name, p, batch)))(params)
+  gradients, metrics = jax.jit(
+    lambda p, numbers: loss_and_gradients(MODEL, program_of(objective), p, None, batch, numbers)
+  )(params, numbers_of(objective))
+  np.testing.assert_allclose(metrics["loss"], loss, rtol=1e-6)
+  for a, b in zip(jax.tree.leaves(gradients), jax.tree.leaves(expected), strict=True):
+    np.testing.assert_allclose(a, b, atol=2e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ("name", "function"),
+  [
+    ("sft", "sft_loss"),
+    ("error_driven", "error_driven_loss"),
+    ("error_driven", "sft_loss"),
+    ("spin", "error_driven_loss"),
+    ("dpo", "error_driven_loss"),
+  ],
+)
+def test_the_step_calls_the_loss_that_a_reader_opens(params, name, function, monkeypatch):
+  objective = OBJECTIVES[name]
+  batch = stacked(make_units(objective, 5, schemas=2), BatchShape(3, 8, (20,), (16,), (8,)), 1)
+
+  def gradient_norm() -> float:
+    run = jax.jit(lambda p: loss_and_gradients(MODEL, objective, p, None, batch)[0])
+    return float(optax.global_norm(run(params)))
+
+  before, published = gradient_norm(), getattr(objective_lib, function)
+  monkeypatch.setattr(objective_lib, function, lambda *a, **b: 3 * published(*a, **b))
+  after = gradient_norm()
+  if name == "error_driven":  # a sum of both functions
+    assert abs(after - before) > 0.01 * before
+  else:
+    assert after == pytest.approx(3 * before, rel=1e-5)
+
+
 def test_pairs_without_their_pairwise_term_are_sft_on_the_right_answers(params):
   control = Objective("error_driven", nll_weight=1.0, pair_weight=0.0)
   pairs, shape = make_units(control, 5, schemas=2), BatchShape(3, 8, (20,), (16,), (8,))
   right = [Unit(u.branches[:1]) for u in pairs]
-  run = lambda objective, batch: jax.jit(
-    lambda p: loss_and_gradients(MODEL, objective, p, None, batch)
-  )(params)
+
+  def run(objective, batch):
+    return jax.jit(lambda p: loss_and_gradients(MODEL, objective, p, None, batch))(params)
+
   gradients, metrics = run(control, stacked(pairs, shape, 1))
   expected, sft_metrics = run(OBJECTIVES["sft"], stacked(right, shape, 1))
   np.testing.assert_allclose(metrics["loss"], sft_metrics["loss"], rtol=1e-6)

@@ -83,6 +83,27 @@ class RowShape:
 
 
 @dataclasses.dataclass(frozen=True)
+class Packing:
+  """How examples are put into rows, as a run's config says it.
+
+  Attributes:
+    rows: rows of an update (of a microbatch of it, where an update accumulates several).
+    row_tokens: T; 0 for the length of `ROW_LENGTHS`, `most_row_tokens` at most, that computes the
+      fewest tokens.
+    most_row_tokens: T at most where it is chosen, by the device's memory.
+    prefix_tokens, branch_tokens, answer_tokens: longest prefix, prompt with answer, and answer that
+      is trained on.
+  """
+
+  rows: int = 1
+  row_tokens: int = 0
+  most_row_tokens: int = 4096
+  prefix_tokens: int = 1024
+  branch_tokens: int = 192
+  answer_tokens: int = 128
+
+
+@dataclasses.dataclass(frozen=True)
 class Piece:
   """Units of one prefix that stand together in a row, by their indices, in order."""
 
@@ -143,7 +164,26 @@ def fits_row(unit: Unit, shape: RowShape) -> bool:
   )
 
 
-def choose_row_shape(units: Sequence[Unit], most_tokens: int = 8192) -> RowShape:
+def within(unit: Unit, packing: Packing) -> bool:
+  """Whether every branch of the unit is as short as the packing wants it. What is not is for the
+  caller to count and name.
+  """
+  return all(
+    len(b.prefix) <= packing.prefix_tokens
+    and b.length <= packing.branch_tokens
+    and len(b.answer) <= packing.answer_tokens
+    for b in unit.branches
+  )
+
+
+def shape_of_rows(units: Sequence[Unit], packing: Packing) -> RowShape:
+  """The one shape of all rows of a run."""
+  return choose_row_shape(units, packing.most_row_tokens, packing.row_tokens)
+
+
+def choose_row_shape(
+  units: Sequence[Unit], most_tokens: int = 8192, tokens: int = 0
+) -> RowShape:
   """The shape of rows for units: the T of `ROW_LENGTHS` that computes the fewest tokens an epoch,
   and room for answers that hinders hardly any row.
 
@@ -151,6 +191,7 @@ def choose_row_shape(units: Sequence[Unit], most_tokens: int = 8192) -> RowShape
 
   Args:
     most_tokens: T at most, by the device's memory. It is exceeded where a single unit needs more.
+    tokens: T, instead of one that is chosen; it too is exceeded where a unit needs more.
 
   Raises:
     ValueError: no units.
@@ -160,8 +201,10 @@ def choose_row_shape(units: Sequence[Unit], most_tokens: int = 8192) -> RowShape
   longest = max(len(u.branches[0].prefix) + unit_tokens(u) for u in units)
   prefixes = {u.branches[0].prefix for u in units}
   whole = sum(map(len, prefixes)) + sum(map(unit_tokens, units))
-  if whole <= ROW_LENGTHS[0]:
-    lengths: tuple[int, ...] = (_up(whole),)
+  if tokens:
+    lengths: tuple[int, ...] = (max(_up(tokens), _up(longest)),)
+  elif whole <= ROW_LENGTHS[0]:
+    lengths = (_up(whole),)
   else:
     allowed = [t for t in ROW_LENGTHS if longest <= t <= most_tokens]
     lengths = tuple(allowed) or (_up(longest),)

@@ -18,6 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 
 from spftsql_jax.models.attention import scores
 
@@ -25,6 +26,8 @@ _MASKED = -1e30
 # Queries and keys of a block. The loop below takes the same time a block whatever is masked in it:
 # larger blocks compute more that is masked, smaller ones wait more often for two cores to meet.
 _QUERIES, _KEYS = 128, 128
+# Axes of a mesh over which rows are spread (see `sharding.RULES`).
+_ROW_AXES = ("data", "fsdp")
 
 Blocks = tuple[jax.Array, jax.Array]
 
@@ -57,6 +60,21 @@ def packed_attention(
     windowed = False
   else:
     windowed = True
+  arguments = (query, key, value, ends, positions, jnp.asarray(window))
+  rows = functools.partial(_rows_attention, windowed)
+  mesh = jax.sharding.get_abstract_mesh()
+  if mesh.empty or not set(_ROW_AXES) <= set(mesh.axis_names):
+    return rows(*arguments)
+  # Each device goes through the rows and heads that it holds, as many blocks as those have.
+  axes = _ROW_AXES if len(query) % math.prod(mesh.shape[a] for a in _ROW_AXES) == 0 else None
+  heads = "tensor" if key.shape[2] % mesh.shape["tensor"] == 0 else None
+  of_rows, of_heads = PartitionSpec(axes), PartitionSpec(axes, None, heads)
+  specs = (of_heads, of_heads, of_heads, of_rows, of_rows, PartitionSpec())
+  return jax.shard_map(rows, in_specs=specs, out_specs=of_heads, check_vma=False)(*arguments)
+
+
+def _rows_attention(windowed, query, key, value, ends, positions, window):
+  """`packed_attention` on one device, a row at a time."""
   row = functools.partial(_row_attention, windowed)
   arguments = (query, key, value, ends, positions)
   if len(query) == 1:

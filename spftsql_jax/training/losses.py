@@ -1,8 +1,7 @@
-"""The losses of SFT, SPFT-SQL, SPIN and DPO over summed answer log-probs.
+"""The losses of SFT, SPFT-SQL, SPIN and DPO over answer log-probs; the training step calls these.
 
-Every function takes log-probs that are already *summed over the SQL tokens* of an answer, in
-float32. The three pairwise losses share one core, `pairwise_terms`; they differ only in which pairs
-carry a negative term and which are counted.
+Log-probs are float32 and *summed over the SQL tokens* of an answer (or divided by their number,
+where an objective normalizes by length). [...] is any shape: one entry an answer, or a pair.
 """
 
 from __future__ import annotations
@@ -19,8 +18,9 @@ def sft_loss(log_probs: jax.Array, token_counts: jax.Array) -> jax.Array:
   """Negative log-likelihood a token: -sum_i log p(y_i | x_i) / sum_i |y_i|.
 
   Args:
-    log_probs: [N] summed log-probs of the answers.
-    token_counts: [N] number of tokens of each answer; 0 for padding, whose log-prob must be 0.
+    log_probs: [...] summed log-probs of the answers; 0 for padding.
+    token_counts: [...] number of tokens of each answer, 0 for padding. Or the number of tokens of
+      the whole batch, [], where these answers are a part of one: the parts' losses then add up.
 
   Returns:
     Scalar.
@@ -28,39 +28,29 @@ def sft_loss(log_probs: jax.Array, token_counts: jax.Array) -> jax.Array:
   return -jnp.sum(log_probs) / jnp.maximum(jnp.sum(token_counts), 1)
 
 
-def pairwise_terms(
+def preference_margin(
   policy_pos: jax.Array,
   policy_neg: jax.Array,
   opponent_pos: jax.Array,
   opponent_neg: jax.Array,
   reward: jax.Array,
-  beta: float,
+  beta: float | jax.Array,
 ) -> jax.Array:
-  """The logistic loss of each pair, before averaging (METHOD: Eq. 3 of arXiv 2509.03937).
+  """How much more than its opponent a policy prefers y+ to y-: what Eq. 3 takes the logistic of.
 
-      l( beta * log p(y+|x)/p_opp(y+|x)  -  R * beta * log p(y-|x)/p_opp(y-|x) ),    l(t) = log(1 + exp(-t))
+      t = beta * log p(y+|x)/p_opp(y+|x)  -  R * beta * log p(y-|x)/p_opp(y-|x)
 
-  Args:
-    policy_pos, policy_neg: [N] log p_theta of y+ and y-.
-    opponent_pos, opponent_neg: [N] log p of the same answers under the opponent; constants.
-    reward: [N] R: 1 where y- executes to something else than y+, 0 where the opponent was right.
-    beta: the paper's lambda.
-
-  Returns:
-    [N] losses.
+  Arguments as of `error_driven_loss`; returns [...].
   """
   positive = policy_pos - jax.lax.stop_gradient(opponent_pos)
   negative = policy_neg - jax.lax.stop_gradient(opponent_neg)
-  # jnp.where and not a product: an opponent log-prob of -inf on a pair with R = 0 must not make 0 *
-  # inf = nan.
-  margin = beta * positive - jnp.where(reward > 0, reward * beta * negative, 0.0)
-  return jax.nn.softplus(-margin)
+  # jnp.where and not a product: an opponent log-prob of -inf on a pair with R = 0 must not make
+  # 0 * inf = nan.
+  return beta * positive - jnp.where(reward > 0, reward * beta * negative, 0.0)
 
 
 def kept_pairs(reward: jax.Array, on_correct: OnCorrect) -> jax.Array:
-  """[N] weight of each pair: all ones for "positive_only"; only the opponent's errors for "drop"
-  (ExSPIN).
-  """
+  """Which pairs count, as ones and zeros [...]: all, or with "drop" the opponent's errors alone."""
   if on_correct == "positive_only":
     return jnp.ones_like(reward)
   if on_correct == "drop":
@@ -74,25 +64,37 @@ def error_driven_loss(
   opponent_pos: jax.Array,
   opponent_neg: jax.Array,
   reward: jax.Array,
-  beta: float = 0.1,
+  beta: float | jax.Array = 0.1,
   on_correct: OnCorrect = "positive_only",
+  *,
+  present: jax.Array | None = None,
+  count: jax.Array | None = None,
 ) -> jax.Array:
-  """SPFT-SQL's loss: the mean of `pairwise_terms` over the pairs (Eq. 3 of arXiv 2509.03937).
+  """SPFT-SQL's loss: Eq. 3 of arXiv 2509.03937 (our reading of it).
+
+      E[ l(t) ],    l(t) = log(1 + exp(-t)),    t the pair's `preference_margin`
 
   Args:
-    policy_pos, policy_neg, opponent_pos, opponent_neg: [N] summed log-probs.
-    reward: [N] R of Eq. 2, 1 for an error of the opponent, 0 for a right answer.
+    policy_pos, policy_neg: [...] log p of y+ and y- under the policy, which is trained.
+    opponent_pos, opponent_neg: [...] log p of the same answers under the opponent; constants.
+    reward: [...] R of Eq. 2: 1 where y- is an error of the opponent, 0 where it is right.
     beta: the paper's lambda.
     on_correct: what a pair with R = 0 contributes: "positive_only" keeps the positive term (the
-      paper's equation), "drop" leaves the pair out of the mean.
+      paper's equation), "drop" leaves the pair out of the mean (ExSPIN).
+    present: [...] 1 for pairs, 0 for padding; all are pairs by default.
+    count: the number of kept pairs of the whole batch, where these pairs are a part of one: the
+      parts' losses then add up.
 
   Returns:
-    Scalar; 0 where no pair is kept.
+    Scalar, the mean over the kept pairs; 0 where none is kept.
   """
   reward = jnp.asarray(reward, jnp.float32)
   kept = kept_pairs(reward, on_correct)
-  terms = pairwise_terms(policy_pos, policy_neg, opponent_pos, opponent_neg, reward, beta)
-  return jnp.sum(terms * kept) / jnp.maximum(jnp.sum(kept), 1)
+  if present is not None:
+    kept = present * kept
+  margin = preference_margin(policy_pos, policy_neg, opponent_pos, opponent_neg, reward, beta)
+  losses = jax.nn.softplus(-margin)
+  return jnp.sum(losses * kept) / (jnp.maximum(jnp.sum(kept), 1) if count is None else count)
 
 
 def spin_loss(
@@ -100,14 +102,14 @@ def spin_loss(
   policy_neg: jax.Array,
   opponent_pos: jax.Array,
   opponent_neg: jax.Array,
-  beta: float = 0.1,
+  beta: float | jax.Array = 0.1,
 ) -> jax.Array:
   """SPIN (arXiv 2401.01335, Eq. 4.7): every answer of the opponent is a negative, R = 1 always.
-  Arguments as above.
+
+  Arguments and result as of `error_driven_loss`.
   """
-  return error_driven_loss(
-    policy_pos, policy_neg, opponent_pos, opponent_neg, jnp.ones_like(policy_pos), beta
-  )
+  reward = jnp.ones_like(policy_pos)
+  return error_driven_loss(policy_pos, policy_neg, opponent_pos, opponent_neg, reward, beta)
 
 
 def dpo_loss(
@@ -115,9 +117,7 @@ def dpo_loss(
   policy_rejected: jax.Array,
   reference_chosen: jax.Array,
   reference_rejected: jax.Array,
-  beta: float = 0.1,
+  beta: float | jax.Array = 0.1,
 ) -> jax.Array:
-  """DPO (arXiv 2305.18290, Eq. 7): the same function as SPIN, over fixed pairs and with a fixed
-  reference model.
-  """
+  """DPO (arXiv 2305.18290, Eq. 7): SPIN's function over fixed pairs and with a fixed reference."""
   return spin_loss(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta)

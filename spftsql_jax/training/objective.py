@@ -1,0 +1,184 @@
+"""What a training step minimizes: a loss of losses.py over a batch that comes in parts.
+
+Axes: M microbatches, B schemas, K branches (branches 2i and 2i + 1 are y+ and y- of pair i). Of
+packed rows B are the rows and K the answers of each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from spftsql_jax.examples.batches import PrefixBatch
+from spftsql_jax.examples.packing import PackedBatch
+from spftsql_jax.models.log_probs import answer_log_probs
+from spftsql_jax.training.losses import (
+  OnCorrect,
+  error_driven_loss,
+  kept_pairs,
+  preference_margin,
+  sft_loss,
+)
+
+Metrics = dict[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+  """What is minimized.
+
+  Attributes:
+    loss: "sft" on every branch; "error_driven" (SPFT-SQL), "spin" or "dpo" on pairs of branches.
+    beta: the paper's lambda.
+    on_correct: what a pair whose opponent was right contributes ("error_driven" only).
+    nll_weight: weight of the negative log-likelihood a token of y+, added to a pairwise loss
+      against collapse.
+    pair_weight: weight of the pairwise loss itself; with 0 the NLL term alone is left, which is SFT
+      on the y+ of the very same batches (the SFT control).
+    length_normalize: whether pairwise losses use log-probs a token instead of summed ones.
+  """
+
+  loss: Literal["sft", "error_driven", "spin", "dpo"] = "sft"
+  beta: float = 0.1
+  on_correct: OnCorrect = "positive_only"
+  nll_weight: float = 0.0
+  pair_weight: float = 1.0
+  length_normalize: bool = False
+
+
+class Numbers(NamedTuple):
+  """What of an objective a compiled step takes as numbers (scalars, traced there).
+
+  Attributes:
+    beta, nll_weight, pair_weight: see `Objective`.
+    least_reward: 1 where every answer of the opponent counts as an error (SPIN, DPO), else 0.
+  """
+
+  beta: float | jax.Array
+  nll_weight: float | jax.Array
+  pair_weight: float | jax.Array
+  least_reward: float | jax.Array
+
+
+class Totals(NamedTuple):
+  """What the losses of a whole batch are divided by; at least 1 each.
+
+  Attributes:
+    count: pairs that count; examples for SFT.
+    tokens: tokens of the answers learned from: of y+ in pairs.
+  """
+
+  count: jax.Array
+  tokens: jax.Array
+
+
+def numbers_of(objective: Objective) -> Numbers:
+  """The numbers that a compiled step of `program_of(objective)` takes."""
+  always = objective.loss in ("spin", "dpo")
+  return Numbers(objective.beta, objective.nll_weight, objective.pair_weight, float(always))
+
+
+def program_of(objective: Objective) -> Objective:
+  """The objective without its numbers: objectives of equal programs share one compiled step.
+
+  SPIN and DPO are the error-driven loss with R = 1, so all pairwise losses share one.
+  """
+  return Objective(
+    loss="sft" if objective.loss == "sft" else "error_driven",
+    beta=0.0,
+    on_correct=objective.on_correct if objective.loss == "error_driven" else "positive_only",
+    nll_weight=0.0,
+    pair_weight=0.0,
+    length_normalize=objective.length_normalize,
+  )
+
+
+def batch_totals(objective: Objective, batches: PrefixBatch | PackedBatch) -> Totals:
+  """The totals of a whole batch, given as arrays [M, B, K] or [B, K]."""
+  lengths = batches.answer_lengths
+  if objective.loss == "sft":
+    count, tokens = jnp.sum(lengths > 0), jnp.sum(lengths)
+  else:
+    kept = _present(batches) * kept_pairs(batches.reward, _on_correct(objective))
+    count, tokens = jnp.sum(kept), jnp.sum(_pairs_of(lengths)[0])
+  return Totals(jnp.maximum(count, 1), jnp.maximum(tokens, 1))
+
+
+def objective_value(
+  model: nn.Module,
+  objective: Objective,
+  variables: dict[str, Any],
+  batch: PrefixBatch | PackedBatch,
+  totals: Totals,
+  numbers: Numbers,
+  dropout_key: jax.Array | None = None,
+) -> tuple[jax.Array, Metrics]:
+  """A microbatch's share of the loss of the whole batch, and of its metrics.
+
+  Args:
+    model: a `Decoder`. variables: its params and adapter.
+    batch: the microbatch, arrays [B, ...].
+    totals: `batch_totals` of the *whole* batch: the shares of all microbatches add up to the loss
+      of the batch, however the examples fell into them.
+    numbers: `numbers_of(objective)`; they may be traced.
+    dropout_key: of the adapter's dropout; None for none.
+  """
+  log_probs = answer_log_probs(model, variables, batch, dropout_key)  # [B, K]
+  if objective.loss == "sft":
+    loss = sft_loss(log_probs, totals.tokens)
+    return loss, {"loss": loss, "log_prob_positive": jnp.sum(log_probs) / totals.count}
+  return _pairwise_value(objective, log_probs, batch, totals, numbers)
+
+
+def _pairwise_value(
+  objective: Objective,
+  log_probs: jax.Array,
+  batch: PrefixBatch | PackedBatch,
+  totals: Totals,
+  numbers: Numbers,
+) -> tuple[jax.Array, Metrics]:
+  """`objective_value` on pairs: the error-driven loss and the NLL of y+, each times its weight."""
+  positive, negative = _pairs_of(log_probs)  # [B, K / 2] each, as all that follows
+  opponent_pos, opponent_neg = _pairs_of(batch.opponent_log_probs)
+  tokens_pos, tokens_neg = _pairs_of(batch.answer_lengths)
+  nll = sft_loss(positive, totals.tokens)
+  if objective.length_normalize:
+    tokens_pos, tokens_neg = jnp.maximum(tokens_pos, 1), jnp.maximum(tokens_neg, 1)
+    positive, opponent_pos = positive / tokens_pos, opponent_pos / tokens_pos
+    negative, opponent_neg = negative / tokens_neg, opponent_neg / tokens_neg
+  reward = jnp.maximum(batch.reward, numbers.least_reward)
+  pairs = (positive, negative, opponent_pos, opponent_neg, reward, numbers.beta)
+  present, on_correct = _present(batch), _on_correct(objective)
+  pairwise = error_driven_loss(*pairs, on_correct, present=present, count=totals.count)
+  loss = numbers.pair_weight * pairwise + numbers.nll_weight * nll
+  kept = present * kept_pairs(reward, on_correct)
+
+  def mean(values: jax.Array) -> jax.Array:
+    return jnp.sum(values * kept) / totals.count
+
+  return loss, {
+    "loss": loss,
+    "log_prob_positive": mean(positive),
+    "log_prob_negative": mean(negative),
+    "margin": mean(preference_margin(*pairs)),
+    "reward_rate": mean(reward),
+  }
+
+
+def _pairs_of(values: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """(of y+, of y-), [..., K / 2] each, of values [..., K] of branches."""
+  return values[..., 0::2], values[..., 1::2]
+
+
+def _present(batch: PrefixBatch) -> jax.Array:
+  """float32 [..., K / 2]: 1 for pairs, 0 for padding."""
+  return (_pairs_of(batch.answer_lengths)[0] > 0).astype(jnp.float32)
+
+
+def _on_correct(objective: Objective) -> OnCorrect:
+  """What happens to pairs with R = 0; SPIN and DPO have none."""
+  return objective.on_correct if objective.loss == "error_driven" else "positive_only"
