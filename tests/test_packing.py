@@ -1,4 +1,8 @@
-"""Packed rows: every unit once, places and ends, and gradients that are those of plain sequences."""
+"""Packed rows: every unit once in its place, and gradients that are those of plain sequences."""
+
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +13,7 @@ from hypothesis import strategies as st
 
 from spftsql_jax.examples.batches import Branch, Unit
 from spftsql_jax.examples.packing import (
+  Packing,
   RowShape,
   choose_row_shape,
   count_rows,
@@ -18,9 +23,12 @@ from spftsql_jax.examples.packing import (
   plan_rows,
   unit_tokens,
 )
+from spftsql_jax.generation.engine import Generator
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, init_params
 from spftsql_jax.models.log_probs import answer_log_probs
+from spftsql_jax.training.optimizer import OptimizerConfig
 from spftsql_jax.training.step import Objective, loss_and_gradients
+from spftsql_jax.training.trainer import FitConfig, fit
 
 BASE = {
   "model_type": "qwen2",
@@ -139,9 +147,7 @@ def test_rows_hold_every_unit_once_and_show_each_answer_its_own_sequence(
   # A segment is a piece's and, in it, a branch's: no token sees one of another piece.
   for row in range(len(rows)):
     for j in np.nonzero(batch.ends[row])[0]:
-      assert (
-        len(set(batch.schemas[row, j : batch.ends[row, j]])) == 1 and batch.schemas[row, j] > 0
-      )
+      assert len(set(batch.schemas[row, j : batch.ends[row, j]])) == 1 and batch.schemas[row, j] > 0
 
 
 @settings(max_examples=10, deadline=None)
@@ -248,3 +254,86 @@ def test_bfloat16_log_probs_are_near_those_in_float32():
   assert found.dtype == jnp.float32
   np.testing.assert_allclose(found, wide, atol=0.3, rtol=0.03)
   np.testing.assert_array_equal(found == 0, batch.answer_lengths == 0)
+
+
+def test_fit_on_packed_rows_resumes_to_the_same_params(tmp_path):
+  model, params = made("qwen2")
+  units = draw_units(5, 1, schemas=(3, 5), a_schema=(6, 9))
+  packing = Packing(rows=1, row_tokens=128)
+  config = FitConfig(
+    8, packing, accumulate=2, optimizer=OptimizerConfig(learning_rate=1e-2), checkpoint_every=3
+  )
+  seen = []
+  whole = fit(
+    model, params, units, config, pad_id=0, on_metrics=lambda step, m: seen.append(m["loss"])
+  )
+  assert len(seen) == 8 and seen[-1] < seen[0]
+  assert whole.summary["compiled_shapes"] == 1
+
+  def cut(step, metrics):
+    if step == 7:
+      raise KeyboardInterrupt
+
+  with pytest.raises(KeyboardInterrupt):
+    fit(model, params, units, config, pad_id=0, checkpoints=tmp_path, on_metrics=cut)
+  resumed = fit(model, params, units, config, pad_id=0, checkpoints=tmp_path)
+  assert resumed.steps == 8
+  for a, b in zip(jax.tree.leaves(whole.trained), jax.tree.leaves(resumed.trained), strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
+def test_scores_of_the_generator_are_those_of_plain_sequences():
+  model, params = made("qwen2")
+  units = draw_units(9, 2, schemas=(3, 4))
+  branches = [b for u in units for b in u.branches]
+  found = Generator(model, lanes=4).score(params, branches)
+  for score, branch in zip(found, branches, strict=True):
+    ids = branch.prefix + branch.prompt + branch.answer
+    tokens = np.zeros((1, 64), np.int32)
+    tokens[0, : len(ids)] = ids
+    log_probs = jax.nn.log_softmax(model.apply({"params": params}, tokens)[0], axis=-1)
+    places = np.arange(len(ids) - len(branch.answer), len(ids))
+    expected = np.asarray(log_probs)[places - 1, tokens[0, places]].sum()
+    np.testing.assert_allclose(score, expected, rtol=1e-5, atol=1e-4)
+
+
+_ON_MESHES = """
+import sys
+import jax, numpy as np
+sys.path.insert(0, sys.argv[1])
+import test_packing as t
+from spftsql_jax.examples.packing import RowShape, pack, plan_rows
+from spftsql_jax.models import sharding
+from spftsql_jax.training.step import loss_and_gradients
+from jax.sharding import NamedSharding, PartitionSpec
+model, params = t.made("qwen2")
+objective = t.OBJECTIVES["error_driven"]
+units = t.draw_units(12, 2, schemas=(4, 5), a_schema=(5, 9))
+shape = RowShape(128, 8, 64)
+rows = plan_rows(units, shape, np.random.default_rng(0))
+batch = pack(units, rows, shape, 0, count=-(-len(rows) // 4) * 4)
+batch = jax.tree.map(lambda x: x[None], batch)
+run = jax.jit(lambda p, b: loss_and_gradients(model, objective, p, None, b))
+expected = run(params, batch)
+for spec in ("data:4", "data:2,tensor:2", "fsdp:4"):
+  mesh = sharding.make_mesh(spec)
+  lying = sharding.put(batch, NamedSharding(mesh, PartitionSpec(None, ("data", "fsdp"))))
+  weights = sharding.put(params, sharding.param_shardings(model.config, mesh))
+  with sharding.use_mesh(mesh):
+    found = jax.jit(lambda p, b: loss_and_gradients(model, objective, p, None, b))(weights, lying)
+  for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+    np.testing.assert_allclose(a, b, atol=2e-6, rtol=1e-5)
+print("equal")
+"""
+
+
+def test_rows_spread_over_a_mesh_give_the_same_gradients():
+  flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+  done = subprocess.run(
+    [sys.executable, "-c", _ON_MESHES, os.path.dirname(__file__)],
+    env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.stdout.endswith("equal\n"), done.stderr[-3000:]

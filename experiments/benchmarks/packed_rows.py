@@ -1,10 +1,11 @@
 """Padded batches beside packed rows: padding, programs, seconds to compile, and records a second.
 
-    python experiments/benchmarks/packed_rows.py --spider=SPIDER --tokenizers=qwen2=DIR,smollm2=DIR --output=FILE.json
+    python experiments/benchmarks/packed_rows.py --spider=SPIDER \\
+        --tokenizers=qwen2=DIR,smollm2=DIR --output=FILE.json
 
 counts, over all of Spider's training questions and for each tokenizer, what an epoch of SFT and of
-pairs computes: in the padded form with the buckets that benchmarks/training.py takes on a CPU and on
-a GPU, and in packed rows. y- is another query of the database.
+pairs computes: in the padded form with the buckets that benchmarks/training.py takes on a CPU and
+on a GPU, and in packed rows. y- is another query of the database.
 
 Then both forms train in turns in one process: the small model of training_peers/model.json, and
 with --model=DIR (a Hugging Face folder, SmolLM2-135M for instance) that model with LoRA of rank 16.
@@ -246,9 +247,7 @@ def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: str) 
     def turn(step: Any = step, stacked: list[Any] = stacked) -> list[float]:
       state, losses = init_state(optimizer, trainable), []
       for batch in stacked:
-        state, metrics = step(
-          state, frozen, jax.device_put(batch), 0.0, numbers_of(objective)
-        )
+        state, metrics = step(state, frozen, jax.device_put(batch), 0.0, numbers_of(objective))
         losses.append(metrics["loss"])
       return [float(x) for x in losses]
 

@@ -1,12 +1,12 @@
-"""Packed rows: schemas' prefixes and their branches end to end in rows of T tokens, of any lengths.
+"""Packed rows: schemas' prefixes and their branches of any lengths, end to end.
 
-    shape = choose_row_shape(units)                     # once: T and the room for answers, from the data
-    rows = plan_rows(units, shape, rng)                 # an epoch: every unit in exactly one row
-    batch = pack(units, rows[:4], shape, pad_id)        # PackedBatch of four rows
+    shape = choose_row_shape(units)               # T and the room for answers, from the data
+    rows = plan_rows(units, shape, rng)           # an epoch: every unit in exactly one row
+    batch = pack(units, rows[:4], shape, pad_id)  # PackedBatch of four rows
 
 A row holds pieces. A piece is a prefix and some of its units; a unit is one branch or a pair. The
-branches of a unit that have the same prompt share its tokens. Letters in shapes: R rows, T tokens of
-a row, A answers of a row at most, W answer tokens of a row at most.
+branches of a unit that have the same prompt share its tokens. Letters in shapes: R rows, T tokens
+of a row, A answers of a row at most, W answer tokens of a row at most.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 import flax.struct
 import numpy as np
 
-from spftsql_jax.examples.batches import Branch, Unit
+from spftsql_jax.examples.batches import Branch, PrefixBatch, Unit
 
 # Lengths that a row may have; the smallest is that of a CPU.
 ROW_LENGTHS = (2048, 4096, 8192, 16384, 32768)
@@ -42,7 +42,7 @@ class PackedBatch:
     branches: int32 [R, T], which answer of the piece, from 1; 0 for the prefix and for padding. A
       prompt that answers share is the first one's.
     positions: int32 [R, T] in the token's own sequence: a branch starts at its prefix's length.
-    ends: int32 [R, T], the place in the row behind the last token that sees this one; 0 for padding.
+    ends: int32 [R, T], the place in the row behind the last token that sees this one; 0: padding.
     answer_start: int32 [R, A], place in the row of each answer's first token.
     answer_lengths: int32 [R, A], tokens of each answer (end token counted); 0 for none. Answers 2i
       and 2i + 1 are y+ and y- of a pair.
@@ -111,6 +111,8 @@ class Piece:
 
 
 Row = tuple[Piece, ...]
+# What a training step and scoring take.
+TokenBatch = PrefixBatch | PackedBatch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,9 +183,7 @@ def shape_of_rows(units: Sequence[Unit], packing: Packing) -> RowShape:
   return choose_row_shape(units, packing.most_row_tokens, packing.row_tokens)
 
 
-def choose_row_shape(
-  units: Sequence[Unit], most_tokens: int = 8192, tokens: int = 0
-) -> RowShape:
+def choose_row_shape(units: Sequence[Unit], most_tokens: int = 8192, tokens: int = 0) -> RowShape:
   """The shape of rows for units: the T of `ROW_LENGTHS` that computes the fewest tokens an epoch,
   and room for answers that hinders hardly any row.
 
@@ -204,7 +204,7 @@ def choose_row_shape(
   if tokens:
     lengths: tuple[int, ...] = (max(_up(tokens), _up(longest)),)
   elif whole <= ROW_LENGTHS[0]:
-    lengths = (_up(whole),)
+    lengths = (_power(whole),)
   else:
     allowed = [t for t in ROW_LENGTHS if longest <= t <= most_tokens]
     lengths = tuple(allowed) or (_up(longest),)
@@ -213,15 +213,16 @@ def choose_row_shape(
     free = RowShape(length, 1 << 30, 1 << 30)
     plans[length] = plan_rows(units, free, np.random.default_rng(0))
   # A longer row must save something: a hundredth, or the shorter is taken.
-  length = min(lengths, key=lambda t: (len(plans[t]) * t * (1 + 0.01 * lengths.index(t))))
+  length = min(lengths, key=lambda t: len(plans[t]) * t * (1 + 0.01 * lengths.index(t)))
   rows = plans[length]
   sizes = [[_size(units[i]) for piece in row for i in piece.units] for row in rows]
-  most = max(sum(s.answers for s in row) for row in sizes)
   words = [sum(s.answer_tokens for s in row) for row in sizes]
   least = max(_size(u).answer_tokens for u in units)
-  answers = -(-(most + most // 8) // 2) * 2
-  top = _up(max(words))
-  for width in range(_up(max(least, float(np.mean(words)))), top, _BLOCK):
+  # Coarse steps, so that stages whose data differ a little share a program.
+  answers = _power(max(sum(s.answers for s in row) for row in sizes), least=8)
+  step = max(length // 8, 32)
+  top = -(-max(words) // step) * step
+  for width in range(-(-max(least, int(np.mean(words))) // step) * step, top, step):
     shape = RowShape(length, answers, width)
     if len(plan_rows(units, shape, np.random.default_rng(0))) <= len(rows) * 1.01:
       return shape
@@ -327,15 +328,18 @@ def pack(
   shape: RowShape,
   pad_id: int,
   count: int | None = None,
+  pairs: bool | None = None,
 ) -> PackedBatch:
   """The batch of the rows.
 
   Args:
     count: R, by default as many as there are; further rows are empty.
+    pairs: whether there are rewards and opponent log-probs; by default where units have two
+      branches.
   """
   count = max(len(rows), 1) if count is None else count
   chosen = [i for row in rows for piece in row for i in piece.units]
-  pairs = bool(chosen) and len(units[chosen[0]].branches) == 2
+  pairs = bool(chosen) and len(units[chosen[0]].branches) == 2 if pairs is None else pairs
   whole = lambda size, value=0: np.full((count, size), value, np.int32)  # noqa: E731
   batch = PackedBatch(
     tokens=whole(shape.tokens, pad_id),
@@ -450,3 +454,8 @@ def _size(unit: Unit) -> _Size:
 def _up(length: float) -> int:
   """The next multiple of the block."""
   return math.ceil(length / _BLOCK) * _BLOCK
+
+
+def _power(number: int, least: int = _BLOCK) -> int:
+  """The next power of two, `least` at least."""
+  return max(least, 1 << max(number - 1, 0).bit_length())

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import jax
 
-from spftsql_jax.examples.batches import PrefixBatch
-from spftsql_jax.examples.packing import PackedBatch, count_rows
+from spftsql_jax.examples.packing import PackedBatch, TokenBatch, count_rows
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.lora import LoraConfig, kernel_shapes
 
@@ -36,7 +35,7 @@ def peak_flops(device: jax.Device | None = None) -> float | None:
   return next((peak for name, peak in _PEAKS.items() if kind.startswith(name)), None)
 
 
-def forward_flops(config: ModelConfig, batch: PrefixBatch | PackedBatch) -> tuple[float, float]:
+def forward_flops(config: ModelConfig, batch: TokenBatch) -> tuple[float, float]:
   """(operations of products with weights, of attention's products) of a forward over a batch: of
   the arrays of a `PrefixBatch`, padding included; of the real tokens of a `PackedBatch`.
 
@@ -66,9 +65,7 @@ def _packed_flops(config: ModelConfig, batch: PackedBatch) -> tuple[float, float
   return products, 4.0 * counts.seen * heads
 
 
-def step_flops(
-  config: ModelConfig, batch: PrefixBatch | PackedBatch, lora: LoraConfig | None = None
-) -> float:
+def step_flops(config: ModelConfig, batch: TokenBatch, lora: LoraConfig | None = None) -> float:
   """Operations of a training step: the forward, and twice as many backward; the gradients of frozen
   weights are not made, so that with an adapter products with weights count once backward.
   Recomputation (remat) does not count, as is usual for MFU."""

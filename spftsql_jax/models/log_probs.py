@@ -8,8 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from spftsql_jax.examples.batches import PrefixBatch
-from spftsql_jax.examples.packing import PackedBatch
+from spftsql_jax.examples.packing import PackedBatch, TokenBatch
 
 # Logits are made for so many positions at a time that a slice stays below this many numbers (256
 # MiB in float32).
@@ -19,7 +18,7 @@ _LOGITS_AT_ONCE = 1 << 26
 def answer_log_probs(
   model: nn.Module,
   variables: dict[str, Any],
-  batch: PrefixBatch | PackedBatch,
+  batch: TokenBatch,
   dropout_key: jax.Array | None = None,
 ) -> jax.Array:
   """log p(answer | schema, question), summed over the answer's tokens, in float32.

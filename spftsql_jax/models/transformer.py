@@ -3,9 +3,10 @@ one set of layers.
 
     model = Decoder(config)
     params = init_params(config, jax.random.key(0))
-    logits = model.apply({"params": params}, tokens)                                              # [B, T, V]
-    hidden = model.apply({"params": params}, prefix, prefix_lengths, branch, method="branch_hidden")  # [B, K, L, D]
-    hidden = model.apply({"params": params}, tokens, positions, ends, method="packed_hidden")         # [R, T, D]
+    logits = model.apply({"params": params}, tokens)  # [B, T, V]
+    variables = {"params": params}
+    hidden = model.apply(variables, prefix, prefix_lengths, branch, method="branch_hidden")
+    hidden = model.apply(variables, tokens, positions, ends, method="packed_hidden")
 
 Params are plain nested dicts; layers are stacked on a leading axis. Axes: B schemas, K branches, T
 tokens, P prefix, L branch, S cache slots, D hidden, V vocabulary, N key-value heads, G query heads
@@ -479,9 +480,7 @@ class Decoder(nn.Module):
     hidden, _ = self._run(stream, self._shared(prefix.shape, prefix_lengths, branch.shape))
     return self.final_norm(hidden[:, prefix.shape[1] :].reshape(*branch.shape, -1))
 
-  def packed_hidden(
-    self, tokens: jax.Array, positions: jax.Array, ends: jax.Array
-  ) -> jax.Array:
+  def packed_hidden(self, tokens: jax.Array, positions: jax.Array, ends: jax.Array) -> jax.Array:
     """The forward of packed rows: `branch_hidden` without padding.
 
     Args:
@@ -639,7 +638,12 @@ class Decoder(nn.Module):
     rope = attention.rope_table(self.config, jnp.concatenate(stream, axis=1))
     return _Shared(rope, keys, None if cached else positions, branch_positions, collect)
 
-  def _run(self, tokens: jax.Array, shared: _Shared | _PackedRows, prefix_kv: KeyValue | None = None):
+  def _run(
+    self,
+    tokens: jax.Array,
+    shared: _Shared | _PackedRows,
+    prefix_kv: KeyValue | None = None,
+  ):
     """All layers over a stream of tokens [B, T]: hidden [B, T, D], and keys and values stacked over
     layers if collected.
     """

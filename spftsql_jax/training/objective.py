@@ -13,8 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from spftsql_jax.examples.batches import PrefixBatch
-from spftsql_jax.examples.packing import PackedBatch
+from spftsql_jax.examples.packing import TokenBatch
 from spftsql_jax.models.log_probs import answer_log_probs
 from spftsql_jax.training.losses import (
   OnCorrect,
@@ -97,7 +96,7 @@ def program_of(objective: Objective) -> Objective:
   )
 
 
-def batch_totals(objective: Objective, batches: PrefixBatch | PackedBatch) -> Totals:
+def batch_totals(objective: Objective, batches: TokenBatch) -> Totals:
   """The totals of a whole batch, given as arrays [M, B, K] or [B, K]."""
   lengths = batches.answer_lengths
   if objective.loss == "sft":
@@ -112,7 +111,7 @@ def objective_value(
   model: nn.Module,
   objective: Objective,
   variables: dict[str, Any],
-  batch: PrefixBatch | PackedBatch,
+  batch: TokenBatch,
   totals: Totals,
   numbers: Numbers,
   dropout_key: jax.Array | None = None,
@@ -137,7 +136,7 @@ def objective_value(
 def _pairwise_value(
   objective: Objective,
   log_probs: jax.Array,
-  batch: PrefixBatch | PackedBatch,
+  batch: TokenBatch,
   totals: Totals,
   numbers: Numbers,
 ) -> tuple[jax.Array, Metrics]:
@@ -174,7 +173,7 @@ def _pairs_of(values: jax.Array) -> tuple[jax.Array, jax.Array]:
   return values[..., 0::2], values[..., 1::2]
 
 
-def _present(batch: PrefixBatch) -> jax.Array:
+def _present(batch: TokenBatch) -> jax.Array:
   """float32 [..., K / 2]: 1 for pairs, 0 for padding."""
   return (_pairs_of(batch.answer_lengths)[0] > 0).astype(jnp.float32)
 

@@ -31,9 +31,17 @@ from spftsql_jax.examples.batches import (
   padding_share,
   plan_epoch,
 )
+from spftsql_jax.examples.packing import (
+  PackedBatch,
+  Packing,
+  TokenBatch,
+  count_rows,
+  shape_of_rows,
+)
 from spftsql_jax.models import sharding
 from spftsql_jax.models.flops import peak_flops, step_flops
 from spftsql_jax.training.checkpoints import Checkpoints, forget_checkpoints
+from spftsql_jax.training.feed import packed_updates, plan_updates
 from spftsql_jax.training.guards import Evaluation, Guards
 from spftsql_jax.training.optimizer import OptimizerConfig, learning_rate_schedule
 from spftsql_jax.training.step import (
@@ -59,7 +67,7 @@ class FitConfig:
 
   Attributes:
     steps: updates.
-    shape: batch shape of one microbatch.
+    shape: batch shape of one microbatch, or how examples are packed into its rows.
     accumulate: microbatches an update.
     optimizer, objective: what is minimized and how.
     abort_drop, evaluate_every, patience, executable_drop: see `guards.Guards`; evaluations are
@@ -69,7 +77,7 @@ class FitConfig:
   """
 
   steps: int
-  shape: BatchShape = BatchShape()
+  shape: BatchShape | Packing = BatchShape()
   accumulate: int = 1
   optimizer: OptimizerConfig = OptimizerConfig()
   objective: Objective = Objective()
@@ -134,7 +142,8 @@ def fit(
   without fault are taken, else those that the run started from.
 
   Args:
-    units: what is learned from; every one must fit `config.shape` (see `batches.fits`).
+    units: what is learned from; every one must fit `config.shape` (see `batches.fits`;
+      rows are as long as the longest unit needs).
     on_metrics: called with (step, metrics) of every update made, in order: loss, gradient norm,
       mean log-prob of y+ (and of y-, margin and reward rate for pairs), examples and tokens a
       second, padding share, and mfu where the chip is known.
@@ -166,7 +175,8 @@ def fit(
   pinned = None if mesh is None else state_shardings(config.optimizer, trainable, dtype)
   step_fn = _on_mesh(make_train_step(model, kind, program_of(config.objective), pinned), mesh)
   numbers = numbers_of(config.objective)
-  plan = _plan(units, config)
+  parts = sharding.batch_parts(mesh)
+  batches_from = _batches_of(units, config, pad_id, parts)
   evaluating = evaluate is not None and config.evaluate_every > 0
   pending: collections.deque[tuple[int, dict[str, jax.Array], dict[str, float]]] = (
     collections.deque()
@@ -192,8 +202,8 @@ def fit(
     """(tree, its step) after a fault behind step `fetched`: the state has halted, another step only
     measures it.
     """
-    again = _collated(units, plan, config, pad_id, fetched - 1, sharding.batch_parts(mesh))
-    for _, batch in itertools.islice(again, 1) if fetched else ():
+    again = batches_from(fetched - 1) if fetched else iter(())
+    for _, batch in itertools.islice(again, 1):
       state, metrics = step_fn(
         state, frozen, _placed(batch, mesh), 0.0, numbers, config.seed % 2**31
       )
@@ -214,9 +224,7 @@ def fit(
   ):
     if evaluating and not guards.evaluations:
       guards.evaluated(0, *evaluate(state.trainable), state.weights)
-    for step, batch in _prefetch(
-      _collated(units, plan, config, pad_id, start, sharding.batch_parts(mesh))
-    ):
+    for step, batch in _prefetch(batches_from(start)):
       state, metrics = step_fn(
         state, frozen, _placed(batch, mesh), float(rate(step - 1)), numbers, config.seed % 2**31
       )
@@ -278,16 +286,19 @@ class _Meter:
     self._tail: collections.deque[dict[str, float]] = collections.deque(maxlen=tail)
     self._steps, self._padding, self._shapes = 0, 0.0, set()
 
-  def count(self, batch: PrefixBatch) -> dict[str, float]:
-    """What a batch holds; called when its step is started."""
-    counts = {
-      "examples": int((batch.answer_lengths > 0).sum()),
-      "tokens": batch.prefix.size + batch.branch.size,
-    }
-    padding = padding_share(batch)
+  def count(self, batch: TokenBatch) -> dict[str, float]:
+    """What a batch holds; called when its step is started. Tokens of packed rows are real ones."""
+    counts: dict[str, float] = {"examples": int((batch.answer_lengths > 0).sum())}
+    if isinstance(batch, PackedBatch):
+      held = count_rows(batch)
+      counts["tokens"], padding = held.real, held.padding_share
+      self._shapes.add((batch.tokens.shape, batch.answer_lengths.shape, batch.targets.shape[-1]))
+    else:
+      counts["tokens"] = batch.prefix.size + batch.branch.size
+      padding = padding_share(batch)
+      self._shapes.add((batch.prefix.shape, batch.branch.shape, batch.max_answer))
     self._totals.update(counts)
     self._steps, self._padding = self._steps + 1, self._padding + padding
-    self._shapes.add((batch.prefix.shape, batch.branch.shape, batch.max_answer))
     if self._peak:
       counts["flops"] = step_flops(self._model.config, batch, self._model.lora)
     return counts | {"padding_share": padding}
@@ -375,11 +386,25 @@ def _on_mesh(step_fn: Callable, mesh: Mesh | None) -> Callable:
   return call
 
 
-def _placed(batch: PrefixBatch, mesh: Mesh | None) -> PrefixBatch:
-  """Puts microbatches [M, B, ...] on the devices."""
+def _placed(batch: TokenBatch, mesh: Mesh | None) -> TokenBatch:
+  """Puts microbatches [M, B, ...] or [M, R, ...] on the devices."""
   if mesh is None:
     return jax.device_put(batch)
   return sharding.put(batch, NamedSharding(mesh, PartitionSpec(None, ("data", "fsdp"))))
+
+
+def _batches_of(
+  units: Sequence[Unit], config: FitConfig, pad_id: int, parts: int
+) -> Callable[[int], Iterator[tuple[int, TokenBatch]]]:
+  """What gives (step, batch) of all steps behind one: packed rows, or padded batches."""
+  if isinstance(config.shape, Packing):
+    packing, shape = config.shape, shape_of_rows(units, config.shape)
+    rows = plan_updates(units, shape, packing.rows * config.accumulate, config.steps, config.seed)
+    return lambda start: packed_updates(
+      units, rows, shape, packing, pad_id, accumulate=config.accumulate, parts=parts, start=start
+    )
+  plan = _plan(units, config)
+  return lambda start: _collated(units, plan, config, pad_id, start, parts)
 
 
 def _plan(units: Sequence[Unit], config: FitConfig) -> list[list[list[int]]]:
