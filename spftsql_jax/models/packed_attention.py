@@ -25,7 +25,10 @@ from spftsql_jax.models.attention import scores
 _MASKED = -1e30
 # Queries and keys of a block. The loop below takes the same time a block whatever is masked in it:
 # larger blocks compute more that is masked, smaller ones wait more often for two cores to meet.
-_QUERIES, _KEYS = 128, 128
+_ON_CPU = (128, 128)
+# A GPU or TPU has no kernel for this mask yet. It is given few large products: the loop's overhead
+# would otherwise be most of its time.
+_ELSEWHERE = (512, 4096)
 # Axes of a mesh over which rows are spread (see `sharding.RULES`).
 _ROW_AXES = ("data", "fsdp")
 
@@ -134,7 +137,8 @@ def _join(blocks: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 def _sizes(length: int) -> tuple[int, int]:
   """Queries and keys of a block: whole parts of a row, the largest up to the usual sizes."""
-  return math.gcd(length, _QUERIES), math.gcd(length, _KEYS)
+  queries, keys = _ON_CPU if jax.default_backend() == "cpu" else _ELSEWHERE
+  return math.gcd(length, queries), math.gcd(length, keys)
 
 
 def _at(x: jax.Array, index: jax.Array) -> jax.Array:
