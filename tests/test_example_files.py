@@ -319,7 +319,7 @@ def test_evaluate_takes_one_file_or_url_without_db_id(folders):
 
 
 def test_a_run_takes_databases_of_two_folders(folders):
-  from spftsql_jax.pipeline.prepare import read_data
+  from spftsql_jax.pipeline.data import read_data
 
   write(
     folders / "seeds.json",

@@ -4,23 +4,18 @@ alone differs.
 
 import collections
 import dataclasses
-import sys
 import types
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from tiny_runs import make_demo, quiet, short_tokenizer, tiny_config
 
-from spftsql_jax.pipeline import prepare, run, workbench
+from spftsql_jax.pipeline import fine_tuning, run
 from spftsql_jax.pipeline.model_base import ModelBase
-from spftsql_jax.pipeline.stages import self_play
+from spftsql_jax.pipeline.records import BaselineUpdate, Iteration, MainUpdate, Played, Players
+from spftsql_jax.pipeline.stages import baselines
 from spftsql_jax.training import trainer
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
-
-from configs.demo_tiny import tiny_config
-from demo.make_databases import make_demo
 
 
 @dataclasses.dataclass
@@ -67,7 +62,7 @@ def arms(tmp_path_factory):
   )
   found: dict[str, Arm] = collections.defaultdict(Arm)
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+    short_tokenizer(patch)
     real_fit, real_step, stage = trainer.fit, trainer.make_train_step, ""
 
     def fit(*arguments, **options):
@@ -92,9 +87,9 @@ def arms(tmp_path_factory):
 
       return recorded
 
-    patch.setattr(workbench, "fit", fit)
+    patch.setattr(fine_tuning, "fit", fit)
     patch.setattr(trainer, "make_train_step", make_train_step)
-    results = run.run(config, workdir, say=lambda line: None)
+    results = run.run(config, workdir, say=quiet)
   return found, workdir, results
 
 
@@ -145,20 +140,19 @@ def test_the_control_goes_on_from_the_counterpart_of_what_self_play_went_on_from
   """
   parents = {}
 
-  def baseline(bench, name, version, stage, number, parent, *rest, **options):
-    parents[version] = parent
-    return {"version": version, "steps": 5}
+  def train_baseline(bench, splits, task):
+    parents[task.version] = task.parent
+    return BaselineUpdate(0.0, steps=5, summary={})
 
-  monkeypatch.setattr(self_play, "_baseline", baseline)
-  bench = types.SimpleNamespace(
-    config=types.SimpleNamespace(self_play=tiny_config("").self_play), say=None
-  )
-  mains = ["vbi_ft-2", "vbi_ft-2", "self_play-2"]
-  played = [
-    {"iteration": n, "version": f"self_play-{n}", "main": main, "steps": 5}
-    for n, main in enumerate(mains, start=1)
+  monkeypatch.setattr(baselines, "train_baseline", train_baseline)
+  bench = types.SimpleNamespace(config=tiny_config(""), say=None)
+  played = Played("pairs.jsonl", "sft", "", pairs=1, left_out=0, reward_rate=1.0)
+  updated = MainUpdate(False, "", steps=5, selection_ex=0.0, summary={})
+  done = [
+    Iteration(number, f"self_play-{number}", Players(main, ("sft",)), played, updated)
+    for number, main in enumerate(["vbi_ft-2", "vbi_ft-2", "self_play-2"], start=1)
   ]
-  self_play.run_sft_control(bench, played, ())
+  baselines.run_sft_control(bench, None, done)
   assert parents == {
     "sft_control-1": "vbi_ft-2",
     "sft_control-2": "vbi_ft-2",

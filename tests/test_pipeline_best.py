@@ -1,7 +1,6 @@
 """Which version is the best, and which the weakest: one order, whoever asks."""
 
 import json
-import types
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ from script_values import script_values
 
 from spftsql_jax.pipeline.config import SelfPlayConfig
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase, Score
+from spftsql_jax.pipeline.records import Players
 from spftsql_jax.pipeline.stages.self_play import choose_players, verdict_on
 from spftsql_jax.report.models import best_row, mark_best
 
@@ -87,9 +87,8 @@ def test_all_readers_name_the_same_version(readers, case, with_flag):
   scores, best, weakest, best_of_all = CASES[case]
   base, converted, said, said_of_all = readers[case, with_flag]
   # Self-play: main, and its opponent.
-  config = types.SimpleNamespace(self_play=SelfPlayConfig(min_executable=0.0))
-  bench = types.SimpleNamespace(config=config, models=base)
-  assert choose_players(bench, base.candidates()) == (best, [weakest])
+  config = SelfPlayConfig(min_executable=0.0)
+  assert choose_players(base, config, base.candidates()) == Players(best, (weakest,))
   # The results and the export ask the base itself; the commands do too.
   assert base.best("selection") == converted == said == best
   assert said_of_all == best_of_all

@@ -12,20 +12,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny_runs import EXPERIMENTS, journal_of, make_demo, quiet, short_tokenizer, tiny_config
 
 from spftsql_jax.databases import DatabaseError
-from spftsql_jax.pipeline import prepare, run
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
-
-from configs.demo_tiny import tiny_config
-from demo.make_databases import make_demo
-
-EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
-
-
-def quiet(line: str) -> None:
-  pass
+from spftsql_jax.pipeline import run
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +24,13 @@ def started(tmp_path_factory):
   demo, workdir = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("run")
   make_demo(demo)
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+    short_tokenizer(patch)
     run.run(tiny_config(str(demo)), workdir, stop_after="sft", say=quiet)
   return demo, workdir
 
 
 def steps_of(workdir: Path) -> list[str]:
-  return [json.loads(line)["step"] for line in (workdir / "journal.jsonl").read_text().splitlines()]
+  return list(journal_of(workdir))
 
 
 def test_a_database_that_disappears_is_named_and_the_run_goes_on_when_it_is_back(started, tmp_path):

@@ -4,24 +4,18 @@ broken is trained further.
 
 import dataclasses
 import json
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny_runs import make_demo, short_tokenizer, tiny_config
 
 from spftsql_jax.models import load_hf
 from spftsql_jax.models.finite import not_finite
-from spftsql_jax.pipeline import prepare, run
+from spftsql_jax.pipeline import run
 from spftsql_jax.pipeline.model_base import BrokenWeights, Lineage, ModelBase
 from spftsql_jax.training.optimizer import OptimizerConfig
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
-
-from configs.demo_tiny import tiny_config
-from demo.make_databases import make_demo
 
 TEARING = OptimizerConfig(learning_rate=1e30, schedule="constant", warmup_share=0.0)
 
@@ -46,7 +40,7 @@ def test_stages_that_meet_no_numbers_are_no_parents_and_say_so(tmp_path, monkeyp
       config.self_play, training=torn(config.self_play.training), iterations=1, baselines=()
     ),
   )
-  monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+  short_tokenizer(monkeypatch)
   lines: list[str] = []
   results = run.run(config, tmp_path / "run", say=lines.append)
   ended = "training ended early: the loss is nan at step 2; the weights it started from are kept"

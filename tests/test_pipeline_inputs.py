@@ -14,24 +14,15 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from script_values import script_values
+from tiny_runs import EXPERIMENTS, make_demo, quiet, short_tokenizer, tiny_config
 
-from spftsql_jax.pipeline import inputs, prepare, run, workbench
+from spftsql_jax.pipeline import fine_tuning, inputs, run
+from spftsql_jax.pipeline.data import inputs_of_run, read_data
 from spftsql_jax.pipeline.inputs import InputsChanged, inputs_of, keep_inputs
 from spftsql_jax.pipeline.journal import ConfigChanged
 from spftsql_jax.pipeline.model_base import ModelBase
 from spftsql_jax.schema import Column, Schema, Table
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
-
-from configs.demo_tiny import tiny_config
-from demo.make_databases import make_demo
-from script_values import script_values
-
-EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
-
-
-def quiet(line: str) -> None:
-  pass
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +40,7 @@ def begun(tmp_path_factory):
     )
   config, replace = tiny_config(str(data)), dataclasses.replace
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+    short_tokenizer(patch)
     run.run(config, first, stop_after="prepare", say=quiet)
     shutil.copytree(first / "start", model)
     config = replace(config, model=replace(config.model, hf_model=str(model), lora_rank=2))
@@ -101,7 +92,7 @@ def test_one_changed_byte_of_an_input_is_refused_with_its_name(begun, which, nam
   )
   assert (workdir / "journal.jsonl").read_bytes() == before
   # as it was: it goes on
-  keep_inputs(workdir, prepare.inputs_of_run(config, prepare.read_data(config)))
+  keep_inputs(workdir, inputs_of_run(config, read_data(config)))
 
 
 def _inside_text(path: Path, share: float) -> int:
@@ -187,7 +178,7 @@ def test_a_copy_of_everything_goes_on_and_hashes_only_what_may_have_changed(
   monkeypatch.setattr(
     inputs.hashlib, "file_digest", lambda file, name: hashed.append(file.name) or real(file, name)
   )
-  noted = prepare.inputs_of_run(config, prepare.read_data(config))
+  noted = inputs_of_run(config, read_data(config))
   keep_inputs(workdir, noted)
   hashed.clear()
   keep_inputs(workdir, noted)
@@ -299,7 +290,7 @@ def test_a_moved_run_goes_on_to_the_same_result_and_nothing_names_the_old_place(
   """Killed in the middle of training, then moved with its data and its model; the old place is
   gone.
   """
-  monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+  short_tokenizer(monkeypatch)
   old, new = tmp_path / "old_place", tmp_path / "new_place"
   make_demo(old / "run" / "demo")
   replace = dataclasses.replace
@@ -314,7 +305,7 @@ def test_a_moved_run_goes_on_to_the_same_result_and_nothing_names_the_old_place(
     )
 
   run.run(config_at(old), old / "run", stop_after="sft", say=quiet)
-  real_log, logged = workbench.fit, []
+  real_log, logged = fine_tuning.fit, []
 
   def fit_until_killed(*arguments, on_metrics, **options):
     def counted(step, values):
@@ -326,11 +317,11 @@ def test_a_moved_run_goes_on_to_the_same_result_and_nothing_names_the_old_place(
 
     return real_log(*arguments, on_metrics=counted, **options)
 
-  monkeypatch.setattr(workbench, "fit", fit_until_killed)
+  monkeypatch.setattr(fine_tuning, "fit", fit_until_killed)
   with pytest.raises(KeyboardInterrupt):
     run.run(config_at(old), old / "run", say=quiet)
   assert list((old / "run" / "checkpoints" / "vbi_ft-round_1").iterdir())
-  monkeypatch.setattr(workbench, "fit", real_log)
+  monkeypatch.setattr(fine_tuning, "fit", real_log)
   kept = shutil.copytree(old, tmp_path / "kept")
   undisturbed = run.run(config_at(old), old / "run", say=quiet)
   params = {

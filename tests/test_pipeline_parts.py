@@ -14,11 +14,13 @@ import pytest
 
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.config import RunConfig, SynthesisConfig, from_dict, to_dict
-from spftsql_jax.pipeline.journal import ConfigChanged, Journal, RunInProgress
+from spftsql_jax.pipeline.journal import ConfigChanged, Journal, OtherForm, RunInProgress
 from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.model_base import CorruptVersion, Lineage, ModelBase, Score
+from spftsql_jax.pipeline.records import DataFile, Players, SelectionScore
 from spftsql_jax.pipeline.stages import consistency
 from spftsql_jax.pipeline.stages.self_play import verdict_on
+from spftsql_jax.pipeline.trainable import Weights
 
 CONFIGS = pathlib.Path(__file__).parents[1] / "experiments" / "configs"
 
@@ -79,10 +81,11 @@ def test_config_names_what_is_wrong(change, message):
 
 def test_journal_does_each_step_once(tmp_path):
   journal = Journal(tmp_path, {"a": 1})
-  assert journal.step("one", lambda: {"x": (1, 2)}) == {"x": [1, 2]}
+  players = Players("sft", ("base", "vbi_ft-1"))
+  assert journal.step("one", Players, lambda: players) == players
   journal.close()
   again = Journal(tmp_path, {"a": 1})
-  assert again.step("one", lambda: pytest.fail("done already")) == {"x": [1, 2]}
+  assert again.step("one", Players, lambda: pytest.fail("done already")) == players
 
 
 def test_metrics_of_steps_that_are_done_again_are_those_of_the_second_time(tmp_path):
@@ -105,15 +108,16 @@ def test_metrics_of_steps_that_are_done_again_are_those_of_the_second_time(tmp_p
 
 def test_journal_forgets_a_line_that_was_cut_off(tmp_path):
   journal = Journal(tmp_path, {})
-  journal.step("one", lambda: {"x": 1})
-  journal.step("two", lambda: {"x": 2})
+  journal.step("one", DataFile, lambda: DataFile("1"))
+  journal.step("two", DataFile, lambda: DataFile("2"))
   journal.close()
   path = tmp_path / "journal.jsonl"
   path.write_text(path.read_text()[:-9])
   again = Journal(tmp_path, {})
   assert again.is_done("one") and not again.is_done("two")
-  again.step("two", lambda: {"x": 3})
-  assert [json.loads(line)["output"]["x"] for line in path.read_text().splitlines()] == [1, 3]
+  again.step("two", DataFile, lambda: DataFile("3"))
+  lines = [json.loads(line) for line in path.read_text().splitlines()]
+  assert [line["output"]["file"] for line in lines] == ["1", "3"]
 
 
 def test_journal_refuses_another_config_and_names_the_difference(tmp_path):
@@ -134,12 +138,15 @@ def test_two_runs_in_one_folder_are_refused(tmp_path):
 
 def test_journal_says_when_a_data_file_is_gone(tmp_path):
   journal = Journal(tmp_path, {})
-  name = journal.write_jsonl("part", [{"a": 1}, {"a": 2}])
-  assert list(journal.read_jsonl(name)) == [{"a": 1}, {"a": 2}]
-  assert journal.write_jsonl("part", [{"a": 1}, {"a": 2}]) == name
+  records = [DataFile("1"), DataFile("2")]
+  name = journal.write_records("part", records)
+  assert journal.read_records(name, DataFile) == records
+  assert journal.write_records("part", records) == name
+  with pytest.raises(OtherForm, match=rf"{tmp_path / name}.* has no field 'file'.*--start_from"):
+    journal.read_records(name, SelectionScore)
   (tmp_path / name).unlink()
   with pytest.raises(RuntimeError, match="gone"):
-    list(journal.read_jsonl(name))
+    journal.read_records(name, DataFile)
 
 
 @pytest.fixture
@@ -229,11 +236,11 @@ def test_model_written_questions_are_kept_by_agreement_and_counted(monkeypatch):
   answers = [("SELECT 9", "", "SELECT 8"), ("SELECT 1", "SELECT 7", ""), ("SELECT 2",) * 3]
   asked = {}
 
-  def answer_questions(generator, **options):
+  def answer_questions(generator, params, tokenizer, databases, examples, **options):
     asked.update(options)
     return [tuple(types.SimpleNamespace(sql=sql) for sql in found) for found in answers]
 
-  def judge(bench, repeated, predictions):
+  def judge(databases, repeated, predictions):
     return [
       types.SimpleNamespace(suite_correct=e.query == p)
       for e, p in zip(repeated, predictions, strict=True)
@@ -241,16 +248,19 @@ def test_model_written_questions_are_kept_by_agreement_and_counted(monkeypatch):
 
   monkeypatch.setattr(consistency, "answer_questions", answer_questions)
   monkeypatch.setattr(consistency, "judge", judge)
-  monkeypatch.setattr(consistency, "stage_seed", lambda bench, stage: 1)
-  config = types.SimpleNamespace(max_new_tokens=9)
-  bench = types.SimpleNamespace(
-    generator=None, tokenizer=None, databases={}, config=config, load=str
+  evaluator = types.SimpleNamespace(
+    generator=None, tokenizer=None, max_new_tokens=9, weights=lambda tree: Weights(tree)
   )
-  bench.local_weights = lambda tree: {}
+  bench = types.SimpleNamespace(
+    config=RunConfig("a", "b"),
+    databases=types.SimpleNamespace(prompts={}),
+    evaluator=evaluator,
+    load=str,
+  )
   found = consistency.check_questions(bench, "v", examples, 3)
   assert found.kept == (examples[1], examples[2]) and found.counts == (1, 1, 0, 1)
   assert asked["samples"] == 3 and asked["temperature"] > 0
-  rates = found.to_json()
-  assert rates["kept"] == pytest.approx(2 / 3) and rates["trivial"] == pytest.approx(1 / 3)
-  assert rates["answers"] == pytest.approx(4 / 9) and rates["checked"] == 3
-  assert consistency.check_questions(bench, "v", [], 3).to_json()["kept"] is None
+  rates = found.agreement()
+  assert rates.kept == pytest.approx(2 / 3) and rates.trivial == pytest.approx(1 / 3)
+  assert rates.answers == pytest.approx(4 / 9) and rates.checked == 3
+  assert consistency.check_questions(bench, "v", [], 3).agreement().kept is None

@@ -6,37 +6,30 @@ import dataclasses
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+import tiny_runs
+from configs.baselines import BASELINES  # of experiments/, which tiny_runs puts on the path
+from configs.baselines import get_config as get_baseline
+from demo.make_databases import structure
+from tiny_runs import journal_of, quiet, short_tokenizer, tiny_config
 
 from spftsql_jax.answering.exported import load_exported
 from spftsql_jax.answering.predict import PromptDatabase, predict
 from spftsql_jax.examples.benchmarks import read_examples
-from spftsql_jax.pipeline import prepare, run
+from spftsql_jax.examples.example import Example
+from spftsql_jax.pipeline import run
 from spftsql_jax.pipeline.config import RunConfig, from_dict, to_dict
-from spftsql_jax.pipeline.journal import ConfigChanged
+from spftsql_jax.pipeline.journal import ConfigChanged, Journal
 from spftsql_jax.pipeline.model_base import ModelBase
 from spftsql_jax.pipeline.stages import vbi_ft
 from spftsql_jax.sql.model_text import read_statement
 from spftsql_jax.training.optimizer import OptimizerConfig
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
-
-from configs.baselines import BASELINES
-from configs.baselines import get_config as get_baseline
-from configs.demo_tiny import tiny_config
-from demo.make_databases import make_demo, structure
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-  folder = tmp_path_factory.mktemp("demo")
-  make_demo(folder)
-  return folder
+demo = tiny_runs.demo  # a fixture
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +41,7 @@ def finished(demo, tmp_path_factory):
   config = tiny_config(str(demo))
   lines: list[str] = []
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+    short_tokenizer(patch)
     assert run.run(config, workdir, stop_after="sft", say=lines.append) == {}
     assert ModelBase(workdir / "model_base").versions() == ["base", "sft"]
     real, calls = vbi_ft.answer_and_judge, []
@@ -82,17 +75,14 @@ def test_the_table_has_every_stage(finished):
 
 def test_steps_are_done_once_although_the_run_was_cut_off(finished):
   workdir, _, _, _ = finished
-  steps = [
-    json.loads(line)["step"] for line in (workdir / "journal.jsonl").read_text().splitlines()
-  ]
-  assert len(steps) == len(set(steps))
+  assert len((workdir / "journal.jsonl").read_text().splitlines()) == len(journal_of(workdir))
   assert not (workdir / "checkpoints").exists() or not list((workdir / "checkpoints").iterdir())
 
 
 def test_a_finished_run_says_its_results_again(finished):
   workdir, config, results, _ = finished
   before = (workdir / "journal.jsonl").read_text()
-  again = run.run(config, workdir, say=lambda line: None)
+  again = run.run(config, workdir, say=quiet)
   assert again["table"] == results["table"] and (workdir / "journal.jsonl").read_text() == before
 
 
@@ -103,12 +93,10 @@ def test_a_stage_is_done_again_with_all_behind_it(finished, tmp_path):
   assert redone["table"] == results["table"] and any(
     line.startswith("Baseline: SPIN") for line in lines
   )
-  journals = [
-    [json.loads(line) for line in (w / "journal.jsonl").read_text().splitlines()]
-    for w in (workdir, again)
-  ]
+  journals = [journal_of(w) for w in (workdir, again)]
   kept = [
-    [r for r in journal if r["step"].startswith(("vbi_ft", "self_play"))] for journal in journals
+    [(name, out) for name, out in journal.items() if name.startswith(("vbi_ft", "self_play"))]
+    for journal in journals
   ]
   assert kept[0] == kept[1] and len(journals[0]) == len(journals[1])
   first, second = (
@@ -238,9 +226,15 @@ def test_a_destructive_learning_rate_is_caught_and_its_model_is_never_main(
     self_play=replace(config.self_play, baselines=(), training=tear),
     max_new_tokens=32,
   )
-  monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+  short_tokenizer(monkeypatch)
+  # The selection and self-play examples; pairs and answers are read as they are.
+  read_records = Journal.read_records
   monkeypatch.setattr(
-    run, "read_examples_of", lambda bench, file: read_examples(data / "seeds.json")
+    Journal,
+    "read_records",
+    lambda journal, file, kind: (
+      read_examples(data / "seeds.json") if kind is Example else read_records(journal, file, kind)
+    ),
   )
   lines: list[str] = []
   results = run.run(config, tmp_path / "run", say=lines.append)
@@ -271,7 +265,7 @@ def test_every_baseline_is_a_config_of_its_own(demo):
 
 
 def test_paper_splits_mixed_opponents_and_other_losses_run_to_the_end(demo, tmp_path, monkeypatch):
-  monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+  short_tokenizer(monkeypatch)
   config = dataclasses.replace(tiny_config(str(demo)), paper_splits=True)
   play = dataclasses.replace(
     config.self_play, opponent="mixture", min_executable=0.0, baselines=("exspin", "dpo")
@@ -279,7 +273,7 @@ def test_paper_splits_mixed_opponents_and_other_losses_run_to_the_end(demo, tmp_
   config = dataclasses.replace(
     config, self_play=play, vbi_ft=dataclasses.replace(config.vbi_ft, rounds=1)
   )
-  results = run.run(config, tmp_path, say=lambda line: None)
+  results = run.run(config, tmp_path, say=quiet)
   stages = {row["stage"] for row in results["table"]}
   assert stages == {"base", "sft", "vbi_ft", "self_play", "exspin", "dpo"}
   first = results["self_play"][0]
@@ -288,10 +282,7 @@ def test_paper_splits_mixed_opponents_and_other_losses_run_to_the_end(demo, tmp_
   assert {first["main"], first["opponent"]} == {"sft", "vbi_ft-1"}
   if len(results["self_play"]) > 1:
     assert " + " in results["self_play"][1]["opponent"]
-  journal = {
-    r["step"]: r["output"]
-    for r in map(json.loads, (tmp_path / "journal.jsonl").read_text().splitlines())
-  }
+  journal = journal_of(tmp_path)
   data = journal["prepare/data"]
   assert data["selection"] == data["self_play"]
   # DPO keeps its pairs: they are made once. ExSPIN's opponent is its predecessor.
@@ -300,8 +291,8 @@ def test_paper_splits_mixed_opponents_and_other_losses_run_to_the_end(demo, tmp_
 
 
 def test_spin_alone_trains_its_iterations_and_never_plays_itself(demo, tmp_path, monkeypatch):
-  monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
-  results = run.run(BASELINES["spin"](tiny_config(str(demo))), tmp_path, say=lambda line: None)
+  short_tokenizer(monkeypatch)
+  results = run.run(BASELINES["spin"](tiny_config(str(demo))), tmp_path, say=quiet)
   assert [(row["stage"], row["round"]) for row in results["table"]] == [
     ("base", 0),
     ("sft", 0),
@@ -311,12 +302,12 @@ def test_spin_alone_trains_its_iterations_and_never_plays_itself(demo, tmp_path,
 
 
 def test_self_play_from_the_base_plays_versions_of_the_base_alone(demo, tmp_path, monkeypatch):
-  monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+  short_tokenizer(monkeypatch)
   config = BASELINES["self_play_from_base"](tiny_config(str(demo)))
   config = dataclasses.replace(
     config, self_play=dataclasses.replace(config.self_play, opponent="previous", iterations=1)
   )
-  results = run.run(config, tmp_path, say=lambda line: None)
+  results = run.run(config, tmp_path, say=quiet)
   assert [row["stage"] for row in results["table"]] == ["base", "sft", "self_play"]
   assert results["self_play"][0]["main"] == results["self_play"][0]["opponent"] == "base"
   assert results["best"] in ("base", "self_play-1")
@@ -329,6 +320,6 @@ def test_demo_split_shares_no_structure(demo):
 
 
 def test_demo_databases_are_the_same_bytes_every_time(demo, tmp_path):
-  make_demo(tmp_path)
+  tiny_runs.make_demo(tmp_path)
   for path in demo.rglob("*.sqlite"):
     assert path.read_bytes() == (tmp_path / path.relative_to(demo)).read_bytes()

@@ -8,31 +8,20 @@ import json
 import random
 import shutil
 import sqlite3
-import sys
-from pathlib import Path
 
 import pytest
+import tiny_runs
 
 from spftsql_jax.examples.benchmarks import read_examples
 from spftsql_jax.examples.example import Example
-from spftsql_jax.pipeline import prepare, run, workbench
+from spftsql_jax.pipeline import data, evaluation, run
 from spftsql_jax.pipeline.model_base import Score
-from spftsql_jax.pipeline.splits import Queries, hold_back
+from spftsql_jax.pipeline.queries import Queries, hold_back
 from spftsql_jax.pipeline.stages import consistency, vbi_ft
 from spftsql_jax.sql.statements import same_text_key
 from spftsql_jax.synthesis.filters import normal_form
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
-
-from configs.demo_tiny import tiny_config
-from demo.make_databases import make_demo
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-  folder = tmp_path_factory.mktemp("demo")
-  make_demo(folder)
-  return folder
+demo = tiny_runs.demo  # a fixture
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +30,7 @@ def sets(demo, tmp_path_factory):
   wordings are in them.
   """
   workdir = tmp_path_factory.mktemp("run")
-  config, replace = tiny_config(str(demo)), dataclasses.replace
+  config, replace = tiny_runs.tiny_config(str(demo)), dataclasses.replace
   config = replace(
     config,
     data=replace(config.data, seed_limit=0),
@@ -57,20 +46,17 @@ def sets(demo, tmp_path_factory):
     return Score(1.0, 1.0, (True,) * len(examples))
 
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+    tiny_runs.short_tokenizer(patch)
     # A model that answers, and words what it likes: without one this path is never gone.
-    patch.setattr(workbench, "score_of", all_right)
+    patch.setattr(evaluation, "score_of", all_right)
     patch.setattr(vbi_ft, "write_model_questions", word_again)
     patch.setattr(
       vbi_ft,
       "check_questions",
       lambda b, v, written, n: consistency.Consistency(tuple(written), (0,) * n + (1,)),
     )
-    run.run(config, workdir, stop_after="baselines", say=lambda line: None)
-  steps = {
-    r["step"]: r["output"]
-    for r in map(json.loads, (workdir / "journal.jsonl").read_text().splitlines())
-  }
+    run.run(config, workdir, stop_after="baselines", say=tiny_runs.quiet)
+  steps = tiny_runs.journal_of(workdir)
 
   def read(*files):
     return [
@@ -297,21 +283,21 @@ def test_what_is_held_back_is_whole_queries(count):
 
 
 def test_seeds_that_ask_a_query_of_the_test_are_left_out_and_counted(demo, tmp_path):
-  data = shutil.copytree(demo, tmp_path / "data")
-  seeds, test = (json.loads((data / f"{name}.json").read_text()) for name in ("seeds", "test"))
+  folder = shutil.copytree(demo, tmp_path / "data")
+  seeds, test = (json.loads((folder / f"{name}.json").read_text()) for name in ("seeds", "test"))
   again = [
     {**record, "question": "said otherwise", "query": record["query"].lower() + " ;"}
     for record in test[-3:]
   ]
-  (data / "seeds.json").write_text(json.dumps([*seeds, *again]))
-  config = tiny_config(str(data))
+  (folder / "seeds.json").write_text(json.dumps([*seeds, *again]))
+  config = tiny_runs.tiny_config(str(folder))
   # Those beyond the limit count too: they are of the test's file.
   config = dataclasses.replace(
     config, data=dataclasses.replace(config.data, test_limit=2, seed_limit=0)
   )
-  found = prepare.read_data(config)
+  found = data.read_data(config)
   assert found.leaked == 3 and len(found.seeds) == len(seeds)
-  assert prepare.read_data(tiny_config(str(demo))).leaked == 0
-  (data / "seeds.json").write_text(json.dumps(again))
+  assert data.read_data(tiny_runs.tiny_config(str(demo))).leaked == 0
+  (folder / "seeds.json").write_text(json.dumps(again))
   with pytest.raises(ValueError, match=r"every seed asks a query of the test"):
-    prepare.read_data(config)
+    data.read_data(config)

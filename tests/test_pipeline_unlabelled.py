@@ -7,32 +7,22 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
-
-import pytest
-
-from spftsql_jax.answering.exported import load_exported
-from spftsql_jax.models import load_hf
-from spftsql_jax.pipeline import prepare, run
-from spftsql_jax.pipeline.model_base import ModelBase
-from spftsql_jax.report.models import best_row, mark_best
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 
 import jax
 import numpy as np
-from configs.demo_tiny import tiny_config
-from demo.make_databases import make_demo
+import pytest
+import tiny_runs
 from script_values import script_values
+from tiny_runs import EXPERIMENTS, quiet, short_tokenizer, tiny_config
 
-EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
+from spftsql_jax.answering.exported import load_exported
+from spftsql_jax.models import load_hf
+from spftsql_jax.pipeline import run
+from spftsql_jax.pipeline.data import read_data
+from spftsql_jax.pipeline.model_base import ModelBase
+from spftsql_jax.report.models import best_row, mark_best
 
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-  folder = tmp_path_factory.mktemp("demo")
-  make_demo(folder)
-  return folder
+demo = tiny_runs.demo  # a fixture
 
 
 def without(config, *fields):
@@ -54,7 +44,7 @@ def unlabelled(demo, tmp_path_factory):
   )
   config, lines = dataclasses.replace(config, self_play=play), []
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(prepare, "_TOKENIZER_SENTENCES", 100)
+    short_tokenizer(patch)
     results = run.run(config, root / "run", say=lines.append)
   return root / "run", results, lines
 
@@ -126,7 +116,7 @@ def test_results_report_export_and_both_commands_name_one_version(unlabelled, tm
 
 
 def test_the_smallest_sizes_run_to_the_end(demo, tmp_path, monkeypatch):
-  monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 20)
+  short_tokenizer(monkeypatch, 20)
   config, replace = without(tiny_config(str(demo)), "seeds"), dataclasses.replace
   one = replace(config.sft, steps=1)
   config = replace(
@@ -148,14 +138,14 @@ def test_the_smallest_sizes_run_to_the_end(demo, tmp_path, monkeypatch):
 
 
 def test_seeds_without_a_test_are_trained_on_and_selection_is_shown(demo, tmp_path, monkeypatch):
-  monkeypatch.setattr(prepare, "_TOKENIZER_SENTENCES", 20)
+  short_tokenizer(monkeypatch, 20)
   config, replace = without(tiny_config(str(demo)), "test"), dataclasses.replace
   config = replace(
     config,
     vbi_ft=replace(config.vbi_ft, rounds=0, select=4),
     self_play=replace(config.self_play, iterations=0, baselines=()),
   )
-  results = run.run(config, tmp_path / "run", say=lambda line: None)
+  results = run.run(config, tmp_path / "run", say=quiet)
   assert [(row["stage"], row["n"], row["split"]) for row in results["table"]] == [
     ("base", 4, "selection"),
     ("sft", 4, "selection"),
@@ -193,7 +183,7 @@ def test_files_that_are_folders_or_missing_are_said_in_one_line(demo, fields, me
   config = tiny_config(str(demo))
   config = dataclasses.replace(config, data=dataclasses.replace(config.data, **fields))
   with pytest.raises((FileNotFoundError, ValueError), match=message):
-    prepare.read_data(config)
+    read_data(config)
 
 
 def test_the_command_takes_the_empty_words_for_none_and_exits_2_on_a_folder(demo, tmp_path):

@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spftsql_jax.pipeline.results import CANDIDATES
-from spftsql_jax.pipeline.stages.self_play import BASELINES
+from spftsql_jax.pipeline.stages.baselines import BASELINES
+from spftsql_jax.pipeline.stages.evaluation import CANDIDATES
 from spftsql_jax.report import charts, rejection_words
 from spftsql_jax.report.examples import render_sql
 from spftsql_jax.report.models import results_table

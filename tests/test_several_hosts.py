@@ -13,15 +13,14 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import tiny_runs
 
 from spftsql_jax import hosts
 from spftsql_jax.pipeline.model_base import ModelBase
 from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.synthesize import joined, synthesize
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
-
-from demo.make_databases import make_demo
+demo = tiny_runs.demo  # a fixture
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = [
@@ -69,13 +68,6 @@ def finish(processes: list[subprocess.Popen]) -> list[tuple[int, str, str]]:
   """(exit code, stdout, stderr) of each."""
   outputs = [process.communicate(timeout=SLOW_S) for process in processes]
   return [(process.returncode, *output) for process, output in zip(processes, outputs, strict=True)]
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-  folder = tmp_path_factory.mktemp("demo")
-  make_demo(folder)
-  return folder
 
 
 def flags_of(demo: Path, workdir: Path) -> list[str]:

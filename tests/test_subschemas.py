@@ -12,7 +12,7 @@ from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.examples.subschemas import SubSchemas, tables_of
 from spftsql_jax.examples.tokenizer import Tokenizer, train_bpe
-from spftsql_jax.pipeline import units as training_units
+from spftsql_jax.pipeline import training_units
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
 
@@ -84,22 +84,11 @@ def tokenizer():
   return Tokenizer(train_bpe(["abc select from"], 300), PromptFormat("names", matched_values=0))
 
 
-def bench_with(tokenizer, longest: int, how: str, lines: list[str]):
-  @dataclasses.dataclass
-  class Config:
-    shape: BatchShape
-    long_schemas: str
-
-  @dataclasses.dataclass
-  class Bench:
-    config: Config
-    databases: dict
-    tokenizer: Tokenizer
-    say: object
-    sub_schemas: dict
-
+def maker_with(tokenizer, longest: int, how: str, lines: list[str]):
   shape = BatchShape(1, 2, (longest,), (80,), (64,))
-  return Bench(Config(shape, how), {"shop": Database()}, tokenizer, lines.append, {})
+  return training_units.UnitMaker(
+    tokenizer, {"shop": Database()}, shape, how == "split", lines.append
+  )
 
 
 QUERIES = [
@@ -115,13 +104,13 @@ def test_long_examples_are_moved_or_left_out_counted_and_named(tokenizer):
   whole, limit = len(tokenizer.prefix(SCHEMA)), 0
   limit = whole * 2 // 3
   lines: list[str] = []
-  units = training_units.sql_units(bench_with(tokenizer, limit, "split", lines), EXAMPLES)
+  units = training_units.sql_units(maker_with(tokenizer, limit, "split", lines), EXAMPLES)
   assert all(len(b.prefix) <= limit for u in units for b in u.branches)
   left = len(EXAMPLES) - len(units)
   assert lines and "put over sub-schemas (shop" in lines[0]
   assert ("left out (shop" in lines[0]) == (left > 0)
   # Nothing is cut: the branches are those of the whole prompt.
-  plain = training_units.sql_units(bench_with(tokenizer, whole, "split", []), EXAMPLES)
+  plain = training_units.sql_units(maker_with(tokenizer, whole, "split", []), EXAMPLES)
   assert {u.branches[0].prompt + u.branches[0].answer for u in units} <= {
     u.branches[0].prompt + u.branches[0].answer for u in plain
   }
@@ -130,23 +119,22 @@ def test_long_examples_are_moved_or_left_out_counted_and_named(tokenizer):
 def test_long_examples_are_dropped_by_option_and_fitting_ones_stay(tokenizer):
   whole = len(tokenizer.prefix(SCHEMA))
   lines: list[str] = []
-  assert training_units.sql_units(bench_with(tokenizer, whole - 1, "drop", lines), EXAMPLES) == []
+  assert training_units.sql_units(maker_with(tokenizer, whole - 1, "drop", lines), EXAMPLES) == []
   assert lines == [
     "  4 of 4 question-SQL pairs exceed the largest bucket and are left out (shop 4)"
   ]
   lines.clear()
   assert (
-    len(training_units.sql_units(bench_with(tokenizer, whole, "drop", lines), EXAMPLES)) == 4
+    len(training_units.sql_units(maker_with(tokenizer, whole, "drop", lines), EXAMPLES)) == 4
     and not lines
   )
 
 
 def test_pairs_over_a_sub_schema_share_their_prefix(tokenizer):
-  bench = bench_with(tokenizer, len(tokenizer.prefix(SCHEMA)) * 2 // 3, "split", [])
-  pairs, found, _ = training_units.pair_branches(
-    bench, EXAMPLES[:2], ["SELECT 1", "SELECT 2 FROM zebra"]
-  )
-  assert found.moved == Counter(shop=2) and list(pairs) == [0, 1]
+  maker = maker_with(tokenizer, len(tokenizer.prefix(SCHEMA)) * 2 // 3, "split", [])
+  made = training_units.pair_branches(maker, EXAMPLES[:2], ["SELECT 1", "SELECT 2 FROM zebra"])
+  pairs = made.branches
+  assert made.fitted.moved == Counter(shop=2) and list(pairs) == [0, 1]
   for positive, negative in pairs.values():
     assert (
       positive.prefix == negative.prefix
@@ -157,15 +145,20 @@ def test_pairs_over_a_sub_schema_share_their_prefix(tokenizer):
 
 def test_an_answer_that_does_not_end_is_y_minus_as_far_as_it_goes(tokenizer):
   lines: list[str] = []
-  bench = bench_with(tokenizer, len(tokenizer.prefix(SCHEMA)), "split", lines)
-  room = bench.config.shape.answer_buckets[-1]
+  maker = maker_with(tokenizer, len(tokenizer.prefix(SCHEMA)), "split", lines)
+  room = maker.shape.answer_buckets[-1]
   answers = ["SELECT 1, " * room, "SELECT 2"]
-  pairs, found, endless = training_units.pair_branches(bench, EXAMPLES[:2], answers)
+  made = training_units.pair_branches(maker, EXAMPLES[:2], answers)
+  pairs = made.branches
   whole = tokenizer.text_to_sql(SCHEMA, EXAMPLES[0].question, answers[0], ()).answer
   cut = pairs[0][1]
-  assert endless == 1 and not found.left_out and len(whole) > room >= cut.length - len(cut.prompt)
+  assert (
+    made.endless == 1
+    and not made.fitted.left_out
+    and len(whole) > room >= cut.length - len(cut.prompt)
+  )
   assert cut.answer == whole[: len(cut.answer)] and cut.length in (
-    bench.config.shape.branch_buckets[-1],
+    maker.shape.branch_buckets[-1],
     room + len(cut.prompt),
   )
   assert (
@@ -173,5 +166,5 @@ def test_an_answer_that_does_not_end_is_y_minus_as_far_as_it_goes(tokenizer):
   )
   # A gold query is never cut.
   long = dataclasses.replace(EXAMPLES[0], query=answers[0])
-  pairs, found, endless = training_units.pair_branches(bench, [long], ["SELECT 1"])
-  assert not pairs and found.left_out == Counter(shop=1) and endless == 0
+  made = training_units.pair_branches(maker, [long], ["SELECT 1"])
+  assert not made.branches and made.fitted.left_out == Counter(shop=1) and made.endless == 0

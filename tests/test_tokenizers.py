@@ -33,8 +33,9 @@ from spftsql_jax.examples.prompts import (
 )
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer, train_bpe
 from spftsql_jax.generation.requests import Answer
-from spftsql_jax.pipeline.stages.vbi_ft import write_model_questions
-from spftsql_jax.pipeline.units import question_units, sql_units
+from spftsql_jax.pipeline.stages.question_writer import write_model_questions
+from spftsql_jax.pipeline.trainable import Weights
+from spftsql_jax.pipeline.training_units import UnitMaker, question_units, sql_units
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
 SHARED = pathlib.Path(
@@ -355,20 +356,20 @@ class _Listener:
 def _bench(tokenizer, schema, largest_prefix=4096):
   """As much of a workbench as prompts need."""
   shape = BatchShape(1, 4, (largest_prefix,), (8192,), (8192,))
-  config = types.SimpleNamespace(shape=shape, long_schemas="split", max_new_tokens=9, seed=0)
   database = PromptDatabase(
     "unused", schema, None, found={question: () for question in ODD.values()}
   )
-  return types.SimpleNamespace(
+  evaluator = types.SimpleNamespace(
     tokenizer=tokenizer,
-    config=config,
-    databases={"d": database},
     generator=_Listener(),
-    sub_schemas={},
-    say=lambda line: None,
-    like=None,
-    writers=types.SimpleNamespace(load=lambda version, like: None),
-    local_weights=lambda tree: {"params": None},
+    max_new_tokens=9,
+    weights=lambda tree: Weights(tree),
+  )
+  return types.SimpleNamespace(
+    config=types.SimpleNamespace(seed=0),
+    units=UnitMaker(tokenizer, {"d": database}, shape, split_schemas=True, say=print),
+    evaluator=evaluator,
+    load_writer=lambda version: None,
   )
 
 
@@ -402,17 +403,23 @@ def test_both_directions_are_asked_with_the_ids_that_they_were_taught(real, smal
       (
         sql_units,
         lambda bench: answer_questions(
-          bench.generator, None, bench.tokenizer, bench.databases, examples, max_new_tokens=9
+          bench.evaluator.generator,
+          None,
+          bench.evaluator.tokenizer,
+          bench.units.databases,
+          examples,
+          max_new_tokens=9,
         ),
       ),
     ):
-      bench.generator.requests.clear()
+      generator = bench.evaluator.generator
+      generator.requests.clear()
       ask(bench)
-      taught = [unit.branches[0] for unit in units(bench, examples)]
-      assert len(taught) == len(bench.generator.requests) == len(examples)
-      for request, branch in zip(bench.generator.requests, taught, strict=True):
+      taught = [unit.branches[0] for unit in units(bench.units, examples)]
+      assert len(taught) == len(generator.requests) == len(examples)
+      for request, branch in zip(generator.requests, taught, strict=True):
         assert (request.prefix, request.prompt) == (branch.prefix, branch.prompt)
-      assert set(tokenizer.end_ids) <= bench.generator.ends
+      assert set(tokenizer.end_ids) <= generator.ends
 
 
 def test_a_long_schema_is_put_to_the_question_writer_as_it_was_taught(small):
@@ -422,9 +429,9 @@ def test_a_long_schema_is_put_to_the_question_writer_as_it_was_taught(small):
   bench = _bench(tokenizer, schema, largest_prefix=tokenizer.prefix_length(schema) // 3)
   examples = [Example("d", "who?", f"SELECT column_1 FROM table_{i}") for i in (0, 7)]
   write_model_questions(bench, "writer-0", examples)
-  taught = [unit.branches[0] for unit in question_units(bench, examples)]
-  assert [r.prefix for r in bench.generator.requests] == [b.prefix for b in taught]
-  assert all(len(b.prefix) <= bench.config.shape.prefix_buckets[-1] for b in taught)
+  taught = [unit.branches[0] for unit in question_units(bench.units, examples)]
+  assert [r.prefix for r in bench.evaluator.generator.requests] == [b.prefix for b in taught]
+  assert all(len(b.prefix) <= bench.units.shape.prefix_buckets[-1] for b in taught)
 
 
 def test_no_prompt_is_made_without_its_format():

@@ -5,7 +5,7 @@ What is read: a JSON list, JSON lines, an object that holds one list of examples
 `datasets` (as `synthesize.py` writes it); UTF-8 with or without a byte-order mark, any line ends.
 Field names, the first that is there:
 
-    question   `SpiderSynQuestion` (Spider-Syn, which keeps the original as `SpiderQuestion`), `question`
+    question   `SpiderSynQuestion` (Spider-Syn; its `SpiderQuestion` is the original), `question`
     query      `query` (Spider, Spider-Realistic, Spider-DK, synthesize.py), `SQL` (BIRD)
     db_id, evidence (BIRD); what else there is (`difficulty`, `template`, ...) is left alone
 
@@ -57,7 +57,7 @@ def read_examples(
   for number, (place, record) in enumerate(records):
     try:
       examples.append(_example(record, gold, db_id, question))
-      key = record.get("question_id")
+      key = record.get("question_id") if isinstance(record, dict) else None
       if isinstance(key, (int, str)) and (first := numbers.setdefault(key, number)) != number:
         raise ValueError(f"question_id {key} stands there a second time, after record {first}")
     except ValueError as error:
@@ -113,7 +113,7 @@ def is_example_file(path: str | Path) -> bool:
     return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{")
 
 
-def _json_records(path: Path) -> Iterator[tuple[str, object]]:
+def _json_records(path: Path) -> Iterator[tuple[str | _PlaceInList, object]]:
   """(place, record) of each record of a JSON file."""
   text = read_text(path)
   decoder = json.JSONDecoder()
@@ -225,29 +225,26 @@ def _example(record: object, gold: bool, db_id: str, asked: bool) -> Example:
   if not asked and not isinstance(question, str):
     question = ""
   named = record.get("db_id")
-  fields = {
-    "db_id": db_id if named is None and db_id else named,
-    "question": question,
-    "query (or SQL)": query,
-  }
-  for name, value in fields.items():
-    if not isinstance(value, str):
-      raise ValueError(
-        f"field {name} is "
-        f"{'missing' if value is None else f'not a string but {json.dumps(value)[:40]}'}"
-      )
-  if not fields["db_id"].strip():
-    raise ValueError("field db_id is empty")
-  if gold and not query.strip():
-    raise ValueError("field query (or SQL) is empty")
-  evidence = record.get("evidence")
-  return Example(
-    db_id=fields["db_id"],
-    question=fields["question"],
-    query=query,
-    evidence=evidence if isinstance(evidence, str) else "",
+  example = Example(
+    db_id=_text("db_id", db_id if named is None and db_id else named),
+    question=_text("question", question),
+    query=_text("query (or SQL)", query),
+    evidence=evidence if isinstance(evidence := record.get("evidence"), str) else "",
     source="gold",
   )
+  if not example.db_id.strip():
+    raise ValueError("field db_id is empty")
+  if gold and not example.query.strip():
+    raise ValueError("field query (or SQL) is empty")
+  return example
+
+
+def _text(name: str, value: object) -> str:
+  """The text of a field. Raises ValueError where it has none."""
+  if isinstance(value, str):
+    return value
+  found = "missing" if value is None else f"not a string but {json.dumps(value)[:40]}"
+  raise ValueError(f"field {name} is {found}")
 
 
 def _first(record: dict, names: Sequence[str]) -> object:

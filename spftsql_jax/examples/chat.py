@@ -1,5 +1,4 @@
-"""Conversations: a tokenizer's chat template, cut where the schema, the question and the answer
-stand.
+"""Conversations: a tokenizer's chat template, cut where schema, question and answer stand.
 
 The template is rendered once, with markers in place of the three. What it puts around them does not
 depend on them, so the schema's part is the prefix that all questions share, and the question's part
@@ -75,30 +74,35 @@ def chat_frame(hf: Any) -> ChatFrame:
     except Exception as error:  # jinja2's, or whatever the template raises
       problem = str(error)
       continue
-    if [asked.count(_SCHEMA), asked.count(_QUESTION), answered.count(_ANSWER)] != [1, 1, 1]:
-      continue
-    before_schema, rest = asked.split(_SCHEMA)
-    if _QUESTION not in rest:
-      continue
-    between, behind_question = rest.split(_QUESTION)
-    before, tail = answered.split(_ANSWER)
-    before_answer = before.removeprefix(asked) if before.startswith(asked) else ""
-    special = {id_: str(token) for id_, token in hf.added_tokens_decoder.items() if token.special}
-    ends = [id_ for id_ in hf.encode(tail, add_special_tokens=False) if id_ in special]
-    # Longest first: a token that contains another is broken as a whole.
-    texts = tuple(sorted(special.values(), key=len, reverse=True))
-    return ChatFrame(
-      before_schema,
-      between,
-      behind_question,
-      before_answer,
-      ends[0] if ends else hf.eos_token_id,
-      texts,
-    )
+    if (frame := _cut(hf, asked, answered)) is not None:
+      return frame
   raise ValueError(
     f"the tokenizer's chat template cannot be cut at schema, question and answer ({problem}); "
-    "set "
-    "prompt.chat=False"
+    "set prompt.chat=False"
+  )
+
+
+def _cut(hf: Any, asked: str, answered: str) -> ChatFrame | None:
+  """The frame of a conversation that was rendered without and with its answer; None where schema,
+  question and answer do not stand one behind the other, once each.
+  """
+  if [asked.count(_SCHEMA), asked.count(_QUESTION), answered.count(_ANSWER)] != [1, 1, 1]:
+    return None
+  before_schema, rest = asked.split(_SCHEMA)
+  if _QUESTION not in rest:
+    return None
+  between, behind_question = rest.split(_QUESTION)
+  before, tail = answered.split(_ANSWER)
+  special = {id_: str(token) for id_, token in hf.added_tokens_decoder.items() if token.special}
+  ends = [id_ for id_ in hf.encode(tail, add_special_tokens=False) if id_ in special]
+  return ChatFrame(
+    before_schema,
+    between,
+    behind_question,
+    before_answer=before.removeprefix(asked) if before.startswith(asked) else "",
+    end_id=ends[0] if ends else hf.eos_token_id,
+    # Longest first: a token that contains another is broken as a whole.
+    special=tuple(sorted(special.values(), key=len, reverse=True)),
   )
 
 

@@ -1,5 +1,6 @@
-"""The prompt: schema first (shared by all questions of a database), question last, tokenized apart
-at that boundary.
+"""The prompt: schema first, which all questions of a database share, question last.
+
+The two are tokenized apart at that boundary.
 
 With `PromptFormat.chat` the same text is written as a conversation: instruction and schema are the
 system's message, evidence, values and question the user's (`chat.py` puts the tokenizer's chat
@@ -52,7 +53,7 @@ class PromptFormat:
   version: int = 1
   chat: bool = False
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.schema_style not in typing.get_args(SchemaStyle):
       raise ValueError(
         f"prompt format: schema_style {self.schema_style!r} is none of "
@@ -97,9 +98,8 @@ def system_prompt(schema: Schema, style: PromptFormat) -> str:
   """The system's message of a conversation: what is to be done, then the schema."""
   return (
     f"You translate between questions and {schema.dialect} queries over the database below. Answer "
-    "a question with one SQL "
-    "query and nothing else; answer a query with the question it answers and nothing else.\n\n"
-    + schema_prompt(schema, style).strip()
+    "a question with one SQL query and nothing else; answer a query with the question it answers "
+    "and nothing else.\n\n" + schema_prompt(schema, style).strip()
   )
 
 

@@ -74,8 +74,8 @@ class SubSchemas:
     over the same part, in a run that goes on after a cut too.
     """
     wanted = frozenset(tables)
-    for names, part in zip(self._names, self.parts, strict=True):
-      if wanted <= names:
+    for held, part in zip(self._names, self.parts, strict=True):
+      if wanted <= held:
         return part
     if wanted not in self._around:
       names = self._grow(sorted(wanted, key=self._order.index)) if wanted else None

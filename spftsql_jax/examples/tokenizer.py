@@ -1,5 +1,4 @@
-"""Text to token ids and back: a thin layer over Hugging Face fast tokenizers, and the training of a
-small one of our own.
+"""Text to token ids and back, by Hugging Face tokenizers, and the training of a small one.
 
 The boundary rule: schema prefix, question prompt and answer are tokenized *apart* and their ids
 concatenated, in training, scoring and generation alike, so that a branch has the same ids whatever
@@ -10,6 +9,7 @@ those of the chat template.
 from __future__ import annotations
 
 import itertools
+import typing
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class Tokenizer:
   """Ids of prompts and answers in one prompt format.
 
   Attributes:
-    hf: the Hugging Face fast tokenizer.
+    hf: the Hugging Face tokenizer, a fast one where the model has it.
     style: the prompt format.
     end_id, pad_id: ids of the token that training ends an answer with, and of padding.
     end_ids: all tokens that end an answer when one is written: that one first, then the model's
@@ -59,7 +59,7 @@ class Tokenizer:
 
   def __init__(
     self,
-    hf: transformers.PreTrainedTokenizerFast,
+    hf: transformers.PreTrainedTokenizerBase,
     style: PromptFormat,
     own_ends: Sequence[int] = (),
   ):
@@ -88,9 +88,8 @@ class Tokenizer:
   def decode(self, ids: Sequence[int]) -> str:
     """Text of answer ids: up to the first token that ends one, stripped."""
     kept = list(itertools.takewhile(lambda i: i not in self.end_ids, ids))
-    return self.hf.decode(
-      kept, skip_special_tokens=True, clean_up_tokenization_spaces=False
-    ).strip()
+    text = self.hf.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return typing.cast(str, text).strip()  # of one list of ids, one text
 
   def prefix(self, schema: Schema) -> tuple[int, ...]:
     """Ids of the schema prompt; the same object for the same schema."""

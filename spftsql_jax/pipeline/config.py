@@ -1,20 +1,21 @@
-"""The configuration of a run: frozen dataclasses, one Python file an experiment under
-experiments/configs/.
-"""
+"""The configuration of a run: frozen dataclasses, one Python file for each experiment."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import types
 import typing
-from typing import Any, Literal
+import zlib
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
 
 from spftsql_jax.databases.locations import hide_in
 from spftsql_jax.examples.batches import BatchShape
 from spftsql_jax.examples.prompts import PromptFormat
+from spftsql_jax.pipeline.codec import Json, from_json, to_json
 from spftsql_jax.training.optimizer import OptimizerConfig
 from spftsql_jax.training.step import Objective
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,75 +226,39 @@ class RunConfig:
 LOCATIONS = ("data_dir", "data.databases", "data.seeds", "data.test", "model.hf_model")
 
 
+def stage_seed(config: RunConfig, stage: str) -> int:
+  """A seed of the run's seed and the stage's name, so that no two stages share their draws."""
+  return zlib.crc32(f"{config.seed}/{stage}".encode())
+
+
+def pairs_seed(config: RunConfig, number: int) -> int:
+  """The seed of an iteration's pairs, shared by all that is trained on them.
+
+  Where two arms have the same pairs, they are given the same batches in the same order, with the
+  same dropout.
+  """
+  return stage_seed(config, f"pairs/iteration_{number}")
+
+
 def to_dict(config: Any) -> dict[str, Any]:
-  """A config as nested plain dicts (tuples stay tuples)."""
+  """A config as nested plain dicts. Tuples stay tuples: flags that override fields need them."""
   return {
     f.name: to_dict(value) if dataclasses.is_dataclass(value := getattr(config, f.name)) else value
     for f in dataclasses.fields(config)
   }
 
 
-def to_record(config: Any) -> dict[str, Any]:
-  """As `to_dict`, to be stored: without the passwords of locations. A run may be gone on with under
-  another password.
+def to_record(config: Any) -> dict[str, Json]:
+  """A config as JSON, to be stored: without the passwords of locations. A run may be gone on with
+  under another password.
   """
-  return typing.cast(dict, hide_in(to_dict(config)))
+  return typing.cast(dict, to_json(hide_in(to_dict(config))))
 
 
-def from_dict(kind: type, values: typing.Mapping[str, Any], where: str = "config") -> Any:
+def from_dict(kind: type[T], values: Mapping[str, Any], where: str = "config") -> T:
   """The dataclass `kind` from nested mappings.
 
   Raises:
     ValueError: an unknown field or a value of the wrong kind; the message names it.
   """
-  hints = typing.get_type_hints(kind)
-  if not isinstance(values, typing.Mapping):
-    raise ValueError(
-      f"{where} must be a group of fields ({', '.join(sorted(hints))}), not {values!r}"
-    )
-  if unknown := sorted(set(values) - set(hints)):
-    near = difflib.get_close_matches(unknown[0], hints, 3)
-    meant = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise ValueError(
-      f"{where} has no field {unknown[0]!r}{meant}; there are {', '.join(sorted(hints))}"
-    )
-  if missing := [
-    f.name for f in dataclasses.fields(kind) if f.name not in values and _is_required(f)
-  ]:
-    raise ValueError(f"{where} lacks the field {missing[0]!r}")
-  return kind(
-    **{name: _checked(hints[name], value, f"{where}.{name}") for name, value in values.items()}
-  )
-
-
-def _is_required(field: dataclasses.Field) -> bool:
-  return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-
-
-def _checked(hint: Any, value: Any, where: str) -> Any:
-  if dataclasses.is_dataclass(hint):
-    return from_dict(typing.cast(type, hint), value, where)
-  origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-  if origin is Literal:
-    if value not in arguments:
-      raise ValueError(f"{where} must be one of {', '.join(map(repr, arguments))}, not {value!r}")
-  elif origin is tuple:
-    if not isinstance(value, (tuple, list)):  # A text has parts too: its letters.
-      raise ValueError(f"{where} must be several values, as in ({value!r},), not {value!r}")
-    kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
-    if len(kinds) != len(value):
-      raise ValueError(f"{where} must have {len(kinds)} values, not {value!r}")
-    return tuple(_checked(k, v, where) for k, v in zip(kinds, value, strict=True))
-  elif origin is dict:
-    if not isinstance(value, typing.Mapping):
-      raise ValueError(f"{where} must be a dict, not {value!r}")
-    return dict(value)
-  elif isinstance(hint, types.UnionType):
-    return value
-  elif hint is float and isinstance(value, int) and not isinstance(value, bool):
-    return float(value)
-  elif isinstance(hint, type) and (
-    not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)
-  ):
-    raise ValueError(f"{where} must be {hint.__name__}, not {value!r}")
-  return value
+  return from_json(kind, values, where)

@@ -1,5 +1,6 @@
-"""What a run reads from outside its folder, by content: a run is not gone on with over other inputs
-than it began with.
+"""What a run reads from outside its folder, by content.
+
+A run is not gone on with over other inputs than it began with.
 
 Files are hashed whole (SHA-256), large ones too: a hash of samples would miss a changed cell. That
 is done once. While a file's size, times of change and inode stay as they were it is not read again;
@@ -19,10 +20,12 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from spftsql_jax.databases.engines import engine_of, files_of, path_of
 from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.files import write_json
+from spftsql_jax.pipeline.codec import from_json, optional, to_json
 from spftsql_jax.schema import Column, Schema
 
 # Beside a database of BIRD: what its columns mean.
@@ -30,8 +33,29 @@ _DESCRIPTIONS = "database_description"
 _FILE = "inputs.json"
 _HASHED_AT_ONCE = 4
 
-# Of an input: the files that it consists of, by a name that does not depend on where it lies.
-Files = dict[str, Path]
+# Of an input: its files by a name that does not depend on where they lie; or hashes, of what has
+# no file.
+Parts: TypeAlias = Mapping[str, Path | str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Fingerprint:
+  """The content of a file, or of what has none.
+
+  Attributes:
+    sha256: its hash.
+    bytes: its size; None without a file.
+    state: size, times of change and inode, while which stay it is not read again; None without a
+      file.
+  """
+
+  sha256: str
+  bytes: int | None = optional()
+  state: tuple[int, ...] | None = optional()
+
+
+# By input and part.
+Fingerprints: TypeAlias = dict[str, dict[str, Fingerprint]]
 
 
 class InputsChanged(ValueError):
@@ -40,15 +64,15 @@ class InputsChanged(ValueError):
 
 def inputs_of(
   examples: Mapping[str, Path | None], databases: Mapping[str, str], hf_model: Path | None
-) -> dict[str, Files | dict[str, str]]:
-  """The inputs of a run by name, each with its files; or with hashes, for what has none.
+) -> dict[str, Parts]:
+  """The inputs of a run by name, each with its parts.
 
   Args:
     examples: files of examples by the name of their config field; None for none.
     databases: locations by db_id.
     hf_model: folder of the starting model; None for none.
   """
-  found: dict[str, Any] = {
+  found: dict[str, Parts] = {
     name: {} if path is None else {"": path} for name, path in examples.items()
   }
   for db_id, location in databases.items():
@@ -75,7 +99,7 @@ def inputs_of(
   return found
 
 
-def keep_inputs(workdir: Path, inputs: Mapping[str, Files | dict[str, str]]) -> None:
+def keep_inputs(workdir: Path, inputs: Mapping[str, Parts]) -> None:
   """Notes the inputs of a new run in its folder, or compares them with what a run there has noted.
 
   Raises:
@@ -83,7 +107,7 @@ def keep_inputs(workdir: Path, inputs: Mapping[str, Files | dict[str, str]]) -> 
     FileNotFoundError: a file is gone.
   """
   path = workdir / _FILE
-  kept = json.loads(path.read_text()) if path.is_file() else {}
+  kept = _read(path) if path.is_file() else {}
   now = _fingerprints(inputs, kept)
   if kept and (differences := list(_compare(kept, now))):
     more = f"; and {len(differences) - 5} more" if len(differences) > 5 else ""
@@ -91,32 +115,38 @@ def keep_inputs(workdir: Path, inputs: Mapping[str, Files | dict[str, str]]) -> 
       f"{workdir} holds a run over other inputs ({'; '.join(differences[:5])}{more}); "
       "put back what it began with to go on with it, or use another --workdir"
     )
-  temporary = path.with_name(f".{_FILE}")
-  temporary.write_text(json.dumps(now, indent=1))
-  os.replace(temporary, path)
+  write_json(path, to_json(now))
 
 
-def _fingerprints(
-  inputs: Mapping[str, Files | dict[str, str]], kept: dict[str, Any]
-) -> dict[str, Any]:
-  def of(name: str, part: str, source: Path | str) -> dict[str, Any]:
-    if isinstance(source, str):
-      return {"sha256": source}
-    stat = source.stat()
-    state = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-    before = kept.get(name, {}).get(part, {})
-    if before.get("state") == state:
-      return before
-    with source.open("rb") as file:
-      return {
-        "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
-        "bytes": stat.st_size,
-        "state": state,
-      }
+def _read(path: Path) -> Fingerprints:
+  """What a run noted of its inputs. Raises ValueError where it is no such file."""
+  return {
+    name: {
+      part: from_json(Fingerprint, values, f"{path}: {name}") for part, values in parts.items()
+    }
+    for name, parts in json.loads(path.read_text()).items()
+  }
 
+
+def _fingerprint(source: Path | str, before: Fingerprint | None) -> Fingerprint:
+  """Of a file, or of a hash; `before` is what was noted of it."""
+  if isinstance(source, str):
+    return Fingerprint(source)
+  stat = source.stat()
+  state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+  if before is not None and before.state == state:
+    return before
+  with source.open("rb") as file:
+    return Fingerprint(hashlib.file_digest(file, "sha256").hexdigest(), stat.st_size, state)
+
+
+def _fingerprints(inputs: Mapping[str, Parts], kept: Fingerprints) -> Fingerprints:
   with concurrent.futures.ThreadPoolExecutor(_HASHED_AT_ONCE) as pool:
     jobs = {
-      name: {part: pool.submit(of, name, part, source) for part, source in parts.items()}
+      name: {
+        part: pool.submit(_fingerprint, source, kept.get(name, {}).get(part))
+        for part, source in parts.items()
+      }
       for name, parts in inputs.items()
     }
     return {
@@ -124,20 +154,21 @@ def _fingerprints(
     }
 
 
-def _compare(kept: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+def _compare(kept: Fingerprints, now: Fingerprints) -> Iterator[str]:
   for name in sorted({*kept, *now}):
     old, new = kept.get(name, {}), now.get(name, {})
     for part in sorted({*old, *new}):
-      if old.get(part, {}).get("sha256") != new.get(part, {}).get("sha256"):
+      before, after = old.get(part), new.get(part)
+      if (before and before.sha256) != (after and after.sha256):
         what = f"{name}{'' if not part or name.startswith('database ') else ', '}{part}"
-        yield f"{what} was {_words(old.get(part))}, is {_words(new.get(part))}"
+        yield f"{what} was {_words(before)}, is {_words(after)}"
 
 
-def _words(fingerprint: dict[str, Any] | None) -> str:
+def _words(fingerprint: Fingerprint | None) -> str:
   if fingerprint is None:
     return "none"
-  size = f" of {fingerprint['bytes']:,} bytes" if "bytes" in fingerprint else ""
-  return f"{fingerprint['sha256'][:12]}{size}"
+  size = "" if fingerprint.bytes is None else f" of {fingerprint.bytes:,} bytes"
+  return f"{fingerprint.sha256[:12]}{size}"
 
 
 def _outline(schema: Schema) -> str:

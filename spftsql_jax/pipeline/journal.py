@@ -1,5 +1,7 @@
-"""A run's journal: which steps are done and what they gave, so that the same command goes on where
-it was cut off.
+"""A run's journal: the steps that are done and what they gave.
+
+With it the same command goes on where it was cut off. Steps give records, data files hold records
+(`records.py`); both are written and read as JSON by `codec.py`.
 """
 
 from __future__ import annotations
@@ -10,9 +12,13 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO, TypeVar
 
 from spftsql_jax import hosts
+from spftsql_jax.files import write_json, write_whole
+from spftsql_jax.pipeline.codec import Json, from_json, record_to_json
+
+R = TypeVar("R")
 
 
 class RunInProgress(RuntimeError):
@@ -21,6 +27,10 @@ class RunInProgress(RuntimeError):
 
 class ConfigChanged(ValueError):
   """The folder holds a run of another configuration."""
+
+
+class OtherForm(ValueError):
+  """A journal or a data file that another version of this program wrote in another form."""
 
 
 class Journal:
@@ -36,10 +46,11 @@ class Journal:
     workdir: the run's folder. Files named in step outputs are relative to it.
   """
 
-  def __init__(self, workdir: str | Path, config: dict[str, Any], locations: Sequence[str] = ()):
+  def __init__(self, workdir: str | Path, config: dict[str, Json], locations: Sequence[str] = ()):
     """Opens or creates the run in `workdir`.
 
     Args:
+      config: of the run, as JSON.
       locations: fields of the config ("data.test") that say where something lies. They may differ
         from those of the run that is gone on with; what lies there is compared by
         `inputs.keep_inputs`.
@@ -52,9 +63,10 @@ class Journal:
     self.workdir = Path(workdir)
     self._path = self.workdir / "journal.jsonl"
     self._lock: TextIO | None = None
-    self._done: dict[str, dict[str, Any]] = hosts.from_first(lambda: self._open(config, locations))
+    # The outputs of the steps as JSON: of what class one is, says whoever asks for it.
+    self._done: dict[str, Json] = hosts.from_first(lambda: self._open(config, locations))
 
-  def _open(self, config: dict[str, Any], locations: Sequence[str]) -> dict[str, dict[str, Any]]:
+  def _open(self, config: dict[str, Json], locations: Sequence[str]) -> dict[str, Json]:
     """Takes the folder's lock; the steps that are done."""
     self.workdir.mkdir(parents=True, exist_ok=True)
     self._lock = (self.workdir / ".lock").open("w")
@@ -65,7 +77,7 @@ class Journal:
         f"{self.workdir}: another run is at work here; wait for it or choose another --workdir"
       ) from error
     _keep_config(self.workdir / "config.json", config, locations)
-    done: dict[str, dict[str, Any]] = {}
+    done: dict[str, Json] = {}
     if self._path.is_file():
       text = self._path.read_text()
       whole = text[: text.rfind("\n") + 1]
@@ -81,18 +93,33 @@ class Journal:
     if self._lock is not None:
       self._lock.close()
 
-  def step(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+  def step(self, name: str, kind: type[R], work: Callable[[], R]) -> R:
     """The output of step `name`: from the journal if it is done, else by doing it now.
 
     Args:
-      work: does the step; its output must be JSON.
+      kind: class of the output, a record.
+      work: does the step.
+
+    Raises:
+      OtherForm: the journal has another kind of output for this step.
     """
     if name not in self._done:
-      output = json.loads(json.dumps(work()))
+      # Through JSON text in any case: a run that is gone on with sees the same as this one.
+      output = json.loads(json.dumps(record_to_json(work())))
       self._done[name] = hosts.from_first(lambda: self._write(name, output))
-    return self._done[name]
+    return self.done(name, kind)
 
-  def _write(self, name: str, output: dict[str, Any]) -> dict[str, Any]:
+  def done(self, name: str, kind: type[R]) -> R:
+    """The output of a step that is done. Raises KeyError or OtherForm."""
+    try:
+      return from_json(kind, self._done[name], "its output")
+    except ValueError as error:
+      raise OtherForm(
+        f"{self._path}: step {name} was written in another form ({error}); go on with the version "
+        "of this program that began the run, or do the step's stage again (--start_from)"
+      ) from error
+
+  def _write(self, name: str, output: Json) -> Json:
     with self._path.open("a") as file:
       file.write(json.dumps({"step": name, "output": output}) + "\n")
       file.flush()
@@ -107,44 +134,39 @@ class Journal:
       name: output for name, output in self._done.items() if not name.startswith(tuple(prefixes))
     }
 
-    def write() -> None:
-      temporary = self._path.with_name(".journal.jsonl")
-      temporary.write_text(
-        "".join(json.dumps({"step": n, "output": o}) + "\n" for n, o in self._done.items())
-      )
-      os.replace(temporary, self._path)
-
-    hosts.from_first(write)
+    lines = [json.dumps({"step": n, "output": o}) + "\n" for n, o in self._done.items()]
+    hosts.from_first(lambda: write_whole(self._path, "".join(lines).encode()))
 
   def is_done(self, name: str) -> bool:
     return name in self._done
 
-  def write_jsonl(self, name: str, records: Iterable[dict[str, Any]]) -> str:
+  def write_records(self, name: str, records: Iterable[object]) -> str:
     """Writes records under a content-addressed name; returns its path relative to the work folder.
 
     Raises RuntimeError where another process has other records under this name.
     """
-    data = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records).encode()
+    lines = (json.dumps(record_to_json(r), ensure_ascii=False) + "\n" for r in records)
+    data = "".join(lines).encode()
     path = self.workdir / "data" / f"{name}-{_digest(data)}.jsonl"
     if len(set(hosts.gather(path.name))) > 1:
       raise RuntimeError(
-        f"{path.parent / name}: the processes of this run made different data; are their code "
-        "and "
+        f"{path.parent / name}: the processes of this run made different data; are their code and "
         "data the same?"
       )
 
     def write() -> None:
       path.parent.mkdir(parents=True, exist_ok=True)
-      temporary = path.with_name("." + path.name)
-      temporary.write_bytes(data)
-      os.replace(temporary, path)
+      write_whole(path, data)
 
     hosts.from_first(write)
     return str(path.relative_to(self.workdir))
 
-  def read_jsonl(self, relative: str) -> Iterator[dict[str, Any]]:
-    """The records of a file that `write_jsonl` wrote. Raises RuntimeError where it is missing or
-    damaged.
+  def read_records(self, relative: str, kind: type[R]) -> list[R]:
+    """The records of a file that `write_records` wrote.
+
+    Raises:
+      RuntimeError: the file is missing or damaged.
+      OtherForm: it holds records of another kind.
     """
     path = self.workdir / relative
     remedy = "put it back, or do the stage that wrote it again (--start_from)"
@@ -156,15 +178,26 @@ class Journal:
       ) from error
     if path.stem.rpartition("-")[2] != _digest(data):
       raise RuntimeError(f"{path}: damaged (it is not what the run wrote); {remedy}")
-    yield from map(json.loads, data.splitlines())
+    try:
+      return [from_json(kind, json.loads(line), "record") for line in data.splitlines()]
+    except ValueError as error:
+      raise OtherForm(
+        f"{path}: written in another form ({error}); go on with the version of this program that "
+        "began the run, or do the stage that wrote it again (--start_from)"
+      ) from error
+
+
+def data_hash(records: Sequence[object]) -> str:
+  """A hash of records (examples, pairs), for lineage and for stored log-probs."""
+  text = json.dumps(list(map(record_to_json, records)), sort_keys=True, ensure_ascii=False)
+  return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _digest(data: bytes) -> str:
   return hashlib.sha256(data).hexdigest()[:12]
 
 
-def _keep_config(path: Path, config: dict[str, Any], locations: Sequence[str]) -> None:
-  config = json.loads(json.dumps(config))
+def _keep_config(path: Path, config: dict[str, Json], locations: Sequence[str]) -> None:
   kept = json.loads(path.read_text()) if path.is_file() else None
   if kept is not None:
     changed = [(key, old, new) for key, old, new in _compare(kept, config) if key not in locations]
@@ -174,12 +207,10 @@ def _keep_config(path: Path, config: dict[str, Any], locations: Sequence[str]) -
         "use that configuration to go on with it, or another --workdir"
       )
   if kept != config:  # a new run, or one whose inputs lie elsewhere now
-    temporary = path.with_name(".config.json")
-    temporary.write_text(json.dumps(config, indent=1))
-    os.replace(temporary, path)
+    write_json(path, config)
 
 
-def _compare(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+def _compare(old: Json, new: Json, key: str = "") -> Iterator[tuple[str, Json, Json]]:
   if isinstance(old, dict) and isinstance(new, dict):
     for name in sorted({*old, *new}):
       yield from _compare(old.get(name), new.get(name), f"{key}.{name}" if key else name)

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TextIO, TypeAlias, cast
 
 import tensorboardX
 
+from spftsql_jax.files import write_whole
+
+# Stage and step, then the figures by name.
+MetricsLine: TypeAlias = dict[str, str | float]
+
 
 class MetricsLog:
-  """A file and a TensorBoard log for each stage. A stage that is resumed goes on where it does:
-  what a cut run has written of the steps that are done again is dropped, so that the files are
-  those of a run without a cut."""
+  """A file and a TensorBoard log for each stage.
+
+  A stage that is resumed goes on where it does: what a cut run has written of the steps that are
+  done again is dropped, so that the files are those of a run without a cut.
+  """
 
   def __init__(self, workdir: Path):
     self._folder = workdir / "metrics"
     self._tensorboard = workdir / "tensorboard"
-    self._open: dict[str, tuple[Any, tensorboardX.SummaryWriter]] = {}
+    self._open: dict[str, tuple[TextIO, tensorboardX.SummaryWriter]] = {}
 
   def write(self, stage: str, step: int, values: dict[str, float]) -> None:
     """Adds the values of one step."""
@@ -39,7 +45,7 @@ class MetricsLog:
     for name, value in values.items():
       board.add_scalar(name, value, step)
 
-  def read(self) -> list[dict[str, Any]]:
+  def read(self) -> list[MetricsLine]:
     """All lines."""
     return [line for path in sorted(self._folder.glob("*.jsonl")) for line in _read(path)]
 
@@ -57,7 +63,7 @@ class MetricsLog:
       board.close()
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
+def _read(path: Path) -> list[MetricsLine]:
   """The lines of a file; one that was cut off while it was written is none."""
   lines = []
   for line in path.read_text(encoding="utf-8").splitlines():
@@ -70,7 +76,5 @@ def _keep_before(path: Path, step: int) -> None:
   """Drops the lines of `step` and of those behind it."""
   if not path.exists():
     return
-  kept = [line for line in _read(path) if line["step"] < step]
-  temporary = path.with_name("." + path.name)
-  temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-  os.replace(temporary, path)
+  kept = [line for line in _read(path) if cast(int, line["step"]) < step]
+  write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())

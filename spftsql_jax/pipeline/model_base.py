@@ -1,9 +1,9 @@
 """The model base: every version a run made, with where it came from and how it scored.
 
     base/
-      versions/<version>/lineage.json       immutable: parent, opponent, stage, round, prompt format, hashes
-      versions/<version>/params/            the weights, in Orbax's format
-      scores/<version>/<split>.json         written beside, atomically
+      versions/<version>/lineage.json    immutable: parent, opponent, stage, prompt format, hashes
+      versions/<version>/params/         the weights, in Orbax's format
+      scores/<version>/<split>.json      written beside, atomically
 
 A version appears whole or not at all: it is written under a temporary name and renamed. The folder
 can be copied anywhere; nothing that is read in it is an absolute path.
@@ -22,7 +22,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,9 @@ import jax
 import orbax.checkpoint.experimental.v1 as ocp
 
 from spftsql_jax import hosts
+from spftsql_jax.files import write_json
 from spftsql_jax.models.finite import not_finite
+from spftsql_jax.pipeline.codec import from_json, record_to_json
 
 # Stages whose versions a run may hand over, in model bases that do not say which do; the others are
 # baselines.
@@ -80,6 +82,15 @@ class Lineage:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Record:
+  """What lineage.json holds: a version's place among all, and the hashes of its files."""
+
+  order: int
+  lineage: Lineage
+  files: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
 class Score:
   """How a version did on a split.
 
@@ -120,7 +131,7 @@ class ModelBase:
       else []
     )
     return sorted(
-      (n for n in names if not n.startswith(".")), key=lambda n: (self._record(n)["order"], n)
+      (n for n in names if not n.startswith(".")), key=lambda n: (self._record(n).order, n)
     )
 
   def add(self, version: str, params: Any, lineage: Lineage) -> None:
@@ -135,8 +146,7 @@ class ModelBase:
     if broken := not_finite(params):
       raise BrokenWeights(
         f"version {version} is not added to {self.directory}: {len(broken)} of its arrays hold "
-        "numbers that are not "
-        f"finite ({', '.join(broken[:3])})"
+        f"numbers that are not finite ({', '.join(broken[:3])})"
       )
 
     def begin() -> Path:
@@ -145,12 +155,8 @@ class ModelBase:
       return temporary
 
     def complete() -> None:
-      record = {
-        "order": len(self.versions()),
-        "lineage": dataclasses.asdict(lineage),
-        "files": _digests(temporary / "params"),
-      }
-      write_json(temporary / "lineage.json", record)
+      record = _Record(len(self.versions()), lineage, _digests(temporary / "params"))
+      write_json(temporary / "lineage.json", record_to_json(record))
       shutil.rmtree(final, ignore_errors=True)
       os.replace(temporary, final)
 
@@ -161,12 +167,12 @@ class ModelBase:
     finally:
       shutil.rmtree(temporary, ignore_errors=True)
 
-  def load(self, version: str, like: Any = None) -> Any:
+  def load(self, version: str, layout: Any = None) -> Any:
     """The params of a version.
 
     Args:
-      like: a tree of arrays or ShapeDtypeStructs to restore into (shapes, dtypes, shardings); None
-        restores to one device, on whatever devices of whatever hosts it was saved.
+      layout: a tree of arrays or ShapeDtypeStructs with the shapes, dtypes and shardings to restore
+        to; None restores to one device, on whatever devices of whatever hosts it was saved.
 
     Raises:
       KeyError: no such version. CorruptVersion: its files are not those that were written.
@@ -177,19 +183,19 @@ class ModelBase:
         f"version {version} in {self.directory} is damaged ({broken}); restore it from a copy or "
         "delete it"
       )
-    if like is None:
+    if layout is None:
       here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-      like = jax.tree.map(
+      layout = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here),
         ocp.metadata(folder).metadata,
       )
-    return ocp.load_pytree(folder, like)
+    return ocp.load_pytree(folder, layout)
 
   def damage(self, version: str) -> str:
     """What is wrong with a version's files, "" where they are those that were written. Raises
     KeyError.
     """
-    return _differences(self._record(version)["files"], self._version(version) / "params")
+    return _differences(self._record(version).files, self._version(version) / "params")
 
   def remove(self, version: str) -> None:
     """Deletes a version and its scores; one that is not there is no error."""
@@ -204,7 +210,7 @@ class ModelBase:
 
   def lineage(self, version: str) -> Lineage:
     """Where a version comes from. Raises KeyError."""
-    return Lineage(**self._record(version)["lineage"])
+    return self._record(version).lineage
 
   def add_score(self, version: str, split: str, score: Score) -> None:
     """Writes a version's score on a split, replacing an older one."""
@@ -256,8 +262,7 @@ class ModelBase:
     )
     if sound is None:
       raise ValueError(
-        f"{self.directory}: every version with a score on {split!r} is damaged; restore one from "
-        "a "
+        f"{self.directory}: every version with a score on {split!r} is damaged; restore one from a "
         "copy"
       )
     return sound
@@ -287,26 +292,25 @@ class ModelBase:
       )
       raise ValueError(
         f"{self.directory}: scores on {split!r} are of different questions ({answered}) and cannot "
-        "be compared; "
-        "do the stages that scored them again (--start_from)"
+        "be compared; do the stages that scored them again (--start_from)"
       )
     return sorted(scored, key=lambda s: s[1].rank)  # stable: of equals the later stands higher
 
   def _version(self, version: str) -> Path:
     return self.directory / "versions" / version
 
-  def _record(self, version: str) -> dict[str, Any]:
+  def _record(self, version: str) -> _Record:
     path = self._version(version) / "lineage.json"
     if not path.is_file():
       raise KeyError(f"no version {version!r} in {self.directory}")
-    return json.loads(path.read_text())
+    return from_json(_Record, json.loads(path.read_text()), str(path))
 
 
 def _digests(folder: Path) -> dict[str, str]:
   return {str(p.relative_to(folder)): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def _differences(files: dict[str, str], folder: Path) -> str:
+def _differences(files: Mapping[str, str], folder: Path) -> str:
   for name, digest in files.items():
     path = folder / name
     if not path.is_file():
@@ -319,10 +323,3 @@ def _differences(files: dict[str, str], folder: Path) -> str:
 def _sha256(path: Path) -> str:
   with path.open("rb") as file:
     return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_json(path: Path, value: Any) -> None:
-  """Atomically: under another name first, then renamed."""
-  temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-  temporary.write_text(json.dumps(value, indent=1))
-  os.replace(temporary, path)

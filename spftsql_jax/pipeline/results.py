@@ -1,277 +1,262 @@
-"""The evaluation of a run's versions on the held-out test, and what the run leaves behind: results,
-report, export.
-"""
+"""The results of a run, collected from its model base and its records (results.json)."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
 
 from spftsql_jax import hosts
-from spftsql_jax.answering.exported import write_prompt_format
-from spftsql_jax.examples.example import Example
 from spftsql_jax.judging.metrics import hardness, paired_exact_test, wilson_interval
-from spftsql_jax.judging.scoring import Verdict, score_predictions
-from spftsql_jax.models import merge, save_hf
 from spftsql_jax.pipeline.config import to_record
-from spftsql_jax.pipeline.metrics_log import MetricsLog
-from spftsql_jax.pipeline.model_base import write_json
-from spftsql_jax.pipeline.prepare import RunData
-from spftsql_jax.pipeline.workbench import (
-  SELECTION,
-  TEST,
-  Workbench,
-  answer_and_judge,
-  device_line,
-  judge,
-  score_of,
+from spftsql_jax.pipeline.data import RunData
+from spftsql_jax.pipeline.model_base import ModelBase
+from spftsql_jax.pipeline.records import Cost, Iteration, JudgedAnswer, Round
+from spftsql_jax.pipeline.result_records import (
+  Cell,
+  DataCounts,
+  Environment,
+  LineageRow,
+  Promotion,
+  QuestionCounts,
+  Results,
+  SelfPlayRow,
+  Share,
+  ShareWithout,
+  ShownExample,
+  SynthesisRow,
+  TableRow,
 )
-from spftsql_jax.report.page import write_report
+from spftsql_jax.pipeline.stages.evaluation import Evaluated, judge_test
+from spftsql_jax.pipeline.stages.splits import Splits
+from spftsql_jax.pipeline.versions import SELECTION, TEST, score_on
+from spftsql_jax.pipeline.workbench import Workbench
 from spftsql_jax.report.stage_names import model_name
-from spftsql_jax.synthesis.notation import WeightedTemplate
 
-CANDIDATES = ("sft", "vbi_ft", "self_play")
 _NO_TEST = (
   "No test was given. The figures are those of the selection split: synthesized questions, on "
-  "which the models were chosen "
-  "too. They are optimistic."
+  "which the models were chosen too. They are optimistic."
 )
-# What the results tell of an iteration of self-play.
-_PLAYED = (
-  "iteration",
-  "main",
-  "opponent",
-  "pairs",
-  "left_out",
-  "reward_rate",
-  "accepted",
-  "reason",
-)
-# Answers of the best model that the report shows with both results.
+# Templates with the most errors that are shown of a round.
+_SHOWN_TEMPLATES = 40
+# Answers of the best model that the report shows with both results, and rows of each result.
 _SHOWN_EXAMPLES = 400
 _SHOWN_ROWS = 10
 
 
-def evaluate_version(
-  bench: Workbench, version: str, test: Sequence[Example], selection: Sequence[Example]
-) -> dict[str, Any]:
-  """Answers the test with a version and judges as the benchmark does; without a test the selection
-  split, judged as there.
-  """
-  questions, split = (test, TEST) if test else (selection, SELECTION)
-  predictions, verdicts = answer_and_judge(
-    bench, bench.load(version), questions, _judge_test if test else judge
-  )
-  right = [v.correct if test else bool(v.suite_correct) for v in verdicts]
-  # By its score on the selection split a version was chosen: it stays as it was.
-  result = None if test else bench.models.score(version, split)
-  if result is None:
-    result = score_of(questions, right, verdicts)
-    bench.models.add_score(version, split, result)
-  bench.say(f"  {version}: EX {result.execution_accuracy:.1%}, {result.executable:.0%} run")
-  records = [{"prediction": p, "correct": r} for p, r in zip(predictions, right, strict=True)]
-  return {"file": bench.journal.write_jsonl(f"test-{version}", records)}
-
-
-def _judge_test(
-  bench: Workbench, test: Sequence[Example], predictions: Sequence[str], keep_rows: bool = False
-) -> list[Verdict]:
-  return score_predictions(
-    [(e.query, p) for e, p in zip(test, predictions, strict=True)],
-    [bench.instances[e.db_id][:1] for e in test],
-    bench.executor,
-    comparison=bench.config.data.comparison,
-    timeout_s=10.0,
-    keep_rows=keep_rows,
-  )
-
-
 def collect_results(
   bench: Workbench,
-  data: RunData,
-  selection: Sequence[Example],
-  versions: Sequence[str],
-  best: str,
-  rounds: Sequence[dict[str, Any]],
-  iterations: Sequence[dict[str, Any]],
-  templates: Sequence[WeightedTemplate],
-  cost: dict[str, Any],
-) -> dict[str, Any]:
-  """What results.json holds: the table of `versions`, lineage, synthesis, self-play, examples,
-  config and environment.
+  splits: Splits,
+  rounds: Sequence[Round],
+  iterations: Sequence[Iteration],
+  evaluated: Evaluated,
+  cost: Cost,
+) -> Results:
+  """The table of the evaluated versions, lineage, synthesis, self-play, examples, config and
+  environment.
   """
-  questions = data.test or selection
-  levels = [hardness(e.query) for e in questions]
-  accepted = {i["version"]: i["accepted"] for i in iterations}
-  split = TEST if data.test else SELECTION
-  table = [_row(bench, version, split, questions, levels, accepted) for version in versions]
-  first = bench.models.score(versions[0], split) if versions else None
-  for row, version in zip(table, versions, strict=True):
-    # Of the same questions, answered by the first model of the table and by this one.
-    row["p_first"] = paired_exact_test(first.outcomes, bench.models.score(version, split).outcomes)
-  final = next(row for row in table if row["version"] == best)
+  data, templates = splits.data, splits.templates.train
+  table = _table(bench, evaluated, iterations)
+  [final] = [row for row in table if row.version == evaluated.best]
   names = {item.template.id: item.template.text for item in templates}
-  return {
-    "title": bench.config.name,
-    "best": best,
-    "evaluated_on": split,
-    "seeds_left_out": data.leaked,
-    "config": to_record(bench.config),
-    "environment": {
-      "python": sys.version.split()[0],
-      "jax": jax.__version__,
-      "devices": device_line(),
-      "cores": os.cpu_count(),
-      "processes": hosts.count(),
-    },
-    **cost,
-    "data": {
-      "databases": sorted(bench.databases),
-      "seeds": len(data.seeds),
-      "test": len(data.test),
-      "templates": len(templates),
-    },
-    "table": table,
-    "lineage": [_lineage_row(bench, v) for v in bench.models.versions()],
-    "synthesis": [
-      {
-        "round": r["number"],
-        "accepted": r["accepted"],
-        "rejections": r["rejections"],
-        "questions": {
-          "rules": r["accepted"],
-          "model": r["model_questions"],
-          "agreement": r["agreement"],
-        }
-        | ({"consistency": r["consistency"]} if r["consistency"] else {}),
-        "verified_ex": r["verified_ex"],
-        "template_errors": [
-          t | {"template": names.get(t["template"], t["template"])}
-          for t in r["template_errors"][:40]
-        ],
-      }
-      for r in rounds
-    ],
-    "self_play": [{k: i[k] for k in _PLAYED} | _promotion(bench, i) for i in iterations],
-    "examples": _shown_examples(bench, data, questions, best),
-    "notes": [*_notes(data, final, best), *_faults(bench)],
-  }
-
-
-def _promotion(bench: Workbench, iteration: dict[str, Any]) -> dict[str, Any]:
-  """What decided on an iteration's model: its EX and main's on the selection split, and how likely
-  chance alone does it.
-  """
-  before, after = (bench.models.score(iteration[name], SELECTION) for name in ("main", "version"))
-  if before is None or after is None:
-    return {}
-  p = (
-    paired_exact_test(before.outcomes, after.outcomes)
-    if len(before.outcomes) == len(after.outcomes)
-    else None
+  return Results(
+    title=bench.config.name,
+    best=evaluated.best,
+    evaluated_on=evaluated.split,
+    seeds_left_out=data.leaked,
+    config=to_record(bench.config),
+    environment=_environment(),
+    cost=cost,
+    data=DataCounts(
+      databases=tuple(sorted(bench.databases.prompts)),
+      seeds=len(data.seeds),
+      test=len(data.test),
+      templates=len(templates),
+    ),
+    table=table,
+    lineage=tuple(_lineage_row(bench.models, v) for v in bench.models.versions()),
+    synthesis=tuple(_synthesis_row(done, names) for done in rounds),
+    self_play=tuple(_self_play_row(bench.models, done) for done in iterations),
+    examples=_shown_examples(bench, evaluated),
+    notes=(*_notes(data, final), *_faults(bench)),
   )
-  return {
-    "main_ex": before.execution_accuracy,
-    "selection_ex": after.execution_accuracy,
-    "p": p,
-    "n": len(after.outcomes),
-  }
 
 
-def _lineage_row(bench: Workbench, version: str) -> dict[str, Any]:
-  lineage = bench.models.lineage(version)
-  row = {name: getattr(lineage, name) for name in ("parent", "opponent", "stage", "round")}
-  return {"version": version, **row, "selection_ex": _ex(bench, version, SELECTION)}
+def device_line() -> str:
+  """The devices in words."""
+  devices = jax.devices()
+  of = f" of {hosts.count()} processes" if hosts.count() > 1 else ""
+  return (
+    f"{len(devices)} {devices[0].device_kind or devices[0].platform} "
+    f"device{'s' if len(devices) > 1 else ''}{of}"
+  )
+
+
+def _environment() -> Environment:
+  return Environment(
+    python=sys.version.split()[0],
+    jax=jax.__version__,
+    devices=device_line(),
+    cores=os.cpu_count(),
+    processes=hosts.count(),
+  )
+
+
+def _table(
+  bench: Workbench, evaluated: Evaluated, iterations: Sequence[Iteration]
+) -> tuple[TableRow, ...]:
+  levels = [hardness(e.query) for e in evaluated.questions]
+  accepted = {done.version: done.updated.accepted for done in iterations}
+  return tuple(
+    _row(bench, evaluated, version, levels, accepted.get(version, True))
+    for version in evaluated.versions
+  )
 
 
 def _row(
-  bench: Workbench,
-  version: str,
-  split: str,
-  questions: Sequence[Example],
-  levels: Sequence[str],
-  accepted: dict[str, bool],
-) -> dict[str, Any]:
-  lineage, score = bench.models.lineage(version), bench.models.score(version, split)
-  outcomes = score.outcomes
-  row = {
-    "model": model_name(lineage.stage, lineage.round),
-    "stage": lineage.stage,
-    "round": lineage.round,
-    "ex": score.execution_accuracy,
-    "ci95": list(wilson_interval(sum(outcomes), len(outcomes))),
-    "n": len(outcomes),
-    "split": split,
-    "executable": score.executable,
-    "selection_ex": _ex(bench, version, SELECTION),
-    "selection_executable": getattr(bench.models.score(version, SELECTION), "executable", None),
-    "by_hardness": {
-      level: {"ex": float(np.mean(part)), "n": len(part)}
-      for level in ("easy", "medium", "hard", "extra")
-      if (part := [o for o, l in zip(outcomes, levels, strict=True) if l == level])
-    },
-    "version": version,
-    "promoted": bench.models.is_candidate(version) and accepted.get(version, True),
+  bench: Workbench, evaluated: Evaluated, version: str, levels: Sequence[str], accepted: bool
+) -> TableRow:
+  models, split = bench.models, evaluated.split
+  lineage, score = models.lineage(version), score_on(models, version, split)
+  # Of the same questions, answered by the first model of the table and by this one.
+  first = score_on(models, evaluated.versions[0], split)
+  selection, outcomes = models.score(version, SELECTION), score.outcomes
+  return TableRow(
+    model=model_name(lineage.stage, lineage.round),
+    stage=lineage.stage,
+    round=lineage.round,
+    ex=score.execution_accuracy,
+    ci95=wilson_interval(sum(outcomes), len(outcomes)),
+    n=len(outcomes),
+    split=split,
+    executable=score.executable,
+    selection_ex=None if selection is None else selection.execution_accuracy,
+    selection_executable=None if selection is None else selection.executable,
+    by_hardness=_by_hardness(outcomes, levels),
+    version=version,
+    promoted=models.is_candidate(version) and accepted,
+    ex_without=_ex_without(evaluated, outcomes, bench.config.data.apart),
+    p_first=paired_exact_test(first.outcomes, outcomes),
+  )
+
+
+def _by_hardness(outcomes: Sequence[bool], levels: Sequence[str]) -> dict[str, Share]:
+  parts = {
+    level: [o for o, l in zip(outcomes, levels, strict=True) if l == level]
+    for level in ("easy", "medium", "hard", "extra")
   }
-  if apart := bench.config.data.apart:
-    kept = [o for o, e in zip(outcomes, questions, strict=True) if e.db_id not in apart]
-    row["ex_without"] = {"databases": list(apart), "ex": float(np.mean(kept)), "n": len(kept)}
-    row["ex_without"]["ci95"] = list(wilson_interval(sum(kept), len(kept)))
-  return row
+  return {level: Share(float(np.mean(part)), len(part)) for level, part in parts.items() if part}
 
 
-def _ex(bench: Workbench, version: str, split: str) -> float | None:
-  score = bench.models.score(version, split)
-  return None if score is None else score.execution_accuracy
+def _ex_without(
+  evaluated: Evaluated, outcomes: Sequence[bool], apart: Sequence[str]
+) -> ShareWithout | None:
+  if not apart:
+    return None
+  kept = [o for o, e in zip(outcomes, evaluated.questions, strict=True) if e.db_id not in apart]
+  interval = wilson_interval(sum(kept), len(kept))
+  return ShareWithout(tuple(apart), float(np.mean(kept)), len(kept), interval)
 
 
-def _shown_examples(
-  bench: Workbench, data: RunData, questions: Sequence[Example], best: str
-) -> list[dict[str, Any]]:
-  file = bench.journal.step(f"evaluation/{best}", dict)["file"]
-  records = list(bench.journal.read_jsonl(file))[:_SHOWN_EXAMPLES]
-  chosen = list(zip(questions[:_SHOWN_EXAMPLES], [r["prediction"] for r in records], strict=True))
-  verdicts = _judge_test(bench, [e for e, _ in chosen], [p for _, p in chosen], keep_rows=True)
-  return [
-    {
-      "db_id": e.db_id,
-      "question": e.question,
-      "gold": e.query,
-      "model": best,
-      "prediction": p,
-      "correct": v.correct if data.test else right["correct"],
-      "status": v.status,
-      "message": v.message,
-      "gold_columns": list(v.gold.columns),
-      "gold_rows": _rows(v.gold.rows),
-      "gold_row_count": len(v.gold.rows),
-      "predicted_columns": list(v.predicted.columns),
-      "predicted_rows": _rows(v.predicted.rows),
-      "predicted_row_count": len(v.predicted.rows),
-    }
-    for (e, p), v, right in zip(chosen, verdicts, records, strict=True)
-  ]
+def _lineage_row(models: ModelBase, version: str) -> LineageRow:
+  lineage, score = models.lineage(version), models.score(version, SELECTION)
+  return LineageRow(
+    version,
+    lineage.parent,
+    lineage.opponent,
+    lineage.stage,
+    lineage.round,
+    None if score is None else score.execution_accuracy,
+  )
 
 
-def _rows(rows: Sequence[tuple]) -> list[list[Any]]:
-  return [[_shown(cell) for cell in row] for row in rows[:_SHOWN_ROWS]]
+def _synthesis_row(done: Round, names: Mapping[str, str]) -> SynthesisRow:
+  made, questions, verified = done.synthesized, done.questions, done.verified
+  return SynthesisRow(
+    round=done.number,
+    accepted=made.accepted,
+    rejections=made.rejections,
+    questions=QuestionCounts(
+      made.accepted, questions.written, questions.agreement, questions.consistency
+    ),
+    verified_ex=verified.verified_ex,
+    template_errors=tuple(
+      dataclasses.replace(row, template=names.get(row.template, row.template))
+      for row in verified.template_errors[:_SHOWN_TEMPLATES]
+    ),
+  )
 
 
-def _shown(cell: Any) -> Any:
+def _self_play_row(models: ModelBase, done: Iteration) -> SelfPlayRow:
+  played, updated = done.played, done.updated
+  return SelfPlayRow(
+    iteration=done.number,
+    main=done.players.main,
+    opponent=done.players.opponent,
+    pairs=played.pairs,
+    left_out=played.left_out,
+    reward_rate=played.reward_rate,
+    accepted=updated.accepted,
+    reason=updated.reason,
+    promotion=_promotion(models, done),
+  )
+
+
+def _promotion(models: ModelBase, done: Iteration) -> Promotion | None:
+  before = models.score(done.players.main, SELECTION)
+  after = models.score(done.version, SELECTION)
+  if before is None or after is None:
+    return None
+  same = len(before.outcomes) == len(after.outcomes)
+  p = paired_exact_test(before.outcomes, after.outcomes) if same else None
+  return Promotion(before.execution_accuracy, after.execution_accuracy, p, len(after.outcomes))
+
+
+def _shown_examples(bench: Workbench, evaluated: Evaluated) -> tuple[ShownExample, ...]:
+  """Answers of the best version, executed once more for the rows of both results."""
+  answers = bench.journal.read_records(evaluated.files[evaluated.best], JudgedAnswer)
+  answers, asked = answers[:_SHOWN_EXAMPLES], evaluated.questions[:_SHOWN_EXAMPLES]
+  predictions = [a.prediction for a in answers]
+  verdicts = judge_test(bench.config, bench.databases, asked, predictions, keep_rows=True)
+  return tuple(
+    ShownExample(
+      db_id=example.db_id,
+      question=example.question,
+      gold=example.query,
+      model=evaluated.best,
+      prediction=answer.prediction,
+      correct=verdict.correct if evaluated.split == TEST else answer.correct,
+      status=verdict.status,
+      message=verdict.message,
+      gold_columns=tuple(verdict.gold.columns),
+      gold_rows=_rows(verdict.gold.rows),
+      gold_row_count=len(verdict.gold.rows),
+      predicted_columns=tuple(verdict.predicted.columns),
+      predicted_rows=_rows(verdict.predicted.rows),
+      predicted_row_count=len(verdict.predicted.rows),
+    )
+    for example, answer, verdict in zip(asked, answers, verdicts, strict=True)
+  )
+
+
+def _rows(rows: Sequence[tuple]) -> tuple[tuple[Cell, ...], ...]:
+  return tuple(tuple(map(_shown, row)) for row in rows[:_SHOWN_ROWS])
+
+
+def _shown(cell: object) -> Cell:
   """A cell as JSON has it; what JSON has no value for (NaN, dates, bytes) as text."""
-  plain = isinstance(cell, str | int | None) or (isinstance(cell, float) and math.isfinite(cell))
-  return cell if plain else repr(cell)
+  if cell is None or isinstance(cell, str | int):
+    return cell
+  return cell if isinstance(cell, float) and math.isfinite(cell) else repr(cell)
 
 
-def _notes(data: RunData, final: dict[str, Any], best: str) -> list[str]:
-  chosen = f"Best on the selection split: {final['model']} ({best})."
+def _notes(data: RunData, final: TableRow) -> list[str]:
+  chosen = f"Best on the selection split: {final.model} ({final.version})."
   leaked = f"{data.leaked:,} seeds ask a query of the test, and were left out."
   return [
     f"{chosen} Test questions were not used to choose it." if data.test else f"{chosen} {_NO_TEST}",
@@ -288,40 +273,3 @@ def _faults(bench: Workbench) -> list[str]:
       f"{what}{v}: {fault}." for v in models.versions() if (fault := models.lineage(v).fault)
     ]
   return found
-
-
-def write_results(
-  bench: Workbench, results: dict[str, Any], best: str, metrics: MetricsLog
-) -> None:
-  """Writes results.json, report.html and the export of the best version."""
-  workdir = bench.journal.workdir
-  path = workdir / "results.json"
-
-  def write() -> None:
-    write_json(path, results)
-    write_report(results, metrics.read(), workdir / "report.html")
-
-  hosts.from_first(write)
-  export(bench, best, workdir / "export")
-  bench.say(
-    f"Results: {path}; report: {workdir / 'report.html'}; best model for transformers: "
-    f"{workdir / 'export'}"
-  )
-
-
-def export(bench: Workbench, version: str, folder: Path) -> None:
-  """Writes a version as a Hugging Face model folder (an adapter merged), with its prompt format
-  beside it.
-  """
-  params = bench.rounded(bench.load(version))
-  if bench.model.lora is not None:
-    params = merge(bench.start, params, bench.model.lora)
-  if hosts.count() > 1:
-    params = hosts.whole(params)
-  hosts.from_first(lambda: _save(bench, params, folder))
-
-
-def _save(bench: Workbench, params: Any, folder: Path) -> None:
-  ends = {"end_ids": bench.tokenizer.end_ids, "pad_id": bench.tokenizer.pad_id}
-  save_hf(folder, bench.model.config, params, bench.start_folder, **ends)
-  write_prompt_format(folder, bench.config.prompt, bench.config.max_new_tokens)

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 from spftsql_jax import hosts
 from spftsql_jax.answering.predict import answer_questions
 from spftsql_jax.examples.example import Example
-from spftsql_jax.pipeline.workbench import Workbench, judge, stage_seed
+from spftsql_jax.pipeline.config import stage_seed
+from spftsql_jax.pipeline.evaluation import judge
+from spftsql_jax.pipeline.records import Agreement
+from spftsql_jax.pipeline.workbench import Workbench
 
 _TEMPERATURE, _TOP_P = 0.7, 0.95
 
@@ -32,18 +34,18 @@ class Consistency:
   kept: tuple[Example, ...]
   counts: tuple[int, ...]
 
-  def to_json(self) -> dict[str, Any]:
-    """The rates for the report: shares of the examples, None without any."""
+  def agreement(self) -> Agreement:
+    """The rates for journal and report."""
     checked, samples = sum(self.counts), len(self.counts) - 1
     answers = sum(agreeing * count for agreeing, count in enumerate(self.counts))
-    return {
-      "samples": samples,
-      "checked": checked,
-      "counts": list(self.counts),
-      "kept": sum(self.counts[1:]) / checked if checked else None,
-      "trivial": self.counts[-1] / checked if checked else None,
-      "answers": answers / (samples * checked) if checked else None,
-    }
+    return Agreement(
+      samples,
+      checked,
+      self.counts,
+      kept=sum(self.counts[1:]) / checked if checked else None,
+      trivial=self.counts[-1] / checked if checked else None,
+      answers=answers / (samples * checked) if checked else None,
+    )
 
 
 def check_questions(
@@ -54,32 +56,30 @@ def check_questions(
   """
   if not examples:
     return Consistency((), (0,) * (samples + 1))
-  weights = bench.local_weights(bench.load(version))
+  evaluator = bench.evaluator
+  weights = evaluator.weights(bench.load(version))
 
   def count(places: list[int]) -> list[int]:
     """How many answers agree, for this process's share."""
     asked = [examples[place] for place in places]
     answers = answer_questions(
-      bench.generator,
-      tokenizer=bench.tokenizer,
-      databases=bench.databases,
-      examples=asked,
-      max_new_tokens=bench.config.max_new_tokens,
+      evaluator.generator,
+      weights.params,
+      evaluator.tokenizer,
+      bench.databases.prompts,
+      asked,
+      max_new_tokens=evaluator.max_new_tokens,
       samples=samples,
       temperature=_TEMPERATURE if samples > 1 else 0.0,
       top_p=_TOP_P if samples > 1 else 1.0,
-      seed=stage_seed(bench, f"{version}/consistency") % 2**31,
+      seed=stage_seed(bench.config, f"{version}/consistency") % 2**31,
+      lora=weights.lora,
       places=places,
-      **weights,
     )
     repeated = [example for example in asked for _ in range(samples)]
-    verdicts = judge(
-      bench, repeated, [prediction.sql for predictions in answers for prediction in predictions]
-    )
-    return [
-      sum(bool(v.suite_correct) for v in verdicts[i : i + samples])
-      for i in range(0, len(verdicts), samples)
-    ]
+    flat = [prediction.sql for predictions in answers for prediction in predictions]
+    right = [bool(v.suite_correct) for v in judge(bench.databases, repeated, flat)]
+    return [sum(right[i : i + samples]) for i in range(0, len(right), samples)]
 
   agreeing = hosts.in_shares([e.db_id for e in examples], count)
   kept = tuple(example for example, count in zip(examples, agreeing, strict=True) if count)

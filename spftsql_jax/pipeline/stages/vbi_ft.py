@@ -9,406 +9,251 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
-from spftsql_jax import hosts
-from spftsql_jax.answering.predict import query_request
 from spftsql_jax.examples.example import Example
+from spftsql_jax.pipeline.config import stage_seed
+from spftsql_jax.pipeline.evaluation import answer_and_judge
+from spftsql_jax.pipeline.fine_tuning import fault_line, train
+from spftsql_jax.pipeline.journal import data_hash
 from spftsql_jax.pipeline.model_base import Lineage
-from spftsql_jax.pipeline.splits import hold_back
-from spftsql_jax.pipeline.stages.consistency import check_questions
-from spftsql_jax.pipeline.units import prompt_schema, question_units, sql_units
-from spftsql_jax.pipeline.workbench import (
-  SELECTION,
-  Workbench,
-  add_version,
-  answer_and_judge,
-  checkpoint_folder,
-  data_hash,
-  error_rates,
-  fault_line,
-  read_examples_of,
-  stage_seed,
-  train,
-  write_examples,
+from spftsql_jax.pipeline.queries import hold_back
+from spftsql_jax.pipeline.records import (
+  QuestionWriter,
+  Round,
+  Synthesized,
+  Trained,
+  Verified,
+  WrittenQuestions,
 )
+from spftsql_jax.pipeline.stages.consistency import check_questions
+from spftsql_jax.pipeline.stages.question_writer import (
+  train_question_writer,
+  write_model_questions,
+)
+from spftsql_jax.pipeline.stages.sft import Starting
+from spftsql_jax.pipeline.stages.splits import Splits
+from spftsql_jax.pipeline.stages.synthesis import make_examples, reasons
+from spftsql_jax.pipeline.stages.templates import error_rates, next_templates
+from spftsql_jax.pipeline.training_units import sql_units
+from spftsql_jax.pipeline.versions import SELECTION, add_version, parent_of_next
+from spftsql_jax.pipeline.workbench import Workbench
 from spftsql_jax.report.text import rate
-from spftsql_jax.schema import Schema
-from spftsql_jax.synthesis.notation import Template, WeightedTemplate
-from spftsql_jax.synthesis.pool import builtin_templates
-from spftsql_jax.synthesis.synthesize import Synthesis, joined, reweight, synthesize
-from spftsql_jax.synthesis.templates import extract_templates
-from spftsql_jax.training.trainer import forget_checkpoints
+from spftsql_jax.synthesis.notation import WeightedTemplate
 
 
 @dataclasses.dataclass(frozen=True)
-class TemplateSplits:
-  """The templates of a run, apart by split: no template is in two, unless the paper's splits are
-  asked for.
-  """
+class RoundTask:
+  """What a round has to start from.
 
-  train: tuple[WeightedTemplate, ...]
-  self_play: tuple[WeightedTemplate, ...]
-  selection: tuple[WeightedTemplate, ...]
-
-
-def split_templates(
-  bench: Workbench, seeds: Sequence[Example], schemas: dict[str, Schema]
-) -> TemplateSplits:
-  """The run's templates by split: dealt once (thousands of seeds take minutes), then read from the
-  file of the journal.
-  """
-  journal = bench.journal
-
-  def deal() -> dict[str, Any]:
-    splits = dataclasses.asdict(_deal_templates(bench, seeds, schemas))
-    rows = [
-      {"split": name, "text": i["template"]["text"], "weight": i["weight"]}
-      for name in splits
-      for i in splits[name]
-    ]
-    return {"file": journal.write_jsonl("templates", rows)}
-
-  parts: dict[str, list[WeightedTemplate]] = {
-    field.name: [] for field in dataclasses.fields(TemplateSplits)
-  }
-  for row in journal.read_jsonl(journal.step("prepare/templates", deal)["file"]):
-    parts[row["split"]].append(WeightedTemplate(Template(row["text"]), row["weight"]))
-  return TemplateSplits(**{name: tuple(items) for name, items in parts.items()})
-
-
-def _deal_templates(
-  bench: Workbench, seeds: Sequence[Example], schemas: dict[str, Schema]
-) -> TemplateSplits:
-  """Templates of the seeds and of the built-in pool, dealt to three disjoint splits.
-
-  The seeds are trained on, so their templates are in `train`. Of the others each split gets its
-  share of the weight: heaviest first, each template goes to the split that is furthest below its
-  share.
-  """
-  config = bench.config.synthesis
-  from_seeds, _ = (
-    extract_templates([(e.query, schemas[e.db_id]) for e in seeds]) if seeds else ([], {})
-  )
-  trained = {item.template for item in from_seeds}
-  pool = [item for item in builtin_templates() if item.template not in trained]
-  pool_share = config.pool_share if from_seeds else 1.0
-  seeds_mass, pool_mass = sum(i.weight for i in from_seeds), sum(i.weight for i in pool)
-  shares = {
-    "train": 1 - sum(config.holdout),
-    "self_play": config.holdout[0],
-    "selection": config.holdout[1],
-  }
-  parts: dict[str, list[WeightedTemplate]] = {name: [] for name in shares}
-  filled = Counter({name: 0.0 for name in shares})
-  rng = random.Random(stage_seed(bench, "template splits"))
-  ties = {item.template: rng.random() for item in pool}
-  for item in sorted(pool, key=lambda i: (-i.weight, ties[i.template])):
-    name = min(
-      (n for n in shares if shares[n] > 0), key=lambda n: (filled[n] + item.weight) / shares[n]
-    )
-    parts[name].append(dataclasses.replace(item, weight=pool_share * item.weight / pool_mass))
-    filled[name] += item.weight
-  parts["train"] += [
-    dataclasses.replace(i, weight=(1 - pool_share) * i.weight / seeds_mass) for i in from_seeds
-  ]
-  if bench.config.paper_splits:
-    parts = dict.fromkeys(parts, [item for part in parts.values() for item in part])
-  return TemplateSplits(*(tuple(parts[name]) for name in ("train", "self_play", "selection")))
-
-
-def make_examples(
-  bench: Workbench,
-  name: str,
-  templates: Sequence[WeightedTemplate],
-  count: int,
-  apart: Sequence[Example],
-  db_ids: Sequence[str],
-  wordings: int = 1,
-  also_apart: Sequence[Example] = (),
-) -> Synthesis:
-  """Synthesizes `count` verified examples over the databases `db_ids`. Every process makes its
-  shard, and all have the whole.
-
-  Args:
-    apart: examples of other splits: none of their queries is made again.
-    also_apart: the same for many examples with which few are shared: what was made all the same is
-      left out, and not replaced.
-  """
-  made = synthesize(
-    [bench.databases[d].location for d in db_ids],
-    templates,
-    count,
-    stage_seed(bench, name),
-    # A few examples are made sooner than worker processes start.
-    workers=bench.config.synthesis.workers if count > 1000 else 1,
-    exclude=[e.query for e in apart],
-    instances=bench.config.synthesis.instances,
-    instance_dir=bench.journal.workdir / "instances",
-    decay=bench.config.synthesis.decay,
-    wordings=wordings,
-    parts=bench.config.synthesis.parts,
-    shard=(hosts.index(), hosts.count()),
-  )
-  made = joined(hosts.gather(made))
-  # Once more by all that tells queries apart: synthesis goes by their normal form.
-  shared = bench.queries.among([e.example() for e in made.examples], [*apart, *also_apart])
-  kept = [e for e, found in zip(made.examples, shared, strict=True) if not found]
-  return dataclasses.replace(
-    made,
-    examples=kept,
-    templates=Counter(e.template for e in kept),
-    rejections=made.rejections + Counter({"asks a query of another split": sum(shared)}),
-  )
-
-
-def train_question_writer(
-  bench: Workbench, version: str, parent: str | None, examples: Sequence[Example]
-) -> dict[str, Any]:
-  """Fine-tunes the SQL-to-text model on reversed pairs and adds it to `bench.writers`; without
-  examples the parent stays.
-  """
-  if not examples:
-    bench.say(
-      "  there is no example yet to train the SQL-to-text model on: all questions are worded by "
-      "rules"
-    )
-    return {"version": parent, "examples": 0}
-  stage = f"questions/{version}"
-  tree = bench.writers.load(parent, bench.like) if parent else bench.load("base")
-  result = train(
-    bench, stage, tree, question_units(bench, examples), bench.config.vbi_ft.question_training
-  )
-  hashed = data_hash(examples)
-  lineage = Lineage(
-    "questions", parent=parent, data_hash=hashed, seed=bench.config.seed, fault=fault_line(result)
-  )
-  bench.writers.add(version, result.trained, lineage)
-  forget_checkpoints(checkpoint_folder(bench, stage))
-  return {"version": version, "examples": len(examples), **result.summary}
-
-
-def write_model_questions(
-  bench: Workbench, version: str, queries: Sequence[Example]
-) -> list[Example]:
-  """The SQL-to-text model's wording of each query; queries for which it writes nothing are left
-  out.
-  """
-  tokenizer = bench.tokenizer
-  weights = bench.local_weights(bench.writers.load(version, bench.like))
-
-  def write(places: list[int]) -> list[str]:
-    asked = [
-      query_request(tokenizer, prompt_schema(bench, queries[place]), queries[place].query)
-      for place in places
-    ]
-    requests = [
-      dataclasses.replace(request, id=place) for request, place in zip(asked, places, strict=True)
-    ]
-    answers = bench.generator.generate(
-      requests=requests,
-      max_new_tokens=bench.config.max_new_tokens,
-      eos_id=tokenizer.end_ids,
-      temperature=0.7,
-      top_p=0.95,
-      seed=stage_seed(bench, version) % 2**31,
-      **weights,
-    )
-    return [tokenizer.decode(a.tokens) if a.status == "stop" else "" for a in answers]
-
-  texts = hosts.in_shares([e.db_id for e in queries], write)
-  return [
-    dataclasses.replace(e, question=t, source="model")
-    for e, t in zip(queries, texts, strict=True)
-    if t
-  ]
-
-
-def run_round(
-  bench: Workbench,
-  number: int,
-  parent: str,
-  writer: str | None,
-  seeds: Sequence[Example],
-  templates: Sequence[WeightedTemplate],
-  db_ids: Sequence[str],
-  apart: Sequence[Example],
-  selection: Sequence[Example],
-  earlier: Sequence[str],
-) -> dict[str, Any]:
-  """One round. Each step is journaled, so that a run cut off in the middle goes on there.
-
-  Args:
+  Attributes:
     number: of the round, from 1.
     parent: the version that is fine-tuned further.
     writer: the version of the SQL-to-text model that words queries; None while nothing has trained
       one.
-    seeds: labelled examples.
     templates: this round's, with their weights.
-    db_ids: databases to synthesize on.
-    apart: examples whose queries must not be made: those of the test, of selection and self-play,
-      and what earlier rounds held back for verification.
-    selection: examples on which the round's version is scored.
-    earlier: data files of the rounds before, which are trained on again.
-
-  Returns:
-    version, writer for the next round, data files, verification file, template errors, and the
-    figures of the round.
+    earlier: the rounds before. What they trained on is trained on again; what they held back for
+      verification never is.
   """
-  journal, config, name = bench.journal, bench.config.vbi_ft, f"vbi_ft/round_{number}"
-  synthesis_config = bench.config.synthesis
-  version = f"vbi_ft-{number}"
 
-  def synthesize_round() -> dict[str, Any]:
-    count = synthesis_config.examples + config.verify
-    made = make_examples(bench, name, templates, count, apart, db_ids, synthesis_config.wordings)
-    examples = [e.example() for e in made.examples]
-    if not examples and not seeds and not earlier:
-      reasons = ", ".join(
-        f"{reason} ({count:,} times)" for reason, count in made.rejections.most_common(3)
-      )
-      raise ValueError(
-        f"{name}: no example can be synthesized on {', '.join(db_ids)}, and there are no seeds: "
-        f"{reasons}"
-      )
-    # Held back for verification: whole queries with all their wordings, an even draw over the
-    # databases, of the same templates as what is trained on, but no query that was ever trained on.
-    trained = [*seeds, *(e for file in earlier for e in read_examples_of(bench, file))]
-    groups = bench.queries.groups(examples)
-    barred = frozenset(
-      g for g, found in zip(groups, bench.queries.among(examples, trained), strict=True) if found
-    )
-    wanted = min(config.verify, len(examples) // 4)
-    held, rest = hold_back(
-      groups, wanted, random.Random(stage_seed(bench, f"{name}/held back")), barred
-    )
-    if len(held) < wanted:
-      bench.say(
-        f"  {len(held)} of {wanted} examples are held back for verification: all other queries "
-        "are "
-        "trained on already"
-      )
-    train_part = [examples[i] for i in rest]
-    bench.say(
-      f"  synthesized {len(examples):,} examples in {made.seconds:.0f} s from "
-      f"{len(made.templates)} templates; "
-      f"{sum(made.rejections.values()):,} queries rejected"
-    )
-    return {
-      "train": write_examples(bench, f"round_{number}-train", train_part),
-      "verify": write_examples(bench, f"round_{number}-verify", [examples[i] for i in held]),
-      "accepted": len(examples),
-      "rejections": dict(sorted(made.rejections.items(), key=lambda item: (-item[1], item[0]))),
-      "seconds": made.seconds,
-    }
+  number: int
+  parent: str
+  writer: str | None
+  templates: tuple[WeightedTemplate, ...]
+  earlier: tuple[Round, ...]
 
-  made = journal.step(f"{name}/synthesis", synthesize_round)
-  rules = read_examples_of(bench, made["train"])
+  @property
+  def name(self) -> str:
+    """What the journal's steps of this round begin with."""
+    return f"vbi_ft/round_{self.number}"
 
-  def write_questions() -> dict[str, Any]:
-    # The check needs a model that answers something: with none that does, nothing would be kept.
-    checker = bench.models.score(parent, SELECTION)
-    if writer is None or checker is None or not any(checker.outcomes):
-      none = {"written": 0, "agreement": None, "consistency": None}
-      return {"model": write_examples(bench, f"round_{number}-model", []), **none}
-    rng = random.Random(stage_seed(bench, f"{name}/questions"))
-    chosen = rng.sample(rules, round(len(rules) * synthesis_config.model_questions))
-    written = write_model_questions(bench, writer, chosen)
-    checked = check_questions(bench, parent, written, synthesis_config.check_samples)
-    rates = checked.to_json()
-    bench.say(
-      f"  the SQL-to-text model worded {len(written):,} of {len(chosen):,} queries again; "
-      f"{len(checked.kept):,} of these agree "
-      f"with an answer out of {synthesis_config.check_samples}, {checked.counts[-1]:,} with all"
-    )
-    file = write_examples(bench, f"round_{number}-model", checked.kept)
-    return {
-      "model": file,
-      "written": len(written),
-      "agreement": rates["kept"],
-      "consistency": rates,
-    }
+  @property
+  def version(self) -> str:
+    """The version that this round makes."""
+    return f"vbi_ft-{self.number}"
 
-  questions = journal.step(f"{name}/questions", write_questions)
 
-  def fine_tune() -> dict[str, Any]:
-    synthetic = [
-      e
-      for file in (*earlier, made["train"], questions["model"])
-      for e in read_examples_of(bench, file)
-    ]
-    repeats = bench.config.seed_repeats
-    examples = list(seeds) * repeats + synthetic
-    # Each seed is tokenized once.
-    units = sql_units(bench, seeds) * repeats + sql_units(bench, synthetic)
-    result = train(bench, name, bench.load(parent), units, config.training, held_out=selection)
-    candidate = bench.config.self_play.candidates == "fine_tuned"
-    lineage = Lineage(
-      "vbi_ft",
-      number,
-      parent,
-      data_hash=data_hash(examples),
-      candidate=candidate,
-      fault=fault_line(result),
-    )
-    selected = add_version(bench, version, result.trained, lineage, selection, name)
-    bench.say(
-      f"  {version}: trained on {len(examples):,} examples at "
-      f"{rate(result.summary['examples_per_second'])}; "
-      f"selection EX {selected.execution_accuracy:.1%}, {selected.executable:.0%} run"
-    )
-    return {"selection_ex": selected.execution_accuracy, **result.summary}
+def run_vbi_ft(bench: Workbench, splits: Splits, starting: Starting) -> tuple[Round, ...]:
+  """All rounds. Each goes on from the model and the question writer of the one before."""
+  rounds: tuple[Round, ...] = ()
+  parent, writer, templates = starting.version, starting.writer, splits.templates.train
+  for number in range(1, bench.config.vbi_ft.rounds + 1):
+    bench.say(f"VBI-FT, round {number} of {bench.config.vbi_ft.rounds}")
+    done = run_round(bench, splits, RoundTask(number, parent, writer, templates, rounds))
+    rounds = (*rounds, done)
+    parent = parent_of_next(bench, done.version, parent, splits.selection)
+    writer = done.writer
+    templates = next_templates(bench.config, templates, done.verified.template_errors)
+  return rounds
 
-  trained = journal.step(f"{name}/training", fine_tune)
 
-  def verify() -> dict[str, Any]:
-    held = selection if bench.config.paper_splits else read_examples_of(bench, made["verify"])
-    predictions, verdicts = answer_and_judge(bench, bench.load(version), held)
-    right = [bool(v.suite_correct) for v in verdicts]
-    positive = [
-      dataclasses.replace(e, query=p) for e, p, r in zip(held, predictions, right, strict=True) if r
-    ]
-    wrong = [not r for r in right]
-    bench.say(f"  verification: {sum(right)} of {len(right)} held-back examples answered rightly")
-    return {
-      "positive": write_examples(bench, f"round_{number}-positive", positive),
-      "template_errors": error_rates(held, wrong),
-      "verified_ex": sum(right) / max(len(right), 1),
-    }
-
-  verified = journal.step(f"{name}/verification", verify)
-  next_writer = None
+def run_round(bench: Workbench, splits: Splits, task: RoundTask) -> Round:
+  """One round. Each step is journaled, so that a run cut off in the middle goes on there."""
+  step, name = bench.journal.step, task.name
+  made = step(f"{name}/synthesis", Synthesized, lambda: synthesize(bench, splits, task))
+  questions = step(
+    f"{name}/questions", WrittenQuestions, lambda: write_questions(bench, task, made)
+  )
+  trained = step(
+    f"{name}/training", Trained, lambda: fine_tune(bench, splits, task, made, questions)
+  )
+  verified = step(f"{name}/verification", Verified, lambda: verify(bench, splits, task, made))
+  writer = None
   # The last round's would write nothing.
-  if synthesis_config.model_questions and number < config.rounds:
-    next_writer = journal.step(
+  if bench.config.synthesis.model_questions and task.number < bench.config.vbi_ft.rounds:
+    writer = step(
       f"{name}/question_writer",
-      lambda: train_question_writer(
-        bench, f"writer-{number}", writer, [*seeds, *read_examples_of(bench, verified["positive"])]
-      ),
-    )["version"]
-  return {
-    "version": version,
-    "writer": next_writer,
-    "number": number,
-    "files": [made["train"], questions["model"]],
-    "verify": made["verify"],
-    "accepted": made["accepted"],
-    "rejections": made["rejections"],
-    "agreement": questions["agreement"],
-    "consistency": questions["consistency"],
-    "model_questions": questions["written"],
-    "template_errors": verified["template_errors"],
-    "verified_ex": verified["verified_ex"],
-    "selection_ex": trained["selection_ex"],
-    "seconds": trained["seconds"],
-  }
+      QuestionWriter,
+      lambda: feed_back(bench, splits, task, verified),
+    ).version
+  return Round(task.number, task.version, writer, made, questions, trained, verified)
 
 
-def next_templates(
-  bench: Workbench, templates: Sequence[WeightedTemplate], done: dict[str, Any]
-) -> list[WeightedTemplate]:
-  """The next round's templates: those of y- weigh more, up to the cap."""
-  errors = {row["template"]: row["errors"] for row in done["template_errors"]}
-  return reweight(templates, errors, cap=bench.config.synthesis.feedback_cap)
+def synthesize(bench: Workbench, splits: Splits, task: RoundTask) -> Synthesized:
+  """New examples: those to train on, and some that are held back for verification."""
+  config, db_ids = bench.config, splits.data.seed_databases
+  made = make_examples(
+    bench,
+    task.name,
+    task.templates,
+    config.synthesis.examples + config.vbi_ft.verify,
+    db_ids=db_ids,
+    apart=[*splits.held_out, *_read(bench, [done.synthesized.verify for done in task.earlier])],
+  )
+  examples = [e.example() for e in made.examples]
+  if not examples and not splits.data.seeds and not task.earlier:
+    raise ValueError(
+      f"{task.name}: no example can be synthesized on {', '.join(db_ids)}, and there are no seeds: "
+      f"{reasons(made)}"
+    )
+  trained = [*splits.data.seeds, *_trained_before(bench, task)]
+  held, rest = _hold_back(bench, task, examples, trained)
+  bench.say(
+    f"  synthesized {len(examples):,} examples in {made.seconds:.0f} s from {len(made.templates)} "
+    f"templates; {made.rejections.total():,} queries rejected"
+  )
+  return Synthesized(
+    train=bench.journal.write_records(f"round_{task.number}-train", rest),
+    verify=bench.journal.write_records(f"round_{task.number}-verify", held),
+    accepted=len(examples),
+    rejections=dict(sorted(made.rejections.items(), key=lambda item: (-item[1], item[0]))),
+    seconds=made.seconds,
+  )
+
+
+def _hold_back(
+  bench: Workbench, task: RoundTask, examples: Sequence[Example], trained: Sequence[Example]
+) -> tuple[list[Example], list[Example]]:
+  """(what is held back for verification, what is trained on).
+
+  Held back are whole queries with all their wordings, an even draw over the databases, of the same
+  templates as what is trained on, but no query that was ever trained on.
+  """
+  queries = bench.databases.queries
+  groups = queries.groups(examples)
+  known = zip(groups, queries.among(examples, trained), strict=True)
+  barred = frozenset(group for group, found in known if found)
+  wanted = min(bench.config.vbi_ft.verify, len(examples) // 4)
+  rng = random.Random(stage_seed(bench.config, f"{task.name}/held back"))
+  held, rest = hold_back(groups, wanted, rng, barred)
+  if len(held) < wanted:
+    bench.say(
+      f"  {len(held)} of {wanted} examples are held back for verification: all other queries are "
+      "trained on already"
+    )
+  return [examples[i] for i in held], [examples[i] for i in rest]
+
+
+def write_questions(bench: Workbench, task: RoundTask, made: Synthesized) -> WrittenQuestions:
+  """A second wording of some queries by the SQL-to-text model, kept where `parent` finds the query
+  again.
+  """
+  config, file = bench.config.synthesis, f"round_{task.number}-model"
+  # The check needs a model that answers something: with none that does, nothing would be kept.
+  checker = bench.models.score(task.parent, SELECTION)
+  if task.writer is None or checker is None or not any(checker.outcomes):
+    return WrittenQuestions(bench.journal.write_records(file, []), 0, None, None)
+  worded_by_rules = _read(bench, [made.train])
+  rng = random.Random(stage_seed(bench.config, f"{task.name}/questions"))
+  chosen = rng.sample(worded_by_rules, round(len(worded_by_rules) * config.model_questions))
+  written = write_model_questions(bench, task.writer, chosen)
+  checked = check_questions(bench, task.parent, written, config.check_samples)
+  agreement = checked.agreement()
+  bench.say(
+    f"  the SQL-to-text model worded {len(written):,} of {len(chosen):,} queries again; "
+    f"{len(checked.kept):,} of these agree with an answer out of {config.check_samples}, "
+    f"{checked.counts[-1]:,} with all"
+  )
+  kept = bench.journal.write_records(file, checked.kept)
+  return WrittenQuestions(kept, len(written), agreement.kept, agreement)
+
+
+def fine_tune(
+  bench: Workbench,
+  splits: Splits,
+  task: RoundTask,
+  made: Synthesized,
+  questions: WrittenQuestions,
+) -> Trained:
+  """The text-to-SQL model, on the seeds and on what all rounds so far have synthesized."""
+  config, seeds = bench.config, splits.data.seeds
+  synthetic = [*_trained_before(bench, task), *_read(bench, [made.train, questions.model])]
+  examples = list(seeds) * config.seed_repeats + synthetic
+  # Each seed is tokenized once.
+  units = sql_units(bench.units, seeds) * config.seed_repeats + sql_units(bench.units, synthetic)
+  result = train(
+    bench.trainer,
+    task.name,
+    bench.load(task.parent),
+    units,
+    config.vbi_ft.training,
+    held_out=splits.selection,
+  )
+  lineage = Lineage(
+    "vbi_ft",
+    task.number,
+    task.parent,
+    data_hash=data_hash(examples),
+    candidate=config.self_play.candidates == "fine_tuned",
+    fault=fault_line(result),
+  )
+  score = add_version(bench, task.version, result.trained, lineage, splits.selection, task.name)
+  bench.say(
+    f"  {task.version}: trained on {len(examples):,} examples at "
+    f"{rate(result.summary['examples_per_second'])}; "
+    f"selection EX {score.execution_accuracy:.1%}, {score.executable:.0%} run"
+  )
+  return Trained(score.execution_accuracy, result.summary)
+
+
+def verify(bench: Workbench, splits: Splits, task: RoundTask, made: Synthesized) -> Verified:
+  """Eq. 1: y+ are the answers that execute to gold's result, y- the others."""
+  held = splits.selection if bench.config.paper_splits else _read(bench, [made.verify])
+  predictions, verdicts = answer_and_judge(bench.evaluator, bench.load(task.version), held)
+  right = [bool(v.suite_correct) for v in verdicts]
+  positive = [
+    dataclasses.replace(e, query=p) for e, p, r in zip(held, predictions, right, strict=True) if r
+  ]
+  bench.say(f"  verification: {sum(right)} of {len(right)} held-back examples answered rightly")
+  return Verified(
+    positive=bench.journal.write_records(f"round_{task.number}-positive", positive),
+    template_errors=error_rates(held, [not r for r in right]),
+    verified_ex=sum(right) / max(len(right), 1),
+  )
+
+
+def feed_back(
+  bench: Workbench, splits: Splits, task: RoundTask, verified: Verified
+) -> QuestionWriter:
+  """The next round's question writer, trained on the seeds and on y+."""
+  examples = [*splits.data.seeds, *_read(bench, [verified.positive])]
+  return train_question_writer(bench, f"writer-{task.number}", task.writer, examples)
+
+
+def _trained_before(bench: Workbench, task: RoundTask) -> list[Example]:
+  """What earlier rounds have synthesized to train on."""
+  return _read(bench, [file for done in task.earlier for file in done.files])
+
+
+def _read(bench: Workbench, files: Sequence[str]) -> list[Example]:
+  return [e for file in files for e in bench.journal.read_records(file, Example)]

@@ -1,5 +1,5 @@
-"""Which examples ask the same query, so that training, verification, self-play, selection and test
-are apart by query.
+"""Which examples ask the same query. By it training, verification, self-play, selection and test
+are apart.
 
 A query comes with several wordings, and it can be written in several ways. Two examples count as
 one query where they are of one database and share a key: their text but for white space, comments
@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import random
 import sqlite3
+import typing
 from collections.abc import Mapping, Sequence
 
 import sqlglot
@@ -143,7 +144,7 @@ def _one_spelling(query: str, dialect: str) -> str:
   Raises ValueError where it does not parse.
   """
   try:
-    tree = sqlglot.parse_one(query, read=dialect)
+    tree = typing.cast(exp.Expression, sqlglot.parse_one(query, read=dialect))
   except sqlglot.errors.SqlglotError as error:
     raise ValueError(f"query does not parse: {query}") from error
   for node in reversed(list(tree.walk())):  # what is inside first

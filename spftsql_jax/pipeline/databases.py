@@ -1,0 +1,77 @@
+"""The databases of a run: as prompts see them, with the instances that queries are judged on."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tqdm import tqdm
+
+from spftsql_jax import hosts
+from spftsql_jax.answering.predict import PromptDatabase
+from spftsql_jax.databases import Executor, make_instances, places
+from spftsql_jax.databases.engines import engine_of
+from spftsql_jax.pipeline.config import RunConfig
+from spftsql_jax.pipeline.data import RunData, data_dir
+from spftsql_jax.pipeline.queries import Queries
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDatabases:
+  """The databases of the seeds and of the test, by db_id.
+
+  Attributes:
+    prompts: their schemas and values.
+    instances: the locations of each database and of its neighbouring instances.
+    instance_dir: the folder that holds these instances.
+    queries: tells which examples ask the same query.
+    executor: runs SQL on them.
+  """
+
+  prompts: Mapping[str, PromptDatabase]
+  instances: Mapping[str, tuple[str, ...]]
+  instance_dir: Path
+  queries: Queries
+  executor: Executor
+
+
+def open_databases(
+  config: RunConfig,
+  data: RunData,
+  workdir: Path,
+  executor: Executor,
+  say: Callable[[str], None],
+) -> RunDatabases:
+  """Reads the databases, and makes the neighbouring instances of those that examples are
+  synthesized on, or finds them where the run has made them before."""
+  ids = list(data.locations)
+  given = places.database_places(config.data.databases, data_dir(config))
+  for line in places.shadowed(given, ids):
+    say(f"  {line}")
+  bar = tqdm(ids, desc="databases", disable=None, leave=False)
+  prompts = {d: PromptDatabase.read(data.locations[d]) for d in bar}
+  folder = workdir / "instances"
+
+  def neighbours(indices: list[int]) -> list[tuple[str, ...]]:
+    chosen = [prompts[data.seed_databases[index]].location for index in indices]
+    return [_neighbours(config, location, folder) for location in chosen]
+
+  made = hosts.in_shares(data.seed_databases, neighbours)
+  beside = dict(zip(data.seed_databases, made, strict=True))
+  return RunDatabases(
+    prompts=prompts,
+    instances={d: (prompts[d].location, *beside.get(d, ())) for d in ids},
+    instance_dir=folder,
+    queries=Queries(data.locations, {d: prompts[d].schema.dialect for d in ids}),
+    executor=executor,
+  )
+
+
+def _neighbours(config: RunConfig, location: str, folder: Path) -> tuple[str, ...]:
+  """The neighbouring instances of a database. They can only be made of SQLite files."""
+  if engine_of(location) != "sqlite":
+    return ()
+  count = config.synthesis.instances
+  return tuple(map(os.fspath, make_instances(location, folder, count, config.seed)))

@@ -1,0 +1,194 @@
+"""What results.json holds, as records. The report draws from it, and outside checks read it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from spftsql_jax.pipeline.codec import beside, optional
+from spftsql_jax.pipeline.records import Agreement, Cost, TemplateErrors
+
+# A cell of a result as JSON has it.
+Cell: TypeAlias = str | int | float | bool | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Environment:
+  """Versions of Python and JAX, the devices in words, CPU cores and processes."""
+
+  python: str
+  jax: str
+  devices: str
+  cores: int | None
+  processes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class DataCounts:
+  """The databases, and numbers of seeds, test questions and templates to train on."""
+
+  databases: tuple[str, ...]
+  seeds: int
+  test: int
+  templates: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+  """Execution accuracy on a part of n questions."""
+
+  ex: float
+  n: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ShareWithout:
+  """Execution accuracy without the questions of some databases, with Wilson's 95 % interval."""
+
+  databases: tuple[str, ...]
+  ex: float
+  n: int
+  ci95: tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TableRow:
+  """A version's row of the table.
+
+  Attributes:
+    model: its name in words.
+    ex, ci95, n: execution accuracy on the split, Wilson's 95 % interval, number of questions.
+    executable: share of the answers that run.
+    selection_ex, selection_executable: the same on the selection split; None without a score.
+    by_hardness: by Spider's level.
+    promoted: whether the run may hand it over.
+    ex_without: without the databases of `DataConfig.apart`; None where there are none.
+    p_first: how likely chance alone makes the difference to the first row.
+  """
+
+  model: str
+  stage: str
+  round: int
+  ex: float
+  ci95: tuple[float, float]
+  n: int
+  split: str
+  executable: float
+  selection_ex: float | None
+  selection_executable: float | None
+  by_hardness: Mapping[str, Share]
+  version: str
+  promoted: bool
+  ex_without: ShareWithout | None = optional()
+  p_first: float
+
+
+@dataclasses.dataclass(frozen=True)
+class LineageRow:
+  """Where a version comes from, see `model_base.Lineage`."""
+
+  version: str
+  parent: str | None
+  opponent: str | None
+  stage: str
+  round: int
+  selection_ex: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class QuestionCounts:
+  """A round's questions: numbers worded by rules and by the model, and what the check kept."""
+
+  rules: int
+  model: int
+  agreement: float | None
+  consistency: Agreement | None = optional()
+
+
+@dataclasses.dataclass(frozen=True)
+class SynthesisRow:
+  """A round of VBI-FT; in `template_errors` templates are written out."""
+
+  round: int
+  accepted: int
+  rejections: Mapping[str, int]
+  questions: QuestionCounts
+  verified_ex: float
+  template_errors: tuple[TemplateErrors, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Promotion:
+  """What decided on an iteration's model: main's EX and its own on the selection split, how likely
+  chance alone makes the difference (None where it is not known), and the number of questions."""
+
+  main_ex: float
+  selection_ex: float
+  p: float | None
+  n: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SelfPlayRow:
+  """An iteration of self-play, see `records.Iteration`."""
+
+  iteration: int
+  main: str
+  opponent: str
+  pairs: int
+  left_out: int
+  reward_rate: float
+  accepted: bool
+  reason: str
+  promotion: Promotion | None = beside()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShownExample:
+  """An answer of the best model beside gold, with the first rows of both results."""
+
+  db_id: str
+  question: str
+  gold: str
+  model: str
+  prediction: str
+  correct: bool
+  status: str
+  message: str
+  gold_columns: tuple[str, ...]
+  gold_rows: tuple[tuple[Cell, ...], ...]
+  gold_row_count: int
+  predicted_columns: tuple[str, ...]
+  predicted_rows: tuple[tuple[Cell, ...], ...]
+  predicted_row_count: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Results:
+  """What results.json holds.
+
+  Attributes:
+    title: the run's name.
+    best: the version that is handed over.
+    evaluated_on: the split that the table is of: "test" or "selection".
+    seeds_left_out: how many seeds ask a query of the test.
+    config: of the run, whole.
+    table: a row for each version.
+    notes: sentences that belong beside the table.
+  """
+
+  title: str
+  best: str
+  evaluated_on: str
+  seeds_left_out: int
+  config: Mapping[str, object]
+  environment: Environment
+  cost: Cost = beside()
+  data: DataCounts
+  table: tuple[TableRow, ...]
+  lineage: tuple[LineageRow, ...]
+  synthesis: tuple[SynthesisRow, ...]
+  self_play: tuple[SelfPlayRow, ...]
+  examples: tuple[ShownExample, ...]
+  notes: tuple[str, ...]

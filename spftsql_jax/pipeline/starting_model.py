@@ -1,0 +1,86 @@
+"""The model that fine-tuning starts from: one that was given, or random weights with a tokenizer of
+the run's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+
+from spftsql_jax.answering.predict import PromptDatabase
+from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.prompts import answer_text, question_prompt, schema_prompt
+from spftsql_jax.examples.tokenizer import train_bpe
+from spftsql_jax.models import ModelConfig, init_params, save_hf
+from spftsql_jax.pipeline.config import RunConfig
+from spftsql_jax.pipeline.data import RunData
+from spftsql_jax.pipeline.records import StartingModel
+from spftsql_jax.synthesis.pool import builtin_templates
+from spftsql_jax.synthesis.synthesize import synthesize
+
+# A tokenizer of our own learns its words from so many examples at least: the seeds, and rule-worded
+# ones where these are few.
+_TOKENIZER_SENTENCES = 1500
+# Schemas are few beside the sentences, and every prompt begins with one.
+_SCHEMA_REPEATS = 5
+
+
+def start_folder(config: RunConfig, workdir: Path) -> Path:
+  """The Hugging Face folder of the starting model and its tokenizer."""
+  return Path(config.model.hf_model or workdir / "start")
+
+
+def base_model_name(config: RunConfig) -> str:
+  """What lineages call the starting model."""
+  return config.model.hf_model or "random weights"
+
+
+def make_starting_model(
+  config: RunConfig, data: RunData, prompts: Mapping[str, PromptDatabase], folder: Path
+) -> StartingModel:
+  """Where no model is given: writes a tokenizer trained on schemas, seeds and rule-worded
+  sentences, and random weights, as a Hugging Face folder."""
+  if config.model.hf_model:
+    return StartingModel(hf_model=config.model.hf_model)
+  hf = train_bpe(_texts(config, data, prompts), config.model.vocab_size)
+  values = dict(config.model.hf_config) | {
+    "vocab_size": len(hf),
+    "eos_token_id": hf.eos_token_id,
+    "pad_token_id": hf.pad_token_id,
+    "bos_token_id": None,
+  }
+  model_config = ModelConfig.from_hf(values)
+  save_hf(folder, model_config, init_params(model_config, jax.random.key(config.seed)), hf)
+  return StartingModel(vocab_size=len(hf))
+
+
+def _texts(config: RunConfig, data: RunData, prompts: Mapping[str, PromptDatabase]) -> list[str]:
+  """What the tokenizer learns its words from."""
+  schemas = [schema_prompt(prompts[d].schema, config.prompt) for d in data.seed_databases]
+  texts = schemas * _SCHEMA_REPEATS
+  for example in [*data.seeds, *_more_examples(config, data, prompts)]:
+    dialect = prompts[example.db_id].schema.dialect
+    texts += [
+      question_prompt(example.question, (), config.prompt),
+      answer_text(example.query, dialect),
+    ]
+  return texts
+
+
+def _more_examples(
+  config: RunConfig, data: RunData, prompts: Mapping[str, PromptDatabase]
+) -> list[Example]:
+  """Rule-worded examples beside few seeds, none of them with a query of the test."""
+  if (wanted := _TOKENIZER_SENTENCES - len(data.seeds)) <= 0:
+    return []
+  made = synthesize(
+    [prompts[d].location for d in data.seed_databases],
+    builtin_templates(),
+    wanted,
+    config.seed,
+    exclude=[e.query for e in data.held_out],
+    instances=0,
+  )
+  return [e.example() for e in made.examples]

@@ -1,0 +1,204 @@
+"""Examples as the units that a training batch is made of (`batches.Unit`).
+
+A unit stands over the schema of its database. Where that exceeds the largest prefix bucket, it
+stands over a sub-schema that covers the tables of its query, or is left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from spftsql_jax.answering.predict import PromptDatabase
+from spftsql_jax.examples.batches import BatchShape, Branch, Unit, fits
+from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.subschemas import SubSchemas, tables_of
+from spftsql_jax.examples.tokenizer import Tokenizer
+from spftsql_jax.pipeline.records import Pair
+from spftsql_jax.schema import Schema
+
+_DATABASES_NAMED = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitMaker:
+  """What making units takes.
+
+  Attributes:
+    tokenizer: writes prompts and answers as ids.
+    databases: by db_id.
+    shape: whose largest buckets a unit must fit.
+    split_schemas: whether examples over too long a schema are put over a part of it; else they are
+      left out.
+    say: prints a line.
+  """
+
+  tokenizer: Tokenizer
+  databases: Mapping[str, PromptDatabase]
+  shape: BatchShape
+  split_schemas: bool
+  say: Callable[[str], None]
+  # The parts of schemas too long for the largest bucket, by db_id, as they are asked for.
+  _parts: dict[str, SubSchemas] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+  def prompt_schema(self, example: Example) -> Schema:
+    """The schema over which an example is learned, and its query put to the SQL-to-text model.
+
+    The whole one, or the sub-schema that covers the tables of its query where the whole exceeds the
+    largest prefix bucket and is to be split.
+    """
+    schema = self.databases[example.db_id].schema
+    longest = self.shape.prefix_buckets[-1]
+    if not self.split_schemas or len(self.tokenizer.prefix(schema)) <= longest:
+      return schema
+    tables = tables_of(example.query, schema)
+    part = None if tables is None else self._sub_schemas(example.db_id).covering(tables)
+    return schema if part is None else part
+
+  def sql_branch(self, example: Example, query: str, schema: Schema) -> Branch:
+    """The branch with `query` as the answer to the example's question."""
+    limit = self.tokenizer.style.matched_values
+    matched = self.databases[example.db_id].matched(example.question, limit)
+    return self.tokenizer.text_to_sql(schema, example.question, query, matched, example.evidence)
+
+  def _sub_schemas(self, db_id: str) -> SubSchemas:
+    if db_id not in self._parts:
+      longest = self.shape.prefix_buckets[-1]
+      self._parts[db_id] = SubSchemas(
+        self.databases[db_id].schema,
+        lambda part: self.tokenizer.prefix_length(part) <= longest,
+      )
+    return self._parts[db_id]
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedUnits:
+  """Units that fit the largest bucket, and what became of the others.
+
+  Attributes:
+    units: by the index of the example; those left out are missing.
+    moved: number of examples put over a sub-schema, by db_id.
+    left_out: number of examples that are too long all the same, by db_id.
+  """
+
+  units: dict[int, Unit]
+  moved: Counter[str]
+  left_out: Counter[str]
+
+  def describe(self, what: str) -> str:
+    """What was moved or left out, in words with its databases; "" where nothing was."""
+    count = len(self.units) + self.left_out.total()
+    parts = [
+      f"{found.total()} of {count} {what} exceed the largest bucket and are {how} "
+      f"({_by_database(found)})"
+      for found, how in ((+self.moved, "put over sub-schemas"), (self.left_out, "left out"))
+      if found
+    ]
+    return "; ".join(parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class PairBranches:
+  """(y+, y-) of each question as branches behind the same prompt.
+
+  Attributes:
+    branches: by the index of the question; those left out are missing.
+    fitted: what was moved or left out.
+    endless: number of answers that do not end within the largest bucket.
+  """
+
+  branches: dict[int, tuple[Branch, Branch]]
+  fitted: FittedUnits
+  endless: int
+
+
+def sql_units(maker: UnitMaker, examples: Sequence[Example]) -> list[Unit]:
+  """Units that teach the SQL of each question. What is moved or left out is said."""
+  branches = [(maker.sql_branch(e, e.query, maker.prompt_schema(e)),) for e in examples]
+  return _said(maker, fit_units(maker, examples, branches), "question-SQL pairs")
+
+
+def question_units(maker: UnitMaker, examples: Sequence[Example]) -> list[Unit]:
+  """Units that teach the question of each SQL query. What is moved or left out is said."""
+  to_text = maker.tokenizer.sql_to_text
+  branches = [(to_text(maker.prompt_schema(e), e.query, e.question),) for e in examples]
+  return _said(maker, fit_units(maker, examples, branches), "SQL-question pairs")
+
+
+def pair_units(maker: UnitMaker, pairs: Sequence[Pair]) -> list[Unit]:
+  """Units of y+ and y- with reward and the opponent's log-probs.
+
+  Every pair must fit: `pair_branches` left the others out when they were made.
+  """
+  made = pair_branches(maker, [p.example for p in pairs], [p.answer for p in pairs])
+  return [Unit(made.branches[i], p.reward, p.log_probs) for i, p in enumerate(pairs)]
+
+
+def pair_branches(
+  maker: UnitMaker, examples: Sequence[Example], answers: Sequence[str]
+) -> PairBranches:
+  """(y+, y-) for each question: the gold query and an opponent's answer behind the same prompt.
+
+  An answer that does not end within the largest bucket is y- as far as it goes, without an end
+  token: it is what a weak model does most, and its log-prob is that of this beginning. A gold query
+  is never cut.
+  """
+  whole = [_pair(maker, e, answer) for e, answer in zip(examples, answers, strict=True)]
+  pairs = [(gold, _cut(maker.shape, answer)) for gold, answer in whole]
+  fitted = fit_units(maker, examples, pairs)
+  return PairBranches(
+    branches={i: pairs[i] for i in fitted.units},
+    fitted=fitted,
+    endless=sum(pairs[i][1] is not whole[i][1] for i in fitted.units),
+  )
+
+
+def _pair(maker: UnitMaker, example: Example, answer: str) -> tuple[Branch, Branch]:
+  schema = maker.prompt_schema(example)
+  gold = maker.sql_branch(example, example.query, schema)
+  return gold, maker.sql_branch(example, answer, schema)
+
+
+def _cut(shape: BatchShape, branch: Branch) -> Branch:
+  """A branch with as much of its answer as fits the largest bucket; the same one where all does."""
+  room = min(shape.answer_buckets[-1], shape.branch_buckets[-1] - len(branch.prompt))
+  if len(branch.answer) <= room:
+    return branch
+  return dataclasses.replace(branch, answer=branch.answer[: max(room, 0)])
+
+
+def fit_units(
+  maker: UnitMaker, examples: Sequence[Example], branches: Sequence[tuple[Branch, ...]]
+) -> FittedUnits:
+  """The examples' branches, over their `UnitMaker.prompt_schema`, as units; without those that
+  exceed the largest bucket.
+  """
+  out = FittedUnits({}, Counter(), Counter())
+  for index, (example, own) in enumerate(zip(examples, branches, strict=True)):
+    unit = Unit(own)
+    if fits(unit, maker.shape):
+      whole = maker.tokenizer.prefix(maker.databases[example.db_id].schema)
+      out.units[index] = unit
+      out.moved[example.db_id] += own[0].prefix != whole
+    else:
+      out.left_out[example.db_id] += 1
+  return out
+
+
+def _said(maker: UnitMaker, fitted: FittedUnits, what: str) -> list[Unit]:
+  if text := fitted.describe(what):
+    maker.say(f"  {text}")
+  return list(fitted.units.values())
+
+
+def _by_database(found: Counter[str]) -> str:
+  """The databases with most of them, and how many others there are: Spider has 140, and every stage
+  tells.
+  """
+  ranked = sorted(found.items(), key=lambda i: (-i[1], i[0]))
+  named = ", ".join(f"{db_id} {count}" for db_id, count in ranked[:_DATABASES_NAMED])
+  others = ranked[_DATABASES_NAMED:]
+  if not others:
+    return named
+  return f"{named}, and {sum(count for _, count in others)} of {len(others)} other databases"
