@@ -91,16 +91,16 @@ class Packing:
     row_tokens: T; 0 for the length of `ROW_LENGTHS`, `most_row_tokens` at most, that computes the
       fewest tokens.
     most_row_tokens: T at most where it is chosen, by the device's memory.
-    prefix_tokens, branch_tokens, answer_tokens: longest prefix, prompt with answer, and answer that
-      is trained on.
+    longest_prefix, longest_branch, longest_answer: of an example that is trained on, in tokens; a
+      branch is a prompt with its answer.
   """
 
   rows: int = 1
   row_tokens: int = 0
   most_row_tokens: int = 4096
-  prefix_tokens: int = 1024
-  branch_tokens: int = 192
-  answer_tokens: int = 128
+  longest_prefix: int = 1024
+  longest_branch: int = 192
+  longest_answer: int = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,9 +171,9 @@ def within(unit: Unit, packing: Packing) -> bool:
   caller to count and name.
   """
   return all(
-    len(b.prefix) <= packing.prefix_tokens
-    and b.length <= packing.branch_tokens
-    and len(b.answer) <= packing.answer_tokens
+    len(b.prefix) <= packing.longest_prefix
+    and b.length <= packing.longest_branch
+    and len(b.answer) <= packing.longest_answer
     for b in unit.branches
   )
 
