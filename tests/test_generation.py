@@ -21,7 +21,6 @@ import hf_checkpoints as checkpoints
 from spftsql_jax.examples.batches import Branch
 from spftsql_jax.generation import Answer, Generator, Request, Sampling
 from spftsql_jax.generation import lanes as lanes_lib
-from spftsql_jax.generation.prefill import causal_attention_in_blocks
 from spftsql_jax.generation.sampling import Sampler
 from spftsql_jax.models import Decoder, LoraConfig, attention, init_lora, load_hf, merge
 
@@ -325,10 +324,8 @@ def test_attention_in_blocks_is_causal_attention(slots, window):
   lengths = np.array([[slots], [slots // 2]])
   keys = np.where(np.arange(slots) < lengths, np.arange(slots), 2**30)
   mask = attention.visible(jnp.arange(slots), jnp.asarray(keys), window)
-  expected = jax.jit(attention.causal_attention)(query, key, value, mask)
-  actual = jax.jit(causal_attention_in_blocks, static_argnums=4)(
-    query, key, value, jnp.asarray(keys), window
-  )
+  attend = jax.jit(attention.causal_attention, static_argnums=4)
+  expected, actual = (attend(query, key, value, mask, blocks) for blocks in (1, 4))
   # Padding further from its prefix than the window sees nothing; what comes out there means
   # nothing.
   seen = np.asarray(mask).any(axis=-1)

@@ -11,7 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, init_params, merge
+from spftsql_jax.models import (
+  Decoder,
+  LoraConfig,
+  ModelConfig,
+  attention,
+  init_lora,
+  init_params,
+  merge,
+)
 
 SMALL = {
   "vocab_size": 61,
@@ -193,6 +201,37 @@ def test_cached_decoding_gives_the_logits_of_the_plain_forward(name):
       np.testing.assert_allclose(
         ours[i, j], plain(sequence)[0, first : first + steps + 1], atol=2e-5
       )
+
+
+def test_training_and_prefill_attend_by_one_function(monkeypatch):
+  model, params = Decoder(CONFIGS["llama"]), init_params(CONFIGS["llama"], jax.random.key(0))
+  prefix, lengths, branch, _ = make_batch(SHAPES[0])
+  calls = []
+  attend = attention.causal_attention
+  monkeypatch.setattr(
+    attention, "causal_attention", lambda *a: calls.append(a[0].shape) or attend(*a)
+  )
+  for arguments, method in (
+    ((prefix, lengths, branch), "branch_hidden"),
+    ((prefix, lengths), "prefill"),
+  ):
+    calls.clear()
+    jax.eval_shape(functools.partial(model.apply, method=method), {"params": params}, *arguments)
+    assert calls and set(calls) == {(3, 14, 4, 1, 8)}
+
+
+def test_prefill_computes_nothing_behind_the_last_keys():
+  # Unrolled: of a loop XLA counts the operations of one round.
+  model = Decoder(CONFIGS["llama"], unroll=True)
+  params = init_params(CONFIGS["llama"], jax.random.key(0))
+  prefix, lengths, *_ = make_batch(SHAPES[0])
+
+  def flops(method: str) -> float:
+    run = compiled(lambda p: model.apply({"params": p}, prefix, lengths, method=method))
+    return run.lower(params).compile().cost_analysis()["flops"]
+
+  # Of the last of two layers the three products with the input alone are left.
+  assert flops("prefill") < 0.75 * flops("hidden")
 
 
 def test_fresh_adapter_changes_nothing_and_a_merged_one_computes_the_same():

@@ -16,7 +16,6 @@ from flax import struct
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from spftsql_jax.generation.automaton import Automata
-from spftsql_jax.generation.prefill import prefix_key_values
 from spftsql_jax.generation.sampling import Sampler
 from spftsql_jax.models import transformer
 from spftsql_jax.models.transformer import NEVER, BranchCache, Decoder, PrefixCache
@@ -178,7 +177,7 @@ def place_prefixes(
   """Computes the prefixes int32 [A, P] with lengths [A] and puts them into rows `places` [A] (B or
   more: nowhere).
   """
-  keys, values = zip(*prefix_key_values(model, variables, layers, prefixes, lengths), strict=True)
+  cache = model.apply(variables, prefixes, lengths, layers, method="prefill")
 
   def put(old: tuple[jax.Array, ...], new: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
     return tuple(
@@ -186,7 +185,9 @@ def place_prefixes(
     )
 
   return Rows(
-    put(rows.key, keys), put(rows.value, values), rows.lengths.at[places].set(lengths, mode="drop")
+    put(rows.key, cache.key),
+    put(rows.value, cache.value),
+    rows.lengths.at[places].set(lengths, mode="drop"),
   )
 
 

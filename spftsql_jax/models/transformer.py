@@ -29,6 +29,7 @@ from spftsql_jax.models.lora import LoraConfig
 from spftsql_jax.models.packed_attention import packed_attention
 
 Params = dict[str, Any]
+Variables = dict[str, Any]  # {"params": ..., "lora": ...}: what `apply` takes
 KeyValue = tuple[jax.Array, jax.Array]
 
 # Position of a key that no query may see: it lies in every query's future.
@@ -53,12 +54,10 @@ _REMAT_POLICIES = {
 
 @struct.dataclass
 class PrefixCache:
-  """Keys and values of the prefixes: each [layers, B, P, N, H], or a tuple over layers of [B, P, N,
-  H].
-  """
+  """Keys and values of the prefixes: each a tuple over layers of [B, P, N, H]."""
 
-  key: Any
-  value: Any
+  key: tuple[jax.Array, ...]
+  value: tuple[jax.Array, ...]
 
 
 @struct.dataclass
@@ -498,10 +497,29 @@ class Decoder(nn.Module):
     head = self._head().astype(hidden.dtype)
     return jnp.einsum("...d,vd->...v", hidden, head, preferred_element_type=jnp.float32)
 
-  def prefill(self, prefix: jax.Array, prefix_lengths: jax.Array) -> PrefixCache:
-    """The cache of prefixes int [B, P] with lengths [B], computed once for all branches to come."""
-    _, (key, value) = self._run(prefix, self._shared(prefix.shape, prefix_lengths, collect=True))
-    return PrefixCache(key, value)
+  def prefill(
+    self,
+    prefix: jax.Array,
+    prefix_lengths: jax.Array,
+    layers: tuple[Variables, ...] | None = None,
+  ) -> PrefixCache:
+    """The cache of prefixes, computed once for all branches to come.
+
+    Layers are unrolled, so that in a compiled caller nothing is computed behind the last keys and
+    values: no token is predicted from a prefix.
+
+    Args:
+      prefix: int [B, P], right-padded. prefix_lengths: int [B].
+      layers: from `layers_of`; by default of the module's own variables.
+    """
+    shared = self._shared(prefix.shape, prefix_lengths, collect=True)
+    block = Block(self.config, self.lora, self.prompt_attention, parent=None)
+    x, keys, values = self._embed(prefix), [], []
+    for variables, window in zip(self._layers_apart(layers), self.config.windows, strict=True):
+      x, (key, value) = block.apply(variables, x, (window, None), shared)
+      keys.append(key)
+      values.append(value)
+    return PrefixCache(tuple(keys), tuple(values))
 
   def prefill_branches(
     self,
@@ -548,7 +566,7 @@ class Decoder(nn.Module):
     branches: BranchCache,
     tokens: jax.Array,
     step: jax.Array,
-    layers: tuple[dict[str, Any], ...] | None = None,
+    layers: tuple[Variables, ...] | None = None,
   ) -> tuple[jax.Array, BranchCache]:
     """Appends one token to each branch.
 
@@ -577,7 +595,7 @@ class Decoder(nn.Module):
     rope = attention.rope_table(config, positions[..., 0])
     block = Block(config, self.lora, parent=None)
     x, keys, values = self._embed(tokens), [], []
-    for i, variables in enumerate(layers_of(config, self.variables) if layers is None else layers):
+    for i, variables in enumerate(self._layers_apart(layers)):
       prefix_kv, cache_kv = (cache.key[i], cache.value[i]), (branches.key[i], branches.value[i])
       x, (key, value) = block.apply(
         variables,
@@ -598,6 +616,10 @@ class Decoder(nn.Module):
       key=tuple(keys), value=tuple(values), positions=cache_positions, lengths=branches.lengths + 1
     )
     return self.logits(self.final_norm(x)), branches
+
+  def _layers_apart(self, layers: tuple[Variables, ...] | None) -> tuple[Variables, ...]:
+    """The layers given, by default the module's own, each by itself."""
+    return layers_of(self.config, self.variables) if layers is None else layers
 
   def _head(self) -> jax.Array:
     return self.embedding if self.config.tie_word_embeddings else self.lm_head
