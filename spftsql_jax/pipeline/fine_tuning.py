@@ -82,8 +82,8 @@ def train(
   result = fit(
     evaluator.trainable.model,
     weights.params,
-    units,
-    _fit_config(trainer.config, training, objective, abort_drop, seed),
+    units=units,
+    config=_fit_config(trainer.config, training, objective, abort_drop, seed),
     pad_id=evaluator.tokenizer.pad_id,
     lora=weights.lora,
     on_metrics=lambda step, values: trainer.metrics(stage, step, values),

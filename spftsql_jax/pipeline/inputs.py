@@ -24,7 +24,7 @@ from typing import TypeAlias
 
 from spftsql_jax.databases.engines import engine_of, files_of, path_of
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.files import write_json
+from spftsql_jax.files import sha256, write_json
 from spftsql_jax.pipeline.codec import from_json, optional, to_json
 from spftsql_jax.schema import Column, Schema
 
@@ -79,7 +79,7 @@ def inputs_of(
     path = Path(path_of(location))
     if not path.name:
       found[f"database {db_id}"] = {
-        "schema and numbers of rows": _sha256(_outline(read_schema(location)).encode())
+        "schema and numbers of rows": _outline_hash(read_schema(location))
       }
       continue
     # What another program has committed and not yet moved into the file belongs to the database,
@@ -136,8 +136,7 @@ def _fingerprint(source: Path | str, before: Fingerprint | None) -> Fingerprint:
   state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
   if before is not None and before.state == state:
     return before
-  with source.open("rb") as file:
-    return Fingerprint(hashlib.file_digest(file, "sha256").hexdigest(), stat.st_size, state)
+  return Fingerprint(sha256(source), stat.st_size, state)
 
 
 def _fingerprints(inputs: Mapping[str, Parts], kept: Fingerprints) -> Fingerprints:
@@ -171,9 +170,12 @@ def _words(fingerprint: Fingerprint | None) -> str:
   return f"{fingerprint.sha256[:12]}{size}"
 
 
-def _outline(schema: Schema) -> str:
-  """What is declared, with the numbers of rows of tables. What was seen of the rows is left out:
-  which rows a server sends first is not fixed, nor which views it answers in time."""
+def _outline_hash(schema: Schema) -> str:
+  """A hash of what is declared, with the numbers of rows of tables.
+
+  What was seen of the rows is left out: which rows a server sends first is not fixed, nor which
+  views it answers in time.
+  """
 
   def declared(column: Column) -> Column:
     return dataclasses.replace(column, kind="other", samples=(), distinct_count=0, date_format="")
@@ -184,8 +186,4 @@ def _outline(schema: Schema) -> str:
     )
     for t in schema.tables
   ]
-  return repr(tables)
-
-
-def _sha256(data: bytes) -> str:
-  return hashlib.sha256(data).hexdigest()
+  return hashlib.sha256(repr(tables).encode()).hexdigest()

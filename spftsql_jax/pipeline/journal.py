@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TextIO, TypeVar
 
 from spftsql_jax import hosts
-from spftsql_jax.files import write_json, write_whole
+from spftsql_jax.files import json_lines, write_json, write_text, write_whole
 from spftsql_jax.pipeline.codec import Json, from_json, record_to_json
 
 R = TypeVar("R")
@@ -135,7 +135,7 @@ class Journal:
     }
 
     lines = [json.dumps({"step": n, "output": o}) + "\n" for n, o in self._done.items()]
-    hosts.from_first(lambda: write_whole(self._path, "".join(lines).encode()))
+    hosts.from_first(lambda: write_text(self._path, "".join(lines)))
 
   def is_done(self, name: str) -> bool:
     return name in self._done
@@ -145,8 +145,7 @@ class Journal:
 
     Raises RuntimeError where another process has other records under this name.
     """
-    lines = (json.dumps(record_to_json(r), ensure_ascii=False) + "\n" for r in records)
-    data = "".join(lines).encode()
+    data = json_lines(map(record_to_json, records)).encode()
     path = self.workdir / "data" / f"{name}-{_digest(data)}.jsonl"
     if len(set(hosts.gather(path.name))) > 1:
       raise RuntimeError(

@@ -11,7 +11,7 @@ from typing import TextIO, TypeAlias, cast
 
 import tensorboardX
 
-from spftsql_jax.files import write_whole
+from spftsql_jax.files import write_text
 
 # Stage and step, then the figures by name.
 MetricsLine: TypeAlias = dict[str, str | float]
@@ -77,4 +77,4 @@ def _keep_before(path: Path, step: int) -> None:
   if not path.exists():
     return
   kept = [line for line in _read(path) if cast(int, line["step"]) < step]
-  write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+  write_text(path, "".join(json.dumps(line) + "\n" for line in kept))

@@ -17,7 +17,6 @@ same order.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
@@ -30,7 +29,7 @@ import jax
 import orbax.checkpoint.experimental.v1 as ocp
 
 from spftsql_jax import hosts
-from spftsql_jax.files import write_json
+from spftsql_jax.files import sha256, write_json
 from spftsql_jax.models.finite import not_finite
 from spftsql_jax.pipeline.codec import from_json, record_to_json
 
@@ -307,7 +306,7 @@ class ModelBase:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-  return {str(p.relative_to(folder)): _sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+  return {str(p.relative_to(folder)): sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def _differences(files: Mapping[str, str], folder: Path) -> str:
@@ -315,11 +314,6 @@ def _differences(files: Mapping[str, str], folder: Path) -> str:
     path = folder / name
     if not path.is_file():
       return f"{name} is missing"
-    if _sha256(path) != digest:
+    if sha256(path) != digest:
       return f"{name} has changed"
   return ""
-
-
-def _sha256(path: Path) -> str:
-  with path.open("rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
