@@ -124,13 +124,13 @@ _OUR_CASES = {
     "schemas": 1,
     "branches": 32,
     "buckets": {"prefix_buckets": 6, "branch_buckets": 4, "branch_counts": 2},
-    "packing": {"row_tokens": 4096},
+    "packing": {"most_row_tokens": 4096},
   },
   "c": {
     "schemas": 1,
     "branches": 32,
     "buckets": {"prefix_buckets": 6, "branch_buckets": 4, "branch_counts": 2},
-    "packing": {"row_tokens": 4096},
+    "packing": {"most_row_tokens": 4096},
   },
 }
 # On a GPU batches are larger and shapes fewer: each of its compilations takes some 20 s.

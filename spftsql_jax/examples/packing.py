@@ -26,6 +26,8 @@ ROW_LENGTHS = (2048, 4096, 8192, 16384, 32768)
 _WINDOW = 256
 # Lengths are multiples of this: attention goes by blocks of so many tokens.
 _BLOCK = 128
+# Of so few rows the last one's padding counts: their length is fitted to what they hold.
+_FEW_ROWS = 32
 
 
 @flax.struct.dataclass
@@ -215,6 +217,8 @@ def choose_row_shape(units: Sequence[Unit], most_tokens: int = 8192, tokens: int
   # A longer row must save something: a hundredth, or the shorter is taken.
   length = min(lengths, key=lambda t: len(plans[t]) * t * (1 + 0.01 * lengths.index(t)))
   rows = plans[length]
+  if not tokens and len(rows) <= _FEW_ROWS:
+    length, rows = _shortened(units, length, rows, longest)
   sizes = [[_size(units[i]) for piece in row for i in piece.units] for row in rows]
   words = [sum(s.answer_tokens for s in row) for row in sizes]
   least = max(_size(u).answer_tokens for u in units)
@@ -227,6 +231,22 @@ def choose_row_shape(units: Sequence[Unit], most_tokens: int = 8192, tokens: int
     if len(plan_rows(units, shape, np.random.default_rng(0))) <= len(rows) * 1.01:
       return shape
   return RowShape(length, answers, top)
+
+
+def _shortened(
+  units: Sequence[Unit], length: int, rows: list[Row], longest: int
+) -> tuple[int, list[Row]]:
+  """The shortest T, and its rows, at which there are no more rows; an epoch's last is then full."""
+  held = sum(
+    len(units[piece.units[0]].branches[0].prefix) + sum(unit_tokens(units[i]) for i in piece.units)
+    for row in rows
+    for piece in row
+  )
+  for shorter in range(_up(max(held / len(rows), longest)), length, _BLOCK):
+    found = plan_rows(units, RowShape(shorter, 1 << 30, 1 << 30), np.random.default_rng(0))
+    if len(found) <= len(rows):
+      return shorter, found
+  return length, rows
 
 
 def plan_rows(units: Sequence[Unit], shape: RowShape, rng: np.random.Generator) -> list[Row]:
