@@ -286,7 +286,9 @@ def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: str) 
     }
   for kind in ("records_a_cpu_second", "records_a_second"):
     report[f"times_{kind}"] = round(report["packed"][kind] / report["padded"][kind], 2)
-  return report | {"loaded": round(os.getloadavg()[0], 1)}
+  report["loaded"] = round(os.getloadavg()[0], 1)
+  print(loss, json.dumps(report), flush=True)
+  return report
 
 
 def clock(turn: Callable[[], Any]) -> tuple[float, float]:
