@@ -316,9 +316,9 @@ def _fill(units: Sequence[Unit], groups: list[list[int]], shape: RowShape) -> li
       if whole:
         row = min(whole, key=lambda r: r.tokens)
       else:
-        row = _worth_splitting(open_rows, prefix, sizes)
-        if row is None:
-          row = _Open(shape)
+        found = _worth_splitting(open_rows, prefix, sizes)
+        row = _Open(shape) if found is None else found
+        if found is None:
           rows.append(row)
           open_rows.append(row)
       count = row.holds(prefix, sizes)

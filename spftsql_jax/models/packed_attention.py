@@ -76,7 +76,15 @@ def packed_attention(
   return jax.shard_map(rows, in_specs=specs, out_specs=of_heads, check_vma=False)(*arguments)
 
 
-def _rows_attention(windowed, query, key, value, ends, positions, window):
+def _rows_attention(
+  windowed: bool,
+  query: jax.Array,
+  key: jax.Array,
+  value: jax.Array,
+  ends: jax.Array,
+  positions: jax.Array,
+  window: jax.Array,
+) -> jax.Array:
   """`packed_attention` on one device, a row at a time."""
   row = functools.partial(_row_attention, windowed)
   arguments = (query, key, value, ends, positions)
@@ -106,11 +114,28 @@ def seen_blocks(ends: jax.Array, queries: int, keys: int) -> Blocks:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _row_attention(windowed, query, key, value, ends, positions, window):
+def _row_attention(
+  windowed: bool,
+  query: jax.Array,
+  key: jax.Array,
+  value: jax.Array,
+  ends: jax.Array,
+  positions: jax.Array,
+  window: jax.Array,
+) -> jax.Array:
   return _forward(windowed, query, key, value, ends, positions, window)[0]
 
 
-def _block_mask(windowed, ends, positions, window, first_query, first_key, queries, keys):
+def _block_mask(
+  windowed: bool,
+  ends: jax.Array,
+  positions: jax.Array,
+  window: jax.Array,
+  first_query: jax.Array,
+  first_key: jax.Array,
+  queries: int,
+  keys: int,
+) -> jax.Array:
   """bool [queries, keys]: which keys of a block the queries of another see."""
   i = first_query + jnp.arange(queries)[:, None]
   j = first_key + jnp.arange(keys)[None]
@@ -149,7 +174,15 @@ def _put(x: jax.Array, block: jax.Array, index: jax.Array) -> jax.Array:
   return jax.lax.dynamic_update_index_in_dim(x, block.astype(x.dtype), index, 0)
 
 
-def _forward(windowed, query, key, value, ends, positions, window):
+def _forward(
+  windowed: bool,
+  query: jax.Array,
+  key: jax.Array,
+  value: jax.Array,
+  ends: jax.Array,
+  positions: jax.Array,
+  window: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
   """(heads [T, N, G, H], log-sum-exp of the scores by block of queries [T / queries, N, queries *
   G])."""
   length, heads, groups, size = query.shape
@@ -157,10 +190,10 @@ def _forward(windowed, query, key, value, ends, positions, window):
   order, counts = seen_blocks(ends, queries, keys)
   q, k, v = _cut(query, queries), _cut(key, keys), _cut(value, keys)
 
-  def of_queries(block: jax.Array, out: tuple[jax.Array, jax.Array]):
+  def of_queries(block: jax.Array, out: Blocks) -> Blocks:
     q_block, seen = _at(q, block), _at(order, block)
 
-    def add(step: jax.Array, carry):
+    def add(step: jax.Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
       maximum, total, weighted = carry
       index = seen[step]
       mask = _block_mask(
@@ -203,12 +236,20 @@ def _forward(windowed, query, key, value, ends, positions, window):
   return _join(blocks, query.shape), log_sums
 
 
-def _row_forward(windowed, query, key, value, ends, positions, window):
+def _row_forward(
+  windowed: bool,
+  query: jax.Array,
+  key: jax.Array,
+  value: jax.Array,
+  ends: jax.Array,
+  positions: jax.Array,
+  window: jax.Array,
+) -> tuple[jax.Array, tuple[Any, ...]]:
   out, log_sums = _forward(windowed, query, key, value, ends, positions, window)
   return out, (query, key, value, ends, positions, window, out, log_sums)
 
 
-def _row_backward(windowed, kept, gradient):
+def _row_backward(windowed: bool, kept: tuple[Any, ...], gradient: jax.Array) -> tuple[Any, ...]:
   query, key, value, ends, positions, window, out, log_sums = kept
   length, heads, groups, size = query.shape
   queries, keys = _sizes(length)
@@ -224,12 +265,12 @@ def _row_backward(windowed, kept, gradient):
   def product(left: jax.Array, right: jax.Array, axes: Any) -> jax.Array:
     return jax.lax.dot_general(left, right, axes, preferred_element_type=jnp.float32)
 
-  def of_queries(block: jax.Array, found):
+  def of_queries(block: jax.Array, found: tuple[Any, ...]) -> tuple[Any, ...]:
     to_q, to_k, to_v = found
     q_block, g_block, seen = _at(q, block), _at(to_out, block), _at(order, block)
     log_sum, shift = _at(log_sums, block), _at(mean, block)
 
-    def add(step: jax.Array, carry):
+    def add(step: jax.Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
       own, to_k, to_v = carry
       index = seen[step]
       mask = _block_mask(

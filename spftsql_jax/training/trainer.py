@@ -403,15 +403,16 @@ def _batches_of(
     return lambda start: packed_updates(
       units, rows, shape, packing, pad_id, accumulate=config.accumulate, parts=parts, start=start
     )
-  plan = _plan(units, config)
-  return lambda start: _collated(units, plan, config, pad_id, start, parts)
+  padded = config.shape
+  plan = _plan(units, config, padded)
+  return lambda start: _collated(units, plan, config, padded, pad_id, start, parts)
 
 
-def _plan(units: Sequence[Unit], config: FitConfig) -> list[list[list[int]]]:
+def _plan(units: Sequence[Unit], config: FitConfig, shape: BatchShape) -> list[list[list[int]]]:
   """The groups of every step, a function of the seed alone, so that a resumed run sees the batches
   it would have seen.
   """
-  wide = dataclasses.replace(config.shape, schemas=config.shape.schemas * config.accumulate)
+  wide = dataclasses.replace(shape, schemas=shape.schemas * config.accumulate)
   plan: list[list[list[int]]] = []
   epoch = 0
   while len(plan) < config.steps:
@@ -424,12 +425,13 @@ def _collated(
   units: Sequence[Unit],
   plan: list[list[list[int]]],
   config: FitConfig,
+  shape: BatchShape,
   pad_id: int,
   start: int,
   parts: int,
 ) -> Iterator[tuple[int, PrefixBatch]]:
-  rows = -(-config.shape.schemas // parts) * parts
-  wide = dataclasses.replace(config.shape, schemas=rows * config.accumulate)
+  rows = -(-shape.schemas // parts) * parts
+  wide = dataclasses.replace(shape, schemas=rows * config.accumulate)
   for step in range(start, len(plan)):
     batch = collate(units, plan[step], wide, pad_id)
     yield step + 1, jax.tree.map(lambda x: x.reshape(config.accumulate, -1, *x.shape[1:]), batch)
