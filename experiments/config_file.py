@@ -95,6 +95,8 @@ def _check_field(config: Any, field: str, value: str) -> None:
   for place, part in enumerate(parts):
     if isinstance(node, Mapping) or hasattr(node, "items"):
       if part not in node:
+        if not place and part in _replaced():
+          raise InputError(f"--config.{field}: {_replaced()[part]}")
         raise InputError(
           f"--config.{field}: {before[:-1]} has no field "
           f"{part!r}{did_you_mean(part, sorted(node), before)}"
@@ -120,13 +122,23 @@ def _check_field(config: Any, field: str, value: str) -> None:
       )
 
 
+def _replaced() -> dict[str, str]:
+  """Fields that a run's config had once, and what replaced them."""
+  from spftsql_jax.pipeline.config import REPLACED
+
+  return REPLACED
+
+
 def _failure(error: Exception, path: str) -> str:
   """What failed in a config file, and in which of its lines."""
+  told = str(error)
+  if isinstance(error, (TypeError, AttributeError)):
+    told += "".join(f"; {text}" for name, text in _replaced().items() if f"'{name}'" in told)
   inside = [
     frame for frame in traceback.extract_tb(error.__traceback__) if _is_same(frame.filename, path)
   ]
   where = f"{path}:{inside[-1].lineno}" if inside else path
-  return f"{where}: the config cannot be made ({type(error).__name__}: {error})"
+  return f"{where}: the config cannot be made ({type(error).__name__}: {told})"
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -174,16 +174,17 @@ CONFIG_CASES = [
   ),
   ([TINY, "--config.vbi_ft.training.stepz=3"], "did you mean config.vbi_ft.training.steps?"),
   ([TINY, "--config.selfplay.beta=3"], "did you mean config.self_play?"),
+  ([TINY, "--config.shape.branches=8"], "was replaced by config.packing"),
   ([TINY, "--config.Seed=3"], "did you mean config.seed?"),
   ([TINY, "--config.vbi_ft=3"], "config.vbi_ft is a group of fields"),
   ([TINY, "--config.seed.x=3"], "config.seed is a value"),
-  ([TINY, "--config.shape.prefix_buckets[9]=1"], "prefix_buckets"),
+  ([TINY, "--config.self_play.baselines[9]=1"], "baselines"),
   ([TINY, "--config.model.hf_config.hidden=3"], "did you mean config.model.hf_config.hidden_size?"),
   (
     [TINY, "--config.vbi_ft.training.optimizer=3"],
     "config.vbi_ft.training.optimizer is a group of fields",
   ),
-  ([TINY, "--config.shape.prefix_buckets.x=1"], "it has no fields"),
+  ([TINY, "--config.self_play.baselines.x=1"], "it has no fields"),
   (["--config", "gone.py"], "gone.py: no such config file"),
   ([f"--config={EXPERIMENTS}/configs/quickstrat.py"], "quickstart.py?"),
   ([f"--config={EXPERIMENTS}/configs/baselines.py:spinn"], "baselines.py"),
@@ -269,7 +270,7 @@ def test_a_good_config_passes(folder, monkeypatch):
     "--config.model.hf_config={'a': 1}",
   ]
   config_file.check(
-    ["spft.py", TINY, *fields, "--config.shape.prefix_buckets[0]=256", "--noconfig.paper_splits"]
+    ["spft.py", TINY, *fields, "--config.packing.rows=2", "--noconfig.paper_splits"]
   )
   config_file.check(["spft.py", TINY, "--", "--config.none.such=1"])
   config_file.check(["spft.py", "--workdir=x"])

@@ -47,8 +47,8 @@ def arms(tmp_path_factory):
   config, replace = tiny_config(str(demo)), dataclasses.replace
   config = replace(
     config,
-    # Schemas of one row each, and several rows a step: which examples share a step is the seed's.
-    shape=replace(config.shape, branches=4),
+    # Short rows: which examples share a step is the seed's.
+    packing=replace(config.packing, row_tokens=768),
     model=replace(config.model, lora_rank=2, lora_dropout=0.2),
     vbi_ft=replace(config.vbi_ft, rounds=1),
     synthesis=replace(config.synthesis, model_questions=0.0),

@@ -44,7 +44,7 @@ def test_config_files_are_runs(path, monkeypatch):
   )
   if hasattr(module, "get_config"):
     config = from_dict(RunConfig, module.get_config().to_dict())
-    assert config.shape.branches % 2 == 0 and config.name
+    assert config.packing.rows > 0 and config.name
   else:
     assert path.stem == "paper"
 
@@ -264,3 +264,9 @@ def test_model_written_questions_are_kept_by_agreement_and_counted(monkeypatch):
   assert rates.kept == pytest.approx(2 / 3) and rates.trivial == pytest.approx(1 / 3)
   assert rates.answers == pytest.approx(4 / 9) and rates.checked == 3
   assert consistency.check_questions(bench, "v", [], 3).agreement().kept is None
+
+
+def test_a_run_of_an_old_config_is_told_what_replaced_its_buckets():
+  old = {"name": "old", "data_dir": "", "shape": {"schemas": 2, "prefix_buckets": (256,)}}
+  with pytest.raises(ValueError, match="config.shape .* was replaced by config.packing"):
+    from_dict(RunConfig, old)

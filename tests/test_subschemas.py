@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from spftsql_jax.examples.batches import BatchShape
 from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.examples.subschemas import SubSchemas, tables_of
 from spftsql_jax.examples.tokenizer import Tokenizer, train_bpe
@@ -85,9 +85,9 @@ def tokenizer():
 
 
 def maker_with(tokenizer, longest: int, how: str, lines: list[str]):
-  shape = BatchShape(1, 2, (longest,), (80,), (64,))
+  packing = Packing(longest_prefix=longest, longest_branch=80, longest_answer=64)
   return training_units.UnitMaker(
-    tokenizer, {"shop": Database()}, shape, how == "split", lines.append
+    tokenizer, {"shop": Database()}, packing, how == "split", lines.append
   )
 
 
@@ -121,7 +121,7 @@ def test_long_examples_are_dropped_by_option_and_fitting_ones_stay(tokenizer):
   lines: list[str] = []
   assert training_units.sql_units(maker_with(tokenizer, whole - 1, "drop", lines), EXAMPLES) == []
   assert lines == [
-    "  4 of 4 question-SQL pairs exceed the largest bucket and are left out (shop 4)"
+    "  4 of 4 question-SQL pairs are too long for training and are left out (shop 4)"
   ]
   lines.clear()
   assert (
@@ -146,7 +146,7 @@ def test_pairs_over_a_sub_schema_share_their_prefix(tokenizer):
 def test_an_answer_that_does_not_end_is_y_minus_as_far_as_it_goes(tokenizer):
   lines: list[str] = []
   maker = maker_with(tokenizer, len(tokenizer.prefix(SCHEMA)), "split", lines)
-  room = maker.shape.answer_buckets[-1]
+  room = maker.packing.longest_answer
   answers = ["SELECT 1, " * room, "SELECT 2"]
   made = training_units.pair_branches(maker, EXAMPLES[:2], answers)
   pairs = made.branches
@@ -158,7 +158,7 @@ def test_an_answer_that_does_not_end_is_y_minus_as_far_as_it_goes(tokenizer):
     and len(whole) > room >= cut.length - len(cut.prompt)
   )
   assert cut.answer == whole[: len(cut.answer)] and cut.length in (
-    maker.shape.branch_buckets[-1],
+    maker.packing.longest_branch,
     room + len(cut.prompt),
   )
   assert (

@@ -22,6 +22,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 from spftsql_jax.answering.predict import PromptDatabase, answer_questions, question_request
 from spftsql_jax.examples.batches import BatchShape, Unit, collate
 from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.prompts import (
   MatchedValue,
   PromptFormat,
@@ -355,7 +356,7 @@ class _Listener:
 
 def _bench(tokenizer, schema, largest_prefix=4096):
   """As much of a workbench as prompts need."""
-  shape = BatchShape(1, 4, (largest_prefix,), (8192,), (8192,))
+  packing = Packing(longest_prefix=largest_prefix, longest_branch=8192, longest_answer=8192)
   database = PromptDatabase(
     "unused", schema, None, found={question: () for question in ODD.values()}
   )
@@ -367,7 +368,7 @@ def _bench(tokenizer, schema, largest_prefix=4096):
   )
   return types.SimpleNamespace(
     config=types.SimpleNamespace(seed=0),
-    units=UnitMaker(tokenizer, {"d": database}, shape, split_schemas=True, say=print),
+    units=UnitMaker(tokenizer, {"d": database}, packing, split_schemas=True, say=print),
     evaluator=evaluator,
     load_writer=lambda version: None,
   )
@@ -431,7 +432,7 @@ def test_a_long_schema_is_put_to_the_question_writer_as_it_was_taught(small):
   write_model_questions(bench, "writer-0", examples)
   taught = [unit.branches[0] for unit in question_units(bench.units, examples)]
   assert [r.prefix for r in bench.evaluator.generator.requests] == [b.prefix for b in taught]
-  assert all(len(b.prefix) <= bench.units.shape.prefix_buckets[-1] for b in taught)
+  assert all(len(b.prefix) <= bench.units.packing.longest_prefix for b in taught)
 
 
 def test_no_prompt_is_made_without_its_format():

@@ -1,8 +1,7 @@
 """Times our training steps beside TRL's and tunix's: the same model, the same pairs, the same run,
 in turns.
 
-    python experiments/benchmarks/training.py --spider=SPIDER --tokenizer=QWEN2 \
-      --output=training.json
+    python experiments/benchmarks/training.py --spider=SPIDER --tokenizer=QWEN2 --output=FILE.json
 
 makes a virtual environment for each peer under --environments (once; pip and PyPI are needed),
 writes one random model of the architecture in training_peers/model.json as a Hugging Face folder
@@ -20,8 +19,9 @@ are those at --databases even steps of the questions, ordered by the tokens of t
 most --questions questions each. References are scored before the clock runs on both sides (tunix
 cannot; it runs without a reference). Peers run at the best of --batch_sizes, tried once each. Then
 all sides take turns, --turns times: a turn of ours is one pass over the records, of a peer's as
-many as --peer_records. Reported are records a second by wall clock and by CPU time (medians over
-the turns) and the tokens computed, which explain them.
+many as --peer_records. Our side trains on packed rows on a CPU (--form=padded for buckets).
+Reported are records a second by wall clock and by CPU time (medians over the turns) and the tokens
+computed, which explain them.
 
 With --device=gpu the same cases run on one GPU in bfloat16 with the architecture in
 training_peers/model_gpu.json (Qwen2.5-Coder-1.5B), and two more, "b long" and "c long", whose
@@ -64,6 +64,12 @@ _ENVIRONMENTS = flags.DEFINE_string(
   "environments",
   os.path.expanduser("~/.cache/spftsql_jax/benchmark_environments"),
   "Where the peers' environments are made.",
+)
+_FORM = flags.DEFINE_enum(
+  "form",
+  None,
+  ["packed", "padded"],
+  "Our batches: packed rows or padded buckets; by default packed on a CPU and padded on a GPU.",
 )
 _PEERS = flags.DEFINE_list("peers", ["trl", "tunix"], "Which peers.")
 _CASES = flags.DEFINE_list("cases", ["a", "b", "c"], "Which cases.")
@@ -111,16 +117,20 @@ _OUR_CASES = {
     "schemas": 4,
     "branches": 2,
     "buckets": {"prefix_buckets": 1, "branch_buckets": 1, "answer_buckets": 1},
+    # 4 pairs: each is its prompt and two answers.
+    "packing": {"row_tokens": 4 * (512 + 2 * 64)},
   },
   "b": {
     "schemas": 1,
     "branches": 32,
     "buckets": {"prefix_buckets": 6, "branch_buckets": 4, "branch_counts": 2},
+    "packing": {"most_row_tokens": 4096},
   },
   "c": {
     "schemas": 1,
     "branches": 32,
     "buckets": {"prefix_buckets": 6, "branch_buckets": 4, "branch_counts": 2},
+    "packing": {"most_row_tokens": 4096},
   },
 }
 # On a GPU batches are larger and shapes fewer: each of its compilations takes some 20 s.
@@ -421,6 +431,8 @@ def job_of(
     "loss": "sft" if case[0] == "c" else "dpo",
   }
   job |= {"threads": _THREADS.value, "pack_to": _PACK_TO.get(case), "device": _DEVICE.value}
+  # What decides the form in our worker, whose case holds both.
+  job["form"] = _FORM.value or ("padded" if gpu else "packed")
   return job | {
     "dtype": "bfloat16" if gpu else "float32",
     "turn_records": 4 if case == "a" else _PEER_RECORDS.value,

@@ -33,8 +33,8 @@ def tiny_config(data_dir: str) -> RunConfig:
     data_dir=data_dir,
     data=replace(config.data, test_limit=8, seed_limit=40),
     model=replace(config.model, hf_config=small, vocab_size=600),
-    shape=replace(
-      config.shape, branches=8, prefix_buckets=(512,), branch_buckets=(160,), answer_buckets=(128,)
+    packing=replace(
+      config.packing, row_tokens=1024, longest_prefix=512, longest_branch=160, longest_answer=128
     ),
     sft=replace(config.sft, steps=3),
     synthesis=replace(config.synthesis, examples=60, wordings=2, workers=1),

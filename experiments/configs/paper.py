@@ -12,7 +12,7 @@ from typing import Literal
 
 from ml_collections import ConfigDict
 
-from spftsql_jax.examples.batches import BatchShape
+from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.pipeline.config import (
   DataConfig,
@@ -31,9 +31,9 @@ _SPIDER = DataConfig(
   databases="database", seeds="train_spider.json", test="dev.json", comparison="spider"
 )
 _BIRD = DataConfig(databases="databases", seeds="train.json", test="dev.json", comparison="bird")
-# Examples a step: B schemas times K branches.
-_SPIDER_SHAPE = BatchShape(4, 32, (256, 512, 1024, 2048), (64, 96, 160, 256), (64, 128))
-_BIRD_SHAPE = BatchShape(2, 32, (1024, 2048, 4096, 8192), (128, 192, 320, 512), (96, 192, 320))
+# Some 128 examples a step of Spider, 64 of BIRD.
+_SPIDER_ROWS = Packing(4, 4096, longest_prefix=2048, longest_branch=256, longest_answer=128)
+_BIRD_ROWS = Packing(2, 16384, longest_prefix=8192, longest_branch=512, longest_answer=320)
 
 
 def paper_config(
@@ -59,7 +59,7 @@ def paper_config(
     prompt=PromptFormat(
       schema_style="ddl", comments=True, samples=0 if spider else 2, matched_values=5, chat=True
     ),
-    shape=_SPIDER_SHAPE if spider else _BIRD_SHAPE,
+    packing=_SPIDER_ROWS if spider else _BIRD_ROWS,
     max_new_tokens=128 if spider else 320,
     lanes=256,
     seed_repeats=1,

@@ -6,7 +6,7 @@ make quickstart        (python experiments/quickstart.py --workdir=runs/quicksta
 
 from ml_collections import ConfigDict
 
-from spftsql_jax.examples.batches import BatchShape
+from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.pipeline.config import (
   DataConfig,
@@ -50,9 +50,7 @@ def quickstart() -> RunConfig:
       vocab_size=2048,
     ),
     prompt=PromptFormat(schema_style="names", matched_values=3),
-    shape=BatchShape(
-      schemas=1, branches=32, prefix_buckets=(112,), branch_buckets=(64, 104), answer_buckets=(64,)
-    ),
+    packing=Packing(row_tokens=2048, longest_prefix=112, longest_branch=104, longest_answer=64),
     max_new_tokens=64,
     sft=Training(60, scratch),
     synthesis=SynthesisConfig(examples=3600, wordings=8, model_questions=0.02),

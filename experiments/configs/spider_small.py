@@ -12,7 +12,7 @@ pretraining scores low there; the figures show that the pipeline runs, not what 
 
 from ml_collections import ConfigDict
 
-from spftsql_jax.examples.batches import BatchShape
+from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.pipeline.config import (
   DataConfig,
@@ -57,13 +57,7 @@ def get_config() -> ConfigDict:
       vocab_size=4096,
     ),
     prompt=PromptFormat(schema_style="compact", comments=False, matched_values=2),
-    shape=BatchShape(
-      schemas=2,
-      branches=16,
-      prefix_buckets=(192, 448),
-      branch_buckets=(88, 136),
-      answer_buckets=(68,),
-    ),
+    packing=Packing(row_tokens=2048, longest_prefix=448, longest_branch=136, longest_answer=68),
     max_new_tokens=64,
     seed_repeats=1,
     sft=Training(200, scratch),

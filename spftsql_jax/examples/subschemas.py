@@ -1,4 +1,4 @@
-"""Sub-schemas: parts of a schema that fit the largest prefix bucket, of tables that keys connect.
+"""Sub-schemas: parts of a schema within the longest prefix, of tables that keys connect.
 
 Where a schema's prompt is too long, questions are put over a part that covers the tables they need.
 The parts overlap, are few and are the same for all questions of a database, so that questions still

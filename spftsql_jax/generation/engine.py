@@ -18,16 +18,28 @@ from typing import Any
 import jax
 import numpy as np
 
-from spftsql_jax.examples.batches import Branch, PrefixBatch, Unit, collate, plan_epoch
+from spftsql_jax.examples.batches import Branch, Unit
+from spftsql_jax.examples.packing import (
+  PackedBatch,
+  choose_row_shape,
+  pack,
+  places_of,
+  plan_rows,
+)
 from spftsql_jax.generation import lanes as lanes_lib
-from spftsql_jax.generation.plan import plan_decoding, plan_scoring
+from spftsql_jax.generation.plan import plan_decoding
 from spftsql_jax.generation.requests import Answer, Request, Statistics, Status
 from spftsql_jax.generation.run import Outbox, ShapeRun
 from spftsql_jax.generation.sampling import Sampler, Sampling
 from spftsql_jax.models.log_probs import answer_log_probs
-from spftsql_jax.models.sharding import use_mesh
+from spftsql_jax.models.sharding import batch_parts, use_mesh
 from spftsql_jax.models.trainable import model_variables
 from spftsql_jax.models.transformer import Decoder, Params
+
+# Tokens of a row of answers that are scored, at most.
+_SCORED_TOKENS = 4096
+# Answers to one question that are scored over one copy of it, at most.
+_SCORED_TOGETHER = 8
 
 __all__ = ["Answer", "Generator", "Request", "Statistics"]
 
@@ -133,8 +145,7 @@ class Generator:
   def score(
     self, params: Params, branches: Sequence[Branch], *, lora: Params | None = None
   ) -> np.ndarray:
-    """log p(answer | prefix, prompt), summed over the answer's tokens: float32 [N], through the
-    prefix-branch forward.
+    """log p(answer | prefix, prompt), summed over the answer's tokens: float32 [N], in packed rows.
 
     Raises ValueError for a branch without prompt or answer.
     """
@@ -142,16 +153,22 @@ class Generator:
       if not branch.prompt or not branch.answer:
         raise ValueError(f"branch {index} has an empty {'answer' if branch.prompt else 'prompt'}")
     scores = np.zeros(len(branches), np.float32)
+    if not branches:
+      return scores
     variables = model_variables(params, lora)
+    together = _by_question(branches)
+    units = [Unit(tuple(branches[i] for i in indices)) for indices in together]
+    shape = choose_row_shape(units, _SCORED_TOKENS)
+    rows = plan_rows(units, shape, np.random.default_rng(0))
+    parts = batch_parts(self.mesh)
     with self._on_mesh():
-      for shape, indices in plan_scoring(branches, self.lanes).items():
-        units = [Unit((branches[i],)) for i in indices]
-        for groups in plan_epoch(units, shape, np.random.default_rng(0)):
-          batch = collate(units, groups, shape, self.pad_id)
-          result = np.asarray(_score(self.model, variables, batch))
-          for row, group in enumerate(groups):
-            for place, unit in enumerate(group):
-              scores[indices[unit]] = result[row, place]
+      for start in range(0, len(rows), parts):
+        chosen = rows[start : start + parts]
+        batch = pack(units, chosen, shape, self.pad_id, count=parts, pairs=False)
+        result = np.asarray(_score(self.model, variables, batch))
+        for row, answer, unit in places_of(units, chosen):
+          for side, index in enumerate(together[unit]):
+            scores[index] = result[row, answer + side]
     return scores
 
   def _layers_apart(self, variables: dict[str, Any]) -> lanes_lib.Layers:
@@ -196,10 +213,22 @@ class Generator:
     return contextlib.nullcontext() if self.mesh is None else use_mesh(self.mesh)
 
 
+def _by_question(branches: Sequence[Branch]) -> list[list[int]]:
+  """Indices of branches by what they answer, so many together at most."""
+  groups: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
+  for index, branch in enumerate(branches):
+    groups.setdefault((tuple(branch.prefix), tuple(branch.prompt)), []).append(index)
+  return [
+    group[start : start + _SCORED_TOGETHER]
+    for group in groups.values()
+    for start in range(0, len(group), _SCORED_TOGETHER)
+  ]
+
+
 def _in_vocabulary(tokens: Sequence[int], size: int) -> bool:
   return not tokens or (min(tokens) >= 0 and max(tokens) < size)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _score(model: Decoder, variables: dict[str, Any], batch: PrefixBatch) -> jax.Array:
+def _score(model: Decoder, variables: dict[str, Any], batch: PackedBatch) -> jax.Array:
   return answer_log_probs(model, variables, batch)

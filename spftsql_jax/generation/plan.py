@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from spftsql_jax.examples.batches import BatchShape, Branch
 from spftsql_jax.generation.requests import Request
 
 T = TypeVar("T")
@@ -48,24 +47,6 @@ def plan_decoding(
   for slots, groups in by_slots.items():
     for per_row, chosen in _split_lanes(groups, lambda group: len(group.waiting), lanes).items():
       plan[Shape(_row_count(len(chosen), per_row, lanes), per_row, *slots)] = chosen
-  return plan
-
-
-def plan_scoring(branches: Sequence[Branch], lanes: int) -> dict[BatchShape, list[int]]:
-  """Indices of branches by the batch shape they are scored in."""
-  by_slots: dict[int, list[list[int]]] = {}
-  for prefix, indices in _by_prefix((i, b.prefix) for i, b in enumerate(branches)).items():
-    by_slots.setdefault(bucket(len(prefix), smallest=128), []).append(indices)
-  plan = {}
-  for prefix_slots, groups in by_slots.items():
-    for per_row, chosen in _split_lanes(groups, len, lanes).items():
-      indices = [i for group in chosen for i in group]
-      lengths = {bucket(branches[i].length, smallest=64) for i in indices}
-      answers = {bucket(len(branches[i].answer), smallest=64) for i in indices}
-      rows = _row_count(sum(-(-len(group) // per_row) for group in chosen), per_row, lanes)
-      plan[
-        BatchShape(rows, per_row, (prefix_slots,), tuple(sorted(lengths)), tuple(sorted(answers)))
-      ] = indices
   return plan
 
 

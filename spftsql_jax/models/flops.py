@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import jax
 
-from spftsql_jax.examples.batches import PrefixBatch
+from spftsql_jax.examples.packing import PackedBatch, TokenBatch, count_rows
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.lora import LoraConfig, kernel_shapes
 
@@ -35,14 +35,16 @@ def peak_flops(device: jax.Device | None = None) -> float | None:
   return next((peak for name, peak in _PEAKS.items() if kind.startswith(name)), None)
 
 
-def forward_flops(config: ModelConfig, batch: PrefixBatch) -> tuple[float, float]:
-  """(operations of products with weights, of attention's products) of a forward over a batch's
-  arrays, padding included.
+def forward_flops(config: ModelConfig, batch: TokenBatch) -> tuple[float, float]:
+  """(operations of products with weights, of attention's products) of a forward over a batch: of
+  the arrays of a `PrefixBatch`, padding included; of the real tokens of a `PackedBatch`.
 
   A multiplication and an addition are two. Of causal scores the half below the diagonal counts,
   whatever is computed: that is what the mathematics needs. Leading axes (microbatches) count as
   more schemas.
   """
+  if isinstance(batch, PackedBatch):
+    return _packed_flops(config, batch)
   schemas = batch.prefix.size // batch.prefix.shape[-1]
   p_size, (k_size, l_size) = batch.prefix.shape[-1], batch.branch.shape[-2:]
   tokens = batch.prefix.size + batch.branch.size
@@ -54,7 +56,16 @@ def forward_flops(config: ModelConfig, batch: PrefixBatch) -> tuple[float, float
   return products, attention
 
 
-def step_flops(config: ModelConfig, batch: PrefixBatch, lora: LoraConfig | None = None) -> float:
+def _packed_flops(config: ModelConfig, batch: PackedBatch) -> tuple[float, float]:
+  counts = count_rows(batch)
+  layer = sum(fan_in * fan_out for fan_in, fan_out in kernel_shapes(config).values())
+  logits = counts.answer_tokens * config.vocab_size * config.hidden_size
+  products = 2.0 * (counts.real * layer * config.num_hidden_layers + logits)
+  heads = config.num_attention_heads * config.head_dim * config.num_hidden_layers
+  return products, 4.0 * counts.seen * heads
+
+
+def step_flops(config: ModelConfig, batch: TokenBatch, lora: LoraConfig | None = None) -> float:
   """Operations of a training step: the forward, and twice as many backward; the gradients of frozen
   weights are not made, so that with an adapter products with weights count once backward.
   Recomputation (remat) does not count, as is usual for MFU."""

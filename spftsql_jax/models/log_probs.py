@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from spftsql_jax.examples.batches import PrefixBatch
+from spftsql_jax.examples.packing import PackedBatch, TokenBatch
 
 # Logits are made for so many positions at a time that a slice stays below this many numbers (256
 # MiB in float32).
@@ -18,7 +18,7 @@ _LOGITS_AT_ONCE = 1 << 26
 def answer_log_probs(
   model: nn.Module,
   variables: dict[str, Any],
-  batch: PrefixBatch,
+  batch: TokenBatch,
   dropout_key: jax.Array | None = None,
 ) -> jax.Array:
   """log p(answer | schema, question), summed over the answer's tokens, in float32.
@@ -26,13 +26,15 @@ def answer_log_probs(
   Args:
     model: a `Decoder`.
     variables: {"params": ...} and, with an adapter, "lora".
-    batch: prefixes with K branches each.
+    batch: prefixes with K branches each, or packed rows of A answers at most.
     dropout_key: of the adapter's dropout, in training; None for none.
 
   Returns:
-    [B, K]; 0 for padding branches.
+    [B, K], or [R, A]; 0 where there is no answer.
   """
   rngs = None if dropout_key is None else {"dropout": dropout_key}
+  if isinstance(batch, PackedBatch):
+    return _packed_log_probs(model, variables, batch, rngs)
   stream = (batch.prefix, batch.prefix_lengths, batch.branch)
   # [B, K, L, D]
   hidden: Any = model.apply(variables, *stream, method="branch_hidden", rngs=rngs)
@@ -45,6 +47,27 @@ def answer_log_probs(
   hidden = jnp.take_along_axis(hidden, (positions - 1)[..., None], axis=2)  # [B, K, A, D]
   token_log_probs = _token_log_probs(model, variables, hidden, targets)
   return jnp.sum(jnp.where(steps < batch.answer_lengths[..., None], token_log_probs, 0.0), axis=-1)
+
+
+def _packed_log_probs(
+  model: nn.Module,
+  variables: dict[str, Any],
+  batch: PackedBatch,
+  rngs: dict[str, jax.Array] | None,
+) -> jax.Array:
+  """`answer_log_probs` of packed rows, [R, A]: logits of answer tokens alone, end to end."""
+  stream = (batch.tokens, batch.positions, batch.ends)
+  hidden: Any = model.apply(variables, *stream, method="packed_hidden", rngs=rngs)  # [R, T, D]
+  hidden = jnp.take_along_axis(hidden, batch.sources[..., None], axis=1)  # [R, W, D]
+  targets = jnp.asarray(batch.targets)
+  found = _token_log_probs(model, variables, hidden[:, None], targets[:, None])[:, 0]
+  answers = batch.answer_lengths.shape[-1]
+
+  def by_answer(values: jax.Array, owners: jax.Array) -> jax.Array:
+    # Padding has an owner of its own, behind all answers.
+    return jax.ops.segment_sum(values, owners, answers + 1)[:answers]
+
+  return jax.vmap(by_answer)(found, jnp.asarray(batch.owners))
 
 
 def _token_log_probs(

@@ -1,10 +1,11 @@
-"""The decoder as pure functions of its params: plain, prefix-branch and cached forwards.
+"""The decoder as pure functions of its params: plain, prefix-branch, packed and cached forwards.
 
     model = Decoder(config)
     variables = {"params": init_params(config, jax.random.key(0))}
     logits = model.apply(variables, tokens)  # [B, T, V]
     batch = (prefix, prefix_lengths, branch)
     hidden = model.apply(variables, *batch, method="branch_hidden")  # [B, K, L, D]
+    hidden = model.apply(variables, tokens, positions, ends, method="packed_hidden")  # [R, T, D]
 
 Params are plain nested dicts; layers are stacked on a leading axis. Axes: B schemas, K branches, T
 tokens, P prefix, L branch, S cache slots, D hidden, V vocabulary, N key-value heads, G query heads
@@ -26,6 +27,7 @@ from flax import struct
 from spftsql_jax.models import attention
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.lora import LoraConfig
+from spftsql_jax.models.packed_attention import packed_attention
 
 Params = dict[str, Any]
 Variables = dict[str, Any]  # {"params": ..., "lora": ...}: what `apply` takes
@@ -103,6 +105,15 @@ class _Shared:
   prefix_queries: jax.Array | None = None
   branch_positions: jax.Array | None = None
   collect: bool = struct.field(pytree_node=False, default=False)
+
+
+@struct.dataclass
+class _PackedRows:
+  """What all layers read about packed rows [R, T] (see packed_attention.py)."""
+
+  rope: KeyValue  # [R, T, H / 2]
+  positions: jax.Array  # [R, T]
+  ends: jax.Array  # [R, T]
 
 
 def init_params(config: ModelConfig, rng: jax.Array) -> Params:
@@ -343,12 +354,12 @@ class Block(nn.Module):
     self,
     x: jax.Array,
     layer: tuple[jax.Array | int | None, KeyValue | None],
-    shared: _Shared,
+    shared: _Shared | _PackedRows,
   ) -> tuple[jax.Array, KeyValue | None]:
     """One layer over the stream, as the body of a scan.
 
     Args:
-      x: [B, P + K * L, D].
+      x: [B, P + K * L, D], or packed rows [R, T, D].
       layer: what differs between layers: the attention window or None, and the keys and values
         [B, P, N, H] of the prefix where it is not in the stream but in a cache.
       shared: what does not.
@@ -359,6 +370,9 @@ class Block(nn.Module):
     """
     window, prefix_kv = layer
     q, k, v = self.attention.project(self.attention_norm(x), shared.rope)
+    if isinstance(shared, _PackedRows):
+      attended = packed_attention(q, k, v, shared.ends, shared.positions, window)
+      return self._finish(x, attended), None
     heads: list[jax.Array] = []
     own_kv: KeyValue | None = None
     batch = x.shape[0]
@@ -499,6 +513,19 @@ class Decoder(nn.Module):
     stream = jnp.concatenate([prefix, branch.reshape(len(branch), -1)], axis=1)
     hidden, _ = self._run(stream, self._shared(prefix.shape, prefix_lengths, branch.shape))
     return self.final_norm(hidden[:, prefix.shape[1] :].reshape(*branch.shape, -1))
+
+  def packed_hidden(self, tokens: jax.Array, positions: jax.Array, ends: jax.Array) -> jax.Array:
+    """The forward of packed rows: `branch_hidden` without padding.
+
+    Args:
+      tokens, positions, ends: int [R, T], as `packing.PackedBatch` has them.
+
+    Returns:
+      Hidden states after the final norm [R, T, D].
+    """
+    rope = attention.rope_table(self.config, positions)
+    hidden, _ = self._run(tokens, _PackedRows(rope, positions, ends))
+    return self.final_norm(hidden)
 
   def logits(self, hidden: jax.Array) -> jax.Array:
     """float32 [..., V] of hidden states [..., D] after the final norm."""
@@ -681,7 +708,10 @@ class Decoder(nn.Module):
     return _Shared(rope, keys, None if cached else positions, branch_positions, collect)
 
   def _run(
-    self, tokens: jax.Array, shared: _Shared, prefix_kv: KeyValue | None = None
+    self,
+    tokens: jax.Array,
+    shared: _Shared | _PackedRows,
+    prefix_kv: KeyValue | None = None,
   ) -> tuple[jax.Array, Any]:
     """All layers over a stream of tokens [B, T]: hidden [B, T, D], and what the layers collect.
 

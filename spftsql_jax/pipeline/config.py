@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 from spftsql_jax.databases.passwords import hide_in
-from spftsql_jax.examples.batches import BatchShape
+from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.pipeline.codec import from_json
 from spftsql_jax.training.optimizer import OptimizerConfig
@@ -197,7 +197,7 @@ class RunConfig:
     seed_repeats: how often the labelled examples count beside the synthetic ones of a round.
     max_new_tokens: longest answer, SQL or question.
     lanes: answers decoded at once.
-    long_schemas: what becomes of training examples whose schema exceeds the largest prefix bucket:
+    long_schemas: what becomes of training examples whose schema exceeds `packing.longest_prefix`:
       "split" puts them over a sub-schema that covers their query, "drop" leaves them out. Both are
       counted and named.
   """
@@ -208,7 +208,7 @@ class RunConfig:
   data: DataConfig = DataConfig()
   model: ModelSource = ModelSource()
   prompt: PromptFormat = PromptFormat()
-  shape: BatchShape = BatchShape()
+  packing: Packing = Packing()
   max_new_tokens: int = 96
   lanes: int = 96
   paper_splits: bool = False
@@ -220,6 +220,16 @@ class RunConfig:
   checkpoint_every: int = 200
   long_schemas: Literal["split", "drop"] = "split"
 
+
+# Fields that there were, and what replaced them.
+REPLACED = {
+  "shape": (
+    "config.shape (batches padded to buckets) was replaced by config.packing (packed rows): "
+    "packing.rows a step of packing.row_tokens tokens each (0 to choose), and the longest that are "
+    "trained on, packing.longest_prefix, longest_branch and longest_answer, which were the last of "
+    "each kind of buckets"
+  )
+}
 
 # Fields that say where an input lies. What lies there is compared by content when a run is gone on
 # with, so that run and data may be moved.
@@ -261,4 +271,6 @@ def from_dict(kind: type[T], values: Mapping[str, Any], where: str = "config") -
   Raises:
     ValueError: an unknown field or a value of the wrong kind; the message names it.
   """
+  if kind is RunConfig and (old := sorted(REPLACED.keys() & set(values))):
+    raise ValueError(REPLACED[old[0]])
   return from_json(kind, values, where)

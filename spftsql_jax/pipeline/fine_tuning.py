@@ -102,7 +102,7 @@ def _fit_config(
 ) -> FitConfig:
   return FitConfig(
     steps=training.steps,
-    shape=config.shape,
+    shape=config.packing,
     optimizer=training.optimizer,
     objective=objective,
     abort_drop=abort_drop,

@@ -66,7 +66,7 @@ def open_workbench(
     config=config,
     journal=journal,
     databases=databases,
-    units=UnitMaker(tokenizer, databases.prompts, config.shape, split, say),
+    units=UnitMaker(tokenizer, databases.prompts, config.packing, split, say),
     evaluator=evaluator,
     trainer=Trainer(config, evaluator, mesh, workdir / CHECKPOINTS, metrics, say),
     models=ModelBase(workdir / MODEL_BASE),

@@ -236,7 +236,7 @@ class Played:
     file: data file of the pairs.
     opponent: who answered, in words.
     hash: of the pairs (`data_hash`).
-    pairs, left_out: number of questions with a pair, and of those that exceed the largest bucket.
+    pairs, left_out: number of questions with a pair, and of those that are too long.
     reward_rate: share of the answers that are wrong.
   """
 

@@ -1,6 +1,6 @@
 """Examples as the units that a training batch is made of (`batches.Unit`).
 
-A unit stands over the schema of its database. Where that exceeds the largest prefix bucket, it
+A unit stands over the schema of its database. Where that exceeds the longest prefix, it
 stands over a sub-schema that covers the tables of its query, or is left out.
 """
 
@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from spftsql_jax.answering.predict import PromptDatabase
-from spftsql_jax.examples.batches import BatchShape, Branch, Unit, fits
+from spftsql_jax.examples.batches import Branch, Unit
 from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.packing import Packing, within
 from spftsql_jax.examples.subschemas import SubSchemas, tables_of
 from spftsql_jax.examples.tokenizer import Tokenizer
 from spftsql_jax.pipeline.records import Pair
@@ -28,7 +29,7 @@ class UnitMaker:
   Attributes:
     tokenizer: writes prompts and answers as ids.
     databases: by db_id.
-    shape: whose largest buckets a unit must fit.
+    packing: whose longest prefix, branch and answer a unit must not exceed.
     split_schemas: whether examples over too long a schema are put over a part of it; else they are
       left out.
     say: prints a line.
@@ -36,20 +37,20 @@ class UnitMaker:
 
   tokenizer: Tokenizer
   databases: Mapping[str, PromptDatabase]
-  shape: BatchShape
+  packing: Packing
   split_schemas: bool
   say: Callable[[str], None]
-  # The parts of schemas too long for the largest bucket, by db_id, as they are asked for.
+  # The parts of schemas too long, by db_id, as they are asked for.
   _parts: dict[str, SubSchemas] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
   def prompt_schema(self, example: Example) -> Schema:
     """The schema over which an example is learned, and its query put to the SQL-to-text model.
 
     The whole one, or the sub-schema that covers the tables of its query where the whole exceeds the
-    largest prefix bucket and is to be split.
+    longest prefix and is to be split.
     """
     schema = self.databases[example.db_id].schema
-    longest = self.shape.prefix_buckets[-1]
+    longest = self.packing.longest_prefix
     if not self.split_schemas or len(self.tokenizer.prefix(schema)) <= longest:
       return schema
     tables = tables_of(example.query, schema)
@@ -64,7 +65,7 @@ class UnitMaker:
 
   def _sub_schemas(self, db_id: str) -> SubSchemas:
     if db_id not in self._parts:
-      longest = self.shape.prefix_buckets[-1]
+      longest = self.packing.longest_prefix
       self._parts[db_id] = SubSchemas(
         self.databases[db_id].schema,
         lambda part: self.tokenizer.prefix_length(part) <= longest,
@@ -74,7 +75,7 @@ class UnitMaker:
 
 @dataclasses.dataclass(frozen=True)
 class FittedUnits:
-  """Units that fit the largest bucket, and what became of the others.
+  """Units that are not too long, and what became of the others.
 
   Attributes:
     units: by the index of the example; those left out are missing.
@@ -90,7 +91,7 @@ class FittedUnits:
     """What was moved or left out, in words with its databases; "" where nothing was."""
     count = len(self.units) + self.left_out.total()
     parts = [
-      f"{found.total()} of {count} {what} exceed the largest bucket and are {how} "
+      f"{found.total()} of {count} {what} are too long for training and are {how} "
       f"({_by_database(found)})"
       for found, how in ((+self.moved, "put over sub-schemas"), (self.left_out, "left out"))
       if found
@@ -105,7 +106,7 @@ class PairBranches:
   Attributes:
     branches: by the index of the question; those left out are missing.
     fitted: what was moved or left out.
-    endless: number of answers that do not end within the largest bucket.
+    endless: number of answers that do not end within the longest branch.
   """
 
   branches: dict[int, tuple[Branch, Branch]]
@@ -140,12 +141,12 @@ def pair_branches(
 ) -> PairBranches:
   """(y+, y-) for each question: the gold query and an opponent's answer behind the same prompt.
 
-  An answer that does not end within the largest bucket is y- as far as it goes, without an end
+  An answer that does not end within the longest branch is y- as far as it goes, without an end
   token: it is what a weak model does most, and its log-prob is that of this beginning. A gold query
   is never cut.
   """
   whole = [_pair(maker, e, answer) for e, answer in zip(examples, answers, strict=True)]
-  pairs = [(gold, _cut(maker.shape, answer)) for gold, answer in whole]
+  pairs = [(gold, _cut(maker.packing, answer)) for gold, answer in whole]
   fitted = fit_units(maker, examples, pairs)
   return PairBranches(
     branches={i: pairs[i] for i in fitted.units},
@@ -160,9 +161,9 @@ def _pair(maker: UnitMaker, example: Example, answer: str) -> tuple[Branch, Bran
   return gold, maker.sql_branch(example, answer, schema)
 
 
-def _cut(shape: BatchShape, branch: Branch) -> Branch:
-  """A branch with as much of its answer as fits the largest bucket; the same one where all does."""
-  room = min(shape.answer_buckets[-1], shape.branch_buckets[-1] - len(branch.prompt))
+def _cut(packing: Packing, branch: Branch) -> Branch:
+  """A branch with as much of its answer as is trained on; the same one where all does."""
+  room = min(packing.longest_answer, packing.longest_branch - len(branch.prompt))
   if len(branch.answer) <= room:
     return branch
   return dataclasses.replace(branch, answer=branch.answer[: max(room, 0)])
@@ -172,12 +173,12 @@ def fit_units(
   maker: UnitMaker, examples: Sequence[Example], branches: Sequence[tuple[Branch, ...]]
 ) -> FittedUnits:
   """The examples' branches, over their `UnitMaker.prompt_schema`, as units; without those that
-  exceed the largest bucket.
+  are too long.
   """
   out = FittedUnits({}, Counter(), Counter())
   for index, (example, own) in enumerate(zip(examples, branches, strict=True)):
     unit = Unit(own)
-    if fits(unit, maker.shape):
+    if within(unit, maker.packing):
       whole = maker.tokenizer.prefix(maker.databases[example.db_id].schema)
       out.units[index] = unit
       out.moved[example.db_id] += own[0].prefix != whole

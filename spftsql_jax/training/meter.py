@@ -10,7 +10,8 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from spftsql_jax.examples.batches import PrefixBatch, padding_share
+from spftsql_jax.examples.batches import padding_share
+from spftsql_jax.examples.packing import PackedBatch, TokenBatch, count_rows
 from spftsql_jax.models.flops import peak_flops, step_flops
 
 
@@ -30,16 +31,19 @@ class Meter:
     self._steps, self._padding = 0, 0.0
     self._shapes: set[tuple[tuple[int, ...], tuple[int, ...], int]] = set()
 
-  def start_step(self, batch: PrefixBatch) -> dict[str, float]:
-    """What a batch holds; called when its step is started."""
-    counts: dict[str, float] = {
-      "examples": int((batch.answer_lengths > 0).sum()),
-      "tokens": batch.prefix.size + batch.branch.size,
-    }
-    padding = padding_share(batch)
+  def start_step(self, batch: TokenBatch) -> dict[str, float]:
+    """What a batch holds; called when its step is started. Tokens of packed rows are real ones."""
+    counts: dict[str, float] = {"examples": int((batch.answer_lengths > 0).sum())}
+    if isinstance(batch, PackedBatch):
+      held = count_rows(batch)
+      counts["tokens"], padding = held.real, held.padding_share
+      self._shapes.add((batch.tokens.shape, batch.answer_lengths.shape, batch.targets.shape[-1]))
+    else:
+      counts["tokens"] = batch.prefix.size + batch.branch.size
+      padding = padding_share(batch)
+      self._shapes.add((batch.prefix.shape, batch.branch.shape, batch.max_answer))
     self._totals.update(counts)
     self._steps, self._padding = self._steps + 1, self._padding + padding
-    self._shapes.add((batch.prefix.shape, batch.branch.shape, batch.max_answer))
     if self._peak:
       counts["flops"] = step_flops(self._model.config, batch, self._model.lora)
     return counts | {"padding_share": padding}

@@ -1,6 +1,7 @@
 """What a training step minimizes: a loss of losses.py over a batch that comes in parts.
 
-Axes: M microbatches, B schemas, K branches (branches 2i and 2i + 1 are y+ and y- of pair i).
+Axes: M microbatches, B schemas, K branches (branches 2i and 2i + 1 are y+ and y- of pair i). Of
+packed rows B are the rows and K the answers of each.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from spftsql_jax.examples.batches import PrefixBatch
+from spftsql_jax.examples.packing import TokenBatch
 from spftsql_jax.models.log_probs import answer_log_probs
 from spftsql_jax.training.losses import (
   OnCorrect,
@@ -95,7 +96,7 @@ def program_of(objective: Objective) -> Objective:
   )
 
 
-def batch_totals(objective: Objective, batches: PrefixBatch) -> Totals:
+def batch_totals(objective: Objective, batches: TokenBatch) -> Totals:
   """The totals of a whole batch, given as arrays [M, B, K] or [B, K]."""
   lengths = jnp.asarray(batches.answer_lengths)
   if objective.loss == "sft":
@@ -111,7 +112,7 @@ def objective_value(
   model: nn.Module,
   objective: Objective,
   variables: dict[str, Any],
-  batch: PrefixBatch,
+  batch: TokenBatch,
   totals: Totals,
   numbers: Numbers,
   dropout_key: jax.Array | None = None,
@@ -136,7 +137,7 @@ def objective_value(
 def _pairwise_value(
   objective: Objective,
   log_probs: jax.Array,
-  batch: PrefixBatch,
+  batch: TokenBatch,
   totals: Totals,
   numbers: Numbers,
 ) -> tuple[jax.Array, Metrics]:
@@ -174,12 +175,12 @@ def _sides(values: jax.Array) -> tuple[jax.Array, jax.Array]:
   return values[..., 0::2], values[..., 1::2]
 
 
-def _present(batch: PrefixBatch) -> jax.Array:
+def _present(batch: TokenBatch) -> jax.Array:
   """float32 [..., K / 2]: 1 for pairs, 0 for padding."""
   return (_sides(jnp.asarray(batch.answer_lengths))[0] > 0).astype(jnp.float32)
 
 
-def _pair_values(batch: PrefixBatch) -> tuple[jax.Array, jax.Array]:
+def _pair_values(batch: TokenBatch) -> tuple[jax.Array, jax.Array]:
   """(rewards [..., K / 2], opponent's log-probs [..., K]); ValueError for a batch without pairs."""
   if batch.reward is None or batch.opponent_log_probs is None:
     raise ValueError("a pairwise loss needs pairs: units with a reward and opponent log-probs")

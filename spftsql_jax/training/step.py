@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from spftsql_jax.examples.batches import PrefixBatch
+from spftsql_jax.examples.packing import TokenBatch
 from spftsql_jax.models.trainable import model_variables
 from spftsql_jax.training.objective import (
   Metrics,
@@ -57,7 +57,7 @@ def loss_and_gradients(
   objective: Objective,
   trainable: Any,
   frozen: Any,
-  batches: PrefixBatch,
+  batches: TokenBatch,
   numbers: Numbers | None = None,
   dropout_key: jax.Array | None = None,
 ) -> tuple[Any, Metrics]:
@@ -77,19 +77,19 @@ def loss_and_gradients(
   if model.config.num_hidden_layers <= _UNROLLED_LAYERS and model.config.remat == "none":
     model = model.clone(unroll=True)
 
-  def value(tree: Any, batch: PrefixBatch, index: jax.Array) -> tuple[jax.Array, Metrics]:
+  def value(tree: Any, batch: TokenBatch, index: jax.Array) -> tuple[jax.Array, Metrics]:
     key = None if dropout_key is None else jax.random.fold_in(dropout_key, index)
     variables = variables_of(tree, frozen)
     return objective_value(model, objective, variables, batch, totals, numbers, key)
 
-  def gradients_of(batch: PrefixBatch, index: jax.Array) -> tuple[Any, Metrics]:
+  def gradients_of(batch: TokenBatch, index: jax.Array) -> tuple[Any, Metrics]:
     gradients, metrics = jax.grad(value, has_aux=True)(trainable, batch, index)
     return jax.tree.map(lambda x: x.astype(jnp.float32), gradients), metrics
 
-  def add(total: Any, item: tuple[PrefixBatch, jax.Array]) -> tuple[Any, None]:
+  def add(total: Any, item: tuple[TokenBatch, jax.Array]) -> tuple[Any, None]:
     return jax.tree.map(jnp.add, total, gradients_of(*item)), None
 
-  count = batches.prefix.shape[0]
+  count = batches.answer_lengths.shape[0]
   first = gradients_of(jax.tree.map(lambda x: x[0], batches), jnp.int32(0))
   if count == 1:
     return first
@@ -149,7 +149,7 @@ def _train_step(
   def step(
     state: TrainState,
     frozen: Any,
-    batches: PrefixBatch,
+    batches: TokenBatch,
     learning_rate: float,
     numbers: Numbers,
     seed: int = 0,

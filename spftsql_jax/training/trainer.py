@@ -27,8 +27,14 @@ from spftsql_jax.examples.batches import (
   collate,
   plan_epoch,
 )
+from spftsql_jax.examples.packing import (
+  Packing,
+  TokenBatch,
+  shape_of_rows,
+)
 from spftsql_jax.models import sharding
 from spftsql_jax.training.checkpoints import Checkpoints, forget_checkpoints
+from spftsql_jax.training.feed import packed_updates, plan_updates
 from spftsql_jax.training.guards import Evaluation, Guards
 from spftsql_jax.training.meter import Meter
 from spftsql_jax.training.optimizer import OptimizerConfig, learning_rate_schedule
@@ -55,7 +61,7 @@ class FitConfig:
 
   Attributes:
     steps: updates.
-    shape: batch shape of one microbatch.
+    shape: batch shape of one microbatch, or how examples are packed into its rows.
     accumulate: microbatches an update.
     optimizer, objective: what is minimized and how.
     abort_drop, evaluate_every, patience, executable_drop: see `guards.Guards`; evaluations are
@@ -65,7 +71,7 @@ class FitConfig:
   """
 
   steps: int
-  shape: BatchShape = BatchShape()
+  shape: BatchShape | Packing = BatchShape()
   accumulate: int = 1
   optimizer: OptimizerConfig = OptimizerConfig()
   objective: Objective = Objective()
@@ -130,7 +136,8 @@ def fit(
   without fault are taken, else those that the run started from.
 
   Args:
-    units: what is learned from; every one must fit `config.shape` (see `batches.fits`).
+    units: what is learned from; every one must fit `config.shape` (see `batches.fits`;
+      rows are as long as the longest unit needs).
     on_metrics: called with (step, metrics) of every update made, in order: loss, gradient norm,
       mean log-prob of y+ (and of y-, margin and reward rate for pairs), examples and tokens a
       second, padding share, and mfu where the chip is known.
@@ -162,7 +169,7 @@ def fit(
   pinned = None if mesh is None else state_shardings(config.optimizer, trainable, dtype)
   step_fn = _on_mesh(make_train_step(model, kind, program_of(config.objective), pinned), mesh)
   numbers = numbers_of(config.objective)
-  plan = _plan(units, config)
+  batches_from = _batches_of(units, config, pad_id, sharding.batch_parts(mesh))
   evaluator = evaluate if config.evaluate_every else None
   pending: collections.deque[tuple[int, dict[str, jax.Array], dict[str, float]]] = (
     collections.deque()
@@ -189,8 +196,8 @@ def fit(
 
     The state has halted: another step only measures it.
     """
-    again = _batches(units, plan, config, pad_id, fetched - 1, sharding.batch_parts(mesh))
-    for _, batch in itertools.islice(again, 1) if fetched else ():
+    again = batches_from(fetched - 1) if fetched else iter(())
+    for _, batch in itertools.islice(again, 1):
       state, metrics = step_fn(
         state, frozen, _to_devices(batch, mesh), 0.0, numbers, config.seed % 2**31
       )
@@ -211,9 +218,7 @@ def fit(
   ):
     if evaluator is not None and not guards.evaluations:
       guards.observe_evaluation(0, *evaluator(state.trainable), state.weights)
-    for step, batch in _prefetch(
-      _batches(units, plan, config, pad_id, start, sharding.batch_parts(mesh))
-    ):
+    for step, batch in _prefetch(batches_from(start)):
       state, metrics = step_fn(
         state, frozen, _to_devices(batch, mesh), float(rate(step - 1)), numbers, config.seed % 2**31
       )
@@ -290,16 +295,31 @@ def _on_mesh(step_fn: Callable, mesh: Mesh | None) -> Callable:
   return call
 
 
-def _to_devices(batch: PrefixBatch, mesh: Mesh | None) -> PrefixBatch:
-  """Puts microbatches [M, B, ...] on the devices."""
+def _to_devices(batch: TokenBatch, mesh: Mesh | None) -> TokenBatch:
+  """Puts microbatches [M, B, ...] or [M, R, ...] on the devices."""
   if mesh is None:
     return jax.device_put(batch)
   return sharding.put(batch, NamedSharding(mesh, PartitionSpec(None, ("data", "fsdp"))))
 
 
-def _plan(units: Sequence[Unit], config: FitConfig) -> list[list[list[int]]]:
+def _batches_of(
+  units: Sequence[Unit], config: FitConfig, pad_id: int, parts: int
+) -> Callable[[int], Iterator[tuple[int, TokenBatch]]]:
+  """What gives (step, batch) of all steps behind one: packed rows, or padded batches."""
+  if isinstance(config.shape, Packing):
+    packing, shape = config.shape, shape_of_rows(units, config.shape)
+    rows = plan_updates(units, shape, packing.rows * config.accumulate, config.steps, config.seed)
+    return lambda start: packed_updates(
+      units, rows, shape, packing, pad_id, accumulate=config.accumulate, parts=parts, start=start
+    )
+  padded = config.shape
+  plan = _plan(units, config, padded)
+  return lambda start: _batches(units, plan, config, padded, pad_id, start, parts)
+
+
+def _plan(units: Sequence[Unit], config: FitConfig, shape: BatchShape) -> list[list[list[int]]]:
   """The groups of units of every step, by the seed alone: a resumed run sees the same batches."""
-  wide = dataclasses.replace(config.shape, schemas=config.shape.schemas * config.accumulate)
+  wide = dataclasses.replace(shape, schemas=shape.schemas * config.accumulate)
   plan: list[list[list[int]]] = []
   epoch = 0
   while len(plan) < config.steps:
@@ -312,13 +332,14 @@ def _batches(
   units: Sequence[Unit],
   plan: list[list[list[int]]],
   config: FitConfig,
+  shape: BatchShape,
   pad_id: int,
   start: int,
   parts: int,
 ) -> Iterator[tuple[int, PrefixBatch]]:
   """(step, its microbatches [M, B, ...]) from step `start` + 1 on; B is a multiple of `parts`."""
-  rows = -(-config.shape.schemas // parts) * parts
-  wide = dataclasses.replace(config.shape, schemas=rows * config.accumulate)
+  rows = -(-shape.schemas // parts) * parts
+  wide = dataclasses.replace(shape, schemas=rows * config.accumulate)
   for step in range(start, len(plan)):
     batch = collate(units, plan[step], wide, pad_id)
     yield step + 1, jax.tree.map(lambda x: x.reshape(config.accumulate, -1, *x.shape[1:]), batch)

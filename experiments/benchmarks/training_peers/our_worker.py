@@ -32,6 +32,15 @@ from spftsql_jax.examples.batches import (
   padding_share,
   plan_epoch,
 )
+from spftsql_jax.examples.packing import (
+  Packing,
+  TokenBatch,
+  count_rows,
+  pack,
+  places_of,
+  plan_rows,
+  shape_of_rows,
+)
 from spftsql_jax.models import Decoder, LoraConfig, init_lora, load_hf
 from spftsql_jax.models.flops import peak_flops, step_flops
 from spftsql_jax.models.log_probs import answer_log_probs
@@ -63,6 +72,48 @@ def rounded(shape: BatchShape) -> BatchShape:
   return dataclasses.replace(shape, **{name: up(getattr(shape, name)) for name in names})
 
 
+class Padded:
+  """An epoch in batches of the padded form."""
+
+  def __init__(self, units: list[Unit]):
+    self.shape = rounded(
+      choose_shape(units, schemas=JOB["schemas"], branches=JOB["branches"], **JOB["buckets"])
+    )
+    self.plan = plan_epoch(units, self.shape, np.random.default_rng(0))
+
+  def batch(self, units: list[Unit], groups: list[list[int]]) -> TokenBatch:
+    return collate(units, groups, self.shape, 1)
+
+  def places(self, units: list[Unit], groups: list[list[int]]) -> list[tuple[int, int, int]]:
+    """(row, place of y+, unit) of each pair."""
+    return [(row, 2 * p, i) for row, group in enumerate(groups) for p, i in enumerate(group)]
+
+  def held(self, batch: TokenBatch) -> tuple[int, float]:
+    """(tokens computed, share of them that is padding)."""
+    return batch.prefix.size + batch.branch.size, padding_share(batch)
+
+
+class Packed:
+  """An epoch in packed rows, one a step."""
+
+  def __init__(self, units: list[Unit]):
+    self.shape = shape_of_rows(units, Packing(**JOB.get("packing", {"most_row_tokens": 16384})))
+    rows = plan_rows(units, self.shape, np.random.default_rng(0))
+    self.plan = [[row] for row in rows]
+
+  def batch(self, units: list[Unit], rows: list) -> TokenBatch:
+    return pack(units, rows, self.shape, 1)
+
+  def places(self, units: list[Unit], rows: list) -> list[tuple[int, int, int]]:
+    """(row, place of y+, unit) of each pair."""
+    return list(places_of(units, rows))
+
+  def held(self, batch: TokenBatch) -> tuple[int, float]:
+    """(tokens computed, share of them that is padding)."""
+    counts = count_rows(batch)
+    return counts.computed, counts.padding_share
+
+
 def main() -> None:
   turns.begin(JOB)
   # Frozen weights are kept in the dtype of the computation, trained ones in float32.
@@ -86,19 +137,14 @@ def measure(model: Decoder, params: dict, attention: str) -> bool:
     model = model.clone(lora=lora)
     trainable, frozen = init_lora(model.config, lora, jax.random.key(0)), params
   units = units_of(JOB["records"], dpo)
-  shape = rounded(
-    choose_shape(units, schemas=JOB["schemas"], branches=JOB["branches"], **JOB["buckets"])
-  )
-  plan = plan_epoch(units, shape, np.random.default_rng(0))
+  epoch = Packed(units) if JOB["form"] == "packed" else Padded(units)
   if dpo:  # the reference is the model at the start: its log-probs once, in the shapes of training
     score = jax.jit(lambda variables, batch: answer_log_probs(model, variables, batch))
     scored: dict[int, tuple[float, float]] = {}
-    for groups in plan:
-      found = np.asarray(score(variables_of(trainable, frozen), collate(units, groups, shape, 1)))
-      for row, group in enumerate(groups):
-        scored |= {
-          i: (float(found[row, 2 * p]), float(found[row, 2 * p + 1])) for p, i in enumerate(group)
-        }
+    for part in epoch.plan:
+      found = np.asarray(score(variables_of(trainable, frozen), epoch.batch(units, part)))
+      for row, place, i in epoch.places(units, part):
+        scored[i] = (float(found[row, place]), float(found[row, place + 1]))
     units = [Unit(u.branches, u.reward, scored[i]) for i, u in enumerate(units)]
   objective, optimizer = Objective(JOB["loss"]), OptimizerConfig()
   state = init_state(optimizer, trainable)
@@ -108,11 +154,12 @@ def measure(model: Decoder, params: dict, attention: str) -> bool:
   def run() -> dict:
     nonlocal state
     tokens, flops, kept = 0, 0.0, []
-    for groups in plan:
-      batch = collate(units, groups, shape, 1)
-      tokens += batch.prefix.size + batch.branch.size
+    for part in epoch.plan:
+      batch = epoch.batch(units, part)
+      computed, padding = epoch.held(batch)
+      tokens += computed
       flops += step_flops(model.config, batch, model.lora)
-      paddings.append(padding_share(batch))
+      paddings.append(padding)
       batch = jax.device_put(jax.tree.map(lambda x: x[None], batch))
       state, metrics = step(state, frozen, batch, 1e-6, numbers)
       kept.append(metrics)
@@ -137,8 +184,8 @@ def measure(model: Decoder, params: dict, attention: str) -> bool:
     shapes=step._cache_size(),
     padding_share=round(float(np.mean(paddings)), 3),
     first_loss=first["loss"],
-    batches=len(plan),
-    shape=vars(shape),
+    batches=len(epoch.plan),
+    shape=vars(epoch.shape),
     device=jax.devices()[0].device_kind,
     peak_flops=peak_flops(),
     versions={"jax": jax.__version__},

@@ -50,7 +50,7 @@ def play(bench: Workbench, name: str, players: Players, questions: Sequence[Exam
 
 
 def _answered(bench: Workbench, opponent: str, questions: Mapping[int, Example]) -> dict[int, Pair]:
-  """The pairs of one opponent, by number of the question; those that exceed the largest bucket are
+  """The pairs of one opponent, by number of the question; those that are too long are
   left out, and said.
   """
   tree, numbers, gold = bench.load(opponent), list(questions), list(questions.values())
@@ -60,7 +60,7 @@ def _answered(bench: Workbench, opponent: str, questions: Mapping[int, Example])
     bench.say(f"  {text}")
   if made.endless:
     bench.say(
-      f"  {made.endless} of {len(gold)} answers do not end within the largest bucket: they are y- "
+      f"  {made.endless} of {len(gold)} answers do not end within the longest branch: they are y- "
       "as far as they go"
     )
   db_ids = [gold[i].db_id for i in made.branches]
