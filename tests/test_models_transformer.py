@@ -15,13 +15,11 @@ from spftsql_jax.models import (
   Decoder,
   LoraConfig,
   ModelConfig,
-  Trainable,
   attention,
   init_lora,
   init_params,
   merge,
 )
-from spftsql_jax.models.trainable import model_variables
 
 SMALL = {
   "vocab_size": 61,
@@ -272,22 +270,3 @@ def test_an_adapter_without_its_config_is_refused():
   }
   with pytest.raises(ValueError, match="LoraConfig"):
     Decoder(config).apply(variables, np.zeros((1, 2), np.int32))
-
-
-@pytest.mark.parametrize("lora", [None, LoraConfig(rank=2, alpha=6.0)])
-def test_full_params_compute_what_the_trained_tree_does(lora):
-  # Merged into bfloat16 an adapter is rounded: it has float32 here.
-  config = CONFIGS["llama"].replace(param_dtype="float32" if lora else "bfloat16")
-  model, params = Decoder(config, lora=lora), init_params(config, jax.random.key(0))
-  trainable = Trainable(model, params)
-  tree = trainable.initial(jax.random.key(1))
-  shapes = trainable.stored_shapes(tree)
-  assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {jnp.dtype("float32")}
-  trained = jax.tree.map(lambda s: jnp.full(s.shape, 0.01, s.dtype), shapes)
-  arguments = trainable.arguments(trainable.rounded(trained))
-  tokens = make_batch(SHAPES[0])[0]
-  found = compiled(model.apply)(model_variables(**arguments), tokens)
-  full = trainable.full_params(trained)
-  assert jax.tree.map(jnp.shape, full) == jax.tree.map(jnp.shape, params)
-  expected = compiled(Decoder(config).apply)({"params": full}, tokens)
-  np.testing.assert_allclose(found, expected, atol=2e-5)

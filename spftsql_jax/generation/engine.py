@@ -33,8 +33,8 @@ from spftsql_jax.generation.run import Outbox, ShapeRun
 from spftsql_jax.generation.sampling import Sampler, Sampling
 from spftsql_jax.models.log_probs import answer_log_probs
 from spftsql_jax.models.sharding import batch_parts, use_mesh
-from spftsql_jax.models.trainable import model_variables
 from spftsql_jax.models.transformer import Decoder, Params
+from spftsql_jax.models.variables import model_variables
 
 # Tokens of a row of answers that are scored, at most.
 _SCORED_TOKENS = 4096

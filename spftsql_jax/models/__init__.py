@@ -16,7 +16,6 @@ from spftsql_jax.models.adapters import load_adapter, save_adapter
 from spftsql_jax.models.config import ModelConfig, RopeScaling
 from spftsql_jax.models.hf import load_hf, save_hf
 from spftsql_jax.models.lora import LoraConfig, init_lora, merge
-from spftsql_jax.models.trainable import Trainable
 from spftsql_jax.models.transformer import Decoder, Params, init_params
 
 __all__ = [
@@ -24,7 +23,6 @@ __all__ = [
   "LoraConfig",
   "ModelConfig",
   "RopeScaling",
-  "Trainable",
   "init_lora",
   "init_params",
   "load_adapter",

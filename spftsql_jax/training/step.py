@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from spftsql_jax.examples.packing import TokenBatch
-from spftsql_jax.models.trainable import model_variables
+from spftsql_jax.models.variables import model_variables
 from spftsql_jax.training.objective import (
   Metrics,
   Numbers,
