@@ -1,6 +1,8 @@
 """Config, journal, model base and the guards of self-play, each by itself."""
 
 import dataclasses
+import datetime
+import decimal
 import importlib.util
 import json
 import pathlib
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 from spftsql_jax.examples.example import Example
+from spftsql_jax.pipeline import results
 from spftsql_jax.pipeline.config import RunConfig, SynthesisConfig, from_dict, to_dict
 from spftsql_jax.pipeline.journal import ConfigChanged, Journal, OtherForm, RunInProgress
 from spftsql_jax.pipeline.metrics_log import MetricsLog
@@ -264,3 +267,17 @@ def test_model_written_questions_are_kept_by_agreement_and_counted(monkeypatch):
   assert rates.kept == pytest.approx(2 / 3) and rates.trivial == pytest.approx(1 / 3)
   assert rates.answers == pytest.approx(4 / 9) and rates.checked == 3
   assert consistency.check_questions(bench, "v", [], 3).agreement().kept is None
+
+
+@pytest.mark.parametrize(
+  ("cell", "shown"),
+  [
+    (datetime.date(2024, 5, 17), "2024-05-17"),
+    (decimal.Decimal("1.50"), "1.50"),
+    (float("nan"), "nan"),
+    (2.5, 2.5),
+    (None, None),
+  ],
+)
+def test_a_cell_is_shown_as_its_engine_writes_it(cell, shown):
+  assert results._rows([(cell,)]) == ((shown,),)
