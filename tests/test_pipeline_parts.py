@@ -1,6 +1,8 @@
 """Config, journal, model base and the guards of self-play, each by itself."""
 
 import dataclasses
+import datetime
+import decimal
 import importlib.util
 import json
 import pathlib
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 from spftsql_jax.examples.example import Example
+from spftsql_jax.pipeline import results
 from spftsql_jax.pipeline.config import RunConfig, SynthesisConfig, from_dict, to_dict
 from spftsql_jax.pipeline.journal import ConfigChanged, Journal, OtherForm, RunInProgress
 from spftsql_jax.pipeline.metrics_log import MetricsLog
@@ -270,3 +273,17 @@ def test_a_run_of_an_old_config_is_told_what_replaced_its_buckets():
   old = {"name": "old", "data_dir": "", "shape": {"schemas": 2, "prefix_buckets": (256,)}}
   with pytest.raises(ValueError, match="config.shape .* was replaced by config.packing"):
     from_dict(RunConfig, old)
+
+
+@pytest.mark.parametrize(
+  ("cell", "shown"),
+  [
+    (datetime.date(2024, 5, 17), "2024-05-17"),
+    (decimal.Decimal("1.50"), "1.50"),
+    (float("nan"), "nan"),
+    (2.5, 2.5),
+    (None, None),
+  ],
+)
+def test_a_cell_is_shown_as_its_engine_writes_it(cell, shown):
+  assert results._rows([(cell,)]) == ((shown,),)

@@ -20,6 +20,8 @@ from tokenizers import decoders, models, pre_tokenizers
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from spftsql_jax.answering.predict import PromptDatabase, answer_questions, question_request
+from spftsql_jax.answering.vote import predict_by_vote
+from spftsql_jax.databases import Result
 from spftsql_jax.examples.batches import BatchShape, Unit, collate
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.packing import Packing
@@ -385,8 +387,15 @@ def _tokenizers(real, small):
     "endfor %}"
     "{% if add_generation_prompt %}### Response:\n{% endif %}"
   )
+  # As Gemma's and Mistral's first ones: no system role.
+  refusing = (
+    "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    "{% for m in messages %}[{{ m.role }}]{{ m.content }}[/{{ m.role }}]{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% endif %}"
+  )
   yield from (Tokenizer(hf, style) for hf in real.values() for style in (plain, chat))
   yield from (Tokenizer(small, plain), Tokenizer(with_template(small, headings), chat))
+  yield Tokenizer(with_template(small, refusing), chat)
 
 
 def test_both_directions_are_asked_with_the_ids_that_they_were_taught(real, small):
@@ -409,6 +418,19 @@ def test_both_directions_are_asked_with_the_ids_that_they_were_taught(real, smal
           bench.evaluator.tokenizer,
           bench.units.databases,
           examples,
+          max_new_tokens=9,
+        ),
+      ),
+      (
+        sql_units,
+        lambda bench: predict_by_vote(
+          bench.evaluator.generator,
+          None,
+          bench.evaluator.tokenizer,
+          bench.units.databases,
+          examples,
+          types.SimpleNamespace(execute_many=lambda jobs, *limits: [Result("ok")] * len(jobs)),
+          samples=1,
           max_new_tokens=9,
         ),
       ),

@@ -252,7 +252,7 @@ def _shown(cell: object) -> Cell:
   """A cell as JSON has it; what JSON has no value for (NaN, dates, bytes) as text."""
   if cell is None or isinstance(cell, str | int):
     return cell
-  return cell if isinstance(cell, float) and math.isfinite(cell) else repr(cell)
+  return cell if isinstance(cell, float) and math.isfinite(cell) else str(cell)
 
 
 def _notes(data: RunData, final: TableRow) -> list[str]:
