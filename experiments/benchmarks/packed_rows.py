@@ -73,7 +73,7 @@ def main() -> None:
     elif part == "small":
       report["small"] = {loss: timed_small(tokenizers, loss) for loss in _LOSSES.value}
     elif part == "model" and _MODEL.value:
-      report["model"] = {loss: timed_model(loss) for loss in _LOSSES.value}
+      report["model"] = {loss: timed_model(_MODEL.value, loss) for loss in _LOSSES.value}
     print(part, json.dumps(report.get(part)), flush=True)
     Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
@@ -210,21 +210,21 @@ def timed_small(tokenizers: dict[str, str], loss: str) -> dict[str, Any]:
   return timed(Decoder(config), init_params(config, jax.random.key(0)), None, units, loss)
 
 
-def timed_model(loss: str) -> dict[str, Any]:
-  """Both forms with the model of --model and an adapter."""
+def timed_model(folder: str, loss: str) -> dict[str, Any]:
+  """Both forms with the model in a folder and an adapter."""
   import jax
 
   from spftsql_jax.models import LoraConfig, init_lora, load_hf
 
-  model, params = load_hf(_MODEL.value, "float32")
+  model, params = load_hf(folder, "float32")
   lora = LoraConfig(16, 32.0)
-  units = spider_units(_MODEL.value, loss != "sft")
+  units = spider_units(folder, loss != "sft")
   units = chosen_of(units, _MODEL_DATABASES.value, _MODEL_QUESTIONS.value)
   adapter = init_lora(model.config, lora, jax.random.key(0))
   return timed(model.clone(lora=lora), adapter, params, units, loss)
 
 
-def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: str) -> dict[str, Any]:
+def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: Any) -> dict[str, Any]:
   """Medians of both forms over the units, in turns."""
   import jax
 
@@ -275,14 +275,14 @@ def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: str) 
     print(name, json.dumps(report[name]), flush=True)
   results: dict[str, list[tuple[float, float]]] = {name: [] for name in turns}
   for _ in range(_TURNS.value):
-    for name, turn in turns.items():
-      results[name].append(clock(turn))
-  for name, found in results.items():
-    cpu, wall = (statistics.median(times) for times in zip(*found, strict=True))
+    for name, one_turn in turns.items():
+      results[name].append(clock(one_turn))
+  for name, times in results.items():
+    cpu, wall = (statistics.median(each) for each in zip(*times, strict=True))
     report[name] |= {
       "records_a_cpu_second": round(len(units) / cpu, 3),
       "records_a_second": round(len(units) / wall, 3),
-      "all_cpu_seconds": [round(c, 2) for c, _ in found],
+      "all_cpu_seconds": [round(c, 2) for c, _ in times],
     }
   for kind in ("records_a_cpu_second", "records_a_second"):
     report[f"times_{kind}"] = round(report["packed"][kind] / report["padded"][kind], 2)

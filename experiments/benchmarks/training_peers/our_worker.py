@@ -16,6 +16,7 @@ import dataclasses
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
@@ -26,6 +27,7 @@ import numpy as np
 from spftsql_jax.examples.batches import (
   BatchShape,
   Branch,
+  PrefixBatch,
   Unit,
   choose_shape,
   collate,
@@ -33,8 +35,8 @@ from spftsql_jax.examples.batches import (
   plan_epoch,
 )
 from spftsql_jax.examples.packing import (
+  PackedBatch,
   Packing,
-  TokenBatch,
   count_rows,
   pack,
   places_of,
@@ -67,9 +69,16 @@ def rounded(shape: BatchShape) -> BatchShape:
   """On a GPU lengths are multiples of 16: its kernels want aligned rows."""
   if JOB["device"] == "cpu":
     return shape
-  up = lambda lengths: tuple(sorted({-(-n // 16) * 16 for n in lengths}))  # noqa: E731
-  names = ("prefix_buckets", "branch_buckets", "answer_buckets")
-  return dataclasses.replace(shape, **{name: up(getattr(shape, name)) for name in names})
+
+  def up(lengths: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted({-(-n // 16) * 16 for n in lengths}))
+
+  return dataclasses.replace(
+    shape,
+    prefix_buckets=up(shape.prefix_buckets),
+    branch_buckets=up(shape.branch_buckets),
+    answer_buckets=up(shape.answer_buckets),
+  )
 
 
 class Padded:
@@ -81,14 +90,14 @@ class Padded:
     )
     self.plan = plan_epoch(units, self.shape, np.random.default_rng(0))
 
-  def batch(self, units: list[Unit], groups: list[list[int]]) -> TokenBatch:
+  def batch(self, units: list[Unit], groups: list[list[int]]) -> PrefixBatch:
     return collate(units, groups, self.shape, 1)
 
   def places(self, units: list[Unit], groups: list[list[int]]) -> list[tuple[int, int, int]]:
     """(row, place of y+, unit) of each pair."""
     return [(row, 2 * p, i) for row, group in enumerate(groups) for p, i in enumerate(group)]
 
-  def held(self, batch: TokenBatch) -> tuple[int, float]:
+  def held(self, batch: PrefixBatch) -> tuple[int, float]:
     """(tokens computed, share of them that is padding)."""
     return batch.prefix.size + batch.branch.size, padding_share(batch)
 
@@ -101,14 +110,14 @@ class Packed:
     rows = plan_rows(units, self.shape, np.random.default_rng(0))
     self.plan = [[row] for row in rows]
 
-  def batch(self, units: list[Unit], rows: list) -> TokenBatch:
+  def batch(self, units: list[Unit], rows: list) -> PackedBatch:
     return pack(units, rows, self.shape, 1)
 
   def places(self, units: list[Unit], rows: list) -> list[tuple[int, int, int]]:
     """(row, place of y+, unit) of each pair."""
     return list(places_of(units, rows))
 
-  def held(self, batch: TokenBatch) -> tuple[int, float]:
+  def held(self, batch: PackedBatch) -> tuple[int, float]:
     """(tokens computed, share of them that is padding)."""
     counts = count_rows(batch)
     return counts.computed, counts.padding_share
@@ -137,7 +146,7 @@ def measure(model: Decoder, params: dict, attention: str) -> bool:
     model = model.clone(lora=lora)
     trainable, frozen = init_lora(model.config, lora, jax.random.key(0)), params
   units = units_of(JOB["records"], dpo)
-  epoch = Packed(units) if JOB["form"] == "packed" else Padded(units)
+  epoch: Any = Packed(units) if JOB["form"] == "packed" else Padded(units)
   if dpo:  # the reference is the model at the start: its log-probs once, in the shapes of training
     score = jax.jit(lambda variables, batch: answer_log_probs(model, variables, batch))
     scored: dict[int, tuple[float, float]] = {}
