@@ -108,7 +108,7 @@ def test_the_question_comes_last_and_values_are_quoted():
 
 
 def test_normalizing_keeps_string_literals():
-  assert normalize_query("SELECT  'a  b'\n FROM t ;") == "SELECT 'a  b' FROM t"
+  assert normalize_query("SELECT  'a  b'\n FROM t ;", "sqlite") == "SELECT 'a  b' FROM t"
 
 
 def test_format_fingerprints_differ_with_the_format():
@@ -138,7 +138,9 @@ def test_any_answer_comes_back_and_the_branch_is_the_same_ids_everywhere(tokeniz
   branch = tokenizer.text_to_sql(SCHEMA, question, query)
   assert branch.prefix == tokenizer.prefix(SCHEMA)
   assert branch.prompt == tokenizer.question(question) and len(branch.prompt) >= 1
-  assert branch.answer == tokenizer.answer(query) and branch.answer[-1] == tokenizer.end_id
+  assert (
+    branch.answer == tokenizer.answer(query, "sqlite") and branch.answer[-1] == tokenizer.end_id
+  )
   assert tokenizer.decode(branch.answer) == query
   assert tokenizer.encode(question) == tuple(
     tokenizer.hf.encode(question, add_special_tokens=False)
@@ -157,7 +159,7 @@ def test_a_saved_tokenizer_is_the_same(tokenizer, tmp_path):
   tokenizer.hf.save_pretrained(tmp_path)
   again = load_tokenizer(tmp_path, PromptFormat())
   assert (
-    again.answer("SELECT name") == tokenizer.answer("SELECT name")
+    again.answer("SELECT name", "sqlite") == tokenizer.answer("SELECT name", "sqlite")
     and again.pad_id == tokenizer.pad_id
   )
   with pytest.raises(FileNotFoundError, match="no such model folder"):

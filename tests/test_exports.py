@@ -229,7 +229,7 @@ def test_an_export_answers_and_stops_elsewhere(start, tuned, python):
   for model_folder, folder in ((tuned[0], tuned[0]), (start, tuned[1])):
     found = elsewhere(python, folder, model_folder, tuned[2])
     assert found["ids"] == list(tokenizer.encode(SQL)) and found["template"] == CHATML
-    assert found["answer"] == list(tokenizer.answer(SQL)) and found["text"].strip() == SQL
+    assert found["answer"] == list(tokenizer.answer(SQL, "sqlite")) and found["text"].strip() == SQL
     assert found["dtype"] == "torch.float32"
     np.testing.assert_allclose(found["rope"], 50000.0 ** -(np.arange(0, 24, 2) / 24), rtol=1e-5)
 

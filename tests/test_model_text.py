@@ -321,8 +321,8 @@ def test_a_line_comment_never_takes_what_follows():
   expected = "SELECT name FROM t WHERE note = 'a  -- b'"
   assert folded(sql) == one_line(sql) == expected
   assert (
-    answer_text(sql) == f" {expected}"
-    and sql_prompt(sql, PromptFormat()) == f"SQL: {expected}\nQuestion:"
+    answer_text(sql, "sqlite") == f" {expected}"
+    and sql_prompt(sql, PromptFormat(), "sqlite") == f"SQL: {expected}\nQuestion:"
   )
   schema = Schema(
     "d", "sqlite", (Table("t", (Column("name", "TEXT", "text"), Column("note", "TEXT", "text"))),)

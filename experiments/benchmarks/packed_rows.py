@@ -108,7 +108,7 @@ def spider_units(folder: str, pairs: bool, vocab_size: int | None = None) -> lis
       others = [e.query for e in examples if e.query != example.query] or [example.query]
       queries = [example.query, others[rng.integers(len(others))]][: 1 + pairs]
       prompt = fold(tokenizer.question(example.question))
-      sides = tuple(Branch(prefix, prompt, fold(tokenizer.answer(q))) for q in queries)
+      sides = tuple(Branch(prefix, prompt, fold(tokenizer.answer(q, "sqlite"))) for q in queries)
       units.append(Unit(sides, 1.0, (-20.0, -20.0) if pairs else ()))
   return units
 

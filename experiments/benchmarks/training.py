@@ -398,7 +398,8 @@ def spider_records(vocab_size: int, long: bool = False) -> list[dict[str, list[i
       example = examples[i]
       others = [e.query for e in examples if e.query != example.query]
       answers = (example.query, others[rng.integers(len(others))])
-      chosen_ids, rejected_ids = (folded(tokenizer.answer(a)[:-1]) + [0] for a in answers)
+      dialect = schemas[database].dialect
+      chosen_ids, rejected_ids = (folded(tokenizer.answer(a, dialect)[:-1]) + [0] for a in answers)
       question = folded(tokenizer.question(example.question))
       records.append(
         {"prefix": prefix, "prompt": question, "chosen": chosen_ids, "rejected": rejected_ids}

@@ -122,7 +122,7 @@ def question_prompt(
   return text.strip() if style.chat else text + "\nSQL:"
 
 
-def sql_prompt(query: str, style: PromptFormat, dialect: str = "sqlite") -> str:
+def sql_prompt(query: str, style: PromptFormat, dialect: str) -> str:
   """The head of an SQL-to-text branch, up to where the question begins; in a conversation, the
   user's message.
   """
@@ -130,7 +130,7 @@ def sql_prompt(query: str, style: PromptFormat, dialect: str = "sqlite") -> str:
   return text.strip() if style.chat else text + "\nQuestion:"
 
 
-def answer_text(query: str, dialect: str = "sqlite") -> str:
+def answer_text(query: str, dialect: str) -> str:
   """A query as the answer behind the colon of its prompt: a space before it."""
   return " " + normalize_query(query, dialect)
 
@@ -140,7 +140,7 @@ def question_text(question: str) -> str:
   return " " + " ".join(question.split())
 
 
-def normalize_query(query: str, dialect: str = "sqlite") -> str:
+def normalize_query(query: str, dialect: str) -> str:
   """A query as models read and learn it: one statement without comments and semicolon, single
   spaces, literals as they are.
 

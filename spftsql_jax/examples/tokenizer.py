@@ -109,11 +109,11 @@ class Tokenizer:
     """Ids of a text-to-SQL branch up to where the SQL begins."""
     return self._branch(question_prompt(question, matched, self.style, evidence))
 
-  def query(self, query: str, dialect: str = "sqlite") -> tuple[int, ...]:
+  def query(self, query: str, dialect: str) -> tuple[int, ...]:
     """Ids of an SQL-to-text branch up to where the question begins."""
     return self._branch(sql_prompt(query, self.style, dialect))
 
-  def answer(self, query: str, dialect: str = "sqlite") -> tuple[int, ...]:
+  def answer(self, query: str, dialect: str) -> tuple[int, ...]:
     """Ids of a query as an answer, with its end token."""
     return self._answer(answer_text(query, dialect))
 
