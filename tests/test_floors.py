@@ -30,6 +30,7 @@ ROOMS = (
   "questions",
   "examples",
   "synthesis",
+  "pretraining",
   "models",
   "training",
   "generation",
@@ -37,7 +38,16 @@ ROOMS = (
   "report",
   "pipeline",
 )
-SQL_WING = ("schema", "sql", "columns", "databases", "judging", "questions", "synthesis")
+SQL_WING = (
+  "schema",
+  "sql",
+  "columns",
+  "databases",
+  "judging",
+  "questions",
+  "synthesis",
+  "pretraining",
+)
 WORKER = "spftsql_jax.databases.execution.worker"
 # Modules that a worker may load before it has seen a database: some 70, half of them Python's own.
 WORKER_MODULES = 120
