@@ -38,6 +38,7 @@ from spftsql_jax.databases import search_path as databases
 from spftsql_jax.databases.execution.executor import Executor
 from spftsql_jax.databases.locations import engine_of
 from spftsql_jax.examples import benchmarks
+from spftsql_jax.files import write_text
 from spftsql_jax.judging import brought_back, metrics, scoring
 from spftsql_jax.judging.divergences import DIVERGENCES
 from spftsql_jax.judging.verdicts import Verdict
@@ -107,9 +108,7 @@ def main() -> None:
     executor.start()
     report = _evaluate(executor, wanted)
   report["seconds"] = round(time.perf_counter() - begin, 3)
-  unfinished = output.with_name(output.name + ".unfinished")
-  unfinished.write_text(_to_json(report), encoding="utf-8")
-  unfinished.replace(output)
+  write_text(output, _to_json(report))
   low, high = report["ci95"]
   exact = f", exact match {100 * report['exact_match']:.1f} %" if "exact_match" in report else ""
   print(

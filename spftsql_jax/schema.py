@@ -86,6 +86,10 @@ class Table:
     """The name as SQL has to give it, qualifiers first (see `identifiers`)."""
     return (*self.qualifiers, self.base_name)
 
+  def position(self, name: str) -> int:
+    """The place in `columns` of the column of exactly that name. Raises StopIteration."""
+    return next(i for i, column in enumerate(self.columns) if column.name == name)
+
   def column(self, name: str) -> Column:
     """The column of that name, or else the first that differs from it in case only.
 

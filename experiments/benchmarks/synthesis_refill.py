@@ -46,6 +46,7 @@ from spftsql_jax.synthesis.runner import QueryFailed, Runner
 from spftsql_jax.synthesis.sampler import Filler
 from spftsql_jax.synthesis.slots import UnsupportedTemplate
 from spftsql_jax.synthesis.stored import StoredValues
+from spftsql_jax.synthesis.supply import can_match
 from spftsql_jax.synthesis.tasks import schema_of
 from spftsql_jax.synthesis.templates import Extractor
 
@@ -281,18 +282,7 @@ class Supply:
     suiting = [
       [i for i, role in enumerate(self.columns[table]) if _has_type(role, slot)] for slot in slots
     ]
-    owner: dict[int, int] = {}
-
-    def place(index: int, seen: set[int]) -> bool:
-      for column in suiting[index]:
-        if column not in seen:
-          seen.add(column)
-          if column not in owner or place(owner[column], seen):
-            owner[column] = index
-            return True
-      return False
-
-    return all(place(index, set()) for index in range(len(slots)))
+    return can_match(suiting)
 
   def _connected(self, compiled, chosen: dict[str, str]) -> bool:
     for slot in compiled.slots.values():

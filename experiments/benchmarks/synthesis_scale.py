@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import sqlite3
 import sys
 import tempfile
@@ -26,11 +25,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import launch
+import measuring
 import numpy as np
 from absl import flags
 
 from spftsql_jax.databases import make_instances
 from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.files import replacing
 from spftsql_jax.synthesis import pool
 from spftsql_jax.synthesis.balance import Balance
 from spftsql_jax.synthesis.options import SynthesisOptions
@@ -60,12 +61,10 @@ def main() -> None:
         continue
       path = folder / f"{name}_{size}.sqlite"
       if not path.is_file():
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.unlink(missing_ok=True)
-        with sqlite3.connect(unfinished) as connection:
-          make(connection, size)
-        connection.close()
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+          with sqlite3.connect(unfinished) as connection:
+            make(connection, size)
+          connection.close()
       report[path.stem] = measure(path, folder)
       print(json.dumps({path.stem: report[path.stem]}), flush=True)
   Path(_OUTPUT.value).write_text(json.dumps(report, indent=1), encoding="utf-8")
@@ -77,7 +76,7 @@ def measure(path: Path, folder: Path) -> dict[str, object]:
   read = time.perf_counter()
   make_instances(path, folder / "instances", 2, 0)
   instances = time.perf_counter()
-  before = cpu_seconds()
+  before = measuring.cpu_seconds()
   first: list[float] = []
   made = synthesize(
     path,
@@ -101,7 +100,7 @@ def measure(path: Path, folder: Path) -> dict[str, object]:
     "instances_seconds": round(instances - read, 2),
     "first_examples_seconds": round(first[0], 2) if first else None,
     "seconds": round(made.seconds, 2),
-    "cpu_seconds": round(cpu_seconds() - before, 2),
+    "cpu_seconds": round(measuring.cpu_seconds() - before, 2),
     "examples": len(made.examples),
     "attempts": made.attempts,
     "columns": len(columns),
@@ -110,12 +109,6 @@ def measure(path: Path, folder: Path) -> dict[str, object]:
     ),
     "rejections": dict(made.rejections.most_common(8)),
   }
-
-
-def cpu_seconds() -> float:
-  """CPU time of this process and of its children that have ended."""
-  used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-  return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def make_wide(connection: sqlite3.Connection, tables: int) -> None:

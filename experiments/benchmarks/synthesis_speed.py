@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import statistics
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import launch
+import measuring
 from absl import flags
 
 from spftsql_jax.databases import make_instances
@@ -57,9 +57,9 @@ def main() -> None:
   runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
   for seed in range(_RUNS.value):
     for name, way in ways.items():
-      start, before = time.perf_counter(), cpu_seconds()
+      start, before = time.perf_counter(), measuring.cpu_seconds()
       count = way(seed)
-      seconds, used = time.perf_counter() - start, cpu_seconds() - before
+      seconds, used = time.perf_counter() - start, measuring.cpu_seconds() - before
       runs[name].append({"examples": count, "seconds": seconds, "cpu_seconds": used})
       print(f"{name}: {count} examples in {seconds:.1f} s, {used:.1f} CPU seconds", flush=True)
   report = {
@@ -78,12 +78,6 @@ def main() -> None:
   print(
     json.dumps({key: report[key] for key in ("examples_per_second", "examples_per_cpu_second")})
   )
-
-
-def cpu_seconds() -> float:
-  """CPU time of this process and of its children that have ended."""
-  used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-  return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def ours(seed: int) -> int:

@@ -22,7 +22,6 @@ import json
 import math
 import os
 import random
-import resource
 import sqlite3
 import sys
 from pathlib import Path
@@ -30,6 +29,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import launch
+import measuring
 from absl import flags
 
 from spftsql_jax.databases.introspection import read_schema
@@ -81,7 +81,7 @@ def main() -> None:
   ]
   report = []
   for location in _DATABASES.value:
-    before = _cpu_seconds()
+    before = measuring.cpu_seconds()
     made = synthesize(
       location,
       source,
@@ -96,7 +96,7 @@ def main() -> None:
         balance=Balance(aim=_AIM.value),
       ),
     )
-    used = round(_cpu_seconds() - before, 1)
+    used = round(measuring.cpu_seconds() - before, 1)
     entry = judge(location, made, source, excluded) | {"cpu_seconds": used}
     report.append(entry)
     print(json.dumps(entry, ensure_ascii=False), flush=True)
@@ -110,12 +110,6 @@ def main() -> None:
     Path(_OUTPUT.value).write_text(
       json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8"
     )
-
-
-def _cpu_seconds() -> float:
-  """CPU time of this process and of its children that have ended."""
-  used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-  return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def _source() -> list[WeightedTemplate]:

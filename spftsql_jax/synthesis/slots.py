@@ -40,7 +40,23 @@ class Slot(exp.Expr):
     raise NotImplementedError
 
 
-class ColumnSlot(exp.Column, Slot):
+class MemberSlot(Slot):
+  """What belongs to a table: `letter`, `outer` and `scope` are told in `ColumnSlot`."""
+
+  @property
+  def letter(self) -> str:
+    return cast(str, self.args["letter"])
+
+  @property
+  def outer(self) -> bool:
+    return bool(self.args.get("outer"))
+
+  @property
+  def scope(self) -> int:
+    return cast(int, self.args["scope"])
+
+
+class ColumnSlot(exp.Column, MemberSlot):
   """A column to be chosen.
 
   Args of the node:
@@ -66,14 +82,6 @@ class ColumnSlot(exp.Column, Slot):
   }
 
   @property
-  def letter(self) -> str:
-    return cast(str, self.args["letter"])
-
-  @property
-  def outer(self) -> bool:
-    return bool(self.args.get("outer"))
-
-  @property
   def kind(self) -> str:
     return cast(str, self.args["kind"])
 
@@ -90,10 +98,6 @@ class ColumnSlot(exp.Column, Slot):
     return self.args.get("refers_to_table")
 
   @property
-  def scope(self) -> int:
-    return cast(int, self.args["scope"])
-
-  @property
   def notation(self) -> str:
     suffix = ""
     if self.refers_to is not None:
@@ -103,25 +107,13 @@ class ColumnSlot(exp.Column, Slot):
     return f"{_qualifier(self.letter, self.outer)}.{self.kind}{self.number}{suffix}"
 
 
-class StarSlot(exp.Column, Slot):
+class StarSlot(exp.Column, MemberSlot):
   """All columns of a table, or under COUNT its rows.
 
   `letter`, `outer` and `scope` are those of a `ColumnSlot`.
   """
 
   arg_types = {"letter": True, "outer": False, "scope": False}
-
-  @property
-  def letter(self) -> str:
-    return cast(str, self.args["letter"])
-
-  @property
-  def outer(self) -> bool:
-    return bool(self.args.get("outer"))
-
-  @property
-  def scope(self) -> int:
-    return cast(int, self.args["scope"])
 
   @property
   def notation(self) -> str:

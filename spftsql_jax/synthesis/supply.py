@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import functools
 import itertools
+from collections.abc import Collection, Hashable, Sequence
 
 from spftsql_jax.columns import roles
 from spftsql_jax.schema import Schema
@@ -95,7 +96,7 @@ class Supply:
       return 1.0
     candidates = [self.candidates(table, slot.kind, slot.uses, lenient) for slot in slots]
     options = [{name for name, _ in found} for found in candidates]
-    if not all(options) or len(set().union(*options)) < len(options) or not _can_match(options):
+    if not all(options) or len(set().union(*options)) < len(options) or not can_match(options):
       return 0.0
     return sum(weight for _, weight in candidates[0])
 
@@ -137,11 +138,11 @@ class Supply:
     }
 
 
-def _can_match(options: list[set[str]]) -> bool:
+def can_match(options: Sequence[Collection[Hashable]]) -> bool:
   """Whether every slot can have a column of its own (a bipartite matching)."""
-  owner: dict[str, int] = {}
+  owner: dict[Hashable, int] = {}
 
-  def assign(index: int, seen: set[str]) -> bool:
+  def assign(index: int, seen: set[Hashable]) -> bool:
     for name in options[index]:
       if name not in seen:
         seen.add(name)

@@ -124,9 +124,9 @@ class _Drawing:
     anew.
     """
     rng = self._rng
-    own = [self._position(table, name) for name in key.columns]
+    own = [table.position(name) for name in key.columns]
     parent = self._schema.table(key.referred_table)
-    theirs = [self._position(parent, name) for name in key.referred_columns]
+    theirs = [parent.position(name) for name in key.referred_columns]
     targets = [tuple(row[i] for i in theirs) for row in self._rows[parent.name]]
     targets = [target for target in targets if None not in target]
     known = {tuple(map(str, target)) for target in targets}
@@ -192,7 +192,7 @@ class _Drawing:
       target = self._rng.choice(self._rows[key.referred_table])
       parent = self._schema.table(key.referred_table)
       for name, referred in zip(key.columns, key.referred_columns, strict=True):
-        row[self._position(table, name)] = target[self._position(parent, referred)]
+        row[table.position(name)] = target[parent.position(referred)]
 
   def _invent(self, table: Table) -> list[list]:
     """Rows for a table that is empty: small numbers, a few words and dates, so that joins and
@@ -202,10 +202,6 @@ class _Drawing:
       [made_values.invent(column, i, self._rng) for column in table.columns]
       for i in range(_INVENTED_ROWS)
     ]
-
-  @staticmethod
-  def _position(table: Table, name: str) -> int:
-    return next(i for i, column in enumerate(table.columns) if column.name == name)
 
 
 def _parents_first(schema: Schema) -> list[Table]:

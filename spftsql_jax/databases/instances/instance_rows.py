@@ -122,7 +122,7 @@ class InstanceRows:
     for key in table.foreign_keys:
       if self._is_met(table, row, key):
         continue
-      if any(self._position(table, name) in unmatched for name in key.columns):
+      if any(table.position(name) in unmatched for name in key.columns):
         if not self._orphans:
           return None
       elif not self._add_parent(table, row, key):
@@ -137,7 +137,7 @@ class InstanceRows:
       taken[tuple(row[i] for i in positions)] = row
     for (name, columns), known in self._referred.items():
       if name == table.name:
-        known.add(tuple(str(row[self._position(table, column)]) for column in columns))
+        known.add(tuple(str(row[table.position(column)]) for column in columns))
 
   def _overwrite(self, table: Table, row: list, decided: Collection[int], there: list) -> list:
     for i in decided:
@@ -162,12 +162,10 @@ class InstanceRows:
       parent = self._schema.table(key.referred_table)
       target = self.random_row(parent)
       if new_parent:
-        first = self._position(parent, key.referred_columns[0])
-        target[first] = self.fresh(
-          [(parent, first), (table, self._position(table, key.columns[0]))]
-        )
+        first = parent.position(key.referred_columns[0])
+        target[first] = self.fresh([(parent, first), (table, table.position(key.columns[0]))])
       for name, referred in zip(key.columns, key.referred_columns, strict=True):
-        row[self._position(table, name)] = target[self._position(parent, referred)]
+        row[table.position(name)] = target[parent.position(referred)]
 
   def _add_parent(self, table: Table, row: list, key: ForeignKey) -> bool:
     """Adds the row that `row` refers to; where its column cannot take it, the reference changes
@@ -179,19 +177,19 @@ class InstanceRows:
     made = self.random_row(parent)
     decided = []
     for name, referred in zip(key.columns, key.referred_columns, strict=True):
-      decided.append(self._position(parent, referred))
-      made[decided[-1]] = row[self._position(table, name)]
+      decided.append(parent.position(referred))
+      made[decided[-1]] = row[table.position(name)]
     return self.add(parent, made, decided) is not None
 
   def _is_met(self, table: Table, row: list, key: ForeignKey) -> bool:
-    value = tuple(row[self._position(table, name)] for name in key.columns)
+    value = tuple(row[table.position(name)] for name in key.columns)
     return None in value or tuple(map(str, value)) in self._known(key)
 
   def _known(self, key: ForeignKey) -> set[tuple]:
     place = key.referred_table, key.referred_columns
     if place not in self._referred:
       parent = self._schema.table(key.referred_table)
-      positions = [self._position(parent, name) for name in key.referred_columns]
+      positions = [parent.position(name) for name in key.referred_columns]
       self._referred[place] = {
         tuple(str(row[i]) for i in positions) for row in self._rows[parent.name]
       }
@@ -200,7 +198,7 @@ class InstanceRows:
   def _keys_of(self, table: Table) -> list[tuple[tuple[int, ...], dict[tuple, list]]]:
     if table.name not in self._keys:
       sets = [
-        tuple(self._position(table, name) for name in columns)
+        tuple(table.position(name) for name in columns)
         for columns in (table.primary_key, *table.unique)
         if columns
       ]
@@ -208,7 +206,3 @@ class InstanceRows:
         (own, {tuple(row[i] for i in own): row for row in self._rows[table.name]}) for own in sets
       ]
     return self._keys[table.name]
-
-  @staticmethod
-  def _position(table: Table, name: str) -> int:
-    return next(i for i, column in enumerate(table.columns) if column.name == name)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 import sqlite3
 from collections.abc import Sequence
 
 from spftsql_jax.databases.cells import is_readable
 from spftsql_jax.databases.instances.drawing import MAX_ROWS
+from spftsql_jax.files import replacing
 from spftsql_jax.schema import Schema, Table
 from spftsql_jax.sql.identifiers import quote, quote_path
 
@@ -25,9 +25,10 @@ def write_instance(
   """Writes one instance beside its final name, then moves it there; `late` are rows that may refer
   to nothing.
   """
-  unfinished = path.with_name(path.name + ".unfinished")
-  unfinished.unlink(missing_ok=True)
-  with contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
+  with (
+    replacing(path) as unfinished,
+    contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as connection,
+  ):
     connection.execute("PRAGMA journal_mode = OFF")
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("BEGIN")
@@ -44,7 +45,6 @@ def write_instance(
       if kind not in ("table", "index"):
         connection.execute(sql)
     connection.execute("COMMIT")
-  os.replace(unfinished, path)
 
 
 def _drop_orphans(connection: sqlite3.Connection) -> None:

@@ -33,11 +33,15 @@ from spftsql_jax.databases.engines.postgresql.names import (
   means,
   names_of,
   sign,
-  stands,
   tables_called,
 )
 from spftsql_jax.databases.engines.postgresql.text_refusals import shape_refusal, size_refusal
-from spftsql_jax.databases.engines.postgresql.tokens import Token, UnreadableError, read_tokens
+from spftsql_jax.databases.engines.postgresql.tokens import (
+  Token,
+  UnreadableError,
+  is_mark,
+  read_tokens,
+)
 
 TYPE_CHECKING = False  # As in typing, which a worker does not import.
 if TYPE_CHECKING:
@@ -276,7 +280,7 @@ class Fence:
       if meant is None or not type_names.may_be_type(tokens, i):
         continue
       # A relation's name before a parenthesis is an alias or a function's.
-      if not (named[meant] and stands(tokens, i + 1, "(")) and not self._is_column(tokens, i):
+      if not (named[meant] and is_mark(tokens, i + 1, "(")) and not self._is_column(tokens, i):
         return meant
     if any("populate_record" in name for name in names) or any(
       token.text == "#=" for token in tokens
@@ -289,7 +293,7 @@ class Fence:
     for i, token in enumerate(tokens):
       if (
         token.is_name
-        and stands(tokens, i + 1, "(")
+        and is_mark(tokens, i + 1, "(")
         and (token.text, argument_count(tokens, i + 1)) in calls
       ):
         inside = tokens[i + 2 : closing(tokens, i + 1)]
@@ -304,7 +308,7 @@ class Fence:
       for i, token in enumerate(tokens)
       if token.is_name
       and (token.text in relations or token.text.startswith("_"))
-      and not stands(tokens, i + 1, "(")
+      and not is_mark(tokens, i + 1, "(")
       and type_names.may_be_type(tokens, i)
     }
     if any("populate_record" in name for name in names):
@@ -353,7 +357,7 @@ def _is_in(found: _Found, tokens: Sequence[Token], at: int) -> bool:
   """Whether the name at `at` may be that function, by the schema that stands before it or the
   search path.
   """
-  if not stands(tokens, at - 1, "."):
+  if not is_mark(tokens, at - 1, "."):
     return found.in_path
   schema = tokens[at - 2] if at > 1 else None
   # pg_temp is another name of the session's own schema.
@@ -370,7 +374,7 @@ def _is_within_reach(found: _Found, tokens: Sequence[Token]) -> bool:
   if found.in_path:
     return True
   for i, token in enumerate(tokens):
-    if token.is_word("operator") and stands(tokens, i + 1, "("):
+    if token.is_word("operator") and is_mark(tokens, i + 1, "("):
       schemas = [each for each in tokens[i + 2 : i + 5] if each.is_name]
       if any(means(each, found.schema) or each.text.startswith("pg_temp") for each in schemas):
         return True

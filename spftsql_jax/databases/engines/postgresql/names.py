@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spftsql_jax.databases.engines.postgresql.tokens import Token
+from spftsql_jax.databases.engines.postgresql.tokens import Token, is_mark
 
 # Reserved words: no function, table or type is called by one of them unless it is quoted.
 _RESERVED_NAMES = """
@@ -45,7 +45,7 @@ def names_of(tokens: Sequence[Token]) -> set[str]:
   for i, token in enumerate(tokens):
     # Behind a dot any word is a name.
     if token.is_name and (
-      token.kind == "quoted" or token.text not in _RESERVED or stands(tokens, i - 1, ".")
+      token.kind == "quoted" or token.text not in _RESERVED or is_mark(tokens, i - 1, ".")
     ):
       names.add(token.text)
       if token.other:
@@ -117,7 +117,7 @@ def tables_called(tokens: Sequence[Token], owner: Token) -> set[str]:
   if owner.text in BARE_FUNCTIONS and any(token.is_word(owner.text) for token in tokens):
     return tables
   for i, token in enumerate(tokens):
-    if not token.is_name or token.text != owner.text or stands(tokens, i + 1, "."):
+    if not token.is_name or token.text != owner.text or is_mark(tokens, i + 1, "."):
       continue
     if len(token.other) > len(token.text):
       return set()
@@ -149,7 +149,7 @@ def tables_called(tokens: Sequence[Token], owner: Token) -> set[str]:
 
 def _binds_otherwise(tokens: Sequence[Token], at: int) -> bool:
   """Whether the name at `at` is followed by a list of columns or a common table's query."""
-  if stands(tokens, at + 1, "("):
+  if is_mark(tokens, at + 1, "("):
     return True
   behind = tokens[at + 1] if at + 1 < len(tokens) else None
   if behind is None or not behind.is_word("as"):
@@ -166,7 +166,3 @@ def argument_count(tokens: Sequence[Token], opening: int) -> int:
       depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(token.text, 0)
       count += depth == 1 and token.text == ","
   return count
-
-
-def stands(tokens: Sequence[Token], at: int, mark: str) -> bool:
-  return 0 <= at < len(tokens) and tokens[at].kind == "mark" and tokens[at].text == mark

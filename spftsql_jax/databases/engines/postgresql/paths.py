@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 
 from spftsql_jax.databases.engines.postgresql import type_names as postgresql_types
-from spftsql_jax.databases.engines.postgresql.tokens import Token
+from spftsql_jax.databases.engines.postgresql.tokens import Token, is_mark
 
 _FUNCTION = re.compile(r"jsonb_path_\w+$|json_(?:exists|value|query|table)$")
 # What may follow a path within a call.
@@ -39,7 +39,7 @@ def refusal(tokens: Sequence[Token]) -> str:
   """Why the paths in a statement are not evaluated, or ""."""
   for i, token in enumerate(tokens):
     reason = ""
-    if token.is_name and _FUNCTION.match(token.text) and _is(tokens, i + 1, "("):
+    if token.is_name and _FUNCTION.match(token.text) and is_mark(tokens, i + 1, "("):
       reason = _path_refusal(tokens, _path_argument(tokens, i + 1), _other_arguments(tokens, i + 1))
     elif token.is_word("path") and i + 1 < len(tokens) and tokens[i + 1].kind == "string":
       # Of a column of JSON_TABLE.
@@ -92,10 +92,6 @@ def _filters(path: str) -> list[str]:
       end += 1
     found.append(path[match.end() : end])
   return found
-
-
-def _is(tokens: Sequence[Token], at: int, mark: str) -> bool:
-  return 0 <= at < len(tokens) and tokens[at].kind == "mark" and tokens[at].text == mark
 
 
 def _other_arguments(tokens: Sequence[Token], opening: int) -> Sequence[Token]:
@@ -176,16 +172,16 @@ def _operand_refusal(tokens: Sequence[Token], at: int) -> str:
   """`@?` and `@@`, the latter of which full text search has too."""
   text = tokens[at].text
   i = at + 1
-  while _is(tokens, i, "("):
+  while is_mark(tokens, i, "("):
     i += 1
   operand = tokens[i] if i < len(tokens) else None
-  if operand is None or operand.is_word("any", "all", "some") or _is(tokens, i, ")"):
+  if operand is None or operand.is_word("any", "all", "some") or is_mark(tokens, i, ")"):
     return f"{text} on a JSON path that is not a literal"
   if operand.kind == "string":
     behind = tokens[i + 1] if i + 1 < len(tokens) else None
     if behind is not None and behind.kind in ("string", "operator"):
       return f"{text} on a JSON path that is not a literal"
-    if _is(tokens, i + 1, "::") and i + 2 < len(tokens) and tokens[i + 2].is_word("tsquery"):
+    if is_mark(tokens, i + 1, "::") and i + 2 < len(tokens) and tokens[i + 2].is_word("tsquery"):
       return ""
     return path_refusal(operand.text)
   return "" if text == "@@" else f"{text} on a JSON path that is not a literal"

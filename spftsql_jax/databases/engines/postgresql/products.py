@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spftsql_jax.databases.engines.postgresql.tokens import Token
+from spftsql_jax.databases.engines.postgresql.tokens import Token, is_mark
 
 # Which of its arguments each seeks, counted from 0.
 _SOUGHT = {
@@ -51,7 +51,7 @@ def refusal(tokens: Sequence[Token]) -> str:
   )
   for i, token in enumerate(tokens):
     sought: Sequence[int] = ()
-    if token.is_name and token.text in _SOUGHT and _is_mark(tokens, i + 1, "("):
+    if token.is_name and token.text in _SOUGHT and is_mark(tokens, i + 1, "("):
       sought = _argument(tokens, i + 1, _SOUGHT[token.text])
     elif token.is_word(*_LIKE_WORDS) or (token.kind == "operator" and token.text in _LIKE_SIGNS):
       sought = _operand(tokens, i + 1)
@@ -64,7 +64,7 @@ def _makes(tokens: Sequence[Token], at: int) -> bool:
   token = tokens[at]
   if token.is_word("recursive"):
     return any(each.text == "||" for each in tokens)
-  if not (token.is_name and token.text in _MAKERS and _is_mark(tokens, at + 1, "(")):
+  if not (token.is_name and token.text in _MAKERS and is_mark(tokens, at + 1, "(")):
     return False
   # A count that stands there is looked at elsewhere.
   count = _argument(tokens, at + 1, 1) if token.text in _COUNTED else ()
@@ -110,7 +110,3 @@ _ENDS_NAMES = """
   limit natural offset or order right then union when where window
 """
 _ENDS = frozenset(_ENDS_NAMES.split())
-
-
-def _is_mark(tokens: Sequence[Token], at: int, mark: str) -> bool:
-  return 0 <= at < len(tokens) and tokens[at].kind == "mark" and tokens[at].text == mark

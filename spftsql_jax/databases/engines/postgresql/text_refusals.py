@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 
 from spftsql_jax.databases.engines.postgresql import paths, products, type_names
-from spftsql_jax.databases.engines.postgresql.names import argument_count, closing, stands
-from spftsql_jax.databases.engines.postgresql.tokens import Token
+from spftsql_jax.databases.engines.postgresql.names import argument_count, closing
+from spftsql_jax.databases.engines.postgresql.tokens import Token, is_mark
 
 # Functions that make a large value of a number, with the largest that may stand in the text. No
 # answer is longer, and what the server does with a value without looking up (position, replace,
@@ -34,7 +34,7 @@ def shape_refusal(tokens: Sequence[Token]) -> str:
   """
   for i, token in enumerate(tokens):
     before = tokens[i - 1] if i else None
-    if token.is_word("xmltable", "xmlparse", "xmlexists") and stands(tokens, i + 1, "("):
+    if token.is_word("xmltable", "xmlparse", "xmlexists") and is_mark(tokens, i + 1, "("):
       return f"{token.text}, which runs on when it is to stop"
     negated = before is not None and before.is_word("not")
     if token.is_word("document") and i > negated and tokens[i - 1 - negated].is_word("is"):
@@ -49,7 +49,7 @@ def size_refusal(tokens: Sequence[Token]) -> str:
   format('%1000000000s', 1).
   """
   for i, token in enumerate(tokens):
-    if not (token.is_name and token.text in _LARGEST and stands(tokens, i + 1, "(")):
+    if not (token.is_name and token.text in _LARGEST and is_mark(tokens, i + 1, "(")):
       continue
     most = _LARGEST[token.text]
     product = 1.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 Kind = Literal["name", "quoted", "string", "number", "operator", "mark", "parameter"]
@@ -68,6 +69,11 @@ class Token:
   def is_word(self, *words: str) -> bool:
     """Whether it is one of these lower-case words, not quoted."""
     return self.kind == "name" and self.text in words
+
+
+def is_mark(tokens: Sequence[Token], at: int, mark: str) -> bool:
+  """Whether that mark stands at a place, which may lie outside the statement."""
+  return 0 <= at < len(tokens) and tokens[at].kind == "mark" and tokens[at].text == mark
 
 
 def read_tokens(sql: str) -> list[Token]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spftsql_jax.databases.engines.postgresql.names import BARE_FUNCTIONS
-from spftsql_jax.databases.engines.postgresql.tokens import Token
+from spftsql_jax.databases.engines.postgresql.tokens import Token, is_mark
 
 # Whose `AS` stands before a type.
 _CASTS = ("cast", "treat", "xmlserialize")
@@ -42,9 +42,9 @@ def may_be_type(tokens: Sequence[Token], at: int) -> bool:
   ):
     return not _is_alias_with_columns(tokens, at)
   first = at
-  while _is_mark(tokens, first - 1, ".") and first > 1 and tokens[first - 2].is_name:
+  while is_mark(tokens, first - 1, ".") and first > 1 and tokens[first - 2].is_name:
     first -= 2
-  if _is_mark(tokens, first - 1, "."):
+  if is_mark(tokens, first - 1, "."):
     return True
   before = tokens[first - 1] if first else None
   if before is None:
@@ -81,7 +81,7 @@ def _is_value(tokens: Sequence[Token], owner: Token) -> bool:
       j -= 1
     if tokens[j].is_word(*BARE_FUNCTIONS, "ordinality"):
       return True
-    if not _is_mark(tokens, j, ")"):
+    if not is_mark(tokens, j, ")"):
       continue
     opening = _opening_around(tokens, j)
     if (
@@ -90,13 +90,9 @@ def _is_value(tokens: Sequence[Token], owner: Token) -> bool:
       return True
   # A function without an alias is called by its own name.
   return any(
-    token.is_name and token.text == owner.text and _is_mark(tokens, i + 1, "(")
+    token.is_name and token.text == owner.text and is_mark(tokens, i + 1, "(")
     for i, token in enumerate(tokens)
   )
-
-
-def _is_mark(tokens: Sequence[Token], at: int, mark: str) -> bool:
-  return 0 <= at < len(tokens) and tokens[at].kind == "mark" and tokens[at].text == mark
 
 
 def _opening_around(tokens: Sequence[Token], at: int) -> int:
