@@ -11,9 +11,8 @@ Axes: R rows, T tokens of a row, N key-value heads, G query heads a key-value he
 
 from __future__ import annotations
 
-import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +32,14 @@ _ELSEWHERE = (512, 4096)
 _ROW_AXES = ("data", "fsdp")
 
 Blocks = tuple[jax.Array, jax.Array]
+
+
+class _Sight(NamedTuple):
+  """What decides who sees whom: `ends`, and with a window the `positions` that it is counted by."""
+
+  ends: jax.Array
+  positions: jax.Array | None = None
+  window: jax.Array | None = None
 
 
 def packed_attention(
@@ -58,39 +65,42 @@ def packed_attention(
   Returns:
     [R, T, N, G, H] in the dtype of `value`; zeros for padding. The softmax is float32.
   """
-  windowed = window is not None
-  if windowed and positions is None:
+  if window is None:
+    sight = _Sight(ends)
+  elif positions is None:
     raise ValueError("a window is counted by positions, which are missing")
-  # Where there is no window neither is read.
-  distances = (ends if positions is None else positions, jnp.asarray(window if windowed else 0))
-  arguments = (query, key, value, ends, *distances)
-  rows = functools.partial(_rows_attention, windowed)
+  else:
+    sight = _Sight(ends, positions, jnp.asarray(window))
   mesh = jax.sharding.get_abstract_mesh()
   if mesh.empty or not set(_ROW_AXES) <= set(mesh.axis_names):
-    return rows(*arguments)
+    return _rows_attention(query, key, value, sight)
   # Each device goes through the rows and heads that it holds, as many blocks as those have.
   axes = _ROW_AXES if len(query) % math.prod(mesh.shape[a] for a in _ROW_AXES) == 0 else None
   heads = "tensor" if key.shape[2] % mesh.shape["tensor"] == 0 else None
-  of_rows, of_heads = PartitionSpec(axes), PartitionSpec(axes, None, heads)
-  specs = (of_heads, of_heads, of_heads, of_rows, of_rows, PartitionSpec())
-  return jax.shard_map(rows, in_specs=specs, out_specs=of_heads, check_vma=False)(*arguments)
+  of_heads = PartitionSpec(axes, None, heads)
+  leaves, structure = jax.tree.flatten(sight)
+  of_sight = [PartitionSpec(axes) if leaf.ndim else PartitionSpec() for leaf in leaves]
+
+  def rows(query: jax.Array, key: jax.Array, value: jax.Array, *leaves: jax.Array) -> jax.Array:
+    return _rows_attention(query, key, value, jax.tree.unflatten(structure, leaves))
+
+  specs = (of_heads, of_heads, of_heads, *of_sight)
+  return jax.shard_map(rows, in_specs=specs, out_specs=of_heads, check_vma=False)(
+    query, key, value, *leaves
+  )
 
 
-def _rows_attention(
-  windowed: bool,
-  query: jax.Array,
-  key: jax.Array,
-  value: jax.Array,
-  ends: jax.Array,
-  positions: jax.Array,
-  window: jax.Array,
-) -> jax.Array:
+def _rows_attention(query: jax.Array, key: jax.Array, value: jax.Array, sight: _Sight) -> jax.Array:
   """`packed_attention` on one device, a row at a time."""
-  row = functools.partial(_row_attention, windowed)
-  arguments = (query, key, value, ends, positions)
+
+  def row(one: tuple[Any, ...]) -> jax.Array:
+    *heads, ends, positions = one
+    return _row_attention(*heads, _Sight(ends, positions, sight.window))
+
+  rows = (query, key, value, sight.ends, sight.positions)
   if len(query) == 1:
-    return row(*(x[0] for x in arguments), window)[None]
-  return jax.lax.map(lambda one: row(*one, window), arguments)
+    return row(jax.tree.map(lambda x: x[0], rows))[None]
+  return jax.lax.map(row, rows)
 
 
 def seen_blocks(ends: jax.Array, queries: int, keys: int) -> Blocks:
@@ -113,24 +123,18 @@ def seen_blocks(ends: jax.Array, queries: int, keys: int) -> Blocks:
   return order, seen.sum(axis=1).astype(jnp.int32)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+@jax.custom_vjp
 def _row_attention(
-  windowed: bool,
   query: jax.Array,
   key: jax.Array,
   value: jax.Array,
-  ends: jax.Array,
-  positions: jax.Array,
-  window: jax.Array,
+  sight: _Sight,
 ) -> jax.Array:
-  return _forward(windowed, query, key, value, ends, positions, window)[0]
+  return _forward(query, key, value, sight)[0]
 
 
 def _block_mask(
-  windowed: bool,
-  ends: jax.Array,
-  positions: jax.Array,
-  window: jax.Array,
+  sight: _Sight,
   first_query: jax.Array,
   first_key: jax.Array,
   queries: int,
@@ -139,10 +143,11 @@ def _block_mask(
   """bool [queries, keys]: which keys of a block the queries of another see."""
   i = first_query + jnp.arange(queries)[:, None]
   j = first_key + jnp.arange(keys)[None]
-  mask = (j <= i) & (i < jax.lax.dynamic_slice_in_dim(ends, first_key, keys)[None])
-  if windowed:
-    of = lambda first, size: jax.lax.dynamic_slice_in_dim(positions, first, size)  # noqa: E731
-    mask &= of(first_query, queries)[:, None] - of(first_key, keys)[None] < window
+  mask = (j <= i) & (i < jax.lax.dynamic_slice_in_dim(sight.ends, first_key, keys)[None])
+  if sight.positions is not None and sight.window is not None:
+    of_queries = jax.lax.dynamic_slice_in_dim(sight.positions, first_query, queries)
+    of_keys = jax.lax.dynamic_slice_in_dim(sight.positions, first_key, keys)
+    mask &= of_queries[:, None] - of_keys[None] < sight.window
   return mask
 
 
@@ -175,19 +180,16 @@ def _put(x: jax.Array, block: jax.Array, index: jax.Array) -> jax.Array:
 
 
 def _forward(
-  windowed: bool,
   query: jax.Array,
   key: jax.Array,
   value: jax.Array,
-  ends: jax.Array,
-  positions: jax.Array,
-  window: jax.Array,
+  sight: _Sight,
 ) -> tuple[jax.Array, jax.Array]:
   """(heads [T, N, G, H], log-sum-exp of the scores by block of queries [T / queries, N, queries *
   G])."""
   length, heads, groups, size = query.shape
   queries, keys = _sizes(length)
-  order, counts = seen_blocks(ends, queries, keys)
+  order, counts = seen_blocks(sight.ends, queries, keys)
   q, k, v = _cut(query, queries), _cut(key, keys), _cut(value, keys)
 
   def of_queries(block: jax.Array, out: Blocks) -> Blocks:
@@ -196,9 +198,7 @@ def _forward(
     def add(step: jax.Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
       maximum, total, weighted = carry
       index = seen[step]
-      mask = _block_mask(
-        windowed, ends, positions, window, block * queries, index * keys, queries, keys
-      )
+      mask = _block_mask(sight, block * queries, index * keys, queries, keys)
       logits = scores(q_block, _at(k, index)) * size**-0.5
       logits = logits.reshape(heads, queries, groups, keys)
       logits = jnp.where(mask[None, :, None], logits, _MASKED)
@@ -237,23 +237,20 @@ def _forward(
 
 
 def _row_forward(
-  windowed: bool,
   query: jax.Array,
   key: jax.Array,
   value: jax.Array,
-  ends: jax.Array,
-  positions: jax.Array,
-  window: jax.Array,
+  sight: _Sight,
 ) -> tuple[jax.Array, tuple[Any, ...]]:
-  out, log_sums = _forward(windowed, query, key, value, ends, positions, window)
-  return out, (query, key, value, ends, positions, window, out, log_sums)
+  out, log_sums = _forward(query, key, value, sight)
+  return out, (query, key, value, sight, out, log_sums)
 
 
-def _row_backward(windowed: bool, kept: tuple[Any, ...], gradient: jax.Array) -> tuple[Any, ...]:
-  query, key, value, ends, positions, window, out, log_sums = kept
+def _row_backward(kept: tuple[Any, ...], gradient: jax.Array) -> tuple[Any, ...]:
+  query, key, value, sight, out, log_sums = kept
   length, heads, groups, size = query.shape
   queries, keys = _sizes(length)
-  order, counts = seen_blocks(ends, queries, keys)
+  order, counts = seen_blocks(sight.ends, queries, keys)
   q, k, v = _cut(query, queries), _cut(key, keys), _cut(value, keys)
   to_out = _cut(gradient.astype(value.dtype), queries)
   # What a softmax's gradient takes from each score: the sum over keys of weight times gradient.
@@ -273,9 +270,7 @@ def _row_backward(windowed: bool, kept: tuple[Any, ...], gradient: jax.Array) ->
     def add(step: jax.Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
       own, to_k, to_v = carry
       index = seen[step]
-      mask = _block_mask(
-        windowed, ends, positions, window, block * queries, index * keys, queries, keys
-      )
+      mask = _block_mask(sight, block * queries, index * keys, queries, keys)
       k_block, v_block = _at(k, index), _at(v, index)
       logits = product(q_block, k_block, last) * size**-0.5
       weights = jnp.exp(logits - log_sum[..., None]).reshape(heads, queries, groups, keys)
@@ -305,9 +300,7 @@ def _row_backward(windowed: bool, kept: tuple[Any, ...], gradient: jax.Array) ->
     _join(to_q, query.shape),
     join(to_k, key),
     join(to_v, value),
-    nothing(ends),
-    nothing(positions),
-    nothing(window),
+    jax.tree.map(nothing, sight),
   )
 
 
