@@ -2,7 +2,7 @@
 
     python experiments/synthetic_databases.py --count=1000 --seed=0 --output=DIR
 
-writes DIR/synthetic_0/synthetic_0.sqlite and so on: 75 domains, other tables, names, keys and rows
+writes DIR/synthetic_0/synthetic_0.sqlite and so on: 69 domains, other tables, names, keys and rows
 in each. The same number and seed give the same database. Those that are there already are left, so
 the same command goes on where it was cut off. `synthesize.py --databases=DIR` takes the folder.
 """
@@ -25,6 +25,9 @@ from spftsql_jax.pretraining.build import make_database
 _COUNT = flags.DEFINE_integer("count", None, "How many.", required=True, lower_bound=1)
 _START = flags.DEFINE_integer("start", 0, "The number of the first.", lower_bound=0)
 _SEED = flags.DEFINE_integer("seed", 0, "Another seed gives other databases.")
+_HELD_OUT = flags.DEFINE_bool(
+  "held_out", False, "Of the domains that no model is pretrained on."
+)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder to write.", required=True)
 
 
@@ -36,13 +39,13 @@ def main() -> None:
   made = 0
   numbers = range(_START.value, _START.value + _COUNT.value)
   for number in tqdm(numbers, desc="databases", disable=None):
-    name = f"synthetic_{number}"
+    name = f"held_out_{number}" if _HELD_OUT.value else f"synthetic_{number}"
     path = output / name / f"{name}.sqlite"
     if path.is_file():
       continue
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
-      make_database(unfinished, number, _SEED.value)
+      make_database(unfinished, number, _SEED.value, _HELD_OUT.value)
     made += 1
   print(json.dumps({"output": str(output), "databases": _COUNT.value, "made": made}))
 

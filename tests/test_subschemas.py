@@ -9,7 +9,7 @@ import pytest
 
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.packing import Packing
-from spftsql_jax.examples.prompts import PromptFormat
+from spftsql_jax.examples.prompts import Mentions, PromptFormat
 from spftsql_jax.examples.subschemas import SubSchemas, tables_of
 from spftsql_jax.examples.tokenizer import Tokenizer, train_bpe
 from spftsql_jax.pipeline import training_units
@@ -75,8 +75,8 @@ def test_tables_of_a_query_are_those_of_the_schema():
 class Database:
   schema = SCHEMA
 
-  def matched(self, question, limit):
-    return ()
+  def mentions(self, question, style):
+    return Mentions()
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from typing import Any
 from spftsql_jax.databases import ValueIndex
 from spftsql_jax.databases.introspection import read_schema, tell_left_out
 from spftsql_jax.examples.example import Example
-from spftsql_jax.examples.prompts import MatchedValue
+from spftsql_jax.examples.linking import NameIndex
+from spftsql_jax.examples.prompts import MatchedValue, Mentions, PromptFormat
 from spftsql_jax.examples.tokenizer import Tokenizer
 from spftsql_jax.generation.automaton import TokenAutomaton
 from spftsql_jax.generation.engine import Generator
@@ -40,15 +41,13 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True)
 class PromptDatabase:
-  """A database as the prompt sees it: its schema, and a search for the stored values that a
-  question mentions.
-  """
+  """A database as the prompt sees it: its schema, and a search for what a question mentions."""
 
   location: str
   schema: Schema
   values: ValueIndex
-  # What was found: every round looks for the same questions again.
-  found: dict[str, tuple[MatchedValue, ...]] = dataclasses.field(
+  # What was found, by question and limits: every round looks for the same questions again.
+  found: dict[tuple[str, int, int], Mentions] = dataclasses.field(
     default_factory=dict, compare=False, repr=False
   )
 
@@ -57,22 +56,32 @@ class PromptDatabase:
     """Reads schema and text values. Raises DatabaseError."""
     schema = read_schema(os.fspath(location))
     tell_left_out(schema.name, schema.left_out)
-    return cls(os.fspath(location), schema, ValueIndex.build(location))
+    return cls(os.fspath(location), schema, ValueIndex.build(location, schema))
 
-  def matched(self, question: str, limit: int) -> tuple[MatchedValue, ...]:
-    """The stored values that `question` mentions, best first."""
-    if limit and question not in self.found:
-      matches = self.values.search(question, limit=limit)
-      dialect = self.schema.dialect
-      self.found[question] = tuple(
-        MatchedValue(
-          identifiers.written_path(self.schema.table(m.table).parts, dialect),
-          identifiers.written(m.column, dialect),
-          m.value,
-        )
-        for m in matches
+  @functools.cached_property
+  def names(self) -> NameIndex:
+    """The names of the schema, searchable."""
+    return NameIndex(self.schema)
+
+  def mentions(self, question: str, style: PromptFormat) -> Mentions:
+    """What `question` mentions, as far as prompts of this style show it; values best first."""
+    key = question, style.matched_names, style.matched_values
+    if key not in self.found:
+      names = self.names.search(question, style.matched_names) if style.matched_names else ()
+      values = self._values_in(question, style.matched_values) if style.matched_values else ()
+      self.found[key] = Mentions(names, values)
+    return self.found[key]
+
+  def _values_in(self, question: str, limit: int) -> tuple[MatchedValue, ...]:
+    dialect = self.schema.dialect
+    return tuple(
+      MatchedValue(
+        identifiers.written_path(self.schema.table(m.table).parts, dialect),
+        identifiers.written(m.column, dialect),
+        m.value,
       )
-    return self.found[question][:limit] if limit else ()
+      for m in self.values.search(question, limit=limit)
+    )
 
 
 def question_request(
@@ -81,8 +90,8 @@ def question_request(
   """The request for the SQL of a question. An empty question gives an empty prompt, which the
   generator refuses.
   """
-  matched = database.matched(question, tokenizer.style.matched_values)
-  prompt = tokenizer.question(question, matched, evidence) if question.strip() else ()
+  mentions = database.mentions(question, tokenizer.style)
+  prompt = tokenizer.question(question, mentions, evidence) if question.strip() else ()
   return Request(tokenizer.prefix(database.schema), prompt)
 
 

@@ -20,7 +20,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from spftsql_jax.examples.batches import Branch
 from spftsql_jax.examples.chat import chat_frame
 from spftsql_jax.examples.prompts import (
-  MatchedValue,
+  Mentions,
   PromptFormat,
   answer_text,
   question_prompt,
@@ -104,10 +104,10 @@ class Tokenizer:
     return len(self.encode(self._prefix_text(schema)))
 
   def question(
-    self, question: str, matched: Sequence[MatchedValue] = (), evidence: str = ""
+    self, question: str, mentions: Mentions = Mentions(), evidence: str = ""
   ) -> tuple[int, ...]:
     """Ids of a text-to-SQL branch up to where the SQL begins."""
-    return self._branch(question_prompt(question, matched, self.style, evidence))
+    return self._branch(question_prompt(question, mentions, self.style, evidence))
 
   def query(self, query: str, dialect: str) -> tuple[int, ...]:
     """Ids of an SQL-to-text branch up to where the question begins."""
@@ -144,13 +144,13 @@ class Tokenizer:
     schema: Schema,
     question: str,
     query: str,
-    matched: Sequence[MatchedValue] = (),
+    mentions: Mentions = Mentions(),
     evidence: str = "",
   ) -> Branch:
     """The branch that teaches the SQL of a question."""
     return Branch(
       self.prefix(schema),
-      self.question(question, matched, evidence),
+      self.question(question, mentions, evidence),
       self.answer(query, schema.dialect),
     )
 

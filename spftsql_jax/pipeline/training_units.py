@@ -59,9 +59,8 @@ class UnitMaker:
 
   def sql_branch(self, example: Example, query: str, schema: Schema) -> Branch:
     """The branch with `query` as the answer to the example's question."""
-    limit = self.tokenizer.style.matched_values
-    matched = self.databases[example.db_id].matched(example.question, limit)
-    return self.tokenizer.text_to_sql(schema, example.question, query, matched, example.evidence)
+    mentions = self.databases[example.db_id].mentions(example.question, self.tokenizer.style)
+    return self.tokenizer.text_to_sql(schema, example.question, query, mentions, example.evidence)
 
   def _sub_schemas(self, db_id: str) -> SubSchemas:
     if db_id not in self._parts:

@@ -7,20 +7,23 @@ import random
 import sqlite3
 
 from spftsql_jax.pretraining.design import ColumnDesign, Design, KeyDesign, TableDesign, draw_design
-from spftsql_jax.pretraining.domains import read_domains
+from spftsql_jax.pretraining.domains import domains_of
 from spftsql_jax.pretraining.values import Notation, Value, draw_value
 from spftsql_jax.sql.identifiers import written
 
 _TRIES = 30
 
 
-def make_database(path: str | os.PathLike, number: int, seed: int = 0) -> Design:
+def make_database(
+  path: str | os.PathLike, number: int, seed: int = 0, held_out: bool = False
+) -> Design:
   """Writes synthetic database `number` to the SQLite file `path`, which must not exist.
 
-  The same number and seed give the same database; other ones another schema and other rows.
+  The same number and seed give the same database; other ones another schema and other rows. The
+  domains are those to pretrain on, or those held out from it.
   """
-  rng = random.Random(f"{seed}:{number}")
-  design = draw_design(read_domains(), rng)
+  rng = random.Random(f"{seed}:{number}:held out" if held_out else f"{seed}:{number}")
+  design = draw_design(domains_of(held_out), rng)
   connection = sqlite3.connect(path)
   try:
     connection.execute("PRAGMA synchronous = OFF")
