@@ -22,7 +22,8 @@ _PREFIXES = {
   "postgresql": "postgresql",
   "postgres": "postgresql",
 }
-_FILE_ENDINGS = {"sqlite": (".sqlite", ".sqlite3"), "duckdb": (".duckdb", ".ddb")}
+# Of files, by engine; the first is the one of benchmarks.
+FILE_ENDINGS = {"sqlite": (".sqlite", ".sqlite3"), "duckdb": (".duckdb", ".ddb")}
 # What files begin with, and where.
 _SQLITE_HEADER, _DUCKDB_HEADER, _DUCKDB_AT = b"SQLite format 3\0", b"DUCK", 8
 _BEGINS_PATH = ("/", "./", "../", "~/")
@@ -53,7 +54,7 @@ def _engine_of_file(path: str) -> str:
   To open a file and close it again lets go of the locks that this process has on it, whoever took
   them (as POSIX has it): a file is only looked into where it must be.
   """
-  for engine, endings in _FILE_ENDINGS.items():
+  for engine, endings in FILE_ENDINGS.items():
     if path.lower().endswith(endings):
       return engine
   begin = b""

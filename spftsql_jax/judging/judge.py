@@ -17,6 +17,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+from spftsql_jax.databases.locations import engine_of
+
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
   from typing import Protocol, TypeVar
@@ -141,9 +143,16 @@ def _judge_first(pair: Pair, place: Place[Outcome]) -> tuple[Found[Outcome], boo
 def _judge_further(
   pair: Pair, instance: int, found: Found[Outcome], place: Place[Outcome]
 ) -> Found[Outcome]:
-  """The same that was found where the pair agrees on a further instance too."""
+  """The same that was found where the pair agrees on a further instance too.
+
+  An instance on which the gold query fails says nothing where its engine fails by the data: a
+  nested query gives two rows there, a divisor is 0, a text is no date. In SQLite none of these
+  fails.
+  """
   location = pair.locations[instance]
   gold, predicted = place.run(location, pair.gold), place.run(location, pair.predicted)
+  if not gold.ok and engine_of(location) != "sqlite":
+    return found
   if gold.ok and predicted.ok and place.agree(gold, predicted, pair.ordered):
     return found
   return found[0], found[1], instance, predicted.message or gold.message

@@ -142,6 +142,7 @@ def _judge(query: _Judged, limits: Limits, distinct: bool = False) -> Rejection 
   if reason:
     return reason
   try:
+    query = dataclasses.replace(query, neighbours=_answering(query))
     return (
       _tie_at_limit(query, widened)
       or _bare_column(query)
@@ -151,6 +152,23 @@ def _judge(query: _Judged, limits: Limits, distinct: bool = False) -> Rejection 
     )
   except QueryFailed as error:
     return Rejection.CHECK_TIMEOUT if error.status == "timeout" else Rejection.CHECK_FAILS
+
+
+def _answering(query: _Judged) -> list[Runner]:
+  """The neighbours on which the query runs. Elsewhere than in SQLite the data may make it fail (a
+  nested query that gives two rows, a divisor of 0): such a neighbour says nothing.
+  """
+  found = []
+  for neighbour in query.neighbours:
+    if neighbour.may_fail_by_data:
+      try:
+        neighbour.rows(query.sql)
+      except QueryFailed as error:
+        if error.status == "timeout":
+          raise
+        continue
+    found.append(neighbour)
+  return found
 
 
 def _quoted_string(tree: exp.Expr, original: Runner) -> bool:

@@ -70,6 +70,11 @@ class Runner:
       self._calls_left % 64 == 0 and time.perf_counter() > self._deadline
     )
 
+  @property
+  def may_fail_by_data(self) -> bool:
+    """Whether rows can make a query fail that runs on others."""
+    return self._engine != "sqlite"
+
   def close(self) -> None:
     self._connection.close()
 
