@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import decimal
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -74,6 +75,20 @@ def translate(sql: str, schema: Schema, dialect: str) -> str:
   for name in tree.find_all(exp.Identifier):
     name.set("this", name.name.lower())
   return tree.sql(dialect=dialect)
+
+
+def same_values(one: Sequence[tuple], other: Sequence[tuple]) -> bool:
+  """Whether two results have the same rows in any order, but for types: 1 is 1.0, a day its
+  text.
+  """
+  return sorted(map(_plain, one)) == sorted(map(_plain, other))
+
+
+def _plain(row: tuple) -> tuple[str, ...]:
+  return tuple(
+    f"{float(cell):.6g}" if isinstance(cell, int | float | decimal.Decimal) else str(cell)
+    for cell in row
+  )
 
 
 def _copy(

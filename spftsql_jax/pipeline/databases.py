@@ -77,4 +77,5 @@ def open_databases(
 def _neighbours(config: RunConfig, location: str, folder: Path) -> tuple[str, ...]:
   """The neighbouring instances of a database."""
   count = config.synthesis.instances
-  return tuple(map(os.fspath, make_instances(location, folder, count, config.seed)))
+  made = make_instances(location, folder, count, config.seed)
+  return tuple(os.fspath(place) for place in made)
