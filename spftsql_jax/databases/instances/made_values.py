@@ -29,8 +29,9 @@ class Fresh:
   def __init__(self, values: Iterable[object], column: Column):
     self.number = 0
     self._form = column.date_format
+    self._is_uuid = column.type.lower() == "uuid"
     for value in values:
-      number = _number_of(value)
+      number = _uuid_number(value) if self._is_uuid else _number_of(value)
       if number is not None and (not self._form or whole_dates.parse(value, self._form)):
         self.number = max(self.number, number)
 
@@ -40,7 +41,7 @@ class Fresh:
     if self._form:
       following = int(str(whole_dates.shift(self.number, 1, self._form)))
     self.number = following if following > self.number else self.number + 1
-    if column.type.lower() == "uuid":
+    if self._is_uuid:
       return str(uuid.UUID(int=(_UUIDS << 64) + self.number))
     if isinstance(example, str) and not example.isdecimal():
       if column.kind == "date" and (match := _DAY.match(example)):
@@ -109,6 +110,15 @@ def invent(column: Column, i: int, rng: random.Random) -> object:
   return (
     rng.choice(("alpha", "beta", "gamma", "delta", "omega")) if rng.random() < 0.8 else f"item {i}"
   )
+
+
+def _uuid_number(value: object) -> int | None:
+  """The number of a made identifier, None for another one."""
+  try:
+    first, number = divmod(uuid.UUID(str(value)).int, 1 << 64)
+  except ValueError:
+    return None
+  return number if first == _UUIDS else None
 
 
 def _number_of(value: object) -> int | None:
