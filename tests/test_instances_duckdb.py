@@ -65,7 +65,7 @@ def library(tmp_path_factory):
       "i % 3 = 0 AS rare FROM range(900) t(i)"
     )
     c.execute(
-      'INSERT INTO "Back office"."Order" SELECT i, \'B-\' || i % 90, DATE \'2024-01-01\' + '
+      "INSERT INTO \"Back office\".\"Order\" SELECT i, 'B-' || i % 90, DATE '2024-01-01' + "
       "(i % 200)::INTEGER, 'secret' || i || '@x' FROM range(1700) t(i) WHERE i % 200 < 90"
     )
     c.execute("INSERT INTO note SELECT 'note ' || i % 9, i % 5 + 1 FROM range(200) t(i)")
@@ -98,16 +98,18 @@ def test_instances_keep_the_schema_and_every_constraint(library, tmp_path):
     assert rows_of(
       path, "SELECT count(*) FROM book WHERE author NOT IN (SELECT id FROM author)"
     ) == [(0,)]
-    assert rows_of(path, "SELECT count(*) FROM author WHERE boss NOT IN (SELECT id FROM author)") == [
-      (0,)
-    ]
+    assert rows_of(
+      path, "SELECT count(*) FROM author WHERE boss NOT IN (SELECT id FROM author)"
+    ) == [(0,)]
     assert rows_of(
       path,
       "SELECT count(DISTINCT tags), any_value(tags), any_value(picture), count(DISTINCT parts) > 9 "
       "FROM book WHERE tags IS NOT NULL",
     ) == [(1, ["x", "y, \"z'", None], b"\x00\xff", True)], "what nothing is known of stays whole"
   assert digest(library) == before
-  assert os.listdir(os.path.dirname(path_of(library))) == ["library.duckdb"], "nothing is written beside it"
+  assert os.listdir(os.path.dirname(path_of(library))) == ["library.duckdb"], (
+    "nothing is written beside it"
+  )
 
 
 def test_the_same_seed_gives_the_same_rows_and_another_does_not(library, tmp_path):
@@ -178,7 +180,10 @@ def without(schema: Schema, tables=(), columns=()) -> Schema:
 def test_a_column_that_is_left_out_is_not_read_and_a_table_left_out_is_empty(library, tmp_path):
   schema = without(read_schema(library), tables=["author"], columns=["mail", "title"])
   (path,) = make_instances(library, tmp_path, 1, seed=0, schema=schema)
-  assert b"secret1" not in Path(path_of(os.fspath(path))).read_bytes() and b"secret1" in Path(path_of(library)).read_bytes()
+  assert (
+    b"secret1" not in Path(path_of(os.fspath(path))).read_bytes()
+    and b"secret1" in Path(path_of(library)).read_bytes()
+  )
   assert rows_of(path, "SELECT count(*) FROM author") == [(0,)]
   titles = "SELECT count(*) > 500, count(*) FILTER (title LIKE 'Title%') FROM book"
   assert rows_of(path, titles) == [(True, 0)], "what the declaration says by default, if anything"
@@ -237,7 +242,9 @@ make_instances({str(path)!r}, {str(tmp_path)!r}, 1, 0, schema=schema)
 status = open("/proc/self/status").read()
 print(1024 * int(status.split("VmHWM:")[1].split()[0]))
 """
-  done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+  done = subprocess.run(
+    [sys.executable, "-c", program], capture_output=True, text=True, check=False
+  )
   assert done.returncode == 0, done.stderr[-2000:]
   assert int(done.stdout) < min(size, 170_000_000)
   made = tmp_path / "big_0" / "big.duckdb"

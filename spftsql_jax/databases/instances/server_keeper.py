@@ -61,7 +61,8 @@ def main() -> None:
   try:
     account = _account()
     place = _new_folder(folder, account)
-    socket = place if len(str(place)) <= _LONGEST_SOCKET else _new_folder(None, account)
+    fits = len(str(place)) <= _LONGEST_SOCKET
+    socket = place if fits else _new_folder(folder, account, elsewhere=True)
     server = _start(place, socket, binaries, account)
     _tell({"socket": str(socket), "folder": str(place), "keeper": os.getpid()})
     while os.read(0, 4096):
@@ -77,8 +78,8 @@ def main() -> None:
       except subprocess.TimeoutExpired:
         server.send_signal(signal.SIGQUIT)
         server.wait(10)
-    for each in {place, socket} - {None}:
-      shutil.rmtree(str(each), ignore_errors=True)
+    for each in (place, socket):
+      _remove(folder, each)
 
 
 def remove_left(folder: Path) -> None:
@@ -88,10 +89,19 @@ def remove_left(folder: Path) -> None:
       if not _is_alive(int((place / "keeper.pid").read_text()), b"server_keeper"):
         with contextlib.suppress(OSError, ValueError, IndexError):
           server = int((place / "data" / "postmaster.pid").read_text().split()[0])
-          if _is_alive(server, os.fsencode(place)):
+          if _is_alive(server, os.fsencode(place.resolve())):
             os.kill(server, signal.SIGQUIT)
             _wait_for(functools.partial(_is_gone, server), 10.0)
-        shutil.rmtree(place, ignore_errors=True)
+        _remove(folder, place.resolve())
+
+
+def _remove(folder: Path, place: Path | None) -> None:
+  """Removes a folder of `_new_folder`, if there is one."""
+  if place is not None:
+    shutil.rmtree(place, ignore_errors=True)
+    link = folder / place.name
+    if link.is_symlink():
+      link.unlink()
 
 
 def _is_alive(pid: int, mark: bytes) -> bool:
@@ -116,13 +126,16 @@ def _account() -> pwd.struct_passwd | None:
   raise OSError("PostgreSQL does not run as root, and there is no user postgres or nobody")
 
 
-def _new_folder(within: Path | None, account: pwd.struct_passwd | None) -> Path:
-  """A new folder of the server's; for temporary files where its account cannot reach `within`."""
-  if within is not None and account is not None:
-    above = [within.resolve(), *within.resolve().parents]
-    if not all(entry.stat().st_mode & 0o001 for entry in above):
-      within = None
-  place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=within))
+def _new_folder(folder: Path, account: pwd.struct_passwd | None, elsewhere: bool = False) -> Path:
+  """A new folder of the server's in `folder`; where its account cannot reach that, or `elsewhere`
+  is asked for, among temporary files, with a link to it in `folder`.
+  """
+  above = [folder.resolve(), *folder.resolve().parents]
+  reached = account is None or all(entry.stat().st_mode & 0o001 for entry in above)
+  elsewhere = elsewhere or not reached
+  place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=None if elsewhere else folder.resolve()))
+  if elsewhere:
+    (folder / place.name).symlink_to(place)
   (place / "keeper.pid").write_text(str(os.getpid()))
   if account is not None:
     os.chown(place, account.pw_uid, account.pw_gid)
