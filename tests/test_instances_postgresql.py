@@ -1,4 +1,4 @@
-"""Neighbouring instances of PostgreSQL databases, in a private server that leaves nothing behind."""
+"""Neighbouring instances of PostgreSQL databases, in a private server that leaves nothing."""
 
 import contextlib
 import dataclasses
@@ -14,9 +14,10 @@ import pytest
 
 from spftsql_jax.databases import Executor, make_instances, open_database
 from spftsql_jax.databases.errors import DatabaseError
-from spftsql_jax.databases.instances import make, private_server
+from spftsql_jax.databases.instances import postgresql, private_server
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.databases.locations import with_schemas
+from spftsql_jax.databases.locations import is_unchanged_copy, with_schemas
+from spftsql_jax.judging.judge import ALONE
 from spftsql_jax.judging.scoring import score_predictions
 from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.pool import builtin_templates
@@ -52,7 +53,8 @@ INSERT INTO author SELECT i, 'Author ' || i % 30, DATE '1950-01-01' + i * 41,
 INSERT INTO book (isbn, author, title, pages, price, tags, extra, seen, key, lent, size, rare)
   SELECT 'B-' || i, i * 7 % 40, 'Title ' || i % 500, 80 + i % 400, (5 + i % 13) / 2.0,
   ARRAY['x', 'y, "z''', NULL], '{"a": [1]}', TIMESTAMPTZ '2024-01-01 10:00+00' +
-  i * INTERVAL '1 hour', gen_random_uuid(), i % 9 * INTERVAL '1 day', ROW(i, 2)::sales.size, i % 3 = 0
+  i * INTERVAL '1 hour', gen_random_uuid(), i % 9 * INTERVAL '1 day', ROW(i, 2)::sales.size,
+  i % 3 = 0
   FROM generate_series(0, 899) i;
 INSERT INTO sales."Order" SELECT i, 'B-' || i % 90, DATE '2024-01-01' + i % 200, 'secret' || i
   FROM generate_series(1, 1200) i;
@@ -333,13 +335,55 @@ def test_a_folder_with_a_long_name_has_its_socket_elsewhere(tmp_path):
   assert not os.path.exists(server.socket)
 
 
-def test_without_server_programs_the_original_judges_alone_which_is_said(
-  server, tmp_path, monkeypatch, caplog
-):
+@pytest.fixture
+def without_programs(monkeypatch):
   monkeypatch.setattr(private_server, "server_binaries", lambda: None)
-  monkeypatch.setattr(make, "_said", set())
-  assert make_instances(server.reader, tmp_path, 2, seed=0) == []
-  assert "judges alone" in caplog.text and "no PostgreSQL server programs" in caplog.text
+  monkeypatch.setattr(postgresql, "_said", set())
+
+
+def test_without_server_programs_duckdb_stands_in_where_it_gives_the_same(
+  shop, tmp_path, without_programs, caplog
+):
+  golds = {query: near_miss for query, near_miss in NEAR_MISSES if "orderId" not in query}
+  places = [shop, *make_instances(shop, tmp_path, 5, seed=1, queries=golds)]
+  assert "DuckDB stands in" in caplog.text and "no PostgreSQL server programs" in caplog.text
+  assert [is_unchanged_copy(place) for place in places] == [False, True] + [False] * 5
+  pairs = [(gold, gold + " ") for gold in golds] + list(golds.items())
+  with Executor(workers=1) as executor:
+    verdicts = score_predictions(pairs, [places] * len(pairs), executor, suite=True)
+    # A view is not copied, a function not translated, a list not the same value.
+    for alone in (
+      "SELECT isbn FROM long_book WHERE length > 900",
+      "SELECT array_to_tsvector(ARRAY[isbn]) FROM book",
+      "SELECT tags FROM book",
+    ):
+      (verdict,) = score_predictions(
+        [(alone, f"SELECT * FROM ({alone}) AS t")], [places], executor, suite=True
+      )
+      assert verdict.suite_correct and verdict.message == ALONE
+      (verdict,) = score_predictions(
+        [(alone, "SELECT isbn FROM book")], [places], executor, suite=True
+      )
+      assert not verdict.suite_correct and verdict.message != ALONE
+  assert [v.suite_correct for v in verdicts] == [True] * len(golds) + [False] * len(golds)
+  assert not any(v.message == ALONE for v in verdicts)
+  assert "1 of 1 right answers judged on the original alone" in caplog.text
+
+
+def test_synthesis_takes_the_stand_in_too(shop, tmp_path, without_programs):
+  options = SynthesisOptions(12, seed=1, instances=2, instance_dir=tmp_path)
+  made = synthesize([shop], builtin_templates(), options)
+  assert len(made.examples) == 12
+  alone = SynthesisOptions(12, seed=1, instances=0)
+  assert synthesize([shop], builtin_templates(), alone).rejections != made.rejections
+
+
+def test_the_stand_in_is_guarded_as_duckdb_is(shop, tmp_path, without_programs):
+  copy, place = make_instances(shop, tmp_path, 1, seed=0)
+  with Executor(workers=1) as executor:
+    for sql in ("DELETE FROM book", "SELECT read_text('/etc/hostname')", "SELECT random()"):
+      assert executor.execute(place, sql).status in ("refused", "error"), sql
+    assert executor.execute(copy, "SELECT count(*) FROM public.book").rows == ((900,),)
 
 
 def test_a_database_that_is_not_there_is_a_clear_error(server, tmp_path):

@@ -22,7 +22,7 @@ from spftsql_jax.databases.engines import duckdb as engine
 from spftsql_jax.databases.errors import CannotCopyError, DatabaseError
 from spftsql_jax.databases.instances import enforced, typed_cells
 from spftsql_jax.databases.instances.drawing import MAX_ROWS
-from spftsql_jax.databases.instances.interface import TableRows
+from spftsql_jax.databases.instances.interface import Place, TableRows
 from spftsql_jax.databases.instances.keyed_sample import SAMPLE_ROWS, sample_with_keys
 from spftsql_jax.databases.locations import name_of, path_of, schemas_of, with_schemas
 from spftsql_jax.schema import Column, Schema, Table
@@ -45,6 +45,8 @@ _FOREIGN_KEY = re.compile(
 
 class Store:
   """See `interface.Store`."""
+
+  first: Sequence[Place] = ()
 
   def __init__(self, location: str, folder: str, schema: Schema, seed: int):
     self._location, self._folder, self._schema = location, pathlib.Path(folder), schema
@@ -82,7 +84,7 @@ class Store:
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     unfinished.unlink(missing_ok=True)
     try:
-      with contextlib.closing(_create(unfinished)) as connection:
+      with contextlib.closing(create(unfinished)) as connection:
         self._fill(connection, rows, late)
         connection.execute("CHECKPOINT")
       os.replace(unfinished, path)
@@ -122,12 +124,12 @@ class Store:
     for table in self._schema.tables:
       if table.name in rows:
         self._insert(connection, table, rows[table.name])
-        if rows[table.name] and not _count(connection, f"SELECT COUNT(*) FROM {_path(table)}"):
+        if rows[table.name] and not number_of(connection, f"SELECT COUNT(*) FROM {_path(table)}"):
           # A CHECK that nothing changed can pass: better the original rows than an empty table.
           self._insert(connection, table, self.stored[table.name][:MAX_ROWS])
     for name, added in late.items():
       self._insert(connection, self._schema.table(name), added)
-    enforced.delete_orphans(self._schema, lambda sql: _count(connection, sql))
+    enforced.delete_orphans(self._schema, lambda sql: number_of(connection, sql))
 
   def _insert(
     self, connection: duckdb.DuckDBPyConnection, table: Table, rows: Sequence[list]
@@ -138,7 +140,7 @@ class Store:
     filled = self._filled.get(table.name, ())
     names = [table.columns[i].name for i in kept] + [column.name for column in filled]
     texts = ", ".join(["unnest(?::VARCHAR[])"] * len(names))
-    ignore = "OR IGNORE " if _has_unique_keys(connection, table) else ""
+    ignore = "OR IGNORE " if has_unique_keys(connection, table) else ""
     sql = f"INSERT {ignore}INTO {_path(table)} ({', '.join(map(quote, names))}) SELECT {texts}"
 
     def insert(some: Sequence[list]) -> None:
@@ -149,7 +151,8 @@ class Store:
     enforced.insert_possible(rows, insert, (duckdb.Error,))
 
 
-def _has_unique_keys(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
+def has_unique_keys(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
+  """Whether a table of an instance has keys that rows may run into."""
   of_table = "schema_name = ? AND table_name = ?"
   ((found,),) = connection.execute(
     "SELECT EXISTS (SELECT 1 FROM duckdb_constraints() "
@@ -196,7 +199,7 @@ def _read_referred(
   return _cells(rows, table)
 
 
-def _create(path: pathlib.Path) -> duckdb.DuckDBPyConnection:
+def create(path: pathlib.Path) -> duckdb.DuckDBPyConnection:
   """A new database, which can read nothing but itself."""
   connection = duckdb.connect(
     str(path),
@@ -215,7 +218,8 @@ def _create(path: pathlib.Path) -> duckdb.DuckDBPyConnection:
   return connection
 
 
-def _count(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+def number_of(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+  """The one number of a query's result, or of the rows that a statement changes."""
   rows = connection.execute(sql).fetchall()
   return int(rows[0][0]) if rows else 0
 

@@ -8,7 +8,7 @@ In the module of an engine (`sqlite`, `duckdb`, `postgresql`) stands a class `St
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from spftsql_jax.schema import Schema
@@ -26,10 +26,13 @@ class Store(Protocol):
     stored: rows of the original: all of a small table, of a large one a sample with the rows that
       it refers to.
     references_hold: the engine lets no row refer to nothing where a foreign key is declared.
+    first: what comes before the instances: an unchanged copy, where another engine stands in for
+      the original's (`locations.is_unchanged_copy`).
   """
 
   stored: dict[str, list[list]]
   references_hold: bool
+  first: Sequence[Place]
 
   def find(self, index: int, key: str) -> Place | None:
     """The instance of this number where it has been made of the same arguments, told by `key`, and

@@ -98,7 +98,8 @@ def make_instances(
 
   Returns:
     Where the instances are. None where no instance can hold what the database holds, which a line
-    of the log says: the original alone judges then.
+    of the log says: the original alone judges then. Where no PostgreSQL server can be started,
+    DuckDB files that stand in, an unchanged copy before the instances.
 
   Raises:
     DatabaseError: the original cannot be read, or an instance not written. OSError: the disk is
@@ -119,7 +120,7 @@ def make_instances(
   key = _key_of(location, schema, seed, queries, orphans)
   try:
     selections = read_selections(queries, schema)
-    places: list[Place] = []
+    places: list[Place] = [*store.first]
     for i in range(count):
       place = store.find(i, key)
       if place is None:

@@ -8,6 +8,7 @@ server has. The original is read in a read-only transaction; of a large table a 
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 import psycopg
@@ -18,14 +19,19 @@ from spftsql_jax.databases.engines.postgresql.fence import PURE_EXTENSIONS
 from spftsql_jax.databases.errors import CannotCopyError, DatabaseError
 from spftsql_jax.databases.instances import enforced, typed_cells
 from spftsql_jax.databases.instances.drawing import MAX_ROWS
-from spftsql_jax.databases.instances.interface import TableRows
+from spftsql_jax.databases.instances.interface import Place, TableRows
+from spftsql_jax.databases.instances.interface import Store as InstanceStore
 from spftsql_jax.databases.instances.keyed_sample import SAMPLE_ROWS, sample_with_keys
 from spftsql_jax.databases.instances.private_server import READER, server_in
+from spftsql_jax.databases.instances.stand_in import StandInStore
 from spftsql_jax.databases.locations import name_of, schemas_of, with_schemas
 from spftsql_jax.databases.passwords import hide_passwords, without_password
 from spftsql_jax.schema import Column, Schema, Table
 from spftsql_jax.sql.identifiers import quote, quote_path
 
+_LOGGER = logging.getLogger(__name__)
+# What has been said of which database: instances are made several times in a run.
+_said: set[tuple[str, str]] = set()
 # Of a large table more is sampled than is taken: pages are not equally full.
 _MORE = 1.5
 _NAME_BYTES = 63
@@ -106,29 +112,53 @@ class _Declared:
   version: int
 
 
-class Store:
+def Store(location: str, folder: str, schema: Schema, seed: int) -> InstanceStore:
+  """Reads the original; see `interface.StoreType`. Its instances are databases of a private server,
+  or where none can be started, DuckDB files that stand in.
+  """
+  connection = engine.connect(location)
+  try:
+    catalog = catalogs.open_catalog("postgresql", connection, schemas_of(location))
+    filled = enforced.left_out_columns(catalog, schema)
+    declared = _read_declared(connection, catalog)
+    stored = sample_with_keys(
+      schema,
+      lambda table: _read_some(connection, table, seed),
+      lambda table, columns, values: _read_referred(connection, table, columns, values),
+    )
+  except psycopg.Error as error:
+    message = hide_passwords(" ".join(str(error).split()), location)
+    raise DatabaseError(f"{without_password(location)}: cannot be read: {message}") from error
+  finally:
+    connection.close()
+  try:
+    return _ServerStore(location, folder, schema, stored, filled, declared)
+  except CannotCopyError as error:
+    if (schema.name, str(error)) not in _said:
+      _said.add((schema.name, str(error)))
+      _LOGGER.warning("%s: DuckDB stands in for neighbouring instances: %s", schema.name, error)
+    return StandInStore(folder, schema, stored, filled)
+
+
+class _ServerStore:
   """See `interface.Store`."""
 
-  def __init__(self, location: str, folder: str, schema: Schema, seed: int):
-    self._location, self._schema, self._seed = location, schema, seed
+  first: Sequence[Place] = ()
+
+  def __init__(
+    self,
+    location: str,
+    folder: str,
+    schema: Schema,
+    stored: dict[str, list[list]],
+    filled: Mapping[str, Sequence[catalogs.DeclaredColumn]],
+    declared: _Declared,
+  ):
+    self._location, self._schema, self._filled = location, schema, filled
+    self._declared, self.stored = declared, stored
     self.references_hold = enforced.references_hold(schema)
     self._server = server_in(folder)
-    connection = engine.connect(location)
-    try:
-      catalog = catalogs.open_catalog("postgresql", connection, schemas_of(location))
-      self._filled = enforced.left_out_columns(catalog, schema)
-      self._declared = _read_declared(connection, catalog)
-      self._check_version()
-      self.stored = sample_with_keys(
-        schema,
-        lambda table: self._read_some(connection, table),
-        lambda table, columns, values: _read_referred(connection, table, columns, values),
-      )
-    except psycopg.Error as error:
-      message = hide_passwords(" ".join(str(error).split()), location)
-      raise DatabaseError(f"{without_password(location)}: cannot be read: {message}") from error
-    finally:
-      connection.close()
+    self._check_version()
 
   def _check_version(self) -> None:
     with self._server.admin() as connection:
@@ -243,21 +273,6 @@ class Store:
         message = " ".join(str(error).split())
         raise CannotCopyError(f"{table.name} cannot be made in a copy: {message}") from error
 
-  def _read_some(self, connection: psycopg.Connection, table: Table) -> list[list]:
-    select = f"SELECT {_items(table.columns)} FROM {_path(table)}"
-    if table.row_count > SAMPLE_ROWS:
-      percent = min(100.0, 100 * _MORE * SAMPLE_ROWS / table.row_count)
-      sample = f"{select} TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE ({self._seed})"
-      try:
-        rows = connection.execute(f"{sample} LIMIT {SAMPLE_ROWS}".encode()).fetchall()
-      except psycopg.Error:
-        # A foreign table.
-        connection.rollback()
-        rows = []
-      if len(rows) >= SAMPLE_ROWS // 10:
-        return _cells(rows, table)
-    return _cells(connection.execute(f"{select} LIMIT {SAMPLE_ROWS}".encode()).fetchall(), table)
-
   def _insert(self, connection: psycopg.Connection, table: Table, rows: Sequence[list]) -> None:
     """Inserts rows; one that a constraint refuses is left out."""
     generated = self._declared.generated.get((table.schema, table.base_name), frozenset())
@@ -304,6 +319,22 @@ def _cells(rows: Sequence[tuple], table: Table) -> list[list]:
     [typed_cells.cell(value, column) for value, column in zip(row, table.columns, strict=True)]
     for row in rows
   ]
+
+
+def _read_some(connection: psycopg.Connection, table: Table, seed: int) -> list[list]:
+  select = f"SELECT {_items(table.columns)} FROM {_path(table)}"
+  if table.row_count > SAMPLE_ROWS:
+    percent = min(100.0, 100 * _MORE * SAMPLE_ROWS / table.row_count)
+    sample = f"{select} TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE ({seed})"
+    try:
+      rows = connection.execute(f"{sample} LIMIT {SAMPLE_ROWS}".encode()).fetchall()
+    except psycopg.Error:
+      # A foreign table.
+      connection.rollback()
+      rows = []
+    if len(rows) >= SAMPLE_ROWS // 10:
+      return _cells(rows, table)
+  return _cells(connection.execute(f"{select} LIMIT {SAMPLE_ROWS}".encode()).fetchall(), table)
 
 
 def _read_referred(

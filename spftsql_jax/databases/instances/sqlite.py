@@ -15,7 +15,7 @@ from spftsql_jax.databases.engines import sqlite
 from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.instances import typed_cells
 from spftsql_jax.databases.instances.drawing import MAX_ROWS
-from spftsql_jax.databases.instances.interface import TableRows
+from spftsql_jax.databases.instances.interface import Place, TableRows
 from spftsql_jax.databases.locations import name_of
 from spftsql_jax.files import replacing
 from spftsql_jax.schema import Schema, Table
@@ -30,6 +30,7 @@ class Store:
 
   # SQLite enforces no reference unless a connection asks for it.
   references_hold = False
+  first: Sequence[Place] = ()
 
   def __init__(self, location: str, folder: str, schema: Schema, seed: int):
     del seed
