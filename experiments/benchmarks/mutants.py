@@ -19,8 +19,10 @@ translated; those that give other rows there than in SQLite are left out.
 Wrong is a mutant that the original or one of the instances tells apart from its gold query:
 share_of_wrong_passing_by_instances is of these alone.
 
-What passes everywhere is listed, with the rules of equivalence.py that make it the same query as
-the gold one wherever the declared constraints hold, or "undecided".
+What an instance tells apart although a rule of equivalence.py makes it the same query as the gold
+one is listed as equivalent_told_apart: it would be refused wrongly. What passes everywhere is
+listed, with the rules of equivalence.py that make it the same query as the gold one wherever the
+declared constraints hold, or "undecided".
 """
 
 from __future__ import annotations
@@ -256,6 +258,12 @@ def main() -> None:
   report["undecided_by_kind"] = dict(
     Counter(e["kind"] for e in survivors if e["reason"] == "undecided").most_common()
   )
+  told_apart = [
+    (trial.gold, trial.mutant)
+    for trial in report.pop("told_apart")
+    if equivalence.reason(trial.gold, trial.mutant, schemas[trial.db_id])
+  ]
+  report["equivalent_told_apart"] = told_apart
   report["engine"], report["untranslated"] = _ENGINE.value, untranslated
   report["cpu_seconds_an_instance"] = round(seconds / len(places) / _INSTANCES.value, 3)
   report["survivors"] = report.pop("survivors")
@@ -314,7 +322,7 @@ def _stop_servers(scratch: Path) -> None:
 def _judge(trials: list[Trial], places: dict[str, list[str]], executor: Executor) -> dict:
   """Runs every mutant on the original, and what passes there on one instance after the other."""
   golds = list(dict.fromkeys((trial.db_id, trial.gold) for trial in trials))
-  alive, ran, passing, by_kind, filled = trials, trials, {}, {}, {}
+  alive, ran, passed_first, passing, by_kind, filled = trials, trials, trials, {}, {}, {}
   for k in tqdm(range(_INSTANCES.value + 1), desc="rounds", disable=None, leave=False):
     jobs = [(places[db_id][k], sql) for db_id, sql in golds]
     jobs += [(places[trial.db_id][k], trial.mutant) for trial in alive]
@@ -332,6 +340,8 @@ def _judge(trials: list[Trial], places: dict[str, list[str]], executor: Executor
       for t, expected, result in verdicts
       if not expected.ok or results_match(expected, result, t.gold, "strict")
     ]
+    if k == 0:
+      passed_first = alive
     counts = Counter(trial.kind for trial in alive)
     passing[str(k)], by_kind[str(k)] = round(len(alive) / max(1, len(ran)), 6), counts
     filled[str(k)] = round(
@@ -353,6 +363,7 @@ def _judge(trials: list[Trial], places: dict[str, list[str]], executor: Executor
       | {f"passing_{k}": by_kind[k][kind] for k in ("0", "1", "2", "5", "10") if k in by_kind}
       for kind, count in Counter(trial.kind for trial in ran).most_common()
     },
+    "told_apart": [trial for trial in passed_first if trial not in alive],
     "survivors": [dataclasses.asdict(trial) for trial in alive],
   }
 
