@@ -39,6 +39,8 @@ CREATE TABLE book (isbn VARCHAR PRIMARY KEY, author INTEGER NOT NULL REFERENCES 
   lent INTERVAL, picture BLOB, extra JSON, rare BOOLEAN);
 CREATE TABLE "Back office"."Order" ("orderId" INTEGER PRIMARY KEY DEFAULT nextval('numbers'),
   "book isbn" VARCHAR NOT NULL, day DATE, mail VARCHAR NOT NULL);
+CREATE TABLE nothing (id INTEGER NOT NULL, day DATE NOT NULL, key UUID PRIMARY KEY,
+  feels mood NOT NULL, codes INTEGER[] NOT NULL, extra JSON NOT NULL, lent INTERVAL);
 CREATE TABLE note (text VARCHAR, stars INTEGER);
 CREATE UNIQUE INDEX once ON "Back office"."Order" (day, "book isbn");
 CREATE VIEW long_book AS SELECT isbn, doubled(pages) AS length FROM book WHERE pages > 100;

@@ -45,6 +45,10 @@ CREATE TABLE sales.measure_1 PARTITION OF sales.measure FOR VALUES
 CREATE TABLE sales.measure_2 PARTITION OF sales.measure FOR VALUES
   FROM ('2024-04-01') TO ('2025-01-01');
 CREATE TABLE hidden.note (id INT);
+CREATE TABLE nothing (id INT NOT NULL, day DATE NOT NULL, name VARCHAR(3) NOT NULL,
+  key UUID PRIMARY KEY, feels mood NOT NULL, codes INT[] NOT NULL, extra JSON NOT NULL);
+CREATE TABLE "odd names" ("%s" INT, "select" TEXT);
+INSERT INTO "odd names" VALUES (1, '%'), (2, NULL);
 CREATE VIEW long_book AS SELECT isbn, twice(pages) AS length FROM book WHERE pages > 100;
 CREATE MATERIALIZED VIEW by_author AS SELECT author, count(*) AS books FROM book GROUP BY author;
 INSERT INTO author SELECT i, 'Author ' || i % 30, DATE '1950-01-01' + i * 41,
@@ -126,9 +130,8 @@ def test_instances_keep_the_schema_and_every_constraint(server, shop, folder):
     assert rows_of(place, "SELECT tags, extra::text FROM book WHERE tags IS NOT NULL LIMIT 1") == [
       (("x", "y, \"z'", None), '{"a": [1]}')
     ]
-    assert rows_of(
-      place, "SELECT count(DISTINCT size) > 9, max(length) > 200 FROM book, long_book"
-    ) == [(True, True)]
+    assert rows_of(place, "SELECT count(DISTINCT size) > 9 FROM book") == [(True,)]
+    assert rows_of(place, "SELECT max(length) > 200 FROM long_book") == [(True,)]
   assert len({str(rows_of(p, "SELECT isbn, pages FROM book ORDER BY 1")) for p in places}) == 3
 
 

@@ -101,6 +101,10 @@ def beyond(values: Iterable[object], column: Column, above: bool) -> object:
 
 def invent(column: Column, i: int, rng: random.Random) -> object:
   """A small number, a word or a date for the i-th row of a table that is empty."""
+  if column.allowed:
+    return rng.choice(column.allowed)
+  if column.type.lower() == "uuid":
+    return str(uuid.UUID(int=(_UUIDS << 64) + i + 1))
   if column.kind == "number":
     return i + 1 if rng.random() < 0.5 else rng.randint(1, 20)
   if column.kind == "boolean":

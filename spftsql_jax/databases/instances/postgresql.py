@@ -281,12 +281,11 @@ class _ServerStore:
     names = [table.columns[i].name for i in kept] + [column.name for column in filled]
     kinds = [table.columns[i].type for i in kept] + [column.type for column in filled]
     cells = [f"c{i}" for i in range(len(names))]
-    sql = (
-      f"INSERT INTO {_path(table)} ({', '.join(map(quote, names))}) "
-      f"SELECT {', '.join(f'{cell}::{kind}' for cell, kind in zip(cells, kinds, strict=True))} "
-      f"FROM unnest({', '.join(['%s::text[]'] * len(names))}) AS given ({', '.join(cells)}) "
-      "ON CONFLICT DO NOTHING"
-    ).encode()
+    cast = ", ".join(f"{cell}::{kind}" for cell, kind in zip(cells, kinds, strict=True))
+    begin = f"INSERT INTO {_path(table)} ({', '.join(map(quote, names))}) SELECT {cast} "
+    lists = ", ".join(["%s::text[]"] * len(names))
+    given = f"FROM unnest({lists}) AS given ({', '.join(cells)}) ON CONFLICT DO NOTHING"
+    sql = (_escaped(begin) + given).encode()
 
     def insert(some: Sequence[list]) -> None:
       texts: list[Sequence[str | None]] = []
@@ -300,6 +299,11 @@ class _ServerStore:
 
 def _path(table: Table) -> str:
   return quote_path((table.schema, table.base_name))
+
+
+def _escaped(sql: str) -> str:
+  """Text of a statement with parameters in which no name is taken for one."""
+  return sql.replace("%", "%%")
 
 
 def _string(text: str) -> str:
@@ -349,11 +353,9 @@ def _read_referred(
     f"{given}::{table.column(name).type}" for given, name in zip(names, columns, strict=True)
   )
   lists = ", ".join(["%s::text[]"] * len(columns))
+  begin = f"SELECT {_items(table.columns)} FROM {_path(table)} WHERE ({own}) IN (SELECT {wanted} "
   rows = connection.execute(
-    (
-      f"SELECT {_items(table.columns)} FROM {_path(table)} WHERE ({own}) IN "
-      f"(SELECT {wanted} FROM unnest({lists}) AS given ({', '.join(names)}))"
-    ).encode(),
+    (f"{_escaped(begin)}FROM unnest({lists}) AS given ({', '.join(names)}))").encode(),
     [list(part) for part in zip(*values, strict=True)],
   ).fetchall()
   return _cells(rows, table)

@@ -129,6 +129,9 @@ def _type_of(connection: duckdb.DuckDBPyConnection, column: Column) -> str:
   """DuckDB's type for a column; VARCHAR where it has none."""
   if column.allowed or column.kind == "other":
     return "VARCHAR"
+  if column.type.lower() == "numeric":
+    # Of any precision; DuckDB's default has three digits behind the point.
+    return "DECIMAL(38, 10)"
   try:
     kind = exp.DataType.build(column.type, dialect="postgres").sql(dialect="duckdb")
     connection.execute(f"SELECT NULL::{kind}")
