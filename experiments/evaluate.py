@@ -36,7 +36,7 @@ from absl import flags
 
 from spftsql_jax.databases import search_path as databases
 from spftsql_jax.databases.execution.executor import Executor
-from spftsql_jax.databases.locations import engine_of
+from spftsql_jax.databases.locations import FILE_ENDINGS, engine_of
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.files import write_text
 from spftsql_jax.judging import brought_back, metrics, scoring
@@ -241,7 +241,8 @@ def _instances(location: str, db_id: str, with_suite: bool) -> list[str]:
   """
   path = Path(location)
   own = with_suite and "://" not in location and path.resolve().parent.name == db_id
-  files = path.parent.glob(f"*{path.suffix}") if own else ()
+  known = any(path.suffix in endings for endings in FILE_ENDINGS.values())
+  files = path.parent.glob(f"*{path.suffix}") if own and known else ()
   return [location, *(os.fspath(each) for each in sorted(files) if each != path)]
 
 

@@ -18,7 +18,7 @@ from spftsql_jax.databases.engines import duckdb as engine
 from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.execution.results import Result
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.databases.locations import path_of, with_schemas
+from spftsql_jax.databases.locations import path_of, stand_in_location, with_schemas
 from spftsql_jax.judging.scoring import score_predictions
 from spftsql_jax.schema import ForeignKey, Schema
 from spftsql_jax.synthesis.options import SynthesisOptions
@@ -312,3 +312,8 @@ def test_synthesis_checks_on_the_instances(library, tmp_path):
   assert len(made[2].examples) == 60
   assert made[0].rejections != made[2].rejections
   assert (tmp_path / "2" / "library_1" / "library.duckdb").is_file()
+
+
+def test_what_stands_in_is_no_database_to_give(library):
+  with pytest.raises(DatabaseError, match="give the DuckDB file by its path"):
+    read_schema(stand_in_location(path_of(library)))

@@ -59,12 +59,11 @@ def open_databases(
   in_files = [d for d in data.seed_databases if d not in on_servers]
 
   def neighbours(indices: list[int]) -> list[tuple[str, ...]]:
-    chosen = [prompts[in_files[index]].location for index in indices]
-    return [_neighbours(config, location, folder) for location in chosen]
+    return [_neighbours(config, prompts[in_files[index]], folder) for index in indices]
 
   made = hosts.in_shares(in_files, neighbours)
   beside = dict(zip(in_files, made, strict=True))
-  beside |= {d: _neighbours(config, prompts[d].location, folder) for d in on_servers}
+  beside |= {d: _neighbours(config, prompts[d], folder) for d in on_servers}
   return RunDatabases(
     prompts=prompts,
     instances={d: (prompts[d].location, *beside.get(d, ())) for d in ids},
@@ -74,8 +73,8 @@ def open_databases(
   )
 
 
-def _neighbours(config: RunConfig, location: str, folder: Path) -> tuple[str, ...]:
-  """The neighbouring instances of a database."""
+def _neighbours(config: RunConfig, database: PromptDatabase, folder: Path) -> tuple[str, ...]:
+  """The neighbouring instances of a database: of what the prompts show of it, no more."""
   count = config.synthesis.instances
-  made = make_instances(location, folder, count, config.seed)
+  made = make_instances(database.location, folder, count, config.seed, schema=database.schema)
   return tuple(os.fspath(place) for place in made)
