@@ -124,6 +124,8 @@ def values_of(hint) -> st.SearchStrategy:
       hint, **{name: values_of(each) for name, each in typing.get_type_hints(hint).items()}
     )
   origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+  if origin is typing.Literal:
+    return st.sampled_from(arguments)
   if isinstance(hint, types.UnionType):
     return st.one_of([values_of(each) for each in arguments])
   if origin is tuple and arguments[-1] is Ellipsis:
