@@ -108,9 +108,11 @@ def resolve(config: RunConfig, given: Collection[str] = ()) -> Resolved:
     given: fields that were set by flag ("sft.optimizer.learning_rate", "prompt"): they stay.
 
   Raises:
-    ValueError: the recipe of a model is wanted and none is given, or its folder cannot be read.
+    ValueError: a number that is none to choose by, the recipe of a model is wanted and none is
+      given, or its folder cannot be read.
     FileNotFoundError: no such folder.
   """
+  _check_numbers(config)
   source = config.model.hf_model
   if config.recipe == "model" and not source:
     raise ValueError(
@@ -146,6 +148,20 @@ def count_parameters(folder: Path) -> int:
   """
   shapes = nn.meta.unbox(abstract_params(ModelConfig.from_hf(folder)))
   return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+
+
+def _check_numbers(config: RunConfig) -> None:
+  """Raises ValueError where a number that is given or chosen is below 0."""
+  numbers = {
+    f"packing.{name}": getattr(config.packing, name)
+    for name in ("longest_prefix", "longest_branch", "longest_answer", "row_tokens")
+  }
+  numbers |= {
+    name: getattr(config, name) for name in ("max_new_tokens", "lanes", "accumulate", "host_gb")
+  }
+  for name, value in numbers.items():
+    if value < 0:
+      raise ValueError(f"config.{name} must be positive, or 0 to have it chosen; it is {value}")
 
 
 def _for_device(config: RunConfig) -> RunConfig:
