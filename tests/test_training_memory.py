@@ -142,6 +142,20 @@ def test_what_is_given_stays_in_a_plan():
   assert (found.rows, found.most_row_tokens) == (4, 1024) and found.accumulate == 4
 
 
+def test_a_model_of_135_million_parameters_fits_small_machines(monkeypatch):
+  """SmolLM2-135M under an adapter, with schemas as long as Spider's longest: in 4 GB of a CPU's
+  memory, and on a GPU of 16 GB, of which JAX takes three quarters.
+  """
+  config = SIZES["large"].replace(vocab_size=49152, num_hidden_layers=30, windows=())
+  kind = kind_of(config, parameters_of(config), LoraConfig(32, 64.0))
+  on_cpu = plan_step(config, kind, Packing(most_row_tokens=4096), 1900, 4 * 10**9)
+  assert on_cpu.fits and on_cpu.needed < 4 * 10**9
+  monkeypatch.setattr(memory.jax, "default_backend", lambda: "gpu")
+  narrow = config.replace(dtype="bfloat16", param_dtype="bfloat16")
+  on_gpu = plan_step(narrow, kind, Packing(most_row_tokens=4096), 1900, 12 * 10**9)
+  assert on_gpu.fits and (on_gpu.remat, on_gpu.most_row_tokens) == ("none", 4096)
+
+
 def write(root, files):
   for name, text in files.items():
     (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -28,10 +28,10 @@ Remat = Literal["none", "dots", "full"]
 
 MIB = 1 << 20
 # Python, JAX, its programs, and what a run knows of its databases and examples.
-_PROCESS = 800 * MIB
+_PROCESS = 1100 * MIB
 # What a plan may use of the memory that is there: the rest is for workers and for what an estimate
 # misses.
-_USABLE = 0.85
+_USABLE = 0.9
 # Numbers kept for the backward pass without remat, beside a layer's input, as a multiple of what
 # its products give: norms, rotations, activations and the softmax's sums.
 _KEPT_WITHOUT_REMAT = 3.15
