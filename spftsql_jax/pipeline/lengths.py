@@ -21,8 +21,10 @@ from spftsql_jax.pipeline.training_units import UnitMaker
 
 # Lengths are multiples of this.
 _STEP = 16
-# Examples to come may be so many times as long as the longest there is.
-_AMPLE, _CLOSE = 2.0, 1.125
+# Examples to come may be so many times as long as the longest there is; an answer that is written,
+# as those that all but a few are no longer than.
+_AMPLE, _CLOSE = 2.0, 1.25
+_ALL_BUT_A_FEW = 0.995
 # An answer that is written is given so many tokens at least.
 _LEAST_ANSWER = 32
 
@@ -34,11 +36,13 @@ class Measured:
   Attributes:
     schemas: of each schema.
     branch, answer: of the longest branch, and the longest answer, SQL or question.
+    usual_answer: what all answers but a few in a thousand are no longer than.
   """
 
   schemas: tuple[int, ...]
   branch: int
   answer: int
+  usual_answer: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,11 +74,20 @@ def measure(
     schema = databases[example.db_id].schema
     branches.append(maker.sql_branch(example, example.query, schema))
     branches.append(tokenizer.sql_to_text(schema, example.query, example.question))
+  answers = sorted(len(b.answer) for b in branches) or [0]
   return Measured(
-    schemas=tuple(tokenizer.prefix_length(each.schema) for each in databases.values()),
+    schemas=schema_lengths(tokenizer, databases),
     branch=max((b.length for b in branches), default=0),
-    answer=max((len(b.answer) for b in branches), default=0),
+    answer=answers[-1],
+    usual_answer=answers[int(_ALL_BUT_A_FEW * (len(answers) - 1))],
   )
+
+
+def schema_lengths(
+  tokenizer: Tokenizer, databases: Mapping[str, PromptDatabase]
+) -> tuple[int, ...]:
+  """Tokens of each schema's prompt."""
+  return tuple(tokenizer.prefix_length(each.schema) for each in databases.values())
 
 
 def choose_lengths(config: RunConfig, measured: Measured, positions: int) -> Lengths:
@@ -87,7 +100,7 @@ def choose_lengths(config: RunConfig, measured: Measured, positions: int) -> Len
     positions: tokens of the longest sequence that the model can read.
   """
   given, longest = config.packing, min(positions, _row(config.packing))
-  written = _up(max(_CLOSE * measured.answer, _LEAST_ANSWER))
+  written = _up(max(_CLOSE * measured.usual_answer, _LEAST_ANSWER))
   max_new_tokens = config.max_new_tokens or min(written, longest // 4)
   answer = given.longest_answer or min(
     max(_up(_AMPLE * measured.answer), max_new_tokens), longest // 4

@@ -8,6 +8,9 @@ another memory too.
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -17,16 +20,24 @@ from jax.sharding import Mesh
 from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.tokenizer import Tokenizer
+from spftsql_jax.generation.plan import bucket
 from spftsql_jax.models import ModelConfig
 from spftsql_jax.models.sharding import batch_parts
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.data import RunData
-from spftsql_jax.pipeline.lengths import are_open, choose_lengths, longest_unit, measure
+from spftsql_jax.pipeline.lengths import (
+  are_open,
+  choose_lengths,
+  longest_unit,
+  measure,
+  schema_lengths,
+)
 from spftsql_jax.pipeline.recipes import count_parameters
 from spftsql_jax.pipeline.records import Chosen
 from spftsql_jax.pipeline.starting_model import rule_worded_examples
 from spftsql_jax.pipeline.trainable import lora_config
 from spftsql_jax.training.memory import (
+  MIB,
   StepPlan,
   TrainingKind,
   device_memory,
@@ -39,6 +50,9 @@ from spftsql_jax.training.memory import (
 _MEASURED = 400
 # Answers at once, the most that is chosen first.
 _LANES = (256, 128, 96, 64, 48, 32, 24, 16, 8, 4)
+# What decoding takes beside keys, values and the layers once more: its programs while they are
+# compiled, and the prompts that are read together.
+_DECODING = 400 * MIB
 # Where nothing is known of a device's memory, and on a CPU at most.
 _USUAL_LANES = 96
 
@@ -88,7 +102,12 @@ def choose(
     most_row_tokens=packing.most_row_tokens if packing.row_tokens else plan.most_row_tokens,
   )
   lanes = config.lanes or choose_lanes(
-    model, kind, packing, max_new_tokens, len(databases), plan.there
+    model,
+    kind,
+    packing,
+    max_new_tokens,
+    schema_lengths(tokenizer, databases),
+    plan.there,
   )
   said.append(_line(plan, packing, lanes))
   return Chosen(
@@ -120,28 +139,38 @@ def choose_lanes(
   kind: TrainingKind,
   packing: Packing,
   max_new_tokens: int,
-  schemas: int,
+  schemas: Sequence[int],
   there: int | None,
 ) -> int:
-  """How many answers are decoded at once: the most whose keys and values there is room for, twice,
-  beside the weights of the layers once more and what training holds.
+  """How many answers are decoded at once: the most whose keys and values there is room for, twice
+  while they are filled, beside the weights of the layers once more and what training holds.
 
   Args:
-    schemas: number of schemas; each has its keys and values once.
+    schemas: tokens of each schema: its keys and values are there once, whoever asks it.
     there: bytes that may be used; None where that is not known.
   """
-  usual = [n for n in _LANES if n <= _USUAL_LANES or jax.default_backend() != "cpu"]
   if there is None:
     return _USUAL_LANES
   width = jnp.dtype(model.dtype).itemsize
   token = 2 * model.num_hidden_layers * model.num_key_value_heads * model.head_dim * width
-  room = there - resident_bytes(model, kind) - kind.parameters * width
-  own = packing.longest_branch + max_new_tokens
+  layers = (kind.parameters - model.vocab_size * model.hidden_size) * width
+  room = there - resident_bytes(model, kind) - layers - _DECODING
+  # Half of a branch at most is a prompt that there is: see `lengths.py`.
+  own = packing.longest_branch // 2 + max_new_tokens
+  slots = Counter(bucket(min(n, packing.longest_prefix), smallest=128) for n in schemas)
 
   def taken(lanes: int) -> int:
-    return 2 * token * (min(lanes, schemas) * packing.longest_prefix + lanes * own)
+    # Schemas of a bucket are decoded together, in as many rows as there are lanes.
+    rows = [size * min(lanes, _up_to_power_of_four(count)) for size, count in slots.items()]
+    return 2 * token * (max(rows, default=0) + lanes * own)
 
+  usual = [n for n in _LANES if n <= _USUAL_LANES or jax.default_backend() != "cpu"]
   return next((lanes for lanes in usual if taken(lanes) <= room), _LANES[-1])
+
+
+def _up_to_power_of_four(count: int) -> int:
+  """The rows that so many schemas are given, see `generation/plan.py`."""
+  return 4 ** math.ceil(math.log(count, 4))
 
 
 def _of_device(kind: TrainingKind, mesh: Mesh | None) -> TrainingKind:
