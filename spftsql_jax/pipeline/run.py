@@ -18,7 +18,7 @@ from spftsql_jax.pipeline.codec import Json, record_to_json
 from spftsql_jax.pipeline.config import LOCATIONS, RunConfig, to_record
 from spftsql_jax.pipeline.data import RunData, inputs_of_run, read_data
 from spftsql_jax.pipeline.handover import hand_over
-from spftsql_jax.pipeline.inputs import keep_inputs
+from spftsql_jax.pipeline.inputs import check_inputs, keep_inputs
 from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.prepare import open_workbench
@@ -122,6 +122,7 @@ def run(
       raise ValueError(f"unknown stage {stage!r} to {what}; there are {', '.join(STAGES)}")
   devices = make_mesh(mesh) if mesh or jax.device_count() > 1 else None
   data = read_data(config)
+  hosts.from_first(lambda: check_inputs(Path(workdir), inputs_of_run(config, data)))
   resolved = resolve(config, given)
   config = resolved.config
   journal = Journal(workdir, to_record(config), LOCATIONS)
