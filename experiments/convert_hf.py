@@ -231,7 +231,14 @@ def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int] | None:
       f"{path} has the prompt format {style.fingerprint}, the version was trained with "
       f"{fingerprint}"
     )
-  return style, record["max_new_tokens"]
+  return style, record["max_new_tokens"] or _chosen_longest_answer(folder)
+
+
+def _chosen_longest_answer(folder: Path) -> int:
+  """The longest answer that a run has chosen where its config has none."""
+  from spftsql_jax.pipeline.journal import read_steps
+
+  return read_steps(folder)["prepare/chosen"]["max_new_tokens"]
 
 
 def run_dtype(folder: Path) -> str | None:

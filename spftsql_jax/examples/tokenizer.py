@@ -211,3 +211,12 @@ def load_tokenizer(directory: str | Path, style: PromptFormat) -> Tokenizer:
     return Tokenizer(hf, style, read_end_ids(directory))
   except ValueError as error:
     raise ValueError(f"{directory}: {error}") from error
+
+
+def has_chat_template(directory: str | Path) -> bool:
+  """Whether the tokenizer of a model folder has a chat template that prompts can be written by."""
+  try:
+    load_tokenizer(directory, PromptFormat(chat=True))
+  except ValueError:
+    return False
+  return True

@@ -23,7 +23,8 @@ from spftsql_jax.pipeline.evaluation import Evaluator
 from spftsql_jax.pipeline.fine_tuning import Trainer
 from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase
-from spftsql_jax.pipeline.records import AddedVersion, StartingModel
+from spftsql_jax.pipeline.planning import choose, settled
+from spftsql_jax.pipeline.records import AddedVersion, Chosen, StartingModel
 from spftsql_jax.pipeline.starting_model import base_model_name, make_starting_model, start_folder
 from spftsql_jax.pipeline.trainable import open_trainable
 from spftsql_jax.pipeline.training_units import UnitMaker
@@ -42,14 +43,17 @@ def open_workbench(
   metrics: Callable[[str, int, dict[str, float]], None],
   say: Callable[[str], None],
   mesh: Mesh | None = None,
+  recipe: str = "",
 ) -> Workbench:
-  """The tools of a run. Journals the starting model, and the version "base" that is made of it.
+  """The tools of a run. Journals the starting model, what is chosen for it, and the version "base"
+  that is made of it. The tools' config has what was chosen in the place of what was left open.
 
   Args:
     executor: runs SQL.
     metrics: called with (stage, step, values) while a model trains.
     say: prints a line.
     mesh: the devices of all processes; None for one device.
+    recipe: what of the config is the starting model's recipe, in a line; "" for nothing.
   """
   workdir = journal.workdir
   databases = open_databases(config, data, workdir, executor, say)
@@ -60,6 +64,16 @@ def open_workbench(
     lambda: hosts.from_first(lambda: make_starting_model(config, data, databases.prompts, source)),
   )
   tokenizer = load_tokenizer(source, config.prompt)
+  chosen = journal.step(
+    "prepare/chosen",
+    Chosen,
+    lambda: hosts.from_first(
+      lambda: choose(config, data, dict(databases.prompts), tokenizer, source, mesh, recipe)
+    ),
+  )
+  config = settled(config, chosen)
+  for line in chosen.said:
+    say(f"  {line}")
   evaluator = _open_evaluator(config, databases, tokenizer, source, mesh)
   split = config.long_schemas == "split"
   bench = Workbench(
@@ -82,7 +96,7 @@ def _open_evaluator(
   config: RunConfig, databases: RunDatabases, tokenizer: Tokenizer, source: Path, mesh: Mesh | None
 ) -> Evaluator:
   """Reads the starting model, and makes a generator for this process's part of the devices."""
-  trainable = open_trainable(config, source, mesh)
+  trainable = open_trainable(config, source, mesh, config.remat)
   generator = Generator(
     trainable.model,
     lanes=config.lanes,

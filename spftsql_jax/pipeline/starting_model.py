@@ -61,7 +61,8 @@ def _texts(config: RunConfig, data: RunData, prompts: Mapping[str, PromptDatabas
   """What the tokenizer learns its words from."""
   schemas = [schema_prompt(prompts[d].schema, config.prompt) for d in data.seed_databases]
   texts = schemas * _SCHEMA_REPEATS
-  for example in [*data.seeds, *_more_examples(config, data, prompts)]:
+  more = rule_worded_examples(config, data, prompts, _TOKENIZER_SENTENCES)
+  for example in [*data.seeds, *more]:
     dialect = prompts[example.db_id].schema.dialect
     texts += [
       question_prompt(example.question, Mentions(), config.prompt),
@@ -70,11 +71,13 @@ def _texts(config: RunConfig, data: RunData, prompts: Mapping[str, PromptDatabas
   return texts
 
 
-def _more_examples(
-  config: RunConfig, data: RunData, prompts: Mapping[str, PromptDatabase]
+def rule_worded_examples(
+  config: RunConfig, data: RunData, prompts: Mapping[str, PromptDatabase], count: int
 ) -> list[Example]:
-  """Rule-worded examples beside few seeds, none of them with a query of the test."""
-  if (wanted := _TOKENIZER_SENTENCES - len(data.seeds)) <= 0:
+  """Rule-worded examples beside fewer than `count` seeds, as many as are missing; none of them with
+  a query of the test.
+  """
+  if (wanted := count - len(data.seeds)) <= 0:
     return []
   options = SynthesisOptions(
     wanted, seed=config.seed, exclude=tuple(e.query for e in data.held_out), instances=0
