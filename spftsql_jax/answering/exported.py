@@ -9,30 +9,44 @@ from typing import Any
 
 from jax.sharding import Mesh
 
+from spftsql_jax.answering.schema_choice import SchemaChooser
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
 from spftsql_jax.files import write_json
 from spftsql_jax.generation.engine import Generator
 from spftsql_jax.models import load_hf
+from spftsql_jax.models.config import ModelConfig
 
 PROMPT_FILE = "prompt_format.json"
+# Kept for a question with its evidence and values where nothing says how long a schema may be.
+_QUESTION_TOKENS = 256
 
 
 @dataclasses.dataclass(frozen=True)
 class ExportedModel:
-  """What answering needs: a generator over the model, its params, its tokenizer, and the longest
-  answer in tokens.
+  """What answering needs: a generator over the model, its params, its tokenizer, the longest
+  answer in tokens, and what chooses the part of too long a schema that a question is put over.
   """
 
   generator: Generator
   params: Any
   tokenizer: Tokenizer
   max_new_tokens: int
+  schemas: SchemaChooser
 
 
-def write_prompt_format(folder: Path, style: PromptFormat, max_new_tokens: int) -> None:
-  """Stores the prompt format beside a model: prompts are part of a model."""
+def write_prompt_format(
+  folder: Path, style: PromptFormat, max_new_tokens: int, longest_prefix: int | None = None
+) -> None:
+  """Stores the prompt format beside a model: prompts are part of a model.
+
+  Args:
+    longest_prefix: tokens of a schema beyond which the model was trained on parts of it; None where
+      it was not.
+  """
   record = dataclasses.asdict(style) | {"max_new_tokens": max_new_tokens}
+  if longest_prefix is not None:
+    record["longest_prefix"] = longest_prefix
   write_json(folder / PROMPT_FILE, record)
 
 
@@ -61,6 +75,7 @@ def load_exported(
     except json.JSONDecodeError as error:
       raise ValueError(f"{path}:{error.lineno}: not JSON ({error.msg})") from error
   max_new_tokens = int(record.pop("max_new_tokens", 256))
+  longest_prefix = record.pop("longest_prefix", None)
   try:
     style = PromptFormat(**record)
   except (TypeError, ValueError) as error:
@@ -71,4 +86,13 @@ def load_exported(
     params,
     tokenizer,
     max_new_tokens,
+    SchemaChooser(tokenizer, _longest_prefix(longest_prefix, model.config, max_new_tokens)),
   )
+
+
+def _longest_prefix(trained: int | None, config: ModelConfig, max_new_tokens: int) -> int:
+  """Tokens of a schema's prompt at most: as trained, or as the model's positions leave room for a
+  question and its answer.
+  """
+  room = max(config.longest_sequence - max_new_tokens - _QUESTION_TOKENS, 1)
+  return room if trained is None else min(int(trained), room)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from spftsql_jax import hosts
 from spftsql_jax.answering.predict import Prediction, answer_questions
+from spftsql_jax.answering.schema_choice import SchemaChooser
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.tokenizer import Tokenizer
 from spftsql_jax.generation.engine import Generator
@@ -37,6 +38,7 @@ class Evaluator:
     tokenizer: of prompts and answers.
     max_new_tokens: longest answer.
     databases: that the questions are asked of.
+    schemas: chooses the part of too long a schema that a question is put over, as in training.
   """
 
   trainable: Trainable
@@ -44,6 +46,13 @@ class Evaluator:
   tokenizer: Tokenizer
   max_new_tokens: int
   databases: RunDatabases
+  schemas: SchemaChooser | None = None
+
+  def describe_split(self, examples: Sequence[Example]) -> str:
+    """How many of the questions are put over parts of a schema; "" where none is."""
+    if self.schemas is None:
+      return ""
+    return self.schemas.describe(self.databases.prompts, examples, "questions")
 
   def weights(self, tree: Params) -> Weights:
     """A version's tree as the generator takes it."""
@@ -98,6 +107,7 @@ def _answer_and_judge(
       examples,
       max_new_tokens=evaluator.max_new_tokens,
       lora=weights.lora,
+      schemas=evaluator.schemas,
       on_question=judging.take,
     )
     return judging.finish()
