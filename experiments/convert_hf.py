@@ -214,9 +214,9 @@ def _check_checkpoint(folder: Path) -> None:
     raise InputError(f"{folder}: holds no model base{there}; --checkpoint is a run's folder")
 
 
-def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int] | None:
-  """Prompt format and longest answer from a run's config; None where there is no run. It must be
-  the version's own.
+def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int, int | None] | None:
+  """Prompt format, longest answer and, where schemas were split, longest prefix from a run's config;
+  None where there is no run. It must be the version's own.
   """
   from spftsql_jax.examples.prompts import PromptFormat
   from spftsql_jax.pipeline.config import from_dict
@@ -231,7 +231,8 @@ def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int] | None:
       f"{path} has the prompt format {style.fingerprint}, the version was trained with "
       f"{fingerprint}"
     )
-  return style, record["max_new_tokens"]
+  split = record.get("long_schemas") == "split"
+  return style, record["max_new_tokens"], record["packing"]["longest_prefix"] if split else None
 
 
 def run_dtype(folder: Path) -> str | None:

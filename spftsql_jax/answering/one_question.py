@@ -17,6 +17,7 @@ from spftsql_jax.answering.vote import Vote, predict_by_vote
 from spftsql_jax.databases import Executor
 from spftsql_jax.databases.execution.results import Result
 from spftsql_jax.examples.example import Example
+from spftsql_jax.schema import Schema
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Answered:
     words: of the question, which of them the database knows.
     doubts: why the answer is not to be trusted; empty where nothing speaks against it, and where it
       was not checked.
-    split: where the schema is too long for the prompt, that and how many were put over a part of
-      it, in words; "" where it is shown whole.
+    split: where the schema is too long for the prompt, which of its tables were shown, in words; ""
+      where it is shown whole.
   """
 
   vote: Vote
@@ -99,22 +100,24 @@ def answer_one(
   )
   doubts = doubts_of(vote, words, min_agreement) if samples > 1 else ()
   shown = exported.schemas.choose(database, question)
-  split = (
-    ""
-    if shown is database.schema
-    else (
-      f"the schema is too long for the prompt; {len(shown.tables)} of {len(database.schema.tables)} "
-      f"tables were shown ({', '.join(t.name for t in shown.tables)})"
-    )
+  return Answered(vote, words, doubts, _split(shown, database.schema))
+
+
+def _split(shown: Schema, whole: Schema) -> str:
+  if shown is whole:
+    return ""
+  names = ", ".join(table.name for table in shown.tables)
+  return (
+    f"the schema is too long for the prompt; {len(shown.tables)} of {len(whole.tables)} tables "
+    f"were shown ({names})"
   )
-  return Answered(vote, words, doubts, split)
 
 
 def doubts_of(vote: Vote, words: known_words.KnownWords, min_agreement: float) -> tuple[str, ...]:
   """Why an answer is not to be trusted, with what is known about the reason; empty where it is."""
   if not min_agreement:
     return ()
-  reasons = []
+  reasons: list[str] = []
   if not vote.votes:
     failed = vote.result
     reasons.append(f"none of {len(vote.samples)} answers ran ({failed.status}: {failed.message})")
