@@ -215,8 +215,8 @@ def _check_checkpoint(folder: Path) -> None:
 
 
 def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int, int | None] | None:
-  """Prompt format, longest answer and, where schemas were split, longest prefix from a run's config;
-  None where there is no run. It must be the version's own.
+  """Prompt format, longest answer and, where schemas were split, longest prefix from a run's
+  config; None where there is no run. It must be the version's own.
   """
   from spftsql_jax.examples.prompts import PromptFormat
   from spftsql_jax.pipeline.config import from_dict

@@ -33,6 +33,9 @@ _NAME, _COLUMN, _KEY, _COMMENT, _VALUE = 1.0, 0.6, 0.2, 0.4, 0.9
 _WHOLE_NAME = 0.5
 # Two words are forms of one where so many letters, and this share of the longer, begin alike.
 _STEM, _SHARE, _FORM = 4, 0.6, 0.7
+# What is said for a table counts less where it is not joined to those wanted already directly, or
+# not at all.
+_CONNECTED, _APART = 0.85, 0.7
 _VALUES = 8
 _DATABASES_NAMED = 5
 
@@ -167,13 +170,15 @@ class _Split:
 
   def _choose(self, mentions: Mapping[str, Mapping[str, float]]) -> Schema:
     """The part around the tables that explain the question's words, best first, with those that
-    connect them; then the tables that explain a word a second time, as far as they fit.
+    connect them; then the tables that explain a word a second time and others, as far as they
+    fit.
     """
     wanted: frozenset[str] = frozenset()
     explained: dict[str, float] = {}
     while True:
       gains = {
-        name: sum(max(0.0, v - explained.get(w, 0.0)) for w, v in words.items())
+        name: self._nearness(wanted, name)
+        * sum(max(0.0, v - explained.get(w, 0.0)) for w, v in words.items())
         for name, words in mentions.items()
         if name not in wanted
       }
@@ -183,14 +188,24 @@ class _Split:
       for word, value in mentions[name].items():
         explained[word] = max(value, explained.get(word, 0.0))
       wanted = self._with(wanted, name)
-    totals = {name: sum(words.values()) for name, words in mentions.items()}
-    for name in sorted(self._order, key=lambda n: -totals[n]):
-      if totals[name] and name not in wanted:
+    totals = {
+      name: self._nearness(wanted, name) * sum(words.values()) for name, words in mentions.items()
+    }
+    joins = {name: len(self.parts.near(name) & wanted) for name in self._order}
+    # Behind those that are mentioned, tables between the wanted ones.
+    for name in sorted(self._order, key=lambda n: (-totals[n], -joins[n])):
+      if wanted and name not in wanted:
         wanted = self._with(wanted, name)
     if wanted and (part := self.parts.covering(wanted)) is not None:
       return part
     # Nothing is mentioned: the part with most tables, the first of equals.
     return max(self.parts.parts, key=lambda p: len(p.tables), default=self.schema)
+
+  def _nearness(self, wanted: frozenset[str], name: str) -> float:
+    """How much what is said for a table counts beside those that are wanted already."""
+    if not wanted or self.parts.near(name) & wanted:
+      return 1.0
+    return _CONNECTED if len(self.parts.way(wanted, name)) > 1 else _APART
 
   def _with(self, wanted: frozenset[str], name: str) -> frozenset[str]:
     """The tables and one more, with those on the way to it, as far as all that fits."""
