@@ -4,17 +4,19 @@ that training would take for its tables.
 
 from __future__ import annotations
 
+import dataclasses
 import types
 
 import pytest
 
 from spftsql_jax.answering.predict import PromptDatabase, answer_questions
-from spftsql_jax.answering.schema_choice import SchemaChooser, covered
+from spftsql_jax.answering.schema_choice import Coverage, SchemaChooser, covered
 from spftsql_jax.databases import ValueIndex
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.examples.tokenizer import Tokenizer, train_bpe
 from spftsql_jax.generation.requests import Answer
+from spftsql_jax.pipeline.evaluation import Evaluator
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
 
@@ -133,3 +135,23 @@ def test_questions_are_put_over_their_parts_and_share_the_prefix(chooser, tokeni
   asked.clear()
   answer_questions(*arguments, max_new_tokens=9)
   assert {r.prefix for r in asked} == {tokenizer.prefix(SCHEMA)}
+
+
+def test_gold_tables_are_counted_and_choose_nothing(chooser):
+  examples = [
+    Example("", "titles of books", "SELECT title FROM book"),
+    Example("", "titles of books", "SELECT wage FROM T7"),
+    Example("", "titles of books", "not SQL ("),
+  ]
+  assert chooser.coverage({"": DATABASE}, examples) == Coverage(questions=2, covered=1)
+  whole = SchemaChooser(chooser.tokenizer, None)
+  assert whole.coverage({"": DATABASE}, examples) == Coverage(0, 0)
+
+
+def test_an_evaluation_says_what_is_split_and_covered(chooser):
+  databases = types.SimpleNamespace(prompts={"": DATABASE})
+  evaluator = Evaluator(None, None, chooser.tokenizer, 9, databases, chooser)
+  examples = [Example("", "titles of books", "SELECT title FROM book")]
+  assert "1 of 1 have all tables of their gold query" in evaluator.describe_split(examples)
+  whole = dataclasses.replace(evaluator, schemas=SchemaChooser(chooser.tokenizer, None))
+  assert whole.describe_split(examples) == ""

@@ -21,7 +21,7 @@ from spftsql_jax.columns.vocabulary import LEXICON
 from spftsql_jax.columns.words import expand, split_identifier
 from spftsql_jax.databases import ValueIndex
 from spftsql_jax.examples.example import Example
-from spftsql_jax.examples.subschemas import SubSchemas
+from spftsql_jax.examples.subschemas import SubSchemas, tables_of
 from spftsql_jax.examples.tokenizer import Tokenizer
 from spftsql_jax.schema import Schema, Table
 
@@ -47,6 +47,16 @@ class AskedDatabase(Protocol):
   def schema(self) -> Schema: ...
   @property
   def values(self) -> ValueIndex: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Coverage:
+  """Of questions over parts of a schema, with a gold query that reads tables of it, those whose part
+  has them all.
+  """
+
+  questions: int
+  covered: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,6 +115,19 @@ class SchemaChooser:
       f"{moved.total()} of {len(examples)} {what} are over schemas too long for the prompt and are "
       f"put over {len(used)} sub-schemas ({named})"
     )
+
+  def coverage(
+    self, databases: Mapping[str, AskedDatabase], examples: Sequence[Example]
+  ) -> Coverage:
+    """Whether the chosen parts have the tables of the gold queries; nothing is chosen by them."""
+    questions = found = 0
+    for e in examples:
+      whole = databases[e.db_id].schema
+      chosen = self.choose(databases[e.db_id], e.question, e.evidence)
+      if chosen is not whole and (tables := tables_of(e.query, whole)):
+        questions += 1
+        found += covered(chosen, tables)
+    return Coverage(questions, found)
 
   def _of(self, schema: Schema) -> _Split | None:
     if self.longest_prefix is None:

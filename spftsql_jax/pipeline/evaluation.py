@@ -49,10 +49,18 @@ class Evaluator:
   schemas: SchemaChooser | None = None
 
   def describe_split(self, examples: Sequence[Example]) -> str:
-    """How many of the questions are put over parts of a schema; "" where none is."""
+    """How many of the questions are put over parts of a schema, and how many of these parts have
+    the tables of the gold query; "" where none is.
+    """
     if self.schemas is None:
       return ""
-    return self.schemas.describe(self.databases.prompts, examples, "questions")
+    prompts = self.databases.prompts
+    if not (told := self.schemas.describe(prompts, examples, "questions")):
+      return ""
+    coverage = self.schemas.coverage(prompts, examples)
+    if not coverage.questions:
+      return told
+    return f"{told}; {coverage.covered} of {coverage.questions} have all tables of their gold query there"
 
   def weights(self, tree: Params) -> Weights:
     """A version's tree as the generator takes it."""
