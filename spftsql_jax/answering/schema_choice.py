@@ -51,8 +51,8 @@ class AskedDatabase(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Coverage:
-  """Of questions over parts of a schema, with a gold query that reads tables of it, those whose part
-  has them all.
+  """Of questions over parts of a schema, with a gold query that reads tables of it, those whose
+  part has them all.
   """
 
   questions: int

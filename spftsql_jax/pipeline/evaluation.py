@@ -60,7 +60,8 @@ class Evaluator:
     coverage = self.schemas.coverage(prompts, examples)
     if not coverage.questions:
       return told
-    return f"{told}; {coverage.covered} of {coverage.questions} have all tables of their gold query there"
+    found = f"{coverage.covered} of {coverage.questions}"
+    return f"{told}; {found} have all tables of their gold query there"
 
   def weights(self, tree: Params) -> Weights:
     """A version's tree as the generator takes it."""
