@@ -28,7 +28,6 @@ from spftsql_jax.databases.introspection import read_schema, tell_left_out
 from spftsql_jax.databases.locations import with_schemas
 
 if TYPE_CHECKING:
-  from spftsql_jax.answering.vote import Vote
   from spftsql_jax.databases.execution.results import Result
 
 flags.adopt_module_key_flags(database_access)
@@ -75,69 +74,46 @@ def main() -> None:
   location = with_schemas(_DATABASE.value, _SCHEMAS.value)
   schema = read_schema(location)
   tell_left_out(schema.name, schema.left_out)
-  if verb := known_words.asks_for_change(question, schema):
-    raise InputError(
-      f"only questions are answered, nothing is changed in a database ({verb!r} asks for a change)"
-    )
+  try:
+    known_words.check_changes_nothing(question, schema)
+  except known_words.ChangeAskedError as error:
+    raise InputError(str(error)) from error
   values = ValueIndex.build(location)
-  words = known_words.look_up(question, schema, values)
 
   # Here and not above: they import JAX, which takes seconds that bad input need not wait for.
   from spftsql_jax.answering.exported import load_exported
+  from spftsql_jax.answering.one_question import answer_one
   from spftsql_jax.answering.predict import PromptDatabase
-  from spftsql_jax.answering.vote import predict_by_vote
-  from spftsql_jax.examples.example import Example
 
   exported = load_exported(folder, lanes=_SAMPLES.value)
   with Executor(workers=min(2, _SAMPLES.value)) as executor:
-    [vote] = predict_by_vote(
-      exported.generator,
-      exported.params,
-      exported.tokenizer,
-      {"": PromptDatabase(location, schema, values)},
-      [Example("", question, "")],
+    answered = answer_one(
+      exported,
+      PromptDatabase(location, schema, values),
+      question,
       executor,
       samples=_SAMPLES.value,
-      temperature=_TEMPERATURE.value if _SAMPLES.value > 1 else 0.0,
+      temperature=_TEMPERATURE.value,
       seed=_SEED.value,
+      min_agreement=_MIN_AGREEMENT.value,
       timeout_s=_TIMEOUT_S.value,
       max_rows=_FETCHED_ROWS,
-      max_new_tokens=exported.max_new_tokens,
     )
+  if answered.split:
+    print(f"ask.py: {answered.split}", file=sys.stderr)
+  if answered.doubts:
+    raise RuntimeError(
+      f"the model does not know: {'; '.join(answered.doubts)} (--min_agreement=0 prints the "
+      "likeliest answer all the same)"
+    )
+  print(answered.sql)
+  _print_rows(answered.result)
   if _SAMPLES.value > 1:
-    _check(vote, words)
-  print(vote.prediction.sql)
-  _print_rows(vote.result)
-  if _SAMPLES.value > 1:
+    missing = f"; {answered.missing}" if answered.missing else ""
     print(
-      f"{vote.votes} of {len(vote.samples)} answers give this result{_missing(words, '; ')}",
+      f"{answered.vote.votes} of {len(answered.vote.samples)} answers give this result{missing}",
       file=sys.stderr,
     )
-
-
-def _check(vote: Vote, words: known_words.KnownWords) -> None:
-  """Raises RuntimeError, with what is known about why, where the answer is not to be trusted."""
-  if not _MIN_AGREEMENT.value:
-    return
-  reasons = []
-  if not vote.votes:
-    failed = vote.result
-    reasons.append(f"none of {len(vote.samples)} answers ran ({failed.status}: {failed.message})")
-  elif vote.agreement < _MIN_AGREEMENT.value:
-    reasons.append(f"only {vote.votes} of {len(vote.samples)} answers give the same result")
-  if words.nothing_found:
-    reasons.append(f"nothing in the database is called {' or '.join(map(repr, words.missing))}")
-  elif reasons and words.missing:
-    reasons.append(_missing(words))
-  if reasons:
-    raise RuntimeError(
-      f"the model does not know: {'; '.join(reasons)} (--min_agreement=0 prints the likeliest "
-      "answer all the same)"
-    )
-
-
-def _missing(words: known_words.KnownWords, before: str = "") -> str:
-  return f"{before}not found in the database: {', '.join(words.missing)}" if words.missing else ""
 
 
 def _print_rows(result: Result) -> None:

@@ -25,9 +25,7 @@ from spftsql_jax.pretraining.build import make_database
 _COUNT = flags.DEFINE_integer("count", None, "How many.", required=True, lower_bound=1)
 _START = flags.DEFINE_integer("start", 0, "The number of the first.", lower_bound=0)
 _SEED = flags.DEFINE_integer("seed", 0, "Another seed gives other databases.")
-_HELD_OUT = flags.DEFINE_bool(
-  "held_out", False, "Of the domains that no model is pretrained on."
-)
+_HELD_OUT = flags.DEFINE_bool("held_out", False, "Of the domains that no model is pretrained on.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder to write.", required=True)
 
 

@@ -156,7 +156,9 @@ def test_any_answer_comes_back_and_the_branch_is_the_same_ids_everywhere(tokeniz
 )
 def test_odd_questions_are_tokenized_apart(tokenizer, question):
   branch = tokenizer.text_to_sql(SCHEMA, question, "SELECT 1")
-  assert tokenizer.hf.decode(branch.prompt) == question_prompt(question, Mentions(), tokenizer.style)
+  assert tokenizer.hf.decode(branch.prompt) == question_prompt(
+    question, Mentions(), tokenizer.style
+  )
 
 
 def test_a_saved_tokenizer_is_the_same(tokenizer, tmp_path):

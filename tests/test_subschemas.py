@@ -75,7 +75,7 @@ def test_tables_of_a_query_are_those_of_the_schema():
 class Database:
   schema = SCHEMA
 
-  def mentions(self, question, style):
+  def mentions(self, question, style, shown=None):
     return Mentions()
 
 

@@ -367,6 +367,7 @@ def _bench(tokenizer, schema, largest_prefix=4096):
     tokenizer=tokenizer,
     generator=_Listener(),
     max_new_tokens=9,
+    schemas=None,
     weights=lambda tree: Weights(tree),
   )
   return types.SimpleNamespace(

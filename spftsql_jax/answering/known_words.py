@@ -70,6 +70,18 @@ def look_up(question: str, schema: Schema, values: ValueIndex) -> KnownWords:
   )
 
 
+class ChangeAskedError(ValueError):
+  """A question asks to change data."""
+
+
+def check_changes_nothing(question: str, schema: Schema) -> None:
+  """Raises ChangeAskedError where a question asks to change data."""
+  if verb := asks_for_change(question, schema):
+    raise ChangeAskedError(
+      f"only questions are answered, nothing is changed in a database ({verb!r} asks for a change)"
+    )
+
+
 def asks_for_change(question: str, schema: Schema) -> str:
   """The verb with which a question, or a sentence of it, asks to change data; "" where none does.
 

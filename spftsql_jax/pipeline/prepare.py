@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 
 from spftsql_jax import hosts
 from spftsql_jax.databases import Executor
-from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
+from spftsql_jax.examples.tokenizer import load_tokenizer
 from spftsql_jax.generation.engine import Generator
 from spftsql_jax.models.finite import not_finite
 from spftsql_jax.models.sharding import local_mesh
@@ -74,13 +74,14 @@ def open_workbench(
   config = settled(config, chosen)
   for line in chosen.said:
     say(f"  {line}")
-  evaluator = _open_evaluator(config, databases, tokenizer, source, mesh)
   split = config.long_schemas == "split"
+  units = UnitMaker(tokenizer, databases.prompts, config.packing, split, say)
+  evaluator = _open_evaluator(config, databases, units, source, mesh)
   bench = Workbench(
     config=config,
     journal=journal,
     databases=databases,
-    units=UnitMaker(tokenizer, databases.prompts, config.packing, split, say),
+    units=units,
     evaluator=evaluator,
     trainer=Trainer(config, evaluator, mesh, workdir / CHECKPOINTS, metrics, say),
     models=ModelBase(workdir / MODEL_BASE),
@@ -93,17 +94,18 @@ def open_workbench(
 
 
 def _open_evaluator(
-  config: RunConfig, databases: RunDatabases, tokenizer: Tokenizer, source: Path, mesh: Mesh | None
+  config: RunConfig, databases: RunDatabases, units: UnitMaker, source: Path, mesh: Mesh | None
 ) -> Evaluator:
   """Reads the starting model, and makes a generator for this process's part of the devices."""
   trainable = open_trainable(config, source, mesh, config.remat)
+  tokenizer = units.tokenizer
   generator = Generator(
     trainable.model,
     lanes=config.lanes,
     pad_id=tokenizer.pad_id,
     mesh=None if mesh is None else local_mesh(mesh),
   )
-  return Evaluator(trainable, generator, tokenizer, config.max_new_tokens, databases)
+  return Evaluator(trainable, generator, tokenizer, config.max_new_tokens, databases, units.schemas)
 
 
 def _add_base(bench: Workbench, data: RunData) -> AddedVersion:

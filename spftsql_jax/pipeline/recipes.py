@@ -175,7 +175,7 @@ def _for_device(config: RunConfig) -> RunConfig:
 def _prompt_of(folder: Path, recipe: Recipe) -> tuple[PromptFormat, str]:
   """How a model is prompted, and where that is from, in words."""
   if stored := stored_prompt(folder):
-    return stored[0], "the prompt format stored beside it"
+    return stored.style, "the prompt format stored beside it"
   chat = has_chat_template(folder)
   words = "its chat template" if chat else "plain prompts, as its tokenizer has no chat template"
   return dataclasses.replace(recipe.prompt, chat=chat), words

@@ -144,7 +144,7 @@ def save_base(
     end_ids=tokenizer.end_ids,
     pad_id=tokenizer.pad_id,
   )
-  write_prompt_format(folder, config.prompt, config.max_new_tokens)
+  write_prompt_format(folder, config.prompt, config.max_new_tokens, config.packing.longest_prefix)
 
 
 class Asked:
