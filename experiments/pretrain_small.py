@@ -16,7 +16,6 @@ import json
 import sys
 from pathlib import Path
 
-import config_file
 from absl import flags
 from ml_collections import config_flags
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from spftsql_jax.examples.benchmarks import read_examples
 from spftsql_jax.examples.prompts import (
+  NO_MENTIONS,
   MatchedValue,
   Mentions,
   PromptFormat,
@@ -157,7 +158,7 @@ def test_any_answer_comes_back_and_the_branch_is_the_same_ids_everywhere(tokeniz
 def test_odd_questions_are_tokenized_apart(tokenizer, question):
   branch = tokenizer.text_to_sql(SCHEMA, question, "SELECT 1")
   assert tokenizer.hf.decode(branch.prompt) == question_prompt(
-    question, Mentions(), tokenizer.style
+    question, NO_MENTIONS, tokenizer.style
   )
 
 

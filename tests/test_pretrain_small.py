@@ -1,4 +1,4 @@
-"""Pretraining a base: a corpus that depends on its seed alone, both directions, a base that loads."""
+"""Pretraining a base: a corpus of its seed alone, both directions, and a base that loads."""
 
 from __future__ import annotations
 

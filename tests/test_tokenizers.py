@@ -26,6 +26,7 @@ from spftsql_jax.examples.batches import BatchShape, Unit, collate
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.prompts import (
+  NO_MENTIONS,
   MatchedValue,
   Mentions,
   PromptFormat,
@@ -199,7 +200,7 @@ def test_nothing_is_lost_at_the_boundary_of_a_plain_prompt(real, name):
   for question in ODD.values():
     branch = tokenizer.text_to_sql(SCHEMA, question, SQL)
     expected = schema_prompt(SCHEMA, tokenizer.style) + question_prompt(
-      question, Mentions(), tokenizer.style
+      question, NO_MENTIONS, tokenizer.style
     )
     back = tokenizer.hf.decode(branch.prefix + branch.prompt, clean_up_tokenization_spaces=False)
     assert unicodedata.normalize("NFC", back) == unicodedata.normalize("NFC", expected)
@@ -229,7 +230,7 @@ def test_a_conversation_cut_at_the_question_has_the_ids_of_the_whole(real, name)
     assert sum(i in special for i in branch.prefix + branch.prompt) == count, title
     messages = [
       {"role": "system", "content": broken(system_prompt(SCHEMA, tokenizer.style))},
-      {"role": "user", "content": broken(question_prompt(question, Mentions(), tokenizer.style))},
+      {"role": "user", "content": broken(question_prompt(question, NO_MENTIONS, tokenizer.style))},
     ]
     whole = real[name].apply_chat_template(
       messages, tokenize=True, add_generation_prompt=True, return_dict=False

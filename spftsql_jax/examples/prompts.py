@@ -96,6 +96,9 @@ class Mentions:
   values: tuple[MatchedValue, ...] = ()
 
 
+NO_MENTIONS = Mentions()
+
+
 def schema_prompt(schema: Schema, style: PromptFormat) -> str:
   """The prefix: the whole schema with types and keys, every name as SQL has to write it."""
   names = _Names(schema)

@@ -20,6 +20,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from spftsql_jax.examples.batches import Branch
 from spftsql_jax.examples.chat import chat_frame
 from spftsql_jax.examples.prompts import (
+  NO_MENTIONS,
   Mentions,
   PromptFormat,
   answer_text,
@@ -104,7 +105,7 @@ class Tokenizer:
     return len(self.encode(self._prefix_text(schema)))
 
   def question(
-    self, question: str, mentions: Mentions = Mentions(), evidence: str = ""
+    self, question: str, mentions: Mentions = NO_MENTIONS, evidence: str = ""
   ) -> tuple[int, ...]:
     """Ids of a text-to-SQL branch up to where the SQL begins."""
     return self._branch(question_prompt(question, mentions, self.style, evidence))
@@ -144,7 +145,7 @@ class Tokenizer:
     schema: Schema,
     question: str,
     query: str,
-    mentions: Mentions = Mentions(),
+    mentions: Mentions = NO_MENTIONS,
     evidence: str = "",
   ) -> Branch:
     """The branch that teaches the SQL of a question."""

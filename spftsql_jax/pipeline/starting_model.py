@@ -11,7 +11,7 @@ import jax
 
 from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.examples.example import Example
-from spftsql_jax.examples.prompts import Mentions, answer_text, question_prompt, schema_prompt
+from spftsql_jax.examples.prompts import NO_MENTIONS, answer_text, question_prompt, schema_prompt
 from spftsql_jax.examples.tokenizer import train_bpe
 from spftsql_jax.models import ModelConfig, init_params, save_hf
 from spftsql_jax.pipeline.config import RunConfig
@@ -65,7 +65,7 @@ def _texts(config: RunConfig, data: RunData, prompts: Mapping[str, PromptDatabas
   for example in [*data.seeds, *more]:
     dialect = prompts[example.db_id].schema.dialect
     texts += [
-      question_prompt(example.question, Mentions(), config.prompt),
+      question_prompt(example.question, NO_MENTIONS, config.prompt),
       answer_text(example.query, dialect),
     ]
   return texts
