@@ -1,0 +1,120 @@
+"""A model and a database behind the page."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import threading
+
+from spftsql_jax.answering import known_words
+from spftsql_jax.answering.exported import ExportedModel
+from spftsql_jax.answering.predict import PromptDatabase
+from spftsql_jax.answering.vote import predict_by_vote
+from spftsql_jax.answering.web.answers import (
+  Answered,
+  NotAnsweredError,
+  Statements,
+  StoppedError,
+  killed_when,
+)
+from spftsql_jax.answering.web.app import make_app
+from spftsql_jax.answering.web.guard import Address
+from spftsql_jax.answering.web.serve import serve
+from spftsql_jax.databases import Executor
+from spftsql_jax.examples.example import Example
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelAnswerer:
+  """Answers by the vote of several samples; see `vote.predict_by_vote`.
+
+  A stop ends the queries of the answers at once. What the device decodes is not cut off: it ends
+  with the model's longest answer, and the next question begins then.
+
+  Attributes:
+    exported: the model. database: what it answers on. executor: runs its queries.
+    samples, temperature, seed: of the answers. min_agreement: share of them below which the model
+      does not know; 0 takes the most frequent answer all the same.
+    timeout_s, max_rows: limits of a query.
+  """
+
+  exported: ExportedModel
+  database: PromptDatabase
+  executor: Executor
+  samples: int
+  temperature: float
+  seed: int
+  min_agreement: float
+  timeout_s: float
+  max_rows: int
+
+  def answer(self, question: str, stop: threading.Event) -> Answered:
+    """See `Answerer`."""
+    schema, values = self.database.schema, self.database.values
+    if verb := known_words.asks_for_change(question, schema):
+      raise NotAnsweredError(
+        "Only questions are answered, nothing is changed in a database "
+        f"({verb!r} asks for a change)."
+      )
+    words = known_words.look_up(question, schema, values)
+    exported = self.exported
+    with killed_when(stop, self.executor):
+      [vote] = predict_by_vote(
+        exported.generator,
+        exported.params,
+        exported.tokenizer,
+        {"": self.database},
+        [Example("", question, "")],
+        self.executor,
+        samples=self.samples,
+        temperature=self.temperature if self.samples > 1 else 0.0,
+        seed=self.seed,
+        timeout_s=self.timeout_s,
+        max_rows=self.max_rows,
+        max_new_tokens=exported.max_new_tokens,
+      )
+    if stop.is_set():
+      raise StoppedError
+    doubts = []
+    if self.samples > 1 and self.min_agreement:
+      if not vote.votes:
+        doubts.append(f"none of {self.samples} answers ran ({vote.result.message})")
+      elif vote.agreement < self.min_agreement:
+        doubts.append(f"only {vote.votes} of {self.samples} answers give the same result")
+      if words.nothing_found:
+        doubts.append("nothing that the question names is in the database")
+    return Answered(
+      vote.prediction.sql,
+      None if doubts else vote.result,
+      vote.votes,
+      self.samples,
+      tuple(doubts),
+      words.missing,
+    )
+
+
+def serve_model(
+  exported: ExportedModel,
+  database: PromptDatabase,
+  address: Address,
+  listening: socket.socket,
+  *,
+  samples: int,
+  temperature: float,
+  seed: int,
+  min_agreement: float,
+  timeout_s: float,
+  max_rows: int,
+) -> None:
+  """Serves the page of a model and a database until the process is told to end.
+
+  Args:
+    exported, database: see `ModelAnswerer`, and for all options.
+    address: see `Address`. listening: a socket there (`serve.listen`).
+  """
+  with Executor(workers=min(2, samples)) as executor, Executor(workers=1) as of_page:
+    answerer = ModelAnswerer(
+      exported, database, executor, samples, temperature, seed, min_agreement, timeout_s, max_rows
+    )
+    statements = Statements(database.location, of_page, timeout_s, max_rows)
+    serve(make_app(answerer, statements, database.schema, address), listening, address)

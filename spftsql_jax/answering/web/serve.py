@@ -1,0 +1,66 @@
+"""Serving the page until the process is told to end."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from spftsql_jax.answering.web.guard import Address
+
+_LONGEST_HEADERS = 32_768
+
+
+class _Server(uvicorn.Server):
+  """A server that leaves signals to the script, which ends on them with one line."""
+
+  @contextlib.contextmanager
+  def capture_signals(self) -> Iterator[None]:
+    """Takes over nothing."""
+    yield
+
+
+def listen(address: Address) -> socket.socket:
+  """A socket at the address. Raises ValueError where there can be none."""
+  family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+  listening = socket.socket(family)
+  listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+  try:
+    listening.bind((address.host.strip("[]"), address.port))
+  except (OSError, UnicodeError) as error:
+    listening.close()
+    why = getattr(error, "strerror", None) or str(error)
+    raise ValueError(f"--host={address.host} --port={address.port}: {why}") from error
+  return listening
+
+
+def make_server(app: ASGIApp) -> uvicorn.Server:
+  """The server of an application: HTTP alone, no log of requests, no header that names it."""
+  return _Server(
+    uvicorn.Config(
+      app,
+      http="h11",
+      ws="none",
+      log_config=None,
+      access_log=False,
+      server_header=False,
+      proxy_headers=False,
+      lifespan="off",
+      h11_max_incomplete_event_size=_LONGEST_HEADERS,
+      timeout_graceful_shutdown=1,
+    )
+  )
+
+
+def serve(app: ASGIApp, listening: socket.socket, address: Address) -> None:
+  """Serves the application until the process is told to end, and says on stderr where."""
+  host = f"[{address.host}]" if ":" in address.host.strip("[]") else address.host
+  port = listening.getsockname()[1]
+  token = f"?token={quote(address.token, safe='')}" if address.token else ""
+  print(f"open http://{host}:{port}/{token} in a browser; Ctrl-C ends", file=sys.stderr, flush=True)
+  make_server(app).run(sockets=[listening])
