@@ -68,10 +68,9 @@ class StubAnswerer:
         raise NotAnsweredError("Only questions are answered ('delete' asks for a change).")
       if question.startswith("Fail"):
         raise KeyError("a secret of the server")
-      if question.startswith("Slow"):
-        if stop.wait(0.3 if question == "Slow" else 20.0):
-          self.stopped.append(question)
-          raise StoppedError
+      if question.startswith("Slow") and stop.wait(0.3 if question == "Slow" else 20.0):
+        self.stopped.append(question)
+        raise StoppedError
       self.answered.append(question)
       sql = ANSWERS.get(question)
       if sql is None:

@@ -1,4 +1,4 @@
-"""What the page asks: an answerer of questions, and the running of statements that can be stopped."""
+"""What the page asks: an answerer of questions, and statements that can be stopped."""
 
 from __future__ import annotations
 

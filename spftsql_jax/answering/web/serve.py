@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import sys
-from collections.abc import Iterator
+import threading
 from urllib.parse import quote
 
 import uvicorn
@@ -16,15 +15,6 @@ from spftsql_jax.answering.web.guard import Address
 _LONGEST_HEADERS = 32_768
 
 
-class _Server(uvicorn.Server):
-  """A server that leaves signals to the script, which ends on them with one line."""
-
-  @contextlib.contextmanager
-  def capture_signals(self) -> Iterator[None]:
-    """Takes over nothing."""
-    yield
-
-
 def listen(address: Address) -> socket.socket:
   """A socket at the address. Raises ValueError where there can be none."""
   family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
@@ -32,6 +22,7 @@ def listen(address: Address) -> socket.socket:
   listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
   try:
     listening.bind((address.host.strip("[]"), address.port))
+    listening.listen()
   except (OSError, UnicodeError) as error:
     listening.close()
     why = getattr(error, "strerror", None) or str(error)
@@ -41,7 +32,7 @@ def listen(address: Address) -> socket.socket:
 
 def make_server(app: ASGIApp) -> uvicorn.Server:
   """The server of an application: HTTP alone, no log of requests, no header that names it."""
-  return _Server(
+  return uvicorn.Server(
     uvicorn.Config(
       app,
       http="h11",
@@ -58,9 +49,22 @@ def make_server(app: ASGIApp) -> uvicorn.Server:
 
 
 def serve(app: ASGIApp, listening: socket.socket, address: Address) -> None:
-  """Serves the application until the process is told to end, and says on stderr where."""
+  """Serves the application until the process is told to end, and says on stderr where.
+
+  Raises RuntimeError where the server ends by itself.
+  """
   host = f"[{address.host}]" if ":" in address.host.strip("[]") else address.host
   port = listening.getsockname()[1]
   token = f"?token={quote(address.token, safe='')}" if address.token else ""
   print(f"open http://{host}:{port}/{token} in a browser; Ctrl-C ends", file=sys.stderr, flush=True)
-  make_server(app).run(sockets=[listening])
+  server = make_server(app)
+  # Not in the main thread: there a signal is an exception, which the event loop's handlers swallow.
+  thread = threading.Thread(
+    target=server.run, kwargs={"sockets": [listening]}, name="server", daemon=True
+  )
+  thread.start()
+  try:
+    thread.join()
+  finally:
+    server.should_exit = True
+  raise RuntimeError("the server has ended")

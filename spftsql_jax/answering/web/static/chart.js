@@ -3,7 +3,7 @@ import {drawn, element} from "./dom.js";
 
 const MOST_BARS = 40;
 const MOST_POINTS = 5000;
-const WIDTH = 760, HEIGHT = 280, LEFT = 64, RIGHT = 20, TOP = 12, BOTTOM = 30;
+const WIDEST = 900, HEIGHT = 280, LEFT = 56, RIGHT = 20, TOP = 12, BOTTOM = 30;
 
 // What can be drawn: {kind, label, value, points}, or null.
 export function chartOf({status, columns, kinds, rows}) {
@@ -26,7 +26,7 @@ export function chartOf({status, columns, kinds, rows}) {
 
 export function drawChart(root, chart) {
   const title = element("p", {class: "chart-title"}, `${chart.value} by ${chart.label}`);
-  root.replaceChildren(title, chart.kind === "bar" ? bars(chart) : line(chart));
+  root.replaceChildren(title, chart.kind === "bar" ? bars(chart) : line(chart, Math.min(root.clientWidth, WIDEST)));
 }
 
 function bars({points}) {
@@ -51,17 +51,17 @@ function ticks(low, high) {
   return Array.from({length: Math.floor(high / step + 1e-9) - first + 1}, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
-function line({points, value, label}) {
+function line({points, value, label}, width) {
   let low = Infinity, high = -Infinity;
   for (const p of points) { low = Math.min(low, p.value); high = Math.max(high, p.value); }
   if (low > 0 && low < 0.5 * high) low = 0;
   if (low === high) { low -= 1; high += 1; }
   const begin = points[0].at, end = points.at(-1).at;
-  const x = (at) => LEFT + (WIDTH - LEFT - RIGHT) * (at - begin) / (end - begin);
+  const x = (at) => LEFT + (width - LEFT - RIGHT) * (at - begin) / (end - begin);
   const y = (v) => TOP + (HEIGHT - TOP - BOTTOM) * (high - v) / (high - low);
-  const svg = drawn("svg", {viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${value} by ${label}`});
+  const svg = drawn("svg", {viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-label": `${value} by ${label}`});
   for (const tick of ticks(low, high)) {
-    svg.append(drawn("line", {class: "rule", x1: LEFT, x2: WIDTH - RIGHT, y1: y(tick), y2: y(tick)}),
+    svg.append(drawn("line", {class: "rule", x1: LEFT, x2: width - RIGHT, y1: y(tick), y2: y(tick)}),
       drawn("text", {x: LEFT - 8, y: y(tick) + 4, "text-anchor": "end"},
         tick.toLocaleString("en-US", {notation: Math.abs(tick) >= 1e6 ? "compact" : "standard", maximumSignificantDigits: 6})));
   }

@@ -10,6 +10,7 @@ const grid = new Grid(byId("grid"), (cell) => {
 });
 let running = null;
 let name = "result";
+let drawn = null;
 
 // Sends a request and shows that it is under way; a new one, or Stop, gives up the one before.
 async function send(path, body, doing) {
@@ -62,7 +63,7 @@ function showTrust(question, {agreement, votes, samples, doubts, missing}) {
   byId("trust").hidden = agreement === null && !missing.length && !doubts.length;
   document.querySelector(".share").hidden = agreement === null;
   byId("fill").style.width = `${100 * agreement}%`;
-  byId("agreement").textContent = `${Math.round(100 * agreement)} % sure: ${votes} of ${samples} answers give this result`;
+  byId("agreement").textContent = `${Math.round(100 * agreement)} % agreement: ${votes} of ${samples} answers give this result`;
   byId("unknown").hidden = !doubts.length;
   byId("doubts").replaceChildren(...doubts.map((why) => element("li", {}, why)));
   byId("missing").hidden = !missing.length;
@@ -72,7 +73,8 @@ function showTrust(question, {agreement, votes, samples, doubts, missing}) {
 function showSql(sql) {
   const box = byId("sql");
   box.value = sql;
-  box.rows = Math.min(14, Math.max(4, sql.split("\n").length + Math.floor(sql.length / 90)));
+  box.style.height = "auto";
+  box.style.height = `${Math.min(box.scrollHeight + 2, 360)}px`;
 }
 
 async function run() {
@@ -101,7 +103,7 @@ function showResult(result) {
   byId("count").textContent = `${count(result.rows.length)} ${result.rows.length === 1 ? "row" : "rows"} · ${time}${note}`;
   const chart = chartOf(result);
   byId("tabs").hidden = !chart;
-  if (chart) drawChart(byId("chart"), chart);
+  drawn = chart;
   view(false);
   grid.show(result);
 }
@@ -112,6 +114,12 @@ function view(chart) {
   byId("as-table").setAttribute("aria-pressed", !chart);
   byId("as-chart").setAttribute("aria-pressed", chart);
   if (chart) byId("cell").hidden = true;
+  draw();
+}
+
+// At the width that there is, so that its words keep their size.
+function draw() {
+  if (drawn && !byId("chart").hidden) drawChart(byId("chart"), drawn);
 }
 
 function exportCsv() {
@@ -137,7 +145,8 @@ byId("sql").addEventListener("keydown", (event) => {
 });
 byId("as-table").addEventListener("click", () => view(false));
 byId("as-chart").addEventListener("click", () => view(true));
+window.addEventListener("resize", draw);
 byId("export").addEventListener("click", exportCsv);
 if (matchMedia("(max-width: 860px)").matches) byId("schema").open = byId("past").open = false;
 showHistory(ask);
-showSchema().catch(() => tell("The tables cannot be read; is the server still running?"));
+showSchema((sql) => { showSql(sql); run(); }).catch(() => tell("The tables cannot be read; is the server still running?"));

@@ -2,6 +2,7 @@
 import {byId, count, element} from "./dom.js";
 
 const SHOW_SEARCH_FROM = 8;
+const LOOKED_AT = 1000;
 
 function write(text) {
   const sql = byId("sql");
@@ -16,25 +17,27 @@ function column({name, written, type, key, refers, comment}) {
   return element("li", {}, button, element("span", {class: "muted"}, about));
 }
 
-function table({name, written, rows, view, comment, columns}) {
+function table({name, written, rows, view, comment, columns}, onRows) {
   const sizes = element("span", {class: "muted"}, view ? "view" : count(rows));
   const made = element("details", {class: "table"}, element("summary", {}, element("span", {class: "name"}, name), sizes));
   // Its columns when it is opened: a database may have tens of thousands.
   made.addEventListener("toggle", () => {
     if (made.childElementCount > 1) return;
     if (comment) made.append(element("p", {class: "about"}, comment));
-    const from = element("button", {class: "column muted", type: "button", title: `Write ${written}`}, "name of the table");
+    const look = element("button", {class: "quiet", type: "button"}, "Show rows");
+    look.addEventListener("click", () => onRows(`SELECT * FROM ${written} LIMIT ${LOOKED_AT}`));
+    const from = element("button", {class: "quiet", type: "button", title: `Write ${written}`}, "Write name");
     from.addEventListener("click", () => write(written));
-    made.append(element("ul", {}, ...columns.map(column), element("li", {}, from)));
+    made.append(element("ul", {}, ...columns.map(column)), element("p", {class: "do"}, look, from));
   });
   return made;
 }
 
-export async function showSchema() {
+export async function showSchema(onRows) {
   const answer = await fetch("/api/schema");
   const {tables} = await answer.json();
   const made = tables.map((each) => ({
-    node: table(each), text: [each.name, ...each.columns.map((c) => c.name)].join("\n").toLowerCase(),
+    node: table(each, onRows), text: [each.name, ...each.columns.map((c) => c.name)].join("\n").toLowerCase(),
   }));
   byId("tables").replaceChildren(...made.map(({node}) => node));
   const find = byId("find");
