@@ -84,7 +84,7 @@ class _Turn:
   async def _acquire(self, gone: asyncio.Future[None]) -> bool:
     """Waits for the turn; False where the client went before it came."""
     turn = asyncio.ensure_future(self._lock.acquire())
-    await asyncio.wait({turn, gone}, return_when=asyncio.FIRST_COMPLETED)
+    await _first(turn, gone)
     if turn.done():
       return True
     turn.cancel()
@@ -92,6 +92,11 @@ class _Turn:
       if await turn:
         self._lock.release()
     return False
+
+
+async def _first(*futures: asyncio.Future[Any]) -> None:
+  """Waits until one of them is done."""
+  await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def _disconnect(request: Request) -> None:
@@ -103,7 +108,7 @@ async def _work(gone: asyncio.Future[None], work: Callable[[threading.Event], by
   stop = threading.Event()
   thread = asyncio.ensure_future(asyncio.to_thread(work, stop))
   try:
-    await asyncio.wait({thread, gone}, return_when=asyncio.FIRST_COMPLETED)
+    await _first(thread, gone)
     if not thread.done():
       stop.set()
     return Response(await thread, media_type="application/json")
