@@ -149,12 +149,14 @@ def _serve(
   address: Address, folder: Path, location: str, schema: Schema, values: ValueIndex
 ) -> None:
   """Serves the page until the script is told to end."""
+  from spftsql_jax.answering.web.serve import listen
+
+  listening = listen(address)  # Before JAX and the model are read, which takes long.
+
   from spftsql_jax.answering.exported import load_exported
   from spftsql_jax.answering.predict import PromptDatabase
   from spftsql_jax.answering.web.model_answerer import serve_model
-  from spftsql_jax.answering.web.serve import listen
 
-  listening = listen(address)  # Before the model is read, which takes long.
   serve_model(
     load_exported(folder, lanes=_SAMPLES.value),
     PromptDatabase(location, schema, values),
