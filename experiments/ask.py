@@ -36,7 +36,7 @@ if TYPE_CHECKING:
   from pathlib import Path
 
   from spftsql_jax.answering.vote import Vote
-  from spftsql_jax.answering.web.guard import Address
+  from spftsql_jax.answering.web.address import Address
   from spftsql_jax.databases.execution.results import Result
   from spftsql_jax.schema import Schema
 
@@ -138,7 +138,7 @@ def main() -> None:
 
 def _address(question: str) -> Address:
   """Where the page is served. Raises InputError."""
-  from spftsql_jax.answering.web.guard import Address  # A question alone needs no server.
+  from spftsql_jax.answering.web.address import Address  # A question alone needs no server.
 
   if question:
     raise InputError(f"--serve takes no question, it is asked on the page: {question}")
@@ -149,7 +149,7 @@ def _serve(
   address: Address, folder: Path, location: str, schema: Schema, values: ValueIndex
 ) -> None:
   """Serves the page until the script is told to end."""
-  from spftsql_jax.answering.web.serve import listen
+  from spftsql_jax.answering.web.address import listen
 
   listening = listen(address)  # Before JAX and the model are read, which takes long.
 

@@ -26,9 +26,9 @@ from web_pages import ANSWERS, FOREVER, MANY_ROWS, served
 from spftsql_jax.answering import known_words, vote
 from spftsql_jax.answering.predict import Prediction, PromptDatabase
 from spftsql_jax.answering.web import model_answerer
+from spftsql_jax.answering.web.address import Address
 from spftsql_jax.answering.web.answers import NotAnsweredError, StoppedError
 from spftsql_jax.answering.web.cells import result_record
-from spftsql_jax.answering.web.guard import Address
 from spftsql_jax.databases import Executor
 from spftsql_jax.databases.execution.results import Result
 

@@ -14,7 +14,7 @@ pytest.importorskip("uvicorn", reason="starlette and uvicorn are not installed")
 from browser import CHROMIUM, Browser
 from web_pages import ANSWERS, FOREVER, MANY_ROWS, MARKUP, served
 
-from spftsql_jax.answering.web.guard import Address
+from spftsql_jax.answering.web.address import Address
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here to open the page with")
 

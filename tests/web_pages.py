@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from spftsql_jax.answering.web.address import Address, listen
 from spftsql_jax.answering.web.answers import Answered, NotAnsweredError, Statements, StoppedError
 from spftsql_jax.answering.web.app import make_app
-from spftsql_jax.answering.web.guard import Address
-from spftsql_jax.answering.web.serve import listen, make_server
+from spftsql_jax.answering.web.serve import make_server
 from spftsql_jax.databases import Executor
 from spftsql_jax.databases.introspection import read_schema
 

@@ -31,6 +31,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
+from spftsql_jax.answering.web.address import Address
 from spftsql_jax.answering.web.answers import (
   Answered,
   Answerer,
@@ -39,7 +40,7 @@ from spftsql_jax.answering.web.answers import (
   StoppedError,
 )
 from spftsql_jax.answering.web.cells import result_record, schema_record
-from spftsql_jax.answering.web.guard import Address, Guard
+from spftsql_jax.answering.web.guard import Guard
 from spftsql_jax.schema import Schema
 
 LONGEST_QUESTION = 2_000

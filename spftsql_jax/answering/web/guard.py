@@ -8,11 +8,8 @@ Nothing is loaded from elsewhere (Content-Security-Policy).
 
 from __future__ import annotations
 
-import dataclasses
 import hmac
-import ipaddress
 import secrets
-import socket
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -20,7 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SHORTEST_TOKEN = 16
+from spftsql_jax.answering.web.address import Address
+
 HEADERS = {
   "Content-Security-Policy": (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -34,69 +32,6 @@ HEADERS = {
   "Cross-Origin-Resource-Policy": "same-origin",
   "Cache-Control": "no-store",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Address:
-  """Where the page is served.
-
-  Attributes:
-    host: a name or an address of this machine. port: 0 for a free one.
-    token: what a visitor has to know; "" where only this machine reaches the page.
-  """
-
-  host: str
-  port: int
-  token: str = ""
-
-  def __post_init__(self) -> None:
-    """Raises ValueError where the page would stand open to other machines."""
-    if not self.host or any(c.isspace() or c in "/?#@" for c in self.host):
-      raise ValueError(f"--host={self.host}: not the name or address of this machine")
-    if self.token and (len(self.token) < SHORTEST_TOKEN or not self.token.isascii()):
-      raise ValueError(
-        f"--token: at least {SHORTEST_TOKEN} characters of ASCII; for example {_example_token()}"
-      )
-    if not self.token and not self.is_loopback:
-      raise ValueError(
-        f"--host={self.host}: other machines reach this address, so --token must be given; for "
-        f"example --token={_example_token()}"
-      )
-
-  @property
-  def is_loopback(self) -> bool:
-    """Whether only this machine reaches the address."""
-    address = _ip(self.host)
-    return address.is_loopback if address else self.host.lower() == "localhost"
-
-  def goes_by(self, name: str) -> bool:
-    """Whether a request may name the server so (its Host without the port).
-
-    An address cannot be rebound, a name can: a name must be the server's own.
-    """
-    name, address = name.lower().rstrip("."), _ip(name)
-    if address is not None and address.is_loopback or name == "localhost":
-      return self.is_loopback or self._is_any
-    if self._is_any:
-      own = {socket.gethostname().lower(), socket.getfqdn().lower()}
-      return address is not None or name in own
-    return name == self.host.lower() or (address is not None and address == _ip(self.host))
-
-  @property
-  def _is_any(self) -> bool:
-    address = _ip(self.host)
-    return address is not None and address.is_unspecified
-
-
-def _ip(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-  try:
-    return ipaddress.ip_address(name.strip("[]"))
-  except ValueError:
-    return None
-
-
-def _example_token() -> str:
-  return secrets.token_urlsafe(18)
 
 
 class Guard:

@@ -10,6 +10,7 @@ from spftsql_jax.answering import known_words
 from spftsql_jax.answering.exported import ExportedModel
 from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.answering.vote import predict_by_vote
+from spftsql_jax.answering.web.address import Address
 from spftsql_jax.answering.web.answers import (
   Answered,
   NotAnsweredError,
@@ -18,7 +19,6 @@ from spftsql_jax.answering.web.answers import (
   killed_when,
 )
 from spftsql_jax.answering.web.app import make_app
-from spftsql_jax.answering.web.guard import Address
 from spftsql_jax.answering.web.serve import serve
 from spftsql_jax.databases import Executor
 from spftsql_jax.examples.example import Example

@@ -10,24 +10,9 @@ from urllib.parse import quote
 import uvicorn
 from starlette.types import ASGIApp
 
-from spftsql_jax.answering.web.guard import Address
+from spftsql_jax.answering.web.address import Address
 
 _LONGEST_HEADERS = 32_768
-
-
-def listen(address: Address) -> socket.socket:
-  """A socket at the address. Raises ValueError where there can be none."""
-  family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-  listening = socket.socket(family)
-  listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-  try:
-    listening.bind((address.host.strip("[]"), address.port))
-    listening.listen()
-  except (OSError, UnicodeError) as error:
-    listening.close()
-    why = getattr(error, "strerror", None) or str(error)
-    raise ValueError(f"--host={address.host} --port={address.port}: {why}") from error
-  return listening
 
 
 def make_server(app: ASGIApp) -> uvicorn.Server:
