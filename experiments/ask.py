@@ -8,6 +8,11 @@ many agree on stderr. Where fewer than --min_agreement agree, or nothing that th
 in the database, no result is printed: the model does not know, and the line on stderr says why
 (exit code 1). Requests to change data are refused. --samples=1 gives the likeliest answer,
 unchecked.
+
+    python experiments/ask.py --model=DIR --database=PATH|URL --serve
+
+opens a local page instead: questions and their history, the tables, results that can be sorted,
+drawn and exported, the SQL to edit and run again. Other machines reach it with --host and --token.
 """
 
 from __future__ import annotations
@@ -28,7 +33,11 @@ from spftsql_jax.databases.introspection import read_schema, tell_left_out
 from spftsql_jax.databases.locations import with_schemas
 
 if TYPE_CHECKING:
+  from pathlib import Path
+
+  from spftsql_jax.answering.web.address import Address
   from spftsql_jax.databases.execution.results import Result
+  from spftsql_jax.schema import Schema
 
 flags.adopt_module_key_flags(database_access)
 _MODEL = flags.DEFINE_string("model", None, "Model folder, or a run's folder.", required=True)
@@ -61,12 +70,22 @@ _MIN_AGREEMENT = flags.DEFINE_float(
   1.0,
 )
 
+_SERVE = flags.DEFINE_bool("serve", False, "Serve a page to ask on, instead of one question.")
+_HOST = flags.DEFINE_string(
+  "host", "127.0.0.1", "Name or address to serve at; any but this machine's own needs --token."
+)
+_PORT = flags.DEFINE_integer(
+  "port", 8000, "Port to serve at; 0 for a free one.", lower_bound=0, upper_bound=65535
+)
+_TOKEN = flags.DEFINE_string("token", "", "What a visitor of the page has to know.")
+
 _FETCHED_ROWS = 100_000
 
 
 def main() -> None:
   question = " ".join(flags.FLAGS(sys.argv)[1:]).strip()
-  if not any(map(str.isalnum, question)):
+  address = _address(question) if _SERVE.value else None
+  if not address and not any(map(str.isalnum, question)):
     raise InputError(
       'no question; give it behind the flags: ask.py --model=DIR --database=PATH "How many ...?"'
     )
@@ -79,6 +98,8 @@ def main() -> None:
   except known_words.ChangeAskedError as error:
     raise InputError(str(error)) from error
   values = ValueIndex.build(location)
+  if address:
+    return _serve(address, folder, location, schema, values)
 
   # Here and not above: they import JAX, which takes seconds that bad input need not wait for.
   from spftsql_jax.answering.exported import load_exported
@@ -114,6 +135,41 @@ def main() -> None:
       f"{answered.vote.votes} of {len(answered.vote.samples)} answers give this result{missing}",
       file=sys.stderr,
     )
+
+
+def _address(question: str) -> Address:
+  """Where the page is served. Raises InputError."""
+  from spftsql_jax.answering.web.address import Address  # A question alone needs no server.
+
+  if question:
+    raise InputError(f"--serve takes no question, it is asked on the page: {question}")
+  return Address(_HOST.value, _PORT.value, _TOKEN.value)
+
+
+def _serve(
+  address: Address, folder: Path, location: str, schema: Schema, values: ValueIndex
+) -> None:
+  """Serves the page until the script is told to end."""
+  from spftsql_jax.answering.web.address import listen
+
+  listening = listen(address)  # Before JAX and the model are read, which takes long.
+
+  from spftsql_jax.answering.exported import load_exported
+  from spftsql_jax.answering.predict import PromptDatabase
+  from spftsql_jax.answering.web.model_answerer import serve_model
+
+  serve_model(
+    load_exported(folder, lanes=_SAMPLES.value),
+    PromptDatabase(location, schema, values),
+    address,
+    listening,
+    samples=_SAMPLES.value,
+    temperature=_TEMPERATURE.value,
+    seed=_SEED.value,
+    min_agreement=_MIN_AGREEMENT.value,
+    timeout_s=_TIMEOUT_S.value,
+    max_rows=_FETCHED_ROWS,
+  )
 
 
 def _print_rows(result: Result) -> None:
