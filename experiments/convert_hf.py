@@ -233,7 +233,7 @@ def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int, int | None] |
       f"{fingerprint}"
     )
   # What a run has chosen where its config leaves it open.
-  chosen = read_steps(folder).get("prepare/chosen", {})
+  chosen: Any = read_steps(folder).get("prepare/chosen", {})
   longest_answer = record["max_new_tokens"] or chosen["max_new_tokens"]
   longest_prefix = record["packing"]["longest_prefix"] or chosen["packing"]["longest_prefix"]
   split = record.get("long_schemas") == "split"

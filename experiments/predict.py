@@ -155,28 +155,31 @@ def main() -> None:
       )
       bar.update()
 
-    arguments = (
-      exported.generator,
-      exported.params,
-      exported.tokenizer,
-      databases,
-      [examples[i] for i in missing],
-    )
-    options = {
-      "max_new_tokens": exported.max_new_tokens,
-      "constrain": _CONSTRAIN.value,
-      "schemas": exported.schemas,
-      "places": missing,
-    }
+    # What both ways of answering take.
+    model_of = (exported.generator, exported.params, exported.tokenizer)
+    asked = [examples[i] for i in missing]
     if _SAMPLES.value == 1:
       answer_questions(
-        *arguments, on_question=lambda place, answers: keep(place, answers[0]), **options
+        *model_of,
+        databases,
+        asked,
+        max_new_tokens=exported.max_new_tokens,
+        constrain=_CONSTRAIN.value,
+        schemas=exported.schemas,
+        places=missing,
+        on_question=lambda place, answers: keep(place, answers[0]),
       )
     else:
       with Executor(workers=_WORKERS.value) as executor:
         predict_by_vote(
-          *arguments,
+          *model_of,
+          databases,
+          asked,
           executor,
+          max_new_tokens=exported.max_new_tokens,
+          constrain=_CONSTRAIN.value,
+          schemas=exported.schemas,
+          places=missing,
           samples=_SAMPLES.value,
           temperature=_TEMPERATURE.value,
           top_p=_TOP_P.value,
@@ -186,7 +189,6 @@ def main() -> None:
           on_vote=lambda place, vote: keep(
             place, vote.prediction, votes=vote.votes, samples=len(vote.samples)
           ),
-          **options,
         )
   if _DETAILS.value:
     _write(

@@ -36,7 +36,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -120,11 +120,15 @@ def mutants(sql: str, schema: Schema, dialect: str = "sqlite") -> Iterator[tuple
       restore()
 
 
-def _changes(node: exp.Expression, schema: Schema):
-  def replaced(kind: str, new: exp.Expression):
+# What a change is called, what makes it, and what undoes it.
+Change = tuple[str, Callable[[], object], Callable[[], object]]
+
+
+def _changes(node: exp.Expression, schema: Schema) -> Iterator[Change]:
+  def replaced(kind: str, new: exp.Expression) -> Change:
     return kind, lambda: node.replace(new), lambda: new.replace(node)
 
-  def argument(kind: str, name: str, value: object):
+  def argument(kind: str, name: str, value: object) -> Change:
     old = node.args.get(name)
     return kind, lambda: node.set(name, value), lambda: node.set(name, old)
 
@@ -238,7 +242,7 @@ def main() -> None:
       made = make_instances(
         original, folder, _INSTANCES.value, _SEED.value, queries, orphans=_ORPHANS.value
       )
-      places[db_id] = [original, *map(os.fspath, made)]
+      places[db_id] = [original, *(os.fspath(place) for place in made)]
     seconds = time.process_time() - start
     trials = []
     for db_id, gold in golds:

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -26,7 +26,7 @@ from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.answering.schema_choice import SchemaChooser, covered
 from spftsql_jax.examples.benchmarks import read_examples
 from spftsql_jax.examples.example import Example
-from spftsql_jax.examples.prompts import PromptFormat
+from spftsql_jax.examples.prompts import PromptFormat, SchemaStyle
 from spftsql_jax.examples.subschemas import tables_of
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
 from spftsql_jax.files import write_json
@@ -52,7 +52,7 @@ def main() -> None:
   if not all(prefix.isdigit() and int(prefix) for prefix in _PREFIXES.value):
     raise launch.InputError(f"--prefixes: {','.join(_PREFIXES.value)} are not numbers of tokens")
   launch.check_output(_OUTPUT.value)
-  tokenizer = load_tokenizer(_TOKENIZER.value, PromptFormat(_STYLE.value))
+  tokenizer = load_tokenizer(_TOKENIZER.value, PromptFormat(cast(SchemaStyle, _STYLE.value)))
   rows = [row for split in _SPLITS.value for row in _measure_split(split, tokenizer)]
   write_json(Path(_OUTPUT.value), {"style": _STYLE.value, "rows": rows})
   for row in rows:

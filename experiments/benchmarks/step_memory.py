@@ -138,7 +138,7 @@ def random_units(vocabulary: int, tokens: int) -> list[Any]:
   from spftsql_jax.examples.batches import Branch, Unit
 
   rng = np.random.default_rng(0)
-  ids = lambda count: tuple(map(int, rng.integers(0, vocabulary, count)))  # noqa: E731
+  ids = lambda count: tuple(rng.integers(0, vocabulary, count).tolist())  # noqa: E731
   units = []
   for _ in range(-(-tokens // (_SCHEMA + 16 * (_PROMPT + _ANSWER)))):
     schema = ids(_SCHEMA)

@@ -171,9 +171,9 @@ class _Split:
           if known in words:
             weight = words[known] * likeness * self._rarity[known]
             found[name][word] = max(found[name].get(word, 0.0), weight)
-    for name, words in self._names.items():
-      if words and words <= found[name].keys():
-        for word in words:
+    for name, own in self._names.items():
+      if own and own <= found[name].keys():
+        for word in own:
           found[name][word] += _WHOLE_NAME * self._rarity[word]
     for match in values.search(question, limit=_VALUES):
       if match.table in found:

@@ -86,7 +86,7 @@ def _keep_units(config: PretrainingConfig, tokenizer: Path, mark: str, shard: Sh
   path = shard.examples.with_name(f"{shard.examples.stem}-{mark}.npz")
   if not path.is_file():
     with replacing(path) as unfinished, open(unfinished, "wb") as file:
-      np.savez_compressed(file, **_arrays(_units(config, tokenizer, shard)))
+      np.savez_compressed(file, allow_pickle=False, **_arrays(_units(config, tokenizer, shard)))
   return path
 
 
