@@ -20,7 +20,9 @@ from absl import flags
 from ml_collections import config_flags
 
 _CONFIG = config_flags.DEFINE_config_file(
-  "config", str(Path(__file__).parent / "configs" / "base_small.py"), "Config file of the base."
+  "config",
+  str(Path(__file__).parent / "configs/pretraining/base_small.py"),
+  "Config file of the base.",
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
 _WORKERS = flags.DEFINE_integer("workers", 2, "Processes that make the corpus.", lower_bound=1)
@@ -40,4 +42,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-  launch(main, when_interrupted=GOES_ON)
+  launch(main, config_file.check, GOES_ON)

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 
-from configs.base_small import base_small
+from configs.pretraining.base_small import base_small
 
 from spftsql_jax.answering.exported import load_exported
 from spftsql_jax.pipeline.config import from_dict, to_dict

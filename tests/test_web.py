@@ -21,6 +21,7 @@ from web_pages import ANSWERS, FOREVER, MANY_ROWS, served
 
 from spftsql_jax.answering import known_words, vote
 from spftsql_jax.answering.predict import Prediction, PromptDatabase
+from spftsql_jax.answering.schema_choice import SchemaChooser
 from spftsql_jax.answering.web import model_answerer
 from spftsql_jax.answering.web.address import Address
 from spftsql_jax.answering.web.answers import NotAnsweredError, StoppedError
@@ -360,7 +361,13 @@ def answerer(page, tmp_path, monkeypatch):
 
   monkeypatch.setattr(vote, "answer_questions", answer)
   with served(tmp_path), Executor(workers=1) as executor:
-    model = types.SimpleNamespace(generator=None, params=None, tokenizer=None, max_new_tokens=9)
+    model = types.SimpleNamespace(
+      generator=None,
+      params=None,
+      tokenizer=None,
+      max_new_tokens=9,
+      schemas=SchemaChooser(None, None),
+    )
     database = PromptDatabase.read(str(tmp_path / "shop.sqlite"))
     made = model_answerer.ModelAnswerer(model, database, executor, 8, 0.8, 0, 0.75, 30.0, 100)
     yield made, texts
@@ -379,7 +386,7 @@ def test_a_models_answers_are_voted_on(answerer):
   texts[:] = ["SELECT nope"]
   assert "none of 8 answers ran" in made.answer("How many customers?", threading.Event()).doubts[0]
   texts[:] = ["SELECT 1"]
-  assert "nothing that" in made.answer("asdf qwer", threading.Event()).doubts[0]
+  assert "nothing in the database" in made.answer("asdf qwer", threading.Event()).doubts[0]
   assert known_words.asks_for_change("Delete all customers", made.database.schema) == "delete"
   with pytest.raises(NotAnsweredError, match="asks for a change"):
     made.answer("Delete all customers", threading.Event())

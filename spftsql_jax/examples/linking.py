@@ -84,11 +84,15 @@ class NameIndex:
     self, tables: list[_Mention], found: list[tuple[float, int, int, int]]
   ) -> tuple[MatchedName, ...]:
     columns: dict[int, list[tuple[int, int]]] = {}
-    first = {t: mention.place for t, mention in enumerate(tables) if mention.score >= _LEAST}
-    for _, place, t, c in found:
+    # By table: the first word that stands for it or a column of it, and how much it is meant.
+    first: dict[int, tuple[int, float]] = {
+      t: (mention.place, -mention.score)
+      for t, mention in enumerate(tables)
+      if mention.score >= _LEAST
+    }
+    for score, place, t, c in found:
       columns.setdefault(t, []).append((place, c))
-    for t, places in columns.items():
-      first.setdefault(t, min(places)[0])
+      first[t] = min(first.get(t, (place, -score)), (place, -score))
     return tuple(
       self._written(self._schema.tables[t], [c for _, c in sorted(columns.get(t, []))])
       for t in sorted(first, key=lambda t: (first[t], t))
