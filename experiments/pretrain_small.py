@@ -16,6 +16,7 @@ import json
 import sys
 from pathlib import Path
 
+import config_file
 from absl import flags
 from ml_collections import config_flags
 
