@@ -83,6 +83,16 @@ def test_units_are_those_of_both_directions_and_come_back_from_their_file(made):
   assert len({u.branches[0].prefix for u in units}) == len(by_name)
 
 
+def test_the_words_of_prompts_may_be_learned_too(made):
+  shard = tokens.Shard(made[0] / "examples_0.jsonl", made[0] / "databases/0")
+  whole = dataclasses.replace(tiny(), learned="branches")
+  plain, learned = (tokens._units(c, made[0] / "start", shard) for c in (tiny(), whole))
+  for a, b in zip(plain, learned, strict=True):
+    a, b = a.branches[0], b.branches[0]
+    assert b.prompt + b.answer == a.prompt + a.answer and len(b.prompt) == 1
+    assert b.prefix == a.prefix
+
+
 def test_the_base_loads_answers_and_keeps_its_format(made):
   folder, figures, lines = made
   exported = load_exported(folder / "base")

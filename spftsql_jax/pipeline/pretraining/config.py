@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.prompts import PromptFormat
@@ -43,6 +43,8 @@ class PretrainingConfig:
     other_prompt, other_share: another format of schemas, and the share of databases that are
       written in it, so that the model does not depend on one.
     to_text_share: the share of examples learned from SQL to text as well.
+    learned: "answers" as in fine-tuning, or "branches": the words of prompts are learned too, so that
+      the names a question mentions teach to copy from a schema.
     shuffled_share: of databases whose tables stand in another order than that of their keys.
     max_new_tokens: longest answer.
     passes: over the corpus. seed: of weights and order.
@@ -57,6 +59,7 @@ class PretrainingConfig:
   optimizer: OptimizerConfig
   other_share: float = 0.25
   to_text_share: float = 0.15
+  learned: Literal["answers", "branches"] = "answers"
   shuffled_share: float = 0.5
   max_new_tokens: int = 96
   passes: float = 1.0

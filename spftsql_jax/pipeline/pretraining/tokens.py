@@ -77,7 +77,7 @@ def shard_units(
 def _mark(config: PretrainingConfig, tokenizer: Path) -> str:
   """A short name of what the units of a shard depend on besides its examples."""
   parts = config.prompt, config.other_prompt, config.packing, config.seed
-  shares = config.other_share, config.to_text_share, config.shuffled_share
+  shares = config.other_share, config.to_text_share, config.shuffled_share, config.learned
   words = (tokenizer / "tokenizer.json").read_bytes()
   return hashlib.sha256(repr((parts, shares)).encode() + words).hexdigest()[:12]
 
@@ -145,7 +145,14 @@ def _of_database(
 ) -> list[Unit]:
   maker = UnitMaker(tokenizer, databases, config.packing, split_schemas=True, say=_silent)
   to_text = [e for e in examples if rng.random() < config.to_text_share]
-  return sql_units(maker, examples) + question_units(maker, to_text)
+  units = sql_units(maker, examples) + question_units(maker, to_text)
+  return units if config.learned == "answers" else [_whole(unit.branches[0]) for unit in units]
+
+
+def _whole(branch: Branch) -> Unit:
+  """A branch of which all tokens but the first are learned."""
+  first, rest = branch.prompt[:1], branch.prompt[1:]
+  return Unit((dataclasses.replace(branch, prompt=first, answer=rest + branch.answer),))
 
 
 def _as_others_write_it(
