@@ -43,8 +43,8 @@ class PretrainingConfig:
     other_prompt, other_share: another format of schemas, and the share of databases that are
       written in it, so that the model does not depend on one.
     to_text_share: the share of examples learned from SQL to text as well.
-    learned: "answers" as in fine-tuning, or "branches": the words of prompts are learned too, so that
-      the names a question mentions teach to copy from a schema.
+    learned: "answers" as in fine-tuning, or "branches": the words of prompts are learned too, so
+      that the names which a question mentions teach to copy from a schema.
     shuffled_share: of databases whose tables stand in another order than that of their keys.
     max_new_tokens: longest answer.
     passes: over the corpus. seed: of weights and order.
