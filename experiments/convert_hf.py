@@ -235,9 +235,10 @@ def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int, int | None] |
   # What a run has chosen where its config leaves it open.
   chosen: Any = read_steps(folder).get("prepare/chosen", {})
   longest_answer = record["max_new_tokens"] or chosen["max_new_tokens"]
+  if record.get("long_schemas") != "split":
+    return style, longest_answer, None
   longest_prefix = record["packing"]["longest_prefix"] or chosen["packing"]["longest_prefix"]
-  split = record.get("long_schemas") == "split"
-  return style, longest_answer, longest_prefix if split else None
+  return style, longest_answer, longest_prefix
 
 
 def run_dtype(folder: Path) -> str | None:

@@ -30,6 +30,9 @@ from spftsql_jax.sql.identifiers import quote, quote_path
 
 # For reading the original, however large it is, and for writing an instance.
 _MEMORY_BYTES = 256_000_000
+# Each column takes a block while a table is written, so that those of 256 KiB which DuckDB takes by
+# default would let no table have more than some 900 columns.
+_BLOCK_BYTES = 16_384
 # Rows of a sampled block: blocks lie anywhere in the table.
 _BLOCK_ROWS = 200
 _HERE = "database_name = current_database() AND NOT internal"
@@ -209,6 +212,7 @@ def create(path: pathlib.Path) -> duckdb.DuckDBPyConnection:
       "autoload_known_extensions": "false",
       "python_enable_replacements": "false",
       "memory_limit": f"{_MEMORY_BYTES}B",
+      "default_block_size": str(_BLOCK_BYTES),
       "threads": "1",
       "temp_directory": "",
     },
