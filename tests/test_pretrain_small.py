@@ -98,6 +98,8 @@ def test_the_base_loads_answers_and_keeps_its_format(made):
   exported = load_exported(folder / "base")
   assert exported.tokenizer.style == tiny().prompt
   assert figures["steps"] > 1 and figures["units"] > 0 and 0 <= figures["held_out"]["ex"] <= 1
+  # Of 600 tokens, all alike, each would cost 6.4 nats.
+  assert 1 < figures["held_out"]["gold_nll"] < 6.4
   logged = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
   assert [entry["step"] for entry in logged] == list(range(1, figures["steps"] + 1))
   assert np.mean([e["loss"] for e in logged[-2:]]) < logged[0]["loss"]

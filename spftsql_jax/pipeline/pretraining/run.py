@@ -14,7 +14,7 @@ import numpy as np
 from spftsql_jax.answering.exported import write_prompt_format
 from spftsql_jax.answering.predict import PromptDatabase, answer_questions
 from spftsql_jax.databases import Executor
-from spftsql_jax.examples.batches import Unit
+from spftsql_jax.examples.batches import Branch, Unit
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.packing import count_rows, pack, plan_rows, shape_of_rows
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer, train_bpe
@@ -72,9 +72,13 @@ def pretrain(
     log.flush()
 
   def evaluate(tree: Params) -> tuple[float, float]:
-    found = asked.score(tree, asked.every(_ASKED_MEANWHILE))
-    say(f"  held-out schemas: {found[0]:.1%} right, {found[1]:.0%} run")
-    return found
+    some = asked.every(_ASKED_MEANWHILE)
+    accuracy, executable = asked.score(tree, some)
+    say(
+      f"  held-out schemas: {accuracy:.1%} right, {executable:.0%} run, "
+      f"{asked.gold_nll(tree, some):.3f} nats a token of gold"
+    )
+    return accuracy, executable
 
   result = fit(
     model,
@@ -101,7 +105,8 @@ def pretrain(
     "steps": result.steps,
     "seconds": time.perf_counter() - began,
     "cpu_seconds": time.process_time() - spent,
-    "held_out": _figures(*asked.score(result.trained, asked.examples)),
+    "held_out": _figures(*asked.score(result.trained, asked.examples))
+    | {"gold_nll": round(asked.gold_nll(result.trained, asked.examples), 4)},
     "evaluations": [
       {"step": e.step} | _figures(e.execution_accuracy, e.executable) for e in result.evaluations
     ],
@@ -169,6 +174,19 @@ class Asked:
     verdicts = self.verdicts(params, examples)
     right = np.mean([v.correct for v in verdicts])
     return float(right), float(np.mean([v.status == "ok" for v in verdicts]))
+
+  def gold_nll(self, params: Params, examples: Sequence[Example]) -> float:
+    """Mean negative log-likelihood of the gold answers' tokens, in nats: what tells models apart
+    long before they answer rightly.
+    """
+    branches = [self._gold(example) for example in examples]
+    total = float(np.sum(self._generator.score(params, branches)))
+    return -total / sum(len(branch.answer) for branch in branches)
+
+  def _gold(self, example: Example) -> Branch:
+    database, tokenizer = self._databases[example.db_id], self._tokenizer
+    mentions = database.mentions(example.question, tokenizer.style)
+    return tokenizer.text_to_sql(database.schema, example.question, example.query, mentions)
 
   def verdicts(self, params: Params, examples: Sequence[Example]) -> list[Verdict]:
     """The verdict on the greedy answer to each question."""
