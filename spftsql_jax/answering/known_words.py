@@ -12,7 +12,7 @@ from spftsql_jax.answering.question_words import (
   QUESTION_PHRASES,
 )
 from spftsql_jax.columns.inflection import singular_of
-from spftsql_jax.columns.words import expand, split_identifier
+from spftsql_jax.columns.words import alike, expand, split_identifier
 from spftsql_jax.databases import ValueIndex
 from spftsql_jax.schema import Schema
 
@@ -22,9 +22,6 @@ _PHRASES = [phrase.split() for phrase in QUESTION_PHRASES]
 _SHORTEST_STEM = 4
 # A word as long as this may stand anywhere in a name: "schooler" in "Highschooler".
 _LONG_WORD = 5
-# Two words are forms of one where this share of the longer is a common beginning: "price",
-# "pricing".
-_COMMON_SHARE = 0.6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,11 +131,4 @@ def _same(word: str, name: str) -> bool:
   if word == name:
     return True
   shorter, longer = sorted((word, name), key=len)
-  if len(shorter) < _SHORTEST_STEM:
-    return False
-  common = next(
-    (i for i, (a, b) in enumerate(zip(shorter, longer, strict=False)) if a != b), len(shorter)
-  )
-  return common == len(shorter) or (
-    common >= _SHORTEST_STEM and common >= _COMMON_SHARE * len(longer)
-  )
+  return alike(word, name) or (len(shorter) >= _SHORTEST_STEM and longer.startswith(shorter))

@@ -15,10 +15,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from spftsql_jax.amounts import by_database
 from spftsql_jax.answering.question_words import FUNCTION_WORDS
 from spftsql_jax.columns.inflection import singular_of
 from spftsql_jax.columns.vocabulary import LEXICON
-from spftsql_jax.columns.words import expand, split_identifier
+from spftsql_jax.columns.words import alike, expand, singular_words, split_identifier
 from spftsql_jax.databases import ValueIndex
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.subschemas import SubSchemas, tables_of
@@ -31,13 +32,12 @@ _WORD = re.compile(r"[^\W_]+")
 _NAME, _COLUMN, _KEY, _COMMENT, _VALUE = 1.0, 0.6, 0.2, 0.4, 0.9
 # A table whose whole name is mentioned.
 _WHOLE_NAME = 0.5
-# Two words are forms of one where so many letters, and this share of the longer, begin alike.
-_STEM, _SHARE, _FORM = 4, 0.6, 0.7
+# Another form of a word of the question, beside the very word.
+_FORM = 0.7
 # What is said for a table counts less where it is not joined to those wanted already directly, or
 # not at all.
 _CONNECTED, _APART = 0.85, 0.7
 _VALUES = 8
-_DATABASES_NAMED = 5
 
 
 class AskedDatabase(Protocol):
@@ -107,13 +107,10 @@ class SchemaChooser:
         used.add(id(chosen))
     if not moved:
       return ""
-    ranked = sorted(moved.items(), key=lambda i: (-i[1], i[0]))
-    named = ", ".join(f"{db_id} {count}" for db_id, count in ranked[:_DATABASES_NAMED])
-    if others := ranked[_DATABASES_NAMED:]:
-      named += f", and {sum(count for _, count in others)} of {len(others)} other databases"
     return (
       f"{moved.total()} of {len(examples)} {what} are over schemas too long for the prompt and are "
-      f"put over {len(used)} sub-schemas ({named})"
+      f"put over {len(used)} sub-schemas "
+      f"({by_database(moved)})"
     )
 
   def coverage(
@@ -188,7 +185,7 @@ class _Split:
     return tuple(
       (known, 1.0 if known == word else _FORM)
       for known in sorted(self._rarity)
-      if known == word or _alike(known, word)
+      if known == word or alike(known, word)
     )
 
   def _choose(self, mentions: Mapping[str, Mapping[str, float]]) -> Schema:
@@ -256,27 +253,13 @@ def _said_of(table: Table) -> dict[str, float]:
   return words
 
 
-def _words(name: str) -> list[str]:
+def _words(name: str) -> tuple[str, ...]:
   split = split_identifier(name, LEXICON)
-  return [
-    singular_of(w.lower())
-    for phrase in (split, expand(split))
-    for part in phrase
-    for w in part.split()
-  ]
+  return singular_words((*split, *expand(split)))
 
 
 def _of_text(text: str) -> list[str]:
   return [singular_of(word) for word in _WORD.findall(text.lower())]
-
-
-def _alike(a: str, b: str) -> bool:
-  common = 0
-  for x, y in zip(a, b, strict=False):
-    if x != y:
-      break
-    common += 1
-  return common >= _STEM and common >= _SHARE * max(len(a), len(b))
 
 
 def covered(chosen: Schema, tables: Iterable[str]) -> bool:

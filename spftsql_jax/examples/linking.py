@@ -17,15 +17,13 @@ from collections.abc import Iterable
 
 from spftsql_jax.columns.inflection import singular_of
 from spftsql_jax.columns.vocabulary import LEXICON
-from spftsql_jax.columns.words import expand, split_identifier
+from spftsql_jax.columns.words import alike, expand, singular_words, split_identifier
 from spftsql_jax.schema import Schema, Table
 from spftsql_jax.sql import identifiers
 
 _WORD = re.compile(r"[^\W_]+")
 # Words of names that say nothing by themselves.
 _WEAK = frozenset({"id", "of", "the", "a", "in", "is", "and", "for", "to", "by", "on", "at"})
-# Two words are forms of one where so many letters, and this share of the longer, begin alike.
-_STEM, _SHARE = 4, 0.6
 # What a mention is worth: all words in a row, all of them, the last one, any.
 _PHRASE, _WORDS, _HEAD, _ANY = 1.0, 0.8, 0.55, 0.4
 # A column of a table that is mentioned too, and one that would repeat what a better one says.
@@ -47,11 +45,8 @@ class _Mention:
   place: int  # of its first word in the question
 
 
-@dataclasses.dataclass(frozen=True)
-class _Named:
-  """A table or column: the phrases that it may be called by."""
-
-  phrases: tuple[tuple[str, ...], ...]
+# The phrases that a table or column may be called by.
+_Named = tuple[tuple[str, ...], ...]
 
 
 class NameIndex:
@@ -128,25 +123,22 @@ def _named(name: str, comment: str, owner: tuple[str, ...] = ()) -> _Named:
     phrases.append(words[len(owner) :])  # "name" of "singer name"
   if comment:
     phrases.append(tuple(singular_of(w) for w in _WORD.findall(comment.lower()))[:8])
-  return _Named(tuple(p for p in phrases if p))
+  return tuple(p for p in phrases if p)
 
 
 def _words(name: str) -> tuple[str, ...]:
-  split = split_identifier(name, LEXICON)
-  return tuple(singular_of(word.lower()) for part in expand(split) for word in part.split())
+  return singular_words(expand(split_identifier(name, LEXICON)))
 
 
 def _mention(named: _Named, asked: list[str]) -> _Mention:
   """The best mention of a name: by its phrases, whole or in part."""
   best = _Mention(0.0, len(asked))
-  for phrase in named.phrases:
+  for phrase in named:
     places = [_place(word, asked) for word in phrase]
     there = [place for place in places if place is not None]
     if not there:
       continue
-    strong = [
-      p for w, p in zip(phrase, places, strict=True) if p is not None and w not in _WEAK
-    ] or []
+    strong = [p for w, p in zip(phrase, places, strict=True) if p is not None and w not in _WEAK]
     if len(there) == len(phrase):
       in_a_row = all(b - a == 1 for a, b in zip(there, there[1:], strict=False))
       score = _PHRASE if in_a_row else _WORDS
@@ -165,16 +157,6 @@ def _mention(named: _Named, asked: list[str]) -> _Mention:
 
 def _place(word: str, asked: list[str]) -> int | None:
   """Where the question has the word, or another form of it."""
-  for place, other in enumerate(asked):
-    if word == other:
-      return place
-  if len(word) >= _STEM:
-    for place, other in enumerate(asked):
-      common = 0
-      for a, b in zip(word, other, strict=False):
-        if a != b:
-          break
-        common += 1
-      if common >= _STEM and common >= _SHARE * max(len(word), len(other)):
-        return place
-  return None
+  if word in asked:
+    return asked.index(word)
+  return next((place for place, other in enumerate(asked) if alike(word, other)), None)

@@ -11,6 +11,7 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from spftsql_jax.amounts import by_database
 from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.answering.schema_choice import SchemaChooser
 from spftsql_jax.examples.batches import Branch, Unit
@@ -20,8 +21,6 @@ from spftsql_jax.examples.subschemas import tables_of
 from spftsql_jax.examples.tokenizer import Tokenizer
 from spftsql_jax.pipeline.records import Pair
 from spftsql_jax.schema import Schema
-
-_DATABASES_NAMED = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +89,7 @@ class FittedUnits:
     count = len(self.units) + self.left_out.total()
     parts = [
       f"{found.total()} of {count} {what} are too long for training and are {how} "
-      f"({_by_database(found)})"
+      f"({by_database(found)})"
       for found, how in ((+self.moved, "put over sub-schemas"), (self.left_out, "left out"))
       if found
     ]
@@ -189,15 +188,3 @@ def _said(maker: UnitMaker, fitted: FittedUnits, what: str) -> list[Unit]:
   if text := fitted.describe(what):
     maker.say(f"  {text}")
   return list(fitted.units.values())
-
-
-def _by_database(found: Counter[str]) -> str:
-  """The databases with most of them, and how many others there are: Spider has 140, and every stage
-  tells.
-  """
-  ranked = sorted(found.items(), key=lambda i: (-i[1], i[0]))
-  named = ", ".join(f"{db_id} {count}" for db_id, count in ranked[:_DATABASES_NAMED])
-  others = ranked[_DATABASES_NAMED:]
-  if not others:
-    return named
-  return f"{named}, and {sum(count for _, count in others)} of {len(others)} other databases"
