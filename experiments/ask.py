@@ -35,6 +35,7 @@ from spftsql_jax.databases.locations import with_schemas
 if TYPE_CHECKING:
   from pathlib import Path
 
+  from spftsql_jax.answering.one_question import Asking
   from spftsql_jax.answering.web.address import Address
   from spftsql_jax.databases.execution.results import Result
   from spftsql_jax.schema import Schema
@@ -113,12 +114,7 @@ def main() -> None:
       PromptDatabase(location, schema, values),
       question,
       executor,
-      samples=_SAMPLES.value,
-      temperature=_TEMPERATURE.value,
-      seed=_SEED.value,
-      min_agreement=_MIN_AGREEMENT.value,
-      timeout_s=_TIMEOUT_S.value,
-      max_rows=_FETCHED_ROWS,
+      _asking(),
     )
   if answered.split:
     print(f"ask.py: {answered.split}", file=sys.stderr)
@@ -163,6 +159,15 @@ def _serve(
     PromptDatabase(location, schema, values),
     address,
     listening,
+    _asking(),
+  )
+
+
+def _asking() -> Asking:
+  """How questions are answered, by the flags."""
+  from spftsql_jax.answering.one_question import Asking  # It imports JAX.
+
+  return Asking(
     samples=_SAMPLES.value,
     temperature=_TEMPERATURE.value,
     seed=_SEED.value,

@@ -20,6 +20,7 @@ import pytest
 from web_pages import ANSWERS, FOREVER, MANY_ROWS, served
 
 from spftsql_jax.answering import known_words, vote
+from spftsql_jax.answering.one_question import Asking
 from spftsql_jax.answering.predict import Prediction, PromptDatabase
 from spftsql_jax.answering.schema_choice import SchemaChooser
 from spftsql_jax.answering.web import model_answerer
@@ -369,7 +370,7 @@ def answerer(page, tmp_path, monkeypatch):
       schemas=SchemaChooser(None, None),
     )
     database = PromptDatabase.read(str(tmp_path / "shop.sqlite"))
-    made = model_answerer.ModelAnswerer(model, database, executor, 8, 0.8, 0, 0.75, 30.0, 100)
+    made = model_answerer.ModelAnswerer(model, database, executor, Asking(max_rows=100))
     yield made, texts
 
 

@@ -21,6 +21,26 @@ from spftsql_jax.schema import Schema
 
 
 @dataclasses.dataclass(frozen=True)
+class Asking:
+  """How a question is answered.
+
+  Attributes:
+    samples: answers to compare; 1 takes the likeliest (greedy), unchecked.
+    temperature, seed: of the samples.
+    min_agreement: share of the samples that must give the same result; with 0 nothing is doubted.
+    timeout_s: limit of a query in seconds.
+    max_rows: of a result; one with more has no say.
+  """
+
+  samples: int = 8
+  temperature: float = 0.8
+  seed: int = 0
+  min_agreement: float = 0.75
+  timeout_s: float = 30.0
+  max_rows: int = 100_000
+
+
+@dataclasses.dataclass(frozen=True)
 class Answered:
   """What came of a question.
 
@@ -55,27 +75,21 @@ class Answered:
     return f"not found in the database: {missing}" if missing else ""
 
 
+_DEFAULT = Asking()
+
+
 def answer_one(
   exported: ExportedModel,
   database: PromptDatabase,
   question: str,
   executor: Executor,
-  *,
-  samples: int = 8,
-  temperature: float = 0.8,
-  seed: int = 0,
-  min_agreement: float = 0.75,
-  timeout_s: float = 30.0,
-  max_rows: int = 100_000,
+  asking: Asking = _DEFAULT,
 ) -> Answered:
   """Answers a question by the vote of several samples.
 
   Args:
     exported: the model. database: what is asked. executor: runs the answers' queries.
-    samples: answers to compare; 1 takes the likeliest (greedy), unchecked.
-    temperature, seed: of the samples.
-    min_agreement: share of the samples that must give the same result; with 0 nothing is doubted.
-    timeout_s: limit of a query in seconds. max_rows: of a result; one with more has no say.
+    asking: how.
 
   Raises:
     ChangeAskedError: the question asks to change data.
@@ -90,15 +104,15 @@ def answer_one(
     {"": database},
     [asked],
     executor,
-    samples=samples,
-    temperature=temperature if samples > 1 else 0.0,
-    seed=seed,
-    timeout_s=timeout_s,
-    max_rows=max_rows,
+    samples=asking.samples,
+    temperature=asking.temperature if asking.samples > 1 else 0.0,
+    seed=asking.seed,
+    timeout_s=asking.timeout_s,
+    max_rows=asking.max_rows,
     max_new_tokens=exported.max_new_tokens,
     schemas=exported.schemas,
   )
-  doubts = doubts_of(vote, words, min_agreement) if samples > 1 else ()
+  doubts = doubts_of(vote, words, asking.min_agreement) if asking.samples > 1 else ()
   shown = exported.schemas.choose(database, question)
   return Answered(vote, words, doubts, _split(shown, database.schema))
 

@@ -8,7 +8,7 @@ import threading
 
 from spftsql_jax.answering import known_words
 from spftsql_jax.answering.exported import ExportedModel
-from spftsql_jax.answering.one_question import answer_one
+from spftsql_jax.answering.one_question import Asking, answer_one
 from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.answering.web.address import Address
 from spftsql_jax.answering.web.answers import (
@@ -32,20 +32,13 @@ class ModelAnswerer:
 
   Attributes:
     exported: the model. database: what it answers on. executor: runs its queries.
-    samples, temperature, seed: of the answers. min_agreement: share of them below which the model
-      does not know; 0 takes the most frequent answer all the same.
-    timeout_s, max_rows: limits of a query.
+    asking: how it answers.
   """
 
   exported: ExportedModel
   database: PromptDatabase
   executor: Executor
-  samples: int
-  temperature: float
-  seed: int
-  min_agreement: float
-  timeout_s: float
-  max_rows: int
+  asking: Asking
 
   def answer(self, question: str, stop: threading.Event) -> Answered:
     """See `Answerer`."""
@@ -56,12 +49,7 @@ class ModelAnswerer:
           self.database,
           question,
           self.executor,
-          samples=self.samples,
-          temperature=self.temperature,
-          seed=self.seed,
-          min_agreement=self.min_agreement,
-          timeout_s=self.timeout_s,
-          max_rows=self.max_rows,
+          self.asking,
         )
     except known_words.ChangeAskedError as error:
       raise NotAnsweredError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
@@ -71,7 +59,7 @@ class ModelAnswerer:
       found.sql,
       None if found.doubts else found.result,
       found.vote.votes,
-      self.samples,
+      self.asking.samples,
       found.doubts,
       found.words.missing,
     )
@@ -82,23 +70,15 @@ def serve_model(
   database: PromptDatabase,
   address: Address,
   listening: socket.socket,
-  *,
-  samples: int,
-  temperature: float,
-  seed: int,
-  min_agreement: float,
-  timeout_s: float,
-  max_rows: int,
+  asking: Asking,
 ) -> None:
   """Serves the page of a model and a database until the process is told to end.
 
   Args:
-    exported, database: see `ModelAnswerer`, and for all options.
+    exported, database, asking: see `ModelAnswerer`.
     address: see `Address`. listening: a socket there (`serve.listen`).
   """
-  with Executor(workers=min(2, samples)) as executor, Executor(workers=1) as of_page:
-    answerer = ModelAnswerer(
-      exported, database, executor, samples, temperature, seed, min_agreement, timeout_s, max_rows
-    )
-    statements = Statements(database.location, of_page, timeout_s, max_rows)
+  with Executor(workers=min(2, asking.samples)) as executor, Executor(workers=1) as of_page:
+    answerer = ModelAnswerer(exported, database, executor, asking)
+    statements = Statements(database.location, of_page, asking.timeout_s, asking.max_rows)
     serve(make_app(answerer, statements, database.schema, address), listening, address)

@@ -82,21 +82,8 @@ class Store:
       / f"{name_of(self._location)}_{index}"
       / pathlib.Path(path_of(self._location)).name
     )
-    # The name of the file counts while tables are declared, too.
-    unfinished = path.parent / ".unfinished" / path.name
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
-    unfinished.unlink(missing_ok=True)
-    try:
-      with contextlib.closing(create(unfinished)) as connection:
-        self._fill(connection, rows, late)
-        connection.execute("CHECKPOINT")
-      os.replace(unfinished, path)
-    except duckdb.IOException as error:
-      raise OSError(f"{path}: cannot be written: {error}") from error
-    except duckdb.Error as error:
-      raise DatabaseError(f"{path}: cannot be written: {error}") from error
-    finally:
-      shutil.rmtree(unfinished.parent, ignore_errors=True)
+    with writing(path) as connection:
+      self._fill(connection, rows, late)
     schemas = schemas_of(self._location)
     return with_schemas(os.fspath(path), schemas) if schemas else path
 
@@ -200,6 +187,29 @@ def _read_referred(
     [list(part) for part in zip(*values, strict=True)],
   ).fetchall()
   return _cells(rows, table)
+
+
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[duckdb.DuckDBPyConnection]:
+  """A new database, which gets its final name when the block has ended without an error.
+
+  Raises OSError or DatabaseError naming the file.
+  """
+  # The name of the file counts while tables are declared, too.
+  unfinished = path.parent / ".unfinished" / path.name
+  unfinished.parent.mkdir(parents=True, exist_ok=True)
+  unfinished.unlink(missing_ok=True)
+  try:
+    with contextlib.closing(create(unfinished)) as connection:
+      yield connection
+      connection.execute("CHECKPOINT")
+    os.replace(unfinished, path)
+  except duckdb.IOException as error:
+    raise OSError(f"{path}: cannot be written: {error}") from error
+  except duckdb.Error as error:
+    raise DatabaseError(f"{path}: cannot be written: {error}") from error
+  finally:
+    shutil.rmtree(unfinished.parent, ignore_errors=True)
 
 
 def create(path: pathlib.Path) -> duckdb.DuckDBPyConnection:

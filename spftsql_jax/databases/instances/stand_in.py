@@ -7,10 +7,7 @@ DuckDB does not have, which are text there.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pathlib
-import shutil
 from collections.abc import Mapping, Sequence
 
 import duckdb
@@ -18,9 +15,8 @@ import sqlglot
 from sqlglot import exp
 
 from spftsql_jax.databases.catalogs import DeclaredColumn
-from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.instances import enforced, typed_cells
-from spftsql_jax.databases.instances.duckdb import create, has_unique_keys, number_of
+from spftsql_jax.databases.instances.duckdb import has_unique_keys, number_of, writing
 from spftsql_jax.databases.instances.interface import Place, TableRows
 from spftsql_jax.databases.locations import UNCHANGED, stand_in_location
 from spftsql_jax.schema import Column, Schema, Table
@@ -65,27 +61,15 @@ class StandInStore:
   def _write(self, ending: str, rows: TableRows, late: TableRows) -> str:
     name = self._schema.name
     path = (self._folder / f"{name}{ending}" / f"{name}.duckdb").resolve()
-    unfinished = path.parent / ".unfinished" / path.name
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
-    unfinished.unlink(missing_ok=True)
-    try:
-      with contextlib.closing(create(unfinished)) as connection:
-        for table in self._schema.tables:
-          if not table.is_view:
-            self._declare(connection, table)
-        for each in (rows, late):
-          for table_name, added in each.items():
-            self._insert(connection, self._schema.table(table_name), added)
-        if ending != UNCHANGED:
-          enforced.delete_orphans(self._schema, lambda sql: number_of(connection, sql))
-        connection.execute("CHECKPOINT")
-      os.replace(unfinished, path)
-    except duckdb.IOException as error:
-      raise OSError(f"{path}: cannot be written: {error}") from error
-    except duckdb.Error as error:
-      raise DatabaseError(f"{path}: cannot be written: {error}") from error
-    finally:
-      shutil.rmtree(unfinished.parent, ignore_errors=True)
+    with writing(path) as connection:
+      for table in self._schema.tables:
+        if not table.is_view:
+          self._declare(connection, table)
+      for each in (rows, late):
+        for table_name, added in each.items():
+          self._insert(connection, self._schema.table(table_name), added)
+      if ending != UNCHANGED:
+        enforced.delete_orphans(self._schema, lambda sql: number_of(connection, sql))
     return stand_in_location(str(path))
 
   def _declare(self, connection: duckdb.DuckDBPyConnection, table: Table) -> None:
