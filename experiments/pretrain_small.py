@@ -30,6 +30,7 @@ _WORKERS = flags.DEFINE_integer("workers", 2, "Processes that make the corpus.",
 
 
 def main() -> None:
+  from spftsql_jax.pipeline.codec import record_to_json
   from spftsql_jax.pipeline.config import from_dict
   from spftsql_jax.pipeline.pretraining.config import PretrainingConfig
   from spftsql_jax.pipeline.pretraining.run import pretrain
@@ -39,7 +40,7 @@ def main() -> None:
     raise InputError(f"--workdir={workdir}: there is a file of this name")
   config = from_dict(PretrainingConfig, _CONFIG.value.to_dict())
   say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
-  print(json.dumps(pretrain(config, workdir, say, _WORKERS.value)))
+  print(json.dumps(record_to_json(pretrain(config, workdir, say, _WORKERS.value))))
 
 
 if __name__ == "__main__":

@@ -19,8 +19,7 @@ from pathlib import Path
 from absl import flags
 from tqdm import tqdm
 
-from spftsql_jax.files import replacing
-from spftsql_jax.pretraining.build import make_database
+from spftsql_jax.pretraining.build import make_databases
 
 _COUNT = flags.DEFINE_integer("count", None, "How many.", required=True, lower_bound=1)
 _START = flags.DEFINE_integer("start", 0, "The number of the first.", lower_bound=0)
@@ -34,17 +33,10 @@ def main() -> None:
   output = Path(_OUTPUT.value)
   if output.exists() and not output.is_dir():
     raise InputError(f"--output={output}: there is a file of this name")
-  made = 0
   numbers = range(_START.value, _START.value + _COUNT.value)
-  for number in tqdm(numbers, desc="databases", disable=None):
-    name = f"held_out_{number}" if _HELD_OUT.value else f"synthetic_{number}"
-    path = output / name / f"{name}.sqlite"
-    if path.is_file():
-      continue
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as unfinished:
-      make_database(unfinished, number, _SEED.value, _HELD_OUT.value)
-    made += 1
+  databases = make_databases(output, numbers, _SEED.value, _HELD_OUT.value)
+  bar = tqdm(databases, desc="databases", total=_COUNT.value, disable=None)
+  made = sum(is_new for _, is_new in bar)
   print(json.dumps({"output": str(output), "databases": _COUNT.value, "made": made}))
 
 

@@ -15,10 +15,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 from configs.pretraining.base_small import base_small
 
 from spftsql_jax.answering.exported import load_exported
+from spftsql_jax.examples.benchmarks import read_examples
 from spftsql_jax.pipeline.config import from_dict, to_dict
 from spftsql_jax.pipeline.pretraining import tokens
 from spftsql_jax.pipeline.pretraining.config import CorpusConfig, PretrainingConfig
-from spftsql_jax.pipeline.pretraining.corpus import make_held_out, make_shard, read_examples
+from spftsql_jax.pipeline.pretraining.corpus import make_held_out, make_shard
 from spftsql_jax.pipeline.pretraining.run import pretrain
 from spftsql_jax.pretraining.build import make_database
 from spftsql_jax.pretraining.domains import HELD_OUT, domains_of, read_domains
@@ -97,11 +98,13 @@ def test_the_base_loads_answers_and_keeps_its_format(made):
   folder, figures, lines = made
   exported = load_exported(folder / "base")
   assert exported.tokenizer.style == tiny().prompt
-  assert figures["steps"] > 1 and figures["units"] > 0 and 0 <= figures["held_out"]["ex"] <= 1
+  assert figures.steps > 1 and figures.units > 0 and 0 <= figures.held_out.ex <= 1
   # Of 600 tokens, all alike, each would cost 6.4 nats.
-  assert 1 < figures["held_out"]["gold_nll"] < 6.4
-  logged = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-  assert [entry["step"] for entry in logged] == list(range(1, figures["steps"] + 1))
+  assert 1 < figures.held_out.gold_nll < 6.4
+  logged = [
+    json.loads(line) for line in (folder / "metrics/pretraining.jsonl").read_text().splitlines()
+  ]
+  assert [entry["step"] for entry in logged] == list(range(1, figures.steps + 1))
   assert np.mean([e["loss"] for e in logged[-2:]]) < logged[0]["loss"]
   assert any("units" in line for line in lines)
 

@@ -4,8 +4,9 @@ the run's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -45,16 +46,34 @@ def make_starting_model(
   sentences, and random weights, as a Hugging Face folder."""
   if config.model.hf_model:
     return StartingModel(hf_model=config.model.hf_model)
-  hf = train_bpe(_texts(config, data, prompts), config.model.vocab_size)
-  values = dict(config.model.hf_config) | {
+  texts, source = _texts(config, data, prompts), config.model
+  return StartingModel(
+    vocab_size=write_random_start(folder, texts, source.hf_config, source.vocab_size, config.seed)
+  )
+
+
+def write_random_start(
+  folder: Path, texts: Sequence[str], hf_config: Mapping[str, Any], vocab_size: int, seed: int
+) -> int:
+  """Writes random weights and a tokenizer trained on texts as a Hugging Face folder.
+
+  Args:
+    hf_config: values of its config.json, the vocabulary and special tokens left out.
+    vocab_size: entries of the tokenizer at most.
+
+  Returns:
+    The entries that it has.
+  """
+  hf = train_bpe(texts, vocab_size)
+  values = dict(hf_config) | {
     "vocab_size": len(hf),
     "eos_token_id": hf.eos_token_id,
     "pad_token_id": hf.pad_token_id,
     "bos_token_id": None,
   }
   model_config = ModelConfig.from_hf(values)
-  save_hf(folder, model_config, init_params(model_config, jax.random.key(config.seed)), hf)
-  return StartingModel(vocab_size=len(hf))
+  save_hf(folder, model_config, init_params(model_config, jax.random.key(seed)), hf)
+  return len(hf)
 
 
 def _texts(config: RunConfig, data: RunData, prompts: Mapping[str, PromptDatabase]) -> list[str]:

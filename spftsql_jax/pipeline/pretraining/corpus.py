@@ -5,13 +5,12 @@ A shard depends on its number and the seed alone. What is made already is left a
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from pathlib import Path
 
-from spftsql_jax.examples.example import Example
-from spftsql_jax.files import json_lines, replacing, write_text
+from spftsql_jax.files import json_lines, write_text
 from spftsql_jax.pipeline.pretraining.config import CorpusConfig
-from spftsql_jax.pretraining.build import make_database
+from spftsql_jax.pretraining.build import make_databases
 from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.synthesize import synthesize
@@ -56,35 +55,10 @@ def make_held_out(config: CorpusConfig, folder: Path, workers: int) -> Path:
   )
 
 
-def make_databases(
-  folder: Path, numbers: range, seed: int, held_out: bool = False
-) -> list[tuple[str, Path]]:
-  """(db_id, file) of the synthetic databases with these numbers, which are made where missing."""
-  found = []
-  for number in numbers:
-    name = f"{'held_out' if held_out else 'synthetic'}_{number}"
-    path = folder / name / f"{name}.sqlite"
-    if not path.is_file():
-      path.parent.mkdir(parents=True, exist_ok=True)
-      with replacing(path) as unfinished:
-        make_database(unfinished, number, seed, held_out)
-    found.append((name, path))
-  return found
-
-
-def read_examples(path: Path) -> list[Example]:
-  """The examples of a shard's file."""
-  records = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-  return [
-    Example(r["db_id"], r["question"], r["query"], template=r["template"], source=r["source"])
-    for r in records
-  ]
-
-
-def _make(path: Path, databases: list[tuple[str, Path]], options: SynthesisOptions) -> Path:
+def _make(path: Path, databases: Iterable[tuple[Path, bool]], options: SynthesisOptions) -> Path:
+  # In the order of their names, as a folder of databases is read.
+  locations = sorted(str(file) for file, _ in databases)
   if not path.is_file():
-    # In the order of their names, as a folder of databases is read.
-    locations = [str(file) for _, file in sorted(databases)]
     made = synthesize(locations, builtin_templates(), options)
     write_text(path, json_lines(example.to_json() for example in made.examples))
   return path

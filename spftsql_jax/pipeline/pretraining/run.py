@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import jax
 import numpy as np
 
 from spftsql_jax.answering.exported import write_prompt_format
-from spftsql_jax.answering.predict import PromptDatabase, answer_questions
+from spftsql_jax.answering.predict import answer_questions
 from spftsql_jax.databases import Executor
 from spftsql_jax.examples.batches import Branch, Unit
+from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.packing import count_rows, pack, plan_rows, shape_of_rows
-from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer, train_bpe
-from spftsql_jax.files import write_json
+from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
 from spftsql_jax.generation.engine import Generator
 from spftsql_jax.judging.scoring import Verdict, score_predictions
-from spftsql_jax.models import ModelConfig, init_params, load_hf, save_hf
+from spftsql_jax.models import load_hf, save_hf
 from spftsql_jax.models.transformer import Decoder, Params
-from spftsql_jax.pipeline.config import to_dict
+from spftsql_jax.pipeline.config import to_record
+from spftsql_jax.pipeline.journal import Journal
+from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.pretraining.config import PretrainingConfig
-from spftsql_jax.pipeline.pretraining.corpus import make_held_out, make_shard, read_examples
+from spftsql_jax.pipeline.pretraining.corpus import make_held_out, make_shard
 from spftsql_jax.pipeline.pretraining.tokens import Shard, shard_units, tokenizer_texts
-from spftsql_jax.training.trainer import FitConfig, fit
+from spftsql_jax.pipeline.starting_model import write_random_start
+from spftsql_jax.training.trainer import Evaluation, FitConfig, fit
 
+_STAGE = "pretraining"
 _LANES = 96
 # Questions of the held-out databases that are answered while the model learns.
 _ASKED_MEANWHILE = 200
@@ -36,21 +39,68 @@ _ASKED_MEANWHILE = 200
 _COUNTED_AT_ONCE = 64
 
 
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+  """What a model makes of questions on held-out databases.
+
+  Attributes:
+    ex: share of right answers. executable: share that run.
+    gold_nll: see `Asked.gold_nll`.
+  """
+
+  ex: float
+  executable: float
+  gold_nll: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+  """What was measured of a base.
+
+  Attributes:
+    units: branches of a pass over the corpus. tokens: computed in all, without padding.
+    steps: updates.
+    seconds, cpu_seconds: of training since it was last gone on with.
+    held_out: of the base.
+    evaluations: while it was trained.
+  """
+
+  units: int
+  tokens: int
+  steps: int
+  seconds: float
+  cpu_seconds: float
+  held_out: HeldOut
+  evaluations: tuple[Evaluation, ...]
+
+
 def pretrain(
   config: PretrainingConfig, workdir: Path, say: Callable[[str], None], workers: int = 2
-) -> dict[str, Any]:
-  """Makes a base in `workdir`/base, with what was measured of it in `workdir`/pretraining.json.
+) -> Pretrained:
+  """Makes a base in `workdir`/base.
 
   The same call goes on where it was cut off: shards and tokenizer that are there are kept, and
   training goes on from its last checkpoint.
 
   Raises:
-    ValueError: the folder is that of another config.
+    RunInProgress, ConfigChanged: the folder is in use, or that of another config.
   """
-  done = workdir / "pretraining.json"
-  _keep_config(config, workdir / "config.json")
-  if done.is_file():
-    return json.loads(done.read_text())
+  with (
+    contextlib.closing(Journal(workdir, to_record(config))) as journal,
+    contextlib.closing(MetricsLog(workdir)) as metrics,
+  ):
+    return journal.step(
+      _STAGE, Pretrained, lambda: _pretrain(config, workdir, metrics, say, workers)
+    )
+
+
+def _pretrain(
+  config: PretrainingConfig,
+  workdir: Path,
+  metrics: MetricsLog,
+  say: Callable[[str], None],
+  workers: int,
+) -> Pretrained:
   corpus = config.corpus
   held_out = make_held_out(corpus, workdir, workers)
   shards = []
@@ -65,20 +115,14 @@ def pretrain(
   tokenizer = load_tokenizer(start, config.prompt)
   asked = Asked(Shard(held_out, workdir / "held_out"), model, tokenizer, config.max_new_tokens)
   began, spent = time.perf_counter(), time.process_time()
-  log = (workdir / "metrics.jsonl").open("a", encoding="utf-8")
-
-  def on_metrics(step: int, values: dict[str, float]) -> None:
-    log.write(json.dumps({"step": step, "seconds": time.perf_counter() - began} | values) + "\n")
-    log.flush()
 
   def evaluate(tree: Params) -> tuple[float, float]:
-    some = asked.every(_ASKED_MEANWHILE)
-    accuracy, executable = asked.score(tree, some)
+    found = asked.score(tree, asked.every(_ASKED_MEANWHILE))
     say(
-      f"  held-out schemas: {accuracy:.1%} right, {executable:.0%} run, "
-      f"{asked.gold_nll(tree, some):.3f} nats a token of gold"
+      f"  held-out schemas: {found.ex:.1%} right, {found.executable:.0%} run, "
+      f"{found.gold_nll:.3f} nats a token of gold"
     )
-    return accuracy, executable
+    return found.ex, found.executable
 
   result = fit(
     model,
@@ -93,42 +137,22 @@ def pretrain(
       seed=config.seed,
     ),
     pad_id=tokenizer.pad_id,
-    on_metrics=on_metrics,
+    on_metrics=lambda step, values: metrics.write(_STAGE, step, values),
     evaluate=evaluate,
     checkpoints=workdir / "checkpoints",
-    description="pretraining",
+    description=_STAGE,
   )
-  log.close()
-  figures = {
-    "units": len(units),
-    "tokens": round(tokens * config.passes),
-    "steps": result.steps,
-    "seconds": time.perf_counter() - began,
-    "cpu_seconds": time.process_time() - spent,
-    "held_out": _figures(*asked.score(result.trained, asked.examples))
-    | {"gold_nll": round(asked.gold_nll(result.trained, asked.examples), 4)},
-    "evaluations": [
-      {"step": e.step} | _figures(e.execution_accuracy, e.executable) for e in result.evaluations
-    ],
-  }
+  seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - spent
   save_base(workdir / "base", model, result.trained, start, tokenizer, config)
-  write_json(done, figures)
-  return figures
-
-
-def _keep_config(config: PretrainingConfig, path: Path) -> None:
-  """Writes the config of a work folder, or compares it with the one that is there."""
-  values = json.loads(json.dumps(to_dict(config)))
-  if not path.is_file():
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, values)
-    return
-  kept = json.loads(path.read_text())
-  if changed := sorted(k for k in values.keys() | kept.keys() if values.get(k) != kept.get(k)):
-    raise ValueError(
-      f"{path.parent}: holds a base of another config, which differs in {', '.join(changed)}; "
-      "take another folder, or the same config"
-    )
+  return Pretrained(
+    units=len(units),
+    tokens=round(tokens * config.passes),
+    steps=result.steps,
+    seconds=seconds,
+    cpu_seconds=cpu_seconds,
+    held_out=asked.score(result.trained, asked.examples),
+    evaluations=result.evaluations,
+  )
 
 
 def save_base(
@@ -157,10 +181,7 @@ class Asked:
 
   def __init__(self, shard: Shard, model: Decoder, tokenizer: Tokenizer, max_new_tokens: int):
     self.examples = read_examples(shard.examples)
-    self._locations = {
-      e.db_id: str(shard.databases / e.db_id / f"{e.db_id}.sqlite") for e in self.examples
-    }
-    self._databases = {d: PromptDatabase.read(place) for d, place in self._locations.items()}
+    self._databases = {d: shard.database(d) for d in database_ids(self.examples)}
     self._generator = Generator(model, lanes=_LANES, pad_id=tokenizer.pad_id)
     self._tokenizer, self._longest = tokenizer, max_new_tokens
 
@@ -169,11 +190,14 @@ class Asked:
     places = np.linspace(0, len(self.examples) - 1, min(count, len(self.examples)))
     return [self.examples[int(place)] for place in places]
 
-  def score(self, params: Params, examples: Sequence[Example]) -> tuple[float, float]:
-    """(share of right answers, share that run)."""
+  def score(self, params: Params, examples: Sequence[Example]) -> HeldOut:
+    """How well the questions are answered."""
     verdicts = self.verdicts(params, examples)
-    right = np.mean([v.correct for v in verdicts])
-    return float(right), float(np.mean([v.status == "ok" for v in verdicts]))
+    return HeldOut(
+      ex=float(np.mean([v.correct for v in verdicts])),
+      executable=float(np.mean([v.status == "ok" for v in verdicts])),
+      gold_nll=self.gold_nll(params, examples),
+    )
 
   def gold_nll(self, params: Params, examples: Sequence[Example]) -> float:
     """Mean negative log-likelihood of the gold answers' tokens, in nats: what tells models apart
@@ -200,26 +224,15 @@ class Asked:
     )
     pairs = [(e.query, found[0].sql) for e, found in zip(examples, answers, strict=True)]
     with Executor(workers=1) as executor:
-      return score_predictions(pairs, [[self._locations[e.db_id]] for e in examples], executor)
-
-
-def _figures(accuracy: float, executable: float) -> dict[str, float]:
-  return {"ex": round(accuracy, 4), "executable": round(executable, 4)}
+      places = [[self._databases[e.db_id].location] for e in examples]
+      return score_predictions(pairs, places, executor)
 
 
 def _start(config: PretrainingConfig, shard: Shard, folder: Path) -> Path:
   """The folder of random weights and the tokenizer, which are made where they are missing."""
-  if (folder / "config.json").is_file():
-    return folder
-  hf = train_bpe(tokenizer_texts(shard, config.prompt), config.vocab_size)
-  values = config.hf_config | {
-    "vocab_size": len(hf),
-    "eos_token_id": hf.eos_token_id,
-    "pad_token_id": hf.pad_token_id,
-    "bos_token_id": None,
-  }
-  model_config = ModelConfig.from_hf(values)
-  save_hf(folder, model_config, init_params(model_config, jax.random.key(config.seed)), hf)
+  if not (folder / "config.json").is_file():
+    texts = tokenizer_texts(shard, config.prompt)
+    write_random_start(folder, texts, config.hf_config, config.vocab_size, config.seed)
   return folder
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.examples.batches import Branch, Unit
+from spftsql_jax.examples.benchmarks import find_database, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import (
   PromptFormat,
@@ -25,7 +26,6 @@ from spftsql_jax.examples.prompts import (
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
 from spftsql_jax.files import replacing
 from spftsql_jax.pipeline.pretraining.config import PretrainingConfig
-from spftsql_jax.pipeline.pretraining.corpus import read_examples
 from spftsql_jax.pipeline.training_units import UnitMaker, question_units, sql_units
 
 
@@ -43,7 +43,7 @@ class Shard:
 
   def database(self, db_id: str) -> PromptDatabase:
     """A database of the shard."""
-    return PromptDatabase.read(self.databases / db_id / f"{db_id}.sqlite")
+    return PromptDatabase.read(find_database(self.databases, db_id))
 
 
 def tokenizer_texts(shard: Shard, style: PromptFormat) -> list[str]:
