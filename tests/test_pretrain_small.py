@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from configs.pretraining.base_small import base_small
 from spftsql_jax.answering.exported import load_exported
 from spftsql_jax.examples.benchmarks import read_examples
 from spftsql_jax.pipeline.config import from_dict, to_dict
+from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.pretraining import tokens
 from spftsql_jax.pipeline.pretraining.config import CorpusConfig, PretrainingConfig
 from spftsql_jax.pipeline.pretraining.corpus import make_held_out, make_shard
@@ -101,9 +101,7 @@ def test_the_base_loads_answers_and_keeps_its_format(made):
   assert figures.steps > 1 and figures.units > 0 and 0 <= figures.held_out.ex <= 1
   # Of 600 tokens, all alike, each would cost 6.4 nats.
   assert 1 < figures.held_out.gold_nll < 6.4
-  logged = [
-    json.loads(line) for line in (folder / "metrics/pretraining.jsonl").read_text().splitlines()
-  ]
+  logged = MetricsLog(folder).read()
   assert [entry["step"] for entry in logged] == list(range(1, figures.steps + 1))
   assert np.mean([e["loss"] for e in logged[-2:]]) < logged[0]["loss"]
   assert any("units" in line for line in lines)

@@ -6,6 +6,6 @@ meet all conditions, and such that miss one (`planting`).
 
 Reading the original and writing instances is each engine's own (`interface`): `sqlite`; `duckdb`
 and `postgresql`, which share `enforced`, `typed_cells`, and `keyed_sample` for what is too large to
-be read. PostgreSQL's are databases of a `private_server`, or
-DuckDB files (`stand_in`).
+be read. PostgreSQL's are databases of a `private_server`, declared anew (`declarations`), or DuckDB
+files (`stand_in`).
 """

@@ -7,7 +7,6 @@ server has. The original is read in a read-only transaction; of a large table a 
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -18,6 +17,13 @@ from spftsql_jax.databases.engines import postgresql as engine
 from spftsql_jax.databases.engines.postgresql.fence import PURE_EXTENSIONS
 from spftsql_jax.databases.errors import CannotCopyError, DatabaseError
 from spftsql_jax.databases.instances import enforced, typed_cells
+from spftsql_jax.databases.instances.declarations import (
+  Declared,
+  foreign_keys,
+  path_of_table,
+  read_declared,
+  string,
+)
 from spftsql_jax.databases.instances.drawing import MAX_ROWS
 from spftsql_jax.databases.instances.interface import Place, TableRows
 from spftsql_jax.databases.instances.interface import Store as InstanceStore
@@ -27,7 +33,7 @@ from spftsql_jax.databases.instances.stand_in import StandInStore
 from spftsql_jax.databases.locations import name_of, schemas_of, with_schemas
 from spftsql_jax.databases.passwords import hide_passwords, without_password
 from spftsql_jax.schema import Column, Schema, Table
-from spftsql_jax.sql.identifiers import quote, quote_path
+from spftsql_jax.sql.identifiers import quote
 
 _LOGGER = logging.getLogger(__name__)
 # What has been said of which database: instances are made several times in a run.
@@ -35,81 +41,6 @@ _said: set[tuple[str, str]] = set()
 # Of a large table more is sampled than is taken: pages are not equally full.
 _MORE = 1.5
 _NAME_BYTES = 63
-
-_ENUMS = """
-  SELECT n.nspname::text, t.typname::text, ARRAY(
-    SELECT enumlabel::text FROM pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder)
-  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-  WHERE t.typtype = 'e' AND NOT EXISTS (
-    SELECT 1 FROM pg_depend d WHERE d.objid = t.oid AND d.deptype = 'e')
-  ORDER BY t.oid
-"""
-_DOMAINS = """
-  SELECT n.nspname::text, t.typname::text, format_type(t.typbasetype, t.typtypmod), ARRAY(
-    SELECT pg_get_constraintdef(c.oid) FROM pg_constraint c WHERE c.contypid = t.oid ORDER BY c.oid)
-  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-  WHERE t.typtype = 'd' AND n.nspname NOT IN ('information_schema', 'pg_catalog')
-    AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = t.oid AND d.deptype = 'e')
-  ORDER BY t.oid
-"""
-_COMPOSITES = """
-  SELECT n.nspname::text, t.typname::text, ARRAY(
-    SELECT quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod)
-    FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    ORDER BY a.attnum)
-  FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace JOIN pg_class c ON c.oid = t.typrelid
-  WHERE c.relkind = 'c' AND NOT EXISTS (
-    SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
-  ORDER BY t.oid
-"""
-_FUNCTIONS = r"""
-  SELECT pg_get_functiondef(p.oid) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-  JOIN pg_language l ON l.oid = p.prolang
-  WHERE p.prokind = 'f' AND l.lanname IN ('sql', 'plpgsql') AND n.nspname NOT LIKE 'pg\_%'
-    AND n.nspname <> 'information_schema' AND p.prorettype <> 'trigger'::regtype
-    AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
-  ORDER BY p.oid
-"""
-_EXTENSIONS = """
-  SELECT e.extname::text, n.nspname::text FROM pg_extension e
-  JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql'
-"""
-_GENERATED = """
-  SELECT a.attrelid, a.attname::text, pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a
-  JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-  WHERE a.attgenerated <> '' AND a.attrelid = ANY(%s::oid[])
-"""
-_CHECKS = """
-  SELECT conrelid, pg_get_constraintdef(oid) FROM pg_constraint
-  WHERE contype = 'c' AND conrelid = ANY(%s::oid[]) ORDER BY oid
-"""
-_VIEWS = "SELECT oid, pg_get_viewdef(oid) FROM pg_class WHERE oid = ANY(%s::oid[])"
-_SETTINGS = """
-  SELECT current_setting('TimeZone'), current_schemas(false)::text[], datcollate::text,
-    datctype::text, current_setting('server_version_num')::int / 10000
-  FROM pg_database WHERE datname = current_database()
-"""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Declared:
-  """What a database declares, as statements.
-
-  Attributes:
-    extensions: by name their schema.
-    statements: what makes the rest.
-    checks: statements that add constraints of rows, each of which may be left out.
-    generated: by schema and table the columns that the server computes.
-    settings: time zone, search path, collation and character classes.
-    version: of the server, its first number.
-  """
-
-  extensions: Mapping[str, str]
-  statements: Sequence[str]
-  checks: Sequence[str]
-  generated: Mapping[tuple[str, str], frozenset[str]]
-  settings: tuple[str, Sequence[str], str, str]
-  version: int
 
 
 def Store(location: str, folder: str, schema: Schema, seed: int) -> InstanceStore:
@@ -120,7 +51,7 @@ def Store(location: str, folder: str, schema: Schema, seed: int) -> InstanceStor
   try:
     catalog = catalogs.open_catalog("postgresql", connection, schemas_of(location))
     filled = enforced.left_out_columns(catalog, schema)
-    declared = _read_declared(connection, catalog)
+    declared = read_declared(connection, catalog)
     stored = sample_with_keys(
       schema,
       lambda table: _read_some(connection, table, seed),
@@ -152,7 +83,7 @@ class _ServerStore:
     schema: Schema,
     stored: dict[str, list[list]],
     filled: Mapping[str, Sequence[catalogs.DeclaredColumn]],
-    declared: _Declared,
+    declared: Declared,
   ):
     self._location, self._schema, self._filled = location, schema, filled
     self._declared, self.stored = declared, stored
@@ -208,13 +139,13 @@ class _ServerStore:
     zone, path, collation, classes = self._declared.settings
     create = f"CREATE DATABASE {quote(name)} TEMPLATE template0 ENCODING 'UTF8'"
     try:
-      collated = f"{create} LC_COLLATE {_string(collation)} LC_CTYPE {_string(classes)}"
+      collated = f"{create} LC_COLLATE {string(collation)} LC_CTYPE {string(classes)}"
       connection.execute(collated.encode())
     except psycopg.Error:
       # A collation that this machine does not have: both queries of a pair sort alike all the same.
       connection.execute(create.encode())
     named = ", ".join(map(quote, path)) or "''"
-    for setting, value in (("TimeZone", _string(zone)), ("search_path", named)):
+    for setting, value in (("TimeZone", string(zone)), ("search_path", named)):
       connection.execute(f"ALTER DATABASE {quote(name)} SET {setting} TO {value}".encode())
     connection.execute(f"REVOKE ALL ON DATABASE {quote(name)} FROM PUBLIC".encode())
     connection.execute(f"GRANT CONNECT ON DATABASE {quote(name)} TO {READER}".encode())
@@ -242,13 +173,13 @@ class _ServerStore:
     for table in self._schema.tables:
       if table.name in rows:
         self._insert(connection, table, rows[table.name])
-        if rows[table.name] and not run(f"SELECT COUNT(*) FROM {_path(table)}"):
+        if rows[table.name] and not run(f"SELECT COUNT(*) FROM {path_of_table(table)}"):
           # A CHECK that nothing changed can pass: better the original rows than an empty table.
           self._insert(connection, table, self.stored[table.name][:MAX_ROWS])
     for name, added in late.items():
       self._insert(connection, self._schema.table(name), added)
     enforced.delete_orphans(self._schema, run)
-    declare(_foreign_keys(self._schema))
+    declare(foreign_keys(self._schema))
     run("ANALYZE")
     for name in self._schemas():
       run(f"GRANT USAGE ON SCHEMA {quote(name)} TO {READER}")
@@ -268,7 +199,7 @@ class _ServerStore:
     for table in self._schema.tables:
       names = ", ".join(quote(column.name) for column in table.columns)
       try:
-        connection.execute(f"SELECT {names} FROM {_path(table)} LIMIT 0".encode())
+        connection.execute(f"SELECT {names} FROM {path_of_table(table)} LIMIT 0".encode())
       except psycopg.Error as error:
         message = " ".join(str(error).split())
         raise CannotCopyError(f"{table.name} cannot be made in a copy: {message}") from error
@@ -282,7 +213,7 @@ class _ServerStore:
     kinds = [table.columns[i].type for i in kept] + [column.type for column in filled]
     cells = [f"c{i}" for i in range(len(names))]
     cast = ", ".join(f"{cell}::{kind}" for cell, kind in zip(cells, kinds, strict=True))
-    begin = f"INSERT INTO {_path(table)} ({', '.join(map(quote, names))}) SELECT {cast} "
+    begin = f"INSERT INTO {path_of_table(table)} ({', '.join(map(quote, names))}) SELECT {cast} "
     lists = ", ".join(["%s::text[]"] * len(names))
     given = f"FROM unnest({lists}) AS given ({', '.join(cells)}) ON CONFLICT DO NOTHING"
     sql = (_escaped(begin) + given).encode()
@@ -297,17 +228,9 @@ class _ServerStore:
       enforced.insert_possible(rows, insert, (psycopg.Error,))
 
 
-def _path(table: Table) -> str:
-  return quote_path((table.schema, table.base_name))
-
-
 def _escaped(sql: str) -> str:
   """Text of a statement with parameters in which no name is taken for one."""
   return sql.replace("%", "%%")
-
-
-def _string(text: str) -> str:
-  return "'" + text.replace("'", "''") + "'"
 
 
 def _items(columns: Sequence[Column]) -> str:
@@ -326,7 +249,7 @@ def _cells(rows: Sequence[tuple], table: Table) -> list[list]:
 
 
 def _read_some(connection: psycopg.Connection, table: Table, seed: int) -> list[list]:
-  select = f"SELECT {_items(table.columns)} FROM {_path(table)}"
+  select = f"SELECT {_items(table.columns)} FROM {path_of_table(table)}"
   if table.row_count > SAMPLE_ROWS:
     percent = min(100.0, 100 * _MORE * SAMPLE_ROWS / table.row_count)
     sample = f"{select} TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE ({seed})"
@@ -353,80 +276,11 @@ def _read_referred(
     f"{given}::{table.column(name).type}" for given, name in zip(names, columns, strict=True)
   )
   lists = ", ".join(["%s::text[]"] * len(columns))
-  begin = f"SELECT {_items(table.columns)} FROM {_path(table)} WHERE ({own}) IN (SELECT {wanted} "
+  begin = (
+    f"SELECT {_items(table.columns)} FROM {path_of_table(table)} WHERE ({own}) IN (SELECT {wanted} "
+  )
   rows = connection.execute(
     (f"{_escaped(begin)}FROM unnest({lists}) AS given ({', '.join(names)}))").encode(),
     [list(part) for part in zip(*values, strict=True)],
   ).fetchall()
   return _cells(rows, table)
-
-
-def _foreign_keys(schema: Schema) -> list[str]:
-  return [
-    f"ALTER TABLE {_path(table)} ADD FOREIGN KEY ({', '.join(map(quote, key.columns))}) "
-    f"REFERENCES {_path(schema.table(key.referred_table))} "
-    f"({', '.join(map(quote, key.referred_columns))})"
-    for table in schema.tables
-    for key in table.foreign_keys
-    if not key.inferred
-  ]
-
-
-def _read_declared(connection: psycopg.Connection, catalog: catalogs.Catalog) -> _Declared:
-  """Reads what there is to declare; foreign keys are left to `_foreign_keys`."""
-
-  def rows(sql: str, *values: object) -> list[tuple]:
-    return connection.execute(sql.encode(), values or None).fetchall()
-
-  statements = [
-    f"CREATE TYPE {quote_path((schema, name))} AS ENUM ({', '.join(map(_string, labels))})"
-    for schema, name, labels in rows(_ENUMS)
-  ]
-  statements += [
-    f"CREATE DOMAIN {quote_path((schema, name))} AS {base} {' '.join(constraints)}"
-    for schema, name, base, constraints in rows(_DOMAINS)
-  ]
-  statements += [
-    f"CREATE TYPE {quote_path((schema, name))} AS ({', '.join(parts)})"
-    for schema, name, parts in rows(_COMPOSITES)
-  ]
-  oids = [relation.key for relation in catalog.relations]
-  computed: dict[int, dict[str, str]] = {oid: {} for oid in oids}
-  for oid, name, text in rows(_GENERATED, oids):
-    computed[oid][name] = text
-  places: dict[int, str] = {}
-  generated = {}
-  views = []
-  for relation in catalog.relations:
-    path = places[relation.key] = quote_path((relation.schema, relation.name))
-    structure = catalog.structure(relation)
-    generated[relation.schema, relation.name] = frozenset(computed[relation.key])
-    if relation.is_view:
-      views.append(relation.key)
-      continue
-    parts = [
-      f"{quote(column.name)} {column.type}"
-      + (
-        f" GENERATED ALWAYS AS ({text}) STORED"
-        if (text := computed[relation.key].get(column.name))
-        else ""
-      )
-      + ("" if column.nullable else " NOT NULL")
-      for column in structure.columns
-    ]
-    keys = [("PRIMARY KEY", structure.primary_key)] if structure.primary_key else []
-    keys += [("UNIQUE", names) for names in structure.unique if names != structure.primary_key]
-    parts += [f"{kind} ({', '.join(map(quote, names))})" for kind, names in keys]
-    statements.append(f"CREATE TABLE {path} ({', '.join(parts)})")
-  statements += [text for (text,) in rows(_FUNCTIONS)]
-  definitions = dict(rows(_VIEWS, views))
-  statements += [f"CREATE VIEW {places[oid]} AS {definitions[oid]}" for oid in views]
-  zone, path_names, collation, classes, version = rows(_SETTINGS)[0]
-  return _Declared(
-    extensions=dict(rows(_EXTENSIONS)),
-    statements=statements,
-    checks=[f"ALTER TABLE {places[oid]} ADD {text}" for oid, text in rows(_CHECKS, oids)],
-    generated=generated,
-    settings=(zone, path_names, collation, classes),
-    version=version,
-  )
