@@ -123,6 +123,13 @@ def stand_in_location(path: str) -> str:
   return f"{STAND_IN}:///{urllib.parse.quote(path)}"
 
 
+def may_fail_by_data(location: str) -> bool:
+  """Whether rows can make a query fail that runs on others: a nested query gives two, a divisor is
+  0, a text is no date. In SQLite none of these fails.
+  """
+  return engine_of(location) != "sqlite"
+
+
 def is_unchanged_copy(location: str) -> bool:
   """Whether a database stands in for another with the same rows: what gives another result there
   than in the original cannot be judged by other rows in its engine.

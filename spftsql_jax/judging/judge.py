@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from spftsql_jax.databases.locations import engine_of, is_unchanged_copy
+from spftsql_jax.databases.locations import is_unchanged_copy, may_fail_by_data
 
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
@@ -147,10 +147,9 @@ def _judge_further(
 ) -> Found[Outcome]:
   """The same that was found where the pair agrees on a further instance too.
 
-  An instance on which the gold query fails says nothing where its engine fails by the data: a
-  nested query gives two rows there, a divisor is 0, a text is no date. In SQLite none of these
-  fails. Where another engine stands in for the original's, no further instance is asked unless both
-  queries give the original's results on its unchanged copy.
+  An instance on which the gold query fails says nothing where its engine fails by the data. Where
+  another engine stands in for the original's, no further instance is asked unless both queries give
+  the original's results on its unchanged copy.
   """
   location = pair.locations[instance]
   gold, predicted = place.run(location, pair.gold), place.run(location, pair.predicted)
@@ -162,7 +161,7 @@ def _judge_further(
       and place.agree(found[1], predicted, pair.ordered)
     )
     return found if same else (found[0], found[1], -1, ALONE)
-  if not gold.ok and engine_of(location) != "sqlite":
+  if not gold.ok and may_fail_by_data(location):
     return found
   if gold.ok and predicted.ok and place.agree(gold, predicted, pair.ordered):
     return found

@@ -156,9 +156,8 @@ def _judge(query: _Judged, limits: Limits, distinct: bool = False) -> Rejection 
 
 
 def _answering(query: _Judged, rows: Sequence[tuple]) -> list[Runner]:
-  """The neighbours on which the query runs. Elsewhere than in SQLite the data may make it fail (a
-  nested query that gives two rows, a divisor of 0): such a neighbour says nothing. Where another
-  engine stands in for the original's, none does unless the query gives `rows` there too.
+  """The neighbours on which the query runs: one where the data make it fail says nothing. Where
+  another engine stands in for the original's, none does unless the query gives `rows` there too.
   """
   found = []
   for neighbour in query.neighbours:

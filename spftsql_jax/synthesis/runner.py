@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from spftsql_jax.databases import engines
 from spftsql_jax.databases.cells import canonical_rows
-from spftsql_jax.databases.locations import engine_of, is_unchanged_copy
+from spftsql_jax.databases.locations import engine_of, is_unchanged_copy, may_fail_by_data
 
 # Of SQLite's virtual machine: about a second's work on a slow core. A limit on steps, unlike one on
 # time, stops the same query on every machine and under any load, so that the same seed gives the
@@ -78,7 +78,7 @@ class Runner:
   @property
   def may_fail_by_data(self) -> bool:
     """Whether rows can make a query fail that runs on others."""
-    return self._engine != "sqlite"
+    return may_fail_by_data(self.location)
 
   def close(self) -> None:
     self._connection.close()
