@@ -15,6 +15,8 @@ from configs.pretraining.base_small import base_small
 
 from spftsql_jax.answering.exported import load_exported
 from spftsql_jax.examples.benchmarks import read_examples
+from spftsql_jax.examples.packing import Packing
+from spftsql_jax.examples.tokenizer import load_tokenizer
 from spftsql_jax.pipeline.config import from_dict, to_dict
 from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.pretraining import tokens
@@ -36,7 +38,8 @@ def tiny() -> PretrainingConfig:
     corpus=CORPUS,
     hf_config=config.hf_config | TINY | heads,
     vocab_size=600,
-    packing=dataclasses.replace(config.packing, row_tokens=2048),
+    # Of so few tokens words are long.
+    packing=Packing(row_tokens=2048, longest_prefix=1024, longest_branch=800, longest_answer=512),
     passes=1.0,
     evaluate_every=0,
     checkpoint_every=2,
@@ -74,9 +77,9 @@ def test_what_is_made_is_left_as_it_is(made):
 
 
 def test_units_are_those_of_both_directions_and_come_back_from_their_file(made):
-  config, start = tiny(), made[0] / "start"
+  config, start = dataclasses.replace(tiny(), draws=1), made[0] / "start"
   shard = tokens.Shard(made[0] / "examples_0.jsonl", made[0] / "databases/0")
-  units = tokens._units(config, start, shard)
+  units = tokens._units(config, start, shard, 0)
   assert tokens.shard_units(config, [shard], start, 1) == units
   examples = read_examples(shard.examples)
   assert len(examples) < len(units) < 2 * len(examples)
@@ -84,10 +87,28 @@ def test_units_are_those_of_both_directions_and_come_back_from_their_file(made):
   assert len({u.branches[0].prefix for u in units}) == len(by_name)
 
 
+def test_each_draw_is_of_other_words_over_the_same_queries(made):
+  start, shard = (
+    made[0] / "start",
+    tokens.Shard(made[0] / "examples_0.jsonl", made[0] / "databases/0"),
+  )
+  config = dataclasses.replace(tiny(), renamed_share=1.0, to_text_share=0.0)
+  first, second = (tokens._units(config, start, shard, draw) for draw in (0, 1))
+  assert len(first) == len(second) == len(read_examples(shard.examples))
+  prefixes = [{u.branches[0].prefix for u in units} for units in (first, second)]
+  assert not prefixes[0] & prefixes[1]
+  plain = dataclasses.replace(config, renamed_share=0.0, shuffled_share=0.0, other_share=0.0)
+  tokenizer = load_tokenizer(start, config.prompt)
+  answers = [tokenizer.decode(u.branches[0].answer) for u in tokens._units(plain, start, shard, 0)]
+  assert answers == [e.query for e in read_examples(shard.examples)]
+
+
 def test_the_words_of_prompts_may_be_learned_too(made):
   shard = tokens.Shard(made[0] / "examples_0.jsonl", made[0] / "databases/0")
   whole = dataclasses.replace(tiny(), learned="branches")
-  plain, learned = (tokens._units(c, made[0] / "start", shard) for c in (tiny(), whole))
+  answers = dataclasses.replace(tiny(), learned="answers")
+  start = made[0] / "start"
+  plain, learned = (tokens.shard_units(c, [shard], start, 1) for c in (answers, whole))
   for a, b in zip(plain, learned, strict=True):
     a, b = a.branches[0], b.branches[0]
     assert b.prompt + b.answer == a.prompt + a.answer and len(b.prompt) == 1

@@ -35,6 +35,6 @@ def base_small() -> PretrainingConfig:
     prompt=PromptFormat(schema_style="compact", matched_values=3, matched_names=6),
     other_prompt=PromptFormat(schema_style="names", matched_values=3, matched_names=6),
     packing=Packing(row_tokens=4096, longest_prefix=512, longest_branch=224, longest_answer=96),
-    optimizer=OptimizerConfig("muon", learning_rate=5e-3, schedule="cosine"),
-    passes=1.45,
+    optimizer=OptimizerConfig("muon", learning_rate=1.2e-2, schedule="cosine"),
+    draws=4,
   )

@@ -45,6 +45,10 @@ class PretrainingConfig:
     to_text_share: the share of examples learned from SQL to text as well.
     learned: "answers" as in fine-tuning, or "branches": the words of prompts are learned too, so
       that the names which a question mentions teach to copy from a schema.
+    draws: how often each database is drawn anew: the order of its tables, its prompt's format, its
+      words (a pass is over all draws).
+    renamed_share: of databases whose nouns are exchanged for others (`renaming`); invented_share:
+      of these nouns that are exchanged for words that do not exist.
     shuffled_share: of databases whose tables stand in another order than that of their keys.
     max_new_tokens: longest answer.
     passes: over the corpus. seed: of weights and order.
@@ -60,6 +64,9 @@ class PretrainingConfig:
   other_share: float = 0.25
   to_text_share: float = 0.15
   learned: Literal["answers", "branches"] = "answers"
+  draws: int = 1
+  renamed_share: float = 0.8
+  invented_share: float = 0.5
   shuffled_share: float = 0.5
   max_new_tokens: int = 96
   passes: float = 1.0

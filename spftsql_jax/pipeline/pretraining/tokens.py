@@ -15,7 +15,7 @@ import numpy as np
 
 from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.examples.batches import Branch, Unit
-from spftsql_jax.examples.benchmarks import find_database, read_examples
+from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import (
   PromptFormat,
@@ -26,6 +26,7 @@ from spftsql_jax.examples.prompts import (
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
 from spftsql_jax.files import replacing
 from spftsql_jax.pipeline.pretraining.config import PretrainingConfig
+from spftsql_jax.pipeline.pretraining.renaming import Renaming, common_words, draw_renaming
 from spftsql_jax.pipeline.training_units import UnitMaker, question_units, sql_units
 
 
@@ -70,23 +71,31 @@ def shard_units(
   """
   mark = _mark(config, tokenizer)
   work = functools.partial(_keep_units, config, tokenizer, mark)
+  draws = [(shard, draw) for draw in range(config.draws) for shard in shards]
   with concurrent.futures.ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-    return [unit for path in pool.map(work, shards) for unit in _read_units(path)]
+    units = [unit for path in pool.map(work, draws) for unit in _read_units(path)]
+  return units if config.learned == "answers" else [_whole(unit.branches[0]) for unit in units]
 
 
 def _mark(config: PretrainingConfig, tokenizer: Path) -> str:
   """A short name of what the units of a shard depend on besides its examples."""
   parts = config.prompt, config.other_prompt, config.packing, config.seed
-  shares = config.other_share, config.to_text_share, config.shuffled_share, config.learned
+  shares = config.other_share, config.to_text_share, config.shuffled_share
+  renamed = config.renamed_share, config.invented_share
   words = (tokenizer / "tokenizer.json").read_bytes()
-  return hashlib.sha256(repr((parts, shares)).encode() + words).hexdigest()[:12]
+  return hashlib.sha256(repr((parts, shares, renamed)).encode() + words).hexdigest()[:12]
 
 
-def _keep_units(config: PretrainingConfig, tokenizer: Path, mark: str, shard: Shard) -> Path:
-  path = shard.examples.with_name(f"{shard.examples.stem}-{mark}.npz")
+def _keep_units(
+  config: PretrainingConfig, tokenizer: Path, mark: str, drawn: tuple[Shard, int]
+) -> Path:
+  shard, draw = drawn
+  path = shard.examples.with_name(f"{shard.examples.stem}-{mark}-{draw}.npz")
   if not path.is_file():
     with replacing(path) as unfinished, open(unfinished, "wb") as file:
-      np.savez_compressed(file, allow_pickle=False, **_arrays(_units(config, tokenizer, shard)))
+      np.savez_compressed(
+        file, allow_pickle=False, **_arrays(_units(config, tokenizer, shard, draw))
+      )
   return path
 
 
@@ -122,18 +131,35 @@ def _read_units(path: Path) -> list[Unit]:
   ]
 
 
-def _units(config: PretrainingConfig, folder: Path, shard: Shard) -> list[Unit]:
+def _units(config: PretrainingConfig, folder: Path, shard: Shard, draw: int) -> list[Unit]:
+  """The units of a shard, its databases drawn anew for each `draw`."""
   own, other = (load_tokenizer(folder, s) for s in (config.prompt, config.other_prompt))
-  by_database: dict[str, list[Example]] = {}
-  for example in read_examples(shard.examples):
-    by_database.setdefault(example.db_id, []).append(example)
+  examples = read_examples(shard.examples)
+  databases = {db_id: shard.database(db_id) for db_id in database_ids(examples)}
+  kept = common_words({db_id: d.schema for db_id, d in databases.items()}, examples)
   units: list[Unit] = []
-  for db_id, examples in by_database.items():
-    rng = random.Random(f"{config.seed}:{db_id}")
+  for db_id, database in databases.items():
+    asked = [example for example in examples if example.db_id == db_id]
+    rng = random.Random(f"{config.seed}:{draw}:{db_id}")
     tokenizer = other if rng.random() < config.other_share else own
-    database = _as_others_write_it(shard.database(db_id), rng, config.shuffled_share)
-    units += _of_database(config, tokenizer, {db_id: database}, examples, rng)
+    if rng.random() < config.renamed_share:
+      words = draw_renaming(database.schema, asked, kept, rng, config.invented_share)
+      tokenizer = RenamingTokenizer(tokenizer, words)
+    database = _as_others_write_it(database, rng, config.shuffled_share)
+    units += _of_database(config, tokenizer, {db_id: database}, asked, rng)
   return units
+
+
+class RenamingTokenizer(Tokenizer):
+  """A tokenizer that reads its texts under a renaming."""
+
+  def __init__(self, tokenizer: Tokenizer, renaming: Renaming):
+    super().__init__(tokenizer.hf, tokenizer.style)
+    self._renaming = renaming
+
+  def encode(self, text: str) -> tuple[int, ...]:
+    """Ids of the renamed text."""
+    return super().encode(self._renaming(text))
 
 
 def _of_database(
@@ -145,8 +171,7 @@ def _of_database(
 ) -> list[Unit]:
   maker = UnitMaker(tokenizer, databases, config.packing, split_schemas=True, say=_silent)
   to_text = [e for e in examples if rng.random() < config.to_text_share]
-  units = sql_units(maker, examples) + question_units(maker, to_text)
-  return units if config.learned == "answers" else [_whole(unit.branches[0]) for unit in units]
+  return sql_units(maker, examples) + question_units(maker, to_text)
 
 
 def _whole(branch: Branch) -> Unit:
