@@ -36,6 +36,11 @@ def test_a_word_is_exchanged_in_the_case_and_number_that_it_has():
   )
 
 
+def test_letters_beyond_ascii_are_letters_of_their_word():
+  renaming = Renaming({"jim": "bob", "größe": "farbe"})
+  assert renaming("Jim Jiménez : größe, Größe") == "Bob Jiménez : farbe, Farbe"
+
+
 def test_only_words_of_both_names_and_questions_are_exchanged():
   examples = [asked("How many wafers of each lot?"), asked("Name the makers.")]
   words = draw_renaming(WAFERS, examples, {"name"}, random.Random(0), 0.5).words
@@ -79,11 +84,11 @@ def test_words_of_the_held_out_domains_are_not_given_unless_others_have_them():
 
 def test_words_that_questions_on_other_databases_use_belong_to_the_language():
   schemas = {"a": WAFERS, "b": schema_of(list=("wafer", "day")), "c": schema_of(cup=("day",))}
-  examples = [
-    Example(db_id="a", question="List the wafers", query="SELECT wafer_qty FROM WaferLots"),
-    Example(db_id="b", question="List days of the list", query="SELECT day FROM list"),
-    Example(db_id="c", question="List days", query="SELECT day FROM cup"),
-  ]
+  examples = {
+    "a": [asked("List the wafers", "SELECT wafer_qty FROM WaferLots")],
+    "b": [asked("List days of the list", "SELECT day FROM list")],
+    "c": [asked("List days", "SELECT day FROM cup")],
+  }
   common = common_words(schemas, examples)
   assert {"list", "select", "from", "the", "key", "number"} <= common
   assert not {"wafer", "lot", "day", "cup"} & common

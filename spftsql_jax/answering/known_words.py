@@ -12,14 +12,13 @@ from spftsql_jax.answering.question_words import (
   QUESTION_PHRASES,
 )
 from spftsql_jax.columns.inflection import singular_of
-from spftsql_jax.columns.words import alike, expand, split_identifier
+from spftsql_jax.columns.words import SHORTEST_STEM, alike, expand, split_identifier
 from spftsql_jax.databases import ValueIndex
 from spftsql_jax.schema import Schema
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SENTENCE_END = re.compile(r"[.?!](?=\s|$)|[;\n\u3002]")
 _PHRASES = [phrase.split() for phrase in QUESTION_PHRASES]
-_SHORTEST_STEM = 4
 # A word as long as this may stand anywhere in a name: "schooler" in "Highschooler".
 _LONG_WORD = 5
 
@@ -131,4 +130,4 @@ def _same(word: str, name: str) -> bool:
   if word == name:
     return True
   shorter, longer = sorted((word, name), key=len)
-  return alike(word, name) or (len(shorter) >= _SHORTEST_STEM and longer.startswith(shorter))
+  return alike(word, name) or (len(shorter) >= SHORTEST_STEM and longer.startswith(shorter))

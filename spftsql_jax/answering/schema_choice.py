@@ -109,8 +109,7 @@ class SchemaChooser:
       return ""
     return (
       f"{moved.total()} of {len(examples)} {what} are over schemas too long for the prompt and are "
-      f"put over {len(used)} sub-schemas "
-      f"({by_database(moved)})"
+      f"put over {len(used)} sub-schemas ({by_database(moved)})"
     )
 
   def coverage(

@@ -11,7 +11,7 @@ from spftsql_jax.columns import vocabulary
 from spftsql_jax.columns.inflection import plural_of, singular_of
 from spftsql_jax.columns.splitting import split_name
 
-_SHORTEST_STEM = 4
+SHORTEST_STEM = 4
 # Two words are forms of one where this share of the longer is a common beginning.
 _COMMON_SHARE = 0.6
 _LONG_ABBREVIATIONS = frozenset(word for word in vocabulary.ABBREVIATIONS if len(word) > 3)
@@ -43,7 +43,7 @@ def singular_words(parts: Iterable[str]) -> tuple[str, ...]:
 def alike(word: str, other: str) -> bool:
   """Whether two words may be forms of one by how they begin: "price", "pricing"."""
   common = len(os.path.commonprefix((word, other)))
-  return common >= _SHORTEST_STEM and common >= _COMMON_SHARE * max(len(word), len(other))
+  return common >= SHORTEST_STEM and common >= _COMMON_SHARE * max(len(word), len(other))
 
 
 def _characters(name: str) -> tuple[str, ...]:

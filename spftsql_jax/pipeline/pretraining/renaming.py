@@ -11,18 +11,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import random
-import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from spftsql_jax.columns.inflection import plural_of, singular_of
+from spftsql_jax.columns.splitting import split_name, word_spans
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pretraining.domains import domains_of
 from spftsql_jax.pretraining.values import words_of
 from spftsql_jax.schema import Schema
 
-# A run of letters is cut where its case says that a word begins: tblReaderLetter, XMLFile.
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 # A word that so large a share of the databases without it in their names use is no name.
 _COMMON_SHARE = 0.01
 
@@ -35,10 +33,13 @@ class Renaming:
 
   def __call__(self, text: str) -> str:
     """The text with its words exchanged, each in the case it had."""
-    return _WORD.sub(self._exchanged, text)
+    parts, behind = [], 0
+    for start, end in word_spans(text):
+      parts += [text[behind:start], self._exchanged(text[start:end])]
+      behind = end
+    return "".join((*parts, text[behind:]))
 
-  def _exchanged(self, found: re.Match[str]) -> str:
-    word = found[0]
+  def _exchanged(self, word: str) -> str:
     other = self.words.get(word.lower())
     if other is None:
       return word
@@ -47,17 +48,21 @@ class Renaming:
     return other.capitalize() if word[0].isupper() else other
 
 
-def common_words(schemas: Mapping[str, Schema], examples: Sequence[Example]) -> frozenset[str]:
+def common_words(
+  schemas: Mapping[str, Schema], examples: Mapping[str, Iterable[Example]]
+) -> frozenset[str]:
   """Words of questions and queries that belong to the language and not to a schema: those that
   are said of databases too whose names do not hold them.
+
+  Args:
+    schemas, examples: by db_id.
   """
   names = {db_id: _named(schema) for db_id, schema in schemas.items()}
-  said: dict[str, set[str]] = {}
-  for example in examples:
-    words = said.setdefault(example.db_id, set())
-    words.update(singular_of(w) for w in _words(example.question))
-    words.update(singular_of(w) for w in _words(example.query))
-  used = Counter(word for db_id, words in said.items() for word in words - names[db_id])
+  used = Counter(
+    word
+    for db_id, asked in examples.items()
+    for word in _words(t for e in asked for t in (e.question, e.query)) - names[db_id]
+  )
   lacking = {word: sum(word not in named for named in names.values()) for word in used}
   return frozenset(words_of("prompt")) | {
     w for w, n in used.items() if n > _COMMON_SHARE * max(lacking[w], 1)
@@ -79,10 +84,10 @@ def draw_renaming(
     kept: words that are not exchanged (`common_words`).
     invented_share: the share of nouns exchanged for words that do not exist.
   """
-  asked = {singular_of(w) for e in examples for w in _words(e.question)}
-  used = _named(schema) | asked
+  named, asked = _named(schema), _words(example.question for example in examples)
+  used = named | asked
   words: dict[str, str] = {}
-  for word in sorted(w for w in _named(schema) & asked if len(w) > 2 and w not in kept):
+  for word in sorted(w for w in named & asked if len(w) > 2 and w not in kept):
     other = _draw(word, used, kept, rng, invented_share)
     used.add(other)
     words[plural_of(word)] = plural_of(other)
@@ -90,18 +95,18 @@ def draw_renaming(
   return Renaming(words)
 
 
-def _words(text: str) -> list[str]:
-  return [word.lower() for word in _WORD.findall(text)]
+def _words(texts: Iterable[str]) -> set[str]:
+  """The words of texts, in the singular."""
+  return {singular_of(word) for text in texts for word in split_name(text) if word.isalpha()}
 
 
 def _named(schema: Schema) -> set[str]:
   """The words of the names of tables and columns, in the singular."""
-  return {
-    singular_of(word)
+  return _words(
+    name
     for table in schema.tables
     for name in (table.name, *(column.name for column in table.columns))
-    for word in _words(name)
-  }
+  )
 
 
 def _draw(
@@ -133,4 +138,4 @@ def _nouns() -> tuple[str, ...]:
     for entity in domain.entities
     for phrase in (*entity.words, *(w for a in entity.attributes for w in a.words))
   }
-  return tuple(sorted({w for phrase in phrases for w in _words(phrase) if len(w) > 2}))
+  return tuple(sorted({w for phrase in phrases for w in split_name(phrase) if len(w) > 2}))

@@ -15,7 +15,7 @@ import numpy as np
 
 from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.examples.batches import Branch, Unit
-from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
+from spftsql_jax.examples.benchmarks import find_database, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import (
   PromptFormat,
@@ -134,23 +134,25 @@ def _read_units(path: Path) -> list[Unit]:
 def _units(config: PretrainingConfig, folder: Path, shard: Shard, draw: int) -> list[Unit]:
   """The units of a shard, its databases drawn anew for each `draw`."""
   own, other = (load_tokenizer(folder, s) for s in (config.prompt, config.other_prompt))
-  examples = read_examples(shard.examples)
-  databases = {db_id: shard.database(db_id) for db_id in database_ids(examples)}
+  examples: dict[str, list[Example]] = {}
+  for example in read_examples(shard.examples):
+    examples.setdefault(example.db_id, []).append(example)
+  databases = {db_id: shard.database(db_id) for db_id in examples}
   kept = common_words({db_id: d.schema for db_id, d in databases.items()}, examples)
   units: list[Unit] = []
-  for db_id, database in databases.items():
-    asked = [example for example in examples if example.db_id == db_id]
+  for db_id, asked in examples.items():
+    database = databases[db_id]
     rng = random.Random(f"{config.seed}:{draw}:{db_id}")
     tokenizer = other if rng.random() < config.other_share else own
     if rng.random() < config.renamed_share:
       words = draw_renaming(database.schema, asked, kept, rng, config.invented_share)
-      tokenizer = RenamingTokenizer(tokenizer, words)
+      tokenizer = _RenamingTokenizer(tokenizer, words)
     database = _as_others_write_it(database, rng, config.shuffled_share)
     units += _of_database(config, tokenizer, {db_id: database}, asked, rng)
   return units
 
 
-class RenamingTokenizer(Tokenizer):
+class _RenamingTokenizer(Tokenizer):
   """A tokenizer that reads its texts under a renaming."""
 
   def __init__(self, tokenizer: Tokenizer, renaming: Renaming):
