@@ -4,7 +4,7 @@ the run's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import NO_MENTIONS, answer_text, question_prompt, schema_prompt
 from spftsql_jax.examples.tokenizer import train_bpe
 from spftsql_jax.models import ModelConfig, init_params, save_hf
+from spftsql_jax.models.transformer import Params
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.data import RunData
 from spftsql_jax.pipeline.records import StartingModel
@@ -53,13 +54,19 @@ def make_starting_model(
 
 
 def write_random_start(
-  folder: Path, texts: Sequence[str], hf_config: Mapping[str, Any], vocab_size: int, seed: int
+  folder: Path,
+  texts: Sequence[str],
+  hf_config: Mapping[str, Any],
+  vocab_size: int,
+  seed: int,
+  draw: Callable[[ModelConfig, jax.Array], Params] = init_params,
 ) -> int:
   """Writes random weights and a tokenizer trained on texts as a Hugging Face folder.
 
   Args:
     hf_config: values of its config.json, the vocabulary and special tokens left out.
     vocab_size: entries of the tokenizer at most.
+    draw: makes the weights.
 
   Returns:
     The entries that it has.
@@ -72,7 +79,7 @@ def write_random_start(
     "bos_token_id": None,
   }
   model_config = ModelConfig.from_hf(values)
-  save_hf(folder, model_config, init_params(model_config, jax.random.key(seed)), hf)
+  save_hf(folder, model_config, draw(model_config, jax.random.key(seed)), hf)
   return len(hf)
 
 

@@ -37,12 +37,14 @@ class PretrainingConfig:
   """A base: its corpus, its shape, and how it learns.
 
   Attributes:
-    hf_config: values of the model's config.json (vocabulary size left out).
+    hf_config: values of the model's config.json (vocabulary size left out); what
+      `models.induction` asks of it.
     vocab_size: entries of the tokenizer, which is trained on the first shard.
     prompt: the format that the base is asked in.
     other_prompt, other_share: another format of schemas, and the share of databases that are
       written in it, so that the model does not depend on one.
     to_text_share: the share of examples learned from SQL to text as well.
+    copying_share: units of random tokens to copy (`copying`), as a share of the corpus' units.
     learned: "answers" as in fine-tuning, or "branches": the words of prompts are learned too, so
       that the names which a question mentions teach to copy from a schema.
     draws: how often each database is drawn anew: the order of its tables, its prompt's format, its
@@ -63,6 +65,7 @@ class PretrainingConfig:
   optimizer: OptimizerConfig
   other_share: float = 0.25
   to_text_share: float = 0.15
+  copying_share: float = 0.4
   learned: Literal["answers", "branches"] = "answers"
   draws: int = 1
   renamed_share: float = 0.8

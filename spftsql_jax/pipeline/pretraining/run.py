@@ -21,11 +21,13 @@ from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
 from spftsql_jax.generation.engine import Generator
 from spftsql_jax.judging.scoring import Verdict, score_predictions
 from spftsql_jax.models import load_hf, save_hf
+from spftsql_jax.models.induction import induction_params
 from spftsql_jax.models.transformer import Decoder, Params
 from spftsql_jax.pipeline.config import to_record
 from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.pretraining.config import PretrainingConfig
+from spftsql_jax.pipeline.pretraining.copying import copying_units
 from spftsql_jax.pipeline.pretraining.corpus import make_held_out, make_shard
 from spftsql_jax.pipeline.pretraining.tokens import Shard, shard_units, tokenizer_texts
 from spftsql_jax.pipeline.starting_model import write_random_start
@@ -109,6 +111,7 @@ def _pretrain(
     shards.append(Shard(examples, workdir / "databases" / str(number)))
   start = _start(config, shards[0], workdir / "start")
   units = shard_units(config, shards, start, workers)
+  units += _copying(config, len(units), load_tokenizer(start, config.prompt))
   steps, tokens = _one_pass(config, units)
   say(f"{len(units):,} units, {tokens:,} tokens a pass, {steps:,} steps a pass")
   model, params = load_hf(start)
@@ -232,8 +235,18 @@ def _start(config: PretrainingConfig, shard: Shard, folder: Path) -> Path:
   """The folder of random weights and the tokenizer, which are made where they are missing."""
   if not (folder / "config.json").is_file():
     texts = tokenizer_texts(shard, config.prompt)
-    write_random_start(folder, texts, config.hf_config, config.vocab_size, config.seed)
+    write_random_start(
+      folder, texts, config.hf_config, config.vocab_size, config.seed, induction_params
+    )
   return folder
+
+
+def _copying(config: PretrainingConfig, beside: int, tokenizer: Tokenizer) -> list[Unit]:
+  """The units of random tokens that are learned beside so many of the corpus."""
+  drawn = range(len(tokenizer.hf.all_special_ids), len(tokenizer.hf))
+  return copying_units(
+    round(config.copying_share * beside), drawn, tokenizer.end_id, config.seed
+  )
 
 
 def _one_pass(config: PretrainingConfig, units: Sequence[Unit]) -> tuple[int, int]:
