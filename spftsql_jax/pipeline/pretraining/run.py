@@ -18,6 +18,7 @@ from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.packing import count_rows, pack, plan_rows, shape_of_rows
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
+from spftsql_jax.files import write_text
 from spftsql_jax.generation.engine import Generator
 from spftsql_jax.judging.scoring import Verdict, score_predictions
 from spftsql_jax.models import load_hf, save_hf
@@ -26,10 +27,12 @@ from spftsql_jax.models.transformer import Decoder, Params
 from spftsql_jax.pipeline.config import to_record
 from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.metrics_log import MetricsLog
+from spftsql_jax.pipeline.pretraining.card import model_card
 from spftsql_jax.pipeline.pretraining.config import PretrainingConfig
 from spftsql_jax.pipeline.pretraining.copying import copying_units
 from spftsql_jax.pipeline.pretraining.corpus import make_held_out, make_shard
 from spftsql_jax.pipeline.pretraining.tokens import Shard, shard_units, tokenizer_texts
+from spftsql_jax.pipeline.recipes import count_parameters
 from spftsql_jax.pipeline.starting_model import write_random_start
 from spftsql_jax.training.trainer import Evaluation, FitConfig, fit
 
@@ -79,7 +82,7 @@ class Pretrained:
 def pretrain(
   config: PretrainingConfig, workdir: Path, say: Callable[[str], None], workers: int = 2
 ) -> Pretrained:
-  """Makes a base in `workdir`/base.
+  """Makes a base with its model card in `workdir`/base.
 
   The same call goes on where it was cut off: shards and tokenizer that are there are kept, and
   training goes on from its last checkpoint.
@@ -91,9 +94,13 @@ def pretrain(
     contextlib.closing(Journal(workdir, to_record(config))) as journal,
     contextlib.closing(MetricsLog(workdir)) as metrics,
   ):
-    return journal.step(
+    found = journal.step(
       _STAGE, Pretrained, lambda: _pretrain(config, workdir, metrics, say, workers)
     )
+    base = workdir / "base"
+    card = model_card(config, found, count_parameters(base), metrics.read())
+    write_text(base / "README.md", card)
+    return found
 
 
 def _pretrain(
@@ -244,9 +251,7 @@ def _start(config: PretrainingConfig, shard: Shard, folder: Path) -> Path:
 def _copying(config: PretrainingConfig, beside: int, tokenizer: Tokenizer) -> list[Unit]:
   """The units of random tokens that are learned beside so many of the corpus."""
   drawn = range(len(tokenizer.hf.all_special_ids), len(tokenizer.hf))
-  return copying_units(
-    round(config.copying_share * beside), drawn, tokenizer.end_id, config.seed
-  )
+  return copying_units(round(config.copying_share * beside), drawn, tokenizer.end_id, config.seed)
 
 
 def _one_pass(config: PretrainingConfig, units: Sequence[Unit]) -> tuple[int, int]:
