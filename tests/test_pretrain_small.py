@@ -39,8 +39,9 @@ def tiny() -> PretrainingConfig:
     hf_config=config.hf_config | TINY | heads,
     vocab_size=600,
     # Of so few tokens words are long.
-    packing=Packing(row_tokens=2048, longest_prefix=1024, longest_branch=800, longest_answer=512),
-    passes=1.0,
+    packing=Packing(longest_prefix=1024, longest_branch=800, longest_answer=512),
+    first=dataclasses.replace(config.first, passes=0.5),
+    main=dataclasses.replace(config.main, passes=0.5, row_tokens=2048),
     evaluate_every=0,
     checkpoint_every=2,
   )
@@ -119,13 +120,16 @@ def test_the_base_loads_answers_and_keeps_its_format(made):
   folder, figures, lines = made
   exported = load_exported(folder / "base")
   assert exported.tokenizer.style == tiny().prompt
-  assert figures.steps > 1 and figures.units > 0 and 0 <= figures.held_out.ex <= 1
+  steps = [phase.steps for phase in figures.phases]
+  assert len(steps) == 2 and min(steps) > 1 and 0 <= figures.held_out.ex <= 1
   # Of 600 tokens, all alike, each would cost 6.4 nats.
   assert 1 < figures.held_out.gold_nll < 6.4
   logged = MetricsLog(folder).read()
-  assert [entry["step"] for entry in logged] == list(range(1, figures.steps + 1))
+  assert [entry["step"] for entry in logged] == [n + 1 for count in steps for n in range(count)]
   assert np.mean([e["loss"] for e in logged[-2:]]) < logged[0]["loss"]
   assert any("units" in line for line in lines)
+  card = (folder / "base/README.md").read_text(encoding="utf-8")
+  assert f"{sum(steps):,} updates" in card and f"{figures.held_out.ex:.1%}" in card
 
 
 def test_what_is_done_is_not_done_again(made):
@@ -135,8 +139,8 @@ def test_what_is_done_is_not_done_again(made):
 
 
 def test_a_folder_of_another_base_is_refused(made):
-  other = dataclasses.replace(tiny(), passes=2.0)
-  with pytest.raises(ValueError, match="passes"):
+  other = dataclasses.replace(tiny(), seed=1)
+  with pytest.raises(ValueError, match="seed"):
     pretrain(other, made[0], print)
 
 

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.pipeline.config import to_dict
-from spftsql_jax.pipeline.pretraining.config import CorpusConfig, PretrainingConfig
+from spftsql_jax.pipeline.pretraining.config import CorpusConfig, Phase, PretrainingConfig
 from spftsql_jax.training.optimizer import OptimizerConfig
 
 
@@ -34,11 +34,13 @@ def base_small() -> PretrainingConfig:
     vocab_size=4096,
     prompt=PromptFormat(schema_style="compact", matched_values=3, matched_names=6),
     other_prompt=PromptFormat(schema_style="names", matched_values=3, matched_names=6),
-    packing=Packing(row_tokens=2048, longest_prefix=512, longest_branch=224, longest_answer=96),
-    optimizer=OptimizerConfig("muon", learning_rate=4e-3, adam_share=0.3),
-    draws=3,
-    passes=0.8,
-    copying_share=0.25,
+    packing=Packing(longest_prefix=512, longest_branch=224, longest_answer=96),
+    # A high rate and small updates until copying and SQL's words are there.
+    first=Phase(
+      0.185, 2048, 0.25, OptimizerConfig("muon", 4e-3, adam_share=0.3, schedule="constant")
+    ),
+    main=Phase(0.48, 4096, 0.05, OptimizerConfig("muon", 2.5e-3, adam_share=0.3)),
+    draws=4,
     checkpoint_every=500,
-    evaluate_every=1000,
+    evaluate_every=500,
   )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import cast
 
 from spftsql_jax.pipeline.metrics_log import MetricsLine
 from spftsql_jax.pipeline.pretraining.config import PretrainingConfig
 from spftsql_jax.pipeline.pretraining.records import Pretrained
+from spftsql_jax.training.guards import Evaluation
 
 # Points of the loss curve.
 _POINTS = 10
@@ -20,13 +22,22 @@ def model_card(
 
   Args:
     parameters: of the model.
-    metrics: those of its training, a line a step.
+    metrics: those of its training, a line an update, in order.
   """
   shape, corpus = config.hf_config, config.corpus
   held = found.held_out
+  steps = sum(phase.steps for phase in found.phases)
+  tokens = sum(phase.tokens for phase in found.phases) / 1e6
+  minutes = sum(phase.seconds for phase in found.phases) / 60
+  phases = "\n".join(
+    f"| {p.passes:g} | {p.row_tokens:,} | {p.copying_share:.0%} | {p.optimizer.name}, "
+    f"{p.optimizer.learning_rate:g}, {p.optimizer.schedule} | {done.steps:,} |"
+    for p, done in zip(config.phases, found.phases, strict=True)
+  )
   losses = "\n".join(f"| {step:,} | {loss:.2f} |" for step, loss in _curve(metrics))
   asked = "\n".join(
-    f"| {e.step:,} | {e.execution_accuracy:.1%} | {e.executable:.1%} |" for e in found.evaluations
+    f"| {step:,} | {e.execution_accuracy:.1%} | {e.executable:.1%} |"
+    for step, e in _evaluations(found)
   )
   return f"""---
 license: apache-2.0
@@ -45,15 +56,16 @@ how to copy from its prompt, and nothing else. It is no model to talk to, and En
 ## Trained on
 {corpus.shards * corpus.databases:,} made-up databases with some {corpus.examples} synthesized pairs
 of question and SQL each, in both directions, each database drawn {config.draws} times with other
-words, another order of tables and in two formats of the prompt. Random sequences to copy beside
-them, {config.copying_share:.0%} of their number. No question, query or schema of Spider, of BIRD or
-of the demo databases.
+words, another order of tables and in two formats of the prompt. No question, query or schema of
+Spider, of BIRD or of the demo databases.
 
 ## Training
 `python experiments/pretrain_small.py --workdir=runs/base`, seed {config.seed}, from random weights
-with induction heads: {found.steps:,} updates, {found.tokens / 1e6:.1f} million tokens,
-{found.seconds / 60:.0f} minutes and {found.cpu_seconds / 3600:.1f} CPU hours since it was last
-gone on with.
+with induction heads: {steps:,} updates, {tokens:.1f} million tokens, {minutes:.0f} minutes.
+
+| passes | tokens an update | random sequences to copy | optimizer | updates |
+|---|---|---|---|---|
+{phases}
 
 | updates | loss, nats a learned token |
 |---|---|
@@ -71,11 +83,22 @@ nats a token of the gold SQL.
 """
 
 
+def _evaluations(found: Pretrained) -> list[tuple[int, Evaluation]]:
+  """Each evaluation with the updates made before it in all phases."""
+  before = itertools.accumulate((phase.steps for phase in found.phases), initial=0)
+  return [
+    (start + evaluation.step, evaluation)
+    for start, phase in zip(before, found.phases, strict=False)
+    for evaluation in phase.evaluations
+  ]
+
+
 def _curve(metrics: Sequence[MetricsLine]) -> list[tuple[int, float]]:
-  """(last step, mean loss) of each of `_POINTS` parts of a training."""
+  """(updates, mean loss) of each of `_POINTS` parts of a training."""
   size = max(1, -(-len(metrics) // _POINTS))
   parts = [metrics[start : start + size] for start in range(0, len(metrics), size)]
+  ends = itertools.accumulate(map(len, parts))
   return [
-    (cast(int, part[-1]["step"]), sum(cast(float, line["loss"]) for line in part) / len(part))
-    for part in parts
+    (end, sum(cast(float, line["loss"]) for line in part) / len(part))
+    for end, part in zip(ends, parts, strict=True)
   ]

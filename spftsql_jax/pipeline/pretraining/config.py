@@ -33,6 +33,23 @@ class CorpusConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class Phase:
+  """A stretch of training under one schedule.
+
+  Attributes:
+    passes: over the corpus and what is learned beside it; of a part where below 1.
+    row_tokens: tokens of an update.
+    copying_share: units of random tokens to copy (`copying`), as a share of the corpus' units.
+    optimizer: how it learns.
+  """
+
+  passes: float
+  row_tokens: int
+  copying_share: float
+  optimizer: OptimizerConfig
+
+
+@dataclasses.dataclass(frozen=True)
 class PretrainingConfig:
   """A base: its corpus, its shape, and how it learns.
 
@@ -44,7 +61,6 @@ class PretrainingConfig:
     other_prompt, other_share: another format of schemas, and the share of databases that are
       written in it, so that the model does not depend on one.
     to_text_share: the share of examples learned from SQL to text as well.
-    copying_share: units of random tokens to copy (`copying`), as a share of the corpus' units.
     learned: "answers" as in fine-tuning, or "branches": the words of prompts are learned too, so
       that the names which a question mentions teach to copy from a schema.
     draws: how often each database is drawn anew: the order of its tables, its prompt's format, its
@@ -53,7 +69,8 @@ class PretrainingConfig:
       of these nouns that are exchanged for words that do not exist.
     shuffled_share: of databases whose tables stand in another order than that of their keys.
     max_new_tokens: longest answer.
-    passes: over the corpus. seed: of weights and order.
+    first, main: phases of training, one behind the other.
+    seed: of weights and order.
   """
 
   corpus: CorpusConfig
@@ -62,17 +79,21 @@ class PretrainingConfig:
   prompt: PromptFormat
   other_prompt: PromptFormat
   packing: Packing
-  optimizer: OptimizerConfig
+  first: Phase
+  main: Phase
   other_share: float = 0.25
   to_text_share: float = 0.15
-  copying_share: float = 0.4
   learned: Literal["answers", "branches"] = "answers"
   draws: int = 1
   renamed_share: float = 0.8
   invented_share: float = 0.5
   shuffled_share: float = 0.5
   max_new_tokens: int = 96
-  passes: float = 1.0
   checkpoint_every: int = 200
   evaluate_every: int = 400
   seed: int = 0
+
+  @property
+  def phases(self) -> tuple[Phase, ...]:
+    """The phases in their order."""
+    return self.first, self.main

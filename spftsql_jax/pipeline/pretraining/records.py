@@ -22,21 +22,26 @@ class HeldOut:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pretrained:
-  """What was measured of a base.
+class PhaseDone:
+  """What a phase of training came to.
 
   Attributes:
-    units: branches of a pass over the corpus. tokens: computed in all, without padding.
+    units: branches of a pass. tokens: computed, without padding.
     steps: updates.
-    seconds, cpu_seconds: of training since it was last gone on with.
-    held_out: of the base.
-    evaluations: while it was trained.
+    seconds: since it was last gone on with.
+    evaluations: by updates of the phase.
   """
 
   units: int
   tokens: int
   steps: int
   seconds: float
-  cpu_seconds: float
-  held_out: HeldOut
   evaluations: tuple[Evaluation, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+  """What was measured of a base: while it was trained, and at the end."""
+
+  phases: tuple[PhaseDone, ...]
+  held_out: HeldOut

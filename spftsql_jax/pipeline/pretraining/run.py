@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +17,7 @@ from spftsql_jax.databases import Executor
 from spftsql_jax.examples.batches import Branch, Unit
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
-from spftsql_jax.examples.packing import count_rows, pack, plan_rows, shape_of_rows
+from spftsql_jax.examples.packing import Packing, count_rows, pack, plan_rows, shape_of_rows
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
 from spftsql_jax.files import write_text
 from spftsql_jax.generation.engine import Generator
@@ -27,10 +29,10 @@ from spftsql_jax.pipeline.config import to_record
 from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.pretraining.card import model_card
-from spftsql_jax.pipeline.pretraining.config import PretrainingConfig
+from spftsql_jax.pipeline.pretraining.config import Phase, PretrainingConfig
 from spftsql_jax.pipeline.pretraining.copying import copying_units
 from spftsql_jax.pipeline.pretraining.corpus import make_held_out, make_shard
-from spftsql_jax.pipeline.pretraining.records import HeldOut, Pretrained
+from spftsql_jax.pipeline.pretraining.records import HeldOut, PhaseDone, Pretrained
 from spftsql_jax.pipeline.pretraining.tokens import Shard, shard_units, tokenizer_texts
 from spftsql_jax.pipeline.recipes import count_parameters
 from spftsql_jax.pipeline.starting_model import write_random_start
@@ -60,7 +62,7 @@ def pretrain(
     contextlib.closing(MetricsLog(workdir)) as metrics,
   ):
     found = journal.step(
-      _STAGE, Pretrained, lambda: _pretrain(config, workdir, metrics, say, workers)
+      _STAGE, Pretrained, lambda: _pretrain(config, workdir, journal, metrics, say, workers)
     )
     base = workdir / "base"
     card = model_card(config, found, count_parameters(base), metrics.read())
@@ -71,6 +73,7 @@ def pretrain(
 def _pretrain(
   config: PretrainingConfig,
   workdir: Path,
+  journal: Journal,
   metrics: MetricsLog,
   say: Callable[[str], None],
   workers: int,
@@ -81,53 +84,83 @@ def _pretrain(
   for number in range(corpus.shards):
     examples = make_shard(corpus, number, workdir, workers)
     shards.append(Shard(examples, workdir / "databases" / str(number)))
-  start = _start(config, shards[0], workdir / "start")
+  start = weights = _start(config, shards[0], workdir / "start")
   units = shard_units(config, shards, start, workers)
-  units += _copying(config, len(units), load_tokenizer(start, config.prompt))
-  steps, tokens = _one_pass(config, units)
-  say(f"{len(units):,} units, {tokens:,} tokens a pass, {steps:,} steps a pass")
-  model, params = load_hf(start)
+  model, _ = load_hf(start)
   tokenizer = load_tokenizer(start, config.prompt)
   asked = Asked(Shard(held_out, workdir / "held_out"), model, tokenizer, config.max_new_tokens)
-  began, spent = time.perf_counter(), time.process_time()
+  work = _Work(config, workdir, model, tokenizer, asked, metrics, say)
+  phases = []
+  for number, phase in enumerate(config.phases):
+    train = functools.partial(_train, work, number, phase, units, weights)
+    phases.append(journal.step(f"{_STAGE}-{number}", PhaseDone, train))
+    weights = _weights(workdir, number)
+  _, params = load_hf(weights)
+  save_base(workdir / "base", model, params, start, tokenizer, config)
+  return Pretrained(tuple(phases), asked.score(params, asked.examples))
 
-  def evaluate(tree: Params) -> tuple[float, float]:
-    found = asked.score(tree, asked.every(_ASKED_MEANWHILE))
-    say(
+
+@dataclasses.dataclass(frozen=True)
+class _Work:
+  """What the phases of a training share."""
+
+  config: PretrainingConfig
+  workdir: Path
+  model: Decoder
+  tokenizer: Tokenizer
+  asked: Asked
+  metrics: MetricsLog
+  say: Callable[[str], None]
+
+  def evaluate(self, tree: Params) -> tuple[float, float]:
+    """(execution accuracy, share of answers that run) on some held-out questions; says them."""
+    found = self.asked.score(tree, self.asked.every(_ASKED_MEANWHILE))
+    self.say(
       f"  held-out schemas: {found.ex:.1%} right, {found.executable:.0%} run, "
       f"{found.gold_nll:.3f} nats a token of gold"
     )
     return found.ex, found.executable
 
+
+def _train(
+  work: _Work, number: int, phase: Phase, units: Sequence[Unit], weights: Path
+) -> PhaseDone:
+  """Trains for a phase, from the weights in a folder to those in `_weights`."""
+  config, stage = work.config, f"{_STAGE}-{number}"
+  units = [*units, *_copying(phase, len(units), work.tokenizer, config.seed)]
+  shape = dataclasses.replace(config.packing, row_tokens=phase.row_tokens)
+  steps, tokens = _one_pass(shape, units)
+  work.say(f"{stage}: {len(units):,} units, {tokens:,} tokens and {steps:,} steps a pass")
+  _, params = load_hf(weights)
+  began = time.perf_counter()
   result = fit(
-    model,
+    work.model,
     params,
     units,
     FitConfig(
-      steps=round(steps * config.passes),
-      shape=config.packing,
-      optimizer=config.optimizer,
+      steps=round(steps * phase.passes),
+      shape=shape,
+      optimizer=phase.optimizer,
       evaluate_every=config.evaluate_every,
       checkpoint_every=config.checkpoint_every,
-      seed=config.seed,
+      seed=config.seed + number,
     ),
-    pad_id=tokenizer.pad_id,
-    on_metrics=lambda step, values: metrics.write(_STAGE, step, values),
-    evaluate=evaluate,
-    checkpoints=workdir / "checkpoints",
-    description=_STAGE,
+    pad_id=work.tokenizer.pad_id,
+    on_metrics=lambda step, values: work.metrics.write(stage, step, values),
+    evaluate=work.evaluate,
+    checkpoints=work.workdir / "checkpoints" / str(number),
+    description=stage,
   )
-  seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - spent
-  save_base(workdir / "base", model, result.trained, start, tokenizer, config)
-  return Pretrained(
-    units=len(units),
-    tokens=round(tokens * config.passes),
-    steps=result.steps,
-    seconds=seconds,
-    cpu_seconds=cpu_seconds,
-    held_out=asked.score(result.trained, asked.examples),
-    evaluations=result.evaluations,
+  seconds = time.perf_counter() - began
+  save_hf(_weights(work.workdir, number), work.model.config, result.trained, weights)
+  return PhaseDone(
+    len(units), round(tokens * phase.passes), result.steps, seconds, result.evaluations
   )
+
+
+def _weights(workdir: Path, number: int) -> Path:
+  """Folder of the weights behind a phase."""
+  return workdir / "phases" / str(number)
 
 
 def save_base(
@@ -213,16 +246,16 @@ def _start(config: PretrainingConfig, shard: Shard, folder: Path) -> Path:
   return folder
 
 
-def _copying(config: PretrainingConfig, beside: int, tokenizer: Tokenizer) -> list[Unit]:
+def _copying(phase: Phase, beside: int, tokenizer: Tokenizer, seed: int) -> list[Unit]:
   """The units of random tokens that are learned beside so many of the corpus."""
   drawn = range(len(tokenizer.hf.all_special_ids), len(tokenizer.hf))
-  return copying_units(round(config.copying_share * beside), drawn, tokenizer.end_id, config.seed)
+  return copying_units(round(phase.copying_share * beside), drawn, tokenizer.end_id, seed)
 
 
-def _one_pass(config: PretrainingConfig, units: Sequence[Unit]) -> tuple[int, int]:
+def _one_pass(packing: Packing, units: Sequence[Unit]) -> tuple[int, int]:
   """(updates, tokens without padding) of one pass over the units."""
-  shape = shape_of_rows(units, config.packing)
+  shape = shape_of_rows(units, packing)
   rows = plan_rows(units, shape, np.random.default_rng(0))
   parts = (rows[i : i + _COUNTED_AT_ONCE] for i in range(0, len(rows), _COUNTED_AT_ONCE))
   tokens = sum(count_rows(pack(units, part, shape, 0)).real for part in parts)
-  return -(-len(rows) // config.packing.rows), tokens
+  return -(-len(rows) // packing.rows), tokens

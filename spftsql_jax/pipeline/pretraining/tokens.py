@@ -79,7 +79,9 @@ def shard_units(
 
 def _mark(config: PretrainingConfig, tokenizer: Path) -> str:
   """A short name of what the units of a shard depend on besides its examples."""
-  parts = config.prompt, config.other_prompt, config.packing, config.seed
+  packing = config.packing
+  lengths = packing.longest_prefix, packing.longest_branch, packing.longest_answer
+  parts = config.prompt, config.other_prompt, lengths, config.seed
   shares = config.other_share, config.to_text_share, config.shuffled_share
   renamed = config.renamed_share, config.invented_share
   words = (tokenizer / "tokenizer.json").read_bytes()
