@@ -31,7 +31,6 @@ ROOMS = (
   "examples",
   "synthesis",
   "pretraining",
-  "base",
   "models",
   "training",
   "generation",
