@@ -463,3 +463,27 @@ def test_a_long_schema_is_put_to_the_question_writer_as_it_was_taught(small):
 def test_no_prompt_is_made_without_its_format():
   for make in (sql_prompt, question_prompt):
     assert inspect.signature(make).parameters["style"].default is inspect.Parameter.empty
+
+
+def test_words_apart_have_the_same_tokens_wherever_they_stand():
+  texts = [
+    "What is the opening year of the Cycling team? SELECT T1.opening_year FROM cyclingTeam AS T1",
+    "Opening years: tblCyclingTeam ( opening year ) WHERE team = 'Opening' SELECT team FROM team",
+  ]
+  hf = train_bpe(texts * 20, 400, words_apart=True)
+
+  def tokens(text):
+    return hf.convert_ids_to_tokens(hf.encode(text))
+
+  opening = tokens("opening")
+  for text in ("the opening", "T1.opening_year", "_opening", "( opening )", "'opening'"):
+    at = tokens(text)
+    assert any(at[i : i + len(opening)] == opening for i in range(len(at))), (text, at)
+  # Camel case is cut before a capital.
+  assert tokens("cyclingTeam") == tokens("cycling") + tokens("Team")
+  # Nothing copies a keyword: it is one token with its space.
+  assert tokens(" SELECT") == ["ĠSELECT"] and len(hf) <= 400
+  for text in (*texts, "HTTPServer  É中文\n x_1", "kWh 3.5"):
+    assert hf.decode(hf.encode(text)) == text
+  plain = train_bpe(texts * 20, 400)
+  assert plain.encode("T1.opening_year") != hf.encode("T1.opening_year")

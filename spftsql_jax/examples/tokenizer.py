@@ -38,8 +38,8 @@ from spftsql_jax.schema import Schema
 
 END = "<|endoftext|>"
 PAD = "<|pad|>"
-# Qwen2's split (words with the space before them, digits one by one, punctuation runs), which other
-# programs know by name.
+# Qwen2's split (words with the space before them, digits one by one, punctuation runs), so that a
+# small model's tokens look like those of the models it stands for; other programs know it by name.
 _SPLIT = (
   r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| "
   r"?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -179,18 +179,22 @@ class Tokenizer:
     )
 
 
-def train_bpe(texts: Iterable[str], vocab_size: int) -> transformers.PreTrainedTokenizerFast:
+def train_bpe(
+  texts: Iterable[str], vocab_size: int, words_apart: bool = False
+) -> transformers.PreTrainedTokenizerFast:
   """Trains a byte-level BPE tokenizer (Qwen2's kind): any text can be encoded, and decoding gives
-  it back. A word's tokens do not depend on what stands around it.
+  it back.
 
   Args:
     texts: what the vocabulary is learned from.
     vocab_size: entries at most, special tokens and the 256 bytes counted.
+    words_apart: a word has the same tokens whatever stands before it, so that it can be copied; a
+      text has a fifth more of them.
   """
   texts = list(texts)
-  keywords = _frequent_keywords(texts)
+  keywords = _frequent_keywords(texts) if words_apart else []
   tokenizer = tokenizers.Tokenizer(models.BPE())
-  tokenizer.pre_tokenizer = _byte_level(_WORDS)
+  tokenizer.pre_tokenizer = _byte_level(_WORDS if words_apart else _SPLIT)
   trainer = trainers.BpeTrainer(
     vocab_size=vocab_size - len(keywords),
     special_tokens=[END, PAD],

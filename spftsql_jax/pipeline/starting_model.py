@@ -60,6 +60,7 @@ def write_random_start(
   vocab_size: int,
   seed: int,
   draw: Callable[[ModelConfig, jax.Array], Params] = init_params,
+  words_apart: bool = False,
 ) -> int:
   """Writes random weights and a tokenizer trained on texts as a Hugging Face folder.
 
@@ -67,11 +68,12 @@ def write_random_start(
     hf_config: values of its config.json, the vocabulary and special tokens left out.
     vocab_size: entries of the tokenizer at most.
     draw: makes the weights.
+    words_apart: see `train_bpe`.
 
   Returns:
     The entries that it has.
   """
-  hf = train_bpe(texts, vocab_size)
+  hf = train_bpe(texts, vocab_size, words_apart)
   values = dict(hf_config) | {
     "vocab_size": len(hf),
     "eos_token_id": hf.eos_token_id,

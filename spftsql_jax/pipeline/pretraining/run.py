@@ -241,7 +241,13 @@ def _start(config: PretrainingConfig, shard: Shard, folder: Path) -> Path:
   if not (folder / "config.json").is_file():
     texts = tokenizer_texts(shard, config.prompt)
     write_random_start(
-      folder, texts, config.hf_config, config.vocab_size, config.seed, induction_params
+      folder,
+      texts,
+      config.hf_config,
+      config.vocab_size,
+      config.seed,
+      induction_params,
+      words_apart=True,
     )
   return folder
 
