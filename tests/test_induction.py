@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
+
+from configs.pretraining.base_small import base_small
+
 from spftsql_jax.models import ModelConfig, init_params
 from spftsql_jax.models.induction import induction_params
 from spftsql_jax.models.transformer import Decoder
 from spftsql_jax.pipeline.pretraining.copying import copying_units
 
-CONFIG = ModelConfig.from_hf(
-  {
-    "model_type": "qwen2",
-    "vocab_size": 1024,
-    "hidden_size": 256,
-    "intermediate_size": 640,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 2048,
-    "rope_theta": 1e6,
-    "tie_word_embeddings": False,
-    "initializer_range": 0.04,
-  }
-)
+CONFIG = ModelConfig.from_hf(base_small().hf_config | {"vocab_size": 1024})
 
 
 def copied(params, length: int, lead: int = 0) -> float:

@@ -139,8 +139,8 @@ def test_what_is_done_is_not_done_again(made):
 
 
 def test_a_folder_of_another_base_is_refused(made):
-  other = dataclasses.replace(tiny(), seed=1)
-  with pytest.raises(ValueError, match="seed"):
+  other = dataclasses.replace(tiny(), main=dataclasses.replace(tiny().main, passes=2.0))
+  with pytest.raises(ValueError, match="passes"):
     pretrain(other, made[0], print)
 
 

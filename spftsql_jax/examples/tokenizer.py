@@ -203,7 +203,8 @@ def train_bpe(
     min_frequency=2,
   )
   tokenizer.train_from_iterator(texts, trainer)
-  tokenizer = _with_space_before(tokenizer, keywords)
+  if keywords:
+    tokenizer = _with_space_before(tokenizer, keywords)
   tokenizer.pre_tokenizer = _byte_level(_SPLIT)
   tokenizer.decoder = decoders.ByteLevel()
   return transformers.PreTrainedTokenizerFast(
