@@ -48,7 +48,7 @@ class PromptDatabase:
   schema: Schema
   values: ValueIndex
   # What was found, by question and limits: every round looks for the same questions again.
-  found: dict[tuple[str, int, int], Mentions] = dataclasses.field(
+  found: dict[tuple[str, int, int, bool], Mentions] = dataclasses.field(
     default_factory=dict, compare=False, repr=False
   )
 
@@ -71,11 +71,15 @@ class PromptDatabase:
       shown: the part of the schema that the prompt has, whose names alone are given; by default the
         whole.
     """
-    key = question, style.matched_names, style.matched_values
+    key = question, style.matched_names, style.matched_values, style.codes
     if key not in self.found:
-      names = self.names.search(question, style.matched_names) if style.matched_names else ()
+      limit, names, marks = style.matched_names, (), ()
+      if limit and style.codes:
+        marks = self.names.marks(" ".join(question.split()), limit)
+      elif limit:
+        names = self.names.search(question, limit)
       values = self._values_in(question, style.matched_values) if style.matched_values else ()
-      self.found[key] = Mentions(names, values)
+      self.found[key] = Mentions(names, marks, values)
     found = self.found[key]
     if shown is None or shown is self.schema or not found.names:
       return found
@@ -109,15 +113,16 @@ def question_request(
       whole.
   """
   mentions = database.mentions(question, tokenizer.style, schema)
-  prompt = tokenizer.question(question, mentions, evidence) if question.strip() else ()
-  return Request(tokenizer.prefix(schema or database.schema), prompt)
+  shown = schema or database.schema
+  prompt = tokenizer.question(question, mentions, evidence, shown) if question.strip() else ()
+  return Request(tokenizer.prefix(shown), prompt)
 
 
 def query_request(tokenizer: Tokenizer, schema: Schema, query: str) -> Request:
   """The request for the question of an SQL query: what `Tokenizer.sql_to_text` teaches, up to where
   the question begins.
   """
-  return Request(tokenizer.prefix(schema), tokenizer.query(query, schema.dialect))
+  return Request(tokenizer.prefix(schema), tokenizer.query(query, schema.dialect, schema))
 
 
 def predict(
@@ -220,7 +225,7 @@ def answer_questions(
     if stopped and not model_text.has_ended(tokenizer.decode(answer.tokens), dialect_of(index)):
       cut_off.append(index)
     else:
-      finish(index, _prediction(tokenizer, answer, dialect_of(index)))
+      finish(index, _prediction(tokenizer, answer, shown[index // samples]))
 
   options = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "lora": lora}
   stop = (*tokenizer.end_ids, *semicolons)
@@ -251,7 +256,7 @@ def answer_questions(
       whole = Answer(
         tokens, answers[i].log_prob + end.log_prob, end.status if tokens[-1] in ends else "length"
       )
-      finish(i, _prediction(tokenizer, whole, dialect_of(i)))
+      finish(i, _prediction(tokenizer, whole, shown[i // samples]))
   return [_in_order(predictions) for predictions in answered]
 
 
@@ -295,6 +300,6 @@ def _semicolons(tokenizer: Tokenizer) -> frozenset[int]:
   )
 
 
-def _prediction(tokenizer: Tokenizer, answer: Answer, dialect: str) -> Prediction:
-  sql = model_text.read_statement(tokenizer.decode(answer.tokens), dialect)
+def _prediction(tokenizer: Tokenizer, answer: Answer, schema: Schema) -> Prediction:
+  sql = model_text.read_statement(tokenizer.sql(answer.tokens, schema), schema.dialect)
   return Prediction(sql, answer.status, answer.log_prob)
