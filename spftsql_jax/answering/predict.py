@@ -79,7 +79,7 @@ class PromptDatabase:
       elif limit:
         names = self.names.search(question, limit)
       values = self._values_in(question, style.matched_values) if style.matched_values else ()
-      self.found[key] = Mentions(names, marks, values)
+      self.found[key] = Mentions(names, values, marks)
     found = self.found[key]
     if shown is None or shown is self.schema or not found.names:
       return found

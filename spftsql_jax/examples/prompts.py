@@ -102,8 +102,8 @@ class Mentions:
   """
 
   names: tuple[MatchedName, ...] = ()
-  marks: tuple[NameMark, ...] = ()
   values: tuple[MatchedValue, ...] = ()
+  marks: tuple[NameMark, ...] = ()
 
 
 NO_MENTIONS = Mentions()
