@@ -39,7 +39,7 @@ def base_small() -> PretrainingConfig:
     first=Phase(
       0.185, 2048, 0.25, OptimizerConfig("muon", 4e-3, adam_share=0.3, schedule="constant")
     ),
-    main=Phase(0.48, 4096, 0.05, OptimizerConfig("muon", 2.5e-3, adam_share=0.3)),
+    main=Phase(0.355, 4096, 0.05, OptimizerConfig("muon", 2.5e-3, adam_share=0.3)),
     draws=4,
     checkpoint_every=500,
     evaluate_every=500,

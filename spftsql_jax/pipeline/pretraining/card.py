@@ -71,15 +71,15 @@ with induction heads: {steps:,} updates, {tokens:.1f} million tokens, {minutes:.
 |---|---|
 {losses}
 
-Of {corpus.held_out * corpus.held_out_examples} questions on {corpus.held_out} databases of domains
-that nothing was trained on, evenly chosen ones, greedy:
+On questions over {corpus.held_out} databases of domains that nothing was trained on, some of them
+while it was trained, greedy:
 
 | updates | execution accuracy | run |
 |---|---|---|
 {asked}
 
-At the end, all of them: **{held.ex:.1%}** right, {held.executable:.1%} run, {held.gold_nll:.3f}
-nats a token of the gold SQL.
+At the end, all {corpus.held_out * corpus.held_out_examples} questions: **{held.ex:.1%}** right,
+{held.executable:.1%} run, {held.gold_nll:.3f} nats a token of the gold SQL.
 """
 
 
