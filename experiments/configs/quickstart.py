@@ -1,11 +1,16 @@
-"""SPFT-SQL on the demo databases, with a small model trained from scratch: the whole method in
-minutes on two cores.
+"""SPFT-SQL on the demo databases: the whole method in minutes on two cores.
 
 make quickstart        (python experiments/quickstart.py --workdir=runs/quickstart)
+
+It starts from the base in the box; `quickstart.py:from_scratch` from random weights.
 """
+
+import dataclasses
+from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from spftsql_jax.base import base_in_the_box
 from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.pipeline.config import (
@@ -22,11 +27,36 @@ from spftsql_jax.training.optimizer import OptimizerConfig
 from spftsql_jax.training.step import Objective
 
 
-def get_config() -> ConfigDict:
-  return ConfigDict(to_dict(quickstart()))
+def get_config(start: str = "") -> ConfigDict:
+  if start not in ("", "from_scratch"):
+    raise ValueError(f"unknown start {start!r}; there is from_scratch, or none for the base")
+  return ConfigDict(to_dict(from_scratch() if start else quickstart()))
 
 
 def quickstart() -> RunConfig:
+  """From the base in the box, which brings its prompt format, rates and lengths
+  (`pipeline/recipes.py`).
+  """
+  return from_base(base_in_the_box())
+
+
+def from_base(folder: Path) -> RunConfig:
+  """From the base in a folder: seven times as large a model, so fewer steps."""
+  config = from_scratch()
+  vbi_ft = dataclasses.replace(
+    config.vbi_ft,
+    training=dataclasses.replace(config.vbi_ft.training, steps=220),
+  )
+  return dataclasses.replace(
+    config,
+    model=dataclasses.replace(config.model, hf_model=str(folder)),
+    packing=dataclasses.replace(config.packing, most_row_tokens=2048),
+    vbi_ft=vbi_ft,
+  )
+
+
+def from_scratch() -> RunConfig:
+  """From random weights, with a tokenizer of the run's own."""
   # Muon learns from scratch in less than half of AdamW's steps here.
   scratch = OptimizerConfig("muon", learning_rate=5e-3, schedule="cosine")
   gentle = OptimizerConfig(learning_rate=1e-4, schedule="constant")
