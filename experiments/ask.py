@@ -26,6 +26,7 @@ from spftsql_jax.answering.model_folder import find_model
 from spftsql_jax.databases import Executor, ValueIndex
 from spftsql_jax.databases.introspection import read_schema, tell_left_out
 from spftsql_jax.databases.locations import with_schemas
+from spftsql_jax.databases.schema_view import read_view, seen_through
 
 if TYPE_CHECKING:
   from spftsql_jax.answering.vote import Vote
@@ -73,13 +74,13 @@ def main() -> None:
     )
   folder = find_model(_MODEL.value)
   location = with_schemas(_DATABASE.value, _SCHEMAS.value)
-  schema = read_schema(location)
+  schema = seen_through(read_view(folder), read_schema(location))
   tell_left_out(schema.name, schema.left_out)
   if verb := known_words.asks_for_change(question, schema):
     raise InputError(
       f"only questions are answered, nothing is changed in a database ({verb!r} asks for a change)"
     )
-  values = ValueIndex.build(location)
+  values = ValueIndex.build(location, schema)
   words = known_words.look_up(question, schema, values)
 
   # Here and not above: they import JAX, which takes seconds that bad input need not wait for.

@@ -12,6 +12,7 @@ from typing import Any
 
 from spftsql_jax.databases import ValueIndex
 from spftsql_jax.databases.introspection import read_schema, tell_left_out
+from spftsql_jax.databases.schema_view import WHOLE, SchemaView, seen_through
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.prompts import MatchedValue
 from spftsql_jax.examples.tokenizer import Tokenizer
@@ -53,11 +54,12 @@ class PromptDatabase:
   )
 
   @classmethod
-  def read(cls, location: str | os.PathLike) -> PromptDatabase:
-    """Reads schema and text values. Raises DatabaseError."""
-    schema = read_schema(os.fspath(location))
+  def read(cls, location: str | os.PathLike, view: SchemaView = WHOLE) -> PromptDatabase:
+    """Reads schema and text values, of what `view` shows. Raises DatabaseError, and ValueError
+    where the view does not fit."""
+    schema = seen_through(view, read_schema(os.fspath(location)))
     tell_left_out(schema.name, schema.left_out)
-    return cls(os.fspath(location), schema, ValueIndex.build(location))
+    return cls(os.fspath(location), schema, ValueIndex.build(location, schema))
 
   def matched(self, question: str, limit: int) -> tuple[MatchedValue, ...]:
     """The stored values that `question` mentions, best first."""

@@ -29,7 +29,7 @@ from spftsql_jax.databases.introspection import open_reader, read_schema, tell_l
 from spftsql_jax.databases.locations import engine_of
 from spftsql_jax.databases.passwords import hide_passwords
 from spftsql_jax.databases.sampling import roll_back
-from spftsql_jax.schema import Column, Table
+from spftsql_jax.schema import Column, Schema, Table
 from spftsql_jax.sql.identifiers import quote, quote_path
 
 # Longer texts are prose: no question quotes them.
@@ -105,21 +105,28 @@ class ValueIndex:
     return len(self._values)
 
   @classmethod
-  def build(cls, database: Database | str | os.PathLike) -> ValueIndex:
-    """Indexes the distinct values of all text columns of a database (an open one, or its location).
+  def build(
+    cls, database: Database | str | os.PathLike, schema: Schema | None = None
+  ) -> ValueIndex:
+    """Indexes the distinct values of all text columns of a database.
+
+    Args:
+      database: an open one, or its location.
+      schema: what is indexed of it, where that is not all; masked columns never are.
+
     Raises DatabaseError.
     """
     if isinstance(database, Database):
-      location, schema = database.location, database.schema
+      location, schema = database.location, schema or database.schema
     else:
       location = os.fspath(database)
-      schema = read_schema(location)
+      schema = schema or read_schema(location)
     errors = engine_module(engine_of(location)).ERRORS
 
     def stored(connection: Any) -> Iterator[tuple[str, str, str]]:
       for table in schema.tables:
         for column in table.columns:
-          if column.kind != "text" or table.is_view or not table.row_count:
+          if column.masked or column.kind != "text" or table.is_view or not table.row_count:
             continue
           try:
             yield from values_of(connection, table, column)

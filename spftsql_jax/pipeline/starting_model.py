@@ -77,7 +77,11 @@ def _more_examples(
   if (wanted := _TOKENIZER_SENTENCES - len(data.seeds)) <= 0:
     return []
   options = SynthesisOptions(
-    wanted, seed=config.seed, exclude=tuple(e.query for e in data.held_out), instances=0
+    wanted,
+    seed=config.seed,
+    exclude=tuple(e.query for e in data.held_out),
+    instances=0,
+    view=config.data.view,
   )
   locations = [prompts[d].location for d in data.seed_databases]
   made = synthesize(locations, builtin_templates(), options)
