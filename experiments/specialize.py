@@ -9,9 +9,12 @@ database is only read. The same command goes on where it was cut off.
 
 from __future__ import annotations
 
-from launch import GOES_ON, launch  # First: from here on a signal ends the script with one line.
+# First: from here on a signal ends the script with one line.
+from launch import GOES_ON, InputError, launch
 
 # isort: split
+from pathlib import Path
+
 import database_access
 from absl import flags
 
@@ -45,8 +48,9 @@ _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_boun
 
 
 def main() -> None:
+  from spftsql_jax.databases.introspection import read_schema
   from spftsql_jax.databases.locations import with_schemas
-  from spftsql_jax.databases.schema_view import SchemaView
+  from spftsql_jax.databases.schema_view import SchemaView, seen_through
   from spftsql_jax.pipeline.specialize.base import base_in_the_box
   from spftsql_jax.pipeline.specialize.descriptions import read_descriptions
 
@@ -55,6 +59,9 @@ def main() -> None:
   names = (tuple(flag.value) for flag in (_INCLUDE, _EXCLUDE, _MASK))
   view = SchemaView(*names, descriptions=described)
   location = with_schemas(_DATABASE.value, _SCHEMAS.value)
+  if not Path(base).is_dir():
+    raise InputError(f"{base}: no such model folder (--base_model)")
+  seen_through(view, read_schema(location))  # Told at once, if it does not fit.
 
   # Here and not above: they import JAX, and the processes that synthesize import this file.
   from spftsql_jax.pipeline.specialize.settings import Settings
