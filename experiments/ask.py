@@ -8,6 +8,11 @@ many agree on stderr. Where fewer than --min_agreement agree, or nothing that th
 in the database, no result is printed: the model does not know, and the line on stderr says why
 (exit code 1). Requests to change data are refused. --samples=1 gives the likeliest answer,
 unchecked.
+
+    python experiments/ask.py --model=DIR --database=PATH|URL --serve
+
+opens a local page instead: questions and their history, the tables, results that can be sorted,
+drawn and exported, the SQL to edit and run again. Other machines reach it with --host and --token.
 """
 
 from __future__ import annotations
@@ -29,8 +34,12 @@ from spftsql_jax.databases.locations import with_schemas
 from spftsql_jax.databases.schema_view import read_view, seen_through
 
 if TYPE_CHECKING:
-  from spftsql_jax.answering.vote import Vote
+  from pathlib import Path
+
+  from spftsql_jax.answering.one_question import Asking
+  from spftsql_jax.answering.web.address import Address
   from spftsql_jax.databases.execution.results import Result
+  from spftsql_jax.schema import Schema
 
 flags.adopt_module_key_flags(database_access)
 _MODEL = flags.DEFINE_string("model", None, "Model folder, or a run's folder.", required=True)
@@ -63,12 +72,22 @@ _MIN_AGREEMENT = flags.DEFINE_float(
   1.0,
 )
 
+_SERVE = flags.DEFINE_bool("serve", False, "Serve a page to ask on, instead of one question.")
+_HOST = flags.DEFINE_string(
+  "host", "127.0.0.1", "Name or address to serve at; any but this machine's own needs --token."
+)
+_PORT = flags.DEFINE_integer(
+  "port", 8000, "Port to serve at; 0 for a free one.", lower_bound=0, upper_bound=65535
+)
+_TOKEN = flags.DEFINE_string("token", "", "What a visitor of the page has to know.")
+
 _FETCHED_ROWS = 100_000
 
 
 def main() -> None:
   question = " ".join(flags.FLAGS(sys.argv)[1:]).strip()
-  if not any(map(str.isalnum, question)):
+  address = _address(question) if _SERVE.value else None
+  if not address and not any(map(str.isalnum, question)):
     raise InputError(
       'no question; give it behind the flags: ask.py --model=DIR --database=PATH "How many ...?"'
     )
@@ -76,69 +95,87 @@ def main() -> None:
   location = with_schemas(_DATABASE.value, _SCHEMAS.value)
   schema = seen_through(read_view(folder), read_schema(location))
   tell_left_out(schema.name, schema.left_out)
-  if verb := known_words.asks_for_change(question, schema):
-    raise InputError(
-      f"only questions are answered, nothing is changed in a database ({verb!r} asks for a change)"
-    )
+  try:
+    known_words.check_changes_nothing(question, schema)
+  except known_words.ChangeAskedError as error:
+    raise InputError(str(error)) from error
   values = ValueIndex.build(location, schema)
-  words = known_words.look_up(question, schema, values)
+  if address:
+    return _serve(address, folder, location, schema, values)
 
   # Here and not above: they import JAX, which takes seconds that bad input need not wait for.
   from spftsql_jax.answering.exported import load_exported
+  from spftsql_jax.answering.one_question import answer_one
   from spftsql_jax.answering.predict import PromptDatabase
-  from spftsql_jax.answering.vote import predict_by_vote
-  from spftsql_jax.examples.example import Example
 
   exported = load_exported(folder, lanes=_SAMPLES.value)
   with Executor(workers=min(2, _SAMPLES.value)) as executor:
-    [vote] = predict_by_vote(
-      exported.generator,
-      exported.params,
-      exported.tokenizer,
-      {"": PromptDatabase(location, schema, values)},
-      [Example("", question, "")],
+    answered = answer_one(
+      exported,
+      PromptDatabase(location, schema, values),
+      question,
       executor,
-      samples=_SAMPLES.value,
-      temperature=_TEMPERATURE.value if _SAMPLES.value > 1 else 0.0,
-      seed=_SEED.value,
-      timeout_s=_TIMEOUT_S.value,
-      max_rows=_FETCHED_ROWS,
-      max_new_tokens=exported.max_new_tokens,
+      _asking(),
     )
+  if answered.split:
+    print(f"ask.py: {answered.split}", file=sys.stderr)
+  if answered.doubts:
+    raise RuntimeError(
+      f"the model does not know: {'; '.join(answered.doubts)} (--min_agreement=0 prints the "
+      "likeliest answer all the same)"
+    )
+  print(answered.sql)
+  _print_rows(answered.result)
   if _SAMPLES.value > 1:
-    _check(vote, words)
-  print(vote.prediction.sql)
-  _print_rows(vote.result)
-  if _SAMPLES.value > 1:
+    missing = f"; {answered.missing}" if answered.missing else ""
     print(
-      f"{vote.votes} of {len(vote.samples)} answers give this result{_missing(words, '; ')}",
+      f"{answered.vote.votes} of {len(answered.vote.samples)} answers give this result{missing}",
       file=sys.stderr,
     )
 
 
-def _check(vote: Vote, words: known_words.KnownWords) -> None:
-  """Raises RuntimeError, with what is known about why, where the answer is not to be trusted."""
-  if not _MIN_AGREEMENT.value:
-    return
-  reasons = []
-  if not vote.votes:
-    failed = vote.result
-    reasons.append(f"none of {len(vote.samples)} answers ran ({failed.status}: {failed.message})")
-  elif vote.agreement < _MIN_AGREEMENT.value:
-    reasons.append(f"only {vote.votes} of {len(vote.samples)} answers give the same result")
-  if words.nothing_found:
-    reasons.append(f"nothing in the database is called {' or '.join(map(repr, words.missing))}")
-  elif reasons and words.missing:
-    reasons.append(_missing(words))
-  if reasons:
-    raise RuntimeError(
-      f"the model does not know: {'; '.join(reasons)} (--min_agreement=0 prints the likeliest "
-      "answer all the same)"
-    )
+def _address(question: str) -> Address:
+  """Where the page is served. Raises InputError."""
+  from spftsql_jax.answering.web.address import Address  # A question alone needs no server.
+
+  if question:
+    raise InputError(f"--serve takes no question, it is asked on the page: {question}")
+  return Address(_HOST.value, _PORT.value, _TOKEN.value)
 
 
-def _missing(words: known_words.KnownWords, before: str = "") -> str:
-  return f"{before}not found in the database: {', '.join(words.missing)}" if words.missing else ""
+def _serve(
+  address: Address, folder: Path, location: str, schema: Schema, values: ValueIndex
+) -> None:
+  """Serves the page until the script is told to end."""
+  from spftsql_jax.answering.web.address import listen
+
+  listening = listen(address)  # Before JAX and the model are read, which takes long.
+
+  from spftsql_jax.answering.exported import load_exported
+  from spftsql_jax.answering.predict import PromptDatabase
+  from spftsql_jax.answering.web.model_answerer import serve_model
+
+  serve_model(
+    load_exported(folder, lanes=_SAMPLES.value),
+    PromptDatabase(location, schema, values),
+    address,
+    listening,
+    _asking(),
+  )
+
+
+def _asking() -> Asking:
+  """How questions are answered, by the flags."""
+  from spftsql_jax.answering.one_question import Asking  # It imports JAX.
+
+  return Asking(
+    samples=_SAMPLES.value,
+    temperature=_TEMPERATURE.value,
+    seed=_SEED.value,
+    min_agreement=_MIN_AGREEMENT.value,
+    timeout_s=_TIMEOUT_S.value,
+    max_rows=_FETCHED_ROWS,
+  )
 
 
 def _print_rows(result: Result) -> None:

@@ -214,12 +214,13 @@ def _check_checkpoint(folder: Path) -> None:
     raise InputError(f"{folder}: holds no model base{there}; --checkpoint is a run's folder")
 
 
-def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int] | None:
-  """Prompt format and longest answer from a run's config; None where there is no run. It must be
-  the version's own.
+def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int, int | None] | None:
+  """Prompt format, longest answer and, where schemas were split, longest prefix from a run's
+  config; None where there is no run. It must be the version's own.
   """
   from spftsql_jax.examples.prompts import PromptFormat
   from spftsql_jax.pipeline.config import from_dict
+  from spftsql_jax.pipeline.journal import read_steps
 
   path = folder / "config.json"
   record = _run_config(folder)
@@ -231,7 +232,13 @@ def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int] | None:
       f"{path} has the prompt format {style.fingerprint}, the version was trained with "
       f"{fingerprint}"
     )
-  return style, record["max_new_tokens"]
+  # What a run has chosen where its config leaves it open.
+  chosen: Any = read_steps(folder).get("prepare/chosen", {})
+  longest_answer = record["max_new_tokens"] or chosen["max_new_tokens"]
+  if record.get("long_schemas") != "split":
+    return style, longest_answer, None
+  longest_prefix = record["packing"]["longest_prefix"] or chosen["packing"]["longest_prefix"]
+  return style, longest_answer, longest_prefix
 
 
 def run_dtype(folder: Path) -> str | None:

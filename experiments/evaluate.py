@@ -8,8 +8,8 @@ Examples are Spider- or BIRD-style JSON or JSON lines; predictions are one SQL a
 numbered answers, which keep their line breaks. Of a prediction and of gold alike the first
 statement counts, out of a fence where there is one (see `sql/model_text.py`). Databases lie in
 DIR/<db_id>/<db_id>.sqlite, in the first of the folders --databases=A,B that has it; with
---metrics=ts all other *.sqlite in that folder are further instances, on which an answer must agree
-too.
+--metrics=ts all other *.sqlite (beside a DuckDB file *.duckdb) in that folder are further
+instances, on which an answer must agree too.
 
 Comparisons: spider (Spider's test-suite evaluator), bird (BIRD's script), strict (rows with
 duplicates, columns in order; rows in order where the gold query orders them). The output holds each
@@ -36,7 +36,7 @@ from absl import flags
 
 from spftsql_jax.databases import search_path as databases
 from spftsql_jax.databases.execution.executor import Executor
-from spftsql_jax.databases.locations import engine_of
+from spftsql_jax.databases.locations import FILE_ENDINGS, engine_of
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.files import write_text
 from spftsql_jax.judging import brought_back, metrics, scoring
@@ -239,12 +239,11 @@ def _instances(location: str, db_id: str, with_suite: bool) -> list[str]:
   """The database, and behind it the other instances in its folder (which must be its own,
   DIR/<db_id>).
   """
-  if engine_of(location) != "sqlite":
-    return [location]
   path = Path(location)
   own = with_suite and "://" not in location and path.resolve().parent.name == db_id
-  others = sorted(each for each in path.parent.glob("*.sqlite") if each != path) if own else []
-  return [location, *map(os.fspath, others)]
+  known = any(path.suffix in endings for endings in FILE_ENDINGS.values())
+  files = path.parent.glob(f"*{path.suffix}") if own and known else ()
+  return [location, *(os.fspath(each) for each in sorted(files) if each != path)]
 
 
 def _share(successes: float, count: int) -> float:

@@ -10,6 +10,9 @@ A line holds no comments, and a line break or TAB inside a literal is written as
 the same value, ('a' || char(10) || 'b'). An --output that ends in .json is written in BIRD's
 format, {"0": "SQL<TAB>----- bird -----<TAB>db_id"}, with the line breaks and comments of the model.
 
+A question over a schema that is too long for the prompt is put over a part of it, which is chosen
+by what the question mentions; how many are is said.
+
 The model is a folder as a run exports it (Hugging Face files and prompt_format.json). Answers are
 kept in FILE.sql.partial as they come; the same command goes on where it was cut off. A question
 that cannot be answered (an empty one, a prompt that is too long) gets a blank line and is named at
@@ -27,11 +30,10 @@ from launch import GOES_ON, InputError, check_output, launch
 
 # isort: split
 import dataclasses
-import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,7 @@ from absl import flags
 from tqdm import tqdm
 
 from spftsql_jax.amounts import rate
+from spftsql_jax.answering import answer_file
 from spftsql_jax.answering.model_folder import find_model
 from spftsql_jax.databases import Executor, search_path
 from spftsql_jax.databases.locations import with_schemas
@@ -47,7 +50,6 @@ from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.databases.schema_view import read_view
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.files import write_text
-from spftsql_jax.sql.one_line import one_line
 
 if TYPE_CHECKING:
   from spftsql_jax.answering.predict import Prediction
@@ -104,12 +106,6 @@ _DETAILS = flags.DEFINE_string(
   "details", None, "JSON lines to write: status, log-prob and votes of each answer."
 )
 
-_REASONS = {
-  "empty_prompt": "the question is empty",
-  "too_long": "prompt and answer exceed the model's positions",
-  "unknown_token": "the tokenizer gives ids that the model does not have",
-}
-
 
 def main() -> None:
   output = Path(_OUTPUT.value)
@@ -134,7 +130,10 @@ def main() -> None:
     for d, location in found.items()
   }
   partial = output.with_name(output.name + ".partial")
-  done = _resume(partial, _fingerprint(model))
+  try:
+    done = answer_file.resume(partial, _depends_on(model))
+  except answer_file.OtherAnswersError as error:
+    raise InputError(str(error)) from error
   mesh = make_mesh(_MESH.value) if _MESH.value else None
   exported = load_exported(model, _LANES.value, _DTYPE.value, mesh)
   if not exported.tokenizer.encode("SELECT"):
@@ -143,6 +142,8 @@ def main() -> None:
       "model "
       "to it"
     )
+  if split := exported.schemas.describe(databases, examples, "questions"):
+    print(f"{output}: {split}", file=sys.stderr)
   missing = [i for i in range(len(examples)) if i not in done]
   with (
     partial.open("a") as file,
@@ -151,34 +152,37 @@ def main() -> None:
 
     def keep(place: int, prediction: Prediction, **more: Any) -> None:
       done[missing[place]] = dataclasses.asdict(prediction) | more
-      file.write(json.dumps([missing[place], done[missing[place]]]) + "\n")
-      file.flush()
+      answer_file.add(file, missing[place], done[missing[place]])
       bar.set_postfix_str(
         rate(exported.generator.statistics.tokens_per_second, "tokens"), refresh=False
       )
       bar.update()
 
-    arguments = (
-      exported.generator,
-      exported.params,
-      exported.tokenizer,
-      databases,
-      [examples[i] for i in missing],
-    )
-    options = {
-      "max_new_tokens": exported.max_new_tokens,
-      "constrain": _CONSTRAIN.value,
-      "places": missing,
-    }
+    # What both ways of answering take.
+    model_of = (exported.generator, exported.params, exported.tokenizer)
+    asked = [examples[i] for i in missing]
     if _SAMPLES.value == 1:
       answer_questions(
-        *arguments, on_question=lambda place, answers: keep(place, answers[0]), **options
+        *model_of,
+        databases,
+        asked,
+        max_new_tokens=exported.max_new_tokens,
+        constrain=_CONSTRAIN.value,
+        schemas=exported.schemas,
+        places=missing,
+        on_question=lambda place, answers: keep(place, answers[0]),
       )
     else:
       with Executor(workers=_WORKERS.value) as executor:
         predict_by_vote(
-          *arguments,
+          *model_of,
+          databases,
+          asked,
           executor,
+          max_new_tokens=exported.max_new_tokens,
+          constrain=_CONSTRAIN.value,
+          schemas=exported.schemas,
+          places=missing,
           samples=_SAMPLES.value,
           temperature=_TEMPERATURE.value,
           top_p=_TOP_P.value,
@@ -188,7 +192,6 @@ def main() -> None:
           on_vote=lambda place, vote: keep(
             place, vote.prediction, votes=vote.votes, samples=len(vote.samples)
           ),
-          **options,
         )
   if _DETAILS.value:
     _write(
@@ -196,65 +199,42 @@ def main() -> None:
     )
   answers = [done[i]["sql"] for i in range(len(examples))]
   if output.suffix == ".json":
-    numbered = {
-      str(i): f"{sql}\t----- bird -----\t{examples[i].db_id}" for i, sql in enumerate(answers)
-    }
-    _write(output, [json.dumps(numbered, indent=1, ensure_ascii=False)])
+    write_text(output, answer_file.bird_text(answers, [e.db_id for e in examples]) + "\n")
   else:
-    _write(output, _lines(answers, [databases[e.db_id].schema.dialect for e in examples]))
-  partial.unlink()
-  for status, reason in _REASONS.items():
-    if lines := [i + 1 for i in range(len(examples)) if done[i]["status"] == status]:
+    dialects = [databases[e.db_id].schema.dialect for e in examples]
+    lines, failed = answer_file.one_line_each(answers, dialects)
+    if failed:
       print(
-        f"{output}: {reason} on {len(lines)} blank lines, the first of them {lines[:5]}",
+        f"{output}: {failed[0]} ({len(failed)} in all; --output=FILE.json keeps line breaks)",
         file=sys.stderr,
       )
+    _write(output, lines)
+  partial.unlink()
+  for line in answer_file.unanswered(done[i]["status"] for i in range(len(examples))):
+    print(f"{output}: {line}", file=sys.stderr)
   speed = exported.generator.statistics.tokens_per_second
   told = f", {rate(speed, 'tokens')}" if missing else " (all were there already)"
   print(f"{output}: {len(examples)} predictions{told}", file=sys.stderr)
 
 
-def _lines(answers: Sequence[str], dialects: Sequence[str]) -> list[str]:
-  """Each answer on one line; blank, and named, where it has a line break that a line cannot
-  hold.
-  """
-  lines, failed = [], []
-  for number, (sql, dialect) in enumerate(zip(answers, dialects, strict=True), start=1):
-    try:
-      lines.append(one_line(sql, dialect))
-    except ValueError as error:
-      lines.append("")
-      failed.append(f"line {number} is blank: {error}")
-  if failed:
-    print(
-      f"{_OUTPUT.value}: {failed[0]} ({len(failed)} in all; --output=FILE.json keeps line breaks)",
-      file=sys.stderr,
-    )
-  return lines
-
-
-def _write(path: Path, lines: Any) -> None:
+def _write(path: Path, lines: Iterable[str]) -> None:
   write_text(path, "".join(line + "\n" for line in lines))
 
 
-def _fingerprint(model: Path) -> dict[str, str]:
+def _depends_on(model: Path) -> dict[str, str]:
   """What the answers depend on: a partial file of another model, other questions or options is not
   gone on with.
   """
-  files = [f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in sorted(model.iterdir())]
   drawn = [_TEMPERATURE.value, _TOP_P.value, _TOP_K.value, _SEED.value]
   sampling = [_SAMPLES.value, *drawn, _TIMEOUT_S.value] if _SAMPLES.value > 1 else []
-  parts = {
-    "model": [str(model.resolve()), *files],
-    "examples": hashlib.sha256(
-      b"".join(map(Path.read_bytes, _files(Path(_EXAMPLES.value))))
-    ).hexdigest(),
-    "databases": [*map(_place, search_path.database_places(_DATABASES.value)), *_SCHEMAS.value],
-    "options": [_DTYPE.value, _CONSTRAIN.value, *sampling],
-  }
-  return {
-    name: hashlib.sha256(json.dumps(part).encode()).hexdigest()[:16] for name, part in parts.items()
-  }
+  return answer_file.fingerprint(
+    {
+      "model": [str(model.resolve()), *answer_file.folder_state(model)],
+      "examples": answer_file.content_hash(Path(_EXAMPLES.value)),
+      "databases": [*map(_place, search_path.database_places(_DATABASES.value)), *_SCHEMAS.value],
+      "options": [_DTYPE.value, _CONSTRAIN.value, *sampling],
+    }
+  )
 
 
 def _place(value: str) -> str:
@@ -262,31 +242,6 @@ def _place(value: str) -> str:
   another.
   """
   return str(Path(value).resolve()) if os.path.exists(value) else without_password(value)
-
-
-def _files(path: Path) -> list[Path]:
-  """The file, or those of a folder."""
-  return sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
-
-
-def _resume(partial: Path, fingerprint: dict[str, str]) -> dict[int, dict[str, Any]]:
-  """The answers that are there already; starts the file where there is none. Raises InputError
-  where they are of others.
-  """
-  lines = partial.read_text().split("\n") if partial.is_file() else []
-  if len(lines) < 3:  # Not one answer was written whole: there is nothing to go on with.
-    partial.write_text(json.dumps(fingerprint) + "\n")
-    return {}
-  before = json.loads(lines[0])
-  if changed := [name for name in fingerprint if before.get(name) != fingerprint[name]]:
-    raise InputError(
-      f"{partial}: begun with other {' and '.join(changed)}; give the same again, or delete it "
-      "to "
-      "start anew"
-    )
-  whole = lines[1:-1]  # the last one is empty, or was cut off
-  partial.write_text("\n".join([lines[0], *whole]) + "\n")
-  return dict(json.loads(line) for line in whole)
 
 
 if __name__ == "__main__":

@@ -42,16 +42,16 @@ _EXCLUDE = flags.DEFINE_list("exclude", [], "Tables to leave out.")
 _MASK = flags.DEFINE_list("mask", [], "Columns, as table.column, whose values are never read.")
 _SYNTHETIC = flags.DEFINE_integer("synthetic", 2400, "Synthetic examples a round.", lower_bound=32)
 _ROUNDS = flags.DEFINE_integer("rounds", 2, "Rounds of stage 1.", lower_bound=1)
-_STEPS = flags.DEFINE_integer("steps", 200, "Training steps of a round.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 160, "Training steps of a round.", lower_bound=1)
 _ITERATIONS = flags.DEFINE_integer("iterations", 1, "Iterations of self-play.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0)
 
 
 def main() -> None:
+  from spftsql_jax.base import base_in_the_box
   from spftsql_jax.databases.introspection import read_schema
   from spftsql_jax.databases.locations import with_schemas
   from spftsql_jax.databases.schema_view import SchemaView, seen_through
-  from spftsql_jax.pipeline.specialize.base import base_in_the_box
   from spftsql_jax.pipeline.specialize.descriptions import read_descriptions
 
   base = _BASE_MODEL.value or str(base_in_the_box())

@@ -68,6 +68,7 @@ def main() -> None:
     _STOP_AFTER.value,
     start_from=_START_FROM.value,
     mesh=_MESH.value,
+    given=config_flags.get_override_values(flags.FLAGS["config"]),
   )
 
 

@@ -35,7 +35,7 @@ import processes
 from absl import flags
 from tqdm import tqdm
 
-from spftsql_jax.databases import DatabaseError
+from spftsql_jax.databases import DatabaseError, search_path
 from spftsql_jax.databases.locations import engine_of, name_of, split_locations, with_schemas
 from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.examples import benchmarks
@@ -94,7 +94,7 @@ _WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "Worker processe
 _INSTANCES = flags.DEFINE_integer(
   "instances",
   SynthesisOptions.instances,
-  "Neighbouring instances of each SQLite database to check on.",
+  "Neighbouring instances of each database to check on.",
   lower_bound=0,
 )
 _WORDINGS = flags.DEFINE_integer(
@@ -289,18 +289,9 @@ def _locations(values: list[str]) -> list[str]:
     if "://" in value:
       candidates = [value]
     elif path.is_dir():
-      candidates = [
-        os.fspath(entry / f"{entry.name}.sqlite")
-        for entry in sorted(path.iterdir())
-        if entry.is_dir()
-      ]
-      candidates = [entry for entry in candidates if os.path.isfile(entry)]
-      if not candidates and (path / f"{path.name}.sqlite").is_file():
-        candidates = [os.fspath(path / f"{path.name}.sqlite")]
+      candidates = search_path.databases_in(path)
       if not candidates:
-        raise launch.InputError(
-          f"{value}: no databases in it (expected DIR/<db_id>/<db_id>.sqlite)"
-        )
+        raise launch.InputError(f"{value}: no databases in it ({search_path.LAYOUT})")
     elif path.is_file():
       candidates = [value]
     else:

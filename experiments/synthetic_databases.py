@@ -2,7 +2,7 @@
 
     python experiments/synthetic_databases.py --count=1000 --seed=0 --output=DIR
 
-writes DIR/synthetic_0/synthetic_0.sqlite and so on: 75 domains, other tables, names, keys and rows
+writes DIR/synthetic_0/synthetic_0.sqlite and so on: 69 domains, other tables, names, keys and rows
 in each. The same number and seed give the same database. Those that are there already are left, so
 the same command goes on where it was cut off. `synthesize.py --databases=DIR` takes the folder.
 """
@@ -19,12 +19,12 @@ from pathlib import Path
 from absl import flags
 from tqdm import tqdm
 
-from spftsql_jax.files import replacing
-from spftsql_jax.pretraining.build import make_database
+from spftsql_jax.pretraining.build import make_databases
 
 _COUNT = flags.DEFINE_integer("count", None, "How many.", required=True, lower_bound=1)
 _START = flags.DEFINE_integer("start", 0, "The number of the first.", lower_bound=0)
 _SEED = flags.DEFINE_integer("seed", 0, "Another seed gives other databases.")
+_HELD_OUT = flags.DEFINE_bool("held_out", False, "Of the domains that no model is pretrained on.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder to write.", required=True)
 
 
@@ -33,17 +33,10 @@ def main() -> None:
   output = Path(_OUTPUT.value)
   if output.exists() and not output.is_dir():
     raise InputError(f"--output={output}: there is a file of this name")
-  made = 0
   numbers = range(_START.value, _START.value + _COUNT.value)
-  for number in tqdm(numbers, desc="databases", disable=None):
-    name = f"synthetic_{number}"
-    path = output / name / f"{name}.sqlite"
-    if path.is_file():
-      continue
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as unfinished:
-      make_database(unfinished, number, _SEED.value)
-    made += 1
+  databases = make_databases(output, numbers, _SEED.value, _HELD_OUT.value)
+  bar = tqdm(databases, desc="databases", total=_COUNT.value, disable=None)
+  made = sum(is_new for _, is_new in bar)
   print(json.dumps({"output": str(output), "databases": _COUNT.value, "made": made}))
 
 

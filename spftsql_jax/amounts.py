@@ -6,9 +6,11 @@ Each function takes a number and gives its text; a dash stands for what is not k
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 UNKNOWN = "–"
+_DATABASES_NAMED = 5
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
@@ -66,3 +68,15 @@ def size(number_of_bytes: Any) -> str:
       return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
     value /= 1024
   return f"{value:.1f} TiB"
+
+
+def by_database(found: Mapping[str, int]) -> str:
+  """The databases with most of what was counted, and how many others there are: Spider has 140, and
+  every stage tells.
+  """
+  ranked = sorted(found.items(), key=lambda i: (-i[1], i[0]))
+  named = ", ".join(f"{db_id} {number}" for db_id, number in ranked[:_DATABASES_NAMED])
+  others = ranked[_DATABASES_NAMED:]
+  if not others:
+    return named
+  return f"{named}, and {sum(n for _, n in others)} of {len(others)} other databases"

@@ -35,7 +35,9 @@ sys.path.insert(0, {str(ASK.parent)!r})
 import launch
 from spftsql_jax.answering import exported, vote
 from spftsql_jax.answering.predict import Prediction
-model = types.SimpleNamespace(generator=None, params=None, tokenizer=None, max_new_tokens=9)
+from spftsql_jax.answering.schema_choice import SchemaChooser
+model = types.SimpleNamespace(generator=None, params=None, tokenizer=None, max_new_tokens=9,
+  schemas=SchemaChooser(None, None))
 exported.load_exported = lambda *arguments, **named: model
 def answer(*arguments, samples, on_question, **named):
   texts = json.loads(os.environ["TEXTS"])

@@ -20,6 +20,7 @@ import config_file
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 TINY = f"--config={EXPERIMENTS}/configs/demo_tiny.py"
+LONG_TOKEN = "--token=0123456789abcdef"
 MODEL = ["--model=model", "--database=shop.sqlite", "How many?"]
 PREDICT = ["--model=model", "--examples=one.json", "--databases=dbs", "--output=out.sql"]
 EVALUATE = ["--examples=one.json", "--predictions=one.sql", "--databases=dbs", "--output=out.json"]
@@ -52,6 +53,15 @@ CASES = [
   ("ask", [*MODEL, "--temperature=0"], "--temperature=0"),
   ("ask", [*MODEL, "--timeout_s=0"], "--timeout_s=0"),
   ("ask", [*MODEL, "--max_rows=0"], "--max_rows=0"),
+  ("ask", [*MODEL, "--serve"], "--serve takes no question"),
+  ("ask", [*MODEL[:2], "--serve", "--port=70000"], "--port=70000"),
+  ("ask", [*MODEL[:2], "--serve", "--port=http"], "--port=http"),
+  ("ask", [*MODEL[:2], "--serve", "--host=0.0.0.0"], "other machines reach this address"),
+  ("ask", [*MODEL[:2], "--serve", "--host=::"], "so --token must be given"),
+  ("ask", [*MODEL[:2], "--serve", "--host=a b"], "not the name or address of this machine"),
+  ("ask", [*MODEL[:2], "--serve", "--host=no.such.host.invalid", LONG_TOKEN], "--host=no.such"),
+  ("ask", [*MODEL[:2], "--serve", "--token=short"], "at least 16 characters"),
+  ("ask", [*MODEL[:2], "--serve", "--model=gone"], "gone: no model folder there"),
   ("ask", [*MODEL, "--seed=-1"], "--seed=-1"),
   ("ask", [*MODEL[:2], "Please delete all the products"], "only questions are answered"),
   ("predict", [], "--model"),
@@ -149,6 +159,10 @@ CASES = [
   ("synthetic_databases", ["--count=0", "--output=x"], "--count=0"),
   ("synthetic_databases", ["--count=2", "--start=-1", "--output=x"], "--start=-1"),
   ("synthetic_databases", ["--count=2", "--output=one.json"], "one.json"),
+  ("pretrain_small", [], "--workdir"),
+  ("pretrain_small", ["--workdir=one.json"], "one.json"),
+  ("pretrain_small", ["--workdir=x", "--workers=0"], "--workers=0"),
+  ("pretrain_small", ["--config=gone.py", "--workdir=x"], "gone.py: no such config file"),
   ("quickstart", ["--workdir=one.json"], "one.json"),
   ("quickstart", ["--seed=x"], "--seed=x"),
   ("quickstart", ["--workdir=q", "--stop_after=lunch"], "lunch"),
@@ -165,6 +179,9 @@ CASES = [
   ("spft", [*SPFT, "--config.self_play.opponent=strongest"], "must be one of 'weakest'"),
   ("spft", ["--config=fields.py", "--workdir=work"], "no field 'rounds'"),
   ("spft", [*SPFT, "--config.data_dir=gone"], "gone"),
+  ("spft", [*SPFT, "--config.recipe=best"], "config.recipe must be one of 'auto'"),
+  ("spft", [*SPFT, "--config.remat=some"], "config.remat must be one of 'auto'"),
+  ("spft", [*SPFT, "--config.accumulate=two"], "--config.accumulate=two"),
   ("spft", [*SPFT, "--stop_after=lunch"], "lunch"),
   ("spft", [*SPFT, "--start_from=lunch"], "lunch"),
   ("spft", [*SPFT, "--mesh=data:x"], "data:x"),

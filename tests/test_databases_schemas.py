@@ -396,11 +396,11 @@ def test_schemas_with_awful_names_and_nothing_on_the_search_path(server):
 
 
 def test_values_are_found_and_named_as_a_query_must_name_them(server):
-  found = PromptDatabase.read(with_schemas(server.reader, ["sales"])).matched(
-    "Which firms are from Jena?", 1
-  )
+  style = PromptFormat(matched_values=1)
+  database = PromptDatabase.read(with_schemas(server.reader, ["sales"]))
+  found = database.mentions("Which firms are from Jena?", style).values
   assert [(m.table, m.column, m.value) for m in found] == [("sales.customer", "city", "Jena")]
-  found = PromptDatabase.read(with_schemas(server.reader, ["sales"])).matched("orders of ann", 1)
+  found = database.mentions("orders of ann", style).values
   assert [(m.table, m.column, m.value) for m in found] == [('sales."Order"', '"user"', "ann")]
 
 

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from spftsql_jax.examples.benchmarks import read_examples
 from spftsql_jax.examples.prompts import (
+  NO_MENTIONS,
   MatchedValue,
+  Mentions,
   PromptFormat,
   normalize_query,
   question_prompt,
@@ -99,7 +101,10 @@ def test_every_style_shows_every_table_column_and_key(style):
 
 def test_the_question_comes_last_and_values_are_quoted():
   prompt = question_prompt(
-    "Who is\nO'Brien?", [MatchedValue("customer", "full name", "O'Brien")], PromptFormat(), "hint"
+    "Who is\nO'Brien?",
+    Mentions(values=(MatchedValue("customer", "full name", "O'Brien"),)),
+    PromptFormat(),
+    "hint",
   )
   assert (
     prompt
@@ -152,7 +157,9 @@ def test_any_answer_comes_back_and_the_branch_is_the_same_ids_everywhere(tokeniz
 )
 def test_odd_questions_are_tokenized_apart(tokenizer, question):
   branch = tokenizer.text_to_sql(SCHEMA, question, "SELECT 1")
-  assert tokenizer.hf.decode(branch.prompt) == question_prompt(question, (), tokenizer.style)
+  assert tokenizer.hf.decode(branch.prompt) == question_prompt(
+    question, NO_MENTIONS, tokenizer.style
+  )
 
 
 def test_a_saved_tokenizer_is_the_same(tokenizer, tmp_path):

@@ -31,6 +31,7 @@ ROOMS = (
   "examples",
   "synthesis",
   "pretraining",
+  "base",
   "models",
   "training",
   "generation",

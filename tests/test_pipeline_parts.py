@@ -252,7 +252,11 @@ def test_model_written_questions_are_kept_by_agreement_and_counted(monkeypatch):
   monkeypatch.setattr(consistency, "answer_questions", answer_questions)
   monkeypatch.setattr(consistency, "judge", judge)
   evaluator = types.SimpleNamespace(
-    generator=None, tokenizer=None, max_new_tokens=9, weights=lambda tree: Weights(tree)
+    generator=None,
+    tokenizer=None,
+    max_new_tokens=9,
+    schemas=None,
+    weights=lambda tree: Weights(tree),
   )
   bench = types.SimpleNamespace(
     config=RunConfig("a", "b"),

@@ -17,7 +17,8 @@ from spftsql_jax.pipeline import records, result_records
 from spftsql_jax.pipeline.codec import from_json, record_to_json, to_json
 from spftsql_jax.pipeline.journal import Journal, OtherForm
 
-# Steps of runs of the program before there were records, with some of their data files.
+# Steps of runs of the program before there were records, with some of their data files; what a run
+# chooses ("prepare/chosen") is a later one's.
 RECORDED = Path(__file__).parent / "data" / "recorded_run"
 STEPS = [json.loads(line) for line in (RECORDED / "journal.jsonl").read_text().splitlines()]
 FILES = {
@@ -39,6 +40,7 @@ def kind_of(step: str) -> type:
   """The record that a step gives."""
   by_name = {
     "prepare/model": records.StartingModel,
+    "prepare/chosen": records.Chosen,
     "prepare/base": records.AddedVersion,
     "prepare/templates": records.DataFile,
     "prepare/data": records.HeldOutFiles,
@@ -122,6 +124,8 @@ def values_of(hint) -> st.SearchStrategy:
       hint, **{name: values_of(each) for name, each in typing.get_type_hints(hint).items()}
     )
   origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+  if origin is typing.Literal:
+    return st.sampled_from(arguments)
   if isinstance(hint, types.UnionType):
     return st.one_of([values_of(each) for each in arguments])
   if origin is tuple and arguments[-1] is Ellipsis:

@@ -187,10 +187,10 @@ def test_the_export_gives_the_same_greedy_sql_in_transformers(finished):
   tokenizer = transformers.AutoTokenizer.from_pretrained(workdir / "export")
   for example, sql in zip(examples, ours, strict=True):
     database = databases[example.db_id]
-    matched = database.matched(example.question, exported.tokenizer.style.matched_values)
+    mentions = database.mentions(example.question, exported.tokenizer.style)
     ids = [
       *exported.tokenizer.prefix(database.schema),
-      *exported.tokenizer.question(example.question, matched),
+      *exported.tokenizer.question(example.question, mentions),
     ]
     out = model.generate(
       torch.tensor([ids]), max_new_tokens=exported.max_new_tokens, do_sample=False

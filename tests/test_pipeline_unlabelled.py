@@ -173,7 +173,7 @@ def test_seeds_without_a_test_are_trained_on_and_selection_is_shown(demo, tmp_pa
     ({"databases": "nowhere"}, r"nowhere: no such database or folder"),
     (
       {"databases": "no_databases", "seeds": "", "test": ""},
-      r"no_databases: no database is there \(expected DIR/<db_id>/<db_id>\.sqlite\)",
+      r"no_databases: no database is there \(expected DIR/<db_id>/<db_id>\.sqlite or \.duckdb\)",
     ),
   ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.packing import Packing
-from spftsql_jax.examples.prompts import PromptFormat
+from spftsql_jax.examples.prompts import Mentions, PromptFormat
 from spftsql_jax.examples.subschemas import SubSchemas, tables_of
 from spftsql_jax.examples.tokenizer import Tokenizer, train_bpe
 from spftsql_jax.pipeline import training_units
@@ -75,8 +75,8 @@ def test_tables_of_a_query_are_those_of_the_schema():
 class Database:
   schema = SCHEMA
 
-  def matched(self, question, limit):
-    return ()
+  def mentions(self, question, style, shown=None):
+    return Mentions()
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_an_answer_that_does_not_end_is_y_minus_as_far_as_it_goes(tokenizer):
   answers = ["SELECT 1, " * room, "SELECT 2"]
   made = training_units.pair_branches(maker, EXAMPLES[:2], answers)
   pairs = made.branches
-  whole = tokenizer.text_to_sql(SCHEMA, EXAMPLES[0].question, answers[0], ()).answer
+  whole = tokenizer.text_to_sql(SCHEMA, EXAMPLES[0].question, answers[0]).answer
   cut = pairs[0][1]
   assert (
     made.endless == 1
@@ -162,7 +162,7 @@ def test_an_answer_that_does_not_end_is_y_minus_as_far_as_it_goes(tokenizer):
     room + len(cut.prompt),
   )
   assert (
-    pairs[1][1].answer == tokenizer.text_to_sql(SCHEMA, EXAMPLES[1].question, answers[1], ()).answer
+    pairs[1][1].answer == tokenizer.text_to_sql(SCHEMA, EXAMPLES[1].question, answers[1]).answer
   )
   # A gold query is never cut.
   long = dataclasses.replace(EXAMPLES[0], query=answers[0])

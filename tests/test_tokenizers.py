@@ -26,7 +26,9 @@ from spftsql_jax.examples.batches import BatchShape, Unit, collate
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.prompts import (
+  NO_MENTIONS,
   MatchedValue,
+  Mentions,
   PromptFormat,
   question_prompt,
   schema_prompt,
@@ -168,12 +170,12 @@ def test_ids_are_those_of_the_reference_libraries(real, name):
 def test_training_scoring_and_generation_use_the_same_ids(real, name, chat):
   style = PromptFormat(matched_values=1, chat=chat)
   tokenizer = Tokenizer(real[name], style)
-  matched = (MatchedValue("customer", "full name", "O'Brien\n\u00e9"),)
+  mentions = Mentions(values=(MatchedValue("customer", "full name", "O'Brien\n\u00e9"),))
   branches = []
   for question in ODD.values():
-    branch = tokenizer.text_to_sql(SCHEMA, question, SQL, matched, "a hint")
+    branch = tokenizer.text_to_sql(SCHEMA, question, SQL, mentions, "a hint")
     # the values are found already
-    database = PromptDatabase("unused", SCHEMA, None, found={question: matched})
+    database = PromptDatabase("unused", SCHEMA, None, found={(question, 0, 1): mentions})
     request = question_request(tokenizer, database, question, "a hint")
     assert request.prefix == branch.prefix
     # An empty question is refused by the generator, which an empty prompt tells it.
@@ -198,7 +200,7 @@ def test_nothing_is_lost_at_the_boundary_of_a_plain_prompt(real, name):
   for question in ODD.values():
     branch = tokenizer.text_to_sql(SCHEMA, question, SQL)
     expected = schema_prompt(SCHEMA, tokenizer.style) + question_prompt(
-      question, (), tokenizer.style
+      question, NO_MENTIONS, tokenizer.style
     )
     back = tokenizer.hf.decode(branch.prefix + branch.prompt, clean_up_tokenization_spaces=False)
     assert unicodedata.normalize("NFC", back) == unicodedata.normalize("NFC", expected)
@@ -228,7 +230,7 @@ def test_a_conversation_cut_at_the_question_has_the_ids_of_the_whole(real, name)
     assert sum(i in special for i in branch.prefix + branch.prompt) == count, title
     messages = [
       {"role": "system", "content": broken(system_prompt(SCHEMA, tokenizer.style))},
-      {"role": "user", "content": broken(question_prompt(question, (), tokenizer.style))},
+      {"role": "user", "content": broken(question_prompt(question, NO_MENTIONS, tokenizer.style))},
     ]
     whole = real[name].apply_chat_template(
       messages, tokenize=True, add_generation_prompt=True, return_dict=False
@@ -366,6 +368,7 @@ def _bench(tokenizer, schema, largest_prefix=4096):
     tokenizer=tokenizer,
     generator=_Listener(),
     max_new_tokens=9,
+    schemas=None,
     weights=lambda tree: Weights(tree),
   )
   return types.SimpleNamespace(

@@ -12,19 +12,15 @@ from spftsql_jax.answering.question_words import (
   QUESTION_PHRASES,
 )
 from spftsql_jax.columns.inflection import singular_of
-from spftsql_jax.columns.words import expand, split_identifier
+from spftsql_jax.columns.words import SHORTEST_STEM, alike, expand, split_identifier
 from spftsql_jax.databases import ValueIndex
 from spftsql_jax.schema import Schema
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SENTENCE_END = re.compile(r"[.?!](?=\s|$)|[;\n\u3002]")
 _PHRASES = [phrase.split() for phrase in QUESTION_PHRASES]
-_SHORTEST_STEM = 4
 # A word as long as this may stand anywhere in a name: "schooler" in "Highschooler".
 _LONG_WORD = 5
-# Two words are forms of one where this share of the longer is a common beginning: "price",
-# "pricing".
-_COMMON_SHARE = 0.6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +64,18 @@ def look_up(question: str, schema: Schema, values: ValueIndex) -> KnownWords:
     tuple(w for w, there in found.items() if there),
     tuple(w for w, there in found.items() if not there),
   )
+
+
+class ChangeAskedError(ValueError):
+  """A question asks to change data."""
+
+
+def check_changes_nothing(question: str, schema: Schema) -> None:
+  """Raises ChangeAskedError where a question asks to change data."""
+  if verb := asks_for_change(question, schema):
+    raise ChangeAskedError(
+      f"only questions are answered, nothing is changed in a database ({verb!r} asks for a change)"
+    )
 
 
 def asks_for_change(question: str, schema: Schema) -> str:
@@ -122,11 +130,4 @@ def _same(word: str, name: str) -> bool:
   if word == name:
     return True
   shorter, longer = sorted((word, name), key=len)
-  if len(shorter) < _SHORTEST_STEM:
-    return False
-  common = next(
-    (i for i, (a, b) in enumerate(zip(shorter, longer, strict=False)) if a != b), len(shorter)
-  )
-  return common == len(shorter) or (
-    common >= _SHORTEST_STEM and common >= _COMMON_SHARE * len(longer)
-  )
+  return alike(word, name) or (len(shorter) >= SHORTEST_STEM and longer.startswith(shorter))

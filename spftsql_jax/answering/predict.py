@@ -10,11 +10,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from spftsql_jax.answering.schema_choice import SchemaChooser
 from spftsql_jax.databases import ValueIndex
 from spftsql_jax.databases.introspection import read_schema, tell_left_out
 from spftsql_jax.databases.schema_view import WHOLE, SchemaView, seen_through
 from spftsql_jax.examples.example import Example
-from spftsql_jax.examples.prompts import MatchedValue
+from spftsql_jax.examples.linking import NameIndex
+from spftsql_jax.examples.prompts import MatchedValue, Mentions, PromptFormat
 from spftsql_jax.examples.tokenizer import Tokenizer
 from spftsql_jax.generation.automaton import TokenAutomaton
 from spftsql_jax.generation.engine import Generator
@@ -41,15 +43,13 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True)
 class PromptDatabase:
-  """A database as the prompt sees it: its schema, and a search for the stored values that a
-  question mentions.
-  """
+  """A database as the prompt sees it: its schema, and a search for what a question mentions."""
 
   location: str
   schema: Schema
   values: ValueIndex
-  # What was found: every round looks for the same questions again.
-  found: dict[str, tuple[MatchedValue, ...]] = dataclasses.field(
+  # What was found, by question and limits: every round looks for the same questions again.
+  found: dict[tuple[str, int, int], Mentions] = dataclasses.field(
     default_factory=dict, compare=False, repr=False
   )
 
@@ -61,31 +61,58 @@ class PromptDatabase:
     tell_left_out(schema.name, schema.left_out)
     return cls(os.fspath(location), schema, ValueIndex.build(location, schema))
 
-  def matched(self, question: str, limit: int) -> tuple[MatchedValue, ...]:
-    """The stored values that `question` mentions, best first."""
-    if limit and question not in self.found:
-      matches = self.values.search(question, limit=limit)
-      dialect = self.schema.dialect
-      self.found[question] = tuple(
-        MatchedValue(
-          identifiers.written_path(self.schema.table(m.table).parts, dialect),
-          identifiers.written(m.column, dialect),
-          m.value,
-        )
-        for m in matches
+  @functools.cached_property
+  def names(self) -> NameIndex:
+    """The names of the schema, searchable."""
+    return NameIndex(self.schema)
+
+  def mentions(self, question: str, style: PromptFormat, shown: Schema | None = None) -> Mentions:
+    """What `question` mentions, as far as prompts of this style show it; values best first.
+
+    Args:
+      shown: the part of the schema that the prompt has, whose names alone are given; by default the
+        whole.
+    """
+    key = question, style.matched_names, style.matched_values
+    if key not in self.found:
+      names = self.names.search(question, style.matched_names) if style.matched_names else ()
+      values = self._values_in(question, style.matched_values) if style.matched_values else ()
+      self.found[key] = Mentions(names, values)
+    found = self.found[key]
+    if shown is None or shown is self.schema or not found.names:
+      return found
+    tables = {identifiers.written_path(t.parts, shown.dialect) for t in shown.tables}
+    return dataclasses.replace(found, names=tuple(n for n in found.names if n.table in tables))
+
+  def _values_in(self, question: str, limit: int) -> tuple[MatchedValue, ...]:
+    dialect = self.schema.dialect
+    return tuple(
+      MatchedValue(
+        identifiers.written_path(self.schema.table(m.table).parts, dialect),
+        identifiers.written(m.column, dialect),
+        m.value,
       )
-    return self.found[question][:limit] if limit else ()
+      for m in self.values.search(question, limit=limit)
+    )
 
 
 def question_request(
-  tokenizer: Tokenizer, database: PromptDatabase, question: str, evidence: str = ""
+  tokenizer: Tokenizer,
+  database: PromptDatabase,
+  question: str,
+  evidence: str = "",
+  schema: Schema | None = None,
 ) -> Request:
   """The request for the SQL of a question. An empty question gives an empty prompt, which the
   generator refuses.
+
+  Args:
+    schema: the part of the database's schema that is shown (`SchemaChooser.choose`); by default the
+      whole.
   """
-  matched = database.matched(question, tokenizer.style.matched_values)
-  prompt = tokenizer.question(question, matched, evidence) if question.strip() else ()
-  return Request(tokenizer.prefix(database.schema), prompt)
+  mentions = database.mentions(question, tokenizer.style, schema)
+  prompt = tokenizer.question(question, mentions, evidence) if question.strip() else ()
+  return Request(tokenizer.prefix(schema or database.schema), prompt)
 
 
 def query_request(tokenizer: Tokenizer, schema: Schema, query: str) -> Request:
@@ -105,6 +132,7 @@ def predict(
   max_new_tokens: int,
   lora: Any = None,
   constrain: bool = False,
+  schemas: SchemaChooser | None = None,
 ) -> list[str]:
   """Greedy SQL for each example's question; "" where the request was refused. See
   `answer_questions`.
@@ -120,6 +148,7 @@ def predict(
       max_new_tokens=max_new_tokens,
       lora=lora,
       constrain=constrain,
+      schemas=schemas,
     )
   ]
 
@@ -139,6 +168,7 @@ def answer_questions(
   seed: int = 0,
   lora: Any = None,
   constrain: bool = False,
+  schemas: SchemaChooser | None = None,
   places: Sequence[int] | None = None,
   on_question: Callable[[int, tuple[Prediction, ...]], None] | None = None,
 ) -> list[tuple[Prediction, ...]]:
@@ -149,24 +179,29 @@ def answer_questions(
     databases: by db_id.
     samples: answers a question.
     temperature, top_p, top_k, seed: see `Sampling`; greedy by default.
-    constrain: identifiers are restricted to those of the database's schema
+    constrain: identifiers are restricted to those of the schema that the prompt shows
       (`generation.identifiers`).
+    schemas: chooses the part of too long a schema that a question is put over. Questions over the
+      same part share its computation. By default the whole schema is shown.
     places: what names each question's randomness; its place in the list by default. With the same
       places a part of the questions gets the answers that it gets among all.
     on_question: called with (index, answers) as a question's answers are complete, in no particular
       order, while the device decodes others.
   """
-  asked = [
-    question_request(tokenizer, databases[e.db_id], e.question, e.evidence) for e in examples
+  shown = [
+    schemas.choose(databases[e.db_id], e.question, e.evidence)
+    if schemas is not None
+    else databases[e.db_id].schema
+    for e in examples
   ]
-  automata = (
-    _automata(tokenizer, databases, examples, generator.model.config.vocab_size)
-    if constrain
-    else {}
-  )
+  asked = [
+    question_request(tokenizer, databases[e.db_id], e.question, e.evidence, schema)
+    for e, schema in zip(examples, shown, strict=True)
+  ]
+  automata = _automata(tokenizer, shown, generator.model.config.vocab_size) if constrain else {}
   requests = [
-    dataclasses.replace(request, id=place * samples + i, automaton=automata.get(example.db_id))
-    for request, example, place in zip(asked, examples, places or range(len(examples)), strict=True)
+    dataclasses.replace(request, id=place * samples + i, automaton=automata.get(id(schema)))
+    for request, schema, place in zip(asked, shown, places or range(len(examples)), strict=True)
     for i in range(samples)
   ]
   answered: list[dict[int, Prediction]] = [{} for _ in examples]
@@ -238,21 +273,18 @@ def written_names(schema: Schema) -> dict[str, list[str]]:
 
 
 def _automata(
-  tokenizer: Tokenizer,
-  databases: Mapping[str, PromptDatabase],
-  examples: Sequence[Example],
-  vocab_size: int,
-) -> dict[str, TokenAutomaton]:
-  """The automaton of each example's schema, by db_id."""
+  tokenizer: Tokenizer, schemas: Sequence[Schema], vocab_size: int
+) -> dict[int, TokenAutomaton]:
+  """The automaton of each schema, by its identity."""
   spelled = token_bytes(tokenizer.hf)
   return {
-    db_id: identifier_automaton(
-      written_names(databases[db_id].schema),
+    key: identifier_automaton(
+      written_names(schema),
       spelled,
       set(tokenizer.end_ids),
       vocab_size,
     )
-    for db_id in dict.fromkeys(e.db_id for e in examples)
+    for key, schema in {id(schema): schema for schema in schemas}.items()
   }
 
 

@@ -29,16 +29,23 @@ def split_name(name: str, *lexicons: Container[str]) -> tuple[str, ...]:
     The words; none where the name has neither letters nor digits.
   """
   name = name.replace("'", "")
-  # Letters beyond ASCII are found as the plain ones that they resemble in kind.
-  plain = name if name.isascii() else "".join(map(_plain, name))
   words: list[str] = []
-  for piece in _PIECES.finditer(plain):
-    word = name[piece.start() : piece.end()].lower()
+  for start, end in word_spans(name):
+    word = name[start:end].lower()
     if not lexicons or len(word) < _SHORTEST_GLUED:
       words.append(word)
     else:
       words.extend(_take_apart(word, lexicons))
   return tuple(words)
+
+
+def word_spans(text: str) -> list[tuple[int, int]]:
+  """Where the words and numbers of a text begin and end, as `split_name` cuts names; glued words
+  are one.
+  """
+  # Letters beyond ASCII are found as the plain ones that they resemble in kind.
+  plain = text if text.isascii() else "".join(map(_plain, text))
+  return [piece.span() for piece in _PIECES.finditer(plain)]
 
 
 def _plain(character: str) -> str:

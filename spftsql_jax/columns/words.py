@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
 import unicodedata
+from collections.abc import Iterable
 
 from spftsql_jax.columns import vocabulary
 from spftsql_jax.columns.inflection import plural_of, singular_of
 from spftsql_jax.columns.splitting import split_name
 
+SHORTEST_STEM = 4
+# Two words are forms of one where this share of the longer is a common beginning.
+_COMMON_SHARE = 0.6
 _LONG_ABBREVIATIONS = frozenset(word for word in vocabulary.ABBREVIATIONS if len(word) > 3)
 
 
@@ -26,6 +31,19 @@ def split_identifier(name: str, lexicon: frozenset[str]) -> tuple[str, ...]:
   if len(words) == 2 and len(words[0]) == 1 and "".join(words) in vocabulary.ABBREVIATIONS:
     words = ["".join(words)]
   return tuple(words) or _characters(name)
+
+
+def singular_words(parts: Iterable[str]) -> tuple[str, ...]:
+  """The words of what a name is read as, in small letters and in the singular: ("Start dates",
+  "ID") -> ("start", "date", "id").
+  """
+  return tuple(singular_of(word.lower()) for part in parts for word in part.split())
+
+
+def alike(word: str, other: str) -> bool:
+  """Whether two words may be forms of one by how they begin: "price", "pricing"."""
+  common = len(os.path.commonprefix((word, other)))
+  return common >= SHORTEST_STEM and common >= _COMMON_SHARE * max(len(word), len(other))
 
 
 def _characters(name: str) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
   from spftsql_jax.databases.execution.executor import Executor
   from spftsql_jax.databases.execution.results import Result
   from spftsql_jax.databases.foreign_keys import read_foreign_keys
-  from spftsql_jax.databases.instances.make import make_instances
+  from spftsql_jax.databases.instances.make import instances_kept, make_instances
   from spftsql_jax.databases.key_inference import infer_foreign_keys
   from spftsql_jax.databases.values import ValueIndex, ValueMatch
 
@@ -49,6 +49,7 @@ _EXPORTS = {
   "Executor": "execution.executor",
   "Result": "execution.results",
   "infer_foreign_keys": "key_inference",
+  "instances_kept": "instances.make",
   "make_instances": "instances.make",
   "read_foreign_keys": "foreign_keys",
   "ValueIndex": "values",
@@ -62,6 +63,7 @@ __all__ = [
   "ValueIndex",
   "ValueMatch",
   "infer_foreign_keys",
+  "instances_kept",
   "make_instances",
   "open_database",
   "read_foreign_keys",

@@ -7,6 +7,12 @@ class DatabaseError(Exception):
   """A database cannot be opened or read; the message says which one and why."""
 
 
+class CannotCopyError(DatabaseError):
+  """No instance can hold what a database holds; the message says why. The database itself can be
+  read.
+  """
+
+
 class TransientError(DatabaseError):
   """A statement did not run for a reason that is no property of it: a lock, a lost connection, a
   full disk.

@@ -8,7 +8,7 @@ import time
 from spftsql_jax.databases.locations import engine_of, path_of
 
 # The files beside a database that hold data of it, by engine.
-_BESIDE = {"sqlite": ("-wal", "-journal"), "duckdb": (".wal",)}
+_BESIDE = {"sqlite": ("-wal", "-journal"), "duckdb": (".wal",), "stand_in": (".wal",)}
 # File systems write down times of change by the kernel's clock, which goes on every 1 to 10 ms.
 _TICK_NS = 20_000_000
 _CLOCKS_DIFFER_NS = 1_000_000_000

@@ -16,13 +16,18 @@ from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.passwords import without_password
 
 ENGINES = ("sqlite", "duckdb", "postgresql")
+# A DuckDB file that stands in for a PostgreSQL database: made here, nobody's to give.
+STAND_IN = "postgresql+duckdb"
+# How the folder of one ends that has the original's rows.
+UNCHANGED = "_unchanged"
 _PREFIXES = {
   "sqlite": "sqlite",
   "duckdb": "duckdb",
   "postgresql": "postgresql",
   "postgres": "postgresql",
 }
-_FILE_ENDINGS = {"sqlite": (".sqlite", ".sqlite3"), "duckdb": (".duckdb", ".ddb")}
+# Of files, by engine; the first is the one of benchmarks.
+FILE_ENDINGS = {"sqlite": (".sqlite", ".sqlite3"), "duckdb": (".duckdb", ".ddb")}
 # What files begin with, and where.
 _SQLITE_HEADER, _DUCKDB_HEADER, _DUCKDB_AT = b"SQLite format 3\0", b"DUCK", 8
 _BEGINS_PATH = ("/", "./", "../", "~/")
@@ -38,6 +43,8 @@ def engine_of(location: str) -> str:
         "postgresql://user@host:port/name"
       )
     return _engine_of_file(location)
+  if scheme.lower() == STAND_IN:
+    return "stand_in"
   engine = _PREFIXES.get(scheme.split("+")[0].lower())
   if engine is None or engine not in ENGINES:
     raise DatabaseError(
@@ -53,7 +60,7 @@ def _engine_of_file(path: str) -> str:
   To open a file and close it again lets go of the locks that this process has on it, whoever took
   them (as POSIX has it): a file is only looked into where it must be.
   """
-  for engine, endings in _FILE_ENDINGS.items():
+  for engine, endings in FILE_ENDINGS.items():
     if path.lower().endswith(endings):
       return engine
   begin = b""
@@ -102,9 +109,34 @@ def absolute_location(location: str) -> str:
     return location
   if engine_of(location) == "sqlite":
     return path
+  if engine_of(location) == "stand_in":
+    return stand_in_location(path)
   import urllib.parse
 
   return with_schemas(f"duckdb:///{urllib.parse.quote(path)}", schemas_of(location))
+
+
+def stand_in_location(path: str) -> str:
+  """The location of a DuckDB file that stands in for a PostgreSQL database."""
+  import urllib.parse
+
+  return f"{STAND_IN}:///{urllib.parse.quote(path)}"
+
+
+def may_fail_by_data(location: str) -> bool:
+  """Whether rows can make a query fail that runs on others: a nested query gives two, a divisor is
+  0, a text is no date. In SQLite none of these fails.
+  """
+  return engine_of(location) != "sqlite"
+
+
+def is_unchanged_copy(location: str) -> bool:
+  """Whether a database stands in for another with the same rows: what gives another result there
+  than in the original cannot be judged by other rows in its engine.
+  """
+  if not location.startswith(f"{STAND_IN}:"):
+    return False
+  return os.path.basename(os.path.dirname(path_of(location))).endswith(UNCHANGED)
 
 
 def schemas_of(location: str) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ they are given.
     find_database(places, "concert_singer")      # the first folder that has it
 
 A folder holds DIR/<db_id>/<db_id>.sqlite (Spider, BIRD, and their relatives), or is such a folder
-DIR/<db_id> itself; a file or a URL is one database under its own name.
+DIR/<db_id> itself; DuckDB files end in .duckdb there. A file or a URL is one database under its own
+name. Places may be of different engines.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from spftsql_jax.databases.locations import name_of, split_locations
+from spftsql_jax.databases.locations import FILE_ENDINGS, name_of, split_locations
 from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.databases.urls import is_key_value
 
-_LAYOUT = "expected DIR/<db_id>/<db_id>.sqlite"
+LAYOUT = "expected DIR/<db_id>/<db_id>.sqlite or .duckdb"
+# Of two files with the same name the first is the database.
+_ENDINGS = tuple(ending for endings in FILE_ENDINGS.values() for ending in endings)
 
 
 def database_places(value: str, root: str | os.PathLike | None = None) -> tuple[str, ...]:
@@ -56,10 +59,10 @@ def find_database(places: Sequence[str], db_id: str) -> str:
   shown = " or ".join(without_password(place) for place in places)
   if len(places) == 1 and os.path.isdir(places[0]):
     raise FileNotFoundError(
-      f"{Path(shown) / db_id / f'{db_id}.sqlite'}: no such database ({_LAYOUT})"
+      f"{Path(shown) / db_id / f'{db_id}.sqlite'}: no such database ({LAYOUT})"
     )
   raise FileNotFoundError(
-    f"{db_id}: no such database in {shown} ({_LAYOUT}, or a file or URL of this name)"
+    f"{db_id}: no such database in {shown} ({LAYOUT}, or a file or URL of this name)"
   )
 
 
@@ -75,11 +78,7 @@ def all_databases(places: Sequence[str]) -> list[str]:
     if _is_server(place) or os.path.isfile(place):
       found.append(name_of(place))
       continue
-    inside = sorted(
-      path.stem for path in Path(place).glob("*/*.sqlite") if path.stem == path.parent.name
-    )
-    own = Path(place).resolve().name
-    found += inside or ([own] if (Path(place) / f"{own}.sqlite").is_file() else [])
+    found += map(name_of, databases_in(place))
   return list(dict.fromkeys(found))
 
 
@@ -106,10 +105,28 @@ def _found(places: Sequence[str], db_id: str) -> Iterable[str]:
       if name_of(place) == db_id:
         yield place
       continue
-    for path in (Path(place) / db_id / f"{db_id}.sqlite", Path(place) / f"{db_id}.sqlite"):
-      if path.is_file() and path.parent.resolve().name == db_id:
+    for folder in (Path(place) / db_id, Path(place)):
+      path = _file_in(folder, db_id)
+      if path is not None and folder.resolve().name == db_id:
         yield os.fspath(path)
         break
+
+
+def databases_in(folder: str | os.PathLike[str]) -> list[str]:
+  """The database files of a folder, of its subfolders or else its own, in the order of their
+  names.
+  """
+  place = Path(folder)
+  inside = [_file_in(entry, entry.name) for entry in sorted(place.iterdir()) if entry.is_dir()]
+  found = [os.fspath(path) for path in inside if path is not None]
+  own = _file_in(place, place.resolve().name)
+  return found or ([] if own is None else [os.fspath(own)])
+
+
+def _file_in(folder: Path, db_id: str) -> Path | None:
+  """The file of a database in its folder."""
+  paths = (folder / f"{db_id}{ending}" for ending in _ENDINGS)
+  return next((path for path in paths if path.is_file()), None)
 
 
 def _is_server(place: str) -> bool:

@@ -89,12 +89,12 @@ class Packing:
   """How examples are put into rows, as a run's config says it.
 
   Attributes:
-    rows: rows of an update (of a microbatch of it, where an update accumulates several).
+    rows: rows of an update; in `FitConfig`, of a microbatch of it.
     row_tokens: T; 0 for the length of `ROW_LENGTHS`, `most_row_tokens` at most, that computes the
       fewest tokens.
     most_row_tokens: T at most where it is chosen, by the device's memory.
     longest_prefix, longest_branch, longest_answer: of an example that is trained on, in tokens; a
-      branch is a prompt with its answer.
+      branch is a prompt with its answer. A run's config may have 0, to be chosen by the data.
   """
 
   rows: int = 1

@@ -19,6 +19,7 @@ import typing
 from collections.abc import Sequence
 from typing import Literal
 
+from spftsql_jax.examples.linking import MatchedName
 from spftsql_jax.schema import Schema, Table
 from spftsql_jax.sql import identifiers
 from spftsql_jax.sql.one_line import folded
@@ -40,6 +41,8 @@ class PromptFormat:
     comments: whether the database's comments on columns are shown.
     samples: how many sample values of each column are shown.
     matched_values: how many database values that the question mentions are listed behind it.
+    matched_names: how many columns that the question mentions are listed behind it, by tables
+      (`linking.NameIndex`); 0 for no such line.
     chat: whether prompts are written as a conversation by the tokenizer's chat template, for models
       tuned on conversations.
 
@@ -53,6 +56,7 @@ class PromptFormat:
   matched_values: int = 3
   version: int = 1
   chat: bool = False
+  matched_names: int = 0
 
   def __post_init__(self) -> None:
     if self.schema_style not in typing.get_args(SchemaStyle):
@@ -67,6 +71,8 @@ class PromptFormat:
     fields = dataclasses.asdict(self)
     if not self.chat:
       del fields["chat"]  # as the names of formats were before there were conversations
+    if not self.matched_names:
+      del fields["matched_names"]  # and before names were matched
     text = json.dumps(fields, sort_keys=True)
     return f"{self.schema_style}-v{self.version}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
@@ -80,6 +86,17 @@ class MatchedValue:
   table: str
   column: str
   value: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Mentions:
+  """What a question mentions of its database: names of the schema, and stored values."""
+
+  names: tuple[MatchedName, ...] = ()
+  values: tuple[MatchedValue, ...] = ()
+
+
+NO_MENTIONS = Mentions()
 
 
 def schema_prompt(schema: Schema, style: PromptFormat) -> str:
@@ -105,15 +122,17 @@ def system_prompt(schema: Schema, style: PromptFormat) -> str:
 
 
 def question_prompt(
-  question: str, matched: Sequence[MatchedValue], style: PromptFormat, evidence: str = ""
+  question: str, mentions: Mentions, style: PromptFormat, evidence: str = ""
 ) -> str:
-  """The head of a text-to-SQL branch: evidence and matched values, then the question, up to where
-  the SQL begins.
+  """The head of a text-to-SQL branch: evidence, names and values that the question mentions, then
+  the question, up to where the SQL begins.
 
   In a conversation: the user's message.
   """
   lines = [f"Evidence: {evidence.strip()}"] if evidence.strip() else []
-  if shown := matched[: style.matched_values]:
+  if style.matched_names and mentions.names:
+    lines.append("Names: " + " ; ".join(_matched_name(m) for m in mentions.names))
+  if shown := mentions.values[: style.matched_values]:
     lines.append(
       "Values: " + " ; ".join(f"{m.table}.{m.column} = {_literal(m.value)}" for m in shown)
     )
@@ -148,6 +167,10 @@ def normalize_query(query: str, dialect: str) -> str:
   `model_text.folded`).
   """
   return folded(query, dialect)
+
+
+def _matched_name(name: MatchedName) -> str:
+  return f"{name.table} : {' '.join(name.columns)}" if name.columns else name.table
 
 
 def _literal(value: str) -> str:

@@ -82,6 +82,28 @@ class SubSchemas:
       self._around[wanted] = None if names is None else self._part(names)
     return self._around[wanted]
 
+  def near(self, name: str) -> frozenset[str]:
+    """The tables that keys connect with one."""
+    return frozenset(self._near[name])
+
+  def way(self, tables: Collection[str], name: str) -> tuple[str, ...]:
+    """The tables on a shortest way along keys from one of `tables` to another table, which stands
+    last; it alone where no way leads there. Of ways as short it takes those over tables with more
+    keys: they are more often joined.
+    """
+    before: dict[str, str] = dict.fromkeys(sorted(tables, key=self._order.index), "")
+    waiting = deque(before)
+    while waiting and name not in before:
+      here = waiting.popleft()
+      for other in sorted(self._near[here], key=lambda n: -len(self._near[n])):
+        if other not in before:
+          before[other] = here
+          waiting.append(other)
+    steps = [name]
+    while (last := before.get(steps[-1])) and last not in tables:
+      steps.append(last)
+    return tuple(reversed(steps))
+
   def _grow(self, start: Sequence[str]) -> frozenset[str] | None:
     names = set(start)
     if not self._fits(self._part(names)):

@@ -8,7 +8,10 @@ those of the chat template.
 
 from __future__ import annotations
 
+import collections
 import itertools
+import json
+import re
 import typing
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,7 +23,8 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from spftsql_jax.examples.batches import Branch
 from spftsql_jax.examples.chat import chat_frame
 from spftsql_jax.examples.prompts import (
-  MatchedValue,
+  NO_MENTIONS,
+  Mentions,
   PromptFormat,
   answer_text,
   question_prompt,
@@ -34,12 +38,26 @@ from spftsql_jax.schema import Schema
 
 END = "<|endoftext|>"
 PAD = "<|pad|>"
-# Qwen2's split (words with their leading space, digits one by one, punctuation runs), so that the
-# small model's tokens look like those of the models it stands for.
+# Qwen2's split (words with the space before them, digits one by one, punctuation runs), which other
+# programs know by name.
 _SPLIT = (
   r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| "
   r"?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+# A finer split, within which merges are learned: a word apart from the space, the point or the
+# underscore before it and from the word before it in camel case. So a word has the same tokens in
+# " opening year", "T1.opening_year" and "openingYear", and can be copied from one to the other.
+# No merge crosses these borders, so that text under Qwen2's split is cut there as well.
+_WORDS = (
+  r"\p{Lu}+(?!\p{Ll})|\p{Lu}?\p{Ll}+|\p{Lo}+|\p{L}|\p{N}| "
+  r"?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s"
+)
+# Capital words behind a space, SQL's keywords, are one token with it where they make up at least
+# this share of a corpus' words: nothing copies them.
+_KEYWORD = re.compile(r" [A-Z]{2,}\b")
+_KEYWORD_SHARE = 1e-3
+# A space as byte-level tokens write it.
+_SPACE = "Ġ"
 
 
 class Tokenizer:
@@ -104,10 +122,10 @@ class Tokenizer:
     return len(self.encode(self._prefix_text(schema)))
 
   def question(
-    self, question: str, matched: Sequence[MatchedValue] = (), evidence: str = ""
+    self, question: str, mentions: Mentions = NO_MENTIONS, evidence: str = ""
   ) -> tuple[int, ...]:
     """Ids of a text-to-SQL branch up to where the SQL begins."""
-    return self._branch(question_prompt(question, matched, self.style, evidence))
+    return self._branch(question_prompt(question, mentions, self.style, evidence))
 
   def query(self, query: str, dialect: str) -> tuple[int, ...]:
     """Ids of an SQL-to-text branch up to where the question begins."""
@@ -144,13 +162,13 @@ class Tokenizer:
     schema: Schema,
     question: str,
     query: str,
-    matched: Sequence[MatchedValue] = (),
+    mentions: Mentions = NO_MENTIONS,
     evidence: str = "",
   ) -> Branch:
     """The branch that teaches the SQL of a question."""
     return Branch(
       self.prefix(schema),
-      self.question(question, matched, evidence),
+      self.question(question, mentions, evidence),
       self.answer(query, schema.dialect),
     )
 
@@ -163,28 +181,27 @@ class Tokenizer:
 
 def train_bpe(texts: Iterable[str], vocab_size: int) -> transformers.PreTrainedTokenizerFast:
   """Trains a byte-level BPE tokenizer (Qwen2's kind): any text can be encoded, and decoding gives
-  it back.
+  it back. A word's tokens do not depend on what stands around it.
 
   Args:
     texts: what the vocabulary is learned from.
     vocab_size: entries at most, special tokens and the 256 bytes counted.
   """
+  texts = list(texts)
+  keywords = _frequent_keywords(texts)
   tokenizer = tokenizers.Tokenizer(models.BPE())
-  tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-    [
-      pre_tokenizers.Split(tokenizers.Regex(_SPLIT), behavior="isolated"),
-      pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ]
-  )
-  tokenizer.decoder = decoders.ByteLevel()
+  tokenizer.pre_tokenizer = _byte_level(_WORDS)
   trainer = trainers.BpeTrainer(
-    vocab_size=vocab_size,
+    vocab_size=vocab_size - len(keywords),
     special_tokens=[END, PAD],
     initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     show_progress=False,
     min_frequency=2,
   )
   tokenizer.train_from_iterator(texts, trainer)
+  tokenizer = _with_space_before(tokenizer, keywords)
+  tokenizer.pre_tokenizer = _byte_level(_SPLIT)
+  tokenizer.decoder = decoders.ByteLevel()
   return transformers.PreTrainedTokenizerFast(
     tokenizer_object=tokenizer,
     eos_token=END,
@@ -192,6 +209,38 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> transformers.PreTrainedT
     clean_up_tokenization_spaces=False,
     model_max_length=32_768,
   )
+
+
+def _byte_level(split: str) -> pre_tokenizers.PreTokenizer:
+  return pre_tokenizers.Sequence(
+    [
+      pre_tokenizers.Split(tokenizers.Regex(split), behavior="isolated"),
+      pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    ]
+  )
+
+
+def _frequent_keywords(texts: Sequence[str]) -> list[str]:
+  """Capital words that often stand behind a space, most frequent first."""
+  counts = collections.Counter(word[1:] for text in texts for word in _KEYWORD.findall(text))
+  words = sum(len(text.split()) for text in texts)
+  return [word for word, count in counts.most_common() if count >= _KEYWORD_SHARE * words]
+
+
+def _with_space_before(
+  tokenizer: tokenizers.Tokenizer, keywords: Sequence[str]
+) -> tokenizers.Tokenizer:
+  """The tokenizer with one more merge for each keyword that is a token: that of the space and it.
+
+  These merges come last, so that they join whole words only.
+  """
+  record = json.loads(tokenizer.to_str())
+  vocab, merges = record["model"]["vocab"], record["model"]["merges"]
+  for keyword in keywords:
+    if keyword in vocab:
+      vocab[f"{_SPACE}{keyword}"] = len(vocab)
+      merges.append([_SPACE, keyword])
+  return tokenizers.Tokenizer.from_str(json.dumps(record))
 
 
 def load_tokenizer(directory: str | Path, style: PromptFormat) -> Tokenizer:
@@ -211,3 +260,12 @@ def load_tokenizer(directory: str | Path, style: PromptFormat) -> Tokenizer:
     return Tokenizer(hf, style, read_end_ids(directory))
   except ValueError as error:
     raise ValueError(f"{directory}: {error}") from error
+
+
+def has_chat_template(directory: str | Path) -> bool:
+  """Whether the tokenizer of a model folder has a chat template that prompts can be written by."""
+  try:
+    load_tokenizer(directory, PromptFormat(chat=True))
+  except ValueError:
+    return False
+  return True

@@ -18,7 +18,9 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
+from spftsql_jax.databases import introspection
 from spftsql_jax.databases.engines import sqlite
+from spftsql_jax.databases.locations import engine_of
 from spftsql_jax.judging.spider_grammar import (
   Column,
   Condition,
@@ -150,9 +152,11 @@ def partial_scores(matches: Sequence[ExactMatch]) -> dict[str, dict[str, float]]
 
 
 def read_schema(location: str, foreign_keys: dict[str, str] | None = None) -> MatchSchema:
-  """Tables and columns of an SQLite file; without `foreign_keys` those that it declares are used.
+  """Tables and columns of a database; without `foreign_keys` those that it declares are used.
   Raises DatabaseError.
   """
+  if engine_of(location) != "sqlite":
+    return _read_elsewhere(location, foreign_keys)
   with contextlib.closing(sqlite.connect(location)) as connection:
     connection.text_factory = sqlite.lenient_text
     names = [
@@ -167,6 +171,24 @@ def read_schema(location: str, foreign_keys: dict[str, str] | None = None) -> Ma
     }
     if foreign_keys is None:
       foreign_keys = _representatives(_declared_keys(connection, names))
+  return MatchSchema(tables, foreign_keys)
+
+
+def _read_elsewhere(location: str, foreign_keys: dict[str, str] | None) -> MatchSchema:
+  """`read_schema` of a database that is no SQLite file."""
+  schema = introspection.read_schema(location)
+  tables = {
+    table.name.lower(): frozenset(column.name.lower() for column in table.columns)
+    for table in schema.tables
+    if not table.is_view
+  }
+  if foreign_keys is None:
+    foreign_keys = _representatives(
+      (f"{table.name}.{own}".lower(), f"{key.referred_table}.{theirs}".lower())
+      for table in schema.tables
+      for key in table.foreign_keys
+      for own, theirs in zip(key.columns, key.referred_columns, strict=True)
+    )
   return MatchSchema(tables, foreign_keys)
 
 

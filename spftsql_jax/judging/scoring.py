@@ -8,6 +8,7 @@ script's own, but hangs on an oddity of the script.
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Sequence
 
 from spftsql_jax.databases.errors import DatabaseError
@@ -16,7 +17,7 @@ from spftsql_jax.databases.locations import engine_of
 from spftsql_jax.judging import brought_back, pool
 from spftsql_jax.judging.comparison import order_counts
 from spftsql_jax.judging.executed import TextsToRun, executed_texts, spider_query
-from spftsql_jax.judging.judge import Pair
+from spftsql_jax.judging.judge import ALONE, Pair
 from spftsql_jax.judging.verdicts import Judgement, Verdict, verdict_of
 from spftsql_jax.sql import statements
 
@@ -24,6 +25,7 @@ TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
   from spftsql_jax.judging.comparison import Comparison
 
+_LOGGER = logging.getLogger(__name__)
 MAX_ROWS = 1_000_000
 # Results are held for so many examples at a time.
 _CHUNK = 1024
@@ -85,6 +87,8 @@ def score_predictions(
     for text, place, order in zip(texts, locations, ordered, strict=True)
   ]
   verdicts = _judge(pairs, texts, how, progress)
+  if alone := sum(verdict.message == ALONE for verdict in verdicts):
+    _LOGGER.warning("%d of %d right answers %s", alone, sum(v.correct for v in verdicts), ALONE)
   if comparison != "spider":
     return verdicts
   # What Spider's script would have said without an oddity of its own: said by name where that is

@@ -10,7 +10,7 @@ from spftsql_jax.databases.cells import has_nan
 from spftsql_jax.databases.engines import sqlite
 from spftsql_jax.databases.execution.results import Result, Status
 from spftsql_jax.databases.passwords import without_password
-from spftsql_jax.judging.judge import Pair
+from spftsql_jax.judging.judge import ALONE, Pair
 
 TYPE_CHECKING = False  # As in typing.
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def verdict_of(
   divergence, message = _reason(judgement, texts[1], comparison)
   if suite and judgement.differs_on > 0:
     message = difference(pair.locations[judgement.differs_on], judgement.message)
+  if suite and judgement.message == ALONE:
+    message = ALONE
   gold, predicted = (
     result if keep_rows or not result.rows else dataclasses.replace(result, rows=())
     for result in (judgement.gold, judgement.predicted)

@@ -12,7 +12,7 @@ from spftsql_jax.examples.packing import PackedBatch, TokenBatch
 
 # Logits are made for so many positions at a time that a slice stays below this many numbers (256
 # MiB in float32).
-_LOGITS_AT_ONCE = 1 << 26
+LOGITS_AT_ONCE = 1 << 26
 
 
 def answer_log_probs(
@@ -83,7 +83,7 @@ def _token_log_probs(
     chosen = jnp.take_along_axis(logits, slice_[1][..., None], axis=-1)[..., 0]
     return chosen - jax.nn.logsumexp(logits, axis=-1)
 
-  slices = -(-targets.size * model.config.vocab_size // _LOGITS_AT_ONCE)
+  slices = -(-targets.size * model.config.vocab_size // LOGITS_AT_ONCE)
   if slices <= 1:
     return of((hidden, targets))
   # Slice the answer axis, so that the sharded leading axis stays whole.

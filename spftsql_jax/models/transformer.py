@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
+from jax.ad_checkpoint import checkpoint_name
 
 from spftsql_jax.models import attention
 from spftsql_jax.models.config import ModelConfig
@@ -48,9 +49,12 @@ _ACTIVATIONS = {
   "relu": nn.relu,
   "relu2": lambda x: jnp.square(nn.relu(x)),
 }
+# Products of weights that the policy "dots" keeps, by their modules' names. Of a product with an
+# adapter the sum is kept, not both. What `down` gives is the next layer's input, kept anyway.
+_KEPT_PRODUCTS = ("q", "k", "v", "o", "gate", "up")
 _REMAT_POLICIES = {
   "full": jax.checkpoint_policies.nothing_saveable,
-  "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+  "dots": jax.checkpoint_policies.save_only_these_names(*_KEPT_PRODUCTS),
 }
 
 
@@ -255,7 +259,7 @@ class Linear(nn.Module):
       if self.lora.dropout and self.has_rng("dropout"):
         x = nn.Dropout(self.lora.dropout, deterministic=False)(x)
       y = y + matmul(matmul(x, down), up) * self.lora.scale
-    return y
+    return checkpoint_name(y, str(self.name))
 
 
 class Attention(nn.Module):

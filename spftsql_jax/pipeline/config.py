@@ -61,7 +61,7 @@ class ModelSource:
       out).
     vocab_size: without `hf_model`, entries of the tokenizer that is trained on schemas, values and
       seeds.
-    dtype: of the computation.
+    dtype: of the computation; "auto" for bfloat16 on an accelerator, float32 on a CPU.
     lora_rank: rank of the adapter that is trained over frozen weights; 0 trains all weights.
     lora_dropout: of the adapter's input while it is trained.
   """
@@ -197,9 +197,20 @@ class RunConfig:
     paper_splits: one synthesized validation set for verification, self-play and selection alike,
       from the templates that are trained on, as in the paper; else the three are disjoint by
       template.
+    recipe: whose prompt format, optimizers, adapter and dtype count: "own", this config's; "model",
+      what `recipes.py` has for a model such as `model.hf_model`, but for fields that are set by a
+      flag; "auto", the model's where a config for random weights (it has `model.hf_config`) is
+      given a pretrained model, else its own. A model's recipe leaves lengths and lanes open.
     seed_repeats: how often the labelled examples count beside the synthetic ones of a round.
-    max_new_tokens: longest answer, SQL or question.
-    lanes: answers decoded at once.
+    packing: its lengths are chosen where they are 0, by schemas, examples and tokenizer (see
+      `lengths.py`).
+    max_new_tokens: longest answer, SQL or question; 0 to choose as these.
+    lanes: answers decoded at once; 0 to choose by the memory that is there.
+    accumulate: microbatches that the rows of an update (`packing.rows`) are cut into, and
+    remat: what the backward pass computes again in each layer (see `ModelConfig.remat`): 0 and
+      "auto" to choose by the memory that is there, as are shorter rows where
+      `packing.row_tokens` is 0.
+    host_gb: of a CPU's memory the run is planned for so many GB (10^9 bytes); 0 for what is there.
     long_schemas: what becomes of training examples whose schema exceeds `packing.longest_prefix`:
       "split" puts them over a sub-schema that covers their query, "drop" leaves them out. Both are
       counted and named.
@@ -208,12 +219,16 @@ class RunConfig:
   name: str
   data_dir: str
   seed: int = 0
+  recipe: Literal["auto", "own", "model"] = "auto"
   data: DataConfig = DataConfig()
   model: ModelSource = ModelSource()
   prompt: PromptFormat = PromptFormat()
   packing: Packing = Packing()
   max_new_tokens: int = 96
   lanes: int = 96
+  accumulate: int = 0
+  remat: Literal["auto", "none", "dots", "full"] = "auto"
+  host_gb: float = 0.0
   paper_splits: bool = False
   seed_repeats: int = 3
   sft: Training = Training(100)

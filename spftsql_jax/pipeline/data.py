@@ -57,7 +57,7 @@ def read_data(config: RunConfig) -> RunData:
   present = {d for d in database_ids(given_seeds) if search_path.has_database(given, d)}
   if given_seeds and not present:
     raise FileNotFoundError(
-      f"{shown}: none of the seeds' databases is there (expected DIR/<db_id>/<db_id>.sqlite)"
+      f"{shown}: none of the seeds' databases is there ({search_path.LAYOUT})"
     )
   found = [e for e in given_seeds if e.db_id in present]
   apart = Queries({d: search_path.find_database(given, d) for d in present}).apart(found, held_out)
@@ -70,7 +70,7 @@ def read_data(config: RunConfig) -> RunData:
   test = _evenly_spaced(held_out, config.data.test_limit)
   sources = tuple(database_ids(seeds) or database_ids(test) or search_path.all_databases(given))
   if not sources:
-    raise FileNotFoundError(f"{shown}: no database is there (expected DIR/<db_id>/<db_id>.sqlite)")
+    raise FileNotFoundError(f"{shown}: no database is there ({search_path.LAYOUT})")
   locations = {
     d: with_schemas(search_path.find_database(given, d), config.data.schemas)
     for d in dict.fromkeys([*sources, *database_ids(test)])

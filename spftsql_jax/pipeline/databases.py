@@ -54,12 +54,16 @@ def open_databases(
   prompts = {d: PromptDatabase.read(data.locations[d], config.data.view) for d in bar}
   folder = workdir / "instances"
 
-  def neighbours(indices: list[int]) -> list[tuple[str, ...]]:
-    chosen = [prompts[data.seed_databases[index]].location for index in indices]
-    return [_neighbours(config, location, folder) for location in chosen]
+  # Files are every host's; a private server is its own host's alone.
+  on_servers = [d for d in data.seed_databases if engine_of(prompts[d].location) == "postgresql"]
+  in_files = [d for d in data.seed_databases if d not in on_servers]
 
-  made = hosts.in_shares(data.seed_databases, neighbours)
-  beside = dict(zip(data.seed_databases, made, strict=True))
+  def neighbours(indices: list[int]) -> list[tuple[str, ...]]:
+    return [_neighbours(config, prompts[in_files[index]], folder) for index in indices]
+
+  made = hosts.in_shares(in_files, neighbours)
+  beside = dict(zip(in_files, made, strict=True))
+  beside |= {d: _neighbours(config, prompts[d], folder) for d in on_servers}
   return RunDatabases(
     prompts=prompts,
     instances={d: (prompts[d].location, *beside.get(d, ())) for d in ids},
@@ -69,9 +73,8 @@ def open_databases(
   )
 
 
-def _neighbours(config: RunConfig, location: str, folder: Path) -> tuple[str, ...]:
-  """The neighbouring instances of a database. They can only be made of SQLite files."""
-  if engine_of(location) != "sqlite":
-    return ()
+def _neighbours(config: RunConfig, database: PromptDatabase, folder: Path) -> tuple[str, ...]:
+  """The neighbouring instances of a database: of what the prompts show of it, no more."""
   count = config.synthesis.instances
-  return tuple(map(os.fspath, make_instances(location, folder, count, config.seed)))
+  made = make_instances(database.location, folder, count, config.seed, schema=database.schema)
+  return tuple(os.fspath(place) for place in made)

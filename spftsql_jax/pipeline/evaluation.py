@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from spftsql_jax import hosts
 from spftsql_jax.answering.predict import Prediction, answer_questions
+from spftsql_jax.answering.schema_choice import SchemaChooser
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.tokenizer import Tokenizer
 from spftsql_jax.generation.engine import Generator
@@ -37,6 +38,7 @@ class Evaluator:
     tokenizer: of prompts and answers.
     max_new_tokens: longest answer.
     databases: that the questions are asked of.
+    schemas: chooses the part of too long a schema that a question is put over, as in training.
   """
 
   trainable: Trainable
@@ -44,6 +46,22 @@ class Evaluator:
   tokenizer: Tokenizer
   max_new_tokens: int
   databases: RunDatabases
+  schemas: SchemaChooser | None = None
+
+  def describe_split(self, examples: Sequence[Example]) -> str:
+    """How many of the questions are put over parts of a schema, and how many of these parts have
+    the tables of the gold query; "" where none is.
+    """
+    if self.schemas is None:
+      return ""
+    prompts = self.databases.prompts
+    if not (told := self.schemas.describe(prompts, examples, "questions")):
+      return ""
+    coverage = self.schemas.coverage(prompts, examples)
+    if not coverage.questions:
+      return told
+    found = f"{coverage.covered} of {coverage.questions}"
+    return f"{told}; {found} have all tables of their gold query there"
 
   def weights(self, tree: Params) -> Weights:
     """A version's tree as the generator takes it."""
@@ -98,6 +116,7 @@ def _answer_and_judge(
       examples,
       max_new_tokens=evaluator.max_new_tokens,
       lora=weights.lora,
+      schemas=evaluator.schemas,
       on_question=judging.take,
     )
     return judging.finish()

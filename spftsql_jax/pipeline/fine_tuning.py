@@ -100,9 +100,13 @@ def train(
 def _fit_config(
   config: RunConfig, training: Training, objective: Objective, abort_drop: float, seed: int
 ) -> FitConfig:
+  # The config has the rows of an update, `fit` those of a microbatch.
+  cut = max(config.accumulate, 1)
+  rows = -(-config.packing.rows // cut)
   return FitConfig(
     steps=training.steps,
-    shape=config.packing,
+    shape=dataclasses.replace(config.packing, rows=rows),
+    accumulate=cut,
     optimizer=training.optimizer,
     objective=objective,
     abort_drop=abort_drop,

@@ -56,5 +56,7 @@ def _save(bench: Workbench, params: Params, folder: Path) -> None:
     end_ids=evaluator.tokenizer.end_ids,
     pad_id=evaluator.tokenizer.pad_id,
   )
-  write_prompt_format(folder, config.prompt, config.max_new_tokens)
+  write_prompt_format(
+    folder, config.prompt, config.max_new_tokens, bench.units.schemas.longest_prefix
+  )
   write_view(folder, config.data.view)

@@ -107,6 +107,20 @@ def keep_inputs(workdir: Path, inputs: Mapping[str, Parts]) -> None:
     InputsChanged: another content; the message names each input with what it was and what it is.
     FileNotFoundError: a file is gone.
   """
+  write_json(workdir / _FILE, to_json(_compared(workdir, inputs)))
+
+
+def check_inputs(workdir: Path, inputs: Mapping[str, Parts]) -> None:
+  """As `keep_inputs`, where a run has noted its inputs; else nothing. Nothing is written.
+
+  It comes before what is read from the inputs themselves: one that was damaged is named as such.
+  """
+  if (workdir / _FILE).is_file():
+    _compared(workdir, inputs)
+
+
+def _compared(workdir: Path, inputs: Mapping[str, Parts]) -> Fingerprints:
+  """The inputs as they are. Raises InputsChanged or FileNotFoundError."""
   path = workdir / _FILE
   kept = _read(path) if path.is_file() else {}
   now = _fingerprints(inputs, kept)
@@ -116,7 +130,7 @@ def keep_inputs(workdir: Path, inputs: Mapping[str, Parts]) -> None:
       f"{workdir} holds a run over other inputs ({'; '.join(differences[:5])}{more}); "
       "put back what it began with to go on with it, or use another --workdir"
     )
-  write_json(path, to_json(now))
+  return now
 
 
 def _read(path: Path) -> Fingerprints:

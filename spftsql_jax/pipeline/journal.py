@@ -20,6 +20,8 @@ from spftsql_jax.pipeline.codec import Json, from_json, record_to_json, to_json
 
 R = TypeVar("R")
 
+_JOURNAL = "journal.jsonl"
+
 
 class RunInProgress(RuntimeError):
   """Another process runs in the same folder."""
@@ -63,7 +65,7 @@ class Journal:
         differences.
     """
     self.workdir = Path(workdir)
-    self._path = self.workdir / "journal.jsonl"
+    self._path = self.workdir / _JOURNAL
     self._lock: TextIO | None = None
     # The outputs of the steps as JSON: of what class one is, says whoever asks for it.
     self._done: dict[str, Json] = hosts.from_first(lambda: self._open(config, locations))
@@ -79,16 +81,12 @@ class Journal:
         f"{self.workdir}: another run is at work here; wait for it or choose another --workdir"
       ) from error
     _keep_config(self.workdir / "config.json", config, locations)
-    done: dict[str, Json] = {}
     if self._path.is_file():
       text = self._path.read_text()
       whole = text[: text.rfind("\n") + 1]
-      for line in whole.splitlines():
-        record = json.loads(line)
-        done[record["step"]] = record["output"]
       if whole != text:
         self._path.write_text(whole)
-    return done
+    return read_steps(self.workdir)
 
   def close(self) -> None:
     """Lets another process use the folder."""
@@ -186,6 +184,14 @@ class Journal:
         f"{path}: written in another form ({error}); go on with the version of this program that "
         "began the run, or do the stage that wrote it again (--start_from)"
       ) from error
+
+
+def read_steps(workdir: Path) -> dict[str, Json]:
+  """The outputs of the steps that are done in a run's folder, as JSON, by name."""
+  path = workdir / _JOURNAL
+  text = path.read_text() if path.is_file() else ""
+  lines = text[: text.rfind("\n") + 1].splitlines()
+  return {record["step"]: record["output"] for record in map(json.loads, lines)}
 
 
 def data_hash(records: Sequence[object]) -> str:

@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 
 from spftsql_jax import hosts
 from spftsql_jax.databases import Executor
-from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
+from spftsql_jax.examples.tokenizer import load_tokenizer
 from spftsql_jax.generation.engine import Generator
 from spftsql_jax.models.finite import not_finite
 from spftsql_jax.models.sharding import local_mesh
@@ -23,7 +23,8 @@ from spftsql_jax.pipeline.evaluation import Evaluator
 from spftsql_jax.pipeline.fine_tuning import Trainer
 from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase
-from spftsql_jax.pipeline.records import AddedVersion, StartingModel
+from spftsql_jax.pipeline.planning import choose, settled
+from spftsql_jax.pipeline.records import AddedVersion, Chosen, StartingModel
 from spftsql_jax.pipeline.starting_model import base_model_name, make_starting_model, start_folder
 from spftsql_jax.pipeline.trainable import open_trainable
 from spftsql_jax.pipeline.training_units import UnitMaker
@@ -42,14 +43,17 @@ def open_workbench(
   metrics: Callable[[str, int, dict[str, float]], None],
   say: Callable[[str], None],
   mesh: Mesh | None = None,
+  recipe: str = "",
 ) -> Workbench:
-  """The tools of a run. Journals the starting model, and the version "base" that is made of it.
+  """The tools of a run. Journals the starting model, what is chosen for it, and the version "base"
+  that is made of it. The tools' config has what was chosen in the place of what was left open.
 
   Args:
     executor: runs SQL.
     metrics: called with (stage, step, values) while a model trains.
     say: prints a line.
     mesh: the devices of all processes; None for one device.
+    recipe: what of the config is the starting model's recipe, in a line; "" for nothing.
   """
   workdir = journal.workdir
   databases = open_databases(config, data, workdir, executor, say)
@@ -60,13 +64,24 @@ def open_workbench(
     lambda: hosts.from_first(lambda: make_starting_model(config, data, databases.prompts, source)),
   )
   tokenizer = load_tokenizer(source, config.prompt)
-  evaluator = _open_evaluator(config, databases, tokenizer, source, mesh)
+  chosen = journal.step(
+    "prepare/chosen",
+    Chosen,
+    lambda: hosts.from_first(
+      lambda: choose(config, data, dict(databases.prompts), tokenizer, source, mesh, recipe)
+    ),
+  )
+  config = settled(config, chosen)
+  for line in chosen.said:
+    say(f"  {line}")
   split = config.long_schemas == "split"
+  units = UnitMaker(tokenizer, databases.prompts, config.packing, split, say)
+  evaluator = _open_evaluator(config, databases, units, source, mesh)
   bench = Workbench(
     config=config,
     journal=journal,
     databases=databases,
-    units=UnitMaker(tokenizer, databases.prompts, config.packing, split, say),
+    units=units,
     evaluator=evaluator,
     trainer=Trainer(config, evaluator, mesh, workdir / CHECKPOINTS, metrics, say),
     models=ModelBase(workdir / MODEL_BASE),
@@ -79,17 +94,18 @@ def open_workbench(
 
 
 def _open_evaluator(
-  config: RunConfig, databases: RunDatabases, tokenizer: Tokenizer, source: Path, mesh: Mesh | None
+  config: RunConfig, databases: RunDatabases, units: UnitMaker, source: Path, mesh: Mesh | None
 ) -> Evaluator:
   """Reads the starting model, and makes a generator for this process's part of the devices."""
-  trainable = open_trainable(config, source, mesh)
+  trainable = open_trainable(config, source, mesh, config.remat)
+  tokenizer = units.tokenizer
   generator = Generator(
     trainable.model,
     lanes=config.lanes,
     pad_id=tokenizer.pad_id,
     mesh=None if mesh is None else local_mesh(mesh),
   )
-  return Evaluator(trainable, generator, tokenizer, config.max_new_tokens, databases)
+  return Evaluator(trainable, generator, tokenizer, config.max_new_tokens, databases, units.schemas)
 
 
 def _add_base(bench: Workbench, data: RunData) -> AddedVersion:

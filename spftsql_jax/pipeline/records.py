@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.packing import Packing
 from spftsql_jax.pipeline.codec import beside, optional
+from spftsql_jax.training.memory import Remat
 
 # The figures of a training by name (`FitResult.summary`); counts stay whole numbers.
 Summary: TypeAlias = Mapping[str, int | float]
@@ -25,6 +27,27 @@ class StartingModel:
 
   hf_model: str | None = optional()
   vocab_size: int | None = optional()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Chosen:
+  """What a run chose before it trained, of what its config leaves open.
+
+  Attributes:
+    packing, max_new_tokens, lanes, accumulate, remat: see `RunConfig`.
+    needed_bytes: memory of a device that a training step takes by estimate.
+    there_bytes: what it may take; None where that is not known.
+    said: the same in words, a line each.
+  """
+
+  packing: Packing
+  max_new_tokens: int
+  lanes: int
+  accumulate: int
+  remat: Remat
+  needed_bytes: int
+  there_bytes: int | None
+  said: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from spftsql_jax.pipeline.codec import beside, optional
-from spftsql_jax.pipeline.records import Agreement, Cost, TemplateErrors
+from spftsql_jax.pipeline.records import Agreement, Chosen, Cost, TemplateErrors
 
 # A cell of a result as JSON has it.
 Cell: TypeAlias = str | int | float | bool | None
@@ -174,6 +174,7 @@ class Results:
     evaluated_on: the split that the table is of: "test" or "selection".
     seeds_left_out: how many seeds ask a query of the test.
     config: of the run, whole.
+    chosen: what of it the run chose itself, and in words why.
     table: a row for each version.
     notes: sentences that belong beside the table.
   """
@@ -183,6 +184,7 @@ class Results:
   evaluated_on: str
   seeds_left_out: int
   config: Mapping[str, object]
+  chosen: Chosen
   environment: Environment
   cost: Cost = beside()
   data: DataCounts

@@ -16,7 +16,7 @@ from spftsql_jax.judging.metrics import hardness, paired_exact_test, wilson_inte
 from spftsql_jax.pipeline.config import to_record
 from spftsql_jax.pipeline.data import RunData
 from spftsql_jax.pipeline.model_base import ModelBase
-from spftsql_jax.pipeline.records import Cost, Iteration, JudgedAnswer, Round
+from spftsql_jax.pipeline.records import Chosen, Cost, Iteration, JudgedAnswer, Round
 from spftsql_jax.pipeline.result_records import (
   Cell,
   DataCounts,
@@ -70,6 +70,7 @@ def collect_results(
     evaluated_on=evaluated.split,
     seeds_left_out=data.leaked,
     config=to_record(bench.config),
+    chosen=bench.journal.done("prepare/chosen", Chosen),
     environment=_environment(),
     cost=cost,
     data=DataCounts(

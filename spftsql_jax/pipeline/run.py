@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import jax
@@ -18,10 +18,11 @@ from spftsql_jax.pipeline.codec import Json, record_to_json
 from spftsql_jax.pipeline.config import LOCATIONS, RunConfig, to_record
 from spftsql_jax.pipeline.data import RunData, inputs_of_run, read_data
 from spftsql_jax.pipeline.handover import hand_over
-from spftsql_jax.pipeline.inputs import keep_inputs
+from spftsql_jax.pipeline.inputs import check_inputs, keep_inputs
 from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.prepare import open_workbench
+from spftsql_jax.pipeline.recipes import resolve
 from spftsql_jax.pipeline.records import Cost
 from spftsql_jax.pipeline.restart import STAGES, forget_from
 from spftsql_jax.pipeline.result_records import Results
@@ -85,6 +86,7 @@ def run(
   say: Callable[[str], None] = print,
   start_from: str | None = None,
   mesh: str | None = None,
+  given: Collection[str] = (),
 ) -> dict[str, Json]:
   """Runs the method in `workdir`, or goes on where a run of the same config was cut off.
 
@@ -102,6 +104,8 @@ def run(
       `workdir` is forgotten first.
     mesh: how the devices share the work, see `sharding.make_mesh`; None puts each on "data". It
       does not belong to the config.
+    given: fields of the config that were set by flag: no recipe changes them (see
+      `recipes.resolve`).
 
   Returns:
     The results (results.json), or {} where the run was asked to stop earlier.
@@ -118,6 +122,9 @@ def run(
       raise ValueError(f"unknown stage {stage!r} to {what}; there are {', '.join(STAGES)}")
   devices = make_mesh(mesh) if mesh or jax.device_count() > 1 else None
   data = read_data(config)
+  hosts.from_first(lambda: check_inputs(Path(workdir), inputs_of_run(config, data)))
+  resolved = resolve(config, given)
+  config = resolved.config
   journal = Journal(workdir, to_record(config), LOCATIONS)
   metrics = MetricsLog(journal.workdir)
   if not hosts.is_first():
@@ -130,7 +137,9 @@ def run(
       executor.start()
       say(f"{config.name}: {device_line()}, work folder {journal.workdir}")
       log = metrics.write if hosts.is_first() else _log_nothing
-      bench = open_workbench(config, journal, data, executor, log, say, devices)
+      bench = open_workbench(
+        config, journal, data, executor, log, say, devices, recipe=resolved.said
+      )
       results = run_method(bench, data, stop_after, began)
       return {} if results is None else _tell(bench, results, metrics)
   except jax.errors.JaxRuntimeError as error:

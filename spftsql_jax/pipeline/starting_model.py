@@ -4,16 +4,18 @@ the run's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.examples.example import Example
-from spftsql_jax.examples.prompts import answer_text, question_prompt, schema_prompt
+from spftsql_jax.examples.prompts import NO_MENTIONS, answer_text, question_prompt, schema_prompt
 from spftsql_jax.examples.tokenizer import train_bpe
 from spftsql_jax.models import ModelConfig, init_params, save_hf
+from spftsql_jax.models.transformer import Params
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.data import RunData
 from spftsql_jax.pipeline.records import StartingModel
@@ -45,36 +47,63 @@ def make_starting_model(
   sentences, and random weights, as a Hugging Face folder."""
   if config.model.hf_model:
     return StartingModel(hf_model=config.model.hf_model)
-  hf = train_bpe(_texts(config, data, prompts), config.model.vocab_size)
-  values = dict(config.model.hf_config) | {
+  texts, source = _texts(config, data, prompts), config.model
+  return StartingModel(
+    vocab_size=write_random_start(folder, texts, source.hf_config, source.vocab_size, config.seed)
+  )
+
+
+def write_random_start(
+  folder: Path,
+  texts: Sequence[str],
+  hf_config: Mapping[str, Any],
+  vocab_size: int,
+  seed: int,
+  draw: Callable[[ModelConfig, jax.Array], Params] = init_params,
+) -> int:
+  """Writes random weights and a tokenizer trained on texts as a Hugging Face folder.
+
+  Args:
+    hf_config: values of its config.json, the vocabulary and special tokens left out.
+    vocab_size: entries of the tokenizer at most.
+    draw: makes the weights.
+
+  Returns:
+    The entries that it has.
+  """
+  hf = train_bpe(texts, vocab_size)
+  values = dict(hf_config) | {
     "vocab_size": len(hf),
     "eos_token_id": hf.eos_token_id,
     "pad_token_id": hf.pad_token_id,
     "bos_token_id": None,
   }
   model_config = ModelConfig.from_hf(values)
-  save_hf(folder, model_config, init_params(model_config, jax.random.key(config.seed)), hf)
-  return StartingModel(vocab_size=len(hf))
+  save_hf(folder, model_config, draw(model_config, jax.random.key(seed)), hf)
+  return len(hf)
 
 
 def _texts(config: RunConfig, data: RunData, prompts: Mapping[str, PromptDatabase]) -> list[str]:
   """What the tokenizer learns its words from."""
   schemas = [schema_prompt(prompts[d].schema, config.prompt) for d in data.seed_databases]
   texts = schemas * _SCHEMA_REPEATS
-  for example in [*data.seeds, *_more_examples(config, data, prompts)]:
+  more = rule_worded_examples(config, data, prompts, _TOKENIZER_SENTENCES)
+  for example in [*data.seeds, *more]:
     dialect = prompts[example.db_id].schema.dialect
     texts += [
-      question_prompt(example.question, (), config.prompt),
+      question_prompt(example.question, NO_MENTIONS, config.prompt),
       answer_text(example.query, dialect),
     ]
   return texts
 
 
-def _more_examples(
-  config: RunConfig, data: RunData, prompts: Mapping[str, PromptDatabase]
+def rule_worded_examples(
+  config: RunConfig, data: RunData, prompts: Mapping[str, PromptDatabase], count: int
 ) -> list[Example]:
-  """Rule-worded examples beside few seeds, none of them with a query of the test."""
-  if (wanted := _TOKENIZER_SENTENCES - len(data.seeds)) <= 0:
+  """Rule-worded examples beside fewer than `count` seeds, as many as are missing; none of them with
+  a query of the test.
+  """
+  if (wanted := count - len(data.seeds)) <= 0:
     return []
   options = SynthesisOptions(
     wanted,

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from spftsql_jax.models import Decoder, LoraConfig, init_lora, load_hf, merge
+from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, load_hf, merge
 from spftsql_jax.models.sharding import lora_shardings, on_local_mesh, put
-from spftsql_jax.models.transformer import Params
+from spftsql_jax.models.transformer import Params, PromptAttention
 from spftsql_jax.pipeline.config import RunConfig
 
 
@@ -111,22 +111,40 @@ class Adapter:
 Trainable: TypeAlias = AllWeights | Adapter
 
 
-def open_trainable(config: RunConfig, source: str | Path, mesh: Mesh | None) -> Trainable:
+def lora_config(config: RunConfig) -> LoraConfig | None:
+  """The adapter that a run trains; None where it trains all weights."""
+  rank = config.model.lora_rank
+  if not rank:
+    return None
+  return LoraConfig(rank=rank, alpha=2.0 * rank, dropout=config.model.lora_dropout)
+
+
+def open_trainable(
+  config: RunConfig, source: str | Path, mesh: Mesh | None, remat: str = "none"
+) -> Trainable:
   """The model of a Hugging Face folder as the run trains it: an adapter where the config gives it a
   rank.
 
   Args:
     mesh: devices that the params are spread over; None for one.
+    remat: see `ModelConfig.remat`.
 
   Raises:
     FileNotFoundError, ValueError: see `load_hf`.
   """
-  model, params = load_hf(source, config.model.dtype, shardings=mesh)
-  rank = config.model.lora_rank
-  if not rank:
+  model, params = load_hf(source, config.model.dtype, shardings=mesh, remat=remat)
+  lora = lora_config(config)
+  model = Decoder(model.config, lora=lora, prompt_attention=_prompt_attention(model.config))
+  if lora is None:
     return AllWeights(model, params)
-  lora = LoraConfig(rank=rank, alpha=2.0 * rank, dropout=config.model.lora_dropout)
   first = init_lora(model.config, lora, jax.random.key(config.seed))
   if mesh is not None:
     first = put(first, lora_shardings(model.config, lora, mesh))
-  return Adapter(Decoder(model.config, lora=lora), lora, params, first)
+  return Adapter(model, lora, params, first)
+
+
+def _prompt_attention(config: ModelConfig) -> PromptAttention:
+  """cuDNN's where there is a GPU and it has a kernel for the model: narrow numbers, small heads."""
+  suits = config.dtype in ("bfloat16", "float16") and config.head_dim <= 128
+  on_gpu = jax.default_backend() == "gpu"
+  return "cudnn" if on_gpu and suits and config.head_dim % 8 == 0 else "einsum"

@@ -7,19 +7,20 @@ stands over a sub-schema that covers the tables of its query, or is left out.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from spftsql_jax.amounts import by_database
 from spftsql_jax.answering.predict import PromptDatabase
+from spftsql_jax.answering.schema_choice import SchemaChooser
 from spftsql_jax.examples.batches import Branch, Unit
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.packing import Packing, within
-from spftsql_jax.examples.subschemas import SubSchemas, tables_of
+from spftsql_jax.examples.subschemas import tables_of
 from spftsql_jax.examples.tokenizer import Tokenizer
 from spftsql_jax.pipeline.records import Pair
 from spftsql_jax.schema import Schema
-
-_DATABASES_NAMED = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +41,13 @@ class UnitMaker:
   packing: Packing
   split_schemas: bool
   say: Callable[[str], None]
-  # The parts of schemas too long, by db_id, as they are asked for.
-  _parts: dict[str, SubSchemas] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+  @functools.cached_property
+  def schemas(self) -> SchemaChooser:
+    """What splits schemas too long, and chooses the part for a question without a query."""
+    return SchemaChooser(
+      self.tokenizer, self.packing.longest_prefix if self.split_schemas else None
+    )
 
   def prompt_schema(self, example: Example) -> Schema:
     """The schema over which an example is learned, and its query put to the SQL-to-text model.
@@ -50,27 +56,18 @@ class UnitMaker:
     longest prefix and is to be split.
     """
     schema = self.databases[example.db_id].schema
-    longest = self.packing.longest_prefix
-    if not self.split_schemas or len(self.tokenizer.prefix(schema)) <= longest:
+    parts = self.schemas.parts(schema)
+    if parts is None:
       return schema
     tables = tables_of(example.query, schema)
-    part = None if tables is None else self._sub_schemas(example.db_id).covering(tables)
+    part = None if tables is None else parts.covering(tables)
     return schema if part is None else part
 
   def sql_branch(self, example: Example, query: str, schema: Schema) -> Branch:
     """The branch with `query` as the answer to the example's question."""
-    limit = self.tokenizer.style.matched_values
-    matched = self.databases[example.db_id].matched(example.question, limit)
-    return self.tokenizer.text_to_sql(schema, example.question, query, matched, example.evidence)
-
-  def _sub_schemas(self, db_id: str) -> SubSchemas:
-    if db_id not in self._parts:
-      longest = self.packing.longest_prefix
-      self._parts[db_id] = SubSchemas(
-        self.databases[db_id].schema,
-        lambda part: self.tokenizer.prefix_length(part) <= longest,
-      )
-    return self._parts[db_id]
+    database, style = self.databases[example.db_id], self.tokenizer.style
+    mentions = database.mentions(example.question, style, schema)
+    return self.tokenizer.text_to_sql(schema, example.question, query, mentions, example.evidence)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +89,7 @@ class FittedUnits:
     count = len(self.units) + self.left_out.total()
     parts = [
       f"{found.total()} of {count} {what} are too long for training and are {how} "
-      f"({_by_database(found)})"
+      f"({by_database(found)})"
       for found, how in ((+self.moved, "put over sub-schemas"), (self.left_out, "left out"))
       if found
     ]
@@ -191,15 +188,3 @@ def _said(maker: UnitMaker, fitted: FittedUnits, what: str) -> list[Unit]:
   if text := fitted.describe(what):
     maker.say(f"  {text}")
   return list(fitted.units.values())
-
-
-def _by_database(found: Counter[str]) -> str:
-  """The databases with most of them, and how many others there are: Spider has 140, and every stage
-  tells.
-  """
-  ranked = sorted(found.items(), key=lambda i: (-i[1], i[0]))
-  named = ", ".join(f"{db_id} {count}" for db_id, count in ranked[:_DATABASES_NAMED])
-  others = ranked[_DATABASES_NAMED:]
-  if not others:
-    return named
-  return f"{named}, and {sum(count for _, count in others)} of {len(others)} other databases"

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import random
 import sqlite3
+from collections.abc import Iterable, Iterator
 
+from spftsql_jax.files import replacing
 from spftsql_jax.pretraining.design import ColumnDesign, Design, KeyDesign, TableDesign, draw_design
-from spftsql_jax.pretraining.domains import read_domains
+from spftsql_jax.pretraining.domains import domains_of
 from spftsql_jax.pretraining.values import Notation, Value, draw_value
 from spftsql_jax.sql.identifiers import written
 
 _TRIES = 30
 
 
-def make_database(path: str | os.PathLike, number: int, seed: int = 0) -> Design:
+def make_database(
+  path: str | os.PathLike, number: int, seed: int = 0, held_out: bool = False
+) -> Design:
   """Writes synthetic database `number` to the SQLite file `path`, which must not exist.
 
-  The same number and seed give the same database; other ones another schema and other rows.
+  The same number and seed give the same database; other ones another schema and other rows. The
+  domains are those to pretrain on, or those held out from it.
   """
-  rng = random.Random(f"{seed}:{number}")
-  design = draw_design(read_domains(), rng)
+  rng = random.Random(f"{seed}:{number}:held out" if held_out else f"{seed}:{number}")
+  design = draw_design(domains_of(held_out), rng)
   connection = sqlite3.connect(path)
   try:
     connection.execute("PRAGMA synchronous = OFF")
@@ -29,6 +35,24 @@ def make_database(path: str | os.PathLike, number: int, seed: int = 0) -> Design
   finally:
     connection.close()
   return design
+
+
+def make_databases(
+  folder: pathlib.Path, numbers: Iterable[int], seed: int = 0, held_out: bool = False
+) -> Iterator[tuple[pathlib.Path, bool]]:
+  """Makes the synthetic databases with these numbers in a folder, and leaves those that are there.
+
+  Gives the file of each, `folder`/<name>/<name>.sqlite, and whether it was made now.
+  """
+  for number in numbers:
+    name = f"{'held_out' if held_out else 'synthetic'}_{number}"
+    path = folder / name / f"{name}.sqlite"
+    missing = not path.is_file()
+    if missing:
+      path.parent.mkdir(parents=True, exist_ok=True)
+      with replacing(path) as unfinished:
+        make_database(unfinished, number, seed, held_out)
+    yield path, missing
 
 
 def fill(connection: sqlite3.Connection, design: Design, rng: random.Random) -> None:

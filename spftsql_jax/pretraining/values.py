@@ -64,7 +64,8 @@ def _pool(kind: str) -> tuple[str, ...]:
 
 
 @functools.cache
-def _words(kind: str) -> tuple[str, ...]:
+def words_of(kind: str) -> tuple[str, ...]:
+  """The list of that name in `words.txt`. Raises KeyError where there is none."""
   text = (pathlib.Path(__file__).parent / "words.txt").read_text(encoding="utf-8")
   lines = dict(line.split(": ", 1) for line in text.splitlines() if not line.startswith("#"))
   return tuple(lines[kind].split())
@@ -104,11 +105,11 @@ def _from_pool(kind: str) -> Callable[[tuple[str, ...], Notation, random.Random]
 def _email(arguments: tuple[str, ...], notation: Notation, rng: random.Random) -> Value:
   first, last = rng.choice(_pool("first")), rng.choice(_pool("last"))
   plain = f"{first}.{last}".lower().encode("ascii", "ignore").decode()
-  return f"{plain.replace(' ', '')}@{rng.choice(_words('nouns'))}.{rng.choice(('com', 'org'))}"
+  return f"{plain.replace(' ', '')}@{rng.choice(words_of('nouns'))}.{rng.choice(('com', 'org'))}"
 
 
 def _named(arguments: tuple[str, ...], notation: Notation, rng: random.Random) -> Value:
-  first = rng.choice((_words("adjectives"), _words("nouns")))
+  first = rng.choice((words_of("adjectives"), words_of("nouns")))
   before = rng.choice(first).capitalize()
   if rng.random() < 0.3:
     before = rng.choice(_pool("last"))
@@ -116,7 +117,7 @@ def _named(arguments: tuple[str, ...], notation: Notation, rng: random.Random) -
 
 
 def _titled(arguments: tuple[str, ...], notation: Notation, rng: random.Random) -> Value:
-  adjective, noun, other = (rng.choice(_words(k)) for k in ("adjectives", "nouns", "nouns"))
+  adjective, noun, other = (rng.choice(words_of(k)) for k in ("adjectives", "nouns", "nouns"))
   forms = (f"the {adjective} {noun}", f"{noun} of {other}", f"{adjective} {noun}", f"{noun}s")
   return rng.choice(forms).title().replace(" Of ", " of ")
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from spftsql_jax.databases import engines
 from spftsql_jax.databases.cells import canonical_rows
-from spftsql_jax.databases.locations import engine_of
+from spftsql_jax.databases.locations import engine_of, is_unchanged_copy, may_fail_by_data
 
 # Of SQLite's virtual machine: about a second's work on a slow core. A limit on steps, unlike one on
 # time, stops the same query on every machine and under any load, so that the same seed gives the
@@ -70,6 +70,16 @@ class Runner:
       self._calls_left % 64 == 0 and time.perf_counter() > self._deadline
     )
 
+  @property
+  def is_unchanged_copy(self) -> bool:
+    """Whether the database has the original's rows in another engine."""
+    return is_unchanged_copy(self.location)
+
+  @property
+  def may_fail_by_data(self) -> bool:
+    """Whether rows can make a query fail that runs on others."""
+    return may_fail_by_data(self.location)
+
   def close(self) -> None:
     self._connection.close()
 
@@ -106,7 +116,7 @@ class Runner:
       self._open()
     cursor = self._connection.cursor()
     # A cursor is a connection of its own in DuckDB, and interrupted as one.
-    stop = cursor.interrupt if self._engine == "duckdb" else self._connection.cancel
+    stop = self._connection.cancel if self._engine == "postgresql" else cursor.interrupt
     late = threading.Event()
 
     def stop_late() -> None:

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from spftsql_jax.databases import instances_kept
 from spftsql_jax.databases.file_state import identity_of
 from spftsql_jax.databases.introspection import tell_left_out
 from spftsql_jax.databases.locations import name_of
@@ -65,6 +66,7 @@ def synthesize(
   fingerprint = _fingerprint(tasks, options.instances) if options.record is not None else ""
   with (
     tempfile.TemporaryDirectory(prefix="instances_") as temporary,
+    instances_kept(options.instance_dir or temporary, locations, options.instances),
     WorkerPool(options.workers, close_all) as pool,
     contextlib.ExitStack() as stack,
   ):

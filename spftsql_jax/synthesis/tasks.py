@@ -11,7 +11,6 @@ from spftsql_jax.databases import make_instances
 from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.key_inference import infer_foreign_keys
-from spftsql_jax.databases.locations import engine_of
 from spftsql_jax.databases.passwords import hide_passwords, without_password
 from spftsql_jax.databases.schema_view import WHOLE, SchemaView, seen_through
 from spftsql_jax.schema import Schema, without_twins
@@ -34,7 +33,7 @@ class Task:
   Attributes:
     location: as `open_database` takes it.
     db_id: its name.
-    instances: paths of its neighbouring instances.
+    instances: where its neighbouring instances are.
     templates: what to draw from, by weight.
     exclude: normal forms that must not be made.
     seed: of all draws.
@@ -92,10 +91,7 @@ def prepare(task: Task, folder: str, count: int) -> Task:
   Raises DatabaseError.
   """
   schema = schema_of(task.location, task.infer_keys, task.view)
-  paths = []
-  if count and engine_of(task.location) == "sqlite":
-    # Instances can only be made of SQLite files; elsewhere the original alone judges.
-    paths = make_instances(task.location, folder, count, task.seed, schema=schema)
+  paths = make_instances(task.location, folder, count, task.seed, schema=schema)
   runner = checking_runner(task.location, schema)
   filler = Filler(schema, read_values(runner, schema))
   fitting = fitting_templates(filler, task.templates)

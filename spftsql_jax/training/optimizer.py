@@ -19,6 +19,7 @@ class OptimizerConfig:
       used; "muon" for training from scratch (arXiv 2502.16982: the momentum of matrices is
       orthogonalized and scaled to AdamW's size, so that AdamW's rates serve; the rest is AdamW).
     learning_rate: the peak.
+    adam_share: of muon's rate, for what it gives to AdamW: embeddings, head, biases and scales.
     schedule: behind the warm-up: "constant", "linear" to 0 or "cosine" to a tenth of the peak.
     warmup_share: share of the steps over which the rate rises from 0.
     clip: gradients are scaled to at most this global norm; 0 for none.
@@ -30,6 +31,7 @@ class OptimizerConfig:
 
   name: Literal["adamw", "adafactor", "rmsprop", "muon"] = "adamw"
   learning_rate: float = 1e-5
+  adam_share: float = 1.0
   schedule: Literal["constant", "linear", "cosine"] = "cosine"
   warmup_share: float = 0.05
   clip: float = 1.0
@@ -97,6 +99,7 @@ def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
       weight_decay=config.weight_decay,
       adam_b1=config.b1,
       adam_b2=config.b2,
+      adam_learning_rate=config.adam_share,
       mu_dtype=moment,
       muon_weight_dimension_numbers=_layer_matrices,
       consistent_rms=0.2,

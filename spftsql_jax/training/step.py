@@ -90,11 +90,14 @@ def loss_and_gradients(
     return jax.tree.map(jnp.add, total, gradients_of(*item)), None
 
   count = batches.answer_lengths.shape[0]
-  first = gradients_of(jax.tree.map(lambda x: x[0], batches), jnp.int32(0))
+  first = jax.tree.map(lambda x: x[0], batches)
   if count == 1:
-    return first
-  others = jax.tree.map(lambda x: x[1:], batches), jnp.arange(1, count)
-  return jax.lax.scan(add, first, others)[0]
+    return gradients_of(first, jnp.int32(0))
+  # All of them in one loop: a first one outside of it would have memory of its own, and two
+  # microbatches would take no less than one of twice the size.
+  shapes = jax.eval_shape(gradients_of, first, jnp.int32(0))
+  nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+  return jax.lax.scan(add, nothing, (batches, jnp.arange(count)))[0]
 
 
 def _finite_as(values: jax.Array, dtype: Any) -> jax.Array:

@@ -108,6 +108,11 @@ def open_catalog(engine: str, connection: Any, schemas: Sequence[str]) -> Catalo
     DatabaseError: a schema of `schemas` is not there, or nothing may be read. The engine's own
       errors.
   """
+  if engine == "stand_in":
+    raise DatabaseError(
+      "is no database to give but stands in for one; give the DuckDB file by its path, or the "
+      "PostgreSQL database by its URL"
+    )
   return importlib.import_module(f"{__name__}.{engine}").open_catalog(connection, schemas)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 
-from spftsql_jax.databases.instances import made_values
+from spftsql_jax.databases.instances import made_values, typed_cells
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
 # Rows written of a table at most: instances of large databases are small.
@@ -198,8 +198,17 @@ class _Drawing:
     """Rows for a table that is empty: small numbers, a few words and dates, so that joins and
     comparisons hit.
     """
+    typed = self._schema.dialect != "sqlite"
+    # Of what nothing is known (a list, a document) the simplest value.
+    fillings = [
+      typed_cells.filling(column.type, _INVENTED_ROWS) if typed and column.kind == "other" else None
+      for column in table.columns
+    ]
     return [
-      [made_values.invent(column, i, self._rng) for column in table.columns]
+      [
+        made_values.invent(column, i, self._rng) if filling is None else filling[i]
+        for column, filling in zip(table.columns, fillings, strict=True)
+      ]
       for i in range(_INVENTED_ROWS)
     ]
 

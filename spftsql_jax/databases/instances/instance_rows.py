@@ -20,12 +20,14 @@ class InstanceRows:
 
   Attributes:
     late: rows that refer to nothing, and rows that go with them; `rows` holds none.
+    types_are_kept: a column holds values of its declared type only.
   """
 
   def __init__(
     self, schema: Schema, rows: dict[str, list[list]], rng: random.Random, orphans: bool
   ):
     self._schema = schema
+    self.types_are_kept = schema.dialect != "sqlite"
     self._rows = rows
     self._rng = rng
     self._orphans = orphans

@@ -13,17 +13,22 @@ from spftsql_jax.columns import whole_dates
 from spftsql_jax.schema import Column
 
 
-def literal_of(node: exp.Expr | None) -> object:
-  """The value of a literal, or None where `node` is none. In SQLite "x" may be a string: a quoted
-  bare name counts as one.
+def literal_of(node: exp.Expr | None, dialect: str = "sqlite") -> object:
+  """The value of a literal, or None where `node` is none; DATE '2024-05-01' is its text. In SQLite
+  "x" may be a string: a quoted bare name counts as one.
   """
   if isinstance(node, exp.Paren):
-    return literal_of(node.this)
+    return literal_of(node.this, dialect)
+  if isinstance(node, exp.Cast) and dialect != "sqlite":
+    return literal_of(node.this, dialect)
+  if isinstance(node, exp.Boolean) and dialect != "sqlite":
+    return bool(node.this)
   if isinstance(node, exp.Neg):
-    value = literal_of(node.this)
+    value = literal_of(node.this, dialect)
     return -value if isinstance(value, int | float) else None
   if (
-    isinstance(node, exp.Column)
+    dialect == "sqlite"
+    and isinstance(node, exp.Column)
     and not node.table
     and isinstance(node.this, exp.Identifier)
     and node.this.quoted
@@ -45,6 +50,8 @@ def beside(literal: object, column: Column, pattern: bool = False) -> list:
   before and after, other letter case, one letter more or less; for a LIKE `pattern` texts that
   match it and some that just do not.
   """
+  if isinstance(literal, bool):
+    return [literal, not literal]
   kind, form = column.kind, column.date_format
   if isinstance(literal, str) and pattern:
     texts = [literal.replace("%", fill).replace("_", "e") for fill in ("", "a", "x y")]
@@ -57,6 +64,11 @@ def beside(literal: object, column: Column, pattern: bool = False) -> list:
     with contextlib.suppress(ValueError):
       number = int(literal)
       return [near if kind == "number" else str(near) for near in (number, number - 1, number + 1)]
+    with contextlib.suppress(ValueError, OverflowError):
+      moment = datetime.datetime.fromisoformat(literal) if column.kind == "date" else None
+      if moment is not None and len(literal) > len("2024-05-01"):
+        near = [moment + datetime.timedelta(seconds=step) for step in (0, -1, 1, -86_400, 86_400)]
+        return [literal, *(each.isoformat(" ") for each in near[1:])]
     with contextlib.suppress(ValueError, OverflowError):
       day = datetime.date.fromisoformat(literal)
       return [literal, *((day + datetime.timedelta(days=days)).isoformat() for days in (-1, 1))]

@@ -9,30 +9,28 @@ their distillation.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import errno
+import hashlib
+import importlib
+import logging
 import os
-import pathlib
 import random
-import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from typing import cast
 
-from spftsql_jax.databases.catalogs.sqlite import hidden_tables
-from spftsql_jax.databases.engines import sqlite
-from spftsql_jax.databases.errors import DatabaseError
+from spftsql_jax.databases.errors import CannotCopyError
 from spftsql_jax.databases.instances.drawing import Changes, draw_rows
 from spftsql_jax.databases.instances.instance_rows import InstanceRows
+from spftsql_jax.databases.instances.interface import Place, StoreType
 from spftsql_jax.databases.instances.planting import Planting, plant
 from spftsql_jax.databases.instances.selections import read_selections
-from spftsql_jax.databases.instances.writing import write_instance
 from spftsql_jax.databases.introspection import read_schema
-from spftsql_jax.databases.locations import name_of
-from spftsql_jax.schema import Schema, Table
-from spftsql_jax.sql.identifiers import quote, quote_path
+from spftsql_jax.databases.locations import engine_of
+from spftsql_jax.databases.passwords import without_password
+from spftsql_jax.schema import Schema
 
-# Rows read of a table.
-READ_ROWS = 20_000
-
+_LOGGER = logging.getLogger(__name__)
 
 # One after the other, so that a few instances already differ in kind: how much is drawn anew, and
 # how rows are planted for queries.
@@ -66,94 +64,144 @@ _KINDS = (
 
 
 def make_instances(
-  path: str | os.PathLike,
-  output_dir: str | os.PathLike,
+  location: str | os.PathLike[str],
+  output_dir: str | os.PathLike[str],
   count: int,
   seed: int,
   queries: Iterable[str] = (),
   orphans: bool = True,
   schema: Schema | None = None,
-) -> list[pathlib.Path]:
-  """Makes `count` neighbouring instances of an SQLite database.
+) -> list[Place]:
+  """Makes `count` neighbouring instances of a database, in an embedded engine of its own dialect.
+
+  Of SQLite and DuckDB they are files. Of PostgreSQL they are databases of a private server that
+  runs in `output_dir` and ends with the process that started it (`private_server`).
 
   Declared types, NOT NULL and unique keys hold in every instance, foreign keys too (one that the
-  original breaks may stay broken), with one exception: SQLite enforces no reference unless a
-  connection asks for it, so some of the instances made for queries (the 2nd and 4th of every five)
-  have rows that refer to nothing where a query joins. In the 5th of every five half of the tables
-  that queries join are empty. The same arguments give the same rows.
+  original breaks may stay broken), with one exception: where the engine does not enforce a
+  reference (in SQLite, or a key that is not declared), some of the instances made for queries (the
+  2nd and 4th of every five) have rows that refer to nothing where a query joins. In the 5th of
+  every five half of the tables that queries join are empty. The same arguments give the same rows.
 
   Args:
-    path: the original, which is only read.
-    output_dir: made if missing; gets `<db_id>_<i>.sqlite`, complete files only.
+    location: the original, which is only read: all of small tables, a sample of large ones.
+    output_dir: made if missing; gets `<db_id>_<i>.sqlite`, or `<db_id>_<i>/` with a DuckDB file
+      that is called as the original, complete files only.
     count: number of instances.
     seed: of the random draws.
     queries: SQL that the instances shall test, say the gold queries: rows are planted that meet all
       its conditions, or all but one. What cannot be parsed is passed over.
     orphans: False keeps foreign keys valid for queries too.
-    schema: the original's, where it is to hold keys that the database does not declare.
+    schema: the original's, where it is to hold keys that the database does not declare, or less
+      than the database: a column that is not in it is not read, and an instance has NULL there, or
+      where that must not be, made-up values; a table that is not in it is empty.
 
   Returns:
-    The paths of the instances.
+    Where the instances are. None where no instance can hold what the database holds, which a line
+    of the log says: the original alone judges then. Where no PostgreSQL server can be started,
+    DuckDB files that stand in, an unchanged copy before the instances.
 
   Raises:
     DatabaseError: the original cannot be read, or an instance not written. OSError: the disk is
       full.
   """
-  location = os.fspath(path)
-  schema = schema or read_schema(location)
-  connection = sqlite.connect(location)
-  connection.text_factory = sqlite.lenient_text
-  try:
-    stored = {
-      table.name: _read_rows(connection, table) for table in schema.tables if not table.is_view
-    }
-    definitions = connection.execute(
-      "SELECT type, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE "
-      "'sqlite_%' "
-      "ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, "
-      "rowid"
-    ).fetchall()
-    # The tables behind a virtual table come with it; what could not be read is not made, nor what
-    # belongs to it.
-    absent = hidden_tables(connection) | _unread(definitions, schema)
-    definitions = [entry for entry in definitions if entry[1] not in absent]
-  finally:
-    connection.close()
-  selections = read_selections(queries, schema)
+  if not count:
+    return []
+  location = os.fspath(location)
+  schema = _with_keys_that_lead_somewhere(schema or read_schema(location))
   os.makedirs(output_dir, exist_ok=True)
-  paths = []
-  for i in range(count):
-    rng = random.Random(f"{seed}/{schema.name}/{i}")
-    changes, planting = _KINDS[i % len(_KINDS)]
-    planting = dataclasses.replace(
-      planting, orphans=orphans and planting.orphans, turn=i // len(_KINDS)
+  module = importlib.import_module(f"{__package__}.{engine_of(location)}")
+  try:
+    store = cast(StoreType, module.Store)(location, os.fspath(output_dir), schema, seed)
+  except CannotCopyError as error:
+    tell_alone(schema.name, str(error))
+    return []
+  queries = list(queries)
+  key = _key_of(location, schema, seed, queries, orphans)
+  try:
+    selections = read_selections(queries, schema)
+    places: list[Place] = [*store.first]
+    for i in range(count):
+      place = store.find(i, key)
+      if place is None:
+        rng = random.Random(f"{seed}/{schema.name}/{i}")
+        changes, planting = _KINDS[i % len(_KINDS)]
+        planting = dataclasses.replace(
+          planting,
+          orphans=orphans and planting.orphans and not store.references_hold,
+          turn=i // len(_KINDS),
+        )
+        rows = draw_rows(schema, store.stored, changes, rng)
+        growing = InstanceRows(schema, rows, rng, planting.orphans)
+        plant(selections, growing, planting, rng)
+        place = store.write(i, key, rows, growing.late)
+      places.append(place)
+    return places
+  except CannotCopyError as error:
+    tell_alone(schema.name, str(error))
+    return []
+  finally:
+    store.close()
+
+
+@contextlib.contextmanager
+def instances_kept(
+  folder: str | os.PathLike[str], locations: Iterable[str], count: int
+) -> Iterator[None]:
+  """Keeps the instances of these databases in `folder` for all processes until the end of the
+  block, if there are to be any: what they run in belongs to this process then, not to the one that
+  makes them.
+  """
+  if count and any(engine_of(location) == "postgresql" for location in locations):
+    from spftsql_jax.databases.instances.private_server import serving
+
+    with serving(folder, locations):
+      yield
+  else:
+    yield
+
+
+# What has been said of which database: instances are made several times in a run.
+_said: set[tuple[str, str]] = set()
+
+
+def tell_alone(name: str, reason: str) -> None:
+  """Says once, in a line of the log, why a database has no instances."""
+  if (name, reason) not in _said:
+    _said.add((name, reason))
+    _LOGGER.warning("%s: no neighbouring instances, it judges alone: %s", name, reason)
+
+
+def _with_keys_that_lead_somewhere(schema: Schema) -> Schema:
+  """The schema without keys of columns or to tables that are not in it."""
+  columns = {table.name: {column.name for column in table.columns} for table in schema.tables}
+
+  def kept(table: str, names: tuple[str, ...]) -> bool:
+    return columns.get(table, set()).issuperset(names)
+
+  tables = tuple(
+    dataclasses.replace(
+      table,
+      primary_key=table.primary_key if kept(table.name, table.primary_key) else (),
+      unique=tuple(names for names in table.unique if kept(table.name, names)),
+      foreign_keys=tuple(
+        key
+        for key in table.foreign_keys
+        if kept(table.name, key.columns)
+        and key.referred_table in columns
+        and kept(key.referred_table, key.referred_columns)
+      ),
     )
-    rows = draw_rows(schema, stored, changes, rng)
-    growing = InstanceRows(schema, rows, rng, planting.orphans)
-    plant(selections, growing, planting, rng)
-    target = pathlib.Path(output_dir) / f"{name_of(location)}_{i}.sqlite"
-    try:
-      write_instance(target, definitions, schema, rows, stored, growing.late)
-    except sqlite3.OperationalError as error:
-      if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
-      raise DatabaseError(f"{target}: cannot be written: {error}") from error
-    paths.append(target)
-  return paths
-
-
-def _unread(definitions: Sequence[tuple], schema: Schema) -> set[str]:
-  """Names of the tables that are declared and not in the schema."""
-  return {name for kind, name, _ in definitions if kind == "table"}.difference(
-    table.base_name for table in schema.tables
+    for table in schema.tables
   )
+  return dataclasses.replace(schema, tables=tables)
 
 
-def _read_rows(connection: sqlite3.Connection, table: Table) -> list[list]:
-  names = ", ".join(quote(column.name) for column in table.columns)
-  return [
-    list(row)
-    for row in connection.execute(
-      f"SELECT {names} FROM {quote_path(table.parts)} LIMIT {READ_ROWS}"
-    )
+def _key_of(location: str, schema: Schema, seed: int, queries: list[str], orphans: bool) -> str:
+  """What an instance is made of, in short. What a sample of rows says of columns is left out."""
+  tables = [
+    (table.name, [(c.name, c.type) for c in table.columns], table.foreign_keys, table.row_count)
+    for table in schema.tables
   ]
+  parts = without_password(location), tables, seed, queries, orphans
+  return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]

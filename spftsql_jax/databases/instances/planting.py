@@ -15,7 +15,7 @@ import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from spftsql_jax.databases.instances import literals
+from spftsql_jax.databases.instances import literals, typed_cells
 from spftsql_jax.databases.instances.instance_rows import InstanceRows
 from spftsql_jax.databases.instances.selections import Cell, Condition, Selection
 
@@ -342,6 +342,8 @@ class _Planter:
     for condition, _ in mine:
       for literal in condition.values:
         candidates += literals.beside(literal, column, condition.operator == "like")
+    if self._rows.types_are_kept:
+      candidates = typed_cells.first_that_fits(candidates, column)
     candidates += [self._rows.random_row(table)[cell[1]] for _ in range(3)]
     if self._may_be_null(cell) and (
       any(c.operator == "null" for c, _ in mine) or (broken and rng.random() < 0.2)

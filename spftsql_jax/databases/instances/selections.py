@@ -75,7 +75,7 @@ def read_selections(queries: Iterable[str], schema: Schema) -> list[Selection]:
   found: dict[Selection, None] = {}
   for sql in dict.fromkeys(queries):
     try:
-      trees = sqlglot.parse(sql, read="sqlite")
+      trees = sqlglot.parse(sql, read=schema.dialect)
     except (sqlglot.errors.SqlglotError, RecursionError):
       continue
     for tree in trees:
@@ -153,13 +153,14 @@ class _Reader:
 
   def __init__(self, select: exp.Select, schema: Schema):
     self._select = select
+    self._dialect = schema.dialect
     self.tables: list[Table] = []
     self._aliases: dict[str, int] = {}
     origin = select.args.get("from_") or select.args.get("from")
     for source in [origin and origin.this, *(join.this for join in select.args.get("joins") or ())]:
       if isinstance(source, exp.Table):
         try:
-          table = schema.table(source.name)
+          table = schema.table(source.name, source.db)
         except KeyError:
           continue
         if not table.is_view:
@@ -183,6 +184,9 @@ class _Reader:
           return source, position
     return None
 
+  def _literal(self, node: exp.Expr | None) -> object:
+    return literal_of(node, self._dialect)
+
   def read(self) -> Selection:
     """The selection."""
     select = self._select
@@ -193,10 +197,10 @@ class _Reader:
     for node in self._own(exp.Binary, exp.Between, exp.In):
       left, right = node.this, node.args.get("expression")
       cell, other = self.cell(left), self.cell(right)
-      if isinstance(node, exp.EQ) and cell and other and literal_of(right) is None:
+      if isinstance(node, exp.EQ) and cell and other and self._literal(right) is None:
         joins.append((cell, other))
       elif isinstance(left, exp.Count) and type(node) in _OPERATORS:
-        value = literal_of(right)
+        value = self._literal(right)
         sizes += [value] if isinstance(value, int) and value <= _LARGEST_GROUP else []
       elif cell and isinstance(right, exp.Subquery):
         compared.append(cell)
@@ -257,15 +261,18 @@ class _Reader:
       left = left.this
     cell = self.cell(left)
     operator = _OPERATORS.get(type(node), "")
-    if cell is None and operator and literal_of(left) is not None:
+    if cell is None and operator and self._literal(left) is not None:
       cell, right, operator = self.cell(right), left, _MIRRORED.get(operator, operator)
-    values = [literal_of(right)]
+    values = [self._literal(right)]
     if isinstance(node, exp.Is):
       return Condition(cell, "null", ()) if cell and isinstance(right, exp.Null) else None
     if isinstance(node, exp.Between):
-      operator, values = "between", [literal_of(node.args["low"]), literal_of(node.args["high"])]
+      operator, values = (
+        "between",
+        [self._literal(node.args["low"]), self._literal(node.args["high"])],
+      )
     elif isinstance(node, exp.In):
-      operator, values = "in", [literal_of(entry) for entry in node.expressions]
+      operator, values = "in", [self._literal(entry) for entry in node.expressions]
     elif isinstance(node, exp.Like | exp.ILike):
       operator = "like"
     if cell is None or not operator or not values or None in values:

@@ -9,7 +9,6 @@ from pathlib import Path
 from spftsql_jax.databases.locations import absolute_location
 from spftsql_jax.databases.schema_view import WHOLE, SchemaView
 from spftsql_jax.examples.packing import Packing
-from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.pipeline.config import (
   DataConfig,
   ModelSource,
@@ -19,7 +18,6 @@ from spftsql_jax.pipeline.config import (
   Training,
   VbiFtConfig,
 )
-from spftsql_jax.training.optimizer import OptimizerConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,15 +39,13 @@ class Settings:
   examples: str = ""
   synthetic: int = 2400
   rounds: int = 2
-  steps: int = 200
+  steps: int = 160
   iterations: int = 1
   seed: int = 0
 
 
 def make_config(settings: Settings) -> RunConfig:
   """The run of these settings: without a test, and without seeds where no examples are given."""
-  learning = OptimizerConfig(learning_rate=2e-4, schedule="cosine")
-  gentle = OptimizerConfig(learning_rate=5e-5, schedule="constant")
   few = max(1, settings.steps // 10)
   held_back = max(8, min(128, settings.synthetic // 16))
   return RunConfig(
@@ -63,22 +59,24 @@ def make_config(settings: Settings) -> RunConfig:
       view=settings.view,
     ),
     model=ModelSource(hf_model=str(Path(settings.base_model).absolute())),
-    prompt=PromptFormat(schema_style="names", matched_values=3),
-    packing=Packing(row_tokens=2048, longest_prefix=1024, longest_branch=192, longest_answer=96),
-    max_new_tokens=96,
-    sft=Training(few, learning),
-    synthesis=SynthesisConfig(examples=settings.synthetic, wordings=8, model_questions=0.0),
+    # Prompts, rates and lengths are those of the model and of the database.
+    recipe="model",
+    packing=Packing(row_tokens=0, longest_prefix=0, longest_branch=0, longest_answer=0),
+    max_new_tokens=0,
+    lanes=0,
+    sft=Training(few),
+    synthesis=SynthesisConfig(examples=settings.synthetic, wordings=8, model_questions=0.02),
     vbi_ft=VbiFtConfig(
       rounds=settings.rounds,
-      training=Training(settings.steps, learning),
-      question_training=Training(few, learning),
+      training=Training(settings.steps),
+      question_training=Training(few),
       verify=held_back,
       select=held_back,
     ),
     self_play=SelfPlayConfig(
       iterations=settings.iterations,
       questions=2 * held_back,
-      training=Training(few, gentle),
+      training=Training(few),
       baselines=(),
     ),
   )

@@ -74,6 +74,7 @@ def check_questions(
       top_p=_TOP_P if samples > 1 else 1.0,
       seed=stage_seed(bench.config, f"{version}/consistency") % 2**31,
       lora=weights.lora,
+      schemas=evaluator.schemas,
       places=places,
     )
     repeated = [example for example in asked for _ in range(samples)]

@@ -57,6 +57,8 @@ def run_evaluation(bench: Workbench, splits: Splits) -> Evaluated:
   versions = sound_versions(bench, bench.models.versions())
   best = bench.models.best(SELECTION)
   superseded = {v for v in versions for w in versions if _supersedes(bench.models, w, v)}
+  if text := bench.evaluator.describe_split(splits.data.test or splits.selection):
+    bench.say(f"  {text}")
   files = {}
   for version in versions:
     if version not in superseded:

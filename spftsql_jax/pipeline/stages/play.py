@@ -29,6 +29,8 @@ def play(bench: Workbench, name: str, players: Players, questions: Sequence[Exam
   """
   rng = random.Random(stage_seed(bench.config, f"{name}/opponents"))
   drawn = [rng.choice(players.opponents) for _ in questions]
+  if text := bench.evaluator.describe_split(questions):
+    bench.say(f"  {text}")
   pairs: dict[int, Pair] = {}
   for opponent in players.opponents:
     asked = {i: q for i, q in enumerate(questions) if drawn[i] == opponent}

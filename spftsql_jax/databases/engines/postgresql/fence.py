@@ -9,7 +9,7 @@ statement, decides what they do:
 - A function is harmless if it came with the server, is not volatile, not SECURITY DEFINER, takes
   what SQL can give it, and is none of the few in `_REFUSED_FUNCTIONS` and `_REFUSED_FAMILIES`. One
   that did not come with the server is harmless if it is a function of a well-known extension that
-  computes (`_PURE_EXTENSIONS`), or allowed by name.
+  computes (`PURE_EXTENSIONS`), or allowed by name.
 - Relations of the server's own are not read, but those that describe tables (`_OPEN_CATALOGS`) and
   information_schema: settings, files, roles and other sessions are no part of the data.
 - What an owner has built into views, row policies, types, casts and operators runs by itself when a
@@ -82,7 +82,7 @@ _PURE_EXTENSIONS_NAMES = """
   btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hstore intagg
   intarray isn ltree pg_trgm postgis seg unaccent uuid-ossp vector
 """
-_PURE_EXTENSIONS = frozenset(_PURE_EXTENSIONS_NAMES.split())
+PURE_EXTENSIONS = frozenset(_PURE_EXTENSIONS_NAMES.split())
 # Signs that stand for themselves in IN, BETWEEN, CASE, LIKE, USING and the like.
 _COMPARISONS = frozenset(("=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~"))
 
@@ -159,7 +159,7 @@ class Fence:
 
   def _is_owners(self, found: _Found) -> bool:
     """Whether a function is neither the server's nor a trusted extension's nor allowed."""
-    return found.own and found.extension not in _PURE_EXTENSIONS and found.name not in self._allowed
+    return found.own and found.extension not in PURE_EXTENSIONS and found.name not in self._allowed
 
   def _function_refusal(self, tokens: Sequence[Token], found: Sequence[_Found]) -> str:
     called, dotted = calls_of(tokens)

@@ -1,0 +1,44 @@
+"""The base in the box: a small model pretrained on made-up databases.
+
+python experiments/pretrain_small.py --workdir=runs/base
+"""
+
+from ml_collections import ConfigDict
+
+from spftsql_jax.examples.packing import Packing
+from spftsql_jax.examples.prompts import PromptFormat
+from spftsql_jax.pipeline.config import to_dict
+from spftsql_jax.pipeline.pretraining.config import CorpusConfig, PretrainingConfig
+from spftsql_jax.training.optimizer import OptimizerConfig
+
+
+def get_config() -> ConfigDict:
+  return ConfigDict(to_dict(base_small()))
+
+
+def base_small() -> PretrainingConfig:
+  return PretrainingConfig(
+    corpus=CorpusConfig(shards=8),
+    hf_config={
+      "model_type": "qwen2",
+      "hidden_size": 256,
+      "intermediate_size": 640,
+      "num_hidden_layers": 4,
+      "num_attention_heads": 4,
+      "num_key_value_heads": 2,
+      "max_position_embeddings": 2048,
+      "rope_theta": 1e6,
+      "tie_word_embeddings": False,
+      "initializer_range": 0.04,
+    },
+    vocab_size=4096,
+    prompt=PromptFormat(schema_style="compact", matched_values=3, matched_names=6),
+    other_prompt=PromptFormat(schema_style="names", matched_values=3, matched_names=6),
+    packing=Packing(row_tokens=2048, longest_prefix=512, longest_branch=224, longest_answer=96),
+    optimizer=OptimizerConfig("muon", learning_rate=4e-3, adam_share=0.3),
+    draws=3,
+    passes=0.8,
+    copying_share=0.25,
+    checkpoint_every=500,
+    evaluate_every=1000,
+  )

@@ -1,0 +1,162 @@
+"""The tables and columns that a question mentions by their names or comments: schema linking by
+words.
+
+    index = NameIndex(db.schema)
+    index.search("How old is the youngest singer from France?", limit=6)
+    # (MatchedName("singer", ("Age",)), ...)
+
+Found by rule, the same in training and prediction. What is found is a hint and no more: the prompt
+shows the whole schema beside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable
+
+from spftsql_jax.columns.inflection import singular_of
+from spftsql_jax.columns.vocabulary import LEXICON
+from spftsql_jax.columns.words import alike, expand, singular_words, split_identifier
+from spftsql_jax.schema import Schema, Table
+from spftsql_jax.sql import identifiers
+
+_WORD = re.compile(r"[^\W_]+")
+# Words of names that say nothing by themselves.
+_WEAK = frozenset({"id", "of", "the", "a", "in", "is", "and", "for", "to", "by", "on", "at"})
+# What a mention is worth: all words in a row, all of them, the last one, any.
+_PHRASE, _WORDS, _HEAD, _ANY = 1.0, 0.8, 0.55, 0.4
+# A column of a table that is mentioned too, and one that would repeat what a better one says.
+_OF_MENTIONED = 0.5
+_LEAST = 0.4
+
+
+@dataclasses.dataclass(frozen=True)
+class MatchedName:
+  """A table that a question mentions, or of which it mentions columns, as SQL has to write them."""
+
+  table: str
+  columns: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Mention:
+  score: float
+  place: int  # of its first word in the question
+
+
+# The phrases that a table or column may be called by.
+_Named = tuple[tuple[str, ...], ...]
+
+
+class NameIndex:
+  """The names of a schema, searchable by what a question mentions."""
+
+  def __init__(self, schema: Schema):
+    self._schema = schema
+    self._tables = [_named(t.parts[-1], t.comment) for t in schema.tables]
+    self._columns = [
+      [_named(c.name, c.comment, _words(t.parts[-1])) for c in t.columns] for t in schema.tables
+    ]
+
+  def search(self, question: str, limit: int) -> tuple[MatchedName, ...]:
+    """What `question` mentions: tables in the order of their mention, `limit` columns at most."""
+    asked = [singular_of(word) for word in _WORD.findall(question.lower())]
+    tables = [_mention(named, asked) for named in self._tables]
+    found: list[tuple[float, int, int, int]] = []
+    # Words that name a table say nothing of its keys, which begin with them.
+    of_tables = {mention.place for mention in tables if mention.score >= _WORDS}
+    for t, columns in enumerate(self._columns):
+      bonus = _OF_MENTIONED * tables[t].score
+      for c, named in enumerate(columns):
+        mention = _mention(named, asked)
+        in_part = mention.score < _WORDS
+        if mention.score >= _LEAST and not (in_part and mention.place in of_tables):
+          found.append((mention.score + bonus, mention.place, t, c))
+    return self._grouped(tables, _best(found, limit))
+
+  def _grouped(
+    self, tables: list[_Mention], found: list[tuple[float, int, int, int]]
+  ) -> tuple[MatchedName, ...]:
+    columns: dict[int, list[tuple[int, int]]] = {}
+    # By table: the first word that stands for it or a column of it, and how much it is meant.
+    first: dict[int, tuple[int, float]] = {
+      t: (mention.place, -mention.score)
+      for t, mention in enumerate(tables)
+      if mention.score >= _LEAST
+    }
+    for score, place, t, c in found:
+      columns.setdefault(t, []).append((place, c))
+      first[t] = min(first.get(t, (place, -score)), (place, -score))
+    return tuple(
+      self._written(self._schema.tables[t], [c for _, c in sorted(columns.get(t, []))])
+      for t in sorted(first, key=lambda t: (first[t], t))
+    )
+
+  def _written(self, table: Table, columns: Iterable[int]) -> MatchedName:
+    dialect = self._schema.dialect
+    return MatchedName(
+      identifiers.written_path(table.parts, dialect),
+      tuple(identifiers.written(table.columns[c].name, dialect) for c in columns),
+    )
+
+
+def _best(
+  found: list[tuple[float, int, int, int]], limit: int
+) -> list[tuple[float, int, int, int]]:
+  """The best columns; of those that stand for the same word of the question two at most."""
+  kept: list[tuple[float, int, int, int]] = []
+  at: dict[int, int] = {}
+  for item in sorted(found, key=lambda i: (-i[0], i[1:])):
+    if len(kept) == limit:
+      break
+    if at.get(item[1], 0) < 2:
+      at[item[1]] = at.get(item[1], 0) + 1
+      kept.append(item)
+  return kept
+
+
+def _named(name: str, comment: str, owner: tuple[str, ...] = ()) -> _Named:
+  words = _words(name)
+  phrases = [words]
+  if owner and len(words) > len(owner) and words[: len(owner)] == owner:
+    phrases.append(words[len(owner) :])  # "name" of "singer name"
+  if comment:
+    phrases.append(tuple(singular_of(w) for w in _WORD.findall(comment.lower()))[:8])
+  return tuple(p for p in phrases if p)
+
+
+def _words(name: str) -> tuple[str, ...]:
+  return singular_words(expand(split_identifier(name, LEXICON)))
+
+
+def _mention(named: _Named, asked: list[str]) -> _Mention:
+  """The best mention of a name: by its phrases, whole or in part."""
+  best = _Mention(0.0, len(asked))
+  for phrase in named:
+    places = [_place(word, asked) for word in phrase]
+    there = [place for place in places if place is not None]
+    if not there:
+      continue
+    strong = [p for w, p in zip(phrase, places, strict=True) if p is not None and w not in _WEAK]
+    if len(there) == len(phrase):
+      in_a_row = all(b - a == 1 for a, b in zip(there, there[1:], strict=False))
+      score = _PHRASE if in_a_row else _WORDS
+      score += 0.05 * (len(phrase) - 1)
+    elif strong and places[-1] is not None and phrase[-1] not in _WEAK:
+      score = _HEAD
+    elif strong:
+      score = _ANY
+    else:
+      continue
+    place = min(strong or there)
+    if score > best.score:
+      best = _Mention(score, place)
+  return best
+
+
+def _place(word: str, asked: list[str]) -> int | None:
+  """Where the question has the word, or another form of it."""
+  if word in asked:
+    return asked.index(word)
+  return next((place for place, other in enumerate(asked) if alike(word, other)), None)

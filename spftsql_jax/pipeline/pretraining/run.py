@@ -1,0 +1,263 @@
+"""`pretrain`: corpus, tokenizer, training and held-out figures of a base; resumable."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from spftsql_jax.answering.exported import write_prompt_format
+from spftsql_jax.answering.predict import answer_questions
+from spftsql_jax.databases import Executor
+from spftsql_jax.examples.batches import Branch, Unit
+from spftsql_jax.examples.benchmarks import database_ids, read_examples
+from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.packing import count_rows, pack, plan_rows, shape_of_rows
+from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
+from spftsql_jax.files import write_text
+from spftsql_jax.generation.engine import Generator
+from spftsql_jax.judging.scoring import Verdict, score_predictions
+from spftsql_jax.models import load_hf, save_hf
+from spftsql_jax.models.induction import induction_params
+from spftsql_jax.models.transformer import Decoder, Params
+from spftsql_jax.pipeline.config import to_record
+from spftsql_jax.pipeline.journal import Journal
+from spftsql_jax.pipeline.metrics_log import MetricsLog
+from spftsql_jax.pipeline.pretraining.card import model_card
+from spftsql_jax.pipeline.pretraining.config import PretrainingConfig
+from spftsql_jax.pipeline.pretraining.copying import copying_units
+from spftsql_jax.pipeline.pretraining.corpus import make_held_out, make_shard
+from spftsql_jax.pipeline.pretraining.tokens import Shard, shard_units, tokenizer_texts
+from spftsql_jax.pipeline.recipes import count_parameters
+from spftsql_jax.pipeline.starting_model import write_random_start
+from spftsql_jax.training.trainer import Evaluation, FitConfig, fit
+
+_STAGE = "pretraining"
+_LANES = 96
+# Questions of the held-out databases that are answered while the model learns.
+_ASKED_MEANWHILE = 200
+# Rows that are packed together to be counted.
+_COUNTED_AT_ONCE = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+  """What a model makes of questions on held-out databases.
+
+  Attributes:
+    ex: share of right answers. executable: share that run.
+    gold_nll: see `Asked.gold_nll`.
+  """
+
+  ex: float
+  executable: float
+  gold_nll: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+  """What was measured of a base.
+
+  Attributes:
+    units: branches of a pass over the corpus. tokens: computed in all, without padding.
+    steps: updates.
+    seconds, cpu_seconds: of training since it was last gone on with.
+    held_out: of the base.
+    evaluations: while it was trained.
+  """
+
+  units: int
+  tokens: int
+  steps: int
+  seconds: float
+  cpu_seconds: float
+  held_out: HeldOut
+  evaluations: tuple[Evaluation, ...]
+
+
+def pretrain(
+  config: PretrainingConfig, workdir: Path, say: Callable[[str], None], workers: int = 2
+) -> Pretrained:
+  """Makes a base with its model card in `workdir`/base.
+
+  The same call goes on where it was cut off: shards and tokenizer that are there are kept, and
+  training goes on from its last checkpoint.
+
+  Raises:
+    RunInProgress, ConfigChanged: the folder is in use, or that of another config.
+  """
+  with (
+    contextlib.closing(Journal(workdir, to_record(config))) as journal,
+    contextlib.closing(MetricsLog(workdir)) as metrics,
+  ):
+    found = journal.step(
+      _STAGE, Pretrained, lambda: _pretrain(config, workdir, metrics, say, workers)
+    )
+    base = workdir / "base"
+    card = model_card(config, found, count_parameters(base), metrics.read())
+    write_text(base / "README.md", card)
+    return found
+
+
+def _pretrain(
+  config: PretrainingConfig,
+  workdir: Path,
+  metrics: MetricsLog,
+  say: Callable[[str], None],
+  workers: int,
+) -> Pretrained:
+  corpus = config.corpus
+  held_out = make_held_out(corpus, workdir, workers)
+  shards = []
+  for number in range(corpus.shards):
+    examples = make_shard(corpus, number, workdir, workers)
+    shards.append(Shard(examples, workdir / "databases" / str(number)))
+  start = _start(config, shards[0], workdir / "start")
+  units = shard_units(config, shards, start, workers)
+  units += _copying(config, len(units), load_tokenizer(start, config.prompt))
+  steps, tokens = _one_pass(config, units)
+  say(f"{len(units):,} units, {tokens:,} tokens a pass, {steps:,} steps a pass")
+  model, params = load_hf(start)
+  tokenizer = load_tokenizer(start, config.prompt)
+  asked = Asked(Shard(held_out, workdir / "held_out"), model, tokenizer, config.max_new_tokens)
+  began, spent = time.perf_counter(), time.process_time()
+
+  def evaluate(tree: Params) -> tuple[float, float]:
+    found = asked.score(tree, asked.every(_ASKED_MEANWHILE))
+    say(
+      f"  held-out schemas: {found.ex:.1%} right, {found.executable:.0%} run, "
+      f"{found.gold_nll:.3f} nats a token of gold"
+    )
+    return found.ex, found.executable
+
+  result = fit(
+    model,
+    params,
+    units,
+    FitConfig(
+      steps=round(steps * config.passes),
+      shape=config.packing,
+      optimizer=config.optimizer,
+      evaluate_every=config.evaluate_every,
+      checkpoint_every=config.checkpoint_every,
+      seed=config.seed,
+    ),
+    pad_id=tokenizer.pad_id,
+    on_metrics=lambda step, values: metrics.write(_STAGE, step, values),
+    evaluate=evaluate,
+    checkpoints=workdir / "checkpoints",
+    description=_STAGE,
+  )
+  seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - spent
+  save_base(workdir / "base", model, result.trained, start, tokenizer, config)
+  return Pretrained(
+    units=len(units),
+    tokens=round(tokens * config.passes),
+    steps=result.steps,
+    seconds=seconds,
+    cpu_seconds=cpu_seconds,
+    held_out=asked.score(result.trained, asked.examples),
+    evaluations=result.evaluations,
+  )
+
+
+def save_base(
+  folder: Path,
+  model: Decoder,
+  params: Params,
+  start: Path,
+  tokenizer: Tokenizer,
+  config: PretrainingConfig,
+) -> None:
+  """Writes the base in bfloat16, with its tokenizer and prompt format."""
+  save_hf(
+    folder,
+    model.config,
+    params,
+    start,
+    dtype="bfloat16",
+    end_ids=tokenizer.end_ids,
+    pad_id=tokenizer.pad_id,
+  )
+  write_prompt_format(folder, config.prompt, config.max_new_tokens, config.packing.longest_prefix)
+
+
+class Asked:
+  """Questions on databases, to be answered and judged by execution."""
+
+  def __init__(self, shard: Shard, model: Decoder, tokenizer: Tokenizer, max_new_tokens: int):
+    self.examples = read_examples(shard.examples)
+    self._databases = {d: shard.database(d) for d in database_ids(self.examples)}
+    self._generator = Generator(model, lanes=_LANES, pad_id=tokenizer.pad_id)
+    self._tokenizer, self._longest = tokenizer, max_new_tokens
+
+  def every(self, count: int) -> list[Example]:
+    """So many of the questions, evenly spaced."""
+    places = np.linspace(0, len(self.examples) - 1, min(count, len(self.examples)))
+    return [self.examples[int(place)] for place in places]
+
+  def score(self, params: Params, examples: Sequence[Example]) -> HeldOut:
+    """How well the questions are answered."""
+    verdicts = self.verdicts(params, examples)
+    return HeldOut(
+      ex=float(np.mean([v.correct for v in verdicts])),
+      executable=float(np.mean([v.status == "ok" for v in verdicts])),
+      gold_nll=self.gold_nll(params, examples),
+    )
+
+  def gold_nll(self, params: Params, examples: Sequence[Example]) -> float:
+    """Mean negative log-likelihood of the gold answers' tokens, in nats: what tells models apart
+    long before they answer rightly.
+    """
+    branches = [self._gold(example) for example in examples]
+    total = float(np.sum(self._generator.score(params, branches)))
+    return -total / sum(len(branch.answer) for branch in branches)
+
+  def _gold(self, example: Example) -> Branch:
+    database, tokenizer = self._databases[example.db_id], self._tokenizer
+    mentions = database.mentions(example.question, tokenizer.style)
+    return tokenizer.text_to_sql(database.schema, example.question, example.query, mentions)
+
+  def verdicts(self, params: Params, examples: Sequence[Example]) -> list[Verdict]:
+    """The verdict on the greedy answer to each question."""
+    answers = answer_questions(
+      self._generator,
+      params,
+      self._tokenizer,
+      self._databases,
+      examples,
+      max_new_tokens=self._longest,
+    )
+    pairs = [(e.query, found[0].sql) for e, found in zip(examples, answers, strict=True)]
+    with Executor(workers=1) as executor:
+      places = [[self._databases[e.db_id].location] for e in examples]
+      return score_predictions(pairs, places, executor)
+
+
+def _start(config: PretrainingConfig, shard: Shard, folder: Path) -> Path:
+  """The folder of random weights and the tokenizer, which are made where they are missing."""
+  if not (folder / "config.json").is_file():
+    texts = tokenizer_texts(shard, config.prompt)
+    write_random_start(
+      folder, texts, config.hf_config, config.vocab_size, config.seed, induction_params
+    )
+  return folder
+
+
+def _copying(config: PretrainingConfig, beside: int, tokenizer: Tokenizer) -> list[Unit]:
+  """The units of random tokens that are learned beside so many of the corpus."""
+  drawn = range(len(tokenizer.hf.all_special_ids), len(tokenizer.hf))
+  return copying_units(round(config.copying_share * beside), drawn, tokenizer.end_id, config.seed)
+
+
+def _one_pass(config: PretrainingConfig, units: Sequence[Unit]) -> tuple[int, int]:
+  """(updates, tokens without padding) of one pass over the units."""
+  shape = shape_of_rows(units, config.packing)
+  rows = plan_rows(units, shape, np.random.default_rng(0))
+  parts = (rows[i : i + _COUNTED_AT_ONCE] for i in range(0, len(rows), _COUNTED_AT_ONCE))
+  tokens = sum(count_rows(pack(units, part, shape, 0)).real for part in parts)
+  return -(-len(rows) // config.packing.rows), tokens

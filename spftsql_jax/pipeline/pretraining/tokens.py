@@ -1,0 +1,198 @@
+"""Examples of made-up databases as units to train on, in both prompt directions."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import functools
+import hashlib
+import random
+from collections.abc import Sequence
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from spftsql_jax.answering.predict import PromptDatabase
+from spftsql_jax.examples.batches import Branch, Unit
+from spftsql_jax.examples.benchmarks import find_database, read_examples
+from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.prompts import (
+  PromptFormat,
+  answer_text,
+  question_prompt,
+  schema_prompt,
+)
+from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
+from spftsql_jax.files import replacing
+from spftsql_jax.pipeline.pretraining.config import PretrainingConfig
+from spftsql_jax.pipeline.pretraining.renaming import Renaming, common_words, draw_renaming
+from spftsql_jax.pipeline.training_units import UnitMaker, question_units, sql_units
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+  """A shard of the corpus, on disk.
+
+  Attributes:
+    examples: file of its examples.
+    databases: folder of its databases.
+  """
+
+  examples: Path
+  databases: Path
+
+  def database(self, db_id: str) -> PromptDatabase:
+    """A database of the shard."""
+    return PromptDatabase.read(find_database(self.databases, db_id))
+
+
+def tokenizer_texts(shard: Shard, style: PromptFormat) -> list[str]:
+  """What a tokenizer learns its words from: schemas, questions and queries of a shard."""
+  databases: dict[str, PromptDatabase] = {}
+  texts = []
+  for example in read_examples(shard.examples):
+    if example.db_id not in databases:
+      databases[example.db_id] = shard.database(example.db_id)
+      texts.append(schema_prompt(databases[example.db_id].schema, style))
+    database = databases[example.db_id]
+    mentions = database.mentions(example.question, style)
+    texts.append(question_prompt(example.question, mentions, style))
+    texts.append(answer_text(example.query, database.schema.dialect))
+  return texts
+
+
+def shard_units(
+  config: PretrainingConfig, shards: Sequence[Shard], tokenizer: Path, workers: int
+) -> list[Unit]:
+  """The units of shards, in order. `tokenizer` is the folder of a model with a tokenizer.
+
+  Those of each shard are kept beside its examples, under a name that tells what they depend on.
+  """
+  mark = _mark(config, tokenizer)
+  work = functools.partial(_keep_units, config, tokenizer, mark)
+  draws = [(shard, draw) for draw in range(config.draws) for shard in shards]
+  with concurrent.futures.ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    units = [unit for path in pool.map(work, draws) for unit in _read_units(path)]
+  return units if config.learned == "answers" else [_whole(unit.branches[0]) for unit in units]
+
+
+def _mark(config: PretrainingConfig, tokenizer: Path) -> str:
+  """A short name of what the units of a shard depend on besides its examples."""
+  parts = config.prompt, config.other_prompt, config.packing, config.seed
+  shares = config.other_share, config.to_text_share, config.shuffled_share
+  renamed = config.renamed_share, config.invented_share
+  words = (tokenizer / "tokenizer.json").read_bytes()
+  return hashlib.sha256(repr((parts, shares, renamed)).encode() + words).hexdigest()[:12]
+
+
+def _keep_units(
+  config: PretrainingConfig, tokenizer: Path, mark: str, drawn: tuple[Shard, int]
+) -> Path:
+  shard, draw = drawn
+  path = shard.examples.with_name(f"{shard.examples.stem}-{mark}-{draw}.npz")
+  if not path.is_file():
+    with replacing(path) as unfinished, open(unfinished, "wb") as file:
+      np.savez_compressed(
+        file, allow_pickle=False, **_arrays(_units(config, tokenizer, shard, draw))
+      )
+  return path
+
+
+def _arrays(units: Sequence[Unit]) -> dict[str, np.ndarray]:
+  """Units of one branch as flat arrays; each prefix once."""
+  branches = [unit.branches[0] for unit in units]
+  prefixes = list(dict.fromkeys(branch.prefix for branch in branches))
+  numbers = {prefix: number for number, prefix in enumerate(prefixes)}
+  arrays = {"prefix_of": np.array([numbers[branch.prefix] for branch in branches], np.int32)}
+  for name, parts in (
+    ("prefixes", prefixes),
+    ("prompts", [branch.prompt for branch in branches]),
+    ("answers", [branch.answer for branch in branches]),
+  ):
+    arrays[name] = np.fromiter((i for part in parts for i in part), np.int32)
+    arrays[f"{name}_lengths"] = np.array([len(part) for part in parts], np.int32)
+  return arrays
+
+
+def _read_units(path: Path) -> list[Unit]:
+  with np.load(path) as arrays:
+    prefixes, prompts, answers = (
+      [
+        tuple(part.tolist())
+        for part in np.split(arrays[name], np.cumsum(arrays[f"{name}_lengths"])[:-1])
+      ]
+      for name in ("prefixes", "prompts", "answers")
+    )
+    owners = arrays["prefix_of"].tolist()
+  return [
+    Unit((Branch(prefixes[owner], prompt, answer),))
+    for owner, prompt, answer in zip(owners, prompts, answers, strict=True)
+  ]
+
+
+def _units(config: PretrainingConfig, folder: Path, shard: Shard, draw: int) -> list[Unit]:
+  """The units of a shard, its databases drawn anew for each `draw`."""
+  own, other = (load_tokenizer(folder, s) for s in (config.prompt, config.other_prompt))
+  examples: dict[str, list[Example]] = {}
+  for example in read_examples(shard.examples):
+    examples.setdefault(example.db_id, []).append(example)
+  databases = {db_id: shard.database(db_id) for db_id in examples}
+  kept = common_words({db_id: d.schema for db_id, d in databases.items()}, examples)
+  units: list[Unit] = []
+  for db_id, asked in examples.items():
+    database = databases[db_id]
+    rng = random.Random(f"{config.seed}:{draw}:{db_id}")
+    tokenizer = other if rng.random() < config.other_share else own
+    if rng.random() < config.renamed_share:
+      words = draw_renaming(database.schema, asked, kept, rng, config.invented_share)
+      tokenizer = _RenamingTokenizer(tokenizer, words)
+    database = _as_others_write_it(database, rng, config.shuffled_share)
+    units += _of_database(config, tokenizer, {db_id: database}, asked, rng)
+  return units
+
+
+class _RenamingTokenizer(Tokenizer):
+  """A tokenizer that reads its texts under a renaming."""
+
+  def __init__(self, tokenizer: Tokenizer, renaming: Renaming):
+    super().__init__(tokenizer.hf, tokenizer.style)
+    self._renaming = renaming
+
+  def encode(self, text: str) -> tuple[int, ...]:
+    """Ids of the renamed text."""
+    return super().encode(self._renaming(text))
+
+
+def _of_database(
+  config: PretrainingConfig,
+  tokenizer: Tokenizer,
+  databases: dict[str, PromptDatabase],
+  examples: list[Example],
+  rng: random.Random,
+) -> list[Unit]:
+  maker = UnitMaker(tokenizer, databases, config.packing, split_schemas=True, say=_silent)
+  to_text = [e for e in examples if rng.random() < config.to_text_share]
+  return sql_units(maker, examples) + question_units(maker, to_text)
+
+
+def _whole(branch: Branch) -> Unit:
+  """A branch of which all tokens but the first are learned."""
+  first, rest = branch.prompt[:1], branch.prompt[1:]
+  return Unit((dataclasses.replace(branch, prompt=first, answer=rest + branch.answer),))
+
+
+def _as_others_write_it(
+  database: PromptDatabase, rng: random.Random, shuffled_share: float
+) -> PromptDatabase:
+  """The database under the name of one of its tables, its tables in another order."""
+  tables = list(database.schema.tables)
+  name = rng.choice(tables).name
+  if rng.random() < shuffled_share:
+    rng.shuffle(tables)
+  schema = dataclasses.replace(database.schema, name=name, tables=tuple(tables))
+  return dataclasses.replace(database, schema=schema, found={})
+
+
+def _silent(line: str) -> None:
+  """Says nothing: what is left out of a corpus is counted by its units."""

@@ -1,0 +1,82 @@
+"""What a question mentions by name: the same in training and prediction, and never invented."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from spftsql_jax.examples.linking import MatchedName, NameIndex
+from spftsql_jax.examples.prompts import MatchedValue, Mentions, PromptFormat, question_prompt
+from spftsql_jax.schema import Column, ForeignKey, Schema, Table
+
+
+def table(name, *columns, comments=(), keys=()):
+  notes = dict(comments)
+  made = tuple(Column(c, "text", "TEXT", comment=notes.get(c, "")) for c in columns)
+  return Table(name, made, foreign_keys=tuple(keys))
+
+
+SCHEMA = Schema(
+  "music",
+  "sqlite",
+  (
+    table("singer", "singer_id", "Name", "birthYear", "net_worth"),
+    table(
+      "concert",
+      "concert_id",
+      "concert_name",
+      "singer_id",
+      "C07",
+      comments=[("C07", "ticket price in euros")],
+      keys=[ForeignKey(("singer_id",), "singer", ("singer_id",))],
+    ),
+    table("order", "id", "street name"),
+  ),
+)
+
+
+def found(question, limit=6):
+  return NameIndex(SCHEMA).search(question, limit)
+
+
+def test_names_are_found_by_their_words_in_any_spelling_and_number():
+  singer = found("What are the names and birth years of all singers?")[0]
+  assert singer == MatchedName("singer", ("Name", "birthYear"))
+  assert found("Which singer has the highest net worth?") == (
+    MatchedName("singer", ("net_worth",)),
+  )
+
+
+def test_a_comment_names_a_column_whose_name_says_nothing():
+  assert found("average ticket price of a concert") == (MatchedName("concert", ("C07",)),)
+
+
+def test_tables_stand_in_the_order_of_their_mention_and_keys_are_not_named_by_their_table():
+  assert found("concerts of each singer") == (MatchedName("concert"), MatchedName("singer"))
+
+
+def test_names_are_written_as_sql_has_to_write_them():
+  assert MatchedName('"order"', ('"street name"',)) in found("street name of the order")
+
+
+def test_nothing_is_found_where_nothing_is_mentioned():
+  assert found("") == () and found("How many are there?") == ()
+
+
+def test_no_more_columns_than_asked_for():
+  question = "name, birth year, net worth, ticket price, street name"
+  for limit in range(1, 6):
+    assert sum(len(m.columns) for m in found(question, limit)) == min(limit, 5)
+
+
+def test_the_line_stands_before_the_question_only_where_the_format_has_it():
+  mentions = Mentions(
+    (MatchedName("singer", ("Name",)), MatchedName("concert")),
+    (MatchedValue("singer", "Name", "Ann"),),
+  )
+  style = PromptFormat(matched_names=4)
+  assert question_prompt("Where is Ann?", mentions, style) == (
+    "Names: singer : Name ; concert\nValues: singer.Name = 'Ann'\nQuestion: Where is Ann?\nSQL:"
+  )
+  plain = dataclasses.replace(style, matched_names=0)
+  assert "Names:" not in question_prompt("Where is Ann?", mentions, plain)
+  assert plain.fingerprint == PromptFormat().fingerprint != style.fingerprint

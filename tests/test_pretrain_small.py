@@ -1,0 +1,145 @@
+"""Pretraining a base: a corpus of its seed alone, both directions, and a base that loads."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
+
+from configs.pretraining.base_small import base_small
+
+from spftsql_jax.answering.exported import load_exported
+from spftsql_jax.examples.benchmarks import read_examples
+from spftsql_jax.examples.packing import Packing
+from spftsql_jax.examples.tokenizer import load_tokenizer
+from spftsql_jax.pipeline.config import from_dict, to_dict
+from spftsql_jax.pipeline.metrics_log import MetricsLog
+from spftsql_jax.pipeline.pretraining import tokens
+from spftsql_jax.pipeline.pretraining.config import CorpusConfig, PretrainingConfig
+from spftsql_jax.pipeline.pretraining.corpus import make_held_out, make_shard
+from spftsql_jax.pipeline.pretraining.run import pretrain
+from spftsql_jax.pretraining.build import make_database
+from spftsql_jax.pretraining.domains import HELD_OUT, domains_of, read_domains
+
+CORPUS = CorpusConfig(shards=2, databases=4, examples=6, held_out=2, held_out_examples=4)
+TINY = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+
+
+def tiny() -> PretrainingConfig:
+  config = base_small()
+  heads = {"num_attention_heads": 2, "num_key_value_heads": 1}
+  return dataclasses.replace(
+    config,
+    corpus=CORPUS,
+    hf_config=config.hf_config | TINY | heads,
+    vocab_size=600,
+    # Of so few tokens words are long.
+    packing=Packing(row_tokens=2048, longest_prefix=1024, longest_branch=800, longest_answer=512),
+    passes=1.0,
+    evaluate_every=0,
+    checkpoint_every=2,
+  )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+  """(folder, figures, lines said) of a whole tiny pretraining."""
+  folder = tmp_path_factory.mktemp("base")
+  lines: list[str] = []
+  return folder, pretrain(tiny(), folder, lines.append), lines
+
+
+def test_a_shard_depends_on_its_number_alone(tmp_path, made):
+  alone = make_shard(CORPUS, 1, tmp_path, workers=1)
+  assert alone.read_bytes() == (made[0] / "examples_1.jsonl").read_bytes()
+  first = {e.query for e in read_examples(made[0] / "examples_0.jsonl")}
+  assert first and first != {e.query for e in read_examples(alone)}
+
+
+def test_held_out_domains_are_in_no_shard(tmp_path):
+  assert {d.name for d in domains_of(True)} == HELD_OUT
+  assert len(domains_of(False)) + len(HELD_OUT) == len(read_domains())
+  for number in range(20):
+    drawn = make_database(tmp_path / f"{number}.sqlite", number)
+    held_out = make_database(tmp_path / f"h{number}.sqlite", number, held_out=True)
+    assert not set(drawn.domains) & HELD_OUT and set(held_out.domains) <= HELD_OUT
+
+
+def test_what_is_made_is_left_as_it_is(made):
+  before = (made[0] / "held_out.jsonl").stat().st_mtime_ns
+  make_held_out(CORPUS, made[0], workers=1)
+  assert (made[0] / "held_out.jsonl").stat().st_mtime_ns == before
+
+
+def test_units_are_those_of_both_directions_and_come_back_from_their_file(made):
+  config, start = dataclasses.replace(tiny(), draws=1), made[0] / "start"
+  shard = tokens.Shard(made[0] / "examples_0.jsonl", made[0] / "databases/0")
+  units = tokens._units(config, start, shard, 0)
+  assert tokens.shard_units(config, [shard], start, 1) == units
+  examples = read_examples(shard.examples)
+  assert len(examples) < len(units) < 2 * len(examples)
+  by_name = {d for e in examples for d in [e.db_id]}
+  assert len({u.branches[0].prefix for u in units}) == len(by_name)
+
+
+def test_each_draw_is_of_other_words_over_the_same_queries(made):
+  start, shard = (
+    made[0] / "start",
+    tokens.Shard(made[0] / "examples_0.jsonl", made[0] / "databases/0"),
+  )
+  config = dataclasses.replace(tiny(), renamed_share=1.0, to_text_share=0.0)
+  first, second = (tokens._units(config, start, shard, draw) for draw in (0, 1))
+  assert len(first) == len(second) == len(read_examples(shard.examples))
+  prefixes = [{u.branches[0].prefix for u in units} for units in (first, second)]
+  assert not prefixes[0] & prefixes[1]
+  plain = dataclasses.replace(config, renamed_share=0.0, shuffled_share=0.0, other_share=0.0)
+  tokenizer = load_tokenizer(start, config.prompt)
+  answers = [tokenizer.decode(u.branches[0].answer) for u in tokens._units(plain, start, shard, 0)]
+  assert answers == [e.query for e in read_examples(shard.examples)]
+
+
+def test_the_words_of_prompts_may_be_learned_too(made):
+  shard = tokens.Shard(made[0] / "examples_0.jsonl", made[0] / "databases/0")
+  whole = dataclasses.replace(tiny(), learned="branches")
+  answers = dataclasses.replace(tiny(), learned="answers")
+  start = made[0] / "start"
+  plain, learned = (tokens.shard_units(c, [shard], start, 1) for c in (answers, whole))
+  for a, b in zip(plain, learned, strict=True):
+    a, b = a.branches[0], b.branches[0]
+    assert b.prompt + b.answer == a.prompt + a.answer and len(b.prompt) == 1
+    assert b.prefix == a.prefix
+
+
+def test_the_base_loads_answers_and_keeps_its_format(made):
+  folder, figures, lines = made
+  exported = load_exported(folder / "base")
+  assert exported.tokenizer.style == tiny().prompt
+  assert figures.steps > 1 and figures.units > 0 and 0 <= figures.held_out.ex <= 1
+  # Of 600 tokens, all alike, each would cost 6.4 nats.
+  assert 1 < figures.held_out.gold_nll < 6.4
+  logged = MetricsLog(folder).read()
+  assert [entry["step"] for entry in logged] == list(range(1, figures.steps + 1))
+  assert np.mean([e["loss"] for e in logged[-2:]]) < logged[0]["loss"]
+  assert any("units" in line for line in lines)
+
+
+def test_what_is_done_is_not_done_again(made):
+  folder, figures, _ = made
+  lines: list[str] = []
+  assert pretrain(tiny(), folder, lines.append) == figures and not lines
+
+
+def test_a_folder_of_another_base_is_refused(made):
+  other = dataclasses.replace(tiny(), passes=2.0)
+  with pytest.raises(ValueError, match="passes"):
+    pretrain(other, made[0], print)
+
+
+def test_the_config_is_whole_in_its_file():
+  config = base_small()
+  assert from_dict(PretrainingConfig, to_dict(config)) == config
