@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from spftsql_jax.pipeline.metrics_log import MetricsLine
 from spftsql_jax.pipeline.pretraining.config import PretrainingConfig
-
-if TYPE_CHECKING:
-  from spftsql_jax.pipeline.pretraining.run import Pretrained
+from spftsql_jax.pipeline.pretraining.records import Pretrained
 
 # Points of the loss curve.
 _POINTS = 10

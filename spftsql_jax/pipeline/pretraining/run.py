@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,10 +30,11 @@ from spftsql_jax.pipeline.pretraining.card import model_card
 from spftsql_jax.pipeline.pretraining.config import PretrainingConfig
 from spftsql_jax.pipeline.pretraining.copying import copying_units
 from spftsql_jax.pipeline.pretraining.corpus import make_held_out, make_shard
+from spftsql_jax.pipeline.pretraining.records import HeldOut, Pretrained
 from spftsql_jax.pipeline.pretraining.tokens import Shard, shard_units, tokenizer_texts
 from spftsql_jax.pipeline.recipes import count_parameters
 from spftsql_jax.pipeline.starting_model import write_random_start
-from spftsql_jax.training.trainer import Evaluation, FitConfig, fit
+from spftsql_jax.training.trainer import FitConfig, fit
 
 _STAGE = "pretraining"
 _LANES = 96
@@ -42,41 +42,6 @@ _LANES = 96
 _ASKED_MEANWHILE = 200
 # Rows that are packed together to be counted.
 _COUNTED_AT_ONCE = 64
-
-
-@dataclasses.dataclass(frozen=True)
-class HeldOut:
-  """What a model makes of questions on held-out databases.
-
-  Attributes:
-    ex: share of right answers. executable: share that run.
-    gold_nll: see `Asked.gold_nll`.
-  """
-
-  ex: float
-  executable: float
-  gold_nll: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Pretrained:
-  """What was measured of a base.
-
-  Attributes:
-    units: branches of a pass over the corpus. tokens: computed in all, without padding.
-    steps: updates.
-    seconds, cpu_seconds: of training since it was last gone on with.
-    held_out: of the base.
-    evaluations: while it was trained.
-  """
-
-  units: int
-  tokens: int
-  steps: int
-  seconds: float
-  cpu_seconds: float
-  held_out: HeldOut
-  evaluations: tuple[Evaluation, ...]
 
 
 def pretrain(
