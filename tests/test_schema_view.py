@@ -14,13 +14,14 @@ from spftsql_jax.databases.schema_view import (
   seen_through,
   write_view,
 )
+from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.synthesize import synthesize
 
 VIEW = SchemaView(
   exclude=("audit*",),
-  masked=("customer.EMAIL",),
+  masked=("customer.TOWN",),
   descriptions=(("customer", "", "who buys"), ("customer", "name", "as on the  bill")),
 )
 
@@ -30,11 +31,11 @@ def shop(tmp_path):
   path = tmp_path / "shop.sqlite"
   with sqlite3.connect(path) as db:
     db.executescript(
-      "CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT, email TEXT, age INTEGER);"
+      "CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT, town TEXT, age INTEGER);"
       "CREATE TABLE audit_log (id INTEGER PRIMARY KEY, "
       "customer_id INTEGER REFERENCES customer (id), said TEXT);"
     )
-    rows = [(i, f"Name{i % 9}", f"secret{i % 4}@example.org", 20 + i % 30) for i in range(60)]
+    rows = [(i, f"Name{i % 9}", f"Secret{i % 4}", 20 + i % 30) for i in range(60)]
     db.executemany("INSERT INTO customer VALUES (?, ?, ?, ?)", rows)
     db.execute("INSERT INTO audit_log VALUES (1, 1, 'nobody should read this')")
   db.close()
@@ -46,17 +47,22 @@ def test_prompts_see_what_the_view_shows(shop):
   [customer] = seen.schema.tables
   assert customer.comment == "who buys"
   assert customer.column("name").comment == "as on the bill"
-  assert customer.column("email").masked and not customer.column("email").samples
-  assert "secret" not in repr(seen.schema)
+  assert customer.column("town").masked and not customer.column("town").samples
+  assert "Secret" not in repr(seen.schema)
   whole = PromptDatabase.read(shop)
-  question = "Who is secret1@example.org, and who is Name3?"
-  assert {m.value for m in whole.matched(question, 5)} >= {"secret1@example.org", "Name3"}
-  assert {m.value for m in seen.matched(question, 5)} == {"Name3"}
+  question = "Who is Secret1, and who is Name3?"
+  style = PromptFormat(matched_values=5)
+
+  def values(database):
+    return {m.value for m in database.mentions(question, style).values}
+
+  assert values(whole) >= {"Secret1", "Name3"}
+  assert values(seen) == {"Name3"}
 
 
 def test_examples_are_made_of_what_the_view_shows(shop):
   def made(view):
-    options = SynthesisOptions(60, seed=1, instances=0, wordings=4, view=view)
+    options = SynthesisOptions(200, seed=1, instances=0, wordings=4, view=view)
     found = synthesize([shop], builtin_templates(), options).examples
     return " ".join(f"{e.example().query} {e.example().question}" for e in found).lower()
 
@@ -75,9 +81,9 @@ def test_a_view_is_stored_beside_a_model(tmp_path):
 @pytest.mark.parametrize(
   "view, message",
   [
-    (SchemaView(include=("gone",)), "no table 'gone' to include; there are customer"),
+    (SchemaView(include=("gone",)), "no table 'gone' to include; there are audit_log"),
     (SchemaView(exclude=("*",)), "no table is left"),
-    (SchemaView(masked=("email",)), "no column 'email'; give it as table.column"),
+    (SchemaView(masked=("town",)), "no column 'town'; give it as table.column"),
     (SchemaView(descriptions=(("gone", "", "x"),)), "no table 'gone'"),
   ],
 )
