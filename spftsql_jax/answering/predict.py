@@ -13,6 +13,7 @@ from typing import Any
 from spftsql_jax.answering.schema_choice import SchemaChooser
 from spftsql_jax.databases import ValueIndex
 from spftsql_jax.databases.introspection import read_schema, tell_left_out
+from spftsql_jax.databases.schema_view import WHOLE, SchemaView, seen_through
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.linking import NameIndex
 from spftsql_jax.examples.prompts import MatchedValue, Mentions, PromptFormat
@@ -53,9 +54,10 @@ class PromptDatabase:
   )
 
   @classmethod
-  def read(cls, location: str | os.PathLike) -> PromptDatabase:
-    """Reads schema and text values. Raises DatabaseError."""
-    schema = read_schema(os.fspath(location))
+  def read(cls, location: str | os.PathLike, view: SchemaView = WHOLE) -> PromptDatabase:
+    """Reads schema and text values, of what `view` shows. Raises DatabaseError, and ValueError
+    where the view does not fit."""
+    schema = seen_through(view, read_schema(os.fspath(location)))
     tell_left_out(schema.name, schema.left_out)
     return cls(os.fspath(location), schema, ValueIndex.build(location, schema))
 

@@ -116,7 +116,11 @@ def rule_worded_examples(
   if (wanted := count - len(data.seeds)) <= 0:
     return []
   options = SynthesisOptions(
-    wanted, seed=config.seed, exclude=tuple(e.query for e in data.held_out), instances=0
+    wanted,
+    seed=config.seed,
+    exclude=tuple(e.query for e in data.held_out),
+    instances=0,
+    view=config.data.view,
   )
   locations = [prompts[d].location for d in data.seed_databases]
   made = synthesize(locations, builtin_templates(), options)

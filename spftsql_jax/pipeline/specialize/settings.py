@@ -1,0 +1,82 @@
+"""The config of a run that specialises a model on one database."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+from spftsql_jax.databases.locations import absolute_location
+from spftsql_jax.databases.schema_view import WHOLE, SchemaView
+from spftsql_jax.examples.packing import Packing
+from spftsql_jax.pipeline.config import (
+  DataConfig,
+  ModelSource,
+  RunConfig,
+  SelfPlayConfig,
+  SynthesisConfig,
+  Training,
+  VbiFtConfig,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """What is asked for.
+
+  Attributes:
+    location: of the database, with the schemas that are taken.
+    base_model: folder of the model to start from.
+    view: what of the database is seen.
+    examples: file of a few labelled examples; "" for none.
+    synthetic: examples a round. rounds, steps: of stage 1. iterations: of stage 2.
+    seed: of everything random.
+  """
+
+  location: str
+  base_model: str
+  view: SchemaView = WHOLE
+  examples: str = ""
+  synthetic: int = 2400
+  rounds: int = 2
+  steps: int = 160
+  iterations: int = 1
+  seed: int = 0
+
+
+def make_config(settings: Settings) -> RunConfig:
+  """The run of these settings: without a test, and without seeds where no examples are given."""
+  few = max(1, settings.steps // 10)
+  held_back = max(8, min(128, settings.synthetic // 16))
+  return RunConfig(
+    name="SPFT-SQL on a database",
+    data_dir=os.curdir,
+    seed=settings.seed,
+    data=DataConfig(
+      databases=absolute_location(settings.location),
+      seeds=str(Path(settings.examples).absolute()) if settings.examples else "",
+      test="",
+      view=settings.view,
+    ),
+    model=ModelSource(hf_model=str(Path(settings.base_model).absolute())),
+    # Prompts, rates and lengths are those of the model and of the database.
+    recipe="model",
+    packing=Packing(row_tokens=0, longest_prefix=0, longest_branch=0, longest_answer=0),
+    max_new_tokens=0,
+    lanes=0,
+    sft=Training(few),
+    synthesis=SynthesisConfig(examples=settings.synthetic, wordings=8, model_questions=0.02),
+    vbi_ft=VbiFtConfig(
+      rounds=settings.rounds,
+      training=Training(settings.steps),
+      question_training=Training(few),
+      verify=held_back,
+      select=held_back,
+    ),
+    self_play=SelfPlayConfig(
+      iterations=settings.iterations,
+      questions=2 * held_back,
+      training=Training(few),
+      baselines=(),
+    ),
+  )
