@@ -56,8 +56,9 @@ def main() -> None:
 
   base = _BASE_MODEL.value or str(base_in_the_box())
   described = read_descriptions(_DESCRIPTIONS.value) if _DESCRIPTIONS.value else ()
-  names = (tuple(flag.value) for flag in (_INCLUDE, _EXCLUDE, _MASK))
-  view = SchemaView(*names, descriptions=described)
+  view = SchemaView(
+    tuple(_INCLUDE.value), tuple(_EXCLUDE.value), tuple(_MASK.value), descriptions=described
+  )
   location = with_schemas(_DATABASE.value, _SCHEMAS.value)
   if not Path(base).is_dir():
     raise InputError(f"{base}: no such model folder (--base_model)")

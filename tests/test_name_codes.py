@@ -31,7 +31,8 @@ def table(name, *columns, keys=()):
   return Table(name, tuple(Column(c, "TEXT", "text") for c in columns), foreign_keys=tuple(keys))
 
 
-# Columns in order: singer @c1 id, @c2 name, @c3 "birth year"; song @c4 id, @c5 singer_id, @c6 title.
+# Columns in order: @c1 id, @c2 name, @c3 "birth year" of singer @t1; @c4 id, @c5 singer_id,
+# @c6 title of song @t2.
 SCHEMA = Schema(
   "music",
   "sqlite",
@@ -85,6 +86,11 @@ CODES = name_codes(SCHEMA)
     ("SELECT T1.* FROM singer AS T1", None, "SELECT T1.* FROM singer AS T1"),
     ("SELECT nonsense FROM nobody", "SELECT nonsense FROM nobody", "SELECT nonsense FROM nobody"),
     ("SELECT FROM (", "SELECT FROM (", "SELECT FROM ("),
+    (  # What cannot be parsed.
+      "SELECT singer.name, T2.title FROM singer JOIN song AS T2 ON ON singer.id = 'name'",
+      "SELECT @c2, T2. @c6 FROM @t1 JOIN @t2 AS T2 ON ON @c1 = 'name'",
+      "SELECT singer.name, T2.title FROM singer JOIN song AS T2 ON ON singer.id = 'name'",
+    ),
   ],
 )
 def test_a_query_there_and_back(query, coded, sql):

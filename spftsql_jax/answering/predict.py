@@ -75,11 +75,10 @@ class PromptDatabase:
     """
     key = question, style.matched_names, style.matched_values, style.codes
     if key not in self.found:
-      limit, names, marks = style.matched_names, (), ()
-      if limit and style.codes:
-        marks = self.names.marks(" ".join(question.split()), limit)
-      elif limit:
-        names = self.names.search(question, limit)
+      limit = style.matched_names
+      asked, marked = limit and not style.codes, limit and style.codes
+      names = self.names.search(question, limit) if asked else ()
+      marks = self.names.marks(" ".join(question.split()), limit) if marked else ()
       values = self._values_in(question, style.matched_values) if style.matched_values else ()
       self.found[key] = Mentions(names, values, marks)
     found = self.found[key]

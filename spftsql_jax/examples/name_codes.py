@@ -17,12 +17,12 @@ import dataclasses
 import functools
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlglot
-from sqlglot import exp
 
-from spftsql_jax.schema import Schema, Table
+from spftsql_jax.examples.named_places import NamedPlace, named_places
+from spftsql_jax.schema import Schema
 from spftsql_jax.sql import identifiers
 from spftsql_jax.sql.one_line import folded
 
@@ -104,28 +104,43 @@ class NameCodes:
     """
     return self._by_written.get((table, column))
 
-  def table(self, name: str) -> str:
-    """The code of a table, by its name. Raises KeyError."""
-    return self._tables[name]
-
-  def column(self, table: str, column: str) -> str:
-    """The code of a column, by the names of its table and its own. Raises KeyError."""
-    return self._columns[table, column]
-
   def coded(self, query: str) -> str:
-    """A query, on one line, with codes for names; unchanged where it cannot be parsed."""
+    """A query, on one line, with codes for names. Where it cannot be parsed, as with what a model
+    did not finish, names are told by their spelling.
+    """
     text = folded(query, self.schema.dialect)
     try:
       tree = sqlglot.parse_one(text, read=self.schema.dialect)
     except (sqlglot.errors.SqlglotError, RecursionError):
-      return text
-    edits = sorted(_Names(self, tree).edits())
+      edits = self._spelled(text)
+    else:
+      edits = [(p.start, p.end, self._code(p)) for p in named_places(tree, self.schema)]
     parts, at = [], 0
     for start, end, code in edits:
       before = text[at:start]
       parts += [before, "" if before.endswith(" ") or not (at or before) else " ", code]
       at = end
     return "".join([*parts, text[at:]])
+
+  def _code(self, place: NamedPlace) -> str:
+    if place.column:
+      return self._columns[place.table, place.column]
+    return self._tables[place.table]
+
+  def _spelled(self, text: str) -> list[tuple[int, int, str]]:
+    """(start, end, code) of all names in a text that are spelled as SQL has to write them; a column
+    alone is that of a table which the text names.
+    """
+    paths = {table for table, column in self._by_written if not column}
+    named = {path for path in paths if re.search(rf"(?<!\w){re.escape(path)}(?!\w)", text)}
+    codes: dict[str, str] = {}
+    for (table, column), code in self._by_written.items():
+      codes[f"{table}.{column}" if column else table] = code
+      if column and (table in named or not named):
+        codes.setdefault(column, code)
+    names = "|".join(re.escape(name) for name in sorted(codes, key=len, reverse=True))
+    pattern = re.compile(rf"""'(?:[^']|'')*'|(?<!\w)({names})(?!\w)""")
+    return [(*m.span(), codes[m[1]]) for m in pattern.finditer(text) if m[1]]
 
   def sql(self, text: str) -> str:
     """A coded query as SQL. Codes that stand for nothing stay."""
@@ -162,161 +177,3 @@ class NameCodes:
     # A table that is read twice: what needs to be told apart has its alias already.
     shared = sum((other, column) in self._by_written for other in tables) > 1
     return f"{table}.{column}" if shared and "" in called else column
-
-
-@dataclasses.dataclass(frozen=True)
-class _Source:
-  """What a FROM or JOIN names: a table of the schema, or None for what has no codes."""
-
-  node: exp.Expression
-  table: Table | None
-  alias: exp.Identifier | None
-
-
-class _Names:
-  """The names of a parsed query that have codes, with their places in its text."""
-
-  def __init__(self, codes: NameCodes, tree: exp.Expression):
-    self._codes, self._schema, self._tree = codes, codes.schema, tree
-    self._inner = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
-    self._sources = {id(select): self._of(select) for select in tree.find_all(exp.Select)}
-    self._columns = [(c, self._resolve(c)) for c in tree.find_all(exp.Column)]
-    # Sources that some column cannot be told to be of keep the name that it calls them by.
-    self._kept = {
-      id(source)
-      for column, (source, found) in self._columns
-      if source is not None and not found and column.table
-    }
-
-  def edits(self) -> Iterator[tuple[int, int, str]]:
-    """(start, end, code) of each stretch of text that a code takes the place of."""
-    for select in self._tree.find_all(exp.Select):
-      for source in self._sources[id(select)].values():
-        if source.table is not None:
-          yield from self._edit_of_table(select, source)
-    for column, (source, name) in self._columns:
-      if source is None or source.table is None or not name:
-        continue
-      code = self._codes.column(source.table.name, name)
-      start, end = _span(column)
-      if not column.table or not self._called(column, source):
-        yield start, end, code
-        continue
-      if source.alias is None:
-        yield *_span(column, ("db", "table")), self._codes.table(source.table.name)
-      yield *_span(column.this), code
-
-  def _edit_of_table(self, select: exp.Select, source: _Source) -> Iterator[tuple[int, int, str]]:
-    start, end = _span(source.node, ("db", "this"))
-    if source.alias is not None and not self._twice(select, source):
-      end = max(end, _span(source.alias)[1])
-    yield start, end, self._codes.table(source.table.name)
-
-  def _called(self, column: exp.Column, source: _Source) -> bool:
-    """Whether the column keeps what it calls its table by."""
-    return self._twice(source.node.find_ancestor(exp.Select), source)
-
-  def _twice(self, select: exp.Select | None, source: _Source) -> bool:
-    """Whether a query in reach reads the same table too, or the source's own name is needed."""
-    if id(source) in self._kept or select is None:
-      return True
-    around = list(self._around(select))
-    within = [s for s in select.find_all(exp.Select) if id(s) in self._sources]
-    reach = {id(s): s for s in (*around, *within)}
-    named = [
-      other
-      for key in reach
-      for other in self._sources[key].values()
-      if other.table is not None and other.table.name == source.table.name
-    ]
-    return len(named) > 1
-
-  def _around(self, node: exp.Expression) -> Iterator[exp.Select]:
-    """The query, and those around it."""
-    select = node if isinstance(node, exp.Select) else node.find_ancestor(exp.Select)
-    while select is not None:
-      yield select
-      select = select.find_ancestor(exp.Select)
-
-  def _of(self, select: exp.Select) -> dict[str, _Source]:
-    """What a query's own FROM and JOINs name, by the lower-case name that columns call it by."""
-    found: dict[str, _Source] = {}
-    first = select.args.get("from_") or select.args.get("from")
-    nodes = [first.this] if first is not None else []
-    nodes += [join.this for join in select.args.get("joins") or ()]
-    for number, node in enumerate(nodes):
-      table = self._table(node) if isinstance(node, exp.Table) else None
-      alias = node.args.get("alias")
-      name = node.alias_or_name.lower()
-      held = alias.this if isinstance(alias, exp.TableAlias) else None
-      found[name if name not in found else f"{name} {number}"] = _Source(node, table, held)
-      for join in node.args.get("joins") or ():
-        if isinstance(join.this, exp.Table):
-          more = join.this
-          at = more.args.get("alias")
-          found[more.alias_or_name.lower()] = _Source(
-            more, self._table(more), at.this if isinstance(at, exp.TableAlias) else None
-          )
-    return found
-
-  def _table(self, node: exp.Table) -> Table | None:
-    if not isinstance(node.this, exp.Identifier) or node.catalog:
-      return None
-    if not node.db and node.name.lower() in self._inner:
-      return None
-    try:
-      return self._schema.table(node.name, node.db)
-    except KeyError:
-      return None
-
-  def _resolve(self, column: exp.Column) -> tuple[_Source | None, str]:
-    """(the source that a column is of, its name as the schema spells it); "" for a column that
-    the source does not have.
-    """
-    if not isinstance(column.this, exp.Identifier):
-      name = column.table.lower()
-      return next((s[name] for s in self._reach(column) if name in s), None), ""
-    for select in self._around(column):
-      sources = self._sources[id(select)]
-      if column.table:
-        if (source := sources.get(column.table.lower())) is not None:
-          return source, _column_of(source.table, column.name)
-        continue
-      if _is_alias(select, column):
-        return None, ""
-      for source in sources.values():
-        if name := _column_of(source.table, column.name):
-          return source, name
-        if source.table is None:
-          return None, ""  # Perhaps one of its columns.
-    return None, ""
-
-  def _reach(self, node: exp.Expression) -> Iterator[dict[str, _Source]]:
-    for select in self._around(node):
-      yield self._sources[id(select)]
-
-
-def _column_of(table: Table | None, name: str) -> str:
-  names = [c.name for c in table.columns] if table is not None else []
-  if name in names:
-    return name
-  return next((n for n in names if n.lower() == name.lower()), "")
-
-
-def _is_alias(select: exp.Select, column: exp.Column) -> bool:
-  """Whether a bare name behind a query's SELECT list is one that the list gives."""
-  inside = column
-  while inside.parent is not select and inside.parent is not None:
-    inside = inside.parent
-  if inside.arg_key in ("expressions", "joins", "from_", "from"):
-    return False
-  return column.name.lower() in {
-    e.alias.lower() for e in select.expressions if isinstance(e, exp.Alias)
-  }
-
-
-def _span(node: exp.Expression, parts: Sequence[str] = ("db", "table", "this")) -> tuple[int, int]:
-  """(start, end) of a name in the text, from the first to the last of its parts."""
-  held = [node] if isinstance(node, exp.Identifier) else [node.args.get(part) for part in parts]
-  places = [i.meta for i in held if isinstance(i, exp.Identifier) and "start" in i.meta]
-  return min(m["start"] for m in places), max(m["end"] for m in places) + 1

@@ -367,4 +367,5 @@ def _create_table(table: Table, style: PromptFormat, names: _Names) -> str:
   body = "\n".join(
     text + ("," if i + 1 < len(lines) else "") + note for i, (text, note) in enumerate(lines)
   )
-  return f"CREATE {'VIEW' if table.is_view else 'TABLE'} {names.table(table.name).lstrip()} (\n{body}\n);"
+  head = f"CREATE {'VIEW' if table.is_view else 'TABLE'} {names.table(table.name).lstrip()}"
+  return f"{head} (\n{body}\n);"

@@ -156,11 +156,11 @@ class Tokenizer:
     return self._branch(question_prompt(question, mentions, self.style, evidence, codes))
 
   def query(self, query: str, dialect: str, schema: Schema | None = None) -> tuple[int, ...]:
-    """Ids of an SQL-to-text branch up to where the question begins; for `schema`, see `question`."""
+    """Ids of an SQL-to-text branch up to where the question begins; `schema` as in `question`."""
     return self._branch(sql_prompt(query, self.style, dialect, self.codes(schema)))
 
   def answer(self, query: str, dialect: str, schema: Schema | None = None) -> tuple[int, ...]:
-    """Ids of a query as an answer, with its end token; for `schema`, see `question`."""
+    """Ids of a query as an answer, with its end token; `schema` as in `question`."""
     return self._answer(answer_text(query, dialect, self.codes(schema)))
 
   def question_answer(self, question: str) -> tuple[int, ...]:
