@@ -191,7 +191,14 @@ def answer_questions(
       places a part of the questions gets the answers that it gets among all.
     on_question: called with (index, answers) as a question's answers are complete, in no particular
       order, while the device decodes others.
+
+  Raises:
+    ValueError: identifiers are to be restricted in a prompt format without identifiers.
   """
+  if constrain and tokenizer.style.codes:
+    raise ValueError(
+      "this model calls names by codes, which are those of the schema already; leave constrain out"
+    )
   shown = [
     schemas.choose(databases[e.db_id], e.question, e.evidence)
     if schemas is not None
