@@ -38,6 +38,7 @@ ROOMS = (
   "answering",
   "report",
   "pipeline",
+  "console",
 )
 SQL_WING = (
   "schema",
