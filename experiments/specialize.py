@@ -43,7 +43,13 @@ _MASK = flags.DEFINE_list("mask", [], "Columns, as table.column, whose values ar
 _SYNTHETIC = flags.DEFINE_integer("synthetic", 2400, "Synthetic examples a round.", lower_bound=32)
 _ROUNDS = flags.DEFINE_integer("rounds", 2, "Rounds of stage 1.", lower_bound=1)
 _STEPS = flags.DEFINE_integer("steps", 160, "Training steps of a round.", lower_bound=1)
-_ITERATIONS = flags.DEFINE_integer("iterations", 1, "Iterations of self-play.", lower_bound=1)
+_ITERATIONS = flags.DEFINE_integer("iterations", 0, "Iterations of self-play.", lower_bound=0)
+_MAX_MINUTES = flags.DEFINE_float(
+  "max_minutes",
+  None,
+  "Choose rounds and steps so that the run takes so long, by a short measurement.",
+  lower_bound=1,
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0)
 
 
@@ -78,9 +84,10 @@ def main() -> None:
       _ROUNDS.value,
       _STEPS.value,
       _ITERATIONS.value,
-      _SEED.value,
+      seed=_SEED.value,
     ),
     _WORKDIR.value,
+    _MAX_MINUTES.value,
   )
 
 

@@ -8,6 +8,7 @@ from spftsql_jax.databases.key_inference import infer_foreign_keys
 from spftsql_jax.databases.locations import engine_of, schemas_of
 from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.pipeline.config import RunConfig
+from spftsql_jax.pipeline.specialize.budget import Speed, expected_seconds
 from spftsql_jax.schema import Schema
 
 _TABLES_SHOWN = 12
@@ -40,6 +41,14 @@ def found_lines(location: str, schema: Schema) -> Iterator[str]:
     yield f"  left out: {line}"
 
 
+def speed_line(config: RunConfig, speed: Speed) -> str:
+  """How fast the machine is, and how long a run of this config takes by that."""
+  return (
+    f"  {1 / speed.step:.1f} training steps and {1 / speed.answer:.0f} answers a second: by that "
+    f"some {expected_seconds(config, speed) / 60:.0f} minutes"
+  )
+
+
 def plan_lines(config: RunConfig) -> Iterator[str]:
   """What is going to be done."""
   synthesis, stage1, stage2 = config.synthesis, config.vbi_ft, config.self_play
@@ -48,7 +57,8 @@ def plan_lines(config: RunConfig) -> Iterator[str]:
     f"  {stage1.rounds} rounds of {synthesis.examples:,} synthetic examples and "
     f"{stage1.training.steps} steps"
   )
-  yield (
-    f"  {stage2.iterations} iterations of self-play with {stage2.questions:,} questions and "
-    f"{stage2.training.steps} steps"
-  )
+  if stage2.iterations:
+    yield (
+      f"  {stage2.iterations} iterations of self-play with {stage2.questions:,} questions and "
+      f"{stage2.training.steps} steps"
+    )

@@ -29,7 +29,9 @@ class Settings:
     base_model: folder of the model to start from.
     view: what of the database is seen.
     examples: file of a few labelled examples; "" for none.
-    synthetic: examples a round. rounds, steps: of stage 1. iterations: of stage 2.
+    synthetic: examples a round. rounds, steps: of stage 1. iterations: of stage 2, of which nothing
+      has been shown to gain from small models (docs/results.md).
+    select: questions that versions are compared on; 0 for a share of the synthetic examples.
     seed: of everything random.
   """
 
@@ -40,14 +42,20 @@ class Settings:
   synthetic: int = 2400
   rounds: int = 2
   steps: int = 160
-  iterations: int = 1
+  iterations: int = 0
+  select: int = 0
   seed: int = 0
+
+
+def held_back(settings: Settings) -> int:
+  """Questions that versions are compared on, and that a round is verified on."""
+  return settings.select or max(32, min(128, settings.synthetic // 16))
 
 
 def make_config(settings: Settings) -> RunConfig:
   """The run of these settings: without a test, and without seeds where no examples are given."""
   few = max(1, settings.steps // 10)
-  held_back = max(8, min(128, settings.synthetic // 16))
+  asked = held_back(settings)
   return RunConfig(
     name="SPFT-SQL on a database",
     data_dir=os.curdir,
@@ -70,12 +78,12 @@ def make_config(settings: Settings) -> RunConfig:
       rounds=settings.rounds,
       training=Training(settings.steps),
       question_training=Training(few),
-      verify=held_back,
-      select=held_back,
+      verify=asked,
+      select=asked,
     ),
     self_play=SelfPlayConfig(
       iterations=settings.iterations,
-      questions=2 * held_back,
+      questions=2 * asked,
       training=Training(few),
       baselines=(),
     ),

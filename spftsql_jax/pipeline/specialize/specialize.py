@@ -11,16 +11,25 @@ from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.databases.schema_view import seen_through
 from spftsql_jax.pipeline.codec import Json
 from spftsql_jax.pipeline.run import run
-from spftsql_jax.pipeline.specialize.overview import found_lines, plan_lines
+from spftsql_jax.pipeline.specialize.budget import speed_of, within
+from spftsql_jax.pipeline.specialize.overview import found_lines, plan_lines, speed_line
 from spftsql_jax.pipeline.specialize.settings import Settings, make_config
 
 
 def specialize(
-  settings: Settings, workdir: str | Path, say: Callable[[str], None] = print
+  settings: Settings,
+  workdir: str | Path,
+  minutes: float | None = None,
+  say: Callable[[str], None] = print,
 ) -> dict[str, Json]:
   """Specialises a model on a database, or goes on where a call with the same settings was cut off.
 
   Says first what it found and what it will do. Nothing is written but in `workdir`.
+
+  Args:
+    minutes: chooses rounds and steps so that the run takes so long; by default the settings' are
+      taken as they are.
+    say: prints a line.
 
   Returns:
     The results (results.json).
@@ -32,8 +41,15 @@ def specialize(
     raise FileNotFoundError(f"{settings.base_model}: no such model folder (--base_model)")
   schema = seen_through(settings.view, read_schema(settings.location))
   settings = dataclasses.replace(settings, base_model=str(Path(settings.base_model)))
+  for line in found_lines(settings.location, schema):
+    say(line)
+  if minutes is not None:
+    say("Measuring how fast this machine is")
+    speed = speed_of(make_config(settings), Path(workdir))
+    settings = within(settings, minutes, speed)
+    say(speed_line(make_config(settings), speed))
   config = make_config(settings)
-  for line in (*found_lines(settings.location, schema), *plan_lines(config)):
+  for line in plan_lines(config):
     say(line)
   results = run(config, workdir, say=say)
   say(
