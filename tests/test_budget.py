@@ -41,7 +41,7 @@ def test_less_is_done_where_time_is_short_and_too_short_a_time_is_told():
   short = within(SETTINGS, 2.7, SPEED)
   assert SPEED.measuring + seconds(short) <= 2.7 * 60 and short.steps >= 20
   assert (short.rounds, short.iterations) == (1, 0)
-  with pytest.raises(ValueError, match="2 minutes are too few here: it takes 2.") as told:
-    within(SETTINGS, 2, SPEED)
+  with pytest.raises(ValueError, match="1 minutes are too few here: it takes 1.") as told:
+    within(SETTINGS, 1, SPEED)
   least = float(str(told.value).split()[-3])
   assert within(SETTINGS, least + 0.1, SPEED).rounds == 1
