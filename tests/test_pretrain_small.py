@@ -42,6 +42,7 @@ def tiny() -> PretrainingConfig:
     packing=Packing(longest_prefix=1024, longest_branch=800, longest_answer=512),
     first=dataclasses.replace(config.first, passes=0.5),
     main=dataclasses.replace(config.main, passes=0.5, row_tokens=2048),
+    last=dataclasses.replace(config.last, passes=0.25, row_tokens=2048),
     evaluate_every=0,
     checkpoint_every=2,
   )

@@ -40,6 +40,7 @@ def base_small() -> PretrainingConfig:
       0.11, 2048, 0.25, OptimizerConfig("muon", 4e-3, adam_share=0.3, schedule="constant")
     ),
     main=Phase(0.36, 4096, 0.05, OptimizerConfig("muon", 2.5e-3, adam_share=0.3)),
+    last=Phase(0.3, 4096, 0.05, OptimizerConfig("muon", 2e-3, adam_share=0.3)),
     draws=4,
     checkpoint_every=500,
     evaluate_every=500,
