@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 
 import sqlglot
 
+from spftsql_jax.columns.roles import column_roles
 from spftsql_jax.examples.named_places import NamedPlace, named_places
 from spftsql_jax.schema import Schema
 from spftsql_jax.sql import identifiers
@@ -103,6 +104,26 @@ class NameCodes:
     that the schema does not have.
     """
     return self._by_written.get((table, column))
+
+  @functools.cached_property
+  def _identifying(self) -> Mapping[str, tuple[str, ...]]:
+    roles = column_roles(self.schema)
+    found = {}
+    for table in self.schema.tables:
+      of = {c.name: roles[table.name.lower(), c.name.lower()] for c in table.columns}
+      keys = [name for name, role in of.items() if role.kind == "key"]
+      named = max(of, key=lambda name: of[name].name_score)
+      names = [named] if of[named].name_score else []
+      found[self._tables[table.name]] = tuple(
+        self._columns[table.name, name] for name in dict.fromkeys([*keys[:1], *names])
+      )
+    return found
+
+  def identifying(self, table: str) -> tuple[str, ...]:
+    """The codes of the columns that a table's rows are told apart and called by, by its code: its
+    key, and what names a row, as far as it has them.
+    """
+    return self._identifying[table]
 
   def coded(self, query: str) -> str:
     """A query, on one line, with codes for names. Where it cannot be parsed, as with what a model

@@ -19,9 +19,10 @@ import typing
 from collections.abc import Sequence
 from typing import Literal
 
+from spftsql_jax.examples.join_ways import links_between
 from spftsql_jax.examples.linking import MatchedName, NameMark
 from spftsql_jax.examples.name_codes import NameCodes
-from spftsql_jax.schema import Schema, Table
+from spftsql_jax.schema import ForeignKey, Schema, Table
 from spftsql_jax.sql import identifiers
 from spftsql_jax.sql.one_line import folded
 
@@ -145,7 +146,7 @@ def question_prompt(
 ) -> str:
   """The head of a text-to-SQL branch: evidence, names and values that the question mentions, then
   the question, up to where the SQL begins. With `codes` they stand within the question, each behind
-  what mentions it.
+  what mentions it, and the foreign keys between tables that are mentioned before it.
 
   In a conversation: the user's message.
   """
@@ -155,6 +156,8 @@ def question_prompt(
   if shown := mentions.values[: style.matched_values]:
     values = [f"{_column_of(m, codes)} = {_literal(m.value)}" for m in shown]
     lines.append(f"Values: {' ; '.join(values)}")
+  if codes is not None and (joins := _joins(mentions, codes)):
+    lines.append(f"Joins:{joins}")
   asked = " ".join(question.split())
   lines.append(f"Question: {asked if codes is None else _marked(asked, mentions, codes)}")
   text = "\n".join(lines)
@@ -201,8 +204,8 @@ def _column_of(match: MatchedValue, codes: NameCodes | None) -> str:
 
 
 def _marked(question: str, mentions: Mentions, codes: NameCodes) -> str:
-  """A question with codes behind the words that mention names and values; before a column's code
-  its table's.
+  """A question with codes behind the words that mention names and values: a table's with those of
+  its key and of what names its rows, a column's with that of its table.
   """
   found = [(m.end, m.table, m.column) for m in mentions.marks]
   for match in mentions.values:
@@ -210,11 +213,33 @@ def _marked(question: str, mentions: Mentions, codes: NameCodes) -> str:
       found.append((start + len(match.value), match.table, match.column))
   parts, at = [], 0
   for end, table, column in dict.fromkeys(sorted(found, key=lambda f: f[0])):
-    wanted = [(table, ""), (table, column)] if column else [(table, "")]
-    shown = [code for name in wanted if (code := codes.of_written(*name))]
-    parts += [question[at:end], *(f" {code}" for code in shown)]
+    parts += [question[at:end], *(f" {code}" for code in _codes_shown(table, column, codes))]
     at = max(at, end)
   return "".join([*parts, question[at:]])
+
+
+def _codes_shown(table: str, column: str, codes: NameCodes) -> tuple[str, ...]:
+  """The codes behind a mention of a table, or of a column of it; none for what is not there."""
+  owner, own = codes.of_written(table), codes.of_written(table, column)
+  if owner is None or own is None:
+    return ()
+  return (own, owner) if column else (owner, *codes.identifying(owner))
+
+
+def _joins(mentions: Mentions, codes: NameCodes) -> str:
+  """The foreign keys by which the tables that a question mentions are joined; "" for none."""
+  # Of the columns that the same words may mean, the table of the first is meant.
+  first = {mark.end: mark.table for mark in reversed(mentions.marks)}
+  named = [
+    mark.table for mark in mentions.marks if not mark.column or first[mark.end] == mark.table
+  ]
+  named += [match.table for match in mentions.values]
+  written = {
+    identifiers.written_path(t.parts, codes.schema.dialect): t.name for t in codes.schema.tables
+  }
+  links = links_between(codes.schema, [written[name] for name in named if name in written])
+  names = _Names(codes.schema, codes)
+  return " ;".join(_link_text(table, key, names) for table, key in links)
 
 
 def _literal(value: str) -> str:
@@ -300,17 +325,18 @@ def _references(table: Table, names: _Names) -> dict[str, str]:
 
 def _key_lines(schema: Schema, names: _Names) -> list[str]:
   """A line a foreign key, tables first: what follows FROM, JOIN and ON."""
-  lines = []
-  for table in schema.tables:
-    for key in table.foreign_keys:
-      other = key.referred_table
-      pairs = [
-        f"{names.reference(other, theirs)} = {names.reference(table.name, own)}"
-        for own, theirs in zip(key.columns, key.referred_columns, strict=True)
-      ]
-      tables = f"{names.referred_table(other)} {names.referred_table(table.name)}"
-      lines.append(f" {tables} : {' AND '.join(pairs)}")
-  return lines
+  return [_link_text(t.name, key, names) for t in schema.tables for key in t.foreign_keys]
+
+
+def _link_text(table: str, key: ForeignKey, names: _Names) -> str:
+  """A foreign key of a table: both tables, and what follows ON."""
+  other = key.referred_table
+  pairs = [
+    f"{names.reference(other, theirs)} = {names.reference(table, own)}"
+    for own, theirs in zip(key.columns, key.referred_columns, strict=True)
+  ]
+  tables = f"{names.referred_table(other)} {names.referred_table(table)}"
+  return f" {tables} : {' AND '.join(pairs)}"
 
 
 def _names_of_table(table: Table, names: _Names) -> str:
