@@ -28,7 +28,8 @@ STYLE = PromptFormat(schema_style="names", matched_names=6, codes=True)
 
 
 def table(name, *columns, keys=()):
-  return Table(name, tuple(Column(c, "TEXT", "text") for c in columns), foreign_keys=tuple(keys))
+  made = tuple(Column(c, "TEXT", "text", distinct_count=50) for c in columns)
+  return Table(name, made, ("id",), tuple(keys), row_count=50)
 
 
 # Columns in order: @c1 id, @c2 name, @c3 "birth year" of singer @t1; @c4 id, @c5 singer_id,
@@ -136,7 +137,8 @@ def test_prompts_show_a_code_before_each_name_and_behind_each_mention():
     NameMark(18, "singer"),
   )
   assert question_prompt("Name of the singer of Help?", mentions, STYLE, "", CODES) == (
-    "Values: @c6 = 'Help'\nQuestion: Name @t1 @c2 of the singer @t1 of Help @t2 @c6?\nSQL:"
+    "Values: @c6 = 'Help'\nJoins: @t1 @t2 : @c1 = @c5\n"
+    "Question: Name @c2 @t1 of the singer @t1 @c1 @c2 of Help @c6 @t2?\nSQL:"
   )
 
 
@@ -146,7 +148,7 @@ def test_a_part_of_a_schema_has_codes_of_its_own_and_no_others_are_shown():
   shown = question_prompt(
     "title and name of the singer", Mentions(marks=marks), STYLE, "", name_codes(part)
   )
-  assert "title @t1 @c3 and name of" in shown
+  assert "title @c3 @t1 and name of" in shown
 
 
 @pytest.mark.parametrize("style", ["ddl", "compact", "names"])
