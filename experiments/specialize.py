@@ -26,7 +26,10 @@ _WORKDIR = flags.DEFINE_string(
   "workdir", None, "Folder of the run; made if missing.", required=True
 )
 _BASE_MODEL = flags.DEFINE_string(
-  "base_model", None, "Hugging Face folder to start from; by default the one that comes along."
+  "base_model",
+  None,
+  "Hugging Face folder to start from; by default the one that comes along, or a small model from "
+  "random weights.",
 )
 _SCHEMAS = flags.DEFINE_list(
   "schemas", [], "Schemas whose tables are taken; by default those on the search path."
@@ -42,7 +45,7 @@ _EXCLUDE = flags.DEFINE_list("exclude", [], "Tables to leave out.")
 _MASK = flags.DEFINE_list("mask", [], "Columns, as table.column, whose values are never read.")
 _SYNTHETIC = flags.DEFINE_integer("synthetic", 2400, "Synthetic examples a round.", lower_bound=32)
 _ROUNDS = flags.DEFINE_integer("rounds", 2, "Rounds of stage 1.", lower_bound=1)
-_STEPS = flags.DEFINE_integer("steps", 160, "Training steps of a round.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 280, "Training steps of a round.", lower_bound=1)
 _ITERATIONS = flags.DEFINE_integer("iterations", 0, "Iterations of self-play.", lower_bound=0)
 _MAX_MINUTES = flags.DEFINE_float(
   "max_minutes",
@@ -60,13 +63,13 @@ def main() -> None:
   from spftsql_jax.databases.schema_view import SchemaView, seen_through
   from spftsql_jax.pipeline.specialize.descriptions import read_descriptions
 
-  base = _BASE_MODEL.value or str(base_in_the_box())
+  base = _BASE_MODEL.value or str(base_in_the_box() or "")
   described = read_descriptions(_DESCRIPTIONS.value) if _DESCRIPTIONS.value else ()
   view = SchemaView(
     tuple(_INCLUDE.value), tuple(_EXCLUDE.value), tuple(_MASK.value), descriptions=described
   )
   location = with_schemas(_DATABASE.value, _SCHEMAS.value)
-  if not Path(base).is_dir():
+  if base and not Path(base).is_dir():
     raise InputError(f"{base}: no such model folder (--base_model)")
   seen_through(view, read_schema(location))  # Told at once, if it does not fit.
 

@@ -26,7 +26,7 @@ def test_a_step_and_a_round_cost_what_they_were_measured_to():
   alone = dataclasses.replace(SETTINGS, iterations=0, rounds=1)
   # Opening, examples and those held back, one kind of training, answers: two versions asked twice
   # and one verification of 128.
-  by_hand = 5 + (2400 + 128) * 0.005 + 15 + 160 * 0.5 + 10 + 5 * 128 * 0.05
+  by_hand = 5 + (2400 + 128) * 0.005 + 15 + 280 * 0.5 + 10 + 5 * 128 * 0.05
   assert seconds(alone) == pytest.approx(by_hand)
 
 

@@ -1,6 +1,6 @@
 """What a base can do before any fine-tuning, in both directions.
 
-    python experiments/benchmarks/base_figures.py --output=FILE.json [--spider=SPIDER] [--base=DIR]
+    python experiments/benchmarks/base_figures.py --base=DIR --output=FILE.json [--spider=SPIDER]
 
 Question to SQL, greedy: execution accuracy on made-up databases of held-out domains with
 synthesized questions, on Spider's dev databases with synthesized questions where Spider is given,
@@ -31,7 +31,6 @@ from demo.make_databases import make_demo
 
 from spftsql_jax.answering.exported import ExportedModel, load_exported
 from spftsql_jax.answering.predict import PromptDatabase, answer_questions, query_request
-from spftsql_jax.base import base_in_the_box
 from spftsql_jax.databases import Executor
 from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
 from spftsql_jax.examples.example import Example
@@ -44,7 +43,7 @@ from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.synthesize import synthesize
 
-_BASE = flags.DEFINE_string("base", None, "Folder of the model; the base in the box by default.")
+_BASE = flags.DEFINE_string("base", None, "Folder of the model.", required=True)
 _SPIDER = flags.DEFINE_string("spider", None, "Folder of Spider, of its databases alone.")
 _SPIDER_QUESTIONS = flags.DEFINE_integer("spider_questions", 400, "Synthesized.", lower_bound=20)
 _WORKERS = flags.DEFINE_integer("workers", 2, "Processes that synthesize.", lower_bound=1)
@@ -64,7 +63,7 @@ class Asked:
 
 def main() -> None:
   check_output(_OUTPUT.value)
-  model = load_exported(_BASE.value or base_in_the_box(), lanes=96)
+  model = load_exported(_BASE.value, lanes=96)
   with tempfile.TemporaryDirectory() as folder:
     found = {asked.name: _measure(model, asked) for asked in _sources(Path(folder))}
   write_json(Path(_OUTPUT.value), found)

@@ -52,7 +52,8 @@ def speed_line(config: RunConfig, speed: Speed) -> str:
 def plan_lines(config: RunConfig) -> Iterator[str]:
   """What is going to be done."""
   synthesis, stage1, stage2 = config.synthesis, config.vbi_ft, config.self_play
-  yield f"Plan: start from {config.model.hf_model}, seed {config.seed}"
+  start = config.model.hf_model or "random weights, as no base model comes along or is given"
+  yield f"Plan: start from {start}, seed {config.seed}"
   yield (
     f"  {stage1.rounds} rounds of {synthesis.examples:,} synthetic examples and "
     f"{stage1.training.steps} steps"

@@ -9,6 +9,7 @@ from pathlib import Path
 from spftsql_jax.databases.locations import absolute_location
 from spftsql_jax.databases.schema_view import WHOLE, SchemaView
 from spftsql_jax.examples.packing import Packing
+from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.pipeline.config import (
   DataConfig,
   ModelSource,
@@ -18,6 +19,7 @@ from spftsql_jax.pipeline.config import (
   Training,
   VbiFtConfig,
 )
+from spftsql_jax.pipeline.small_start import GENTLE, SCRATCH, SMALL_MODEL, SMALL_PROMPT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Settings:
 
   Attributes:
     location: of the database, with the schemas that are taken.
-    base_model: folder of the model to start from.
+    base_model: folder of the model to start from; "" for a small one from random weights.
     view: what of the database is seen.
     examples: file of a few labelled examples; "" for none.
     synthetic: examples a round. rounds, steps: of stage 1. iterations: of stage 2, of which nothing
@@ -36,12 +38,12 @@ class Settings:
   """
 
   location: str
-  base_model: str
+  base_model: str = ""
   view: SchemaView = WHOLE
   examples: str = ""
   synthetic: int = 2400
   rounds: int = 2
-  steps: int = 160
+  steps: int = 280
   iterations: int = 0
   select: int = 0
   seed: int = 0
@@ -55,6 +57,7 @@ def held_back(settings: Settings) -> int:
 def make_config(settings: Settings) -> RunConfig:
   """The run of these settings: without a test, and without seeds where no examples are given."""
   few = max(1, settings.steps // 10)
+  given = bool(settings.base_model)
   asked = held_back(settings)
   return RunConfig(
     name="SPFT-SQL on a database",
@@ -66,25 +69,27 @@ def make_config(settings: Settings) -> RunConfig:
       test="",
       view=settings.view,
     ),
-    model=ModelSource(hf_model=str(Path(settings.base_model).absolute())),
-    # Prompts, rates and lengths are those of the model and of the database.
-    recipe="model",
+    model=ModelSource(hf_model=str(Path(settings.base_model).absolute())) if given else SMALL_MODEL,
+    prompt=PromptFormat() if given else SMALL_PROMPT,
+    # Prompts and rates are those of the model, lengths those of the database.
+    recipe="model" if given else "own",
     packing=Packing(row_tokens=0, longest_prefix=0, longest_branch=0, longest_answer=0),
     max_new_tokens=0,
     lanes=0,
-    sft=Training(few),
+    # A model's recipe takes the place of these optimizers.
+    sft=Training(few, SCRATCH),
     synthesis=SynthesisConfig(examples=settings.synthetic, wordings=8, model_questions=0.02),
     vbi_ft=VbiFtConfig(
       rounds=settings.rounds,
-      training=Training(settings.steps),
-      question_training=Training(few),
+      training=Training(settings.steps, SCRATCH),
+      question_training=Training(few, SCRATCH),
       verify=asked,
       select=asked,
     ),
     self_play=SelfPlayConfig(
       iterations=settings.iterations,
       questions=2 * asked,
-      training=Training(few),
+      training=Training(few, GENTLE),
       baselines=(),
     ),
   )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,10 +36,9 @@ def specialize(
   Raises:
     DatabaseError, ValueError, FileNotFoundError: bad input; see `run`.
   """
-  if not Path(settings.base_model).is_dir():
+  if settings.base_model and not Path(settings.base_model).is_dir():
     raise FileNotFoundError(f"{settings.base_model}: no such model folder (--base_model)")
   schema = seen_through(settings.view, read_schema(settings.location))
-  settings = dataclasses.replace(settings, base_model=str(Path(settings.base_model)))
   for line in found_lines(settings.location, schema):
     say(line)
   if minutes is not None:
