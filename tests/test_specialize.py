@@ -103,5 +103,6 @@ def test_the_line_that_it_ends_with_asks_the_model(run, shop):
   asked = script(
     "ask", f"--model={run[1]}", f"--database={shop}", "--samples=1", "How many customers are there?"
   )
-  assert asked.returncode in (0, 3), asked.stderr
-  assert "SELECT" in asked.stdout
+  # So few steps teach no SQL: it may not run, which is told in a line.
+  assert asked.returncode == 0 or "the query did not run" in asked.stderr
+  assert "SELECT" in asked.stdout and len(asked.stderr.splitlines()) <= 1

@@ -90,7 +90,9 @@ def measure_speed(config: RunConfig) -> Speed:
       raise ValueError(
         "hardly any example can be synthesized on this database: nothing to train on"
       )
+    # As many as the run will have: the length of a row, which a step computes, is chosen by them.
     units = sql_units(bench.units, examples)
+    units *= max(1, bench.config.synthesis.examples // len(units))
     tree = bench.load(BASE)
     before = time.perf_counter()
     train(bench.trainer, "speed", tree, units, Training(_STEPS, bench.config.sft.optimizer))
