@@ -31,6 +31,7 @@ from spftsql_jax.answering.model_folder import find_model
 from spftsql_jax.databases import Executor, ValueIndex
 from spftsql_jax.databases.introspection import read_schema, tell_left_out
 from spftsql_jax.databases.locations import with_schemas
+from spftsql_jax.databases.schema_view import read_view, seen_through
 
 if TYPE_CHECKING:
   from pathlib import Path
@@ -92,13 +93,13 @@ def main() -> None:
     )
   folder = find_model(_MODEL.value)
   location = with_schemas(_DATABASE.value, _SCHEMAS.value)
-  schema = read_schema(location)
+  schema = seen_through(read_view(folder), read_schema(location))
   tell_left_out(schema.name, schema.left_out)
   try:
     known_words.check_changes_nothing(question, schema)
   except known_words.ChangeAskedError as error:
     raise InputError(str(error)) from error
-  values = ValueIndex.build(location)
+  values = ValueIndex.build(location, schema)
   if address:
     return _serve(address, folder, location, schema, values)
 

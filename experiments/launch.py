@@ -12,7 +12,9 @@ import os
 import sys
 
 _HERE = os.path.dirname(os.path.realpath(__file__))
-sys.path.insert(0, os.path.dirname(_HERE))
+# Of an installation the package is found without.
+if os.path.isdir(os.path.join(_CLONE := os.path.dirname(_HERE), "spftsql_jax")):
+  sys.path.insert(0, _CLONE)
 
 import stopping  # noqa: E402
 

@@ -47,6 +47,7 @@ from spftsql_jax.answering.model_folder import find_model
 from spftsql_jax.databases import Executor, search_path
 from spftsql_jax.databases.locations import with_schemas
 from spftsql_jax.databases.passwords import without_password
+from spftsql_jax.databases.schema_view import read_view
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.files import write_text
 
@@ -111,6 +112,7 @@ def main() -> None:
   for path in (output, Path(_DETAILS.value or output)):
     check_output(path)
   model = find_model(_MODEL.value)
+  view = read_view(model)
   given = search_path.database_places(_DATABASES.value)
   examples = read_examples(_EXAMPLES.value, gold=False, db_id=search_path.only_database(given))
   found = {d: search_path.find_database(given, d) for d in database_ids(examples)}
@@ -124,7 +126,8 @@ def main() -> None:
   from spftsql_jax.models.sharding import make_mesh
 
   databases = {
-    d: PromptDatabase.read(with_schemas(location, _SCHEMAS.value)) for d, location in found.items()
+    d: PromptDatabase.read(with_schemas(location, _SCHEMAS.value), view)
+    for d, location in found.items()
   }
   partial = output.with_name(output.name + ".partial")
   try:

@@ -26,6 +26,7 @@ class Column:
     date_format: how days are written where the column holds them as whole numbers or digits
       (`whole_dates.format_of`), else "".
     allowed: the values that its type allows, of an enumeration; in the type's order.
+    masked: its values are nobody's business: none is read for prompts or for examples.
   """
 
   name: str
@@ -37,6 +38,7 @@ class Column:
   distinct_count: int = 0
   date_format: str = ""
   allowed: tuple[str, ...] = ()
+  masked: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,6 +26,7 @@ PREDICT = ["--model=model", "--examples=one.json", "--databases=dbs", "--output=
 EVALUATE = ["--examples=one.json", "--predictions=one.sql", "--databases=dbs", "--output=out.json"]
 SYNTHESIZE = ["--databases=shop.sqlite", "--output=out.jsonl", "--num_examples=2", "--workers=1"]
 AHEAD = ["--topology=v5e:2x2", "--model_config=model/config.json"]
+SPECIALIZE = ["--database=shop.sqlite", "--workdir=work", "--base_model=model"]
 SPFT = [TINY, "--workdir=work"]
 
 # (script, arguments, what the line says); the files are those of the fixture `folder`.
@@ -142,6 +143,18 @@ CASES = [
   ("compile_ahead", [*AHEAD, "--model_config=gone.json"], "gone.json: no such file"),
   ("compile_ahead", [*AHEAD, "--step=dpo"], "--step=dpo"),
   ("compile_ahead", [*AHEAD, "--branches=1"], "--branches=1"),
+  ("specialize", [], "--database"),
+  ("specialize", SPECIALIZE[:1], "--workdir"),
+  ("specialize", [*SPECIALIZE, "--base_model=gone"], "gone: no such model folder"),
+  ("specialize", [*SPECIALIZE, "--database=gone.sqlite"], "gone.sqlite"),
+  ("specialize", [*SPECIALIZE, "--descriptions=gone.csv"], "gone.csv: no such file"),
+  ("specialize", [*SPECIALIZE, "--descriptions=one.json"], "one.json: no column table"),
+  ("specialize", [*SPECIALIZE, "--descriptions=dbs"], "dbs: no CSV file"),
+  ("specialize", [*SPECIALIZE, "--include=gone"], "no table 'gone' to include"),
+  ("specialize", [*SPECIALIZE, "--exclude=product"], "no table is left"),
+  ("specialize", [*SPECIALIZE, "--mask=name"], "no column 'name'; give it as table.column"),
+  ("specialize", [*SPECIALIZE, "--schemas=main"], "an SQLite file has no schemas"),
+  ("specialize", [*SPECIALIZE, "--steps=0"], "--steps=0"),
   ("synthetic_databases", [], "--count"),
   ("synthetic_databases", ["--count=0", "--output=x"], "--count=0"),
   ("synthetic_databases", ["--count=2", "--start=-1", "--output=x"], "--start=-1"),

@@ -31,12 +31,14 @@ ROOMS = (
   "examples",
   "synthesis",
   "pretraining",
+  "base",
   "models",
   "training",
   "generation",
   "answering",
   "report",
   "pipeline",
+  "console",
 )
 SQL_WING = (
   "schema",

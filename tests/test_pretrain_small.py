@@ -42,6 +42,7 @@ def tiny() -> PretrainingConfig:
     packing=Packing(longest_prefix=1024, longest_branch=800, longest_answer=512),
     first=dataclasses.replace(config.first, passes=0.5),
     main=dataclasses.replace(config.main, passes=0.5, row_tokens=2048),
+    last=dataclasses.replace(config.last, passes=0.25, row_tokens=2048),
     evaluate_every=0,
     checkpoint_every=2,
   )
@@ -98,10 +99,20 @@ def test_each_draw_is_of_other_words_over_the_same_queries(made):
   assert len(first) == len(second) == len(read_examples(shard.examples))
   prefixes = [{u.branches[0].prefix for u in units} for units in (first, second)]
   assert not prefixes[0] & prefixes[1]
-  plain = dataclasses.replace(config, renamed_share=0.0, shuffled_share=0.0, other_share=0.0)
+  plain = dataclasses.replace(
+    config,
+    renamed_share=0.0,
+    shuffled_share=0.0,
+    other_share=0.0,
+    prompt=dataclasses.replace(config.prompt, codes=False),
+  )
   tokenizer = load_tokenizer(start, config.prompt)
   answers = [tokenizer.decode(u.branches[0].answer) for u in tokens._units(plain, start, shard, 0)]
   assert answers == [e.query for e in read_examples(shard.examples)]
+  # Codes are drawn too: the same query has others, and nothing but them and words is exchanged.
+  said = [[tokenizer.decode(u.branches[0].answer) for u in units] for units in (first, second)]
+  drawn = [(a, b) for a, b in zip(*said, strict=True) if "@c" in a and "@c" in b]
+  assert len(drawn) > len(first) // 2 and all(a != b for a, b in drawn)
 
 
 def test_the_words_of_prompts_may_be_learned_too(made):
@@ -121,7 +132,7 @@ def test_the_base_loads_answers_and_keeps_its_format(made):
   exported = load_exported(folder / "base")
   assert exported.tokenizer.style == tiny().prompt
   steps = [phase.steps for phase in figures.phases]
-  assert len(steps) == 2 and min(steps) > 1 and 0 <= figures.held_out.ex <= 1
+  assert len(steps) == 3 and min(steps) > 1 and 0 <= figures.held_out.ex <= 1
   # Of 600 tokens, all alike, each would cost 6.4 nats.
   assert 1 < figures.held_out.gold_nll < 6.4
   logged = MetricsLog(folder).read()

@@ -175,7 +175,7 @@ def test_training_scoring_and_generation_use_the_same_ids(real, name, chat):
   for question in ODD.values():
     branch = tokenizer.text_to_sql(SCHEMA, question, SQL, mentions, "a hint")
     # the values are found already
-    database = PromptDatabase("unused", SCHEMA, None, found={(question, 0, 1): mentions})
+    database = PromptDatabase("unused", SCHEMA, None, found={(question, 0, 1, False): mentions})
     request = question_request(tokenizer, database, question, "a hint")
     assert request.prefix == branch.prefix
     # An empty question is refused by the generator, which an empty prompt tells it.

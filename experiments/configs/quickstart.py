@@ -7,10 +7,8 @@ make quickstart        (python experiments/quickstart.py --workdir=runs/quicksta
 from ml_collections import ConfigDict
 
 from spftsql_jax.examples.packing import Packing
-from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.pipeline.config import (
   DataConfig,
-  ModelSource,
   RunConfig,
   SelfPlayConfig,
   SynthesisConfig,
@@ -18,7 +16,7 @@ from spftsql_jax.pipeline.config import (
   VbiFtConfig,
   to_dict,
 )
-from spftsql_jax.training.optimizer import OptimizerConfig
+from spftsql_jax.pipeline.small_start import GENTLE, SCRATCH, SMALL_MODEL, SMALL_PROMPT
 from spftsql_jax.training.step import Objective
 
 
@@ -27,44 +25,27 @@ def get_config() -> ConfigDict:
 
 
 def quickstart() -> RunConfig:
-  # Muon learns from scratch in less than half of AdamW's steps here.
-  scratch = OptimizerConfig("muon", learning_rate=5e-3, schedule="cosine")
-  gentle = OptimizerConfig(learning_rate=1e-4, schedule="constant")
   return RunConfig(
     name="SPFT-SQL quickstart",
     data_dir="",
     data=DataConfig(databases=".", seeds="seeds.json", test="test.json", comparison="strict"),
-    model=ModelSource(
-      hf_config={
-        "model_type": "qwen2",
-        "hidden_size": 128,
-        "intermediate_size": 256,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "max_position_embeddings": 1024,
-        "rope_theta": 10000.0,
-        "tie_word_embeddings": True,
-        "initializer_range": 0.05,
-      },
-      vocab_size=2048,
-    ),
-    prompt=PromptFormat(schema_style="names", matched_values=3),
+    model=SMALL_MODEL,
+    prompt=SMALL_PROMPT,
     packing=Packing(row_tokens=2048, longest_prefix=112, longest_branch=104, longest_answer=64),
     max_new_tokens=64,
-    sft=Training(60, scratch),
+    sft=Training(60, SCRATCH),
     synthesis=SynthesisConfig(examples=3600, wordings=8, model_questions=0.02),
     vbi_ft=VbiFtConfig(
       rounds=2,
-      training=Training(280, scratch),
-      question_training=Training(20, scratch),
+      training=Training(280, SCRATCH),
+      question_training=Training(20, SCRATCH),
       verify=128,
       select=128,
     ),
     self_play=SelfPlayConfig(
       iterations=2,
       questions=320,
-      training=Training(20, gentle),
+      training=Training(20, GENTLE),
       objective=Objective("error_driven", beta=0.1, nll_weight=0.5),
       spin_objective=Objective("spin", beta=0.1),
     ),

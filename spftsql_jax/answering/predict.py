@@ -13,6 +13,7 @@ from typing import Any
 from spftsql_jax.answering.schema_choice import SchemaChooser
 from spftsql_jax.databases import ValueIndex
 from spftsql_jax.databases.introspection import read_schema, tell_left_out
+from spftsql_jax.databases.schema_view import WHOLE, SchemaView, seen_through
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.linking import NameIndex
 from spftsql_jax.examples.prompts import MatchedValue, Mentions, PromptFormat
@@ -48,14 +49,15 @@ class PromptDatabase:
   schema: Schema
   values: ValueIndex
   # What was found, by question and limits: every round looks for the same questions again.
-  found: dict[tuple[str, int, int], Mentions] = dataclasses.field(
+  found: dict[tuple[str, int, int, bool], Mentions] = dataclasses.field(
     default_factory=dict, compare=False, repr=False
   )
 
   @classmethod
-  def read(cls, location: str | os.PathLike) -> PromptDatabase:
-    """Reads schema and text values. Raises DatabaseError."""
-    schema = read_schema(os.fspath(location))
+  def read(cls, location: str | os.PathLike, view: SchemaView = WHOLE) -> PromptDatabase:
+    """Reads schema and text values, of what `view` shows. Raises DatabaseError, and ValueError
+    where the view does not fit."""
+    schema = seen_through(view, read_schema(os.fspath(location)))
     tell_left_out(schema.name, schema.left_out)
     return cls(os.fspath(location), schema, ValueIndex.build(location, schema))
 
@@ -71,11 +73,14 @@ class PromptDatabase:
       shown: the part of the schema that the prompt has, whose names alone are given; by default the
         whole.
     """
-    key = question, style.matched_names, style.matched_values
+    key = question, style.matched_names, style.matched_values, style.codes
     if key not in self.found:
-      names = self.names.search(question, style.matched_names) if style.matched_names else ()
+      limit = style.matched_names
+      asked, marked = limit and not style.codes, limit and style.codes
+      names = self.names.search(question, limit) if asked else ()
+      marks = self.names.marks(" ".join(question.split()), limit) if marked else ()
       values = self._values_in(question, style.matched_values) if style.matched_values else ()
-      self.found[key] = Mentions(names, values)
+      self.found[key] = Mentions(names, values, marks)
     found = self.found[key]
     if shown is None or shown is self.schema or not found.names:
       return found
@@ -109,15 +114,16 @@ def question_request(
       whole.
   """
   mentions = database.mentions(question, tokenizer.style, schema)
-  prompt = tokenizer.question(question, mentions, evidence) if question.strip() else ()
-  return Request(tokenizer.prefix(schema or database.schema), prompt)
+  shown = schema or database.schema
+  prompt = tokenizer.question(question, mentions, evidence, shown) if question.strip() else ()
+  return Request(tokenizer.prefix(shown), prompt)
 
 
 def query_request(tokenizer: Tokenizer, schema: Schema, query: str) -> Request:
   """The request for the question of an SQL query: what `Tokenizer.sql_to_text` teaches, up to where
   the question begins.
   """
-  return Request(tokenizer.prefix(schema), tokenizer.query(query, schema.dialect))
+  return Request(tokenizer.prefix(schema), tokenizer.query(query, schema.dialect, schema))
 
 
 def predict(
@@ -185,7 +191,14 @@ def answer_questions(
       places a part of the questions gets the answers that it gets among all.
     on_question: called with (index, answers) as a question's answers are complete, in no particular
       order, while the device decodes others.
+
+  Raises:
+    ValueError: identifiers are to be restricted in a prompt format without identifiers.
   """
+  if constrain and tokenizer.style.codes:
+    raise ValueError(
+      "this model calls names by codes, which are those of the schema already; leave constrain out"
+    )
   shown = [
     schemas.choose(databases[e.db_id], e.question, e.evidence)
     if schemas is not None
@@ -220,7 +233,7 @@ def answer_questions(
     if stopped and not model_text.has_ended(tokenizer.decode(answer.tokens), dialect_of(index)):
       cut_off.append(index)
     else:
-      finish(index, _prediction(tokenizer, answer, dialect_of(index)))
+      finish(index, _prediction(tokenizer, answer, shown[index // samples]))
 
   options = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "lora": lora}
   stop = (*tokenizer.end_ids, *semicolons)
@@ -251,7 +264,7 @@ def answer_questions(
       whole = Answer(
         tokens, answers[i].log_prob + end.log_prob, end.status if tokens[-1] in ends else "length"
       )
-      finish(i, _prediction(tokenizer, whole, dialect_of(i)))
+      finish(i, _prediction(tokenizer, whole, shown[i // samples]))
   return [_in_order(predictions) for predictions in answered]
 
 
@@ -295,6 +308,6 @@ def _semicolons(tokenizer: Tokenizer) -> frozenset[int]:
   )
 
 
-def _prediction(tokenizer: Tokenizer, answer: Answer, dialect: str) -> Prediction:
-  sql = model_text.read_statement(tokenizer.decode(answer.tokens), dialect)
+def _prediction(tokenizer: Tokenizer, answer: Answer, schema: Schema) -> Prediction:
+  sql = model_text.read_statement(tokenizer.sql(answer.tokens, schema), schema.dialect)
   return Prediction(sql, answer.status, answer.log_prob)

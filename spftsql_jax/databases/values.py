@@ -108,9 +108,13 @@ class ValueIndex:
   def build(
     cls, database: Database | str | os.PathLike, schema: Schema | None = None
   ) -> ValueIndex:
-    """Indexes the distinct values of all text columns of a database (an open one, or its location).
+    """Indexes the distinct values of all text columns of a database.
 
-    `schema` is the database's where it has been read before. Raises DatabaseError.
+    Args:
+      database: an open one, or its location.
+      schema: what is indexed of it, where that is not all; masked columns never are.
+
+    Raises DatabaseError.
     """
     if isinstance(database, Database):
       location, schema = database.location, schema or database.schema
@@ -122,7 +126,7 @@ class ValueIndex:
     def stored(connection: Any) -> Iterator[tuple[str, str, str]]:
       for table in schema.tables:
         for column in table.columns:
-          if column.kind != "text" or table.is_view or not table.row_count:
+          if column.masked or column.kind != "text" or table.is_view or not table.row_count:
             continue
           try:
             yield from values_of(connection, table, column)

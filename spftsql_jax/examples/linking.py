@@ -40,9 +40,23 @@ class MatchedName:
 
 
 @dataclasses.dataclass(frozen=True)
+class NameMark:
+  """Where a question mentions a table (column "") or a column, as SQL has to write them.
+
+  Attributes:
+    end: the place in the question behind the mention's last word.
+  """
+
+  end: int
+  table: str
+  column: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class _Mention:
   score: float
   place: int  # of its first word in the question
+  last: int = 0  # and of its last one
 
 
 # The phrases that a table or column may be called by.
@@ -61,7 +75,30 @@ class NameIndex:
 
   def search(self, question: str, limit: int) -> tuple[MatchedName, ...]:
     """What `question` mentions: tables in the order of their mention, `limit` columns at most."""
-    asked = [singular_of(word) for word in _WORD.findall(question.lower())]
+    tables, columns = self._mentions(_asked(question))
+    return self._grouped(tables, _best(columns, limit))
+
+  def marks(self, question: str, limit: int) -> tuple[NameMark, ...]:
+    """Where `question` mentions what `search` finds, in the order of the places; at one place
+    the better matches first.
+    """
+    words = list(_WORD.finditer(question))
+    tables, columns = self._mentions(_asked(question))
+    found = [(m.last, -m.score, t, -1) for t, m in enumerate(tables) if m.score >= _LEAST and words]
+    for score, _, t, c in _best(columns, limit):
+      asked = _mention(self._columns[t][c], _asked(question))
+      found.append((asked.last, -score, t, c))
+    return tuple(self._mark(words[last].end(), t, c) for last, _, t, c in sorted(found))
+
+  def _mark(self, end: int, table: int, column: int) -> NameMark:
+    owner, dialect = self._schema.tables[table], self._schema.dialect
+    path = identifiers.written_path(owner.parts, dialect)
+    if column < 0:
+      return NameMark(end, path)
+    return NameMark(end, path, identifiers.written(owner.columns[column].name, dialect))
+
+  def _mentions(self, asked: list[str]) -> tuple[list[_Mention], list[tuple[float, int, int, int]]]:
+    """(the mention of each table, (score, place, table, column) of each column mentioned)."""
     tables = [_mention(named, asked) for named in self._tables]
     found: list[tuple[float, int, int, int]] = []
     # Words that name a table say nothing of its keys, which begin with them.
@@ -73,7 +110,7 @@ class NameIndex:
         in_part = mention.score < _WORDS
         if mention.score >= _LEAST and not (in_part and mention.place in of_tables):
           found.append((mention.score + bonus, mention.place, t, c))
-    return self._grouped(tables, _best(found, limit))
+    return tables, found
 
   def _grouped(
     self, tables: list[_Mention], found: list[tuple[float, int, int, int]]
@@ -149,10 +186,14 @@ def _mention(named: _Named, asked: list[str]) -> _Mention:
       score = _ANY
     else:
       continue
-    place = min(strong or there)
     if score > best.score:
-      best = _Mention(score, place)
+      best = _Mention(score, min(strong or there), max(strong or there))
   return best
+
+
+def _asked(question: str) -> list[str]:
+  """The words of a question, as names are compared with them."""
+  return [singular_of(word) for word in _WORD.findall(question.lower())]
 
 
 def _place(word: str, asked: list[str]) -> int | None:

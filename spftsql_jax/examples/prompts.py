@@ -19,8 +19,10 @@ import typing
 from collections.abc import Sequence
 from typing import Literal
 
-from spftsql_jax.examples.linking import MatchedName
-from spftsql_jax.schema import Schema, Table
+from spftsql_jax.examples.join_ways import links_between
+from spftsql_jax.examples.linking import MatchedName, NameMark
+from spftsql_jax.examples.name_codes import NameCodes
+from spftsql_jax.schema import ForeignKey, Schema, Table
 from spftsql_jax.sql import identifiers
 from spftsql_jax.sql.one_line import folded
 
@@ -45,6 +47,9 @@ class PromptFormat:
       (`linking.NameIndex`); 0 for no such line.
     chat: whether prompts are written as a conversation by the tokenizer's chat template, for models
       tuned on conversations.
+    codes: whether tables and columns are called by short codes (`name_codes`), for models too small
+      to spell names: a code stands before each name of the schema and behind each word of the
+      question that mentions it (of `matched_names` columns at most), and alone in queries.
 
   Raises:
     ValueError: an unknown schema_style.
@@ -57,6 +62,7 @@ class PromptFormat:
   version: int = 1
   chat: bool = False
   matched_names: int = 0
+  codes: bool = False
 
   def __post_init__(self) -> None:
     if self.schema_style not in typing.get_args(SchemaStyle):
@@ -71,6 +77,8 @@ class PromptFormat:
     fields = dataclasses.asdict(self)
     if not self.chat:
       del fields["chat"]  # as the names of formats were before there were conversations
+    if not self.codes:
+      del fields["codes"]
     if not self.matched_names:
       del fields["matched_names"]  # and before names were matched
     text = json.dumps(fields, sort_keys=True)
@@ -90,68 +98,85 @@ class MatchedValue:
 
 @dataclasses.dataclass(frozen=True)
 class Mentions:
-  """What a question mentions of its database: names of the schema, and stored values."""
+  """What a question mentions of its database: names of the schema, with or without the places
+  where, and stored values.
+  """
 
   names: tuple[MatchedName, ...] = ()
   values: tuple[MatchedValue, ...] = ()
+  marks: tuple[NameMark, ...] = ()
 
 
 NO_MENTIONS = Mentions()
 
 
-def schema_prompt(schema: Schema, style: PromptFormat) -> str:
-  """The prefix: the whole schema with types and keys, every name as SQL has to write it."""
-  names = _Names(schema)
+def schema_prompt(schema: Schema, style: PromptFormat, codes: NameCodes | None = None) -> str:
+  """The prefix: the whole schema with types and keys, every name as SQL has to write it; with a
+  code before it where there are `codes`.
+  """
+  names = _Names(schema, codes)
+  head = schema.name
   if style.schema_style == "names":
-    return f"{schema.name}\n" + "\n".join(_names_of_table(t, names) for t in schema.tables) + "\n"
-  if style.schema_style == "compact":
-    return (
-      f"{schema.name}\n" + "\n".join(_compact_table(t, style, names) for t in schema.tables) + "\n"
-    )
-  head = f"-- Database {schema.name} ({schema.dialect})\n"
-  return head + "\n".join(_create_table(t, style, names) for t in schema.tables) + "\n"
+    lines = [_names_of_table(t, names) for t in schema.tables]
+  elif style.schema_style == "compact":
+    lines = [_compact_table(t, style, names) for t in schema.tables]
+  else:
+    head = f"-- Database {schema.name} ({schema.dialect})"
+    lines = [_create_table(t, style, names) for t in schema.tables]
+  if codes is not None:
+    lines += _key_lines(schema, names)
+  return "\n".join([head, *lines]) + "\n"
 
 
-def system_prompt(schema: Schema, style: PromptFormat) -> str:
+def system_prompt(schema: Schema, style: PromptFormat, codes: NameCodes | None = None) -> str:
   """The system's message of a conversation: what is to be done, then the schema."""
   return (
     f"You translate between questions and {schema.dialect} queries over the database below. Answer "
     "a question with one SQL query and nothing else; answer a query with the question it answers "
-    "and nothing else.\n\n" + schema_prompt(schema, style).strip()
+    "and nothing else.\n\n" + schema_prompt(schema, style, codes).strip()
   )
 
 
 def question_prompt(
-  question: str, mentions: Mentions, style: PromptFormat, evidence: str = ""
+  question: str,
+  mentions: Mentions,
+  style: PromptFormat,
+  evidence: str = "",
+  codes: NameCodes | None = None,
 ) -> str:
   """The head of a text-to-SQL branch: evidence, names and values that the question mentions, then
-  the question, up to where the SQL begins.
+  the question, up to where the SQL begins. With `codes` they stand within the question, each behind
+  what mentions it, and the foreign keys between tables that are mentioned before it.
 
   In a conversation: the user's message.
   """
   lines = [f"Evidence: {evidence.strip()}"] if evidence.strip() else []
-  if style.matched_names and mentions.names:
+  if style.matched_names and mentions.names and codes is None:
     lines.append("Names: " + " ; ".join(_matched_name(m) for m in mentions.names))
   if shown := mentions.values[: style.matched_values]:
-    lines.append(
-      "Values: " + " ; ".join(f"{m.table}.{m.column} = {_literal(m.value)}" for m in shown)
-    )
-  lines.append(f"Question: {' '.join(question.split())}")
+    values = [f"{_column_of(m, codes)} = {_literal(m.value)}" for m in shown]
+    lines.append(f"Values: {' ; '.join(values)}")
+  if codes is not None and (joins := _joins(mentions, codes)):
+    lines.append(f"Joins:{joins}")
+  asked = " ".join(question.split())
+  lines.append(f"Question: {asked if codes is None else _marked(asked, mentions, codes)}")
   text = "\n".join(lines)
   return text.strip() if style.chat else text + "\nSQL:"
 
 
-def sql_prompt(query: str, style: PromptFormat, dialect: str) -> str:
+def sql_prompt(
+  query: str, style: PromptFormat, dialect: str, codes: NameCodes | None = None
+) -> str:
   """The head of an SQL-to-text branch, up to where the question begins; in a conversation, the
   user's message.
   """
-  text = f"SQL: {normalize_query(query, dialect)}"
+  text = f"SQL:{answer_text(query, dialect, codes)}"
   return text.strip() if style.chat else text + "\nQuestion:"
 
 
-def answer_text(query: str, dialect: str) -> str:
+def answer_text(query: str, dialect: str, codes: NameCodes | None = None) -> str:
   """A query as the answer behind the colon of its prompt: a space before it."""
-  return " " + normalize_query(query, dialect)
+  return " " + (normalize_query(query, dialect) if codes is None else codes.coded(query))
 
 
 def question_text(question: str) -> str:
@@ -173,15 +198,59 @@ def _matched_name(name: MatchedName) -> str:
   return f"{name.table} : {' '.join(name.columns)}" if name.columns else name.table
 
 
+def _column_of(match: MatchedValue, codes: NameCodes | None) -> str:
+  code = codes and codes.of_written(match.table, match.column)
+  return code or f"{match.table}.{match.column}"
+
+
+def _marked(question: str, mentions: Mentions, codes: NameCodes) -> str:
+  """A question with codes behind the words that mention names and values: a table's with those of
+  its key and of what names its rows, a column's with that of its table.
+  """
+  found = [(m.end, m.table, m.column) for m in mentions.marks]
+  for match in mentions.values:
+    if (start := question.lower().find(match.value.lower())) >= 0:
+      found.append((start + len(match.value), match.table, match.column))
+  parts, at = [], 0
+  for end, table, column in dict.fromkeys(sorted(found, key=lambda f: f[0])):
+    parts += [question[at:end], *(f" {code}" for code in _codes_shown(table, column, codes))]
+    at = max(at, end)
+  return "".join([*parts, question[at:]])
+
+
+def _codes_shown(table: str, column: str, codes: NameCodes) -> tuple[str, ...]:
+  """The codes behind a mention of a table, or of a column of it; none for what is not there."""
+  owner, own = codes.of_written(table), codes.of_written(table, column)
+  if owner is None or own is None:
+    return ()
+  return (own, owner) if column else (owner, *codes.identifying(owner))
+
+
+def _joins(mentions: Mentions, codes: NameCodes) -> str:
+  """The foreign keys by which the tables that a question mentions are joined; "" for none."""
+  # Of the columns that the same words may mean, the table of the first is meant.
+  first = {mark.end: mark.table for mark in reversed(mentions.marks)}
+  named = [
+    mark.table for mark in mentions.marks if not mark.column or first[mark.end] == mark.table
+  ]
+  named += [match.table for match in mentions.values]
+  written = {
+    identifiers.written_path(t.parts, codes.schema.dialect): t.name for t in codes.schema.tables
+  }
+  links = links_between(codes.schema, [written[name] for name in named if name in written])
+  names = _Names(codes.schema, codes)
+  return " ;".join(_link_text(table, key, names) for table, key in links)
+
+
 def _literal(value: str) -> str:
   return "'" + str(value).replace("'", "''").replace("\n", " ") + "'"
 
 
 class _Names:
-  """The names of a schema as SQL has to write them."""
+  """The names of a schema as SQL has to write them, or their codes."""
 
-  def __init__(self, schema: Schema):
-    self._dialect = schema.dialect
+  def __init__(self, schema: Schema, codes: NameCodes | None = None):
+    self._dialect, self._codes = schema.dialect, codes
     paths = {
       table.name: identifiers.written_path(table.parts, schema.dialect) for table in schema.tables
     }
@@ -189,13 +258,40 @@ class _Names:
     self._paths = {name.lower(): path for name, path in reversed(paths.items())} | paths
 
   def table(self, name: str) -> str:
-    return self._paths.get(name) or self._paths.get(name.lower()) or self.column(name)
+    """The name of a table, with its code before it."""
+    path = self._path(name)
+    return self._with_code(path, path)
 
-  def column(self, name: str) -> str:
-    return identifiers.written(name, self._dialect)
+  def column(self, table: str, name: str) -> str:
+    """The name of a column, with its code before it."""
+    written = identifiers.written(name, self._dialect)
+    return self._with_code(written, self._path(table), written)
 
-  def columns(self, names: Sequence[str], separator: str = ", ") -> str:
-    return separator.join(map(self.column, names))
+  def columns(self, table: str, names: Sequence[str], separator: str = ", ") -> str:
+    """Columns that are referred to."""
+    return separator.join(self._short(table, name) for name in names)
+
+  def referred_table(self, name: str) -> str:
+    """What a table is referred to by: its code, where it has one."""
+    path = self._path(name)
+    return (self._codes and self._codes.of_written(path)) or path
+
+  def reference(self, table: str, column: str) -> str:
+    """What a column is referred to by from elsewhere."""
+    short = self._short(table, column)
+    return short if self._codes else f"{self._path(table)}.{short}"
+
+  def _short(self, table: str, name: str) -> str:
+    written = identifiers.written(name, self._dialect)
+    return (self._codes and self._codes.of_written(self._path(table), written)) or written
+
+  def _path(self, name: str) -> str:
+    path = self._paths.get(name) or self._paths.get(name.lower())
+    return path or identifiers.written(name, self._dialect)
+
+  def _with_code(self, written: str, table: str, column: str = "") -> str:
+    code = self._codes and self._codes.of_written(table, column)
+    return f" {code} {written}" if code else written
 
 
 def _notes(
@@ -221,28 +317,42 @@ def _notes(
 def _references(table: Table, names: _Names) -> dict[str, str]:
   """What each column refers to that is a foreign key by itself."""
   return {
-    k.columns[0]: f"{names.table(k.referred_table)}.{names.column(k.referred_columns[0])}"
+    k.columns[0]: names.reference(k.referred_table, k.referred_columns[0])
     for k in table.foreign_keys
     if len(k.columns) == 1
   }
 
 
+def _key_lines(schema: Schema, names: _Names) -> list[str]:
+  """A line a foreign key, tables first: what follows FROM, JOIN and ON."""
+  return [_link_text(t.name, key, names) for t in schema.tables for key in t.foreign_keys]
+
+
+def _link_text(table: str, key: ForeignKey, names: _Names) -> str:
+  """A foreign key of a table: both tables, and what follows ON."""
+  other = key.referred_table
+  pairs = [
+    f"{names.reference(other, theirs)} = {names.reference(table, own)}"
+    for own, theirs in zip(key.columns, key.referred_columns, strict=True)
+  ]
+  tables = f"{names.referred_table(other)} {names.referred_table(table)}"
+  return f" {tables} : {' AND '.join(pairs)}"
+
+
 def _names_of_table(table: Table, names: _Names) -> str:
   references = _references(table, names)
   columns = [
-    f"{names.column(c.name)} = {references[c.name]}"
-    if c.name in references
-    else names.column(c.name)
+    names.column(table.name, c.name) + (f" = {references[c.name]}" if c.name in references else "")
     for c in table.columns
   ]
-  return f"{names.table(table.name)} : {' '.join(columns)}"
+  return f"{names.table(table.name)} :{_joined(columns, ' ')}"
 
 
 def _compact_table(table: Table, style: PromptFormat, names: _Names) -> str:
   references = _references(table, names)
   parts = []
   for column in table.columns:
-    text = f"{names.column(column.name)} {column.kind}"
+    text = f"{names.column(table.name, column.name)} {column.kind}"
     if column.name in table.primary_key:
       text += " key"
     if column.name in references:
@@ -252,25 +362,36 @@ def _compact_table(table: Table, style: PromptFormat, names: _Names) -> str:
     parts.append(text)
   for key in table.foreign_keys:
     if len(key.columns) > 1:
-      referred = f"{names.table(key.referred_table)} ( {names.columns(key.referred_columns, ' ')} )"
-      parts.append(f"( {names.columns(key.columns, ' ')} ) = {referred}")
-  return f"{names.table(table.name)} : " + " , ".join(parts)
+      other = key.referred_table
+      referred = names.columns(other, key.referred_columns, " ")
+      own = names.columns(table.name, key.columns, " ")
+      parts.append(f"( {own} ) = {names.referred_table(other)} ( {referred} )")
+  return f"{names.table(table.name)} :{_joined(parts, ' , ')}"
+
+
+def _joined(parts: Sequence[str], separator: str) -> str:
+  """Parts behind a colon, one space before each, which those with codes bring along."""
+  apart = separator.rstrip()
+  return apart.join(part if part.startswith(" ") else f" {part}" for part in parts)
 
 
 def _create_table(table: Table, style: PromptFormat, names: _Names) -> str:
   lines = []
   for column in table.columns:
-    text = f"  {names.column(column.name)} {column.type or column.kind.upper()}"
+    name = names.column(table.name, column.name)
+    text = f"  {name.lstrip()} {column.type or column.kind.upper()}"
     if table.primary_key == (column.name,):
       text += " PRIMARY KEY"
     notes = _notes(table, column.name, style, with_type=True)
     lines.append((text, f" -- {'; '.join(notes)}" if notes else ""))
   if len(table.primary_key) > 1:
-    lines.append((f"  PRIMARY KEY ({names.columns(table.primary_key)})", ""))
+    lines.append((f"  PRIMARY KEY ({names.columns(table.name, table.primary_key)})", ""))
   for key in table.foreign_keys:
-    referred = f"{names.table(key.referred_table)} ({names.columns(key.referred_columns)})"
-    lines.append((f"  FOREIGN KEY ({names.columns(key.columns)}) REFERENCES {referred}", ""))
+    other, own = key.referred_table, names.columns(table.name, key.columns)
+    referred = f"{names.referred_table(other)} ({names.columns(other, key.referred_columns)})"
+    lines.append((f"  FOREIGN KEY ({own}) REFERENCES {referred}", ""))
   body = "\n".join(
     text + ("," if i + 1 < len(lines) else "") + note for i, (text, note) in enumerate(lines)
   )
-  return f"CREATE {'VIEW' if table.is_view else 'TABLE'} {names.table(table.name)} (\n{body}\n);"
+  head = f"CREATE {'VIEW' if table.is_view else 'TABLE'} {names.table(table.name).lstrip()}"
+  return f"{head} (\n{body}\n);"

@@ -22,6 +22,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from spftsql_jax.examples.batches import Branch
 from spftsql_jax.examples.chat import chat_frame
+from spftsql_jax.examples.name_codes import NameCodes, code_tokens, name_codes
 from spftsql_jax.examples.prompts import (
   NO_MENTIONS,
   Mentions,
@@ -95,6 +96,7 @@ class Tokenizer:
     self.pad_id = hf.pad_token_id if hf.pad_token_id is not None else hf.eos_token_id
     self._fast: tokenizers.Tokenizer | None = getattr(hf, "backend_tokenizer", None)
     self._prefixes: dict[int, tuple[Schema, tuple[int, ...]]] = {}
+    self._codes: dict[int, NameCodes] = {}
 
   def encode(self, text: str) -> tuple[int, ...]:
     """Ids of a piece of text, without special tokens."""
@@ -109,31 +111,57 @@ class Tokenizer:
     text = self.hf.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return typing.cast(str, text).strip()  # of one list of ids, one text
 
+  def sql(self, ids: Sequence[int], schema: Schema | None = None) -> str:
+    """The SQL of answer ids; `schema` is the one of the prompt."""
+    codes = self.codes(schema)
+    return self.decode(ids) if codes is None else codes.sql(self.decode(ids))
+
+  def codes(self, schema: Schema | None) -> NameCodes | None:
+    """The codes of a schema's names; None in a format without codes."""
+    if not self.style.codes or schema is None:
+      return None
+    if id(schema) not in self._codes:  # As in `prefix`.
+      self._codes[id(schema)] = self.new_codes(schema)
+    return self._codes[id(schema)]
+
+  def new_codes(self, schema: Schema) -> NameCodes:
+    """Codes for a schema's names."""
+    return name_codes(schema)
+
   def prefix(self, schema: Schema) -> tuple[int, ...]:
     """Ids of the schema prompt; the same object for the same schema."""
     # Keyed by identity (hashing a schema walks it whole); the schema is kept, so its id stays its
     # own.
     if id(schema) not in self._prefixes:
-      self._prefixes[id(schema)] = schema, self.encode(self._prefix_text(schema))
+      text = self._prefix_text(schema, self.codes(schema))
+      self._prefixes[id(schema)] = schema, self.encode(text)
     return self._prefixes[id(schema)][1]
 
   def prefix_length(self, schema: Schema) -> int:
     """Number of ids of the schema prompt, of a schema that is not kept."""
-    return len(self.encode(self._prefix_text(schema)))
+    codes = self.new_codes(schema) if self.style.codes else None
+    return len(self.encode(self._prefix_text(schema, codes)))
 
   def question(
-    self, question: str, mentions: Mentions = NO_MENTIONS, evidence: str = ""
+    self,
+    question: str,
+    mentions: Mentions = NO_MENTIONS,
+    evidence: str = "",
+    schema: Schema | None = None,
   ) -> tuple[int, ...]:
-    """Ids of a text-to-SQL branch up to where the SQL begins."""
-    return self._branch(question_prompt(question, mentions, self.style, evidence))
+    """Ids of a text-to-SQL branch up to where the SQL begins. A format with codes writes those of
+    `schema`.
+    """
+    codes = self.codes(schema)
+    return self._branch(question_prompt(question, mentions, self.style, evidence, codes))
 
-  def query(self, query: str, dialect: str) -> tuple[int, ...]:
-    """Ids of an SQL-to-text branch up to where the question begins."""
-    return self._branch(sql_prompt(query, self.style, dialect))
+  def query(self, query: str, dialect: str, schema: Schema | None = None) -> tuple[int, ...]:
+    """Ids of an SQL-to-text branch up to where the question begins; `schema` as in `question`."""
+    return self._branch(sql_prompt(query, self.style, dialect, self.codes(schema)))
 
-  def answer(self, query: str, dialect: str) -> tuple[int, ...]:
-    """Ids of a query as an answer, with its end token."""
-    return self._answer(answer_text(query, dialect))
+  def answer(self, query: str, dialect: str, schema: Schema | None = None) -> tuple[int, ...]:
+    """Ids of a query as an answer, with its end token; `schema` as in `question`."""
+    return self._answer(answer_text(query, dialect, self.codes(schema)))
 
   def question_answer(self, question: str) -> tuple[int, ...]:
     """Ids of a question as an answer, with its end token."""
@@ -143,12 +171,12 @@ class Tokenizer:
     text = text if self._chat is None else self._chat.before_answer + text.strip()
     return (*self.encode(text), self.end_id)
 
-  def _prefix_text(self, schema: Schema) -> str:
+  def _prefix_text(self, schema: Schema, codes: NameCodes | None) -> str:
     if self._chat is None:
-      return schema_prompt(schema, self.style)
+      return schema_prompt(schema, self.style, codes)
     return (
       self._chat.before_schema
-      + self._chat.plain(system_prompt(schema, self.style))
+      + self._chat.plain(system_prompt(schema, self.style, codes))
       + self._chat.between
     )
 
@@ -168,19 +196,19 @@ class Tokenizer:
     """The branch that teaches the SQL of a question."""
     return Branch(
       self.prefix(schema),
-      self.question(question, mentions, evidence),
-      self.answer(query, schema.dialect),
+      self.question(question, mentions, evidence, schema),
+      self.answer(query, schema.dialect, schema),
     )
 
   def sql_to_text(self, schema: Schema, query: str, question: str) -> Branch:
     """The branch that teaches the question of an SQL query."""
     return Branch(
-      self.prefix(schema), self.query(query, schema.dialect), self.question_answer(question)
+      self.prefix(schema), self.query(query, schema.dialect, schema), self.question_answer(question)
     )
 
 
 def train_bpe(
-  texts: Iterable[str], vocab_size: int, words_apart: bool = False
+  texts: Iterable[str], vocab_size: int, words_apart: bool = False, codes: bool = False
 ) -> transformers.PreTrainedTokenizerFast:
   """Trains a byte-level BPE tokenizer (Qwen2's kind): any text can be encoded, and decoding gives
   it back.
@@ -190,13 +218,15 @@ def train_bpe(
     vocab_size: entries at most, special tokens and the 256 bytes counted.
     words_apart: a word has the same tokens whatever stands before it, so that it can be copied; a
       text has a fifth more of them.
+    codes: the codes of names (`name_codes`) are a token each, counted too.
   """
   texts = list(texts)
   keywords = _frequent_keywords(texts) if words_apart else []
+  whole = code_tokens() if codes else []
   tokenizer = tokenizers.Tokenizer(models.BPE())
   tokenizer.pre_tokenizer = _byte_level(_WORDS if words_apart else _SPLIT)
   trainer = trainers.BpeTrainer(
-    vocab_size=vocab_size - len(keywords),
+    vocab_size=vocab_size - len(keywords) - len(whole),
     special_tokens=[END, PAD],
     initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     show_progress=False,
@@ -207,6 +237,7 @@ def train_bpe(
     tokenizer = _with_space_before(tokenizer, keywords)
   tokenizer.pre_tokenizer = _byte_level(_SPLIT)
   tokenizer.decoder = decoders.ByteLevel()
+  tokenizer.add_tokens([tokenizers.AddedToken(code, normalized=False) for code in whole])
   return transformers.PreTrainedTokenizerFast(
     tokenizer_object=tokenizer,
     eos_token=END,

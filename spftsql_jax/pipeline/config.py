@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 from spftsql_jax.databases.passwords import hide_in
+from spftsql_jax.databases.schema_view import WHOLE, SchemaView
 from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.pipeline.codec import from_json
@@ -35,6 +36,7 @@ class DataConfig:
     comparison: how results are compared on the test.
     seed_limit, test_limit: use so many (drawn by seed for the seeds, evenly spaced for the test); 0
       for all.
+    view: what of the databases the run sees: tables, masked columns, descriptions.
     apart: databases whose test examples are left out in a second figure (ex_without).
   """
 
@@ -46,6 +48,7 @@ class DataConfig:
   seed_limit: int = 0
   test_limit: int = 0
   apart: tuple[str, ...] = ()
+  view: SchemaView = WHOLE
 
 
 @dataclasses.dataclass(frozen=True)

@@ -51,7 +51,7 @@ def open_databases(
   for line in search_path.shadowed(given, ids):
     say(f"  {line}")
   bar = tqdm(ids, desc="databases", disable=None, leave=False)
-  prompts = {d: PromptDatabase.read(data.locations[d]) for d in bar}
+  prompts = {d: PromptDatabase.read(data.locations[d], config.data.view) for d in bar}
   folder = workdir / "instances"
 
   # Files are every host's; a private server is its own host's alone.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spftsql_jax import hosts
 from spftsql_jax.answering.exported import write_prompt_format
+from spftsql_jax.databases.schema_view import write_view
 from spftsql_jax.files import write_json
 from spftsql_jax.models import save_hf
 from spftsql_jax.models.transformer import Params
@@ -58,3 +59,4 @@ def _save(bench: Workbench, params: Params, folder: Path) -> None:
   write_prompt_format(
     folder, config.prompt, config.max_new_tokens, bench.units.schemas.longest_prefix
   )
+  write_view(folder, config.data.view)

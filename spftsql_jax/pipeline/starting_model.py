@@ -49,7 +49,14 @@ def make_starting_model(
     return StartingModel(hf_model=config.model.hf_model)
   texts, source = _texts(config, data, prompts), config.model
   return StartingModel(
-    vocab_size=write_random_start(folder, texts, source.hf_config, source.vocab_size, config.seed)
+    vocab_size=write_random_start(
+      folder,
+      texts,
+      source.hf_config,
+      source.vocab_size,
+      config.seed,
+      codes=config.prompt.codes,
+    )
   )
 
 
@@ -61,6 +68,7 @@ def write_random_start(
   seed: int,
   draw: Callable[[ModelConfig, jax.Array], Params] = init_params,
   words_apart: bool = False,
+  codes: bool = False,
 ) -> int:
   """Writes random weights and a tokenizer trained on texts as a Hugging Face folder.
 
@@ -68,12 +76,12 @@ def write_random_start(
     hf_config: values of its config.json, the vocabulary and special tokens left out.
     vocab_size: entries of the tokenizer at most.
     draw: makes the weights.
-    words_apart: see `train_bpe`.
+    words_apart, codes: see `train_bpe`.
 
   Returns:
     The entries that it has.
   """
-  hf = train_bpe(texts, vocab_size, words_apart)
+  hf = train_bpe(texts, vocab_size, words_apart, codes)
   values = dict(hf_config) | {
     "vocab_size": len(hf),
     "eos_token_id": hf.eos_token_id,
@@ -108,7 +116,11 @@ def rule_worded_examples(
   if (wanted := count - len(data.seeds)) <= 0:
     return []
   options = SynthesisOptions(
-    wanted, seed=config.seed, exclude=tuple(e.query for e in data.held_out), instances=0
+    wanted,
+    seed=config.seed,
+    exclude=tuple(e.query for e in data.held_out),
+    instances=0,
+    view=config.data.view,
   )
   locations = [prompts[d].location for d in data.seed_databases]
   made = synthesize(locations, builtin_templates(), options)

@@ -64,7 +64,7 @@ class OpenedDatabase:
 
     self._sentences = sentences
     self.task = task
-    self.schema = schema_of(task.location, task.infer_keys)
+    self.schema = schema_of(task.location, task.infer_keys, task.view)
     self.original = checking_runner(task.location, self.schema)
     self.neighbours = [Runner(path) for path in task.instances]
     self.filler = Filler(self.schema, read_values(self.original, self.schema))

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable
 
+from spftsql_jax.databases.schema_view import WHOLE, SchemaView
 from spftsql_jax.synthesis.balance import Balance
 from spftsql_jax.synthesis.filters import DEFAULT_LIMITS, Limits
 from spftsql_jax.synthesis.sampler import DECAY
@@ -40,6 +41,7 @@ class SynthesisOptions:
       databases.
     shard: (i, n): only every n-th unit, from the i-th. The shards together make what one run makes.
     infer_keys: joins also follow keys that a database does not declare (`databases.key_inference`).
+    view: what of the databases there is to make examples of.
     record: a file that keeps what has been made, until the run is complete; a run that was killed
       goes on from it.
 
@@ -63,6 +65,7 @@ class SynthesisOptions:
   parts: int = 1
   shard: tuple[int, int] = (0, 1)
   infer_keys: bool = False
+  view: SchemaView = WHOLE
   record: str | os.PathLike[str] | None = None
 
   def __post_init__(self) -> None:

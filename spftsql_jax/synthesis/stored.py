@@ -106,7 +106,7 @@ class StoredValues:
     tables = {}
     for table in schema.tables:
       names = [column.name for column in table.columns]
-      columns = ", ".join(map(quote, names))
+      columns = ", ".join("NULL" if c.masked else quote(c.name) for c in table.columns)
       query = f"SELECT {columns} FROM {quote_path(table.parts)} LIMIT {max_rows}"
       # A table whose rows could not be counted in time is not asked for them again.
       tables[table.name.lower()] = TableRows(names, run(query) if table.row_count else [])

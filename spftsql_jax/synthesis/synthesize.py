@@ -99,6 +99,7 @@ def _tasks(
     repair=options.repair,
     aim=options.balance.aim,
     infer_keys=options.infer_keys,
+    view=options.view,
   )
   parts = options.parts
   tasks = []

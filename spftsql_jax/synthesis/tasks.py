@@ -12,6 +12,7 @@ from spftsql_jax.databases.errors import DatabaseError
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.key_inference import infer_foreign_keys
 from spftsql_jax.databases.passwords import hide_passwords, without_password
+from spftsql_jax.databases.schema_view import WHOLE, SchemaView, seen_through
 from spftsql_jax.schema import Schema, without_twins
 from spftsql_jax.synthesis.filters import Limits
 from spftsql_jax.synthesis.notation import WeightedTemplate
@@ -46,6 +47,7 @@ class Task:
     part: (i, n): only queries of the i-th of n parts, which have none in common.
     infer_keys: joins also follow keys that the database does not declare
       (`databases.key_inference`).
+    view: what of the database there is to make examples of.
     accepted: a file with a line for each accepted example, so that workers need not make again what
       another one has made.
     fitting: indexes of the templates that fit the database's schema, without those of ours that
@@ -71,6 +73,7 @@ class Task:
   part: tuple[int, int] = (0, 1)
   accepted: str = ""
   infer_keys: bool = False
+  view: SchemaView = WHOLE
   fitting: tuple[int, ...] = ()
   targets: tuple[tuple[str, str], ...] = ()
   large: bool = False
@@ -87,7 +90,7 @@ def prepare(task: Task, folder: str, count: int) -> Task:
 
   Raises DatabaseError.
   """
-  schema = schema_of(task.location, task.infer_keys)
+  schema = schema_of(task.location, task.infer_keys, task.view)
   paths = make_instances(task.location, folder, count, task.seed, schema=schema)
   runner = checking_runner(task.location, schema)
   filler = Filler(schema, read_values(runner, schema))
@@ -140,14 +143,14 @@ def read_values(runner: Runner, schema: Schema) -> StoredValues:
   return StoredValues(stored.tables, runner.rows)
 
 
-def schema_of(location: str, infer_keys: bool) -> Schema:
+def schema_of(location: str, infer_keys: bool, view: SchemaView = WHOLE) -> Schema:
   """The schema of a database, with the keys that it does not declare where these are asked for.
   Raises DatabaseError.
 
   Of names that differ in case only the first alone is used: no question can tell one from the
   other.
   """
-  schema = without_twins(read_schema(location))
+  schema = without_twins(seen_through(view, read_schema(location)))
   return infer_foreign_keys(schema, location) if infer_keys else schema
 
 

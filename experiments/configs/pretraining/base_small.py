@@ -32,14 +32,15 @@ def base_small() -> PretrainingConfig:
       "initializer_range": 0.04,
     },
     vocab_size=4096,
-    prompt=PromptFormat(schema_style="compact", matched_values=3, matched_names=6),
-    other_prompt=PromptFormat(schema_style="names", matched_values=3, matched_names=6),
+    prompt=PromptFormat(schema_style="compact", matched_values=3, matched_names=8, codes=True),
+    other_prompt=PromptFormat(schema_style="names", matched_values=3, matched_names=8, codes=True),
     packing=Packing(longest_prefix=512, longest_branch=224, longest_answer=96),
     # A high rate and small updates until copying and SQL's words are there.
     first=Phase(
-      0.185, 2048, 0.25, OptimizerConfig("muon", 4e-3, adam_share=0.3, schedule="constant")
+      0.11, 2048, 0.25, OptimizerConfig("muon", 4e-3, adam_share=0.3, schedule="constant")
     ),
-    main=Phase(0.355, 4096, 0.05, OptimizerConfig("muon", 2.5e-3, adam_share=0.3)),
+    main=Phase(0.36, 4096, 0.05, OptimizerConfig("muon", 2.5e-3, adam_share=0.3)),
+    last=Phase(0.3, 4096, 0.05, OptimizerConfig("muon", 2e-3, adam_share=0.3)),
     draws=4,
     checkpoint_every=500,
     evaluate_every=500,

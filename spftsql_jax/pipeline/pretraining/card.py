@@ -13,6 +13,11 @@ from spftsql_jax.training.guards import Evaluation
 
 # Points of the loss curve.
 _POINTS = 10
+_CODES = """
+It calls tables and columns by codes, each a token: `SELECT @c2 FROM @t1 WHERE @c3 = 'x'`. Which
+code is what stands in its prompt; `spftsql_jax.examples.name_codes` writes a question with codes
+and reads the answer back as SQL, as do `ask.py` and `predict.py`.
+"""
 
 
 def model_card(
@@ -52,7 +57,7 @@ tags: [text-to-sql]
 {shape["num_hidden_layers"]} layers, a vocabulary of {config.vocab_size:,}), in bfloat16. Made to be
 fine-tuned on a database by SPFT-SQL in minutes on a CPU; it knows SQL, how questions are put, and
 how to copy from its prompt, and nothing else. It is no model to talk to, and English only.
-
+{_CODES if config.prompt.codes else ""}
 ## Trained on
 {corpus.shards * corpus.databases:,} made-up databases with some {corpus.examples} synthesized pairs
 of question and SQL each, in both directions, each database drawn {config.draws} times with other

@@ -69,7 +69,7 @@ class PretrainingConfig:
       of these nouns that are exchanged for words that do not exist.
     shuffled_share: of databases whose tables stand in another order than that of their keys.
     max_new_tokens: longest answer.
-    first, main: phases of training, one behind the other.
+    first, main, last: phases of training, one behind the other.
     seed: of weights and order.
   """
 
@@ -81,6 +81,7 @@ class PretrainingConfig:
   packing: Packing
   first: Phase
   main: Phase
+  last: Phase
   other_share: float = 0.25
   to_text_share: float = 0.15
   learned: Literal["answers", "branches"] = "answers"
@@ -96,4 +97,4 @@ class PretrainingConfig:
   @property
   def phases(self) -> tuple[Phase, ...]:
     """The phases in their order."""
-    return self.first, self.main
+    return self.first, self.main, self.last

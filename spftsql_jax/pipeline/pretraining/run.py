@@ -248,6 +248,7 @@ def _start(config: PretrainingConfig, shard: Shard, folder: Path) -> Path:
       config.seed,
       induction_params,
       words_apart=True,
+      codes=config.prompt.codes,
     )
   return folder
 

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.examples.batches import Branch, Unit
 from spftsql_jax.examples.benchmarks import find_database, read_examples
 from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.name_codes import NameCodes, name_codes
 from spftsql_jax.examples.prompts import (
   PromptFormat,
   answer_text,
@@ -26,8 +27,9 @@ from spftsql_jax.examples.prompts import (
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
 from spftsql_jax.files import replacing
 from spftsql_jax.pipeline.pretraining.config import PretrainingConfig
-from spftsql_jax.pipeline.pretraining.renaming import Renaming, common_words, draw_renaming
+from spftsql_jax.pipeline.pretraining.renaming import common_words, draw_renaming
 from spftsql_jax.pipeline.training_units import UnitMaker, question_units, sql_units
+from spftsql_jax.schema import Schema
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,24 +148,29 @@ def _units(config: PretrainingConfig, folder: Path, shard: Shard, draw: int) -> 
     database = databases[db_id]
     rng = random.Random(f"{config.seed}:{draw}:{db_id}")
     tokenizer = other if rng.random() < config.other_share else own
+    words: Callable[[str], str] = str
     if rng.random() < config.renamed_share:
       words = draw_renaming(database.schema, asked, kept, rng, config.invented_share)
-      tokenizer = _RenamingTokenizer(tokenizer, words)
+    tokenizer = _DrawnTokenizer(tokenizer, words, rng)
     database = _as_others_write_it(database, rng, config.shuffled_share)
     units += _of_database(config, tokenizer, {db_id: database}, asked, rng)
   return units
 
 
-class _RenamingTokenizer(Tokenizer):
-  """A tokenizer that reads its texts under a renaming."""
+class _DrawnTokenizer(Tokenizer):
+  """A tokenizer that reads its texts under a renaming, and draws the codes of names."""
 
-  def __init__(self, tokenizer: Tokenizer, renaming: Renaming):
+  def __init__(self, tokenizer: Tokenizer, renaming: Callable[[str], str], rng: random.Random):
     super().__init__(tokenizer.hf, tokenizer.style)
-    self._renaming = renaming
+    self._renaming, self._rng = renaming, rng
 
   def encode(self, text: str) -> tuple[int, ...]:
     """Ids of the renamed text."""
     return super().encode(self._renaming(text))
+
+  def new_codes(self, schema: Schema) -> NameCodes:
+    """Codes drawn anew."""
+    return name_codes(schema, self._rng)
 
 
 def _of_database(

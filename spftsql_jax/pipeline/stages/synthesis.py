@@ -51,6 +51,7 @@ def make_examples(
     wordings=config.wordings,
     parts=config.parts,
     shard=(hosts.index(), hosts.count()),
+    view=bench.config.data.view,
   )
   locations = [bench.databases.prompts[d].location for d in db_ids]
   shard = synthesize(locations, templates, options)

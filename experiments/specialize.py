@@ -1,0 +1,98 @@
+"""From an unlabelled database to a model that answers questions about it.
+
+    python experiments/specialize.py --database=PATH|URL --workdir=DIR
+
+Says what it found in the SQLite file, DuckDB file or PostgreSQL database and what it will do, asks
+nothing, and leaves in --workdir a specialised model, a report and the line to ask it with. The
+database is only read. The same command goes on where it was cut off.
+"""
+
+from __future__ import annotations
+
+# First: from here on a signal ends the script with one line.
+from launch import GOES_ON, InputError, launch
+
+# isort: split
+from pathlib import Path
+
+import database_access
+from absl import flags
+
+flags.adopt_module_key_flags(database_access)
+_DATABASE = flags.DEFINE_string(
+  "database", None, "SQLite or DuckDB file, or URL of a database.", required=True
+)
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "Folder of the run; made if missing.", required=True
+)
+_BASE_MODEL = flags.DEFINE_string(
+  "base_model",
+  None,
+  "Hugging Face folder to start from; by default the one that comes along, or a small model from "
+  "random weights.",
+)
+_SCHEMAS = flags.DEFINE_list(
+  "schemas", [], "Schemas whose tables are taken; by default those on the search path."
+)
+_EXAMPLES = flags.DEFINE_string("examples", "", "File of a few labelled examples, if there are.")
+_DESCRIPTIONS = flags.DEFINE_string(
+  "descriptions",
+  None,
+  "Data dictionary: CSV of table, column, description, or BIRD's folder database_description.",
+)
+_INCLUDE = flags.DEFINE_list("include", [], "Tables to take (* for anything); by default all.")
+_EXCLUDE = flags.DEFINE_list("exclude", [], "Tables to leave out.")
+_MASK = flags.DEFINE_list("mask", [], "Columns, as table.column, whose values are never read.")
+_SYNTHETIC = flags.DEFINE_integer("synthetic", 2400, "Synthetic examples a round.", lower_bound=32)
+_ROUNDS = flags.DEFINE_integer("rounds", 2, "Rounds of stage 1.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 280, "Training steps of a round.", lower_bound=1)
+_ITERATIONS = flags.DEFINE_integer("iterations", 0, "Iterations of self-play.", lower_bound=0)
+_MAX_MINUTES = flags.DEFINE_float(
+  "max_minutes",
+  None,
+  "Choose rounds and steps so that the run takes so long, by a short measurement.",
+  lower_bound=1,
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0)
+
+
+def main() -> None:
+  from spftsql_jax.base import base_in_the_box
+  from spftsql_jax.databases.introspection import read_schema
+  from spftsql_jax.databases.locations import with_schemas
+  from spftsql_jax.databases.schema_view import SchemaView, seen_through
+  from spftsql_jax.pipeline.specialize.descriptions import read_descriptions
+
+  base = _BASE_MODEL.value or str(base_in_the_box() or "")
+  described = read_descriptions(_DESCRIPTIONS.value) if _DESCRIPTIONS.value else ()
+  view = SchemaView(
+    tuple(_INCLUDE.value), tuple(_EXCLUDE.value), tuple(_MASK.value), descriptions=described
+  )
+  location = with_schemas(_DATABASE.value, _SCHEMAS.value)
+  if base and not Path(base).is_dir():
+    raise InputError(f"{base}: no such model folder (--base_model)")
+  seen_through(view, read_schema(location))  # Told at once, if it does not fit.
+
+  # Here and not above: they import JAX, and the processes that synthesize import this file.
+  from spftsql_jax.pipeline.specialize.settings import Settings
+  from spftsql_jax.pipeline.specialize.specialize import specialize
+
+  specialize(
+    Settings(
+      location,
+      base,
+      view,
+      _EXAMPLES.value,
+      _SYNTHETIC.value,
+      _ROUNDS.value,
+      _STEPS.value,
+      _ITERATIONS.value,
+      seed=_SEED.value,
+    ),
+    _WORKDIR.value,
+    _MAX_MINUTES.value,
+  )
+
+
+if __name__ == "__main__":
+  launch(main, when_interrupted=GOES_ON)

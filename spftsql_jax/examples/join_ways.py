@@ -1,0 +1,59 @@
+"""How tables that a question mentions are joined: the foreign keys between them, and those on the
+way from one to another.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from spftsql_jax.schema import ForeignKey, Schema
+
+# A table and a foreign key of it.
+Link = tuple[str, ForeignKey]
+
+
+def links_between(schema: Schema, tables: Sequence[str]) -> tuple[Link, ...]:
+  """The links by which `tables` (names of the schema) are joined, in the schema's order.
+
+  These are all links between two of them. Where that leaves one apart from those before it, the
+  links on a shortest way to them too.
+  """
+  wanted = list(dict.fromkeys(tables))
+  joined = wanted[:1]
+  for name in wanted[1:]:
+    joined += [step for step in _way(schema, joined, name) if step not in joined]
+  return tuple(
+    (own, key) for own, key, other in _links(schema) if own in joined and other in joined
+  )
+
+
+def _links(schema: Schema) -> Iterator[tuple[str, ForeignKey, str]]:
+  """(table, foreign key, the table referred to) of a schema, names as it spells them."""
+  names = {table.name.lower(): table.name for table in schema.tables}
+  for table in schema.tables:
+    for key in table.foreign_keys:
+      if (other := names.get(key.referred_table.lower())) is not None:
+        yield table.name, key, other
+
+
+def _way(schema: Schema, start: Sequence[str], goal: str) -> list[str]:
+  """The tables on a shortest way along links from one of `start` to `goal`; `goal` alone where no
+  way leads there.
+  """
+  near: dict[str, list[str]] = {table.name: [] for table in schema.tables}
+  for own, _, other in _links(schema):
+    near[own].append(other)
+    near[other].append(own)
+  before = dict.fromkeys(start, "")
+  waiting = deque(before)
+  while waiting and goal not in before:
+    here = waiting.popleft()
+    for other in near[here]:
+      if other not in before:
+        before[other] = here
+        waiting.append(other)
+  steps = [goal]
+  while step := before.get(steps[-1]):
+    steps.append(step)
+  return steps

@@ -1,0 +1,1 @@
+"""From an unlabelled database to a model that answers questions about it."""
