@@ -133,9 +133,9 @@ class Browser:
     return result["result"].get("value")
 
   def wait(self, condition: str, seconds: float = _WAIT_S) -> None:
-    """Waits until an expression holds."""
+    """Waits until an expression holds; of a page that has no body yet nothing does."""
     end = time.monotonic() + seconds
-    while not self.run(condition):
+    while not self.run(f"document.body !== null && (\n{condition}\n)"):
       assert time.monotonic() < end, f"never: {condition}"
       time.sleep(0.03)
 
