@@ -5,7 +5,7 @@ way from one to another.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from spftsql_jax.schema import ForeignKey, Schema
 
@@ -20,9 +20,9 @@ def links_between(schema: Schema, tables: Sequence[str]) -> tuple[Link, ...]:
   links on a shortest way to them too.
   """
   wanted = list(dict.fromkeys(tables))
-  joined = wanted[:1]
+  joined, near = wanted[:1], near_by_keys(schema)
   for name in wanted[1:]:
-    joined += [step for step in _way(schema, joined, name) if step not in joined]
+    joined += [step for step in shortest_way(near, joined, name) if step not in joined]
   return tuple(
     (own, key) for own, key, other in _links(schema) if own in joined and other in joined
   )
@@ -37,14 +37,25 @@ def _links(schema: Schema) -> Iterator[tuple[str, ForeignKey, str]]:
         yield table.name, key, other
 
 
-def _way(schema: Schema, start: Sequence[str], goal: str) -> list[str]:
-  """The tables on a shortest way along links from one of `start` to `goal`; `goal` alone where no
-  way leads there.
+def near_by_keys(schema: Schema) -> dict[str, list[str]]:
+  """The tables that foreign keys connect with each table, one for each key, names as the schema
+  spells them.
   """
   near: dict[str, list[str]] = {table.name: [] for table in schema.tables}
   for own, _, other in _links(schema):
-    near[own].append(other)
-    near[other].append(own)
+    if other != own:
+      near[own].append(other)
+      near[other].append(own)
+  return near
+
+
+def shortest_way(
+  near: Mapping[str, Sequence[str]], start: Sequence[str], goal: str
+) -> tuple[str, ...]:
+  """The tables on a shortest way from one of `start` to `goal`, which stands last, without the one
+  that it starts from; `goal` alone where no way leads there. Of ways as short, the one that `start`
+  and `near` name first.
+  """
   before = dict.fromkeys(start, "")
   waiting = deque(before)
   while waiting and goal not in before:
@@ -54,6 +65,6 @@ def _way(schema: Schema, start: Sequence[str], goal: str) -> list[str]:
         before[other] = here
         waiting.append(other)
   steps = [goal]
-  while step := before.get(steps[-1]):
+  while (step := before.get(steps[-1])) and step not in start:
     steps.append(step)
-  return steps
+  return tuple(reversed(steps))

@@ -82,12 +82,11 @@ class NameIndex:
     """Where `question` mentions what `search` finds, in the order of the places; at one place
     the better matches first.
     """
-    words = list(_WORD.finditer(question))
-    tables, columns = self._mentions(_asked(question))
+    words, asked = list(_WORD.finditer(question)), _asked(question)
+    tables, columns = self._mentions(asked)
     found = [(m.last, -m.score, t, -1) for t, m in enumerate(tables) if m.score >= _LEAST and words]
     for score, _, t, c in _best(columns, limit):
-      asked = _mention(self._columns[t][c], _asked(question))
-      found.append((asked.last, -score, t, c))
+      found.append((_mention(self._columns[t][c], asked).last, -score, t, c))
     return tuple(self._mark(words[last].end(), t, c) for last, _, t, c in sorted(found))
 
   def _mark(self, end: int, table: int, column: int) -> NameMark:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import sqlglot
 from sqlglot import exp
 
+from spftsql_jax.examples.join_ways import near_by_keys, shortest_way
 from spftsql_jax.schema import Schema
 from spftsql_jax.sql.model_text import read_statement
 
@@ -49,13 +50,10 @@ class SubSchemas:
   def __init__(self, schema: Schema, fits: Callable[[Schema], bool]):
     self._schema, self._fits = schema, fits
     self._order = [table.name for table in schema.tables]
-    self._near: dict[str, list[str]] = {name: [] for name in self._order}
-    known = {name.lower(): name for name in self._order}
-    for table in schema.tables:
-      for key in table.foreign_keys:
-        if (other := known.get(key.referred_table.lower())) and other != table.name:
-          self._near[table.name].append(other)
-          self._near[other].append(table.name)
+    self._near = near_by_keys(schema)
+    self._busiest_first = {
+      name: sorted(others, key=lambda n: -len(self._near[n])) for name, others in self._near.items()
+    }
     grown = [names for name in self._order if (names := self._grow([name]))]
     kept = [
       a
@@ -91,18 +89,7 @@ class SubSchemas:
     last; it alone where no way leads there. Of ways as short it takes those over tables with more
     keys: they are more often joined.
     """
-    before: dict[str, str] = dict.fromkeys(sorted(tables, key=self._order.index), "")
-    waiting = deque(before)
-    while waiting and name not in before:
-      here = waiting.popleft()
-      for other in sorted(self._near[here], key=lambda n: -len(self._near[n])):
-        if other not in before:
-          before[other] = here
-          waiting.append(other)
-    steps = [name]
-    while (last := before.get(steps[-1])) and last not in tables:
-      steps.append(last)
-    return tuple(reversed(steps))
+    return shortest_way(self._busiest_first, sorted(tables, key=self._order.index), name)
 
   def _grow(self, start: Sequence[str]) -> frozenset[str] | None:
     names = set(start)
