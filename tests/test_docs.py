@@ -6,13 +6,8 @@ import pathlib
 import re
 
 import pytest
+from documents import DOCUMENTS, ROOT
 
-ROOT = pathlib.Path(__file__).parents[1]
-DOCUMENTS = sorted(
-  path.relative_to(ROOT).as_posix()
-  for folder in (ROOT, ROOT / "docs", ROOT / "third_party")
-  for path in folder.glob("*.md")
-)
 # Where a path may start: at the top, in the package, or at what the text says it means.
 _STARTS = (ROOT, ROOT / "spftsql_jax", ROOT / "experiments", ROOT / "experiments/benchmarks")
 _LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")

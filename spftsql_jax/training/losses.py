@@ -15,7 +15,9 @@ OnCorrect = Literal["positive_only", "drop"]
 
 
 def sft_loss(log_probs: jax.Array, token_counts: jax.Array) -> jax.Array:
-  """Negative log-likelihood a token: -sum_i log p(y_i | x_i) / sum_i |y_i|.
+  """Negative log-likelihood a token.
+
+      -sum_i log p(y_i | x_i) / sum_i |y_i|
 
   Args:
     log_probs: [...] summed log-probs of the answers; 0 for padding.

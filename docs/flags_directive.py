@@ -1,0 +1,46 @@
+"""An extension of Sphinx. In a page
+
+    ```{flags} ask
+    ```
+
+lists the flags of experiments/ask.py, each with its default and what it may be. So the pages of
+commands cannot say other than the scripts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from command_flags import EXPERIMENTS, Flag, read_flags
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+
+class FlagsDirective(SphinxDirective):
+  """Lists the flags of a launch script, each with its default and what it may be."""
+
+  required_arguments = 1
+
+  def run(self) -> list[nodes.Node]:
+    script = self.arguments[0]
+    self.env.note_dependency(str(EXPERIMENTS / f"{script}.py"))
+    listed = nodes.definition_list(classes=["flags"])
+    listed += [_item(flag) for flag in read_flags(script)]
+    return [listed]
+
+
+def _item(flag: Flag) -> nodes.definition_list_item:
+  term = nodes.term("", "", nodes.literal("", flag.usage))
+  # A default may be a path of the machine that builds the pages.
+  default = flag.default.replace(f"{EXPERIMENTS.parent}/", "").replace("'None'", "")
+  if default not in ("", "''"):
+    term += [nodes.inline("", " default "), nodes.literal("", default.strip("'"))]
+  said = flag.help + (f" ({flag.allowed})" if flag.allowed else "")
+  return nodes.definition_list_item("", term, nodes.definition("", nodes.paragraph("", said)))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+  """Registers the directive."""
+  app.add_directive("flags", FlagsDirective)
+  return {"parallel_read_safe": True, "version": "1"}
