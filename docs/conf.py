@@ -25,6 +25,7 @@ extensions = [
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
+napoleon_use_ivar = True
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 # Docstrings put code in single backticks, as Markdown does.

@@ -9,6 +9,7 @@ commands cannot say other than the scripts.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from command_flags import EXPERIMENTS, Flag, read_flags
@@ -36,8 +37,16 @@ def _item(flag: Flag) -> nodes.definition_list_item:
   default = flag.default.replace(f"{EXPERIMENTS.parent}/", "").replace("'None'", "")
   if default not in ("", "''"):
     term += [nodes.inline("", " default "), nodes.literal("", default.strip("'"))]
-  said = flag.help + (f" ({flag.allowed})" if flag.allowed else "")
-  return nodes.definition_list_item("", term, nodes.definition("", nodes.paragraph("", said)))
+  said = nodes.paragraph("", "", *_with_flags(flag.help))
+  if flag.allowed:
+    said += nodes.inline("", f" ({flag.allowed})")
+  return nodes.definition_list_item("", term, nodes.definition("", said))
+
+
+def _with_flags(text: str) -> list[nodes.Node]:
+  """A help text, the flags in it as code: in prose two hyphens would become a dash."""
+  parts = re.split(r"(--\w+)", text)
+  return [nodes.literal("", part) if i % 2 else nodes.Text(part) for i, part in enumerate(parts)]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
