@@ -22,7 +22,6 @@ extensions = [
   "sphinx.ext.autodoc",
   "sphinx.ext.napoleon",
 ]
-exclude_patterns = ["_build"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 napoleon_use_ivar = True

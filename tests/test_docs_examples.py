@@ -176,7 +176,9 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     assert flag.usage in page
   assert "0.75" in page  # a default
   assert "error_driven_loss" in (tmp_path / "reference.html").read_text()
+  # Documents that stay at the top are shown, with links that lead to pages.
   assert "What is guarded against" in (tmp_path / "project/security.html").read_text()
+  assert 'href="../decisions.html"' in (tmp_path / "project/build_notes.html").read_text()
 
 
 @functools.cache
