@@ -259,6 +259,7 @@ class ModelConfig:
       pad_token_id=raw.get("pad_token_id"),
       dtype=dtype,
       param_dtype=dtype,
+      product_dtype="",
       remat=remat,
     )
 

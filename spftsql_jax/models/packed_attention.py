@@ -23,6 +23,8 @@ from jax.sharding import PartitionSpec
 from spftsql_jax.models.products import turned
 
 _MASKED = -1e30
+
+
 @dataclasses.dataclass(frozen=True)
 class _Tiles:
   """Queries and keys of a block, and how many blocks of queries go along together."""

@@ -1,13 +1,18 @@
-"""Products of activations with weights, and their gradients, written as each machine is quick at."""
+"""Products of activations with weights, and their gradients, as each machine is quick at them."""
 
 from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jax.experimental.layout import Layout, with_layout_constraint
+
+# How training computes them: in the model's dtype, or rounded to bfloat16 first (see `product`).
+Settled: TypeAlias = Literal["exact", "rounded"]
+Products: TypeAlias = Literal["auto", "exact", "rounded"]
 
 _Kept = tuple[jax.Array, jax.Array]
 
@@ -120,6 +125,17 @@ def turned(x: jax.Array) -> jax.Array:
   if jax.default_backend() != "cpu":
     return swapped
   return with_layout_constraint(swapped, Layout(major_to_minor=tuple(range(x.ndim))))
+
+
+def settle(products: Products, dtype: str, alone: bool = True) -> Settled:
+  """What "auto" stands for: rounded where float32 is computed on a CPU that is faster so.
+
+  Args:
+    alone: whether one device does the work: rounded products have not been spread over a mesh.
+  """
+  if products != "auto":
+    return products
+  return "rounded" if dtype == "float32" and alone and has_fast_bfloat16() else "exact"
 
 
 @functools.cache

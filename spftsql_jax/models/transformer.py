@@ -429,6 +429,11 @@ class Decoder(nn.Module):
   unroll: bool = False
   prompt_attention: PromptAttention = "einsum"
 
+  @nn.nowrap
+  def rounded(self) -> Decoder:
+    """As this, with products of bfloat16 operands (see `ModelConfig.product_dtype`)."""
+    return self.clone(config=self.config.replace(product_dtype="bfloat16"))
+
   def setup(self) -> None:
     c = self.config
     declaration = (
