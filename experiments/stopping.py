@@ -7,6 +7,9 @@ seconds, because it compiles a program or runs a query, or at a second signal, a
 ends the process. What scripts write gets its name when it is whole, so nothing is left half-written
 either way. The process leaves without the interpreter's finalization, in which threads of native
 libraries crash (a segmentation fault of JAX), and with its child processes.
+
+Work that has taken SIGTERM over, as training does to write a checkpoint, is given `KEEPING_S`
+instead.
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
   from types import FrameType
 
 GRACE_S = 1.5
+# An update of a large model and its checkpoint. Schedulers that send SIGTERM kill sooner or later
+# by themselves.
+KEEPING_S = 600.0
 _FLUSH_S = 0.5
 # Exit codes as a shell has them: 128 and the signal's number.
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -133,7 +139,8 @@ def _watch(reader: int) -> None:
   first = _next_signal(reader, None)
   _State.told = _State.told or first
   if _State.running:
-    _next_signal(reader, GRACE_S)
+    taken_over = signal.getsignal(first) not in (_interrupt, signal.SIG_DFL, signal.SIG_IGN)
+    _next_signal(reader, KEEPING_S if taken_over else GRACE_S)
   end_as_told()
 
 

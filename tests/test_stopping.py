@@ -189,9 +189,47 @@ SWALLOWING = (
 )
 
 
+# As training does, whose update and checkpoint may take longer than the grace.
+KEEPING = """
+import pathlib, signal, threading, time
+def main():
+  told = threading.Event()
+  signal.signal(signal.SIGTERM, lambda number, frame: told.set())
+  while not told.is_set():
+    time.sleep(0.1)
+  time.sleep(launch.stopping.GRACE_S + 1)
+  pathlib.Path(__file__).with_name("kept").touch()
+"""
+
+
+def test_work_that_keeps_its_state_at_sigterm_has_the_time_to(tmp_path):
+  process = started(tmp_path, KEEPING)
+  process.send_signal(signal.SIGTERM)
+  process.communicate(timeout=10)
+  assert (tmp_path / "kept").exists()
+
+
+def test_a_second_sigterm_does_not_wait_for_it(tmp_path):
+  process = started(tmp_path, KEEPING)
+  for _ in range(2):
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+  _, stderr = process.communicate(timeout=2)
+  assert (process.returncode, stderr) == (143, "slow.py: terminated\n")
+  assert not (tmp_path / "kept").exists()
+
+
 @pytest.mark.parametrize("code", [WAITING, DEAF, SWALLOWING])
 def test_a_main_thread_that_does_not_answer_is_ended(tmp_path, code):
-  script = tmp_path / "slow.py"
+  process = started(tmp_path, code)
+  process.send_signal(signal.SIGTERM)
+  _, stderr = process.communicate(timeout=6)
+  assert (process.returncode, stderr) == (143, "slow.py: terminated\n")
+
+
+def started(folder: Path, code: str) -> subprocess.Popen:
+  """A script of this code that has begun its work."""
+  script = folder / "slow.py"
   head = (
     f"import sys\nsys.path.insert(0, {str(EXPERIMENTS)!r})\nimport "
     "launch\nlaunch.stopping.install()\n"
@@ -202,9 +240,7 @@ def test_a_main_thread_that_does_not_answer_is_ended(tmp_path, code):
   process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True)
   assert process.stderr.readline() == "ready\n"
   time.sleep(0.5)
-  process.send_signal(signal.SIGTERM)
-  _, stderr = process.communicate(timeout=6)
-  assert (process.returncode, stderr) == (143, "slow.py: terminated\n")
+  return process
 
 
 @pytest.mark.parametrize("lines", [1, 100_000])

@@ -23,7 +23,7 @@ from spftsql_jax.examples.batches import (
 )
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, init_params
 from spftsql_jax.models.attention import causal_attention, flash_attention, visible
-from spftsql_jax.models.transformer import matmul
+from spftsql_jax.models.products import product
 from spftsql_jax.training.step import Objective, loss_and_gradients
 
 CONFIG = ModelConfig(
@@ -194,7 +194,7 @@ def test_a_products_gradients_are_jaxs_own(sizes):
     jnp.asarray(rng.normal(size=s), jnp.float32)
     for s in ((2, 3, sizes[0]), sizes, (2, 3, sizes[1]))
   )
-  ours = jax.grad(lambda x, k: (matmul(x, k) * weights).sum(), (0, 1))(x, kernel)
+  ours = jax.grad(lambda x, k: (product(x, k) * weights).sum(), (0, 1))(x, kernel)
   theirs = jax.grad(lambda x, k: ((x @ k) * weights).sum(), (0, 1))(x, kernel)
   for a, b in zip(ours, theirs, strict=True):
     np.testing.assert_allclose(a, b, atol=1e-6, rtol=1e-6)

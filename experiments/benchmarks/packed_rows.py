@@ -7,7 +7,8 @@ counts, over all of Spider's training questions and for each tokenizer, what an 
 pairs computes: in the padded form with the buckets that benchmarks/training.py takes on a CPU and
 on a GPU, and in packed rows. y- is another query of the database.
 
-Then both forms train in turns in one process: the small model of training_peers/model.json, and
+Then the forms train in turns in one process, packed rows also with products rounded to bfloat16
+where the CPU has units for it: the small model of training_peers/model.json, and
 with --model=DIR (a Hugging Face folder, SmolLM2-135M for instance) that model with LoRA of rank 16.
 Reported are medians over --turns of records a second by the CPU time of the process and by the wall
 clock; where other processes load the machine the former is the one to read. The records are
@@ -198,7 +199,7 @@ def shape_of(batch: Any) -> Any:
 
 
 def timed_small(tokenizers: dict[str, str], loss: str) -> dict[str, Any]:
-  """Both forms with the small random model, all of it trained."""
+  """The forms with the small random model, all of it trained."""
   import jax
 
   from spftsql_jax.models import Decoder, ModelConfig, init_params
@@ -211,7 +212,7 @@ def timed_small(tokenizers: dict[str, str], loss: str) -> dict[str, Any]:
 
 
 def timed_model(folder: str, loss: str) -> dict[str, Any]:
-  """Both forms with the model in a folder and an adapter."""
+  """The forms with the model in a folder and an adapter."""
   import jax
 
   from spftsql_jax.models import LoraConfig, init_lora, load_hf
@@ -225,9 +226,10 @@ def timed_model(folder: str, loss: str) -> dict[str, Any]:
 
 
 def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: Any) -> dict[str, Any]:
-  """Medians of both forms over the units, in turns."""
+  """Medians of the forms over the units, in turns."""
   import jax
 
+  from spftsql_jax.models.products import has_fast_bfloat16
   from spftsql_jax.training.optimizer import OptimizerConfig
   from spftsql_jax.training.step import (
     Objective,
@@ -242,10 +244,13 @@ def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: Any) 
     "padded": padded_plan(units, _BUCKETS["cpu"], 1),
     "packed": packed_plan(units, 1, 4096),
   }
+  models = dict.fromkeys(forms, model)
+  if has_fast_bfloat16():
+    forms["rounded"], models["rounded"] = forms["packed"], model.rounded()
   report: dict[str, Any] = {"records": len(units)}
   turns: dict[str, Callable[[], Any]] = {}
   for name, batches in forms.items():
-    step = make_train_step(model, optimizer, program_of(objective))
+    step = make_train_step(models[name], optimizer, program_of(objective))
     stacked = [jax.tree.map(lambda x: x[None], batch) for batch in batches]
     programs: dict[Any, Any] = {}
 
@@ -285,7 +290,8 @@ def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: Any) 
       "all_cpu_seconds": [round(c, 2) for c, _ in times],
     }
   for kind in ("records_a_cpu_second", "records_a_second"):
-    report[f"times_{kind}"] = round(report["packed"][kind] / report["padded"][kind], 2)
+    for name in [n for n in forms if n != "padded"]:
+      report[name][f"times_{kind}"] = round(report[name][kind] / report["padded"][kind], 2)
   report["loaded"] = round(os.getloadavg()[0], 1)
   print(loss, json.dumps(report), flush=True)
   return report

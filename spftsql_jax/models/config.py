@@ -107,6 +107,8 @@ class ModelConfig:
       for all.
     dtype: dtype of activations and matrix products; norms, softmax and logits are float32 always.
     param_dtype: dtype of the params that `init_params` makes.
+    product_dtype: what the operands of products with weights are rounded to ("bfloat16"); "" for
+      `dtype`. The sums, and all else, stay in `dtype` (see `products.product`).
     remat: what the backward pass recomputes in each layer: "none", "full" (all but the layer's
       input), or "dots" (all but the outputs of the weight products).
   """
@@ -136,6 +138,7 @@ class ModelConfig:
   pad_token_id: int | None = None
   dtype: str = "float32"
   param_dtype: str = "float32"
+  product_dtype: str = ""
   remat: str = "none"
 
   def __post_init__(self) -> None:
@@ -166,6 +169,7 @@ class ModelConfig:
       ("hidden_act", self.hidden_act, ACTIVATIONS),
       ("dtype", self.dtype, DTYPES),
       ("param_dtype", self.param_dtype, DTYPES),
+      ("product_dtype", self.product_dtype, ("", "bfloat16")),
       ("remat", self.remat, REMAT_POLICIES),
     ):
       if value not in known:
@@ -255,6 +259,7 @@ class ModelConfig:
       pad_token_id=raw.get("pad_token_id"),
       dtype=dtype,
       param_dtype=dtype,
+      product_dtype="",
       remat=remat,
     )
 

@@ -11,6 +11,7 @@ Axes: R rows, T tokens of a row, N key-value heads, G query heads a key-value he
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any, NamedTuple
 
@@ -19,15 +20,25 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from spftsql_jax.models.attention import scores
+from spftsql_jax.models.products import turned
 
 _MASKED = -1e30
-# Queries and keys of a block. The loop below takes the same time a block whatever is masked in it:
-# larger blocks compute more that is masked, smaller ones wait more often for two cores to meet.
-_ON_CPU = (128, 128)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tiles:
+  """Queries and keys of a block, and how many blocks of queries go along together."""
+
+  queries: int
+  keys: int
+  together: int
+
+
+# Small blocks compute little that is masked, and many at once keep two cores at work.
+_ON_CPU = _Tiles(64, 64, 16)
 # A GPU or TPU has no kernel for this mask yet. It is given few large products: the loop's overhead
 # would otherwise be most of its time.
-_ELSEWHERE = (512, 4096)
+_ELSEWHERE = _Tiles(512, 4096, 1)
 # Axes of a mesh over which rows are spread (see `sharding.RULES`).
 _ROW_AXES = ("data", "fsdp")
 
@@ -133,21 +144,46 @@ def _row_attention(
   return _forward(query, key, value, sight)[0]
 
 
-def _block_mask(
-  sight: _Sight,
-  first_query: jax.Array,
-  first_key: jax.Array,
-  queries: int,
-  keys: int,
+class _Walk(NamedTuple):
+  """In which order blocks are gone through: groups of C blocks of queries that see about as many
+  blocks of keys, so that hardly one of a group waits for another.
+
+  Attributes:
+    queries: int32 [groups, C], numbers of the blocks of queries; the number behind the last stands
+      for none.
+    keys: int32 [groups, C, T / keys], the blocks of keys that each sees, in order.
+    counts: int32 [groups, C], how many these are.
+  """
+
+  queries: jax.Array
+  keys: jax.Array
+  counts: jax.Array
+
+
+def _walk(ends: jax.Array, tiles: _Tiles) -> _Walk:
+  order, counts = seen_blocks(ends, tiles.queries, tiles.keys)
+  total = len(counts)
+  missing = -total % tiles.together
+  by_count = jnp.pad(jnp.argsort(-counts), (0, missing), constant_values=total)
+  keys = jnp.pad(order, ((0, missing), (0, 0)))[by_count]
+  counts = jnp.pad(counts, (0, missing))[by_count]
+  grouped = [x.reshape(-1, tiles.together, *x.shape[1:]) for x in (by_count, keys, counts)]
+  return _Walk(*grouped)
+
+
+def _mask(
+  sight: _Sight, tiles: _Tiles, queries: jax.Array, keys: jax.Array, there: jax.Array
 ) -> jax.Array:
-  """bool [queries, keys]: which keys of a block the queries of another see."""
-  i = first_query + jnp.arange(queries)[:, None]
-  j = first_key + jnp.arange(keys)[None]
-  mask = (j <= i) & (i < jax.lax.dynamic_slice_in_dim(sight.ends, first_key, keys)[None])
+  """bool [C, queries, keys]: which keys of blocks the queries of others see.
+
+  Args:
+    queries, keys: int32 [C], numbers of the blocks. there: bool [C], whether it is a pair at all.
+  """
+  i = (queries[:, None] * tiles.queries + jnp.arange(tiles.queries))[..., None]
+  j = (keys[:, None] * tiles.keys + jnp.arange(tiles.keys))[:, None]
+  mask = there[:, None, None] & (j <= i) & (i < sight.ends[j])
   if sight.positions is not None and sight.window is not None:
-    of_queries = jax.lax.dynamic_slice_in_dim(sight.positions, first_query, queries)
-    of_keys = jax.lax.dynamic_slice_in_dim(sight.positions, first_key, keys)
-    mask &= of_queries[:, None] - of_keys[None] < sight.window
+    mask &= sight.positions.at[i].get(mode="clip") - sight.positions[j] < sight.window
   return mask
 
 
@@ -165,18 +201,27 @@ def _join(blocks: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   return jnp.moveaxis(blocks, 1, 2).reshape(shape)
 
 
-def _sizes(length: int) -> tuple[int, int]:
-  """Queries and keys of a block: whole parts of a row, the largest up to the usual sizes."""
-  queries, keys = _ON_CPU if jax.default_backend() == "cpu" else _ELSEWHERE
-  return math.gcd(length, queries), math.gcd(length, keys)
+def _tiles(length: int) -> _Tiles:
+  """Whole parts of a row, the largest up to the usual sizes."""
+  usual = _ON_CPU if jax.default_backend() == "cpu" else _ELSEWHERE
+  queries, keys = math.gcd(length, usual.queries), math.gcd(length, usual.keys)
+  return _Tiles(queries, keys, min(usual.together, length // queries))
 
 
 def _at(x: jax.Array, index: jax.Array) -> jax.Array:
-  return jax.lax.dynamic_index_in_dim(x, index, keepdims=False)
+  """Blocks [C, ...] by their numbers [C]; any where there is none."""
+  return x.at[index].get(mode="clip")
 
 
-def _put(x: jax.Array, block: jax.Array, index: jax.Array) -> jax.Array:
-  return jax.lax.dynamic_update_index_in_dim(x, block.astype(x.dtype), index, 0)
+def _put(x: jax.Array, blocks: jax.Array, index: jax.Array) -> jax.Array:
+  """`x` with blocks [C, ...] in their places; those that are none are dropped."""
+  return x.at[index].set(blocks.astype(x.dtype), mode="drop", unique_indices=True)
+
+
+def _product(left: jax.Array, right: jax.Array, left_axis: int, right_axis: int) -> jax.Array:
+  """float32: products of matrices [C, N, ...], summed over an axis of each."""
+  axes = (((left_axis,), (right_axis,)), ((0, 1), (0, 1)))
+  return jax.lax.dot_general(left, right, axes, preferred_element_type=jnp.float32)
 
 
 def _forward(
@@ -188,51 +233,48 @@ def _forward(
   """(heads [T, N, G, H], log-sum-exp of the scores by block of queries [T / queries, N, queries *
   G])."""
   length, heads, groups, size = query.shape
-  queries, keys = _sizes(length)
-  order, counts = seen_blocks(sight.ends, queries, keys)
-  q, k, v = _cut(query, queries), _cut(key, keys), _cut(value, keys)
+  tiles = _tiles(length)
+  walk = _walk(sight.ends, tiles)
+  q, k, v = _cut(query, tiles.queries), _cut(key, tiles.keys), _cut(value, tiles.keys)
 
-  def of_queries(block: jax.Array, out: Blocks) -> Blocks:
-    q_block, seen = _at(q, block), _at(order, block)
+  def of_group(group: jax.Array, out: Blocks) -> Blocks:
+    blocks, seen, counts = (x[group] for x in walk)
+    q_blocks = _at(q, blocks)
 
     def add(step: jax.Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
       maximum, total, weighted = carry
-      index = seen[step]
-      mask = _block_mask(sight, block * queries, index * keys, queries, keys)
-      logits = scores(q_block, _at(k, index)) * size**-0.5
-      logits = logits.reshape(heads, queries, groups, keys)
-      logits = jnp.where(mask[None, :, None], logits, _MASKED)
-      logits = logits.reshape(heads, queries * groups, keys)
+      index = seen[:, step]
+      mask = _mask(sight, tiles, blocks, index, step < counts)
+      logits = _product(q_blocks, _at(k, index), 3, 3) * size**-0.5
+      logits = logits.reshape(*logits.shape[:2], tiles.queries, groups, tiles.keys)
+      logits = jnp.where(mask[:, None, :, None], logits, _MASKED)
+      logits = logits.reshape(*maximum.shape, tiles.keys)
       higher = jnp.maximum(maximum, logits.max(axis=-1))
       weights = jnp.exp(logits - higher[..., None])
       scale = jnp.exp(maximum - higher)
-      product = jnp.einsum(
-        "nms,nsh->nmh",
-        weights.astype(value.dtype),
-        _at(v, index),
-        preferred_element_type=jnp.float32,
-      )
+      added = _product(weights.astype(value.dtype), _at(v, index), 3, 2)
       return (
         higher,
         total * scale + weights.sum(axis=-1),
-        weighted * scale[..., None] + product,
+        weighted * scale[..., None] + added,
       )
 
-    rows = (heads, queries * groups)
+    rows = q_blocks.shape[:3]
     # The floor above what is masked: the weights of a query that sees nothing are zero.
     start = (
       jnp.full(rows, _MASKED / 2, jnp.float32),
       jnp.zeros(rows, jnp.float32),
       jnp.zeros((*rows, size), jnp.float32),
     )
-    maximum, total, weighted = jax.lax.fori_loop(0, counts[block], add, start)
+    maximum, total, weighted = jax.lax.fori_loop(0, counts.max(), add, start)
     total = jnp.where(total > 0, total, 1.0)
-    return _put(out[0], weighted / total[..., None], block), _put(
-      out[1], maximum + jnp.log(total), block
+    return (
+      _put(out[0], weighted / total[..., None], blocks),
+      _put(out[1], maximum + jnp.log(total), blocks),
     )
 
   out = (jnp.zeros_like(q, value.dtype), jnp.zeros(q.shape[:-1], jnp.float32))
-  blocks, log_sums = jax.lax.fori_loop(0, len(q), of_queries, out)
+  blocks, log_sums = jax.lax.fori_loop(0, len(walk.queries), of_group, out)
   return _join(blocks, query.shape), log_sums
 
 
@@ -249,52 +291,47 @@ def _row_forward(
 def _row_backward(kept: tuple[Any, ...], gradient: jax.Array) -> tuple[Any, ...]:
   query, key, value, sight, out, log_sums = kept
   length, heads, groups, size = query.shape
-  queries, keys = _sizes(length)
-  order, counts = seen_blocks(sight.ends, queries, keys)
-  q, k, v = _cut(query, queries), _cut(key, keys), _cut(value, keys)
-  to_out = _cut(gradient.astype(value.dtype), queries)
+  tiles = _tiles(length)
+  walk = _walk(sight.ends, tiles)
+  q, k, v = _cut(query, tiles.queries), _cut(key, tiles.keys), _cut(value, tiles.keys)
+  to_out = _cut(gradient.astype(value.dtype), tiles.queries)
   # What a softmax's gradient takes from each score: the sum over keys of weight times gradient.
   mean = jnp.einsum("tngh,tngh->tng", gradient.astype(jnp.float32), out.astype(jnp.float32))
-  mean = _cut(mean[..., None], queries)[..., 0]
-  rows = (((1,), (1,)), ((0,), (0,)))  # over queries, of each head
-  last = (((2,), (2,)), ((0,), (0,)))  # over the head's numbers
+  mean = _cut(mean[..., None], tiles.queries)[..., 0]
 
-  def product(left: jax.Array, right: jax.Array, axes: Any) -> jax.Array:
-    return jax.lax.dot_general(left, right, axes, preferred_element_type=jnp.float32)
-
-  def of_queries(block: jax.Array, found: tuple[Any, ...]) -> tuple[Any, ...]:
+  def of_group(group: jax.Array, found: tuple[Any, ...]) -> tuple[Any, ...]:
     to_q, to_k, to_v = found
-    q_block, g_block, seen = _at(q, block), _at(to_out, block), _at(order, block)
-    log_sum, shift = _at(log_sums, block), _at(mean, block)
+    blocks, seen, counts = (x[group] for x in walk)
+    q_blocks, g_blocks = _at(q, blocks), _at(to_out, blocks)
+    q_turned, g_turned = (turned(x) for x in (q_blocks, g_blocks))
+    log_sum, shift = _at(log_sums, blocks), _at(mean, blocks)
 
     def add(step: jax.Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
       own, to_k, to_v = carry
-      index = seen[step]
-      mask = _block_mask(sight, block * queries, index * keys, queries, keys)
-      k_block, v_block = _at(k, index), _at(v, index)
-      logits = product(q_block, k_block, last) * size**-0.5
-      weights = jnp.exp(logits - log_sum[..., None]).reshape(heads, queries, groups, keys)
-      weights = jnp.where(mask[None, :, None], weights, 0.0)
-      weights = weights.reshape(heads, queries * groups, keys)
-      to_weights = product(g_block, v_block, last)
+      index = seen[:, step]
+      mask = _mask(sight, tiles, blocks, index, step < counts)
+      k_blocks, v_blocks = _at(k, index), _at(v, index)
+      logits = _product(q_blocks, k_blocks, 3, 3) * size**-0.5
+      weights = jnp.exp(logits - log_sum[..., None])
+      weights = weights.reshape(*weights.shape[:2], tiles.queries, groups, tiles.keys)
+      weights = jnp.where(mask[:, None, :, None], weights, 0.0).reshape(logits.shape)
+      to_weights = _product(g_blocks, v_blocks, 3, 3)
       to_scores = (weights * (to_weights - shift[..., None]) * size**-0.5).astype(query.dtype)
-      own = own + product(to_scores, k_block, (((2,), (1,)), ((0,), (0,))))
-      # Written with the small operand turned around (see `attention.scores`): [N, H, keys].
-      to_k = _put(to_k, _at(to_k, index) + product(q_block, to_scores, rows), index)
-      to_v = _put(
-        to_v, _at(to_v, index) + product(g_block, weights.astype(value.dtype), rows), index
-      )
+      own = own + _product(to_scores, k_blocks, 3, 2)
+      # Written with the small operand turned around (see `attention.scores`): [C, N, H, keys].
+      to_k = to_k.at[index].add(_product(q_turned, to_scores, 3, 2))
+      to_v = to_v.at[index].add(_product(g_turned, weights.astype(value.dtype), 3, 2))
       return own, to_k, to_v
 
-    own = jnp.zeros(q_block.shape, jnp.float32)
-    own, to_k, to_v = jax.lax.fori_loop(0, counts[block], add, (own, to_k, to_v))
-    return _put(to_q, own, block), to_k, to_v
+    own = jnp.zeros(q_blocks.shape, jnp.float32)
+    own, to_k, to_v = jax.lax.fori_loop(0, counts.max(), add, (own, to_k, to_v))
+    return _put(to_q, own, blocks), to_k, to_v
 
-  turned = jnp.zeros((*k.shape[:2], size, keys), jnp.float32)
+  nothing_yet = jnp.zeros((*k.shape[:2], size, tiles.keys), jnp.float32)
   to_q, to_k, to_v = jax.lax.fori_loop(
-    0, len(q), of_queries, (jnp.zeros_like(q), turned, jnp.zeros_like(turned))
+    0, len(walk.queries), of_group, (jnp.zeros_like(q), nothing_yet, jnp.zeros_like(nothing_yet))
   )
-  join = lambda turned, x: _join(jnp.swapaxes(turned, 2, 3).astype(x.dtype), x.shape)  # noqa: E731
+  join = lambda found, x: _join(jnp.swapaxes(found, 2, 3).astype(x.dtype), x.shape)  # noqa: E731
   nothing = lambda x: np.zeros(jnp.shape(x), jax.dtypes.float0)  # noqa: E731
   return (
     _join(to_q, query.shape),

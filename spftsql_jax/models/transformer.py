@@ -15,6 +15,7 @@ a key-value head, H head size.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -29,6 +30,7 @@ from spftsql_jax.models import attention
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.lora import LoraConfig
 from spftsql_jax.models.packed_attention import packed_attention
+from spftsql_jax.models.products import head_product, product, scaled
 
 Params = dict[str, Any]
 Variables = dict[str, Any]  # {"params": ..., "lora": ...}: what `apply` takes
@@ -187,37 +189,6 @@ def _declare(axes: tuple[str, ...]) -> Any:
   return nn.with_logical_partitioning(nn.initializers.zeros_init(), axes)
 
 
-@jax.custom_vjp
-def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """x [..., in] @ kernel [in, out].
-
-  The kernel's gradient is written with the smaller of x and the output's gradient turned around.
-  JAX's own rule turns the latter around always; on a CPU, where XLA computes an activation's
-  derivative again while it does so, that took a third of a training step.
-  """
-  return x @ kernel
-
-
-def _matmul_forward(
-  x: jax.Array, kernel: jax.Array
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-  return x @ kernel, (x, kernel)
-
-
-def _matmul_backward(
-  kept: tuple[jax.Array, jax.Array], gradient: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-  x, kernel = kept
-  to_x = jax.lax.dot_general(gradient, kernel, (((gradient.ndim - 1,), (1,)), ((), ())))
-  leading = tuple(range(x.ndim - 1))
-  if x.shape[-1] <= gradient.shape[-1]:
-    return to_x, jax.lax.dot_general(x, gradient, ((leading, leading), ((), ())))
-  return to_x, jax.lax.dot_general(gradient, x, ((leading, leading), ((), ()))).T
-
-
-matmul.defvjp(_matmul_forward, _matmul_backward)
-
-
 class RMSNorm(nn.Module):
   """Root-mean-square norm over the last axis, computed in float32, returned in the dtype of its
   input.
@@ -231,7 +202,7 @@ class RMSNorm(nn.Module):
     scale = self.param("scale", _declare(("norm",)), (x.shape[-1],), jnp.dtype(self.param_dtype))
     wide = x.astype(jnp.float32)
     wide = wide * jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + self.epsilon)
-    return (wide * scale.astype(jnp.float32)).astype(x.dtype)
+    return scaled(wide, scale).astype(x.dtype)
 
 
 class Linear(nn.Module):
@@ -249,7 +220,8 @@ class Linear(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     dtype, param_dtype = jnp.dtype(self.config.dtype), jnp.dtype(self.config.param_dtype)
     kernel = self.param("kernel", _declare(self.axes), (x.shape[-1], self.features), param_dtype)
-    y = matmul(x, kernel.astype(dtype))
+    multiply = functools.partial(product, operands=self.config.product_dtype)
+    y = multiply(x, kernel.astype(dtype))
     if self.use_bias:
       bias = self.param("bias", _declare(self.axes[1:]), (self.features,), param_dtype)
       y = y + bias.astype(dtype)
@@ -258,7 +230,7 @@ class Linear(nn.Module):
       up: jax.Array = self.get_variable("lora", "b").astype(dtype)
       if self.lora.dropout and self.has_rng("dropout"):
         x = nn.Dropout(self.lora.dropout, deterministic=False)(x)
-      y = y + matmul(matmul(x, down), up) * self.lora.scale
+      y = y + multiply(multiply(x, down), up) * self.lora.scale
     return checkpoint_name(y, str(self.name))
 
 
@@ -375,8 +347,9 @@ class Block(nn.Module):
     window, prefix_kv = layer
     q, k, v = self.attention.project(self.attention_norm(x), shared.rope)
     if isinstance(shared, _PackedRows):
+      q, k, v = (a.astype(self.config.product_dtype or a.dtype) for a in (q, k, v))
       attended = packed_attention(q, k, v, shared.ends, shared.positions, window)
-      return self._finish(x, attended), None
+      return self._finish(x, attended.astype(x.dtype)), None
     heads: list[jax.Array] = []
     own_kv: KeyValue | None = None
     batch = x.shape[0]
@@ -456,6 +429,11 @@ class Decoder(nn.Module):
   unroll: bool = False
   prompt_attention: PromptAttention = "einsum"
 
+  @nn.nowrap
+  def rounded(self) -> Decoder:
+    """As this, with products of bfloat16 operands (see `ModelConfig.product_dtype`)."""
+    return self.clone(config=self.config.replace(product_dtype="bfloat16"))
+
   def setup(self) -> None:
     c = self.config
     declaration = (
@@ -533,8 +511,7 @@ class Decoder(nn.Module):
 
   def logits(self, hidden: jax.Array) -> jax.Array:
     """float32 [..., V] of hidden states [..., D] after the final norm."""
-    head = self._head().astype(hidden.dtype)
-    return jnp.einsum("...d,vd->...v", hidden, head, preferred_element_type=jnp.float32)
+    return head_product(hidden, self._head(), self.config.product_dtype)
 
   def prefill(
     self,

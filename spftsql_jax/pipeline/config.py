@@ -12,6 +12,7 @@ from spftsql_jax.databases.passwords import hide_in
 from spftsql_jax.databases.schema_view import WHOLE, SchemaView
 from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.prompts import PromptFormat
+from spftsql_jax.models.products import Products
 from spftsql_jax.pipeline.codec import from_json
 from spftsql_jax.training.optimizer import OptimizerConfig
 from spftsql_jax.training.step import Objective
@@ -210,6 +211,9 @@ class RunConfig:
     remat: what the backward pass computes again in each layer (see `ModelConfig.remat`): 0 and
       "auto" to choose by the memory that is there, as are shorter rows where
       `packing.row_tokens` is 0.
+    products: how training computes products with weights: "exact" in `model.dtype`; "rounded",
+      their operands to bfloat16 with float32 sums (see `models.products`); "auto", the latter for
+      float32 on a CPU that is faster so. Answers are always computed exactly.
     host_gb: of a CPU's memory the run is planned for so many GB (10^9 bytes); 0 for what is there.
     long_schemas: what becomes of training examples whose schema exceeds `packing.longest_prefix`:
       "split" puts them over a sub-schema that covers their query, "drop" leaves them out. Both are
@@ -228,6 +232,7 @@ class RunConfig:
   lanes: int = 96
   accumulate: int = 0
   remat: Literal["auto", "none", "dots", "full"] = "auto"
+  products: Products = "auto"
   host_gb: float = 0.0
   paper_splits: bool = False
   seed_repeats: int = 3

@@ -79,8 +79,9 @@ def train(
     return found.execution_accuracy, found.executable
 
   weights = evaluator.trainable.to_train(tree)
+  model = evaluator.trainable.model
   result = fit(
-    evaluator.trainable.model,
+    model.rounded() if trainer.config.products == "rounded" else model,
     weights.params,
     units=units,
     config=_fit_config(trainer.config, training, objective, abort_drop, seed),

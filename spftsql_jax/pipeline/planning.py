@@ -22,6 +22,7 @@ from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.tokenizer import Tokenizer
 from spftsql_jax.generation.plan import bucket
 from spftsql_jax.models import ModelConfig
+from spftsql_jax.models.products import settle
 from spftsql_jax.models.sharding import batch_parts
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.data import RunData
@@ -109,13 +110,15 @@ def choose(
     schema_lengths(tokenizer, databases),
     plan.there,
   )
-  said.append(_line(plan, packing, lanes))
+  products = settle(config.products, config.model.dtype, alone=mesh is None)
+  said.append(_line(plan, packing, lanes, products))
   return Chosen(
     packing=packing,
     max_new_tokens=max_new_tokens,
     lanes=lanes,
     accumulate=plan.accumulate,
     remat=plan.remat,
+    products=products,
     needed_bytes=plan.needed,
     there_bytes=plan.there,
     said=tuple(said),
@@ -131,6 +134,7 @@ def settled(config: RunConfig, chosen: Chosen) -> RunConfig:
     lanes=chosen.lanes,
     accumulate=chosen.accumulate,
     remat=chosen.remat,
+    products=chosen.products,
   )
 
 
@@ -181,7 +185,7 @@ def _of_device(kind: TrainingKind, mesh: Mesh | None) -> TrainingKind:
   )
 
 
-def _line(plan: StepPlan, packing: Packing, lanes: int) -> str:
+def _line(plan: StepPlan, packing: Packing, lanes: int, products: str) -> str:
   """The plan in words."""
   again = {
     "none": "nothing computed again",
@@ -194,5 +198,5 @@ def _line(plan: StepPlan, packing: Packing, lanes: int) -> str:
   return (
     f"Memory: a step takes some {plan.needed / 1e9:.1f} GB ({there}): {plan.rows} rows of "
     f"{length:,} tokens at most in {plan.accumulate} parts, {again}; {lanes} answers at "
-    f"once{short}"
+    f"once{short}" + ("; products of bfloat16 with float32 sums" if products == "rounded" else "")
   )

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.packing import Packing
+from spftsql_jax.models.products import Settled
 from spftsql_jax.pipeline.codec import beside, optional
 from spftsql_jax.training.memory import Remat
 
@@ -34,7 +35,7 @@ class Chosen:
   """What a run chose before it trained, of what its config leaves open.
 
   Attributes:
-    packing, max_new_tokens, lanes, accumulate, remat: see `RunConfig`.
+    packing, max_new_tokens, lanes, accumulate, remat, products: see `RunConfig`.
     needed_bytes: memory of a device that a training step takes by estimate.
     there_bytes: what it may take; None where that is not known.
     said: the same in words, a line each.
@@ -45,6 +46,7 @@ class Chosen:
   lanes: int
   accumulate: int
   remat: Remat
+  products: Settled
   needed_bytes: int
   there_bytes: int | None
   said: tuple[str, ...]

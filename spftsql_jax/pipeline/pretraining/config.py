@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.prompts import PromptFormat
+from spftsql_jax.models.products import Products
 from spftsql_jax.training.optimizer import OptimizerConfig
 
 
@@ -70,6 +71,7 @@ class PretrainingConfig:
     shuffled_share: of databases whose tables stand in another order than that of their keys.
     max_new_tokens: longest answer.
     first, main, last: phases of training, one behind the other.
+    products: see `RunConfig.products`.
     seed: of weights and order.
   """
 
@@ -92,6 +94,7 @@ class PretrainingConfig:
   max_new_tokens: int = 96
   checkpoint_every: int = 200
   evaluate_every: int = 400
+  products: Products = "auto"
   seed: int = 0
 
   @property

@@ -24,6 +24,7 @@ from spftsql_jax.generation.engine import Generator
 from spftsql_jax.judging.scoring import Verdict, score_predictions
 from spftsql_jax.models import load_hf, save_hf
 from spftsql_jax.models.induction import induction_params
+from spftsql_jax.models.products import settle
 from spftsql_jax.models.transformer import Decoder, Params
 from spftsql_jax.pipeline.config import to_record
 from spftsql_jax.pipeline.journal import Journal
@@ -133,8 +134,9 @@ def _train(
   work.say(f"{stage}: {len(units):,} units, {tokens:,} tokens and {steps:,} steps a pass")
   _, params = load_hf(weights)
   began = time.perf_counter()
+  rounded = settle(config.products, work.model.config.dtype) == "rounded"
   result = fit(
-    work.model,
+    work.model.rounded() if rounded else work.model,
     params,
     units,
     FitConfig(
