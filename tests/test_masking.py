@@ -12,7 +12,7 @@ import pytest
 from spftsql_jax.databases import make_instances
 from spftsql_jax.databases.instances import private_server
 from spftsql_jax.databases.introspection import open_reader, read_schema
-from spftsql_jax.databases.masking import uses_masked
+from spftsql_jax.databases.masking import may_show_masked, uses_masked
 from spftsql_jax.databases.schema_view import SchemaView, seen_through
 from spftsql_jax.sql.identifiers import quote, quote_path
 
@@ -135,18 +135,23 @@ def cells_of(location):
 
 
 @pytest.mark.parametrize(
-  ("sql", "uses"),
+  ("sql", "uses", "may_show"),
   [
-    ("SELECT town FROM person", False),
-    ("SELECT COUNT(*) FROM person", False),
-    ("SELECT town FROM person WHERE MAIL = 'a@b'", True),
-    ('SELECT p."mail" FROM person AS p', True),
-    ("SELECT 1 FROM visit JOIN person ON person_ssn = ssn", True),
-    ("SELECT mail FROM visit", False),
-    ("SELECT FROM WHERE", True),
+    ("SELECT town FROM person", False, False),
+    ("SELECT COUNT(*) FROM person", False, False),
+    ("WITH a AS (SELECT town FROM person) SELECT town FROM a", False, False),
+    ("SELECT town FROM person WHERE MAIL = 'a@b'", True, True),
+    ('SELECT p."mail" FROM person AS p', True, True),
+    ("SELECT 1 FROM visit JOIN person ON person_ssn = ssn", True, True),
+    ("SELECT * FROM person", False, True),
+    ("SELECT p.* FROM person AS p", False, True),
+    ("SELECT spare FROM renamed", False, True),
+    ("SELECT id FROM visit", False, False),
+    ("SELECT FROM WHERE", True, True),
+    ("", True, False),
   ],
 )
-def test_a_query_that_names_a_masked_column_is_found(tmp_path, sql, uses):
+def test_a_query_that_names_a_masked_column_is_found(tmp_path, sql, uses, may_show):
   location = sqlite_location(tmp_path, None)
   schema = seen_through(SchemaView(masked=MASKED), read_schema(location))
-  assert uses_masked(sql, schema) == uses
+  assert (uses_masked(sql, schema), may_show_masked(sql, schema)) == (uses, may_show)

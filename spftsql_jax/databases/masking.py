@@ -78,6 +78,25 @@ def uses_masked(sql: str, schema: Schema) -> bool:
   return bool(masked) and reads(sql, schema.dialect, _by_base_name(masked, schema), stars=False)
 
 
+def may_show_masked(sql: str, schema: Schema) -> bool:
+  """Whether the rows of a query, or what the engine says of it, may hold a masked value: it names a
+  masked column, takes all columns of its table, or reads what is not in the schema.
+  """
+  masked = [(t.name, c.name) for t in schema.tables for c in t.columns if c.masked]
+  if not masked or not sql.strip():
+    return False
+  import sqlglot
+  from sqlglot import exp
+
+  if reads(sql, schema.dialect, _by_base_name(masked, schema), stars=True):
+    return True
+  known = {table.base_name.lower() for table in schema.tables}
+  trees = [tree for tree in sqlglot.parse(sql, read=schema.dialect) if tree is not None]
+  read = {table.name.lower() for tree in trees for table in tree.find_all(exp.Table)}
+  own = {cte.alias.lower() for tree in trees for cte in tree.find_all(exp.CTE)}
+  return not read <= known | own
+
+
 def reads(sql: str, dialect: str, hidden: Mapping[str, frozenset[str] | None], stars: bool) -> bool:
   """Whether a statement reads what is hidden.
 

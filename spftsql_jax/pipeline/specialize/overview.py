@@ -49,8 +49,21 @@ def found_lines(location: str, schema: Schema) -> Iterator[str]:
   masked = [f"{t.name}.{c.name}" for t in schema.tables for c in t.columns if c.masked]
   named = f" ({', '.join(masked)})" if masked else ""
   yield f"  {described} columns are described, of {len(masked)} the values are masked{named}"
+  if alike := _called_like_masked(schema):
+    yield f"    not masked, but called as a masked one: {', '.join(alike[:_TABLES_SHOWN])}"
   for line in schema.left_out:
     yield f"  left out: {line}"
+
+
+def _called_like_masked(schema: Schema) -> list[str]:
+  """Columns that are called as a masked one of another table: they may hold the same."""
+  names = {c.name.lower() for t in schema.tables for c in t.columns if c.masked}
+  return [
+    f"{table.name}.{column.name}"
+    for table in schema.tables
+    for column in table.columns
+    if not column.masked and column.name.lower() in names
+  ]
 
 
 def log_lines(path: str, location: str, view: SchemaView, pool_share: float) -> Iterator[str]:
@@ -79,7 +92,7 @@ def log_lines(path: str, location: str, view: SchemaView, pool_share: float) -> 
   if failed:
     yield f"    no template: {failed}"
   if masked := len(log.queries) - len(used):
-    yield f"    {masked:,} queries name a masked column, and are left out"
+    yield f"    left out, as they name a masked column: {masked:,}"
   if log.others:
     yield f"    {log.describe()}"
 

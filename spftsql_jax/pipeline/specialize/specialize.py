@@ -46,9 +46,10 @@ def specialize(
     for line in log_lines(settings.query_log, settings.location, settings.view, share):
       say(line)
   if minutes is not None:
-    say("Measuring how fast this machine is")
-    speed = speed_of(make_config(settings), Path(workdir))
+    say("Measuring how fast this machine is: some examples, training steps and answers")
+    speed = speed_of(make_config(settings), Path(workdir), minutes)
     settings = within(settings, minutes, speed)
+    say(f"  measured in {speed.measuring / 60:.1f} minutes, which count")
     say(speed_line(make_config(settings), speed))
   config = make_config(settings)
   for line in plan_lines(config):
