@@ -80,7 +80,7 @@ CREATE VIEW member_visits AS
   FROM dim_member m JOIN fact_sale f USING (member_key) GROUP BY ALL;
 """
 
-_STORES = (
+_STORES: tuple[tuple, ...] = (
   ("Market Square", "Leeds", "North", "2009-04-01", "120.5", ["cafe", "wifi", "delivery"]),
   ("Station Arcade", "Leeds", "North", "2015-09-14", "48.0", ["takeaway"]),
   ("Harbour Mill", "Bristol", "South", "2011-02-20", "210.0", ["cafe", "wifi", "courses"]),
@@ -91,7 +91,7 @@ _STORES = (
   ("Airport Gate 12", "Cambridge", "East", "2023-01-09", "18.5", []),
 )  # fmt: skip
 # (name, category, price, allergens, kcal, sugar)
-_PRODUCTS = (
+_PRODUCTS: tuple[tuple, ...] = (
   ("Sourdough Loaf", "bread", "4.20", ["gluten"], 1150, "6.0"),
   ("Rye & Caraway", "bread", "4.60", ["gluten"], 1080, "5.5"),
   ("Baguette", "bread", "1.90", ["gluten"], 620, "3.0"),

@@ -107,7 +107,7 @@ CREATE VIEW "Workshop"."OpenRepairs" AS
   FROM "Workshop"."Repair" r JOIN bike."Bike" b USING ("bikeId") WHERE r.done_on IS NULL;
 """
 
-_STATIONS = (
+_STATIONS: tuple[tuple, ...] = (
   ("Central Station", "Old Town", 40, "2018-04-01", ["covered", "charging"]),
   ("Town Hall", "Old Town", 24, "2018-04-01", []),
   ("River Bridge", "Riverside", 30, "2018-06-15", ["charging"]),
@@ -125,7 +125,7 @@ _MODELS = (
 )  # fmt: skip
 _FIRST = ("Lena", "Milan", "Aylin", "Jakub", "Nora", "Felix", "Chiara", "Samuel", "Yara", "Oskar")
 _LAST = ("Horvat", "D'Angelo", "Yilmaz", "Nowak", "Brandt", "Keller", "Marković", "Sørensen")
-_MECHANICS = (
+_MECHANICS: tuple[tuple, ...] = (
   ("Bruno Keller", "2018-03-01", ["brakes", "electrics"]),
   ("Hana Svoboda", "2019-01-15", ["brakes", "frames"]),
   ("Idris Bah", "2021-08-01", ["electrics"]),
