@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -66,7 +67,7 @@ def main() -> None:
 
 def _make(engine: str, path: str, rows: int) -> None:
   if engine == "sqlite":
-    connection: sqlite3.Connection = sqlite3.connect(path)
+    connection: Any = sqlite3.connect(path)
   else:
     import duckdb
 
