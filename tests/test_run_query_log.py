@@ -11,11 +11,14 @@ import sqlite3
 import pytest
 import tiny_runs
 
+from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.databases.schema_view import WHOLE, SchemaView
+from spftsql_jax.pipeline import starting_model
 from spftsql_jax.pipeline.data import read_data
 from spftsql_jax.pipeline.specialize.overview import log_lines
 from spftsql_jax.pipeline.specialize.settings import Settings, make_config
 from spftsql_jax.pipeline.stages.templates import deal_templates, logged_queries
+from spftsql_jax.synthesis.synthesize import synthesize
 
 demo = tiny_runs.demo  # a fixture
 LOG = """
@@ -81,6 +84,26 @@ def test_a_log_without_a_template_is_an_error(shop):
   log.write_text("SELECT phone FROM customer;\n")
   with pytest.raises(ValueError, match="each names a masked column"):
     list(log_lines(str(log), str(shop), MASKED, 0.5))
+
+
+def test_rule_worded_examples_are_made_once(shop, monkeypatch):
+  config = make_config(Settings(str(shop)))
+  data = read_data(config)
+  prompts = {"shop": PromptDatabase.read(data.locations["shop"])}
+  calls = []
+
+  def counted(*arguments):
+    calls.append(arguments)
+    return synthesize(*arguments)
+
+  monkeypatch.setattr(starting_model, "synthesize", counted)
+  first = starting_model.rule_worded_examples(config, data, prompts, 20)
+  assert starting_model.rule_worded_examples(config, data, prompts, 20) == first
+  assert len(first) == 20 and len(calls) == 1
+  with sqlite3.connect(shop) as db:
+    db.execute("UPDATE customer SET town = 'Lyon'")
+  db.close()
+  assert starting_model.rule_worded_examples(config, data, prompts, 20) != first
 
 
 def test_a_logged_query_of_the_test_gives_nothing(demo, tmp_path):
