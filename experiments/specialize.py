@@ -35,6 +35,12 @@ _SCHEMAS = flags.DEFINE_list(
   "schemas", [], "Schemas whose tables are taken; by default those on the search path."
 )
 _EXAMPLES = flags.DEFINE_string("examples", "", "File of a few labelled examples, if there are.")
+_QUERY_LOG = flags.DEFINE_string(
+  "query_log",
+  "",
+  "File of SQL that has been asked of it (statements, or a server's log): half of the examples are "
+  "made like these queries.",
+)
 _DESCRIPTIONS = flags.DEFINE_string(
   "descriptions",
   None,
@@ -59,9 +65,10 @@ _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_boun
 def main() -> None:
   from spftsql_jax.base import base_in_the_box
   from spftsql_jax.databases.introspection import read_schema
-  from spftsql_jax.databases.locations import with_schemas
+  from spftsql_jax.databases.locations import engine_of, name_of, with_schemas
   from spftsql_jax.databases.schema_view import SchemaView, seen_through
   from spftsql_jax.pipeline.specialize.descriptions import read_descriptions
+  from spftsql_jax.synthesis.query_log import read_query_log
 
   base = _BASE_MODEL.value or str(base_in_the_box() or "")
   described = read_descriptions(_DESCRIPTIONS.value) if _DESCRIPTIONS.value else ()
@@ -72,6 +79,8 @@ def main() -> None:
   if base and not Path(base).is_dir():
     raise InputError(f"{base}: no such model folder (--base_model)")
   seen_through(view, read_schema(location))  # Told at once, if it does not fit.
+  if _QUERY_LOG.value:
+    read_query_log(_QUERY_LOG.value, {name_of(location): engine_of(location)})
 
   # Here and not above: they import JAX, and the processes that synthesize import this file.
   from spftsql_jax.pipeline.specialize.settings import Settings
@@ -88,6 +97,7 @@ def main() -> None:
       _STEPS.value,
       _ITERATIONS.value,
       seed=_SEED.value,
+      query_log=_QUERY_LOG.value,
     ),
     _WORKDIR.value,
     _MAX_MINUTES.value,

@@ -27,6 +27,7 @@ class Column:
       (`whole_dates.format_of`), else "".
     allowed: the values that its type allows, of an enumeration; in the type's order.
     masked: its values are nobody's business: none is read for prompts or for examples.
+    generated: the engine computes it from other columns.
   """
 
   name: str
@@ -39,6 +40,7 @@ class Column:
   date_format: str = ""
   allowed: tuple[str, ...] = ()
   masked: bool = False
+  generated: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Table:
     qualifiers: what SQL has to write before the name: the schema, where the name alone is another
       table's or nobody's; in DuckDB perhaps the catalog before it.
     schema: where it stands, whether or not that has to be written; "" where it is not known.
+    definition: the SQL that a view stands for, "" for a table.
   """
 
   name: str
@@ -77,6 +80,7 @@ class Table:
   is_view: bool = False
   qualifiers: tuple[str, ...] = ()
   schema: str = ""
+  definition: str = ""
 
   @property
   def base_name(self) -> str:

@@ -1,5 +1,6 @@
 """The value index: what it finds, and that it stays fast with many values."""
 
+import contextlib
 import random
 import sqlite3
 import subprocess
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from spftsql_jax.databases import ValueIndex, open_database
+from spftsql_jax.databases import ValueIndex, open_database, values
 
 VALUES = [
   ("singer", "country", "France"),
@@ -89,3 +90,19 @@ def test_the_databases_wing_never_imports_jax():
     "sys.exit('jax' in sys.modules)"
   )
   assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_of_more_values_than_are_kept_columns_with_few_come_first(tmp_path, monkeypatch, caplog):
+  path = tmp_path / "large.sqlite"
+  with contextlib.closing(sqlite3.connect(path)) as connection:
+    connection.execute("CREATE TABLE visit (ref TEXT, town TEXT)")
+    rows = [(f"ref {i}", f"Town {i % 40}") for i in range(400)]
+    connection.executemany("INSERT INTO visit VALUES (?, ?)", rows)
+    connection.commit()
+  monkeypatch.setattr(values, "MOST_VALUES", 100)
+  index = values.ValueIndex.build(path)
+  assert len(index) == 100
+  assert [match.column for match in index.search("Who has been in Town 39?", 1)] == ["town"]
+  assert "visit.ref (60)" in caplog.text and "visit.town" not in caplog.text
+  monkeypatch.setattr(values, "READ_ROWS", 10)
+  assert len(values.ValueIndex.build(path)) == 20, "of a large table some rows are read"

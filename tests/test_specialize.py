@@ -86,10 +86,9 @@ def test_masked_values_are_nowhere_in_what_it_leaves(run):
   files = [path for path in run[1].rglob("*") if path.is_file()]
   assert len(files) > 20
   data = {path: path.read_bytes() for path in files}
-  # Copies of the database, for judging, hold what the judge compares; they are the user's own.
-  told = {p: d for p, d in data.items() if "instances" not in p.parts}
-  assert [str(p) for p, d in told.items() if b"Zanzibarstrasse" in d] == []
-  assert any(b"Delft" in d for d in told.values()), "other values are used"
+  assert [str(p) for p, d in data.items() if b"Zanzibarstrasse" in d] == []
+  assert any(b"Delft" in d for d in data.values()), "other values are used"
+  assert any("instances" in p.parts for p in data), "copies of the database too"
 
 
 def test_the_same_command_goes_on_and_changes_nothing(run, command):

@@ -209,6 +209,7 @@ def _read_table(
     relation.is_view,
     qualifiers,
     relation.schema,
+    structure.definition,
   )
 
 
@@ -258,6 +259,7 @@ def _make_column(
     distinct_count=distinct_count,
     date_format=format_of(declared.name, present) if kind in ("number", "text") else "",
     allowed=declared.allowed,
+    generated=declared.generated,
   )
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from spftsql_jax.databases.masking import spread, without_telling_views
 from spftsql_jax.files import write_json
 from spftsql_jax.schema import Column, Schema, Table
 
@@ -28,7 +29,8 @@ class SchemaView:
   Attributes:
     include: tables that are taken; none for all.
     exclude: of these the ones left out.
-    masked: columns as table.column, whose values are never read.
+    masked: columns as table.column, whose values are never read; nor are those of columns that
+      refer to them or are computed from them (`masking`), nor views that read them.
     descriptions: (table, column, text); the column is "" for the table's own. They take the place
       of the database's comments.
   """
@@ -54,7 +56,9 @@ def seen_through(view: SchemaView, schema: Schema) -> Schema:
     for pattern in patterns:
       if not any(_is_called(table, [pattern]) for table in schema.tables):
         raise ValueError(f"{schema.name}: no table {pattern!r} to {what}; there are {_all(schema)}")
-  masked = {_place(schema, name) for name in view.masked}
+  masked = spread({_place(schema, name) for name in view.masked}, schema)
+  if masked:
+    schema = without_telling_views(masked, schema)
   described = _described(view, schema)
   tables = tuple(
     _shown(table, masked, described)
@@ -97,15 +101,23 @@ def read_view(folder: Path) -> SchemaView:
 
 
 def _shown(
-  table: Table, masked: set[tuple[str, str]], described: dict[tuple[str, str], str]
+  table: Table, masked: Collection[tuple[str, str]], described: dict[tuple[str, str], str]
 ) -> Table:
   def column(each: Column) -> Column:
     place = (table.name, each.name)
     if comment := described.get(place, ""):
       each = dataclasses.replace(each, comment=comment)
     if place in masked:
+      # DuckDB writes the values of an enumeration into its type.
       each = dataclasses.replace(
-        each, kind="other", samples=(), distinct_count=0, date_format="", allowed=(), masked=True
+        each,
+        type="ENUM" if each.allowed and each.type.startswith("ENUM(") else each.type,
+        kind="other",
+        samples=(),
+        distinct_count=0,
+        date_format="",
+        allowed=(),
+        masked=True,
       )
     return each
 

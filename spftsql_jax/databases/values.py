@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from spftsql_jax.columns.word_lists import read_lists
+from spftsql_jax.databases.catalogs import listed
 from spftsql_jax.databases.cells import is_readable
 from spftsql_jax.databases.database import Database
 from spftsql_jax.databases.engines import engine_module
@@ -34,7 +35,9 @@ from spftsql_jax.sql.identifiers import quote, quote_path
 
 # Longer texts are prose: no question quotes them.
 LONGEST_VALUE = 80
-VALUES_PER_COLUMN = 2_000_000
+# Values of a database at most, half a kilobyte each; rows of a table that they are read from.
+MOST_VALUES = 2_000_000
+READ_ROWS = 10_000_000
 _CANDIDATES = 100
 # BM25's usual constants.
 _K1, _B = 1.5, 0.75
@@ -108,7 +111,8 @@ class ValueIndex:
   def build(
     cls, database: Database | str | os.PathLike, schema: Schema | None = None
   ) -> ValueIndex:
-    """Indexes the distinct values of all text columns of a database.
+    """Indexes the distinct values of all text columns of a database: MOST_VALUES of them, those of
+    columns with few values first, out of READ_ROWS rows of a table.
 
     Args:
       database: an open one, or its location.
@@ -124,28 +128,37 @@ class ValueIndex:
     errors = engine_module(engine_of(location)).ERRORS
 
     def stored(connection: Any) -> Iterator[tuple[str, str, str]]:
-      for table in schema.tables:
-        for column in table.columns:
-          if column.masked or column.kind != "text" or table.is_view or not table.row_count:
-            continue
-          try:
-            yield from values_of(connection, table, column)
-          except errors as error:
-            # Its first rows could be read, when the schema was: what lies behind them is damaged,
-            # or away by now.
-            reason = (
-              f"values of column {column.name} of table {table.name} "
-              f"({' '.join(str(error).split())[:200]})"
-            )
-            tell_left_out(schema.name, [hide_passwords(reason, location)])
-            roll_back(connection, errors)
+      left, cut = MOST_VALUES, []
+      for table, column in _text_columns(schema):
+        before = left
+        try:
+          for value in values_of(connection, table, column, left):
+            left -= 1
+            yield value
+        except errors as error:
+          # Its first rows could be read, when the schema was: what lies behind them is damaged, or
+          # away by now.
+          reason = (
+            f"values of column {column.name} of table {table.name} "
+            f"({' '.join(str(error).split())[:200]})"
+          )
+          tell_left_out(schema.name, [hide_passwords(reason, location)])
+          roll_back(connection, errors)
+        if not left or table.row_count > READ_ROWS:
+          cut.append(f"{table.name}.{column.name} ({before - left:,})")
+      if cut:
+        tell_left_out(
+          schema.name, [f"further values, which questions are not searched for: {listed(cut)}"]
+        )
 
-    def values_of(connection: Any, table: Table, column: Column) -> Iterator[tuple[str, str, str]]:
+    def values_of(
+      connection: Any, table: Table, column: Column, limit: int
+    ) -> Iterator[tuple[str, str, str]]:
       name, path = quote(column.name), quote_path(table.parts)
+      if table.row_count > READ_ROWS:
+        path = f"(SELECT {name} FROM {path} LIMIT {READ_ROWS}) AS some"
       cursor = connection.cursor()
-      cursor.execute(
-        f"SELECT DISTINCT {name} FROM {path} WHERE {name} IS NOT NULL LIMIT {VALUES_PER_COLUMN}"
-      )
+      cursor.execute(f"SELECT DISTINCT {name} FROM {path} WHERE {name} IS NOT NULL LIMIT {limit}")
       while rows := cursor.fetchmany(10_000):
         for (value,) in rows:
           if (
@@ -209,6 +222,21 @@ class ValueIndex:
       above = touched[scores > bound]
       touched = np.concatenate([above, touched[scores == bound][: 2 * _CANDIDATES]])
     return touched.tolist()
+
+
+def _text_columns(schema: Schema) -> list[tuple[Table, Column]]:
+  """The columns whose values are indexed, in the order of the schema; where they are too many for
+  all, those with few values first, since more questions name one of these.
+  """
+  found = [
+    (table, column)
+    for table in schema.tables
+    for column in table.columns
+    if not column.masked and column.kind == "text" and not table.is_view and table.row_count
+  ]
+  if sum(column.distinct_count for _, column in found) > MOST_VALUES:
+    found.sort(key=lambda each: each[1].distinct_count)
+  return found
 
 
 @functools.cache

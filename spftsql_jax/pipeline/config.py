@@ -34,6 +34,8 @@ class DataConfig:
     test: held-out examples that nothing is trained or selected on; "" for none: then the figures
       are those of the selection split, on which the models are chosen too, and are said to be
       optimistic. Without either all of `databases` are used.
+    query_log: SQL that has been asked of the databases (`query_log.read_query_log`), whose
+      templates examples are made of as those of seeds; "" for none.
     comparison: how results are compared on the test.
     seed_limit, test_limit: use so many (drawn by seed for the seeds, evenly spaced for the test); 0
       for all.
@@ -45,6 +47,7 @@ class DataConfig:
   schemas: tuple[str, ...] = ()
   seeds: str = "seeds.json"
   test: str = "test.json"
+  query_log: str = ""
   comparison: Literal["spider", "bird", "strict"] = "strict"
   seed_limit: int = 0
   test_limit: int = 0
@@ -256,7 +259,14 @@ REPLACED = {
 
 # Fields that say where an input lies. What lies there is compared by content when a run is gone on
 # with, so that run and data may be moved.
-LOCATIONS = ("data_dir", "data.databases", "data.seeds", "data.test", "model.hf_model")
+LOCATIONS = (
+  "data_dir",
+  "data.databases",
+  "data.seeds",
+  "data.test",
+  "data.query_log",
+  "model.hf_model",
+)
 
 
 def stage_seed(config: RunConfig, stage: str) -> int:

@@ -8,13 +8,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from spftsql_jax.databases import search_path
-from spftsql_jax.databases.locations import split_locations, with_schemas
+from spftsql_jax.databases.introspection import read_schema
+from spftsql_jax.databases.locations import engine_of, split_locations, with_schemas
+from spftsql_jax.databases.masking import uses_masked
 from spftsql_jax.databases.passwords import without_password
+from spftsql_jax.databases.schema_view import seen_through
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.inputs import Parts, inputs_of
 from spftsql_jax.pipeline.queries import Queries
+from spftsql_jax.synthesis.query_log import read_query_log
+
+_KINDS = {"seeds": "examples", "test": "examples", "query_log": "queries"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +35,10 @@ class RunData:
       else all there are.
     locations: of these and of the test's databases, by db_id.
     leaked: how many seeds ask a query of the test, and are left out.
-    files: of the examples, by the name of their config field; None for none.
+    files: of the examples and the query log, by the name of their config field; None for none.
+    logged: (db_id, SQL) of the query log, without queries of the test.
+    masked: how many seeds and logged queries name a masked column, whose values they may hold, and
+      are left out.
   """
 
   seeds: tuple[Example, ...]
@@ -39,6 +48,8 @@ class RunData:
   locations: Mapping[str, str]
   leaked: int
   files: Mapping[str, Path | None]
+  logged: tuple[tuple[str, str], ...] = ()
+  masked: int = 0
 
 
 def read_data(config: RunConfig) -> RunData:
@@ -48,7 +59,8 @@ def read_data(config: RunConfig) -> RunData:
   """
   root = data_dir(config)
   files = {
-    name: _examples_file(root, name, getattr(config.data, name)) for name in ("seeds", "test")
+    name: _examples_file(root, name, getattr(config.data, name))
+    for name in ("seeds", "test", "query_log")
   }
   given_seeds, held_out = (_read_examples(files[name], name) for name in ("seeds", "test"))
   given = search_path.database_places(config.data.databases, root)
@@ -75,15 +87,47 @@ def read_data(config: RunConfig) -> RunData:
     d: with_schemas(search_path.find_database(given, d), config.data.schemas)
     for d in dict.fromkeys([*sources, *database_ids(test)])
   }
+  logged = _logged(files["query_log"], given, sources, held_out)
+  kept_seeds, kept_logged = _without_masked_values(config, locations, seeds, logged)
   return RunData(
-    seeds=tuple(seeds),
+    seeds=tuple(kept_seeds),
     test=tuple(test),
     held_out=tuple(held_out),
     seed_databases=sources,
     locations=locations,
     leaked=len(found) - len(apart),
     files={f"data.{name}": path for name, path in files.items()},
+    logged=tuple((e.db_id, e.query) for e in kept_logged),
+    masked=len(seeds) + len(logged) - len(kept_seeds) - len(kept_logged),
   )
+
+
+def _logged(
+  path: Path | None, given: Sequence[str], sources: Sequence[str], held_out: Sequence[Example]
+) -> list[Example]:
+  """The queries of a log, without questions, apart from those of the test."""
+  if path is None:
+    return []
+  engines = {d: engine_of(search_path.find_database(given, d)) for d in sources}
+  found = [Example(d, "", sql) for d, sql in read_query_log(path, engines).queries]
+  if others := sorted({e.db_id for e in found} - set(sources)):
+    raise ValueError(
+      f"{path}: queries of databases that examples are not made on: {', '.join(others[:5])}"
+    )
+  locations = {d: search_path.find_database(given, d) for d in database_ids(found)}
+  return Queries(locations).apart(found, held_out) if held_out else found
+
+
+def _without_masked_values(
+  config: RunConfig, locations: Mapping[str, str], *parts: Sequence[Example]
+) -> list[list[Example]]:
+  """The parts without examples that name a masked column: they may hold one of its values."""
+  view = config.data.view
+  if not view.masked:
+    return [list(part) for part in parts]
+  ids = database_ids([e for part in parts for e in part])
+  schemas = {d: seen_through(view, read_schema(locations[d])) for d in ids}
+  return [[e for e in part if not uses_masked(e.query, schemas[e.db_id])] for part in parts]
 
 
 def _drawn(examples: list[Example], limit: int, seed: int) -> list[Example]:
@@ -120,7 +164,8 @@ def data_dir(config: RunConfig) -> Path:
   if not config.data_dir:
     databases = split_locations([config.data.databases])
     on_servers = bool(databases) and all("://" in each for each in databases)
-    if on_servers and not (config.data.seeds.strip() or config.data.test.strip()):
+    asked = (config.data.seeds, config.data.test, config.data.query_log)
+    if on_servers and not any(each.strip() for each in asked):
       return Path()  # Nothing lies in a folder.
     raise ValueError("no data folder; give one with --config.data_dir=DIR")
   root = Path(config.data_dir)
@@ -137,7 +182,7 @@ def _examples_file(root: Path, name: str, given: str) -> Path | None:
   if not path.is_file():
     what = "is a folder, not a file" if path.is_dir() else "no such file"
     raise FileNotFoundError(
-      f"{path}: {what} of examples (--config.data.{name}; leave it empty for none)"
+      f"{path}: {what} of {_KINDS[name]} (--config.data.{name}; leave it empty for none)"
     )
   return path
 

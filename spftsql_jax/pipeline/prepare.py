@@ -139,3 +139,5 @@ def _say_what_there_is(bench: Workbench, data: RunData) -> None:
   )
   if data.leaked:
     bench.say(f"  {data.leaked:,} more seeds ask a query of the test, and are left out")
+  if data.masked:
+    bench.say(f"  {data.masked:,} seeds or logged queries name a masked column, and are left out")

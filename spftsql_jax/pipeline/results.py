@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from spftsql_jax import hosts
+from spftsql_jax.databases.masking import may_show_masked
 from spftsql_jax.judging.metrics import hardness, paired_exact_test, wilson_interval
 from spftsql_jax.pipeline.config import to_record
 from spftsql_jax.pipeline.data import RunData
@@ -37,6 +38,7 @@ from spftsql_jax.pipeline.stages.splits import Splits
 from spftsql_jax.pipeline.versions import SELECTION, TEST, score_on
 from spftsql_jax.pipeline.workbench import Workbench
 from spftsql_jax.report.stage_names import model_name
+from spftsql_jax.schema import Schema
 
 _NO_TEST = (
   "No test was given. The figures are those of the selection split: synthesized questions, on "
@@ -47,6 +49,8 @@ _SHOWN_TEMPLATES = 40
 # Answers of the best model that the report shows with both results, and rows of each result.
 _SHOWN_EXAMPLES = 400
 _SHOWN_ROWS = 10
+# In the place of rows and of what an engine said.
+_NOT_SHOWN = "not shown: it may hold values of masked columns"
 
 
 def collect_results(
@@ -225,24 +229,38 @@ def _shown_examples(bench: Workbench, evaluated: Evaluated) -> tuple[ShownExampl
   predictions = [a.prediction for a in answers]
   verdicts = judge_test(bench.config, bench.databases, asked, predictions, keep_rows=True)
   return tuple(
-    ShownExample(
-      db_id=example.db_id,
-      question=example.question,
-      gold=example.query,
-      model=evaluated.best,
-      prediction=answer.prediction,
-      correct=verdict.correct if evaluated.split == TEST else answer.correct,
-      status=verdict.status,
-      message=verdict.message,
-      gold_columns=tuple(verdict.gold.columns),
-      gold_rows=_rows(verdict.gold.rows),
-      gold_row_count=len(verdict.gold.rows),
-      predicted_columns=tuple(verdict.predicted.columns),
-      predicted_rows=_rows(verdict.predicted.rows),
-      predicted_row_count=len(verdict.predicted.rows),
+    _without_masked_values(
+      ShownExample(
+        db_id=example.db_id,
+        question=example.question,
+        gold=example.query,
+        model=evaluated.best,
+        prediction=answer.prediction,
+        correct=verdict.correct if evaluated.split == TEST else answer.correct,
+        status=verdict.status,
+        message=verdict.message,
+        gold_columns=tuple(verdict.gold.columns),
+        gold_rows=_rows(verdict.gold.rows),
+        gold_row_count=len(verdict.gold.rows),
+        predicted_columns=tuple(verdict.predicted.columns),
+        predicted_rows=_rows(verdict.predicted.rows),
+        predicted_row_count=len(verdict.predicted.rows),
+      ),
+      bench.databases.prompts[example.db_id].schema,
     )
     for example, answer, verdict in zip(asked, answers, verdicts, strict=True)
   )
+
+
+def _without_masked_values(shown: ShownExample, schema: Schema) -> ShownExample:
+  """The example without rows and messages that may hold them: a model knows the names of masked
+  columns, and may ask for what is in them.
+  """
+  if may_show_masked(shown.gold, schema):
+    shown = dataclasses.replace(shown, gold_rows=(), message=_NOT_SHOWN)
+  if may_show_masked(shown.prediction, schema):
+    shown = dataclasses.replace(shown, predicted_rows=(), message=_NOT_SHOWN)
+  return shown
 
 
 def _rows(rows: Sequence[tuple]) -> tuple[tuple[Cell, ...], ...]:

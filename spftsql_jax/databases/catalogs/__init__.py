@@ -48,7 +48,7 @@ class Relation:
 @dataclasses.dataclass(frozen=True)
 class DeclaredColumn:
   """A column as it is declared; `base_type` is the type that a domain stands for, elsewhere the
-  type itself."""
+  type itself. One that is `generated` the engine computes from others."""
 
   name: str
   type: str
@@ -56,6 +56,7 @@ class DeclaredColumn:
   nullable: bool = True
   comment: str = ""
   allowed: tuple[str, ...] = ()
+  generated: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,13 +71,15 @@ class DeclaredKey:
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
-  """What a table's declaration says. `unique` may repeat the primary key."""
+  """What a table's declaration says. `unique` may repeat the primary key; `definition` is what a
+  view stands for."""
 
   columns: tuple[DeclaredColumn, ...]
   primary_key: tuple[str, ...] = ()
   foreign_keys: tuple[DeclaredKey, ...] = ()
   unique: tuple[tuple[str, ...], ...] = ()
   comment: str = ""
+  definition: str = ""
 
 
 class Catalog(Protocol):

@@ -71,6 +71,14 @@ class DuckdbCatalog:
       ),
       *place,
     )
+    generated = {
+      name
+      for (name,) in self._rows(
+        "SELECT column_name FROM information_schema.columns WHERE table_catalog = "
+        "current_database() AND is_generated = 'ALWAYS' AND table_schema = ? AND table_name = ?",
+        *place,
+      )
+    }
     columns = tuple(
       # A view of nothing but NULL, or of empty lists, has a type of that name, which is no type to
       # anyone.
@@ -81,15 +89,18 @@ class DuckdbCatalog:
         nullable,
         comment or "",
         _enum_values(kind),
+        name in generated,
       )
       for name, kind, nullable, comment in rows
     )
     if relation.is_view:
       comments = self._rows(
-        f"SELECT comment FROM duckdb_views() WHERE {_HERE} AND schema_name = ? AND view_name = ?",
+        f"SELECT comment, sql FROM duckdb_views() WHERE {_HERE} AND schema_name = ? "
+        "AND view_name = ?",
         *place,
       )
-      return Structure(columns, comment=comments[0][0] or "" if comments else "")
+      comment, definition = comments[0] if comments else ("", "")
+      return Structure(columns, comment=comment or "", definition=definition or "")
     comments = self._rows(f"SELECT comment FROM duckdb_tables() WHERE {_OF}", *place)
     constraints = self._rows(
       f"""SELECT constraint_type, constraint_column_names, referenced_table, referenced_column_names

@@ -43,7 +43,8 @@ _PARTITIONS = """
 _COLUMNS = """
   SELECT a.attrelid, a.attname::text, format_type(a.atttypid, a.atttypmod),
     format_type(base.oid, NULL), NOT a.attnotnull,
-    col_description(a.attrelid, a.attnum), has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
+    col_description(a.attrelid, a.attnum), a.attgenerated <> '',
+    has_column_privilege(a.attrelid, a.attnum, 'SELECT'),
     ARRAY(
       WITH RECURSIVE within (oid) AS (
         SELECT a.atttypid
@@ -83,6 +84,11 @@ _UNIQUE_INDEXES = f"""
 """
 _COMMENTS = "SELECT oid, obj_description(oid, 'pg_class') FROM pg_class WHERE oid = ANY(%s::oid[])"
 
+_DEFINITIONS = """
+  SELECT oid, pg_get_viewdef(oid) FROM pg_class
+  WHERE relkind IN ('v', 'm') AND oid = ANY(%s::oid[])
+"""
+
 
 def open_catalog(connection: psycopg.Connection, schemas: Sequence[str]) -> PostgresqlCatalog:
   """The catalog of what the connection's role may read."""
@@ -119,12 +125,14 @@ class PostgresqlCatalog:
     oids = [relation.key for relation in self.relations]
     self._places = {row[0]: (row[1], row[2]) for row in kept}
     self._comments = dict(self._rows(_COMMENTS, oids))
+    self._definitions = dict(self._rows(_DEFINITIONS, oids))
     self._columns: dict[int, list[DeclaredColumn]] = defaultdict(list)
     hidden: dict[int, list[str]] = defaultdict(list)
-    for oid, name, kind, base, nullable, comment, may, labels in self._rows(_COLUMNS, oids):
+    columns = self._rows(_COLUMNS, oids)
+    for oid, name, kind, base, nullable, comment, generated, may, labels in columns:
       if may:
         self._columns[oid].append(
-          DeclaredColumn(name, kind, base, nullable, comment or "", tuple(labels))
+          DeclaredColumn(name, kind, base, nullable, comment or "", tuple(labels), generated)
         )
       else:
         hidden[oid].append(name)
@@ -174,6 +182,7 @@ class PostgresqlCatalog:
       keys,
       unique,
       self._comments.get(relation.key) or "",
+      self._definitions.get(relation.key) or "",
     )
 
 

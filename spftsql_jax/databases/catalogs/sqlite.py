@@ -19,6 +19,8 @@ from spftsql_jax.databases.catalogs import (
 from spftsql_jax.databases.errors import DatabaseError
 
 _SCHEMA = "main"
+# What `hidden` is of a generated column: virtual or stored.
+_GENERATED = (2, 3)
 
 
 def open_catalog(connection: sqlite3.Connection, schemas: Sequence[str]) -> SqliteCatalog:
@@ -73,7 +75,13 @@ class SqliteCatalog:
     name, inspector = relation.name, self._inspector
     declared = inspector.get_columns(name)
     # As they stand in the declaration, "" where there is none: SQLAlchemy knows some types alone.
-    types = dict(self._connection.execute("SELECT name, type FROM pragma_table_xinfo(?)", (name,)))
+    rows = self._connection.execute("SELECT name, type, hidden FROM pragma_table_xinfo(?)", (name,))
+    types = {}
+    generated = set()
+    for column_name, kind, hidden in rows:
+      types[column_name] = kind
+      if hidden in _GENERATED:
+        generated.add(column_name)
     comment, of_columns = sqlite_comments.read_comments(self._definition(name))
     columns = tuple(
       DeclaredColumn(
@@ -82,11 +90,12 @@ class SqliteCatalog:
         text,
         bool(column.get("nullable", True)),
         of_columns.get(column["name"].lower(), ""),
+        generated=column["name"] in generated,
       )
       for column in declared
     )
     if relation.is_view:
-      return Structure(columns)
+      return Structure(columns, definition=self._definition(name, "view"))
     return Structure(
       columns,
       tuple(inspector.get_pk_constraint(name).get("constrained_columns") or ()),
@@ -103,10 +112,10 @@ class SqliteCatalog:
       comment,
     )
 
-  def _definition(self, name: str) -> str:
-    """The text of the table's CREATE TABLE, comments and all."""
-    query = "SELECT sql FROM sqlite_master WHERE name = ? AND type = 'table'"
-    row = self._connection.execute(query, (name,)).fetchone()
+  def _definition(self, name: str, kind: str = "table") -> str:
+    """The text of the table's CREATE TABLE, comments and all; or of a view's."""
+    query = "SELECT sql FROM sqlite_master WHERE name = ? AND type = ?"
+    row = self._connection.execute(query, (name, kind)).fetchone()
     return row[0] if row and row[0] else ""
 
   def _unique_sets(self, name: str) -> list[tuple[str, ...]]:

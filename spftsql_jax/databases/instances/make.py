@@ -27,6 +27,7 @@ from spftsql_jax.databases.instances.planting import Planting, plant
 from spftsql_jax.databases.instances.selections import read_selections
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.locations import engine_of
+from spftsql_jax.databases.masking import without_masked
 from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.schema import Schema
 
@@ -93,8 +94,9 @@ def make_instances(
       its conditions, or all but one. What cannot be parsed is passed over.
     orphans: False keeps foreign keys valid for queries too.
     schema: the original's, where it is to hold keys that the database does not declare, or less
-      than the database: a column that is not in it is not read, and an instance has NULL there, or
-      where that must not be, made-up values; a table that is not in it is empty.
+      than the database: a column that is not in it, or masked in it, is not read, and an instance
+      has NULL there, or where that must not be, made-up values; a table that is not in it is
+      empty.
 
   Returns:
     Where the instances are. None where no instance can hold what the database holds, which a line
@@ -108,7 +110,7 @@ def make_instances(
   if not count:
     return []
   location = os.fspath(location)
-  schema = _with_keys_that_lead_somewhere(schema or read_schema(location))
+  schema = _with_keys_that_lead_somewhere(without_masked(schema or read_schema(location)))
   os.makedirs(output_dir, exist_ok=True)
   module = importlib.import_module(f"{__package__}.{engine_of(location)}")
   try:

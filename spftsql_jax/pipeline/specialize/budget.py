@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import statistics
 import tempfile
 import time
@@ -59,21 +60,25 @@ class Speed:
   answer: float
 
 
-def speed_of(config: RunConfig, workdir: Path) -> Speed:
+def speed_of(config: RunConfig, workdir: Path, minutes: float) -> Speed:
   """The speed that is stored in `workdir`, or measured and stored there now: a command that goes on
-  keeps its plan.
+  keeps its plan. See `measure_speed`.
   """
   path = workdir / SPEED_FILE
   if path.is_file():
     return from_json(Speed, json.loads(path.read_text()), str(path))
-  speed = measure_speed(config)
+  speed = measure_speed(config, minutes)
   workdir.mkdir(parents=True, exist_ok=True)
   write_json(path, record_to_json(speed))
   return speed
 
 
-def measure_speed(config: RunConfig) -> Speed:
-  """Opens what a run opens, trains some steps and answers some questions, and forgets it all."""
+def measure_speed(config: RunConfig, minutes: float = math.inf) -> Speed:
+  """Opens what a run opens, trains some steps and answers some questions, and forgets it all.
+
+  Raises:
+    ValueError: no example can be made; or half of `minutes` have passed, and nothing is trained.
+  """
   config, data = resolve(config).config, read_data(config)
   began = time.perf_counter()
   with tempfile.TemporaryDirectory() as folder, Executor(workers=2) as executor:
@@ -86,6 +91,11 @@ def measure_speed(config: RunConfig) -> Speed:
     opened = time.perf_counter()
     examples = rule_worded_examples(bench.config, data, bench.databases.prompts, _EXAMPLES)
     made = time.perf_counter()
+    if made - began > 30 * minutes:
+      raise ValueError(
+        f"{minutes:g} minutes are too few here: opening databases and model and making "
+        f"{len(examples)} examples took {(made - began) / 60:.1f} of them"
+      )
     if len(examples) < 2:
       raise ValueError(
         "hardly any example can be synthesized on this database: nothing to train on"

@@ -31,6 +31,7 @@ class Settings:
     base_model: folder of the model to start from; "" for a small one from random weights.
     view: what of the database is seen.
     examples: file of a few labelled examples; "" for none.
+    query_log: file of SQL that has been asked of the database; "" for none.
     synthetic: examples a round. rounds, steps: of stage 1. iterations: of stage 2, of which nothing
       has been shown to gain from small models (docs/results.md).
     select: questions that versions are compared on; 0 for a share of the synthetic examples.
@@ -47,6 +48,7 @@ class Settings:
   iterations: int = 0
   select: int = 0
   seed: int = 0
+  query_log: str = ""
 
 
 def held_back(settings: Settings) -> int:
@@ -67,6 +69,7 @@ def make_config(settings: Settings) -> RunConfig:
       databases=absolute_location(settings.location),
       seeds=str(Path(settings.examples).absolute()) if settings.examples else "",
       test="",
+      query_log=str(Path(settings.query_log).absolute()) if settings.query_log else "",
       view=settings.view,
     ),
     model=ModelSource(hf_model=str(Path(settings.base_model).absolute())) if given else SMALL_MODEL,

@@ -11,7 +11,7 @@ from spftsql_jax.databases.schema_view import seen_through
 from spftsql_jax.pipeline.codec import Json
 from spftsql_jax.pipeline.run import run
 from spftsql_jax.pipeline.specialize.budget import speed_of, within
-from spftsql_jax.pipeline.specialize.overview import found_lines, plan_lines, speed_line
+from spftsql_jax.pipeline.specialize.overview import found_lines, log_lines, plan_lines, speed_line
 from spftsql_jax.pipeline.specialize.settings import Settings, make_config
 
 
@@ -41,10 +41,15 @@ def specialize(
   schema = seen_through(settings.view, read_schema(settings.location))
   for line in found_lines(settings.location, schema):
     say(line)
+  if settings.query_log:
+    share = make_config(settings).synthesis.pool_share
+    for line in log_lines(settings.query_log, settings.location, settings.view, share):
+      say(line)
   if minutes is not None:
-    say("Measuring how fast this machine is")
-    speed = speed_of(make_config(settings), Path(workdir))
+    say("Measuring how fast this machine is: some examples, training steps and answers")
+    speed = speed_of(make_config(settings), Path(workdir), minutes)
     settings = within(settings, minutes, speed)
+    say(f"  measured in {speed.measuring / 60:.1f} minutes, which count")
     say(speed_line(make_config(settings), speed))
   config = make_config(settings)
   for line in plan_lines(config):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.config import RunConfig, stage_seed
@@ -16,6 +16,7 @@ from spftsql_jax.schema import Schema
 from spftsql_jax.synthesis.notation import Template, WeightedTemplate
 from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.synthesize import reweight
+from spftsql_jax.synthesis.tasks import schema_of
 from spftsql_jax.synthesis.templates import extract_templates
 
 
@@ -45,7 +46,9 @@ def split_templates(bench: Workbench, data: RunData) -> TemplateSplits:
 
   def deal() -> DataFile:
     schemas = {d: bench.databases.prompts[d].schema for d in data.seed_databases}
-    dealt = deal_templates(bench.config, data.seeds, schemas)
+    queries = [(e.query, schemas[e.db_id]) for e in data.seeds]
+    queries += logged_queries(bench.config, data)
+    dealt = deal_templates(bench.config, queries)
     return DataFile(journal.write_records("templates", dealt.rows()))
 
   file = journal.step("prepare/templates", DataFile, deal).file
@@ -57,16 +60,24 @@ def split_templates(bench: Workbench, data: RunData) -> TemplateSplits:
   return TemplateSplits(**{name: tuple(items) for name, items in parts.items()})
 
 
-def deal_templates(
-  config: RunConfig, seeds: Sequence[Example], schemas: Mapping[str, Schema]
-) -> TemplateSplits:
-  """Templates of the seeds and of the built-in pool, dealt to three disjoint splits.
+def logged_queries(config: RunConfig, data: RunData) -> list[tuple[str, Schema]]:
+  """The queries of the log with their schemas: they join along keys that nobody declared, too."""
+  schemas = {
+    d: schema_of(data.locations[d], True, config.data.view)
+    for d in dict.fromkeys(d for d, _ in data.logged)
+  }
+  return [(sql, schemas[d]) for d, sql in data.logged]
 
-  The seeds are trained on, so their templates are in `train`.
+
+def deal_templates(config: RunConfig, queries: Sequence[tuple[str, Schema]]) -> TemplateSplits:
+  """Templates of given queries and of the built-in pool, dealt to three disjoint splits.
+
+  The given ones are the seeds', which are trained on, and what users ask: their templates are in
+  `train`.
   """
   from_seeds: list[WeightedTemplate] = []
-  if seeds:
-    from_seeds, _ = extract_templates([(e.query, schemas[e.db_id]) for e in seeds])
+  if queries:
+    from_seeds, _ = extract_templates(list(queries))
   trained = {item.template for item in from_seeds}
   pool = [item for item in builtin_templates() if item.template not in trained]
   parts = _deal(config, pool)
