@@ -115,6 +115,16 @@ def test_the_sft_control_is_given_the_very_batches_of_self_play(arms):
     assert same == played.config
 
 
+def test_the_first_comparison_is_self_play_against_its_control(arms):
+  _, _, results = arms
+  first, *others = results["contrasts"]
+  last = iterations(results)[-1]
+  assert (first["first"], first["second"]) == (f"self_play-{last}", f"sft_control-{last}")
+  assert first["primary"] and not any(other["primary"] for other in others)
+  compared = {other["second"] for other in others}
+  assert {"spin-2", "exspin-2", "vbi_ft-1"} <= compared and first["said"] in results["notes"]
+
+
 def test_spin_and_exspin_are_given_the_same_batches_while_they_play_the_same_opponent(arms):
   found, workdir, _ = arms
   spin, exspin, dpo = (found[f"{stage}/iteration_1"] for stage in ("spin", "exspin", "dpo"))

@@ -13,6 +13,7 @@ from typing import Any
 
 from spftsql_jax.files import write_text
 from spftsql_jax.report import lineage, models, stages, training
+from spftsql_jax.report.contrasts import contrasts
 from spftsql_jax.report.examples import shown_examples
 from spftsql_jax.report.render import render
 
@@ -79,6 +80,7 @@ def make_page(results: Record, metrics: Sequence[Record]) -> Page:
     Section("model-base", "Model base", lineage.lineage(versions, table)),
     Section("self-play", "Self-play", stages.self_play(results.get("self_play"))),
     Section("results", "Results", models.results_table(table)),
+    Section("contrasts", "Comparisons", contrasts(results.get("contrasts"))),
     Section("rounds", "Results by round", models.rounds(table)),
     Section("hardness", "Results by hardness", models.hardness(table)),
     Section("answers", "Examples", examples),

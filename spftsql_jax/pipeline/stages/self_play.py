@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spftsql_jax.judging.metrics import paired_exact_test
+from spftsql_jax.judging.statistics import paired_exact_test
 from spftsql_jax.pipeline.config import SelfPlayConfig, pairs_seed
 from spftsql_jax.pipeline.fine_tuning import fault_line, train
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase, Score
