@@ -14,6 +14,7 @@ from tiny_runs import make_demo, quiet, short_tokenizer, tiny_config
 from spftsql_jax.pipeline import fine_tuning, run
 from spftsql_jax.pipeline.model_base import ModelBase
 from spftsql_jax.pipeline.records import BaselineUpdate, Iteration, MainUpdate, Played, Players
+from spftsql_jax.pipeline.stage2_config import Drawing, HeadroomConfig
 from spftsql_jax.pipeline.stages import baselines
 from spftsql_jax.training import trainer
 
@@ -52,6 +53,7 @@ def arms(tmp_path_factory):
     model=replace(config.model, lora_rank=2, lora_dropout=0.2),
     vbi_ft=replace(config.vbi_ft, rounds=1),
     synthesis=replace(config.synthesis, model_questions=0.0),
+    headroom=HeadroomConfig(4, k=2, drawing=Drawing(3), force=True),
     self_play=replace(
       config.self_play,
       questions=24,
@@ -136,6 +138,16 @@ def test_spin_and_exspin_are_given_the_same_batches_while_they_play_the_same_opp
   assert found["spin/iteration_2"].dropout == found["exspin/iteration_2"].dropout != spin.dropout
   models = ModelBase(workdir / "model_base")
   assert models.lineage("spin-1").data_hash == models.lineage("exspin-1").data_hash
+
+
+def test_every_version_is_measured_on_the_same_questions(arms):
+  _, workdir, results = arms
+  measured = results["solve_rates"]
+  tuned = [row["version"] for row in results["lineage"] if row["version"] != "base"]
+  assert [one["version"] for one in measured] == tuned
+  assert {(one["questions"], one["samples"], sum(one["counts"])) for one in measured} == {(4, 3, 4)}
+  assert all(0 <= one["greedy_ex"] <= 1 and 0 <= one["pass_at_k"] <= 1 for one in measured)
+  assert "Solve rates" in (workdir / "report.html").read_text()
 
 
 def test_every_iteration_has_an_order_of_its_own(arms):

@@ -205,6 +205,17 @@ def make_results() -> dict:
     "peak_memory_bytes": 2254857830,
     "table": table,
     "contrasts": contrasts,
+    "solve_rates": [
+      {
+        "version": "v-vbi_ft-2",
+        "questions": 40,
+        "samples": 8,
+        "k": 8,
+        "greedy_ex": 0.4,
+        "pass_at_k": 0.625,
+        "counts": [15, 3, 2, 2, 2, 2, 2, 4, 8],
+      }
+    ],
     "lineage": lineage,
     "synthesis": synthesis,
     "self_play": self_play,
@@ -250,6 +261,7 @@ def test_page_is_well_formed_and_holds_every_section(full_page):
     "synthesis",
     "vbi-ft",
     "model-base",
+    "headroom",
     "self-play",
     "results",
     "contrasts",
@@ -271,6 +283,7 @@ def test_page_is_well_formed_and_holds_every_section(full_page):
     "tie under limit",
     "2 more templates",
     "2: clinic, library",
+    "22.5",
   ):
     assert expected in text, expected
 

@@ -2,6 +2,8 @@
 resamples done by hand.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -48,6 +50,13 @@ def test_paired_exact_test_agrees_with_scipy(only_a, only_b, both):
 )
 def test_holm_agrees_with_statsmodels(p_values, corrected):
   assert statistics.holm(p_values) == pytest.approx(corrected)
+
+
+@pytest.mark.parametrize(("samples", "right", "k"), [(8, 3, 8), (8, 1, 2), (10, 4, 3), (5, 0, 2)])
+def test_pass_at_k_is_the_share_of_draws_with_a_right_answer(samples, right, k):
+  draws = list(itertools.combinations(range(samples), k))
+  expected = np.mean([min(draw) < right for draw in draws])
+  assert statistics.pass_at_k(samples, right, k) == pytest.approx(expected)
 
 
 def _power(n: int, discordance: float, difference: float, alpha: float) -> float:

@@ -54,6 +54,19 @@ def paired_exact_test(a_correct: Sequence[bool], b_correct: Sequence[bool]) -> f
   return min(1.0, 2 * tail / 2**flips)
 
 
+def pass_at_k(samples: int, right: int, k: int) -> float:
+  """How likely one of k answers to a question is right, where `right` of so many samples were.
+
+  The unbiased estimator of arXiv 2107.03374: 1 - C(samples - right, k) / C(samples, k).
+
+  Raises:
+    ValueError: more right answers, or more wanted, than samples.
+  """
+  if not 0 <= right <= samples or not 1 <= k <= samples:
+    raise ValueError(f"pass@{k} of {right} right answers in {samples} samples")
+  return 1 - math.comb(samples - right, k) / math.comb(samples, k)
+
+
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
   """p-values corrected for there being several tests (Holm, 1979), in the order given.
 

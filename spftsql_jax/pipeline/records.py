@@ -113,6 +113,26 @@ class QuestionWriter:
   summary: Summary = beside()
 
 
+@dataclasses.dataclass(frozen=True)
+class SolveRates:
+  """How often a version's drawn answers are right, on some questions of the selection split.
+
+  Attributes:
+    questions, samples: how many questions, and answers to each.
+    k: see `statistics.pass_at_k`; pass_at_k is its mean.
+    greedy_ex: execution accuracy of the greedy answers to the same questions.
+    counts: to how many questions 0, 1, ..., all answers are right.
+  """
+
+  version: str
+  questions: int
+  samples: int
+  k: int
+  greedy_ex: float
+  pass_at_k: float
+  counts: tuple[int, ...]
+
+
 # ---- Stage 1: a round of VBI-FT ----
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from spftsql_jax.pipeline.codec import beside, optional
-from spftsql_jax.pipeline.records import Agreement, Chosen, Cost, TemplateErrors
+from spftsql_jax.pipeline.records import Agreement, Chosen, Cost, SolveRates, TemplateErrors
 
 # A cell of a result as JSON has it.
 Cell: TypeAlias = str | int | float | bool | None
@@ -215,6 +215,7 @@ class Results:
     config: of the run, whole.
     chosen: what of it the run chose itself, and in words why.
     table: a row for each version.
+    solve_rates: pass@k of each version beside greedy EX, where it was measured.
     contrasts: pairs of versions compared; the primary one first.
     notes: sentences that belong beside the table.
   """
@@ -229,6 +230,7 @@ class Results:
   cost: Cost = beside()
   data: DataCounts
   table: tuple[TableRow, ...]
+  solve_rates: tuple[SolveRates, ...]
   contrasts: tuple[ContrastRow, ...]
   lineage: tuple[LineageRow, ...]
   synthesis: tuple[SynthesisRow, ...]

@@ -17,6 +17,7 @@ from spftsql_jax.judging.statistics import paired_exact_test, wilson_interval
 from spftsql_jax.pipeline.config import stage_seed, to_record
 from spftsql_jax.pipeline.contrasts import compare_versions, contrasts_of
 from spftsql_jax.pipeline.data import RunData
+from spftsql_jax.pipeline.headroom import solve_rates
 from spftsql_jax.pipeline.model_base import ModelBase
 from spftsql_jax.pipeline.records import Chosen, Cost, Iteration, JudgedAnswer, Round
 from spftsql_jax.pipeline.result_records import (
@@ -83,6 +84,7 @@ def collect_results(
       templates=len(templates),
     ),
     table=table,
+    solve_rates=solve_rates(bench),
     contrasts=contrasts,
     lineage=tuple(_lineage_row(bench.models, v) for v in bench.models.versions()),
     synthesis=tuple(_synthesis_row(done, names) for done in rounds),

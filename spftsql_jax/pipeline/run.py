@@ -18,6 +18,7 @@ from spftsql_jax.pipeline.codec import Json, record_to_json
 from spftsql_jax.pipeline.config import LOCATIONS, RunConfig, to_record
 from spftsql_jax.pipeline.data import RunData, inputs_of_run, read_data
 from spftsql_jax.pipeline.handover import hand_over
+from spftsql_jax.pipeline.headroom import has_headroom
 from spftsql_jax.pipeline.inputs import check_inputs, keep_inputs
 from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.metrics_log import MetricsLog
@@ -64,11 +65,13 @@ def run_method(
 
   candidates = first_candidates(bench, splits, starting, rounds)
   start = bench.models.best(SELECTION, sound_versions(bench, candidates))
-  iterations = run_self_play(bench, splits, candidates)
+  worthwhile = has_headroom(bench, start)
+  iterations = run_self_play(bench, splits, candidates) if worthwhile else ()
   if stop_after == "self_play":
     return None
 
-  run_baselines(bench, splits, start, iterations)
+  if worthwhile:
+    run_baselines(bench, splits, start, iterations)
   if stop_after == "baselines":
     return None
 

@@ -10,6 +10,7 @@ from spftsql_jax import hosts
 from spftsql_jax.examples.example import Example
 from spftsql_jax.models.transformer import Params
 from spftsql_jax.pipeline.evaluation import score
+from spftsql_jax.pipeline.headroom import measure_headroom
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase, Score
 from spftsql_jax.pipeline.records import SelectionScore
 from spftsql_jax.pipeline.starting_model import base_model_name
@@ -43,6 +44,7 @@ def add_version(
   bench.models.add(version, tree, lineage)
   result = score(bench.evaluator, tree, selection)
   bench.models.add_score(version, SELECTION, result)
+  measure_headroom(bench, version, tree, selection, result, stage)
   forget_checkpoints(bench.trainer.checkpoint_folder(stage))
   return result
 
@@ -53,6 +55,7 @@ def score_base(bench: Workbench, selection: Sequence[Example]) -> None:
   def work() -> SelectionScore:
     result = score(bench.evaluator, bench.load(BASE), selection)
     bench.models.add_score(BASE, SELECTION, result)
+    measure_headroom(bench, BASE, bench.load(BASE), selection, result, BASE)
     return SelectionScore(result.execution_accuracy)
 
   bench.journal.step("base/selection", SelectionScore, work)
