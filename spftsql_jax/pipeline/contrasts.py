@@ -29,8 +29,9 @@ _SOUGHT = 0.02
 def contrasts_of(lineages: Mapping[str, Lineage]) -> tuple[tuple[str, str], ...]:
   """The pairs (first, second) of versions that are compared, the primary one first.
 
-  Self-play's last version against its SFT control, against the version that stage 2 began with, and
-  against each other arm's last version; the best of stage 1 against what it began with.
+  Self-play's last version against its SFT control, against stage 1's last, and against each other
+  arm's last version; such an arm against its own control; stage 1's last version against what it
+  began with.
 
   Args:
     lineages: of the versions that were evaluated, in the order they were added.
@@ -40,9 +41,14 @@ def contrasts_of(lineages: Mapping[str, Lineage]) -> tuple[tuple[str, str], ...]
   tuned = last.get("vbi_ft") or last.get("sft") or start
   pairs = []
   if played := last.get("self_play"):
-    arms = [s for s in last if s not in ("base", "sft", "vbi_ft", "self_play", "sft_control")]
     control = [last["sft_control"]] if "sft_control" in last else []
-    pairs += [(played, other) for other in (*control, tuned, *(last[arm] for arm in arms))]
+    pairs += [(played, other) for other in (*control, tuned)]
+  for arm, version in last.items():
+    if arm in ("base", "sft", "vbi_ft", "self_play") or arm.endswith("_control"):
+      continue
+    if control_of := last.get(f"{arm}_control"):
+      pairs.append((version, control_of))
+    pairs.append((played or version, version if played else tuned))
   pairs.append((tuned, start))
   return tuple(dict.fromkeys(pair for pair in pairs if pair[0] != pair[1]))
 

@@ -14,7 +14,7 @@ from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.inputs import Parts, inputs_of
-from spftsql_jax.pipeline.queries import Queries
+from spftsql_jax.pipeline.queries import Queries, hold_back
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,12 +23,13 @@ class RunData:
 
   Attributes:
     seeds, test: the examples; none where the run has no labels, or no test.
-    held_out: all examples of the test file, those beyond `test_limit` too: none of their queries is
-      ever trained on.
+    held_out: all examples of the test file, those beyond `test_limit` too, and those held back for
+      self-play: none of their queries is synthesized.
     seed_databases: what examples are synthesized on: the databases of the seeds, else of the test,
       else all there are.
     locations: of these and of the test's databases, by db_id.
     leaked: how many seeds ask a query of the test, and are left out.
+    played: labelled examples that are held back for self-play (`SelfPlayConfig.real_questions`).
     files: of the examples, by the name of their config field; None for none.
   """
 
@@ -39,6 +40,7 @@ class RunData:
   locations: Mapping[str, str]
   leaked: int
   files: Mapping[str, Path | None]
+  played: tuple[Example, ...] = ()
 
 
 def read_data(config: RunConfig) -> RunData:
@@ -60,13 +62,14 @@ def read_data(config: RunConfig) -> RunData:
       f"{shown}: none of the seeds' databases is there ({search_path.LAYOUT})"
     )
   found = [e for e in given_seeds if e.db_id in present]
-  apart = Queries({d: search_path.find_database(given, d) for d in present}).apart(found, held_out)
+  queries = Queries({d: search_path.find_database(given, d) for d in present})
+  apart = queries.apart(found, held_out)
   if found and not apart:
     raise ValueError(
       f"{files['seeds']}: every seed asks a query of the test {files['test']}; give other seeds, "
       "or none"
     )
-  seeds = _drawn(apart, config.data.seed_limit, config.seed)
+  seeds, played = _held_back(config, queries, _drawn(apart, config.data.seed_limit, config.seed))
   test = _evenly_spaced(held_out, config.data.test_limit)
   sources = tuple(database_ids(seeds) or database_ids(test) or search_path.all_databases(given))
   if not sources:
@@ -78,12 +81,33 @@ def read_data(config: RunConfig) -> RunData:
   return RunData(
     seeds=tuple(seeds),
     test=tuple(test),
-    held_out=tuple(held_out),
+    held_out=(*held_out, *played),
     seed_databases=sources,
     locations=locations,
     leaked=len(found) - len(apart),
     files={f"data.{name}": path for name, path in files.items()},
+    played=tuple(played),
   )
+
+
+def _held_back(
+  config: RunConfig, queries: Queries, seeds: Sequence[Example]
+) -> tuple[list[Example], list[Example]]:
+  """(the seeds that are trained on, those that self-play asks). No query is on both sides.
+
+  Raises ValueError where none would be left to train on.
+  """
+  wanted = config.self_play.real_questions
+  if not wanted:
+    return list(seeds), []
+  rng = random.Random(f"{config.seed}/real questions")
+  held, rest = hold_back(queries.groups(seeds), wanted, rng)
+  if not rest or not held:
+    raise ValueError(
+      f"of {len(seeds):,} seeds {wanted:,} cannot be held back for self-play: none would be left "
+      "to train on (--config.self_play.real_questions)"
+    )
+  return [seeds[i] for i in rest], [seeds[i] for i in held]
 
 
 def _drawn(examples: list[Example], limit: int, seed: int) -> list[Example]:

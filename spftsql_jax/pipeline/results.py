@@ -90,7 +90,7 @@ def collect_results(
     synthesis=tuple(_synthesis_row(done, names) for done in rounds),
     self_play=tuple(_self_play_row(bench.models, done) for done in iterations),
     examples=_shown_examples(bench, evaluated),
-    notes=(*_notes(data, final), *(c.said for c in contrasts if c.primary), *_faults(bench)),
+    notes=(*_notes(bench, data, final), *(c.said for c in contrasts if c.primary), *_faults(bench)),
   )
 
 
@@ -270,8 +270,10 @@ def _shown(cell: object) -> Cell:
   return cell if isinstance(cell, float) and math.isfinite(cell) else str(cell)
 
 
-def _notes(data: RunData, final: TableRow) -> list[str]:
-  chosen = f"Best on the selection split: {final.model} ({final.version})."
+def _notes(bench: Workbench, data: RunData, final: TableRow) -> list[str]:
+  last = bench.config.self_play.final_step and final.stage == "self_play"
+  how = "The last step, taken without selection" if last else "Best on the selection split"
+  chosen = f"{how}: {final.model} ({final.version})."
   leaked = f"{data.leaked:,} seeds ask a query of the test, and were left out."
   return [
     f"{chosen} Test questions were not used to choose it." if data.test else f"{chosen} {_NO_TEST}",

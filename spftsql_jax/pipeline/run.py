@@ -71,7 +71,7 @@ def run_method(
     return None
 
   if worthwhile:
-    run_baselines(bench, splits, start, iterations)
+    run_baselines(bench, splits, start, candidates, iterations)
   if stop_after == "baselines":
     return None
 

@@ -97,6 +97,18 @@ def parent_of_next(
   return chosen
 
 
+def chosen_version(bench: Workbench) -> str:
+  """The version that a run hands over: the best candidate on the selection split or, with
+  `final_step`, self-play's last whose training did not fail.
+  """
+  if bench.config.self_play.final_step:
+    models = bench.models
+    played = [v for v in models.versions() if models.lineage(v).stage == "self_play"]
+    if sound := [v for v in sound_versions(bench, played) if not models.lineage(v).fault]:
+      return sound[-1]
+  return bench.models.best(SELECTION)
+
+
 def sound_versions(bench: Workbench, versions: Sequence[str]) -> list[str]:
   """The versions whose files are those that were written; the others are named and left out."""
   sound = []
