@@ -50,6 +50,8 @@ LINKED = PromptFormat(answer_style="linked")
       "SELECT name FROM singer WHERE id > 5 AND id < 20 UNION SELECT id FROM concert",
       "singer : name id ; concert : id ; = 5 , 20",
     ),
+    # Spider's spelling of a text, which SQLite takes for one.
+    ('SELECT "id" FROM singer WHERE name = "Sky Radio"', "singer : id name ; = 'Sky Radio'"),
     ("SELECT FROM WHERE (", "none"),
     ("", "none"),
   ],

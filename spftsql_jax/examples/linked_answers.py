@@ -46,7 +46,7 @@ def linking_line(query: str, schema: Schema, codes: NameCodes | None = None) -> 
     if place.column:
       own[place.column] = None
   parts = [_of_table(table, list(own), schema, codes) for table, own in columns.items()]
-  if values := dict.fromkeys(_values(tree)):
+  if values := dict.fromkeys(_values(tree, schema)):
     parts.append("= " + " , ".join(values))
   return " ; ".join(parts) or _NOTHING
 
@@ -85,12 +85,23 @@ def _of_table(table: str, columns: list[str], schema: Schema, codes: NameCodes |
   return f"{path} : {' '.join(names)}" if names else path
 
 
-def _values(tree: exp.Expr) -> list[str]:
+def _values(tree: exp.Expr, schema: Schema) -> list[str]:
   """The literals that a query compares with, as SQL has to write them; no limits."""
   found = []
-  for literal in tree.find_all(exp.Literal, bfs=False):
-    if literal.find_ancestor(exp.Limit, exp.Offset, exp.Interval) is not None:
+  for node in tree.find_all(exp.Literal, exp.Column, bfs=False):
+    if node.find_ancestor(exp.Limit, exp.Offset, exp.Interval) is not None:
       continue
-    text = " ".join(str(literal.this).split())[:_VALUE_LENGTH]
-    found.append("'" + text.replace("'", "''") + "'" if literal.is_string else text)
+    if isinstance(node, exp.Column) and not _is_text(node, schema):
+      continue
+    text = " ".join(node.name.split())[:_VALUE_LENGTH]
+    is_number = isinstance(node, exp.Literal) and not node.is_string
+    found.append(text if is_number else "'" + text.replace("'", "''") + "'")
   return found
+
+
+def _is_text(column: exp.Column, schema: Schema) -> bool:
+  """Whether SQLite takes what looks like a name in double quotes for a text: no column has it."""
+  quoted = isinstance(column.this, exp.Identifier) and column.this.quoted
+  if schema.dialect != "sqlite" or not quoted or column.table:
+    return False
+  return all(c.name.lower() != column.name.lower() for t in schema.tables for c in t.columns)
