@@ -24,7 +24,8 @@ class DataConfig:
 
   Attributes:
     databases: folders of `<db_id>/<db_id>.sqlite`, database files or URLs, with commas between
-      them; of several that have a database the first counts.
+      them; of several that have a database the first counts. "" for those of the splits that
+      `seeds` and `test` name.
     schemas: of databases with schemas those that are taken; see `open_database`.
     seeds: labelled examples to start from (Spider- or BIRD-style JSON); "" for none: then
       everything is synthesized, the SFT on the seeds is left out, and the starting model is the
@@ -32,6 +33,8 @@ class DataConfig:
     test: held-out examples that nothing is trained or selected on; "" for none: then the figures
       are those of the selection split, on which the models are chosen too, and are said to be
       optimistic. Without either all of `databases` are used.
+      Both may name a published split, such as "spider:train" (`examples/benchmark_splits.toml`),
+      which is found in `data_dir` and must be whole.
     comparison: how results are compared on the test.
     seed_limit, test_limit: use so many (drawn by seed for the seeds, evenly spaced for the test); 0
       for all.

@@ -10,6 +10,7 @@ from pathlib import Path
 from spftsql_jax.databases import search_path
 from spftsql_jax.databases.locations import split_locations, with_schemas
 from spftsql_jax.databases.passwords import without_password
+from spftsql_jax.examples.benchmark_splits import find_split, is_split
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.config import RunConfig
@@ -41,6 +42,32 @@ class RunData:
   leaked: int
   files: Mapping[str, Path | None]
   played: tuple[Example, ...] = ()
+
+
+def located(config: RunConfig) -> RunConfig:
+  """The config with the files and databases of the splits that it names ("spider:dev").
+
+  Raises FileNotFoundError or ValueError naming the split.
+  """
+  named = {
+    name: value.strip()
+    for name in ("seeds", "test")
+    if is_split(value := getattr(config.data, name))
+  }
+  if not named:
+    return config
+  root = data_dir(config)
+  changes, folders = {}, dict[str, None]()
+  for name, value in named.items():
+    try:
+      split = find_split(value, root)
+    except (FileNotFoundError, ValueError) as error:
+      raise type(error)(f"{error} (--config.data.{name})") from error
+    changes[name] = str(split.examples.relative_to(root))
+    folders |= dict.fromkeys(str(path.relative_to(root)) for path in split.databases)
+  if not config.data.databases.strip():
+    changes["databases"] = ",".join(folders)
+  return dataclasses.replace(config, data=dataclasses.replace(config.data, **changes))
 
 
 def read_data(config: RunConfig) -> RunData:

@@ -16,7 +16,7 @@ from spftsql_jax.databases import Executor
 from spftsql_jax.models.sharding import make_mesh
 from spftsql_jax.pipeline.codec import Json, record_to_json
 from spftsql_jax.pipeline.config import LOCATIONS, RunConfig, to_record
-from spftsql_jax.pipeline.data import RunData, inputs_of_run, read_data
+from spftsql_jax.pipeline.data import RunData, inputs_of_run, located, read_data
 from spftsql_jax.pipeline.handover import hand_over
 from spftsql_jax.pipeline.headroom import has_headroom
 from spftsql_jax.pipeline.inputs import check_inputs, keep_inputs
@@ -124,6 +124,7 @@ def run(
     if stage is not None and stage not in STAGES:
       raise ValueError(f"unknown stage {stage!r} to {what}; there are {', '.join(STAGES)}")
   devices = make_mesh(mesh) if mesh or jax.device_count() > 1 else None
+  config = located(config)
   data = read_data(config)
   hosts.from_first(lambda: check_inputs(Path(workdir), inputs_of_run(config, data)))
   resolved = resolve(config, given)
