@@ -59,6 +59,7 @@ def compare_versions(
   outcomes: Mapping[str, Sequence[Sequence[bool]]],
   databases: Sequence[str],
   seed: int,
+  primary_pair: tuple[str, str] | None = None,
 ) -> tuple[ContrastRow, ...]:
   """A row for each pair of `contrasts_of`.
 
@@ -66,9 +67,12 @@ def compare_versions(
     outcomes: by version, [S, N] by seed of the run and question.
     databases: [N] of the questions.
     seed: of the resamples.
+    primary_pair: the primary contrast; by default that with an SFT control for its second.
   """
   found = [paired_difference(outcomes[a], outcomes[b], databases, seed) for a, b in pairs]
-  primary = [lineages[b].stage == "sft_control" for _, b in pairs]
+  primary = [
+    (a, b) == primary_pair if primary_pair else lineages[b].stage == "sft_control" for a, b in pairs
+  ]
   corrected = iter(holm([f.p for f, p in zip(found, primary, strict=True) if not p]))
   rows = []
   for (first, second), one, is_primary in zip(pairs, found, primary, strict=True):

@@ -117,6 +117,12 @@ def read_data(config: RunConfig) -> RunData:
   )
 
 
+def test_examples(config: RunConfig) -> list[Example]:
+  """The test questions of a run, in order; none without a test. Raises as `read_data`."""
+  path = _examples_file(data_dir(config), "test", config.data.test)
+  return list(_evenly_spaced(_read_examples(path, "test"), config.data.test_limit))
+
+
 def _held_back(
   config: RunConfig, queries: Queries, seeds: Sequence[Example]
 ) -> tuple[list[Example], list[Example]]:

@@ -64,7 +64,9 @@ def run_method(
     return None
 
   candidates = first_candidates(bench, splits, starting, rounds)
-  start = bench.models.best(SELECTION, sound_versions(bench, candidates))
+  sound = sound_versions(bench, candidates)
+  final_step = bench.config.self_play.final_step
+  start = sound[-1] if final_step else bench.models.best(SELECTION, sound)
   worthwhile = has_headroom(bench, start)
   iterations = run_self_play(bench, splits, candidates) if worthwhile else ()
   if stop_after == "self_play":

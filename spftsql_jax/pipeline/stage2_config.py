@@ -144,8 +144,9 @@ class SelfPlayConfig(Arm):
       SFT and from stage 1, and are played beside those (an extension).
     fresh: whether each iteration has questions of its own: `questions` new ones, and its part of
       the real ones; else all iterations play the same (an extension: the paper does not say).
-    final_step: the last iteration's version is taken, and nothing is chosen or ended by the
-      selection split, whose figures tell little on fewer than 500 questions (an extension).
+    final_step: the last step is taken: main is the last version before, the run hands over the last
+      iteration's, and nothing is ended by the selection split, whose figures tell little on fewer
+      than 500 questions (an extension). Only who is the weakest opponent is still asked of it.
     training: of every arm's model, each iteration.
     abort_drop: see `FitConfig.abort_drop`.
     spin_objective, exspin_objective, dpo_objective: of the baselines with these names.

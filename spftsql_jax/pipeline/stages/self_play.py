@@ -98,7 +98,7 @@ def run_iteration(
   step, name = bench.journal.step, f"{folder_of(arm)}/iteration_{number}"
   # Journaled, so that a run which is gone on with finds the same players although a version was
   # damaged meanwhile.
-  latest = earlier[-1].version if earlier and bench.config.self_play.final_step else None
+  latest = last_step(candidates, earlier) if bench.config.self_play.final_step else None
   players = step(
     f"{name}/players", Players, lambda: choose_players(bench.models, arm, candidates, latest)
   )
@@ -113,6 +113,13 @@ def run_iteration(
     lambda: update_main(bench, splits, arm, number, players, played, earlier),
   )
   return Iteration(number, version_of(arm, number), players, played, updated)
+
+
+def last_step(candidates: Sequence[str], earlier: Sequence[Iteration]) -> str:
+  """The last version whose training did not fail: of the iterations, else of stage 1."""
+  made = {done.version for done in earlier}
+  first = [candidate for candidate in candidates if candidate not in made]
+  return [*first, *(done.version for done in earlier if done.updated.accepted)][-1]
 
 
 def folder_of(arm: Arm) -> str:

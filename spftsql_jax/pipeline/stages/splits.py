@@ -90,11 +90,12 @@ def _make_held_out(bench: Workbench, templates: TemplateSplits, data: RunData) -
     return HeldOutFiles(file, file)
   # The seeds are trained on. Their templates are none of these splits', so few of their queries can
   # come.
-  made = make_examples(
+  count = config.self_play.questions * (config.self_play.played_iterations if fresh else 1)
+  made = count and make_examples(
     bench,
     "self_play",
     templates.self_play,
-    config.self_play.questions * (config.self_play.played_iterations if fresh else 1),
+    count,
     db_ids=data.seed_databases,
     apart=[*data.held_out, *selection],
     also_apart=data.seeds,
@@ -103,7 +104,8 @@ def _make_held_out(bench: Workbench, templates: TemplateSplits, data: RunData) -
     f"  templates: {len(templates.train)} to train on, {len(templates.self_play)} for self-play, "
     f"{len(templates.selection)} for selection ({len(selection)} examples)"
   )
-  played = _mixed([*(e.example() for e in made.examples), *data.played], config.seed)
+  synthesized = [e.example() for e in made.examples] if made else []
+  played = _mixed([*synthesized, *data.played], config.seed)
   return HeldOutFiles(file, journal.write_records("self_play", played))
 
 
