@@ -1,5 +1,5 @@
-"""One tiny run with what goes beyond the paper all at once: linked answers, fresh and real questions,
-the last step, solve rates, and arms with positives of their own.
+"""One tiny run with what goes beyond the paper all at once: linked answers, fresh and real
+questions, the last step, solve rates, and an arm with positives of its own.
 """
 
 import dataclasses

@@ -6,6 +6,7 @@ import dataclasses
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from spftsql_jax.databases import search_path
 from spftsql_jax.databases.locations import split_locations, with_schemas
@@ -57,7 +58,7 @@ def located(config: RunConfig) -> RunConfig:
   if not named:
     return config
   root = data_dir(config)
-  changes, folders = {}, dict[str, None]()
+  changes, folders = dict[str, Any](), dict[str, None]()
   for name, value in named.items():
     try:
       split = find_split(value, root)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +163,7 @@ def summarize(config: RunConfig, runs: Mapping[int, Path], registered: Preregist
   contrasts: dict[str, tuple[ContrastRow, ...]] = {}
   for split in (TEST, SELECTION):
     stages = [stage for stage, splits in found[0].items() if split in splits]
-    rows = {
+    rows: dict[str, list[Sequence[bool]]] = {
       stage: [one[stage][split] for one in found]
       for stage in stages
       if all(split in one.get(stage, {}) for one in found)

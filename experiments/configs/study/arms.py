@@ -7,8 +7,6 @@ from __future__ import annotations
 from spftsql_jax.pipeline.stage2_config import Arm
 from spftsql_jax.training.step import Objective
 
-_LOSS = "error_driven"
-
 # Extension: y+ is gold and, beside it, every different answer that main draws and that executes to
 # gold's result (Eq. 1 of arXiv 2509.03937 allows it). Its control learns from the same y+.
 OWN_POSITIVES = Arm("own_positives", positives="gold_and_own", control=True)
@@ -20,11 +18,14 @@ MIDDLING = Arm("middling", solve_rate=(1 / 8, 7 / 8))
 MAIN_REFERENCE = Arm("main_reference", opponent="mixture", reference="main")
 
 # Extension: DPOP's floor on log p(y+) (arXiv 2402.13228), with the weight of its authors.
-FLOOR = Arm("floor", objective=Objective(_LOSS, beta=0.1, nll_weight=0.5, floor_weight=50.0))
+FLOOR = Arm(
+  "floor", objective=Objective("error_driven", beta=0.1, nll_weight=0.5, floor_weight=50.0)
+)
 
 # Extension: the pairwise term weighs a fifth beside the NLL of y+.
 SMALL_PAIR_WEIGHT = Arm(
-  "small_pair_weight", objective=Objective(_LOSS, beta=0.1, nll_weight=1.0, pair_weight=0.2)
+  "small_pair_weight",
+  objective=Objective("error_driven", beta=0.1, nll_weight=1.0, pair_weight=0.2),
 )
 
 # Not the paper's: rejection-sampling fine-tuning. Positives alone, gold and main's own verified
@@ -35,7 +36,7 @@ RFT = Arm(
   positives="gold_and_own",
   weighting="unsolved",
   restart=True,
-  objective=Objective(_LOSS, nll_weight=1.0, pair_weight=0.0),
+  objective=Objective("error_driven", nll_weight=1.0, pair_weight=0.0),
 )
 
 # The control of RFT: gold alone, all questions alike, from the start of stage 2 each iteration.
@@ -43,7 +44,7 @@ RFT_CONTROL = Arm(
   "rft_control",
   opponent="self",
   restart=True,
-  objective=Objective(_LOSS, nll_weight=1.0, pair_weight=0.0),
+  objective=Objective("error_driven", nll_weight=1.0, pair_weight=0.0),
 )
 
 ARMS = (OWN_POSITIVES, MIDDLING, MAIN_REFERENCE, FLOOR, SMALL_PAIR_WEIGHT, RFT, RFT_CONTROL)

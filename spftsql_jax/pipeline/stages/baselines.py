@@ -135,7 +135,7 @@ def run_dpo(bench: Workbench, splits: Splits, start: str) -> None:
       current,
       played,
       config.dpo_objective,
-      lambda played=played: [p for p in _reader(bench, played)() if p.reward],
+      functools.partial(_errors, bench, played),
     )
     train_baseline(bench, splits, task)
     current = task.version
@@ -143,6 +143,11 @@ def run_dpo(bench: Workbench, splits: Splits, start: str) -> None:
 
 def _iterations(config: SelfPlayConfig) -> int:
   return config.baseline_iterations or config.iterations
+
+
+def _errors(bench: Workbench, played: Played) -> list[Pair]:
+  """The pairs whose y- is wrong."""
+  return [pair for pair in _reader(bench, played)() if pair.reward]
 
 
 def _reader(bench: Workbench, played: Played) -> Callable[[], list[Pair]]:
