@@ -29,8 +29,11 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the study.", required=True)
 _REGISTERED = flags.DEFINE_string(
   "preregistration",
-  str(Path(__file__).parent / "configs" / "study" / "preregistration.toml"),
-  "What is compared, with which seeds, and when the study ends.",
+  None,
+  (
+    "What is compared, with which seeds, and when the study ends; by default "
+    "experiments/configs/study/preregistration.toml."
+  ),
 )
 _PLAN = flags.DEFINE_bool("plan", False, "Print what the study will take, and end.")
 
@@ -49,7 +52,8 @@ def main() -> None:
     )
   given = config_flags.get_override_values(flags.FLAGS["config"])
   config = from_dict(RunConfig, _CONFIG.value.to_dict())
-  registered = read_preregistration(Path(_REGISTERED.value))
+  here = Path(__file__).parent / "configs" / "study" / "preregistration.toml"
+  registered = read_preregistration(Path(_REGISTERED.value or here))
   workdir = Path(_WORKDIR.value)
   _print_plan(config, registered, workdir)
   if _PLAN.value:

@@ -4,10 +4,13 @@ import dataclasses
 import types
 
 import pytest
+from tiny_runs import make_demo, tiny_config
 
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.config import RunConfig, SelfPlayConfig, from_dict, to_dict
+from spftsql_jax.pipeline.data import read_data
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase, Score
+from spftsql_jax.pipeline.queries import Queries
 from spftsql_jax.pipeline.records import Players
 from spftsql_jax.pipeline.sampling import Sample
 from spftsql_jax.pipeline.stage2_config import Arm, Drawing
@@ -91,6 +94,26 @@ def test_fresh_iterations_share_no_question_and_leave_none_out():
   same = by_iteration(dataclasses.replace(config, fresh=False), list(range(34)))
   assert same == (list(range(14)),) * 3
   assert by_iteration(config, []) == ()
+
+
+def test_real_questions_are_held_back_with_all_wordings_of_their_queries(tmp_path):
+  make_demo(tmp_path)
+  config = tiny_config(str(tmp_path))
+  config = dataclasses.replace(config, data=dataclasses.replace(config.data, seed_limit=0))
+  whole = read_data(config)
+  more = dataclasses.replace(config.self_play, real_questions=20)
+  data = read_data(dataclasses.replace(config, self_play=more))
+  assert len(data.played) == 20 and not whole.played
+  assert {*data.seeds, *data.played} <= set(whole.seeds) and len(data.seeds) >= len(
+    whole.seeds
+  ) - 40
+  queries = Queries(data.locations)
+  assert not any(queries.among(data.seeds, data.played))
+  # What is synthesized keeps away from them.
+  assert set(data.played) <= set(data.held_out) and not set(data.played) & set(whole.held_out)
+  most = dataclasses.replace(config.self_play, real_questions=10_000)
+  with pytest.raises(ValueError, match="cannot be held back for self-play.*real_questions"):
+    read_data(dataclasses.replace(config, self_play=most))
 
 
 @pytest.fixture
