@@ -55,7 +55,7 @@ def main() -> None:
   here = Path(__file__).parent / "configs" / "study" / "preregistration.toml"
   registered = read_preregistration(Path(_REGISTERED.value or here))
   workdir = Path(_WORKDIR.value)
-  _print_plan(config, registered, workdir)
+  _print_plan(config, given, registered, workdir)
   if _PLAN.value:
     return
   runs: dict[int, Path] = {}
@@ -74,7 +74,7 @@ def main() -> None:
       break
 
 
-def _print_plan(config: Any, registered: Any, workdir: Path) -> None:
+def _print_plan(config: Any, given: Any, registered: Any, workdir: Path) -> None:
   """What the study computes, and how long that takes here by what was measured."""
   from spftsql_jax.amounts import duration
   from spftsql_jax.pipeline.data import located, test_examples
@@ -82,7 +82,8 @@ def _print_plan(config: Any, registered: Any, workdir: Path) -> None:
   from spftsql_jax.pipeline.specialize.budget import speed_of
   from spftsql_jax.pipeline.study import work_of
 
-  config = resolve(located(config)).config
+  # As the runs will have it: with the recipe of its model, but for what was set by flag.
+  config = dataclasses.replace(resolve(located(config), given).config, recipe="own")
   work = work_of(config, len(test_examples(config)))
   speed = speed_of(config, workdir)
   seconds = work.seconds(speed)
