@@ -77,14 +77,14 @@ def main() -> None:
 def _print_plan(config: Any, given: Any, registered: Any, workdir: Path) -> None:
   """What the study computes, and how long that takes here by what was measured."""
   from spftsql_jax.amounts import duration
-  from spftsql_jax.pipeline.data import located, test_examples
+  from spftsql_jax.pipeline.data import located, read_test
   from spftsql_jax.pipeline.recipes import resolve
   from spftsql_jax.pipeline.specialize.budget import speed_of
   from spftsql_jax.pipeline.study import work_of
 
   # As the runs will have it: with the recipe of its model, but for what was set by flag.
   config = dataclasses.replace(resolve(located(config), given).config, recipe="own")
-  work = work_of(config, len(test_examples(config)))
+  work = work_of(config, len(read_test(config)))
   speed = speed_of(config, workdir)
   seconds = work.seconds(speed)
   print(" ".join(registered.question.split()))

@@ -8,7 +8,7 @@ from tiny_runs import make_demo, tiny_config
 
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.config import RunConfig, SelfPlayConfig, from_dict, to_dict
-from spftsql_jax.pipeline.data import read_data
+from spftsql_jax.pipeline.data import read_data, read_test
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase, Score
 from spftsql_jax.pipeline.queries import Queries
 from spftsql_jax.pipeline.records import Players
@@ -114,6 +114,26 @@ def test_real_questions_are_held_back_with_all_wordings_of_their_queries(tmp_pat
   most = dataclasses.replace(config.self_play, real_questions=10_000)
   with pytest.raises(ValueError, match="cannot be held back for self-play.*real_questions"):
     read_data(dataclasses.replace(config, self_play=most))
+
+
+def test_databases_are_held_out_whole_whatever_the_seed(tmp_path):
+  make_demo(tmp_path)
+  config = tiny_config(str(tmp_path))
+  config = dataclasses.replace(
+    config, data=dataclasses.replace(config.data, seed_limit=0, test_limit=0)
+  )
+  whole = read_data(config)
+  held = dataclasses.replace(config.data, held_out_databases=1)
+  data, again = (
+    read_data(dataclasses.replace(config, data=held, seed=seed)) for seed in (config.seed, 9)
+  )
+  moved = {e.db_id for e in whole.seeds} - {e.db_id for e in data.seeds}
+  assert len(moved) == 1 and {e.db_id for e in data.test} > moved
+  assert data.test[: len(whole.test)] == whole.test and data.test == again.test
+  assert tuple(read_test(dataclasses.replace(config, data=held))) == data.test
+  many = dataclasses.replace(config.data, held_out_databases=99)
+  with pytest.raises(ValueError, match="99 cannot be held out.*held_out_databases"):
+    read_data(dataclasses.replace(config, data=many))
 
 
 @pytest.fixture

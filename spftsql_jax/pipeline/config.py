@@ -38,6 +38,8 @@ class DataConfig:
     comparison: how results are compared on the test.
     seed_limit, test_limit: use so many (drawn by seed for the seeds, evenly spaced for the test); 0
       for all.
+    held_out_databases: so many databases of the seeds are drawn, and their examples are test
+      questions instead; the same ones whatever the run's seed.
     view: what of the databases the run sees: tables, masked columns, descriptions.
     apart: databases whose test examples are left out in a second figure (ex_without).
   """
@@ -50,6 +52,7 @@ class DataConfig:
   seed_limit: int = 0
   test_limit: int = 0
   apart: tuple[str, ...] = ()
+  held_out_databases: int = 0
   view: SchemaView = WHOLE
 
 

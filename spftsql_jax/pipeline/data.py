@@ -76,20 +76,11 @@ def read_data(config: RunConfig) -> RunData:
 
   Raises FileNotFoundError or ValueError naming file and record.
   """
-  root = data_dir(config)
-  files = {
-    name: _examples_file(root, name, getattr(config.data, name)) for name in ("seeds", "test")
-  }
-  given_seeds, held_out = (_read_examples(files[name], name) for name in ("seeds", "test"))
-  given = search_path.database_places(config.data.databases, root)
+  files = _example_files(config)
+  given = search_path.database_places(config.data.databases, data_dir(config))
   shown = without_password(config.data.databases)
-  # Databases that a benchmark lacks are left out of the seeds; of the test they are an error.
-  present = {d for d in database_ids(given_seeds) if search_path.has_database(given, d)}
-  if given_seeds and not present:
-    raise FileNotFoundError(
-      f"{shown}: none of the seeds' databases is there ({search_path.LAYOUT})"
-    )
-  found = [e for e in given_seeds if e.db_id in present]
+  found, held_out = _labelled(config, files, given)
+  present = database_ids(found)
   queries = Queries({d: search_path.find_database(given, d) for d in present})
   apart = queries.apart(found, held_out)
   if found and not apart:
@@ -118,10 +109,45 @@ def read_data(config: RunConfig) -> RunData:
   )
 
 
-def test_examples(config: RunConfig) -> list[Example]:
+def read_test(config: RunConfig) -> list[Example]:
   """The test questions of a run, in order; none without a test. Raises as `read_data`."""
-  path = _examples_file(data_dir(config), "test", config.data.test)
-  return list(_evenly_spaced(_read_examples(path, "test"), config.data.test_limit))
+  given = search_path.database_places(config.data.databases, data_dir(config))
+  _, held_out = _labelled(config, _example_files(config), given)
+  return list(_evenly_spaced(held_out, config.data.test_limit))
+
+
+def _example_files(config: RunConfig) -> dict[str, Path | None]:
+  root = data_dir(config)
+  return {
+    name: _examples_file(root, name, getattr(config.data, name)) for name in ("seeds", "test")
+  }
+
+
+def _labelled(
+  config: RunConfig, files: Mapping[str, Path | None], given: Sequence[str]
+) -> tuple[list[Example], list[Example]]:
+  """(seeds, test), as they are given but for `DataConfig.held_out_databases`.
+
+  Raises ValueError or FileNotFoundError.
+  """
+  seeds, test = (_read_examples(files[name], name) for name in ("seeds", "test"))
+  # Databases that a benchmark lacks are left out of the seeds; of the test they are an error.
+  present = {d for d in database_ids(seeds) if search_path.has_database(given, d)}
+  if seeds and not present:
+    shown = without_password(config.data.databases)
+    raise FileNotFoundError(
+      f"{shown}: none of the seeds' databases is there ({search_path.LAYOUT})"
+    )
+  count = config.data.held_out_databases
+  if not 0 <= count < max(len(present), 1):
+    raise ValueError(
+      f"of the {len(present)} databases of the seeds {count} cannot be held out for the test "
+      "(--config.data.held_out_databases)"
+    )
+  # By no seed of the run: runs with several seeds have the same test.
+  moved = set(random.Random("databases held out").sample(sorted(present), count))
+  test += [e for e in seeds if e.db_id in moved]
+  return [e for e in seeds if e.db_id in present - moved], test
 
 
 def _held_back(

@@ -16,7 +16,7 @@ from typing import Any
 from spftsql_jax.pipeline.codec import from_json, record_to_json
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.contrasts import compare_versions
-from spftsql_jax.pipeline.data import located, test_examples
+from spftsql_jax.pipeline.data import located, read_test
 from spftsql_jax.pipeline.journal import read_steps
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase
 from spftsql_jax.pipeline.prepare import MODEL_BASE
@@ -156,7 +156,7 @@ def summarize(config: RunConfig, runs: Mapping[int, Path], registered: Preregist
   """
   found = [_outcomes(workdir) for workdir in runs.values()]
   databases = {
-    TEST: [e.db_id for e in test_examples(located(config))],
+    TEST: [e.db_id for e in read_test(located(config))],
     SELECTION: [name for workdir in runs.values() for name in _selection_databases(workdir)],
   }
   ex: dict[str, dict[str, tuple[float, ...]]] = {}

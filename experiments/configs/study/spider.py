@@ -5,9 +5,9 @@ on 1,500 real train questions that are held back from it, beside every arm.
     python experiments/study.py --config=experiments/configs/study/spider.py \
       --config.data_dir=DIR --config.model.hf_model=runs/smollm2 --workdir=runs/study_spider
 
-DIR holds Spider as it was published. The test is dev: 1,034 questions on 20 databases that the
-model has never seen; 1,000 synthesized questions on the train databases stand beside it. Not run
-yet.
+DIR holds Spider as it was published. The test is dev and 22 of the train databases, which are held
+out with their questions: databases that the model has never seen. 1,000 synthesized questions on
+the other train databases stand beside it. Not run yet.
 """
 
 import dataclasses
@@ -43,6 +43,7 @@ def study() -> RunConfig:
       test="spider:dev",
       comparison="spider",
       apart=("wta_1",),
+      held_out_databases=22,
     ),
     packing=dataclasses.replace(config.packing, most_row_tokens=4096),
     seed_repeats=1,
