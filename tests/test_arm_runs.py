@@ -40,7 +40,7 @@ class Run:
       evaluator=types.SimpleNamespace(describe_split=lambda _: "", weights=str),
     )
     self.splits = types.SimpleNamespace(
-      selection=QUESTIONS[:4], played=by_iteration(config, QUESTIONS)
+      selection=QUESTIONS[:4], self_play=QUESTIONS, played=by_iteration(config, QUESTIONS)
     )
     self.splits.questions = lambda number: self.splits.played[number - 1]
     for version, parent in (("sft", None), ("vbi_ft-1", "sft")):

@@ -33,7 +33,6 @@ from spftsql_jax.pipeline.versions import (
   sound_versions,
 )
 from spftsql_jax.pipeline.workbench import Workbench
-from spftsql_jax.report.stage_names import stage_name
 
 # On fewer questions of the selection split versions that are alike change places by chance.
 _TELLING = 500
@@ -54,7 +53,7 @@ def run_self_play(
 ) -> tuple[Iteration, ...]:
   """The iterations of self-play, whose versions a run may hand over."""
   config = bench.config.self_play
-  if not splits.played and (config.iterations or config.baselines or config.arms):
+  if not splits.self_play and (config.iterations or config.baselines or config.arms):
     bench.say(
       "Self-play and its baselines are left out: no questions could be synthesized for them"
     )
@@ -76,12 +75,13 @@ def run_arm(
     candidates: who may play in the first.
   """
   config, done = bench.config.self_play, list[Iteration]()
+  called = arm.name.replace("_", " ") if arm.name != "self_play" else "self-play"
   for number in range(1, config.iterations + 1 if splits.played else 1):
-    bench.say(f"{stage_name(arm.name)}, iteration {number} of {config.iterations}")
+    bench.say(f"{called.capitalize()}, iteration {number} of {config.iterations}")
     playing = sound_versions(bench, [*candidates, *(each.version for each in done)])
     done.append(run_iteration(bench, splits, arm, number, playing, done))
     if not config.final_step and collapsed(bench.models, done[-1]):
-      bench.say("  it does harm: it stops here, and the harmed model is never main")
+      bench.say(f"  {called} does harm: it stops here, and the harmed model is never main")
       break
   return tuple(done)
 
