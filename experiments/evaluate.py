@@ -39,7 +39,7 @@ from spftsql_jax.databases.execution.executor import Executor
 from spftsql_jax.databases.locations import FILE_ENDINGS, engine_of
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.files import write_text
-from spftsql_jax.judging import brought_back, metrics, scoring
+from spftsql_jax.judging import brought_back, metrics, scoring, statistics
 from spftsql_jax.judging.divergences import DIVERGENCES
 from spftsql_jax.judging.verdicts import Verdict
 from spftsql_jax.sql import model_text
@@ -296,7 +296,7 @@ def _report(
   queries: list[tuple[str, str]], verdicts: list[Verdict], matches: list[ExactMatch] | None
 ) -> dict:
   correct = sum(verdict.correct for verdict in verdicts)
-  low, high = metrics.wilson_interval(correct, len(verdicts))
+  low, high = statistics.wilson_interval(correct, len(verdicts))
   levels = {gold: metrics.hardness(gold) for gold in {gold for gold, _ in queries}}
   by_level: dict[str, list[int]] = {level: [] for level in ("easy", "medium", "hard", "extra")}
   met: dict[str, list[int]] = {}

@@ -17,18 +17,28 @@ def _pairs(seed: int, count: int) -> tuple[np.ndarray, ...]:
 
 
 def _reference(
-  positive, negative, opponent_positive, opponent_negative, reward, beta, on_correct
+  positive,
+  negative,
+  opponent_positive,
+  opponent_negative,
+  reward,
+  beta,
+  on_correct,
+  floor=0.0,
+  weights=None,
 ) -> float:
   """Eq. 3, a pair at a time, in float64."""
-  losses = []
-  for p, n, op, on, r in zip(
-    positive, negative, opponent_positive, opponent_negative, reward, strict=True
+  losses, counted = [], []
+  weights = np.ones(len(positive)) if weights is None else weights
+  for p, n, op, on, r, w in zip(
+    positive, negative, opponent_positive, opponent_negative, reward, weights, strict=True
   ):
     if on_correct == "drop" and r == 0:
       continue
-    t = beta * (p - op) - r * beta * (n - on)
+    t = beta * ((p - op) - r * (n - on) - floor * max(0.0, op - p))
     losses.append(np.logaddexp(0.0, -t))
-  return float(np.mean(losses)) if losses else 0.0
+    counted.append(w)
+  return float(np.average(losses, weights=counted)) if losses else 0.0
 
 
 @settings(max_examples=40, deadline=None)
@@ -43,6 +53,37 @@ def test_error_driven_loss_is_the_equation(seed, count, beta, on_correct):
   ours = error_driven_loss(*map(jnp.asarray, pairs), beta=beta, on_correct=on_correct)
   assert ours.shape == ()
   np.testing.assert_allclose(ours, _reference(*pairs, beta, on_correct), rtol=1e-5, atol=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 40), st.sampled_from([0.0, 1.0, 50.0]))
+def test_a_floor_on_log_p_of_the_positive_and_weights_are_the_equation(seed, count, floor):
+  """DPOP, arXiv 2402.13228, Eq. 3; the mean is weighted."""
+  pairs, weights = _pairs(seed, count), np.random.default_rng(seed).uniform(0.5, 2.0, count)
+  ours = error_driven_loss(
+    *map(jnp.asarray, pairs), 0.1, floor_weight=floor, weights=jnp.asarray(weights)
+  )
+  expected = _reference(*pairs, 0.1, "positive_only", floor, weights)
+  np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_floor_pulls_up_a_positive_that_fell_and_leaves_one_that_rose():
+  """By central differences of the equation in float64."""
+  p, n, op, on = (np.array([v]) for v in (-9.0, -12.0, -5.0, -6.0))
+  one = np.ones(1)
+  for fell in (True, False):
+    opponent = op if fell else p - 1.0
+    slope = jax.grad(
+      lambda p, opponent=opponent: error_driven_loss(
+        p, *map(jnp.asarray, (n, opponent, on, one)), 0.1, floor_weight=5.0
+      )
+    )(jnp.asarray(p))
+    step = 1e-5
+    up, down = (
+      _reference(p + side, n, opponent, on, one, 0.1, "positive_only", 5.0)
+      for side in (step, -step)
+    )
+    np.testing.assert_allclose(slope[0], (up - down) / (2 * step), rtol=1e-4)
 
 
 @settings(max_examples=20, deadline=None)

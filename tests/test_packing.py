@@ -1,5 +1,6 @@
 """Packed rows: every unit once in its place, and gradients that are those of plain sequences."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -69,6 +70,7 @@ OBJECTIVES = {
   "error_driven": Objective("error_driven", beta=0.3, nll_weight=0.5),
   "drop": Objective("error_driven", beta=0.3, on_correct="drop"),
   "spin": Objective("spin", beta=0.2),
+  "floor": Objective("error_driven", beta=0.2, nll_weight=0.5, floor_weight=3.0),
   "dpo": Objective("dpo", beta=0.2, length_normalize=True),
 }
 
@@ -176,6 +178,9 @@ def test_loss_and_gradients_are_those_of_plain_sequences(name, variant):
   model, params = made(variant)
   objective = OBJECTIVES[name]
   units = draw_units(len(name), 1 if name == "sft" else 2, schemas=(3, 5))
+  if name == "floor":  # pairs that do not count alike, too
+    weights = np.random.default_rng(0).uniform(0.2, 2.0, len(units))
+    units = [dataclasses.replace(u, weight=float(w)) for u, w in zip(units, weights, strict=True)]
   assert_gradients(model, objective, units, params, None)
 
 
@@ -234,9 +239,13 @@ def plain_gradients(model, objective, units, trainable, frozen):
     ratios = ((found - opponent) / scale).reshape(-1, 2)
     reward = np.array([u.reward for u in units], np.float32)
     reward = reward if objective.loss == "error_driven" else np.ones_like(reward)
-    kept = (reward > 0) if objective.on_correct == "drop" else np.ones_like(reward)
-    margin = objective.beta * (ratios[:, 0] - reward * ratios[:, 1])
-    nll = -found[0::2].sum() / lengths[0::2].sum()
+    weights = np.array([u.weight for u in units], np.float32)
+    kept = weights * ((reward > 0) if objective.on_correct == "drop" else 1)
+    fallen = jnp.maximum(-ratios[:, 0], 0)
+    margin = objective.beta * (
+      ratios[:, 0] - reward * ratios[:, 1] - objective.floor_weight * fallen
+    )
+    nll = -(weights * found[0::2]).sum() / (weights * lengths[0::2]).sum()
     loss = (kept * jnp.logaddexp(0, -margin)).sum() / max(kept.sum(), 1)
     return loss + objective.nll_weight * nll
 

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from spftsql_jax.examples.example import Example
-from spftsql_jax.pipeline import results
+from spftsql_jax.pipeline import headroom, results, sampling
 from spftsql_jax.pipeline.config import RunConfig, SynthesisConfig, from_dict, to_dict
 from spftsql_jax.pipeline.journal import ConfigChanged, Journal, OtherForm, RunInProgress
 from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.model_base import CorruptVersion, Lineage, ModelBase, Score
-from spftsql_jax.pipeline.records import DataFile, Players, SelectionScore
+from spftsql_jax.pipeline.records import DataFile, Players, SelectionScore, SolveRates
+from spftsql_jax.pipeline.stage2_config import HeadroomConfig
 from spftsql_jax.pipeline.stages import consistency
 from spftsql_jax.pipeline.stages.self_play import verdict_on
 from spftsql_jax.pipeline.trainable import Weights
@@ -249,14 +250,15 @@ def test_model_written_questions_are_kept_by_agreement_and_counted(monkeypatch):
       for e, p in zip(repeated, predictions, strict=True)
     ]
 
-  monkeypatch.setattr(consistency, "answer_questions", answer_questions)
-  monkeypatch.setattr(consistency, "judge", judge)
+  monkeypatch.setattr(sampling, "answer_questions", answer_questions)
+  monkeypatch.setattr(sampling, "judge", judge)
   evaluator = types.SimpleNamespace(
     generator=None,
     tokenizer=None,
     max_new_tokens=9,
     schemas=None,
     weights=lambda tree: Weights(tree),
+    databases=types.SimpleNamespace(prompts={}),
   )
   bench = types.SimpleNamespace(
     config=RunConfig("a", "b"),
@@ -271,6 +273,80 @@ def test_model_written_questions_are_kept_by_agreement_and_counted(monkeypatch):
   assert rates.kept == pytest.approx(2 / 3) and rates.trivial == pytest.approx(1 / 3)
   assert rates.answers == pytest.approx(4 / 9) and rates.checked == 3
   assert consistency.check_questions(bench, "v", [], 3).agreement().kept is None
+
+
+def headroom_bench(tmp_path, said, **options):
+  """A bench whose version "v" has been measured: 60 % of pass@4 beside 55 %."""
+  config = RunConfig("a", "b", headroom=HeadroomConfig(4, k=4, **options))
+  bench = types.SimpleNamespace(config=config, journal=Journal(tmp_path, {}), say=said.append)
+  found = SolveRates(
+    "v", 4, 8, 4, greedy_ex=0.55, pass_at_k=0.6, counts=(1, 0, 0, 0, 0, 0, 0, 0, 3)
+  )
+  bench.journal.step("vbi_ft/round_1/samples", SolveRates, lambda: found)
+  return bench
+
+
+def test_stage_2_is_skipped_where_a_model_answers_first_what_it_can_answer(tmp_path):
+  said = []
+  bench = headroom_bench(tmp_path, said)
+  assert not headroom.has_headroom(bench, "v") and "less than 10 points" in said[0]
+  assert "pass@4 60.0%, greedy EX 55.0% on 4 questions" in said[0] and "headroom.force" in said[0]
+  # What was not measured decides nothing.
+  assert headroom.has_headroom(bench, "other") and len(said) == 1
+  assert headroom.solve_rates(bench)[0].version == "v"
+  bench.journal.close()
+
+
+@pytest.mark.parametrize("options", [{"force": True}, {"least_gap": 0.05}])
+def test_stage_2_is_done_where_it_is_forced_or_the_gap_suffices(tmp_path, options):
+  bench = headroom_bench(tmp_path, [], **options)
+  assert headroom.has_headroom(bench, "v")
+  bench.journal.close()
+
+
+def test_solve_rates_count_the_right_answers_to_the_questions_that_were_drawn(
+  tmp_path, monkeypatch
+):
+  """Of ten questions five are asked, evenly spaced; question i is answered rightly i times of 8."""
+  asked = []
+
+  def draw_and_judge(evaluator, tree, examples, drawing, seed):
+    asked.append((drawing.samples, seed))
+    right = [int(e.question) for e in examples]
+    return [[sampling.Sample("", i < each) for i in range(drawing.samples)] for each in right]
+
+  monkeypatch.setattr(headroom, "draw_and_judge", draw_and_judge)
+  config = RunConfig("a", "b", headroom=HeadroomConfig(5, k=2))
+  bench = types.SimpleNamespace(
+    config=config, journal=Journal(tmp_path, {}), say=str, evaluator=None
+  )
+  selection = [Example("d", str(i), "SELECT 1") for i in range(10)]
+  greedy = Score(0.5, 1.0, (True, False) * 5)
+  for version in ("one", "two"):
+    headroom.measure_headroom(bench, version, None, selection, greedy, f"vbi_ft/{version}")
+  one, two = headroom.solve_rates(bench)
+  assert one.counts == (1, 0, 1, 0, 1, 0, 1, 0, 1) and one.greedy_ex == 1.0
+  # Of all pairs of a question's 8 answers, the share with a right one.
+  shares = [
+    np.mean([i < right or j < right for i in range(8) for j in range(i)])
+    for right in (0, 2, 4, 6, 8)
+  ]
+  assert one.pass_at_k == pytest.approx(np.mean(shares))
+  # All versions are asked with the same randomness.
+  assert asked[0] == asked[1] and dataclasses.replace(two, version="one") == one
+  bench.journal.close()
+
+
+def test_pass_at_k_needs_as_many_samples():
+  with pytest.raises(ValueError, match="pass@8 of 4 samples"):
+    from_dict(
+      RunConfig,
+      {
+        "name": "a",
+        "data_dir": "b",
+        "headroom": {"questions": 1, "drawing": {"samples": 4}},
+      },
+    )
 
 
 def test_a_run_of_an_old_config_is_told_what_replaced_its_buckets():

@@ -56,6 +56,7 @@ def kind_of(step: str) -> type:
     "question_writer": records.QuestionWriter,
     "players": records.Players,
     "pairs": records.Played,
+    "samples": records.SolveRates,
   }
   by_stage = {"vbi_ft": records.Trained, "self_play": records.MainUpdate}
   stage, end = step.split("/")[0], step.split("/")[-1]

@@ -173,6 +173,29 @@ def make_results() -> dict:
     }
     for i in range(12)
   ]
+  contrasts = [
+    {
+      "first": "self_play-2",
+      "second": "control-2",
+      "first_model": "SPFT-SQL, iteration 2",
+      "second_model": "SFT on the same pairs, iteration 2",
+      "primary": True,
+      "difference": -0.031,
+      "ci95": [-0.055, -0.008],
+      "p": 0.01,
+      "p_holm": 0.01,
+      "only_first": 12,
+      "only_second": 22,
+      "n": 324,
+      "databases": 3,
+      "resampled": "questions",
+      "power": 0.231,
+      "margin": 0.015,
+      "equivalent": False,
+      "questions_needed": None,
+      "said": "",
+    }
+  ]
   return {
     "title": "A run",
     "data": {"databases": ["clinic", "library"], "seeds": 216, "test": 200, "templates": 359},
@@ -181,6 +204,18 @@ def make_results() -> dict:
     "seconds": 512.3,
     "peak_memory_bytes": 2254857830,
     "table": table,
+    "contrasts": contrasts,
+    "solve_rates": [
+      {
+        "version": "v-vbi_ft-2",
+        "questions": 40,
+        "samples": 8,
+        "k": 8,
+        "greedy_ex": 0.4,
+        "pass_at_k": 0.625,
+        "counts": [15, 3, 2, 2, 2, 2, 2, 4, 8],
+      }
+    ],
     "lineage": lineage,
     "synthesis": synthesis,
     "self_play": self_play,
@@ -226,8 +261,10 @@ def test_page_is_well_formed_and_holds_every_section(full_page):
     "synthesis",
     "vbi-ft",
     "model-base",
+    "headroom",
     "self-play",
     "results",
+    "contrasts",
     "rounds",
     "hardness",
     "answers",
@@ -246,6 +283,7 @@ def test_page_is_well_formed_and_holds_every_section(full_page):
     "tie under limit",
     "2 more templates",
     "2: clinic, library",
+    "22.5",
   ):
     assert expected in text, expected
 
@@ -431,6 +469,22 @@ def test_promoted_is_green_only_where_chance_would_hardly_do_it(one, colour, say
   page = render_report({"table": [], "self_play": [{"iteration": 1} | one]}, [])
   told = "promoted" if one["accepted"] else "not promoted"
   assert f'<span class="verdict{colour}">{told}</span>' in page and says in page
+
+
+@pytest.mark.parametrize(
+  ("change", "colour", "says"),
+  [
+    ({}, " wrong", "−3.1"),
+    ({"p_holm": 0.2, "ci95": [-0.05, 0.01], "questions_needed": 5210}, "", "5,210 questions"),
+    ({"p_holm": 0.2, "ci95": [-0.01, 0.01], "equivalent": True}, "", "equal within 1.5 points"),
+    ({"p_holm": 0.2, "ci95": [-0.05, 0.01]}, "", "seen 1.5 points apart or more"),
+  ],
+)
+def test_a_comparison_says_whether_models_differ_or_are_shown_to_be_equal(change, colour, says):
+  [row] = make_results()["contrasts"]
+  page = html.unescape(render_report({"table": [], "contrasts": [row | change]}, []))
+  assert "primary comparison" in page and says in page
+  assert f'<span class="verdict{colour}">p' in page
 
 
 def test_the_lead_says_where_chance_may_have_done_it():

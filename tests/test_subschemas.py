@@ -13,6 +13,7 @@ from spftsql_jax.examples.prompts import Mentions, PromptFormat
 from spftsql_jax.examples.subschemas import SubSchemas, tables_of
 from spftsql_jax.examples.tokenizer import Tokenizer, train_bpe
 from spftsql_jax.pipeline import training_units
+from spftsql_jax.pipeline.records import Pair
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
 
@@ -100,6 +101,11 @@ QUERIES = [
 EXAMPLES = [Example("shop", f"how many {i}?", q) for i, q in enumerate(QUERIES)]
 
 
+def pair_branches(maker, examples, answers):
+  pairs = [Pair(e, a, 1.0, (0.0, 0.0)) for e, a in zip(examples, answers, strict=True)]
+  return training_units.pair_branches(maker, pairs)
+
+
 def test_long_examples_are_moved_or_left_out_counted_and_named(tokenizer):
   whole, limit = len(tokenizer.prefix(SCHEMA)), 0
   limit = whole * 2 // 3
@@ -132,7 +138,7 @@ def test_long_examples_are_dropped_by_option_and_fitting_ones_stay(tokenizer):
 
 def test_pairs_over_a_sub_schema_share_their_prefix(tokenizer):
   maker = maker_with(tokenizer, len(tokenizer.prefix(SCHEMA)) * 2 // 3, "split", [])
-  made = training_units.pair_branches(maker, EXAMPLES[:2], ["SELECT 1", "SELECT 2 FROM zebra"])
+  made = pair_branches(maker, EXAMPLES[:2], ["SELECT 1", "SELECT 2 FROM zebra"])
   pairs = made.branches
   assert made.fitted.moved == Counter(shop=2) and list(pairs) == [0, 1]
   for positive, negative in pairs.values():
@@ -148,7 +154,7 @@ def test_an_answer_that_does_not_end_is_y_minus_as_far_as_it_goes(tokenizer):
   maker = maker_with(tokenizer, len(tokenizer.prefix(SCHEMA)), "split", lines)
   room = maker.packing.longest_answer
   answers = ["SELECT 1, " * room, "SELECT 2"]
-  made = training_units.pair_branches(maker, EXAMPLES[:2], answers)
+  made = pair_branches(maker, EXAMPLES[:2], answers)
   pairs = made.branches
   whole = tokenizer.text_to_sql(SCHEMA, EXAMPLES[0].question, answers[0]).answer
   cut = pairs[0][1]
@@ -166,5 +172,5 @@ def test_an_answer_that_does_not_end_is_y_minus_as_far_as_it_goes(tokenizer):
   )
   # A gold query is never cut.
   long = dataclasses.replace(EXAMPLES[0], query=answers[0])
-  made = training_units.pair_branches(maker, [long], ["SELECT 1"])
+  made = pair_branches(maker, [long], ["SELECT 1"])
   assert not made.branches and made.fitted.left_out == Counter(shop=1) and made.endless == 0

@@ -31,8 +31,8 @@ from spftsql_jax.databases import Executor
 from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.files import write_json
-from spftsql_jax.judging.metrics import wilson_interval
 from spftsql_jax.judging.scoring import Verdict, score_predictions
+from spftsql_jax.judging.statistics import wilson_interval
 
 _MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the questions.", required=True)

@@ -36,8 +36,8 @@ from spftsql_jax.databases import Executor
 from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.files import write_json
-from spftsql_jax.judging.metrics import paired_exact_test, wilson_interval
 from spftsql_jax.judging.scoring import score_predictions
+from spftsql_jax.judging.statistics import paired_exact_test, wilson_interval
 from spftsql_jax.pipeline.specialize.settings import Settings
 from spftsql_jax.pipeline.specialize.specialize import specialize
 

@@ -27,10 +27,8 @@ from spftsql_jax.pipeline.config import (
 from spftsql_jax.training.optimizer import OptimizerConfig
 from spftsql_jax.training.step import Objective
 
-_SPIDER = DataConfig(
-  databases="database", seeds="train_spider.json", test="dev.json", comparison="spider"
-)
-_BIRD = DataConfig(databases="databases", seeds="train.json", test="dev.json", comparison="bird")
+_SPIDER = DataConfig(databases="", seeds="spider:train", test="spider:dev", comparison="spider")
+_BIRD = DataConfig(databases="", seeds="bird:train", test="bird:dev", comparison="bird")
 # Some 128 examples a step of Spider, 64 of BIRD.
 _SPIDER_ROWS = Packing(4, 4096, longest_prefix=2048, longest_branch=256, longest_answer=128)
 _BIRD_ROWS = Packing(2, 16384, longest_prefix=8192, longest_branch=512, longest_answer=320)
@@ -43,8 +41,8 @@ def paper_config(
 
   Args:
     model: name for the title; the weights are given with --config.model.hf_model=FOLDER.
-    benchmark: "spider" (DIR holds train_spider.json, dev.json, database/) or "bird" (train.json,
-      dev.json, databases/).
+    benchmark: "spider" or "bird": DIR holds it as it was published (see
+      `examples/benchmark_splits.toml`).
     learning_rate: of supervised fine-tuning with LoRA. Self-play takes a fiftieth of it.
   """
   spider = benchmark == "spider"

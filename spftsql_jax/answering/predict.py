@@ -195,6 +195,11 @@ def answer_questions(
   Raises:
     ValueError: identifiers are to be restricted in a prompt format without identifiers.
   """
+  if constrain and tokenizer.style.answer_style == "linked":
+    raise ValueError(
+      "this model writes a line of names and values before its SQL, to which the restriction to "
+      "identifiers does not apply; leave constrain out"
+    )
   if constrain and tokenizer.style.codes:
     raise ValueError(
       "this model calls names by codes, which are those of the schema already; leave constrain out"
@@ -230,7 +235,7 @@ def answer_questions(
 
   def first(index: int, answer: Answer) -> None:
     stopped = bool(answer.tokens) and answer.tokens[-1] in semicolons
-    if stopped and not model_text.has_ended(tokenizer.decode(answer.tokens), dialect_of(index)):
+    if stopped and not _has_ended(tokenizer, answer, dialect_of(index)):
       cut_off.append(index)
     else:
       finish(index, _prediction(tokenizer, answer, shown[index // samples]))
@@ -306,6 +311,12 @@ def _semicolons(tokenizer: Tokenizer) -> frozenset[int]:
   return frozenset(
     i for i, text in enumerate(spelled) if text is not None and text.rstrip().endswith(b";")
   )
+
+
+def _has_ended(tokenizer: Tokenizer, answer: Answer, dialect: str) -> bool:
+  """Whether the semicolon that an answer stopped at ends its statement."""
+  sql = tokenizer.statement(answer.tokens)
+  return sql is not None and model_text.has_ended(sql, dialect)
 
 
 def _prediction(tokenizer: Tokenizer, answer: Answer, schema: Schema) -> Prediction:

@@ -32,6 +32,7 @@ class PrefixBatch:
       without pairs.
     opponent_log_probs: float32 [B, K] of each branch's answer under the opponent, or None without
       pairs.
+    weights: float32 [B, K / 2] how much each pair counts, or None where all count alike.
     max_answer: A, static: no answer in the batch is longer.
   """
 
@@ -42,6 +43,7 @@ class PrefixBatch:
   answer_lengths: np.ndarray
   reward: np.ndarray | None = None
   opponent_log_probs: np.ndarray | None = None
+  weights: np.ndarray | None = None
   max_answer: int = flax.struct.field(pytree_node=False, default=0)
 
 
@@ -64,11 +66,16 @@ class Branch:
 class Unit:
   """What must stay together in a batch: one branch (SFT), or y+ and y- of one question (pairwise
   losses).
+
+  Attributes:
+    reward, opponent_log_probs: of a pair.
+    weight: how much a pair counts beside the others.
   """
 
   branches: tuple[Branch, ...]
   reward: float = 0.0
   opponent_log_probs: tuple[float, ...] = ()
+  weight: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,6 +261,8 @@ def collate(
   answer_lengths = np.zeros((b_size, k_size), np.int32)
   reward = np.zeros((b_size, k_size // 2), np.float32) if per_unit == 2 else None
   opponent = np.zeros((b_size, k_size), np.float32) if per_unit == 2 else None
+  weighted = per_unit == 2 and any(unit.weight != 1.0 for unit in units)
+  weights = np.zeros((b_size, k_size // 2), np.float32) if weighted else None
   for row, group in enumerate(groups):
     tokens = units[group[0]].branches[0].prefix
     prefix[row, : len(tokens)] = tokens
@@ -269,6 +278,8 @@ def collate(
           opponent[row, column] = unit.opponent_log_probs[side]
       if reward is not None:
         reward[row, place] = unit.reward
+      if weights is not None:
+        weights[row, place] = unit.weight
   return PrefixBatch(
     prefix,
     prefix_lengths,
@@ -277,6 +288,7 @@ def collate(
     answer_lengths,
     reward,
     opponent,
+    weights,
     max_answer=a_size,
   )
 

@@ -53,6 +53,7 @@ class PackedBatch:
     owners: int32 [R, W], which answer of the row each is of; A for padding.
     reward: float32 [R, A / 2] R of each pair, or None without pairs.
     opponent_log_probs: float32 [R, A] of each answer under the opponent, or None without pairs.
+    weights: float32 [R, A / 2] how much each pair counts, or None where all count alike.
   """
 
   tokens: np.ndarray
@@ -67,6 +68,7 @@ class PackedBatch:
   owners: np.ndarray
   reward: np.ndarray | None = None
   opponent_log_probs: np.ndarray | None = None
+  weights: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -360,6 +362,7 @@ def pack(
   count = max(len(rows), 1) if count is None else count
   chosen = [i for row in rows for piece in row for i in piece.units]
   pairs = bool(chosen) and len(units[chosen[0]].branches) == 2 if pairs is None else pairs
+  weighted = pairs and any(unit.weight != 1.0 for unit in units)  # one program for all batches
   whole = lambda size, value=0: np.full((count, size), value, np.int32)  # noqa: E731
   batch = PackedBatch(
     tokens=whole(shape.tokens, pad_id),
@@ -374,6 +377,7 @@ def pack(
     owners=whole(shape.answer_tokens, shape.answers),
     reward=np.zeros((count, shape.answers // 2), np.float32) if pairs else None,
     opponent_log_probs=np.zeros((count, shape.answers), np.float32) if pairs else None,
+    weights=np.zeros((count, shape.answers // 2), np.float32) if weighted else None,
   )
   for number, row in enumerate(rows):
     _fill_row(batch, number, units, row)
@@ -420,6 +424,8 @@ def _fill_row(batch: PackedBatch, number: int, units: Sequence[Unit], row: Row) 
       answer += len(unit.branches)
       if batch.reward is not None:
         batch.reward[number, first // 2] = unit.reward
+      if batch.weights is not None:
+        batch.weights[number, first // 2] = unit.weight
     ends[beginning] = place
 
 

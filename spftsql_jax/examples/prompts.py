@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from spftsql_jax.examples.join_ways import links_between
+from spftsql_jax.examples.linked_answers import LINKS, linked_answer
 from spftsql_jax.examples.linking import MatchedName, NameMark
 from spftsql_jax.examples.name_codes import NameCodes
 from spftsql_jax.schema import ForeignKey, Schema, Table
@@ -30,6 +31,7 @@ from spftsql_jax.sql.one_line import folded
 _ALLOWED_SHOWN = 20
 
 SchemaStyle = Literal["ddl", "compact", "names"]
+AnswerStyle = Literal["sql", "linked"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +52,12 @@ class PromptFormat:
     codes: whether tables and columns are called by short codes (`name_codes`), for models too small
       to spell names: a code stands before each name of the schema and behind each word of the
       question that mentions it (of `matched_names` columns at most), and alone in queries.
+    answer_style: "sql", the query alone; or "linked", a line before it that names the tables,
+      columns and values that it uses (`linked_answers`), learned like the query and taken off
+      before it is run.
 
   Raises:
-    ValueError: an unknown schema_style.
+    ValueError: an unknown schema_style or answer_style.
   """
 
   schema_style: SchemaStyle = "ddl"
@@ -63,12 +68,18 @@ class PromptFormat:
   chat: bool = False
   matched_names: int = 0
   codes: bool = False
+  answer_style: AnswerStyle = "sql"
 
   def __post_init__(self) -> None:
     if self.schema_style not in typing.get_args(SchemaStyle):
       raise ValueError(
         f"prompt format: schema_style {self.schema_style!r} is none of "
         f"{', '.join(typing.get_args(SchemaStyle))}"
+      )
+    if self.answer_style not in typing.get_args(AnswerStyle):
+      raise ValueError(
+        f"prompt format: answer_style {self.answer_style!r} is none of "
+        f"{', '.join(typing.get_args(AnswerStyle))}"
       )
 
   @property
@@ -81,6 +92,8 @@ class PromptFormat:
       del fields["codes"]
     if not self.matched_names:
       del fields["matched_names"]  # and before names were matched
+    if self.answer_style == "sql":
+      del fields["answer_style"]
     text = json.dumps(fields, sort_keys=True)
     return f"{self.schema_style}-v{self.version}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
@@ -161,7 +174,9 @@ def question_prompt(
   asked = " ".join(question.split())
   lines.append(f"Question: {asked if codes is None else _marked(asked, mentions, codes)}")
   text = "\n".join(lines)
-  return text.strip() if style.chat else text + "\nSQL:"
+  if style.chat:
+    return text.strip()
+  return f"{text}\n{LINKS if style.answer_style == 'linked' else 'SQL:'}"
 
 
 def sql_prompt(
@@ -177,6 +192,29 @@ def sql_prompt(
 def answer_text(query: str, dialect: str, codes: NameCodes | None = None) -> str:
   """A query as the answer behind the colon of its prompt: a space before it."""
   return " " + (normalize_query(query, dialect) if codes is None else codes.coded(query))
+
+
+def styled_answer(
+  query: str,
+  dialect: str,
+  style: PromptFormat,
+  schema: Schema | None = None,
+  codes: NameCodes | None = None,
+) -> str:
+  """A query as the answer that a prompt format wants: with a line before it where it is "linked".
+
+  In a conversation the line is named, for there the prompt does not.
+
+  Raises:
+    ValueError: a line is wanted, and there is no schema to make it by.
+  """
+  sql = answer_text(query, dialect, codes)
+  if style.answer_style == "sql":
+    return sql
+  if schema is None:
+    raise ValueError("a linked answer is made by the schema of its prompt; give it")
+  linked = linked_answer(normalize_query(query, schema.dialect), sql, schema, codes)
+  return f" {LINKS}{linked}" if style.chat else linked
 
 
 def question_text(question: str) -> str:

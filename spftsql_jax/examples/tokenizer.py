@@ -22,16 +22,17 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from spftsql_jax.examples.batches import Branch
 from spftsql_jax.examples.chat import chat_frame
+from spftsql_jax.examples.linked_answers import has_begun, sql_of
 from spftsql_jax.examples.name_codes import NameCodes, code_tokens, name_codes
 from spftsql_jax.examples.prompts import (
   NO_MENTIONS,
   Mentions,
   PromptFormat,
-  answer_text,
   question_prompt,
   question_text,
   schema_prompt,
   sql_prompt,
+  styled_answer,
   system_prompt,
 )
 from spftsql_jax.examples.special_ids import joined_ids, read_end_ids
@@ -113,8 +114,17 @@ class Tokenizer:
 
   def sql(self, ids: Sequence[int], schema: Schema | None = None) -> str:
     """The SQL of answer ids; `schema` is the one of the prompt."""
-    codes = self.codes(schema)
-    return self.decode(ids) if codes is None else codes.sql(self.decode(ids))
+    codes, text = self.codes(schema), self.decode(ids)
+    if self.style.answer_style == "linked":
+      text = sql_of(text)
+    return text if codes is None else codes.sql(text)
+
+  def statement(self, ids: Sequence[int]) -> str | None:
+    """What of an answer's ids is SQL, as it was written; None where it has not begun."""
+    text = self.decode(ids)
+    if self.style.answer_style == "sql":
+      return text
+    return sql_of(text) if has_begun(text) else None
 
   def codes(self, schema: Schema | None) -> NameCodes | None:
     """The codes of a schema's names; None in a format without codes."""
@@ -161,7 +171,7 @@ class Tokenizer:
 
   def answer(self, query: str, dialect: str, schema: Schema | None = None) -> tuple[int, ...]:
     """Ids of a query as an answer, with its end token; `schema` as in `question`."""
-    return self._answer(answer_text(query, dialect, self.codes(schema)))
+    return self._answer(styled_answer(query, dialect, self.style, schema, self.codes(schema)))
 
   def question_answer(self, question: str) -> tuple[int, ...]:
     """Ids of a question as an answer, with its end token."""

@@ -1,5 +1,4 @@
-"""Measures of text-to-SQL: comparing answers by execution, hardness, intervals and tests. Never
-imports JAX.
+"""Measures of text-to-SQL: hardness, soft F1, efficiency. Never imports JAX.
 
 The functions work on results that have been executed already; `experiments/evaluate.py` puts them
 together.
@@ -12,38 +11,6 @@ from collections.abc import Sequence
 
 from spftsql_jax.databases.cells import canonical_rows
 from spftsql_jax.judging import components
-
-
-def wilson_interval(successes: int, count: int, z: float = 1.959964) -> tuple[float, float]:
-  """Wilson's score interval of a proportion, in [0, 1]; 95 % by default (Wilson, 1927). Without
-  observations (0, 1).
-  """
-  if not 0 <= successes <= count:
-    raise ValueError(f"{successes} successes of {count}")
-  if count == 0:
-    return 0.0, 1.0
-  share = successes / count
-  scale = 1 + z * z / count
-  centre = (share + z * z / (2 * count)) / scale
-  half = z / scale * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-  # At the ends the exact bounds are 0 and 1; floats miss them by an ulp.
-  return (0.0 if successes == 0 else centre - half), (1.0 if successes == count else centre + half)
-
-
-def paired_exact_test(a_correct: Sequence[bool], b_correct: Sequence[bool]) -> float:
-  """The two-sided p-value that two systems scored on the same questions are equally good (McNemar's
-  exact test: a sign test).
-
-  Only the questions that one system alone answers rightly count; under equality each is a fair
-  coin.
-  """
-  if len(a_correct) != len(b_correct):
-    raise ValueError(f"the systems answered {len(a_correct)} and {len(b_correct)} questions")
-  only_a = sum(1 for a, b in zip(a_correct, b_correct, strict=True) if a and not b)
-  only_b = sum(1 for a, b in zip(a_correct, b_correct, strict=True) if b and not a)
-  flips = only_a + only_b
-  tail = sum(math.comb(flips, i) for i in range(min(only_a, only_b) + 1))
-  return min(1.0, 2 * tail / 2**flips)
 
 
 def hardness(sql: str) -> str:

@@ -14,8 +14,7 @@ from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.models.products import Products
 from spftsql_jax.pipeline.codec import from_json
-from spftsql_jax.training.optimizer import OptimizerConfig
-from spftsql_jax.training.step import Objective
+from spftsql_jax.pipeline.stage2_config import HeadroomConfig, SelfPlayConfig, Training
 
 T = TypeVar("T")
 
@@ -26,7 +25,8 @@ class DataConfig:
 
   Attributes:
     databases: folders of `<db_id>/<db_id>.sqlite`, database files or URLs, with commas between
-      them; of several that have a database the first counts.
+      them; of several that have a database the first counts. "" for those of the splits that
+      `seeds` and `test` name.
     schemas: of databases with schemas those that are taken; see `open_database`.
     seeds: labelled examples to start from (Spider- or BIRD-style JSON); "" for none: then
       everything is synthesized, the SFT on the seeds is left out, and the starting model is the
@@ -34,11 +34,15 @@ class DataConfig:
     test: held-out examples that nothing is trained or selected on; "" for none: then the figures
       are those of the selection split, on which the models are chosen too, and are said to be
       optimistic. Without either all of `databases` are used.
+      Both may name a published split, such as "spider:train" (`examples/benchmark_splits.toml`),
+      which is found in `data_dir` and must be whole.
     query_log: SQL that has been asked of the databases (`query_log.read_query_log`), whose
       templates examples are made of as those of seeds; "" for none.
     comparison: how results are compared on the test.
     seed_limit, test_limit: use so many (drawn by seed for the seeds, evenly spaced for the test); 0
       for all.
+    held_out_databases: so many databases of the seeds are drawn, and their examples are test
+      questions instead; the same ones whatever the run's seed.
     view: what of the databases the run sees: tables, masked columns, descriptions.
     apart: databases whose test examples are left out in a second figure (ex_without).
   """
@@ -52,6 +56,7 @@ class DataConfig:
   seed_limit: int = 0
   test_limit: int = 0
   apart: tuple[str, ...] = ()
+  held_out_databases: int = 0
   view: SchemaView = WHOLE
 
 
@@ -76,25 +81,6 @@ class ModelSource:
   dtype: str = "float32"
   lora_rank: int = 0
   lora_dropout: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-  """One kind of training in a run.
-
-  Attributes:
-    steps, optimizer: see `FitConfig`.
-    evaluate_every: steps between evaluations by execution on the selection split, by which the run
-      ends early; 0 for none.
-    patience, executable_drop: see `guards.Guards`. With patience the best evaluated model is kept,
-      not the last.
-  """
-
-  steps: int
-  optimizer: OptimizerConfig = OptimizerConfig()
-  evaluate_every: int = 0
-  patience: int = 0
-  executable_drop: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,45 +141,6 @@ class VbiFtConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class SelfPlayConfig:
-  """Stage 2.
-
-  Attributes:
-    candidates: who may play: "fine_tuned", the versions of stage 1 and their successors; or "base",
-      the starting model and its successors alone (self-play without stage 1). Without seeds the
-      starting model stands for the SFT among the "fine_tuned".
-    opponent: "weakest" candidate (the paper's), the version played "previous" to main (its parent),
-      or a "mixture": each question is answered by a candidate drawn for it.
-    min_executable: of the candidates only those whose answers run at least this often are
-      opponents; 0 for all of them.
-    iterations: of play and training.
-    questions: the opponent answers this many an iteration.
-    training: of the main model, each iteration.
-    objective: the error-driven loss and its guards.
-    abort_drop: see `FitConfig.abort_drop`.
-    spin_objective, exspin_objective, dpo_objective: of the baselines with these names.
-    baselines: what is trained on the same budget beside it: "spin" (arXiv 2401.01335), "exspin"
-      (SPIN on the opponent's errors alone), "dpo" (arXiv 2305.18290; pairs and reference fixed at
-      the start of stage 2), "sft_control" (the same pairs and steps without negatives).
-    baseline_iterations: of "spin", "exspin" and "dpo"; 0 for as many as `iterations`.
-  """
-
-  candidates: Literal["fine_tuned", "base"] = "fine_tuned"
-  opponent: Literal["weakest", "previous", "mixture"] = "weakest"
-  min_executable: float = 0.3
-  iterations: int = 2
-  questions: int = 1000
-  training: Training = Training(60)
-  objective: Objective = Objective("error_driven", beta=0.1, nll_weight=0.5)
-  abort_drop: float = 20.0
-  spin_objective: Objective = Objective("spin", beta=0.1)
-  exspin_objective: Objective = Objective("error_driven", beta=0.1, on_correct="drop")
-  dpo_objective: Objective = Objective("dpo", beta=0.1)
-  baselines: tuple[Literal["spin", "exspin", "dpo", "sft_control"], ...] = ("spin", "sft_control")
-  baseline_iterations: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
 class RunConfig:
   """Everything that determines a run. Stored whole in results.json.
 
@@ -218,6 +165,7 @@ class RunConfig:
       their operands to bfloat16 with float32 sums (see `models.products`); "auto", the latter for
       float32 on a CPU that is faster so. Answers are always computed exactly.
     host_gb: of a CPU's memory the run is planned for so many GB (10^9 bytes); 0 for what is there.
+    headroom: whether pass@k is measured beside greedy EX, and decides on stage 2.
     long_schemas: what becomes of training examples whose schema exceeds `packing.longest_prefix`:
       "split" puts them over a sub-schema that covers their query, "drop" leaves them out. Both are
       counted and named.
@@ -244,6 +192,7 @@ class RunConfig:
   vbi_ft: VbiFtConfig = VbiFtConfig()
   self_play: SelfPlayConfig = SelfPlayConfig()
   checkpoint_every: int = 200
+  headroom: HeadroomConfig = HeadroomConfig()
   long_schemas: Literal["split", "drop"] = "split"
 
 
@@ -285,10 +234,13 @@ def pairs_seed(config: RunConfig, number: int) -> int:
 
 def to_dict(config: Any) -> dict[str, Any]:
   """A config as nested plain dicts. Tuples stay tuples: flags that override fields need them."""
-  return {
-    f.name: to_dict(value) if dataclasses.is_dataclass(value := getattr(config, f.name)) else value
-    for f in dataclasses.fields(config)
-  }
+  return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+  if isinstance(value, tuple):
+    return tuple(map(_plain, value))
+  return to_dict(value) if dataclasses.is_dataclass(value) else value
 
 
 def to_record(config: Any) -> dict[str, object]:

@@ -6,6 +6,7 @@ import dataclasses
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from spftsql_jax.databases import search_path
 from spftsql_jax.databases.introspection import read_schema
@@ -13,11 +14,12 @@ from spftsql_jax.databases.locations import engine_of, split_locations, with_sch
 from spftsql_jax.databases.masking import uses_masked
 from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.databases.schema_view import seen_through
+from spftsql_jax.examples.benchmark_splits import find_split, is_split
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.inputs import Parts, inputs_of
-from spftsql_jax.pipeline.queries import Queries
+from spftsql_jax.pipeline.queries import Queries, hold_back
 from spftsql_jax.synthesis.query_log import read_query_log
 
 _KINDS = {"seeds": "examples", "test": "examples", "query_log": "queries"}
@@ -29,16 +31,17 @@ class RunData:
 
   Attributes:
     seeds, test: the examples; none where the run has no labels, or no test.
-    held_out: all examples of the test file, those beyond `test_limit` too: none of their queries is
-      ever trained on.
+    held_out: all examples of the test file, those beyond `test_limit` too, and those held back for
+      self-play: none of their queries is synthesized.
     seed_databases: what examples are synthesized on: the databases of the seeds, else of the test,
       else all there are.
     locations: of these and of the test's databases, by db_id.
     leaked: how many seeds ask a query of the test, and are left out.
+    played: labelled examples that are held back for self-play (`SelfPlayConfig.real_questions`).
     files: of the examples and the query log, by the name of their config field; None for none.
     logged: (db_id, SQL) of the query log, without queries of the test.
-    masked: how many seeds and logged queries name a masked column, whose values they may hold, and
-      are left out.
+    masked: how many labelled examples and logged queries name a masked column, whose values they
+      may hold, and are left out.
   """
 
   seeds: tuple[Example, ...]
@@ -48,8 +51,35 @@ class RunData:
   locations: Mapping[str, str]
   leaked: int
   files: Mapping[str, Path | None]
+  played: tuple[Example, ...] = ()
   logged: tuple[tuple[str, str], ...] = ()
   masked: int = 0
+
+
+def located(config: RunConfig) -> RunConfig:
+  """The config with the files and databases of the splits that it names ("spider:dev").
+
+  Raises FileNotFoundError or ValueError naming the split.
+  """
+  named = {
+    name: value.strip()
+    for name in ("seeds", "test")
+    if is_split(value := getattr(config.data, name))
+  }
+  if not named:
+    return config
+  root = data_dir(config)
+  changes, folders = dict[str, Any](), dict[str, None]()
+  for name, value in named.items():
+    try:
+      split = find_split(value, root)
+    except (FileNotFoundError, ValueError) as error:
+      raise type(error)(f"{error} (--config.data.{name})") from error
+    changes[name] = str(split.examples.relative_to(root))
+    folders |= dict.fromkeys(str(path.relative_to(root)) for path in split.databases)
+  if not config.data.databases.strip():
+    changes["databases"] = ",".join(folders)
+  return dataclasses.replace(config, data=dataclasses.replace(config.data, **changes))
 
 
 def read_data(config: RunConfig) -> RunData:
@@ -57,28 +87,19 @@ def read_data(config: RunConfig) -> RunData:
 
   Raises FileNotFoundError or ValueError naming file and record.
   """
-  root = data_dir(config)
-  files = {
-    name: _examples_file(root, name, getattr(config.data, name))
-    for name in ("seeds", "test", "query_log")
-  }
-  given_seeds, held_out = (_read_examples(files[name], name) for name in ("seeds", "test"))
-  given = search_path.database_places(config.data.databases, root)
+  files = _example_files(config)
+  given = search_path.database_places(config.data.databases, data_dir(config))
   shown = without_password(config.data.databases)
-  # Databases that a benchmark lacks are left out of the seeds; of the test they are an error.
-  present = {d for d in database_ids(given_seeds) if search_path.has_database(given, d)}
-  if given_seeds and not present:
-    raise FileNotFoundError(
-      f"{shown}: none of the seeds' databases is there ({search_path.LAYOUT})"
-    )
-  found = [e for e in given_seeds if e.db_id in present]
-  apart = Queries({d: search_path.find_database(given, d) for d in present}).apart(found, held_out)
+  found, held_out = _labelled(config, files, given)
+  present = database_ids(found)
+  queries = Queries({d: search_path.find_database(given, d) for d in present})
+  apart = queries.apart(found, held_out)
   if found and not apart:
     raise ValueError(
       f"{files['seeds']}: every seed asks a query of the test {files['test']}; give other seeds, "
       "or none"
     )
-  seeds = _drawn(apart, config.data.seed_limit, config.seed)
+  seeds, played = _held_back(config, queries, _drawn(apart, config.data.seed_limit, config.seed))
   test = _evenly_spaced(held_out, config.data.test_limit)
   sources = tuple(database_ids(seeds) or database_ids(test) or search_path.all_databases(given))
   if not sources:
@@ -87,19 +108,83 @@ def read_data(config: RunConfig) -> RunData:
     d: with_schemas(search_path.find_database(given, d), config.data.schemas)
     for d in dict.fromkeys([*sources, *database_ids(test)])
   }
-  logged = _logged(files["query_log"], given, sources, held_out)
-  kept_seeds, kept_logged = _without_masked_values(config, locations, seeds, logged)
+  logged = _logged(files["query_log"], given, sources, [*held_out, *played])
+  parts = (seeds, played, logged)
+  seeds, played, logged = _without_masked_values(config, locations, *parts)
   return RunData(
-    seeds=tuple(kept_seeds),
+    seeds=tuple(seeds),
     test=tuple(test),
-    held_out=tuple(held_out),
+    held_out=(*held_out, *played),
     seed_databases=sources,
     locations=locations,
     leaked=len(found) - len(apart),
     files={f"data.{name}": path for name, path in files.items()},
-    logged=tuple((e.db_id, e.query) for e in kept_logged),
-    masked=len(seeds) + len(logged) - len(kept_seeds) - len(kept_logged),
+    played=tuple(played),
+    logged=tuple((e.db_id, e.query) for e in logged),
+    masked=sum(map(len, parts)) - len(seeds) - len(played) - len(logged),
   )
+
+
+def read_test(config: RunConfig) -> list[Example]:
+  """The test questions of a run, in order; none without a test. Raises as `read_data`."""
+  given = search_path.database_places(config.data.databases, data_dir(config))
+  _, held_out = _labelled(config, _example_files(config), given)
+  return list(_evenly_spaced(held_out, config.data.test_limit))
+
+
+def _example_files(config: RunConfig) -> dict[str, Path | None]:
+  root = data_dir(config)
+  return {
+    name: _examples_file(root, name, getattr(config.data, name))
+    for name in ("seeds", "test", "query_log")
+  }
+
+
+def _labelled(
+  config: RunConfig, files: Mapping[str, Path | None], given: Sequence[str]
+) -> tuple[list[Example], list[Example]]:
+  """(seeds, test), as they are given but for `DataConfig.held_out_databases`.
+
+  Raises ValueError or FileNotFoundError.
+  """
+  seeds, test = (_read_examples(files[name], name) for name in ("seeds", "test"))
+  # Databases that a benchmark lacks are left out of the seeds; of the test they are an error.
+  present = {d for d in database_ids(seeds) if search_path.has_database(given, d)}
+  if seeds and not present:
+    shown = without_password(config.data.databases)
+    raise FileNotFoundError(
+      f"{shown}: none of the seeds' databases is there ({search_path.LAYOUT})"
+    )
+  count = config.data.held_out_databases
+  if not 0 <= count < max(len(present), 1):
+    raise ValueError(
+      f"of the {len(present)} databases of the seeds {count} cannot be held out for the test "
+      "(--config.data.held_out_databases)"
+    )
+  # By no seed of the run: runs with several seeds have the same test.
+  moved = set(random.Random("databases held out").sample(sorted(present), count))
+  test += [e for e in seeds if e.db_id in moved]
+  return [e for e in seeds if e.db_id in present - moved], test
+
+
+def _held_back(
+  config: RunConfig, queries: Queries, seeds: Sequence[Example]
+) -> tuple[list[Example], list[Example]]:
+  """(the seeds that are trained on, those that self-play asks). No query is on both sides.
+
+  Raises ValueError where none would be left to train on.
+  """
+  wanted = config.self_play.real_questions
+  if not wanted:
+    return list(seeds), []
+  rng = random.Random(f"{config.seed}/real questions")
+  held, rest = hold_back(queries.groups(seeds), wanted, rng)
+  if not rest or not held:
+    raise ValueError(
+      f"of {len(seeds):,} seeds {wanted:,} cannot be held back for self-play: none would be left "
+      "to train on (--config.self_play.real_questions)"
+    )
+  return [seeds[i] for i in rest], [seeds[i] for i in held]
 
 
 def _logged(

@@ -137,6 +137,10 @@ class Journal:
     lines = [json.dumps({"step": n, "output": o}) + "\n" for n, o in self._done.items()]
     hosts.from_first(lambda: write_text(self._path, "".join(lines)))
 
+  def names(self) -> tuple[str, ...]:
+    """The steps that are done, in the order in which they were."""
+    return tuple(self._done)
+
   def is_done(self, name: str) -> bool:
     return name in self._done
 

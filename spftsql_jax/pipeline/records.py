@@ -115,6 +115,26 @@ class QuestionWriter:
   summary: Summary = beside()
 
 
+@dataclasses.dataclass(frozen=True)
+class SolveRates:
+  """How often a version's drawn answers are right, on some questions of the selection split.
+
+  Attributes:
+    questions, samples: how many questions, and answers to each.
+    k: see `statistics.pass_at_k`; pass_at_k is its mean.
+    greedy_ex: execution accuracy of the greedy answers to the same questions.
+    counts: to how many questions 0, 1, ..., all answers are right.
+  """
+
+  version: str
+  questions: int
+  samples: int
+  k: int
+  greedy_ex: float
+  pass_at_k: float
+  counts: tuple[int, ...]
+
+
 # ---- Stage 1: a round of VBI-FT ----
 
 
@@ -244,13 +264,20 @@ class Pair:
   Attributes:
     reward: R of Eq. 2: 1.0 where y- gives another result than y+ on some instance, 0.0 where the
       opponent was right.
-    log_probs: (y+, y-) summed, under the opponent; scored once, when the pair is made.
+    log_probs: (y+, y-) summed, under the opponent, or under main where that is the reference;
+      scored once, when the pair is made.
+    positive: y+ where it is an answer of main's own; None for gold.
+    solve_rate: share of main's drawn answers to the question that are right; None where none were.
+    weight: how much the pair counts; None for 1.
   """
 
   example: Example
   answer: str
   reward: float
   log_probs: tuple[float, float]
+  positive: str | None = optional()
+  solve_rate: float | None = optional()
+  weight: float | None = optional()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,7 +289,10 @@ class Played:
     opponent: who answered, in words.
     hash: of the pairs (`data_hash`).
     pairs, left_out: number of questions with a pair, and of those that are too long.
-    reward_rate: share of the answers that are wrong.
+    reward_rate: share of the pairs with R = 1: the answers that are wrong, as far as the arm takes
+      them for errors.
+    own: how many pairs have an answer of main's own for y+; None where none was drawn.
+    solved: to how many questions 0, 1, ..., all of main's drawn answers are right; likewise.
   """
 
   file: str
@@ -271,6 +301,8 @@ class Played:
   pairs: int
   left_out: int
   reward_rate: float
+  own: int | None = optional()
+  solved: tuple[int, ...] | None = optional()
 
 
 @dataclasses.dataclass(frozen=True)

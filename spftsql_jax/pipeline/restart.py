@@ -11,6 +11,7 @@ from spftsql_jax.pipeline.metrics_log import MetricsLog
 from spftsql_jax.pipeline.model_base import ModelBase
 from spftsql_jax.pipeline.prepare import CHECKPOINTS, MODEL_BASE, QUESTION_WRITERS
 from spftsql_jax.pipeline.stages.baselines import BASELINES
+from spftsql_jax.pipeline.stages.evaluation import CANDIDATES
 from spftsql_jax.pipeline.stages.question_writer import FIRST_WRITER
 
 STAGES = ("prepare", "sft", "vbi_ft", "self_play", "baselines", "evaluation")
@@ -21,10 +22,10 @@ _STEPS = {
   "sft": ("sft", "questions"),
   "vbi_ft": ("vbi_ft/",),
   "self_play": ("base/", "self_play/"),
-  "baselines": tuple(f"{name}/" for name in BASELINES),
+  "baselines": (*(f"{name}/" for name in BASELINES), "arms/"),
   "evaluation": ("evaluation/", "cost"),
 }
-_VERSIONS = {"prepare": ("base",), "baselines": tuple(BASELINES)}
+_VERSIONS = {"prepare": ("base",), "evaluation": ()}
 
 
 def forget_from(start_from: str, journal: Journal, metrics: MetricsLog) -> None:
@@ -42,10 +43,16 @@ def forget_from(start_from: str, journal: Journal, metrics: MetricsLog) -> None:
 
 def _forget_models(models: ModelBase, stages: Sequence[str]) -> None:
   added = {name for stage in stages for name in _VERSIONS.get(stage, (stage,))}
+  known = {"base", *CANDIDATES}  # All others are baselines and arms, which a config may name.
   # Listed by the first alone: another would miss what it has removed already, and both would wait
   # for each other.
   for version in hosts.from_first(
-    lambda: [v for v in models.versions() if models.lineage(v).stage in added]
+    lambda: [
+      name
+      for name in models.versions()
+      if (stage := models.lineage(name).stage) in added
+      or ("baselines" in stages and stage not in known)
+    ]
   ):
     models.remove(version)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from spftsql_jax.pipeline.codec import beside, optional
-from spftsql_jax.pipeline.records import Agreement, Chosen, Cost, TemplateErrors
+from spftsql_jax.pipeline.records import Agreement, Chosen, Cost, SolveRates, TemplateErrors
 
 # A cell of a result as JSON has it.
 Cell: TypeAlias = str | int | float | bool | None
@@ -82,6 +82,45 @@ class TableRow:
   promoted: bool
   ex_without: ShareWithout | None = optional()
   p_first: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ContrastRow:
+  """Two versions compared on the questions of the table, see `statistics.PairedDifference`.
+
+  Attributes:
+    first, second: the versions; the difference is first less second.
+    first_model, second_model: their names in words.
+    primary: whether this is what the run was made to show: self-play against its SFT control.
+    difference, ci95, p: with the 95 % interval, and how likely chance alone makes it.
+    p_holm: corrected for there being several contrasts; the primary one stands alone.
+    only_first, only_second: questions that one alone answers rightly.
+    n, databases, resampled: questions, their databases, and which of them the bootstrap draws.
+    power: how likely so many questions show 2 points, at the discordance seen.
+    equivalent: whether the interval lies within `margin` of 0.
+    questions_needed: with so many it would; None where the difference is no smaller than that.
+    said: all of it in a sentence.
+  """
+
+  first: str
+  second: str
+  first_model: str
+  second_model: str
+  primary: bool
+  difference: float
+  ci95: tuple[float, float]
+  p: float
+  p_holm: float
+  only_first: int
+  only_second: int
+  n: int
+  databases: int
+  resampled: str
+  power: float
+  margin: float
+  equivalent: bool
+  questions_needed: int | None
+  said: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,6 +215,8 @@ class Results:
     config: of the run, whole.
     chosen: what of it the run chose itself, and in words why.
     table: a row for each version.
+    solve_rates: pass@k of each version beside greedy EX, where it was measured.
+    contrasts: pairs of versions compared; the primary one first.
     notes: sentences that belong beside the table.
   """
 
@@ -189,6 +230,8 @@ class Results:
   cost: Cost = beside()
   data: DataCounts
   table: tuple[TableRow, ...]
+  solve_rates: tuple[SolveRates, ...]
+  contrasts: tuple[ContrastRow, ...]
   lineage: tuple[LineageRow, ...]
   synthesis: tuple[SynthesisRow, ...]
   self_play: tuple[SelfPlayRow, ...]

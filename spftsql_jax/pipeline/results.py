@@ -13,13 +13,17 @@ import numpy as np
 
 from spftsql_jax import hosts
 from spftsql_jax.databases.masking import may_show_masked
-from spftsql_jax.judging.metrics import hardness, paired_exact_test, wilson_interval
-from spftsql_jax.pipeline.config import to_record
+from spftsql_jax.judging.metrics import hardness
+from spftsql_jax.judging.statistics import paired_exact_test, wilson_interval
+from spftsql_jax.pipeline.config import stage_seed, to_record
+from spftsql_jax.pipeline.contrasts import compare_versions, contrasts_of
 from spftsql_jax.pipeline.data import RunData
+from spftsql_jax.pipeline.headroom import solve_rates
 from spftsql_jax.pipeline.model_base import ModelBase
 from spftsql_jax.pipeline.records import Chosen, Cost, Iteration, JudgedAnswer, Round
 from spftsql_jax.pipeline.result_records import (
   Cell,
+  ContrastRow,
   DataCounts,
   Environment,
   LineageRow,
@@ -65,7 +69,7 @@ def collect_results(
   environment.
   """
   data, templates = splits.data, splits.templates.train
-  table = _table(bench, evaluated, iterations)
+  table, contrasts = _table(bench, evaluated, iterations), _contrasts(bench, evaluated)
   [final] = [row for row in table if row.version == evaluated.best]
   names = {item.template.id: item.template.text for item in templates}
   return Results(
@@ -84,11 +88,13 @@ def collect_results(
       templates=len(templates),
     ),
     table=table,
+    solve_rates=solve_rates(bench),
+    contrasts=contrasts,
     lineage=tuple(_lineage_row(bench.models, v) for v in bench.models.versions()),
     synthesis=tuple(_synthesis_row(done, names) for done in rounds),
     self_play=tuple(_self_play_row(bench.models, done) for done in iterations),
     examples=_shown_examples(bench, evaluated),
-    notes=(*_notes(data, final), *_faults(bench)),
+    notes=(*_notes(bench, data, final), *(c.said for c in contrasts if c.primary), *_faults(bench)),
   )
 
 
@@ -148,6 +154,14 @@ def _row(
     ex_without=_ex_without(evaluated, outcomes, bench.config.data.apart),
     p_first=paired_exact_test(first.outcomes, outcomes),
   )
+
+
+def _contrasts(bench: Workbench, evaluated: Evaluated) -> tuple[ContrastRow, ...]:
+  lineages = {version: bench.models.lineage(version) for version in evaluated.versions}
+  outcomes = {v: [score_on(bench.models, v, evaluated.split).outcomes] for v in lineages}
+  databases = [example.db_id for example in evaluated.questions]
+  seed = stage_seed(bench.config, "contrasts")
+  return compare_versions(contrasts_of(lineages), lineages, outcomes, databases, seed)
 
 
 def _by_hardness(outcomes: Sequence[bool], levels: Sequence[str]) -> dict[str, Share]:
@@ -274,8 +288,10 @@ def _shown(cell: object) -> Cell:
   return cell if isinstance(cell, float) and math.isfinite(cell) else str(cell)
 
 
-def _notes(data: RunData, final: TableRow) -> list[str]:
-  chosen = f"Best on the selection split: {final.model} ({final.version})."
+def _notes(bench: Workbench, data: RunData, final: TableRow) -> list[str]:
+  last = bench.config.self_play.final_step and final.stage == "self_play"
+  how = "The last step, taken without selection" if last else "Best on the selection split"
+  chosen = f"{how}: {final.model} ({final.version})."
   leaked = f"{data.leaked:,} seeds ask a query of the test, and were left out."
   return [
     f"{chosen} Test questions were not used to choose it." if data.test else f"{chosen} {_NO_TEST}",

@@ -16,8 +16,9 @@ from spftsql_jax.databases import Executor
 from spftsql_jax.models.sharding import make_mesh
 from spftsql_jax.pipeline.codec import Json, record_to_json
 from spftsql_jax.pipeline.config import LOCATIONS, RunConfig, to_record
-from spftsql_jax.pipeline.data import RunData, inputs_of_run, read_data
+from spftsql_jax.pipeline.data import RunData, inputs_of_run, located, read_data
 from spftsql_jax.pipeline.handover import hand_over
+from spftsql_jax.pipeline.headroom import has_headroom
 from spftsql_jax.pipeline.inputs import check_inputs, keep_inputs
 from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.metrics_log import MetricsLog
@@ -63,12 +64,16 @@ def run_method(
     return None
 
   candidates = first_candidates(bench, splits, starting, rounds)
-  start = bench.models.best(SELECTION, sound_versions(bench, candidates))
-  iterations = run_self_play(bench, splits, candidates)
+  sound = sound_versions(bench, candidates)
+  final_step = bench.config.self_play.final_step
+  start = sound[-1] if final_step else bench.models.best(SELECTION, sound)
+  worthwhile = has_headroom(bench, start)
+  iterations = run_self_play(bench, splits, candidates) if worthwhile else ()
   if stop_after == "self_play":
     return None
 
-  run_baselines(bench, splits, start, iterations)
+  if worthwhile:
+    run_baselines(bench, splits, start, candidates, iterations)
   if stop_after == "baselines":
     return None
 
@@ -121,6 +126,7 @@ def run(
     if stage is not None and stage not in STAGES:
       raise ValueError(f"unknown stage {stage!r} to {what}; there are {', '.join(STAGES)}")
   devices = make_mesh(mesh) if mesh or jax.device_count() > 1 else None
+  config = located(config)
   data = read_data(config)
   hosts.from_first(lambda: check_inputs(Path(workdir), inputs_of_run(config, data)))
   resolved = resolve(config, given)

@@ -15,7 +15,7 @@ from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.databases.file_state import identity_of
 from spftsql_jax.databases.schema_view import SchemaView
 from spftsql_jax.examples.example import Example
-from spftsql_jax.examples.prompts import NO_MENTIONS, answer_text, question_prompt, schema_prompt
+from spftsql_jax.examples.prompts import NO_MENTIONS, question_prompt, schema_prompt, styled_answer
 from spftsql_jax.examples.tokenizer import train_bpe
 from spftsql_jax.models import ModelConfig, init_params, save_hf
 from spftsql_jax.models.transformer import Params
@@ -102,10 +102,10 @@ def _texts(config: RunConfig, data: RunData, prompts: Mapping[str, PromptDatabas
   texts = schemas * _SCHEMA_REPEATS
   more = rule_worded_examples(config, data, prompts, _TOKENIZER_SENTENCES)
   for example in [*data.seeds, *more]:
-    dialect = prompts[example.db_id].schema.dialect
+    schema = prompts[example.db_id].schema
     texts += [
       question_prompt(example.question, NO_MENTIONS, config.prompt),
-      answer_text(example.query, dialect),
+      styled_answer(example.query, schema.dialect, config.prompt, schema),
     ]
   return texts
 

@@ -129,33 +129,37 @@ def pair_units(maker: UnitMaker, pairs: Sequence[Pair]) -> list[Unit]:
 
   Every pair must fit: `pair_branches` left the others out when they were made.
   """
-  made = pair_branches(maker, [p.example for p in pairs], [p.answer for p in pairs])
-  return [Unit(made.branches[i], p.reward, p.log_probs) for i, p in enumerate(pairs)]
+  made = pair_branches(maker, pairs)
+  return [
+    Unit(made.branches[i], p.reward, p.log_probs, 1.0 if p.weight is None else p.weight)
+    for i, p in enumerate(pairs)
+  ]
 
 
-def pair_branches(
-  maker: UnitMaker, examples: Sequence[Example], answers: Sequence[str]
-) -> PairBranches:
-  """(y+, y-) for each question: the gold query and an opponent's answer behind the same prompt.
+def pair_branches(maker: UnitMaker, pairs: Sequence[Pair]) -> PairBranches:
+  """(y+, y-) of each pair behind the same prompt; their log-probs do not matter.
 
   An answer that does not end within the longest branch is y- as far as it goes, without an end
-  token: it is what a weak model does most, and its log-prob is that of this beginning. A gold query
-  is never cut.
+  token: it is what a weak model does most, and its log-prob is that of this beginning. y+ is never
+  cut.
   """
-  whole = [_pair(maker, e, answer) for e, answer in zip(examples, answers, strict=True)]
-  pairs = [(gold, _cut(maker.packing, answer)) for gold, answer in whole]
-  fitted = fit_units(maker, examples, pairs)
+  whole = [_branches(maker, pair) for pair in pairs]
+  cut = [(positive, _cut(maker.packing, answer)) for positive, answer in whole]
+  fitted = fit_units(maker, [pair.example for pair in pairs], cut)
   return PairBranches(
-    branches={i: pairs[i] for i in fitted.units},
+    branches={i: cut[i] for i in fitted.units},
     fitted=fitted,
-    endless=sum(pairs[i][1] is not whole[i][1] for i in fitted.units),
+    endless=sum(cut[i][1] is not whole[i][1] for i in fitted.units),
   )
 
 
-def _pair(maker: UnitMaker, example: Example, answer: str) -> tuple[Branch, Branch]:
+def _branches(maker: UnitMaker, pair: Pair) -> tuple[Branch, Branch]:
+  example, positive = pair.example, pair.positive
   schema = maker.prompt_schema(example)
-  gold = maker.sql_branch(example, example.query, schema)
-  return gold, maker.sql_branch(example, answer, schema)
+  return (
+    maker.sql_branch(example, example.query if positive is None else positive, schema),
+    maker.sql_branch(example, pair.answer, schema),
+  )
 
 
 def _cut(packing: Packing, branch: Branch) -> Branch:

@@ -10,6 +10,7 @@ from spftsql_jax import hosts
 from spftsql_jax.examples.example import Example
 from spftsql_jax.models.transformer import Params
 from spftsql_jax.pipeline.evaluation import score
+from spftsql_jax.pipeline.headroom import measure_headroom
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase, Score
 from spftsql_jax.pipeline.records import SelectionScore
 from spftsql_jax.pipeline.starting_model import base_model_name
@@ -43,6 +44,7 @@ def add_version(
   bench.models.add(version, tree, lineage)
   result = score(bench.evaluator, tree, selection)
   bench.models.add_score(version, SELECTION, result)
+  measure_headroom(bench, version, tree, selection, result, stage)
   forget_checkpoints(bench.trainer.checkpoint_folder(stage))
   return result
 
@@ -53,6 +55,7 @@ def score_base(bench: Workbench, selection: Sequence[Example]) -> None:
   def work() -> SelectionScore:
     result = score(bench.evaluator, bench.load(BASE), selection)
     bench.models.add_score(BASE, SELECTION, result)
+    measure_headroom(bench, BASE, bench.load(BASE), selection, result, BASE)
     return SelectionScore(result.execution_accuracy)
 
   bench.journal.step("base/selection", SelectionScore, work)
@@ -92,6 +95,18 @@ def parent_of_next(
     f"  {chosen} is trained further: selection EX of {before} {old:.1%}, of {version} {new:.1%}"
   )
   return chosen
+
+
+def chosen_version(bench: Workbench) -> str:
+  """The version that a run hands over: the best candidate on the selection split or, with
+  `final_step`, self-play's last whose training did not fail.
+  """
+  if bench.config.self_play.final_step:
+    models = bench.models
+    played = [v for v in models.versions() if models.lineage(v).stage == "self_play"]
+    if sound := [v for v in sound_versions(bench, played) if not models.lineage(v).fault]:
+      return sound[-1]
+  return bench.models.best(SELECTION)
 
 
 def sound_versions(bench: Workbench, versions: Sequence[str]) -> list[str]:

@@ -13,8 +13,10 @@ from typing import Any
 
 from spftsql_jax.files import write_text
 from spftsql_jax.report import lineage, models, stages, training
+from spftsql_jax.report.contrasts import contrasts
 from spftsql_jax.report.examples import shown_examples
 from spftsql_jax.report.render import render
+from spftsql_jax.report.solve_rates import headroom
 
 Record = Mapping[str, Any]
 
@@ -77,8 +79,10 @@ def make_page(results: Record, metrics: Sequence[Record]) -> Page:
     Section("synthesis", "Synthesis", stages.synthesis(synthesis)),
     Section("vbi-ft", "VBI-FT rounds", stages.vbi_ft(synthesis, versions, table)),
     Section("model-base", "Model base", lineage.lineage(versions, table)),
+    Section("headroom", "Solve rates", headroom(results.get("solve_rates"))),
     Section("self-play", "Self-play", stages.self_play(results.get("self_play"))),
     Section("results", "Results", models.results_table(table)),
+    Section("contrasts", "Comparisons", contrasts(results.get("contrasts"))),
     Section("rounds", "Results by round", models.rounds(table)),
     Section("hardness", "Results by hardness", models.hardness(table)),
     Section("answers", "Examples", examples),

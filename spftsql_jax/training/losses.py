@@ -1,4 +1,5 @@
-"""The losses of SFT, SPFT-SQL, SPIN and DPO over answer log-probs; the training step calls these.
+"""The losses of SFT, SPFT-SQL, SPIN and DPO, with DPOP's floor, over answer log-probs. The training
+step calls these.
 
 Log-probs are float32 and *summed over the SQL tokens* of an answer (or divided by their number,
 where an objective normalizes by length). [...] is any shape: one entry an answer, or a pair.
@@ -37,10 +38,15 @@ def preference_margin(
   opponent_neg: jax.Array,
   reward: jax.Array,
   beta: float | jax.Array,
+  floor_weight: float | jax.Array = 0.0,
 ) -> jax.Array:
   """How much more than its opponent a policy prefers y+ to y-: what Eq. 3 takes the logistic of.
 
       t = beta * log p(y+|x)/p_opp(y+|x)  -  R * beta * log p(y-|x)/p_opp(y-|x)
+          - beta * floor_weight * max(0, log p_opp(y+|x)/p(y+|x))
+
+  The second line is DPOP's (arXiv 2402.13228, Eq. 3) and an extension: a pair gains nothing by
+  pushing y- down where y+ goes down with it, below what it was under the opponent.
 
   Arguments as of `error_driven_loss`; returns [...].
   """
@@ -48,7 +54,8 @@ def preference_margin(
   negative = policy_neg - jax.lax.stop_gradient(opponent_neg)
   # jnp.where and not a product: an opponent log-prob of -inf on a pair with R = 0 must not make
   # 0 * inf = nan.
-  return beta * positive - jnp.where(reward > 0, reward * beta * negative, 0.0)
+  preferred = beta * positive - jnp.where(reward > 0, reward * beta * negative, 0.0)
+  return preferred - beta * floor_weight * jnp.maximum(-positive, 0.0)
 
 
 def kept_pairs(reward: jax.Array, on_correct: OnCorrect) -> jax.Array:
@@ -69,7 +76,8 @@ def error_driven_loss(
   beta: float | jax.Array = 0.1,
   on_correct: OnCorrect = "positive_only",
   *,
-  present: jax.Array | None = None,
+  floor_weight: float | jax.Array = 0.0,
+  weights: jax.Array | None = None,
   count: jax.Array | None = None,
 ) -> jax.Array:
   """SPFT-SQL's loss: Eq. 3 of arXiv 2509.03937 (our reading of it).
@@ -83,18 +91,21 @@ def error_driven_loss(
     beta: the paper's lambda.
     on_correct: what a pair with R = 0 contributes: "positive_only" keeps the positive term (the
       paper's equation), "drop" leaves the pair out of the mean (ExSPIN).
-    present: [...] 1 for pairs, 0 for padding; all are pairs by default.
-    count: the number of kept pairs of the whole batch, where these pairs are a part of one: the
-      parts' losses then add up.
+    floor_weight: of the floor on log p(y+), see `preference_margin`; 0 in the paper.
+    weights: [...] how much each pair counts, 0 for padding; by default all count alike.
+    count: the sum of the weights of the kept pairs of the whole batch, where these pairs are a part
+      of one: the parts' losses then add up.
 
   Returns:
     Scalar, the mean over the kept pairs; 0 where none is kept.
   """
   reward = jnp.asarray(reward, jnp.float32)
   kept = kept_pairs(reward, on_correct)
-  if present is not None:
-    kept = present * kept
-  margin = preference_margin(policy_pos, policy_neg, opponent_pos, opponent_neg, reward, beta)
+  if weights is not None:
+    kept = weights * kept
+  margin = preference_margin(
+    policy_pos, policy_neg, opponent_pos, opponent_neg, reward, beta, floor_weight
+  )
   losses = jax.nn.softplus(-margin)
   return jnp.sum(losses * kept) / (jnp.maximum(jnp.sum(kept), 1) if count is None else count)
 

@@ -38,6 +38,7 @@ class Objective:
       against collapse.
     pair_weight: weight of the pairwise loss itself; with 0 the NLL term alone is left, which is SFT
       on the y+ of the very same batches (the SFT control).
+    floor_weight: of DPOP's floor on log p(y+), see `losses.preference_margin`; an extension.
     length_normalize: whether pairwise losses use log-probs a token instead of summed ones.
   """
 
@@ -47,13 +48,14 @@ class Objective:
   nll_weight: float = 0.0
   pair_weight: float = 1.0
   length_normalize: bool = False
+  floor_weight: float = 0.0
 
 
 class Numbers(NamedTuple):
   """What of an objective a compiled step takes as numbers (scalars, traced there).
 
   Attributes:
-    beta, nll_weight, pair_weight: see `Objective`.
+    beta, nll_weight, pair_weight, floor_weight: see `Objective`.
     least_reward: 1 where every answer of the opponent counts as an error (SPIN, DPO), else 0.
   """
 
@@ -61,14 +63,15 @@ class Numbers(NamedTuple):
   nll_weight: float | jax.Array
   pair_weight: float | jax.Array
   least_reward: float | jax.Array
+  floor_weight: float | jax.Array = 0.0
 
 
 class Totals(NamedTuple):
   """What the losses of a whole batch are divided by; at least 1 each.
 
   Attributes:
-    units: pairs that count; examples for SFT.
-    tokens: tokens of the answers learned from: of y+ in pairs.
+    units: pairs that count, each with its weight; examples for SFT.
+    tokens: tokens of the answers learned from: of y+ in pairs, with the weights of these.
   """
 
   units: jax.Array
@@ -78,7 +81,13 @@ class Totals(NamedTuple):
 def numbers_of(objective: Objective) -> Numbers:
   """The numbers that a compiled step of `program_of(objective)` takes."""
   always = objective.loss in ("spin", "dpo")
-  return Numbers(objective.beta, objective.nll_weight, objective.pair_weight, float(always))
+  return Numbers(
+    objective.beta,
+    objective.nll_weight,
+    objective.pair_weight,
+    float(always),
+    objective.floor_weight,
+  )
 
 
 def program_of(objective: Objective) -> Objective:
@@ -92,6 +101,7 @@ def program_of(objective: Objective) -> Objective:
     on_correct=objective.on_correct if objective.loss == "error_driven" else "positive_only",
     nll_weight=0.0,
     pair_weight=0.0,
+    floor_weight=0.0,
     length_normalize=objective.length_normalize,
   )
 
@@ -103,8 +113,9 @@ def batch_totals(objective: Objective, batches: TokenBatch) -> Totals:
     units, tokens = jnp.sum(lengths > 0), jnp.sum(lengths)
   else:
     reward, _ = _pair_values(batches)
-    units = jnp.sum(_present(batches) * kept_pairs(reward, _on_correct(objective)))
-    tokens = jnp.sum(_sides(lengths)[0])
+    weights = _weights(batches)
+    units = jnp.sum(weights * kept_pairs(reward, _on_correct(objective)))
+    tokens = jnp.sum(weights * _sides(lengths)[0])
   return Totals(jnp.maximum(units, 1), jnp.maximum(tokens, 1))
 
 
@@ -146,17 +157,20 @@ def _pairwise_value(
   positive, negative = _sides(log_probs)  # [B, K / 2] each, as all that follows
   opponent_pos, opponent_neg = _sides(opponent)
   tokens_pos, tokens_neg = _sides(jnp.asarray(batch.answer_lengths))
-  nll = sft_loss(positive, totals.tokens)
+  weights = _weights(batch)
+  nll = sft_loss(weights * positive, totals.tokens)
   if objective.length_normalize:
     tokens_pos, tokens_neg = jnp.maximum(tokens_pos, 1), jnp.maximum(tokens_neg, 1)
     positive, opponent_pos = positive / tokens_pos, opponent_pos / tokens_pos
     negative, opponent_neg = negative / tokens_neg, opponent_neg / tokens_neg
   reward = jnp.maximum(reward, numbers.least_reward)
   pairs = (positive, negative, opponent_pos, opponent_neg, reward, numbers.beta)
-  present, on_correct = _present(batch), _on_correct(objective)
-  pairwise = error_driven_loss(*pairs, on_correct, present=present, count=totals.units)
+  on_correct, floor = _on_correct(objective), numbers.floor_weight
+  pairwise = error_driven_loss(
+    *pairs, on_correct, floor_weight=floor, weights=weights, count=totals.units
+  )
   loss = numbers.pair_weight * pairwise + numbers.nll_weight * nll
-  kept = present * kept_pairs(reward, on_correct)
+  kept = weights * kept_pairs(reward, on_correct)
 
   def mean(values: jax.Array) -> jax.Array:
     return jnp.sum(values * kept) / totals.units
@@ -165,7 +179,7 @@ def _pairwise_value(
     "loss": loss,
     "log_prob_positive": mean(positive),
     "log_prob_negative": mean(negative),
-    "margin": mean(preference_margin(*pairs)),
+    "margin": mean(preference_margin(*pairs, floor)),
     "reward_rate": mean(reward),
   }
 
@@ -175,9 +189,10 @@ def _sides(values: jax.Array) -> tuple[jax.Array, jax.Array]:
   return values[..., 0::2], values[..., 1::2]
 
 
-def _present(batch: TokenBatch) -> jax.Array:
-  """float32 [..., K / 2]: 1 for pairs, 0 for padding."""
-  return (_sides(jnp.asarray(batch.answer_lengths))[0] > 0).astype(jnp.float32)
+def _weights(batch: TokenBatch) -> jax.Array:
+  """float32 [..., K / 2]: how much each pair counts, 1 where nothing is said; 0 for padding."""
+  present = (_sides(jnp.asarray(batch.answer_lengths))[0] > 0).astype(jnp.float32)
+  return present if batch.weights is None else present * jnp.asarray(batch.weights)
 
 
 def _pair_values(batch: TokenBatch) -> tuple[jax.Array, jax.Array]:

@@ -20,9 +20,9 @@ from spftsql_jax.examples.example import Example
 from spftsql_jax.examples.name_codes import NameCodes, name_codes
 from spftsql_jax.examples.prompts import (
   PromptFormat,
-  answer_text,
   question_prompt,
   schema_prompt,
+  styled_answer,
 )
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
 from spftsql_jax.files import replacing
@@ -60,7 +60,8 @@ def tokenizer_texts(shard: Shard, style: PromptFormat) -> list[str]:
     database = databases[example.db_id]
     mentions = database.mentions(example.question, style)
     texts.append(question_prompt(example.question, mentions, style))
-    texts.append(answer_text(example.query, database.schema.dialect))
+    schema = database.schema
+    texts.append(styled_answer(example.query, schema.dialect, style, schema))
   return texts
 
 

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from spftsql_jax.pipeline.config import SelfPlayConfig, pairs_seed
+from spftsql_jax.pipeline.config import pairs_seed
 from spftsql_jax.pipeline.fine_tuning import fault_line, train
 from spftsql_jax.pipeline.model_base import Lineage
-from spftsql_jax.pipeline.records import BaselineUpdate, Iteration, Played, Players
+from spftsql_jax.pipeline.records import BaselineUpdate, Iteration, Pair, Played, Players
+from spftsql_jax.pipeline.stage2_config import Arm, SelfPlayConfig
 from spftsql_jax.pipeline.stages.play import play, read_pairs
+from spftsql_jax.pipeline.stages.self_play import beginning, pairs_of, run_arm
 from spftsql_jax.pipeline.stages.splits import Splits
 from spftsql_jax.pipeline.training_units import pair_units
 from spftsql_jax.pipeline.versions import add_version
@@ -44,7 +46,9 @@ class BaselineTask:
     parent: the version that is trained further.
     played: the pairs that it is trained on.
     objective: its loss.
+    pairs: reads the pairs.
     guarded: whether it ends early by the rules of self-play.
+    folder: what the journal's steps begin with, before its name.
   """
 
   baseline: str
@@ -52,12 +56,14 @@ class BaselineTask:
   parent: str
   played: Played
   objective: Objective
+  pairs: Callable[[], list[Pair]]
   guarded: bool = False
+  folder: str = ""
 
   @property
   def name(self) -> str:
     """What the journal's steps of this iteration begin with."""
-    return f"{self.baseline}/iteration_{self.number}"
+    return f"{self.folder}{self.baseline}/iteration_{self.number}"
 
   @property
   def version(self) -> str:
@@ -66,17 +72,33 @@ class BaselineTask:
 
 
 def run_baselines(
-  bench: Workbench, splits: Splits, start: str, iterations: Sequence[Iteration]
+  bench: Workbench,
+  splits: Splits,
+  start: str,
+  candidates: Sequence[str],
+  iterations: Sequence[Iteration],
 ) -> None:
-  """Trains the baselines of the config, all from `start`, the best version of stage 1."""
-  for baseline in bench.config.self_play.baselines if splits.questions else ():
+  """Trains the baselines and the further arms of the config.
+
+  Args:
+    start: the best version of stage 1, that all of them begin with.
+    candidates: who may play in an arm's first iteration.
+    iterations: of self-play.
+  """
+  config = bench.config.self_play
+  for baseline in config.baselines if splits.played else ():
     bench.say(f"Baseline: {BASELINES[baseline]}")
     if baseline == "sft_control":
-      run_sft_control(bench, splits, iterations)
+      run_sft_control(bench, splits, config, iterations)
     elif baseline == "dpo":
       run_dpo(bench, splits, start)
     else:
       run_spin(bench, splits, start, baseline)
+  for arm in config.arms if splits.played else ():
+    bench.say(f"Arm: {arm.name.replace('_', ' ')}, on the questions and steps of self-play")
+    done = run_arm(bench, splits, arm, candidates)
+    if arm.control:
+      run_sft_control(bench, splits, arm, done)
 
 
 def run_spin(bench: Workbench, splits: Splits, start: str, baseline: str) -> None:
@@ -88,21 +110,33 @@ def run_spin(bench: Workbench, splits: Splits, start: str, baseline: str) -> Non
   config, current = bench.config.self_play, start
   objective = config.exspin_objective if baseline == "exspin" else config.spin_objective
   for number in range(1, _iterations(config) + 1):
-    played = _play(bench, splits, f"{baseline}/iteration_{number}", current)
-    task = BaselineTask(baseline, number, current, played, objective)
+    played = _play(bench, splits, f"{baseline}/iteration_{number}", current, number)
+    task = BaselineTask(baseline, number, current, played, objective, _reader(bench, played))
     train_baseline(bench, splits, task)
     current = task.version
 
 
 def run_dpo(bench: Workbench, splits: Splits, start: str) -> None:
-  """DPO (arXiv 2305.18290), as published: no guard; pairs and reference are those of its start."""
+  """DPO (arXiv 2305.18290), as published: no guard; pairs and reference are those of its start.
+
+  Where each iteration has questions of its own, the start answers these.
+  """
   config, current = bench.config.self_play, start
   for number in range(1, _iterations(config) + 1):
-    played = _play(bench, splits, "dpo", start)
+    name = f"dpo/iteration_{number}" if config.fresh else "dpo"
+    played = _play(bench, splits, name, start, number)
     if not played.reward_rate:
       bench.say(f"  {start} makes no errors: there is nothing for DPO to learn from")
       break
-    task = BaselineTask("dpo", number, current, played, config.dpo_objective)
+    # A preference needs one answer that is wrong.
+    task = BaselineTask(
+      "dpo",
+      number,
+      current,
+      played,
+      config.dpo_objective,
+      functools.partial(_errors, bench, played),
+    )
     train_baseline(bench, splits, task)
     current = task.version
 
@@ -111,25 +145,50 @@ def _iterations(config: SelfPlayConfig) -> int:
   return config.baseline_iterations or config.iterations
 
 
-def _play(bench: Workbench, splits: Splits, name: str, opponent: str) -> Played:
+def _errors(bench: Workbench, played: Played) -> list[Pair]:
+  """The pairs whose y- is wrong."""
+  return [pair for pair in _reader(bench, played)() if pair.reward]
+
+
+def _reader(bench: Workbench, played: Played) -> Callable[[], list[Pair]]:
+  return functools.partial(read_pairs, bench.journal, played, played.opponent)
+
+
+def _play(bench: Workbench, splits: Splits, name: str, opponent: str, number: int) -> Played:
   players = Players(opponent, (opponent,))
-  work = functools.partial(play, bench, name, players, splits.questions)
+  work = functools.partial(play, bench, name, players, splits.questions(number))
   return bench.journal.step(f"{name}/pairs", Played, work)
 
 
-def run_sft_control(bench: Workbench, splits: Splits, iterations: Sequence[Iteration]) -> None:
-  """SFT on the y+ of the very batches and steps of the self-play iterations, without negatives.
+def run_sft_control(
+  bench: Workbench, splits: Splits, arm: Arm, iterations: Sequence[Iteration]
+) -> None:
+  """SFT on the y+ of the very batches and steps of an arm's iterations, without negatives.
 
-  It runs the self-play step with the pairwise term weighted 0, so nothing but the loss differs, nor
-  is anything compiled: batches, dropout, schedule and guards are those of self-play. An iteration
-  goes on from the counterpart of what self-play went on from: from the common start again, where
-  self-play's last version was not promoted.
+  It runs the arm's step with the pairwise term weighted 0, so nothing but the loss differs, nor is
+  anything compiled: batches, dropout, schedule and guards are those of the arm. An iteration goes
+  on from the counterpart of what the arm went on from: from the common start again, where the arm's
+  last version was not promoted, or where it always does.
   """
-  objective = dataclasses.replace(bench.config.self_play.objective, pair_weight=0.0, nll_weight=1.0)
+  is_main = isinstance(arm, SelfPlayConfig)
+  objective = dataclasses.replace(arm.objective, pair_weight=0.0, nll_weight=1.0)
   counterpart: dict[str, str] = {}
-  for done in iterations:
-    parent = counterpart.get(done.players.main, done.players.main)
-    task = BaselineTask("sft_control", done.number, parent, done.played, objective, guarded=True)
+  for place, done in enumerate(iterations):
+    trained = done.players.main
+    if arm.restart:
+      trained = beginning(bench.models, arm, trained)
+    parent = counterpart.get(trained, trained)
+    opponent, earlier = done.players.opponent, iterations[:place]
+    task = BaselineTask(
+      "sft_control" if is_main else f"{arm.name}_control",
+      done.number,
+      parent,
+      done.played,
+      objective,
+      functools.partial(pairs_of, bench, arm, done.played, opponent, earlier),
+      guarded=True,
+      folder="" if is_main else "arms/",
+    )
     made = train_baseline(bench, splits, task)
     counterpart[done.version] = task.version
     if made.steps != done.updated.steps:
@@ -148,18 +207,15 @@ def train_baseline(bench: Workbench, splits: Splits, task: BaselineTask) -> Base
 
 def _update(bench: Workbench, splits: Splits, task: BaselineTask) -> BaselineUpdate:
   config, played = bench.config.self_play, task.played
-  pairs = read_pairs(bench.journal, played, played.opponent)
-  if task.objective.loss == "dpo":
-    pairs = [p for p in pairs if p.reward]  # A preference needs one answer that is wrong.
   result = train(
     bench.trainer,
     task.name,
     bench.load(task.parent),
-    pair_units(bench.units, pairs),
+    pair_units(bench.units, task.pairs()),
     config.training,
     objective=task.objective,
     abort_drop=config.abort_drop if task.guarded else 0.0,
-    held_out=splits.selection if task.guarded else (),
+    held_out=splits.selection if task.guarded and not config.final_step else (),
     seed=pairs_seed(bench.config, task.number),
   )
   lineage = Lineage(

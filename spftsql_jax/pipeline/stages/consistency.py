@@ -11,15 +11,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from spftsql_jax import hosts
-from spftsql_jax.answering.predict import answer_questions
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.config import stage_seed
-from spftsql_jax.pipeline.evaluation import judge
 from spftsql_jax.pipeline.records import Agreement
+from spftsql_jax.pipeline.sampling import draw_and_judge
+from spftsql_jax.pipeline.stage2_config import Drawing
 from spftsql_jax.pipeline.workbench import Workbench
-
-_TEMPERATURE, _TOP_P = 0.7, 0.95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,32 +53,9 @@ def check_questions(
   """
   if not examples:
     return Consistency((), (0,) * (samples + 1))
-  evaluator = bench.evaluator
-  weights = evaluator.weights(bench.load(version))
-
-  def count(places: list[int]) -> list[int]:
-    """How many answers agree, for this process's share."""
-    asked = [examples[place] for place in places]
-    answers = answer_questions(
-      evaluator.generator,
-      weights.params,
-      evaluator.tokenizer,
-      bench.databases.prompts,
-      asked,
-      max_new_tokens=evaluator.max_new_tokens,
-      samples=samples,
-      temperature=_TEMPERATURE if samples > 1 else 0.0,
-      top_p=_TOP_P if samples > 1 else 1.0,
-      seed=stage_seed(bench.config, f"{version}/consistency") % 2**31,
-      lora=weights.lora,
-      schemas=evaluator.schemas,
-      places=places,
-    )
-    repeated = [example for example in asked for _ in range(samples)]
-    flat = [prediction.sql for predictions in answers for prediction in predictions]
-    right = [bool(v.suite_correct) for v in judge(bench.databases, repeated, flat)]
-    return [sum(right[i : i + samples]) for i in range(0, len(right), samples)]
-
-  agreeing = hosts.in_shares([e.db_id for e in examples], count)
+  seed = stage_seed(bench.config, f"{version}/consistency")
+  tree = bench.load(version)
+  drawn = draw_and_judge(bench.evaluator, tree, examples, Drawing(samples), seed)
+  agreeing = [sum(sample.right for sample in own) for own in drawn]
   kept = tuple(example for example, count in zip(examples, agreeing, strict=True) if count)
   return Consistency(kept, tuple(agreeing.count(number) for number in range(samples + 1)))

@@ -17,7 +17,7 @@ from spftsql_jax.pipeline.evaluation import answer_and_judge, judge, score_of
 from spftsql_jax.pipeline.model_base import ModelBase
 from spftsql_jax.pipeline.records import DataFile, JudgedAnswer
 from spftsql_jax.pipeline.stages.splits import Splits
-from spftsql_jax.pipeline.versions import SELECTION, TEST, sound_versions
+from spftsql_jax.pipeline.versions import SELECTION, TEST, chosen_version, sound_versions
 from spftsql_jax.pipeline.workbench import Workbench
 
 # Stages whose versions a run hands over; the others are baselines.
@@ -31,7 +31,7 @@ class Evaluated:
   """What was evaluated.
 
   Attributes:
-    best: the best candidate on the selection split.
+    best: the version that is handed over (`chosen_version`).
     split: the name of the split that was answered.
     questions: of it.
     files: the data file of each version's answers, in the order of the versions.
@@ -55,7 +55,7 @@ def run_evaluation(bench: Workbench, splits: Splits) -> Evaluated:
     "Evaluation on the held-out test" if has_test else "No test: evaluation on the selection split"
   )
   versions = sound_versions(bench, bench.models.versions())
-  best = bench.models.best(SELECTION)
+  best = chosen_version(bench)
   superseded = {v for v in versions for w in versions if _supersedes(bench.models, w, v)}
   if text := bench.evaluator.describe_split(splits.data.test or splits.selection):
     bench.say(f"  {text}")

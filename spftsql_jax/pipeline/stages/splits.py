@@ -13,6 +13,7 @@ import numpy as np
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.data import RunData
 from spftsql_jax.pipeline.records import HeldOutFiles
+from spftsql_jax.pipeline.stage2_config import SelfPlayConfig
 from spftsql_jax.pipeline.stages.synthesis import make_examples, reasons
 from spftsql_jax.pipeline.stages.templates import TemplateSplits, split_templates
 from spftsql_jax.pipeline.workbench import Workbench
@@ -26,15 +27,19 @@ class Splits:
     data: seeds and test.
     templates: by split.
     selection: on which versions are scored, and the best is chosen.
-    self_play: synthesized for self-play.
-    questions: those of them that are played.
+    self_play: synthesized or held back for self-play.
+    played: those of them that each iteration plays.
   """
 
   data: RunData
   templates: TemplateSplits
   selection: Sequence[Example]
   self_play: Sequence[Example]
-  questions: Sequence[Example]
+  played: tuple[Sequence[Example], ...]
+
+  def questions(self, number: int) -> Sequence[Example]:
+    """What the iteration `number`, from 1, plays."""
+    return self.played[number - 1] if number <= len(self.played) else ()
 
   @property
   def held_out(self) -> list[Example]:
@@ -51,13 +56,30 @@ def make_splits(bench: Workbench, data: RunData) -> Splits:
   selection, self_play = (
     bench.journal.read_records(file, Example) for file in (files.selection, files.self_play)
   )
-  questions = self_play[: bench.config.self_play.questions]
-  return Splits(data, templates, selection, self_play, questions)
+  return Splits(
+    data, templates, selection, self_play, by_iteration(bench.config.self_play, self_play)
+  )
+
+
+def by_iteration(
+  config: SelfPlayConfig, questions: Sequence[Example]
+) -> tuple[Sequence[Example], ...]:
+  """What each iteration plays: all of the questions or, with `fresh`, a part of its own."""
+  iterations = config.played_iterations
+  if not questions:
+    return ()
+  if not config.fresh:
+    return (questions[: config.questions + config.real_questions],) * iterations
+  return tuple(
+    questions[len(questions) * i // iterations : len(questions) * (i + 1) // iterations]
+    for i in range(iterations)
+  )
 
 
 def _make_held_out(bench: Workbench, templates: TemplateSplits, data: RunData) -> HeldOutFiles:
   """Synthesizes the selection and the self-play examples."""
   config, journal = bench.config, bench.journal
+  fresh = config.self_play.fresh
   selection = _make_selection(bench, templates, data)
   file = journal.write_records("selection", selection)
   if config.paper_splits:
@@ -68,11 +90,12 @@ def _make_held_out(bench: Workbench, templates: TemplateSplits, data: RunData) -
     return HeldOutFiles(file, file)
   # The seeds are trained on. Their templates are none of these splits', so few of their queries can
   # come.
-  made = make_examples(
+  count = config.self_play.questions * (config.self_play.played_iterations if fresh else 1)
+  made = count and make_examples(
     bench,
     "self_play",
     templates.self_play,
-    config.self_play.questions,
+    count,
     db_ids=data.seed_databases,
     apart=[*data.held_out, *selection],
     also_apart=data.seeds,
@@ -81,7 +104,8 @@ def _make_held_out(bench: Workbench, templates: TemplateSplits, data: RunData) -
     f"  templates: {len(templates.train)} to train on, {len(templates.self_play)} for self-play, "
     f"{len(templates.selection)} for selection ({len(selection)} examples)"
   )
-  played = _mixed([e.example() for e in made.examples], config.seed)
+  synthesized = [e.example() for e in made.examples] if made else []
+  played = _mixed([*synthesized, *data.played], config.seed)
   return HeldOutFiles(file, journal.write_records("self_play", played))
 
 
