@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from spftsql_jax.files import write_json
 from spftsql_jax.schema import Column, Schema, Table
 
 VIEW_FILE = "schema_view.json"
+# A type that lists its values.
+_ENUM = re.compile(r"ENUM\((?:'(?:[^']|'')*'(?:\s*,\s*)?)*\)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +108,14 @@ def _shown(
       each = dataclasses.replace(each, comment=comment)
     if place in masked:
       each = dataclasses.replace(
-        each, kind="other", samples=(), distinct_count=0, date_format="", allowed=(), masked=True
+        each,
+        type=_ENUM.sub("ENUM", each.type),
+        kind="other",
+        samples=(),
+        distinct_count=0,
+        date_format="",
+        allowed=(),
+        masked=True,
       )
     return each
 

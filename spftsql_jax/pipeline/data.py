@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from spftsql_jax.answering.model_folder import find_model, is_adapter
 from spftsql_jax.databases import search_path
 from spftsql_jax.databases.locations import split_locations, with_schemas
 from spftsql_jax.databases.passwords import without_password
@@ -109,6 +110,8 @@ def inputs_of_run(config: RunConfig, data: RunData) -> dict[str, Parts]:
   hf_model = Path(config.model.hf_model) if config.model.hf_model else None
   if hf_model is not None and not hf_model.is_dir():
     raise FileNotFoundError(f"{hf_model}: no such model folder (--config.model.hf_model)")
+  if hf_model is not None and is_adapter(hf_model):
+    find_model(hf_model)  # Says what to do.
   return inputs_of(data.files, data.locations, hf_model)
 
 
