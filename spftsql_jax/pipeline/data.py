@@ -11,7 +11,7 @@ from spftsql_jax.answering.model_folder import find_model, is_adapter
 from spftsql_jax.databases import search_path
 from spftsql_jax.databases.locations import split_locations, with_schemas
 from spftsql_jax.databases.passwords import without_password
-from spftsql_jax.examples.benchmarks import database_ids, read_examples
+from spftsql_jax.examples.benchmarks import database_ids, is_dataset, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.inputs import Parts, inputs_of
@@ -137,7 +137,7 @@ def _examples_file(root: Path, name: str, given: str) -> Path | None:
   if not given.strip():
     return None
   path = root / given
-  if not path.is_file():
+  if not path.is_file() and not is_dataset(path):
     what = "is a folder, not a file" if path.is_dir() else "no such file"
     raise FileNotFoundError(
       f"{path}: {what} of examples (--config.data.{name}; leave it empty for none)"
