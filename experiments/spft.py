@@ -84,12 +84,12 @@ def main() -> None:
     mesh=_MESH.value,
     given=config_flags.get_override_values(flags.FLAGS["config"]),
   )
-  if _DATASET.value is not None:
+  if (folder := _DATASET.value) is not None:
     from spftsql_jax import hosts
     from spftsql_jax.pipeline.run_dataset import write_run_dataset
 
-    written = hosts.from_first(lambda: write_run_dataset(_WORKDIR.value, _DATASET.value))
-    print(f"{_DATASET.value}: {', '.join(f'{n:,} {split}' for split, n in written.items())}")
+    written = hosts.from_first(lambda: write_run_dataset(_WORKDIR.value, str(folder)))
+    print(f"{folder}: {', '.join(f'{n:,} {split}' for split, n in written.items())}")
 
 
 if __name__ == "__main__":
