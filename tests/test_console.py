@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -48,16 +49,20 @@ def test_an_unknown_command_is_told_with_those_there_are():
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-  """The console command of a wheel, installed without its requirements, which are this
-  environment's.
+  """The console command of a wheel, built from an sdist where setuptools is there to make one, and
+  installed without its requirements, which are this environment's.
   """
   folder = tmp_path_factory.mktemp("wheel")
   source = folder / "source"  # Building writes beside what it builds.
   source.mkdir()
   for name in ("spftsql_jax", "experiments"):
     shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-  for name in ("setup.py", "pyproject.toml", "requirements.txt", "README.md"):
+  for name in ("setup.py", "pyproject.toml", "requirements.txt", "README.md", "MANIFEST.in"):
     shutil.copy(ROOT / name, source)
+  if importlib.util.find_spec("setuptools"):
+    code = f"from setuptools import build_meta; build_meta.build_sdist({str(folder)!r})"
+    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True)
+    (source,) = folder.glob("*.tar.gz")
   built = subprocess.run(
     [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", f"--wheel-dir={folder}", source],
     capture_output=True,

@@ -19,10 +19,10 @@ import safetensors.numpy
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import hf_checkpoints as checkpoints
 
-from spftsql_jax.answering.exported import PROMPT_FILE
+from spftsql_jax.answering.exported import PROMPT_FILE, load_exported
 from spftsql_jax.examples.prompts import PromptFormat
 from spftsql_jax.examples.tokenizer import train_bpe
-from spftsql_jax.models import Decoder, LoraConfig, init_lora, load_hf
+from spftsql_jax.models import Decoder, LoraConfig, init_lora, load_hf, next_token_logits
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase, Score
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -151,6 +151,60 @@ def test_the_prompt_format_goes_with_the_model(folders):
   assert not (folders["root"] / "back" / PROMPT_FILE).exists()
 
 
+@pytest.mark.parametrize("rslora", [False, True])
+def test_an_adapter_of_peft_becomes_a_model(folders, tmp_path, rslora):
+  torch = pytest.importorskip("torch", reason="torch is not installed")
+  peft = pytest.importorskip("peft", reason="peft is not installed")
+  checkpoints.quiet_transformers()
+  start = folders["root"] / "run" / "start"
+  options = peft.LoraConfig(
+    r=4,
+    lora_alpha=6,
+    target_modules=["q_proj", "o_proj", "down_proj"],
+    task_type="CAUSAL_LM",
+    use_rslora=rslora,
+  )
+  theirs = peft.get_peft_model(checkpoints.torch_model(start), options).eval()
+  torch.manual_seed(0)
+  for key, value in theirs.named_parameters():
+    if "lora_B" in key:
+      value.data.normal_(std=0.02)
+  theirs.save_pretrained(str(tmp_path / "adapter"))
+  out = tmp_path / "out"
+  # Its base is what it names, or what is given.
+  given = ["--hf_model", start] if rslora else []
+  [(code, _, error)] = convert(["--peft_adapter", tmp_path / "adapter", *given, "--output", out])
+  assert code == 0, error
+  tokens = checkpoints.random_tokens((2, 17))
+  expected = checkpoints.torch_logits(theirs, tokens)
+  model, params = load_hf(out)
+  # Merged as peft has it beside its base, computed by the same library; and by ours.
+  merged = checkpoints.torch_logits(checkpoints.torch_model(out), tokens)
+  np.testing.assert_allclose(merged, expected, atol=1e-5)
+  np.testing.assert_allclose(next_token_logits(model, params, tokens), expected, atol=1e-4)
+  base, before = load_hf(start)
+  assert np.abs(next_token_logits(base, before, tokens) - expected).max() > 0.01
+  assert (out / "tokenizer.json").read_bytes() == (start / "tokenizer.json").read_bytes()
+
+
+def test_an_adapter_is_asked_like_its_merged_model(folders):
+  root = folders["root"]
+  merged, beside = load_exported(root / "best"), load_exported(root / "peft")
+  assert beside.tokenizer.style == merged.tokenizer.style == STYLE
+  assert beside.tokenizer.end_ids == merged.tokenizer.end_ids
+  assert beside.max_new_tokens == 40
+  for one, other in zip(*map(jax.tree.leaves, (merged.params, beside.params)), strict=True):
+    np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_model_card_goes_with_the_model(folders):
+  root = folders["root"]
+  for folder, library in (("best", "transformers"), ("peft", "peft")):
+    card = (root / folder / "README.md").read_text()
+    assert f"library_name: {library}\n" in card and "the run has not ended" in card
+  assert not (root / "back" / "README.md").exists(), "no run, no card"
+
+
 @pytest.mark.parametrize("version", ["whole", "adapter"])
 def test_a_run_in_bfloat16_is_written_as_it_was_measured(folders, tmp_path, version):
   """Its versions are float32 all the same; --dtype=float32 writes these."""
@@ -195,10 +249,14 @@ def test_what_cannot_be_converted_is_said_in_one_line(folders, tmp_path):
   (tmp_path / "bin").mkdir()
   (tmp_path / "bin" / "config.json").write_text(json.dumps(folders["config"]))
   (tmp_path / "bin" / "pytorch_model.bin").write_bytes(b"")
+  shutil.copytree(root / "peft", tmp_path / "dora")
+  unusual = {"use_dora": True, "base_model_name_or_path": "Qwen/Nowhere"}
+  written = json.loads((root / "peft" / "adapter_config.json").read_text())
+  (tmp_path / "dora" / "adapter_config.json").write_text(json.dumps(written | unusual))
   out = ["--output", tmp_path / "out"]
   cases = {
-    "give one of --hf_model, --checkpoint, --gguf=FILE and --pip": out,
-    "give one of --hf_model, --checkpoint, --gguf=FILE and --pip ": [
+    "give one of --hf_model, --checkpoint, --gguf=FILE, --pip and --peft_adapter": out,
+    "give one of --hf_model, --checkpoint, --gguf=FILE, --pip and --peft_adapter ": [
       "--hf_model=a",
       "--checkpoint=b",
       *out,
@@ -226,6 +284,20 @@ def test_what_cannot_be_converted_is_said_in_one_line(folders, tmp_path):
       "--gguf",
       *out,
     ],
+    "an adapter, not a whole model; convert_hf.py --peft_adapter=": [
+      "--hf_model",
+      root / "peft",
+      *out,
+    ],
+    "use_dora=True": ["--peft_adapter", tmp_path / "dora", "--hf_model", root / "hf", *out],
+    "its base model 'Qwen/Nowhere' is no model folder here": [
+      "--peft_adapter",
+      tmp_path / "dora",
+      *out,
+    ],
+    "adapter_config.json is missing": ["--peft_adapter", root / "hf", *out],
+    "no such folder (--peft_adapter)": ["--peft_adapter", tmp_path / "nowhere", *out],
+    "give one of --hf_model, ": ["--peft_adapter=a", "--checkpoint=b", *out],
     "no adapter; leave --peft out": ["--checkpoint", f"{root / 'run'}:whole", "--peft", *out],
     "was trained with ddl-v1-0": ["--checkpoint", f"{root / 'run'}:other_prompt", *out],
   }

@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from spftsql_jax.databases import search_path
-from spftsql_jax.examples.benchmarks import find_database, read_examples
+from spftsql_jax.examples.benchmarks import find_database, read_dataset, read_examples
 from spftsql_jax.pipeline.config import RunConfig, from_dict
 from spftsql_jax.synthesis.query_log import read_query_log
 from spftsql_jax.synthesis.synthetic_example import SyntheticExample
@@ -111,6 +111,14 @@ def test_synthesized_pairs_are_examples(tmp_path):
   datasets.Dataset.from_list(records).save_to_disk(str(tmp_path / "set"))
   assert read_examples(tmp_path / "set") == read_examples(path)
   assert read_query_log(tmp_path / "set", {"d": "sqlite"}).queries == (("d", "SELECT 1"),) * 2
+  datasets.Dataset.from_list(records).to_parquet(str(tmp_path / "set.parquet"))
+  assert read_examples(tmp_path / "set.parquet") == read_examples(path)
+  asked = read_dataset(path)
+  assert asked.column_names == ["db_id", "question", "query", "evidence"]
+  assert asked[1] == {"db_id": "d", "question": "q?", "query": "SELECT 1", "evidence": ""}
+  write(tmp_path / "cut.parquet", "PAR1 and no more")
+  with pytest.raises(ValueError, match="cut.parquet: this Parquet file cannot be read"):
+    read_examples(tmp_path / "cut.parquet")
 
 
 def test_gold_and_database_may_be_missing_where_they_are_not_needed(tmp_path):

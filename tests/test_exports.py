@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import transformers
+from model_cards import run_example
 from shared_data import SHARED
 
 from spftsql_jax.answering.exported import load_exported, write_prompt_format
@@ -37,6 +38,7 @@ from spftsql_jax.models import (
   save_hf,
 )
 from spftsql_jax.models.hf import copy_tokenizer, write_generation_config, write_tokenizer
+from spftsql_jax.report.model_card import CardModel, write_model_card
 from spftsql_jax.schema import Column, Schema, Table
 from spftsql_jax.training.optimizer import OptimizerConfig
 from spftsql_jax.training.trainer import FitConfig, fit
@@ -332,3 +334,17 @@ def test_the_dtype_is_named_for_both_versions(start, tmp_path, dtype):
   record = json.loads((tmp_path / "config.json").read_text())
   assert record["torch_dtype"] == record["dtype"] == dtype
   assert record["rope_theta"] == 50000.0  # the name that transformers 4 knows
+
+
+@pytest.mark.parametrize("python", pythons())
+def test_the_examples_of_a_model_card_give_the_same_sql(start, tuned, python):
+  pytest.importorskip("torch", reason="torch is not installed: see tests/requirements-parity.txt")
+  schema_text, question_text = load_tokenizer(start, STYLE).prompt_texts(SCHEMA, QUESTION)
+  example = {"schema_text": schema_text, "question_text": question_text}
+  example |= {"db_id": "shop", "question": QUESTION, "sql": SQL}
+  results = {"title": "Shop", "best": "sft", "prompt_example": example}
+  for folder, adapter in zip(tuned[:2], (False, True), strict=True):
+    model = CardModel("sft", 1, "qwen2", "float32", str(start), 48, adapter=adapter)
+    write_model_card(folder, results, model)
+    library = "AutoPeftModelForCausalLM" if adapter else "import AutoModelForCausalLM"
+    assert run_example(folder, library, python) == SQL

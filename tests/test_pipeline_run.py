@@ -19,7 +19,7 @@ from tiny_runs import journal_of, quiet, short_tokenizer, tiny_config
 
 from spftsql_jax.answering.exported import load_exported
 from spftsql_jax.answering.predict import PromptDatabase, predict
-from spftsql_jax.examples.benchmarks import read_examples
+from spftsql_jax.examples.benchmarks import find_database, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline import run
 from spftsql_jax.pipeline.config import RunConfig, from_dict, to_dict
@@ -129,6 +129,17 @@ def test_another_config_is_refused(finished):
   workdir, config, _, _ = finished
   with pytest.raises(ConfigChanged, match="seed: 0 there, 1 now"):
     run.run(dataclasses.replace(config, seed=1), workdir)
+
+
+def test_the_export_has_a_card_without_data(finished):
+  workdir, config, results, _ = finished
+  card = (workdir / "export" / "README.md").read_text()
+  best = next(row for row in results["table"] if row["version"] == results["best"])
+  assert best["model"] in card and f"{100 * best['ci95'][1]:.1f}" in card
+  shown = results["prompt_example"]
+  assert shown["db_id"] in results["data"]["databases"] and repr(shown["question_text"]) in card
+  database = PromptDatabase.read(find_database(config.data_dir, shown["db_id"]))
+  assert not database.values.search(shown["question"])
 
 
 def test_unknown_stage_is_refused(demo, tmp_path):

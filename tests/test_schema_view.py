@@ -4,6 +4,7 @@ them.
 
 import sqlite3
 
+import duckdb
 import pytest
 
 from spftsql_jax.answering.predict import PromptDatabase
@@ -14,7 +15,7 @@ from spftsql_jax.databases.schema_view import (
   seen_through,
   write_view,
 )
-from spftsql_jax.examples.prompts import PromptFormat
+from spftsql_jax.examples.prompts import PromptFormat, schema_prompt
 from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.synthesize import synthesize
@@ -91,3 +92,13 @@ def test_a_name_that_is_nothings_is_told(shop, view, message):
   schema = PromptDatabase.read(shop).schema
   with pytest.raises(ValueError, match=message.replace("*", "[*]")):
     seen_through(view, schema)
+
+
+def test_a_masked_enumeration_does_not_list_its_values(tmp_path):
+  path = str(tmp_path / "shop.duckdb")
+  with duckdb.connect(path) as db:
+    db.execute("CREATE TABLE patient (id INTEGER, ill ENUM('flu', 'it''s, a cold'), old ENUM('x'))")
+  seen = PromptDatabase.read(path, SchemaView(masked=("patient.ill",)))
+  prompts = [schema_prompt(seen.schema, PromptFormat(style)) for style in ("ddl", "compact")]
+  assert not [p for p in prompts if "flu" in p or "cold" in p]
+  assert "ill ENUM" in prompts[0] and all("'x'" in prompt for prompt in prompts)

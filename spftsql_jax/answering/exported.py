@@ -9,13 +9,17 @@ from typing import Any
 
 from jax.sharding import Mesh
 
+from spftsql_jax.answering.model_folder import is_adapter
 from spftsql_jax.answering.schema_choice import SchemaChooser
 from spftsql_jax.examples.prompts import PromptFormat
+from spftsql_jax.examples.special_ids import read_end_ids
 from spftsql_jax.examples.tokenizer import Tokenizer, has_chat_template, load_tokenizer
 from spftsql_jax.files import write_json
 from spftsql_jax.generation.engine import Generator
-from spftsql_jax.models import load_hf
+from spftsql_jax.models import load_hf, load_merged
+from spftsql_jax.models.adapters import base_folder
 from spftsql_jax.models.config import ModelConfig
+from spftsql_jax.models.hf import has_tokenizer
 
 PROMPT_FILE = "prompt_format.json"
 # Tokens of an answer at most, of a model that does not say.
@@ -71,7 +75,8 @@ def load_exported(
   folder: str | Path, lanes: int = 64, dtype: str = "float32", mesh: Mesh | None = None
 ) -> ExportedModel:
   """Reads an exported folder, or any Hugging Face model folder (then with the default prompt
-  format, as a conversation where its tokenizer has a chat template).
+  format, as a conversation where its tokenizer has a chat template). An adapter is merged into the
+  base that it names.
 
   Args:
     folder: the folder.
@@ -83,14 +88,21 @@ def load_exported(
       used; the message says which.
   """
   folder = Path(folder)
-  model, params = load_hf(folder, dtype, shardings=mesh)
-  stored = stored_prompt(folder) or StoredPrompt(PromptFormat(chat=has_chat_template(folder)))
+  words: Path = folder
+  more_ends: tuple[int, ...] = ()
+  if is_adapter(folder):
+    base = base_folder(folder)
+    model, params = load_merged(folder, base, dtype, mesh)
+    words, more_ends = folder if has_tokenizer(folder) else base, read_end_ids(base)
+  else:
+    model, params = load_hf(folder, dtype, shardings=mesh)
+  stored = stored_prompt(folder) or StoredPrompt(PromptFormat(chat=has_chat_template(words)))
   style, max_new_tokens, longest_prefix = (
     stored.style,
     stored.max_new_tokens,
     stored.longest_prefix,
   )
-  tokenizer = load_tokenizer(folder, style)
+  tokenizer = load_tokenizer(words, style, more_ends)
   return ExportedModel(
     Generator(model, lanes=lanes, pad_id=tokenizer.pad_id, mesh=mesh),
     params,

@@ -8,11 +8,19 @@ import os
 from pathlib import Path
 
 EXPORT = "export"
-CONFIG = "config.json"
+CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
 
 
-def find_model(path: str | os.PathLike) -> Path:
+def is_adapter(folder: Path) -> bool:
+  """Whether a folder holds an adapter in peft's format, and no model."""
+  return (folder / ADAPTER_CONFIG).is_file() and not (folder / CONFIG).is_file()
+
+
+def find_model(path: str | os.PathLike, adapters: bool = False) -> Path:
   """The model folder at `path`; of a run's folder, its export. Nothing is loaded.
+
+  Args:
+    adapters: whether the folder of an adapter will do.
 
   Raises:
     FileNotFoundError: nothing is there.
@@ -40,6 +48,13 @@ def find_model(path: str | os.PathLike) -> Path:
       f"{folder}: a model base; convert_hf.py --checkpoint={folder} --output=DIR writes a "
       "version "
       "of it as a model folder"
+    )
+  if is_adapter(folder):
+    if adapters:
+      return folder
+    raise ValueError(
+      f"{folder}: an adapter, not a whole model; convert_hf.py --peft_adapter={folder} "
+      "--output=DIR merges it into its base"
     )
   if not (folder / CONFIG).is_file():
     if (export / CONFIG).is_file():

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import json
+import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from spftsql_jax.files import write_json
 from spftsql_jax.schema import Column, Schema, Table
 
 VIEW_FILE = "schema_view.json"
+# A type that lists its values.
+_ENUM = re.compile(r"ENUM\((?:'(?:[^']|'')*'(?:\s*,\s*)?)*\)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +114,7 @@ def _shown(
       # DuckDB writes the values of an enumeration into its type.
       each = dataclasses.replace(
         each,
-        type="ENUM" if each.allowed and each.type.startswith("ENUM(") else each.type,
+        type=_ENUM.sub("ENUM", each.type),
         kind="other",
         samples=(),
         distinct_count=0,

@@ -1,8 +1,9 @@
 """Reading files of examples, whoever wrote them: the one reader of benchmark files, seeds and
 synthesized pairs.
 
-What is read: a JSON list, JSON lines, an object that holds one list of examples, or a folder of
-`datasets` (as `synthesize.py` writes it); UTF-8 with or without a byte-order mark, any line ends.
+What is read: a JSON list, JSON lines, an object that holds one list of examples, a folder of
+`datasets` (as `synthesize.py` writes it) or a Parquet file; text is UTF-8 with or without a
+byte-order mark, with any line ends.
 Field names, the first that is there:
 
     question   `SpiderSynQuestion` (Spider-Syn; its `SpiderQuestion` is the original), `question`
@@ -16,11 +17,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spftsql_jax.databases import search_path
 from spftsql_jax.examples.example import Example
+
+if TYPE_CHECKING:
+  import datasets
 
 _QUESTION_FIELDS = ("SpiderSynQuestion", "question")
 _QUERY_FIELDS = ("query", "SQL")
@@ -30,7 +35,6 @@ _OTHER_FILES = (
   (b"\xfe\xff", "UTF-16 text; save it as UTF-8"),
   (b"\x1f\x8b", "compressed (gzip); unpack it first"),
   (b"PK\x03\x04", "a zip archive; unpack it first"),
-  (b"PAR1", "a Parquet file; examples are read from JSON or JSON lines"),
 )
 
 
@@ -40,7 +44,7 @@ def read_examples(
   """The examples of a file, in order.
 
   Args:
-    path: of the file, or of a `datasets` folder.
+    path: of the file, or of a `datasets` folder (`is_dataset`).
     gold: whether each needs its SQL; without, a missing query is "".
     db_id: of records that name no database; without it they are errors.
     question: whether each needs a question; without, a missing one is "".
@@ -51,7 +55,8 @@ def read_examples(
       line and the record.
   """
   path = Path(path)
-  records = _dataset_records(path) if path.is_dir() else _json_records(path)
+  tabular = path.is_dir() or _is_parquet(path)
+  records = _dataset_records(path) if tabular else _json_records(path)
   examples: list[Example] = []
   numbers: dict[object, int] = {}
   for number, (place, record) in enumerate(records):
@@ -65,6 +70,24 @@ def read_examples(
   if not examples:
     raise ValueError(f"{path}: there are no examples in it")
   return examples
+
+
+def read_dataset(
+  path: str | Path, gold: bool = True, db_id: str = "", question: bool = True
+) -> datasets.Dataset:
+  """The examples of a file as a `datasets.Dataset` with the columns db_id, question, query and
+  evidence. Arguments and errors are those of `read_examples`.
+  """
+  import datasets
+
+  examples = read_examples(path, gold, db_id, question)
+  columns = ("db_id", "question", "query", "evidence")
+  return datasets.Dataset.from_dict({c: [getattr(e, c) for e in examples] for c in columns})
+
+
+def is_dataset(path: str | Path) -> bool:
+  """Whether a folder is one that `datasets.Dataset.save_to_disk` wrote."""
+  return (Path(path) / "dataset_info.json").is_file()
 
 
 def find_database(databases: str | os.PathLike | Sequence[str | os.PathLike], db_id: str) -> Path:
@@ -107,7 +130,7 @@ def is_example_file(path: str | Path) -> bool:
   kind.
   """
   path = Path(path)
-  if path.is_dir():
+  if path.is_dir() or _is_parquet(path):
     return True
   with path.open("rb") as file:
     return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{")
@@ -189,13 +212,28 @@ def _held_list(value: object) -> tuple[str, list] | None:
 
 
 def _dataset_records(path: Path) -> Iterator[tuple[str, object]]:
-  """(place, record) of a folder that `datasets.Dataset.save_to_disk` wrote."""
-  if not (path / "dataset_info.json").is_file():
+  """(place, record) of a folder that `datasets.Dataset.save_to_disk` wrote, or a Parquet file."""
+  if path.is_dir() and not is_dataset(path):
     raise ValueError(f"{path}: a folder where a file of examples is expected")
-  # Imported here: it takes a second, and JSON needs none of it.
-  import datasets
+  # Imported here: they take a second, and JSON needs none of them.
+  if path.is_dir():
+    import datasets
 
-  yield from ((os.fspath(path), record) for record in datasets.load_from_disk(os.fspath(path)))
+    records: Iterable[object] = datasets.load_from_disk(os.fspath(path))
+  else:
+    import pyarrow.parquet
+
+    try:
+      records = pyarrow.parquet.read_table(path).to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+      reason = str(error).splitlines()[0]
+      raise ValueError(f"{path}: this Parquet file cannot be read ({reason})") from None
+  yield from ((os.fspath(path), record) for record in records)
+
+
+def _is_parquet(path: Path) -> bool:
+  with path.open("rb") as file:
+    return file.read(4) == b"PAR1"
 
 
 def _behind_space(text: str, at: int) -> int:

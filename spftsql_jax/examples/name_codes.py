@@ -95,6 +95,11 @@ class NameCodes:
       found[code] = (paths[table], identifiers.written(column, dialect))
     return found
 
+  @property
+  def written(self) -> Mapping[str, tuple[str, str]]:
+    """What each code stands for: table and column as SQL has to write them; for a table ""."""
+    return self._written
+
   @functools.cached_property
   def _by_written(self) -> Mapping[tuple[str, str], str]:
     return {written: code for code, written in self._written.items()}

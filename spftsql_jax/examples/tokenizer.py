@@ -165,6 +165,14 @@ class Tokenizer:
     codes = self.codes(schema)
     return self._branch(question_prompt(question, mentions, self.style, evidence, codes))
 
+  def prompt_texts(
+    self, schema: Schema, question: str, mentions: Mentions = NO_MENTIONS, evidence: str = ""
+  ) -> tuple[str, str]:
+    """The texts of `prefix` and `question`, which are tokenized apart."""
+    codes = self.codes(schema)
+    asked = question_prompt(question, mentions, self.style, evidence, codes)
+    return self._prefix_text(schema, codes), self._branch_text(asked)
+
   def query(self, query: str, dialect: str, schema: Schema | None = None) -> tuple[int, ...]:
     """Ids of an SQL-to-text branch up to where the question begins; `schema` as in `question`."""
     return self._branch(sql_prompt(query, self.style, dialect, self.codes(schema)))
@@ -191,9 +199,10 @@ class Tokenizer:
     )
 
   def _branch(self, text: str) -> tuple[int, ...]:
-    return self.encode(
-      text if self._chat is None else self._chat.plain(text) + self._chat.behind_question
-    )
+    return self.encode(self._branch_text(text))
+
+  def _branch_text(self, text: str) -> str:
+    return text if self._chat is None else self._chat.plain(text) + self._chat.behind_question
 
   def text_to_sql(
     self,
@@ -289,9 +298,14 @@ def _with_space_before(
   return tokenizers.Tokenizer.from_str(json.dumps(record))
 
 
-def load_tokenizer(directory: str | Path, style: PromptFormat) -> Tokenizer:
+def load_tokenizer(
+  directory: str | Path, style: PromptFormat, more_ends: Sequence[int] = ()
+) -> Tokenizer:
   """Reads the tokenizer of a Hugging Face model folder. Raises FileNotFoundError or ValueError
   naming the folder.
+
+  Args:
+    more_ends: tokens that end a text beside those that the folder names.
   """
   directory = Path(directory)
   if not directory.is_dir():
@@ -303,7 +317,7 @@ def load_tokenizer(directory: str | Path, style: PromptFormat) -> Tokenizer:
       f"{directory}: no tokenizer can be read there ({str(error).splitlines()[0]})"
     ) from error
   try:
-    return Tokenizer(hf, style, read_end_ids(directory))
+    return Tokenizer(hf, style, joined_ids(read_end_ids(directory), more_ends))
   except ValueError as error:
     raise ValueError(f"{directory}: {error}") from error
 

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from spftsql_jax.models.adapters import load_adapter, save_adapter
+from spftsql_jax.models.adapters import load_adapter, load_merged, save_adapter
 from spftsql_jax.models.config import ModelConfig, RopeScaling
 from spftsql_jax.models.hf import load_hf, save_hf
 from spftsql_jax.models.lora import LoraConfig, init_lora, merge
@@ -27,6 +27,7 @@ __all__ = [
   "init_params",
   "load_adapter",
   "load_hf",
+  "load_merged",
   "merge",
   "next_token_logits",
   "save_adapter",

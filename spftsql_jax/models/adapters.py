@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import pathlib
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from spftsql_jax.models import lora as lora_lib
 from spftsql_jax.models.config import ModelConfig
-from spftsql_jax.models.hf import LAYER, PARTS, shorten
+from spftsql_jax.models.hf import LAYER, PARTS, load_hf, shorten
 from spftsql_jax.models.lora import LoraConfig
 from spftsql_jax.models.tensor_files import Source, TensorFiles, write_hf_json, write_tensors
-from spftsql_jax.models.transformer import Params
+from spftsql_jax.models.transformer import Decoder, Params
 
 # Options of peft whose other values change the function in ways that are not computed here.
 _PLAIN_OPTIONS = {
   "peft_type": "LORA",
-  "use_rslora": False,
   "use_dora": False,
   "bias": "none",
   "lora_bias": False,
@@ -89,6 +90,42 @@ def save_adapter(
   write_hf_json(directory / _CONFIG, adapter)
 
 
+def load_merged(
+  directory: str | os.PathLike,
+  base: str | os.PathLike | None = None,
+  dtype: str | None = "float32",
+  shardings: Any = None,
+) -> tuple[Decoder, Params]:
+  """The model that an adapter in peft's format makes of its base: the adapter is added into the
+  kernels.
+
+  Args:
+    directory: of the adapter.
+    base: folder of the base model; by default the one that the adapter names.
+    dtype, shardings: see `load_hf`.
+
+  Raises:
+    FileNotFoundError, ValueError: as `base_folder`, `load_adapter` and `load_hf` do.
+  """
+  base = base_folder(directory) if base is None else base
+  model, params = load_hf(base, dtype, shardings=shardings)
+  lora, adapter = load_adapter(directory, model.config)
+  return model, lora_lib.merge(params, adapter, lora)
+
+
+def base_folder(directory: str | os.PathLike) -> pathlib.Path:
+  """The folder of the base model that an adapter names. Raises ValueError where there is none."""
+  directory = pathlib.Path(directory)
+  name = _read_config(directory).get("base_model_name_or_path") or ""
+  for place in (pathlib.Path(name), directory / name):
+    if name and (place / "config.json").is_file():
+      return place
+  raise ValueError(
+    f"{directory}: its base model {name!r} is no model folder here; fetch it, and say where it is "
+    f"with convert_hf.py --peft_adapter={directory} --hf_model=FOLDER --output=DIR"
+  )
+
+
 def load_adapter(
   directory: str | os.PathLike, config: ModelConfig, dtype: str = "float32"
 ) -> tuple[LoraConfig, Params]:
@@ -100,13 +137,7 @@ def load_adapter(
       misshapen.
   """
   directory = pathlib.Path(directory)
-  path = directory / _CONFIG
-  if not path.is_file():
-    raise FileNotFoundError(f"no adapter: {path} is missing")
-  try:
-    raw = json.loads(path.read_text(encoding="utf-8"))
-  except json.JSONDecodeError as error:
-    raise ValueError(f"{path} is not JSON: {error}") from error
+  path, raw = directory / _CONFIG, _read_config(directory)
   for option, plain in _PLAIN_OPTIONS.items():
     if raw.get(option, plain) not in (plain, None):
       raise ValueError(f"{path}: {option}={raw[option]!r} is not supported")
@@ -116,7 +147,9 @@ def load_adapter(
       "not supported"
     )
   if not (directory / _WEIGHTS).is_file():
-    raise FileNotFoundError(f"no adapter: {directory / _WEIGHTS} is missing")
+    pickled = (directory / "adapter_model.bin").is_file()
+    hint = "; adapter_model.bin is no safetensors file and is not read" if pickled else ""
+    raise FileNotFoundError(f"no adapter: {directory / _WEIGHTS} is missing{hint}")
   targets = raw.get("target_modules") or []
   modules = tuple(name for name in lora_lib.MODULES if f"{name}_proj" in targets)
   if isinstance(targets, str) or len(modules) != len(targets) or not modules:
@@ -124,9 +157,10 @@ def load_adapter(
       f"{path}: target_modules {targets!r} must be a list of "
       f"{[f'{m}_proj' for m in lora_lib.MODULES]}"
     )
-  lora = LoraConfig(
-    int(raw["r"]), float(raw["lora_alpha"]), modules, float(raw.get("lora_dropout", 0.0))
-  )
+  rank, alpha = int(raw["r"]), float(raw["lora_alpha"])
+  if raw.get("use_rslora"):  # alpha / sqrt(rank), arXiv 2312.03732, where ours is alpha / rank
+    alpha *= math.sqrt(rank)
+  lora = LoraConfig(rank, alpha, modules, float(raw.get("lora_dropout", 0.0)))
   shapes = lora_lib.kernel_shapes(config)
   layers: Params = {}
   wrong = []
@@ -156,3 +190,17 @@ def load_adapter(
   if wrong:
     raise ValueError(f"{directory}: adapter does not fit the model: {shorten(wrong)}")
   return lora, {"layers": layers}
+
+
+def _read_config(directory: pathlib.Path) -> dict[str, Any]:
+  """What adapter_config.json holds. Raises FileNotFoundError or ValueError."""
+  path = directory / _CONFIG
+  if not path.is_file():
+    raise FileNotFoundError(f"no adapter: {path} is missing")
+  try:
+    raw = json.loads(path.read_text(encoding="utf-8"))
+  except json.JSONDecodeError as error:
+    raise ValueError(f"{path} is not JSON: {error}") from error
+  if not isinstance(raw, dict):
+    raise ValueError(f"{path}: expected an object, found {type(raw).__name__}")
+  return raw

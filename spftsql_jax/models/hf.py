@@ -277,6 +277,11 @@ def copy_tokenizer(source: str | os.PathLike, target: str | os.PathLike) -> list
   return names
 
 
+def has_tokenizer(folder: str | os.PathLike) -> bool:
+  """Whether a folder holds files of a tokenizer."""
+  return bool(_tokenizer_files(pathlib.Path(folder)))
+
+
 def _tokenizer_files(folder: pathlib.Path) -> list[str]:
   found = {
     path.relative_to(folder).as_posix()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from spftsql_jax.answering.model_folder import find_model, is_adapter
 from spftsql_jax.databases import search_path
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.locations import engine_of, split_locations, with_schemas
@@ -15,7 +16,7 @@ from spftsql_jax.databases.masking import uses_masked
 from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.databases.schema_view import seen_through
 from spftsql_jax.examples.benchmark_splits import find_split, is_split
-from spftsql_jax.examples.benchmarks import database_ids, read_examples
+from spftsql_jax.examples.benchmarks import database_ids, is_dataset, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.inputs import Parts, inputs_of
@@ -238,6 +239,8 @@ def inputs_of_run(config: RunConfig, data: RunData) -> dict[str, Parts]:
   hf_model = Path(config.model.hf_model) if config.model.hf_model else None
   if hf_model is not None and not hf_model.is_dir():
     raise FileNotFoundError(f"{hf_model}: no such model folder (--config.model.hf_model)")
+  if hf_model is not None and is_adapter(hf_model):
+    find_model(hf_model)  # Says what to do.
   return inputs_of(data.files, data.locations, hf_model)
 
 
@@ -264,7 +267,7 @@ def _examples_file(root: Path, name: str, given: str) -> Path | None:
   if not given.strip():
     return None
   path = root / given
-  if not path.is_file():
+  if not path.is_file() and not is_dataset(path):
     what = "is a folder, not a file" if path.is_dir() else "no such file"
     raise FileNotFoundError(
       f"{path}: {what} of {_KINDS[name]} (--config.data.{name}; leave it empty for none)"

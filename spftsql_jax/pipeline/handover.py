@@ -1,7 +1,10 @@
-"""What a run leaves behind: results.json, report.html and the export of its best version."""
+"""What a run leaves behind: results.json, report.html and the export of its best version with its
+model card.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from spftsql_jax import hosts
@@ -12,6 +15,8 @@ from spftsql_jax.models import save_hf
 from spftsql_jax.models.transformer import Params
 from spftsql_jax.pipeline.codec import Json, record_to_json
 from spftsql_jax.pipeline.metrics_log import MetricsLog
+from spftsql_jax.pipeline.model_cards import write_card
+from spftsql_jax.pipeline.prompt_example import prompt_example
 from spftsql_jax.pipeline.result_records import Results
 from spftsql_jax.pipeline.starting_model import start_folder
 from spftsql_jax.pipeline.workbench import Workbench
@@ -24,23 +29,36 @@ def hand_over(bench: Workbench, results: Results, metrics: MetricsLog) -> dict[s
   results_file, report, folder = (
     workdir / name for name in ("results.json", "report.html", "export")
   )
-  written = record_to_json(results)
+  tree = bench.load(results.best)
+  example = prompt_example(bench, tree, results.examples)
+  written = record_to_json(dataclasses.replace(results, prompt_example=example))
 
   def write() -> None:
     write_json(results_file, written)
     write_report(written, metrics.read(), report)
 
   hosts.from_first(write)
-  export(bench, results.best, folder)
+  export(bench, tree, folder)
+  config = bench.config
+  hosts.from_first(
+    lambda: write_card(
+      folder,
+      written,
+      results.best,
+      bench.evaluator.trainable.model.config,
+      start=config.model.hf_model,
+      max_new_tokens=config.max_new_tokens,
+    )
+  )
   bench.say(f"Results: {results_file}; report: {report}; best model for transformers: {folder}")
   return written
 
 
-def export(bench: Workbench, version: str, folder: Path) -> None:
-  """Writes a version as a Hugging Face model folder (an adapter merged), with its prompt format
-  beside it.
+def export(bench: Workbench, tree: Params, folder: Path) -> None:
+  """Writes a version's tree as a Hugging Face model folder (an adapter merged), with its prompt
+  format beside it.
   """
-  params = bench.evaluator.trainable.whole(bench.load(version))
+  params = bench.evaluator.trainable.whole(tree)
   if hosts.count() > 1:
     params = hosts.whole(params)
   hosts.from_first(lambda: _save(bench, params, folder))

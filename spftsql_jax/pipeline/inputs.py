@@ -69,12 +69,14 @@ def inputs_of(
   """The inputs of a run by name, each with its parts.
 
   Args:
-    examples: files of examples by the name of their config field; None for none.
+    examples: files of examples, or folders of `datasets`, by the name of their config field; None
+      for none.
     databases: locations by db_id.
     hf_model: folder of the starting model; None for none.
   """
   found: dict[str, Parts] = {
-    name: {} if path is None else {"": path} for name, path in examples.items()
+    name: {} if path is None else _files_in(path) if path.is_dir() else {"": path}
+    for name, path in examples.items()
   }
   for db_id, location in databases.items():
     path = Path(path_of(location))
@@ -91,13 +93,13 @@ def inputs_of(
     }
     folder = path.parent / _DESCRIPTIONS
     if folder.is_dir():
-      found[f"descriptions of {db_id}"] = {
-        p.name: p for p in sorted(folder.iterdir()) if p.is_file()
-      }
-  found["model.hf_model"] = (
-    {p.name: p for p in sorted(hf_model.iterdir()) if p.is_file()} if hf_model else {}
-  )
+      found[f"descriptions of {db_id}"] = _files_in(folder)
+  found["model.hf_model"] = _files_in(hf_model) if hf_model else {}
   return found
+
+
+def _files_in(folder: Path) -> dict[str, Path]:
+  return {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
 
 
 def keep_inputs(workdir: Path, inputs: Mapping[str, Parts]) -> None:

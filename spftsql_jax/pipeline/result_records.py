@@ -203,6 +203,26 @@ class ShownExample:
   predicted_row_count: int
 
 
+@dataclasses.dataclass(frozen=True)
+class PromptExample:
+  """A prompt of the run, and what the best model answers, for the model card.
+
+  Attributes:
+    db_id: the database asked. question: as a person puts it.
+    schema_text, question_text: the prompt's two parts, tokenized apart.
+    sql: the answer as SQL.
+    codes: of a format with codes for names, what each stands for: table and column as SQL writes
+      them ("" for a table).
+  """
+
+  db_id: str
+  question: str
+  schema_text: str
+  question_text: str
+  sql: str
+  codes: Mapping[str, tuple[str, str]] | None = optional()
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Results:
   """What results.json holds.
@@ -218,6 +238,7 @@ class Results:
     solve_rates: pass@k of each version beside greedy EX, where it was measured.
     contrasts: pairs of versions compared; the primary one first.
     notes: sentences that belong beside the table.
+    prompt_example: None where no question could be shown without showing data.
   """
 
   title: str
@@ -237,3 +258,4 @@ class Results:
   self_play: tuple[SelfPlayRow, ...]
   examples: tuple[ShownExample, ...]
   notes: tuple[str, ...]
+  prompt_example: PromptExample | None = optional()

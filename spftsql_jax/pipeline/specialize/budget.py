@@ -60,7 +60,7 @@ class Speed:
   answer: float
 
 
-def speed_of(config: RunConfig, workdir: Path, minutes: float) -> Speed:
+def speed_of(config: RunConfig, workdir: Path, minutes: float = math.inf) -> Speed:
   """The speed that is stored in `workdir`, or measured and stored there now: a command that goes on
   keeps its plan. See `measure_speed`.
   """
