@@ -135,9 +135,18 @@ class Browser:
   def wait(self, condition: str, seconds: float = _WAIT_S) -> None:
     """Waits until an expression holds; of a page that has no body yet nothing does."""
     end = time.monotonic() + seconds
-    while not self.run(f"document.body !== null && (\n{condition}\n)"):
+    while not self._holds(condition):
       assert time.monotonic() < end, f"never: {condition}"
       time.sleep(0.03)
+
+  def _holds(self, condition: str) -> bool:
+    try:
+      return bool(self.run(f"document.body !== null && (\n{condition}\n)"))
+    except AssertionError as error:
+      # The page has gone on to another while it was asked.
+      if "Inspected target navigated" not in str(error):
+        raise
+      return False
 
   def screenshot(self, path: Path, whole: bool = False) -> None:
     """Writes a PNG of what is in sight, or of the whole page."""

@@ -8,6 +8,7 @@ import pytest
 from script_values import script_values
 
 from spftsql_jax.pipeline.config import SelfPlayConfig
+from spftsql_jax.pipeline.finished_run import find_version
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase, Score
 from spftsql_jax.pipeline.records import Players
 from spftsql_jax.pipeline.stages.self_play import choose_players, verdict_on
@@ -64,16 +65,14 @@ def make_base(folder: Path, scores, with_flag: bool) -> ModelBase:
 
 @pytest.fixture(scope="module")
 def readers(tmp_path_factory):
-  """By (case, with the lineage's flag): the base, and what convert_hf.py, `best` and `best --all`
+  """By (case, with the lineage's flag): the base, and what `find_version`, `best` and `best --all`
   name.
   """
   root = tmp_path_factory.mktemp("bases")
   kinds = [(case, flag) for case in CASES for flag in (True, False)]
   bases = [make_base(root / str(i), CASES[case][0], flag) for i, (case, flag) in enumerate(kinds)]
   folders = [str(base.directory) for base in bases]
-  converted = script_values(
-    "convert_hf", [f"script.find_version(Path({f!r}), None)[1]" for f in folders]
-  )
+  converted = [find_version(base.directory, None)[1] for base in bases]
   best = script_values("model_base", [f"printed('best', '--base={f}')" for f in folders])
   best_of_all = script_values(
     "model_base", [f"printed('best', '--base={f}', '--all')" for f in folders]

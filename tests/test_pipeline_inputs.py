@@ -14,11 +14,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from script_values import script_values
 from tiny_runs import EXPERIMENTS, make_demo, quiet, short_tokenizer, tiny_config
 
 from spftsql_jax.pipeline import fine_tuning, inputs, run
 from spftsql_jax.pipeline.data import inputs_of_run, read_data
+from spftsql_jax.pipeline.finished_run import FinishedRun, find_version
 from spftsql_jax.pipeline.inputs import InputsChanged, inputs_of, keep_inputs
 from spftsql_jax.pipeline.journal import ConfigChanged
 from spftsql_jax.pipeline.model_base import ModelBase
@@ -339,10 +339,7 @@ def test_a_moved_run_goes_on_to_the_same_result_and_nothing_names_the_old_place(
   files = [p for p in new.rglob("*") if p.is_file() and p.name != "commit_success.txt"]
   named = [p for p in files if b"old_place" in p.read_bytes() or b"/kept/" in p.read_bytes()]
   assert not named
-  [version] = script_values(
-    "convert_hf", [f"script.find_version(Path({str(new / 'run')!r}), None)[1]"]
-  )
-  assert version == results["best"]
+  assert find_version(new / "run", None)[1] == results["best"]
 
 
 def test_a_starting_model_that_was_moved_is_found_where_the_run_goes_on_with_it(begun, tmp_path):
@@ -353,7 +350,4 @@ def test_a_starting_model_that_was_moved_is_found_where_the_run_goes_on_with_it(
   )
   config = dataclasses.replace(config, model=dataclasses.replace(config.model, hf_model=str(moved)))
   run.run(config, copy, stop_after="prepare", say=quiet)
-  [found] = script_values(
-    "convert_hf", [f"str(script.find_start(Path({str(copy)!r}), 'a/place/that/is/gone'))"]
-  )
-  assert found == str(moved)
+  assert FinishedRun(copy).find_start("a/place/that/is/gone") == moved

@@ -137,7 +137,9 @@ def test_the_export_has_a_card_without_data(finished):
   best = next(row for row in results["table"] if row["version"] == results["best"])
   assert best["model"] in card and f"{100 * best['ci95'][1]:.1f}" in card
   shown = results["prompt_example"]
-  assert shown["db_id"] in results["data"]["databases"] and repr(shown["question_text"]) in card
+  assert shown["db_id"] in results["data"]["databases"] and shown["question"] in card
+  for line in shown["question_text"].splitlines(keepends=True):
+    assert repr(line)[:-1] in card
   database = PromptDatabase.read(find_database(config.data_dir, shown["db_id"]))
   assert not database.values.search(shown["question"])
 

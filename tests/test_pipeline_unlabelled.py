@@ -12,13 +12,13 @@ import jax
 import numpy as np
 import pytest
 import tiny_runs
-from script_values import script_values
 from tiny_runs import EXPERIMENTS, quiet, short_tokenizer, tiny_config
 
 from spftsql_jax.answering.exported import load_exported
 from spftsql_jax.models import load_hf
 from spftsql_jax.pipeline import run
 from spftsql_jax.pipeline.data import read_data
+from spftsql_jax.pipeline.finished_run import find_version
 from spftsql_jax.pipeline.model_base import ModelBase
 from spftsql_jax.report.models import best_row, mark_best
 
@@ -101,9 +101,7 @@ def test_results_report_export_and_both_commands_name_one_version(unlabelled, tm
     command, capture_output=True, text=True, timeout=300, check=True
   ).stdout.strip()
   assert said == results["best"] == base.best("selection")
-  assert script_values("convert_hf", [f"script.find_version(Path({str(workdir)!r}), None)[1]"]) == [
-    said
-  ]
+  assert find_version(workdir, None)[1] == said
   assert (
     best_row(mark_best(json.loads((workdir / "results.json").read_text()))["table"])["version"]
     == said
