@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from spftsql_jax import hosts
 from spftsql_jax.answering.predict import Prediction, answer_questions
@@ -63,6 +63,24 @@ class Evaluator:
     found = f"{coverage.covered} of {coverage.questions}"
     return f"{told}; {found} have all tables of their gold query there"
 
+  def answers(
+    self, weights: Weights, examples: Sequence[Example], **drawn: Any
+  ) -> list[tuple[Prediction, ...]]:
+    """The answers to each question, in this process; greedy, or `drawn` as `answer_questions` has
+    it.
+    """
+    return answer_questions(
+      self.generator,
+      weights.params,
+      self.tokenizer,
+      self.databases.prompts,
+      examples,
+      max_new_tokens=self.max_new_tokens,
+      lora=weights.lora,
+      schemas=self.schemas,
+      **drawn,
+    )
+
   def weights(self, tree: Params) -> Weights:
     """A version's tree as the generator takes it."""
     return self.trainable.to_compute(tree).on(self.generator.mesh)
@@ -108,17 +126,7 @@ def _answer_and_judge(
   """(answer, verdict) of each example, in this process."""
   with concurrent.futures.ThreadPoolExecutor(1) as thread:
     judging = _Judging(evaluator.databases, examples, judged_by, thread)
-    answer_questions(
-      evaluator.generator,
-      weights.params,
-      evaluator.tokenizer,
-      evaluator.databases.prompts,
-      examples,
-      max_new_tokens=evaluator.max_new_tokens,
-      lora=weights.lora,
-      schemas=evaluator.schemas,
-      on_question=judging.take,
-    )
+    evaluator.answers(weights, examples, on_question=judging.take)
     return judging.finish()
 
 

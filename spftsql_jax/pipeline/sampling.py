@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 
 from spftsql_jax import hosts
-from spftsql_jax.answering.predict import answer_questions
 from spftsql_jax.examples.example import Example
 from spftsql_jax.models.transformer import Params
 from spftsql_jax.pipeline.evaluation import Evaluator, judge
@@ -34,19 +33,13 @@ def draw_and_judge(
 
   def part(places: list[int]) -> list[tuple[Sample, ...]]:
     asked = [examples[place] for place in places]
-    answers = answer_questions(
-      evaluator.generator,
-      weights.params,
-      evaluator.tokenizer,
-      evaluator.databases.prompts,
+    answers = evaluator.answers(
+      weights,
       asked,
-      max_new_tokens=evaluator.max_new_tokens,
       samples=drawing.samples,
       temperature=drawing.temperature if several else 0.0,
       top_p=drawing.top_p if several else 1.0,
       seed=seed % 2**31,
-      lora=weights.lora,
-      schemas=evaluator.schemas,
       places=places,
     )
     different = list(
