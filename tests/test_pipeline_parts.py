@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import decimal
+import functools
 import importlib.util
 import json
 import pathlib
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from spftsql_jax.examples.example import Example
-from spftsql_jax.pipeline import headroom, results, sampling
+from spftsql_jax.pipeline import evaluation, headroom, results, sampling
 from spftsql_jax.pipeline.config import RunConfig, SynthesisConfig, from_dict, to_dict
 from spftsql_jax.pipeline.journal import ConfigChanged, Journal, OtherForm, RunInProgress
 from spftsql_jax.pipeline.metrics_log import MetricsLog
@@ -250,7 +251,7 @@ def test_model_written_questions_are_kept_by_agreement_and_counted(monkeypatch):
       for e, p in zip(repeated, predictions, strict=True)
     ]
 
-  monkeypatch.setattr(sampling, "answer_questions", answer_questions)
+  monkeypatch.setattr(evaluation, "answer_questions", answer_questions)
   monkeypatch.setattr(sampling, "judge", judge)
   evaluator = types.SimpleNamespace(
     generator=None,
@@ -260,6 +261,7 @@ def test_model_written_questions_are_kept_by_agreement_and_counted(monkeypatch):
     weights=lambda tree: Weights(tree),
     databases=types.SimpleNamespace(prompts={}),
   )
+  evaluator.answers = functools.partial(evaluation.Evaluator.answers, evaluator)
   bench = types.SimpleNamespace(
     config=RunConfig("a", "b"),
     databases=types.SimpleNamespace(prompts={}),
