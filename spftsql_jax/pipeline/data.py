@@ -109,7 +109,8 @@ def read_data(config: RunConfig) -> RunData:
     d: with_schemas(search_path.find_database(given, d), config.data.schemas)
     for d in dict.fromkeys([*sources, *database_ids(test)])
   }
-  logged = _logged(files["query_log"], given, sources, [*held_out, *played])
+  log_places = {d: locations[d] for d in sources}
+  logged = _logged(files["query_log"], log_places, [*held_out, *played])
   parts = (seeds, played, logged)
   seeds, played, logged = _without_masked_values(config, locations, *parts)
   return RunData(
@@ -189,18 +190,21 @@ def _held_back(
 
 
 def _logged(
-  path: Path | None, given: Sequence[str], sources: Sequence[str], held_out: Sequence[Example]
+  path: Path | None, locations: Mapping[str, str], held_out: Sequence[Example]
 ) -> list[Example]:
-  """The queries of a log, without questions, apart from those of the test."""
+  """The queries of a log, without questions, apart from those of the test.
+
+  Args:
+    locations: of the databases that examples are made on.
+  """
   if path is None:
     return []
-  engines = {d: engine_of(search_path.find_database(given, d)) for d in sources}
+  engines = {d: engine_of(place) for d, place in locations.items()}
   found = [Example(d, "", sql) for d, sql in read_query_log(path, engines).queries]
-  if others := sorted({e.db_id for e in found} - set(sources)):
+  if others := sorted({e.db_id for e in found} - locations.keys()):
     raise ValueError(
       f"{path}: queries of databases that examples are not made on: {', '.join(others[:5])}"
     )
-  locations = {d: search_path.find_database(given, d) for d in database_ids(found)}
   return Queries(locations).apart(found, held_out) if held_out else found
 
 
