@@ -42,6 +42,8 @@ def singular_words(parts: Iterable[str]) -> tuple[str, ...]:
 
 def alike(word: str, other: str) -> bool:
   """Whether two words may be forms of one by how they begin: "price", "pricing"."""
+  if word[:SHORTEST_STEM] != other[:SHORTEST_STEM]:
+    return False  # Most words differ at once.
   common = len(os.path.commonprefix((word, other)))
   return common >= SHORTEST_STEM and common >= _COMMON_SHARE * max(len(word), len(other))
 

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable
 
 from spftsql_jax.columns.inflection import singular_of
+from spftsql_jax.columns.synonyms import Phrase, said_otherwise
 from spftsql_jax.columns.vocabulary import LEXICON
 from spftsql_jax.columns.words import alike, expand, singular_words, split_identifier
 from spftsql_jax.schema import Schema, Table
@@ -28,6 +29,8 @@ _WEAK = frozenset({"id", "of", "the", "a", "in", "is", "and", "for", "to", "by",
 _PHRASE, _WORDS, _HEAD, _ANY = 1.0, 0.8, 0.55, 0.4
 # A column of a table that is mentioned too, and one that would repeat what a better one says.
 _OF_MENTIONED = 0.5
+# What a mention in other words is worth beside one in the name's own.
+_IN_OTHER_WORDS = 0.8
 _LEAST = 0.4
 
 
@@ -59,8 +62,12 @@ class _Mention:
   last: int = 0  # and of its last one
 
 
-# The phrases that a table or column may be called by.
-_Named = tuple[tuple[str, ...], ...]
+@dataclasses.dataclass(frozen=True)
+class _Named:
+  """The phrases that a table or column may be called by: its own, and what people say for them."""
+
+  own: tuple[Phrase, ...]
+  others: tuple[Phrase, ...]
 
 
 class NameIndex:
@@ -159,7 +166,9 @@ def _named(name: str, comment: str, owner: tuple[str, ...] = ()) -> _Named:
     phrases.append(words[len(owner) :])  # "name" of "singer name"
   if comment:
     phrases.append(tuple(singular_of(w) for w in _WORD.findall(comment.lower()))[:8])
-  return tuple(p for p in phrases if p)
+  own = tuple(p for p in phrases if p)
+  others = dict.fromkeys(other for phrase in own for other in said_otherwise(phrase))
+  return _Named(own, tuple(others))
 
 
 def _words(name: str) -> tuple[str, ...]:
@@ -167,27 +176,35 @@ def _words(name: str) -> tuple[str, ...]:
 
 
 def _mention(named: _Named, asked: list[str]) -> _Mention:
-  """The best mention of a name: by its phrases, whole or in part."""
+  """The best mention of a name: by its phrases or by others for them, whole or in part."""
   best = _Mention(0.0, len(asked))
-  for phrase in named:
-    places = [_place(word, asked) for word in phrase]
-    there = [place for place in places if place is not None]
-    if not there:
-      continue
-    strong = [p for w, p in zip(phrase, places, strict=True) if p is not None and w not in _WEAK]
-    if len(there) == len(phrase):
-      in_a_row = all(b - a == 1 for a, b in zip(there, there[1:], strict=False))
-      score = _PHRASE if in_a_row else _WORDS
-      score += 0.05 * (len(phrase) - 1)
-    elif strong and places[-1] is not None and phrase[-1] not in _WEAK:
-      score = _HEAD
-    elif strong:
-      score = _ANY
-    else:
-      continue
-    if score > best.score:
-      best = _Mention(score, min(strong or there), max(strong or there))
+  for phrase in named.own:
+    best = _better(best, phrase, [_place(word, asked) for word in phrase], 1.0)
+  for phrase in named.others:
+    # Other words are not told by how they begin.
+    places = [asked.index(word) if word in asked else None for word in phrase]
+    best = _better(best, phrase, places, _IN_OTHER_WORDS)
   return best
+
+
+def _better(best: _Mention, phrase: Phrase, places: list[int | None], worth: float) -> _Mention:
+  """The better of a mention and that by a phrase whose words stand at `places`."""
+  there = [place for place in places if place is not None]
+  if not there:
+    return best
+  strong = [p for w, p in zip(phrase, places, strict=True) if p is not None and w not in _WEAK]
+  if len(there) == len(phrase):
+    in_a_row = all(b - a == 1 for a, b in zip(there, there[1:], strict=False))
+    score = _PHRASE if in_a_row else _WORDS
+    score += 0.05 * (len(phrase) - 1)
+  elif strong and places[-1] is not None and phrase[-1] not in _WEAK:
+    score = _HEAD
+  elif strong:
+    score = _ANY
+  else:
+    return best
+  score *= worth
+  return _Mention(score, min(strong or there), max(strong or there)) if score > best.score else best
 
 
 def _asked(question: str) -> list[str]:

@@ -60,6 +60,12 @@ def _numbers(count: int, tokens: int, rng: random.Random | None) -> Sequence[int
   return rng.sample(range(1, tokens + 1), count)
 
 
+@functools.lru_cache(maxsize=256)
+def _parsed(text: str, dialect: str) -> sqlglot.exp.Expr:
+  """A query's tree, which nobody may change: a query is often coded several times in a row."""
+  return sqlglot.parse_one(text, read=dialect)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class NameCodes:
   """Names of a schema as codes and back.
@@ -136,7 +142,7 @@ class NameCodes:
     """
     text = folded(query, self.schema.dialect)
     try:
-      tree = sqlglot.parse_one(text, read=self.schema.dialect)
+      tree = _parsed(text, self.schema.dialect)
     except (sqlglot.errors.SqlglotError, RecursionError):
       edits = self._spelled(text)
     else:

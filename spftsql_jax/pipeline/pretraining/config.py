@@ -68,6 +68,8 @@ class PretrainingConfig:
       words (a pass is over all draws).
     renamed_share: of databases whose nouns are exchanged for others (`renaming`); invented_share:
       of these nouns that are exchanged for words that do not exist.
+    reworded_share: of nouns in a database's questions, of half of the databases, that synonyms stand
+      for (`rewording`).
     shuffled_share: of databases whose tables stand in another order than that of their keys.
     max_new_tokens: longest answer.
     first, main, last: phases of training, one behind the other.
@@ -90,6 +92,7 @@ class PretrainingConfig:
   draws: int = 1
   renamed_share: float = 0.8
   invented_share: float = 0.5
+  reworded_share: float = 0.4
   shuffled_share: float = 0.5
   max_new_tokens: int = 96
   checkpoint_every: int = 200

@@ -57,7 +57,7 @@ def common_words(
   Args:
     schemas, examples: by db_id.
   """
-  names = {db_id: _named(schema) for db_id, schema in schemas.items()}
+  names = {db_id: named_words(schema) for db_id, schema in schemas.items()}
   used = Counter(
     word
     for db_id, asked in examples.items()
@@ -84,7 +84,7 @@ def draw_renaming(
     kept: words that are not exchanged (`common_words`).
     invented_share: the share of nouns exchanged for words that do not exist.
   """
-  named, asked = _named(schema), _words(example.question for example in examples)
+  named, asked = named_words(schema), _words(example.question for example in examples)
   used = named | asked
   words: dict[str, str] = {}
   for word in sorted(w for w in named & asked if len(w) > 2 and w not in kept):
@@ -100,7 +100,7 @@ def _words(texts: Iterable[str]) -> set[str]:
   return {singular_of(word) for text in texts for word in split_name(text) if word.isalpha()}
 
 
-def _named(schema: Schema) -> set[str]:
+def named_words(schema: Schema) -> set[str]:
   """The words of the names of tables and columns, in the singular."""
   return _words(
     name

@@ -27,7 +27,8 @@ from spftsql_jax.examples.prompts import (
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
 from spftsql_jax.files import replacing
 from spftsql_jax.pipeline.pretraining.config import PretrainingConfig
-from spftsql_jax.pipeline.pretraining.renaming import common_words, draw_renaming
+from spftsql_jax.pipeline.pretraining.renaming import common_words, draw_renaming, named_words
+from spftsql_jax.pipeline.pretraining.rewording import reworded
 from spftsql_jax.pipeline.training_units import UnitMaker, question_units, sql_units
 from spftsql_jax.schema import Schema
 
@@ -72,11 +73,10 @@ def shard_units(
 
   Those of each shard are kept beside its examples, under a name that tells what they depend on.
   """
-  mark = _mark(config, tokenizer)
-  work = functools.partial(_keep_units, config, tokenizer, mark)
-  draws = [(shard, draw) for draw in range(config.draws) for shard in shards]
+  work = functools.partial(_keep_units, config, tokenizer, _mark(config, tokenizer))
   with concurrent.futures.ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-    units = [unit for path in pool.map(work, draws) for unit in _read_units(path)]
+    kept = list(pool.map(work, shards))
+  units = [unit for paths in zip(*kept, strict=True) for path in paths for unit in _read_units(path)]
   return units if config.learned == "answers" else [_whole(unit.branches[0]) for unit in units]
 
 
@@ -86,22 +86,20 @@ def _mark(config: PretrainingConfig, tokenizer: Path) -> str:
   lengths = packing.longest_prefix, packing.longest_branch, packing.longest_answer
   parts = config.prompt, config.other_prompt, lengths, config.seed
   shares = config.other_share, config.to_text_share, config.shuffled_share
-  renamed = config.renamed_share, config.invented_share
+  renamed = config.renamed_share, config.invented_share, config.reworded_share
   words = (tokenizer / "tokenizer.json").read_bytes()
   return hashlib.sha256(repr((parts, shares, renamed)).encode() + words).hexdigest()[:12]
 
 
-def _keep_units(
-  config: PretrainingConfig, tokenizer: Path, mark: str, drawn: tuple[Shard, int]
-) -> Path:
-  shard, draw = drawn
-  path = shard.examples.with_name(f"{shard.examples.stem}-{mark}-{draw}.npz")
-  if not path.is_file():
-    with replacing(path) as unfinished, open(unfinished, "wb") as file:
-      np.savez_compressed(
-        file, allow_pickle=False, **_arrays(_units(config, tokenizer, shard, draw))
-      )
-  return path
+def _keep_units(config: PretrainingConfig, tokenizer: Path, mark: str, shard: Shard) -> list[Path]:
+  """The files of a shard's units, one a draw; those that are missing are made."""
+  stem = shard.examples.stem
+  paths = [shard.examples.with_name(f"{stem}-{mark}-{d}.npz") for d in range(config.draws)]
+  missing = [draw for draw, path in enumerate(paths) if not path.is_file()]
+  for draw, units in _units(config, tokenizer, shard, missing).items():
+    with replacing(paths[draw]) as unfinished, open(unfinished, "wb") as file:
+      np.savez_compressed(file, allow_pickle=False, **_arrays(units))
+  return paths
 
 
 def _arrays(units: Sequence[Unit]) -> dict[str, np.ndarray]:
@@ -136,25 +134,31 @@ def _read_units(path: Path) -> list[Unit]:
   ]
 
 
-def _units(config: PretrainingConfig, folder: Path, shard: Shard, draw: int) -> list[Unit]:
-  """The units of a shard, its databases drawn anew for each `draw`."""
+def _units(
+  config: PretrainingConfig, folder: Path, shard: Shard, draws: Sequence[int]
+) -> dict[int, list[Unit]]:
+  """The units of a shard by draw, its databases drawn anew for each of them."""
+  units: dict[int, list[Unit]] = {draw: [] for draw in draws}
+  if not draws:
+    return units
   own, other = (load_tokenizer(folder, s) for s in (config.prompt, config.other_prompt))
   examples: dict[str, list[Example]] = {}
   for example in read_examples(shard.examples):
     examples.setdefault(example.db_id, []).append(example)
   databases = {db_id: shard.database(db_id) for db_id in examples}
   kept = common_words({db_id: d.schema for db_id, d in databases.items()}, examples)
-  units: list[Unit] = []
+  # All draws of a database one behind the other: its queries are parsed once.
   for db_id, asked in examples.items():
-    database = databases[db_id]
-    rng = random.Random(f"{config.seed}:{draw}:{db_id}")
-    tokenizer = other if rng.random() < config.other_share else own
-    words: Callable[[str], str] = str
-    if rng.random() < config.renamed_share:
-      words = draw_renaming(database.schema, asked, kept, rng, config.invented_share)
-    tokenizer = _DrawnTokenizer(tokenizer, words, rng)
-    database = _as_others_write_it(database, rng, config.shuffled_share)
-    units += _of_database(config, tokenizer, {db_id: database}, asked, rng)
+    for draw in draws:
+      database = databases[db_id]
+      rng = random.Random(f"{config.seed}:{draw}:{db_id}")
+      tokenizer = other if rng.random() < config.other_share else own
+      words: Callable[[str], str] = str
+      if rng.random() < config.renamed_share:
+        words = draw_renaming(database.schema, asked, kept, rng, config.invented_share)
+      tokenizer = _DrawnTokenizer(tokenizer, words, rng)
+      database = _as_others_write_it(database, rng, config.shuffled_share)
+      units[draw] += _of_database(config, tokenizer, {db_id: database}, asked, rng)
   return units
 
 
@@ -183,7 +187,26 @@ def _of_database(
 ) -> list[Unit]:
   maker = UnitMaker(tokenizer, databases, config.packing, split_schemas=True, say=_silent)
   to_text = [e for e in examples if rng.random() < config.to_text_share]
-  return sql_units(maker, examples) + question_units(maker, to_text)
+  return sql_units(maker, _asked_otherwise(config, databases, examples, rng)) + question_units(
+    maker, to_text
+  )
+
+
+def _asked_otherwise(
+  config: PretrainingConfig,
+  databases: dict[str, PromptDatabase],
+  examples: list[Example],
+  rng: random.Random,
+) -> list[Example]:
+  """The examples, of half of the databases with other words in their questions."""
+  if rng.random() < 0.5:
+    return examples
+  named = {db_id: named_words(database.schema) for db_id, database in databases.items()}
+  share = config.reworded_share
+  return [
+    dataclasses.replace(e, question=reworded(e.question, named[e.db_id], rng, share))
+    for e in examples
+  ]
 
 
 def _whole(branch: Branch) -> Unit:
