@@ -5,6 +5,8 @@ Blocks that nothing sees are neither loaded nor computed: the kernels walk lists
 made of `ends` (see `_walk`). Keys' gradients have a kernel of their own, which walks the other way,
 so that no two programs write to one place. After Dao, "FlashAttention-2", arXiv:2307.08691.
 
+JAX 0.11 calls Pallas' Triton backend, which these are for, deprecated: it will go some day.
+
 Axes: R rows, T tokens of a row, N key-value heads, G query heads a key-value head, H head size.
 """
 
