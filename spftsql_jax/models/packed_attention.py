@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
+from spftsql_jax.models import packed_flash
 from spftsql_jax.models.products import turned
 
 _MASKED = -1e30
@@ -36,8 +37,8 @@ class _Tiles:
 
 # Small blocks compute little that is masked, and many at once keep two cores at work.
 _ON_CPU = _Tiles(64, 64, 16)
-# A GPU or TPU has no kernel for this mask yet. It is given few large products: the loop's overhead
-# would otherwise be most of its time.
+# A TPU or an old GPU has no kernel for this mask (see packed_flash.py). It is given few large
+# products: the loop's overhead would otherwise be most of its time.
 _ELSEWHERE = _Tiles(512, 4096, 1)
 # Axes of a mesh over which rows are spread (see `sharding.RULES`).
 _ROW_AXES = ("data", "fsdp")
@@ -60,6 +61,7 @@ def packed_attention(
   ends: jax.Array,
   positions: jax.Array | None = None,
   window: jax.Array | int | None = None,
+  implementation: Literal["auto", "loop", "kernel"] = "auto",
 ) -> jax.Array:
   """Softmax attention within packed rows, block by block: scores of blocks that nothing sees are
   not computed, and no more than one block of them is in memory.
@@ -72,6 +74,8 @@ def packed_attention(
     ends: int32 [R, T], see above.
     positions: int32 [R, T] of tokens in their own sequences; needed with `window` alone.
     window: how far back a token sees, by positions; None for no limit.
+    implementation: the loop of this file, the GPU kernels of packed_flash.py, or these where they
+      can be had.
 
   Returns:
     [R, T, N, G, H] in the dtype of `value`; zeros for padding. The softmax is float32.
@@ -82,9 +86,12 @@ def packed_attention(
     raise ValueError("a window is counted by positions, which are missing")
   else:
     sight = _Sight(ends, positions, jnp.asarray(window))
+  if implementation == "auto":
+    implementation = "kernel" if packed_flash.has_kernel(query, key, value) else "loop"
+  attention = _rows_attention if implementation == "loop" else _rows_kernel
   mesh = jax.sharding.get_abstract_mesh()
   if mesh.empty or not set(_ROW_AXES) <= set(mesh.axis_names):
-    return _rows_attention(query, key, value, sight)
+    return attention(query, key, value, sight)
   # Each device goes through the rows and heads that it holds, as many blocks as those have.
   axes = _ROW_AXES if len(query) % math.prod(mesh.shape[a] for a in _ROW_AXES) == 0 else None
   heads = "tensor" if key.shape[2] % mesh.shape["tensor"] == 0 else None
@@ -93,7 +100,7 @@ def packed_attention(
   of_sight = [PartitionSpec(axes) if leaf.ndim else PartitionSpec() for leaf in leaves]
 
   def rows(query: jax.Array, key: jax.Array, value: jax.Array, *leaves: jax.Array) -> jax.Array:
-    return _rows_attention(query, key, value, jax.tree.unflatten(structure, leaves))
+    return attention(query, key, value, jax.tree.unflatten(structure, leaves))
 
   specs = (of_heads, of_heads, of_heads, *of_sight)
   return jax.shard_map(rows, in_specs=specs, out_specs=of_heads, check_vma=False)(
@@ -112,6 +119,11 @@ def _rows_attention(query: jax.Array, key: jax.Array, value: jax.Array, sight: _
   if len(query) == 1:
     return row(jax.tree.map(lambda x: x[0], rows))[None]
   return jax.lax.map(row, rows)
+
+
+def _rows_kernel(query: jax.Array, key: jax.Array, value: jax.Array, sight: _Sight) -> jax.Array:
+  """`packed_attention` on one GPU, all rows at once."""
+  return packed_flash.flash_attention(query, key, value, *sight)
 
 
 def seen_blocks(ends: jax.Array, queries: int, keys: int) -> Blocks:

@@ -1,0 +1,136 @@
+"""Kernels for packed rows, interpreted: heads and gradients are those of a plain softmax."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from spftsql_jax.models import packed_flash
+from spftsql_jax.models.packed_attention import packed_attention
+from spftsql_jax.models.packed_flash import Tile, Tiles
+
+SMALL = Tiles(Tile(32, 16), Tile(16, 32), Tile(16, 32))
+
+
+def random_row(random, length):
+  """(ends, positions) of prefixes and their branches, some with answers in them, and padding."""
+  ends, positions, start = np.zeros(length, np.int32), np.zeros(length, np.int32), 0
+  while start < length - 8 and random.random() < 0.9:
+    prefix = random.integers(1, 24)
+    stop = start + prefix
+    for _ in range(random.integers(1, 5)):
+      prompt, answer = random.integers(1, 20, size=2)
+      if stop + prompt + answer > length:
+        break
+      ends[stop : stop + prompt + answer] = stop + prompt + answer
+      positions[stop : stop + prompt + answer] = prefix + np.arange(prompt + answer)
+      stop += prompt + answer
+    stop = min(stop, length)
+    ends[start : min(start + prefix, length)] = stop
+    positions[start : min(start + prefix, length)] = np.arange(prefix)[: length - start]
+    start = stop
+  return ends, positions
+
+
+def plain(query, key, value, ends, positions=None, window=None):
+  """The same by a dense mask, in float64 where that is on."""
+  tokens = np.arange(query.shape[1])
+  mask = (tokens[None] <= tokens[:, None]) & (tokens[:, None] < ends[:, None])
+  if window is not None:
+    mask &= positions[:, :, None] - positions[:, None] < window
+  logits = jnp.einsum("rtngh,rsnh->rngts", query, key) * query.shape[-1] ** -0.5
+  mask = mask[:, None, None]
+  logits = jnp.where(mask, logits, -1e9)
+  weights = jnp.exp(logits - logits.max(axis=-1, keepdims=True)) * mask
+  total = weights.sum(axis=-1, keepdims=True)
+  return jnp.einsum("rngts,rsnh->rtngh", weights / jnp.where(total > 0, total, 1), value)
+
+
+def made(seed, rows, length, heads, groups, size):
+  random = np.random.default_rng(seed)
+  both = [random_row(random, length) for _ in range(rows)]
+  ends, positions = (np.stack(x) for x in zip(*both, strict=True))
+  ends[-1] = 0  # a row of nothing
+  shapes = [(heads, groups, size), (heads, size), (heads, size), (heads, groups, size)]
+  arrays = [random.normal(size=(rows, length, *shape)) for shape in shapes]
+  return arrays, ends, positions
+
+
+def heads_and_gradients(attention, arrays, dtype):
+  *given, to_out = (jnp.asarray(x, dtype) for x in arrays)
+  out, pull = jax.vjp(attention, *given)
+  return [np.asarray(x, np.float64) for x in (out, *pull(to_out))]
+
+
+@pytest.mark.parametrize(
+  ("shape", "window", "few"),
+  [
+    ((3, 100, 2, 1, 16), None, 512),
+    ((2, 128, 1, 3, 32), None, 512),
+    ((2, 90, 2, 3, 16), None, 0),
+    ((2, 75, 1, 2, 16), 9, 512),
+  ],
+)
+def test_heads_and_gradients_are_those_of_a_plain_softmax(shape, window, few, monkeypatch):
+  monkeypatch.setattr(packed_flash, "_FEW_PROGRAMS", few)
+  arrays, ends, positions = made(len(shape) + shape[1], *shape)
+
+  @jax.jit
+  def kernel(query, key, value):
+    return packed_flash.flash_attention(
+      query, key, value, jnp.asarray(ends), positions, window, tiles=SMALL, interpret=True
+    )
+
+  found = heads_and_gradients(kernel, arrays, jnp.float32)
+  with jax.enable_x64(True):
+    expected = heads_and_gradients(
+      lambda *x: plain(*x, ends, positions, window), arrays, jnp.float64
+    )
+  for a, b in zip(found, expected, strict=True):
+    np.testing.assert_allclose(a, b, atol=2e-5, rtol=2e-5)
+  assert (found[0][-1] == 0).all()
+
+
+def test_the_usual_tiles_compute_what_the_loop_does_in_bfloat16():
+  arrays, ends, _ = made(5, 2, 200, 1, 2, 32)
+
+  @jax.jit
+  def kernel(query, key, value):
+    return packed_flash.flash_attention(query, key, value, jnp.asarray(ends), interpret=True)
+
+  def loop(query, key, value):
+    return packed_attention(query, key, value, jnp.asarray(ends), implementation="loop")
+
+  found = heads_and_gradients(kernel, arrays, jnp.bfloat16)
+  for a, b in zip(found, heads_and_gradients(loop, arrays, jnp.bfloat16), strict=True):
+    np.testing.assert_allclose(a, b, atol=0.05, rtol=0.05)
+
+
+def test_every_block_that_is_seen_is_walked_and_no_other():
+  ends = jnp.asarray(np.stack([random_row(np.random.default_rng(i), 128)[0] for i in range(4)]))
+  tokens = np.arange(128)
+  mask = (tokens[None] <= tokens[:, None]) & (tokens[:, None] < np.asarray(ends)[:, None])
+  seen = mask.reshape(4, 4, 32, 8, 16).any(axis=(2, 4))
+  for of_keys, expected in ((False, seen), (True, seen.swapaxes(1, 2))):
+    blocks, counts = packed_flash._walk(ends, Tile(32, 16), of_keys)
+    for row, block in np.ndindex(counts.shape):
+      walked = blocks[row, block, : counts[row, block]]
+      # What is walked may hold a block of which no pair is seen, but none is left out.
+      assert set(np.flatnonzero(expected[row, block])) <= set(walked.tolist())
+      assert (np.diff(walked) > 0).all()
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(32, "float32"), (64, "bfloat16"), (128, "float32")])
+def test_kernels_are_lowered_for_a_gpu_without_one(size, dtype):
+  if jax.__version_info__ >= (0, 11):
+    pytest.skip("this JAX lowers for a GPU only where there is one")
+  head = jax.ShapeDtypeStruct((1, 300, 2, size), dtype)
+  query = jax.ShapeDtypeStruct((1, 300, 2, 3, size), dtype)
+  sight = jax.ShapeDtypeStruct((1, 300), "int32")
+
+  def loss(query, key, value, ends, positions, window):
+    with_window = packed_flash.flash_attention(query, key, value, ends, positions, window)
+    return (with_window + packed_flash.flash_attention(query, key, value, ends)).sum()
+
+  traced = jax.jit(jax.grad(loss, (0, 1, 2))).trace(query, head, head, sight, sight, 5)
+  assert traced.lower(lowering_platforms=("cuda",)).as_text().count("gpu.triton") == 6
