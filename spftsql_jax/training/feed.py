@@ -5,7 +5,8 @@ A resumed run sees the rows that it would have seen: the plan does not depend on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 
 import jax
 import numpy as np
@@ -22,24 +23,25 @@ from spftsql_jax.examples.packing import (
 
 
 def plan_updates(
-  units: Sequence[Unit], shape: RowShape, rows: int, steps: int, seed: int
-) -> list[list[Row]]:
-  """The rows of each of `steps` updates, `rows` of them an update.
+  units: Sequence[Unit], shape: RowShape, rows: int, steps: int, seed: int, start: int = 0
+) -> Iterator[list[Row]]:
+  """The rows of each of `steps` updates, `rows` of them an update; those before `start` are left
+  out. An epoch is planned when its first row is asked for.
 
   Epochs follow each other without a gap: an update may hold the last rows of one and the first of
   the next, so that none is padded.
   """
-  ahead: list[Row] = []
-  epoch = 0
-  while len(ahead) < steps * rows:
-    ahead += plan_rows(units, shape, np.random.default_rng([seed, epoch]))
-    epoch += 1
-  return [ahead[step * rows : (step + 1) * rows] for step in range(steps)]
+  epochs = (plan_rows(units, shape, np.random.default_rng([seed, n])) for n in itertools.count())
+  every = itertools.chain.from_iterable(epochs)
+  for _ in itertools.islice(every, start * rows):
+    pass
+  for _ in range(start, steps):
+    yield list(itertools.islice(every, rows))
 
 
 def packed_updates(
   units: Sequence[Unit],
-  plan: Sequence[Sequence[Row]],
+  plan: Iterable[Sequence[Row]],
   shape: RowShape,
   packing: Packing,
   pad_id: int,
@@ -48,16 +50,17 @@ def packed_updates(
   parts: int = 1,
   start: int = 0,
 ) -> Iterator[tuple[int, PackedBatch]]:
-  """(step, batch [M, R, ...]) of each update from `start` on, steps counted from 1.
+  """(step, batch [M, R, ...]) of each update, steps counted from 1.
 
   Args:
+    plan: the rows of the updates behind step `start`.
     accumulate: M microbatches.
     parts: R is padded with empty rows to a multiple of this: each part of a mesh holds as many.
   """
   per_part = -(-packing.rows // parts) * parts
-  for step in range(start, len(plan)):
-    batch = pack(units, plan[step], shape, pad_id, count=per_part * accumulate)
+  for step, rows in enumerate(plan, start + 1):
+    batch = pack(units, rows, shape, pad_id, count=per_part * accumulate)
     yield (
-      step + 1,
+      step,
       jax.tree.map(lambda x: x.reshape(accumulate, per_part, *x.shape[1:]), batch),
     )

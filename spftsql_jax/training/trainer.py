@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import itertools
 import queue
 import signal
@@ -308,9 +309,18 @@ def _batches_of(
   """What gives (step, batch) of all steps behind one: packed rows, or padded batches."""
   if isinstance(config.shape, Packing):
     packing, shape = config.shape, shape_of_rows(units, config.shape)
-    rows = plan_updates(units, shape, packing.rows * config.accumulate, config.steps, config.seed)
+    plan = functools.partial(
+      plan_updates, units, shape, packing.rows * config.accumulate, config.steps, config.seed
+    )
     return lambda start: packed_updates(
-      units, rows, shape, packing, pad_id, accumulate=config.accumulate, parts=parts, start=start
+      units,
+      plan(start),
+      shape,
+      packing,
+      pad_id,
+      accumulate=config.accumulate,
+      parts=parts,
+      start=start,
     )
   padded = config.shape
   plan = _plan(units, config, padded)

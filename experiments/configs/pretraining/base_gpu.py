@@ -25,8 +25,9 @@ def base_gpu() -> PretrainingConfig:
   small = base_small()
   return dataclasses.replace(
     small,
-    corpus=CorpusConfig(shards=24, databases=500, examples=25),
+    corpus=CorpusConfig(shards=16, databases=500, examples=25),
     hf_config=small.hf_config | {"num_hidden_layers": 6, "intermediate_size": 768},
+    packing=dataclasses.replace(small.packing, longest_prefix=1024),
     # Small updates until copying and SQL's words are there.
     first=Phase(
       0.06, 4096, 0.25, OptimizerConfig("muon", 4e-3, adam_share=0.3, schedule="constant")
@@ -38,7 +39,7 @@ def base_gpu() -> PretrainingConfig:
       0.0,
       OptimizerConfig("muon", 5e-4, adam_share=0.3, schedule="linear", warmup_share=0.0),
     ),
-    draws=8,
+    draws=6,
     renamed_share=0.5,
     checkpoint_every=2000,
     evaluate_every=4000,

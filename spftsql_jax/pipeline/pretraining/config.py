@@ -38,7 +38,8 @@ class Phase:
   """A stretch of training under one schedule.
 
   Attributes:
-    passes: over the corpus and what is learned beside it; of a part where below 1.
+    passes: over the corpus and what is learned beside it. Below 1 it is one over a part: the one
+      behind what the phases before have learned.
     row_tokens: tokens of an update.
     copying_share: units of random tokens to copy (`copying`), as a share of the corpus' units.
     optimizer: how it learns.
@@ -68,8 +69,8 @@ class PretrainingConfig:
       words (a pass is over all draws).
     renamed_share: of databases whose nouns are exchanged for others (`renaming`); invented_share:
       of these nouns that are exchanged for words that do not exist.
-    reworded_share: of nouns in a database's questions, of half of the databases, that synonyms stand
-      for (`rewording`).
+    reworded_share: of nouns in the questions of half of the databases that synonyms stand for
+      (`rewording`).
     shuffled_share: of databases whose tables stand in another order than that of their keys.
     max_new_tokens: longest answer.
     first, main, last: phases of training, one behind the other.

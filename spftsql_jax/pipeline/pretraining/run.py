@@ -17,7 +17,7 @@ from spftsql_jax.databases import Executor
 from spftsql_jax.examples.batches import Branch, Unit
 from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
-from spftsql_jax.examples.packing import Packing, count_rows, pack, plan_rows, shape_of_rows
+from spftsql_jax.examples.packing import Packing, plan_rows, shape_of_rows, unit_tokens
 from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
 from spftsql_jax.files import write_text
 from spftsql_jax.generation.engine import Generator
@@ -43,8 +43,6 @@ _STAGE = "pretraining"
 _LANES = 96
 # Questions of the held-out databases that are answered while the model learns.
 _ASKED_MEANWHILE = 200
-# Rows that are packed together to be counted.
-_COUNTED_AT_ONCE = 64
 
 
 def pretrain(
@@ -92,10 +90,13 @@ def _pretrain(
   asked = Asked(Shard(held_out, workdir / "held_out"), model, tokenizer, config.max_new_tokens)
   work = _Work(config, workdir, model, tokenizer, asked, metrics, say)
   phases = []
+  passed = 0.0
   for number, phase in enumerate(config.phases):
-    train = functools.partial(_train, work, number, phase, units, weights)
+    learned = _learned(units, passed, phase.passes)
+    train = functools.partial(_train, work, number, phase, learned, weights)
     phases.append(journal.step(f"{_STAGE}-{number}", PhaseDone, train))
     weights = _weights(workdir, number)
+    passed += phase.passes
   _, params = load_hf(weights)
   save_base(workdir / "base", model, params, start, tokenizer, config)
   return Pretrained(tuple(phases), asked.score(params, asked.examples))
@@ -131,6 +132,7 @@ def _train(
   units = [*units, *_copying(phase, len(units), work.tokenizer, config.seed)]
   shape = dataclasses.replace(config.packing, row_tokens=phase.row_tokens)
   steps, tokens = _one_pass(shape, units)
+  passes = max(phase.passes, 1.0)  # Of a part of the corpus it is one.
   work.say(f"{stage}: {len(units):,} units, {tokens:,} tokens and {steps:,} steps a pass")
   _, params = load_hf(weights)
   began = time.perf_counter()
@@ -140,7 +142,7 @@ def _train(
     params,
     units,
     FitConfig(
-      steps=round(steps * phase.passes),
+      steps=round(steps * passes),
       shape=shape,
       optimizer=phase.optimizer,
       evaluate_every=config.evaluate_every,
@@ -155,9 +157,7 @@ def _train(
   )
   seconds = time.perf_counter() - began
   save_hf(_weights(work.workdir, number), work.model.config, result.trained, weights)
-  return PhaseDone(
-    len(units), round(tokens * phase.passes), result.steps, seconds, result.evaluations
-  )
+  return PhaseDone(len(units), round(tokens * passes), result.steps, seconds, result.evaluations)
 
 
 def _weights(workdir: Path, number: int) -> Path:
@@ -261,10 +261,19 @@ def _copying(phase: Phase, beside: int, tokenizer: Tokenizer, seed: int) -> list
   return copying_units(round(phase.copying_share * beside), drawn, tokenizer.end_id, seed)
 
 
+def _learned(units: Sequence[Unit], passed: float, passes: float) -> Sequence[Unit]:
+  """What a phase learns from behind so many passes: all units, or for a part of a pass those that
+  come next.
+  """
+  if passes >= 1:
+    return units
+  first, count = round(passed % 1 * len(units)), round(passes * len(units))
+  return [*units, *units][first : first + count]
+
+
 def _one_pass(packing: Packing, units: Sequence[Unit]) -> tuple[int, int]:
   """(updates, tokens without padding) of one pass over the units."""
-  shape = shape_of_rows(units, packing)
-  rows = plan_rows(units, shape, np.random.default_rng(0))
-  parts = (rows[i : i + _COUNTED_AT_ONCE] for i in range(0, len(rows), _COUNTED_AT_ONCE))
-  tokens = sum(count_rows(pack(units, part, shape, 0)).real for part in parts)
-  return -(-len(rows) // packing.rows), tokens
+  rows = plan_rows(units, shape_of_rows(units, packing), np.random.default_rng(0))
+  pieces = [piece.units for row in rows for piece in row]
+  prefixes = sum(len(units[piece[0]].branches[0].prefix) for piece in pieces)
+  return -(-len(rows) // packing.rows), prefixes + sum(map(unit_tokens, units))

@@ -76,7 +76,9 @@ def shard_units(
   work = functools.partial(_keep_units, config, tokenizer, _mark(config, tokenizer))
   with concurrent.futures.ProcessPoolExecutor(workers, get_context("spawn")) as pool:
     kept = list(pool.map(work, shards))
-  units = [unit for paths in zip(*kept, strict=True) for path in paths for unit in _read_units(path)]
+  units = [
+    unit for paths in zip(*kept, strict=True) for path in paths for unit in _read_units(path)
+  ]
   return units if config.learned == "answers" else [_whole(unit.branches[0]) for unit in units]
 
 
