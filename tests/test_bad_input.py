@@ -102,6 +102,8 @@ CASES = [
   ("synthesize", [*SYNTHESIZE, "--num_examples=0"], "--num_examples=0"),
   ("synthesize", [*SYNTHESIZE, "--workers=x"], "--workers=x"),
   ("synthesize", [*SYNTHESIZE, "--shard=3/2"], "--shard=3/2"),
+  ("synthesize", [*SYNTHESIZE, "--engine=spark"], "--engine=spark"),
+  ("synthesize", [*SYNTHESIZE, "--engine=ray", "--shard=0/2"], "--engine=ray makes all shards"),
   ("synthesize", [*SYNTHESIZE, "--templates=seeds"], "--templates=seeds needs"),
   ("synthesize", [*SYNTHESIZE, "--balance=colour"], "--balance=colour"),
   ("synthesize", [*SYNTHESIZE, "--balance=join=2"], "--balance=join=2"),
