@@ -146,7 +146,7 @@ CASES = [
   ("compile_ahead", [], "--"),
   ("compile_ahead", [*AHEAD, "--model_config=gone.json"], "gone.json: no such file"),
   ("compile_ahead", [*AHEAD, "--step=dpo"], "--step=dpo"),
-  ("compile_ahead", [*AHEAD, "--branches=1"], "--branches=1"),
+  ("compile_ahead", [*AHEAD, "--lanes=0"], "--lanes=0"),
   ("specialize", [], "--database"),
   ("specialize", SPECIALIZE[:1], "--workdir"),
   ("specialize", [*SPECIALIZE, "--base_model=gone"], "gone: no such model folder"),

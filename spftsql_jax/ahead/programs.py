@@ -5,6 +5,7 @@ are made.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -156,7 +157,7 @@ def _generation(
     given = (integers(count, workload.prefix), integers(count), integers(count))
     with sharding.use_mesh(mesh):
       lowered = lanes_lib.place_prefixes.lower(model, variables, None, rows, *given)
-    flops = count * _sequence_flops(config, workload.prefix)
+    flops = count * _prefill_flops(config, workload.prefix)
     return Lowered(lowered, flops, count, 0, sum(weights))
   sampler = jax.eval_shape(lambda: Sampler.of(Sampling()))
   sampler = jax.tree.map(lambda x: _at(x, everywhere), sampler)
@@ -203,6 +204,13 @@ def _sequence_flops(config: ModelConfig, length: int) -> float:
   heads = config.num_attention_heads * config.head_dim
   seen = length * (length + 1) / 2
   return config.num_hidden_layers * (2.0 * length * layer + 4.0 * seen * heads)
+
+
+def _prefill_flops(config: ModelConfig, length: int) -> float:
+  """Of the keys and values of a prefix: behind those of the last layer nothing is needed."""
+  layers, kernels = config.num_hidden_layers, kernel_shapes(config)
+  last = sum(math.prod(kernels[name]) for name in ("q", "k", "v"))
+  return _sequence_flops(config, length) * (layers - 1) / layers + 2.0 * length * last
 
 
 def _token_flops(config: ModelConfig, workload: Workload) -> float:
