@@ -165,7 +165,8 @@ def make_plan(request: Request) -> Plan:
   )
 
   def on_workers(name: str, line: str, tries: int = 1) -> Step:
-    ssh = (*tpus, "tpu-vm", "ssh", request.name, *place, "--worker=all")
+    # Quiet: asked for no password of a key that it makes.
+    ssh = (*tpus, "tpu-vm", "ssh", request.name, *place, "--worker=all", "--quiet")
     # A connection that says nothing for hours is cut off by routers on the way.
     alive = "--ssh-flag=-oServerAliveInterval=30"
     return Step(name, (*ssh, alive, f"--command={line}"), ALL_WORKERS, tries)
@@ -237,7 +238,7 @@ def _bring_code(
   copy = (*tpus, "tpu-vm", "scp", request.archive, f"{request.name}:{packed}", *place)
   unpack = f"mkdir -p {quoted} && tar -xzf {shlex.quote(packed)} -C {quoted}"
   return (
-    Step("upload", (*copy, "--worker=all"), ALL_WORKERS, tries=3),
+    Step("upload", (*copy, "--worker=all", "--quiet"), ALL_WORKERS, tries=3),
     on_workers("unpack", unpack),
   )
 
