@@ -35,6 +35,7 @@ ROOMS = (
   "models",
   "training",
   "generation",
+  "ahead",
   "answering",
   "report",
   "pipeline",

@@ -147,7 +147,7 @@ def _generation(
     jax.tree.map(_at, shapes, places)
     for shapes, places in zip(empty, lanes_lib.mesh_shardings(*empty, mesh), strict=True)
   )
-  weights = (_count(params) if adapter is None else _count(adapter), 0)
+  weights = _count(params) + _count(adapter)
   everywhere = NamedSharding(mesh, PartitionSpec())
 
   def integers(*sizes: int) -> jax.ShapeDtypeStruct:
@@ -158,7 +158,7 @@ def _generation(
     with sharding.use_mesh(mesh):
       lowered = lanes_lib.place_prefixes.lower(model, variables, None, rows, *given)
     flops = count * _prefill_flops(config, workload.prefix)
-    return Lowered(lowered, flops, count, 0, sum(weights))
+    return Lowered(lowered, flops, count, 0, weights)
   sampler = jax.eval_shape(lambda: Sampler.of(Sampling()))
   sampler = jax.tree.map(lambda x: _at(x, everywhere), sampler)
   ends, wake = integers(_ENDS), integers()
@@ -166,7 +166,7 @@ def _generation(
   with sharding.use_mesh(mesh):
     lowered = lanes_lib.advance.lower(*arguments)
   answers = count * workload.lanes
-  return Lowered(lowered, answers * _token_flops(config, workload), answers, 0, sum(weights))
+  return Lowered(lowered, answers * _token_flops(config, workload), answers, 0, weights)
 
 
 def _weights(config: ModelConfig, mesh: Mesh, lora: LoraConfig | None) -> tuple[Any, Any]:
