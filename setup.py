@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 _SCRIPTS = {
   f"spftsql_jax.commands{part}": f"experiments{part.replace('.', '/')}"
-  for part in ("", ".configs", ".configs.pretraining", ".demo")
+  for part in ("", ".configs", ".configs.pretraining", ".demo", ".slurm", ".tpu")
 }
 
 setup(

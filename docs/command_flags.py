@@ -42,16 +42,28 @@ class Flag:
     return f"--[no]{self.name}" if self.boolean else f"--{self.name}"
 
 
+def path_of(script: str) -> Path:
+  """Where a script lies in experiments/, without its suffix."""
+  start, _, folder = script.partition("launch_")
+  return Path(script) if start or not folder else Path(folder) / "launch"
+
+
 @functools.cache
 def read_flags(script: str) -> tuple[Flag, ...]:
-  """The flags that `experiments/<script>.py --help` shows, by name."""
+  """The flags that `experiments/<script>.py --help` shows, by name.
+
+  Args:
+    script: its name; launch_tpu is tpu/launch.py.
+  """
   done = subprocess.run(
-    [sys.executable, "-c", _CODE, str(EXPERIMENTS), script],
+    [sys.executable, "-c", _CODE, str(EXPERIMENTS), ".".join(path_of(script).parts)],
     capture_output=True,
     text=True,
     timeout=300,
     check=False,
   )
   if done.returncode:
-    raise RuntimeError(f"experiments/{script}.py cannot be imported: {done.stderr.strip()}")
+    raise RuntimeError(
+      f"experiments/{path_of(script)}.py cannot be imported: {done.stderr.strip()}"
+    )
   return tuple(Flag(*fields) for fields in sorted(json.loads(done.stdout.splitlines()[-1])))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from command_flags import EXPERIMENTS, Flag, read_flags
+from command_flags import EXPERIMENTS, Flag, path_of, read_flags
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -25,7 +25,7 @@ class FlagsDirective(SphinxDirective):
 
   def run(self) -> list[nodes.Node]:
     script = self.arguments[0]
-    self.env.note_dependency(str(EXPERIMENTS / f"{script}.py"))
+    self.env.note_dependency(str(EXPERIMENTS / f"{path_of(script)}.py"))
     listed = nodes.definition_list(classes=["flags"])
     listed += [_item(flag) for flag in read_flags(script)]
     return [listed]

@@ -1,9 +1,10 @@
 """What every launch script shares: the package is found in a plain clone, and every failure is one
 clear line.
 
-Exit codes: 0 done; 2 bad input (usage, missing file, malformed record); 1 failed at run time; 130
-interrupted (Ctrl-C), 143 terminated (SIGTERM), 141 nobody reads the output any more. Scripts import
-this first, so that from then on a signal ends them with one line too.
+Exit codes: 0 done; 2 bad input (usage, missing file, malformed record); 1 failed at run time; 75
+training was ended by SIGTERM and has kept its state, to be started again; 130 interrupted (Ctrl-C),
+143 terminated (SIGTERM), 141 nobody reads the output any more. Scripts import this first, so that
+from then on a signal ends them with one line too.
 """
 
 from __future__ import annotations
@@ -102,6 +103,10 @@ def launch(
   except SystemExit:
     raise
   except BaseException as error:
+    if _has_kept(error):
+      if _hosts() == 1:
+        stopping.end(stopping.KEPT, _line(str(error)))
+      _fail(stopping.KEPT, str(error))
     if stopping.told() or isinstance(error, KeyboardInterrupt):
       stopping.end_as_told()
     if isinstance(error, BrokenPipeError) and stopping.reader_has_gone():
@@ -147,10 +152,25 @@ def _explanation(error: BaseException) -> tuple[int, str]:
   return 1, f"{type(error).__name__}: {error} (SPFTSQL_TRACEBACK=1 shows where)"
 
 
+def _has_kept(error: BaseException) -> bool:
+  """Whether this is training that was ended by SIGTERM, with its state in a checkpoint."""
+  trainer = sys.modules.get("spftsql_jax.training.trainer")
+  return trainer is not None and isinstance(error, trainer.Preempted) and error.kept
+
+
+def _hosts() -> int:
+  hosts = sys.modules.get("spftsql_jax.hosts")
+  return hosts.count() if hosts else 1
+
+
+def _line(message: str) -> str:
+  return f"{os.path.basename(sys.argv[0])}: {' '.join(message.split())}\n"
+
+
 def _fail(code: int, message: str, error: BaseException | None = None) -> None:
   # A driver, or a path made of a URL, may repeat the password that it was given.
   given = split_locations(argument.partition("=")[2] or argument for argument in sys.argv[1:])
-  text = f"{os.path.basename(sys.argv[0])}: {hide_passwords(' '.join(message.split()), *given)}\n"
+  text = hide_passwords(_line(message), *given)
   if error is not None and os.environ.get("SPFTSQL_TRACEBACK"):
     import traceback  # rarely needed, and a script should start at once
 
@@ -159,7 +179,8 @@ def _fail(code: int, message: str, error: BaseException | None = None) -> None:
     print(text, file=sys.stderr, end="", flush=True)
   except OSError:  # Nobody reads it.
     pass
-  if (hosts := sys.modules.get("spftsql_jax.hosts")) and hosts.count() > 1:
-    # at once, so that the other processes notice; an orderly end would wait for them
+  if _hosts() > 1 and code != stopping.KEPT:
+    # At once, so that the other processes notice; an orderly end would wait for them. Where the
+    # state is kept all end alike, and none is to take another for lost.
     os._exit(code)
   sys.exit(code)

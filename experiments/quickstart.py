@@ -2,8 +2,8 @@
 
     python experiments/quickstart.py --workdir=runs/quickstart
 
-Makes the demo databases, fine-tunes a small model from scratch by SFT, VBI-FT and self-play beside
-the baselines, evaluates on held-out questions written by hand, and writes results.json,
+Makes the demo databases, fine-tunes the small base that comes along by SFT, VBI-FT and self-play
+beside the baselines, evaluates on held-out questions written by hand, and writes results.json,
 report.html, TensorBoard logs and a Hugging Face export of the best model. The same command goes on
 where it was cut off.
 """
@@ -24,6 +24,9 @@ _STOP_AFTER = flags.DEFINE_string(
   "stop_after", None, "Stage behind which to stop: prepare, sft, vbi_ft, self_play or baselines."
 )
 
+_FROM_SCRATCH = flags.DEFINE_boolean(
+  "from_scratch", False, "Start from random weights and a tokenizer of its own, not from the base."
+)
 _START_FROM = flags.DEFINE_string(
   "start_from",
   None,
@@ -34,7 +37,7 @@ _START_FROM = flags.DEFINE_string(
 def main() -> None:
   # Here and not above: the processes that synthesize import this file, and start sooner without
   # JAX.
-  from configs.quickstart import quickstart
+  from configs.quickstart import from_scratch, quickstart
   from demo.make_databases import make_demo
 
   from spftsql_jax.pipeline.run import run
@@ -42,8 +45,9 @@ def main() -> None:
   workdir = Path(_WORKDIR.value)
   demo = workdir / "demo"
   make_demo(demo)
+  config = from_scratch() if _FROM_SCRATCH.value else quickstart()
   run(
-    dataclasses.replace(quickstart(), data_dir=str(demo), seed=_SEED.value),
+    dataclasses.replace(config, data_dir=str(demo), seed=_SEED.value),
     workdir,
     _STOP_AFTER.value,
     start_from=_START_FROM.value,

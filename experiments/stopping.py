@@ -28,6 +28,9 @@ GRACE_S = 1.5
 # An update of a large model and its checkpoint. Schedulers that send SIGTERM kill sooner or later
 # by themselves.
 KEEPING_S = 600.0
+# The exit code of work that has kept its state (EX_TEMPFAIL of sysexits.h): whoever started it may
+# start it again.
+KEPT = 75
 _FLUSH_S = 0.5
 # Exit codes as a shell has them: 128 and the signal's number.
 _WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}

@@ -14,8 +14,8 @@ query, question, template, tables, columns, or with --format=datasets a folder t
 Killed, the same command goes on where it was and ends with the same bytes (what has been made is
 kept beside the output, in OUTPUT.record). On several machines --shard=i/n makes the i-th of n
 shards, and the shards together are what one machine makes; --shard=jax takes i and n from
-jax.distributed (--coordinator, where processes do not find each other). Few databases are cut finer
-with --parts.
+jax.distributed (--coordinator, where processes do not find each other). On a Ray cluster that is
+there --engine=ray makes the same file, a unit a task. Few databases are cut finer with --parts.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from __future__ import annotations
 import launch  # First: from here on a signal ends the script with one line.
 
 # isort: split
+import dataclasses
 import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import database_access
@@ -44,9 +45,11 @@ from spftsql_jax.files import json_lines, write_text
 from spftsql_jax.judging.metrics import hardness
 from spftsql_jax.synthesis.balance import AIMS, Balance, read_balance
 from spftsql_jax.synthesis.notation import WeightedTemplate
+from spftsql_jax.synthesis.on_ray import NoCluster, shard_records, synthesize_on_ray
 from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.pool import builtin_templates
 from spftsql_jax.synthesis.query_log import read_query_log
+from spftsql_jax.synthesis.result import Synthesis
 from spftsql_jax.synthesis.synthesize import synthesize
 from spftsql_jax.synthesis.synthetic_example import SyntheticExample
 from spftsql_jax.synthesis.tasks import schema_of
@@ -129,6 +132,18 @@ _SHARD = flags.DEFINE_string(
   "0/1",
   "i/n: make only the i-th of n shards; jax: as jax.distributed numbers the processes.",
 )
+_ENGINE = flags.DEFINE_enum(
+  "engine",
+  "local",
+  ["local", "ray"],
+  "local: processes of this machine; ray: tasks of a Ray cluster, of --workers cores each (of one "
+  "unless given). Its nodes need this package, and the databases under the same paths or URLs.",
+)
+_RAY_ADDRESS = flags.DEFINE_string(
+  "ray_address",
+  "auto",
+  "Of the Ray cluster; auto: the one that this machine belongs to; local: one of this machine.",
+)
 _INFER_KEYS = flags.DEFINE_boolean(
   "infer_keys", True, "Join along keys that the database does not declare, too."
 )
@@ -152,6 +167,8 @@ _FORMAT = flags.DEFINE_enum(
 
 def main() -> None:
   shard = _shard(_SHARD.value)
+  if _ENGINE.value == "ray" and shard != (0, 1):
+    raise launch.InputError("--engine=ray makes all shards; leave --shard out")
   output = _of_shard(Path(_OUTPUT.value), shard)
   if _as_datasets(output) and output.is_dir() and output.resolve().parent.is_dir():
     pass  # An older one, which is replaced.
@@ -163,9 +180,7 @@ def main() -> None:
   try:
     weighted, reasons = _templates(locations)
     with tqdm(total=_NUM_EXAMPLES.value, desc="examples", disable=not sys.stderr.isatty()) as bar:
-      made = synthesize(
-        locations, weighted, _options(weighted, excluded, shard, record), bar.update
-      )
+      made = _make(locations, weighted, _options(weighted, excluded, shard, record), bar.update)
   except DatabaseError as error:
     raise launch.InputError(str(error)) from error
   if not made.examples:
@@ -176,7 +191,8 @@ def main() -> None:
       f"no examples could be made of {', '.join(made.short) or 'these databases'}: {reasons}"
     )
   _write(made.examples, output)
-  record.unlink()
+  for file in (record, *shard_records(record, len(locations) * _PARTS.value)):
+    file.unlink(missing_ok=True)
   summary = {
     "output": os.fspath(output),
     "examples": len(made.examples),
@@ -195,6 +211,23 @@ def main() -> None:
     "examples_per_second": round(len(made.examples) / max(made.seconds, 1e-9), 1),
   }
   print(json.dumps(summary, ensure_ascii=False))
+
+
+def _make(
+  locations: list[str],
+  weighted: Sequence[WeightedTemplate],
+  options: SynthesisOptions,
+  progress: Callable[[int], None],
+) -> Synthesis:
+  """The examples, made here or on a cluster. Raises InputError where there is none."""
+  if _ENGINE.value == "local":
+    return synthesize(locations, weighted, options, progress)
+  if not flags.FLAGS["workers"].present:
+    options = dataclasses.replace(options, workers=1)
+  try:
+    return synthesize_on_ray(locations, weighted, options, _RAY_ADDRESS.value, progress)
+  except NoCluster as error:
+    raise launch.InputError(f"--engine=ray: {error}") from error
 
 
 def _options(

@@ -40,7 +40,9 @@ def commands() -> dict[str, Path]:
   if folder is None:
     raise FileNotFoundError(f"{_FOLDERS[0]}: this installation has no launch scripts")
   scripts = (path for path in sorted(folder.glob("*.py")) if _is_script(path))
-  return {path.stem: path for path in scripts}
+  # experiments/tpu/launch.py is the command launch_tpu.
+  launchers = {f"launch_{path.parent.name}": path for path in sorted(folder.glob("*/launch.py"))}
+  return {path.stem: path for path in scripts} | launchers
 
 
 def _is_script(path: Path) -> bool:

@@ -28,6 +28,10 @@ SYNTHESIZE = ["--databases=shop.sqlite", "--output=out.jsonl", "--num_examples=2
 AHEAD = ["--topology=v5e:2x2", "--model_config=model/config.json"]
 SPECIALIZE = ["--database=shop.sqlite", "--workdir=work", "--base_model=model"]
 SPFT = [TINY, "--workdir=work"]
+TPU = ["--name=run1", "--zone=us-west4-a", "--accelerator_type=v5e-16", "--shared_dir=/work"]
+ON_TPU = ["--", "experiments/spft.py", "--distributed", "--workdir=/work/run1"]
+SLURM = ["--name=run1", "--time=60"]
+ON_SLURM = ["--", "experiments/spft.py", "--distributed"]
 
 # (script, arguments, what the line says); the files are those of the fixture `folder`.
 CASES = [
@@ -102,6 +106,8 @@ CASES = [
   ("synthesize", [*SYNTHESIZE, "--num_examples=0"], "--num_examples=0"),
   ("synthesize", [*SYNTHESIZE, "--workers=x"], "--workers=x"),
   ("synthesize", [*SYNTHESIZE, "--shard=3/2"], "--shard=3/2"),
+  ("synthesize", [*SYNTHESIZE, "--engine=spark"], "--engine=spark"),
+  ("synthesize", [*SYNTHESIZE, "--engine=ray", "--shard=0/2"], "--engine=ray makes all shards"),
   ("synthesize", [*SYNTHESIZE, "--templates=seeds"], "--templates=seeds needs"),
   ("synthesize", [*SYNTHESIZE, "--balance=colour"], "--balance=colour"),
   ("synthesize", [*SYNTHESIZE, "--balance=join=2"], "--balance=join=2"),
@@ -144,7 +150,7 @@ CASES = [
   ("compile_ahead", [], "--"),
   ("compile_ahead", [*AHEAD, "--model_config=gone.json"], "gone.json: no such file"),
   ("compile_ahead", [*AHEAD, "--step=dpo"], "--step=dpo"),
-  ("compile_ahead", [*AHEAD, "--branches=1"], "--branches=1"),
+  ("compile_ahead", [*AHEAD, "--lanes=0"], "--lanes=0"),
   ("specialize", [], "--database"),
   ("specialize", SPECIALIZE[:1], "--workdir"),
   ("specialize", [*SPECIALIZE, "--base_model=gone"], "gone: no such model folder"),
@@ -198,6 +204,34 @@ CASES = [
     [*SPFT, "--num_processes=2"],
     "--coordinator, --num_processes and --process_id belong together",
   ),
+  ("tpu/launch", [], "--"),
+  ("tpu/launch", TPU, "which script?"),
+  ("tpu/launch", [*TPU, "--name=Run 1", *ON_TPU], "--name=Run 1: not small letters"),
+  ("tpu/launch", [*TPU, "--zone=west", *ON_TPU], "--zone=west: not a zone"),
+  ("tpu/launch", [*TPU, "--accelerator_type=h100-8", *ON_TPU], "h100-8: not a type of TPU"),
+  ("tpu/launch", [*TPU, "--bucket=gs://b", *ON_TPU], "give one of --bucket and --shared_dir"),
+  ("tpu/launch", [*TPU, "--shared_dir=", *ON_TPU], "give one of --bucket and --shared_dir"),
+  ("tpu/launch", [*TPU, "--shared_dir=work", *ON_TPU], "neither HOST:/EXPORT nor a whole path"),
+  ("tpu/launch", [*TPU, "--shared_dir=", "--bucket=gs://b/x", *ON_TPU], "not a folder in it"),
+  ("tpu/launch", [*TPU, "--mount=work", *ON_TPU], "--mount=work: give the whole path"),
+  ("tpu/launch", [*TPU, "--source=dbs", *ON_TPU], "--source=dbs: no clone of this project"),
+  ("tpu/launch", [*TPU, "--source=https://host/x.git", *ON_TPU], "needs its revision"),
+  ("tpu/launch", [*TPU, "--action=halt", *ON_TPU], "--action=halt"),
+  ("tpu/launch", [*TPU, "--max_restarts=-1", *ON_TPU], "--max_restarts=-1"),
+  ("tpu/launch", [*TPU, "--", "experiments/gone.py"], "experiments/gone.py: no such script"),
+  ("tpu/launch", [*TPU, "--", "experiments/spft.py"], "4 hosts, which work together with"),
+  ("tpu/launch", [*TPU, *ON_TPU, "--workdir=runs/x"], "--workdir=runs/x: outside /work"),
+  ("slurm/launch", [], "--time"),
+  ("slurm/launch", SLURM, "which script?"),
+  ("slurm/launch", [*SLURM, "--time=noon", *ON_SLURM], "--time=noon: not a time of Slurm's"),
+  ("slurm/launch", [*SLURM, "--name=a/b", *ON_SLURM], "--name=a/b: not the name of a file"),
+  ("slurm/launch", [*SLURM, "--account=my lab", *ON_SLURM], "--account=my lab: no blanks"),
+  ("slurm/launch", [*SLURM, "--sbatch_flag=qos", *ON_SLURM], "--sbatch_flag=qos: not an option"),
+  ("slurm/launch", [*SLURM, "--nodes=0", *ON_SLURM], "--nodes=0"),
+  ("slurm/launch", [*SLURM, "--signal_s=5", *ON_SLURM], "--signal_s=5"),
+  ("slurm/launch", [*SLURM, "--source=dbs", *ON_SLURM], "experiments/spft.py: no such script in"),
+  ("slurm/launch", [*SLURM, "--venv=gone", *ON_SLURM], "--venv=gone: no "),
+  ("slurm/launch", [*SLURM, "--nodes=2", *ON_SLURM[:2]], "work together with --distributed"),
 ]
 # The same of --config alone, judged in this process: what the file and the names of fields can have
 # wrong.
@@ -291,7 +325,7 @@ def test_bad_input_is_one_line_and_exit_code_2(answers, name, case):
   done = answers[name]
   assert done.returncode == 2, done.stderr
   lines = done.stderr.splitlines()
-  assert len(lines) == 1 and lines[0].startswith(f"{case[0]}.py: "), done.stderr
+  assert len(lines) == 1 and lines[0].startswith(f"{Path(case[0]).name}.py: "), done.stderr
   assert case[2] in lines[0]
 
 
@@ -321,6 +355,9 @@ def test_a_good_config_passes(folder, monkeypatch):
 
 def test_every_launch_script_has_bad_inputs_here():
   scripts = {
-    path.stem for path in EXPERIMENTS.glob("*.py") if '__name__ == "__main__"' in path.read_text()
+    path.relative_to(EXPERIMENTS).with_suffix("").as_posix()
+    for pattern in ("*.py", "*/launch.py")
+    for path in EXPERIMENTS.glob(pattern)
+    if '__name__ == "__main__"' in path.read_text()
   }
   assert scripts == {script for script, _, _ in CASES}

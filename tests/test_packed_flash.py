@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from spftsql_jax.models import packed_attention as attention_module
 from spftsql_jax.models import packed_flash
 from spftsql_jax.models.packed_attention import packed_attention
 from spftsql_jax.models.packed_flash import Tile, Tiles
@@ -134,3 +135,49 @@ def test_kernels_are_lowered_for_a_gpu_without_one(size, dtype):
 
   traced = jax.jit(jax.grad(loss, (0, 1, 2))).trace(query, head, head, sight, sight, 5)
   assert traced.lower(lowering_platforms=("cuda",)).as_text().count("gpu.triton") == 6
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+  """Kernels are chosen as on a GPU, and computed by interpretation."""
+  attention_module._kernel_agrees.cache_clear()
+  monkeypatch.setattr(packed_flash, "_is_ampere_or_newer", lambda: True)
+
+  def use(kernel):
+    monkeypatch.setattr(attention_module, "_rows_kernel", kernel)
+
+  yield use
+  attention_module._kernel_agrees.cache_clear()
+
+
+def interpreted(query, key, value, sight):
+  return packed_flash.flash_attention(query, key, value, *sight, tiles=SMALL, interpret=True)
+
+
+def attended():
+  """Heads of a jitted call with "auto", and those of the loop."""
+  (query, key, value, _), ends, _ = made(5, 1, 64, 1, 2, 16)
+  arrays = [jnp.asarray(x, jnp.float32) for x in (query, key, value)]
+  auto = jax.jit(lambda *a: packed_attention(*a, jnp.asarray(ends)))(*arrays)
+  return auto, packed_attention(*arrays, jnp.asarray(ends), implementation="loop")
+
+
+def test_a_kernel_is_taken_that_agrees_with_the_loop(as_on_a_gpu):
+  calls = []
+  as_on_a_gpu(lambda *arguments: calls.append(1) or interpreted(*arguments))
+  auto, loop = attended()
+  assert len(calls) == 2  # To be compared, then to be used.
+  np.testing.assert_allclose(auto, loop, atol=1e-5)
+
+
+@pytest.mark.parametrize("fault", ["off", "raises"])
+def test_the_loop_is_taken_where_the_kernel_is_wrong(as_on_a_gpu, fault):
+  def kernel(query, key, value, sight):
+    if fault == "raises":
+      raise RuntimeError("no such target")
+    return interpreted(query, key, value, sight) * 1.05
+
+  as_on_a_gpu(kernel)
+  with pytest.warns(UserWarning, match="the loop is taken"):
+    auto, loop = attended()
+  np.testing.assert_array_equal(auto, loop)

@@ -589,6 +589,43 @@ def test_columns_get_the_names_that_people_use() -> None:
   )
 
 
+def described(name: str, comment: str, *columns: tuple[str, str]) -> Table:
+  return Table(
+    name, tuple(Column(c, "TEXT", "text", comment=said) for c, said in columns), comment=comment
+  )
+
+
+def test_a_name_that_says_nothing_gives_way_to_its_comment() -> None:
+  coded = described(
+    "T04",
+    "time entry",
+    ("C01", "id"),
+    ("KUNNR", "customer number, as in the ledger"),
+    ("C07", ""),
+    ("city", "where it was written"),
+  )
+  schema = Schema("firm", "sqlite", (coded,))
+  names = names_of(schema)
+  assert names.table(coded).nouns[0] == Noun("time entry", "time entries")
+  said = [names.column(coded, column).nouns[0].singular for column in coded.columns]
+  assert said == ["id", "customer number", "c 07", "city"]
+
+
+@pytest.mark.parametrize(
+  "names, said",
+  [
+    (("app_users", "app_orders", "app_order_items"), ["users", "orders", "order items"]),
+    # Two may both be about it, and a table that is called by the word alone is.
+    (("order_items", "order_notes"), ["order items", "order notes"]),
+    (("order", "order_items", "order_notes"), ["orders", "order items", "order notes"]),
+  ],
+)
+def test_a_word_that_all_tables_begin_with_is_not_said(names, said) -> None:
+  tables = tuple(described(name, "", ("id", "")) for name in names)
+  found = names_of(Schema("shop", "sqlite", tables))
+  assert [found.table(table).nouns[0].plural for table in tables] == said
+
+
 def test_names_written_as_one_word_or_with_the_table_s_own_are_said_as_people_do() -> None:
   odd = Schema(
     "odd",

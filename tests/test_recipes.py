@@ -22,7 +22,7 @@ from spftsql_jax.pipeline.recipes import RECIPES, count_parameters, recipe_for, 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 
 from configs.paper import paper_config
-from configs.quickstart import quickstart
+from configs.quickstart import from_scratch
 
 CHATML = (
   "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -64,7 +64,7 @@ def folder_of(path: Path, values: dict, chat: str = "") -> Path:
 
 
 def started_from(folder: Path, config: RunConfig | None = None, **changes) -> RunConfig:
-  config = quickstart() if config is None else config
+  config = from_scratch() if config is None else config
   model = dataclasses.replace(config.model, hf_model=str(folder))
   return dataclasses.replace(config, model=model, **changes)
 
@@ -72,7 +72,7 @@ def started_from(folder: Path, config: RunConfig | None = None, **changes) -> Ru
 def test_an_llm_under_the_quickstart_is_tuned_by_an_adapter_in_its_conversation(tmp_path):
   folder = folder_of(tmp_path / "llm", LLM, CHATML)
   found = resolve(started_from(folder))
-  config, own = found.config, quickstart()
+  config, own = found.config, from_scratch()
   assert own.sft.optimizer.name == "muon" and own.sft.optimizer.learning_rate == 5e-3
   assert config.model.lora_rank == 32 and config.model.dtype == "float32"
   for training in (config.sft, config.vbi_ft.training, config.vbi_ft.question_training):
@@ -134,7 +134,7 @@ def test_a_config_s_own_values_count_unless_it_was_written_for_random_weights(tm
   folder = folder_of(tmp_path / "llm", LLM, CHATML)
   paper = from_dict(RunConfig, paper_config("x", "spider").to_dict())
   for config in (
-    quickstart(),
+    from_scratch(),
     started_from(folder, paper),
     started_from(folder, recipe="own"),
     RunConfig("a", "b", model=ModelSource(hf_model=str(folder))),

@@ -16,6 +16,7 @@ SCRIPTS = [
       *EXPERIMENTS.glob("*.py"),
       *EXPERIMENTS.glob("benchmarks/*.py"),
       *EXPERIMENTS.glob("demo/*.py"),
+      *EXPERIMENTS.glob("*/launch.py"),
     ]
   )
   if '__name__ == "__main__"' in path.read_text()

@@ -162,6 +162,21 @@ def test_two_hosts_lost_twice_and_gone_on_with_as_one_equal_one_undisturbed_host
       np.testing.assert_allclose(a, b, atol=1e-4)
 
 
+def test_sigterm_to_one_host_ends_both_with_their_state_kept(demo, tmp_path):
+  steps = ["--config.sft.steps=100000", "--stop_after=sft"]
+  processes = start("spft.py", 2, 1, *flags_of(demo, tmp_path), *steps)
+  until = time.monotonic() + SLOW_S
+  while not any(path.stat().st_size for path in tmp_path.glob("metrics/*")):
+    assert time.monotonic() < until and all(each.poll() is None for each in processes), finish(
+      processes
+    )
+    time.sleep(0.1)
+  processes[1].terminate()
+  for code, _, errors in finish(processes):
+    assert code == 75 and "is kept, the same command goes on from there" in errors, errors
+  assert any(path.name.isdigit() for path in (tmp_path / "checkpoints/sft").iterdir())
+
+
 def test_the_shards_of_two_hosts_together_are_what_one_process_synthesizes(demo, tmp_path):
   common = [f"--databases={demo}", "--num_examples=90", "--workers=1", "--seed=3"]
   for processes, flags in ((1, []), (2, ["--shard=jax"])):

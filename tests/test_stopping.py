@@ -209,6 +209,31 @@ def test_work_that_keeps_its_state_at_sigterm_has_the_time_to(tmp_path):
   assert (tmp_path / "kept").exists()
 
 
+# Training that was ended so, in place of the real module, which takes seconds to import.
+PREEMPTED = """
+import signal, sys, time, types
+class Preempted(RuntimeError):
+  kept = {kept}
+sys.modules["spftsql_jax.training.trainer"] = types.SimpleNamespace(Preempted=Preempted)
+def main():
+  signal.signal(signal.SIGTERM, lambda number, frame: None)
+  signal.pause()
+  time.sleep(0.5)
+  raise Preempted("sft was ended by SIGTERM; what of it")
+"""
+
+
+@pytest.mark.parametrize(
+  ("kept", "code", "line"),
+  [(True, 75, "sft was ended by SIGTERM; what of it"), (False, 143, "terminated")],
+)
+def test_only_training_that_has_kept_its_state_asks_to_be_started_again(tmp_path, kept, code, line):
+  process = started(tmp_path, PREEMPTED.replace("{kept}", str(kept)))
+  process.send_signal(signal.SIGTERM)
+  _, stderr = process.communicate(timeout=10)
+  assert (process.returncode, stderr) == (code, f"slow.py: {line}\n")
+
+
 def test_a_second_sigterm_does_not_wait_for_it(tmp_path):
   process = started(tmp_path, KEEPING)
   for _ in range(2):

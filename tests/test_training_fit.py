@@ -59,8 +59,9 @@ def test_sigterm_leaves_a_checkpoint_and_the_same_call_goes_on(tmp_path, params,
       os.kill(os.getpid(), signal.SIGTERM)
 
   before = signal.getsignal(signal.SIGTERM)
-  with pytest.raises(Preempted, match="the same command goes on"):
+  with pytest.raises(Preempted, match="the same command goes on") as ended:
     fit(MODEL, params, units, config(14), pad_id=0, checkpoints=tmp_path, on_metrics=terminate)
+  assert ended.value.kept
   assert signal.getsignal(signal.SIGTERM) is before
   seen = []
   resumed = fit(

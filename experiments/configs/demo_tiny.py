@@ -10,7 +10,7 @@ writes).
 
 import dataclasses
 
-from configs.quickstart import quickstart
+from configs.quickstart import from_scratch
 from ml_collections import ConfigDict
 
 from spftsql_jax.pipeline.config import RunConfig, to_dict
@@ -21,7 +21,7 @@ def get_config() -> ConfigDict:
 
 
 def tiny_config(data_dir: str) -> RunConfig:
-  config, replace = quickstart(), dataclasses.replace
+  config, replace = from_scratch(), dataclasses.replace
   small = config.model.hf_config | {
     "hidden_size": 32,
     "intermediate_size": 32,

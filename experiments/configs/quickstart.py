@@ -1,11 +1,14 @@
-"""SPFT-SQL on the demo databases, with a small model trained from scratch: the whole method in
-minutes on two cores.
+"""SPFT-SQL on the demo databases, from the small base that comes along: the whole method in minutes
+on two cores.
 
 make quickstart        (python experiments/quickstart.py --workdir=runs/quickstart)
 """
 
+import dataclasses
+
 from ml_collections import ConfigDict
 
+from spftsql_jax.base import base_in_the_box
 from spftsql_jax.examples.packing import Packing
 from spftsql_jax.pipeline.config import (
   DataConfig,
@@ -25,6 +28,24 @@ def get_config() -> ConfigDict:
 
 
 def quickstart() -> RunConfig:
+  """From the base in the box; prompts, rates and lengths are its recipe's."""
+  base, scratch, replace = base_in_the_box(), from_scratch(), dataclasses.replace
+  if base is None:
+    return scratch
+  stage1 = replace(
+    scratch.vbi_ft, training=Training(110, SCRATCH), question_training=Training(10, SCRATCH)
+  )
+  return replace(
+    scratch,
+    model=replace(scratch.model, hf_model=str(base)),
+    packing=replace(scratch.packing, most_row_tokens=2048),
+    sft=Training(30, SCRATCH),
+    vbi_ft=stage1,
+  )
+
+
+def from_scratch() -> RunConfig:
+  """From random weights, 0.7 million parameters, with a tokenizer of its own."""
   return RunConfig(
     name="SPFT-SQL quickstart",
     data_dir="",

@@ -133,9 +133,9 @@ def empty_lanes(
   )
 
 
-def place_on_mesh(rows: Rows, lanes: Lanes, mesh: Mesh) -> tuple[Rows, Lanes]:
-  """Spreads rows, or lanes where the mesh does not divide the rows, over "data" and "fsdp",
-  key-value heads over "tensor".
+def mesh_shardings(rows: Rows, lanes: Lanes, mesh: Mesh) -> tuple[Any, Any]:
+  """Trees like them of shardings: rows, or lanes where the mesh does not divide the rows, are
+  spread over "data" and "fsdp", key-value heads over "tensor".
   """
   spread, parts = ("data", "fsdp"), mesh.shape["data"] * mesh.shape["fsdp"]
   row_count, lane_count = lanes.done.shape
@@ -143,16 +143,20 @@ def place_on_mesh(rows: Rows, lanes: Lanes, mesh: Mesh) -> tuple[Rows, Lanes]:
   over_lanes = spread if over_rows is None and lane_count % parts == 0 else None
   over_heads = "tensor" if rows.key[0].shape[1] % mesh.shape["tensor"] == 0 else None
 
-  def place(array: jax.Array, *axes: Any) -> jax.Array:
-    return jax.device_put(array, NamedSharding(mesh, PartitionSpec(*axes)))
+  def of_rows(array: jax.Array) -> NamedSharding:
+    return NamedSharding(mesh, PartitionSpec(*(over_rows, over_heads)[: array.ndim]))
 
-  def place_lanes(array: jax.Array) -> jax.Array:
-    return place(
-      array, *(over_rows, over_lanes, None, over_heads)[: array.ndim] if array.ndim else ()
-    )
+  def of_lanes(array: jax.Array) -> NamedSharding:
+    axes = (over_rows, over_lanes, None, over_heads)[: array.ndim]
+    return NamedSharding(mesh, PartitionSpec(*axes))
 
-  placed_rows = jax.tree.map(lambda a: place(a, *(over_rows, over_heads)[: a.ndim]), rows)
-  return placed_rows, jax.tree.map(place_lanes, lanes)
+  return jax.tree.map(of_rows, rows), jax.tree.map(of_lanes, lanes)
+
+
+def place_on_mesh(rows: Rows, lanes: Lanes, mesh: Mesh) -> tuple[Rows, Lanes]:
+  """Puts them where `mesh_shardings` says."""
+  of_rows, of_lanes = mesh_shardings(rows, lanes, mesh)
+  return jax.device_put(rows, of_rows), jax.device_put(lanes, of_lanes)
 
 
 # The variables of each layer by itself; None where there is no room for them, and the model's own

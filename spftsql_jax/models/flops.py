@@ -7,32 +7,17 @@ from __future__ import annotations
 import jax
 
 from spftsql_jax.examples.packing import PackedBatch, TokenBatch, count_rows
+from spftsql_jax.models.chips import chip_of
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.lora import LoraConfig, kernel_shapes
-
-# Peak of dense bfloat16 matrix products, operations a second of one device, by the start of its
-# `device_kind`.
-_PEAKS = {
-  "NVIDIA H100 PCIe": 756e12,
-  "NVIDIA H100": 989e12,
-  "NVIDIA H200": 989e12,
-  "NVIDIA A100": 312e12,
-  "TPU v4": 275e12,
-  "TPU v5 lite": 197e12,
-  "TPU v5e": 197e12,
-  "TPU v5p": 459e12,
-  "TPU v5": 459e12,
-  "TPU v6 lite": 918e12,
-  "TPU v6e": 918e12,
-}
 
 
 def peak_flops(device: jax.Device | None = None) -> float | None:
   """Peak bfloat16 operations a second of a device (by default the first), or None where the chip is
   not known.
   """
-  kind = (device or jax.devices()[0]).device_kind
-  return next((peak for name, peak in _PEAKS.items() if kind.startswith(name)), None)
+  chip = chip_of((device or jax.devices()[0]).device_kind)
+  return chip and chip.products
 
 
 def forward_flops(config: ModelConfig, batch: TokenBatch) -> tuple[float, float]:

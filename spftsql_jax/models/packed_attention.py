@@ -11,8 +11,12 @@ Axes: R rows, T tokens of a row, N key-value heads, G query heads a key-value he
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import functools
 import math
+import warnings
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -42,6 +46,8 @@ _ON_CPU = _Tiles(64, 64, 16)
 _ELSEWHERE = _Tiles(512, 4096, 1)
 # Axes of a mesh over which rows are spread (see `sharding.RULES`).
 _ROW_AXES = ("data", "fsdp")
+# By how much bfloat16 or TF32 may part two ways to compute the same.
+_ROUNDING = 0.02
 
 Blocks = tuple[jax.Array, jax.Array]
 
@@ -75,7 +81,7 @@ def packed_attention(
     positions: int32 [R, T] of tokens in their own sequences; needed with `window` alone.
     window: how far back a token sees, by positions; None for no limit.
     implementation: the loop of this file, the GPU kernels of packed_flash.py, or these where they
-      can be had.
+      can be had and agree with the loop.
 
   Returns:
     [R, T, N, G, H] in the dtype of `value`; zeros for padding. The softmax is float32.
@@ -87,7 +93,9 @@ def packed_attention(
   else:
     sight = _Sight(ends, positions, jnp.asarray(window))
   if implementation == "auto":
-    implementation = "kernel" if packed_flash.has_kernel(query, key, value) else "loop"
+    groups, size = query.shape[-2:]
+    sound = packed_flash.has_kernel(query, key, value) and _kernel_agrees(groups, size, query.dtype)
+    implementation = "kernel" if sound else "loop"
   attention = _rows_attention if implementation == "loop" else _rows_kernel
   mesh = jax.sharding.get_abstract_mesh()
   if mesh.empty or not set(_ROW_AXES) <= set(mesh.axis_names):
@@ -124,6 +132,57 @@ def _rows_attention(query: jax.Array, key: jax.Array, value: jax.Array, sight: _
 def _rows_kernel(query: jax.Array, key: jax.Array, value: jax.Array, sight: _Sight) -> jax.Array:
   """`packed_attention` on one GPU, all rows at once."""
   return packed_flash.flash_attention(query, key, value, *sight)
+
+
+@functools.cache
+def _kernel_agrees(groups: int, size: int, dtype: Any) -> bool:
+  """Whether the kernels give here what the loop gives, heads and gradients of one row.
+
+  Asked once a process: a GPU, driver or compiler that nobody has tried must not train wrongly, nor
+  end a run where the loop would have gone on. A warning says so.
+  """
+  try:
+    # What is being traced here is no concern of another thread.
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+      error = thread.submit(_disagreement, groups, size, dtype).result()
+  except Exception as failure:  # Compilers raise errors of many kinds.
+    told = str(failure).strip().splitlines() or [type(failure).__name__]
+    warnings.warn(f"no attention kernel on this GPU, the loop is taken: {told[-1]}", stacklevel=2)
+    return False
+  if error <= _ROUNDING:
+    return True
+  warnings.warn(
+    f"the attention kernel is off by {error:.1e} on this GPU, the loop is taken", stacklevel=2
+  )
+  return False
+
+
+def _disagreement(groups: int, size: int, dtype: Any) -> float:
+  """The largest relative difference (Frobenius) of the kernels' heads and gradients from the
+  loop's, over a prefix of 320 tokens and four branches.
+  """
+  length, prefix, branch = 512, 320, 40
+  shapes = (1, length, 1, groups, size), (1, length, 1, size), (1, length, 1, size)
+  keys = jax.random.split(jax.random.key(0), 4)
+  arrays = [jax.random.normal(k, s, dtype) for k, s in zip(keys, (*shapes, shapes[0]), strict=True)]
+  places = np.arange(length)
+  ends = np.where(places < prefix, prefix + 4 * branch, prefix + branch * (places // branch - 7))
+  ends = np.where(places < prefix + 4 * branch, ends, 0)[None].astype(np.int32)
+
+  def heads_and_gradients(attention: Callable[..., jax.Array]) -> list[jax.Array]:
+    *given, to_out = arrays
+    out, back = jax.vjp(lambda q, k, v: attention(q, k, v, _Sight(jnp.asarray(ends))), *given)
+    return [out, *back(to_out.astype(out.dtype))]
+
+  found, wanted = (
+    jax.jit(heads_and_gradients, static_argnums=0)(a) for a in (_rows_kernel, _rows_attention)
+  )
+  norms = [
+    jnp.linalg.norm((x.astype(jnp.float32) - y).ravel())
+    / jnp.linalg.norm(y.astype(jnp.float32).ravel())
+    for x, y in zip(found, wanted, strict=True)
+  ]
+  return float(jnp.max(jnp.asarray(norms)))
 
 
 def seen_blocks(ends: jax.Array, queries: int, keys: int) -> Blocks:

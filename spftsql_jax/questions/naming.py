@@ -28,6 +28,10 @@ from spftsql_jax.schema import Column, Schema, Table
 
 _CACHE_SIZE = 256
 _CACHE: collections.OrderedDict[int, tuple[Schema, SchemaNames]] = collections.OrderedDict()
+# A comment that is nothing but a name: "id", "date".
+_PLAIN_COMMENT = re.compile(r"[A-Za-z]+( [A-Za-z]+){0,2}")
+# Of fewer tables a word that all begin with may be what they are about.
+_FEWEST_WITH_PREFIX = 3
 _SHORT_COMMENT = re.compile(r"[a-z][a-z \-]{2,38}", re.IGNORECASE)
 
 
@@ -89,10 +93,16 @@ class SchemaNames:
     self.columns: dict[tuple[str, str], ColumnName] = {}
     lexicon = _lexicon_of(schema)
     named = _spoken_names(schema)
-    nouns = {table.name.lower(): _table_noun(named[table.name], lexicon) for table in schema.tables}
+    prefix = _common_prefix(list(named.values()), lexicon)
+    nouns = {
+      t.name.lower(): _table_noun(_said(named[t.name], t.comment, lexicon), lexicon, prefix)
+      for t in schema.tables
+    }
     spelled = {
-      table.name: [expand(split_identifier(column.name, lexicon)) for column in table.columns]
-      for table in schema.tables
+      t.name: [
+        expand(split_identifier(_said(c.name, c.comment, lexicon), lexicon)) for c in t.columns
+      ]
+      for t in schema.tables
     }
     taken = collections.Counter(noun.singular for noun in nouns.values())
     taken.update(" ".join(words) for columns in spelled.values() for words in columns)
@@ -231,8 +241,31 @@ def _spoken_names(schema: Schema) -> dict[str, str]:
   }
 
 
-def _table_noun(name: str, lexicon: frozenset[str]) -> Noun:
+def _common_prefix(names: list[str], lexicon: frozenset[str]) -> str:
+  """The word that all tables of a schema begin with, which then says nothing ("app" of app_users
+  and app_orders); "" where there is none, or where some table is called by it alone.
+  """
+  spelled = [split_identifier(name, lexicon) for name in names]
+  first = {words[0] for words in spelled}
+  enough = len(spelled) >= _FEWEST_WITH_PREFIX and all(len(words) > 1 for words in spelled)
+  return first.pop() if enough and len(first) == 1 else ""
+
+
+def _said(name: str, comment: str, lexicon: frozenset[str]) -> str:
+  """What a table or column is called by: its name, or the comment where the name is none that is
+  said, such as C01 or KUNNR, and the comment is.
+  """
+  words = split_identifier(name, lexicon)
+  if any(word in lexicon or word in vocabulary.ABBREVIATIONS for word in words):
+    return name
+  plain = comment.strip() if _PLAIN_COMMENT.fullmatch(comment.strip()) else ""
+  return _phrase_of(comment) or plain or name
+
+
+def _table_noun(name: str, lexicon: frozenset[str], prefix: str = "") -> Noun:
   words = list(split_identifier(name, lexicon))
+  if words[0] == prefix:
+    words.pop(0)
   while len(words) > 1 and words[0] in vocabulary.TABLE_PREFIXES:
     words.pop(0)
   while len(words) > 1 and words[-1] in vocabulary.TABLE_SUFFIXES:
@@ -376,7 +409,16 @@ def _column_name(
 
 def _named_by_comment(column: Column, own: set[str]) -> str:
   """The name that a short comment gives its column ("year of publication"), or ""."""
-  comment = column.comment.strip()
+  said = _phrase_of(column.comment)
+  if not said or said.lower() in {str(v).lower() for v in column.samples}:
+    return ""
+  name = said if any(w.isupper() for w in said.split()) else said.lower()
+  return "" if name in own or name.split()[0].rstrip("s") + "s" in vocabulary.UNITS else name
+
+
+def _phrase_of(comment: str) -> str:
+  """The noun phrase that a comment begins with, if it is short; else ""."""
+  comment = comment.strip()
   if comment.count(",") > 1:
     return ""
   said = re.split(r"[,;:(.]| if | when ", comment, maxsplit=1)[0].strip()
@@ -399,10 +441,7 @@ def _named_by_comment(column: Column, own: set[str]) -> str:
     or any(w in ("which", "that", "where", "was", "is", "null", "empty") for w in words)
   ):
     return ""
-  if said.lower() in {str(v).lower() for v in column.samples}:
-    return ""
-  name = said if any(w.isupper() for w in said.split()) else said.lower()
-  return "" if name in own or name.split()[0].rstrip("s") + "s" in vocabulary.UNITS else name
+  return said
 
 
 def _synonyms(name: str, own: set[str]) -> list[str]:

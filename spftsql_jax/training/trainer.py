@@ -109,7 +109,15 @@ class FitResult:
 
 
 class Preempted(RuntimeError):
-  """SIGTERM came: the state is in a checkpoint, and the same call goes on from there."""
+  """SIGTERM came.
+
+  Attributes:
+    kept: the state is in a checkpoint, and the same call goes on from there.
+  """
+
+  def __init__(self, message: str, kept: bool):
+    super().__init__(message)
+    self.kept = kept
 
 
 def fit(
@@ -248,7 +256,7 @@ def fit(
         )
         store.save(state, guards, meter, step)
         store.finish()
-        raise Preempted(f"{description} was ended by SIGTERM; {what}")
+        raise Preempted(f"{description} was ended by SIGTERM; {what}", bool(checkpoints))
       if kept:
         store.save(state, guards, meter, step)
     fetch(0)

@@ -39,10 +39,10 @@ def base_small() -> PretrainingConfig:
     first=Phase(
       0.06, 2048, 0.25, OptimizerConfig("muon", 4e-3, adam_share=0.3, schedule="constant")
     ),
-    main=Phase(0.5, 4096, 0.04, OptimizerConfig("muon", 3e-3, adam_share=0.3)),
+    main=Phase(0.8, 4096, 0.04, OptimizerConfig("muon", 3e-3, adam_share=0.3)),
     # Down to nothing: the last of a falling rate is worth more than as many updates before.
     last=Phase(
-      0.07,
+      0.1,
       4096,
       0.0,
       OptimizerConfig("muon", 3e-4, adam_share=0.3, schedule="linear", warmup_share=0.0),

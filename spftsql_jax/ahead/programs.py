@@ -1,0 +1,232 @@
+"""The programs of a run, lowered for devices that are not there: no weights are read and no arrays
+are made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from spftsql_jax.examples.batches import Branch, Unit
+from spftsql_jax.examples.packing import PackedBatch, choose_row_shape, pack, plan_rows
+from spftsql_jax.generation import lanes as lanes_lib
+from spftsql_jax.generation.sampling import Sampler, Sampling
+from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, sharding
+from spftsql_jax.models.flops import step_flops
+from spftsql_jax.models.lora import kernel_shapes
+from spftsql_jax.models.transformer import abstract_params
+from spftsql_jax.models.variables import model_variables
+from spftsql_jax.training.objective import numbers_of, program_of
+from spftsql_jax.training.optimizer import OptimizerConfig
+from spftsql_jax.training.state import init_state, state_shardings
+from spftsql_jax.training.step import Objective, make_train_step
+
+Step = Literal["sft", "self_play", "prefill", "decode"]
+STEPS: tuple[Step, ...] = ("sft", "self_play", "prefill", "decode")
+
+# Tokens that may end an answer.
+_ENDS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+  """What a program is given.
+
+  Attributes:
+    prefix, prompt, answer: tokens of a schema, of a question, and of an answer.
+    row_tokens: T of a packed row of training. rows: of a microbatch; 0 for one for each part of the
+      batch. microbatches: of an update.
+    lanes: answers that are decoded at once, over `decoded_rows` prefixes.
+  """
+
+  prefix: int = 1024
+  prompt: int = 64
+  answer: int = 64
+  row_tokens: int = 4096
+  rows: int = 0
+  microbatches: int = 1
+  lanes: int = 64
+  decoded_rows: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Lowered:
+  """A program, not compiled yet.
+
+  Attributes:
+    lowered: of JAX.
+    flops: operations that the mathematics needs, of all devices (`models.flops`), of a turn of the
+      loop where it decodes.
+    examples: answers that an update learns, or that are written at once.
+    trained, frozen: parameters.
+  """
+
+  lowered: Any
+  flops: float
+  examples: int
+  trained: int
+  frozen: int
+
+
+def lower(
+  step: Step,
+  config: ModelConfig,
+  mesh: Mesh,
+  workload: Workload,
+  lora: LoraConfig | None = None,
+  optimizer: OptimizerConfig | None = None,
+) -> Lowered:
+  """Lowers a program for the devices of a mesh.
+
+  Raises:
+    ValueError: rows that the mesh does not divide, or a branch that exceeds a row.
+  """
+  if step in ("sft", "self_play"):
+    chosen = optimizer or OptimizerConfig()
+    return _training(config, mesh, workload, lora, chosen, step == "self_play")
+  return _generation(config, mesh, workload, lora, step == "decode")
+
+
+def _training(
+  config: ModelConfig,
+  mesh: Mesh,
+  workload: Workload,
+  lora: LoraConfig | None,
+  optimizer: OptimizerConfig,
+  pairs: bool,
+) -> Lowered:
+  objective = Objective("error_driven", nll_weight=0.5) if pairs else Objective("sft")
+  parts = sharding.batch_parts(mesh)
+  rows = workload.rows or parts
+  if rows % parts:
+    raise ValueError(f"{rows} rows are no multiple of the {parts} parts of the batch (data x fsdp)")
+  params, adapter = _weights(config, mesh, lora)
+  trainable, frozen = (params, None) if adapter is None else (adapter, params)
+  shapes = jax.eval_shape(lambda tree: init_state(optimizer, tree), jax.tree.map(_plain, trainable))
+  placed = state_shardings(optimizer, trainable)
+  state = jax.tree.map(_at, shapes, placed)
+  batch = _row(workload, pairs)
+  place = NamedSharding(mesh, PartitionSpec(None, ("data", "fsdp")))
+  lead = (workload.microbatches, rows)
+  abstract = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype, sharding=place), batch
+  )
+  step = make_train_step(Decoder(config, lora=lora), optimizer, program_of(objective), placed)
+  with sharding.use_mesh(mesh):
+    lowered = step.lower(state, frozen, abstract, 1e-5, numbers_of(objective))
+  copies = rows * workload.microbatches
+  return Lowered(
+    lowered,
+    copies * step_flops(config, batch, lora),
+    copies * int((batch.answer_lengths > 0).sum()),
+    _count(trainable),
+    _count(frozen),
+  )
+
+
+def _generation(
+  config: ModelConfig, mesh: Mesh, workload: Workload, lora: LoraConfig | None, decoding: bool
+) -> Lowered:
+  model, count = Decoder(config, lora=lora), workload.decoded_rows
+  params, adapter = _weights(config, mesh, lora)
+  variables = model_variables(params, adapter)
+  empty = (
+    jax.eval_shape(lambda: lanes_lib.empty_rows(model, count, workload.prefix)),
+    jax.eval_shape(
+      lambda: lanes_lib.empty_lanes(model, count, workload.lanes, workload.prompt, workload.answer)
+    ),
+  )
+  rows, lanes = (
+    jax.tree.map(_at, shapes, places)
+    for shapes, places in zip(empty, lanes_lib.mesh_shardings(*empty, mesh), strict=True)
+  )
+  weights = (_count(params) if adapter is None else _count(adapter), 0)
+  everywhere = NamedSharding(mesh, PartitionSpec())
+
+  def integers(*sizes: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(sizes, jnp.int32, sharding=everywhere)
+
+  if not decoding:
+    given = (integers(count, workload.prefix), integers(count), integers(count))
+    with sharding.use_mesh(mesh):
+      lowered = lanes_lib.place_prefixes.lower(model, variables, None, rows, *given)
+    flops = count * _prefill_flops(config, workload.prefix)
+    return Lowered(lowered, flops, count, 0, sum(weights))
+  sampler = jax.eval_shape(lambda: Sampler.of(Sampling()))
+  sampler = jax.tree.map(lambda x: _at(x, everywhere), sampler)
+  ends, wake = integers(_ENDS), integers()
+  arguments = (model, variables, None, rows, lanes, sampler, ends, wake, None)
+  with sharding.use_mesh(mesh):
+    lowered = lanes_lib.advance.lower(*arguments)
+  answers = count * workload.lanes
+  return Lowered(lowered, answers * _token_flops(config, workload), answers, 0, sum(weights))
+
+
+def _weights(config: ModelConfig, mesh: Mesh, lora: LoraConfig | None) -> tuple[Any, Any]:
+  """(params, adapter or None), each array with its sharding."""
+  params = jax.tree.map(
+    _at, nn.meta.unbox(abstract_params(config)), sharding.param_shardings(config, mesh)
+  )
+  if lora is None:
+    return params, None
+  shapes = jax.eval_shape(lambda key: init_lora(config, lora, key), jax.random.key(0))
+  return params, jax.tree.map(_at, shapes, sharding.lora_shardings(config, lora, mesh))
+
+
+def _row(workload: Workload, pairs: bool) -> PackedBatch:
+  """A row that is full of one schema's questions, with an answer or a pair of answers each."""
+  ids = [range(1, count + 1) for count in (workload.prefix, workload.prompt, workload.answer)]
+  branch = Branch(*map(tuple, ids))
+  unit = Unit((branch, branch), 1.0, (0.0, 0.0)) if pairs else Unit((branch,))
+  taken = workload.prompt + workload.answer * (2 if pairs else 1)
+  count = (workload.row_tokens - workload.prefix) // taken
+  if count < 1:
+    raise ValueError(
+      f"a row of {workload.row_tokens} tokens does not hold a schema of {workload.prefix} and a "
+      f"question with its answers, {taken}"
+    )
+  units = [unit] * count
+  shape = choose_row_shape(units, tokens=workload.row_tokens)
+  [row, *_] = plan_rows(units, shape, np.random.default_rng(0))
+  return pack(units, [row], shape, 0)
+
+
+def _sequence_flops(config: ModelConfig, length: int) -> float:
+  """Of one sequence's forward pass, without logits; see `models.flops.forward_flops`."""
+  layer = sum(fan_in * fan_out for fan_in, fan_out in kernel_shapes(config).values())
+  heads = config.num_attention_heads * config.head_dim
+  seen = length * (length + 1) / 2
+  return config.num_hidden_layers * (2.0 * length * layer + 4.0 * seen * heads)
+
+
+def _prefill_flops(config: ModelConfig, length: int) -> float:
+  """Of the keys and values of a prefix: behind those of the last layer nothing is needed."""
+  layers, kernels = config.num_hidden_layers, kernel_shapes(config)
+  last = sum(math.prod(kernels[name]) for name in ("q", "k", "v"))
+  return _sequence_flops(config, length) * (layers - 1) / layers + 2.0 * length * last
+
+
+def _token_flops(config: ModelConfig, workload: Workload) -> float:
+  """Of a token that is decoded when half of its answer is written, with its logits."""
+  seen = workload.prefix + workload.prompt + workload.answer // 2
+  whole, before = _sequence_flops(config, seen), _sequence_flops(config, seen - 1)
+  return whole - before + 2.0 * config.vocab_size * config.hidden_size
+
+
+def _at(leaf: Any, place: NamedSharding) -> jax.ShapeDtypeStruct:
+  return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place)
+
+
+def _plain(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+  return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+
+
+def _count(tree: Any) -> int:
+  return sum(leaf.size for leaf in jax.tree.leaves(tree))

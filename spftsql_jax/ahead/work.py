@@ -1,0 +1,243 @@
+"""What a compiled program multiplies and sends, loops counted as often as they go around.
+
+The compiler's own cost analysis counts a loop's body once, and its time can come out below 0; this
+walks the program instead. Kernels of ours (Pallas) are opaque: they are named, and what they
+multiply is not in the count; `models.flops` has it by formula.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import itertools
+import math
+import re
+from collections.abc import Iterator, Mapping
+
+from spftsql_jax.ahead.hlo import Instruction, Program, Shape
+
+_COLLECTIVES = (
+  "all-gather",
+  "all-reduce",
+  "reduce-scatter",
+  "all-to-all",
+  "ragged-all-to-all",
+  "collective-permute",
+  "collective-broadcast",
+)
+_KERNELS = ("tpu_custom_call", "__gpu$xla.gpu.triton", "triton_kernel_call", "mosaic_gpu")
+# Which attributes name what an instruction runs once, and which what it runs for each element.
+_CALLS = ("calls", "to_apply", "called_computations", "branch_computations")
+_FOR_ELEMENTS = frozenset(
+  {"reduce", "reduce-window", "scatter", "select-and-scatter", "sort", "map", "all-reduce"}
+  | {"reduce-scatter", "all-reduce-start"}
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Product:
+  """A product of matrices.
+
+  Attributes:
+    flops: of one time; a multiplication and an addition are two.
+    dtype: of its operands; of two different ones the wider.
+    times: how often it is made.
+    source: see `Instruction.source`.
+  """
+
+  flops: float
+  dtype: str
+  times: int
+  source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Collective:
+  """What chips send each other.
+
+  Attributes:
+    kind: "all-gather" and so on.
+    shapes: of what each chip has of it in the end.
+    group: how many chips take part.
+    times, source: as of a product.
+  """
+
+  kind: str
+  shapes: tuple[Shape, ...]
+  group: int
+  times: int
+  source: str
+
+  @property
+  def bytes(self) -> int:
+    """Of what a chip has in the end, one time."""
+    return sum(shape.bytes for shape in self.shapes)
+
+  @property
+  def sent(self) -> float:
+    """Bytes that a chip sends in a ring, one time."""
+    others = self.group - 1
+    whole = {
+      "all-reduce": 2.0 * others / self.group,
+      "reduce-scatter": float(others),  # What is there in the end is one part of it.
+      "collective-permute": 1.0,
+    }
+    return self.bytes * whole.get(self.kind, others / self.group)
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+  """What one run of a program does on each chip.
+
+  Attributes:
+    kernels: how often each kernel is called, by its target.
+    unknown_loops: loops whose number of turns stands in data; their bodies are counted once.
+  """
+
+  products: tuple[Product, ...]
+  collectives: tuple[Collective, ...]
+  kernels: Mapping[str, int]
+  unknown_loops: int
+
+  def flops(self) -> dict[str, float]:
+    """Operations of all products, by the dtype of their operands."""
+    found: collections.Counter[str] = collections.Counter()
+    for product in self.products:
+      found[product.dtype] += product.flops * product.times
+    return dict(found)
+
+  def sent(self) -> dict[str, float]:
+    """Bytes that a chip sends, by kind of collective."""
+    found: collections.Counter[str] = collections.Counter()
+    for collective in self.collectives:
+      found[collective.kind] += collective.sent * collective.times
+    return dict(found)
+
+
+def count_work(program: Program) -> Work:
+  """What a program does. A collective that is spread over several instructions, so that products go
+  on meanwhile, has one channel and counts once.
+  """
+  products: list[Product] = []
+  collectives: dict[tuple[str, str], Collective] = {}
+  kernels: collections.Counter[str] = collections.Counter()
+  unknown = 0
+
+  def walk(name: str, times: int) -> None:
+    nonlocal unknown
+    instructions = program.computations.get(name, ())
+    shapes = {each.name: each.shapes for each in instructions}
+    for each in instructions:
+      kind = each.opcode.removesuffix("-start")
+      if each.opcode == "while":
+        turns = _turns(program, each)
+        unknown += turns is None
+        for body in each.called("body"):
+          walk(body, times * (turns or 1))
+        continue
+      if each.opcode in ("dot", "convolution"):
+        products.append(_product(each, shapes, times))
+      elif kind in _COLLECTIVES:
+        channel = each.attribute("channel_id") or each.name
+        collectives.setdefault((_loop(times), channel), _collective(each, kind, times))
+      elif each.opcode == "custom-call" and any(k in each.attributes for k in _KERNELS):
+        kernels[each.attribute("custom_call_target").strip('"')] += times
+      if each.opcode not in _FOR_ELEMENTS:
+        for called in itertools.chain.from_iterable(map(each.called, _CALLS)):
+          walk(called, times)
+
+  walk(program.entry, 1)
+  return Work(tuple(products), tuple(collectives.values()), dict(kernels), unknown)
+
+
+def _loop(times: int) -> str:
+  """Channels of one number in a loop and outside of it are two collectives."""
+  return f"{times} times"
+
+
+def _turns(program: Program, loop: Instruction) -> int | None:
+  """How often a loop goes around; None where that stands in data."""
+  if match := re.search(r'known_trip_count":\{"n":"(\d+)"', loop.attributes):
+    return int(match[1])
+  # A loop that counts from 0 up to a constant, as those over layers and slices do.
+  bounds = [
+    int(each.given)
+    for name in loop.called("condition")
+    for each in _with_called(program, name)
+    if each.opcode == "constant" and each.shapes[0].dtype in ("s32", "s64", "u32")
+  ]
+  compared = [
+    each.attribute("direction")
+    for name in loop.called("condition")
+    for each in _with_called(program, name)
+    if each.opcode == "compare"
+  ]
+  return bounds[0] if len(bounds) == 1 and compared == ["LT"] else None
+
+
+def _with_called(program: Program, name: str) -> Iterator[Instruction]:
+  for each in program.computations.get(name, ()):
+    yield each
+    for called in each.called("calls"):
+      yield from _with_called(program, called)
+
+
+def _product(each: Instruction, shapes: Mapping[str, tuple[Shape, ...]], times: int) -> Product:
+  left, right = (shapes[name][0] for name in each.operands[:2])
+  if each.opcode == "dot":
+    summed = [int(n) for n in re.findall(r"\d+", each.attribute("lhs_contracting_dims"))]
+    multiplied = each.shapes[0].elements * math.prod(left.sizes[n] for n in summed)
+  else:
+    multiplied = _multiplied(each, left, right)
+  wider = max((left, right), key=lambda shape: shape.bytes / max(shape.elements, 1))
+  return Product(2.0 * multiplied, wider.dtype, times, each.source)
+
+
+def _multiplied(each: Instruction, left: Shape, right: Shape) -> int:
+  """Multiplications of a convolution: those that meet a value, for products over a batch are
+  written as convolutions that mostly meet padding and holes.
+  """
+  labels = re.split("_|->", each.attribute("dim_labels"))
+  of_left, of_right, of_out = (
+    dict(zip(label, shape.sizes, strict=True))
+    for label, shape in zip(labels, (left, right, each.shapes[0]), strict=True)
+  )
+  window = dict(re.findall(r"(\w+)=([\dx_\-]+)", each.attribute("window")))
+  met = 1
+  for place, axis in enumerate(sorted(axis for axis in of_left if axis.isdigit())):
+    before = _of_axis(window, "pad", place, 0)
+    stride, holes, apart = (
+      _of_axis(window, name, place, 1) for name in ("stride", "lhs_dilate", "rhs_dilate")
+    )
+    last = (of_left[axis] - 1) * holes
+    met *= sum(
+      0 <= at <= last and at % holes == 0
+      for out in range(of_out[axis])
+      for at in range(out * stride - before, out * stride - before + of_right[axis] * apart, apart)
+    )
+  groups = int(each.attribute("batch_group_count") or 1)
+  return of_out["b"] * of_out["f"] * of_right["i"] * met // groups
+
+
+def _of_axis(window: Mapping[str, str], name: str, place: int, usual: int) -> int:
+  """A number of a window's axis: "3x1" has one for each, "2_3" is before and behind."""
+  return int(window[name].split("x")[place].split("_")[0]) if name in window else usual
+
+
+def _collective(each: Instruction, kind: str, times: int) -> Collective:
+  shapes = each.shapes
+  if each.opcode.endswith("-start") and len(shapes) > 1:
+    shapes = shapes[1:2]  # (what it takes, what it gives, ...)
+  return Collective(kind, shapes, _group(each.attributes), times, each.source)
+
+
+def _group(attributes: str) -> int:
+  """How many chips a collective is among."""
+  if match := re.search(r"replica_groups=\{\{([\d,]*)\}", attributes):
+    return len(match[1].split(","))
+  if match := re.search(r"replica_groups=\[\d+,(\d+)\]<=", attributes):
+    return int(match[1])
+  if match := re.search(r"replica_groups=mesh\[([^\]]*)\] \{([^}]*)\}", attributes):
+    sizes = dict(re.findall(r"'(\w+)'=(\d+)", match[1]))
+    return math.prod(int(sizes[axis]) for axis in re.findall(r"'(\w+)'", match[2]))
+  return 2  # A permutation names pairs.

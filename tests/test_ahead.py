@@ -1,0 +1,161 @@
+"""What compiled programs multiply and send, and what they need of chips that are not there."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from spftsql_jax.ahead.hlo import Shape, read_program
+from spftsql_jax.ahead.programs import Workload, lower
+from spftsql_jax.ahead.report import describe
+from spftsql_jax.ahead.work import count_work
+from spftsql_jax.models import LoraConfig, ModelConfig, sharding
+from spftsql_jax.models.chips import chip_of
+
+# As a TPU's compiler writes them: a loop that gathers a layer's weights while it multiplies, in
+# three instructions of one channel, and a kernel.
+LOOP = """HloModule jit_step, is_scheduled=true
+
+%gathered (p.1: bf16[1,8,4]) -> bf16[1,8,16] {
+  %p.1 = bf16[1,8,4]{2,1,0:T(8,128)(2,1)} parameter(0)
+  ROOT %g = bf16[1,8,16]{2,1,0:T(8,128)(2,1)} all-gather(%p.1), channel_id=7, replica_groups=[2,4]<=[8], dimensions={2}, metadata={op_name="jit(step)/layers/gate"}
+}
+
+%gathered.again (p.2: bf16[1,8,4]) -> bf16[1,8,16] {
+  %p.2 = bf16[1,8,4]{2,1,0} parameter(0)
+  ROOT %g.2 = bf16[1,8,16]{2,1,0} all-gather(%p.2), channel_id=7, replica_groups=[2,4]<=[8], dimensions={2}
+}
+
+%body (s: (s32[], bf16[32,8], bf16[1,8,4], /*index=3*/f32[16])) -> (s32[], bf16[32,8], bf16[1,8,4], f32[16]) {
+  %s = (s32[]{:T(128)}, bf16[32,8]{1,0}, bf16[1,8,4]{2,1,0}, /*index=3*/f32[16]{0}) parameter(0)
+  %x = bf16[32,8]{1,0} get-tuple-element(%s), index=1
+  %w = bf16[1,8,4]{2,1,0} get-tuple-element(%s), index=2
+  %start = bf16[1,8,16]{2,1,0} fusion(%w), kind=kCustom, calls=%gathered
+  %done = bf16[1,8,16]{2,1,0} fusion(%w), kind=kCustom, calls=%gathered.again
+  %flat = bf16[8,16]{1,0} bitcast(%done)
+  %y = bf16[32,16]{1,0} convolution(%x, %flat), dim_labels=bf_io->bf, metadata={op_name="jit(step)/layers/gate/dot_general"}
+  %r = f32[16]{0} all-reduce(%y), channel_id=9, replica_groups={{0,1},{2,3}}, to_apply=%add
+  %k = bf16[32,8]{1,0} custom-call(%y), custom_call_target="tpu_custom_call"
+  ROOT %t = (s32[], bf16[32,8], bf16[1,8,4], f32[16]) tuple(%x)
+}
+
+%condition (s.2: (s32[], bf16[32,8], bf16[1,8,4], f32[16])) -> pred[] {
+  %six = s32[]{:T(128)} constant(6)
+  %s.2 = (s32[], bf16[32,8], bf16[1,8,4], f32[16]) parameter(0)
+  %i = s32[] get-tuple-element(%s.2), index=0
+  ROOT %lt = pred[] compare(%i, %six), direction=LT
+}
+
+ENTRY %main (a: bf16[32,8]) -> bf16[32,8] {
+  %a = bf16[32,8]{1,0} parameter(0)
+  %l = (s32[], bf16[32,8], bf16[1,8,4], f32[16]) while(%a), condition=%condition, body=%body
+  ROOT %o = bf16[32,8]{1,0} get-tuple-element(%l), index=1
+}
+"""  # noqa: E501
+
+
+def test_a_loop_s_work_counts_as_often_as_it_goes_around():
+  program = read_program(LOOP)
+  assert program.entry == "main" and len(program.computations) == 5
+  start = program.computations["body"][3]
+  assert start.called("calls") == ("gathered",) and start.shapes == (Shape("bf16", (1, 8, 16)),)
+  work = count_work(program)
+  assert work.flops() == {"bf16": 6 * 2 * 32 * 8 * 16} and work.unknown_loops == 0
+  gathered, reduced = work.collectives
+  assert (gathered.kind, gathered.group, gathered.times) == ("all-gather", 4, 6)
+  assert gathered.source == "jit(step)/layers/gate"
+  # Of 256 bytes three quarters come from others, six times; of 64 all but half, twice.
+  assert work.sent() == {"all-gather": 6 * 192.0, "all-reduce": 6 * 64.0}
+  assert work.kernels == {"tpu_custom_call": 6}
+
+
+def test_a_loop_whose_length_stands_in_data_is_told():
+  work = count_work(read_program(LOOP.replace("constant(6)", "parameter(1)")))
+  assert work.unknown_loops == 1 and work.flops() == {"bf16": 2.0 * 32 * 8 * 16}
+
+
+@pytest.mark.parametrize(
+  "shapes, attributes, multiplied",
+  [
+    # A product over a batch of 4, written as a convolution over holes.
+    (
+      ("[4,8,16]", "[4,8,5]", "[4,16,5]"),
+      "window={size=4 stride=3 lhs_dilate=4}, dim_labels=0bf_0oi->0bf",
+      4 * 8 * 5 * 16,
+    ),
+    # A sum over two axes: a window over all of them.
+    (("[2,3]", "[4,5,2]", "[4,5,3]"), "window={size=4x5}, dim_labels=01b_01o->bf", None),
+    (("[6,8,4]", "[6,8,4]", "[3,4,4]"), "window={size=3 pad=1_1}, dim_labels=0bf_0io->0bf", 2048),
+  ],
+)
+def test_of_a_convolution_what_meets_a_value_counts(shapes, attributes, multiplied):
+  out, left, right = shapes
+  if multiplied is None:
+    attributes = "window={size=4x5}, dim_labels=01bf_01oi->01bf"
+    out, left, right, multiplied = "[1,1,2,3]", "[4,5,2,1]", "[4,5,3,1]", 4 * 5 * 2 * 3
+  text = (
+    f"ENTRY %main (a: f32{left}) -> f32{out} {{\n  %a = f32{left} parameter(0)\n"
+    f"  %b = f32{right} parameter(1)\n"
+    f"  ROOT %c = f32{out} convolution(%a, %b), {attributes}\n}}\n"
+  )
+  assert count_work(read_program(text)).flops() == {"f32": 2.0 * multiplied}
+
+
+def test_what_this_machine_s_compiler_makes_is_read_too():
+  def layers(x, weights):
+    return jax.lax.scan(lambda h, w: (jnp.tanh(h @ w), None), x, weights)[0]
+
+  compiled = jax.jit(layers).lower(jnp.ones((24, 16)), jnp.ones((5, 16, 16))).compile()
+  work = count_work(read_program(compiled.as_text()))
+  assert work.flops() == {"f32": 5 * 2 * 24 * 16 * 16} and not work.collectives
+
+
+def test_no_program_no_report():
+  with pytest.raises(ValueError, match="no ENTRY"):
+    read_program("module {}")
+
+
+@pytest.mark.parametrize(
+  "kind, gib", [("TPU v5 lite", 16), ("TPU v5p", 95), ("TPU v6 lite", 32), ("NVIDIA H200", 131)]
+)
+def test_chips_are_known_by_how_their_kind_begins(kind, gib):
+  assert chip_of(kind).memory_gib == gib
+  assert chip_of("cpu") is None
+
+
+@pytest.fixture
+def config():
+  values = {"model_type": "qwen2", "hidden_size": 32, "intermediate_size": 64}
+  values |= {"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
+  return ModelConfig.from_hf(values | {"vocab_size": 96, "max_position_embeddings": 512})
+
+
+WORKLOAD = Workload(prefix=32, prompt=8, answer=8, row_tokens=128, lanes=4)
+
+
+@pytest.mark.parametrize("step, examples", [("sft", 6), ("self_play", 8), ("decode", 4)])
+def test_programs_are_lowered_without_weights(config, step, examples):
+  mesh = sharding.make_mesh("fsdp:1", jax.devices()[:1])
+  found = lower(step, config, mesh, WORKLOAD, LoraConfig(rank=2, alpha=4.0))
+  assert found.examples == examples and found.flops > 0
+  assert (found.trained > 0) == (step != "decode")
+  assert "stablehlo" in found.lowered.as_text()[:4000]
+
+
+def test_the_report_of_a_prefill_has_the_operations_of_its_formula(config):
+  mesh = sharding.make_mesh("fsdp:1", jax.devices()[:1])
+  lowered = lower("prefill", config, mesh, WORKLOAD)
+  with sharding.use_mesh(mesh):
+    report = describe(lowered.lowered.compile(), lowered, mesh, 96, 2)
+  counted = sum(report["flops"]["in_program_a_chip"].values())
+  # All scores of the first layer are computed, of which the formula has those that are seen.
+  unseen = 32 * 32 - 32 * 33 / 2
+  assert counted == report["flops"]["by_formula"] + 4 * unseen * 2 * 16
+  assert report["fits"] is None and report["sent_a_chip"]["bytes"] == {}
+
+
+def test_what_does_not_fit_is_named(config):
+  mesh = sharding.make_mesh("fsdp:1", jax.devices()[:1])
+  with pytest.raises(ValueError, match="a row of 32 tokens does not hold"):
+    lower("sft", config, mesh, Workload(prefix=32, prompt=8, answer=8, row_tokens=32))
