@@ -117,6 +117,50 @@ def test_every_word_that_the_engine_knows_is_written_so_that_it_is_a_name(engine
         assert word in {column.name for column in tree.find_all(sqlglot.exp.Column)}, query
 
 
+# Places of a query where a name may stand, as synthesized queries have them.
+PLACES = (
+  "SELECT T1.a FROM x AS T1 LEFT JOIN {w} AS T2 ON T1.{w} = T2.{w} ORDER BY T1.{w}",
+  "SELECT a FROM x JOIN {w} ON x.a = {w}.b WHERE {w} = 1 GROUP BY {w} HAVING COUNT(*) > 1 ORDER BY "
+  "{w} DESC LIMIT 1",
+  "SELECT COUNT({w}), MAX({w}) FROM {w} WHERE {w} IN (SELECT {w} FROM {w})",
+  "SELECT AVG({w}) - MIN({w}) FROM {w} WHERE NOT {w} LIKE 'x' AND {w} IS NULL",
+  "SELECT a FROM b, {w} UNION SELECT {w} FROM {w} JOIN x ON {w}.a = x.b",
+  "SELECT CAST({w} AS REAL), {w} + 1 FROM b WHERE {w} <> 2 OR 1 < {w}",
+)
+
+
+def words_of_sqlglot(dialect):
+  """What its tokenizer and its parser know in a dialect."""
+  made = sqlglot.dialects.dialect.Dialect.get_or_raise(dialect)
+  parser = made.parser_class
+  known = (
+    made.tokenizer_class.KEYWORDS,
+    parser.FUNCTIONS,
+    parser.FUNCTION_PARSERS,
+    parser.NO_PAREN_FUNCTION_PARSERS,
+    (token.name for token in sqlglot.TokenType),
+  )
+  return sorted({w.lower() for words in known for w in words if re.fullmatch("[A-Za-z_]+", w)})
+
+
+def is_misread(word, query, dialect):
+  """Whether it does not stand in the tree as a name, as often as in the query."""
+  try:
+    tree = sqlglot.parse_one(query, read=dialect)
+  except sqlglot.errors.SqlglotError:
+    return True
+  names = [name for name in tree.find_all(sqlglot.exp.Identifier) if name.this.lower() == word]
+  return len(names) != len(re.findall(rf"\b{word}\b", query))
+
+
+@pytest.mark.parametrize("dialect", list(DIALECTS.values()))
+def test_a_word_that_is_not_reserved_is_a_name_to_the_parser_wherever_it_stands(dialect):
+  words = [w for w in words_of_sqlglot(dialect) if w not in identifiers.reserved_words(dialect)]
+  assert len(words) > 500
+  queries = ((word, place.format(w=word)) for word in words for place in PLACES)
+  assert [(word, query) for word, query in queries if is_misread(word, query, dialect)] == []
+
+
 def test_postgresql_quotes_whatever_its_own_quote_ident_quotes(server):
   with psycopg.connect(server.admin) as connection:
     names = [*keywords_of("postgresql", server), *AWFUL]

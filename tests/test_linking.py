@@ -62,6 +62,60 @@ def test_nothing_is_found_where_nothing_is_mentioned():
   assert found("") == () and found("How many are there?") == ()
 
 
+SHOP = Schema(
+  "shop",
+  "sqlite",
+  (
+    table("product", "id", "name", "price", "weight"),
+    table("client", "id", "birth_date", "cost"),
+    table("employee", "id", "wage", "hire_date"),
+  ),
+)
+
+
+def marked(question, schema=SHOP):
+  return {(m.table, m.column, question[: m.end]) for m in NameIndex(schema).marks(question, 6)}
+
+
+def test_a_column_is_marked_where_it_is_asked_for_in_other_words():
+  only = dataclasses.replace(SHOP, tables=(SHOP.tables[0],))
+  for question in ("How much does each drill cost?", "What is the cost of the drill?"):
+    upto = question[: question.index("cost") + len("cost")]
+    assert marked(question, only) == {("product", "price", upto)}
+  question = "date of birth of all"
+  assert ("client", "birth_date", "date of birth") in marked(question)
+  # A plural that is not taken back to its singular.
+  paid = Schema("x", "sqlite", (table("person", "id", "salary"),))
+  assert marked("wages paid", paid) == {("person", "salary", "wages")}
+
+
+def test_a_table_is_found_by_a_synonym():
+  for question, name in (
+    ("How many customers are there?", "client"),
+    ("How many workers are there?", "employee"),
+    ("How many items are there?", "product"),
+  ):
+    assert NameIndex(SHOP).search(question, 6) == (MatchedName(name),)
+  assert ("client", "", "all customers") in marked("all customers by name")
+
+
+def test_own_words_win_over_other_words():
+  found = NameIndex(SHOP).search("cost", limit=1)
+  assert found == (MatchedName("client", ("cost",)),)
+  found = NameIndex(SHOP).search("price", limit=1)
+  assert found == (MatchedName("product", ("price",)),)
+  # Both are marked where there is room: by its own words first.
+  marks = NameIndex(SHOP).marks("the cost", 6)
+  assert [(m.table, m.column) for m in marks] == [("client", "cost"), ("product", "price")]
+
+
+def test_other_words_are_not_told_by_how_they_begin():
+  schema = Schema("x", "sqlite", (table("thing", "id", "photo", "begin"),))
+  assert NameIndex(schema).search("pictures", 6) == (MatchedName("thing", ("photo",)),)
+  assert NameIndex(schema).search("picturesque", 6) == ()
+  assert NameIndex(schema).search("photos", 6) == (MatchedName("thing", ("photo",)),)
+
+
 def test_no_more_columns_than_asked_for():
   question = "name, birth year, net worth, ticket price, street name"
   for limit in range(1, 6):

@@ -19,7 +19,7 @@ from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.tokenizer import load_tokenizer
 from spftsql_jax.pipeline.config import from_dict, to_dict
 from spftsql_jax.pipeline.metrics_log import MetricsLog
-from spftsql_jax.pipeline.pretraining import tokens
+from spftsql_jax.pipeline.pretraining import run, tokens
 from spftsql_jax.pipeline.pretraining.config import CorpusConfig, PretrainingConfig
 from spftsql_jax.pipeline.pretraining.corpus import make_held_out, make_shard
 from spftsql_jax.pipeline.pretraining.run import pretrain
@@ -81,7 +81,7 @@ def test_what_is_made_is_left_as_it_is(made):
 def test_units_are_those_of_both_directions_and_come_back_from_their_file(made):
   config, start = dataclasses.replace(tiny(), draws=1), made[0] / "start"
   shard = tokens.Shard(made[0] / "examples_0.jsonl", made[0] / "databases/0")
-  units = tokens._units(config, start, shard, 0)
+  units = tokens._units(config, start, shard, [0])[0]
   assert tokens.shard_units(config, [shard], start, 1) == units
   examples = read_examples(shard.examples)
   assert len(examples) < len(units) < 2 * len(examples)
@@ -95,7 +95,7 @@ def test_each_draw_is_of_other_words_over_the_same_queries(made):
     tokens.Shard(made[0] / "examples_0.jsonl", made[0] / "databases/0"),
   )
   config = dataclasses.replace(tiny(), renamed_share=1.0, to_text_share=0.0)
-  first, second = (tokens._units(config, start, shard, draw) for draw in (0, 1))
+  first, second = tokens._units(config, start, shard, [0, 1]).values()
   assert len(first) == len(second) == len(read_examples(shard.examples))
   prefixes = [{u.branches[0].prefix for u in units} for units in (first, second)]
   assert not prefixes[0] & prefixes[1]
@@ -107,7 +107,8 @@ def test_each_draw_is_of_other_words_over_the_same_queries(made):
     prompt=dataclasses.replace(config.prompt, codes=False),
   )
   tokenizer = load_tokenizer(start, config.prompt)
-  answers = [tokenizer.decode(u.branches[0].answer) for u in tokens._units(plain, start, shard, 0)]
+  units = tokens._units(plain, start, shard, [0])[0]
+  answers = [tokenizer.decode(u.branches[0].answer) for u in units]
   assert answers == [e.query for e in read_examples(shard.examples)]
   # Codes are drawn too: the same query has others, and nothing but them and words is exchanged.
   said = [[tokenizer.decode(u.branches[0].answer) for u in units] for units in (first, second)]
@@ -153,6 +154,32 @@ def test_a_folder_of_another_base_is_refused(made):
   other = dataclasses.replace(tiny(), main=dataclasses.replace(tiny().main, passes=2.0))
   with pytest.raises(ValueError, match="passes"):
     pretrain(other, made[0], print)
+
+
+def parts_learned(units, *passes):
+  """What phases of so many passes learn, one behind the other."""
+  passed, parts = 0.0, []
+  for count in passes:
+    parts.append(list(run._learned(units, passed, count)))
+    passed += count
+  return parts
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 10, 101])
+@pytest.mark.parametrize("passes", [(0.5, 0.5), (0.3, 0.3, 0.4), (0.1,) * 10, (0.25, 0.25, 0.5)])
+def test_phases_of_less_than_a_pass_learn_every_unit_once(count, passes):
+  parts = parts_learned(range(count), *passes)
+  assert [unit for part in parts for unit in part] == list(range(count))
+  assert all(abs(len(p) - share * count) <= 1 for p, share in zip(parts, passes, strict=True))
+
+
+def test_a_part_goes_on_at_the_beginning_when_it_comes_to_the_end():
+  assert parts_learned(range(10), 0.8, 0.5, 0.5)[1:] == [[8, 9, 0, 1, 2], [3, 4, 5, 6, 7]]
+
+
+def test_a_phase_of_a_pass_and_more_learns_all_and_the_next_goes_on_behind_it():
+  assert parts_learned(range(10), 1.0, 0.3) == [list(range(10)), [0, 1, 2]]
+  assert parts_learned(range(10), 0.2, 2.5, 0.3)[1:] == [list(range(10)), [7, 8, 9]]
 
 
 def test_the_config_is_whole_in_its_file():

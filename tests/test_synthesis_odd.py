@@ -14,8 +14,10 @@ from spftsql_jax.columns.words import split_identifier
 from spftsql_jax.databases import open_database
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table, without_twins
+from spftsql_jax.sql import identifiers
 from spftsql_jax.synthesis import pool
 from spftsql_jax.synthesis.options import SynthesisOptions
+from spftsql_jax.synthesis.rejections import Rejection
 from spftsql_jax.synthesis.synthesize import synthesize
 
 EXAMPLES = 20
@@ -203,3 +205,30 @@ def test_of_twins_the_first_stays_with_the_keys_that_name_it():
 )
 def test_a_name_without_letters_is_called_by_its_characters(name, words):
   assert split_identifier(name, frozenset()) == words
+
+
+def write_keywords(path):
+  """Two tables called as SQL calls something else, and one that is not."""
+  with contextlib.closing(sqlite3.connect(path)) as connection:
+    for table in ("grant", "lateral", "singer"):
+      connection.execute(
+        f'CREATE TABLE "{table}" (id INTEGER PRIMARY KEY, name TEXT, amount INTEGER)'
+      )
+      rows = [(n, f"name {n}", n * n) for n in range(30)]
+      connection.executemany(f'INSERT INTO "{table}" VALUES (?, ?, ?)', rows)
+    connection.commit()
+  return path
+
+
+def test_tables_called_as_the_parser_calls_something_else_have_examples(tmp_path):
+  made = check(write_keywords(tmp_path / "keywords.sqlite"))
+  assert {table for example in made.examples for table in example.tables} >= {"grant", "lateral"}
+  assert made.rejections[Rejection.NOT_PARSED] == 0
+
+
+def test_a_query_that_the_engine_runs_and_the_parser_cannot_read_is_counted(tmp_path, monkeypatch):
+  # As if nobody had known of these words: SQLite takes them without quotes.
+  monkeypatch.setattr(identifiers, "reserved_words", lambda dialect: frozenset())
+  made = check(write_keywords(tmp_path / "keywords.sqlite"), least=1)
+  assert made.rejections[Rejection.NOT_PARSED] > 0
+  assert {table for example in made.examples for table in example.tables} == {"singer"}

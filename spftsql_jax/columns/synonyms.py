@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from spftsql_jax.columns.inflection import singular_of
+from spftsql_jax.columns.inflection import plural_of, singular_of
 from spftsql_jax.columns.word_lists import read_lists
 
 # The words of a noun phrase, in small letters and in the singular.
@@ -19,6 +19,17 @@ LONGEST_PHRASE = 4
 def synonyms_of(phrase: Phrase) -> tuple[Phrase, ...]:
   """The other phrases of its group; none where it stands in no group."""
   return _by_phrase().get(phrase, ())
+
+
+def text_of(phrase: Phrase, plural: bool) -> str:
+  """A phrase of the list as it is written there, but in the plural where it has to be: the words
+  of ("sale", "tax") are in the singular, yet it is said "sales tax".
+  """
+  text = _texts()[phrase]
+  if not plural or singular_of(text) != text:
+    return text
+  head, per, unit = text.partition(" per ")
+  return plural_of(head) + per + unit
 
 
 def said_otherwise(phrase: Phrase) -> Iterator[Phrase]:
@@ -37,10 +48,22 @@ def said_otherwise(phrase: Phrase) -> Iterator[Phrase]:
 
 @functools.cache
 def _by_phrase() -> Mapping[Phrase, tuple[Phrase, ...]]:
-  found: dict[Phrase, tuple[Phrase, ...]] = {}
+  return {
+    phrase: tuple(other for other in group if other != phrase)
+    for group in [[_phrase(text) for text in group] for group in _groups()]
+    for phrase in group
+  }
+
+
+@functools.cache
+def _texts() -> Mapping[Phrase, str]:
+  return {_phrase(text): text for group in _groups() for text in group}
+
+
+def _phrase(text: str) -> Phrase:
+  return tuple(map(singular_of, text.split()))
+
+
+def _groups() -> list[list[str]]:
   lists = read_lists(Path(__file__).parent / "lists" / "synonyms.txt")
-  for line in lists["synonyms"]:
-    group = [tuple(singular_of(word) for word in text.split()) for text in line.split(" / ")]
-    for phrase in group:
-      found[phrase] = tuple(other for other in group if other != phrase)
-  return found
+  return [line.split(" / ") for line in lists["synonyms"]]

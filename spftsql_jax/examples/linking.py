@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from spftsql_jax.columns.inflection import singular_of
+from spftsql_jax.columns.inflection import plural_of, singular_of
 from spftsql_jax.columns.synonyms import Phrase, said_otherwise
 from spftsql_jax.columns.vocabulary import LEXICON
 from spftsql_jax.columns.words import alike, expand, singular_words, split_identifier
@@ -167,8 +167,16 @@ def _named(name: str, comment: str, owner: tuple[str, ...] = ()) -> _Named:
   if comment:
     phrases.append(tuple(singular_of(w) for w in _WORD.findall(comment.lower()))[:8])
   own = tuple(p for p in phrases if p)
-  others = dict.fromkeys(other for phrase in own for other in said_otherwise(phrase))
-  return _Named(own, tuple(others))
+  others = (other for phrase in own for other in said_otherwise(phrase))
+  return _Named(own, tuple(dict.fromkeys(form for other in others for form in _forms(other))))
+
+
+def _forms(phrase: Phrase) -> Iterator[Phrase]:
+  """A phrase, and its plural where a question's words keep it: "wages"."""
+  yield phrase
+  plural = plural_of(phrase[-1])
+  if singular_of(plural) == plural != phrase[-1]:
+    yield (*phrase[:-1], plural)
 
 
 def _words(name: str) -> tuple[str, ...]:

@@ -193,7 +193,12 @@ class _Attempt:
     database, task = self._database, self._task
     dialect = database.schema.dialect
     # Parsed once for both: the question reads the tree, the normal form changes it.
-    tree = sqlglot.parse_one(filled.sql, read=dialect)
+    try:
+      tree = sqlglot.parse_one(filled.sql, read=dialect)
+    except sqlglot.errors.SqlglotError:
+      # The engine ran it: it may take a name that the parser takes for a keyword.
+      self.reasons[Rejection.NOT_PARSED] += 1
+      return None
     known = database.questions_of(filled.sql)
     try:
       question = database.write_question(tree, self._rng)

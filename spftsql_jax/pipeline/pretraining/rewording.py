@@ -10,11 +10,15 @@ import random
 import re
 from collections.abc import Collection, Iterator
 
-from spftsql_jax.columns.inflection import plural_of, singular_of
-from spftsql_jax.columns.synonyms import LONGEST_PHRASE, Phrase, synonyms_of
+from spftsql_jax.columns.inflection import singular_of
+from spftsql_jax.columns.synonyms import LONGEST_PHRASE, Phrase, synonyms_of, text_of
+from spftsql_jax.questions.parts import article
 
-# A quoted value, which stays; or a word in small letters, for what has a capital may be a name.
-_PIECES = re.compile(r"""'[^']*'|"[^"]*"|(?<![\w'"])[a-z]+(?![\w'"])""")
+# What stays: a quoted value, and "how much does it cost", where the noun is a verb; or a word in
+# small letters, for what has a capital may be a name.
+_PIECES = re.compile(
+  r"""'(?:[^']|'')*'|"[^"]*"|[Hh]ow much do(?:es)? .*|(?<![\w'"])[a-z]+(?![\w'"])"""
+)
 
 
 def reworded(question: str, named: Collection[str], rng: random.Random, share: float) -> str:
@@ -32,9 +36,8 @@ def reworded(question: str, named: Collection[str], rng: random.Random, share: f
       drawn[phrase] = rng.choice(others) if others and rng.random() < share else None
     if (chosen := drawn[phrase]) is None:
       continue
-    other, said = " ".join(chosen), question[start:end]
-    if singular_of(said) != said:
-      other = plural_of(other)
+    said = question[start:end]
+    other = text_of(chosen, plural=singular_of(said) != said)
     before = question[at:start]
     parts += [_with_article(before, other), other]
     at = end
@@ -60,7 +63,7 @@ def _nouns(question: str, named: Collection[str]) -> Iterator[tuple[int, int, Ph
 
 def _with_article(before: str, noun: str) -> str:
   """What stands before a noun, with the article that it takes."""
-  match = re.search(r"\b(an?) $", before)
+  match = re.search(r"\ban? $", before)
   if match is None:
     return before
-  return f"{before[: match.start()]}{'an' if noun[0] in 'aeiou' else 'a'} "
+  return before[: match.start()] + article(noun).removesuffix(noun)

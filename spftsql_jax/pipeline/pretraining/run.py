@@ -267,8 +267,9 @@ def _learned(units: Sequence[Unit], passed: float, passes: float) -> Sequence[Un
   """
   if passes >= 1:
     return units
-  first, count = round(passed % 1 * len(units)), round(passes * len(units))
-  return [*units, *units][first : first + count]
+  # Both rounded as places: the next part begins where this one ends.
+  first, end = round(passed * len(units)), round((passed + passes) * len(units))
+  return [units[place % len(units)] for place in range(first, end)]
 
 
 def _one_pass(packing: Packing, units: Sequence[Unit]) -> tuple[int, int]:
