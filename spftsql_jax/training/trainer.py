@@ -331,8 +331,8 @@ def _batches_of(
       start=start,
     )
   padded = config.shape
-  plan = _plan(units, config, padded)
-  return lambda start: _batches(units, plan, config, padded, pad_id, start, parts)
+  batches = _plan(units, config, padded)
+  return lambda start: _batches(units, batches, config, padded, pad_id, start, parts)
 
 
 def _plan(units: Sequence[Unit], config: FitConfig, shape: BatchShape) -> list[list[list[int]]]:
