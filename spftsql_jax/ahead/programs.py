@@ -118,7 +118,7 @@ def _training(
   abstract = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype, sharding=place), batch
   )
-  step = make_train_step(Decoder(config, lora=lora), optimizer, program_of(objective), placed)
+  step: Any = make_train_step(Decoder(config, lora=lora), optimizer, program_of(objective), placed)
   with sharding.use_mesh(mesh):
     lowered = step.lower(state, frozen, abstract, 1e-5, numbers_of(objective))
   copies = rows * workload.microbatches

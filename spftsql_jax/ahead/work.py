@@ -101,17 +101,17 @@ class Work:
 
   def flops(self) -> dict[str, float]:
     """Operations of all products, by the dtype of their operands."""
-    found: collections.Counter[str] = collections.Counter()
-    for product in self.products:
-      found[product.dtype] += product.flops * product.times
-    return dict(found)
+    found: dict[str, float] = {}
+    for each in self.products:
+      found[each.dtype] = found.get(each.dtype, 0.0) + each.flops * each.times
+    return found
 
   def sent(self) -> dict[str, float]:
     """Bytes that a chip sends, by kind of collective."""
-    found: collections.Counter[str] = collections.Counter()
-    for collective in self.collectives:
-      found[collective.kind] += collective.sent * collective.times
-    return dict(found)
+    found: dict[str, float] = {}
+    for each in self.collectives:
+      found[each.kind] = found.get(each.kind, 0.0) + each.sent * each.times
+    return found
 
 
 def count_work(program: Program) -> Work:

@@ -17,7 +17,7 @@ def peak_flops(device: jax.Device | None = None) -> float | None:
   not known.
   """
   chip = chip_of((device or jax.devices()[0]).device_kind)
-  return chip and chip.products
+  return None if chip is None else chip.products
 
 
 def forward_flops(config: ModelConfig, batch: TokenBatch) -> tuple[float, float]:
