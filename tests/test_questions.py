@@ -600,7 +600,8 @@ def test_a_name_that_says_nothing_gives_way_to_its_comment() -> None:
     "T04",
     "time entry",
     ("C01", "id"),
-    ("KUNNR", "customer number, as in the ledger"),
+    ("KNR", "customer number, as in the ledger"),
+    ("hired", "first day at the firm"),
     ("C07", ""),
     ("city", "where it was written"),
   )
@@ -608,7 +609,7 @@ def test_a_name_that_says_nothing_gives_way_to_its_comment() -> None:
   names = names_of(schema)
   assert names.table(coded).nouns[0] == Noun("time entry", "time entries")
   said = [names.column(coded, column).nouns[0].singular for column in coded.columns]
-  assert said == ["id", "customer number", "c 07", "city"]
+  assert said == ["id", "customer number", "hired", "c 07", "city"]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ from spftsql_jax.schema import Column, Schema, Table
 
 _CACHE_SIZE = 256
 _CACHE: collections.OrderedDict[int, tuple[Schema, SchemaNames]] = collections.OrderedDict()
+# Three letters with a vowel among them may be a word.
+_SPOKEN = re.compile(r"(?=.*[aeiouy])[^\W\d_]{3}", re.IGNORECASE)
 # A comment that is nothing but a name: "id", "date".
 _PLAIN_COMMENT = re.compile(r"[A-Za-z]+( [A-Za-z]+){0,2}")
 # Of fewer tables a word that all begin with may be what they are about.
@@ -253,10 +255,10 @@ def _common_prefix(names: list[str], lexicon: frozenset[str]) -> str:
 
 def _said(name: str, comment: str, lexicon: frozenset[str]) -> str:
   """What a table or column is called by: its name, or the comment where the name is none that is
-  said, such as C01 or KUNNR, and the comment is.
+  said, such as C01 or KNR, and the comment is.
   """
   words = split_identifier(name, lexicon)
-  if any(word in lexicon or word in vocabulary.ABBREVIATIONS for word in words):
+  if any(word in vocabulary.ABBREVIATIONS or _SPOKEN.search(word) for word in words):
     return name
   plain = comment.strip() if _PLAIN_COMMENT.fullmatch(comment.strip()) else ""
   return _phrase_of(comment) or plain or name
