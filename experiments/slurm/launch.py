@@ -25,6 +25,7 @@ import subprocess
 
 from absl import flags
 from slurm.script import Job, batch_script
+from started_command import check_script, works_together
 
 from spftsql_jax.files import write_text
 
@@ -101,11 +102,8 @@ def _job(command: list[str], source: Path) -> Job:
     if not option.startswith("-"):
       raise InputError(f"--sbatch_flag={option}: not an option, such as --qos=long")
   _check_plain(f"--source={source}", str(source))
-  if not command or not command[0].endswith(".py"):
-    raise InputError("which script? give it behind two hyphens: -- experiments/spft.py --flags")
-  if not (source / command[0]).is_file():
-    raise InputError(f"{command[0]}: no such script in {source}")
-  if _NODES.value > 1 and not {"--distributed", "--shard=jax"} & set(command):
+  check_script(command, source)
+  if _NODES.value > 1 and not works_together(command):
     raise InputError(
       f"--nodes={_NODES.value}: they work together with --distributed behind the script"
     )

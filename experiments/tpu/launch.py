@@ -27,6 +27,7 @@ import subprocess
 import tempfile
 
 from absl import flags
+from started_command import check_script, works_together
 from tpu.plan import Plan, Request, accelerator, default_runtime, dry_run, make_plan
 from tpu.runner import Runner
 
@@ -209,11 +210,8 @@ def _shared_folder() -> str:
 
 def _check_command(command: list[str], hosts: int, is_local: bool) -> None:
   """Refuses a command of which it is known before a machine is made that it cannot go well."""
-  if not command or not command[0].endswith(".py"):
-    raise InputError("which script? give it behind two hyphens: -- experiments/spft.py --flags")
-  if is_local and not (Path(_SOURCE.value) / command[0]).is_file():
-    raise InputError(f"{command[0]}: no such script in {_SOURCE.value}")
-  if hosts > 1 and not {"--distributed", "--shard=jax"} & set(command):
+  check_script(command, Path(_SOURCE.value) if is_local else None)
+  if hosts > 1 and not works_together(command):
     raise InputError(
       f"{_TYPE.value} is {hosts} hosts, which work together with --distributed behind the script"
     )

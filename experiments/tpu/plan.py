@@ -9,12 +9,15 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
+import signal
 from collections.abc import Callable, Sequence
+
+import stopping
 
 HERE, ALL_WORKERS = "this machine", "all workers"
 
 # Exit codes behind which the same command goes on: the state is kept; ended by SIGTERM.
-GOES_ON = (75, 143)
+GOES_ON = (stopping.KEPT, 128 + signal.SIGTERM)
 # As gcloud ends where ssh could not connect, or lost the connection.
 NO_CONNECTION = 255
 # The state of a machine that is not there.
