@@ -76,6 +76,26 @@ def test_a_loop_whose_length_stands_in_data_is_told():
 
 
 @pytest.mark.parametrize(
+  "shapes, opcode, operands, gathered",
+  [
+    ("(f32[2,8], f32[4,8])", "all-gather-start", "%a", 128),
+    ("(f32[2,8], f32[2,2], f32[4,8], f32[4,2])", "all-gather-start", "%a, %b", 160),
+    # Of a sum both arrays are what comes of it.
+    ("(f32[2,8], f32[2,2])", "all-reduce-start", "%a, %b", 80),
+    ("(f32[2,8], f32[2,8], u32[], u32[])", "collective-permute-start", "%a", 64),
+  ],
+)
+def test_of_what_is_started_the_result_counts(shapes, opcode, operands, gathered):
+  text = (
+    "ENTRY %main (a: f32[2,8]) -> f32[2,8] {\n  %a = f32[2,8] parameter(0)\n"
+    "  %b = f32[2,2] parameter(1)\n"
+    f"  ROOT %c = {shapes} {opcode}({operands}), channel_id=1, replica_groups=[1,2]<=[2]\n}}\n"
+  )
+  [found] = count_work(read_program(text)).collectives
+  assert found.bytes == gathered and found.kind == opcode.removesuffix("-start")
+
+
+@pytest.mark.parametrize(
   "shapes, attributes, multiplied",
   [
     # A product over a batch of 4, written as a convolution over holes.
@@ -84,16 +104,17 @@ def test_a_loop_whose_length_stands_in_data_is_told():
       "window={size=4 stride=3 lhs_dilate=4}, dim_labels=0bf_0oi->0bf",
       4 * 8 * 5 * 16,
     ),
-    # A sum over two axes: a window over all of them.
-    (("[2,3]", "[4,5,2]", "[4,5,3]"), "window={size=4x5}, dim_labels=01b_01o->bf", None),
+    # The same over two axes without holes: a window over all of them.
+    (
+      ("[1,1,2,3]", "[4,5,2,1]", "[4,5,3,1]"),
+      "window={size=4x5}, dim_labels=01bf_01oi->01bf",
+      4 * 5 * 2 * 3,
+    ),
     (("[6,8,4]", "[6,8,4]", "[3,4,4]"), "window={size=3 pad=1_1}, dim_labels=0bf_0io->0bf", 2048),
   ],
 )
 def test_of_a_convolution_what_meets_a_value_counts(shapes, attributes, multiplied):
   out, left, right = shapes
-  if multiplied is None:
-    attributes = "window={size=4x5}, dim_labels=01bf_01oi->01bf"
-    out, left, right, multiplied = "[1,1,2,3]", "[4,5,2,1]", "[4,5,3,1]", 4 * 5 * 2 * 3
   text = (
     f"ENTRY %main (a: f32{left}) -> f32{out} {{\n  %a = f32{left} parameter(0)\n"
     f"  %b = f32{right} parameter(1)\n"

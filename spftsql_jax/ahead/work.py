@@ -26,6 +26,8 @@ _COLLECTIVES = (
   "collective-broadcast",
 )
 _KERNELS = ("tpu_custom_call", "__gpu$xla.gpu.triton", "triton_kernel_call", "mosaic_gpu")
+# What these give begins with what they take, and goes on with what comes of it.
+_GIVES_WHAT_IT_TAKES = ("all-gather-start", "collective-permute-start")
 # Which attributes name what an instruction runs once, and which what it runs for each element.
 _CALLS = ("calls", "to_apply", "called_computations", "branch_computations")
 _FOR_ELEMENTS = frozenset(
@@ -119,7 +121,8 @@ def count_work(program: Program) -> Work:
   on meanwhile, has one channel and counts once.
   """
   products: list[Product] = []
-  collectives: dict[tuple[str, str], Collective] = {}
+  # By channel; one of the same number in a loop and outside of it are two.
+  collectives: dict[tuple[int, str], Collective] = {}
   kernels: collections.Counter[str] = collections.Counter()
   unknown = 0
 
@@ -139,7 +142,7 @@ def count_work(program: Program) -> Work:
         products.append(_product(each, shapes, times))
       elif kind in _COLLECTIVES:
         channel = each.attribute("channel_id") or each.name
-        collectives.setdefault((_loop(times), channel), _collective(each, kind, times))
+        collectives.setdefault((times, channel), _collective(each, kind, times))
       elif each.opcode == "custom-call" and any(k in each.attributes for k in _KERNELS):
         kernels[each.attribute("custom_call_target").strip('"')] += times
       if each.opcode not in _FOR_ELEMENTS:
@@ -148,11 +151,6 @@ def count_work(program: Program) -> Work:
 
   walk(program.entry, 1)
   return Work(tuple(products), tuple(collectives.values()), dict(kernels), unknown)
-
-
-def _loop(times: int) -> str:
-  """Channels of one number in a loop and outside of it are two collectives."""
-  return f"{times} times"
 
 
 def _turns(program: Program, loop: Instruction) -> int | None:
@@ -226,8 +224,9 @@ def _of_axis(window: Mapping[str, str], name: str, place: int, usual: int) -> in
 
 def _collective(each: Instruction, kind: str, times: int) -> Collective:
   shapes = each.shapes
-  if each.opcode.endswith("-start") and len(shapes) > 1:
-    shapes = shapes[1:2]  # (what it takes, what it gives, ...)
+  if each.opcode in _GIVES_WHAT_IT_TAKES:
+    given = len(each.operands)
+    shapes = shapes[given : 2 * given]
   return Collective(kind, shapes, _group(each.attributes), times, each.source)
 
 
