@@ -41,7 +41,7 @@ from spftsql_jax.databases.locations import engine_of, name_of, split_locations,
 from spftsql_jax.databases.passwords import without_password
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.examples.example import Example
-from spftsql_jax.files import json_lines, write_text
+from spftsql_jax.files import json_lines, shard_path, write_text
 from spftsql_jax.judging.metrics import hardness
 from spftsql_jax.synthesis.balance import AIMS, Balance, read_balance
 from spftsql_jax.synthesis.notation import WeightedTemplate
@@ -298,11 +298,7 @@ def _shard(value: str) -> tuple[int, int]:
 def _of_shard(output: Path, shard: tuple[int, int]) -> Path:
   """The output's own name, or with several shards out-00001-of-00004.jsonl."""
   index, count = shard
-  return (
-    output
-    if count == 1
-    else output.with_name(f"{output.stem}-{index:05}-of-{count:05}{output.suffix}")
-  )
+  return output if count == 1 else shard_path(output, index, count)
 
 
 def _balance(values: list[str], weighted: Sequence[WeightedTemplate]) -> Balance:

@@ -52,6 +52,12 @@ def write_json(path: str | os.PathLike[str], value: object, indent: int = 1, end
   write_text(path, json.dumps(value, indent=indent) + end)
 
 
+def shard_path(path: str | os.PathLike[str], index: int, count: int) -> Path:
+  """The file of a shard of several, beside that of the whole: out-00001-of-00004.jsonl."""
+  path = Path(path)
+  return path.with_name(f"{path.stem}-{index:05}-of-{count:05}{path.suffix}")
+
+
 def json_lines(records: Iterable[object]) -> str:
   """The text of a JSON lines file: a record a line, letters as they are."""
   return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)

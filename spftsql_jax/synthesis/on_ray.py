@@ -6,11 +6,11 @@ Every node needs this package, and the databases under the same paths or URLs.
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from spftsql_jax.files import shard_path
 from spftsql_jax.synthesis.notation import WeightedTemplate
 from spftsql_jax.synthesis.options import SynthesisOptions
 from spftsql_jax.synthesis.result import Synthesis, merge_shards
@@ -61,7 +61,7 @@ def synthesize_on_ray(
 
 def shard_records(record: Path, count: int) -> list[Path]:
   """The records of the shards of a synthesis that is kept in `record`."""
-  return [Path(_record_of(record, index, count)) for index in range(count)]
+  return [shard_path(record, index, count) for index in range(count)]
 
 
 def _connected(address: str) -> Any:
@@ -78,11 +78,5 @@ def _connected(address: str) -> Any:
 
 
 def _of_shard(options: SynthesisOptions, index: int, count: int) -> SynthesisOptions:
-  record = options.record
-  if record is not None:
-    record = _record_of(record, index, count)
+  record = None if options.record is None else shard_path(options.record, index, count)
   return dataclasses.replace(options, shard=(index, count), record=record)
-
-
-def _record_of(record: str | os.PathLike[str], index: int, count: int) -> str:
-  return f"{os.fspath(record)}-{index:05}-of-{count:05}"
