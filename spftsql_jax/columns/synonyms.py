@@ -64,6 +64,7 @@ def _phrase(text: str) -> Phrase:
   return tuple(map(singular_of, text.split()))
 
 
-def _groups() -> list[list[str]]:
+@functools.cache
+def _groups() -> tuple[tuple[str, ...], ...]:
   lists = read_lists(Path(__file__).parent / "lists" / "synonyms.txt")
-  return [line.split(" / ") for line in lists["synonyms"]]
+  return tuple(tuple(line.split(" / ")) for line in lists["synonyms"])

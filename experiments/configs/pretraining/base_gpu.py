@@ -1,4 +1,4 @@
-"""The base in the box as it was made: more databases and more passes than a CPU has time for.
+"""A larger base: more databases and more passes than a CPU has time for. Not trained yet.
 
     python experiments/pretrain_small.py --config=experiments/configs/pretraining/base_gpu.py \
       --workdir=runs/base --workers=16
