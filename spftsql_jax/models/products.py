@@ -38,6 +38,34 @@ def head_product(hidden: jax.Array, head: jax.Array, operands: str = "") -> jax.
   return jnp.einsum("...d,vd->...v", hidden, head, preferred_element_type=jnp.float32)
 
 
+def head_gradients(
+  hidden: jax.Array, head: jax.Array, to_logits: jax.Array, operands: str = "", learned: bool = True
+) -> tuple[jax.Array, jax.Array | None]:
+  """The gradients, float32, of hidden [..., D] and, where it is learned, of head [V, D], through
+  `head_product`.
+
+  Args:
+    to_logits: the gradient of the logits, float32 [..., V]: rounded to the operands' dtype, not
+      they to its.
+  """
+  if operands == "bfloat16":
+    kept = hidden.astype(jnp.bfloat16), head.astype(jnp.bfloat16)
+    return _rounded_backward(1, kept, to_logits)
+  to_logits, leading = to_logits.astype(hidden.dtype), tuple(range(hidden.ndim - 1))
+  to_hidden = jnp.einsum("...v,vd->...d", to_logits, head, preferred_element_type=jnp.float32)
+  if not learned:
+    return to_hidden, None
+  by_position = functools.partial(
+    jax.lax.dot_general,
+    dimension_numbers=((leading, leading), ((), ())),
+    preferred_element_type=jnp.float32,
+  )
+  if hidden.dtype != jnp.float32:
+    return to_hidden, by_position(to_logits, hidden)
+  # With the small operand turned around, as in `_product`. A CPU cannot do so with narrow ones.
+  return to_hidden, by_position(hidden, to_logits).T
+
+
 @jax.custom_vjp
 def _product(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """The kernel's gradient is written with the smaller of x and the output's gradient turned around.
