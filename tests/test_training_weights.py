@@ -6,11 +6,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AbstractDevice, AbstractMesh
 
 from spftsql_jax.examples.batches import Branch, Unit
 from spftsql_jax.examples.packing import RowShape, pack, plan_rows
-from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, attention, init_params, sharding
-from spftsql_jax.models.target import target, targeting
+from spftsql_jax.models import (
+  Decoder,
+  LoraConfig,
+  ModelConfig,
+  attention,
+  init_params,
+  platforms,
+  sharding,
+)
 from spftsql_jax.training import step
 
 KINDS = {
@@ -65,7 +73,7 @@ def test_three_products_of_seven_fall_away():
 def test_not_under_an_adapter_nor_where_a_mesh_cuts_the_outputs(monkeypatch):
   model, _ = made()
   assert not step._fuses(model)  # on a CPU, where it costs
-  monkeypatch.setattr(step, "target", lambda: "gpu")
+  monkeypatch.setattr(platforms, "platform", lambda: "gpu")
   assert step._fuses(model)
   assert not step._fuses(model.clone(lora=LoraConfig(4, 8.0)))
   whole = sharding.make_mesh(devices=jax.devices()[:1])
@@ -99,12 +107,12 @@ def test_float32_weights_are_rounded_once_a_step():
   assert found == sorted([*weights, (80, 32)])
 
 
-def test_what_is_compiled_ahead_has_the_form_of_its_target():
+def test_what_is_compiled_ahead_has_the_form_of_its_devices():
   table = (jnp.ones((4, 3)), jnp.ones((4, 3)))
   rotate = lambda x: attention.apply_rope(x, table)  # noqa: E731
-  lowered = lambda: jax.jit(rotate).lower(jnp.ones((4, 2, 6))).as_text()  # noqa: E731
-  assert "stablehlo.reverse" in lowered() and "stablehlo.concatenate" not in lowered()
-  jax.clear_caches()
-  with targeting("tpu"):
-    assert "stablehlo.concatenate" in lowered()
-  assert target() == jax.default_backend() == "cpu"
+  traced = lambda: str(jax.make_jaxpr(rotate)(jnp.ones((4, 2, 6))))  # noqa: E731
+  assert " rev[" in traced() and " concatenate[" not in traced()
+  there = AbstractMesh((1,), ("data",), abstract_device=AbstractDevice("TPU v5", 1, "tpu"))
+  with jax.sharding.use_abstract_mesh(there):
+    assert " concatenate[" in traced()
+  assert platforms.platform() == jax.default_backend() == "cpu"

@@ -107,11 +107,10 @@ def prepare(
   Raises:
     ValueError: rows that the mesh does not divide, or a branch that exceeds a row.
   """
-  with targeting(mesh.devices.flat[0].platform):
-    if step in ("sft", "self_play"):
-      chosen = optimizer or OptimizerConfig()
-      return _training(config, mesh, workload, lora, chosen, step == "self_play")
-    return _generation(config, mesh, workload, lora, step == "decode")
+  if step in ("sft", "self_play"):
+    chosen = optimizer or OptimizerConfig()
+    return _training(config, mesh, workload, lora, chosen, step == "self_play")
+  return _generation(config, mesh, workload, lora, step == "decode")
 
 
 def _training(

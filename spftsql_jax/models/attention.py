@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from spftsql_jax.models import platforms
 from spftsql_jax.models.config import ModelConfig, RopeScaling
-from spftsql_jax.models.target import target
 
 # Finite, so that a row with nothing to attend to gives zeros and a finite gradient, not NaN.
 _MASKED = -1e30
@@ -102,7 +102,7 @@ def apply_rope(x: jax.Array, table: tuple[jax.Array, jax.Array]) -> jax.Array:
   """Rotates x [..., heads, H] by a table [..., H/2]; the two halves of a head are the two
   coordinates. Dtype of x.
   """
-  if target() == "cpu":
+  if platforms.platform() == "cpu":
     # By exchanging the halves instead of putting them together again, and by a table that XLA does
     # not compute anew for every head: half of the time, and a twentieth of a training step.
     cos, sin = (t[..., None, None, :] for t in table)

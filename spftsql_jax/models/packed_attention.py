@@ -26,7 +26,6 @@ from jax.sharding import PartitionSpec
 
 from spftsql_jax.models import packed_flash, packed_splash, platforms
 from spftsql_jax.models.products import turned
-from spftsql_jax.models.target import target
 
 _MASKED = -1e30
 

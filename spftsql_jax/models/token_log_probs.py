@@ -22,8 +22,8 @@ import numpy as np
 from jax.custom_derivatives import CustomVJPPrimal
 from jax.sharding import PartitionSpec
 
+from spftsql_jax.models import platforms
 from spftsql_jax.models.products import head_gradients, head_product
-from spftsql_jax.models.target import target
 
 # Axes of a mesh over which rows, and the vocabulary, are spread (see `sharding.RULES`).
 _ROW_AXES = ("data", "fsdp")
@@ -59,7 +59,7 @@ class _Way(NamedTuple):
 
 def logits_at_once() -> int:
   """How many logits a slice has on each device at most."""
-  return _AT_ONCE_ON.get(target(), LOGITS_AT_ONCE)
+  return _AT_ONCE_ON.get(platforms.platform(), LOGITS_AT_ONCE)
 
 
 def token_log_probs(
@@ -238,7 +238,7 @@ def _backward_of_device(
 def _keeps_logits(way: _Way) -> bool:
   """Whether the backward pass reads the logits of a single slice instead of computing them again:
   float32 on a CPU, where the product is dearer than the memory."""
-  return target() == "cpu" and way.dtype == "float32" and not way.on_mesh
+  return platforms.platform() == "cpu" and way.dtype == "float32" and not way.on_mesh
 
 
 def _over_vocab(x: jax.Array, way: _Way) -> jax.Array:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from spftsql_jax.examples.packing import TokenBatch
-from spftsql_jax.models.target import target
+from spftsql_jax.models import platforms
 from spftsql_jax.models.variables import model_variables
 from spftsql_jax.training.objective import (
   Metrics,
@@ -121,7 +121,7 @@ def _fuses(model: nn.Module) -> bool:
   """
   mesh = jax.sharding.get_abstract_mesh()
   cut = not mesh.empty and mesh.shape.get("tensor", 1) > 1
-  return model.lora is None and not cut and target() != "cpu"
+  return model.lora is None and not cut and platforms.platform() != "cpu"
 
 
 def _finite_as(values: jax.Array, dtype: Any) -> jax.Array:
