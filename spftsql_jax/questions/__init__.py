@@ -14,7 +14,7 @@ The English of names is the room `columns`. In reading order:
 below it:
 
     phrases           nouns, values, comparisons: a thing is called the same throughout a question
-    comparisons       one column and values: equality, ranges, LIKE, NULL, lists
+    column_conditions one column and values: equality, ranges, LIKE, NULL, lists
     expressions       what is computed: aggregates, arithmetic, parts of dates
     links, events     ways through tables that connect others; events with a verb of their own
     relations         foreign keys: "visits of patients from Boston"

@@ -38,6 +38,7 @@ class Clause:
     adjectives: directly before the noun ("female").
     sentence: a full sentence part where noun and predicate are not enough ("the salary is above 100
       or the city is Boston").
+    by_name: whether it says what the rows are called.
   """
 
   noun: str = ""
@@ -47,6 +48,7 @@ class Clause:
   posts: tuple[str, ...] = ()
   adjectives: tuple[str, ...] = ()
   sentence: str = ""
+  by_name: bool = False
 
   @property
   def said(self) -> str:

@@ -40,38 +40,6 @@ AGGREGATES = {
 EXTREMES = tuple(tuple(pair.split(", ")) for pair in _PHRASES["extremes"])
 NUMBER_WORDS = _PHRASES["number words"]
 MONTHS = _PHRASES["months"]
-MISSING = _PHRASES["missing"]
-KNOWN = _PHRASES["known"]
-# LIKE: whether the pattern is at the start of the text, and whether at its end -> wordings.
-LIKE = {
-  (False, False): _PHRASES["contains"],
-  (True, False): _PHRASES["begins"],
-  (False, True): _PHRASES["ends"],
-  (True, True): _PHRASES["resembles"],
-}
-PATTERN = _PHRASES["pattern"]
-GERUNDS = by_word(_PHRASES["gerunds"])
-# Comparisons: how the values are said -> operator -> wordings.
-COMPARISONS = {
-  "number": {
-    ">": weighted(_PHRASES["more"]),
-    "<": weighted(_PHRASES["less"]),
-    ">=": weighted(_PHRASES["at least"]),
-    "<=": weighted(_PHRASES["at most"]),
-  },
-  "count": {
-    ">": weighted(_PHRASES["more count"]),
-    "<": weighted(_PHRASES["less count"]),
-    ">=": weighted(_PHRASES["at least count"]),
-    "<=": weighted(_PHRASES["at most count"]),
-  },
-  "date": {
-    ">": weighted(_PHRASES["after"]),
-    "<": weighted(_PHRASES["before"]),
-    ">=": weighted(_PHRASES["since"]),
-    "<=": weighted(_PHRASES["until"]),
-  },
-}
 
 # By the kind of a column: (more, less), (highest, lowest), and all words for each of the two.
 THING_COMPARATIVES = tuples_by_word(_NOUNS["thing comparatives"])
