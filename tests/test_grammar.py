@@ -83,7 +83,7 @@ def test_every_construct_is_used(folder):
   sources = "".join(path.read_text(encoding="utf-8") for path in package.glob("*.py"))
   sections = read_folder(folder)
   slots = {p.name for rows in sections.values() for r in rows for p in r.pieces if p != str(p)}
-  asked = set(re.findall(r'"([^"\n]+)"', sources)) | slots
+  asked = set(re.findall(r"""(?=["']([^"'\n]+)["'])""", sources)) | slots
   # "compare: verb" is asked for as a condition ("compare") in a form ("verb").
   parted = {name for name in sections if ": " in name and set(name.split(": ")) <= asked}
   assert sections.keys() - asked - parted == set()

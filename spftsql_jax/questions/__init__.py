@@ -23,7 +23,7 @@ below it:
     conditions        conditions of any form
     superlatives      ORDER BY: "the three oldest doctors"
     aggregates        "How many ...?", "the average price of ..."
-    listings          "the names and ages of ..."
+    listings          "the names and ages of ...": slots and features of a plan
     groups            what a query groups by, and what it says of the groups
     group_questions   "the number of doctors in each city"
     combinations      set operations: "who have X but not Y"

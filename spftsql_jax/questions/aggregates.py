@@ -8,6 +8,7 @@ from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import Clause, Message, article, fix_spaces, is_plural, join_words
+from spftsql_jax.questions.plan_listings import aliases_of, is_key, is_single
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
 from spftsql_jax.questions.superlatives import Superlatives
 from spftsql_jax.questions.syntax import aggregate_of, bare, is_pure_link, own_columns
@@ -23,13 +24,13 @@ class Aggregates(Superlatives):
       return share
     items = [bare(i.unalias()) for i in query.items]
     head = self._aggregate_head(query, items)
-    spoken = {a for i in items for a in self._aliases(query, i)}
+    spoken = {a for i in items for a in aliases_of(query, i)}
     plan = self.plan(query, head, spoken)
     before, self.existential = self.existential, any(i.find(exp.Distinct) for i in items)
     clauses = self.clauses(query, plan, head, None)
     self.existential = before
     noun, person = self.noun(query, head), self.person(query, head)
-    one_row = self._is_single(query, plan, head)
+    one_row = is_single(query, self.names, head)
     entity = self.with_number(noun, clauses, person, "plural")
     if len(items) == 1:
       return self._one_aggregate(query, items[0], head, noun, entity, clauses, person)
@@ -109,7 +110,7 @@ class Aggregates(Superlatives):
       ):
         return self._counted_end(query, finest)
       return finest
-    aliases = [a for i in items for a in self._aliases(query, i)]
+    aliases = [a for i in items for a in aliases_of(query, i)]
     return aliases[0] if aliases else finest or next(iter(query.sources))
 
   def _counted_end(self, query: Query, link: str) -> str:
@@ -120,11 +121,7 @@ class Aggregates(Superlatives):
     ends = [e.parent for e in query.neighbours(link) if e.child == link]
     for end in ends:
       others = [o for o in ends if o != end]
-      if (
-        len(others) == 1
-        and len(ends) == 2
-        and self._is_single(query, self.plan(query, link, set()), others[0])
-      ):
+      if len(others) == 1 and len(ends) == 2 and is_single(query, self.names, others[0]):
         return end
     return link
 
@@ -169,13 +166,13 @@ class Aggregates(Superlatives):
       ):
         raise UnsupportedQuery("COUNT(DISTINCT) of more than a column")
       ref = query.ref(bare(argument.expressions[0]))
-      different = self.rng.choice(wordings.DISTINCT_WORDS)
+      different = self.distinct_word()
       things = self._counted_things(query, ref, head)
       return Noun(f"number of {different} {things}", f"numbers of {different} {things}")
     if isinstance(bare(argument), exp.Column):
       ref = query.ref(bare(argument))
-      if self._is_key(ref) or not ref.column.nullable:
-        noun = self.noun(query, ref.alias) if self._is_key(ref) else self.noun(query, head)
+      if is_key(ref) or not ref.column.nullable:
+        noun = self.noun(query, ref.alias) if is_key(ref) else self.noun(query, head)
         return Noun(f"number of {noun.plural}", f"numbers of {noun.plural}")
       things = (
         self.short(ref) if self.belongs(query, ref.alias, head) else self.qualified(query, ref)
@@ -183,15 +180,9 @@ class Aggregates(Superlatives):
       return Noun(f"number of {things}", f"numbers of {things}")
     raise UnsupportedQuery("COUNT of an expression")
 
-  def _is_key(self, ref: Ref) -> bool:
-    return (
-      ref.column.name.lower() in (c.lower() for c in ref.table.primary_key)
-      and len(ref.table.primary_key) == 1
-    )
-
   def _counted_things(self, query: Query, ref: Ref, head: str) -> str:
     """What COUNT(DISTINCT column) counts: rows of the table a key points to, or values."""
-    if self._is_key(ref):
+    if is_key(ref):
       return self.noun(query, ref.alias).plural
     for key in ref.table.foreign_keys:
       if len(key.columns) == 1 and key.columns[0].lower() == ref.column.name.lower():
@@ -218,23 +209,19 @@ class Aggregates(Superlatives):
       and isinstance(item.this, exp.Distinct)
       and len(item.this.expressions) == 1
       and isinstance(item.this.expressions[0], exp.Column)
-      and self._is_key(query.ref(item.this.expressions[0]))
+      and is_key(query.ref(item.this.expressions[0]))
       and query.ref(item.this.expressions[0]).alias == head
     )
     plain_count = isinstance(item, exp.Count) and (
       isinstance(item.this, exp.Star)
       or (
         isinstance(bare(item.this), exp.Column)
-        and (
-          self._is_key(query.ref(bare(item.this))) or not query.ref(bare(item.this)).column.nullable
-        )
+        and (is_key(query.ref(bare(item.this))) or not query.ref(bare(item.this)).column.nullable)
       )
     )
     if plain_count or key_of_head:
       different = (
-        f"{self.rng.choice(wordings.DISTINCT_WORDS)} "
-        if key_of_head and (not clauses or self.maybe(0.5))
-        else ""
+        f"{self.distinct_word()} " if key_of_head and (not clauses or self.maybe(0.5)) else ""
       )
       entity, plural = f"{different}{entity}", f"{different}{noun.plural}"
       content = f"{self.rng.choice(wordings.COUNT_NOUNS)} {entity}"
@@ -270,7 +257,7 @@ class Aggregates(Superlatives):
         raise UnsupportedQuery("COUNT(DISTINCT) of more than a column")
       things, different = (
         self._counted_things(query, ref, head),
-        self.rng.choice(wordings.DISTINCT_WORDS),
+        self.distinct_word(),
       )
       end = (
         self._other_end(query, ref)

@@ -45,6 +45,8 @@ class Phrases(abc.ABC):
     self.existential = False
     # A nested query gives one row, though nothing in it says so.
     self.one_row = False
+    # Whether a whole sentence may be said, not only a noun phrase within another.
+    self.whole = True
     self._table_nouns: dict[str, Noun] = {}
     self._column_nouns: dict[tuple[str, str], Noun] = {}
     self._synonym_rate = 0.22 if rng.random() < 0.6 else 0.0
@@ -224,6 +226,10 @@ class Phrases(abc.ABC):
     section = "count compared" if style == "count" else "compared"
     return self.grammar.say(section, Context(features, {"value": value}), self.rng)
 
+  def distinct_word(self) -> str:
+    """ "different"."""
+    return self.grammar.say("distinct", Context((), {}), self.rng)
+
   def superlative(self, tags: frozenset[str], descending: bool) -> str:
     """The adjective of a column's extreme: "highest", "most recent"."""
     for tag, (high, low) in wordings.NOUN_SUPERLATIVES.items():
@@ -272,14 +278,6 @@ class Phrases(abc.ABC):
   @abc.abstractmethod
   def _named(self, query: Query, plan: Plan, alias: str, came_from: Edge | None) -> str | None:
     """The value of the natural name, where that is the only thing said of a row."""
-
-  @abc.abstractmethod
-  def _aliases(self, query: Query, item: exp.Expr) -> list[str]:
-    """The aliases of this query's own tables whose columns an expression has, in their order."""
-
-  @abc.abstractmethod
-  def _is_single(self, query: Query, plan: Plan, head: str) -> bool:
-    """Whether the conditions pick one row by its name or key."""
 
   @abc.abstractmethod
   def content(self, query: Query | SetQuery) -> str:

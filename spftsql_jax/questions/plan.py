@@ -1,6 +1,6 @@
 """What a query says, as a small frozen tree: no words, no chance, no order of a sentence.
 
-`plan_conditions` reads conditions, `plan_questions` whole queries; both refuse what has no faithful
+`plan_conditions` reads conditions, `plan_listings` whole queries; both refuse what has no faithful
 wording (`UnsupportedQuery`, with the reason). What a tree says is put into words by a grammar, of
 which there may be one for each language.
 """
@@ -11,7 +11,7 @@ import dataclasses
 
 from sqlglot import exp
 
-from spftsql_jax.questions.query_meaning import Ref
+from spftsql_jax.questions.query_meaning import Query, Ref
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,3 +116,79 @@ class Unmoved:
 
 ColumnCondition = Compare | Stated | Between | OneOf | Like | Missing | DatePart
 Condition = ColumnCondition | Either | Both | Unmoved
+
+
+@dataclasses.dataclass(frozen=True)
+class Computed:
+  """An expression of which there is no plan yet, worded from its syntax."""
+
+  node: exp.Expr
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+  """The rows that are asked about: those of one table as it occurs in the query.
+
+  Attributes:
+    query: what is said of them.
+    head: the alias of the table.
+    single: whether the conditions pick one row, by its name or key.
+  """
+
+  query: Query
+  head: str
+  single: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+  """What rows are sorted by."""
+
+  by: Attribute | Computed
+  descending: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Top:
+  """The first rows in an order; of all that are left where `order` is empty."""
+
+  order: tuple[Order, ...]
+  limit: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+  """Columns of rows. Without columns: all that is known of them."""
+
+  rows: Rows
+  columns: tuple[Attribute | Computed, ...]
+  distinct: bool
+  order: tuple[Order, ...] = ()
+  top: Top | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+  """How many rows there are. `distinct` says that each is counted once, by its key."""
+
+  rows: Rows
+  distinct: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class CountValues:
+  """How many different values a column has over the rows."""
+
+  rows: Rows
+  attribute: Attribute
+
+
+@dataclasses.dataclass(frozen=True)
+class CountKnown:
+  """Of how many rows a column is known."""
+
+  rows: Rows
+  attribute: Attribute
+
+
+Question = Listing | Count | CountValues | CountKnown
