@@ -22,6 +22,7 @@ below it:
     nested            conditions that hold a query
     conditions        conditions of any form
     superlatives      ORDER BY: "the three oldest doctors"
+    counts            "How many doctors are there?": slots and features of a plan
     aggregates        "How many ...?", "the average price of ..."
     listings          "the names and ages of ...": slots and features of a plan
     groups            what a query groups by, and what it says of the groups

@@ -191,4 +191,5 @@ class CountKnown:
   attribute: Attribute
 
 
-Question = Listing | Count | CountValues | CountKnown
+Counted = Count | CountValues | CountKnown
+Question = Listing | Counted

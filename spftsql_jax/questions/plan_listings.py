@@ -9,11 +9,11 @@ from spftsql_jax.questions.plan import (
   Attribute,
   Computed,
   Count,
+  Counted,
   CountKnown,
   CountValues,
   Listing,
   Order,
-  Question,
   Rows,
   Top,
 )
@@ -84,7 +84,7 @@ def plan_columns(query: Query, head: str) -> tuple[Attribute | Computed, ...]:
   return tuple(columns)
 
 
-def plan_count(query: Query, item: exp.Expr, rows: Rows) -> Question | None:
+def plan_count(query: Query, item: exp.Expr, rows: Rows) -> Counted | None:
   """COUNT over rows; None of any other expression. Raises UnsupportedQuery."""
   node = bare(item.unalias())
   if not isinstance(node, exp.Count):

@@ -13,7 +13,6 @@ _NOUNS = read_lists(_FOLDER / "nouns.txt")
 # The wordings of each construct: with weights, or drawn from evenly.
 COMMANDS = weighted(_PHRASES["commands"])
 INDIRECT = weighted(_PHRASES["indirect"])
-COUNT_NOUNS = _PHRASES["count nouns"]
 EXACTLY = weighted(_PHRASES["exactly"])
 EACH = _PHRASES["each"]
 GROUPED_BY = tuple(f" {said}".replace(" ,", ",") for said in _PHRASES["grouped by"])
