@@ -54,6 +54,7 @@ ADJECTIVE_NAMES = frozenset(_COLUMNS["adjective names"])
 NO_NAMES = frozenset(_COLUMNS["no names"])
 _EVENTS = tuples_by_word(_COLUMNS["events"])
 EVENTS_OF_COLUMNS = {participle: (stem, past) for participle, (stem, past) in _EVENTS.items()}
+EVENT_BASES = by_word(_COLUMNS["event bases"])
 OPTIONAL_EVENTS = frozenset(_COLUMNS["optional events"])
 # Of events with the same stem the first.
 EVENT_STEMS = {

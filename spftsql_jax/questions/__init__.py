@@ -14,7 +14,7 @@ The English of names is the room `columns`. In reading order:
 below it:
 
     phrases           nouns, values, comparisons: a thing is called the same throughout a question
-    comparisons       one column and values: equality, ranges, LIKE, NULL, lists
+    column_conditions one column and values: equality, ranges, LIKE, NULL, lists
     expressions       what is computed: aggregates, arithmetic, parts of dates
     links, events     ways through tables that connect others; events with a verb of their own
     relations         foreign keys: "visits of patients from Boston"
@@ -22,8 +22,9 @@ below it:
     nested            conditions that hold a query
     conditions        conditions of any form
     superlatives      ORDER BY: "the three oldest doctors"
+    counts            "How many doctors are there?": slots and features of a plan
     aggregates        "How many ...?", "the average price of ..."
-    listings          "the names and ages of ..."
+    listings          "the names and ages of ...": slots and features of a plan
     groups            what a query groups by, and what it says of the groups
     group_questions   "the number of doctors in each city"
     combinations      set operations: "who have X but not Y"

@@ -6,14 +6,17 @@ from sqlglot import exp
 
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import agree
+from spftsql_jax.questions.counts import Counts
+from spftsql_jax.questions.grammar import Context
 from spftsql_jax.questions.naming import Noun
-from spftsql_jax.questions.parts import Clause, Message, article, fix_spaces, is_plural, join_words
-from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
-from spftsql_jax.questions.superlatives import Superlatives
+from spftsql_jax.questions.parts import Clause, Message, is_plural, join_words
+from spftsql_jax.questions.plan import Rows
+from spftsql_jax.questions.plan_listings import aliases_of, is_key, is_single, plan_count
+from spftsql_jax.questions.query_meaning import Query, UnsupportedQuery, read_nested
 from spftsql_jax.questions.syntax import aggregate_of, bare, is_pure_link, own_columns
 
 
-class Aggregates(Superlatives):
+class Aggregates(Counts):
   """Words queries that return aggregates alone."""
 
   def _aggregated(self, query: Query) -> Message:
@@ -23,13 +26,17 @@ class Aggregates(Superlatives):
       return share
     items = [bare(i.unalias()) for i in query.items]
     head = self._aggregate_head(query, items)
-    spoken = {a for i in items for a in self._aliases(query, i)}
+    spoken = {a for i in items for a in aliases_of(query, i)}
     plan = self.plan(query, head, spoken)
     before, self.existential = self.existential, any(i.find(exp.Distinct) for i in items)
     clauses = self.clauses(query, plan, head, None)
     self.existential = before
     noun, person = self.noun(query, head), self.person(query, head)
-    one_row = self._is_single(query, plan, head)
+    one_row = is_single(query, self.names, head)
+    if len(items) == 1:
+      count = plan_count(query, items[0], Rows(query, head, one_row))
+      if count is not None:
+        return self.count(count, noun, clauses, person)
     entity = self.with_number(noun, clauses, person, "plural")
     if len(items) == 1:
       return self._one_aggregate(query, items[0], head, noun, entity, clauses, person)
@@ -43,7 +50,9 @@ class Aggregates(Superlatives):
         f"How many {entity} are there, and what {verb} {rest}?",
       )
       return Message(
-        f"{self.rng.choice(wordings.COUNT_NOUNS)} {entity} and {rest}", True, sentences=sentences
+        f"{self.grammar.say('count nouns', Context((), {}), self.rng)} {entity} and {rest}",
+        True,
+        sentences=sentences,
       )
     if any(counts):
       total = "total number" if any(self._conditional(query, i, head) for i in items) else "number"
@@ -109,7 +118,7 @@ class Aggregates(Superlatives):
       ):
         return self._counted_end(query, finest)
       return finest
-    aliases = [a for i in items for a in self._aliases(query, i)]
+    aliases = [a for i in items for a in aliases_of(query, i)]
     return aliases[0] if aliases else finest or next(iter(query.sources))
 
   def _counted_end(self, query: Query, link: str) -> str:
@@ -120,11 +129,7 @@ class Aggregates(Superlatives):
     ends = [e.parent for e in query.neighbours(link) if e.child == link]
     for end in ends:
       others = [o for o in ends if o != end]
-      if (
-        len(others) == 1
-        and len(ends) == 2
-        and self._is_single(query, self.plan(query, link, set()), others[0])
-      ):
+      if len(others) == 1 and len(ends) == 2 and is_single(query, self.names, others[0]):
         return end
     return link
 
@@ -169,38 +174,19 @@ class Aggregates(Superlatives):
       ):
         raise UnsupportedQuery("COUNT(DISTINCT) of more than a column")
       ref = query.ref(bare(argument.expressions[0]))
-      different = self.rng.choice(wordings.DISTINCT_WORDS)
-      things = self._counted_things(query, ref, head)
+      different = self.distinct_word()
+      things = self.counted_things(query, ref, head)
       return Noun(f"number of {different} {things}", f"numbers of {different} {things}")
     if isinstance(bare(argument), exp.Column):
       ref = query.ref(bare(argument))
-      if self._is_key(ref) or not ref.column.nullable:
-        noun = self.noun(query, ref.alias) if self._is_key(ref) else self.noun(query, head)
+      if is_key(ref) or not ref.column.nullable:
+        noun = self.noun(query, ref.alias) if is_key(ref) else self.noun(query, head)
         return Noun(f"number of {noun.plural}", f"numbers of {noun.plural}")
       things = (
         self.short(ref) if self.belongs(query, ref.alias, head) else self.qualified(query, ref)
       ).plural
       return Noun(f"number of {things}", f"numbers of {things}")
     raise UnsupportedQuery("COUNT of an expression")
-
-  def _is_key(self, ref: Ref) -> bool:
-    return (
-      ref.column.name.lower() in (c.lower() for c in ref.table.primary_key)
-      and len(ref.table.primary_key) == 1
-    )
-
-  def _counted_things(self, query: Query, ref: Ref, head: str) -> str:
-    """What COUNT(DISTINCT column) counts: rows of the table a key points to, or values."""
-    if self._is_key(ref):
-      return self.noun(query, ref.alias).plural
-    for key in ref.table.foreign_keys:
-      if len(key.columns) == 1 and key.columns[0].lower() == ref.column.name.lower():
-        return self._referred_noun(query, key).plural
-    if self.column_name(ref).names_entity and self.maybe(0.3):
-      return f"{self.noun(query, ref.alias).singular} {self.short(ref).plural}"
-    return (
-      self.short(ref) if self.belongs(query, ref.alias, head) else self.qualified(query, ref)
-    ).plural
 
   def _one_aggregate(
     self,
@@ -213,118 +199,6 @@ class Aggregates(Superlatives):
     person: bool,
   ) -> Message:
     """A single aggregate: "How many ...?", "What is the average ...?"."""
-    key_of_head = (
-      isinstance(item, exp.Count)
-      and isinstance(item.this, exp.Distinct)
-      and len(item.this.expressions) == 1
-      and isinstance(item.this.expressions[0], exp.Column)
-      and self._is_key(query.ref(item.this.expressions[0]))
-      and query.ref(item.this.expressions[0]).alias == head
-    )
-    plain_count = isinstance(item, exp.Count) and (
-      isinstance(item.this, exp.Star)
-      or (
-        isinstance(bare(item.this), exp.Column)
-        and (
-          self._is_key(query.ref(bare(item.this))) or not query.ref(bare(item.this)).column.nullable
-        )
-      )
-    )
-    if plain_count or key_of_head:
-      different = (
-        f"{self.rng.choice(wordings.DISTINCT_WORDS)} "
-        if key_of_head and (not clauses or self.maybe(0.5))
-        else ""
-      )
-      entity, plural = f"{different}{entity}", f"{different}{noun.plural}"
-      content = f"{self.rng.choice(wordings.COUNT_NOUNS)} {entity}"
-      sentences = [
-        f"How many {entity} are there?",
-        f"How many {entity} are there?",
-        f"Count the {'number of ' if self.maybe(0.4) else ''}{entity}.",
-        f"How many {entity} do we have?",
-        f"Count {'all ' if self.maybe(0.3) else ''}{entity}.",
-        f"What's the count of {entity}?",
-      ]
-      if not clauses:
-        sentences += [
-          f"How many {entity} are there in total?",
-          f"How many {entity}?",
-          (
-            f"How many {entity} are "
-            f"{self.rng.choice(('recorded', 'listed', 'in the database', 'on record'))}?"
-          ),
-        ]
-      elif all(c.verbs or c.having for c in clauses):
-        said = join_words([self.verb(c, True) for c in clauses])
-        sentences += [f"How many {plural} {said}?"] * 4 + [f"Count how many {plural} {said}."]
-      return Message(content, False, sentences=tuple(sentences), sentence_rate=0.7)
-    if isinstance(item, exp.Count) and isinstance(item.this, exp.Distinct):
-      ref = (
-        query.ref(bare(item.this.expressions[0]))
-        if len(item.this.expressions) == 1
-        and isinstance(bare(item.this.expressions[0]), exp.Column)
-        else None
-      )
-      if ref is None:
-        raise UnsupportedQuery("COUNT(DISTINCT) of more than a column")
-      things, different = (
-        self._counted_things(query, ref, head),
-        self.rng.choice(wordings.DISTINCT_WORDS),
-      )
-      end = (
-        self._other_end(query, ref)
-        if ref.alias == head and len(query.sources) == 1 and not clauses
-        else None
-      )
-      if end is not None:
-        one = (article(end.singular), f"at least one {end.singular}", end.plural)
-        having = f"have {self.rng.choice(one)}"
-        count = self.rng.choice(wordings.COUNT_NOUNS)
-        return Message(
-          f"{count} {different} {things} that {having}",
-          False,
-          sentences=(f"How many {things} {having}?", f"How many different {things} {having}?"),
-          sentence_rate=0.5,
-        )
-      among = (
-        self.rng.choice(
-          (
-            f"of {entity}",
-            f"among {entity}",
-            f"for {entity}",
-            f"among the {entity}",
-            f"of all {entity}",
-          )
-        )
-        if clauses or self.maybe(0.75) or self._shared_word(query, ref)
-        else ""
-      )
-      sentences = [
-        f"How many {different} {things} {among} are there?"
-        if clauses and self.maybe(0.2)
-        else f"How many {different} {things} are there {among}?",
-        f"How many {different} {things} do {'the ' if self.maybe(0.4) else ''}{entity} have?",
-        f"Count the {different} {things} {among}.",
-      ]
-      return Message(
-        f"{self.rng.choice(wordings.COUNT_NOUNS)} {different} {things} {among}",
-        False,
-        sentences=tuple(fix_spaces(s) for s in sentences),
-        sentence_rate=0.55,
-      )
-    if isinstance(item, exp.Count):
-      things = self._count_noun(query, item, head).singular
-      ref = query.ref(bare(item.this)) if isinstance(bare(item.this), exp.Column) else None
-      word = self.short(ref).singular if ref is not None else ""
-      return Message(
-        f"the {things} recorded for {entity}",
-        False,
-        sentences=(
-          f"How many {entity} have {article(word)}?",
-          f"How many {self.with_number(noun, clauses, person, 'plural')} have a known {word}?",
-        ),
-      )
     aggregate = self.aggregate(query, item, head)
     content = self._of(f"the {aggregate.singular}", entity, clauses)
     conditional = self._conditional(query, item, head)
@@ -338,15 +212,13 @@ class Aggregates(Superlatives):
       ref = query.ref(item.this)
       tags = self.column_name(ref).tags
       if ref.alias == head and "plain" in tags:
-        # The one wording is drawn all the same: what a seed draws next stays what it was.
-        on_average = self.rng.choice(("on average", "on average"))
         every = entity if clauses else self.rng.choice((entity, f"the {entity}"))
         if "age" in tags:
-          sentences += [f"How old are {every} {on_average}?"]
+          sentences += [f"How old are {every} on average?"]
         elif "pay" in tags:
-          sentences += [f"How much do {every} earn {on_average}?"]
+          sentences += [f"How much do {every} earn on average?"]
         elif "price" in tags:
-          sentences += [f"How much do {every} cost {on_average}?"]
+          sentences += [f"How much do {every} cost on average?"]
     if (
       isinstance(item, exp.Sum)
       and isinstance(item.this, exp.Column)
@@ -359,16 +231,6 @@ class Aggregates(Superlatives):
       ]
     return Message(
       content, is_plural(aggregate.singular), sentences=tuple(sentences), sentence_rate=0.25
-    )
-
-  def _shared_word(self, query: Query, ref: Ref) -> bool:
-    """Whether another table has a column of the same name: then the table must be said."""
-    said = {noun.singular for noun in self.column_name(ref).short}
-    return any(
-      said.intersection(noun.singular for noun in self.names.column(t, c).short)
-      for t in query.schema.tables
-      for c in t.columns
-      if t is not ref.table
     )
 
   def _conditional_share(self, query: Query, node: exp.Div) -> Message | None:

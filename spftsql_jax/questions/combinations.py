@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from sqlglot import exp
 
 from spftsql_jax.questions.group_questions import GroupQuestions
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import Clause, Message, join_words
+from spftsql_jax.questions.plan import Listing, Rows
+from spftsql_jax.questions.plan_listings import head_of, is_key, plan_columns
 from spftsql_jax.questions.query_meaning import Query, Ref, SetQuery, UnsupportedQuery
 
 
@@ -82,7 +82,7 @@ class Combinations(GroupQuestions):
       base = query.left
       while isinstance(base, SetQuery):
         base = base.left
-      head = self._head(base)
+      head = head_of(base)
       words = [
         self._one_order(self.expression(base, e, head).singular, None, d, False)
         for e, d in query.order[:1]
@@ -114,7 +114,7 @@ class Combinations(GroupQuestions):
         strict=True,
       )
     )
-    head, other_head = self._head(left), self._head(right)
+    head, other_head = head_of(left), head_of(right)
     if left.sources[head] is not right.sources[other_head]:
       return self._key_difference(query, left, right, pairs)
     if any(a.table is not b.table or a.column is not b.column for a, b in pairs):
@@ -131,11 +131,10 @@ class Combinations(GroupQuestions):
     ):
       raise UnsupportedQuery("rows that have a role on one side only")
     who = "who" if person else "that"
-    columns = self._columns(left, head, self.plan(left, head, set()))
+    columns = self.returned(left, head, plan_columns(left, head))
     natural = len(columns) == 1 and columns[0].natural
     named = any(
-      c.ref is not None
-      and (c.natural or self._is_key(c.ref) or "name" in self.column_name(c.ref).tags)
+      c.ref is not None and (c.natural or is_key(c.ref) or "name" in self.column_name(c.ref).tags)
       for c in columns
     )
     listed = join_words([c.noun.plural for c in columns])
@@ -262,6 +261,5 @@ class Combinations(GroupQuestions):
       return None
     plan = self.plan(left, head, set())
     clauses = self.clauses(left, plan, head, None) + [clause]
-    return self._attributes(
-      dataclasses.replace(left, distinct=False), plan, head, clauses, False, None, ""
-    )
+    listing = Listing(Rows(left, head), plan_columns(left, head), False)
+    return self.listing_of(plan, listing, clauses, None, "")

@@ -2,87 +2,51 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from sqlglot import exp
 
-from spftsql_jax.questions import wordings
-from spftsql_jax.questions.agreement import Verb
+from spftsql_jax.questions.agreement import Verb, conjugate
+from spftsql_jax.questions.column_conditions import clause_of_span
+from spftsql_jax.questions.grammar import Context
 from spftsql_jax.questions.nested import Nested
 from spftsql_jax.questions.parts import Clause, article, join_words
-from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
-from spftsql_jax.questions.syntax import (
-  bare,
-  conjuncts,
-  date_part,
-  disjuncts,
-  flipped,
-  is_value,
-  operator_of,
-  own_columns,
-)
-
-_SIMPLE = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
+from spftsql_jax.questions.plan import Both, Compare, Condition, Either, Unmoved
+from spftsql_jax.questions.plan_conditions import plan_condition
+from spftsql_jax.questions.query_meaning import Query, UnsupportedQuery, read_nested
+from spftsql_jax.questions.syntax import bare, flipped, is_value, operator_of, own_columns
 
 
 class Conditions(Nested):
   """Words single conditions and their combinations."""
 
   def condition(self, query: Query, node: exp.Expr, head: str) -> Clause:
-    """Words one condition about the rows of `head`."""
-    node = bare(node)
-    if isinstance(node, exp.Or):
-      return self._either(query, disjuncts(node), head)
-    if isinstance(node, exp.And):
-      return self._both(query, conjuncts(node), head)
-    if isinstance(node, exp.Not):
-      return self._not(query, bare(node.this), head)
-    if isinstance(node, _SIMPLE):
-      return self._compare(query, node, head)
-    if isinstance(node, exp.Between):
-      noun, ref, own = self._subject(query, node.this, head)
-      if not is_value(node.args["low"]) or not is_value(node.args["high"]):
-        raise UnsupportedQuery("BETWEEN without values")
-      if ref is None:
-        return Clause(
-          noun, f"is between {self.value(node.args['low'])} and {self.value(node.args['high'])}"
-        )
-      return self.between_clause(ref, noun, node.args["low"], node.args["high"], own)
-    if isinstance(node, exp.Like):
-      return self._like(query, node, head, bool(node.args.get("negate")))
-    if isinstance(node, exp.In):
-      return self._in(query, node, head, False)
-    if isinstance(node, exp.Is):
-      return self._is(query, node, head, False)
-    if isinstance(node, exp.Exists):
-      return self._exists(query, node, head, False)
-    if isinstance(node, exp.Column):
-      return self._compare(query, exp.EQ(this=node, expression=exp.Literal.number(1)), head)
-    raise UnsupportedQuery(f"the condition {type(node).__name__}")
+    """Words one condition about the rows of `head`. Raises UnsupportedQuery."""
+    return self.clause(query, plan_condition(query, node, head, self.names), head)
 
-  def _not(self, query: Query, node: exp.Expr, head: str) -> Clause:
-    if isinstance(node, exp.In):
-      return self._in(query, node, head, True)
-    if isinstance(node, exp.Like):
-      return self._like(query, node, head, not node.args.get("negate"))
-    if isinstance(node, exp.Is):
-      return self._is(query, node, head, True)
+  def clause(self, query: Query, condition: Condition, head: str) -> Clause:
+    """Words a condition that has been read."""
+    match condition:
+      case Either():
+        return self._either(query, condition, head)
+      case Both():
+        return self._both(query, condition, head)
+      case Unmoved():
+        return self._unmoved(query, condition.node, head)
+    return self.column_clause(query, condition)
+
+  def _unmoved(self, query: Query, node: exp.Expr, head: str) -> Clause:
+    """Conditions that hold a query or compute, worded from their syntax."""
+    negative = isinstance(node, exp.Not)
+    if negative:
+      node = bare(node.this)
     if isinstance(node, exp.Exists):
-      return self._exists(query, node, head, True)
+      return self._exists(query, node, head, negative)
+    if isinstance(node, exp.In):
+      return self._in(query, node, head, negative)
     if isinstance(node, exp.Between):
-      clause = self.condition(query, node, head)
-      return Clause(clause.noun, clause.predicate.replace("is ", "is not ", 1))
-    if isinstance(node, _SIMPLE):
-      opposite = {
-        exp.EQ: exp.NEQ,
-        exp.NEQ: exp.EQ,
-        exp.GT: exp.LTE,
-        exp.GTE: exp.LT,
-        exp.LT: exp.GTE,
-        exp.LTE: exp.GT,
-      }[type(node)]
-      return self._compare(query, opposite(this=node.this, expression=node.expression), head)
-    if isinstance(node, exp.Column):
-      return self._compare(query, exp.EQ(this=node, expression=exp.Literal.number(0)), head)
-    raise UnsupportedQuery(f"NOT {type(node).__name__}")
+      return self._computed_between(query, node, head, negative)
+    return self._compare(query, node, head)
 
   def _compare(self, query: Query, node: exp.Expr, head: str) -> Clause:
     operator = operator_of(node)
@@ -90,9 +54,6 @@ class Conditions(Nested):
     if is_value(left) or (isinstance(left, exp.Subquery) and not isinstance(right, exp.Subquery)):
       left, right, operator = right, left, flipped(operator)
     if is_value(right):
-      if isinstance(left, exp.Column):
-        noun, column, own = self._column_subject(query, left, head)
-        return self.compare_clause(column, noun, operator, right, own)
       return self._computed(query, left, operator, right, head)
     if isinstance(right, exp.Subquery):
       return self._against_query(query, left, operator, right, head)
@@ -117,19 +78,7 @@ class Conditions(Nested):
   def _computed(
     self, query: Query, left: exp.Expr, operator: str, right: exp.Expr, head: str
   ) -> Clause:
-    """A function of a column compared with a literal: mostly parts of dates."""
-    part = date_part(left)
-    if part is not None:
-      kind, column = part
-      noun, ref, own = self._column_subject(query, column, head)
-      return self._date_part(kind, ref, noun, operator, right, own)
-    if (
-      isinstance(left, (exp.Lower, exp.Upper))
-      and isinstance(left.this, exp.Column)
-      and operator in ("=", "!=")
-    ):
-      noun, ref, own = self._column_subject(query, left.this, head)
-      return self.compare_clause(ref, noun, operator, right, own)
+    """An expression compared with a literal."""
     noun = self.expression(query, left, head).singular
     if operator in ("=", "!="):
       value = self.value(right)
@@ -141,117 +90,50 @@ class Conditions(Nested):
     compared = self.comparison(operator, self.value(right))
     return Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
 
-  def _date_part(
-    self, kind: str, ref: Ref, noun: str, operator: str, value: exp.Expr, own: bool
-  ) -> Clause:
-    text = (
-      bare(value).this
-      if not isinstance(bare(value), (exp.Cast, exp.Neg))
-      else bare(value).this.this
-    )
-    if kind == "month" and str(text).isdigit() and 1 <= int(text) <= 12:
-      spoken = wordings.MONTHS[int(text) - 1]
-    elif kind == "year and month" and len(str(text)) == 7 and 1 <= int(text[5:]) <= 12:
-      spoken = f"{wordings.MONTHS[int(text[5:]) - 1]} {text[:4]}"
-    else:
-      spoken = str(text)
-    if kind in ("year", "month", "year and month") and not (
-      kind == "month" and operator not in ("=", "!=")
-    ):
-      when = {
-        "=": (f"in {spoken}",),
-        "!=": (f"not in {spoken}", f"in any {kind} except {spoken}"),
-        ">": (f"after {spoken}",),
-        "<": (f"before {spoken}",),
-        ">=": (f"in {spoken} or later", f"since {spoken}", f"from {spoken} on"),
-        "<=": (f"in {spoken} or earlier", f"up to and including {spoken}"),
-      }[operator]
-      said = self.rng.choice(when)
-      clause = Clause(noun, f"is {said}", f"{article(noun)} {said}")
-      if own and self.column_name(ref).event:
-        return self.happened(self.column_name(ref), clause, said)
-      if own and self.only_of_tag(ref, "date"):
-        clause.verbs = self.took_place(ref, noun, said)
-        clause.posts = (
-          said,
-          f"from {spoken}" if operator == "=" else said,
-          f"from the year {spoken}" if operator == "=" and kind == "year" else said,
-        )
-        if operator == "=" and kind == "year":
-          clause.posts += (f"in the year {spoken}",)
-      return clause
-    noun = f"{kind} of the {noun}"
-    if operator in ("=", "!="):
-      return Clause(noun, f"is {'' if operator == '=' else 'not '}{spoken}")
-    return Clause(noun, f"is {self.comparison(operator, spoken)}")
-
-  def _like(self, query: Query, node: exp.Like, head: str, negative: bool) -> Clause:
-    subject = bare(node.this)
-    if isinstance(subject, (exp.Lower, exp.Upper)):
-      subject = subject.this
-    noun, ref, own = self._subject(query, subject, head)
-    pattern = node.expression
-    if not isinstance(pattern, exp.Literal):
-      raise UnsupportedQuery("LIKE without a value")
-    if "%" not in pattern.this and "_" not in pattern.this and ref is not None:
-      return self.compare_clause(ref, noun, "!=" if negative else "=", pattern, own)
-    return self.like_clause(noun, pattern.this, negative)
-
-  def _is(self, query: Query, node: exp.Is, head: str, negative: bool) -> Clause:
-    if isinstance(node.expression, exp.Not):
-      negative, value = not negative, node.expression.this
-    else:
-      value = node.expression
-    noun, ref, own = self._subject(query, node.this, head)
-    if not isinstance(value, exp.Null):
-      return self._compare(
-        query, (exp.NEQ if negative else exp.EQ)(this=node.this, expression=value), head
-      )
-    if ref is None:
-      return Clause(noun, "is known" if negative else "is missing")
-    return self.null_clause(ref, noun, not negative, own)
+  def _computed_between(self, query: Query, node: exp.Between, head: str, negative: bool) -> Clause:
+    low, high = node.args["low"], node.args["high"]
+    if not is_value(low) or not is_value(high):
+      raise UnsupportedQuery("BETWEEN without values")
+    noun = self.expression(query, node.this, head).singular
+    verb = "is not" if negative else "is"
+    return Clause(noun, f"{verb} between {self.value(low)} and {self.value(high)}")
 
   def _in(self, query: Query, node: exp.In, head: str, negative: bool) -> Clause:
-    nested = node.args.get("query")
-    if nested is None:
-      if not all(is_value(v) for v in node.expressions) or not isinstance(
-        bare(node.this), exp.Column
-      ):
-        raise UnsupportedQuery("IN over something other than values")
-      noun, ref, own = self._column_subject(query, node.this, head)
-      return self.in_clause(ref, noun, node.expressions, negative, own)
     if not isinstance(bare(node.this), exp.Column):
       raise UnsupportedQuery("IN with an expression")
-    return self._member(
-      query, query.ref(bare(node.this)), read_nested(nested, query), head, negative
-    )
+    nested = read_nested(node.args["query"], query)
+    return self._member(query, query.ref(bare(node.this)), nested, head, negative)
 
-  def _either(self, query: Query, members: list[exp.Expr], head: str) -> Clause:
-    """OR: over one column as a list of values or ranges, else "either ... or ..."."""
-    columns = {
-      query.ref(m.this).alias + "." + m.this.name.lower()
-      if isinstance(m, _SIMPLE) and isinstance(m.this, exp.Column) and is_value(m.expression)
-      else str(i)
-      for i, m in enumerate(members)
-    }
-    if len(columns) == 1 and len(members) > 1:
-      noun, ref, own = self._column_subject(query, members[0].this, head)
-      if all(isinstance(m, exp.EQ) for m in members):
-        return self.in_clause(ref, noun, [m.expression for m in members], False, own)
-      if len({m.expression.sql() for m in members}) < len(members):
-        raise UnsupportedQuery("below or above the same value")
-      clauses = [self.compare_clause(ref, noun, operator_of(m), m.expression, own) for m in members]
-      predicates = [c.predicate.removeprefix("is ") for c in clauses]
-      if all(c.predicate.startswith("is ") for c in clauses):
-        either = self.rng.choice(("either ", ""))
-        return Clause(
-          noun,
-          f"is {either}{join_words(predicates, 'or')}",
-          f"{article(noun)} {either}{join_words(predicates, 'or')}"
-          if ref.column.kind == "number"
-          else "",
-        )
-    clauses = [self.condition(query, m, head) for m in members]
+  def _spans(self, query: Query, condition: Either | Both, keeps_own: bool) -> list[Clause] | None:
+    """The members as clauses of one noun, where all compare one column; else None."""
+    members = [m for m in condition.members if isinstance(m, Compare)]
+    if len(members) < len(condition.members):
+      return None
+    attribute = members[0].attribute
+    if any(
+      (m.attribute.ref.alias, m.attribute.ref.column.name)
+      != (attribute.ref.alias, attribute.ref.column.name)
+      for m in members
+    ):
+      return None
+    word = self.short(attribute.ref) if attribute.own else self.qualified(query, attribute.ref)
+    said = dataclasses.replace(attribute, own=attribute.own and keeps_own)
+    clauses = [
+      self.column_clause(query, dataclasses.replace(m, attribute=said), word.singular)
+      for m in members
+    ]
+    return clauses if all(c.predicate.startswith("is ") for c in clauses) else None
+
+  def _either(self, query: Query, condition: Either, head: str) -> Clause:
+    """OR: over one column as a list of ranges, else "either ... or ..."."""
+    spans = self._spans(query, condition, keeps_own=True)
+    if spans is not None:
+      clause = clause_of_span(spans, "or", "either " if self.maybe(0.5) else "")
+      member = condition.members[0]
+      if not (isinstance(member, Compare) and member.attribute.ref.column.kind == "number"):
+        clause.having = ""
+      return clause
+    clauses = [self.clause(query, m, head) for m in condition.members]
     verbs: tuple[Verb, ...] = ()
     if all(c.verbs or c.having for c in clauses):
       plural, singular = (
@@ -269,26 +151,19 @@ class Conditions(Nested):
       sentence = f"either {join_words(parts, 'or')}"
     return Clause(verbs=verbs, sentence=sentence)
 
-  def _both(self, query: Query, members: list[exp.Expr], head: str) -> Clause:
+  def _both(self, query: Query, condition: Both, head: str) -> Clause:
     """AND below an OR, or of two bounds of one column."""
-    if all(
-      isinstance(m, _SIMPLE) and isinstance(m.this, exp.Column) and is_value(m.expression)
-      for m in members
-    ) and (len({m.this.sql() for m in members}) == 1):
-      noun, ref, own = self._column_subject(query, members[0].this, head)
-      said = [
-        self.compare_clause(ref, noun, operator_of(m), m.expression, False).predicate
-        for m in members
-      ]
-      if all(words.startswith("is ") for words in said):
-        span = " and ".join(words.removeprefix("is ") for words in said)
-        clause = Clause(noun, f"is {span}", f"{article(noun)} {span}")
-        return (
-          self.happened(self.column_name(ref), clause, span)
-          if own and self.column_name(ref).event
-          else clause
-        )
-    clauses = [self.condition(query, m, head) for m in members]
+    spans = self._spans(query, condition, keeps_own=False)
+    if spans is not None:
+      clause = clause_of_span(spans, "and", "")
+      member = condition.members[0]
+      event = isinstance(member, Compare) and self.column_name(member.attribute.ref).event
+      if isinstance(member, Compare) and member.attribute.own and event:
+        when = {**self._when(member.attribute, clause.predicate.removeprefix("is "))}
+        said = self.grammar.say("happened", Context((), when), self.rng)
+        clause.verbs = (conjugate(said),)
+      return clause
+    clauses = [self.clause(query, m, head) for m in condition.members]
     verbs: tuple[Verb, ...] = ()
     if all(c.verbs or c.having for c in clauses):
       verbs = (

@@ -136,7 +136,7 @@ class Entities(Relations):
     style = self.rng.random()
     # "the model whose model is ...", "the medicine where the name is ...": nobody speaks of the
     # thing and its name like that.
-    by_name = any(c.posts and c.posts[0].startswith("named ") for c in rest)
+    by_name = any(c.by_name for c in rest)
     same_word = any(
       c.noun and c.noun.split()[-1] in (noun.split()[-1], singular_of(noun.split()[-1]))
       for c in rest

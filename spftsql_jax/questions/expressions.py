@@ -7,21 +7,15 @@ from sqlglot import exp
 from spftsql_jax.columns import vocabulary
 from spftsql_jax.columns.inflection import plural_of
 from spftsql_jax.questions import wordings
-from spftsql_jax.questions.comparisons import Comparisons
+from spftsql_jax.questions.column_conditions import ColumnConditions
 from spftsql_jax.questions.naming import Noun, unchanging
 from spftsql_jax.questions.parts import join_words, pick, rounding, singular_head
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
 from spftsql_jax.questions.syntax import aggregate_of, bare, date_part, is_value
 
 
-class Expressions(Comparisons):
+class Expressions(ColumnConditions):
   """Words what a query computes."""
-
-  def belongs(self, query: Query, alias: str, head: str) -> bool:
-    """Whether a column of `alias` is an attribute of the head: their rows are the same."""
-    if alias == head:
-      return True
-    return any(e.same and {e.child, e.parent} == {alias, head} for e in query.edges)
 
   def expression(self, query: Query, node: exp.Expr, head: str) -> Noun:
     """The noun of an expression: a column, an aggregate, arithmetic. Raises UnsupportedQuery."""

@@ -13,12 +13,14 @@ from spftsql_jax.questions.parts import (
   Group,
   Message,
   Returned,
-  Top,
+  TopWords,
   fold_adjectives,
   join_words,
   pick,
   singular_head,
 )
+from spftsql_jax.questions.plan import Listing, Rows
+from spftsql_jax.questions.plan_listings import plan_columns
 from spftsql_jax.questions.query_meaning import Query, UnsupportedQuery
 from spftsql_jax.questions.syntax import aggregate_in, bare
 
@@ -79,14 +81,19 @@ class GroupQuestions(Groups):
     group: Group,
     items: list[exp.Expr],
     aggregates: list[bool],
-    top: Top | None,
+    top: TopWords | None,
     tail: str,
   ) -> Message:
     """Groups that are the rows of a table: "the name of each doctor and the number of visits"."""
     if not any(aggregates):
       assert group.alias is not None, "the groups are rows of a table"
-      return self._attributes(
-        query, group.plan, group.alias, group.clauses, False, top, tail, group.noun
+      return self.listing_of(
+        group.plan,
+        Listing(Rows(query, group.alias), plan_columns(query, group.alias), query.distinct),
+        group.clauses,
+        top,
+        tail,
+        group.noun,
       )
     plain, conditions = (
       fold_adjectives(group.noun, group.clauses) if top is not None else (group.noun, group.clauses)
@@ -99,9 +106,7 @@ class GroupQuestions(Groups):
     many = self.with_number(noun, clauses, group.person, "plural")
     rows = self._row_words(group)
     if top is not None and top.limit == 1:
-      which = [
-        q[:-1] for q in top.questions(group.noun, True, group.person, clauses, self.with_number)
-      ]
+      which = [q[:-1] for q in self.top_questions(top, group.noun, group.person, clauses)]
       sentences = [
         f"{w}? {self.rng.choice(('Show', 'Give', 'Return', 'List', 'Tell me'))} the {listed}."
         for w in which
@@ -130,9 +135,7 @@ class GroupQuestions(Groups):
         f"the {listed_plural} of the {many}",
         True,
         sentences=tuple(
-          self._with_show(
-            top.questions(group.noun, True, group.person, clauses, self.with_number), listed_plural
-          )
+          self._with_show(self.top_questions(top, group.noun, group.person, clauses), listed_plural)
         ),
       )
     forms = [
@@ -280,7 +283,7 @@ class GroupQuestions(Groups):
     group: Group,
     items: list[exp.Expr],
     aggregates: list[bool],
-    top: Top | None,
+    top: TopWords | None,
     tail: str,
   ) -> Message:
     """Groups that are values of columns: "the number of doctors in each city"."""
@@ -301,7 +304,7 @@ class GroupQuestions(Groups):
       among = "" if self._says(described, rows) or group.said else f" among {rows}"
       sentences = []
       if top.limit == 1:
-        for question in top.questions(group.noun, True, False, clauses, self.with_number):
+        for question in self.top_questions(top, group.noun, False, clauses):
           sentences.append(
             f"{question} {self.rng.choice(('Show', 'Give', 'Return', 'List'))} the {listed}{among}."
           )
@@ -470,7 +473,7 @@ class GroupQuestions(Groups):
     group: Group,
     items: list[exp.Expr],
     whole: bool,
-    top: Top | None,
+    top: TopWords | None,
     tail: str,
     rows: str,
   ) -> Message:
@@ -493,14 +496,14 @@ class GroupQuestions(Groups):
       )
       sentences = [
         f"{q[:-1]}{'' if self._says(q, rows) else among}?"
-        for q in top.questions(noun, True, False, clauses + top.clauses, self.with_number)
+        for q in self.top_questions(top, noun, False, clauses + top.clauses)
       ]
       if top.adjective:
         which = f"{noun.singular} is" if single else f"{noun.plural} are"
         sentences = [f"Which {which} the {top.put('').strip()}{among or f' among {rows}'}?"]
       return Message(f"the {described}{among}", not single, sentences=tuple(sentences))
     if not clauses:
-      different = self.rng.choice(wordings.DISTINCT_WORDS)
+      different = self.distinct_word()
       return Message(f"the {different} {noun.plural} of {rows}", True, tail=tail)
     described = self.with_number(noun, clauses, False, "plural")
     among = "" if self._says(described, rows) or group.said else f" of {rows}"

@@ -8,9 +8,11 @@ from sqlglot import exp
 
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import agree, conjugate
+from spftsql_jax.questions.grammar import Context
 from spftsql_jax.questions.listings import Listings
 from spftsql_jax.questions.naming import Noun, unchanging
-from spftsql_jax.questions.parts import Clause, Group, Top, article, join_words, rounding
+from spftsql_jax.questions.parts import Clause, Group, TopWords, article, join_words, rounding
+from spftsql_jax.questions.plan_listings import aliases_of, is_key
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
 from spftsql_jax.questions.syntax import (
   aggregate_in,
@@ -47,7 +49,7 @@ class Groups(Listings):
         self.person(query, rows),
       )
       owners = {r.alias for r in known}
-      measured = {a for n in query.tree.find_all(exp.AggFunc) for a in self._aliases(query, n)}
+      measured = {a for n in query.tree.find_all(exp.AggFunc) for a in aliases_of(query, n)}
       if (
         is_pure_link(query.sources[rows])
         and not row_clauses
@@ -331,7 +333,7 @@ class Groups(Listings):
       keys = {c.lower() for k in ref.table.foreign_keys for c in k.columns}
       return (
         grouped
-        or self._is_key(ref)
+        or is_key(ref)
         or not ref.column.nullable
         or ref.column.name.lower() in keys
         or ref.column.name.lower() in (c.lower() for c in ref.table.primary_key)
@@ -425,11 +427,11 @@ class Groups(Listings):
     compared = self.comparison(operator, value, "date" if dated else "number")
     return Clause(noun.singular, f"is {compared}", f"{article(noun.singular)} {compared}")
 
-  def _group_top(self, query: Query, group: Group, limit: int) -> Top:
+  def _group_top(self, query: Query, group: Group, limit: int) -> TopWords:
     """ORDER BY an aggregate LIMIT n: "the city with the most doctors"."""
     number = "" if limit == 1 else self.small(limit)
     if not query.order:
-      return Top(limit, f"first {number}".strip() if limit > 1 else "first", "", [], "")
+      return TopWords(limit, f"first {number}".strip() if limit > 1 else "first", "", [], "")
     expression, descending = query.order[0]
     expression = bare(expression)
     ties = self._group_ties(query, group)
@@ -441,7 +443,7 @@ class Groups(Listings):
       noun = self._one_key(query, expression, group.rows).singular
       dated = noun in ("year", "month")
       last, first = ("latest", "earliest") if dated else ("last", "first")
-      return Top(limit, f"{last if descending else first} {number}".strip(), "", [], "")
+      return TopWords(limit, f"{last if descending else first} {number}".strip(), "", [], "")
     if isinstance(expression, exp.Count) and self._counts_rows(query, expression):
       rows = self._row_words(group)
       most = (
@@ -482,7 +484,7 @@ class Groups(Listings):
           else self.rng.choice(("least common", "least frequent", "rarest"))
         )
         clause = Clause(posts=(f"among {rows}", f"of {rows}", f"among all {rows}"))
-        return Top(limit, number, word, [clause], "")
+        return TopWords(limit, number, word, [clause], "")
       verbs = [conjugate(f"have {phrase}{ties}")]
       deed = wordings.DEEDS.get(group.row_noun.singular.split()[-1]) if group.person else None
       if deed:
@@ -494,7 +496,7 @@ class Groups(Listings):
       happens = self._happens(group)
       if happens and not ties and self.maybe(0.5):
         if self.maybe(0.5):
-          return Top(
+          return TopWords(
             limit,
             number,
             self.rng.choice(
@@ -507,7 +509,7 @@ class Groups(Listings):
             "",
           )
         often = "most often" if descending else "least often"
-        return Top(
+        return TopWords(
           limit,
           number,
           "",
@@ -515,7 +517,7 @@ class Groups(Listings):
           agree(f"were {happens[2]} {often}", plural=limit > 1),
         )
       if limit > 1 and descending and not ties and not group.clauses and self.maybe(0.25):
-        return Top(
+        return TopWords(
           limit,
           f"top {number}",
           "",
@@ -523,7 +525,7 @@ class Groups(Listings):
           "",
         )
       had = self.rng.choice(verbs)
-      return Top(
+      return TopWords(
         limit,
         number,
         "",
@@ -538,7 +540,7 @@ class Groups(Listings):
     elif self.maybe(0.3):
       extreme = "largest" if descending else "smallest"
     phrase = f"the {extreme} {noun}{ties}"
-    return Top(
+    return TopWords(
       limit, number, "", [Clause(having=phrase)], agree(f"have {phrase}", plural=limit > 1)
     )
 
@@ -549,10 +551,8 @@ class Groups(Listings):
       f"{self._order_word(query, group, e)}{' in descending order' if d else ''}"
       for e, d in query.order[1:]
     ]
-    return (
-      f" ({self.rng.choice(('ties broken by', 'breaking ties by', 'in case of a tie by'))} "
-      f"{join_words(words, 'then')})"
-    )
+    said = Context((), {"order": join_words(words, "then")})
+    return f" {self.grammar.say('ties', said, self.rng)}"
 
   def _order_word(self, query: Query, group: Group, node: exp.Expr) -> str:
     if aggregate_in(node):

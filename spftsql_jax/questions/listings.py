@@ -1,486 +1,330 @@
-"""Columns of rows: "the names and ages of ...", "Which doctors ...?"."""
+"""Columns of rows in English: "the names and ages of ...", "Which doctors ...?"."""
 
 from __future__ import annotations
 
-from sqlglot import exp
+import dataclasses
 
 from spftsql_jax.columns import vocabulary
-from spftsql_jax.questions import wordings
 from spftsql_jax.questions.aggregates import Aggregates
 from spftsql_jax.questions.agreement import agree
+from spftsql_jax.questions.features import features_of
+from spftsql_jax.questions.grammar import Context, Value
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import (
   Clause,
   Message,
   Plan,
   Returned,
-  Top,
+  TopWords,
   fold_adjectives,
   is_plural,
   join_words,
 )
+from spftsql_jax.questions.plan import Attribute, Computed, Listing
+from spftsql_jax.questions.plan_listings import aliases_of, plan_listing
 from spftsql_jax.questions.query_meaning import Query, UnsupportedQuery
-from spftsql_jax.questions.syntax import bare, is_link, is_value, own_columns
+from spftsql_jax.questions.syntax import is_link
+
+_TOWNS = ("city", "town", "country", "district", "state")
+_SENTENCE_RATE = 0.4
 
 
 class Listings(Aggregates):
   """Words queries that return columns."""
 
-  def _listing(self, query: Query) -> Message:
+  def listing(self, query: Query) -> Message:
     """Columns of rows, without aggregates."""
-    head = self._head(query)
-    refs = [query.ref(c) for i in query.items for c in own_columns(i)]
-    order_refs = [query.ref(c) for e, _ in query.order for c in own_columns(e)]
-    if any(isinstance(i, exp.Star) for i in query.items):
-      head = query.finest() or head
-    spoken = {r.alias for r in refs + order_refs if not r.outer}
-    plan = self.plan(query, head, spoken)
-    before, self.existential = self.existential, query.distinct
-    clauses = self.clauses(query, plan, head, None)
+    plan = plan_listing(query, self.names)
+    head = plan.rows.head
+    if self.one_row:
+      plan = dataclasses.replace(plan, rows=dataclasses.replace(plan.rows, single=True))
+      self.one_row = False
+    said = [*query.items, *(e for e, _ in query.order)]
+    placed = self.plan(query, head, {a for node in said for a in aliases_of(query, node)})
+    before, self.existential = self.existential, plan.distinct
+    clauses = self.clauses(query, placed, head, None)
     self.existential = before
-    one = self.one_row or self._is_single(query, plan, head)
-    self.one_row = False
-    superlative = None
-    if query.limit is not None:
-      superlative = self._superlative(query, head, query.limit)
-    return self._attributes(
-      query,
-      plan,
-      head,
-      clauses,
-      one,
-      superlative,
-      "" if query.limit is not None else self._ordering(query, head),
-    )
+    top = self.superlative_of(query, head, plan.top) if plan.top is not None else None
+    return self.listing_of(placed, plan, clauses, top, self.ordering(query, head, plan.order))
 
-  def _head(self, query: Query) -> str:
-    """The alias that the question is about."""
-    finest = query.finest()
-    aliases = [a for i in query.items for a in self._aliases(query, i)]
-    if not aliases:
-      return finest or next(iter(query.sources))
-    if len(set(aliases)) > 1 and finest in aliases:
-      return finest
-    first = aliases[0]
-    for edge in query.edges:
-      if edge.same and edge.parent == first and len(set(aliases)) >= 1:
-        return edge.child
-    return first
-
-  def _aliases(self, query: Query, item: exp.Expr) -> list[str]:
-    return [r.alias for c in own_columns(item) if not (r := query.ref(c)).outer]
-
-  def _is_single(self, query: Query, plan: Plan, head: str) -> bool:
-    """Whether the conditions pick one row by its name or key."""
-    for condition in plan.own.get(head, []):
-      if (
-        isinstance(condition, exp.EQ)
-        and isinstance(condition.this, exp.Column)
-        and is_value(condition.expression)
-      ):
-        ref = query.ref(condition.this)
-        if self.column_name(ref).names_entity or (ref.column.name,) == tuple(ref.table.primary_key):
-          return True
-    return False
-
-  def _attributes(
+  def listing_of(
     self,
-    query: Query,
-    plan: Plan,
-    head: str,
+    placed: Plan,
+    plan: Listing,
     clauses: list[Clause],
-    one: bool,
-    superlative: Top | None,
+    top: TopWords | None,
     tail: str,
     noun: Noun | None = None,
   ) -> Message:
-    """ "the names and ages of ...": the columns returned, and the rows that they are of."""
+    """A listing of rows of which `clauses` are said."""
+    query, head = plan.rows.query, plan.rows.head
     noun = noun or self.noun(query, head)
     person = self.person(query, head)
-    single = (one and not query.distinct) or (superlative is not None and superlative.limit == 1)
-    if superlative is not None:
-      folded, clauses = fold_adjectives(noun, clauses)
-      noun = folded
-      clauses = clauses + superlative.clauses
-      entity_noun = Noun(superlative.put(folded.singular), superlative.put(folded.plural))
-    else:
-      entity_noun = noun
-    entity = self.with_number(entity_noun, clauses, person, "singular" if single else "plural")
-    known = self._named(query, plan, head, None) if single and superlative is None else None
-    if (
-      known is not None
-      and len(known.strip("'\"")) > 3
-      and known.strip("'\"")[:1].isupper()
-      and self.maybe(0.25)
-    ):
-      # "What is the salary of Ann Lee?": the name alone tells who is meant.
-      entity = known
-    elif single or superlative is not None or self.maybe(0.3):
-      entity = f"the {entity}"
-    elif self.maybe(0.25):
-      entity = (
-        f"all {entity}"
-        if not entity.startswith(("the ", "all ")) and self.maybe(0.6)
-        else f"all the {entity}"
-      )
-    each = (
-      self.with_number(entity_noun, clauses, person, "singular")
-      if not single and superlative is None
-      else ""
-    )
-    if any(isinstance(i, exp.Star) for i in query.items):
-      return self._everything(query, entity, tail)
-    columns = self._columns(query, head, plan)
-    distinct = query.distinct
-    return self._attribute_message(
-      columns, entity, each, noun, person, clauses, distinct, single, superlative, tail
-    )
+    single = (plan.rows.single and not plan.distinct) or (top is not None and top.limit == 1)
+    all_clauses, topped = clauses, noun
+    if top is not None:
+      noun_, clauses_ = fold_adjectives(noun, clauses)
+      topped = Noun(top.put(noun_.singular), top.put(noun_.plural))
+      all_clauses = [*clauses_, *top.clauses]
+      noun, clauses = noun_, all_clauses
+    number = "singular" if single else "plural"
+    entity = self.with_number(topped, all_clauses, person, number)
+    known = self._named(query, placed, head, None) if single and top is None else None
+    entity = self._definite(entity, known, single or top is not None)
+    values: dict[str, Value] = {
+      "things": entity,
+      "those": entity.removeprefix("all "),
+      "plain things": entity.removeprefix("the ").removeprefix("all ").removeprefix("the "),
+      "each": lambda: self.with_number(topped, all_clauses, person, "singular"),
+      "noun": noun.singular,
+      "nouns": noun.plural,
+    }
+    features = {
+      *(("one",) if single else ()),
+      *(("distinct",) if plan.distinct else ()),
+      *(("person",) if person else ()),
+      *(("said",) if clauses else ()),
+      *(("ordered",) if tail else ()),
+      *(("top",) if top is not None else ()),
+    }
+    if not plan.columns:
+      content = self.grammar.say("everything", Context(features, values), self.rng)
+      return Message(content, False, tail=tail)
+    return self._message(query, plan, features, values, clauses, top, tail, noun)
 
-  def _columns(self, query: Query, head: str, plan: Plan) -> list[Returned]:
-    columns: list[Returned] = []
+  def _definite(self, entity: str, known: str | None, definite: bool) -> str:
+    """The rows with what goes before them: "the doctor", "all doctors", or a name alone."""
+    bare_name = known.strip("'\"") if known is not None else ""
+    if known is not None and len(bare_name) > 3 and bare_name[:1].isupper() and self.maybe(0.25):
+      return known  # "What is the salary of Ann Lee?": the name alone tells who is meant.
+    if definite or self.maybe(0.3):
+      return f"the {entity}"
+    if self.maybe(0.25):
+      return f"all the {entity}" if self.maybe(0.4) else f"all {entity}"
+    return entity
+
+  def returned(
+    self, query: Query, head: str, columns: tuple[Attribute | Computed, ...]
+  ) -> list[Returned]:
+    """The nouns of the returned columns. Raises UnsupportedQuery: two would be called the same."""
+    found: list[Returned] = []
     seen: set[str] = set()
-    for item in query.items:
-      node = bare(item.unalias())
-      if isinstance(node, exp.Column):
-        ref = query.ref(node)
-        own = self.belongs(query, ref.alias, head)
-        name = self.column_name(ref)
-        word = self.short(ref) if own else self.qualified(query, ref)
-        if word.singular in seen:
-          word = self.qualified(query, ref)
-        if word.singular in seen:
-          raise UnsupportedQuery(f"two columns called {word.singular}")
-        seen.add(word.singular)
-        through = "" if own else self.through(query, head, ref.alias)
-        path = [] if own or through else self.path(query, head, ref.alias)
-        if (
-          len(path) == 2
-          and path[0].parent == head
-          and path[1].parent == ref.alias
-          and is_link(query.sources[path[0].child])
-        ):
-          word, through = self.short(ref), f"of their {self.noun(query, ref.alias).plural}"
-        columns.append(Returned(word, own, own and name.names_entity, ref, through=through))
-      elif is_value(node):
-        raise UnsupportedQuery("a constant among the columns")
-      else:
-        word = self.item_noun(query, node, head)
-        columns.append(Returned(word, True, False, None, len(word.singular.split()) > 5))
-    return columns
+    for column in columns:
+      if isinstance(column, Computed):
+        word = self.item_noun(query, column.node, head)
+        found.append(Returned(word, True, False, None, len(word.singular.split()) > 5))
+        continue
+      ref, own = column.ref, column.own
+      word = self.short(ref) if own else self.qualified(query, ref)
+      if word.singular in seen:
+        word = self.qualified(query, ref)
+      if word.singular in seen:
+        raise UnsupportedQuery(f"two columns called {word.singular}")
+      seen.add(word.singular)
+      through = "" if own else self.through(query, head, ref.alias)
+      path = [] if own or through else self.path(query, head, ref.alias)
+      if (
+        len(path) == 2
+        and path[0].parent == head
+        and path[1].parent == ref.alias
+        and is_link(query.sources[path[0].child])
+      ):
+        word, through = self.short(ref), f"of their {self.noun(query, ref.alias).plural}"
+      named = own and self.column_name(ref).names_entity
+      found.append(Returned(word, own, named, ref, through=through))
+    return found
 
-  def _attribute_message(
+  def _message(
     self,
-    columns: list[Returned],
-    entity: str,
-    each: str,
-    noun: Noun,
-    person: bool,
+    query: Query,
+    plan: Listing,
+    features: set[str],
+    values: dict[str, Value],
     clauses: list[Clause],
-    distinct: bool,
-    single: bool,
-    superlative: Top | None,
+    top: TopWords | None,
     tail: str,
+    noun: Noun,
   ) -> Message:
-    own = [c for c in columns if c.own]
-    natural = len(columns) == 1 and columns[0].natural
-    different = f"{self.rng.choice(wordings.DISTINCT_WORDS)} " if distinct else ""
+    columns = self.returned(query, plan.rows.head, plan.columns)
+    self._tell_columns(columns, features, values, noun)
     if any(c.through for c in columns) and columns[0].own:
-      return self._with_related(columns, entity, each, single, distinct, tail, person)
-    long = any(c.long for c in columns)
-    plural_words = join_words([c.noun.plural for c in columns])
-    singular_words = join_words([c.noun.singular for c in columns])
-    if len(columns) == 2 and not long and self.maybe(0.15):
+      return self._with_related(columns, features, values, tail)
+    if all(c.verbs or c.having for c in clauses) and clauses:
+      features.add("verbal")
+    first = plan.columns[0]
+    if len(columns) == 1 and isinstance(first, Attribute):
+      features |= self._tell_column(first, columns[0], features, values)
+    person = "person" in features
+    values |= {
+      "do": lambda: join_words([self.verb(c, True) for c in clauses]),
+      "described": lambda: self.modified(noun.plural, clauses, person, True),
+      "different": f"{self.grammar.say('distinct', Context((), {}), self.rng)} "
+      if plan.distinct
+      else "",
+    }
+    if self.grammar.has("which", features) and clauses and top is None:
+      features.add("which")
+    if top is not None and top.predicate:
+      features.add("asked")
+      values["top question"] = lambda: self.grammar.say(
+        "top question", self.top_context(top, noun, clauses, person), self.rng
+      )
+    context = Context(features, values)
+    if (
+      self.whole
+      and not (tail and "one" in features)
+      and self.maybe(_SENTENCE_RATE)
+      and self.grammar.has("listing question", features)
+    ):
+      sentence = self.grammar.say("listing question", context, self.rng)
+      if tail:
+        comma = "," if self.maybe(0.3) else ""
+        sentence = f"{sentence[:-1]}{comma} {tail.lstrip(', ')}{sentence[-1]}"
+      return Message(sentence, sentences=(sentence,), sentence_rate=1.0)
+    return self._content(context, columns, tail)
+
+  def _content(self, context: Context, columns: list[Returned], tail: str) -> Message:
+    """What is asked for as a noun phrase, with what the sentence around it must know."""
+    row = self.grammar.pick("listing", context, self.rng)
+    content, _, lead = self.grammar.fill(row, context, self.rng).partition(" ~ ")
+    features = context.features
+    one = len(columns) == 1 and not is_plural(columns[0].noun.singular)
+    bare = ""
+    if row.mark == "none" or (row.mark == "rows" and not features & {"said", "top"}):
+      bare = "none"
+    elif row.mark == "rows":
+      bare = "who" if "person" in features else "what"
+    singular = one and (row.mark == "single" or "one" in features)
+    return Message(content, not singular, lead, row.mark != "first", tail, bare=bare)
+
+  def _tell_columns(
+    self, columns: list[Returned], features: set[str], values: dict[str, Value], noun: Noun
+  ) -> None:
+    """What guards and slots know of the returned columns, taken together."""
+    plural = join_words([c.noun.plural for c in columns])
+    singular = join_words([c.noun.singular for c in columns])
+    if len(columns) > 1:
+      features.add("several")
+    if any(c.long for c in columns):
+      features.add("long")
+    elif len(columns) == 2 and self.maybe(0.15):
       link = self.rng.choice(("as well as", "together with the", "along with the"))
-      plural_words = f"{columns[0].noun.plural} {link} {columns[1].noun.plural}"
+      plural = f"{columns[0].noun.plural} {link} {columns[1].noun.plural}"
     if [c.noun.singular for c in columns] == ["first name", "last name"] and self.maybe(0.6):
-      singular_words, plural_words = self.rng.choice(
+      singular, plural = self.rng.choice(
         (("first and last name", "first and last names"), ("full name", "full names"))
       )
-    sentences: list[str] = []
-    if long:
-      if single:
-        return Message(f"the {singular_words} of {entity}", False, tail=tail)
-      return Message(f"the {different}{singular_words}", True, f"for each {each}", False, tail)
-    if single:
-      content = f"the {singular_words} of {entity}"
-      if natural:
-        options = [content, entity] if superlative is not None else [content]
-        content = self.rng.choice(options)
-      plural = len(columns) > 1 or is_plural(columns[0].noun.singular)
-      if superlative is not None:
-        sentences += superlative.questions(noun, natural, person, clauses, self.with_number)
-        if not natural and len(own) == len(columns):
-          sentences += [
-            f"What {agree('are', plural)} the {singular_words} of {entity}?",
-            (
-              f"Find {entity} and {self.rng.choice(('give', 'show', 'return'))} the "
-              f"{singular_words}."
-            ),
-          ]
-      elif len(columns) == 1 and columns[0].ref is not None:
-        sentences += self._single_questions(columns[0], entity, person)
-      if (
-        superlative is None
-        and entity[:1].isupper()
-        and not entity.endswith("s")
-        and self.maybe(0.4)
-      ):
-        content = f"{entity}'s {singular_words}"
-      return Message(content, plural, tail=tail, sentences=() if tail else tuple(sentences))
-    forms = [
-      f"the {different}{plural_words} of {entity}",
-      f"the {different}{plural_words} of {entity}",
-      f"the {different}{plural_words} for {entity}",
-    ]
-    if not distinct and superlative is None:
-      forms += [
-        f"the {singular_words} of {self.rng.choice(('each', 'every', 'each'))} {each}",
-        f"the {singular_words} for {self.rng.choice(('each', 'every'))} {each}",
-      ]
-    if natural and distinct and columns[0].noun.plural == noun.plural:
-      forms = []  # Not "the different models of all models".
-    if natural:
-      plain = (
-        f"{different}{entity.removeprefix('the ').removeprefix('all ').removeprefix('the ')}"
-        if distinct
-        else entity
-      )
-      if not forms:
-        forms = [plain if plain.startswith(("the ", "all ")) else f"the {plain}"]
-      if not distinct:
-        forms += [plain, plain, plain]
-        if not clauses and superlative is None:
-          forms += [f"{noun.singular} names"] * 2 if columns[0].noun.singular == "name" else []
-      if superlative is not None:
-        sentences += superlative.questions(noun, natural, person, clauses, self.with_number)
-      elif not distinct:
-        sentences += self._which(noun, person, clauses)
-    elif columns[0].natural and len(columns) > 1 and len(own) == len(columns) and not distinct:
-      rest = join_words([c.noun.plural for c in columns[1:]])
-      link = self.rng.choice(("and", "with", "along with", "together with"))
-      forms += [f"{entity} {link} their {rest}"]
-      if superlative is None and clauses:
-        sentences += [
-          (
-            f"{q} {self.rng.choice(('Show', 'Give', 'List', 'Return', 'Include'))} their "
-            f"{plural_words}."
-          )
-          for q in self._which(noun, person, clauses)
-        ]
-        verb = self.rng.choice(("show", "give", "list", "return"))
-        sentences += [
-          f"For {self.rng.choice(('each', 'every'))} {each}, {verb} the {singular_words}."
-        ]
+    own = all(c.own for c in columns)
+    if own:
+      features.add("all-own")
+    if columns[0].natural:
+      if len(columns) == 1:
+        features.add("natural")
+      elif own:
+        features.add("first-named")
+      if columns[0].noun.singular.startswith(noun.singular):
+        features.add("begins-alike")
+      if columns[0].noun.singular == "name":
+        features.add("called-name")
+    if {"natural", "distinct"} <= features and columns[0].noun.plural == noun.plural:
+      features.add("same-noun")  # Not "the different models of all models".
+    things = str(values["things"])
     if (
-      distinct
-      and superlative is None
-      and len(columns) == 1
-      and own
-      and not clauses
-      and columns[0].ref is not None
+      {"one"} <= features
+      and not features & {"top", "long"}
+      and things[:1].isupper()
+      and not things.endswith("s")
     ):
-      sentences += self._kinds(columns[0], different, noun, entity, person, clauses)
-    if superlative is not None and not natural and len(columns) == 1 and self.maybe(0.2):
-      sentences += [f"What are the {different}{plural_words} of {entity}?"]
-    if natural and not distinct and superlative is None and not clauses and not tail:
-      sentences += [f"What {noun.plural} are there?", f"Which {noun.plural} do we have?"]
-      if not columns[0].noun.singular.startswith(noun.singular):
-        sentences += [f"What are the {noun.singular} {columns[0].noun.plural}?"]
-    content = self.rng.choice(forms)
-    one_by_one = any(f" {word} {each}" in content for word in ("each", "every"))
-    plural_only = is_plural(columns[0].noun.singular)
-    singular = one_by_one and len(columns) == 1 and not plural_only and content.startswith("the ")
-    bare = (
-      ""
-      if content.startswith(("the " + plural_words, "the " + singular_words, "the " + different))
-      or not natural
-      else "who"
-      if person
-      else "what"
-    )
-    if len(columns) > 1 and columns[0].natural and content.startswith(entity):
-      bare = "none"  # "What are the patients and their birth dates?" asks what patients are.
-    if bare and not clauses and superlative is None:
-      bare = "none"
-    return Message(
-      content,
-      not singular,
-      bare=bare,
-      tail=tail,
-      sentences=tuple(
-        f"{s[:-1]}{',' if self.maybe(0.3) else ''} {tail.lstrip(', ')}{s[-1]}" if tail else s
-        for s in sentences
-      ),
-    )
+      features.add("possessive")
+    verb = agree("are", len(columns) > 1 or is_plural(columns[0].noun.singular))
+    rest = join_words([c.noun.plural for c in columns[1:]])
+    values |= {"columns": plural, "column": singular, "rest": rest, "are": verb}
+
+  def _tell_column(
+    self, attribute: Attribute, column: Returned, features: set[str], values: dict[str, Value]
+  ) -> set[str]:
+    """What guards ask about the one column that is returned."""
+    name, word = self.column_name(attribute.ref), column.noun.singular
+    person = "person" in features
+    # Of whom a question is, the row says, not the column's table.
+    told = {*(features_of(self.names, attribute) - {"person"}), "column"}
+    if word in _TOWNS and {"place", "plain"} <= name.tags:
+      told |= {"place", "town"}
+    if {"place", "plain"} <= name.tags and word in ("city", "country", "state", "town"):
+      told |= {"place", "town-word"}
+      if word in ("city", "town"):
+        told.add("in-town")
+    if word in ("price", "cost"):
+      told.add("cost")
+    if attribute.own and name.event and attribute.ref.column.kind == "date":
+      past = vocabulary.EVENTS_OF_COLUMNS[name.event][1]
+      base = vocabulary.EVENT_BASES.get(name.event, "")
+      if past.startswith("were "):
+        told |= {"event-date", "done"}
+      elif base:
+        told |= {"event-date", "when-only"}
+      values |= {"event": name.event, "base": base}
+    elif attribute.own and person and word in ("birth date", "date of birth", "birthday"):
+      told.add("born")
+    return told
 
   def _with_related(
-    self,
-    columns: list[Returned],
-    entity: str,
-    each: str,
-    single: bool,
-    distinct: bool,
-    tail: str,
-    person: bool,
+    self, columns: list[Returned], features: set[str], values: dict[str, Value], tail: str
   ) -> Message:
     """Columns of the head, then of rows that belong to it.
 
     "The names of bands and the dates of their performances".
     """
-    different = f"{self.rng.choice(wordings.DISTINCT_WORDS)} " if distinct else ""
     first = [c for c in columns if not c.through]
     rest = [c for c in columns if c.through]
     if columns != first + rest or len({c.through for c in rest}) > 1:
       raise UnsupportedQuery("columns of related rows before those of the rows themselves")
     related = f"the {join_words([c.noun.plural for c in rest])} {rest[0].through}"
-    if single and not person:
+    if "one" in features and "person" not in features:
       related = related.replace(" their ", " its ", 1)
-    words = join_words([c.noun.singular if single else c.noun.plural for c in first])
-    link = self.rng.choice(("and", "along with", "together with", "and"))
-    if not single and not distinct and self.maybe(0.35):
-      return Message(
-        f"the {join_words([c.noun.singular for c in first])} and {related}",
-        True,
-        f"for each {each}",
-        False,
-        tail,
-      )
-    return Message(
-      (
-        f"the {different}{'combinations of the ' if distinct else ''}{words} of {entity} {link} "
-        f"{related}"
-      ),
-      True,
-      tail=tail,
-    )
+    distinct = "distinct" in features
+    different = self.distinct_word() if distinct else ""
+    own = join_words([c.noun.singular for c in first])
+    values |= {
+      "different": f"{different} " if distinct else "",
+      "combinations": "combinations of the " if distinct else "",
+      "column": own if "one" in features else join_words([c.noun.plural for c in first]),
+      "own column": own,
+      "related": related,
+    }
+    context = Context(features, values)
+    row = self.grammar.pick("related", context, self.rng)
+    content, _, lead = self.grammar.fill(row, context, self.rng).partition(" ~ ")
+    return Message(content, True, lead, row.mark != "first", tail)
 
-  def _which(self, noun: Noun, person: bool, clauses: list[Clause]) -> list[str]:
-    """ "Which doctors are from Boston?" """
-    if not clauses or not all(c.verbs or c.having for c in clauses):
-      described = self.modified(noun.plural, clauses, person, True)
-      return (
-        [f"Who are the {described}?", f"Who are all the {described}?"] if person and clauses else []
-      )
-    said = join_words([self.verb(c, True) for c in clauses])
-    sentences = [
-      f"Which {noun.plural} {said}?",
-      f"What {noun.plural} {said}?",
-      f"Which {noun.plural} {said}?",
-    ]
-    if person:
-      sentences += [f"Who are the {self.modified(noun.plural, clauses, person, True)}?"]
-    return sentences
+  def top_context(self, top: TopWords, noun: Noun, clauses: list[Clause], person: bool) -> Context:
+    """What a question for the first in an order is about: "Which doctor has ...?"."""
+    others = [c for c in clauses if c not in top.clauses]
+    number = "singular" if top.limit == 1 else "plural"
+    put = Noun(top.put(noun.singular), top.put(noun.plural))
+    of_topped = others if top.limit == 1 and top.adjective else clauses
+    topped = put if top.adjective or top.limit > 1 else noun
+    features = {
+      *(("one",) if top.limit == 1 else ()),
+      *(("adjective",) if top.adjective else ()),
+      *(("ranked",) if top.before.startswith(("top", "bottom")) else ()),
+      *(("person",) if person else ()),
+      *(("others",) if others else ()),
+    }
+    values: dict[str, Value] = {
+      "thing": lambda: self.with_number(noun, others, person, number),
+      "topped": lambda: self.with_number(topped, of_topped, person, number),
+      "predicate": top.predicate,
+      "number": top.before,
+    }
+    return Context(features, values)
 
-  def _kinds(
-    self,
-    column: Returned,
-    different: str,
-    noun: Noun,
-    entity: str,
-    person: bool,
-    clauses: list[Clause],
+  def top_questions(
+    self, top: TopWords, noun: Noun, person: bool, clauses: list[Clause]
   ) -> list[str]:
-    """Questions for the values of a column: "Which different cities do the patients live in?"."""
-    assert column.ref is not None, "a column, not an expression"
-    tags = self.column_name(column.ref).tags
-    words = f"{different}{column.noun.plural}"
-    if (
-      "place" in tags
-      and "plain" in tags
-      and column.noun.singular in ("city", "town", "country", "district", "state")
-    ):
-      verb = self.rng.choice(("come from", "live in")) if person else "come from"
-      found = (
-        [f"Which {words} do {entity} {verb}?", f"What {words} do {entity} {verb}?"]
-        if person
-        else []
-      )
-      return [*found, f"In which {words} are {entity} located?"] if not person else found
-    if tags & {"type"} and not clauses:
-      return [f"What {words} of {noun.plural} are there?", f"Which {words} of {noun.plural} exist?"]
-    return [
-      f"What {words} are there for {entity}?",
-      f"What {words} do {entity.removeprefix('all ')} have?",
-    ]
-
-  def _single_questions(self, column: Returned, entity: str, person: bool) -> list[str]:
-    """Questions with a word of their own: "How old is the patient Ann?"."""
-    assert column.ref is not None, "a column, not an expression"
-    name = self.column_name(column.ref)
-    tags = name.tags
-    word = column.noun.singular
-    if column.own and name.event and column.ref.column.kind == "date":
-      _, past = vocabulary.EVENTS_OF_COLUMNS[name.event]
-      base = {
-        "opened": "open",
-        "joined": "join",
-        "started": "start",
-        "ended": "end",
-        "died": "die",
-        "enrolled": "enroll",
-      }
-      if past.startswith("were "):
-        return [
-          f"When was {entity} {name.event}?",
-          f"On what date was {entity} {name.event}?",
-          f"What is the {word} of {entity}?",
-        ]
-      if name.event in base:
-        return [
-          f"When did {entity} {base[name.event]}?",
-          f"On which date did {entity} {base[name.event]}?",
-        ]
-    if column.own and word in ("birth date", "date of birth", "birthday") and person:
-      return [
-        f"When was {entity} born?",
-        f"When was {entity} born?",
-        f"What is the {word} of {entity}?",
-      ]
-    sentences = [
-      f"What is the {word} of {entity}?",
-      f"What's the {word} of {entity}?",
-      f"What {word} does {entity} have?",
-    ]
-    if column.own and "plain" in tags:
-      if "age" in tags:
-        sentences += [f"How old is {entity}?"] * 2
-      elif "price" in tags and word in ("price", "cost"):
-        sentences += [f"How much does {entity} cost?"] * 2
-      elif "pay" in tags:
-        sentences += [f"How much does {entity} earn?"] * 2
-      elif "height" in tags and person:
-        sentences += [f"How tall is {entity}?"] * 2
-      elif "place" in tags and word in ("city", "country", "state", "town"):
-        if person and word in ("city", "town"):
-          sentences += [
-            f"Which {word} does {entity} live in?",
-            f"In which {word} does {entity} live?",
-          ]
-        sentences += [
-          f"Which {word} is {entity} {'from' if person else 'in'}?",
-          f"In which {word} is {entity}?" if not person else f"What {word} is {entity} from?",
-        ]
-      elif "duration" in tags:
-        sentences += [f"How long is {entity}?"]
-    return sentences
-
-  def _everything(self, query: Query, entity: str, tail: str) -> Message:
-    if len(query.sources) > 1 or len(query.items) > 1:
-      if len(query.items) > 1:
-        raise UnsupportedQuery("* beside other columns")
-      raise UnsupportedQuery("* over a join")
-    what = self.rng.choice(
-      (
-        "all information about",
-        "everything about",
-        "all details of",
-        "all columns of",
-        "all the information on",
-        "the complete records of",
-        "full details of",
-        "all the data on",
-      )
-    )
-    if query.distinct:
-      what = "the distinct complete records of"
-    return Message(f"{what} {entity.removeprefix('all ')}", False, tail=tail)
+    """All questions for the first in an order, of which one is taken; none without a predicate."""
+    if not top.predicate:
+      return []
+    context = self.top_context(top, noun, clauses, person)
+    said = self.grammar.every("top question", context, self.rng)
+    return [text for text, weight in said for _ in range(round(weight))]

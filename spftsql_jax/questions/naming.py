@@ -44,6 +44,9 @@ class Noun:
   singular: str
   plural: str
 
+  def __str__(self) -> str:
+    return self.singular
+
 
 def unchanging(text: str) -> Noun:
   """A noun that is the same in both numbers."""
@@ -93,6 +96,8 @@ class SchemaNames:
   def __init__(self, schema: Schema):
     self.tables: dict[str, TableName] = {}
     self.columns: dict[tuple[str, str], ColumnName] = {}
+    # What guards of a grammar ask about columns, kept by `features`.
+    self.features: dict[tuple[str, str, bool], frozenset[str]] = {}
     lexicon = _lexicon_of(schema)
     named = _spoken_names(schema)
     prefix = _common_prefix(list(named.values()), lexicon)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import random
 import re
-from collections.abc import Callable
 
 from sqlglot import exp
 
@@ -38,6 +37,7 @@ class Clause:
     adjectives: directly before the noun ("female").
     sentence: a full sentence part where noun and predicate are not enough ("the salary is above 100
       or the city is Boston").
+    by_name: whether it says what the rows are called.
   """
 
   noun: str = ""
@@ -47,6 +47,7 @@ class Clause:
   posts: tuple[str, ...] = ()
   adjectives: tuple[str, ...] = ()
   sentence: str = ""
+  by_name: bool = False
 
   @property
   def said(self) -> str:
@@ -116,8 +117,8 @@ class Returned:
 
 
 @dataclasses.dataclass
-class Top:
-  """A superlative.
+class TopWords:
+  """A superlative in words.
 
   `limit` rows, a number or adjective before the noun, clauses after it, a question's predicate.
   """
@@ -131,45 +132,6 @@ class Top:
   def put(self, noun: str) -> str:
     """A noun behind the number and the adjective."""
     return " ".join(w for w in (self.before, self.adjective, noun) if w)
-
-  def questions(
-    self,
-    noun: Noun,
-    natural: bool,
-    person: bool,
-    clauses: list[Clause],
-    describe: Callable[[Noun, list[Clause], bool, str], str],
-  ) -> list[str]:
-    """ "Which doctor has the highest salary?" """
-    if not natural or not self.predicate:
-      return []
-    others = [c for c in clauses if c not in self.clauses]
-    if self.limit == 1:
-      thing = describe(noun, others, person, "singular")
-      if self.adjective:
-        described = describe(
-          Noun(self.put(noun.singular), self.put(noun.plural)), others, person, "singular"
-        )
-        return [
-          f"Who is the {described}?" if person else f"What is the {described}?",
-          f"Which {thing} {self.predicate}?" if not others else f"Which is the {described}?",
-        ]
-      return [
-        f"Which {thing} {self.predicate}?",
-        f"What {thing} {self.predicate}?",
-        f"Which {thing} {self.predicate}?",
-      ] + ([f"Who is the {describe(noun, clauses, person, 'singular')}?"] if person else [])
-    things = describe(
-      Noun(self.put(noun.singular), self.put(noun.plural)), clauses, person, "plural"
-    )
-    if self.adjective or self.before.startswith(("top", "bottom")):
-      return (
-        [f"Who are the {things}?"]
-        if person
-        else [f"What are the {things}?", f"Which are the {things}?"]
-      )
-    plain = describe(noun, others, person, "plural")
-    return [f"Which {self.before} {plain} {self.predicate}?"]
 
 
 @dataclasses.dataclass

@@ -11,9 +11,13 @@ from sqlglot import exp
 from spftsql_jax.columns import kinds
 from spftsql_jax.columns.attributes import day_numbers
 from spftsql_jax.columns.splitting import split_name
-from spftsql_jax.questions import wordings
+from spftsql_jax.questions import english, wordings
+from spftsql_jax.questions.features import OPERATORS, dates_its_rows
+from spftsql_jax.questions.grammar import Context
 from spftsql_jax.questions.naming import ColumnName, Noun, SchemaNames, role_of
 from spftsql_jax.questions.parts import Clause, Plan, pick
+from spftsql_jax.questions.plan import Attribute, Literal
+from spftsql_jax.questions.plan_conditions import belongs, literal_of
 from spftsql_jax.questions.query_meaning import Edge, Query, Ref, SetQuery, UnsupportedQuery
 from spftsql_jax.schema import Column, Table
 
@@ -22,11 +26,6 @@ _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 _PLAIN_TEXT = re.compile(r"[A-Za-zÀ-ÿ0-9][\wÀ-ÿ\-&'./ ]*[\wÀ-ÿ]|\w")
 _RISKY_WORDS = re.compile(
   r"\b(and|or|with|of|the|is|in|by|not|all|to|for|from|at|on|as|than|that|who)\b", re.IGNORECASE
-)
-
-# What a column says beside its table's name when it holds the time of its rows.
-_TIME_WORDS = frozenset(
-  {"date", "year", "day", "time", "datetime", "of", "release", "publication", "publish", "event"}
 )
 
 
@@ -41,14 +40,17 @@ class Phrases(abc.ABC):
   def __init__(self, names: SchemaNames, rng: random.Random):
     self.names = names
     self.rng = rng
+    self.grammar = english.grammar()
     # Whether joined rows are meant as "at least one": where duplicates cannot show.
     self.existential = False
     # A nested query gives one row, though nothing in it says so.
     self.one_row = False
+    # Whether a whole sentence may be said, not only a noun phrase within another.
+    self.whole = True
     self._table_nouns: dict[str, Noun] = {}
     self._column_nouns: dict[tuple[str, str], Noun] = {}
     self._synonym_rate = 0.22 if rng.random() < 0.6 else 0.0
-    self._quote = "'" if rng.random() < 0.4 else '"'
+    self.quote = "'" if rng.random() < 0.4 else '"'
     # Amounts of money carry their unit in some questions, where the schema tells it.
     chance = rng.random()
     self._currency = chance if chance < 0.12 else 0.0
@@ -153,45 +155,22 @@ class Phrases(abc.ABC):
     return Noun(f"{owner.singular} {short.singular}", f"{owner.singular} {short.plural}")
 
   def value(self, node: exp.Expr, column: Column | None = None, date: bool = False) -> str:
-    """A literal as people write it."""
-    if isinstance(node, exp.Paren):
-      return self.value(node.this, column, date)
-    if isinstance(node, exp.Neg):
-      return "-" + self.value(node.this, column)
-    if isinstance(node, exp.Boolean):
-      return "true" if node.this else "false"
-    if isinstance(node, exp.Cast) or (
-      isinstance(node, exp.Func) and isinstance(node.this, exp.Literal)
-    ):
-      return self.value(node.this, column, date)
-    if not isinstance(node, exp.Literal):
-      raise UnsupportedQuery(f"the value {node.sql()}")
-    text = node.this
-    if column is not None and not node.is_string and len(text) == 8 and day_numbers(column):
-      text, node = f"{text[:4]}-{text[4:6]}-{text[6:]}", exp.Literal.string(text)
+    """A literal of a syntax tree as people write it. Raises UnsupportedQuery: it is none."""
+    return self.literal(literal_of(node), column, date)
+
+  def literal(self, value: Literal, column: Column | None = None, date: bool = False) -> str:
+    """A value as people write it."""
+    text, quoted = value.text, value.quoted
+    if column is not None and not quoted and len(text) == 8 and day_numbers(column):
+      text, quoted = f"{text[:4]}-{text[4:6]}-{text[6:]}", True
     elif (
       text.endswith(_MIDNIGHT)
       and column is not None
       and all(str(v).endswith(_MIDNIGHT) for v in column.samples)
     ):
       text = text.removesuffix(_MIDNIGHT)  # Days, of which no hour is told.
-    if not node.is_string:
-      if column is not None and self._currency and not date:
-        unit = next((u for u in ("dollars", "euros") if u in column.comment), "")
-        if unit:
-          return (
-            f"{text} {unit}"
-            if self._currency > 0.06
-            else f"{'$' if unit == 'dollars' else '€'}{text}"
-          )
-      if (
-        text.isdigit()
-        and len(text) > 4
-        and self.maybe(0.12)
-        and not (column is not None and _names_rows(column))
-      ):
-        return f"{int(text):,}"
-      return text
+    if not quoted:
+      return self._number(text, column, date)
     match = _DATE.fullmatch(text)
     if match and self._long_dates and 1 <= int(match[2]) <= 12:
       month, day = wordings.MONTHS[int(match[2]) - 1], int(match[3])
@@ -199,6 +178,21 @@ class Phrases(abc.ABC):
     if match or (date and re.fullmatch(r"[\d: .\-/T]+", text)):
       return text
     return self.text(text)
+
+  def _number(self, text: str, column: Column | None, date: bool) -> str:
+    if column is not None and self._currency and not date:
+      unit = next((u for u in ("dollars", "euros") if u in column.comment), "")
+      if unit:
+        sign = "$" if unit == "dollars" else "€"
+        return f"{text} {unit}" if self._currency > 0.06 else f"{sign}{text}"
+    if (
+      text.isdigit()
+      and len(text) > 4
+      and self.maybe(0.12)
+      and not (column is not None and _names_rows(column))
+    ):
+      return f"{int(text):,}"
+    return text
 
   def text(self, text: str) -> str:
     """A text value: bare where it cannot be mistaken, else in quotes that it does not contain."""
@@ -213,7 +207,7 @@ class Phrases(abc.ABC):
       bare = self._bare if proper else self._bare and self.maybe(0.6)
       if bare and "'" not in text[-2:]:
         return text
-    quote = self._quote
+    quote = self.quote
     if quote in text:
       quote = "'" if quote == '"' else '"'
     return f"{quote}{text}{quote}"
@@ -227,20 +221,14 @@ class Phrases(abc.ABC):
     )
 
   def comparison(self, operator: str, value: str, style: str = "number") -> str:
-    """ "more than 5", "5 or more", "before 2019". Styles: number, count, date, text."""
-    words = pick(self.rng, wordings.COMPARISONS[style][operator])
-    return words.replace("{0}", value) if "{0}" in words else f"{words} {value}"
+    """ "more than 5", "5 or more", "before 2019". Styles: number, count, date."""
+    features = {OPERATORS[operator], "timed"} if style == "date" else {OPERATORS[operator]}
+    section = "count compared" if style == "count" else "compared"
+    return self.grammar.say(section, Context(features, {"value": value}), self.rng)
 
-  def amount(self, operator: str, value: str) -> str:
-    """A comparison that can follow cost or earn: "more than 5", "5 or more"."""
-    words = {
-      ">": ("more than", "more than", "over"),
-      "<": ("less than", "less than", "under"),
-      ">=": ("at least", "{0} or more", "no less than"),
-      "<=": ("at most", "no more than", "{0} or less"),
-    }[operator]
-    word = self.rng.choice(words)
-    return word.replace("{0}", value) if "{0}" in word else f"{word} {value}"
+  def distinct_word(self) -> str:
+    """ "different"."""
+    return self.grammar.say("distinct", Context((), {}), self.rng)
 
   def superlative(self, tags: frozenset[str], descending: bool) -> str:
     """The adjective of a column's extreme: "highest", "most recent"."""
@@ -254,25 +242,12 @@ class Phrases(abc.ABC):
     return "date" if self.column_name(ref).tags & {"date", "year"} else "number"
 
   def only_of_tag(self, ref: Ref, tag: str) -> bool:
-    """Whether "in 2019" needs no column name.
+    """Whether "in 2019" needs no column name."""
+    return dates_its_rows(self.names, Attribute(ref, True), tag)
 
-    The rows happen at a time, and no other column of the table shares the tag.
-
-    A visit happens on its date, and a film is of its year; "the owners after 2007" says nothing of
-    when they became members.
-    """
-    name = self.names.table(ref.table)
-    if (
-      name.person
-      or sum(tag in self.names.column(ref.table, c).tags for c in ref.table.columns) != 1
-    ):
-      return False
-    words = name.nouns[0].singular.split()
-    happens = (
-      words[-1] in wordings.MEETINGS | wordings.OCCASIONS | wordings.SHOWS
-      or words[-1] in wordings.DEEDS
-    )
-    return happens or set(self.column_name(ref).short[0].singular.split()) <= {*words, *_TIME_WORDS}
+  def belongs(self, query: Query, alias: str, head: str) -> bool:
+    """Whether a column of `alias` is an attribute of the head: their rows are the same."""
+    return belongs(query, alias, head)
 
   # What the layers above define.
 
@@ -303,14 +278,6 @@ class Phrases(abc.ABC):
   @abc.abstractmethod
   def _named(self, query: Query, plan: Plan, alias: str, came_from: Edge | None) -> str | None:
     """The value of the natural name, where that is the only thing said of a row."""
-
-  @abc.abstractmethod
-  def _aliases(self, query: Query, item: exp.Expr) -> list[str]:
-    """The aliases of this query's own tables whose columns an expression has, in their order."""
-
-  @abc.abstractmethod
-  def _is_single(self, query: Query, plan: Plan, head: str) -> bool:
-    """Whether the conditions pick one row by its name or key."""
 
   @abc.abstractmethod
   def content(self, query: Query | SetQuery) -> str:

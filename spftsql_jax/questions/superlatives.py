@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlglot import exp
 
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import agree, conjugate
 from spftsql_jax.questions.conditions import Conditions
-from spftsql_jax.questions.parts import Clause, Top, join_words
-from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery
-from spftsql_jax.questions.syntax import bare
+from spftsql_jax.questions.grammar import Context
+from spftsql_jax.questions.parts import Clause, TopWords, join_words
+from spftsql_jax.questions.plan import Attribute, Computed, Order, Top
+from spftsql_jax.questions.query_meaning import Query, Ref
 
 
 class Superlatives(Conditions):
   """Words orders."""
 
-  def _superlative(self, query: Query, head: str, limit: int) -> Top:
-    """ORDER BY ... LIMIT: "the oldest doctor", "the 3 doctors with the highest salary"."""
+  def superlative_of(self, query: Query, head: str, top: Top) -> TopWords:
+    """The first in an order: "the oldest doctor", "the 3 doctors with the highest salary"."""
+    limit = top.limit
     number = "" if limit == 1 else self.small(limit)
-    if not query.order:
-      return Top(limit, f"first {number}".strip() if limit > 1 else "first", "", [], "")
-    expression, descending = query.order[0]
-    ties = self._ties(query, head)
-    expression = bare(expression)
-    if isinstance(expression, exp.Column):
-      ref = query.ref(expression)
-      if ref.outer:
-        raise UnsupportedQuery("an order by the enclosing query")
-      return self._top_by_column(query, head, ref, descending, limit, number, ties)
-    noun = self.expression(query, expression, head).singular
+    if not top.order:
+      return TopWords(limit, f"first {number}".strip() if limit > 1 else "first", "", [], "")
+    by, descending = top.order[0].by, top.order[0].descending
+    ties = self._ties(query, head, top.order[1:])
+    if isinstance(by, Attribute):
+      return self._top_by_column(query, head, by.ref, descending, limit, number, ties)
+    noun = self.expression(query, by.node, head).singular
     extreme = self.superlative(frozenset(), descending)
-    return Top(
+    return TopWords(
       limit,
       number,
       "",
@@ -38,21 +38,16 @@ class Superlatives(Conditions):
       f"has the {extreme} {noun}",
     )
 
-  def _ties(self, query: Query, head: str) -> str:
-    if len(query.order) < 2:
-      return ""
+  def _ties(self, query: Query, head: str, orders: Sequence[Order]) -> str:
     words = []
-    for expression, descending in query.order[1:]:
-      noun = (
-        "number of rows"
-        if isinstance(expression, exp.Count)
-        else self.expression(query, expression, head).singular
-      )
-      words.append(f"{noun}{' in descending order' if descending else ''}")
-    return (
-      f" ({self.rng.choice(('ties broken by', 'breaking ties by', 'in case of a tie by'))} "
-      f"{join_words(words, 'then')})"
-    )
+    for order in orders:
+      counts = isinstance(order.by, Computed) and isinstance(order.by.node, exp.Count)
+      noun = "number of rows" if counts else self._ordered_noun(query, head, order)
+      words.append(f"{noun}{' in descending order' if order.descending else ''}")
+    if not words:
+      return ""
+    said = Context((), {"order": join_words(words, "then")})
+    return f" {self.grammar.say('ties', said, self.rng)}"
 
   def _top_by_column(
     self,
@@ -63,7 +58,7 @@ class Superlatives(Conditions):
     limit: int,
     number: str,
     ties: str,
-  ) -> Top:
+  ) -> TopWords:
     own = self.belongs(query, ref.alias, head)
     name = self.column_name(ref)
     finer = not own and any(e.child == ref.alias and e.parent == head for e in query.edges)
@@ -83,7 +78,7 @@ class Superlatives(Conditions):
       else:
         said = f"the {number} {other.plural} with {phrase}"
       verbs = (conjugate(f"have {said}{ties}"),)
-      return Top(
+      return TopWords(
         limit,
         "",
         "",
@@ -100,7 +95,7 @@ class Superlatives(Conditions):
       owner = self.noun(query, ref.alias).singular
       phrase = self._extreme(self.short(ref).singular, ref, extreme, descending)
       posts = (f"whose {owner} has {phrase}{ties}", f"of the {owner} with {phrase}{ties}")
-      return Top(limit, "", "", [Clause(posts=posts)], f"has the {owner} with {phrase}{ties}")
+      return TopWords(limit, "", "", [Clause(posts=posts)], f"has the {owner} with {phrase}{ties}")
     thing = (
       self._thing_superlative(tags, descending, self.person(query, head))
       if own and ("plain" in tags or "birth" in tags)
@@ -109,13 +104,13 @@ class Superlatives(Conditions):
     if thing is not None and self.maybe(0.85 if tags & {"age", "birth"} else 0.4) and not ties:
       # "The oldest doctor": for dates only where the table has one date, else it is not clear which
       # is meant.
-      return Top(limit, number, thing, [], f"is the {thing}")
+      return TopWords(limit, number, thing, [], f"is the {thing}")
     by = (
       limit > 1 and not ties and not query.conditions and "date" not in tags and "year" not in tags
     )
     if by and ref.column.kind != "text" and self.maybe(0.35):
       word = "top" if descending else "bottom"
-      return Top(
+      return TopWords(
         limit,
         f"{word} {number}",
         "",
@@ -126,12 +121,12 @@ class Superlatives(Conditions):
     if does and not ties and self.maybe(0.4):
       most = "the most" if descending else "the least"
       clause = Clause(verbs=(conjugate(f"{does} {most}"),))
-      return Top(limit, number, "", [clause], agree(f"{does} {most}", plural=limit > 1))
+      return TopWords(limit, number, "", [clause], agree(f"{does} {most}", plural=limit > 1))
     clause = Clause(
       verbs=(conjugate(f"have {phrase}{ties}"),),
       posts=(f"with {phrase}{ties}", f"having {phrase}{ties}", f"with {phrase}{ties}"),
     )
-    return Top(limit, number, "", [clause], agree(f"have {phrase}{ties}", plural=limit > 1))
+    return TopWords(limit, number, "", [clause], agree(f"have {phrase}{ties}", plural=limit > 1))
 
   def _extreme(self, noun: str, ref: Ref, extreme: str, descending: bool) -> str:
     """ "the highest salary", "the most seats", "the first name alphabetically"."""
@@ -154,54 +149,36 @@ class Superlatives(Conditions):
         return high if descending else low
     return None
 
-  def _ordering(self, query: Query, head: str) -> str:
-    """ORDER BY without LIMIT."""
-    if not query.order:
+  def ordering(self, query: Query, head: str, orders: Sequence[Order]) -> str:
+    """The orders of a listing, as said last; "" without any."""
+    if not orders:
       return ""
     words = []
-    several = len(query.order) > 1
-    for expression, descending in query.order:
-      expression = bare(expression)
-      ref = query.ref(expression) if isinstance(expression, exp.Column) else None
-      noun = self.expression(query, expression, head).singular
-      words.append(self._one_order(noun, ref, descending, several))
-    if not several:
+    for order in orders:
+      ref = order.by.ref if isinstance(order.by, Attribute) else None
+      noun = self._ordered_noun(query, head, order)
+      words.append(self._one_order(noun, ref, order.descending, len(orders) > 1))
+    if len(words) == 1:
       return words[0]
-    verb = self.rng.choice(("sorted by", "ordered by", "sorted first by", "arranged by"))
-    return f"{verb} {', then by '.join(words)}"
+    first = self.grammar.say("first ordered", Context((), {}), self.rng)
+    return f"{first} {', then by '.join(words)}"
 
-  def _one_order(self, noun: str, ref: Ref | None, descending: bool, bare: bool) -> str:
+  def _ordered_noun(self, query: Query, head: str, order: Order) -> str:
+    if isinstance(order.by, Computed):
+      return self.expression(query, order.by.node, head).singular
+    ref = order.by.ref
+    return (self.short(ref) if order.by.own else self.qualified(query, ref)).singular
+
+  def _one_order(self, noun: str, ref: Ref | None, descending: bool, beside: bool) -> str:
+    """One order; `beside` others."""
     kind = ref.column.kind if ref is not None else "number"
     tags = self.column_name(ref).tags if ref is not None else frozenset()
+    features = {"down"} if descending else set()
     if tags & {"date", "year"}:
-      directions = wordings.DESCENDING_DATE if descending else wordings.ASCENDING_DATE
+      features.add("timed")
     elif kind in ("text", "other"):
-      directions = wordings.DESCENDING_TEXT if descending else wordings.ASCENDING_TEXT
-    else:
-      directions = wordings.DESCENDING if descending else wordings.ASCENDING
-    direction = self.rng.choice(directions)
-    if bare:
-      if descending:
-        return f"{noun} in descending order"
-      return f"{noun} {self.rng.choice(('', 'in ascending order'))}".strip()
-    verb = self.rng.choice(wordings.SORTED)
-    if not descending and self.maybe(0.4):
-      return f"{verb} {noun}"
-    if not (descending or tags) and kind in ("text", "other") and self.maybe(0.3):
-      return (
-        f"in alphabetical order of {noun}"
-        if self.maybe(0.6)
-        else f"in alphabetical order by {noun}"
-      )
-    if (
-      self.maybe(0.3)
-      and direction.startswith("in ")
-      and "alphabetical" not in direction
-      and "chronological" not in direction
-    ):
-      return f"{direction} of {noun}"
-    return (
-      f"{verb} {noun} {direction}"
-      if not direction.endswith("first")
-      else f"{verb} {noun}, {direction}"
-    )
+      features.add("lettered")
+    if not tags:
+      features.add("untagged")
+    section = "ordered beside" if beside else "ordered"
+    return self.grammar.say(section, Context(features, {"noun": noun}), self.rng)

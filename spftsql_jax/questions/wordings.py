@@ -13,18 +13,9 @@ _NOUNS = read_lists(_FOLDER / "nouns.txt")
 # The wordings of each construct: with weights, or drawn from evenly.
 COMMANDS = weighted(_PHRASES["commands"])
 INDIRECT = weighted(_PHRASES["indirect"])
-COUNT_NOUNS = _PHRASES["count nouns"]
-DISTINCT_WORDS = _PHRASES["distinct words"]
 EXACTLY = weighted(_PHRASES["exactly"])
 EACH = _PHRASES["each"]
 GROUPED_BY = tuple(f" {said}".replace(" ,", ",") for said in _PHRASES["grouped by"])
-SORTED = _PHRASES["sorted"]
-ASCENDING = _PHRASES["ascending"]
-DESCENDING = _PHRASES["descending"]
-ASCENDING_TEXT = _PHRASES["ascending text"]
-DESCENDING_TEXT = _PHRASES["descending text"]
-ASCENDING_DATE = _PHRASES["ascending date"]
-DESCENDING_DATE = _PHRASES["descending date"]
 AVERAGE = _PHRASES["average"]
 MAXIMUM = _PHRASES["maximum"]
 MINIMUM = _PHRASES["minimum"]
@@ -40,38 +31,6 @@ AGGREGATES = {
 EXTREMES = tuple(tuple(pair.split(", ")) for pair in _PHRASES["extremes"])
 NUMBER_WORDS = _PHRASES["number words"]
 MONTHS = _PHRASES["months"]
-MISSING = _PHRASES["missing"]
-KNOWN = _PHRASES["known"]
-# LIKE: whether the pattern is at the start of the text, and whether at its end -> wordings.
-LIKE = {
-  (False, False): _PHRASES["contains"],
-  (True, False): _PHRASES["begins"],
-  (False, True): _PHRASES["ends"],
-  (True, True): _PHRASES["resembles"],
-}
-PATTERN = _PHRASES["pattern"]
-GERUNDS = by_word(_PHRASES["gerunds"])
-# Comparisons: how the values are said -> operator -> wordings.
-COMPARISONS = {
-  "number": {
-    ">": weighted(_PHRASES["more"]),
-    "<": weighted(_PHRASES["less"]),
-    ">=": weighted(_PHRASES["at least"]),
-    "<=": weighted(_PHRASES["at most"]),
-  },
-  "count": {
-    ">": weighted(_PHRASES["more count"]),
-    "<": weighted(_PHRASES["less count"]),
-    ">=": weighted(_PHRASES["at least count"]),
-    "<=": weighted(_PHRASES["at most count"]),
-  },
-  "date": {
-    ">": weighted(_PHRASES["after"]),
-    "<": weighted(_PHRASES["before"]),
-    ">=": weighted(_PHRASES["since"]),
-    "<=": weighted(_PHRASES["until"]),
-  },
-}
 
 # By the kind of a column: (more, less), (highest, lowest), and all words for each of the two.
 THING_COMPARATIVES = tuples_by_word(_NOUNS["thing comparatives"])

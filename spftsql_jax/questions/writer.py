@@ -30,11 +30,13 @@ class QuestionWriter(Combinations):
       return self._aggregated(query)
     if query.having:
       raise UnsupportedQuery("HAVING without GROUP BY")
-    return self._listing(query)
+    return self.listing(query)
 
   def content(self, query: Query | SetQuery) -> str:
     """What a nested query returns, as one definite noun phrase."""
+    before, self.whole = self.whole, False
     message = self.message(query)
+    self.whole = before
     if message.tail:
       raise UnsupportedQuery("an order inside a nested query")
     return f"{message.content} {message.lead}".strip().rstrip(",")

@@ -1,0 +1,320 @@
+"""Conditions on columns in English, each in five forms, by `grammars/english/conditions.txt`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+from spftsql_jax.columns import vocabulary
+from spftsql_jax.columns.inflection import singular_of
+from spftsql_jax.questions import wordings
+from spftsql_jax.questions.agreement import conjugate
+from spftsql_jax.questions.features import OPERATORS, features_of
+from spftsql_jax.questions.grammar import Context, Value
+from spftsql_jax.questions.naming import ColumnName
+from spftsql_jax.questions.parts import Clause, article, join_words
+from spftsql_jax.questions.phrases import Phrases
+from spftsql_jax.questions.plan import (
+  Attribute,
+  Between,
+  ColumnCondition,
+  Compare,
+  DatePart,
+  Like,
+  Literal,
+  Missing,
+  OneOf,
+  Stated,
+)
+from spftsql_jax.questions.query_meaning import Query
+
+_GENDERS = {"f": "female", "female": "female", "m": "male", "male": "male"}
+_PLAIN_VALUE = re.compile(r"(?=.{3})[^\W\d_]+([ -][^\W\d_]+)?")
+_CLASSES = ("category", "class")
+_TYPES = ("type", "kind", *_CLASSES)
+
+
+def unit_of(name: ColumnName) -> str:
+  """The unit in a column's name, or ""."""
+  before, _, unit = name.nouns[0].singular.rpartition(" in ")
+  return unit if before and unit.split()[-1] in vocabulary.UNITS else ""
+
+
+def _with_unit(value: str, name: ColumnName, noun: str) -> str:
+  """A value with the unit of its column's name, where the noun has it not: "above 100 billion"."""
+  unit = unit_of(name)
+  if not unit or noun.endswith(f" in {unit}"):
+    return value
+  return f"{value}%" if unit in ("percent", "percentage") else f"{value} {unit}"
+
+
+def _counted(words: str, things: str) -> str:
+  """ "more than 2 seats", "more than 1 seat"."""
+  return f"{words} {singular_of(things) if words == '1' or words.endswith(' 1') else things}"
+
+
+class ColumnConditions(Phrases):
+  """Words what is said of rows by one of their columns."""
+
+  def column_clause(self, query: Query, condition: ColumnCondition, noun: str = "") -> Clause:
+    """A condition on one column. `noun` is the column's, where it is known already."""
+    attribute = condition.attribute
+    ref = attribute.ref
+    if not noun:
+      noun = (self.short(ref) if attribute.own else self.qualified(query, ref)).singular
+    features = features_of(self.names, attribute)
+    match condition:
+      case Compare():
+        return self._compared(condition, features, noun)
+      case Stated():
+        return self._stated(condition, features)
+      case Between():
+        return self._between(condition, features, noun)
+      case OneOf():
+        return self._one_of(condition, features, noun)
+      case Like():
+        return self._like(condition, features, noun)
+      case Missing():
+        return self._missing(condition, features, noun)
+      case DatePart():
+        return self._date_part(condition, features, noun)
+
+  def _clause(
+    self, section: str, features: Collection[str], noun: str, values: Mapping[str, Value]
+  ) -> Clause:
+    """A condition in each of its forms, of those that the grammar has for it."""
+    context = Context(features, {"noun": noun, **values})
+
+    def form(part: str) -> str:
+      name = f"{section}: {part}"
+      if name in self.grammar.sections and self.grammar.has(name, context.features):
+        return self.grammar.say(name, context, self.rng)
+      return ""
+
+    verb, post, adjective = form("verb"), form("post"), form("adjective")
+    predicate = form("predicate")
+    return Clause(
+      noun if predicate else "",
+      predicate,
+      form("having"),
+      (conjugate(verb),) if verb else (),
+      (post,) if post else (),
+      (adjective,) if adjective else (),
+      by_name="named" in context.features and "equal" in context.features,
+    )
+
+  def _event(self, attribute: Attribute) -> dict[str, Value]:
+    """What happened at a date that is called by it."""
+    event = self.column_name(attribute.ref).event
+    return {"event": event, "past": vocabulary.EVENTS_OF_COLUMNS[event][1]} if event else {}
+
+  def _when(self, attribute: Attribute, when: str) -> dict[str, Value]:
+    dated = f"of {when.removeprefix('on ')}" if when.startswith("on ") else when
+    return {**self._event(attribute), "when": when, "dated": dated}
+
+  def _compared_noun(self, name: ColumnName, noun: str) -> str:
+    """The noun of a column that is compared with a value: mostly the value has the unit."""
+    unit = unit_of(name)
+    return noun.removesuffix(f" in {unit}") if unit and self.maybe(0.85) else noun
+
+  def _compared(self, condition: Compare, features: frozenset[str], noun: str) -> Clause:
+    attribute, operator = condition.attribute, OPERATORS[condition.operator]
+    ref, name = attribute.ref, self.column_name(attribute.ref)
+    noun = self._compared_noun(name, noun)
+    literal = condition.value
+    if operator in ("equal", "unequal"):
+      return self._equal(condition, features, noun)
+    timed = "timed" in features
+    value = _with_unit(self.literal(literal, ref.column, timed), name, noun)
+    told: set[str] = {*features, operator}
+    things = ""
+    if noun.startswith("number of "):
+      things = noun.removeprefix("number of ")
+    elif (
+      ref.column.kind == "number"
+      and name.nouns[0].plural == noun
+      and noun.endswith("s")
+      and "date" not in features
+    ):
+      things = noun
+    if things:
+      told.add("things")
+    if not attribute.own or ref.column.kind != "number":
+      told.discard("plain")
+    if noun in ("price", "cost"):
+      told.add("cost")
+    comparative = self._comparative(told, operator)
+    if comparative:
+      told.add("comparative")
+    if not (attribute.own and ("plain" in features or "date" in features)):
+      told.discard("dates-row")
+    values: dict[str, Value] = {"value": value, "comparative": comparative}
+    context = Context(told, values)
+    compared = self.grammar.say("compared", context, self.rng)
+    values |= {
+      "compared": compared,
+      "counted": lambda: _counted(self.grammar.say("count compared", context, self.rng), things),
+      "measured": lambda: _with_unit(self.literal(literal, ref.column), name, ""),
+      **self._when(attribute, compared),
+    }
+    return self._clause("compare", told, noun, values)
+
+  def _comparative(self, features: Collection[str], operator: str) -> str:
+    """ "older", of what is said of the thing itself."""
+    if "plain" not in features or operator not in ("more", "less"):
+      return ""
+    for tag, (more, less) in wordings.THING_COMPARATIVES.items():
+      if tag in features and (tag != "price" or "cost" in features):
+        return more if operator == "more" else less
+    return ""
+
+  def _equal(self, condition: Compare, features: frozenset[str], noun: str) -> Clause:
+    attribute, literal = condition.attribute, condition.value
+    ref, name = attribute.ref, self.column_name(attribute.ref)
+    if name.property:
+      value = self.literal(literal)
+      return self._clause("flag", {OPERATORS[condition.operator]}, noun, {"value": value})
+    value = _with_unit(self.literal(literal, ref.column, "date" in features), name, noun)
+    told = {*features, OPERATORS[condition.operator]}
+    values: dict[str, Value] = {"value": value, "last": noun.split()[-1]}
+    if noun.startswith("number of "):
+      told.add("numbered")
+      values["counted"] = _counted(value, noun.removeprefix("number of "))
+    if attribute.own:
+      told |= self._sorts(features, noun, literal, ref.column.kind == "number")
+      values |= {"gender": _GENDERS.get(literal.text.lower(), ""), "plain value": literal.text}
+      if "event" in features or "on-day" in features:
+        on = "in" if "year" in features and "on-day" not in features else "on"
+        values |= self._when(attribute, f"{on} {value}")
+    return self._clause("equal", told, noun, values)
+
+  def _sorts(self, features: frozenset[str], noun: str, literal: Literal, number: bool) -> set[str]:
+    """How a value that the rows themselves have is said of them."""
+    told: set[str] = set()
+    sorted_ = features & {"named", "place", "of-year", "on-day", "of-age", "event"}
+    last = noun.split()[-1]
+    if noun in ("price", "cost") and number and not sorted_:
+      told.add("costs")
+    if "type" in features and not number and not sorted_:
+      if last in ("gender", "sex") and literal.text.lower() in _GENDERS:
+        told.add("gendered")
+      elif last in _TYPES and "plain" in features:
+        told |= {"typed", "classed"} if last in _CLASSES else {"typed"}
+      if "plain" in features and _PLAIN_VALUE.fullmatch(literal.text):
+        told.add("adjectival")
+    if "text" in features and "gendered" not in told and (not sorted_ or "nationality" in features):
+      told.add("said-so")
+    return told
+
+  def _stated(self, condition: Stated, features: frozenset[str]) -> Clause:
+    stated = self.column_name(condition.attribute.ref).property
+    verb, _, rest = stated.partition(" ")
+    if verb not in ("has", "can"):
+      verb, rest = "is", stated
+    told = {verb}
+    if condition.holds:
+      told.add("holds")
+    if rest.endswith("ed"):
+      told.add("done")
+    if " " not in rest:
+      told.add("single")
+    return self._clause("stated", told, "", {"stated": rest})
+
+  def _between(self, condition: Between, features: frozenset[str], noun: str) -> Clause:
+    attribute = condition.attribute
+    ref, name = attribute.ref, self.column_name(attribute.ref)
+    noun = self._compared_noun(name, noun)
+    low, high = (
+      _with_unit(self.literal(end, ref.column, True), name, noun)
+      for end in (condition.low, condition.high)
+    )
+    told = set(features)
+    if noun in ("price", "cost"):
+      told.add("cost")
+    if noun.startswith("number of "):
+      told.add("numbered")
+    values: dict[str, Value] = {"low": low, "high": high}
+    span = self.grammar.say("span", Context(told, values), self.rng)
+    things = noun.removeprefix("number of ")
+    values |= {"span": span, "things": things, **self._when(attribute, span)}
+    clause = self._clause("between", told, noun, values)
+    if condition.negated:
+      return Clause(clause.noun, clause.predicate.replace("is ", "is not ", 1))
+    return clause
+
+  def _one_of(self, condition: OneOf, features: frozenset[str], noun: str) -> Clause:
+    ref = condition.attribute.ref
+    words = [self.literal(value, ref.column, True) for value in condition.values]
+    told = set(features)
+    if condition.negated:
+      told.add("denied")
+    if len(words) > 2:
+      told.add("many")
+    if "plain" not in features:
+      told.discard("place")
+    values: dict[str, Value] = {
+      "any": join_words(words, "or"),
+      "nor": join_words(words, "nor"),
+      "all": join_words(words),
+    }
+    among = self.grammar.say("among", Context(told, values), self.rng)
+    on = "in" if "year" in features else "on"
+    values |= {"among": among, **self._when(condition.attribute, f"{on} {among}")}
+    return self._clause("one of", told, noun, values)
+
+  def _like(self, condition: Like, features: frozenset[str], noun: str) -> Clause:
+    pattern = condition.pattern
+    core = pattern.strip("%")
+    told = {"denied"} if condition.negated else set()
+    if not core or "_" in core or "%" in core:
+      value = f"{self.quote}{pattern}{self.quote}"
+      told.add("pattern")
+    else:
+      plain = self.maybe(0.15) and core.isalnum() or self.quote in core
+      value = self.text(core) if plain else f"{self.quote}{core}{self.quote}"
+      ends = (not pattern.startswith("%"), not pattern.endswith("%"))
+      told.add(
+        {
+          (False, False): "contains",
+          (True, False): "begins",
+          (False, True): "ends",
+          (True, True): "resembles",
+        }[ends]
+      )
+    if core.isalpha() and len(core) > 3:
+      told.add("word")
+    return self._clause("like", told, noun, {"text": value})
+
+  def _missing(self, condition: Missing, features: frozenset[str], noun: str) -> Clause:
+    told = {*features, "missing"} if condition.missing else features
+    return self._clause("missing", told, noun, self._event(condition.attribute))
+
+  def _date_part(self, condition: DatePart, features: frozenset[str], noun: str) -> Clause:
+    kind, text = condition.part, condition.value.text
+    operator = OPERATORS[condition.operator]
+    if kind == "month" and text.isdigit() and 1 <= int(text) <= 12:
+      value = wordings.MONTHS[int(text) - 1]
+    elif kind == "year and month" and len(text) == 7 and 1 <= int(text[5:]) <= 12:
+      value = f"{wordings.MONTHS[int(text[5:]) - 1]} {text[:4]}"
+    else:
+      value = text
+    told = {*features, operator} - {"year", "date", "timed"}
+    values: dict[str, Value] = {"value": value, "kind": kind}
+    ordered = operator not in ("equal", "unequal")
+    if kind in ("year", "month", "year and month") and not (kind == "month" and ordered):
+      told |= {"spoken", "year"} if kind == "year" else {"spoken"}
+      when = self.grammar.say("date part: when", Context(told, values), self.rng)
+      values |= {"when": when, **self._when(condition.attribute, when), "dated": when}
+    else:
+      told -= {"event", "own"}
+      noun = f"{kind} of the {noun}"
+      if ordered:
+        values["compared"] = self.grammar.say("compared", Context(told, values), self.rng)
+    return self._clause("date part", told, noun, values)
+
+
+def clause_of_span(clauses: list[Clause], conjunction: str, said: str) -> Clause:
+  """Conditions on one column as one: "a price above 5 and below 9"."""
+  noun = clauses[0].noun
+  span = join_words([clause.predicate.removeprefix("is ") for clause in clauses], conjunction)
+  return Clause(noun, f"is {said}{span}", f"{article(noun)} {said}{span}")

@@ -1,0 +1,102 @@
+"""What guards of a grammar ask about columns and comparisons, whatever the language."""
+
+from __future__ import annotations
+
+from spftsql_jax.columns import vocabulary
+from spftsql_jax.questions import wordings
+from spftsql_jax.questions.naming import SchemaNames
+from spftsql_jax.questions.plan import Attribute
+
+OPERATORS = {
+  "=": "equal",
+  "!=": "unequal",
+  ">": "more",
+  "<": "less",
+  ">=": "at-least",
+  "<=": "at-most",
+}
+# What a column says beside its table's name when it holds the time of its rows.
+_TIME_WORDS = frozenset(
+  {"date", "year", "day", "time", "datetime", "of", "release", "publication", "publish", "event"}
+)
+# Kinds of which one is said of a value, the first that fits.
+_SORTS = ("named", "place", "of-year", "on-day", "of-age")
+
+
+def features_of(names: SchemaNames, attribute: Attribute) -> frozenset[str]:
+  """What a column is: its kind and tags (`kinds.TAGS`), and how its rows stand to it.
+
+  own: it belongs to the rows that are spoken of. timed: a date or a year. person: of people.
+  event: called by what happened then; passive: that is also said behind a noun ("hired in 2010");
+  optional: it may not have happened yet. dates-row: its rows happen then; takes-place, made: with
+  these verbs. named, place, of-year, on-day, of-age: how a value of it is said of a row.
+  """
+  table, column, own = attribute.ref.table, attribute.ref.column, attribute.own
+  key = (table.name.lower(), column.name.lower(), own)
+  found = names.features.get(key)
+  if found is None:
+    found = names.features[key] = _features(names, attribute)
+  return found
+
+
+def _features(names: SchemaNames, attribute: Attribute) -> frozenset[str]:
+  table, column, own = attribute.ref.table, attribute.ref.column, attribute.own
+  name, of_table = names.column(table, column), names.table(table)
+  tags = name.tags
+  found = set(tags - {"place"})
+  found.add(column.kind)
+  if of_table.person:
+    found.add("person")
+  if tags & {"date", "year"}:
+    found.add("timed")
+  if name.event:
+    past = vocabulary.EVENTS_OF_COLUMNS[name.event][1]
+    found.add("event")
+    if past.startswith("were ") or name.event in ("opened", "started"):
+      found.add("passive")
+    if own and past.startswith("were ") and name.event in vocabulary.OPTIONAL_EVENTS:
+      found.add("optional")
+  if not own:
+    return frozenset(found)
+  found.add("own")
+  if dates_its_rows(names, attribute, "date" if "date" in tags else "year"):
+    found.add("dates-row")
+  last = of_table.nouns[0].singular.split()[-1]
+  if last in wordings.MEETINGS | wordings.OCCASIONS | wordings.SHOWS:
+    found.add("takes-place")
+  elif (
+    last in wordings.DEEDS
+    and wordings.DEEDS[last][0] == "made"
+    or last in ("order", "loan", "complaint", "claim")
+  ):
+    found.add("made")
+  fits = {
+    "named": name.names_entity or {"name", "plain"} <= tags,
+    "place": {"place", "plain"} <= tags,
+    "of-year": "year" in tags and dates_its_rows(names, attribute, "year"),
+    "on-day": "date" in tags and dates_its_rows(names, attribute, "date"),
+    "of-age": "age" in tags,
+  }
+  found.update([sort for sort in _SORTS if fits[sort]][:1])
+  if "place" in found and name.short[0].singular == "nationality":
+    found.add("nationality")
+  return frozenset(found)
+
+
+def dates_its_rows(names: SchemaNames, attribute: Attribute, tag: str) -> bool:
+  """Whether "in 2019" needs no column name.
+
+  The rows happen at a time, and no other column of the table shares the tag. A visit happens on its
+  date, and a film is of its year; "the owners after 2007" says nothing of when they became members.
+  """
+  table, column = attribute.ref.table, attribute.ref.column
+  of_table = names.table(table)
+  if of_table.person or sum(tag in names.column(table, c).tags for c in table.columns) != 1:
+    return False
+  words = of_table.nouns[0].singular.split()
+  happens = (
+    words[-1] in wordings.MEETINGS | wordings.OCCASIONS | wordings.SHOWS
+    or words[-1] in wordings.DEEDS
+  )
+  short = names.column(table, column).short[0].singular
+  return happens or set(short.split()) <= {*words, *_TIME_WORDS}

@@ -1,0 +1,195 @@
+"""What a query says, as a small frozen tree: no words, no chance, no order of a sentence.
+
+`plan_conditions` reads conditions, `plan_listings` whole queries; both refuse what has no faithful
+wording (`UnsupportedQuery`, with the reason). What a tree says is put into words by a grammar, of
+which there may be one for each language.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from sqlglot import exp
+
+from spftsql_jax.questions.query_meaning import Query, Ref
+
+
+@dataclasses.dataclass(frozen=True)
+class Literal:
+  """A value as the query writes it; `quoted` where it is text."""
+
+  text: str
+  quoted: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Attribute:
+  """A column, and whether it belongs to the rows that are spoken of, not to related ones."""
+
+  ref: Ref
+  own: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+  """A column and one value. `operator` is =, !=, <, <=, > or >=."""
+
+  attribute: Attribute
+  operator: str
+  value: Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class Stated:
+  """A yes or no that the rows themselves have: they are active, or are not."""
+
+  attribute: Attribute
+  holds: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Between:
+  """A column from one value to another, both included."""
+
+  attribute: Attribute
+  low: Literal
+  high: Literal
+  negated: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class OneOf:
+  """A column among two or more values, or among none of them."""
+
+  attribute: Attribute
+  values: tuple[Literal, ...]
+  negated: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Like:
+  """A text that matches a pattern of LIKE."""
+
+  attribute: Attribute
+  pattern: str
+  negated: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Missing:
+  """A column without a value (`missing`), or with one."""
+
+  attribute: Attribute
+  missing: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class DatePart:
+  """A part of a date (year, month, year and month, day, hour, weekday) and a value."""
+
+  attribute: Attribute
+  part: str
+  operator: str
+  value: Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class Either:
+  """One of several conditions holds."""
+
+  members: tuple[Condition, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Both:
+  """All of several conditions hold."""
+
+  members: tuple[Condition, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Unmoved:
+  """A condition of a family that has no plan yet: it holds a query, or computes."""
+
+  node: exp.Expr
+
+
+ColumnCondition = Compare | Stated | Between | OneOf | Like | Missing | DatePart
+Condition = ColumnCondition | Either | Both | Unmoved
+
+
+@dataclasses.dataclass(frozen=True)
+class Computed:
+  """An expression of which there is no plan yet, worded from its syntax."""
+
+  node: exp.Expr
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+  """The rows that are asked about: those of one table as it occurs in the query.
+
+  Attributes:
+    query: what is said of them.
+    head: the alias of the table.
+    single: whether the conditions pick one row, by its name or key.
+  """
+
+  query: Query
+  head: str
+  single: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+  """What rows are sorted by."""
+
+  by: Attribute | Computed
+  descending: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Top:
+  """The first rows in an order; of all that are left where `order` is empty."""
+
+  order: tuple[Order, ...]
+  limit: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+  """Columns of rows. Without columns: all that is known of them."""
+
+  rows: Rows
+  columns: tuple[Attribute | Computed, ...]
+  distinct: bool
+  order: tuple[Order, ...] = ()
+  top: Top | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+  """How many rows there are. `distinct` says that each is counted once, by its key."""
+
+  rows: Rows
+  distinct: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class CountValues:
+  """How many different values a column has over the rows."""
+
+  rows: Rows
+  attribute: Attribute
+
+
+@dataclasses.dataclass(frozen=True)
+class CountKnown:
+  """Of how many rows a column is known."""
+
+  rows: Rows
+  attribute: Attribute
+
+
+Counted = Count | CountValues | CountKnown
+Question = Listing | Counted
