@@ -3,13 +3,15 @@ chip and how fast they can be at best.
 
     python experiments/compile_ahead.py --topology=v5e:4x4 --model_config=FILE.json --step=sft \
       --mesh=data:1,fsdp:8,tensor:2
+    python experiments/compile_ahead.py --search --model_config=FILE.json --step=all --kept=FOLDER
 
 FILE.json is the config.json of a Hugging Face model; no weights are read, no arrays are made. Needs
 libtpu (`pip install libtpu`). Several topologies (a comma between them), several --mesh and
---step=all compile all of them one after the other. The last line on stdout is JSON: memory a chip
-(GiB), whether it fits, what is multiplied and sent, time bounds by the data sheet. Exit code 1
-where a program does not fit, or with --check where it gathers a whole stack of layers or sends more
-than a tenth for the vocabulary.
+--step=all compile all of them one after the other. --search compiles as few as it can to find the
+cheapest slice and mesh that fit. The last line on stdout is JSON: memory a chip (GiB), whether it
+fits, what is multiplied and sent, time bounds by the data sheet, what 1,000 examples cost. Exit
+code 1 where a program does not fit, or nothing is found that does, or with --check where a program
+gathers a whole stack of layers or a tenth of its time goes to the vocabulary.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ from __future__ import annotations
 from launch import InputError, check_output, launch
 
 # isort: split
+import functools
 import itertools
 import json
 import os
-import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +36,13 @@ os.environ |= {"TPU_SKIP_MDS_QUERY": "1", "JAX_PLATFORMS": "cpu"}
 import jax
 from jax.experimental import topologies
 
-from spftsql_jax.ahead.programs import STEPS, Workload, lower
-from spftsql_jax.ahead.report import describe
+from spftsql_jax.ahead.faults import faults
+from spftsql_jax.ahead.of_a_model import Programs
+from spftsql_jax.ahead.programs import STEPS, Workload
+from spftsql_jax.ahead.search import Candidate, Found, cheapest, meshes_of
 from spftsql_jax.files import write_json
-from spftsql_jax.models import LoraConfig, ModelConfig, sharding
+from spftsql_jax.models import LoraConfig, ModelConfig
+from spftsql_jax.models.chips import read_chips, usual_chips
 from spftsql_jax.training.optimizer import OptimizerConfig
 
 _TOPOLOGY = flags.DEFINE_list(
@@ -49,8 +54,20 @@ _MODEL_CONFIG = flags.DEFINE_string(
 _STEP = flags.DEFINE_enum("step", "sft", [*STEPS, "all"], "Which program.")
 _MESH = flags.DEFINE_multi_string(
   "mesh",
-  ["fsdp:-1"],
-  "Sizes of the mesh axes data, fsdp and tensor; -1 for what remains. May be repeated.",
+  [],
+  "Sizes of the mesh axes data, fsdp and tensor; -1 for what remains. May be repeated. By default "
+  "fsdp:-1, and all that could serve with --search.",
+)
+_SEARCH = flags.DEFINE_boolean("search", False, "Find the cheapest slice and mesh that fit.")
+_MOST_CHIPS = flags.DEFINE_integer("most_chips", 64, "Of a slice, with --search.", lower_bound=1)
+_MOST_PROGRAMS = flags.DEFINE_integer(
+  "most_programs", 0, "To compile in a search, then it ends; 0: until it is sure.", lower_bound=0
+)
+_CHIPS = flags.DEFINE_string(
+  "chips", None, "TOML file of chips and their prices, instead of the package's models/chips.toml."
+)
+_KEPT = flags.DEFINE_string(
+  "kept", None, "Folder to keep compiled programs in, and to look for them first."
 )
 _LORA_RANK = flags.DEFINE_integer(
   "lora_rank", 64, "Rank of the adapter; 0 trains all weights.", lower_bound=0
@@ -73,42 +90,52 @@ _REMAT = flags.DEFINE_enum(
   "remat", "full", ["none", "full", "dots"], "What the backward pass computes again in each layer."
 )
 _ACCUMULATE = flags.DEFINE_integer("accumulate", 1, "Microbatches a step.", lower_bound=1)
+_ATTENTION = flags.DEFINE_enum(
+  "attention",
+  "auto",
+  ["auto", "loop", "kernel"],
+  "Over packed rows: the kernels for TPUs, the loop, or the kernels where they take the sizes.",
+)
+_COMPILE = flags.DEFINE_boolean(
+  "compile", True, "--nocompile tells what is known without: bounds from below, in seconds."
+)
 _CHECK = flags.DEFINE_boolean(
   "check", False, "Fail where a whole stack of layers is gathered, or the vocabulary costs much."
 )
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write as well.")
 
-# What collectives over the vocabulary may be of all that is sent.
-_VOCABULARY_SHARE = 0.1
-
 
 def main() -> None:
   if _OUTPUT.value:
     check_output(_OUTPUT.value)
-  config = _model_config(_MODEL_CONFIG.value)
-  slices = {topology: _devices(topology) for topology in _TOPOLOGY.value}
+  if _KEPT.value:
+    check_output(_KEPT.value, folder=True)
+  if not _TOPOLOGY.value and not _SEARCH.value:
+    raise InputError("--topology: which slices? (or --search)")
+  if here := max(map(_of_this_machine, _TOPOLOGY.value), default=0):
+    jax.config.update("jax_num_cpu_devices", here)
+  programs = _programs()
   steps = STEPS if _STEP.value == "all" else (_STEP.value,)
-  reports = []
-  for (topology, devices), mesh, step in itertools.product(slices.items(), _MESH.value, steps):
-    report = {"topology": topology, "step": step} | _compiled(config, devices, mesh, step)
-    reports.append(report)
-    if len(slices) * len(_MESH.value) * len(steps) > 1:
-      print(_line(report), file=sys.stderr, flush=True)
-  found = reports[0] if len(reports) == 1 else {"programs": reports}
+  if _SEARCH.value:
+    found, wrong = _search(programs, steps)
+  else:
+    report_of = programs.report if _COMPILE.value else programs.floor
+    reports = [
+      report_of(candidate, step)
+      for candidate, step in itertools.product(_candidates(programs, ["fsdp:-1"]), steps)
+    ]
+    found = reports[0] if len(reports) == 1 else {"programs": reports}
+    wrong = [fault for report in reports for fault in faults(report, _CHECK.value)]
   if _OUTPUT.value:
     write_json(_OUTPUT.value, found, end="\n")
   print(json.dumps(found), flush=True)
-  if faults := [fault for report in reports for fault in _faults(report)]:
-    raise RuntimeError("; ".join(faults))
+  if wrong:
+    raise RuntimeError("; ".join(wrong))
 
 
-def _compiled(
-  config: ModelConfig, devices: list[jax.Device], spec: str, step: str
-) -> dict[str, Any]:
-  """The report of a program on a mesh. Raises InputError for a mesh or sizes that do not fit."""
-  lora = (
-    LoraConfig(rank=_LORA_RANK.value, alpha=2.0 * _LORA_RANK.value) if _LORA_RANK.value else None
-  )
+def _programs() -> Programs:
+  """What the flags say."""
+  rank = _LORA_RANK.value
   workload = Workload(
     prefix=_PREFIX.value,
     prompt=_PROMPT.value,
@@ -118,48 +145,84 @@ def _compiled(
     microbatches=_ACCUMULATE.value,
     lanes=_LANES.value,
     decoded_rows=_DECODED_ROWS.value,
+    attention=_ATTENTION.value,
   )
-  try:
-    mesh = sharding.make_mesh(spec, devices)
-    lowered = lower(step, config, mesh, workload, lora, OptimizerConfig(_OPTIMIZER.value))
-  except ValueError as error:
-    raise InputError(str(error)) from error
-  start = time.perf_counter()
-  with sharding.use_mesh(mesh):
-    compiled = lowered.lowered.compile()
-  seconds = round(time.perf_counter() - start, 1)
-  report = describe(compiled, lowered, mesh, config.vocab_size, config.num_hidden_layers)
-  return report | {"compile_seconds": seconds}
+  return Programs(
+    _model_config(_MODEL_CONFIG.value),
+    workload,
+    LoraConfig(rank=rank, alpha=2.0 * rank) if rank else None,
+    OptimizerConfig(_OPTIMIZER.value),
+    _devices,
+    read_chips(_CHIPS.value) if _CHIPS.value else usual_chips(),
+    _KEPT.value,
+  )
 
 
-def _line(report: dict[str, Any]) -> str:
-  memory = report["gib_a_chip"]
-  mesh = ",".join(f"{axis}:{size}" for axis, size in report["mesh"].items())
-  fits = {True: "fits", False: "does not fit", None: "unknown chip"}[report["fits"]]
-  return f"{report['topology']} {mesh} {report['step']}: {memory['all']} GiB, {fits}"
+def _candidates(programs: Programs, meshes: list[str]) -> Iterator[Candidate]:
+  """Slices with meshes over them, as the flags say; `meshes` where they do not."""
+  heads = programs.config.num_key_value_heads
+  for topology in _TOPOLOGY.value or [s for chip in programs.chips for s in chip.slices]:
+    count = len(_devices(topology))
+    if _SEARCH.value and count > _MOST_CHIPS.value:
+      continue
+    for mesh in _MESH.value or meshes or meshes_of(count, heads):
+      yield Candidate(topology, mesh, count)
 
 
-def _faults(report: dict[str, Any]) -> list[str]:
-  """What is wrong with a program, a line each."""
-  found = []
-  if report["fits"] is False:
-    memory = report["gib_a_chip"]
-    found.append(
-      f"{report['step']} on {report['topology']} needs {memory['all']} GiB of each chip's "
-      f"{memory['there']}: more chips, shorter rows, or an adapter instead of all weights make it "
-      "fit"
-    )
-  sent = report["sent_a_chip"]
-  if _CHECK.value and sent["whole_layer_stacks"]:
-    found.append(
-      f"{report['step']} gathers all layers at once: {', '.join(sent['whole_layer_stacks'])}"
-    )
-  if _CHECK.value and sent["of_vocabulary_share"] > _VOCABULARY_SHARE:
-    found.append(f"{report['step']} sends {sent['of_vocabulary_share']:.0%} for the vocabulary")
-  return found
+def _search(programs: Programs, steps: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:
+  """(what is cheapest for each program, and for all together on one mesh; what is wrong)."""
+  candidates, refused = [], "no slice is that small"
+  for candidate in _candidates(programs, []):
+    try:
+      for step in steps:
+        programs.prepared(candidate, step)
+      candidates.append(candidate)
+    except ValueError as error:  # Rows that it does not divide; others may.
+      refused = str(error)
+  if not candidates:
+    raise InputError(refused)
+  found: dict[str, Any] = {}
+  wrong = []
+  measure = functools.partial(programs.measure, checked=_CHECK.value, most=_MOST_PROGRAMS.value)
+  for several in dict.fromkeys([*((step,) for step in steps), steps]):
+    name = several[0] if len(several) == 1 else "all"
+    best = cheapest(candidates, several, programs.least_usd, measure)
+    found[name] = _told(programs, several, best)
+    if best.candidate is None:
+      ended = f" of the {best.tried} tried" if best.ended else ""
+      wrong.append(f"no slice{ended} fits {', '.join(several)}")
+  return {"candidates": len(candidates), "cheapest": found}, wrong
 
 
+def _told(programs: Programs, steps: tuple[str, ...], best: Found) -> dict[str, Any]:
+  found: dict[str, Any] = {
+    "tried": best.tried,
+    "too_large": best.too_large,
+    "cannot_be_cheaper": best.dearer,
+    "ended_before_it_was_sure": best.ended,
+  }
+  if best.candidate is None:
+    return {"topology": None} | found
+  reports = {step: programs.report(best.candidate, step) for step in steps}
+  return {
+    "topology": best.candidate.topology,
+    "mesh": best.candidate.mesh,
+    "usd_for_1000_examples_at_least": float(f"{best.usd:.4g}"),
+    **found,
+    "programs": reports,
+  }
+
+
+def _of_this_machine(topology: str) -> int:
+  """N of "cpu:N"; 0 for other slices."""
+  kind, _, count = topology.partition(":")
+  return int(count) if kind == "cpu" and count.isdigit() else 0
+
+
+@functools.cache
 def _devices(topology: str) -> list[jax.Device]:
+  if count := _of_this_machine(topology):
+    return jax.devices("cpu")[:count]
   try:
     return list(topologies.get_topology_desc(platform="tpu", topology_name=topology).devices)
   except Exception as error:  # The plugin raises errors of several kinds.

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import pytest
 
+from spftsql_jax.ahead.compiled import compiled
+from spftsql_jax.ahead.faults import faults
 from spftsql_jax.ahead.hlo import Shape, read_program
-from spftsql_jax.ahead.programs import Workload, lower
+from spftsql_jax.ahead.programs import Prepared, Workload, prepare
 from spftsql_jax.ahead.report import describe
 from spftsql_jax.ahead.work import count_work
 from spftsql_jax.models import LoraConfig, ModelConfig, sharding
-from spftsql_jax.models.chips import chip_of
+from spftsql_jax.models.chips import Chip, chip_of
 
 # As a TPU's compiler writes them: a loop that gathers a layer's weights while it multiplies, in
 # three instructions of one channel, and a kernel.
@@ -145,7 +149,7 @@ def test_chips_are_known_by_how_their_kind_begins(kind, gib):
   assert chip_of("cpu") is None
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def config():
   values = {"model_type": "qwen2", "hidden_size": 32, "intermediate_size": 64}
   values |= {"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
@@ -155,20 +159,24 @@ def config():
 WORKLOAD = Workload(prefix=32, prompt=8, answer=8, row_tokens=128, lanes=4)
 
 
-@pytest.mark.parametrize("step, examples", [("sft", 6), ("self_play", 8), ("decode", 4)])
+@pytest.mark.parametrize("step, examples", [("sft", 6), ("self_play", 4), ("decode", 4)])
 def test_programs_are_lowered_without_weights(config, step, examples):
   mesh = sharding.make_mesh("fsdp:1", jax.devices()[:1])
-  found = lower(step, config, mesh, WORKLOAD, LoraConfig(rank=2, alpha=4.0))
+  found = prepare(step, config, mesh, WORKLOAD, LoraConfig(rank=2, alpha=4.0))
   assert found.examples == examples and found.flops > 0
   assert (found.trained > 0) == (step != "decode")
-  assert "stablehlo" in found.lowered.as_text()[:4000]
+  assert "stablehlo" in found.lower().as_text()[:4000]
 
 
-def test_the_report_of_a_prefill_has_the_operations_of_its_formula(config):
-  mesh = sharding.make_mesh("fsdp:1", jax.devices()[:1])
-  lowered = lower("prefill", config, mesh, WORKLOAD)
-  with sharding.use_mesh(mesh):
-    report = describe(lowered.lowered.compile(), lowered, mesh, 96, 2)
+@pytest.fixture(scope="module")
+def prefill(config):
+  """A prefill on one CPU, compiled."""
+  program = prepare("prefill", config, sharding.make_mesh("fsdp:1", jax.devices()[:1]), WORKLOAD)
+  return program, compiled(program)
+
+
+def test_the_report_of_a_prefill_has_the_operations_of_its_formula(prefill):
+  report = describe(*prefill, 96, 2)
   counted = sum(report["flops"]["in_program_a_chip"].values())
   # All scores of the first layer are computed, of which the formula has those that are seen.
   unseen = 32 * 32 - 32 * 33 / 2
@@ -176,7 +184,74 @@ def test_the_report_of_a_prefill_has_the_operations_of_its_formula(config):
   assert report["fits"] is None and report["sent_a_chip"]["bytes"] == {}
 
 
-def test_what_does_not_fit_is_named(config):
+def test_what_a_program_reads_is_no_more_than_the_compiler_finds(prefill):
+  program, made = prefill
+  assert 0.5 * made.memory["arguments"] < program.bytes_a_chip() <= made.memory["arguments"]
+
+
+def test_a_program_is_compiled_once_and_kept(prefill, tmp_path, monkeypatch):
+  program, made = prefill
+  first = compiled(program, tmp_path)
+  lowered = program.lower()
+  assert first.text == made.text and len(list(tmp_path.iterdir())) == 1
+
+  class Lowered:
+    def as_text(self):
+      return lowered.as_text()
+
+    def compile(self):
+      raise AssertionError("compiled again")
+
+  monkeypatch.setattr(Prepared, "lower", lambda self: Lowered())
+  assert compiled(program, tmp_path) == first
+  [path] = tmp_path.iterdir()
+  path.write_bytes(path.read_bytes()[:-9])
+  with pytest.raises(AssertionError, match="compiled again"):
+    compiled(program, tmp_path)
+
+
+CHIP = Chip("cpu", 1, 1e12, 1e12, 1e9, usd_an_hour=3.6)
+GATHER = """ENTRY %main (a: bf16[{a}]) -> bf16[{b}] {{
+  %a = bf16[{a}] parameter(0)
+  ROOT %g = bf16[{b}] all-gather(%a), channel_id=1, replica_groups=[1,2]<=[2], dimensions={{1}}, metadata={{op_name="jit(step)/layers"}}
+}}
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+  "sizes, links, told",
+  [
+    # Two layers' weights at once, and the same of one of three layers.
+    (("2,512,1024", "2,1024,1024"), 1e9, "gathers all layers at once: jit(step)/layers"),
+    (("3,512,1024", "3,1024,1024"), 1e9, None),
+    # As long as the vocabulary: all of what is sent, and of the time.
+    (("48,1024", "96,1024"), 1e9, "vocabulary is 100% of its least time"),
+    (("48,1024", "96,1024"), 1e18, None),
+    (("48,1024", "96,1024"), 0, "vocabulary is 100% of what it sends"),
+  ],
+)
+def test_whole_stacks_and_a_vocabulary_that_costs_much_are_faults(prefill, sizes, links, told):
+  made = dataclasses.replace(prefill[1], text=GATHER.format(a=sizes[0], b=sizes[1]))
+  chip = dataclasses.replace(CHIP, links=links)
+  report = describe(prefill[0], made, 96, 2, [chip]) | {"step": "prefill"}
+  report |= {"topology": "cpu:2", "compiled": True}
+  assert faults(report, checked=False) == []
+  assert [told in fault for fault in faults(report, checked=True)] == ([True] if told else [])
+
+
+def test_what_does_not_fit_is_a_fault_and_what_it_costs_comes_from_the_price(prefill):
+  made = dataclasses.replace(prefill[1], memory={"arguments": 2 << 30, "temporary": 0, "output": 0})
+  report = describe(prefill[0], made, 96, 2, [CHIP]) | {"step": "prefill"}
+  report |= {"topology": "cpu:1", "compiled": True}
+  [told] = faults(report, checked=False)
+  assert "prefill on cpu:1 needs 2.0 GiB of each chip's 1" in told
+  # 2 GiB at 1e12 bytes a second, at a thousandth of a dollar a second, for the 4 lanes of a schema.
+  assert report["usd_for_1000_examples_at_least"] == pytest.approx(
+    (2 << 30) / 1e12 * 0.001 / 4 * 1000, rel=1e-3
+  )
+
+
+def test_what_does_not_fit_in_a_row_is_named(config):
   mesh = sharding.make_mesh("fsdp:1", jax.devices()[:1])
   with pytest.raises(ValueError, match="a row of 32 tokens does not hold"):
-    lower("sft", config, mesh, Workload(prefix=32, prompt=8, answer=8, row_tokens=32))
+    prepare("sft", config, mesh, Workload(prefix=32, prompt=8, answer=8, row_tokens=32))

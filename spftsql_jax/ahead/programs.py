@@ -1,10 +1,9 @@
-"""The programs of a run, lowered for devices that are not there: no weights are read and no arrays
-are made.
-"""
+"""The programs of a run for devices that are not there: no weights are read, no arrays are made."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from spftsql_jax.generation.sampling import Sampler, Sampling
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, sharding
 from spftsql_jax.models.flops import step_flops
 from spftsql_jax.models.lora import kernel_shapes
+from spftsql_jax.models.packed_attention import Implementation
 from spftsql_jax.models.transformer import abstract_params
 from spftsql_jax.models.variables import model_variables
 from spftsql_jax.training.objective import numbers_of, program_of
@@ -44,6 +44,7 @@ class Workload:
     row_tokens: T of a packed row of training. rows: of a microbatch; 0 for one for each part of the
       batch. microbatches: of an update.
     lanes: answers that are decoded at once, over `decoded_rows` prefixes.
+    attention: over packed rows, see `models.packed_attention`.
   """
 
   prefix: int = 1024
@@ -54,36 +55,54 @@ class Workload:
   microbatches: int = 1
   lanes: int = 64
   decoded_rows: int = 1
+  attention: Implementation = "auto"
 
 
 @dataclasses.dataclass(frozen=True)
-class Lowered:
-  """A program, not compiled yet.
+class Prepared:
+  """A program and what it is given, as shapes with their places on a mesh.
 
   Attributes:
-    lowered: of JAX.
-    flops: operations that the mathematics needs, of all devices (`models.flops`), of a turn of the
-      loop where it decodes.
-    examples: answers that an update learns, or that are written at once.
+    function: of `jax.jit`. arguments: what it is traced with.
+    reads: of the arguments what it needs, in a tree.
+    flops: operations that the mathematics needs, of all devices (`models.flops`), of one run.
+    examples: answers that an update learns, that are written at once, or whose schemas are read.
+    runs: of the program until these are done: a token is decoded in each.
     trained, frozen: parameters.
   """
 
-  lowered: Any
+  function: Any
+  arguments: tuple[Any, ...]
+  reads: Any
+  mesh: Mesh
   flops: float
   examples: int
+  runs: int
   trained: int
   frozen: int
 
+  def lower(self) -> Any:
+    """The program of JAX, not compiled yet."""
+    with sharding.use_mesh(self.mesh):
+      return self.function.lower(*self.arguments)
 
-def lower(
+  def bytes_a_chip(self) -> int:
+    """Of what it reads: it cannot need less memory."""
+    return sum(
+      math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+      for leaf in jax.tree.leaves(self.reads)
+    )
+
+
+def prepare(
   step: Step,
   config: ModelConfig,
   mesh: Mesh,
   workload: Workload,
   lora: LoraConfig | None = None,
   optimizer: OptimizerConfig | None = None,
-) -> Lowered:
-  """Lowers a program for the devices of a mesh.
+) -> Prepared:
+  """A program for the devices of a mesh.
 
   Raises:
     ValueError: rows that the mesh does not divide, or a branch that exceeds a row.
@@ -101,7 +120,7 @@ def _training(
   lora: LoraConfig | None,
   optimizer: OptimizerConfig,
   pairs: bool,
-) -> Lowered:
+) -> Prepared:
   objective = Objective("error_driven", nll_weight=0.5) if pairs else Objective("sft")
   parts = sharding.batch_parts(mesh)
   rows = workload.rows or parts
@@ -118,22 +137,25 @@ def _training(
   abstract = jax.tree.map(
     lambda x: jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype, sharding=place), batch
   )
-  step: Any = make_train_step(Decoder(config, lora=lora), optimizer, program_of(objective), placed)
-  with sharding.use_mesh(mesh):
-    lowered = step.lower(state, frozen, abstract, 1e-5, numbers_of(objective))
+  model = Decoder(config, lora=lora, row_attention=workload.attention)
+  step: Any = make_train_step(model, optimizer, program_of(objective), placed)
   copies = rows * workload.microbatches
-  return Lowered(
-    lowered,
-    copies * step_flops(config, batch, lora),
-    copies * int((batch.answer_lengths > 0).sum()),
-    _count(trainable),
-    _count(frozen),
+  return Prepared(
+    function=step,
+    arguments=(state, frozen, abstract, 1e-5, numbers_of(objective)),
+    reads=(state, frozen),
+    mesh=mesh,
+    flops=copies * step_flops(config, batch, lora),
+    examples=copies * int((batch.answer_lengths > 0).sum()) // (2 if pairs else 1),
+    runs=1,
+    trained=_count(trainable),
+    frozen=_count(frozen),
   )
 
 
 def _generation(
   config: ModelConfig, mesh: Mesh, workload: Workload, lora: LoraConfig | None, decoding: bool
-) -> Lowered:
+) -> Prepared:
   model, count = Decoder(config, lora=lora), workload.decoded_rows
   params, adapter = _weights(config, mesh, lora)
   variables = model_variables(params, adapter)
@@ -147,26 +169,38 @@ def _generation(
     jax.tree.map(_at, shapes, places)
     for shapes, places in zip(empty, lanes_lib.mesh_shardings(*empty, mesh), strict=True)
   )
-  weights = _count(params) + _count(adapter)
   everywhere = NamedSharding(mesh, PartitionSpec())
 
   def integers(*sizes: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(sizes, jnp.int32, sharding=everywhere)
 
+  answers = count * workload.lanes
+  shared: dict[str, Any] = dict(
+    mesh=mesh, examples=answers, trained=0, frozen=_count(params) + _count(adapter)
+  )
   if not decoding:
     given = (integers(count, workload.prefix), integers(count), integers(count))
-    with sharding.use_mesh(mesh):
-      lowered = lanes_lib.place_prefixes.lower(model, variables, None, rows, *given)
-    flops = count * _prefill_flops(config, workload.prefix)
-    return Lowered(lowered, flops, count, 0, weights)
+    # No token is predicted from a prefix.
+    without_head = {name: tree for name, tree in params.items() if name != "lm_head"}
+    return Prepared(
+      function=lanes_lib.place_prefixes,
+      arguments=(model, variables, None, rows, *given),
+      reads=(without_head, adapter, rows),
+      flops=count * _prefill_flops(config, workload.prefix),
+      runs=1,
+      **shared,
+    )
   sampler = jax.eval_shape(lambda: Sampler.of(Sampling()))
   sampler = jax.tree.map(lambda x: _at(x, everywhere), sampler)
   ends, wake = integers(_ENDS), integers()
-  arguments = (model, variables, None, rows, lanes, sampler, ends, wake, None)
-  with sharding.use_mesh(mesh):
-    lowered = lanes_lib.advance.lower(*arguments)
-  answers = count * workload.lanes
-  return Lowered(lowered, answers * _token_flops(config, workload), answers, 0, weights)
+  return Prepared(
+    function=lanes_lib.advance,
+    arguments=(model, variables, None, rows, lanes, sampler, ends, wake, None),
+    reads=(params, adapter, rows, lanes),
+    flops=answers * _token_flops(config, workload),
+    runs=workload.answer,
+    **shared,
+  )
 
 
 def _weights(config: ModelConfig, mesh: Mesh, lora: LoraConfig | None) -> tuple[Any, Any]:
@@ -180,6 +214,7 @@ def _weights(config: ModelConfig, mesh: Mesh, lora: LoraConfig | None) -> tuple[
   return params, jax.tree.map(_at, shapes, sharding.lora_shardings(config, lora, mesh))
 
 
+@functools.cache
 def _row(workload: Workload, pairs: bool) -> PackedBatch:
   """A row that is full of one schema's questions, with an answer or a pair of answers each."""
   ids = [range(1, count + 1) for count in (workload.prefix, workload.prompt, workload.answer)]

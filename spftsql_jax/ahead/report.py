@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from jax.sharding import Mesh
 
+from spftsql_jax.ahead.compiled import Compiled
 from spftsql_jax.ahead.hlo import read_program
-from spftsql_jax.ahead.programs import Lowered
+from spftsql_jax.ahead.programs import Prepared
 from spftsql_jax.ahead.work import Work, count_work
 from spftsql_jax.models.chips import Chip, chip_of
 
@@ -38,24 +40,30 @@ class Bound:
 
 
 def describe(
-  compiled: Any, lowered: Lowered, mesh: Mesh, vocabulary: int, layers: int
+  program: Prepared,
+  made: Compiled,
+  vocabulary: int,
+  layers: int,
+  chips: Sequence[Chip] | None = None,
 ) -> dict[str, Any]:
   """The report of a compiled program: memory, whether it fits, what is multiplied and sent, time
   bounds and the MFU that these allow, and what it costs.
 
   Args:
     vocabulary: tokens. layers: of the model, by whose stack a collective over whole stacks is told.
+    chips: what is known of chips; by default this package's table.
   """
+  mesh, memory = program.mesh, made.memory
   devices = list(mesh.devices.flat)
-  chip = chip_of(devices[0].device_kind)
-  work = count_work(read_program(compiled.as_text()))
-  memory = _memory(compiled)
+  chip = chip_of(devices[0].device_kind, chips)
+  work = count_work(read_program(made.text))
+  of_vocabulary = _sent_for_vocabulary(work, vocabulary, mesh)
   found = {
     "chips": len(devices),
     "chip": devices[0].device_kind,
     "mesh": dict(mesh.shape),
-    "trained_params": lowered.trained,
-    "frozen_params": lowered.frozen,
+    "trained_params": program.trained,
+    "frozen_params": program.frozen,
     "gib_a_chip": {
       "arguments": _gib(memory["arguments"]),
       "temporary": _gib(memory["temporary"]),
@@ -64,51 +72,80 @@ def describe(
       "there": chip and chip.memory_gib,
     },
     "fits": None if chip is None else sum(memory.values()) <= chip.memory_gib * _GIB,
-    "flops": {"by_formula": lowered.flops, "in_program_a_chip": work.flops()},
+    "flops": {"by_formula": program.flops, "in_program_a_chip": work.flops()},
     "sent_a_chip": {
       "bytes": work.sent(),
       "calls": _calls(work),
       "whole_layer_stacks": _whole_stacks(work, layers),
-      "of_vocabulary_share": round(_vocabulary_share(work, vocabulary, mesh), 4),
+      "of_vocabulary_share": round(of_vocabulary / (sum(work.sent().values()) or 1.0), 4),
     },
     "kernels": dict(work.kernels),
     "loops_of_unknown_length": work.unknown_loops,
   }
   if chip is not None:
-    found |= _bounds(chip, lowered, work, memory, len(devices))
-  return found
-
-
-def _memory(compiled: Any) -> dict[str, int]:
-  """Bytes of a chip's memory that are in use at once, by what for."""
-  sizes = compiled.memory_analysis()
-  return {
-    "arguments": sizes.argument_size_in_bytes,
-    "temporary": sizes.temp_size_in_bytes,
-    # What is donated lies where its result lies.
-    "output": sizes.output_size_in_bytes - sizes.alias_size_in_bytes,
-    "code": sizes.generated_code_size_in_bytes,
+    sent = sum(work.sent().values())
+    bound = bound_of(program, chip, memory["arguments"] + memory["output"], sent)
+    found |= {
+      "seconds_at_least": {**dataclasses.asdict(bound), "all": bound.seconds},
+      "mfu_at_most": round(bound.products / bound.seconds, 4),
+      # By the links alone, of the least that a run takes.
+      "of_vocabulary_share_of_time": round(of_vocabulary / chip.links / bound.seconds, 4)
+      if chip.links
+      else None,
+      "usd_for_1000_examples_at_least": usd_for_1000_examples(program, chip, bound.seconds),
+    }
+  return found | {
+    "compile_seconds": round(made.seconds, 1),
+    # Of all cores; the other tells little on a machine that does something else besides.
+    "compile_cpu_seconds": round(made.cpu_seconds, 1),
   }
 
 
-def _bounds(
-  chip: Chip, lowered: Lowered, work: Work, memory: dict[str, int], chips: int
-) -> dict[str, Any]:
-  moved = memory["arguments"] + memory["output"]
-  sent = sum(work.sent().values())
-  bound = Bound(
-    lowered.flops / chips / chip.products,
+def floor_of(program: Prepared, chips: Sequence[Chip] | None = None) -> dict[str, Any]:
+  """What is known of a program before it is compiled: bounds from below, by its operations and by
+  the arguments that it reads. In the form of `describe`; "fits" is False or None.
+
+  Raises:
+    ValueError: nothing is known of the chip.
+  """
+  mesh, held = program.mesh, program.bytes_a_chip()
+  kind = mesh.devices.flat[0].device_kind
+  chip = chip_of(kind, chips)
+  if chip is None:
+    raise ValueError(f"nothing is known of a {kind!r}: it is not in the table of chips")
+  bound = bound_of(program, dataclasses.replace(chip, links=0), held, 0.0)
+  return {
+    "chips": mesh.size,
+    "chip": kind,
+    "mesh": dict(mesh.shape),
+    "trained_params": program.trained,
+    "frozen_params": program.frozen,
+    "gib_a_chip": {"arguments": _gib(held), "there": chip.memory_gib},
+    "fits": False if held > chip.memory_gib * _GIB else None,
+    "flops": {"by_formula": program.flops},
+    "seconds_at_least": {**dataclasses.asdict(bound), "all": bound.seconds},
+    "mfu_at_most": round(bound.products / bound.seconds, 4),
+    "usd_for_1000_examples_at_least": usd_for_1000_examples(program, chip, bound.seconds),
+  }
+
+
+def bound_of(program: Prepared, chip: Chip, moved: float, sent: float) -> Bound:
+  """The least time of a run that moves so many bytes of arguments and results on each chip, and
+  sends so many.
+  """
+  return Bound(
+    program.flops / program.mesh.size / chip.products,
     moved / chip.memory,
     sent / chip.links if chip.links else None,
   )
-  hours = bound.seconds * chips / 3600
-  return {
-    "seconds_at_least": {**dataclasses.asdict(bound), "all": bound.seconds},
-    "mfu_at_most": round(bound.products / bound.seconds, 4),
-    "usd_for_1000_examples_at_least": round(chip.usd_an_hour * hours / lowered.examples * 1000, 6)
-    if chip.usd_an_hour
-    else None,
-  }
+
+
+def usd_for_1000_examples(program: Prepared, chip: Chip, seconds: float) -> float | None:
+  """What a thousand examples cost where a run takes so long; None where there is no price."""
+  if not chip.usd_an_hour:
+    return None
+  hours = seconds * program.runs * program.mesh.size / 3600
+  return float(f"{chip.usd_an_hour * hours / program.examples * 1000:.4g}")
 
 
 def _calls(work: Work) -> dict[str, int]:
@@ -128,19 +165,17 @@ def _whole_stacks(work: Work, layers: int) -> list[str]:
   ][:_FIRST_SHOWN]
 
 
-def _vocabulary_share(work: Work, vocabulary: int, mesh: Mesh) -> float:
-  """The share of what is sent that has an axis as long as the vocabulary or a chip's part of it."""
+def _sent_for_vocabulary(work: Work, vocabulary: int, mesh: Mesh) -> float:
+  """Bytes that a chip sends of what has an axis as long as the vocabulary, or as its part of it."""
   axes = mesh.shape
   parts = {
     vocabulary // n for n in (1, axes["tensor"], axes["fsdp"], axes["tensor"] * axes["fsdp"])
   }
-  sent = sum(each.sent * each.times for each in work.collectives)
-  of_vocabulary = sum(
+  return sum(
     each.sent * each.times
     for each in work.collectives
     if any(set(shape.sizes) & parts for shape in each.shapes)
   )
-  return of_vocabulary / sent if sent else 0.0
 
 
 def _gib(size: int) -> float:

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from spftsql_jax.models import packed_flash
+from spftsql_jax.models import packed_flash, packed_splash, platforms
 from spftsql_jax.models.products import turned
 
 _MASKED = -1e30
@@ -41,8 +41,8 @@ class _Tiles:
 
 # Small blocks compute little that is masked, and many at once keep two cores at work.
 _ON_CPU = _Tiles(64, 64, 16)
-# A TPU or an old GPU has no kernel for this mask (see packed_flash.py). It is given few large
-# products: the loop's overhead would otherwise be most of its time.
+# Where the kernels of packed_flash.py and packed_splash.py do not serve. A GPU or TPU is given few
+# large products: the loop's overhead would otherwise be most of its time.
 _ELSEWHERE = _Tiles(512, 4096, 1)
 # Axes of a mesh over which rows are spread (see `sharding.RULES`).
 _ROW_AXES = ("data", "fsdp")
@@ -50,6 +50,7 @@ _ROW_AXES = ("data", "fsdp")
 _ROUNDING = 0.02
 
 Blocks = tuple[jax.Array, jax.Array]
+Implementation = Literal["auto", "loop", "kernel"]
 
 
 class _Sight(NamedTuple):
@@ -67,7 +68,7 @@ def packed_attention(
   ends: jax.Array,
   positions: jax.Array | None = None,
   window: jax.Array | int | None = None,
-  implementation: Literal["auto", "loop", "kernel"] = "auto",
+  implementation: Implementation = "auto",
 ) -> jax.Array:
   """Softmax attention within packed rows, block by block: scores of blocks that nothing sees are
   not computed, and no more than one block of them is in memory.
@@ -80,8 +81,8 @@ def packed_attention(
     ends: int32 [R, T], see above.
     positions: int32 [R, T] of tokens in their own sequences; needed with `window` alone.
     window: how far back a token sees, by positions; None for no limit.
-    implementation: the loop of this file, the GPU kernels of packed_flash.py, or these where they
-      can be had and agree with the loop.
+    implementation: the loop of this file, the kernels of packed_flash.py (GPU) or packed_splash.py
+      (TPU), or these where they can be had and agree with the loop.
 
   Returns:
     [R, T, N, G, H] in the dtype of `value`; zeros for padding. The softmax is float32.
@@ -94,7 +95,9 @@ def packed_attention(
     sight = _Sight(ends, positions, jnp.asarray(window))
   if implementation == "auto":
     groups, size = query.shape[-2:]
-    sound = packed_flash.has_kernel(query, key, value) and _kernel_agrees(groups, size, query.dtype)
+    found = _has_kernel(query, key, value)
+    # What is compiled for devices that are not here cannot be tried.
+    sound = found and (not platforms.is_here() or _kernel_agrees(groups, size, query.dtype))
     implementation = "kernel" if sound else "loop"
   attention = _rows_attention if implementation == "loop" else _rows_kernel
   mesh = jax.sharding.get_abstract_mesh()
@@ -130,16 +133,23 @@ def _rows_attention(query: jax.Array, key: jax.Array, value: jax.Array, sight: _
 
 
 def _rows_kernel(query: jax.Array, key: jax.Array, value: jax.Array, sight: _Sight) -> jax.Array:
-  """`packed_attention` on one GPU, all rows at once."""
+  """`packed_attention` on one GPU or TPU."""
+  if platforms.platform() == "tpu":
+    return packed_splash.splash_attention(query, key, value, *sight)
   return packed_flash.flash_attention(query, key, value, *sight)
+
+
+def _has_kernel(query: jax.Array, key: jax.Array, value: jax.Array) -> bool:
+  kernels = packed_splash if platforms.platform() == "tpu" else packed_flash
+  return kernels.has_kernel(query, key, value)
 
 
 @functools.cache
 def _kernel_agrees(groups: int, size: int, dtype: Any) -> bool:
   """Whether the kernels give here what the loop gives, heads and gradients of one row.
 
-  Asked once a process: a GPU, driver or compiler that nobody has tried must not train wrongly, nor
-  end a run where the loop would have gone on. A warning says so.
+  Asked once a process: a device, driver or compiler that nobody has tried must not train wrongly,
+  nor end a run where the loop would have gone on. A warning says so.
   """
   try:
     # What is being traced here is no concern of another thread.
@@ -147,13 +157,11 @@ def _kernel_agrees(groups: int, size: int, dtype: Any) -> bool:
       error = thread.submit(_disagreement, groups, size, dtype).result()
   except Exception as failure:  # Compilers raise errors of many kinds.
     told = str(failure).strip().splitlines() or [type(failure).__name__]
-    warnings.warn(f"no attention kernel on this GPU, the loop is taken: {told[-1]}", stacklevel=2)
+    warnings.warn(f"no attention kernel here, the loop is taken: {told[-1]}", stacklevel=2)
     return False
   if error <= _ROUNDING:
     return True
-  warnings.warn(
-    f"the attention kernel is off by {error:.1e} on this GPU, the loop is taken", stacklevel=2
-  )
+  warnings.warn(f"the attention kernel is off by {error:.1e} here, the loop is taken", stacklevel=2)
   return False
 
 
@@ -274,7 +282,7 @@ def _join(blocks: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 def _tiles(length: int) -> _Tiles:
   """Whole parts of a row, the largest up to the usual sizes."""
-  usual = _ON_CPU if jax.default_backend() == "cpu" else _ELSEWHERE
+  usual = _ON_CPU if platforms.platform() == "cpu" else _ELSEWHERE
   queries, keys = math.gcd(length, usual.queries), math.gcd(length, usual.keys)
   return _Tiles(queries, keys, min(usual.together, length // queries))
 

@@ -23,6 +23,8 @@ import numpy as np
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plgpu
 
+from spftsql_jax.models import platforms
+
 # What is masked, and the floor of a row's maximum: the weights of a query that sees nothing are 0.
 _MASKED = -1e30
 _FLOOR = _MASKED / 2
@@ -63,7 +65,8 @@ def has_kernel(query: jax.Array, key: jax.Array, value: jax.Array) -> bool:
   size = query.shape[-1]
   same = query.dtype == key.dtype == value.dtype
   narrow = query.dtype in (jnp.bfloat16, jnp.float16, jnp.float32)
-  return same and narrow and size in (16, 32, 64, 128) and _is_ampere_or_newer()
+  here = platforms.is_here() and _is_ampere_or_newer()
+  return same and narrow and size in (16, 32, 64, 128) and here
 
 
 @functools.cache

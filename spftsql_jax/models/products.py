@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.layout import Layout, with_layout_constraint
 
+from spftsql_jax.models import platforms
+
 # How training computes them: in the model's dtype, or rounded to bfloat16 first (see `product`).
 Settled: TypeAlias = Literal["exact", "rounded"]
 Products: TypeAlias = Literal["auto", "exact", "rounded"]
@@ -122,7 +124,7 @@ def turned(x: jax.Array) -> jax.Array:
   and XLA would only call the axes by each other's names.
   """
   swapped = jnp.swapaxes(x, -1, -2)
-  if jax.default_backend() != "cpu":
+  if platforms.platform() != "cpu":
     return swapped
   return with_layout_constraint(swapped, Layout(major_to_minor=tuple(range(x.ndim))))
 

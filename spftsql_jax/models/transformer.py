@@ -29,7 +29,7 @@ from jax.ad_checkpoint import checkpoint_name
 from spftsql_jax.models import attention
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.lora import LoraConfig
-from spftsql_jax.models.packed_attention import packed_attention
+from spftsql_jax.models.packed_attention import Implementation, packed_attention
 from spftsql_jax.models.products import head_product, product, scaled
 
 Params = dict[str, Any]
@@ -146,6 +146,13 @@ def abstract_params(config: ModelConfig) -> Params:
   """Shapes and dtypes of the params as `jax.ShapeDtypeStruct` leaves boxed with their logical axis
   names; no memory is used.
   """
+  # Copied, so that nobody changes what others are given.
+  is_boxed = lambda leaf: isinstance(leaf, nn.meta.AxisMetadata)  # noqa: E731
+  return jax.tree.map(lambda leaf: leaf, _abstract_params(config), is_leaf=is_boxed)
+
+
+@functools.cache
+def _abstract_params(config: ModelConfig) -> Params:
   model = Decoder(config)
   return jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 1), jnp.int32))["params"]
 
@@ -313,6 +320,7 @@ class Block(nn.Module):
   config: ModelConfig
   lora: LoraConfig | None = None
   prompt_attention: PromptAttention = "einsum"
+  row_attention: Implementation = "auto"
 
   def setup(self) -> None:
     c = self.config
@@ -348,7 +356,9 @@ class Block(nn.Module):
     q, k, v = self.attention.project(self.attention_norm(x), shared.rope)
     if isinstance(shared, _PackedRows):
       q, k, v = (a.astype(self.config.product_dtype or a.dtype) for a in (q, k, v))
-      attended = packed_attention(q, k, v, shared.ends, shared.positions, window)
+      attended = packed_attention(
+        q, k, v, shared.ends, shared.positions, window, self.row_attention
+      )
       return self._finish(x, attended.astype(x.dtype)), None
     heads: list[jax.Array] = []
     own_kv: KeyValue | None = None
@@ -422,12 +432,14 @@ class Decoder(nn.Module):
       takes a tenth less. Compilation grows with depth.
     prompt_attention: what the prompt's attention to itself is computed by: "einsum", or "cudnn" or
       "xla" of `jax.nn.dot_product_attention`; layers with a window use einsum always.
+    row_attention: what attention over packed rows is computed by, see `packed_attention`.
   """
 
   config: ModelConfig
   lora: LoraConfig | None = None
   unroll: bool = False
   prompt_attention: PromptAttention = "einsum"
+  row_attention: Implementation = "auto"
 
   @nn.nowrap
   def rounded(self) -> Decoder:
@@ -453,7 +465,7 @@ class Decoder(nn.Module):
       length=c.num_hidden_layers,
       unroll=c.num_hidden_layers if self.unroll else 1,
       metadata_params={nn.PARTITION_NAME: "layers"},
-    )(c, self.lora, self.prompt_attention)
+    )(c, self.lora, self.prompt_attention, self.row_attention)
     self.final_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
     if not c.tie_word_embeddings:
       self.lm_head = self.param("lm_head", *declaration)

@@ -1,0 +1,90 @@
+"""A program compiled, or found in a folder where it was kept: compiling a large one takes long."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+import importlib.metadata
+import json
+import os
+import time
+import zlib
+from pathlib import Path
+from typing import Any
+
+import jax
+import jaxlib
+
+from spftsql_jax.ahead.programs import Prepared
+from spftsql_jax.files import write_whole
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+  """What the compiler made of a program.
+
+  Attributes:
+    text: the optimized HLO.
+    memory: bytes of a chip's memory that are in use at once, by what for.
+    seconds, cpu_seconds: of compiling it; the second of all cores together.
+  """
+
+  text: str
+  memory: dict[str, int]
+  seconds: float
+  cpu_seconds: float
+
+
+def compiled(program: Prepared, kept: str | os.PathLike | None = None) -> Compiled:
+  """A program compiled.
+
+  Args:
+    kept: folder in which it is looked for, and kept under a name that is the hash of the program,
+      its mesh and the compiler's version. JAX's own cache does not serve: it keeps what runs on
+      devices that are there.
+  """
+  lowered = program.lower()
+  path = None if kept is None else Path(kept) / f"{_name(program, lowered)}.json.gz"
+  if path is not None and (found := _read(path)) is not None:
+    return found
+  start, used = time.perf_counter(), time.process_time()
+  executable = lowered.compile()
+  seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - used
+  made = Compiled(executable.as_text(), _memory(executable), seconds, cpu_seconds)
+  if path is not None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, gzip.compress(json.dumps(dataclasses.asdict(made)).encode()))
+  return made
+
+
+def _name(program: Prepared, lowered: Any) -> str:
+  devices = list(program.mesh.devices.flat)
+  told = [lowered.as_text(), str(program.mesh), str(devices), jax.__version__, _compiler()]
+  return hashlib.sha256("\n".join(told).encode()).hexdigest()[:32]
+
+
+def _compiler() -> str:
+  try:
+    return importlib.metadata.version("libtpu")
+  except importlib.metadata.PackageNotFoundError:
+    return jaxlib.__version__
+
+
+def _read(path: Path) -> Compiled | None:
+  """What was kept; None where there is nothing, or what cannot be read."""
+  try:
+    return Compiled(**json.loads(gzip.decompress(path.read_bytes())))
+  except (OSError, EOFError, ValueError, TypeError, zlib.error):
+    return None
+
+
+def _memory(executable: Any) -> dict[str, int]:
+  sizes = executable.memory_analysis()
+  return {
+    "arguments": sizes.argument_size_in_bytes,
+    "temporary": sizes.temp_size_in_bytes,
+    # What is donated lies where its result lies.
+    "output": sizes.output_size_in_bytes - sizes.alias_size_in_bytes,
+    "code": sizes.generated_code_size_in_bytes,
+  }
