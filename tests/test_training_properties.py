@@ -242,13 +242,14 @@ def test_a_chosen_shape_holds_all_units_with_smaller_batches_for_small_groups():
 
 
 _ON_MESHES = """
-import sys
+import pathlib, sys
 import jax, numpy as np
 sys.path.insert(0, sys.argv[1])
 import test_training_properties as t
 from jax.sharding import NamedSharding, PartitionSpec
 from spftsql_jax.models import sharding
 from spftsql_jax.models import Decoder, init_params
+from spftsql_jax.training.checkpoints import Checkpoints
 from spftsql_jax.training.optimizer import OptimizerConfig
 from spftsql_jax.training.step import Objective, init_state, make_train_step, numbers_of, program_of
 rng = np.random.default_rng(0)
@@ -265,7 +266,7 @@ groups, shape = [[2 * i, 2 * i + 1] for i in range(8)], t.BatchShape(8, 4, (16,)
 batch = t.collate(units, groups, shape, 0)
 batch = jax.tree.map(lambda x: x.reshape(2, 4, *x.shape[1:]), batch)
 config = OptimizerConfig(clip=0.0)
-results = {}
+results, states = {}, {}
 for spec in sys.argv[3:]:
   count = int(np.prod([int(part.split(":")[1]) for part in spec.split(",")]))
   mesh = sharding.make_mesh(spec, jax.devices()[:count])
@@ -283,12 +284,29 @@ for spec in sys.argv[3:]:
   moments = next(s.mu for s in jax.tree.leaves(state.optimizer, is_leaf=is_adam) if is_adam(s))
   flat = [np.ravel(x) / (1 - config.b1) for x in jax.tree.leaves(moments)]
   results[spec] = np.concatenate([*flat, [metrics["loss"], metrics["gradient_norm"]]])
+  states[spec] = state
 np.savez(sys.argv[2], **results)
+
+# What one mesh has saved, each of the others restores, exactly and in its own places.
+class Nothing:
+  def best(self, _): return None
+  def record(self): return {}
+  def restore(self, *_): pass
+saved, folder = states[spec], pathlib.Path(sys.argv[2]).parent / "checkpoints"
+with Checkpoints(folder) as checkpoints:
+  checkpoints.save(saved, Nothing(), Nothing(), 1)
+for spec, own in states.items():
+  restored, step = Checkpoints(folder).resume(own, Nothing(), Nothing())
+  assert step == 1
+  triples = zip(*map(jax.tree.leaves, (saved, restored, own)), strict=True)
+  for kept, found, place in triples:
+    assert found.sharding.is_equivalent_to(place.sharding, place.ndim), spec
+    np.testing.assert_array_equal(found, kept, err_msg=spec)
 """
-_MESHES = ("data:1", "fsdp:2", "data:2,tensor:2", "data:2,fsdp:2,tensor:2")
+_MESHES = ("data:1", "fsdp:2", "data:2,tensor:2", "fsdp:4,tensor:2", "data:2,fsdp:2,tensor:2")
 
 
-def test_gradients_are_the_same_on_meshes_of_one_to_eight_devices(tmp_path):
+def test_gradients_and_checkpoints_are_the_same_on_meshes_of_one_to_eight_devices(tmp_path):
   here = pathlib.Path(__file__).parent
   flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
   environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
