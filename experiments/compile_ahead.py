@@ -42,11 +42,14 @@ from spftsql_jax.ahead.programs import STEPS, Workload
 from spftsql_jax.ahead.search import Candidate, Found, cheapest, meshes_of
 from spftsql_jax.files import write_json
 from spftsql_jax.models import LoraConfig, ModelConfig
-from spftsql_jax.models.chips import read_chips, usual_chips
+from spftsql_jax.models.chips import Chip, read_chips, usual_chips
 from spftsql_jax.training.optimizer import OptimizerConfig
 
 _TOPOLOGY = flags.DEFINE_list(
-  "topology", None, "TPU slices, such as v5e:4x4 or v5p:2x2x2.", required=True
+  "topology",
+  [],
+  "TPU slices, such as v5e:4x4 or v5p:2x2x1; cpu:N for N devices of this machine. --search takes "
+  "all of the table of chips where none are given.",
 )
 _MODEL_CONFIG = flags.DEFINE_string(
   "model_config", None, "config.json of a Hugging Face model.", required=True
@@ -114,7 +117,8 @@ def main() -> None:
     raise InputError("--topology: which slices? (or --search)")
   if here := max(map(_of_this_machine, _TOPOLOGY.value), default=0):
     jax.config.update("jax_num_cpu_devices", here)
-  programs = _programs()
+  chips = read_chips(_CHIPS.value) if _CHIPS.value else usual_chips()
+  programs = _programs(chips)
   steps = STEPS if _STEP.value == "all" else (_STEP.value,)
   if _SEARCH.value:
     found, wrong = _search(programs, steps)
@@ -133,7 +137,7 @@ def main() -> None:
     raise RuntimeError("; ".join(wrong))
 
 
-def _programs() -> Programs:
+def _programs(chips: tuple[Chip, ...]) -> Programs:
   """What the flags say."""
   rank = _LORA_RANK.value
   workload = Workload(
@@ -153,7 +157,7 @@ def _programs() -> Programs:
     LoraConfig(rank=rank, alpha=2.0 * rank) if rank else None,
     OptimizerConfig(_OPTIMIZER.value),
     _devices,
-    read_chips(_CHIPS.value) if _CHIPS.value else usual_chips(),
+    chips,
     _KEPT.value,
   )
 

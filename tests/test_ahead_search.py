@@ -11,13 +11,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
+from spftsql_jax.ahead.of_a_model import Programs
+from spftsql_jax.ahead.programs import Workload
 from spftsql_jax.ahead.search import Candidate, Measured, cheapest, meshes_of
-from spftsql_jax.models.chips import read_chips
+from spftsql_jax.models import ModelConfig
+from spftsql_jax.models.chips import Chip, read_chips
+from spftsql_jax.training.optimizer import OptimizerConfig
 
 ROOT = Path(__file__).resolve().parents[1]
+MODEL = {
+  "model_type": "qwen2",
+  "hidden_size": 32,
+  "intermediate_size": 64,
+  "num_hidden_layers": 2,
+  "num_attention_heads": 2,
+  "num_key_value_heads": 2,
+  "vocab_size": 4096,
+  "max_position_embeddings": 512,
+}
+FREE = Chip("cpu", 1, 1e12, 1e12, 1e9, usd_an_hour=0)
 
 
 def test_meshes_cut_whole_heads_and_no_chip_is_left_over():
@@ -82,6 +98,20 @@ def test_a_table_of_chips_that_is_none_is_refused(text, told, tmp_path):
     read_chips(tmp_path / "chips.toml")
 
 
+@pytest.mark.parametrize("chips, told", [([], "nothing is known"), ([FREE], "has no price of a")])
+def test_a_search_needs_prices(chips, told):
+  programs = Programs(
+    ModelConfig.from_hf(MODEL),
+    Workload(prefix=32),
+    None,
+    OptimizerConfig(),
+    lambda _: jax.devices()[:1],
+    chips,
+  )
+  with pytest.raises(ValueError, match=told):
+    programs.least_usd(Candidate("cpu:1", "data:1", 1), "prefill")
+
+
 CHIPS = """[[chip]]
 kind = "cpu"
 memory_gib = {gib}
@@ -90,16 +120,6 @@ memory = 1e11
 links = 1e10
 usd_an_hour = 1
 """
-MODEL = {
-  "model_type": "qwen2",
-  "hidden_size": 32,
-  "intermediate_size": 64,
-  "num_hidden_layers": 2,
-  "num_attention_heads": 2,
-  "num_key_value_heads": 2,
-  "vocab_size": 4096,
-  "max_position_embeddings": 512,
-}
 SIZES = [
   "--prefix=32",
   "--prompt=8",

@@ -158,7 +158,6 @@ CASES = [
   ("compile_ahead", [*AHEAD, "--chips=gone.toml"], "gone.toml: no such file"),
   ("compile_ahead", [*AHEAD, "--chips=one.json"], "one.json: not TOML"),
   ("compile_ahead", [*AHEAD, "--kept=one.json"], "one.json: a file is there"),
-  ("compile_ahead", ["--search", "--topology=cpu:2", AHEAD[1]], "nothing is known of a 'cpu'"),
   ("specialize", [], "--database"),
   ("specialize", SPECIALIZE[:1], "--workdir"),
   ("specialize", [*SPECIALIZE, "--base_model=gone"], "gone: no such model folder"),
