@@ -26,7 +26,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from absl import flags
 
@@ -38,11 +38,12 @@ from jax.experimental import topologies
 
 from spftsql_jax.ahead.faults import faults
 from spftsql_jax.ahead.of_a_model import Programs
-from spftsql_jax.ahead.programs import STEPS, Workload
+from spftsql_jax.ahead.programs import STEPS, Step, Workload
 from spftsql_jax.ahead.search import Candidate, Found, cheapest, meshes_of
 from spftsql_jax.files import write_json
 from spftsql_jax.models import LoraConfig, ModelConfig
 from spftsql_jax.models.chips import Chip, read_chips, usual_chips
+from spftsql_jax.models.packed_attention import Implementation
 from spftsql_jax.training.optimizer import OptimizerConfig
 
 _TOPOLOGY = flags.DEFINE_list(
@@ -119,7 +120,7 @@ def main() -> None:
     jax.config.update("jax_num_cpu_devices", here)
   chips = read_chips(_CHIPS.value) if _CHIPS.value else usual_chips()
   programs = _programs(chips)
-  steps = STEPS if _STEP.value == "all" else (_STEP.value,)
+  steps: tuple[Step, ...] = STEPS if _STEP.value == "all" else (cast(Step, _STEP.value),)
   if _SEARCH.value:
     found, wrong = _search(programs, steps)
   else:
@@ -149,7 +150,7 @@ def _programs(chips: tuple[Chip, ...]) -> Programs:
     microbatches=_ACCUMULATE.value,
     lanes=_LANES.value,
     decoded_rows=_DECODED_ROWS.value,
-    attention=_ATTENTION.value,
+    attention=cast(Implementation, _ATTENTION.value),
   )
   return Programs(
     _model_config(_MODEL_CONFIG.value),
@@ -173,7 +174,7 @@ def _candidates(programs: Programs, meshes: list[str]) -> Iterator[Candidate]:
       yield Candidate(topology, mesh, count)
 
 
-def _search(programs: Programs, steps: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:
+def _search(programs: Programs, steps: tuple[Step, ...]) -> tuple[dict[str, Any], list[str]]:
   """(what is cheapest for each program, and for all together on one mesh; what is wrong)."""
   candidates, refused = [], "no slice is that small"
   for candidate in _candidates(programs, []):
@@ -198,7 +199,7 @@ def _search(programs: Programs, steps: tuple[str, ...]) -> tuple[dict[str, Any],
   return {"candidates": len(candidates), "cheapest": found}, wrong
 
 
-def _told(programs: Programs, steps: tuple[str, ...], best: Found) -> dict[str, Any]:
+def _told(programs: Programs, steps: tuple[Step, ...], best: Found) -> dict[str, Any]:
   found: dict[str, Any] = {
     "tried": best.tried,
     "too_large": best.too_large,

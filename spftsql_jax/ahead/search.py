@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 # Over more chips than this weights are not cut along heads: each layer waits for what it sends.
 _MOST_TENSOR = 8
@@ -33,9 +34,9 @@ class Measured:
 
 
 # What a program costs at least before it is compiled; None where it cannot fit.
-Floor = Callable[[Candidate, str], float | None]
+Floor = Callable[[Candidate, Any], float | None]
 # None where no more may be compiled.
-Measure = Callable[[Candidate, str], Measured | None]
+Measure = Callable[[Candidate, Any], Measured | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +88,7 @@ def cheapest(
   # Of equal ones the smaller slice, then the first.
   possible.sort(key=lambda one: one[:2])
   best, best_usd, tried, dearer = None, math.inf, 0, 0
-  for least, _, each, floors in possible:
+  for least, _, each, leasts in possible:
     if least >= best_usd:
       dearer += 1
       continue
@@ -99,7 +100,7 @@ def cheapest(
         return Found(best, best_usd, tried - 1, too_large, dearer, ended=True)
       usd += measured.usd
       # The others cost at least their floors.
-      if not measured.fits or usd + sum(floors[place + 1 :]) >= best_usd:
+      if not measured.fits or usd + sum(leasts[place + 1 :]) >= best_usd:
         usd = math.inf
         break
     if usd < best_usd:

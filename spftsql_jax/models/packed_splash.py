@@ -56,7 +56,8 @@ def splash_attention(
     positions = None
 
   def row(one: tuple[Any, ...]) -> jax.Array:
-    return _row(*one, window, interpret)
+    query, key, value, ends, positions = one
+    return _row(query, key, value, ends, positions, window, interpret)
 
   rows = (query, key, value, ends, positions)
   if len(query) == 1:
@@ -76,7 +77,8 @@ def _row(
   """[T, N, G, H] of one row."""
   length, heads, groups, size = query.shape
   missing = -length % _LANES
-  mask = _mask(*(x if x is None else jnp.pad(x, (0, missing)) for x in (ends, positions)), window)
+  longer = lambda x: jnp.pad(x, (0, missing))  # noqa: E731
+  mask = _mask(longer(ends), None if positions is None else longer(positions), window)
   scaled = (query * size**-0.5).astype(query.dtype).reshape(length, heads * groups, size)
   by_head = (
     jnp.pad(jnp.swapaxes(x, 0, 1), ((0, 0), (0, missing), (0, 0))) for x in (scaled, key, value)
@@ -96,7 +98,7 @@ def _mask(
   tokens = jnp.arange(len(ends))
   queries, keys = tokens[:, None], tokens[None]
   mask = (keys <= queries) & (queries < ends[None])
-  if positions is not None:
+  if positions is not None and window is not None:
     mask &= positions[:, None] - positions[None] < window
   return mask | (keys == queries)
 
