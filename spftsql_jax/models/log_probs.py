@@ -7,6 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 
 from spftsql_jax.examples.packing import PackedBatch, TokenBatch
 
@@ -77,13 +78,16 @@ def _token_log_probs(
   pass computes again.
   """
 
+  slices = -(-targets.size * model.config.vocab_size // LOGITS_AT_ONCE)
+  if slices > 1:
+    variables = _with_head_whole(model, variables)
+
   def of(slice_: tuple[jax.Array, jax.Array]) -> jax.Array:
     logits: Any = model.apply(variables, slice_[0], method="logits")
     logits = logits.astype(jnp.float32)
     chosen = jnp.take_along_axis(logits, slice_[1][..., None], axis=-1)[..., 0]
     return chosen - jax.nn.logsumexp(logits, axis=-1)
 
-  slices = -(-targets.size * model.config.vocab_size // LOGITS_AT_ONCE)
   if slices <= 1:
     return of((hidden, targets))
   # Slice the answer axis, so that the sharded leading axis stays whole.
@@ -97,3 +101,19 @@ def _token_log_probs(
 
   out = jax.lax.map(jax.checkpoint(of), (cut(hidden), cut(targets)))  # [slices, B, K, width]
   return jnp.moveaxis(out, 0, 2).reshape(*targets.shape[:2], -1)[..., :a_size]
+
+
+def _with_head_whole(model: nn.Module, variables: dict[str, Any]) -> dict[str, Any]:
+  """The variables with the output embedding in one piece along the model's width.
+
+  On a mesh that cuts it there each slice of the answers would put it together again, forward and
+  backward: nine tenths of all that an update of a model of 1.5 billion parameters sent.
+  """
+  mesh = jax.sharding.get_abstract_mesh()
+  if mesh.empty or "tensor" not in mesh.axis_names:
+    return variables
+  name = "embedding" if model.config.tie_word_embeddings else "lm_head"
+  head = variables["params"][name]
+  vocabulary = "tensor" if head.shape[0] % mesh.shape["tensor"] == 0 else None
+  head = jax.lax.with_sharding_constraint(head, PartitionSpec(vocabulary, None))
+  return {**variables, "params": {**variables["params"], name: head}}
