@@ -122,3 +122,38 @@ def test_an_optimizer_s_moments_lie_as_what_they_are_moments_of(kind):
     * {"adamw": 2, "adafactor": 1, "rmsprop": 1, "muon": 1}[kind]
   )
   assert all(spec == PartitionSpec() for shape, spec in ups if shape != (2, 32, 48))
+
+
+_GATHERED_HEAD = """
+import jax
+jax.config.update("jax_num_cpu_devices", 2)
+from spftsql_jax.ahead.hlo import read_program
+from spftsql_jax.ahead.programs import Workload, prepare
+from spftsql_jax.ahead.work import count_work
+from spftsql_jax.models import LoraConfig, ModelConfig, log_probs, sharding
+log_probs.LOGITS_AT_ONCE = 4096
+config = ModelConfig("qwen2", 250, 32, 48, 2, 4, 1, 8, attention_bias=True)
+workload = Workload(prefix=32, prompt=8, answer=8, row_tokens=128)
+mesh = sharding.make_mesh("fsdp:2")
+program = prepare("sft", config, mesh, workload, LoraConfig(rank=2, alpha=4.0))
+work = count_work(read_program(program.lower().compile().as_text()))
+print(sum(
+  each.times
+  for each in work.collectives
+  if each.kind == "all-gather" and any(set(s.sizes) == {250, 32} for s in each.shapes)
+))
+"""
+
+
+def test_slices_of_the_answers_do_not_each_gather_the_output_embedding():
+  root = pathlib.Path(__file__).parents[1]
+  environment = os.environ | {"XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
+  done = subprocess.run(
+    [sys.executable, "-c", _GATHERED_HEAD],
+    env=environment,
+    cwd=root,
+    capture_output=True,
+    text=True,
+  )
+  # 96 answer tokens of two rows, 16 at a time, are six slices.
+  assert done.returncode == 0 and 1 <= int(done.stdout) <= 4, done.stdout + done.stderr

@@ -57,7 +57,7 @@ def main() -> None:
   launch.check_output(_OUTPUT.value)
   with tempfile.TemporaryDirectory() as folder:
     # What a process needs before its examples, and they hardly anything.
-    start = scaled(1, 1, Path(folder))["seconds"]
+    start = scaled(1, 1, Path(folder))
     runs = [scaled(n, n * _NUM_EXAMPLES.value, Path(folder)) for n in map(int, _PROCESSES.value)]
   for run in runs:
     run["efficiency"] = round(runs[0]["seconds"] / run["seconds"], 3)
@@ -65,21 +65,26 @@ def main() -> None:
   made = first["examples"]
   paths = [path for path in Path(_DATABASES.value).rglob("*.sqlite")]
   measured = {
-    "start_s": start,
-    "cpu_s_an_example": max(first["seconds"] - start, 0.0) / made,
+    "start_s": start["seconds"],
+    "cpu_s_an_example": max(first["cpu_seconds"] - start["cpu_seconds"], 0.0) / made,
     "join_s_an_example": runs[-1]["join_seconds"] / runs[-1]["examples"],
     "bytes_an_example": first["bytes"] / made,
     "database_bytes": sum(path.stat().st_size for path in paths),
     "units": len(paths) * _PARTS.value,
   }
-  at = {hosts: needed(measured, hosts) for hosts in _HOSTS}
-  last = at[_HOSTS[-1]]
+  computed = {
+    name: {hosts: needed(measured, hosts, units or hosts * _CORES.value) for hosts in _HOSTS}
+    for name, units in (("with_these_units", measured["units"]), ("with_a_unit_a_core", 0))
+  }
   report = {
     "cores_here": len(os.sched_getaffinity(0)),
     "runs": runs,
     "measured": measured,
-    "computed": {"examples": _EXAMPLES.value, "cores_a_host": _CORES.value, "seconds": at},
-    "saturates_first": max(last, key=lambda name: last[name]),
+    "computed": {"examples": _EXAMPLES.value, "cores_a_host": _CORES.value, "seconds": computed},
+    "saturates_first": {
+      name: max(at[_HOSTS[-1]], key=lambda part: at[_HOSTS[-1]][part])
+      for name, at in computed.items()
+    },
   }
   write_json(_OUTPUT.value, report, end="\n")
   print(json.dumps(report))
@@ -121,10 +126,9 @@ def join(parts: Sequence[Path], path: Path) -> tuple[int, float]:
   return len(records), time.perf_counter() - began
 
 
-def needed(measured: Mapping[str, float], hosts: int) -> dict[str, float]:
-  """Seconds of each part of the job on so many hosts."""
+def needed(measured: Mapping[str, float], hosts: int, units: int) -> dict[str, float]:
+  """Seconds of each part of the job on so many hosts, cut into so many units."""
   total, workers = _EXAMPLES.value, hosts * _CORES.value
-  units = measured["units"]
   # Whole units go to a core: as many as it gets at most.
   most = math.ceil(units / workers)
   moved = hosts * measured["database_bytes"] + total * measured["bytes_an_example"]
