@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 
@@ -154,6 +155,28 @@ def test_a_model_of_135_million_parameters_fits_small_machines(monkeypatch):
   narrow = config.replace(dtype="bfloat16", param_dtype="bfloat16")
   on_gpu = plan_step(narrow, kind, Packing(most_row_tokens=4096), 1900, 12 * 10**9)
   assert on_gpu.fits and (on_gpu.remat, on_gpu.most_row_tokens) == ("none", 4096)
+
+
+def test_rows_are_as_long_as_the_device_and_an_update_allow(monkeypatch):
+  config = SIZES["large"]
+  kind = kind_of(config, parameters_of(config), LORA)
+  free = Packing(rows=4, most_row_tokens=0)
+
+  def found(there, packing=free, **options):
+    plan = plan_step(config, kind, packing, 1500, there, **options)
+    assert plan.rows * plan.most_row_tokens == 4 * 4096
+    return plan.most_row_tokens, plan.accumulate, plan.remat
+
+  # A CPU has small blocks of attention whatever a row's length, and its caches are small.
+  assert found(100 * 10**9) == (4096, 1, "none")
+  monkeypatch.setattr(memory.jax, "default_backend", lambda: "gpu")
+  assert found(100 * 10**9) == (16384, 1, "none")
+  assert found(100 * 10**9, parts=2)[0] == 8192  # each half of a mesh has a row
+  length, cut, remat = found(9 * 10**9)
+  assert length < 16384 and cut > 1 and remat == "none"
+  # What is not known is not used up, and what is given stays.
+  assert found(None)[0] == 4096
+  assert found(100 * 10**9, dataclasses.replace(free, most_row_tokens=4096))[0] == 4096
 
 
 def write(root, files):

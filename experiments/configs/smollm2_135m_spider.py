@@ -39,7 +39,7 @@ def get_config() -> ConfigDict:
       apart=("wta_1",),
     ),
     # Two rows of 2,048 tokens where a row of 4,096 does not fit.
-    packing=dataclasses.replace(config.packing, most_row_tokens=4096),
+    packing=dataclasses.replace(config.packing, most_row_tokens=0),
     seed_repeats=1,
     sft=Training(600),
     synthesis=SynthesisConfig(examples=3000, instances=1, model_questions=0.1),

@@ -21,6 +21,7 @@ from spftsql_jax.generation.sampling import Sampler, Sampling
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, sharding
 from spftsql_jax.models.flops import step_flops
 from spftsql_jax.models.lora import kernel_shapes
+from spftsql_jax.models.target import targeting
 from spftsql_jax.models.transformer import abstract_params
 from spftsql_jax.models.variables import model_variables
 from spftsql_jax.training.objective import numbers_of, program_of
@@ -88,10 +89,11 @@ def lower(
   Raises:
     ValueError: rows that the mesh does not divide, or a branch that exceeds a row.
   """
-  if step in ("sft", "self_play"):
-    chosen = optimizer or OptimizerConfig()
-    return _training(config, mesh, workload, lora, chosen, step == "self_play")
-  return _generation(config, mesh, workload, lora, step == "decode")
+  with targeting(mesh.devices.flat[0].platform):
+    if step in ("sft", "self_play"):
+      chosen = optimizer or OptimizerConfig()
+      return _training(config, mesh, workload, lora, chosen, step == "self_play")
+    return _generation(config, mesh, workload, lora, step == "decode")
 
 
 def _training(

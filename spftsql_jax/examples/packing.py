@@ -22,6 +22,8 @@ from spftsql_jax.examples.batches import Branch, PrefixBatch, Unit
 
 # Lengths that a row may have; the smallest is that of a CPU.
 ROW_LENGTHS = (2048, 4096, 8192, 16384, 32768)
+# T at most where neither a config nor a device says otherwise.
+USUAL_ROW_TOKENS = 4096
 # Groups are packed in windows of so many: more fill rows no better and take longer.
 _WINDOW = 256
 # Lengths are multiples of this: attention goes by blocks of so many tokens.
@@ -94,14 +96,16 @@ class Packing:
     rows: rows of an update; in `FitConfig`, of a microbatch of it.
     row_tokens: T; 0 for the length of `ROW_LENGTHS`, `most_row_tokens` at most, that computes the
       fewest tokens.
-    most_row_tokens: T at most where it is chosen, by the device's memory.
+    most_row_tokens: T at most where it is chosen. A run's config may have 0: on a CPU
+      `USUAL_ROW_TOKENS`, elsewhere as long as an update and the device's memory allow; `rows` are
+      then of that many tokens each, however they are cut.
     longest_prefix, longest_branch, longest_answer: of an example that is trained on, in tokens; a
       branch is a prompt with its answer. A run's config may have 0, to be chosen by the data.
   """
 
   rows: int = 1
   row_tokens: int = 0
-  most_row_tokens: int = 4096
+  most_row_tokens: int = USUAL_ROW_TOKENS
   longest_prefix: int = 1024
   longest_branch: int = 192
   longest_answer: int = 128
@@ -184,7 +188,7 @@ def within(unit: Unit, packing: Packing) -> bool:
 
 def shape_of_rows(units: Sequence[Unit], packing: Packing) -> RowShape:
   """The one shape of all rows of a run."""
-  return choose_row_shape(units, packing.most_row_tokens, packing.row_tokens)
+  return choose_row_shape(units, packing.most_row_tokens or USUAL_ROW_TOKENS, packing.row_tokens)
 
 
 def choose_row_shape(units: Sequence[Unit], most_tokens: int = 8192, tokens: int = 0) -> RowShape:

@@ -9,10 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from spftsql_jax.examples.packing import PackedBatch, TokenBatch
-
-# Logits are made for so many positions at a time that a slice stays below this many numbers (256
-# MiB in float32).
-LOGITS_AT_ONCE = 1 << 26
+from spftsql_jax.models.token_log_probs import token_log_probs
 
 
 def answer_log_probs(
@@ -45,8 +42,11 @@ def answer_log_probs(
   positions = jnp.minimum(batch.answer_start[..., None] + steps, batch.branch.shape[-1] - 1)
   targets = jnp.take_along_axis(batch.branch, positions, axis=-1)
   hidden = jnp.take_along_axis(hidden, (positions - 1)[..., None], axis=2)  # [B, K, A, D]
-  token_log_probs = _token_log_probs(model, variables, hidden, targets)
-  return jnp.sum(jnp.where(steps < batch.answer_lengths[..., None], token_log_probs, 0.0), axis=-1)
+  rows = len(targets)
+  found = _token_log_probs(
+    model, variables, hidden.reshape(rows, -1, hidden.shape[-1]), targets.reshape(rows, -1)
+  ).reshape(targets.shape)
+  return jnp.sum(jnp.where(steps < batch.answer_lengths[..., None], found, 0.0), axis=-1)
 
 
 def _packed_log_probs(
@@ -60,7 +60,7 @@ def _packed_log_probs(
   hidden: Any = model.apply(variables, *stream, method="packed_hidden", rngs=rngs)  # [R, T, D]
   hidden = jnp.take_along_axis(hidden, batch.sources[..., None], axis=1)  # [R, W, D]
   targets = jnp.asarray(batch.targets)
-  found = _token_log_probs(model, variables, hidden[:, None], targets[:, None])[:, 0]
+  found = _token_log_probs(model, variables, hidden, targets)
   answers = batch.answer_lengths.shape[-1]
 
   def by_answer(values: jax.Array, owners: jax.Array) -> jax.Array:
@@ -73,27 +73,6 @@ def _packed_log_probs(
 def _token_log_probs(
   model: nn.Module, variables: dict[str, Any], hidden: jax.Array, targets: jax.Array
 ) -> jax.Array:
-  """log p of `targets` [B, K, A] given `hidden` [B, K, A, D], in slices whose logits the backward
-  pass computes again.
-  """
-
-  def of(slice_: tuple[jax.Array, jax.Array]) -> jax.Array:
-    logits: Any = model.apply(variables, slice_[0], method="logits")
-    logits = logits.astype(jnp.float32)
-    chosen = jnp.take_along_axis(logits, slice_[1][..., None], axis=-1)[..., 0]
-    return chosen - jax.nn.logsumexp(logits, axis=-1)
-
-  slices = -(-targets.size * model.config.vocab_size // LOGITS_AT_ONCE)
-  if slices <= 1:
-    return of((hidden, targets))
-  # Slice the answer axis, so that the sharded leading axis stays whole.
-  a_size = targets.shape[-1]
-  width = -(-a_size // min(slices, a_size))
-  padding = -a_size % width
-
-  def cut(x: jax.Array) -> jax.Array:
-    x = jnp.pad(x, [(0, 0), (0, 0), (0, padding)] + [(0, 0)] * (x.ndim - 3))
-    return jnp.moveaxis(x.reshape(*x.shape[:2], -1, width, *x.shape[3:]), 2, 0)
-
-  out = jax.lax.map(jax.checkpoint(of), (cut(hidden), cut(targets)))  # [slices, B, K, width]
-  return jnp.moveaxis(out, 0, 2).reshape(*targets.shape[:2], -1)[..., :a_size]
+  """log p of `targets` [R, W] given `hidden` [R, W, D]."""
+  head: Any = model.apply(variables, method="head")
+  return token_log_probs(hidden, head, targets, model.config.product_dtype)

@@ -26,6 +26,7 @@ from jax.sharding import PartitionSpec
 
 from spftsql_jax.models import packed_flash
 from spftsql_jax.models.products import turned
+from spftsql_jax.models.target import target
 
 _MASKED = -1e30
 
@@ -274,7 +275,7 @@ def _join(blocks: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
 def _tiles(length: int) -> _Tiles:
   """Whole parts of a row, the largest up to the usual sizes."""
-  usual = _ON_CPU if jax.default_backend() == "cpu" else _ELSEWHERE
+  usual = _ON_CPU if target() == "cpu" else _ELSEWHERE
   queries, keys = math.gcd(length, usual.queries), math.gcd(length, usual.keys)
   return _Tiles(queries, keys, min(usual.together, length // queries))
 

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.layout import Layout, with_layout_constraint
 
+from spftsql_jax.models.target import target
+
 # How training computes them: in the model's dtype, or rounded to bfloat16 first (see `product`).
 Settled: TypeAlias = Literal["exact", "rounded"]
 Products: TypeAlias = Literal["auto", "exact", "rounded"]
@@ -34,6 +36,34 @@ def head_product(hidden: jax.Array, head: jax.Array, operands: str = "") -> jax.
     return _rounded_product(hidden.astype(jnp.float32), head.astype(jnp.float32), 1)
   head = head.astype(hidden.dtype)
   return jnp.einsum("...d,vd->...v", hidden, head, preferred_element_type=jnp.float32)
+
+
+def head_gradients(
+  hidden: jax.Array, head: jax.Array, to_logits: jax.Array, operands: str = "", learned: bool = True
+) -> tuple[jax.Array, jax.Array | None]:
+  """The gradients, float32, of hidden [..., D] and, where it is learned, of head [V, D], through
+  `head_product`.
+
+  Args:
+    to_logits: the gradient of the logits, float32 [..., V]: rounded to the operands' dtype, not
+      they to its.
+  """
+  if operands == "bfloat16":
+    kept = hidden.astype(jnp.bfloat16), head.astype(jnp.bfloat16)
+    return _rounded_backward(1, kept, to_logits)
+  to_logits, leading = to_logits.astype(hidden.dtype), tuple(range(hidden.ndim - 1))
+  to_hidden = jnp.einsum("...v,vd->...d", to_logits, head, preferred_element_type=jnp.float32)
+  if not learned:
+    return to_hidden, None
+  by_position = functools.partial(
+    jax.lax.dot_general,
+    dimension_numbers=((leading, leading), ((), ())),
+    preferred_element_type=jnp.float32,
+  )
+  if hidden.dtype != jnp.float32:
+    return to_hidden, by_position(to_logits, hidden)
+  # With the small operand turned around, as in `_product`. A CPU cannot do so with narrow ones.
+  return to_hidden, by_position(hidden, to_logits).T
 
 
 @jax.custom_vjp
@@ -122,7 +152,7 @@ def turned(x: jax.Array) -> jax.Array:
   and XLA would only call the axes by each other's names.
   """
   swapped = jnp.swapaxes(x, -1, -2)
-  if jax.default_backend() != "cpu":
+  if target() != "cpu":
     return swapped
   return with_layout_constraint(swapped, Layout(major_to_minor=tuple(range(x.ndim))))
 

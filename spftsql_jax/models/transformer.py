@@ -53,7 +53,7 @@ _ACTIVATIONS = {
 }
 # Products of weights that the policy "dots" keeps, by their modules' names. Of a product with an
 # adapter the sum is kept, not both. What `down` gives is the next layer's input, kept anyway.
-_KEPT_PRODUCTS = ("q", "k", "v", "o", "gate", "up")
+_KEPT_PRODUCTS = ("q", "k", "v", "qkv", "o", "gate", "up", "gate_up")
 _REMAT_POLICIES = {
   "full": jax.checkpoint_policies.nothing_saveable,
   "dots": jax.checkpoint_policies.save_only_these_names(*_KEPT_PRODUCTS),
@@ -234,11 +234,25 @@ class Linear(nn.Module):
     return checkpoint_name(y, str(self.name))
 
 
+def _as_one(modules: tuple[Linear, ...], x: jax.Array, name: str) -> jax.Array:
+  """What modules without an adapter give for one input, end to end, by one product with their
+  kernels side by side: their params stay as they are.
+  """
+  config = modules[0].config
+  params = [module.variables["params"] for module in modules]
+  kernel = jnp.concatenate([own["kernel"] for own in params], axis=-1)
+  y = product(x, kernel.astype(config.dtype), operands=config.product_dtype)
+  if modules[0].use_bias:
+    y = y + jnp.concatenate([own["bias"] for own in params]).astype(config.dtype)
+  return checkpoint_name(y, name)
+
+
 class Attention(nn.Module):
   """The projections of one attention layer; the attention itself is in attention.py."""
 
   config: ModelConfig
   lora: LoraConfig | None
+  fuse: bool = False
 
   def setup(self) -> None:
     c = self.config
@@ -259,23 +273,27 @@ class Attention(nn.Module):
       rope: cos and sin of the positions, each broadcastable to [..., H / 2].
     """
     c = self.config
-    q, k, v = (a.reshape(*x.shape[:-1], -1, c.head_dim) for a in self._query_key_value(x))
+    turned, v = (a.reshape(*x.shape[:-1], -1, c.head_dim) for a in self._turned_and_value(x))
     if c.qk_norm:
-      q, k = self.q_norm(q), self.k_norm(k)
-    q, k = jnp.split(
-      attention.apply_rope(jnp.concatenate([q, k], axis=-2), rope), [c.num_attention_heads], axis=-2
-    )
+      q, k = jnp.split(turned, [c.num_attention_heads], axis=-2)
+      turned = jnp.concatenate([self.q_norm(q), self.k_norm(k)], axis=-2)
+    q, k = jnp.split(attention.apply_rope(turned, rope), [c.num_attention_heads], axis=-2)
     groups = c.num_attention_heads // c.num_key_value_heads
     return q.reshape(*x.shape[:-1], c.num_key_value_heads, groups, c.head_dim), k, v
 
-  def _query_key_value(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Each [..., heads * H] of x [..., D]: one product where `layers_of` has fused the kernels."""
-    if not self.has_variable("params", "qkv"):
-      return self.q(x), self.k(x), self.v(x)
-    queries = self.config.head_dim * self.config.num_attention_heads
-    keys = self.config.head_dim * self.config.num_key_value_heads
-    q, k, v = jnp.split(self.qkv(x), [queries, queries + keys], axis=-1)
-    return q, k, v
+  def _turned_and_value(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Queries and keys side by side, and values, each [..., heads * H], of x [..., D]: by one
+    product with `fuse`, or where `layers_of` has fused the kernels.
+    """
+    c = self.config
+    if self.fuse and not self.is_initializing():
+      together = _as_one((self.q, self.k, self.v), x, "qkv")
+    elif self.has_variable("params", "qkv"):
+      together = self.qkv(x)
+    else:
+      return jnp.concatenate([self.q(x), self.k(x)], axis=-1), self.v(x)
+    turned = c.head_dim * (c.num_attention_heads + c.num_key_value_heads)
+    return together[..., :turned], together[..., turned:]
 
   def combine(self, heads: jax.Array) -> jax.Array:
     """The output projection [..., D] of head outputs [..., N, G, H]."""
@@ -293,6 +311,7 @@ class MLP(nn.Module):
 
   config: ModelConfig
   lora: LoraConfig | None
+  fuse: bool = False
 
   def setup(self) -> None:
     c = self.config
@@ -302,8 +321,12 @@ class MLP(nn.Module):
     self.down = Linear(c.hidden_size, ("mlp", "embed"), c.mlp_bias, c, self.lora)
 
   def __call__(self, x: jax.Array) -> jax.Array:
-    fused = self.has_variable("params", "gate_up")  # see `layers_of`
-    gate, up = jnp.split(self.gate_up(x), 2, axis=-1) if fused else (self.gate(x), self.up(x))
+    if self.fuse and not self.is_initializing():
+      gate, up = jnp.split(_as_one((self.gate, self.up), x, "gate_up"), 2, axis=-1)
+    elif self.has_variable("params", "gate_up"):  # see `layers_of`
+      gate, up = jnp.split(self.gate_up(x), 2, axis=-1)
+    else:
+      gate, up = self.gate(x), self.up(x)
     return self.down(_ACTIVATIONS[self.config.hidden_act](gate) * up)
 
 
@@ -313,13 +336,14 @@ class Block(nn.Module):
   config: ModelConfig
   lora: LoraConfig | None = None
   prompt_attention: PromptAttention = "einsum"
+  fuse: bool = False
 
   def setup(self) -> None:
     c = self.config
     self.attention_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
-    self.attention = Attention(c, self.lora)
+    self.attention = Attention(c, self.lora, self.fuse)
     self.mlp_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
-    self.mlp = MLP(c, self.lora)
+    self.mlp = MLP(c, self.lora, self.fuse)
 
   def _finish(self, x: jax.Array, heads: jax.Array) -> jax.Array:
     x = x + self.attention.combine(heads)
@@ -422,12 +446,16 @@ class Decoder(nn.Module):
       takes a tenth less. Compilation grows with depth.
     prompt_attention: what the prompt's attention to itself is computed by: "einsum", or "cudnn" or
       "xla" of `jax.nn.dot_product_attention`; layers with a window use einsum always.
+    fuse: whether q, k and v, and gate and up, are one product each, with kernels put side by side
+      where they are used. Not under an adapter, nor for kernels that a mesh cuts along their
+      outputs.
   """
 
   config: ModelConfig
   lora: LoraConfig | None = None
   unroll: bool = False
   prompt_attention: PromptAttention = "einsum"
+  fuse: bool = False
 
   @nn.nowrap
   def rounded(self) -> Decoder:
@@ -453,7 +481,7 @@ class Decoder(nn.Module):
       length=c.num_hidden_layers,
       unroll=c.num_hidden_layers if self.unroll else 1,
       metadata_params={nn.PARTITION_NAME: "layers"},
-    )(c, self.lora, self.prompt_attention)
+    )(c, self.lora, self.prompt_attention, self.fuse)
     self.final_norm = RMSNorm(c.rms_norm_eps, c.param_dtype)
     if not c.tie_word_embeddings:
       self.lm_head = self.param("lm_head", *declaration)
@@ -511,7 +539,7 @@ class Decoder(nn.Module):
 
   def logits(self, hidden: jax.Array) -> jax.Array:
     """float32 [..., V] of hidden states [..., D] after the final norm."""
-    return head_product(hidden, self._head(), self.config.product_dtype)
+    return head_product(hidden, self.head(), self.config.product_dtype)
 
   def prefill(
     self,
@@ -648,7 +676,8 @@ class Decoder(nn.Module):
     """The layers given, by default the module's own, each by itself."""
     return layers_of(self.config, self.variables) if layers is None else layers
 
-  def _head(self) -> jax.Array:
+  def head(self) -> jax.Array:
+    """What logits are made with, [V, D]."""
     return self.embedding if self.config.tie_word_embeddings else self.lm_head
 
   def _embed(self, tokens: jax.Array) -> jax.Array:

@@ -19,10 +19,10 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from spftsql_jax.examples.packing import ROW_LENGTHS, Packing
+from spftsql_jax.examples.packing import ROW_LENGTHS, USUAL_ROW_TOKENS, Packing
 from spftsql_jax.models.config import ModelConfig
-from spftsql_jax.models.log_probs import LOGITS_AT_ONCE
 from spftsql_jax.models.lora import LoraConfig, kernel_shapes
+from spftsql_jax.models.token_log_probs import logits_at_once
 
 Remat = Literal["none", "dots", "full"]
 
@@ -138,7 +138,7 @@ def _activation_and_update_bytes(
   again = _KEPT_WITHOUT_REMAT * products if remat != "none" else products
   layers = rows * tokens * width * (config.num_hidden_layers * kept + again)
   answers = rows * tokens * _ANSWER_SHARE * config.vocab_size
-  logits = 4 * 2 * min(answers, LOGITS_AT_ONCE)
+  logits = 4 * 2 * min(answers, logits_at_once())
   gradients = 4 * kind.trained * (2 if accumulate > 1 else 1)
   update = 2 * 4 * kind.trained
   return int(gradients + max(layers + logits, update))
@@ -161,7 +161,8 @@ def plan_step(
   Where none fits, the one that takes the least.
 
   Args:
-    packing: rows of an update and their length at most, or their length.
+    packing: rows of an update and their length at most, or their length. Where it has neither,
+      rows are the longest that fit.
     longest_unit: tokens of a schema with one unit over it at most: a row is no shorter.
     there: bytes of a device; None where they are not known.
     accumulate, remat: held fast where they are given (0 and "auto": chosen).
@@ -170,10 +171,11 @@ def plan_step(
   usable = None if there is None else int(there * _USABLE)
   plans = []
   for policy in ("none", "dots", "full") if remat == "auto" else (remat,):
-    for length in _lengths(packing, longest_unit):
+    for length in _lengths(packing, longest_unit, parts, known=there is not None):
       # As many tokens an update, however long its rows are.
-      rows = packing.rows * max(1, round(packing.most_row_tokens / max(length, 1)))
-      rows = packing.rows if packing.row_tokens else rows
+      most = packing.most_row_tokens or USUAL_ROW_TOKENS
+      rows = max(packing.rows, 1) * most / max(length, 1)
+      rows = packing.rows if packing.row_tokens else max(1, round(rows))
       for cut in (accumulate,) if accumulate else _cuts(rows):
         of_device = -(-rows // (cut * parts))
         needed = step_bytes(config, kind, of_device, max(length, longest_unit), policy, cut)
@@ -184,14 +186,23 @@ def plan_step(
   return min(plans, key=lambda plan: plan.needed)
 
 
-def _lengths(packing: Packing, longest_unit: int) -> Iterator[int]:
-  """Lengths that rows may have at most, the longest first."""
+def _lengths(packing: Packing, longest_unit: int, parts: int, known: bool) -> Iterator[int]:
+  """Lengths that rows may have at most, the longest first.
+
+  Args:
+    parts: see `plan_step`. known: whether the memory is.
+  """
   if packing.row_tokens:
     yield packing.row_tokens
     return
-  yield packing.most_row_tokens
+  most = packing.most_row_tokens or USUAL_ROW_TOKENS
+  if not packing.most_row_tokens and known and jax.default_backend() != "cpu":
+    # A row is no longer than what an update has for each part of a mesh.
+    room = packing.rows * most // parts
+    most = max([length for length in ROW_LENGTHS if length <= room], default=most)
+  yield most
   for length in sorted(ROW_LENGTHS, reverse=True):
-    if longest_unit <= length < packing.most_row_tokens:
+    if longest_unit <= length < most:
       yield length
 
 

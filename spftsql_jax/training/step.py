@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from spftsql_jax.examples.packing import TokenBatch
+from spftsql_jax.models.target import target
 from spftsql_jax.models.variables import model_variables
 from spftsql_jax.training.objective import (
   Metrics,
@@ -72,10 +73,13 @@ def loss_and_gradients(
     numbers: the objective's own by default; or given, traced, beside its `program_of`.
     dropout_key: each microbatch draws its own dropout of the adapter from it; None for none.
   """
+  trainable, frozen = (_as_multiplied(tree, model.config.dtype) for tree in (trainable, frozen))
   totals = batch_totals(objective, batches)
   numbers = numbers_of(objective) if numbers is None else numbers
   if model.config.num_hidden_layers <= _UNROLLED_LAYERS and model.config.remat == "none":
     model = model.clone(unroll=True)
+  if _fuses(model):
+    model = model.clone(fuse=True)
 
   def value(tree: Any, batch: TokenBatch, index: jax.Array) -> tuple[jax.Array, Metrics]:
     key = None if dropout_key is None else jax.random.fold_in(dropout_key, index)
@@ -98,6 +102,26 @@ def loss_and_gradients(
   shapes = jax.eval_shape(gradients_of, first, jnp.int32(0))
   nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
   return jax.lax.scan(add, nothing, (batches, jnp.arange(count)))[0]
+
+
+def _as_multiplied(tree: Any, dtype: str) -> Any:
+  """Wider weights in the model's dtype, once for all microbatches and passes through a layer. The
+  gradients that they get were narrow before: a product's are of its operands' dtype. Scales of
+  norms stay, which float32 is multiplied with.
+  """
+  wide = lambda leaf: jnp.dtype(leaf.dtype).itemsize > jnp.dtype(dtype).itemsize  # noqa: E731
+  return jax.tree_util.tree_map_with_path(
+    lambda path, x: x.astype(dtype) if path[-1].key != "scale" and wide(x) else x, tree
+  )
+
+
+def _fuses(model: nn.Module) -> bool:
+  """Whether products of one input are made as one (see `Decoder.fuse`): not on a CPU, where putting
+  their gradients side by side takes what fewer products save.
+  """
+  mesh = jax.sharding.get_abstract_mesh()
+  cut = not mesh.empty and mesh.shape.get("tensor", 1) > 1
+  return model.lora is None and not cut and target() != "cpu"
 
 
 def _finite_as(values: jax.Array, dtype: Any) -> jax.Array:

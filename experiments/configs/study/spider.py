@@ -45,7 +45,7 @@ def study() -> RunConfig:
       apart=("wta_1",),
       held_out_databases=22,
     ),
-    packing=dataclasses.replace(config.packing, most_row_tokens=4096),
+    packing=dataclasses.replace(config.packing, most_row_tokens=0),
     seed_repeats=1,
     sft=Training(600),
     synthesis=SynthesisConfig(examples=3000, instances=1, model_questions=0.0),
