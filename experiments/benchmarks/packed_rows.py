@@ -14,6 +14,11 @@ Reported are medians over --turns of records a second by the CPU time of the pro
 clock; where other processes load the machine the former is the one to read. The records are
 --questions of each of --databases databases, at even steps of the questions by their schema's
 length. `loaded` tells how many processes wanted the cores meanwhile.
+
+On a GPU all is in bfloat16, the padded form has the GPU's buckets, rows are up to 16,384 tokens
+long, and useful_mfu is the share of the chip's peak that the operations of real tokens take. No
+loss begins, and no turn but each form's first, behind --budget_s seconds: on a GPU 420, so that a
+call ends within nine minutes. What is left out is said.
 """
 
 from __future__ import annotations
@@ -44,6 +49,9 @@ _MODEL_DATABASES = flags.DEFINE_integer("model_databases", 3, "The same with --m
 _TURNS = flags.DEFINE_integer("turns", 3, "Turns of each form.", lower_bound=1)
 _PARTS = flags.DEFINE_list("parts", ["count", "small", "model"], "Which parts, in order.")
 _LOSSES = flags.DEFINE_list("losses", ["sft", "dpo"], "Which losses are timed.")
+_BUDGET = flags.DEFINE_float(
+  "budget_s", 0, "Nothing begins behind so many seconds; 0 for no limit (GPU: 420).", lower_bound=0
+)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=True)
 
 # The padded form's buckets in benchmarks/training.py.
@@ -65,18 +73,40 @@ _BUCKETS = {
 }
 
 
+_BEGAN = time.perf_counter()
+
+
 def main() -> None:
   report: dict[str, Any] = {"cores": os.cpu_count()}
   tokenizers = dict(item.split("=", 1) for item in _TOKENIZERS.value)
   for part in _PARTS.value:
     if part == "count":
       report["count"] = {name: counted(folder) for name, folder in tokenizers.items()}
-    elif part == "small":
-      report["small"] = {loss: timed_small(tokenizers, loss) for loss in _LOSSES.value}
-    elif part == "model" and _MODEL.value:
-      report["model"] = {loss: timed_model(_MODEL.value, loss) for loss in _LOSSES.value}
+    elif part == "small" or (part == "model" and _MODEL.value):
+      report[part] = {}
+      for loss in _LOSSES.value:
+        if left() <= 0:
+          report.setdefault("left_out", []).append(f"{part}, {loss}")
+          print(f"left out, there is no time: {part}, {loss}", flush=True)
+        elif part == "small":
+          report[part][loss] = timed_small(tokenizers, loss)
+        elif _MODEL.value:
+          report[part][loss] = timed_model(_MODEL.value, loss)
     print(part, json.dumps(report.get(part)), flush=True)
     Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def on_gpu() -> bool:
+  """Whether the forms are timed on a GPU."""
+  import jax
+
+  return jax.default_backend() == "gpu"
+
+
+def left() -> float:
+  """Seconds in which something may still begin."""
+  budget = _BUDGET.value or (420.0 if on_gpu() else float("inf"))
+  return budget - (time.perf_counter() - _BEGAN)
 
 
 def spider_units(folder: str, pairs: bool, vocab_size: int | None = None) -> list[Any]:
@@ -205,7 +235,7 @@ def timed_small(tokenizers: dict[str, str], loss: str) -> dict[str, Any]:
   from spftsql_jax.models import Decoder, ModelConfig, init_params
 
   told = json.loads((Path(__file__).parent / "training_peers" / "model.json").read_text())
-  config = ModelConfig.from_hf(told)
+  config = ModelConfig.from_hf(told, dtype="bfloat16" if on_gpu() else "float32")
   units = spider_units(next(iter(tokenizers.values())), loss != "sft", config.vocab_size)
   units = chosen_of(units, _DATABASES.value, _QUESTIONS.value)
   return timed(Decoder(config), init_params(config, jax.random.key(0)), None, units, loss)
@@ -217,7 +247,7 @@ def timed_model(folder: str, loss: str) -> dict[str, Any]:
 
   from spftsql_jax.models import LoraConfig, init_lora, load_hf
 
-  model, params = load_hf(folder, "float32")
+  model, params = load_hf(folder, "bfloat16" if on_gpu() else "float32")
   lora = LoraConfig(16, 32.0)
   units = spider_units(folder, loss != "sft")
   units = chosen_of(units, _MODEL_DATABASES.value, _MODEL_QUESTIONS.value)
@@ -229,6 +259,7 @@ def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: Any) 
   """Medians of the forms over the units, in turns."""
   import jax
 
+  from spftsql_jax.models.flops import peak_flops, step_flops
   from spftsql_jax.models.products import has_fast_bfloat16
   from spftsql_jax.training.optimizer import OptimizerConfig
   from spftsql_jax.training.step import (
@@ -241,8 +272,8 @@ def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: Any) 
 
   objective, optimizer = Objective(loss), OptimizerConfig()
   forms = {
-    "padded": padded_plan(units, _BUCKETS["cpu"], 1),
-    "packed": packed_plan(units, 1, 4096),
+    "padded": padded_plan(units, _BUCKETS["gpu" if on_gpu() else "cpu"], 1),
+    "packed": packed_plan(units, 1, 16384 if on_gpu() else 4096),
   }
   models = dict.fromkeys(forms, model)
   if has_fast_bfloat16():
@@ -279,7 +310,10 @@ def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: Any) 
     turn()  # the first pass warms up
     print(name, json.dumps(report[name]), flush=True)
   results: dict[str, list[tuple[float, float]]] = {name: [] for name in turns}
-  for _ in range(_TURNS.value):
+  for number in range(_TURNS.value):
+    if number and left() <= 0:
+      report["turns"] = number
+      break
     for name, one_turn in turns.items():
       results[name].append(clock(one_turn))
   for name, times in results.items():
@@ -292,6 +326,13 @@ def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: Any) 
   for kind in ("records_a_cpu_second", "records_a_second"):
     for name in [n for n in forms if n != "padded"]:
       report[name][f"times_{kind}"] = round(report[name][kind] / report["padded"][kind], 2)
+  # Of real tokens alone, whatever a form computes.
+  useful = sum(step_flops(model.config, batch, model.lora) for batch in forms["packed"])
+  for name in forms:
+    rate = useful * report[name]["records_a_second"] / len(units)
+    report[name]["useful_gflop_a_second"] = round(rate / 1e9, 1)
+    if peak := peak_flops():
+      report[name]["useful_mfu"] = round(rate / peak, 3)
   report["loaded"] = round(os.getloadavg()[0], 1)
   print(loss, json.dumps(report), flush=True)
   return report

@@ -103,12 +103,13 @@ def _log_probs_forward(
 
 
 def _log_probs_backward(way: _Way, kept: _Kept, gradient: jax.Array) -> tuple[Any, ...]:
-  *arrays, learned = kept
-  targets = arrays[2]
+  hidden, head, targets, log_sums, logits, learned = kept
   nothing = np.zeros(targets.shape, jax.dtypes.float0)
   if isinstance(gradient, jax.custom_derivatives.SymbolicZero):
     gradient = jnp.zeros(gradient.shape, gradient.dtype)
-  to_hidden, to_head = _backward(*arrays, gradient, way=way, learned=learned is not None)
+  to_hidden, to_head = _backward(
+    hidden, head, targets, log_sums, logits, gradient, way=way, learned=learned is not None
+  )
   return to_hidden, None if to_head is None else to_head.astype(way.head_dtype), nothing
 
 
