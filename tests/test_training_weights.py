@@ -14,8 +14,8 @@ from spftsql_jax.models import (
   Decoder,
   LoraConfig,
   ModelConfig,
-  attention,
   init_params,
+  packed_attention,
   platforms,
   sharding,
 )
@@ -108,11 +108,9 @@ def test_float32_weights_are_rounded_once_a_step():
 
 
 def test_what_is_compiled_ahead_has_the_form_of_its_devices():
-  table = (jnp.ones((4, 3)), jnp.ones((4, 3)))
-  rotate = lambda x: attention.apply_rope(x, table)  # noqa: E731
-  traced = lambda: str(jax.make_jaxpr(rotate)(jnp.ones((4, 2, 6))))  # noqa: E731
-  assert " rev[" in traced() and " concatenate[" not in traced()
+  queries = lambda: packed_attention._tiles(4096).queries  # noqa: E731
   there = AbstractMesh((1,), ("data",), abstract_device=AbstractDevice("TPU v5", 1, "tpu"))
+  assert platforms.platform() == jax.default_backend() == "cpu" and queries() == 64
   with jax.sharding.use_abstract_mesh(there):
-    assert " concatenate[" in traced()
-  assert platforms.platform() == jax.default_backend() == "cpu"
+    assert platforms.platform() == "tpu" and queries() == 512
+  assert queries() == 64

@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spftsql_jax.models import platforms
 from spftsql_jax.models.config import ModelConfig, RopeScaling
 
 # Finite, so that a row with nothing to attend to gives zeros and a finite gradient, not NaN.
@@ -102,14 +101,6 @@ def apply_rope(x: jax.Array, table: tuple[jax.Array, jax.Array]) -> jax.Array:
   """Rotates x [..., heads, H] by a table [..., H/2]; the two halves of a head are the two
   coordinates. Dtype of x.
   """
-  if platforms.platform() == "cpu":
-    # By exchanging the halves instead of putting them together again, and by a table that XLA does
-    # not compute anew for every head: half of the time, and a twentieth of a training step.
-    cos, sin = (t[..., None, None, :] for t in table)
-    halves = x.astype(jnp.float32).reshape(*x.shape[:-1], 2, -1)
-    signs = np.array([[-1], [1]], np.float32)
-    turned = halves * cos + jnp.flip(halves, axis=-2) * (sin * signs)
-    return turned.reshape(x.shape).astype(x.dtype)
   cos, sin = (t[..., None, :] for t in table)
   first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
   return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(
