@@ -1,12 +1,35 @@
-"""Test programs are compiled often and run once: compile fast instead of running fast. Set before
-JAX is imported.
+"""Test programs are compiled often and run once: compile fast instead of running fast, and the same
+program once for all tests and the scripts that they start. Set before JAX is imported.
 """
 
 import os
+import shutil
+import tempfile
 
 import pytest
 
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+
+_CACHE = "JAX_COMPILATION_CACHE_DIR"
+_ENTRIES = {
+  "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+  "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+  # With a largest size entries are written under a lock: two workers may compile one program.
+  "JAX_COMPILATION_CACHE_MAX_SIZE": str(8 << 30),
+}
+
+
+def pytest_configure(config):
+  """Compiled programs are kept for this run of the tests; xdist's workers are given the folder."""
+  if _CACHE not in os.environ:
+    config.own_cache = os.environ[_CACHE] = tempfile.mkdtemp(prefix="compiled-")
+    os.environ.update(_ENTRIES)
+
+
+def pytest_unconfigure(config):
+  if folder := getattr(config, "own_cache", ""):
+    del os.environ[_CACHE]
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
