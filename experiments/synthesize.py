@@ -106,6 +106,9 @@ _WORDINGS = flags.DEFINE_integer(
   "How often a query may come, each time with another question.",
   lower_bound=1,
 )
+_PHRASES = flags.DEFINE_string(
+  "phrases", None, "File of more wordings of questions, a row a phrase (docs: Another language)."
+)
 _REPAIR = flags.DEFINE_boolean(
   "repair", True, "Mend and keep queries that fail for a reason that can be mended."
 )
@@ -249,8 +252,28 @@ def _options(
     parts=_PARTS.value,
     shard=shard,
     infer_keys=_INFER_KEYS.value,
+    phrases=_read_phrases(_PHRASES.value) if _PHRASES.value else "",
     record=record,
   )
+
+
+def _read_phrases(path: str) -> str:
+  """The rows of a file, checked against the grammar that they add to. Raises InputError."""
+  # The words of English take a while to load, and most runs have no phrases of their own.
+  from spftsql_jax.questions import english
+  from spftsql_jax.questions.grammar import GrammarError
+
+  try:
+    text = Path(path).read_text(encoding="utf-8")
+  except FileNotFoundError:
+    raise launch.InputError(f"--phrases: {path}: no such file") from None
+  except (OSError, UnicodeDecodeError) as error:
+    raise launch.InputError(f"--phrases: {path}: {error}") from None
+  try:
+    english.grammar(text)
+  except GrammarError as error:
+    raise launch.InputError(f"{path}: {error}") from None
+  return text
 
 
 def _read_excluded(path: str) -> list[Example]:

@@ -116,6 +116,8 @@ CASES = [
   ("synthesize", [*SYNTHESIZE, "--seed_examples=broken.json"], "broken.json:2"),
   ("synthesize", [*SYNTHESIZE, "--exclude=gone.json"], "gone.json: no such file"),
   ("synthesize", [*SYNTHESIZE, "--query_log=gone.txt"], "gone.txt: no such file"),
+  ("synthesize", [*SYNTHESIZE, "--phrases=gone.txt"], "gone.txt: no such file"),
+  ("synthesize", [*SYNTHESIZE, "--phrases=broken.json"], "broken.json: phrases: ["),
   ("synthesize", [*SYNTHESIZE, "--output=gone/out.jsonl"], "gone: no such folder"),
   (
     "synthesize",

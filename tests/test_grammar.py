@@ -5,6 +5,7 @@ import random
 import re
 
 import pytest
+from test_questions import SHOP
 
 import spftsql_jax
 from spftsql_jax.questions.grammar import (
@@ -16,7 +17,9 @@ from spftsql_jax.questions.grammar import (
   read_row,
   read_rows,
 )
+from spftsql_jax.questions.sentences import write_question
 
+CONDITION = "SELECT name FROM product WHERE price > 20"
 LANGUAGES = sorted(path for path in FOLDER.iterdir() if path.is_dir())
 FILES = sorted(FOLDER.glob("*/*.txt"))
 
@@ -87,3 +90,23 @@ def test_every_construct_is_used(folder):
   # "compare: verb" is asked for as a condition ("compare") in a form ("verb").
   parted = {name for name in sections if ": " in name and set(name.split(": ")) <= asked}
   assert sections.keys() - asked - parted == set()
+
+
+def test_a_user_s_row_is_drawn_beside_those_of_the_grammar():
+  mine = "[compare: post]\n# Mine.\n9000 | north of {value} | cost\n"
+  said = [write_question(CONDITION, SHOP, random.Random(seed), mine) for seed in range(60)]
+  assert sum("north of 20" in question for question in said) >= 5
+  assert not any("north" in write_question(CONDITION, SHOP, random.Random(s)) for s in range(60))
+
+
+@pytest.mark.parametrize(
+  ("rows", "message"),
+  [
+    ("[nowhere]\n1 | a\n", "no construct is called 'nowhere'"),
+    ("[compared]\n1 | like {volume}\n", "'compared' knows nothing of {volume}"),
+    ("1 | a\n", "line 1: an entry before the first section"),
+  ],
+)
+def test_rows_that_the_grammar_cannot_take_are_refused(rows, message):
+  with pytest.raises(GrammarError, match=message):
+    write_question(CONDITION, SHOP, random.Random(0), rows)

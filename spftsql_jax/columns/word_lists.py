@@ -27,9 +27,14 @@ def read_lists(path: Path) -> dict[str, tuple[str, ...]]:
   Raises:
     ValueError: an entry stands before the first section, or two sections have the same name.
   """
+  return lists_of(path.read_text(encoding="utf-8"), str(path))
+
+
+def lists_of(text: str, path: str) -> dict[str, tuple[str, ...]]:
+  """The entries of each section of a text, as `read_lists` finds them in the file `path`."""
   lists: dict[str, list[str]] = {}
   entries: list[str] | None = None
-  for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+  for number, line in enumerate(text.splitlines(), start=1):
     if not line or line.startswith("#"):
       continue
     if line.startswith("["):

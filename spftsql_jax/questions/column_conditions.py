@@ -86,10 +86,7 @@ class ColumnConditions(Phrases):
     context = Context(features, {"noun": noun, **values})
 
     def form(part: str) -> str:
-      name = f"{section}: {part}"
-      if name in self.grammar.sections and self.grammar.has(name, context.features):
-        return self.grammar.say(name, context, self.rng)
-      return ""
+      return self.grammar.say_if(f"{section}: {part}", context, self.rng)
 
     verb, post, adjective = form("verb"), form("post"), form("adjective")
     predicate = form("predicate")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from spftsql_jax.questions.grammar import FOLDER, Grammar, GrammarError, Value, read_folder
+from spftsql_jax.questions.grammar import FOLDER, Grammar, GrammarError, Value, read_folder, rows_of
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import article
 
@@ -20,6 +20,10 @@ def form(value: Value, name: str) -> str:
 
 
 @functools.cache
-def grammar() -> Grammar:
-  """The wordings of English."""
-  return Grammar(read_folder(FOLDER / "english"), form)
+def grammar(phrases: str = "") -> Grammar:
+  """The wordings of English, with more rows of constructs that it has.
+
+  Raises GrammarError: a line of `phrases` that is no row, or a construct or slot that is not known.
+  """
+  own = Grammar(read_folder(FOLDER / "english"), form)
+  return own.with_rows(rows_of(phrases, "phrases")) if phrases else own

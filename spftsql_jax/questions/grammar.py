@@ -27,7 +27,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from spftsql_jax.columns.word_lists import read_lists
+from spftsql_jax.columns.word_lists import lists_of
 
 FOLDER = Path(__file__).parent / "grammars"
 _SLOT = re.compile(r"\{([^{}:]+)(?::([a-z]+))?\}")
@@ -115,7 +115,15 @@ class Grammar:
     rows, totals = self._allowed(section, context.features)
     if not rows:
       raise GrammarError(f"no wording of {section!r} with {sorted(context.features)}")
+    if len(rows) == 1:
+      return rows[0]
     return rows[bisect.bisect(totals, rng.random() * totals[-1], hi=len(rows) - 1)]
+
+  def say_if(self, section: str, context: Context, rng: random.Random) -> str:
+    """One wording, with its slots filled; "" where there is no such construct, or none allowed."""
+    if section not in self.sections or not self._allowed(section, context.features)[0]:
+      return ""
+    return self.say(section, context, rng)
 
   def say(self, section: str, context: Context, rng: random.Random) -> str:
     """One wording, with its slots filled."""
@@ -186,7 +194,15 @@ def read_rows(path: Path) -> dict[str, tuple[Row, ...]]:
     OSError: there is no such file.
   """
   try:
-    lists = read_lists(path)
+    return rows_of(path.read_text(encoding="utf-8"), str(path))
+  except UnicodeDecodeError:
+    raise GrammarError(f"{path}: not UTF-8") from None
+
+
+def rows_of(text: str, path: str) -> dict[str, tuple[Row, ...]]:
+  """The rows of a text, as `read_rows` finds them in the file `path`. Raises GrammarError."""
+  try:
+    lists = lists_of(text, path)
   except ValueError as error:
     raise GrammarError(str(error)) from None
   sections = {}

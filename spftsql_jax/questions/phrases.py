@@ -11,9 +11,9 @@ from sqlglot import exp
 from spftsql_jax.columns import kinds
 from spftsql_jax.columns.attributes import day_numbers
 from spftsql_jax.columns.splitting import split_name
-from spftsql_jax.questions import english, wordings
+from spftsql_jax.questions import wordings
 from spftsql_jax.questions.features import OPERATORS, dates_its_rows
-from spftsql_jax.questions.grammar import Context
+from spftsql_jax.questions.grammar import Context, Grammar
 from spftsql_jax.questions.naming import ColumnName, Noun, SchemaNames, role_of
 from spftsql_jax.questions.parts import Clause, Plan, pick
 from spftsql_jax.questions.plan import Attribute, Literal
@@ -37,10 +37,10 @@ def _names_rows(column: Column) -> bool:
 class Phrases(abc.ABC):
   """The words of one question: a thing is called the same throughout it."""
 
-  def __init__(self, names: SchemaNames, rng: random.Random):
+  def __init__(self, names: SchemaNames, rng: random.Random, grammar: Grammar):
     self.names = names
     self.rng = rng
-    self.grammar = english.grammar()
+    self.grammar = grammar
     # Whether joined rows are meant as "at least one": where duplicates cannot show.
     self.existential = False
     # A nested query gives one row, though nothing in it says so.

@@ -12,8 +12,10 @@ import re
 
 from sqlglot import exp
 
+from spftsql_jax.questions import english
 from spftsql_jax.questions import wordings as word_tables
 from spftsql_jax.questions.agreement import agree
+from spftsql_jax.questions.grammar import Grammar
 from spftsql_jax.questions.naming import names_of
 from spftsql_jax.questions.parts import Message, pick
 from spftsql_jax.questions.query_meaning import Query, SetQuery, UnsupportedQuery, read_query
@@ -29,18 +31,22 @@ _CONTRACTIONS = (
 )
 
 
-def write_question(sql: str | exp.Expr, schema: Schema, rng: random.Random) -> str:
+def write_question(
+  sql: str | exp.Expr, schema: Schema, rng: random.Random, phrases: str = ""
+) -> str:
   """One wording of a query as a question in English; the same `rng` state gives the same question.
 
   Args:
     sql: one SELECT (or set operation) in the dialect of the schema, or its tree.
     schema: the schema of the query's database.
     rng: source of all choices.
+    phrases: rows of more wordings, as `grammars/english/` has them.
 
   Raises:
     UnsupportedQuery: the query cannot be worded faithfully; the message says why.
+    GrammarError: a row of `phrases` is none.
   """
-  return _word(read_query(sql, schema), schema, rng)
+  return _word(read_query(sql, schema), schema, rng, english.grammar(phrases))
 
 
 def wordings(sql: str, schema: Schema, count: int, seed: int) -> list[str]:
@@ -52,14 +58,14 @@ def wordings(sql: str, schema: Schema, count: int, seed: int) -> list[str]:
   rng = random.Random(seed)
   found: dict[str, None] = {}
   for _ in range(8 * count):
-    found.setdefault(_word(query, schema, rng))
+    found.setdefault(_word(query, schema, rng, english.grammar()))
     if len(found) == count:
       break
   return list(found)
 
 
-def _word(query: Query | SetQuery, schema: Schema, rng: random.Random) -> str:
-  writer = QuestionWriter(names_of(schema), rng)
+def _word(query: Query | SetQuery, schema: Schema, rng: random.Random, grammar: Grammar) -> str:
+  writer = QuestionWriter(names_of(schema), rng, grammar)
   return _noise(_frame(writer.message(query), rng), rng)
 
 

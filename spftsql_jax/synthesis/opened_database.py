@@ -155,7 +155,9 @@ class OpenedDatabase:
     """A question of a query. Raises `CannotWord`."""
     try:
       # What sqlglot parses is always an `Expression`, though its types say less.
-      return self._sentences.write_question(cast(exp.Expression, tree), self.schema, rng)
+      return self._sentences.write_question(
+        cast(exp.Expression, tree), self.schema, rng, self.task.phrases
+      )
     except self._sentences.UnsupportedQuery as error:
       raise CannotWord(str(error)) from error
 

@@ -40,6 +40,7 @@ class SynthesisOptions:
     parts: into how many units with no query in common each database is cut, for many hosts on few
       databases.
     shard: (i, n): only every n-th unit, from the i-th. The shards together make what one run makes.
+    phrases: rows of more wordings of questions (`questions.grammar`).
     infer_keys: joins also follow keys that a database does not declare (`databases.key_inference`).
     view: what of the databases there is to make examples of.
     record: a file that keeps what has been made, until the run is complete; a run that was killed
@@ -64,6 +65,7 @@ class SynthesisOptions:
   hardness_of: Callable[[str], str] | None = None
   parts: int = 1
   shard: tuple[int, int] = (0, 1)
+  phrases: str = ""
   infer_keys: bool = False
   view: SchemaView = WHOLE
   record: str | os.PathLike[str] | None = None

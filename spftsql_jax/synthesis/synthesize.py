@@ -99,6 +99,7 @@ def _tasks(
     repair=options.repair,
     aim=options.balance.aim,
     infer_keys=options.infer_keys,
+    phrases=options.phrases,
     view=options.view,
   )
   parts = options.parts

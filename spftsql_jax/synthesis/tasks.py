@@ -40,6 +40,7 @@ class Task:
     decay: see `Filler.fill`.
     limits: see `Limits`.
     wordings: how often a query may come, each time with another question.
+    phrases: rows of more wordings (`questions.grammar`).
     masked: masked forms that must not be made.
     repair: queries that fail for a reason that can be mended are mended.
     share: how many examples are wanted.
@@ -73,6 +74,7 @@ class Task:
   part: tuple[int, int] = (0, 1)
   accepted: str = ""
   infer_keys: bool = False
+  phrases: str = ""
   view: SchemaView = WHOLE
   fitting: tuple[int, ...] = ()
   targets: tuple[tuple[str, str], ...] = ()
