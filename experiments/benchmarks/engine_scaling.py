@@ -64,17 +64,18 @@ def main() -> None:
   first = runs[0]
   made = first["examples"]
   paths = [path for path in Path(_DATABASES.value).rglob("*.sqlite")]
+  units = len(paths) * _PARTS.value
   measured = {
     "start_s": start["seconds"],
     "cpu_s_an_example": max(first["cpu_seconds"] - start["cpu_seconds"], 0.0) / made,
     "join_s_an_example": runs[-1]["join_seconds"] / runs[-1]["examples"],
     "bytes_an_example": first["bytes"] / made,
     "database_bytes": sum(path.stat().st_size for path in paths),
-    "units": len(paths) * _PARTS.value,
+    "units": units,
   }
   computed = {
-    name: {hosts: needed(measured, hosts, units or hosts * _CORES.value) for hosts in _HOSTS}
-    for name, units in (("with_these_units", measured["units"]), ("with_a_unit_a_core", 0))
+    "with_these_units": {hosts: needed(measured, hosts, units) for hosts in _HOSTS},
+    "with_a_unit_a_core": {h: needed(measured, h, h * _CORES.value) for h in _HOSTS},
   }
   report = {
     "cores_here": len(os.sched_getaffinity(0)),
