@@ -474,6 +474,17 @@ def test_the_same_seed_gives_the_same_question_and_seeds_vary(sql: str) -> None:
   assert len(set(first)) >= 10
 
 
+@pytest.mark.parametrize("sql", [c[0] for c in CASES])
+def test_a_query_that_is_worded_stays_as_it_is(sql: str) -> None:
+  tree = sqlglot.parse_one(sql, read=SHOP.dialect)
+  for seed in range(4):
+    write_question(tree, SHOP, random.Random(seed))
+  assert tree == sqlglot.parse_one(sql, read=SHOP.dialect)
+  # Equal trees may still have parts that take another one for their parent.
+  parents = [(node, child) for node in tree.walk() for child in node.iter_expressions()]
+  assert [child for node, child in parents if child.parent is not node] == []
+
+
 def test_questions_do_not_depend_on_hash_randomization() -> None:
   program = (
     "import random, sys; sys.path.insert(0, 'tests'); from test_questions import CASES, SHOP; "

@@ -10,7 +10,7 @@ from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import Clause, Plan, article, article_for, join_words
 from spftsql_jax.questions.query_meaning import Edge, Query, UnsupportedQuery, read_nested
 from spftsql_jax.questions.relations import Relations
-from spftsql_jax.questions.syntax import is_value, own_columns
+from spftsql_jax.questions.syntax import is_value, over, own_columns
 
 
 class Entities(Relations):
@@ -210,11 +210,11 @@ class Entities(Relations):
         and is_value(previous.expression)
       )
       if bounds and isinstance(condition, exp.LTE) and isinstance(previous, exp.GTE):
-        result[-1] = exp.Between(
-          this=condition.this, low=previous.expression, high=condition.expression
+        result[-1] = over(
+          exp.Between, this=condition.this, low=previous.expression, high=condition.expression
         )
       elif bounds:
-        result[-1] = exp.And(this=previous, expression=condition)
+        result[-1] = over(exp.And, this=previous, expression=condition)
       else:
         result.append(condition)
     return result

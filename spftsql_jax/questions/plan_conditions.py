@@ -30,6 +30,7 @@ from spftsql_jax.questions.syntax import (
   flipped,
   is_value,
   operator_of,
+  over,
 )
 
 _SIMPLE = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
@@ -101,7 +102,7 @@ class _Reader:
     if isinstance(node, exp.Exists):
       return Unmoved(node)
     if isinstance(node, exp.Column):
-      return self._compare(exp.EQ(this=node, expression=exp.Literal.number(1)))
+      return self._compare(over(exp.EQ, this=node, expression=exp.Literal.number(1)))
     raise UnsupportedQuery(f"the condition {type(node).__name__}")
 
   def _not(self, whole: exp.Not) -> Condition:
@@ -117,9 +118,9 @@ class _Reader:
     if isinstance(node, exp.Between):
       return self._between(node, True)
     if isinstance(node, _SIMPLE):
-      return self._compare(_OPPOSITE[type(node)](this=node.this, expression=node.expression))
+      return self._compare(over(_OPPOSITE[type(node)], this=node.this, expression=node.expression))
     if isinstance(node, exp.Column):
-      return self._compare(exp.EQ(this=node, expression=exp.Literal.number(0)))
+      return self._compare(over(exp.EQ, this=node, expression=exp.Literal.number(0)))
     raise UnsupportedQuery(f"NOT {type(node).__name__}")
 
   def _attribute(self, node: exp.Expr) -> Attribute:
@@ -160,7 +161,7 @@ class _Reader:
   def _between(self, node: exp.Between, negated: bool) -> Condition:
     low, high = node.args["low"], node.args["high"]
     if not isinstance(bare(node.this), exp.Column):
-      return Unmoved(exp.Not(this=node) if negated else node)
+      return Unmoved(over(exp.Not, this=node) if negated else node)
     if not is_value(low) or not is_value(high):
       raise UnsupportedQuery("BETWEEN without values")
     return Between(self._attribute(node.this), literal_of(low), literal_of(high), negated)
@@ -183,14 +184,14 @@ class _Reader:
     if isinstance(value, exp.Not):
       negated, value = not negated, value.this
     if not isinstance(value, exp.Null):
-      return self._compare((exp.NEQ if negated else exp.EQ)(this=node.this, expression=value))
+      return self._compare(over(exp.NEQ if negated else exp.EQ, this=node.this, expression=value))
     if not isinstance(bare(node.this), exp.Column):
       raise UnsupportedQuery("IS NULL of an expression")
     return Missing(self._attribute(node.this), not negated)
 
   def _in(self, node: exp.In, negated: bool) -> Condition:
     if node.args.get("query") is not None:
-      return Unmoved(exp.Not(this=node) if negated else node)
+      return Unmoved(over(exp.Not, this=node) if negated else node)
     if not all(map(is_value, node.expressions)) or not isinstance(bare(node.this), exp.Column):
       raise UnsupportedQuery("IN over something other than values")
     return self._one_of(self._attribute(node.this), node.expressions, negated)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from sqlglot import exp
 
 from spftsql_jax.schema import Table
+
+_Kind = TypeVar("_Kind", bound=exp.Expr)
 
 _OPERATORS: dict[type[exp.Expr], str] = {
   exp.EQ: "=",
@@ -29,6 +33,13 @@ def bare(node: exp.Expr) -> exp.Expr:
   while isinstance(node, exp.Paren):
     node = node.this
   return node
+
+
+def over(kind: type[_Kind], **parts: exp.Expr) -> _Kind:
+  """A new expression over copies of parts of a query: one over the parts themselves would become
+  their parent, and take them out of the query's tree.
+  """
+  return kind(**{name: part.copy() for name, part in parts.items()})
 
 
 def own_columns(node: exp.Expr) -> list[exp.Column]:
