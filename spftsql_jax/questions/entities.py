@@ -213,7 +213,7 @@ class Entities(Relations):
         result[-1] = over(
           exp.Between, this=condition.this, low=previous.expression, high=condition.expression
         )
-      elif bounds:
+      elif bounds and previous is not None:
         result[-1] = over(exp.And, this=previous, expression=condition)
       else:
         result.append(condition)
