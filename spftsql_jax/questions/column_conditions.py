@@ -260,25 +260,15 @@ class ColumnConditions(Phrases):
     return self._clause("one of", told, noun, values)
 
   def _like(self, condition: Like, features: frozenset[str], noun: str) -> Clause:
-    pattern = condition.pattern
-    core = pattern.strip("%")
-    told = {"denied"} if condition.negated else set()
-    if not core or "_" in core or "%" in core:
-      value = f"{self.quote}{pattern}{self.quote}"
-      told.add("pattern")
-    else:
-      plain = self.maybe(0.15) and core.isalnum() or self.quote in core
-      value = self.text(core) if plain else f"{self.quote}{core}{self.quote}"
-      ends = (not pattern.startswith("%"), not pattern.endswith("%"))
-      told.add(
-        {
-          (False, False): "contains",
-          (True, False): "begins",
-          (False, True): "ends",
-          (True, True): "resembles",
-        }[ends]
-      )
-    if core.isalpha() and len(core) > 3:
+    text = condition.text
+    told: set[str] = {condition.place}
+    if condition.negated:
+      told.add("denied")
+    plain = condition.place != "pattern" and (
+      self.maybe(0.15) and text.isalnum() or self.quote in text
+    )
+    value = self.text(text) if plain else f"{self.quote}{text}{self.quote}"
+    if text.isalpha() and len(text) > 3:
       told.add("word")
     return self._clause("like", told, noun, {"text": value})
 

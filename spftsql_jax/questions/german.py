@@ -28,6 +28,7 @@ from spftsql_jax.columns.word_lists import by_word, read_lists
 from spftsql_jax.questions.features import OPERATORS, features_of
 from spftsql_jax.questions.grammar import FOLDER, Context, Grammar, GrammarError, Value, read_folder
 from spftsql_jax.questions.naming import names_of
+from spftsql_jax.questions.parts import join_words
 from spftsql_jax.questions.plan import (
   Attribute,
   Between,
@@ -224,7 +225,7 @@ class _Writer:
       if plan.distinct:
         raise UnsupportedQuery("German: different rows")
       return self._say("everything", features, values, noun)
-    values["columns"] = _listed([column.plural for column in columns])
+    values["columns"] = join_words([column.plural for column in columns], "und")
     return self._say("listing", features, values, noun)
 
   def _top(
@@ -248,9 +249,9 @@ class _Writer:
     extreme = self.grammar.say("extreme", Context(features, {}), self.rng)
     if top.limit == 1:
       features.add("one")
-      said = _listed([form(column, "der") for column in columns])
+      said = join_words([form(column, "der") for column in columns], "und")
     else:
-      said = _listed([column.plural for column in columns])
+      said = join_words([column.plural for column in columns], "und")
     values |= {
       "by": by,
       "extreme": Extreme(extreme, by.gender),
@@ -308,10 +309,11 @@ class _Writer:
       case OneOf():
         features |= {"denied"} if condition.negated else set()
         said = [_value(value) for value in condition.values]
-        return "one of", {"any": _listed(said, "oder"), "nor": " noch ".join(said)}
+        return "one of", {"any": join_words(said, "oder"), "nor": " noch ".join(said)}
       case Like():
         features |= {"denied"} if condition.negated else set()
-        return "like", {"text": _like(condition.pattern, features)}
+        features.add(condition.place)
+        return "like", {"text": _quoted(condition.text)}
       case Missing():
         features |= {"missing"} if condition.missing else set()
         return "missing", {}
@@ -336,17 +338,6 @@ class _Writer:
     return self._noun(f"{column.ref.table.name}.{column.ref.column.name}")
 
 
-def _like(pattern: str, features: set[str]) -> str:
-  """The text of a pattern; adds where it stands to the features."""
-  core = pattern.strip("%")
-  ends = (not pattern.startswith("%"), not pattern.endswith("%"))
-  if not core or "%" in core or "_" in core or ends == (True, True):
-    features.add("pattern")
-    return _quoted(pattern)
-  features.add({(False, False): "contains", (True, False): "begins"}.get(ends, "ends"))
-  return _quoted(core)
-
-
 def _value(value: Literal) -> str:
   """A value as German writes it: 2,5 and 3.2.2015, and text in quotes."""
   if not value.quoted:
@@ -359,9 +350,3 @@ def _value(value: Literal) -> str:
 
 def _quoted(text: str) -> str:
   return f"„{text}“"
-
-
-def _listed(words: Sequence[str], conjunction: str = "und") -> str:
-  if len(words) < 2:
-    return "".join(words)
-  return f"{', '.join(words[:-1])} {conjunction} {words[-1]}"

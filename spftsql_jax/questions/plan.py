@@ -8,10 +8,14 @@ which there may be one for each language.
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal as OneOfThese
 
 from sqlglot import exp
 
 from spftsql_jax.questions.query_meaning import Query, Ref
+
+# Where a text has another one; "pattern" where only the whole pattern tells.
+Place = OneOfThese["begins", "contains", "ends", "pattern"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,10 +72,11 @@ class OneOf:
 
 @dataclasses.dataclass(frozen=True)
 class Like:
-  """A text that matches a pattern of LIKE."""
+  """A text with another at a place, or one that matches a whole pattern of LIKE."""
 
   attribute: Attribute
-  pattern: str
+  text: str
+  place: Place
   negated: bool
 
 

@@ -18,6 +18,7 @@ from spftsql_jax.questions.plan import (
   Literal,
   Missing,
   OneOf,
+  Place,
   Stated,
   Unmoved,
 )
@@ -67,6 +68,16 @@ def literal_of(node: exp.Expr) -> Literal:
   if not isinstance(node, exp.Literal):
     raise UnsupportedQuery(f"the value {node.sql()}")
   return Literal(node.this, node.is_string)
+
+
+def _read_pattern(pattern: str) -> tuple[str, Place]:
+  """What a pattern with a wildcard looks for, and where."""
+  text = pattern.strip("%")
+  if not text or "_" in text or "%" in text:
+    return pattern, "pattern"
+  if not pattern.startswith("%"):
+    return text, "begins"
+  return text, "contains" if pattern.endswith("%") else "ends"
 
 
 def plan_condition(query: Query, node: exp.Expr, head: str, names: SchemaNames) -> Condition:
@@ -177,7 +188,7 @@ class _Reader:
     attribute = self._attribute(subject)
     if "%" not in pattern.this and "_" not in pattern.this:
       return self._compared(attribute, "!=" if negated else "=", literal_of(pattern))
-    return Like(attribute, pattern.this, negated)
+    return Like(attribute, *_read_pattern(pattern.this), negated)
 
   def _is(self, node: exp.Is, negated: bool) -> Condition:
     value = node.expression
