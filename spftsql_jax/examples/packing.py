@@ -110,6 +110,11 @@ class Packing:
   longest_branch: int = 192
   longest_answer: int = 128
 
+  @property
+  def longest_row(self) -> int:
+    """T at most, where no device's memory says more."""
+    return self.most_row_tokens or USUAL_ROW_TOKENS
+
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
@@ -188,7 +193,7 @@ def within(unit: Unit, packing: Packing) -> bool:
 
 def shape_of_rows(units: Sequence[Unit], packing: Packing) -> RowShape:
   """The one shape of all rows of a run."""
-  return choose_row_shape(units, packing.most_row_tokens or USUAL_ROW_TOKENS, packing.row_tokens)
+  return choose_row_shape(units, packing.longest_row, packing.row_tokens)
 
 
 def choose_row_shape(units: Sequence[Unit], most_tokens: int = 8192, tokens: int = 0) -> RowShape:

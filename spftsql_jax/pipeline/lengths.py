@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.examples.batches import Branch
 from spftsql_jax.examples.example import Example
-from spftsql_jax.examples.packing import USUAL_ROW_TOKENS, Packing
+from spftsql_jax.examples.packing import Packing
 from spftsql_jax.examples.tokenizer import Tokenizer
 from spftsql_jax.pipeline.config import RunConfig
 from spftsql_jax.pipeline.training_units import UnitMaker
@@ -129,7 +129,7 @@ def longest_unit(packing: Packing) -> int:
 
 def _row(packing: Packing) -> int:
   """Tokens of a row at most."""
-  return packing.row_tokens or packing.most_row_tokens or USUAL_ROW_TOKENS
+  return packing.row_tokens or packing.longest_row
 
 
 def _up(length: float) -> int:

@@ -19,7 +19,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from spftsql_jax.examples.packing import ROW_LENGTHS, USUAL_ROW_TOKENS, Packing
+from spftsql_jax.examples.packing import ROW_LENGTHS, Packing
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.lora import LoraConfig, kernel_shapes
 from spftsql_jax.models.token_log_probs import logits_at_once
@@ -173,8 +173,7 @@ def plan_step(
   for policy in ("none", "dots", "full") if remat == "auto" else (remat,):
     for length in _lengths(packing, longest_unit, parts, known=there is not None):
       # As many tokens an update, however long its rows are.
-      most = packing.most_row_tokens or USUAL_ROW_TOKENS
-      rows = max(packing.rows, 1) * most / max(length, 1)
+      rows = max(packing.rows, 1) * packing.longest_row / max(length, 1)
       rows = packing.rows if packing.row_tokens else max(1, round(rows))
       for cut in (accumulate,) if accumulate else _cuts(rows):
         of_device = -(-rows // (cut * parts))
@@ -195,7 +194,7 @@ def _lengths(packing: Packing, longest_unit: int, parts: int, known: bool) -> It
   if packing.row_tokens:
     yield packing.row_tokens
     return
-  most = packing.most_row_tokens or USUAL_ROW_TOKENS
+  most = packing.longest_row
   if not packing.most_row_tokens and known and jax.default_backend() != "cpu":
     # A row is no longer than what an update has for each part of a mesh.
     room = packing.rows * most // parts
