@@ -53,17 +53,13 @@ def describe(
     vocabulary: tokens. layers: of the model, by whose stack a collective over whole stacks is told.
     chips: what is known of chips; by default this package's table.
   """
-  mesh, memory = program.mesh, made.memory
-  devices = list(mesh.devices.flat)
-  chip = chip_of(devices[0].device_kind, chips)
+  memory = made.memory
+  chip = chip_of(_kind(program), chips)
   work = count_work(read_program(made.text))
-  of_vocabulary = _sent_for_vocabulary(work, vocabulary, mesh)
-  found = {
-    "chips": len(devices),
-    "chip": devices[0].device_kind,
-    "mesh": dict(mesh.shape),
-    "trained_params": program.trained,
-    "frozen_params": program.frozen,
+  sent = work.sent()
+  all_sent = sum(sent.values())
+  of_vocabulary = _sent_for_vocabulary(work, vocabulary, program.mesh)
+  found = _named(program) | {
     "gib_a_chip": {
       "arguments": _gib(memory["arguments"]),
       "temporary": _gib(memory["temporary"]),
@@ -74,25 +70,21 @@ def describe(
     "fits": None if chip is None else sum(memory.values()) <= chip.memory_gib * _GIB,
     "flops": {"by_formula": program.flops, "in_program_a_chip": work.flops()},
     "sent_a_chip": {
-      "bytes": work.sent(),
+      "bytes": sent,
       "calls": _calls(work),
       "whole_layer_stacks": _whole_stacks(work, layers),
-      "of_vocabulary_share": round(of_vocabulary / (sum(work.sent().values()) or 1.0), 4),
+      "of_vocabulary_share": round(of_vocabulary / (all_sent or 1.0), 4),
     },
     "kernels": dict(work.kernels),
     "loops_of_unknown_length": work.unknown_loops,
   }
   if chip is not None:
-    sent = sum(work.sent().values())
-    bound = bound_of(program, chip, memory["arguments"] + memory["output"], sent)
-    found |= {
-      "seconds_at_least": {**dataclasses.asdict(bound), "all": bound.seconds},
-      "mfu_at_most": round(bound.products / bound.seconds, 4),
+    bound = bound_of(program, chip, memory["arguments"] + memory["output"], all_sent)
+    found |= _bounded(program, chip, bound) | {
       # By the links alone, of the least that a run takes.
       "of_vocabulary_share_of_time": round(of_vocabulary / chip.links / bound.seconds, 4)
       if chip.links
       else None,
-      "usd_for_1000_examples_at_least": usd_for_1000_examples(program, chip, bound.seconds),
     }
   return found | {
     "compile_seconds": round(made.seconds, 1),
@@ -108,21 +100,37 @@ def floor_of(program: Prepared, chips: Sequence[Chip] | None = None) -> dict[str
   Raises:
     ValueError: nothing is known of the chip.
   """
-  mesh, held = program.mesh, program.bytes_a_chip()
-  kind = mesh.devices.flat[0].device_kind
+  held, kind = program.bytes_a_chip(), _kind(program)
   chip = chip_of(kind, chips)
   if chip is None:
     raise ValueError(f"nothing is known of a {kind!r}: it is not in the table of chips")
   bound = bound_of(program, dataclasses.replace(chip, links=0), held, 0.0)
-  return {
-    "chips": mesh.size,
-    "chip": kind,
-    "mesh": dict(mesh.shape),
-    "trained_params": program.trained,
-    "frozen_params": program.frozen,
+  known = {
     "gib_a_chip": {"arguments": _gib(held), "there": chip.memory_gib},
     "fits": False if held > chip.memory_gib * _GIB else None,
     "flops": {"by_formula": program.flops},
+  }
+  return _named(program) | known | _bounded(program, chip, bound)
+
+
+def _kind(program: Prepared) -> str:
+  return str(program.mesh.devices.flat[0].device_kind)
+
+
+def _named(program: Prepared) -> dict[str, Any]:
+  """For which chips a program is, and what it trains."""
+  return {
+    "chips": program.mesh.size,
+    "chip": _kind(program),
+    "mesh": dict(program.mesh.shape),
+    "trained_params": program.trained,
+    "frozen_params": program.frozen,
+  }
+
+
+def _bounded(program: Prepared, chip: Chip, bound: Bound) -> dict[str, Any]:
+  """What the least time of a run allows."""
+  return {
     "seconds_at_least": {**dataclasses.asdict(bound), "all": bound.seconds},
     "mfu_at_most": round(bound.products / bound.seconds, 4),
     "usd_for_1000_examples_at_least": usd_for_1000_examples(program, chip, bound.seconds),
