@@ -4,9 +4,7 @@ right distribution.
 
 from __future__ import annotations
 
-import os
 import pathlib
-import subprocess
 import sys
 
 import jax
@@ -17,6 +15,7 @@ import scipy.stats
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import hf_checkpoints as checkpoints
+from on_devices import run_on_devices
 
 from spftsql_jax.examples.batches import Branch
 from spftsql_jax.generation import Answer, Generator, Request, Sampling
@@ -385,15 +384,4 @@ assert lanes.cache.key[0].addressable_shards[0].data.shape[:2] == (1, 2)
 
 
 def test_answers_on_four_devices_are_those_of_one(small):
-  flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
-  environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-  root = pathlib.Path(__file__).parents[1]
-  done = subprocess.run(
-    [sys.executable, "-c", _ON_A_MESH, str(small[0])],
-    cwd=root,
-    env=environment,
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert done.returncode == 0, done.stderr[-2000:]
+  run_on_devices(_ON_A_MESH, 4, str(small[0]))

@@ -1,9 +1,6 @@
 """Packed rows: every unit once in its place, and gradients that are those of plain sequences."""
 
 import dataclasses
-import os
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from on_devices import TESTS, run_on_devices
 
 from spftsql_jax.examples.batches import Branch, Unit
 from spftsql_jax.examples.packing import (
@@ -338,12 +336,4 @@ print("equal")
 
 
 def test_rows_spread_over_a_mesh_give_the_same_gradients():
-  flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
-  done = subprocess.run(
-    [sys.executable, "-c", _ON_MESHES, os.path.dirname(__file__)],
-    env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert done.stdout.endswith("equal\n"), done.stderr[-3000:]
+  assert run_on_devices(_ON_MESHES, 4, str(TESTS)).endswith("equal\n")

@@ -1,14 +1,12 @@
 """log p of tokens: the mathematics in float64, and what the programs hold, multiply and send."""
 
-import os
 import re
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from on_devices import TESTS, run_on_devices
 
 from spftsql_jax.models import token_log_probs as module
 from spftsql_jax.models.token_log_probs import token_log_probs
@@ -133,12 +131,4 @@ print("once")
 
 
 def test_on_a_mesh_the_head_is_gathered_once_and_its_gradient_sent_once():
-  flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
-  done = subprocess.run(
-    [sys.executable, "-c", _ON_A_MESH, os.path.dirname(__file__)],
-    env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert done.stdout.endswith("once\n"), done.stdout + done.stderr[-3000:]
+  assert run_on_devices(_ON_A_MESH, 4, str(TESTS)).endswith("once\n")

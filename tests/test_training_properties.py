@@ -2,15 +2,11 @@
 meshes of 1 to 8 devices.
 """
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from on_devices import TESTS, run_on_devices
 
 from spftsql_jax.examples.batches import (
   BatchShape,
@@ -307,11 +303,7 @@ _MESHES = ("data:1", "fsdp:2", "data:2,tensor:2", "fsdp:4,tensor:2", "data:2,fsd
 
 
 def test_gradients_and_checkpoints_are_the_same_on_meshes_of_one_to_eight_devices(tmp_path):
-  here = pathlib.Path(__file__).parent
-  flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
-  environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-  command = [sys.executable, "-c", _ON_MESHES, str(here), str(tmp_path / "out.npz"), *_MESHES]
-  subprocess.run(command, env=environment, check=True, cwd=here.parent, timeout=300)
+  run_on_devices(_ON_MESHES, 8, str(TESTS), str(tmp_path / "out.npz"), *_MESHES)
   with np.load(tmp_path / "out.npz") as found:
     for spec in _MESHES[1:]:
       np.testing.assert_allclose(found[spec], found["data:1"], atol=1e-5, rtol=1e-5, err_msg=spec)
