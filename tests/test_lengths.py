@@ -114,7 +114,7 @@ def test_a_run_that_is_gone_on_with_keeps_what_it_chose(begun, monkeypatch):
   config, workdir = begun
   before = journal_of(workdir)["prepare/chosen"]
   assert before["remat"] == "none" and before["accumulate"] == 1
-  monkeypatch.setattr(planning, "device_memory", lambda host_gb: 10**6)
+  monkeypatch.setattr(planning, "device_memory", lambda host_gb, sharing: 10**6)
   said: list[str] = []
   run.run(config, workdir, stop_after="prepare", say=said.append)
   assert journal_of(workdir)["prepare/chosen"] == before

@@ -15,7 +15,13 @@ from spftsql_jax.examples.packing import PackedBatch, Packing
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora
 from spftsql_jax.models.transformer import abstract_params
 from spftsql_jax.training import memory
-from spftsql_jax.training.memory import kind_of, plan_step, resident_bytes, step_bytes
+from spftsql_jax.training.memory import (
+  TrainingKind,
+  kind_of,
+  plan_step,
+  resident_bytes,
+  step_bytes,
+)
 from spftsql_jax.training.optimizer import OptimizerConfig
 from spftsql_jax.training.step import (
   Objective,
@@ -231,3 +237,11 @@ def test_a_run_takes_no_more_than_it_is_told(monkeypatch):
   assert memory.device_memory() == 6 * 10**9
   assert memory.device_memory(host_gb=4) == 4 * 10**9
   assert memory.device_memory(host_gb=9) == 6 * 10**9
+
+
+def test_devices_of_a_cpu_share_its_memory_and_hold_the_process_once(monkeypatch):
+  monkeypatch.setattr(memory, "host_memory", lambda: 6 * 10**9)
+  process = resident_bytes(SIZES["large"], TrainingKind(0, 0))
+  for devices in (1, 2, 4):
+    each = memory.device_memory(sharing=devices)
+    assert 0 <= 6 * 10**9 - (process + devices * (each - process)) < devices

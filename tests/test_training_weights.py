@@ -108,7 +108,7 @@ def test_float32_weights_are_rounded_once_a_step():
 
 
 def test_what_is_compiled_ahead_has_the_form_of_its_devices():
-  queries = lambda: packed_attention._tiles(4096).queries  # noqa: E731
+  queries = lambda: packed_attention._tile(4096).queries  # noqa: E731
   there = AbstractMesh((1,), ("data",), abstract_device=AbstractDevice("TPU v5", 1, "tpu"))
   assert platforms.platform() == jax.default_backend() == "cpu" and queries() == 64
   with jax.sharding.use_abstract_mesh(there):

@@ -8,7 +8,9 @@ pairs computes: in the padded form with the buckets that benchmarks/training.py 
 on a GPU, and in packed rows. y- is another query of the database.
 
 Then the forms train in turns in one process, packed rows also with products rounded to bfloat16
-where the CPU has units for it: the small model of training_peers/model.json, and
+where the CPU has units for it, and on a CPU that JAX is told to see as several devices
+(JAX_NUM_CPU_DEVICES=2) spread over these, a row each ("spread"; the other forms are on the first):
+the small model of training_peers/model.json, and
 with --model=DIR (a Hugging Face folder, SmolLM2-135M for instance) that model with LoRA of rank 16.
 Reported are medians over --turns of records a second by the CPU time of the process and by the wall
 clock; where other processes load the machine the former is the one to read. The records are
@@ -23,6 +25,8 @@ call ends within nine minutes. What is left out is said.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import os
 import statistics
@@ -48,6 +52,7 @@ _MODEL_QUESTIONS = flags.DEFINE_integer("model_questions", 12, "The same with --
 _MODEL_DATABASES = flags.DEFINE_integer("model_databases", 3, "The same with --model.")
 _TURNS = flags.DEFINE_integer("turns", 3, "Turns of each form.", lower_bound=1)
 _PARTS = flags.DEFINE_list("parts", ["count", "small", "model"], "Which parts, in order.")
+_ROW_TOKENS = flags.DEFINE_integer("row_tokens", 4096, "Tokens of a packed row at most, on a CPU.")
 _LOSSES = flags.DEFINE_list("losses", ["sft", "dpo"], "Which losses are timed.")
 _BUDGET = flags.DEFINE_float(
   "budget_s", 0, "Nothing begins behind so many seconds; 0 for no limit (GPU: 420).", lower_bound=0
@@ -162,13 +167,14 @@ def padded_plan(units: list[Any], buckets: dict[str, int], pad_id: int) -> list[
   return [collate(units, groups, shape, pad_id) for groups in plan]
 
 
-def packed_plan(units: list[Any], pad_id: int, most_tokens: int) -> list[Any]:
-  """An epoch's batches of packed rows, one row each."""
+def packed_plan(units: list[Any], pad_id: int, most_tokens: int, each: int = 1) -> list[Any]:
+  """An epoch's batches of packed rows, `each` rows of them; empty ones fill the last."""
   from spftsql_jax.examples.packing import choose_row_shape, pack, plan_rows
 
   shape = choose_row_shape(units, most_tokens)
   rows = plan_rows(units, shape, np.random.default_rng(0))
-  return [pack(units, [row], shape, pad_id) for row in rows]
+  starts = range(0, len(rows), each)
+  return [pack(units, rows[i : i + each], shape, pad_id, count=each) for i in starts]
 
 
 def counted(folder: str) -> dict[str, Any]:
@@ -255,13 +261,72 @@ def timed_model(folder: str, loss: str) -> dict[str, Any]:
   return timed(model.clone(lora=lora), adapter, params, units, loss)
 
 
+@dataclasses.dataclass(frozen=True)
+class Form:
+  """A way to compute the same updates.
+
+  Attributes:
+    batches: of an epoch. model: that computes them.
+    trainable, frozen: its starting weights, on the devices of the form.
+    mesh: devices that share a batch's rows; None for the first one alone.
+  """
+
+  batches: list[Any]
+  model: Any
+  trainable: Any
+  frozen: Any
+  mesh: Any = None
+
+  def place(self, batch: Any) -> Any:
+    """Microbatches [1, R, ...] on the devices."""
+    import jax
+    from jax.sharding import NamedSharding, PartitionSpec
+
+    if self.mesh is None:
+      return jax.device_put(batch)
+    return jax.device_put(batch, NamedSharding(self.mesh, PartitionSpec(None, "data")))
+
+  def on_devices(self) -> contextlib.AbstractContextManager:
+    """Within, programs are made for the form's devices."""
+    from spftsql_jax.models.sharding import use_mesh
+
+    return contextlib.nullcontext() if self.mesh is None else use_mesh(self.mesh)
+
+
+def forms_of(model: Any, trainable: Any, frozen: Any, units: list[Any]) -> dict[str, Form]:
+  """The forms that this machine has."""
+  import jax
+  from jax.sharding import NamedSharding, PartitionSpec
+
+  from spftsql_jax.models.products import has_fast_bfloat16
+  from spftsql_jax.models.sharding import make_mesh, put
+
+  buckets, longest = _BUCKETS["cpu"], _ROW_TOKENS.value
+  if on_gpu():
+    buckets, longest = _BUCKETS["gpu"], 16384
+  packed = packed_plan(units, 1, longest)
+  forms = {
+    "padded": Form(padded_plan(units, buckets, 1), model, trainable, frozen),
+    "packed": Form(packed, model, trainable, frozen),
+  }
+  if has_fast_bfloat16():
+    forms["rounded"] = Form(packed, model.rounded(), trainable, frozen)
+  if jax.default_backend() == "cpu" and jax.device_count() > 1:
+    mesh = make_mesh()
+    spread = packed_plan(units, 1, longest, each=jax.device_count())
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    trees = [tree and put(tree, everywhere) for tree in (trainable, frozen)]
+    forms["spread"] = Form(spread, model, *trees, mesh)
+  return forms
+
+
 def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: Any) -> dict[str, Any]:
   """Medians of the forms over the units, in turns."""
   import jax
 
   from spftsql_jax.models.flops import peak_flops, step_flops
-  from spftsql_jax.models.products import has_fast_bfloat16
   from spftsql_jax.training.optimizer import OptimizerConfig
+  from spftsql_jax.training.state import state_shardings
   from spftsql_jax.training.step import (
     Objective,
     init_state,
@@ -271,39 +336,37 @@ def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: Any) 
   )
 
   objective, optimizer = Objective(loss), OptimizerConfig()
-  forms = {
-    "padded": padded_plan(units, _BUCKETS["gpu" if on_gpu() else "cpu"], 1),
-    "packed": packed_plan(units, 1, 16384 if on_gpu() else 4096),
-  }
-  models = dict.fromkeys(forms, model)
-  if has_fast_bfloat16():
-    forms["rounded"], models["rounded"] = forms["packed"], model.rounded()
+  forms = forms_of(model, trainable, frozen, units)
   report: dict[str, Any] = {"records": len(units)}
   turns: dict[str, Callable[[], Any]] = {}
-  for name, batches in forms.items():
-    step = make_train_step(models[name], optimizer, program_of(objective))
-    stacked = [jax.tree.map(lambda x: x[None], batch) for batch in batches]
+  for name, form in forms.items():
+    pinned = None if form.mesh is None else state_shardings(optimizer, form.trainable)
+    step = make_train_step(form.model, optimizer, program_of(objective), pinned)
+    stacked = [jax.tree.map(lambda x: x[None], batch) for batch in form.batches]
     programs: dict[Any, Any] = {}
 
-    def compile_all(step: Any = step, stacked: Any = stacked, programs: Any = programs) -> None:
-      state, numbers = init_state(optimizer, trainable), numbers_of(objective)
+    def compile_all(
+      form: Form = form, step: Any = step, stacked: Any = stacked, programs: Any = programs
+    ) -> None:
+      state, numbers = init_state(optimizer, form.trainable), numbers_of(objective)
       for batch in stacked:
         if shape_of(batch) not in programs:
-          lowered = step.lower(state, frozen, batch, 0.0, numbers)
+          with form.on_devices():
+            lowered = step.lower(state, form.frozen, form.place(batch), 0.0, numbers)
           programs[shape_of(batch)] = lowered.compile()
 
-    def turn(stacked: Any = stacked, programs: Any = programs) -> list[float]:
-      state, losses = init_state(optimizer, trainable), []
+    def turn(form: Form = form, stacked: Any = stacked, programs: Any = programs) -> list[float]:
+      state, losses, numbers = init_state(optimizer, form.trainable), [], numbers_of(objective)
       for batch in stacked:
         program = programs[shape_of(batch)]
-        state, metrics = program(state, frozen, jax.device_put(batch), 0.0, numbers_of(objective))
+        state, metrics = program(state, form.frozen, form.place(batch), 0.0, numbers)
         losses.append(metrics["loss"])
       return [float(x) for x in losses]
 
     spent = clock(compile_all)
     turns[name] = turn
     temporary = max(p.memory_analysis().temp_size_in_bytes for p in programs.values())
-    report[name] = summary(batches) | {
+    report[name] = summary(form.batches) | {
       "compile_cpu_s": round(spent[0], 1),
       "temporary_gib": round(temporary / 2**30, 2),
     }
@@ -327,7 +390,7 @@ def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: Any) 
     for name in [n for n in forms if n != "padded"]:
       report[name][f"times_{kind}"] = round(report[name][kind] / report["padded"][kind], 2)
   # Of real tokens alone, whatever a form computes.
-  useful = sum(step_flops(model.config, batch, model.lora) for batch in forms["packed"])
+  useful = sum(step_flops(model.config, batch, model.lora) for batch in forms["packed"].batches)
   for name in forms:
     rate = useful * report[name]["records_a_second"] / len(units)
     report[name]["useful_gflop_a_second"] = round(rate / 1e9, 1)

@@ -12,7 +12,6 @@ Axes: R rows, T tokens of a row, N key-value heads, G query heads a key-value he
 from __future__ import annotations
 
 import concurrent.futures
-import dataclasses
 import functools
 import math
 import warnings
@@ -30,20 +29,18 @@ from spftsql_jax.models.products import turned
 _MASKED = -1e30
 
 
-@dataclasses.dataclass(frozen=True)
-class _Tiles:
-  """Queries and keys of a block, and how many blocks of queries go along together."""
+class _Tile(NamedTuple):
+  """How many queries and keys a block has."""
 
   queries: int
   keys: int
-  together: int
 
 
-# Small blocks compute little that is masked, and many at once keep two cores at work.
-_ON_CPU = _Tiles(64, 64, 16)
+# Small blocks compute little that is masked, and stay in a core's cache.
+_ON_CPU = _Tile(64, 64)
 # Where the kernels of packed_flash.py and packed_splash.py do not serve. A GPU or TPU is given few
 # large products: the loop's overhead would otherwise be most of its time.
-_ELSEWHERE = _Tiles(512, 4096, 1)
+_ELSEWHERE = _Tile(512, 4096)
 # Axes of a mesh over which rows are spread (see `sharding.RULES`).
 _ROW_AXES = ("data", "fsdp")
 # By how much bfloat16 or TF32 may part two ways to compute the same.
@@ -223,46 +220,13 @@ def _row_attention(
   return _forward(query, key, value, sight)[0]
 
 
-class _Walk(NamedTuple):
-  """In which order blocks are gone through: groups of C blocks of queries that see about as many
-  blocks of keys, so that hardly one of a group waits for another.
-
-  Attributes:
-    queries: int32 [groups, C], numbers of the blocks of queries; the number behind the last stands
-      for none.
-    keys: int32 [groups, C, T / keys], the blocks of keys that each sees, in order.
-    counts: int32 [groups, C], how many these are.
-  """
-
-  queries: jax.Array
-  keys: jax.Array
-  counts: jax.Array
-
-
-def _walk(ends: jax.Array, tiles: _Tiles) -> _Walk:
-  order, counts = seen_blocks(ends, tiles.queries, tiles.keys)
-  total = len(counts)
-  missing = -total % tiles.together
-  by_count = jnp.pad(jnp.argsort(-counts), (0, missing), constant_values=total)
-  keys = jnp.pad(order, ((0, missing), (0, 0)))[by_count]
-  counts = jnp.pad(counts, (0, missing))[by_count]
-  grouped = [x.reshape(-1, tiles.together, *x.shape[1:]) for x in (by_count, keys, counts)]
-  return _Walk(*grouped)
-
-
-def _mask(
-  sight: _Sight, tiles: _Tiles, queries: jax.Array, keys: jax.Array, there: jax.Array
-) -> jax.Array:
-  """bool [C, queries, keys]: which keys of blocks the queries of others see.
-
-  Args:
-    queries, keys: int32 [C], numbers of the blocks. there: bool [C], whether it is a pair at all.
-  """
-  i = (queries[:, None] * tiles.queries + jnp.arange(tiles.queries))[..., None]
-  j = (keys[:, None] * tiles.keys + jnp.arange(tiles.keys))[:, None]
-  mask = there[:, None, None] & (j <= i) & (i < sight.ends[j])
+def _mask(sight: _Sight, tile: _Tile, queries: jax.Array, keys: jax.Array) -> jax.Array:
+  """bool [queries, keys]: which keys of a block the queries of another see, by their numbers."""
+  i = (queries * tile.queries + jnp.arange(tile.queries))[:, None]
+  j = keys * tile.keys + jnp.arange(tile.keys)
+  mask = (j <= i) & (i < sight.ends[j])
   if sight.positions is not None and sight.window is not None:
-    mask &= sight.positions.at[i].get(mode="clip") - sight.positions[j] < sight.window
+    mask &= sight.positions[i] - sight.positions[j] < sight.window
   return mask
 
 
@@ -280,26 +244,15 @@ def _join(blocks: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   return jnp.moveaxis(blocks, 1, 2).reshape(shape)
 
 
-def _tiles(length: int) -> _Tiles:
+def _tile(length: int) -> _Tile:
   """Whole parts of a row, the largest up to the usual sizes."""
   usual = _ON_CPU if platforms.platform() == "cpu" else _ELSEWHERE
-  queries, keys = math.gcd(length, usual.queries), math.gcd(length, usual.keys)
-  return _Tiles(queries, keys, min(usual.together, length // queries))
-
-
-def _at(x: jax.Array, index: jax.Array) -> jax.Array:
-  """Blocks [C, ...] by their numbers [C]; any where there is none."""
-  return x.at[index].get(mode="clip")
-
-
-def _put(x: jax.Array, blocks: jax.Array, index: jax.Array) -> jax.Array:
-  """`x` with blocks [C, ...] in their places; those that are none are dropped."""
-  return x.at[index].set(blocks.astype(x.dtype), mode="drop", unique_indices=True)
+  return _Tile(math.gcd(length, usual.queries), math.gcd(length, usual.keys))
 
 
 def _product(left: jax.Array, right: jax.Array, left_axis: int, right_axis: int) -> jax.Array:
-  """float32: products of matrices [C, N, ...], summed over an axis of each."""
-  axes = (((left_axis,), (right_axis,)), ((0, 1), (0, 1)))
+  """float32: products of matrices [N, ...], summed over an axis of each."""
+  axes = (((left_axis,), (right_axis,)), ((0,), (0,)))
   return jax.lax.dot_general(left, right, axes, preferred_element_type=jnp.float32)
 
 
@@ -312,48 +265,48 @@ def _forward(
   """(heads [T, N, G, H], log-sum-exp of the scores by block of queries [T / queries, N, queries *
   G])."""
   length, heads, groups, size = query.shape
-  tiles = _tiles(length)
-  walk = _walk(sight.ends, tiles)
-  q, k, v = _cut(query, tiles.queries), _cut(key, tiles.keys), _cut(value, tiles.keys)
+  tile = _tile(length)
+  seen, counts = seen_blocks(sight.ends, *tile)
+  q, k, v = _cut(query, tile.queries), _cut(key, tile.keys), _cut(value, tile.keys)
 
-  def of_group(group: jax.Array, out: Blocks) -> Blocks:
-    blocks, seen, counts = (x[group] for x in walk)
-    q_blocks = _at(q, blocks)
+  def of_block(block: jax.Array, out: Blocks) -> Blocks:
+    q_block = q[block]
 
     def add(step: jax.Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
       maximum, total, weighted = carry
-      index = seen[:, step]
-      mask = _mask(sight, tiles, blocks, index, step < counts)
-      logits = _product(q_blocks, _at(k, index), 3, 3) * size**-0.5
-      logits = logits.reshape(*logits.shape[:2], tiles.queries, groups, tiles.keys)
-      logits = jnp.where(mask[:, None, :, None], logits, _MASKED)
-      logits = logits.reshape(*maximum.shape, tiles.keys)
+      index = seen[block, step]
+      mask = _mask(sight, tile, block, index)
+      logits = _product(q_block, k[index], 2, 2) * size**-0.5
+      logits = logits.reshape(heads, tile.queries, groups, tile.keys)
+      logits = jnp.where(mask[:, None], logits, _MASKED)
+      logits = logits.reshape(*maximum.shape, tile.keys)
       higher = jnp.maximum(maximum, logits.max(axis=-1))
       weights = jnp.exp(logits - higher[..., None])
       scale = jnp.exp(maximum - higher)
-      added = _product(weights.astype(value.dtype), _at(v, index), 3, 2)
+      added = _product(weights.astype(value.dtype), v[index], 2, 1)
       return (
         higher,
         total * scale + weights.sum(axis=-1),
         weighted * scale[..., None] + added,
       )
 
-    rows = q_blocks.shape[:3]
+    rows = q_block.shape[:2]
     # The floor above what is masked: the weights of a query that sees nothing are zero.
     start = (
       jnp.full(rows, _MASKED / 2, jnp.float32),
       jnp.zeros(rows, jnp.float32),
       jnp.zeros((*rows, size), jnp.float32),
     )
-    maximum, total, weighted = jax.lax.fori_loop(0, counts.max(), add, start)
+    maximum, total, weighted = jax.lax.fori_loop(0, counts[block], add, start)
     total = jnp.where(total > 0, total, 1.0)
+    of_heads, log_sums = out
     return (
-      _put(out[0], weighted / total[..., None], blocks),
-      _put(out[1], maximum + jnp.log(total), blocks),
+      of_heads.at[block].set((weighted / total[..., None]).astype(value.dtype)),
+      log_sums.at[block].set(maximum + jnp.log(total)),
     )
 
   out = (jnp.zeros_like(q, value.dtype), jnp.zeros(q.shape[:-1], jnp.float32))
-  blocks, log_sums = jax.lax.fori_loop(0, len(walk.queries), of_group, out)
+  blocks, log_sums = jax.lax.fori_loop(0, len(q), of_block, out)
   return _join(blocks, query.shape), log_sums
 
 
@@ -370,45 +323,44 @@ def _row_forward(
 def _row_backward(kept: tuple[Any, ...], gradient: jax.Array) -> tuple[Any, ...]:
   query, key, value, sight, out, log_sums = kept
   length, heads, groups, size = query.shape
-  tiles = _tiles(length)
-  walk = _walk(sight.ends, tiles)
-  q, k, v = _cut(query, tiles.queries), _cut(key, tiles.keys), _cut(value, tiles.keys)
-  to_out = _cut(gradient.astype(value.dtype), tiles.queries)
+  tile = _tile(length)
+  seen, counts = seen_blocks(sight.ends, *tile)
+  q, k, v = _cut(query, tile.queries), _cut(key, tile.keys), _cut(value, tile.keys)
+  to_out = _cut(gradient.astype(value.dtype), tile.queries)
   # What a softmax's gradient takes from each score: the sum over keys of weight times gradient.
   mean = jnp.einsum("tngh,tngh->tng", gradient.astype(jnp.float32), out.astype(jnp.float32))
-  mean = _cut(mean[..., None], tiles.queries)[..., 0]
+  mean = _cut(mean[..., None], tile.queries)[..., 0]
 
-  def of_group(group: jax.Array, found: tuple[Any, ...]) -> tuple[Any, ...]:
+  def of_block(block: jax.Array, found: tuple[Any, ...]) -> tuple[Any, ...]:
     to_q, to_k, to_v = found
-    blocks, seen, counts = (x[group] for x in walk)
-    q_blocks, g_blocks = _at(q, blocks), _at(to_out, blocks)
-    q_turned, g_turned = (turned(x) for x in (q_blocks, g_blocks))
-    log_sum, shift = _at(log_sums, blocks), _at(mean, blocks)
+    q_block, g_block = q[block], to_out[block]
+    q_turned, g_turned = turned(q_block), turned(g_block)
+    log_sum, shift = log_sums[block], mean[block]
 
     def add(step: jax.Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
       own, to_k, to_v = carry
-      index = seen[:, step]
-      mask = _mask(sight, tiles, blocks, index, step < counts)
-      k_blocks, v_blocks = _at(k, index), _at(v, index)
-      logits = _product(q_blocks, k_blocks, 3, 3) * size**-0.5
+      index = seen[block, step]
+      mask = _mask(sight, tile, block, index)
+      k_block, v_block = k[index], v[index]
+      logits = _product(q_block, k_block, 2, 2) * size**-0.5
       weights = jnp.exp(logits - log_sum[..., None])
-      weights = weights.reshape(*weights.shape[:2], tiles.queries, groups, tiles.keys)
-      weights = jnp.where(mask[:, None, :, None], weights, 0.0).reshape(logits.shape)
-      to_weights = _product(g_blocks, v_blocks, 3, 3)
+      weights = weights.reshape(heads, tile.queries, groups, tile.keys)
+      weights = jnp.where(mask[:, None], weights, 0.0).reshape(logits.shape)
+      to_weights = _product(g_block, v_block, 2, 2)
       to_scores = (weights * (to_weights - shift[..., None]) * size**-0.5).astype(query.dtype)
-      own = own + _product(to_scores, k_blocks, 3, 2)
-      # Written with the small operand turned around (see `attention.scores`): [C, N, H, keys].
-      to_k = to_k.at[index].add(_product(q_turned, to_scores, 3, 2))
-      to_v = to_v.at[index].add(_product(g_turned, weights.astype(value.dtype), 3, 2))
+      own = own + _product(to_scores, k_block, 2, 1)
+      # Written with the small operand turned around (see `attention.scores`): [N, H, keys].
+      to_k = to_k.at[index].add(_product(q_turned, to_scores, 2, 1))
+      to_v = to_v.at[index].add(_product(g_turned, weights.astype(value.dtype), 2, 1))
       return own, to_k, to_v
 
-    own = jnp.zeros(q_blocks.shape, jnp.float32)
-    own, to_k, to_v = jax.lax.fori_loop(0, counts.max(), add, (own, to_k, to_v))
-    return _put(to_q, own, blocks), to_k, to_v
+    own = jnp.zeros(q_block.shape, jnp.float32)
+    own, to_k, to_v = jax.lax.fori_loop(0, counts[block], add, (own, to_k, to_v))
+    return to_q.at[block].set(own.astype(query.dtype)), to_k, to_v
 
-  nothing_yet = jnp.zeros((*k.shape[:2], size, tiles.keys), jnp.float32)
+  nothing_yet = jnp.zeros((*k.shape[:2], size, tile.keys), jnp.float32)
   to_q, to_k, to_v = jax.lax.fori_loop(
-    0, len(walk.queries), of_group, (jnp.zeros_like(q), nothing_yet, jnp.zeros_like(nothing_yet))
+    0, len(q), of_block, (jnp.zeros_like(q), nothing_yet, jnp.zeros_like(nothing_yet))
   )
   join = lambda found, x: _join(jnp.swapaxes(found, 2, 3).astype(x.dtype), x.shape)  # noqa: E731
   nothing = lambda x: np.zeros(jnp.shape(x), jax.dtypes.float0)  # noqa: E731

@@ -86,7 +86,7 @@ def choose(
     packing, max_new_tokens = lengths.packing, lengths.max_new_tokens
     said.append(lengths.said)
   kind = kind_of(model, count_parameters(source), lora_config(config))
-  there = device_memory(config.host_gb)
+  there = device_memory(config.host_gb, sharing=1 if mesh is None else len(mesh.local_devices))
   plan = plan_step(
     model,
     _of_device(kind, mesh),

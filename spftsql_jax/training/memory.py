@@ -210,18 +210,20 @@ def _cuts(rows: int) -> list[int]:
   return [cut for cut in range(1, rows + 1) if rows % cut == 0]
 
 
-def device_memory(host_gb: float = 0.0) -> int | None:
+def device_memory(host_gb: float = 0.0, sharing: int = 1) -> int | None:
   """Bytes that this process may take of a device: of an accelerator what its allocator may, of a
   CPU `host_memory`; None where that is not known.
 
   Args:
     host_gb: of a CPU's memory take no more than this, in GB of 10^9 bytes; 0 for what is there.
+    sharing: devices of this process among which a CPU's memory is shared out; each has the process
+      itself (`resident_bytes`) in its share.
   """
   if jax.default_backend() == "cpu":
     there = host_memory()
     given = int(host_gb * 1e9) if host_gb else None
     known = [each for each in (there, given) if each is not None]
-    return min(known) if known else None
+    return (min(known) - _PROCESS) // sharing + _PROCESS if known else None
   limits = [(device.memory_stats() or {}).get("bytes_limit") for device in jax.local_devices()]
   known = [limit for limit in limits if limit]
   return min(known) if known else None
