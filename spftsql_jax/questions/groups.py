@@ -12,6 +12,7 @@ from spftsql_jax.questions.grammar import Context
 from spftsql_jax.questions.listings import Listings
 from spftsql_jax.questions.naming import Noun, unchanging
 from spftsql_jax.questions.parts import Clause, Group, TopWords, article, join_words, rounding
+from spftsql_jax.questions.plan import Attribute
 from spftsql_jax.questions.plan_listings import aliases_of, is_key
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
 from spftsql_jax.questions.syntax import (
@@ -437,9 +438,9 @@ class Groups(Listings):
     ties = self._group_ties(query, group)
     if not aggregate_in(expression):
       if group.alias is not None and isinstance(expression, exp.Column):
-        return self._top_by_column(
-          query, group.alias, query.ref(expression), descending, limit, number, ties
-        )
+        ref = query.ref(expression)
+        by = Attribute(ref, self.belongs(query, ref.alias, group.alias))
+        return self.top_by_column(query, group.alias, by, descending, limit, ties)
       noun = self._one_key(query, expression, group.rows).singular
       dated = noun in ("year", "month")
       last, first = ("latest", "earliest") if dated else ("last", "first")

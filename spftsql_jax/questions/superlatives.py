@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from sqlglot import exp
@@ -9,6 +10,7 @@ from sqlglot import exp
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import agree, conjugate
 from spftsql_jax.questions.conditions import Conditions
+from spftsql_jax.questions.features import features_of
 from spftsql_jax.questions.grammar import Context
 from spftsql_jax.questions.parts import Clause, TopWords, join_words
 from spftsql_jax.questions.plan import Attribute, Computed, Order, Top
@@ -24,12 +26,12 @@ class Superlatives(Conditions):
     number = "" if limit == 1 else self.small(limit)
     if not top.order:
       return TopWords(limit, f"first {number}".strip() if limit > 1 else "first", "", [], "")
-    by, descending = top.order[0].by, top.order[0].descending
+    first = top.order[0]
     ties = self._ties(query, head, top.order[1:])
-    if isinstance(by, Attribute):
-      return self._top_by_column(query, head, by.ref, descending, limit, number, ties)
-    noun = self.expression(query, by.node, head).singular
-    extreme = self.superlative(frozenset(), descending)
+    if isinstance(first.by, Attribute):
+      return self.top_by_column(query, head, first.by, first.descending, limit, ties)
+    noun = self.expression(query, first.by.node, head).singular
+    extreme = self.superlative(frozenset(), first.descending)
     return TopWords(
       limit,
       number,
@@ -49,97 +51,66 @@ class Superlatives(Conditions):
     said = Context((), {"order": join_words(words, "then")})
     return f" {self.grammar.say('ties', said, self.rng)}"
 
-  def _top_by_column(
+  def top_by_column(
     self,
     query: Query,
     head: str,
-    ref: Ref,
+    by: Attribute,
     descending: bool,
     limit: int,
-    number: str,
-    ties: str,
+    ties: str = "",
   ) -> TopWords:
-    own = self.belongs(query, ref.alias, head)
-    name = self.column_name(ref)
-    finer = not own and any(e.child == ref.alias and e.parent == head for e in query.edges)
-    noun = (self.short(ref) if own or finer else self.qualified(query, ref)).singular
-    tags = name.tags
-    extreme = self.superlative(tags, descending)
-    phrase = self._extreme(noun, ref, extreme, descending)
-    if finer:
-      other = self.noun(query, ref.alias)
-      thing = self._thing_superlative(tags, descending, self.person(query, ref.alias))
-      if thing and self.maybe(0.3):
-        said = (
-          f"the {thing} {other.singular}" if limit == 1 else f"the {number} {thing} {other.plural}"
-        )
-      elif limit == 1:
-        said = f"the {other.singular} with {phrase}"
-      else:
-        said = f"the {number} {other.plural} with {phrase}"
-      verbs = (conjugate(f"have {said}{ties}"),)
-      return TopWords(
-        limit,
-        "",
-        "",
-        [Clause(verbs=verbs, posts=(f"with {said}{ties}", f"of {said}{ties}"))],
-        f"has {said}{ties}",
-      )
-    if (
-      not own
-      and limit == 1
-      and any(e.child == head and e.parent == ref.alias for e in query.edges)
-      and self.maybe(0.8)
-    ):
-      # Of what the row belongs to: "the tweet whose author has the most followers".
-      owner = self.noun(query, ref.alias).singular
-      phrase = self._extreme(self.short(ref).singular, ref, extreme, descending)
-      posts = (f"whose {owner} has {phrase}{ties}", f"of the {owner} with {phrase}{ties}")
-      return TopWords(limit, "", "", [Clause(posts=posts)], f"has the {owner} with {phrase}{ties}")
-    thing = (
-      self._thing_superlative(tags, descending, self.person(query, head))
-      if own and ("plain" in tags or "birth" in tags)
-      else None
-    )
-    if thing is not None and self.maybe(0.85 if tags & {"age", "birth"} else 0.4) and not ties:
-      # "The oldest doctor": for dates only where the table has one date, else it is not clear which
-      # is meant.
-      return TopWords(limit, number, thing, [], f"is the {thing}")
-    by = (
-      limit > 1 and not ties and not query.conditions and "date" not in tags and "year" not in tags
-    )
-    if by and ref.column.kind != "text" and self.maybe(0.35):
-      word = "top" if descending else "bottom"
-      return TopWords(
-        limit,
-        f"{word} {number}",
-        "",
-        [Clause(posts=(f"by {noun}", f"in terms of {noun}"))],
-        "",
-      )
-    does = wordings.EARNED_OR_COST.get(noun) if own else None
-    if does and not ties and self.maybe(0.4):
-      most = "the most" if descending else "the least"
-      clause = Clause(verbs=(conjugate(f"{does} {most}"),))
-      return TopWords(limit, number, "", [clause], agree(f"{does} {most}", plural=limit > 1))
-    clause = Clause(
-      verbs=(conjugate(f"have {phrase}{ties}"),),
-      posts=(f"with {phrase}{ties}", f"having {phrase}{ties}", f"with {phrase}{ties}"),
-    )
-    return TopWords(limit, number, "", [clause], agree(f"have {phrase}{ties}", plural=limit > 1))
-
-  def _extreme(self, noun: str, ref: Ref, extreme: str, descending: bool) -> str:
-    """ "the highest salary", "the most seats", "the first name alphabetically"."""
-    if ref.column.kind == "text" and not self.column_name(ref).tags & {"date", "year"}:
-      return (
-        f"the {'last' if descending else 'first'} {noun} "
-        f"{self.rng.choice(('alphabetically', 'in alphabetical order'))}"
-      )
-    if noun.startswith("number of ") and self.maybe(0.6):
-      return f"the {'most' if descending else 'fewest'} {noun.removeprefix('number of ')}"
-    return f"the {extreme} {noun}"
+    """The first `limit` rows of the head in the order of a column, `ties` said behind it."""
+    ref, tags = by.ref, self.column_name(by.ref).tags
+    edges = [] if by.own else query.edges
+    finer = any(e.child == ref.alias and e.parent == head for e in edges)
+    owned = limit == 1 and any(e.child == head and e.parent == ref.alias for e in edges)
+    noun = (self.short(ref) if by.own or finer or owned else self.qualified(query, ref)).singular
+    other = self.noun(query, ref.alias)
+    thing = self._thing_superlative(tags, descending, self.person(query, ref.alias))
+    earned = wordings.EARNED_OR_COST.get(noun)
+    of_number = noun.removeprefix("number of ")
+    told = {
+      "one": limit == 1,
+      "down": descending,
+      "tied": bool(ties),
+      "finer": finer,
+      "owned": owned,
+      "thing": thing is not None,
+      "earned": earned is not None,
+      "counted": of_number != noun,
+      "limited": bool(query.conditions),
+    }
+    values = {
+      "noun": noun,
+      "counted": of_number,
+      "superlative": lambda: self.superlative(tags, descending),
+      "thing": thing,
+      "earned": earned,
+      "number": "" if limit == 1 else self.small(limit),
+      "other": other.singular,
+      "others": other.plural,
+    }
+    features = features_of(self.names, by) | {name for name, holds in told.items() if holds}
+    context = Context(features, values)
+    row = self.grammar.pick("top", context, self.rng)
+    said, number = f"{self.grammar.fill(row, context, self.rng)}{ties}", str(values["number"])
+    if row.mark == "adjective":
+      return TopWords(limit, number, said, [], f"is the {said}")
+    behind = Context({*features, row.mark}, values | {"said": said})
+    posts = self.grammar.every("top behind", behind, self.rng)
+    clause = Clause(posts=tuple(text for text, weight in posts for _ in range(round(weight))))
+    if row.mark == "ranked":
+      return TopWords(limit, said, "", [clause], "")
+    does = self.grammar.say("top does", behind, self.rng)
+    if row.mark != "owned":
+      clause = dataclasses.replace(clause, verbs=(conjugate(does),))
+    # A number of related rows is theirs, not that of the rows that are asked for.
+    before = "" if row.mark in ("finer", "owned") else number
+    return TopWords(limit, before, "", [clause], agree(does, plural=limit > 1))
 
   def _thing_superlative(self, tags: frozenset[str], descending: bool, person: bool) -> str | None:
+    """What rows with the highest or lowest value of a column are called: "oldest"."""
     order = ("birth", "age", "price", "pay", "height", "weight", "duration", "speed", "rating") + (
       () if person else ("date", "year")
     )
