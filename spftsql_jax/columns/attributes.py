@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from spftsql_jax.columns import kinds, vocabulary
 from spftsql_jax.columns.inflection import follows_noun, singular_of
 from spftsql_jax.schema import Column
+
+# Numbers from here on are years where nothing else is known of them: not heights of 1,200 m.
+_FIRST_YEAR = 1700
 
 
 def day_numbers(column: Column) -> bool:
@@ -34,6 +39,17 @@ def holds_years(column: Column) -> bool:
   return bool(samples) and all(isinstance(v, (int, float)) and 1000 <= v <= 2100 for v in samples)
 
 
+def looks_like_years(column: Column, words: Collection[str]) -> bool:
+  """Whether a column holds years that its name does not tell of: "season", "creation"."""
+  return (
+    (column.kind == "number" or holds_digits(column))
+    and len(column.samples) > 1
+    and holds_years(column)
+    and all(float(str(v)) >= _FIRST_YEAR and float(str(v)).is_integer() for v in column.samples)
+    and not kinds.has_word(words, "code", "identifier", "quantity", "own text")
+  )
+
+
 def tags_of(column: Column, words: tuple[str, ...]) -> frozenset[str]:
   """The kinds of attribute: from the type first, then from the words of the name."""
   tags = set()
@@ -47,6 +63,8 @@ def tags_of(column: Column, words: tuple[str, ...]) -> frozenset[str]:
     if not kinds.words_of(tag).isdisjoint((last, " ".join(words))):
       tags.add(tag)
   if column.kind == "number" and last == "date" and holds_years(column):
+    tags.add("year")
+  if not tags and looks_like_years(column, words):
     tags.add("year")
   if (column.kind == "number" and not day_numbers(column)) or (
     column.kind in ("text", "other") and last == "time"

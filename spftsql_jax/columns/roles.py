@@ -135,7 +135,7 @@ def _number_role(column: Column, words: tuple[str, ...], unique: bool, category:
     return Role("other", unique=unique, coded=True)
   if column.date_format:
     return Role("num", unique=unique, category_score=category, date_format=column.date_format)
-  ordinal = quantity or kinds.has_word(words, "ordinal")
+  ordinal = quantity or kinds.has_word(words, "ordinal") or kinds.ends_in(words, "day")
   coded = kinds.has_word(words, "code") and not ordinal
   return Role(
     "num",
@@ -157,7 +157,7 @@ def _text_role(
     unique=unique,
     name_score=0.0 if form else name_score,
     category_score=category,
-    measure=_holds_numbers(column) and not flag and not coded and not form,
+    measure=_holds_numbers(column) and not (flag or coded or form or kinds.ends_in(words, "day")),
     flag=flag,
     time=bool(form) or kinds.ends_in(words, "date"),
     date_format=form,

@@ -147,7 +147,9 @@ class ColumnConditions(Phrases):
       told.discard("dates-row")
     values: dict[str, Value] = {"value": value, "comparative": comparative}
     context = Context(told, values)
-    compared = self.grammar.say("compared", context, self.rng)
+    row = self.grammar.pick("compared", context, self.rng)
+    compared = self.grammar.fill(row, context, self.rng)
+    told.add(row.mark)
     values |= {
       "compared": compared,
       "counted": lambda: _counted(self.grammar.say("count compared", context, self.rng), things),

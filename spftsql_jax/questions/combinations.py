@@ -234,7 +234,6 @@ class Combinations(GroupQuestions):
       content = self.rng.choice(
         (
           f"the {listed} of {every} that are not {listed} of {other}",
-          f"the {listed} of {every} but not of {other}",
           f"the {listed} {'of ' + every + ' ' if first else ''}without any {other}",
         )
       )

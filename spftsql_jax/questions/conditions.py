@@ -87,8 +87,7 @@ class Conditions(Nested):
         f"is {value}" if operator == "=" else f"is not {value}",
         f"{article(noun)} of {value}" if operator == "=" else "",
       )
-    compared = self.comparison(operator, self.value(right))
-    return Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
+    return self.compared(noun, operator, self.value(right))
 
   def _computed_between(self, query: Query, node: exp.Between, head: str, negative: bool) -> Clause:
     low, high = node.args["low"], node.args["high"]

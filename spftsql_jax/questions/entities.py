@@ -189,7 +189,7 @@ class Entities(Relations):
     if havings:
       posts.insert(
         len([p for p in posts if len(p.split()) <= 4]),
-        f"{'with' if self.maybe(0.8) else 'having'} {join_words(havings)}",
+        f"{'with' if self.maybe(0.95) else 'having'} {join_words(havings)}",
       )
     return " and ".join(posts) if len(posts) > 1 and self.maybe(0.5) else " ".join(posts)
 

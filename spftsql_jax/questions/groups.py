@@ -9,6 +9,7 @@ from sqlglot import exp
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import agree, conjugate
 from spftsql_jax.questions.grammar import Context
+from spftsql_jax.questions.links import shares_a_parent
 from spftsql_jax.questions.listings import Listings
 from spftsql_jax.questions.naming import Noun, unchanging
 from spftsql_jax.questions.parts import Clause, Group, TopWords, article, join_words, rounding
@@ -67,6 +68,8 @@ class Groups(Listings):
         row_noun = self._other_end(query, known[0]) or row_noun
       return Group(None, noun, [], False, rows, row_noun, row_clauses, row_person, plan)
     path = self.path(query, alias, rows)
+    if shares_a_parent(alias, path):
+      raise UnsupportedQuery("rows that are not those of the groups, but have the same parent")
     if plan.mixed:
       raise UnsupportedQuery("a condition over both the groups and their rows")
     clauses = (
@@ -425,8 +428,7 @@ class Groups(Listings):
     dated = isinstance(left, (exp.Max, exp.Min)) and any(
       self.style(query.ref(c)) == "date" for c in own_columns(left)
     )
-    compared = self.comparison(operator, value, "date" if dated else "number")
-    return Clause(noun.singular, f"is {compared}", f"{article(noun.singular)} {compared}")
+    return self.compared(noun.singular, operator, value, "date" if dated else "number")
 
   def _group_top(self, query: Query, group: Group, limit: int) -> TopWords:
     """ORDER BY an aggregate LIMIT n: "the city with the most doctors"."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from spftsql_jax.columns.kinds import is_person
 from spftsql_jax.questions.expressions import Expressions
 from spftsql_jax.questions.naming import Noun, role_of
@@ -9,6 +11,19 @@ from spftsql_jax.questions.parts import Clause, Plan
 from spftsql_jax.questions.query_meaning import Edge, Query, Ref
 from spftsql_jax.questions.syntax import is_link, is_pure_link
 from spftsql_jax.schema import ForeignKey, Table
+
+
+def shares_a_parent(start: str, path: Sequence[Edge]) -> bool:
+  """Whether a way goes to what rows belong to, and from there to others that belong to it: the
+  courses of a teacher's department are not the teacher's.
+  """
+  here, up = start, False
+  for edge in path:
+    to_parent, here = edge.child == here, edge.other(here)
+    if up and not to_parent and not edge.same:
+      return True
+    up = up or (to_parent and not edge.same)
+  return False
 
 
 class Links(Expressions):

@@ -11,7 +11,7 @@ from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import conjugate
 from spftsql_jax.questions.entities import Entities
 from spftsql_jax.questions.naming import role_of
-from spftsql_jax.questions.parts import Clause, article, relation_preposition
+from spftsql_jax.questions.parts import Clause, article, related_by, relation_preposition
 from spftsql_jax.questions.query_meaning import (
   Edge,
   Query,
@@ -148,7 +148,7 @@ class Nested(Entities):
       noun.singular,
       self.verb(inner, False),
       "",
-      (conjugate(f"are {preposition} {described}"),),
+      (conjugate(related_by(preposition, described)),),
       (f"{preposition} {described}",),
     )
 
@@ -316,8 +316,7 @@ class Nested(Entities):
         if function is None
         else f"is {'not ' if operator == '!=' else ''}equal to {value}",
       )
-    compared = self.comparison(operator, value, style)
-    return Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
+    return self.compared(noun, operator, value, style)
 
   def _within(self, nested: Query) -> str | None:
     """The rows that a nested aggregate runs over: "" for all, "of female doctors".
@@ -374,12 +373,10 @@ class Nested(Entities):
             )
           ),
         )
-      compared = (
-        self.comparison(operator, average, self.style(ref))
-        if operator not in ("=", "!=")
-        else f"{'not ' if operator == '!=' else ''}equal to {average}"
-      )
-      clause = Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
+      if operator not in ("=", "!="):
+        return self.compared(noun, operator, average, self.style(ref))
+      equal = f"{'not ' if operator == '!=' else ''}equal to {average}"
+      clause = Clause(noun, f"is {equal}", f"{article(noun)} {equal}")
     elif operator == "=":
       extreme = f"{self.superlative(tags, function == 'max')} {noun}{tail}"
       if self.maybe(0.3):
@@ -387,14 +384,9 @@ class Nested(Entities):
       clause = Clause(noun, f"is the {extreme.replace(' ' + noun, '', 1)}", f"the {extreme}")
     else:
       extreme = f"the {self.superlative(tags, function == 'max')} {noun}{tail}"
-      compared = (
-        self.comparison(operator, extreme, self.style(ref))
-        if operator != "!="
-        else f"not {extreme}"
-      )
-      clause = Clause(
-        noun, f"is {compared}", f"{article(noun)} {compared}" if operator != "!=" else ""
-      )
+      if operator != "!=":
+        return self.compared(noun, operator, extreme, self.style(ref))
+      clause = Clause(noun, f"is not {extreme}")
     return clause
 
   def _same_as_outer(self, query: Query, left: exp.Expr, right: exp.Expr, operator: str) -> Clause:

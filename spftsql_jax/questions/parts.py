@@ -248,6 +248,11 @@ def fix_spaces(text: str) -> str:
   return " ".join(text.split()).replace(" ?", "?").replace(" .", ".")
 
 
+def related_by(preposition: str, others: str) -> str:
+  """What rows do that are "of" others, or "in" them: "belong to doctors", "are in a city"."""
+  return f"belong to {others}" if preposition == "of" else f"are {preposition} {others}"
+
+
 def relation_preposition(noun: str, child: str, person: bool) -> tuple[str, ...]:
   """How a child row relates to its parent: "visits of a patient", "books by an author"."""
   last, thing = noun.split()[-1], child.split(" ")[-1]

@@ -15,7 +15,7 @@ from spftsql_jax.questions import wordings
 from spftsql_jax.questions.features import OPERATORS, dates_its_rows
 from spftsql_jax.questions.grammar import Context, Grammar
 from spftsql_jax.questions.naming import ColumnName, Noun, SchemaNames, role_of
-from spftsql_jax.questions.parts import Clause, Plan, pick
+from spftsql_jax.questions.parts import Clause, Plan, article, pick
 from spftsql_jax.questions.plan import Attribute, Literal
 from spftsql_jax.questions.plan_conditions import belongs, literal_of
 from spftsql_jax.questions.query_meaning import Edge, Query, Ref, SetQuery, UnsupportedQuery
@@ -225,6 +225,14 @@ class Phrases(abc.ABC):
     features = {OPERATORS[operator], "timed"} if style == "date" else {OPERATORS[operator]}
     section = "count compared" if style == "count" else "compared"
     return self.grammar.say(section, Context(features, {"value": value}), self.rng)
+
+  def compared(self, noun: str, operator: str, value: str, style: str = "number") -> Clause:
+    """A noun compared with a value: "is at least 5", "a salary of at least 5"."""
+    features = {OPERATORS[operator], "timed"} if style == "date" else {OPERATORS[operator]}
+    context = Context(features, {"value": value})
+    row = self.grammar.pick("compared", context, self.rng)
+    words = self.grammar.fill(row, context, self.rng)
+    return Clause(noun, f"is {words}", f"{article(noun)} {row.mark} {words}".replace("  ", " "))
 
   def distinct_word(self) -> str:
     """ "different"."""

@@ -15,6 +15,7 @@ from spftsql_jax.questions.parts import (
   Plan,
   article,
   join_words,
+  related_by,
   relation_preposition,
   without_article,
 )
@@ -72,6 +73,8 @@ class Relations(Events):
     noun, clauses, person = self._through_link(query, plan, alias, other, edge)
     if not clauses and (optional or self._subtree(query, other, edge) & plan.spoken):
       return None
+    if noun.singular == self.noun(query, alias).singular:
+      raise UnsupportedQuery("rows that have others called as they are")
     far = self._far_alias(query, plan, other, edge)
     if (
       far is not None
@@ -162,7 +165,7 @@ class Relations(Events):
         conjugate(f"belong to {called}"),
         conjugate(f"have {called}")
         if self.maybe(0.3) and not is_person(child.singular)
-        else conjugate(f"are {prepositions[0]} {called}"),
+        else conjugate(related_by(prepositions[0], called)),
       )
       return Clause(noun.singular, f"is {name}", f"{noun.singular} {name}", verbs, posts)
     every = self.with_number(noun, clauses, person, "plural")
@@ -176,7 +179,7 @@ class Relations(Events):
     )
     verbs = (
       conjugate(f"belong to {every}", f"belong to {one}"),
-      conjugate(f"are {prepositions[0]} {every}", f"are {prepositions[0]} {one}"),
+      conjugate(related_by(prepositions[0], every), related_by(prepositions[0], one)),
     )
     predicate, owner = "", noun.singular
     if len(clauses) == 1:

@@ -95,7 +95,9 @@ def _frame(message: Message, rng: random.Random) -> str:
     style = 0.81 + 0.19 * rng.random()
   if style < 0.5:
     command = pick(rng, word_tables.COMMANDS)
-    return f"{start}{_lower(command) if start else command} {_drop_article(content, rng)}."
+    # "List names of doctors", but not "List number of doctors".
+    said = _drop_article(content, rng) if message.plural else content
+    return f"{start}{_lower(command) if start else command} {said}."
   if style < 0.8:
     verb = agree("are", message.plural)
     if message.bare and not content.startswith(("the ", "all ")):
