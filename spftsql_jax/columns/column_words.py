@@ -79,7 +79,9 @@ def _key_words(
     return words
   if keys:
     return (*referred[keys[0]].split(), "id")
-  return (*owner, "id") if tuple(table.primary_key) == (column.name,) else words
+  of_owner = any(word.startswith(words[0].removesuffix("id")) for word in owner)
+  own = tuple(table.primary_key) == (column.name,)
+  return (*owner, "id") if own or (glued and of_owner) else words
 
 
 def _in_full(

@@ -44,6 +44,11 @@ def identifies(words: Sequence[str]) -> bool:
   return ends_in(words, "identifier") or (bool(words) and is_glued_identifier(words[-1]))
 
 
+def is_label(words: Sequence[str]) -> bool:
+  """Whether a number of this name only names something or tells its place: "major", "rank"."""
+  return has_word(words, "code", "identifier", "ordinal") and not has_word(words, "quantity")
+
+
 def is_glued_identifier(word: str) -> bool:
   """Whether a word is what it identifies and "id", written as one: "stuid", but not "paid"."""
   return word.endswith("id") and word != "id" and word not in words_of("not identifier")

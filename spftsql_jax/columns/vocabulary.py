@@ -36,6 +36,7 @@ SUFFERED = frozenset(_GRAMMAR["suffered"])
 TIMES = frozenset(_GRAMMAR["times"])
 UNITS = frozenset(_GRAMMAR["units"])
 UNIT_NAMES = by_word(_GRAMMAR["unit names"])
+UNIT_POWERS = by_word(_GRAMMAR["unit powers"])
 
 COLUMN_PHRASES = {
   tuple(name.split()): tuple(said.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spftsql_jax.columns import vocabulary
+from spftsql_jax.columns.kinds import is_label
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.naming import SchemaNames
 from spftsql_jax.questions.plan import Attribute
@@ -26,7 +27,8 @@ _SORTS = ("named", "place", "of-year", "on-day", "of-age")
 def features_of(names: SchemaNames, attribute: Attribute) -> frozenset[str]:
   """What a column is: its kind and tags (`kinds.TAGS`), and how its rows stand to it.
 
-  own: it belongs to the rows that are spoken of. timed: a date or a year. person: of people.
+  own: it belongs to the rows that are spoken of. timed: a date or a year. label: a number that
+  names something, or its place among others. person: of people.
   event: called by what happened then; passive: that is also said behind a noun ("hired in 2010");
   optional: it may not have happened yet. dates-row: its rows happen then; takes-place, made: with
   these verbs. named, place, of-year, on-day, of-age: how a value of it is said of a row.
@@ -49,6 +51,8 @@ def _features(names: SchemaNames, attribute: Attribute) -> frozenset[str]:
     found.add("person")
   if tags & {"date", "year"}:
     found.add("timed")
+  if is_label(name.nouns[0].singular.split()):
+    found.add("label")
   if name.event:
     past = vocabulary.EVENTS_OF_COLUMNS[name.event][1]
     found.add("event")

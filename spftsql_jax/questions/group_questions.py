@@ -208,6 +208,9 @@ class GroupQuestions(Groups):
           "",
         )
       ]
+    if group.row_clauses:
+      # What is said of the rows would part the group from what it has: said first.
+      forms = [form for form in forms if form[1]]
     content, lead = self.rng.choice(forms)
     if sentences and tail:
       sentences = [f"{s[:-1]}, {tail}{s[-1]}" for s in sentences]
@@ -221,7 +224,7 @@ class GroupQuestions(Groups):
       0.45,
       "none" if content.startswith(("each ", "every ")) else "",
     )
-    if lead and zero:
+    if lead and (zero or group.row_clauses):
       message.after = False
     return message
 

@@ -11,6 +11,7 @@ import collections
 import dataclasses
 import functools
 import re
+from collections.abc import Sequence
 
 from spftsql_jax.columns import kinds, vocabulary
 from spftsql_jax.columns.attributes import (
@@ -324,6 +325,20 @@ def _table_name(noun: Noun, taken: collections.Counter) -> TableName:
   return TableName(tuple(nouns), kinds.is_person(noun.singular))
 
 
+def unit_behind(words: Sequence[str]) -> tuple[list[str], str] | None:
+  """The words before a unit, and the unit in full: ("area",), "square km"; None without either."""
+  *before, last = words
+  power = ""
+  if last in vocabulary.UNIT_POWERS and before:
+    power, last = vocabulary.UNIT_POWERS[last], before.pop()
+  if last not in vocabulary.UNITS or not before:
+    return None
+  if not power and before[-1] in vocabulary.UNIT_POWERS and len(before) > 1:
+    power = vocabulary.UNIT_POWERS[before.pop()]
+  unit = vocabulary.UNIT_NAMES.get(last, last)
+  return (before, f"{power} {unit}".strip()) if before else None
+
+
 def _column_name(
   column: Column, words: tuple[str, ...], table_name: TableName, owner: list[str], own: set[str]
 ) -> ColumnName:
@@ -362,14 +377,12 @@ def _column_name(
       Noun(f"{word} status", f"{word} statuses"),
     ]
   elif (
-    words[-1] in vocabulary.UNITS
-    and len(shortened) > 1
+    (measured := unit_behind(shortened)) is not None
     and column.kind == "number"
     and words[0] != "number"
     and not share
   ):
-    unit = vocabulary.UNIT_NAMES.get(words[-1], words[-1])
-    bare_words = shortened[:-1]
+    bare_words, unit = measured
     if bare_words[-1] == "metric" and len(bare_words) > 1:
       unit, bare_words = f"metric {unit}", bare_words[:-1]
     if bare_words[-1] == "in" and len(bare_words) > 1:

@@ -249,11 +249,8 @@ class Relations(Events):
     )
     posts = [f"with {every}", f"with {one}"] if one else [f"with {every}"]
     if self.existential or not specific:
-      verbs += [
-        conjugate(f"have at least one {without_article(one)}"),
-        conjugate(f"have any {every}"),
-      ]
-      posts += [f"with at least one {without_article(one)}", f"with any {every}"]
+      verbs += [conjugate(f"have at least one {without_article(one)}")]
+      posts += [f"with at least one {without_article(one)}"]
     if deed:
       past, participle, _ = deed
       verbs += [
