@@ -112,6 +112,15 @@ def test_roles_are_read_in_names_of_any_alphabet():
   assert roles["ärzte", "birthday"].time
 
 
+def test_days_that_are_numbers_are_ordered_and_never_summed():
+  columns = (
+    Column("created_date", "int", "number", samples=(7, 12), distinct_count=2),
+    Column("lap_time", "int", "number", samples=(7, 12), distinct_count=2),
+  )
+  roles = column_roles(Schema("x", "sqlite", (Table("claim", columns, row_count=9),)))
+  assert not roles["claim", "created_date"].measure and roles["claim", "lap_time"].measure
+
+
 @pytest.mark.parametrize("path", LISTS, ids=lambda path: f"{path.parts[-3]}/{path.stem}")
 def test_each_list_says_what_it_is_for_and_has_clean_entries(path):
   lines = path.read_text(encoding="utf-8").splitlines()

@@ -51,7 +51,7 @@ def _columns(text: str) -> tuple[Column, ...]:
     "pets_allowed_yn": (0, 1),
     "killed": (3, 7),
   }
-  samples |= {"discount_pct": (0.1, 0.25), "vat_pct": (5.0, 19.0)}
+  samples |= {"discount_pct": (0.1, 0.25), "vat_pct": (5.0, 19.0), "season": (2007, 2010)}
   result = []
   for part in text.split(", "):
     name, kind = part.split(":")
@@ -104,6 +104,23 @@ SHOP = Schema(
       _key("store_id", "store"),
       _key("manager_id", "employee"),
     ),
+  ),
+)
+
+LEAGUE = Schema(
+  "league",
+  "sqlite",
+  (
+    _table("club", "id:number, name:text, major:number"),
+    _table(
+      "stadium", "id:number, name:text, area_km_2:number, club_id:number", _key("club_id", "club")
+    ),
+    _table(
+      "game",
+      "id:number, name:text, season:number, competition:text, attendance:number, stadium_id:number",
+      _key("stadium_id", "stadium"),
+    ),
+    _table("trainer", "id:number, name:text, club_id:number", _key("club_id", "club")),
   ),
 )
 
@@ -464,6 +481,47 @@ def test_every_wording_mentions_every_value_and_column_and_the_words_of_its_cons
     assert not _missing_columns(sql, SHOP, question), question
     for pattern in required:
       assert re.search(_word(pattern), question, re.IGNORECASE), (pattern, question)
+
+
+@pytest.mark.parametrize(
+  "sql,never",
+  [
+    ("SELECT name FROM game WHERE season = 2007", "an? season (of|equal)"),
+    ("SELECT name FROM game WHERE season > 2007", "more|greater|higher|larger|over|above"),
+    ("SELECT name FROM game WHERE season IN (2007, 2010)", "an? season of"),
+    ("SELECT name FROM game WHERE competition = 'Cup'", "a competition of"),
+    ("SELECT name FROM game WHERE attendance >= 500", "attendance (at least|no less|500)"),
+    ("SELECT name FROM game WHERE attendance > 500", "is exceeding"),
+    ("SELECT name FROM club WHERE major = 540", "exactly|equal to|an? major"),
+    ("SELECT name FROM stadium WHERE area_km_2 > 5", "km 2"),
+    (
+      "SELECT COUNT(*) FROM game AS a JOIN stadium AS b ON a.stadium_id = b.id "
+      "WHERE b.area_km_2 > 5",
+      "are of",
+    ),
+    (
+      "SELECT b.name, COUNT(*) FROM game AS a JOIN stadium AS b ON a.stadium_id = b.id "
+      "WHERE a.competition = 'Cup' GROUP BY b.id",
+      "of (each|every) stadium",
+    ),
+    ("SELECT COUNT(DISTINCT competition) FROM game WHERE attendance > 500", "there of"),
+    ("SELECT COUNT(*) FROM club", "^(list|show|give|tell|find)( me)? (number|count|total)"),
+  ],
+)
+def test_what_readers_found_odd_is_not_said(sql: str, never: str) -> None:
+  for seed in _SEEDS:
+    question = write_question(sql, LEAGUE, random.Random(seed))
+    assert not re.search(rf"\b({never})\b" if never[0] != "^" else never, question, re.I), question
+
+
+def test_rows_that_share_a_parent_with_a_group_are_not_its_own() -> None:
+  sql = (
+    "SELECT t.name, MAX(s.area_km_2) FROM trainer AS t JOIN club AS c ON t.club_id = c.id "
+    "JOIN stadium AS s ON s.club_id = c.id GROUP BY t.id"
+  )
+  for seed in range(8):
+    with pytest.raises(UnsupportedQuery, match="the same parent"):
+      write_question(sql, LEAGUE, random.Random(seed))
 
 
 @pytest.mark.parametrize("sql", [c[0] for c in CASES[:90:7]])

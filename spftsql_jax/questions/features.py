@@ -63,7 +63,8 @@ def _features(names: SchemaNames, attribute: Attribute) -> frozenset[str]:
   if not own:
     return frozenset(found)
   found.add("own")
-  if dates_its_rows(names, attribute, "date" if "date" in tags else "year"):
+  dated = next((tag for tag in ("date", "year") if tag in tags), "")
+  if dated and dates_its_rows(names, attribute, dated):
     found.add("dates-row")
   last = of_table.nouns[0].singular.split()[-1]
   if last in wordings.MEETINGS | wordings.OCCASIONS | wordings.SHOWS:
