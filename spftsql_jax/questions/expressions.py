@@ -113,7 +113,9 @@ class Expressions(ColumnConditions):
         )
       )
     return unchanging(
-      self.rng.choice((f"ratio of {left} to {right}", f"result of {left} divided by {right}"))
+      self.rng.choice(
+        (f"ratio of {left} to {right}", f"{left.removeprefix('the ')} divided by {right}")
+      )
     )
 
   def aggregate_noun(self, query: Query, node: exp.Expr, head: str) -> Noun:

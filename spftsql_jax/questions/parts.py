@@ -200,6 +200,12 @@ def article(phrase: str) -> str:
   return f"{'an' if vowel else 'a'} {phrase}"
 
 
+def without_unit(noun: str) -> str:
+  """A column's noun where the unit says nothing: "assets in billion" -> the largest "assets"."""
+  before, _, unit = noun.rpartition(" in ")
+  return before if before and unit.split()[-1] in vocabulary.UNITS else noun
+
+
 def article_for(text: str, noun: str) -> str:
   """Puts a or an before a modified noun; nothing before what cannot be counted."""
   if article(noun) == noun:

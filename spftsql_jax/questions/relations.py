@@ -110,7 +110,8 @@ class Relations(Events):
   ) -> Clause:
     """Rows that point to one row of a parent: "visits of the patient Ann"."""
     clause = self._plain_parent_relation(noun, clauses, person, name, child)
-    maker = wordings.MAKER_VERBS.get(noun.singular.split()[-1])
+    made = child.singular.split()[-1] in wordings.WORKS
+    maker = wordings.MAKER_VERBS.get(noun.singular.split()[-1]) if made else None
     works = (
       child.singular.split()[-1] in wordings.WORKERS
       and noun.singular.split()[-1] in wordings.PLACES
@@ -223,7 +224,7 @@ class Relations(Events):
   ) -> Clause:
     """Rows that others point to: "patients with visits", "patients who have never had a visit"."""
     deed = wordings.DEEDS.get(noun.singular.split()[-1]) if person else None
-    if owner is not None and not is_person(noun.singular):
+    if owner is not None and noun.singular.split()[-1] in wordings.WORKS:
       deed = wordings.MAKER_VERBS.get(owner.singular.split()[-1], deed)
     if without:
       verbs = [

@@ -12,7 +12,7 @@ from spftsql_jax.questions.agreement import agree, conjugate
 from spftsql_jax.questions.conditions import Conditions
 from spftsql_jax.questions.features import features_of
 from spftsql_jax.questions.grammar import Context
-from spftsql_jax.questions.parts import Clause, TopWords, join_words
+from spftsql_jax.questions.parts import Clause, TopWords, join_words, without_unit
 from spftsql_jax.questions.plan import Attribute, Computed, Order, Top
 from spftsql_jax.questions.query_meaning import Query, Ref
 
@@ -66,6 +66,7 @@ class Superlatives(Conditions):
     finer = any(e.child == ref.alias and e.parent == head for e in edges)
     owned = limit == 1 and any(e.child == head and e.parent == ref.alias for e in edges)
     noun = (self.short(ref) if by.own or finer or owned else self.qualified(query, ref)).singular
+    noun = without_unit(noun)
     other = self.noun(query, ref.alias)
     thing = self._thing_superlative(tags, descending, self.person(query, ref.alias))
     earned = wordings.EARNED_OR_COST.get(noun)
@@ -138,7 +139,8 @@ class Superlatives(Conditions):
     if isinstance(order.by, Computed):
       return self.expression(query, order.by.node, head).singular
     ref = order.by.ref
-    return (self.short(ref) if order.by.own else self.qualified(query, ref)).singular
+    noun = self.short(ref) if order.by.own else self.qualified(query, ref)
+    return without_unit(noun.singular)
 
   def _one_order(self, noun: str, ref: Ref | None, descending: bool, beside: bool) -> str:
     """One order; `beside` others."""
