@@ -21,7 +21,7 @@ below it:
     entities          rows with all that is said of them
     nested            conditions that hold a query
     conditions        conditions of any form
-    superlatives      ORDER BY: "the three oldest doctors"
+    superlatives      ORDER BY: "the three oldest doctors": slots and features of a plan
     counts            "How many doctors are there?": slots and features of a plan
     aggregates        "How many ...?", "the average price of ..."
     listings          "the names and ages of ...": slots and features of a plan
