@@ -72,8 +72,10 @@ def compiled(queries: int, keys: int) -> Any:
   ends = np.where(places < _PREFIX.value, tokens, np.minimum(ends, tokens)).astype(np.int32)
 
   def heads_and_gradients(query: Any, key: Any, value: Any, to_out: Any) -> Any:
-    of = jnp.tile(ends, (rows, 1))
-    out, back = jax.vjp(lambda *qkv: attention.packed_attention(*qkv, of), query, key, value)
+    def heads_of(query: Any, key: Any, value: Any) -> Any:
+      return attention.packed_attention(query, key, value, jnp.tile(ends, (rows, 1)))
+
+    out, back = jax.vjp(heads_of, query, key, value)
     return out, back(to_out)
 
   usual = attention._ON_CPU

@@ -315,8 +315,8 @@ def forms_of(model: Any, trainable: Any, frozen: Any, units: list[Any]) -> dict[
     mesh = make_mesh()
     spread = packed_plan(units, 1, longest, each=jax.device_count())
     everywhere = NamedSharding(mesh, PartitionSpec())
-    trees = [tree and put(tree, everywhere) for tree in (trainable, frozen)]
-    forms["spread"] = Form(spread, model, *trees, mesh)
+    spread_out = [tree and put(tree, everywhere) for tree in (trainable, frozen)]
+    forms["spread"] = Form(spread, model, spread_out[0], spread_out[1], mesh)
   return forms
 
 
