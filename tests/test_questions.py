@@ -505,6 +505,7 @@ def test_every_wording_mentions_every_value_and_column_and_the_words_of_its_cons
       "of (each|every) stadium",
     ),
     ("SELECT COUNT(DISTINCT competition) FROM game WHERE attendance > 500", "there of"),
+    ("SELECT name FROM game GROUP BY name HAVING COUNT(*) > 2", "(the|what|which) names?"),
     ("SELECT COUNT(*) FROM club", "^(list|show|give|tell|find)( me)? (number|count|total)"),
   ],
 )

@@ -178,6 +178,10 @@ class Groups(Listings):
         return Noun(part[0], f"{part[0]}s")
     if isinstance(key, exp.Case):
       return self._case(query, key, rows)
+    if isinstance(key, exp.Column):
+      ref = query.ref(key)
+      if {"name", "plain"} <= self.column_name(ref).tags:
+        return self.qualified(query, ref)  # "The names with two products" may be anyone's.
     return self.expression(query, key, rows)
 
   def _is_group_column(self, query: Query, group: Group, item: exp.Expr) -> bool:
