@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from launch import check_output, launch
 
 from absl import flags  # isort: skip
+import measuring
 import numpy as np
 
 _HEADS = flags.DEFINE_list("heads", ["3", "3", "64"], "Key-value heads, groups and head size.")
@@ -37,15 +37,19 @@ _BRANCH = 45
 
 
 def main() -> None:
+  import jax
+
   check_output(_OUTPUT.value)
   programs = {size: compiled(*map(int, size.split("x"))) for size in _BLOCKS.value}
   times: dict[str, list[tuple[float, float]]] = {size: [] for size in programs}
   for _ in range(_TURNS.value):
     for size, program in programs.items():
-      times[size].append(clock(program))
+      times[size].append(measuring.clock(program))
   report: dict[str, Any] = {"heads": _HEADS.value, "tokens": _TOKENS.value, "milliseconds": {}}
   for size, each in times.items():
-    wall, cpu = (round(statistics.median(x) * 1e3, 1) for x in zip(*each, strict=True))
+    wall, cpu = (
+      round(statistics.median(x) * 1e3 / jax.device_count(), 1) for x in zip(*each, strict=True)
+    )
     report["milliseconds"][size] = {"wall": wall, "cpu": cpu}
   Path(_OUTPUT.value).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
   print(json.dumps(report))
@@ -88,16 +92,6 @@ def compiled(queries: int, keys: int) -> Any:
   finally:
     attention._ON_CPU = usual
   return lambda: jax.block_until_ready(program(*placed))
-
-
-def clock(program: Any) -> tuple[float, float]:
-  """(seconds, CPU seconds) for each row."""
-  import jax
-
-  wall, cpu = time.perf_counter(), time.process_time()
-  program()
-  rows = jax.device_count()
-  return (time.perf_counter() - wall) / rows, (time.process_time() - cpu) / rows
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ on a GPU, and in packed rows. y- is another query of the database.
 Then the forms train in turns in one process, packed rows also with products rounded to bfloat16
 where the CPU has units for it, and on a CPU that JAX is told to see as several devices
 (JAX_NUM_CPU_DEVICES=2) spread over these, a row each ("spread"; the other forms are on the first):
-the small model of training_peers/model.json, and
-with --model=DIR (a Hugging Face folder, SmolLM2-135M for instance) that model with LoRA of rank 16.
+the small model of training_peers/model.json, and with --model=DIR (a Hugging Face folder,
+SmolLM2-135M for instance) that model with LoRA of rank 16.
 Reported are medians over --turns of records a second by the CPU time of the process and by the wall
 clock; where other processes load the machine the former is the one to read. The records are
 --questions of each of --databases databases, at even steps of the questions by their schema's
@@ -41,6 +41,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from launch import launch
 
 from absl import flags  # isort: skip
+import measuring
 import numpy as np
 
 _SPIDER = flags.DEFINE_string("spider", None, "Folder of Spider.", required=True)
@@ -279,12 +280,9 @@ class Form:
 
   def place(self, batch: Any) -> Any:
     """Microbatches [1, R, ...] on the devices."""
-    import jax
-    from jax.sharding import NamedSharding, PartitionSpec
+    from spftsql_jax.training.trainer import to_devices
 
-    if self.mesh is None:
-      return jax.device_put(batch)
-    return jax.device_put(batch, NamedSharding(self.mesh, PartitionSpec(None, "data")))
+    return to_devices(batch, self.mesh)
 
   def on_devices(self) -> contextlib.AbstractContextManager:
     """Within, programs are made for the form's devices."""
@@ -363,11 +361,11 @@ def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: Any) 
         losses.append(metrics["loss"])
       return [float(x) for x in losses]
 
-    spent = clock(compile_all)
+    _, compiling = measuring.clock(compile_all)
     turns[name] = turn
     temporary = max(p.memory_analysis().temp_size_in_bytes for p in programs.values())
     report[name] = summary(form.batches) | {
-      "compile_cpu_s": round(spent[0], 1),
+      "compile_cpu_s": round(compiling, 1),
       "temporary_gib": round(temporary / 2**30, 2),
     }
     turn()  # the first pass warms up
@@ -378,13 +376,13 @@ def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: Any) 
       report["turns"] = number
       break
     for name, one_turn in turns.items():
-      results[name].append(clock(one_turn))
+      results[name].append(measuring.clock(one_turn))
   for name, times in results.items():
-    cpu, wall = (statistics.median(each) for each in zip(*times, strict=True))
+    wall, cpu = (statistics.median(each) for each in zip(*times, strict=True))
     report[name] |= {
       "records_a_cpu_second": round(len(units) / cpu, 3),
       "records_a_second": round(len(units) / wall, 3),
-      "all_cpu_seconds": [round(c, 2) for c, _ in times],
+      "all_cpu_seconds": [round(c, 2) for _, c in times],
     }
   for kind in ("records_a_cpu_second", "records_a_second"):
     for name in [n for n in forms if n != "padded"]:
@@ -399,13 +397,6 @@ def timed(model: Any, trainable: Any, frozen: Any, units: list[Any], loss: Any) 
   report["loaded"] = round(os.getloadavg()[0], 1)
   print(loss, json.dumps(report), flush=True)
   return report
-
-
-def clock(turn: Callable[[], Any]) -> tuple[float, float]:
-  """(CPU seconds of the process, seconds) of a turn."""
-  began, wall = time.process_time(), time.perf_counter()
-  turn()
-  return time.process_time() - began, time.perf_counter() - wall
 
 
 if __name__ == "__main__":

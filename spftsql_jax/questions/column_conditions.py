@@ -12,7 +12,7 @@ from spftsql_jax.questions.agreement import conjugate
 from spftsql_jax.questions.features import OPERATORS, features_of
 from spftsql_jax.questions.grammar import Context, Value
 from spftsql_jax.questions.naming import ColumnName
-from spftsql_jax.questions.parts import Clause, article, join_words
+from spftsql_jax.questions.parts import Clause, article, join_words, parted_unit
 from spftsql_jax.questions.phrases import Phrases
 from spftsql_jax.questions.plan import (
   Attribute,
@@ -36,8 +36,7 @@ _TYPES = ("type", "kind", *_CLASSES)
 
 def unit_of(name: ColumnName) -> str:
   """The unit in a column's name, or ""."""
-  before, _, unit = name.nouns[0].singular.rpartition(" in ")
-  return unit if before and unit.split()[-1] in vocabulary.UNITS else ""
+  return parted_unit(name.nouns[0].singular)[1]
 
 
 def _with_unit(value: str, name: ColumnName, noun: str) -> str:

@@ -129,10 +129,10 @@ class Grammar:
     """One wording, with its slots filled."""
     return self.fill(self.pick(section, context, rng), context, rng)
 
-  def every(self, section: str, context: Context, rng: random.Random) -> list[tuple[str, float]]:
-    """All wordings that are allowed, with their weights."""
+  def every(self, section: str, context: Context, rng: random.Random) -> list[str]:
+    """All wordings that are allowed, each as often as its weight says, to take one of them."""
     rows, _ = self._allowed(section, context.features)
-    return [(self.fill(row, context, rng), row.weight) for row in rows]
+    return [text for row in rows for text in [self.fill(row, context, rng)] * round(row.weight)]
 
   def fill(self, row: Row, context: Context, rng: random.Random) -> str:
     """The words of a row. Raises GrammarError: a slot that neither writer nor grammar knows."""

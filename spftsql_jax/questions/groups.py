@@ -13,7 +13,7 @@ from spftsql_jax.questions.links import shares_a_parent
 from spftsql_jax.questions.listings import Listings
 from spftsql_jax.questions.naming import Noun, unchanging
 from spftsql_jax.questions.parts import Clause, Group, TopWords, article, join_words, rounding
-from spftsql_jax.questions.plan import Attribute
+from spftsql_jax.questions.plan_conditions import attribute_of
 from spftsql_jax.questions.plan_listings import aliases_of, is_key
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
 from spftsql_jax.questions.syntax import (
@@ -444,8 +444,7 @@ class Groups(Listings):
     ties = self._group_ties(query, group)
     if not aggregate_in(expression):
       if group.alias is not None and isinstance(expression, exp.Column):
-        ref = query.ref(expression)
-        by = Attribute(ref, self.belongs(query, ref.alias, group.alias))
+        by = attribute_of(query, query.ref(expression), group.alias)
         return self.top_by_column(query, group.alias, by, descending, limit, ties)
       noun = self._one_key(query, expression, group.rows).singular
       dated = noun in ("year", "month")

@@ -326,5 +326,4 @@ class Listings(Aggregates):
     if not top.predicate:
       return []
     context = self.top_context(top, noun, clauses, person)
-    said = self.grammar.every("top question", context, self.rng)
-    return [text for text, weight in said for _ in range(round(weight))]
+    return self.grammar.every("top question", context, self.rng)

@@ -14,9 +14,9 @@ from spftsql_jax.questions.naming import role_of
 from spftsql_jax.questions.parts import (
   Clause,
   article,
+  parted_unit,
   related_by,
   relation_preposition,
-  without_unit,
 )
 from spftsql_jax.questions.query_meaning import (
   Edge,
@@ -310,7 +310,7 @@ class Nested(Entities):
       if same and not nested.group:
         within = self._within(nested)
         if within is not None:
-          return self._against_extreme(ref, without_unit(noun), operator, function, within)
+          return self._against_extreme(ref, parted_unit(noun)[0], operator, function, within)
     # Compared with one value, so what it is of is one row.
     before, self.one_row = self.one_row, function is None
     value = self.content(nested)

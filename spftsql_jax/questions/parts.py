@@ -180,10 +180,16 @@ def join_words(words: list[str], conjunction: str = "and") -> str:
   return ", ".join(words[:-1]) + f" {conjunction} " + words[-1]
 
 
+def parted_unit(phrase: str) -> tuple[str, str]:
+  """A noun phrase and the unit behind it: ("assets", "billion"); the unit is "" without one."""
+  before, _, unit = phrase.rpartition(" in ")
+  return (before, unit) if before and unit.split()[-1] in vocabulary.UNITS else (phrase, "")
+
+
 def article(phrase: str) -> str:
   """The phrase with a or an; without, where it is no countable singular ("information", "GNP")."""
-  before, _, unit = phrase.rpartition(" in ")
-  if before and unit.split()[-1] in vocabulary.UNITS and article(before) == before:
+  before, unit = parted_unit(phrase)
+  if unit and article(before) == before:
     return phrase  # "assets in billion"
   word = phrase.split(" ", 1)[0].lower()
   last = phrase.split(" ")[-1]
@@ -198,12 +204,6 @@ def article(phrase: str) -> str:
     or word in ("hour", "mph", "mpg", "honor", "sms", "x")
   )
   return f"{'an' if vowel else 'a'} {phrase}"
-
-
-def without_unit(noun: str) -> str:
-  """A column's noun where the unit says nothing: "assets in billion" -> the largest "assets"."""
-  before, _, unit = noun.rpartition(" in ")
-  return before if before and unit.split()[-1] in vocabulary.UNITS else noun
 
 
 def article_for(text: str, noun: str) -> str:

@@ -222,17 +222,21 @@ class Phrases(abc.ABC):
 
   def comparison(self, operator: str, value: str, style: str = "number") -> str:
     """ "more than 5", "5 or more", "before 2019". Styles: number, count, date."""
-    features = {OPERATORS[operator], "timed"} if style == "date" else {OPERATORS[operator]}
-    section = "count compared" if style == "count" else "compared"
-    return self.grammar.say(section, Context(features, {"value": value}), self.rng)
+    return self._comparison(operator, value, style)[0]
 
   def compared(self, noun: str, operator: str, value: str, style: str = "number") -> Clause:
     """A noun compared with a value: "is at least 5", "a salary of at least 5"."""
+    words, behind = self._comparison(operator, value, style)
+    return Clause(noun, f"is {words}", f"{article(noun)} {behind}")
+
+  def _comparison(self, operator: str, value: str, style: str) -> tuple[str, str]:
+    """How something stands to a value, alone and behind a noun: "at least 5", "of at least 5"."""
     features = {OPERATORS[operator], "timed"} if style == "date" else {OPERATORS[operator]}
     context = Context(features, {"value": value})
-    row = self.grammar.pick("compared", context, self.rng)
+    section = "count compared" if style == "count" else "compared"
+    row = self.grammar.pick(section, context, self.rng)
     words = self.grammar.fill(row, context, self.rng)
-    return Clause(noun, f"is {words}", f"{article(noun)} {row.mark} {words}".replace("  ", " "))
+    return words, f"{row.mark} {words}" if row.mark else words
 
   def distinct_word(self) -> str:
     """ "different"."""

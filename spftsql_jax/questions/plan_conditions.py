@@ -22,7 +22,7 @@ from spftsql_jax.questions.plan import (
   Stated,
   Unmoved,
 )
-from spftsql_jax.questions.query_meaning import Query, UnsupportedQuery
+from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery
 from spftsql_jax.questions.syntax import (
   bare,
   conjuncts,
@@ -52,6 +52,11 @@ def belongs(query: Query, alias: str, head: str) -> bool:
   if alias == head:
     return True
   return any(e.same and {e.child, e.parent} == {alias, head} for e in query.edges)
+
+
+def attribute_of(query: Query, ref: Ref, head: str) -> Attribute:
+  """A column as an attribute of the rows of `head`, or of related ones."""
+  return Attribute(ref, belongs(query, ref.alias, head))
 
 
 def literal_of(node: exp.Expr) -> Literal:
@@ -138,7 +143,7 @@ class _Reader:
     ref = self.query.ref(bare(node))
     if ref.outer:
       raise UnsupportedQuery("a condition on the enclosing query")
-    return Attribute(ref, belongs(self.query, ref.alias, self.head))
+    return attribute_of(self.query, ref, self.head)
 
   def _compare(self, node: exp.Expr) -> Condition:
     operator, left, right = operator_of(node), bare(node.this), bare(node.expression)

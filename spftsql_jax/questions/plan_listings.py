@@ -17,7 +17,7 @@ from spftsql_jax.questions.plan import (
   Rows,
   Top,
 )
-from spftsql_jax.questions.plan_conditions import belongs
+from spftsql_jax.questions.plan_conditions import attribute_of
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery
 from spftsql_jax.questions.syntax import bare, is_value, own_columns
 
@@ -98,13 +98,13 @@ def plan_count(query: Query, item: exp.Expr, rows: Rows) -> Counted | None:
     ref = query.ref(bare(argument.expressions[0]))
     if ref.alias == rows.head and is_key(ref):
       return Count(rows, distinct=True)
-    return CountValues(rows, Attribute(ref, belongs(query, ref.alias, rows.head)))
+    return CountValues(rows, attribute_of(query, ref, rows.head))
   if not isinstance(bare(argument), exp.Column):
     raise UnsupportedQuery("COUNT of an expression")
   ref = query.ref(bare(argument))
   if is_key(ref) or not ref.column.nullable:
     return Count(rows)
-  return CountKnown(rows, Attribute(ref, belongs(query, ref.alias, rows.head)))
+  return CountKnown(rows, attribute_of(query, ref, rows.head))
 
 
 def is_key(ref: Ref) -> bool:
@@ -122,4 +122,4 @@ def _expression(query: Query, node: exp.Expr, head: str) -> Attribute | Computed
   ref = query.ref(node)
   if ref.outer:
     raise UnsupportedQuery("a column of the enclosing query")
-  return Attribute(ref, belongs(query, ref.alias, head))
+  return attribute_of(query, ref, head)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from sqlglot import exp
@@ -12,7 +11,7 @@ from spftsql_jax.questions.agreement import agree, conjugate
 from spftsql_jax.questions.conditions import Conditions
 from spftsql_jax.questions.features import features_of
 from spftsql_jax.questions.grammar import Context
-from spftsql_jax.questions.parts import Clause, TopWords, join_words, without_unit
+from spftsql_jax.questions.parts import Clause, TopWords, join_words, parted_unit
 from spftsql_jax.questions.plan import Attribute, Computed, Order, Top
 from spftsql_jax.questions.query_meaning import Query, Ref
 
@@ -65,8 +64,9 @@ class Superlatives(Conditions):
     edges = [] if by.own else query.edges
     finer = any(e.child == ref.alias and e.parent == head for e in edges)
     owned = limit == 1 and any(e.child == head and e.parent == ref.alias for e in edges)
-    noun = (self.short(ref) if by.own or finer or owned else self.qualified(query, ref)).singular
-    noun = without_unit(noun)
+    # The unit says nothing of which is the largest: "assets in billion".
+    said = self.short(ref) if by.own or finer or owned else self.qualified(query, ref)
+    noun = parted_unit(said.singular)[0]
     other = self.noun(query, ref.alias)
     thing = self._thing_superlative(tags, descending, self.person(query, ref.alias))
     earned = wordings.EARNED_OR_COST.get(noun)
@@ -82,30 +82,29 @@ class Superlatives(Conditions):
       "counted": of_number != noun,
       "limited": bool(query.conditions),
     }
+    number = "" if limit == 1 else self.small(limit)
     values = {
       "noun": noun,
       "counted": of_number,
       "superlative": lambda: self.superlative(tags, descending),
       "thing": thing,
       "earned": earned,
-      "number": "" if limit == 1 else self.small(limit),
+      "number": number,
       "other": other.singular,
       "others": other.plural,
     }
     features = features_of(self.names, by) | {name for name, holds in told.items() if holds}
     context = Context(features, values)
     row = self.grammar.pick("top", context, self.rng)
-    said, number = f"{self.grammar.fill(row, context, self.rng)}{ties}", str(values["number"])
+    extreme = f"{self.grammar.fill(row, context, self.rng)}{ties}"
     if row.mark == "adjective":
-      return TopWords(limit, number, said, [], f"is the {said}")
-    behind = Context({*features, row.mark}, values | {"said": said})
-    posts = self.grammar.every("top behind", behind, self.rng)
-    clause = Clause(posts=tuple(text for text, weight in posts for _ in range(round(weight))))
+      return TopWords(limit, number, extreme, [], f"is the {extreme}")
+    behind = Context({*features, row.mark}, values | {"said": extreme})
+    posts = tuple(self.grammar.every("top behind", behind, self.rng))
     if row.mark == "ranked":
-      return TopWords(limit, said, "", [clause], "")
+      return TopWords(limit, extreme, "", [Clause(posts=posts)], "")
     does = self.grammar.say("top does", behind, self.rng)
-    if row.mark != "owned":
-      clause = dataclasses.replace(clause, verbs=(conjugate(does),))
+    clause = Clause(verbs=() if row.mark == "owned" else (conjugate(does),), posts=posts)
     # A number of related rows is theirs, not that of the rows that are asked for.
     before = "" if row.mark in ("finer", "owned") else number
     return TopWords(limit, before, "", [clause], agree(does, plural=limit > 1))
@@ -140,7 +139,7 @@ class Superlatives(Conditions):
       return self.expression(query, order.by.node, head).singular
     ref = order.by.ref
     noun = self.short(ref) if order.by.own else self.qualified(query, ref)
-    return without_unit(noun.singular)
+    return parted_unit(noun.singular)[0]
 
   def _one_order(self, noun: str, ref: Ref | None, descending: bool, beside: bool) -> str:
     """One order; `beside` others."""

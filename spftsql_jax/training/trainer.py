@@ -208,7 +208,7 @@ def fit(
     again = batches_from(fetched - 1) if fetched else iter(())
     for _, batch in itertools.islice(again, 1):
       state, metrics = step_fn(
-        state, frozen, _to_devices(batch, mesh), 0.0, numbers, config.seed % 2**31
+        state, frozen, to_devices(batch, mesh), 0.0, numbers, config.seed % 2**31
       )
       if all(np.isfinite(float(metrics[name])) for name in ("loss", "gradient_norm")):
         return state.weights, fetched
@@ -229,7 +229,7 @@ def fit(
       guards.observe_evaluation(0, *evaluator(state.trainable), state.weights)
     for step, batch in _prefetch(batches_from(start)):
       state, metrics = step_fn(
-        state, frozen, _to_devices(batch, mesh), float(rate(step - 1)), numbers, config.seed % 2**31
+        state, frozen, to_devices(batch, mesh), float(rate(step - 1)), numbers, config.seed % 2**31
       )
       pending.append((step, metrics, meter.start_step(batch)))
       due = bool(evaluator) and (step % config.evaluate_every == 0 or step == config.steps)
@@ -304,7 +304,7 @@ def _on_mesh(step_fn: Callable, mesh: Mesh | None) -> Callable:
   return call
 
 
-def _to_devices(batch: TokenBatch, mesh: Mesh | None) -> TokenBatch:
+def to_devices(batch: TokenBatch, mesh: Mesh | None) -> TokenBatch:
   """Puts microbatches [M, B, ...] or [M, R, ...] on the devices."""
   if mesh is None:
     return jax.device_put(batch)
