@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from spftsql_jax.columns import kinds, vocabulary
 from spftsql_jax.columns.attributes import holds_years, property_of
 from spftsql_jax.columns.inflection import follows_noun, singular_of
 from spftsql_jax.schema import Column, Table
+
+_BOUNDS = {"from": "start", "to": "end", "until": "end"}
+_YEAR = re.compile(r"(19|20)\d\d")
 
 
 def column_words(
@@ -132,8 +136,17 @@ def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[
     and words[2] in vocabulary.EVENTS_OF_COLUMNS
   ):
     words = (words[1], vocabulary.EVENTS_OF_COLUMNS[words[2]][0], "date")  # "date first registered"
-  if len(words) == 3 and words[0] == "date" and words[2] in ("from", "to", "until"):
-    words = (f"{words[1]}-{words[2]}", "date")  # "date valid from"
+  if len(words) == 3 and words[0] == "date" and words[2] in _BOUNDS:
+    # "date valid from", "date supplied from", "date address from"
+    bound = (_BOUNDS[words[2]], "date")
+    words = (
+      bound if follows_noun(words[1]) or words[1] in ("valid", "effective") else (words[1], *bound)
+    )
+  if len(words) > 2 and words[0] == "date" and words[1] in vocabulary.DOINGS:
+    # "date joined staff"
+    words = ("date", "of", *vocabulary.DOINGS[words[1]].split(), *words[2:])
+  if len(words) > 1 and _YEAR.fullmatch(words[-1]) and words[-2] not in vocabulary.PREPOSITIONS:
+    words = (*words[:-1], "in", words[-1])  # "change_2007"
   if len(words) > 2 and words[:2] == ("date", "time"):
     words = (*words[2:], "time")  # "datetime_detention_end"
   if len(words) == 3 and words[1:] in (("from", "date"), ("to", "date")):

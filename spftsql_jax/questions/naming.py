@@ -31,6 +31,8 @@ _CACHE_SIZE = 256
 _CACHE: collections.OrderedDict[int, tuple[Schema, SchemaNames]] = collections.OrderedDict()
 # Three letters with a vowel among them may be a word.
 _SPOKEN = re.compile(r"(?=.*[aeiouy])[^\W\d_]{3}", re.IGNORECASE)
+# A word that says something of what it names: no initial, no number.
+_SAID = re.compile(r"[^\W\d_]{3,}")
 # A comment that is nothing but a name: "id", "date".
 _PLAIN_COMMENT = re.compile(r"[A-Za-z]+( [A-Za-z]+){0,2}")
 # Of fewer tables a word that all begin with may be what they are about.
@@ -197,7 +199,10 @@ def _role(column: str, referred: str) -> Noun | None:
     words.pop()
   if len(words) > 1 and len(words[-1]) == 1 and referred.startswith(words[-1]):
     words[-1:] = referred.split()  # "source_u_id" of a user
-  if not words or (
+  part, found, _ = f"{' '.join(words)} ".rpartition(f" {referred} ")
+  if found and part and kinds.is_person(part) and kinds.is_person(referred):
+    words = part.split()  # "driver_employee_id": the driver is an employee.
+  if not any(_SAID.fullmatch(word) for word in words) or (
     len(words) == 1
     and (len(words[0]) < 5 or kinds.identifies(words) or words[0] in vocabulary.NOT_ROLES)
   ):
@@ -316,12 +321,9 @@ def _owner(noun: Noun) -> list[str]:
 
 
 def _table_name(noun: Noun, taken: collections.Counter) -> TableName:
-  nouns = [noun]
-  before, _, last = noun.singular.rpartition(" ")
-  for synonym in vocabulary.TABLE_SYNONYMS.get(last, ()):
-    candidate = f"{before} {synonym}" if before else synonym
-    if not taken[candidate] and not taken[synonym]:
-      nouns.append(Noun(candidate, plural_of(candidate)))
+  # Of one word only: nobody calls a department store a department shop.
+  synonyms = vocabulary.TABLE_SYNONYMS.get(noun.singular, ())
+  nouns = [noun, *(Noun(word, plural_of(word)) for word in synonyms if not taken[word])]
   return TableName(tuple(nouns), kinds.is_person(noun.singular))
 
 
@@ -356,8 +358,8 @@ def _column_name(
   property_ = property_of(column, words)
   event = "" if property_ else event_of(column, shortened)
   full_nouns, short_nouns = (
-    [Noun(full, plural_of(singular_of(full)))],
-    [Noun(short, plural_of(singular_of(short)))],
+    [_column_noun(full)],
+    [_column_noun(short)],
   )
   share = words[-1] in ("percent", "percentage") and holds_shares(column)
   if event:
@@ -425,6 +427,13 @@ def _column_name(
   ):
     full_nouns = short_nouns = [Noun("short name", "short names")]
   return ColumnName(tuple(full_nouns), tuple(short_nouns), tags, names_entity, property_, event)
+
+
+def _column_noun(name: str) -> Noun:
+  """A name with its plural; what is done ("fastest qualifying") has none."""
+  last = name.rpartition(" ")[2]
+  done = last.endswith("ing") and last not in vocabulary.COUNTED_DEEDS
+  return unchanging(name) if done else Noun(name, plural_of(singular_of(name)))
 
 
 def _named_by_comment(column: Column, own: set[str]) -> str:

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from spftsql_jax.columns import vocabulary
 from spftsql_jax.columns.inflection import plural_of, singular_of
+from spftsql_jax.columns.kinds import is_person
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import Verb, plural_verb
 from spftsql_jax.questions.naming import Noun
@@ -254,9 +255,29 @@ def fix_spaces(text: str) -> str:
   return " ".join(text.split()).replace(" ?", "?").replace(" .", ".")
 
 
-def related_by(preposition: str, others: str) -> str:
-  """What rows do that are "of" others, or "in" them: "belong to doctors", "are in a city"."""
-  return f"belong to {others}" if preposition == "of" else f"are {preposition} {others}"
+def related_by(preposition: str, others: str, owned: bool = True) -> str:
+  """What rows do that are "of" others, or "in" them: "belong to doctors", "are in a city".
+
+  Those that others cannot be said to own have them.
+  """
+  if preposition != "of":
+    return f"are {preposition} {others}"
+  return f"belong to {others}" if owned else f"have {others}"
+
+
+def owned(parent: Noun, child: Noun) -> bool:
+  """Whether rows can be said to belong to those that they point to.
+
+  People, and who makes something, belong to groups and places alone.
+  """
+  last, thing = parent.singular.split()[-1], child.singular.split()[-1]
+  people = is_person(child.singular) or thing in wordings.MAKERS
+  return not people or last in wordings.HOLDERS | wordings.PLACES
+
+
+def titled(noun: Noun, name: str) -> str:
+  """A row and its name: "doctor Ann Lee", but "the product blue jeans"."""
+  return f"{'' if name[:1].isupper() else 'the '}{noun.singular} {name}"
 
 
 def relation_preposition(noun: str, child: str, person: bool) -> tuple[str, ...]:

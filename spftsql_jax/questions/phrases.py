@@ -124,6 +124,10 @@ class Phrases(abc.ABC):
   def _choose_short(self, ref: Ref) -> Noun:
     name = self.column_name(ref)
     options = name.short if self.maybe(0.75) else name.nouns
+    owner = self.names.table(ref.table).nouns[0]
+    doubled = " " in owner.singular or self.table_noun(ref.table) != owner
+    if doubled and name.nouns[0].singular.startswith(f"{owner.singular} "):
+      options = name.short  # No "customer names of clients", no "shop owner names of shop owners".
     if (
       name.nouns[0].singular.split()[-1] in ("id", "code")
       and len(name.short[0].singular.split()) == 1
@@ -148,7 +152,9 @@ class Phrases(abc.ABC):
       return full
     if name.names_entity and self.maybe(0.3):
       return owner
-    if " of " in short.singular:
+    role = owner.singular != self.table_noun(ref.table).singular
+    if " of " in short.singular or (role and " " in owner.singular):
+      # "The city of the home address": "home address city" piles up nouns.
       return Noun(
         f"{short.singular} of the {owner.singular}", f"{short.plural} of the {owner.plural}"
       )

@@ -15,8 +15,10 @@ from spftsql_jax.questions.parts import (
   Plan,
   article,
   join_words,
+  owned,
   related_by,
   relation_preposition,
+  titled,
   without_article,
 )
 from spftsql_jax.questions.query_meaning import Edge, Query, UnsupportedQuery
@@ -93,7 +95,7 @@ class Relations(Events):
       name = self._named(query, plan, far[0], far[1])
       if name is not None:
         called = self.rng.choice(
-          (f"the {noun.singular} {name}", f"{noun.singular} {name}", f"the {noun.singular} {name}")
+          (f"the {noun.singular} {name}", titled(noun, name), f"the {noun.singular} {name}")
         )
         posts = [f"with {called}"] + (
           [f"in {called}", f"in {name}"] if noun.singular.split()[-1] in wordings.PLACES else []
@@ -119,9 +121,7 @@ class Relations(Events):
     if not (maker or works) or is_person(child.singular) != works:
       return clause
     if name is not None:
-      called = [f"{noun.singular} {name}", f"the {noun.singular} {name}"] + (
-        [name, name] if maker else []
-      )
+      called = [titled(noun, name), f"the {noun.singular} {name}"] + ([name, name] if maker else [])
     else:
       called = [
         self.with_number(noun, clauses, person, "plural"),
@@ -141,6 +141,7 @@ class Relations(Events):
     self, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
   ) -> Clause:
     prepositions = relation_preposition(noun.singular, child.singular, person)
+    belong = owned(noun, child)
     direction, _, place = noun.singular.partition(" ")
     if place and direction in wordings.DIRECTIONS:
       return self._directed(
@@ -149,11 +150,11 @@ class Relations(Events):
     if name is not None:
       called = self.rng.choice(
         (
-          f"{noun.singular} {name}",
+          titled(noun, name),
           f"the {noun.singular} {name}",
           f"the {noun.singular} named {name}",
           f"the {noun.singular} called {name}",
-          f"{noun.singular} {name}",
+          titled(noun, name),
         )
       )
       posts: tuple[str, ...] = (
@@ -163,12 +164,12 @@ class Relations(Events):
       if prepositions[0] in ("by", "in"):
         posts += (f"{prepositions[0]} {name}",)
       verbs = (
-        conjugate(f"belong to {called}"),
+        conjugate(related_by("of", called, belong)),
         conjugate(f"have {called}")
         if self.maybe(0.3) and not is_person(child.singular)
-        else conjugate(related_by(prepositions[0], called)),
+        else conjugate(related_by(prepositions[0], called, belong)),
       )
-      return Clause(noun.singular, f"is {name}", f"{noun.singular} {name}", verbs, posts)
+      return Clause(noun.singular, f"is {name}", titled(noun, name), verbs, posts)
     every = self.with_number(noun, clauses, person, "plural")
     one = self.with_number(noun, clauses, person, "a")
     if noun.singular.split()[-1] == "address":  # Nobody belongs to an address.
@@ -176,11 +177,12 @@ class Relations(Events):
     posts = (
       f"{self.rng.choice(prepositions)} {every}",
       f"{self.rng.choice(prepositions)} {one}",
-      f"belonging to {every}" if self.maybe(0.3) else f"{prepositions[0]} {every}",
+      f"belonging to {every}" if self.maybe(0.3) and belong else f"{prepositions[0]} {every}",
     )
+    first = prepositions[0]
     verbs = (
-      conjugate(f"belong to {every}", f"belong to {one}"),
-      conjugate(related_by(prepositions[0], every), related_by(prepositions[0], one)),
+      conjugate(related_by("of", every, belong), related_by("of", one, belong)),
+      conjugate(related_by(first, every, belong), related_by(first, one, belong)),
     )
     predicate, owner = "", noun.singular
     if len(clauses) == 1:
