@@ -109,19 +109,19 @@ def kill_behind(
 
 def test_two_hosts_lost_twice_and_gone_on_with_as_four_equal_one_undisturbed_host(demo, tmp_path):
   one, two = tmp_path / "one", tmp_path / "two"
-  [(code, _, errors)] = finish(start("spft.py", 1, 8, *flags_of(demo, one)))
+  [(code, _, errors)] = finish(start("spft.py", 1, 4, *flags_of(demo, one)))
   assert code == 0, errors
 
   # Where the first process is lost JAX ends the others, at the latest half a second after they
   # should have by themselves.
   code, errors = kill_behind(
-    "prepare/data", 0, start("spft.py", 2, 4, *flags_of(demo, two), "--mesh=data:2,fsdp:4"), two
+    "prepare/data", 0, start("spft.py", 2, 2, *flags_of(demo, two), "--mesh=data:2,fsdp:2"), two
   )
   assert code, errors
   code, errors = kill_behind(
     "vbi_ft/round_1/training",
     1,
-    start("spft.py", 2, 4, *flags_of(demo, two), "--mesh=data:2,fsdp:4"),
+    start("spft.py", 2, 2, *flags_of(demo, two), "--mesh=data:2,fsdp:2"),
     two,
   )
   [line] = [line for line in errors.splitlines() if line.startswith("spft.py: ")]
@@ -132,7 +132,7 @@ def test_two_hosts_lost_twice_and_gone_on_with_as_four_equal_one_undisturbed_hos
   done = steps_done(two)
   assert "vbi_ft/round_1/training" in done and "cost" not in done
   for code, _, errors in finish(
-    start("spft.py", 4, 2, *flags_of(demo, two), "--mesh=data:4,fsdp:2")
+    start("spft.py", 4, 1, *flags_of(demo, two), "--mesh=data:2,fsdp:2")
   ):
     assert code == 0, errors
   assert sorted(steps_done(two)) == sorted(steps_done(one))
