@@ -17,8 +17,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import sqlglot
 import synthesis_fixtures
 from postgresql_server import running_server
+from sqlglot import exp
 
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.judging.metrics import hardness
@@ -263,6 +265,13 @@ def test_balanced_columns_come_about_equally_often(folder):
     return max(counts.values()) / statistics.quantiles(counts.values(), n=4)[0]
 
   assert spread("columns") < 0.7 * spread("reach")
+
+
+def test_half_of_the_queries_over_linked_tables_are_over_several(folder):
+  made = synthesize(paths(folder)[1], pool.builtin_templates(), SynthesisOptions(300, seed=1))
+  trees = [sqlglot.parse_one(example.query, read="sqlite") for example in made.examples]
+  several = sum(len({t.name.lower() for t in tree.find_all(exp.Table)}) > 1 for tree in trees)
+  assert several >= 0.45 * len(trees)
 
 
 def test_targets_for_operators_and_hardness_are_met(folder):

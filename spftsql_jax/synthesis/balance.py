@@ -110,12 +110,16 @@ def read_balance(
 
 
 def operators_of(text: str) -> frozenset[str]:
-  """The operators of a template's text: clauses and conditions, "join" and "nested"."""
+  """The operators of a template's text: clauses and conditions, "join", "nested" and, whether
+  joined or nested, "several tables".
+  """
   tree = read_template(text)
   found = {name for name, kind in _OPERATORS if tree.find(kind)}
   compiled = compile_template(text)
   if any(len(scope.letters) > 1 for scope in compiled.scopes):
     found.add("join")
+  if len({letter[0] for scope in compiled.scopes for letter in scope.letters}) > 1:
+    found.add("several tables")
   if any(
     select.find_ancestor(exp.Where, exp.Having, exp.From) for select in tree.find_all(exp.Select)
   ):
