@@ -30,8 +30,13 @@ from typing import Any, cast
 
 from absl import flags
 
-# What libtpu would ask a cloud's metadata server for; there is none, and nothing is run.
-os.environ |= {"TPU_SKIP_MDS_QUERY": "1", "JAX_PLATFORMS": "cpu"}
+# What libtpu would ask a cloud's metadata server for; there is none, and nothing is run, so several
+# processes may compile at once.
+os.environ |= {
+  "TPU_SKIP_MDS_QUERY": "1",
+  "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+  "JAX_PLATFORMS": "cpu",
+}
 
 import jax
 from jax.experimental import topologies
