@@ -88,8 +88,8 @@ class _Reader:
     query = self.query
     items = [bare(i.unalias()) for i in query.items]
     returned = tuple(map(self._value, items))
-    keys = {i.sql() for i, r in zip(items, returned, strict=True) if not isinstance(r, Measure)}
-    whole = len(keys) == len({g.sql() for g in query.group})
+    keys = tuple(map(self._key, query.group))
+    whole = all(key in returned for key in keys)
     if self.entity:
       self._refuse_ways()
     else:
@@ -106,7 +106,7 @@ class _Reader:
       self.rows,
       "".join(self.beside),
       self.entity,
-      tuple(map(self._key, query.group)),
+      keys,
       returned,
       whole,
       having,
