@@ -42,8 +42,9 @@ class GroupQuestions(Groups):
   def _grouped(self, query: Query) -> Message:
     plan = plan_groups(query, self.names)
     group = self.group_of(plan)
-    said = [*query.items, *query.having, *(e for e, _ in query.order)]
-    if plan.entity and not any(map(aggregate_in, said)):  # Nothing else says what the join asks.
+    orders = () if query.limit is None else (e for e, _ in query.order)
+    if plan.entity and not any(map(aggregate_in, [*query.items, *query.having, *orders])):
+      # Nothing else says what the join asks for.
       group.clauses = self._clauses_of_joined(group)
     group.clauses = group.clauses + self.having(group)
     top, tail = self.group_top(group), self.group_order(group)
@@ -79,8 +80,9 @@ class GroupQuestions(Groups):
     several = plan.entity and plan.limit is not None and plan.limit > 1
     names = [c.plural if several else c.singular for c in others]
     noun, many = group.noun.singular, self.with_number(group.noun, clauses, group.person, "plural")
+    # SUM(CASE ...) counts rows too, and says which.
     rows = any(
-      isinstance(m, RowCount) or (_counts_condition(m) and not group.row_clauses) for m in measures
+      isinstance(m, RowCount) or (m.node.find(exp.Case) and not group.row_clauses) for m in measures
     )
     values: dict[str, Value] = {
       "columns": join_words([*names, *(f"the {a}" if names else a for a in amounts)]),
@@ -95,7 +97,6 @@ class GroupQuestions(Groups):
       "among": lambda: self._among(group, many),
       "do": lambda: join_words([self.verb(c, True) for c in clauses]),
       "so many": group.counted,
-      "most rows": group.most,
     }
     told: dict[str, object] = {
       "said": clauses,
@@ -162,9 +163,3 @@ class GroupQuestions(Groups):
     alone = {"single": "one-amount", "rows": "one"}.get(row.mark, "one-column")
     bare_of = "none" if row.mark == "none" else ""
     return Message(said, alone not in features, lead, after, tail, bare=bare_of)
-
-
-def _counts_condition(measure: Measure) -> bool:
-  """Whether an aggregate counts the rows that satisfy a condition: SUM(CASE ...)."""
-  node = bare(measure.node.unalias()) if isinstance(measure, Amount) else None
-  return isinstance(node, exp.Sum) and isinstance(bare(node.this), exp.Case)

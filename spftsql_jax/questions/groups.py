@@ -54,8 +54,8 @@ class Group:
     noun, person, clauses: of one group, and what is said of it.
     row_noun, row_clauses: of the rows.
     features: what guards ask about the group and its rows.
-    rows: the rows with all that is said of them. counted, most: the same with how many there must
-      be, or "the most"; "" where nothing asks for it.
+    rows: the rows with all that is said of them. counted: the same with how many there must be, ""
+      where nothing asks for it.
   """
 
   plan: PerGroup
@@ -68,7 +68,6 @@ class Group:
   rows: str
   features: set[str] = dataclasses.field(default_factory=set)
   counted: str = ""
-  most: str = ""
 
 
 def _is_action(noun: Noun) -> bool:
@@ -240,11 +239,8 @@ class Groups(Listings):
     return Context({*group.features, *features}, known | values)
 
   def measured(self, group: Group, measure: Measure, described: bool, alone: bool = True) -> str:
-    """What is measured of a group: "number of visits", "average price".
-
-    Args:
-      described: whether what is said of the rows is said here.
-      alone: whether the rows are not named beside it.
+    """What is measured of a group: "number of visits". `described` says whether what is said of the
+    rows is said here, `alone` whether the rows are not named beside it.
     """
     if isinstance(measure, RowCount):
       return f"number of {group.rows if described else group.row_noun.plural}"
@@ -380,18 +376,17 @@ class Groups(Listings):
 
   def _top_by_rows(self, group: Group, limit: int, number: str, context: Context) -> TopWords:
     """The groups with most rows or fewest."""
-    group.most = self.grammar.say("most rows", context, self.rng)
-    ties = f"{self._left_out(context)}{context.value('ties')}"
-    context.values |= {"most rows": group.most, "ties": ties}
-    group.features |= context.features & {"tied"} | {"most"}
+    context.values["ties"] = f"{self._left_out(context)}{context.value('ties')}"
+    group.features |= context.features & {"tied", "down"} | {"most"}
     row = self.grammar.pick("group top", context, self.rng)
     said = self.grammar.fill(row, context, self.rng)
-    behind = Context({*context.features, row.mark}, context.values | {"said": said})
-    clause = self._clause_of("group top", behind)
+    marked = Context({*context.features, row.mark}, context.values | {"said": said})
+    clause = self._clause_of("group top", marked)
     if row.mark == "ranked":
       return TopWords(limit, said, "", [clause], "")
     if row.mark == "adjective":
-      return TopWords(limit, number, said, [clause], agree(f"are the {said}", limit > 1))
+      behind = [clause] if clause.posts else []
+      return TopWords(limit, number, said, behind, agree(f"are the {said}", limit > 1))
     verb = self.rng.choice(clause.verbs)
     return TopWords(limit, number, "", [clause], verb.singular if limit == 1 else verb.plural)
 
