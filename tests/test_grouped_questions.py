@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 import re
 
 import pytest
 from test_questions import SHOP
 
+from spftsql_jax.questions import english
 from spftsql_jax.questions.naming import names_of
 from spftsql_jax.questions.plan import MeasureCompare, PartOfDate, PerGroup, RowCount
 from spftsql_jax.questions.plan_groups import plan_groups
@@ -19,8 +21,8 @@ from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 _SEEDS = range(40)
 
 
-def _text(name: str, **known: int) -> Column:
-  return Column(name, "TEXT", "text", **known)
+def _text(name: str, values: int = 0) -> Column:
+  return Column(name, "TEXT", "text", distinct_count=values)
 
 
 RACES = Schema(
@@ -43,7 +45,7 @@ RACES = Schema(
     # Several drivers share a name.
     Table(
       "driver",
-      (Column("id", "INTEGER", "number"), _text("name", distinct_count=30)),
+      (Column("id", "INTEGER", "number"), _text("name", 30)),
       ("id",),
       row_count=40,
     ),
@@ -122,6 +124,13 @@ def _plan(sql: str, schema: Schema = SHOP) -> PerGroup:
       "without any",
       None,
     ),
+    # So do conditions on the rows.
+    (
+      SHOP,
+      "SELECT category FROM product WHERE price > 20 GROUP BY category HAVING COUNT(*) < 4",
+      "at least one but",
+      None,
+    ),
     # What is counted behind another left join.
     (
       SHOP,
@@ -177,3 +186,30 @@ def test_a_user_s_row_words_groups() -> None:
   sql = "SELECT category, COUNT(*) FROM product GROUP BY category"
   said = [write_question(sql, SHOP, random.Random(seed), row) for seed in range(30)]
   assert sum("Tally the products by" in question for question in said) >= 5
+
+
+_OPERATORS = {"more", "less", "equal", "unequal", "at-least", "at-most", "between"}
+_ASKED_FOR = (
+  "part of date", "measure", "counted rows", "most rows", "group top", "common", "degree", "zero",
+  "or zero", "in group", "each value", "rows of group", "per row: content", "first rows: content",
+  "per value: content", "first values: content", "values: content", "first value: content",
+)  # fmt: skip
+
+
+def _comes_up(chosen: set[str], asked: set[str]) -> bool:
+  """Whether features go together, as far as guards ask for them."""
+  one_operator = len(chosen & _OPERATORS) == 1 or _OPERATORS.isdisjoint(asked)
+  one_measure = not {"counted", "measured"} <= chosen
+  sorted_by_it = "same" not in chosen or bool(chosen & {"counted", "measured"})
+  of_values = "action" not in chosen or chosen & {"values"} == asked & {"values"}
+  return one_operator and one_measure and sorted_by_it and of_values
+
+
+@pytest.mark.parametrize("section", _ASKED_FOR)
+def test_whatever_holds_there_is_a_wording(section: str) -> None:
+  grammar = english.grammar()
+  guards = [either for row in grammar.sections[section] for either in row.guard]
+  asked = {feature for either in guards for feature, _ in either}
+  for count in range(len(asked) + 1):
+    for chosen in map(set, itertools.combinations(sorted(asked), count)):
+      assert grammar.has(section, chosen) or not _comes_up(chosen, asked), chosen
