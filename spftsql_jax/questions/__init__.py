@@ -25,8 +25,8 @@ below it:
     counts            "How many doctors are there?": slots and features of a plan
     aggregates        "How many ...?", "the average price of ..."
     listings          "the names and ages of ...": slots and features of a plan
-    groups            what a query groups by, and what it says of the groups
-    group_questions   "the number of doctors in each city"
+    groups            what groups are called, measured, had and sorted by: slots and features
+    group_questions   "the number of doctors in each city": slots and features of a plan
     combinations      set operations: "who have X but not Y"
     writer            picks the layout that a query needs
 

@@ -11,6 +11,7 @@ from spftsql_jax.questions.grammar import Context
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import Clause, Message, is_plural, join_words
 from spftsql_jax.questions.plan import Rows
+from spftsql_jax.questions.plan_groups import named_after_ends
 from spftsql_jax.questions.plan_listings import aliases_of, is_key, is_single, plan_count
 from spftsql_jax.questions.query_meaning import Query, UnsupportedQuery, read_nested
 from spftsql_jax.questions.syntax import aggregate_of, bare, is_pure_link, own_columns
@@ -113,8 +114,8 @@ class Aggregates(Counts):
     if counted or not any(own_columns(i) for i in items):
       if finest is None:
         raise UnsupportedQuery("a count over tables of which none is the finest")
-      if is_pure_link(query.sources[finest]) and self._named_after_ends(
-        query, query.sources[finest]
+      if is_pure_link(query.sources[finest]) and named_after_ends(
+        query, query.sources[finest], self.names
       ):
         return self._counted_end(query, finest)
       return finest

@@ -13,6 +13,9 @@ from spftsql_jax.questions.parts import join_words, pick, rounding, singular_hea
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
 from spftsql_jax.questions.syntax import aggregate_of, bare, date_part, is_value
 
+# How often a total is a sum of several things.
+_SUM_OF_RATE = 1 / 3
+
 
 class Expressions(ColumnConditions):
   """Words what a query computes."""
@@ -130,25 +133,22 @@ class Expressions(ColumnConditions):
       raise UnsupportedQuery("an average or a sum of averages")
     if function == "count":
       return Noun(f"number of {inner.plural}", f"numbers of {inner.plural}")
-    if function == "avg":
-      word = self.rng.choice(wordings.AVERAGE)
-    elif function == "sum":
-      word = self.rng.choice(wordings.TOTAL)
-      if word == "sum of the":
-        return Noun(f"sum of the {inner.plural}", f"sums of the {inner.plural}")
-      if inner.singular.startswith("total ") or inner.singular == "total":
-        return Noun(f"sum of the {inner.plural}", f"sums of the {inner.plural}")
-    else:
-      tags = self.column_name(ref).tags
-      plain = wordings.MAXIMUM if function == "max" else wordings.MINIMUM
-      word = (
-        self.superlative(tags, function == "max")
-        if tags & {"date", "year"} or self.maybe(0.5)
-        else self.rng.choice(plain)
-      )
-      if ref.column.kind == "text":
-        word = "alphabetically last" if function == "max" else "alphabetically first"
+    total = inner.singular.startswith("total ") or inner.singular == "total"
+    if function == "sum" and (total or self.maybe(_SUM_OF_RATE)):
+      return Noun(f"sum of the {inner.plural}", f"sums of the {inner.plural}")
+    word = self.function_word(ref, function)
     return Noun(f"{word} {inner.singular}", f"{word} {inner.plural}")
+
+  def function_word(self, ref: Ref, function: str | None) -> str:
+    """What an aggregate of a column is called before its noun: "average", "latest"."""
+    if function in ("avg", "sum"):
+      return self.rng.choice(wordings.AGGREGATES[function])
+    if ref.column.kind == "text":
+      return "alphabetically last" if function == "max" else "alphabetically first"
+    tags = self.column_name(ref).tags
+    if tags & {"date", "year"} or self.maybe(0.5):
+      return self.superlative(tags, function == "max")
+    return self.rng.choice(wordings.MAXIMUM if function == "max" else wordings.MINIMUM)
 
   def item_noun(self, query: Query, node: exp.Expr, head: str) -> Noun:
     """The noun of a computed column: window functions and CASE beside what `expression` knows."""

@@ -1,584 +1,433 @@
-"""What a query groups by, and what it says of the groups."""
+"""Groups of rows in English: what they are called, what is measured, asked and sorted of them."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 
 from sqlglot import exp
 
+from spftsql_jax.columns import vocabulary
+from spftsql_jax.columns.inflection import plural_of
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import agree, conjugate
-from spftsql_jax.questions.grammar import Context
-from spftsql_jax.questions.links import shares_a_parent
+from spftsql_jax.questions.features import OPERATORS
+from spftsql_jax.questions.grammar import Context, Value
 from spftsql_jax.questions.listings import Listings
 from spftsql_jax.questions.naming import Noun, unchanging
-from spftsql_jax.questions.parts import Clause, Group, TopWords, article, join_words, rounding
-from spftsql_jax.questions.plan_conditions import attribute_of
-from spftsql_jax.questions.plan_listings import aliases_of, is_key
-from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
-from spftsql_jax.questions.syntax import (
-  aggregate_in,
-  aggregate_of,
-  bare,
-  date_part,
-  flipped,
-  is_pure_link,
-  is_value,
-  operator_of,
-  own_columns,
+from spftsql_jax.questions.parts import (
+  Clause,
+  Plan,
+  TopWords,
+  article,
+  join_words,
+  rounding,
 )
+from spftsql_jax.questions.plan import (
+  Amount,
+  Attribute,
+  Computed,
+  GroupOrder,
+  Key,
+  Literal,
+  Measure,
+  MeasureCompare,
+  PartOfDate,
+  PerGroup,
+  RowCount,
+  Unmoved,
+)
+from spftsql_jax.questions.plan_listings import aliases_of
+from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
+from spftsql_jax.questions.syntax import aggregate_of, bare, is_pure_link, own_columns
+
+# Longer names of groups are said once.
+_LONGEST = 8
+
+
+@dataclasses.dataclass
+class Group:
+  """The words of one group, and of the rows that are grouped, seen from it.
+
+  Attributes:
+    placed: where each condition is spoken.
+    noun, person, clauses: of one group, and what is said of it.
+    row_noun, row_clauses: of the rows.
+    features: what guards ask about the group and its rows.
+    rows: the rows with all that is said of them. counted: the same with how many there must be, ""
+      where nothing asks for it.
+  """
+
+  plan: PerGroup
+  placed: Plan
+  noun: Noun
+  person: bool
+  clauses: list[Clause]
+  row_noun: Noun
+  row_clauses: list[Clause]
+  rows: str
+  features: set[str] = dataclasses.field(default_factory=set)
+  counted: str = ""
+
+
+def _is_action(noun: Noun) -> bool:
+  """Whether a word is of no thing: nobody counts qualifyings, but buildings."""
+  last = noun.singular.split()[-1]
+  return last.endswith("ing") and last not in vocabulary.LEXICON
+
+
+def holding(told: Mapping[str, object]) -> set[str]:
+  """The features that hold."""
+  return {name for name, holds in told.items() if holds}
 
 
 class Groups(Listings):
   """Words GROUP BY, HAVING and aggregates of groups."""
 
-  def _group(self, query: Query) -> Group:
-    rows = self._rows_alias(query)
-    refs = [query.ref(g) if isinstance(g, exp.Column) else None for g in query.group]
-    known = [r for r in refs if r is not None]
-    alias = self._group_alias(query, known, rows) if len(known) == len(refs) else None
-    spoken = {r.alias for r in known} | {
-      query.ref(c).alias for i in query.items for c in own_columns(i)
-    }
-    plan = self.plan(query, rows, spoken)
-    if alias is None:
-      if (query.having or query.limit) and any(self.column_name(r).property for r in known):
-        raise UnsupportedQuery("which of those with and those without")
-      row_clauses = self.clauses(query, plan, rows, None)
-      noun, row_noun, row_person = (
-        self._key_noun(query, query.group, rows),
-        self.noun(query, rows),
-        self.person(query, rows),
-      )
-      owners = {r.alias for r in known}
-      measured = {a for n in query.tree.find_all(exp.AggFunc) for a in aliases_of(query, n)}
-      if (
-        is_pure_link(query.sources[rows])
-        and not row_clauses
-        and len(owners) == 1
-        and rows not in owners | measured
-      ):
-        row_noun = self._far_noun(query, next(iter(owners)), rows)
-      elif (
-        not row_clauses
-        and owners == {rows}
-        and len(query.sources) == len(refs) == 1
-        and measured <= {rows}
-      ):
-        row_noun = self._other_end(query, known[0]) or row_noun
-      return Group(None, noun, [], False, rows, row_noun, row_clauses, row_person, plan)
-    path = self.path(query, alias, rows)
-    if shares_a_parent(alias, path):
-      raise UnsupportedQuery("rows that are not those of the groups, but have the same parent")
-    if plan.mixed:
-      raise UnsupportedQuery("a condition over both the groups and their rows")
-    clauses = (
-      self.clauses(query, plan, alias, path[0]) if path else self.clauses(query, plan, alias, None)
-    )
-    if not path:
-      return Group(
-        alias,
-        self.noun(query, alias),
-        clauses,
-        self.person(query, alias),
-        rows,
-        self.noun(query, rows),
-        [],
-        self.person(query, rows),
-        plan,
-      )
-    # The rows are described from the side of the group: the way back to it is not spoken.
-    blocked = dataclasses.replace(
-      plan,
-      own={
-        a: c
-        for a, c in plan.own.items()
-        if a == rows or a not in self._subtree(query, alias, path[0])
-      },
+  def group_of(self, plan: PerGroup) -> Group:
+    """The words of the groups of a plan."""
+    query, rows, entity = plan.query, plan.rows, plan.entity
+    spoken = {a for node in (*query.group, *query.items) for a in aliases_of(query, node)}
+    placed = self.plan(query, rows, spoken)
+    clauses: list[Clause] = []
+    if entity:
+      noun, person = self.noun(query, entity), self.person(query, entity)
+      path = query.path(entity, rows)
+      clauses = self.clauses(query, placed, entity, path[0])
+      row_noun, row_clauses, row_person = self._rows_of_entity(plan, placed)
+    else:
+      nouns = [self.key_noun(plan, key) for key in plan.keys]
+      noun = Noun(join_words([n.singular for n in nouns]), join_words([n.plural for n in nouns]))
+      person, row_person = False, self.person(query, rows)
+      row_clauses = self.clauses(query, placed, rows, None)
+      row_noun = self._row_noun_of_values(plan, bool(row_clauses))
+    if plan.beside:
+      other = self.noun(query, plan.beside)
+      one = article(other.singular)
+      row_clauses.append(Clause(verbs=(conjugate(f"have {one}"),), posts=(f"with {one}",)))
+    said = self.with_number(row_noun, row_clauses, row_person, "plural")
+    group = Group(plan, placed, noun, person, clauses, row_noun, row_clauses, said)
+    group.features |= self._features(group)
+    return group
+
+  def _rows_of_entity(self, plan: PerGroup, placed: Plan) -> tuple[Noun, list[Clause], bool]:
+    """The rows as seen from a group that is a row: the way back to it is not spoken."""
+    query, rows, entity = plan.query, plan.rows, plan.entity
+    path = query.path(entity, rows)
+    back = self._subtree(query, entity, path[0])
+    seen = dataclasses.replace(
+      placed, own={a: c for a, c in placed.own.items() if a == rows or a not in back}
     )
     if len(path) == 1:
-      row_noun, row_clauses, row_person = self._through_link(query, blocked, alias, rows, path[0])
-    else:
-      if is_pure_link(query.sources[rows]) and self._named_after_ends(query, query.sources[rows]):
-        raise UnsupportedQuery("a count of pairs that have no name of their own")
-      before = blocked.spoken
-      blocked.spoken = before | set(query.sources)
-      row_noun, row_clauses, row_person = (
-        self.noun(query, rows),
-        self.clauses(query, blocked, rows, None),
-        self.person(query, rows),
-      )
-    optional = any(e.optional for e in path)
-    return Group(
-      alias,
-      self.noun(query, alias),
-      clauses,
-      self.person(query, alias),
-      rows,
-      row_noun,
-      row_clauses,
-      row_person,
-      plan,
-      optional,
-    )
+      return self._through_link(query, seen, entity, rows, path[0])
+    seen.spoken = seen.spoken | set(query.sources)
+    clauses = self.clauses(query, seen, rows, None)
+    return self.noun(query, rows), clauses, self.person(query, rows)
 
-  def _rows_alias(self, query: Query) -> str:
-    finest = query.finest()
-    if finest is not None:
-      return finest
-    for node in [*query.items, *query.having, *(e for e, _ in query.order)]:
-      for function in node.find_all(exp.AggFunc):
-        for column in own_columns(function):
-          if not isinstance(function, exp.Count):
-            return query.ref(column).alias
-    raise UnsupportedQuery("groups over tables of which none is the finest")
+  def _row_noun_of_values(self, plan: PerGroup, described: bool) -> Noun:
+    """What is grouped by values; the rows of a table that only links others are those others."""
+    query, rows = plan.query, plan.rows
+    refs = [key.ref for key in plan.keys if isinstance(key, Attribute)]
+    owners = {ref.alias for ref in refs}
+    measured = {a for n in query.tree.find_all(exp.AggFunc) for a in aliases_of(query, n)}
+    end = None
+    if len(owners) == 1 and len(refs) == len(plan.keys) and not described:
+      if is_pure_link(query.sources[rows]) and rows not in owners | measured:
+        end = self._far_noun(query, next(iter(owners)), rows)
+      elif owners == {rows} and len(query.sources) == len(refs) == 1 and measured <= {rows}:
+        end = self._other_end(query, refs[0])
+    return end or self.noun(query, rows)
 
-  def _group_alias(self, query: Query, refs: list[Ref], rows: str) -> str | None:
-    """The table whose rows are the groups.
+  def _features(self, group: Group) -> set[str]:
+    """What guards ask about a group and its rows."""
+    plan, noun = group.plan, group.noun.singular
+    last, row = noun.split()[-1], group.row_noun.singular.split()[-1]
+    values = not plan.entity
+    told = {
+      "values": values,
+      "person": group.person,
+      "several": len(plan.keys) > 1,
+      "rows-said": group.row_clauses,
+      "optional": plan.optional,
+      "partial": plan.partial,
+      "deed": group.person and row in wordings.DEEDS,
+      # Nobody is enrolled by another; what people do is said of them.
+      "happens": not group.person
+      and not values
+      and not group.row_clauses
+      and row in wordings.EVENT_VERBS
+      and wordings.EVENT_VERBS[row][0] not in ("enrolled in", "registered for"),
+      "long": noun.startswith("label") or len(noun.split()) > _LONGEST,
+    }
+    if values:
+      told |= {
+        "holder": last in wordings.PLACES | wordings.MAKERS | wordings.HOLDERS,
+        "in": last in (wordings.PLACES | wordings.HOLDERS) - wordings.MAKERS | wordings.PERIODS,
+        "period": noun in wordings.PERIODS,
+        "day": last in ("day", "date"),
+        "called": all(self._is_called(plan, key) for key in plan.keys),
+        "action": _is_action(group.noun),
+      }
+    return holding(told)
 
-    Grouped by its key, by the key that points to it, or by its natural name.
-    """
-    for ref in refs:
-      key = tuple(c.lower() for c in ref.table.primary_key) == (ref.column.name.lower(),)
-      key = key or any(  # Keys that nothing declares are known by what refers to them.
-        e.parent == ref.alias
-        and e.is_key
-        and tuple(c.lower() for c in e.referred) == (ref.column.name.lower(),)
-        for e in query.edges
-      )
-      if key and ref.alias != rows:
-        return self._specific(query, ref.alias, rows)
-      for edge in query.edges:
-        if (
-          edge.child == ref.alias
-          and edge.is_key
-          and tuple(c.lower() for c in edge.columns) == (ref.column.name.lower(),)
-          and not edge.same
-        ):
-          return edge.parent
-    if len(refs) == 1 and refs[0].alias != rows and self.column_name(refs[0]).names_entity:
-      return refs[0].alias
-    return None
-
-  def _specific(self, query: Query, alias: str, rows: str) -> str | None:
-    for edge in query.edges:
-      if edge.same and edge.parent == alias:
-        return edge.child if edge.child != rows else None
-    return alias
-
-  def _key_noun(self, query: Query, keys: list[exp.Expr], rows: str) -> Noun:
-    nouns = [self._one_key(query, k, rows) for k in keys]
-    return Noun(join_words([n.singular for n in nouns]), join_words([n.plural for n in nouns]))
-
-  def _one_key(self, query: Query, key: exp.Expr, rows: str) -> Noun:
-    part = date_part(key)
-    if part is not None and part[0] in ("year", "month", "day"):
-      ref = query.ref(part[1])
-      if self.belongs(query, ref.alias, rows) and self.only_of_tag(ref, "date"):
-        return Noun(part[0], f"{part[0]}s")
-    if isinstance(key, exp.Case):
-      return self._case(query, key, rows)
-    if isinstance(key, exp.Column):
-      ref = query.ref(key)
-      if {"name", "plain"} <= self.column_name(ref).tags:
-        return self.qualified(query, ref)  # "The names with two products" may be anyone's.
-    return self.expression(query, key, rows)
-
-  def _is_group_column(self, query: Query, group: Group, item: exp.Expr) -> bool:
-    if item in query.group:
-      return True
-    if not isinstance(item, exp.Column):
+  def _is_called(self, plan: PerGroup, key: Key) -> bool:
+    """Whether a group is what its rows are called or say: they do not belong to their name."""
+    if not isinstance(key, Attribute) or key.ref.alias != plan.rows:
       return False
-    ref = query.ref(item)
-    if group.alias is None:
-      return any(
-        isinstance(g, exp.Column)
-        and query.ref(g).alias == ref.alias
-        and query.ref(g).column is ref.column
-        for g in query.group
-      )
-    if ref.alias == group.alias or self.belongs(query, ref.alias, group.alias):
-      return True
-    if any(
-      isinstance(g, exp.Column)
-      and query.ref(g).column is ref.column
-      and query.ref(g).alias == ref.alias
-      for g in query.group
-    ):
-      return True
-    # The key that points to the group, or a row that the group points to.
-    return any(
-      e.child == ref.alias and e.parent == group.alias and ref.column.name in e.columns
-      for e in query.edges
-    ) or self._above(query, group.alias, ref.alias)
+    name = self.column_name(key.ref)
+    named = "name" in name.tags and "place" not in name.tags
+    says = named or name.nouns[0].singular.split()[-1] in wordings.SAYINGS
+    return says and key.ref.column.kind == "text"
 
-  def _above(self, query: Query, start: str, goal: str) -> bool:
-    return any(
-      e.child == start and e.is_key and (e.parent == goal or self._above(query, e.parent, goal))
-      for e in query.edges
-    )
+  def key_noun(self, plan: PerGroup, key: Key) -> Noun:
+    """What values are called that rows are grouped by, or a column of groups that are rows."""
+    if isinstance(key, PartOfDate):
+      return self._part_noun(plan.query, key)
+    if isinstance(key, Computed):
+      return self.item_noun(plan.query, key.node, plan.entity or plan.rows)
+    name = self.column_name(key.ref)
+    named = {"name", "plain"} <= name.tags or name.names_entity or self._is_called(plan, key)
+    if named and not plan.entity:  # "The names with two products" may be anyone's.
+      return self._full_name(plan.query, key.ref)
+    noun = self.short(key.ref) if key.own else self.qualified(plan.query, key.ref)
+    return Noun(noun.singular, f"values of {noun.singular}") if _is_action(noun) else noun
 
-  def _row_words(self, group: Group) -> str:
-    """The grouped rows with their conditions, in the same words throughout the question."""
-    if not group.words:
-      group.words = self.with_number(group.row_noun, group.row_clauses, group.row_person, "plural")
-    return group.words
+  def _full_name(self, query: Query, ref: Ref) -> Noun:
+    """What a name is called away from what it names: "product name", never "product"."""
+    owner, name = self.noun(query, ref.alias), self.column_name(ref).nouns[0]
+    if " " in name.singular:
+      return name
+    return Noun(f"{owner.singular} {name.singular}", f"{owner.singular} {name.plural}")
 
-  def _happens(self, group: Group) -> tuple[str, ...] | None:
-    """The verb of what is counted, where it happens to the groups: a book is borrowed."""
-    if group.person or group.alias is None or group.row_clauses:
-      return None
-    verb = wordings.EVENT_VERBS.get(group.row_noun.singular.split()[-1])
-    return verb if verb is not None and verb[0] not in ("enrolled in", "registered for") else None
+  def _part_noun(self, query: Query, key: PartOfDate) -> Noun:
+    """The year, month or day of rows; of which date only where they have several."""
+    ref, part = key.attribute.ref, key.part
+    dates = [c for c in ref.table.columns if "date" in self.names.column(ref.table, c).tags]
+    event = self.column_name(ref).event
+    if key.attribute.own and dates == [ref.column] and not (event or self.person(query, ref.alias)):
+      return Noun(part, f"{part}s")
+    noun = self.short(ref) if key.attribute.own else self.qualified(query, ref)
+    before, _, of = noun.singular.partition("date of ")
+    behind = noun.singular.endswith(" date")
+    told = {"event": event, "date-of": of and not before, "date-behind": behind}
+    values: dict[str, Value] = {
+      "part": part,
+      "stem": lambda: vocabulary.EVENTS_OF_COLUMNS[event][0],
+      "date": noun.singular,
+      "of": of,
+      "before": noun.singular.removesuffix(" date"),
+    }
+    context = Context(holding(told), values)
+    said = self.grammar.say("part of date", context, self.rng)
+    return Noun(said, plural_of(said))
 
-  def _split_aggregate(self, noun: Noun, inner: Noun) -> tuple[str, str]:
-    """ "average", "salary" of "average salary"."""
-    for words in (inner.singular, inner.plural):
-      if noun.singular.endswith(" " + words):
-        head = noun.singular[: -len(words) - 1]
-        return ("total" if head.startswith("sum of") else head), inner.singular
-    head = (
-      "most recent" if noun.singular.startswith("most recent ") else noun.singular.split(" ", 1)[0]
-    )
-    rest = noun.singular.removeprefix("sum of the ").removeprefix(head + " ")
-    return ("total" if head == "sum" else head), rest
+  def context_of(
+    self, group: Group, values: dict[str, Value], features: Iterable[str] = ()
+  ) -> Context:
+    """What a phrase about a group may ask for."""
+    row = group.row_noun.singular.split()[-1]
+    known: dict[str, Value] = {
+      "noun": group.noun.singular,
+      "nouns": group.noun.plural,
+      "rows": group.rows,
+      "row plural": group.row_noun.plural,
+    }
+    if "deed" in group.features:
+      known |= dict(zip(("past", "participle", "base"), wordings.DEEDS[row], strict=True))
+    if "happens" in group.features:
+      known["happened"] = wordings.EVENT_VERBS[row][2]
+    return Context({*group.features, *features}, known | values)
 
-  def _group_aggregate(
-    self,
-    query: Query,
-    group: Group,
-    node: exp.Expr,
-    described: bool = True,
-    inside: bool = False,
-  ) -> Noun:
-    """The noun of one aggregate per group.
-
-    `described` says whether conditions on the rows are to be spoken.
+  def measured(self, group: Group, measure: Measure, described: bool, alone: bool = True) -> str:
+    """What is measured of a group: "number of visits". `described` says whether what is said of the
+    rows is said here, `alone` whether the rows are not named beside it.
     """
-    node = bare(node.unalias())
-    if isinstance(node, exp.Count) and self._counts_rows(query, node):
-      rows = self._row_words(group) if described else group.row_noun.plural
-      return Noun(f"number of {rows}", f"numbers of {rows}")
+    if isinstance(measure, RowCount):
+      return f"number of {group.rows if described else group.row_noun.plural}"
+    query, node = group.plan.query, bare(measure.node.unalias())
     if isinstance(node, exp.Round) and aggregate_of(bare(node.this)):
-      inner = self._group_aggregate(query, group, bare(node.this), described)
-      digits = node.args.get("decimals")
-      places = rounding(digits)
-      return Noun(f"{inner.singular} {places}", f"{inner.plural} {places}")
-    noun = self.aggregate(
-      query, node, group.rows if group.alias is None or group.rows != group.alias else group.alias
-    )
-    columns = [query.ref(c) for c in own_columns(node)]
-    if (
-      group.alias is None
-      and inside
-      and columns
-      and all(self.belongs(query, r.alias, group.rows) for r in columns)
-    ):
-      group.said = True
-      if group.row_clauses:
-        return Noun(
-          f"{noun.singular} of {self._row_words(group)}",
-          f"{noun.plural} of {self._row_words(group)}",
-        )
-      word = group.row_noun.singular
-      if (
-        isinstance(node, (exp.Avg, exp.Max, exp.Min, exp.Sum))
-        and isinstance(node.this, exp.Column)
-        and word.split()[-1] not in noun.singular.split()
-      ):
-        head, measured = self._split_aggregate(noun, self.short(columns[0]))
-        if measured.startswith(("number of ", "date of ", "year of ")):
-          return Noun(
-            f"{noun.singular} of {group.row_noun.plural}",
-            f"{noun.plural} of {group.row_noun.plural}",
-          )
-        return unchanging(f"{head} {word} {measured}")
+      rounded = self.measured(group, Amount(bare(node.this)), described, alone)
+      return f"{rounded} {rounding(node.args.get('decimals'))}"
+    noun = self.aggregate(query, node, group.plan.rows).singular
+    refs = [query.ref(c) for c in own_columns(node)]
+    own = [self.belongs(query, ref.alias, group.plan.rows) for ref in refs]
+    if not alone or not own or not all(own):
       return noun
-    if (
-      group.alias is not None
-      and columns
-      and all(self.belongs(query, r.alias, group.rows) for r in columns)
-    ):
-      # "the average cost" of a doctor is not clear, "the average visit cost" is.
-      row = (
-        group.row_noun.singular
-        if group.row_noun.plural == self.noun(query, group.rows).plural
-        else self.noun(query, group.rows).singular
-      )
-      if row.split()[-1] not in noun.singular.split():
-        rows = self._row_words(group)
-        if (group.row_clauses and described) or self.maybe(0.4):
-          rows = rows if described else group.row_noun.plural
-          return Noun(f"{noun.singular} of {rows}", f"{noun.plural} of {rows}")
-        if isinstance(node, (exp.Avg, exp.Max, exp.Min, exp.Sum)) and isinstance(
-          node.this, exp.Column
-        ):
-          qualified = self.qualified(query, query.ref(node.this)).singular
-          head = (
-            noun.singular.split(" ")[0]
-            if not noun.singular.startswith(("sum of", "most recent", "alphabetically"))
-            else " ".join(noun.singular.split(" ")[:2])
-          )
-          if head == "sum of":
-            return unchanging(f"total {qualified}")
-          return unchanging(f"{head} {qualified}")
-    return noun
+    row = group.row_noun if not group.plan.entity else self.noun(query, group.plan.rows)
+    clauses = bool(group.row_clauses) and described
+    if row.singular.split()[-1] in noun.split() and not clauses:
+      return noun
+    inner = bare(node.this) if aggregate_of(node) else None
+    short = self.short(refs[0]).singular
+    told = {
+      "rows-said": clauses,
+      "plain": isinstance(inner, exp.Column) and aggregate_of(node) != "count",
+      "of": " of " in short or {*short.split()} & {*row.singular.split()},
+    }
+    values: dict[str, Value] = {
+      "measure": noun,
+      "rows": group.rows if described else group.row_noun.plural,
+      "function": lambda: self.function_word(refs[0], aggregate_of(node)),
+      "row": row.singular,
+      "column": short,
+    }
+    # "The average cost" of a doctor is not clear, "the average visit cost" is.
+    return self.grammar.say("measure", Context(holding(told), values), self.rng)
 
-  def _counts_rows(self, query: Query, node: exp.Count) -> bool:
-    argument = node.this
-    if isinstance(argument, exp.Star):
-      return True
-    if isinstance(argument, exp.Distinct):
-      return False
-    if isinstance(bare(argument), exp.Column):
-      ref = query.ref(bare(argument))
-      grouped = any(
-        isinstance(g, exp.Column)
-        and query.ref(g).column is ref.column
-        and query.ref(g).alias == ref.alias
-        for g in query.group
-      )
-      keys = {c.lower() for k in ref.table.foreign_keys for c in k.columns}
-      return (
-        grouped
-        or is_key(ref)
-        or not ref.column.nullable
-        or ref.column.name.lower() in keys
-        or ref.column.name.lower() in (c.lower() for c in ref.table.primary_key)
-      )
-    return False
-
-  def _having(self, query: Query, group: Group, node: exp.Expr) -> Clause:
-    """HAVING as something said of the groups."""
-    if isinstance(node, exp.Between) and aggregate_in(node.this):
-      noun = self._group_aggregate(query, group, node.this)
-      low, high = self.value(node.args["low"]), self.value(node.args["high"])
-      if isinstance(node.this, exp.Count) and self._counts_rows(query, node.this):
-        rows = self._row_words(group)
-        return Clause(
-          f"number of {rows}", f"is between {low} and {high}", f"between {low} and {high} {rows}"
-        )
-      return Clause(
-        noun.singular,
-        f"is between {low} and {high}",
-        f"{article(noun.singular)} between {low} and {high}",
-      )
-    if not operator_of(node):
-      raise UnsupportedQuery(f"HAVING {type(node).__name__}")
-    left, right, operator = bare(node.this), bare(node.expression), operator_of(node)
-    if is_value(left):
-      left, right, operator = right, left, flipped(operator)
-    if not aggregate_in(left):
-      if group.alias is not None:
-        return self.condition(query, node, group.alias)
-      raise UnsupportedQuery("HAVING without an aggregate")
-    if isinstance(left, exp.Count) and self._counts_rows(query, left) and is_value(right):
-      rows = self._row_words(group)
-      counted = self.counted(operator, right, rows)
-      if (
-        operator in ("<", "<=")
-        and group.alias is not None
-        and group.alias != group.rows
-        and not group.optional
-      ):
-        counted = f"at least one but {counted}"  # The join leaves out those without any.
-      if operator == ">" and right.name == "1" and self.maybe(0.2):
-        counted = f"multiple {rows}"
-      verbs = [conjugate(f"have {counted}")]
-      posts = [f"with {counted}", f"having {counted}"]
-      deed = wordings.DEEDS.get(group.row_noun.singular.split()[-1]) if group.person else None
-      if deed:
-        verbs += [
-          conjugate(f"{deed[0]} {counted}"),
-          conjugate(f"have {deed[1]} {counted}"),
-        ]
-      happens = self._happens(group)
-      if happens:
-        times = (
-          self.counted(operator, right, "times").replace("one time", "once")
-          if right.name != "1" or operator != ">"
-          else "more than once"
-        )
-        verbs += [
-          conjugate(f"were {happens[2]} {times}"),
-          conjugate(f"have been {happens[2]} {times}"),
-        ]
-        posts += [f"{happens[2]} {times}"]
-      if group.alias is None:
-        verbs += (
-          [conjugate(f"are shared by {counted}")]
-          if not group.row_clauses and self.maybe(0.3)
-          else []
-        )
-      words = counted[: -len(rows)].strip() if counted.endswith(rows) else ""
-      if words and operator not in ("=", "!="):
-        return Clause(f"number of {rows}", f"is {words}", counted, tuple(verbs), tuple(posts))
-      return Clause(having=counted, verbs=tuple(verbs), posts=tuple(posts))
-    noun = self._group_aggregate(query, group, left, inside=True)
-    if is_value(right):
-      value = self.value(right)
-    elif isinstance(right, exp.Subquery):
-      value = self.content(read_nested(right, query))
-    elif aggregate_in(right):
-      value = f"the {self._group_aggregate(query, group, right).singular}"
-    else:
-      raise UnsupportedQuery("HAVING compared with an expression")
-    if operator in ("=", "!="):
-      return Clause(
-        noun.singular,
-        f"is {'not ' if operator == '!=' else ''}{value}",
-        f"{article(noun.singular)} of {value}" if operator == "=" else "",
-      )
-    dated = isinstance(left, (exp.Max, exp.Min)) and any(
-      self.style(query.ref(c)) == "date" for c in own_columns(left)
-    )
-    return self.compared(noun.singular, operator, value, "date" if dated else "number")
-
-  def _group_top(self, query: Query, group: Group, limit: int) -> TopWords:
-    """ORDER BY an aggregate LIMIT n: "the city with the most doctors"."""
-    number = "" if limit == 1 else self.small(limit)
-    if not query.order:
-      return TopWords(limit, f"first {number}".strip() if limit > 1 else "first", "", [], "")
-    expression, descending = query.order[0]
-    expression = bare(expression)
-    ties = self._group_ties(query, group)
-    if not aggregate_in(expression):
-      if group.alias is not None and isinstance(expression, exp.Column):
-        by = attribute_of(query, query.ref(expression), group.alias)
-        return self.top_by_column(query, group.alias, by, descending, limit, ties)
-      noun = self._one_key(query, expression, group.rows).singular
-      dated = noun in ("year", "month")
-      last, first = ("latest", "earliest") if dated else ("last", "first")
-      return TopWords(limit, f"{last if descending else first} {number}".strip(), "", [], "")
-    if isinstance(expression, exp.Count) and self._counts_rows(query, expression):
-      rows = self._row_words(group)
-      most = (
-        self.rng.choice(
-          (
-            "the most",
-            "the most",
-            "the largest number of",
-            "the highest number of",
-            "the greatest number of",
-          )
-        )
-        if descending
-        else self.rng.choice(
-          (
-            "the fewest",
-            "the least number of",
-            "the smallest number of",
-            "the lowest number of",
-            "the fewest",
-          )
-        )
-      )
-      phrase = f"{most} {rows}"
-      if (
-        not descending
-        and group.alias is not None
-        and group.alias != group.rows
-        and not group.optional
-      ):
-        # The join leaves out those without any.
-        left_out = (" (but at least one)", ", not counting those without any,", " (at least one)")
-        ties = f"{self.rng.choice(left_out)}{ties}"
-      if group.alias is None and len(query.group) == 1 and not ties and self.maybe(0.3):
-        word = (
-          self.rng.choice(("most common", "most frequent"))
-          if descending
-          else self.rng.choice(("least common", "least frequent", "rarest"))
-        )
-        clause = Clause(posts=(f"among {rows}", f"of {rows}", f"among all {rows}"))
-        return TopWords(limit, number, word, [clause], "")
-      verbs = [conjugate(f"have {phrase}{ties}")]
-      deed = wordings.DEEDS.get(group.row_noun.singular.split()[-1]) if group.person else None
-      if deed:
-        verbs += [
-          conjugate(f"{deed[0]} {phrase}{ties}"),
-          conjugate(f"have {deed[1]} {phrase}{ties}"),
-        ]
-      posts = (f"with {phrase}{ties}",)
-      happens = self._happens(group)
-      if happens and not ties and self.maybe(0.5):
-        if self.maybe(0.5):
-          return TopWords(
-            limit,
-            number,
-            self.rng.choice(
-              (
-                f"{'most' if descending else 'least'} {happens[2]}",
-                f"{'most' if descending else 'least'} often {happens[2]}",
-              )
-            ),
-            [],
-            "",
-          )
-        often = "most often" if descending else "least often"
-        return TopWords(
-          limit,
-          number,
-          "",
-          [Clause(verbs=(conjugate(f"were {happens[2]} {often}"),))],
-          agree(f"were {happens[2]} {often}", plural=limit > 1),
-        )
-      if limit > 1 and descending and not ties and not group.clauses and self.maybe(0.25):
-        return TopWords(
-          limit,
-          f"top {number}",
-          "",
-          [Clause(posts=(f"by number of {rows}", f"by the number of {rows}"))],
-          "",
-        )
-      had = self.rng.choice(verbs)
-      return TopWords(
-        limit,
-        number,
-        "",
-        [Clause(verbs=tuple(verbs), posts=posts)],
-        had.singular if limit == 1 else had.plural,
-      )
-    noun = self._group_aggregate(query, group, expression, inside=True).singular
-    extreme = "highest" if descending else "lowest"
-    columns = [query.ref(c) for c in own_columns(expression)]
-    if columns and self.style(columns[0]) == "date":
-      extreme = "latest" if descending else "earliest"
-    elif self.maybe(0.3):
-      extreme = "largest" if descending else "smallest"
-    phrase = f"the {extreme} {noun}{ties}"
-    return TopWords(
-      limit, number, "", [Clause(having=phrase)], agree(f"have {phrase}", plural=limit > 1)
-    )
-
-  def _group_ties(self, query: Query, group: Group) -> str:
-    if len(query.order) < 2:
-      return ""
-    words = [
-      f"{self._order_word(query, group, e)}{' in descending order' if d else ''}"
-      for e, d in query.order[1:]
+  def having(self, group: Group) -> list[Clause]:
+    """What a query says of its groups, behind their own conditions."""
+    return [
+      self.condition(group.plan.query, said.node, group.plan.entity)
+      if isinstance(said, Unmoved)
+      else self._has_rows(group, said, said.value)
+      if isinstance(said.measure, RowCount) and isinstance(said.value, Literal)
+      else self._has_amount(group, said)
+      for said in group.plan.having
     ]
-    said = Context((), {"order": join_words(words, "then")})
-    return f" {self.grammar.say('ties', said, self.rng)}"
 
-  def _order_word(self, query: Query, group: Group, node: exp.Expr) -> str:
-    if aggregate_in(node):
-      return self._group_aggregate(query, group, node, False).singular
+  def _has_rows(self, group: Group, said: MeasureCompare, value: Literal) -> Clause:
+    """So many rows: "cities with more than 3 airports", "books borrowed more than once"."""
+    features = {OPERATORS.get(said.operator, said.operator)}
+    values: dict[str, Value] = {}
+    if said.high is not None:
+      between = f"between {self.literal(value)} and {self.literal(said.high)}"
+      values |= {"counted": f"{between} {group.rows}", "times": f"{between} times"}
+    else:
+      number = exp.Literal.number(value.text)
+      values["counted"] = self.counted(said.operator, number, group.rows)
+      if value.text == "1":
+        features.add("one")
+      if value.text != "1" or not features & {"more", "equal", "at-least"}:
+        values["times"] = lambda: self.counted(said.operator, number, "times")
+    context = self.context_of(group, values, features)
+    group.counted = self.grammar.say("counted rows", context, self.rng)
+    context.values["counted rows"] = group.counted
+    return self._clause_of("group has", context)
+
+  def _clause_of(self, construct: str, context: Context) -> Clause:
+    """Verbs and what stands behind the noun, all that rows have of them."""
+    verbs = self.grammar.every(f"{construct}: verb", context, self.rng)
+    posts = self.grammar.every(f"{construct}: post", context, self.rng)
+    return Clause(verbs=tuple(map(conjugate, verbs)), posts=tuple(posts))
+
+  def _has_amount(self, group: Group, said: MeasureCompare) -> Clause:
+    """Something measured and a value."""
+    noun = self.measured(group, said.measure, True)
+    match said.value:
+      case Literal():
+        value = self.literal(said.value)
+      case exp.Subquery():
+        value = self.content(read_nested(said.value, group.plan.query))
+      case _:
+        value = f"the {self.measured(group, said.value, False)}"
+    if said.high is not None:
+      between = f"between {value} and {self.literal(said.high)}"
+      return Clause(noun, f"is {between}", f"{article(noun)} {between}")
+    if said.operator == "!=":
+      return Clause(noun, f"is not {value}")
+    if said.operator == "=":
+      return Clause(noun, f"is {value}", f"{article(noun)} of {value}")
+    dated = self._dates(group, said.measure)
+    return self.compared(noun, said.operator, value, "date" if dated else "number")
+
+  def _dates(self, group: Group, measure: Key | Measure) -> bool:
+    """Whether dates are compared, or their first or last."""
     return (
-      self.expression(query, node, group.alias).singular
-      if group.alias is not None
-      else self._one_key(query, node, group.rows).singular
+      isinstance(measure, PartOfDate)
+      or isinstance(measure, Attribute)
+      and self.style(measure.ref) == "date"
+      or isinstance(measure, Amount)
+      and isinstance(measure.node, exp.Max | exp.Min)
+      and any(self.style(group.plan.query.ref(c)) == "date" for c in own_columns(measure.node))
     )
 
-  def _group_order(self, query: Query, group: Group) -> str:
-    words = []
-    for node, descending in query.order:
-      node = bare(node)
-      ref = query.ref(node) if isinstance(node, exp.Column) else None
-      words.append(
-        self._one_order(self._order_word(query, group, node), ref, descending, len(query.order) > 1)
-      )
-    if len(words) > 1:
-      return (
-        f"{self.rng.choice(('sorted by', 'ordered by', 'arranged by'))} {', then by '.join(words)}"
-      )
-    return "".join(words)
+  def group_top(self, group: Group) -> TopWords | None:
+    """The first groups in an order: "the city with the most doctors"; None where all are asked."""
+    plan, limit = group.plan, group.plan.limit
+    if limit is None:
+      return None
+    number = "" if limit == 1 else self.small(limit)
+    if not plan.order:
+      return TopWords(limit, f"first {number}".strip() if limit > 1 else "first", "", [], "")
+    by, descending = plan.order[0].by, plan.order[0].descending
+    ties = self.ties([(self._order_noun(group, o), o.descending) for o in plan.order[1:]])
+    if isinstance(by, Attribute) and plan.entity:
+      return self.top_by_column(plan.query, plan.entity, by, descending, limit, ties)
+    told = {
+      "down": descending,
+      "one": limit == 1,
+      "tied": ties,
+      "said": group.clauses,
+      "summed": isinstance(by, Amount) and isinstance(by.node, exp.Sum),
+      "timed": self._dates(group, by),
+    }
+    context = self.context_of(group, {"number": number, "ties": ties}, holding(told))
+    if isinstance(by, RowCount):
+      return self._top_by_rows(group, limit, number, context)
+    if not isinstance(by, Amount):
+      end = self.grammar.say("end in order", context, self.rng)
+      end = self.superlative(frozenset({"date"}), descending) if told["timed"] else end
+      return TopWords(limit, f"{end} {number}".strip(), "", [], "")
+    extreme = self.superlative(frozenset({"date" if told["timed"] else "count"}), descending)
+    left_out = self._left_out(context) if told["summed"] else ""
+    phrase = f"the {extreme} {self.measured(group, by, True)}{left_out}{ties}"
+    had = agree(f"have {phrase}", plural=limit > 1)
+    return TopWords(limit, number, "", [Clause(having=phrase)], had)
+
+  def _top_by_rows(self, group: Group, limit: int, number: str, context: Context) -> TopWords:
+    """The groups with most rows or fewest."""
+    context.values["ties"] = f"{self._left_out(context)}{context.value('ties')}"
+    group.features |= context.features & {"tied", "down"} | {"most"}
+    row = self.grammar.pick("group top", context, self.rng)
+    said = self.grammar.fill(row, context, self.rng)
+    marked = Context({*context.features, row.mark}, context.values | {"said": said})
+    clause = self._clause_of("group top", marked)
+    if row.mark == "ranked":
+      return TopWords(limit, said, "", [clause], "")
+    if row.mark == "adjective":
+      behind = [clause] if clause.posts else []
+      return TopWords(limit, number, said, behind, agree(f"are the {said}", limit > 1))
+    verb = self.rng.choice(clause.verbs)
+    return TopWords(limit, number, "", [clause], verb.singular if limit == 1 else verb.plural)
+
+  def _left_out(self, context: Context) -> str:
+    """That an inner join leaves out groups without rows, where they would come first."""
+    said = self.grammar.say_if("left out", context, self.rng)
+    return f" {said}" if said else ""
+
+  def _order_noun(self, group: Group, order: GroupOrder) -> str:
+    if isinstance(order.by, Measure):
+      return self.measured(group, order.by, False)
+    return self.key_noun(group.plan, order.by).singular
+
+  def group_order(self, group: Group) -> str:
+    """How groups are sorted, as said last; "" where they are not."""
+    if group.plan.limit is not None or not group.plan.order:
+      return ""
+    return self.ordered_by(
+      [
+        (
+          self._order_noun(group, o),
+          o.by.ref if isinstance(o.by, Attribute) else None,
+          o.descending,
+        )
+        for o in group.plan.order
+      ]
+    )
+
+  def columns_of(self, group: Group) -> list[Noun]:
+    """The words of what is returned. Raises UnsupportedQuery: two would be called the same."""
+    found: list[Noun] = []
+    described = True
+    for value in group.plan.returned:
+      if isinstance(value, Measure):
+        noun = unchanging(self.measured(group, value, described, bool(group.plan.entity)))
+        described = False
+      else:
+        noun = self.key_noun(group.plan, value)
+        if noun in found and isinstance(value, Attribute):
+          noun = self.qualified(group.plan.query, value.ref)
+      found.append(noun)
+    if len({noun.singular for noun in found}) < len(found):
+      raise UnsupportedQuery("two columns of the same name")
+    return found

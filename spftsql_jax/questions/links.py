@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from spftsql_jax.columns.kinds import is_person
 from spftsql_jax.questions.expressions import Expressions
 from spftsql_jax.questions.naming import Noun, role_of
 from spftsql_jax.questions.parts import Clause, Plan
+from spftsql_jax.questions.plan_groups import named_after_ends
 from spftsql_jax.questions.query_meaning import Edge, Query, Ref
 from spftsql_jax.questions.syntax import is_link, is_pure_link
-from spftsql_jax.schema import ForeignKey, Table
-
-
-def shares_a_parent(start: str, path: Sequence[Edge]) -> bool:
-  """Whether a way goes to what rows belong to, and from there to others that belong to it: the
-  courses of a teacher's department are not the teacher's.
-  """
-  here, up = start, False
-  for edge in path:
-    to_parent, here = edge.child == here, edge.other(here)
-    if up and not to_parent and not edge.same:
-      return True
-    up = up or (to_parent and not edge.same)
-  return False
+from spftsql_jax.schema import ForeignKey
 
 
 class Links(Expressions):
@@ -53,7 +39,7 @@ class Links(Expressions):
 
     "Of the loans of their books".
     """
-    path = self.path(query, head, alias)
+    path = query.path(head, alias)
     nouns: list[Noun] = []
     here, down = head, False
     for i, edge in enumerate(path):
@@ -73,20 +59,6 @@ class Links(Expressions):
       chain = f"the {noun.plural} of {chain}"
     return f"of {chain}"
 
-  def path(self, query: Query, start: str, goal: str) -> list[Edge]:
-    """The edges from one alias to another."""
-    todo: list[tuple[str, list[Edge]]] = [(start, [])]
-    seen = {start}
-    while todo:
-      alias, path = todo.pop()
-      if alias == goal:
-        return path
-      for edge in query.neighbours(alias):
-        if edge.other(alias) not in seen:
-          seen.add(edge.other(alias))
-          todo.append((edge.other(alias), [*path, edge]))
-    return []
-
   def _far_alias(self, query: Query, plan: Plan, link: str, edge: Edge) -> tuple[str, Edge] | None:
     """The alias on the other side of a link table, where `_through_link` goes there."""
     if not is_link(query.sources[link]) or plan.own.get(link):
@@ -104,7 +76,7 @@ class Links(Expressions):
     Enrolments of a student are courses.
     """
     table = query.sources[link]
-    if is_pure_link(table) and (self._named_after_ends(query, table) or self.maybe(0.5)):
+    if is_pure_link(table) and (named_after_ends(query, table, self.names) or self.maybe(0.5)):
       for edge in query.neighbours(link):
         if edge.child == link and edge.parent == alias:
           for key in table.foreign_keys:
@@ -119,20 +91,13 @@ class Links(Expressions):
     """
     keys = ref.table.foreign_keys
     if (
-      not is_pure_link(ref.table) or len(keys) != 2 or not self._named_after_ends(query, ref.table)
+      not is_pure_link(ref.table)
+      or len(keys) != 2
+      or not named_after_ends(query, ref.table, self.names)
     ):
       return None
     others = [key for key in keys if [c.lower() for c in key.columns] != [ref.column.name.lower()]]
     return self._referred_noun(query, others[0]) if len(others) == 1 else None
-
-  def _named_after_ends(self, query: Query, table: Table) -> bool:
-    """Whether a link table has no name of its own: "book_author"."""
-    words = self.names.table(table).nouns[0].singular
-    ends = (
-      self.names.table(query.schema.table(k.referred_table)).nouns[0].singular
-      for k in table.foreign_keys
-    )
-    return any(end in words or end.split()[-1] == words for end in ends)
 
   def _referred_noun(self, query: Query, key: ForeignKey) -> Noun:
     referred = query.schema.table(key.referred_table)

@@ -122,7 +122,7 @@ class Listings(Aggregates):
         raise UnsupportedQuery(f"two columns called {word.singular}")
       seen.add(word.singular)
       through = "" if own else self.through(query, head, ref.alias)
-      path = [] if own or through else self.path(query, head, ref.alias)
+      path = [] if own or through else query.path(head, ref.alias)
       if (
         len(path) == 2
         and path[0].parent == head
@@ -318,12 +318,3 @@ class Listings(Aggregates):
       "number": top.before,
     }
     return Context(features, values)
-
-  def top_questions(
-    self, top: TopWords, noun: Noun, person: bool, clauses: list[Clause]
-  ) -> list[str]:
-    """All questions for the first in an order, of which one is taken; none without a predicate."""
-    if not top.predicate:
-      return []
-    context = self.top_context(top, noun, clauses, person)
-    return self.grammar.every("top question", context, self.rng)

@@ -135,32 +135,6 @@ class TopWords:
     return " ".join(w for w in (self.before, self.adjective, noun) if w)
 
 
-@dataclasses.dataclass
-class Group:
-  """What a query groups by, and the rows that it groups.
-
-  Attributes:
-    alias: the table whose rows are the groups ("each doctor"), or None where the groups are values
-      of a column ("each city").
-    noun: of one group; clauses: conditions on the groups.
-    rows: alias of the grouped rows; row_noun, row_clauses, row_person: their words, seen from the
-      group.
-  """
-
-  alias: str | None
-  noun: Noun
-  clauses: list[Clause]
-  person: bool
-  rows: str
-  row_noun: Noun
-  row_clauses: list[Clause]
-  row_person: bool
-  plan: Plan
-  optional: bool = False
-  words: str = ""
-  said: bool = False
-
-
 def pick(rng: random.Random, options: tuple) -> str:
   """A member of (text, weight) pairs, or of plain texts."""
   if isinstance(options[0], tuple):
@@ -248,11 +222,6 @@ def rounding(digits: exp.Expr | None) -> str:
   if digits is None or digits.name == "0":
     return "(rounded to a whole number)"
   return f"(rounded to {'one decimal' if digits.name == '1' else digits.name + ' decimals'})"
-
-
-def fix_spaces(text: str) -> str:
-  """A text with single spaces, and none before its last mark."""
-  return " ".join(text.split()).replace(" ?", "?").replace(" .", ".")
 
 
 def related_by(preposition: str, others: str, owned: bool = True) -> str:

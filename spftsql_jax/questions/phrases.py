@@ -12,11 +12,11 @@ from spftsql_jax.columns import kinds
 from spftsql_jax.columns.attributes import day_numbers
 from spftsql_jax.columns.splitting import split_name
 from spftsql_jax.questions import wordings
-from spftsql_jax.questions.features import OPERATORS, dates_its_rows
+from spftsql_jax.questions.features import OPERATORS
 from spftsql_jax.questions.grammar import Context, Grammar
 from spftsql_jax.questions.naming import ColumnName, Noun, SchemaNames, role_of
 from spftsql_jax.questions.parts import Clause, Plan, article, pick
-from spftsql_jax.questions.plan import Attribute, Literal
+from spftsql_jax.questions.plan import Literal
 from spftsql_jax.questions.plan_conditions import belongs, literal_of
 from spftsql_jax.questions.query_meaning import Edge, Query, Ref, SetQuery, UnsupportedQuery
 from spftsql_jax.schema import Column, Table
@@ -258,10 +258,6 @@ class Phrases(abc.ABC):
   def style(self, ref: Ref) -> str:
     """How values of a column are compared: as dates or as numbers."""
     return "date" if self.column_name(ref).tags & {"date", "year"} else "number"
-
-  def only_of_tag(self, ref: Ref, tag: str) -> bool:
-    """Whether "in 2019" needs no column name."""
-    return dates_its_rows(self.names, Attribute(ref, True), tag)
 
   def belongs(self, query: Query, alias: str, head: str) -> bool:
     """Whether a column of `alias` is an attribute of the head: their rows are the same."""

@@ -196,5 +196,80 @@ class CountKnown:
   attribute: Attribute
 
 
+@dataclasses.dataclass(frozen=True)
+class PartOfDate:
+  """The year, month or day of a date."""
+
+  attribute: Attribute
+  part: str
+
+
+@dataclasses.dataclass(frozen=True)
+class RowCount:
+  """How many rows a group has."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Amount:
+  """Another aggregate over the rows of a group, worded from its syntax."""
+
+  node: exp.Expr
+
+
+Key = Attribute | PartOfDate | Computed
+Measure = RowCount | Amount
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasureCompare:
+  """Something measured of a group and a value, another measure, or what a nested query returns.
+
+  `operator` is that of Compare, or "between" for all up to `high`.
+  """
+
+  measure: Measure
+  operator: str
+  value: Literal | Measure | exp.Subquery
+  high: Literal | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupOrder:
+  """What groups are sorted by."""
+
+  by: Key | Measure
+  descending: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class PerGroup:
+  """Something of each group of rows.
+
+  Attributes:
+    rows: the alias whose rows are grouped. beside: that of others that some of them lack, where
+      only those with one are counted; "" where all are.
+    entity: the alias whose rows the groups are; "" where they are the values of `keys`.
+    keys: what the query groups by.
+    returned: of each group. whole: whether all keys are among it.
+    having: what is said of the groups; `Unmoved` of their own columns.
+    order: first the first; limit: how many of them, None for all.
+    optional: whether groups without rows are there too.
+    partial: whether groups without rows are left out, though there may be some.
+  """
+
+  query: Query
+  rows: str
+  beside: str
+  entity: str
+  keys: tuple[Key, ...]
+  returned: tuple[Key | Measure, ...]
+  whole: bool
+  having: tuple[MeasureCompare | Unmoved, ...]
+  order: tuple[GroupOrder, ...]
+  limit: int | None
+  optional: bool
+  partial: bool
+
+
 Counted = Count | CountValues | CountKnown
 Question = Listing | Counted

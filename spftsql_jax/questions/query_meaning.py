@@ -106,6 +106,20 @@ class Query:
     """Aliases of this query's own tables in an expression, columns inside subqueries left out."""
     return {r.alias for c in own_columns(node) if not (r := self.ref(c)).outer}
 
+  def path(self, start: str, goal: str) -> list[Edge]:
+    """The edges from one alias to another."""
+    todo: list[tuple[str, list[Edge]]] = [(start, [])]
+    seen = {start}
+    while todo:
+      alias, path = todo.pop()
+      if alias == goal:
+        return path
+      for edge in self.neighbours(alias):
+        if edge.other(alias) not in seen:
+          seen.add(edge.other(alias))
+          todo.append((edge.other(alias), [*path, edge]))
+    return []
+
   def finest(self) -> str | None:
     """The alias whose rows the joined rows are, one to one; None without such.
 

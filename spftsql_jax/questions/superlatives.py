@@ -44,10 +44,15 @@ class Superlatives(Conditions):
     for order in orders:
       counts = isinstance(order.by, Computed) and isinstance(order.by.node, exp.Count)
       noun = "number of rows" if counts else self._ordered_noun(query, head, order)
-      words.append(f"{noun}{' in descending order' if order.descending else ''}")
+      words.append((noun, order.descending))
+    return self.ties(words)
+
+  def ties(self, words: Sequence[tuple[str, bool]]) -> str:
+    """What decides between rows that are alike: nouns, and whether they descend."""
     if not words:
       return ""
-    said = Context((), {"order": join_words(words, "then")})
+    order = [f"{noun}{' in descending order' if down else ''}" for noun, down in words]
+    said = Context((), {"order": join_words(order, "then")})
     return f" {self.grammar.say('ties', said, self.rng)}"
 
   def top_by_column(
@@ -122,15 +127,17 @@ class Superlatives(Conditions):
 
   def ordering(self, query: Query, head: str, orders: Sequence[Order]) -> str:
     """The orders of a listing, as said last; "" without any."""
-    if not orders:
-      return ""
     words = []
     for order in orders:
       ref = order.by.ref if isinstance(order.by, Attribute) else None
-      noun = self._ordered_noun(query, head, order)
-      words.append(self._one_order(noun, ref, order.descending, len(orders) > 1))
-    if len(words) == 1:
-      return words[0]
+      words.append((self._ordered_noun(query, head, order), ref, order.descending))
+    return self.ordered_by(words)
+
+  def ordered_by(self, orders: Sequence[tuple[str, Ref | None, bool]]) -> str:
+    """The same of nouns, the columns that they are, and whether they descend."""
+    words = [self._one_order(*order, len(orders) > 1) for order in orders]
+    if len(words) < 2:
+      return "".join(words)
     first = self.grammar.say("first ordered", Context((), {}), self.rng)
     return f"{first} {', then by '.join(words)}"
 

@@ -14,18 +14,15 @@ _NOUNS = read_lists(_FOLDER / "nouns.txt")
 COMMANDS = weighted(_PHRASES["commands"])
 INDIRECT = weighted(_PHRASES["indirect"])
 EXACTLY = weighted(_PHRASES["exactly"])
-EACH = _PHRASES["each"]
-GROUPED_BY = tuple(f" {said}".replace(" ,", ",") for said in _PHRASES["grouped by"])
 AVERAGE = _PHRASES["average"]
 MAXIMUM = _PHRASES["maximum"]
 MINIMUM = _PHRASES["minimum"]
-TOTAL = _PHRASES["total"]
 # Of several aggregates of one column, by their functions.
 AGGREGATES = {
   "avg": AVERAGE,
   "max": MAXIMUM,
   "min": MINIMUM,
-  "sum": _PHRASES["total beside others"],
+  "sum": _PHRASES["total"],
 }
 # (highest, lowest) in words that belong together.
 EXTREMES = tuple(tuple(pair.split(", ")) for pair in _PHRASES["extremes"])
@@ -46,6 +43,8 @@ DIRECTIONS = by_word(_NOUNS["directions"])
 PLACES = frozenset(_NOUNS["places"])
 MAKERS = frozenset(_NOUNS["makers"])
 HOLDERS = frozenset(_NOUNS["holders"])
+PERIODS = frozenset(_NOUNS["periods"])
+SAYINGS = frozenset(_NOUNS["sayings"])
 OCCASIONS = frozenset(_NOUNS["occasions"])
 WORKS = frozenset(_NOUNS["works"])
 SHOWS = frozenset(_NOUNS["shows"])
