@@ -251,10 +251,10 @@ class Groups(Listings):
     noun = self.aggregate(query, node, group.plan.rows).singular
     refs = [query.ref(c) for c in own_columns(node)]
     own = [self.belongs(query, ref.alias, group.plan.rows) for ref in refs]
-    if not alone or not own or not all(own):
+    clauses = bool(group.row_clauses) and described
+    if not alone or not own or not (all(own) or clauses):
       return noun
     row = group.row_noun if not group.plan.entity else self.noun(query, group.plan.rows)
-    clauses = bool(group.row_clauses) and described
     if row.singular.split()[-1] in noun.split() and not clauses:
       return noun
     inner = bare(node.this) if aggregate_of(node) else None
