@@ -27,7 +27,7 @@ below it:
     listings          "the names and ages of ...": slots and features of a plan
     groups            what a query groups by, and what it says of the groups
     group_questions   "the number of doctors in each city"
-    combinations      set operations: "who have X but not Y"
+    sets, pairs       set operations: "who have X but not Y": what two halves share is said once
     writer            picks the layout that a query needs
 
 The lists are text files, an entry a line, and say what each is for: `phrases.txt` (how each

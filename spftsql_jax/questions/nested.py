@@ -18,6 +18,7 @@ from spftsql_jax.questions.parts import (
   related_by,
   relation_preposition,
 )
+from spftsql_jax.questions.plan_nested import key_between
 from spftsql_jax.questions.query_meaning import (
   Edge,
   Query,
@@ -34,7 +35,6 @@ from spftsql_jax.questions.syntax import (
   is_value,
   operator_of,
 )
-from spftsql_jax.schema import ForeignKey
 
 _SIMPLE = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 
@@ -162,7 +162,7 @@ class Nested(Entities):
     self, query: Query, left: Ref, right: Ref, nested: Query, head: str, negative: bool
   ) -> Clause | None:
     own = self.belongs(query, left.alias, head)
-    refers = self._key_between(right, left)
+    refers = key_between(right, left)
     if refers is not None and own:
       person = self.person(query, head)
       if nested.group or nested.having:
@@ -201,7 +201,7 @@ class Nested(Entities):
       return clause
     if nested.group or nested.having:
       return None
-    key = self._key_between(left, right)
+    key = key_between(left, right)
     if key is not None and right.alias in nested.sources:
       plan = self.plan(nested, right.alias, set())
       clauses = self.clauses(nested, plan, right.alias, None)
@@ -251,34 +251,6 @@ class Nested(Entities):
     noun = self.phrase(nested, plan, right.alias)
     counted = self.counted(operator_of(comparison), comparison.expression, noun)
     return Clause(verbs=(conjugate(f"have {counted}"),), posts=(f"with {counted}",))
-
-  def _key_between(self, child: Ref, parent: Ref) -> ForeignKey | None:
-    """The one-column foreign key from `child` to `parent`.
-
-    Declared, or plain to see: the same name, a primary key.
-    """
-    for key in child.table.foreign_keys:
-      if (
-        key.referred_table.lower() == parent.table.name.lower()
-        and len(key.columns) == 1
-        and key.columns[0].lower() == child.column.name.lower()
-      ):
-        return key
-    same_table = child.table.name.lower() == parent.table.name.lower()
-    is_primary = tuple(c.lower() for c in parent.table.primary_key) == (parent.column.name.lower(),)
-    child_primary = tuple(c.lower() for c in child.table.primary_key) == (
-      child.column.name.lower(),
-    )
-    if (
-      is_primary
-      and not same_table
-      and not child_primary
-      and child.column.name.lower() == parent.column.name.lower()
-    ):
-      return ForeignKey(
-        (child.column.name,), parent.table.name, (parent.column.name,), inferred=True
-      )
-    return None
 
   def _against_query(
     self, query: Query, left: exp.Expr, operator: str, right: exp.Subquery, head: str

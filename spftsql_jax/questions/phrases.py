@@ -47,6 +47,11 @@ class Phrases(abc.ABC):
     self.one_row = False
     # Whether a whole sentence may be said, not only a noun phrase within another.
     self.whole = True
+    # What stands for a space within a value. Where phrases are compared word by word, a value is
+    # one word.
+    self.gap = " "
+    # What things are called is drawn apart: the first mention changes nothing else.
+    self._naming = random.Random(rng.random())
     self._table_nouns: dict[str, Noun] = {}
     self._column_nouns: dict[tuple[str, str], Noun] = {}
     self._synonym_rate = 0.22 if rng.random() < 0.6 else 0.0
@@ -67,8 +72,8 @@ class Phrases(abc.ABC):
     if key not in self._table_nouns:
       nouns = self.names.table(table).nouns
       chosen = (
-        self.rng.choice(nouns[1:])
-        if len(nouns) > 1 and self.maybe(self._synonym_rate)
+        self._naming.choice(nouns[1:])
+        if len(nouns) > 1 and self._naming.random() < self._synonym_rate
         else nouns[0]
       )
       self._table_nouns[key] = chosen
@@ -123,7 +128,7 @@ class Phrases(abc.ABC):
 
   def _choose_short(self, ref: Ref) -> Noun:
     name = self.column_name(ref)
-    options = name.short if self.maybe(0.75) else name.nouns
+    options = name.short if self._naming.random() < 0.75 else name.nouns
     owner = self.names.table(ref.table).nouns[0]
     doubled = " " in owner.singular or self.table_noun(ref.table) != owner
     if doubled and name.nouns[0].singular.startswith(f"{owner.singular} "):
@@ -132,10 +137,10 @@ class Phrases(abc.ABC):
       name.nouns[0].singular.split()[-1] in ("id", "code")
       and len(name.short[0].singular.split()) == 1
     ):
-      options = name.short if self.maybe(0.6) else name.nouns
+      options = name.short if self._naming.random() < 0.6 else name.nouns
     return (
-      self.rng.choice(options[1:])
-      if len(options) > 1 and self.maybe(self._synonym_rate)
+      self._naming.choice(options[1:])
+      if len(options) > 1 and self._naming.random() < self._synonym_rate
       else options[0]
     )
 
@@ -166,6 +171,9 @@ class Phrases(abc.ABC):
 
   def literal(self, value: Literal, column: Column | None = None, date: bool = False) -> str:
     """A value as people write it."""
+    return self._literal(value, column, date).replace(" ", self.gap)
+
+  def _literal(self, value: Literal, column: Column | None, date: bool) -> str:
     text, quoted = value.text, value.quoted
     if column is not None and not quoted and len(text) == 8 and day_numbers(column):
       text, quoted = f"{text[:4]}-{text[4:6]}-{text[6:]}", True

@@ -12,7 +12,7 @@ from typing import Literal as OneOfThese
 
 from sqlglot import exp
 
-from spftsql_jax.questions.query_meaning import Query, Ref
+from spftsql_jax.questions.query_meaning import Query, Ref, SetQuery
 
 # Where a text has another one; "pattern" where only the whole pattern tells.
 Place = OneOfThese["begins", "contains", "ends", "pattern"]
@@ -198,3 +198,54 @@ class CountKnown:
 
 Counted = Count | CountValues | CountKnown
 Question = Listing | Counted
+
+
+@dataclasses.dataclass(frozen=True)
+class SameRows:
+  """Rows of one table under the conditions of one query and of another.
+
+  Attributes:
+    operator: union, intersect or except.
+    left, right: the rows under the conditions of each.
+    columns: what is returned of them.
+  """
+
+  operator: str
+  left: Rows
+  right: Rows
+  columns: tuple[Attribute, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Values:
+  """Values of columns that two sets of rows have. `same` says that one table has both."""
+
+  operator: str
+  left: Rows
+  right: Rows
+  columns: tuple[Attribute, ...]
+  same: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Related:
+  """Rows with others that refer to them, or without any."""
+
+  rows: Rows
+  columns: tuple[Attribute | Computed, ...]
+  own: Ref
+  other: Ref
+  others: Query
+  negated: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Lists:
+  """What two queries return, put together by any operator."""
+
+  operator: str
+  left: Query | SetQuery
+  right: Query | SetQuery
+
+
+Combined = SameRows | Values | Related | Lists
