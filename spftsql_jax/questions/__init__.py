@@ -19,7 +19,7 @@ below it:
     links, events     ways through tables that connect others; events with a verb of their own
     relations         foreign keys: "visits of patients from Boston"
     entities          rows with all that is said of them
-    nested            conditions that hold a query
+    nested            conditions that hold a query: slots and features of a plan
     conditions        conditions of any form
     superlatives      ORDER BY: "the three oldest doctors": slots and features of a plan
     counts            "How many doctors are there?": slots and features of a plan

@@ -15,9 +15,9 @@ from spftsql_jax.questions import wordings
 from spftsql_jax.questions.features import OPERATORS, dates_its_rows
 from spftsql_jax.questions.grammar import Context, Grammar
 from spftsql_jax.questions.naming import ColumnName, Noun, SchemaNames, role_of
-from spftsql_jax.questions.parts import Clause, Plan, article, pick
-from spftsql_jax.questions.plan import Attribute, Literal
-from spftsql_jax.questions.plan_conditions import belongs, literal_of
+from spftsql_jax.questions.parts import Clause, Plan, TopWords, article, pick
+from spftsql_jax.questions.plan import Attribute, Literal, Top, belongs
+from spftsql_jax.questions.plan_conditions import literal_of
 from spftsql_jax.questions.query_meaning import Edge, Query, Ref, SetQuery, UnsupportedQuery
 from spftsql_jax.schema import Column, Table
 
@@ -246,6 +246,8 @@ class Phrases(abc.ABC):
   def _comparison(self, operator: str, value: str, style: str) -> tuple[str, str]:
     """How something stands to a value, alone and behind a noun: "at least 5", "of at least 5"."""
     features = {OPERATORS[operator], "timed"} if style == "date" else {OPERATORS[operator]}
+    if value.startswith("the "):
+      features.add("phrase")
     context = Context(features, {"value": value})
     section = "count compared" if style == "count" else "compared"
     row = self.grammar.pick(section, context, self.rng)
@@ -304,6 +306,10 @@ class Phrases(abc.ABC):
   @abc.abstractmethod
   def _named(self, query: Query, plan: Plan, alias: str, came_from: Edge | None) -> str | None:
     """The value of the natural name, where that is the only thing said of a row."""
+
+  @abc.abstractmethod
+  def superlative_of(self, query: Query, head: str, top: Top) -> TopWords:
+    """The first in an order."""
 
   @abc.abstractmethod
   def content(self, query: Query | SetQuery) -> str:

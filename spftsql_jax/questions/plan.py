@@ -34,6 +34,18 @@ class Attribute:
   own: bool
 
 
+def belongs(query: Query, alias: str, head: str) -> bool:
+  """Whether a column of `alias` is an attribute of the head: their rows are the same."""
+  if alias == head:
+    return True
+  return any(e.same and {e.child, e.parent} == {alias, head} for e in query.edges)
+
+
+def attribute_of(query: Query, ref: Ref, head: str) -> Attribute:
+  """A column as an attribute of the rows of `head`, or of related ones."""
+  return Attribute(ref, belongs(query, ref.alias, head))
+
+
 @dataclasses.dataclass(frozen=True)
 class Compare:
   """A column and one value. `operator` is =, !=, <, <=, > or >=."""
@@ -113,14 +125,59 @@ class Both:
 
 
 @dataclasses.dataclass(frozen=True)
+class Member:
+  """A column among what a query returns.
+
+  Attributes:
+    how: "referred": `others` refer to the rows; "role": they do in one of several roles; "counted":
+      so many do; "refers": the rows refer to them; "rows": the rows are among them; "shared": both
+      refer to the same; "values" of any other column.
+    attribute: the column of the rows.
+    other: the column that `others` return; None of "values".
+  """
+
+  how: str
+  attribute: Attribute
+  other: Ref | None
+  others: Query | SetQuery
+  negated: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Against:
+  """What is compared with the one value that a query returns.
+
+  Attributes:
+    how: "all", "alike", "rows": an average or extreme of the same column, over all rows, those
+      with the same value of a column as the row itself, or those of `others`; "same": that column
+      of another row; "row": a value of one row; "value": any other.
+    function: avg, max, min or another aggregate; None without.
+  """
+
+  how: str
+  subject: Attribute | Computed
+  operator: str
+  function: str | None
+  others: Query
+
+
+@dataclasses.dataclass(frozen=True)
+class Alike:
+  """A column with the same value as in the row of the enclosing query."""
+
+  attribute: Attribute
+
+
+@dataclasses.dataclass(frozen=True)
 class Unmoved:
-  """A condition of a family that has no plan yet: it holds a query, or computes."""
+  """A condition that has no plan yet: it computes."""
 
   node: exp.Expr
 
 
 ColumnCondition = Compare | Stated | Between | OneOf | Like | Missing | DatePart
-Condition = ColumnCondition | Either | Both | Unmoved
+NestedCondition = Member | Against | Alike
+Condition = ColumnCondition | NestedCondition | Either | Both | Unmoved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,11 +289,8 @@ class Related:
   """Rows with others that refer to them, or without any."""
 
   rows: Rows
-  columns: tuple[Attribute | Computed, ...]
-  own: Ref
-  other: Ref
-  others: Query
-  negated: bool
+  columns: tuple[Attribute, ...]
+  related: Member
 
 
 @dataclasses.dataclass(frozen=True)

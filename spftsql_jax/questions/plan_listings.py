@@ -16,8 +16,8 @@ from spftsql_jax.questions.plan import (
   Order,
   Rows,
   Top,
+  attribute_of,
 )
-from spftsql_jax.questions.plan_conditions import attribute_of
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery
 from spftsql_jax.questions.syntax import bare, is_value, own_columns
 

@@ -1,9 +1,196 @@
-"""Conditions that hold a query, as plans."""
+"""Conditions that hold a query, as plans: membership, comparison with a value, correlation."""
 
 from __future__ import annotations
 
-from spftsql_jax.questions.query_meaning import Ref
+import dataclasses
+
+from sqlglot import exp
+
+from spftsql_jax.questions.naming import SchemaNames, role_of
+from spftsql_jax.questions.plan import (
+  Against,
+  Alike,
+  Attribute,
+  Both,
+  Computed,
+  Condition,
+  Either,
+  Member,
+  attribute_of,
+)
+from spftsql_jax.questions.query_meaning import (
+  Query,
+  Ref,
+  SetQuery,
+  UnsupportedQuery,
+  mentions_outer,
+  read_nested,
+)
+from spftsql_jax.questions.syntax import aggregate_of, bare, is_value, operator_of
 from spftsql_jax.schema import ForeignKey
+
+
+def plan_exists(
+  query: Query, node: exp.Exists, head: str, names: SchemaNames, negated: bool
+) -> Condition:
+  """EXISTS, as the membership that its correlation asks for. Raises UnsupportedQuery."""
+  nested = read_nested(node.this, query)
+  if not isinstance(nested, Query) or nested.group or nested.having or nested.limit is not None:
+    raise UnsupportedQuery("EXISTS over more than one plain SELECT")
+  for condition in nested.conditions:
+    sides = _correlated(nested, condition)
+    if sides is not None:
+      inner, outer = sides
+      rest = [c for c in nested.conditions if c is not condition]
+      others = dataclasses.replace(nested, conditions=rest, items=[inner], order=[])
+      return plan_member(
+        query, dataclasses.replace(outer, outer=False), others, head, names, negated
+      )
+  raise UnsupportedQuery("EXISTS that does not refer to the outer query")
+
+
+def _correlated(nested: Query, condition: exp.Expr) -> tuple[exp.Expr, Ref] | None:
+  """The column of the nested query and that of the outer one which must be equal to it."""
+  if not isinstance(condition, exp.EQ):
+    return None
+  left, right = condition.this, condition.expression
+  if not isinstance(left, exp.Column) or not isinstance(right, exp.Column):
+    return None
+  one, other = nested.ref(left), nested.ref(right)
+  if one.outer == other.outer:
+    return None
+  return (right, one) if one.outer else (left, other)
+
+
+def plan_in(query: Query, node: exp.In, head: str, names: SchemaNames, negated: bool) -> Condition:
+  """A column IN a query; of one row, compared with its value. Raises UnsupportedQuery."""
+  if not isinstance(bare(node.this), exp.Column):
+    raise UnsupportedQuery("IN with an expression")
+  nested = read_nested(node.args["query"], query)
+  if isinstance(nested, Query) and nested.limit == 1 and len(nested.items) == 1:
+    operator = "!=" if negated else "="
+    return plan_against(query, bare(node.this), operator, node.args["query"], head, names)
+  return plan_member(query, query.ref(bare(node.this)), nested, head, names, negated)
+
+
+def plan_member(
+  query: Query,
+  left: Ref,
+  nested: Query | SetQuery,
+  head: str,
+  names: SchemaNames,
+  negated: bool,
+) -> Condition:
+  """A column among what a query returns. Raises UnsupportedQuery."""
+  attribute = attribute_of(query, left, head)
+  if isinstance(nested, SetQuery):
+    parted = _parted(query, left, nested, head, names, negated)
+    return parted or Member("values", attribute, None, nested, negated)
+  right = _returned(nested)
+  how = _how(attribute, right, nested, names, negated) if right is not None else "values"
+  return Member(how, attribute, right if how != "values" else None, nested, negated)
+
+
+def _parted(
+  query: Query, left: Ref, nested: SetQuery, head: str, names: SchemaNames, negated: bool
+) -> Condition | None:
+  """Membership in a set operation as two memberships, where both are relations between rows."""
+  second = negated != (nested.operator == "except")
+  one = plan_member(query, left, nested.left, head, names, negated)
+  other = plan_member(query, left, nested.right, head, names, second)
+  if any(isinstance(m, Member) and m.how in ("values", "shared") for m in (one, other)):
+    return None
+  return (
+    Either((one, other)) if negated != nested.operator.startswith("union") else Both((one, other))
+  )
+
+
+def _returned(nested: Query) -> Ref | None:
+  """The column that a query returns of the rows of one table; None of anything else."""
+  item = nested.items[0].unalias()
+  if (
+    len(nested.items) != 1
+    or not isinstance(item, exp.Column)
+    or nested.limit is not None
+    or nested.derived
+  ):
+    return None
+  ref = nested.ref(item)
+  if ref.outer:
+    raise UnsupportedQuery("a subquery that returns a column of the outer query")
+  return ref
+
+
+def _how(attribute: Attribute, right: Ref, nested: Query, names: SchemaNames, negated: bool) -> str:
+  left, grouped = attribute.ref, bool(nested.group or nested.having)
+  if attribute.own and key_between(right, left) is not None:
+    if grouped:
+      return "counted" if _counts(nested) and not negated else "values"
+    keys = [
+      k for k in right.table.foreign_keys if k.referred_table.lower() == left.table.name.lower()
+    ]
+    if len(keys) > 1 and role_of((right.column.name,), left.table, names) is not None:
+      if (nested.conditions or nested.edges) and far_end(nested, right) is None:
+        raise UnsupportedQuery("conditions on rows that refer in one of several roles")
+      return "role"
+    return "referred"
+  if not grouped:
+    if key_between(left, right) is not None and right.alias in nested.sources:
+      if nested.conditions or nested.edges:
+        return "refers"
+    elif (
+      attribute.own
+      and (left.table.name.lower(), left.column.name)
+      == (right.table.name.lower(), right.column.name)
+      and (left.column.name,) == tuple(left.table.primary_key)
+    ):
+      return "rows"
+  ours, theirs = key_of(left), key_of(right)
+  to_one = ours and theirs and ours.referred_table.lower() == theirs.referred_table.lower()
+  return "shared" if to_one and attribute.own and not nested.group else "values"
+
+
+def _counts(nested: Query) -> bool:
+  """Whether rows are grouped by whom they refer to, and only counted."""
+  having = nested.having[0] if len(nested.having) == 1 and not nested.edges else None
+  return (
+    having is not None
+    and operator_of(having) != ""
+    and isinstance(having.this, exp.Count)
+    and isinstance(having.this.this, exp.Star)
+    and is_value(having.expression)
+  )
+
+
+def far_end(nested: Query, right: Ref) -> tuple[str, exp.Expr | None] | None:
+  """The other row that a row with two keys to one table refers to.
+
+  Its alias, of which all conditions are, or the one value that the other key must have.
+  """
+  if not nested.edges and len(nested.conditions) == 1:
+    condition = nested.conditions[0]
+    if isinstance(condition, exp.EQ) and isinstance(condition.this, exp.Column):
+      ref = nested.ref(condition.this)
+      key = key_of(ref)
+      if key and key.referred_columns == (ref.column.name,) and is_value(condition.expression):
+        return ref.alias, condition.expression
+  if len(nested.edges) == 1 and nested.edges[0].child == right.alias:
+    parent = nested.edges[0].parent
+    if all(nested.aliases_in(condition) == {parent} for condition in nested.conditions):
+      return parent, None
+  return None
+
+
+def key_of(ref: Ref) -> ForeignKey | None:
+  """The foreign key that a column alone is."""
+  return next(
+    (
+      key
+      for key in ref.table.foreign_keys
+      if [c.lower() for c in key.columns] == [ref.column.name.lower()]
+    ),
+    None,
+  )
 
 
 def key_between(child: Ref, parent: Ref) -> ForeignKey | None:
@@ -25,3 +212,73 @@ def key_between(child: Ref, parent: Ref) -> ForeignKey | None:
   ):
     return ForeignKey((child.column.name,), parent.table.name, (parent.column.name,), inferred=True)
   return None
+
+
+def plan_against(
+  query: Query,
+  left: exp.Expr,
+  operator: str,
+  right: exp.Expr,
+  head: str,
+  names: SchemaNames,
+) -> Condition:
+  """What is compared with the one value that a query returns. Raises UnsupportedQuery."""
+  nested = read_nested(right, query)
+  if not isinstance(nested, Query) or len(nested.items) != 1 or nested.derived:
+    raise UnsupportedQuery("a comparison with a set operation")
+  item = bare(nested.items[0].unalias())
+  function = aggregate_of(item)
+  if not isinstance(left, exp.Column):
+    return Against("value", Computed(left), operator, function, nested)
+  ref = query.ref(left)
+  if ref.outer:
+    raise UnsupportedQuery("a condition on the enclosing query")
+  subject = attribute_of(query, ref, head)
+  equal = operator in ("=", "!=")
+  if equal and isinstance(item, exp.Column) and not (nested.limit or nested.group):
+    member = plan_member(query, ref, nested, head, names, operator == "!=")
+    if isinstance(member, Member) and member.how not in ("values", "shared"):
+      return member
+  return Against(_compared(ref, item, nested, names, equal), subject, operator, function, nested)
+
+
+def _compared(ref: Ref, item: exp.Expr, nested: Query, names: SchemaNames, equal: bool) -> str:
+  """How a column stands to the value that a query returns (`Against.how`)."""
+  inner = item.this if aggregate_of(item) in ("avg", "max", "min") else item
+  if isinstance(inner, exp.Distinct) and len(inner.expressions) == 1:
+    inner = inner.expressions[0]  # Of an extreme, DISTINCT changes nothing.
+  if not isinstance(inner, exp.Column) or nested.group:
+    return "value"
+  other = nested.ref(inner)
+  alike = other.table is ref.table and other.column is ref.column
+  if inner is item:
+    if alike and equal and not other.outer:
+      return "same"
+    key = key_between(ref, other) if equal and nested.limit == 1 else None
+    return "row" if key is not None and not other.outer else "value"
+  if not alike or nested.edges:
+    return "value"
+  if len(nested.conditions) == 1:
+    sides = _correlated(nested, nested.conditions[0])
+    if sides is not None and nested.ref(sides[0]).column is sides[1].column:
+      if names.column(sides[1].table, sides[1].column).property:
+        raise UnsupportedQuery("rows alike in a yes or no")
+      return "alike"
+  if any(mentions_outer(nested, condition) for condition in nested.conditions):
+    return "value"
+  return "rows" if nested.conditions else "all"
+
+
+def plan_alike(
+  query: Query, left: exp.Expr, right: exp.Expr, operator: str, head: str, names: SchemaNames
+) -> Alike:
+  """A correlated comparison: the same attribute as the outer row. Raises UnsupportedQuery."""
+  if operator != "=" or not isinstance(left, exp.Column) or not isinstance(right, exp.Column):
+    raise UnsupportedQuery("a correlated condition other than equality")
+  refs = [query.ref(left), query.ref(right)]
+  inner = next((r for r in refs if not r.outer), None)
+  if inner is None or len({r.column.name.lower() for r in refs}) > 1:
+    raise UnsupportedQuery("a correlated condition over different columns")
+  if names.column(inner.table, inner.column).property:
+    raise UnsupportedQuery("rows alike in a yes or no")
+  return Alike(attribute_of(query, inner, head))

@@ -11,15 +11,16 @@ from spftsql_jax.questions.plan import (
   Attribute,
   Combined,
   Lists,
+  Member,
   Order,
   Related,
   Rows,
   SameRows,
   Values,
+  attribute_of,
 )
-from spftsql_jax.questions.plan_conditions import attribute_of
-from spftsql_jax.questions.plan_listings import head_of, is_key, plan_columns, plan_orders
-from spftsql_jax.questions.plan_nested import key_between
+from spftsql_jax.questions.plan_listings import head_of, is_key, plan_orders
+from spftsql_jax.questions.plan_nested import key_between, plan_member
 from spftsql_jax.questions.query_meaning import Query, Ref, SetQuery, UnsupportedQuery
 
 
@@ -59,7 +60,7 @@ def _combined(query: SetQuery, names: SchemaNames) -> Combined:
   if query.operator != "union all" and left and right and len(left.refs) == len(right.refs):
     if _columns_of(left) == _columns_of(right):
       return _alike(query.operator, left, right, names)
-    related = _related(query.operator, left, right)
+    related = _related(query.operator, left, right, names)
     if related is not None:
       return related
     if len(left.refs) == 1 and _called_alike(left.refs[0], right.refs[0], names):
@@ -128,7 +129,7 @@ def _called_alike(left: Ref, right: Ref, names: SchemaNames) -> bool:
   return one.short[0] == other.short[0] or one.nouns[0] == other.nouns[0]
 
 
-def _related(operator: str, left: _Side, right: _Side) -> Related | None:
+def _related(operator: str, left: _Side, right: _Side, names: SchemaNames) -> Related | None:
   """SELECT key ... EXCEPT SELECT foreign key ...: rows without related rows."""
   if len(left.refs) != 1 or operator not in ("except", "intersect"):
     return None
@@ -137,6 +138,8 @@ def _related(operator: str, left: _Side, right: _Side) -> Related | None:
   own, other = left.refs[0], right.refs[0]
   if key_between(other, own) is None:
     return None
-  rows = Rows(left.query, own.alias)
-  columns = plan_columns(left.query, own.alias)
-  return Related(rows, columns, own, other, right.query, operator == "except")
+  negated = operator == "except"
+  related = plan_member(left.query, own, right.query, own.alias, names, negated)
+  if not isinstance(related, Member) or related.how in ("values", "shared"):
+    return None
+  return Related(left.rows, left.columns, related)

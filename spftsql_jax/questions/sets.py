@@ -207,11 +207,8 @@ class Sets(GroupQuestions):
   def _with_related_rows(self, plan: Related, tail: str) -> Message:
     """Rows with others that refer to them, or without."""
     query, head = plan.rows.query, plan.rows.head
-    clause = self._key_member(query, plan.own, plan.other, plan.others, head, plan.negated)
-    if clause is None:
-      raise UnsupportedQuery("groups of rows that refer to others")
     placed = self.plan(query, head, set())
-    clauses = [*self.clauses(query, placed, head, None), clause]
+    clauses = [*self.clauses(query, placed, head, None), self.member(query, plan.related, head)]
     return self.listing_of(placed, Listing(plan.rows, plan.columns, False), clauses, None, tail)
 
 
