@@ -142,3 +142,13 @@ def test_membership_in_a_set_operation_is_said_of_the_rows() -> None:
   for question in _questions(sql):
     assert not re.search(r"\bids?\b|both they", question), question
     assert re.search(r"\bno\b|\bnot\b|n't|without", question), question
+
+
+def test_an_extreme_among_the_same_rows_is_said_of_such_rows_and_last() -> None:
+  sql = (
+    "SELECT name FROM product WHERE price = (SELECT MAX(price) FROM product AS p "
+    "WHERE p.category = 'toys') AND category = 'toys'"
+  )
+  for question in _questions(sql):
+    assert question.count("toys") == 1, question
+    assert question.index("toys") < question.index("such products"), question

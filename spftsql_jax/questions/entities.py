@@ -19,7 +19,10 @@ class Entities(Relations):
   def plan(self, query: Query, head: str, spoken: set[str]) -> Plan:
     """Hands every condition to the table that it is about."""
     plan = Plan(head, {}, [], set(), spoken)
-    for condition in query.conditions:
+    # Last what is compared with a query: "whose job is nurse and whose age is the lowest of such".
+    for condition in sorted(
+      query.conditions, key=lambda c: isinstance(c.args.get("expression"), exp.Subquery)
+    ):
       aliases = query.aliases_in(condition)
       if (
         isinstance(condition, exp.Is)

@@ -220,7 +220,7 @@ class Nested(Entities):
         assert key is not None
         role = role_of(key.columns, other.table, self.names) or self.noun(nested, other.alias)
         return self._of_others(role, self._row(nested))
-      case "all" | "alike" | "rows":
+      case "all" | "alike" | "rows" | "such":
         assert ref is not None
         return self._against_extreme(plan, ref, parted_unit(noun)[0], operator)
     before, self.one_row = self.one_row, plan.function is None
@@ -240,12 +240,13 @@ class Nested(Entities):
     within = ""
     if plan.how != "all":
       alias = next(iter(nested.sources))
+      values["things"] = self.table_noun(ref.table).plural
       if plan.how == "rows":
         values["rows"] = self.phrase(nested, self.plan(nested, alias, set()), alias)
-      else:
+      elif plan.how == "alike":
         columns = nested.conditions[0].this, nested.conditions[0].expression
         inner = next(r for r in map(nested.ref, columns) if not r.outer)
-        values |= {"noun": self.short(inner).singular, "things": self.table_noun(ref.table).plural}
+        values["noun"] = self.short(inner).singular
       told |= {plan.how, "within"}
       within = f" {self.grammar.say('over rows', Context(told, values), self.rng)}"
     values |= {

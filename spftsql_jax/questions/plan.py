@@ -148,9 +148,10 @@ class Against:
   """What is compared with the one value that a query returns.
 
   Attributes:
-    how: "all", "alike", "rows": an average or extreme of the same column, over all rows, those
-      with the same value of a column as the row itself, or those of `others`; "same": that column
-      of another row; "row": a value of one row; "value": any other.
+    how: "all", "alike", "rows", "such": an average or extreme of the same column, over all rows,
+      those with the same value of a column as the row itself, those of `others`, or those of which
+      the same is said as of the rows; "same": that column of another row; "row": a value of one
+      row; "value": any other.
     function: avg, max, min or another aggregate; None without.
   """
 

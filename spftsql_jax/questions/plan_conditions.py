@@ -23,7 +23,7 @@ from spftsql_jax.questions.plan import (
   Unmoved,
   attribute_of,
 )
-from spftsql_jax.questions.plan_nested import plan_against, plan_alike, plan_exists, plan_in
+from spftsql_jax.questions.plan_nested import Scope, plan_against, plan_alike, plan_exists, plan_in
 from spftsql_jax.questions.query_meaning import Query, UnsupportedQuery
 from spftsql_jax.questions.syntax import (
   bare,
@@ -78,14 +78,14 @@ def _read_pattern(pattern: str) -> tuple[str, Place]:
 
 def plan_condition(query: Query, node: exp.Expr, head: str, names: SchemaNames) -> Condition:
   """One condition on the rows of `head`. Raises UnsupportedQuery."""
-  return _Reader(query, head, names).condition(node)
+  return _Reader(Scope(query, head, names)).condition(node)
 
 
 class _Reader:
   """Reads conditions about the rows of one alias of a query."""
 
-  def __init__(self, query: Query, head: str, names: SchemaNames):
-    self.query, self.head, self.names = query, head, names
+  def __init__(self, scope: Scope):
+    self.scope, self.query = scope, scope.query
 
   def condition(self, node: exp.Expr) -> Condition:
     """Any condition."""
@@ -107,7 +107,7 @@ class _Reader:
     if isinstance(node, exp.Is):
       return self._is(node, False)
     if isinstance(node, exp.Exists):
-      return plan_exists(self.query, node, self.head, self.names, False)
+      return plan_exists(self.scope, node, False)
     if isinstance(node, exp.Column):
       return self._compare(over(exp.EQ, this=node, expression=exp.Literal.number(1)))
     raise UnsupportedQuery(f"the condition {type(node).__name__}")
@@ -121,7 +121,7 @@ class _Reader:
     if isinstance(node, exp.Is):
       return self._is(node, True)
     if isinstance(node, exp.Exists):
-      return plan_exists(self.query, node, self.head, self.names, True)
+      return plan_exists(self.scope, node, True)
     if isinstance(node, exp.Between):
       return self._between(node, True)
     if isinstance(node, _SIMPLE):
@@ -134,7 +134,7 @@ class _Reader:
     ref = self.query.ref(bare(node))
     if ref.outer:
       raise UnsupportedQuery("a condition on the enclosing query")
-    return attribute_of(self.query, ref, self.head)
+    return attribute_of(self.query, ref, self.scope.head)
 
   def _compare(self, node: exp.Expr) -> Condition:
     operator, left, right = operator_of(node), bare(node.this), bare(node.expression)
@@ -143,11 +143,11 @@ class _Reader:
     if isinstance(left, exp.Subquery) and not isinstance(right, exp.Subquery):
       left, right, operator = right, left, flipped(operator)
     if isinstance(right, exp.Subquery):
-      return plan_against(self.query, left, operator, right, self.head, self.names)
+      return plan_against(self.scope, left, operator, right)
     if not is_value(right):
       columns = own_columns(left) + own_columns(right)
       if len(columns) >= 2 and any(self.query.ref(c).outer for c in columns):
-        return plan_alike(self.query, left, right, operator, self.head, self.names)
+        return plan_alike(self.scope, left, right, operator)
       return Unmoved(node)
     if isinstance(left, exp.Column):
       return self._compared(self._attribute(left), operator, literal_of(right))
@@ -163,7 +163,7 @@ class _Reader:
     return Unmoved(node)
 
   def _compared(self, attribute: Attribute, operator: str, value: Literal) -> Compare | Stated:
-    if self.names.column(attribute.ref.table, attribute.ref.column).property:
+    if self.scope.names.column(attribute.ref.table, attribute.ref.column).property:
       bound = _BOUNDS.get((operator, value.text))
       if bound is not None:
         operator, value = "=", Literal(bound, False)
@@ -210,7 +210,7 @@ class _Reader:
 
   def _in(self, node: exp.In, negated: bool) -> Condition:
     if node.args.get("query") is not None:
-      return plan_in(self.query, node, self.head, self.names, negated)
+      return plan_in(self.scope, node, negated)
     if not all(map(is_value, node.expressions)) or not isinstance(bare(node.this), exp.Column):
       raise UnsupportedQuery("IN over something other than values")
     return self._one_of(self._attribute(node.this), node.expressions, negated)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 from sqlglot import exp
 
@@ -30,22 +31,25 @@ from spftsql_jax.questions.syntax import aggregate_of, bare, is_value, operator_
 from spftsql_jax.schema import ForeignKey
 
 
-def plan_exists(
-  query: Query, node: exp.Exists, head: str, names: SchemaNames, negated: bool
-) -> Condition:
+class Scope(NamedTuple):
+  """Of which rows a condition is: those of one alias of a query."""
+
+  query: Query
+  head: str
+  names: SchemaNames
+
+
+def plan_exists(scope: Scope, node: exp.Exists, negated: bool) -> Condition:
   """EXISTS, as the membership that its correlation asks for. Raises UnsupportedQuery."""
-  nested = read_nested(node.this, query)
+  nested = read_nested(node.this, scope.query)
   if not isinstance(nested, Query) or nested.group or nested.having or nested.limit is not None:
     raise UnsupportedQuery("EXISTS over more than one plain SELECT")
   for condition in nested.conditions:
     sides = _correlated(nested, condition)
     if sides is not None:
-      inner, outer = sides
       rest = [c for c in nested.conditions if c is not condition]
-      others = dataclasses.replace(nested, conditions=rest, items=[inner], order=[])
-      return plan_member(
-        query, dataclasses.replace(outer, outer=False), others, head, names, negated
-      )
+      others = dataclasses.replace(nested, conditions=rest, items=[sides[0]], order=[])
+      return plan_member(scope, dataclasses.replace(sides[1], outer=False), others, negated)
   raise UnsupportedQuery("EXISTS that does not refer to the outer query")
 
 
@@ -62,47 +66,36 @@ def _correlated(nested: Query, condition: exp.Expr) -> tuple[exp.Expr, Ref] | No
   return (right, one) if one.outer else (left, other)
 
 
-def plan_in(query: Query, node: exp.In, head: str, names: SchemaNames, negated: bool) -> Condition:
+def plan_in(scope: Scope, node: exp.In, negated: bool) -> Condition:
   """A column IN a query; of one row, compared with its value. Raises UnsupportedQuery."""
-  if not isinstance(bare(node.this), exp.Column):
+  column = bare(node.this)
+  if not isinstance(column, exp.Column):
     raise UnsupportedQuery("IN with an expression")
-  nested = read_nested(node.args["query"], query)
+  nested = read_nested(node.args["query"], scope.query)
   if isinstance(nested, Query) and nested.limit == 1 and len(nested.items) == 1:
-    operator = "!=" if negated else "="
-    return plan_against(query, bare(node.this), operator, node.args["query"], head, names)
-  return plan_member(query, query.ref(bare(node.this)), nested, head, names, negated)
+    return plan_against(scope, column, "!=" if negated else "=", node.args["query"])
+  return plan_member(scope, scope.query.ref(column), nested, negated)
 
 
-def plan_member(
-  query: Query,
-  left: Ref,
-  nested: Query | SetQuery,
-  head: str,
-  names: SchemaNames,
-  negated: bool,
-) -> Condition:
+def plan_member(scope: Scope, left: Ref, nested: Query | SetQuery, negated: bool) -> Condition:
   """A column among what a query returns. Raises UnsupportedQuery."""
-  attribute = attribute_of(query, left, head)
+  attribute = attribute_of(scope.query, left, scope.head)
   if isinstance(nested, SetQuery):
-    parted = _parted(query, left, nested, head, names, negated)
+    parted = _parted(scope, left, nested, negated)
     return parted or Member("values", attribute, None, nested, negated)
   right = _returned(nested)
-  how = _how(attribute, right, nested, names, negated) if right is not None else "values"
+  how = _how(attribute, right, nested, scope.names, negated) if right is not None else "values"
   return Member(how, attribute, right if how != "values" else None, nested, negated)
 
 
-def _parted(
-  query: Query, left: Ref, nested: SetQuery, head: str, names: SchemaNames, negated: bool
-) -> Condition | None:
+def _parted(scope: Scope, left: Ref, nested: SetQuery, negated: bool) -> Condition | None:
   """Membership in a set operation as two memberships, where both are relations between rows."""
-  second = negated != (nested.operator == "except")
-  one = plan_member(query, left, nested.left, head, names, negated)
-  other = plan_member(query, left, nested.right, head, names, second)
+  one = plan_member(scope, left, nested.left, negated)
+  other = plan_member(scope, left, nested.right, negated != (nested.operator == "except"))
   if any(isinstance(m, Member) and m.how in ("values", "shared") for m in (one, other)):
     return None
-  return (
-    Either((one, other)) if negated != nested.operator.startswith("union") else Both((one, other))
-  )
+  either = negated != nested.operator.startswith("union")
+  return Either((one, other)) if either else Both((one, other))
 
 
 def _returned(nested: Query) -> Ref | None:
@@ -183,14 +176,8 @@ def far_end(nested: Query, right: Ref) -> tuple[str, exp.Expr | None] | None:
 
 def key_of(ref: Ref) -> ForeignKey | None:
   """The foreign key that a column alone is."""
-  return next(
-    (
-      key
-      for key in ref.table.foreign_keys
-      if [c.lower() for c in key.columns] == [ref.column.name.lower()]
-    ),
-    None,
-  )
+  own = [ref.column.name.lower()]
+  return next((k for k in ref.table.foreign_keys if [c.lower() for c in k.columns] == own), None)
 
 
 def key_between(child: Ref, parent: Ref) -> ForeignKey | None:
@@ -214,48 +201,58 @@ def key_between(child: Ref, parent: Ref) -> ForeignKey | None:
   return None
 
 
-def plan_against(
-  query: Query,
-  left: exp.Expr,
-  operator: str,
-  right: exp.Expr,
-  head: str,
-  names: SchemaNames,
-) -> Condition:
+def plan_against(scope: Scope, left: exp.Expr, operator: str, right: exp.Expr) -> Condition:
   """What is compared with the one value that a query returns. Raises UnsupportedQuery."""
-  nested = read_nested(right, query)
+  nested = read_nested(right, scope.query)
   if not isinstance(nested, Query) or len(nested.items) != 1 or nested.derived:
     raise UnsupportedQuery("a comparison with a set operation")
   item = bare(nested.items[0].unalias())
   function = aggregate_of(item)
   if not isinstance(left, exp.Column):
     return Against("value", Computed(left), operator, function, nested)
-  ref = query.ref(left)
+  ref = scope.query.ref(left)
   if ref.outer:
     raise UnsupportedQuery("a condition on the enclosing query")
-  subject = attribute_of(query, ref, head)
   equal = operator in ("=", "!=")
   if equal and isinstance(item, exp.Column) and not (nested.limit or nested.group):
-    member = plan_member(query, ref, nested, head, names, operator == "!=")
+    member = plan_member(scope, ref, nested, operator == "!=")
     if isinstance(member, Member) and member.how not in ("values", "shared"):
       return member
-  return Against(_compared(ref, item, nested, names, equal), subject, operator, function, nested)
+  how = _compared(ref, item, nested, scope.names, equal)
+  rest = [c for c in scope.query.conditions if right.sql() not in c.sql()]
+  own = all(scope.query.aliases_in(c) == {ref.alias} for c in rest)
+  if how == "rows" and own and _names_only(nested.conditions) == _names_only(rest):
+    how = "such"
+  return Against(how, attribute_of(scope.query, ref, scope.head), operator, function, nested)
+
+
+def _names_only(conditions: list[exp.Expr]) -> set[str]:
+  """Conditions without the aliases of their columns; "x" may be a text that was not read yet."""
+
+  def bare_name(node: exp.Expr) -> exp.Expr:
+    return exp.column(node.name.lower()) if isinstance(node, exp.Column | exp.Literal) else node
+
+  return {condition.transform(bare_name).sql() for condition in conditions}
 
 
 def _compared(ref: Ref, item: exp.Expr, nested: Query, names: SchemaNames, equal: bool) -> str:
   """How a column stands to the value that a query returns (`Against.how`)."""
   inner = item.this if aggregate_of(item) in ("avg", "max", "min") else item
-  if isinstance(inner, exp.Distinct) and len(inner.expressions) == 1:
+  if (
+    isinstance(inner, exp.Distinct)
+    and len(inner.expressions) == 1
+    and not isinstance(item, exp.Avg)
+  ):
     inner = inner.expressions[0]  # Of an extreme, DISTINCT changes nothing.
   if not isinstance(inner, exp.Column) or nested.group:
     return "value"
   other = nested.ref(inner)
   alike = other.table is ref.table and other.column is ref.column
   if inner is item:
-    if alike and equal and not other.outer:
-      return "same"
-    key = key_between(ref, other) if equal and nested.limit == 1 else None
-    return "row" if key is not None and not other.outer else "value"
+    if other.outer or not equal:
+      return "value"
+    to_row = nested.limit == 1 and key_between(ref, other) is not None
+    return "same" if alike else "row" if to_row else "value"
   if not alike or nested.edges:
     return "value"
   if len(nested.conditions) == 1:
@@ -269,16 +266,14 @@ def _compared(ref: Ref, item: exp.Expr, nested: Query, names: SchemaNames, equal
   return "rows" if nested.conditions else "all"
 
 
-def plan_alike(
-  query: Query, left: exp.Expr, right: exp.Expr, operator: str, head: str, names: SchemaNames
-) -> Alike:
+def plan_alike(scope: Scope, left: exp.Expr, right: exp.Expr, operator: str) -> Alike:
   """A correlated comparison: the same attribute as the outer row. Raises UnsupportedQuery."""
   if operator != "=" or not isinstance(left, exp.Column) or not isinstance(right, exp.Column):
     raise UnsupportedQuery("a correlated condition other than equality")
-  refs = [query.ref(left), query.ref(right)]
+  refs = [scope.query.ref(left), scope.query.ref(right)]
   inner = next((r for r in refs if not r.outer), None)
   if inner is None or len({r.column.name.lower() for r in refs}) > 1:
     raise UnsupportedQuery("a correlated condition over different columns")
-  if names.column(inner.table, inner.column).property:
+  if scope.names.column(inner.table, inner.column).property:
     raise UnsupportedQuery("rows alike in a yes or no")
-  return Alike(attribute_of(query, inner, head))
+  return Alike(attribute_of(scope.query, inner, scope.head))

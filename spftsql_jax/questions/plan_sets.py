@@ -20,7 +20,7 @@ from spftsql_jax.questions.plan import (
   attribute_of,
 )
 from spftsql_jax.questions.plan_listings import head_of, is_key, plan_orders
-from spftsql_jax.questions.plan_nested import key_between, plan_member
+from spftsql_jax.questions.plan_nested import Scope, key_between, plan_member
 from spftsql_jax.questions.query_meaning import Query, Ref, SetQuery, UnsupportedQuery
 
 
@@ -139,7 +139,7 @@ def _related(operator: str, left: _Side, right: _Side, names: SchemaNames) -> Re
   if key_between(other, own) is None:
     return None
   negated = operator == "except"
-  related = plan_member(left.query, own, right.query, own.alias, names, negated)
+  related = plan_member(Scope(left.query, own.alias, names), own, right.query, negated)
   if not isinstance(related, Member) or related.how in ("values", "shared"):
     return None
   return Related(left.rows, left.columns, related)
