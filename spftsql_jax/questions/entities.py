@@ -65,6 +65,14 @@ class Entities(Relations):
             return ref.alias
     return None
 
+  def all_clauses(self, query: Query, alias: str) -> list[Clause]:
+    """What a query says of the rows of one alias, of which it is."""
+    return self.clauses(query, self.plan(query, alias, set()), alias, None)
+
+  def rows_of(self, query: Query, alias: str) -> str:
+    """The rows of one alias with all that a query says of them."""
+    return self.phrase(query, self.plan(query, alias, set()), alias)
+
   def phrase(
     self,
     query: Query,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from sqlglot import exp
+
 from spftsql_jax.columns.kinds import is_person
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import conjugate
@@ -27,9 +29,10 @@ from spftsql_jax.questions.plan import (
   Top,
 )
 from spftsql_jax.questions.plan_listings import head_of, plan_orders
-from spftsql_jax.questions.plan_nested import far_end, key_between, key_of
+from spftsql_jax.questions.plan_nested import far_end, key_of
 from spftsql_jax.questions.query_meaning import Query, Ref
 from spftsql_jax.questions.syntax import is_link, is_pure_link, operator_of
+from spftsql_jax.schema import Table
 
 
 class Nested(Entities):
@@ -52,15 +55,19 @@ class Nested(Entities):
     nested, other = plan.others, plan.other
     if isinstance(nested, Query) and other is not None:
       match plan.how:
-        case "referred" | "role":
-          return self._referred(query, plan, nested, other, head, told)
+        case "referred":
+          referred, owner = plan.attribute.ref.table, self.noun(query, head)
+          person = self.person(query, head)
+          return self._with_others(nested, other, referred, plan.negated, person, owner)
         case "counted":
-          return self._counted_rows(nested, other)
+          counts = nested.having[0]
+          rows = self.rows_of(nested, other.alias)
+          counted = self.counted(operator_of(counts), counts.expression, rows)
+          return self._clause("counted", told, "", {"counted": counted})
         case "refers":
-          return self._refers(query, plan, nested, other, head, told)
+          return self._refers(query, plan, nested, other, head)
         case "rows":
-          rows = self.phrase(nested, self.plan(nested, other.alias, set()), other.alias)
-          return self._clause("in rows", told, "", {"rows": rows})
+          return self._clause("in rows", told, "", {"rows": self.rows_of(nested, other.alias)})
         case "shared":
           return self._shared_row(query, plan, nested, other)
     noun = self._noun_of(query, plan.attribute)
@@ -71,121 +78,97 @@ class Nested(Entities):
       return self.expression(query, subject.node, head).singular
     return (self.short(subject.ref) if subject.own else self.qualified(query, subject.ref)).singular
 
-  def _rows(self, nested: Query, alias: str) -> tuple[Noun, list[Clause], str, str]:
-    """Rows of a nested query: their noun, what is said of them, all of them, and one of them."""
+  def _with_others(
+    self,
+    nested: Query,
+    other: Ref,
+    referred: Table,
+    negated: bool,
+    person: bool,
+    owner: Noun | None,
+  ) -> Clause:
+    """What is said of rows of `referred` that others refer to: that they have them, or none."""
+    alias, table, edges = other.alias, other.table, nested.neighbours(other.alias)
+    keys = [k for k in table.foreign_keys if k.referred_table.lower() == referred.name.lower()]
+    role = role_of((other.column.name,), referred, self.names) if len(keys) > 1 else None
+    if role is not None and (nested.conditions or nested.edges):
+      end = far_end(nested, other)
+      if end is not None:
+        return self._in_a_role(nested, role, end[0], end[1], negated)
+      role = None
+    before, self.existential = self.existential, True
     plan = self.plan(nested, alias, set())
     noun, clauses = self.noun(nested, alias), self.clauses(nested, plan, alias, None)
-    table, edges = nested.sources[alias], nested.neighbours(alias)
     if is_link(table) and not plan.own.get(alias) and len(edges) == 1 and edges[0].child == alias:
       far = edges[0].parent
       noun, clauses = self.noun(nested, far), self.clauses(nested, plan, far, edges[0])
-    return noun, clauses, *self._told(noun, clauses)
-
-  def _told(self, noun: Noun, clauses: list[Clause]) -> tuple[str, str]:
+    elif not nested.edges and is_pure_link(table) and not (clauses and len(keys) > 1):
+      ends = [key for key in table.foreign_keys if other.column.name not in key.columns]
+      noun = self._referred_noun(nested, ends[-1])
     every, one = (
       self.with_number(noun, clauses, is_person(noun.singular), n) for n in ("plural", "a")
     )
-    return every, one
-
-  def _linked(self, nested: Query, other: Ref) -> Noun | None:
-    """What a link table without more to say stands for: the rows of its other key."""
-    if nested.edges or not is_pure_link(other.table):
-      return None
-    ends = [k for k in other.table.foreign_keys if other.column.name not in k.columns]
-    return self._referred_noun(nested, ends[-1]) if ends else None
-
-  def _referred(
-    self, query: Query, plan: Member, nested: Query, other: Ref, head: str, told: set[str]
-  ) -> Clause:
-    """Rows that others refer to, or none does."""
-    person, table = self.person(query, head), other.table
-    role = role_of((other.column.name,), plan.attribute.ref.table, self.names)
-    end = far_end(nested, other) if plan.how == "role" else None
-    if role is not None and end is not None:
-      return self._in_a_role(nested, role, end, told)
-    noun, clauses, every, one = self._rows(nested, other.alias)
-    linked = self._linked(nested, other)
-    if linked is not None:
-      noun = linked
-      every, one = self._told(noun, clauses)
-    if role is not None and plan.how == "role":  # "players without any match as a loser"
-      every, one = (f"{words} as {article(role.singular)}" for words in (every, one))
-    before, self.existential = self.existential, True
     clause = None
-    if not clauses and not nested.edges and plan.how != "role":
-      clause = self.happening(person, table, (other.column.name,), noun, plan.negated, nested)
-    clause = clause or self.child_relation(
-      every, plan.negated, person, noun, one, bool(clauses), self.noun(query, head)
-    )
+    if role is not None:  # "players without any match as a loser"
+      every, one = (f"{words} as {article(role.singular)}" for words in (every, one))
+    elif not clauses and not nested.edges:
+      clause = self.happening(person, table, (other.column.name,), noun, negated, nested)
+    clause = clause or self.child_relation(every, negated, person, noun, one, bool(clauses), owner)
     self.existential = before
     return clause
 
   def _in_a_role(
-    self, nested: Query, role: Noun, end: tuple[str, object], told: set[str]
+    self, nested: Query, role: Noun, alias: str, value: exp.Expr | None, negated: bool
   ) -> Clause:
     """ "states that are borders of the state Texas"."""
-    alias, value = end
     if value is None:
       edge = nested.edges[0]
-      plan = self.plan(nested, alias, set())
-      noun, name = self.noun(nested, alias), self._named(nested, plan, alias, edge)
-      clauses = self.clauses(nested, plan, alias, edge)
+      noun, name = (
+        self.noun(nested, alias),
+        self._named(nested, self.plan(nested, alias, set()), alias, edge),
+      )
+      clauses = self.clauses(nested, self.plan(nested, alias, set()), alias, edge)
       whose = self.with_number(noun, clauses, self.person(nested, alias), "a")
     else:
-      condition = nested.conditions[0]
-      ref = nested.ref(condition.this)
+      ref = nested.ref(nested.conditions[0].this)
       key = key_of(ref)
       assert key is not None
-      noun = self.table_noun(nested.schema.table(key.referred_table))
-      name, whose = self.value(condition.expression, ref.column), ""
-    if name is not None:
-      whose = f"the {noun.singular} {name}"
+      noun, whose = self.table_noun(nested.schema.table(key.referred_table)), ""
+      name = self.value(value, ref.column)
+    told = {"denied"} if negated else set()
+    values = {"whose": f"the {noun.singular} {name}" if name is not None else whose}
     said = (
-      self.grammar.say("in a role: verb", Context(told, {"roles": roles, "whose": whose}), self.rng)
+      self.grammar.say("in a role: verb", Context(told, values | {"roles": roles}), self.rng)
       for roles in (role.plural, article(role.singular))
     )
     return Clause(verbs=(conjugate(*said),))
 
-  def _counted_rows(self, nested: Query, other: Ref) -> Clause:
-    """IN (SELECT key ... GROUP BY key HAVING COUNT(*) > n)."""
-    rows = self.phrase(nested, self.plan(nested, other.alias, set()), other.alias)
-    comparison = nested.having[0]
-    counted = self.counted(operator_of(comparison), comparison.expression, rows)
-    return self._clause("counted", (), "", {"counted": counted})
-
-  def _refers(
-    self, query: Query, plan: Member, nested: Query, other: Ref, head: str, told: set[str]
-  ) -> Clause:
+  def _refers(self, query: Query, plan: Member, nested: Query, other: Ref, head: str) -> Clause:
     """Rows that refer to others of which more is said."""
-    key = key_between(plan.attribute.ref, other)
-    assert key is not None
-    person = self.person(nested, other.alias)
-    clauses = self.clauses(nested, self.plan(nested, other.alias, set()), other.alias, None)
-    noun = role_of(key.columns, other.table, self.names) or self.noun(nested, other.alias)
+    noun, person = (
+      self._role_or_noun(plan.attribute.ref, nested, other),
+      self.person(nested, other.alias),
+    )
+    clauses = self.all_clauses(nested, other.alias)
     if plan.attribute.own and not plan.negated:
       return self.parent_relation(noun, clauses, person, None, self.noun(query, head))
     rows = self.with_number(noun, clauses, person, "plural")
+    told = {"denied"} if plan.negated else set()
     return self._clause("not of", told, noun.singular, {"rows": rows})
+
+  def _role_or_noun(self, ref: Ref, nested: Query, other: Ref) -> Noun:
+    """What a foreign key calls the row that it points to."""
+    return role_of((ref.column.name,), other.table, self.names) or self.noun(nested, other.alias)
 
   def _shared_row(self, query: Query, plan: Member, nested: Query, other: Ref) -> Clause:
     """Both refer to the same row: "reservations for books that have no loans"."""
-    key, theirs = key_of(plan.attribute.ref), key_of(other)
-    assert key is not None and theirs is not None
+    key = key_of(plan.attribute.ref)
+    assert key is not None
     noun = self._referred_noun(query, key)
     person = is_person(noun.singular)
-    clauses = self.clauses(nested, self.plan(nested, other.alias, set()), other.alias, None)
-    others = self.noun(nested, other.alias)
-    if not clauses:
-      others = self._linked(nested, other) or others
-    every, one = self._told(others, clauses)
-    inner = None
-    if not clauses:
-      inner = self.happening(
-        person, other.table, (other.column.name,), others, plan.negated, nested
-      )
-    inner = inner or self.child_relation(every, plan.negated, person, others, one, bool(clauses))
-    described = self.modified(noun.plural, [inner], person, True)
-    clause = self._of_others(noun, described)
+    referred = query.schema.table(key.referred_table)
+    inner = self._with_others(nested, other, referred, plan.negated, person, None)
+    clause = self._of_others(noun, self.modified(noun.plural, [inner], person, True))
     return dataclasses.replace(clause, noun=noun.singular, predicate=self.verb(inner, False))
 
   def _of_others(self, noun: Noun, others: str) -> Clause:
@@ -196,8 +179,8 @@ class Nested(Entities):
   def _row(self, nested: Query) -> str:
     """The one row of which a query returns a column: "the doctor with the highest salary"."""
     head = head_of(nested)
-    clauses = self.clauses(nested, self.plan(nested, head, set()), head, None)
     noun, person = self.noun(nested, head), self.person(nested, head)
+    clauses = self.all_clauses(nested, head)
     if nested.limit is None:
       return self.with_number(noun, clauses, person, "the")
     top = self.superlative_of(nested, head, Top(plan_orders(nested, nested.order, head), 1))
@@ -214,11 +197,8 @@ class Nested(Entities):
         told = {"denied"} if operator == "unequal" else set()
         return self._clause("same as", told, noun, {"row": self._row(nested)})
       case "row" if operator == "equal":
-        other = nested.ref(nested.items[0].unalias())
         assert ref is not None
-        key = key_between(ref, other)
-        assert key is not None
-        role = role_of(key.columns, other.table, self.names) or self.noun(nested, other.alias)
+        role = self._role_or_noun(ref, nested, nested.ref(nested.items[0].unalias()))
         return self._of_others(role, self._row(nested))
       case "all" | "alike" | "rows" | "such":
         assert ref is not None
@@ -239,10 +219,9 @@ class Nested(Entities):
     values: dict[str, Value] = {"noun": noun}
     within = ""
     if plan.how != "all":
-      alias = next(iter(nested.sources))
       values["things"] = self.table_noun(ref.table).plural
       if plan.how == "rows":
-        values["rows"] = self.phrase(nested, self.plan(nested, alias, set()), alias)
+        values["rows"] = self.rows_of(nested, next(iter(nested.sources)))
       elif plan.how == "alike":
         columns = nested.conditions[0].this, nested.conditions[0].expression
         inner = next(r for r in map(nested.ref, columns) if not r.outer)

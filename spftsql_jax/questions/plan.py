@@ -129,9 +129,9 @@ class Member:
   """A column among what a query returns.
 
   Attributes:
-    how: "referred": `others` refer to the rows; "role": they do in one of several roles; "counted":
-      so many do; "refers": the rows refer to them; "rows": the rows are among them; "shared": both
-      refer to the same; "values" of any other column.
+    how: "referred": `others` refer to the rows; "counted": so many do; "refers": the rows refer to
+      them; "rows": the rows are among them; "shared": both refer to the same; "values" of any other
+      column.
     attribute: the column of the rows.
     other: the column that `others` return; None of "values".
   """
@@ -275,14 +275,10 @@ class SameRows:
 
 
 @dataclasses.dataclass(frozen=True)
-class Values:
+class Values(SameRows):
   """Values of columns that two sets of rows have. `same` says that one table has both."""
 
-  operator: str
-  left: Rows
-  right: Rows
-  columns: tuple[Attribute, ...]
-  same: bool
+  same: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -122,10 +122,9 @@ def _how(attribute: Attribute, right: Ref, nested: Query, names: SchemaNames, ne
     keys = [
       k for k in right.table.foreign_keys if k.referred_table.lower() == left.table.name.lower()
     ]
-    if len(keys) > 1 and role_of((right.column.name,), left.table, names) is not None:
-      if (nested.conditions or nested.edges) and far_end(nested, right) is None:
-        raise UnsupportedQuery("conditions on rows that refer in one of several roles")
-      return "role"
+    role = role_of((right.column.name,), left.table, names) if len(keys) > 1 else None
+    if role is not None and (nested.conditions or nested.edges) and not far_end(nested, right):
+      raise UnsupportedQuery("conditions on rows that refer in one of several roles")
     return "referred"
   if not grouped:
     if key_between(left, right) is not None and right.alias in nested.sources:
@@ -249,7 +248,7 @@ def _compared(ref: Ref, item: exp.Expr, nested: Query, names: SchemaNames, equal
   other = nested.ref(inner)
   alike = other.table is ref.table and other.column is ref.column
   if inner is item:
-    if other.outer or not equal:
+    if other.outer or not equal or (nested.limit or 1) > 1:
       return "value"
     to_row = nested.limit == 1 and key_between(ref, other) is not None
     return "same" if alike else "row" if to_row else "value"

@@ -75,10 +75,10 @@ class Sets(GroupQuestions):
 
   def _combination(self, plan: Combined, tail: str) -> Message:
     match plan:
-      case SameRows():
-        return self._same_rows(plan, tail)
       case Values():
         return self._values(plan)
+      case SameRows():
+        return self._same_rows(plan, tail)
       case Related():
         return self._with_related_rows(plan, tail)
       case Lists():
@@ -89,7 +89,7 @@ class Sets(GroupQuestions):
     values: dict[str, Value] = {"left": self.content(plan.left), "right": self.content(plan.right)}
     return Message(self.grammar.say(f"lists: {plan.operator}", Context((), values), self.rng))
 
-  def _halves(self, plan: SameRows | Values) -> list[_Half]:
+  def _halves(self, plan: SameRows) -> list[_Half]:
     """Both sides, worded with the same chances: halves that are alike are worded alike."""
     kept, seed, before = self.rng, self.rng.random(), self.existential
     self.gap, self.existential, found = "\0", True, []
@@ -101,7 +101,7 @@ class Sets(GroupQuestions):
 
   def _half(self, rows: Rows) -> _Half:
     query, head = rows.query, rows.head
-    clauses = self.clauses(query, self.plan(query, head, set()), head, None)
+    clauses = self.all_clauses(query, head)
     noun, person = self.noun(query, head), self.person(query, head)
     told = all(c.verbs or c.having or c.noun for c in clauses)
     said = [self.verb(c, True) for c in clauses] if told else None
@@ -208,7 +208,7 @@ class Sets(GroupQuestions):
     """Rows with others that refer to them, or without."""
     query, head = plan.rows.query, plan.rows.head
     placed = self.plan(query, head, set())
-    clauses = [*self.clauses(query, placed, head, None), self.member(query, plan.related, head)]
+    clauses = [*self.all_clauses(query, head), self.member(query, plan.related, head)]
     return self.listing_of(placed, Listing(plan.rows, plan.columns, False), clauses, None, tail)
 
 
