@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from spftsql_jax.questions import wordings
+from spftsql_jax.questions.naming import Noun
 
 _BEFORE_NAMES = frozenset(("at", "by", "for", "from", "in", "of", "on", "to", "with"))
 _MANY = ("at", "least", "one")
@@ -46,18 +47,19 @@ def noun_pair(a: str, b: str, noun: str) -> tuple[set[str], dict[str, str]]:
   return set(), {}
 
 
-def denied_features(said: str, plurals: Collection[str]) -> set[str]:
+def denied_features(said: str, nouns: Collection[Noun]) -> set[str]:
   """How what follows who is denied: "have a visit" is some, "have visits" several."""
   verb, _, rest = said.partition(" ")
   if verb == "have":
-    second = rest.partition(" ")[0]
+    second, _, thing = rest.removeprefix("at least ").partition(" ")
     if second in ("no", "not", "never"):
       return {"other"}
-    if second in ("a", "an") or rest.startswith("at least one "):
-      return {"some"}
     if second in _PARTICIPLES:
       return {"done"}
-    return {"several" if rest.startswith(tuple(plurals)) else "has"}
+    if second in ("a", "an", "one") and thing.startswith(tuple(n.singular for n in nouns)):
+      return {"some"}
+    plurals = tuple(noun.plural for noun in nouns if noun.plural != noun.singular)
+    return {"several"} if rest.startswith(plurals) else {"has"}
   if verb in ("are", "were", "can"):
     return {"aux"}
   if verb in wordings.REGULAR_VERBS:

@@ -171,8 +171,7 @@ class Sets(GroupQuestions):
     """The contrary of what is said of the rows on the second side."""
     said = join_words(second)
     verb, _, rest = said.partition(" ")
-    plurals = [noun.plural for noun in self._nouns(plan) if noun.plural != noun.singular]
-    features = denied_features(said, plurals) if len(second) == 1 else {"other"}
+    features = denied_features(said, self._nouns(plan)) if len(second) == 1 else {"other"}
     thing = without_article(rest.removeprefix("at least one "))
     values: dict[str, Value] = {"said": said, "verb": verb, "rest": rest, "who": who}
     values |= {"thing": thing, "one": article_for(thing, "thing")}
@@ -187,6 +186,8 @@ class Sets(GroupQuestions):
       features.add("same")
     if left.said:
       features.add("said")
+    if left.said or right.said:
+      features.add("told")
     last = columns[0].noun.singular.split()[-1]
     if len(columns) == 1 and last in wordings.PLACES | wordings.HOLDERS | wordings.MAKERS:
       features.add("holds")
