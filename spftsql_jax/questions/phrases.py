@@ -50,8 +50,6 @@ class Phrases(abc.ABC):
     # What stands for a space within a value. Where phrases are compared word by word, a value is
     # one word.
     self.gap = " "
-    # What things are called is drawn apart: the first mention changes nothing else.
-    self._naming = random.Random(rng.random())
     self._table_nouns: dict[str, Noun] = {}
     self._column_nouns: dict[tuple[str, str], Noun] = {}
     self._synonym_rate = 0.22 if rng.random() < 0.6 else 0.0
@@ -61,6 +59,8 @@ class Phrases(abc.ABC):
     self._currency = chance if chance < 0.12 else 0.0
     self._bare = rng.random() < 0.62
     self._long_dates = rng.random() < 0.4
+    # What things are called is drawn apart: the first mention changes nothing else.
+    self._naming = random.Random(rng.random())
 
   def maybe(self, probability: float) -> bool:
     """True with a probability, by the question's generator."""
