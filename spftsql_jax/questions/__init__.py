@@ -19,7 +19,7 @@ below it:
     links, events     ways through tables that connect others; events with a verb of their own
     relations         foreign keys: "visits of patients from Boston"
     entities          rows with all that is said of them
-    nested            conditions that hold a query
+    nested            conditions that hold a query: slots and features of a plan
     conditions        conditions of any form
     superlatives      ORDER BY: "the three oldest doctors": slots and features of a plan
     counts            "How many doctors are there?": slots and features of a plan
@@ -27,7 +27,7 @@ below it:
     listings          "the names and ages of ...": slots and features of a plan
     groups            what groups are called, measured, had and sorted by: slots and features
     group_questions   "the number of doctors in each city": slots and features of a plan
-    combinations      set operations: "who have X but not Y"
+    sets, pairs       set operations: "who have X but not Y": what two halves share is said once
     writer            picks the layout that a query needs
 
 The lists are text files, an entry a line, and say what each is for: `phrases.txt` (how each

@@ -269,6 +269,7 @@ class ColumnConditions(Phrases):
       self.maybe(0.15) and text.isalnum() or self.quote in text
     )
     value = self.text(text) if plain else f"{self.quote}{text}{self.quote}"
+    value = value.replace(" ", self.gap)
     if text.isalpha() and len(text) > 3:
       told.add("word")
     return self._clause("like", told, noun, {"text": value})

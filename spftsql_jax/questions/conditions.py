@@ -11,10 +11,19 @@ from spftsql_jax.questions.column_conditions import clause_of_span
 from spftsql_jax.questions.grammar import Context
 from spftsql_jax.questions.nested import Nested
 from spftsql_jax.questions.parts import Clause, article, join_words
-from spftsql_jax.questions.plan import Both, Compare, Condition, Either, Unmoved
+from spftsql_jax.questions.plan import (
+  Against,
+  Alike,
+  Both,
+  Compare,
+  Condition,
+  Either,
+  Member,
+  Unmoved,
+)
 from spftsql_jax.questions.plan_conditions import plan_condition
-from spftsql_jax.questions.query_meaning import Query, UnsupportedQuery, read_nested
-from spftsql_jax.questions.syntax import bare, flipped, is_value, operator_of, own_columns
+from spftsql_jax.questions.query_meaning import Query, UnsupportedQuery
+from spftsql_jax.questions.syntax import bare, flipped, is_value, operator_of
 
 
 class Conditions(Nested):
@@ -31,19 +40,17 @@ class Conditions(Nested):
         return self._either(query, condition, head)
       case Both():
         return self._both(query, condition, head)
+      case Member() | Against() | Alike():
+        return self.nested(query, condition, head)
       case Unmoved():
         return self._unmoved(query, condition.node, head)
     return self.column_clause(query, condition)
 
   def _unmoved(self, query: Query, node: exp.Expr, head: str) -> Clause:
-    """Conditions that hold a query or compute, worded from their syntax."""
+    """Conditions that compute, worded from their syntax."""
     negative = isinstance(node, exp.Not)
     if negative:
       node = bare(node.this)
-    if isinstance(node, exp.Exists):
-      return self._exists(query, node, head, negative)
-    if isinstance(node, exp.In):
-      return self._in(query, node, head, negative)
     if isinstance(node, exp.Between):
       return self._computed_between(query, node, head, negative)
     return self._compare(query, node, head)
@@ -51,15 +58,10 @@ class Conditions(Nested):
   def _compare(self, query: Query, node: exp.Expr, head: str) -> Clause:
     operator = operator_of(node)
     left, right = bare(node.this), bare(node.expression)
-    if is_value(left) or (isinstance(left, exp.Subquery) and not isinstance(right, exp.Subquery)):
+    if is_value(left):
       left, right, operator = right, left, flipped(operator)
     if is_value(right):
       return self._computed(query, left, operator, right, head)
-    if isinstance(right, exp.Subquery):
-      return self._against_query(query, left, operator, right, head)
-    columns = own_columns(left) + own_columns(right)
-    if len(columns) >= 2 and any(query.ref(c).outer for c in columns):
-      return self._same_as_outer(query, left, right, operator)
     noun, ref, own = self._subject(query, left, head)
     other = self._subject(query, right, head)[0]
     style = self.style(ref) if ref is not None else "number"
@@ -71,8 +73,6 @@ class Conditions(Nested):
         noun, predicate, f"the same {noun} and {other}" if operator == "=" and own else ""
       )
     compared = self.comparison(operator, f"the {other}", style if style == "date" else "number")
-    if compared.startswith("the ") and not compared.startswith("the same"):
-      compared = {">=": "at least ", "<=": "at most "}[operator] + f"the {other}"
     return Clause(noun, f"is {compared}", f"{article(noun)} {compared}")
 
   def _computed(
@@ -96,12 +96,6 @@ class Conditions(Nested):
     noun = self.expression(query, node.this, head).singular
     verb = "is not" if negative else "is"
     return Clause(noun, f"{verb} between {self.value(low)} and {self.value(high)}")
-
-  def _in(self, query: Query, node: exp.In, head: str, negative: bool) -> Clause:
-    if not isinstance(bare(node.this), exp.Column):
-      raise UnsupportedQuery("IN with an expression")
-    nested = read_nested(node.args["query"], query)
-    return self._member(query, query.ref(bare(node.this)), nested, head, negative)
 
   def _spans(self, query: Query, condition: Either | Both, keeps_own: bool) -> list[Clause] | None:
     """The members as clauses of one noun, where all compare one column; else None."""
@@ -132,23 +126,7 @@ class Conditions(Nested):
       if not (isinstance(member, Compare) and member.attribute.ref.column.kind == "number"):
         clause.having = ""
       return clause
-    clauses = [self.clause(query, m, head) for m in condition.members]
-    verbs: tuple[Verb, ...] = ()
-    if all(c.verbs or c.having for c in clauses):
-      plural, singular = (
-        [self.verb(c, True) for c in clauses],
-        [self.verb(c, False) for c in clauses],
-      )
-      verbs = (Verb(f"either {join_words(plural, 'or')}", f"either {join_words(singular, 'or')}"),)
-    sentence = ""
-    if all(c.sentence or c.noun for c in clauses):
-      sentence = f"either {join_words([c.sentence or f'the {c.said}' for c in clauses], 'or')}"
-    if not verbs and not sentence:
-      parts = [
-        c.sentence or (f"the {c.said}" if c.noun else f"they {self.verb(c, True)}") for c in clauses
-      ]
-      sentence = f"either {join_words(parts, 'or')}"
-    return Clause(verbs=verbs, sentence=sentence)
+    return self._together(query, condition, head, "or", "either ")
 
   def _both(self, query: Query, condition: Both, head: str) -> Clause:
     """AND below an OR, or of two bounds of one column."""
@@ -162,16 +140,25 @@ class Conditions(Nested):
         said = self.grammar.say("happened", Context((), when), self.rng)
         clause.verbs = (conjugate(said),)
       return clause
+    return self._together(query, condition, head, "and", "both ")
+
+  def _together(
+    self, query: Query, condition: Either | Both, head: str, conjunction: str, start: str
+  ) -> Clause:
+    """Several conditions as one clause."""
     clauses = [self.clause(query, m, head) for m in condition.members]
     verbs: tuple[Verb, ...] = ()
     if all(c.verbs or c.having for c in clauses):
-      verbs = (
-        Verb(
-          " and ".join(self.verb(c, True) for c in clauses),
-          " and ".join(self.verb(c, False) for c in clauses),
-        ),
+      lead = start if conjunction == "or" else ""
+      verb = (
+        f"{lead}{join_words([self.verb(c, plural) for c in clauses], conjunction)}"
+        for plural in (True, False)
       )
-    sentence = " and ".join(
-      c.sentence or (f"the {c.said}" if c.noun else f"they {self.verb(c, True)}") for c in clauses
-    )
-    return Clause(verbs=verbs, sentence=f"both {sentence}")
+      verbs = (Verb(*verb),)
+    sentence = ""
+    if not verbs or all(c.sentence or c.noun for c in clauses):
+      parts = [
+        c.sentence or (f"the {c.said}" if c.noun else f"they {self.verb(c, True)}") for c in clauses
+      ]
+      sentence = f"{start}{join_words(parts, conjunction)}"
+    return Clause(verbs=verbs, sentence=sentence)

@@ -19,7 +19,10 @@ class Entities(Relations):
   def plan(self, query: Query, head: str, spoken: set[str]) -> Plan:
     """Hands every condition to the table that it is about."""
     plan = Plan(head, {}, [], set(), spoken)
-    for condition in query.conditions:
+    # Last what is compared with a query: "whose job is nurse and whose age is the lowest of such".
+    for condition in sorted(
+      query.conditions, key=lambda c: isinstance(c.args.get("expression"), exp.Subquery)
+    ):
       aliases = query.aliases_in(condition)
       if (
         isinstance(condition, exp.Is)
@@ -61,6 +64,14 @@ class Entities(Relations):
           if ref.outer and ref.alias in query.sources:
             return ref.alias
     return None
+
+  def all_clauses(self, query: Query, alias: str) -> list[Clause]:
+    """What a query says of the rows of one alias, of which it is."""
+    return self.clauses(query, self.plan(query, alias, set()), alias, None)
+
+  def rows_of(self, query: Query, alias: str) -> str:
+    """The rows of one alias with all that a query says of them."""
+    return self.phrase(query, self.plan(query, alias, set()), alias)
 
   def phrase(
     self,

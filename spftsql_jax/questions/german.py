@@ -30,6 +30,8 @@ from spftsql_jax.questions.grammar import FOLDER, Context, Grammar, GrammarError
 from spftsql_jax.questions.naming import names_of
 from spftsql_jax.questions.parts import join_words
 from spftsql_jax.questions.plan import (
+  Against,
+  Alike,
   Attribute,
   Between,
   Both,
@@ -44,6 +46,7 @@ from spftsql_jax.questions.plan import (
   Like,
   Listing,
   Literal,
+  Member,
   Missing,
   OneOf,
   Order,
@@ -283,7 +286,7 @@ class _Writer:
           raise UnsupportedQuery("German: and within or")
         members = " oder ".join(map(self._clause, condition.members))
         return self.grammar.say("either", Context((), {"members": members}), self.rng)
-      case Unmoved():
+      case Member() | Against() | Alike() | Unmoved():
         raise UnsupportedQuery("German: a condition that holds a query or computes")
     attribute = condition.attribute
     features = set(features_of(self.names, attribute))

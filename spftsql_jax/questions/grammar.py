@@ -108,15 +108,13 @@ class Grammar:
     return bool(self._allowed(section, frozenset(features))[0])
 
   def pick(self, section: str, context: Context, rng: random.Random) -> Row:
-    """One of the wordings that are allowed, by weight.
+    """One of the wordings that are allowed, by weight; one number is drawn whatever is allowed.
 
     Raises GrammarError: there is none.
     """
     rows, totals = self._allowed(section, context.features)
     if not rows:
       raise GrammarError(f"no wording of {section!r} with {sorted(context.features)}")
-    if len(rows) == 1:
-      return rows[0]
     return rows[bisect.bisect(totals, rng.random() * totals[-1], hi=len(rows) - 1)]
 
   def say_if(self, section: str, context: Context, rng: random.Random) -> str:

@@ -86,6 +86,7 @@ class Listings(Aggregates):
       *(("said",) if clauses else ()),
       *(("ordered",) if tail else ()),
       *(("top",) if top is not None else ()),
+      *(("whole",) if self.whole else ()),
     }
     if not plan.columns:
       content = self.grammar.say("everything", Context(features, values), self.rng)

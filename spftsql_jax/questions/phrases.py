@@ -15,9 +15,9 @@ from spftsql_jax.questions import wordings
 from spftsql_jax.questions.features import OPERATORS
 from spftsql_jax.questions.grammar import Context, Grammar
 from spftsql_jax.questions.naming import ColumnName, Noun, SchemaNames, role_of
-from spftsql_jax.questions.parts import Clause, Plan, article, pick
-from spftsql_jax.questions.plan import Literal
-from spftsql_jax.questions.plan_conditions import belongs, literal_of
+from spftsql_jax.questions.parts import Clause, Plan, TopWords, article, pick
+from spftsql_jax.questions.plan import Literal, Top, belongs
+from spftsql_jax.questions.plan_conditions import literal_of
 from spftsql_jax.questions.query_meaning import Edge, Query, Ref, SetQuery, UnsupportedQuery
 from spftsql_jax.schema import Column, Table
 
@@ -47,6 +47,9 @@ class Phrases(abc.ABC):
     self.one_row = False
     # Whether a whole sentence may be said, not only a noun phrase within another.
     self.whole = True
+    # What stands for a space within a value. Where phrases are compared word by word, a value is
+    # one word.
+    self.gap = " "
     self._table_nouns: dict[str, Noun] = {}
     self._column_nouns: dict[tuple[str, str], Noun] = {}
     self._synonym_rate = 0.22 if rng.random() < 0.6 else 0.0
@@ -56,6 +59,8 @@ class Phrases(abc.ABC):
     self._currency = chance if chance < 0.12 else 0.0
     self._bare = rng.random() < 0.62
     self._long_dates = rng.random() < 0.4
+    # What things are called is drawn apart: the first mention changes nothing else.
+    self._naming = random.Random(rng.random())
 
   def maybe(self, probability: float) -> bool:
     """True with a probability, by the question's generator."""
@@ -67,8 +72,8 @@ class Phrases(abc.ABC):
     if key not in self._table_nouns:
       nouns = self.names.table(table).nouns
       chosen = (
-        self.rng.choice(nouns[1:])
-        if len(nouns) > 1 and self.maybe(self._synonym_rate)
+        self._naming.choice(nouns[1:])
+        if len(nouns) > 1 and self._naming.random() < self._synonym_rate
         else nouns[0]
       )
       self._table_nouns[key] = chosen
@@ -123,7 +128,7 @@ class Phrases(abc.ABC):
 
   def _choose_short(self, ref: Ref) -> Noun:
     name = self.column_name(ref)
-    options = name.short if self.maybe(0.75) else name.nouns
+    options = name.short if self._naming.random() < 0.75 else name.nouns
     owner = self.names.table(ref.table).nouns[0]
     doubled = " " in owner.singular or self.table_noun(ref.table) != owner
     if doubled and name.nouns[0].singular.startswith(f"{owner.singular} "):
@@ -132,10 +137,10 @@ class Phrases(abc.ABC):
       name.nouns[0].singular.split()[-1] in ("id", "code")
       and len(name.short[0].singular.split()) == 1
     ):
-      options = name.short if self.maybe(0.6) else name.nouns
+      options = name.short if self._naming.random() < 0.6 else name.nouns
     return (
-      self.rng.choice(options[1:])
-      if len(options) > 1 and self.maybe(self._synonym_rate)
+      self._naming.choice(options[1:])
+      if len(options) > 1 and self._naming.random() < self._synonym_rate
       else options[0]
     )
 
@@ -166,6 +171,9 @@ class Phrases(abc.ABC):
 
   def literal(self, value: Literal, column: Column | None = None, date: bool = False) -> str:
     """A value as people write it."""
+    return self._literal(value, column, date).replace(" ", self.gap)
+
+  def _literal(self, value: Literal, column: Column | None, date: bool) -> str:
     text, quoted = value.text, value.quoted
     if column is not None and not quoted and len(text) == 8 and day_numbers(column):
       text, quoted = f"{text[:4]}-{text[4:6]}-{text[6:]}", True
@@ -238,6 +246,8 @@ class Phrases(abc.ABC):
   def _comparison(self, operator: str, value: str, style: str) -> tuple[str, str]:
     """How something stands to a value, alone and behind a noun: "at least 5", "of at least 5"."""
     features = {OPERATORS[operator], "timed"} if style == "date" else {OPERATORS[operator]}
+    if value.startswith("the "):
+      features.add("phrase")
     context = Context(features, {"value": value})
     section = "count compared" if style == "count" else "compared"
     row = self.grammar.pick(section, context, self.rng)
@@ -292,6 +302,10 @@ class Phrases(abc.ABC):
   @abc.abstractmethod
   def _named(self, query: Query, plan: Plan, alias: str, came_from: Edge | None) -> str | None:
     """The value of the natural name, where that is the only thing said of a row."""
+
+  @abc.abstractmethod
+  def superlative_of(self, query: Query, head: str, top: Top) -> TopWords:
+    """The first in an order."""
 
   @abc.abstractmethod
   def content(self, query: Query | SetQuery) -> str:

@@ -12,7 +12,7 @@ from typing import Literal as OneOfThese
 
 from sqlglot import exp
 
-from spftsql_jax.questions.query_meaning import Query, Ref
+from spftsql_jax.questions.query_meaning import Query, Ref, SetQuery
 
 # Where a text has another one; "pattern" where only the whole pattern tells.
 Place = OneOfThese["begins", "contains", "ends", "pattern"]
@@ -32,6 +32,18 @@ class Attribute:
 
   ref: Ref
   own: bool
+
+
+def belongs(query: Query, alias: str, head: str) -> bool:
+  """Whether a column of `alias` is an attribute of the head: their rows are the same."""
+  if alias == head:
+    return True
+  return any(e.same and {e.child, e.parent} == {alias, head} for e in query.edges)
+
+
+def attribute_of(query: Query, ref: Ref, head: str) -> Attribute:
+  """A column as an attribute of the rows of `head`, or of related ones."""
+  return Attribute(ref, belongs(query, ref.alias, head))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,14 +125,60 @@ class Both:
 
 
 @dataclasses.dataclass(frozen=True)
+class Member:
+  """A column among what a query returns.
+
+  Attributes:
+    how: "referred": `others` refer to the rows; "counted": so many do; "refers": the rows refer to
+      them; "rows": the rows are among them; "shared": both refer to the same; "values" of any other
+      column.
+    attribute: the column of the rows.
+    other: the column that `others` return; None of "values".
+  """
+
+  how: str
+  attribute: Attribute
+  other: Ref | None
+  others: Query | SetQuery
+  negated: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Against:
+  """What is compared with the one value that a query returns.
+
+  Attributes:
+    how: "all", "alike", "rows", "such": an average or extreme of the same column, over all rows,
+      those with the same value of a column as the row itself, those of `others`, or those of which
+      the same is said as of the rows; "same": that column of another row; "row": a value of one
+      row; "value": any other.
+    function: avg, max, min or another aggregate; None without.
+  """
+
+  how: str
+  subject: Attribute | Computed
+  operator: str
+  function: str | None
+  others: Query
+
+
+@dataclasses.dataclass(frozen=True)
+class Alike:
+  """A column with the same value as in the row of the enclosing query."""
+
+  attribute: Attribute
+
+
+@dataclasses.dataclass(frozen=True)
 class Unmoved:
-  """A condition of a family that has no plan yet: it holds a query, or computes."""
+  """A condition that has no plan yet: it computes."""
 
   node: exp.Expr
 
 
 ColumnCondition = Compare | Stated | Between | OneOf | Like | Missing | DatePart
-Condition = ColumnCondition | Either | Both | Unmoved
+NestedCondition = Member | Against | Alike
+Condition = ColumnCondition | NestedCondition | Either | Both | Unmoved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,3 +331,47 @@ class PerGroup:
 
 Counted = Count | CountValues | CountKnown
 Question = Listing | Counted
+
+
+@dataclasses.dataclass(frozen=True)
+class SameRows:
+  """Rows of one table under the conditions of one query and of another.
+
+  Attributes:
+    operator: union, intersect or except.
+    left, right: the rows under the conditions of each.
+    columns: what is returned of them.
+  """
+
+  operator: str
+  left: Rows
+  right: Rows
+  columns: tuple[Attribute, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Values(SameRows):
+  """Values of columns that two sets of rows have. `same` says that one table has both."""
+
+  same: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Related:
+  """Rows with others that refer to them, or without any."""
+
+  rows: Rows
+  columns: tuple[Attribute, ...]
+  related: Member
+
+
+@dataclasses.dataclass(frozen=True)
+class Lists:
+  """What two queries return, put together by any operator."""
+
+  operator: str
+  left: Query | SetQuery
+  right: Query | SetQuery
+
+
+Combined = SameRows | Values | Related | Lists

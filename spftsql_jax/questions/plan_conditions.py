@@ -21,8 +21,10 @@ from spftsql_jax.questions.plan import (
   Place,
   Stated,
   Unmoved,
+  attribute_of,
 )
-from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery
+from spftsql_jax.questions.plan_nested import Scope, plan_against, plan_alike, plan_exists, plan_in
+from spftsql_jax.questions.query_meaning import Query, UnsupportedQuery
 from spftsql_jax.questions.syntax import (
   bare,
   conjuncts,
@@ -32,6 +34,7 @@ from spftsql_jax.questions.syntax import (
   is_value,
   operator_of,
   over,
+  own_columns,
 )
 
 _SIMPLE = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
@@ -45,18 +48,6 @@ _OPPOSITE: dict[type[exp.Expr], type[exp.Binary]] = {
 }
 # Of a yes or no that is kept as 1 and 0, what a comparison comes to.
 _BOUNDS = {(">", "0"): "1", (">=", "1"): "1", ("<", "1"): "0", ("<=", "0"): "0"}
-
-
-def belongs(query: Query, alias: str, head: str) -> bool:
-  """Whether a column of `alias` is an attribute of the head: their rows are the same."""
-  if alias == head:
-    return True
-  return any(e.same and {e.child, e.parent} == {alias, head} for e in query.edges)
-
-
-def attribute_of(query: Query, ref: Ref, head: str) -> Attribute:
-  """A column as an attribute of the rows of `head`, or of related ones."""
-  return Attribute(ref, belongs(query, ref.alias, head))
 
 
 def literal_of(node: exp.Expr) -> Literal:
@@ -87,14 +78,14 @@ def _read_pattern(pattern: str) -> tuple[str, Place]:
 
 def plan_condition(query: Query, node: exp.Expr, head: str, names: SchemaNames) -> Condition:
   """One condition on the rows of `head`. Raises UnsupportedQuery."""
-  return _Reader(query, head, names).condition(node)
+  return _Reader(Scope(query, head, names)).condition(node)
 
 
 class _Reader:
   """Reads conditions about the rows of one alias of a query."""
 
-  def __init__(self, query: Query, head: str, names: SchemaNames):
-    self.query, self.head, self.names = query, head, names
+  def __init__(self, scope: Scope):
+    self.scope, self.query = scope, scope.query
 
   def condition(self, node: exp.Expr) -> Condition:
     """Any condition."""
@@ -116,7 +107,7 @@ class _Reader:
     if isinstance(node, exp.Is):
       return self._is(node, False)
     if isinstance(node, exp.Exists):
-      return Unmoved(node)
+      return plan_exists(self.scope, node, False)
     if isinstance(node, exp.Column):
       return self._compare(over(exp.EQ, this=node, expression=exp.Literal.number(1)))
     raise UnsupportedQuery(f"the condition {type(node).__name__}")
@@ -130,7 +121,7 @@ class _Reader:
     if isinstance(node, exp.Is):
       return self._is(node, True)
     if isinstance(node, exp.Exists):
-      return Unmoved(whole)
+      return plan_exists(self.scope, node, True)
     if isinstance(node, exp.Between):
       return self._between(node, True)
     if isinstance(node, _SIMPLE):
@@ -143,13 +134,20 @@ class _Reader:
     ref = self.query.ref(bare(node))
     if ref.outer:
       raise UnsupportedQuery("a condition on the enclosing query")
-    return attribute_of(self.query, ref, self.head)
+    return attribute_of(self.query, ref, self.scope.head)
 
   def _compare(self, node: exp.Expr) -> Condition:
     operator, left, right = operator_of(node), bare(node.this), bare(node.expression)
     if is_value(left):
       left, right, operator = right, left, flipped(operator)
+    if isinstance(left, exp.Subquery) and not isinstance(right, exp.Subquery):
+      left, right, operator = right, left, flipped(operator)
+    if isinstance(right, exp.Subquery):
+      return plan_against(self.scope, left, operator, right)
     if not is_value(right):
+      columns = own_columns(left) + own_columns(right)
+      if len(columns) >= 2 and any(self.query.ref(c).outer for c in columns):
+        return plan_alike(self.scope, left, right, operator)
       return Unmoved(node)
     if isinstance(left, exp.Column):
       return self._compared(self._attribute(left), operator, literal_of(right))
@@ -165,7 +163,7 @@ class _Reader:
     return Unmoved(node)
 
   def _compared(self, attribute: Attribute, operator: str, value: Literal) -> Compare | Stated:
-    if self.names.column(attribute.ref.table, attribute.ref.column).property:
+    if self.scope.names.column(attribute.ref.table, attribute.ref.column).property:
       bound = _BOUNDS.get((operator, value.text))
       if bound is not None:
         operator, value = "=", Literal(bound, False)
@@ -179,7 +177,12 @@ class _Reader:
     if not isinstance(bare(node.this), exp.Column):
       return Unmoved(over(exp.Not, this=node) if negated else node)
     if not is_value(low) or not is_value(high):
-      raise UnsupportedQuery("BETWEEN without values")
+      if negated:
+        raise UnsupportedQuery("NOT BETWEEN without values")
+      ends = (exp.GTE, low), (exp.LTE, high)
+      return Both(
+        tuple(self._compare(over(end, this=node.this, expression=value)) for end, value in ends)
+      )
     return Between(self._attribute(node.this), literal_of(low), literal_of(high), negated)
 
   def _like(self, node: exp.Like, negated: bool) -> Condition:
@@ -207,7 +210,7 @@ class _Reader:
 
   def _in(self, node: exp.In, negated: bool) -> Condition:
     if node.args.get("query") is not None:
-      return Unmoved(over(exp.Not, this=node) if negated else node)
+      return plan_in(self.scope, node, negated)
     if not all(map(is_value, node.expressions)) or not isinstance(bare(node.this), exp.Column):
       raise UnsupportedQuery("IN over something other than values")
     return self._one_of(self._attribute(node.this), node.expressions, negated)

@@ -16,8 +16,8 @@ from spftsql_jax.questions.plan import (
   Order,
   Rows,
   Top,
+  attribute_of,
 )
-from spftsql_jax.questions.plan_conditions import attribute_of
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery
 from spftsql_jax.questions.syntax import bare, is_value, own_columns
 
@@ -62,9 +62,10 @@ def plan_listing(query: Query, names: SchemaNames) -> Listing:
   head = head_of(query)
   rows = Rows(query, head, is_single(query, names, head))
   columns = plan_columns(query, head)
+  orders = plan_orders(query, query.order, head)
   if query.limit is None:
-    return Listing(rows, columns, query.distinct, _orders(query, head))
-  return Listing(rows, columns, query.distinct, (), Top(_orders(query, head), query.limit))
+    return Listing(rows, columns, query.distinct, orders)
+  return Listing(rows, columns, query.distinct, (), Top(orders, query.limit))
 
 
 def plan_columns(query: Query, head: str) -> tuple[Attribute | Computed, ...]:
@@ -112,8 +113,9 @@ def is_key(ref: Ref) -> bool:
   return [ref.column.name.lower()] == [c.lower() for c in ref.table.primary_key]
 
 
-def _orders(query: Query, head: str) -> tuple[Order, ...]:
-  return tuple(Order(_expression(query, bare(e), head), d) for e, d in query.order)
+def plan_orders(query: Query, orders: list[tuple[exp.Expr, bool]], head: str) -> tuple[Order, ...]:
+  """What rows are sorted by, (expression, descending) each. Raises UnsupportedQuery."""
+  return tuple(Order(_expression(query, bare(e), head), d) for e, d in orders)
 
 
 def _expression(query: Query, node: exp.Expr, head: str) -> Attribute | Computed:

@@ -233,6 +233,8 @@ def _read(tree: exp.Expr, schema: Schema, outer: Query | None) -> Query | SetQue
     if side in ("RIGHT", "FULL"):
       raise UnsupportedQuery(f"{side} JOIN")
     optional = join.this.alias_or_name.lower() if side == "LEFT" else ""
+    if isinstance(join.args.get("on"), exp.Boolean) and join.args["on"].this:
+      continue  # So a JOIN without ON is read: a later one says how its tables hang together.
     predicates += [(p, optional) for p in conjuncts(join.args.get("on"))]
   where = tree.args.get("where")
   predicates += [(p, "") for p in conjuncts(where.this if where else None)]

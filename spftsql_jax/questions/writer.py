@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from spftsql_jax.questions.combinations import Combinations
 from spftsql_jax.questions.parts import Message
 from spftsql_jax.questions.query_meaning import Query, SetQuery, UnsupportedQuery
+from spftsql_jax.questions.sets import Sets
 from spftsql_jax.questions.syntax import aggregate_in
 
 
-class QuestionWriter(Combinations):
+class QuestionWriter(Sets):
   """Words whole queries."""
 
   def message(self, query: Query | SetQuery) -> Message:
