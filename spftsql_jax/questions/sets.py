@@ -140,7 +140,7 @@ class Sets(GroupQuestions):
       clauses.append(self._joined(plan, first, second, who))
     elif operator == "except":
       verbs = (conjugate(self._denied("denied", second, plan, who)),) if len(second) == 1 else ()
-      clauses.append(Clause(verbs=verbs, posts=(self._denied("left out", second, plan, who),)))
+      clauses.append(Clause(verbs=verbs, posts=(self._denied("half left out", second, plan, who),)))
     else:
       clauses += [Clause(verbs=(conjugate(said),)) for said in first + second]
     for clause in clauses:
