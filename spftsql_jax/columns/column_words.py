@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from spftsql_jax.columns import kinds, vocabulary
 from spftsql_jax.columns.attributes import holds_years, property_of
 from spftsql_jax.columns.inflection import follows_noun, singular_of
+from spftsql_jax.columns.kinds import is_person
 from spftsql_jax.schema import Column, Table
 
 _BOUNDS = {"from": "start", "to": "end", "until": "end"}
@@ -142,9 +143,9 @@ def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[
     words = (
       bound if follows_noun(words[1]) or words[1] in ("valid", "effective") else (words[1], *bound)
     )
-  if len(words) > 2 and words[0] == "date" and words[1] in vocabulary.DOINGS:
+  if len(words) > 2 and words[0] in ("date", "year") and words[1] in vocabulary.DOINGS:
     # "date joined staff"
-    words = ("date", "of", *vocabulary.DOINGS[words[1]].split(), *words[2:])
+    words = (words[0], "of", *vocabulary.DOINGS[words[1]].split(), *words[2:])
   if len(words) > 1 and _YEAR.fullmatch(words[-1]) and words[-2] not in vocabulary.PREPOSITIONS:
     words = (*words[:-1], "in", words[-1])  # "change_2007"
   if len(words) > 2 and words[:2] == ("date", "time"):
@@ -174,7 +175,13 @@ def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[
 
 
 def _with_noun(column: Column, words: tuple[str, ...]) -> tuple[str, ...]:
-  """The words with a noun where a number column is called by an adjective or a participle alone."""
+  """The words with a noun where a column is called by what is none: a participle of years
+  ("built"), a choice ("day or boarding"), an adjective of numbers.
+  """
+  if column.kind == "text" and "or" in words[1:-1] and not is_person(words[-1]):
+    return (*words, "type")
+  if column.kind == "text" and len(words) == 1 and words[0] in vocabulary.EVENTS_OF_COLUMNS:
+    return ("year", *words) if holds_years(column) else words
   if column.kind != "number" or len(words) != 1:
     return words
   (word,) = words

@@ -39,6 +39,8 @@ def _by_joints(phrase: str, change: Callable[[str], str]) -> str | None:
     head, found, rest = phrase.partition(separator)
     if found and head and not follows_noun(head.split()[-1]):
       return change(head) + found + rest
+  if " or " in phrase:
+    return phrase  # "boys or girls" says what its values are.
   first, found, second = phrase.partition(" and ")
   return f"{change(first)} and {change(second)}" if found else None
 
@@ -75,7 +77,8 @@ def singular_of(phrase: str) -> str:
   if (
     lowered in vocabulary.UNCOUNTABLE
     or lowered in ("cosmos", "chaos")
-    or lowered.endswith(("ss", "us", "is", "as"))
+    or lowered.endswith(("ss", "us", "is"))
+    or lowered in vocabulary.SINGULAR_IN_AS
     or len(word) < 4
     or not word.isalpha()
   ):

@@ -287,6 +287,9 @@ class Groups(Listings):
 
   def _has_rows(self, group: Group, said: MeasureCompare, value: Literal) -> Clause:
     """So many rows: "cities with more than 3 airports", "books borrowed more than once"."""
+    if group.plan.partial and (said.operator, value.text) in (("<", "2"), ("<=", "1")):
+      # At least one, since the join leaves out those without any.
+      said, value = dataclasses.replace(said, operator="="), Literal("1", False)
     features = {OPERATORS.get(said.operator, said.operator)}
     values: dict[str, Value] = {}
     if said.high is not None:

@@ -54,10 +54,16 @@ class Links(Expressions):
         return ""
     if not down or not nouns:
       return ""
-    chain = f"their {nouns[0].plural}"
+    chain = f"{self.whose(query, head, path)} {nouns[0].plural}"
     for noun in nouns[1:]:
       chain = f"the {noun.plural} of {chain}"
     return f"of {chain}"
+
+  def whose(self, query: Query, head: str, path: list[Edge]) -> str:
+    """ "Their" rows; "those" where a condition on the way says that not all of theirs are meant."""
+    passed = {alias for edge in path for alias in (edge.child, edge.parent)} - {head}
+    narrowed = any(query.aliases_in(condition) & passed for condition in query.conditions)
+    return "those" if narrowed else "their"
 
   def _far_alias(self, query: Query, plan: Plan, link: str, edge: Edge) -> tuple[str, Edge] | None:
     """The alias on the other side of a link table, where `_through_link` goes there."""

@@ -130,7 +130,8 @@ class Listings(Aggregates):
         and path[1].parent == ref.alias
         and is_link(query.sources[path[0].child])
       ):
-        word, through = self.short(ref), f"of their {self.noun(query, ref.alias).plural}"
+        others = f"{self.whose(query, head, path)} {self.noun(query, ref.alias).plural}"
+        word, through = self.short(ref), f"of {others}"
       named = own and self.column_name(ref).names_entity
       found.append(Returned(word, own, named, ref, through=through))
     return found

@@ -177,34 +177,31 @@ def names_of(schema: Schema) -> SchemaNames:
   return entry[1]
 
 
-def role_of(columns: tuple[str, ...], referred: Table, schema_names: SchemaNames) -> Noun | None:
+def role_of(
+  columns: tuple[str, ...], referred: Table, schema_names: SchemaNames, several: bool = False
+) -> Noun | None:
   """What a foreign key calls its row: `host_city_id` -> "host city".
 
-  None where that adds nothing to the table's name.
+  None where that adds nothing to the table's name. Of `several` keys to one table words may tell
+  one from the others that say nothing alone ("source airport").
   """
   if len(columns) != 1:
     return None
-  return _role(columns[0], schema_names.table(referred).nouns[0].singular)
+  return _role(columns[0], schema_names.table(referred).nouns[0].singular, several)
+
+
+def tells_a_role(column: str, referred: Table, schema_names: SchemaNames) -> bool:
+  """Whether a key's name has words beside those of the table that it refers to."""
+  noun = schema_names.table(referred).nouns[0].singular
+  return not {*_role_words(column, noun)} <= {*noun.split()} | vocabulary.NOT_ROLES
 
 
 @functools.lru_cache(maxsize=16384)
-def _role(column: str, referred: str) -> Noun | None:
-  words = list(
-    expand(split_identifier(column, frozenset(vocabulary.LEXICON) | set(referred.split())))
-  )
-  while words and (
-    kinds.ends_in(words, "key")
-    or (kinds.is_glued_identifier(words[-1]) and len(words[-1]) < 6 and len(words) > 1)
-  ):
-    words.pop()
-  if len(words) > 1 and len(words[-1]) == 1 and referred.startswith(words[-1]):
-    words[-1:] = referred.split()  # "source_u_id" of a user
-  part, found, _ = f"{' '.join(words)} ".rpartition(f" {referred} ")
-  if found and part and kinds.is_person(part) and kinds.is_person(referred):
-    words = part.split()  # "driver_employee_id": the driver is an employee.
+def _role(column: str, referred: str, several: bool) -> Noun | None:
+  words = _role_words(column, referred)
+  no_roles = frozenset() if several else vocabulary.NOT_ROLES
   if not any(_SAID.fullmatch(word) for word in words) or (
-    len(words) == 1
-    and (len(words[0]) < 5 or kinds.identifies(words) or words[0] in vocabulary.NOT_ROLES)
+    len(words) == 1 and (len(words[0]) < 5 or kinds.identifies(words) or words[0] in no_roles)
   ):
     return None
   role = singular_of(" ".join(words))
@@ -220,9 +217,29 @@ def _role(column: str, referred: str) -> Noun | None:
   of_verb = words[0] in vocabulary.VERB_LIKE or bool(
     vocabulary.PREPOSITIONS & set(words[1:-1]) - {"of"}
   )
-  if of_verb or words[-1] in vocabulary.NOT_ROLES:
+  if of_verb or words[-1] in no_roles:
     return None
+  if words[-1] in vocabulary.NOT_ROLES:
+    role = f"{role} {referred}"  # "source airport"
   return Noun(role, plural_of(role))
+
+
+def _role_words(column: str, referred: str) -> list[str]:
+  """The words of a key's name without those that only say that it is one."""
+  words = list(
+    expand(split_identifier(column, frozenset(vocabulary.LEXICON) | set(referred.split())))
+  )
+  while words and (
+    kinds.ends_in(words, "key")
+    or (kinds.is_glued_identifier(words[-1]) and len(words[-1]) < 6 and len(words) > 1)
+  ):
+    words.pop()
+  if len(words) > 1 and len(words[-1]) == 1 and referred.startswith(words[-1]):
+    words[-1:] = referred.split()  # "source_u_id" of a user
+  part, found, _ = f"{' '.join(words)} ".rpartition(f" {referred} ")
+  if found and part and kinds.is_person(part) and kinds.is_person(referred):
+    words = part.split()  # "driver_employee_id": the driver is an employee.
+  return words
 
 
 @functools.lru_cache(maxsize=16384)
@@ -409,10 +426,9 @@ def _column_name(
     short_nouns = [*short_nouns, Noun(synonym, plural_of(synonym))]
   described = singular_of(_named_by_comment(column, own))
   if described:
-    full_nouns, short_nouns = (
-      [*full_nouns, Noun(described, plural_of(described))],
-      [*short_nouns, Noun(described, plural_of(described))],
-    )
+    full_nouns = [*full_nouns, _column_noun(described)]
+    alone = " ".join(short_words(tuple(described.split()), owner, own))
+    short_nouns = [*short_nouns, _column_noun(alone)]
   names_entity = (
     not job
     and column.kind in ("text", "other")
@@ -430,10 +446,13 @@ def _column_name(
 
 
 def _column_noun(name: str) -> Noun:
-  """A name with its plural; what is done ("fastest qualifying") has none."""
-  last = name.rpartition(" ")[2]
+  """A name with its plural; what is done has none ("fastest qualifying"), nor has a letter behind a
+  noun ("class a").
+  """
+  before, _, last = name.rpartition(" ")
   done = last.endswith("ing") and last not in vocabulary.COUNTED_DEEDS
-  return unchanging(name) if done else Noun(name, plural_of(singular_of(name)))
+  lettered = bool(before) and len(set(last)) == 1
+  return unchanging(name) if done or lettered else Noun(name, plural_of(singular_of(name)))
 
 
 def _named_by_comment(column: Column, own: set[str]) -> str:

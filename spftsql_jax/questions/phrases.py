@@ -14,7 +14,7 @@ from spftsql_jax.columns.splitting import split_name
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.features import OPERATORS
 from spftsql_jax.questions.grammar import Context, Grammar
-from spftsql_jax.questions.naming import ColumnName, Noun, SchemaNames, role_of
+from spftsql_jax.questions.naming import ColumnName, Noun, SchemaNames, role_of, tells_a_role
 from spftsql_jax.questions.parts import Clause, Plan, TopWords, article, pick
 from spftsql_jax.questions.plan import Literal, Top, belongs
 from spftsql_jax.questions.plan_conditions import literal_of
@@ -87,7 +87,11 @@ class Phrases(abc.ABC):
       if edge.parent == alias and edge.same:
         return self.noun(query, edge.child)
       if edge.parent == alias and edge.is_key:
-        role = role_of(edge.columns, table, self.names)
+        keys = query.sources[edge.child].foreign_keys
+        several = sum(key.referred_table.lower() == table.name.lower() for key in keys) > 1
+        role = role_of(edge.columns, table, self.names, several)
+        if role is None and several and tells_a_role(edge.columns[0], table, self.names):
+          raise UnsupportedQuery("one of several keys whose names tell nothing")
         child = self.names.table(query.sources[edge.child]).nouns[0].singular
         if role is not None and (
           role.singular == child
@@ -95,8 +99,6 @@ class Phrases(abc.ABC):
           and query.sources[edge.child].primary_key[0].lower() == edge.columns[0].lower()
         ):
           role = None  # A key that is also the child's own is named after the child.
-        if role is None and edge.columns[0][-1:].isdigit():
-          raise UnsupportedQuery("one of several keys that differ by a number")
         if role is not None and (
           not alone or self.names.table(table).nouns[0].singular not in role.singular.split()[:-1]
         ):
