@@ -620,6 +620,10 @@ def test_keys_whose_names_do_not_tell_them_apart_are_not_asked_about(sql: str) -
     ("date_supplied_to", "end date"),
     ("date_address_to", "address end date"),
     ("date_became_customer", "date of becoming a customer"),
+    ("date_claim_made", "claim date"),
+    ("date_claim_settled", "claim settlement date"),
+    ("amount_payment", "payment amount"),
+    ("amount_paid", "amount paid"),
     ("year_entered_competition", "year of entering the competition"),
     ("percent_change_2007", "percentage change in 2007"),
   ],
@@ -628,6 +632,25 @@ def test_a_name_becomes_a_noun_phrase(name: str, said: str) -> None:
   table = _table("member", f"id:number, {name}:{'number' if name[-1] == '7' else 'date'}")
   found = names_of(Schema("club", "sqlite", (table,)))
   assert found.column(table, table.columns[1]).short[0].singular == said
+
+
+@pytest.mark.parametrize(
+  "values, called",
+  [
+    (("Mrs. Hanna Willms", "Lauriane Ferry PhD", "Ona Klein"), True),
+    (("owes us a letter", "moved in 2016", "none"), False),
+  ],
+)
+def test_details_that_hold_names_name_their_rows(values: tuple[str, ...], called: bool) -> None:
+  details = Column("customer_details", "TEXT", "text", samples=values, distinct_count=50)
+  columns = (*_columns("id:number, city:text"), details)
+  schema = Schema("club", "sqlite", (Table("customers", columns, ("id",), row_count=50),))
+  asked = {
+    write_question("SELECT customer_details FROM customers", schema, random.Random(seed))
+    for seed in range(20)
+  }
+  assert any("details" in question for question in asked) is not called
+  assert any(re.search("customers|clients|names", question) for question in asked)
 
 
 def test_rows_that_share_a_parent_with_a_group_are_not_its_own() -> None:

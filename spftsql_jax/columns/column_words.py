@@ -137,6 +137,17 @@ def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[
     and words[2] in vocabulary.EVENTS_OF_COLUMNS
   ):
     words = (words[1], vocabulary.EVENTS_OF_COLUMNS[words[2]][0], "date")  # "date first registered"
+  if len(words) == 3 and words[0] == "date" and words[2] in vocabulary.DONE_WITH:
+    words = (words[1], "date")  # "date claim made"
+  elif (
+    len(words) == 3
+    and words[0] == "date"
+    and words[1] not in vocabulary.PREPOSITIONS
+    and words[2] in vocabulary.EVENTS_OF_COLUMNS
+  ):
+    words = (words[1], vocabulary.EVENTS_OF_COLUMNS[words[2]][0], "date")  # "date claim settled"
+  if len(words) == 2 and words[0] == "amount" and not _follows_amount(words[1]):
+    words = (words[1], words[0])  # "amount payment"
   if len(words) == 3 and words[0] == "date" and words[2] in _BOUNDS:
     # "date valid from", "date supplied from", "date address from"
     bound = (_BOUNDS[words[2]], "date")
@@ -172,6 +183,11 @@ def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[
       "date" if column.kind == "date" else "year" if holds_years(column) else "time",
     )
   return words
+
+
+def _follows_amount(word: str) -> bool:
+  """Whether a word says of an amount what becomes of it: "amount paid", "amount due"."""
+  return follows_noun(word) or word.endswith("ing") or word in ("due", "of", "in")
 
 
 def _with_noun(column: Column, words: tuple[str, ...]) -> tuple[str, ...]:

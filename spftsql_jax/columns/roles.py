@@ -10,6 +10,8 @@ from spftsql_jax.columns import kinds
 from spftsql_jax.columns.splitting import split_name
 from spftsql_jax.schema import Column, Schema, Table
 
+# From here on a score says that rows are called by a column.
+_NAMES = 0.6
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _PARTS_OF_NAMES = (("first", "name"), ("last", "name"), ("middle", "name"))
 
@@ -114,6 +116,8 @@ def _role(table: Table, column: Column, keys: _Keys) -> Role:
   of_digits = name in keys.foreign and _holds_numbers(column)
   natural = column.kind == "text" and not like_id and not of_digits
   name_score = _name_score(table, column, words) if natural else 0.0
+  if name_score > _NAMES:
+    category = 0.0  # Rows are called by it: two of one name are no group.
   if name == keys.own:
     return Role("key", keys.refers_to.get(name), True, name_score, natural=natural)
   if name in keys.foreign or (like_id and column.kind in ("number", "other")):

@@ -44,10 +44,12 @@ COLUMN_PHRASES = {
   tuple(name.split()): tuple(said.split())
   for name, said in by_word(_COLUMNS["column phrases"]).items()
 }
+DONE_WITH = frozenset(_COLUMNS["done with"])
 DOINGS = by_word(_COLUMNS["doings"])
 COLUMN_SYNONYMS = tuples_by_word(_COLUMNS["column synonyms"])
 LAST_WORD_SYNONYMS = tuples_by_word(_COLUMNS["last word synonyms"])
 NAMING_COLUMNS = frozenset(_COLUMNS["naming columns"])
+IN_PLACE_OF_NAMES = frozenset(_COLUMNS["in place of names"])
 AFTER_INITIAL = frozenset(_COLUMNS["after initial"])
 NOT_ROLES = frozenset(_COLUMNS["not roles"])
 VERB_LIKE = frozenset(_COLUMNS["verb like"])

@@ -33,6 +33,9 @@ _CACHE: collections.OrderedDict[int, tuple[Schema, SchemaNames]] = collections.O
 _SPOKEN = re.compile(r"(?=.*[aeiouy])[^\W\d_]{3}", re.IGNORECASE)
 # A word that says something of what it names: no initial, no number.
 _SAID = re.compile(r"[^\W\d_]{3,}")
+# Up to five words that begin with capitals, as names do; small words between them.
+_A_NAME = re.compile(r"[^\W\d_a-z][\w.'-]*(,? ((and|of|the|de|van|von) )*[^\W\d_a-z][\w.'-]*){1,4}")
+_FEWEST_NAMES = 3
 # A comment that is nothing but a name: "id", "date".
 _PLAIN_COMMENT = re.compile(r"[A-Za-z]+( [A-Za-z]+){0,2}")
 # Of fewer tables a word that all begin with may be what they are about.
@@ -429,11 +432,15 @@ def _column_name(
     full_nouns = [*full_nouns, _column_noun(described)]
     alone = " ".join(short_words(tuple(described.split()), owner, own))
     short_nouns = [*short_nouns, _column_noun(alone)]
+  in_place_of_name = _in_place_of_name(column, short, own)
   names_entity = (
     not job
     and column.kind in ("text", "other")
-    and (short in vocabulary.NAMING_COLUMNS or table_noun in (short, full))
+    and (short in vocabulary.NAMING_COLUMNS or table_noun in (short, full) or in_place_of_name)
   )
+  if in_place_of_name:
+    full_nouns = [Noun(f"{table_noun} name", f"{table_noun} names")]
+    short_nouns = [Noun("name", "names")]
   if short == table_noun and names_entity and not any(name.endswith("name") for name in own):
     full_nouns = short_nouns = [Noun("name", "names")]  # The model of a model is its name.
   elif short == table_noun and column.kind == "number":
@@ -443,6 +450,15 @@ def _column_name(
   ):
     full_nouns = short_nouns = [Noun("short name", "short names")]
   return ColumnName(tuple(full_nouns), tuple(short_nouns), tags, names_entity, property_, event)
+
+
+def _in_place_of_name(column: Column, short: str, own: set[str]) -> bool:
+  """Whether the "details" of rows without a name hold their names: "Mrs. Hanna Willms"."""
+  if short not in vocabulary.IN_PLACE_OF_NAMES or len(column.samples) < _FEWEST_NAMES:
+    return False
+  if any(name.split()[-1] in vocabulary.NAMING_COLUMNS for name in own):
+    return False
+  return all(_A_NAME.fullmatch(str(sample)) for sample in column.samples)
 
 
 def _column_noun(name: str) -> Noun:
