@@ -351,6 +351,28 @@ def test_days_and_persons_as_numbers_are_not_summed_and_parents_not_counted(tmp_
   )
 
 
+def test_a_column_is_only_asked_of_templates_that_its_table_can_fill(tmp_path):
+  # A table without keys has none to be joined with.
+  path = tmp_path / "apart.sqlite"
+  with sqlite3.connect(path) as connection:
+    connection.executescript(
+      "CREATE TABLE city (city_id INTEGER PRIMARY KEY, name TEXT);"
+      "CREATE TABLE shop (shop_id INTEGER PRIMARY KEY, name TEXT, city_id INTEGER"
+      " REFERENCES city (city_id));"
+      "CREATE TABLE poem (poem_id INTEGER PRIMARY KEY, name TEXT);"
+    )
+    for i in range(20):
+      connection.execute("INSERT INTO city VALUES (?, ?)", (i, f"City {i}"))
+      connection.execute("INSERT INTO shop VALUES (?, ?, ?)", (i, f"Shop {i}", i % 5))
+      connection.execute("INSERT INTO poem VALUES (?, ?)", (i, f"Poem {i}"))
+  connection.close()
+  _, _, filler = synthesis_fixtures.open_filler(path)
+  joined = "SELECT a.name1, b.name2"
+  assert filler.holding(joined, ("shop", "name"))
+  assert not filler.holding(joined, ("poem", "name"))
+  assert filler.holding("SELECT a.name1", ("poem", "name"))
+
+
 def test_hundreds_of_tables_are_not_looked_at_in_pairs(monkeypatch):
   def table(i, *keys):
     columns = (

@@ -74,6 +74,7 @@ class Filler:
     self.values = values
     self._supply = Supply(schema, values)
     self.leniency = functools.lru_cache(maxsize=None)(self._leniency)
+    self.takes = functools.lru_cache(maxsize=None)(self._takes)
 
   def fill(
     self,
@@ -121,9 +122,18 @@ class Filler:
       if not self._supply.table_weight(table, tuple(needs[slot.letter]), lenient):
         continue
       candidates = self._supply.candidates(table, slot.kind, slot.uses, lenient)
-      if any(name == column for name, _ in candidates):
+      fits = any(name == column for name, _ in candidates)
+      if fits and self.takes(text, lenient, slot.letter, table):
         found.append(slot)
     return found
+
+  def _takes(self, text: str, lenient: bool, letter: str, table: str) -> bool:
+    """Whether a template can be filled with a table for one of its letters: a table without keys
+    has none to be joined with.
+    """
+    compiled = compile_template(text)
+    choice = TableChoice(self._supply, compiled, column_needs(compiled), DECAY, lenient)
+    return choice.possible({letter: table})
 
   def _assign(
     self, template: Template, focus: Place, rng: random.Random
