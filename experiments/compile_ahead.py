@@ -93,7 +93,11 @@ _ROWS = flags.DEFINE_integer(
 )
 _LANES = flags.DEFINE_integer("lanes", 64, "Answers decoded at once over a schema.", lower_bound=1)
 _DECODED_ROWS = flags.DEFINE_integer(
-  "decoded_rows", 1, "Schemas that answers are decoded over at once.", lower_bound=1
+  "decoded_rows",
+  1,
+  "Schemas that are read, or that answers are decoded over, at once; 0: one for each part of the "
+  "batch.",
+  lower_bound=0,
 )
 _REMAT = flags.DEFINE_enum(
   "remat", "full", ["none", "full", "dots"], "What the backward pass computes again in each layer."

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
 import pytest
+from on_devices import run_on_devices
 
 from spftsql_jax.ahead.compiled import compiled
 from spftsql_jax.ahead.faults import faults
@@ -166,6 +168,37 @@ def test_programs_are_lowered_without_weights(config, step, examples):
   assert found.examples == examples and found.flops > 0
   assert (found.trained > 0) == (step != "decode")
   assert "stablehlo" in found.lower().as_text()[:4000]
+
+
+HEADS_THAT_ARE_CUT = """
+import json
+from spftsql_jax.ahead.compiled import compiled
+from spftsql_jax.ahead.hlo import read_program
+from spftsql_jax.ahead.programs import STEPS, Workload, prepare
+from spftsql_jax.ahead.work import count_work
+from spftsql_jax.models import LoraConfig, ModelConfig, sharding
+
+values = {"model_type": "qwen3", "hidden_size": 32, "intermediate_size": 64, "head_dim": 8}
+values |= {"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+config = ModelConfig.from_hf(values | {"vocab_size": 96, "max_position_embeddings": 512})
+workload = Workload(prefix=32, prompt=8, answer=8, row_tokens=128, lanes=4, decoded_rows=0)
+mesh = sharding.make_mesh("data:2,tensor:2")
+found = {}
+for step in STEPS:
+  program = prepare(step, config, mesh, workload, LoraConfig(rank=2, alpha=4.0))
+  work = count_work(read_program(compiled(program).text))
+  found[step] = [c.source for c in work.collectives if "attention.project" in c.source]
+print(json.dumps(found))
+"""
+
+
+def test_heads_that_a_mesh_cuts_are_not_sent_around_before_they_are_used():
+  # Queries and keys side by side would be cut anew, in each layer and token. That of what they are
+  # computed from the gradients are added up, over all parts, is left.
+  found = json.loads(run_on_devices(HEADS_THAT_ARE_CUT, 4))
+  assert set(found) == {"sft", "self_play", "prefill", "decode"}
+  sent = {step: [s for s in sources if "transpose" not in s] for step, sources in found.items()}
+  assert not any(sent.values()), sent
 
 
 @pytest.fixture(scope="module")

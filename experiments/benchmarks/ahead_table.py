@@ -44,6 +44,7 @@ _AT_LEAST = "≥ "
 _FOLDER = flags.DEFINE_string("folder", None, "Folder of the cells.", required=True)
 _SLICES = flags.DEFINE_list("slices", ["v5e:4x4", "v5p:2x2x2", "v6e:4x4"], "TPU slices.")
 _MODELS = flags.DEFINE_list("models", [], f"Of {', '.join(MODELS)}; by default all.")
+_PROGRAMS = flags.DEFINE_list("programs", list(STEPS), "Of which programs.")
 _HOURS = flags.DEFINE_float("hours", 1.0, "No cell is begun after so long.", lower_bound=0.0)
 
 
@@ -54,7 +55,8 @@ def main() -> None:
   models = _MODELS.value or list(dict.fromkeys(ORDER))
   if unknown := sorted({*models} - {*MODELS}):
     raise ValueError(f"--models={unknown[0]}: known are {', '.join(MODELS)}")
-  cells = list(itertools.product(models, _SLICES.value, STEPS))
+  steps = [step for step in STEPS if step in _PROGRAMS.value]
+  cells = list(itertools.product(models, _SLICES.value, steps))
   until = time.monotonic() + 3600 * _HOURS.value
   for cell in cells:
     if not path_of(folder, *cell).is_file() and time.monotonic() < until:
@@ -82,12 +84,14 @@ def path_of(folder: Path, model: str, topology: str, step: str) -> Path:
 
 
 def mesh_of(model: str, step: str) -> str:
-  """Training cuts weights over most chips and heads in two; answers wait for no weights where heads
-  are cut as far as they go.
+  """Training cuts weights over most chips, and heads in two. To write a token all weights are read,
+  so answers wait for none to be sent: heads are cut as far as they go, and each part of the chips
+  that holds the whole model has schemas of its own.
   """
   heads = MODELS[model]["num_key_value_heads"]
-  tensor = 2 if step in ("sft", "self_play") else min(8, heads & -heads)
-  return f"data:1,fsdp:-1,tensor:{tensor}"
+  if step in ("sft", "self_play"):
+    return "data:1,fsdp:-1,tensor:2"
+  return f"data:-1,fsdp:1,tensor:{min(8, heads & -heads)}"
 
 
 def make(folder: Path, model: str, topology: str, step: str) -> None:
@@ -125,6 +129,7 @@ def _compile_ahead(folder: Path, model: str, *flags_: str) -> subprocess.Complet
   config = folder / f"{model}.config.json"
   write_json(config, MODELS[model])
   command = [sys.executable, str(HERE.parent / "compile_ahead.py"), f"--model_config={config}"]
+  command += ["--decoded_rows=0"]
   return subprocess.run([*command, *flags_], capture_output=True, text=True)
 
 

@@ -43,7 +43,8 @@ class Workload:
     prefix, prompt, answer: tokens of a schema, of a question, and of an answer.
     row_tokens: T of a packed row of training. rows: of a microbatch; 0 for one for each part of the
       batch. microbatches: of an update.
-    lanes: answers that are decoded at once, over `decoded_rows` prefixes.
+    lanes: answers that are decoded at once over a prefix. decoded_rows: prefixes that are read, and
+      decoded over, at once; 0 for one for each part of the batch.
     attention: over packed rows, see `models.packed_attention`.
   """
 
@@ -156,7 +157,7 @@ def _training(
 def _generation(
   config: ModelConfig, mesh: Mesh, workload: Workload, lora: LoraConfig | None, decoding: bool
 ) -> Prepared:
-  model, count = Decoder(config, lora=lora), workload.decoded_rows
+  model, count = Decoder(config, lora=lora), workload.decoded_rows or sharding.batch_parts(mesh)
   params, adapter = _weights(config, mesh, lora)
   variables = model_variables(params, adapter)
   empty = (

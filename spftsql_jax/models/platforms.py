@@ -1,4 +1,4 @@
-"""Which kind of device a program is made for."""
+"""What a program is made for: which kind of device, and whether a mesh cuts its arrays."""
 
 from __future__ import annotations
 
@@ -17,3 +17,9 @@ def platform() -> str:
 def is_here() -> bool:
   """Whether what is traced can be run in this process."""
   return platform() == jax.default_backend()
+
+
+def cuts(axis: str) -> bool:
+  """Whether the mesh in use cuts arrays along this axis of it."""
+  mesh = jax.sharding.get_abstract_mesh()
+  return not mesh.empty and mesh.shape.get(axis, 1) > 1

@@ -26,7 +26,7 @@ import numpy as np
 from flax import struct
 from jax.ad_checkpoint import checkpoint_name
 
-from spftsql_jax.models import attention
+from spftsql_jax.models import attention, platforms
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.lora import LoraConfig
 from spftsql_jax.models.packed_attention import Implementation, packed_attention
@@ -280,13 +280,23 @@ class Attention(nn.Module):
       rope: cos and sin of the positions, each broadcastable to [..., H / 2].
     """
     c = self.config
-    turned, v = (a.reshape(*x.shape[:-1], -1, c.head_dim) for a in self._turned_and_value(x))
-    if c.qk_norm:
-      q, k = jnp.split(turned, [c.num_attention_heads], axis=-2)
-      turned = jnp.concatenate([self.q_norm(q), self.k_norm(k)], axis=-2)
-    q, k = jnp.split(attention.apply_rope(turned, rope), [c.num_attention_heads], axis=-2)
+    heads = lambda part: part.reshape(*x.shape[:-1], -1, c.head_dim)  # noqa: E731
+    if platforms.cuts("tensor"):
+      # Side by side, heads that a mesh cuts would be sent around to be cut anew.
+      q, k, v = (heads(part(x)) for part in (self.q, self.k, self.v))
+      q, k = (attention.apply_rope(part, rope) for part in self._normed(q, k))
+    else:
+      turned, v = map(heads, self._turned_and_value(x))
+      if c.qk_norm:
+        q, k = jnp.split(turned, [c.num_attention_heads], axis=-2)
+        turned = jnp.concatenate(self._normed(q, k), axis=-2)
+      q, k = jnp.split(attention.apply_rope(turned, rope), [c.num_attention_heads], axis=-2)
     groups = c.num_attention_heads // c.num_key_value_heads
     return q.reshape(*x.shape[:-1], c.num_key_value_heads, groups, c.head_dim), k, v
+
+  def _normed(self, q: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Queries and keys behind their norms, where the model has them."""
+    return (self.q_norm(q), self.k_norm(k)) if self.config.qk_norm else (q, k)
 
   def _turned_and_value(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Queries and keys side by side, and values, each [..., heads * H], of x [..., D]: by one

@@ -119,8 +119,7 @@ def _fuses(model: nn.Module) -> bool:
   """Whether products of one input are made as one (see `Decoder.fuse`): not on a CPU, where putting
   their gradients side by side takes what fewer products save.
   """
-  mesh = jax.sharding.get_abstract_mesh()
-  cut = not mesh.empty and mesh.shape.get("tensor", 1) > 1
+  cut = platforms.cuts("tensor")
   return model.lora is None and not cut and platforms.platform() != "cpu"
 
 
