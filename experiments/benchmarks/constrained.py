@@ -22,17 +22,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from launch import launch
 
-from absl import flags  # isort: skip
-import scipy.stats
+# isort: split
+from absl import flags
+from answers import answers_of, share
 
 from spftsql_jax.answering.exported import ExportedModel, load_exported
-from spftsql_jax.answering.predict import PromptDatabase, answer_questions
+from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.databases import Executor
 from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.files import write_json
 from spftsql_jax.judging.scoring import Verdict, score_predictions
-from spftsql_jax.judging.statistics import wilson_interval
+from spftsql_jax.judging.statistics import paired_exact_test
 
 _MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
 _EXAMPLES = flags.DEFINE_string("examples", None, "JSON file of the questions.", required=True)
@@ -89,20 +90,17 @@ def measure(
     time.perf_counter(),
     time.process_time(),
   )
-  answers = answer_questions(
-    exported.generator,
-    exported.params,
-    exported.tokenizer,
+  answers = answers_of(
+    exported,
     databases,
     examples,
-    max_new_tokens=exported.max_new_tokens,
     temperature=temperature,
     seed=_SEED.value,
     constrain=constrain,
   )
   seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
   verdicts = score_predictions(
-    [(e.query, answer.sql) for e, (answer,) in zip(examples, answers, strict=True)],
+    [(e.query, answer) for e, answer in zip(examples, answers, strict=True)],
     [(databases[e.db_id].location,) for e in examples],
     executor,
   )
@@ -116,19 +114,11 @@ def measure(
   return verdicts, numbers
 
 
-def share(outcomes: list[bool]) -> dict[str, Any]:
-  """A share with its 95 % interval (Wilson)."""
-  low, high = wilson_interval(sum(outcomes), len(outcomes))
-  return {"share": round(sum(outcomes) / len(outcomes), 4), "ci95": [round(low, 4), round(high, 4)]}
-
-
 def paired(before: list[bool], after: list[bool]) -> dict[str, Any]:
   """Questions that change sides, and the two-sided exact sign test."""
   gained = sum(b and not a for a, b in zip(before, after, strict=True))
   lost = sum(a and not b for a, b in zip(before, after, strict=True))
-  changed = gained + lost
-  p = float(scipy.stats.binomtest(gained, changed).pvalue) if changed else 1.0
-  return {"gained": gained, "lost": lost, "p": round(p, 4)}
+  return {"gained": gained, "lost": lost, "p": round(paired_exact_test(before, after), 4)}
 
 
 if __name__ == "__main__":

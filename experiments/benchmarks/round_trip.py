@@ -27,16 +27,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from launch import check_output, launch
 
-from absl import flags  # isort: skip
+# isort: split
+from absl import flags
+from answers import answers_of, are_right, share
 
 from spftsql_jax.answering.exported import ExportedModel, load_exported
-from spftsql_jax.answering.predict import PromptDatabase, answer_questions
+from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.databases import Executor
 from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.files import write_json
-from spftsql_jax.judging.scoring import score_predictions
-from spftsql_jax.judging.statistics import paired_exact_test, wilson_interval
+from spftsql_jax.judging.statistics import paired_exact_test
 from spftsql_jax.questions.sentences import UnsupportedQuery, write_question
 
 _MODEL = flags.DEFINE_string("model", None, "Folder of the model.", required=True)
@@ -98,16 +99,7 @@ def _answered(exported: ExportedModel, location: str, asked: Sequence[Example]) 
     except UnsupportedQuery:
       continue
   both = [e for e, _ in worded] + [dataclasses.replace(e, question=q) for e, q in worded]
-  answers = answer_questions(
-    exported.generator,
-    exported.params,
-    exported.tokenizer,
-    {example.db_id: database for example in asked},
-    both,
-    max_new_tokens=exported.max_new_tokens,
-    schemas=exported.schemas,
-  )
-  said = [found[0].sql for found in answers]
+  said = answers_of(exported, {example.db_id: database for example in asked}, both)
   return [
     Pair(example.db_id, example.query, example.question, question, to_person, to_rule)
     for (example, question), to_person, to_rule in zip(
@@ -118,20 +110,13 @@ def _answered(exported: ExportedModel, location: str, asked: Sequence[Example]) 
 
 def _figures(pairs: Sequence[Pair], executor: Executor, asked: int) -> dict[str, Any]:
   databases = Path(_DATABASES.value)
-  locations = [[str(find_database(databases, pair.db_id))] for pair in pairs]
-
-  def right(of: Sequence[tuple[str, str]]) -> list[bool]:
-    verdicts = score_predictions(list(of), locations, executor, comparison="strict")
-    return [verdict.correct for verdict in verdicts]
-
-  person = right([(pair.query, pair.answer_to_person) for pair in pairs])
-  rule = right([(pair.query, pair.answer_to_rule) for pair in pairs])
-  agreed = right([(pair.answer_to_person, pair.answer_to_rule) for pair in pairs])
-
-  def share(of: Sequence[bool]) -> dict[str, Any]:
-    interval = wilson_interval(sum(of), len(of))
-    return {"share": round(sum(of) / len(of), 4), "interval": [round(end, 4) for end in interval]}
-
+  locations = [str(find_database(databases, pair.db_id)) for pair in pairs]
+  queries = (
+    [(pair.query, pair.answer_to_person) for pair in pairs],
+    [(pair.query, pair.answer_to_rule) for pair in pairs],
+    [(pair.answer_to_person, pair.answer_to_rule) for pair in pairs],
+  )
+  person, rule, agreed = (are_right(each, locations, executor) for each in queries)
   return {
     "queries": asked,
     "not_worded": asked - len(pairs),

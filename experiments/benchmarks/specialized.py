@@ -19,25 +19,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from launch import check_output, launch
 
-from absl import flags  # isort: skip
-
+# isort: split
+from absl import flags
+from answers import answers_of, are_right, share
 from demo.make_databases import make_demo
 
 from spftsql_jax.answering.exported import load_exported
-from spftsql_jax.answering.predict import PromptDatabase, answer_questions
+from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.base import base_in_the_box
 from spftsql_jax.databases import Executor
 from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.files import write_json
-from spftsql_jax.judging.scoring import score_predictions
-from spftsql_jax.judging.statistics import paired_exact_test, wilson_interval
+from spftsql_jax.judging.statistics import paired_exact_test
 from spftsql_jax.pipeline.specialize.settings import Settings
 from spftsql_jax.pipeline.specialize.specialize import specialize
 
@@ -91,27 +89,13 @@ def _measure(base: str, location: str, asked: Sequence[Example], run: Path) -> d
 def _right(model: Path, location: str, asked: Sequence[Example]) -> list[bool]:
   """Whether each greedy answer is right."""
   exported = load_exported(model, lanes=96)
-  databases = {asked[0].db_id: PromptDatabase.read(location)}
-  answers = answer_questions(
-    exported.generator,
-    exported.params,
-    exported.tokenizer,
-    databases,
-    asked,
-    max_new_tokens=exported.max_new_tokens,
-    schemas=exported.schemas,
-  )
-  pairs = [(e.query, found[0].sql) for e, found in zip(asked, answers, strict=True)]
+  answers = answers_of(exported, {asked[0].db_id: PromptDatabase.read(location)}, asked)
+  queries = [(e.query, answer) for e, answer in zip(asked, answers, strict=True)]
   with Executor(workers=1) as executor:
-    verdicts = score_predictions(pairs, [[location]] * len(asked), executor, comparison="strict")
-  return [v.correct for v in verdicts]
+    return are_right(queries, [location] * len(asked), executor)
 
 
 def _figures(before: Sequence[bool], after: Sequence[bool]) -> dict[str, Any]:
-  def share(right: Sequence[bool]) -> dict[str, Any]:
-    interval = wilson_interval(sum(right), len(right))
-    return {"ex": float(np.mean(right)), "interval": [round(each, 4) for each in interval]}
-
   return {
     "n": len(before),
     "before": share(before),
