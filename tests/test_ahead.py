@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import pytest
 from on_devices import run_on_devices
 
+from spftsql_jax.ahead import programs
 from spftsql_jax.ahead.compiled import compiled
 from spftsql_jax.ahead.faults import faults
 from spftsql_jax.ahead.hlo import Shape, read_program
@@ -18,6 +20,7 @@ from spftsql_jax.ahead.report import describe
 from spftsql_jax.ahead.work import count_work
 from spftsql_jax.models import LoraConfig, ModelConfig, sharding
 from spftsql_jax.models.chips import Chip, chip_of
+from spftsql_jax.models.transformer import abstract_params
 
 # As a TPU's compiler writes them: a loop that gathers a layer's weights while it multiplies, in
 # three instructions of one channel, and a kernel.
@@ -199,6 +202,19 @@ def test_heads_that_a_mesh_cuts_are_not_sent_around_before_they_are_used():
   assert set(found) == {"sft", "self_play", "prefill", "decode"}
   sent = {step: [s for s in sources if "transpose" not in s] for step, sources in found.items()}
   assert not any(sent.values()), sent
+
+
+@pytest.mark.parametrize("gib, apart", [(1, True), (1e-4, False), (None, False)])
+def test_layers_are_read_by_themselves_where_a_chip_has_room(config, monkeypatch, gib, apart):
+  monkeypatch.setattr(programs, "chip_of", lambda kind: gib and Chip("cpu", gib, 1e12, 1e12, 0, 0))
+  mesh = sharding.make_mesh("fsdp:1", jax.devices()[:1])
+  found = prepare("decode", config, mesh, WORKLOAD)
+  stacked = sum(
+    leaf.size * leaf.dtype.itemsize
+    for leaf in jax.tree.leaves(nn.meta.unbox(abstract_params(config))["layers"])
+  )
+  assert found.beside == (stacked if apart else 0)
+  assert len(found.arguments[2] or ()) == (config.num_hidden_layers if apart else 0)
 
 
 @pytest.fixture(scope="module")

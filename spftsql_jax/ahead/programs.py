@@ -18,6 +18,7 @@ from spftsql_jax.examples.packing import PackedBatch, choose_row_shape, pack, pl
 from spftsql_jax.generation import lanes as lanes_lib
 from spftsql_jax.generation.sampling import Sampler, Sampling
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, sharding
+from spftsql_jax.models.chips import chip_of
 from spftsql_jax.models.flops import step_flops
 from spftsql_jax.models.lora import kernel_shapes
 from spftsql_jax.models.packed_attention import Implementation
@@ -66,6 +67,7 @@ class Prepared:
   Attributes:
     function: of `jax.jit`. arguments: what it is traced with.
     reads: of the arguments what it needs, in a tree.
+    beside: bytes of a chip's memory that a run holds meanwhile and this program does not read.
     flops: operations that the mathematics needs, of all devices (`models.flops`), of one run.
     examples: answers that an update learns, that are written at once, or whose schemas are read.
     runs: of the program until these are done: a token is decoded in each.
@@ -81,6 +83,7 @@ class Prepared:
   runs: int
   trained: int
   frozen: int
+  beside: int = 0
 
   def lower(self) -> Any:
     """The program of JAX, not compiled yet."""
@@ -89,10 +92,7 @@ class Prepared:
 
   def bytes_a_chip(self) -> int:
     """Of what it reads: it cannot need less memory."""
-    return sum(
-      math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
-      for leaf in jax.tree.leaves(self.reads)
-    )
+    return _bytes(self.reads)
 
 
 def prepare(
@@ -159,7 +159,7 @@ def _generation(
 ) -> Prepared:
   model, count = Decoder(config, lora=lora), workload.decoded_rows or sharding.batch_parts(mesh)
   params, adapter = _weights(config, mesh, lora)
-  variables = model_variables(params, adapter)
+  variables, frozen = model_variables(params, adapter), _count(params) + _count(adapter)
   empty = (
     jax.eval_shape(lambda: lanes_lib.empty_rows(model, count, workload.prefix)),
     jax.eval_shape(
@@ -175,9 +175,14 @@ def _generation(
   def integers(*sizes: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(sizes, jnp.int32, sharding=everywhere)
 
+  layers = _layers_apart(model, variables, mesh)
+  # With layers by themselves the stacked ones stay in memory, unread.
+  stacked = {} if layers is None else {name: tree["layers"] for name, tree in variables.items()}
+  if layers is not None:
+    params, adapter = {n: tree for n, tree in params.items() if n != "layers"}, None
   answers = count * workload.lanes
   shared: dict[str, Any] = dict(
-    mesh=mesh, examples=answers, trained=0, frozen=_count(params) + _count(adapter)
+    mesh=mesh, examples=answers, trained=0, frozen=frozen, beside=_bytes(stacked)
   )
   if not decoding:
     given = (integers(count, workload.prefix), integers(count), integers(count))
@@ -185,8 +190,8 @@ def _generation(
     without_head = {name: tree for name, tree in params.items() if name != "lm_head"}
     return Prepared(
       function=lanes_lib.place_prefixes,
-      arguments=(model, variables, None, rows, *given),
-      reads=(without_head, adapter, rows),
+      arguments=(model, variables, layers, rows, *given),
+      reads=(without_head, adapter, layers, rows),
       flops=count * _prefill_flops(config, workload.prefix),
       runs=1,
       **shared,
@@ -196,12 +201,30 @@ def _generation(
   ends, wake = integers(_ENDS), integers()
   return Prepared(
     function=lanes_lib.advance,
-    arguments=(model, variables, None, rows, lanes, sampler, ends, wake, None),
-    reads=(params, adapter, rows, lanes),
+    arguments=(model, variables, layers, rows, lanes, sampler, ends, wake, None),
+    reads=(params, adapter, layers, rows, lanes),
     flops=answers * _token_flops(config, workload),
     runs=workload.answer,
     **shared,
   )
+
+
+def _layers_apart(model: Decoder, variables: dict[str, Any], mesh: Mesh) -> lanes_lib.Layers:
+  """The layers by themselves, as a run reads them where a chip has room for its part of them and as
+  much again for caches; see `generation.engine`. None where it has not, or its memory is not known.
+  """
+  chip = chip_of(str(mesh.devices.flat[0].device_kind))
+  stacked = {name: tree["layers"] for name, tree in variables.items()}
+  if chip is None or chip.memory_gib * (1 << 30) - _bytes(variables) < 2 * _bytes(stacked):
+    return None
+  fuse = mesh.size == 1 and "lora" not in variables
+  shapes = jax.eval_shape(lambda tree: lanes_lib.layers_of(model, tree, fuse), variables)
+  if fuse:
+    return jax.tree.map(lambda x: _at(x, NamedSharding(mesh, PartitionSpec())), shapes)
+  places = jax.tree.map(
+    lambda leaf: NamedSharding(mesh, PartitionSpec(*leaf.sharding.spec[1:])), stacked
+  )
+  return tuple(jax.tree.map(_at, layer, places) for layer in shapes)
 
 
 def _weights(config: ModelConfig, mesh: Mesh, lora: LoraConfig | None) -> tuple[Any, Any]:
@@ -266,3 +289,11 @@ def _plain(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
 
 def _count(tree: Any) -> int:
   return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+def _bytes(tree: Any) -> int:
+  """Of a chip's part of arrays with places on a mesh."""
+  return sum(
+    math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+    for leaf in jax.tree.leaves(tree)
+  )

@@ -53,7 +53,7 @@ def describe(
     vocabulary: tokens. layers: of the model, by whose stack a collective over whole stacks is told.
     chips: what is known of chips; by default this package's table.
   """
-  memory = made.memory
+  memory = made.memory | {"beside": program.beside}
   chip = chip_of(_kind(program), chips)
   work = count_work(read_program(made.text))
   sent = work.sent()
@@ -64,6 +64,7 @@ def describe(
       "arguments": _gib(memory["arguments"]),
       "temporary": _gib(memory["temporary"]),
       "output": _gib(memory["output"]),
+      "beside": _gib(memory["beside"]),
       "all": _gib(sum(memory.values())),
       "there": chip and chip.memory_gib,
     },
@@ -100,11 +101,12 @@ def floor_of(program: Prepared, chips: Sequence[Chip] | None = None) -> dict[str
   Raises:
     ValueError: nothing is known of the chip.
   """
-  held, kind = program.bytes_a_chip(), _kind(program)
+  read, kind = program.bytes_a_chip(), _kind(program)
   chip = chip_of(kind, chips)
   if chip is None:
     raise ValueError(f"nothing is known of a {kind!r}: it is not in the table of chips")
-  bound = bound_of(program, dataclasses.replace(chip, links=0), held, 0.0)
+  held = read + program.beside
+  bound = bound_of(program, dataclasses.replace(chip, links=0), read, 0.0)
   known = {
     "gib_a_chip": {"arguments": _gib(held), "there": chip.memory_gib},
     "fits": False if held > chip.memory_gib * _GIB else None,
