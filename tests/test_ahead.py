@@ -46,7 +46,10 @@ LOOP = """HloModule jit_step, is_scheduled=true
   %y = bf16[32,16]{1,0} convolution(%x, %flat), dim_labels=bf_io->bf, metadata={op_name="jit(step)/layers/gate/dot_general"}
   %r = f32[16]{0} all-reduce(%y), channel_id=9, replica_groups={{0,1},{2,3}}, to_apply=%add
   %k = bf16[32,8]{1,0} custom-call(%y), custom_call_target="tpu_custom_call"
-  ROOT %t = (s32[], bf16[32,8], bf16[1,8,4], f32[16]) tuple(%x)
+  %i.1 = s32[]{:T(128)} get-tuple-element(%s), index=0
+  %one = s32[]{:T(128)} constant(1)
+  %i.2 = s32[]{:T(128)} add(%i.1, %one)
+  ROOT %t = (s32[], bf16[32,8], bf16[1,8,4], f32[16]) tuple(%i.2, %k, %w, %r)
 }
 
 %condition (s.2: (s32[], bf16[32,8], bf16[1,8,4], f32[16])) -> pred[] {
@@ -79,8 +82,31 @@ def test_a_loop_s_work_counts_as_often_as_it_goes_around():
   assert work.kernels == {"tpu_custom_call": 6}
 
 
-def test_a_loop_whose_length_stands_in_data_is_told():
-  work = count_work(read_program(LOOP.replace("constant(6)", "parameter(1)")))
+@pytest.mark.parametrize("step, turns", [("constant(2)", 3), ("constant(4)", 2)])
+def test_a_loop_that_takes_several_at_once_goes_around_less_often(step, turns):
+  # As a compiler leaves them that gathers the next part while it multiplies this one.
+  work = count_work(read_program(LOOP.replace("constant(1)", step)))
+  assert work.kernels == {"tpu_custom_call": turns} and work.unknown_loops == 0
+
+
+def test_what_a_kernel_says_of_itself_over_several_lines_ends_no_computation():
+  told = (
+    'custom_call_target="tpu_custom_call", frontend_attributes={kernel_metadata={\n"q": 512\n}}'
+  )
+  text = LOOP.replace('custom_call_target="tpu_custom_call"', told)
+  assert text.count("\n}}\n") == 1 and count_work(read_program(text)) == count_work(
+    read_program(LOOP)
+  )
+
+
+def test_an_instruction_in_no_computation_is_no_program():
+  with pytest.raises(ValueError, match="in no computation: %lost"):
+    read_program(LOOP + "  %lost = f32[2] parameter(0)\n")
+
+
+@pytest.mark.parametrize("name", ["constant(6)", "constant(1)"])
+def test_a_loop_whose_length_stands_in_data_is_told(name):
+  work = count_work(read_program(LOOP.replace(name, "parameter(1)")))
   assert work.unknown_loops == 1 and work.flops() == {"bf16": 2.0 * 32 * 8 * 16}
 
 

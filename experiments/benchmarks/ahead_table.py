@@ -4,11 +4,12 @@ r"""The table of the paper's six models on TPU slices: do their programs fit, wh
     python experiments/benchmarks/ahead_table.py --folder=ahead --hours=0
 
 A cell is a model, a program and a slice; each is compiled by `compile_ahead.py` in a process of its
-own, the most telling first, and its report is kept in FOLDER as MODEL-SLICE-STEP.json. Started
-again it goes on with the cells that are missing; --hours=0 compiles none. What has not been
-compiled has the bounds that are known without, and is marked "at least". The table is printed as
-Markdown, and below it what is cheapest for each program and what `--check` of `compile_ahead.py`
-finds wrong with models of 7 billion parameters and more, which ends the script with exit code 1.
+own, the most telling first, and its report is kept in FOLDER as MODEL-SLICE-STEP.json, the program
+under FOLDER/programs: a report that is deleted is made of it again. Started again it goes on with
+the cells that are missing; --hours=0 compiles none. What has not been compiled has the bounds that
+are known without, and is marked "at least". The table is printed as Markdown, and below it what is
+cheapest for each program and what `--check` of `compile_ahead.py` finds wrong with models of 7
+billion parameters and more, which ends the script with exit code 1.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def _compile_ahead(folder: Path, model: str, *flags_: str) -> subprocess.Complet
   config = folder / f"{model}.config.json"
   write_json(config, MODELS[model])
   command = [sys.executable, str(HERE.parent / "compile_ahead.py"), f"--model_config={config}"]
-  command += ["--decoded_rows=0"]
+  command += ["--decoded_rows=0", f"--kept={folder / 'programs'}"]
   return subprocess.run([*command, *flags_], capture_output=True, text=True)
 
 

@@ -22,6 +22,8 @@ _BYTES = {
   **dict.fromkeys(("s64", "u64", "f64", "c64"), 8),
 }
 _HEAD = re.compile(r"(ENTRY )?%?([\w.\-]+) \(.*\{$")
+# Other lines that begin so end an attribute.
+_END = re.compile(r"\}(, execution_thread=.*)?$")
 _INSTRUCTION = re.compile(r"(?:ROOT )?%?([\w.\-]+) = ")
 _OPCODE = re.compile(r" ?([\w\-]+)\(")
 _SHAPE = re.compile(r"([a-z]+[0-9]*(?:e[0-9]m[0-9](?:fn)?)?)\[([0-9,]*)\]")
@@ -53,6 +55,7 @@ class Instruction:
     shapes: of its result; several for a tuple.
     operands: the names of what it takes. given: what stands in its parentheses, as it is written.
     attributes: what stands behind them.
+    root: whether it is what its computation gives.
   """
 
   name: str
@@ -61,6 +64,7 @@ class Instruction:
   operands: tuple[str, ...]
   given: str
   attributes: str
+  root: bool = False
 
   def attribute(self, name: str) -> str:
     """The value of an attribute, up to the next one; "" where it is missing."""
@@ -87,19 +91,28 @@ class Program:
 
 
 def read_program(text: str) -> Program:
-  """Takes a program apart. Raises ValueError for a text that has no entry computation."""
+  """Takes a program apart.
+
+  Raises:
+    ValueError: a text that has no entry computation, or an instruction in no computation.
+  """
   computations: dict[str, tuple[Instruction, ...]] = {}
   entry, name = "", ""
-  lines: list[Instruction] = []
+  lines: list[str] = []
   for line in text.splitlines():
-    if not name:
-      if match := _HEAD.match(line):
-        name, lines = match[2], []
-        entry = name if match[1] else entry
-    elif line.startswith("}"):
-      computations[name], name = tuple(lines), ""
-    elif (instruction := _read_instruction(line.strip())) is not None:
-      lines.append(instruction)
+    if match := _HEAD.match(line):
+      name, lines = match[2], []
+      entry = name if match[1] else entry
+    elif _END.match(line):
+      read = map(_read_instruction, lines)
+      computations[name] = tuple(found for found in read if found is not None)
+      name = ""
+    elif name and (line.startswith(" ") or not lines):
+      lines.append(line.strip())
+    elif name:  # Attributes of kernels are written over several lines.
+      lines[-1] += line
+    elif line.startswith(" ") and _INSTRUCTION.match(line.strip()):
+      raise ValueError(f"an HLO program with an instruction in no computation: {line.strip()[:80]}")
   if not entry:
     raise ValueError("not the text of an HLO program: no ENTRY in it")
   return Program(computations, entry)
@@ -121,7 +134,10 @@ def _read_instruction(line: str) -> Instruction | None:
     for dtype, sizes in _SHAPE.findall(re.sub(r"\{[^}]*\}|/\*.*?\*/", "", line[at:behind]))
   )
   operands = tuple(_NAME.findall(given))
-  return Instruction(head[1], opcode[1], shapes, operands, given, line[end:].removeprefix(", "))
+  attributes = line[end:].removeprefix(", ")
+  return Instruction(
+    head[1], opcode[1], shapes, operands, given, attributes, line.startswith("ROOT ")
+  )
 
 
 def _closing(text: str, start: int) -> int:

@@ -34,6 +34,7 @@ _FOR_ELEMENTS = frozenset(
   {"reduce", "reduce-window", "scatter", "select-and-scatter", "sort", "map", "all-reduce"}
   | {"reduce-scatter", "all-reduce-start"}
 )
+_WHOLE = [Shape(dtype, ()) for dtype in ("s32", "s64", "u32")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,19 +159,38 @@ def _turns(program: Program, loop: Instruction) -> int | None:
   if match := re.search(r'known_trip_count":\{"n":"(\d+)"', loop.attributes):
     return int(match[1])
   # A loop that counts from 0 up to a constant, as those over layers and slices do.
-  bounds = [
-    int(each.given)
-    for name in loop.called("condition")
-    for each in _with_called(program, name)
-    if each.opcode == "constant" and each.shapes[0].dtype in ("s32", "s64", "u32")
-  ]
-  compared = [
-    each.attribute("direction")
-    for name in loop.called("condition")
-    for each in _with_called(program, name)
-    if each.opcode == "compare"
-  ]
-  return bounds[0] if len(bounds) == 1 and compared == ["LT"] else None
+  [condition], [body] = loop.called("condition"), loop.called("body")
+  tested = list(_with_called(program, condition))
+  bounds = [int(each.given) for each in tested if _is_whole(each, "constant")]
+  compared = [each.attribute("direction") for each in tested if each.opcode == "compare"]
+  counters = {
+    each.attribute("index")
+    for each in program.computations[condition]
+    if _is_whole(each, "get-tuple-element")
+  }
+  if len(bounds) != 1 or compared != ["LT"] or len(counters) != 1:
+    return None
+  step = _step(program.computations[body], int(counters.pop()))
+  return math.ceil(bounds[0] / step) if step else None
+
+
+def _is_whole(each: Instruction, opcode: str) -> bool:
+  """Whether an instruction of this kind gives one whole number."""
+  return each.opcode == opcode and each.shapes[0] in _WHOLE
+
+
+def _step(body: tuple[Instruction, ...], place: int) -> int | None:
+  """What a turn adds to a place of a loop's state; None where it is no constant."""
+  by_name = {each.name: each for each in body}
+  [given] = [each for each in body if each.root]
+  if given.opcode != "tuple":
+    return None
+  found = by_name[given.operands[place]]
+  while found.opcode in ("copy", "bitcast"):
+    found = by_name[found.operands[0]]
+  added = [by_name[name] for name in found.operands if name in by_name]
+  counts = [int(each.given) for each in added if each.opcode == "constant"]
+  return counts[0] if found.opcode == "add" and len(counts) == 1 else None
 
 
 def _with_called(program: Program, name: str) -> Iterator[Instruction]:
