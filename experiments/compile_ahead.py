@@ -39,8 +39,8 @@ os.environ |= {
 }
 
 import jax
-from jax.experimental import topologies
 
+from spftsql_jax.ahead.devices import devices_of, of_this_machine
 from spftsql_jax.ahead.faults import faults
 from spftsql_jax.ahead.of_a_model import Programs
 from spftsql_jax.ahead.programs import STEPS, Step, Workload
@@ -125,7 +125,7 @@ def main() -> None:
     check_output(_KEPT.value, folder=True)
   if not _TOPOLOGY.value and not _SEARCH.value:
     raise InputError("--topology: which slices? (or --search)")
-  if here := max(map(_of_this_machine, _TOPOLOGY.value), default=0):
+  if here := max(map(of_this_machine, _TOPOLOGY.value), default=0):
     jax.config.update("jax_num_cpu_devices", here)
   chips = read_chips(_CHIPS.value) if _CHIPS.value else usual_chips()
   programs = _programs(chips)
@@ -166,7 +166,7 @@ def _programs(chips: tuple[Chip, ...]) -> Programs:
     workload,
     LoraConfig(rank=rank, alpha=2.0 * rank) if rank else None,
     OptimizerConfig(_OPTIMIZER.value),
-    _devices,
+    devices_of,
     chips,
     _KEPT.value,
   )
@@ -176,7 +176,7 @@ def _candidates(programs: Programs, meshes: list[str]) -> Iterator[Candidate]:
   """Slices with meshes over them, as the flags say; `meshes` where they do not."""
   heads = programs.config.num_key_value_heads
   for topology in _TOPOLOGY.value or [s for chip in programs.chips for s in chip.slices]:
-    count = len(_devices(topology))
+    count = len(devices_of(topology))
     if _SEARCH.value and count > _MOST_CHIPS.value:
       continue
     for mesh in _MESH.value or meshes or meshes_of(count, heads):
@@ -225,30 +225,6 @@ def _told(programs: Programs, steps: tuple[Step, ...], best: Found) -> dict[str,
     **found,
     "programs": reports,
   }
-
-
-def _of_this_machine(topology: str) -> int:
-  """N of "cpu:N"; 0 for other slices."""
-  kind, _, count = topology.partition(":")
-  return int(count) if kind == "cpu" and count.isdigit() else 0
-
-
-@functools.cache
-def _devices(topology: str) -> list[jax.Device]:
-  if count := _of_this_machine(topology):
-    return jax.devices("cpu")[:count]
-  try:
-    return list(topologies.get_topology_desc(platform="tpu", topology_name=topology).devices)
-  except Exception as error:  # The plugin raises errors of several kinds.
-    try:
-      import libtpu  # noqa: F401
-    except ImportError:
-      raise InputError(
-        "libtpu is not installed, the compiler for TPUs: pip install libtpu"
-      ) from error
-    raise InputError(
-      f"--topology={topology}: {str(error).splitlines()[0]} (known are slices such as v5e:4x4)"
-    ) from error
 
 
 def _model_config(path: str) -> ModelConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gzip
 import hashlib
@@ -18,6 +19,17 @@ import jaxlib
 
 from spftsql_jax.ahead.programs import Prepared
 from spftsql_jax.files import write_whole
+
+# What compilers are told, by kind of device. A GPU's finds the quickest way to multiply by trying,
+# for which it needs one: here cuBLAS does all of it, since Triton's usual blocks do not always do.
+_OPTIONS: dict[str, dict[str, bool | int]] = {
+  "gpu": {"xla_gpu_autotune_level": 0, "xla_gpu_enable_triton_gemm": False}
+}
+# Of packages, the first that is installed.
+_COMPILERS = {
+  "gpu": ("jax-cuda13-pjrt", "jax-cuda12-pjrt"),
+  "tpu": ("libtpu",),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,13 +55,16 @@ def compiled(program: Prepared, kept: str | os.PathLike | None = None) -> Compil
     kept: folder in which it is looked for, and kept under a name that is the hash of the program,
       its mesh and the compiler's version. JAX's own cache does not serve: it keeps what runs on
       devices that are there.
+
+  Raises:
+    ValueError: a part of the compiler is not installed.
   """
   lowered = program.lower()
   path = None if kept is None else Path(kept) / f"{_name(program, lowered)}.json.gz"
   if path is not None and (found := _read(path)) is not None:
     return found
   start, used = time.perf_counter(), time.process_time()
-  executable = lowered.compile()
+  executable = _executable(lowered, _OPTIONS.get(_platform(program), {}))
   seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - used
   made = Compiled(executable.as_text(), _memory(executable), seconds, cpu_seconds)
   if path is not None:
@@ -58,17 +73,33 @@ def compiled(program: Prepared, kept: str | os.PathLike | None = None) -> Compil
   return made
 
 
+def _executable(lowered: Any, options: dict[str, bool | int]) -> Any:
+  try:
+    return lowered.compile(compiler_options=options) if options else lowered.compile()
+  except jax.errors.JaxRuntimeError as error:
+    if "No PTX compilation provider" not in str(error):
+      raise
+    raise ValueError(
+      "NVIDIA's assembler (ptxas) is not installed: pip install nvidia-cuda-nvcc-cu12"
+    ) from error
+
+
+def _platform(program: Prepared) -> str:
+  return program.mesh.devices.flat[0].platform
+
+
 def _name(program: Prepared, lowered: Any) -> str:
-  devices = list(program.mesh.devices.flat)
-  told = [lowered.as_text(), str(program.mesh), str(devices), jax.__version__, _compiler()]
+  devices, platform = list(program.mesh.devices.flat), _platform(program)
+  told = [lowered.as_text(), str(program.mesh), str(devices), jax.__version__, _compiler(platform)]
+  told += [str(_OPTIONS[platform])] if platform in _OPTIONS else []
   return hashlib.sha256("\n".join(told).encode()).hexdigest()[:32]
 
 
-def _compiler() -> str:
-  try:
-    return importlib.metadata.version("libtpu")
-  except importlib.metadata.PackageNotFoundError:
-    return jaxlib.__version__
+def _compiler(platform: str) -> str:
+  for package in _COMPILERS.get(platform, ()):
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+      return importlib.metadata.version(package)
+  return jaxlib.__version__
 
 
 def _read(path: Path) -> Compiled | None:

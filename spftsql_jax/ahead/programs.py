@@ -19,7 +19,7 @@ from spftsql_jax.generation import lanes as lanes_lib
 from spftsql_jax.generation.sampling import Sampler, Sampling
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, sharding
 from spftsql_jax.models.chips import chip_of
-from spftsql_jax.models.flops import step_flops
+from spftsql_jax.models.flops import forward_flops, step_flops
 from spftsql_jax.models.lora import kernel_shapes
 from spftsql_jax.models.packed_attention import Implementation
 from spftsql_jax.models.transformer import abstract_params
@@ -69,6 +69,8 @@ class Prepared:
     reads: of the arguments what it needs, in a tree.
     beside: bytes of a chip's memory that a run holds meanwhile and this program does not read.
     flops: operations that the mathematics needs, of all devices (`models.flops`), of one run.
+    scores: of them those of one product over all scores of a layer, as attention has two forward,
+      where packed rows are attended to.
     examples: answers that an update learns, that are written at once, or whose schemas are read.
     runs: of the program until these are done: a token is decoded in each.
     trained, frozen: parameters.
@@ -83,6 +85,7 @@ class Prepared:
   runs: int
   trained: int
   frozen: int
+  scores: float = 0.0
   beside: int = 0
 
   def lower(self) -> Any:
@@ -147,6 +150,7 @@ def _training(
     reads=(state, frozen),
     mesh=mesh,
     flops=copies * step_flops(config, batch, lora),
+    scores=copies * forward_flops(config, batch)[1] / 2 / config.num_hidden_layers,
     examples=copies * int((batch.answer_lengths > 0).sum()) // (2 if pairs else 1),
     runs=1,
     trained=_count(trainable),

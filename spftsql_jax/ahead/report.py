@@ -10,8 +10,10 @@ from jax.sharding import Mesh
 
 from spftsql_jax.ahead.compiled import Compiled
 from spftsql_jax.ahead.hlo import read_program
+from spftsql_jax.ahead.launches import Launch, counted, launches
 from spftsql_jax.ahead.programs import Prepared
 from spftsql_jax.ahead.work import Work, count_work
+from spftsql_jax.models import packed_flash
 from spftsql_jax.models.chips import Chip, chip_of
 
 _GIB = 1 << 30
@@ -55,7 +57,8 @@ def describe(
   """
   memory = made.memory | {"beside": program.beside}
   chip = chip_of(_kind(program), chips)
-  work = count_work(read_program(made.text))
+  text = read_program(made.text)
+  work = count_work(text)
   sent = work.sent()
   all_sent = sum(sent.values())
   of_vocabulary = _sent_for_vocabulary(work, vocabulary, program.mesh)
@@ -87,6 +90,8 @@ def describe(
       if chip.links
       else None,
     }
+  if program.mesh.devices.flat[0].platform == "gpu":
+    found["launches"] = _launched(program, launches(text), chip)
   return found | {
     "compile_seconds": round(made.seconds, 1),
     # Of all cores; the other tells little on a machine that does something else besides.
@@ -156,6 +161,21 @@ def usd_for_1000_examples(program: Prepared, chip: Chip, seconds: float) -> floa
     return None
   hours = seconds * program.runs * program.mesh.size / 3600
   return float(f"{chip.usd_an_hour * hours / program.examples * 1000:.4g}")
+
+
+def _launched(program: Prepared, found: Sequence[Launch], chip: Chip | None) -> dict[str, Any]:
+  """How many launches a run has, and how long it takes where each is as quick as the data sheet."""
+  told: dict[str, Any] = {"all": sum(each.times for each in found), "by_kind": counted(found)}
+  told["bytes"] = sum(each.bytes * each.times for each in found)
+  if chip is None:
+    return told
+  # Attention's kernels do not say what they multiply.
+  one = program.scores / program.mesh.size
+  seconds = sum(
+    each.times * each.seconds(chip, one * packed_flash.PRODUCTS.get(each.kind, 0)) for each in found
+  )
+  mfu = program.flops / program.mesh.size / chip.products / seconds
+  return told | {"seconds_one_by_one": seconds, "mfu_one_by_one": round(mfu, 4)}
 
 
 def _calls(work: Work) -> dict[str, int]:

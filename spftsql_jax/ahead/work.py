@@ -1,8 +1,9 @@
 """What a compiled program multiplies and sends, loops counted as often as they go around.
 
 The compiler's own cost analysis counts a loop's body once, and its time can come out below 0; this
-walks the program instead. Kernels of ours (Pallas) are opaque: they are named, and what they
-multiply is not in the count; `models.flops` has it by formula.
+walks the program instead. A GPU's products are calls of cuBLAS, which name the axes summed over.
+Kernels of ours (Pallas) and cuDNN's attention are opaque: they are named, and what they multiply is
+not in the count; `models.flops` has it by formula.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Iterator, Mapping
 
 from spftsql_jax.ahead.hlo import Instruction, Program, Shape
 
-_COLLECTIVES = (
+COLLECTIVES = (
   "all-gather",
   "all-reduce",
   "reduce-scatter",
@@ -25,7 +26,14 @@ _COLLECTIVES = (
   "collective-permute",
   "collective-broadcast",
 )
-_KERNELS = ("tpu_custom_call", "__gpu$xla.gpu.triton", "triton_kernel_call", "mosaic_gpu")
+_KERNELS = (
+  "tpu_custom_call",
+  "__gpu$xla.gpu.triton",
+  "triton_kernel_call",
+  "mosaic_gpu",
+  "__cudnn$fmha",
+)
+_CUBLAS = "__cublas$"
 # What these give begins with what they take, and goes on with what comes of it.
 _GIVES_WHAT_IT_TAKES = ("all-gather-start", "collective-permute-start")
 # Which attributes name what an instruction runs once, and which what it runs for each element.
@@ -134,18 +142,18 @@ def count_work(program: Program) -> Work:
     for each in instructions:
       kind = each.opcode.removesuffix("-start")
       if each.opcode == "while":
-        turns = _turns(program, each)
+        turns = turns_of(program, each)
         unknown += turns is None
         for body in each.called("body"):
           walk(body, times * (turns or 1))
         continue
-      if each.opcode in ("dot", "convolution"):
-        products.append(_product(each, shapes, times))
-      elif kind in _COLLECTIVES:
+      if (product := product_of(each, shapes, times)) is not None:
+        products.append(product)
+      elif kind in COLLECTIVES:
         channel = each.attribute("channel_id") or each.name
         collectives.setdefault((times, channel), _collective(each, kind, times))
-      elif each.opcode == "custom-call" and any(k in each.attributes for k in _KERNELS):
-        kernels[each.attribute("custom_call_target").strip('"')] += times
+      elif kernel := kernel_of(each):
+        kernels[kernel] += times
       if each.opcode not in _FOR_ELEMENTS:
         for called in itertools.chain.from_iterable(map(each.called, _CALLS)):
           walk(called, times)
@@ -154,7 +162,7 @@ def count_work(program: Program) -> Work:
   return Work(tuple(products), tuple(collectives.values()), dict(kernels), unknown)
 
 
-def _turns(program: Program, loop: Instruction) -> int | None:
+def turns_of(program: Program, loop: Instruction) -> int | None:
   """How often a loop goes around; None where that stands in data."""
   if match := re.search(r'known_trip_count":\{"n":"(\d+)"', loop.attributes):
     return int(match[1])
@@ -200,13 +208,48 @@ def _with_called(program: Program, name: str) -> Iterator[Instruction]:
       yield from _with_called(program, called)
 
 
-def _product(each: Instruction, shapes: Mapping[str, tuple[Shape, ...]], times: int) -> Product:
-  left, right = (shapes[name][0] for name in each.operands[:2])
-  if each.opcode == "dot":
-    summed = [int(n) for n in re.findall(r"\d+", each.attribute("lhs_contracting_dims"))]
-    multiplied = each.shapes[0].elements * math.prod(left.sizes[n] for n in summed)
+def target_of(each: Instruction) -> str:
+  """What a custom call calls; "" of other instructions."""
+  return each.attribute("custom_call_target").strip('"') if each.opcode == "custom-call" else ""
+
+
+def is_cublas(each: Instruction) -> bool:
+  """Whether it is a product by NVIDIA's library, which names the memory to work in as a result."""
+  return target_of(each).startswith(_CUBLAS)
+
+
+def kernel_of(each: Instruction) -> str:
+  """The name of an opaque kernel, or of what calls it where it has none; "" of other
+  instructions.
+  """
+  target = target_of(each)
+  if not target.startswith(_KERNELS):
+    return ""
+  name = re.search(r'[ {]name = "([^"]+)"', each.attributes)
+  return name[1] if name else target
+
+
+def product_of(
+  each: Instruction, shapes: Mapping[str, tuple[Shape, ...]], times: int = 1
+) -> Product | None:
+  """The product that an instruction makes itself; None where it makes none.
+
+  Args:
+    shapes: of the instructions of its computation, by name.
+    times: how often it is made.
+  """
+  if each.opcode in ("dot", "convolution"):
+    axes = each.attribute("lhs_contracting_dims")
+  elif is_cublas(each):
+    axes = re.findall(r'"lhs_contracting_dimensions":\[([^\]]*)\]', each.attributes)[0]
   else:
+    return None
+  left, right = (shapes[name][0] for name in each.operands[:2])
+  if each.opcode == "convolution":
     multiplied = _multiplied(each, left, right)
+  else:
+    summed = (left.sizes[int(n)] for n in re.findall(r"\d+", axes))
+    multiplied = each.shapes[0].elements * math.prod(summed)
   wider = max((left, right), key=lambda shape: shape.bytes / max(shape.elements, 1))
   return Product(2.0 * multiplied, wider.dtype, times, each.source)
 

@@ -31,6 +31,9 @@ _FLOOR = _MASKED / 2
 # Fewer programs than this leave a GPU's processors idle: the groups of a key's head go apart then.
 _FEW_PROGRAMS = 512
 
+# How many products over the scores each kernel makes, by its name.
+PRODUCTS = {"packed_forward": 2, "packed_to_query": 3, "packed_to_keys": 4}
+
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
@@ -61,22 +64,17 @@ def usual_tiles(size: int, dtype: Any) -> Tiles:
 
 
 def has_kernel(query: jax.Array, key: jax.Array, value: jax.Array) -> bool:
-  """Whether the kernels are for these arrays and for the device that JAX computes on."""
+  """Whether the kernels are for these arrays and for the devices that the program is made for."""
   size = query.shape[-1]
   same = query.dtype == key.dtype == value.dtype
   narrow = query.dtype in (jnp.bfloat16, jnp.float16, jnp.float32)
-  here = platforms.is_here() and _is_ampere_or_newer()
-  return same and narrow and size in (16, 32, 64, 128) and here
+  return same and narrow and size in (16, 32, 64, 128) and _is_ampere_or_newer()
 
 
-@functools.cache
 def _is_ampere_or_newer() -> bool:
   """Older GPUs are not for Triton, AMD's are untried."""
-  if jax.default_backend() != "gpu":
-    return False
-  capability = str(getattr(jax.local_devices()[0], "compute_capability", ""))
-  major = capability.split(".")[0]
-  return major.isdigit() and int(major) >= 8
+  capability = platforms.compute_capability()
+  return capability is not None and capability[0] >= 8
 
 
 class _Sight(NamedTuple):

@@ -1,0 +1,75 @@
+"""Which devices a name means: chips of a TPU slice, GPUs of one machine, or devices of this one.
+None but the last have to be there.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from typing import Any
+
+import jax
+from jax.experimental import topologies
+
+from spftsql_jax.ahead.gpu_target import target_config
+from spftsql_jax.models.gpus import Gpu, usual_gpus
+
+# What compiles for them, and how it is to be had.
+_TPU_COMPILER = "libtpu is not installed, the compiler for TPUs: pip install libtpu"
+_GPU_COMPILER = (
+  "JAX's plugin for NVIDIA GPUs is not installed, which compiles for them without one: pip install "
+  f"jax-cuda12-pjrt=={jax.__version__} nvidia-cuda-nvcc-cu12"
+)
+_GPU_PLUGINS = ("jax_plugins.xla_cuda13", "jax_plugins.xla_cuda12")
+
+
+@functools.cache
+def devices_of(topology: str) -> list[jax.Device]:
+  """The devices of "v5e:4x4" (a TPU slice), "h100:8" (GPUs with links to each other; "h100" is one)
+  or "cpu:2" (of this machine).
+
+  Raises:
+    ValueError: there is no such slice, or its compiler is not installed.
+  """
+  kind, _, count = topology.partition(":")
+  if here := of_this_machine(topology):
+    return jax.devices("cpu")[:here]
+  if kind not in usual_gpus():
+    return _tpus(topology)
+  if not (count or "1").isdigit() or not int(count or 1):
+    raise ValueError(f"--topology={topology}: {kind}:N is N of these GPUs")
+  return _gpus(usual_gpus()[kind], int(count or 1))
+
+
+def of_this_machine(topology: str) -> int:
+  """N of "cpu:N"; 0 for other slices."""
+  kind, _, count = topology.partition(":")
+  return int(count) if kind == "cpu" and count.isdigit() else 0
+
+
+def _tpus(topology: str) -> list[jax.Device]:
+  try:
+    return list(topologies.get_topology_desc(platform="tpu", topology_name=topology).devices)
+  except Exception as error:  # The plugin raises errors of several kinds.
+    if not _is_installed("libtpu"):
+      raise ValueError(_TPU_COMPILER) from error
+    gpus = ", ".join(usual_gpus())
+    raise ValueError(
+      f"--topology={topology}: {str(error).splitlines()[0]} (known are slices such as v5e:4x4, and "
+      f"{gpus})"
+    ) from error
+
+
+def _gpus(gpu: Gpu, count: int) -> list[jax.Device]:
+  if not any(map(_is_installed, _GPU_PLUGINS)):
+    raise ValueError(_GPU_COMPILER)
+  # Parts, hosts of each, and GPUs of each.
+  asked: dict[str, Any] = {"topology": f"1x1x{count}", "target_config": target_config(gpu)}
+  return list(topologies.get_topology_desc(platform="cuda", **asked).devices)
+
+
+def _is_installed(module: str) -> bool:
+  try:
+    return importlib.util.find_spec(module) is not None
+  except ModuleNotFoundError:  # Nor is the package that it is in.
+    return False
