@@ -3,10 +3,12 @@ chip and how fast they can be at best.
 
     python experiments/compile_ahead.py --topology=v5e:4x4 --model_config=FILE.json --step=sft \
       --mesh=data:1,fsdp:8,tensor:2
+    python experiments/compile_ahead.py --topology=h100:8 --model_config=FILE.json
     python experiments/compile_ahead.py --search --model_config=FILE.json --step=all --kept=FOLDER
 
-FILE.json is the config.json of a Hugging Face model; no weights are read, no arrays are made. Needs
-libtpu (`pip install libtpu`). Several topologies (a comma between them), several --mesh and
+FILE.json is the config.json of a Hugging Face model; no weights are read, no arrays are made. TPUs
+need libtpu (`pip install libtpu`), GPUs jax-cuda12-pjrt of JAX's version and nvidia-cuda-nvcc-cu12,
+but no driver. Several topologies (a comma between them), several --mesh and
 --step=all compile all of them one after the other. --search compiles as few as it can to find the
 cheapest slice and mesh that fit. The last line on stdout is JSON: memory a chip (GiB), whether it
 fits, what is multiplied and sent, time bounds by the data sheet, what 1,000 examples cost. Exit
@@ -54,8 +56,8 @@ from spftsql_jax.training.optimizer import OptimizerConfig
 _TOPOLOGY = flags.DEFINE_list(
   "topology",
   [],
-  "TPU slices, such as v5e:4x4 or v5p:2x2x1; cpu:N for N devices of this machine. --search takes "
-  "all of the table of chips where none are given.",
+  "TPU slices, such as v5e:4x4 or v5p:2x2x1; GPUs, such as h100 or h100:8; cpu:N for N devices of "
+  "this machine. --search takes all of the table of chips where none are given.",
 )
 _MODEL_CONFIG = flags.DEFINE_string(
   "model_config", None, "config.json of a Hugging Face model.", required=True
@@ -107,7 +109,7 @@ _ATTENTION = flags.DEFINE_enum(
   "attention",
   "auto",
   ["auto", "loop", "kernel"],
-  "Over packed rows: the kernels for TPUs, the loop, or the kernels where they take the sizes.",
+  "Over packed rows: the kernels, the loop, or the kernels where they take the sizes.",
 )
 _COMPILE = flags.DEFINE_boolean(
   "compile", True, "--nocompile tells what is known without: bounds from below, in seconds."

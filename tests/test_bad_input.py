@@ -154,6 +154,7 @@ CASES = [
   ("compile_ahead", [*AHEAD, "--step=dpo"], "--step=dpo"),
   ("compile_ahead", [*AHEAD, "--lanes=0"], "--lanes=0"),
   ("compile_ahead", AHEAD[1:], "--topology: which slices? (or --search)"),
+  ("compile_ahead", ["--topology=h100:0", *AHEAD[1:]], "h100:N is N of these GPUs"),
   ("compile_ahead", [*AHEAD, "--search", "--most_chips=0"], "--most_chips=0"),
   ("compile_ahead", [*AHEAD, "--most_programs=-1"], "--most_programs=-1"),
   ("compile_ahead", [*AHEAD, "--attention=fast"], "--attention=fast"),

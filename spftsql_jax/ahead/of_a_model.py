@@ -98,6 +98,9 @@ def _line(report: dict[str, Any]) -> str:
   fits = {True: "fits", False: "does not fit", None: "unknown chip"}[report["fits"]]
   usd = report.get("usd_for_1000_examples_at_least")
   cost = f", {usd:.4g} USD for 1,000 examples at least" if usd else ""
+  kernels = f", kernels {', '.join(report['kernels'])}" if report["kernels"] else ""
+  launched = f", {report['launches']['all']} launches" if "launches" in report else ""
   seconds = report["compile_cpu_seconds"]
   where = f"{report['topology']} {mesh} {report['step']}"
-  return f"{where}: {memory['all']} GiB, {fits}{cost}; compiled in {seconds} CPU seconds"
+  told = f"{where}: {memory['all']} GiB, {fits}{cost}{kernels}{launched}"
+  return f"{told}; compiled in {seconds} CPU seconds"
