@@ -17,8 +17,10 @@ from typing import Any
 import jax
 import jaxlib
 
+from spftsql_jax.ahead.gpu_target import target_config
 from spftsql_jax.ahead.programs import Prepared
 from spftsql_jax.files import write_whole
+from spftsql_jax.models.gpus import gpu_of
 
 # What compilers are told, by kind of device. A GPU's finds the quickest way to multiply by trying,
 # for which it needs one: here cuBLAS does all of it, since Triton's usual blocks do not always do.
@@ -92,6 +94,8 @@ def _name(program: Prepared, lowered: Any) -> str:
   devices, platform = list(program.mesh.devices.flat), _platform(program)
   told = [lowered.as_text(), str(program.mesh), str(devices), jax.__version__, _compiler(platform)]
   told += [str(_OPTIONS[platform])] if platform in _OPTIONS else []
+  if (gpu := gpu_of(devices[0].device_kind)) is not None:
+    told.append(target_config(gpu))
   return hashlib.sha256("\n".join(told).encode()).hexdigest()[:32]
 
 
