@@ -158,7 +158,7 @@ def _written(
     whole -= sum(shape.bytes for shape in each.shapes if shape.dtype == "s8")
   if not inner:
     return whole
-  root = list(inner.values())[-1]
+  [root] = [one for one in inner.values() if one.root]
   results = [inner[n] for n in root.operands if n in inner] if root.opcode == "tuple" else [root]
   spared = 0
   for one in results:

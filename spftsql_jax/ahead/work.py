@@ -101,7 +101,7 @@ class Work:
   """What one run of a program does on each chip.
 
   Attributes:
-    kernels: how often each kernel is called, by its target.
+    kernels: how often each kernel is called, by its name or its target.
     unknown_loops: loops whose number of turns stands in data; their bodies are counted once.
   """
 
