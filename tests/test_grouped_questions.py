@@ -8,7 +8,7 @@ import random
 import re
 
 import pytest
-from test_questions import SHOP
+from test_questions import LEAGUE, SHOP
 
 from spftsql_jax.questions import english
 from spftsql_jax.questions.naming import names_of
@@ -131,6 +131,25 @@ def _plan(sql: str, schema: Schema = SHOP) -> PerGroup:
       "at least one but",
       None,
     ),
+    # An amount is the most common one; codes and people have rows.
+    (
+      SHOP,
+      "SELECT age FROM employee GROUP BY age ORDER BY COUNT(*) DESC LIMIT 1",
+      "most (common|frequent) age|age is the most (common|frequent)",
+      "ages? (that )?(has|have|with)",
+    ),
+    (
+      LEAGUE,
+      "SELECT major FROM club GROUP BY major HAVING COUNT(*) = 2",
+      "majors .*(two|2) clubs",
+      None,
+    ),
+    (
+      SHOP,
+      "SELECT category FROM product GROUP BY (category) ORDER BY COUNT(*) LIMIT 1",
+      "fewest|least|rarest|smallest|lowest",
+      None,
+    ),
     # What is counted behind another left join.
     (
       SHOP,
@@ -201,7 +220,7 @@ def _comes_up(chosen: set[str], asked: set[str]) -> bool:
   one_operator = len(chosen & _OPERATORS) == 1 or _OPERATORS.isdisjoint(asked)
   one_measure = not {"counted", "measured"} <= chosen
   sorted_by_it = "same" not in chosen or bool(chosen & {"counted", "measured"})
-  of_values = "action" not in chosen or chosen & {"values"} == asked & {"values"}
+  of_values = not chosen & {"action", "amount"} or chosen & {"values"} == asked & {"values"}
   return one_operator and one_measure and sorted_by_it and of_values
 
 

@@ -37,6 +37,7 @@ from spftsql_jax.questions.plan import (
   RowCount,
   Unmoved,
 )
+from spftsql_jax.questions.plan_groups import is_amount
 from spftsql_jax.questions.plan_listings import aliases_of
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
 from spftsql_jax.questions.syntax import aggregate_of, bare, is_pure_link, own_columns
@@ -167,6 +168,7 @@ class Groups(Listings):
         "day": last in ("day", "date"),
         "called": all(self._is_called(plan, key) for key in plan.keys),
         "action": _is_action(group.noun),
+        "amount": any(isinstance(k, Attribute) and is_amount(k.ref, self.names) for k in plan.keys),
       }
     return holding(told)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from spftsql_jax.columns import kinds
 from spftsql_jax.questions.naming import SchemaNames
 from spftsql_jax.questions.plan import (
   Amount,
@@ -49,6 +50,20 @@ def named_after_ends(query: Query, table: Table, names: SchemaNames) -> bool:
     names.table(query.schema.table(k.referred_table)).nouns[0].singular for k in table.foreign_keys
   )
   return any(end in words or end.split()[-1] == words for end in ends)
+
+
+def is_amount(ref: Ref, names: SchemaNames) -> bool:
+  """Whether a column holds numbers that say how much: which prices have 3 books? Keys, codes, years
+  and numbers of people ("advisor") only tell which.
+  """
+  name, said = ref.column.name.lower(), names.column(ref.table, ref.column)
+  return (
+    ref.column.kind == "number"
+    and not said.tags & {"year", "date"}
+    and not kinds.is_label(said.nouns[0].singular.split())
+    and not kinds.is_person(said.nouns[0].singular)
+    and not any(name == c.lower() for key in ref.table.foreign_keys for c in key.columns)
+  )
 
 
 def _shares_a_parent(start: str, path: Sequence[Edge]) -> bool:
@@ -166,17 +181,9 @@ class _Reader:
       return
     if any(self.names.column(ref.table, ref.column).property for ref in self.refs):
       raise UnsupportedQuery("which of those with and those without")
-    if only_keys and any(map(self._is_amount, self.refs)):
+    ranked = self.query.limit is not None and self.query.order and not self.query.having
+    if only_keys and not ranked and any(is_amount(ref, self.names) for ref in self.refs):
       raise UnsupportedQuery("which amounts have so many rows")
-
-  def _is_amount(self, ref: Ref) -> bool:
-    """Whether a column holds numbers that are no keys and no years: which prices have 3 books?"""
-    name = ref.column.name.lower()
-    return (
-      ref.column.kind == "number"
-      and not self.names.column(ref.table, ref.column).tags & {"year", "date"}
-      and not any(name == c.lower() for key in ref.table.foreign_keys for c in key.columns)
-    )
 
   def _is_of_group(self, node: exp.Expr, key: Key) -> bool:
     """Whether an expression has one value in a group: of its keys, its columns and those above."""

@@ -260,7 +260,7 @@ def _read(tree: exp.Expr, schema: Schema, outer: Query | None) -> Query | SetQue
   if len(query.edges) > max(0, len(query.sources) - 1):
     raise UnsupportedQuery("joins that form a circle")
   group = tree.args.get("group")
-  query.group = [_positional(g, query) for g in group.expressions] if group else []
+  query.group = [_positional(bare(g), query) for g in group.expressions] if group else []
   having = tree.args.get("having")
   query.having = conjuncts(having.this) if having else []
   query.order = [(_positional(e, query), d) for e, d in _order(tree)]
