@@ -8,7 +8,7 @@ import random
 import re
 
 import pytest
-from test_questions import SHOP
+from test_questions import LEAGUE, SHOP
 
 from spftsql_jax.questions import english
 from spftsql_jax.questions.naming import names_of
@@ -131,6 +131,25 @@ def _plan(sql: str, schema: Schema = SHOP) -> PerGroup:
       "at least one but",
       None,
     ),
+    # An amount is the most common one; codes and people have rows.
+    (
+      SHOP,
+      "SELECT age FROM employee GROUP BY age ORDER BY COUNT(*) DESC LIMIT 1",
+      "most (common|frequent) age|age is the most (common|frequent)",
+      "ages? (that )?(has|have|with)",
+    ),
+    (
+      LEAGUE,
+      "SELECT major FROM club GROUP BY major HAVING COUNT(*) = 2",
+      "majors .*(two|2) clubs",
+      None,
+    ),
+    (
+      SHOP,
+      "SELECT category FROM product GROUP BY (category) ORDER BY COUNT(*) LIMIT 1",
+      "fewest|least|rarest|smallest|lowest",
+      None,
+    ),
     # What is counted behind another left join.
     (
       SHOP,
@@ -174,6 +193,49 @@ def test_a_plan_says_what_the_groups_are_and_what_is_said_of_them() -> None:
     plan.limit = None  # type: ignore[misc]
 
 
+_BOUGHT_FROM = (
+  "SELECT b.customer_id, COUNT(*) FROM purchase AS b JOIN product AS c ON b.product_id = c.id "
+  "JOIN product_supplier AS d ON d.product_id = c.id JOIN supplier AS e ON d.supplier_id = e.id "
+  "WHERE {} GROUP BY b.customer_id"
+)
+
+
+def test_links_to_one_row_multiply_nothing() -> None:
+  assert _plan(_BOUGHT_FROM.format("e.name = 'Acme'")).rows == "b"
+  for several in ("e.country = 'Chile'", "c.price > 5"):
+    with pytest.raises(UnsupportedQuery, match="none is the finest"):
+      _plan(_BOUGHT_FROM.format(several))
+  for seed in _SEEDS:
+    said = write_question(_BOUGHT_FROM.format("e.name = 'Acme'"), SHOP, random.Random(seed))
+    assert re.search(r"\bpurchases\b.* products? .*(suppl|vendor).*\bAcme\b", said, re.I), said
+
+
+def test_a_link_to_one_row_is_no_group_of_pairs() -> None:
+  sql = (
+    "SELECT c.category, COUNT(*) FROM product_supplier AS d JOIN product AS c ON d.product_id = "
+    "c.id JOIN supplier AS e ON d.supplier_id = e.id WHERE e.{} GROUP BY c.category"
+  )
+  assert _plan(sql.format("name = 'Acme'")).rows == "c"
+  assert _plan(sql.format("country = 'Chile'")).rows == "d"
+
+
+def test_pairs_by_one_end_are_rows_of_the_other() -> None:
+  pairs = "FROM product_supplier AS d JOIN product AS c ON d.product_id = c.id"
+  sql = f"SELECT d.supplier_id, {{}} {pairs} WHERE c.price > 20 GROUP BY d.supplier_id"
+  assert _plan(sql.format("COUNT(*)")).pairs and not _plan(sql.format("AVG(c.price)")).pairs
+  for seed in _SEEDS:
+    said = write_question(sql.format("COUNT(*)"), SHOP, random.Random(seed))
+    assert "supplier id" in said and not re.search("product suppl", said, re.I), said
+
+
+def test_different_values_are_counted_like_rows() -> None:
+  sql = f"SELECT a.name {_BY_PURCHASE.format('')} GROUP BY a.id HAVING COUNT(DISTINCT b.quantity) "
+  for seed in _SEEDS:
+    said = write_question(f"{sql} > 12", SHOP, random.Random(seed))
+    assert re.search(r"\b(12|twelve) (different|distinct|unique) quantities", said), said
+    assert "number of" in write_question(f"{sql} < 12", SHOP, random.Random(seed))
+
+
 def test_a_name_that_rows_share_makes_no_group_of_a_row() -> None:
   assert _plan(f"SELECT a.name, COUNT(*) {_DRIVEN} GROUP BY a.name", RACES).entity == ""
   assert _plan(f"SELECT a.name, COUNT(*) {_DRIVEN} GROUP BY a.id", RACES).entity == "a"
@@ -201,7 +263,7 @@ def _comes_up(chosen: set[str], asked: set[str]) -> bool:
   one_operator = len(chosen & _OPERATORS) == 1 or _OPERATORS.isdisjoint(asked)
   one_measure = not {"counted", "measured"} <= chosen
   sorted_by_it = "same" not in chosen or bool(chosen & {"counted", "measured"})
-  of_values = "action" not in chosen or chosen & {"values"} == asked & {"values"}
+  of_values = not chosen & {"action", "amount"} or chosen & {"values"} == asked & {"values"}
   return one_operator and one_measure and sorted_by_it and of_values
 
 

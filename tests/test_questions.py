@@ -740,6 +740,26 @@ def test_what_cannot_be_worded_raises_with_a_reason(sql: str, reason: str) -> No
     write_question(sql, SHOP, random.Random(0))
 
 
+_OF_BOTH = (
+  "FROM product AS a JOIN product_supplier AS b ON b.product_id = a.id JOIN supplier AS c ON "
+  "b.supplier_id = c.id JOIN product_supplier AS d ON d.product_id = a.id JOIN supplier AS e ON "
+  "d.supplier_id = e.id WHERE e.name = 'Acme'"
+)
+
+
+def test_two_uses_of_a_table_are_told_apart_by_a_name() -> None:
+  for seed in range(40):
+    said = write_question(
+      f"SELECT a.price {_OF_BOTH} AND c.name = 'Bolt'", SHOP, random.Random(seed)
+    )
+    assert {"Acme", "Bolt"} <= set(re.findall(r"\w+", said)), said
+    said = write_question(f"SELECT c.country {_OF_BOTH}", SHOP, random.Random(seed))
+    assert re.search(r"(suppliers?|vendors?) .*products? .*\bAcme\b", said, re.I), said
+  with pytest.raises(UnsupportedQuery, match="two uses of table supplier"):
+    sql = f"SELECT a.price {_OF_BOTH} AND c.country = 'Chile'".replace("e.name", "e.country")
+    write_question(sql, SHOP, random.Random(0))
+
+
 def test_an_order_direction_is_never_lost() -> None:
   for seed in range(60):
     up = write_question("SELECT name FROM store ORDER BY budget LIMIT 1", SHOP, random.Random(seed))

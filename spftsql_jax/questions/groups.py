@@ -37,12 +37,15 @@ from spftsql_jax.questions.plan import (
   RowCount,
   Unmoved,
 )
+from spftsql_jax.questions.plan_groups import is_amount
 from spftsql_jax.questions.plan_listings import aliases_of
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
 from spftsql_jax.questions.syntax import aggregate_of, bare, is_pure_link, own_columns
 
 # Longer names of groups are said once.
 _LONGEST = 8
+# "More than 3 titles" is said of groups with any, "less than 3" may be of others too.
+_SO_MANY = frozenset((">", ">=", "="))
 
 
 @dataclasses.dataclass
@@ -98,9 +101,8 @@ class Groups(Listings):
     else:
       nouns = [self.key_noun(plan, key) for key in plan.keys]
       noun = Noun(join_words([n.singular for n in nouns]), join_words([n.plural for n in nouns]))
-      person, row_person = False, self.person(query, rows)
-      row_clauses = self.clauses(query, placed, rows, None)
-      row_noun = self._row_noun_of_values(plan, bool(row_clauses))
+      person = False
+      row_noun, row_clauses, row_person = self._rows_of_values(plan, placed)
     if plan.beside:
       other = self.noun(query, plan.beside)
       one = article(other.singular)
@@ -123,6 +125,15 @@ class Groups(Listings):
     seen.spoken = seen.spoken | set(query.sources)
     clauses = self.clauses(query, seen, rows, None)
     return self.noun(query, rows), clauses, self.person(query, rows)
+
+  def _rows_of_values(self, plan: PerGroup, placed: Plan) -> tuple[Noun, list[Clause], bool]:
+    """What is grouped by values. Pairs of rows, by one of the two, are the other rows."""
+    query, rows = plan.query, plan.rows
+    if plan.pairs:
+      return self._through_link(query, placed, "", rows, None)
+    clauses = self.clauses(query, placed, rows, None)
+    noun = self._row_noun_of_values(plan, bool(clauses))
+    return noun, clauses, self.person(query, rows)
 
   def _row_noun_of_values(self, plan: PerGroup, described: bool) -> Noun:
     """What is grouped by values; the rows of a table that only links others are those others."""
@@ -167,6 +178,7 @@ class Groups(Listings):
         "day": last in ("day", "date"),
         "called": all(self._is_called(plan, key) for key in plan.keys),
         "action": _is_action(group.noun),
+        "amount": any(isinstance(k, Attribute) and is_amount(k.ref, self.names) for k in plan.keys),
       }
     return holding(told)
 
@@ -190,6 +202,8 @@ class Groups(Listings):
     if named and not plan.entity:  # "The names with two products" may be anyone's.
       return self._full_name(plan.query, key.ref)
     noun = self.short(key.ref) if key.own else self.qualified(plan.query, key.ref)
+    if noun.singular == "id" and not plan.entity:
+      return name.nouns[0]
     return Noun(noun.singular, f"values of {noun.singular}") if _is_action(noun) else noun
 
   def _full_name(self, query: Query, ref: Ref) -> Noun:
@@ -316,6 +330,11 @@ class Groups(Listings):
   def _has_amount(self, group: Group, said: MeasureCompare) -> Clause:
     """Something measured and a value."""
     noun = self.measured(group, said.measure, True)
+    things = noun.removeprefix("number of ")
+    if things != noun and isinstance(said.value, Literal) and said.operator in _SO_MANY:
+      number = exp.Literal.number(said.value.text)
+      counted = self.counted(said.operator, number, things)
+      return self._clause("counted", (), "", {"counted": counted})
     match said.value:
       case Literal():
         value = self.literal(said.value)

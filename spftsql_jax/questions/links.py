@@ -16,7 +16,7 @@ class Links(Expressions):
   """Looks through link tables to the rows on their other side."""
 
   def _through_link(
-    self, query: Query, plan: Plan, alias: str, link: str, edge: Edge
+    self, query: Query, plan: Plan, alias: str, link: str, edge: Edge | None
   ) -> tuple[Noun, list[Clause], bool]:
     """The rows on the other side of a link table, where the link itself has nothing to say."""
     table = query.sources[link]

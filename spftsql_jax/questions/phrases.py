@@ -18,6 +18,7 @@ from spftsql_jax.questions.naming import ColumnName, Noun, SchemaNames, role_of,
 from spftsql_jax.questions.parts import Clause, Plan, TopWords, article, pick
 from spftsql_jax.questions.plan import Literal, Top, belongs
 from spftsql_jax.questions.plan_conditions import literal_of
+from spftsql_jax.questions.plan_listings import is_single
 from spftsql_jax.questions.query_meaning import Edge, Query, Ref, SetQuery, UnsupportedQuery
 from spftsql_jax.schema import Column, Table
 
@@ -82,7 +83,8 @@ class Phrases(abc.ABC):
   def noun(self, query: Query, alias: str) -> Noun:
     """The noun of one table occurrence: the role that its foreign key gives it, or its table's."""
     table = query.sources[alias]
-    alone = sum(t is table for t in query.sources.values()) == 1
+    uses = [a for a, t in query.sources.items() if t is table]
+    alone = len(uses) == 1
     for edge in query.edges:
       if edge.parent == alias and edge.same:
         return self.noun(query, edge.child)
@@ -103,7 +105,10 @@ class Phrases(abc.ABC):
           not alone or self.names.table(table).nouns[0].singular not in role.singular.split()[:-1]
         ):
           return role
-    if not alone and not any(e.child == alias for e in query.edges):
+    # "Films with the actor Ann and with the actor Bob": of two uses a name tells one.
+    named = [a for a in uses if is_single(query, self.names, a)]
+    told = len(named) >= len(uses) - 1 and all(e.is_key for e in query.edges)
+    if not (alone or told or any(e.child == alias for e in query.edges)):
       raise UnsupportedQuery(f"two uses of table {table.name} that have no names of their own")
     return self.table_noun(table)
 

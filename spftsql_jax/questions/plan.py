@@ -313,6 +313,7 @@ class PerGroup:
     order: first the first; limit: how many of them, None for all.
     optional: whether groups without rows are there too.
     partial: whether groups without rows are left out, though there may be some.
+    pairs: whether each row is a pair of the one key and of a row that is joined, and only counted.
   """
 
   query: Query
@@ -327,6 +328,7 @@ class PerGroup:
   limit: int | None
   optional: bool
   partial: bool
+  pairs: bool = False
 
 
 Counted = Count | CountValues | CountKnown

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from spftsql_jax.columns import kinds
 from spftsql_jax.questions.naming import SchemaNames
 from spftsql_jax.questions.plan import (
   Amount,
@@ -21,7 +22,7 @@ from spftsql_jax.questions.plan import (
   Unmoved,
 )
 from spftsql_jax.questions.plan_conditions import attribute_of, literal_of
-from spftsql_jax.questions.plan_listings import is_key
+from spftsql_jax.questions.plan_listings import aliases_of, is_key, is_single
 from spftsql_jax.questions.query_meaning import Edge, Query, Ref, UnsupportedQuery
 from spftsql_jax.questions.syntax import (
   aggregate_in,
@@ -49,6 +50,20 @@ def named_after_ends(query: Query, table: Table, names: SchemaNames) -> bool:
     names.table(query.schema.table(k.referred_table)).nouns[0].singular for k in table.foreign_keys
   )
   return any(end in words or end.split()[-1] == words for end in ends)
+
+
+def is_amount(ref: Ref, names: SchemaNames) -> bool:
+  """Whether a column holds numbers that say how much: which prices have 3 books? Keys, codes, years
+  and numbers of people ("advisor") only tell which.
+  """
+  name, said = ref.column.name.lower(), names.column(ref.table, ref.column)
+  return (
+    ref.column.kind == "number"
+    and not said.tags & {"year", "date"}
+    and not kinds.is_label(said.nouns[0].singular.split())
+    and not kinds.is_person(said.nouns[0].singular)
+    and not any(name == c.lower() for key in ref.table.foreign_keys for c in key.columns)
+  )
 
 
 def _shares_a_parent(start: str, path: Sequence[Edge]) -> bool:
@@ -101,6 +116,8 @@ class _Reader:
     fewer = any(not e.same for e in self.path) or any(
       query.aliases_in(c) != {self.entity} for c in query.conditions
     )
+    measures = [*returned, *(h.measure for h in having if isinstance(h, MeasureCompare))]
+    counted = not any(isinstance(m, Amount) for m in [*measures, *(o.by for o in order)])
     return PerGroup(
       query,
       self.rows,
@@ -114,17 +131,44 @@ class _Reader:
       query.limit,
       self.optional,
       fewer and not self.optional,
+      counted and self._are_pairs(),
     )
 
   def _rows(self) -> str:
     finest = self.query.finest()
     if finest is not None:
-      return finest
+      link = self.query.sources[finest]
+      chosen = is_pure_link(link) and named_after_ends(self.query, link, self.names)
+      return (chosen and self._finest_of_chosen(finest)) or finest
     said = [*self.query.items, *self.query.having, *(e for e, _ in self.query.order)]
     functions = (f for node in said for f in node.find_all(exp.AggFunc))
     for column in (c for f in functions if not isinstance(f, exp.Count) for c in own_columns(f)):
       return self.query.ref(column).alias
-    raise UnsupportedQuery("groups over tables of which none is the finest")
+    finest = self._finest_of_chosen()
+    if finest is None:
+      raise UnsupportedQuery("groups over tables of which none is the finest")
+    return finest
+
+  def _finest_of_chosen(self, link: str = "") -> str | None:
+    """The alias whose rows the joined rows are, where links to one chosen row only choose among
+    them: papers have at most one link to the keyword Parsing. `link` is one that must be such.
+    """
+    query = self.query
+    spoken = {a for node in (*query.group, *query.items) for a in aliases_of(query, node)}
+    chosen = {
+      e
+      for e in query.edges
+      if e.parent not in spoken
+      and is_pure_link(query.sources[e.child])
+      and is_single(query, self.names, e.parent)
+    }
+    links, ends = {e.child for e in chosen}, {e.parent for e in chosen}
+    if link not in {"", *links} or not all(e.is_key for e in query.edges):
+      return None
+    for alias in query.sources:
+      if alias not in {link, *ends} and query.joins_one_to_one(alias, links - {alias}):
+        return alias
+    return None
 
   def _entity(self) -> str:
     """The table whose rows are the groups, or "".
@@ -148,6 +192,19 @@ class _Reader:
     repeats = 0 < ref.column.distinct_count < ref.table.row_count
     return ref.alias if named and not (repeats or others or ref.alias == self.rows) else ""
 
+  def _are_pairs(self) -> bool:
+    """Whether the rows are those of a link table, by one of its keys and with the other joined."""
+    query, edges = self.query, self.query.neighbours(self.rows)
+    if self.entity or len(self.refs) != 1 or len(edges) != 1:
+      return False
+    ends = sorted((self.refs[0].column.name.lower(), *(c.lower() for c in edges[0].columns)))
+    keys = query.sources[self.rows].foreign_keys
+    return (
+      is_pure_link(query.sources[self.rows])
+      and self.refs[0].alias == self.rows == edges[0].child
+      and ends == sorted(c.lower() for key in keys for c in key.columns)
+    )
+
   def _refuse_ways(self) -> None:
     """What cannot be said of rows of groups that are rows themselves."""
     query, link = self.query, self.query.sources[self.rows]
@@ -166,17 +223,9 @@ class _Reader:
       return
     if any(self.names.column(ref.table, ref.column).property for ref in self.refs):
       raise UnsupportedQuery("which of those with and those without")
-    if only_keys and any(map(self._is_amount, self.refs)):
+    ranked = self.query.limit is not None and self.query.order and not self.query.having
+    if only_keys and not ranked and any(is_amount(ref, self.names) for ref in self.refs):
       raise UnsupportedQuery("which amounts have so many rows")
-
-  def _is_amount(self, ref: Ref) -> bool:
-    """Whether a column holds numbers that are no keys and no years: which prices have 3 books?"""
-    name = ref.column.name.lower()
-    return (
-      ref.column.kind == "number"
-      and not self.names.column(ref.table, ref.column).tags & {"year", "date"}
-      and not any(name == c.lower() for key in ref.table.foreign_keys for c in key.columns)
-    )
 
   def _is_of_group(self, node: exp.Expr, key: Key) -> bool:
     """Whether an expression has one value in a group: of its keys, its columns and those above."""

@@ -8,6 +8,7 @@ table. A `SetQuery` combines two queries.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 import sqlglot
 from sqlglot import exp
@@ -125,18 +126,21 @@ class Query:
 
     All others are reached from it, from child to parent.
     """
-    for alias in self.sources:
-      if len(self._reached(alias, up_only=True)) == len(self.sources):
-        return alias
-    return None
+    return next((alias for alias in self.sources if self.joins_one_to_one(alias)), None)
+
+  def joins_one_to_one(self, alias: str, single: Collection[str] = ()) -> bool:
+    """Whether each row of an alias stands in one joined row at most. `single` are aliases of which
+    a row that they refer to has one row at most.
+    """
+    return len(self._reached(alias, True, single)) == len(self.sources)
 
   def connected(self) -> bool:
     """Whether joins lead from each of its tables to each other."""
-    return not self.sources or len(self._reached(next(iter(self.sources)), up_only=False)) == len(
+    return not self.sources or len(self._reached(next(iter(self.sources)), False)) == len(
       self.sources
     )
 
-  def _reached(self, start: str, up_only: bool) -> set[str]:
+  def _reached(self, start: str, up_only: bool, single: Collection[str] = ()) -> set[str]:
     seen, todo = {start}, [start]
     while todo:
       alias = todo.pop()
@@ -144,7 +148,7 @@ class Query:
         forward = (
           edge.child == alias
           or (not up_only and edge.parent == alias)
-          or (edge.same and edge.parent == alias)
+          or ((edge.same or edge.is_key and edge.child in single) and edge.parent == alias)
         )
         other = edge.other(alias) if alias in (edge.child, edge.parent) else None
         if forward and other not in seen and other is not None:
@@ -260,7 +264,7 @@ def _read(tree: exp.Expr, schema: Schema, outer: Query | None) -> Query | SetQue
   if len(query.edges) > max(0, len(query.sources) - 1):
     raise UnsupportedQuery("joins that form a circle")
   group = tree.args.get("group")
-  query.group = [_positional(g, query) for g in group.expressions] if group else []
+  query.group = [_positional(bare(g), query) for g in group.expressions] if group else []
   having = tree.args.get("having")
   query.having = conjuncts(having.this) if having else []
   query.order = [(_positional(e, query), d) for e, d in _order(tree)]
