@@ -24,6 +24,7 @@ from spftsql_jax.columns.attributes import (
 )
 from spftsql_jax.columns.column_words import column_words, short_words
 from spftsql_jax.columns.inflection import follows_noun, plural_of, singular_of
+from spftsql_jax.columns.key_words import Keys, role_words
 from spftsql_jax.columns.words import expand, split_identifier
 from spftsql_jax.schema import Column, Schema, Table
 
@@ -119,7 +120,7 @@ class SchemaNames:
     }
     taken = collections.Counter(noun.singular for noun in nouns.values())
     taken.update(" ".join(words) for columns in spelled.values() for words in columns)
-    referred = {key: noun.singular for key, noun in nouns.items()}
+    keys = Keys(schema, {key: noun.singular for key, noun in nouns.items()})
     for table in schema.tables:
       key = table.name.lower()
       owner = _owner(nouns[key])
@@ -127,7 +128,7 @@ class SchemaNames:
       # A synonym must not be the name of another column of the same table, nor of a table.
       own = {" ".join(words) for words in spelled[table.name]}
       for column, words in zip(table.columns, spelled[table.name], strict=True):
-        full = column_words(column, table, words, owner, lexicon, referred)
+        full = column_words(column, table, words, owner, lexicon, keys)
         self.columns[key, column.name.lower()] = _column_name(
           column, full, self.tables[key], owner, own
         )
@@ -190,18 +191,26 @@ def role_of(
   """
   if len(columns) != 1:
     return None
-  return _role(columns[0], schema_names.table(referred).nouns[0].singular, several)
+  noun = schema_names.table(referred).nouns[0].singular
+  return _role(columns[0], noun, _own_key(referred), several)
 
 
 def tells_a_role(column: str, referred: Table, schema_names: SchemaNames) -> bool:
   """Whether a key's name has words beside those of the table that it refers to."""
   noun = schema_names.table(referred).nouns[0].singular
-  return not {*_role_words(column, noun)} <= {*noun.split()} | vocabulary.NOT_ROLES
+  return (
+    not {*role_words(column, noun, _own_key(referred))} <= {*noun.split()} | vocabulary.NOT_ROLES
+  )
+
+
+def _own_key(table: Table) -> str:
+  """The one column of a table's key; "" of several."""
+  return table.primary_key[0] if len(table.primary_key) == 1 else ""
 
 
 @functools.lru_cache(maxsize=16384)
-def _role(column: str, referred: str, several: bool) -> Noun | None:
-  words = _role_words(column, referred)
+def _role(column: str, referred: str, key: str, several: bool) -> Noun | None:
+  words = role_words(column, referred, key)
   no_roles = frozenset() if several else vocabulary.NOT_ROLES
   if not any(_SAID.fullmatch(word) for word in words) or (
     len(words) == 1 and (len(words[0]) < 5 or kinds.identifies(words) or words[0] in no_roles)
@@ -225,24 +234,6 @@ def _role(column: str, referred: str, several: bool) -> Noun | None:
   if words[-1] in vocabulary.NOT_ROLES:
     role = f"{role} {referred}"  # "source airport"
   return Noun(role, plural_of(role))
-
-
-def _role_words(column: str, referred: str) -> list[str]:
-  """The words of a key's name without those that only say that it is one."""
-  words = list(
-    expand(split_identifier(column, frozenset(vocabulary.LEXICON) | set(referred.split())))
-  )
-  while words and (
-    kinds.ends_in(words, "key")
-    or (kinds.is_glued_identifier(words[-1]) and len(words[-1]) < 6 and len(words) > 1)
-  ):
-    words.pop()
-  if len(words) > 1 and len(words[-1]) == 1 and referred.startswith(words[-1]):
-    words[-1:] = referred.split()  # "source_u_id" of a user
-  part, found, _ = f"{' '.join(words)} ".rpartition(f" {referred} ")
-  if found and part and kinds.is_person(part) and kinds.is_person(referred):
-    words = part.split()  # "driver_employee_id": the driver is an employee.
-  return words
 
 
 @functools.lru_cache(maxsize=16384)

@@ -54,6 +54,7 @@ class Relations(Events):
         self.person(query, other),
         self._named(query, plan, other, edge),
         self.noun(query, alias),
+        self.noun(query, other) != self.table_noun(query.sources[other]),
       )
     event = self._event_relation(query, plan, alias, other, edge)
     if event is not None:
@@ -108,10 +109,19 @@ class Relations(Events):
     )
 
   def parent_relation(
-    self, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
+    self,
+    noun: Noun,
+    clauses: list[Clause],
+    person: bool,
+    name: str | None,
+    child: Noun,
+    role: bool = False,
   ) -> Clause:
-    """Rows that point to one row of a parent: "visits of the patient Ann"."""
-    clause = self._plain_parent_relation(noun, clauses, person, name, child)
+    """Rows that point to one row of a parent: "visits of the patient Ann".
+
+    They have those that play a `role` for them: departments belong to no manager.
+    """
+    clause = self._plain_parent_relation(noun, clauses, person, name, child, role)
     made = child.singular.split()[-1] in wordings.WORKS
     maker = wordings.MAKER_VERBS.get(noun.singular.split()[-1]) if made else None
     works = (
@@ -138,10 +148,18 @@ class Relations(Events):
     return clause
 
   def _plain_parent_relation(
-    self, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
+    self,
+    noun: Noun,
+    clauses: list[Clause],
+    person: bool,
+    name: str | None,
+    child: Noun,
+    role: bool,
   ) -> Clause:
     prepositions = relation_preposition(noun.singular, child.singular, person)
-    belong = owned(noun, child)
+    first, belong = prepositions[0], owned(noun, child) and not role
+    if role and first == "of":
+      prepositions = ("with",)
     direction, _, place = noun.singular.partition(" ")
     if place and direction in wordings.DIRECTIONS:
       return self._directed(
@@ -167,7 +185,7 @@ class Relations(Events):
         conjugate(related_by("of", called, belong)),
         conjugate(f"have {called}")
         if self.maybe(0.3) and not is_person(child.singular)
-        else conjugate(related_by(prepositions[0], called, belong)),
+        else conjugate(related_by(first, called, belong)),
       )
       return Clause(noun.singular, f"is {name}", titled(noun, name), verbs, posts)
     every = self.with_number(noun, clauses, person, "plural")
@@ -179,7 +197,6 @@ class Relations(Events):
       f"{self.rng.choice(prepositions)} {one}",
       f"belonging to {every}" if self.maybe(0.3) and belong else f"{prepositions[0]} {every}",
     )
-    first = prepositions[0]
     verbs = (
       conjugate(related_by("of", every, belong), related_by("of", one, belong)),
       conjugate(related_by(first, every, belong), related_by(first, one, belong)),
