@@ -81,3 +81,87 @@ def test_rows_have_those_that_play_a_role_for_them() -> None:
   )
   assert all("manager" in question and "SSN" not in question for question in said)
   assert not any(re.search("belong|are with|of a? ?managers?", question) for question in said), said
+
+
+STAGE = Schema(
+  "stage",
+  "sqlite",
+  (
+    _table("member: id number, name text"),
+    _table("performance: id number, host text, held date"),
+    _table(
+      "member_attendance: id number, member_id number, performance_id number, num_of_pieces number",
+      _key("member_id", "member"),
+      _key("performance_id", "performance"),
+    ),
+    _table("service: id number, type_code text"),
+    _table(
+      "members_services: id number, member_id number, service_id number, asked date, total number",
+      _key("member_id", "member"),
+      _key("service_id", "service"),
+    ),
+    _table("member_policies: id number, member_id number, type text", _key("member_id", "member")),
+    _table("policy_notes: id number, policy_id number", _key("policy_id", "member_policies")),
+  ),
+)
+_JOINED = "FROM member AS a JOIN {0} AS b ON a.id = b.member_id"
+
+
+def test_what_a_link_holds_is_said_of_the_pair() -> None:
+  said = _said(
+    f"SELECT a.name {_JOINED.format('member_attendance')} WHERE b.num_of_pieces > 2", STAGE
+  )
+  assert all("attendance" not in question for question in said), said
+  pair = r"(have|has|with) (more than|over) 2 pieces for a performance"
+  assert any(re.search(pair, question) for question in said), said
+
+
+def test_a_link_called_by_its_ends_is_passed_through() -> None:
+  said = _said(
+    f"SELECT a.name {_JOINED.format('members_services')} JOIN service AS c ON b.service_id = c.id "
+    "WHERE c.type_code = 'Gym'",
+    STAGE,
+  )
+  assert not any(re.search("(member|client) services?", question) for question in said), said
+
+
+@pytest.mark.parametrize(
+  "sql, short",
+  [
+    (f"SELECT a.name {_JOINED.format('member_policies')} WHERE b.type = 'Car'", True),
+    ("SELECT name FROM member WHERE id NOT IN (SELECT member_id FROM member_policies)", True),
+    (f"SELECT a.name, COUNT(*) {_JOINED.format('member_policies')} GROUP BY a.id", True),
+    ("SELECT COUNT(*) FROM member_policies", False),
+    # The notes of members' policies are no policies of the notes.
+    (
+      "SELECT COUNT(*) FROM policy_notes AS a JOIN member_policies AS b ON a.policy_id = b.id "
+      "WHERE b.type = 'Car'",
+      False,
+    ),
+  ],
+)
+def test_rows_beside_those_that_they_belong_to_are_not_called_by_them(
+  sql: str, short: bool
+) -> None:
+  said = _said(sql, STAGE)
+  assert all(("member polic" in question) is not short for question in said), said
+  assert all("polic" in question for question in said)
+
+
+@pytest.mark.parametrize("operator", ["EXCEPT", "INTERSECT"])
+def test_values_of_two_sets_of_rows_are_not_asked_for_by_a_verb_behind_them(operator: str) -> None:
+  half = f"SELECT a.name {_JOINED.format('member_attendance')} WHERE b.num_of_pieces"
+  of_hosts = half.replace("a.name", "c.host").replace(
+    "WHERE", "JOIN performance AS c ON b.performance_id = c.id WHERE"
+  )
+  said = _said(f"{of_hosts} > 2 {operator} {of_hosts} = 1", STAGE)
+  assert not any(re.search(r"\d.* (has|have( in common)?)\W?$", question) for question in said), (
+    said
+  )
+
+
+@pytest.mark.parametrize("column", ["member_id", "type"])
+def test_the_verb_agrees_with_the_values(column: str) -> None:
+  rows = f"SELECT {column} FROM member_policies"
+  said = _said(f"{rows} WHERE type = 'Car' INTERSECT {rows} WHERE type = 'Life'", STAGE)
+  assert not any(re.search("(ids|types) is ", question) for question in said), said

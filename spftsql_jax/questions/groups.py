@@ -119,7 +119,7 @@ class Groups(Listings):
       placed, own={a: c for a, c in placed.own.items() if a == rows or a not in back}
     )
     if len(path) == 1:
-      return self._through_link(query, seen, entity, rows, path[0])
+      return self._through_link(query, seen, entity, rows, path[0], counted=True)
     seen.spoken = seen.spoken | set(query.sources)
     clauses = self.clauses(query, seen, rows, None)
     return self.noun(query, rows), clauses, self.person(query, rows)

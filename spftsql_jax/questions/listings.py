@@ -23,7 +23,6 @@ from spftsql_jax.questions.parts import (
 from spftsql_jax.questions.plan import Attribute, Computed, Listing
 from spftsql_jax.questions.plan_listings import aliases_of, plan_listing
 from spftsql_jax.questions.query_meaning import Query, UnsupportedQuery
-from spftsql_jax.questions.syntax import is_link
 
 _TOWNS = ("city", "town", "country", "district", "state")
 _SENTENCE_RATE = 0.4
@@ -128,7 +127,7 @@ class Listings(Aggregates):
         len(path) == 2
         and path[0].parent == head
         and path[1].parent == ref.alias
-        and is_link(query.sources[path[0].child])
+        and self.connects(query, query.sources[path[0].child])
       ):
         others = f"{self.whose(query, head, path)} {self.noun(query, ref.alias).plural}"
         word, through = self.short(ref), f"of {others}"

@@ -105,6 +105,7 @@ class SchemaNames:
     self.columns: dict[tuple[str, str], ColumnName] = {}
     # What guards of a grammar ask about columns, kept by `features`.
     self.features: dict[tuple[str, str, bool], frozenset[str]] = {}
+    self._beside: dict[tuple[str, str, str], Noun] = {}
     lexicon = _lexicon_of(schema)
     named = _spoken_names(schema)
     prefix = _common_prefix(list(named.values()), lexicon)
@@ -136,6 +137,24 @@ class SchemaNames:
   def table(self, table: Table) -> TableName:
     """What the rows of a table are called."""
     return self.tables[table.name.lower()]
+
+  def beside(self, noun: Noun, table: Table, parent: Table) -> Noun:
+    """What the rows of a table are called beside those that they belong to: the policies of
+    customers, where nothing else is called so, are not their customer policies.
+    """
+    key = (noun.singular, table.name, parent.name)
+    if key not in self._beside:
+      self._beside[key] = self._without_owner(noun, table, parent)
+    return self._beside[key]
+
+  def _without_owner(self, noun: Noun, table: Table, parent: Table) -> Noun:
+    owner = f"{self.table(parent).nouns[0].singular} "
+    short = Noun(noun.singular.removeprefix(owner), noun.plural.removeprefix(owner))
+    named = [self.column(t, column).short for t in (table, parent) for column in t.columns]
+    named += [other.nouns for other in self.tables.values()]
+    vague = short.singular.split()[0] in vocabulary.PREPOSITIONS
+    taken = any(short.singular == other.singular for nouns in named for other in nouns)
+    return noun if taken or vague else short
 
   def column(self, table: Table, column: Column) -> ColumnName:
     """What a column is called."""
@@ -298,7 +317,7 @@ def _table_noun(name: str, lexicon: frozenset[str], prefix: str = "") -> Noun:
     verb, other = words
     if other in vocabulary.PREPOSITIONS:
       words = vocabulary.VERB_TABLES[verb].split()
-    else:
+    elif not kinds.is_person(verb):  # A member's attendance is no membership.
       words = [
         singular_of(other),
         vocabulary.DEEDS_OF_VERBS.get(verb, vocabulary.VERB_TABLES[verb]),

@@ -82,30 +82,49 @@ class Phrases(abc.ABC):
   def noun(self, query: Query, alias: str) -> Noun:
     """The noun of one table occurrence: the role that its foreign key gives it, or its table's."""
     table = query.sources[alias]
-    alone = sum(t is table for t in query.sources.values()) == 1
     for edge in query.edges:
       if edge.parent == alias and edge.same:
         return self.noun(query, edge.child)
-      if edge.parent == alias and edge.is_key:
-        keys = query.sources[edge.child].foreign_keys
-        several = sum(key.referred_table.lower() == table.name.lower() for key in keys) > 1
-        role = role_of(edge.columns, table, self.names, several)
-        if role is None and several and tells_a_role(edge.columns[0], table, self.names):
-          raise UnsupportedQuery("one of several keys whose names tell nothing")
-        child = self.names.table(query.sources[edge.child]).nouns[0].singular
-        if role is not None and (
-          role.singular == child
-          or len(query.sources[edge.child].primary_key) == len(edge.columns) == 1
-          and query.sources[edge.child].primary_key[0].lower() == edge.columns[0].lower()
-        ):
-          role = None  # A key that is also the child's own is named after the child.
-        if role is not None and (
-          not alone or self.names.table(table).nouns[0].singular not in role.singular.split()[:-1]
-        ):
-          return role
-    if not alone and not any(e.child == alias for e in query.edges):
+      role = self.role(query, edge) if edge.parent == alias and edge.is_key else None
+      if role is not None:
+        return role
+    if not self._alone(query, alias) and not any(e.child == alias for e in query.edges):
       raise UnsupportedQuery(f"two uses of table {table.name} that have no names of their own")
-    return self.table_noun(table)
+    noun = self.table_noun(table)
+    for edge in query.edges:
+      if edge.child == alias and edge.is_key and not edge.same and query.mentions(edge.parent):
+        noun = self.beside(query, noun, alias, edge.parent)
+    return noun
+
+  def beside(self, query: Query, noun: Noun, alias: str, parent: str) -> Noun:
+    """What the rows of an alias are called beside those that they belong to."""
+    short = self.names.beside(noun, query.sources[alias], query.sources[parent])
+    # The friends of persons that are friends would be called as those are.
+    return noun if short is noun or short == self.noun(query, parent) else short
+
+  def _alone(self, query: Query, alias: str) -> bool:
+    return sum(table is query.sources[alias] for table in query.sources.values()) == 1
+
+  def role(self, query: Query, edge: Edge) -> Noun | None:
+    """What a foreign key calls the row that it refers to, where that is not what all rows of its
+    table are called.
+    """
+    table, child = query.sources[edge.parent], query.sources[edge.child]
+    several = (
+      sum(key.referred_table.lower() == table.name.lower() for key in child.foreign_keys) > 1
+    )
+    role = role_of(edge.columns, table, self.names, several)
+    if role is None:
+      if several and tells_a_role(edge.columns[0], table, self.names):
+        raise UnsupportedQuery("one of several keys whose names tell nothing")
+      return None
+    own = len(child.primary_key) == len(edge.columns) == 1
+    if role.singular == self.names.table(child).nouns[0].singular or (
+      own and child.primary_key[0].lower() == edge.columns[0].lower()
+    ):
+      return None  # A key that is also the child's own is named after the child.
+    within = self.names.table(table).nouns[0].singular in role.singular.split()[:-1]
+    return None if self._alone(query, edge.parent) and within else role
 
   def person(self, query: Query, alias: str) -> bool:
     """Whether the rows of an alias are people, so that they take who."""

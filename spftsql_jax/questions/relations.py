@@ -54,7 +54,7 @@ class Relations(Events):
         self.person(query, other),
         self._named(query, plan, other, edge),
         self.noun(query, alias),
-        self.noun(query, other) != self.table_noun(query.sources[other]),
+        self.role(query, edge) is not None,
       )
     event = self._event_relation(query, plan, alias, other, edge)
     if event is not None:
@@ -73,6 +73,9 @@ class Relations(Events):
         raise UnsupportedQuery("rows without a match behind others")
       noun = self.noun(query, far[0])
       return self.child_relation(noun.plural, True, self.person(query, alias), noun)
+    pair = self._pair_relation(query, plan, alias, other, edge)
+    if pair is not None:
+      return pair
     noun, clauses, person = self._through_link(query, plan, alias, other, edge)
     if not clauses and (optional or self._subtree(query, other, edge) & plan.spoken):
       return None
@@ -190,6 +193,8 @@ class Relations(Events):
       return Clause(noun.singular, f"is {name}", titled(noun, name), verbs, posts)
     every = self.with_number(noun, clauses, person, "plural")
     one = self.with_number(noun, clauses, person, "a")
+    if role:
+      every = one  # Each has one.
     if noun.singular.split()[-1] == "address":  # Nobody belongs to an address.
       return Clause(verbs=(conjugate(f"have {one}"),), posts=(f"with {one}",))
     posts = (
@@ -321,13 +326,6 @@ class Relations(Events):
     ):
       return None
     return self.value(own[0].expression, ref.column)
-
-  def _subtree(self, query: Query, alias: str, came_from: Edge) -> set[str]:
-    found = {alias}
-    for edge in query.neighbours(alias):
-      if edge is not came_from:
-        found |= self._subtree(query, edge.other(alias), edge)
-    return found
 
   def _subtree_says(self, query: Query, plan: Plan, alias: str, edge: Edge) -> bool:
     other = edge.other(alias)

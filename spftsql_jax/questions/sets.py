@@ -18,6 +18,7 @@ from spftsql_jax.questions.parts import (
   Clause,
   Message,
   article_for,
+  is_plural,
   join_words,
   without_article,
 )
@@ -27,6 +28,8 @@ from spftsql_jax.questions.query_meaning import Query, SetQuery, UnsupportedQuer
 
 # How often a whole question is said.
 _RATE = 0.4
+# Rows of more words are too long to stand between a question word and its verb.
+_LONG = 5
 
 
 @dataclasses.dataclass
@@ -191,8 +194,14 @@ class Sets(GroupQuestions):
     last = columns[0].noun.singular.split()[-1]
     if len(columns) == 1 and last in wordings.PLACES | wordings.HOLDERS | wordings.MAKERS:
       features.add("holds")
+    if max(len(half.every.split()) for half in (left, right)) > _LONG:
+      features.add("long")  # The verb does not wait behind it.
+    first = columns[0].noun
+    plural = len(columns) > 1 or first.plural != first.singular or is_plural(first.plural)
     values = {
       **pair,
+      "do": agree("do", plural),
+      "are": agree("are", plural),
       "columns": join_words([c.noun.plural for c in columns]),
       "nouns": left.noun.plural,
       "every": left.every,
