@@ -100,10 +100,12 @@ STAGE = Schema(
       _key("member_id", "member"),
       _key("service_id", "service"),
     ),
-    _table("member_policies: id number, member_id number, type text", _key("member_id", "member")),
-    _table("policy_notes: id number, policy_id number", _key("policy_id", "member_policies")),
+    _table("buyer: id number, name text"),
+    _table("buyer_policies: id number, buyer_id number, type text", _key("buyer_id", "buyer")),
+    _table("policy_notes: id number, policy_id number", _key("policy_id", "buyer_policies")),
   ),
 )
+_POLICIES = "FROM buyer AS a JOIN buyer_policies AS b ON a.id = b.buyer_id"
 _JOINED = "FROM member AS a JOIN {0} AS b ON a.id = b.member_id"
 
 
@@ -128,13 +130,13 @@ def test_a_link_called_by_its_ends_is_passed_through() -> None:
 @pytest.mark.parametrize(
   "sql, short",
   [
-    (f"SELECT a.name {_JOINED.format('member_policies')} WHERE b.type = 'Car'", True),
-    ("SELECT name FROM member WHERE id NOT IN (SELECT member_id FROM member_policies)", True),
-    (f"SELECT a.name, COUNT(*) {_JOINED.format('member_policies')} GROUP BY a.id", True),
-    ("SELECT COUNT(*) FROM member_policies", False),
-    # The notes of members' policies are no policies of the notes.
+    (f"SELECT a.name {_POLICIES} WHERE b.type = 'Car'", True),
+    ("SELECT name FROM buyer WHERE id NOT IN (SELECT buyer_id FROM buyer_policies)", True),
+    (f"SELECT a.name, COUNT(*) {_POLICIES} GROUP BY a.id", True),
+    ("SELECT COUNT(*) FROM buyer_policies", False),
+    # The notes of buyers' policies are no policies of the notes.
     (
-      "SELECT COUNT(*) FROM policy_notes AS a JOIN member_policies AS b ON a.policy_id = b.id "
+      "SELECT COUNT(*) FROM policy_notes AS a JOIN buyer_policies AS b ON a.policy_id = b.id "
       "WHERE b.type = 'Car'",
       False,
     ),
@@ -144,7 +146,7 @@ def test_rows_beside_those_that_they_belong_to_are_not_called_by_them(
   sql: str, short: bool
 ) -> None:
   said = _said(sql, STAGE)
-  assert all(("member polic" in question) is not short for question in said), said
+  assert all(("buyer polic" in question) is not short for question in said), said
   assert all("polic" in question for question in said)
 
 
@@ -160,8 +162,97 @@ def test_values_of_two_sets_of_rows_are_not_asked_for_by_a_verb_behind_them(oper
   )
 
 
-@pytest.mark.parametrize("column", ["member_id", "type"])
+@pytest.mark.parametrize("column", ["buyer_id", "type"])
 def test_the_verb_agrees_with_the_values(column: str) -> None:
-  rows = f"SELECT {column} FROM member_policies"
+  rows = f"SELECT {column} FROM buyer_policies"
   said = _said(f"{rows} WHERE type = 'Car' INTERSECT {rows} WHERE type = 'Life'", STAGE)
   assert not any(re.search("(ids|types) is ", question) for question in said), said
+
+
+SCHOOL = Schema(
+  "school",
+  "sqlite",
+  (
+    _table("student: id number, name text, sex text"),
+    _table("people: id number, name text"),
+    _table("course: id number, title text, day_or_boarding text"),
+    _table(
+      "student_participates_in: id number, student_id number, course_id number, games number",
+      _key("student_id", "student"),
+      _key("course_id", "course"),
+    ),
+    _table(
+      "enrolled: student_id number, course_id number",
+      _key("student_id", "student"),
+      _key("course_id", "course"),
+    ),
+    _table("school: id number, school text, town text"),
+    _table("school_details: school_id number, nickname text", _key("school_id", "school")),
+  ),
+)
+
+
+@pytest.mark.parametrize(
+  "table, said",
+  [
+    ("student_participates_in", "student participation"),
+    ("member_attendance", "member attendance"),
+  ],
+)
+def test_a_table_of_deeds_is_called_by_a_noun(table: str, said: str) -> None:
+  schema = STAGE if table.startswith("member") else SCHOOL
+  assert names_of(schema).table(schema.table(table)).nouns[0].singular == said
+
+
+def test_a_choice_of_type_has_a_plural() -> None:
+  said = _said(
+    "SELECT day_or_boarding FROM course GROUP BY day_or_boarding HAVING COUNT(*) > 3", SCHOOL
+  )
+  assert not any("boarding type have" in question for question in said), said
+
+
+def test_what_rows_count_is_that_of_the_row_that_they_belong_to() -> None:
+  said = _said(
+    "SELECT a.title, SUM(b.games) FROM course AS a JOIN student_participates_in AS b "
+    "ON a.id = b.course_id GROUP BY a.id",
+    SCHOOL,
+  )
+  assert all(re.search("numbers? of games", question) for question in said), said
+  assert not any("participation" in question for question in said), said
+
+
+def test_pairs_are_not_counted_as_one_of_their_ends() -> None:
+  sql = (
+    "SELECT a.sex, COUNT(*) FROM student AS a JOIN student_participates_in AS b "
+    "ON a.id = b.student_id GROUP BY a.sex"
+  )
+  pure = Table(
+    **{
+      **vars(SCHOOL.table("student_participates_in")),
+      "primary_key": ("student_id", "course_id"),
+      "columns": SCHOOL.table("student_participates_in").columns[1:3],
+    }
+  )
+  schema = Schema("school", "sqlite", (*SCHOOL.tables[:3], pure))
+  said = _said(sql, schema)
+  assert all("participation" in question for question in said), said
+
+
+@pytest.mark.parametrize(
+  "sql, doubled",
+  [
+    (
+      "SELECT a.nickname, b.school FROM school_details AS a JOIN school AS b ON a.school_id = b.id",
+      "school (for each|for every|of (each|every)) school|schools (of|for) schools",
+    ),
+    (
+      "SELECT a.title, d.name FROM course AS a JOIN student_participates_in AS b "
+      "ON a.id = b.course_id JOIN student AS c ON b.student_id = c.id "
+      "JOIN people AS d ON c.id = d.id",
+      "student names of (their|those) students",
+    ),
+  ],
+)
+def test_a_word_is_not_doubled(sql: str, doubled: str) -> None:
+  said = _said(sql, SCHOOL)
+  assert not any(re.search(doubled, question) for question in said), said

@@ -132,7 +132,8 @@ class Groups(Listings):
     measured = {a for n in query.tree.find_all(exp.AggFunc) for a in aliases_of(query, n)}
     end = None
     if len(owners) == 1 and len(refs) == len(plan.keys) and not described:
-      if is_pure_link(query.sources[rows]) and rows not in owners | measured:
+      table = query.sources[rows]
+      if is_pure_link(table) and rows not in owners | measured and not self.has_noun(query, table):
         end = self._far_noun(query, next(iter(owners)), rows)
       elif owners == {rows} and len(query.sources) == len(refs) == 1 and measured <= {rows}:
         end = self._other_end(query, refs[0])
@@ -259,6 +260,8 @@ class Groups(Listings):
       return noun
     inner = bare(node.this) if aggregate_of(node) else None
     short = self.short(refs[0]).singular
+    if not clauses and self._counts_for_group(group.plan, short):
+      return noun
     told = {
       "rows-said": clauses,
       "plain": isinstance(inner, exp.Column) and aggregate_of(node) != "count",
@@ -273,6 +276,23 @@ class Groups(Listings):
     }
     # "The average cost" of a doctor is not clear, "the average visit cost" is.
     return self.grammar.say("measure", Context(holding(told), values), self.rng)
+
+  def _counts_for_group(self, plan: PerGroup, counted: str) -> bool:
+    """Whether what the rows count is at once that of the group that they belong to: a movie has
+    the stars of its ratings, and none of its own.
+    """
+    refs = [key.ref for key in plan.keys if isinstance(key, Attribute)]
+    if not counted.startswith("number of ") or len(refs) != len(plan.keys):
+      return False
+    others = {
+      noun
+      for ref in refs
+      for column in ref.table.columns
+      for noun in self.names.column(ref.table, column).short
+    }
+    return all(ref.alias != plan.rows for ref in refs) and not any(
+      n.singular == counted for n in others
+    )
 
   def having(self, group: Group) -> list[Clause]:
     """What a query says of its groups, behind their own conditions."""

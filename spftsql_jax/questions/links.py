@@ -60,6 +60,10 @@ class Links(Expressions):
     """
     return is_link(table) or _own_words(query, table, self.names) == frozenset()
 
+  def has_noun(self, query: Query, table: Table) -> bool:
+    """Whether the rows of a link are called by more than its ends: "member attendances"."""
+    return _own_words(query, table, self.names) != frozenset()
+
   def _pair_relation(
     self, query: Query, plan: Plan, alias: str, link: str, edge: Edge
   ) -> Clause | None:
@@ -90,7 +94,7 @@ class Links(Expressions):
         return None
       noun, clauses, person = end, [], kinds.is_person(end.singular)
     said = [self.condition(query, condition, link) for condition in merge_ranges(own)]
-    if not all(clause.having for clause in said):
+    if not all(c.having and noun.singular not in c.having for c in said):
       return None
     at = noun.singular.split()[-1] in wordings.OCCASIONS | wordings.PLACES
     one = self.with_number(noun, clauses, person, "a") if name is None else titled(noun, name)

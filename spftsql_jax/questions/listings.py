@@ -120,8 +120,14 @@ class Listings(Aggregates):
         word = self.qualified(query, ref)
       if word.singular in seen:
         raise UnsupportedQuery(f"two columns called {word.singular}")
+      owner = self.noun(query, ref.alias)
+      if not own and word == owner == self.noun(query, head):
+        short = self.column_name(ref).short[0]  # "The school for each school" is its name.
+        word = Noun(f"{owner.singular} {short.singular}", f"{owner.singular} {short.plural}")
       seen.add(word.singular)
       through = "" if own else self.through(query, head, ref.alias)
+      if through.startswith(tuple(f"of {which} {owner.plural}" for which in ("their", "those"))):
+        word = self.short(ref)  # No "student names of their students".
       path = [] if own or through else query.path(head, ref.alias)
       if (
         len(path) == 2
@@ -129,7 +135,7 @@ class Listings(Aggregates):
         and path[1].parent == ref.alias
         and self.connects(query, query.sources[path[0].child])
       ):
-        others = f"{self.whose(query, head, path)} {self.noun(query, ref.alias).plural}"
+        others = f"{self.whose(query, head, path)} {owner.plural}"
         word, through = self.short(ref), f"of {others}"
       named = own and self.column_name(ref).names_entity
       found.append(Returned(word, own, named, ref, through=through))

@@ -23,6 +23,7 @@ from spftsql_jax.columns.attributes import (
   tags_of,
 )
 from spftsql_jax.columns.column_words import column_words, short_words
+from spftsql_jax.columns.comments import named_by_comment, said
 from spftsql_jax.columns.inflection import follows_noun, plural_of, singular_of
 from spftsql_jax.columns.key_words import Keys, role_words
 from spftsql_jax.columns.words import expand, split_identifier
@@ -30,18 +31,13 @@ from spftsql_jax.schema import Column, Schema, Table
 
 _CACHE_SIZE = 256
 _CACHE: collections.OrderedDict[int, tuple[Schema, SchemaNames]] = collections.OrderedDict()
-# Three letters with a vowel among them may be a word.
-_SPOKEN = re.compile(r"(?=.*[aeiouy])[^\W\d_]{3}", re.IGNORECASE)
 # A word that says something of what it names: no initial, no number.
 _SAID = re.compile(r"[^\W\d_]{3,}")
 # Up to five words that begin with capitals, as names do; small words between them.
 _A_NAME = re.compile(r"[^\W\d_a-z][\w.'-]*(,? ((and|of|the|de|van|von) )*[^\W\d_a-z][\w.'-]*){1,4}")
 _FEWEST_NAMES = 3
-# A comment that is nothing but a name: "id", "date".
-_PLAIN_COMMENT = re.compile(r"[A-Za-z]+( [A-Za-z]+){0,2}")
 # Of fewer tables a word that all begin with may be what they are about.
 _FEWEST_WITH_PREFIX = 3
-_SHORT_COMMENT = re.compile(r"[a-z][a-z \-]{2,38}", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,12 +106,12 @@ class SchemaNames:
     named = _spoken_names(schema)
     prefix = _common_prefix(list(named.values()), lexicon)
     nouns = {
-      t.name.lower(): _table_noun(_said(named[t.name], t.comment, lexicon), lexicon, prefix)
+      t.name.lower(): _table_noun(said(named[t.name], t.comment, lexicon), lexicon, prefix)
       for t in schema.tables
     }
     spelled = {
       t.name: [
-        expand(split_identifier(_said(c.name, c.comment, lexicon), lexicon)) for c in t.columns
+        expand(split_identifier(said(c.name, c.comment, lexicon), lexicon)) for c in t.columns
       ]
       for t in schema.tables
     }
@@ -294,17 +290,6 @@ def _common_prefix(names: list[str], lexicon: frozenset[str]) -> str:
   return first.pop() if enough and len(first) == 1 else ""
 
 
-def _said(name: str, comment: str, lexicon: frozenset[str]) -> str:
-  """What a table or column is called by: its name, or the comment where the name is none that is
-  said, such as C01 or KNR, and the comment is.
-  """
-  words = split_identifier(name, lexicon)
-  if any(word in vocabulary.ABBREVIATIONS or _SPOKEN.search(word) for word in words):
-    return name
-  plain = comment.strip() if _PLAIN_COMMENT.fullmatch(comment.strip()) else ""
-  return _phrase_of(comment) or plain or name
-
-
 def _table_noun(name: str, lexicon: frozenset[str], prefix: str = "") -> Noun:
   words = list(split_identifier(name, lexicon))
   if words[0] == prefix:
@@ -322,6 +307,10 @@ def _table_noun(name: str, lexicon: frozenset[str], prefix: str = "") -> Noun:
         singular_of(other),
         vocabulary.DEEDS_OF_VERBS.get(verb, vocabulary.VERB_TABLES[verb]),
       ]
+  elif (
+    len(words) > 2 and words[-2] in vocabulary.VERB_TABLES and words[-1] in vocabulary.PREPOSITIONS
+  ):
+    words[-2:] = vocabulary.VERB_TABLES[words[-2]].split()  # "faculty participates in"
   spelled = expand(tuple(words))
   spelled = (*spelled[:-1], vocabulary.DEEDS_OF_TABLES.get(spelled[-1], spelled[-1]))
   if len(spelled) == 3 and spelled[1] == "of":
@@ -437,7 +426,7 @@ def _column_name(
     full_nouns = [*full_nouns, Noun(synonym, plural_of(synonym))]
   for synonym in _synonyms(short, own):
     short_nouns = [*short_nouns, Noun(synonym, plural_of(synonym))]
-  described = singular_of(_named_by_comment(column, own))
+  described = singular_of(named_by_comment(column, own))
   if described:
     full_nouns = [*full_nouns, _column_noun(described)]
     alone = " ".join(short_words(tuple(described.split()), owner, own))
@@ -479,43 +468,6 @@ def _column_noun(name: str) -> Noun:
   done = last.endswith("ing") and last not in vocabulary.COUNTED_DEEDS
   lettered = bool(before) and len(set(last)) == 1
   return unchanging(name) if done or lettered else Noun(name, plural_of(singular_of(name)))
-
-
-def _named_by_comment(column: Column, own: set[str]) -> str:
-  """The name that a short comment gives its column ("year of publication"), or ""."""
-  said = _phrase_of(column.comment)
-  if not said or said.lower() in {str(v).lower() for v in column.samples}:
-    return ""
-  name = said if any(w.isupper() for w in said.split()) else said.lower()
-  return "" if name in own or name.split()[0].rstrip("s") + "s" in vocabulary.UNITS else name
-
-
-def _phrase_of(comment: str) -> str:
-  """The noun phrase that a comment begins with, if it is short; else ""."""
-  comment = comment.strip()
-  if comment.count(",") > 1:
-    return ""
-  said = re.split(r"[,;:(.]| if | when ", comment, maxsplit=1)[0].strip()
-  said = re.sub(r"^(the|a|an) ", "", said, flags=re.IGNORECASE)
-  before, _, unit = said.rpartition(" in ")
-  if before and unit in vocabulary.UNITS:
-    said = before
-  words = said.lower().split()
-  if (
-    not _SHORT_COMMENT.fullmatch(said)
-    or len(words) > 5
-    or words[0] in vocabulary.NO_NAMES | vocabulary.UNITS
-    or "or" in words
-    or len(said) < 4
-  ):
-    return ""
-  if (
-    words[0] in ("milligrams", "number")
-    and len(words) < 3
-    or any(w in ("which", "that", "where", "was", "is", "null", "empty") for w in words)
-  ):
-    return ""
-  return said
 
 
 def _synonyms(name: str, own: set[str]) -> list[str]:
