@@ -260,7 +260,7 @@ class Groups(Listings):
       return noun
     inner = bare(node.this) if aggregate_of(node) else None
     short = self.short(refs[0]).singular
-    if not clauses and self._counts_for_group(group.plan, short):
+    if not clauses and self._counts_for_group(group.plan, refs[0]):
       return noun
     told = {
       "rows-said": clauses,
@@ -277,21 +277,18 @@ class Groups(Listings):
     # "The average cost" of a doctor is not clear, "the average visit cost" is.
     return self.grammar.say("measure", Context(holding(told), values), self.rng)
 
-  def _counts_for_group(self, plan: PerGroup, counted: str) -> bool:
+  def _counts_for_group(self, plan: PerGroup, ref: Ref) -> bool:
     """Whether what the rows count is at once that of the group that they belong to: a movie has
     the stars of its ratings, and none of its own.
     """
+    counted = self.column_name(ref).short[0]
     refs = [key.ref for key in plan.keys if isinstance(key, Attribute)]
-    if not counted.startswith("number of ") or len(refs) != len(plan.keys):
+    if not counted.singular.startswith("number of ") or len(refs) != len(plan.keys):
       return False
-    others = {
-      noun
-      for ref in refs
-      for column in ref.table.columns
-      for noun in self.names.column(ref.table, column).short
-    }
-    return all(ref.alias != plan.rows for ref in refs) and not any(
-      n.singular == counted for n in others
+    return all(
+      key.alias != plan.rows
+      and all(counted not in self.names.column(key.table, c).short for c in key.table.columns)
+      for key in refs
     )
 
   def having(self, group: Group) -> list[Clause]:
