@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from spftsql_jax.columns.inflection import singular_of
+from spftsql_jax.columns.words import alike
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.counts import Counts
@@ -100,6 +102,8 @@ class Aggregates(Counts):
     return self.rng.choice(wordings.AGGREGATES[function or ""])
 
   def _of(self, content: str, entity: str, clauses: list[Clause]) -> str:
+    if not clauses and _names_rows(content, entity):
+      return content
     if not clauses:
       return (
         f"{content} "
@@ -329,3 +333,12 @@ class Aggregates(Counts):
     return Message(
       f"the percentage of {entity}", False, sentences=tuple(sentences), sentence_rate=0.7
     )
+
+
+def _names_rows(content: str, entity: str) -> bool:
+  """Whether what is aggregated says whose it is: the largest amount claimed is that of claims."""
+  row = singular_of(entity.split()[-1])
+  return any(
+    singular_of(word) == row or (word.endswith("ed") and alike(word, row))
+    for word in content.split()
+  )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from sqlglot import exp
 
 from spftsql_jax.columns import vocabulary
-from spftsql_jax.columns.inflection import plural_of
+from spftsql_jax.columns.inflection import plural_of, singular_of
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import agree, conjugate
 from spftsql_jax.questions.features import OPERATORS
@@ -256,8 +256,8 @@ class Groups(Listings):
     if not alone or not own or not (all(own) or clauses):
       return noun
     row = group.row_noun if not group.plan.entity else self.noun(query, group.plan.rows)
-    if row.singular.split()[-1] in noun.split() and not clauses:
-      return noun
+    if not clauses and row.singular.split()[-1] in map(singular_of, noun.split()):
+      return noun  # No "degrees of degrees".
     inner = bare(node.this) if aggregate_of(node) else None
     short = self.short(refs[0]).singular
     if not clauses and self._counts_for_group(group.plan, refs[0]):

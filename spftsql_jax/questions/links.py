@@ -51,7 +51,9 @@ class Links(Expressions):
       if not onward and is_pure_link(table):
         noun = self._far_noun(query, alias, link)
         return noun, [], kinds.is_person(noun.singular)
-    noun = self.beside(query, self.noun(query, link), link, alias)
+    noun = self.noun(query, link)
+    if noun == self.table_noun(table):
+      noun = self.beside(query, noun, link, alias)
     return noun, self.clauses(query, plan, link, edge), self.person(query, link)
 
   def connects(self, query: Query, table: Table) -> bool:
@@ -75,7 +77,9 @@ class Links(Expressions):
     words = _own_words(query, table, self.names)
     if not own or edge.optional or words is None:
       return None
-    if words - set(vocabulary.DEEDS_OF_TABLES.values()) - kinds.words_of("person"):
+    if self.person(query, alias):
+      words -= kinds.words_of("person")  # A member of a club is what the student is.
+    if words - set(vocabulary.DEEDS_OF_TABLES.values()):
       return None
     onward = [e for e in query.neighbours(link) if e is not edge]
     if any(e.child != link or not e.is_key or e.optional for e in onward) or len(onward) > 1:

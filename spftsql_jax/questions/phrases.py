@@ -91,10 +91,9 @@ class Phrases(abc.ABC):
     if not self._alone(query, alias) and not any(e.child == alias for e in query.edges):
       raise UnsupportedQuery(f"two uses of table {table.name} that have no names of their own")
     noun = self.table_noun(table)
-    for edge in query.edges:
-      if edge.child == alias and edge.is_key and not edge.same and query.mentions(edge.parent):
-        noun = self.beside(query, noun, alias, edge.parent)
-    return noun
+    parents = (e.parent for e in query.edges if e.child == alias and e.is_key and not e.same)
+    beside = (self.beside(query, noun, alias, p) for p in parents if query.mentions(p))
+    return next((short for short in beside if short != noun), noun)
 
   def beside(self, query: Query, noun: Noun, alias: str, parent: str) -> Noun:
     """What the rows of an alias are called beside those that they belong to."""
