@@ -208,6 +208,8 @@ class Groups(Listings):
     if key.attribute.own and dates == [ref.column] and not (event or self.person(query, ref.alias)):
       return Noun(part, f"{part}s")
     noun = self.short(ref) if key.attribute.own else self.qualified(query, ref)
+    if noun.singular == "date":
+      noun = self.column_name(ref).nouns[0]  # "The year of the claim date".
     before, _, of = noun.singular.partition("date of ")
     behind = noun.singular.endswith(" date")
     told = {"event": event, "date-of": of and not before, "date-behind": behind}

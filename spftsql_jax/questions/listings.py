@@ -126,7 +126,7 @@ class Listings(Aggregates):
         word = Noun(f"{owner.singular} {short.singular}", f"{owner.singular} {short.plural}")
       seen.add(word.singular)
       through = "" if own else self.through(query, head, ref.alias)
-      if through.startswith(tuple(f"of {which} {owner.plural}" for which in ("their", "those"))):
+      if f"{through} ".startswith((f"of their {owner.plural} ", f"of those {owner.plural} ")):
         word = self.short(ref)  # No "student names of their students".
       path = [] if own or through else query.path(head, ref.alias)
       if (
