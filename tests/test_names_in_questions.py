@@ -263,3 +263,12 @@ def test_pairs_are_not_counted_as_one_of_their_ends() -> None:
 def test_a_word_is_not_doubled(sql: str, doubled: str) -> None:
   said = _said(sql, SCHOOL)
   assert not any(re.search(doubled, question) for question in said), said
+
+
+def test_what_is_compared_with_an_aggregate_says_whose_it_is() -> None:
+  said = _said(
+    "SELECT date_settled FROM claim GROUP BY date_settled HAVING AVG(amount_claimed) > "
+    "(SELECT AVG(amount_claimed) FROM claim)",
+    SCHOOL,
+  )
+  assert not any(re.search(r"average amount claimed\W*$", question) for question in said), said

@@ -102,7 +102,7 @@ class Aggregates(Counts):
     return self.rng.choice(wordings.AGGREGATES[function or ""])
 
   def _of(self, content: str, entity: str, clauses: list[Clause]) -> str:
-    if not clauses and _names_rows(content, entity):
+    if not clauses and self.whole and _names_rows(content, entity):
       return content
     if not clauses:
       return (
