@@ -272,3 +272,9 @@ def test_what_is_compared_with_an_aggregate_says_whose_it_is() -> None:
     SCHOOL,
   )
   assert not any(re.search(r"average amount claimed\W*$", question) for question in said), said
+
+
+def test_names_returned_once_are_not_different_names() -> None:
+  said = _said("SELECT DISTINCT name FROM member", STAGE)
+  assert not any("different" in question for question in said), said
+  assert any("different hosts" in q for q in _said("SELECT DISTINCT host FROM performance", STAGE))

@@ -165,9 +165,7 @@ class Listings(Aggregates):
     values |= {
       "do": lambda: join_words([self.verb(c, True) for c in clauses]),
       "described": lambda: self.modified(noun.plural, clauses, person, True),
-      "different": f"{self.grammar.say('distinct', Context((), {}), self.rng)} "
-      if plan.distinct
-      else "",
+      "different": f"{self.distinct_word(columns[0].noun.singular)} " if plan.distinct else "",
     }
     if self.grammar.has("which", features) and clauses and top is None:
       features.add("which")
@@ -290,7 +288,7 @@ class Listings(Aggregates):
     if "one" in features and "person" not in features:
       related = related.replace(" their ", " its ", 1)
     distinct = "distinct" in features
-    different = self.distinct_word() if distinct else ""
+    different = self.distinct_word(first[0].noun.singular) if distinct else ""
     own = join_words([c.noun.singular for c in first])
     values |= {
       "different": f"{different} " if distinct else "",

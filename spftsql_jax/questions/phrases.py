@@ -274,9 +274,10 @@ class Phrases(abc.ABC):
     words = self.grammar.fill(row, context, self.rng)
     return words, f"{row.mark} {words}" if row.mark else words
 
-  def distinct_word(self) -> str:
-    """ "different"."""
-    return self.grammar.say("distinct", Context((), {}), self.rng)
+  def distinct_word(self, values: str = "") -> str:
+    """ "different", of what is called `values`."""
+    features = {"names"} if values.endswith(("name", "names")) else set()
+    return self.grammar.say("distinct", Context(features, {}), self.rng)
 
   def superlative(self, tags: frozenset[str], descending: bool) -> str:
     """The adjective of a column's extreme: "highest", "most recent"."""
