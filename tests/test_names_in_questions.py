@@ -118,6 +118,13 @@ def test_what_a_link_holds_is_said_of_the_pair() -> None:
   assert any(re.search(pair, question) for question in said), said
 
 
+def test_which_pair_it_is_is_not_said_of_the_pair() -> None:
+  said = _said(
+    f"SELECT a.name {_JOINED.format('member_attendance')} WHERE b.performance_id = 3", STAGE
+  )
+  assert not any("for a performance" in question for question in said), said
+
+
 def test_a_link_called_by_its_ends_is_passed_through() -> None:
   said = _said(
     f"SELECT a.name {_JOINED.format('members_services')} JOIN service AS c ON b.service_id = c.id "
@@ -278,3 +285,10 @@ def test_names_returned_once_are_not_different_names() -> None:
   said = _said("SELECT DISTINCT name FROM member", STAGE)
   assert not any("different" in question for question in said), said
   assert any("different hosts" in q for q in _said("SELECT DISTINCT host FROM performance", STAGE))
+
+
+def test_what_is_denied_of_one_pair_is_denied_of_any() -> None:
+  half = f"SELECT a.id, a.name {_JOINED.format('member_attendance')} WHERE b.num_of_pieces > 2"
+  said = _said(f"SELECT id, name FROM member EXCEPT {half}", STAGE)
+  denied = [question for question in said if re.search("not|n't|never", question)]
+  assert denied and all("for any performance" in question for question in denied), denied

@@ -11,7 +11,7 @@ from spftsql_jax.questions.naming import Noun, SchemaNames, role_of
 from spftsql_jax.questions.parts import Clause, Plan, join_words, titled
 from spftsql_jax.questions.plan_groups import named_after_ends
 from spftsql_jax.questions.query_meaning import Edge, Query, Ref
-from spftsql_jax.questions.syntax import is_link, is_pure_link, merge_ranges
+from spftsql_jax.questions.syntax import is_link, is_pure_link, merge_ranges, own_columns
 from spftsql_jax.schema import ForeignKey, Table
 
 
@@ -77,6 +77,9 @@ class Links(Expressions):
     words = _own_words(query, table, self.names)
     if not own or edge.optional or words is None:
       return None
+    keys = {name.lower() for key in table.foreign_keys for name in key.columns}
+    if any(column.name.lower() in keys for node in own for column in own_columns(node)):
+      return None  # That says which pair it is, not what it holds.
     if self.person(query, alias):
       words -= kinds.words_of("person")  # A member of a club is what the student is.
     if words - set(vocabulary.DEEDS_OF_TABLES.values()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 
 from sqlglot import exp
 
@@ -26,6 +27,8 @@ from spftsql_jax.questions.plan import Combined, Listing, Lists, Related, Rows, 
 from spftsql_jax.questions.plan_sets import plan_set
 from spftsql_jax.questions.query_meaning import Query, SetQuery, UnsupportedQuery
 
+# What is denied of one is denied of any: "do not have 2 pieces for any performance".
+_IN_ONE = re.compile(r"\b(for|in) an? ")
 # How often a whole question is said.
 _RATE = 0.4
 # Rows of more words are too long to stand between a question word and its verb.
@@ -173,6 +176,8 @@ class Sets(GroupQuestions):
   def _denied(self, section: str, second: list[str], plan: SameRows, who: str) -> str:
     """The contrary of what is said of the rows on the second side."""
     said = join_words(second)
+    if section == "denied":
+      said = _IN_ONE.sub(r"\1 any ", said)
     verb, _, rest = said.partition(" ")
     features = denied_features(said, self._nouns(plan)) if len(second) == 1 else {"other"}
     thing = without_article(rest.removeprefix("at least one "))
