@@ -193,7 +193,11 @@ SCHOOL = Schema(
       _key("student_id", "student"),
       _key("course_id", "course"),
     ),
-    _table("claim: id number, date_claim_made date, date_settled date, amount_claimed number"),
+    _table(
+      "claim: id number, student_id number, date_claim_made date, date_settled date, "
+      "amount_claimed number",
+      _key("student_id", "student"),
+    ),
     _table("school: id number, school text, town text"),
     _table("school_details: school_id number, nickname text", _key("school_id", "school")),
   ),
@@ -257,6 +261,11 @@ def test_pairs_are_not_counted_as_one_of_their_ends() -> None:
       "SELECT strftime('%Y', date_claim_made), COUNT(*) FROM claim "
       "GROUP BY strftime('%Y', date_claim_made)",
       "year of the date",
+    ),
+    (
+      "SELECT a.name, SUM(b.amount_claimed) FROM student AS a JOIN claim AS b "
+      "ON a.id = b.student_id GROUP BY a.id",
+      "claim amount claimed|amounts? claimed of claims",
     ),
     ("SELECT MAX(amount_claimed) FROM claim", "amount claimed (of|for|across) (all )?(the )?claim"),
     (

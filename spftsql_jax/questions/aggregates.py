@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from spftsql_jax.columns.inflection import singular_of
-from spftsql_jax.columns.words import alike
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.counts import Counts
 from spftsql_jax.questions.grammar import Context
 from spftsql_jax.questions.naming import Noun
-from spftsql_jax.questions.parts import Clause, Message, is_plural, join_words
+from spftsql_jax.questions.parts import Clause, Message, is_plural, join_words, names_rows
 from spftsql_jax.questions.plan import Rows
 from spftsql_jax.questions.plan_groups import named_after_ends
 from spftsql_jax.questions.plan_listings import aliases_of, is_key, is_single, plan_count
@@ -102,7 +100,7 @@ class Aggregates(Counts):
     return self.rng.choice(wordings.AGGREGATES[function or ""])
 
   def _of(self, content: str, entity: str, clauses: list[Clause]) -> str:
-    if not clauses and self.whole and _names_rows(content, entity):
+    if not clauses and self.whole and names_rows(content, entity):
       return content
     if not clauses:
       return (
@@ -333,12 +331,3 @@ class Aggregates(Counts):
     return Message(
       f"the percentage of {entity}", False, sentences=tuple(sentences), sentence_rate=0.7
     )
-
-
-def _names_rows(content: str, entity: str) -> bool:
-  """Whether what is aggregated says whose it is: the largest amount claimed is that of claims."""
-  row = singular_of(entity.split()[-1])
-  return any(
-    singular_of(word) == row or (word.endswith("ed") and alike(word, row))
-    for word in content.split()
-  )

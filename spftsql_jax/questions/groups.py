@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from sqlglot import exp
 
 from spftsql_jax.columns import vocabulary
-from spftsql_jax.columns.inflection import plural_of, singular_of
+from spftsql_jax.columns.inflection import plural_of
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import agree, conjugate
 from spftsql_jax.questions.features import OPERATORS
@@ -21,6 +21,7 @@ from spftsql_jax.questions.parts import (
   TopWords,
   article,
   join_words,
+  names_rows,
   rounding,
 )
 from spftsql_jax.questions.plan import (
@@ -258,7 +259,7 @@ class Groups(Listings):
     if not alone or not own or not (all(own) or clauses):
       return noun
     row = group.row_noun if not group.plan.entity else self.noun(query, group.plan.rows)
-    if not clauses and row.singular.split()[-1] in map(singular_of, noun.split()):
+    if not clauses and names_rows(noun, row.singular):
       return noun  # No "degrees of degrees".
     inner = bare(node.this) if aggregate_of(node) else None
     short = self.short(refs[0]).singular
