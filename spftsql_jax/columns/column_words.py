@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-from spftsql_jax.columns import kinds, vocabulary
+from spftsql_jax.columns import vocabulary
 from spftsql_jax.columns.attributes import holds_years, property_of
 from spftsql_jax.columns.inflection import follows_noun, singular_of
+from spftsql_jax.columns.key_words import Keys
 from spftsql_jax.columns.kinds import is_person
 from spftsql_jax.schema import Column, Table
 
@@ -21,7 +21,7 @@ def column_words(
   words: tuple[str, ...],
   owner: list[str],
   lexicon: frozenset[str],
-  referred: Mapping[str, str],
+  keys: Keys,
 ) -> tuple[str, ...]:
   """The words of a column's full name.
 
@@ -31,9 +31,9 @@ def column_words(
     words: those of its identifier.
     owner: the words of the noun of the table's rows.
     lexicon: words that identifiers are taken apart into.
-    referred: the nouns of all tables, by their names in lower case.
+    keys: what the keys of the schema refer to.
   """
-  words = _in_full(_key_words(column, table, words, owner, referred), table, owner, lexicon)
+  words = _in_full(keys.words(column, table, words, owner), table, owner, lexicon)
   return _with_noun(column, _as_said(column, words, owner))
 
 
@@ -59,34 +59,6 @@ def short_words(words: tuple[str, ...], owner: list[str], own: set[str]) -> list
   if short[0] in ("of", "in", "is", "has") or short[-1] in vocabulary.PREPOSITIONS:
     short = list(words)
   return short
-
-
-def _key_words(
-  column: Column,
-  table: Table,
-  words: tuple[str, ...],
-  owner: list[str],
-  referred: Mapping[str, str],
-) -> tuple[str, ...]:
-  """The words of a column that shortens what it belongs to: mID, actid, pname."""
-  keys = [
-    key.referred_table.lower() for key in table.foreign_keys if tuple(key.columns) == (column.name,)
-  ]
-  keys = [name for name in keys if name in referred and name != table.name.lower()]
-  if len(words) == 1 and words[0][1:] in vocabulary.AFTER_INITIAL:
-    rest = vocabulary.ABBREVIATIONS.get(words[0][1:], words[0][1:])
-    if keys and referred[keys[0]].startswith(words[0][0]):
-      return (*referred[keys[0]].split(), rest)
-    return (*owner, rest) if owner[-1][0] == words[0][0] else words
-  glued = len(words) == 1 and kinds.is_glued_identifier(words[0])
-  short = len(words) == 2 and words[1] == "id" and len(words[0]) == 1
-  if not glued and not short:
-    return words
-  if keys:
-    return (*referred[keys[0]].split(), "id")
-  of_owner = any(word.startswith(words[0].removesuffix("id")) for word in owner)
-  own = tuple(table.primary_key) == (column.name,)
-  return (*owner, "id") if own or (glued and of_owner) else words
 
 
 def _in_full(

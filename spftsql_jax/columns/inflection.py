@@ -39,8 +39,11 @@ def _by_joints(phrase: str, change: Callable[[str], str]) -> str | None:
     head, found, rest = phrase.partition(separator)
     if found and head and not follows_noun(head.split()[-1]):
       return change(head) + found + rest
-  if " or " in phrase:
-    return phrase  # "boys or girls" says what its values are.
+  _, choice, last = phrase.rpartition(" or ")
+  if choice:
+    # "boys or girls" says what its values are, as does a "boys or girls type".
+    _, behind, head = last.rpartition(" ")
+    return f"{phrase.removesuffix(head)}{change(head)}" if behind else phrase
   first, found, second = phrase.partition(" and ")
   return f"{change(first)} and {change(second)}" if found else None
 

@@ -9,7 +9,7 @@ from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.counts import Counts
 from spftsql_jax.questions.grammar import Context
 from spftsql_jax.questions.naming import Noun
-from spftsql_jax.questions.parts import Clause, Message, is_plural, join_words
+from spftsql_jax.questions.parts import Clause, Message, is_plural, join_words, names_rows
 from spftsql_jax.questions.plan import Rows
 from spftsql_jax.questions.plan_groups import named_after_ends
 from spftsql_jax.questions.plan_listings import aliases_of, is_key, is_single, plan_count
@@ -100,6 +100,8 @@ class Aggregates(Counts):
     return self.rng.choice(wordings.AGGREGATES[function or ""])
 
   def _of(self, content: str, entity: str, clauses: list[Clause]) -> str:
+    if not clauses and self.whole and names_rows(content, entity):
+      return content
     if not clauses:
       return (
         f"{content} "

@@ -10,7 +10,7 @@ from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import Clause, Plan, article, article_for, join_words
 from spftsql_jax.questions.query_meaning import Edge, Query, UnsupportedQuery, read_nested
 from spftsql_jax.questions.relations import Relations
-from spftsql_jax.questions.syntax import is_value, over, own_columns
+from spftsql_jax.questions.syntax import merge_ranges, own_columns
 
 
 class Entities(Relations):
@@ -97,7 +97,7 @@ class Entities(Relations):
 
   def clauses(self, query: Query, plan: Plan, alias: str, came_from: Edge | None) -> list[Clause]:
     """What is said of the rows of one alias: its own conditions first, then its relations."""
-    result = [self.condition(query, c, alias) for c in self._merge_ranges(plan.own.get(alias, []))]
+    result = [self.condition(query, c, alias) for c in merge_ranges(plan.own.get(alias, []))]
     relations: list[Clause] = []
     for edge in query.neighbours(alias):
       if edge is came_from:
@@ -203,29 +203,3 @@ class Entities(Relations):
         f"{'with' if self.maybe(0.95) else 'having'} {join_words(havings)}",
       )
     return " and ".join(posts) if len(posts) > 1 and self.maybe(0.5) else " ".join(posts)
-
-  def _merge_ranges(self, conditions: list[exp.Expr]) -> list[exp.Expr]:
-    """Two bounds of one column as one condition.
-
-    x >= a AND x <= b, which people say as one range, becomes BETWEEN; x > a AND x < b is kept.
-    """
-    result: list[exp.Expr] = []
-    for condition in conditions:
-      previous = result[-1] if result else None
-      bounds = (
-        isinstance(condition, (exp.LT, exp.LTE))
-        and isinstance(previous, (exp.GT, exp.GTE))
-        and isinstance(condition.this, exp.Column)
-        and condition.this == previous.this
-        and is_value(condition.expression)
-        and is_value(previous.expression)
-      )
-      if bounds and isinstance(condition, exp.LTE) and isinstance(previous, exp.GTE):
-        result[-1] = over(
-          exp.Between, this=condition.this, low=previous.expression, high=condition.expression
-        )
-      elif bounds and previous is not None:
-        result[-1] = over(exp.And, this=previous, expression=condition)
-      else:
-        result.append(condition)
-    return result

@@ -134,7 +134,8 @@ class Expressions(ColumnConditions):
     if function == "count":
       return Noun(f"number of {inner.plural}", f"numbers of {inner.plural}")
     total = inner.singular.startswith("total ") or inner.singular == "total"
-    if function == "sum" and (total or self.maybe(_SUM_OF_RATE)):
+    counted = inner.singular.startswith("number of ")  # "The sum of the numbers of stars".
+    if function == "sum" and (total or (self.maybe(_SUM_OF_RATE) and not counted)):
       return Noun(f"sum of the {inner.plural}", f"sums of the {inner.plural}")
     word = self.function_word(ref, function)
     return Noun(f"{word} {inner.singular}", f"{word} {inner.plural}")

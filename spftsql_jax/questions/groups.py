@@ -21,6 +21,7 @@ from spftsql_jax.questions.parts import (
   TopWords,
   article,
   join_words,
+  names_rows,
   rounding,
 )
 from spftsql_jax.questions.plan import (
@@ -121,7 +122,7 @@ class Groups(Listings):
       placed, own={a: c for a, c in placed.own.items() if a == rows or a not in back}
     )
     if len(path) == 1:
-      return self._through_link(query, seen, entity, rows, path[0])
+      return self._through_link(query, seen, entity, rows, path[0], counted=True)
     seen.spoken = seen.spoken | set(query.sources)
     clauses = self.clauses(query, seen, rows, None)
     return self.noun(query, rows), clauses, self.person(query, rows)
@@ -143,7 +144,8 @@ class Groups(Listings):
     measured = {a for n in query.tree.find_all(exp.AggFunc) for a in aliases_of(query, n)}
     end = None
     if len(owners) == 1 and len(refs) == len(plan.keys) and not described:
-      if is_pure_link(query.sources[rows]) and rows not in owners | measured:
+      table = query.sources[rows]
+      if is_pure_link(table) and rows not in owners | measured and not self.has_noun(query, table):
         end = self._far_noun(query, next(iter(owners)), rows)
       elif owners == {rows} and len(query.sources) == len(refs) == 1 and measured <= {rows}:
         end = self._other_end(query, refs[0])
@@ -221,6 +223,8 @@ class Groups(Listings):
     if key.attribute.own and dates == [ref.column] and not (event or self.person(query, ref.alias)):
       return Noun(part, f"{part}s")
     noun = self.short(ref) if key.attribute.own else self.qualified(query, ref)
+    if noun.singular == "date":
+      noun = self.column_name(ref).nouns[0]  # "The year of the claim date".
     before, _, of = noun.singular.partition("date of ")
     behind = noun.singular.endswith(" date")
     told = {"event": event, "date-of": of and not before, "date-behind": behind}
@@ -269,10 +273,12 @@ class Groups(Listings):
     if not alone or not own or not (all(own) or clauses):
       return noun
     row = group.row_noun if not group.plan.entity else self.noun(query, group.plan.rows)
-    if row.singular.split()[-1] in noun.split() and not clauses:
-      return noun
+    if not clauses and names_rows(noun, row.singular):
+      return noun  # No "degrees of degrees".
     inner = bare(node.this) if aggregate_of(node) else None
     short = self.short(refs[0]).singular
+    if not clauses and self._counts_for_group(group.plan, refs[0]):
+      return noun
     told = {
       "rows-said": clauses,
       "plain": isinstance(inner, exp.Column) and aggregate_of(node) != "count",
@@ -287,6 +293,20 @@ class Groups(Listings):
     }
     # "The average cost" of a doctor is not clear, "the average visit cost" is.
     return self.grammar.say("measure", Context(holding(told), values), self.rng)
+
+  def _counts_for_group(self, plan: PerGroup, ref: Ref) -> bool:
+    """Whether what the rows count is at once that of the group that they belong to: a movie has
+    the stars of its ratings, and none of its own.
+    """
+    counted = self.column_name(ref).short[0]
+    refs = [key.ref for key in plan.keys if isinstance(key, Attribute)]
+    if not counted.singular.startswith("number of ") or len(refs) != len(plan.keys):
+      return False
+    return all(
+      key.alias != plan.rows
+      and all(counted not in self.names.column(key.table, c).short for c in key.table.columns)
+      for key in refs
+    )
 
   def having(self, group: Group) -> list[Clause]:
     """What a query says of its groups, behind their own conditions."""

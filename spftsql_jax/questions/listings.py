@@ -23,7 +23,6 @@ from spftsql_jax.questions.parts import (
 from spftsql_jax.questions.plan import Attribute, Computed, Listing
 from spftsql_jax.questions.plan_listings import aliases_of, plan_listing
 from spftsql_jax.questions.query_meaning import Query, UnsupportedQuery
-from spftsql_jax.questions.syntax import is_link
 
 _TOWNS = ("city", "town", "country", "district", "state")
 _SENTENCE_RATE = 0.4
@@ -121,16 +120,22 @@ class Listings(Aggregates):
         word = self.qualified(query, ref)
       if word.singular in seen:
         raise UnsupportedQuery(f"two columns called {word.singular}")
+      owner = self.noun(query, ref.alias)
+      if not own and word == owner == self.noun(query, head):
+        short = self.column_name(ref).short[0]  # "The school for each school" is its name.
+        word = Noun(f"{owner.singular} {short.singular}", f"{owner.singular} {short.plural}")
       seen.add(word.singular)
       through = "" if own else self.through(query, head, ref.alias)
+      if f"{through} ".startswith((f"of their {owner.plural} ", f"of those {owner.plural} ")):
+        word = self.short(ref)  # No "student names of their students".
       path = [] if own or through else query.path(head, ref.alias)
       if (
         len(path) == 2
         and path[0].parent == head
         and path[1].parent == ref.alias
-        and is_link(query.sources[path[0].child])
+        and self.connects(query, query.sources[path[0].child])
       ):
-        others = f"{self.whose(query, head, path)} {self.noun(query, ref.alias).plural}"
+        others = f"{self.whose(query, head, path)} {owner.plural}"
         word, through = self.short(ref), f"of {others}"
       named = own and self.column_name(ref).names_entity
       found.append(Returned(word, own, named, ref, through=through))
@@ -160,9 +165,7 @@ class Listings(Aggregates):
     values |= {
       "do": lambda: join_words([self.verb(c, True) for c in clauses]),
       "described": lambda: self.modified(noun.plural, clauses, person, True),
-      "different": f"{self.grammar.say('distinct', Context((), {}), self.rng)} "
-      if plan.distinct
-      else "",
+      "different": f"{self.distinct_word(columns[0].noun.singular)} " if plan.distinct else "",
     }
     if self.grammar.has("which", features) and clauses and top is None:
       features.add("which")
@@ -285,7 +288,7 @@ class Listings(Aggregates):
     if "one" in features and "person" not in features:
       related = related.replace(" their ", " its ", 1)
     distinct = "distinct" in features
-    different = self.distinct_word() if distinct else ""
+    different = self.distinct_word(first[0].noun.singular) if distinct else ""
     own = join_words([c.noun.singular for c in first])
     values |= {
       "different": f"{different} " if distinct else "",

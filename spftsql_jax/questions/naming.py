@@ -23,24 +23,21 @@ from spftsql_jax.columns.attributes import (
   tags_of,
 )
 from spftsql_jax.columns.column_words import column_words, short_words
+from spftsql_jax.columns.comments import named_by_comment, said
 from spftsql_jax.columns.inflection import follows_noun, plural_of, singular_of
+from spftsql_jax.columns.key_words import Keys, role_words
 from spftsql_jax.columns.words import expand, split_identifier
 from spftsql_jax.schema import Column, Schema, Table
 
 _CACHE_SIZE = 256
 _CACHE: collections.OrderedDict[int, tuple[Schema, SchemaNames]] = collections.OrderedDict()
-# Three letters with a vowel among them may be a word.
-_SPOKEN = re.compile(r"(?=.*[aeiouy])[^\W\d_]{3}", re.IGNORECASE)
 # A word that says something of what it names: no initial, no number.
 _SAID = re.compile(r"[^\W\d_]{3,}")
 # Up to five words that begin with capitals, as names do; small words between them.
 _A_NAME = re.compile(r"[^\W\d_a-z][\w.'-]*(,? ((and|of|the|de|van|von) )*[^\W\d_a-z][\w.'-]*){1,4}")
 _FEWEST_NAMES = 3
-# A comment that is nothing but a name: "id", "date".
-_PLAIN_COMMENT = re.compile(r"[A-Za-z]+( [A-Za-z]+){0,2}")
 # Of fewer tables a word that all begin with may be what they are about.
 _FEWEST_WITH_PREFIX = 3
-_SHORT_COMMENT = re.compile(r"[a-z][a-z \-]{2,38}", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,22 +101,23 @@ class SchemaNames:
     self.columns: dict[tuple[str, str], ColumnName] = {}
     # What guards of a grammar ask about columns, kept by `features`.
     self.features: dict[tuple[str, str, bool], frozenset[str]] = {}
+    self._beside: dict[tuple[str, str, str], Noun] = {}
     lexicon = _lexicon_of(schema)
     named = _spoken_names(schema)
     prefix = _common_prefix(list(named.values()), lexicon)
     nouns = {
-      t.name.lower(): _table_noun(_said(named[t.name], t.comment, lexicon), lexicon, prefix)
+      t.name.lower(): _table_noun(said(named[t.name], t.comment, lexicon), lexicon, prefix)
       for t in schema.tables
     }
     spelled = {
       t.name: [
-        expand(split_identifier(_said(c.name, c.comment, lexicon), lexicon)) for c in t.columns
+        expand(split_identifier(said(c.name, c.comment, lexicon), lexicon)) for c in t.columns
       ]
       for t in schema.tables
     }
     taken = collections.Counter(noun.singular for noun in nouns.values())
     taken.update(" ".join(words) for columns in spelled.values() for words in columns)
-    referred = {key: noun.singular for key, noun in nouns.items()}
+    keys = Keys(schema, {key: noun.singular for key, noun in nouns.items()})
     for table in schema.tables:
       key = table.name.lower()
       owner = _owner(nouns[key])
@@ -127,7 +125,7 @@ class SchemaNames:
       # A synonym must not be the name of another column of the same table, nor of a table.
       own = {" ".join(words) for words in spelled[table.name]}
       for column, words in zip(table.columns, spelled[table.name], strict=True):
-        full = column_words(column, table, words, owner, lexicon, referred)
+        full = column_words(column, table, words, owner, lexicon, keys)
         self.columns[key, column.name.lower()] = _column_name(
           column, full, self.tables[key], owner, own
         )
@@ -135,6 +133,24 @@ class SchemaNames:
   def table(self, table: Table) -> TableName:
     """What the rows of a table are called."""
     return self.tables[table.name.lower()]
+
+  def beside(self, noun: Noun, table: Table, parent: Table) -> Noun:
+    """What the rows of a table are called beside those that they belong to: the policies of
+    customers, where nothing else is called so, are not their customer policies.
+    """
+    key = (noun.singular, table.name, parent.name)
+    if key not in self._beside:
+      self._beside[key] = self._without_owner(noun, table, parent)
+    return self._beside[key]
+
+  def _without_owner(self, noun: Noun, table: Table, parent: Table) -> Noun:
+    owner = f"{self.table(parent).nouns[0].singular} "
+    short = Noun(noun.singular.removeprefix(owner), noun.plural.removeprefix(owner))
+    named = [self.column(t, column).short for t in (table, parent) for column in t.columns]
+    named += [other.nouns for other in self.tables.values()]
+    vague = short.singular.split()[0] in vocabulary.PREPOSITIONS
+    taken = any(short.singular == other.singular for nouns in named for other in nouns)
+    return noun if taken or vague else short
 
   def column(self, table: Table, column: Column) -> ColumnName:
     """What a column is called."""
@@ -190,18 +206,26 @@ def role_of(
   """
   if len(columns) != 1:
     return None
-  return _role(columns[0], schema_names.table(referred).nouns[0].singular, several)
+  noun = schema_names.table(referred).nouns[0].singular
+  return _role(columns[0], noun, _own_key(referred), several)
 
 
 def tells_a_role(column: str, referred: Table, schema_names: SchemaNames) -> bool:
   """Whether a key's name has words beside those of the table that it refers to."""
   noun = schema_names.table(referred).nouns[0].singular
-  return not {*_role_words(column, noun)} <= {*noun.split()} | vocabulary.NOT_ROLES
+  return (
+    not {*role_words(column, noun, _own_key(referred))} <= {*noun.split()} | vocabulary.NOT_ROLES
+  )
+
+
+def _own_key(table: Table) -> str:
+  """The one column of a table's key; "" of several."""
+  return table.primary_key[0] if len(table.primary_key) == 1 else ""
 
 
 @functools.lru_cache(maxsize=16384)
-def _role(column: str, referred: str, several: bool) -> Noun | None:
-  words = _role_words(column, referred)
+def _role(column: str, referred: str, key: str, several: bool) -> Noun | None:
+  words = role_words(column, referred, key)
   no_roles = frozenset() if several else vocabulary.NOT_ROLES
   if not any(_SAID.fullmatch(word) for word in words) or (
     len(words) == 1 and (len(words[0]) < 5 or kinds.identifies(words) or words[0] in no_roles)
@@ -225,24 +249,6 @@ def _role(column: str, referred: str, several: bool) -> Noun | None:
   if words[-1] in vocabulary.NOT_ROLES:
     role = f"{role} {referred}"  # "source airport"
   return Noun(role, plural_of(role))
-
-
-def _role_words(column: str, referred: str) -> list[str]:
-  """The words of a key's name without those that only say that it is one."""
-  words = list(
-    expand(split_identifier(column, frozenset(vocabulary.LEXICON) | set(referred.split())))
-  )
-  while words and (
-    kinds.ends_in(words, "key")
-    or (kinds.is_glued_identifier(words[-1]) and len(words[-1]) < 6 and len(words) > 1)
-  ):
-    words.pop()
-  if len(words) > 1 and len(words[-1]) == 1 and referred.startswith(words[-1]):
-    words[-1:] = referred.split()  # "source_u_id" of a user
-  part, found, _ = f"{' '.join(words)} ".rpartition(f" {referred} ")
-  if found and part and kinds.is_person(part) and kinds.is_person(referred):
-    words = part.split()  # "driver_employee_id": the driver is an employee.
-  return words
 
 
 @functools.lru_cache(maxsize=16384)
@@ -284,17 +290,6 @@ def _common_prefix(names: list[str], lexicon: frozenset[str]) -> str:
   return first.pop() if enough and len(first) == 1 else ""
 
 
-def _said(name: str, comment: str, lexicon: frozenset[str]) -> str:
-  """What a table or column is called by: its name, or the comment where the name is none that is
-  said, such as C01 or KNR, and the comment is.
-  """
-  words = split_identifier(name, lexicon)
-  if any(word in vocabulary.ABBREVIATIONS or _SPOKEN.search(word) for word in words):
-    return name
-  plain = comment.strip() if _PLAIN_COMMENT.fullmatch(comment.strip()) else ""
-  return _phrase_of(comment) or plain or name
-
-
 def _table_noun(name: str, lexicon: frozenset[str], prefix: str = "") -> Noun:
   words = list(split_identifier(name, lexicon))
   if words[0] == prefix:
@@ -307,11 +302,15 @@ def _table_noun(name: str, lexicon: frozenset[str], prefix: str = "") -> Noun:
     verb, other = words
     if other in vocabulary.PREPOSITIONS:
       words = vocabulary.VERB_TABLES[verb].split()
-    else:
+    elif not kinds.is_person(verb):  # A member's attendance is no membership.
       words = [
         singular_of(other),
         vocabulary.DEEDS_OF_VERBS.get(verb, vocabulary.VERB_TABLES[verb]),
       ]
+  elif (
+    len(words) > 2 and words[-2] in vocabulary.VERB_TABLES and words[-1] in vocabulary.PREPOSITIONS
+  ):
+    words[-2:] = vocabulary.VERB_TABLES[words[-2]].split()  # "faculty participates in"
   spelled = expand(tuple(words))
   spelled = (*spelled[:-1], vocabulary.DEEDS_OF_TABLES.get(spelled[-1], spelled[-1]))
   if len(spelled) == 3 and spelled[1] == "of":
@@ -427,7 +426,7 @@ def _column_name(
     full_nouns = [*full_nouns, Noun(synonym, plural_of(synonym))]
   for synonym in _synonyms(short, own):
     short_nouns = [*short_nouns, Noun(synonym, plural_of(synonym))]
-  described = singular_of(_named_by_comment(column, own))
+  described = singular_of(named_by_comment(column, own))
   if described:
     full_nouns = [*full_nouns, _column_noun(described)]
     alone = " ".join(short_words(tuple(described.split()), owner, own))
@@ -469,43 +468,6 @@ def _column_noun(name: str) -> Noun:
   done = last.endswith("ing") and last not in vocabulary.COUNTED_DEEDS
   lettered = bool(before) and len(set(last)) == 1
   return unchanging(name) if done or lettered else Noun(name, plural_of(singular_of(name)))
-
-
-def _named_by_comment(column: Column, own: set[str]) -> str:
-  """The name that a short comment gives its column ("year of publication"), or ""."""
-  said = _phrase_of(column.comment)
-  if not said or said.lower() in {str(v).lower() for v in column.samples}:
-    return ""
-  name = said if any(w.isupper() for w in said.split()) else said.lower()
-  return "" if name in own or name.split()[0].rstrip("s") + "s" in vocabulary.UNITS else name
-
-
-def _phrase_of(comment: str) -> str:
-  """The noun phrase that a comment begins with, if it is short; else ""."""
-  comment = comment.strip()
-  if comment.count(",") > 1:
-    return ""
-  said = re.split(r"[,;:(.]| if | when ", comment, maxsplit=1)[0].strip()
-  said = re.sub(r"^(the|a|an) ", "", said, flags=re.IGNORECASE)
-  before, _, unit = said.rpartition(" in ")
-  if before and unit in vocabulary.UNITS:
-    said = before
-  words = said.lower().split()
-  if (
-    not _SHORT_COMMENT.fullmatch(said)
-    or len(words) > 5
-    or words[0] in vocabulary.NO_NAMES | vocabulary.UNITS
-    or "or" in words
-    or len(said) < 4
-  ):
-    return ""
-  if (
-    words[0] in ("milligrams", "number")
-    and len(words) < 3
-    or any(w in ("which", "that", "where", "was", "is", "null", "empty") for w in words)
-  ):
-    return ""
-  return said
 
 
 def _synonyms(name: str, own: set[str]) -> list[str]:

@@ -31,7 +31,7 @@ from spftsql_jax.questions.plan import (
 from spftsql_jax.questions.plan_listings import head_of, plan_orders
 from spftsql_jax.questions.plan_nested import far_end, key_of
 from spftsql_jax.questions.query_meaning import Query, Ref
-from spftsql_jax.questions.syntax import is_link, is_pure_link, operator_of
+from spftsql_jax.questions.syntax import is_pure_link, operator_of
 from spftsql_jax.schema import Table
 
 
@@ -98,8 +98,10 @@ class Nested(Entities):
       role = None
     before, self.existential = self.existential, True
     plan = self.plan(nested, alias, set())
-    noun, clauses = self.noun(nested, alias), self.clauses(nested, plan, alias, None)
-    if is_link(table) and not plan.own.get(alias) and len(edges) == 1 and edges[0].child == alias:
+    noun = self.names.beside(self.noun(nested, alias), table, referred)
+    clauses = self.clauses(nested, plan, alias, None)
+    connects = self.connects(nested, table) and not plan.own.get(alias)
+    if connects and len(edges) == 1 and edges[0].child == alias:
       far = edges[0].parent
       noun, clauses = self.noun(nested, far), self.clauses(nested, plan, far, edges[0])
     elif not nested.edges and is_pure_link(table) and not (clauses and len(keys) > 1):

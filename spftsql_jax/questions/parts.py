@@ -11,6 +11,7 @@ from sqlglot import exp
 from spftsql_jax.columns import vocabulary
 from spftsql_jax.columns.inflection import plural_of, singular_of
 from spftsql_jax.columns.kinds import is_person
+from spftsql_jax.columns.words import alike
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import Verb, plural_verb
 from spftsql_jax.questions.naming import Noun
@@ -159,6 +160,15 @@ def parted_unit(phrase: str) -> tuple[str, str]:
   """A noun phrase and the unit behind it: ("assets", "billion"); the unit is "" without one."""
   before, _, unit = phrase.rpartition(" in ")
   return (before, unit) if before and unit.split()[-1] in vocabulary.UNITS else (phrase, "")
+
+
+def names_rows(content: str, entity: str) -> bool:
+  """Whether what is aggregated says whose it is: the largest amount claimed is that of claims."""
+  row = singular_of(entity.split()[-1])
+  return any(
+    singular_of(word) == row or (word.endswith("ed") and alike(word, row))
+    for word in content.split()
+  )
 
 
 def article(phrase: str) -> str:

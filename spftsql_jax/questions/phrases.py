@@ -83,34 +83,53 @@ class Phrases(abc.ABC):
   def noun(self, query: Query, alias: str) -> Noun:
     """The noun of one table occurrence: the role that its foreign key gives it, or its table's."""
     table = query.sources[alias]
-    uses = [a for a, t in query.sources.items() if t is table]
-    alone = len(uses) == 1
     for edge in query.edges:
       if edge.parent == alias and edge.same:
         return self.noun(query, edge.child)
-      if edge.parent == alias and edge.is_key:
-        keys = query.sources[edge.child].foreign_keys
-        several = sum(key.referred_table.lower() == table.name.lower() for key in keys) > 1
-        role = role_of(edge.columns, table, self.names, several)
-        if role is None and several and tells_a_role(edge.columns[0], table, self.names):
-          raise UnsupportedQuery("one of several keys whose names tell nothing")
-        child = self.names.table(query.sources[edge.child]).nouns[0].singular
-        if role is not None and (
-          role.singular == child
-          or len(query.sources[edge.child].primary_key) == len(edge.columns) == 1
-          and query.sources[edge.child].primary_key[0].lower() == edge.columns[0].lower()
-        ):
-          role = None  # A key that is also the child's own is named after the child.
-        if role is not None and (
-          not alone or self.names.table(table).nouns[0].singular not in role.singular.split()[:-1]
-        ):
-          return role
+      role = self.role(query, edge) if edge.parent == alias and edge.is_key else None
+      if role is not None:
+        return role
     # "Films with the actor Ann and with the actor Bob": of two uses a name tells one.
+    uses = [a for a, table in query.sources.items() if table is query.sources[alias]]
     named = [a for a in uses if is_single(query, self.names, a)]
     told = len(named) >= len(uses) - 1 and all(e.is_key for e in query.edges)
+    alone = len(uses) == 1
     if not (alone or told or any(e.child == alias for e in query.edges)):
       raise UnsupportedQuery(f"two uses of table {table.name} that have no names of their own")
-    return self.table_noun(table)
+    noun = self.table_noun(table)
+    parents = (e.parent for e in query.edges if e.child == alias and e.is_key and not e.same)
+    beside = (self.beside(query, noun, alias, p) for p in parents if query.mentions(p))
+    return next((short for short in beside if short != noun), noun)
+
+  def beside(self, query: Query, noun: Noun, alias: str, parent: str) -> Noun:
+    """What the rows of an alias are called beside those that they belong to."""
+    short = self.names.beside(noun, query.sources[alias], query.sources[parent])
+    # The friends of persons that are friends would be called as those are.
+    return noun if short is noun or short == self.noun(query, parent) else short
+
+  def _alone(self, query: Query, alias: str) -> bool:
+    return sum(table is query.sources[alias] for table in query.sources.values()) == 1
+
+  def role(self, query: Query, edge: Edge) -> Noun | None:
+    """What a foreign key calls the row that it refers to, where that is not what all rows of its
+    table are called.
+    """
+    table, child = query.sources[edge.parent], query.sources[edge.child]
+    several = (
+      sum(key.referred_table.lower() == table.name.lower() for key in child.foreign_keys) > 1
+    )
+    role = role_of(edge.columns, table, self.names, several)
+    if role is None:
+      if several and tells_a_role(edge.columns[0], table, self.names):
+        raise UnsupportedQuery("one of several keys whose names tell nothing")
+      return None
+    own = len(child.primary_key) == len(edge.columns) == 1
+    if role.singular == self.names.table(child).nouns[0].singular or (
+      own and child.primary_key[0].lower() == edge.columns[0].lower()
+    ):
+      return None  # A key that is also the child's own is named after the child.
+    within = self.names.table(table).nouns[0].singular in role.singular.split()[:-1]
+    return None if self._alone(query, edge.parent) and within else role
 
   def person(self, query: Query, alias: str) -> bool:
     """Whether the rows of an alias are people, so that they take who."""
@@ -261,9 +280,10 @@ class Phrases(abc.ABC):
     words = self.grammar.fill(row, context, self.rng)
     return words, f"{row.mark} {words}" if row.mark else words
 
-  def distinct_word(self) -> str:
-    """ "different"."""
-    return self.grammar.say("distinct", Context((), {}), self.rng)
+  def distinct_word(self, values: str = "") -> str:
+    """ "different", of what is called `values`."""
+    features = {"names"} if values.endswith(("name", "names")) else set()
+    return self.grammar.say("distinct", Context(features, {}), self.rng)
 
   def superlative(self, tags: frozenset[str], descending: bool) -> str:
     """The adjective of a column's extreme: "highest", "most recent"."""

@@ -107,6 +107,12 @@ class Query:
     """Aliases of this query's own tables in an expression, columns inside subqueries left out."""
     return {r.alias for c in own_columns(node) if not (r := self.ref(c)).outer}
 
+  def mentions(self, alias: str) -> bool:
+    """Whether anything but its joins is about the rows of an alias."""
+    ordered = (expression for expression, _ in self.order)
+    asked = (*self.items, *self.conditions, *self.group, *self.having, *ordered)
+    return any(alias in self.aliases_in(expression) for expression in asked)
+
   def path(self, start: str, goal: str) -> list[Edge]:
     """The edges from one alias to another."""
     todo: list[tuple[str, list[Edge]]] = [(start, [])]

@@ -54,6 +54,7 @@ class Relations(Events):
         self.person(query, other),
         self._named(query, plan, other, edge),
         self.noun(query, alias),
+        self.role(query, edge) is not None,
       )
     event = self._event_relation(query, plan, alias, other, edge)
     if event is not None:
@@ -72,6 +73,9 @@ class Relations(Events):
         raise UnsupportedQuery("rows without a match behind others")
       noun = self.noun(query, far[0])
       return self.child_relation(noun.plural, True, self.person(query, alias), noun)
+    pair = self._pair_relation(query, plan, alias, other, edge)
+    if pair is not None:
+      return pair
     noun, clauses, person = self._through_link(query, plan, alias, other, edge)
     if not clauses and (optional or self._subtree(query, other, edge) & plan.spoken):
       return None
@@ -108,10 +112,19 @@ class Relations(Events):
     )
 
   def parent_relation(
-    self, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
+    self,
+    noun: Noun,
+    clauses: list[Clause],
+    person: bool,
+    name: str | None,
+    child: Noun,
+    role: bool = False,
   ) -> Clause:
-    """Rows that point to one row of a parent: "visits of the patient Ann"."""
-    clause = self._plain_parent_relation(noun, clauses, person, name, child)
+    """Rows that point to one row of a parent: "visits of the patient Ann".
+
+    They have those that play a `role` for them: departments belong to no manager.
+    """
+    clause = self._plain_parent_relation(noun, clauses, person, name, child, role)
     made = child.singular.split()[-1] in wordings.WORKS
     maker = wordings.MAKER_VERBS.get(noun.singular.split()[-1]) if made else None
     works = (
@@ -138,10 +151,18 @@ class Relations(Events):
     return clause
 
   def _plain_parent_relation(
-    self, noun: Noun, clauses: list[Clause], person: bool, name: str | None, child: Noun
+    self,
+    noun: Noun,
+    clauses: list[Clause],
+    person: bool,
+    name: str | None,
+    child: Noun,
+    role: bool,
   ) -> Clause:
     prepositions = relation_preposition(noun.singular, child.singular, person)
-    belong = owned(noun, child)
+    first, belong = prepositions[0], owned(noun, child) and not role
+    if role and first == "of":
+      prepositions = ("with",)
     direction, _, place = noun.singular.partition(" ")
     if place and direction in wordings.DIRECTIONS:
       return self._directed(
@@ -167,11 +188,13 @@ class Relations(Events):
         conjugate(related_by("of", called, belong)),
         conjugate(f"have {called}")
         if self.maybe(0.3) and not is_person(child.singular)
-        else conjugate(related_by(prepositions[0], called, belong)),
+        else conjugate(related_by(first, called, belong)),
       )
       return Clause(noun.singular, f"is {name}", titled(noun, name), verbs, posts)
     every = self.with_number(noun, clauses, person, "plural")
     one = self.with_number(noun, clauses, person, "a")
+    if role:
+      every = one  # Each has one.
     if noun.singular.split()[-1] == "address":  # Nobody belongs to an address.
       return Clause(verbs=(conjugate(f"have {one}"),), posts=(f"with {one}",))
     posts = (
@@ -179,7 +202,6 @@ class Relations(Events):
       f"{self.rng.choice(prepositions)} {one}",
       f"belonging to {every}" if self.maybe(0.3) and belong else f"{prepositions[0]} {every}",
     )
-    first = prepositions[0]
     verbs = (
       conjugate(related_by("of", every, belong), related_by("of", one, belong)),
       conjugate(related_by(first, every, belong), related_by(first, one, belong)),
@@ -304,13 +326,6 @@ class Relations(Events):
     ):
       return None
     return self.value(own[0].expression, ref.column)
-
-  def _subtree(self, query: Query, alias: str, came_from: Edge) -> set[str]:
-    found = {alias}
-    for edge in query.neighbours(alias):
-      if edge is not came_from:
-        found |= self._subtree(query, edge.other(alias), edge)
-    return found
 
   def _subtree_says(self, query: Query, plan: Plan, alias: str, edge: Edge) -> bool:
     other = edge.other(alias)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 
 from sqlglot import exp
 
@@ -18,6 +19,7 @@ from spftsql_jax.questions.parts import (
   Clause,
   Message,
   article_for,
+  is_plural,
   join_words,
   without_article,
 )
@@ -25,8 +27,12 @@ from spftsql_jax.questions.plan import Combined, Listing, Lists, Related, Rows, 
 from spftsql_jax.questions.plan_sets import plan_set
 from spftsql_jax.questions.query_meaning import Query, SetQuery, UnsupportedQuery
 
+# What is denied of one is denied of any: "do not have 2 pieces for any performance".
+_IN_ONE = re.compile(r"\b(for|in) an? ")
 # How often a whole question is said.
 _RATE = 0.4
+# Rows of more words are too long to stand between a question word and its verb.
+_LONG = 5
 
 
 @dataclasses.dataclass
@@ -170,6 +176,8 @@ class Sets(GroupQuestions):
   def _denied(self, section: str, second: list[str], plan: SameRows, who: str) -> str:
     """The contrary of what is said of the rows on the second side."""
     said = join_words(second)
+    if section == "denied":
+      said = _IN_ONE.sub(r"\1 any ", said)
     verb, _, rest = said.partition(" ")
     features = denied_features(said, self._nouns(plan)) if len(second) == 1 else {"other"}
     thing = without_article(rest.removeprefix("at least one "))
@@ -191,8 +199,14 @@ class Sets(GroupQuestions):
     last = columns[0].noun.singular.split()[-1]
     if len(columns) == 1 and last in wordings.PLACES | wordings.HOLDERS | wordings.MAKERS:
       features.add("holds")
+    if max(len(half.every.split()) for half in (left, right)) > _LONG:
+      features.add("long")  # The verb does not wait behind it.
+    first = columns[0].noun
+    plural = len(columns) > 1 or first.plural != first.singular or is_plural(first.plural)
     values = {
       **pair,
+      "do": agree("do", plural),
+      "are": agree("are", plural),
       "columns": join_words([c.noun.plural for c in columns]),
       "nouns": left.noun.plural,
       "every": left.every,

@@ -89,6 +89,33 @@ def is_value(node: exp.Expr) -> bool:
   return isinstance(node, (exp.Literal, exp.Boolean))
 
 
+def merge_ranges(conditions: list[exp.Expr]) -> list[exp.Expr]:
+  """Two bounds of one column as one condition.
+
+  x >= a AND x <= b, which people say as one range, becomes BETWEEN; x > a AND x < b is kept.
+  """
+  result: list[exp.Expr] = []
+  for condition in conditions:
+    previous = result[-1] if result else None
+    bounds = (
+      isinstance(condition, (exp.LT, exp.LTE))
+      and isinstance(previous, (exp.GT, exp.GTE))
+      and isinstance(condition.this, exp.Column)
+      and condition.this == previous.this
+      and is_value(condition.expression)
+      and is_value(previous.expression)
+    )
+    if bounds and isinstance(condition, exp.LTE) and isinstance(previous, exp.GTE):
+      result[-1] = over(
+        exp.Between, this=condition.this, low=previous.expression, high=condition.expression
+      )
+    elif bounds and previous is not None:
+      result[-1] = over(exp.And, this=previous, expression=condition)
+    else:
+      result.append(condition)
+  return result
+
+
 def aggregate_of(node: exp.Expr) -> str | None:
   """The name of an aggregate function; None of anything else."""
   return _AGGREGATES.get(type(node))

@@ -1,0 +1,303 @@
+"""What questions call tables, columns and the rows that keys refer to, on small schemas."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from spftsql_jax.questions.naming import names_of, role_of
+from spftsql_jax.questions.sentences import write_question
+from spftsql_jax.schema import Column, ForeignKey, Schema, Table
+
+_SEEDS = range(25)
+
+
+def _table(text: str, *keys: ForeignKey, samples: dict[str, tuple] | None = None) -> Table:
+  """ "pet: id number, name text", the key first."""
+  name, _, said = text.partition(": ")
+  pairs = [column.split() for column in said.split(", ")]
+  columns = tuple(Column(c, k.upper(), k, samples=(samples or {}).get(c, ())) for c, k in pairs)
+  return Table(name, columns, (columns[0].name,), keys, row_count=100)
+
+
+def _key(column: str, table: str, referred: str = "id") -> ForeignKey:
+  return ForeignKey((column,), table, (referred,))
+
+
+def _said(sql: str, schema: Schema) -> set[str]:
+  return {write_question(sql, schema, random.Random(seed)) for seed in _SEEDS}
+
+
+COMPANY = Schema(
+  "company",
+  "sqlite",
+  (
+    _table("employee: Ssn number, Minit text, Bdate date, Super_ssn number, Dno number"),
+    _table("department: Dnumber number, Dname text, Mgr_ssn number"),
+    _table("dependent: Dependent_name text, Essn number"),
+    _table("dept_locations: Dlocation text, Dnumber number"),
+  ),
+)
+
+
+@pytest.mark.parametrize(
+  "table, column, said",
+  [
+    ("employee", "Dno", "department number"),
+    ("employee", "Minit", "middle initial"),
+    ("dependent", "Essn", "employee SSN"),
+    ("dept_locations", "Dlocation", "location"),
+  ],
+)
+def test_a_column_that_shortens_another_table_s_key_is_called_by_it(
+  table: str, column: str, said: str
+) -> None:
+  of = COMPANY.table(table)
+  assert names_of(COMPANY).column(of, of.column(column)).nouns[0].singular == said
+
+
+@pytest.mark.parametrize(
+  "column, referred, role",
+  [
+    ("Mgr_ssn", "employee", "manager"),
+    ("Super_ssn", "employee", "supervisor"),
+    ("Essn", "employee", None),
+    ("Dno", "department", None),
+    ("Dnumber", "department", None),
+  ],
+)
+def test_a_key_is_called_by_what_it_refers_to(column: str, referred: str, role: str | None) -> None:
+  found = role_of((column,), COMPANY.table(referred), names_of(COMPANY))
+  assert (found and found.singular) == role
+
+
+def test_rows_have_those_that_play_a_role_for_them() -> None:
+  said = _said(
+    "SELECT a.Dname FROM department AS a JOIN employee AS b ON a.Mgr_ssn = b.Ssn "
+    "WHERE b.Bdate > '1937-05-01'",
+    COMPANY,
+  )
+  assert all("manager" in question and "SSN" not in question for question in said)
+  assert not any(re.search("belong|are with|of a? ?managers?", question) for question in said), said
+
+
+STAGE = Schema(
+  "stage",
+  "sqlite",
+  (
+    _table("member: id number, name text"),
+    _table("performance: id number, host text, held date"),
+    _table(
+      "member_attendance: id number, member_id number, performance_id number, num_of_pieces number",
+      _key("member_id", "member"),
+      _key("performance_id", "performance"),
+    ),
+    _table("service: id number, type_code text"),
+    _table(
+      "members_services: id number, member_id number, service_id number, asked date, total number",
+      _key("member_id", "member"),
+      _key("service_id", "service"),
+    ),
+    _table("buyer: id number, name text"),
+    _table("buyer_policies: id number, buyer_id number, type text", _key("buyer_id", "buyer")),
+    _table("policy_notes: id number, policy_id number", _key("policy_id", "buyer_policies")),
+  ),
+)
+_POLICIES = "FROM buyer AS a JOIN buyer_policies AS b ON a.id = b.buyer_id"
+_JOINED = "FROM member AS a JOIN {0} AS b ON a.id = b.member_id"
+
+
+def test_what_a_link_holds_is_said_of_the_pair() -> None:
+  said = _said(
+    f"SELECT a.name {_JOINED.format('member_attendance')} WHERE b.num_of_pieces > 2", STAGE
+  )
+  assert all("attendance" not in question for question in said), said
+  pair = r"(have|has|with) (more than|over) 2 pieces for a performance"
+  assert any(re.search(pair, question) for question in said), said
+
+
+def test_which_pair_it_is_is_not_said_of_the_pair() -> None:
+  said = _said(
+    f"SELECT a.name {_JOINED.format('member_attendance')} WHERE b.performance_id = 3", STAGE
+  )
+  assert not any("for a performance" in question for question in said), said
+
+
+def test_a_link_called_by_its_ends_is_passed_through() -> None:
+  said = _said(
+    f"SELECT a.name {_JOINED.format('members_services')} JOIN service AS c ON b.service_id = c.id "
+    "WHERE c.type_code = 'Gym'",
+    STAGE,
+  )
+  assert not any(re.search("(member|client) services?", question) for question in said), said
+
+
+@pytest.mark.parametrize(
+  "sql, short",
+  [
+    (f"SELECT a.name {_POLICIES} WHERE b.type = 'Car'", True),
+    ("SELECT name FROM buyer WHERE id NOT IN (SELECT buyer_id FROM buyer_policies)", True),
+    (f"SELECT a.name, COUNT(*) {_POLICIES} GROUP BY a.id", True),
+    ("SELECT COUNT(*) FROM buyer_policies", False),
+    # The notes of buyers' policies are no policies of the notes.
+    (
+      "SELECT COUNT(*) FROM policy_notes AS a JOIN buyer_policies AS b ON a.policy_id = b.id "
+      "WHERE b.type = 'Car'",
+      False,
+    ),
+  ],
+)
+def test_rows_beside_those_that_they_belong_to_are_not_called_by_them(
+  sql: str, short: bool
+) -> None:
+  said = _said(sql, STAGE)
+  assert all(("buyer polic" in question) is not short for question in said), said
+  assert all("polic" in question for question in said)
+
+
+@pytest.mark.parametrize("operator", ["EXCEPT", "INTERSECT"])
+def test_values_of_two_sets_of_rows_are_not_asked_for_by_a_verb_behind_them(operator: str) -> None:
+  half = f"SELECT a.name {_JOINED.format('member_attendance')} WHERE b.num_of_pieces"
+  of_hosts = half.replace("a.name", "c.host").replace(
+    "WHERE", "JOIN performance AS c ON b.performance_id = c.id WHERE"
+  )
+  said = _said(f"{of_hosts} > 2 {operator} {of_hosts} = 1", STAGE)
+  assert not any(re.search(r"\d.* (has|have( in common)?)\W?$", question) for question in said), (
+    said
+  )
+
+
+@pytest.mark.parametrize("column", ["buyer_id", "type"])
+def test_the_verb_agrees_with_the_values(column: str) -> None:
+  rows = f"SELECT {column} FROM buyer_policies"
+  said = _said(f"{rows} WHERE type = 'Car' INTERSECT {rows} WHERE type = 'Life'", STAGE)
+  assert not any(re.search("(ids|types) is ", question) for question in said), said
+
+
+SCHOOL = Schema(
+  "school",
+  "sqlite",
+  (
+    _table("student: id number, name text, sex text"),
+    _table("people: id number, name text"),
+    _table("course: id number, title text, day_or_boarding text"),
+    _table(
+      "student_participates_in: id number, student_id number, course_id number, games number",
+      _key("student_id", "student"),
+      _key("course_id", "course"),
+    ),
+    _table(
+      "enrolled: student_id number, course_id number",
+      _key("student_id", "student"),
+      _key("course_id", "course"),
+    ),
+    _table(
+      "claim: id number, student_id number, date_claim_made date, date_settled date, "
+      "amount_claimed number",
+      _key("student_id", "student"),
+    ),
+    _table("school: id number, school text, town text"),
+    _table("school_details: school_id number, nickname text", _key("school_id", "school")),
+  ),
+)
+
+
+@pytest.mark.parametrize(
+  "table, said",
+  [
+    ("student_participates_in", "student participation"),
+    ("member_attendance", "member attendance"),
+  ],
+)
+def test_a_table_of_deeds_is_called_by_a_noun(table: str, said: str) -> None:
+  schema = STAGE if table.startswith("member") else SCHOOL
+  assert names_of(schema).table(schema.table(table)).nouns[0].singular == said
+
+
+def test_a_choice_of_type_has_a_plural() -> None:
+  said = _said(
+    "SELECT day_or_boarding FROM course GROUP BY day_or_boarding HAVING COUNT(*) > 3", SCHOOL
+  )
+  assert not any("boarding type have" in question for question in said), said
+
+
+def test_what_rows_count_is_that_of_the_row_that_they_belong_to() -> None:
+  said = _said(
+    "SELECT a.title, SUM(b.games) FROM course AS a JOIN student_participates_in AS b "
+    "ON a.id = b.course_id GROUP BY a.id",
+    SCHOOL,
+  )
+  assert all(re.search("numbers? of games|game count", question) for question in said), said
+  assert not any("participat" in question for question in said), said
+
+
+def test_pairs_are_not_counted_as_one_of_their_ends() -> None:
+  sql = (
+    "SELECT a.sex, COUNT(*) FROM student AS a JOIN student_participates_in AS b "
+    "ON a.id = b.student_id GROUP BY a.sex"
+  )
+  pure = Table(
+    **{
+      **vars(SCHOOL.table("student_participates_in")),
+      "primary_key": ("student_id", "course_id"),
+      "columns": SCHOOL.table("student_participates_in").columns[1:3],
+    }
+  )
+  schema = Schema("school", "sqlite", (*SCHOOL.tables[:3], pure))
+  said = _said(sql, schema)
+  assert all("participation" in question for question in said), said
+
+
+@pytest.mark.parametrize(
+  "sql, doubled",
+  [
+    (
+      "SELECT a.nickname, b.school FROM school_details AS a JOIN school AS b ON a.school_id = b.id",
+      "school (for each|for every|of (each|every)) school|schools (of|for) schools",
+    ),
+    (
+      "SELECT strftime('%Y', date_claim_made), COUNT(*) FROM claim "
+      "GROUP BY strftime('%Y', date_claim_made)",
+      "year of the date",
+    ),
+    (
+      "SELECT a.name, SUM(b.amount_claimed) FROM student AS a JOIN claim AS b "
+      "ON a.id = b.student_id GROUP BY a.id",
+      "claim amount claimed|amounts? claimed of claims",
+    ),
+    ("SELECT MAX(amount_claimed) FROM claim", "amount claimed (of|for|across) (all )?(the )?claim"),
+    (
+      "SELECT a.title, d.name FROM course AS a JOIN student_participates_in AS b "
+      "ON a.id = b.course_id JOIN student AS c ON b.student_id = c.id "
+      "JOIN people AS d ON c.id = d.id",
+      "student names of (their|those) students",
+    ),
+  ],
+)
+def test_a_word_is_not_doubled(sql: str, doubled: str) -> None:
+  said = _said(sql, SCHOOL)
+  assert not any(re.search(doubled, question) for question in said), said
+
+
+def test_what_is_compared_with_an_aggregate_says_whose_it_is() -> None:
+  said = _said(
+    "SELECT date_settled FROM claim GROUP BY date_settled HAVING AVG(amount_claimed) > "
+    "(SELECT AVG(amount_claimed) FROM claim)",
+    SCHOOL,
+  )
+  assert not any(re.search(r"average amount claimed\W*$", question) for question in said), said
+
+
+def test_names_returned_once_are_not_different_names() -> None:
+  said = _said("SELECT DISTINCT name FROM member", STAGE)
+  assert not any("different" in question for question in said), said
+  assert any("different hosts" in q for q in _said("SELECT DISTINCT host FROM performance", STAGE))
+
+
+def test_what_is_denied_of_one_pair_is_denied_of_any() -> None:
+  half = f"SELECT a.id, a.name {_JOINED.format('member_attendance')} WHERE b.num_of_pieces > 2"
+  said = _said(f"SELECT id, name FROM member EXCEPT {half}", STAGE)
+  denied = [question for question in said if re.search("not|n't|never", question)]
+  assert denied and all("for any performance" in question for question in denied), denied
