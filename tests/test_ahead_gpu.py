@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import warnings
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -206,6 +209,19 @@ MODEL = {
   "max_position_embeddings": 512,
 }
 WORKLOAD = Workload(prefix=64, prompt=16, answer=16, row_tokens=256, lanes=4)
+
+
+@pytest.mark.parametrize("installed, warned", [("0.0.42.1", False), ("0.0.52", True)])
+def test_a_libtpu_of_another_jax_is_told(monkeypatch, installed, warned):
+  monkeypatch.setattr(importlib.metadata, "version", lambda package: installed)
+  wanted = ["jaxlib<=0.10.2", 'libtpu==0.0.42.*; extra == "tpu"']
+  monkeypatch.setattr(importlib.metadata, "requires", lambda package: wanted)
+  with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    devices._warn_of_another_libtpu()
+  assert [str(each.message).endswith('pip install "libtpu==0.0.42.*"') for each in told] == (
+    [True] if warned else []
+  )
 
 
 @pytest.fixture(scope="module")

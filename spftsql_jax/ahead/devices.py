@@ -5,7 +5,9 @@ None but the last have to be there.
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import importlib.util
+import warnings
 from typing import Any
 
 import jax
@@ -15,7 +17,7 @@ from spftsql_jax.ahead.gpu_target import target_config
 from spftsql_jax.models.gpus import Gpu, usual_gpus
 
 # What compiles for them, and how it is to be had.
-_TPU_COMPILER = "libtpu is not installed, the compiler for TPUs: pip install libtpu"
+_TPU_COMPILER = "libtpu is not installed, the compiler for TPUs: pip install "
 _GPU_COMPILER = (
   "JAX's plugin for NVIDIA GPUs is not installed, which compiles for them without one: pip install "
   f"jax-cuda12-pjrt=={jax.__version__} nvidia-cuda-nvcc-cu12"
@@ -48,16 +50,42 @@ def of_this_machine(topology: str) -> int:
 
 
 def _tpus(topology: str) -> list[jax.Device]:
+  _warn_of_another_libtpu()
   try:
     return list(topologies.get_topology_desc(platform="tpu", topology_name=topology).devices)
   except Exception as error:  # The plugin raises errors of several kinds.
     if not _is_installed("libtpu"):
-      raise ValueError(_TPU_COMPILER) from error
+      raise ValueError(f'{_TPU_COMPILER}"{_libtpu_of_jax()}"') from error
     gpus = ", ".join(usual_gpus())
     raise ValueError(
       f"--topology={topology}: {str(error).splitlines()[0]} (known are slices such as v5e:4x4, and "
       f"{gpus})"
     ) from error
+
+
+def _libtpu_of_jax() -> str:
+  """The version of libtpu that this JAX is made for, as a requirement."""
+  wanted = importlib.metadata.requires("jax") or []
+  return next(
+    (each.split(";")[0].strip() for each in wanted if each.startswith("libtpu")), "libtpu"
+  )
+
+
+def _warn_of_another_libtpu() -> None:
+  """What another version compiles JAX cannot always read: "RET_CHECK failure" of an operand's
+  count is such an error.
+  """
+  try:
+    installed = importlib.metadata.version("libtpu")
+  except importlib.metadata.PackageNotFoundError:
+    return
+  name, _, version = (wanted := _libtpu_of_jax()).partition("==")
+  if version and not f"{installed}.".startswith(version.removesuffix("*")):
+    warnings.warn(
+      f"{name} {installed} is not the version that JAX {jax.__version__} is made for, and programs "
+      f'may fail to compile: pip install "{wanted}"',
+      stacklevel=2,
+    )
 
 
 def _gpus(gpu: Gpu, count: int) -> list[jax.Device]:
