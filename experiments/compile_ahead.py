@@ -7,8 +7,8 @@ chip and how fast they can be at best.
     python experiments/compile_ahead.py --search --model_config=FILE.json --step=all --kept=FOLDER
 
 FILE.json is the config.json of a Hugging Face model; no weights are read, no arrays are made. TPUs
-need libtpu of the version that JAX asks for, GPUs jax-cuda12-pjrt of JAX's version and nvidia-cuda-nvcc-cu12,
-but no driver. Several topologies (a comma between them), several --mesh and
+need libtpu of the version that JAX asks for, GPUs jax-cuda12-pjrt of JAX's version and
+nvidia-cuda-nvcc-cu12, but no driver. Several topologies (a comma between them), several --mesh and
 --step=all compile all of them one after the other. --search compiles as few as it can to find the
 cheapest slice and mesh that fit. The last line on stdout is JSON: memory a chip (GiB), whether it
 fits, what is multiplied and sent, time bounds by the data sheet, what 1,000 examples cost. Exit
