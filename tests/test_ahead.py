@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from on_devices import run_on_devices
 
+from spftsql_jax.ahead import compiled as compiling
 from spftsql_jax.ahead import programs
 from spftsql_jax.ahead.compiled import compiled
 from spftsql_jax.ahead.faults import faults
@@ -283,6 +286,23 @@ def test_a_program_is_compiled_once_and_kept(prefill, tmp_path, monkeypatch):
   path.write_bytes(path.read_bytes()[:-9])
   with pytest.raises(AssertionError, match="compiled again"):
     compiled(program, tmp_path)
+
+
+def test_programs_for_chips_that_only_their_kind_tells_apart_are_kept_apart(prefill):
+  @dataclasses.dataclass
+  class Device:
+    device_kind: str = dataclasses.field(repr=False)
+    platform: str = "tpu"
+
+  @dataclasses.dataclass
+  class Slice:
+    devices: np.ndarray
+
+  lowered = SimpleNamespace(as_text=lambda: "module")
+  slices = [Slice(np.array([Device(kind)])) for kind in ("TPU v5 lite", "TPU v6 lite")]
+  programs_ = [dataclasses.replace(prefill[0], mesh=each) for each in slices]
+  assert str(slices[0]) == str(slices[1])
+  assert len({compiling._name(program, lowered) for program in programs_}) == 2
 
 
 CHIP = Chip("cpu", 1, 1e12, 1e12, 1e9, usd_an_hour=3.6)

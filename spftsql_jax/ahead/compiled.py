@@ -92,7 +92,9 @@ def _platform(program: Prepared) -> str:
 
 def _name(program: Prepared, lowered: Any) -> str:
   devices, platform = list(program.mesh.devices.flat), _platform(program)
-  told = [lowered.as_text(), str(program.mesh), str(devices), jax.__version__, _compiler(platform)]
+  # Devices of two kinds can look alike: both a v5e and a v6e are a "TpuDevice(id=0, ...)".
+  told = [lowered.as_text(), str(program.mesh), str(devices), devices[0].device_kind]
+  told += [jax.__version__, _compiler(platform)]
   told += [str(_OPTIONS[platform])] if platform in _OPTIONS else []
   if (gpu := gpu_of(devices[0].device_kind)) is not None:
     told.append(target_config(gpu))
