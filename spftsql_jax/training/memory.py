@@ -23,6 +23,7 @@ from spftsql_jax.examples.packing import ROW_LENGTHS, Packing
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.lora import LoraConfig, kernel_shapes
 from spftsql_jax.models.token_log_probs import logits_at_once
+from spftsql_jax.training.step import UNROLLED_LAYERS
 
 Remat = Literal["none", "dots", "full"]
 
@@ -170,7 +171,7 @@ def plan_step(
   """
   usable = None if there is None else int(there * _USABLE)
   plans = []
-  for policy in ("none", "dots", "full") if remat == "auto" else (remat,):
+  for policy in _policies(config) if remat == "auto" else (remat,):
     for length in _lengths(packing, longest_unit, parts, known=there is not None):
       # As many tokens an update, however long its rows are.
       rows = max(packing.rows, 1) * packing.longest_row / max(length, 1)
@@ -183,6 +184,16 @@ def plan_step(
           return plan
         plans.append(plan)
   return min(plans, key=lambda plan: plan.needed)
+
+
+def _policies(config: ModelConfig) -> tuple[Remat, ...]:
+  """What the backward pass computes again, the quickest first."""
+  # What a loop over layers keeps is written into stacks and read again, which takes an accelerator
+  # longer than all but the products takes it.
+  stacked = config.num_hidden_layers > UNROLLED_LAYERS
+  if stacked and jax.default_backend() != "cpu":
+    return "dots", "full"
+  return "none", "dots", "full"
 
 
 def _lengths(packing: Packing, longest_unit: int, parts: int, known: bool) -> Iterator[int]:

@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 # Models of at most so many layers are trained unrolled (see `Decoder.unroll`).
-_UNROLLED_LAYERS = 8
+UNROLLED_LAYERS = 8
 
 
 def variables_of(trainable: Any, frozen: Any) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def loss_and_gradients(
   trainable, frozen = (_as_multiplied(tree, model.config.dtype) for tree in (trainable, frozen))
   totals = batch_totals(objective, batches)
   numbers = numbers_of(objective) if numbers is None else numbers
-  if model.config.num_hidden_layers <= _UNROLLED_LAYERS and model.config.remat == "none":
+  if model.config.num_hidden_layers <= UNROLLED_LAYERS and model.config.remat == "none":
     model = model.clone(unroll=True)
   if _fuses(model):
     model = model.clone(fuse=True)
