@@ -42,7 +42,7 @@ os.environ |= {
 
 import jax
 
-from spftsql_jax.ahead.devices import devices_of, of_this_machine
+from spftsql_jax.ahead.devices import check_name, devices_of, of_this_machine
 from spftsql_jax.ahead.faults import faults
 from spftsql_jax.ahead.of_a_model import Programs
 from spftsql_jax.ahead.programs import STEPS, Step, Workload
@@ -129,6 +129,8 @@ def main() -> None:
     raise InputError("--topology: which slices? (or --search)")
   if here := max(map(of_this_machine, _TOPOLOGY.value), default=0):
     jax.config.update("jax_num_cpu_devices", here)
+  for topology in _TOPOLOGY.value:
+    check_name(topology)
   chips = read_chips(_CHIPS.value) if _CHIPS.value else usual_chips()
   programs = _programs(chips)
   steps: tuple[Step, ...] = STEPS if _STEP.value == "all" else (cast(Step, _STEP.value),)

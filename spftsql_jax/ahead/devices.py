@@ -38,9 +38,15 @@ def devices_of(topology: str) -> list[jax.Device]:
     return jax.devices("cpu")[:here]
   if kind not in usual_gpus():
     return _tpus(topology)
-  if not (count or "1").isdigit() or not int(count or 1):
-    raise ValueError(f"--topology={topology}: {kind}:N is N of these GPUs")
+  check_name(topology)
   return _gpus(usual_gpus()[kind], int(count or 1))
+
+
+def check_name(topology: str) -> None:
+  """Raises ValueError for a number of GPUs that is none, whatever is installed."""
+  kind, _, count = topology.partition(":")
+  if kind in usual_gpus() and (not (count or "1").isdigit() or not int(count or 1)):
+    raise ValueError(f"--topology={topology}: {kind}:N is N of these GPUs")
 
 
 def of_this_machine(topology: str) -> int:
