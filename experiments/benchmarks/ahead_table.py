@@ -54,8 +54,9 @@ def main() -> None:
   folder = Path(_FOLDER.value)
   folder.mkdir(parents=True, exist_ok=True)
   models = _MODELS.value or list(dict.fromkeys(ORDER))
-  if unknown := sorted({*models} - {*MODELS}):
-    raise ValueError(f"--models={unknown[0]}: known are {', '.join(MODELS)}")
+  for flag, given, known in (("models", models, MODELS), ("programs", _PROGRAMS.value, STEPS)):
+    if unknown := sorted({*given} - {*known}):
+      raise ValueError(f"--{flag}={unknown[0]}: known are {', '.join(known)}")
   steps = [step for step in STEPS if step in _PROGRAMS.value]
   cells = list(itertools.product(models, _SLICES.value, steps))
   until = time.monotonic() + 3600 * _HOURS.value

@@ -66,7 +66,7 @@ def compiled(program: Prepared, kept: str | os.PathLike | None = None) -> Compil
   if path is not None and (found := _read(path)) is not None:
     return found
   start, used = time.perf_counter(), time.process_time()
-  executable = _executable(lowered, _OPTIONS.get(_platform(program), {}))
+  executable = _executable(lowered, _OPTIONS.get(program.device.platform, {}))
   seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - used
   made = Compiled(executable.as_text(), _memory(executable), seconds, cpu_seconds)
   if path is not None:
@@ -86,17 +86,13 @@ def _executable(lowered: Any, options: dict[str, bool | int]) -> Any:
     ) from error
 
 
-def _platform(program: Prepared) -> str:
-  return program.mesh.devices.flat[0].platform
-
-
 def _name(program: Prepared, lowered: Any) -> str:
-  devices, platform = list(program.mesh.devices.flat), _platform(program)
+  devices, device, platform = program.mesh.devices.flat, program.device, program.device.platform
   # Devices of two kinds can look alike: both a v5e and a v6e are a "TpuDevice(id=0, ...)".
-  told = [lowered.as_text(), str(program.mesh), str(devices), devices[0].device_kind]
+  told = [lowered.as_text(), str(program.mesh), str(list(devices)), device.device_kind]
   told += [jax.__version__, _compiler(platform)]
   told += [str(_OPTIONS[platform])] if platform in _OPTIONS else []
-  if (gpu := gpu_of(devices[0].device_kind)) is not None:
+  if (gpu := gpu_of(device.device_kind)) is not None:
     told.append(target_config(gpu))
   return hashlib.sha256("\n".join(told).encode()).hexdigest()[:32]
 

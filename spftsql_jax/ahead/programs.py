@@ -88,6 +88,11 @@ class Prepared:
   scores: float = 0.0
   beside: int = 0
 
+  @property
+  def device(self) -> Any:
+    """One of those that it is for, which are all of a kind."""
+    return self.mesh.devices.flat[0]
+
   def lower(self) -> Any:
     """The program of JAX, not compiled yet."""
     with sharding.use_mesh(self.mesh):
@@ -179,14 +184,15 @@ def _generation(
   def integers(*sizes: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(sizes, jnp.int32, sharding=everywhere)
 
-  layers = _layers_apart(model, variables, mesh)
-  # With layers by themselves the stacked ones stay in memory, unread.
-  stacked = {} if layers is None else {name: tree["layers"] for name, tree in variables.items()}
+  stacked = {name: tree["layers"] for name, tree in variables.items()}
+  layers = _layers_apart(model, variables, stacked, mesh)
   if layers is not None:
     params, adapter = {n: tree for n, tree in params.items() if n != "layers"}, None
   answers = count * workload.lanes
+  # With layers by themselves the stacked ones stay in memory, unread.
+  beside = 0 if layers is None else _bytes(stacked)
   shared: dict[str, Any] = dict(
-    mesh=mesh, examples=answers, trained=0, frozen=frozen, beside=_bytes(stacked)
+    mesh=mesh, examples=answers, trained=0, frozen=frozen, beside=beside
   )
   if not decoding:
     given = (integers(count, workload.prefix), integers(count), integers(count))
@@ -213,13 +219,17 @@ def _generation(
   )
 
 
-def _layers_apart(model: Decoder, variables: dict[str, Any], mesh: Mesh) -> lanes_lib.Layers:
-  """The layers by themselves, as a run reads them where a chip has room for its part of them and as
-  much again for caches; see `generation.engine`. None where it has not, or its memory is not known.
+def _layers_apart(
+  model: Decoder, variables: dict[str, Any], stacked: dict[str, Any], mesh: Mesh
+) -> lanes_lib.Layers:
+  """The layers by themselves, as a run reads them where a chip has room for its part of them; see
+  `generation.engine`. None where it has not, or its memory is not known.
   """
   chip = chip_of(str(mesh.devices.flat[0].device_kind))
-  stacked = {name: tree["layers"] for name, tree in variables.items()}
-  if chip is None or chip.memory_gib * (1 << 30) - _bytes(variables) < 2 * _bytes(stacked):
+  if chip is None:
+    return None
+  free = chip.memory_gib * (1 << 30) - _bytes(variables)
+  if not lanes_lib.has_room_apart(free, _bytes(stacked)):
     return None
   fuse = mesh.size == 1 and "lora" not in variables
   shapes = jax.eval_shape(lambda tree: lanes_lib.layers_of(model, tree, fuse), variables)

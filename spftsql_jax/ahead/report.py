@@ -90,7 +90,7 @@ def describe(
       if chip.links
       else None,
     }
-  if program.mesh.devices.flat[0].platform == "gpu":
+  if program.device.platform == "gpu":
     found["launches"] = _launched(program, launches(text), chip)
   return found | {
     "compile_seconds": round(made.seconds, 1),
@@ -121,7 +121,7 @@ def floor_of(program: Prepared, chips: Sequence[Chip] | None = None) -> dict[str
 
 
 def _kind(program: Prepared) -> str:
-  return str(program.mesh.devices.flat[0].device_kind)
+  return str(program.device.device_kind)
 
 
 def _named(program: Prepared) -> dict[str, Any]:

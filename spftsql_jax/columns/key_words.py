@@ -41,7 +41,7 @@ class Keys:
     keys = [name for name in keys if name in self._nouns and name != table.name.lower()]
     initial, rest = words[0][:1], words[0][1:]
     if len(words) == 1 and rest in vocabulary.AFTER_INITIAL:
-      said = vocabulary.ABBREVIATIONS.get(rest, rest)
+      said = _spelled_out(rest)
       if keys and self._nouns[keys[0]].startswith(initial):
         return (*self._nouns[keys[0]].split(), said)
       if owner[-1][0] == initial:
@@ -49,9 +49,9 @@ class Keys:
       if owner[-1] == said and owner[0][0] == initial:
         return (said,)  # "dlocation" of a department location
     if len(words) == 1 and rest and words[0] not in vocabulary.LEXICON:
-      noun = self._initialled.get((initial, vocabulary.ABBREVIATIONS.get(rest, rest)))
+      noun = self._initialled.get((initial, _spelled_out(rest)))
       if noun is not None and rest != "id":
-        return (*noun.split(), vocabulary.ABBREVIATIONS.get(rest, rest))
+        return (*noun.split(), _spelled_out(rest))
     glued = len(words) == 1 and kinds.is_glued_identifier(words[0])
     short = len(words) == 2 and words[1] == "id" and len(words[0]) == 1
     if not glued and not short:
@@ -68,7 +68,7 @@ def key_said(key: str, noun: str) -> str:
   words = expand(split_identifier(key, vocabulary.LEXICON | set(noun.split())))
   rest = key.lower()[1:]
   if len(words) == 1 and key[:1].lower() == noun[0] and rest in vocabulary.AFTER_INITIAL:
-    words = (vocabulary.ABBREVIATIONS.get(rest, rest),)
+    words = (_spelled_out(rest),)
   own = " ".join(words).removeprefix(noun).strip()
   return own or words[-1]
 
@@ -84,7 +84,7 @@ def role_words(column: str, referred: str, key: str) -> list[str]:
   words = list(expand(split_identifier(column, vocabulary.LEXICON | set(referred.split()))))
   said = key_said(key, referred) if key else ""
   initial, rest = column[:1].lower(), column.lower()[1:]
-  if said and initial == referred[0] and vocabulary.ABBREVIATIONS.get(rest, rest) == said:
+  if said and initial == referred[0] and _spelled_out(rest) == said:
     return []  # "Essn", "Dno"
   if len(words) > 1 and words[-1] == said and not kinds.is_glued_identifier(said):
     words.pop()
@@ -100,6 +100,10 @@ def role_words(column: str, referred: str, key: str) -> list[str]:
   if found and part and kinds.is_person(part) and kinds.is_person(referred):
     words = part.split()  # "driver_employee_id": the driver is an employee.
   return words
+
+
+def _spelled_out(word: str) -> str:
+  return vocabulary.ABBREVIATIONS.get(word, word)
 
 
 def _in_full(word: str, referred: str) -> str:

@@ -187,8 +187,8 @@ class Generator:
         for shard in getattr(leaf, "addressable_shards", ())
         if shard.device == device
       )
-      if "bytes_limit" in memory and memory["bytes_limit"] - memory["bytes_in_use"] < 2 * sum(
-        p.data.nbytes for p in parts
+      if "bytes_limit" in memory and not lanes_lib.has_room_apart(
+        memory["bytes_limit"] - memory["bytes_in_use"], sum(p.data.nbytes for p in parts)
       ):
         return None
     return lanes_lib.layers_of(self.model, variables, self.mesh is None and "lora" not in variables)

@@ -164,6 +164,13 @@ def place_on_mesh(rows: Rows, lanes: Lanes, mesh: Mesh) -> tuple[Rows, Lanes]:
 Layers = tuple[dict[str, Any], ...] | None
 
 
+def has_room_apart(free: float, layers: int) -> bool:
+  """Whether a device with so many bytes free takes its part of the layers by themselves, and as
+  much again for caches.
+  """
+  return free >= 2 * layers
+
+
 @functools.partial(jax.jit, static_argnums=(0, 2))
 def layers_of(model: Decoder, variables: dict[str, Any], fuse: bool) -> Layers:
   """`transformer.layers_of`: as much memory again as the layers take, and a decoding step that

@@ -66,7 +66,7 @@ class Links(Expressions):
     """Whether a table only connects two others, by its columns or as its name says: resident
     services are services of residents.
     """
-    return is_link(table) or _own_words(query, table, self.names) == frozenset()
+    return is_link(table) or not self.has_noun(query, table)
 
   def has_noun(self, query: Query, table: Table) -> bool:
     """Whether the rows of a link are called by more than its ends: "member attendances"."""

@@ -35,6 +35,11 @@ def _names_rows(column: Column) -> bool:
   return any(kinds.identifies((word,)) for word in split_name(column.name))
 
 
+def _uses(query: Query, alias: str) -> list[str]:
+  """All aliases of an alias's table."""
+  return [a for a, table in query.sources.items() if table is query.sources[alias]]
+
+
 class Phrases(abc.ABC):
   """The words of one question: a thing is called the same throughout it."""
 
@@ -89,12 +94,12 @@ class Phrases(abc.ABC):
       role = self.role(query, edge) if edge.parent == alias and edge.is_key else None
       if role is not None:
         return role
-    # "Films with the actor Ann and with the actor Bob": of two uses a name tells one.
-    uses = [a for a, table in query.sources.items() if table is query.sources[alias]]
-    named = [a for a in uses if is_single(query, self.names, a)]
-    told = len(named) >= len(uses) - 1 and all(e.is_key for e in query.edges)
-    alone = len(uses) == 1
-    if not (alone or told or any(e.child == alias for e in query.edges)):
+    uses = _uses(query, alias)
+    if (
+      len(uses) > 1
+      and not any(e.child == alias for e in query.edges)
+      and not self._are_told_apart(query, uses)
+    ):
       raise UnsupportedQuery(f"two uses of table {table.name} that have no names of their own")
     noun = self.table_noun(table)
     parents = (e.parent for e in query.edges if e.child == alias and e.is_key and not e.same)
@@ -107,8 +112,12 @@ class Phrases(abc.ABC):
     # The friends of persons that are friends would be called as those are.
     return noun if short is noun or short == self.noun(query, parent) else short
 
-  def _alone(self, query: Query, alias: str) -> bool:
-    return sum(table is query.sources[alias] for table in query.sources.values()) == 1
+  def _are_told_apart(self, query: Query, uses: list[str]) -> bool:
+    """Whether names tell all uses of a table but one: films "with the actor Ann and with the actor
+    Bob".
+    """
+    named = sum(is_single(query, self.names, alias) for alias in uses)
+    return named >= len(uses) - 1 and all(edge.is_key for edge in query.edges)
 
   def role(self, query: Query, edge: Edge) -> Noun | None:
     """What a foreign key calls the row that it refers to, where that is not what all rows of its
@@ -129,7 +138,7 @@ class Phrases(abc.ABC):
     ):
       return None  # A key that is also the child's own is named after the child.
     within = self.names.table(table).nouns[0].singular in role.singular.split()[:-1]
-    return None if self._alone(query, edge.parent) and within else role
+    return None if len(_uses(query, edge.parent)) == 1 and within else role
 
   def person(self, query: Query, alias: str) -> bool:
     """Whether the rows of an alias are people, so that they take who."""

@@ -93,7 +93,7 @@ class Filler:
     lenient = self.leniency(template.text)
     if lenient is None:
       raise CannotFill("no table fits")
-    choice = TableChoice(self._supply, compiled, column_needs(compiled), decay, lenient)
+    choice = self._choice(template.text, lenient, decay)
     problem = "no table fits"
     for _ in range(_ATTEMPTS):
       try:
@@ -131,9 +131,7 @@ class Filler:
     """Whether a template can be filled with a table for one of its letters: a table without keys
     has none to be joined with.
     """
-    compiled = compile_template(text)
-    choice = TableChoice(self._supply, compiled, column_needs(compiled), DECAY, lenient)
-    return choice.possible({letter: table})
+    return self._choice(text, lenient).possible({letter: table})
 
   def _assign(
     self, template: Template, focus: Place, rng: random.Random
@@ -151,12 +149,12 @@ class Filler:
 
     None where even that does not help.
     """
+    return next((how for how in (False, True) if self._choice(text, how).possible()), None)
+
+  def _choice(self, text: str, lenient: bool, decay: float = DECAY) -> TableChoice:
+    """How tables are chosen for a template."""
     compiled = compile_template(text)
-    needs = column_needs(compiled)
-    for lenient in (False, True):
-      if TableChoice(self._supply, compiled, needs, 0.5, lenient).possible():
-        return lenient
-    return None
+    return TableChoice(self._supply, compiled, column_needs(compiled), decay, lenient)
 
   def name(self, table: str, column: str | None = None) -> str:
     """The name of a table or column as it is written in a query."""
