@@ -46,6 +46,12 @@ _DESCRIPTIONS = flags.DEFINE_string(
   None,
   "Data dictionary: CSV of table, column, description, or BIRD's folder database_description.",
 )
+_NAMES = flags.DEFINE_string(
+  "names", None, "What people call tables and columns: CSV of table, column, name (singular)."
+)
+_PHRASES = flags.DEFINE_string(
+  "phrases", "", "File of more wordings of questions, a row a phrase (docs: Another language)."
+)
 _INCLUDE = flags.DEFINE_list("include", [], "Tables to take (* for anything); by default all.")
 _EXCLUDE = flags.DEFINE_list("exclude", [], "Tables to leave out.")
 _MASK = flags.DEFINE_list("mask", [], "Columns, as table.column, whose values are never read.")
@@ -64,16 +70,20 @@ _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_boun
 
 def main() -> None:
   from spftsql_jax.base import base_in_the_box
+  from spftsql_jax.databases.data_dictionary import read_descriptions, read_names
   from spftsql_jax.databases.introspection import read_schema
   from spftsql_jax.databases.locations import engine_of, name_of, with_schemas
   from spftsql_jax.databases.schema_view import SchemaView, seen_through
-  from spftsql_jax.pipeline.specialize.descriptions import read_descriptions
+  from spftsql_jax.questions.english import read_phrases
   from spftsql_jax.synthesis.query_log import read_query_log
 
   base = _BASE_MODEL.value or str(base_in_the_box() or "")
-  described = read_descriptions(_DESCRIPTIONS.value) if _DESCRIPTIONS.value else ()
   view = SchemaView(
-    tuple(_INCLUDE.value), tuple(_EXCLUDE.value), tuple(_MASK.value), descriptions=described
+    tuple(_INCLUDE.value),
+    tuple(_EXCLUDE.value),
+    tuple(_MASK.value),
+    descriptions=read_descriptions(_DESCRIPTIONS.value) if _DESCRIPTIONS.value else (),
+    names=read_names(_NAMES.value) if _NAMES.value else (),
   )
   location = with_schemas(_DATABASE.value, _SCHEMAS.value)
   if base and not Path(base).is_dir():
@@ -98,6 +108,7 @@ def main() -> None:
       _ITERATIONS.value,
       seed=_SEED.value,
       query_log=_QUERY_LOG.value,
+      phrases=read_phrases(_PHRASES.value) if _PHRASES.value else "",
     ),
     _WORKDIR.value,
     _MAX_MINUTES.value,

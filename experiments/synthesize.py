@@ -37,8 +37,11 @@ from absl import flags
 from tqdm import tqdm
 
 from spftsql_jax.databases import DatabaseError, search_path
+from spftsql_jax.databases.data_dictionary import read_names
+from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.databases.locations import engine_of, name_of, split_locations, with_schemas
 from spftsql_jax.databases.passwords import without_password
+from spftsql_jax.databases.schema_view import WHOLE, SchemaView, seen_through
 from spftsql_jax.examples import benchmarks
 from spftsql_jax.examples.example import Example
 from spftsql_jax.files import json_lines, shard_path, write_text
@@ -109,6 +112,11 @@ _WORDINGS = flags.DEFINE_integer(
 _PHRASES = flags.DEFINE_string(
   "phrases", None, "File of more wordings of questions, a row a phrase (docs: Another language)."
 )
+_NAMES = flags.DEFINE_string(
+  "names",
+  None,
+  "What people call tables and columns of the one database: CSV of table, column, name (singular).",
+)
 _REPAIR = flags.DEFINE_boolean(
   "repair", True, "Mend and keep queries that fail for a reason that can be mended."
 )
@@ -178,12 +186,15 @@ def main() -> None:
   else:
     launch.check_output(output)
   locations = [with_schemas(location, _SCHEMAS.value) for location in _locations(_DATABASES.value)]
+  view = _view(locations)
   excluded = [example.query for path in _EXCLUDE.value for example in _read_excluded(path)]
   record = output.with_name(output.name + ".record")
   try:
     weighted, reasons = _templates(locations)
     with tqdm(total=_NUM_EXAMPLES.value, desc="examples", disable=not sys.stderr.isatty()) as bar:
-      made = _make(locations, weighted, _options(weighted, excluded, shard, record), bar.update)
+      made = _make(
+        locations, weighted, _options(weighted, excluded, shard, record, view), bar.update
+      )
   except DatabaseError as error:
     raise launch.InputError(str(error)) from error
   if not made.examples:
@@ -234,7 +245,11 @@ def _make(
 
 
 def _options(
-  weighted: Sequence[WeightedTemplate], excluded: list[str], shard: tuple[int, int], record: Path
+  weighted: Sequence[WeightedTemplate],
+  excluded: list[str],
+  shard: tuple[int, int],
+  record: Path,
+  view: SchemaView,
 ) -> SynthesisOptions:
   """What the flags ask for. Raises InputError."""
   return SynthesisOptions(
@@ -253,27 +268,27 @@ def _options(
     shard=shard,
     infer_keys=_INFER_KEYS.value,
     phrases=_read_phrases(_PHRASES.value) if _PHRASES.value else "",
+    view=view,
     record=record,
   )
 
 
-def _read_phrases(path: str) -> str:
-  """The rows of a file, checked against the grammar that they add to. Raises InputError."""
-  # The words of English take a while to load, and most runs have no phrases of their own.
-  from spftsql_jax.questions import english
-  from spftsql_jax.questions.grammar import GrammarError
+def _view(locations: Sequence[str]) -> SchemaView:
+  """With the names of --names, which must fit the one database. Raises InputError."""
+  if not _NAMES.value:
+    return WHOLE
+  if len(locations) != 1:
+    raise launch.InputError(f"--names is for one database, these are {len(locations)}")
+  view = SchemaView(names=read_names(_NAMES.value))
+  seen_through(view, read_schema(locations[0]))  # Told at once, if it does not fit.
+  return view
 
-  try:
-    text = Path(path).read_text(encoding="utf-8")
-  except FileNotFoundError:
-    raise launch.InputError(f"--phrases: {path}: no such file") from None
-  except (OSError, UnicodeDecodeError) as error:
-    raise launch.InputError(f"--phrases: {path}: {error}") from None
-  try:
-    english.grammar(text)
-  except GrammarError as error:
-    raise launch.InputError(f"{path}: {error}") from None
-  return text
+
+def _read_phrases(path: str) -> str:
+  # The words of English take a while to load, and most runs have no phrases of their own.
+  from spftsql_jax.questions.english import read_phrases
+
+  return read_phrases(path)
 
 
 def _read_excluded(path: str) -> list[Example]:

@@ -28,6 +28,7 @@ class Column:
     allowed: the values that its type allows, of an enumeration; in the type's order.
     masked: its values are nobody's business: none is read for prompts or for examples.
     generated: the engine computes it from other columns.
+    called: what people call it, as somebody who knows says; "" where its name or comment tells.
   """
 
   name: str
@@ -41,6 +42,8 @@ class Column:
   allowed: tuple[str, ...] = ()
   masked: bool = False
   generated: bool = False
+  # Not of the database itself, so no part of what tells two databases apart.
+  called: str = dataclasses.field(default="", repr=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Table:
       table's or nobody's; in DuckDB perhaps the catalog before it.
     schema: where it stands, whether or not that has to be written; "" where it is not known.
     definition: the SQL that a view stands for, "" for a table.
+    called: what people call one of its rows, as of a column.
   """
 
   name: str
@@ -81,6 +85,7 @@ class Table:
   qualifiers: tuple[str, ...] = ()
   schema: str = ""
   definition: str = ""
+  called: str = dataclasses.field(default="", repr=False)
 
   @property
   def base_name(self) -> str:

@@ -1,8 +1,8 @@
-"""Data dictionaries: a CSV of table, column, description; BIRD's folder of a CSV for each table."""
+"""Data dictionaries: a CSV of table, column, description or name; BIRD's folder of CSV files."""
 
 import pytest
 
-from spftsql_jax.pipeline.specialize.descriptions import read_descriptions
+from spftsql_jax.databases.data_dictionary import read_descriptions, read_names
 
 
 def test_a_csv_describes_tables_and_columns(tmp_path):
@@ -29,3 +29,17 @@ def test_another_file_is_told(tmp_path, text):
   path.write_text(text)
   with pytest.raises(ValueError, match="words.csv: no column table"):
     read_descriptions(path)
+
+
+def test_a_csv_names_tables_and_columns(tmp_path):
+  path = tmp_path / "names.csv"
+  path.write_text("table,column,name\nt_cust,,customer\nt_cust,nm,first name\nt_cust,x,\n")
+  assert read_names(path) == (("t_cust", "", "customer"), ("t_cust", "nm", "first name"))
+
+
+@pytest.mark.parametrize("name", ["who?", "{value}", "a; b", "one two three four five six s e"])
+def test_what_cannot_stand_in_a_sentence_is_no_name(tmp_path, name):
+  path = tmp_path / "names.csv"
+  path.write_text(f"table,column,name\nshop,,shop\nshop,nm,{name}\n")
+  with pytest.raises(ValueError, match="names.csv: shop.nm is called"):
+    read_names(path)

@@ -24,6 +24,7 @@ VIEW = SchemaView(
   exclude=("audit*",),
   masked=("customer.TOWN",),
   descriptions=(("customer", "", "who buys"), ("customer", "name", "as on the  bill")),
+  names=(("customer", "", "patron"), ("customer", "AGE", "years of age")),
 )
 
 
@@ -70,6 +71,27 @@ def test_examples_are_made_of_what_the_view_shows(shop):
   assert "secret" in made(WHOLE) and "audit_log" in made(WHOLE)
   text = made(VIEW)
   assert "customer" in text and "secret" not in text and "audit" not in text
+  assert "patrons" in text and "years of age" in text
+
+
+def test_another_name_begins_a_record_anew(shop, tmp_path):
+  """The schema does not show in its repr what tables are called."""
+
+  def made(name):
+    view = SchemaView(names=(("customer", "", name),))
+    options = SynthesisOptions(20, seed=1, instances=0, view=view, record=tmp_path / "record")
+    return [e.question for e in synthesize([shop], builtin_templates(), options).examples]
+
+  first = made("patron")
+  assert any("patron" in question for question in first)
+  assert any("guest" in question for question in made("guest"))
+
+
+def test_a_name_is_what_a_question_mentions(shop):
+  seen = PromptDatabase.read(shop, VIEW)
+  style = PromptFormat(matched_names=3)
+  found = seen.mentions("Which patrons are there?", style).names
+  assert [name.table for name in found] == ["customer"]
 
 
 def test_a_view_is_stored_beside_a_model(tmp_path):
@@ -86,6 +108,7 @@ def test_a_view_is_stored_beside_a_model(tmp_path):
     (SchemaView(exclude=("*",)), "no table is left"),
     (SchemaView(masked=("town",)), "no column 'town'; give it as table.column"),
     (SchemaView(descriptions=(("gone", "", "x"),)), "no table 'gone'"),
+    (SchemaView(names=(("customer", "gone", "x"),)), "no column 'customer.gone'"),
   ],
 )
 def test_a_name_that_is_nothings_is_told(shop, view, message):

@@ -117,11 +117,11 @@ def _changing_verb(sentence: str, schema: Schema) -> str:
 def _schema_words(schema: Schema) -> frozenset[str]:
   words: set[str] = set()
   for table in schema.tables:
-    said = [(table.name, table.comment), *((c.name, c.comment) for c in table.columns)]
-    for name, comment in said:
-      pieces = split_identifier(name, frozenset())
-      words.update(pieces, expand(pieces), name.lower().split())
-      words.update(match[0].lower() for match in _WORD.finditer(comment))
+    for named in (table, *table.columns):
+      pieces = split_identifier(named.name, frozenset())
+      words.update(pieces, expand(pieces), named.name.lower().split())
+      said = f"{named.called} {named.comment}"
+      words.update(match[0].lower() for match in _WORD.finditer(said))
   return frozenset(form for word in words for form in (word, singular_of(word)))
 
 

@@ -243,11 +243,12 @@ def _said_of(table: Table) -> dict[str, float]:
       if word not in FUNCTION_WORDS and len(word) > 1:
         words[word] = max(weight, words.get(word, 0.0))
 
-  add(_words(table.base_name), _NAME)
+  add([*_words(table.base_name), *_of_text(table.called)], _NAME)
   add(_of_text(table.comment), _COMMENT)
   keys = {column for key in table.foreign_keys for column in key.columns}
   for column in table.columns:
-    add(_words(column.name), _KEY if column.name in keys else _COLUMN)
+    named = [*_words(column.name), *_of_text(column.called)]
+    add(named, _KEY if column.name in keys else _COLUMN)
     add(_of_text(column.comment), _KEY if column.name in keys else _COMMENT)
   return words
 

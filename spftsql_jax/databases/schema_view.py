@@ -1,5 +1,5 @@
 """What a person lets be seen of a database, and what they add to it: tables taken, columns whose
-values are masked, descriptions.
+values are masked, descriptions, and what people call them.
 
 A view is applied where a schema has been read: prompts, values and examples all come of the schema.
 It is stored beside a model, for descriptions and the choice of tables are a part of how the model
@@ -12,7 +12,7 @@ import dataclasses
 import fnmatch
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from spftsql_jax.databases.masking import spread, without_telling_views
@@ -36,12 +36,14 @@ class SchemaView:
       refer to them or are computed from them (`masking`), nor views that read them.
     descriptions: (table, column, text); the column is "" for the table's own. They take the place
       of the database's comments.
+    names: (table, column, what people call it), likewise: the words of questions, in the singular.
   """
 
   include: tuple[str, ...] = ()
   exclude: tuple[str, ...] = ()
   masked: tuple[str, ...] = ()
   descriptions: tuple[tuple[str, str, str], ...] = ()
+  names: tuple[tuple[str, str, str], ...] = ()
 
 
 WHOLE = SchemaView()
@@ -62,9 +64,9 @@ def seen_through(view: SchemaView, schema: Schema) -> Schema:
   masked = spread({_place(schema, name) for name in view.masked}, schema)
   if masked:
     schema = without_telling_views(masked, schema)
-  described = _described(view, schema)
+  described, called = _placed(view.descriptions, schema), _placed(view.names, schema)
   tables = tuple(
-    _shown(table, masked, described)
+    _shown(table, masked, described, called)
     for table in schema.tables
     if (not view.include or _is_called(table, view.include)) and not _is_called(table, view.exclude)
   )
@@ -97,19 +99,28 @@ def read_view(folder: Path) -> SchemaView:
   try:
     record = json.loads(path.read_text())
     names = {name: tuple(map(str, record.pop(name))) for name in ("include", "exclude", "masked")}
-    texts = tuple((str(t), str(c), str(text)) for t, c, text in record.pop("descriptions"))
+    texts = {
+      name: tuple((str(t), str(c), str(text)) for t, c, text in record.pop(name, ()))
+      for name in ("descriptions", "names")
+    }
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise ValueError(f"{path}: not a schema view ({error})") from error
-  return SchemaView(**names, descriptions=texts)
+  return SchemaView(**names, **texts)
 
 
 def _shown(
-  table: Table, masked: Collection[tuple[str, str]], described: dict[tuple[str, str], str]
+  table: Table,
+  masked: Collection[tuple[str, str]],
+  described: Mapping[tuple[str, str], str],
+  called: Mapping[tuple[str, str], str],
 ) -> Table:
   def column(each: Column) -> Column:
     place = (table.name, each.name)
-    if comment := described.get(place, ""):
-      each = dataclasses.replace(each, comment=comment)
+    each = dataclasses.replace(
+      each,
+      comment=described.get(place, each.comment),
+      called=called.get(place, ""),
+    )
     if place in masked:
       # DuckDB writes the values of an enumeration into its type.
       each = dataclasses.replace(
@@ -128,12 +139,14 @@ def _shown(
     table,
     columns=tuple(map(column, table.columns)),
     comment=described.get((table.name, ""), table.comment),
+    called=called.get((table.name, ""), ""),
   )
 
 
-def _described(view: SchemaView, schema: Schema) -> dict[tuple[str, str], str]:
+def _placed(texts: Iterable[tuple[str, str, str]], schema: Schema) -> dict[tuple[str, str], str]:
+  """The texts by (table, column) as the schema writes them. Raises ValueError."""
   found = {}
-  for table, column, text in view.descriptions:
+  for table, column, text in texts:
     place = _place(schema, f"{table}.{column}") if column else (_table(schema, table).name, "")
     found[place] = " ".join(text.split())
   return found

@@ -75,9 +75,10 @@ class NameIndex:
 
   def __init__(self, schema: Schema):
     self._schema = schema
-    self._tables = [_named(t.parts[-1], t.comment) for t in schema.tables]
+    self._tables = [_named(t.parts[-1], (t.called, t.comment)) for t in schema.tables]
     self._columns = [
-      [_named(c.name, c.comment, _words(t.parts[-1])) for c in t.columns] for t in schema.tables
+      [_named(c.name, (c.called, c.comment), _words(t.parts[-1])) for c in t.columns]
+      for t in schema.tables
     ]
 
   def search(self, question: str, limit: int) -> tuple[MatchedName, ...]:
@@ -159,13 +160,12 @@ def _best(
   return kept
 
 
-def _named(name: str, comment: str, owner: tuple[str, ...] = ()) -> _Named:
+def _named(name: str, said: Iterable[str], owner: tuple[str, ...] = ()) -> _Named:
   words = _words(name)
   phrases = [words]
   if owner and len(words) > len(owner) and words[: len(owner)] == owner:
     phrases.append(words[len(owner) :])  # "name" of "singer name"
-  if comment:
-    phrases.append(tuple(singular_of(w) for w in _WORD.findall(comment.lower()))[:8])
+  phrases += [tuple(singular_of(w) for w in _WORD.findall(text.lower()))[:8] for text in said]
   own = tuple(p for p in phrases if p)
   others = (other for phrase in own for other in said_otherwise(phrase))
   return _Named(own, tuple(dict.fromkeys(form for other in others for form in _forms(other))))

@@ -101,6 +101,7 @@ class SynthesisConfig:
       answer agrees.
     feedback_cap: a template that failed in the round before weighs at most so many times as much in
       the next.
+    phrases: rows of more wordings of questions (`questions.grammar`), not their file.
     holdout: shares of the pool's templates set apart for (self-play, selection).
     workers: processes, of each host.
     parts: into how many parts each database's queries are cut, so that more hosts than there are
@@ -115,6 +116,7 @@ class SynthesisConfig:
   model_questions: float = 0.2
   check_samples: int = 4
   feedback_cap: float = 3.0
+  phrases: str = ""
   holdout: tuple[float, float] = (0.15, 0.1)
   workers: int = 2
   parts: int = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 from spftsql_jax.questions.grammar import FOLDER, Grammar, GrammarError, Value, read_folder, rows_of
 from spftsql_jax.questions.naming import Noun
@@ -27,3 +28,21 @@ def grammar(phrases: str = "") -> Grammar:
   """
   own = Grammar(read_folder(FOLDER / "english"), form)
   return own.with_rows(rows_of(phrases, "phrases")) if phrases else own
+
+
+def read_phrases(path: str | Path) -> str:
+  """The rows of a file of wordings, checked against the grammar that they add to.
+
+  Raises:
+    FileNotFoundError: nothing is there.
+    ValueError: a line is no row (GrammarError), or the file is no text; the message names it.
+  """
+  path = Path(path)
+  if not path.is_file():
+    raise FileNotFoundError(f"{path}: no such file of phrases")
+  try:
+    text = path.read_text(encoding="utf-8")
+    grammar(text)
+  except (GrammarError, UnicodeDecodeError) as error:
+    raise ValueError(f"{path}: {error}") from error
+  return text

@@ -106,12 +106,16 @@ class SchemaNames:
     named = _spoken_names(schema)
     prefix = _common_prefix(list(named.values()), lexicon)
     nouns = {
-      t.name.lower(): _table_noun(said(named[t.name], t.comment, lexicon), lexicon, prefix)
+      t.name.lower(): Noun(t.called, plural_of(t.called))
+      if t.called
+      else _table_noun(said(named[t.name], t.comment, lexicon), lexicon, prefix)
       for t in schema.tables
     }
     spelled = {
       t.name: [
-        expand(split_identifier(said(c.name, c.comment, lexicon), lexicon)) for c in t.columns
+        tuple(c.called.split())
+        or expand(split_identifier(said(c.name, c.comment, lexicon), lexicon))
+        for c in t.columns
       ]
       for t in schema.tables
     }
@@ -125,7 +129,7 @@ class SchemaNames:
       # A synonym must not be the name of another column of the same table, nor of a table.
       own = {" ".join(words) for words in spelled[table.name]}
       for column, words in zip(table.columns, spelled[table.name], strict=True):
-        full = column_words(column, table, words, owner, lexicon, keys)
+        full = words if column.called else column_words(column, table, words, owner, lexicon, keys)
         self.columns[key, column.name.lower()] = _column_name(
           column, full, self.tables[key], owner, own
         )
@@ -426,7 +430,7 @@ def _column_name(
     full_nouns = [*full_nouns, Noun(synonym, plural_of(synonym))]
   for synonym in _synonyms(short, own):
     short_nouns = [*short_nouns, Noun(synonym, plural_of(synonym))]
-  described = singular_of(named_by_comment(column, own))
+  described = "" if column.called else singular_of(named_by_comment(column, own))
   if described:
     full_nouns = [*full_nouns, _column_noun(described)]
     alone = " ".join(short_words(tuple(described.split()), owner, own))

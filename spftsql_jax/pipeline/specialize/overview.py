@@ -46,9 +46,12 @@ def found_lines(location: str, schema: Schema) -> Iterator[str]:
     own, theirs = ", ".join(key.columns), ", ".join(key.referred_columns)
     yield f"    inferred: {table.name} ({own}) refers to {key.referred_table} ({theirs})"
   described = sum(bool(column.comment) for column in columns)
+  called = sum(bool(named.called) for named in (*schema.tables, *columns))
   masked = [f"{t.name}.{c.name}" for t in schema.tables for c in t.columns if c.masked]
   named = f" ({', '.join(masked)})" if masked else ""
   yield f"  {described} columns are described, of {len(masked)} the values are masked{named}"
+  if called:
+    yield f"  {called} tables and columns are called as --names says"
   if alike := _called_like_masked(schema):
     yield f"    not masked, but called as a masked one: {', '.join(alike[:_TABLES_SHOWN])}"
   for line in schema.left_out:

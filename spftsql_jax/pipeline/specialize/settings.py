@@ -32,6 +32,7 @@ class Settings:
     view: what of the database is seen.
     examples: file of a few labelled examples; "" for none.
     query_log: file of SQL that has been asked of the database; "" for none.
+    phrases: rows of more wordings of questions.
     synthetic: examples a round. rounds, steps: of stage 1. iterations: of stage 2, of which nothing
       has been shown to gain from small models (docs/results.md).
     select: questions that versions are compared on; 0 for a share of the synthetic examples.
@@ -49,6 +50,7 @@ class Settings:
   select: int = 0
   seed: int = 0
   query_log: str = ""
+  phrases: str = ""
 
 
 def held_back(settings: Settings) -> int:
@@ -81,7 +83,9 @@ def make_config(settings: Settings) -> RunConfig:
     lanes=0,
     # A model's recipe takes the place of these optimizers.
     sft=Training(few, SCRATCH),
-    synthesis=SynthesisConfig(examples=settings.synthetic, wordings=8, model_questions=0.02),
+    synthesis=SynthesisConfig(
+      examples=settings.synthetic, wordings=8, model_questions=0.02, phrases=settings.phrases
+    ),
     vbi_ft=VbiFtConfig(
       rounds=settings.rounds,
       training=Training(settings.steps, SCRATCH),

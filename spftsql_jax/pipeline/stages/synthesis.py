@@ -52,6 +52,7 @@ def make_examples(
     parts=config.parts,
     shard=(hosts.index(), hosts.count()),
     view=bench.config.data.view,
+    phrases=config.phrases,
   )
   locations = [bench.databases.prompts[d].location for d in db_ids]
   shard = synthesize(locations, templates, options)
