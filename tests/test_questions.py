@@ -50,6 +50,7 @@ def _columns(text: str) -> tuple[Column, ...]:
     "gender": ("F", "M"),
     "pets_allowed_yn": (0, 1),
     "killed": (3, 7),
+    "dose": ("5", "10"),
   }
   samples |= {"discount_pct": (0.1, 0.25), "vat_pct": (5.0, 19.0), "season": (2007, 2010)}
   result = []
@@ -1064,3 +1065,52 @@ def test_what_a_query_leaves_out_is_said(sql: str, said: str, unsaid: str | None
     question = write_question(sql, SHOP, random.Random(seed))
     assert re.search(said, question, re.IGNORECASE), question
     assert unsaid is None or not re.search(unsaid, question, re.IGNORECASE), question
+
+
+PLACES_AND_TIMES = Schema(
+  "places_and_times",
+  "sqlite",
+  (
+    _table("happy_hour", "id:number, month:text, seats:number"),
+    _table("performance", "id:number, date:text, location:text, host:text"),
+    _table("campus", "id:number, name:text, location:text, county:text"),
+    _table("address", "id:number, line_1:text, city:text, state:text"),
+    _table("nurse", "id:number, name:text, position:text, nationality:text"),
+    _table("accelerator", "id:number, name:text, connection:text, client:text"),
+    _table("film", "id:number, title:text, country:text"),
+    _table("prescription", "id:number, dose:text"),
+  ),
+)
+
+
+@pytest.mark.parametrize(
+  "rows,always,never",
+  [
+    ("happy_hour WHERE month = 'April'", r"\b(in|month is) .?April", "(have|with) .*month"),
+    ("happy_hour WHERE month = 'spring'", r"month (is )?.?spring", r"\bin .?spring"),
+    ("performance WHERE date = 'February 5'", r"\b(on|of|date is) .?February", "(have|with) "),
+    ("performance WHERE date = 'spring'", r"date .*spring", r"\bon .?spring"),
+    ("performance WHERE location = 'TD Garden'", r"\b(at|location is) .?TD", "(have|with) "),
+    ("performance WHERE location = 'Houston'", r"\b(in|location is) .?Houston", "(have|with) "),
+    ("campus WHERE location = 'Chico'", r"location .*Chico", r"\b(in|at) .?Chico"),
+    ("address WHERE state = 'Idaho'", r"\b(in|of|state is) .?Idaho", "(have|with) "),
+    ("film WHERE country = 'USA'", r"\b(from the|(country|nation) is) .?USA", "located"),
+    ("nurse WHERE nationality = 'Uruguay'", r"(from|(nationality|citizenship)( is)?) .?Uruguay", r"(who|that) h"),
+    ("nurse WHERE nationality = 'French'", "French", r"from .?French"),
+    ("nurse WHERE position = 'Head Nurse'", "(as|position( is| of)?) .?Head", "(who|that) ha"),
+    ("prescription WHERE dose = '5'", "dose (of|is|equal|.?5)", "the dose .?5"),
+  ],
+)
+def test_a_value_is_said_as_its_kind_of_column_is(rows: str, always: str, never: str) -> None:
+  for seed in range(60):
+    said = write_question(f"SELECT max(id) FROM {rows}", PLACES_AND_TIMES, random.Random(seed))
+    assert re.search(always, said), said
+    assert not re.search(never, said), said
+
+
+def test_two_values_of_a_row_share_a_construction() -> None:
+  sql = "SELECT name FROM accelerator WHERE connection = 'Any' AND client = 'user/ISP'"
+  for seed in range(60):
+    said = write_question(sql, PLACES_AND_TIMES, random.Random(seed))
+    assert not re.search(r"\b(having|with .* and with|(that|which) ha.* and ha)\b", said), said
+    assert not (re.search(r"\bwith\b", said) and "whose" in said), said

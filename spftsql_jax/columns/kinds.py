@@ -18,7 +18,7 @@ _OF_AMOUNTS = (
   *("age", "price", "pay", "money", "duration", "length", "height", "weight", "size", "speed"),
   "count",
 )
-TAGS = ("name", "place", "type", "year", "date", "birth", "rating", *_OF_AMOUNTS)
+TAGS = ("name", "place", "type", "year", "month", "date", "birth", "rating", *_OF_AMOUNTS)
 # Those of them that only numbers are of.
 NUMERIC_TAGS = frozenset(_OF_AMOUNTS)
 

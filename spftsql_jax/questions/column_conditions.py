@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from spftsql_jax.columns import vocabulary
+from spftsql_jax.columns import kinds, vocabulary
+from spftsql_jax.columns.attributes import holds_digits
 from spftsql_jax.columns.inflection import singular_of
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import conjugate
-from spftsql_jax.questions.features import OPERATORS, features_of
+from spftsql_jax.questions.features import OPERATORS, SORTS, features_of
 from spftsql_jax.questions.grammar import Context, Value
 from spftsql_jax.questions.naming import ColumnName
 from spftsql_jax.questions.parts import Clause, article, join_words, parted_unit
@@ -30,6 +31,11 @@ from spftsql_jax.questions.query_meaning import Query
 
 _GENDERS = {"f": "female", "female": "female", "m": "male", "male": "male"}
 _PLAIN_VALUE = re.compile(r"(?=.{3})[^\W\d_]+([ -][^\W\d_]+)?")
+# A text that tells a day, with or without its year; a time without one; one of a month.
+_DAY = re.compile(r"(?=.*\d)[\w.]+[-/ ,]+[\w\-/ ,.:]+")
+_LONG_TIME = re.compile(rf"({'|'.join(wordings.MONTHS)})( \d{{4}})?|\d{{4}}")
+# Of a people, not of a country.
+_DEMONYM = re.compile(r"\w+(ish|ese|ch|ian|ean|can|man)")
 _CLASSES = ("category", "class")
 _TYPES = ("type", "kind", *_CLASSES)
 
@@ -50,6 +56,29 @@ def _with_unit(value: str, name: ColumnName, noun: str) -> str:
 def _counted(words: str, things: str) -> str:
   """ "more than 2 seats", "more than 1 seat"."""
   return f"{words} {singular_of(things) if words == '1' or words.endswith(' 1') else things}"
+
+
+def _in(literal: Literal, column: str) -> str:
+  """Whether something is at or in a place, by its name and the column's last word."""
+  named = literal.text.lower().split()
+  return "at" if column == "venue" or named[-1:] and named[-1] in wordings.SITES else "in"
+
+
+def _demonym(*literals: Literal) -> tuple[str, ...]:
+  """Whether any of some values is what people are ("French"), not where they are from."""
+  return ("demonym",) if any(_DEMONYM.fullmatch(literal.text) for literal in literals) else ()
+
+
+def _unfit(features: frozenset[str], literal: Literal) -> set[str]:
+  """What a column's texts are said to be and this one is not: a day, a month."""
+  text = literal.text
+  if "of-month" in features and text not in wordings.MONTHS:
+    return {"of-month"}
+  if {"on-day", "text"} <= features and not (
+    text in wordings.WEEKDAYS or _DAY.fullmatch(text) or _LONG_TIME.fullmatch(text)
+  ):
+    return {"on-day"}
+  return set()
 
 
 class ColumnConditions(Phrases):
@@ -173,23 +202,29 @@ class ColumnConditions(Phrases):
       value = self.literal(literal)
       return self._clause("flag", {OPERATORS[condition.operator]}, noun, {"value": value})
     value = _with_unit(self.literal(literal, ref.column, "date" in features), name, noun)
-    told = {*features, OPERATORS[condition.operator]}
-    values: dict[str, Value] = {"value": value, "last": noun.split()[-1]}
+    told = {*features, OPERATORS[condition.operator], *_demonym(literal)}
+    if holds_digits(ref.column) and not told & {"label", "timed"}:
+      told |= {"number"}
+    last = noun.split()[-1]
+    values: dict[str, Value] = {"value": value, "last": last, "in": _in(literal, last)}
+    the = "the " if literal.text.lower() in wordings.PLACES_WITH_THE else ""
+    values["place"] = f"{the}{value}"
     if noun.startswith("number of "):
       told.add("numbered")
       values["counted"] = _counted(value, noun.removeprefix("number of "))
     if attribute.own:
       told |= self._sorts(features, noun, literal, ref.column.kind == "number")
+      told -= _unfit(features, literal)
       values |= {"gender": _GENDERS.get(literal.text.lower(), ""), "plain value": literal.text}
-      if "event" in features or "on-day" in features:
-        on = "in" if "year" in features and "on-day" not in features else "on"
-        values |= self._when(attribute, f"{on} {value}")
+      if told & {"event", "on-day", "of-month"}:
+        long = _LONG_TIME.fullmatch(literal.text) or ("year" in told and "on-day" not in told)
+        values |= self._when(attribute, f"{'in' if long else 'on'} {value}")
     return self._clause("equal", told, noun, values)
 
   def _sorts(self, features: frozenset[str], noun: str, literal: Literal, number: bool) -> set[str]:
     """How a value that the rows themselves have is said of them."""
     told: set[str] = set()
-    sorted_ = features & {"named", "place", "of-year", "on-day", "of-age", "event"}
+    sorted_ = features & {*SORTS, "event"}
     last = noun.split()[-1]
     if noun in ("price", "cost") and number and not sorted_:
       told.add("costs")
@@ -200,8 +235,10 @@ class ColumnConditions(Phrases):
         told |= {"typed", "classed"} if last in _CLASSES else {"typed"}
       if "plain" in features and _PLAIN_VALUE.fullmatch(literal.text):
         told.add("adjectival")
-    if "text" in features and "gendered" not in told and (not sorted_ or "nationality" in features):
-      told.add("said-so")
+    if "person" in features and kinds.ends_in(noun.split(), "job"):
+      said = literal.text.lower()
+      if not number and literal.text[:1].isupper() and kinds.is_person(said):
+        told.add("job")
     return told
 
   def _stated(self, condition: Stated, features: frozenset[str]) -> Clause:
@@ -243,15 +280,17 @@ class ColumnConditions(Phrases):
   def _one_of(self, condition: OneOf, features: frozenset[str], noun: str) -> Clause:
     ref = condition.attribute.ref
     words = [self.literal(value, ref.column, True) for value in condition.values]
-    told = set(features)
+    told = {*features, *_demonym(*condition.values)}
     if condition.negated:
       told.add("denied")
     if len(words) > 2:
       told.add("many")
-    if "plain" not in features:
-      told.discard("place")
+    if noun.startswith("number of "):
+      told.add("numbered")
     values: dict[str, Value] = {
+      "in": _in(condition.values[0], noun.split()[-1]),
       "any": join_words(words, "or"),
+      "things": noun.removeprefix("number of "),
       "nor": join_words(words, "nor"),
       "all": join_words(words),
     }

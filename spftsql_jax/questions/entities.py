@@ -142,7 +142,7 @@ class Entities(Relations):
     if not rest:
       return noun
     who = (
-      ("who" if self.maybe(0.8) else "that") if person else ("that" if self.maybe(0.8) else "which")
+      ("who" if self.maybe(0.8) else "that") if person else ("that" if self.maybe(0.9) else "which")
     )
     style = self.rng.random()
     # "the model whose model is ...", "the medicine where the name is ...": nobody speaks of the
@@ -156,19 +156,19 @@ class Entities(Relations):
       style = 0.0
     if style < 0.42 and all(c.posts or c.having for c in rest):
       return f"{noun} {self._chain_posts(rest)}"
-    if style < 0.68 and all(c.verbs or c.having for c in rest):
+    if style < 0.68 and all(c.verbs or (c.having and not c.is_value) for c in rest):
       return f"{noun} {who} {join_words([self.verb(c, plural) for c in rest])}"
-    if style < 0.88 and all(c.noun and c.predicate for c in rest):
-      separator = self.rng.choice(("and", "and whose"))
+    if (style < 0.88 or all(c.is_value for c in rest)) and all(c.noun for c in rest):
+      separator = self.rng.choice(("and", "and whose", "and whose")) if len(rest) == 2 else "and"
       return f"{noun} whose " + join_words([c.said for c in rest], separator)
-    if style < 0.94 and not by_name and all(c.noun or c.sentence for c in rest):
+    if style < 0.92 and not by_name and not person and all(c.noun or c.sentence for c in rest):
       return f"{noun} where {join_words([c.sentence or f'the {c.said}' for c in rest])}"
     parts: list[str] = []
     before: list[Clause] = []
     for clause in rest:
       if (clause.posts or clause.having) and self.maybe(0.4) and len(rest) > 1 and not parts:
         before.append(clause)
-      elif clause.verbs or (clause.having and self.maybe(0.6)):
+      elif clause.verbs or (clause.having and not clause.is_value and self.maybe(0.6)):
         parts.append(f"{who} {self.verb(clause, plural)}")
       elif clause.noun:
         parts.append(f"whose {clause.said}")
@@ -181,11 +181,11 @@ class Entities(Relations):
 
   def verb(self, clause: Clause, plural: bool) -> str:
     """A clause after who: "are older than 30", "have a salary above 100"."""
-    if clause.verbs and (not clause.having or self.maybe(0.7)):
+    if clause.verbs and (clause.is_value or not clause.having or self.maybe(0.7)):
       verb = self.rng.choice(clause.verbs)
       return verb.plural if plural else verb.singular
     if clause.having:
-      return agree(f"have {clause.having}", plural)
+      return agree(f"have {clause.had}", plural)
     return agree(f"have {article(clause.noun)} that {clause.predicate}", plural)
 
   def _chain_posts(self, clauses: list[Clause]) -> str:
@@ -200,6 +200,6 @@ class Entities(Relations):
     if havings:
       posts.insert(
         len([p for p in posts if len(p.split()) <= 4]),
-        f"{'with' if self.maybe(0.95) else 'having'} {join_words(havings)}",
+        f"with {join_words(havings)}",
       )
     return " and ".join(posts) if len(posts) > 1 and self.maybe(0.5) else " ".join(posts)

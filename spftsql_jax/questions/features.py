@@ -18,10 +18,11 @@ OPERATORS = {
 }
 # What a column says beside its table's name when it holds the time of its rows.
 _TIME_WORDS = frozenset(
-  {"date", "year", "day", "time", "datetime", "of", "release", "publication", "publish", "event"}
+  {"date", "year", "month", "day", "time", "datetime"}
+  | {"of", "release", "publication", "publish", "event"}
 )
 # Kinds of which one is said of a value, the first that fits.
-_SORTS = ("named", "place", "of-year", "on-day", "of-age")
+SORTS = ("named", "place", "nationality", "of-year", "of-month", "on-day", "of-age")
 
 
 def features_of(names: SchemaNames, attribute: Attribute) -> frozenset[str]:
@@ -31,7 +32,8 @@ def features_of(names: SchemaNames, attribute: Attribute) -> frozenset[str]:
   names something, or its place among others. person: of people.
   event: called by what happened then; passive: that is also said behind a noun ("hired in 2010");
   optional: it may not have happened yet. dates-row: its rows happen then; takes-place, made: with
-  these verbs. named, place, of-year, on-day, of-age: how a value of it is said of a row.
+  these verbs. named, place, nationality, of-year, of-month, on-day, of-age: how a value of it is
+  said of a row. told-apart: best said with its column. work: made by people somewhere.
   """
   table, column, own = attribute.ref.table, attribute.ref.column, attribute.own
   key = (table.name.lower(), column.name.lower(), own)
@@ -75,16 +77,22 @@ def _features(names: SchemaNames, attribute: Attribute) -> frozenset[str]:
     or last in ("order", "loan", "complaint", "claim")
   ):
     found.add("made")
+  if last in wordings.WORKS:
+    found.add("work")
+  places = [c for c in table.columns if {"place", "plain"} <= names.column(table, c).tags]
+  word = name.short[0].singular
+  if len(places) > 1 and word in wordings.LEVELS_OF:
+    found.add("told-apart")
   fits = {
     "named": name.names_entity or {"name", "plain"} <= tags,
-    "place": {"place", "plain"} <= tags,
+    "place": column in places and (len(places) == 1 or word in wordings.LEVELS),
+    "nationality": word == "nationality",
     "of-year": "year" in tags and dates_its_rows(names, attribute, "year"),
+    "of-month": "month" in tags and dates_its_rows(names, attribute, "month"),
     "on-day": "date" in tags and dates_its_rows(names, attribute, "date"),
     "of-age": "age" in tags,
   }
-  found.update([sort for sort in _SORTS if fits[sort]][:1])
-  if "place" in found and name.short[0].singular == "nationality":
-    found.add("nationality")
+  found.update([sort for sort in SORTS if fits[sort]][:1])
   return frozenset(found)
 
 

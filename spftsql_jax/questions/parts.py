@@ -52,6 +52,20 @@ class Clause:
   by_name: bool = False
 
   @property
+  def is_value(self) -> bool:
+    """Whether what follows with is a value behind its noun ("the position Nurse"): rows are seldom
+    said to have it, their "position is Nurse".
+    """
+    return bool(self.noun) and self.having.removeprefix("the ") == (
+      f"{self.noun} {self.predicate.removeprefix('is ')}"
+    )
+
+  @property
+  def had(self) -> str:
+    """What follows have: of a value with its article ("the position Nurse")."""
+    return f"the {self.having.removeprefix('the ')}" if self.is_value else self.having
+
+  @property
   def said(self) -> str:
     """Noun and predicate, in agreement: "salary is above 100", "sales are above 100"."""
     plural = is_plural(self.noun)

@@ -212,7 +212,7 @@ class Relations(Events):
       if clause.verbs and self.maybe(0.5):
         predicate = self.rng.choice(clause.verbs).singular
       elif clause.having:
-        predicate = f"has {clause.having}"
+        predicate = f"has {clause.had}"
       elif clause.noun and not clause.noun.startswith("the "):
         owner, predicate = f"{noun.singular}'s {clause.noun}", clause.predicate
     return Clause(owner if predicate else "", predicate, "", verbs, posts)

@@ -28,6 +28,7 @@ AGGREGATES = {
 EXTREMES = tuple(tuple(pair.split(", ")) for pair in _PHRASES["extremes"])
 NUMBER_WORDS = _PHRASES["number words"]
 MONTHS = _PHRASES["months"]
+WEEKDAYS = frozenset(_PHRASES["weekdays"])
 
 # By the kind of a column: (more, less), (highest, lowest), and all words for each of the two.
 THING_COMPARATIVES = tuples_by_word(_NOUNS["thing comparatives"])
@@ -41,6 +42,10 @@ ANY_KIND = "any"
 
 DIRECTIONS = by_word(_NOUNS["directions"])
 PLACES = frozenset(_NOUNS["places"])
+LEVELS = frozenset(_NOUNS["levels"])
+LEVELS_OF = frozenset(_NOUNS["levels of"])
+PLACES_WITH_THE = frozenset(_NOUNS["places with the"])
+SITES = frozenset(_NOUNS["sites"])
 MAKERS = frozenset(_NOUNS["makers"])
 HOLDERS = frozenset(_NOUNS["holders"])
 PERIODS = frozenset(_NOUNS["periods"])
