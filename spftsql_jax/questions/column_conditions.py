@@ -207,6 +207,9 @@ class ColumnConditions(Phrases):
       told |= {"number"}
     last = noun.split()[-1]
     values: dict[str, Value] = {"value": value, "last": last, "in": _in(literal, last)}
+    if attribute.own and "text" in told and noun in wordings.DIRECTIONS:
+      told.add("directed")
+      values["direction"] = wordings.DIRECTIONS[noun]
     the = "the " if literal.text.lower() in wordings.PLACES_WITH_THE else ""
     values["place"] = f"{the}{value}"
     if noun.startswith("number of "):

@@ -85,7 +85,9 @@ def _features(names: SchemaNames, attribute: Attribute) -> frozenset[str]:
     found.add("told-apart")
   fits = {
     "named": name.names_entity or {"name", "plain"} <= tags,
-    "place": column in places and (len(places) == 1 or word in wordings.LEVELS),
+    "place": (len(places) == 1 or word in wordings.LEVELS)
+    if column in places
+    else column.kind == "text" and word.removesuffix(" name") in wordings.LEVELS,
     "nationality": word == "nationality",
     "of-year": "year" in tags and dates_its_rows(names, attribute, "year"),
     "of-month": "month" in tags and dates_its_rows(names, attribute, "month"),
