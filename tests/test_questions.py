@@ -1088,6 +1088,7 @@ PLACES_AND_TIMES = Schema(
   "rows,always,never",
   [
     ("happy_hour WHERE month = 'April'", r"\b(in|month is) .?April", "(have|with) .*month"),
+    ("happy_hour WHERE month IN ('May', 'June')", r"\bM.* or .?June", "(have|with) .*month"),
     ("happy_hour WHERE month = 'spring'", r"month (is )?.?spring", r"\bin .?spring"),
     ("performance WHERE date = 'February 5'", r"\b(on|of|date is) .?February", "(have|with) "),
     ("performance WHERE date = 'spring'", r"date .*spring", r"\bon .?spring"),

@@ -204,7 +204,7 @@ class ColumnConditions(Phrases):
     value = _with_unit(self.literal(literal, ref.column, "date" in features), name, noun)
     told = {*features, OPERATORS[condition.operator], *_demonym(literal)}
     if holds_digits(ref.column) and not told & {"label", "timed"}:
-      told |= {"number"}
+      told.add("number")
     last = noun.split()[-1]
     values: dict[str, Value] = {"value": value, "last": last, "in": _in(literal, last)}
     if attribute.own and "text" in told and noun in wordings.DIRECTIONS:
@@ -238,9 +238,9 @@ class ColumnConditions(Phrases):
         told |= {"typed", "classed"} if last in _CLASSES else {"typed"}
       if "plain" in features and _PLAIN_VALUE.fullmatch(literal.text):
         told.add("adjectival")
-    if "person" in features and kinds.ends_in(noun.split(), "job"):
-      said = literal.text.lower()
-      if not number and literal.text[:1].isupper() and kinds.is_person(said):
+    if "person" in features and not number and kinds.ends_in(noun.split(), "job"):
+      text = literal.text  # "Head Nurse": nurses do not work as Nurse.
+      if " " in text and text[:1].isupper() and kinds.is_person(text.lower()):
         told.add("job")
     return told
 
@@ -284,6 +284,7 @@ class ColumnConditions(Phrases):
     ref = condition.attribute.ref
     words = [self.literal(value, ref.column, True) for value in condition.values]
     told = {*features, *_demonym(*condition.values)}
+    told -= {kind for value in condition.values for kind in _unfit(features, value)}
     if condition.negated:
       told.add("denied")
     if len(words) > 2:
