@@ -9,7 +9,7 @@ from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.counts import Counts
 from spftsql_jax.questions.grammar import Context
 from spftsql_jax.questions.naming import Noun
-from spftsql_jax.questions.parts import Clause, Message, is_plural, join_words, names_rows
+from spftsql_jax.questions.parts import Clause, Message, is_plural, join_words, names_rows, pick
 from spftsql_jax.questions.plan import Rows
 from spftsql_jax.questions.plan_groups import named_after_ends
 from spftsql_jax.questions.plan_listings import aliases_of, is_key, is_single, plan_count
@@ -71,7 +71,7 @@ class Aggregates(Counts):
       ).tags & {"date", "year"}:
         # Both ends in words that belong together: "the highest and lowest", not "the largest and
         # minimum".
-        ends = self.rng.choice(wordings.EXTREMES)
+        ends = pick(self.rng, wordings.EXTREMES).split(", ")
         words = [
           ends[f == "min"] if f in ("max", "min") else w
           for f, w in zip(functions, words, strict=True)
@@ -97,18 +97,14 @@ class Aggregates(Counts):
     function = aggregate_of(node)
     if tags & {"date", "year"} and function in ("max", "min"):
       return self.superlative(tags, function == "max")
-    return self.rng.choice(wordings.AGGREGATES[function or ""])
+    return pick(self.rng, wordings.AGGREGATES[function or ""])
 
   def _of(self, content: str, entity: str, clauses: list[Clause]) -> str:
     if not clauses and self.whole and names_rows(content, entity):
       return content
     if not clauses:
-      return (
-        f"{content} "
-        f"{self.rng.choice(('of', 'of all', 'for all', 'across all', 'of the', 'of all the'))} "
-        f"{entity}"
-      )
-    return f"{content} {self.rng.choice(('of', 'of', 'for', 'of all', 'among'))} {entity}"
+      return f"{content} {self.rng.choice(('of', 'of', 'of all', 'for all', 'of the'))} {entity}"
+    return f"{content} {self.rng.choice(('of', 'of', 'of', 'of all', 'among'))} {entity}"
 
   def _aggregate_head(self, query: Query, items: list[exp.Expr]) -> str:
     counted = any(isinstance(n.this, exp.Star) for i in items for n in i.find_all(exp.Count))

@@ -11,7 +11,7 @@ from spftsql_jax.questions.query_meaning import Query, Ref
 from spftsql_jax.questions.superlatives import Superlatives
 
 # How often a whole question or command is said.
-_COUNT_RATE = 0.7
+_COUNT_RATE = 0.8
 _VALUES_RATE = 0.55
 _KNOWN_RATE = 0.4
 

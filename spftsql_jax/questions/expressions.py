@@ -13,9 +13,6 @@ from spftsql_jax.questions.parts import join_words, pick, rounding, singular_hea
 from spftsql_jax.questions.query_meaning import Query, Ref, UnsupportedQuery, read_nested
 from spftsql_jax.questions.syntax import aggregate_of, bare, date_part, is_value
 
-# How often a total is a sum of several things.
-_SUM_OF_RATE = 1 / 3
-
 
 class Expressions(ColumnConditions):
   """Words what a query computes."""
@@ -133,9 +130,7 @@ class Expressions(ColumnConditions):
       raise UnsupportedQuery("an average or a sum of averages")
     if function == "count":
       return Noun(f"number of {inner.plural}", f"numbers of {inner.plural}")
-    total = inner.singular.startswith("total ") or inner.singular == "total"
-    counted = inner.singular.startswith("number of ")  # "The sum of the numbers of stars".
-    if function == "sum" and (total or (self.maybe(_SUM_OF_RATE) and not counted)):
+    if function == "sum" and inner.singular.split()[0] == "total":
       return Noun(f"sum of the {inner.plural}", f"sums of the {inner.plural}")
     word = self.function_word(ref, function)
     return Noun(f"{word} {inner.singular}", f"{word} {inner.plural}")
@@ -143,13 +138,13 @@ class Expressions(ColumnConditions):
   def function_word(self, ref: Ref, function: str | None) -> str:
     """What an aggregate of a column is called before its noun: "average", "latest"."""
     if function in ("avg", "sum"):
-      return self.rng.choice(wordings.AGGREGATES[function])
+      return pick(self.rng, wordings.AGGREGATES[function])
     if ref.column.kind == "text":
       return "alphabetically last" if function == "max" else "alphabetically first"
     tags = self.column_name(ref).tags
-    if tags & {"date", "year"} or self.maybe(0.5):
+    if tags & {"date", "year"} or self.maybe(0.3):
       return self.superlative(tags, function == "max")
-    return self.rng.choice(wordings.MAXIMUM if function == "max" else wordings.MINIMUM)
+    return pick(self.rng, wordings.MAXIMUM if function == "max" else wordings.MINIMUM)
 
   def item_noun(self, query: Query, node: exp.Expr, head: str) -> Noun:
     """The noun of a computed column: window functions and CASE beside what `expression` knows."""

@@ -84,8 +84,9 @@ class GroupQuestions(Groups):
     rows = any(
       isinstance(m, RowCount) or (m.node.find(exp.Case) and not group.row_clauses) for m in measures
     )
+    words = [*names, *amounts]
     values: dict[str, Value] = {
-      "columns": join_words([*names, *(f"the {a}" if names else a for a in amounts)]),
+      "columns": join_words([words[0], *(f"the {word}" for word in words[1:])]),
       "amounts": join_words(amounts, "and the"),
       "are": agree("are", len(amounts) > 1 or any(map(is_plural, amounts))),
       "names": join_words([c.plural for c in others]),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 from spftsql_jax.columns import vocabulary
 from spftsql_jax.questions.aggregates import Aggregates
 from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.features import features_of
 from spftsql_jax.questions.grammar import Context, Value
-from spftsql_jax.questions.naming import Noun
+from spftsql_jax.questions.naming import Noun, unchanging
 from spftsql_jax.questions.parts import (
   Clause,
   Message,
@@ -44,7 +45,8 @@ class Listings(Aggregates):
     clauses = self.clauses(query, placed, head, None)
     self.existential = before
     top = self.superlative_of(query, head, plan.top) if plan.top is not None else None
-    return self.listing_of(placed, plan, clauses, top, self.ordering(query, head, plan.order))
+    tail = self.ordering(query, head, plan.order, plan.columns)
+    return self.listing_of(placed, plan, clauses, top, tail)
 
   def listing_of(
     self,
@@ -89,7 +91,7 @@ class Listings(Aggregates):
     }
     if not plan.columns:
       content = self.grammar.say("everything", Context(features, values), self.rng)
-      return Message(content, False, tail=tail)
+      return Message(content, False, tail=tail, bare="none")
     return self._message(query, plan, features, values, clauses, top, tail, noun)
 
   def _definite(self, entity: str, known: str | None, definite: bool) -> str:
@@ -153,8 +155,9 @@ class Listings(Aggregates):
     noun: Noun,
   ) -> Message:
     columns = self.returned(query, plan.rows.head, plan.columns)
+    columns = self._beside(query, plan, columns, "one" in features)
     self._tell_columns(columns, features, values, noun)
-    if any(c.through for c in columns) and columns[0].own:
+    if any(c.through for c in columns) and (columns[0].own or columns[-1].own):
       return self._with_related(columns, features, values, tail)
     if all(c.verbs or c.having for c in clauses) and clauses:
       features.add("verbal")
@@ -188,6 +191,44 @@ class Listings(Aggregates):
       return Message(sentence, sentences=(sentence,), sentence_rate=1.0)
     return self._content(context, columns, tail)
 
+  def _beside(
+    self, query: Query, plan: Listing, columns: list[Returned], one: bool
+  ) -> list[Returned]:
+    """The returned columns, those of the one table next to the rows as columns of its rows.
+
+    "The names of doctors and the dates of their visits".
+    """
+    head = plan.rows.head
+    others = {c.ref.alias for c in columns if c.ref is not None and not c.own}
+    sides = [c.own for c in columns]
+    parts = sum(a is not b for a, b in itertools.pairwise(sides))
+    if len(others) != 1 or parts != 1 or plan.distinct or any(c.ref is None for c in columns):
+      return columns
+    path = query.path(head, *others)
+    noun = self.noun(query, *others)
+    if (
+      len(path) != 1
+      or not path[0].is_key
+      or path[0].optional
+      or noun == self.noun(query, head)
+      or (path[0].child == head and sides[0] and self.maybe(0.5))
+    ):
+      return columns
+    owner = path[0].child == head
+    whose = "the" if not sides[0] else "their" if owner else self.whose(query, head, path)
+    one = one and owner
+    through = f"of {whose} {noun.singular if one else noun.plural}"
+    return [
+      c
+      if c.own or c.ref is None
+      else dataclasses.replace(
+        c,
+        noun=unchanging(self.short(c.ref).singular) if one else self.short(c.ref),
+        through=through,
+      )
+      for c in columns
+    ]
+
   def _content(self, context: Context, columns: list[Returned], tail: str) -> Message:
     """What is asked for as a noun phrase, with what the sentence around it must know."""
     row = self.grammar.pick("listing", context, self.rng)
@@ -210,11 +251,10 @@ class Listings(Aggregates):
     singular = join_words([c.noun.singular for c in columns])
     if len(columns) > 1:
       features.add("several")
+    elif not (columns[0].natural or "ordered" in features):
+      features.add("one-by-one")
     if any(c.long for c in columns):
       features.add("long")
-    elif len(columns) == 2 and self.maybe(0.15):
-      link = self.rng.choice(("as well as", "together with the", "along with the"))
-      plural = f"{columns[0].noun.plural} {link} {columns[1].noun.plural}"
     if [c.noun.singular for c in columns] == ["first name", "last name"] and self.maybe(0.6):
       singular, plural = self.rng.choice(
         (("first and last name", "first and last names"), ("full name", "full names"))
@@ -282,19 +322,21 @@ class Listings(Aggregates):
     """
     first = [c for c in columns if not c.through]
     rest = [c for c in columns if c.through]
-    if columns != first + rest or len({c.through for c in rest}) > 1:
+    if columns not in (first + rest, rest + first) or len({c.through for c in rest}) > 1:
       raise UnsupportedQuery("columns of related rows before those of the rows themselves")
+    if columns[0].through:
+      features.add("first")
     related = f"the {join_words([c.noun.plural for c in rest])} {rest[0].through}"
     if "one" in features and "person" not in features:
       related = related.replace(" their ", " its ", 1)
     distinct = "distinct" in features
     different = self.distinct_word(first[0].noun.singular) if distinct else ""
-    own = join_words([c.noun.singular for c in first])
     values |= {
       "different": f"{different} " if distinct else "",
       "combinations": "combinations of the " if distinct else "",
-      "column": own if "one" in features else join_words([c.noun.plural for c in first]),
-      "own column": own,
+      "column": join_words(
+        [c.noun.singular if "one" in features else c.noun.plural for c in first]
+      ),
       "related": related,
     }
     context = Context(features, values)

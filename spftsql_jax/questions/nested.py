@@ -17,6 +17,7 @@ from spftsql_jax.questions.parts import (
   Clause,
   article,
   parted_unit,
+  pick,
   relation_preposition,
 )
 from spftsql_jax.questions.plan import (
@@ -233,7 +234,7 @@ class Nested(Entities):
     values |= {
       "noun": noun,
       "within": within,
-      "mean": self.rng.choice(wordings.AVERAGE),
+      "mean": pick(self.rng, wordings.AVERAGE),
       "highest": self.superlative(self.column_name(ref).tags, highest),
     }
     if operator not in ("equal", "unequal"):

@@ -269,8 +269,9 @@ def owned(parent: Noun, child: Noun) -> bool:
 
 
 def titled(noun: Noun, name: str) -> str:
-  """A row and its name: "doctor Ann Lee", but "the product blue jeans"."""
-  return f"{'' if name[:1].isupper() else 'the '}{noun.singular} {name}"
+  """A row and its name: "doctor Ann Lee", but "the product blue jeans", "the song Hello"."""
+  title = name[:1].isupper() and is_person(noun.singular)
+  return f"{'' if title else 'the '}{noun.singular} {name}"
 
 
 def relation_preposition(noun: str, child: str, person: bool) -> tuple[str, ...]:

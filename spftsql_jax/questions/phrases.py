@@ -132,12 +132,16 @@ class Phrases(abc.ABC):
       if several and tells_a_role(edge.columns[0], table, self.names):
         raise UnsupportedQuery("one of several keys whose names tell nothing")
       return None
+    thing = self.names.table(table).nouns[0].singular
+    owner = role.singular.removesuffix(f" {thing}")
+    if not several and any(owner in (n.singular, n.plural) for n in self.names.table(child).nouns):
+      return None  # The customer address of a customer is the address.
     own = len(child.primary_key) == len(edge.columns) == 1
     if role.singular == self.names.table(child).nouns[0].singular or (
       own and child.primary_key[0].lower() == edge.columns[0].lower()
     ):
       return None  # A key that is also the child's own is named after the child.
-    within = self.names.table(table).nouns[0].singular in role.singular.split()[:-1]
+    within = thing in role.singular.split()[:-1]
     return None if len(_uses(query, edge.parent)) == 1 and within else role
 
   def person(self, query: Query, alias: str) -> bool:
@@ -163,7 +167,7 @@ class Phrases(abc.ABC):
 
   def _choose_short(self, ref: Ref) -> Noun:
     name = self.column_name(ref)
-    options = name.short if self._naming.random() < 0.75 else name.nouns
+    options = name.short if self._naming.random() < 0.9 else name.nouns
     owner = self.names.table(ref.table).nouns[0]
     doubled = " " in owner.singular or self.table_noun(ref.table) != owner
     if doubled and name.nouns[0].singular.startswith(f"{owner.singular} "):

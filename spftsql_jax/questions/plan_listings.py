@@ -57,9 +57,23 @@ def is_single(query: Query, names: SchemaNames, head: str) -> bool:
   return False
 
 
+def owner_first(query: Query, head: str) -> str:
+  """The alias that rows belong to, where its columns are asked for before theirs: the names of
+  doctors and the dates of their visits; "" otherwise.
+  """
+  aliases = [a for item in query.items for a in aliases_of(query, item)]
+  owners = {e.parent for e in query.edges if e.child == head and e.is_key and not e.same}
+  before = [a for a in aliases if a != head]
+  first = len(set(before)) == 1 and aliases == [*before, *[head] * (len(aliases) - len(before))]
+  if query.distinct or query.limit is not None or head not in aliases or not first:
+    return ""
+  return before[0] if before[0] in owners and not any(e.optional for e in query.edges) else ""
+
+
 def plan_listing(query: Query, names: SchemaNames) -> Listing:
   """A query without groups and aggregates. Raises UnsupportedQuery."""
   head = head_of(query)
+  head = owner_first(query, head) or head
   rows = Rows(query, head, is_single(query, names, head))
   columns = plan_columns(query, head)
   orders = plan_orders(query, query.order, head)

@@ -24,6 +24,9 @@ from spftsql_jax.questions.parts import (
 from spftsql_jax.questions.query_meaning import Edge, Query, UnsupportedQuery
 from spftsql_jax.questions.syntax import is_value
 
+# How often what is said of an owner is said as of its rows: "visits whose doctor is tall".
+_OWNER_RATE = 0.4
+
 
 class Relations(Events):
   """Words what a join says of the rows of its other side."""
@@ -186,9 +189,7 @@ class Relations(Events):
         posts += (f"{prepositions[0]} {name}",)
       verbs = (
         conjugate(related_by("of", called, belong)),
-        conjugate(f"have {called}")
-        if self.maybe(0.3) and not is_person(child.singular)
-        else conjugate(related_by(first, called, belong)),
+        conjugate(related_by(first, called, belong)),
       )
       return Clause(noun.singular, f"is {name}", titled(noun, name), verbs, posts)
     every = self.with_number(noun, clauses, person, "plural")
@@ -200,14 +201,14 @@ class Relations(Events):
     posts = (
       f"{self.rng.choice(prepositions)} {every}",
       f"{self.rng.choice(prepositions)} {one}",
-      f"belonging to {every}" if self.maybe(0.3) and belong else f"{prepositions[0]} {every}",
+      f"{prepositions[0]} {every}",
     )
     verbs = (
       conjugate(related_by("of", every, belong), related_by("of", one, belong)),
       conjugate(related_by(first, every, belong), related_by(first, one, belong)),
     )
     predicate, owner = "", noun.singular
-    if len(clauses) == 1:
+    if len(clauses) == 1 and self.maybe(_OWNER_RATE):
       clause = clauses[0]
       if clause.verbs and self.maybe(0.5):
         predicate = self.rng.choice(clause.verbs).singular

@@ -17,12 +17,15 @@ from spftsql_jax.questions import wordings as word_tables
 from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.grammar import Grammar
 from spftsql_jax.questions.naming import names_of
-from spftsql_jax.questions.parts import Message, pick
+from spftsql_jax.questions.parts import Message, is_plural, pick
 from spftsql_jax.questions.query_meaning import Query, SetQuery, UnsupportedQuery, read_query
 from spftsql_jax.questions.writer import QuestionWriter
 from spftsql_jax.schema import Schema
 
 __all__ = ["UnsupportedQuery", "wordings", "write_question"]
+
+# Where requests that are no command end, and notes without a verb; the rest are questions.
+_WITH_VERB, _TERSE = 0.63, 0.66
 
 _CONTRACTIONS = (
   ("What is ", "What's "),
@@ -91,20 +94,21 @@ def _frame(message: Message, rng: random.Random) -> str:
   content = _move_rounding(content, rng)
   start = f"{lead[0].upper()}{lead[1:]}, " if lead else ""
   style = rng.random()
-  if message.bare == "none" and style > 0.5:
-    style = 0.81 + 0.19 * rng.random()
-  if style < 0.5:
+  if message.bare == "none":
+    style *= _WITH_VERB  # "Each city and the number of doctors" is no question.
+  if style < 0.54:
     command = pick(rng, word_tables.COMMANDS)
     # "List names of doctors", but not "List number of doctors".
-    said = _drop_article(content, rng) if message.plural else content
+    first = re.split(r",| and ", content.removeprefix("the "), maxsplit=1)[0]
+    said = _drop_article(content, rng) if message.plural and is_plural(first) else content
     return f"{start}{_lower(command) if start else command} {said}."
-  if style < 0.8:
+  if style > _TERSE:
     verb = agree("are", message.plural)
     if message.bare and not content.startswith(("the ", "all ")):
       content = f"the {content}"
     what = "who" if message.bare == "who" else "what"
     return f"{start}{what if start else what.capitalize()} {verb} {content}?"
-  if style < 0.93:
+  if style < _WITH_VERB:
     frame = pick(rng, word_tables.INDIRECT).format(content, be=agree("are", message.plural))
     return f"{start}{_lower_first(frame) if start else frame}"
   terse = _drop_article(content, rng, 0.9)
@@ -121,7 +125,7 @@ def _move_rounding(content: str, rng: random.Random) -> str:
   return f"{content.replace(f' ({found[0]})', '')}, {found[0]}"
 
 
-def _drop_article(content: str, rng: random.Random, probability: float = 0.35) -> str:
+def _drop_article(content: str, rng: random.Random, probability: float = 0.2) -> str:
   return content[4:] if content.startswith("the ") and rng.random() < probability else content
 
 

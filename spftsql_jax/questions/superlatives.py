@@ -125,17 +125,22 @@ class Superlatives(Conditions):
         return high if descending else low
     return None
 
-  def ordering(self, query: Query, head: str, orders: Sequence[Order]) -> str:
-    """The orders of a listing, as said last; "" without any."""
+  def ordering(
+    self, query: Query, head: str, orders: Sequence[Order], columns: Sequence[object] = ()
+  ) -> str:
+    """The orders of a listing of `columns`, as said last; "" without any."""
     words = []
     for order in orders:
       ref = order.by.ref if isinstance(order.by, Attribute) else None
       words.append((self._ordered_noun(query, head, order), ref, order.descending))
-    return self.ordered_by(words)
+    itself = len(columns) == 1 and [order.by for order in orders] == [*columns]
+    return self.ordered_by(words, itself)
 
-  def ordered_by(self, orders: Sequence[tuple[str, Ref | None, bool]]) -> str:
-    """The same of nouns, the columns that they are, and whether they descend."""
-    words = [self._one_order(*order, len(orders) > 1) for order in orders]
+  def ordered_by(self, orders: Sequence[tuple[str, Ref | None, bool]], itself: bool = False) -> str:
+    """The same of nouns, the columns that they are, and whether they descend. `itself`: what is
+    sorted is all that is returned.
+    """
+    words = [self._one_order(*order, len(orders) > 1, itself) for order in orders]
     if len(words) < 2:
       return "".join(words)
     first = self.grammar.say("first ordered", Context((), {}), self.rng)
@@ -148,11 +153,15 @@ class Superlatives(Conditions):
     noun = self.short(ref) if order.by.own else self.qualified(query, ref)
     return parted_unit(noun.singular)[0]
 
-  def _one_order(self, noun: str, ref: Ref | None, descending: bool, beside: bool) -> str:
-    """One order; `beside` others."""
+  def _one_order(
+    self, noun: str, ref: Ref | None, descending: bool, beside: bool, itself: bool
+  ) -> str:
+    """One order; `beside` others, or of what is returned `itself`."""
     kind = ref.column.kind if ref is not None else "number"
     tags = self.column_name(ref).tags if ref is not None else frozenset()
-    features = {"down"} if descending else set()
+    features = {"itself"} if itself else set()
+    if descending:
+      features.add("down")
     if tags & {"date", "year"}:
       features.add("timed")
     elif kind in ("text", "other"):

@@ -14,18 +14,18 @@ _NOUNS = read_lists(_FOLDER / "nouns.txt")
 COMMANDS = weighted(_PHRASES["commands"])
 INDIRECT = weighted(_PHRASES["indirect"])
 EXACTLY = weighted(_PHRASES["exactly"])
-AVERAGE = _PHRASES["average"]
-MAXIMUM = _PHRASES["maximum"]
-MINIMUM = _PHRASES["minimum"]
+AVERAGE = weighted(_PHRASES["average"])
+MAXIMUM = weighted(_PHRASES["maximum"])
+MINIMUM = weighted(_PHRASES["minimum"])
 # Of several aggregates of one column, by their functions.
 AGGREGATES = {
   "avg": AVERAGE,
   "max": MAXIMUM,
   "min": MINIMUM,
-  "sum": _PHRASES["total"],
+  "sum": weighted(_PHRASES["total"]),
 }
-# (highest, lowest) in words that belong together.
-EXTREMES = tuple(tuple(pair.split(", ")) for pair in _PHRASES["extremes"])
+# "highest, lowest": words that belong together.
+EXTREMES = weighted(_PHRASES["extremes"])
 NUMBER_WORDS = _PHRASES["number words"]
 MONTHS = _PHRASES["months"]
 WEEKDAYS = frozenset(_PHRASES["weekdays"])
