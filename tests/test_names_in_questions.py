@@ -301,3 +301,22 @@ def test_what_is_denied_of_one_pair_is_denied_of_any() -> None:
   said = _said(f"SELECT id, name FROM member EXCEPT {half}", STAGE)
   denied = [question for question in said if re.search("not|n't|never", question)]
   assert denied and all("for any performance" in question for question in denied), denied
+
+
+def test_what_a_key_calls_an_address_does_not_repeat_its_owner() -> None:
+  schema = Schema(
+    "shop",
+    "sqlite",
+    (
+      _table("address: id number, city text, state text"),
+      _table(
+        "customer: id number, name text, customer_address_id number",
+        _key("customer_address_id", "address"),
+      ),
+    ),
+  )
+  joined = "FROM customer AS a JOIN address AS b ON a.customer_address_id = b.id"
+  said = _said(f"SELECT a.name {joined} WHERE b.state = 'Ohio'", schema)
+  said |= _said(f"SELECT a.name, b.city {joined}", schema)
+  assert all("address" in question for question in said), said
+  assert not any(re.search("(customer|client) address", question) for question in said), said

@@ -1118,3 +1118,86 @@ def test_two_values_of_a_row_share_a_construction() -> None:
     said = write_question(sql, PLACES_AND_TIMES, random.Random(seed))
     assert not re.search(r"\b(having|with .* and with|(that|which) ha.* and ha)\b", said), said
     assert not (re.search(r"\bwith\b", said) and "whose" in said), said
+
+
+_OF_STORES = "FROM employee AS a JOIN store AS b ON a.store_id = b.id"
+
+
+@pytest.mark.parametrize(
+  "schema, sql, said, never",
+  [
+    # Lists are asked for in the plural, and sorted in the words that people use.
+    (
+      SHOP,
+      "SELECT city FROM customer ORDER BY birth_date",
+      "(cities|towns) of",
+      "each|every|sorted on|arranged by|ranked by|from low to high",
+    ),
+    (SHOP, "SELECT city FROM store ORDER BY city", "in alphabetical order$", "from A to Z"),
+    (SHOP, "SELECT name, country FROM supplier", "and", "as well as|together with"),
+    (SHOP, "SELECT * FROM supplier", "", "(what is|what's) (all|everything|full)"),
+    # Columns of the rows that belong to others, and of those that they belong to.
+    (
+      SHOP,
+      f"SELECT b.name, a.salary {_OF_STORES} WHERE a.age > 50",
+      "names of .*50.* and .*(salaries|pay|wages) of those employees",
+      "(store|shop) names?",
+    ),
+    (
+      SHOP,
+      f"SELECT b.name, a.salary {_OF_STORES}",
+      "names of (all |the |all the )?(stores|shops) (and|along with) the .* of their employees",
+      "each|every|(store|shop) names?",
+    ),
+    (SHOP, f"SELECT a.salary, b.name {_OF_STORES}", "names of their (stores|shops)", "their store"),
+    (
+      SHOP,
+      f"SELECT b.name, a.salary {_OF_STORES} ORDER BY a.salary DESC LIMIT 1",
+      "name of the (store|shop) (and|along with) the",
+      "(store|shop) name",
+    ),
+    # One name in two columns is one thing.
+    (
+      SHOP,
+      "SELECT b.first_name, b.last_name FROM employee AS a JOIN employee AS b "
+      "ON a.manager_id = b.id GROUP BY b.id ORDER BY COUNT(*) DESC LIMIT 1",
+      "what is the full name|what's the full name",
+      "are the full name",
+    ),
+    (SHOP, "SELECT SUM(budget) FROM store", "total budget", "sum of|combined"),
+    (
+      SHOP,
+      f"SELECT b.name, COUNT(*) {_OF_STORES} GROUP BY b.id ORDER BY COUNT(*) DESC",
+      "by number of employees",
+      "order of number",
+    ),
+    (
+      SHOP,
+      "SELECT category, COUNT(*) FROM product GROUP BY category",
+      "for each (different )?(category|type|kind)",
+      "broken down",
+    ),
+    (SHOP, f"SELECT a.first_name {_OF_STORES} WHERE b.name = 'Hall'", "", "(?<!the )store Hall"),
+    (
+      SHOP,
+      "SELECT COUNT(*) FROM purchase AS a JOIN customer AS b ON a.customer_id = b.id "
+      "WHERE b.name = 'Ann'",
+      "Ann",
+      "have (the )?(customer|client)",
+    ),
+  ],
+)
+def test_questions_are_framed_as_people_frame_them(
+  schema: Schema, sql: str, said: str, never: str
+) -> None:
+  questions = [write_question(sql, schema, random.Random(seed)).strip("?.") for seed in range(80)]
+  assert any(re.search(said, question, re.I) for question in questions), questions
+  for question in questions:
+    assert not re.search(rf"\b({never})\b", question, re.I), question
+
+
+def test_several_columns_are_seldom_asked_for_row_by_row() -> None:
+  said = [
+    write_question("SELECT name, city FROM store", SHOP, random.Random(s)) for s in range(200)
+  ]
+  assert sum(bool(re.search("each|every", question)) for question in said) < 30

@@ -454,7 +454,8 @@ class Groups(Listings):
           o.descending,
         )
         for o in group.plan.order
-      ]
+      ],
+      {"told"} if group.plan.order[0].by in group.plan.returned else set(),
     )
 
   def columns_of(self, group: Group) -> list[Noun]:

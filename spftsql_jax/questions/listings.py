@@ -234,7 +234,7 @@ class Listings(Aggregates):
     row = self.grammar.pick("listing", context, self.rng)
     content, _, lead = self.grammar.fill(row, context, self.rng).partition(" ~ ")
     features = context.features
-    one = len(columns) == 1 and not is_plural(columns[0].noun.singular)
+    one = context.value("are") == "is"
     bare = ""
     if row.mark == "none" or (row.mark == "rows" and not features & {"said", "top"}):
       bare = "none"
@@ -281,7 +281,8 @@ class Listings(Aggregates):
       and not things.endswith("s")
     ):
       features.add("possessive")
-    verb = agree("are", len(columns) > 1 or is_plural(columns[0].noun.singular))
+    alone = len(columns) == 1 or singular == "full name"
+    verb = agree("are", not alone or is_plural(columns[0].noun.singular))
     rest = join_words([c.noun.plural for c in columns[1:]])
     values |= {"columns": plural, "column": singular, "rest": rest, "are": verb}
 

@@ -191,7 +191,8 @@ class Relations(Events):
         conjugate(related_by("of", called, belong)),
         conjugate(related_by(first, called, belong)),
       )
-      return Clause(noun.singular, f"is {name}", titled(noun, name), verbs, posts)
+      having = "" if belong else titled(noun, name)  # Purchases do not have their client.
+      return Clause(noun.singular, f"is {name}", having, verbs, posts)
     every = self.with_number(noun, clauses, person, "plural")
     one = self.with_number(noun, clauses, person, "a")
     if role:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlglot import exp
 
@@ -134,13 +134,13 @@ class Superlatives(Conditions):
       ref = order.by.ref if isinstance(order.by, Attribute) else None
       words.append((self._ordered_noun(query, head, order), ref, order.descending))
     itself = len(columns) == 1 and [order.by for order in orders] == [*columns]
-    return self.ordered_by(words, itself)
+    return self.ordered_by(words, {"itself"} if itself else set())
 
-  def ordered_by(self, orders: Sequence[tuple[str, Ref | None, bool]], itself: bool = False) -> str:
-    """The same of nouns, the columns that they are, and whether they descend. `itself`: what is
-    sorted is all that is returned.
-    """
-    words = [self._one_order(*order, len(orders) > 1, itself) for order in orders]
+  def ordered_by(
+    self, orders: Sequence[tuple[str, Ref | None, bool]], features: Collection[str]
+  ) -> str:
+    """The same of nouns, the columns that they are, and whether they descend."""
+    words = [self._one_order(*order, len(orders) > 1, features) for order in orders]
     if len(words) < 2:
       return "".join(words)
     first = self.grammar.say("first ordered", Context((), {}), self.rng)
@@ -154,12 +154,12 @@ class Superlatives(Conditions):
     return parted_unit(noun.singular)[0]
 
   def _one_order(
-    self, noun: str, ref: Ref | None, descending: bool, beside: bool, itself: bool
+    self, noun: str, ref: Ref | None, descending: bool, beside: bool, told: Collection[str]
   ) -> str:
-    """One order; `beside` others, or of what is returned `itself`."""
+    """One order, maybe `beside` others; `told` are features of what is sorted."""
     kind = ref.column.kind if ref is not None else "number"
     tags = self.column_name(ref).tags if ref is not None else frozenset()
-    features = {"itself"} if itself else set()
+    features = {*told}
     if descending:
       features.add("down")
     if tags & {"date", "year"}:
