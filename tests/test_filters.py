@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import types
@@ -290,7 +291,7 @@ def test_a_list_that_a_join_repeats_gets_distinct(shop):
   original, neighbours, filler = shop
   template, limits = (
     Template.parse("SELECT a.name1 WHERE b.cat2 = :cat2"),
-    filters.Limits(repeated_rows=False),
+    filters.Limits(loose_joins=False),
   )
   reasons, mended = set(), []
   for seed in range(60):
@@ -320,7 +321,7 @@ def test_a_list_that_is_long_because_a_join_repeats_it_gets_distinct_too(shop):
   original, neighbours, filler = shop
   template, limits = (
     Template.parse("SELECT a.name1 WHERE b.cat2 = :cat2"),
-    filters.Limits(max_rows=5, repeated_rows=False),
+    filters.Limits(max_rows=5, loose_joins=False),
   )
   seen = set()
   for seed in range(60):
@@ -340,7 +341,7 @@ def test_a_join_that_ends_in_a_row_of_which_nothing_is_said_is_refused(shop):
   "Which authors have a book" says something of each author.
   """
   original, neighbours, filler = shop
-  limits = filters.Limits(repeated_rows=False)
+  limits = filters.Limits(loose_joins=False)
   idle = set()
   for seed in range(80):
     filled = filler.fill(
@@ -400,3 +401,63 @@ def test_a_limit_that_cuts_nothing_is_refused(shop):
   sql = "SELECT name FROM country ORDER BY name LIMIT {}"
   assert filters.check(sql.format(3), original, neighbours) is None
   assert filters.check(sql.format(5), original) == "redundant LIMIT"
+  # Though some neighbouring instance has more rows, a question of this database would be odd.
+  assert any(len(each.rows("SELECT code FROM country")) > 4 for each in neighbours)
+  assert filters.check(sql.format(4), original, neighbours) == "redundant LIMIT"
+
+
+# Joins by their tables, first that of the template's first slot. A list of columns of the first and
+# the last lacks rows of what it is about, ...
+_LACKING_ROWS = {
+  ("author", "country"),
+  ("country", "author"),  # It is about authors.
+  ("book", "copy", "shelf"),
+  ("book", "book_author", "author", "country"),
+}
+# ... or has all.
+_WHOLE = {("shelf", "copy", "book"), ("book", "copy"), ("book", "book_author", "author")}
+
+
+@pytest.mark.parametrize(
+  "text,lacking",
+  [
+    ("SELECT a.name1, b.name2", _LACKING_ROWS),
+    ("SELECT a.name1, b.name2 ORDER BY a.num3 DESC LIMIT 1", _LACKING_ROWS),
+    # A condition on a row says that there is one.
+    ("SELECT a.any1, b.name2 WHERE a.cat3 = :cat3", _LACKING_ROWS - {("country", "author")}),
+    ("SELECT a.name1, b.name2 WHERE b.cat3 = :cat3", {("country", "author")}),
+    ("SELECT a.name1, b.name2 ORDER BY b.num3 DESC LIMIT 1", set()),
+    ("SELECT a.name1 WHERE b.cat2 = :cat2", set()),
+    ("SELECT DISTINCT a.name1 WHERE LINKED(b)", set()),
+  ],
+)
+def test_a_list_that_lacks_rows_without_a_partner_is_refused(shop, text, lacking):
+  """ "Each author and the titles of their books": there are authors without any."""
+  original, neighbours, filler = shop
+  template, strict = Template.parse(text), filters.Limits(loose_joins=False)
+  seen = set()
+  for seed in range(60):
+    filled = filler.fill(template, random.Random(seed))
+    if filled.tables in _LACKING_ROWS | _WHOLE:
+      assert filled.drops == (filled.tables in lacking), filled.sql
+      seen.add(filled.drops)
+    if filled.drops:
+      reason = filters.check_filled(filled, template, original, neighbours, strict)
+      assert reason == Rejection.DROPPED, filled.sql
+  assert seen == ({True, False} if lacking else {False})
+
+
+def test_groups_by_a_value_that_a_join_takes_away_are_refused(shop):
+  original, neighbours, filler = shop
+  template, strict = (
+    Template.parse("SELECT a.cat1, COUNT(b.*) GROUP BY a.cat1"),
+    filters.Limits(loose_joins=False),
+  )
+  filled = filler.fill(template, random.Random(0))
+  (place,) = filled.columns
+  table, column = place.split(".")
+  assert filled.groups == filler.schema.table(table).column(column).distinct_count
+  fewer = dataclasses.replace(filled, groups=len(original.rows(filled.sql)) + 1)
+  for one, reason in ((filled, None), (fewer, Rejection.DROPPED)):
+    assert filters.check_filled(one, template, original, neighbours, strict) == reason
+  assert filters.check_filled(fewer, template, original, neighbours, filters.DEFAULT_LIMITS) is None

@@ -275,3 +275,28 @@ def test_whatever_holds_there_is_a_wording(section: str) -> None:
   for count in range(len(asked) + 1):
     for chosen in map(set, itertools.combinations(sorted(asked), count)):
       assert grammar.has(section, chosen) or not _comes_up(chosen, asked), chosen
+
+
+@pytest.mark.parametrize(
+  "drivers,sql,said",
+  [
+    (28, f"SELECT a.name, COUNT(*) {_DRIVEN} GROUP BY a.id", True),
+    (40, f"SELECT a.name, COUNT(*) {_DRIVEN} GROUP BY a.id", False),
+    (28, f"SELECT a.name, MIN(b.signup_date) {_DRIVEN} GROUP BY a.id", True),
+    # Which drivers have such a race, no count of a schema tells.
+    (40, f"SELECT a.name, COUNT(*) {_DRIVEN} WHERE b.fastest_qualifying = 'x' GROUP BY a.id", True),
+    # Their number says it.
+    (28, f"SELECT a.name, COUNT(*) {_DRIVEN} GROUP BY a.id HAVING COUNT(*) > 2", False),
+    (28, f"SELECT a.name, COUNT(*) {_DRIVEN} GROUP BY a.id ORDER BY COUNT(*) DESC LIMIT 1", False),
+  ],
+)
+def test_each_is_not_said_where_some_rows_have_none(drivers: int, sql: str, said: bool) -> None:
+  race, driver = RACES.tables
+  driven = dataclasses.replace(race.column("driver_id"), distinct_count=drivers)
+  columns = tuple(driven if column.name == "driver_id" else column for column in race.columns)
+  schema = dataclasses.replace(RACES, tables=(dataclasses.replace(race, columns=columns), driver))
+  told = r"(leaving out|not counting) those without any|(with|having|has|have|had) "
+  told += r"(any |at least |a |no fewer|1 or more|one or more|races)"
+  for seed in _SEEDS:
+    question = write_question(sql, schema, random.Random(seed))
+    assert bool(re.search(told, question)) == said, question

@@ -196,7 +196,7 @@ def judge(location: str, made: Synthesis, source, excluded: list[str]) -> dict[s
 def _expressible(template: Template, filler: Filler, runner: Runner) -> bool:
   """Whether a query of the template can be found that passes the filters on the database itself."""
   rng = random.Random(template.id)
-  limits = filters.Limits(repeated_rows=bool(_SEED_EXAMPLES.value))
+  limits = filters.Limits(loose_joins=bool(_SEED_EXAMPLES.value))
   for number in range(_FILLS.value):
     try:
       filled = filler.fill(template, rng, tight=number % 3 == 2)

@@ -34,6 +34,8 @@ from spftsql_jax.questions.syntax import aggregate_in, aggregate_of, bare
 
 # How often a whole question or command is said.
 _QUESTION_RATE = 0.45
+# How often groups without rows are left out where the groups are named, not at the end.
+_NARROWED_RATE = 0.6
 
 
 class GroupQuestions(Groups):
@@ -56,7 +58,12 @@ class GroupQuestions(Groups):
     section = ("per row", "first rows") if plan.entity else ("per value", "first values")
     if not measured:
       section = ("values", "first value")
+    apart = plan.lacking and plan.limit is None and not plan.having
+    plain = not (group.row_clauses or group.clauses)
+    if apart and plain and self.maybe(_NARROWED_RATE):
+      group.clauses, apart = [*group.clauses, self.some_rows(group)], False
     features, values = self._told(group)
+    features |= {"left-out"} if apart else set()
     if top is not None:
       self._tell_top(group, top, features, values)
     return self._put(section[top is not None], self.context_of(group, values, features), tail)
@@ -161,6 +168,7 @@ class GroupQuestions(Groups):
     row = self.grammar.pick(content, context, self.rng)
     said, _, lead = self.grammar.fill(row, context, self.rng).partition(" ~ ")
     after = section != "per row" or not features & {"optional", "rows-said"}
+    said += "," if tail and "left-out" in features else ""  # What is left out is not sorted.
     alone = {"single": "one-amount", "rows": "one"}.get(row.mark, "one-column")
     bare_of = "none" if row.mark == "none" else ""
     return Message(said, alone not in features, lead, after, tail, bare=bare_of)

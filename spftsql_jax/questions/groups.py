@@ -163,6 +163,7 @@ class Groups(Listings):
       "rows-said": group.row_clauses,
       "optional": plan.optional,
       "partial": plan.partial,
+      "lacking": plan.lacking,
       "deed": group.person and row in wordings.DEEDS,
       # Nobody is enrolled by another; what people do is said of them.
       "happens": not group.person
@@ -340,6 +341,13 @@ class Groups(Listings):
     group.counted = self.grammar.say("counted rows", context, self.rng)
     context.values["counted rows"] = group.counted
     return self._clause_of("group has", context)
+
+  def some_rows(self, group: Group) -> Clause:
+    """That groups have any rows at all: "teachers with lessons"."""
+    one = Literal("1", False)
+    clause = self._has_rows(group, MeasureCompare(RowCount(), ">=", one), one)
+    group.counted = ""  # Nothing asks for it.
+    return clause
 
   def _clause_of(self, construct: str, context: Context) -> Clause:
     """Verbs and what stands behind the noun, all that rows have of them."""

@@ -312,7 +312,8 @@ class PerGroup:
     having: what is said of the groups; `Unmoved` of their own columns.
     order: first the first; limit: how many of them, None for all.
     optional: whether groups without rows are there too.
-    partial: whether groups without rows are left out, though there may be some.
+    partial: whether groups without rows are left out, though there may be some. lacking: whether
+      there are some, as far as the counts of a schema tell.
     pairs: whether each row is a pair of the one key and of a row that is joined, and only counted.
   """
 
@@ -329,6 +330,7 @@ class PerGroup:
   optional: bool
   partial: bool
   pairs: bool = False
+  lacking: bool = False
 
 
 Counted = Count | CountValues | CountKnown

@@ -132,7 +132,23 @@ class _Reader:
       self.optional,
       fewer and not self.optional,
       counted and self._are_pairs(),
+      bool(self.entity) and fewer and not self.optional and self._lack_rows(),
     )
+
+  def _lack_rows(self) -> bool:
+    """Whether some groups that are rows have none of the rows that are grouped."""
+    query, here = self.query, self.entity
+    if any(query.aliases_in(condition) - {here} for condition in query.conditions):
+      return True
+    for edge in self.path:
+      child, parent = query.sources[edge.child], query.sources[edge.parent]
+      referring = [child.column(name).distinct_count for name in edge.columns]
+      # Of a key of several columns, only how many rows hold one is known.
+      most = referring[0] if len(referring) == 1 else child.row_count
+      if edge.parent == here and most < parent.row_count:
+        return True
+      here = edge.other(here)
+    return False
 
   def _rows(self) -> str:
     finest = self.query.finest()

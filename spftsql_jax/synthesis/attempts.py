@@ -85,7 +85,7 @@ class _Attempt:
     limits = self._task.limits
     if template in self._database.own_templates:
       # Templates of others keep the habits of their source.
-      limits = dataclasses.replace(limits, repeated_rows=False)
+      limits = dataclasses.replace(limits, loose_joins=False)
     failed: list[tuple[Filled, Rejection]] = []
     found = self._first_passing(template, focus, limits, failed)
     if found is None and self._task.repair and self._job.repair:

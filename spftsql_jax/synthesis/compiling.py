@@ -64,6 +64,21 @@ class Scope:
   has_source: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class Listing:
+  """What a SELECT without groups, aggregates and DISTINCT lists: rows, not values.
+
+  Attributes:
+    returned: the tables whose columns it returns, in their order.
+    said: the tables of which its conditions say something, or its order where it has a LIMIT.
+    limited: it has a LIMIT.
+  """
+
+  returned: tuple[str, ...]
+  said: frozenset[str]
+  limited: bool
+
+
 # Of a scope that is the right side of an INTERSECT: the scope of the left side, and the (left,
 # right) slots that they return.
 Meeting = tuple[int, tuple[tuple[int, int], ...]]
@@ -80,8 +95,8 @@ class Compiled:
     query: the query: SQL with a `TableSlot` in each FROM, and without LINKED and OPTIONAL.
     alike: pairs of slots whose values are compared, so that their columns must share some.
     meetings: by the scope that is the right side of an INTERSECT, what it has to meet.
-    listed: the tables of what a plain list of rows returns: a SELECT without DISTINCT, groups,
-      aggregates or LIMIT.
+    listing: of a query that lists rows.
+    grouped: the slot whose values are the groups of a join, where no condition leaves some out.
   """
 
   slots: dict[int, ColumnSpec]
@@ -90,7 +105,8 @@ class Compiled:
   query: SlottedQuery
   alike: tuple[tuple[int, int], ...] = ()
   meetings: dict[int, Meeting] = dataclasses.field(default_factory=dict)
-  listed: frozenset[str] = frozenset()
+  listing: Listing | None = None
+  grouped: int | None = None
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -101,10 +117,10 @@ def compile_template(text: str) -> Compiled:
   scopes = _read_scopes(tree, selects)
   slots = _read_columns(tree, selects, scopes)
   values = read_values(tree, {id(select): index for index, select in enumerate(selects)}, slots)
-  alike, meetings, listed = _alike(tree, slots), _meetings(tree, selects), _listed(tree)
-  return Compiled(
-    slots, tuple(values), scopes, SlottedQuery(without_links(tree)), alike, meetings, listed
-  )
+  alike, meetings = _alike(tree, slots), _meetings(tree, selects)
+  listing, grouped = _listing(tree), _grouped_values(tree, slots, scopes)
+  query = SlottedQuery(without_links(tree))
+  return Compiled(slots, tuple(values), scopes, query, alike, meetings, listing, grouped)
 
 
 def _read_scopes(tree: exp.Expr, selects: list[exp.Select]) -> tuple[Scope, ...]:
@@ -215,15 +231,37 @@ def _uses(column: ColumnSlot) -> frozenset[str]:
   return frozenset(uses)
 
 
-def _listed(tree: exp.Expr) -> frozenset[str]:
-  if not isinstance(tree, exp.Select):
-    return frozenset()
-  if any(tree.args.get(part) for part in ("distinct", "group", "limit")):
-    return frozenset()
+def _listing(tree: exp.Expr) -> Listing | None:
+  if not isinstance(tree, exp.Select) or any(tree.args.get(part) for part in ("distinct", "group")):
+    return None
   if any(item.find(exp.AggFunc) for item in tree.selects):
-    return frozenset()
-  columns = (slot for item in tree.selects for slot in find_table_slots(item))
-  return frozenset(slot.letter for slot in columns if not slot.outer)
+    return None
+  where, limited = tree.args.get("where"), tree.args.get("limit") is not None
+  conditions = list(where.this.flatten()) if where and isinstance(where.this, exp.And) else []
+  said = [_own_letters(node) for node in (conditions or ([where.this] if where else []))]
+  if limited and tree.args.get("order"):
+    said += [_own_letters(item) for item in tree.args["order"].expressions]
+  returned = dict.fromkeys(letter for item in tree.selects for letter in _own_letters(item))
+  # Of two tables that are alternatives, neither need have a row.
+  alone = (letters for letters in said if len(letters) == 1)
+  return Listing(tuple(returned), frozenset().union(*alone), limited)
+
+
+def _own_letters(node: exp.Expr) -> list[str]:
+  """The tables of the whole query whose columns a part of it names."""
+  slots = [slot for slot in find_table_slots(node) if isinstance(slot, ColumnSlot | StarSlot)]
+  return list(dict.fromkeys(slot.letter for slot in slots if slot.scope == 0))
+
+
+def _grouped_values(
+  tree: exp.Expr, slots: dict[int, ColumnSpec], scopes: tuple[Scope, ...]
+) -> int | None:
+  group = tree.args.get("group")
+  if group is None or any(tree.args.get(part) for part in ("where", "having", "limit")):
+    return None
+  number = _slot_of(group.expressions[0]) if len(group.expressions) == 1 else None
+  joined = len(scopes) == 1 and len(scopes[0].letters) > 1
+  return number if joined and number is not None and slots[number].kind != "key" else None
 
 
 def _slot_of(node: exp.Expr | None) -> int | None:

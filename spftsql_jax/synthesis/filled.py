@@ -38,6 +38,8 @@ class Filled:
       returns nothing.
     idle: a table at the end of its join tells nothing but that a key is not NULL, which no question
       says.
+    drops: its join leaves out some of the rows that it lists, which no question says.
+    groups: how many groups the rows make of which the join may leave out some.
   """
 
   sql: str
@@ -48,3 +50,5 @@ class Filled:
   shorter_joins: tuple[str, ...]
   repeats: bool = False
   idle: bool = False
+  drops: bool = False
+  groups: int = 0

@@ -32,14 +32,14 @@ class Limits:
   Attributes:
     max_rows: more rows than this are no answer to a question.
     neighbours_with_rows: share of the neighbouring instances on which the result must not be empty.
-    repeated_rows: a list may have the same row several times because a join repeats it ("the
-      patients who had a visit", each as often as they came), and a join may end in a table of which
-      nothing is said, as in the queries of some sources.
+    loose_joins: as in the queries of some sources, a list may have the same row several times
+      because a join repeats it ("the patients who had a visit", each as often as they came), or
+      lack rows that have no partner, and a join may end in a table of which nothing is said.
   """
 
   max_rows: int = 1_000
   neighbours_with_rows: float = 0.5
-  repeated_rows: bool = True
+  loose_joins: bool = True
 
 
 DEFAULT_LIMITS = Limits()
@@ -84,12 +84,14 @@ def check_filled(
   limits: Limits,
 ) -> Rejection | None:
   """`check` for a query made of a template: the same judgement, without parsing anything."""
-  if filled.idle and not limits.repeated_rows:
+  strict = not limits.loose_joins
+  if strict and filled.idle:
     return Rejection.REDUNDANT_JOIN
-  distinct = not limits.repeated_rows and filled.repeats
+  if strict and filled.drops:
+    return Rejection.DROPPED
   plan = template_plan(template.text)
   query = _Judged(filled.sql, plan, filled.render, filled.shorter_joins, original, neighbours)
-  return _judge(query, limits, distinct)
+  return _judge(query, limits, strict and filled.repeats, filled.groups if strict else 0)
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -121,7 +123,10 @@ class _Judged:
   neighbours: Sequence[Runner]
 
 
-def _judge(query: _Judged, limits: Limits, distinct: bool = False) -> Rejection | None:
+def _judge(
+  query: _Judged, limits: Limits, distinct: bool = False, groups: int = 0
+) -> Rejection | None:
+  """`check`; rows must be `distinct`, and of at least so many `groups`."""
   plan, original, render = query.plan, query.original, query.render
   if plan.refusal:
     return plan.refusal
@@ -142,6 +147,8 @@ def _judge(query: _Judged, limits: Limits, distinct: bool = False) -> Rejection 
     return Rejection.REPEATED
   if reason:
     return reason
+  if sum(None not in row for row in rows) < groups:
+    return Rejection.DROPPED
   try:
     query = dataclasses.replace(query, neighbours=_answering(query, rows))
     return (
@@ -222,7 +229,7 @@ def _poor_result(sql: str, rows: Sequence[tuple], limits: Limits) -> Rejection |
 
 
 def _tie_at_limit(query: _Judged, widened: Sequence[tuple] | None) -> Rejection | None:
-  """Whether which rows a LIMIT keeps is chance, or whether it cuts nothing anywhere.
+  """Whether which rows a LIMIT keeps is chance, or whether it cuts nothing of the original.
 
   Chance: equal or NULL sort keys at the cut. `widened` is the result of the first probe where it is
   known.
@@ -234,11 +241,9 @@ def _tie_at_limit(query: _Judged, widened: Sequence[tuple] | None) -> Rejection 
     keys = sort_keys(tie, found)
     if any(None in key for key in keys[:count]):
       return Rejection.NULL_AT_LIMIT
-    if len(found) < count or (
-      len(found) == count and not any(len(each.rows(sql)) > count for each in query.neighbours)
-    ):
+    if len(found) <= count:
       return Rejection.REDUNDANT_LIMIT
-    if len(found) > count and keys[count - 1] == keys[count]:
+    if keys[count - 1] == keys[count]:
       return Rejection.TIE_AT_LIMIT
   return None
 

@@ -76,7 +76,20 @@ class Rendering:
       ),
       scope_joins.repeats_rows(self._compiled, trees[0]),
       scope_joins.has_idle_end(self._compiled, trees),
+      any(
+        self._supply.has_alone(step.edge, step.upwards)
+        for step in scope_joins.needed_steps(self._compiled, trees[0])
+      ),
+      self._all_groups(),
     )
+
+  def _all_groups(self) -> int:
+    """How many values the rows have that are grouped by one and joined; 0 in other queries."""
+    number = self._compiled.grouped
+    if number is None:
+      return 0
+    table = self._supply.tables[self._tables[self._compiled.slots[number].letter]]
+    return table.column(self._columns[number]).distinct_count
 
   def _named_columns(self, names: Mapping[str, str]) -> dict[str, None]:
     """The columns that the query names, as "table.column", each once."""

@@ -111,10 +111,12 @@ def repeats_rows(compiled: Compiled, tree: JoinTree | None) -> bool:
 
   It does where from what it returns it leads to the many side of a key.
   """
-  listed = compiled.listed
-  if not listed or tree is None:
+  listing = compiled.listing
+  if listing is None or listing.limited or tree is None:
     return False
-  reached = {node for node in tree.tables() if node in listed}
+  reached = {node for node in tree.tables() if node in listing.returned}
+  if not reached:
+    return False
   edges = [(step.to, step.node, step.upwards) for step in tree.steps]
   while True:
     found = {b for a, b, _ in edges if a in reached} | {a for a, b, _ in edges if b in reached}
@@ -125,6 +127,39 @@ def repeats_rows(compiled: Compiled, tree: JoinTree | None) -> bool:
     if found <= reached:
       return False
     reached |= found
+
+
+def needed_steps(compiled: Compiled, tree: JoinTree | None) -> Iterator[Step]:
+  """The steps that leave out rows of a list which have no partner, and no question says so.
+
+  Each leads away from what is listed. It is not said where nothing behind it is in a condition,
+  and columns behind it are returned: beside them, nobody says that there have to be any.
+  """
+  listing = compiled.listing
+  if listing is None or tree is None or not listing.returned:
+    return
+  optional = compiled.scopes[0].optional
+  steps = [*tree.steps, *map(_turned, tree.steps, (tree.tables()[step.to] for step in tree.steps))]
+
+  def away_from(node: str, before: str = "") -> Iterator[Step]:
+    for step in steps:
+      if step.to == node and step.node != before:
+        yield step
+        yield from away_from(step.node, node)
+
+  def is_finest(node: str) -> bool:
+    return all(step.upwards for step in away_from(node))
+
+  head = next((node for node in listing.returned if is_finest(node)), listing.returned[0])
+  for step in away_from(head):
+    behind = {step.node, *(other.node for other in away_from(step.node, step.to))}
+    if not behind & (listing.said | optional) and behind & set(listing.returned):
+      yield step
+
+
+def _turned(step: Step, table: str) -> Step:
+  """A step the other way, to a `table`."""
+  return Step(step.to, table, step.node, step.edge, not step.upwards)
 
 
 def has_idle_end(compiled: Compiled, trees: list[JoinTree | None]) -> bool:

@@ -12,6 +12,7 @@ from spftsql_jax.schema import Schema
 from spftsql_jax.sql import identifiers
 from spftsql_jax.synthesis import joins
 from spftsql_jax.synthesis.compiling import ColumnSpec
+from spftsql_jax.synthesis.runner import QueryFailed
 from spftsql_jax.synthesis.stored import StoredValues
 from spftsql_jax.synthesis.suitability import suitability
 
@@ -48,6 +49,7 @@ class Supply:
     self.candidates = functools.lru_cache(maxsize=None)(self._weigh_columns)
     self.share_values = functools.lru_cache(maxsize=100_000)(self._have_common_values)
     self.references = functools.lru_cache(maxsize=None)(self._find_references)
+    self.has_alone = functools.lru_cache(maxsize=None)(self._find_alone)
     self.table_weight = functools.lru_cache(maxsize=100_000)(self._weigh_table)
 
   def name(self, table: str, column: str | None = None) -> str:
@@ -121,6 +123,28 @@ class Supply:
       if place == other_place and (table, own) != (target, other):
         pairs.append((own, other))
     return pairs
+
+  def _find_alone(self, edge: joins.Edge, upwards: bool) -> bool:
+    """Whether some row has no partner along a key; `upwards` one of the table that refers.
+
+    Where that cannot be found out, there may be one.
+    """
+    ends = [(edge.child, edge.columns), (edge.parent, edge.referred_columns)]
+    (own, near), (other, far) = ends if upwards else reversed(ends)
+    if self.values.probe is None:
+      return False
+    same = " AND ".join(
+      f"T1.{self.name(own, one)} = T2.{self.name(other, two)}"
+      for one, two in zip(near, far, strict=True)
+    )
+    probe = (
+      f"SELECT 1 FROM {self.name(own)} AS T1 LEFT JOIN {self.name(other)} AS T2 ON {same}"
+      f" WHERE T2.{self.name(other, far[0])} IS NULL LIMIT 1"
+    )
+    try:
+      return bool(self.values.probe(probe))
+    except QueryFailed:
+      return True
 
   @functools.cached_property
   def related(self) -> dict[str, set[str]]:
