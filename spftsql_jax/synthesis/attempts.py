@@ -30,8 +30,8 @@ from spftsql_jax.synthesis.synthetic_example import SyntheticExample
 
 _STREAK = 6  # Attempts in a row without a candidate after which a job is given up.
 _WORDINGS = 4  # Questions written for a query that has some already, until one is new.
-# Fills that list too many rows, or that cannot be worded, after which the same goes for the
-# template.
+# Fills that list too many rows or too few, or that cannot be worded, after which the same goes for
+# the template.
 _OFTEN = 4
 _REPAIRS = 2  # Failed queries of an attempt that are repaired at most.
 _GOLDEN = (5**0.5 - 1) / 2
@@ -165,7 +165,9 @@ class _Attempt:
 
   def _is_enough(self, reason: Rejection) -> bool:
     """Whether a template's queries have failed for this reason so often that they mostly will."""
-    often = {Rejection.REPEATED: self._database.repeated, Rejection.TOO_MANY: _OFTEN}.get(reason)
+    repeated = self._database.repeated
+    seldom = {Rejection.REPEATED: repeated, Rejection.TOO_MANY: _OFTEN, Rejection.DROPPED: _OFTEN}
+    often = seldom.get(reason)
     return often is not None and self.reasons[reason] >= often
 
   def _first_mended(

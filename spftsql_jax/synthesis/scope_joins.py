@@ -136,7 +136,7 @@ def needed_steps(compiled: Compiled, tree: JoinTree | None) -> Iterator[Step]:
   and columns behind it are returned: beside them, nobody says that there have to be any.
   """
   listing = compiled.listing
-  if listing is None or tree is None or not listing.returned:
+  if listing is None or tree is None or len(listing.returned) < 2:
     return
   optional = compiled.scopes[0].optional
   steps = [*tree.steps, *map(_turned, tree.steps, (tree.tables()[step.to] for step in tree.steps))]
