@@ -1,5 +1,6 @@
 """The one reader of names: their words in any writing, what these make a column, the lists."""
 
+import dataclasses
 import pathlib
 
 import pytest
@@ -119,6 +120,47 @@ def test_days_that_are_numbers_are_ordered_and_never_summed():
   )
   roles = column_roles(Schema("x", "sqlite", (Table("claim", columns, row_count=9),)))
   assert not roles["claim", "created_date"].measure and roles["claim", "lap_time"].measure
+
+
+def test_codes_glued_to_abbreviations_and_parts_of_keys_are_no_amounts():
+  columns = tuple(
+    Column(name, "int", "number", samples=(3, 14, 29), distinct_count=3)
+    for name in ("essn", "deptno", "hours_per_week", "piano")
+  )
+  table = Table("works", columns, primary_key=("essn", "deptno"), row_count=9)
+  roles = column_roles(Schema("x", "sqlite", (dataclasses.replace(table, primary_key=()),)))
+  assert roles["works", "deptno"].coded and roles["works", "essn"].measure
+  assert roles["works", "hours_per_week"].measure
+  keyed = column_roles(Schema("x", "sqlite", (table,)))
+  assert keyed["works", "essn"].coded and keyed["works", "hours_per_week"].measure
+
+
+def test_amounts_are_groups_only_where_many_rows_share_each():
+  samples = tuple(range(17, 27))
+
+  def category(rows: int, kind: str = "number") -> float:
+    values = samples if kind == "number" else tuple(map(str, samples))
+    column = Column("age", "", kind, samples=values, distinct_count=10)
+    table = Table("pupil", (column,), row_count=rows)
+    return column_roles(Schema("x", "sqlite", (table,)))["pupil", "age"].category_score
+
+  assert 0 < category(14) < 0.05 and category(60) == 0.5
+  assert 0 < category(14, "text") < 0.05
+
+
+def test_parts_of_names_and_what_nobody_asks_for_are_told_by_their_words():
+  columns = tuple(
+    Column(name, "text", "text", samples=("Ann", "Bo"), distinct_count=9)
+    for name in ("Lname", "Fname", "middle_name", "email_address", "photo_url", "Address")
+  )
+  roles = column_roles(Schema("x", "sqlite", (Table("Visitor", columns, row_count=9),)))
+  last, first, middle, mail, photo, address = (
+    roles["visitor", column.name.lower()] for column in columns
+  )
+  assert (last.part, first.part, middle.part) == ("last", "first", "")
+  called = [role.name_score * role.calls for role in (last, address, first, mail)]
+  assert called[0] == pytest.approx(0.4) and called[0] > 2 * max(called[1:]) and min(called) > 0
+  assert 0 < middle.asked < 0.3 and 0 < photo.asked < 0.3 and address.asked == 1
 
 
 @pytest.mark.parametrize("path", LISTS, ids=lambda path: f"{path.parts[-3]}/{path.stem}")

@@ -255,6 +255,61 @@ def test_flags_are_no_numbers_and_words_that_end_in_id_no_keys(tmp_path):
   runner.close()
 
 
+@pytest.fixture(scope="module")
+def cafes(tmp_path_factory):
+  """Rows without a name, people with two, and amounts that nobody knows exactly."""
+  path = tmp_path_factory.mktemp("cafes") / "cafes.sqlite"
+  with sqlite3.connect(path) as connection:
+    connection.executescript(
+      "CREATE TABLE cafe (cafe_id INTEGER PRIMARY KEY, address TEXT, staff_count TEXT, "
+      "phone TEXT, district TEXT, turnover INTEGER);"
+      "CREATE TABLE guest (guest_id INTEGER PRIMARY KEY, first_name TEXT, middle_name TEXT, "
+      "last_name TEXT, birth_year INTEGER, spent REAL, cafe_id INTEGER REFERENCES cafe (cafe_id))"
+    )
+    cafes = [
+      (i, f"{i + 3} Elm Street", str(11 + i), f"555-0{100 + i}", "ABC"[i % 3], 18137 + 1379 * i)
+      for i in range(20)
+    ]
+    names = ["Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hal", "Ivy", "Jo"]
+    guests = [
+      (i, names[i], names[-i], f"{names[i]}son", 1950 + i, 100.37 + 91.73 * i, i) for i in range(10)
+    ]
+    connection.executemany("INSERT INTO cafe VALUES (?, ?, ?, ?, ?, ?)", cafes)
+    connection.executemany("INSERT INTO guest VALUES (?, ?, ?, ?, ?, ?, ?)", guests)
+  connection.close()
+  schema, runner, filler = synthesis_fixtures.open_filler(path)
+  yield path, schema, runner, filler
+  runner.close()
+
+
+def test_rows_without_a_name_are_not_called_by_an_amount_nor_people_by_a_part(cafes):
+  named = Counter(query.split()[1] for query in fills(cafes, "SELECT a.name1", 60))
+  assert set(named) <= {"address", "last_name", "district"} and named["last_name"] > 30
+  pair = "SELECT a.name1, a.any2"
+  pairs = Counter(re.findall(r"SELECT (.*) FROM guest", "\n".join(fills(cafes, pair, 80))))
+  assert pairs["first_name, last_name"] > 10 and "last_name, first_name" not in pairs
+
+
+def test_keys_are_shown_of_what_has_no_name(cafes):
+  shown = Counter(query.split()[1] for query in fills(cafes, "SELECT a.key1", 60))
+  assert shown["cafe_id"] > 2 * shown["guest_id"] > 0
+
+
+def test_thresholds_are_round_and_ranges_hold_a_share_of_the_values(cafes):
+  path = cafes[0]
+  connection = sqlite3.connect(path)
+  for operator in (">", ">=", "<", "<="):
+    for query in fills(cafes, f"SELECT COUNT(a.*) WHERE a.num1 {operator} :num1", 30):
+      number = query.split()[-1]
+      assert "year" in query or len(number.strip("0").replace(".", "")) <= 2, query
+      (count,) = connection.execute(query).fetchone()
+      assert 0 < count < (10 if "guest" in query else 20), query
+  for query in fills(cafes, "SELECT COUNT(a.*) WHERE a.num1 BETWEEN :num1 AND :num1_2", 30):
+    (count,) = connection.execute(query).fetchone()
+    assert count >= 3, query
+  connection.close()
+
+
 def test_a_text_of_digits_that_refers_to_a_row_says_nothing_itself():
   def role(samples: tuple[str, ...]) -> roles.Role:
     maker = Column("country", "TEXT", "text", samples=samples, distinct_count=3)

@@ -54,6 +54,17 @@ def is_glued_identifier(word: str) -> bool:
   return word.endswith("id") and word != "id" and word not in words_of("not identifier")
 
 
+def share_of(words: str, kind: str) -> float:
+  """The least share that a list gives to a phrase in a name; 1 where it has none of them."""
+  shares = (share for phrase, share in _shares(kind).items() if f" {phrase} " in f" {words} ")
+  return min(shares, default=100) / 100
+
+
+def part_of_name(words: str) -> str:
+  """Which part of a person's name a column of these words holds: "first", "last" or neither."""
+  return next((part for part in ("first", "last") if words in words_of(f"{part} name")), "")
+
+
 def is_person(noun: str) -> bool:
   """Whether a noun names people, so that it takes who."""
   last = noun.split(" of ")[0].split()[-1]
@@ -73,6 +84,11 @@ def yes_or_no(value: str) -> bool | None:
   if value in _yes_and_no():
     return True
   return False if value in _yes_and_no().values() else None
+
+
+@functools.cache
+def _shares(kind: str) -> dict[str, int]:
+  return {phrase: int(share) for phrase, share in by_word(_lists()[kind]).items()}
 
 
 @functools.cache

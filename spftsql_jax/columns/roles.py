@@ -6,12 +6,16 @@ import dataclasses
 import re
 from collections.abc import Mapping
 
-from spftsql_jax.columns import kinds
+from spftsql_jax.columns import kinds, vocabulary
 from spftsql_jax.columns.splitting import split_name
 from spftsql_jax.schema import Column, Schema, Table
 
 # From here on a score says that rows are called by a column.
 _NAMES = 0.6
+_PARTLY = 0.4  # The score of what names its row only partly.
+_CALLED = 0.3  # From here on a table has something that its rows are called by.
+_RAW = 0.2  # How much a number that only points to a row is asked for, beside what tells something.
+_ABBREVIATED = 4  # The letters, at most, of an abbreviation that a word is glued to.
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _PARTS_OF_NAMES = (("first", "name"), ("last", "name"), ("middle", "name"))
 
@@ -37,6 +41,9 @@ class Role:
     time: a text that tells a time: not matched by LIKE.
     date_format: of days that are whole numbers or digits (`Column.date_format`): they are neither
       summed nor rounded.
+    asked: how much people ask for it, beside what is like it: 1 for most, next to 0 for a password.
+    calls: by how much of `name_score` rows are called by this column alone.
+    part: "first" or "last", of a person's name.
   """
 
   kind: str
@@ -51,6 +58,9 @@ class Role:
   ratio: bool = False
   time: bool = False
   date_format: str = ""
+  asked: float = 1.0
+  calls: float = 1.0
+  part: str = ""
 
 
 def column_roles(schema: Schema) -> Mapping[tuple[str, str], Role]:
@@ -58,9 +68,25 @@ def column_roles(schema: Schema) -> Mapping[tuple[str, str], Role]:
   roles = {}
   for table in schema.tables:
     keys = _Keys.of(table)
-    for column in table.columns:
-      roles[table.name.lower(), column.name.lower()] = _role(table, column, keys)
+    of_table = {c.name.lower(): _as_asked(_role(table, c, keys), c) for c in table.columns}
+    named = any(role.name_score * role.calls > _CALLED for role in of_table.values())
+    for name, role in of_table.items():
+      if role.kind in ("key", "ref") and not role.natural and (named or role.kind == "ref"):
+        # Who knows a thing's name does not ask for its number.
+        role = dataclasses.replace(role, asked=_RAW * role.asked)
+      roles[table.name.lower(), name] = role
   return roles
+
+
+def _as_asked(role: Role, column: Column) -> Role:
+  """The role with what the words of the column's name say of how it is asked for."""
+  pieces = split_name(column.name, vocabulary.LEXICON)
+  words = " ".join(vocabulary.ABBREVIATIONS.get(piece, piece) for piece in pieces).lower()
+  part, calls = kinds.part_of_name(words), kinds.share_of(words, "seldom names")
+  if role.name_score and (part or _ends_glued(pieces, "name")):
+    calls *= max(1.0, _PARTLY / role.name_score)  # "Lname" is a name as much as "last_name".
+  asked = kinds.share_of(words, "seldom asked")
+  return dataclasses.replace(role, asked=asked, calls=calls, part=part)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,11 +96,13 @@ class _Keys:
   Attributes:
     own: the one column that identifies a row, or None.
     foreign: the columns of its foreign keys.
+    parts: the columns of a key of several.
     refers_to: (table, column) that each of them refers to.
   """
 
   own: str | None
   foreign: frozenset[str]
+  parts: frozenset[str]
   refers_to: Mapping[str, tuple[str, str]]
 
   @classmethod
@@ -85,7 +113,9 @@ class _Keys:
       for column, referred in zip(key.columns, key.referred_columns, strict=False):
         refers_to.setdefault(column.lower(), (key.referred_table.lower(), referred.lower()))
     foreign = frozenset(name.lower() for key in table.foreign_keys for name in key.columns)
-    return cls(_own_key(table, foreign), foreign, refers_to)
+    own = _own_key(table, foreign)
+    parts = frozenset(name.lower() for name in table.primary_key) - {own}
+    return cls(own, foreign, parts, refers_to)
 
 
 def _own_key(table: Table, foreign: frozenset[str]) -> str | None:
@@ -126,46 +156,65 @@ def _role(table: Table, column: Column, keys: _Keys) -> Role:
   if column.kind == "boolean" or (column.kind == "number" and _is_flag(column)):
     return Role("bool", category_score=0.3, flag=True)  # A flag, whatever it is declared.
   if column.kind == "number":
-    return _number_role(column, words, unique, 0.5 * category)
+    return _number_role(column, words, unique, category, name in keys.parts)
   if column.kind == "text":
     return _text_role(column, words, unique, name_score, category)
   return Role(column.kind, unique=unique)
 
 
-def _number_role(column: Column, words: tuple[str, ...], unique: bool, category: float) -> Role:
+def _number_role(
+  column: Column, words: tuple[str, ...], unique: bool, category: float, of_key: bool
+) -> Role:
   quantity = kinds.has_word(words, "quantity")
   if kinds.has_word(words, "own text") and not quantity:
     # A telephone is no amount, though written as a number.
     return Role("other", unique=unique, coded=True)
   if column.date_format:
+    category *= 0.5
     return Role("num", unique=unique, category_score=category, date_format=column.date_format)
   ordinal = quantity or kinds.has_word(words, "ordinal") or kinds.ends_in(words, "day")
-  coded = kinds.has_word(words, "code") and not ordinal
+  names = of_key or kinds.has_word(words, "code") or _ends_glued(words, "glued number")
+  coded = names and not ordinal
+  measure = quantity or not (ordinal or coded)
   return Role(
     "num",
     unique=unique,
-    category_score=category,
-    measure=quantity or not (ordinal or coded),
+    category_score=_amounts_as_groups(category) if measure else 0.5 * category,
+    measure=measure,
     coded=coded,
     ratio=kinds.has_word(words, "ratio"),
   )
+
+
+def _ends_glued(words: tuple[str, ...], kind: str) -> bool:
+  """Whether a name ends in an abbreviation and such a word in one: "deptno", "pnum", "dname"."""
+  if not words or words[-1] in vocabulary.LEXICON:
+    return False
+  rest = (words[-1].removesuffix(end) for end in kinds.words_of(kind))
+  return any(0 < len(short) <= _ABBREVIATED and short != words[-1] for short in rest)
 
 
 def _text_role(
   column: Column, words: tuple[str, ...], unique: bool, name_score: float, category: float
 ) -> Role:
   flag, form = _is_flag(column), column.date_format
-  coded = kinds.has_word(words, "code") and not kinds.has_word(words, "quantity")
+  coded = kinds.has_word(words, "code", "year") and not kinds.has_word(words, "quantity")
+  measure = _holds_numbers(column) and not (flag or coded or form or kinds.ends_in(words, "day"))
   return Role(
     "text",
     unique=unique,
     name_score=0.0 if form else name_score,
-    category_score=category,
-    measure=_holds_numbers(column) and not (flag or coded or form or kinds.ends_in(words, "day")),
+    category_score=_amounts_as_groups(category) if measure else category,
+    measure=measure,
     flag=flag,
     time=bool(form) or kinds.ends_in(words, "date"),
     date_format=form,
   )
+
+
+def _amounts_as_groups(category: float) -> float:
+  """The category score of amounts: several rows have to share each, as students do their age."""
+  return 0.5 * category**2
 
 
 def _looks_like_id(column: Column, words: tuple[str, ...]) -> bool:
@@ -207,7 +256,7 @@ def _name_score(table: Table, column: Column, words: tuple[str, ...]) -> float:
   if kinds.ends_in(words, "name") or words[-1:] == of_table[-1:]:
     # "name" or "<table>_name" names the row; "first_name" and "department_name" only partly.
     own = len(words) == 1 or set(words[:-1]) <= {*of_table, *in_singular}
-    return (1.0 if own else 0.4) * (0.2 + 0.8 * ratio)
+    return (1.0 if own else _PARTLY) * (0.2 + 0.8 * ratio)
   return 0.15 * ratio if ratio > 0.6 else 0.0
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from spftsql_jax.synthesis.compiling import ColumnSpec, Compiled
 from spftsql_jax.synthesis.literals import CannotFill
 from spftsql_jax.synthesis.suitability import suitability
 from spftsql_jax.synthesis.supply import Supply
 from spftsql_jax.synthesis.table_choice import draw
+
+# How much more a first name is asked for where the last name is too, and the other way round.
+_OTHER_PART = 8.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +50,20 @@ class ColumnChoice:
       if slot.kind in ("key", "ref") and any(other.refers_to == slot.number for other in slots):
         continue  # Chosen together with the slot that refers to it.
       self._choose_column(slot, columns, rng)
+    self._first_names_first(columns, set(given))
     return columns
+
+  def _first_names_first(self, columns: dict[int, str], given: Collection[int]) -> None:
+    """Of a first and a last name that are both only shown, the first stands before the last."""
+    at: dict[tuple[str, str], int] = {}
+    for slot in self.compiled.slots.values():
+      part = self.supply.roles[(self.tables[slot.letter], columns[slot.number])].part
+      if part and slot.uses == {"select"} and slot.number not in given:
+        at[slot.letter, part] = slot.number
+    for (letter, part), last in at.items():
+      first = at.get((letter, "first"), 0)
+      if part == "last" and first > last:
+        columns[first], columns[last] = columns[last], columns[first]
 
   def _choose_column(self, slot: ColumnSpec, columns: dict[int, str], rng: random.Random) -> None:
     table = self.tables[slot.letter]
@@ -58,6 +74,9 @@ class ColumnChoice:
     }
     candidates = self.supply.candidates(table, slot.kind, slot.uses, self.lenient)
     options = [(name, weight) for name, weight in candidates if name not in taken]
+    if slot.kind in ("any", "text") and slot.uses == {"select"}:
+      parts = {self.supply.roles[(table, name)].part for name in taken} - {""}
+      options = [(name, weight * self._completing(table, name, parts)) for name, weight in options]
     for left, right in self.compiled.alike:
       compared = right if slot.number == left else left if slot.number == right else None
       if compared is not None and compared in columns:
@@ -79,6 +98,11 @@ class ColumnChoice:
     if not options:
       raise CannotFill(f"no {slot.kind} column left in a table")
     columns[slot.number] = draw(options, rng)
+
+  def _completing(self, table: str, column: str, parts: Collection[str]) -> float:
+    """How much more a column is asked for beside these parts of a person's name."""
+    part = self.supply.roles[(table, column)].part
+    return _OTHER_PART if parts and part and part not in parts else 1.0
 
   def _choose_reference(
     self, slot: ColumnSpec, refers_to: int, columns: dict[int, str], rng: random.Random

@@ -18,6 +18,8 @@ from spftsql_jax.synthesis.value_specs import ValueSpec
 _LIMITS = (3, 3, 3, 5, 5, 5, 10, 2, 4)
 _COUNTS = (1, 1, 2, 2, 2, 3, 3, 5, 10)
 _TIGHT = 2  # A tight bound leaves this many values out beside the outermost one, at most.
+_SHARE = 4  # A range reaches to either side of what it has to hold by this part of all values.
+_TRIES = 4  # Thresholds drawn until one is round.
 _WORDS = re.compile(r"[^\W\d_]{3,}")
 
 
@@ -162,35 +164,38 @@ def _threshold(
   `tight` leaves but a few of them: of a range those next to the witness, else the largest or the
   smallest.
   """
+  found: object = None
+  for _ in range(_TRIES):
+    low, high = _bounds(values, operator, witness, rng, tight)
+    # What satisfies the condition begins above `low`, or ends below `high`: the value itself counts
+    # on one side.
+    with_high = operator in ("GTE", "LOW", "LT")
+    found = _between(values[low], values[high], role, rng, with_high)
+    if _is_round(found):
+      break
+  return found
+
+
+def _bounds(
+  values: list, operator: str, witness: object, rng: random.Random, tight: bool
+) -> tuple[int, int]:
+  """The places of two values that a threshold lies between; see `_threshold`."""
   last = len(values) - 1
-  if (
-    isinstance(values[0], float)
-    and len(repr(values[last // 2]).partition(".")[2]) > 3
-    and operator in ("GTE", "LTE")
-  ):
-    # A long fraction is not met exactly, nor said: a round number near it is.
-    operator = operator[:2]
+  rank = rank_or_middle(values, witness, rng)
+  share = 0 if tight else last // _SHARE
   if operator in ("GT", "GTE", "LOW"):
-    top = rank_or_middle(values, witness, rng)
-    high = max(1, min(last, top))
-    if tight:
-      high = high if operator == "LOW" else max(1, last - rng.randint(0, _TIGHT))
-    low = high - 1 if tight else rng.randint(high // 2, high - 1)
-    if operator == "GT":
-      return _between(values[low], values[high], role, rng)
-    return _between(values[low], values[high], role, rng) if rng.random() < 0.5 else values[high]
-  bottom = rank_or_middle(values, witness, rng)
-  low = max(0, min(last - 1, bottom))
-  if tight:
-    low = low if operator == "HIGH" else min(last - 1, rng.randint(0, _TIGHT))
-  high = low + 1 if tight else rng.randint(low + 1, max(low + 1, (low + last + 1) // 2))
-  if operator == "LT":
-    # The bound itself is never reached: the upper neighbour is as good as any number before it.
-    rounded = _between(values[low], values[high], role, rng)
-    return rounded if rounded != values[low] else values[high]
-  bound = values[low + 1 if operator == "HIGH" else low]
-  long = isinstance(bound, float) and len(repr(bound).partition(".")[2]) > 3
-  return _between(values[low], values[high], role, rng) if long or rng.random() < 0.5 else bound
+    high = max(1, min(last, rank))
+    if operator == "LOW":
+      high = max(1, min(last - 1, high) - share)
+    elif tight:
+      high = max(1, last - rng.randint(0, _TIGHT))
+    return high - 1 if tight else rng.randint(high // 2, high - 1), high
+  low = max(0, min(last - 1, rank))
+  if operator == "HIGH":
+    low = min(last - 1, max(1, low) + share)
+  elif tight:
+    low = min(last - 1, rng.randint(0, _TIGHT))
+  return low, low + 1 if tight else rng.randint(low + 1, max(low + 1, (low + last + 1) // 2))
 
 
 def rank_or_middle(values: list, witness: object, rng: random.Random) -> int:
@@ -204,25 +209,39 @@ def rank_or_middle(values: list, witness: object, rng: random.Random) -> int:
   return rng.randint(max(0, last // 4), max(1, (3 * last + 3) // 4))
 
 
-def _between(low: object, high: object, role: Role, rng: random.Random) -> object:
-  """A value people would say in [low, high): rounded more often than not, else `low`."""
-  spelled_out = isinstance(low, float) and len(repr(low).partition(".")[2]) > 3
-  if rng.random() < 0.3 and not spelled_out:
-    return low
+def _between(
+  low: object, high: object, role: Role, rng: random.Random, with_high: bool = False
+) -> object:
+  """A value people would say in [low, high), or in (low, high] if `with_high`.
+
+  `low`, or else `high`, itself where it is said as it stands, sometimes; else a round one.
+  """
+  end = high if with_high else low
+  if rng.random() < 0.3 and _is_round(end):
+    return end
   if role.date_format:
-    return whole_dates.start_of(low, high, role.date_format) or low
+    rounded = whole_dates.start_of(low, high, role.date_format)
+    return end if rounded is None or (with_high and rounded == low) else rounded
   if role.kind == "date" and isinstance(low, str) and isinstance(high, str):
     for length, rest in ((4, "-01-01"), (7, "-01")):
       rounded = high[:length] + rest
-      if low <= rounded < high and re.match(r"\d{4}(-\d\d)?-01", rounded):
+      inside = low < rounded <= high if with_high else low <= rounded < high
+      if inside and re.match(r"\d{4}(-\d\d)?-01", rounded):
         return rounded
-    return low
+    return end
   if role.kind != "num" or not isinstance(low, (int, float)) or not isinstance(high, (int, float)):
-    return low
-  if isinstance(low, int) and 1900 <= low <= 2100:
-    return low  # A year, most likely.
-  number = round_number(low, high, rng)
-  return low if number is None else number
+    return end
+  if isinstance(low, int) and 1900 <= low <= 2100 and not role.measure:
+    return end  # A year, most likely.
+  number = round_number(-high, -low, rng) if with_high else round_number(low, high, rng)
+  return end if number is None else -number if with_high else number
+
+
+def _is_round(value: object) -> bool:
+  """Whether people say a value as it stands: a number of two digits, noughts aside."""
+  if isinstance(value, bool) or not isinstance(value, (int, float)):
+    return True
+  return len(f"{abs(value):.12g}".replace(".", "").strip("0")) <= 2
 
 
 def choose_like(

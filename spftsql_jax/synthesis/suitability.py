@@ -7,6 +7,8 @@ from spftsql_jax.columns.roles import Role
 # Uses that a yes/no column has no sense for.
 _OF_NUMBERS = frozenset({"avg", "sum", "max", "min", "arithmetic", "compare", "like"})
 
+_SHOWN = frozenset({"select", "distinct"})
+
 
 def suitability(role: Role, kind: str, uses: frozenset[str], lenient: bool = False) -> float:
   """How well a column of this role suits a slot: 0 not at all, 1 perfectly.
@@ -19,21 +21,22 @@ def suitability(role: Role, kind: str, uses: frozenset[str], lenient: bool = Fal
     return 0.0  # Every group would be one row.
   if role.flag and uses & _OF_NUMBERS:
     return 0.0
-  if kind == "key":
-    return float(role.kind == "key")
-  if kind == "ref":
-    return float(role.kind == "ref" or (role.kind == "key" and role.refers_to is not None))
+  if kind in ("key", "ref"):
+    fits = role.kind == kind or (role.kind == "key" and role.refers_to is not None)
+    # Others are counted and joined by, and nobody sees them.
+    return fits * (role.asked if uses & _SHOWN and "count" not in uses else 1.0)
   if role.kind in ("key", "ref") and not (role.natural and kind in ("name", "cat", "any")):
     return 0.0
   if kind == "name":
-    return role.name_score
+    # Nobody calls a shop by its number of employees while there is anything else.
+    return role.name_score * role.calls * role.asked * (0.05 * lenient if role.measure else 1.0)
   if role.flag and {"count", "distinct"} <= uses:
     return 0.0  # Two at most, as everybody knows.
   # Groups of those with and those without are seldom asked for.
-  weight = 0.2 if role.flag and "group" in uses else 1.0
-  if "group" in uses and role.measure and role.kind == "num":
+  weight = role.asked * (0.2 if role.flag and "group" in uses else 1.0)
+  if "group" in uses and role.measure:
     # Who groups by an amount is rare, and by one of many amounts nobody.
-    weight = 0.2 if role.category_score > 0.4 else 0.05 * lenient
+    weight *= 0.2 if role.category_score > 0.4 else 0.05 * lenient
   if kind == "cat":
     return weight * role.category_score
   if kind == "any":
@@ -51,8 +54,8 @@ def _weigh_uses(weight: float, role: Role, kind: str, uses: frozenset[str], leni
     weight *= 0.02 * lenient if role.coded else 0.3
   if ("sum" in uses and role.ratio) or ("like" in uses and role.time):
     weight *= 0.05 * lenient
-  if "like" in uses and role.category_score > 0.5:
-    weight *= 0.3
+  if "like" in uses and (role.category_score > 0.5 or role.measure):
+    weight *= 0.3 if role.category_score > 0.5 else 0.05
   if "group" in uses and kind != "date":
     # People group by categories, and by the name of a thing when they count what belongs to it.
     weight *= max(
@@ -64,6 +67,8 @@ def _weigh_uses(weight: float, role: Role, kind: str, uses: frozenset[str], leni
     weight *= float(role.kind == "text" or role.natural)
   elif {"equal", "conjunct"} <= uses and role.unique:
     weight *= 0.05  # Whoever has that value is one row, and the other conditions say nothing more.
-  elif "equal" in uses and role.kind == "num":
-    weight *= 0.03 + role.category_score
+  elif "equal" in uses and role.kind == "num" and not uses & {"max", "min"}:
+    weight *= role.category_score + 0.03 * lenient
+  elif "equal" in uses and role.kind == "text":
+    weight *= role.calls  # Nobody knows a telephone number and not whose it is.
   return weight

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import functools
 import itertools
+import math
 from collections.abc import Collection, Hashable, Sequence
 
 from spftsql_jax.columns import roles
@@ -17,6 +18,7 @@ from spftsql_jax.synthesis.stored import StoredValues
 from spftsql_jax.synthesis.suitability import suitability
 
 Place = tuple[str, str]  # A table and a column, in lower case.
+_BADLY = 0.1  # Columns that together weigh less suit a slot badly.
 Weighted = tuple[tuple[str, float], ...]  # Names with their weights.
 
 
@@ -90,7 +92,7 @@ class Supply:
     return tuple(found)
 
   def _weigh_table(self, table: str, slots: tuple[ColumnSpec, ...], lenient: bool) -> float:
-    """The weight of the columns that suit the first slot.
+    """The weight of the columns that suit the first slot, less where those of another suit badly.
 
     0 where the slots cannot all have a column of their own.
     """
@@ -100,7 +102,8 @@ class Supply:
     options = [{name for name, _ in found} for found in candidates]
     if not all(options) or len(set().union(*options)) < len(options) or not can_match(options):
       return 0.0
-    return sum(weight for _, weight in candidates[0])
+    first, *others = (sum(weight for _, weight in found) for found in candidates)
+    return first * math.prod(min(1.0, weight / _BADLY) for weight in others)
 
   def _have_common_values(self, left: Place, right: Place) -> bool:
     """Whether two columns hold some value both."""
