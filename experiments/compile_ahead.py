@@ -114,6 +114,12 @@ _ATTENTION = flags.DEFINE_enum(
 _COMPILE = flags.DEFINE_boolean(
   "compile", True, "--nocompile tells what is known without: bounds from below, in seconds."
 )
+_MACHINE_CODE = flags.DEFINE_boolean(
+  "machine_code",
+  False,
+  "Compile for TPUs to the end, which takes some 20 times as long: it shows that kernels compile, "
+  "and how much memory the code takes.",
+)
 _CHECK = flags.DEFINE_boolean(
   "check", False, "Fail where a whole stack of layers is gathered, or the vocabulary costs much."
 )
@@ -173,6 +179,7 @@ def _programs(chips: tuple[Chip, ...]) -> Programs:
     devices_of,
     chips,
     _KEPT.value,
+    _MACHINE_CODE.value,
   )
 
 

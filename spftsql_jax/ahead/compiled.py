@@ -18,6 +18,7 @@ import jax
 import jaxlib
 
 from spftsql_jax.ahead.gpu_target import target_config
+from spftsql_jax.ahead.optimized import Recipe, optimized
 from spftsql_jax.ahead.programs import Prepared
 from spftsql_jax.files import write_whole
 from spftsql_jax.models.gpus import gpu_of
@@ -40,7 +41,8 @@ class Compiled:
 
   Attributes:
     text: the optimized HLO.
-    memory: bytes of a chip's memory that are in use at once, by what for.
+    memory: bytes of a chip's memory that are in use at once, by what for. That of its "code" is
+      not known where none was made.
     seconds, cpu_seconds: of compiling it; the second of all cores together.
   """
 
@@ -50,10 +52,13 @@ class Compiled:
   cpu_seconds: float
 
 
-def compiled(program: Prepared, kept: str | os.PathLike | None = None) -> Compiled:
+def compiled(
+  program: Prepared, kept: str | os.PathLike | None = None, recipe: Recipe | None = None
+) -> Compiled:
   """A program compiled.
 
   Args:
+    recipe: what the program was prepared from, to have it optimized only (`optimized`).
     kept: folder in which it is looked for, and kept under a name that is the hash of the program,
       its mesh and the compiler's version. JAX's own cache does not serve: it keeps what runs on
       devices that are there.
@@ -62,17 +67,27 @@ def compiled(program: Prepared, kept: str | os.PathLike | None = None) -> Compil
     ValueError: a part of the compiler is not installed.
   """
   lowered = program.lower()
-  path = None if kept is None else Path(kept) / f"{_name(program, lowered)}.json.gz"
+  path = None if kept is None else Path(kept) / f"{_name(program, lowered, recipe)}.json.gz"
   if path is not None and (found := _read(path)) is not None:
     return found
-  start, used = time.perf_counter(), time.process_time()
-  executable = _executable(lowered, _OPTIONS.get(program.device.platform, {}))
-  seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - used
-  made = Compiled(executable.as_text(), _memory(executable), seconds, cpu_seconds)
+  made = _made(lowered, program.device.platform) if recipe is None else _optimized(recipe)
   if path is not None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, gzip.compress(json.dumps(dataclasses.asdict(made)).encode()))
   return made
+
+
+def _made(lowered: Any, platform: str) -> Compiled:
+  start, used = time.perf_counter(), time.process_time()
+  executable = _executable(lowered, _OPTIONS.get(platform, {}))
+  seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - used
+  return Compiled(executable.as_text(), _memory(executable, platform), seconds, cpu_seconds)
+
+
+def _optimized(recipe: Recipe) -> Compiled:
+  start = time.perf_counter()
+  found = optimized(recipe)
+  return Compiled(found.text, found.memory, time.perf_counter() - start, found.cpu_seconds)
 
 
 def _executable(lowered: Any, options: dict[str, bool | int]) -> Any:
@@ -86,11 +101,12 @@ def _executable(lowered: Any, options: dict[str, bool | int]) -> Any:
     ) from error
 
 
-def _name(program: Prepared, lowered: Any) -> str:
+def _name(program: Prepared, lowered: Any, recipe: Recipe | None) -> str:
   devices, device, platform = program.mesh.devices.flat, program.device, program.device.platform
   # Devices of two kinds can look alike: both a v5e and a v6e are a "TpuDevice(id=0, ...)".
   told = [lowered.as_text(), str(program.mesh), str(list(devices)), device.device_kind]
   told += [jax.__version__, _compiler(platform)]
+  told += [] if recipe is None else ["optimized"]
   told += [str(_OPTIONS[platform])] if platform in _OPTIONS else []
   if (gpu := gpu_of(device.device_kind)) is not None:
     told.append(target_config(gpu))
@@ -112,11 +128,15 @@ def _read(path: Path) -> Compiled | None:
     return None
 
 
-def _memory(executable: Any) -> dict[str, int]:
+def _memory(executable: Any, platform: str) -> dict[str, int]:
   sizes = executable.memory_analysis()
+  temporary = sizes.temp_size_in_bytes
+  if platform == "tpu":
+    # There results that lie where arguments lay are counted as temporary too.
+    temporary = sizes.peak_memory_in_bytes - sizes.argument_size_in_bytes
   return {
     "arguments": sizes.argument_size_in_bytes,
-    "temporary": sizes.temp_size_in_bytes,
+    "temporary": temporary,
     # What is donated lies where its result lies.
     "output": sizes.output_size_in_bytes - sizes.alias_size_in_bytes,
     "code": sizes.generated_code_size_in_bytes,

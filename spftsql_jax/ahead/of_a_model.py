@@ -12,6 +12,7 @@ import jax
 
 from spftsql_jax.ahead.compiled import compiled
 from spftsql_jax.ahead.faults import faults
+from spftsql_jax.ahead.optimized import Recipe
 from spftsql_jax.ahead.programs import Prepared, Step, Workload, prepare
 from spftsql_jax.ahead.report import describe, floor_of
 from spftsql_jax.ahead.search import Candidate, Measured
@@ -27,6 +28,7 @@ class Programs:
     devices: of a slice, by its name.
     chips: what is known of them.
     kept: folder of compiled programs, see `compiled`.
+    machine_code: whether it is made for TPUs, too (`optimized`).
   """
 
   def __init__(
@@ -38,10 +40,11 @@ class Programs:
     devices: Callable[[str], list[jax.Device]],
     chips: Sequence[Chip],
     kept: str | os.PathLike | None = None,
+    machine_code: bool = False,
   ):
     self.config, self.chips = config, chips
     self._sizes = (workload, lora, optimizer)
-    self._devices, self._kept = devices, kept
+    self._devices, self._kept, self._machine_code = devices, kept, machine_code
     self._reports: dict[tuple[Candidate, str], dict[str, Any]] = {}
     self.prepared = functools.cache(self._prepare)
     self.floor = functools.cache(self._floor)
@@ -60,12 +63,18 @@ class Programs:
     """Compiles a program, says so on stderr, and gives its report."""
     if (candidate, step) not in self._reports:
       program, config = self.prepared(candidate, step), self.config
-      made = compiled(program, self._kept)
+      made = compiled(program, self._kept, self._recipe(candidate, step))
       told = {"topology": candidate.topology, "step": step, "compiled": True}
       told |= describe(program, made, config.vocab_size, config.num_hidden_layers, self.chips)
       print(_line(told), file=sys.stderr, flush=True)
       self._reports[candidate, step] = told
     return self._reports[candidate, step]
+
+  def _recipe(self, candidate: Candidate, step: Step) -> Recipe | None:
+    """Of a program that is only optimized; None of one that is compiled to its end."""
+    if self._machine_code or self.prepared(candidate, step).device.platform != "tpu":
+      return None
+    return Recipe(step, self.config, candidate.topology, candidate.mesh, *self._sizes)
 
   def least_usd(self, candidate: Candidate, step: Step) -> float | None:
     """What 1,000 examples cost at least before it is compiled; None where it cannot fit.
