@@ -14,6 +14,7 @@ import pytest
 from on_devices import run_on_devices
 
 from spftsql_jax.ahead import compiled as compiling
+from spftsql_jax.ahead import optimized as optimizing
 from spftsql_jax.ahead import programs
 from spftsql_jax.ahead.compiled import compiled
 from spftsql_jax.ahead.faults import faults
@@ -350,3 +351,47 @@ def test_what_does_not_fit_in_a_row_is_named(config):
   mesh = sharding.make_mesh("fsdp:1", jax.devices()[:1])
   with pytest.raises(ValueError, match="a row of 32 tokens does not hold"):
     prepare("sft", config, mesh, Workload(prefix=32, prompt=8, answer=8, row_tokens=32))
+
+
+# As a TPU's compiler writes where buffers lie: color 1 is no main memory.
+BUFFERS = """BufferAssignment:
+allocation 0: size 512, thread-local:
+ value: <524 add.3446 @0> (size=512,offset=0): bf16[]{:T(256)}
+allocation 1: size 4096, parameter 0, shape |bf16[2,1024]| at ShapeIndex {}:
+ value: <23369 param.67 @0> (size=4096,offset=0): bf16[2,1024]{1,0:T(8,128)(2,1)}
+allocation 2: size 8192, parameter 25, shape |bf16[4,1024]| at ShapeIndex {}, maybe-live-out:
+allocation 3: size 64, output shape is |(f32[16], /*index=1*/bf16[4,1024])|, maybe-live-out:
+allocation 4: size 3000, preallocated-temp:
+allocation 5: size 117440512, color 1, preallocated-temp:
+"""
+
+
+def test_what_is_given_away_holds_its_result_and_other_memory_does_not_count():
+  found = optimizing.memory_of(BUFFERS)
+  assert found == {"arguments": 4096 + 8192, "temporary": 512 + 3000, "output": 64}
+
+
+@pytest.fixture
+def recipe(config):
+  return optimizing.Recipe("prefill", config, "cpu:1", "fsdp:1", WORKLOAD, None, None)
+
+
+def test_what_is_optimized_in_a_process_of_its_own_is_what_is_compiled(recipe, monkeypatch):
+  # A CPU's compiler writes the same under other names, the memory in use last.
+  monkeypatch.setattr(optimizing, "_TEXT", ".cpu_after_optimizations.txt")
+  monkeypatch.setattr(optimizing, "_BUFFERS", ".cpu_after_optimizations-buffer-assignment.txt")
+  monkeypatch.setattr(optimizing, "_LAST", ".cpu_after_optimizations-memory-usage-report.txt")
+  program = recipe.prepare()
+  whole, found = compiled(program), compiled(program, recipe=recipe)
+  assert count_work(read_program(found.text)) == count_work(read_program(whole.text))
+  assert found.memory["arguments"] == whole.memory["arguments"] and "code" not in found.memory
+  assert found.memory["output"] == whole.memory["output"]
+  assert 0 <= found.memory["temporary"] - whole.memory["temporary"] < 4096
+
+
+def test_a_program_that_cannot_be_optimized_is_told(recipe):
+  # A CPU's compiler never writes what a TPU's does.
+  with pytest.raises(RuntimeError, match="cpu:1 fsdp:1 prefill: it ended with 0"):
+    optimizing.optimized(recipe)
+  with pytest.raises(RuntimeError, match="cpu:1 wide:1 prefill: mesh .* is not AXIS:SIZE"):
+    optimizing.optimized(dataclasses.replace(recipe, mesh="wide:1"))

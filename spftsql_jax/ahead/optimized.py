@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import jax
+
 from spftsql_jax.ahead.devices import devices_of
 from spftsql_jax.ahead.programs import Prepared, Step, Workload, prepare
 from spftsql_jax.models import LoraConfig, ModelConfig, sharding
@@ -112,6 +114,8 @@ def _written(folder: Path) -> tuple[Path, Path] | None:
 
 def _compile(recipe: Recipe, folder: str) -> None:
   """In a process of its own."""
+  # Of what is found in a cache nothing is written.
+  jax.config.update("jax_enable_compilation_cache", False)
   try:
     lowered = recipe.prepare().lower()
     lowered.compile(compiler_options={"xla_dump_to": folder, "xla_dump_hlo_as_text": True})
