@@ -37,7 +37,8 @@ def _by_joints(phrase: str, change: Callable[[str], str]) -> str | None:
   """
   for separator in _AFTER_HEAD:
     head, found, rest = phrase.partition(separator)
-    if found and head and not follows_noun(head.split()[-1]):
+    before, _, last = head.rpartition(" ")
+    if found and head and (before or not follows_noun(last)):
       return change(head) + found + rest
   _, choice, last = phrase.rpartition(" or ")
   if choice:

@@ -22,9 +22,12 @@ class Keys:
   def __init__(self, schema: Schema, nouns: Mapping[str, str]):
     self._nouns = nouns
     found = collections.defaultdict(set)
+    # By the name of the column that alone identifies a row.
+    self._identified = collections.defaultdict(list)
     for table in schema.tables:
       if len(table.primary_key) == 1:
         noun = nouns[table.name.lower()]
+        self._identified[table.primary_key[0].lower()].append(noun.split())
         found[noun[0], key_said(table.primary_key[0], noun)].add(noun)
     # By the initial of the noun and what the key is: ("e", "SSN") of an employee.
     self._initialled = {key: next(iter(same)) for key, same in found.items() if len(same) == 1}
@@ -39,6 +42,11 @@ class Keys:
       if tuple(key.columns) == (column.name,)
     ]
     keys = [name for name in keys if name in self._nouns and name != table.name.lower()]
+    split = split_identifier(column.name, vocabulary.LEXICON)
+    referred = [self._nouns[name].split() for name in keys]
+    for noun in (*referred, *self._identified[column.name.lower()], owner):
+      if len(noun) > 1 and len(split) > 1 and split[0] == "".join(word[0] for word in noun):
+        return (*noun, *expand(split[1:]))  # "HH_ID" of a happy hour
     initial, rest = words[0][:1], words[0][1:]
     if len(words) == 1 and rest in vocabulary.AFTER_INITIAL:
       said = _spelled_out(rest)

@@ -88,7 +88,7 @@ class Links(Expressions):
       return None  # That says which pair it is, not what it holds.
     if self.person(query, alias):
       words -= kinds.words_of("person")  # A member of a club is what the student is.
-    if words - set(vocabulary.DEEDS_OF_TABLES.values()):
+    if words - set(vocabulary.DEEDS.values()):
       return None
     onward = [e for e in query.neighbours(link) if e is not edge]
     if any(e.child != link or not e.is_key or e.optional for e in onward) or len(onward) > 1:

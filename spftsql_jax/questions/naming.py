@@ -24,9 +24,12 @@ from spftsql_jax.columns.attributes import (
 )
 from spftsql_jax.columns.column_words import column_words, short_words
 from spftsql_jax.columns.comments import named_by_comment, said
+from spftsql_jax.columns.deeds import column_said
 from spftsql_jax.columns.inflection import follows_noun, plural_of, singular_of
 from spftsql_jax.columns.key_words import Keys, role_words
+from spftsql_jax.columns.table_words import RowWords, row_words
 from spftsql_jax.columns.words import expand, split_identifier
+from spftsql_jax.questions.syntax import is_link, is_pure_link
 from spftsql_jax.schema import Column, Schema, Table
 
 _CACHE_SIZE = 256
@@ -36,8 +39,6 @@ _SAID = re.compile(r"[^\W\d_]{3,}")
 # Up to five words that begin with capitals, as names do; small words between them.
 _A_NAME = re.compile(r"[^\W\d_a-z][\w.'-]*(,? ((and|of|the|de|van|von) )*[^\W\d_a-z][\w.'-]*){1,4}")
 _FEWEST_NAMES = 3
-# Of fewer tables a word that all begin with may be what they are about.
-_FEWEST_WITH_PREFIX = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,25 +104,19 @@ class SchemaNames:
     self.features: dict[tuple[str, str, bool], frozenset[str]] = {}
     self._beside: dict[tuple[str, str, str], Noun] = {}
     lexicon = _lexicon_of(schema)
-    named = _spoken_names(schema)
-    prefix = _common_prefix(list(named.values()), lexicon)
+    rows = row_words(schema, lexicon)
     nouns = {
       t.name.lower(): Noun(t.called, plural_of(t.called))
       if t.called
-      else _table_noun(said(named[t.name], t.comment, lexicon), lexicon, prefix)
+      else _noun_of(rows[t.name.lower()].noun)
       for t in schema.tables
     }
     spelled = {
-      t.name: [
-        tuple(c.called.split())
-        or expand(split_identifier(said(c.name, c.comment, lexicon), lexicon))
-        for c in t.columns
-      ]
-      for t in schema.tables
+      t.name: [_spelled(c, lexicon, rows[t.name.lower()]) for c in t.columns] for t in schema.tables
     }
     taken = collections.Counter(noun.singular for noun in nouns.values())
     taken.update(" ".join(words) for columns in spelled.values() for words in columns)
-    keys = Keys(schema, {key: noun.singular for key, noun in nouns.items()})
+    keys = Keys(schema, {name: noun.singular for name, noun in nouns.items()})
     for table in schema.tables:
       key = table.name.lower()
       owner = _owner(nouns[key])
@@ -130,13 +125,31 @@ class SchemaNames:
       own = {" ".join(words) for words in spelled[table.name]}
       for column, words in zip(table.columns, spelled[table.name], strict=True):
         full = words if column.called else column_words(column, table, words, owner, lexicon, keys)
+        referring = any(column.name in key.columns for key in table.foreign_keys)
         self.columns[key, column.name.lower()] = _column_name(
-          column, full, self.tables[key], owner, own
+          column, full, self.tables[key], owner, own, referring
         )
 
   def table(self, table: Table) -> TableName:
     """What the rows of a table are called."""
     return self.tables[table.name.lower()]
+
+  def asked_alone(self, table: Table) -> bool:
+    """Whether people ask about the rows of a table by themselves. They do not where the rows only
+    connect others and are called by these, or by the people among them: party hosts, advisors.
+    """
+    if not is_link(table):
+      return True
+    nouns = [self.tables.get(key.referred_table.lower()) for key in table.foreign_keys]
+    ends = {word for end in nouns if end for word in end.nouns[0].singular.split()}
+    noun = self.table(table)
+    said = [singular_of(word) for word in noun.nouns[0].singular.split()]
+    own = [word for word in said if word not in ends | vocabulary.PREPOSITIONS]
+    # "hosting cities", "compatible browsers"
+    states = said[-1] in ends and all(
+      follows_noun(word) or word.endswith(("ing", "able", "ible")) for word in own
+    )
+    return not (states or (noun.person and is_pure_link(table)))
 
   def beside(self, noun: Noun, table: Table, parent: Table) -> Noun:
     """What the rows of a table are called beside those that they belong to: the policies of
@@ -270,72 +283,22 @@ def same_thing(child: str, parent: str) -> bool:
   )
 
 
-def _spoken_names(schema: Schema) -> dict[str, str]:
-  """What tables are called: their names alone, if these tell them apart.
-
-  Of several with the same name the schema's as well, if it says anything.
-  """
-  same = collections.Counter(table.base_name.lower() for table in schema.tables)
-  return {
-    table.name: f"{table.schema} {table.base_name}"
-    if same[table.base_name.lower()] > 1 and table.schema.lower() not in vocabulary.UNSPOKEN_SCHEMAS
-    else table.base_name
-    for table in schema.tables
-  }
+def _spelled(column: Column, lexicon: frozenset[str], rows: RowWords) -> tuple[str, ...]:
+  """The words of a column's name; those of its table as the noun that stands for them."""
+  if column.called:
+    return tuple(column.called.split())
+  words = expand(split_identifier(said(column.name, column.comment, lexicon), lexicon))
+  words = column_said(words, column.kind == "date" or bool(column.date_format))
+  length, noun = len(rows.name), tuple(rows.noun.split())
+  repeated = len(words) > length and words[:length] == rows.name
+  # "on_call_start" of an on-call shift.
+  return (*noun, *words[length:]) if repeated and set(noun).isdisjoint(rows.name) else words
 
 
-def _common_prefix(names: list[str], lexicon: frozenset[str]) -> str:
-  """The word that all tables of a schema begin with, which then says nothing ("app" of app_users
-  and app_orders); "" where there is none, or where some table is called by it alone.
-  """
-  spelled = [split_identifier(name, lexicon) for name in names]
-  first = {words[0] for words in spelled}
-  enough = len(spelled) >= _FEWEST_WITH_PREFIX and all(len(words) > 1 for words in spelled)
-  return first.pop() if enough and len(first) == 1 else ""
-
-
-def _table_noun(name: str, lexicon: frozenset[str], prefix: str = "") -> Noun:
-  words = list(split_identifier(name, lexicon))
-  if words[0] == prefix:
-    words.pop(0)
-  while len(words) > 1 and words[0] in vocabulary.TABLE_PREFIXES:
-    words.pop(0)
-  while len(words) > 1 and words[-1] in vocabulary.TABLE_SUFFIXES:
-    words.pop()
-  if len(words) == 2 and words[0] in vocabulary.VERB_TABLES:
-    verb, other = words
-    if other in vocabulary.PREPOSITIONS:
-      words = vocabulary.VERB_TABLES[verb].split()
-    elif not kinds.is_person(verb):  # A member's attendance is no membership.
-      words = [
-        singular_of(other),
-        vocabulary.DEEDS_OF_VERBS.get(verb, vocabulary.VERB_TABLES[verb]),
-      ]
-  elif (
-    len(words) > 2 and words[-2] in vocabulary.VERB_TABLES and words[-1] in vocabulary.PREPOSITIONS
-  ):
-    words[-2:] = vocabulary.VERB_TABLES[words[-2]].split()  # "faculty participates in"
-  spelled = expand(tuple(words))
-  spelled = (*spelled[:-1], vocabulary.DEEDS_OF_TABLES.get(spelled[-1], spelled[-1]))
-  if len(spelled) == 3 and spelled[1] == "of":
-    spelled = (spelled[2], spelled[0])  # "member of club"
-  singular = singular_of(" ".join((*map(_modifier, spelled, spelled[1:]), spelled[-1])))
-  if spelled[-1] in vocabulary.RECORDED:
-    singular = f"{singular} record"
-  if spelled[-1] == "staff":
-    return Noun(f"{singular} member", singular)
-  return Noun(singular, plural_of(singular))
-
-
-def _modifier(word: str, following: str) -> str:
-  """A word of a compound before another: the cards of customers are customer cards."""
-  if (
-    following in vocabulary.PREPOSITIONS
-    or word in vocabulary.PLURAL_MODIFIERS
-    or kinds.is_person(following)
-  ):
-    return word
-  return singular_of(word)
+def _noun_of(singular: str) -> Noun:
+  """The noun of a table's rows in both numbers."""
+  staff = singular.split()[-1] == "staff"
+  return Noun(f"{singular} member", singular) if staff else Noun(singular, plural_of(singular))
 
 
 def _owner(noun: Noun) -> list[str]:
@@ -365,15 +328,23 @@ def unit_behind(words: Sequence[str]) -> tuple[list[str], str] | None:
 
 
 def _column_name(
-  column: Column, words: tuple[str, ...], table_name: TableName, owner: list[str], own: set[str]
+  column: Column,
+  words: tuple[str, ...],
+  table_name: TableName,
+  owner: list[str],
+  own: set[str],
+  referring: bool,
 ) -> ColumnName:
   """The name made of the words of a column.
 
-  `owner` name its table's rows; `own` are all columns of that table.
+  `owner` name its table's rows; `own` are all columns of that table. One that is `referring` is of
+  a foreign key: it counts nothing.
   """
   table_noun = table_name.nouns[0].singular
   # A column of numbers called "wins" counts them: the word stays as it is.
-  number_like = words[0] == "number" or column.kind == "number" or holds_digits(column)
+  number_like = words[0] == "number" or (
+    not referring and (column.kind == "number" or holds_digits(column))
+  )
   full = " ".join(words) if number_like else singular_of(" ".join(words))
   shortened = short_words(words, owner, own)
   short = " ".join(shortened) if number_like else singular_of(" ".join(shortened))
@@ -416,7 +387,7 @@ def _column_name(
     tags = tags_of(column, tuple(bare_words))
     many = plural_of(singular_of(bare))
     full_nouns = short_nouns = [Noun(f"{bare} in {unit}", f"{many} in {unit}"), Noun(bare, many)]
-  elif counts(column, shortened):
+  elif not referring and counts(column, shortened):
     noun, single = " ".join(shortened), singular_of(shortened[-1])
     full_nouns = short_nouns = [
       Noun(f"number of {noun}", f"numbers of {noun}"),

@@ -60,14 +60,16 @@ class OpenedDatabase:
   def __init__(self, task: Task):
     # Imported where questions are written: the words of English take seconds to load, and bad input
     # should be told at once.
-    from spftsql_jax.questions import sentences
+    from spftsql_jax.questions import naming, sentences
 
     self._sentences = sentences
     self.task = task
     self.schema = schema_of(task.location, task.infer_keys, task.view)
     self.original = checking_runner(task.location, self.schema)
     self.neighbours = [Runner(path) for path in task.instances]
-    self.filler = Filler(self.schema, read_values(self.original, self.schema))
+    names = naming.names_of(self.schema)
+    connecting = [t.name.lower() for t in self.schema.tables if not names.asked_alone(t)]
+    self.filler = Filler(self.schema, read_values(self.original, self.schema), connecting)
     self.fills = _FILLS_LARGE if task.large else _FILLS
     self.repeated = _REPEATED_LARGE if task.large else _REPEATED
     # Queries that have been accepted, and those of the block under way, with their questions.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import functools
 import random
+from collections.abc import Collection
 
 from spftsql_jax.columns import roles
 from spftsql_jax.schema import Schema
@@ -67,12 +68,12 @@ def _filler(schema: Schema, values: StoredValues) -> Filler:
 
 
 class Filler:
-  """Fills templates over one database."""
+  """Fills templates over one database; `connecting` as `Supply` has them."""
 
-  def __init__(self, schema: Schema, values: StoredValues):
+  def __init__(self, schema: Schema, values: StoredValues, connecting: Collection[str] = ()):
     self.schema = schema
     self.values = values
-    self._supply = Supply(schema, values)
+    self._supply = Supply(schema, values, connecting)
     self.leniency = functools.lru_cache(maxsize=None)(self._leniency)
     self.takes = functools.lru_cache(maxsize=None)(self._takes)
 

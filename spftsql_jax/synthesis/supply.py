@@ -25,12 +25,14 @@ Weighted = tuple[tuple[str, float], ...]  # Names with their weights.
 class Supply:
   """The tables with rows of one database, and how their columns suit slots.
 
-  Tables and columns are named in lower case.
+  Tables and columns are named in lower case. `connecting` are tables whose rows people only ask
+  about beside those of others.
   """
 
-  def __init__(self, schema: Schema, values: StoredValues):
+  def __init__(self, schema: Schema, values: StoredValues, connecting: Collection[str] = ()):
     self.schema = schema
     self.values = values
+    self.connecting = frozenset(connecting)
     self.graph = joins.JoinGraph(schema)
     self.roles = roles.column_roles(schema)
     self.tables = {

@@ -19,6 +19,8 @@ from spftsql_jax.synthesis.supply import Supply
 
 _AGGREGATES = frozenset({"avg", "sum", "max", "min", "count"})
 _ADDED_UP = frozenset({"sum", "avg"})
+# Of a table alone whose rows only connect others, beside the tables that people ask about alone.
+_CONNECTING_ALONE = 0.02
 Item = TypeVar("Item")
 
 
@@ -86,6 +88,8 @@ class TableChoice:
       if table in chosen.values():
         continue
       weight = self.supply.table_weight(table, slots, self.lenient)
+      if len(self.needs) == 1 and table in self.supply.connecting:
+        weight *= _CONNECTING_ALONE
       if weight > 0 and chosen:
         weight = min(weight, 1.0) * self._nearness(letter, table, chosen)
       if weight > 0:
