@@ -216,6 +216,128 @@ def test_a_table_of_deeds_is_called_by_a_noun(table: str, said: str) -> None:
   assert names_of(schema).table(schema.table(table)).nouns[0].singular == said
 
 
+CLINIC = Schema(
+  "clinic",
+  "sqlite",
+  (
+    _table("doctor: id number, name text, line_1_number_building text"),
+    _table("drug: id number, name text"),
+    _table("course: id number, title text"),
+    _table("happy_hour: HH_ID number, num_of_staff number"),
+    _table("people: id number, name text, num_of_shaff number"),
+    _table("ward: id number, sq_m number, descriptrion text, horse text, open_houses number"),
+    *(
+      _table(
+        f"{name}: id number, doctor_id number, {other}_id number, {columns}",
+        _key("doctor_id", "doctor"),
+        _key(f"{other}_id", other),
+      )
+      for name, other, columns in (
+        ("prescribes", "drug", "date_prescribes date, dose number"),
+        ("takes", "course", "grade text"),
+        ("trained_in", "course", "certificate_expires date"),
+        ("works_on", "course", "hours number"),
+        ("on_call", "ward", "on_call_start date"),
+        ("visits_ward", "ward", "time date"),
+        ("doctor_register_ward", "ward", "register_year number"),
+        ("doctor_compatible_drug", "drug", "compatible_since_year number"),
+        ("enrolled_doctors", "course", "grade text"),
+        ("acceptance", "course", "result text"),
+        ("admission", "course", "fee number"),
+        ("skills_required_to_fix", "drug", "grade text"),
+      )
+    ),
+    _table("operate_company: id number, name text"),
+    _table(
+      "happy_hour_people: id number, HH_ID number, people_id number, Affirmative number",
+      _key("people_id", "people"),
+      _key("Affirmative", "people"),
+    ),
+  ),
+)
+
+
+@pytest.mark.parametrize(
+  "table, said",
+  [
+    ("prescribes", "prescriptions"),
+    ("takes", "enrollments"),
+    ("trained_in", "trainings"),
+    ("works_on", "assignments"),
+    ("on_call", "on-call shifts"),
+    ("visits_ward", "ward visits"),
+    ("doctor_register_ward", "ward registrations"),
+    ("doctor_compatible_drug", "drug compatibilities"),
+    ("enrolled_doctors", "enrolled doctors"),
+    ("acceptance", "acceptance decisions"),
+    ("admission", "admissions"),
+    ("skills_required_to_fix", "skills required to fix"),
+    ("operate_company", "operating companies"),
+    ("happy_hour_people", "happy hour participations"),
+  ],
+)
+def test_a_table_called_by_a_verb_or_by_its_ends_is_called_by_a_noun(table: str, said: str) -> None:
+  assert names_of(CLINIC).table(CLINIC.table(table)).nouns[0].plural == said
+
+
+@pytest.mark.parametrize(
+  "table, column, said",
+  [
+    ("prescribes", "date_prescribes", "prescription date"),
+    ("trained_in", "certificate_expires", "certificate expiry date"),
+    ("on_call", "on_call_start", "on-call shift start"),
+    ("doctor_register_ward", "register_year", "registration year"),
+    ("doctor_compatible_drug", "compatible_since_year", "compatibility start year"),
+    ("happy_hour", "HH_ID", "happy hour id"),
+    ("happy_hour_people", "HH_ID", "happy hour id"),
+    ("doctor", "line_1_number_building", "first address line"),
+    ("people", "num_of_shaff", "number of staff"),
+    ("ward", "descriptrion", "description"),
+    ("ward", "horse", "horse"),
+  ],
+)
+def test_a_column_is_said_in_the_words_of_its_table_and_spelled_right(
+  table: str, column: str, said: str
+) -> None:
+  of = CLINIC.table(table)
+  assert names_of(CLINIC).column(of, of.column(column)).nouns[0].singular == said
+
+
+def test_a_key_that_is_called_by_a_plural_counts_nothing() -> None:
+  of = _table("visit: id number, drugs number", _key("drugs", "drug"))
+  schema = Schema("clinic", "sqlite", (CLINIC.table("drug"), of))
+  assert names_of(schema).column(of, of.column("drugs")).nouns[0].singular == "drug"
+
+
+def test_who_registers_at_a_place_does_not_take_it() -> None:
+  said = _said(
+    "SELECT a.id FROM ward AS a JOIN doctor_register_ward AS b ON a.id = b.ward_id "
+    "JOIN doctor AS c ON b.doctor_id = c.id WHERE c.name = 'Ann'",
+    CLINIC,
+  )
+  assert not any("taken" in question for question in said), said
+
+
+@pytest.mark.parametrize(
+  "name, alone",
+  [
+    ("party_host", False),
+    ("hosting_party", False),
+    ("party_advisor", False),
+    ("party_invitation", True),
+    ("party", True),
+  ],
+)
+def test_a_table_called_by_its_ends_alone_is_not_asked_about_alone(name: str, alone: bool) -> None:
+  party, host = _table("party: id number, name text"), _table("host: id number, name text")
+  link = _table(
+    "link: party_id number, host_id number", _key("party_id", "party"), _key("host_id", "host")
+  )
+  link = Table(name, link.columns, ("party_id", "host_id"), link.foreign_keys)
+  schema = Schema("parties", "sqlite", (party, host, *([link] if name != "party" else ())))
+  assert names_of(schema).asked_alone(schema.table(name)) == alone
+
+
 def test_a_choice_of_type_has_a_plural() -> None:
   said = _said(
     "SELECT day_or_boarding FROM course GROUP BY day_or_boarding HAVING COUNT(*) > 3", SCHOOL

@@ -13,6 +13,9 @@ The same for people, in English (not loaded by what is above):
     vocabulary     the words and phrases of `lists/` under their names
     inflection     singular and plural
     words          the words of a name as English reads them, abbreviations spelled out
+    spelling       the words of the names of one schema, misspelt ones put right
+    deeds          names that are verbs, by the nouns of what is done
+    table_words    a table's name as people would say it of a row
     attributes     the kinds of attribute a column is: a price, a year, a count, an event
     column_words   a column's name as people would say it
 

@@ -135,6 +135,8 @@ def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[
     words = (*words[2:], "time")  # "datetime_detention_end"
   if len(words) == 3 and words[1:] in (("from", "date"), ("to", "date")):
     words = (f"{words[0]}-{words[1]}", "date")
+  if words[0] == "line" and vocabulary.ADDRESS_PARTS.issuperset(words[2:]):
+    words = words[:2]  # "line_1_number_building": the first line of an address.
   words = vocabulary.COLUMN_PHRASES.get(words, words)
   if len(words) > 1 and words[0] in ("the", "a"):
     words = words[1:]

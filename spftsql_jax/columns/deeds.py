@@ -12,6 +12,8 @@ from spftsql_jax.columns.inflection import follows_noun, singular_of
 Words = tuple[str, ...]
 
 _VOWELS = "aeiou"
+# Shorter words in "able" are things: a table, a cable.
+_SHORTEST_ADJECTIVE = 6
 
 
 class _Verb(NamedTuple):
@@ -20,7 +22,7 @@ class _Verb(NamedTuple):
   Attributes:
     base: the base form.
     form: which form it is: base, third (person) or participle.
-    noun: the words for what is done; none where only a preposition says that.
+    noun: the words for what is done; none where only the word beside it says that.
     clear: no form of the verb is the name of a thing.
   """
 
@@ -45,33 +47,39 @@ def rows_said(words: Words, ends: Collection[str] = ()) -> Words:
   """
   *before, last = words
   phrase = vocabulary.VERB_TABLES.get(" ".join(words))
-  verb = _verbs().get(last)
   if phrase:
     return tuple(phrase.split())  # "on_call"
-  if verb and (verb.finite or (not before and verb.form == "participle")):
-    return (*before, *verb.noun) or words  # "prescribes", "course_arrange"
+  verb, other = _verbs().get(last), singular_of(last)
+  if verb and not before:
+    noun = _noun(verb, *sorted(ends))
+    said = verb.clear or verb.form == "participle" or noun != verb.noun
+    return (said and noun) or words  # "prescribes", "takes" of a course
+  if verb and verb.finite:
+    return (*before, *verb.noun)  # "course_arrange"
+  if len(words) == 3 and other in ends and _state(before[-1]):
+    return (other, _state(before[-1]))  # "accelerator_compatible_browser"
   verb = _verbs().get(before[-1]) if before else None
   if verb is None:
     return words
+  noun = _noun(verb, other)
   if last in vocabulary.PREPOSITIONS:
-    for spelling in (before[-1], verb.base):  # "faculty_participates_in"
-      phrase = phrase or vocabulary.VERB_TABLES.get(f"{spelling} {last}")
-    noun = tuple(phrase.split()) if phrase else verb.noun
-    return (*before[:-1], *noun) if noun else words
-  if follows_noun(last):
-    return words
-  other, in_third = singular_of(last), verb.form == "third"
+    return (*before[:-1], *noun) if noun else words  # "faculty_participates_in"
   if len(words) == 2 and verb.clear and verb.form == "base":
     return (_doing(verb.base), last)  # "operate_company" holds companies.
-  deed = (len(words) == 2 and in_third and (verb.clear or not ends)) or other in ends
-  said_of_noun = verb.form == "participle" or (len(words) == 2 and not in_third)
-  return (other, *verb.noun) if verb.noun and deed and not said_of_noun else words
+  alone = len(words) == 2
+  deed = other in ends or (alone and (verb.clear or not ends))
+  said_of_noun = verb.form == "participle" or (alone and verb.form == "base")
+  if not noun or not deed or said_of_noun or follows_noun(last):
+    return words
+  return (other, *noun)  # "visits_restaurant", "membership_register_branch"
 
 
 def column_said(words: Words, dated: bool) -> Words:
   """The words of a column with the noun of what is done for the verb: "apply date" is the date of
   the application, and "certification expires", where it is `dated`, that of its expiry.
   """
+  if len(words) == 3 and words[1] == "since" and words[2] in ("date", "year"):
+    return (_state(words[0]) or words[0], "start", words[2])
   first, last = _verbs().get(words[0]), _verbs().get(words[-1])
   said_of_deed = kinds.ends_in(words, "date", "year", "type", "identifier")
   if len(words) == 2 and first and first.finite and first.form == "base" and said_of_deed:
@@ -81,6 +89,18 @@ def column_said(words: Words, dated: bool) -> Words:
   return (*words[:-1], *last.noun, "date") if dated and last and last.finite else words
 
 
+def _state(word: str) -> str:
+  """The noun for what an adjective says may be: compatibility; "" of other words."""
+  able = len(word) > _SHORTEST_ADJECTIVE and word.endswith(("able", "ible"))
+  return f"{word[:-2]}ility" if able else ""
+
+
+def _noun(verb: _Verb, *beside: str) -> Words:
+  """What is done, which a word beside the verb may tell from what else it means ("works_on")."""
+  phrases = (vocabulary.VERB_TABLES.get(f"{verb.base} {word}") for word in beside)
+  return next((tuple(phrase.split()) for phrase in phrases if phrase), verb.noun)
+
+
 @functools.cache
 def _verbs() -> Mapping[str, _Verb]:
   """The verbs of both lists by each of their forms."""
@@ -88,10 +108,10 @@ def _verbs() -> Mapping[str, _Verb]:
   for entries, clear in ((vocabulary.DEEDS, True), (vocabulary.VERB_TABLES, False)):
     for entry, noun in entries.items():
       verb, _, participle = entry.partition(", ")
-      base, _, preposition = verb.partition(" ")
+      base, _, beside = verb.partition(" ")
       if base in vocabulary.PREPOSITIONS:
         continue
-      said = () if preposition else tuple(noun.split())
+      said = () if beside else tuple(noun.split())
       forms = {"base": base, "third": _third(base), "participle": participle or _participle(base)}
       for form, word in forms.items():
         if word not in found or not found[word].noun:

@@ -29,6 +29,11 @@ def words_of(*kinds: str) -> frozenset[str]:
   return frozenset(word for kind in kinds for word in _lists()[kind])
 
 
+def all_words() -> frozenset[str]:
+  """The words of all kinds."""
+  return words_of(*_lists())
+
+
 def has_word(words: Iterable[str], *kinds: str) -> bool:
   """Whether any of the words of a name says that its column is of one of these kinds."""
   return not words_of(*kinds).isdisjoint(words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from spftsql_jax.columns.inflection import plural_of, singular_of
@@ -19,6 +19,11 @@ LONGEST_PHRASE = 4
 def synonyms_of(phrase: Phrase) -> tuple[Phrase, ...]:
   """The other phrases of its group; none where it stands in no group."""
   return _by_phrase().get(phrase, ())
+
+
+def phrases() -> Collection[Phrase]:
+  """All phrases of the list."""
+  return _by_phrase().keys()
 
 
 def text_of(phrase: Phrase, plural: bool) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from spftsql_jax.columns import kinds, vocabulary
-from spftsql_jax.columns.comments import said
 from spftsql_jax.columns.deeds import Words, rows_said
 from spftsql_jax.columns.inflection import singular_of
-from spftsql_jax.columns.words import expand, split_identifier
+from spftsql_jax.columns.spelling import Spelling
+from spftsql_jax.columns.words import expand
 from spftsql_jax.schema import Schema, Table
 
 # Of fewer tables a word that all begin with may be what they are about.
@@ -24,15 +24,11 @@ class RowWords(NamedTuple):
   noun: str
 
 
-def row_words(schema: Schema, lexicon: frozenset[str]) -> Mapping[str, RowWords]:
-  """What the rows of all tables are called, by their names in lower case.
-
-  `lexicon` has the words that names are taken apart into.
-  """
+def row_words(schema: Schema, spelling: Spelling) -> Mapping[str, RowWords]:
+  """What the rows of all tables are called, by their names in lower case."""
   spoken = _spoken_names(schema)
   split = {
-    table.name.lower(): split_identifier(said(spoken[table.name], table.comment, lexicon), lexicon)
-    for table in schema.tables
+    table.name.lower(): spelling.words(spoken[table.name], table.comment) for table in schema.tables
   }
   prefix = _common_prefix(list(split.values()))
   bare = {name: _bare(words, prefix) for name, words in split.items()}
@@ -50,7 +46,7 @@ def row_words(schema: Schema, lexicon: frozenset[str]) -> Mapping[str, RowWords]
     name = table.name.lower()
     ends = {nouns[other] for other in referred[name]}
     noun = _of_link(nouns[name], ends, nouns.values())
-    columns = [split_identifier(column.name, lexicon) for column in table.columns]
+    columns = [spelling.words(column.name) for column in table.columns]
     found[name] = RowWords(bare[name], table.called or _of_decision(noun, columns))
   return found
 

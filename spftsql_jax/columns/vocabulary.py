@@ -17,7 +17,7 @@ _COLUMNS = read_lists(_FOLDER / "columns.txt")
 _TABLES = read_lists(_FOLDER / "tables.txt")
 
 LEXICON = frozenset(_LEXICON["lexicon"])
-ABBREVIATIONS = by_word(_LEXICON["abbreviations"])
+ABBREVIATIONS = by_word(_LEXICON["abbreviations"]) | by_word(_LEXICON["misspelt"])
 AGGREGATE_PREFIXES = by_word(_LEXICON["aggregate prefixes"])
 
 UNCOUNTABLE = frozenset(_GRAMMAR["uncountable"])
@@ -44,6 +44,7 @@ COLUMN_PHRASES = {
   tuple(name.split()): tuple(said.split())
   for name, said in by_word(_COLUMNS["column phrases"]).items()
 }
+ADDRESS_PARTS = frozenset(_COLUMNS["address parts"])
 DONE_WITH = frozenset(_COLUMNS["done with"])
 DOINGS = by_word(_COLUMNS["doings"])
 COLUMN_SYNONYMS = tuples_by_word(_COLUMNS["column synonyms"])

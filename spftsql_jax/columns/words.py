@@ -78,9 +78,9 @@ def expand(words: tuple[str, ...]) -> tuple[str, ...]:
   if len(result) > 1 and result[-1] in ("mf", "mfu"):
     result.pop()  # "gender_mf" says what it holds.
   if len(result) > 1 and result[0] == "number" and result[1] not in vocabulary.PREPOSITIONS:
-    result = ["number", "of", *result[1:-1], plural_of(singular_of(result[-1]))]
-  elif len(result) > 2 and result[0] == "number" and result[1] == "of":
-    result = [*result[:-1], plural_of(singular_of(result[-1]))]
+    result[1:1] = ["of"]
+  if len(result) > 2 and result[:2] == ["number", "of"]:
+    result[2:] = plural_of(singular_of(" ".join(result[2:]))).split()
   if len(result) > 1 and result[0] in vocabulary.AGGREGATE_PREFIXES:
     result[0] = vocabulary.AGGREGATE_PREFIXES[result[0]]
   if (

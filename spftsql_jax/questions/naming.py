@@ -23,10 +23,11 @@ from spftsql_jax.columns.attributes import (
   tags_of,
 )
 from spftsql_jax.columns.column_words import column_words, short_words
-from spftsql_jax.columns.comments import named_by_comment, said
+from spftsql_jax.columns.comments import named_by_comment
 from spftsql_jax.columns.deeds import column_said
 from spftsql_jax.columns.inflection import follows_noun, plural_of, singular_of
 from spftsql_jax.columns.key_words import Keys, role_words
+from spftsql_jax.columns.spelling import Spelling
 from spftsql_jax.columns.table_words import RowWords, row_words
 from spftsql_jax.columns.words import expand, split_identifier
 from spftsql_jax.questions.syntax import is_link, is_pure_link
@@ -104,7 +105,8 @@ class SchemaNames:
     self.features: dict[tuple[str, str, bool], frozenset[str]] = {}
     self._beside: dict[tuple[str, str, str], Noun] = {}
     lexicon = _lexicon_of(schema)
-    rows = row_words(schema, lexicon)
+    spelling = Spelling(schema, lexicon)
+    rows = row_words(schema, spelling)
     nouns = {
       t.name.lower(): Noun(t.called, plural_of(t.called))
       if t.called
@@ -112,7 +114,8 @@ class SchemaNames:
       for t in schema.tables
     }
     spelled = {
-      t.name: [_spelled(c, lexicon, rows[t.name.lower()]) for c in t.columns] for t in schema.tables
+      t.name: [_spelled(c, spelling, rows[t.name.lower()]) for c in t.columns]
+      for t in schema.tables
     }
     taken = collections.Counter(noun.singular for noun in nouns.values())
     taken.update(" ".join(words) for columns in spelled.values() for words in columns)
@@ -283,11 +286,11 @@ def same_thing(child: str, parent: str) -> bool:
   )
 
 
-def _spelled(column: Column, lexicon: frozenset[str], rows: RowWords) -> tuple[str, ...]:
+def _spelled(column: Column, spelling: Spelling, rows: RowWords) -> tuple[str, ...]:
   """The words of a column's name; those of its table as the noun that stands for them."""
   if column.called:
     return tuple(column.called.split())
-  words = expand(split_identifier(said(column.name, column.comment, lexicon), lexicon))
+  words = expand(spelling.words(column.name, column.comment))
   words = column_said(words, column.kind == "date" or bool(column.date_format))
   length, noun = len(rows.name), tuple(rows.noun.split())
   repeated = len(words) > length and words[:length] == rows.name
