@@ -459,3 +459,19 @@ def test_hundreds_of_tables_are_not_looked_at_in_pairs(monkeypatch):
   # Of some 14,000 pairs for each of a hundred templates; those left are what templates without a
   # key between may take.
   assert len(joined) > 20 and len(judged) < 20_000
+
+
+@pytest.mark.parametrize(
+  "text, seldom",
+  [("SELECT COUNT(a.*)", True), ("SELECT AVG(a.num1)", True), ("SELECT b.name2, a.num1", False)],
+)
+def test_a_table_that_only_connects_others_is_seldom_asked_about_alone(shop, text, seldom):
+  _, schema, _, filler = shop
+  connecting = sampler.Filler(schema, filler.values, ["book_author"])
+
+  def share(of):
+    made = [of.fill(Template.parse(text), random.Random(seed)).sql for seed in range(200)]
+    return sum("book_author" in query for query in made) / len(made)
+
+  assert share(filler) > 0.08
+  assert share(connecting) < 0.03 if seldom else share(connecting) == share(filler)

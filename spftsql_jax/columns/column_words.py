@@ -120,6 +120,8 @@ def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[
     words = (words[1], vocabulary.EVENTS_OF_COLUMNS[words[2]][0], "date")  # "date claim settled"
   if len(words) == 2 and words[0] == "amount" and not _follows_amount(words[1]):
     words = (words[1], words[0])  # "amount payment"
+  if len(words) == 4 and words[:2] == ("date", "in") and words[3] in _BOUNDS:
+    words = (words[0], *words[2:])  # "date in location from"
   if len(words) == 3 and words[0] == "date" and words[2] in _BOUNDS:
     # "date valid from", "date supplied from", "date address from"
     bound = (_BOUNDS[words[2]], "date")

@@ -38,7 +38,9 @@ def _by_joints(phrase: str, change: Callable[[str], str]) -> str | None:
   for separator in _AFTER_HEAD:
     head, found, rest = phrase.partition(separator)
     before, _, last = head.rpartition(" ")
-    if found and head and (before or not follows_noun(last)):
+    # "skills required to fix"
+    purpose = bool(before) and separator == " to "
+    if found and head and (purpose or not follows_noun(last)):
       return change(head) + found + rest
   _, choice, last = phrase.rpartition(" or ")
   if choice:
