@@ -22,12 +22,13 @@ class Keys:
   def __init__(self, schema: Schema, nouns: Mapping[str, str]):
     self._nouns = nouns
     found = collections.defaultdict(set)
-    # By the name of the column that alone identifies a row.
+    # By the name of a column of the key.
     self._identified = collections.defaultdict(list)
     for table in schema.tables:
+      for name in table.primary_key:
+        self._identified[name.lower()].append(nouns[table.name.lower()].split())
       if len(table.primary_key) == 1:
         noun = nouns[table.name.lower()]
-        self._identified[table.primary_key[0].lower()].append(noun.split())
         found[noun[0], key_said(table.primary_key[0], noun)].add(noun)
     # By the initial of the noun and what the key is: ("e", "SSN") of an employee.
     self._initialled = {key: next(iter(same)) for key, same in found.items() if len(same) == 1}
