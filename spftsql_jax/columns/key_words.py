@@ -45,9 +45,9 @@ class Keys:
     keys = [name for name in keys if name in self._nouns and name != table.name.lower()]
     split = split_identifier(column.name, vocabulary.LEXICON)
     referred = [self._nouns[name].split() for name in keys]
-    for noun in (*referred, *self._identified[column.name.lower()], owner):
-      if len(noun) > 1 and len(split) > 1 and split[0] == "".join(word[0] for word in noun):
-        return (*noun, *expand(split[1:]))  # "HH_ID" of a happy hour
+    for named in (*referred, *self._identified[column.name.lower()], owner):
+      if len(named) > 1 and len(split) > 1 and split[0] == "".join(word[0] for word in named):
+        return (*named, *expand(split[1:]))  # "HH_ID" of a happy hour
     initial, rest = words[0][:1], words[0][1:]
     if len(words) == 1 and rest in vocabulary.AFTER_INITIAL:
       said = _spelled_out(rest)
