@@ -181,8 +181,16 @@ def test_a_rejection_is_a_string_that_knows_its_repairs():
 
 
 REPAIRED = [
-  ("SELECT a.cat1 ORDER BY a.num2 DESC LIMIT 1", "tie at LIMIT", "added a tie-breaking sort key"),
-  ("SELECT a.name1 ORDER BY a.num2 DESC LIMIT :limit", "tie at LIMIT", "another LIMIT"),
+  (
+    "SELECT a.name1, a.cat2 ORDER BY a.bool3 DESC LIMIT 1",
+    "tie at LIMIT",
+    "added a tie-breaking sort key",
+  ),
+  (
+    "SELECT a.name1 GROUP BY a.key2 ORDER BY COUNT(b.*) DESC LIMIT :limit",
+    "tie at LIMIT",
+    "another LIMIT",
+  ),
   (
     "SELECT a.name1 ORDER BY a.date2 LIMIT 1",
     "NULL at LIMIT",

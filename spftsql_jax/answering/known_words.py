@@ -14,7 +14,7 @@ from spftsql_jax.answering.question_words import (
 from spftsql_jax.columns.inflection import singular_of
 from spftsql_jax.columns.words import SHORTEST_STEM, alike, expand, split_identifier
 from spftsql_jax.databases import ValueIndex
-from spftsql_jax.schema import Schema
+from spftsql_jax.schema import Column, Schema, Table
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _SENTENCE_END = re.compile(r"[.?!](?=\s|$)|[;\n\u3002]")
@@ -117,7 +117,8 @@ def _changing_verb(sentence: str, schema: Schema) -> str:
 def _schema_words(schema: Schema) -> frozenset[str]:
   words: set[str] = set()
   for table in schema.tables:
-    for named in (table, *table.columns):
+    both: tuple[Table | Column, ...] = (table, *table.columns)
+    for named in both:
       pieces = split_identifier(named.name, frozenset())
       words.update(pieces, expand(pieces), named.name.lower().split())
       said = f"{named.called} {named.comment}"

@@ -99,13 +99,13 @@ def read_view(folder: Path) -> SchemaView:
   try:
     record = json.loads(path.read_text())
     names = {name: tuple(map(str, record.pop(name))) for name in ("include", "exclude", "masked")}
-    texts = {
-      name: tuple((str(t), str(c), str(text)) for t, c, text in record.pop(name, ()))
+    descriptions, called = (
+      tuple((str(t), str(c), str(text)) for t, c, text in record.pop(name, ()))
       for name in ("descriptions", "names")
-    }
+    )
   except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise ValueError(f"{path}: not a schema view ({error})") from error
-  return SchemaView(**names, **texts)
+  return SchemaView(**names, descriptions=descriptions, names=called)
 
 
 def _shown(

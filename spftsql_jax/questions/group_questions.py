@@ -125,7 +125,7 @@ class GroupQuestions(Groups):
           isinstance(r, Attribute) and r.own and self.column_name(r.ref).names_entity
           for r in plan.returned
         ),
-        "several-names": len(others) > 1 and plan.returned[-1] is measure,
+        "many-names": len(others) > 1 and plan.returned[-1] is measure,
         "same": plan.order and plan.order[0].by == measure,
         str(function): True,
       }

@@ -145,7 +145,8 @@ class _Reader:
       referring = [child.column(name).distinct_count for name in edge.columns]
       # Of a key of several columns, only how many rows hold one is known.
       most = referring[0] if len(referring) == 1 else child.row_count
-      if edge.parent == here and most < parent.row_count:
+      # 0: not known, of a column that nobody has counted.
+      if edge.parent == here and 0 < most < parent.row_count:
         return True
       here = edge.other(here)
     return False

@@ -46,7 +46,8 @@ def found_lines(location: str, schema: Schema) -> Iterator[str]:
     own, theirs = ", ".join(key.columns), ", ".join(key.referred_columns)
     yield f"    inferred: {table.name} ({own}) refers to {key.referred_table} ({theirs})"
   described = sum(bool(column.comment) for column in columns)
-  called = sum(bool(named.called) for named in (*schema.tables, *columns))
+  called = sum(bool(table.called) for table in schema.tables)
+  called += sum(bool(column.called) for column in columns)
   masked = [f"{t.name}.{c.name}" for t in schema.tables for c in t.columns if c.masked]
   named = f" ({', '.join(masked)})" if masked else ""
   yield f"  {described} columns are described, of {len(masked)} the values are masked{named}"
