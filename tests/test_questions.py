@@ -19,7 +19,7 @@ from spftsql_jax.columns.inflection import plural_of, singular_of
 from spftsql_jax.columns.words import split_identifier
 from spftsql_jax.questions.naming import Noun, names_of
 from spftsql_jax.questions.query_meaning import Query, read_query
-from spftsql_jax.questions.sentences import UnsupportedQuery, wordings, write_question
+from spftsql_jax.questions.sentences import UnsupportedQuery, joints, wordings, write_question
 from spftsql_jax.questions.syntax import own_columns
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
@@ -1201,3 +1201,9 @@ def test_several_columns_are_seldom_asked_for_row_by_row() -> None:
     write_question("SELECT name, city FROM store", SHOP, random.Random(s)) for s in range(200)
   ]
   assert sum(bool(re.search("each|every", question)) for question in said) < 30
+
+
+def test_joints_are_what_parts_of_a_question_hang_on() -> None:
+  assert joints("Which are the names of singers with concerts?") == 2
+  assert joints("Who sang 'Lord of the Rings, which'?") == 0
+  assert joints("What's the age of Bob's dog, whose name isn't 'of with'?") == 2

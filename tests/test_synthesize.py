@@ -24,6 +24,7 @@ from sqlglot import exp
 
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.judging.metrics import hardness
+from spftsql_jax.questions.sentences import joints
 from spftsql_jax.synthesis import pool
 from spftsql_jax.synthesis.balance import Balance, operators_of, reach_targets
 from spftsql_jax.synthesis.normal_form import masked, normal_form
@@ -272,6 +273,10 @@ def test_half_of_the_queries_over_linked_tables_are_over_several(folder):
   trees = [sqlglot.parse_one(example.query, read="sqlite") for example in made.examples]
   several = sum(len({t.name.lower() for t in tree.find_all(exp.Table)}) > 1 for tree in trees)
   assert several >= 0.45 * len(trees)
+
+
+def test_no_more_hangs_on_one_another_than_in_questions_of_people(made):
+  assert max(joints(example.question) for example in made.examples) == 3
 
 
 def test_targets_for_operators_and_hardness_are_met(folder):

@@ -22,7 +22,10 @@ from spftsql_jax.questions.query_meaning import Query, SetQuery, UnsupportedQuer
 from spftsql_jax.questions.writer import QuestionWriter
 from spftsql_jax.schema import Schema
 
-__all__ = ["UnsupportedQuery", "wordings", "write_question"]
+__all__ = ["UnsupportedQuery", "joints", "wordings", "write_question"]
+
+_QUOTED = re.compile(r"""(?<!\w)("[^"]*"|'[^']*'(?!\w))""")
+_WORD = re.compile(r"[^\W\d_]+")
 
 # Where requests that are no command end, and notes without a verb; the rest are questions.
 _WITH_VERB, _TERSE = 0.63, 0.66
@@ -50,6 +53,15 @@ def write_question(
     GrammarError: a row of `phrases` is none.
   """
   return _word(read_query(sql, schema), schema, rng, english.grammar(phrases))
+
+
+def joints(question: str) -> int:
+  """How many parts of a question hang on others, by the words that join them: 2 in "Which are the
+  names of singers with concerts?", whose first word asks. 98 % of people's questions have 3 at most
+  (Spider's train split).
+  """
+  said = _WORD.findall(_QUOTED.sub("", question).lower())
+  return sum(word in word_tables.JOINTS for word in said[1:])
 
 
 def wordings(sql: str, schema: Schema, count: int, seed: int) -> list[str]:

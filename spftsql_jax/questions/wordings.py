@@ -26,6 +26,7 @@ AGGREGATES = {
 }
 # "highest, lowest": words that belong together.
 EXTREMES = weighted(_PHRASES["extremes"])
+JOINTS = frozenset(_PHRASES["joints"])
 NUMBER_WORDS = _PHRASES["number words"]
 MONTHS = _PHRASES["months"]
 WEEKDAYS = frozenset(_PHRASES["weekdays"])

@@ -12,8 +12,10 @@ import dataclasses
 import hashlib
 import random
 import re
+from collections.abc import Collection
 
 import sqlglot
+from sqlglot import exp
 
 from spftsql_jax.synthesis import repair
 from spftsql_jax.synthesis.filled import Filled
@@ -29,7 +31,9 @@ from spftsql_jax.synthesis.supply import Place
 from spftsql_jax.synthesis.synthetic_example import SyntheticExample
 
 _STREAK = 6  # Attempts in a row without a candidate after which a job is given up.
-_WORDINGS = 4  # Questions written for a query that has some already, until one is new.
+# Questions written for a query, until one is new and has no more joints than people's have.
+_WORDINGS = 4
+_MOST_JOINTS = 3
 # Fills that list too many rows or too few, or that cannot be worded, after which the same goes for
 # the template.
 _OFTEN = 4
@@ -201,17 +205,17 @@ class _Attempt:
       # The engine ran it: it may take a name that the parser takes for a keyword.
       self.reasons[Rejection.NOT_PARSED] += 1
       return None
-    known = database.questions_of(filled.sql)
     try:
-      question = database.write_question(tree, self._rng)
-      for _ in range(_WORDINGS if question in known else 0):
-        if question in known:
-          question = database.write_question(tree, self._rng)
+      question = self._question(tree, database.questions_of(filled.sql))
     except CannotWord as error:
       self.reasons[Cause.NO_QUESTION.told(_in_general(error))] += 1
       return None
-    if question in known:
+    if question is None:
       self.reasons[Rejection.DUPLICATE] += 1
+      return None
+    if template in database.own_templates and database.joints(question) > _MOST_JOINTS:
+      # Templates of others are asked all the same.
+      self.reasons[Cause.NO_QUESTION.told("too many clauses")] += 1
       return None
     form = normal_form(tree, dialect)
     if form in task.exclude or (task.masked and masked(form) in task.masked):
@@ -230,6 +234,20 @@ class _Attempt:
     )
     database.note(filled.sql, question)
     return example, form
+
+  def _question(self, tree: exp.Expr, known: Collection[str]) -> str | None:
+    """A question of a query that none of the `known` is, and with few joints if there is one; None
+    where all are known. Raises `CannotWord`.
+    """
+    best: tuple[int, str] | None = None
+    for _ in range(_WORDINGS):
+      question = self._database.write_question(tree, self._rng)
+      joints = self._database.joints(question)
+      if question not in known and (best is None or joints < best[0]):
+        best = joints, question
+      if best is not None and best[0] <= _MOST_JOINTS:
+        break
+    return None if best is None else best[1]
 
 
 def part_of(sql: str, parts: int) -> int:

@@ -163,6 +163,10 @@ class OpenedDatabase:
     except self._sentences.UnsupportedQuery as error:
       raise CannotWord(str(error)) from error
 
+  def joints(self, question: str) -> int:
+    """How many parts of a question hang on others."""
+    return self._sentences.joints(question)
+
   def close(self) -> None:
     for runner in (self.original, *self.neighbours):
       runner.close()
