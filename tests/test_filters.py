@@ -421,9 +421,19 @@ _LACKING_ROWS = {
   ("country", "author"),  # It is about authors.
   ("book", "copy", "shelf"),
   ("book", "book_author", "author", "country"),
+  ("author", "book_author", "book"),
 }
 # ... or has all.
-_WHOLE = {("shelf", "copy", "book"), ("book", "copy"), ("book", "book_author", "author")}
+_WHOLE = {
+  ("shelf", "copy", "book"),
+  ("book", "copy"),
+  ("copy", "book"),
+  ("book", "book_author", "author"),
+  ("book", "book_author"),
+  ("author", "book_author"),
+}
+# The first book by pages may have no copy, but it has an author.
+_LACKING_FIRST = {("copy", "book"), ("shelf", "copy", "book")}
 
 
 @pytest.mark.parametrize(
@@ -434,7 +444,9 @@ _WHOLE = {("shelf", "copy", "book"), ("book", "copy"), ("book", "book_author", "
     # A condition on a row says that there is one.
     ("SELECT a.any1, b.name2 WHERE a.cat3 = :cat3", _LACKING_ROWS - {("country", "author")}),
     ("SELECT a.name1, b.name2 WHERE b.cat3 = :cat3", {("country", "author")}),
-    ("SELECT a.name1, b.name2 ORDER BY b.num3 DESC LIMIT 1", set()),
+    ("SELECT a.name1, b.name2 ORDER BY b.num3 DESC LIMIT 1", _LACKING_FIRST),
+    ("SELECT a.any1 ORDER BY b.num2 DESC LIMIT 1", _LACKING_FIRST),
+    ("SELECT a.name1 ORDER BY b.num2 LIMIT 1", _LACKING_FIRST),
     ("SELECT a.name1 WHERE b.cat2 = :cat2", set()),
     ("SELECT DISTINCT a.name1 WHERE LINKED(b)", set()),
   ],

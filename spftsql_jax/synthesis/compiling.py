@@ -70,12 +70,14 @@ class Listing:
 
   Attributes:
     returned: the tables whose columns it returns, in their order.
-    said: the tables of which its conditions say something, or its order where it has a LIMIT.
+    said: the tables of which its conditions say something.
+    ordered: the tables by whose columns it is ordered, where it has a LIMIT.
     limited: it has a LIMIT.
   """
 
   returned: tuple[str, ...]
   said: frozenset[str]
+  ordered: tuple[str, ...]
   limited: bool
 
 
@@ -239,12 +241,14 @@ def _listing(tree: exp.Expr) -> Listing | None:
   where, limited = tree.args.get("where"), tree.args.get("limit") is not None
   conditions = list(where.this.flatten()) if where and isinstance(where.this, exp.And) else []
   said = [_own_letters(node) for node in (conditions or ([where.this] if where else []))]
-  if limited and tree.args.get("order"):
-    said += [_own_letters(item) for item in tree.args["order"].expressions]
-  returned = dict.fromkeys(letter for item in tree.selects for letter in _own_letters(item))
+  order = tree.args["order"].expressions if limited and tree.args.get("order") else []
+  returned, ordered = (
+    tuple(dict.fromkeys(letter for item in items for letter in _own_letters(item)))
+    for items in (tree.selects, order)
+  )
   # Of two tables that are alternatives, neither need have a row.
   alone = (letters for letters in said if len(letters) == 1)
-  return Listing(tuple(returned), frozenset().union(*alone), limited)
+  return Listing(returned, frozenset().union(*alone), ordered, limited)
 
 
 def _own_letters(node: exp.Expr) -> list[str]:

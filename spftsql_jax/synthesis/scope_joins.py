@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 import random
 from collections.abc import Iterator, Mapping
 
@@ -132,11 +133,12 @@ def repeats_rows(compiled: Compiled, tree: JoinTree | None) -> bool:
 def needed_steps(compiled: Compiled, tree: JoinTree | None) -> Iterator[Step]:
   """The steps that leave out rows of a list which have no partner, and no question says so.
 
-  Each leads away from what is listed. It is not said where nothing behind it is in a condition,
-  and columns behind it are returned: beside them, nobody says that there have to be any.
+  Each leads away from what is listed, or from what a LIMIT takes the first of: "the program with
+  the most recent launch" may have no share. It is not said where nothing behind it is in a
+  condition, and columns behind it are returned: beside them, nobody says that there have to be any.
   """
   listing = compiled.listing
-  if listing is None or tree is None or len(listing.returned) < 2:
+  if listing is None or tree is None or len({*listing.returned, *listing.ordered}) < 2:
     return
   optional = compiled.scopes[0].optional
   steps = [*tree.steps, *map(_turned, tree.steps, (tree.tables()[step.to] for step in tree.steps))]
@@ -150,7 +152,8 @@ def needed_steps(compiled: Compiled, tree: JoinTree | None) -> Iterator[Step]:
   def is_finest(node: str) -> bool:
     return all(step.upwards for step in away_from(node))
 
-  head = next((node for node in listing.returned if is_finest(node)), listing.returned[0])
+  finest = (node for node in listing.returned if is_finest(node))
+  head = next(itertools.chain(listing.ordered, finest, listing.returned))
   for step in away_from(head):
     behind = {step.node, *(other.node for other in away_from(step.node, step.to))}
     if not behind & (listing.said | optional) and behind & set(listing.returned):
