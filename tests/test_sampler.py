@@ -210,6 +210,22 @@ def test_without_a_database_at_hand_groups_are_compared_with_small_numbers(shop)
   assert re.search(r"HAVING COUNT\(\*\) > \d+$", sql)
 
 
+@pytest.mark.parametrize("operator", [">", "<=", ">=", "<"])
+def test_no_bound_parts_a_day_from_its_moments_where_the_question_counts_it_in(tmp_path, operator):
+  path = tmp_path / "staff.sqlite"
+  with sqlite3.connect(path) as connection:
+    connection.execute("CREATE TABLE staff (name TEXT, hired DATE)")
+    days = [f"2002-{month:02}-01 00:00:00" for month in range(1, 13)]
+    connection.executemany("INSERT INTO staff VALUES (?, ?)", [(f"P{d}", d) for d in days])
+  connection.close()
+  _, runner, filler = synthesis_fixtures.open_filler(path)
+  template = Template.parse(f"SELECT a.name1 WHERE a.date2 {operator} :date2")
+  bounds = {filler.fill(template, random.Random(seed)).sql.split("'")[1] for seed in range(40)}
+  assert any(len(bound) == 10 for bound in bounds) == (operator in (">=", "<"))
+  assert len(bounds) > 5
+  runner.close()
+
+
 @pytest.mark.parametrize(
   ("low", "high"), [(3, 4), (137, 812), (0.31, 0.32), (-40, 12), (1_234, 9_876_543)]
 )

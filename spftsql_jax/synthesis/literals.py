@@ -171,6 +171,8 @@ def _threshold(
     # on one side.
     with_high = operator in ("GTE", "LOW", "LT")
     found = _between(values[low], values[high], role, rng, with_high)
+    if not with_high and role.kind == "date" and _begins(found, values):
+      found = values[low]
     if _is_round(found):
       break
   return found
@@ -235,6 +237,15 @@ def _between(
     return end  # A year, most likely.
   number = round_number(-high, -low, rng) if with_high else round_number(low, high, rng)
   return end if number is None else -number if with_high else number
+
+
+def _begins(day: object, values: list) -> bool:
+  """Whether a day is that of a moment among `values`.
+
+  The moment, as a longer text, is above it: "after May 1" would take in May 1.
+  """
+  moments = (value for value in values if isinstance(day, str) and isinstance(value, str))
+  return any(value.startswith(day) and value != day for value in moments)
 
 
 def _is_round(value: object) -> bool:
