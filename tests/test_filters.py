@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import sqlite3
 import types
 from collections import Counter
 
@@ -481,3 +482,47 @@ def test_groups_by_a_value_that_a_join_takes_away_are_refused(shop):
   for one, reason in ((filled, None), (fewer, Rejection.DROPPED)):
     assert filters.check_filled(one, template, original, neighbours, strict) == reason
   assert filters.check_filled(fewer, template, original, neighbours, filters.DEFAULT_LIMITS) is None
+
+
+@pytest.mark.parametrize(
+  "text, reason, refused, kept",
+  [
+    # Not every bank has a visit, but every stamp.
+    ("SELECT a.ref1, COUNT(a.*) GROUP BY a.ref1", Rejection.DROPPED, "bank_id", "stamp_id"),
+    # A city is in one state, but has banks of several grades.
+    (
+      "SELECT a.cat1, COUNT(a.*) WHERE a.cat2 = :cat2 GROUP BY a.cat1",
+      Rejection.ONE_GROUP,
+      "state, COUNT(*) FROM bank WHERE city",
+      "grade, COUNT(*) FROM bank WHERE city",
+    ),
+  ],
+)
+def test_groups_that_are_fewer_than_the_question_says_are_refused(
+  tmp_path, text, reason, refused, kept
+):
+  path = tmp_path / "banks.sqlite"
+  with sqlite3.connect(path) as connection:
+    connection.executescript(
+      "CREATE TABLE bank (id INTEGER PRIMARY KEY, city TEXT, state TEXT, grade TEXT);"
+      "CREATE TABLE stamp (id INTEGER PRIMARY KEY, colour TEXT);"
+      "CREATE TABLE visit (id INTEGER PRIMARY KEY, bank_id INTEGER REFERENCES bank (id),"
+      " stamp_id INTEGER REFERENCES stamp (id));"
+    )
+    banks = [(i, f"city {i % 8}", f"state {i % 4}", f"grade {i % 3}") for i in range(48)]
+    connection.executemany("INSERT INTO bank VALUES (?, ?, ?, ?)", banks)
+    connection.executemany("INSERT INTO stamp VALUES (?, ?)", [(i, f"c {i}") for i in range(5)])
+    visits = [(i, i % 9, i % 5) for i in range(60)]
+    connection.executemany("INSERT INTO visit VALUES (?, ?, ?)", visits)
+  connection.close()
+  _, original, filler = synthesis_fixtures.open_filler(path)
+  template, strict = Template.parse(text), filters.Limits(loose_joins=False)
+  seen = set()
+  for seed in range(40):
+    filled = filler.fill(template, random.Random(seed))
+    for part, expected in ((refused, reason), (kept, None)):
+      if f"SELECT {part}" in filled.sql:
+        assert filters.check_filled(filled, template, original, (), strict) == expected, filled.sql
+        seen.add(part)
+  assert seen == {refused, kept}
+  original.close()

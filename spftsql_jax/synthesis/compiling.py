@@ -98,7 +98,8 @@ class Compiled:
     alike: pairs of slots whose values are compared, so that their columns must share some.
     meetings: by the scope that is the right side of an INTERSECT, what it has to meet.
     listing: of a query that lists rows.
-    grouped: the slot whose values are the groups of a join, where no condition leaves some out.
+    grouped: the slots whose values are the groups of a query without HAVING and LIMIT.
+    conditioned: a condition leaves some of its rows out.
   """
 
   slots: dict[int, ColumnSpec]
@@ -108,7 +109,8 @@ class Compiled:
   alike: tuple[tuple[int, int], ...] = ()
   meetings: dict[int, Meeting] = dataclasses.field(default_factory=dict)
   listing: Listing | None = None
-  grouped: int | None = None
+  grouped: tuple[int, ...] = ()
+  conditioned: bool = False
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -120,9 +122,12 @@ def compile_template(text: str) -> Compiled:
   slots = _read_columns(tree, selects, scopes)
   values = read_values(tree, {id(select): index for index, select in enumerate(selects)}, slots)
   alike, meetings = _alike(tree, slots), _meetings(tree, selects)
-  listing, grouped = _listing(tree), _grouped_values(tree, slots, scopes)
+  listing, grouped = _listing(tree), _grouped_values(tree, scopes)
+  conditioned = tree.args.get("where") is not None
   query = SlottedQuery(without_links(tree))
-  return Compiled(slots, tuple(values), scopes, query, alike, meetings, listing, grouped)
+  return Compiled(
+    slots, tuple(values), scopes, query, alike, meetings, listing, grouped, conditioned
+  )
 
 
 def _read_scopes(tree: exp.Expr, selects: list[exp.Select]) -> tuple[Scope, ...]:
@@ -257,15 +262,12 @@ def _own_letters(node: exp.Expr) -> list[str]:
   return list(dict.fromkeys(slot.letter for slot in slots if slot.scope == 0))
 
 
-def _grouped_values(
-  tree: exp.Expr, slots: dict[int, ColumnSpec], scopes: tuple[Scope, ...]
-) -> int | None:
+def _grouped_values(tree: exp.Expr, scopes: tuple[Scope, ...]) -> tuple[int, ...]:
   group = tree.args.get("group")
-  if group is None or any(tree.args.get(part) for part in ("where", "having", "limit")):
-    return None
-  number = _slot_of(group.expressions[0]) if len(group.expressions) == 1 else None
-  joined = len(scopes) == 1 and len(scopes[0].letters) > 1
-  return number if joined and number is not None and slots[number].kind != "key" else None
+  if len(scopes) > 1 or not group or any(tree.args.get(part) for part in ("having", "limit")):
+    return ()
+  slots = [_slot_of(item) for item in group.expressions]
+  return tuple(slot for slot in slots if slot is not None) if None not in slots else ()
 
 
 def _slot_of(node: exp.Expr | None) -> int | None:

@@ -39,7 +39,7 @@ class Filled:
     idle: a table at the end of its join tells nothing but that a key is not NULL, which no question
       says.
     drops: its join leaves out some of the rows that it lists, which no question says.
-    groups: how many groups the rows make of which the join may leave out some.
+    groups: how many groups its result has to have, if it is not to leave some out unsaid.
   """
 
   sql: str

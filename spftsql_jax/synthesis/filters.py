@@ -148,7 +148,7 @@ def _judge(
   if reason:
     return reason
   if sum(None not in row for row in rows) < groups:
-    return Rejection.DROPPED
+    return Rejection.ONE_GROUP if len(rows) == 1 else Rejection.DROPPED
   try:
     query = dataclasses.replace(query, neighbours=_answering(query, rows))
     return (

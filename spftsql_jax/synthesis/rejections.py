@@ -60,6 +60,7 @@ class Rejection(enum.StrEnum):
   TOO_MANY = "too many rows"
   REPEATED = "rows repeated by a join", Repair.WITH_DISTINCT
   DROPPED = "rows left out by a join"
+  ONE_GROUP = "groups of which there is one"
   # Its result is chance.
   TIE_AT_LIMIT = "tie at LIMIT", Repair.OTHER_LIMIT, Repair.TIE_BREAKER
   NULL_AT_LIMIT = "NULL at LIMIT", Repair.OTHER_LIMIT, Repair.WITHOUT_NULL

@@ -80,16 +80,28 @@ class Rendering:
         self._supply.has_alone(step.edge, step.upwards)
         for step in scope_joins.needed_steps(self._compiled, trees[0])
       ),
-      self._all_groups(),
+      self._least_groups(),
     )
 
-  def _all_groups(self) -> int:
-    """How many values the rows have that are grouped by one and joined; 0 in other queries."""
-    number = self._compiled.grouped
-    if number is None:
-      return 0
-    table = self._supply.tables[self._tables[self._compiled.slots[number].letter]]
-    return table.column(self._columns[number]).distinct_count
+  def _least_groups(self) -> int:
+    """How many groups the result has to have; 0 where that cannot be said.
+
+    Without a condition all, with one at least two.
+    """
+    compiled, tables = self._compiled, self._supply.tables
+    places = [
+      (self._tables[compiled.slots[number].letter], self._columns[number])
+      for number in compiled.grouped
+    ]
+    counts = [tables[table].column(column).distinct_count for table, column in places]
+    if compiled.conditioned or len(counts) != 1:
+      return 2 if compiled.conditioned and any(count > 1 for count in counts) else 0
+    kind, alone = compiled.slots[compiled.grouped[0]].kind, len(compiled.scopes[0].letters) == 1
+    if kind == "ref" and alone:
+      # "For each customer" is for those too to whom no row of the table refers.
+      referred = tables.get((self._supply.roles[places[0]].refers_to or ("",))[0])
+      return referred.row_count if referred else 0
+    return 0 if kind == "key" or alone else counts[0]
 
   def _named_columns(self, names: Mapping[str, str]) -> dict[str, None]:
     """The columns that the query names, as "table.column", each once."""
