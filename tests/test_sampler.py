@@ -491,3 +491,22 @@ def test_a_table_that_only_connects_others_is_seldom_asked_about_alone(shop, tex
 
   assert share(filler) > 0.08
   assert share(connecting) < 0.03 if seldom else share(connecting) == share(filler)
+
+
+def test_only_names_are_united_with_those_of_another_table(tmp_path):
+  path = tmp_path / "fair.sqlite"
+  with sqlite3.connect(path) as connection:
+    connection.executescript(
+      "CREATE TABLE guest (id INTEGER PRIMARY KEY, name TEXT);"
+      "CREATE TABLE host (id INTEGER PRIMARY KEY, name TEXT);"
+      "CREATE TABLE service (id INTEGER PRIMARY KEY, sort TEXT);"
+    )
+    for table in ("guest", "host", "service"):
+      rows = [(i, f"{table} {i}") for i in range(9)]
+      connection.executemany(f"INSERT INTO {table} VALUES (?, ?)", rows)
+  connection.close()
+  _, runner, filler = synthesis_fixtures.open_filler(path)
+  template = Template.parse("SELECT a.name1 UNION SELECT b.name2")
+  tables = {filler.fill(template, random.Random(seed)).tables for seed in range(40)}
+  assert tables == {("guest", "host"), ("host", "guest")}
+  runner.close()

@@ -11,7 +11,7 @@ from spftsql_jax.columns.splitting import split_name
 from spftsql_jax.schema import Column, Schema, Table
 
 # From here on a score says that rows are called by a column.
-_NAMES = 0.6
+NAMES = 0.6
 _PARTLY = 0.4  # The score of what names its row only partly.
 _CALLED = 0.3  # From here on a table has something that its rows are called by.
 _RAW = 0.2  # How much a number that only points to a row is asked for, beside what tells something.
@@ -146,7 +146,7 @@ def _role(table: Table, column: Column, keys: _Keys) -> Role:
   of_digits = name in keys.foreign and _holds_numbers(column)
   natural = column.kind == "text" and not like_id and not of_digits
   name_score = _name_score(table, column, words) if natural else 0.0
-  if name_score > _NAMES:
+  if name_score > NAMES:
     category = 0.0  # Rows are called by it: two of one name are no group.
   if name == keys.own:
     return Role("key", keys.refers_to.get(name), True, name_score, natural=natural)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spftsql_jax.columns.roles import Role
+from spftsql_jax.columns.roles import NAMES, Role
 
 # Uses that a yes/no column has no sense for.
 _OF_NUMBERS = frozenset({"avg", "sum", "max", "min", "arithmetic", "compare", "like"})
@@ -28,6 +28,8 @@ def suitability(role: Role, kind: str, uses: frozenset[str], lenient: bool = Fal
   if role.kind in ("key", "ref") and not (role.natural and kind in ("name", "cat", "any")):
     return 0.0
   if kind == "name":
+    if "united" in uses and role.name_score * role.calls <= NAMES:
+      return 0.0  # Nobody puts the names of people and the codes of services into one list.
     # Nobody calls a shop by its number of employees while there is anything else.
     return role.name_score * role.calls * role.asked * (0.05 * lenient if role.measure else 1.0)
   if role.flag and {"count", "distinct"} <= uses:
