@@ -510,3 +510,26 @@ def test_only_names_are_united_with_those_of_another_table(tmp_path):
   tables = {filler.fill(template, random.Random(seed)).tables for seed in range(40)}
   assert tables == {("guest", "host"), ("host", "guest")}
   runner.close()
+
+
+@pytest.mark.parametrize(
+  "text",
+  [
+    "SELECT COUNT(DISTINCT a.cat1)",
+    "SELECT COUNT(a.*) * 100.0 / (SELECT COUNT(a.*)) WHERE a.cat1 = :cat1",
+    "SELECT SUM(CASE WHEN a.cat1 = :cat1 THEN 1 ELSE 0 END), COUNT(a.*)",
+  ],
+)
+def test_neither_amounts_nor_the_share_of_one_amount_are_counted(tmp_path, text):
+  path = tmp_path / "tracks.sqlite"
+  with sqlite3.connect(path) as connection:
+    connection.execute(
+      "CREATE TABLE track (id INTEGER PRIMARY KEY, genre TEXT, length INTEGER, age INTEGER)"
+    )
+    rows = [(i, f"g {i % 5}", 240_000 + i % 60, 9 + i % 6) for i in range(240)]
+    connection.executemany("INSERT INTO track VALUES (?, ?, ?, ?)", rows)
+  connection.close()
+  _, runner, filler = synthesis_fixtures.open_filler(path)
+  found = {filler.fill(Template.parse(text), random.Random(seed)).columns for seed in range(300)}
+  assert found == {("track.genre",), ("track.age",)}
+  runner.close()

@@ -32,7 +32,8 @@ class ColumnSpec:
     refers_to: the number of the slot that this foreign key refers to.
     refers_to_table: the letter of the table that it refers to.
     uses: where it stands: select, distinct, group, alone (grouped by in a query over one table),
-      like, null, optional, equal, compare, united (with a column of another table), ...
+      like, null, optional, equal, compare, united (with a column of another table), share (what has
+      one value of it is counted beside the rest), ...
   """
 
   number: int
@@ -234,6 +235,8 @@ def _uses(column: ColumnSlot) -> frozenset[str]:
   node: exp.Expr = column
   while node.parent is not None and not isinstance(node, exp.Select):
     parent = node.parent
+    if "equal" in uses and _counts_a_share(parent, node):
+      uses.add("share")
     if isinstance(parent, exp.AggFunc):
       uses.add(parent.key)
     elif isinstance(parent, exp.Select) and node.arg_key == "expressions":
@@ -242,6 +245,13 @@ def _uses(column: ColumnSlot) -> frozenset[str]:
       uses |= {use for kinds, use in _USES if isinstance(parent, kinds)}
     node = parent
   return frozenset(uses)
+
+
+def _counts_a_share(parent: exp.Expr, condition: exp.Expr) -> bool:
+  """Whether rows of a condition are counted by a CASE, or as a quotient."""
+  if isinstance(parent, exp.Select) and condition.arg_key == "where":
+    return any(quotient.find(exp.Count) for quotient in parent.find_all(exp.Div))
+  return isinstance(parent, exp.AggFunc)
 
 
 def _listing(tree: exp.Expr) -> Listing | None:

@@ -8,6 +8,7 @@ from spftsql_jax.columns.roles import NAMES, Role
 _OF_NUMBERS = frozenset({"avg", "sum", "max", "min", "arithmetic", "compare", "like"})
 
 _SHOWN = frozenset({"select", "distinct"})
+_GROUPS = 0.4  # From here on several rows share each amount, as pupils do their age.
 
 
 def suitability(role: Role, kind: str, uses: frozenset[str], lenient: bool = False) -> float:
@@ -32,13 +33,16 @@ def suitability(role: Role, kind: str, uses: frozenset[str], lenient: bool = Fal
       return 0.0  # Nobody puts the names of people and the codes of services into one list.
     # Nobody calls a shop by its number of employees while there is anything else.
     return role.name_score * role.calls * role.asked * (0.05 * lenient if role.measure else 1.0)
-  if role.flag and {"count", "distinct"} <= uses:
+  how_many = {"count", "distinct"} <= uses
+  if role.flag and how_many:
     return 0.0  # Two at most, as everybody knows.
   # Groups of those with and those without are seldom asked for.
   weight = role.asked * (0.2 if role.flag and "group" in uses else 1.0)
+  if role.measure and role.category_score <= _GROUPS and (how_many or "share" in uses):
+    weight *= 0.05 * lenient  # How many amounts there are, or rows of just one, tells nothing.
   if "group" in uses and role.measure:
     # Who groups by an amount is rare, and by one of many amounts nobody.
-    weight *= 0.2 if role.category_score > 0.4 else 0.05 * lenient
+    weight *= 0.2 if role.category_score > _GROUPS else 0.05 * lenient
   if kind == "cat":
     return weight * role.category_score
   if kind == "any":
