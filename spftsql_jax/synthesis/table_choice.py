@@ -19,8 +19,10 @@ from spftsql_jax.synthesis.supply import Supply
 
 _AGGREGATES = frozenset({"avg", "sum", "max", "min", "count"})
 _ADDED_UP = frozenset({"sum", "avg"})
-# Of a table alone whose rows only connect others, beside the tables that people ask about alone.
-_CONNECTING_ALONE = 0.02
+_SHOWN = frozenset({"select", "distinct"})
+# Of a table whose rows only connect others, alone or where these are counted or listed, beside the
+# tables that people ask about alone.
+_CONNECTING = 0.02
 Item = TypeVar("Item")
 
 
@@ -88,13 +90,21 @@ class TableChoice:
       if table in chosen.values():
         continue
       weight = self.supply.table_weight(table, slots, self.lenient)
-      if len(self.needs) == 1 and table in self.supply.connecting:
-        weight *= _CONNECTING_ALONE
+      if table in self.supply.connecting and self._is_about(letter):
+        weight *= _CONNECTING
       if weight > 0 and chosen:
         weight = min(weight, 1.0) * self._nearness(letter, table, chosen)
       if weight > 0:
         options.append((table, weight))
     return options
+
+  def _is_about(self, letter: str) -> bool:
+    """Whether a query is about the rows of a letter: it counts or lists them, or has no other."""
+    if letter != next(iter(self.needs)):
+      return False
+    uses = [slot.uses for slot in self.needs[letter]]
+    listed = any(_SHOWN & each and not _AGGREGATES & each for each in uses)
+    return len(self.needs) == 1 or listed or letter in self.compiled.scopes[0].counted
 
   def _within_reach(self, letter: str, chosen: Mapping[str, str]) -> Iterable[str]:
     """The tables, in their order, that keys connect with those chosen where that is wanted.
