@@ -443,3 +443,96 @@ def test_what_a_key_calls_an_address_does_not_repeat_its_owner() -> None:
   said |= _said(f"SELECT a.name, b.city {joined}", schema)
   assert all("address" in question for question in said), said
   assert not any(re.search("(customer|client) address", question) for question in said), said
+
+
+BANK = Schema(
+  "bank",
+  "sqlite",
+  (
+    _table("bank: branch_id number, bname text, city text, state text"),
+    Table(
+      "customer",
+      (
+        Column("id", "INT", "number"),
+        Column("cust_name", "TEXT", "text"),
+        Column("remarks", "TEXT", "text", distinct_count=100),
+        Column("note", "TEXT", "text", distinct_count=40),
+        Column("branch_id", "INT", "number"),
+      ),
+      ("id",),
+      (_key("branch_id", "bank", "branch_id"),),
+      row_count=100,
+    ),
+    _table("employee: id number, last_name text, title text, hired date, price number"),
+    _table(
+      "bank_loan: id number, customer_id number, branch_id number, loan number, opened date",
+      _key("customer_id", "customer"),
+      _key("branch_id", "bank", "branch_id"),
+    ),
+    _table(
+      "employees_in_banks: employee_id number, branch_id number",
+      _key("employee_id", "employee"),
+      _key("branch_id", "bank", "branch_id"),
+    ),
+  ),
+)
+_OF_LOANS = "FROM customer AS a JOIN bank_loan AS b ON a.id = b.customer_id"
+_OF_BRANCH = "FROM customer AS a JOIN bank AS b ON a.branch_id = b.branch_id"
+
+
+@pytest.mark.parametrize("column, rows", [("remarks", True), ("note", False)])
+@pytest.mark.parametrize("operator", ["INTERSECT", "EXCEPT"])
+def test_values_of_which_each_row_has_its_own_are_asked_for_as_of_rows(
+  operator: str, column: str, rows: bool
+) -> None:
+  half = f"SELECT a.{column} {_OF_LOANS} WHERE b.loan"
+  said = _said(f"{half} > 2 {operator} {half} > 9", BANK)
+  of_values = r"shared by|in common|both share|leaving out those|except those of|belong to"
+  assert any(re.search(of_values, question) for question in said) is not rows, said
+
+
+def test_rows_without_others_are_called_as_rows_are() -> None:
+  joined = "FROM bank AS a JOIN bank_loan AS b ON a.branch_id = b.branch_id"
+  said = _said(f"SELECT bname FROM bank EXCEPT SELECT a.bname {joined}", BANK)
+  assert not any(re.search("branch|among|except|other than", question) for question in said), said
+
+
+def test_customers_in_no_branch_of_a_city_are_not_without_a_branch() -> None:
+  half = f"SELECT a.cust_name {_OF_BRANCH} WHERE b.city = 'Salt'"
+  said = _said(f"SELECT cust_name FROM customer EXCEPT {half}", BANK)
+  assert not any(re.search("no branch|without|have a branch", question) for question in said), said
+
+
+def test_nobody_is_named_by_a_job() -> None:
+  said = _said("SELECT last_name FROM employee WHERE title = 'Sales Manager'", BANK)
+  assert not any(re.search("named|called", question) for question in said), said
+  assert any("title" in question for question in said)
+
+
+def test_a_link_that_is_counted_in_a_nested_query_is_passed_through() -> None:
+  rows = "SELECT employee_id FROM employees_in_banks GROUP BY employee_id HAVING COUNT(*) > 1"
+  said = _said(f"SELECT last_name FROM employee WHERE id IN ({rows})", BANK)
+  assert all(re.search("bank|branch", question) for question in said), said
+  assert not any(re.search("employees? in|workers? in", question) for question in said), said
+
+
+def test_rows_with_an_extreme_of_what_they_are_called_say_it_once() -> None:
+  said = _said(f"SELECT a.cust_name {_OF_LOANS} ORDER BY b.loan LIMIT 1", BANK)
+  assert all(re.search("(lowest|smallest) (bank )?loan", question) for question in said), said
+  assert not any("loan with" in question for question in said), said
+
+
+@pytest.mark.parametrize(
+  "column, operator, than",
+  [
+    ("price", ">", "a? ?(higher|greater) (price|cost) than|is (higher|greater) than that of"),
+    ("hired", "<", "an earlier (hire date|date of hire) than|is earlier than that of"),
+    ("price", ">=", "the (price|cost) of"),
+  ],
+)
+def test_a_value_is_compared_with_that_of_another_row(
+  column: str, operator: str, than: str
+) -> None:
+  one = f"SELECT {column} FROM employee WHERE last_name = 'Lee'"
+  said = _said(f"SELECT last_name FROM employee WHERE {column} {operator} ({one})", BANK)
+  assert all(re.search(than, question) for question in said), said

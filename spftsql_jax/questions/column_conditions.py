@@ -238,7 +238,7 @@ class ColumnConditions(Phrases):
         told |= {"typed", "classed"} if last in _CLASSES else {"typed"}
       if "plain" in features and _PLAIN_VALUE.fullmatch(literal.text):
         told.add("adjectival")
-    if "person" in features and not number and kinds.ends_in(noun.split(), "job"):
+    if "person" in features and not number and kinds.ends_in(noun.split(), "job", "title"):
       text = literal.text  # "Head Nurse": nurses do not work as Nurse.
       if " " in text and text[:1].isupper() and kinds.is_person(text.lower()):
         told.add("job")

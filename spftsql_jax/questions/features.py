@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spftsql_jax.columns import vocabulary
-from spftsql_jax.columns.kinds import is_label
+from spftsql_jax.columns.kinds import ends_in, is_label
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.naming import SchemaNames
 from spftsql_jax.questions.plan import Attribute
@@ -81,10 +81,11 @@ def _features(names: SchemaNames, attribute: Attribute) -> frozenset[str]:
     found.add("work")
   places = [c for c in table.columns if {"place", "plain"} <= names.column(table, c).tags]
   word = name.short[0].singular
+  title = ends_in(word.split(), "title")  # That of a person is no name.
   if len(places) > 1 and word in wordings.LEVELS_OF:
     found.add("told-apart")
   fits = {
-    "named": name.names_entity or {"name", "plain"} <= tags,
+    "named": name.names_entity or ({"name", "plain"} <= tags and not (of_table.person and title)),
     "place": (len(places) == 1 or word in wordings.LEVELS)
     if column in places
     else column.kind == "text" and word.removesuffix(" name") in wordings.LEVELS,

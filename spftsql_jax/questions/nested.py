@@ -19,6 +19,7 @@ from spftsql_jax.questions.parts import (
   parted_unit,
   pick,
   relation_preposition,
+  titled,
 )
 from spftsql_jax.questions.plan import (
   Against,
@@ -34,6 +35,9 @@ from spftsql_jax.questions.plan_nested import far_end, key_of
 from spftsql_jax.questions.query_meaning import Query, Ref
 from spftsql_jax.questions.syntax import is_pure_link, operator_of
 from spftsql_jax.schema import Table
+
+# How often one row is called by its name alone: "the track Despertar".
+_TITLED_RATE = 0.6
 
 
 class Nested(Entities):
@@ -62,7 +66,8 @@ class Nested(Entities):
           return self._with_others(nested, other, referred, plan.negated, person, owner)
         case "counted":
           counts = nested.having[0]
-          rows = self.rows_of(nested, other.alias)
+          end = self._other_end(nested, other) if not nested.conditions else None
+          rows = end.plural if end else self.rows_of(nested, other.alias)
           counted = self.counted(operator_of(counts), counts.expression, rows)
           return self._clause("counted", told, "", {"counted": counted})
         case "refers":
@@ -185,6 +190,9 @@ class Nested(Entities):
     noun, person = self.noun(nested, head), self.person(nested, head)
     clauses = self.all_clauses(nested, head)
     if nested.limit is None:
+      name = self._named(nested, self.plan(nested, head, set()), head, None)
+      if name is not None and self.maybe(_TITLED_RATE):
+        return titled(noun, name)
       return self.with_number(noun, clauses, person, "the")
     top = self.superlative_of(nested, head, Top(plan_orders(nested, nested.order, head), 1))
     put = Noun(top.put(noun.singular), top.put(noun.plural))
@@ -197,6 +205,10 @@ class Nested(Entities):
     ref = plan.subject.ref if isinstance(plan.subject, Attribute) else None
     match plan.how:
       case "same":
+        if operator not in ("equal", "unequal"):
+          assert ref is not None
+          told = {operator, "timed"} if self.style(ref) == "date" else {operator}
+          return self._clause("than that of", told, noun, {"row": self._row(nested)})
         told = {"denied"} if operator == "unequal" else set()
         return self._clause("same as", told, noun, {"row": self._row(nested)})
       case "row" if operator == "equal":

@@ -119,14 +119,18 @@ class Phrases(abc.ABC):
     named = sum(is_single(query, self.names, alias) for alias in uses)
     return named >= len(uses) - 1 and all(edge.is_key for edge in query.edges)
 
+  def one_of_several(self, query: Query, edge: Edge) -> bool:
+    """Whether a join's table has other keys to the same table: a home team and an away team."""
+    referred = query.sources[edge.parent].name.lower()
+    keys = query.sources[edge.child].foreign_keys
+    return sum(key.referred_table.lower() == referred for key in keys) > 1
+
   def role(self, query: Query, edge: Edge) -> Noun | None:
     """What a foreign key calls the row that it refers to, where that is not what all rows of its
     table are called.
     """
     table, child = query.sources[edge.parent], query.sources[edge.child]
-    several = (
-      sum(key.referred_table.lower() == table.name.lower() for key in child.foreign_keys) > 1
-    )
+    several = self.one_of_several(query, edge)
     role = role_of(edge.columns, table, self.names, several)
     if role is None:
       if several and tells_a_role(edge.columns[0], table, self.names):

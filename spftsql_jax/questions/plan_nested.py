@@ -217,7 +217,7 @@ def plan_against(scope: Scope, left: exp.Expr, operator: str, right: exp.Expr) -
     member = plan_member(scope, ref, nested, operator == "!=")
     if isinstance(member, Member) and member.how not in ("values", "shared"):
       return member
-  how = _compared(ref, item, nested, scope.names, equal)
+  how = _compared(ref, item, nested, scope.names, operator)
   rest = [c for c in scope.query.conditions if right.sql() not in c.sql()]
   own = all(scope.query.aliases_in(c) == {ref.alias} for c in rest)
   if how == "rows" and own and _names_only(nested.conditions) == _names_only(rest):
@@ -234,7 +234,7 @@ def _names_only(conditions: list[exp.Expr]) -> set[str]:
   return {condition.transform(bare_name).sql() for condition in conditions}
 
 
-def _compared(ref: Ref, item: exp.Expr, nested: Query, names: SchemaNames, equal: bool) -> str:
+def _compared(ref: Ref, item: exp.Expr, nested: Query, names: SchemaNames, operator: str) -> str:
   """How a column stands to the value that a query returns (`Against.how`)."""
   inner = item.this if aggregate_of(item) in ("avg", "max", "min") else item
   if (
@@ -248,8 +248,10 @@ def _compared(ref: Ref, item: exp.Expr, nested: Query, names: SchemaNames, equal
   other = nested.ref(inner)
   alike = other.table is ref.table and other.column is ref.column
   if inner is item:
-    if other.outer or not equal or (nested.limit or 1) > 1:
+    if other.outer or (nested.limit or 1) > 1 or operator in ("<=", ">="):
       return "value"
+    if operator in ("<", ">"):
+      return "same" if alike else "value"
     to_row = nested.limit == 1 and key_between(ref, other) is not None
     return "same" if alike else "row" if to_row else "value"
   if not alike or nested.edges:

@@ -111,10 +111,14 @@ def _columns_of(side: _Side) -> list[tuple[str, str]]:
 def _alike(operator: str, left: _Side, right: _Side, names: SchemaNames) -> Combined:
   """The same columns on both sides: of rows where they tell which, else values.
 
-  A name can belong to several rows: the set is over names, which is how people mean it.
+  A name can belong to several rows: the set is over names, which is how people mean it. Where each
+  row has a value of its own, rows and values are the same.
   """
   told = len(left.refs) > 1 or any(
-    is_key(ref) or "name" in name.tags or name.names_entity
+    is_key(ref)
+    or "name" in name.tags
+    or name.names_entity
+    or 0 < ref.table.row_count == ref.column.distinct_count
     for ref in left.refs
     for name in [names.column(ref.table, ref.column)]
   )

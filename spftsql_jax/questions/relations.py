@@ -204,9 +204,10 @@ class Relations(Events):
       f"{self.rng.choice(prepositions)} {one}",
       f"{prepositions[0]} {every}",
     )
-    verbs = (
-      conjugate(related_by("of", every, belong), related_by("of", one, belong)),
-      conjugate(related_by(first, every, belong), related_by(first, one, belong)),
+    # Customers are in a branch: to have no branch in a city would be another thing.
+    ways = (first,) if role and first == "in" else ("of", first)
+    verbs = tuple(
+      conjugate(related_by(way, every, belong), related_by(way, one, belong)) for way in ways
     )
     predicate, owner = "", noun.singular
     if len(clauses) == 1 and self.maybe(_OWNER_RATE):

@@ -127,7 +127,13 @@ class Sets(GroupQuestions):
     """ "doctors who have X but not Y"."""
     rows, operator = plan.left, plan.operator
     left, right = self._halves(plan)
-    renamed = left.noun.singular != right.noun.singular
+    # A role that all have whom the others refer to is no more than that: branches are banks.
+    renamed = left.noun.singular != right.noun.singular and any(
+      self.one_of_several(side.query, edge)
+      for side in (plan.left, plan.right)
+      for edge in side.query.edges
+      if edge.parent == side.head
+    )
     if left.said is None or right.said is None or (renamed and operator == "union"):
       return self._lists(Lists(operator, plan.left.query, plan.right.query))
     common = [said for said in left.said if said in right.said]

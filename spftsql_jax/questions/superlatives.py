@@ -83,6 +83,8 @@ class Superlatives(Conditions):
       "finer": finer,
       "owned": owned,
       "thing": thing is not None,
+      # "The lowest broadcast share", not "the share with the lowest share".
+      "echoed": noun == other.singular.split()[-1],
       "earned": earned is not None,
       "counted": of_number != noun,
       "limited": bool(query.conditions),
