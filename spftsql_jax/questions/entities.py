@@ -155,7 +155,7 @@ class Entities(Relations):
     if same_word and all(c.posts or c.having for c in rest):
       style = 0.0
     if style < 0.42 and all(c.posts or c.having for c in rest):
-      return f"{noun} {self._chain_posts(rest)}"
+      return f"{noun} {self._chain_posts(rest, plural)}"
     if style < 0.68 and all(c.verbs or (c.having and not c.is_value) for c in rest):
       return f"{noun} {who} {join_words([self.verb(c, plural) for c in rest])}"
     if (style < 0.88 or all(c.is_value for c in rest)) and all(c.noun for c in rest):
@@ -173,10 +173,10 @@ class Entities(Relations):
       elif clause.noun:
         parts.append(f"whose {clause.said}")
       elif clause.having or clause.posts:
-        parts.append(self._chain_posts([clause]))
+        parts.append(self._chain_posts([clause], plural))
       else:
         parts.append(f"where {clause.sentence}")
-    chained = f" {self._chain_posts(before)}" if before else ""
+    chained = f" {self._chain_posts(before, plural)}" if before else ""
     return f"{noun}{chained}" + (f" {join_words(parts)}" if parts else "")
 
   def verb(self, clause: Clause, plural: bool) -> str:
@@ -188,12 +188,12 @@ class Entities(Relations):
       return agree(f"have {clause.had}", plural)
     return agree(f"have {article(clause.noun)} that {clause.predicate}", plural)
 
-  def _chain_posts(self, clauses: list[Clause]) -> str:
+  def _chain_posts(self, clauses: list[Clause], plural: bool) -> str:
     posts: list[str] = []
     havings: list[str] = []
     for clause in clauses:
       if clause.posts and (not clause.having or self.maybe(0.75)):
-        posts.append(self.rng.choice(clause.posts))
+        posts.append(self.rng.choice(not plural and clause.posts_of_one or clause.posts))
       else:
         havings.append(clause.having)
     posts.sort(key=lambda p: len(p.split()) > 4)
@@ -202,4 +202,5 @@ class Entities(Relations):
         len([p for p in posts if len(p.split()) <= 4]),
         f"with {join_words(havings)}",
       )
-    return " and ".join(posts) if len(posts) > 1 and self.maybe(0.5) else " ".join(posts)
+    beside = len(posts) > 1 and not any(c.extreme for c in clauses) and self.maybe(0.5)
+    return (" and " if beside else " ").join(posts)

@@ -142,6 +142,8 @@ class Expressions(ColumnConditions):
     if ref.column.kind == "text":
       return "alphabetically last" if function == "max" else "alphabetically first"
     tags = self.column_name(ref).tags
+    if self.ends and not tags & {"date", "year"}:
+      return self.ends[function == "min"]
     if tags & {"date", "year"} or self.maybe(0.3):
       return self.superlative(tags, function == "max")
     return pick(self.rng, wordings.MAXIMUM if function == "max" else wordings.MINIMUM)

@@ -18,6 +18,7 @@ from spftsql_jax.questions.parts import (
   is_plural,
   join_words,
   singular_head,
+  told_once,
 )
 from spftsql_jax.questions.plan import (
   Amount,
@@ -91,11 +92,13 @@ class GroupQuestions(Groups):
     rows = any(
       isinstance(m, RowCount) or (m.node.find(exp.Case) and not group.row_clauses) for m in measures
     )
+    plural_amounts = len(amounts) > 1 or any(map(is_plural, amounts))
+    amounts = told_once(amounts) if all(isinstance(m, Amount) for m in measures) else amounts
     words = [*names, *amounts]
     values: dict[str, Value] = {
       "columns": join_words([words[0], *(f"the {word}" for word in words[1:])]),
       "amounts": join_words(amounts, "and the"),
-      "are": agree("are", len(amounts) > 1 or any(map(is_plural, amounts))),
+      "are": agree("are", plural_amounts),
       "names": join_words([c.plural for c in others]),
       "name": f"{noun} {''.join(names[:1]).removeprefix(f'{noun} ')}",
       "of rows": "" if plan.entity or rows else f" of {group.rows}",
@@ -167,7 +170,7 @@ class GroupQuestions(Groups):
       return Message(said, sentences=(said,), sentence_rate=1.0)
     row = self.grammar.pick(content, context, self.rng)
     said, _, lead = self.grammar.fill(row, context, self.rng).partition(" ~ ")
-    after = section != "per row" or not features & {"optional", "rows-said"}
+    after = section != "per row" or not features & {"optional", "rows-said", "left-out"}
     said += "," if tail and "left-out" in features else ""  # What is left out is not sorted.
     alone = {"single": "one-amount", "rows": "one"}.get(row.mark, "one-column")
     bare_of = "none" if row.mark == "none" else ""

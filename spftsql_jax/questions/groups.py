@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from sqlglot import exp
 
@@ -22,6 +22,7 @@ from spftsql_jax.questions.parts import (
   article,
   join_words,
   names_rows,
+  pick,
   rounding,
 )
 from spftsql_jax.questions.plan import (
@@ -257,7 +258,14 @@ class Groups(Listings):
       known["happened"] = wordings.EVENT_VERBS[row][2]
     return Context({*group.features, *features}, known | values)
 
-  def measured(self, group: Group, measure: Measure, described: bool, alone: bool = True) -> str:
+  def measured(
+    self,
+    group: Group,
+    measure: Measure,
+    described: bool,
+    alone: bool = True,
+    features: Collection[str] = (),
+  ) -> str:
     """What is measured of a group: "number of visits". `described` says whether what is said of the
     rows is said here, `alone` whether the rows are not named beside it.
     """
@@ -265,7 +273,7 @@ class Groups(Listings):
       return f"number of {group.rows if described else group.row_noun.plural}"
     query, node = group.plan.query, bare(measure.node.unalias())
     if isinstance(node, exp.Round) and aggregate_of(bare(node.this)):
-      rounded = self.measured(group, Amount(bare(node.this)), described, alone)
+      rounded = self.measured(group, Amount(bare(node.this)), described, alone, features)
       return f"{rounded} {rounding(node.args.get('decimals'))}"
     noun = self.aggregate(query, node, group.plan.rows).singular
     refs = [query.ref(c) for c in own_columns(node)]
@@ -293,7 +301,7 @@ class Groups(Listings):
       "column": short,
     }
     # "The average cost" of a doctor is not clear, "the average visit cost" is.
-    return self.grammar.say("measure", Context(holding(told), values), self.rng)
+    return self.grammar.say("measure", Context({*holding(told), *features}, values), self.rng)
 
   def _counts_for_group(self, plan: PerGroup, ref: Ref) -> bool:
     """Whether what the rows count is at once that of the group that they belong to: a movie has
@@ -357,7 +365,7 @@ class Groups(Listings):
 
   def _has_amount(self, group: Group, said: MeasureCompare) -> Clause:
     """Something measured and a value."""
-    noun = self.measured(group, said.measure, True)
+    noun = self.measured(group, said.measure, True, features=("compared",))
     things = noun.removeprefix("number of ")
     if things != noun and isinstance(said.value, Literal) and said.operator in _SO_MANY:
       number = exp.Literal.number(said.value.text)
@@ -378,7 +386,9 @@ class Groups(Listings):
     if said.operator == "=":
       return Clause(noun, f"is {value}", f"{article(noun)} of {value}")
     dated = self._dates(group, said.measure)
-    return self.compared(noun, said.operator, value, "date" if dated else "number")
+    clause = self.compared(noun, said.operator, value, "date" if dated else "number")
+    # No "total price of purchases in May of more than 5".
+    return dataclasses.replace(clause, having="") if " of " in noun else clause
 
   def _dates(self, group: Group, measure: Key | Measure) -> bool:
     """Whether dates are compared, or their first or last."""
@@ -470,6 +480,9 @@ class Groups(Listings):
     """The words of what is returned. Raises UnsupportedQuery: two would be called the same."""
     found: list[Noun] = []
     described = True
+    functions = {type(bare(r.node)) for r in group.plan.returned if isinstance(r, Amount)}
+    if functions >= {exp.Max, exp.Min}:
+      self.ends = pick(self.rng, wordings.EXTREMES).split(", ")
     for value in group.plan.returned:
       if isinstance(value, Measure):
         noun = unchanging(self.measured(group, value, described, bool(group.plan.entity)))

@@ -22,7 +22,7 @@ from spftsql_jax.questions.parts import (
   join_words,
 )
 from spftsql_jax.questions.plan import Attribute, Computed, Listing
-from spftsql_jax.questions.plan_listings import aliases_of, plan_listing
+from spftsql_jax.questions.plan_listings import aliases_of, is_single, plan_listing
 from spftsql_jax.questions.query_meaning import Query, UnsupportedQuery
 
 _TOWNS = ("city", "town", "country", "district", "state")
@@ -206,17 +206,18 @@ class Listings(Aggregates):
       return columns
     path = query.path(head, *others)
     noun = self.noun(query, *others)
-    if (
-      len(path) != 1
-      or not path[0].is_key
-      or path[0].optional
-      or noun == self.noun(query, head)
-      or (path[0].child == head and sides[0] and self.maybe(0.5))
-    ):
+    if len(path) != 1 or not path[0].is_key or path[0].optional or noun == self.noun(query, head):
       return columns
     owner = path[0].child == head
-    whose = "the" if not sides[0] else "their" if owner else self.whose(query, head, path)
+    # Who is spoken of already: "exhibitions by artists from Fiji, and the names of the artists".
+    told = owner and any(query.aliases_in(condition) & others for condition in query.conditions)
+    words = [self.column_name(c.ref).short[0].singular for c in columns if c.ref is not None]
+    twice = len({*words}) < len(words)  # No "last names and last names of the managers".
+    if owner and sides[0] and not (told or twice) and self.maybe(0.5):
+      return columns
     one = one and owner
+    the = not sides[0] or (told and not one and not is_single(query, self.names, *others))
+    whose = "the" if the else "their" if owner else self.whose(query, head, path)
     through = f"of {whose} {noun.singular if one else noun.plural}"
     return [
       c

@@ -35,11 +35,13 @@ class Clause:
       "whose salary is above 100".
     having: after with or have ("a salary above 100").
     verbs: after who or that ("are older than 30", "is older than 30").
-    posts: directly after the noun ("older than 30", "from Boston").
+    posts: directly after the noun ("older than 30", "from Boston"); posts_of_one: the same of one
+      row, where that differs ("of an invoice").
     adjectives: directly before the noun ("female").
     sentence: a full sentence part where noun and predicate are not enough ("the salary is above 100
       or the city is Boston").
     by_name: whether it says what the rows are called.
+    extreme: whether it tells which of the rows that all else is said of ("with the highest price").
   """
 
   noun: str = ""
@@ -50,6 +52,8 @@ class Clause:
   adjectives: tuple[str, ...] = ()
   sentence: str = ""
   by_name: bool = False
+  posts_of_one: tuple[str, ...] = ()
+  extreme: bool = False
 
   @property
   def is_value(self) -> bool:
@@ -145,9 +149,22 @@ class TopWords:
   clauses: list[Clause]
   predicate: str
 
+  def __post_init__(self):
+    for clause in self.clauses:
+      clause.extreme = True
+
   def put(self, noun: str) -> str:
     """A noun behind the number and the adjective."""
     return " ".join(w for w in (self.before, self.adjective, noun) if w)
+
+
+def told_once(amounts: list[str]) -> list[str]:
+  """Amounts that end alike as one: "lowest and highest share in percent"."""
+  rest = "".join(amounts[:1]).partition(" ")[2]
+  alike = all(amount.partition(" ")[2] == rest for amount in amounts)
+  if len(amounts) < 2 or not alike or not rest or rest.startswith("of "):
+    return amounts
+  return [f"{join_words([amount.split()[0] for amount in amounts])} {rest}"]
 
 
 def pick(rng: random.Random, options: tuple) -> str:

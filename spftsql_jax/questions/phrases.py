@@ -51,6 +51,8 @@ class Phrases(abc.ABC):
     self.existential = False
     # A nested query gives one row, though nothing in it says so.
     self.one_row = False
+    # What both ends of a column are called where both are told: ["highest", "lowest"]; else empty.
+    self.ends: list[str] = []
     # Whether a whole sentence may be said, not only a noun phrase within another.
     self.whole = True
     # What stands for a space within a value. Where phrases are compared word by word, a value is
@@ -102,7 +104,9 @@ class Phrases(abc.ABC):
     ):
       raise UnsupportedQuery(f"two uses of table {table.name} that have no names of their own")
     noun = self.table_noun(table)
-    parents = (e.parent for e in query.edges if e.child == alias and e.is_key and not e.same)
+    parents = [e.parent for e in query.edges if e.child == alias and e.is_key and not e.same]
+    if len(parents) > 1:
+      return noun  # The lines of an invoice are not simply the lines of a product.
     beside = (self.beside(query, noun, alias, p) for p in parents if query.mentions(p))
     return next((short for short in beside if short != noun), noun)
 

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from spftsql_jax.questions.naming import SchemaNames
+from spftsql_jax.columns.kinds import is_person
+from spftsql_jax.questions import wordings
+from spftsql_jax.questions.naming import ColumnName, SchemaNames
 from spftsql_jax.questions.plan import (
   Attribute,
   Combined,
@@ -111,14 +113,10 @@ def _columns_of(side: _Side) -> list[tuple[str, str]]:
 def _alike(operator: str, left: _Side, right: _Side, names: SchemaNames) -> Combined:
   """The same columns on both sides: of rows where they tell which, else values.
 
-  A name can belong to several rows: the set is over names, which is how people mean it. Where each
-  row has a value of its own, rows and values are the same.
+  A name can belong to several rows: the set is over names, which is how people mean it.
   """
   told = len(left.refs) > 1 or any(
-    is_key(ref)
-    or "name" in name.tags
-    or name.names_entity
-    or 0 < ref.table.row_count == ref.column.distinct_count
+    is_key(ref) or "name" in name.tags or name.names_entity or _tells_rows(ref, name)
     for ref in left.refs
     for name in [names.column(ref.table, ref.column)]
   )
@@ -126,6 +124,18 @@ def _alike(operator: str, left: _Side, right: _Side, names: SchemaNames) -> Comb
   if told:
     return SameRows(operator, left.rows, right.rows, left.columns)
   return Values(operator, left.rows, right.rows, left.columns, one)
+
+
+def _tells_rows(ref: Ref, name: ColumnName) -> bool:
+  """Whether each row has a text of its own, so that rows and values are the same: its details.
+
+  Few rows may lie in as many cities or have as many owners, and yet their values are meant.
+  """
+  noun = name.short[0].singular
+  shared = name.tags - {"plain"} or is_person(noun)
+  holders = wordings.LEVELS | wordings.PLACES | wordings.HOLDERS | wordings.MAKERS
+  alone = 0 < ref.table.row_count == ref.column.distinct_count
+  return alone and ref.column.kind == "text" and not shared and noun.split()[-1] not in holders
 
 
 def _called_alike(left: Ref, right: Ref, names: SchemaNames) -> bool:

@@ -204,10 +204,9 @@ class Relations(Events):
       f"{self.rng.choice(prepositions)} {one}",
       f"{prepositions[0]} {every}",
     )
-    # Customers are in a branch: to have no branch in a city would be another thing.
-    ways = (first,) if role and first == "in" else ("of", first)
-    verbs = tuple(
-      conjugate(related_by(way, every, belong), related_by(way, one, belong)) for way in ways
+    verbs = (
+      conjugate(related_by("of", every, belong), related_by("of", one, belong)),
+      conjugate(related_by(first, every, belong), related_by(first, one, belong)),
     )
     predicate, owner = "", noun.singular
     if len(clauses) == 1 and self.maybe(_OWNER_RATE):
@@ -218,7 +217,8 @@ class Relations(Events):
         predicate = f"has {clause.had}"
       elif clause.noun and not clause.noun.startswith("the "):
         owner, predicate = f"{noun.singular}'s {clause.noun}", clause.predicate
-    return Clause(owner if predicate else "", predicate, "", verbs, posts)
+    of_one = tuple(f"{preposition} {one}" for preposition in prepositions)
+    return Clause(owner if predicate else "", predicate, "", verbs, posts, posts_of_one=of_one)
 
   def _directed(
     self, preposition: str, noun: Noun, clauses: list[Clause], person: bool, name: str | None

@@ -127,13 +127,7 @@ class Sets(GroupQuestions):
     """ "doctors who have X but not Y"."""
     rows, operator = plan.left, plan.operator
     left, right = self._halves(plan)
-    # A role that all have whom the others refer to is no more than that: branches are banks.
-    renamed = left.noun.singular != right.noun.singular and any(
-      self.one_of_several(side.query, edge)
-      for side in (plan.left, plan.right)
-      for edge in side.query.edges
-      if edge.parent == side.head
-    )
+    renamed = self._renamed(plan, left.noun.singular, right.noun.singular)
     if left.said is None or right.said is None or (renamed and operator == "union"):
       return self._lists(Lists(operator, plan.left.query, plan.right.query))
     common = [said for said in left.said if said in right.said]
@@ -162,6 +156,18 @@ class Sets(GroupQuestions):
     listing = Listing(rows, plan.columns, operator == "union")
     return self.listing_of(placed, listing, clauses, None, tail)
 
+  def _renamed(self, plan: SameRows, left: str, right: str) -> bool:
+    """Whether rows have a role on one side that tells more than that others refer to them: the
+    branches of customers are all banks, but contact staff is not all staff.
+    """
+    several = (
+      self.one_of_several(side.query, edge)
+      for side in (plan.left, plan.right)
+      for edge in side.query.edges
+      if edge.parent == side.head
+    )
+    return left != right and (left.split()[-1] == right.split()[-1] or any(several))
+
   def _joined(self, plan: SameRows, first: list[str], second: list[str], who: str) -> Clause:
     """What is said of the rows on both sides, as one clause."""
     features: set[str] = set()
@@ -186,6 +192,8 @@ class Sets(GroupQuestions):
       said = _IN_ONE.sub(r"\1 any ", said)
     verb, _, rest = said.partition(" ")
     features = denied_features(said, self._nouns(plan)) if len(second) == 1 else {"other"}
+    if features & {"did", "done"}:  # "Never made any purchase", not "at least one".
+      said, rest = (text.replace("at least one ", "any ", 1) for text in (said, rest))
     thing = without_article(rest.removeprefix("at least one "))
     values: dict[str, Value] = {"said": said, "verb": verb, "rest": rest, "who": who}
     values |= {"thing": thing, "one": article_for(thing, "thing")}
