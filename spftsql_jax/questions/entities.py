@@ -5,12 +5,15 @@ from __future__ import annotations
 from sqlglot import exp
 
 from spftsql_jax.columns.inflection import singular_of
+from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import agree
+from spftsql_jax.questions.features import features_of
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.parts import Clause, Plan, article, article_for, join_words
+from spftsql_jax.questions.plan import Attribute
 from spftsql_jax.questions.query_meaning import Edge, Query, UnsupportedQuery, read_nested
 from spftsql_jax.questions.relations import Relations
-from spftsql_jax.questions.syntax import merge_ranges, own_columns
+from spftsql_jax.questions.syntax import is_value, merge_ranges, own_columns
 
 
 class Entities(Relations):
@@ -97,7 +100,7 @@ class Entities(Relations):
 
   def clauses(self, query: Query, plan: Plan, alias: str, came_from: Edge | None) -> list[Clause]:
     """What is said of the rows of one alias: its own conditions first, then its relations."""
-    result = [self.condition(query, c, alias) for c in merge_ranges(plan.own.get(alias, []))]
+    result = self._own_clauses(query, merge_ranges(plan.own.get(alias, [])), alias)
     relations: list[Clause] = []
     for edge in query.neighbours(alias):
       if edge is came_from:
@@ -127,6 +130,24 @@ class Entities(Relations):
     if alias == plan.head and came_from is None:
       relations.extend(self.condition(query, c, alias) for c in plan.mixed)
     return result + relations
+
+  def _own_clauses(self, query: Query, own: list[exp.Expr], alias: str) -> list[Clause]:
+    """What conditions say of rows: a town and its state together, "in Boston, Massachusetts"."""
+    at: dict[str, exp.Expr] = {}
+    for node in own:
+      if isinstance(node, exp.EQ) and isinstance(node.this, exp.Column) and is_value(node.right):
+        ref = query.ref(node.this)
+        features = features_of(self.names, Attribute(ref, True))
+        if ref.alias == alias and "place" in features:
+          at[self.column_name(ref).short[0].singular] = node
+    towns, around = ([w for w in words if w in at] for words in (wordings.TOWNS, wordings.AROUND))
+    if len(towns) != 1 or len(around) != 1:
+      return [self.condition(query, node, alias) for node in own]
+    town, state = at[towns[0]], at[around[0]]
+    values = {"town": self.value(town.right), "state": self.value(state.right)}
+    told = features_of(self.names, Attribute(query.ref(town.this), True))
+    rest = [self.condition(query, node, alias) for node in own if node not in (town, state)]
+    return [self._clause("in a town", told, "", values), *rest]
 
   def modified(self, noun: str, clauses: list[Clause], person: bool, plural: bool) -> str:
     """A noun with its clauses around it."""
