@@ -6,6 +6,7 @@ import random
 import re
 
 import pytest
+from test_names_in_questions import _key, _table
 from test_questions import SHOP
 
 from spftsql_jax.questions.naming import names_of
@@ -14,6 +15,7 @@ from spftsql_jax.questions.plan import Lists, Related, SameRows, Values
 from spftsql_jax.questions.plan_sets import plan_set
 from spftsql_jax.questions.query_meaning import SetQuery, UnsupportedQuery, read_query
 from spftsql_jax.questions.sentences import write_question
+from spftsql_jax.schema import Schema
 
 _SEEDS = range(40)
 _BOUGHT = (
@@ -124,3 +126,19 @@ def test_a_join_whose_condition_a_later_one_states_is_worded() -> None:
   )
   for question in _questions(sql):
     assert "toys" in question and re.search("customer|client", question, re.I), question
+
+
+def test_rows_of_two_tables_that_share_a_key_keep_their_names() -> None:
+  schema = Schema(
+    "accounts",
+    "sqlite",
+    (
+      _table("account: id number, name text"),
+      _table("checking: id number, balance number", _key("id", "account")),
+      _table("saving: id number, balance number", _key("id", "account")),
+    ),
+  )
+  half = "SELECT a.name FROM account AS a JOIN {} AS b ON a.id = b.id WHERE b.balance {}"
+  sql = f"{half.format('checking', '> 9')} INTERSECT {half.format('saving', '< 5')}"
+  for seed in _SEEDS:
+    assert "saving" in write_question(sql, schema, random.Random(seed))

@@ -212,9 +212,11 @@ class Entities(Relations):
   def _chain_posts(self, clauses: list[Clause], plural: bool) -> str:
     posts: list[str] = []
     havings: list[str] = []
+    last: list[str] = []
     for clause in clauses:
       if clause.posts and (not clause.having or self.maybe(0.75)):
-        posts.append(self.rng.choice(not plural and clause.posts_of_one or clause.posts))
+        said = self.rng.choice(not plural and clause.posts_of_one or clause.posts)
+        (last if clause.extreme else posts).append(said)
       else:
         havings.append(clause.having)
     posts.sort(key=lambda p: len(p.split()) > 4)
@@ -223,5 +225,7 @@ class Entities(Relations):
         len([p for p in posts if len(p.split()) <= 4]),
         f"with {join_words(havings)}",
       )
-    beside = len(posts) > 1 and not any(c.extreme for c in clauses) and self.maybe(0.5)
-    return (" and " if beside else " ").join(posts)
+    # Which of them it is goes last and is no further condition: no "and with the highest price".
+    posts += last
+    apart = any(not post.startswith("whose ") for post in last)
+    return (" and " if len(posts) > 1 and not apart and self.maybe(0.5) else " ").join(posts)

@@ -208,6 +208,8 @@ class Nested(Entities):
         if operator not in ("equal", "unequal"):
           assert ref is not None
           told = {operator, "timed"} if self.style(ref) == "date" else {operator}
+          ends = {word for ends, _ in wordings.EXTREMES for word in ends.split(", ")}
+          told |= {"extreme"} if noun.split()[0] in ends else set()
           return self._clause("than that of", told, noun, {"row": self._row(nested)})
         told = {"denied"} if operator == "unequal" else set()
         return self._clause("same as", told, noun, {"row": self._row(nested)})

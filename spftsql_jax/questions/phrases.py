@@ -105,10 +105,10 @@ class Phrases(abc.ABC):
       raise UnsupportedQuery(f"two uses of table {table.name} that have no names of their own")
     noun = self.table_noun(table)
     parents = [e.parent for e in query.edges if e.child == alias and e.is_key and not e.same]
-    if len(parents) > 1:
-      return noun  # The lines of an invoice are not simply the lines of a product.
     beside = (self.beside(query, noun, alias, p) for p in parents if query.mentions(p))
-    return next((short for short in beside if short != noun), noun)
+    short = next((short for short in beside if short != noun), noun)
+    # The lines of an invoice are not simply the lines of a product.
+    return noun if len(parents) > 1 and short.singular in wordings.PARTS else short
 
   def beside(self, query: Query, noun: Noun, alias: str, parent: str) -> Noun:
     """What the rows of an alias are called beside those that they belong to."""

@@ -160,13 +160,12 @@ class Sets(GroupQuestions):
     """Whether rows have a role on one side that tells more than that others refer to them: the
     branches of customers are all banks, but contact staff is not all staff.
     """
-    several = (
-      self.one_of_several(side.query, edge)
+    told = (
+      edge.same or (edge.parent == side.head and self.one_of_several(side.query, edge))
       for side in (plan.left, plan.right)
       for edge in side.query.edges
-      if edge.parent == side.head
     )
-    return left != right and (left.split()[-1] == right.split()[-1] or any(several))
+    return left != right and (left.split()[-1] == right.split()[-1] or any(told))
 
   def _joined(self, plan: SameRows, first: list[str], second: list[str], who: str) -> Clause:
     """What is said of the rows on both sides, as one clause."""

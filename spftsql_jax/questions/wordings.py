@@ -47,6 +47,7 @@ LEVELS = frozenset(_NOUNS["levels"])
 LEVELS_OF = frozenset(_NOUNS["levels of"])
 TOWNS = _NOUNS["towns"]
 AROUND = _NOUNS["around towns"]
+PARTS = frozenset(_NOUNS["parts"])
 PLACES_WITH_THE = frozenset(_NOUNS["places with the"])
 SITES = frozenset(_NOUNS["sites"])
 MAKERS = frozenset(_NOUNS["makers"])
