@@ -727,6 +727,7 @@ def test_wordings_are_distinct_and_as_many_as_asked_for() -> None:
     ("SELECT name, COUNT(*) FROM product", "without GROUP BY"),
     ("SELECT name, COUNT(*) FROM product GROUP BY category", "neither grouped"),
     ("SELECT FROM WHERE", "does not parse"),
+    ("SELECT name, price, price FROM product", "returned twice"),
     ("SELECT price + weight_kg FROM product", "unlike things"),
     ("SELECT name FROM product WHERE price < 5 OR price > 5", "the same value"),
     ("SELECT num_employees FROM store GROUP BY num_employees HAVING COUNT(*) > 1", "which amounts"),

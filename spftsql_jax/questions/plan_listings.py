@@ -96,6 +96,9 @@ def plan_columns(query: Query, head: str) -> tuple[Attribute | Computed, ...]:
     if is_value(node):
       raise UnsupportedQuery("a constant among the columns")
     columns.append(_expression(query, node, head))
+  shown = [(c.ref.alias, c.ref.column.name) for c in columns if isinstance(c, Attribute)]
+  if len({*shown}) < len(shown):
+    raise UnsupportedQuery("a column that is returned twice")
   return tuple(columns)
 
 
