@@ -133,7 +133,7 @@ class Entities(Relations):
 
   def _own_clauses(self, query: Query, own: list[exp.Expr], alias: str) -> list[Clause]:
     """What conditions say of rows: a town and its state together, "in Boston, Massachusetts"."""
-    at: dict[str, exp.Expr] = {}
+    at: dict[str, exp.EQ] = {}
     for node in own:
       if isinstance(node, exp.EQ) and isinstance(node.this, exp.Column) and is_value(node.right):
         ref = query.ref(node.this)

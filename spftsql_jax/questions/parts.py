@@ -149,7 +149,7 @@ class TopWords:
   clauses: list[Clause]
   predicate: str
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for clause in self.clauses:
       clause.extreme = True
 

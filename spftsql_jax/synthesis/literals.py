@@ -244,7 +244,9 @@ def _begins(day: object, values: list) -> bool:
 
   The moment, as a longer text, is above it: "after May 1" would take in May 1.
   """
-  moments = (value for value in values if isinstance(day, str) and isinstance(value, str))
+  if not isinstance(day, str):
+    return False
+  moments = (value for value in values if isinstance(value, str))
   return any(value.startswith(day) and value != day for value in moments)
 
 
