@@ -101,7 +101,7 @@ def _executable(lowered: Any, options: dict[str, bool | int]) -> Any:
     ) from error
 
 
-def _name(program: Prepared, lowered: Any, recipe: Recipe | None) -> str:
+def _name(program: Prepared, lowered: Any, recipe: Recipe | None = None) -> str:
   devices, device, platform = program.mesh.devices.flat, program.device, program.device.platform
   # Devices of two kinds can look alike: both a v5e and a v6e are a "TpuDevice(id=0, ...)".
   told = [lowered.as_text(), str(program.mesh), str(list(devices)), device.device_kind]
