@@ -184,7 +184,7 @@ def test_heavy_templates_that_are_used_up_do_not_stop_the_others(bookshop):
   made = synthesize(bookshop, templates, SynthesisOptions(60, seed=0))
   assert len(made.examples) == 60 and made.attempts < 400
   counts = [made.templates[item.template.id] for item in templates]
-  assert counts[0] == 7, "one for each table"
+  assert counts[0] == 6, "one for each table but the link, which is seldom asked about alone"
   assert abs(counts[1] - counts[2]) <= 1
 
 
