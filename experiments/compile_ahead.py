@@ -117,7 +117,7 @@ _COMPILE = flags.DEFINE_boolean(
 _MACHINE_CODE = flags.DEFINE_boolean(
   "machine_code",
   False,
-  "Compile for TPUs to the end, which takes some 20 times as long: it shows that kernels compile, "
+  "Compile for TPUs to the end, which takes 2 to 16 times as long: it shows that kernels compile, "
   "and how much memory the code takes.",
 )
 _CHECK = flags.DEFINE_boolean(
