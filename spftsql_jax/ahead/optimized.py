@@ -1,9 +1,9 @@
 """A program for TPUs as the compiler optimizes it, before it makes machine code of it.
 
 The code takes half to 94 % of the time, and tells no report anything but its own size: what is
-multiplied and sent stands in the optimized program, and how much memory it takes in where its buffers are put.
-The compiler writes both to a folder as it goes. It cannot be stopped there, so it runs in a process
-of its own, which is ended once they are written.
+multiplied and sent stands in the optimized program, and how much memory it takes in where its
+buffers are put. The compiler writes both to a folder as it goes. It cannot be stopped there, so it
+runs in a process of its own, which is ended once they are written.
 """
 
 from __future__ import annotations
