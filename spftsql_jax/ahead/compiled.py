@@ -66,7 +66,8 @@ def compiled(
   Raises:
     ValueError: a part of the compiler is not installed.
   """
-  lowered = program.lower()
+  # What is only optimized is lowered where that is done: here for its name alone.
+  lowered = program.lower() if recipe is None or kept is not None else None
   path = None if kept is None else Path(kept) / f"{_name(program, lowered, recipe)}.json.gz"
   if path is not None and (found := _read(path)) is not None:
     return found

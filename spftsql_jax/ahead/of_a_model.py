@@ -13,10 +13,10 @@ import jax
 from spftsql_jax.ahead.compiled import compiled
 from spftsql_jax.ahead.faults import faults
 from spftsql_jax.ahead.optimized import Recipe
-from spftsql_jax.ahead.programs import Prepared, Step, Workload, prepare
+from spftsql_jax.ahead.programs import Prepared, Step, Workload
 from spftsql_jax.ahead.report import describe, floor_of
 from spftsql_jax.ahead.search import Candidate, Measured
-from spftsql_jax.models import LoraConfig, ModelConfig, sharding
+from spftsql_jax.models import LoraConfig, ModelConfig
 from spftsql_jax.models.chips import Chip
 from spftsql_jax.training.optimizer import OptimizerConfig
 
@@ -51,8 +51,7 @@ class Programs:
 
   def _prepare(self, candidate: Candidate, step: Step) -> Prepared:
     """Raises ValueError for a mesh or sizes that do not fit."""
-    mesh = sharding.make_mesh(candidate.mesh, self._devices(candidate.topology))
-    return prepare(step, self.config, mesh, *self._sizes)
+    return self._recipe(candidate, step).prepare(self._devices)
 
   def _floor(self, candidate: Candidate, step: Step) -> dict[str, Any]:
     """`report.floor_of` with the names of slice and program."""
@@ -63,17 +62,16 @@ class Programs:
     """Compiles a program, says so on stderr, and gives its report."""
     if (candidate, step) not in self._reports:
       program, config = self.prepared(candidate, step), self.config
-      made = compiled(program, self._kept, self._recipe(candidate, step))
+      optimize = program.device.platform == "tpu" and not self._machine_code
+      recipe = self._recipe(candidate, step) if optimize else None
+      made = compiled(program, self._kept, recipe)
       told = {"topology": candidate.topology, "step": step, "compiled": True}
       told |= describe(program, made, config.vocab_size, config.num_hidden_layers, self.chips)
       print(_line(told), file=sys.stderr, flush=True)
       self._reports[candidate, step] = told
     return self._reports[candidate, step]
 
-  def _recipe(self, candidate: Candidate, step: Step) -> Recipe | None:
-    """Of a program that is only optimized; None of one that is compiled to its end."""
-    if self._machine_code or self.prepared(candidate, step).device.platform != "tpu":
-      return None
+  def _recipe(self, candidate: Candidate, step: Step) -> Recipe:
     return Recipe(step, self.config, candidate.topology, candidate.mesh, *self._sizes)
 
   def least_usd(self, candidate: Candidate, step: Step) -> float | None:

@@ -14,6 +14,7 @@ import re
 import resource
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -46,9 +47,9 @@ class Recipe:
   lora: LoraConfig | None
   optimizer: OptimizerConfig | None
 
-  def prepare(self) -> Prepared:
-    """Raises ValueError for a mesh or sizes that do not fit."""
-    mesh = sharding.make_mesh(self.mesh, devices_of(self.topology))
+  def prepare(self, devices: Callable[[str], list[jax.Device]] = devices_of) -> Prepared:
+    """For the devices of its slice. Raises ValueError for a mesh or sizes that do not fit."""
+    mesh = sharding.make_mesh(self.mesh, devices(self.topology))
     return prepare(self.step, self.config, mesh, self.workload, self.lora, self.optimizer)
 
 

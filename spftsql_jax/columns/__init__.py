@@ -8,7 +8,7 @@ order:
     whole_dates    days and moments that a column keeps as whole numbers or digits
     roles          the column in a query: key, reference, name, category, measure, flag
 
-The same for people, in English (not loaded by what is above):
+The same for people, in English (of it `roles` loads the vocabulary alone):
 
     vocabulary     the words and phrases of `lists/` under their names
     inflection     singular and plural

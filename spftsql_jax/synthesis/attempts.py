@@ -206,14 +206,15 @@ class _Attempt:
       self.reasons[Rejection.NOT_PARSED] += 1
       return None
     try:
-      question = self._question(tree, database.questions_of(filled.sql))
+      found = self._question(tree, database.questions_of(filled.sql))
     except CannotWord as error:
       self.reasons[Cause.NO_QUESTION.told(_in_general(error))] += 1
       return None
-    if question is None:
+    if found is None:
       self.reasons[Rejection.DUPLICATE] += 1
       return None
-    if template in database.own_templates and database.joints(question) > _MOST_JOINTS:
+    joints, question = found
+    if template in database.own_templates and joints > _MOST_JOINTS:
       # Templates of others are asked all the same.
       self.reasons[Cause.NO_QUESTION.told("too many clauses")] += 1
       return None
@@ -235,9 +236,9 @@ class _Attempt:
     database.note(filled.sql, question)
     return example, form
 
-  def _question(self, tree: exp.Expr, known: Collection[str]) -> str | None:
-    """A question of a query that none of the `known` is, and with few joints if there is one; None
-    where all are known. Raises `CannotWord`.
+  def _question(self, tree: exp.Expr, known: Collection[str]) -> tuple[int, str] | None:
+    """(joints, a question) of a query, none of the `known` and with few joints if there is one;
+    None where all are known. Raises `CannotWord`.
     """
     best: tuple[int, str] | None = None
     for _ in range(_WORDINGS):
@@ -247,7 +248,7 @@ class _Attempt:
         best = joints, question
       if best is not None and best[0] <= _MOST_JOINTS:
         break
-    return None if best is None else best[1]
+    return best
 
 
 def part_of(sql: str, parts: int) -> int:
