@@ -5,6 +5,7 @@ adapters with merged params.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +16,12 @@ from spftsql_jax.models import (
   Decoder,
   LoraConfig,
   ModelConfig,
-  attention,
   init_lora,
   init_params,
   merge,
+  transformer,
 )
+from spftsql_jax.models.caches import PrefixRows, Prompts
 
 SMALL = {
   "vocab_size": 61,
@@ -180,8 +182,8 @@ def test_cached_decoding_gives_the_logits_of_the_plain_forward(name):
 
   @compiled
   def decode(variables):
-    cache = model.apply(variables, prefix, lengths, method="prefill")
-    arguments = (cache, lengths, branch[:, :, :3], prompt_lengths, slots)
+    cache = model.apply(variables, PrefixRows.padded(prefix, lengths), method="prefill")
+    arguments = (cache, lengths, Prompts.padded(branch[:, :, :3], prompt_lengths), slots)
     logits, branches = model.apply(variables, *arguments, method="prefill_branches")
     collected = [logits]
     for step in range(steps):
@@ -205,15 +207,16 @@ def test_cached_decoding_gives_the_logits_of_the_plain_forward(name):
 
 def test_training_and_prefill_attend_by_one_function(monkeypatch):
   model, params = Decoder(CONFIGS["llama"]), init_params(CONFIGS["llama"], jax.random.key(0))
-  prefix, lengths, branch, _ = make_batch(SHAPES[0])
+  prefix, lengths, *_ = make_batch(SHAPES[0])
+  rows = PrefixRows.padded(prefix, lengths)
   calls = []
-  attend = attention.causal_attention
+  attend = transformer.packed_attention
   monkeypatch.setattr(
-    attention, "causal_attention", lambda *a: calls.append(a[0].shape) or attend(*a)
+    transformer, "packed_attention", lambda *a: calls.append(a[0].shape) or attend(*a)
   )
   for arguments, method in (
-    ((prefix, lengths, branch), "branch_hidden"),
-    ((prefix, lengths), "prefill"),
+    ((rows.tokens, rows.positions, rows.ends), "packed_hidden"),
+    ((rows,), "prefill"),
   ):
     calls.clear()
     jax.eval_shape(functools.partial(model.apply, method=method), {"params": params}, *arguments)
@@ -225,13 +228,15 @@ def test_prefill_computes_nothing_behind_the_last_keys():
   model = Decoder(CONFIGS["llama"], unroll=True)
   params = init_params(CONFIGS["llama"], jax.random.key(0))
   prefix, lengths, *_ = make_batch(SHAPES[0])
+  rows = PrefixRows.padded(prefix, lengths)
 
-  def flops(method: str) -> float:
-    run = compiled(lambda p: model.apply({"params": p}, prefix, lengths, method=method))
+  def flops(*arguments: Any, method: str) -> float:
+    run = compiled(lambda p: model.apply({"params": p}, *arguments, method=method))
     return run.lower(params).compile().cost_analysis()["flops"]
 
   # Of the last of two layers the three products with the input alone are left.
-  assert flops("prefill") < 0.75 * flops("hidden")
+  whole = flops(rows.tokens, rows.positions, rows.ends, method="packed_hidden")
+  assert flops(rows, method="prefill") < 0.75 * whole
 
 
 def test_fresh_adapter_changes_nothing_and_a_merged_one_computes_the_same():

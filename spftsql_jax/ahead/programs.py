@@ -18,6 +18,7 @@ from spftsql_jax.examples.packing import PackedBatch, choose_row_shape, pack, pl
 from spftsql_jax.generation import lanes as lanes_lib
 from spftsql_jax.generation.sampling import Sampler, Sampling
 from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, sharding
+from spftsql_jax.models.caches import PrefixRows
 from spftsql_jax.models.chips import chip_of
 from spftsql_jax.models.flops import forward_flops, step_flops
 from spftsql_jax.models.lora import kernel_shapes
@@ -195,7 +196,9 @@ def _generation(
     mesh=mesh, examples=answers, trained=0, frozen=frozen, beside=beside
   )
   if not decoding:
-    given = (integers(count, workload.prefix), integers(count), integers(count))
+    tokens, one = integers(count, workload.prefix), integers(count, 1)
+    prefixes: Any = PrefixRows(tokens, tokens, tokens, one, one, workload.prefix)  # type: ignore[arg-type]
+    given = (prefixes, integers(count))
     # No token is predicted from a prefix.
     without_head = {name: tree for name, tree in params.items() if name != "lm_head"}
     return Prepared(

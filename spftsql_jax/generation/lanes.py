@@ -20,7 +20,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from spftsql_jax.generation.automaton import Automata
 from spftsql_jax.generation.sampling import Sampler
 from spftsql_jax.models import transformer
-from spftsql_jax.models.transformer import NEVER, BranchCache, Decoder, PrefixCache
+from spftsql_jax.models.branch_attention import NEVER
+from spftsql_jax.models.caches import BranchCache, PrefixCache, PrefixRows, Prompts
+from spftsql_jax.models.transformer import Decoder
 
 Array = jax.Array | np.ndarray  # made by the host, read by a compiled function
 
@@ -79,19 +81,19 @@ class Newcomers:
   """Requests to put into lanes: A places a row.
 
   Attributes:
-    prompts: int32 [B, A, Q], right-padded. lengths: int32 [B, A].
+    prompts: A of each row.
     lane: int32 [B, A], the lane to fill; K or more for an unused place.
     request: uint32 [B, A].
     automaton: int32 [B, A].
   """
 
-  prompts: Array
-  lengths: Array
+  prompts: Prompts
   lane: Array
   request: Array
   automaton: Array
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def empty_rows(model: Decoder, rows: int, prefix_slots: int) -> Rows:
   """Rows without a prefix."""
   config = model.config
@@ -103,6 +105,7 @@ def empty_rows(model: Decoder, rows: int, prefix_slots: int) -> Rows:
   return Rows(zeros(), zeros(), jnp.zeros(rows, jnp.int32))
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3, 4))
 def empty_lanes(
   model: Decoder, rows: int, lanes: int, prompt_slots: int, answer_slots: int
 ) -> Lanes:
@@ -185,20 +188,20 @@ def place_prefixes(
   variables: dict[str, Any],
   layers: Layers,
   rows: Rows,
-  prefixes: jax.Array,
-  lengths: jax.Array,
+  prefixes: PrefixRows,
   places: jax.Array,
 ) -> Rows:
-  """Computes the prefixes int32 [A, P] with lengths [A] and puts them into rows `places` [A] (B or
-  more: nowhere).
+  """Computes prefixes and puts them into rows `places`, as many as there are prefixes (B or more:
+  nowhere).
   """
-  cache: Any = model.apply(variables, prefixes, lengths, layers, method="prefill")
+  cache: Any = model.apply(variables, prefixes, layers, method="prefill")
 
   def put(old: tuple[jax.Array, ...], new: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
     return tuple(
       o.at[places].set(jnp.moveaxis(n, 1, 3), mode="drop") for o, n in zip(old, new, strict=True)
     )
 
+  lengths = prefixes.lengths.reshape(-1)
   return Rows(
     put(rows.key, cache.key),
     put(rows.value, cache.value),
@@ -221,12 +224,12 @@ def admit(
   `stop` int32 [E] ends one.
   """
   request, automaton = jnp.asarray(new.request), jnp.asarray(new.automaton)
-  arguments = (rows.cache, rows.lengths, new.prompts, new.lengths, 0)
+  arguments = (rows.cache, rows.lengths, new.prompts, 0)
   found: Any = model.apply(variables, *arguments, method="prefill_branches")
   logits, cache = found
   first = jnp.zeros_like(new.lane)
   token, log_prob, state = _choose(sampler, logits, request, first, automata, automaton, first)
-  answer_slots, prompt_slots = lanes.answer.shape[-1], new.prompts.shape[-1]
+  answer_slots, prompt_slots = lanes.answer.shape[-1], new.prompts.slots
   index = (jnp.arange(new.lane.shape[0])[:, None], new.lane)
 
   def put(old: jax.Array, values: jax.Array) -> jax.Array:

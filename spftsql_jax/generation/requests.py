@@ -59,7 +59,7 @@ class Statistics:
 
   Attributes:
     answers, tokens: generated.
-    prefill_tokens: of prefixes and prompts, padding not counted.
+    prefill_tokens: of prefixes and prompts, padding not counted. prefill_computed: with padding.
     lane_steps: decoding steps times lanes, idle ones included.
     seconds: spent in `generate`.
     idle_seconds: of these, at most so long the device had nothing to do: from the end of a stretch
@@ -69,6 +69,7 @@ class Statistics:
   answers: int = 0
   tokens: int = 0
   prefill_tokens: int = 0
+  prefill_computed: int = 0
   lane_steps: int = 0
   seconds: float = 0.0
   idle_seconds: float = 0.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 import collections
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,14 +17,20 @@ from spftsql_jax.generation.automaton import Automata
 from spftsql_jax.generation.plan import Group, Shape
 from spftsql_jax.generation.requests import Answer, Request, Statistics, Status
 from spftsql_jax.generation.sampling import Sampler
+from spftsql_jax.generation.streams import (
+  fill_rows,
+  prefix_rows,
+  prefix_sizes,
+  prompt_rows,
+  prompt_tokens,
+)
+from spftsql_jax.models.sharding import batch_parts
 from spftsql_jax.models.transformer import Decoder
 
-T = TypeVar("T")
-
-# Prefixes that are computed in one pass. On a CPU one is enough for the matrix products, and its
-# scores stay in the caches.
-_PREFILL_ROWS = {"cpu": 1}
-_PREFILL_ROWS_ELSEWHERE = 8
+# So many of the longest prefixes fit into a row that is read in one pass. On a CPU few are enough
+# for the matrix products.
+_TOGETHER = {"cpu": 4}
+_TOGETHER_ELSEWHERE = 8
 
 
 class Outbox:
@@ -91,6 +97,12 @@ class ShapeRun:
     self._rows, self._lanes = (
       lanes_lib.place_on_mesh(rows, lanes, mesh) if mesh is not None else (rows, lanes)
     )
+    together = _TOGETHER.get(jax.default_backend(), _TOGETHER_ELSEWHERE)
+    self._readers = batch_parts(mesh)
+    self._one, self._several = prefix_sizes([len(group.prefix) for group in groups], together)
+    # Prompts of the schemas of each part of the mesh are a row.
+    self._prompt_rows = self._readers if shape.rows % self._readers == 0 else 1
+    self._prompt_lengths = [len(requests[i].prompt) for group in groups for i in group.waiting]
     self._steps = 0
     self._idle_since: float | None = None
     self._groups: list[Group | None] = [None] * shape.rows
@@ -145,17 +157,25 @@ class ShapeRun:
       self._groups[row] = following
       if following is not None:
         placed.append((row, following))
-    most = _PREFILL_ROWS.get(jax.default_backend(), _PREFILL_ROWS_ELSEWHERE)
-    for part in _parts(placed, min(most, self._shape.rows)):
-      prefixes = np.full((len(part), self._shape.prefix_slots), self._pad_id, np.int32)
-      lengths = np.zeros(len(part), np.int32)
-      for i, (_, group) in enumerate(part):
-        prefixes[i, : len(group.prefix)], lengths[i] = group.prefix, len(group.prefix)
-      places = np.array([row for row, _ in part], np.int32)
+    while placed:
+      # Several rows of one prefix, or rows of several: what computes fewer tokens.
+      singles = -(-len(placed) // self._readers)
+      size = self._one if singles * self._one.tokens <= self._several.tokens else self._several
+      lengths = [len(group.prefix) for _, group in placed]
+      chosen = fill_rows(lengths, self._readers, size)
+      read = {index for row in chosen for index in row}
+      places = np.full((len(chosen), size.prefixes), self._shape.rows, np.int32)
+      for row, indices in enumerate(chosen):
+        places[row, : len(indices)] = [placed[i][0] for i in indices]
+      prefixes = [[placed[i][1].prefix for i in indices] for indices in chosen]
+      arrays = prefix_rows(prefixes, size, self._shape.prefix_slots, self._pad_id)
       self._device_starts()
-      arguments = (self._rows, prefixes, lengths, places)
-      self._rows = lanes_lib.place_prefixes(self._model, self._variables, self._layers, *arguments)
-      self._statistics.prefill_tokens += int(lengths.sum())
+      self._rows = lanes_lib.place_prefixes(
+        self._model, self._variables, self._layers, self._rows, arrays, places.reshape(-1)
+      )
+      self._statistics.prefill_tokens += sum(lengths[i] for i in read)
+      self._statistics.prefill_computed += arrays.tokens.size
+      placed = [one for i, one in enumerate(placed) if i not in read]
 
   def _admit(self) -> None:
     """Fills free lanes with waiting requests of their row's group."""
@@ -168,34 +188,48 @@ class ShapeRun:
         self._occupants[row, lane] = index
         chosen[row].append((int(lane), index))
     most = max(map(len, chosen))
-    if not most:
-      return
     # Two sizes of a round of admissions: all lanes, or a quarter of them. A stretch of decoding
     # leaves a quarter free and a few more, which are two rounds of the small size; the first round
     # is of the large one: both programs are met at the start.
     quarter = max(self._shape.lanes // 4, 1)
     size = self._shape.lanes if most > 2 * quarter else quarter
-    for start in range(0, most, size):
-      self._admit_round([pairs[start : start + size] for pairs in chosen], size)
+    while any(chosen):
+      chosen = self._admit_round(chosen, size)
 
-  def _admit_round(self, chosen: list[list[tuple[int, int]]], size: int) -> None:
-    """Puts up to `size` requests a row, as (lane, index), into their lanes."""
+  def _admit_round(
+    self, chosen: list[list[tuple[int, int]]], size: int
+  ) -> list[list[tuple[int, int]]]:
+    """Puts requests, as (lane, index) for each row, into their lanes: up to `size` of a row, as
+    long as their prompts fit. Returns those that are left.
+    """
+    share = self._shape.rows // self._prompt_rows
+    slots = self._shape.prompt_slots
+    tokens = prompt_tokens(self._prompt_lengths, share * size, slots)
     shape = (self._shape.rows, size)
-    prompts = np.full((*shape, self._shape.prompt_slots), self._pad_id, np.int32)
-    lengths, lane_of = np.ones(shape, np.int32), np.full(shape, self._shape.lanes, np.int32)
+    lane_of = np.full(shape, self._shape.lanes, np.int32)
     ids, automata = np.zeros(shape, np.uint32), np.zeros(shape, np.int32)
+    prompts: list[list[tuple[int, ...]]] = [[] for _ in chosen]
+    left: list[list[tuple[int, int]]] = [[] for _ in chosen]
+    free = [tokens] * self._prompt_rows
     for row, pairs in enumerate(chosen):
-      for place, (lane, index) in enumerate(pairs):
-        request = self._requests[index]
-        prompts[row, place, : len(request.prompt)] = request.prompt
-        lengths[row, place], lane_of[row, place] = len(request.prompt), lane
+      for lane, index in pairs:
+        request, place = self._requests[index], len(prompts[row])
+        if place == size or len(request.prompt) > free[row // share]:
+          left[row].append((lane, index))
+          continue
+        free[row // share] -= len(request.prompt)
+        prompts[row].append(request.prompt)
+        lane_of[row, place] = lane
         ids[row, place] = index if request.id is None else request.id
         automata[row, place] = self._automaton_of(request.automaton)
         self._statistics.prefill_tokens += len(request.prompt)
-    new = lanes_lib.Newcomers(prompts, lengths, lane_of, ids, automata)
+    packed = prompt_rows(prompts, self._prompt_rows, tokens, size, slots, self._pad_id)
+    self._statistics.prefill_computed += packed.tokens.size
+    new = lanes_lib.Newcomers(packed, lane_of, ids, automata)
     arguments = (self._rows, self._lanes, new, self._sampler, self._stop, self._automata)
     self._device_starts()
     self._lanes = lanes_lib.admit(self._model, self._variables, *arguments)
+    return left
 
   def _collect(self) -> None:
     """Waits for the device, and frees the lanes whose answers are complete."""
@@ -213,13 +247,3 @@ class ShapeRun:
         int(self._occupants[row, lane]), Answer(tokens, float(log_prob[row, lane]), status)
       )
       self._occupants[row, lane] = -1
-
-
-def _parts(places: list[T], full: int) -> list[list[T]]:
-  """`places` cut into parts of size `full` and, of what is left over, of size one: two sizes, two
-  programs.
-  """
-  whole = len(places) - len(places) % full
-  return [places[i : i + full] for i in range(0, whole, full)] + [
-    [place] for place in places[whole:]
-  ]

@@ -11,10 +11,8 @@ Axes: R rows, T tokens of a row, N key-value heads, G query heads a key-value he
 
 from __future__ import annotations
 
-import concurrent.futures
 import functools
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -23,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from spftsql_jax.models import packed_flash, packed_splash, platforms
+from spftsql_jax.models import packed_flash, packed_splash, platforms, trials
 from spftsql_jax.models.products import turned
 
 _MASKED = -1e30
@@ -43,8 +41,6 @@ _ON_CPU = _Tile(64, 64)
 _ELSEWHERE = _Tile(512, 4096)
 # Axes of a mesh over which rows are spread (see `sharding.RULES`).
 _ROW_AXES = ("data", "fsdp")
-# By how much bfloat16 or TF32 may part two ways to compute the same.
-_ROUNDING = 0.02
 
 Blocks = tuple[jax.Array, jax.Array]
 Implementation = Literal["auto", "loop", "kernel"]
@@ -143,23 +139,8 @@ def _has_kernel(query: jax.Array, key: jax.Array, value: jax.Array) -> bool:
 
 @functools.cache
 def _kernel_agrees(groups: int, size: int, dtype: Any) -> bool:
-  """Whether the kernels give here what the loop gives, heads and gradients of one row.
-
-  Asked once a process: a device, driver or compiler that nobody has tried must not train wrongly,
-  nor end a run where the loop would have gone on. A warning says so.
-  """
-  try:
-    # What is being traced here is no concern of another thread.
-    with concurrent.futures.ThreadPoolExecutor(1) as thread:
-      error = thread.submit(_disagreement, groups, size, dtype).result()
-  except Exception as failure:  # Compilers raise errors of many kinds.
-    told = str(failure).strip().splitlines() or [type(failure).__name__]
-    warnings.warn(f"no attention kernel here, the loop is taken: {told[-1]}", stacklevel=2)
-    return False
-  if error <= _ROUNDING:
-    return True
-  warnings.warn(f"the attention kernel is off by {error:.1e} here, the loop is taken", stacklevel=2)
-  return False
+  """Whether the kernels give here what the loop gives, heads and gradients of one row."""
+  return trials.agrees("attention kernel", "the loop", lambda: _disagreement(groups, size, dtype))
 
 
 def _disagreement(groups: int, size: int, dtype: Any) -> float:
@@ -182,12 +163,7 @@ def _disagreement(groups: int, size: int, dtype: Any) -> float:
   found, wanted = (
     jax.jit(heads_and_gradients, static_argnums=0)(a) for a in (_rows_kernel, _rows_attention)
   )
-  norms = [
-    jnp.linalg.norm((x.astype(jnp.float32) - y).ravel())
-    / jnp.linalg.norm(y.astype(jnp.float32).ravel())
-    for x, y in zip(found, wanted, strict=True)
-  ]
-  return float(jnp.max(jnp.asarray(norms)))
+  return trials.largest_difference(found, wanted)
 
 
 def seen_blocks(ends: jax.Array, queries: int, keys: int) -> Blocks:

@@ -27,6 +27,8 @@ from flax import struct
 from jax.ad_checkpoint import checkpoint_name
 
 from spftsql_jax.models import attention, platforms
+from spftsql_jax.models.branch_attention import NEVER, Branches, branch_attention
+from spftsql_jax.models.caches import BranchCache, PrefixCache, PrefixRows, Prompts
 from spftsql_jax.models.config import ModelConfig
 from spftsql_jax.models.lora import LoraConfig
 from spftsql_jax.models.packed_attention import Implementation, packed_attention
@@ -36,9 +38,6 @@ Params = dict[str, Any]
 Variables = dict[str, Any]  # {"params": ..., "lora": ...}: what `apply` takes
 KeyValue = tuple[jax.Array, jax.Array]
 PromptAttention = Literal["einsum", "cudnn", "xla"]
-
-# Position of a key that no query may see: it lies in every query's future.
-NEVER = 2**30
 
 _ACTIVATIONS = {
   "silu": nn.silu,
@@ -61,36 +60,6 @@ _REMAT_POLICIES = {
 
 
 @struct.dataclass
-class PrefixCache:
-  """Keys and values of the prefixes: each a tuple over layers of [B, P, N, H]."""
-
-  key: tuple[jax.Array, ...]
-  value: tuple[jax.Array, ...]
-
-
-@struct.dataclass
-class BranchCache:
-  """Keys and values of the branches' own tokens while decoding.
-
-  Slots [0, prompt_slots) hold the prompts, the others the new tokens: the token of step t lies in
-  slot prompt_slots + t % (S - prompt_slots), the same for all branches, so that a step writes one
-  slice in place.
-
-  Attributes:
-    key, value: tuple over layers of [B, K, S, N, H].
-    positions: int32 [B, K, S], the position of each slot's token, NEVER where the slot is empty.
-    lengths: int32 [B, K], own tokens of each branch so far.
-    prompt_slots: number of slots set aside for prompts.
-  """
-
-  key: tuple[jax.Array, ...]
-  value: tuple[jax.Array, ...]
-  positions: jax.Array
-  lengths: jax.Array
-  prompt_slots: int = struct.field(pytree_node=False)
-
-
-@struct.dataclass
 class _Shared:
   """What all layers read about the token stream [B, P + K * L].
 
@@ -101,25 +70,50 @@ class _Shared:
   Attributes:
     rope: cos and sin [1 or B, P + K * L, H / 2] of the positions.
     prefix_keys: int [1 or B, P] positions of the prefix's tokens, NEVER for padding.
-    prefix_queries: int [1, P]; None where the prefix is not in the stream but in a cache.
+    prefix_queries: int [1, P].
     branch_positions: int [B, K, L]; None without branches.
-    collect: whether layers return keys and values.
   """
 
   rope: KeyValue
   prefix_keys: jax.Array
-  prefix_queries: jax.Array | None = None
+  prefix_queries: jax.Array
   branch_positions: jax.Array | None = None
-  collect: bool = struct.field(pytree_node=False, default=False)
 
 
 @struct.dataclass
 class _PackedRows:
-  """What all layers read about packed rows [R, T] (see packed_attention.py)."""
+  """What all layers read about packed rows [R, T] (see packed_attention.py).
 
-  rope: KeyValue  # [R, T, H / 2]
-  positions: jax.Array  # [R, T]
-  ends: jax.Array  # [R, T]
+  Attributes:
+    rope: cos and sin [R, T, H / 2] of the positions.
+    positions, ends: int [R, T].
+    collect: whether layers return keys and values.
+  """
+
+  rope: KeyValue
+  positions: jax.Array
+  ends: jax.Array
+  collect: bool = struct.field(pytree_node=False, default=False)
+
+
+@struct.dataclass
+class _Asked:
+  """What all layers read about prompts [R, W] over prefixes that lie in a cache.
+
+  Attributes:
+    rope: cos and sin [R, W, H / 2] of the positions.
+    prompts: where they stand.
+    positions: int [B, K, Q].
+    prefix_lengths: int [B].
+  """
+
+  rope: KeyValue
+  prompts: Prompts
+  positions: jax.Array
+  prefix_lengths: jax.Array
+
+
+_Stream = _Shared | _PackedRows | _Asked
 
 
 def init_params(config: ModelConfig, rng: jax.Array) -> Params:
@@ -372,61 +366,64 @@ class Block(nn.Module):
     self,
     x: jax.Array,
     layer: tuple[jax.Array | int | None, KeyValue | None],
-    shared: _Shared | _PackedRows,
+    shared: _Stream,
   ) -> tuple[jax.Array, KeyValue | None]:
     """One layer over the stream, as the body of a scan.
 
     Args:
-      x: [B, P + K * L, D], or packed rows [R, T, D].
-      layer: what differs between layers: the attention window or None, and the keys and values
-        [B, P, N, H] of the prefix where it is not in the stream but in a cache.
+      x: [B, P + K * L, D], packed rows [R, T, D], or prompts [R, W, D].
+      layer: what differs between layers: the attention window or None, and of prompts the keys and
+        values [B, P, N, H] of their prefixes, which lie in a cache.
       shared: what does not.
 
     Returns:
-      The stream behind the layer, and with `shared.collect` the keys and values of the branches
-      [B, K, L, N, H], of the prefix [B, P, N, H] where there are none; else None.
+      The stream behind the layer, and the keys and values of packed rows [R, T, N, H], where they
+      are collected, or of prompts [B, K, Q, N, H]; else None.
     """
     window, prefix_kv = layer
     q, k, v = self.attention.project(self.attention_norm(x), shared.rope)
     if isinstance(shared, _PackedRows):
-      q, k, v = (a.astype(self.config.product_dtype or a.dtype) for a in (q, k, v))
+      rounded = (a.astype(self.config.product_dtype or a.dtype) for a in (q, k, v))
       attended = packed_attention(
-        q, k, v, shared.ends, shared.positions, window, self.row_attention
+        *rounded, shared.ends, shared.positions, window, self.row_attention
       )
-      return self._finish(x, attended.astype(x.dtype)), None
-    heads: list[jax.Array] = []
-    own_kv: KeyValue | None = None
-    batch = x.shape[0]
-    in_stream = 0 if shared.prefix_queries is None else shared.prefix_queries.shape[1]
-    if shared.prefix_queries is not None and in_stream:
-      prefix_kv = (k[:, :in_stream], v[:, :in_stream])
-      if self.prompt_attention == "einsum" or window is not None:
-        mask = attention.visible(shared.prefix_queries, shared.prefix_keys, window)
-        heads.append(
-          attention.causal_attention(q[:, :in_stream], *prefix_kv, mask, _causal_blocks(in_stream))
-        )
-      else:
-        heads.append(attention.flash_attention(q[:, :in_stream], *prefix_kv, self.prompt_attention))
-    if shared.branch_positions is not None:
-      positions = shared.branch_positions
-      assert prefix_kv is not None  # of the stream, or of a cache
+      return self._finish(x, attended.astype(x.dtype)), (k, v) if shared.collect else None
+    if isinstance(shared, _Asked):
+      assert prefix_kv is not None
+      q, k, v = map(shared.prompts.apart, (q, k, v))
+      given = Branches(
+        q, shared.positions, *prefix_kv, shared.prefix_lengths, k, v, shared.positions
+      )
+      return self._finish(x, shared.prompts.together(branch_attention(given, window))), (k, v)
+    in_stream = shared.prefix_queries.shape[1]
+    prefix_k, prefix_v = k[:, :in_stream], v[:, :in_stream]
+    if self.prompt_attention == "einsum" or window is not None:
+      mask = attention.visible(shared.prefix_queries, shared.prefix_keys, window)
+      heads = attention.causal_attention(
+        q[:, :in_stream], prefix_k, prefix_v, mask, _causal_blocks(in_stream)
+      )
+    else:
+      heads = attention.flash_attention(q[:, :in_stream], prefix_k, prefix_v, self.prompt_attention)
+    if (positions := shared.branch_positions) is not None:
+      batch = len(x)
       q, k, v = (
         a[:, in_stream:].reshape(batch, *positions.shape[1:], *a.shape[2:]) for a in (q, k, v)
       )
-      own_kv = (k, v)
       prefix_mask = attention.visible(positions, shared.prefix_keys[:, None], window)
       own_mask = attention.visible(positions, positions, window)
-      branch_heads = attention.prefix_branch_attention(q, *prefix_kv, prefix_mask, k, v, own_mask)
-      heads.append(branch_heads.reshape(batch, -1, *branch_heads.shape[3:]))
-    x = self._finish(x, heads[0] if len(heads) == 1 else jnp.concatenate(heads, axis=1))
-    collected = (prefix_kv if own_kv is None else own_kv) if shared.collect else None
-    return x, collected
+      of_branches = attention.prefix_branch_attention(
+        q, prefix_k, prefix_v, prefix_mask, k, v, own_mask
+      )
+      heads = jnp.concatenate(
+        [heads, of_branches.reshape(batch, -1, *of_branches.shape[3:])], axis=1
+      )
+    return self._finish(x, heads), None
 
   def decode(
     self,
     x: jax.Array,
     window: int | None,
-    prefix_keys: jax.Array,
+    prefix_lengths: jax.Array,
     prefix_kv: KeyValue,
     positions: jax.Array,
     rope: KeyValue,
@@ -438,7 +435,7 @@ class Block(nn.Module):
 
     Args:
       x: [B, K, D]. window: of the layer's attention, or None.
-      prefix_keys: int [B, P], positions of the prefix's tokens. prefix_kv: each [B, P, N, H].
+      prefix_lengths: int [B]. prefix_kv: of the prefixes, each [B, P, N, H].
       positions: int [B, K, 1]. rope: of them, each [B, K, H / 2].
       cache_kv: of the branches' own tokens, each [B, K, S, N, H]. cache_positions: int [B, K, S].
       slot: int scalar, where in the cache the token goes.
@@ -448,11 +445,8 @@ class Block(nn.Module):
       jax.lax.dynamic_update_slice_in_dim(cached, new, slot, axis=2)
       for cached, new in zip(cache_kv, (k, v), strict=True)
     )
-    prefix_mask = attention.visible(positions, prefix_keys[:, None], window)
-    own_mask = attention.visible(positions, cache_positions, window)
-    heads = attention.prefix_branch_attention(
-      q, *prefix_kv, prefix_mask, own_key, own_value, own_mask
-    )
+    given = Branches(q, positions, *prefix_kv, prefix_lengths, own_key, own_value, cache_positions)
+    heads = branch_attention(given, window)
     return self._finish(x, heads[:, :, 0]), (own_key, own_value)
 
 
@@ -564,10 +558,7 @@ class Decoder(nn.Module):
     return head_product(hidden, self.head(), self.config.product_dtype)
 
   def prefill(
-    self,
-    prefix: jax.Array,
-    prefix_lengths: jax.Array,
-    layers: tuple[Variables, ...] | None = None,
+    self, prefixes: PrefixRows, layers: tuple[Variables, ...] | None = None
   ) -> PrefixCache:
     """The cache of prefixes, computed once for all branches to come.
 
@@ -575,58 +566,54 @@ class Decoder(nn.Module):
     values: no token is predicted from a prefix.
 
     Args:
-      prefix: int [B, P], right-padded. prefix_lengths: int [B].
+      prefixes: R rows with A prefixes each, of which the cache has R * A.
       layers: from `layers_of`; by default of the module's own variables.
     """
-    shared = self._shared(prefix.shape, prefix_lengths, collect=True)
-    block = Block(self.config, self.lora, self.prompt_attention, parent=None)
+    rope = attention.rope_table(self.config, prefixes.positions)
+    shared = _PackedRows(rope, prefixes.positions, prefixes.ends, collect=True)
+    block = Block(self.config, self.lora, row_attention=self.row_attention, parent=None)
     keys: list[jax.Array] = []
     values: list[jax.Array] = []
-    x = self._embed(prefix)
+    x = self._embed(prefixes.tokens)
     for variables, window in zip(self._layers_apart(layers), self.config.windows, strict=True):
       found: Any = block.apply(variables, x, (window, None), shared)
       x, (key, value) = found
-      keys.append(key)
-      values.append(value)
+      keys.append(prefixes.apart(key))
+      values.append(prefixes.apart(value))
     return PrefixCache(tuple(keys), tuple(values))
 
   def prefill_branches(
     self,
     cache: PrefixCache,
     prefix_lengths: jax.Array,
-    prompts: jax.Array,
-    prompt_lengths: jax.Array,
+    prompts: Prompts,
     max_new_tokens: int,
   ) -> tuple[jax.Array, BranchCache]:
     """Puts the branches' own prompts through the model in one pass.
 
     Args:
-      cache, prefix_lengths: from `prefill`.
-      prompts: int [B, K, Q], right-padded. prompt_lengths: int [B, K], at least 1 where the branch
-        counts.
+      cache: from `prefill`. prefix_lengths: int [B].
+      prompts: K of each of the B prefixes, of Q tokens at most.
       max_new_tokens: slots to set aside for decoding.
 
     Returns:
       Logits of the first new token, float32 [B, K, V], and the branch cache.
     """
-    prefix_slots, prompt_slots = cache.key[0].shape[1], prompts.shape[-1]
-    shared = self._shared(
-      (len(prompts), prefix_slots), prefix_lengths, prompts.shape, cached=True, collect=True
+    positions = prefix_lengths[:, None, None].astype(jnp.int32) + jnp.arange(
+      prompts.slots, dtype=jnp.int32
     )
-    hidden, own = self._run(
-      prompts.reshape(len(prompts), -1), shared, (jnp.stack(cache.key), jnp.stack(cache.value))
-    )
-    hidden = hidden.reshape(*prompts.shape, -1)
-    last = jnp.maximum(prompt_lengths - 1, 0)[..., None, None]
-    logits = self.logits(self.final_norm(jnp.take_along_axis(hidden, last, axis=2)[:, :, 0]))
+    positions = jnp.broadcast_to(positions, (*prompts.starts.shape, prompts.slots))
+    rope = attention.rope_table(self.config, prompts.together(positions))
+    shared = _Asked(rope, prompts, positions, prefix_lengths)
+    hidden, own = self._run(prompts.tokens, shared, (jnp.stack(cache.key), jnp.stack(cache.value)))
+    logits = self.logits(self.final_norm(prompts.last(hidden)))
     padding = ((0, 0), (0, 0), (0, max_new_tokens), (0, 0), (0, 0))
     key, value = (tuple(jnp.pad(layer, padding) for layer in stacked) for stacked in own)
-    filled = jnp.arange(prompt_slots) < prompt_lengths[..., None]
-    assert shared.branch_positions is not None  # there are branches
-    positions = jnp.where(filled, shared.branch_positions, NEVER)
+    filled = jnp.arange(prompts.slots) < prompts.lengths[..., None]
+    positions = jnp.where(filled, positions, NEVER)
     positions = jnp.pad(positions, ((0, 0), (0, 0), (0, max_new_tokens)), constant_values=NEVER)
     return logits, BranchCache(
-      key, value, positions, prompt_lengths.astype(jnp.int32), prompt_slots
+      key, value, positions, prompts.lengths.astype(jnp.int32), prompts.slots
     )
 
   def decode_step(
@@ -658,10 +645,6 @@ class Decoder(nn.Module):
     cache_positions = jax.lax.dynamic_update_slice_in_dim(
       branches.positions, positions, slot, axis=2
     )
-    prefix_slots = cache.key[0].shape[1]
-    prefix_keys = jnp.where(
-      jnp.arange(prefix_slots) < prefix_lengths[:, None], jnp.arange(prefix_slots), NEVER
-    )
     rope = attention.rope_table(config, positions[..., 0])
     block = Block(config, self.lora, parent=None)
     keys: list[jax.Array] = []
@@ -673,7 +656,7 @@ class Decoder(nn.Module):
         variables,
         x,
         config.windows[i],
-        prefix_keys,
+        prefix_lengths,
         prefix_kv,
         positions,
         rope,
@@ -715,34 +698,29 @@ class Decoder(nn.Module):
     prefix_shape: tuple[int, ...],
     prefix_lengths: jax.Array | None,
     branch_shape: tuple[int, ...] | None = None,
-    cached: bool = False,
-    collect: bool = False,
   ) -> _Shared:
-    """Positions and rotary tables of a prefix [B, P] (in the stream, or `cached`) and of branches
-    [B, K, L].
-    """
+    """Positions and rotary tables of a prefix [B, P] and of branches [B, K, L]."""
     positions = jnp.arange(prefix_shape[1], dtype=jnp.int32)[None]
     keys = (
       positions
       if prefix_lengths is None
       else jnp.where(positions < prefix_lengths[:, None], positions, NEVER)
     )
-    stream, branch_positions = ([] if cached else [positions]), None
+    stream, branch_positions = positions, None
     if branch_shape is not None:
       assert prefix_lengths is not None  # a branch starts where its prefix ends
       branch_positions = prefix_lengths[:, None, None].astype(jnp.int32) + jnp.arange(
         branch_shape[2], dtype=jnp.int32
       )
       branch_positions = jnp.broadcast_to(branch_positions, branch_shape)
-      stream = [jnp.broadcast_to(part, (branch_shape[0], part.shape[1])) for part in stream]
-      stream.append(branch_positions.reshape(branch_shape[0], -1))
-    rope = attention.rope_table(self.config, jnp.concatenate(stream, axis=1))
-    return _Shared(rope, keys, None if cached else positions, branch_positions, collect)
+      stream = jnp.broadcast_to(positions, (branch_shape[0], prefix_shape[1]))
+      stream = jnp.concatenate([stream, branch_positions.reshape(branch_shape[0], -1)], axis=1)
+    return _Shared(attention.rope_table(self.config, stream), keys, positions, branch_positions)
 
   def _run(
     self,
     tokens: jax.Array,
-    shared: _Shared | _PackedRows,
+    shared: _Stream,
     prefix_kv: KeyValue | None = None,
   ) -> tuple[jax.Array, Any]:
     """All layers over a stream of tokens [B, T]: hidden [B, T, D], and what the layers collect.

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from spftsql_jax.models import Decoder, LoraConfig, ModelConfig, init_lora, load_hf, merge
+from spftsql_jax.models import Decoder, LoraConfig, init_lora, load_hf, merge
 from spftsql_jax.models.sharding import lora_shardings, on_local_mesh, put
-from spftsql_jax.models.transformer import Params, PromptAttention
+from spftsql_jax.models.transformer import Params
 from spftsql_jax.pipeline.config import RunConfig
 
 
@@ -134,17 +134,10 @@ def open_trainable(
   """
   model, params = load_hf(source, config.model.dtype, shardings=mesh, remat=remat)
   lora = lora_config(config)
-  model = Decoder(model.config, lora=lora, prompt_attention=_prompt_attention(model.config))
+  model = Decoder(model.config, lora=lora)
   if lora is None:
     return AllWeights(model, params)
   first = init_lora(model.config, lora, jax.random.key(config.seed))
   if mesh is not None:
     first = put(first, lora_shardings(model.config, lora, mesh))
   return Adapter(model, lora, params, first)
-
-
-def _prompt_attention(config: ModelConfig) -> PromptAttention:
-  """cuDNN's where there is a GPU and it has a kernel for the model: narrow numbers, small heads."""
-  suits = config.dtype in ("bfloat16", "float16") and config.head_dim <= 128
-  on_gpu = jax.default_backend() == "gpu"
-  return "cudnn" if on_gpu and suits and config.head_dim % 8 == 0 else "einsum"
