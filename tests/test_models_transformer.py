@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from spftsql_jax.generation import streams
 from spftsql_jax.models import (
   Decoder,
   LoraConfig,
@@ -170,8 +171,9 @@ def test_plain_forward_ignores_what_follows_the_lengths():
   np.testing.assert_array_equal(before[1, :4], after[1, :4])
 
 
+@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("name", ["qwen2_windows", "qwen3"])
-def test_cached_decoding_gives_the_logits_of_the_plain_forward(name):
+def test_cached_decoding_gives_the_logits_of_the_plain_forward(name, together):
   config = CONFIGS[name]
   model, params = Decoder(config), init_params(config, jax.random.key(0))
   variables = {"params": params}
@@ -180,10 +182,21 @@ def test_cached_decoding_gives_the_logits_of_the_plain_forward(name):
   prompt_lengths = np.array([[3, 1], [2, 3], [1, 2]])
   new = np.random.default_rng(1).integers(0, 61, (3, 2, steps))
 
+  # A row for each, or all of them end to end.
+  read, asked = PrefixRows.padded(prefix, lengths), Prompts.padded(branch[:, :, :3], prompt_lengths)
+  if together:
+    prefixes = [row[:length] for row, length in zip(prefix, lengths, strict=True)]
+    prompts = [
+      [row[:length] for row, length in zip(*own, strict=True)]
+      for own in zip(branch, prompt_lengths, strict=True)
+    ]
+    read = streams.prefix_rows([prefixes], streams.RowSize(48, 3), prefix.shape[1], 7)
+    asked = streams.prompt_rows(prompts, 1, 16, 2, 3, 7)
+
   @compiled
   def decode(variables):
-    cache = model.apply(variables, PrefixRows.padded(prefix, lengths), method="prefill")
-    arguments = (cache, lengths, Prompts.padded(branch[:, :, :3], prompt_lengths), slots)
+    cache = model.apply(variables, read, method="prefill")
+    arguments = (cache, lengths, asked, slots)
     logits, branches = model.apply(variables, *arguments, method="prefill_branches")
     collected = [logits]
     for step in range(steps):

@@ -92,7 +92,7 @@ def test_kernels_are_lowered_for_a_gpu_without_one(size, dtype):
 def as_on_a_gpu(monkeypatch):
   """Kernels are chosen as on a GPU, and computed by interpretation."""
   attention_module._kernel_agrees.cache_clear()
-  monkeypatch.setattr(packed_flash, "_is_ampere_or_newer", lambda: True)
+  monkeypatch.setattr(packed_flash, "is_ampere_or_newer", lambda: True)
 
   def use(kernel):
     monkeypatch.setattr(attention_module, "_rows_kernel", kernel)

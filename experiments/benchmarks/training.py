@@ -19,20 +19,21 @@ are those at --databases even steps of the questions, ordered by the tokens of t
 most --questions questions each. References are scored before the clock runs on both sides (tunix
 cannot; it runs without a reference). Peers run at the best of --batch_sizes, tried once each. Then
 all sides take turns, --turns times: a turn of ours is one pass over the records, of a peer's as
-many as --peer_records. Our side trains on packed rows on a CPU (--form=padded for buckets).
+many as --peer_records. Our side trains on packed rows, of 4,096 tokens at most on a CPU and 16,384
+on a GPU (--form=padded for buckets).
 Reported are records a second by wall clock and by CPU time (medians over the turns) and the tokens
 computed, which explain them.
 
 With --device=gpu the same cases run on one GPU in bfloat16 with the architecture in
 training_peers/model_gpu.json (Qwen2.5-Coder-1.5B), and two more, "b long" and "c long", whose
-schemas hold types, keys, descriptions and sample values. The prompt's attention is einsum or cuDNN,
-whichever is faster there: --attentions are tried with a case's first tree. Sides have the GPU one
-after another, since its memory holds one of them; those to come prepare what needs none. Reported
-too: share of the chip's peak (MFU) and the peak of its memory. No comparison begins behind
---budget_s seconds, so that one call stays below eight minutes; most of ours is compiling, which
-JAX_COMPILATION_CACHE_DIR keeps for a second call. A peer needs a CUDA build of torch; give its
-Python as --trl_python, or leave it out with --peers= to time ours alone. --comparisons names what
-is run, in order.
+schemas hold types, keys, descriptions and sample values. With --form=padded the prompt's attention
+is einsum or cuDNN, whichever is faster there: --attentions are tried with a case's first tree.
+Sides have the GPU one after another, since its memory holds one of them; those to come prepare what
+needs none. Reported too: share of the chip's peak (MFU) and the peak of its memory. No comparison
+begins behind --budget_s seconds, so that one call stays below eight minutes; most of ours is
+compiling, which JAX_COMPILATION_CACHE_DIR keeps for a second call. A peer needs a CUDA build of
+torch; give its Python as --trl_python, or leave it out with --peers= to time ours alone.
+--comparisons names what is run, in order.
 """
 
 from __future__ import annotations
@@ -67,9 +68,9 @@ _ENVIRONMENTS = flags.DEFINE_string(
 )
 _FORM = flags.DEFINE_enum(
   "form",
-  None,
+  "packed",
   ["packed", "padded"],
-  "Our batches: packed rows or padded buckets; by default packed on a CPU and padded on a GPU.",
+  "Our batches: packed rows or padded buckets.",
 )
 _PEERS = flags.DEFINE_list("peers", ["trl", "tunix"], "Which peers.")
 _CASES = flags.DEFINE_list("cases", ["a", "b", "c"], "Which cases.")
@@ -433,7 +434,7 @@ def job_of(
   }
   job |= {"threads": _THREADS.value, "pack_to": _PACK_TO.get(case), "device": _DEVICE.value}
   # What decides the form in our worker, whose case holds both.
-  job["form"] = _FORM.value or ("padded" if gpu else "packed")
+  job["form"] = _FORM.value
   return job | {
     "dtype": "bfloat16" if gpu else "float32",
     "turn_records": 4 if case == "a" else _PEER_RECORDS.value,
@@ -452,7 +453,8 @@ def start(
   case, _, tree = name.rpartition(" ")
   job = job_of(case, tree == "lora", records[case], config, folder)
   shape = _OUR_GPU_CASES[case] | (_OUR_GPU_FULL.get(case, {}) if tree == "full" else {})
-  ours = job | shape | {"options": attentions or _ATTENTIONS.value, "remat": "dots"}
+  tried = _ATTENTIONS.value if _FORM.value == "padded" else ["einsum"]
+  ours = job | shape | {"options": attentions or tried, "remat": "dots"}
   workers = {"ours": Worker(sys.executable, "our_worker.py", ours, folder)}
   for peer, python in environments.items():
     if isinstance(python, Path) and not (peer == "tunix" and job["loss"] == "sft"):

@@ -71,7 +71,8 @@ class Prepared:
     beside: bytes of a chip's memory that a run holds meanwhile and this program does not read.
     flops: operations that the mathematics needs, of all devices (`models.flops`), of one run.
     scores: of them those of one product over all scores of a layer, as attention has two forward,
-      where packed rows are attended to.
+      of a microbatch. logits: of one product of all states that predict an answer's token with the
+      head, of an update.
     examples: answers that an update learns, that are written at once, or whose schemas are read.
     runs: of the program until these are done: a token is decoded in each.
     trained, frozen: parameters.
@@ -87,6 +88,7 @@ class Prepared:
   trained: int
   frozen: int
   scores: float = 0.0
+  logits: float = 0.0
   beside: int = 0
 
   @property
@@ -156,7 +158,8 @@ def _training(
     reads=(state, frozen),
     mesh=mesh,
     flops=copies * step_flops(config, batch, lora),
-    scores=copies * forward_flops(config, batch)[1] / 2 / config.num_hidden_layers,
+    scores=rows * forward_flops(config, batch)[1] / 2 / config.num_hidden_layers,
+    logits=copies * 2.0 * int(batch.answer_lengths.sum()) * config.vocab_size * config.hidden_size,
     examples=copies * int((batch.answer_lengths > 0).sum()) // (2 if pairs else 1),
     runs=1,
     trained=_count(trainable),
@@ -206,6 +209,7 @@ def _generation(
       arguments=(model, variables, layers, rows, *given),
       reads=(without_head, adapter, layers, rows),
       flops=count * _prefill_flops(config, workload.prefix),
+      scores=count * _scores(config, workload.prefix * (workload.prefix + 1) / 2),
       runs=1,
       **shared,
     )
@@ -217,6 +221,7 @@ def _generation(
     arguments=(model, variables, layers, rows, lanes, sampler, ends, wake, None),
     reads=(params, adapter, layers, rows, lanes),
     flops=answers * _token_flops(config, workload),
+    scores=answers * _scores(config, _seen(workload)),
     runs=workload.answer,
     **shared,
   )
@@ -291,9 +296,19 @@ def _prefill_flops(config: ModelConfig, length: int) -> float:
 
 def _token_flops(config: ModelConfig, workload: Workload) -> float:
   """Of a token that is decoded when half of its answer is written, with its logits."""
-  seen = workload.prefix + workload.prompt + workload.answer // 2
+  seen = _seen(workload)
   whole, before = _sequence_flops(config, seen), _sequence_flops(config, seen - 1)
   return whole - before + 2.0 * config.vocab_size * config.hidden_size
+
+
+def _seen(workload: Workload) -> int:
+  """Tokens that one sees which is decoded when half of its answer is written."""
+  return workload.prefix + workload.prompt + workload.answer // 2
+
+
+def _scores(config: ModelConfig, seen: float) -> float:
+  """Operations of one product over so many pairs of a token and one that it sees, of a layer."""
+  return 2.0 * seen * config.num_attention_heads * config.head_dim
 
 
 def _at(leaf: Any, place: NamedSharding) -> jax.ShapeDtypeStruct:

@@ -13,10 +13,12 @@ from spftsql_jax.ahead.hlo import read_program
 from spftsql_jax.ahead.launches import Launch, counted, launches
 from spftsql_jax.ahead.programs import Prepared
 from spftsql_jax.ahead.work import Work, count_work
-from spftsql_jax.models import packed_flash
+from spftsql_jax.models import branch_flash, head_flash, packed_flash
 from spftsql_jax.models.chips import Chip, chip_of
 
 _GIB = 1 << 30
+# Products over the scores of a layer that attention's kernels make.
+_OVER_SCORES = packed_flash.PRODUCTS | {branch_flash.NAME: branch_flash.PRODUCTS}
 # Of what is wrong so many places are shown.
 _FIRST_SHOWN = 5
 
@@ -169,10 +171,13 @@ def _launched(program: Prepared, found: Sequence[Launch], chip: Chip | None) -> 
   told["bytes"] = sum(each.bytes * each.times for each in found)
   if chip is None:
     return told
-  # Attention's kernels do not say what they multiply.
-  one = program.scores / program.mesh.size
+  # Kernels do not say what they multiply.
+  opaque = {kind: count * program.scores for kind, count in _OVER_SCORES.items()} | {
+    kind: program.logits / told["by_kind"].get(kind, 1) for kind in head_flash.NAMES
+  }
   seconds = sum(
-    each.times * each.seconds(chip, one * packed_flash.PRODUCTS.get(each.kind, 0)) for each in found
+    each.times * each.seconds(chip, opaque.get(each.kind, 0.0) / program.mesh.size)
+    for each in found
   )
   mfu = program.flops / program.mesh.size / chip.products / seconds
   return told | {"seconds_one_by_one": seconds, "mfu_one_by_one": round(mfu, 4)}

@@ -90,8 +90,8 @@ class ShapeRun:
     self._automata, self._automaton_of = Automata.of(
       [requests[i].automaton for group in groups for i in group.waiting]
     )
-    rows = lanes_lib.empty_rows(model, shape.rows, shape.prefix_slots)
-    lanes = lanes_lib.empty_lanes(
+    rows: lanes_lib.Rows = lanes_lib.empty_rows(model, shape.rows, shape.prefix_slots)
+    lanes: lanes_lib.Lanes = lanes_lib.empty_lanes(
       model, shape.rows, shape.lanes, shape.prompt_slots, max_new_tokens
     )
     self._rows, self._lanes = (

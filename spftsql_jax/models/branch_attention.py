@@ -61,7 +61,7 @@ def branch_attention(given: Branches, window: int | jax.Array | None = None) -> 
     return _plain(given, window)
   mesh = jax.sharding.get_abstract_mesh()
   if mesh.empty or not set(_SPREAD_AXES) <= set(mesh.axis_names):
-    return branch_flash.branch_attention(*given, window)
+    return branch_flash.branch_attention(*given, window=window)
   # Each device attends with the schemas, branches and heads that it holds.
   parts = math.prod(mesh.shape[axis] for axis in _SPREAD_AXES)
   batch, branches = given.query.shape[:2]
@@ -70,20 +70,16 @@ def branch_attention(given: Branches, window: int | jax.Array | None = None) -> 
   heads = "tensor" if given.own_key.shape[3] % mesh.shape["tensor"] == 0 else None
   of_branches = PartitionSpec(rows, lanes, None, heads)
   of_prefix = PartitionSpec(rows, None, heads)
-  specs = Branches(
-    query=of_branches,
-    positions=PartitionSpec(rows, lanes),
-    prefix_key=of_prefix,
-    prefix_value=of_prefix,
-    prefix_lengths=PartitionSpec(rows),
-    own_key=of_branches,
-    own_value=of_branches,
-    own_positions=PartitionSpec(rows, lanes),
-  )
-  attend = lambda *parts: branch_flash.branch_attention(*parts, window)  # noqa: E731
-  return jax.shard_map(attend, in_specs=tuple(specs), out_specs=of_branches, check_vma=False)(
-    *given
-  )
+  of_positions = PartitionSpec(rows, lanes)
+  specs: Any = (of_branches, of_positions, of_prefix, of_prefix, PartitionSpec(rows))
+  specs += (of_branches, of_branches, of_positions)
+
+  def attend(given: Branches) -> jax.Array:
+    return branch_flash.branch_attention(*given, window=window)
+
+  return jax.shard_map(
+    attend, in_specs=(Branches(*specs),), out_specs=of_branches, check_vma=False
+  )(given)
 
 
 def _plain(given: Branches, window: int | jax.Array | None) -> jax.Array:
@@ -118,16 +114,20 @@ def _disagreement(groups: int, size: int, dtype: Any) -> float:
   names = jax.random.split(jax.random.key(0), 5)
   shapes = [(1, branches, 1, 1, groups, size), *[(1, prefix, 1, size)] * 2]
   shapes += [(1, branches, own, 1, size)] * 2
-  query, *keys = (jax.random.normal(n, s, dtype) for n, s in zip(names, shapes, strict=True))
+  query, prefix_key, prefix_value, own_key, own_value = (
+    jax.random.normal(n, s, dtype) for n, s in zip(names, shapes, strict=True)
+  )
   filled = jnp.arange(own - branches + 1, own + 1)[None, :, None]
   places = jnp.arange(own)
   length = prefix - 10
   given = Branches(
     query,
     length + filled - 1,
-    *keys[:2],
+    prefix_key,
+    prefix_value,
     jnp.array([length], jnp.int32),
-    *keys[2:],
+    own_key,
+    own_value,
     jnp.where(places < filled, length + places, NEVER),
   )
   kernel = jax.jit(lambda given: branch_flash.branch_attention(*given))

@@ -68,10 +68,10 @@ def has_kernel(query: jax.Array, key: jax.Array, value: jax.Array) -> bool:
   size = query.shape[-1]
   same = query.dtype == key.dtype == value.dtype
   narrow = query.dtype in (jnp.bfloat16, jnp.float16, jnp.float32)
-  return same and narrow and size in (16, 32, 64, 128) and _is_ampere_or_newer()
+  return same and narrow and size in (16, 32, 64, 128) and is_ampere_or_newer()
 
 
-def _is_ampere_or_newer() -> bool:
+def is_ampere_or_newer() -> bool:
   """Older GPUs are not for Triton, AMD's are untried."""
   capability = platforms.compute_capability()
   return capability is not None and capability[0] >= 8

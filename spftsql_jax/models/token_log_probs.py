@@ -2,9 +2,10 @@
 
 Logits are the largest arrays of a step. They are made for some positions at a time, from operands
 of the model's dtype with float32 sums, and again for the backward pass; what goes back through them
-is rounded to that dtype before it is multiplied. On a mesh each device goes through the rows and
-the part of the vocabulary that it holds: the head is gathered once for all slices, and its gradient
-is sent once, when all slices are in it.
+is rounded to that dtype before it is multiplied. GPUs have kernels that write no logits at all
+(head_flash.py): of the forward pass nothing but sums, of the backward pass the rounded gradient. On
+a mesh each device goes through the rows and the part of the vocabulary that it holds: the head is
+gathered once for all slices, and its gradient is sent once, when all slices are in it.
 
 Axes: R rows, W tokens of a row, D hidden, V vocabulary.
 """
@@ -22,7 +23,7 @@ import numpy as np
 from jax.custom_derivatives import CustomVJPPrimal
 from jax.sharding import PartitionSpec
 
-from spftsql_jax.models import platforms
+from spftsql_jax.models import head_flash, platforms, trials
 from spftsql_jax.models.products import head_gradients, head_product
 
 # Axes of a mesh over which rows, and the vocabulary, are spread (see `sharding.RULES`).
@@ -46,6 +47,7 @@ class _Way(NamedTuple):
     rows: axes of the mesh over which rows are spread; () where each device has all of them.
     vocab: axis of the mesh over which the vocabulary is spread; "" for none.
     scattered: whether of the head's gradient each device along "fsdp" gets a part of the width.
+    kernel: whether the kernels of head_flash.py make what logits are for.
   """
 
   operands: str
@@ -55,6 +57,7 @@ class _Way(NamedTuple):
   rows: tuple[str, ...] = ()
   vocab: str = ""
   scattered: bool = False
+  kernel: bool = False
 
 
 def logits_at_once() -> int:
@@ -73,7 +76,7 @@ def token_log_probs(
     targets: int32 [R, W], the tokens.
     operands: see `products.product`.
   """
-  way = _Way(operands, str(hidden.dtype), str(head.dtype))
+  way = _Way(operands, str(hidden.dtype), str(head.dtype), kernel=_has_kernel(hidden))
   mesh = jax.sharding.get_abstract_mesh()
   if not mesh.empty and {*_ROW_AXES, _VOCAB_AXIS} <= set(mesh.axis_names):
     rows = len(hidden) % math.prod(mesh.shape[axis] for axis in _ROW_AXES) == 0
@@ -85,6 +88,40 @@ def token_log_probs(
       scattered=rows and head.shape[1] % mesh.shape["fsdp"] == 0,
     )
   return _log_probs(hidden, head, targets, way)
+
+
+def _has_kernel(hidden: jax.Array) -> bool:
+  """Whether there are kernels, which agree here with plain JAX; the head is rounded to `hidden`."""
+  if not head_flash.has_kernel(hidden, hidden):
+    return False
+  # What is compiled for devices that are not here cannot be tried.
+  return not platforms.is_here() or _kernel_agrees(hidden.dtype)
+
+
+@functools.cache
+def _kernel_agrees(dtype: Any) -> bool:
+  """Whether the kernels give here what plain JAX gives."""
+  return trials.agrees("kernel for logits", "plain JAX", lambda: _disagreement(dtype))
+
+
+def _disagreement(dtype: Any) -> float:
+  """How far log-probs and gradients of the kernels are from those of plain JAX, of 150 positions
+  and a vocabulary that no block divides.
+  """
+  names = jax.random.split(jax.random.key(0), 4)
+  hidden, head = (
+    jax.random.normal(n, (c, 64), dtype) for n, c in zip(names[:2], (150, 1000), strict=True)
+  )
+  targets = jax.random.randint(names[2], (1, 150), 0, 1000)
+  weights = jax.random.normal(names[3], (1, 150))
+
+  def computed(kernel: bool) -> list[jax.Array]:
+    way = _Way("", str(hidden.dtype), str(head.dtype), kernel=kernel)
+    out, back = jax.vjp(lambda *x: _log_probs(*x, targets, way), hidden[None], head)
+    return [out, *back(weights)]
+
+  found, wanted = (jax.jit(computed, static_argnums=0)(kernel) for kernel in (True, False))
+  return trials.largest_difference(found, wanted)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
@@ -166,8 +203,10 @@ def _apart(run: Callable[..., Any], takes: Any, gives: Any) -> Callable[..., Any
 def _forward_of_device(
   hidden: jax.Array, head: jax.Array, targets: jax.Array, way: _Way
 ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
-  def of(part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+  def of(part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array | None]:
     states, tokens = part
+    if way.kernel:
+      return *_by_kernel(states, head, tokens, way), None
     logits = head_product(states, head, way.operands)
     most = logits.max(axis=-1)
     most = jax.lax.pmax(most, way.vocab) if way.vocab else most
@@ -179,7 +218,7 @@ def _forward_of_device(
     log_sums = most + jnp.log(total)
     return chosen - log_sums, log_sums, logits
 
-  count = _slices(targets, head)
+  count = 1 if way.kernel else _slices(targets, head)
   if count == 1:
     log_probs, log_sums, logits = of((hidden, targets))
     return log_probs, log_sums, logits if _keeps_logits(way) else None
@@ -205,6 +244,12 @@ def _backward_of_device(
     to_log_probs: jax.Array,
     logits: jax.Array | None = None,
   ) -> tuple[jax.Array, jax.Array | None]:
+    if way.kernel:
+      places = _places(tokens, len(head), way)
+      flat = [x.reshape(-1, *x.shape[2:]) for x in (states, places, sums, to_log_probs)]
+      to_logits = head_flash.gradient_of_logits(flat[0], head, *flat[1:])
+      to_states, to_head = head_gradients(flat[0], head, to_logits, way.operands, learned)
+      return _over_vocab(to_states, way).astype(states.dtype).reshape(states.shape), to_head
     if logits is None:
       logits = head_product(states, head, way.operands)
     chosen = _places(tokens, logits.shape[-1], way)[..., None] == jnp.arange(logits.shape[-1])
@@ -234,6 +279,19 @@ def _backward_of_device(
     rest = [axis for axis in way.rows if not (way.scattered and axis == "fsdp")]
     to_head = jax.lax.psum(to_head, tuple(rest))
   return to_hidden, to_head
+
+
+def _by_kernel(
+  states: jax.Array, head: jax.Array, tokens: jax.Array, way: _Way
+) -> tuple[jax.Array, jax.Array]:
+  """(log-probs, log-sum-exps), each [R, W]."""
+  places = _places(tokens, len(head), way)
+  flat = states.reshape(-1, states.shape[-1])
+  parts = head_flash.log_sum_parts(flat, head, places.reshape(-1))
+  own, total, chosen = (x.reshape(tokens.shape) for x in parts)
+  most = jax.lax.pmax(own, way.vocab) if way.vocab else own
+  log_sums = most + jnp.log(_over_vocab(total * jnp.exp(own - most), way))
+  return _over_vocab(chosen, way) - log_sums, log_sums
 
 
 def _keeps_logits(way: _Way) -> bool:

@@ -383,11 +383,12 @@ class Block(nn.Module):
     window, prefix_kv = layer
     q, k, v = self.attention.project(self.attention_norm(x), shared.rope)
     if isinstance(shared, _PackedRows):
-      rounded = (a.astype(self.config.product_dtype or a.dtype) for a in (q, k, v))
+      own_kv = (k, v)
+      q, k, v = (a.astype(self.config.product_dtype or a.dtype) for a in (q, k, v))
       attended = packed_attention(
-        *rounded, shared.ends, shared.positions, window, self.row_attention
+        q, k, v, shared.ends, shared.positions, window, self.row_attention
       )
-      return self._finish(x, attended.astype(x.dtype)), (k, v) if shared.collect else None
+      return self._finish(x, attended.astype(x.dtype)), own_kv if shared.collect else None
     if isinstance(shared, _Asked):
       assert prefix_kv is not None
       q, k, v = map(shared.prompts.apart, (q, k, v))
