@@ -103,7 +103,7 @@ def as_on_a_gpu(monkeypatch):
     monkeypatch.setattr(
       attention_module.branch_flash,
       "branch_attention",
-      lambda *given: change(kernel(*given, tile=SMALL, interpret=True)),
+      lambda *given, **options: change(kernel(*given, **options, tile=SMALL, interpret=True)),
     )
 
   yield use
