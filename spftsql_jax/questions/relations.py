@@ -207,6 +207,8 @@ class Relations(Events):
     # Photos have a camera lens, and belong to nobody but a person.
     part = person or child.singular.split()[-1] in wordings.PARTS
     belong = belong and (part or noun.singular.split()[-1] in wordings.HOLDERS | wordings.PLACES)
+    if role or (first == "by" and child.singular.split()[-1] not in wordings.WORKS):
+      first = "of"  # Loans are not "by customers", nor trips "in a start station".
     many = every if belong or first != "of" else one
     verbs = (conjugate(related_by(first, many, belong), related_by(first, one, belong)),)
     predicate, owner = "", noun.singular
