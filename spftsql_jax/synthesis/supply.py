@@ -122,6 +122,13 @@ class Supply:
     first, second = (self.values.tables[table].distinct(column) for table, column in (left, right))
     return not set(first).isdisjoint(second)
 
+  def linked(self, ends: frozenset[str]) -> bool:
+    """Whether the rows of a table do nothing but connect two others."""
+    return any(
+      {place[0] for _, place in referring} == ends and self.own_columns(table) < 2
+      for table, referring in self.referring.items()
+    )
+
   def own_columns(self, table: str) -> int:
     """How many columns of a table are no keys."""
     columns = (self.roles[(table, c.name.lower())] for c in self.tables[table].columns)
