@@ -183,8 +183,8 @@ class TableChoice:
       distance = min(supply.graph.distance(chosen[name[0]], table) for name in others)
       if distance >= joins.FAR:
         return 0.0
-      ends = {table, *(chosen[name[0]] for name in others)}
-      if distance > 1 and scope.optional & set(own) and not supply.linked(frozenset(ends)):
+      pair = frozenset({table, *(chosen[name[0]] for name in others)})
+      if distance > 1 and scope.optional & set(own) and not supply.linked(pair):
         return 0.0  # "The number of photos with a lens of each mountain, 0 if there are none".
       weight *= self.decay ** (distance - 1) * self._direction(letter, table, chosen, scope, others)
     return weight
