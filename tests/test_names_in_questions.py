@@ -618,3 +618,76 @@ def test_the_first_in_an_order_is_not_one_of_two_conditions() -> None:
 def test_a_city_and_its_state_are_said_together() -> None:
   said = _said("SELECT bname FROM bank WHERE state = 'Utah' AND city = 'Provo'", BANK)
   assert all(re.search("Provo\\W*,? (in )?\\W*Utah", question) for question in said), said
+
+
+CHURCHES = Schema(
+  "churches",
+  "sqlite",
+  (
+    _table(
+      "church: id number, name text, Continuation_of text, Organized_by text, created_by text"
+    ),
+    _table("lens: id number, name text, brand text"),
+    _table("photo: id number, name text, lens_id number", _key("lens_id", "lens")),
+    _table("station: id number, name text, city text"),
+    _table("trip: id number, start_station_id number", _key("start_station_id", "station")),
+    _table("pupil: id number, date_first_rental date, date_incident_end date, date_of_birth date"),
+  ),
+)
+
+
+@pytest.mark.parametrize(
+  "table, column, said",
+  [
+    ("church", "Organized_by", "organizer"),
+    ("church", "created_by", "creator"),
+    ("pupil", "date_first_rental", "first rental date"),
+    ("pupil", "date_incident_end", "incident end date"),
+    ("pupil", "date_of_birth", "date of birth"),
+  ],
+)
+def test_what_was_done_by_somebody_or_on_a_day_is_said_by_a_noun(table, column, said) -> None:
+  of = CHURCHES.table(table)
+  assert names_of(CHURCHES).column(of, of.column(column)).nouns[0].singular == said
+
+
+@pytest.mark.parametrize(
+  "condition, said",
+  [
+    ("= 'Shakers'", "(is|are) a continuation of ['\"]?Shakers"),
+    ("!= 'Shakers'", "n(o|')t a continuation of ['\"]?Shakers"),
+    ("IN ('Shakers', 'Quakers')", "(is|are) a continuation of ['\"]?Shakers['\"]? or"),
+  ],
+)
+def test_a_name_that_asks_for_its_object_is_said_with_it(condition: str, said: str) -> None:
+  found = _said(f"SELECT name FROM church WHERE Continuation_of {condition}", CHURCHES)
+  assert all(re.search(said, question) for question in found), found
+
+
+def test_only_nouns_can_be_said_of_anything() -> None:
+  of, names = CHURCHES.table("church"), names_of(CHURCHES)
+  assert [c.name for c in of.columns if not names.is_noun(of, c)] == ["Continuation_of"]
+
+
+def test_things_have_what_they_were_made_with_and_do_not_belong_to_it() -> None:
+  said = _said(
+    "SELECT a.name FROM photo AS a JOIN lens AS b ON a.lens_id = b.id WHERE b.brand = 'Sigma'",
+    CHURCHES,
+  )
+  assert any("have a lens" in question or "has a lens" in question for question in said), said
+  assert not any("belong" in question for question in said), said
+  said = _said(
+    "SELECT COUNT(*) FROM trip AS a JOIN station AS b ON a.start_station_id = b.id "
+    "WHERE b.city = 'Palo Alto'",
+    CHURCHES,
+  )
+  assert not any("are in a start station" in question for question in said), said
+
+
+def test_rows_with_more_than_their_two_ends_are_not_asked_about_alone_if_called_by_them() -> None:
+  ends = (_table("pupil: id number, name text"), _table("address: id number, city text"))
+  for name, alone in (("pupil_address", False), ("pupil_visit", True)):
+    keys = (_key("pupil_id", "pupil"), _key("address_id", "address"))
+    rows = _table(f"{name}: rent number, since date, pupil_id number, address_id number", *keys)
+    schema = Schema("school", "sqlite", (*ends, dataclasses.replace(rows, primary_key=())))
+    assert names_of(schema).asked_alone(schema.table(name)) == alone

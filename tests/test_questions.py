@@ -19,7 +19,13 @@ from spftsql_jax.columns.inflection import plural_of, singular_of
 from spftsql_jax.columns.words import split_identifier
 from spftsql_jax.questions.naming import Noun, names_of
 from spftsql_jax.questions.query_meaning import Query, read_query
-from spftsql_jax.questions.sentences import UnsupportedQuery, joints, wordings, write_question
+from spftsql_jax.questions.sentences import (
+  UnsupportedQuery,
+  joints,
+  strain,
+  wordings,
+  write_question,
+)
 from spftsql_jax.questions.syntax import own_columns
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
@@ -1208,3 +1214,11 @@ def test_joints_are_what_parts_of_a_question_hang_on() -> None:
   assert joints("Which are the names of singers with concerts?") == 2
   assert joints("Who sang 'Lord of the Rings, which'?") == 0
   assert joints("What's the age of Bob's dog, whose name isn't 'of with'?") == 2
+
+
+def test_a_question_is_the_harder_the_more_it_says_again() -> None:
+  assert strain("Which singers have a concert?") == 0
+  assert strain("What channel has the broadcast share with the lowest share?") == 2
+  assert (
+    strain("Show those who have more than what they have with more of 'a share of a share'.") == 3
+  )

@@ -483,7 +483,7 @@ def test_hundreds_of_tables_are_not_looked_at_in_pairs(monkeypatch):
     ("SELECT COUNT(a.*)", True),
     ("SELECT AVG(a.num1)", True),
     ("SELECT b.name2, a.num1", False),
-    ("SELECT a.any1 WHERE b.num2 > :num2", True),
+    ("SELECT MAX(a.num1) WHERE b.name2 = :name2", True),
     ("SELECT COUNT(a.*) WHERE b.name1 = :name1", True),
     ("SELECT a.name1, COUNT(b.*) GROUP BY a.key2", False),
   ],
@@ -499,6 +499,54 @@ def test_a_table_that_only_connects_others_is_seldom_what_is_asked_about(shop, t
 
   assert share(filler) > 0.08
   assert share(connecting) < 0.03 if seldom else share(connecting) == share(filler)
+
+
+@pytest.mark.parametrize(
+  "text, said",
+  [
+    ("SELECT a.key1 WHERE b.num2 > :num2", False),
+    ("SELECT a.name1, MAX(b.num2) GROUP BY a.key3", False),
+    ("SELECT a.name1, b.any2", True),
+  ],
+)
+def test_what_only_connecting_rows_hold_is_listed_and_no_condition(shop, text, said):
+  _, schema, _, filler = shop
+  connecting = sampler.Filler(schema, filler.values, ["book_author"])
+  for of, expected in ((filler, True), (connecting, said)):
+    made = [of.fill(Template.parse(text), random.Random(seed)) for seed in range(200)]
+    assert any("book_author.share" in each.columns for each in made) == expected
+
+
+def test_a_column_that_is_no_noun_is_a_condition(shop):
+  _, schema, _, filler = shop
+  awkward = sampler.Filler(schema, filler.values, (), [("book", "genre")])
+
+  def share(of, text):
+    made = [of.fill(Template.parse(text), random.Random(seed)) for seed in range(200)]
+    return sum("book.genre" in each.columns for each in made) / len(made)
+
+  shown, condition = (
+    "SELECT a.any1, COUNT(a.*) GROUP BY a.any1",
+    "SELECT a.name1 WHERE a.any2 = :any2",
+  )
+  assert share(filler, shown) > 0.1 and share(awkward, shown) < 0.03
+  assert share(awkward, condition) == share(filler, condition) > 0.05
+  assert awkward.seldom_asked(("book", "genre")) and not filler.seldom_asked(("book", "genre"))
+  assert filler.seldom_asked(("book", "in_print")) and filler.seldom_asked(("copy", "book_id"))
+
+
+def test_flags_are_neither_listed_nor_grouped_by(shop):
+  for text in ("SELECT a.name1, a.any2", "SELECT a.cat1, COUNT(a.*) GROUP BY a.cat1"):
+    assert not any("in_print" in query for query in fills(shop, text, 200))
+  assert any(
+    "in_print" in query for query in fills(shop, "SELECT a.name1 WHERE a.any2 = :any2", 200)
+  )
+
+
+def test_rows_without_any_are_counted_over_links_alone(shop):
+  made = fills(shop, "SELECT a.name1, COUNT(b.key2) WHERE OPTIONAL(b) GROUP BY a.key3", 200)
+  far = [query for query in made if query.count("LEFT JOIN") > 1]
+  assert far and all("book_author" in query for query in far)
 
 
 def test_only_names_are_united_with_those_of_another_table(tmp_path):
@@ -517,6 +565,10 @@ def test_only_names_are_united_with_those_of_another_table(tmp_path):
   template = Template.parse("SELECT a.name1 UNION SELECT b.name2")
   tables = {filler.fill(template, random.Random(seed)).tables for seed in range(40)}
   assert tables == {("guest", "host"), ("host", "guest")}
+  # Sorts that two sets of services share are no services.
+  template = Template.parse("SELECT a.name1 EXCEPT SELECT a.name1 WHERE a.key2 = :key2")
+  tables = {filler.fill(template, random.Random(seed)).tables for seed in range(40)}
+  assert tables == {("guest",), ("host",)}
   runner.close()
 
 

@@ -24,7 +24,7 @@ from sqlglot import exp
 
 from spftsql_jax.databases.introspection import read_schema
 from spftsql_jax.judging.metrics import hardness
-from spftsql_jax.questions.sentences import joints
+from spftsql_jax.questions.sentences import joints, strain
 from spftsql_jax.synthesis import pool
 from spftsql_jax.synthesis.balance import Balance, operators_of, reach_targets
 from spftsql_jax.synthesis.normal_form import masked, normal_form
@@ -277,6 +277,9 @@ def test_half_of_the_queries_over_linked_tables_are_over_several(folder):
 
 def test_no_more_hangs_on_one_another_than_in_questions_of_people(made):
   assert max(joints(example.question) for example in made.examples) == 3
+  hard = [strain(example.question) for example in made.examples]
+  assert max(hard) == 4
+  assert sum(each > 2 for each in hard) < 0.35 * len(hard)  # 24 % of people's.
 
 
 def test_targets_for_operators_and_hardness_are_met(folder):

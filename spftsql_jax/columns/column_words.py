@@ -98,6 +98,8 @@ def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[
     words = (words[0], words[2])  # "date account opened" of an account
   if len(words) == 2 and words[0].endswith("ated") and words[1] == "in" and column.kind == "text":
     words = ("place", "of", f"{words[0][:-2]}ion")  # "incorporated in"
+  if len(words) == 2 and words[1] == "by" and follows_noun(words[0]) and column.kind == "text":
+    words = (_doer(words[0]),)  # "organized by"
   if len(words) == 2 and words[0] == "born":
     words = (words[1], "of", "birth")
   if words[:1] == ("other",) and [singular_of(w) for w in words[1:-1]] == owner:
@@ -135,6 +137,8 @@ def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[
     words = (*words[:-1], "in", words[-1])  # "change_2007"
   if len(words) > 2 and words[:2] == ("date", "time"):
     words = (*words[2:], "time")  # "datetime_detention_end"
+  if words[0] == "date" and len(words) in (2, 3) and _are_nouns(words[1:]):
+    words = (*words[1:], "date")  # "date first rental", "date incident start"
   if len(words) == 3 and words[1:] in (("from", "date"), ("to", "date")):
     words = (f"{words[0]}-{words[1]}", "date")
   if words[0] == "line" and vocabulary.ADDRESS_PARTS.issuperset(words[2:]):
@@ -159,6 +163,18 @@ def _as_said(column: Column, words: tuple[str, ...], owner: list[str]) -> tuple[
       "date" if column.kind == "date" else "year" if holds_years(column) else "time",
     )
   return words
+
+
+def _are_nouns(words: tuple[str, ...]) -> bool:
+  """Whether words say what a date is that of: none of them is a deed or joins the others."""
+  joining = vocabulary.PREPOSITIONS | {"and", "or", "time", "date"}
+  return joining.isdisjoint(words) and not any(map(follows_noun, words))
+
+
+def _doer(participle: str) -> str:
+  """Who did what a participle says: organizer, creator."""
+  regular = f"{participle[:-2]}or" if participle.endswith("ated") else f"{participle[:-1]}r"
+  return vocabulary.DOERS.get(participle, regular)
 
 
 def _follows_amount(word: str) -> bool:

@@ -47,6 +47,7 @@ COLUMN_PHRASES = {
 ADDRESS_PARTS = frozenset(_COLUMNS["address parts"])
 DONE_WITH = frozenset(_COLUMNS["done with"])
 DOINGS = by_word(_COLUMNS["doings"])
+DOERS = by_word(_COLUMNS["doers"])
 COLUMN_SYNONYMS = tuples_by_word(_COLUMNS["column synonyms"])
 LAST_WORD_SYNONYMS = tuples_by_word(_COLUMNS["last word synonyms"])
 NAMING_COLUMNS = frozenset(_COLUMNS["naming columns"])

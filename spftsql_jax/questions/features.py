@@ -33,7 +33,8 @@ def features_of(names: SchemaNames, attribute: Attribute) -> frozenset[str]:
   event: called by what happened then; passive: that is also said behind a noun ("hired in 2010");
   optional: it may not have happened yet. dates-row: its rows happen then; takes-place, made: with
   these verbs. named, place, nationality, of-year, of-month, on-day, of-age: how a value of it is
-  said of a row. told-apart: best said with its column. work: made by people somewhere.
+  said of a row. told-apart: best said with its column. work: made by people somewhere. relation:
+  what a row is to its value ("continuation of").
   """
   table, column, own = attribute.ref.table, attribute.ref.column, attribute.own
   key = (table.name.lower(), column.name.lower(), own)
@@ -65,6 +66,8 @@ def _features(names: SchemaNames, attribute: Attribute) -> frozenset[str]:
   if not own:
     return frozenset(found)
   found.add("own")
+  if column.kind == "text" and name.short[0].singular.endswith(" of"):
+    found.add("relation")
   dated = next((tag for tag in ("date", "year") if tag in tags), "")
   if dated and dates_its_rows(names, attribute, dated):
     found.add("dates-row")

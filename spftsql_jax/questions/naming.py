@@ -141,18 +141,25 @@ class SchemaNames:
     """Whether people ask about the rows of a table by themselves. They do not where the rows only
     connect others and are called by these, or by the people among them: party hosts, advisors.
     """
-    if not is_link(table):
-      return True
     nouns = [self.tables.get(key.referred_table.lower()) for key in table.foreign_keys]
-    ends = {word for end in nouns if end for word in end.nouns[0].singular.split()}
+    called = [end.nouns[0].singular.split() for end in nouns if end]
+    ends = {word for words in called for word in words}
     noun = self.table(table)
     said = [singular_of(word) for word in noun.nouns[0].singular.split()]
+    if not is_link(table):
+      # "student addresses" that have a rent: of one student, at one address.
+      heads = {words[-1] for words in called if words != said}
+      return len(called) < 2 or not (said[-1] in heads and ends.issuperset(said))
     own = [word for word in said if word not in ends | vocabulary.PREPOSITIONS]
     # "hosting cities", "compatible browsers"
     states = said[-1] in ends and all(
       follows_noun(word) or word.endswith(("ing", "able", "ible")) for word in own
     )
     return not (states or (noun.person and is_pure_link(table)))
+
+  def is_noun(self, table: Table, column: Column) -> bool:
+    """Whether a column's name is one that can be said of anything: no "continuation of"."""
+    return self.column(table, column).short[0].singular.split()[-1] not in vocabulary.PREPOSITIONS
 
   def beside(self, noun: Noun, table: Table, parent: Table) -> Noun:
     """What the rows of a table are called beside those that they belong to: the policies of

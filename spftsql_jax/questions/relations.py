@@ -25,7 +25,7 @@ from spftsql_jax.questions.query_meaning import Edge, Query, UnsupportedQuery
 from spftsql_jax.questions.syntax import is_value
 
 # How often what is said of an owner is said as of its rows: "visits whose doctor is tall".
-_OWNER_RATE = 0.4
+_OWNER_RATE = 0.6
 
 
 class Relations(Events):
@@ -204,10 +204,13 @@ class Relations(Events):
       f"{self.rng.choice(prepositions)} {one}",
       f"{prepositions[0]} {every}",
     )
-    verbs = (
-      conjugate(related_by("of", every, belong), related_by("of", one, belong)),
-      conjugate(related_by(first, every, belong), related_by(first, one, belong)),
-    )
+    # Photos have a camera lens, and belong to nobody but a person.
+    part = person or child.singular.split()[-1] in wordings.PARTS
+    belong = belong and (part or noun.singular.split()[-1] in wordings.HOLDERS | wordings.PLACES)
+    if role or (first == "by" and child.singular.split()[-1] not in wordings.WORKS):
+      first = "of"  # Loans are not "by customers", nor trips "in a start station".
+    many = every if belong or first != "of" else one
+    verbs = (conjugate(related_by(first, many, belong), related_by(first, one, belong)),)
     predicate, owner = "", noun.singular
     if len(clauses) == 1 and self.maybe(_OWNER_RATE):
       clause = clauses[0]

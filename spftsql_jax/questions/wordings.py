@@ -27,6 +27,7 @@ AGGREGATES = {
 # "highest, lowest": words that belong together.
 EXTREMES = weighted(_PHRASES["extremes"])
 JOINTS = frozenset(_PHRASES["joints"])
+SAID_AGAIN = frozenset(_PHRASES["said again"])
 NUMBER_WORDS = _PHRASES["number words"]
 MONTHS = _PHRASES["months"]
 WEEKDAYS = frozenset(_PHRASES["weekdays"])

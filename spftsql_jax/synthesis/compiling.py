@@ -32,8 +32,8 @@ class ColumnSpec:
     refers_to: the number of the slot that this foreign key refers to.
     refers_to_table: the letter of the table that it refers to.
     uses: where it stands: select, distinct, group, alone (grouped by in a query over one table),
-      like, null, optional, equal, compare, united (with a column of another table), share (what has
-      one value of it is counted beside the rest), ...
+      like, null, optional, equal, compare, united (with a column of another table), combined (with
+      the same column of other rows), share (what has one value of it is counted beside others), ...
   """
 
   number: int
@@ -196,12 +196,13 @@ def _read_columns(
       (known and known.refers_to_table) or slot.refers_to_table,
       uses | ({"optional"} if table in optional else set()) | (known.uses if known else set()),
     )
-  for operation in tree.find_all(exp.Union):
+  for operation in tree.find_all(exp.SetOperation):
     for pair in zip(_returned(operation.this), _returned(operation.expression), strict=False):
       united = [found[number] for number in pair if number is not None]
-      if len({spec.letter for spec in united}) > 1:
-        for spec in united:
-          found[spec.number] = dataclasses.replace(spec, uses=spec.uses | {"united"})
+      several = len({spec.letter for spec in united}) > 1
+      use = {"united"} if several else set() if isinstance(operation, exp.Union) else {"combined"}
+      for spec in united:
+        found[spec.number] = dataclasses.replace(spec, uses=found[spec.number].uses | use)
   return found
 
 

@@ -8,7 +8,7 @@ import itertools
 import json
 import pickle
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import cast
 
 from sqlglot import exp
@@ -32,8 +32,8 @@ _REPEATED_LARGE = 1  # Where tables are large.
 _REDRAWS = 20  # Templates drawn for an attempt until one fits the schema.
 _CHECKED = 20_000  # Judgements kept.
 _OPENED = 8  # Databases that stay open.
-# One in so many attempts is to name a column whose turn it is, or more: each column is to have its
-# turn a few times.
+# One in so many attempts is to name a column whose turn it is, or more: each column that people ask
+# for is to have its turn a few times.
 _COVERAGE = 64
 _PER_COLUMN = 4
 _TURNS = 24  # Of each table's columns, where tables come in turn.
@@ -69,7 +69,14 @@ class OpenedDatabase:
     self.neighbours = [Runner(path) for path in task.instances]
     names = naming.names_of(self.schema)
     connecting = [t.name.lower() for t in self.schema.tables if not names.asked_alone(t)]
-    self.filler = Filler(self.schema, read_values(self.original, self.schema), connecting)
+    awkward = [
+      (t.name.lower(), c.name.lower())
+      for t in self.schema.tables
+      for c in t.columns
+      if not names.is_noun(t, c)
+    ]
+    values = read_values(self.original, self.schema)
+    self.filler = Filler(self.schema, values, connecting, awkward)
     self.fills = _FILLS_LARGE if task.large else _FILLS
     self.repeated = _REPEATED_LARGE if task.large else _REPEATED
     # Queries that have been accepted, and those of the block under way, with their questions.
@@ -83,8 +90,9 @@ class OpenedDatabase:
     self._draw = _Draw(task.templates)
     chance = random.Random(task.stream)
     self.start = chance.random()
-    self.targets = _turns(task, chance)
-    few = task.share // max(1, _PER_COLUMN * len(self.targets)) if task.share else _COVERAGE
+    seldom = {place for place in task.targets if self.filler.seldom_asked(place)}
+    self.targets = _turns(task, seldom, chance)
+    few = task.share // max(1, len(self.targets)) if task.share else _COVERAGE
     self.period = 1 if task.aim in ("tables", "columns") else max(1, min(_COVERAGE, few))
 
   def draw_for(self, focus: Place | None, share: float, rng: random.Random) -> Template | None:
@@ -167,6 +175,10 @@ class OpenedDatabase:
     """How many parts of a question hang on others."""
     return self._sentences.joints(question)
 
+  def strain(self, question: str) -> int:
+    """How hard a question is to read."""
+    return self._sentences.strain(question)
+
   def close(self) -> None:
     for runner in (self.original, *self.neighbours):
       runner.close()
@@ -176,12 +188,16 @@ class CannotWord(ValueError):
   """The rules that write questions have no wording for a query; the message says why."""
 
 
-def _turns(task: Task, chance: random.Random) -> list[Place]:
-  """The columns that hold anything, in the order of their turns."""
+def _turns(task: Task, seldom: Collection[Place], chance: random.Random) -> list[Place]:
+  """The columns that hold anything, in the order of their turns; those that people `seldom` ask for
+  have fewer.
+  """
   targets = list(task.targets)
   chance.shuffle(targets)
   if task.aim != "tables":
-    return targets
+    if task.aim == "columns":
+      return targets
+    return targets + [place for place in targets if place not in seldom] * (_PER_COLUMN - 1)
   of_table: dict[str, list[Place]] = {}
   for target in targets:
     of_table.setdefault(target[0], []).append(target)

@@ -68,12 +68,18 @@ def _filler(schema: Schema, values: StoredValues) -> Filler:
 
 
 class Filler:
-  """Fills templates over one database; `connecting` as `Supply` has them."""
+  """Fills templates over one database; `connecting` and `awkward` as `Supply` has them."""
 
-  def __init__(self, schema: Schema, values: StoredValues, connecting: Collection[str] = ()):
+  def __init__(
+    self,
+    schema: Schema,
+    values: StoredValues,
+    connecting: Collection[str] = (),
+    awkward: Collection[Place] = (),
+  ):
     self.schema = schema
     self.values = values
-    self._supply = Supply(schema, values, connecting)
+    self._supply = Supply(schema, values, connecting, awkward)
     self.leniency = functools.lru_cache(maxsize=None)(self._leniency)
     self.takes = functools.lru_cache(maxsize=None)(self._takes)
 
@@ -167,3 +173,12 @@ class Filler:
 
   def role(self, table: str, column: str) -> roles.Role:
     return self._supply.roles[(table, column)]
+
+  def seldom_asked(self, place: Place) -> bool:
+    """Whether people seldom ask for a column: a key or a flag, one of a table that only connects
+    others, one whose name is no noun.
+    """
+    role, supply = self.role(*place), self._supply
+    numbered = role.kind in ("key", "ref") and not role.natural
+    unsaid = place[0] in supply.connecting or place in supply.awkward
+    return numbered or role.flag or role.asked < 1 or unsaid

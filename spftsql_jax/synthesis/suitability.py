@@ -7,6 +7,7 @@ from spftsql_jax.columns.roles import NAMES, Role
 # Uses that a yes/no column has no sense for.
 _OF_NUMBERS = frozenset({"avg", "sum", "max", "min", "arithmetic", "compare", "like"})
 
+_CLEARLY = 0.3  # From here on rows are called by a column, if only partly.
 _SHOWN = frozenset({"select", "distinct"})
 _GROUPS = 0.4  # From here on several rows share each amount, as pupils do their age.
 
@@ -31,13 +32,15 @@ def suitability(role: Role, kind: str, uses: frozenset[str], lenient: bool = Fal
   if kind == "name":
     if "united" in uses and role.name_score * role.calls <= NAMES:
       return 0.0  # Nobody puts the names of people and the codes of services into one list.
+    if "combined" in uses and role.name_score * role.calls < _CLEARLY:
+      return 0.0  # Details that two sets of rows share are no rows.
     # Nobody calls a shop by its number of employees while there is anything else.
     return role.name_score * role.calls * role.asked * (0.05 * lenient if role.measure else 1.0)
   how_many = {"count", "distinct"} <= uses
   if role.flag and how_many:
     return 0.0  # Two at most, as everybody knows.
-  # Groups of those with and those without are seldom asked for.
-  weight = role.asked * (0.2 if role.flag and "group" in uses else 1.0)
+  # Nobody lists flags, or groups by them: "for each male flag".
+  weight = role.asked * (0.02 * lenient if role.flag and uses & {"group", *_SHOWN} else 1.0)
   if role.measure and role.category_score <= _GROUPS and (how_many or "share" in uses):
     weight *= 0.05 * lenient  # How many amounts there are, or rows of just one, tells nothing.
   if "group" in uses and role.measure:

@@ -18,6 +18,7 @@ from spftsql_jax.synthesis.stored import StoredValues
 from spftsql_jax.synthesis.suitability import suitability
 
 Place = tuple[str, str]  # A table and a column, in lower case.
+_AWKWARD = 0.02  # How much a column is asked for whose name is no noun.
 _BADLY = 0.1  # Columns that together weigh less suit a slot badly.
 Weighted = tuple[tuple[str, float], ...]  # Names with their weights.
 
@@ -26,13 +27,20 @@ class Supply:
   """The tables with rows of one database, and how their columns suit slots.
 
   Tables and columns are named in lower case. `connecting` are tables whose rows people only ask
-  about beside those of others.
+  about beside those of others, `awkward` columns whose names are no nouns: they are conditions.
   """
 
-  def __init__(self, schema: Schema, values: StoredValues, connecting: Collection[str] = ()):
+  def __init__(
+    self,
+    schema: Schema,
+    values: StoredValues,
+    connecting: Collection[str] = (),
+    awkward: Collection[Place] = (),
+  ):
     self.schema = schema
     self.values = values
     self.connecting = frozenset(connecting)
+    self.awkward = frozenset(awkward)
     self.graph = joins.JoinGraph(schema)
     self.roles = roles.column_roles(schema)
     self.tables = {
@@ -83,6 +91,8 @@ class Supply:
       if column.distinct_count < (2 if several else 1):
         continue
       weight = suitability(self.roles[(table, name)], kind, uses, lenient)
+      if (table, name) in self.awkward and "equal" not in uses:
+        weight *= _AWKWARD
       if weight > 0 and tested and not self.values.tables[table].has_null(name):
         continue
       if weight > 0:
@@ -111,6 +121,18 @@ class Supply:
     """Whether two columns hold some value both."""
     first, second = (self.values.tables[table].distinct(column) for table, column in (left, right))
     return not set(first).isdisjoint(second)
+
+  def linked(self, ends: frozenset[str]) -> bool:
+    """Whether the rows of a table do nothing but connect two others."""
+    return any(
+      {place[0] for _, place in referring} == ends and self.own_columns(table) < 2
+      for table, referring in self.referring.items()
+    )
+
+  def own_columns(self, table: str) -> int:
+    """How many columns of a table are no keys."""
+    columns = (self.roles[(table, c.name.lower())] for c in self.tables[table].columns)
+    return sum(role.kind not in ("key", "ref") for role in columns)
 
   def keys_to(self, table: str, target: str) -> set[str]:
     """The columns of a table that are a foreign key, or a part of one, to another."""

@@ -90,8 +90,11 @@ class TableChoice:
       if table in chosen.values():
         continue
       weight = self.supply.table_weight(table, slots, self.lenient)
-      if table in self.supply.connecting and self._is_about(letter):
-        weight *= _CONNECTING
+      if table in self.supply.connecting:
+        if self._is_about(letter):
+          weight *= _CONNECTING
+        elif not self._is_said(letter, table):
+          continue
       if weight > 0 and chosen:
         weight = min(weight, 1.0) * self._nearness(letter, table, chosen)
       if weight > 0:
@@ -105,6 +108,15 @@ class TableChoice:
     uses = [slot.uses for slot in self.needs[letter]]
     listed = any(_SHOWN & each and not _AGGREGATES & each for each in uses)
     return len(self.needs) == 1 or listed or letter in self.compiled.scopes[0].counted
+
+  def _is_said(self, letter: str, table: str) -> bool:
+    """Whether rows that only connect others are said well: by those, or listed beside them.
+    They are not in "players that have a starting year after 2010 for a coach", nor where they are
+    more than pairs, and would be counted as what they are called: "student addresses".
+    """
+    own = [slot for slot in self.needs[letter] if slot.kind not in ("key", "ref")]
+    listed = any(_SHOWN & slot.uses and not _AGGREGATES & slot.uses for slot in own)
+    return listed or not (own or self.supply.own_columns(table) > 1)
 
   def _within_reach(self, letter: str, chosen: Mapping[str, str]) -> Iterable[str]:
     """The tables, in their order, that keys connect with those chosen where that is wanted.
@@ -171,6 +183,9 @@ class TableChoice:
       distance = min(supply.graph.distance(chosen[name[0]], table) for name in others)
       if distance >= joins.FAR:
         return 0.0
+      pair = frozenset({table, *(chosen[name[0]] for name in others)})
+      if distance > 1 and scope.optional & set(own) and not supply.linked(pair):
+        return 0.0  # "The number of photos with a lens of each mountain, 0 if there are none".
       weight *= self.decay ** (distance - 1) * self._direction(letter, table, chosen, scope, others)
     return weight
 
