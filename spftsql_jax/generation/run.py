@@ -88,6 +88,12 @@ class ShapeRun:
     lanes = lanes_lib.empty_lanes(
       model, shape.rows, shape.lanes, shape.prompt_slots, max_new_tokens
     )
+    weight = jax.tree.leaves(variables)[0]
+    if isinstance(weight, jax.Array) and weight.committed and mesh is None:
+      # As what the programs give back: bound to the device that the weights are bound to, as loaded
+      # ones are. Else each program would be compiled again for its second call.
+      [device] = weight.devices()
+      rows, lanes = jax.device_put((rows, lanes), device)
     self._rows, self._lanes = (
       lanes_lib.place_on_mesh(rows, lanes, mesh) if mesh is not None else (rows, lanes)
     )
