@@ -26,13 +26,19 @@ _TURN = threading.Lock()
 
 
 def run_script(
-  script: Path, *arguments: str | Path, cwd: Path | None = None
+  script: Path, *arguments: object, cwd: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-  """Runs a launch script to its end; its environment is that of the first call of this process."""
+  """Runs a launch script to its end.
+
+  Args:
+    environment: what it has beside that of the first call of this process. What a library reads
+      when it is imported has been read.
+  """
   command = [str(script), *map(str, arguments)]
   with tempfile.TemporaryDirectory(prefix="forked-") as folder, _TURN:
     server, outputs = _server(), [f"{folder}/{name}" for name in ("stdout", "stderr")]
     request = {"command": command, "cwd": str(cwd or ROOT), "outputs": outputs}
+    request["environment"] = environment
     assert server.stdin is not None and server.stdout is not None
     server.stdin.write(json.dumps(request) + "\n")
     server.stdin.flush()
@@ -88,6 +94,7 @@ def _become(request: dict) -> None:
   os.chdir(request["cwd"])
   for name in ("PYTHONPATH", "OPENBLAS_NUM_THREADS"):
     os.environ.pop(name)
+  os.environ.update(request["environment"])
   sys.argv[:] = request["command"]
   ours = (str(ROOT), str(ROOT / "tests"))
   sys.path[:] = [os.path.dirname(sys.argv[0]), *(path for path in sys.path if path not in ours)]
