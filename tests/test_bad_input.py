@@ -4,15 +4,13 @@ names it, no traceback.
 
 from __future__ import annotations
 
-import concurrent.futures
 import json
-import os
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from forked import run_script
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "experiments"))
 
@@ -325,21 +323,9 @@ def folder(tmp_path_factory):
   return folder
 
 
-@pytest.fixture(scope="module")
-def answers(folder):
-  """What each case prints; all are run at once, as most of the time goes into starting."""
-
-  def run(case):
-    command = [sys.executable, str(EXPERIMENTS / f"{case[0]}.py"), *case[1]]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-
-  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    return dict(zip(NAMES, pool.map(run, CASES), strict=True))
-
-
-@pytest.mark.parametrize(("name", "case"), zip(NAMES, CASES, strict=True), ids=NAMES)
-def test_bad_input_is_one_line_and_exit_code_2(answers, name, case):
-  done = answers[name]
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+def test_bad_input_is_one_line_and_exit_code_2(folder, case):
+  done = run_script(EXPERIMENTS / f"{case[0]}.py", *case[1], cwd=folder)
   assert done.returncode == 2, done.stderr
   lines = done.stderr.splitlines()
   assert len(lines) == 1 and lines[0].startswith(f"{Path(case[0]).name}.py: "), done.stderr

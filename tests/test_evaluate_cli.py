@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from forked import run_script
 from shared_data import SHARED, needs_predictions
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -55,8 +56,7 @@ def evaluate(folder, *extra, **changed):
   }
   flags |= {"comparison": "spider", "output": folder / "out.json", "timeout_s": 0.5}
   arguments = [f"--{name}={value}" for name, value in (flags | changed).items()]
-  command = [sys.executable, str(ROOT / "experiments" / "evaluate.py"), *arguments, *extra]
-  return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+  return run_script(ROOT / "experiments" / "evaluate.py", *arguments, *extra, cwd=folder)
 
 
 def scores(folder):

@@ -167,6 +167,18 @@ def test_adapters_are_switched_without_compiling_again(small, requests, greedy):
   assert [a.tokens for a in adapted] == [a.tokens for a in merged] != [a.tokens for a in same]
 
 
+def test_weights_bound_to_a_device_compile_each_program_once(small, requests):
+  """Loaded weights are bound to a device, and so are the caches that a program gives back."""
+  _, model, params = small
+  bound = jax.device_put(params, jax.devices()[0])
+  programs = (lanes_lib.place_prefixes, lanes_lib.admit, lanes_lib.advance)
+  before = [program._cache_size() for program in programs]
+  some = [request for request in requests if request.prefix][:40]
+  assert len({request.prefix for request in some}) > 1
+  Generator(model, lanes=1).generate(bound, some, max_new_tokens=3, eos_id=STOP)
+  assert [p._cache_size() - n for p, n in zip(programs, before, strict=True)] == [1, 1, 1]
+
+
 def test_what_cannot_be_answered_gets_a_status_and_the_rest_an_answer(small, requests, greedy):
   _, model, params = small
   seen = {}

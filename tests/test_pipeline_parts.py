@@ -125,6 +125,18 @@ def test_journal_forgets_a_line_that_was_cut_off(tmp_path):
   assert [line["output"]["file"] for line in lines] == ["1", "3"]
 
 
+def test_metrics_are_written_without_torch(tmp_path):
+  """TensorBoard's writer would import it where it is installed: seconds of each run's start."""
+  code = (
+    "import sys; from pathlib import Path; from spftsql_jax.pipeline.metrics_log import MetricsLog;"
+    f"log = MetricsLog(Path({str(tmp_path)!r})); log.write('sft', 1, {{'loss': 1.0}}); log.close();"
+    "assert 'torch' not in sys.modules"
+  )
+  done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+  assert done.returncode == 0, done.stderr
+  assert list(tmp_path.rglob("events*"))
+
+
 def test_journal_refuses_another_config_and_names_the_difference(tmp_path):
   Journal(tmp_path, {"seed": 1, "sft": {"steps": 5}}).close()
   with pytest.raises(ConfigChanged, match=r"sft\.steps: 5 there, 6 now"):

@@ -224,6 +224,20 @@ def test_a_step_is_optax_adamw_at_the_given_rate(params):
   assert int(state.step) == 1
 
 
+@pytest.mark.parametrize("bound", [True, False])
+def test_weights_bound_to_a_device_or_not_have_one_program(params, bound):
+  """Loaded weights are bound to a device, and so is what a step returns of them."""
+  if bound:
+    params = jax.device_put(params, jax.devices()[0])
+  batch = stacked(make_units(OBJECTIVES["sft"], 6), BatchShape(3, 4, (20,), (16,), (8,)), 1)
+  config = OptimizerConfig(b1=0.8 if bound else 0.7)
+  step = make_train_step(MODEL, config, program_of(OBJECTIVES["sft"]))
+  state = init_state(config, params)
+  for _ in range(2):
+    state, _ = step(state, None, batch, 0.01, numbers_of(OBJECTIVES["sft"]))
+  assert step._cache_size() == 1 and state.step.committed == bound
+
+
 def test_fit_resumes_to_the_same_params(tmp_path, params):
   units = make_units(OBJECTIVES["sft"], 24)
   shape = BatchShape(2, 4, (20,), (16,), (8,))

@@ -94,6 +94,11 @@ class ShapeRun:
     lanes: lanes_lib.Lanes = lanes_lib.empty_lanes(
       model, shape.rows, shape.lanes, shape.prompt_slots, max_new_tokens
     )
+    weight = jax.tree.leaves(variables)[0]
+    if isinstance(weight, jax.Array) and weight.committed and len(weight.devices()) == 1:
+      # As what the programs give back: bound to the device that the weights are bound to, as loaded
+      # ones are. Else each program would be compiled again for its second call.
+      rows, lanes = jax.device_put((rows, lanes), *weight.devices())
     self._rows, self._lanes = (
       lanes_lib.place_on_mesh(rows, lanes, mesh) if mesh is not None else (rows, lanes)
     )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO, TypeAlias, cast
-
-import tensorboardX
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias, cast
 
 from spftsql_jax.files import write_text
+
+if TYPE_CHECKING:
+  import tensorboardX
 
 # Stage and step, then the figures by name.
 MetricsLine: TypeAlias = dict[str, str | float]
@@ -36,7 +39,7 @@ class MetricsLog:
       self._folder.mkdir(parents=True, exist_ok=True)
       path = self._folder / f"{name}.jsonl"
       _keep_before(path, step)
-      board = tensorboardX.SummaryWriter(
+      board = _tensorboard().SummaryWriter(
         str(self._tensorboard / name), purge_step=step if step > 1 else None
       )
       self._open[stage] = path.open("a", buffering=1), board
@@ -61,6 +64,22 @@ class MetricsLog:
     for file, board in self._open.values():
       file.close()
       board.close()
+
+
+@functools.cache
+def _tensorboard() -> Any:
+  """tensorboardX, which would import torch where that is installed: seconds, for what is not used
+  here.
+  """
+  absent = "torch" not in sys.modules
+  if absent:
+    sys.modules["torch"] = None  # type: ignore[assignment]
+  try:
+    import tensorboardX
+  finally:
+    if absent:
+      del sys.modules["torch"]
+  return tensorboardX
 
 
 def _read(path: Path) -> list[MetricsLine]:

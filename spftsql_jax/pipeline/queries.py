@@ -12,6 +12,7 @@ other ways are not found: nothing cheap finds them.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import random
 import sqlite3
@@ -139,9 +140,10 @@ class Queries:
     return frozenset(keys)
 
 
+@functools.lru_cache(1 << 14)
 def _one_spelling(query: str, dialect: str) -> str:
   """The query's normal form, with its joins, comparisons, orders and parentheses spelled in one
-  way.
+  way. It is kept: each run of a process, and each time that one goes on, asks it of the same ones.
 
   Raises ValueError where it does not parse.
   """

@@ -44,7 +44,9 @@ class TrainState:
 def init_state(optimizer: OptimizerConfig, trainable: Any, dtype: Any = None) -> TrainState:
   """A fresh state that trains a copy of `trainable`: a step donates the state it is given.
 
-  Where `trainable` lies on a mesh, the state does (see `state_shardings`).
+  Where `trainable` lies on a mesh, the state does (see `state_shardings`). Where it is bound to a
+  device, all of the state is, as what a step returns is: else the second step, which is given that,
+  would be compiled again.
 
   Args:
     dtype: what the model computes with; None for the weights' own. Where it, or any weight, is
@@ -53,7 +55,8 @@ def init_state(optimizer: OptimizerConfig, trainable: Any, dtype: Any = None) ->
   """
   init = functools.partial(_init, optimizer, dtype)
   if not _on_mesh(trainable):
-    return init(trainable)
+    state, leaf = init(trainable), jax.tree.leaves(trainable)[0]
+    return jax.device_put(state, leaf.sharding) if _is_bound(leaf) else state
   return jax.jit(init, out_shardings=state_shardings(optimizer, trainable, dtype))(trainable)
 
 
@@ -97,8 +100,13 @@ def _init(optimizer: OptimizerConfig, dtype: Any, weights: Any) -> TrainState:
 
 def _on_mesh(trainable: Any) -> bool:
   leaf = jax.tree.leaves(trainable)[0]
-  return (
-    isinstance(leaf, jax.Array)
-    and not isinstance(leaf, jax.core.Tracer)
-    and isinstance(leaf.sharding, NamedSharding)
-  )
+  return _is_placed(leaf) and isinstance(leaf.sharding, NamedSharding)
+
+
+def _is_bound(leaf: Any) -> bool:
+  """Whether an array lies where it is because it was put there, as one that was loaded."""
+  return _is_placed(leaf) and leaf.committed
+
+
+def _is_placed(leaf: Any) -> bool:
+  return isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer)
