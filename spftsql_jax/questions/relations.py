@@ -210,7 +210,7 @@ class Relations(Events):
     if role or (first == "by" and child.singular.split()[-1] not in wordings.WORKS):
       first = "of"  # Loans are not "by customers", nor trips "in a start station".
     many = every if belong or first != "of" else one
-    verbs = (conjugate(related_by(first, many, belong), related_by(first, one, belong)),)
+    verb = conjugate(related_by(first, many, belong), related_by(first, one, belong))
     predicate, owner = "", noun.singular
     if len(clauses) == 1 and self.maybe(_OWNER_RATE):
       clause = clauses[0]
@@ -221,7 +221,7 @@ class Relations(Events):
       elif clause.noun and not clause.noun.startswith("the "):
         owner, predicate = f"{noun.singular}'s {clause.noun}", clause.predicate
     of_one = tuple(f"{preposition} {one}" for preposition in prepositions)
-    return Clause(owner if predicate else "", predicate, "", verbs, posts, posts_of_one=of_one)
+    return Clause(owner if predicate else "", predicate, "", (verb,), posts, posts_of_one=of_one)
 
   def _directed(
     self, preposition: str, noun: Noun, clauses: list[Clause], person: bool, name: str | None
