@@ -691,3 +691,66 @@ def test_rows_with_more_than_their_two_ends_are_not_asked_about_alone_if_called_
     rows = _table(f"{name}: rent number, since date, pupil_id number, address_id number", *keys)
     schema = Schema("school", "sqlite", (*ends, dataclasses.replace(rows, primary_key=())))
     assert names_of(schema).asked_alone(schema.table(name)) == alone
+
+
+BIKES = Schema(
+  "bikes",
+  "sqlite",
+  (
+    _table(
+      "station: id number, name text, lat number, long number, state_county_province text",
+      samples={"name": ("Clay at Battery", "Powell Street")},
+    ),
+    Table(
+      "trip",
+      (
+        Column("id", "INTEGER", "number"),
+        Column("start_station_name", "TEXT", "text", comment="this should be removed"),
+        Column("start_station_id", "INTEGER", "number"),
+        Column("end_station_id", "INTEGER", "number"),
+        Column("rank_in_week", "INTEGER", "number"),
+      ),
+      ("id",),
+      (_key("start_station_id", "station"), _key("end_station_id", "station")),
+      row_count=100,
+    ),
+    _table(
+      "address: id number, address text, address2 text, city text",
+      samples={"address": ("47 MySakila Drive", "28 MySQL Boulevard")},
+    ),
+  ),
+)
+
+
+@pytest.mark.parametrize(
+  "table, column, said",
+  [
+    # Neither a sentence nor an adjective is a name.
+    ("trip", "start_station_name", {"start station name"}),
+    ("station", "lat", {"latitude"}),
+    ("station", "long", {"longitude"}),
+    ("station", "state_county_province", {"state"}),
+    # What an address is, it is not called.
+    ("address", "address", {"street address"}),
+    ("address", "address2", {"second address line"}),
+  ],
+)
+def test_a_column_is_called_by_a_noun(table: str, column: str, said: set[str]) -> None:
+  of = BIKES.table(table)
+  nouns = names_of(BIKES).column(of, of.column(column)).short
+  assert {noun.singular for noun in nouns} & said and not {
+    noun.singular for noun in nouns if "remove" in noun.singular or noun.singular == "name"
+  }
+
+
+def test_no_value_stands_behind_a_name_that_goes_on() -> None:
+  said = _said("SELECT COUNT(*) FROM trip WHERE rank_in_week = 3", BIKES)
+  assert not {question for question in said if "week 3" in question}
+  assert any("rank in week of 3" in question for question in said)
+
+
+def test_nothing_is_in_what_it_has_by_a_role() -> None:
+  query = "SELECT t.id FROM trip AS t JOIN station AS s ON t.end_station_id = s.id WHERE "
+  for condition in ("s.name = 'Clay at Battery'", "s.lat > 37"):
+    said = _said(query + condition, BIKES)
+    assert not {q for q in said if re.search(r"\b(in|at) (the |an? )?end station", q)}, said

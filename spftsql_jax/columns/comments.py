@@ -57,7 +57,7 @@ def _phrase_of(comment: str) -> str:
   if (
     words[0] in ("milligrams", "number")
     and len(words) < 3
-    or any(w in ("which", "that", "where", "was", "is", "null", "empty") for w in words)
+    or not vocabulary.SENTENCE_WORDS.isdisjoint(words)
   ):
     return ""
   return said

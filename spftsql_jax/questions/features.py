@@ -21,6 +21,7 @@ _TIME_WORDS = frozenset(
   {"date", "year", "month", "day", "time", "datetime"}
   | {"of", "release", "publication", "publish", "event"}
 )
+_GOES_ON = frozenset({"in", "on", "at", "by", "from", "to", "for", "with"})
 # Kinds of which one is said of a value, the first that fits.
 SORTS = ("named", "place", "nationality", "of-year", "of-month", "on-day", "of-age")
 
@@ -34,7 +35,8 @@ def features_of(names: SchemaNames, attribute: Attribute) -> frozenset[str]:
   optional: it may not have happened yet. dates-row: its rows happen then; takes-place, made: with
   these verbs. named, place, nationality, of-year, of-month, on-day, of-age: how a value of it is
   said of a row. told-apart: best said with its column. work: made by people somewhere. relation:
-  what a row is to its value ("continuation of").
+  what a row is to its value ("continuation of"). within: its name goes on behind a preposition, so
+  that no value may stand there ("rank in round").
   """
   table, column, own = attribute.ref.table, attribute.ref.column, attribute.own
   key = (table.name.lower(), column.name.lower(), own)
@@ -54,6 +56,8 @@ def _features(names: SchemaNames, attribute: Attribute) -> frozenset[str]:
     found.add("person")
   if tags & {"date", "year"}:
     found.add("timed")
+  if not {*name.short[0].singular.split()[1:-1]}.isdisjoint(_GOES_ON):
+    found.add("within")
   if is_label(name.nouns[0].singular.split()):
     found.add("label")
   if name.event:

@@ -426,7 +426,10 @@ def _column_name(
     full_nouns = [Noun(f"{table_noun} name", f"{table_noun} names")]
     short_nouns = [Noun("name", "names")]
   if short == table_noun and names_entity and not any(name.endswith("name") for name in own):
-    full_nouns = short_nouns = [Noun("name", "names")]  # The model of a model is its name.
+    # The model of a model is its name, but an address has none.
+    full_nouns = short_nouns = [
+      _column_noun(vocabulary.TEXTS_OF_ROWS.get(table_noun.split()[-1], "name"))
+    ]
   elif short == table_noun and column.kind == "number":
     full_nouns = short_nouns = [Noun(f"{short} value", f"{short} values")]
   elif (

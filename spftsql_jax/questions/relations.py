@@ -164,8 +164,8 @@ class Relations(Events):
   ) -> Clause:
     prepositions = relation_preposition(noun.singular, child.singular, person)
     first, belong = prepositions[0], owned(noun, child) and not role
-    if role and first == "of":
-      prepositions = ("with",)
+    if role and not (person and first == "by"):  # Trips are not "in an end station".
+      first, prepositions = "of", ("with",)
     direction, _, place = noun.singular.partition(" ")
     if place and direction in wordings.DIRECTIONS:
       return self._directed(
@@ -207,8 +207,8 @@ class Relations(Events):
     # Photos have a camera lens, and belong to nobody but a person.
     part = person or child.singular.split()[-1] in wordings.PARTS
     belong = belong and (part or noun.singular.split()[-1] in wordings.HOLDERS | wordings.PLACES)
-    if role or (first == "by" and child.singular.split()[-1] not in wordings.WORKS):
-      first = "of"  # Loans are not "by customers", nor trips "in a start station".
+    if first == "by" and child.singular.split()[-1] not in wordings.WORKS:
+      first = "of"  # Loans are not "by customers".
     many = every if belong or first != "of" else one
     verb = conjugate(related_by(first, many, belong), related_by(first, one, belong))
     predicate, owner = "", noun.singular
