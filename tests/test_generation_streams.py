@@ -94,3 +94,14 @@ def test_what_is_read_is_little_more_than_what_there_is():
   assert found.prefill_tokens == held
   # 1.9 where each prefix and prompt is padded by itself.
   assert found.prefill_computed < 1.45 * held
+
+
+def test_requests_without_a_prefix_are_answered():
+  config = ModelConfig("llama", 96, 16, 16, 1, 2, 2, 8)
+  params = init_params(config, jax.random.key(0))
+  requests = [Request((), (5, 6, 7)), Request((8, 9), (5, 6)), Request((), (7,))]
+  together = Generator(Decoder(config), lanes=4)
+  answers = together.generate(params, requests, max_new_tokens=3, eos_id=1)
+  for request, answer in zip(requests, answers, strict=True):
+    alone = Generator(Decoder(config), lanes=4)
+    assert alone.generate(params, [request], max_new_tokens=3, eos_id=1)[0].tokens == answer.tokens

@@ -714,6 +714,7 @@ BIKES = Schema(
       (_key("start_station_id", "station"), _key("end_station_id", "station")),
       row_count=100,
     ),
+    _table("storm: id number, damage_millions_usd number"),
     _table(
       "address: id number, address text, address2 text, city text",
       samples={"address": ("47 MySakila Drive", "28 MySQL Boulevard")},
@@ -730,6 +731,7 @@ BIKES = Schema(
     ("station", "lat", {"latitude"}),
     ("station", "long", {"longitude"}),
     ("station", "state_county_province", {"state"}),
+    ("storm", "damage_millions_usd", {"damage in million dollars"}),
     # What an address is, it is not called.
     ("address", "address", {"street address"}),
     ("address", "address2", {"second address line"}),

@@ -39,6 +39,7 @@ TIMES = frozenset(_GRAMMAR["times"])
 UNITS = frozenset(_GRAMMAR["units"])
 UNIT_NAMES = by_word(_GRAMMAR["unit names"])
 UNIT_POWERS = by_word(_GRAMMAR["unit powers"])
+MULTIPLES = by_word(_GRAMMAR["multiples"])
 
 COLUMN_PHRASES = {
   tuple(name.split()): tuple(said.split())

@@ -34,9 +34,9 @@ def prefix_sizes(lengths: Sequence[int], together: int) -> tuple[RowSize, RowSiz
   Args:
     lengths: of the prefixes to come, in tokens. together: how many of the longest fit into a row.
   """
-  one = RowSize(_up(max(lengths), _PREFIX_STEP), 1)
+  one = RowSize(_up(max(1, *lengths), _PREFIX_STEP), 1)  # There may be nothing to read.
   count = min(len(lengths), 2 * together)
-  longest = sum(sorted(lengths)[-count:])
+  longest = max(1, sum(sorted(lengths)[-count:]))
   several = RowSize(min(together * one.tokens, _up(longest, _PREFIX_STEP)), count)
   return one, several
 

@@ -326,7 +326,7 @@ def _table_name(noun: Noun, taken: collections.Counter) -> TableName:
 def unit_behind(words: Sequence[str]) -> tuple[list[str], str] | None:
   """The words before a unit, and the unit in full: ("area",), "square km"; None without either."""
   *before, last = words
-  power = ""
+  last, power = last if last in vocabulary.UNITS else last.lower(), ""
   if last in vocabulary.UNIT_POWERS and before:
     power, last = vocabulary.UNIT_POWERS[last], before.pop()
   if last not in vocabulary.UNITS or not before:
@@ -334,6 +334,8 @@ def unit_behind(words: Sequence[str]) -> tuple[list[str], str] | None:
   if not power and before[-1] in vocabulary.UNIT_POWERS and len(before) > 1:
     power = vocabulary.UNIT_POWERS[before.pop()]
   unit = vocabulary.UNIT_NAMES.get(last, last)
+  if before[-1] in vocabulary.MULTIPLES and len(before) > 1:
+    power = vocabulary.MULTIPLES[before.pop()]
   return (before, f"{power} {unit}".strip()) if before else None
 
 
