@@ -107,7 +107,14 @@ class ShapeRun:
     self._one, self._several = prefix_sizes([len(group.prefix) for group in groups], together)
     # Prompts of the schemas of each part of the mesh are a row.
     self._prompt_rows = self._readers if shape.rows % self._readers == 0 else 1
-    self._prompt_lengths = [len(requests[i].prompt) for group in groups for i in group.waiting]
+    # Places of a round of admissions in each row (see `_admit`), and tokens of its prompts.
+    lengths = [len(requests[i].prompt) for group in groups for i in group.waiting]
+    share = shape.rows // self._prompt_rows
+    self._quarter = max(shape.lanes // 4, 1)
+    self._prompt_tokens = {
+      size: prompt_tokens(lengths, share * size, shape.prompt_slots)
+      for size in (self._quarter, shape.lanes)
+    }
     self._steps = 0
     self._idle_since: float | None = None
     self._groups: list[Group | None] = [None] * shape.rows
@@ -196,8 +203,7 @@ class ShapeRun:
     # Two sizes of a round of admissions: all lanes, or a quarter of them. A stretch of decoding
     # leaves a quarter free and a few more, which are two rounds of the small size; the first round
     # is of the large one: both programs are met at the start.
-    quarter = max(self._shape.lanes // 4, 1)
-    size = self._shape.lanes if most > 2 * quarter else quarter
+    size = self._shape.lanes if most > 2 * self._quarter else self._quarter
     while any(chosen):
       chosen = self._admit_round(chosen, size)
 
@@ -208,8 +214,7 @@ class ShapeRun:
     long as their prompts fit. Returns those that are left.
     """
     share = self._shape.rows // self._prompt_rows
-    slots = self._shape.prompt_slots
-    tokens = prompt_tokens(self._prompt_lengths, share * size, slots)
+    slots, tokens = self._shape.prompt_slots, self._prompt_tokens[size]
     shape = (self._shape.rows, size)
     lane_of = np.full(shape, self._shape.lanes, np.int32)
     ids, automata = np.zeros(shape, np.uint32), np.zeros(shape, np.int32)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
-from spftsql_jax.models import attention, branch_flash, platforms, trials
+from spftsql_jax.models import attention, branch_flash, trials
 
 # Position of a key that no query may see: it lies in every query's future.
 NEVER = 2**30
@@ -55,9 +55,7 @@ def branch_attention(given: Branches, window: int | jax.Array | None = None) -> 
   """
   groups, size = given.query.shape[-2:]
   found = branch_flash.has_kernel(given.query, given.own_key)
-  # What is compiled for devices that are not here cannot be tried.
-  sound = found and (not platforms.is_here() or _kernel_agrees(groups, size, given.query.dtype))
-  if not sound:
+  if not trials.may_be_used(found, lambda: _kernel_agrees(groups, size, given.query.dtype)):
     return _plain(given, window)
   mesh = jax.sharding.get_abstract_mesh()
   if mesh.empty or not set(_SPREAD_AXES) <= set(mesh.axis_names):

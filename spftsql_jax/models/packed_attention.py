@@ -89,8 +89,7 @@ def packed_attention(
   if implementation == "auto":
     groups, size = query.shape[-2:]
     found = _has_kernel(query, key, value)
-    # What is compiled for devices that are not here cannot be tried.
-    sound = found and (not platforms.is_here() or _kernel_agrees(groups, size, query.dtype))
+    sound = trials.may_be_used(found, lambda: _kernel_agrees(groups, size, query.dtype))
     implementation = "kernel" if sound else "loop"
   attention = _rows_attention if implementation == "loop" else _rows_kernel
   mesh = jax.sharding.get_abstract_mesh()

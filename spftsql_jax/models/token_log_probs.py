@@ -92,10 +92,8 @@ def token_log_probs(
 
 def _has_kernel(hidden: jax.Array) -> bool:
   """Whether there are kernels, which agree here with plain JAX; the head is rounded to `hidden`."""
-  if not head_flash.has_kernel(hidden, hidden):
-    return False
-  # What is compiled for devices that are not here cannot be tried.
-  return not platforms.is_here() or _kernel_agrees(hidden.dtype)
+  found = head_flash.has_kernel(hidden, hidden)
+  return trials.may_be_used(found, lambda: _kernel_agrees(hidden.dtype))
 
 
 @functools.cache

@@ -13,8 +13,17 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
+from spftsql_jax.models import platforms
+
 # By how much bfloat16 or TF32 may part two ways to compute the same.
 ROUNDING = 0.02
+
+
+def may_be_used(found: bool, agrees: Callable[[], bool]) -> bool:
+  """Whether a kernel that was `found` for a program computes rightly; what is compiled for devices
+  that are not here cannot be tried, and is taken as it is.
+  """
+  return found and (not platforms.is_here() or agrees())
 
 
 def agrees(what: str, instead: str, disagreement: Callable[[], float]) -> bool:
