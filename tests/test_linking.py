@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from spftsql_jax.examples.linking import MatchedName, NameIndex
 from spftsql_jax.examples.prompts import MatchedValue, Mentions, PromptFormat, question_prompt
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
@@ -107,6 +109,29 @@ def test_own_words_win_over_other_words():
   # Both are marked where there is room: by its own words first.
   marks = NameIndex(SHOP).marks("the cost", 6)
   assert [(m.table, m.column) for m in marks] == [("client", "cost"), ("product", "price")]
+
+
+@pytest.mark.parametrize(
+  ("question", "column", "upto"),
+  [
+    ("Who is our oldest client?", ("client", "birth_date"), "oldest"),
+    ("clients born in May", ("client", "birth_date"), "born"),
+    ("Which product is the cheapest?", ("product", "price"), "cheapest"),
+    ("products heavier than 3", ("product", "weight"), "heavier"),
+    ("Which employee earns most?", ("employee", "wage"), "earns"),
+    ("employees of 2014", ("employee", "hire_date"), "2014"),
+  ],
+)
+def test_a_column_is_marked_where_what_is_said_of_its_rows_means_it(question, column, upto):
+  assert (*column, question[: question.index(upto) + len(upto)]) in marked(question)
+
+
+def test_what_is_said_of_rows_gives_way_to_names():
+  shop = Schema("x", "sqlite", (table("film", "length", "longest_scene", "price"),))
+  found = NameIndex(shop).search("longest scene", 1)
+  assert found == (MatchedName("film", ("longest_scene",)),)
+  # A number that is no year, and half of a phrase, mean nothing.
+  assert NameIndex(SHOP).marks("employees in room 214", 6) == NameIndex(SHOP).marks("employees", 6)
 
 
 def test_other_words_are_not_told_by_how_they_begin():

@@ -18,6 +18,8 @@ The same for people, in English (of it `roles` loads the vocabulary alone):
     table_words    a table's name as people would say it of a row
     attributes     the kinds of attribute a column is: a price, a year, a count, an event
     column_words   a column's name as people would say it
+    synonyms       what else people say for a noun
+    implied        what people say where they mean a column and do not name it
 
 `word_lists` reads the lists. They are text files, an entry a line, and say what each list is for:
 `kinds.txt` (what words make a column), `lexicon.txt` (words and abbreviations), `grammar.txt`,

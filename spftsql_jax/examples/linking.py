@@ -15,11 +15,12 @@ import dataclasses
 import re
 from collections.abc import Iterable, Iterator
 
+from spftsql_jax.columns.implied import YEAR, implied_by, is_year
 from spftsql_jax.columns.inflection import plural_of, singular_of
 from spftsql_jax.columns.synonyms import Phrase, said_otherwise
 from spftsql_jax.columns.vocabulary import LEXICON
 from spftsql_jax.columns.words import alike, expand, singular_words, split_identifier
-from spftsql_jax.schema import Schema, Table
+from spftsql_jax.schema import Column, Schema, Table
 from spftsql_jax.sql import identifiers
 
 _WORD = re.compile(r"[^\W_]+")
@@ -31,6 +32,8 @@ _PHRASE, _WORDS, _HEAD, _ANY = 1.0, 0.8, 0.55, 0.4
 _OF_MENTIONED = 0.5
 # What a mention in other words is worth beside one in the name's own.
 _IN_OTHER_WORDS = 0.8
+# And one that means the column without a word for it.
+_IMPLIED = 0.6
 _LEAST = 0.4
 
 
@@ -64,10 +67,13 @@ class _Mention:
 
 @dataclasses.dataclass(frozen=True)
 class _Named:
-  """The phrases that a table or column may be called by: its own, and what people say for them."""
+  """The phrases that a table or column may be called by: its own, and what people say for them;
+  and those that mean a column.
+  """
 
   own: tuple[Phrase, ...]
   others: tuple[Phrase, ...]
+  implied: tuple[Phrase, ...] = ()
 
 
 class NameIndex:
@@ -77,8 +83,7 @@ class NameIndex:
     self._schema = schema
     self._tables = [_named(t.parts[-1], (t.called, t.comment)) for t in schema.tables]
     self._columns = [
-      [_named(c.name, (c.called, c.comment), _words(t.parts[-1])) for c in t.columns]
-      for t in schema.tables
+      [_named_column(c, _words(t.parts[-1])) for c in t.columns] for t in schema.tables
     ]
 
   def search(self, question: str, limit: int) -> tuple[MatchedName, ...]:
@@ -171,6 +176,12 @@ def _named(name: str, said: Iterable[str], owner: tuple[str, ...] = ()) -> _Name
   return _Named(own, tuple(dict.fromkeys(form for other in others for form in _forms(other))))
 
 
+def _named_column(column: Column, owner: Phrase) -> _Named:
+  named = _named(column.name, (column.called, column.comment), owner)
+  implied = (other for phrase in named.own for other in implied_by(column, phrase))
+  return dataclasses.replace(named, implied=tuple(dict.fromkeys(implied)))
+
+
 def _forms(phrase: Phrase) -> Iterator[Phrase]:
   """A phrase, and its plural where a question's words keep it: "wages"."""
   yield phrase
@@ -190,9 +201,24 @@ def _mention(named: _Named, asked: list[str]) -> _Mention:
     best = _better(best, phrase, [_place(word, asked) for word in phrase], 1.0)
   for phrase in named.others:
     # Other words are not told by how they begin.
-    places = [asked.index(word) if word in asked else None for word in phrase]
-    best = _better(best, phrase, places, _IN_OTHER_WORDS)
+    best = _better(best, phrase, _places(phrase, asked), _IN_OTHER_WORDS)
+  for phrase in named.implied:
+    places = _places(phrase, asked)
+    if None not in places:
+      best = _better(best, phrase, places, _IMPLIED)
   return best
+
+
+def _places(phrase: Phrase, asked: list[str]) -> list[int | None]:
+  """Where a question has the words of a phrase as they are."""
+  return [
+    next((place for place, other in enumerate(asked) if _stands_for(word, other)), None)
+    for word in phrase
+  ]
+
+
+def _stands_for(word: str, asked: str) -> bool:
+  return is_year(asked) if word == YEAR else word == asked
 
 
 def _better(best: _Mention, phrase: Phrase, places: list[int | None], worth: float) -> _Mention:

@@ -43,12 +43,15 @@ class Phase:
     row_tokens: tokens of an update.
     copying_share: units of random tokens to copy (`copying`), as a share of the corpus' units.
     optimizer: how it learns.
+    schemas: whether questions are learned over their schemas. Without them the codes behind the
+      words of a question are all there is of its names: queries' own words are learned from less.
   """
 
   passes: float
   row_tokens: int
   copying_share: float
   optimizer: OptimizerConfig
+  schemas: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -34,7 +34,12 @@ from spftsql_jax.pipeline.pretraining.config import Phase, PretrainingConfig
 from spftsql_jax.pipeline.pretraining.copying import copying_units
 from spftsql_jax.pipeline.pretraining.corpus import make_held_out, make_shard
 from spftsql_jax.pipeline.pretraining.records import HeldOut, PhaseDone, Pretrained
-from spftsql_jax.pipeline.pretraining.tokens import Shard, shard_units, tokenizer_texts
+from spftsql_jax.pipeline.pretraining.tokens import (
+  Shard,
+  shard_units,
+  tokenizer_texts,
+  without_schema,
+)
 from spftsql_jax.pipeline.recipes import count_parameters
 from spftsql_jax.pipeline.starting_model import write_random_start
 from spftsql_jax.training.trainer import FitConfig, fit
@@ -129,7 +134,8 @@ def _train(
 ) -> PhaseDone:
   """Trains for a phase, from the weights in a folder to those in `_weights`."""
   config, stage = work.config, f"{_STAGE}-{number}"
-  units = [*units, *_copying(phase, len(units), work.tokenizer, config.seed)]
+  corpus = units if phase.schemas else [without_schema(unit) for unit in units]
+  units = [*corpus, *_copying(phase, len(units), work.tokenizer, config.seed)]
   shape = dataclasses.replace(config.packing, row_tokens=phase.row_tokens)
   steps, tokens = _one_pass(shape, units)
   passes = max(phase.passes, 1.0)  # Of a part of the corpus it is one.

@@ -211,6 +211,11 @@ def _asked_otherwise(
   ]
 
 
+def without_schema(unit: Unit) -> Unit:
+  """A unit whose branches are learned without what they have in common but its first token."""
+  return Unit(tuple(dataclasses.replace(b, prefix=b.prefix[:1]) for b in unit.branches))
+
+
 def _whole(branch: Branch) -> Unit:
   """A branch of which all tokens but the first are learned."""
   first, rest = branch.prompt[:1], branch.prompt[1:]
