@@ -29,9 +29,7 @@ def base_gpu() -> PretrainingConfig:
     hf_config=small.hf_config | {"num_hidden_layers": 6, "intermediate_size": 768},
     packing=dataclasses.replace(small.packing, longest_prefix=1024),
     # Small updates until copying and SQL's words are there.
-    first=Phase(
-      0.06, 4096, 0.25, OptimizerConfig("muon", 4e-3, adam_share=0.3, schedule="constant")
-    ),
+    first=dataclasses.replace(small.first, row_tokens=4096),
     main=Phase(2.0, 16384, 0.02, OptimizerConfig("muon", 2.5e-3, adam_share=0.3)),
     last=Phase(
       0.4,

@@ -18,7 +18,7 @@ def get_config() -> ConfigDict:
 
 def base_small() -> PretrainingConfig:
   return PretrainingConfig(
-    corpus=CorpusConfig(shards=4, databases=500, examples=25),
+    corpus=CorpusConfig(shards=6, databases=500, examples=25),
     hf_config={
       "model_type": "qwen2",
       "hidden_size": 256,
@@ -35,17 +35,24 @@ def base_small() -> PretrainingConfig:
     prompt=PromptFormat(schema_style="compact", matched_values=3, matched_names=8, codes=True),
     other_prompt=PromptFormat(schema_style="names", matched_values=3, matched_names=8, codes=True),
     packing=Packing(longest_prefix=768, longest_branch=224, longest_answer=96),
-    # A high rate and small updates until copying and SQL's words are there.
+    # Small updates and no schemas until copying and SQL's words are there.
     first=Phase(
-      0.06, 2048, 0.25, OptimizerConfig("muon", 4e-3, adam_share=0.3, schedule="constant")
+      0.06,
+      2048,
+      0.25,
+      OptimizerConfig("muon", 4e-3, adam_share=0.3, schedule="constant"),
+      schemas=False,
     ),
-    main=Phase(0.8, 4096, 0.04, OptimizerConfig("muon", 3e-3, adam_share=0.3)),
+    # At one rate, so that a stretch of any length is as good as its start.
+    main=Phase(
+      0.94, 4096, 0.04, OptimizerConfig("muon", 3e-3, adam_share=0.3, schedule="constant")
+    ),
     # Down to nothing: the last of a falling rate is worth more than as many updates before.
     last=Phase(
-      0.1,
+      0.25,
       4096,
       0.0,
-      OptimizerConfig("muon", 3e-4, adam_share=0.3, schedule="linear", warmup_share=0.0),
+      OptimizerConfig("muon", 3e-3, adam_share=0.3, schedule="linear", warmup_share=0.0),
     ),
     draws=3,
     renamed_share=0.6,
