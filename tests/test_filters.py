@@ -75,6 +75,10 @@ REFUSED = [
   ("SELECT title FROM book UNION SELECT title FROM book", "redundant set operation"),
   ('SELECT title FROM book WHERE genre = "novel"', "quoted string"),
   ("SELECT DISTINCT genre FROM book WHERE genre = 'novel'", "constant"),
+  (
+    "SELECT T1.title, T1.id, T2.book_id FROM book AS T1 JOIN copy AS T2 ON T1.id = T2.book_id",
+    "two columns that are the same",
+  ),
 ]
 
 

@@ -756,3 +756,22 @@ def test_nothing_is_in_what_it_has_by_a_role() -> None:
   for condition in ("s.name = 'Clay at Battery'", "s.lat > 37"):
     said = _said(query + condition, BIKES)
     assert not {q for q in said if re.search(r"\b(in|at) (the |an? )?end station", q)}, said
+
+
+ALLERGIES = Schema(
+  "allergies",
+  "sqlite",
+  (
+    _table("allergy_type: allergy text, allergytype text"),
+    _table("book_type: id number, name text"),
+  ),
+)
+
+
+def test_rows_that_tell_the_types_of_things_are_these_things() -> None:
+  counted = _said("SELECT COUNT(*) FROM allergy_type", ALLERGIES)
+  assert all("allergies" in q and "type" not in q for q in counted)
+  grouped = _said("SELECT allergytype, COUNT(*) FROM allergy_type GROUP BY allergytype", ALLERGIES)
+  assert all("allergies" in q and re.search("allergy type|type|kind|sort", q) for q in grouped)
+  # A table of the types themselves.
+  assert all("type" in q for q in _said("SELECT COUNT(*) FROM book_type", ALLERGIES))

@@ -46,8 +46,10 @@ def row_words(schema: Schema, spelling: Spelling) -> Mapping[str, RowWords]:
     name = table.name.lower()
     ends = {nouns[other] for other in referred[name]}
     noun = _of_link(nouns[name], ends, nouns.values())
-    columns = [spelling.words(column.name) for column in table.columns]
-    found[name] = RowWords(bare[name], table.called or _of_decision(noun, columns))
+    columns = {column.name: spelling.words(column.name) for column in table.columns}
+    keys = [columns[key] for key in table.primary_key if key in columns]
+    noun = _of_typed(_of_decision(noun, columns.values()), keys)
+    found[name] = RowWords(bare[name], table.called or noun)
   return found
 
 
@@ -77,6 +79,14 @@ def _of_decision(noun: str, columns: Iterable[Words]) -> str:
   decided = noun.split()[-1] in vocabulary.DECIDED
   told = any(words[-1] in vocabulary.DECISIONS for words in columns)
   return f"{noun} decision" if decided and told else noun
+
+
+def _of_typed(noun: str, keys: Sequence[Words]) -> str:
+  """The noun for the rows of a table of the types of something: that itself where the key is called
+  so. A table "allergy type" with a key "allergy" has a row for each allergy, which tells its type.
+  """
+  what, _, last = noun.rpartition(" ")
+  return what if kinds.ends_in((last,), "type") and keys == [tuple(what.split())] else noun
 
 
 def _spoken_names(schema: Schema) -> dict[str, str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import itertools
 from collections.abc import Sequence
 
 import sqlglot
@@ -23,6 +24,10 @@ from spftsql_jax.synthesis.compiling import compile_template
 from spftsql_jax.synthesis.filled import Filled
 from spftsql_jax.synthesis.rejections import Rejection
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
+
+
+# Of fewer rows two columns may be equal by chance.
+_ROWS_TO_TELL = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,6 +161,7 @@ def _judge(
       or _bare_column(query)
       or _several_rows(query)
       or _empty_elsewhere(query, limits)
+      or _same_columns(query, rows)
       or _redundant_part(query, rows)
     )
   except QueryFailed as error:
@@ -271,6 +277,21 @@ def _empty_elsewhere(query: _Judged, limits: Limits) -> Rejection | None:
   with_rows = sum(bool(neighbour.rows(query.sql)) for neighbour in neighbours)
   few = with_rows < limits.neighbours_with_rows * len(neighbours)
   return Rejection.EMPTY_ELSEWHERE if few else None
+
+
+def _same_columns(query: _Judged, rows: Sequence[tuple]) -> Rejection | None:
+  """Whether two columns of the result are equal in all rows of all instances: those that a join is
+  made by.
+  """
+  if len(rows) < _ROWS_TO_TELL:
+    return None
+  pairs = list(itertools.combinations(range(len(rows[0])), 2))
+  for instance in (query.original, *query.neighbours):
+    if not pairs:
+      return None
+    found = rows if instance is query.original else instance.rows(query.sql)
+    pairs = [(a, b) for a, b in pairs if all(row[a] == row[b] for row in found)]
+  return Rejection.SAME_COLUMNS if pairs else None
 
 
 def _redundant_part(query: _Judged, rows: Sequence[tuple]) -> Rejection | None:

@@ -57,6 +57,7 @@ class Rejection(enum.StrEnum):
   ONLY_ZERO = "only zero"
   ALL_EQUAL = "all rows equal"
   CONSTANT = "constant"
+  SAME_COLUMNS = "two columns that are the same"
   TOO_MANY = "too many rows"
   REPEATED = "rows repeated by a join", Repair.WITH_DISTINCT
   DROPPED = "rows left out by a join"
