@@ -18,7 +18,7 @@ from spftsql_jax.databases import open_database
 from spftsql_jax.pretraining import values
 from spftsql_jax.pretraining.build import make_database
 from spftsql_jax.pretraining.design import draw_design
-from spftsql_jax.pretraining.domains import parse_domains, read_domains
+from spftsql_jax.pretraining.domains import domains_of, parse_domains, read_domains
 
 ROOT = Path(__file__).parents[1]
 MANY = 300
@@ -109,6 +109,16 @@ def test_schemas_vary_in_size_in_names_and_in_keys():
     tuple((t.name, tuple(c.name for c in t.columns)) for t in design.tables) for design in spoken
   }
   assert len(shapes) == len(spoken) > MANY / 2
+
+
+def test_keys_refer_to_whole_keys():
+  """Of 3,000 databases one had a table that referred to itself by a part of its key."""
+  for number in (*range(60), 2665):
+    design = draw_design(domains_of(False), random.Random(f"0:{number}"))
+    keys = {table.name: table.primary_key for table in design.tables}
+    for table in design.tables:
+      for key in table.foreign_keys:
+        assert len(key.columns) == len(keys[key.table]), (number, table.name)
 
 
 def words(name):

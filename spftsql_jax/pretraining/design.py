@@ -163,7 +163,8 @@ class _TableWriter:
         self._add(attribute, _pick(attribute.words, rng))
     if not refer_first:
       foreign = self._refer(references, made, name, key)
-    if pair:
+    # What its own rows are referred to by stays its key.
+    if pair and all(k.table != name for k in foreign):
       targets = {made[r.entity].name for r in linked}
       key = tuple(c for k in foreign if k.table in targets and not k.nullable for c in k.columns)
     comment = style.cryptic or rng.random() < style.comments / 2
