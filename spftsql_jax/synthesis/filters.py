@@ -25,7 +25,6 @@ from spftsql_jax.synthesis.filled import Filled
 from spftsql_jax.synthesis.rejections import Rejection
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
 
-
 # Of fewer rows two columns may be equal by chance.
 _ROWS_TO_TELL = 3
 
