@@ -19,7 +19,7 @@ from spftsql_jax.columns.implied import YEAR, implied_by, is_year
 from spftsql_jax.columns.inflection import plural_of, singular_of
 from spftsql_jax.columns.synonyms import Phrase, said_otherwise
 from spftsql_jax.columns.vocabulary import LEXICON
-from spftsql_jax.columns.words import alike, expand, singular_words, split_identifier
+from spftsql_jax.columns.words import SHORTEST_STEM, alike, expand, singular_words, split_identifier
 from spftsql_jax.schema import Column, Schema, Table
 from spftsql_jax.sql import identifiers
 
@@ -88,14 +88,14 @@ class NameIndex:
 
   def search(self, question: str, limit: int) -> tuple[MatchedName, ...]:
     """What `question` mentions: tables in the order of their mention, `limit` columns at most."""
-    tables, columns = self._mentions(_asked(question))
+    tables, columns = self._mentions(_Asked(question))
     return self._grouped(tables, _best(columns, limit))
 
   def marks(self, question: str, limit: int) -> tuple[NameMark, ...]:
     """Where `question` mentions what `search` finds, in the order of the places; at one place
     the better matches first.
     """
-    words, asked = list(_WORD.finditer(question)), _asked(question)
+    words, asked = list(_WORD.finditer(question)), _Asked(question)
     tables, columns = self._mentions(asked)
     found = [(m.last, -m.score, t, -1) for t, m in enumerate(tables) if m.score >= _LEAST and words]
     for score, _, t, c in _best(columns, limit):
@@ -109,7 +109,7 @@ class NameIndex:
       return NameMark(end, path)
     return NameMark(end, path, identifiers.written(owner.columns[column].name, dialect))
 
-  def _mentions(self, asked: list[str]) -> tuple[list[_Mention], list[tuple[float, int, int, int]]]:
+  def _mentions(self, asked: _Asked) -> tuple[list[_Mention], list[tuple[float, int, int, int]]]:
     """(the mention of each table, (score, place, table, column) of each column mentioned)."""
     tables = [_mention(named, asked) for named in self._tables]
     found: list[tuple[float, int, int, int]] = []
@@ -194,31 +194,19 @@ def _words(name: str) -> tuple[str, ...]:
   return singular_words(expand(split_identifier(name, LEXICON)))
 
 
-def _mention(named: _Named, asked: list[str]) -> _Mention:
+def _mention(named: _Named, asked: _Asked) -> _Mention:
   """The best mention of a name: by its phrases or by others for them, whole or in part."""
-  best = _Mention(0.0, len(asked))
+  best = _Mention(0.0, asked.count)
   for phrase in named.own:
-    best = _better(best, phrase, [_place(word, asked) for word in phrase], 1.0)
+    best = _better(best, phrase, [asked.place_of_form(word) for word in phrase], 1.0)
   for phrase in named.others:
     # Other words are not told by how they begin.
-    best = _better(best, phrase, _places(phrase, asked), _IN_OTHER_WORDS)
+    best = _better(best, phrase, [asked.place(word) for word in phrase], _IN_OTHER_WORDS)
   for phrase in named.implied:
-    places = _places(phrase, asked)
+    places = [asked.place(word) for word in phrase]
     if None not in places:
       best = _better(best, phrase, places, _IMPLIED)
   return best
-
-
-def _places(phrase: Phrase, asked: list[str]) -> list[int | None]:
-  """Where a question has the words of a phrase as they are."""
-  return [
-    next((place for place, other in enumerate(asked) if _stands_for(word, other)), None)
-    for word in phrase
-  ]
-
-
-def _stands_for(word: str, asked: str) -> bool:
-  return is_year(asked) if word == YEAR else word == asked
 
 
 def _better(best: _Mention, phrase: Phrase, places: list[int | None], worth: float) -> _Mention:
@@ -241,13 +229,28 @@ def _better(best: _Mention, phrase: Phrase, places: list[int | None], worth: flo
   return _Mention(score, min(strong or there), max(strong or there)) if score > best.score else best
 
 
-def _asked(question: str) -> list[str]:
-  """The words of a question, as names are compared with them."""
-  return [singular_of(word) for word in _WORD.findall(question.lower())]
+class _Asked:
+  """The words of a question, as names are compared with them, and where each stands first."""
 
+  def __init__(self, question: str):
+    words = [singular_of(word) for word in _WORD.findall(question.lower())]
+    self.count = len(words)
+    self._first: dict[str, int | None] = {
+      word: place for place, word in reversed([*enumerate(words)])
+    }
+    years = (place for place, word in enumerate(words) if is_year(word))
+    self._first[YEAR] = next(years, None)
+    self._stems: dict[str, list[str]] = {}
+    for word in words:
+      self._stems.setdefault(word[:SHORTEST_STEM], []).append(word)
 
-def _place(word: str, asked: list[str]) -> int | None:
-  """Where the question has the word, or another form of it."""
-  if word in asked:
-    return asked.index(word)
-  return next((place for place, other in enumerate(asked) if alike(word, other)), None)
+  def place(self, word: str) -> int | None:
+    """Where the question has the word as it is, or YEAR any year."""
+    return self._first.get(word)
+
+  def place_of_form(self, word: str) -> int | None:
+    """Where the question has the word, or another form of it."""
+    if word in self._first:
+      return self._first[word]
+    others = self._stems.get(word[:SHORTEST_STEM], ())
+    return next((self._first[other] for other in others if alike(word, other)), None)
