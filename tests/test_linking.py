@@ -126,6 +126,12 @@ def test_a_column_is_marked_where_what_is_said_of_its_rows_means_it(question, co
   assert (*column, question[: question.index(upto) + len(upto)]) in marked(question)
 
 
+def test_a_name_is_found_as_it_is_written_and_as_it_is_said():
+  flat = Schema("x", "sqlite", (table("flat", "rooms", "bathroom_count", "bathroom_tiles"),))
+  for question in ("a bathroom count over 1", "the number of bathrooms"):
+    assert NameIndex(flat).search(question, 1) == (MatchedName("flat", ("bathroom_count",)),)
+
+
 def test_what_is_said_of_rows_gives_way_to_names():
   shop = Schema("x", "sqlite", (table("film", "length", "longest_scene", "price"),))
   found = NameIndex(shop).search("longest scene", 1)

@@ -775,3 +775,24 @@ def test_rows_that_tell_the_types_of_things_are_these_things() -> None:
   assert all("allergies" in q and re.search("allergy type|type|kind|sort", q) for q in grouped)
   # A table of the types themselves.
   assert all("type" in q for q in _said("SELECT COUNT(*) FROM book_type", ALLERGIES))
+
+
+FLATS = Schema(
+  "flats",
+  "sqlite",
+  (
+    _table("flat: id number, bathroom_count number, total_count number"),
+    _table("furniture: id number, name text"),
+  ),
+)
+
+
+def test_a_count_is_a_number_of_what_it_counts() -> None:
+  table = FLATS.table("flat")
+  said = {c.name: names_of(FLATS).column(table, c).nouns[0].singular for c in table.columns}
+  assert said["bathroom_count"] == "number of bathrooms" and said["total_count"] == "total count"
+
+
+def test_what_cannot_be_counted_is_counted_by_its_pieces() -> None:
+  asked = _said("SELECT COUNT(*) FROM furniture", FLATS)
+  assert asked and all("furniture items" in question for question in asked)

@@ -59,7 +59,8 @@ def _noun(words: Words, ends: Collection[str]) -> str:
   if len(spelled) == 3 and spelled[1] == "of":
     spelled = (spelled[2], spelled[0])  # "member of club"
   noun = singular_of(" ".join((*map(_modifier, spelled, spelled[1:]), spelled[-1])))
-  return f"{noun} record" if spelled[-1] in vocabulary.RECORDED else noun
+  one = vocabulary.RECORDED.get(spelled[-1])
+  return f"{noun} {one}" if one else noun
 
 
 def _of_link(noun: str, ends: Collection[str], nouns: Collection[str]) -> str:

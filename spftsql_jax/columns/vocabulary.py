@@ -22,7 +22,7 @@ AGGREGATE_PREFIXES = by_word(_LEXICON["aggregate prefixes"])
 
 UNCOUNTABLE = frozenset(_GRAMMAR["uncountable"])
 PLURAL_VERB = frozenset(_GRAMMAR["plural verb"])
-RECORDED = frozenset(_GRAMMAR["recorded"])
+RECORDED = by_word(_GRAMMAR["recorded"])
 IRREGULAR_PLURALS = by_word(_GRAMMAR["irregular plurals"])
 IRREGULAR_SINGULARS = by_word(_GRAMMAR["irregular singulars"])
 SINGULAR_IN_AS = frozenset(_GRAMMAR["singular in as"])

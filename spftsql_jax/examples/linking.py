@@ -171,7 +171,7 @@ def _named(name: str, said: Iterable[str], owner: tuple[str, ...] = ()) -> _Name
   if owner and len(words) > len(owner) and words[: len(owner)] == owner:
     phrases.append(words[len(owner) :])  # "name" of "singer name"
   phrases += [tuple(singular_of(w) for w in _WORD.findall(text.lower()))[:8] for text in said]
-  own = tuple(p for p in phrases if p)
+  own = tuple(dict.fromkeys(p for p in (*phrases, _written(name)) if p))
   others = (other for phrase in own for other in said_otherwise(phrase))
   return _Named(own, tuple(dict.fromkeys(form for other in others for form in _forms(other))))
 
@@ -188,6 +188,11 @@ def _forms(phrase: Phrase) -> Iterator[Phrase]:
   plural = plural_of(phrase[-1])
   if singular_of(plural) == plural != phrase[-1]:
     yield (*phrase[:-1], plural)
+
+
+def _written(name: str) -> tuple[str, ...]:
+  """The words of a name as they are written: people say "bathroom count" too."""
+  return singular_words(split_identifier(name, LEXICON))
 
 
 def _words(name: str) -> tuple[str, ...]:
