@@ -206,6 +206,22 @@ def make_sales(folder, name, declared, form, rows=200):
   return path
 
 
+@pytest.mark.parametrize("operator", ["GT", "GTE", "LT", "LTE"])
+def test_moments_are_compared_with_days(operator):
+  """Nobody asks for those "born after 1978-03-08 04:43:04". A moment of the day itself is not after
+  it, though its text is the longer one.
+  """
+  start = datetime.datetime(1990, 1, 1, 4, 43, 4)
+  values = [str(start + datetime.timedelta(days=17 * n)) for n in range(40)]
+  for seed in range(30):
+    rng = random.Random(seed)
+    found = synthesis_literals._threshold(values, operator, Role("date"), None, rng)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", found)
+    assert values[0] < found < values[-1]
+    if operator in ("GT", "LTE"):
+      assert not any(value.startswith(found) for value in values)
+
+
 @pytest.mark.parametrize("declared", ["INTEGER", "TEXT"])
 @pytest.mark.parametrize(
   ("name", "form"), [("day", "%Y%m%d"), ("month", "%Y%m"), ("sold_day", "%Y%j")]

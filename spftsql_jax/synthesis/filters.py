@@ -93,6 +93,8 @@ def check_filled(
     return Rejection.REDUNDANT_JOIN
   if strict and filled.drops:
     return Rejection.DROPPED
+  if strict and filled.circular:
+    return Rejection.CIRCULAR
   plan = template_plan(template.text)
   query = _Judged(filled.sql, plan, filled.render, filled.shorter_joins, original, neighbours)
   return _judge(query, limits, strict and filled.repeats, filled.groups if strict else 0)

@@ -19,6 +19,7 @@ _LIMITS = (3, 3, 3, 5, 5, 5, 10, 2, 4)
 _COUNTS = (1, 1, 2, 2, 2, 3, 3, 5, 10)
 _TIGHT = 2  # A tight bound leaves this many values out beside the outermost one, at most.
 _SHARE = 4  # A range reaches to either side of what it has to hold by this part of all values.
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d")
 _TRIES = 4  # Thresholds drawn until one is round.
 _WORDS = re.compile(r"[^\W\d_]{3,}")
 
@@ -172,7 +173,9 @@ def _threshold(
     with_high = operator in ("GTE", "LOW", "LT")
     found = _between(values[low], values[high], role, rng, with_high)
     if not with_high and role.kind == "date" and _begins(found, values):
-      found = values[low]
+      behind = _day_behind(values[low])
+      between = behind is not None and behind < str(values[high]) and not _begins(behind, values)
+      found = behind if between else values[low]
     if _is_round(found):
       break
   return found
@@ -225,10 +228,10 @@ def _between(
     rounded = whole_dates.start_of(low, high, role.date_format)
     return end if rounded is None or (with_high and rounded == low) else rounded
   if role.kind == "date" and isinstance(low, str) and isinstance(high, str):
-    for length, rest in ((4, "-01-01"), (7, "-01")):
+    for length, rest in ((4, "-01-01"), (7, "-01"), (10, "")):
       rounded = high[:length] + rest
       inside = low < rounded <= high if with_high else low <= rounded < high
-      if inside and re.match(r"\d{4}(-\d\d)?-01", rounded):
+      if inside and re.fullmatch(r"\d{4}-\d\d-\d\d", rounded):
         return rounded
     return end
   if role.kind != "num" or not isinstance(low, (int, float)) or not isinstance(high, (int, float)):
@@ -237,6 +240,14 @@ def _between(
     return end  # A year, most likely.
   number = round_number(-high, -low, rng) if with_high else round_number(low, high, rng)
   return end if number is None else -number if with_high else number
+
+
+def _day_behind(moment: object) -> str | None:
+  """The day behind that of a moment; None for what is none."""
+  try:
+    return (datetime.date.fromisoformat(str(moment)[:10]) + datetime.timedelta(days=1)).isoformat()
+  except ValueError:
+    return None
 
 
 def _begins(day: object, values: list) -> bool:
@@ -251,7 +262,11 @@ def _begins(day: object, values: list) -> bool:
 
 
 def _is_round(value: object) -> bool:
-  """Whether people say a value as it stands: a number of two digits, noughts aside."""
+  """Whether people say a value as it stands: a number of two digits, noughts aside, or a text that
+  is no moment.
+  """
+  if isinstance(value, str):
+    return _MOMENT.match(value) is None
   if isinstance(value, bool) or not isinstance(value, (int, float)):
     return True
   return len(f"{abs(value):.12g}".replace(".", "").strip("0")) <= 2

@@ -71,6 +71,7 @@ class Rejection(enum.StrEnum):
   REDUNDANT_LIMIT = "redundant LIMIT"
   REDUNDANT_CONDITION = "redundant condition", Repair.WITHOUT_CONDITION
   TAUTOLOGY = "tautological condition"
+  CIRCULAR = "condition on the key of a join"
   REDUNDANT_JOIN = "redundant join", Repair.WITHOUT_LINK
   REDUNDANT_SET_OPERATION = "redundant set operation", Repair.WITHOUT_SIDE
   # It must not come, or cannot be made.

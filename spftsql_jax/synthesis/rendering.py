@@ -80,8 +80,21 @@ class Rendering:
         self._supply.has_alone(step.edge, step.upwards)
         for step in scope_joins.needed_steps(self._compiled, trees[0])
       ),
+      self._is_circular(),
       self._least_groups(),
     )
+
+  def _is_circular(self) -> bool:
+    """Whether a condition is on a key that its table is joined by."""
+    for spec in self._compiled.values:
+      tree = self._trees[spec.scope]
+      if spec.slot is None or tree is None:
+        continue
+      for step in tree.steps:
+        child = step.to if step.upwards else step.node
+        if child == spec.letter and self._columns[spec.slot] in step.edge.columns:
+          return True
+    return False
 
   def _least_groups(self) -> int:
     """How many groups the result has to have; 0 where that cannot be said.
