@@ -152,3 +152,26 @@ def test_an_extreme_among_the_same_rows_is_said_of_such_rows_and_last() -> None:
   for question in _questions(sql):
     assert question.count("toys") == 1, question
     assert question.index("toys") < question.index("such products"), question
+
+
+_ARCHIVE = Schema(
+  "archive",
+  "sqlite",
+  (
+    _table("employee", "id:number, name:text"),
+    _table(
+      "record",
+      "id:number, title:text, destroyed_by_employee_id:number, seen_by_employee_id:number",
+      _key("destroyed_by_employee_id", "employee"),
+      _key("seen_by_employee_id", "employee"),
+    ),
+  ),
+)
+
+
+@pytest.mark.parametrize("how", ["IN", "NOT IN"])
+def test_membership_by_one_of_several_keys_that_cannot_be_told_is_refused(how: str) -> None:
+  """Neither "employees with records" says which."""
+  sql = f"SELECT name FROM employee WHERE id {how} (SELECT destroyed_by_employee_id FROM record)"
+  with pytest.raises(UnsupportedQuery, match="several keys"):
+    _questions(sql, _ARCHIVE)

@@ -40,6 +40,8 @@ _SAID = re.compile(r"[^\W\d_]{3,}")
 # Up to five words that begin with capitals, as names do; small words between them.
 _A_NAME = re.compile(r"[^\W\d_a-z][\w.'-]*(,? ((and|of|the|de|van|von) )*[^\W\d_a-z][\w.'-]*){1,4}")
 _FEWEST_NAMES = 3
+# Why a query is refused that goes by one of several keys to a table.
+UNTOLD_KEY = "one of several keys whose names tell nothing"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,14 @@ from spftsql_jax.columns.splitting import split_name
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.features import OPERATORS
 from spftsql_jax.questions.grammar import Context, Grammar
-from spftsql_jax.questions.naming import ColumnName, Noun, SchemaNames, role_of, tells_a_role
+from spftsql_jax.questions.naming import (
+  UNTOLD_KEY,
+  ColumnName,
+  Noun,
+  SchemaNames,
+  role_of,
+  tells_a_role,
+)
 from spftsql_jax.questions.parts import Clause, Plan, TopWords, article, pick
 from spftsql_jax.questions.plan import Literal, Top, belongs
 from spftsql_jax.questions.plan_conditions import literal_of
@@ -138,7 +145,7 @@ class Phrases(abc.ABC):
     role = role_of(edge.columns, table, self.names, several)
     if role is None:
       if several and tells_a_role(edge.columns[0], table, self.names):
-        raise UnsupportedQuery("one of several keys whose names tell nothing")
+        raise UnsupportedQuery(UNTOLD_KEY)
       return None
     thing = self.names.table(table).nouns[0].singular
     owner = role.singular.removesuffix(f" {thing}")

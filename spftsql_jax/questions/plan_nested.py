@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from spftsql_jax.questions.naming import SchemaNames, role_of
+from spftsql_jax.questions.naming import UNTOLD_KEY, SchemaNames, role_of, tells_a_role
 from spftsql_jax.questions.plan import (
   Against,
   Alike,
@@ -123,6 +123,8 @@ def _how(attribute: Attribute, right: Ref, nested: Query, names: SchemaNames, ne
       k for k in right.table.foreign_keys if k.referred_table.lower() == left.table.name.lower()
     ]
     role = role_of((right.column.name,), left.table, names) if len(keys) > 1 else None
+    if role is None and len(keys) > 1 and tells_a_role(right.column.name, left.table, names):
+      raise UnsupportedQuery(UNTOLD_KEY)
     if role is not None and (nested.conditions or nested.edges) and not far_end(nested, right):
       raise UnsupportedQuery("conditions on rows that refer in one of several roles")
     return "referred"

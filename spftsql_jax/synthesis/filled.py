@@ -39,8 +39,8 @@ class Filled:
     idle: a table at the end of its join tells nothing but that a key is not NULL, which no question
       says.
     drops: its join leaves out some of the rows that it lists, which no question says.
-    circular: a condition is on the key that its table is joined by to the row referred to, which says
-      itself what the condition says: "the roles that have employees with the role code HR".
+    circular: a condition is on the key that its table is joined by to the row that it refers to, so
+      that the answer is the condition: "roles that have employees with the role code HR".
     groups: how many groups its result has to have, if it is not to leave some out unsaid.
   """
 
