@@ -17,6 +17,7 @@ _HERE = os.path.dirname(os.path.realpath(__file__))
 if os.path.isdir(os.path.join(_CLONE := os.path.dirname(_HERE), "spftsql_jax")):
   sys.path.insert(0, _CLONE)
 
+import large_pages  # noqa: E402
 import stopping  # noqa: E402
 
 # Not in a script's worker processes, which import the script too and end with their parent, nor
@@ -75,6 +76,7 @@ def launch(
   main: Callable[[], None],
   check: Callable[[list[str]], None] | None = None,
   when_interrupted: str = "",
+  trains: bool = False,
 ) -> None:
   """Parses the flags, runs `main` and turns failures into one line on stderr and an exit code.
 
@@ -86,7 +88,10 @@ def launch(
     main: the script's work.
     check: called with the command line before the flags are parsed; raises InputError.
     when_interrupted: what the line of an interrupted script says besides.
+    trains: it trains, and is started again where that makes it faster (`large_pages`).
   """
+  if trains:
+    large_pages.start_again()
   stopping.begin(when_interrupted)
   # Not absl's app.run: it loads a debugger, and all that it would do is done here.
   try:

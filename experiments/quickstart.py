@@ -55,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-  launch(main, when_interrupted=GOES_ON)
+  launch(main, when_interrupted=GOES_ON, trains=True)

@@ -93,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-  launch(main, config_file.check, GOES_ON)
+  launch(main, config_file.check, GOES_ON, trains=True)

@@ -110,4 +110,4 @@ def _print_summary(summary: Any) -> None:
 
 
 if __name__ == "__main__":
-  launch(main, config_file.check, GOES_ON)
+  launch(main, config_file.check, GOES_ON, trains=True)
