@@ -796,3 +796,17 @@ def test_a_count_is_a_number_of_what_it_counts() -> None:
 def test_what_cannot_be_counted_is_counted_by_its_pieces() -> None:
   asked = _said("SELECT COUNT(*) FROM furniture", FLATS)
   assert asked and all("furniture items" in question for question in asked)
+
+
+def test_a_word_of_other_names_cut_short_is_put_right() -> None:
+  made = Schema(
+    "made",
+    "sqlite",
+    (
+      _table("manufacturer: id number, name text"),
+      _table("lamp_manufacte: id number, price number"),
+    ),
+  )
+  assert names_of(made).table(made.table("lamp_manufacte")).nouns[0].plural == "lamp manufacturers"
+  alone = Schema("alone", "sqlite", (_table("lamp_manufacte: id number, price number"),))
+  assert names_of(alone).table(alone.tables[0]).nouns[0].singular == "lamp manufacte"

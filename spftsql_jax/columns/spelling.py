@@ -36,7 +36,8 @@ def _right_words(schema: Schema, lexicon: frozenset[str]) -> Mapping[str, str]:
   Such a word is in no list, and one slip of the hand away from one other word: a letter too many
   or too few, or two exchanged, for a word of other names or, if it is long, of the lists; or a
   wrong letter, where the right word is in the lists and stands elsewhere behind the same word
-  ("num_of_shaff" beside "num_of_staff"). Its first letter is right, and so is its last.
+  ("num_of_shaff" beside "num_of_staff"). Its first letter is right, and so is its last. Or it is a
+  long word of other names cut short, but for its last letter.
   """
   names = [table.base_name for table in schema.tables]
   names += [column.name for table in schema.tables for column in table.columns]
@@ -55,7 +56,9 @@ def _right_words(schema: Schema, lexicon: frozenset[str]) -> Mapping[str, str]:
       for near in _with_a_wrong_letter(word)
       if (before, near) in behind
     }
-    right = {near for near in slips | wrong if near in _known()}
+    # "furniture_manufacte" beside "manufacturer"
+    cut = {near for near in used if len(word) >= _LONG and near.startswith(word[:-1])}
+    right = {near for near in slips | wrong | cut if near in _known()}
     if len(right) == 1:
       found[word] = right.pop()
   return found
