@@ -781,7 +781,7 @@ FLATS = Schema(
   "flats",
   "sqlite",
   (
-    _table("flat: id number, bathroom_count number, total_count number"),
+    _table("flat: id number, bathroom_count number, total_count number, heating_is text"),
     _table("furniture: id number, name text"),
   ),
 )
@@ -791,6 +791,7 @@ def test_a_count_is_a_number_of_what_it_counts() -> None:
   table = FLATS.table("flat")
   said = {c.name: names_of(FLATS).column(table, c).nouns[0].singular for c in table.columns}
   assert said["bathroom_count"] == "number of bathrooms" and said["total_count"] == "total count"
+  assert said["heating_is"] == "heating"
 
 
 def test_what_cannot_be_counted_is_counted_by_its_pieces() -> None:

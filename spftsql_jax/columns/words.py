@@ -14,6 +14,8 @@ from spftsql_jax.columns.splitting import split_name
 SHORTEST_STEM = 4
 # Two words are forms of one where this share of the longer is a common beginning.
 _COMMON_SHARE = 0.6
+# The last words of names that are said of what a column holds.
+_OF_VALUES = frozenset({"mf", "mfu", "is"})
 # Words beside "count" that say which count it is and not of what.
 _NOT_COUNTED = frozenset(vocabulary.AGGREGATE_PREFIXES.values()) | {"total", "of", "number"}
 _LONG_ABBREVIATIONS = frozenset(word for word in vocabulary.ABBREVIATIONS if len(word) > 3)
@@ -77,8 +79,8 @@ def expand(words: tuple[str, ...]) -> tuple[str, ...]:
       result.append("description")
     else:
       result.extend(vocabulary.ABBREVIATIONS.get(word, word).split())
-  if len(result) > 1 and result[-1] in ("mf", "mfu"):
-    result.pop()  # "gender_mf" says what it holds.
+  if len(result) > 1 and result[-1] in _OF_VALUES:
+    result.pop()  # "gender_mf" says what it holds, "genre_is" that it does.
   if len(result) > 1 and result[-1] == "count" and not _NOT_COUNTED.intersection(result):
     result = ["number", *result[:-1]]  # "bathroom_count"
   if len(result) > 1 and result[0] == "number" and result[1] not in vocabulary.PREPOSITIONS:
