@@ -13,6 +13,7 @@ import pytest
 import sqlglot
 import synthesis_fixtures
 
+from spftsql_jax.columns.roles import Role
 from spftsql_jax.databases import make_instances
 from spftsql_jax.synthesis import filters, pool, repair
 from spftsql_jax.synthesis.check_plan import make_plan
@@ -21,6 +22,7 @@ from spftsql_jax.synthesis.normal_form import normal_form
 from spftsql_jax.synthesis.notation import Template
 from spftsql_jax.synthesis.rejections import Rejection, Repair
 from spftsql_jax.synthesis.runner import QueryFailed, Runner
+from spftsql_jax.synthesis.suitability import suitability
 
 
 @pytest.fixture(scope="module")
@@ -555,3 +557,12 @@ def test_groups_that_are_fewer_than_the_question_says_are_refused(
         seen.add(part)
   assert seen == {refused, kept}
   original.close()
+
+
+def test_rows_are_told_apart_in_set_operations_by_names_that_no_two_share():
+  """Customers without payments are not those whose surname nobody has who paid."""
+  uses = frozenset({"select", "combined"})
+  for unique in (True, False):
+    name = Role("text", unique=unique, name_score=1.0)
+    assert (suitability(name, "name", uses) > 0) == unique
+    assert suitability(name, "name", frozenset({"select"})) > 0

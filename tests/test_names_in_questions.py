@@ -781,7 +781,11 @@ FLATS = Schema(
   "flats",
   "sqlite",
   (
-    _table("flat: id number, bathroom_count number, total_count number, heating_is text"),
+    _table(
+      "flat: id number, bathroom_count number, total_count number, heating_is text, "
+      "used_kb number, booked_count number"
+    ),
+    _table("client: id number, good_or_bad_client text, day_or_night_rate text"),
     _table("furniture: id number, name text"),
   ),
 )
@@ -792,6 +796,14 @@ def test_a_count_is_a_number_of_what_it_counts() -> None:
   said = {c.name: names_of(FLATS).column(table, c).nouns[0].singular for c in table.columns}
   assert said["bathroom_count"] == "number of bathrooms" and said["total_count"] == "total count"
   assert said["heating_is"] == "heating"
+  assert said["used_kb"] == "amount used in KB" and said["booked_count"] == "number booked"
+
+
+def test_what_is_one_or_the_other_is_a_status_of_people_and_a_type_of_things() -> None:
+  table = FLATS.table("client")
+  said = {c.name: names_of(FLATS).column(table, c).nouns[0].singular for c in table.columns}
+  assert said["good_or_bad_client"] == "good or bad status"
+  assert said["day_or_night_rate"] == "day or night rate type"
 
 
 def test_what_cannot_be_counted_is_counted_by_its_pieces() -> None:

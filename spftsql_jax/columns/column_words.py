@@ -186,10 +186,13 @@ def _with_noun(column: Column, words: tuple[str, ...]) -> tuple[str, ...]:
   """The words with a noun where a column is called by what is none: a participle of years
   ("built"), a choice ("day or boarding"), an adjective of numbers.
   """
-  if column.kind == "text" and "or" in words[1:-1] and not is_person(words[-1]):
-    return (*words, "type")
+  if column.kind == "text" and "or" in words[1:-1]:
+    # "good or bad customer" of a customer
+    return (*words[:-1], "status") if is_person(words[-1]) else (*words, "type")
   if column.kind == "text" and len(words) == 1 and words[0] in vocabulary.EVENTS_OF_COLUMNS:
     return ("year", *words) if holds_years(column) else words
+  if column.kind == "number" and len(words) == 2 and words[1] in vocabulary.UNITS:
+    return ("amount", *words) if follows_noun(words[0]) else words  # "used_kb"
   if column.kind != "number" or len(words) != 1:
     return words
   (word,) = words

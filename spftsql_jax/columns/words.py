@@ -82,7 +82,11 @@ def expand(words: tuple[str, ...]) -> tuple[str, ...]:
   if len(result) > 1 and result[-1] in _OF_VALUES:
     result.pop()  # "gender_mf" says what it holds, "genre_is" that it does.
   if len(result) > 1 and result[-1] == "count" and not _NOT_COUNTED.intersection(result):
-    result = ["number", *result[:-1]]  # "bathroom_count"
+    # "bathroom_count", "booked_count"
+    result = ["number", "of", *result[:-1]]
+    if result[2] in vocabulary.PARTICIPLES or result[2].endswith("ed"):
+      del result[1]
+      return tuple(result)
   if len(result) > 1 and result[0] == "number" and result[1] not in vocabulary.PREPOSITIONS:
     result[1:1] = ["of"]
   if len(result) > 2 and result[:2] == ["number", "of"]:

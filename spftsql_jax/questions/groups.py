@@ -229,10 +229,12 @@ class Groups(Listings):
       noun = self.column_name(ref).nouns[0]  # "The year of the claim date".
     before, _, of = noun.singular.partition("date of ")
     behind = noun.singular.endswith(" date")
+    stem = vocabulary.EVENTS_OF_COLUMNS[event][0] if event else ""
     told = {"event": event, "date-of": of and not before, "date-behind": behind}
+    told["bound"] = stem in ("start", "end")
     values: dict[str, Value] = {
       "part": part,
-      "stem": lambda: vocabulary.EVENTS_OF_COLUMNS[event][0],
+      "stem": stem,
       "date": noun.singular,
       "of": of,
       "before": noun.singular.removesuffix(" date"),

@@ -32,8 +32,8 @@ def suitability(role: Role, kind: str, uses: frozenset[str], lenient: bool = Fal
   if kind == "name":
     if "united" in uses and role.name_score * role.calls <= NAMES:
       return 0.0  # Nobody puts the names of people and the codes of services into one list.
-    if "combined" in uses and role.name_score * role.calls < _CLEARLY:
-      return 0.0  # Details that two sets of rows share are no rows.
+    if "combined" in uses and (role.name_score * role.calls < _CLEARLY or not role.unique):
+      return 0.0  # Details that two sets of rows share are no rows, nor are names of several.
     # Nobody calls a shop by its number of employees while there is anything else.
     return role.name_score * role.calls * role.asked * (0.05 * lenient if role.measure else 1.0)
   how_many = {"count", "distinct"} <= uses
