@@ -785,7 +785,9 @@ FLATS = Schema(
       "flat: id number, bathroom_count number, total_count number, heating_is text, "
       "used_kb number, booked_count number"
     ),
-    _table("client: id number, good_or_bad_client text, day_or_night_rate text"),
+    _table(
+      "client: id number, good_or_bad_client text, day_or_night_rate text, tenant_or_owner text"
+    ),
     _table("furniture: id number, name text"),
   ),
 )
@@ -804,6 +806,7 @@ def test_what_is_one_or_the_other_is_a_status_of_people_and_a_type_of_things() -
   said = {c.name: names_of(FLATS).column(table, c).nouns[0].singular for c in table.columns}
   assert said["good_or_bad_client"] == "good or bad status"
   assert said["day_or_night_rate"] == "day or night rate type"
+  assert said["tenant_or_owner"] == "tenant or owner"
 
 
 def test_what_cannot_be_counted_is_counted_by_its_pieces() -> None:

@@ -187,8 +187,10 @@ def _with_noun(column: Column, words: tuple[str, ...]) -> tuple[str, ...]:
   ("built"), a choice ("day or boarding"), an adjective of numbers.
   """
   if column.kind == "text" and "or" in words[1:-1]:
-    # "good or bad customer" of a customer
-    return (*words[:-1], "status") if is_person(words[-1]) else (*words, "type")
+    if not is_person(words[-1]):
+      return (*words, "type")
+    # "good or bad customer", but "author or editor"
+    return words if words[-2] == "or" else (*words[:-1], "status")
   if column.kind == "text" and len(words) == 1 and words[0] in vocabulary.EVENTS_OF_COLUMNS:
     return ("year", *words) if holds_years(column) else words
   if column.kind == "number" and len(words) == 2 and words[1] in vocabulary.UNITS:
