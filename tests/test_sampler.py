@@ -221,7 +221,10 @@ def test_no_bound_parts_a_day_from_its_moments_where_the_question_counts_it_in(t
   _, runner, filler = synthesis_fixtures.open_filler(path)
   template = Template.parse(f"SELECT a.name1 WHERE a.date2 {operator} :date2")
   bounds = {filler.fill(template, random.Random(seed)).sql.split("'")[1] for seed in range(40)}
-  assert any(len(bound) == 10 for bound in bounds) == (operator in (">=", "<"))
+  # A day, or a moment of it that is there: behind ">" and "<=" no day that one begins.
+  begun = [bound for bound in bounds if any(day.startswith(f"{bound} ") for day in days)]
+  assert bool(begun) == (operator in (">=", "<"))
+  assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", bound) or bound in days for bound in bounds)
   assert len(bounds) > 5
   runner.close()
 

@@ -1,12 +1,13 @@
 """What `specialize` adds on databases with human-written questions, none of which it sees.
 
     python experiments/benchmarks/specialized.py --output=FILE.json [--max_minutes=10]
-        [--base_model=DIR] [--questions=FILE --databases=DIR] [--runs=DIR]
+        [--base_model=DIR] [--questions=FILE[,FILE] --databases=DIR|FILE|URL[,..]] [--runs=DIR]
 
 Each database is specialised on by itself, without labels, on the default settings (with
 --max_minutes for so long). The model before and the model after answer its questions greedily.
 Execution accuracy with its 95 % interval (Wilson), the exact test of the paired differences, and
-the time taken. By default the demo databases and their 324 questions, written by hand.
+the time taken. By default the demo databases and their 324 questions, written by hand. The file is
+written anew behind each database.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from spftsql_jax.answering.exported import load_exported
 from spftsql_jax.answering.predict import PromptDatabase
 from spftsql_jax.base import base_in_the_box
 from spftsql_jax.databases import Executor
-from spftsql_jax.examples.benchmarks import database_ids, find_database, read_examples
+from spftsql_jax.databases.search_path import database_places, find_database
+from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.files import write_json
 from spftsql_jax.judging.statistics import paired_exact_test
@@ -42,8 +44,8 @@ from spftsql_jax.pipeline.specialize.specialize import specialize
 _BASE = flags.DEFINE_string(
   "base_model", None, "Folder of the model; by default what `specialize` takes."
 )
-_QUESTIONS = flags.DEFINE_string("questions", None, "Example file with gold SQL.")
-_DATABASES = flags.DEFINE_string("databases", None, "Folder of its databases.")
+_QUESTIONS = flags.DEFINE_list("questions", [], "Example files with gold SQL.")
+_DATABASES = flags.DEFINE_string("databases", None, "Their databases: folders, files or URLs.")
 _MINUTES = flags.DEFINE_float("max_minutes", None, "Minutes of each run.", lower_bound=1)
 _RUNS = flags.DEFINE_string(
   "runs", None, "Folder that keeps the runs, to go on; forgotten by default."
@@ -59,16 +61,20 @@ def main() -> None:
     runs = Path(_RUNS.value or folder)
     if not _QUESTIONS.value:
       make_demo(runs / "demo")
-    asked = read_examples(_QUESTIONS.value or runs / "demo/test.json")
-    databases = Path(_DATABASES.value or runs / "demo")
-    found = {
-      db_id: _measure(base, str(find_database(databases, db_id)), _of(asked, db_id), runs / db_id)
-      for db_id in database_ids(asked)
-    }
-  found["all"] = _together(list(found.values()))
-  write_json(Path(_OUTPUT.value), found)
-  for name, figures in found.items():
-    print(name, json.dumps({k: v for k, v in figures.items() if k not in ("right", "answers")}))
+    files = _QUESTIONS.value or [runs / "demo/test.json"]
+    asked = [example for file in files for example in read_examples(file)]
+    places = database_places(_DATABASES.value or str(runs / "demo"))
+    found: dict[str, Any] = {}
+    for db_id in database_ids(asked):
+      location = find_database(places, db_id)
+      found[db_id] = _measure(base, location, _of(asked, db_id), runs / db_id)
+      write_json(Path(_OUTPUT.value), found | {"all": _together(list(found.values()))})
+      _show(db_id, found[db_id])
+    _show("all", _together(list(found.values())))
+
+
+def _show(name: str, figures: dict[str, Any]) -> None:
+  print(name, json.dumps({key: value for key, value in figures.items() if key != "right"}))
 
 
 def _of(examples: Sequence[Example], db_id: str) -> list[Example]:
