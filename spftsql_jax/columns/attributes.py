@@ -135,6 +135,6 @@ def counts(column: Column, words: list[str]) -> bool:
   done = len(words) > 1 and (follows_noun(words[-1]) or words[-1].endswith("ing"))
   counted = words[: words.index("per")] if "per" in words[1:] else words[:-1] if done else words
   word = counted[-1] if counted else words[-1]
-  if word in vocabulary.TIMES and counted != words:
-    return True  # "hours played", "years working"
+  if word in vocabulary.TIMES and (counted != words or len(words) == 1):
+    return True  # "hours played", "years working", "hours"
   return singular_of(word) != word and word not in vocabulary.NOT_COUNTED

@@ -221,8 +221,7 @@ class Expressions(ColumnConditions):
         f"'{bare(default).this}' {self.rng.choice(('otherwise', 'if not', 'in all other cases'))}"
       )
     word = self.rng.choice(("label", "category", "class", "flag"))
-    text = f"{word} {self.rng.choice(('that is', 'which is'))} {join_words(parts, 'and')}"
-    return unchanging(text)
+    return unchanging(f"{word} ({join_words(parts, 'and')})")
 
   def counted(self, operator: str, value: exp.Expr, noun: str) -> str:
     """ "more than three visits", "exactly 2 visits"."""

@@ -279,6 +279,11 @@ class Groups(Listings):
       return f"{rounded} {rounding(node.args.get('decimals'))}"
     noun = self.aggregate(query, node, group.plan.rows).singular
     refs = [query.ref(c) for c in own_columns(node)]
+    of_ends = f" of the {group.row_noun.singular}"
+    if noun.endswith(of_ends) and not (group.row_clauses and described):
+      # Of all rows on the other side of a link, each of which has its own.
+      whose = "their" if group.plan.entity else "the"
+      return f"{noun.removesuffix(of_ends)} of {whose} {group.row_noun.plural}"
     own = [self.belongs(query, ref.alias, group.plan.rows) for ref in refs]
     clauses = bool(group.row_clauses) and described
     if not alone or not own or not (all(own) or clauses):

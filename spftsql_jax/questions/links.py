@@ -44,7 +44,7 @@ class Links(Expressions):
     Where its rows are `counted`, those on the other side must be as many.
     """
     table = query.sources[link]
-    linking = is_link(table) or (not counted and self.connects(query, table))
+    linking = self._only_links(query, table) or (not counted and self.connects(query, table))
     if linking and not plan.own.get(link):
       onward = [e for e in query.neighbours(link) if e is not edge]
       if len(onward) == 1 and onward[0].child == link and onward[0].is_key:
@@ -66,7 +66,18 @@ class Links(Expressions):
     """Whether a table only connects two others, by its columns or as its name says: resident
     services are services of residents.
     """
-    return is_link(table) or not self.has_noun(query, table)
+    return self._only_links(query, table) or not self.has_noun(query, table)
+
+  def _only_links(self, query: Query, table: Table) -> bool:
+    """Whether a link is the only one of its ends: who has purchases at branches and is registered
+    at others does not have branches.
+    """
+    ends = {key.referred_table.lower() for key in table.foreign_keys}
+    return is_link(table) and not any(
+      ends <= {key.referred_table.lower() for key in other.foreign_keys}
+      for other in query.schema.tables
+      if other is not table
+    )
 
   def has_noun(self, query: Query, table: Table) -> bool:
     """Whether the rows of a link are called by more than its ends: "member attendances"."""

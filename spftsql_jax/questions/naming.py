@@ -335,7 +335,8 @@ def unit_behind(words: Sequence[str]) -> tuple[list[str], str] | None:
     return None
   if not power and before[-1] in vocabulary.UNIT_POWERS and len(before) > 1:
     power = vocabulary.UNIT_POWERS[before.pop()]
-  unit = vocabulary.UNIT_NAMES.get(last, last)
+  measured = " ".join([word for word in before if word != "in"][-1:] + [last])
+  unit = vocabulary.UNIT_NAMES.get(measured) or vocabulary.UNIT_NAMES.get(last, last)
   if before[-1] in vocabulary.MULTIPLES and len(before) > 1:
     power = vocabulary.MULTIPLES[before.pop()]
   return (before, f"{power} {unit}".strip()) if before else None
@@ -405,7 +406,11 @@ def _column_name(
     noun, single = " ".join(shortened), singular_of(shortened[-1])
     full_nouns = short_nouns = [
       Noun(f"number of {noun}", f"numbers of {noun}"),
-      *([Noun(f"{single} count", f"{single} counts")] if len(shortened) == 1 else []),
+      *(
+        [Noun(f"{single} count", f"{single} counts")]
+        if single != noun and len(shortened) == 1
+        else []
+      ),
     ]
     tags = tags | {"count", "plain"}
   job = table_name.person and short == "title"  # A person's title is no name.

@@ -39,6 +39,9 @@ from spftsql_jax.schema import Table
 # How often one row is called by its name alone: "the track Despertar".
 _TITLED_RATE = 0.6
 
+# How the noun of a column of counts begins.
+_NUMBER_OF = "number of "
+
 
 class Nested(Entities):
   """Words nested queries."""
@@ -210,7 +213,9 @@ class Nested(Entities):
           told = {operator, "timed"} if self.style(ref) == "date" else {operator}
           ends = {word for ends, _ in wordings.EXTREMES for word in ends.split(", ")}
           told |= {"extreme"} if noun.split()[0] in ends else set()
-          return self._clause("than that of", told, noun, {"row": self._row(nested)})
+          told |= {"counts"} if noun.startswith(_NUMBER_OF) else set()
+          values = {"row": self._row(nested), "counted": noun.removeprefix(_NUMBER_OF)}
+          return self._clause("than that of", told, noun, values)
         told = {"denied"} if operator == "unequal" else set()
         return self._clause("same as", told, noun, {"row": self._row(nested)})
       case "row" if operator == "equal":
@@ -233,7 +238,8 @@ class Nested(Entities):
     nested, function = plan.others, plan.function
     average, highest = function == "avg", function == "max"
     told = {operator, "average"} if average else {operator}
-    values: dict[str, Value] = {"noun": noun}
+    told |= {"counts"} if noun.startswith(_NUMBER_OF) else set()
+    values: dict[str, Value] = {"noun": noun, "counted": noun.removeprefix(_NUMBER_OF)}
     within = ""
     if plan.how != "all":
       values["things"] = self.table_noun(ref.table).plural

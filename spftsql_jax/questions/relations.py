@@ -98,6 +98,12 @@ class Relations(Events):
         self._named(query, plan, far[0], far[1]),
         self.noun(query, alias),
       )
+    if far is not None and clauses and not person and self._only_associated(query, alias, noun):
+      name = self._named(query, plan, far[0], far[1])
+      said = [self.with_number(noun, clauses, person, number) for number in ("plural", "a")]
+      if name is not None:
+        said = [titled(noun, name), f"the {noun.singular} {name}"]
+      return self._clause("associated", (), "", {"rows": self.rng.choice(said)})
     if far is not None and self.maybe(0.6):
       name = self._named(query, plan, far[0], far[1])
       if name is not None:
@@ -113,6 +119,13 @@ class Relations(Events):
     return self.child_relation(
       every, False, self.person(query, alias), noun, one, bool(clauses), self.noun(query, alias)
     )
+
+  def _only_associated(self, query: Query, alias: str, noun: Noun) -> bool:
+    """Whether of two things that a link ties neither has the other: an enzyme has no medicine."""
+    owner, had = self.noun(query, alias).singular.split()[-1], noun.singular.split()[-1]
+    has = owner in wordings.HOLDERS | wordings.LISTS
+    is_had = had in wordings.PARTS | wordings.SAYINGS | wordings.FEATURES
+    return not (self.person(query, alias) or has or is_had)
 
   def parent_relation(
     self,

@@ -166,7 +166,7 @@ def _lower_first(text: str) -> str:
 
 def _noise(text: str, rng: random.Random) -> str:
   """Small things that people do: no capital, no full stop, contractions, a please."""
-  text = text[0].upper() + text[1:]
+  text, asks = text[0].upper() + text[1:], text.endswith("?")
   if rng.random() < 0.3:
     for long, short in _CONTRACTIONS:
       if long in text and rng.random() < 0.5:
@@ -176,6 +176,6 @@ def _noise(text: str, rng: random.Random) -> str:
       text = text.rstrip(".?")
     if rng.random() < 0.7 and not text.startswith(("I ", "I'")) and not text.split()[0].isupper():
       text = _lower(text)
-    if rng.random() < 0.2 and "please" not in text.lower():
-      text = f"{text.rstrip('.?')} {rng.choice(('please', 'pls', 'thanks'))}"
+    if rng.random() < 0.2 and not asks and "please" not in text.lower():
+      text = f"{text.rstrip('.')} {rng.choice(('please', 'pls', 'thanks'))}"
   return text

@@ -92,7 +92,8 @@ class Rendering:
         continue
       for step in tree.steps:
         child = step.to if step.upwards else step.node
-        if child == spec.letter and self._columns[spec.slot] in step.edge.columns:
+        keys = {column.lower() for column in step.edge.columns}
+        if child == spec.letter and self._columns[spec.slot].lower() in keys:
           return True
     return False
 
