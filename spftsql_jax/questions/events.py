@@ -45,9 +45,9 @@ class Events(Links):
     noun, name = self.noun(query, far), self._named(query, plan, far, onward[0])
     if noun.singular.split()[-1] in wordings.PLACES and verb[0] != "visited":
       return None
-    taken = self.noun(query, alias).singular.split()[-1] if verb[1] == "taken by" else ""
-    if not doer and taken in wordings.PLACES:
-      return None  # Who registers at a branch does not take it.
+    taken = self.noun(query, alias).singular.split()[-1]
+    if not doer and taken in wordings.PLACES and verb[0] != "visited":
+      return None  # Who registers or buys at a branch does not take or buy it.
     if name is not None:
       said = self.rng.choice((f"the {noun.singular} {name}", name, name))
       every = one = said

@@ -46,6 +46,8 @@ from spftsql_jax.questions.syntax import aggregate_of, bare, is_pure_link, own_c
 
 # Longer names of groups are said once.
 _LONGEST = 8
+# Columns that say too little of a group away from their rows: "types with two interactions".
+_SAYS_LITTLE = frozenset(("id", "type", "kind"))
 # "More than 3 titles" is said of groups with any, "less than 3" may be of others too.
 _SO_MANY = frozenset((">", ">=", "="))
 
@@ -206,7 +208,7 @@ class Groups(Listings):
     if named and not plan.entity:  # "The names with two products" may be anyone's.
       return self._full_name(plan.query, key.ref)
     noun = self.short(key.ref) if key.own else self.qualified(plan.query, key.ref)
-    if noun.singular == "id" and not plan.entity:
+    if noun.singular in _SAYS_LITTLE and not plan.entity:
       return name.nouns[0]
     return Noun(noun.singular, f"values of {noun.singular}") if _is_action(noun) else noun
 

@@ -113,7 +113,7 @@ class Nested(Entities):
     if connects and len(edges) == 1 and edges[0].child == alias:
       far = edges[0].parent
       noun, clauses = self.noun(nested, far), self.clauses(nested, plan, far, edges[0])
-    elif not nested.edges and is_pure_link(table) and not (clauses and len(keys) > 1):
+    elif not nested.edges and is_pure_link(table) and not clauses:
       ends = [key for key in table.foreign_keys if other.column.name not in key.columns]
       noun = self._referred_noun(nested, ends[-1])
     every, one = (

@@ -115,6 +115,8 @@ class ColumnChoice:
     roles = self.supply.roles
     options = []
     for own, other in self.supply.references(table, target_table):
+      if target.kind == "key" and own not in self.supply.keys_to(table, target_table):
+        continue  # A row's key that both have from a third table ties neither to the other.
       suits = suitability(roles[(table, own)], slot.kind, frozenset())
       suits *= suitability(roles[(target_table, other)], target.kind, frozenset())
       if suits and columns.get(target.number, other) == other and own not in columns.values():
