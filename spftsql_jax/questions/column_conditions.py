@@ -7,13 +7,12 @@ from collections.abc import Collection, Mapping
 
 from spftsql_jax.columns import kinds, vocabulary
 from spftsql_jax.columns.attributes import holds_digits
-from spftsql_jax.columns.inflection import singular_of
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import conjugate
 from spftsql_jax.questions.features import OPERATORS, SORTS, features_of
 from spftsql_jax.questions.grammar import Context, Value
 from spftsql_jax.questions.naming import ColumnName
-from spftsql_jax.questions.parts import Clause, article, join_words, parted_unit
+from spftsql_jax.questions.parts import Clause, article, join_words, parted_unit, singular_head
 from spftsql_jax.questions.phrases import Phrases
 from spftsql_jax.questions.plan import (
   Attribute,
@@ -55,7 +54,7 @@ def _with_unit(value: str, name: ColumnName, noun: str) -> str:
 
 def _counted(words: str, things: str) -> str:
   """ "more than 2 seats", "more than 1 seat"."""
-  return f"{words} {singular_of(things) if words == '1' or words.endswith(' 1') else things}"
+  return f"{words} {singular_head(things) if words == '1' or words.endswith(' 1') else things}"
 
 
 def _in(literal: Literal, column: str) -> str:

@@ -260,6 +260,8 @@ def _role(column: str, referred: str, key: str, several: bool) -> Noun | None:
     len(words) == 1 and (len(words[0]) < 5 or kinds.identifies(words) or words[0] in no_roles)
   ):
     return None
+  if all(word.isdigit() or word in referred.split() or kinds.identifies((word,)) for word in words):
+    return None  # "club_id_2"
   role = singular_of(" ".join(words))
   if (
     role == referred
@@ -401,7 +403,15 @@ def _column_name(
     bare = " ".join(bare_words)
     tags = tags_of(column, tuple(bare_words))
     many = plural_of(singular_of(bare))
-    full_nouns = short_nouns = [Noun(f"{bare} in {unit}", f"{many} in {unit}"), Noun(bare, many)]
+    told_apart = any(
+      (twin := unit_behind(name.split())) and (twin[0] == bare_words and twin[1] != unit)
+      for name in own
+    )
+    full_nouns = short_nouns = [
+      Noun(f"{bare} in {unit}", f"{many} in {unit}"),
+      # "The length" of what has one in feet and one in meters is neither.
+      *([] if told_apart else [Noun(bare, many)]),
+    ]
   elif not referring and counts(column, shortened):
     noun, single = " ".join(shortened), singular_of(shortened[-1])
     full_nouns = short_nouns = [

@@ -30,6 +30,7 @@ from spftsql_jax.questions.query_meaning import Edge, Query, Ref, SetQuery, Unsu
 from spftsql_jax.schema import Column, Table
 
 _MIDNIGHT = " 00:00:00"
+_ONE = ("1", "one")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 _PLAIN_TEXT = re.compile(r"[A-Za-zÀ-ÿ0-9][\wÀ-ÿ\-&'./ ]*[\wÀ-ÿ]|\w")
 _RISKY_WORDS = re.compile(
@@ -302,6 +303,8 @@ class Phrases(abc.ABC):
     features = {OPERATORS[operator], "timed"} if style == "date" else {OPERATORS[operator]}
     if value.startswith("the "):
       features.add("phrase")
+    if value in _ONE:
+      features.add("one")
     context = Context(features, {"value": value})
     section = "count compared" if style == "count" else "compared"
     row = self.grammar.pick(section, context, self.rng)

@@ -29,6 +29,7 @@ _QUOTED = re.compile(r"""(?<!\w)("[^"]*"|'[^']*'(?!\w))""")
 _WORD = re.compile(r"[^\W\d_]+")
 _SHORTEST = 4  # Letters of a word that a reader notices when it comes again.
 
+_FOR_ONE = tuple(c for c in word_tables.COMMANDS if c[0] not in word_tables.OF_SEVERAL)
 # Where requests that are no command end, and notes without a verb; the rest are questions.
 _WITH_VERB, _TERSE = 0.63, 0.66
 
@@ -124,7 +125,7 @@ def _frame(message: Message, rng: random.Random) -> str:
   if message.bare == "none":
     style *= _WITH_VERB  # "Each city and the number of doctors" is no question.
   if style < 0.54:
-    command = pick(rng, word_tables.COMMANDS)
+    command = pick(rng, word_tables.COMMANDS if message.plural else _FOR_ONE)
     # "List names of doctors", but not "List number of doctors".
     first = re.split(r",| and ", content.removeprefix("the "), maxsplit=1)[0]
     said = _drop_article(content, rng) if message.plural and is_plural(first) else content

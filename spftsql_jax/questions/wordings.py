@@ -12,6 +12,7 @@ _NOUNS = read_lists(_FOLDER / "nouns.txt")
 
 # The wordings of each construct: with weights, or drawn from evenly.
 COMMANDS = weighted(_PHRASES["commands"])
+OF_SEVERAL = frozenset(_PHRASES["commands of several"])
 INDIRECT = weighted(_PHRASES["indirect"])
 EXACTLY = weighted(_PHRASES["exactly"])
 AVERAGE = weighted(_PHRASES["average"])
