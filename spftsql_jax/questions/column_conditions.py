@@ -125,6 +125,7 @@ class ColumnConditions(Phrases):
       (post,) if post else (),
       (adjective,) if adjective else (),
       by_name="named" in context.features and "equal" in context.features,
+      compares=section in ("compare", "between", "against", "than that of"),
     )
 
   def _event(self, attribute: Attribute) -> dict[str, Value]:

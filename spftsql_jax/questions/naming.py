@@ -38,6 +38,7 @@ _CACHE: collections.OrderedDict[int, tuple[Schema, SchemaNames]] = collections.O
 # A word that says something of what it names: no initial, no number.
 _SAID = re.compile(r"[^\W\d_]{3,}")
 # Up to five words that begin with capitals, as names do; small words between them.
+_DIGIT = re.compile(r"\d")
 _A_NAME = re.compile(r"[^\W\d_a-z][\w.'-]*(,? ((and|of|the|de|van|von) )*[^\W\d_a-z][\w.'-]*){1,4}")
 _FEWEST_NAMES = 3
 # Why a query is refused that goes by one of several keys to a table.
@@ -362,9 +363,11 @@ def _column_name(
   number_like = words[0] == "number" or (
     not referring and (column.kind == "number" or holds_digits(column))
   )
-  full = " ".join(words) if number_like else singular_of(" ".join(words))
+  # Nor is "0/1" one goal.
+  stays = number_like or (column.samples and all(_DIGIT.match(str(v)) for v in column.samples))
+  full = " ".join(words) if stays else singular_of(" ".join(words))
   shortened = short_words(words, owner, own)
-  short = " ".join(shortened) if number_like else singular_of(" ".join(shortened))
+  short = " ".join(shortened) if stays else singular_of(" ".join(shortened))
   tags = tags_of(column, tuple(shortened))
   property_ = property_of(column, words)
   event = "" if property_ else event_of(column, shortened)

@@ -41,6 +41,7 @@ class Clause:
     sentence: a full sentence part where noun and predicate are not enough ("the salary is above 100
       or the city is Boston").
     by_name: whether it says what the rows are called.
+    compares: whether it says how much: "sales greater than 300" are no value of theirs.
     extreme: whether it tells which of the rows that all else is said of ("with the highest price").
   """
 
@@ -54,15 +55,15 @@ class Clause:
   by_name: bool = False
   posts_of_one: tuple[str, ...] = ()
   extreme: bool = False
+  compares: bool = False
 
   @property
   def is_value(self) -> bool:
     """Whether what follows with is a value behind its noun ("the position Nurse"): rows are seldom
     said to have it, their "position is Nurse".
     """
-    return bool(self.noun) and self.having.removeprefix("the ") == (
-      f"{self.noun} {self.predicate.removeprefix('is ')}"
-    )
+    behind = f"{self.noun} {self.predicate.removeprefix('is ')}"
+    return bool(self.noun) and not self.compares and self.having.removeprefix("the ") == behind
 
   @property
   def had(self) -> str:

@@ -296,7 +296,7 @@ class Phrases(abc.ABC):
   def compared(self, noun: str, operator: str, value: str, style: str = "number") -> Clause:
     """A noun compared with a value: "is at least 5", "a salary of at least 5"."""
     words, behind = self._comparison(operator, value, style)
-    return Clause(noun, f"is {words}", f"{article(noun)} {behind}")
+    return Clause(noun, f"is {words}", f"{article(noun)} {behind}", compares=True)
 
   def _comparison(self, operator: str, value: str, style: str) -> tuple[str, str]:
     """How something stands to a value, alone and behind a noun: "at least 5", "of at least 5"."""
