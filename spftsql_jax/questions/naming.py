@@ -410,6 +410,7 @@ def _column_name(
       (twin := unit_behind(name.split())) and (twin[0] == bare_words and twin[1] != unit)
       for name in own
     )
+    tags = tags - {"plain"} if told_apart else tags  # What it "costs" is not told.
     full_nouns = short_nouns = [
       Noun(f"{bare} in {unit}", f"{many} in {unit}"),
       # "The length" of what has one in feet and one in meters is neither.

@@ -98,7 +98,7 @@ class Relations(Events):
         self._named(query, plan, far[0], far[1]),
         self.noun(query, alias),
       )
-    if far is not None and clauses and not person and self._only_associated(query, alias, noun):
+    if far is not None and clauses and self._only_associated(query, alias, noun, person):
       name = self._named(query, plan, far[0], far[1])
       said = [self.with_number(noun, clauses, person, number) for number in ("plural", "a")]
       if name is not None:
@@ -120,12 +120,16 @@ class Relations(Events):
       every, False, self.person(query, alias), noun, one, bool(clauses), self.noun(query, alias)
     )
 
-  def _only_associated(self, query: Query, alias: str, noun: Noun) -> bool:
-    """Whether of two things that a link ties neither has the other: an enzyme has no medicine."""
+  def _only_associated(self, query: Query, alias: str, noun: Noun, person: bool) -> bool:
+    """Whether of two rows that a link ties neither has the other: an enzyme has no medicine, nor
+    does anyone have the company that employs them.
+    """
     owner, had = self.noun(query, alias).singular.split()[-1], noun.singular.split()[-1]
+    if self.person(query, alias) or person:
+      return had in wordings.EMPLOYERS if not person else had in wordings.ANYBODY
     has = owner in wordings.HOLDERS | wordings.LISTS
     is_had = had in wordings.PARTS | wordings.SAYINGS | wordings.FEATURES
-    return not (self.person(query, alias) or has or is_had)
+    return not (has or is_had)
 
   def parent_relation(
     self,
