@@ -11,7 +11,7 @@ import collections
 import dataclasses
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from spftsql_jax.columns import kinds, vocabulary
 from spftsql_jax.columns.attributes import (
@@ -38,6 +38,7 @@ _CACHE: collections.OrderedDict[int, tuple[Schema, SchemaNames]] = collections.O
 # A word that says something of what it names: no initial, no number.
 _SAID = re.compile(r"[^\W\d_]{3,}")
 # Up to five words that begin with capitals, as names do; small words between them.
+_INITIAL = re.compile("[a-z][A-Z]")
 _DIGIT = re.compile(r"\d")
 _A_NAME = re.compile(r"[^\W\d_a-z][\w.'-]*(,? ((and|of|the|de|van|von) )*[^\W\d_a-z][\w.'-]*){1,4}")
 _FEWEST_NAMES = 3
@@ -117,7 +118,7 @@ class SchemaNames:
       for t in schema.tables
     }
     spelled = {
-      t.name: [_spelled(c, spelling, rows[t.name.lower()]) for c in t.columns]
+      t.name: [_spelled(c, spelling, rows[t.name.lower()], _initials(t, nouns)) for c in t.columns]
       for t in schema.tables
     }
     taken = collections.Counter(noun.singular for noun in nouns.values())
@@ -283,26 +284,60 @@ def _role(column: str, referred: str, key: str, several: bool) -> Noun | None:
   return Noun(role, plural_of(role))
 
 
-@functools.lru_cache(maxsize=16384)
-def same_thing(child: str, parent: str) -> bool:
+def same_thing(child: Table, parent: Table) -> bool:
   """Whether a row of `child` whose key is that of a row of `parent` is that row.
 
-  A student is a person, a hiring is none.
+  A student is a person, a hiring is none; nor are figures of a city, its temperatures, a city.
   """
+  figures = all(
+    column.kind == "number" for column in child.columns if column.name not in child.primary_key
+  )
+  return _one_sort(child.base_name, parent.base_name, figures)
+
+
+@functools.lru_cache(maxsize=16384)
+def _one_sort(child: str, parent: str, figures: bool) -> bool:
   nouns = [
     singular_of(" ".join(expand(split_identifier(name, frozenset())))) for name in (child, parent)
   ]
+  people = [kinds.is_person(noun) for noun in nouns]
   # The address of a student, or the district of a store, is neither.
-  return len({kinds.is_person(noun) for noun in nouns}) == 1 and not nouns[0].startswith(
-    f"{nouns[1]} "
-  )
+  alike = len(set(people)) == 1 and not nouns[0].startswith(f"{nouns[1]} ")
+  return alike and (people[0] or not figures)
 
 
-def _spelled(column: Column, spelling: Spelling, rows: RowWords) -> tuple[str, ...]:
+def _initials(table: Table, nouns: Mapping[str, Noun]) -> Callable[[Column], Mapping[str, str]]:
+  """What the first letter of a column's name may stand for: "" for the table itself, or for one
+  that it refers to, whose noun a key has in its place.
+  """
+
+  def of(column: Column) -> Mapping[str, str]:
+    found = {}
+    for key in table.foreign_keys:
+      noun = (
+        nouns[key.referred_table.lower()].singular if key.referred_table.lower() in nouns else ""
+      )
+      refers = column.name in key.columns
+      if noun and (refers or noun[0] not in found):
+        found[noun[0]] = noun if refers else ""
+    return {nouns[table.name.lower()].singular[0]: "", **found}
+
+  return of
+
+
+def _spelled(
+  column: Column,
+  spelling: Spelling,
+  rows: RowWords,
+  initials: Callable[[Column], Mapping[str, str]],
+) -> tuple[str, ...]:
   """The words of a column's name; those of its table as the noun that stands for them."""
   if column.called:
     return tuple(column.called.split())
-  words = expand(spelling.words(column.name, column.comment))
+  words = spelling.words(column.name, column.comment)
+  if _INITIAL.match(column.name) and words[1:] and words[0] in (known := initials(column)):
+    words = (*known[words[0]].split(), *words[1:])  # "pName" of a player
+  words = expand(words)
   words = column_said(words, column.kind == "date" or bool(column.date_format))
   length, noun = len(rows.name), tuple(rows.noun.split())
   repeated = len(words) > length and words[:length] == rows.name

@@ -330,16 +330,14 @@ def _edge(pairs: list[tuple[Ref, Ref]], optional: str) -> Edge:
         and _equal(key.columns, own)
         and _equal(key.referred_columns, referred)
       ):
-        same = _equal(child.table.primary_key, own) and same_thing(
-          child.table.base_name, parent.table.base_name
-        )
+        same = _equal(child.table.primary_key, own) and same_thing(child.table, parent.table)
         return Edge(child.alias, parent.alias, own, referred, True, same, optional)
   left_is_key, right_is_key = (
     _equal(left.table.primary_key, left_columns),
     _equal(right.table.primary_key, right_columns),
   )
   if right_is_key and not left_is_key or (right_is_key and left_is_key):
-    same = left_is_key and right_is_key and same_thing(left.table.base_name, right.table.base_name)
+    same = left_is_key and right_is_key and same_thing(left.table, right.table)
     return Edge(left.alias, right.alias, left_columns, right_columns, True, same, optional)
   if left_is_key:
     return Edge(right.alias, left.alias, right_columns, left_columns, True, False, optional)

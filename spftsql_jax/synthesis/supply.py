@@ -28,6 +28,8 @@ class Supply:
 
   Tables and columns are named in lower case. `connecting` are tables whose rows people only ask
   about beside those of others, `awkward` columns whose names are no nouns: they are conditions.
+  `figures` are tables that hold numbers of another's rows, say the fees of each campus and year:
+  people ask for these numbers, but do not count, list or look for rows of them.
   """
 
   def __init__(
@@ -57,6 +59,7 @@ class Supply:
     for edge in self.graph.edges:
       for own, referred in zip(edge.columns, edge.referred_columns, strict=True):
         self.referring[edge.child].append((own.lower(), (edge.parent, referred.lower())))
+    self.figures = frozenset(filter(self._holds_figures, self.tables))
     self.is_parent = functools.lru_cache(maxsize=None)(self.graph.is_parent)
     self.candidates = functools.lru_cache(maxsize=None)(self._weigh_columns)
     self.share_values = functools.lru_cache(maxsize=100_000)(self._have_common_values)
@@ -133,6 +136,16 @@ class Supply:
     """How many columns of a table are no keys."""
     columns = (self.roles[(table, c.name.lower())] for c in self.tables[table].columns)
     return sum(role.kind not in ("key", "ref") for role in columns)
+
+  def _holds_figures(self, table: str) -> bool:
+    """Whether all that a table has beside one key to another, which rows of its own lack, are
+    numbers and times.
+    """
+    referring = {own for own, _ in self.referring[table]}
+    own = [column.name.lower() for column in self.tables[table].columns]
+    others = [self.roles[(table, column)] for column in own if column not in referring]
+    numbers = all(role.kind in ("num", "date") for role in others)
+    return len(referring) == 1 and numbers and any(role.measure for role in others)
 
   def keys_to(self, table: str, target: str) -> set[str]:
     """The columns of a table that are a foreign key, or a part of one, to another."""

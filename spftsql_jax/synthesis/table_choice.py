@@ -95,11 +95,20 @@ class TableChoice:
           weight *= _CONNECTING
         elif not self._is_said(letter, table):
           continue
+      if table in self.supply.figures and self._asks_for_rows(letter):
+        weight *= _CONNECTING
       if weight > 0 and chosen:
         weight = min(weight, 1.0) * self._nearness(letter, table, chosen)
       if weight > 0:
         options.append((table, weight))
     return options
+
+  def _asks_for_rows(self, letter: str) -> bool:
+    """Whether rows of a letter are counted, listed, or looked for."""
+    own = [slot for slot in self.needs[letter] if slot.kind not in ("key", "ref")]
+    listed = any(_SHOWN & slot.uses and not _AGGREGATES & slot.uses for slot in own)
+    counted = any(letter in scope.counted for scope in self.compiled.scopes)
+    return counted or not own or (listed and letter == next(iter(self.needs)))
 
   def _is_about(self, letter: str) -> bool:
     """Whether a query is about the rows of a letter: it counts or lists them, or has no other."""
