@@ -178,3 +178,31 @@ def test_a_label_by_a_condition_says_its_values_in_brackets() -> None:
   assert all(
     re.search(r"\('long' .* 'short' .*\)", question) for question in _said(query, _PROJECT)
   )
+
+
+def test_the_first_letter_of_a_table_in_a_column_s_name_is_no_word() -> None:
+  college = _table("college: cName text, state text", 1)
+  player = _table("player: pID number, pName text, hours number", 1)
+  tryout = Table(
+    "tryout",
+    tuple(Column(c, "TEXT", "text") for c in ("pID", "cName", "pPos")),
+    ("pID",),
+    (ForeignKey(("pID",), "player", ("pID",)), ForeignKey(("cName",), "college", ("cName",))),
+    row_count=100,
+  )
+  positions = _said("SELECT DISTINCT pPos FROM tryout", college, player, tryout)
+  assert all("positions" in q and " p " not in q for q in positions)
+  colleges = _said("SELECT cName, COUNT(*) FROM tryout GROUP BY cName", college, player, tryout)
+  assert all("college" in q and " c " not in q for q in colleges)
+
+
+def test_figures_of_a_row_are_not_the_row() -> None:
+  """A city's temperatures are not called as the city is."""
+  city = _table("city: id number, name text", 1)
+  temperature = _table("temperature: id number, january number, july number", 1, "id city")
+  asked = _said(
+    "SELECT T1.name FROM city AS T1 JOIN temperature AS T2 ON T1.id = T2.id "
+    "ORDER BY T2.july DESC LIMIT 1",
+    city, temperature,
+  )  # fmt: skip
+  assert all(re.search(r"\b(city|cities)\b", question.lower()) for question in asked)

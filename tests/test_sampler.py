@@ -596,3 +596,38 @@ def test_neither_amounts_nor_the_share_of_one_amount_are_counted(tmp_path, text)
   found = {filler.fill(Template.parse(text), random.Random(seed)).columns for seed in range(300)}
   assert found == {("track.genre",), ("track.age",)}
   runner.close()
+
+
+def test_figures_of_another_table_s_rows_are_asked_for_but_not_counted_or_listed(tmp_path):
+  """Fees of each campus and year: "the average fee", seldom "how many fees are there"."""
+  path = tmp_path / "campus.sqlite"
+  with sqlite3.connect(path) as connection:
+    connection.executescript(
+      "CREATE TABLE campus (id INTEGER PRIMARY KEY, name TEXT, county TEXT);"
+      "CREATE TABLE fee (campus INTEGER REFERENCES campus (id), year INTEGER, amount INTEGER,"
+      " PRIMARY KEY (campus, year));"
+      "CREATE TABLE visit (id INTEGER PRIMARY KEY, campus INTEGER REFERENCES campus (id),"
+      " guests INTEGER);"
+    )
+    connection.executemany(
+      "INSERT INTO campus VALUES (?, ?, ?)", [(n, f"Ann {n}", "ABC"[n % 3]) for n in range(20)]
+    )
+    rows = [(n, year, 700 + n * 31 + year % 7) for n in range(20) for year in range(1996, 2006)]
+    connection.executemany("INSERT INTO fee VALUES (?, ?, ?)", rows)
+    connection.executemany(
+      "INSERT INTO visit VALUES (?, ?, ?)", [(n, n % 20, n % 9) for n in range(200)]
+    )
+  connection.close()
+  _, runner, filler = synthesis_fixtures.open_filler(path)
+
+  def tables(text):
+    template = Template.parse(text)
+    return Counter(
+      filler.fill(template, random.Random(seed)).tables[-1] for seed in range(120)
+    )
+
+  for text in ("SELECT COUNT(a.*)", "SELECT a.name1, COUNT(b.*) GROUP BY a.key2"):
+    counted = tables(text)
+    assert counted["fee"] <= 12 < counted["visit"], (text, counted)
+  assert tables("SELECT AVG(a.num1)")["fee"] > 30
+  runner.close()

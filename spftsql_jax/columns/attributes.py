@@ -135,6 +135,7 @@ def counts(column: Column, words: list[str]) -> bool:
   done = len(words) > 1 and (follows_noun(words[-1]) or words[-1].endswith("ing"))
   counted = words[: words.index("per")] if "per" in words[1:] else words[:-1] if done else words
   word = counted[-1] if counted else words[-1]
-  if word in vocabulary.TIMES and (counted != words or len(words) == 1):
+  alone = len(words) == 1 and column.kind == "number"  # Texts of hours tell when.
+  if word in vocabulary.TIMES and (counted != words or alone):
     return True  # "hours played", "years working", "hours"
   return singular_of(word) != word and word not in vocabulary.NOT_COUNTED
