@@ -374,10 +374,10 @@ def test_without_server_programs_duckdb_stands_in_where_it_gives_the_same(
 
 
 def test_synthesis_takes_the_stand_in_too(shop, tmp_path, without_programs):
-  options = SynthesisOptions(12, seed=1, instances=2, instance_dir=tmp_path)
+  options = SynthesisOptions(60, seed=1, instances=2, instance_dir=tmp_path)
   made = synthesize([shop], builtin_templates(), options)
-  assert len(made.examples) == 12
-  alone = SynthesisOptions(12, seed=1, instances=0)
+  assert len(made.examples) == 60
+  alone = SynthesisOptions(60, seed=1, instances=0)
   assert synthesize([shop], builtin_templates(), alone).rejections != made.rejections
 
 

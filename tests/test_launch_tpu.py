@@ -156,12 +156,19 @@ words = sys.argv[1:]
 state = here / "state"
 flag = lambda name: next((w.partition("=")[2] for w in words if w.startswith(name + "=")), "")
 workers = [here / "workers" / str(i) for i in range(2)]
+
+def gone():
+  # What still runs there may write until it ends.
+  left = (here / "workers").rename(here / f"gone-{time.time_ns()}")
+  shutil.rmtree(left, ignore_errors=True)
+
 if "create" in words:
   for worker in workers:
     worker.mkdir(parents=True)
   state.write_text("ACTIVE")
 elif "delete" in words:
-  shutil.rmtree(here / "workers", ignore_errors=True)
+  if (here / "workers").exists():
+    gone()
   state.unlink()
 elif "describe" in words:
   if not state.exists():
@@ -181,7 +188,7 @@ elif "ssh" in words:
       # The machine goes while the run is at work.
       while not all((here / "work" / f"starts-{i}").exists() for i in range(2)):
         time.sleep(0.02)
-      shutil.rmtree(here / "workers")
+      gone()
       state.write_text("SUSPENDED")
       sys.exit(255)
     if first == "disconnected":

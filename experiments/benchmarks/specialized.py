@@ -119,4 +119,4 @@ def _together(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-  launch(main)
+  launch(main, trains=True)
