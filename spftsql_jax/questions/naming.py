@@ -11,7 +11,7 @@ import collections
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from spftsql_jax.columns import kinds, vocabulary
 from spftsql_jax.columns.attributes import (
@@ -118,7 +118,9 @@ class SchemaNames:
       for t in schema.tables
     }
     spelled = {
-      t.name: [_spelled(c, spelling, rows[t.name.lower()], _initials(t, nouns)) for c in t.columns]
+      t.name: [
+        _spelled(c, spelling, rows[t.name.lower()], _initials(t, c, nouns)) for c in t.columns
+      ]
       for t in schema.tables
     }
     taken = collections.Counter(noun.singular for noun in nouns.values())
@@ -306,37 +308,31 @@ def _one_sort(child: str, parent: str, figures: bool) -> bool:
   return alike and (people[0] or not figures)
 
 
-def _initials(table: Table, nouns: Mapping[str, Noun]) -> Callable[[Column], Mapping[str, str]]:
-  """What the first letter of a column's name may stand for: "" for the table itself, or for one
-  that it refers to, whose noun a key has in its place.
+def _initials(table: Table, column: Column, nouns: Mapping[str, Noun]) -> dict[str, str]:
+  """What the first letter of a column's name may stand for: "" for its table or one that the table
+  refers to; of a key, the noun of the rows that it refers to.
   """
-
-  def of(column: Column) -> Mapping[str, str]:
-    found = {}
-    for key in table.foreign_keys:
-      noun = (
-        nouns[key.referred_table.lower()].singular if key.referred_table.lower() in nouns else ""
-      )
-      refers = column.name in key.columns
-      if noun and (refers or noun[0] not in found):
-        found[noun[0]] = noun if refers else ""
-    return {nouns[table.name.lower()].singular[0]: "", **found}
-
-  return of
+  found = {nouns[table.name.lower()].singular[0]: ""}
+  for key in table.foreign_keys:
+    if noun := nouns.get(key.referred_table.lower()):
+      found.setdefault(noun.singular[0], "")
+      if column.name in key.columns:
+        found[noun.singular[0]] = noun.singular
+  return found
 
 
 def _spelled(
   column: Column,
   spelling: Spelling,
   rows: RowWords,
-  initials: Callable[[Column], Mapping[str, str]],
+  initials: Mapping[str, str],
 ) -> tuple[str, ...]:
   """The words of a column's name; those of its table as the noun that stands for them."""
   if column.called:
     return tuple(column.called.split())
   words = spelling.words(column.name, column.comment)
-  if _INITIAL.match(column.name) and words[1:] and words[0] in (known := initials(column)):
-    words = (*known[words[0]].split(), *words[1:])  # "pName" of a player
+  if _INITIAL.match(column.name) and words[1:] and words[0] in initials:
+    words = (*initials[words[0]].split(), *words[1:])  # "pName" of a player
   words = expand(words)
   words = column_said(words, column.kind == "date" or bool(column.date_format))
   length, noun = len(rows.name), tuple(rows.noun.split())

@@ -138,8 +138,8 @@ class Supply:
     return sum(role.kind not in ("key", "ref") for role in columns)
 
   def _holds_figures(self, table: str) -> bool:
-    """Whether all that a table has beside one key to another, which rows of its own lack, are
-    numbers and times.
+    """Whether a table has no key of its own but the one to another, and beside it numbers and times
+    alone.
     """
     referring = {own for own, _ in self.referring[table]}
     own = [column.name.lower() for column in self.tables[table].columns]
