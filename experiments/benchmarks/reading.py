@@ -105,13 +105,14 @@ def _pairs(
   db_id: str, location: str, asked: Sequence[Example], rng: random.Random, seed: int
 ) -> list[Pair]:
   """Pairs of both kinds of a database, shuffled."""
-  theirs = [e for e in asked if e.db_id == db_id]
   options = SynthesisOptions(num_examples=_MADE.value, seed=seed)
   made = synthesize(location, builtin_templates(), options).examples
+  ours = [Pair(db_id, e.question, " ".join(e.query.split()), False) for e in made]
+  theirs = [
+    Pair(db_id, e.question, " ".join(e.query.split()), True) for e in asked if e.db_id == db_id
+  ]
   drawn = [
-    Pair(db_id, example.question, " ".join(example.query.split()), by_person)
-    for examples, by_person in ((made, False), (theirs, True))
-    for example in rng.sample(list(examples), min(_EACH.value, len(examples)))
+    pair for pairs in (ours, theirs) for pair in rng.sample(pairs, min(_EACH.value, len(pairs)))
   ]
   rng.shuffle(drawn)
   return drawn

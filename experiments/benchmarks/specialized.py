@@ -60,7 +60,7 @@ def main() -> None:
     base = base_folder(_BASE.value or str(base_in_the_box() or ""), runs / "base_model")
     if not _QUESTIONS.value:
       make_demo(runs / "demo")
-    files = _QUESTIONS.value or [runs / "demo/test.json"]
+    files: list[str] = _QUESTIONS.value or [str(runs / "demo/test.json")]
     asked = [example for file in files for example in read_examples(file)]
     places = database_places(_DATABASES.value or str(runs / "demo"))
     found: dict[str, Any] = {}
