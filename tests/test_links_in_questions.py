@@ -206,3 +206,10 @@ def test_figures_of_a_row_are_not_the_row() -> None:
     city, temperature,
   )  # fmt: skip
   assert all(re.search(r"\b(city|cities)\b", question.lower()) for question in asked)
+
+
+def test_all_are_not_asked_for_where_a_join_leaves_out_some() -> None:
+  player = _table("player: id number, name text, town text, club_id number", 1, "club_id club")
+  query = "SELECT T1.name, T2.town FROM club AS T1 JOIN player AS T2 ON T1.id = T2.club_id"
+  assert not [q for q in _said(query, _CLUB, player) if re.search(r"\ball\b", q.lower())]
+  assert any("all" in q for q in _said("SELECT name, id FROM club", _CLUB, player))

@@ -71,7 +71,9 @@ class Listings(Aggregates):
     number = "singular" if single else "plural"
     entity = self.with_number(topped, all_clauses, person, number)
     known = self._named(query, placed, head, None) if single and top is None else None
-    entity = self._definite(entity, known, single or top is not None)
+    # "All countries and the names of their teams" has those without a team.
+    beside = any(isinstance(column, Attribute) and not column.own for column in plan.columns)
+    entity = self._definite(entity, known, single or top is not None, not beside)
     values: dict[str, Value] = {
       "things": entity,
       "those": entity.removeprefix("all "),
@@ -94,14 +96,14 @@ class Listings(Aggregates):
       return Message(content, False, tail=tail, bare="none")
     return self._message(query, plan, features, values, clauses, top, tail, noun)
 
-  def _definite(self, entity: str, known: str | None, definite: bool) -> str:
+  def _definite(self, entity: str, known: str | None, definite: bool, whole: bool) -> str:
     """The rows with what goes before them: "the doctor", "all doctors", or a name alone."""
     bare_name = known.strip("'\"") if known is not None else ""
     if known is not None and len(bare_name) > 3 and bare_name[:1].isupper() and self.maybe(0.25):
       return known  # "What is the salary of Ann Lee?": the name alone tells who is meant.
     if definite or self.maybe(0.3):
       return f"the {entity}"
-    if self.maybe(0.25):
+    if self.maybe(0.25) and whole:
       return f"all the {entity}" if self.maybe(0.4) else f"all {entity}"
     return entity
 
