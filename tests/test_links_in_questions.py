@@ -213,3 +213,11 @@ def test_all_are_not_asked_for_where_a_join_leaves_out_some() -> None:
   query = "SELECT T1.name, T2.town FROM club AS T1 JOIN player AS T2 ON T1.id = T2.club_id"
   assert not [q for q in _said(query, _CLUB, player) if re.search(r"\ball\b", q.lower())]
   assert any("all" in q for q in _said("SELECT name, id FROM club", _CLUB, player))
+
+
+@pytest.mark.parametrize("operator", [">", ">=", "<", "<=", "="])
+def test_things_are_of_a_year_and_do_not_have_it(operator: str) -> None:
+  movie = _table("movie: id number, title text, year number", 1, samples={"year": (1975, 1996)})
+  asked = _said(f"SELECT title FROM movie WHERE year {operator} 1980", movie)
+  assert not [q for q in asked if re.search("a year|(earlier|later) than", q)]
+  assert any(re.search("(in|from|after|before|since|until|by) ", question) for question in asked)
