@@ -200,6 +200,7 @@ def test_questions_are_not_taken_for_requests(database, question):
     ("WHO LIVES IN ŁÓDŹ", ("łódź",), ("lives",)),
     ("How many high schoolers?", ("schoolers",), ()),
     ("Cities of departments", ("cities", "departments"), ()),
+    ("Which towns are there?", ("towns",), ()),
     ("asdf qwer", (), ("asdf", "qwer")),
     ("How many are there in 2020?", (), ()),
     ("", (), ()),

@@ -1,4 +1,6 @@
-"""Which words of a question a database knows: from its names, its comments and its values."""
+"""Which words of a question a database knows: from its names and their synonyms, its comments and
+its values.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from spftsql_jax.answering.question_words import (
   QUESTION_PHRASES,
 )
 from spftsql_jax.columns.inflection import singular_of
+from spftsql_jax.columns.synonyms import synonyms_of
 from spftsql_jax.columns.words import SHORTEST_STEM, alike, expand, split_identifier
 from spftsql_jax.databases import ValueIndex
 from spftsql_jax.schema import Column, Schema, Table
@@ -53,6 +56,8 @@ def look_up(question: str, schema: Schema, values: ValueIndex) -> KnownWords:
     if word in FUNCTION_WORDS or (len(word) < 2 and word.isascii()):
       continue
     forms = {word, singular_of(word)}
+    # Who asks for shops where there are stores asks for something that is there.
+    forms |= {other[0] for other in synonyms_of((singular_of(word),)) if len(other) == 1}
     found[word] = any(_same(form, name) for form in forms for name in named) or any(
       map(values.has_word, forms)
     )
