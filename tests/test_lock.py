@@ -65,3 +65,9 @@ def test_every_stated_python_finds_one_version_of_each(name):
         assert len(fitting) <= 1, f"{package} twice on Python {python}"
       scipy = [r for r, _ in locked(name)["scipy"] if r.marker is None or r.marker.evaluate(here)]
       assert len(scipy) == 1
+
+
+def test_the_readme_installs_the_pinned_jax_for_gpus():
+  pins = re.findall(r"^jax==([\d.]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+  said = re.findall(r"jax\[\w+\]==([\d.]+)", (ROOT / "README.md").read_text())
+  assert len(pins) == 1 and set(said) == set(pins)
