@@ -10,7 +10,7 @@ database is only read. The same command goes on where it was cut off.
 from __future__ import annotations
 
 # First: from here on a signal ends the script with one line.
-from launch import GOES_ON, InputError, launch
+from launch import GOES_ON, launch
 
 # isort: split
 from pathlib import Path
@@ -75,7 +75,7 @@ def main() -> None:
   from spftsql_jax.databases.introspection import read_schema
   from spftsql_jax.databases.locations import engine_of, name_of, with_schemas
   from spftsql_jax.databases.schema_view import SchemaView, seen_through
-  from spftsql_jax.pipeline.specialize.base_model import PACKAGE, base_folder
+  from spftsql_jax.pipeline.specialize.base_model import base_folder, check_base
   from spftsql_jax.questions.english import read_phrases
   from spftsql_jax.synthesis.query_log import read_query_log
 
@@ -88,8 +88,7 @@ def main() -> None:
     names=read_names(_NAMES.value) if _NAMES.value else (),
   )
   location = with_schemas(_DATABASE.value, _SCHEMAS.value)
-  if given and not given.startswith(PACKAGE) and not Path(given).exists():
-    raise InputError(f"{given}: no such model folder or GGUF file (--base_model)")
+  check_base(given)
   seen_through(view, read_schema(location))  # Told at once, if it does not fit.
   if _QUERY_LOG.value:
     read_query_log(_QUERY_LOG.value, {name_of(location): engine_of(location)})

@@ -6,27 +6,20 @@ import random
 import re
 
 import pytest
+from small_schemas import foreign_key, questions, table
 
 from spftsql_jax.questions.sentences import UnsupportedQuery, write_question
 from spftsql_jax.schema import Column, ForeignKey, Schema, Table
 
-_SEEDS = range(25)
-
 
 def _table(text: str, key: int, *referred: str, samples: dict[str, tuple] | None = None) -> Table:
-  """ "cure: drug_id number, dose number", how many of the columns are its key, and "drug_id drug"
-  for each column that refers to a table.
-  """
-  name, _, said = text.partition(": ")
-  pairs = [column.split() for column in said.split(", ")]
-  columns = tuple(Column(c, k.upper(), k, samples=(samples or {}).get(c, ())) for c, k in pairs)
-  keys = [ForeignKey((c,), t, ("id",)) for c, t in map(str.split, referred)]
-  return Table(name, columns, tuple(c for c, _ in pairs[:key]), tuple(keys), row_count=100)
+  """A table with that many columns as its key, and "drug_id drug" for each that refers to one."""
+  keys = [foreign_key(*each.split()) for each in referred]
+  return table(text, *keys, samples=samples, own_key=key)
 
 
 def _said(sql: str, *tables: Table) -> set[str]:
-  schema = Schema("some", "sqlite", tables)
-  return {write_question(sql, schema, random.Random(seed)) for seed in _SEEDS}
+  return questions(sql, Schema("some", "sqlite", tables))
 
 
 _ENZYME, _DRUG = _table("enzyme: id number, name text", 1), _table("drug: id number, name text", 1)

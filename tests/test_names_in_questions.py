@@ -7,29 +7,13 @@ import random
 import re
 
 import pytest
+from small_schemas import foreign_key as _key
+from small_schemas import questions as _said
+from small_schemas import table as _table
 
 from spftsql_jax.questions.naming import names_of, role_of
 from spftsql_jax.questions.sentences import write_question
-from spftsql_jax.schema import Column, ForeignKey, Schema, Table
-
-_SEEDS = range(25)
-
-
-def _table(text: str, *keys: ForeignKey, samples: dict[str, tuple] | None = None) -> Table:
-  """ "pet: id number, name text", the key first."""
-  name, _, said = text.partition(": ")
-  pairs = [column.split() for column in said.split(", ")]
-  columns = tuple(Column(c, k.upper(), k, samples=(samples or {}).get(c, ())) for c, k in pairs)
-  return Table(name, columns, (columns[0].name,), keys, row_count=100)
-
-
-def _key(column: str, table: str, referred: str = "id") -> ForeignKey:
-  return ForeignKey((column,), table, (referred,))
-
-
-def _said(sql: str, schema: Schema) -> set[str]:
-  return {write_question(sql, schema, random.Random(seed)) for seed in _SEEDS}
-
+from spftsql_jax.schema import Column, Schema, Table
 
 COMPANY = Schema(
   "company",

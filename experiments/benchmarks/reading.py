@@ -68,7 +68,6 @@ The marks as JSON: [{"k": 1, "f": 1, "n": 0}, ...], k the number of the pair.
 class Pair:
   """A question with its query, and whether a person wrote it."""
 
-  db_id: str
   question: str
   query: str
   by_person: bool
@@ -93,8 +92,9 @@ def main() -> None:
       rng = random.Random(_SEED.value + place)
       pairs = _pairs(db_id, location, asked, rng, _SEED.value + place)
       texts.append(f"=== {db_id}\n{_tables(read_schema(location), location, executor)}")
-      for number, pair in zip(numbers, pairs, strict=False):
-        texts.append(f"[{number}]\n  Question: {pair.question}\n  SQL: {pair.query}\n")
+      for pair, number in zip(pairs, numbers, strict=False):
+        query = " ".join(pair.query.split())
+        texts.append(f"[{number}]\n  Question: {pair.question}\n  SQL: {query}\n")
         key[number] = "person" if pair.by_person else "rule"
   write_text(folder / "pairs.txt", "\n".join(texts))
   write_json(folder / "key.json", key)
@@ -107,10 +107,8 @@ def _pairs(
   """Pairs of both kinds of a database, shuffled."""
   options = SynthesisOptions(num_examples=_MADE.value, seed=seed)
   made = synthesize(location, builtin_templates(), options).examples
-  ours = [Pair(db_id, e.question, " ".join(e.query.split()), False) for e in made]
-  theirs = [
-    Pair(db_id, e.question, " ".join(e.query.split()), True) for e in asked if e.db_id == db_id
-  ]
+  ours = [Pair(e.question, e.query, False) for e in made]
+  theirs = [Pair(e.question, e.query, True) for e in asked if e.db_id == db_id]
   drawn = [
     pair for pairs in (ours, theirs) for pair in rng.sample(pairs, min(_EACH.value, len(pairs)))
   ]

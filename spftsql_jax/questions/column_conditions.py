@@ -12,7 +12,14 @@ from spftsql_jax.questions.agreement import conjugate
 from spftsql_jax.questions.features import OPERATORS, SORTS, features_of
 from spftsql_jax.questions.grammar import Context, Value
 from spftsql_jax.questions.naming import ColumnName
-from spftsql_jax.questions.parts import Clause, article, join_words, parted_unit, singular_head
+from spftsql_jax.questions.parts import (
+  Clause,
+  article,
+  join_words,
+  parted_unit,
+  singular_head,
+  things_counted,
+)
 from spftsql_jax.questions.phrases import Phrases
 from spftsql_jax.questions.plan import (
   Attribute,
@@ -152,10 +159,8 @@ class ColumnConditions(Phrases):
     timed = "timed" in features
     value = _with_unit(self.literal(literal, ref.column, timed), name, noun)
     told: set[str] = {*features, operator}
-    things = ""
-    if noun.startswith("number of "):
-      things = noun.removeprefix("number of ")
-    elif (
+    things = things_counted(noun)
+    if not things and (
       ref.column.kind == "number"
       and name.nouns[0].plural == noun
       and noun.endswith("s")
@@ -212,9 +217,9 @@ class ColumnConditions(Phrases):
       values["direction"] = wordings.DIRECTIONS[noun]
     the = "the " if literal.text.lower() in wordings.PLACES_WITH_THE else ""
     values["place"] = f"{the}{value}"
-    if noun.startswith("number of "):
+    if things := things_counted(noun):
       told.add("numbered")
-      values["counted"] = _counted(value, noun.removeprefix("number of "))
+      values["counted"] = _counted(value, things)
     if attribute.own:
       told |= self._sorts(features, noun, literal, ref.column.kind == "number")
       told -= _unfit(features, literal)
@@ -269,11 +274,10 @@ class ColumnConditions(Phrases):
     told = set(features)
     if noun in ("price", "cost"):
       told.add("cost")
-    if noun.startswith("number of "):
+    if things := things_counted(noun):
       told.add("numbered")
     values: dict[str, Value] = {"low": low, "high": high}
     span = self.grammar.say("span", Context(told, values), self.rng)
-    things = noun.removeprefix("number of ")
     values |= {"span": span, "things": things, **self._when(attribute, span)}
     clause = self._clause("between", told, noun, values)
     if condition.negated:
@@ -289,12 +293,12 @@ class ColumnConditions(Phrases):
       told.add("denied")
     if len(words) > 2:
       told.add("many")
-    if noun.startswith("number of "):
+    if things := things_counted(noun):
       told.add("numbered")
     values: dict[str, Value] = {
       "in": _in(condition.values[0], noun.split()[-1]),
       "any": join_words(words, "or"),
-      "things": noun.removeprefix("number of "),
+      "things": things,
       "nor": join_words(words, "nor"),
       "all": join_words(words),
     }

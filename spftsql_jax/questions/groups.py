@@ -24,6 +24,7 @@ from spftsql_jax.questions.parts import (
   names_rows,
   pick,
   rounding,
+  things_counted,
 )
 from spftsql_jax.questions.plan import (
   Amount,
@@ -318,7 +319,7 @@ class Groups(Listings):
     """
     counted = self.column_name(ref).short[0]
     refs = [key.ref for key in plan.keys if isinstance(key, Attribute)]
-    if not counted.singular.startswith("number of ") or len(refs) != len(plan.keys):
+    if not things_counted(counted.singular) or len(refs) != len(plan.keys):
       return False
     return all(
       key.alias != plan.rows
@@ -375,8 +376,8 @@ class Groups(Listings):
   def _has_amount(self, group: Group, said: MeasureCompare) -> Clause:
     """Something measured and a value."""
     noun = self.measured(group, said.measure, True, features=("compared",))
-    things = noun.removeprefix("number of ")
-    if things != noun and isinstance(said.value, Literal) and said.operator in _SO_MANY:
+    things = things_counted(noun)
+    if things and isinstance(said.value, Literal) and said.operator in _SO_MANY:
       number = exp.Literal.number(said.value.text)
       counted = self.counted(said.operator, number, things)
       return self._clause("counted", (), "", {"counted": counted})

@@ -19,6 +19,7 @@ from spftsql_jax.questions.parts import (
   parted_unit,
   pick,
   relation_preposition,
+  things_counted,
   titled,
 )
 from spftsql_jax.questions.plan import (
@@ -38,9 +39,6 @@ from spftsql_jax.schema import Table
 
 # How often one row is called by its name alone: "the track Despertar".
 _TITLED_RATE = 0.6
-
-# How the noun of a column of counts begins.
-_NUMBER_OF = "number of "
 
 
 class Nested(Entities):
@@ -213,8 +211,8 @@ class Nested(Entities):
           told = {operator, "timed"} if self.style(ref) == "date" else {operator}
           ends = {word for ends, _ in wordings.EXTREMES for word in ends.split(", ")}
           told |= {"extreme"} if noun.split()[0] in ends else set()
-          told |= {"counts"} if noun.startswith(_NUMBER_OF) else set()
-          values = {"row": self._row(nested), "counted": noun.removeprefix(_NUMBER_OF)}
+          told |= {"counts"} if things_counted(noun) else set()
+          values = {"row": self._row(nested), "counted": things_counted(noun)}
           return self._clause("than that of", told, noun, values)
         told = {"denied"} if operator == "unequal" else set()
         return self._clause("same as", told, noun, {"row": self._row(nested)})
@@ -238,8 +236,8 @@ class Nested(Entities):
     nested, function = plan.others, plan.function
     average, highest = function == "avg", function == "max"
     told = {operator, "average"} if average else {operator}
-    told |= {"counts"} if noun.startswith(_NUMBER_OF) else set()
-    values: dict[str, Value] = {"noun": noun, "counted": noun.removeprefix(_NUMBER_OF)}
+    told |= {"counts"} if things_counted(noun) else set()
+    values: dict[str, Value] = {"noun": noun, "counted": things_counted(noun)}
     within = ""
     if plan.how != "all":
       values["things"] = self.table_noun(ref.table).plural

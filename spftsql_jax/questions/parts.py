@@ -17,6 +17,9 @@ from spftsql_jax.questions.agreement import Verb, plural_verb
 from spftsql_jax.questions.naming import Noun
 from spftsql_jax.questions.query_meaning import Ref
 
+# How the noun of a column of counts begins.
+_NUMBER_OF = "number of "
+
 
 def is_plural(phrase: str) -> bool:
   """Whether a noun phrase takes a plural verb: "total credits", but not "number of seats"."""
@@ -246,6 +249,11 @@ def fold_adjectives(noun: Noun, clauses: list[Clause]) -> tuple[Noun, list[Claus
     else:
       rest.append(clause)
   return noun, rest
+
+
+def things_counted(noun: str) -> str:
+  """What a column counts: "number of seats" -> "seats"; "" where it counts nothing."""
+  return noun.removeprefix(_NUMBER_OF) if noun.startswith(_NUMBER_OF) else ""
 
 
 def singular_head(phrase: str) -> str:

@@ -26,6 +26,11 @@ _CONNECTING = 0.02
 Item = TypeVar("Item")
 
 
+def _lists(slots: Sequence[ColumnSpec]) -> bool:
+  """Whether one of the slots is returned as it is."""
+  return any(_SHOWN & slot.uses and not _AGGREGATES & slot.uses for slot in slots)
+
+
 def draw(options: Sequence[tuple[Item, float]], rng: random.Random) -> Item:
   """One of the (item, weight) pairs' items, by weight."""
   if len(options) == 1:
@@ -105,17 +110,19 @@ class TableChoice:
 
   def _asks_for_rows(self, letter: str) -> bool:
     """Whether rows of a letter are counted, listed, or looked for."""
-    own = [slot for slot in self.needs[letter] if slot.kind not in ("key", "ref")]
-    listed = any(_SHOWN & slot.uses and not _AGGREGATES & slot.uses for slot in own)
+    own = self._own_slots(letter)
     counted = any(letter in scope.counted for scope in self.compiled.scopes)
-    return counted or not own or (listed and letter == next(iter(self.needs)))
+    return counted or not own or (_lists(own) and letter == next(iter(self.needs)))
+
+  def _own_slots(self, letter: str) -> list[ColumnSpec]:
+    """The column slots of a letter that are no keys."""
+    return [slot for slot in self.needs[letter] if slot.kind not in ("key", "ref")]
 
   def _is_about(self, letter: str) -> bool:
     """Whether a query is about the rows of a letter: it counts or lists them, or has no other."""
     if letter != next(iter(self.needs)):
       return False
-    uses = [slot.uses for slot in self.needs[letter]]
-    listed = any(_SHOWN & each and not _AGGREGATES & each for each in uses)
+    listed = _lists(self.needs[letter])
     return len(self.needs) == 1 or listed or letter in self.compiled.scopes[0].counted
 
   def _is_said(self, letter: str, table: str) -> bool:
@@ -123,9 +130,8 @@ class TableChoice:
     They are not in "players that have a starting year after 2010 for a coach", nor where they are
     more than pairs, and would be counted as what they are called: "student addresses".
     """
-    own = [slot for slot in self.needs[letter] if slot.kind not in ("key", "ref")]
-    listed = any(_SHOWN & slot.uses and not _AGGREGATES & slot.uses for slot in own)
-    return listed or not (own or self.supply.own_columns(table) > 1)
+    own = self._own_slots(letter)
+    return _lists(own) or not (own or self.supply.own_columns(table) > 1)
 
   def _within_reach(self, letter: str, chosen: Mapping[str, str]) -> Iterable[str]:
     """The tables, in their order, that keys connect with those chosen where that is wanted.

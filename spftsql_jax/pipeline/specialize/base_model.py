@@ -5,7 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-PACKAGE = "pip:"
+_PACKAGE = "pip:"
+
+
+def check_base(given: str) -> None:
+  """Raises FileNotFoundError where a folder or file that `base_folder` would take is not there."""
+  path = Path(given)
+  there = path.is_dir() or (path.suffix == ".gguf" and path.is_file())
+  if given and not there and not given.startswith(_PACKAGE):
+    raise FileNotFoundError(f"{given}: no such model folder, nor a GGUF file (--base_model)")
 
 
 def base_folder(given: str, kept: Path) -> str:
@@ -20,15 +28,14 @@ def base_folder(given: str, kept: Path) -> str:
     FileNotFoundError: no such folder or file.
     ValueError: no such package, or a file that holds no model that is supported.
   """
-  path = Path(given)
-  if not given or path.is_dir():
+  check_base(given)
+  if not given or Path(given).is_dir():
     return given
-  if not given.startswith(PACKAGE) and not (path.suffix == ".gguf" and path.is_file()):
-    raise FileNotFoundError(f"{given}: no such model folder, nor a GGUF file (--base_model)")
   # Here and not above: they import JAX.
   from spftsql_jax.models import gguf
 
-  file = gguf.find_in_package(given.removeprefix(PACKAGE)) if given.startswith(PACKAGE) else path
+  packed = given.startswith(_PACKAGE)
+  file = gguf.find_in_package(given.removeprefix(_PACKAGE)) if packed else Path(given)
   if not kept.is_dir():
     unfinished = kept.with_name(f"{kept.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
