@@ -17,7 +17,7 @@ from spftsql_jax.models.products import (
 from spftsql_jax.models.transformer import Decoder
 
 needs_units = pytest.mark.skipif(
-  not has_fast_bfloat16(), reason="a CPU without matrix units for bfloat16 (AMX)"
+  not has_fast_bfloat16(), reason="a CPU without fast products of bfloat16"
 )
 SHAPES = [((1, 4096, 256), 640), ((3, 7, 16), 5), ((1, 1), 1), ((64, 640), 256), ((2, 3, 33), 130)]
 

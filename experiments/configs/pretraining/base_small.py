@@ -18,7 +18,7 @@ def get_config() -> ConfigDict:
 
 def base_small() -> PretrainingConfig:
   return PretrainingConfig(
-    corpus=CorpusConfig(shards=6, databases=500, examples=25),
+    corpus=CorpusConfig(shards=9, databases=500, examples=25),
     hf_config={
       "model_type": "qwen2",
       "hidden_size": 256,
@@ -34,28 +34,28 @@ def base_small() -> PretrainingConfig:
     vocab_size=4096,
     prompt=PromptFormat(schema_style="compact", matched_values=3, matched_names=8, codes=True),
     other_prompt=PromptFormat(schema_style="names", matched_values=3, matched_names=8, codes=True),
-    packing=Packing(longest_prefix=768, longest_branch=224, longest_answer=96),
+    packing=Packing(longest_prefix=768, longest_branch=224, longest_answer=96, rows=2),
     # Small updates and no schemas until copying and SQL's words are there.
     first=Phase(
-      0.06,
-      2048,
+      0.03,
+      1024,
       0.25,
       OptimizerConfig("muon", 4e-3, adam_share=0.3, schedule="constant"),
       schemas=False,
     ),
     # At one rate, so that a stretch of any length is as good as its start.
     main=Phase(
-      0.94, 4096, 0.04, OptimizerConfig("muon", 3e-3, adam_share=0.3, schedule="constant")
+      0.66, 2048, 0.04, OptimizerConfig("muon", 3e-3, adam_share=0.3, schedule="constant")
     ),
     # Down to nothing: the last of a falling rate is worth more than as many updates before.
     last=Phase(
-      0.25,
-      4096,
+      0.22,
+      2048,
       0.0,
       OptimizerConfig("muon", 3e-3, adam_share=0.3, schedule="linear", warmup_share=0.0),
     ),
-    draws=3,
+    draws=4,
     renamed_share=0.6,
-    checkpoint_every=200,
-    evaluate_every=500,
+    checkpoint_every=300,
+    evaluate_every=1000,
   )
