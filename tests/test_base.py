@@ -28,8 +28,8 @@ from spftsql_jax.sql.model_text import read_statement
 ROOT = Path(__file__).resolve().parents[1]
 SPIDER = ROOT.parent / "shared/data/spider"
 BASE = base_in_the_box()
-# Of 64 questions, far above chance; to be raised to the figures of the base that comes along.
-LEAST_RIGHT, LEAST_RUN = 0.15, 0.6
+# Of 64 questions, below the 55 and 80 % of 800 by no more than chance.
+LEAST_RIGHT, LEAST_RUN = 0.4, 0.65
 pytestmark = pytest.mark.skipif(BASE is None, reason="no base comes along")
 
 

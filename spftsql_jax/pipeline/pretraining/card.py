@@ -33,13 +33,13 @@ def model_card(
     parameters: of the model.
     metrics: those of its training, a line an update, in order.
   """
-  shape, corpus = config.hf_config, config.corpus
+  shape, corpus, rows = config.hf_config, config.corpus, config.packing.rows
   held = found.held_out
   steps = sum(phase.steps for phase in found.phases)
   tokens = sum(phase.tokens for phase in found.phases) / 1e6
   minutes = sum(phase.seconds for phase in found.phases) / 60
   phases = "\n".join(
-    f"| {p.passes:g} | {p.row_tokens:,} | {p.copying_share:.0%} | {p.optimizer.name}, "
+    f"| {p.passes:g} | {rows * p.row_tokens:,} | {p.copying_share:.0%} | {p.optimizer.name}, "
     f"{p.optimizer.learning_rate:g}, {p.optimizer.schedule} | {done.steps:,} |"
     for p, done in zip(config.phases, found.phases, strict=True)
   )

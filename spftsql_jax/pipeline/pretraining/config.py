@@ -40,7 +40,7 @@ class Phase:
   Attributes:
     passes: over the corpus and what is learned beside it. Below 1 it is one over a part: the one
       behind what the phases before have learned.
-    row_tokens: tokens of an update.
+    row_tokens: tokens of a row; an update has `packing.rows` of them.
     copying_share: units of random tokens to copy (`copying`), as a share of the corpus' units.
     optimizer: how it learns.
     schemas: whether questions are learned over their schemas. Without them the codes behind the
