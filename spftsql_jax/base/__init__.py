@@ -1,6 +1,4 @@
-"""The base in the box: where a small pretrained model to start from lies, once there is one that is
-good enough. README.md beside it is its card.
-"""
+"""The base in the box: a small pretrained model to start from. README.md beside it is its card."""
 
 from __future__ import annotations
 

