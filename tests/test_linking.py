@@ -165,3 +165,17 @@ def test_the_line_stands_before_the_question_only_where_the_format_has_it():
   plain = dataclasses.replace(style, matched_names=0)
   assert "Names:" not in question_prompt("Where is Ann?", mentions, plain)
   assert plain.fingerprint == PromptFormat().fingerprint != style.fingerprint
+
+
+def test_a_comment_is_not_mentioned_by_the_words_that_any_question_has():
+  schema = Schema(
+    "stages",
+    "sqlite",
+    (
+      table("band", "id", "fee", comments=[("fee", "what the band asks for, empty if it is none")]),
+      table("stage", "id", "sponsor", comments=[("sponsor", "company that pays for the stage")]),
+    ),
+  )
+  index = NameIndex(schema)
+  assert index.search("Which bands have none that is from it, if any?", 6) == (MatchedName("band"),)
+  assert MatchedName("stage", ("sponsor",)) in index.search("Which company pays the most?", 6)

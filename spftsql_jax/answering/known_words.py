@@ -7,16 +7,16 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from spftsql_jax.answering.question_words import (
+from spftsql_jax.columns.inflection import singular_of
+from spftsql_jax.columns.synonyms import synonyms_of
+from spftsql_jax.columns.words import SHORTEST_STEM, alike, expand, split_identifier
+from spftsql_jax.databases import ValueIndex
+from spftsql_jax.examples.question_words import (
   BEFORE_THE_VERB,
   CHANGING_VERBS,
   FUNCTION_WORDS,
   QUESTION_PHRASES,
 )
-from spftsql_jax.columns.inflection import singular_of
-from spftsql_jax.columns.synonyms import synonyms_of
-from spftsql_jax.columns.words import SHORTEST_STEM, alike, expand, split_identifier
-from spftsql_jax.databases import ValueIndex
 from spftsql_jax.schema import Column, Schema, Table
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")

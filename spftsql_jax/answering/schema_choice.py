@@ -16,12 +16,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from spftsql_jax.amounts import by_database
-from spftsql_jax.answering.question_words import FUNCTION_WORDS
 from spftsql_jax.columns.inflection import singular_of
 from spftsql_jax.columns.vocabulary import LEXICON
 from spftsql_jax.columns.words import alike, expand, singular_words, split_identifier
 from spftsql_jax.databases import ValueIndex
 from spftsql_jax.examples.example import Example
+from spftsql_jax.examples.question_words import FUNCTION_WORDS
 from spftsql_jax.examples.subschemas import SubSchemas, tables_of
 from spftsql_jax.examples.tokenizer import Tokenizer
 from spftsql_jax.schema import Schema, Table

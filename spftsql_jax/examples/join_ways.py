@@ -24,11 +24,11 @@ def links_between(schema: Schema, tables: Sequence[str]) -> tuple[Link, ...]:
   for name in wanted[1:]:
     joined += [step for step in shortest_way(near, joined, name) if step not in joined]
   return tuple(
-    (own, key) for own, key, other in _links(schema) if own in joined and other in joined
+    (own, key) for own, key, other in links_of(schema) if own in joined and other in joined
   )
 
 
-def _links(schema: Schema) -> Iterator[tuple[str, ForeignKey, str]]:
+def links_of(schema: Schema) -> Iterator[tuple[str, ForeignKey, str]]:
   """(table, foreign key, the table referred to) of a schema, names as it spells them."""
   names = {table.name.lower(): table.name for table in schema.tables}
   for table in schema.tables:
@@ -42,7 +42,7 @@ def near_by_keys(schema: Schema) -> dict[str, list[str]]:
   spells them.
   """
   near: dict[str, list[str]] = {table.name: [] for table in schema.tables}
-  for own, _, other in _links(schema):
+  for own, _, other in links_of(schema):
     if other != own:
       near[own].append(other)
       near[other].append(own)

@@ -20,12 +20,17 @@ from spftsql_jax.columns.inflection import plural_of, singular_of
 from spftsql_jax.columns.synonyms import Phrase, said_otherwise
 from spftsql_jax.columns.vocabulary import LEXICON
 from spftsql_jax.columns.words import SHORTEST_STEM, alike, expand, singular_words, split_identifier
+from spftsql_jax.examples.question_words import FUNCTION_WORDS
 from spftsql_jax.schema import Column, Schema, Table
 from spftsql_jax.sql import identifiers
 
 _WORD = re.compile(r"[^\W_]+")
 # Words of names that say nothing by themselves.
 _WEAK = frozenset({"id", "of", "the", "a", "in", "is", "and", "for", "to", "by", "on", "at"})
+# And of comments, which are sentences: any question has these.
+_UNTOLD = _WEAK | frozenset(singular_of(word) for word in FUNCTION_WORDS) | FUNCTION_WORDS
+# So many words of a comment are read.
+_READ = 8
 # What a mention is worth: all words in a row, all of them, the last one, any.
 _PHRASE, _WORDS, _HEAD, _ANY = 1.0, 0.8, 0.55, 0.4
 # A column of a table that is mentioned too, and one that would repeat what a better one says.
@@ -68,11 +73,12 @@ class _Mention:
 @dataclasses.dataclass(frozen=True)
 class _Named:
   """The phrases that a table or column may be called by: its own, and what people say for them;
-  and those that mean a column.
+  what comments tell of it; and those that mean a column.
   """
 
   own: tuple[Phrase, ...]
   others: tuple[Phrase, ...]
+  told: Phrase = ()
   implied: tuple[Phrase, ...] = ()
 
 
@@ -81,7 +87,7 @@ class NameIndex:
 
   def __init__(self, schema: Schema):
     self._schema = schema
-    self._tables = [_named(t.parts[-1], (t.called, t.comment)) for t in schema.tables]
+    self._tables = [_named(t.parts[-1], t.called, t.comment) for t in schema.tables]
     self._columns = [
       [_named_column(c, _words(t.parts[-1])) for c in t.columns] for t in schema.tables
     ]
@@ -165,21 +171,30 @@ def _best(
   return kept
 
 
-def _named(name: str, said: Iterable[str], owner: tuple[str, ...] = ()) -> _Named:
+def _named(name: str, called: str, comment: str, owner: tuple[str, ...] = ()) -> _Named:
   words = _words(name)
   phrases = [words]
   if owner and len(words) > len(owner) and words[: len(owner)] == owner:
     phrases.append(words[len(owner) :])  # "name" of "singer name"
-  phrases += [tuple(singular_of(w) for w in _WORD.findall(text.lower()))[:8] for text in said]
+  phrases.append(_as_said(called))
   own = tuple(dict.fromkeys(p for p in (*phrases, _written(name)) if p))
   others = (other for phrase in own for other in said_otherwise(phrase))
-  return _Named(own, tuple(dict.fromkeys(form for other in others for form in _forms(other))))
+  return _Named(
+    own,
+    tuple(dict.fromkeys(form for other in others for form in _forms(other))),
+    _as_said(comment)[:_READ],
+  )
 
 
 def _named_column(column: Column, owner: Phrase) -> _Named:
-  named = _named(column.name, (column.called, column.comment), owner)
+  named = _named(column.name, column.called, column.comment, owner)
   implied = (other for phrase in named.own for other in implied_by(column, phrase))
   return dataclasses.replace(named, implied=tuple(dict.fromkeys(implied)))
+
+
+def _as_said(text: str) -> Phrase:
+  """The words of a text that people wrote, in the singular."""
+  return tuple(singular_of(word) for word in _WORD.findall(text.lower()))
 
 
 def _forms(phrase: Phrase) -> Iterator[Phrase]:
@@ -204,6 +219,8 @@ def _mention(named: _Named, asked: _Asked) -> _Mention:
   best = _Mention(0.0, asked.count)
   for phrase in named.own:
     best = _better(best, phrase, [asked.place_of_form(word) for word in phrase], 1.0)
+  places = [asked.place_of_form(word) for word in named.told]
+  best = _better(best, named.told, places, 1.0, _UNTOLD)
   for phrase in named.others:
     # Other words are not told by how they begin.
     best = _better(best, phrase, [asked.place(word) for word in phrase], _IN_OTHER_WORDS)
@@ -214,17 +231,23 @@ def _mention(named: _Named, asked: _Asked) -> _Mention:
   return best
 
 
-def _better(best: _Mention, phrase: Phrase, places: list[int | None], worth: float) -> _Mention:
+def _better(
+  best: _Mention,
+  phrase: Phrase,
+  places: list[int | None],
+  worth: float,
+  weak: frozenset[str] = _WEAK,
+) -> _Mention:
   """The better of a mention and that by a phrase whose words stand at `places`."""
   there = [place for place in places if place is not None]
   if not there:
     return best
-  strong = [p for w, p in zip(phrase, places, strict=True) if p is not None and w not in _WEAK]
+  strong = [p for w, p in zip(phrase, places, strict=True) if p is not None and w not in weak]
   if len(there) == len(phrase):
     in_a_row = all(b - a == 1 for a, b in zip(there, there[1:], strict=False))
     score = _PHRASE if in_a_row else _WORDS
     score += 0.05 * (len(phrase) - 1)
-  elif strong and places[-1] is not None and phrase[-1] not in _WEAK:
+  elif strong and places[-1] is not None and phrase[-1] not in weak:
     score = _HEAD
   elif strong:
     score = _ANY

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 import sqlglot
 
 from spftsql_jax.columns.roles import column_roles
+from spftsql_jax.examples.implied_joins import ImpliedJoins
 from spftsql_jax.examples.named_places import NamedPlace, named_places
 from spftsql_jax.schema import Schema
 from spftsql_jax.sql import identifiers
@@ -42,15 +43,18 @@ def code_tokens() -> list[str]:
   ]
 
 
-def name_codes(schema: Schema, rng: random.Random | None = None) -> NameCodes:
+def name_codes(
+  schema: Schema, rng: random.Random | None = None, implied_joins: bool = False
+) -> NameCodes:
   """The codes of a schema: tables and columns numbered in their order, or with `rng` by chance, so
-  that a code tells nothing but what it stands before.
+  that a code tells nothing but what it stands before. For `implied_joins` see `NameCodes`.
   """
   columns = sum(len(table.columns) for table in schema.tables)
   return NameCodes(
     schema,
     _numbers(len(schema.tables), _TABLE_TOKENS, rng),
     _numbers(columns, _COLUMN_TOKENS, rng),
+    implied_joins,
   )
 
 
@@ -74,11 +78,14 @@ class NameCodes:
     schema: whose names they are.
     table_numbers: of each table, in order.
     column_numbers: of each column, those of one table behind those of the one before.
+    implied_joins: whether `coded` leaves out of joins what the keys tell (`ImpliedJoins`); `sql`
+      puts it back in any case.
   """
 
   schema: Schema
   table_numbers: Sequence[int]
   column_numbers: Sequence[int]
+  implied_joins: bool = False
 
   @functools.cached_property
   def _tables(self) -> Mapping[str, str]:
@@ -109,6 +116,15 @@ class NameCodes:
   @functools.cached_property
   def _by_written(self) -> Mapping[tuple[str, str], str]:
     return {written: code for code, written in self._written.items()}
+
+  @functools.cached_property
+  def table_names(self) -> Mapping[str, str]:
+    """The name of each table's code, as the schema spells it."""
+    return {code: name for name, code in self._tables.items()}
+
+  def of_column(self, table: str, column: str) -> str:
+    """The code of a column, names as keys spell them."""
+    return self._columns[table, self.schema.table(table).column(column).name]
 
   def of_written(self, table: str, column: str = "") -> str | None:
     """The code of a table, or of a column of it, by names as SQL has to write them; None for names
@@ -152,7 +168,12 @@ class NameCodes:
       before = text[at:start]
       parts += [before, "" if before.endswith(" ") or not (at or before) else " ", code]
       at = end
-    return "".join([*parts, text[at:]])
+    coded = "".join([*parts, text[at:]])
+    return self._joins.left_out(coded) if self.implied_joins else coded
+
+  @functools.cached_property
+  def _joins(self) -> ImpliedJoins:
+    return ImpliedJoins(self)
 
   def _code(self, place: NamedPlace) -> str:
     if place.column:
@@ -175,7 +196,10 @@ class NameCodes:
     return [(*m.span(), codes[m[1]]) for m in pattern.finditer(text) if m[1]]
 
   def sql(self, text: str) -> str:
-    """A coded query as SQL. Codes that stand for nothing stay."""
+    """A coded query as SQL, with what the keys tell of its joins. Codes that stand for nothing
+    stay.
+    """
+    text = self._joins.put_back(text)
     whole = {m[0].strip() for m in _PIECES.finditer(text) if m[1] == "t"}
     tables = {self._written[code][0] for code in whole if code in self._written}
     aliases: dict[str, list[str]] = {}

@@ -52,12 +52,14 @@ class PromptFormat:
     codes: whether tables and columns are called by short codes (`name_codes`), for models too small
       to spell names: a code stands before each name of the schema and behind each word of the
       question that mentions it (of `matched_names` columns at most), and alone in queries.
+    implied_joins: with `codes`, whether queries leave out of joins what the keys tell
+      (`implied_joins.py`).
     answer_style: "sql", the query alone; or "linked", a line before it that names the tables,
       columns and values that it uses (`linked_answers`), learned like the query and taken off
       before it is run.
 
   Raises:
-    ValueError: an unknown schema_style or answer_style.
+    ValueError: an unknown schema_style or answer_style, or implied_joins without codes.
   """
 
   schema_style: SchemaStyle = "ddl"
@@ -68,6 +70,7 @@ class PromptFormat:
   chat: bool = False
   matched_names: int = 0
   codes: bool = False
+  implied_joins: bool = False
   answer_style: AnswerStyle = "sql"
 
   def __post_init__(self) -> None:
@@ -81,6 +84,8 @@ class PromptFormat:
         f"prompt format: answer_style {self.answer_style!r} is none of "
         f"{', '.join(typing.get_args(AnswerStyle))}"
       )
+    if self.implied_joins and not self.codes:
+      raise ValueError("prompt format: implied_joins leaves joins out of codes; set codes as well")
 
   @property
   def fingerprint(self) -> str:
@@ -90,6 +95,8 @@ class PromptFormat:
       del fields["chat"]  # as the names of formats were before there were conversations
     if not self.codes:
       del fields["codes"]
+    if not self.implied_joins:
+      del fields["implied_joins"]
     if not self.matched_names:
       del fields["matched_names"]  # and before names were matched
     if self.answer_style == "sql":

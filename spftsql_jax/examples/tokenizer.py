@@ -136,7 +136,7 @@ class Tokenizer:
 
   def new_codes(self, schema: Schema) -> NameCodes:
     """Codes for a schema's names."""
-    return name_codes(schema)
+    return name_codes(schema, implied_joins=self.style.implied_joins)
 
   def prefix(self, schema: Schema) -> tuple[int, ...]:
     """Ids of the schema prompt; the same object for the same schema."""
