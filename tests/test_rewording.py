@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
-from spftsql_jax.pipeline.pretraining.rewording import reworded
+from spftsql_jax.columns.inflection import plural_of
+from spftsql_jax.pipeline.pretraining.rewording import obscured, reworded
 
 SEEDS = range(8)
 
@@ -116,3 +118,33 @@ def test_the_same_seed_draws_the_same_words():
     first = reworded(question, set(named), random.Random(seed), 0.5)
     assert first == reworded(question, named[::-1], random.Random(seed), 0.5)
   assert len(said(question, " ".join(named), share=0.5)) > 4
+
+
+def hidden(question: str, named: str, kept: str = "", share: float = 1.0) -> set[str]:
+  """What some seeds make of a question whose names say nothing of the schema."""
+  words, stay = frozenset(named.split()), frozenset(kept.split())
+  return {obscured(question, words, stay, random.Random(seed), share, 0.5) for seed in SEEDS}
+
+
+def test_what_says_nothing_of_the_schema_stands_for_its_words_with_their_number_and_article():
+  for text in hidden("Which bike has a price, and which bikes have another?", "bike price"):
+    one, price, many = re.fullmatch(
+      r"Which (\w+) has an? (\w+), and which (\w+) have another\?", text
+    ).groups()
+    assert not {one, price, many} & {"bike", "bikes", "price"}, text
+    assert many == plural_of(one), text
+    assert (price[0] in "aeiou") == (" an " in text), text
+
+
+def test_values_capitals_words_of_the_language_and_of_no_name_are_not_hidden():
+  question = "How many of the fast bikes have the number 'bike', and is Bike one of them?"
+  for text in hidden(question, "bike number of many", kept="number many of"):
+    assert re.fullmatch(
+      r"How many of the fast (?!bikes)\w+ have the number 'bike', and is Bike one of them\?", text
+    ), text
+
+
+def test_nothing_is_hidden_without_a_share_and_by_the_same_seed_the_same():
+  assert hidden("List the bikes.", "bike", share=0.0) == {"List the bikes."}
+  assert hidden("List the bikes.", "bike") == hidden("List the bikes.", "bike")
+  assert len(hidden("List the bikes.", "bike")) > 4

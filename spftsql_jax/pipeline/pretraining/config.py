@@ -74,6 +74,8 @@ class PretrainingConfig:
       of these nouns that are exchanged for words that do not exist.
     reworded_share: of nouns in the questions of half of the databases that synonyms stand for
       (`rewording`).
+    obscured_share: of the other words of names in these questions that nouns stand for which say
+      nothing of the schema.
     shuffled_share: of databases whose tables stand in another order than that of their keys.
     max_new_tokens: longest answer.
     first, main, last: phases of training, one behind the other.
@@ -97,6 +99,7 @@ class PretrainingConfig:
   renamed_share: float = 0.8
   invented_share: float = 0.5
   reworded_share: float = 0.4
+  obscured_share: float = 0.0
   shuffled_share: float = 0.5
   max_new_tokens: int = 96
   checkpoint_every: int = 200

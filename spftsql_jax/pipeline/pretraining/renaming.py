@@ -88,7 +88,7 @@ def draw_renaming(
   used = named | asked
   words: dict[str, str] = {}
   for word in sorted(w for w in named & asked if len(w) > 2 and w not in kept):
-    other = _draw(word, used, kept, rng, invented_share)
+    other = draw_noun(word, used, kept, rng, invented_share)
     used.add(other)
     words[plural_of(word)] = plural_of(other)
     words[word] = other
@@ -109,10 +109,12 @@ def named_words(schema: Schema) -> set[str]:
   )
 
 
-def _draw(
+def draw_noun(
   word: str, used: Collection[str], kept: Collection[str], rng: random.Random, invented_share: float
 ) -> str:
-  """A word that is not used yet and takes the same article."""
+  """A noun in the place of `word` that is not used yet and takes the same article: one of another
+  domain, or with `invented_share` one that does not exist.
+  """
   while True:
     other = _invented(rng) if rng.random() < invented_share else rng.choice(_nouns())
     same_article = (other[0] in "aeiou") == (word[0] in "aeiou")

@@ -2,6 +2,8 @@
 
 Questions made by rule call a column by its name. Now and then a noun that a schema holds is
 exchanged for a synonym in the question alone, so that a model learns to look for what is meant.
+And at times for a word that says nothing of the schema, as people's own words often do: then types,
+values, keys and the rest of the question tell what is meant.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ import random
 import re
 from collections.abc import Collection, Iterator
 
-from spftsql_jax.columns.inflection import singular_of
+from spftsql_jax.columns.inflection import plural_of, singular_of
 from spftsql_jax.columns.synonyms import LONGEST_PHRASE, Phrase, synonyms_of, text_of
+from spftsql_jax.pipeline.pretraining.renaming import draw_noun
 from spftsql_jax.questions.parts import article
 
 # What stays: a quoted value, and "how much does it cost", where the noun is a verb; or a word in
@@ -19,6 +22,9 @@ from spftsql_jax.questions.parts import article
 _PIECES = re.compile(
   r"""'(?:[^']|'')*'|"[^"]*"|[Hh]ow much do(?:es)? .*|(?<![\w'"])[a-z]+(?![\w'"])"""
 )
+
+# Shorter words are no nouns.
+_SHORTEST = 3
 
 
 def reworded(question: str, named: Collection[str], rng: random.Random, share: float) -> str:
@@ -41,6 +47,36 @@ def reworded(question: str, named: Collection[str], rng: random.Random, share: f
     before = question[at:start]
     parts += [_with_article(before, other), other]
     at = end
+  return "".join([*parts, question[at:]])
+
+
+def obscured(
+  question: str,
+  named: Collection[str],
+  kept: Collection[str],
+  rng: random.Random,
+  share: float,
+  invented_share: float,
+) -> str:
+  """A question with a share of the words of names exchanged for nouns that its schema lacks.
+
+  Args:
+    named: as in `reworded`. kept: words of the language, which stay (`renaming.common_words`).
+    invented_share: of these nouns that do not exist.
+  """
+  parts, at = [], 0
+  drawn: dict[str, str | None] = {}
+  for match in _PIECES.finditer(question):
+    word = singular_of(match[0])
+    if word not in named or word in kept or len(word) < _SHORTEST:
+      continue
+    if word not in drawn:
+      other = singular_of(draw_noun(word, named, kept, rng, invented_share))
+      drawn[word] = other if rng.random() < share else None
+    if (chosen := drawn[word]) is None:
+      continue
+    parts += [question[at : match.start()], chosen if word == match[0] else plural_of(chosen)]
+    at = match.end()
   return "".join([*parts, question[at:]])
 
 

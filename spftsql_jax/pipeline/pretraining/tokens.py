@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from spftsql_jax.examples.tokenizer import Tokenizer, load_tokenizer
 from spftsql_jax.files import replacing
 from spftsql_jax.pipeline.pretraining.config import PretrainingConfig
 from spftsql_jax.pipeline.pretraining.renaming import common_words, draw_renaming, named_words
-from spftsql_jax.pipeline.pretraining.rewording import reworded
+from spftsql_jax.pipeline.pretraining.rewording import obscured, reworded
 from spftsql_jax.pipeline.training_units import UnitMaker, question_units, sql_units
 from spftsql_jax.schema import Schema
 
@@ -88,9 +88,12 @@ def _mark(config: PretrainingConfig, tokenizer: Path) -> str:
   lengths = packing.longest_prefix, packing.longest_branch, packing.longest_answer
   parts = config.prompt, config.other_prompt, lengths, config.seed
   shares = config.other_share, config.to_text_share, config.shuffled_share
-  renamed = config.renamed_share, config.invented_share, config.reworded_share
+  renamed = config.renamed_share, config.invented_share
+  otherwise = config.reworded_share, config.obscured_share
   words = (tokenizer / "tokenizer.json").read_bytes()
-  return hashlib.sha256(repr((parts, shares, renamed)).encode() + words).hexdigest()[:12]
+  return hashlib.sha256(repr((parts, shares, (*renamed, *otherwise))).encode() + words).hexdigest()[
+    :12
+  ]
 
 
 def _keep_units(config: PretrainingConfig, tokenizer: Path, mark: str, shard: Shard) -> list[Path]:
@@ -160,7 +163,7 @@ def _units(
         words = draw_renaming(database.schema, asked, kept, rng, config.invented_share)
       tokenizer = _DrawnTokenizer(tokenizer, words, rng)
       database = _as_others_write_it(database, rng, config.shuffled_share)
-      units[draw] += _of_database(config, tokenizer, {db_id: database}, asked, rng)
+      units[draw] += _of_database(config, tokenizer, {db_id: database}, asked, kept, rng)
   return units
 
 
@@ -177,7 +180,7 @@ class _DrawnTokenizer(Tokenizer):
 
   def new_codes(self, schema: Schema) -> NameCodes:
     """Codes drawn anew."""
-    return name_codes(schema, self._rng)
+    return name_codes(schema, self._rng, self.style.implied_joins)
 
 
 def _of_database(
@@ -185,30 +188,33 @@ def _of_database(
   tokenizer: Tokenizer,
   databases: dict[str, PromptDatabase],
   examples: list[Example],
+  kept: Collection[str],
   rng: random.Random,
 ) -> list[Unit]:
   maker = UnitMaker(tokenizer, databases, config.packing, split_schemas=True, say=_silent)
   to_text = [e for e in examples if rng.random() < config.to_text_share]
-  return sql_units(maker, _asked_otherwise(config, databases, examples, rng)) + question_units(
-    maker, to_text
-  )
+  asked = _asked_otherwise(config, databases, examples, kept, rng)
+  return sql_units(maker, asked) + question_units(maker, to_text)
 
 
 def _asked_otherwise(
   config: PretrainingConfig,
   databases: dict[str, PromptDatabase],
   examples: list[Example],
+  kept: Collection[str],
   rng: random.Random,
 ) -> list[Example]:
   """The examples, of half of the databases with other words in their questions."""
   if rng.random() < 0.5:
     return examples
   named = {db_id: named_words(database.schema) for db_id, database in databases.items()}
-  share = config.reworded_share
-  return [
-    dataclasses.replace(e, question=reworded(e.question, named[e.db_id], rng, share))
-    for e in examples
-  ]
+
+  def otherwise(example: Example) -> str:
+    words = named[example.db_id]
+    asked = reworded(example.question, words, rng, config.reworded_share)
+    return obscured(asked, words, kept, rng, config.obscured_share, config.invented_share)
+
+  return [dataclasses.replace(e, question=otherwise(e)) for e in examples]
 
 
 def without_schema(unit: Unit) -> Unit:
