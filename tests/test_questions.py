@@ -245,7 +245,7 @@ CASES: tuple[tuple[str, tuple[str, ...]], ...] = (
   ),
   (
     "SELECT name FROM product ORDER BY price",
-    ("prices?|costs?", "sorted|order(ed)?|arranged|ranked|from"),
+    ("prices?|costs?", "sorted|order(ed)?|arranged|ranked|from|(lowest|smallest) first"),
   ),
   ("SELECT name FROM product ORDER BY price DESC", (_DOWN,)),
   (

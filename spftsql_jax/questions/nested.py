@@ -10,7 +10,7 @@ from spftsql_jax.columns.kinds import is_person
 from spftsql_jax.questions import wordings
 from spftsql_jax.questions.agreement import conjugate
 from spftsql_jax.questions.entities import Entities
-from spftsql_jax.questions.features import OPERATORS
+from spftsql_jax.questions.features import OPERATORS, features_of
 from spftsql_jax.questions.grammar import Context, Value
 from spftsql_jax.questions.naming import Noun, role_of
 from spftsql_jax.questions.parts import (
@@ -231,6 +231,15 @@ class Nested(Entities):
       return self._clause("same value", told, noun, {"value": value})
     return self.compared(noun, plan.operator, value, self.style(ref) if ref else "number")
 
+  def _comparative_of(self, plan: Against, ref: Ref, noun: str, operator: str) -> str:
+    """ "older", of what is said of the rows themselves; "" for what is not."""
+    if not isinstance(plan.subject, Attribute) or ref.column.kind != "number":
+      return ""
+    features = features_of(self.names, plan.subject)
+    if noun in ("price", "cost"):
+      features |= {"cost"}
+    return self._comparative(features, operator) if "own" in features else ""
+
   def _against_extreme(self, plan: Against, ref: Ref, noun: str, operator: str) -> Clause:
     """An average or extreme of the same column, over all rows or some."""
     nested, function = plan.others, plan.function
@@ -255,6 +264,10 @@ class Nested(Entities):
       "mean": pick(self.rng, wordings.AVERAGE),
       "highest": self.superlative(self.column_name(ref).tags, highest),
     }
+    if comparative := self._comparative_of(plan, ref, noun, operator):
+      told.add("comparative")
+      values["comparative"] = comparative
+      values["other"] = self.table_noun(ref.table).singular
     if operator not in ("equal", "unequal"):
       extreme = self.grammar.say("extreme value", Context(told, values), self.rng)
       values["compared"], values["behind"] = self._comparison(

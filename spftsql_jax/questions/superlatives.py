@@ -99,6 +99,7 @@ class Superlatives(Conditions):
       "number": number,
       "other": other.singular,
       "others": other.plural,
+      **self._event(by),
     }
     features = features_of(self.names, by) | {name for name, holds in told.items() if holds}
     context = Context(features, values)
