@@ -15,7 +15,6 @@ from spftsql_jax.questions.query_meaning import Edge, Query, UnsupportedQuery, r
 from spftsql_jax.questions.relations import Relations
 from spftsql_jax.questions.syntax import is_value, merge_ranges, own_columns
 
-
 # What is said of rows, where all ways fit: behind the noun, behind who, behind whose and behind
 # where; else mixed. Each number is the share of its way and those before it. People seldom say
 # "whose" (one question of 64 over Spider's training databases).
