@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from spftsql_jax.answering.copied_values import as_stored
 from spftsql_jax.answering.schema_choice import SchemaChooser
 from spftsql_jax.databases import ValueIndex
 from spftsql_jax.databases.introspection import read_schema, tell_left_out
@@ -227,6 +228,11 @@ def answer_questions(
   def dialect_of(index: int) -> str:
     return databases[examples[index // samples].db_id].schema.dialect
 
+  def read(index: int, answer: Answer) -> Prediction:
+    example = examples[index // samples]
+    database, schema = databases[example.db_id], shown[index // samples]
+    return _prediction(tokenizer, answer, schema, database, example.question)
+
   def finish(index: int, prediction: Prediction) -> None:
     question, sample = divmod(index, samples)
     answered[question][sample] = prediction
@@ -238,7 +244,7 @@ def answer_questions(
     if stopped and not _has_ended(tokenizer, answer, dialect_of(index)):
       cut_off.append(index)
     else:
-      finish(index, _prediction(tokenizer, answer, shown[index // samples]))
+      finish(index, read(index, answer))
 
   options = {"temperature": temperature, "top_p": top_p, "top_k": top_k, "lora": lora}
   stop = (*tokenizer.end_ids, *semicolons)
@@ -269,7 +275,7 @@ def answer_questions(
       whole = Answer(
         tokens, answers[i].log_prob + end.log_prob, end.status if tokens[-1] in ends else "length"
       )
-      finish(i, _prediction(tokenizer, whole, shown[i // samples]))
+      finish(i, read(i, whole))
   return [_in_order(predictions) for predictions in answered]
 
 
@@ -319,6 +325,11 @@ def _has_ended(tokenizer: Tokenizer, answer: Answer, dialect: str) -> bool:
   return sql is not None and model_text.has_ended(sql, dialect)
 
 
-def _prediction(tokenizer: Tokenizer, answer: Answer, schema: Schema) -> Prediction:
+def _prediction(
+  tokenizer: Tokenizer, answer: Answer, schema: Schema, database: PromptDatabase, question: str
+) -> Prediction:
   sql = model_text.read_statement(tokenizer.sql(answer.tokens, schema), schema.dialect)
+  mentioned = database.mentions(question, tokenizer.style).values
+  if mentioned:
+    sql = as_stored(sql, question, schema, database.values, mentioned)
   return Prediction(sql, answer.status, answer.log_prob)

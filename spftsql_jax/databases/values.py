@@ -176,6 +176,20 @@ class ValueIndex:
     """Whether some value has this word, given in small letters."""
     return word in self._words
 
+  def holds(self, table: str, column: str, value: str) -> bool:
+    """Whether a column has this very value among those that are indexed. One without a word in it
+    is taken to be there.
+    """
+    words = [self._words.get(word) for word in _WORD.findall(value.lower())]
+    known = [word for word in words if word is not None]
+    if not words or len(known) < len(words):
+      return not words
+    rarest = min(known, key=lambda word: int(self._starts[word + 1] - self._starts[word]))
+    return any(
+      self._values[i] == value and self._places[self._place_of[i]] == (table, column)
+      for i in self._documents[self._starts[rarest] : self._starts[rarest + 1]].tolist()
+    )
+
   def search(self, question: str, limit: int = 5) -> list[ValueMatch]:
     """The values that `question` mentions, best first; equal ones in the order of the schema."""
     candidates = self._candidates(question)
