@@ -24,6 +24,11 @@ SCHEMA = Schema(
       (Column("id", "INTEGER", "number"), Column("customer_id", "INTEGER", "number")),
       foreign_keys=(ForeignKey(("customer_id",), "customer", ("id",)),),
     ),
+    Table(
+      "refund",
+      (Column("id", "INTEGER", "number"), Column("sale_id", "INTEGER", "number")),
+      foreign_keys=(ForeignKey(("sale_id",), "sale", ("id",)),),
+    ),
   ),
 )
 MODEL = CardModel("vbi_ft-1", 1_234_567, "qwen2", "bfloat16", "", 64)
@@ -130,13 +135,22 @@ def test_no_question_with_a_value_is_shown():
     "SELECT count(id) FROM sale",
     "SELECT customer.name FROM customer JOIN sale ON customer.id = sale.customer_id",
     "SELECT name FROM customer WHERE id IN (SELECT customer_id FROM sale)",
+    "SELECT customer.name, refund.id FROM customer JOIN sale ON customer.id = sale.customer_id "
+    "JOIN refund ON sale.id = refund.sale_id WHERE refund.id > 3",
+    "SELECT customer.id, COUNT(sale.id) FROM customer LEFT JOIN sale "
+    "ON customer.id = sale.customer_id GROUP BY customer.id",
+    "SELECT sale.id FROM sale JOIN customer ON sale.customer_id = customer.id "
+    "JOIN refund ON sale.id = refund.sale_id",
+    "SELECT sale.id FROM sale JOIN refund ON sale.id = refund.id",
   ],
 )
-def test_codes_are_read_as_the_package_reads_them(results, query):
-  codes = name_codes(SCHEMA)
+@pytest.mark.parametrize("implied", [False, True])
+def test_codes_are_read_as_the_package_reads_them(results, query, implied):
+  codes = name_codes(SCHEMA, implied_joins=implied)
   shown = {"db_id": "shop", "question": "?", "schema_text": "x\n", "question_text": "?", "sql": ""}
   written = {code: list(place) for code, place in codes.written.items()}
-  card = model_card(results | {"prompt_example": shown | {"codes": written}}, MODEL)
+  links = {"links": dict(codes.links)} if implied else {}
+  card = model_card(results | {"prompt_example": shown | {"codes": written} | links}, MODEL)
   code = block(card, "def read_sql")
   names: dict = {}
   exec(code[code.index("import re") :], names)

@@ -126,6 +126,11 @@ class ImpliedJoins:
         self._links.setdefault((there, here), []).append(tuple((b, a) for a, b in pairs))
     self._keys = {c for links in self._links.values() for key in links for p in key for c in p}
 
+  @property
+  def conditions(self) -> dict[str, str]:
+    """What two tables are joined on: "@t1 @t2", "@c1 = @c7"; of several keys the first."""
+    return {" ".join(tables): _condition(keys[0]) for tables, keys in self._links.items()}
+
   def left_out(self, query: str) -> str:
     """A coded query without the conditions and tables of joins that `put_back` gives back; the
     query as it is where that gives anything else.
@@ -224,8 +229,12 @@ class ImpliedJoins:
     """What a table is joined on: a key with the last of those before it that has one."""
     for other in reversed(there):
       for link in self._links.get((other, table), ()):
-        return " AND ".join(f"{a} = {b}" for a, b in link)
+        return _condition(link)
     return ""
+
+
+def _condition(key: Sequence[tuple[str, str]]) -> str:
+  return " AND ".join(f"{a} = {b}" for a, b in key)
 
 
 def _pairs_of(on: str) -> frozenset[frozenset[str]]:

@@ -171,6 +171,11 @@ class NameCodes:
     coded = "".join([*parts, text[at:]])
     return self._joins.left_out(coded) if self.implied_joins else coded
 
+  @property
+  def links(self) -> Mapping[str, str]:
+    """What `sql` joins two tables on where the query says nothing: "@t1 @t2", "@c1 = @c7"."""
+    return self._joins.conditions
+
   @functools.cached_property
   def _joins(self) -> ImpliedJoins:
     return ImpliedJoins(self)

@@ -61,6 +61,7 @@ def prompt_example(
     *evaluator.tokenizer.prompt_texts(schema, question, mentions),
     sql=answer.sql,
     codes=None if codes is None else dict(codes.written),
+    links=None if codes is None or not codes.implied_joins else dict(codes.links),
   )
 
 

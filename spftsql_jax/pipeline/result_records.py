@@ -213,6 +213,7 @@ class PromptExample:
     sql: the answer as SQL.
     codes: of a format with codes for names, what each stands for: table and column as SQL writes
       them ("" for a table).
+    links: of a format that leaves joins out, what two tables are joined on: "@t1 @t2", "@c1 = @c7".
   """
 
   db_id: str
@@ -221,6 +222,7 @@ class PromptExample:
   question_text: str
   sql: str
   codes: Mapping[str, tuple[str, str]] | None = optional()
+  links: Mapping[str, str] | None = optional()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ python experiments/pretrain_small.py --workdir=runs/base
 from ml_collections import ConfigDict
 
 from spftsql_jax.examples.packing import Packing
-from spftsql_jax.examples.prompts import PromptFormat
+from spftsql_jax.examples.prompts import PromptFormat, SchemaStyle
 from spftsql_jax.pipeline.config import to_dict
 from spftsql_jax.pipeline.pretraining.config import CorpusConfig, Phase, PretrainingConfig
 from spftsql_jax.training.optimizer import OptimizerConfig
@@ -32,8 +32,8 @@ def base_small() -> PretrainingConfig:
       "initializer_range": 0.04,
     },
     vocab_size=4096,
-    prompt=PromptFormat(schema_style="compact", matched_values=3, matched_names=8, codes=True),
-    other_prompt=PromptFormat(schema_style="names", matched_values=3, matched_names=8, codes=True),
+    prompt=_format("compact"),
+    other_prompt=_format("names"),
     packing=Packing(longest_prefix=768, longest_branch=224, longest_answer=96, rows=2),
     # Small updates and no schemas until copying and SQL's words are there.
     first=Phase(
@@ -55,7 +55,15 @@ def base_small() -> PretrainingConfig:
       OptimizerConfig("muon", 3e-3, adam_share=0.3, schedule="linear", warmup_share=0.0),
     ),
     draws=4,
-    renamed_share=0.6,
+    renamed_share=0.4,
+    reworded_share=0.5,
+    obscured_share=0.1,
     checkpoint_every=300,
     evaluate_every=1000,
+  )
+
+
+def _format(style: SchemaStyle) -> PromptFormat:
+  return PromptFormat(
+    schema_style=style, matched_values=3, matched_names=8, codes=True, implied_joins=True
   )

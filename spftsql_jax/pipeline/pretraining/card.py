@@ -18,6 +18,11 @@ It calls tables and columns by codes, each a token: `SELECT @c2 FROM @t1 WHERE @
 code is what stands in its prompt; `spftsql_jax.examples.name_codes` writes a question with codes
 and reads the answer back as SQL, as do `ask.py` and `predict.py`.
 """
+_JOINS = """
+What keys tell of joins it does not write: `FROM @t1 JOIN @t2` has no ON, nor the tables on the only
+shortest way from one to the other. What reads codes back puts them in
+(`spftsql_jax.examples.implied_joins`).
+"""
 _LINKED = """
 Before its SQL it writes a line that names the tables, columns and values of the query, and then
 `SQL:`; `ask.py` and `predict.py` take that line off, other programs have to.
@@ -48,7 +53,13 @@ def model_card(
     f"| {step:,} | {e.execution_accuracy:.1%} | {e.executable:.1%} |"
     for step, e in _evaluations(found)
   )
-  linked = config.prompt.answer_style == "linked"
+  prompt = config.prompt
+  told = (
+    (_CODES, prompt.codes),
+    (_JOINS, prompt.implied_joins),
+    (_LINKED, prompt.answer_style == "linked"),
+  )
+  answers = "".join(text for text, holds in told if holds)
   return f"""---
 license: apache-2.0
 language: en
@@ -62,7 +73,7 @@ tags: [text-to-sql]
 {shape["num_hidden_layers"]} layers, a vocabulary of {config.vocab_size:,}), in bfloat16. Made to be
 fine-tuned on a database by SPFT-SQL in minutes on a CPU; it knows SQL, how questions are put, and
 how to copy from its prompt, and nothing else. It is no model to talk to, and English only.
-{_CODES if config.prompt.codes else ""}{_LINKED if linked else ""}
+{answers}
 ## Trained on
 {corpus.shards * corpus.databases:,} made-up databases with some {corpus.examples} synthesized pairs
 of question and SQL each, in both directions, each database drawn {config.draws} times with other
