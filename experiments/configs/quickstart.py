@@ -33,7 +33,7 @@ def quickstart() -> RunConfig:
   if base is None:
     return scratch
   stage1 = replace(
-    scratch.vbi_ft, training=Training(110, SCRATCH), question_training=Training(10, SCRATCH)
+    scratch.vbi_ft, training=Training(300, SCRATCH), question_training=Training(10, SCRATCH)
   )
   return replace(
     scratch,
