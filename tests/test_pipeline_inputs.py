@@ -351,3 +351,15 @@ def test_a_starting_model_that_was_moved_is_found_where_the_run_goes_on_with_it(
   config = dataclasses.replace(config, model=dataclasses.replace(config.model, hf_model=str(moved)))
   run.run(config, copy, stop_after="prepare", say=quiet)
   assert FinishedRun(copy).find_start("a/place/that/is/gone") == moved
+
+
+def test_a_model_that_has_learned_before_competes_with_what_is_made_of_it(begun, tmp_path):
+  _, _, workdir, config = begun
+  assert ModelBase(workdir.parent / "first" / "model_base").candidates() == []
+  shutil.copytree(workdir, tmp_path / "run")
+  with pytest.MonkeyPatch.context() as patch:
+    short_tokenizer(patch)
+    run.run(config, tmp_path / "run", stop_after="sft", say=quiet)
+  models = ModelBase(tmp_path / "run" / "model_base")
+  assert models.candidates() == ["base", "sft"]
+  assert models.score("base", "selection") is not None

@@ -25,7 +25,12 @@ from spftsql_jax.pipeline.journal import Journal
 from spftsql_jax.pipeline.model_base import Lineage, ModelBase
 from spftsql_jax.pipeline.planning import choose, settled
 from spftsql_jax.pipeline.records import AddedVersion, Chosen, StartingModel
-from spftsql_jax.pipeline.starting_model import base_model_name, make_starting_model, start_folder
+from spftsql_jax.pipeline.starting_model import (
+  base_model_name,
+  is_pretrained,
+  make_starting_model,
+  start_folder,
+)
 from spftsql_jax.pipeline.trainable import open_trainable
 from spftsql_jax.pipeline.training_units import UnitMaker
 from spftsql_jax.pipeline.versions import BASE
@@ -122,8 +127,9 @@ def _add_base(bench: Workbench, data: RunData) -> AddedVersion:
     base_model=base_model_name(config),
     prompt_format=config.prompt.fingerprint,
     seed=config.seed,
-    # Where nothing is fine-tuned before stage 1 or stage 2, it is the first that plays.
-    candidate=config.self_play.candidates == "base" or not data.seeds,
+    # Where nothing is fine-tuned before stage 1 or stage 2, it is the first that plays. And what
+    # has learned before may answer better than all that a run makes of it.
+    candidate=config.self_play.candidates == "base" or not data.seeds or is_pretrained(config),
   )
   bench.models.add(BASE, trainable.first, lineage)
   return AddedVersion(BASE)

@@ -43,6 +43,11 @@ def base_model_name(config: RunConfig) -> str:
   return config.model.hf_model or "random weights"
 
 
+def is_pretrained(config: RunConfig) -> bool:
+  """Whether a run starts from a model that has learned before, and not from random weights."""
+  return bool(config.model.hf_model)
+
+
 def make_starting_model(
   config: RunConfig, data: RunData, prompts: Mapping[str, PromptDatabase], folder: Path
 ) -> StartingModel:

@@ -13,6 +13,7 @@ from spftsql_jax.pipeline.model_base import Lineage
 from spftsql_jax.pipeline.records import QuestionWriter, Trained
 from spftsql_jax.pipeline.stages.question_writer import FIRST_WRITER, train_question_writer
 from spftsql_jax.pipeline.stages.splits import Splits
+from spftsql_jax.pipeline.starting_model import is_pretrained
 from spftsql_jax.pipeline.training_units import sql_units
 from spftsql_jax.pipeline.versions import BASE, add_version, parent_of_next, score_base
 from spftsql_jax.pipeline.workbench import Workbench
@@ -39,6 +40,8 @@ def run_sft(bench: Workbench, splits: Splits) -> Starting:
     bench.say("No seeds: the SFT on them is left out, and everything is synthesized")
     score_base(bench, splits.selection)
     return Starting(BASE, BASE, None)
+  if is_pretrained(bench.config):
+    score_base(bench, splits.selection)
   bench.say("SFT on the seeds")
   bench.journal.step("sft", Trained, lambda: _fine_tune(bench, splits))
   version = parent_of_next(bench, "sft", BASE, splits.selection)
