@@ -104,7 +104,7 @@ def test_each_draw_is_of_other_words_over_the_same_queries(made):
     renamed_share=0.0,
     shuffled_share=0.0,
     other_share=0.0,
-    prompt=dataclasses.replace(config.prompt, codes=False),
+    prompt=dataclasses.replace(config.prompt, codes=False, implied_joins=False),
   )
   tokenizer = load_tokenizer(start, config.prompt)
   units = tokens._units(plain, start, shard, [0])[0]
