@@ -106,21 +106,27 @@ def test_a_code_of_nothing_stays():
 
 
 @pytest.mark.skipif(not SPIDER.is_dir(), reason="Spider is not here")
-def test_every_human_query_of_spider_dev_says_the_same():
+@pytest.mark.parametrize("implied_joins", [False, True])
+def test_every_human_query_of_spider_dev_says_the_same(implied_joins):
   folder, codes, connections, seen = SPIDER / "database", {}, {}, set()
+  joined = shorter = 0
   for example in read_examples(SPIDER / "dev.json"):
     if (example.db_id, example.query) in seen:
       continue
     seen.add((example.db_id, example.query))
     path = folder / example.db_id / f"{example.db_id}.sqlite"
     if example.db_id not in codes:
-      codes[example.db_id] = name_codes(read_schema(str(path)))
+      codes[example.db_id] = name_codes(read_schema(str(path)), implied_joins=implied_joins)
       connections[example.db_id] = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
       connections[example.db_id].text_factory = bytes
-    sql = codes[example.db_id].sql(codes[example.db_id].coded(example.query))
+    coded = codes[example.db_id].coded(example.query)
+    sql = codes[example.db_id].sql(coded)
     run = connections[example.db_id].execute
     assert run(sql).fetchall() == run(example.query).fetchall(), (example.query, sql)
+    joined += " JOIN " in example.query.upper()
+    shorter += " JOIN " in example.query.upper() and " ON " not in coded
   assert len(seen) > 500
+  assert not implied_joins or shorter > 0.75 * joined
 
 
 def test_prompts_show_a_code_before_each_name_and_behind_each_mention():

@@ -22,11 +22,8 @@ from typing import Protocol
 
 from spftsql_jax.examples.join_ways import links_of, near_by_keys, shortest_way
 from spftsql_jax.schema import Schema
+from spftsql_jax.sql.lexemes import lexemes
 
-# A literal or quoted name, a code, a word, a number, or any other sign.
-_LEXEME = re.compile(
-  r"""'(?:[^']|'')*'?|"(?:[^"]|"")*"?|@[tc][1-9][0-9]*\b|[^\W\d]\w*|\d[\w.]*|\S"""
-)
 _SET_OPERATORS = frozenset({"UNION", "INTERSECT", "EXCEPT"})
 # What ends the tables of a query.
 _BEHIND_TABLES = frozenset({"WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "WINDOW", "OFFSET"})
@@ -105,6 +102,7 @@ class ImpliedJoins:
   """What the keys of a schema tell of the joins of its queries, which are in `codes`."""
 
   def __init__(self, codes: Codes):
+    self._dialect = codes.schema.dialect
     self._names = codes.table_names
     self._code = {name: own for own, name in self._names.items()}
     self._near = near_by_keys(codes.schema)
@@ -135,10 +133,10 @@ class ImpliedJoins:
     """A coded query without the conditions and tables of joins that `put_back` gives back; the
     query as it is where that gives anything else.
     """
-    selects = _selects(query)
+    selects = _selects(query, self._dialect)
     for candidate in (self._shortest, _without_conditions):
       short = _edited(query, {s: candidate(s.tables) for s in selects if len(s.tables) > 1})
-      if short != query and self._same(selects, _selects(self.put_back(short))):
+      if short != query and self._same(selects, _selects(self.put_back(short), self._dialect)):
         return short
     return query
 
@@ -146,7 +144,7 @@ class ImpliedJoins:
     """A coded query with the conditions of its joins, and the tables that it reads. What has
     aliases or an inner query in its FROM stays.
     """
-    selects = _selects(query)
+    selects = _selects(query, self._dialect)
     changed: dict[_Select, tuple[_Joined, ...]] = {}
     around: dict[int, set[str]] = {-1: set()}
     for place, select in enumerate(selects):
@@ -210,7 +208,7 @@ class ImpliedJoins:
 
   def _holds(self, joined: _Joined, there: Sequence[str]) -> bool:
     """Whether a condition ties a table to those before it: not by keys of others."""
-    columns = [lexeme.text for lexeme in _lexemes(joined.on) if lexeme.is_column]
+    columns = [lexeme.text for lexeme in _lexemes(joined.on, self._dialect) if lexeme.is_column]
     owners = {self._owner.get(column, "") for column in columns}
     if joined.table not in owners or not owners <= {joined.table, *there}:
       return False
@@ -263,8 +261,18 @@ def _edited(query: str, changed: Mapping[_Select, Sequence[_Joined]]) -> str:
   return "".join([*parts, query[at:]])
 
 
-def _lexemes(text: str) -> list[_Lexeme]:
-  return [_Lexeme(match[0], *match.span()) for match in _LEXEME.finditer(text)]
+def _lexemes(text: str, dialect: str) -> list[_Lexeme]:
+  """The lexemes of a coded query, a code being one, without what stands between them."""
+  found: list[_Lexeme] = []
+  at = 0
+  for kind, piece in lexemes(text, dialect):
+    end = at + len(piece)
+    if kind == "word" and found and found[-1] == _Lexeme("@", at - 1, at):
+      found[-1] = _Lexeme(f"@{piece}", at - 1, end)
+    elif kind not in ("space", "comment"):
+      found.append(_Lexeme(piece, at, end))
+    at = end
+  return found
 
 
 class _Reader:
@@ -302,12 +310,12 @@ class _Reader:
     return _Select(self.parent, start, end, tables, named, tuple(self.read), self.counts)
 
 
-def _selects(query: str) -> list[_Select]:
+def _selects(query: str, dialect: str) -> list[_Select]:
   """The queries of a text, outer ones first."""
   readers: list[_Reader] = []
   open_: list[int] = []  # Places of those that are not read to their end, inner ones last.
   depth = 0
-  for lexeme in _lexemes(query):
+  for lexeme in _lexemes(query, dialect):
     if lexeme.text == ")":
       depth -= 1
     while open_ and (

@@ -171,7 +171,7 @@ class ColumnConditions(Phrases):
       told.add("things")
     if not attribute.own or ref.column.kind != "number":
       told.discard("plain")
-    if noun in ("price", "cost"):
+    if noun in wordings.COSTS:
       told.add("cost")
     comparative = self._comparative(told, operator)
     if comparative:
@@ -234,7 +234,7 @@ class ColumnConditions(Phrases):
     told: set[str] = set()
     sorted_ = features & {*SORTS, "event"}
     last = noun.split()[-1]
-    if noun in ("price", "cost") and number and not sorted_:
+    if noun in wordings.COSTS and number and not sorted_:
       told.add("costs")
     if "type" in features and not number and not sorted_:
       if last in ("gender", "sex") and literal.text.lower() in _GENDERS:
@@ -272,7 +272,7 @@ class ColumnConditions(Phrases):
       for end in (condition.low, condition.high)
     )
     told = set(features)
-    if noun in ("price", "cost"):
+    if noun in wordings.COSTS:
       told.add("cost")
     if things := things_counted(noun):
       told.add("numbered")

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 
 from spftsql_jax.columns import vocabulary
+from spftsql_jax.questions import wordings
 from spftsql_jax.questions.aggregates import Aggregates
 from spftsql_jax.questions.agreement import agree
 from spftsql_jax.questions.features import features_of
@@ -303,7 +304,7 @@ class Listings(Aggregates):
       told |= {"place", "town-word"}
       if word in ("city", "town"):
         told.add("in-town")
-    if word in ("price", "cost"):
+    if word in wordings.COSTS:
       told.add("cost")
     if attribute.own and name.event and attribute.ref.column.kind == "date":
       past = vocabulary.EVENTS_OF_COLUMNS[name.event][1]

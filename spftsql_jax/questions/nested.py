@@ -236,7 +236,7 @@ class Nested(Entities):
     if not isinstance(plan.subject, Attribute) or ref.column.kind != "number":
       return ""
     features = features_of(self.names, plan.subject)
-    if noun in ("price", "cost"):
+    if noun in wordings.COSTS:
       features |= {"cost"}
     return self._comparative(features, operator) if "own" in features else ""
 

@@ -34,6 +34,7 @@ MONTHS = _PHRASES["months"]
 WEEKDAYS = frozenset(_PHRASES["weekdays"])
 
 # By the kind of a column: (more, less), (highest, lowest), and all words for each of the two.
+COSTS = frozenset(_NOUNS["costs"])
 THING_COMPARATIVES = tuples_by_word(_NOUNS["thing comparatives"])
 THING_SUPERLATIVES = tuples_by_word(_NOUNS["thing superlatives"])
 NOUN_SUPERLATIVES = {

@@ -88,12 +88,14 @@ def _mark(config: PretrainingConfig, tokenizer: Path) -> str:
   lengths = packing.longest_prefix, packing.longest_branch, packing.longest_answer
   parts = config.prompt, config.other_prompt, lengths, config.seed
   shares = config.other_share, config.to_text_share, config.shuffled_share
-  renamed = config.renamed_share, config.invented_share
-  otherwise = config.reworded_share, config.obscured_share
-  words = (tokenizer / "tokenizer.json").read_bytes()
-  return hashlib.sha256(repr((parts, shares, (*renamed, *otherwise))).encode() + words).hexdigest()[
-    :12
-  ]
+  words = (
+    config.renamed_share,
+    config.invented_share,
+    config.reworded_share,
+    config.obscured_share,
+  )
+  told = repr((parts, shares, words)).encode() + (tokenizer / "tokenizer.json").read_bytes()
+  return hashlib.sha256(told).hexdigest()[:12]
 
 
 def _keep_units(config: PretrainingConfig, tokenizer: Path, mark: str, shard: Shard) -> list[Path]:
